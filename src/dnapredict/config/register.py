@@ -1,0 +1,92 @@
+"""`training/factors.toml`: the register of agreed factors."""
+
+import datetime
+import string
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from dnapredict.config.loading import Settings
+
+__all__ = ["Factor", "FactorClass", "FactorRegister", "Status"]
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class FactorClass(StrEnum):
+    """The kinds of factor that a trust agrees on."""
+
+    SOCIO_ECONOMIC = "socio-economic"
+    GEOGRAPHIC = "geographic"
+    OPERATIONAL = "operational"
+    ATTENDANCE_HISTORY = "attendance history"
+    PERSONAL = "personal"
+
+
+class Status(StrEnum):
+    """Where a factor stands; only an agreed one reaches a model."""
+
+    AGREED = "agreed"
+    PROPOSED = "proposed"
+    WITHDRAWN = "withdrawn"
+
+
+class Factor(Settings):
+    """One factor: what it is, who agreed to it and what a clerk reads of it.
+
+    `reason` is the sentence shown when the factor raises a patient's risk; `{value}` and the
+    other names in braces are filled with the patient's own numbers. A factor without a reason
+    is used and never shown. `says` names what several factors say together, so that past
+    DNAs by count, rate and recency come to a clerk as one reason.
+    """
+
+    name: Name
+    title: str
+    factor_class: FactorClass = Field(alias="class")
+    columns: tuple[Name, ...]
+    direction: Literal[-1, 0, 1] = 0
+    status: Status = Status.AGREED
+    why: str
+    agreed_by: str = ""
+    agreed_on: datetime.date | None = None
+    reason: str = ""
+    says: str = ""
+
+    @model_validator(mode="after")
+    def _agreement_is_on_record(self) -> "Factor":
+        if self.status is Status.AGREED and not (self.agreed_by and self.agreed_on):
+            raise ValueError(f"factor '{self.name}' is agreed but lacks 'agreed_by' or 'agreed_on'")
+        return self
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """Names in braces in the reason sentence."""
+        return frozenset(name for _, name, _, _ in string.Formatter().parse(self.reason) if name)
+
+
+class FactorRegister(Settings):
+    """The whole of `training/factors.toml`."""
+
+    version: str
+    factors: tuple[Factor, ...]
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "FactorRegister":
+        names = [factor.name for factor in self.factors]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"factors named more than once: {', '.join(twice)}")
+        return self
+
+    @property
+    def agreed(self) -> tuple[Factor, ...]:
+        """Factors that may reach a model, in the register's order."""
+        return tuple(factor for factor in self.factors if factor.status is Status.AGREED)
+
+    def factor(self, name: str) -> Factor:
+        """The factor of that name; KeyError if there is none."""
+        for factor in self.factors:
+            if factor.name == name:
+                return factor
+        raise KeyError(name)

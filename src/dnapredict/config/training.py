@@ -1,0 +1,54 @@
+"""`training/config.toml`: what is predicted, when it is scored, how a model is trained and tested."""
+
+import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from dnapredict.config.loading import Settings
+
+__all__ = ["ATTENDANCE_CODES", "ModelSettings", "Split", "TrainingConfig"]
+
+# ATTENDED OR DID NOT ATTEND CODE: the codes that say whether the patient came (NHS Data Dictionary).
+ATTENDANCE_CODES = ("3", "5", "6", "7")
+
+
+class Split(Settings):
+    """How the extract is cut in time: train, then a gap, then test."""
+
+    test_from: datetime.date | None = None
+    test_share: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
+    gap_days: Annotated[int, Field(ge=0, le=365)] = 0
+    calibration_days: Annotated[int, Field(ge=1, le=365)] = 7
+
+
+class ModelSettings(Settings):
+    """LightGBM's settings. Depth is what explanations cost; shallow trees lose nothing here."""
+
+    num_leaves: Annotated[int, Field(ge=2, le=255)] = 7
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.05
+    max_rounds: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    patience: Annotated[int, Field(ge=1, le=1_000)] = 50
+    min_child_samples: Annotated[int, Field(ge=1)] = 200
+    feature_fraction: Annotated[float, Field(gt=0, le=1)] = 0.5
+    bagging_fraction: Annotated[float, Field(gt=0, le=1)] = 0.8
+    lambda_l2: Annotated[float, Field(ge=0)] = 10.0
+
+
+class TrainingConfig(Settings):
+    """The whole of `training/config.toml`."""
+
+    horizon_days: Annotated[int, Field(ge=0, le=365)] = 7
+    recording_delay_days: Annotated[int, Field(ge=0, le=90)] = 3
+    dna_codes: tuple[Literal["3", "7"], ...] = ("3", "7")
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 20_250_401
+    max_rejected_share: Annotated[float, Field(ge=0, le=1)] = 0.02
+    split: Split = Split()
+    model: ModelSettings = ModelSettings()
+
+    @field_validator("dna_codes")
+    @classmethod
+    def _did_not_attend_is_a_dna(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        if "3" not in codes:
+            raise ValueError("must hold '3' (did not attend, no advance warning); '7' may be added")
+        return tuple(sorted(set(codes)))

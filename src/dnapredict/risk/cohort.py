@@ -1,0 +1,86 @@
+"""Labelled appointments, as arrays: what a model is trained and tested on."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["BOOKED_1_DAY", "EVERYONE", "FIRST_TIME", "POPULATIONS", "WEEKLY", "Cohort"]
+
+EVERYONE = "all"
+BOOKED_1_DAY = "booked_1_day"
+WEEKLY = "weekly"
+FIRST_TIME = "first_time"
+POPULATIONS = (EVERYONE, BOOKED_1_DAY, WEEKLY, FIRST_TIME)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cohort:
+    """Appointments with a known outcome: arrays of one length n, ordered by `starts_at`.
+
+    Parameters
+    ----------
+    factors : names of the columns of `matrix`
+    matrix : (n, p) float64
+        The agreed factors as known at each appointment's `scored_at`; NaN is "not known".
+    dna : (n,) bool
+        Whether the appointment was missed, by the configured label rule.
+    patient : (n,) int64
+        A code for each patient, by which figures are resampled. An unknown patient has a code alone.
+    starts_at : (n,) datetime64[us], UTC
+    lead_days : (n,) int64
+        Whole local calendar days from booking to appointment.
+    first_time : (n,) bool
+        No past appointment of this patient was known at `scored_at`.
+    zone : the clinic's time zone, in which days and weeks begin
+
+    Raises
+    ------
+    ValueError
+        If the arrays differ in length, the matrix has another width, or time runs backwards.
+    """
+
+    factors: tuple[str, ...]
+    matrix: NDArray[np.float64]
+    dna: NDArray[np.bool_]
+    patient: NDArray[np.int64]
+    starts_at: NDArray[np.datetime64]
+    lead_days: NDArray[np.int64]
+    first_time: NDArray[np.bool_]
+    zone: str = "Europe/London"
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that cannot belong together."""
+        if self.matrix.shape != (len(self), len(self.factors)):
+            raise ValueError(f"matrix is {self.matrix.shape}, not {(len(self), len(self.factors))}")
+        if any(len(values) != len(self) for values in self._arrays().values()):
+            raise ValueError("the arrays of a cohort must have one length")
+        if (np.diff(self.starts_at) < np.timedelta64(0)).any():
+            raise ValueError("a cohort must be ordered by starts_at")
+
+    def __len__(self) -> int:
+        """Appointments in the cohort."""
+        return len(self.dna)
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Cohort":
+        """The appointments of a mask, or of positions in rising order."""
+        taken: dict[str, Any] = {name: values[rows] for name, values in self._arrays().items()}
+        return replace(self, **taken)
+
+    def populations(self) -> dict[str, NDArray[np.bool_]]:
+        """A mask for each population that is reported apart.
+
+        Same-day bookings are rarely missed and easy to tell, so that they flatter a figure over
+        all rows; a weekly call list holds only what was booked a week ahead.
+        """
+        return {
+            EVERYONE: np.ones(len(self), dtype=bool),
+            BOOKED_1_DAY: self.lead_days >= 1,
+            WEEKLY: self.lead_days >= 7,
+            FIRST_TIME: self.first_time,
+        }
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}

@@ -1,0 +1,150 @@
+"""How good a risk is: discrimination, calibration, and what a call list built from it reaches."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from dnapredict.errors import NoEventsError
+from dnapredict.risk.calibration import calibration_in_the_large, calibration_line, log_odds
+
+__all__ = ["Figures", "brier", "figures", "log_loss", "ppv_at_capacity", "reach_at_capacity"]
+
+_TOP_TENTH = 10
+_NEVER_CERTAIN = 1e-15
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures of one model on one population; None where the data cannot give one.
+
+    n : appointments.
+    base_rate : share missed.
+    auroc : chance that a missed appointment was given a higher risk than an attended one; 0.5 is
+        blind, honest whole-trust models stand at 0.74 to 0.77, above 0.80 look for a leak.
+    average_precision : area under the precision-recall steps; blind is `base_rate`.
+    brier, log_loss : mean squared error and mean negative log likelihood (nats); lower is better.
+    calibration_slope : 1 is right; below 1 the risks are too far apart (overfitted).
+    calibration_intercept : log odds to add to every risk so that the mean agrees; 0 is right,
+        below 0 the model foretells too many missed appointments.
+    sensitivity_at_10 : reach when the tenth with the highest risk is called (see `reach_at_capacity`).
+    ppv_at_10 : share of those calls that would go to someone who missed.
+    """
+
+    n: int
+    base_rate: float | None
+    auroc: float | None
+    average_precision: float | None
+    brier: float | None
+    log_loss: float | None
+    calibration_slope: float | None
+    calibration_intercept: float | None
+    sensitivity_at_10: float | None
+    ppv_at_10: float | None
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """The figures by name, in the order above."""
+        return asdict(self)
+
+
+def figures(dna: NDArray[np.bool_], probability: NDArray[np.float64]) -> Figures:
+    """All figures of one model on one population.
+
+    Without an appointment only `n` is known; where nobody or everybody missed, what compares
+    missed with attended appointments is None.
+
+    >>> figures(np.array([True, False]), np.array([0.9, 0.2])).auroc
+    1.0
+    >>> figures(np.array([False, False]), np.array([0.9, 0.2])).auroc is None
+    True
+    """
+    n = len(dna)
+    if n == 0:
+        return Figures(0, *(None,) * 9)
+    both = bool(dna.any() and not dna.all())
+    capacity = _tenth(n)
+    line = calibration_line(dna, log_odds(probability)) if both else None
+    return Figures(
+        n=n,
+        base_rate=float(dna.mean()),
+        auroc=float(roc_auc_score(dna, probability)) if both else None,
+        average_precision=float(average_precision_score(dna, probability)) if both else None,
+        brier=brier(dna, probability),
+        log_loss=log_loss(dna, probability),
+        calibration_slope=line.slope if line else None,
+        calibration_intercept=calibration_in_the_large(dna, log_odds(probability)) if both else None,
+        sensitivity_at_10=reach_at_capacity(dna, probability, capacity=capacity) if dna.any() else None,
+        ppv_at_10=ppv_at_capacity(dna, probability, capacity=capacity),
+    )
+
+
+def brier(dna: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:
+    """Mean squared distance of risk and outcome, 0 to 1, lower is better (Brier 1950).
+
+    Everyone at the base rate r scores r * (1 - r).
+
+    >>> brier(np.array([True, False]), np.array([0.5, 0.5]))
+    0.25
+    """
+    return float(np.mean((probability - dna) ** 2))
+
+
+def log_loss(dna: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:
+    """Mean negative log likelihood in nats, lower is better; the figure a model is chosen by.
+
+    A risk of exactly 0 or 1 is taken as 1e-15 from it, so that one certain mistake stays finite.
+
+    >>> round(log_loss(np.array([True, False]), np.array([0.5, 0.5])), 4)
+    0.6931
+    """
+    given = np.where(dna, probability, 1 - probability)
+    return float(-np.log(np.clip(given, _NEVER_CERTAIN, 1)).mean())
+
+
+def reach_at_capacity(dna: NDArray[np.bool_], probability: NDArray[np.float64], *, capacity: int) -> float:
+    """Share of the people who went on to miss their appointment that a list of `capacity` calls holds.
+
+    The figure a booking team feels: of 100 people who missed, how many had we planned to call?
+    A list drawn at random reaches `capacity / n`. Published: 0.287 when the top tenth is called
+    (Philpott-Morgan et al. 2021, PLoS Medicine).
+
+    Parameters
+    ----------
+    dna : (n,) bool
+        Whether each appointment was missed.
+    probability : (n,) float in [0, 1]
+        Predicted risk; ties are broken by position, so that a list is reproducible.
+    capacity
+        Calls that can be made, 1 <= capacity <= n.
+
+    Raises
+    ------
+    NoEventsError
+        If nobody missed: the share of nothing is not 0.
+
+    >>> reach_at_capacity(np.array([True, False, True, False]), np.array([.9, .8, .1, .2]), capacity=1)
+    0.5
+    """
+    if not dna.any():
+        raise NoEventsError("Reach cannot be given: nobody in this group missed their appointment.")
+    return float(dna[_called(probability, capacity)].sum() / dna.sum())
+
+
+def ppv_at_capacity(dna: NDArray[np.bool_], probability: NDArray[np.float64], *, capacity: int) -> float:
+    """Share of `capacity` calls, made from the highest risk down, that go to someone who missed.
+
+    The rest are unneeded calls: a courtesy to people who would have come. Blind: the base rate.
+
+    >>> ppv_at_capacity(np.array([True, False, True, False]), np.array([.9, .8, .1, .2]), capacity=2)
+    0.5
+    """
+    return float(dna[_called(probability, capacity)].mean())
+
+
+def _called(probability: NDArray[np.float64], capacity: int) -> NDArray[np.int64]:
+    return np.argsort(-probability, kind="stable")[:capacity]
+
+
+def _tenth(n: int) -> int:
+    return max(1, round(n / _TOP_TENTH))

@@ -1,0 +1,80 @@
+# Every command sets up what it needs: a virtual environment in .venv, the locked
+# packages and dnapredict itself. It asks for Python 3.11 to 3.13, make and a package registry.
+#
+#   make demo     simulate, train, audit, promote and score, on made-up patients
+#   make test     run every test
+#   make check    format, lint, types and layers
+#   make bench    measure each claim of speed; writes benchmarks/out/
+#   make lock     write the two locks anew (UPGRADE=--upgrade takes newer releases)
+#   make clean    remove the virtual environment and caches
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+# The first that answers: pyenv leaves commands on the path that cannot run.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	if $$python -c '$(SUITABLE)' 2>/dev/null; then echo $$python; break; fi; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+INSTALL := $(PIP) install --quiet
+SOURCES := src tests benchmarks serving
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate --quiet $(UPGRADE)
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(VENV)/.installed
+	$(BIN)/dnapredict demo $(ARGS)
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-test
+	@mkdir -p benchmarks/out
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+# Both stamps depend on pyproject.toml, since an editable installation copies its entry points.
+$(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/.made
+	@echo "Installing the locked packages into $(VENV) (once; a few minutes)"
+	@$(INSTALL) --require-hashes --requirement requirements.lock
+	@$(INSTALL) --no-deps --editable .
+	@$(BIN)/python -c 'import lightgbm' 2>/dev/null || { \
+		echo "LightGBM does not start: it needs the OpenMP library of your system." >&2; \
+		echo "Debian, Ubuntu: apt-get install libgomp1. Fedora: dnf install libgomp. macOS: brew install libomp." >&2; \
+		exit 1; }
+	@touch $@
+
+$(VENV)/.installed-test: requirements-test.lock $(VENV)/.installed
+	@echo "Installing what the tests and checks need besides"
+	@$(INSTALL) --require-hashes --requirement requirements-test.lock
+	@touch $@
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(SUITABLE)' || { \
+		echo "dnapredict needs Python 3.11, 3.12 or 3.13; found: $$({ $(or $(PYTHON),python3) --version || echo none; } 2>&1 | head -1)." >&2; \
+		echo "Install one of them, or say where it is: make PYTHON=/path/to/python3.12 ..." >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make a virtual environment. Debian, Ubuntu: apt-get install python3-venv." >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+lock: $(VENV)/.made
+	$(INSTALL) 'uv>=0.9'
+	$(LOCK) --extra test --output-file requirements-test.lock
+	$(LOCK) --constraint requirements-test.lock --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -1,0 +1,58 @@
+"""What every test stands on: no network but this machine, no stray home, repeatable examples."""
+
+import ipaddress
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+os.environ.update(
+    MLFLOW_DISABLE_TELEMETRY="true",
+    BENTOML_DO_NOT_TRACK="true",
+    MPLBACKEND="Agg",
+    MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false",
+)
+# Shared machines are slow at times: an example that takes long is no failure, a wrong one is.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
+    """dnapredict works offline, so a test that would reach another host fails at once."""
+    if event == "socket.connect" and isinstance(arguments[1], tuple) and not _is_local(str(arguments[1][0])):
+        raise OSError(f"a test tried to reach {arguments[1][0]}; tests use this machine only")
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host in ("localhost", "")
+
+
+sys.addaudithook(_stay_on_this_machine)
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A home set in the shell of whoever runs the tests is not read or written."""
+    monkeypatch.delenv("DNAPREDICT_HOME", raising=False)
+    yield
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """A Chromium for the tests of the page. Without one they are skipped; in CI that is a failure."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None and os.environ.get("CI"):
+        pytest.fail("CI has no Chromium; .ci/run installs it")
+    if found is None:
+        pytest.skip("no Chromium on the path: the tests of the page need one")
+    return Path(found)

@@ -4,7 +4,6 @@ import ipaddress
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -41,10 +40,9 @@ sys.addaudithook(_stay_on_this_machine)
 
 
 @pytest.fixture(autouse=True)
-def _own_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """A home set in the shell of whoever runs the tests is not read or written."""
     monkeypatch.delenv("DNAPREDICT_HOME", raising=False)
-    yield
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""From a trust's extract to rows that keep the contract."""

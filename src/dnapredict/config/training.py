@@ -14,11 +14,15 @@ ATTENDANCE_CODES = ("3", "5", "6", "7")
 
 
 class Split(Settings):
-    """How the extract is cut in time: train, then a gap, then test."""
+    """How the extract is cut in time: train, then a gap, then test.
+
+    `gap_days` says how many days before the test are left out. Where it is absent, the test has
+    the gap that a model has in use (see `TrainingConfig.gap_days`), unless `test_from` names the days.
+    """
 
     test_from: datetime.date | None = None
     test_share: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
-    gap_days: Annotated[int, Field(ge=0, le=365)] = 0
+    gap_days: Annotated[int, Field(ge=0, le=365)] | None = None
     calibration_days: Annotated[int, Field(ge=1, le=365)] = 7
 
 
@@ -52,3 +56,14 @@ class TrainingConfig(Settings):
         if "3" not in codes:
             raise ValueError("must hold '3' (did not attend, no advance warning); '7' may be added")
         return tuple(sorted(set(codes)))
+
+    @property
+    def gap_days(self) -> int:
+        """Days left out before the test.
+
+        A list is scored up to `horizon_days` ahead, with outcomes at least `recording_delay_days`
+        old: a model in use never learned from the days just before those it is asked about.
+        """
+        if self.split.gap_days is not None:
+            return self.split.gap_days
+        return 0 if self.split.test_from else self.horizon_days + self.recording_delay_days

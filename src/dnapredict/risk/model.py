@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from dnapredict.errors import ModelError
 from dnapredict.risk.calibration import Platt
+from dnapredict.risk.gaps import fill_gaps
 
-__all__ = ["RiskModel", "fill_gaps", "threads"]
+__all__ = ["RiskModel", "threads"]
 
 _ONE_THREAD_BELOW = 2_000
 
@@ -58,11 +59,6 @@ class RiskModel:
         if matrix.ndim != 2 or matrix.shape[1] != len(self.factors):
             raise ModelError(f"The model reads {len(self.factors)} factors; the matrix is {matrix.shape}.")
         return fill_gaps(matrix, self.fill)
-
-
-def fill_gaps(matrix: NDArray[np.float64], fill: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The matrix with `fill` where a value is not known; NaN where `fill` is NaN."""
-    return np.where(np.isnan(matrix), fill, matrix)
 
 
 def threads(rows: int) -> int:

@@ -1,0 +1,87 @@
+"""Grow the trees: LightGBM, shallow, strongly regularised, in agreed directions."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm as lgb
+
+from dnapredict.config.training import ModelSettings
+from dnapredict.risk.cohort import Cohort
+
+__all__ = ["Growth", "Recipe", "grow", "regrow"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How trees are grown; with one recipe they are the same on every run and any number of threads.
+
+    `directions` is -1, 0 or 1 for each factor: where it is 1, a patient with more of the factor is
+    never given a lower risk for it.
+    """
+
+    settings: ModelSettings
+    directions: Sequence[int]
+    seed: int
+
+    def parameters(self) -> dict[str, Any]:
+        """The recipe in LightGBM's words."""
+        return {
+            "objective": "binary",
+            "metric": "binary_logloss",
+            "num_leaves": self.settings.num_leaves,
+            "learning_rate": self.settings.learning_rate,
+            "min_data_in_leaf": self.settings.min_child_samples,
+            "feature_fraction": self.settings.feature_fraction,
+            "bagging_fraction": self.settings.bagging_fraction,
+            "bagging_freq": 1,
+            "lambda_l2": self.settings.lambda_l2,
+            "monotone_constraints": list(self.directions),
+            "seed": self.seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": os.cpu_count() or 1,
+            "verbosity": -1,
+        }
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Trees, the rounds that did best on the later slice, and its log loss after each round."""
+
+    booster: lgb.Booster
+    rounds: int
+    iterations: tuple[float, ...]
+
+
+def grow(fit: Cohort, later: Cohort, *, recipe: Recipe) -> Growth:
+    """Grow trees on `fit` until log loss on `later` has not fallen for `patience` rounds.
+
+    Both cohorts hold matrices with their gaps filled.
+    """
+    settings, history = recipe.settings, _History()
+    data = _dataset(fit)
+    latest = lgb.Dataset(later.matrix, later.dna, reference=data)
+    stop = lgb.early_stopping(settings.patience, verbose=False)
+    booster = lgb.train(
+        recipe.parameters(),
+        data,
+        num_boost_round=settings.max_rounds,
+        valid_sets=[latest],
+        valid_names=["later"],
+        callbacks=[stop, lgb.record_evaluation(history)],
+    )
+    return Growth(booster, booster.best_iteration, tuple(history["later"]["binary_logloss"]))
+
+
+def regrow(cohort: Cohort, *, recipe: Recipe, rounds: int) -> lgb.Booster:
+    """Grow `rounds` trees on the whole cohort, where a later slice has told how many."""
+    return lgb.train(recipe.parameters(), _dataset(cohort), num_boost_round=rounds)
+
+
+_History = dict[str, dict[str, list[float]]]
+
+
+def _dataset(cohort: Cohort) -> lgb.Dataset:
+    return lgb.Dataset(cohort.matrix, cohort.dna, feature_name=list(cohort.factors))

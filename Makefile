@@ -71,7 +71,7 @@ $(VENV)/.installed-test: requirements-test.lock $(VENV)/.installed
 	@touch $@
 
 $(VENV)/.made:
-	@test -n "$(PYTHON)" && $(PYTHON) -c '$(SUITABLE)' || { \
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(SUITABLE)' 2>/dev/null || { \
 		echo "dnapredict needs Python 3.11, 3.12 or 3.13; found: $$({ $(or $(PYTHON),python3) --version || echo none; } 2>&1 | head -1)." >&2; \
 		echo "Install one of them, or say where it is: make PYTHON=/path/to/python3.12 ..." >&2; \
 		exit 1; }

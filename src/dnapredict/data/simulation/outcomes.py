@@ -1,0 +1,174 @@
+"""What came of the simulated visits, what was recorded of it, and when."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnapredict.data.simulation.chance import logistic
+from dnapredict.data.simulation.clinic_days import DAYS_KNOWN, MINUTES_A_DAY
+from dnapredict.data.simulation.risk import HABIT, HABIT_FADES
+from dnapredict.data.simulation.visits import CANCELLED_BY_PATIENT, CANCELLED_BY_PROVIDER, KEPT, Visits
+
+__all__ = ["CAUSES", "OUTCOME_CODES", "Outcomes", "happen"]
+
+# The true cause of what is recorded; the two that begin with "trust" are DNAs that are not the patient's.
+CAUSES: Final = (
+    "attended",
+    "missed by the patient",
+    "arrived too late",
+    "trust gave too little notice",
+    "trust recorded it wrongly",
+    "cancelled by the patient",
+    "cancelled by the provider",
+    "not recorded",
+    "not yet known",
+)
+_ATTENDED, _MISSED, _TOO_LATE, _LITTLE_NOTICE, _WRONG, _BY_PATIENT, _BY_PROVIDER, _LOST, _UNKNOWN = range(9)
+OUTCOME_CODES: Final = ("5", "6", "3", "7", "2", "4", "0", None)
+_LATE_SEEN: Final = 0.06  # attended, but late
+_LATE_NOT_SEEN: Final = 0.05  # of those who missed, came too late to be seen
+_NEVER_RECORDED: Final = 0.004  # 2023-24
+_SIGN: Final = 4.0  # a wrong DNA is this much likelier where notice was short or the trust moved the visit
+_SHORT_NOTICE_DAYS: Final = 7
+_MOVED_WITHIN_DAYS: Final = 14
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Arrays of one length; `code` and `cause` are positions in `OUTCOME_CODES` and `CAUSES`.
+
+    Attributes
+    ----------
+    probability
+        True chance, when the visit is scored, that the patient misses it, given that it is not cancelled.
+    recorded_probability
+        Chance that a DNA is recorded: the same, and the trust's own errors.
+    recorded
+        Minute at which the outcome was recorded; after `DAYS_KNOWN` it is not known yet.
+    """
+
+    probability: NDArray[np.float64]
+    recorded_probability: NDArray[np.float64]
+    code: NDArray[np.int64]
+    cause: NDArray[np.int64]
+    recorded: NDArray[np.int64]
+
+
+def happen(
+    rng: np.random.Generator,
+    visits: Visits,
+    *,
+    booked: NDArray[np.int64],
+    scored: NDArray[np.int64],
+    log_odds: NDArray[np.float64],
+    errors: NDArray[np.float64],
+) -> Outcomes:
+    """Let every visit take place, each patient's in order.
+
+    Parameters
+    ----------
+    errors
+        Average chance that the trust records a kept visit as missed.
+    """
+    probability, missed = _missed(rng, visits, scored=scored, log_odds=log_odds)
+    error = errors * _signs(visits, booked=booked)
+    cause = _cause(rng, visits, missed=missed, error=error)
+    recorded = _recorded(rng, visits)
+    cause = np.where(recorded >= DAYS_KNOWN * MINUTES_A_DAY, _UNKNOWN, cause)
+    return Outcomes(
+        probability=probability,
+        recorded_probability=probability + (1 - probability) * error,
+        code=_code(rng, cause),
+        cause=cause,
+        recorded=recorded,
+    )
+
+
+def _missed(
+    rng: np.random.Generator, visits: Visits, *, scored: NDArray[np.int64], log_odds: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """First visits of all patients, then second ones, and so on, each with the habit made by then.
+
+    Only visits that took place before this one is scored make a habit; cancelled ones make none.
+    """
+    n = len(log_odds)
+    chance = rng.random(n)
+    seen = _visits_before(visits, scored)
+    habit = np.zeros(n + 1)  # after each visit; the last place is that of a patient without a past
+    probability = np.empty(n)
+    missed = np.zeros(n, dtype=bool)
+    by_order = np.argsort(visits.order, kind="stable")
+    for rows in np.split(by_order, np.cumsum(np.bincount(visits.order))[:-1]):
+        probability[rows] = logistic(log_odds[rows] + HABIT * habit[seen[rows]])
+        missed[rows] = chance[rows] < probability[rows]
+        before = habit[np.where(visits.order[rows] > 0, rows - 1, n)]
+        kept = visits.cancelled[rows] == KEPT
+        habit[rows] = np.where(kept, HABIT_FADES * before + missed[rows], before)
+    return probability, missed
+
+
+def _visits_before(visits: Visits, scored: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Position of the patient's last visit that started before this one is scored; -1 if none did."""
+    a_patient = 8 * DAYS_KNOWN * MINUTES_A_DAY  # longer than any two times of a patient lie apart
+    key = visits.patient * a_patient + visits.starts
+    last = np.searchsorted(key, visits.patient * a_patient + scored, side="left") - 1
+    opening = np.arange(len(key)) - visits.order
+    return np.where(last >= opening, last, -1)
+
+
+def _signs(visits: Visits, *, booked: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How much likelier than usual a wrong DNA is: 1 on average."""
+    sign = _little_notice(visits, booked) | _just_moved(visits)
+    weight = np.where(sign, _SIGN, 1.0)
+    return weight / weight.mean()
+
+
+def _little_notice(visits: Visits, booked: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return visits.starts - booked < _SHORT_NOTICE_DAYS * MINUTES_A_DAY
+
+
+def _just_moved(visits: Visits) -> NDArray[np.bool_]:
+    just_moved = np.zeros(len(visits.starts), dtype=bool)
+    days = np.diff(visits.starts) / MINUTES_A_DAY
+    just_moved[1:] = (
+        (visits.times_moved[1:] > 0)
+        & (visits.cancelled[:-1] == CANCELLED_BY_PROVIDER)
+        & (days <= _MOVED_WITHIN_DAYS)
+    )
+    return just_moved
+
+
+def _cause(
+    rng: np.random.Generator, visits: Visits, *, missed: NDArray[np.bool_], error: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    n = len(missed)
+    cause = np.where(rng.random(n) < error, np.where(rng.random(n) < 0.5, _LITTLE_NOTICE, _WRONG), _ATTENDED)
+    cause = np.where(missed, np.where(rng.random(n) < _LATE_NOT_SEEN, _TOO_LATE, _MISSED), cause)
+    cause = np.where(rng.random(n) < _NEVER_RECORDED, _LOST, cause)
+    cause = np.where(visits.cancelled == CANCELLED_BY_PATIENT, _BY_PATIENT, cause)
+    return np.where(visits.cancelled == CANCELLED_BY_PROVIDER, _BY_PROVIDER, cause)
+
+
+def _code(rng: np.random.Generator, cause: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The code recorded for each cause; some who attend are late, some wrong DNAs are a code 7."""
+    of_cause = np.array([0, 2, 3, 2, 2, 4, 5, 6, 7])
+    code = of_cause[cause]
+    chance = rng.random(len(cause))
+    code = np.where((cause == _ATTENDED) & (chance < _LATE_SEEN), 1, code)
+    return np.where((cause == _WRONG) & (chance < 0.5), 3, code)
+
+
+def _recorded(rng: np.random.Generator, visits: Visits) -> NDArray[np.int64]:
+    """Most clinics are cashed up on the day, a quarter within three days, some weeks later."""
+    n = len(visits.starts)
+    chance = rng.random(n)
+    days_later = np.where(
+        chance < 0.7, 0, np.where(chance < 0.94, 1 + rng.integers(3, size=n), 4 + rng.integers(25, size=n))
+    )
+    another_day = (visits.starts // MINUTES_A_DAY + days_later) * MINUTES_A_DAY + rng.integers(
+        540, 1020, size=n
+    )
+    same_day = visits.starts + rng.integers(20, 240, size=n)
+    return np.where(days_later == 0, same_day, another_day)

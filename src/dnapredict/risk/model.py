@@ -1,5 +1,6 @@
 """A trained model: trees that give a margin, and a line that turns the margin into a risk."""
 
+import logging
 import os
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from dnapredict.risk.gaps import fill_gaps
 __all__ = ["RiskModel", "threads"]
 
 _ONE_THREAD_BELOW = 2_000
+
+# LightGBM prints to standard output, where `train --json` writes one JSON object.
+lgb.register_logger(logging.getLogger("dnapredict.lightgbm"))
 
 
 @dataclass(frozen=True)

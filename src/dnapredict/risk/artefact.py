@@ -1,0 +1,241 @@
+"""A model on disk: text and plain numbers with a hash each, and no pickle."""
+
+import contextlib
+import datetime
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dnapredict.config.register import FactorRegister
+from dnapredict.config.training import TrainingConfig
+from dnapredict.errors import ModelError, StoreError
+from dnapredict.risk.calibration import Platt
+from dnapredict.risk.model import RiskModel
+
+__all__ = ["Golden", "Manifest", "Provenance", "StoredModel", "load", "save"]
+
+_TREES: Final = "model.txt"
+_CALIBRATION: Final = "calibration.json"
+_MANIFEST: Final = "manifest.json"
+_LIBRARIES: Final = ("dnapredict", "lightgbm", "numpy")
+_SAME: Final = 1e-12
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Record(BaseModel):
+    """A frozen record whose errors quote no value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Provenance(_Record):
+    """Where a model comes from: what training knows and the trees cannot tell.
+
+    `data_from` and `data_to` are the first and last local date of the appointments with an outcome;
+    `synthetic` says that the patients were made up; `config` holds label rule, horizon and seed.
+    """
+
+    config: TrainingConfig
+    register_of_factors: FactorRegister
+    data_sha256: Digest
+    data_from: datetime.date
+    data_to: datetime.date
+    test_from: datetime.date
+    code_revision: str
+    synthetic: bool
+
+
+class Golden(_Record):
+    """A made-up row and the risk that the model gave it when it was saved; None is not known."""
+
+    row: tuple[float | None, ...]
+    probability: float
+
+
+class Manifest(_Record):
+    """All that is known of a stored model; the same training writes the same bytes."""
+
+    format: Literal[1] = 1
+    factors: tuple[str, ...]
+    provenance: Provenance
+    register_sha256: Digest
+    libraries: dict[str, str]
+    files: dict[str, Digest]
+    golden: tuple[Golden, ...]
+
+
+class _Numbers(_Record):
+    """The whole of `calibration.json`."""
+
+    method: Literal["platt"] = "platt"
+    slope: float
+    intercept: float
+    fill: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model and what is known of it."""
+
+    model: RiskModel
+    manifest: Manifest
+    digest: str
+    """SHA-256 of the manifest, which holds those of the other files: the model's fingerprint."""
+
+
+def save(
+    model: RiskModel, folder: Path, *, provenance: Provenance, specimens: NDArray[np.float64]
+) -> StoredModel:
+    """Write `folder`, whole or not at all.
+
+    Parameters
+    ----------
+    specimens : (k, p) float64
+        Made-up rows (see `Training`) whose risks are written down, to try the model on when it is loaded.
+
+    Raises
+    ------
+    StoreError
+        If the folder exists, or cannot be written.
+    """
+    if folder.exists():
+        raise StoreError(f"{folder}: exists already; a stored model is never written over.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _whole_or_not_at_all(folder) as draft:
+            _write(model, draft, provenance=provenance, specimens=specimens)
+    except OSError as error:
+        raise StoreError(f"{folder}: the model cannot be written ({error.strerror}).") from None
+    return load(folder)
+
+
+def load(folder: Path) -> StoredModel:
+    """Read a stored model, once every hash and every golden row agrees.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing or is not as it was written. LightGBM never sees such a text: some
+        damaged ones end the whole process.
+    """
+    content = _bytes(folder / _MANIFEST)
+    manifest = _parsed(content, Manifest, folder / _MANIFEST)
+    numbers = _parsed(_intact(folder, _CALIBRATION, manifest), _Numbers, folder / _CALIBRATION)
+    model = RiskModel(
+        factors=manifest.factors,
+        booster=_booster(_intact(folder, _TREES, manifest), folder),
+        calibrator=Platt(slope=numbers.slope, intercept=numbers.intercept),
+        fill=_row(numbers.fill),
+    )
+    _refuse_other_risks(model, manifest, folder)
+    return StoredModel(model, manifest, _sha256(content))
+
+
+def _write(model: RiskModel, draft: Path, *, provenance: Provenance, specimens: NDArray[np.float64]) -> None:
+    numbers = _Numbers(
+        slope=model.calibrator.slope, intercept=model.calibrator.intercept, fill=_nullable(model.fill)
+    )
+    contents = {_TREES: _trees(model.booster), _CALIBRATION: _json(numbers)}
+    manifest = Manifest(
+        factors=model.factors,
+        provenance=provenance,
+        register_sha256=_sha256(_json(provenance.register_of_factors)),
+        libraries={name: version(name) for name in _LIBRARIES},
+        files={name: _sha256(content) for name, content in contents.items()},
+        golden=tuple(
+            Golden(row=_nullable(row), probability=float(risk))
+            for row, risk in zip(specimens, model.probability(specimens), strict=True)
+        ),
+    )
+    for name, content in {**contents, _MANIFEST: _json(manifest)}.items():
+        (draft / name).write_bytes(content)
+
+
+@contextlib.contextmanager
+def _whole_or_not_at_all(folder: Path) -> Iterator[Path]:
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        yield draft
+        draft.chmod(0o755)
+        os.replace(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _trees(booster: lgb.Booster) -> bytes:
+    """LightGBM's text up to the parameters, which name the threads of the machine that trained."""
+    text: str = booster.model_to_string(num_iteration=booster.best_iteration)
+    return text.partition("\nparameters:")[0].encode()
+
+
+def _booster(text: bytes, folder: Path) -> lgb.Booster:
+    try:
+        return lgb.Booster(model_str=text.decode())
+    except (lgb.basic.LightGBMError, ValueError):
+        raise _damaged(folder / _TREES, "LightGBM cannot read it") from None
+
+
+def _refuse_other_risks(model: RiskModel, manifest: Manifest, folder: Path) -> None:
+    if model.booster.feature_name() != list(manifest.factors) or len(model.fill) != len(manifest.factors):
+        raise _damaged(folder, "its files disagree on the factors")
+    rows = np.array([_row(golden.row) for golden in manifest.golden])
+    then = np.array([golden.probability for golden in manifest.golden])
+    if not len(rows) or np.abs(model.probability(rows) - then).max() > _SAME:
+        raise _damaged(folder, "it does not give the risks it gave when it was saved")
+
+
+def _intact(folder: Path, name: str, manifest: Manifest) -> bytes:
+    content = _bytes(folder / name)
+    if _sha256(content) != manifest.files.get(name):
+        raise _damaged(folder / name, "its hash is not the one written in the manifest")
+    return content
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _damaged(path, f"it cannot be read: {error.strerror}") from None
+
+
+def _parsed(content: bytes, record: Any, path: Path) -> Any:
+    try:
+        return record.model_validate_json(content)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the whole"
+        raise _damaged(path, f"'{where}' is not as it was written") from None
+
+
+def _damaged(path: Path, what: str) -> ModelError:
+    return ModelError(f"{path}: the model is damaged; {what}. Restore it from a backup, or train again.")
+
+
+def _json(record: BaseModel) -> bytes:
+    content = record.model_dump(mode="json", by_alias=True)
+    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _nullable(row: NDArray[np.float64]) -> tuple[float | None, ...]:
+    return tuple(None if math.isnan(value) else float(value) for value in row)
+
+
+def _row(values: Sequence[float | None]) -> NDArray[np.float64]:
+    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)

@@ -24,6 +24,7 @@ class WorklistConfig(Settings):
     capacity: Annotated[int, Field(ge=1)] | None = None
     bands: tuple[Band, ...]
     default_action: str
+    unselected_action: str = ""
     actions: dict[str, str] = {}
 
     @model_validator(mode="after")

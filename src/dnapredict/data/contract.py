@@ -143,8 +143,17 @@ class Checked:
         )
 
 
-def check(table: ir.Table, workspace: Workspace, *, mapping: Mapping = IDENTITY, source: str) -> Checked:
+def check(
+    table: ir.Table,
+    workspace: Workspace,
+    *,
+    mapping: Mapping = IDENTITY,
+    source: str,
+    future: bool = False,
+) -> Checked:
     """Read the columns of `table` through `mapping` and hold every row against the contract.
+
+    A list of `future` appointments may lack what the mapping takes the outcome from.
 
     Raises
     ------
@@ -153,7 +162,7 @@ def check(table: ir.Table, workspace: Workspace, *, mapping: Mapping = IDENTITY,
     ConfigurationError
         If the mapping names a contract column that does not exist.
     """
-    mapped = map_columns(table, mapping, source=source)
+    mapped = map_columns(table, mapping, source=source, future=future)
     _require_columns(mapped.present, table, source)
     read = workspace.keep(_read(mapped.table, mapped.present, mapping))
     judged = read.mutate(rule=_first_broken_rule(read, _repeats(read)))

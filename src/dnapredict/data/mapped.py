@@ -13,6 +13,8 @@ from dnapredict.errors import ConfigurationError, DataError
 
 __all__ = ["Mapped", "map_columns"]
 
+_OF_THE_OUTCOME = ("outcome_code", "recorded_at")
+
 
 @dataclass(frozen=True)
 class Mapped:
@@ -22,12 +24,13 @@ class Mapped:
     present: frozenset[str]
 
 
-def map_columns(table: ir.Table, mapping: Mapping, *, source: str) -> Mapped:
+def map_columns(table: ir.Table, mapping: Mapping, *, source: str, future: bool = False) -> Mapped:
     """Give the columns of `table` their contract names.
 
     Without a mapped name a column is recognised by the contract's own name, in any case and
     with spaces or underscores. Columns that the contract does not know are left behind here,
-    so that names, addresses and phone numbers go no further.
+    so that names, addresses and phone numbers go no further. A list of `future` appointments may
+    lack the source of an outcome.
 
     Raises
     ------
@@ -37,7 +40,11 @@ def map_columns(table: ir.Table, mapping: Mapping, *, source: str) -> Mapped:
         If the mapping draws on a column that the extract does not have.
     """
     _known_names(mapping)
-    columns = {name: _value(table, origin, source) for name, origin in mapping.columns.items()}
+    columns = {
+        name: _value(table, origin, source)
+        for name, origin in mapping.columns.items()
+        if not (future and name in _OF_THE_OUTCOME and origin.source not in table.columns)
+    }
     taken = {origin.source for origin in mapping.columns.values()}
     for found in table.columns:
         name = _contract_name(found)

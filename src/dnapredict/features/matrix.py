@@ -57,7 +57,7 @@ def expression(
     parts = (
         patient_history(points, known, clock=clock, outcomes=outcomes),
         other_bookings(points, known, clock=clock),
-        rates(points, daily, clock=clock),
+        rates(points, daily, clock=clock, outcomes=outcomes),
     )
     wide = timed
     for part in parts:

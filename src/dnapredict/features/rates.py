@@ -11,6 +11,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
+from dnapredict.config.training import ATTENDANCE_CODES
 from dnapredict.features.clock import Clock, Outcomes
 
 __all__ = ["KINDS", "PRIOR_WEIGHT", "daily_counts", "rates"]
@@ -37,27 +38,29 @@ KINDS: Final = {
 }
 
 
-def daily_counts(known: ir.Table, *, clock: Clock, outcomes: Outcomes) -> ir.Table:
-    """Outcomes that became known each day: `kind`, `key`, `day`, `n` (came or missed), `dna`.
+def daily_counts(known: ir.Table, *, clock: Clock) -> ir.Table:
+    """Attendance outcomes that became known each day: `kind`, `key`, `day`, `outcome_code`, `n`.
 
-    Rows of the same kind, key and day may stand more than once and are added up by `rates`,
-    so that a store's counts and those of a request's own past appointments can be stacked.
+    Which codes are a DNA is left to `rates`, so that a store of counts serves any label rule.
+    Rows of the same kind, key and day may stand more than once and are added up there, so that a
+    store's counts and those of a request's own past appointments can be stacked.
     """
-    decided = known.filter(outcomes.missed(known) | outcomes.came(known))
-    tables = []
-    for kind, key_of in KINDS.items():
-        keyed = decided.select(
-            kind=ibis.literal(kind, "string"),
-            key=key_of(decided),
-            day=clock.known_at(decided).date(),
-            missed=outcomes.missed(decided).cast("int64"),
-        )
-        keyed = keyed.filter(keyed.key.notnull())
-        tables.append(keyed.group_by("kind", "key", "day").agg(n=keyed.count(), dna=keyed.missed.sum()))
-    return ibis.union(*tables)
+    decided = known.filter(known.outcome_code.isin(ATTENDANCE_CODES))
+    return ibis.union(*(_counted(decided, kind, clock) for kind in KINDS))
 
 
-def rates(points: ir.Table, daily: ir.Table, *, clock: Clock) -> ir.Table:
+def _counted(decided: ir.Table, kind: str, clock: Clock) -> ir.Table:
+    keyed = decided.select(
+        kind=ibis.literal(kind, "string"),
+        key=KINDS[kind](decided),
+        day=clock.known_at(decided).date(),
+        outcome_code=decided.outcome_code,
+    )
+    keyed = keyed.filter(keyed.key.notnull())
+    return keyed.group_by("kind", "key", "day", "outcome_code").agg(n=keyed.count())
+
+
+def rates(points: ir.Table, daily: ir.Table, *, clock: Clock, outcomes: Outcomes) -> ir.Table:
     """The shrunken DNA rate of each of a point's keys, from outcomes known before the day of scoring.
 
     `(dna + w * whole) / (n + w)` with `w = PRIOR_WEIGHT` and `whole` the rate of all appointments
@@ -67,29 +70,26 @@ def rates(points: ir.Table, daily: ir.Table, *, clock: Clock) -> ir.Table:
     Returns
     -------
     Table of `appointment_id`, `rate_<kind>` for every kind (null where the point has no such key
-    or nothing is known at all), and `n_clinic_known`.
+    or nothing is known at all).
     """
     keyed = points.select(
         appointment_id=points.appointment_id,
         day=clock.scored_at(points).date(),
         **{f"key_{kind}": key_of(points) for kind, key_of in KINDS.items()},
     )
-    known = _known_before(keyed, daily)
+    known = _known_before(keyed, daily, outcomes)
     joined = reduce(lambda table, kind: _join(table, known, kind), KINDS, keyed)
-    whole = joined.dna_whole / joined.n_whole.nullif(0)
-    shrunken = {
-        f"rate_{kind}": ibis.ifelse(
-            joined[f"key_{kind}"].notnull(),
-            (joined[f"dna_{kind}"].fill_null(0) + PRIOR_WEIGHT * whole)
-            / (joined[f"n_{kind}"].fill_null(0) + PRIOR_WEIGHT),
-            ibis.null("float64"),
-        )
-        for kind in KINDS
-    }
-    return joined.select("appointment_id", **shrunken)
+    return joined.select("appointment_id", **{f"rate_{kind}": _shrunken(joined, kind) for kind in KINDS})
 
 
-def _known_before(keyed: ir.Table, daily: ir.Table) -> ir.Table:
+def _shrunken(joined: ir.Table, kind: str) -> ir.FloatingValue:
+    whole = joined[f"dna_{_WHOLE}"] / joined[f"n_{_WHOLE}"].nullif(0)
+    dna = joined[f"dna_{kind}"].fill_null(0) + PRIOR_WEIGHT * whole
+    rate = dna / (joined[f"n_{kind}"].fill_null(0) + PRIOR_WEIGHT)
+    return ibis.ifelse(joined[f"key_{kind}"].notnull(), rate, ibis.null("float64"))
+
+
+def _known_before(keyed: ir.Table, daily: ir.Table, outcomes: Outcomes) -> ir.Table:
     """Cumulative counts for each (kind, key, day of scoring) that occurs among the points."""
     asked = ibis.union(
         *(
@@ -98,8 +98,16 @@ def _known_before(keyed: ir.Table, daily: ir.Table) -> ir.Table:
         )
     )
     asked = asked.filter(asked.key.notnull())
-    points = asked.mutate(n=ibis.literal(0, "int64"), dna=ibis.literal(0, "int64"), is_count=ibis.literal(0, "int8"))
-    counts = daily.select("kind", "key", "day", "n", "dna", is_count=ibis.literal(1, "int8"))
+    zero = ibis.literal(0, "int64")
+    points = asked.mutate(n=zero, dna=zero, is_count=ibis.literal(0, "int8"))
+    counts = daily.select(
+        "kind",
+        "key",
+        "day",
+        n=ibis.ifelse(outcomes.came(daily) | outcomes.missed(daily), daily.n, zero),
+        dna=ibis.ifelse(outcomes.missed(daily), daily.n, zero),
+        is_count=ibis.literal(1, "int8"),
+    )
     stacked = points.union(counts)
     so_far = ibis.window(
         group_by=[stacked.kind, stacked.key], order_by=[stacked.day, stacked.is_count], rows=(None, 0)

@@ -1,0 +1,73 @@
+"""Compute the matrix on the embedded engine and hand it over as arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dnapredict.data.workspace import Workspace
+from dnapredict.features.clock import Clock, Outcomes
+from dnapredict.features.matrix import expression
+from dnapredict.features.rates import daily_counts
+
+__all__ = ["Matrix", "Past", "build"]
+
+
+@dataclass(frozen=True)
+class Past:
+    """What may be known: contract rows, each appointment once, and the daily counts of all of them.
+
+    `rows` may be limited to the patients that are asked about; `daily` may not.
+    """
+
+    rows: ir.Table
+    daily: ir.Table
+
+    @classmethod
+    def of(cls, rows: ir.Table, *, clock: Clock, workspace: Workspace) -> "Past":
+        """A past whose counts are made from its own rows."""
+        return cls(rows, workspace.keep(daily_counts(rows, clock=clock)))
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Factors of appointments, one row each, with the columns that were asked for beside them."""
+
+    table: pa.Table
+    factors: tuple[str, ...]
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The factors as an (n, p) array, NaN where not known."""
+        values = np.empty((self.table.num_rows, len(self.factors)))
+        for position, name in enumerate(self.factors):
+            values[:, position] = self.table[name].to_numpy(zero_copy_only=False)
+        return values
+
+
+def build(
+    points: ir.Table,
+    past: Past,
+    *,
+    factors: Sequence[str],
+    clock: Clock,
+    outcomes: Outcomes,
+    beside: Sequence[str],
+    order_by: Sequence[str],
+    workspace: Workspace,
+) -> Matrix:
+    """The matrix of `points` with their contract columns `beside`, in the order of `order_by`.
+
+    One factor is one column of `Matrix.table`; a contract column of the same name as a factor
+    stands once, as the factor.
+    """
+    made = expression(
+        points, past.rows, daily=past.daily, factors=factors, clock=clock, outcomes=outcomes
+    )
+    wanted = [name for name in beside if name not in made.columns]
+    joined = made.inner_join(points.select("appointment_id", *wanted), "appointment_id")
+    table = workspace.backend.to_pyarrow(joined.order_by(list(order_by)))
+    return Matrix(table, tuple(factors))

@@ -1,0 +1,134 @@
+"""Score appointments: the one path that file, page and request all take.
+
+appointments -> contract -> history -> factors -> risk -> reasons -> worklist
+"""
+
+from dataclasses import dataclass
+
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+
+from dnapredict.config.mapping import IDENTITY, Mapping
+from dnapredict.config.worklist import WorklistConfig
+from dnapredict.data import contract
+from dnapredict.data.contract import Checked
+from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.workspace import Workspace
+from dnapredict.features.build import Matrix, Past, build
+from dnapredict.features.clock import Clock, Outcomes
+from dnapredict.features.store import HistoryStore
+from dnapredict.lists.answers import Answers, worklist_table
+from dnapredict.lists.worklist import action_for, bands, calls_for, ranks
+from dnapredict.risk.artefact import StoredModel
+from dnapredict.risk.reasons import Reason, reasons
+
+__all__ = ["Scorer"]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model with all it needs to score: the history it may know and the rules of the worklist."""
+
+    stored: StoredModel
+    model_version: str
+    worklist: WorklistConfig
+    history: HistoryStore | None = None
+    mapping: Mapping = IDENTITY
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the model was trained on made-up patients."""
+        return self.stored.manifest.provenance.synthetic
+
+    def score(
+        self, appointments: pa.Table, *, capacity: int | None = None, reasons: bool = True
+    ) -> pa.Table:
+        """The worklist of `appointments`: every row exactly once, in rank order, bad rows last.
+
+        Parameters
+        ----------
+        appointments
+            Contract columns, or the source columns of `mapping`, as text or typed; `row_number`
+            where the rows have numbers of their own, otherwise they count from 1.
+        capacity
+            Calls that can be made; otherwise as `serving/worklist.toml` says.
+        reasons
+            Whether to say why, in at most three sentences a row.
+
+        Returns
+        -------
+        Table with the columns of `lists.answers.COLUMNS`.
+
+        Raises
+        ------
+        DataError
+            If a required column is missing. A bad row is no error: it comes back with its own.
+        """
+        with Workspace() as workspace:
+            table = workspace.keep(_numbered(appointments))
+            checked = contract.check(table, workspace, mapping=self.mapping, source="list", future=True)
+            matrix = self._matrix(checked, workspace)
+        return self._worklist(matrix, checked, capacity=capacity, with_reasons=reasons)
+
+    def unknown_factors(self, present: frozenset[str]) -> tuple[str, ...]:
+        """Factors of the model that a list with the columns `present` cannot feed: "not known" to it."""
+        register = self.stored.manifest.provenance.register_of_factors
+        return tuple(
+            name
+            for name in self.stored.model.factors
+            if not present.union({"outcome_code"}).issuperset(register.factor(name).columns)
+        )
+
+    def _matrix(self, checked: Checked, workspace: Workspace) -> Matrix:
+        config = self.stored.manifest.provenance.config
+        clock = Clock.of(config)
+        return build(
+            checked.rows,
+            self._past(checked.rows, clock, workspace),
+            factors=self.stored.model.factors,
+            clock=clock,
+            outcomes=Outcomes(config.dna_codes),
+            beside=[ROW_NUMBER],
+            order_by=[ROW_NUMBER],
+            workspace=workspace,
+        )
+
+    def _past(self, points: ir.Table, clock: Clock, workspace: Workspace) -> Past:
+        if self.history is None:
+            return Past.of(points, clock=clock, workspace=workspace)
+        return self.history.past(points, clock=clock, workspace=workspace)
+
+    def _worklist(
+        self, matrix: Matrix, checked: Checked, *, capacity: int | None, with_reasons: bool
+    ) -> pa.Table:
+        model, values = self.stored.model, matrix.values
+        register = self.stored.manifest.provenance.register_of_factors
+        probability = model.probability(values)
+        rank = ranks(probability)
+        why: list[tuple[Reason, ...]] = (
+            reasons(model, values, register=register) if with_reasons else [()] * len(values)
+        )
+        selected = rank <= calls_for(len(rank), config=self.worklist, capacity=capacity)
+        answers = Answers(
+            row_number=matrix.table[ROW_NUMBER],
+            appointment_id=matrix.table["appointment_id"],
+            probability=probability,
+            band=bands(probability, config=self.worklist),
+            rank=rank,
+            selected=selected,
+            reasons=why,
+            action=[self._action(chosen, told) for chosen, told in zip(selected, why, strict=True)],
+        )
+        return worklist_table(answers, checked.rejected, model_version=self.model_version)
+
+    def _action(self, selected: np.bool_, why: tuple[Reason, ...]) -> str:
+        if not selected:
+            return self.worklist.unselected_action
+        return action_for([reason.factor for reason in why], config=self.worklist)
+
+
+def _numbered(appointments: pa.Table) -> pa.Table:
+    if ROW_NUMBER in appointments.column_names:
+        return appointments
+    return appointments.append_column(ROW_NUMBER, pa.array(np.arange(1, appointments.num_rows + 1)))

@@ -1,0 +1,73 @@
+"""Rank appointments, choose as many as there are calls, and say what to do."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnapredict.config.worklist import WorklistConfig
+from dnapredict.errors import UsageError
+
+__all__ = ["action_for", "bands", "calls_for", "ranks", "select_by_week"]
+
+_EPOCH_THURSDAY_TO_MONDAY = 3
+_WEEK = 7
+
+
+def ranks(probability: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rank of each appointment, 1 for the highest risk; ties keep the order of the list.
+
+    >>> ranks(np.array([0.2, 0.5, 0.2])).tolist()
+    [2, 1, 3]
+    """
+    order = np.argsort(-probability, kind="stable")
+    place = np.empty(len(probability), dtype=np.int64)
+    place[order] = np.arange(1, len(probability) + 1)
+    return place
+
+
+def calls_for(appointments: int, *, config: WorklistConfig, capacity: int | None = None) -> int:
+    """How many of a list's appointments can be called: what was asked, else the configured number or share.
+
+    A share is rounded up, so that a short list still gets its call.
+
+    Raises
+    ------
+    UsageError
+        If `capacity` is below 1.
+    """
+    if capacity is not None and capacity < 1:
+        raise UsageError(f"A capacity of {capacity} calls was asked for; it must be at least 1.")
+    wanted = capacity or config.capacity or int(np.ceil(config.capacity_share * appointments))
+    return min(wanted, appointments)
+
+
+def select_by_week(
+    probability: NDArray[np.float64], starts_at: NDArray[np.datetime64], *, config: WorklistConfig
+) -> NDArray[np.bool_]:
+    """Who would have been called, week by week, under the configured capacity.
+
+    Parameters
+    ----------
+    starts_at : (n,) datetime64
+        Each calendar week, Monday to Sunday, is one list.
+    """
+    days = starts_at.astype("datetime64[D]").astype(np.int64)
+    weeks = (days + _EPOCH_THURSDAY_TO_MONDAY) // _WEEK
+    selected = np.zeros(len(probability), dtype=bool)
+    order = np.lexsort((-probability, weeks))
+    for week in np.split(order, np.flatnonzero(np.diff(weeks[order])) + 1):
+        selected[week[: calls_for(len(week), config=config)]] = True
+    return selected
+
+
+def bands(probability: NDArray[np.float64], *, config: WorklistConfig) -> list[str]:
+    """The name of the band of each risk."""
+    starts = np.array([band.from_probability for band in config.bands])
+    first = (probability[:, None] >= starts[None, :]).argmax(axis=1) if len(probability) else []
+    return [config.bands[position].name for position in first]
+
+
+def action_for(factors: Sequence[str], *, config: WorklistConfig) -> str:
+    """What to do for an appointment whose reasons rest on `factors`, the strongest first."""
+    return next((config.actions[name] for name in factors if name in config.actions), config.default_action)

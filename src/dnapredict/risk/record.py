@@ -1,0 +1,66 @@
+"""A training as flat names and plain values: what is written down to compare runs by."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from dnapredict.risk.artefact import StoredModel
+from dnapredict.risk.metrics import Figures
+from dnapredict.risk.training import Training
+
+__all__ = ["Figure", "measured", "parameters", "tags"]
+
+
+class Figure(NamedTuple):
+    """One figure of a run, at a step where it has steps."""
+
+    name: str
+    value: float
+    step: int = 0
+
+
+def tags(stored: StoredModel) -> dict[str, str]:
+    """Where the model comes from: code, data, register, seed, and whether its patients are made up."""
+    origin = stored.manifest.provenance
+    return {
+        "code_revision": origin.code_revision,
+        "code_dirty": str(origin.code_revision.endswith("+dirty")).lower(),
+        "data_from": origin.data_from.isoformat(),
+        "data_to": origin.data_to.isoformat(),
+        "data_sha256": origin.data_sha256,
+        "register_sha256": stored.manifest.register_sha256,
+        "manifest_sha256": stored.digest,
+        "seed": str(origin.config.seed),
+        "synthetic": str(origin.synthetic).lower(),
+    }
+
+
+def parameters(stored: StoredModel) -> dict[str, str]:
+    """The configuration, flat, by the names it has in its file; and the factors."""
+    config = stored.manifest.provenance.config.model_dump(mode="json")
+    flat = {}
+    for key, value in config.items():
+        inside = (
+            {f"{key}.{name}": v for name, v in value.items()} if isinstance(value, dict) else {key: value}
+        )
+        flat |= {name: str(v) for name, v in inside.items()}
+    factors = stored.manifest.factors
+    return flat | {"factors": " ".join(factors), "n_factors": str(len(factors))}
+
+
+def measured(training: Training) -> Iterator[Figure]:
+    """Every figure on the test, as `weekly/log_loss` or `logistic_regression/weekly/log_loss`.
+
+    With them the log loss on the later slice after each round. What is not estimable is left out.
+    """
+    yield from _of("", training.test)
+    for rival, populations in training.baselines.items():
+        yield from _of(f"{rival}/", populations)
+    for step, value in enumerate(training.iterations, start=1):
+        yield Figure("validation_log_loss", value, step)
+
+
+def _of(prefix: str, populations: dict[str, Figures]) -> Iterator[Figure]:
+    for population, figures in populations.items():
+        for name, value in figures.as_dict().items():
+            if value is not None:
+                yield Figure(f"{prefix}{population}/{name}", float(value))

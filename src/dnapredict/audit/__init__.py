@@ -1,0 +1,12 @@
+"""The fairness audit: who is reached, who is not, why, and how sure one can be.
+
+`run` takes labelled appointments and a policy and gives verdicts and figures that may be published;
+`write` makes the report of them. See `fairness/README.md` for how to read it.
+"""
+
+from dnapredict.audit.appointments import Audited
+from dnapredict.audit.auditing import AuditResult, ReportContext, run
+from dnapredict.audit.report import write
+from dnapredict.audit.verdicts import Verdict
+
+__all__ = ["AuditResult", "Audited", "ReportContext", "Verdict", "run", "write"]

@@ -1,0 +1,118 @@
+"""The comparisons that the policy fixed beforehand: each group against everyone else."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from dnapredict.audit.counts import Counted, GroupCounts
+from dnapredict.audit.disclosure import publish_rate, publish_ratio
+from dnapredict.audit.figures import allocation_index, observed_over_expected, own_top_reach, rate
+from dnapredict.audit.groups import Group
+from dnapredict.audit.intervals import Interval, Rate, Ratio, gap, z_of
+from dnapredict.audit.verdicts import Cause
+from dnapredict.config.policy import Policy
+
+__all__ = ["Comparison", "Evidence", "cause_of", "comparisons", "published_gap", "published_interval"]
+
+# A cause is named when its figure is this far off and chance does not explain it.
+_UNDER_SCORED = 1.10
+_WEAKER = 0.025
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the gates may look at: counts by grouping, the policy and a few facts of the extract."""
+
+    counted: Mapping[str, Counted]
+    strict: Mapping[str, Counted]
+    policy: Policy
+    rows: int
+    rows_expected: int | None = None
+    has_live: bool = False
+    has_trust_side: bool = False
+
+    @property
+    def everyone(self) -> GroupCounts:
+        """Counts of all appointments."""
+        return next(iter(self.counted.values())).total
+
+    @property
+    def share(self) -> float:
+        """Share of appointments that are to be called."""
+        return rate(self.everyone, "selection_rate").value or 0.0
+
+    @property
+    def z(self) -> float:
+        """Normal quantile of the policy's confidence."""
+        return z_of(self.policy.confidence)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A group and everyone else."""
+
+    grouping: str
+    group: Group
+    counts: GroupCounts
+    rest: GroupCounts
+
+    def enough(self, policy: Policy) -> bool:
+        """Whether group and rest have the missed appointments that a verdict needs."""
+        return min(self.counts.missed, self.rest.missed) >= policy.smallest_group
+
+    def rates(self, name: str) -> tuple[Rate, Rate]:
+        """A rate of everyone else and of the group, in that order."""
+        return rate(self.rest, name), rate(self.counts, name)
+
+    def own_top(self, share: float) -> tuple[Rate, Rate]:
+        """Reach of everyone else and of the group, each at its own top share."""
+        return own_top_reach(self.rest, share), own_top_reach(self.counts, share)
+
+    def allocation(self) -> Interval | None:
+        """Allocation index with its 95% interval."""
+        return allocation_index(self.counts, self.rest).interval(z_of(0.95))
+
+
+def comparisons(counted: Mapping[str, Counted], policy: Policy) -> Iterator[Comparison]:
+    """Every group that the policy asks about, in its order; groupings that the extract lacks are left out."""
+    for name in policy.compared:
+        if name not in counted:
+            continue
+        for place, group in enumerate(counted[name].groups):
+            if counted[name].grouping.asked_about(group):
+                yield Comparison(name, group, counted[name].counts[place], counted[name].rest(place))
+
+
+def cause_of(comparison: Comparison, *, share: float, z: float) -> Cause:
+    """Why a group is reached less: three figures together tell.
+
+    *Under-scored*: more of them miss than predicted, compared with everyone else. *Weaker information*:
+    even a list of their own would reach fewer. Otherwise *lower need*: fewer of them are at high risk.
+    Observed over expected is taken relative to everyone else, so that the scores of any vendor can be
+    judged, whether or not they are calibrated.
+    """
+    own, others = observed_over_expected(comparison.counts), observed_over_expected(comparison.rest)
+    first, second = own.interval(z), others.interval(z)
+    if first and second:
+        relative = first.value / second.value
+        if relative > _UNDER_SCORED and first.low / second.value > 1.0:
+            return Cause.UNDER_SCORED
+    weaker = gap(*comparison.own_top(share), z=z)
+    if weaker and weaker.value > _WEAKER and weaker.low > 0:
+        return Cause.WEAKER_INFORMATION
+    return Cause.LOWER_NEED
+
+
+def published_gap(rest: Rate, group: Rate, *, evidence: Evidence) -> Interval | None:
+    """The gap as it may be printed: from rounded counts, or None where a part must be hidden."""
+    rule = evidence.policy.disclosure
+    first, second = publish_rate(rest, rule), publish_rate(group, rule)
+    found = gap(first, second, z=evidence.z) if first and second else None
+    return found.rounded() if found else None
+
+
+def published_interval(figure: Rate | Ratio, *, evidence: Evidence) -> Interval | None:
+    """A rate or ratio with its range as it may be printed, or None where a part must be hidden."""
+    rule = evidence.policy.disclosure
+    shown = publish_rate(figure, rule) if isinstance(figure, Rate) else publish_ratio(figure, rule)
+    found = shown.interval(evidence.z) if shown else None
+    return found.rounded() if found else None

@@ -1,0 +1,179 @@
+"""The figures of a group, in fairlearn's vocabulary, read from counts.
+
+fairlearn works on four weighted cells a group (missed or not, selected or not) instead of on rows:
+the same numbers to the last digit in milliseconds. Where there is nothing to take a share of,
+fairlearn answers 0; here the figure is *not estimable* (None), since nobody is not the same as none.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from fairlearn.metrics import (
+    MetricFrame,
+    false_negative_rate,
+    false_positive_rate,
+    selection_rate,
+    true_positive_rate,
+)
+from numpy.typing import NDArray
+from sklearn.metrics import precision_score
+
+from dnapredict.audit.counts import BINS, SUMS, Counted, GroupCounts
+from dnapredict.audit.intervals import Rate, Ratio
+
+__all__ = [
+    "FAIRLEARN",
+    "RATES",
+    "allocation_index",
+    "by_fairlearn",
+    "observed_over_expected",
+    "own_top_reach",
+    "ranking_quality",
+    "rate",
+    "reach_at_share",
+]
+
+# Numerator and denominator of each rate, as sums: {name: (plus, minus)}.
+_APPOINTMENTS, _MISSED, _SELECTED, _REACHED = ("appointments", "missed", "selected", "reached")
+RATES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "base_rate": ((_MISSED,), (), (_APPOINTMENTS,), ()),
+    "selection_rate": ((_SELECTED,), (), (_APPOINTMENTS,), ()),
+    "reach": ((_REACHED,), (), (_MISSED,), ()),
+    "missed_support": ((_MISSED,), (_REACHED,), (_MISSED,), ()),
+    "unneeded_calls": ((_SELECTED,), (_REACHED,), (_APPOINTMENTS,), (_MISSED,)),
+    "precision": ((_REACHED,), (), (_SELECTED,), ()),
+    "trust_side": (("trust_side",), (), (_MISSED,), ()),
+    "live_reach": (("live_reached",), (), (_MISSED,), ()),
+    "ethnicity_unknown": (("unrecorded",), (), (_APPOINTMENTS,), ()),
+}
+FAIRLEARN = {
+    "selection_rate": selection_rate,
+    "reach": true_positive_rate,
+    "missed_support": false_negative_rate,
+    "unneeded_calls": false_positive_rate,
+    "precision": partial(precision_score, zero_division=0.0),
+}
+
+
+def _combination(plus: Sequence[str], minus: Sequence[str]) -> NDArray[np.float64]:
+    found = np.zeros(len(SUMS))
+    found[[SUMS.index(name) for name in plus]] = 1.0
+    found[[SUMS.index(name) for name in minus]] = -1.0
+    return found
+
+
+_PARTS = {
+    name: (_combination(plus, minus), _combination(below, without))
+    for name, (plus, minus, below, without) in RATES.items()
+}
+
+
+def rate(counts: GroupCounts, name: str) -> Rate:
+    """One of `RATES` with its design effect: how much less its n tells than so many independent people.
+
+    The design effect is the patient-clustered variance over the binomial one. At a rate of 0 or 1,
+    where both are 0, Kish's bound for people who always act alike takes its place. Never below 1.
+    """
+    above, below = _PARTS[name]
+    numerator, denominator = float(above @ counts.totals), float(below @ counts.totals)
+    if denominator <= 0:
+        return Rate(numerator, denominator)
+    share = numerator / denominator
+    if 0 < share < 1:
+        effect = counts.spread(above, below) * denominator / (share * (1 - share))
+    else:
+        effect = float(below @ counts.second @ below) / denominator
+    return Rate(numerator, denominator, max(1.0, effect))
+
+
+def by_fairlearn(counted: Counted) -> dict[str, tuple[float | None, ...]]:
+    """Selection rate, reach, missed support, unneeded calls and precision of each group, by fairlearn.
+
+    None where the group has nothing to take a share of.
+    """
+    cells = pd.concat([_cells(place, counts) for place, counts in enumerate(counted.counts)])
+    cells = cells[cells["n"] > 0]
+    frame = MetricFrame(
+        metrics=FAIRLEARN,
+        y_true=cells["missed"],
+        y_pred=cells["selected"],
+        sensitive_features=cells["group"],
+        sample_params={name: {"sample_weight": cells["n"]} for name in FAIRLEARN},
+    ).by_group
+    return {name: tuple(_estimable(frame, name, place, counts) for place, counts in enumerate(counted.counts))
+            for name in FAIRLEARN}  # fmt: skip
+
+
+def _cells(place: int, counts: GroupCounts) -> pd.DataFrame:
+    total = {name: counts.total(name) for name in SUMS}
+    reached, selected, missed = total["reached"], total["selected"], total["missed"]
+    attended_uncalled = total["appointments"] - missed - selected + reached
+    return pd.DataFrame(
+        {
+            "group": place,
+            "missed": [1, 1, 0, 0],
+            "selected": [1, 0, 1, 0],
+            "n": [reached, missed - reached, selected - reached, attended_uncalled],
+        }
+    )
+
+
+def _estimable(frame: pd.DataFrame, name: str, place: int, counts: GroupCounts) -> float | None:
+    return float(frame[name].loc[place]) if rate(counts, name).denominator > 0 else None
+
+
+def observed_over_expected(counts: GroupCounts) -> Ratio:
+    """Missed appointments over the sum of their predicted risks: 1 where a risk means what it says.
+
+    Above 1 the model under-states the group's risk. Error clustered by patient.
+    """
+    above, below = _combination(["missed"], []), _combination(["expected"], [])
+    numerator, denominator = counts.total("missed"), counts.total("expected")
+    if numerator <= 0 or denominator <= 0:
+        return Ratio(numerator, denominator, float("inf"))
+    error = float(np.sqrt(counts.spread(above, below))) / (numerator / denominator)
+    return Ratio(numerator, denominator, error)
+
+
+def allocation_index(group: GroupCounts, rest: GroupCounts) -> Ratio:
+    """The group's share of calls over its share of all who missed: below 1, fewer than its share."""
+    everyone = group + rest
+    selected, missed = everyone.total("selected"), everyone.total("missed")
+    above, below = group.total("selected"), group.total("missed")
+    if min(above, below, selected, missed) <= 0:
+        return Ratio(above, below, float("inf"))
+    calls, need = _combination(["selected"], []), _combination(["missed"], [])
+    outside = need / missed - calls / selected
+    inside = outside + calls / above - need / below
+    variance = inside @ group.second @ inside + outside @ rest.second @ outside
+    return Ratio(above / selected * missed, below, float(np.sqrt(variance)))
+
+
+def reach_at_share(counts: GroupCounts, share: float) -> float:
+    """How many who missed are among the `share` of the group's own appointments with the highest risk."""
+    attended, missed = counts.histogram[0][::-1], counts.histogram[1][::-1]
+    calls = share * counts.appointments
+    before = np.cumsum(attended + missed) - (attended + missed)
+    taken = np.clip(calls - before, 0.0, attended + missed)
+    within = np.divide(taken, attended + missed, out=np.zeros(BINS), where=attended + missed > 0)
+    return float(within @ missed)
+
+
+def own_top_reach(counts: GroupCounts, share: float) -> Rate:
+    """Reach if the group had a list of its own, as long for its size as the whole list is.
+
+    Lower than elsewhere: the model tells this group's members apart less well.
+    """
+    effect = rate(counts, "reach").design_effect
+    return Rate(reach_at_share(counts, share), counts.total("missed"), effect)
+
+
+def ranking_quality(counts: GroupCounts) -> float | None:
+    """AUROC within the group, from the score histogram (ties within a thousandth count half)."""
+    attended, missed = counts.histogram
+    if attended.sum() == 0 or missed.sum() == 0:
+        return None
+    below = np.cumsum(attended) - attended
+    return float((missed * (below + attended / 2)).sum() / (attended.sum() * missed.sum()))

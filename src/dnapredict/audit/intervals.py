@@ -1,0 +1,211 @@
+"""Rates, gaps and how sure one can be of them.
+
+Repeat patients are not independent: a patient with five appointments tells less than five patients.
+Every interval here therefore works on an *effective* number, the denominator divided by the design
+effect that :mod:`dnapredict.audit.counts` measures from the patients' sums.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from scipy.special import gammaincc
+
+__all__ = [
+    "Interval",
+    "Rate",
+    "Ratio",
+    "benjamini_hochberg",
+    "between_group_sd",
+    "chi_squared_tail",
+    "gap",
+    "gap_p_value",
+    "holm",
+    "z_of",
+]
+
+_NORMAL = NormalDist()
+_BISECTIONS = 60
+_Z_MAX = 12.0
+
+
+def z_of(confidence: float) -> float:
+    """Normal quantile of a two-sided confidence.
+
+    >>> round(z_of(0.95), 2)
+    1.96
+    """
+    return _NORMAL.inv_cdf(0.5 + confidence / 2)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its likely range."""
+
+    value: float
+    low: float
+    high: float
+
+    def rounded(self) -> "Interval":
+        """To four decimals, as it is printed."""
+        return Interval(round(self.value, 4), round(self.low, 4), round(self.high, 4))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """`numerator` out of `denominator`, as informative as `denominator / design_effect` independent people.
+
+    >>> Rate(0, 0).value is None        # the share of nothing is not 0
+    True
+    """
+
+    numerator: float
+    denominator: float
+    design_effect: float = 1.0
+
+    @property
+    def value(self) -> float | None:
+        """The rate, or None where there is nothing to take a share of."""
+        return self.numerator / self.denominator if self.denominator > 0 else None
+
+    def interval(self, z: float) -> Interval | None:
+        """Wilson's interval at the effective number (Wilson 1927; Korn and Graubard 1998 for clusters).
+
+        >>> found = Rate(5, 10).interval(z_of(0.95))
+        >>> round(found.low, 3), round(found.high, 3)
+        (0.237, 0.763)
+        """
+        share = self.value
+        if share is None:
+            return None
+        number = self.denominator / self.design_effect
+        middle = (share + z * z / (2 * number)) / (1 + z * z / number)
+        half = z / (1 + z * z / number) * math.sqrt(share * (1 - share) / number + z * z / (4 * number**2))
+        return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio such as observed over expected, with the standard error of its logarithm.
+
+    >>> found = Ratio(110, 100, log_error=0.05).interval(z_of(0.95))
+    >>> round(found.low, 3), round(found.high, 3)
+    (0.997, 1.213)
+    """
+
+    numerator: float
+    denominator: float
+    log_error: float
+
+    def interval(self, z: float) -> Interval | None:
+        """Range on the logarithmic scale, or None where either part is 0."""
+        if self.numerator <= 0 or self.denominator <= 0:
+            return None
+        value, factor = self.numerator / self.denominator, math.exp(z * self.log_error)
+        return Interval(value, value / factor, value * factor)
+
+
+def gap(rest: Rate, group: Rate, *, z: float) -> Interval | None:
+    """How much lower the group's rate is than everyone else's, with Newcombe's hybrid interval.
+
+    Positive: the group is worse off. Newcombe (1998), method 10, on effective numbers; a patient
+    who is in both is counted as two, which widens the range slightly.
+
+    >>> found = gap(Rate(50, 100), Rate(40, 100), z=z_of(0.95))
+    >>> round(found.value, 2), round(found.low, 3), round(found.high, 3)
+    (0.1, -0.037, 0.232)
+    """
+    first, second = rest.interval(z), group.interval(z)
+    if first is None or second is None:
+        return None
+    value = first.value - second.value
+    down = math.hypot(first.value - first.low, second.high - second.value)
+    up = math.hypot(first.high - first.value, second.value - second.low)
+    return Interval(value, value - down, value + up)
+
+
+def gap_p_value(rest: Rate, group: Rate, *, tolerance: float) -> float | None:
+    """One-sided p-value for "the gap is larger than `tolerance`".
+
+    Found by turning the interval round: the level at which its bound touches the tolerance,
+    so that a verdict and the printed range never contradict each other.
+
+    >>> gap_p_value(Rate(900, 1000), Rate(500, 1000), tolerance=0.05) < 1e-6
+    True
+    >>> gap_p_value(Rate(500, 1000), Rate(500, 1000), tolerance=0.05) > 0.5
+    True
+    """
+    found = gap(rest, group, z=1.0)
+    if found is None:
+        return None
+    above = found.value > tolerance
+    low, high = 0.0, _Z_MAX
+    for _ in range(_BISECTIONS):
+        z = (low + high) / 2
+        reached = gap(rest, group, z=z) or found
+        clear = reached.low > tolerance if above else reached.high < tolerance
+        low, high = (z, high) if clear else (low, z)
+    return _NORMAL.cdf(-low if above else low)
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Holm's adjusted p-values, in the order given: the chance of any false alarm stays at the level.
+
+    >>> holm([0.01, 0.04, 0.03])
+    (0.03, 0.06, 0.06)
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted, highest = [1.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return tuple(adjusted)
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Benjamini and Hochberg's adjusted p-values: the share of false alarms among those raised.
+
+    >>> benjamini_hochberg([0.01, 0.04, 0.03])
+    (0.03, 0.04, 0.04)
+    """
+    count = len(p_values)
+    order = sorted(range(count), key=lambda index: p_values[index], reverse=True)
+    adjusted, lowest = [1.0] * count, 1.0
+    for position, index in enumerate(order):
+        lowest = min(lowest, p_values[index] * count / (count - position))
+        adjusted[index] = lowest
+    return tuple(adjusted)
+
+
+def between_group_sd(rates: Sequence[Rate]) -> tuple[float, float] | None:
+    """How far groups differ beyond chance: (standard deviation, p-value of the test that all are equal).
+
+    DerSimonian and Laird (1986). The largest gap among many equal groups is never 0 and grows with
+    their number; this figure is 0 when they differ no more than chance makes them.
+    None with fewer than two groups that can be estimated.
+    """
+    values = [(rate.value, _variance(rate)) for rate in rates if rate.value is not None]
+    if len(values) < 2:
+        return None
+    weights = [1 / variance for _, variance in values]
+    mean = sum(w * v for w, (v, _) in zip(weights, values, strict=True)) / sum(weights)
+    q = sum(w * (v - mean) ** 2 for w, (v, _) in zip(weights, values, strict=True))
+    freedom = len(values) - 1
+    scale = sum(weights) - sum(w * w for w in weights) / sum(weights)
+    return math.sqrt(max(0.0, (q - freedom) / scale)), chi_squared_tail(q, freedom)
+
+
+def _variance(rate: Rate) -> float:
+    number = rate.denominator / rate.design_effect
+    softened = (rate.numerator / rate.design_effect + 0.5) / (number + 1)
+    return softened * (1 - softened) / number
+
+
+def chi_squared_tail(value: float, freedom: int) -> float:
+    """Probability that a chi-squared variable with `freedom` degrees is above `value`.
+
+    >>> round(chi_squared_tail(3.841, 1), 3)
+    0.05
+    """
+    return float(gammaincc(freedom / 2, value / 2))

@@ -1,0 +1,122 @@
+"""Gates about the ground the others stand on: G0 records, G1 label, G2 meaning of a risk, G7 evidence."""
+
+from dnapredict.audit.comparisons import Comparison, Evidence, comparisons, published_interval
+from dnapredict.audit.counts import Counted
+from dnapredict.audit.figures import observed_over_expected, rate
+from dnapredict.audit.groups import Group
+from dnapredict.audit.verdicts import Check, Gate, Verdict, summed_up
+
+__all__ = ["calibration_gate", "evidence_gate", "records_gate"]
+
+_EVERYONE = Group("all", "Everyone")
+_SAME_RISK = "Does a risk mean the same in every group?"
+
+
+def records_gate(evidence: Evidence) -> Gate:
+    """G0: is enough known about who the patients are, and is every row there?"""
+    question = "Can we trust the records?"
+    limits = evidence.policy.limits.records
+    if evidence.rows_expected is not None and evidence.rows_expected != evidence.rows:
+        missing = abs(evidence.rows_expected - evidence.rows)
+        sentence = f"{missing:,} labelled appointments did not reach the audit; a dropped row fails it."
+        return Gate("G0", "Records", question, Verdict.FAIL, sentence)
+    if "ethnicity" not in evidence.counted:
+        sentence = "Ethnicity is not in this extract, so nothing can be said about it."
+        return Gate("G0", "Records", question, Verdict.NOT_ENOUGH_DATA, sentence)
+    unknown = rate(evidence.everyone, "ethnicity_unknown")
+    known = 1 - (unknown.value or 0.0)
+    verdict = Verdict.PASS if known >= limits.pass_known else Verdict.REVIEW
+    verdict = Verdict.FAIL if known < limits.fail_known else verdict
+    sentence = f"Ethnic group is known for {100 * known:.0f} in 100 appointments."
+    checks = [
+        Check(
+            "all",
+            _EVERYONE,
+            verdict,
+            "ethnicity not known",
+            sentence,
+            published_interval(unknown, evidence=evidence),
+        )
+    ]
+    for counted in evidence.counted.values():
+        checks += _unevenly_missing(counted, evidence)
+    uneven = len(checks) - 1
+    sentence += f" In {uneven} groups it is missing more than twice as often as on average." if uneven else ""
+    return Gate("G0", "Records", question, summed_up(checks), sentence, tuple(checks))
+
+
+def _unevenly_missing(counted: Counted, evidence: Evidence) -> list[Check]:
+    """Groups whose ethnicity is missing far more often than on average, beyond chance."""
+    if counted.grouping.column == "ethnic_category_code" or counted.grouping.exploratory:
+        return []
+    ratio = evidence.policy.limits.records.missing_ratio
+    mean = rate(counted.total, "ethnicity_unknown").value or 0.0
+    found = []
+    for group, counts in zip(counted.groups, counted.counts, strict=True):
+        unknown = rate(counts, "ethnicity_unknown")
+        exact = unknown.interval(evidence.z)
+        if exact is None or not group.known or exact.low <= ratio * mean:
+            continue
+        sentence = f"{group.name}: ethnicity is missing more than {ratio:g} times as often as on average."
+        printed = published_interval(unknown, evidence=evidence)
+        found.append(
+            Check(counted.grouping.name, group, Verdict.REVIEW, "ethnicity not known", sentence, printed)
+        )
+    return found
+
+
+def calibration_gate(evidence: Evidence) -> Gate:
+    """G2: do as many miss as the model expects, in every group?"""
+    compared = comparisons(evidence.counted, evidence.policy)
+    checks = tuple(_meant(comparison, evidence) for comparison in compared)
+    number = {verdict: sum(check.verdict is verdict for check in checks) for verdict in Verdict}
+    limits = evidence.policy.limits.calibration
+    sentence = (
+        f"Of {len(checks)} groups, {number[Verdict.PASS]} miss as often as predicted (within "
+        f"{limits.low:g} to {limits.high:g} times), {number[Verdict.FAIL]} clearly do not."
+        if checks
+        else "None of the groups that the policy compares is in this extract."
+    )
+    return Gate("G2", "Meaning of a risk", _SAME_RISK, summed_up(checks), sentence, checks)
+
+
+def _meant(comparison: Comparison, evidence: Evidence) -> Check:
+    limits, policy = evidence.policy.limits.calibration, evidence.policy
+    ratio = observed_over_expected(comparison.counts)
+    exact = ratio.interval(evidence.z)
+    name = comparison.group.name
+    if exact is None or comparison.counts.missed < policy.smallest_group:
+        verdict, sentence = Verdict.NOT_ENOUGH_DATA, f"{name}: not enough data to say."
+    elif limits.low <= exact.low and exact.high <= limits.high:
+        verdict, sentence = Verdict.PASS, f"{name}: a risk means what it says."
+    elif exact.low > limits.high:
+        verdict, sentence = Verdict.FAIL, f"{name}: people miss more often than the model says."
+    elif exact.high < limits.low:
+        verdict, sentence = Verdict.FAIL, f"{name}: people miss less often than the model says."
+    else:
+        verdict, sentence = Verdict.REVIEW, f"{name}: the likely range crosses a limit; it could be chance."
+    printed = published_interval(ratio, evidence=evidence)
+    return Check(comparison.grouping, comparison.group, verdict, "observed over expected", sentence, printed)
+
+
+def evidence_gate(evidence: Evidence) -> Gate:
+    """G7: can something be said about every group that the policy names?"""
+    question = "Can we say something about every group that was named beforehand?"
+    limits, policy = evidence.policy.limits.evidence, evidence.policy
+    present = evidence.counted["plus"].groups if "plus" in evidence.counted else ()
+    absent = sorted(set(limits.plus_groups) - {group.name for group in present})
+    if absent:
+        sentence = f"PLUS groups that the policy names are missing from the extract: {', '.join(absent)}."
+        return Gate("G7", "Evidence", question, Verdict.FAIL, sentence)
+    compared = list(comparisons(evidence.counted, policy))
+    unseen = [name for name in policy.compared if name not in evidence.counted and name != "plus"]
+    thin = [comparison.group.name for comparison in compared if not comparison.enough(policy)]
+    if not compared:
+        sentence = "None of the groups that the policy compares is in this extract."
+        return Gate("G7", "Evidence", question, Verdict.NOT_ENOUGH_DATA, sentence)
+    if not thin and not unseen:
+        return Gate("G7", "Evidence", question, Verdict.PASS, "Every group has enough missed appointments.")
+    sentence = f"{len(thin)} of {len(compared)} groups have too few missed appointments to say."
+    sentence += f" Not in this extract: {', '.join(unseen)}." if unseen else ""
+    sentence += f" Plan: {limits.plan}" if limits.plan else " The policy holds no plan for them yet."
+    return Gate("G7", "Evidence", question, Verdict.REVIEW, sentence, notes=tuple(thin))

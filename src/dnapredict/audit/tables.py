@@ -1,0 +1,157 @@
+"""Tables of figures by group as they may leave the trust: rounded, small numbers hidden."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dnapredict.audit.counts import Counted, GroupCounts
+from dnapredict.audit.disclosure import publish_count, publish_rate, publish_ratio, second_suppression
+from dnapredict.audit.figures import (
+    RATES,
+    allocation_index,
+    by_fairlearn,
+    observed_over_expected,
+    own_top_reach,
+    ranking_quality,
+    rate,
+)
+from dnapredict.audit.groups import Group
+from dnapredict.audit.intervals import Interval, Rate, Ratio, between_group_sd
+from dnapredict.config.policy import Disclosure
+from dnapredict.errors import DataError
+
+__all__ = ["COUNTS", "GroupTable", "Row", "published_table"]
+
+COUNTS = ("appointments", "missed", "selected", "reached")
+_AGREEMENT = 1e-9
+_FEWEST_FOR_RANKING = 8  # missed and attended, below which a rank figure could point at a person
+
+
+@dataclass(frozen=True)
+class Row:
+    """One group's figures. None is *hidden or not estimable*; ranges are at the policy's confidence."""
+
+    group: Group
+    counts: dict[str, int | None]
+    rates: dict[str, Interval | None]
+    own_top_reach: Interval | None
+    observed_over_expected: Interval | None
+    allocation_index: Interval | None
+    ranking_quality: float | None
+
+
+@dataclass(frozen=True)
+class GroupTable:
+    """The rows of one grouping, how far its groups differ beyond chance, and who is in none of them."""
+
+    name: str
+    title: str
+    exploratory: bool
+    rows: tuple[Row, ...]
+    spread_of_reach: float | None
+    equal_reach_p: float | None
+
+
+def published_table(counted: Counted, *, rule: Disclosure, z: float, share: float) -> GroupTable:
+    """The table of one grouping.
+
+    Raises
+    ------
+    DataError
+        If a figure differs from fairlearn's: each audit checks itself against the oracle.
+    """
+    _agree_with_fairlearn(counted)
+    hidden = _hidden(counted, rule)
+    rows = tuple(
+        _row(
+            group,
+            (counted.counts[place], counted.rest(place)),
+            rule=rule,
+            z=z,
+            share=share,
+            hidden=hidden[place],
+        )
+        for place, group in enumerate(counted.groups)
+    )
+    known = [
+        rate(counts, "reach")
+        for group, counts in zip(counted.groups, counted.counts, strict=True)
+        if group.known and counts.missed >= rule.suppress_below
+    ]
+    spread = between_group_sd(known)
+    grouping = counted.grouping
+    return GroupTable(
+        grouping.name,
+        grouping.title,
+        grouping.exploratory,
+        rows,
+        round(spread[0], 3) if spread else None,
+        round(spread[1], 3) if spread else None,
+    )
+
+
+def _agree_with_fairlearn(counted: Counted) -> None:
+    for name, values in by_fairlearn(counted).items():
+        for counts, value in zip(counted.counts, values, strict=True):
+            own = rate(counts, name).value
+            if (own is None) != (value is None) or abs((own or 0.0) - (value or 0.0)) > _AGREEMENT:
+                where = f"{name} of '{counted.grouping.name}'"
+                raise DataError(f"audit: {where} differs from fairlearn's figure.")
+
+
+def _hidden(counted: Counted, rule: Disclosure) -> list[set[str]]:
+    """Counts to hide beyond the small ones, so that no printed total gives a hidden one back."""
+    hidden: list[set[str]] = [set() for _ in counted.groups]
+    parents = {group.parent for group in counted.groups}
+    nested = [_inside(counted.groups, parent) for parent in sorted(parents - {""})]
+    for members in [list(range(len(counted.groups))), *nested]:
+        for name in COUNTS:
+            place = second_suppression([counted.counts[member].total(name) for member in members], rule)
+            if place is not None:
+                hidden[members[place]].add(name)
+    return hidden
+
+
+def _inside(groups: Sequence[Group], parent: str) -> list[int]:
+    return [place for place, group in enumerate(groups) if group.parent == parent]
+
+
+def _row(
+    group: Group,
+    pair: tuple[GroupCounts, GroupCounts],
+    *,
+    rule: Disclosure,
+    z: float,
+    share: float,
+    hidden: set[str],
+) -> Row:
+    counts, rest = pair
+    shown = {name: None if name in hidden else publish_count(counts.total(name), rule) for name in COUNTS}
+    enough = min(counts.missed, counts.appointments - counts.missed) >= _FEWEST_FOR_RANKING
+    ratios = [
+        _published(publish_ratio(ratio, rule), z, blocked=bool(hidden))
+        for ratio in (observed_over_expected(counts), allocation_index(counts, rest))
+    ]
+    quality = ranking_quality(counts)
+    return Row(
+        group=group,
+        counts=shown,
+        rates={
+            name: _published(publish_rate(rate(counts, name), rule), z, blocked=_uses(name, hidden))
+            for name in RATES
+        },
+        own_top_reach=_published(publish_rate(own_top_reach(counts, share), rule), z, blocked=bool(hidden)),
+        observed_over_expected=ratios[0],
+        allocation_index=ratios[1],
+        ranking_quality=round(quality, 2) if enough and quality is not None and not hidden else None,
+    )
+
+
+def _uses(name: str, hidden: set[str]) -> bool:
+    return any(part in hidden for parts in RATES[name] for part in parts)
+
+
+def _published(figure: Rate | Ratio | None, z: float, *, blocked: bool) -> Interval | None:
+    if figure is None or blocked:
+        return None
+    interval = figure.interval(z)
+    return interval.rounded() if interval else None

@@ -1,0 +1,117 @@
+"""Figures on counts are fairlearn's figures on rows, and what cannot be known is not called 0."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from fairlearn.metrics import MetricFrame
+
+from dnapredict.audit.appointments import Audited
+from dnapredict.audit.counts import count
+from dnapredict.audit.figures import (
+    FAIRLEARN,
+    allocation_index,
+    by_fairlearn,
+    observed_over_expected,
+    own_top_reach,
+    ranking_quality,
+    rate,
+)
+from dnapredict.audit.groups import grouping_named, membership
+from dnapredict.audit.worlds import World
+
+WORLD = Audited.of(World(appointments=8_000, under_scored="J").table())
+
+
+@pytest.mark.parametrize("name", ["core20", "imd_decile", "ethnicity", "ethnicity_5", "age"])
+def test_figures_equal_fairlearn_on_the_raw_rows(name):
+    grouping = grouping_named(name)
+    members, counted = membership(WORLD, grouping), count(WORLD, grouping)
+    assert members is not None
+    assert counted is not None
+    on_rows = MetricFrame(
+        metrics=FAIRLEARN,
+        y_true=WORLD.table["dna"].to_numpy(),
+        y_pred=WORLD.table["selected"].to_numpy(),
+        sensitive_features=members.index,
+    ).by_group
+    on_cells = by_fairlearn(counted)
+    for metric in FAIRLEARN:
+        for place, counts in enumerate(counted.counts):
+            own = rate(counts, metric)
+            if own.denominator > 0:
+                assert own.value == pytest.approx(on_rows[metric].loc[place], abs=1e-15, rel=1e-15)
+                assert on_cells[metric][place] == pytest.approx(own.value, abs=1e-15, rel=1e-15)
+            else:
+                assert own.value is None
+                assert on_cells[metric][place] is None
+
+
+def test_a_group_in_which_nobody_missed_is_not_estimable():
+    appointments = Audited.of(
+        pa.table(
+            {
+                "patient": [1, 2, 3],
+                "dna": [True, False, False],
+                "probability": [0.9, 0.8, 0.1],
+                "selected": [True, True, False],
+                "starts_at": [0, 0, 0],
+                "ethnic_category_code": ["A", "J", "J"],
+            }
+        )
+    )
+    counted = count(appointments, grouping_named("ethnicity"))
+    assert counted is not None
+    place = [group.code for group in counted.groups].index("J")
+    assert by_fairlearn(counted)["missed_support"][place] is None  # fairlearn alone would say 0.0
+    assert by_fairlearn(counted)["unneeded_calls"][place] == 0.5
+    assert rate(counted.counts[place], "reach").value is None
+    assert observed_over_expected(counted.counts[place]).interval(1.96) is None
+
+
+def test_variance_is_the_clustered_one():
+    """The closed form from profiles equals the sum over patients, written out."""
+    counted = count(WORLD, grouping_named("core20"))
+    assert counted is not None
+    total = counted.counts[0]
+    table, decile = WORLD.table, WORLD.table["imd_decile"].to_numpy(zero_copy_only=False)
+    inside = decile <= 2
+    patient = table["patient"].to_numpy()[inside]
+    missed = table["dna"].to_numpy()[inside].astype(float)
+    reached = missed * table["selected"].to_numpy()[inside]
+    x = np.bincount(patient, missed)
+    y = np.bincount(patient, reached)
+    ratio = y.sum() / x.sum()
+    patients = len(np.unique(patient))
+    variance = ((y - ratio * x) ** 2).sum() / x.sum() ** 2 * patients / (patients - 1)
+    effect = variance / (ratio * (1 - ratio) / x.sum())
+    assert rate(total, "reach").design_effect == pytest.approx(max(1.0, effect), rel=1e-9)
+
+
+def test_own_top_reach_matches_a_sorted_list():
+    counted = count(WORLD, grouping_named("core20"))
+    assert counted is not None
+    decile = WORLD.table["imd_decile"].to_numpy(zero_copy_only=False)
+    inside = decile <= 2
+    score, missed = WORLD.table["probability"].to_numpy()[inside], WORLD.table["dna"].to_numpy()[inside]
+    calls = round(0.1 * inside.sum())
+    by_sorting = missed[np.argsort(-score)[:calls]].sum() / missed.sum()
+    assert own_top_reach(counted.counts[0], 0.1).value == pytest.approx(by_sorting, abs=0.01)
+
+
+def test_ranking_quality_is_the_auroc():
+    from sklearn.metrics import roc_auc_score
+
+    counted = count(WORLD, grouping_named("core20"))
+    assert counted is not None
+    exact = roc_auc_score(WORLD.table["dna"].to_numpy(), WORLD.table["probability"].to_numpy())
+    assert ranking_quality(counted.total) == pytest.approx(exact, abs=0.001)
+
+
+def test_allocation_index_is_share_of_calls_over_share_of_need():
+    counted = count(WORLD, grouping_named("core20"))
+    assert counted is not None
+    group, everyone = counted.counts[0], counted.total
+    calls = group.total("selected") / everyone.total("selected")
+    need = group.missed / everyone.missed
+    index = allocation_index(group, counted.rest(0))
+    assert index.numerator / index.denominator == pytest.approx(calls / need)

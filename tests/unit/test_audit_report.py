@@ -1,0 +1,159 @@
+"""The report: self-contained, plain, hiding small numbers, whole or absent."""
+
+import csv
+import datetime
+import json
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from dnapredict.audit import Audited, AuditResult, ReportContext, Verdict, run, write
+from dnapredict.audit.words import BANNED
+from dnapredict.audit.worlds import World
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.policy import Policy
+from dnapredict.errors import UsageError
+
+POLICY = load(shipped("fairness/policy.toml"), Policy)
+CONTEXT = ReportContext(
+    model_version="7",
+    model_sha256="a" * 64,
+    data_sha256="b" * 64,
+    window=World.window(),
+    capacity="the 10 in 100 with the highest risk",
+    code_revision="c" * 40,
+    synthetic=True,
+    seed=1,
+    created_at=datetime.datetime(2026, 1, 5, 9, 0),
+)
+FORBIDDEN_IN_PAGE = ("<script", "http://", "https://", "@import", "url(", "<link", "<img")
+
+
+def audit(table: pa.Table, context: ReportContext = CONTEXT) -> AuditResult:
+    return run(Audited.of(table), policy=POLICY, context=context)
+
+
+@pytest.fixture(scope="module")
+def result() -> AuditResult:
+    return audit(World(appointments=30_000, under_scored="J").table())
+
+
+@pytest.fixture(scope="module")
+def folder(result: AuditResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(result, tmp_path_factory.mktemp("reports") / "7").parent
+
+
+def test_the_page_asks_nobody_for_anything(folder: Path):
+    page = (folder / "report.html").read_text()
+    assert not [word for word in FORBIDDEN_IN_PAGE if word in page.casefold()]
+    assert page.startswith("<!DOCTYPE html>")
+
+
+def test_the_page_says_that_the_data_are_synthetic_and_only_then(folder: Path):
+    assert "SYNTHETIC DATA" in (folder / "report.html").read_text()
+    real = audit(World(appointments=3_000).table(), context=_context(synthetic=False))
+    write(real, folder.parent / "real")
+    assert "synthetic" not in _text(folder.parent / "real").casefold()
+
+
+def _context(**changes: object) -> ReportContext:
+    return ReportContext(**{**vars(CONTEXT), **changes})
+
+
+def test_no_word_blames_a_patient(folder: Path):
+    text = " ".join(path.read_text().casefold() for path in folder.iterdir())
+    assert not [word for word in BANNED if word in text]
+
+
+def test_what_must_never_be_done_stands_on_page_one(folder: Path):
+    page = (folder / "report.html").read_text()
+    assert page.index("overbooking") < page.index("What we found")
+
+
+def test_page_one_gives_the_finding_in_numbers_of_people(folder: Path):
+    assert re.search(
+        r"Of every 100 people in the most deprived areas who missed .* called \d+", _text(folder)
+    )
+
+
+def _text(folder: Path) -> str:
+    page = re.sub(r"(?s)<style>.*?</style>|<[^>]+>", " ", (folder / "report.html").read_text())
+    return " ".join(page.split())
+
+
+def test_every_count_that_is_written_is_hidden_or_rounded(folder: Path):
+    for path in folder.glob("figures_*.csv"):
+        for row in csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()):
+            for name in ("appointments", "missed", "selected", "reached"):
+                assert row[name] == "*" or (int(row[name]) % 5 == 0 and int(row[name]) not in range(1, 8))
+    figures = json.loads((folder / "audit.json").read_text())
+    counts = [row["counts"] for grouping in figures["groupings"].values() for row in grouping["rows"]]
+    assert all(value is None or value % 5 == 0 for row in counts for value in row.values())
+
+
+def test_a_small_group_is_hidden_with_its_ranges():
+    world = World(appointments=20_000).table()
+    few = pc.equal(world["ethnic_category_code"], "R")
+    kept = pa.concat_tables(
+        [world.filter(pc.invert(pc.fill_null(few, False))), world.filter(few).slice(0, 6)]
+    )
+    table = audit(kept).table("ethnicity")
+    assert table is not None
+    chinese = next(row for row in table.rows if row.group.code == "R")
+    assert chinese.counts["appointments"] is None
+    assert set(chinese.rates.values()) == {None}
+    assert chinese.own_top_reach is chinese.observed_over_expected is chinese.allocation_index is None
+
+
+def test_json_holds_verdict_gates_policy_and_origin(folder: Path, result: AuditResult):
+    figures = json.loads((folder / "audit.json").read_text())
+    assert figures["verdict"] == result.verdict == Verdict.FAIL
+    assert {gate["code"] for gate in figures["gates"]} >= {"G0", "G2", "G3", "G7"}
+    assert figures["policy"]["limits"]["reach"]["max_harm_gap"] == 0.05
+    assert figures["context"]["model_sha256"] == "a" * 64
+
+
+def test_the_same_input_gives_the_same_files(folder: Path, tmp_path: Path):
+    again = write(audit(World(appointments=30_000, under_scored="J").table()), tmp_path / "again").parent
+    for path in folder.iterdir():
+        assert (again / path.name).read_bytes() == path.read_bytes()
+
+
+def test_an_older_report_is_replaced_whole_and_a_signed_one_never(result: AuditResult, tmp_path: Path):
+    out = tmp_path / "report"
+    write(result, out)
+    (out / "figures_old.csv").write_text("left over")
+    write(result, out)
+    assert not (out / "figures_old.csv").exists()
+    (out / "signature.json").write_text("{}")
+    with pytest.raises(UsageError, match="signed"):
+        write(result, out)
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_folder_of_other_things_is_left_alone(result: AuditResult, tmp_path: Path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="other files"):
+        write(result, tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_an_extract_without_groups_says_so_and_does_not_pass(tmp_path: Path):
+    bare = (
+        World(appointments=3_000).table().select(["patient", "dna", "probability", "selected", "starts_at"])
+    )
+    result = audit(bare)
+    assert result.verdict is Verdict.NOT_ENOUGH_DATA
+    folder = write(result, tmp_path / "bare").parent
+    assert "Not in this extract: Core20" in _text(folder)
+
+
+def test_a_local_group_whose_name_is_a_formula_stays_text(tmp_path: Path):
+    world = World(appointments=3_000).table()
+    names = ["=1+1"] * world.num_rows
+    folder = write(audit(world.append_column("plus_group", [names])), tmp_path / "formula").parent
+    rows = list(csv.reader((folder / "figures_plus.csv").read_text(encoding="utf-8-sig").splitlines()))
+    assert rows[1][:2] == ["'=1+1", "'=1+1"]

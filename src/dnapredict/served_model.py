@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import mlflow.models
-from mlflow.pyfunc import PythonModel
 import numpy as np
 import pandas as pd
+from mlflow.pyfunc.model import PythonModel
 from numpy.typing import NDArray
 
 from dnapredict.errors import ModelError
@@ -19,7 +19,7 @@ from dnapredict.risk.artefact import load
 __all__ = ["ServedModel"]
 
 
-class ServedModel(PythonModel):  # type: ignore[misc]
+class ServedModel(PythonModel):
     """The stored model as MLflow knows one."""
 
     def load_context(self, context: Any) -> None:

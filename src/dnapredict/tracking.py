@@ -16,6 +16,8 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, Final
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from dnapredict.errors import GateFailedError, ModelError, StoreError
 from dnapredict.risk.artefact import StoredModel, load
 from dnapredict.risk.record import measured, parameters, tags
@@ -248,6 +250,10 @@ def _sentences(home: Path, *, otherwise: ModelError | None = None) -> Iterator[N
         ):
             raise otherwise from None
         raise StoreError(f"{home}: the registry refused ({error.error_code}).") from None
+    except SQLAlchemyError as error:
+        raise StoreError(
+            f"{home / 'mlflow.db'}: cannot be read or written ({type(error).__name__})."
+        ) from None
     except OSError as error:
         raise StoreError(f"{home}: cannot be used ({error.strerror}).") from None
 

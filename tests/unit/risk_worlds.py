@@ -1,0 +1,55 @@
+"""Small made-up cohorts with a known truth, for the tests of the risk model."""
+
+import datetime
+from typing import Any
+
+import numpy as np
+
+from dnapredict.config.register import FactorRegister
+from dnapredict.config.training import ModelSettings, Split, TrainingConfig
+from dnapredict.risk.cohort import Cohort
+
+FACTORS = ("lead_days", "past_dnas", "age_years")
+FIRST_DAY = np.datetime64("2025-01-01", "us")
+QUICK = ModelSettings(max_rounds=60, patience=10, min_child_samples=20)
+CONFIG = TrainingConfig(seed=1, model=QUICK, split=Split(test_from=datetime.date(2025, 3, 1)))
+
+
+def world(n: int = 3_000, *, seed: int = 0, **columns: Any) -> Cohort:
+    """A hundred days of appointments, where lead time and past DNAs raise the risk and age does not."""
+    draw = np.random.default_rng(seed)
+    lead = draw.integers(0, 60, n)
+    past = draw.poisson(0.7, n)
+    truth = 1 / (1 + np.exp(2.6 - 0.03 * lead - 0.6 * past))
+    values = {
+        "factors": FACTORS,
+        "matrix": np.column_stack([lead, past, draw.uniform(0, 95, n)]).astype(float),
+        "dna": draw.random(n) < truth,
+        "patient": draw.integers(0, n // 3, n),
+        "starts_at": FIRST_DAY + np.sort(draw.integers(0, 100 * 86_400, n)) * np.timedelta64(1, "s"),
+        "lead_days": lead,
+        "first_time": past == 0,
+    }
+    return Cohort(**{**values, **columns})
+
+
+def register(**reasons: str) -> FactorRegister:
+    """A register of the three factors with the given reason sentences."""
+    return FactorRegister.model_validate(
+        {
+            "version": "test",
+            "factors": [
+                {
+                    "name": name,
+                    "title": name,
+                    "class": "personal" if name == "age_years" else "operational",
+                    "columns": ["starts_at"],
+                    "why": "a test",
+                    "agreed_by": "a test",
+                    "agreed_on": "2025-01-01",
+                    "reason": reasons.get(name, ""),
+                }
+                for name in FACTORS
+            ],
+        }
+    )

@@ -1,0 +1,85 @@
+"""Reasons: exact, true of the patient, and never about who the patient is."""
+
+import numpy as np
+import pytest
+from tests.unit.risk_worlds import CONFIG, register, world
+
+from dnapredict.risk.reasons import contributions, reasons
+from dnapredict.risk.training import Training, train
+
+WORDS = {
+    "lead_days": "Booked {lead_days} days ahead",
+    "past_dnas": "Missed {value} past appointments",
+    "age_years": "Is {value} years old",
+}
+
+
+@pytest.fixture(scope="module")
+def training() -> Training:
+    return train(world(), config=CONFIG, directions=(1, 1, 0))
+
+
+def told(training: Training, *row: float, **words: str) -> list[str]:
+    found = reasons(training.model, np.array([row]), register=register(**(words or WORDS)))
+    return [reason.text for reason in found[0]]
+
+
+def test_the_strongest_reason_comes_first_with_the_patients_own_numbers(training):
+    assert told(training, 2, 4, 40) == ["Missed 4 past appointments"]
+    assert set(told(training, 55, 3, 40)) == {"Missed 3 past appointments", "Booked 55 days ahead"}
+
+
+def test_nothing_that_lowers_the_risk_is_told(training):
+    assert told(training, 1, 0, 40) == []
+
+
+def test_a_sentence_about_nothing_is_not_told(training):
+    nobody = told(
+        training, 59, 0, 40, past_dnas="Missed {value} of {lead_days}", lead_days="{past_dnas} past"
+    )
+    assert nobody == []
+
+
+def test_an_unknown_number_is_not_told(training):
+    assert told(training, np.nan, 5, 40, past_dnas="Missed {value}, booked {lead_days} days ahead") == []
+
+
+def test_age_is_never_a_reason(training):
+    matrix = np.column_stack([np.full(96, 30), np.ones(96), np.arange(96)]).astype(float)
+    found = reasons(training.model, matrix, register=register(**WORDS))
+    assert {reason.factor for row in found for reason in row} <= {"lead_days", "past_dnas"}
+
+
+def test_a_number_that_is_not_whole_is_rounded_unless_the_sentence_says_how(training):
+    assert told(training, 0, 3.26, 40, past_dnas="About {value}") == ["About 3.3"]
+    assert told(training, 0, 3.26, 40, past_dnas="About {value:.0f}") == ["About 3"]
+
+
+def test_factors_that_say_the_same_are_added_up_into_one_reason(training):
+    one_topic = register(**WORDS)
+    factors = tuple(factor.model_copy(update={"says": "all"}) for factor in one_topic.factors)
+    found = reasons(
+        training.model,
+        np.array([[55.0, 4.0, 40.0]]),
+        register=one_topic.model_copy(update={"factors": factors}),
+    )
+    assert [reason.text for reason in found[0]] == ["Missed 4 past appointments"]
+
+
+def test_a_register_without_reasons_gives_none(training):
+    assert reasons(training.model, world(5).matrix, register=register()) == [()] * 5
+
+
+def test_contributions_are_those_of_tree_explainer_and_add_up_to_the_margin(training):
+    shap = pytest.importorskip("shap")
+    matrix = world(300, seed=5).matrix
+    explainer = shap.TreeExplainer(training.model.booster)
+    values = contributions(training.model, matrix)
+    expected = np.asarray(explainer.shap_values(matrix))
+    assert np.abs(values - expected).max() < 1e-5
+    base = float(np.ravel(explainer.expected_value)[-1])
+    assert np.abs(values.sum(axis=1) + base - training.model.margin(matrix)).max() < 1e-9
+
+
+def test_no_rows_have_no_reasons(training):
+    assert reasons(training.model, np.empty((0, 3)), register=register(**WORDS)) == []

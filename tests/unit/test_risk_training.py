@@ -1,0 +1,141 @@
+"""Training: what it learns from, what it refuses, and that it is repeatable."""
+
+import datetime
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.unit.risk_worlds import CONFIG, QUICK, world
+
+from dnapredict.config.training import Split, TrainingConfig
+from dnapredict.errors import NoEventsError
+from dnapredict.risk.cohort import POPULATIONS
+from dnapredict.risk.gaps import gap_filling
+from dnapredict.risk.training import Training, train
+from dnapredict.risk.windows import cut
+
+FREE = (0, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def training() -> Training:
+    return train(world(), config=CONFIG, directions=(1, 1, 0))
+
+
+def test_every_population_and_every_rival_is_reported(training):
+    assert tuple(training.test) == POPULATIONS
+    assert set(training.baselines) == {"base_rate", "logistic_regression"}
+    assert all(tuple(figures) == POPULATIONS for figures in training.baselines.values())
+
+
+def test_a_signal_is_found_and_calibrated(training):
+    everyone = training.test["all"]
+    assert everyone.auroc > 0.65
+    assert everyone.log_loss < training.baselines["base_rate"]["all"].log_loss - 0.02
+    assert 0.6 < everyone.calibration_slope < 1.6
+
+
+def test_no_appointment_lies_in_two_windows():
+    cohort = world()
+    windows = cut(cohort, config=CONFIG)
+    together = windows.fit.astype(int) + windows.calibrate + windows.test
+    assert together.max() == 1
+    assert cohort.starts_at[windows.fit].max() < cohort.starts_at[windows.calibrate].min()
+    assert cohort.starts_at[windows.calibrate].max() < cohort.starts_at[windows.test].min()
+
+
+def test_without_a_named_day_the_test_is_the_last_fifth_after_the_gap_of_a_model_in_use():
+    split = cut(world(), config=TrainingConfig(horizon_days=7, recording_delay_days=3)).split
+    assert split.test.start == datetime.date(2025, 1, 1) + datetime.timedelta(days=80)
+    assert split.test.start - split.calibrate.end == datetime.timedelta(days=10)
+
+
+def test_windows_begin_at_midnight_on_the_clinics_clock():
+    starts = np.array(["2025-06-30T22:59", "2025-06-30T23:00", "2025-07-01T12:00"], "datetime64[us]")
+    cohort = world(3, starts_at=starts, dna=np.array([False, True, False]))
+    late_june = Split(test_from=datetime.date(2025, 7, 1), calibration_days=1)
+    with pytest.raises(NoEventsError, match="training window"):
+        cut(cohort, config=TrainingConfig(split=late_june))
+    assert str(starts[1]) == "2025-06-30T23:00:00.000000"  # 1 July in London
+
+
+@pytest.mark.parametrize(("everyone", "missed"), [(True, r"[1-9][\d,]*"), (False, "0")])
+def test_one_outcome_only_is_refused_in_a_sentence_that_says_what_to_change(everyone, missed):
+    cohort = world()
+    with pytest.raises(NoEventsError, match=f"{missed} of them missed; both .* 'test_from'"):
+        train(replace(cohort, dna=np.full(len(cohort), everyone)), config=CONFIG, directions=FREE)
+
+
+def test_an_empty_extract_is_refused():
+    with pytest.raises(NoEventsError, match="no appointment with an outcome"):
+        train(world().take(np.zeros(3_000, dtype=bool)), config=CONFIG, directions=FREE)
+
+
+def test_a_test_after_the_last_appointment_is_refused():
+    config = TrainingConfig(model=QUICK, split=Split(test_from=datetime.date(2026, 1, 1)))
+    with pytest.raises(NoEventsError, match="calibration window"):
+        train(world(), config=config, directions=FREE)
+
+
+def test_a_population_that_is_not_there_is_null_and_no_crash():
+    cohort = world(lead_days=np.zeros(3_000, dtype=int))
+    found = train(cohort, config=CONFIG, directions=FREE)
+    assert found.test["weekly"].n == 0
+    assert found.test["weekly"].auroc is None
+    assert found.baselines["logistic_regression"]["weekly"].log_loss is None
+
+
+def test_equal_seeds_give_equal_risks_and_another_seed_does_not(training):
+    again = train(world(), config=CONFIG, directions=(1, 1, 0))
+    other = train(world(), config=CONFIG.model_copy(update={"seed": 2}), directions=(1, 1, 0))
+    assert (again.test_probability == training.test_probability).all()
+    assert (other.test_probability != training.test_probability).any()
+
+
+def test_an_agreed_direction_holds_for_every_patient(training):
+    cohort = world(500)
+    risks = [training.model.probability(_with_past_dnas(cohort.matrix, n)) for n in range(8)]
+    assert (np.diff(risks, axis=0) >= 0).all()
+
+
+def test_a_rows_risk_does_not_depend_on_the_rows_beside_it(training):
+    matrix = world(2_500).matrix
+    together = training.model.probability(matrix)
+    assert (training.model.probability(matrix[::-1])[::-1] == together).all()
+    assert training.model.probability(matrix[[7]])[0] == together[7]
+
+
+def test_an_unknown_value_of_a_factor_always_known_in_training_is_no_zero(training):
+    nobody = np.full((1, 3), np.nan)
+    middle = np.nanmedian(world().matrix[:, 1])
+    assert training.model.probability(nobody) == training.model.probability(training.model.filled(nobody))
+    assert training.model.filled(nobody)[0, 1] == middle
+
+
+def test_common_gaps_are_learned_and_rare_ones_filled():
+    matrix = np.array([[1.0, 1.0, np.nan], [5.0, np.nan, np.nan], [np.nan, np.nan, np.nan]])
+    assert np.array_equal(gap_filling(matrix, enough=2), [3.0, np.nan, np.nan], equal_nan=True)
+
+
+def test_a_factor_that_is_never_known_harms_nothing():
+    matrix = world().matrix
+    matrix[:, 2] = np.nan
+    found = train(world(matrix=matrix), config=CONFIG, directions=FREE)
+    assert found.test["all"].auroc > 0.65
+    assert np.isfinite(found.test_probability).all()
+
+
+def test_a_planted_leak_is_seen_by_anyone_who_reads_the_figures():
+    """Above 0.80 on all rows, look for a leak: a patient's rate over the whole file is one."""
+    cohort = world()
+    missed = np.bincount(cohort.patient, weights=cohort.dna)
+    booked = np.bincount(cohort.patient)
+    leak = (missed / np.maximum(booked, 1))[cohort.patient]
+    found = train(world(matrix=np.column_stack([cohort.matrix[:, :2], leak])), config=CONFIG, directions=FREE)
+    assert found.test["all"].auroc > 0.80
+
+
+def _with_past_dnas(matrix: np.ndarray, n: int) -> np.ndarray:
+    changed = matrix.copy()
+    changed[:, 1] = n
+    return changed

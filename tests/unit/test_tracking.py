@@ -1,0 +1,161 @@
+"""The registry: what it keeps of a training, who may become champion, and what it says when it cannot."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.unit.risk_worlds import CONFIG, FACTORS, world
+from tests.unit.test_risk_artefact import PROVENANCE
+
+from dnapredict.errors import GateFailedError, ModelError, StoreError
+from dnapredict.risk.artefact import load, save
+from dnapredict.risk.training import Training, train
+from dnapredict.tracking import CHALLENGER, CHAMPION, Registered, Registry
+
+
+@pytest.fixture(scope="module")
+def training() -> Training:
+    return train(world(), config=CONFIG, directions=(1, 1, 0))
+
+
+@pytest.fixture(scope="module")
+def folder(training: Training, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stored") / "model"
+    save(training.model, folder, provenance=PROVENANCE, specimens=training.specimens)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def first(home: Path, folder: Path, training: Training) -> Registered:
+    return Registry(home).register(folder, training)
+
+
+@pytest.fixture
+def registry(home: Path, first: Registered) -> Registry:
+    assert first.version == "1"
+    return Registry(home)
+
+
+def test_an_empty_home_names_the_command_that_makes_a_model_and_stays_empty(tmp_path):
+    with pytest.raises(ModelError, match="`dnapredict train EXTRACT` makes one"):
+        Registry(tmp_path).version_of(CHAMPION)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_version_is_challenger_and_not_champion(registry):
+    assert registry.version_of(CHALLENGER) == "1"
+    with pytest.raises(ModelError, match="dnapredict promote V"):
+        registry.version_of(CHAMPION)
+
+
+@pytest.mark.parametrize("name", ["99", "winner"])
+def test_a_version_that_is_not_there_is_a_model_error(registry, name):
+    with pytest.raises(ModelError, match=name):
+        registry.version_of(name)
+
+
+def test_the_registered_folder_is_the_stored_model(registry, folder):
+    assert load(registry.folder("1")).manifest == load(folder).manifest
+
+
+def test_the_run_tells_all_that_is_needed_to_compare_it(registry, first, home):
+    import mlflow
+
+    run = mlflow.MlflowClient(f"sqlite:///{home / 'mlflow.db'}").get_run(first.run_id)
+    assert run.data.metrics["weekly/log_loss"] < run.data.metrics["base_rate/weekly/log_loss"]
+    assert run.data.params["split.test_from"] == "2025-03-01"
+    assert run.data.tags["data_sha256"] == PROVENANCE.data_sha256
+    assert run.data.tags["synthetic"] == "true"
+    assert registry.tags("1")["seed"] == "1"
+
+
+def test_the_validation_loss_is_kept_round_by_round(training, home, first):
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    steps = client.get_metric_history(first.run_id, "validation_log_loss")
+    assert [metric.value for metric in steps] == list(training.iterations)
+
+
+def test_only_an_audited_version_is_promoted(home, folder, training):
+    registry = Registry(home)
+    version = registry.register(folder, training).version
+    with pytest.raises(ModelError, match=f"dnapredict audit EXTRACT --model {version}"):
+        registry.promote(version)
+    registry.set_audit(version, verdict="REVIEW", digest="1" * 64)
+    with pytest.raises(GateFailedError, match="its audit says REVIEW"):
+        registry.promote(version)
+    with pytest.raises(GateFailedError):
+        registry.promote(version, signed_by="A. Reviewer")  # a name without a reason signs nothing
+    registry.promote(version, signed_by="A. Reviewer", why="too few patients to say")
+    assert registry.version_of(CHAMPION) == version
+    assert registry.tags(CHAMPION)["promoted_by"] == "A. Reviewer"
+
+
+def test_a_passing_version_is_promoted_and_remembers_whom_it_replaced(home, folder, training):
+    registry = Registry(home)
+    versions = [registry.register(folder, training).version for _ in range(2)]
+    for version in versions:
+        registry.set_audit(version, verdict="PASS", digest="1" * 64)
+        registry.promote(version)
+    assert registry.version_of(CHAMPION) == versions[1]
+    assert registry.tags(versions[1])["champion_before"] == versions[0]
+
+
+def test_another_folder_than_the_registered_one_is_refused(tmp_path, folder, training):
+    registry = Registry(tmp_path)
+    version = registry.register(folder, training).version
+    manifest = registry.folder(version) / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"synthetic": true', '"synthetic": false'))
+    with pytest.raises(ModelError, match="does not hold the model that was registered"):
+        registry.folder(version)
+
+
+def test_a_damaged_registry_is_a_store_error(tmp_path):
+    (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(StoreError, match="mlflow.db: cannot be read"):
+        Registry(tmp_path).version_of(CHAMPION)
+
+
+def test_files_are_kept_with_the_run(registry, first, home, tmp_path):
+    (tmp_path / "report.html").write_text("a report")
+    registry.log_files("1", tmp_path, under="audit")
+    kept = list((home / "mlruns").glob(f"{first.run_id}/artifacts/audit/report.html"))
+    assert [path.read_text() for path in kept] == ["a report"]
+
+
+def test_mlflow_alone_loads_the_model_with_pickle_switched_off(home, first, training):
+    script = (
+        "import mlflow, numpy as np, pandas as pd;"
+        f"mlflow.set_tracking_uri({f'sqlite:///{home}/mlflow.db'!r});"
+        f"model = mlflow.pyfunc.load_model('models:/dna-risk/{first.version}');"
+        f"frame = pd.DataFrame([[50., 2., np.nan]], columns={list(FACTORS)!r});"
+        "print(repr(float(model.predict(frame)[0])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(done.stdout) == training.model.probability(np.array([[50.0, 2.0, np.nan]]))[0]
+
+
+def test_nothing_of_mlflows_own_reaches_the_analyst(folder, tmp_path):
+    script = (
+        "from pathlib import Path; from tests.unit.risk_worlds import CONFIG, world;"
+        "from dnapredict.risk.training import train; from dnapredict.tracking import Registry;"
+        f"training = train(world(), config=CONFIG, directions=(1, 1, 0));"
+        f"Registry(Path({str(tmp_path)!r})).register(Path({str(folder)!r}), training)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

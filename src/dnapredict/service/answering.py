@@ -1,0 +1,57 @@
+"""Answer one request for scores, and keep what was a list for the page."""
+
+import datetime
+import logging
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from dnapredict.errors import StoreError
+from dnapredict.lists import latest
+from dnapredict.service.answers import ScoreAnswer, results
+from dnapredict.service.champion import Champion, Scoring
+from dnapredict.service.requests import ScoreRequest, as_table
+
+__all__ = ["answer"]
+
+_LOG: Final = logging.getLogger("dnapredict.service")
+# One appointment is a question, two or more are a list that somebody will want to see.
+_FEWEST_FOR_A_LIST: Final = 2
+_LIST_NAME: Final = "A list sent by another system"
+
+
+def answer(request: ScoreRequest, *, champion: Champion, home: Path) -> ScoreAnswer:
+    """Score the appointments of `request` with the model that is champion now.
+
+    Raises
+    ------
+    ModelError
+        If no model is loaded yet.
+    DnapredictError
+        Whatever the scorer refuses.
+    """
+    scorer = champion.require()
+    worklist = scorer.score(as_table(request.appointments), capacity=None, reasons=request.reasons)
+    _keep(worklist, scorer=scorer, home=home)
+    return ScoreAnswer(
+        model_version=scorer.model_version,
+        scored_at=datetime.datetime.now(datetime.UTC),
+        results=results(worklist),
+    )
+
+
+def _keep(worklist: pa.Table, *, scorer: Scoring, home: Path) -> None:
+    """Keep a list for the page. The caller is answered either way: a full disk costs the page alone."""
+    if worklist.num_rows < _FEWEST_FOR_A_LIST:
+        return
+    try:
+        latest.save(
+            home,
+            worklist,
+            name=_LIST_NAME,
+            model_version=scorer.model_version,
+            synthetic=scorer.synthetic,
+        )
+    except StoreError as error:
+        _LOG.error("%s", error)

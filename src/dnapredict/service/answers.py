@@ -1,0 +1,90 @@
+"""What the service answers, as models, and how a worklist becomes an answer."""
+
+import datetime
+from typing import Annotated, Any
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["ModelAnswer", "NotScored", "Reason", "Refusal", "ScoreAnswer", "Scored", "results"]
+
+_REASONS = (1, 2, 3)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+
+class Reason(_Answer):
+    """Why a risk is raised: the factor's name in the register, and the sentence a clerk reads."""
+
+    factor: str
+    text: str
+
+
+class Scored(_Answer):
+    """One appointment with its place on the worklist.
+
+    `rank` counts from 1 within this request; `selected` says whether it lies within the capacity.
+    """
+
+    appointment_id: str
+    probability: Annotated[float, Field(ge=0, le=1)]
+    band: str
+    rank: Annotated[int, Field(ge=1)]
+    selected: bool
+    action: str
+    reasons: list[Reason]
+
+
+class NotScored(_Answer):
+    """One appointment that could not be scored, and the rule that it breaks."""
+
+    appointment_id: str | None
+    error: str
+
+
+class ScoreAnswer(_Answer):
+    """Every row of the request once, in rank order; rows that could not be scored come last."""
+
+    model_version: str
+    scored_at: datetime.datetime
+    results: list[Scored | NotScored]
+
+
+class ModelAnswer(_Answer):
+    """The model that answers now."""
+
+    model_version: str
+    synthetic: bool = Field(description="Whether it was trained on made-up patients.")
+    use: str = Field(description="What its scores are for; any other use is refused.")
+    never_for: list[str]
+
+
+class Refusal(_Answer):
+    """Why a request was not carried out: a sentence, without anything that was sent."""
+
+    error: str
+
+
+def results(worklist: pa.Table) -> list[Scored | NotScored]:
+    """Lines of a worklist as answers, in the worklist's order."""
+    return [_result(line) for line in worklist.to_pylist()]
+
+
+def _result(line: dict[str, Any]) -> Scored | NotScored:
+    if line["error"] is not None:
+        return NotScored(appointment_id=line["appointment_id"], error=line["error"])
+    return Scored(
+        appointment_id=line["appointment_id"],
+        probability=line["probability"],
+        band=line["band"],
+        rank=line["rank"],
+        selected=line["selected"],
+        action=line["action"],
+        reasons=[
+            Reason(factor=line[f"reason_factor_{place}"], text=line[f"reason_{place}"])
+            for place in _REASONS
+            if line[f"reason_{place}"]
+        ],
+    )

@@ -1,0 +1,100 @@
+"""The BentoML service: the only module that knows BentoML.
+
+It is thin: middleware guards the door, `answering` scores, and everything that a browser asks
+for is Starlette's.
+"""
+
+from pathlib import Path
+from typing import Any, Final, cast
+
+import bentoml
+
+from dnapredict.errors import DnapredictError
+from dnapredict.service.answering import answer
+from dnapredict.service.answers import ScoreAnswer
+from dnapredict.service.champion import Champion, Scoring
+from dnapredict.service.discretion import keep_logs_discreet
+from dnapredict.service.middleware.headers import SecurityHeaders
+from dnapredict.service.middleware.limits import BodyLimits
+from dnapredict.service.middleware.refusals import PlainRefusals
+from dnapredict.service.pages.routes import STATIC_PATH
+from dnapredict.service.requests import ScoreRequest
+from dnapredict.service.start import served_home
+from dnapredict.service.web import refuse, web_app
+
+__all__ = ["LARGEST_BODY", "build", "run", "service"]
+
+LARGEST_BODY: Final = 8 * 1_048_576
+_SECONDS_TO_SEND: Final = 30.0
+_SECONDS_TO_ANSWER: Final = 60
+_CONTENT_TYPES: Final = {"/v1/score": frozenset({"application/json"})}
+# Two, so that one answers while the other starts again; each opens the model and the history.
+_WORKERS: Final = 2
+_THREADS: Final = 4
+
+
+def build(home: Path, champion: Champion, *, metrics: bool = True) -> Any:
+    """The service that scores with `champion` and keeps its lists in `home`.
+
+    The champion begins to watch the registry when a worker starts, not when this is called.
+    Without `metrics` a process can hold more than one service, as tests do.
+    """
+
+    class Dnapredict:
+        """Order outpatient appointments by the chance that they are missed, to offer help to attend."""
+
+        def __init__(self) -> None:
+            keep_logs_discreet()
+            champion.watch()
+
+        def __is_ready__(self) -> bool:
+            return champion.scorer is not None
+
+        @bentoml.api(route="/v1/score")  # type: ignore[untyped-decorator]
+        def score(self, request: ScoreRequest, /) -> ScoreAnswer:
+            """Score appointments and put them in the order in which to call."""
+            try:
+                return answer(request, champion=champion, home=home)
+            except DnapredictError as error:
+                # BentoML passes a response on as it is; its own exceptions would lose the sentence.
+                return cast("ScoreAnswer", refuse(error))
+
+    service = bentoml.service(
+        name="dnapredict",
+        workers=_WORKERS,
+        threads=_THREADS,
+        traffic={"timeout": _SECONDS_TO_ANSWER},
+        logging={"access": {"enabled": False}},
+        metrics={"enabled": metrics},
+    )(Dnapredict)
+    service.mount_asgi_app(web_app(home, champion), path="/")
+    service.add_asgi_middleware(SecurityHeaders, static_path=STATIC_PATH)
+    service.add_asgi_middleware(PlainRefusals)
+    service.add_asgi_middleware(
+        BodyLimits, largest=LARGEST_BODY, content_types=_CONTENT_TYPES, seconds=_SECONDS_TO_SEND
+    )
+    return service
+
+
+def run(*, host: str, port: int) -> None:
+    """Serve until interrupted, in worker processes that BentoML watches over."""
+    bentoml.serve(f"{__name__}:service", host=host, port=port, blocking=True)
+
+
+def _production() -> Any:
+    home = served_home()
+
+    def version() -> str:
+        from dnapredict.tracking import Registry
+
+        return Registry(home).version_of("champion")
+
+    def open_scorer(version: str) -> Scoring:
+        from dnapredict import pipeline
+
+        return pipeline.open_scorer(home, model=version)
+
+    return build(home, Champion(version=version, open_scorer=open_scorer))
+
+
+service = _production()

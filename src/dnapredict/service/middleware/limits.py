@@ -1,0 +1,105 @@
+"""Refuse a body that is too large, too slow or of an unexpected type, before anything reads it.
+
+BentoML itself sets no limit: 53 MB of JSON took a worker to 1 GB and held up its health check
+for five seconds. Here the bytes are counted as they come, whatever the header promises.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["BodyLimits"]
+
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+
+
+@dataclass(frozen=True)
+class BodyLimits:
+    """Let a body through whole, or answer 408, 413 or 415.
+
+    Parameters
+    ----------
+    largest
+        Bytes a body may hold.
+    content_types
+        For a path, the content types it takes; any other path takes none.
+    seconds
+        How long a client may take to send a body.
+    """
+
+    app: ASGIApp
+    largest: int
+    content_types: Mapping[str, Collection[str]]
+    seconds: float
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
+            await self.app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is None:
+            body = await self._body(receive)
+            if isinstance(body, bytes):
+                await self.app(scope, _replay(body, receive), send)
+                return
+            refusal = body
+        await refusal(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> JSONResponse | None:
+        """What the headers alone already tell."""
+        headers = Headers(scope=scope)
+        declared = headers.get("content-length", "0")
+        if not declared.isdigit() or int(declared[:20]) > self.largest:
+            return self._too_large()
+        allowed = self.content_types.get(scope["path"])
+        if allowed is None:
+            return None
+        media_type = headers.get("content-type", "").split(";")[0].strip().lower()
+        if media_type not in allowed:
+            return _refuse(415, f"Send this as {' or '.join(sorted(allowed))}.")
+        return None
+
+    async def _body(self, receive: Receive) -> bytes | JSONResponse:
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self.seconds):
+                while True:
+                    message = await receive()
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if size > self.largest:
+                        return self._too_large()
+                    parts.append(part)
+                    if not message.get("more_body", False):
+                        return b"".join(parts)
+        except TimeoutError:
+            return _refuse(408, f"The request was not received within {self.seconds:g} seconds.")
+
+    def _too_large(self) -> JSONResponse:
+        return _refuse(413, f"The request is larger than {self.largest / 1_048_576:g} MB. Send it in parts.")
+
+
+def _refuse(status: int, sentence: str) -> JSONResponse:
+    # What follows on this connection may be the rest of a body nobody will read.
+    return JSONResponse({"error": sentence}, status, headers={"connection": "close"})
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Give the body that was already read, then whatever the connection says next."""
+    given = False
+
+    async def next_message() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return next_message

@@ -1,0 +1,93 @@
+"""Give every refusal of the service one shape: `{"error": "a sentence"}`.
+
+BentoML answers an error as a list, an object or plain text, by its origin. A caller should
+need one way to read it, and a sentence that repeats nothing of what was sent.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["PlainRefusals"]
+
+_SENTENCES: Final = {
+    400: "The request cannot be read.",
+    401: "Send an API key: Authorization: Bearer KEY.",
+    403: "This key may not do that.",
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    500: "Something went wrong here; the request was not carried out. The service's log names the cause.",
+    503: "The service is not ready. Try again in a moment.",
+    504: "This took too long and was given up. Send fewer appointments at a time.",
+}
+_OURS: Final = frozenset({"error"})
+_KEPT: Final = ("allow", "connection", "retry-after", "www-authenticate")
+
+
+@dataclass(frozen=True)
+class PlainRefusals:
+    """Rewrite answers of status 400 and above, unless they are pages for people."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started: Message | None = None
+        parts: list[bytes] = []
+
+        async def send_plainly(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start" and _needs_rewriting(message):
+                started = message
+                return
+            if started is None:
+                await send(message)
+                return
+            parts.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                await _plain(started, b"".join(parts))(scope, receive, send)
+
+        await self.app(scope, receive, send_plainly)
+
+
+def _needs_rewriting(message: Message) -> bool:
+    is_page = Headers(raw=message.get("headers", [])).get("content-type", "").startswith("text/html")
+    return message["status"] >= 400 and not is_page
+
+
+def _plain(started: Message, body: bytes) -> JSONResponse:
+    status: int = started["status"]
+    received = Headers(raw=started.get("headers", []))
+    kept = {name: received[name] for name in _KEPT if name in received}
+    return JSONResponse({"error": _sentence(status, body)}, status, headers=kept)
+
+
+def _sentence(status: int, body: bytes) -> str:
+    try:
+        content: Any = json.loads(body)
+    except ValueError:
+        content = None
+    if isinstance(content, dict) and set(content) == _OURS and status != 500:
+        return str(content["error"])
+    problems = content.get("detail") if isinstance(content, dict) else None
+    if status == 400 and isinstance(problems, list) and problems:
+        return _of_validation(problems[0])
+    return _SENTENCES.get(status, "The request was refused.")
+
+
+def _of_validation(problem: dict[str, Any]) -> str:
+    """The first problem that pydantic found, as a sentence. Its input was left out at the source."""
+    if problem.get("type") == "json_invalid":
+        return "The request is not valid JSON."
+    message = str(problem.get("msg", "")).removeprefix("Value error, ")
+    if problem.get("type") == "value_error":
+        return message[:1].upper() + message[1:] + ("" if message.endswith((".", "?")) else ".")
+    where = ".".join(str(part) for part in problem.get("loc", ()))
+    return f"'{where}': {message}."

@@ -1,0 +1,84 @@
+"""The OpenAPI description at `/docs.json`: what is really asked and answered, refusals included.
+
+BentoML generates one too; it declares bodies for refusals that the service does not send.
+"""
+
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from dnapredict import __version__
+from dnapredict.service.answers import ModelAnswer, Refusal, ScoreAnswer
+from dnapredict.service.requests import ScoreRequest
+
+__all__ = ["description"]
+
+_REFERENCE: Final = "#/components/schemas/{model}"
+_REFUSALS: Final = {
+    400: "The request cannot be read: not JSON, an unknown key or column, or too many rows.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    415: "The content type is not one that this address takes.",
+    500: "A fault of the service.",
+    503: "No model is loaded yet, or the service is too busy.",
+    504: "It took too long.",
+}
+
+
+def description() -> dict[str, Any]:
+    """The whole description, in OpenAPI 3.1."""
+    models: list[type[BaseModel]] = [ScoreRequest, ScoreAnswer, ModelAnswer, Refusal]
+    _, schemas = models_json_schema(
+        [(model, "validation" if model is ScoreRequest else "serialization") for model in models],
+        ref_template=_REFERENCE,
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "dnapredict", "version": __version__, "description": __doc__},
+        "servers": [{"url": "/"}],
+        "paths": _paths(),
+        "components": {"schemas": schemas["$defs"]},
+    }
+
+
+def _paths() -> dict[str, Any]:
+    return {
+        "/v1/score": {
+            "post": {
+                "operationId": "score",
+                "summary": "Score appointments and put them in the order in which to call.",
+                "requestBody": {"required": True, "content": _content(ScoreRequest)},
+                "responses": _responses(ScoreAnswer, refusals=(400, 408, 413, 415, 500, 503, 504)),
+            }
+        },
+        "/v1/model": {
+            "get": {
+                "operationId": "model",
+                "summary": "The model that answers now.",
+                "responses": _responses(ModelAnswer, refusals=(500, 503)),
+            }
+        },
+        "/livez": {"get": _probe("Whether the process is alive.", refusals=(500,))},
+        "/readyz": {"get": _probe("Whether a model is loaded.", refusals=(500, 503))},
+    }
+
+
+def _responses(answer: type[BaseModel], *, refusals: tuple[int, ...]) -> dict[str, Any]:
+    done = {"200": {"description": "Done.", "content": _content(answer)}}
+    return done | _refused(refusals)
+
+
+def _probe(summary: str, *, refusals: tuple[int, ...]) -> dict[str, Any]:
+    yes = {"200": {"description": "Yes.", "content": {"text/plain": {"schema": {"type": "string"}}}}}
+    return {"summary": summary, "responses": yes | _refused(refusals)}
+
+
+def _refused(statuses: tuple[int, ...]) -> dict[str, Any]:
+    return {
+        str(status): {"description": _REFUSALS[status], "content": _content(Refusal)} for status in statuses
+    }
+
+
+def _content(model: type[BaseModel]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}}

@@ -1,0 +1,128 @@
+"""What a caller may send to `POST /v1/score`, and how its rows become a table.
+
+The shape is checked here, at once and with one sentence for an answer. What the columns may
+hold is the data contract's to say, row by row, so that one wrong age costs one answer.
+"""
+
+import difflib
+import math
+from typing import Annotated, Any, Final
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+
+from dnapredict.data.columns import COLUMNS, NAMES, REQUIRED
+
+__all__ = ["LONGEST_TEXT", "MOST_ROWS", "Cell", "ScoreRequest", "as_table"]
+
+MOST_ROWS: Final = 5_000
+LONGEST_TEXT: Final = 500
+# Beyond 2**53 a JSON number no longer means the same integer everywhere.
+_LARGEST_NUMBER: Final = 2**53
+
+Cell = str | int | float | bool | None
+
+_CELL_SCHEMA: Final = [
+    {"type": "string", "maxLength": LONGEST_TEXT},
+    {"type": "number", "minimum": -_LARGEST_NUMBER, "maximum": _LARGEST_NUMBER},
+    {"type": "boolean"},
+    {"type": "null"},
+]
+_ROW_SCHEMA: Final = {
+    "type": "object",
+    "title": "Appointment",
+    "description": "One row of the data contract. A cell that is not known is null or left out.",
+    "required": list(REQUIRED),
+    "properties": {column.name: {"description": column.note, "anyOf": _CELL_SCHEMA} for column in COLUMNS},
+    "additionalProperties": False,
+}
+Row = Annotated[dict[str, Any], WithJsonSchema(_ROW_SCHEMA)]
+
+
+class ScoreRequest(BaseModel):
+    """Appointments to score, as rows of the data contract."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, strict=True
+    )
+
+    appointments: Annotated[list[Row], Field(max_length=MOST_ROWS)]
+    reasons: bool = Field(True, description="Whether to say why each appointment is at risk.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_are_known(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            raise ValueError('send a JSON object such as {"appointments": [...], "reasons": true}')
+        unknown = [key for key in content if key not in cls.model_fields]
+        if unknown:
+            raise ValueError(f"the request holds an unknown key. {_nearest(unknown[0], cls.model_fields)}")
+        return content
+
+    @field_validator("appointments", mode="before")
+    @classmethod
+    def _rows_are_flat(cls, rows: Any) -> Any:
+        if not isinstance(rows, list):
+            raise ValueError("'appointments' must be a list of rows")
+        if len(rows) > MOST_ROWS:
+            raise ValueError(
+                f"'appointments' holds {len(rows):,} rows and may hold {MOST_ROWS:,}. Send them in parts, "
+                "or score the list as a file with `dnapredict score`"
+            )
+        for number, row in enumerate(rows, start=1):
+            _check_row(row, number)
+        return rows
+
+
+def as_table(rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows as one table of text, as a CSV file would hold them: one reading of values for every door.
+
+    The columns are those of the contract that at least one row names, in the contract's order,
+    and always the required ones, so that an omission is a row's error and not a table's.
+    """
+    named = {name for row in rows for name in row}.union(REQUIRED)
+    return pa.table(
+        {
+            name: pa.array([_text(row.get(name)) for row in rows], pa.string())
+            for name in NAMES
+            if name in named
+        }
+    )
+
+
+def _check_row(row: Any, number: int) -> None:
+    if not isinstance(row, dict):
+        raise ValueError(f"'appointments', row {number:,} is not an object")
+    for name, cell in row.items():
+        if name not in NAMES:
+            raise ValueError(
+                f"'appointments', row {number:,} holds a column that the data contract does not know. "
+                + _nearest(name, NAMES)
+            )
+        if not _is_cell(cell):
+            raise ValueError(
+                f"'appointments', row {number:,}, column '{name}': expected text of at most {LONGEST_TEXT} "
+                "characters, a finite number, true, false or null"
+            )
+
+
+def _is_cell(cell: Any) -> bool:
+    if isinstance(cell, str):
+        return len(cell) <= LONGEST_TEXT
+    if isinstance(cell, (int, float)):
+        return math.isfinite(cell) and abs(cell) <= _LARGEST_NUMBER
+    return cell is None
+
+
+def _nearest(name: str, known: Any) -> str:
+    """A hint that never repeats the unknown name: a caller may have put a value where a key belongs."""
+    near = difflib.get_close_matches(name[:100], list(known), n=1, cutoff=0.6)
+    return f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(known)}"
+
+
+def _text(cell: Cell) -> str | None:
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return None if cell is None else str(cell)

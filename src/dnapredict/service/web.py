@@ -1,0 +1,75 @@
+"""Everything the service answers besides scores: the pages, the model, the description."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from dnapredict.errors import DnapredictError, ModelError, StoreError
+from dnapredict.service.answers import ModelAnswer, Refusal
+from dnapredict.service.champion import Champion
+from dnapredict.service.openapi import description
+from dnapredict.service.pages.routes import page_routes, trouble_page
+from dnapredict.service.purpose import NEVER_FOR, USE
+
+__all__ = ["refuse", "web_app"]
+
+# What is wrong with the service and not with the request; the caller may try again.
+_OUR_FAULT = (ModelError, StoreError)
+
+
+def web_app(home: Path, champion: Champion) -> Starlette:
+    """The Starlette application that is mounted at the root of the service."""
+    about_itself = description()
+
+    def docs(_: Request) -> Response:
+        return JSONResponse(about_itself)
+
+    return Starlette(
+        routes=[
+            *page_routes(home),
+            Route("/v1/model", _model_view(champion)),
+            Route("/v1/score", _post_only),
+            Route("/docs.json", docs),
+            Route("/{path:path}", _nothing_here),
+        ]
+    )
+
+
+def refuse(error: DnapredictError) -> JSONResponse:
+    """The answer to a request that met `error`: 503 where the service is at fault, 400 otherwise."""
+    status = 503 if isinstance(error, _OUR_FAULT) else 400
+    return JSONResponse(Refusal(error=str(error)).model_dump(), status)
+
+
+def _model_view(champion: Champion) -> Callable[[Request], Response]:
+    def model(_: Request) -> Response:
+        try:
+            scorer = champion.require()
+        except ModelError as error:
+            return refuse(error)
+        answer = ModelAnswer(
+            model_version=scorer.model_version,
+            synthetic=scorer.synthetic,
+            use=USE,
+            never_for=list(NEVER_FOR),
+        )
+        return JSONResponse(answer.model_dump())
+
+    return model
+
+
+def _post_only(_: Request) -> Response:
+    """BentoML answers the POST; without this, the last route would say that nothing is here."""
+    refusal = Refusal(error="Send appointments with POST.")
+    return JSONResponse(refusal.model_dump(), 405, headers={"allow": "POST"})
+
+
+def _nothing_here(request: Request) -> Response:
+    """Say so as a page to a person and as JSON to a program; it also hides BentoML's own pages."""
+    if "text/html" in request.headers.get("accept", ""):
+        return trouble_page("There is no such page", "The address may be mistyped.", status=404)
+    return JSONResponse(Refusal(error="There is nothing at this address.").model_dump(), 404)

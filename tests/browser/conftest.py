@@ -1,0 +1,41 @@
+"""A browser, and the service with a made-up list for it to look at."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.browser.worklists import worklist
+from tests.service.process import Running, running
+
+from dnapredict.lists import latest
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from playwright.sync_api import Browser, Page, sync_playwright
+
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: Path) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    assert browser.is_connected()
+    home = tmp_path_factory.mktemp("home")
+    latest.save(home, worklist(), name="outpatients-week-49.xlsx", model_version="7", synthetic=True)
+    with running(home) as service:
+        yield service
+
+
+@pytest.fixture
+def page(browser: Browser, service: Running) -> Iterator[Page]:
+    context = browser.new_context(base_url=service.address, viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()

@@ -1,0 +1,109 @@
+"""The page in a real browser, as a booking clerk meets it."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+from tests.service.process import Running
+
+ADDRESSES = ["/", "/?show=all&page=2", "/?show=not-scored", "/about", "/no-such-page"]
+
+
+def test_a_clerk_sees_whom_to_call_first_why_and_what_to_offer(page: Page) -> None:
+    page.goto("/")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("12 calls to make")
+    first = page.get_by_role("row").nth(1)
+    for words in (
+        "APT-0001",
+        "Mon 30 Nov 2026, 09:00",
+        "ENT-1",
+        "High",
+        "Missed 3 of 5 past appointments",
+        "Booked 94 days ahead",
+        "Call and ask what would make it easier to come",
+    ):
+        expect(first).to_contain_text(words)
+    assert page.get_by_role("row").count() == 1 + 12
+
+
+def test_no_probability_or_other_statistic_is_shown(page: Page) -> None:
+    page.goto("/?show=all")
+    assert "0." not in page.inner_text("main")
+    assert "%" not in page.inner_text("main")
+
+
+def test_the_rest_of_the_list_and_what_could_not_be_scored_are_a_link_away(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="Whole list (120)").click()
+    page.get_by_role("link", name="Page 3").click()
+    expect(page.get_by_role("rowheader").last).to_contain_text("APT-0120")
+    page.get_by_role("link", name="Could not be scored (2)").click()
+    expect(page.get_by_role("row").nth(1)).to_contain_text("This row starts before it was booked.")
+
+
+def test_it_says_that_it_is_synthetic_and_what_the_list_is_never_for(page: Page) -> None:
+    page.goto("/")
+    expect(page.get_by_text("Nobody shown here is real.")).to_be_visible()
+    never = page.get_by_role("heading", name="What this list must never be used for").locator("xpath=../..")
+    for words in ("two patients into one appointment", "discharge", "delay, move back or withhold"):
+        expect(never).to_contain_text(words)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_nothing_is_asked_of_any_other_host_and_nothing_is_blocked(
+    page: Page, service: Running, address: str
+) -> None:
+    asked: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto(address)
+    assert asked
+    assert all(url.startswith(service.address) for url in asked)
+    assert [words for words in complaints if "404" not in words] == []
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_axe_finds_nothing(page: Page, address: str) -> None:
+    page.goto(address)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("width", [320, 640])
+def test_it_fits_a_telephone_and_a_screen_zoomed_to_twice_the_size(
+    page: Page, address: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 700})
+    page.goto(address)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_it_works_without_a_script(browser: Browser, service: Running) -> None:
+    context = browser.new_context(base_url=service.address, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_role("link", name="Whole list (120)").click()
+    assert page.locator("script").count() == 0
+    expect(page.get_by_role("rowheader").first).to_contain_text("APT-0001")
+    context.close()
+
+
+def test_a_keyboard_reaches_everything_and_can_skip_to_the_list(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to main content")).to_be_focused()
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#maincontent")
+    reached = set()
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.textContent.trim()"))
+    assert {"Whole list (120)", "Could not be scored (2)"} <= reached
+
+
+def test_on_paper_there_is_the_list_and_no_menu(page: Page) -> None:
+    page.emulate_media(media="print")
+    page.goto("/")
+    expect(page.get_by_role("link", name="About this tool")).to_be_hidden()
+    expect(page.get_by_role("row").nth(1)).to_be_visible()

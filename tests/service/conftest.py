@@ -1,0 +1,48 @@
+"""The service as tests meet it: in this process, with the double for a scorer."""
+
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("BENTOML_HOME", tempfile.mkdtemp(prefix="dnapredict-test-bentoml-"))
+
+import pytest
+
+with warnings.catch_warnings():
+    # Starlette's client prefers a successor of httpx; BentoML brings httpx, and it serves.
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
+
+from tests.service.double import AgeScorer
+
+from dnapredict.service.app import build
+from dnapredict.service.champion import Champion
+
+
+def client_of(champion: Champion, home: Path) -> TestClient:
+    return TestClient(build(home, champion, metrics=False).to_asgi(), base_url="http://127.0.0.1")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def client(home: Path) -> Iterator[TestClient]:
+    champion = Champion(version=lambda: "7", open_scorer=lambda version: AgeScorer(model_version=version))
+    with client_of(champion, home) as client:
+        _wait_until_ready(client)
+        yield client
+    champion.stop()
+
+
+def _wait_until_ready(client: TestClient) -> None:
+    for _ in range(100):
+        if client.get("/readyz").status_code == 200:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the service did not become ready")

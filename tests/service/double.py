@@ -1,0 +1,64 @@
+"""A scorer for tests that stands where the real one will: same shape, an obvious rule.
+
+The risk is the age in hundredths. It knows no history and no model, so a service test fails
+for reasons of the service alone.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+BANDS = ((0.66, "High"), (0.33, "Medium"), (0.0, "Lower"))
+
+
+@dataclass(frozen=True)
+class AgeScorer:
+    model_version: str = "7"
+    synthetic: bool = True
+
+    def score(self, appointments: pa.Table, *, capacity: int | None, reasons: bool) -> pa.Table:
+        lines = [_line(row, reasons=reasons, version=self.model_version) for row in appointments.to_pylist()]
+        lines.sort(key=lambda line: (line["error"] is not None, -(line["probability"] or 0)))
+        places = capacity or max(1, len(lines) // 10)
+        for rank, line in enumerate((line for line in lines if line["error"] is None), start=1):
+            line |= {"rank": rank, "selected": rank <= places}
+        return pa.Table.from_pylist(lines, schema=SCHEMA)
+
+
+SCHEMA = pa.schema(
+    [
+        ("appointment_id", pa.string()),
+        ("probability", pa.float64()),
+        ("band", pa.string()),
+        ("rank", pa.int64()),
+        ("selected", pa.bool_()),
+        ("action", pa.string()),
+        *((f"reason_{place}", pa.string()) for place in (1, 2, 3)),
+        *((f"reason_factor_{place}", pa.string()) for place in (1, 2, 3)),
+        ("model_version", pa.string()),
+        ("error", pa.string()),
+    ]
+)
+
+
+def _line(row: dict, *, reasons: bool, version: str) -> dict:
+    line = dict.fromkeys(SCHEMA.names) | {"appointment_id": row["appointment_id"], "model_version": version}
+    if row["appointment_id"] is None:
+        return line | {"error": "has no appointment_id"}
+    try:
+        probability = float(row["age_years"]) / 100
+    except (KeyError, TypeError, ValueError):
+        return line | {"error": "holds an age_years that is not a number from 0 to 120"}
+    line |= {
+        "probability": probability,
+        "band": next(name for start, name in BANDS if probability >= start),
+        "action": "Call to confirm",
+    }
+    if reasons:
+        line |= {
+            "reason_1": f"Booked {int(probability * 20)} weeks ago",
+            "reason_factor_1": "lead_days",
+            "reason_2": "Missed 2 of the last 5 appointments",
+            "reason_factor_2": "past_dna_rate",
+        }
+    return line

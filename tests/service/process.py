@@ -1,0 +1,70 @@
+"""The service as operators meet it: BentoML's own processes, on a port of this machine."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+_RUN = (
+    "import sys, bentoml;"
+    "bentoml.serve('tests.service.rehearsal:service', host='127.0.0.1', port=int(sys.argv[1]), blocking=True)"
+)
+
+
+@dataclass(frozen=True)
+class Running:
+    address: str
+    log: Path
+    process: subprocess.Popen[bytes]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(home: Path) -> Iterator[Running]:
+    port = free_port()
+    with tempfile.TemporaryDirectory() as state, (Path(state) / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _RUN, str(port)],
+            cwd=ROOT,
+            env=os.environ
+            | {
+                "DNAPREDICT_HOME": str(home),
+                "BENTOML_HOME": state,
+                "BENTOML_DO_NOT_TRACK": "true",
+                "BENTOML_QUIET": "true",
+                "PYTHONPATH": str(ROOT),
+            },
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait(f"http://127.0.0.1:{port}/readyz", process)
+            yield Running(f"http://127.0.0.1:{port}", Path(state) / "log", process)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=30)
+
+
+def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=2) as answer:  # noqa: S310
+            if answer.status == 200:
+                return
+        time.sleep(0.1)
+    raise AssertionError("the service did not start")

@@ -1,0 +1,83 @@
+"""The model that answers: loaded when there is one, swapped whole, kept through trouble."""
+
+from pathlib import Path
+
+import pytest
+from tests.service.conftest import client_of
+from tests.service.double import AgeScorer
+
+from dnapredict.errors import ModelError
+from dnapredict.service.champion import Champion, Scoring
+
+
+class Registry:
+    """A registry to play with: set `version`, or `trouble` to raise."""
+
+    def __init__(self) -> None:
+        self.version = "1"
+        self.trouble: Exception | None = None
+        self.opened: list[str] = []
+
+    def ask(self) -> str:
+        return self.version
+
+    def open(self, version: str) -> Scoring:
+        if self.trouble:
+            raise self.trouble
+        self.opened.append(version)
+        return AgeScorer(model_version=version)
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry()
+
+
+@pytest.fixture
+def champion(registry: Registry) -> Champion:
+    return Champion(version=registry.ask, open_scorer=registry.open)
+
+
+def test_nothing_answers_before_the_first_look(champion: Champion) -> None:
+    with pytest.raises(ModelError, match="No model is loaded yet"):
+        champion.require()
+
+
+def test_a_new_champion_is_swapped_in_and_the_same_one_is_not_loaded_again(
+    champion: Champion, registry: Registry
+) -> None:
+    champion.look()
+    champion.look()
+    registry.version = "2"
+    champion.look()
+    assert champion.require().model_version == "2"
+    assert registry.opened == ["1", "2"]
+
+
+@pytest.mark.parametrize("trouble", [ModelError("The model is damaged."), RuntimeError("zebra-4711")])
+def test_a_champion_that_cannot_be_loaded_leaves_the_last_good_one(
+    champion: Champion, registry: Registry, trouble: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    champion.look()
+    registry.version, registry.trouble = "2", trouble
+    champion.look()
+    champion.look()
+    assert champion.require().model_version == "1"
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+    assert "zebra-4711" not in caplog.text
+
+
+def test_without_a_champion_the_service_lives_and_says_that_it_is_not_ready(
+    champion: Champion, registry: Registry, tmp_path: Path
+) -> None:
+    registry.trouble = ModelError("There is no champion.")
+    with client_of(champion, tmp_path) as client:
+        assert client.get("/livez").status_code == 200
+        for answer in (
+            client.get("/readyz"),
+            client.get("/v1/model"),
+            client.post("/v1/score", json={"appointments": []}),
+        ):
+            assert answer.status_code == 503
+            assert set(answer.json()) == {"error"}
+    champion.stop()

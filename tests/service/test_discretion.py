@@ -1,0 +1,48 @@
+"""The service's log: what other people's code wrote, without the values it wrote about."""
+
+import logging
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from dnapredict.service.discretion import Discretion
+
+MARK = "zebra-4711"
+
+
+def record(name: str, message: str, *args: object, error: BaseException | None = None) -> logging.LogRecord:
+    exc_info = (type(error), error, error.__traceback__) if error else None
+    return logging.LogRecord(name, logging.ERROR, __file__, 1, message, args, exc_info)
+
+
+def test_of_an_exception_remain_its_type_and_its_line() -> None:
+    try:
+        raise RuntimeError(MARK)
+    except RuntimeError as error:
+        written = record("bentoml.serve", "Exception on %s", "/v1/score/" + MARK, error=error)
+    assert Discretion().filter(written)
+    said = logging.Formatter().format(written)
+    assert said.startswith("RuntimeError at ")
+    assert "test_discretion.py" in said
+    assert MARK not in said
+
+
+def test_of_another_librarys_warning_remains_its_template() -> None:
+    written = record("uvicorn.error", "Invalid header %s", MARK)
+    assert Discretion().filter(written)
+    assert written.getMessage() == "Invalid header %s"
+
+
+def test_our_own_sentences_pass() -> None:
+    written = record("dnapredict.service", "Model version %s answers now.", "7")
+    assert Discretion().filter(written)
+    assert written.getMessage() == "Model version 7 answers now."
+
+
+def test_a_refused_request_is_not_logged_at_all() -> None:
+    class Age(BaseModel):
+        years: int
+
+    with pytest.raises(ValidationError) as refused:
+        Age(years=MARK)  # type: ignore[arg-type]
+    assert not Discretion().filter(record("bentoml.serve", "Exception", error=refused.value))

@@ -1,0 +1,70 @@
+"""The service as its own processes: what reaches its log, how it ends, what it takes to start."""
+
+import json
+import re
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from tests.service.process import running
+
+from dnapredict.errors import ModelError, StoreError, UsageError
+from dnapredict.service import start
+
+MARK = "zebra-4711"
+
+
+def post(address: str, body: bytes) -> int:
+    request = urllib.request.Request(  # noqa: S310
+        address + "/v1/score?" + MARK, body, {"content-type": "application/json", "x-note": MARK}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            return int(answer.status)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
+
+
+def test_nothing_that_a_caller_sends_reaches_the_log(tmp_path: Path) -> None:
+    bodies = [
+        {"appointments": [{"appointment_id": MARK, "age_years": MARK}]},
+        {"appointments": [{MARK: 1}]},
+        {"appointments": [{"appointment_id": [MARK]}]},
+        {"appointments": MARK},
+        {MARK: MARK},
+    ]
+    with running(tmp_path) as service:
+        for body in bodies:
+            post(service.address, json.dumps(body).encode())
+        post(service.address, b'{"appointments": [{"appointment_id": "' + MARK.encode())
+        post(service.address, b"\xff" + MARK.encode())
+        written = service.log.read_text()
+    assert MARK not in written
+
+
+def test_it_ends_when_it_is_interrupted(tmp_path: Path) -> None:
+    with running(tmp_path) as service:
+        pass
+    assert service.process.returncode == 0
+
+
+def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "_require_champion", lambda _: None)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(StoreError, match=rf"Port {port} on 127\.0\.0\.1 cannot be used .* --port"):
+            start.serve(tmp_path, host="127.0.0.1", port=port)
+
+
+def test_a_home_without_a_champion_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="dnapredict"):
+        start.serve(tmp_path, host="127.0.0.1", port=0)
+
+
+def test_a_host_must_be_an_address(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=re.escape("--host everywhere: expected an IP address")):
+        start.serve(tmp_path, host="everywhere", port=3000)

@@ -1,0 +1,92 @@
+"""The list scored last, kept for the page."""
+
+import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnapredict.errors import StoreError
+from dnapredict.lists import latest
+
+WORKLIST = pa.table(
+    {
+        "appointment_id": ["b", "a", None],
+        "probability": pa.array([0.5, 0.25, None]),
+        "band": ["High", "Lower", None],
+        "rank": pa.array([1, 2, None], pa.int64()),
+        "selected": pa.array([True, False, None]),
+        "action": ["Call", "", None],
+        "reason_1": ["Booked 9 weeks ago", None, None],
+        "reason_2": pa.array([None] * 3, pa.string()),
+        "reason_3": pa.array([None] * 3, pa.string()),
+        "model_version": ["7"] * 3,
+        "error": [None, None, "has no appointment_id"],
+    }
+)
+
+
+def keep(home: Path, worklist: pa.Table = WORKLIST) -> latest.LatestList:
+    return latest.save(home, worklist, name="week-47.csv", model_version="7", synthetic=True)
+
+
+def test_there_is_none_before_the_first(tmp_path: Path) -> None:
+    assert latest.read(tmp_path) is None
+
+
+def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
+    saved = keep(tmp_path)
+    assert latest.read(tmp_path) == saved
+    assert (saved.appointments, saved.selected, saved.not_scored) == (3, 1, 1)
+    assert [row.appointment_id for row in saved.rows] == ["b", "a", None]
+    assert saved.rows[0].reasons == ("Booked 9 weeks ago",)
+    assert saved.saved_at.utcoffset() == datetime.timedelta(0)
+
+
+def test_a_time_is_kept_as_utc_and_columns_that_no_page_shows_are_left_out(tmp_path: Path) -> None:
+    starts_at = pa.array([datetime.datetime(2026, 7, 1, 9), None, None], pa.timestamp("us"))
+    worklist = WORKLIST.append_column("starts_at", starts_at).append_column("secret", pa.array(["zebra"] * 3))
+    b, a, _ = keep(tmp_path, worklist).rows
+    assert b.starts_at == datetime.datetime(2026, 7, 1, 9, tzinfo=datetime.UTC)
+    assert a.starts_at is None
+    assert "zebra" not in (tmp_path / "lists" / "latest.json").read_text()
+
+
+def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    keep(tmp_path)
+    assert (tmp_path / "lists" / "latest.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_list_longer_than_a_page_can_hold_is_cut_and_counted_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latest, "KEPT_ROWS", 1)
+    saved = keep(tmp_path)
+    assert len(saved.rows) == 1
+    assert saved.appointments == 3
+
+
+def test_a_damaged_list_is_named_without_its_content(tmp_path: Path) -> None:
+    keep(tmp_path)
+    (tmp_path / "lists" / "latest.json").write_text('{"name": "zebra-4711"}')
+    with pytest.raises(StoreError, match=r"latest\.json: is damaged\. Score a list again") as refused:
+        latest.read(tmp_path)
+    assert "zebra-4711" not in str(refused.value)
+
+
+def test_a_home_that_cannot_be_written_to_leaves_nothing_behind(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.write_text("a file where the folder should be")
+    with pytest.raises(StoreError, match="cannot be written"):
+        keep(home)
+
+
+@given(name=st.text(max_size=40))
+def test_any_name_survives(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.mktemp("home")
+    latest.save(home, WORKLIST, name=name, model_version="7", synthetic=False)
+    kept = latest.read(home)
+    assert kept is not None
+    assert kept.name == name

@@ -46,7 +46,7 @@ _ADVICE: Final = {
     CHAMPION: "Choose one with `dnapredict promote V`, once `dnapredict audit` has passed it.",
     CHALLENGER: "`dnapredict train EXTRACT` makes one.",
 }
-_PASSING: Final = "PASS"
+_FAILED: Final = "FAIL"
 _NONE_SUCH: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -108,14 +108,17 @@ class Registry:
         self._tag(name, audit_verdict=verdict, audit_sha256=digest, audited_at=_now())
 
     def promote(self, name: str, *, signed_by: str = "", why: str = "") -> str:
-        """Make a version the champion, if its audit passed or a named person signs for it.
+        """Make a version the champion, unless its audit failed and no named person signs for it.
+
+        REVIEW and NOT ENOUGH DATA do not stop a promotion: the verdict stays beside the version, as
+        a judgement that a reviewer owes.
 
         Raises
         ------
         ModelError
             If it was never audited.
         GateFailedError
-            If its audit did not pass and nobody signs.
+            If a gate of its audit failed and nobody signs.
         """
         version = self.version_of(name)
         verdict = self.tags(version).get("audit_verdict")
@@ -221,10 +224,10 @@ def _refuse_unaudited(version: str, verdict: str | None, *, signed: bool) -> Non
             f"Version {version} was never audited. `dnapredict audit EXTRACT --model {version} --out DIR` "
             "compares how well patients of different groups are reached."
         )
-    if verdict != _PASSING and not signed:
+    if verdict == _FAILED and not signed:
         raise GateFailedError(
-            f"Version {version} is not promoted: its audit says {verdict}. Read the report; "
-            "the person who answers for equality may sign for it, by name and with a reason."
+            f"Version {version} is not promoted: a fairness gate failed. Read the report; the person who "
+            "answers for equality may sign for it with --signed-by and --why, which go on record."
         )
 
 

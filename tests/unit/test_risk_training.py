@@ -46,8 +46,8 @@ def test_no_appointment_lies_in_two_windows():
 
 def test_without_a_named_day_the_test_is_the_last_fifth_after_the_gap_of_a_model_in_use():
     split = cut(world(), config=TrainingConfig(horizon_days=7, recording_delay_days=3)).split
-    assert split.test.start == datetime.date(2025, 1, 1) + datetime.timedelta(days=80)
-    assert split.test.start - split.calibrate.end == datetime.timedelta(days=10)
+    assert split.test_from == datetime.date(2025, 1, 1) + datetime.timedelta(days=80)
+    assert split.test_from - split.train.last == datetime.timedelta(days=11)  # ten days lie between
 
 
 def test_windows_begin_at_midnight_on_the_clinics_clock():

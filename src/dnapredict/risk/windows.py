@@ -18,17 +18,16 @@ _DAY = datetime.timedelta(days=1)
 
 @dataclass(frozen=True)
 class Window:
-    """Appointments from `start` until the day before `end`, local dates, and what they hold."""
+    """Appointments from `first` to `last`, local dates, both included, and what they hold."""
 
-    start: datetime.date
-    end: datetime.date
+    first: datetime.date
+    last: datetime.date
     rows: int
     dna: int
 
     def __str__(self) -> str:
-        """The days, both included, as a person would write them."""
-        last = self.end - _DAY
-        return f"{self.start.day} {self.start:%B %Y} to {last.day} {last:%B %Y}"
+        """The days as a person would write them."""
+        return f"{self.first.day} {self.first:%B %Y} to {self.last.day} {self.last:%B %Y}"
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,17 @@ class Split:
     fit: Window
     calibrate: Window
     test: Window
+
+    @property
+    def train(self) -> Window:
+        """All that training saw: the days to fit and the days to calibrate."""
+        earlier, later = self.fit, self.calibrate
+        return Window(earlier.first, later.last, earlier.rows + later.rows, earlier.dna + later.dna)
+
+    @property
+    def test_from(self) -> datetime.date:
+        """First day of the test; a model is audited on no earlier one."""
+        return self.test.first
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,7 @@ def midnight(day: datetime.date, zone: str) -> np.datetime64:
 def _window(cohort: Cohort, start: datetime.date, end: datetime.date) -> tuple[Window, NDArray[np.bool_]]:
     begins, ends = midnight(start, cohort.zone), midnight(end, cohort.zone)
     mask = (cohort.starts_at >= begins) & (cohort.starts_at < ends)
-    return Window(start, end, rows=int(mask.sum()), dna=int(cohort.dna[mask].sum())), mask
+    return Window(start, end - _DAY, rows=int(mask.sum()), dna=int(cohort.dna[mask].sum())), mask
 
 
 def _share_of_time(first: datetime.date, last: datetime.date, share: float) -> datetime.date:

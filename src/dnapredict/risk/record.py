@@ -37,7 +37,7 @@ def tags(stored: StoredModel) -> dict[str, str]:
 def parameters(stored: StoredModel) -> dict[str, str]:
     """The configuration, flat, by the names it has in its file; and the factors."""
     config = stored.manifest.provenance.config.model_dump(mode="json")
-    flat = {}
+    flat: dict[str, str] = {}
     for key, value in config.items():
         inside = (
             {f"{key}.{name}": v for name, v in value.items()} if isinstance(value, dict) else {key: value}

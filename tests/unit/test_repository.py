@@ -20,7 +20,7 @@ KNOWN_TO = {
     "bentoml": {"service"},
     "fairlearn": {"audit"},
     "lightgbm": {"risk"},
-    "mlflow": {"tracking"},
+    "mlflow": {"tracking", "served_model"},  # the second is the code that MLflow stores with a model
     "pyspark": {"features"},
     "shap": {"risk"},
     "sklearn": {"risk", "audit"},  # fairlearn compares groups by scikit-learn's metrics
@@ -146,7 +146,6 @@ def defined(path: Path) -> set[str]:
         "fairness/policy.toml",
         "fairness/README.md",
         "models/README.md",
-        "models/cards",
         "pyproject.toml",
         "serving/worklist.toml",
         "training/config.toml",

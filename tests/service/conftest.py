@@ -19,7 +19,7 @@ with warnings.catch_warnings():
 from tests.service.double import AgeScorer
 
 from dnapredict.service.app import build
-from dnapredict.service.champion import Champion
+from dnapredict.service.champion import Champion, Standing
 
 
 def client_of(champion: Champion, home: Path) -> TestClient:
@@ -33,7 +33,9 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(home: Path) -> Iterator[TestClient]:
-    champion = Champion(version=lambda: "7", open_scorer=lambda version: AgeScorer(model_version=version))
+    champion = Champion(
+        standing=lambda: Standing("7"), open_scorer=lambda version: AgeScorer(model_version=version)
+    )
     with client_of(champion, home) as client:
         _wait_until_ready(client)
         yield client

@@ -3,10 +3,10 @@
 from tests.service.double import AgeScorer
 
 from dnapredict.service.app import build
-from dnapredict.service.champion import Champion
+from dnapredict.service.champion import Champion, Standing
 from dnapredict.service.start import served_home
 
 service = build(
     served_home(),
-    Champion(version=lambda: "7", open_scorer=lambda version: AgeScorer(model_version=version)),
+    Champion(standing=lambda: Standing("7"), open_scorer=lambda version: AgeScorer(model_version=version)),
 )

@@ -7,19 +7,19 @@ from tests.service.conftest import client_of
 from tests.service.double import AgeScorer
 
 from dnapredict.errors import ModelError
-from dnapredict.service.champion import Champion, Scoring
+from dnapredict.service.champion import Champion, Scoring, Standing
 
 
 class Registry:
-    """A registry to play with: set `version`, or `trouble` to raise."""
+    """A registry to play with: set `standing`, or `trouble` to raise."""
 
     def __init__(self) -> None:
-        self.version = "1"
+        self.standing = Standing("1", "history-a")
         self.trouble: Exception | None = None
         self.opened: list[str] = []
 
-    def ask(self) -> str:
-        return self.version
+    def ask(self) -> Standing:
+        return self.standing
 
     def open(self, version: str) -> Scoring:
         if self.trouble:
@@ -35,7 +35,7 @@ def registry() -> Registry:
 
 @pytest.fixture
 def champion(registry: Registry) -> Champion:
-    return Champion(version=registry.ask, open_scorer=registry.open)
+    return Champion(standing=registry.ask, open_scorer=registry.open)
 
 
 def test_nothing_answers_before_the_first_look(champion: Champion) -> None:
@@ -48,10 +48,17 @@ def test_a_new_champion_is_swapped_in_and_the_same_one_is_not_loaded_again(
 ) -> None:
     champion.look()
     champion.look()
-    registry.version = "2"
+    registry.standing = Standing("2", "history-a")
     champion.look()
     assert champion.require().model_version == "2"
     assert registry.opened == ["1", "2"]
+
+
+def test_a_new_history_is_taken_up_as_a_new_champion_is(champion: Champion, registry: Registry) -> None:
+    champion.look()
+    registry.standing = Standing("1", "history-b")
+    champion.look()
+    assert registry.opened == ["1", "1"]
 
 
 @pytest.mark.parametrize("trouble", [ModelError("The model is damaged."), RuntimeError("zebra-4711")])
@@ -59,7 +66,7 @@ def test_a_champion_that_cannot_be_loaded_leaves_the_last_good_one(
     champion: Champion, registry: Registry, trouble: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     champion.look()
-    registry.version, registry.trouble = "2", trouble
+    registry.standing, registry.trouble = Standing("2"), trouble
     champion.look()
     champion.look()
     assert champion.require().model_version == "1"

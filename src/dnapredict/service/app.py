@@ -12,7 +12,7 @@ import bentoml
 from dnapredict.errors import DnapredictError
 from dnapredict.service.answering import answer
 from dnapredict.service.answers import ScoreAnswer
-from dnapredict.service.champion import Champion, Scoring
+from dnapredict.service.champion import Champion, Scoring, Standing
 from dnapredict.service.discretion import keep_logs_discreet
 from dnapredict.service.middleware.headers import SecurityHeaders
 from dnapredict.service.middleware.limits import BodyLimits
@@ -27,6 +27,8 @@ __all__ = ["LARGEST_BODY", "build", "run", "service"]
 LARGEST_BODY: Final = 8 * 1_048_576
 _SECONDS_TO_SEND: Final = 30.0
 _SECONDS_TO_ANSWER: Final = 60
+# Where `dnapredict refresh` keeps the history, in the home.
+_HISTORY: Final = "history"
 _CONTENT_TYPES: Final = {"/v1/score": frozenset({"application/json"})}
 # Two, so that one answers while the other starts again; each opens the model and the history.
 _WORKERS: Final = 2
@@ -84,17 +86,19 @@ def run(*, host: str, port: int) -> None:
 def _production() -> Any:
     home = served_home()
 
-    def version() -> str:
-        from dnapredict.tracking import Registry
+    def standing() -> Standing:
+        from dnapredict.features.store import HistoryStore
+        from dnapredict.tracking import CHAMPION, Registry
 
-        return Registry(home).version_of("champion")
+        history = HistoryStore.current(home / _HISTORY)
+        return Standing(Registry(home).version_of(CHAMPION), history.folder.name if history else "")
 
     def open_scorer(version: str) -> Scoring:
         from dnapredict import pipeline
 
         return pipeline.open_scorer(home, model=version)
 
-    return build(home, Champion(version=version, open_scorer=open_scorer))
+    return build(home, Champion(standing=standing, open_scorer=open_scorer))
 
 
 service = _production()

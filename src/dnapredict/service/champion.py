@@ -8,13 +8,14 @@ import gc
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import pyarrow as pa
 
 from dnapredict.errors import DnapredictError, ModelError
 
-__all__ = ["Champion", "Scoring"]
+__all__ = ["Champion", "Scoring", "Standing"]
 
 _LOG = logging.getLogger("dnapredict.service")
 _SECONDS_BETWEEN_LOOKS: Final = 5.0
@@ -38,22 +39,32 @@ class Scoring(Protocol):
         """The worklist of `appointments`, in rank order."""
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What ought to answer: a version of the registry, with one written history."""
+
+    version: str
+    history: str = ""
+
+
 class Champion:
     """Holds the scorer of the current champion.
 
     Parameters
     ----------
-    version
-        Asks the registry which version is champion; raises ModelError where none is.
+    standing
+        Asks the home which version is champion and which history is in use; raises ModelError
+        where there is no champion.
     open_scorer
         Loads that version, ready to score.
     """
 
-    def __init__(self, *, version: Callable[[], str], open_scorer: Callable[[str], Scoring]) -> None:
+    def __init__(self, *, standing: Callable[[], Standing], open_scorer: Callable[[str], Scoring]) -> None:
         """Hold no scorer yet."""
-        self._version = version
+        self._standing = standing
         self._open = open_scorer
         self._scorer: Scoring | None = None
+        self._loaded: Standing | None = None
         self._complaint = ""
         self._stopped = threading.Event()
 
@@ -86,13 +97,13 @@ class Champion:
         self._stopped.set()
 
     def look(self) -> None:
-        """Load the champion if it is another than the one that answers now."""
+        """Load the champion again if it, or the history beside it, is another than what answers now."""
         try:
-            version = self._version()
-            if self._scorer is None or self._scorer.model_version != version:
-                self._scorer = self._open(version)
+            standing = self._standing()
+            if standing != self._loaded:
+                self._scorer, self._loaded = self._open(standing.version), standing
                 _keep_from_collection()
-                _LOG.info("Model version %s answers now.", version)
+                _LOG.info("Model version %s answers now.", standing.version)
             self._complaint = ""
         except DnapredictError as error:
             self._complain(str(error))

@@ -90,8 +90,8 @@ def test_only_an_audited_version_is_promoted(home, folder, training):
     version = registry.register(folder, training).version
     with pytest.raises(ModelError, match=f"dnapredict audit EXTRACT --model {version}"):
         registry.promote(version)
-    registry.set_audit(version, verdict="REVIEW", digest="1" * 64)
-    with pytest.raises(GateFailedError, match="its audit says REVIEW"):
+    registry.set_audit(version, verdict="FAIL", digest="1" * 64)
+    with pytest.raises(GateFailedError, match="a fairness gate failed"):
         registry.promote(version)
     with pytest.raises(GateFailedError):
         registry.promote(version, signed_by="A. Reviewer")  # a name without a reason signs nothing

@@ -15,14 +15,14 @@ import pyarrow.compute as pc
 
 from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.data import codes
-from dnapredict.data.columns import COLUMNS, REQUIRED, Column, Kind
+from dnapredict.data.columns import COLUMNS, NAMES, REQUIRED, Column, Kind
 from dnapredict.data.extract import ROW_NUMBER
-from dnapredict.data.mapped import map_columns
+from dnapredict.data.mapped import contract_name, map_columns
 from dnapredict.data.parsing import Parsed, parse
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import DataError
 
-__all__ = ["RULES", "Checked", "Rejection", "check", "sentence_of"]
+__all__ = ["RULES", "Checked", "Rejection", "check", "present", "sentence_of"]
 
 # Nothing is booked or held outside these years; 2999-12-31 is how a dictionary says "not known".
 _YEARS: Final = (1990, 2100)
@@ -174,6 +174,13 @@ def check(
         read = read.anti_join(numbers, ROW_NUMBER)
     total = int(workspace.backend.to_pyarrow(judged.count()).as_py())
     return Checked(read.drop(*flags), rejected_rows, total, mapped.present)
+
+
+def present(found: Iterable[str], mapping: Mapping = IDENTITY) -> frozenset[str]:
+    """The contract columns that a file with the columns `found` can feed through `mapping`."""
+    found = set(found)
+    mapped = {name for name, origin in mapping.columns.items() if origin.source is None or origin.source in found}
+    return frozenset(mapped | {contract_name(name) for name in found} & set(NAMES))
 
 
 def _require_columns(present: frozenset[str], table: ir.Table, source: str) -> None:

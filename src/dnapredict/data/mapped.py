@@ -11,7 +11,7 @@ from dnapredict.data.columns import NAMES
 from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.errors import ConfigurationError, DataError
 
-__all__ = ["Mapped", "map_columns"]
+__all__ = ["Mapped", "contract_name", "map_columns"]
 
 _OF_THE_OUTCOME = ("outcome_code", "recorded_at")
 
@@ -47,13 +47,14 @@ def map_columns(table: ir.Table, mapping: Mapping, *, source: str, future: bool 
     }
     taken = {origin.source for origin in mapping.columns.values()}
     for found in table.columns:
-        name = _contract_name(found)
+        name = contract_name(found)
         if name in NAMES and name not in columns and found not in taken:
             columns[name] = table[found]
     return Mapped(table.select(table[ROW_NUMBER], **columns), frozenset(columns))
 
 
-def _contract_name(found: str) -> str:
+def contract_name(found: str) -> str:
+    """How the contract would spell the column `found`, whether it knows one of that name or not."""
     return found.strip().lower().replace(" ", "_")
 
 

@@ -1,0 +1,53 @@
+"""What a training came to: as one JSON object for a program, as a few lines for a person."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dnapredict.pipeline import Trained
+
+__all__ = ["training_json", "training_lines"]
+
+_NAMES = {
+    "all": "all appointments",
+    "booked_1_day": "booked at least a day ahead",
+    "weekly": "booked at least a week ahead",
+    "first_time": "first-time patients",
+}
+
+
+def training_json(trained: "Trained") -> dict[str, Any]:
+    """`version`, `run_id`, `rows`, `test` and `baselines` by population, and the split."""
+    training = trained.training
+    return {
+        "version": trained.registered.version,
+        "run_id": trained.registered.run_id,
+        "rows": {"read": trained.checked.total, "kept": trained.checked.kept},
+        "synthetic": trained.stored.manifest.provenance.synthetic,
+        "factors": list(training.model.factors),
+        "factors_dropped": list(trained.dropped),
+        "test": {name: figures.as_dict() for name, figures in training.test.items()},
+        "baselines": {
+            rival: {name: figures.as_dict() for name, figures in populations.items()}
+            for rival, populations in training.baselines.items()
+        },
+    }
+
+
+def training_lines(trained: "Trained") -> Iterator[str]:
+    """The same for a person: what was made, how good it is, what to do next."""
+    training, version = trained.training, trained.registered.version
+    if trained.stored.manifest.provenance.synthetic:
+        yield "SYNTHETIC: trained on made-up patients, for demonstration only."
+    yield f"Version {version} is registered as challenger ({len(training.model.factors)} factors)."
+    if trained.dropped:
+        yield f"The extract cannot feed: {', '.join(trained.dropped)}."
+    yield f"Tested on {training.split.test}:"
+    for name, figures in training.test.items():
+        if figures.n and figures.auroc is not None and figures.sensitivity_at_10 is not None:
+            yield (
+                f"  {_NAMES[name]}: {figures.n:,} appointments, {figures.base_rate:.1%} missed; AUROC "
+                f"{figures.auroc:.3f}, log loss {figures.log_loss:.4f}; the tenth with the highest risk holds "
+                f"{figures.sensitivity_at_10 * 100:.0f} in 100 of those who missed"
+            )
+    yield f"Next: dnapredict audit EXTRACT --model {version} --out reports/{version}"

@@ -1,27 +1,30 @@
 """What the audit says of worlds whose unfairness is known: a specification to read."""
 
+import dataclasses
+
+import pyarrow as pa
 import pytest
 
 from dnapredict.audit import Audited, AuditResult, ReportContext, Verdict, run
 from dnapredict.audit.verdicts import Cause, Check
 from dnapredict.audit.worlds import World
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
+from dnapredict.config.policy import AllocationLimit, EvidenceLimit, Policy
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
+CONTEXT = ReportContext(
+    model_version="1",
+    model_sha256="0" * 64,
+    data_sha256="0" * 64,
+    window=World.window(),
+    capacity="the 10 in 100 with the highest risk",
+    code_revision="unknown",
+    synthetic=True,
+)
 
 
 def audit(world: World, **context: object) -> AuditResult:
-    origin = ReportContext(
-        model_version="1",
-        model_sha256="0" * 64,
-        data_sha256="0" * 64,
-        window=World.window(),
-        capacity="the 10 in 100 with the highest risk",
-        code_revision="unknown",
-        synthetic=True,
-        **context,  # type: ignore[arg-type]
-    )
+    origin = dataclasses.replace(CONTEXT, **context)  # type: ignore[arg-type]
     return run(Audited.of(world.table()), policy=POLICY, context=origin)
 
 
@@ -66,3 +69,74 @@ def test_a_lost_row_fails_the_records():
     result = audit(World(appointments=20_000), rows_expected=20_001)
     assert result.gates[0].verdict is result.verdict is Verdict.FAIL
     assert "1 labelled appointments did not reach the audit" in result.gates[0].sentence
+
+
+def test_records_that_call_the_trusts_errors_missed_are_found_before_reach_is_blamed():
+    result = audit(World(appointments=200_000, mislabelled=0.02))
+    assert of_group(result, "G1", "core20").verdict is Verdict.FAIL
+    assert of_group(result, "G3", "core20").verdict is not Verdict.FAIL
+    fair = audit(World(appointments=200_000, mislabelled=0.005))
+    assert of_group(fair, "G1", "core20").verdict in (Verdict.REVIEW, Verdict.PASS)
+    assert of_group(fair, "G3", "core20").verdict is Verdict.PASS
+
+
+def test_without_outcome_codes_the_label_is_not_called_sound():
+    table = World(appointments=20_000).table().drop_columns(["outcome_code"])
+    gate = run(Audited.of(table), policy=POLICY, context=CONTEXT).gate("G1")
+    assert gate is not None
+    assert gate.verdict is Verdict.NOT_ENOUGH_DATA
+
+
+def test_a_new_model_that_takes_help_from_a_group_fails():
+    table = World(appointments=200_000, under_scored="J").table()
+    fair = World(appointments=200_000).table()["selected"]
+    assert table["patient"].equals(World(appointments=200_000).table()["patient"])
+    result = run(Audited.of(table.append_column("live_selected", fair)), policy=POLICY, context=CONTEXT)
+    assert of_group(result, "G6", "J").verdict is Verdict.FAIL
+    assert of_group(result, "G6", "A").verdict is Verdict.PASS
+
+
+def test_shares_of_calls_are_for_information_until_the_board_makes_them_a_rule():
+    world = World(appointments=100_000, under_scored="J")
+    told = audit(world).gate("G4")
+    assert told is not None
+    assert told.verdict is Verdict.REVIEW
+    assert not told.judged
+    limits = POLICY.limits.model_copy(
+        update={"allocation": AllocationLimit(chosen=True, why="The board's rule.")}
+    )
+    policy = POLICY.model_copy(update={"limits": limits})
+    chosen = run(Audited.of(world.table()), policy=policy, context=CONTEXT).gate("G4")
+    assert chosen is not None
+    assert chosen.judged
+
+
+def test_for_capacity_planning_nobody_is_called_so_only_the_meaning_of_a_risk_is_judged():
+    policy = POLICY.model_copy(update={"use": "capacity planning"})
+    result = run(Audited.of(World(appointments=100_000).table()), policy=policy, context=CONTEXT)
+    assert {gate.code for gate in result.gates} == {"G0", "G1", "G2", "G7"}
+
+
+def test_a_group_that_the_policy_names_and_the_extract_lacks_fails_the_evidence():
+    limits = POLICY.limits.model_copy(
+        update={"evidence": EvidenceLimit(plus_groups=("Homeless people",), why="The board named them.")}
+    )
+    policy = POLICY.model_copy(update={"limits": limits})
+    result = run(Audited.of(World(appointments=20_000).table()), policy=policy, context=CONTEXT)
+    gate = result.gate("G7")
+    assert gate is not None
+    assert gate.verdict is result.verdict is Verdict.FAIL
+    assert "Homeless people" in gate.sentence
+
+
+def test_ethnicity_that_is_seldom_known_fails_the_records():
+    table = World(appointments=20_000).table()
+    blank = pa.nulls(table.num_rows // 3, pa.string())
+    codes = pa.concat_arrays([blank, table["ethnic_category_code"].combine_chunks()[len(blank) :]])
+    place = table.column_names.index("ethnic_category_code")
+    result = run(
+        Audited.of(table.set_column(place, "ethnic_category_code", codes)), policy=POLICY, context=CONTEXT
+    )
+    gate = result.gate("G0")
+    assert gate is not None
+    assert gate.verdict is Verdict.FAIL

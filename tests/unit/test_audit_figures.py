@@ -6,7 +6,7 @@ import pytest
 from fairlearn.metrics import MetricFrame
 
 from dnapredict.audit.appointments import Audited
-from dnapredict.audit.counts import count
+from dnapredict.audit.counts import Counted, count
 from dnapredict.audit.figures import (
     FAIRLEARN,
     allocation_index,
@@ -16,18 +16,25 @@ from dnapredict.audit.figures import (
     ranking_quality,
     rate,
 )
-from dnapredict.audit.groups import grouping_named, membership
+from dnapredict.audit.groupings import grouping_named
+from dnapredict.audit.groups import membership
 from dnapredict.audit.worlds import World
 
 WORLD = Audited.of(World(appointments=8_000, under_scored="J").table())
 
 
+def counts_of(appointments: Audited, name: str) -> Counted:
+    members = membership(appointments, grouping_named(name))
+    assert members is not None
+    return count(appointments, members)
+
+
 @pytest.mark.parametrize("name", ["core20", "imd_decile", "ethnicity", "ethnicity_5", "age"])
 def test_figures_equal_fairlearn_on_the_raw_rows(name):
     grouping = grouping_named(name)
-    members, counted = membership(WORLD, grouping), count(WORLD, grouping)
+    members = membership(WORLD, grouping)
     assert members is not None
-    assert counted is not None
+    counted = count(WORLD, members)
     on_rows = MetricFrame(
         metrics=FAIRLEARN,
         y_true=WORLD.table["dna"].to_numpy(),
@@ -59,8 +66,7 @@ def test_a_group_in_which_nobody_missed_is_not_estimable():
             }
         )
     )
-    counted = count(appointments, grouping_named("ethnicity"))
-    assert counted is not None
+    counted = counts_of(appointments, "ethnicity")
     place = [group.code for group in counted.groups].index("J")
     assert by_fairlearn(counted)["missed_support"][place] is None  # fairlearn alone would say 0.0
     assert by_fairlearn(counted)["unneeded_calls"][place] == 0.5
@@ -70,8 +76,7 @@ def test_a_group_in_which_nobody_missed_is_not_estimable():
 
 def test_variance_is_the_clustered_one():
     """The closed form from profiles equals the sum over patients, written out."""
-    counted = count(WORLD, grouping_named("core20"))
-    assert counted is not None
+    counted = counts_of(WORLD, "core20")
     total = counted.counts[0]
     table, decile = WORLD.table, WORLD.table["imd_decile"].to_numpy(zero_copy_only=False)
     inside = decile <= 2
@@ -88,8 +93,7 @@ def test_variance_is_the_clustered_one():
 
 
 def test_own_top_reach_matches_a_sorted_list():
-    counted = count(WORLD, grouping_named("core20"))
-    assert counted is not None
+    counted = counts_of(WORLD, "core20")
     decile = WORLD.table["imd_decile"].to_numpy(zero_copy_only=False)
     inside = decile <= 2
     score, missed = WORLD.table["probability"].to_numpy()[inside], WORLD.table["dna"].to_numpy()[inside]
@@ -101,15 +105,13 @@ def test_own_top_reach_matches_a_sorted_list():
 def test_ranking_quality_is_the_auroc():
     from sklearn.metrics import roc_auc_score
 
-    counted = count(WORLD, grouping_named("core20"))
-    assert counted is not None
+    counted = counts_of(WORLD, "core20")
     exact = roc_auc_score(WORLD.table["dna"].to_numpy(), WORLD.table["probability"].to_numpy())
     assert ranking_quality(counted.total) == pytest.approx(exact, abs=0.001)
 
 
 def test_allocation_index_is_share_of_calls_over_share_of_need():
-    counted = count(WORLD, grouping_named("core20"))
-    assert counted is not None
+    counted = counts_of(WORLD, "core20")
     group, everyone = counted.counts[0], counted.total
     calls = group.total("selected") / everyone.total("selected")
     need = group.missed / everyone.missed

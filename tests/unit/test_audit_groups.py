@@ -5,7 +5,8 @@ import pytest
 
 from dnapredict.audit.appointments import Audited
 from dnapredict.audit.counts import count
-from dnapredict.audit.groups import GROUPINGS, grouping_named, membership
+from dnapredict.audit.groupings import GROUPINGS, grouping_named
+from dnapredict.audit.groups import membership
 from dnapredict.audit.worlds import World
 
 
@@ -68,7 +69,8 @@ def test_a_column_that_is_absent_or_all_blank_gives_no_grouping():
 @pytest.mark.parametrize("grouping", GROUPINGS, ids=lambda grouping: grouping.name)
 def test_groups_add_up_to_everyone(grouping):
     appointments = Audited.of(World(appointments=5_000).table())
-    counted = count(appointments, grouping)
-    if counted is not None:
+    members = membership(appointments, grouping)
+    if members is not None:
+        counted = count(appointments, members)
         assert counted.total.appointments == len(appointments)
         assert counted.total.missed == sum(appointments.table["dna"].to_pylist())

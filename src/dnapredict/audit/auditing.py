@@ -1,14 +1,17 @@
 """Run the audit: count, judge, and keep only what may be published."""
 
 import datetime
-from collections.abc import Collection
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from dnapredict.audit.appointments import Audited
 from dnapredict.audit.comparisons import Evidence
 from dnapredict.audit.counts import Counted, count
 from dnapredict.audit.gates import judge
-from dnapredict.audit.groups import GROUPINGS, Group, Grouping
+from dnapredict.audit.groupings import GROUPINGS, PLACES, QUINTILE, grouping_named
+from dnapredict.audit.groups import Group, Grouping, Membership, crossed, membership, months
+from dnapredict.audit.pictures import Pictures, drawn_from
 from dnapredict.audit.tables import GroupTable, published_table
 from dnapredict.audit.verdicts import Gate, Verdict
 from dnapredict.config.policy import Policy
@@ -24,6 +27,7 @@ class ReportContext:
 
     `capacity` is a phrase such as "the 10 in 100 with the highest risk of each week's list".
     `rows_expected` is the number of labelled appointments in the extract, so that a lost one shows.
+    `previous` is the `audit.json` of the last audit, for what changed since.
     """
 
     model_version: str
@@ -36,6 +40,7 @@ class ReportContext:
     seed: int | None = None
     created_at: datetime.datetime | None = None
     rows_expected: int | None = None
+    previous: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class AuditResult:
     gates: tuple[Gate, ...]
     everyone: GroupTable
     tables: tuple[GroupTable, ...]
+    pictures: Pictures
     absent: tuple[str, ...]
     policy: Policy
     context: ReportContext
@@ -65,11 +71,10 @@ def run(audited: Audited, *, policy: Policy, context: ReportContext) -> AuditRes
     Reads every row once a grouping, judges the gates on exact counts, and returns only figures
     that may be printed under the policy's small-number rule.
     """
-    counted = _count(audited, [grouping.name for grouping in GROUPINGS])
-    strict = audited.with_strict_label()
+    counted = {members.grouping.name: count(audited, members) for members in _memberships(audited)}
     evidence = Evidence(
         counted=counted,
-        strict=_count(strict, policy.compared) if strict else {},
+        strict=_strictly_counted(audited, policy),
         policy=policy,
         rows=len(audited),
         rows_expected=context.rows_expected,
@@ -80,12 +85,36 @@ def run(audited: Audited, *, policy: Policy, context: ReportContext) -> AuditRes
     tables = [
         published_table(group, rule=policy.disclosure, z=evidence.z, share=evidence.share)
         for group in counted.values()
+        if group.grouping.shown
     ]
     absent = tuple(grouping.title for grouping in GROUPINGS if grouping.name not in counted)
-    return AuditResult(verdict, gates, tables[0], tuple(tables[1:]), absent, policy, context)
+    pictures = drawn_from(evidence)
+    return AuditResult(verdict, gates, tables[0], tuple(tables[1:]), pictures, absent, policy, context)
 
 
-def _count(audited: Audited, names: Collection[str]) -> dict[str, Counted]:
-    asked = (_EVERYONE, *(grouping for grouping in GROUPINGS if grouping.name in names))
-    found = ((grouping.name, count(audited, grouping)) for grouping in asked)
-    return {name: counted for name, counted in found if counted is not None}
+def _memberships(audited: Audited) -> Iterator[Membership]:
+    """Everyone first, then each grouping that the extract can give, then those that only charts show."""
+    for grouping in (_EVERYONE, *GROUPINGS, *PLACES):
+        members = membership(audited, grouping)
+        if members is not None:
+            yield members
+    five = membership(audited, grouping_named("ethnicity_5"))
+    for first, second in ((five, membership(audited, QUINTILE)), *_by_month(audited, five)):
+        if first is not None and second is not None:
+            yield crossed(first, second)
+
+
+def _by_month(audited: Audited, five: Membership | None) -> list[tuple[Membership | None, Membership | None]]:
+    month = months(audited)
+    if len(month.groups) < 2:
+        return []
+    return [(membership(audited, grouping_named("core20")), month), (five, month)]
+
+
+def _strictly_counted(audited: Audited, policy: Policy) -> dict[str, Counted]:
+    """The compared groupings once more, with only outcome code 3 as missed."""
+    strict = audited.with_strict_label()
+    if strict is None:
+        return {}
+    found = (membership(strict, grouping_named(name)) for name in policy.compared)
+    return {members.grouping.name: count(strict, members) for members in found if members is not None}

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dnapredict.audit.appointments import Audited
-from dnapredict.audit.groups import Group, Grouping, Membership, grouping_named, membership
+from dnapredict.audit.groupings import grouping_named
+from dnapredict.audit.groups import Group, Grouping, Membership, membership
 from dnapredict.errors import DataError
 
 __all__ = ["BINS", "SUMS", "Counted", "GroupCounts", "Profiles", "count"]
@@ -138,17 +139,15 @@ class Counted:
         return self.total - self.counts[place]
 
 
-def count(audited: Audited, grouping: Grouping) -> Counted | None:
-    """Count each group of `grouping`, or None where the extract lacks its column.
+def count(audited: Audited, members: Membership) -> Counted:
+    """Count each group of a grouping.
 
     Raises
     ------
     DataError
         If the groups do not add up to all rows: a dropped row is an error, never a rounding.
     """
-    members = membership(audited, grouping)
-    if members is None:
-        return None
+    grouping = members.grouping
     with duckdb.connect() as engine:
         engine.register("audited", _numbers(audited, members))
         profiles = engine.sql(_PROFILES).to_arrow_table()

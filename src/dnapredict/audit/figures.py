@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_score
 
 from dnapredict.audit.counts import BINS, SUMS, Counted, GroupCounts
-from dnapredict.audit.intervals import Rate, Ratio
+from dnapredict.audit.intervals import Difference, Rate, Ratio
 
 __all__ = [
     "FAIRLEARN",
     "RATES",
     "allocation_index",
     "by_fairlearn",
+    "fall_in_reach",
     "observed_over_expected",
     "own_top_reach",
     "ranking_quality",
@@ -149,6 +150,14 @@ def allocation_index(group: GroupCounts, rest: GroupCounts) -> Ratio:
     inside = outside + calls / above - need / below
     variance = inside @ group.second @ inside + outside @ rest.second @ outside
     return Ratio(above / selected * missed, below, float(np.sqrt(variance)))
+
+
+def fall_in_reach(counts: GroupCounts) -> Difference:
+    """How much lower the reach is than under the model in use, on the same missed appointments."""
+    missed = _combination(["missed"], [])
+    lost = _combination(["live_reached"], ["reached"])
+    value = float(lost @ counts.totals) / counts.total("missed")
+    return Difference(value, float(np.sqrt(counts.spread(lost, missed))))
 
 
 def reach_at_share(counts: GroupCounts, share: float) -> float:

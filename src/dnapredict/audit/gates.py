@@ -1,6 +1,7 @@
 """All gates in their order: first the records, then what a risk means, then who is reached."""
 
 from dnapredict.audit.comparisons import Evidence
+from dnapredict.audit.label_gate import label_gate
 from dnapredict.audit.reach_gates import allocation_gate, change_gate, ranking_gate, reach_gate
 from dnapredict.audit.record_gates import calibration_gate, evidence_gate, records_gate
 from dnapredict.audit.verdicts import Gate, Verdict, overall
@@ -15,7 +16,7 @@ def judge(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
 
     For capacity planning nobody is called, so that the gates about reach do not apply.
     """
-    gates: list[Gate | None] = [records_gate(evidence), calibration_gate(evidence)]
+    gates: list[Gate | None] = [records_gate(evidence), label_gate(evidence), calibration_gate(evidence)]
     if evidence.policy.primary == "reach":
         gates += [
             reach_gate(evidence),

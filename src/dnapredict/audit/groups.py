@@ -14,26 +14,21 @@ from numpy.typing import NDArray
 
 from dnapredict.audit.appointments import Audited
 
-__all__ = [
-    "ETHNICITY",
-    "GROUPINGS",
-    "UNKNOWN_ETHNICITY",
-    "Group",
-    "Grouping",
-    "Membership",
-    "grouping_named",
-    "membership",
-]
+__all__ = ["Group", "Grouping", "Membership", "crossed", "membership", "months"]
 
 
 @dataclass(frozen=True)
 class Group:
-    """One group: the code in the figures, the name people read, the larger group it is nested in."""
+    """One group: the code in the figures, the name people read, the larger group it is nested in.
+
+    `facets` are the codes it is crossed from, where two groupings are crossed.
+    """
 
     code: str
     name: str
     parent: str = ""
     known: bool = True
+    facets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,8 @@ class Grouping:
 
     `assign` turns a value of `column` (None where blank) into a group's code. Codes that are not
     among `groups` open a group of their own under the value's name, as local PLUS groups do.
-    `harmed` names the groups that a gate asks about (every known group where it is empty).
+    `harmed` names the groups that a gate asks about (every known group where it is empty); an
+    `exploratory` grouping never makes a verdict, and one that is not `shown` has a chart and no table.
     """
 
     name: str
@@ -52,6 +48,7 @@ class Grouping:
     assign: Callable[[Any], str]
     harmed: tuple[str, ...] = ()
     exploratory: bool = False
+    shown: bool = True
 
     def asked_about(self, group: Group) -> bool:
         """Whether a gate asks if this group is worse off."""
@@ -65,167 +62,6 @@ class Membership:
     grouping: Grouping
     groups: tuple[Group, ...]
     index: NDArray[np.int32]
-
-
-ETHNICITY = {
-    "A": ("White: British", "white"),
-    "B": ("White: Irish", "white"),
-    "C": ("White: any other", "white"),
-    "D": ("Mixed: White and Black Caribbean", "mixed"),
-    "E": ("Mixed: White and Black African", "mixed"),
-    "F": ("Mixed: White and Asian", "mixed"),
-    "G": ("Mixed: any other", "mixed"),
-    "H": ("Asian: Indian", "asian"),
-    "J": ("Asian: Pakistani", "asian"),
-    "K": ("Asian: Bangladeshi", "asian"),
-    "L": ("Asian: any other", "asian"),
-    "M": ("Black: Caribbean", "black"),
-    "N": ("Black: African", "black"),
-    "P": ("Black: any other", "black"),
-    "R": ("Chinese", "other"),
-    "S": ("Any other ethnic group", "other"),
-}
-UNKNOWN_ETHNICITY = {
-    "Z": "Declined to say",
-    "99": "Not asked",
-    "blank": "Blank in the record",
-    "invalid": "Not a national code",
-}
-_FIVE = {"white": "White", "mixed": "Mixed", "asian": "Asian", "black": "Black", "other": "Chinese or other"}
-_AGES = (
-    (0, "0-15"),
-    (16, "16-24"),
-    (25, "25-34"),
-    (35, "35-49"),
-    (50, "50-64"),
-    (65, "65-79"),
-    (80, "80 and over"),
-)
-_SEX = {"1": "Male", "2": "Female", "9": "Indeterminate"}
-_NO_IMD = Group("none", "No deprivation decile", known=False)
-
-
-def ethnic_code(value: str | None) -> str:
-    """National code of an ETHNIC CATEGORY: its first character; unknown kinds kept apart.
-
-    >>> [ethnic_code(v) for v in ("A1", "j ", "Z", "99", "X", None, "?")]
-    ['A', 'J', 'Z', '99', '99', 'blank', 'invalid']
-    """
-    text = (value or "").strip().upper()
-    if not text:
-        return "blank"
-    if text.startswith("99") or text[0] == "X":  # hospital statistics write X for "not known"
-        return "99"
-    return text[0] if text[0] in ETHNICITY or text[0] == "Z" else "invalid"
-
-
-def _five(value: str | None) -> str:
-    code = ethnic_code(value)
-    return ETHNICITY[code][1] if code in ETHNICITY else code
-
-
-def _decile(value: float | None) -> str:
-    return str(int(value)) if value is not None and 1 <= value <= 10 else "none"
-
-
-def _core20(value: float | None) -> str:
-    decile = _decile(value)
-    if decile == "none":
-        return decile
-    return "core20" if int(decile) <= 2 else "rest"
-
-
-def _quintile(value: float | None) -> str:
-    decile = _decile(value)
-    return decile if decile == "none" else str((int(decile) + 1) // 2)
-
-
-def _sex(value: str | None) -> str:
-    text = (value or "").strip()
-    return text if text in _SEX else "unknown"
-
-
-def _age(value: float | None) -> str:
-    if value is None or not value >= 0:
-        return "unknown"
-    return max((floor, name) for floor, name in _AGES if floor <= value)[1]
-
-
-def _yes_no(value: object) -> str:
-    return "unknown" if value is None else ("yes" if value else "no")
-
-
-def _depth(value: float | None) -> str:
-    if value is None or value < 0:
-        return "unknown"
-    return "none" if value == 0 else ("1-2" if value <= 2 else "3+")
-
-
-def _open(value: str | None) -> str:
-    return str(value).strip() if value is not None and str(value).strip() else "blank"
-
-
-def _unknown(name: str = "Not recorded", code: str = "unknown") -> Group:
-    return Group(code, name, known=False)
-
-
-_UNKNOWN_ETHNIC_GROUPS = tuple(Group(code, name, known=False) for code, name in UNKNOWN_ETHNICITY.items())
-
-GROUPINGS = (
-    Grouping(
-        "core20", "Core20: the most deprived fifth of areas", "imd_decile",
-        (Group("core20", "Core20 (deciles 1-2)"), Group("rest", "Deciles 3-10"), _NO_IMD), _core20,
-        harmed=("core20",),
-    ),
-    Grouping(
-        "imd_decile", "Deprivation of the area (IMD decile)", "imd_decile",
-        (
-            Group("1", "1, most deprived", "core20"),
-            *(Group(str(d), str(d), "core20" if d == 2 else "rest") for d in range(2, 10)),
-            Group("10", "10, least deprived", "rest"),
-            _NO_IMD,
-        ),
-        _decile,
-    ),
-    Grouping(
-        "ethnicity", "Ethnic group (16 national codes)", "ethnic_category_code",
-        (*(Group(code, name, parent) for code, (name, parent) in ETHNICITY.items()), *_UNKNOWN_ETHNIC_GROUPS),
-        ethnic_code,
-    ),
-    Grouping(
-        "ethnicity_5", "Ethnic group (five high-level groups)", "ethnic_category_code",
-        (*(Group(code, name) for code, name in _FIVE.items()), *_UNKNOWN_ETHNIC_GROUPS), _five,
-    ),
-    Grouping(
-        "sex", "Sex", "gender_code",
-        (*(Group(code, name) for code, name in _SEX.items()), _unknown("Not known")), _sex,
-    ),
-    Grouping("age", "Age", "age_years", (*(Group(name, name) for _, name in _AGES), _unknown()), _age),
-    Grouping(
-        "interpreter", "Interpreter", "interpreter_needed",
-        (Group("yes", "Needs an interpreter"), Group("no", "Does not need one"), _unknown()), _yes_no,
-        harmed=("yes",),
-    ),
-    Grouping(
-        "disability", "Disability", "disability_flag",
-        (Group("yes", "Disability recorded"), Group("no", "No disability recorded"), _unknown()), _yes_no,
-        harmed=("yes",),
-    ),
-    Grouping("plus", "Local PLUS groups", "plus_group", (_unknown("In no PLUS group", "blank"),), _open),
-    Grouping(
-        "history", "Past appointments known", "n_past",
-        (Group("none", "None"), Group("1-2", "One or two"), Group("3+", "Three or more"), _unknown()), _depth,
-    ),
-)  # fmt: skip
-
-
-def grouping_named(name: str) -> Grouping:
-    """The grouping of that name in `GROUPINGS`.
-
-    >>> grouping_named("core20").column
-    'imd_decile'
-    """
-    return next(grouping for grouping in GROUPINGS if grouping.name == name)
 
 
 def membership(audited: Audited, grouping: Grouping) -> Membership | None:
@@ -246,3 +82,44 @@ def membership(audited: Audited, grouping: Grouping) -> Membership | None:
     position = {group.code: place for place, group in enumerate(groups)}
     lookup = np.array([position[code] for code in codes], dtype=np.int32)
     return Membership(grouping, groups, lookup[encoded.indices.to_numpy(zero_copy_only=False)])
+
+
+def months(audited: Audited) -> Membership:
+    """The calendar month of each appointment."""
+    month = audited.table["starts_at"].to_numpy().astype("datetime64[M]")
+    values, index = np.unique(month, return_inverse=True)
+    groups = tuple(Group(str(value), str(value)) for value in values)
+    grouping = Grouping("month", "Month", "starts_at", groups, str, exploratory=True, shown=False)
+    return Membership(grouping, groups, index.astype(np.int32))
+
+
+def crossed(first: Membership, second: Membership) -> Membership:
+    """Every known group of one grouping within every known group of another; the rest as one group.
+
+    Exploratory: with so many small groups some always look bad by chance.
+    """
+    known = [(p, q) for p in _known(first) for q in _known(second)]
+    groups = [_both(first.groups[p], second.groups[q]) for p, q in known]
+    groups.append(Group("unknown", "Not known", known=False))
+    lookup = np.full((len(first.groups), len(second.groups)), len(known), dtype=np.int32)
+    for place, (p, q) in enumerate(known):
+        lookup[p, q] = place
+    grouping = Grouping(
+        f"{first.grouping.name}_by_{second.grouping.name}",
+        f"{first.grouping.title}, by {second.grouping.title}",
+        "",
+        tuple(groups),
+        str,
+        exploratory=True,
+        shown=False,
+    )
+    return Membership(grouping, tuple(groups), lookup[first.index, second.index])
+
+
+def _known(members: Membership) -> list[int]:
+    return [place for place, group in enumerate(members.groups) if group.known]
+
+
+def _both(first: Group, second: Group) -> Group:
+    codes = (first.code, second.code)
+    return Group("|".join(codes), f"{first.name}; {second.name}", facets=codes)

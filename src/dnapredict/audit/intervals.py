@@ -13,6 +13,7 @@ from statistics import NormalDist
 from scipy.special import gammaincc
 
 __all__ = [
+    "Difference",
     "Interval",
     "Rate",
     "Ratio",
@@ -104,6 +105,28 @@ class Ratio:
             return None
         value, factor = self.numerator / self.denominator, math.exp(z * self.log_error)
         return Interval(value, value / factor, value * factor)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference measured on the same people, with its standard error."""
+
+    value: float
+    error: float
+
+    def interval(self, z: float) -> Interval:
+        """Range by the normal distribution."""
+        return Interval(self.value, self.value - z * self.error, self.value + z * self.error)
+
+    def p_value(self, tolerance: float) -> float:
+        """One-sided p-value for "the difference is larger than `tolerance`".
+
+        >>> round(Difference(0.10, 0.02).p_value(0.05), 4)
+        0.0062
+        """
+        if self.error <= 0:
+            return float(self.value <= tolerance)
+        return _NORMAL.cdf((tolerance - self.value) / self.error)
 
 
 def gap(rest: Rate, group: Rate, *, z: float) -> Interval | None:

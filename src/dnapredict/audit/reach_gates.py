@@ -1,6 +1,7 @@
 """Gates about who is reached: G3 reach, G3b ranking, G4 allocation, G6 change."""
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Sequence
 
 from dnapredict.audit.comparisons import (
     Comparison,
@@ -10,35 +11,46 @@ from dnapredict.audit.comparisons import (
     published_gap,
     published_interval,
 )
-from dnapredict.audit.figures import allocation_index
-from dnapredict.audit.intervals import Rate, gap, gap_p_value, holm
+from dnapredict.audit.disclosure import publish_rate
+from dnapredict.audit.figures import allocation_index, fall_in_reach
+from dnapredict.audit.intervals import Interval, Rate, gap, gap_p_value
+from dnapredict.audit.judging import Harm, judged, not_enough, summary
 from dnapredict.audit.verdicts import Cause, Check, Gate, Verdict, summed_up
 
 __all__ = ["allocation_gate", "change_gate", "ranking_gate", "reach_checks", "reach_gate"]
 
-Rates = Callable[[Comparison], tuple[Rate, Rate]]
+_REACH = "Are people who would miss their appointment as likely to be called, whatever their group?"
+_RANKING = "Does the model know enough about every group to find those who will miss?"
+_ALLOCATION = "Does every group get its share of the calls?"
+_CHANGE = "Does the new model take help away from any group?"
+_INDEX = "share of calls over share of need"
 
 
 def reach_gate(evidence: Evidence) -> Gate:
     """G3: is someone who will miss as likely to be called in every group?"""
     checks = reach_checks(list(comparisons(evidence.counted, evidence.policy)), evidence)
-    return Gate(
-        "G3",
-        "Reach",
-        "Are people who would miss their appointment as likely to be called, whatever their group?",
-        summed_up(checks),
-        _sentence(checks, "reached less than everyone else", evidence.policy.limits.reach.max_harm_gap),
-        checks,
-    )
+    sentence = summary(checks, "reached less", tolerance=evidence.policy.limits.reach.max_harm_gap)
+    return Gate("G3", "Reach", _REACH, summed_up(checks), sentence, checks)
 
 
 def reach_checks(compared: Sequence[Comparison], evidence: Evidence) -> tuple[Check, ...]:
     """The reach of each compared group against everyone else (also used on the strict label)."""
     tolerance = evidence.policy.limits.reach.max_harm_gap
-    found = _judged(compared, evidence, lambda c: c.rates("reach"), tolerance=tolerance, measure="reach")
-    return tuple(
-        _explained(check, comparison, evidence) for check, comparison in zip(found, compared, strict=True)
+    found = judged(
+        compared,
+        evidence,
+        lambda one: _gap(*one.rates("reach"), evidence=evidence, tolerance=tolerance),
+        tolerance=tolerance,
+        measure="reach",
     )
+    return tuple(_explained(check, one, evidence) for check, one in zip(found, compared, strict=True))
+
+
+def _gap(rest: Rate, group: Rate, *, evidence: Evidence, tolerance: float) -> Harm | None:
+    exact, p_value = gap(rest, group, z=evidence.z), gap_p_value(rest, group, tolerance=tolerance)
+    if exact is None or p_value is None:
+        return None
+    return Harm(exact, p_value, published_gap(rest, group, evidence=evidence))
 
 
 def _explained(check: Check, comparison: Comparison, evidence: Evidence) -> Check:
@@ -48,10 +60,11 @@ def _explained(check: Check, comparison: Comparison, evidence: Evidence) -> Chec
     if check.verdict not in (Verdict.FAIL, Verdict.REVIEW) or not lower:
         return check
     cause = cause_of(comparison, share=evidence.share, z=evidence.z)
-    verdict = Verdict.REVIEW if cause is Cause.LOWER_NEED else check.verdict
-    sentence = f"{check.sentence} Why: {_EXPLAINED[cause]}"
-    return Check(
-        check.grouping, check.group, verdict, check.measure, sentence, check.estimate, check.p_adjusted, cause
+    return dataclasses.replace(
+        check,
+        verdict=Verdict.REVIEW if cause is Cause.LOWER_NEED else check.verdict,
+        sentence=f"{check.sentence} Why: {_EXPLAINED[cause]}",
+        cause=cause,
     )
 
 
@@ -67,21 +80,15 @@ _EXPLAINED = {
 def ranking_gate(evidence: Evidence) -> Gate:
     """G3b: would a list of its own reach as many in every group?"""
     tolerance = evidence.policy.limits.ranking.max_harm_gap
-    checks = _judged(
+    checks = judged(
         list(comparisons(evidence.counted, evidence.policy)),
         evidence,
-        lambda comparison: comparison.own_top(evidence.share),
+        lambda one: _gap(*one.own_top(evidence.share), evidence=evidence, tolerance=tolerance),
         tolerance=tolerance,
         measure="reach at the group's own top",
     )
-    return Gate(
-        "G3b",
-        "Ranking",
-        "Does the model know enough about every group to find those who will miss?",
-        summed_up(checks),
-        _sentence(checks, "ranked less well than everyone else", tolerance),
-        checks,
-    )
+    sentence = summary(checks, "ranked less well", tolerance=tolerance)
+    return Gate("G3b", "Ranking", _RANKING, summed_up(checks), sentence, checks)
 
 
 def change_gate(evidence: Evidence) -> Gate | None:
@@ -89,27 +96,32 @@ def change_gate(evidence: Evidence) -> Gate | None:
     if not evidence.has_live:
         return None
     tolerance = evidence.policy.limits.change.max_fall
-    checks = _judged(
+    checks = judged(
         list(comparisons(evidence.counted, evidence.policy)),
         evidence,
-        _live_and_new,
+        lambda one: _fall(one, evidence, tolerance),
         tolerance=tolerance,
         measure="fall in reach against the model in use",
     )
-    return Gate(
-        "G6",
-        "Change",
-        "Does the new model take help away from any group?",
-        summed_up(checks),
-        _sentence(checks, "reached less than under the model in use", tolerance),
-        checks,
-    )
+    sentence = summary(checks, "reached less than before", tolerance=tolerance)
+    return Gate("G6", "Change", _CHANGE, summed_up(checks), sentence, checks)
 
 
-def _live_and_new(comparison: Comparison) -> tuple[Rate, Rate]:
-    _, live = comparison.rates("live_reach")
-    _, new = comparison.rates("reach")
-    return live, new
+def _fall(comparison: Comparison, evidence: Evidence, tolerance: float) -> Harm:
+    """Both models called or left the same people, so the fall is measured patient by patient."""
+    fall = fall_in_reach(comparison.counts)
+    return Harm(fall.interval(evidence.z), fall.p_value(tolerance), _printed_fall(comparison, evidence))
+
+
+def _printed_fall(comparison: Comparison, evidence: Evidence) -> Interval | None:
+    rule = evidence.policy.disclosure
+    names = ("live_reach", "reach")
+    live, new = (publish_rate(comparison.rates(name)[1], rule) for name in names)
+    if live is None or new is None or live.value is None or new.value is None:
+        return None
+    half = evidence.z * round(fall_in_reach(comparison.counts).error, 3)
+    value = live.value - new.value
+    return Interval(value, value - half, value + half).rounded()
 
 
 def allocation_gate(evidence: Evidence) -> Gate:
@@ -120,93 +132,15 @@ def allocation_gate(evidence: Evidence) -> Gate:
     chosen = evidence.policy.limits.allocation.chosen
     sentence = f"{short} of {len(checks)} groups get clearly fewer calls than their share of need."
     sentence += "" if chosen else " For information: the board has not made this a rule."
-    question = "Does every group get its share of the calls?"
-    return Gate("G4", "Fair share of calls", question, summed_up(checks), sentence, checks, judged=chosen)
+    return Gate("G4", "Fair share of calls", _ALLOCATION, summed_up(checks), sentence, checks, judged=chosen)
 
 
 def _allocated(comparison: Comparison, evidence: Evidence) -> Check:
     index = allocation_index(comparison.counts, comparison.rest)
-    exact = index.interval(evidence.z)
+    exact, printed = index.interval(evidence.z), published_interval(index, evidence=evidence)
     if exact is None or not comparison.enough(evidence.policy):
-        return _not_enough(comparison, "share of calls over share of need", evidence)
+        return not_enough(comparison, evidence, measure=_INDEX)
     verdict = Verdict.REVIEW if exact.high < 1 else Verdict.PASS
-    sentence = f"{comparison.group.name}: {exact.value:.2f} calls for each call its share of need would give."
-    return Check(
-        comparison.grouping,
-        comparison.group,
-        verdict,
-        "share of calls over share of need",
-        sentence,
-        published_interval(index, evidence=evidence),
-    )
-
-
-def _judged(
-    compared: Sequence[Comparison], evidence: Evidence, rates: Rates, *, tolerance: float, measure: str
-) -> tuple[Check, ...]:
-    """One-sided verdicts with Holm's correction over the groups that can be judged."""
-    judged = [comparison for comparison in compared if comparison.enough(evidence.policy)]
-    p_values = [gap_p_value(*rates(comparison), tolerance=tolerance) or 0.0 for comparison in judged]
-    adjusted = iter(holm(p_values))
-    return tuple(
-        _judge(comparison, evidence, rates(comparison), next(adjusted), tolerance=tolerance, measure=measure)
-        if comparison.enough(evidence.policy)
-        else _not_enough(comparison, measure, evidence)
-        for comparison in compared
-    )
-
-
-def _judge(
-    comparison: Comparison,
-    evidence: Evidence,
-    pair: tuple[Rate, Rate],
-    p_adjusted: float,
-    *,
-    tolerance: float,
-    measure: str,
-) -> Check:
-    exact = gap(*pair, z=evidence.z)
-    verdict = Verdict.REVIEW
-    if exact is not None and exact.high < tolerance:
-        verdict = Verdict.PASS
-    elif p_adjusted < 1 - evidence.policy.confidence:
-        verdict = Verdict.FAIL
-    printed = published_gap(*pair, evidence=evidence)
-    return Check(
-        comparison.grouping,
-        comparison.group,
-        verdict,
-        measure,
-        _MEANING[verdict].format(name=comparison.group.name, points=f"{100 * tolerance:g}"),
-        printed,
-        round(p_adjusted, 3),
-    )
-
-
-_MEANING = {
-    Verdict.PASS: "{name}: not more than {points} points behind everyone else.",
-    Verdict.REVIEW: "{name}: may be {points} points or more behind; it could be chance.",
-    Verdict.FAIL: "{name}: more than {points} points behind, and chance does not explain it.",
-}
-
-
-def _not_enough(comparison: Comparison, measure: str, evidence: Evidence) -> Check:
-    sentence = (
-        f"{comparison.group.name}: not enough data to say. A verdict needs "
-        f"{evidence.policy.smallest_group} missed appointments."
-    )
-    return Check(comparison.grouping, comparison.group, Verdict.NOT_ENOUGH_DATA, measure, sentence)
-
-
-def _sentence(checks: Sequence[Check], harm: str, tolerance: float) -> str:
-    if not checks:
-        return "None of the groups that the policy compares is in this extract."
-    number = {verdict: sum(check.verdict is verdict for check in checks) for verdict in Verdict}
-    parts = [f"Of {len(checks)} groups, {number[Verdict.PASS]} are within {100 * tolerance:g} points"]
-    if number[Verdict.FAIL]:
-        parts.append(f"{number[Verdict.FAIL]} are clearly {harm}")
-    if number[Verdict.REVIEW]:
-        parts.append(f"{number[Verdict.REVIEW]} may be {harm}")
-    if number[Verdict.NOT_ENOUGH_DATA]:
-        parts.append(f"for {number[Verdict.NOT_ENOUGH_DATA]} there is not enough data to say")
-    return "; ".join(parts) + "."
+    number = f"{printed.value:.2f}" if printed else "a number that is hidden of"
+    sentence = f"{comparison.group.name}: {number} calls for each call its share of need would give."
+    return Check(comparison.grouping, comparison.group, verdict, _INDEX, sentence, printed)

@@ -1,4 +1,4 @@
-"""Gates about the ground the others stand on: G0 records, G1 label, G2 meaning of a risk, G7 evidence."""
+"""Gates about the ground the others stand on: G0 records, G2 meaning of a risk, G7 evidence."""
 
 from dnapredict.audit.comparisons import Comparison, Evidence, comparisons, published_interval
 from dnapredict.audit.counts import Counted

@@ -96,10 +96,11 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "verdict": str(result.verdict),
         "sentence": words.verdict_words(result.verdict),
         "synthetic": result.context.synthetic,
-        "context": _plain(result.context),
+        "context": {k: v for k, v in _plain(result.context).items() if k != "previous"},
         "policy": result.policy.model_dump(mode="json"),
         "gates": _plain(result.gates),
         "overall": _plain(result.everyone.rows[0]),
+        "pictures": _plain(result.pictures),
         "groupings": {table.name: _plain(table) for table in result.tables},
         "not_in_this_extract": list(result.absent),
     }

@@ -1,0 +1,119 @@
+"""Gate G1: is a recorded missed appointment the same thing in every group?
+
+Where a trust's own errors are recorded as DNAs more often in one group, a perfect model looks as if
+it under-predicts for that group. So the label is checked before a gap is believed.
+"""
+
+from collections.abc import Sequence
+
+from dnapredict.audit.comparisons import Comparison, Evidence, comparisons, published_gap
+from dnapredict.audit.intervals import gap_p_value, holm
+from dnapredict.audit.reach_gates import reach_checks
+from dnapredict.audit.verdicts import Check, Gate, Verdict, summed_up
+
+__all__ = ["label_gate"]
+
+_QUESTION = "Does a recorded missed appointment mean the same in every group?"
+_TRUST_SIDE = "reasons on the trust's side"
+_STRICT = "verdict on reach with code 3 alone"
+_SIDES = 2.0  # a group may have more or fewer such reasons: both tell of uneven records
+
+
+def label_gate(evidence: Evidence) -> Gate:
+    """G1: do the trust's own reasons weigh the same everywhere, and do verdicts hold on the strict label?
+
+    A reason on the trust's side is a patient who came and could not be seen (outcome code 7) or, where
+    the extract holds them, a recorded reason such as a letter that was never sent.
+    """
+    if not evidence.has_trust_side:
+        sentence = "The extract holds no outcome codes and no reasons, so the records cannot be checked."
+        return Gate("G1", "Label", _QUESTION, Verdict.NOT_ENOUGH_DATA, sentence)
+    compared = comparisons(evidence.counted, evidence.policy)
+    asked = [one for one in compared if one.grouping in ("core20", "ethnicity", "ethnicity_5")]
+    checks = (*_trust_side(asked, evidence), *_turned(evidence))
+    return Gate("G1", "Label", _QUESTION, summed_up(checks), _sentence(checks), checks)
+
+
+def _sentence(checks: Sequence[Check]) -> str:
+    failed = sum(check.verdict is Verdict.FAIL for check in checks)
+    open_ = sum(check.verdict is Verdict.REVIEW for check in checks)
+    if not failed and not open_:
+        return "Reasons on the trust's side make up about the same share of missed appointments everywhere."
+    return (
+        f"Reasons on the trust's side: {failed} groups clearly differ from everyone else; "
+        f"{open_} answers need a look."
+    )
+
+
+def _trust_side(compared: Sequence[Comparison], evidence: Evidence) -> tuple[Check, ...]:
+    """Difference of each group from everyone else, corrected for the number of groups."""
+    judged = [one for one in compared if one.enough(evidence.policy)]
+    limit = evidence.policy.limits.label.fail_points
+    p_values = holm([min(1.0, _SIDES * _p_value(one, limit)) for one in judged])
+    adjusted = {(one.grouping, one.group.code): p for one, p in zip(judged, p_values, strict=True)}
+    return tuple(_check(one, evidence, adjusted.get((one.grouping, one.group.code))) for one in compared)
+
+
+def _p_value(comparison: Comparison, tolerance: float) -> float:
+    rest, group = comparison.rates(_RATE)
+    return min(
+        gap_p_value(group, rest, tolerance=tolerance) or 0.0,
+        gap_p_value(rest, group, tolerance=tolerance) or 0.0,
+    )
+
+
+_RATE = "trust_side"
+
+
+def _check(comparison: Comparison, evidence: Evidence, p_adjusted: float | None) -> Check:
+    name, (rest, group) = comparison.group.name, comparison.rates(_RATE)
+    if p_adjusted is None:
+        return Check(
+            comparison.grouping,
+            comparison.group,
+            Verdict.NOT_ENOUGH_DATA,
+            _TRUST_SIDE,
+            f"{name}: not enough data to say.",
+        )
+    difference = (group.value or 0.0) - (rest.value or 0.0)
+    verdict = Verdict.REVIEW
+    if p_adjusted < 1 - evidence.policy.confidence:
+        verdict = Verdict.FAIL
+    elif abs(difference) < evidence.policy.limits.label.pass_points:
+        verdict = Verdict.PASS
+    return Check(
+        comparison.grouping,
+        comparison.group,
+        verdict,
+        _TRUST_SIDE,
+        _MEANING[verdict].format(name=name, more="more" if difference > 0 else "fewer"),
+        published_gap(group, rest, evidence=evidence),
+        round(p_adjusted, 3),
+    )
+
+
+_MEANING = {
+    Verdict.PASS: "{name}: about as many reasons on the trust's side as elsewhere.",
+    Verdict.REVIEW: "{name}: {more} reasons on the trust's side than elsewhere; check how they are recorded.",
+    Verdict.FAIL: "{name}: clearly {more} missed appointments with a reason on the trust's side. "
+    "Put the records right before believing any other figure of this group.",
+}
+
+
+def _turned(evidence: Evidence) -> tuple[Check, ...]:
+    """Groups whose verdict on reach is another one when only code 3 counts as missed."""
+    if not evidence.strict:
+        return ()
+    usual = reach_checks(list(comparisons(evidence.counted, evidence.policy)), evidence)
+    strict = reach_checks(list(comparisons(evidence.strict, evidence.policy)), evidence)
+    before = {(check.grouping, check.group.code): check.verdict for check in usual}
+    pairs = ((check, before.get((check.grouping, check.group.code), check.verdict)) for check in strict)
+    return tuple(_turn(check, was) for check, was in pairs if check.verdict != was)
+
+
+def _turn(check: Check, was: Verdict) -> Check:
+    sentence = (
+        f"{check.group.name}: {was} on reach turns to {check.verdict} when people who came late and "
+        "were not seen are left out."
+    )
+    return Check(check.grouping, check.group, Verdict.REVIEW, _STRICT, sentence)

@@ -1,0 +1,68 @@
+"""What is drawn beyond the tables: curves, months and crossed groups."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from dnapredict.audit import Audited, ReportContext, run
+from dnapredict.audit.pictures import Pictures
+from dnapredict.audit.worlds import World
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.policy import Policy
+
+POLICY = load(shipped("fairness/policy.toml"), Policy)
+CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)
+
+
+def pictures(table: pa.Table) -> Pictures:
+    return run(Audited.of(table), policy=POLICY, context=CONTEXT).pictures
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Pictures:
+    return pictures(World(appointments=60_000).table())
+
+
+def test_reach_grows_with_the_length_of_the_list(drawn: Pictures):
+    for curve in drawn.capacity:
+        reach = [point.y.value for point in curve.points if point.y]
+        assert reach == sorted(reach)
+        assert len(reach) > 5
+
+
+def test_in_a_fair_world_a_risk_is_what_happens(drawn: Pictures):
+    core20 = next(curve for curve in drawn.calibration if curve.group.startswith("Core20"))
+    assert [point.x for point in core20.points] == sorted(point.x for point in core20.points)
+    assert all(point.y is not None and abs(point.x - point.y.value) < 0.02 for point in core20.points)
+
+
+def test_a_fair_year_gives_no_signal(drawn: Pictures):
+    chart = next(chart for chart in drawn.months if chart.group.startswith("Core20"))
+    assert [month.name for month in chart.months] == [f"2025-{number:02d}" for number in range(1, 13)]
+    assert chart.signal == "Months differ no more than chance makes them."
+
+
+def test_a_month_in_which_nobody_was_called_is_seen():
+    table = World(appointments=60_000).table()
+    march = pc.equal(pc.month(table["starts_at"]), 3)
+    selected = pc.and_(table["selected"], pc.invert(march))
+    place = table.column_names.index("selected")
+    charts = pictures(table.set_column(place, "selected", selected)).months
+    assert "1 of 12 months are outside the limits" in charts[0].signal
+
+
+def test_a_thin_cell_leans_on_the_mean(drawn: Pictures):
+    assert len(drawn.cells) == 25
+    values = [
+        (cell.reach.value, cell.shrunk) for cell in drawn.cells if cell.reach and cell.shrunk is not None
+    ]
+    raw, shrunk = np.array(values).T
+    assert shrunk.std() < raw.std()
+
+
+def test_a_small_cell_is_hidden_with_its_range():
+    drawn = pictures(World(appointments=2_000).table())
+    hidden = [cell for cell in drawn.cells if cell.missed is None]
+    assert hidden
+    assert all(cell.reach is None and cell.shrunk is None for cell in hidden)

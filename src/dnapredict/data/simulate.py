@@ -93,12 +93,13 @@ def simulate(
     Raises
     ------
     UsageError
-        If `appointments` or `seed` is out of range.
+        If `appointments` or `seed` is out of range, or a file is not NAME.parquet in a folder that exists.
     DataError
         If `lookup` cannot be read.
     """
     if appointments < 1 or seed < 0:
         raise UsageError("A simulation needs at least 1 appointment and a seed of 0 or more.")
+    _require_parquet(out, truth)
     setting = _set(seed=seed, world=world, lookup=lookup, appointments=appointments)
     notes = _notes(setting, appointments=appointments)
     with contextlib.ExitStack() as files:
@@ -115,6 +116,15 @@ def simulate(
     return Simulated(out, truth, appointments, patients, seed, world, AS_OF, setting.places.geography)
 
 
+def _require_parquet(out: Path, truth: Path | None) -> None:
+    """Only Parquet carries the note that nobody in the file is real."""
+    for path in filter(None, (out, truth)):
+        if path.suffix != ".parquet" or not path.parent.is_dir():
+            raise UsageError(f"{path}: name a file that ends in .parquet, in a folder that is there.")
+    if truth and out.resolve() == truth.resolve():
+        raise UsageError(f"{out}: the truth needs a file of its own.")
+
+
 @dataclass(frozen=True)
 class _Block:
     rows: pa.Table
@@ -128,7 +138,7 @@ def _set(*, seed: int, world: World, lookup: Path | None, appointments: int) -> 
     sites = int(np.clip(4 + appointments // 40_000, 4, 28))
     map_ = places.real(lookup, rng, sites=sites) if lookup else places.made_up(rng, sites=sites)
     each = int(np.clip(appointments // (sites * 30_000), 1, pathways.CLINICS_MOST))
-    made = risk.clinics(generator(seed, _CLINICS), sites=sites, each=each)
+    made = risk.clinics(generator(seed, _CLINICS), sites=sites, each=each, world=world)
     return _Setting(seed, world, map_, made, each)
 
 

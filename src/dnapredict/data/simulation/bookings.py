@@ -63,12 +63,13 @@ def _wait(rng: np.random.Generator, pathways: Pathways, *, at_least: NDArray[np.
 
 
 def _asked_for_last_time(visits: Visits, pathways: Pathways) -> NDArray[np.bool_]:
-    return ~pathways.begins & (visits.times_moved == 0)
+    asked: NDArray[np.bool_] = ~pathways.begins & (visits.times_moved == 0)
+    return asked
 
 
 def _not_before_last(visits: Visits, booked: NDArray[np.int64]) -> NDArray[np.int64]:
-    last = np.concatenate([[0], visits.starts[:-1]])
-    return np.maximum(booked, last + 20)
+    last = np.roll(visits.starts, 1)  # of the first row nobody asks
+    return np.where(booked > last + 20, booked, last + 20)
 
 
 def _latest(visits: Visits, booked: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -84,4 +85,5 @@ def _notice(rng: np.random.Generator, visits: Visits) -> NDArray[np.int64]:
 def _office_time(minute: NDArray[np.int64]) -> NDArray[np.int64]:
     """The same day, between 8 and 18 o'clock: no booking falls into the hour that spring skips."""
     day, time = np.divmod(minute, MINUTES_A_DAY)
-    return day * MINUTES_A_DAY + 8 * 60 + time * 10 // 24
+    in_hours: NDArray[np.int64] = day * MINUTES_A_DAY + 8 * 60 + time * 10 // 24
+    return in_hours

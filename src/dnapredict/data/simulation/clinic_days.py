@@ -39,7 +39,8 @@ class Diary:
 
     def office_day(self, day: NDArray[np.int64]) -> NDArray[np.int64]:
         """The last day on or before `day` on which a booking office works."""
-        return self._office_day[np.maximum(day, -_DAYS_BEFORE) + _DAYS_BEFORE]
+        position = np.maximum(day, -_DAYS_BEFORE) + _DAYS_BEFORE
+        return np.take(self._office_day, position)
 
 
 @cache

@@ -29,8 +29,12 @@ _ATTENDED, _MISSED, _TOO_LATE, _LITTLE_NOTICE, _WRONG, _BY_PATIENT, _BY_PROVIDER
 OUTCOME_CODES: Final = ("5", "6", "3", "7", "2", "4", "0", None)
 _LATE_SEEN: Final = 0.06  # attended, but late
 _LATE_NOT_SEEN: Final = 0.05  # of those who missed, came too late to be seen
-_NEVER_RECORDED: Final = 0.004  # 2023-24
+_NEVER_RECORDED: Final = 0.0047  # 2023-24
 _SIGN: Final = 4.0  # a wrong DNA is this much likelier where notice was short or the trust moved the visit
+# Patients do not begin with our window: chance that one who is there on day 0 has a past, and how that fades.
+_SEEN_BEFORE: Final = 0.65
+_SEEN_BEFORE_FADES: Final = 150.0  # days
+_VISITS_BEFORE: Final = 4
 _SHORT_NOTICE_DAYS: Final = 7
 _MOVED_WITHIN_DAYS: Final = 14
 
@@ -96,17 +100,34 @@ def _missed(
     n = len(log_odds)
     chance = rng.random(n)
     seen = _visits_before(visits, scored)
-    habit = np.zeros(n + 1)  # after each visit; the last place is that of a patient without a past
+    brought = _habit_brought(rng, visits, log_odds)
+    habit = np.empty(n)  # after each visit
     probability = np.empty(n)
     missed = np.zeros(n, dtype=bool)
     by_order = np.argsort(visits.order, kind="stable")
     for rows in np.split(by_order, np.cumsum(np.bincount(visits.order))[:-1]):
-        probability[rows] = logistic(log_odds[rows] + HABIT * habit[seen[rows]])
+        at_scoring = np.where(seen[rows] < 0, brought[visits.patient[rows]], habit[seen[rows]])
+        probability[rows] = logistic(log_odds[rows] + HABIT * at_scoring)
         missed[rows] = chance[rows] < probability[rows]
-        before = habit[np.where(visits.order[rows] > 0, rows - 1, n)]
+        opens = visits.order[rows] == 0
+        before = np.where(opens, brought[visits.patient[rows]], habit[rows - 1])
         kept = visits.cancelled[rows] == KEPT
         habit[rows] = np.where(kept, HABIT_FADES * before + missed[rows], before)
     return probability, missed
+
+
+def _habit_brought(
+    rng: np.random.Generator, visits: Visits, log_odds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Habit that each patient has from visits before the window: less, the later they first appear."""
+    opening = np.flatnonzero(visits.order == 0)
+    days = visits.starts[opening] / MINUTES_A_DAY
+    known = rng.random(len(opening)) < _SEEN_BEFORE * np.exp(-days / _SEEN_BEFORE_FADES)
+    habit = np.zeros(len(opening))
+    for _ in range(_VISITS_BEFORE):
+        again = rng.random(len(opening)) < logistic(log_odds[opening] + HABIT * habit)
+        habit = HABIT_FADES * habit + again
+    return habit * known
 
 
 def _visits_before(visits: Visits, scored: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -121,8 +142,9 @@ def _visits_before(visits: Visits, scored: NDArray[np.int64]) -> NDArray[np.int6
 def _signs(visits: Visits, *, booked: NDArray[np.int64]) -> NDArray[np.float64]:
     """How much likelier than usual a wrong DNA is: 1 on average."""
     sign = _little_notice(visits, booked) | _just_moved(visits)
-    weight = np.where(sign, _SIGN, 1.0)
-    return weight / weight.mean()
+    weight: NDArray[np.float64] = np.where(sign, _SIGN, 1.0)
+    weight /= weight.mean()
+    return weight
 
 
 def _little_notice(visits: Visits, booked: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.data.simulation.chance import choose
+from dnapredict.data.simulation.clinic_days import MINUTES_A_DAY
 from dnapredict.data.simulation.people import People
 from dnapredict.data.simulation.places import Places
 from dnapredict.data.simulation.specialties import MIX, REFERRAL_SHARE, REMOTE_SHARE
@@ -17,10 +18,11 @@ __all__ = ["CLINICS_MOST", "Pathways", "follow"]
 CLINICS_MOST: Final = 6
 URGENT: Final = 1
 TWO_WEEK_WAIT: Final = 2
-_NEW_PATHWAY: Final = 0.27  # chance that the next visit belongs to another referral
-_SEEN_BEFORE_WINDOW: Final = 0.5  # chance that the first visit we see is a follow-up
+_NEW_PATHWAY: Final = 0.257  # chance that the next visit belongs to another referral
+# Chance that the first visit we see is a follow-up, by day: pathways do not begin with our window.
+_SEEN_BEFORE: Final = ([0, 40, 150, 560], [0.72, 0.6, 0.42, 0.2])
 _ELSEWHERE: Final = 0.12  # referrals to another site than the usual
-_REMOTE: Final = 0.205
+_REMOTE: Final = 0.206
 _REMOTE_IF_FIRST: Final = 0.75
 _VIDEO: Final = 0.25
 _TRANSPORT_BY_AGE: Final = ([60, 70, 90], [0.015, 0.05, 0.2])
@@ -78,7 +80,8 @@ def follow(
     begins = opens | ((visits.times_moved == 0) & (rng.random(n) < _NEW_PATHWAY))
     pathway = np.cumsum(begins) - 1
     of = visits.patient[begins]
-    known_before = opens[begins] & (rng.random(len(of)) < _SEEN_BEFORE_WINDOW)
+    seen_before = np.interp(visits.starts[begins] / MINUTES_A_DAY, *_SEEN_BEFORE)
+    known_before = opens[begins] & (rng.random(len(of)) < seen_before)
     first = begins[visits.origin] & ~known_before[pathway]
     specialty = _specialty(rng, people, of)[pathway]
     site = _site(rng, people, of, sites=len(places.sites))[pathway]

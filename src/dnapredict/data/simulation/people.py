@@ -158,17 +158,17 @@ def belongs(people: People, group: Group) -> NDArray[np.bool_]:
     """Whether each patient is one of `group`."""
     match group.attribute:
         case "ethnicity":
-            return people.ethnicity == ETHNICITIES.index(group.value)
+            return np.equal(people.ethnicity, ETHNICITIES.index(group.value))
         case "decile":
-            return people.decile == int(group.value)
+            return np.equal(people.decile, int(group.value))
         case "core20":
-            return (people.decile >= 1) & (people.decile <= 2)
+            return np.isin(people.decile, (1, 2))
         case "sex":
-            return people.gender == GENDERS.index(group.value)
+            return np.equal(people.gender, GENDERS.index(group.value))
         case "interpreter":
             return people.interpreter
         case _:
-            return people.disability == DISABILITY.index("Y")
+            return np.equal(people.disability, DISABILITY.index("Y"))
 
 
 def _ethnicity(rng: np.random.Generator, decile: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -196,7 +196,8 @@ def _record(
 
 def _age(rng: np.random.Generator, decile: NDArray[np.int64]) -> NDArray[np.float64]:
     """Outpatients are old; in deprived areas they are younger."""
-    return np.interp(rng.random(len(decile)) ** (1 + (5.5 - decile) / 30), _AGED_BELOW, _AGES)
+    older = rng.random(len(decile)) ** (1 + (5.5 - decile) / 30)
+    return np.asarray(np.interp(older, _AGED_BELOW, _AGES), dtype=np.float64)
 
 
 def _disability(rng: np.random.Generator, age: NDArray[np.float64]) -> NDArray[np.int64]:

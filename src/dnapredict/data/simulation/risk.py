@@ -13,19 +13,19 @@ from dnapredict.data.simulation.specialties import RISK, SPECIALTIES
 from dnapredict.data.simulation.visits import Visits
 from dnapredict.data.simulation.worlds import World
 
-__all__ = ["DRIFT_DAYS", "HABIT", "HABIT_FADES", "Clinics", "clinics", "log_odds"]
+__all__ = ["CHANGE_DAYS", "HABIT", "HABIT_FADES", "Clinics", "clinics", "log_odds"]
 
-DRIFT_DAYS: Final = 120
+CHANGE_DAYS: Final = 105  # within the last fifth of the window, on which a model is tested
 
 # Log-odds of an average visit: first and follow-up face to face, first and follow-up remote. Fitted, so
 # that rates stand to each other as .092, .107, .125, .104 (Kerr et al. 2023) and 5.9% of all are missed.
-_BASE: Final = np.array([[-3.48, -3.22], [-3.11, -3.22]])
-_TENDENCY: Final = 0.95
-HABIT: Final = 0.72  # a missed visit makes the next miss likelier, beyond the tendency
+_BASE: Final = np.array([[-3.35, -3.105], [-2.99, -3.105]])
+_TENDENCY: Final = 0.77
+HABIT: Final = 0.95  # a missed visit makes the next miss likelier, beyond the tendency
 HABIT_FADES: Final = 0.6
-_LEAD: Final = 0.32  # a logarithm of days; odds ratio over 4 weeks against under a day 5.45 (PMC11149957)
+_LEAD: Final = 0.4  # a logarithm of days; odds ratio over 4 weeks against under a day 5.45 (PMC11149957)
 _LEAD_LONGEST: Final = 90
-_DECILE: Final = -0.039  # each decile less deprived, all else equal
+_DECILE: Final = -0.035  # each decile less deprived, all else equal
 # Log-odds by age; odds ratio .82 a decade among adults (PMC11149957); children come with a parent.
 _AGE: Final = [0, 10, 16, 22, 30, 40, 50, 60, 70, 82, 95]
 _AGE_RISK: Final = [0.1, 0.05, 0.25, 0.55, 0.5, 0.32, 0.12, -0.12, -0.36, -0.3, 0.0]
@@ -44,6 +44,7 @@ _MOVED: Final = 0.12
 _PRIORITY: Final = np.array([0.06, -0.1, -0.35])
 _WEEKDAY: Final = np.array([0.08, 0.0, -0.04, -0.02, 0.04, 0.12, 0.2])
 _HOUR: Final = np.interp(np.arange(24), [8, 10, 13, 15, 17], [0.15, -0.05, 0.05, -0.02, 0.08])
+_AVERAGE: Final = 0.093  # of all that patient and journey add, so that a world without them misses as much
 _CLINIC_SPREAD: Final = 0.18
 _SITE_SPREAD: Final = 0.07
 
@@ -55,9 +56,12 @@ class Clinics:
     risk: NDArray[np.float64]
 
 
-def clinics(rng: np.random.Generator, *, sites: int, each: int) -> Clinics:
-    """Draw what makes one clinic's patients miss more often than another's; nothing on average."""
-    site = _SITE_SPREAD * rng.standard_normal((sites, 1, 1))
+def clinics(rng: np.random.Generator, *, sites: int, each: int, world: World) -> Clinics:
+    """Draw what makes one clinic's patients miss more often than another's; nothing on average.
+
+    Where no group differs, no site does either: sites serve richer and poorer towns.
+    """
+    site = world.group_effects * _SITE_SPREAD * rng.standard_normal((sites, 1, 1))
     clinic = _CLINIC_SPREAD * rng.standard_normal((sites, len(SPECIALTIES), each))
     clinic -= clinic.mean(axis=(0, 2), keepdims=True)
     return Clinics(site - site.mean() + clinic + RISK[:, None])
@@ -77,17 +81,19 @@ def log_odds(
     whole = _of_the_visit(visits, pathways, booked=booked)
     whole += made.risk[pathways.site, pathways.specialty, pathways.clinic]
     whole += (_TENDENCY * people.tendency)[patient]
-    whole += world.group_effects * (_of_the_patient(people)[patient] + _of_the_journey(pathways))
-    whole += world.drift * _since_drift(visits)
-    if world.group and world.hidden_log_odds:
-        whole += world.hidden_log_odds * belongs(people, world.group)[patient]
+    whole += world.group_effects * (_of_the_patient(people)[patient] + _of_the_journey(pathways) - _AVERAGE)
+    whole += world.drift * _share_of_change(visits)
+    if world.group:
+        ended = visits.starts >= (DAYS_KNOWN - CHANGE_DAYS) * MINUTES_A_DAY
+        change = np.where(ended, world.risk_after, world.risk_before)
+        whole += change * belongs(people, world.group)[patient]
     return whole
 
 
 def _of_the_visit(visits: Visits, pathways: Pathways, *, booked: NDArray[np.int64]) -> NDArray[np.float64]:
     day, minute = np.divmod(visits.starts, MINUTES_A_DAY)
     lead = np.minimum(day - booked // MINUTES_A_DAY, _LEAD_LONGEST)
-    return (
+    whole: NDArray[np.float64] = (
         _BASE[pathways.remote.astype(np.int64), (~pathways.first).astype(np.int64)]
         + _LEAD * (np.log1p(lead) - np.log1p(30))
         + _WEEKDAY[diary().weekday[day]]
@@ -95,10 +101,11 @@ def _of_the_visit(visits: Visits, pathways: Pathways, *, booked: NDArray[np.int6
         + _PRIORITY[pathways.priority]
         + _MOVED * np.minimum(visits.times_moved, 4)
     )
+    return whole
 
 
 def _of_the_patient(people: People) -> NDArray[np.float64]:
-    return (
+    whole: NDArray[np.float64] = (
         _DECILE * (np.where(people.decile > 0, people.decile, 4) - 5.5)
         + np.interp(people.age, _AGE, _AGE_RISK)
         + _MALE * ((people.gender == 0) - 0.43)
@@ -107,6 +114,7 @@ def _of_the_patient(people: People) -> NDArray[np.float64]:
         + _NO_MOBILE * ~people.mobile
         + _PLUS_GROUP[people.plus_group]
     )
+    return whole
 
 
 def _of_the_journey(pathways: Pathways) -> NDArray[np.float64]:
@@ -114,6 +122,7 @@ def _of_the_journey(pathways: Pathways) -> NDArray[np.float64]:
     return np.where(pathways.remote, 0.0, _PER_KM * (distance - 8) + _TRANSPORT * pathways.transport)
 
 
-def _since_drift(visits: Visits) -> NDArray[np.float64]:
-    """0 until `DRIFT_DAYS` before the extract was drawn, then steadily down to -1."""
-    return -np.clip(visits.starts / MINUTES_A_DAY / DRIFT_DAYS - (DAYS_KNOWN / DRIFT_DAYS - 1), 0.0, 1.0)
+def _share_of_change(visits: Visits) -> NDArray[np.float64]:
+    """0 until `CHANGE_DAYS` before the extract was drawn, 1 when it is drawn, a straight line between."""
+    since = visits.starts / MINUTES_A_DAY - (DAYS_KNOWN - CHANGE_DAYS)
+    return np.clip(since / CHANGE_DAYS, 0.0, 1.0)

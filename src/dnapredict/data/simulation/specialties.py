@@ -48,7 +48,7 @@ SPECIALTIES: Final = (
     Specialty("320", (1, 5, 9), remote=1.2, risk=-0.05),
     Specialty("330", (4, 7, 7), remote=0.5),
     Specialty("340", (1, 4, 6), remote=1.5, risk=0.15),
-    Specialty("370", (0, 3, 5), remote=1.9, risk=-0.67),
+    Specialty("370", (0, 3, 5), remote=1.9, risk=-0.62),
     Specialty("410", (1, 4, 4), remote=1.5, risk=-0.15),
     Specialty("420", (45, 0, 0), remote=1.2, risk=0.1),
     Specialty("502", (0, 10, 3), female=2.0, remote=0.8, risk=-0.05),

@@ -109,7 +109,7 @@ def appointments(
         "gender_code": _words(GENDERS, people.gender[patient]),
         "lsoa_code": _words((*places.lsoa_codes.tolist(), None), people.area[patient]),
         "imd_decile": pa.array(people.decile[patient], mask=people.decile[patient] == 0),
-        "distance_km": pa.array(pathways.distance_km, from_pandas=True),
+        "distance_km": pa.array(pathways.distance_km, mask=np.isnan(pathways.distance_km)),
         "interpreter_needed": pa.array(people.interpreter[patient]),
         "transport_booked": pa.array(pathways.transport),
         "has_mobile": pa.array(people.mobile[patient]),

@@ -95,7 +95,7 @@ def _starts(
     day = np.searchsorted(upto, (rng.random(patients)[patient] + since) % 1.0, side="right")
     minutes = day * MINUTES_A_DAY + _minute(rng, len(patient))
     by_time = np.argsort(patient * (DAYS * MINUTES_A_DAY) + minutes, kind="stable")
-    return minutes[by_time]
+    return np.take(minutes, by_time)
 
 
 def _booked_by_now() -> NDArray[np.float64]:

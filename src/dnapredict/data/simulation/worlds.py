@@ -1,6 +1,6 @@
 """Worlds: what is true in a simulated ICB, so that a model or an audit can be held against it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dnapredict.errors import UsageError
@@ -73,12 +73,14 @@ class World:
         1 where age, sex, deprivation, ethnicity, distance and need change the risk, 0 where nothing does.
     trust_errors, trust_errors_in_group
         Share of kept appointments that the trust wrongly records as missed.
-    hidden_log_odds
-        Added to the log-odds of the group's true risk from a cause that no column tells.
+    risk_before, risk_after
+        Added to the log-odds of the group's true risk, by a cause that no column tells, until
+        `risk.CHANGE_DAYS` before the extract was drawn, and since then.
     thin_history
         Whether each appointment of the group is that of a patient never seen before.
     drift
-        Log-odds by which the risk falls for everybody over the last `DRIFT_DAYS` days.
+        Log-odds that everybody's risk has gained when the extract is drawn, a straight line over
+        `risk.CHANGE_DAYS`; below 0 it falls.
 
     >>> str(World.parse("under-scored:ethnicity=N"))
     'under-scored:ethnicity=N'
@@ -89,7 +91,8 @@ class World:
     group_effects: float = 1.0
     trust_errors: float = _ORDINARY_ERRORS
     trust_errors_in_group: float = _ORDINARY_ERRORS
-    hidden_log_odds: float = 0.0
+    risk_before: float = 0.0
+    risk_after: float = 0.0
     thin_history: bool = False
     drift: float = 0.0
 
@@ -110,7 +113,7 @@ class World:
             return world
         if world.group is None:
             raise UsageError(f"The world '{name}' takes no group.")
-        return cls(**{**vars(world), "group": Group.parse(group)})
+        return replace(world, group=Group.parse(group))
 
     def __str__(self) -> str:
         """The text that `parse` reads."""
@@ -123,8 +126,8 @@ WORLDS: Final = {
         World(),
         World("null", group_effects=0.0, trust_errors=0.0, trust_errors_in_group=0.0),
         World("biased-label", Group("core20"), trust_errors=_FEW_ERRORS, trust_errors_in_group=_MANY_ERRORS),
-        World("under-scored", Group("ethnicity", "N"), hidden_log_odds=0.9),
+        World("under-scored", Group("ethnicity", "N"), risk_before=-0.8, risk_after=0.4),
         World("thin-history", Group("ethnicity", "N"), thin_history=True),
-        World("drift", drift=0.5),
+        World("drift", drift=-0.6),
     )
 }

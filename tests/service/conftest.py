@@ -37,12 +37,12 @@ def client(home: Path) -> Iterator[TestClient]:
         standing=lambda: Standing("7"), open_scorer=lambda version: AgeScorer(model_version=version)
     )
     with client_of(champion, home) as client:
-        _wait_until_ready(client)
+        wait_until_ready(client)
         yield client
     champion.stop()
 
 
-def _wait_until_ready(client: TestClient) -> None:
+def wait_until_ready(client: TestClient) -> None:
     for _ in range(100):
         if client.get("/readyz").status_code == 200:
             return

@@ -11,7 +11,7 @@ import pytest
 from tests.service.process import running
 
 from dnapredict.errors import ModelError, StoreError, UsageError
-from dnapredict.service import start
+from dnapredict.service import keys, start
 
 MARK = "zebra-4711"
 
@@ -63,6 +63,14 @@ def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path, monkeypatch
 def test_a_home_without_a_champion_is_said_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="dnapredict"):
         start.serve(tmp_path, host="127.0.0.1", port=0)
+
+
+def test_the_service_is_not_opened_to_others_before_there_is_a_key(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--host 0\.0\.0\.0: others could .*`dnapredict keys create`"):
+        start.serve(tmp_path, host="0.0.0.0", port=3000)  # noqa: S104
+    keys.create(tmp_path, name="booking team", scopes=(keys.Scope.LIST,))
+    with pytest.raises(ModelError):
+        start.serve(tmp_path, host="0.0.0.0", port=3000)  # noqa: S104
 
 
 def test_a_host_must_be_an_address(tmp_path: Path) -> None:

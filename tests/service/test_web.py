@@ -27,7 +27,7 @@ def test_the_description_tells_of_every_address_and_refusal(client: TestClient) 
     paths = client.get("/docs.json").json()["paths"]
     assert set(paths) == {"/v1/score", "/v1/model", "/livez", "/readyz"}
     assert set(paths["/v1/score"]["post"]["responses"]) == {
-        "200", "400", "408", "413", "415", "500", "503", "504",
+        "200", "400", "401", "403", "408", "413", "415", "500", "503", "504",
     }  # fmt: skip
 
 

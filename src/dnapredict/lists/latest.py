@@ -1,9 +1,6 @@
 """The list scored last, kept in the home so that the page can show it to a booking team."""
 
-import contextlib
 import datetime
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +9,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dnapredict.errors import StoreError
+from dnapredict.lists.private import write_private
 
 __all__ = ["KEPT_ROWS", "LatestList", "ListedAppointment", "read", "save"]
 
@@ -102,7 +100,7 @@ def save(
         not_scored=worklist.num_rows - worklist["error"].null_count,
         rows=_lines(worklist.slice(0, KEPT_ROWS)),
     )
-    _replace(home / _PLACE, latest.model_dump_json(exclude_none=True))
+    write_private(home / _PLACE, latest.model_dump_json(exclude_none=True))
     return latest
 
 
@@ -135,20 +133,3 @@ def _in_utc(line: dict[str, Any]) -> dict[str, Any]:
     if line.get("starts_at") is not None:
         line["starts_at"] = line["starts_at"].replace(tzinfo=datetime.UTC)
     return line
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write beside `path`, then put it in its place, so that a reader never meets half a list."""
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".latest-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise StoreError(f"{path}: cannot be written ({type(error).__name__}).") from None

@@ -14,6 +14,8 @@ from dnapredict.service.answering import answer
 from dnapredict.service.answers import ScoreAnswer
 from dnapredict.service.champion import Champion, Scoring, Standing
 from dnapredict.service.discretion import keep_logs_discreet
+from dnapredict.service.keys import KeyRing
+from dnapredict.service.middleware.access import SIGN_IN, Access
 from dnapredict.service.middleware.headers import SecurityHeaders
 from dnapredict.service.middleware.limits import BodyLimits
 from dnapredict.service.middleware.refusals import PlainRefusals
@@ -29,7 +31,8 @@ _SECONDS_TO_SEND: Final = 30.0
 _SECONDS_TO_ANSWER: Final = 60
 # Where `dnapredict refresh` keeps the history, in the home.
 _HISTORY: Final = "history"
-_CONTENT_TYPES: Final = {"/v1/score": frozenset({"application/json"})}
+_FORM: Final = frozenset({"application/x-www-form-urlencoded"})
+_CONTENT_TYPES: Final = {"/v1/score": frozenset({"application/json"}), SIGN_IN: _FORM}
 # Two, so that one answers while the other starts again; each opens the model and the history.
 _WORKERS: Final = 2
 _THREADS: Final = 4
@@ -69,9 +72,11 @@ def build(home: Path, champion: Champion, *, metrics: bool = True) -> Any:
         logging={"access": {"enabled": False}},
         metrics={"enabled": metrics},
     )(Dnapredict)
-    service.mount_asgi_app(web_app(home, champion), path="/")
+    ring = KeyRing(home)
+    service.mount_asgi_app(web_app(home, champion, ring=ring), path="/")
     service.add_asgi_middleware(SecurityHeaders, static_path=STATIC_PATH)
     service.add_asgi_middleware(PlainRefusals)
+    service.add_asgi_middleware(Access, ring=ring, static_path=STATIC_PATH)
     service.add_asgi_middleware(
         BodyLimits, largest=LARGEST_BODY, content_types=_CONTENT_TYPES, seconds=_SECONDS_TO_SEND
     )

@@ -17,6 +17,8 @@ __all__ = ["description"]
 _REFERENCE: Final = "#/components/schemas/{model}"
 _REFUSALS: Final = {
     400: "The request cannot be read: not JSON, an unknown key or column, or too many rows.",
+    401: "No key, or one that is not in force.",
+    403: "The key may not do that.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The content type is not one that this address takes.",
@@ -38,7 +40,11 @@ def description() -> dict[str, Any]:
         "info": {"title": "dnapredict", "version": __version__, "description": __doc__},
         "servers": [{"url": "/"}],
         "paths": _paths(),
-        "components": {"schemas": schemas["$defs"]},
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"key": []}, {}],
     }
 
 
@@ -49,14 +55,14 @@ def _paths() -> dict[str, Any]:
                 "operationId": "score",
                 "summary": "Score appointments and put them in the order in which to call.",
                 "requestBody": {"required": True, "content": _content(ScoreRequest)},
-                "responses": _responses(ScoreAnswer, refusals=(400, 408, 413, 415, 500, 503, 504)),
+                "responses": _responses(ScoreAnswer, refusals=(400, 401, 403, 408, 413, 415, 500, 503, 504)),
             }
         },
         "/v1/model": {
             "get": {
                 "operationId": "model",
                 "summary": "The model that answers now.",
-                "responses": _responses(ModelAnswer, refusals=(500, 503)),
+                "responses": _responses(ModelAnswer, refusals=(401, 403, 500, 503)),
             }
         },
         "/livez": {"get": _probe("Whether the process is alive.", refusals=(500,))},

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from dnapredict.errors import StoreError, UsageError
+from dnapredict.service.keys import KeyRing
 
 __all__ = ["HOME_VARIABLE", "serve", "served_home"]
 
@@ -41,9 +42,10 @@ def serve(home: Path, *, host: str, port: int) -> None:
     StoreError
         If the address is taken or cannot be used.
     UsageError
-        If `host` is not an IP address.
+        If `host` is not an IP address, or is open to others while there is no key.
     """
     host = _address(host)
+    _require_keys(home, host)
     _require_champion(home)
     _require_free(host, port)
     state = tempfile.mkdtemp(prefix="dnapredict-serve-")
@@ -65,6 +67,14 @@ def _address(host: str) -> str:
         return str(ipaddress.ip_address(host))
     except ValueError:
         raise UsageError(f"--host {host}: expected an IP address such as 127.0.0.1.") from None
+
+
+def _require_keys(home: Path, host: str) -> None:
+    if not ipaddress.ip_address(host).is_loopback and not KeyRing(home).required:
+        raise UsageError(
+            f"--host {host}: others could reach the service there, and no key was ever made. "
+            "Make one with `dnapredict keys create` first."
+        )
 
 
 def _require_champion(home: Path) -> None:

@@ -11,8 +11,10 @@ from starlette.routing import Route
 from dnapredict.errors import DnapredictError, ModelError, StoreError
 from dnapredict.service.answers import ModelAnswer, Refusal
 from dnapredict.service.champion import Champion
+from dnapredict.service.keys import KeyRing
 from dnapredict.service.openapi import description
-from dnapredict.service.pages.routes import page_routes, trouble_page
+from dnapredict.service.pages.rendering import trouble_page
+from dnapredict.service.pages.routes import page_routes
 from dnapredict.service.purpose import NEVER_FOR, USE
 
 __all__ = ["refuse", "web_app"]
@@ -21,7 +23,7 @@ __all__ = ["refuse", "web_app"]
 _OUR_FAULT = (ModelError, StoreError)
 
 
-def web_app(home: Path, champion: Champion) -> Starlette:
+def web_app(home: Path, champion: Champion, *, ring: KeyRing) -> Starlette:
     """The Starlette application that is mounted at the root of the service."""
     about_itself = description()
 
@@ -30,7 +32,7 @@ def web_app(home: Path, champion: Champion) -> Starlette:
 
     return Starlette(
         routes=[
-            *page_routes(home),
+            *page_routes(home, ring),
             Route("/v1/model", _model_view(champion)),
             Route("/v1/score", _post_only),
             Route("/docs.json", docs),

@@ -54,8 +54,8 @@ class ListView:
     has_clinics: bool
 
 
-def view_of(latest: LatestList, *, show: str, page: int) -> ListView:
-    """The part `show` ("to-call", "all" or "not-scored") of a list, page `page` of it.
+def view_of(latest: LatestList, *, show: str, number: int) -> ListView:
+    """The part `show` ("to-call", "all" or "not-scored") of a list, page `number` of it.
 
     An unknown part or page is answered with the nearest there is, since a clerk who
     mistypes an address is better served by the list than by an error.
@@ -63,7 +63,7 @@ def view_of(latest: LatestList, *, show: str, page: int) -> ListView:
     show = show if show in _SHOWS else _SHOWS[0]
     rows = _part(latest, show)
     last = max(1, -(-len(rows) // LINES_A_PAGE))
-    page = min(max(page, 1), last)
+    page = min(max(number, 1), last)
     shown = rows[(page - 1) * LINES_A_PAGE : page * LINES_A_PAGE]
     colours = _colours(latest.rows)
     return ListView(

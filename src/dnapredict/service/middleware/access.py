@@ -1,0 +1,133 @@
+"""Let in who may come in: this machine alone until a key exists, then whoever holds one.
+
+Without keys the service is for the person who started it. A request must then arrive on a
+loopback address, under a loopback name (so that no web page can reach it by renaming itself)
+and not through a proxy. From the first key on, every address but the public ones asks for a
+key of the right scope: `Authorization: Bearer KEY` from a program, a session from a browser.
+"""
+
+import ipaddress
+import logging
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dnapredict.errors import StoreError
+from dnapredict.service.keys import Key, KeyRing
+from dnapredict.service.keys import Scope as KeyScope
+
+__all__ = ["HOLDER", "SESSION_COOKIE", "SIGN_IN", "Access"]
+
+SESSION_COOKIE: Final = "dnapredict_session"
+SIGN_IN: Final = "/sign-in"
+# Where the holder's key is found in an ASGI scope, once it is known.
+HOLDER: Final = "dnapredict.key"
+
+_LOG: Final = logging.getLogger("dnapredict.service")
+_PUBLIC: Final = frozenset({"/livez", "/healthz", "/readyz", SIGN_IN, "/about"})
+_PROXIED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host")
+_CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_SCOPES: Final = {"/v1/score": KeyScope.SCORE, "/metrics": KeyScope.ADMIN}
+_ANY_SCOPE: Final = frozenset({"/v1/model", "/docs.json", "/schema.json"})
+
+
+@dataclass(frozen=True)
+class Access:
+    """Answer 401, 403 or a way to sign in, or pass the request on with its holder's key."""
+
+    app: ASGIApp
+    ring: KeyRing
+    static_path: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        refusal = await run_in_threadpool(self._refusal, scope)
+        await (self.app if refusal is None else refusal)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        if scope["method"] in _CHANGING and _comes_from_another_site(headers):
+            return _refuse(403, "This was sent by a page of another site.")
+        if scope["path"] in _PUBLIC or scope["path"].startswith(self.static_path + "/"):
+            return None
+        try:
+            return self._of_keys(scope, headers)
+        except StoreError as error:
+            _LOG.error("%s", error)
+            return _refuse(503, "The keys cannot be read. The service's log names the cause.")
+
+    def _of_keys(self, scope: Scope, headers: Headers) -> Response | None:
+        if not self.ring.required:
+            return None if _is_of_this_machine(scope, headers) else _refuse(401, _MAKE_A_KEY)
+        key = self._holder(scope, headers)
+        if key is None:
+            return _ask(scope, headers)
+        if not _reaches(key, scope["path"]):
+            return _refuse(403, "This key may not do that.")
+        scope[HOLDER] = key
+        return None
+
+    def _holder(self, scope: Scope, headers: Headers) -> Key | None:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self.ring.holder(token.strip())
+        session = HTTPConnection(scope).cookies.get(SESSION_COOKIE)
+        return self.ring.session_holder(session) if session else None
+
+
+_MAKE_A_KEY: Final = (
+    "Until a key is made, the service answers the machine that it runs on and nobody else. "
+    "`dnapredict keys create` makes one."
+)
+
+
+def _reaches(key: Key, path: str) -> bool:
+    if path in _ANY_SCOPE:
+        return any(key.may(scope) for scope in KeyScope)
+    return key.may(_SCOPES.get(path, KeyScope.LIST))
+
+
+def _is_of_this_machine(scope: Scope, headers: Headers) -> bool:
+    arrived_at = (scope.get("server") or ("", 0))[0]
+    name = urlsplit("//" + headers.get("host", "")).hostname or ""
+    return (
+        _is_loopback(arrived_at)
+        and (_is_loopback(name) or name == "localhost")
+        and not any(header in headers for header in _PROXIED)
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _comes_from_another_site(headers: Headers) -> bool:
+    """A browser says where a form stood; programs say nothing, and carry no session to abuse."""
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return True
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get("host", "")
+
+
+def _ask(scope: Scope, headers: Headers) -> Response:
+    """A person is shown where to sign in, a program is told what to send."""
+    if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+        return RedirectResponse(SIGN_IN, 303)
+    return _refuse(401, "Send an API key: Authorization: Bearer KEY.")
+
+
+def _refuse(status: int, sentence: str) -> Response:
+    headers = {"www-authenticate": "Bearer"} if status == 401 else {}
+    return JSONResponse({"error": sentence}, status, headers=headers)

@@ -1,0 +1,131 @@
+"""Who is let in: this machine alone until a key exists, then whoever holds the right one."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+from tests.service.conftest import client_of, wait_until_ready
+from tests.service.double import AgeScorer
+
+from dnapredict.service import keys
+from dnapredict.service.champion import Champion, Standing
+from dnapredict.service.keys import Scope
+
+A_WORKERS_MEMORY = 1.1  # seconds, after which it reads the keys again
+PUBLIC = ["/livez", "/readyz", "/about", "/sign-in", "/static/dnapredict.css"]
+GUARDED = ["/", "/v1/model", "/docs.json", "/schema.json", "/no-such", "/static", "/staticky"]
+
+
+def token(home: Path, *scopes: Scope) -> str:
+    return keys.create(home, name="test", scopes=scopes).token
+
+
+def bearer(value: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {value}"}
+
+
+@pytest.fixture
+def guarded(home: Path) -> Iterator[TestClient]:
+    """The service of a home that has a key."""
+    token(home, Scope.ADMIN)
+    champion = Champion(standing=lambda: Standing("7"), open_scorer=lambda _: AgeScorer())
+    with client_of(champion, home) as client:
+        wait_until_ready(client)
+        yield client
+    champion.stop()
+
+
+def score(client: TestClient, **headers: str) -> int:
+    return client.post("/v1/score", json={"appointments": []}, headers=headers).status_code
+
+
+def test_without_keys_this_machine_is_answered(client: TestClient) -> None:
+    assert score(client) == 200
+    assert client.get("/", headers={"host": "localhost:3000"}).status_code == 200
+    assert client.get("/", headers={"host": "[::1]:3000"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "rebound.example"},
+        {"host": "127.0.0.1.rebound.example"},
+        {"host": ""},
+        {"x-forwarded-for": "192.0.2.1"},
+        {"forwarded": "for=192.0.2.1"},
+    ],
+)
+def test_without_keys_another_name_or_a_proxy_is_refused(client: TestClient, headers: dict) -> None:
+    answer = client.get("/v1/model", headers=headers)
+    assert answer.status_code == 401
+    assert "dnapredict keys create" in answer.json()["error"]
+
+
+def test_without_keys_a_request_from_another_machine_is_refused(client: TestClient) -> None:
+    elsewhere = TestClient(client.app, base_url="http://192.0.2.7")
+    assert elsewhere.get("/v1/model", headers={"host": "127.0.0.1"}).status_code == 401
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_health_and_what_everybody_may_read_need_no_key(guarded: TestClient, path: str) -> None:
+    assert guarded.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", GUARDED)
+@pytest.mark.parametrize("value", ["", "wrong", "dnap_00000000_" + "A" * 43])
+def test_everything_else_needs_one(guarded: TestClient, path: str, value: str) -> None:
+    answer = guarded.get(path, headers=bearer(value) if value else {})
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_each_scope_opens_its_own_door(guarded: TestClient, home: Path) -> None:
+    scoring, listing, admin = (bearer(token(home, scope)) for scope in Scope)
+    time.sleep(A_WORKERS_MEMORY)
+    assert [score(guarded, **key) for key in (scoring, listing, admin)] == [200, 403, 200]
+    assert [guarded.get("/", headers=key).status_code for key in (scoring, listing, admin)] == [403, 200, 200]
+    assert [guarded.get("/v1/model", headers=key).status_code for key in (scoring, listing)] == [200, 200]
+    assert guarded.get("/metrics", headers=listing).status_code == 403
+
+
+def test_a_person_is_shown_where_to_sign_in(guarded: TestClient) -> None:
+    answer = guarded.get("/", headers={"accept": "text/html"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+
+
+@pytest.mark.parametrize(
+    "headers", [{"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}]
+)
+def test_a_form_on_another_site_is_refused(client: TestClient, headers: dict) -> None:
+    assert score(client, **headers) == 403
+
+
+def test_a_damaged_key_shuts_the_door(guarded: TestClient, home: Path) -> None:
+    (home / "keys" / "00000000.json").write_text("{")
+    time.sleep(A_WORKERS_MEMORY)
+    assert guarded.get("/v1/model").status_code == 503
+
+
+def test_signing_in_gives_a_session_that_scripts_and_other_sites_cannot_use(
+    guarded: TestClient, home: Path
+) -> None:
+    key = token(home, Scope.LIST)
+    time.sleep(A_WORKERS_MEMORY)
+    answer = guarded.post("/sign-in", data={"key": f" {key} "}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert key.split("_")[2] not in cookie
+    assert "Sign out" in guarded.get("/").text
+    guarded.post("/sign-out")
+    assert guarded.get("/").status_code in (401, 303)
+
+
+def test_a_wrong_key_does_not_sign_in_and_is_not_repeated(guarded: TestClient) -> None:
+    answer = guarded.post("/sign-in", data={"key": "zebra-4711"})
+    assert answer.status_code == 403
+    assert "There is a problem" in answer.text
+    assert "zebra-4711" not in answer.text

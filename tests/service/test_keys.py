@@ -1,0 +1,113 @@
+"""API keys: shown once, kept as a hash, refused as soon as they are revoked."""
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+from dnapredict.errors import StoreError, UsageError
+from dnapredict.service import keys
+from dnapredict.service.keys import KeyRing, Scope
+
+
+def ring(home: Path) -> KeyRing:
+    """A ring that has read nothing yet, as a worker's after its second of memory."""
+    return KeyRing(home)
+
+
+def test_a_key_opens_what_it_was_made_for_and_admin_opens_all(tmp_path: Path) -> None:
+    made = keys.create(tmp_path, name="booking system", scopes=(Scope.SCORE,))
+    admin = keys.create(tmp_path, name="operations", scopes=(Scope.ADMIN,))
+    held = ring(tmp_path).holder(made.token)
+    assert held is not None
+    assert [held.may(scope) for scope in Scope] == [True, False, False]
+    assert all(admin.key.may(scope) for scope in Scope)
+
+
+def test_the_key_itself_is_nowhere_in_the_home_and_not_in_its_own_words(tmp_path: Path) -> None:
+    made = keys.create(tmp_path, name="booking system", scopes=(Scope.SCORE,))
+    secret = made.token.split("_", 2)[2]
+    assert not any(secret in path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert secret not in repr(made)
+
+
+@pytest.mark.parametrize("damage", [lambda t: t[:-1], lambda t: t + "A", lambda t: t[:-1] + "~", str.upper])
+def test_no_other_text_is_the_key(tmp_path: Path, damage) -> None:
+    made = keys.create(tmp_path, name="x", scopes=(Scope.SCORE,))
+    assert ring(tmp_path).holder(damage(made.token)) is None
+    assert ring(tmp_path).holder("") is None
+
+
+def test_the_secret_of_one_key_does_not_open_another(tmp_path: Path) -> None:
+    first = keys.create(tmp_path, name="a", scopes=(Scope.SCORE,)).token
+    second = keys.create(tmp_path, name="b", scopes=(Scope.ADMIN,)).token
+    mixed = second[:14] + first[14:]
+    assert ring(tmp_path).holder(mixed) is None
+
+
+def test_a_revoked_key_is_refused_and_stays_on_record(tmp_path: Path) -> None:
+    made = keys.create(tmp_path, name="x", scopes=(Scope.SCORE,))
+    keys.revoke(tmp_path, made.key.key_id)
+    assert ring(tmp_path).holder(made.token) is None
+    (kept,) = keys.every(tmp_path)
+    assert kept.revoked_at is not None
+    assert not kept.may(Scope.SCORE)
+
+
+def test_revoking_twice_keeps_the_first_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = keys.create(tmp_path, name="x", scopes=(Scope.SCORE,))
+    first = keys.revoke(tmp_path, made.key.key_id)
+    later = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
+    monkeypatch.setattr(keys, "_now", lambda: later)
+    assert keys.revoke(tmp_path, made.key.key_id) == first
+
+
+def test_a_running_worker_forgets_a_revoked_key_within_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = keys.create(tmp_path, name="x", scopes=(Scope.SCORE,))
+    clock = 100.0
+    monkeypatch.setattr(keys.time, "monotonic", lambda: clock)
+    worker = ring(tmp_path)
+    assert worker.holder(made.token) is not None
+    keys.revoke(tmp_path, made.key.key_id)
+    clock += 1.1
+    assert worker.holder(made.token) is None
+
+
+def test_an_unknown_key_cannot_be_revoked(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="There is no key 'ffffffff'"):
+        keys.revoke(tmp_path, "ffffffff")
+
+
+def test_a_key_without_a_scope_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="score, list, admin"):
+        keys.create(tmp_path, name="x", scopes=())
+
+
+def test_a_damaged_record_is_named_and_nothing_is_let_in(tmp_path: Path) -> None:
+    made = keys.create(tmp_path, name="x", scopes=(Scope.SCORE,))
+    (tmp_path / "keys" / f"{made.key.key_id}.json").write_text("{")
+    with pytest.raises(StoreError, match=r"is damaged\. Remove it"):
+        ring(tmp_path).holder(made.token)
+
+
+def test_a_session_lasts_twelve_hours_and_cannot_be_made_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = keys.create(tmp_path, name="x", scopes=(Scope.LIST,))
+    worker = ring(tmp_path)
+    session = worker.session(made.key)
+    key_id, until, seal = session.split(".")
+    assert worker.session_holder(session) == made.key
+    assert worker.session_holder(f"{key_id}.{int(until) + 1}.{seal}") is None
+    assert worker.session_holder("") is None
+    monkeypatch.setattr(keys.time, "time", lambda: float(until) + 1)
+    assert worker.session_holder(session) is None
+
+
+def test_a_session_ends_when_its_key_is_revoked(tmp_path: Path) -> None:
+    made = keys.create(tmp_path, name="x", scopes=(Scope.LIST,))
+    session = ring(tmp_path).session(made.key)
+    keys.revoke(tmp_path, made.key.key_id)
+    assert ring(tmp_path).session_holder(session) is None

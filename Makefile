@@ -30,7 +30,8 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: $(VENV)/.installed
-	$(BIN)/dnapredict demo $(ARGS)
+	@$(BIN)/dnapredict demo $(ARGS)
+	@echo "To call dnapredict by its name:  . $(BIN)/activate"
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(ARGS)

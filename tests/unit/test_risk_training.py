@@ -139,3 +139,11 @@ def _with_past_dnas(matrix: np.ndarray, n: int) -> np.ndarray:
     changed = matrix.copy()
     changed[:, 1] = n
     return changed
+
+
+def test_the_calibration_slice_grows_until_it_holds_enough_missed_appointments():
+    cohort = world()
+    split = cut(cohort, config=TrainingConfig(model=QUICK)).split
+    weeks, rest = divmod((split.calibrate.last - split.calibrate.first).days + 1, 7)
+    quarter = (split.calibrate.last - split.fit.first).days // 4
+    assert split.calibrate.dna >= 1_000 or (weeks * 7 + rest) >= quarter

@@ -18,12 +18,13 @@ class Split(Settings):
 
     `gap_days` says how many days before the test are left out. Where it is absent, the test has
     the gap that a model has in use (see `TrainingConfig.gap_days`), unless `test_from` names the days.
+    Where `calibration_days` is absent, the slice grows until it holds enough missed appointments.
     """
 
     test_from: datetime.date | None = None
     test_share: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
     gap_days: Annotated[int, Field(ge=0, le=365)] | None = None
-    calibration_days: Annotated[int, Field(ge=1, le=365)] = 7
+    calibration_days: Annotated[int, Field(ge=1, le=365)] | None = None
 
 
 class ModelSettings(Settings):

@@ -29,6 +29,7 @@ def run(home: Path, *, say: Callable[[str], None]) -> None:
     place = home / "demo"
     extract, weekly = place / "synthetic-extract.parquet", place / "synthetic-weekly-list.parquet"
     worklist = place / "synthetic-worklist.xlsx"
+    place.mkdir(parents=True, exist_ok=True)
     say("Everything below is SYNTHETIC: no row is, or comes from, a real person.")
     say(f"1 of 6  Making up {_APPOINTMENTS:,} appointments")
     made = simulate(extract, appointments=_APPOINTMENTS, seed=_SEED, truth=place / "truth.parquet")

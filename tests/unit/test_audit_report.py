@@ -29,7 +29,7 @@ CONTEXT = ReportContext(
     seed=1,
     created_at=datetime.datetime(2026, 1, 5, 9, 0),
 )
-FORBIDDEN_IN_PAGE = ("<script", "http://", "https://", "@import", "url(", "<link", "<img")
+FORBIDDEN_IN_PAGE = r"<script|https?://|@import|url\((?!#)|<link|<img|<iframe|\son[a-z]+="
 
 
 def audit(table: pa.Table, context: ReportContext = CONTEXT) -> AuditResult:
@@ -48,7 +48,7 @@ def folder(result: AuditResult, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def test_the_page_asks_nobody_for_anything(folder: Path):
     page = (folder / "report.html").read_text()
-    assert not [word for word in FORBIDDEN_IN_PAGE if word in page.casefold()]
+    assert not re.findall(FORBIDDEN_IN_PAGE, page.casefold())
     assert page.startswith("<!DOCTYPE html>")
 
 

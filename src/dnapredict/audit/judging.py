@@ -83,17 +83,20 @@ def not_enough(comparison: Comparison, evidence: Evidence, *, measure: str) -> C
     return Check(comparison.grouping, comparison.group, Verdict.NOT_ENOUGH_DATA, measure, sentence)
 
 
-def summary(checks: Sequence[Check], harm: str, *, tolerance: float) -> str:
-    """How many groups got which answer, in a sentence; `harm` is such as "reached less"."""
+def summary(checks: Sequence[Check], *, good: str, bad: str) -> str:
+    """How many groups got which answer, in plain words; those that fail are named.
+
+    `good` and `bad` finish the sentence, such as "reached about as well as everyone else" and "reached less".
+    """
     if not checks:
         return "None of the groups that the policy compares is in this extract."
+    names = [check.group.name for check in checks if check.verdict is Verdict.FAIL]
     number = {verdict: sum(check.verdict is verdict for check in checks) for verdict in Verdict}
-    points = f"{100 * tolerance:g} points"
-    parts = [f"{number[Verdict.PASS]} of {len(checks)} groups are within {points} of everyone else"]
-    if number[Verdict.FAIL]:
-        parts.append(f"{number[Verdict.FAIL]} clearly {harm}")
+    parts = [f"{number[Verdict.PASS]} of {len(checks)} groups are {good}."]
+    if names:
+        parts.append(f"Clearly {bad}: {', '.join(names)}.")
     if number[Verdict.REVIEW]:
-        parts.append(f"{number[Verdict.REVIEW]} may be {harm}, or it is chance")
+        parts.append(f"For {number[Verdict.REVIEW]} it could be chance, or they are {bad}.")
     if number[Verdict.NOT_ENOUGH_DATA]:
-        parts.append(f"for {number[Verdict.NOT_ENOUGH_DATA]} there is not enough data to say")
-    return "; ".join(parts) + "."
+        parts.append(f"For {number[Verdict.NOT_ENOUGH_DATA]} there is not enough data to say.")
+    return " ".join(parts)

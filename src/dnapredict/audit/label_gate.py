@@ -39,10 +39,10 @@ def _sentence(checks: Sequence[Check]) -> str:
     open_ = sum(check.verdict is Verdict.REVIEW for check in checks)
     if not failed and not open_:
         return "Reasons on the trust's side make up about the same share of missed appointments everywhere."
-    return (
-        f"Reasons on the trust's side: {failed} groups clearly differ from everyone else; "
-        f"{open_} answers need a look."
-    )
+    names = ", ".join(check.group.name for check in checks if check.verdict is Verdict.FAIL)
+    parts = [f"Reasons on the trust's side clearly differ from everyone else: {names}."] if failed else []
+    parts += [f"To be looked at: {open_}."] if open_ else []
+    return " ".join(parts)
 
 
 def _trust_side(compared: Sequence[Comparison], evidence: Evidence) -> tuple[Check, ...]:

@@ -29,7 +29,7 @@ _INDEX = "share of calls over share of need"
 def reach_gate(evidence: Evidence) -> Gate:
     """G3: is someone who will miss as likely to be called in every group?"""
     checks = reach_checks(list(comparisons(evidence.counted, evidence.policy)), evidence)
-    sentence = summary(checks, "reached less", tolerance=evidence.policy.limits.reach.max_harm_gap)
+    sentence = summary(checks, good="reached about as well as everyone else", bad="reached less")
     return Gate("G3", "Reach", _REACH, summed_up(checks), sentence, checks)
 
 
@@ -87,7 +87,7 @@ def ranking_gate(evidence: Evidence) -> Gate:
         tolerance=tolerance,
         measure="reach at the group's own top",
     )
-    sentence = summary(checks, "ranked less well", tolerance=tolerance)
+    sentence = summary(checks, good="known to the model about as well as others", bad="known less well")
     return Gate("G3b", "Ranking", _RANKING, summed_up(checks), sentence, checks)
 
 
@@ -103,7 +103,7 @@ def change_gate(evidence: Evidence) -> Gate | None:
         tolerance=tolerance,
         measure="fall in reach against the model in use",
     )
-    sentence = summary(checks, "reached less than before", tolerance=tolerance)
+    sentence = summary(checks, good="reached about as well as before", bad="reached less than before")
     return Gate("G6", "Change", _CHANGE, summed_up(checks), sentence, checks)
 
 

@@ -4,6 +4,7 @@ from dnapredict.audit.comparisons import Comparison, Evidence, comparisons, publ
 from dnapredict.audit.counts import Counted
 from dnapredict.audit.figures import observed_over_expected, rate
 from dnapredict.audit.groups import Group
+from dnapredict.audit.judging import summary
 from dnapredict.audit.verdicts import Check, Gate, Verdict, summed_up
 
 __all__ = ["calibration_gate", "evidence_gate", "records_gate"]
@@ -69,13 +70,8 @@ def calibration_gate(evidence: Evidence) -> Gate:
     """G2: do as many miss as the model expects, in every group?"""
     compared = comparisons(evidence.counted, evidence.policy)
     checks = tuple(_meant(comparison, evidence) for comparison in compared)
-    number = {verdict: sum(check.verdict is verdict for check in checks) for verdict in Verdict}
-    limits = evidence.policy.limits.calibration
-    sentence = (
-        f"Of {len(checks)} groups, {number[Verdict.PASS]} miss as often as predicted (within "
-        f"{limits.low:g} to {limits.high:g} times), {number[Verdict.FAIL]} clearly do not."
-        if checks
-        else "None of the groups that the policy compares is in this extract."
+    sentence = summary(
+        checks, good="as likely to miss as the model says", bad="more or less likely than it says"
     )
     return Gate("G2", "Meaning of a risk", _SAME_RISK, summed_up(checks), sentence, checks)
 

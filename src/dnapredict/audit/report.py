@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import jinja2
 
 from dnapredict.audit import words
 from dnapredict.audit.auditing import AuditResult
+from dnapredict.audit.charts import charts
 from dnapredict.audit.intervals import Interval
+from dnapredict.audit.pictures import Cell, Curve, Pictures
 from dnapredict.audit.tables import COUNTS, GroupTable, Row
 from dnapredict.audit.tiles import tiles
 from dnapredict.config.policy import REFUSED_USES
@@ -123,7 +126,37 @@ def as_tables(result: AuditResult) -> dict[str, str]:
     found = {"gates.csv": _gates(result)}
     for table in (result.everyone, *result.tables):
         found[f"figures_{table.name}.csv"] = _figures(table)
-    return found
+    return found | _drawn(result.pictures)
+
+
+def _drawn(pictures: Pictures) -> dict[str, str]:
+    """The numbers of the charts that are in no table."""
+    curve = ["group", "x", "value", "low", "high", "n"]
+    months = ["group", "month", "reach", "limit_low", "limit_high", "centre"]
+    cells = ["ethnic_group", "deprivation", "missed", "reach", "low", "high", "shrunk"]
+    return {
+        "chart_calibration.csv": _csv([curve, *_points(pictures.calibration)]),
+        "chart_capacity.csv": _csv([curve, *_points(pictures.capacity)]),
+        "chart_months.csv": _csv(
+            [months]
+            + [[c.group, m.name, *_ends(m.reach), c.centre] for c in pictures.months for m in c.months]
+        ),
+        "chart_ethnicity_by_deprivation.csv": _csv(
+            [cells]
+            + [
+                [c.ethnic_group, c.deprivation, _or_hidden(c.missed), *_ends(c.reach), _or_hidden(c.shrunk)]
+                for c in pictures.cells
+            ]
+        ),
+    }
+
+
+def _points(curves: Sequence[Curve]) -> list[list[Any]]:
+    return [[curve.group, p.x, *_ends(p.y), _or_hidden(p.n)] for curve in curves for p in curve.points]
+
+
+def _or_hidden(number: float | None) -> Any:
+    return _HIDDEN if number is None else number
 
 
 def _figures(table: GroupTable) -> str:
@@ -140,9 +173,9 @@ def _cells(row: Row, rates: list[str]) -> list[Any]:
         row.observed_over_expected,
         row.allocation_index,
     ]
-    counts = [_HIDDEN if row.counts[name] is None else row.counts[name] for name in COUNTS]
+    counts = [_or_hidden(row.counts[name]) for name in COUNTS]
     parts = [part for figure in ranged for part in _ends(figure)]
-    return [row.group.code, row.group.name, *counts, *parts, row.ranking_quality or _HIDDEN]
+    return [row.group.code, row.group.name, *counts, *parts, _or_hidden(row.ranking_quality)]
 
 
 def _ends(figure: Interval | None) -> list[Any]:
@@ -193,14 +226,24 @@ def render(result: AuditResult, *, figures_sha256: str) -> str:
         context=result.context,
         policy=result.policy,
         everyone=result.everyone.rows[0],
-        headline=words.headline(result.table("core20"), result.everyone.rows[0]),
+        findings=words.headline(result.gates, {t.name: t for t in result.tables}, result.everyone.rows[0]),
         meaning=words.verdict_words(result.verdict),
         tiles=tiles(result.gates),
+        charts=charts(result),
+        cells=_grid(result),
         actions=words.actions_owed(result.gates),
         unseen=_unseen(result),
         refused=REFUSED_USES,
         figures_sha256=figures_sha256,
     )
+
+
+def _grid(result: AuditResult) -> dict[str, list[Cell]]:
+    """Cells of ethnic group by deprivation, a list for each ethnic group."""
+    found: dict[str, list[Cell]] = {}
+    for cell in result.pictures.cells:
+        found.setdefault(cell.ethnic_group, []).append(cell)
+    return found
 
 
 def _unseen(result: AuditResult) -> list[tuple[str, Row]]:

@@ -1,6 +1,6 @@
 """The words of the report: plain, about people, never blaming a patient."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dnapredict.audit.intervals import Interval
 from dnapredict.audit.tables import GroupTable, Row
@@ -104,15 +104,37 @@ def verdict_words(verdict: Verdict) -> str:
     return _VERDICT[verdict]
 
 
-def headline(core20: GroupTable | None, everyone: Row) -> str:
-    """The finding with counts: Core20 against other areas, or everyone where no IMD is known."""
+def headline(gates: Sequence[Gate], tables: Mapping[str, GroupTable], everyone: Row) -> tuple[str, ...]:
+    """The finding in numbers of people: each group clearly left behind, then Core20 against other areas.
+
+    Where no group is known, how many of everyone are reached.
+    """
+    behind = [check for gate in gates if gate.code == "G3" for check in gate.checks]
+    found = [_left_behind(check, tables) for check in behind if check.verdict is Verdict.FAIL]
+    found.append(_core20(tables.get("core20"), everyone))
+    return tuple(sentence for sentence in found if sentence)
+
+
+def _left_behind(check: Check, tables: Mapping[str, GroupTable]) -> str:
+    rows = tables[check.grouping].rows if check.grouping in tables else ()
+    reach = next((row.rates["reach"] for row in rows if row.group.code == check.group.code), None)
+    if reach is None or check.estimate is None:
+        return f"{check.group.name}: clearly fewer who missed would have been called than elsewhere."
+    return (
+        f"{check.group.name}: of every 100 people who missed their appointment, this list would have called "
+        f"{100 * reach.value:.0f}. "
+        f"Of every 100 other people, {100 * (reach.value + check.estimate.value):.0f}."
+    )
+
+
+def _core20(core20: GroupTable | None, everyone: Row) -> str:
     rows = {row.group.code: row.rates["reach"] for row in core20.rows} if core20 else {}
     first, second = rows.get("core20"), rows.get("rest")
     if first and second:
         return (
             "Of every 100 people in the most deprived areas who missed their appointment, this list "
-            f"would have called {100 * first.value:.0f}. Of every 100 in other areas, it would have "
-            f"called {100 * second.value:.0f}."
+            f"would have called {100 * first.value:.0f}. Of every 100 in other areas, "
+            f"{100 * second.value:.0f}."
         )
     reach = everyone.rates["reach"]
     if reach:
@@ -121,25 +143,37 @@ def headline(core20: GroupTable | None, everyone: Row) -> str:
     return "Too few people missed their appointment to say how many this list would have called."
 
 
+_PUT_RIGHT = {
+    "G0": "Ask people for their ethnic group and write it down",
+    "G1": "Put right how missed appointments are recorded, before believing other figures, for {names}",
+    "G2": "Recalibrate the model: more or fewer people miss than it says among {names}",
+    "G3": "Do not use the list until this is put right: too few are reached among {names}",
+    "G3b": "Find factors that say more, or offer a route that needs no model, for {names}",
+    "G6": "Keep the model in use: the new one reaches fewer among {names}",
+    "G7": "Get the groups that the policy names into the extract",
+}
+_LOOK = "a named person looks at {names} and writes down what they find"
+
+
 def actions_owed(gates: Sequence[Gate]) -> tuple[str, ...]:
-    """What somebody has to do next, from gates and groups that did not pass."""
-    found = []
-    for gate in gates:
-        if gate.verdict is Verdict.PASS or not gate.judged:
-            continue
-        found.append(f"{gate.title}: {_owed(gate)}")
-    return tuple(found)
+    """What somebody has to do next: first what must be put right, then what must be looked at."""
+    asked = [gate for gate in gates if gate.judged]
+    failed = [_to_put_right(gate) for gate in asked if gate.verdict is Verdict.FAIL]
+    looked = [_to_look_at(gate) for gate in asked]
+    thin = [f"{gate.title}: {gate.sentence}" for gate in asked if gate.verdict is Verdict.NOT_ENOUGH_DATA]
+    return tuple(action for action in (*failed, *looked, *thin) if action)
 
 
-def _owed(gate: Gate) -> str:
-    worst = Verdict.FAIL if gate.verdict is Verdict.FAIL else Verdict.REVIEW
-    names = [_name(check) for check in gate.checks if check.verdict is worst]
-    if gate.verdict is Verdict.NOT_ENOUGH_DATA or not names:
-        return gate.sentence
-    what = "a named person looks and writes down what they find"
-    if worst is Verdict.FAIL:
-        what = "put right before the list is used"
-    return f"{what}: {named(names)}."
+def _to_put_right(gate: Gate) -> str:
+    names = [_name(check) for check in gate.checks if check.verdict is Verdict.FAIL]
+    return f"{_PUT_RIGHT.get(gate.code, gate.sentence).format(names=named(names))}."
+
+
+def _to_look_at(gate: Gate) -> str:
+    names = [_name(check) for check in gate.checks if check.verdict is Verdict.REVIEW]
+    if names:
+        return f"{gate.title}: {_LOOK.format(names=named(names))}."
+    return f"{gate.title}: {gate.sentence}" if gate.verdict is Verdict.REVIEW else ""
 
 
 def _name(check: Check) -> str:

@@ -7,6 +7,17 @@
 from dnapredict.audit.appointments import Audited
 from dnapredict.audit.auditing import AuditResult, ReportContext, run
 from dnapredict.audit.report import write
+from dnapredict.audit.signing import Signature, sign, signature_of
 from dnapredict.audit.verdicts import Verdict
 
-__all__ = ["AuditResult", "Audited", "ReportContext", "Verdict", "run", "write"]
+__all__ = [
+    "AuditResult",
+    "Audited",
+    "ReportContext",
+    "Signature",
+    "Verdict",
+    "run",
+    "sign",
+    "signature_of",
+    "write",
+]

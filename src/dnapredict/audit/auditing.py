@@ -12,6 +12,7 @@ from dnapredict.audit.gates import judge
 from dnapredict.audit.groupings import GROUPINGS, PLACES, QUINTILE, grouping_named
 from dnapredict.audit.groups import Group, Grouping, Membership, crossed, membership, months
 from dnapredict.audit.pictures import Pictures, drawn_from
+from dnapredict.audit.since import refuse_silent_changes
 from dnapredict.audit.tables import GroupTable, published_table
 from dnapredict.audit.verdicts import Gate, Verdict
 from dnapredict.config.policy import Policy
@@ -71,6 +72,8 @@ def run(audited: Audited, *, policy: Policy, context: ReportContext) -> AuditRes
     Reads every row once a grouping, judges the gates on exact counts, and returns only figures
     that may be printed under the policy's small-number rule.
     """
+    if context.previous is not None:
+        refuse_silent_changes(policy, context.previous)
     counted = {members.grouping.name: count(audited, members) for members in _memberships(audited)}
     evidence = Evidence(
         counted=counted,

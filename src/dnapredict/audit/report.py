@@ -18,6 +18,7 @@ from dnapredict.audit.auditing import AuditResult
 from dnapredict.audit.charts import charts
 from dnapredict.audit.intervals import Interval
 from dnapredict.audit.pictures import Cell, Curve, Pictures
+from dnapredict.audit.since import what_changed
 from dnapredict.audit.tables import COUNTS, GroupTable, Row
 from dnapredict.audit.tiles import tiles
 from dnapredict.config.policy import REFUSED_USES
@@ -230,12 +231,20 @@ def render(result: AuditResult, *, figures_sha256: str) -> str:
         meaning=words.verdict_words(result.verdict),
         tiles=tiles(result.gates),
         charts=charts(result),
+        changes=_changes(result),
         cells=_grid(result),
         actions=words.actions_owed(result.gates),
         unseen=_unseen(result),
         refused=REFUSED_USES,
         figures_sha256=figures_sha256,
     )
+
+
+def _changes(result: AuditResult) -> tuple[str, ...]:
+    previous = result.context.previous
+    if previous is None:
+        return ()
+    return what_changed(result.verdict, result.gates, result.tables, previous)
 
 
 def _grid(result: AuditResult) -> dict[str, list[Cell]]:
@@ -249,4 +258,5 @@ def _grid(result: AuditResult) -> dict[str, list[Cell]]:
 def _unseen(result: AuditResult) -> list[tuple[str, Row]]:
     """Groups that stand for "we do not know", by the grouping's title."""
     shown = [table for name in ("ethnicity", "core20") if (table := result.table(name))]
-    return [(table.title, row) for table in shown for row in table.rows if not row.group.known]
+    rows = [(table.title.partition(" (")[0], row) for table in shown for row in table.rows]
+    return [(title, row) for title, row in rows if not row.group.known and row.counts["appointments"] != 0]

@@ -152,16 +152,19 @@ _PUT_RIGHT = {
     "G6": "Keep the model in use: the new one reaches fewer among {names}",
     "G7": "Get the groups that the policy names into the extract",
 }
-_LOOK = "a named person looks at {names} and writes down what they find"
+_LOOK = "A named person looks at these groups and writes down what they find: {names}."
 
 
 def actions_owed(gates: Sequence[Gate]) -> tuple[str, ...]:
-    """What somebody has to do next: first what must be put right, then what must be looked at."""
+    """What somebody has to do next: what must be put right, what must be looked at, what is not known yet."""
     asked = [gate for gate in gates if gate.judged]
     failed = [_to_put_right(gate) for gate in asked if gate.verdict is Verdict.FAIL]
-    looked = [_to_look_at(gate) for gate in asked]
-    thin = [f"{gate.title}: {gate.sentence}" for gate in asked if gate.verdict is Verdict.NOT_ENOUGH_DATA]
-    return tuple(action for action in (*failed, *looked, *thin) if action)
+    unknown = [
+        f"{gate.title}: {gate.sentence}"
+        for gate in asked
+        if gate.verdict is Verdict.NOT_ENOUGH_DATA or (gate.verdict is Verdict.REVIEW and not gate.checks)
+    ]
+    return (*failed, *_to_look_at(asked), *unknown)
 
 
 def _to_put_right(gate: Gate) -> str:
@@ -169,11 +172,15 @@ def _to_put_right(gate: Gate) -> str:
     return f"{_PUT_RIGHT.get(gate.code, gate.sentence).format(names=named(names))}."
 
 
-def _to_look_at(gate: Gate) -> str:
-    names = [_name(check) for check in gate.checks if check.verdict is Verdict.REVIEW]
-    if names:
-        return f"{gate.title}: {_LOOK.format(names=named(names))}."
-    return f"{gate.title}: {gate.sentence}" if gate.verdict is Verdict.REVIEW else ""
+def _to_look_at(gates: Sequence[Gate]) -> list[str]:
+    """One action for all groups whose answer may be chance, each with the questions it is about."""
+    about: dict[str, list[str]] = {}
+    for gate in gates:
+        for check in gate.checks:
+            if check.verdict is Verdict.REVIEW:
+                about.setdefault(check.group.name, []).append(gate.title.lower())
+    names = [f"{name} ({', '.join(dict.fromkeys(titles))})" for name, titles in about.items()]
+    return [_LOOK.format(names="; ".join(names))] if names else []
 
 
 def _name(check: Check) -> str:

@@ -1,0 +1,75 @@
+"""The README's steps on one's own extract, typed as they stand, by someone who has read nothing else."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+APPOINTMENTS = 30_000
+GATE_FAILED = 13
+
+
+def steps() -> list[list[str]]:
+    """What the README says to type on one's own extract, but for the service, which does not end."""
+    section = README.partition("## On your own extract")[2]
+    block = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[0]
+    lines = [shlex.split(line, comments=True) for line in block.splitlines()]
+    return [words[1:] for words in lines if words[1] != "serve"]
+
+
+def run(*words: str, folder: Path) -> int:
+    command = [sys.executable, "-m", "dnapredict.cli", *words]
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    assert done.returncode in (0, GATE_FAILED), done.stderr
+    return done.returncode
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an extract and next week's list, where the README's steps have been typed."""
+    folder = tmp_path_factory.mktemp("trust")
+    run("simulate", "outpatients.parquet", "--appointments", str(APPOINTMENTS), folder=folder)
+    next_week(folder).to_excel(folder / "next-week.xlsx", index=False)
+    for words in steps():
+        code = run(*words, folder=folder)
+        if words[0] == "promote" and code == GATE_FAILED:
+            run(*words, "--signed-by", "A Reviewer", "--why", "a rehearsal", folder=folder)
+    return folder
+
+
+def next_week(folder: Path) -> pd.DataFrame:
+    """A list of 300 booked appointments, as a clinic sends them: no outcome yet."""
+    extract = pd.read_parquet(folder / "outpatients.parquet")
+    booked = extract[extract["outcome_code"].isna()].head(300)
+    return booked.drop(columns=["outcome_code", "recorded_at"]).dropna(axis=1, how="all")
+
+
+def test_the_steps_are_the_ones_that_a_trust_needs():
+    assert [words[0] for words in steps()] == ["check", "train", "audit", "promote", "refresh", "score"]
+
+
+def test_every_row_of_the_list_comes_back_once_in_rank_order_within_the_calls(folder: Path):
+    worklist = pd.read_excel(folder / "worklist.xlsx")
+    asked = pd.read_excel(folder / "next-week.xlsx")
+    assert sorted(worklist["appointment_id"]) == sorted(asked["appointment_id"])
+    assert worklist["error"].isna().all()
+    assert worklist["rank"].is_monotonic_increasing
+    assert worklist["probability"].is_monotonic_decreasing
+    assert worklist["selected"].sum() == 120
+
+
+def test_the_reviewer_finds_a_report_that_needs_no_network(folder: Path):
+    report = (folder / "reports/1/report.html").read_text(encoding="utf-8")
+    assert "SYNTHETIC" in report.upper()
+    assert re.findall(r"""(?:src|href)=["'](?!#|data:)[^"']*""", report) == []
+
+
+def test_the_files_of_the_models_and_lists_stay_in_the_home(folder: Path):
+    made = {path.name for path in folder.iterdir()}
+    assert made == {".dnapredict", "outpatients.parquet", "next-week.xlsx", "reports", "worklist.xlsx"}

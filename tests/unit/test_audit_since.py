@@ -60,7 +60,7 @@ def test_a_limit_moved_by_two_people_is_printed(before: AuditResult):
         on=datetime.date(2026, 1, 1),
         by="A. Name",
         seconded_by="B. Name",
-        why="A reason.",
+        why="The board asked for it.",
     )
     policy = MOVED.model_copy(update={"changes": (change,)})
     context = dataclasses.replace(CONTEXT, previous=as_json(before))

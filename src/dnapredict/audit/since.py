@@ -70,4 +70,5 @@ def _reach(tables: Sequence[GroupTable], previous: Mapping[str, Any]) -> Iterato
         for row in table.rows:
             was, now = before.get(row.group.code), row.rates["reach"]
             if was and now and row.group.known and abs(now.value - was["value"]) > _WORTH_TELLING:
-                yield f"{row.group.name}: reach was {100 * was['value']:.0f} in 100 and is {100 * now.value:.0f}."
+                moved = f"was {100 * was['value']:.0f} in 100 and is {100 * now.value:.0f}"
+                yield f"{row.group.name}: reach {moved}."

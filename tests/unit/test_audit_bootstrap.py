@@ -1,0 +1,29 @@
+"""Two roads to the same range: the closed form and a bootstrap over patients."""
+
+import numpy as np
+import pytest
+
+from dnapredict.audit import Audited
+from dnapredict.audit.bootstrap import reach_replicates
+from dnapredict.audit.counts import count
+from dnapredict.audit.figures import rate
+from dnapredict.audit.groupings import grouping_named
+from dnapredict.audit.groups import membership
+from dnapredict.audit.worlds import World
+
+
+def test_the_bootstrap_agrees_with_the_closed_form():
+    world = Audited.of(World(appointments=60_000, per_patient=8.0, spread=2.0).table())
+    members = membership(world, grouping_named("core20"))
+    assert members is not None
+    counted = count(world, members)
+    for place in (0, 1):
+        reach = rate(counted.counts[place], "reach")
+        found = reach.interval(1.959964)
+        assert found is not None
+        drawn = reach_replicates(counted.profiles[place], replicates=2_000, seed=1)
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        assert reach.design_effect > 1.05
+        assert drawn.mean() == pytest.approx(found.value, abs=0.003)
+        assert low == pytest.approx(found.low, abs=0.006)
+        assert high == pytest.approx(found.high, abs=0.006)

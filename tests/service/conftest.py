@@ -16,10 +16,11 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
 
-from tests.service.double import AgeScorer
+
+from tests.service.double import steady_champion
 
 from dnapredict.service.app import build
-from dnapredict.service.champion import Champion, Standing
+from dnapredict.service.champion import Champion
 
 
 def client_of(champion: Champion, home: Path) -> TestClient:
@@ -33,9 +34,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(home: Path) -> Iterator[TestClient]:
-    champion = Champion(
-        standing=lambda: Standing("7"), open_scorer=lambda version: AgeScorer(model_version=version)
-    )
+    champion = steady_champion()
     with client_of(champion, home) as client:
         wait_until_ready(client)
         yield client

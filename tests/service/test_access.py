@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 from tests.service.conftest import client_of, wait_until_ready
-from tests.service.double import AgeScorer
+from tests.service.double import steady_champion
 
 from dnapredict.service import keys
-from dnapredict.service.champion import Champion, Standing
 from dnapredict.service.keys import Scope
 
 A_WORKERS_MEMORY = 1.1  # seconds, after which it reads the keys again
@@ -30,7 +29,7 @@ def bearer(value: str) -> dict[str, str]:
 def guarded(home: Path) -> Iterator[TestClient]:
     """The service of a home that has a key."""
     token(home, Scope.ADMIN)
-    champion = Champion(standing=lambda: Standing("7"), open_scorer=lambda _: AgeScorer())
+    champion = steady_champion()
     with client_of(champion, home) as client:
         wait_until_ready(client)
         yield client

@@ -7,6 +7,7 @@ from tests.service.conftest import client_of
 from tests.service.double import AgeScorer
 
 from dnapredict.errors import ModelError
+from dnapredict.service import trial
 from dnapredict.service.champion import Champion, Scoring, Standing
 
 
@@ -16,10 +17,17 @@ class Registry:
     def __init__(self) -> None:
         self.standing = Standing("1", "history-a")
         self.trouble: Exception | None = None
+        self.unfit = False
         self.opened: list[str] = []
+        self.tried: list[str] = []
 
     def ask(self) -> Standing:
         return self.standing
+
+    def try_out(self, version: str) -> None:
+        self.tried.append(version)
+        if self.unfit:
+            raise ModelError(f"Version {version} failed.")
 
     def open(self, version: str) -> Scoring:
         if self.trouble:
@@ -35,7 +43,7 @@ def registry() -> Registry:
 
 @pytest.fixture
 def champion(registry: Registry) -> Champion:
-    return Champion(standing=registry.ask, open_scorer=registry.open)
+    return Champion(standing=registry.ask, open_scorer=registry.open, try_out=registry.try_out)
 
 
 def test_nothing_answers_before_the_first_look(champion: Champion) -> None:
@@ -72,6 +80,48 @@ def test_a_champion_that_cannot_be_loaded_leaves_the_last_good_one(
     assert champion.require().model_version == "1"
     assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
     assert "zebra-4711" not in caplog.text
+
+
+def test_only_a_replacement_is_tried_out_and_never_a_new_history(
+    champion: Champion, registry: Registry
+) -> None:
+    champion.look()
+    registry.standing = Standing("1", "history-b")
+    champion.look()
+    assert registry.tried == []
+    registry.standing = Standing("2", "history-b")
+    champion.look()
+    assert registry.tried == ["2"]
+
+
+def test_a_version_that_fails_is_not_tried_again_and_its_successor_is(
+    champion: Champion, registry: Registry
+) -> None:
+    champion.look()
+    registry.standing, registry.unfit = Standing("2"), True
+    champion.look()
+    champion.look()
+    assert champion.require().model_version == "1"
+    registry.standing, registry.unfit = Standing("3"), False
+    champion.look()
+    assert champion.require().model_version == "3"
+    assert registry.tried == ["2", "3"]
+
+
+def test_a_process_that_is_ended_by_a_model_costs_the_child_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "abrupt.py").write_text("import os; os.abort()")
+    monkeypatch.setattr(trial, "__name__", "abrupt")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ModelError, match="Version 9 failed when it was tried out"):
+        trial.try_out("9")
+
+
+def test_a_home_without_that_version_fails_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DNAPREDICT_HOME", str(tmp_path))
+    with pytest.raises(ModelError, match="Version 9 failed"):
+        trial.try_out("9")
 
 
 def test_without_a_champion_the_service_lives_and_says_that_it_is_not_ready(

@@ -22,6 +22,7 @@ from dnapredict.service.middleware.refusals import PlainRefusals
 from dnapredict.service.pages.routes import STATIC_PATH
 from dnapredict.service.requests import ScoreRequest
 from dnapredict.service.start import served_home
+from dnapredict.service.trial import try_out
 from dnapredict.service.web import refuse, web_app
 
 __all__ = ["LARGEST_BODY", "build", "run", "service"]
@@ -103,7 +104,7 @@ def _production() -> Any:
 
         return pipeline.open_scorer(home, model=version)
 
-    return build(home, Champion(standing=standing, open_scorer=open_scorer))
+    return build(home, Champion(standing=standing, open_scorer=open_scorer, try_out=try_out))
 
 
 service = _production()

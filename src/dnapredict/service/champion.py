@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import pyarrow as pa
 
 from dnapredict.errors import DnapredictError, ModelError
+from dnapredict.service.trial import EXAMPLE
 
 __all__ = ["Champion", "Scoring", "Standing"]
 
@@ -57,12 +58,23 @@ class Champion:
         where there is no champion.
     open_scorer
         Loads that version, ready to score.
+    try_out
+        Tries a version out where it can do no harm, before it replaces one that works; raises
+        ModelError where it fails. A version that failed is not tried again until another is champion.
     """
 
-    def __init__(self, *, standing: Callable[[], Standing], open_scorer: Callable[[str], Scoring]) -> None:
+    def __init__(
+        self,
+        *,
+        standing: Callable[[], Standing],
+        open_scorer: Callable[[str], Scoring],
+        try_out: Callable[[str], None],
+    ) -> None:
         """Hold no scorer yet."""
         self._standing = standing
         self._open = open_scorer
+        self._try_out = try_out
+        self._failed = ""
         self._scorer: Scoring | None = None
         self._loaded: Standing | None = None
         self._complaint = ""
@@ -100,15 +112,24 @@ class Champion:
         """Load the champion again if it, or the history beside it, is another than what answers now."""
         try:
             standing = self._standing()
-            if standing != self._loaded:
-                self._scorer, self._loaded = self._open(standing.version), standing
-                _keep_from_collection()
-                _LOG.info("Model version %s answers now.", standing.version)
-            self._complaint = ""
+            if standing != self._loaded and standing.version != self._failed:
+                self._replace(standing)
+                self._complaint = ""
         except DnapredictError as error:
             self._complain(str(error))
         except Exception as error:  # noqa: BLE001 - whatever a library raises, the last good model goes on
             self._complain(f"The champion cannot be loaded ({type(error).__name__}).")
+
+    def _replace(self, standing: Standing) -> None:
+        """Load what ought to answer; what answers now is let go only once that has been done."""
+        if self._loaded is not None and self._loaded.version != standing.version:
+            self._failed = standing.version
+            self._try_out(standing.version)
+        scorer = self._open(standing.version)
+        scorer.score(EXAMPLE, capacity=None, reasons=True)  # the first score is the slowest
+        self._scorer, self._loaded, self._failed = scorer, standing, ""
+        _keep_from_collection()
+        _LOG.info("Model version %s answers now.", standing.version)
 
     def _watch(self) -> None:
         self.look()

@@ -16,8 +16,8 @@ import typer
 from dnapredict.errors import DnapredictError, GateFailedError, UsageError
 
 if TYPE_CHECKING:
-    from dnapredict.data.contract import Checked
     from dnapredict.config.setting import Setting
+    from dnapredict.data.contract import Checked
 
 __all__ = ["app", "main"]
 
@@ -43,7 +43,10 @@ ConfigFile = Annotated[
 Home = Annotated[
     Path,
     typer.Option(
-        "--home", envvar="DNAPREDICT_HOME", help="Folder of models, runs, history and lists.", show_default=True
+        "--home",
+        envvar="DNAPREDICT_HOME",
+        help="Folder of models, runs, history and lists.",
+        show_default=True,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
@@ -60,7 +63,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         _say("Stopped.")
         sys.exit(130)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last door: nothing may print a patient's value
         _say(_without_values(error))
         sys.exit(1)
     sys.exit(0)
@@ -121,12 +124,12 @@ def check(
 
     Example:  dnapredict check outpatients.csv --mapping training/mappings/pas.toml --report check.json
     """
-    from dnapredict import pipeline
     from dnapredict.data.workspace import Workspace
+    from dnapredict.prepared import checked_extract
 
     setting = _setting(mapping, config)
     with Workspace() as workspace:
-        checked = pipeline.check(extract, workspace, mapping=setting.mapping)
+        checked = checked_extract(extract, workspace, mapping=setting.mapping)
     _tell_rejections(extract, checked)
     if report is not None:
         _write_json(report, _findings(extract, checked))
@@ -216,7 +219,9 @@ def audit(
     typer.echo(f"Verdict: {done.result.verdict}. The report is {done.report}")
     if str(done.result.verdict) == "FAIL":
         failed = ", ".join(gate.code for gate in done.result.gates if str(gate.verdict) == "FAIL")
-        raise GateFailedError(f"Fairness gate {failed} failed. Read {done.report} before anything is promoted.")
+        raise GateFailedError(
+            f"Fairness gate {failed} failed. Read {done.report} before anything is promoted."
+        )
 
 
 @app.command()
@@ -323,8 +328,8 @@ def _absolute(home: Path) -> Path:
 def _setting(mapping: Path | None, config: Path | None) -> "Setting":
     from dnapredict.config.loading import load
     from dnapredict.config.mapping import IDENTITY, Mapping
-    from dnapredict.config.training import TrainingConfig
     from dnapredict.config.setting import Setting
+    from dnapredict.config.training import TrainingConfig
 
     return Setting(
         mapping=load(mapping, Mapping) if mapping else IDENTITY,

@@ -31,17 +31,21 @@ def vendor_scores(path: Path | None, appointment_id: pa.ChunkedArray) -> NDArray
     with Workspace() as workspace:
         table = workspace.backend.to_pyarrow(_typed(extract.read(path, workspace), path.name))
     _refuse(path, "a blank appointment_id", pc.is_null(table["appointment_id"]), table)
-    bad = pc.invert(pc.and_(pc.greater_equal(table["probability"], 0), pc.less_equal(table["probability"], 1)))
-    _refuse(path, "a probability that is not a number from 0 to 1", pc.fill_null(bad, True), table)
+    probability = table["probability"]
+    sound = pc.and_(pc.greater_equal(probability, 0), pc.less_equal(probability, 1))
+    _refuse(
+        path, "a probability that is not a number from 0 to 1", pc.invert(pc.fill_null(sound, False)), table
+    )
     ids = table["appointment_id"].to_pandas()
     _refuse(path, "an appointment that has a score already", pa.array(ids.duplicated()), table)
     place = ids.reset_index().set_index("appointment_id")["index"].reindex(appointment_id.to_pandas())
     if place.isna().any():
         raise DataError(
-            f"{path.name}: {int(place.isna().sum()):,} of {len(place):,} attended or missed appointments of the "
-            "extract have no score. An audit that leaves some out cannot be trusted; score them all."
+            f"{path.name}: {int(place.isna().sum()):,} of {len(place):,} attended or missed appointments of "
+            "the extract have no score. An audit that leaves some out cannot be trusted; score them all."
         )
-    return table["probability"].to_numpy()[place.to_numpy(dtype=np.int64)]
+    asked: NDArray[np.float64] = probability.to_numpy()[place.to_numpy(dtype=np.int64)]
+    return asked
 
 
 def _typed(table: ir.Table, source: str) -> ir.Table:

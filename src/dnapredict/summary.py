@@ -46,8 +46,8 @@ def training_lines(trained: "Trained") -> Iterator[str]:
     for name, figures in training.test.items():
         if figures.n and figures.auroc is not None and figures.sensitivity_at_10 is not None:
             yield (
-                f"  {_NAMES[name]}: {figures.n:,} appointments, {figures.base_rate:.1%} missed; AUROC "
-                f"{figures.auroc:.3f}, log loss {figures.log_loss:.4f}; the tenth with the highest risk holds "
+                f"  {_NAMES[name]}: {figures.n:,} appointments, {figures.base_rate:.1%} missed; "
+                f"AUROC {figures.auroc:.3f}, log loss {figures.log_loss:.4f}; the riskiest tenth holds "
                 f"{figures.sensitivity_at_10 * 100:.0f} in 100 of those who missed"
             )
     yield f"Next: dnapredict audit EXTRACT --model {version} --out reports/{version}"

@@ -138,9 +138,7 @@ COLUMNS: Final = (
         codes=codes.REFERRAL_SOURCE,
         width=2,
     ),
-    Column(
-        "age_years", Kind.NUMBER, Role.FACTOR, "Age at `starts_at`.", unit="years", lowest=0, highest=120
-    ),
+    Column("age_years", Kind.NUMBER, Role.FACTOR, "Age at `starts_at`.", unit="years", lowest=0, highest=120),
     Column(
         "gender_code",
         Kind.CODE,

@@ -109,7 +109,7 @@ class Checked:
     @property
     def kept(self) -> int:
         """Number of rows that keep the contract."""
-        return self.total - self.rejected.num_rows
+        return self.total - int(self.rejected.num_rows)
 
     @property
     def rejections(self) -> tuple[Rejection, ...]:
@@ -179,7 +179,9 @@ def check(
 def present(found: Iterable[str], mapping: Mapping = IDENTITY) -> frozenset[str]:
     """The contract columns that a file with the columns `found` can feed through `mapping`."""
     found = set(found)
-    mapped = {name for name, origin in mapping.columns.items() if origin.source is None or origin.source in found}
+    mapped = {
+        name for name, origin in mapping.columns.items() if origin.source is None or origin.source in found
+    }
     return frozenset(mapped | {contract_name(name) for name in found} & set(NAMES))
 
 

@@ -161,4 +161,3 @@ def _cell_text(cell: Any) -> str | None:
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return str(cell).strip() or None
-

@@ -72,7 +72,8 @@ def _value(table: ir.Table, origin: Source, source: str) -> ir.Value:
     if origin.source not in table.columns:
         found = ", ".join(name for name in table.columns if name != ROW_NUMBER)
         raise DataError(
-            f"{source}: column '{origin.source}', which the mapping asks for, is missing. The file has: {found}."
+            f"{source}: column '{origin.source}', which the mapping asks for, is missing. "
+            f"The file has: {found}."
         )
     value = table[origin.source]
     if not origin.translate:

@@ -4,8 +4,10 @@ Every function takes and gives Ibis expressions. A value that cannot be read bec
 beside a flag, so that the contract can name the rule and the row and never the value.
 """
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -31,19 +33,26 @@ _FALSE: Final = ("0", "false", "f", "no", "n")
 _OFFSET: Final = r"\d:\d\d.*([Zz]|[+-]\d\d:?\d\d)$"
 
 
-@ibis.udf.scalar.builtin(name="try_strptime", signature=((dt.string, dt.Array(dt.string)), _LOCAL))
-def _strptime(text: str, formats: list[str]) -> object:
-    """DuckDB's try_strptime: the first pattern that fits, else null."""
+def _engine_function(
+    name: str, takes: tuple[dt.DataType, ...], gives: dt.DataType
+) -> Callable[..., ir.Value]:
+    """A function of DuckDB that Ibis has no word for."""
+
+    def signature(*_: object) -> None: ...
+
+    arguments = [inspect.Parameter(f"x{i}", inspect.Parameter.POSITIONAL_ONLY) for i in range(len(takes))]
+    signature.__name__ = name
+    signature.__signature__ = inspect.Signature(arguments)  # type: ignore[attr-defined]
+    return cast(
+        Callable[..., ir.Value], ibis.udf.scalar.builtin(signature, name=name, signature=(takes, gives))
+    )
 
 
-@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, _LOCAL), _INSTANT))
-def _instant(zone: str, local: object) -> object:
-    """The instant at which a clock in `zone` shows `local`."""
-
-
-@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, _INSTANT), _LOCAL))
-def _wall_clock(zone: str, instant: object) -> object:
-    """What a clock in `zone` shows at `instant`."""
+# The first pattern that fits, else null.
+_strptime: Final = _engine_function("try_strptime", (dt.string, dt.Array(dt.string)), _LOCAL)
+# The instant at which a clock in a zone shows a local time, and what a clock in a zone shows then.
+_instant: Final = _engine_function("timezone", (dt.string, _LOCAL), _INSTANT)
+_wall_clock: Final = _engine_function("timezone", (dt.string, _INSTANT), _LOCAL)
 
 
 @dataclass(frozen=True)

@@ -64,9 +64,7 @@ def build(
     One factor is one column of `Matrix.table`; a contract column of the same name as a factor
     stands once, as the factor.
     """
-    made = expression(
-        points, past.rows, daily=past.daily, factors=factors, clock=clock, outcomes=outcomes
-    )
+    made = expression(points, past.rows, daily=past.daily, factors=factors, clock=clock, outcomes=outcomes)
     wanted = [name for name in beside if name not in made.columns]
     joined = made.inner_join(points.select("appointment_id", *wanted), "appointment_id")
     table = workspace.backend.to_pyarrow(joined.order_by(list(order_by)))

@@ -141,7 +141,7 @@ def _verify_columns(factor: Factor) -> None:
     withheld = sorted(audit_only() & set(factor.columns))
     if withheld:
         raise ConfigurationError(
-            f"factor register: '{factor.name}' draws on '{withheld[0]}', which is held for the audit only and "
+            f"factor register: '{factor.name}' draws on '{withheld[0]}', held for the audit only; it "
             "never feeds a factor. Withdraw the factor."
         )
 

@@ -111,14 +111,14 @@ def _with_last_three(events: ir.Table) -> ir.Table:
     place = ibis.row_number().over(in_order) + 1
     before = [events.labelled.lag(back).over(in_order).fill_null(0) for back in (1, 2)]
     trail = place * 8 + events.labelled * 4 + before[0] * 2 + before[1]
-    return events.mutate(trail=ibis.ifelse(decided, trail, ibis.literal(0, "int64")).cast("int64")).drop("labelled")
+    return events.mutate(trail=ibis.ifelse(decided, trail, ibis.literal(0, "int64")).cast("int64")).drop(
+        "labelled"
+    )
 
 
 def _so_far(stacked: ir.Table, *keys: str) -> ibis.expr.builders.WindowBuilder:
     order = [stacked["at"], stacked["kind"], stacked["happened"], stacked["appointment_id"]]
-    return ibis.window(
-        group_by=[stacked[key] for key in keys], order_by=order, rows=(None, 0)
-    )
+    return ibis.window(group_by=[stacked[key] for key in keys], order_by=order, rows=(None, 0))
 
 
 def _windowed(s: ir.Table) -> ir.Table:

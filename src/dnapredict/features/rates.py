@@ -5,6 +5,7 @@ counts (kind, key, day), in training and in serving alike, so that a request rea
 its own keys and not the whole history.
 """
 
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Final
 
@@ -27,14 +28,14 @@ def _weekday_hour(rows: ir.Table) -> ir.StringValue:
     return weekday.cast("string") + "-" + rows.starts_local.hour().cast("string")
 
 
-KINDS: Final = {
+KINDS: Final[Mapping[str, Callable[[ir.Table], ir.StringValue]]] = {
     "clinic": lambda rows: rows.clinic_code,
     "site": lambda rows: rows.site_code,
     "specialty": lambda rows: rows.treatment_function_code,
     "weekday_hour": _weekday_hour,
     "area": lambda rows: rows.lsoa_code,
     "referral_source": lambda rows: rows.referral_source_code,
-    _WHOLE: lambda rows: ibis.literal("", "string"),
+    _WHOLE: lambda _: ibis.literal("", "string"),
 }
 
 
@@ -93,7 +94,9 @@ def _known_before(keyed: ir.Table, daily: ir.Table, outcomes: Outcomes) -> ir.Ta
     """Cumulative counts for each (kind, key, day of scoring) that occurs among the points."""
     asked = ibis.union(
         *(
-            keyed.select(kind=ibis.literal(kind, "string"), key=keyed[f"key_{kind}"], day=keyed.day).distinct()
+            keyed.select(
+                kind=ibis.literal(kind, "string"), key=keyed[f"key_{kind}"], day=keyed.day
+            ).distinct()
             for kind in KINDS
         )
     )

@@ -81,7 +81,7 @@ class HistoryStore:
         patients = points.select("patient_id").distinct()
         of_patients = stored.semi_join(patients, "patient_id").anti_join(points, "appointment_id")
         rows = points.select(of_patients.columns).union(of_patients)
-        return Past(rows, _with_new_outcomes(daily, stored, points, clock, workspace))
+        return Past(rows, _with_new_outcomes(daily, stored, points, clock=clock, workspace=workspace))
 
     def _fill(self, rows: ir.Table, clock: Clock, workspace: Workspace) -> None:
         kept = rows.drop(ROW_NUMBER).order_by(["patient_id", "starts_at", "appointment_id"])
@@ -95,7 +95,9 @@ class HistoryStore:
         try:
             written = json.loads((self.folder / "store.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            raise StoreError(f"{self.folder}: the history is damaged. Run 'dnapredict refresh EXTRACT'.") from None
+            raise StoreError(
+                f"{self.folder}: the history is damaged. Run 'dnapredict refresh EXTRACT'."
+            ) from None
         if written.get("recording_delay_days") != clock.recording_delay_days:
             raise StoreError(
                 f"{self.folder}: the history was written for another recording delay than the model's "
@@ -104,14 +106,16 @@ class HistoryStore:
 
 
 def _with_new_outcomes(
-    daily: ir.Table, stored: ir.Table, points: ir.Table, clock: Clock, workspace: Workspace
+    daily: ir.Table, stored: ir.Table, points: ir.Table, *, clock: Clock, workspace: Workspace
 ) -> ir.Table:
     decided = points.filter(points.outcome_code.isin(ATTENDANCE_CODES))
     if not workspace.backend.to_pyarrow(decided.count()).as_py():
         return daily
     counted = stored.filter(stored.outcome_code.isin(ATTENDANCE_CODES))
     fresh = decided.anti_join(counted, "appointment_id")
-    return workspace.keep(ibis.union(daily, daily_counts(fresh, clock=clock).cast(dict(daily.schema().items()))))
+    return workspace.keep(
+        ibis.union(daily, daily_counts(fresh, clock=clock).cast(dict(daily.schema().items())))
+    )
 
 
 def _copy(table: ir.Table, path: Path, workspace: Workspace) -> None:

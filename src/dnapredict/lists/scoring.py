@@ -3,7 +3,9 @@
 appointments -> contract -> history -> factors -> risk -> reasons -> worklist
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
 
 import ibis.expr.types as ir
 import numpy as np
@@ -25,15 +27,24 @@ from dnapredict.risk.reasons import Reason, reasons
 
 __all__ = ["Scorer"]
 
+_NOTE: Final = (
+    "Use: offer patients who may miss their appointment a call, transport, an interpreter, another time.",
+    "Never for overbooking, discharge, delaying or withholding care.",
+    "A risk is linked with what is recorded; it says nothing about why a person misses an appointment.",
+)
+
 
 @dataclass(frozen=True)
 class Scorer:
-    """A model with all it needs to score: the history it may know and the rules of the worklist."""
+    """A model with all it needs to score: the history it may know and the rules of the worklist.
+
+    `history` is asked for anew at every list, so that a refreshed one is taken up at once.
+    """
 
     stored: StoredModel
     model_version: str
     worklist: WorklistConfig
-    history: HistoryStore | None = None
+    history: Callable[[], HistoryStore | None] = lambda: None
     mapping: Mapping = IDENTITY
 
     @property
@@ -41,9 +52,7 @@ class Scorer:
         """Whether the model was trained on made-up patients."""
         return self.stored.manifest.provenance.synthetic
 
-    def score(
-        self, appointments: pa.Table, *, capacity: int | None = None, reasons: bool = True
-    ) -> pa.Table:
+    def score(self, appointments: pa.Table, *, capacity: int | None = None, reasons: bool = True) -> pa.Table:
         """The worklist of `appointments`: every row exactly once, in rank order, bad rows last.
 
         Parameters
@@ -71,6 +80,15 @@ class Scorer:
             matrix = self._matrix(checked, workspace)
         return self._worklist(matrix, checked, capacity=capacity, with_reasons=reasons)
 
+    def with_history(self, history: HistoryStore) -> "Scorer":
+        """The same scorer, knowing another history."""
+        return replace(self, history=lambda: history)
+
+    def note(self, name: str) -> str:
+        """What a reader of the list called `name` must know: its origin, and what it is never for."""
+        synthetic = ["SYNTHETIC: made-up patients, for demonstration only."] if self.synthetic else []
+        return "\n".join([*synthetic, f"Worklist for {name}, model version {self.model_version}.", *_NOTE])
+
     def unknown_factors(self, present: frozenset[str]) -> tuple[str, ...]:
         """Factors of the model that a list with the columns `present` cannot feed: "not known" to it."""
         register = self.stored.manifest.provenance.register_of_factors
@@ -95,9 +113,10 @@ class Scorer:
         )
 
     def _past(self, points: ir.Table, clock: Clock, workspace: Workspace) -> Past:
-        if self.history is None:
+        history = self.history()
+        if history is None:
             return Past.of(points, clock=clock, workspace=workspace)
-        return self.history.past(points, clock=clock, workspace=workspace)
+        return history.past(points, clock=clock, workspace=workspace)
 
     def _worklist(
         self, matrix: Matrix, checked: Checked, *, capacity: int | None, with_reasons: bool

@@ -41,7 +41,7 @@ def cohort_of(matrix: Matrix, *, outcomes: Outcomes, zone: str) -> Cohort:
 def patient_codes(patient_id: pa.ChunkedArray) -> NDArray[np.int64]:
     """A whole number for each patient, and one of its own for each appointment without a patient."""
     encoded = patient_id.combine_chunks().dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes: NDArray[np.int64] = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     unknown = codes < 0
     codes[unknown] = len(encoded.dictionary) + np.arange(unknown.sum())
     return codes

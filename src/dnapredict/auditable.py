@@ -1,0 +1,108 @@
+"""From a matrix and risks to what the audit reads: groups beside outcomes, and where they come from."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from dnapredict.audit import Audited, ReportContext
+from dnapredict.config.training import TrainingConfig
+from dnapredict.config.worklist import WorklistConfig
+from dnapredict.data import extract
+from dnapredict.errors import DataError
+from dnapredict.features.build import Matrix
+from dnapredict.features.clock import Outcomes
+from dnapredict.features.matrix import PAST_APPOINTMENTS
+from dnapredict.lists.worklist import select_by_week
+from dnapredict.revision import code_revision
+from dnapredict.risk.artefact import StoredModel
+from dnapredict.risk.labelled import patient_codes
+
+__all__ = ["BESIDE", "audited", "context", "not_trained_on"]
+
+# Contract columns that say which groups a patient belongs to; the audit reads them, no factor does.
+_GROUPS = (
+    "imd_decile",
+    "ethnic_category_code",
+    "gender_code",
+    "age_years",
+    "interpreter_needed",
+    "disability_flag",
+    "plus_group",
+    "site_code",
+    "treatment_function_code",
+)
+BESIDE = ("patient_id", "starts_at", "starts_local", "outcome_code", *_GROUPS)
+
+
+def not_trained_on(matrix: Matrix, stored: StoredModel, *, source: str) -> Matrix:
+    """The appointments since the model's test began: those that its training did not see.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    test_from = stored.manifest.provenance.test_from
+    later = pc.greater_equal(
+        matrix.table["starts_local"], pa.scalar(test_from, pa.date32()).cast(pa.timestamp("us"))
+    )
+    kept = matrix.table.filter(later)
+    if kept.num_rows == 0:
+        raise DataError(
+            f"{source}: holds no outcome since {test_from:%d %B %Y}, where this model's training ended. "
+            "A model is audited on later appointments than it has seen: give a newer extract."
+        )
+    return Matrix(kept, matrix.factors)
+
+
+def audited(
+    matrix: Matrix, probability: NDArray[np.float64], *, outcomes: Outcomes, worklist: WorklistConfig
+) -> Audited:
+    """Outcomes, risks, groups, and who would have been called, week by week.
+
+    Raises
+    ------
+    NoEventsError
+        If nobody missed an appointment.
+    """
+    table = matrix.table
+    selected = select_by_week(probability, table["starts_local"].to_numpy(), config=worklist)
+    made = {
+        "patient": pa.array(patient_codes(table["patient_id"])),
+        "dna": pc.is_in(table["outcome_code"], pa.array(outcomes.dna_codes)),
+        "probability": pa.array(probability),
+        "selected": pa.array(selected),
+        "n_past": table[PAST_APPOINTMENTS],
+    }
+    kept = {name: table[name] for name in ("starts_at", "outcome_code", *_GROUPS)}
+    return Audited.of(pa.table(made | kept))
+
+
+def context(
+    appointments: Audited,
+    path: Path,
+    *,
+    config: TrainingConfig,
+    worklist: WorklistConfig,
+    stored: StoredModel | None,
+    version: str | None,
+    scores: Path | None,
+) -> ReportContext:
+    """What the report says about where its numbers come from."""
+    days = appointments.table["starts_at"].to_numpy().astype("datetime64[D]")
+    share = f"{worklist.capacity_share * 100:g} in 100"
+    calls = f"the {worklist.capacity:,}" if worklist.capacity else f"the {share}"
+    return ReportContext(
+        model_version=str(version) if scores is None else f"scores of {scores.name}",
+        model_sha256=stored.digest if stored else extract.sha256(scores) if scores else "",
+        data_sha256=extract.sha256(path),
+        window=(days.min().item(), days.max().item()),
+        capacity=f"{calls} with the highest risk of each week's list",
+        code_revision=code_revision(),
+        synthetic=extract.is_synthetic(path) or bool(stored and stored.manifest.provenance.synthetic),
+        seed=config.seed,
+        rows_expected=len(appointments),
+    )

@@ -1,0 +1,70 @@
+"""What every run begins with: the files that a trust owns, a sound extract, its matrix."""
+
+from pathlib import Path
+
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.mapping import IDENTITY, Mapping
+from dnapredict.config.register import FactorRegister
+from dnapredict.config.setting import Setting
+from dnapredict.config.training import TrainingConfig
+from dnapredict.config.worklist import WorklistConfig
+from dnapredict.data import contract, extract
+from dnapredict.data.contract import Checked
+from dnapredict.data.workspace import Workspace
+from dnapredict.features.build import Matrix, Past, build
+from dnapredict.features.clock import Clock, Outcomes
+from dnapredict.features.factors import fed_by, verify
+
+__all__ = ["checked_extract", "factor_register", "matrix_of", "sound_extract", "worklist_config"]
+
+_IN_TIME = ("starts_at", "appointment_id")
+
+
+def checked_extract(path: Path, workspace: Workspace, *, mapping: Mapping = IDENTITY) -> Checked:
+    """The extract at `path`, held against the contract."""
+    table = extract.read(path, workspace)
+    return contract.check(table, workspace, mapping=mapping, source=path.name)
+
+
+def sound_extract(path: Path, setting: Setting, workspace: Workspace) -> Checked:
+    """The same, refused where more rows break the contract than the configuration allows."""
+    checked = checked_extract(path, workspace, mapping=setting.mapping)
+    checked.require(max_rejected_share=setting.training.max_rejected_share, source=path.name)
+    return checked
+
+
+def factor_register() -> FactorRegister:
+    """The register of agreed factors, every one of which can and may be computed."""
+    register = load(shipped("training/factors.toml"), FactorRegister)
+    verify(register)
+    return register
+
+
+def worklist_config() -> WorklistConfig:
+    """How many calls can be made, and what bands and actions are called."""
+    return load(shipped("serving/worklist.toml"), WorklistConfig)
+
+
+def matrix_of(
+    checked: Checked,
+    config: TrainingConfig,
+    register: FactorRegister | None = None,
+    *,
+    beside: tuple[str, ...],
+    workspace: Workspace,
+    factors: tuple[str, ...] = (),
+) -> Matrix:
+    """The matrix of all checked rows, in time: the agreed factors that they can feed, or just `factors`."""
+    clock = Clock.of(config)
+    if register is not None:
+        factors = tuple(factor.name for factor in fed_by(register, checked.present))
+    return build(
+        checked.rows,
+        Past.of(checked.rows, clock=clock, workspace=workspace),
+        factors=factors,
+        clock=clock,
+        outcomes=Outcomes(config.dna_codes),
+        beside=beside,
+        order_by=_IN_TIME,
+        workspace=workspace,
+    )

@@ -12,6 +12,8 @@ from tests.unit.risk_worlds import CONFIG, register, world
 
 from dnapredict.errors import ModelError, StoreError
 from dnapredict.risk.artefact import Provenance, StoredModel, load, save
+from dnapredict.risk.calibrators import Beta, Isotonic, Platt
+from dnapredict.risk.curves import fit_curves
 from dnapredict.risk.training import Training, train
 
 PROVENANCE = Provenance(
@@ -115,6 +117,26 @@ def test_a_failed_write_leaves_nothing_behind(training, tmp_path, monkeypatch):
     with pytest.raises(StoreError, match="No space left"):
         save(training.model, tmp_path / "model", provenance=PROVENANCE, specimens=training.specimens)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "calibrator",
+    [Platt(1.1, -0.2), Beta(low=0.9, high=1.2, intercept=0.1), Isotonic((-2.0, 0.0, 2.0), (0.1, 0.2, 0.6))],
+)
+def test_every_calibration_is_stored_as_plain_numbers(training, tmp_path, calibrator):
+    model = dataclasses.replace(training.model, calibrator=calibrator)
+    stored = save(model, tmp_path / "m", provenance=PROVENANCE, specimens=training.specimens)
+    matrix = world(100, seed=2).matrix
+    assert (stored.model.probability(matrix) == model.probability(matrix)).all()
+
+
+def test_logistic_regression_is_stored_as_plain_numbers(training, tmp_path):
+    model = dataclasses.replace(training.model, form=fit_curves(world().matrix, world().dna))
+    stored = save(model, tmp_path / "m", provenance=PROVENANCE, specimens=training.specimens)
+    assert sorted(stored.manifest.files) == ["calibration.json", "curves.json"]
+    matrix = world(100, seed=2).matrix
+    matrix[::3] = np.nan
+    assert (stored.model.probability(matrix) == model.probability(matrix)).all()
 
 
 def test_a_matrix_of_another_width_is_refused(stored):

@@ -5,7 +5,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from dnapredict.errors import NoEventsError
-from dnapredict.risk.calibration import calibration_in_the_large, calibration_line, fit_platt, log_odds
+from dnapredict.risk.calibration import calibration_in_the_large, calibration_line, log_odds
+from dnapredict.risk.calibrators import fit_platt
 from dnapredict.risk.metrics import figures, ppv_at_capacity, reach_at_capacity
 
 NOBODY = np.array([False, False, False])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from tests.unit.risk_worlds import CONFIG, register, world
 
-from dnapredict.risk.reasons import contributions, reasons
+from dnapredict.risk.curves import fit_curves
+from dnapredict.risk.reasons import reasons
 from dnapredict.risk.training import Training, train
 
 WORDS = {
@@ -70,15 +71,22 @@ def test_a_register_without_reasons_gives_none(training):
     assert reasons(training.model, world(5).matrix, register=register()) == [()] * 5
 
 
-def test_contributions_are_those_of_tree_explainer_and_add_up_to_the_margin(training):
-    shap = pytest.importorskip("shap")
-    matrix = world(300, seed=5).matrix
-    explainer = shap.TreeExplainer(training.model.booster)
-    values = contributions(training.model, matrix)
-    expected = np.asarray(explainer.shap_values(matrix))
-    assert np.abs(values - expected).max() < 1e-5
-    base = float(np.ravel(explainer.expected_value)[-1])
-    assert np.abs(values.sum(axis=1) + base - training.model.margin(matrix)).max() < 1e-9
+def test_many_rows_looked_up_have_the_values_of_each_row_alone(training):
+    matrix = world(1_000, seed=5).matrix
+    matrix[::7, 0] = np.nan
+    matrix[1::7, 1] = np.inf
+    found = training.model.contributions(matrix)
+    alone = np.vstack([training.model.contributions(matrix[[row]]) for row in range(100)])
+    assert np.abs(found[:100] - alone).max() < 1e-9
+
+
+def test_contributions_of_curves_add_up_to_the_margin():
+    form = fit_curves(world().matrix, world().dna)
+    usual = form.intercept + sum(curve.usual for curve in form.curves)
+    matrix = world(200, seed=6).matrix
+    matrix[::5, 1] = np.nan
+    found = form.contributions(matrix).sum(axis=1) + usual
+    assert np.abs(found - form.margin(matrix)).max() < 1e-9
 
 
 def test_no_rows_have_no_reasons(training):

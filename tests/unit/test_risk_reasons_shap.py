@@ -5,6 +5,7 @@ import pytest
 import shap
 from tests.unit.risk_worlds import CONFIG, world
 
+from dnapredict.risk.gaps import fill_gaps
 from dnapredict.risk.model import RiskModel
 from dnapredict.risk.reasons import contributions
 from dnapredict.risk.training import train
@@ -24,12 +25,12 @@ def matrix() -> np.ndarray:
 
 
 def test_contributions_are_the_values_of_the_shap_library(model, matrix):
-    explained = shap.TreeExplainer(model.booster)(model.filled(matrix))
+    explained = shap.TreeExplainer(model.form.booster)(fill_gaps(matrix, model.form.fill))
     assert np.abs(explained.values).max() > 0.1
     np.testing.assert_allclose(contributions(model, matrix), explained.values, atol=1e-9)
 
 
 def test_contributions_and_the_expected_margin_add_up_to_the_risk(model, matrix):
-    expected = shap.TreeExplainer(model.booster).expected_value
+    expected = shap.TreeExplainer(model.form.booster).expected_value
     told = contributions(model, matrix).sum(axis=1) + expected
     np.testing.assert_allclose(told, model.margin(matrix), atol=1e-9)

@@ -10,8 +10,10 @@ from tests.unit.risk_worlds import CONFIG, QUICK, world
 from dnapredict.config.training import Split, TrainingConfig
 from dnapredict.errors import NoEventsError
 from dnapredict.risk.cohort import POPULATIONS
-from dnapredict.risk.gaps import gap_filling
+from dnapredict.risk.curves import Curves
+from dnapredict.risk.gaps import fill_gaps, gap_filling
 from dnapredict.risk.training import Training, train
+from dnapredict.risk.trees import Trees
 from dnapredict.risk.windows import cut
 
 FREE = (0, 0, 0)
@@ -24,7 +26,7 @@ def training() -> Training:
 
 def test_every_population_and_every_rival_is_reported(training):
     assert tuple(training.test) == POPULATIONS
-    assert set(training.baselines) == {"base_rate", "logistic_regression"}
+    assert set(training.baselines) == {"base_rate", "logistic_regression", "lightgbm_default"}
     assert all(tuple(figures) == POPULATIONS for figures in training.baselines.values())
 
 
@@ -108,8 +110,9 @@ def test_a_rows_risk_does_not_depend_on_the_rows_beside_it(training):
 def test_an_unknown_value_of_a_factor_always_known_in_training_is_no_zero(training):
     nobody = np.full((1, 3), np.nan)
     middle = np.nanmedian(world().matrix[:, 1])
-    assert training.model.probability(nobody) == training.model.probability(training.model.filled(nobody))
-    assert training.model.filled(nobody)[0, 1] == middle
+    filled = fill_gaps(nobody, training.model.form.fill)
+    assert training.model.probability(nobody) == training.model.probability(filled)
+    assert filled[0, 1] == middle
 
 
 def test_common_gaps_are_learned_and_rare_ones_filled():
@@ -127,12 +130,37 @@ def test_a_factor_that_is_never_known_harms_nothing():
 
 def test_a_planted_leak_is_seen_by_anyone_who_reads_the_figures():
     """Above 0.80 on all rows, look for a leak: a patient's rate over the whole file is one."""
-    cohort = world()
+    cohort = world(together=0)
+    assert train(cohort, config=CONFIG, directions=FREE).test["all"].auroc < 0.75
     missed = np.bincount(cohort.patient, weights=cohort.dna)
     booked = np.bincount(cohort.patient)
     leak = (missed / np.maximum(booked, 1))[cohort.patient]
-    found = train(world(matrix=np.column_stack([cohort.matrix[:, :2], leak])), config=CONFIG, directions=FREE)
+    leaky = replace(cohort, matrix=np.column_stack([cohort.matrix[:, :2], leak]))
+    found = train(leaky, config=CONFIG, directions=FREE)
     assert found.test["all"].auroc > 0.80
+
+
+def test_trees_are_chosen_where_they_find_what_a_sum_of_curves_cannot(training):
+    assert training.skill.chosen == "lightgbm"
+    assert training.skill.exists
+    assert isinstance(training.model.form, Trees)
+
+
+def test_the_simpler_model_is_the_product_where_trees_are_no_better_beyond_chance():
+    found = train(world(8_000, together=0), config=CONFIG, directions=FREE)
+    assert found.skill.chosen == "logistic_regression"
+    assert found.skill.exists
+    assert isinstance(found.model.form, Curves)
+    assert found.test == found.baselines["logistic_regression"]
+    assert "lightgbm" in found.baselines
+
+
+def test_without_signal_there_is_no_skill_and_the_verdict_says_so():
+    cohort = world(seed=3)
+    shuffled = np.random.default_rng(0).permutation(cohort.dna)
+    found = train(replace(cohort, dna=shuffled), config=CONFIG, directions=FREE)
+    assert not found.skill.exists
+    assert str(found.skill).startswith("No skill over the base rate")
 
 
 def _with_past_dnas(matrix: np.ndarray, n: int) -> np.ndarray:

@@ -22,12 +22,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dnapredict.config.register import FactorRegister
 from dnapredict.config.training import TrainingConfig
 from dnapredict.errors import ModelError, StoreError
-from dnapredict.risk.calibration import Platt
-from dnapredict.risk.model import RiskModel
+from dnapredict.risk.calibrators import Calibrator
+from dnapredict.risk.curves import Curves
+from dnapredict.risk.model import Form, RiskModel
+from dnapredict.risk.trees import Trees
 
 __all__ = ["Golden", "Manifest", "Provenance", "StoredModel", "load", "save"]
 
 _TREES: Final = "model.txt"
+_CURVES: Final = "curves.json"
 _CALIBRATION: Final = "calibration.json"
 _MANIFEST: Final = "manifest.json"
 _LIBRARIES: Final = ("dnapredict", "lightgbm", "numpy")
@@ -78,13 +81,17 @@ class Manifest(_Record):
     golden: tuple[Golden, ...]
 
 
-class _Numbers(_Record):
-    """The whole of `calibration.json`."""
+class _Calibration(_Record):
+    """The whole of `calibration.json`; `fill` only where the form is trees."""
 
-    method: Literal["platt"] = "platt"
-    slope: float
-    intercept: float
-    fill: tuple[float | None, ...]
+    calibrator: Annotated[Calibrator, Field(discriminator="method")]
+    fill: tuple[float | None, ...] | None
+
+
+class _CurvesRecord(_Record):
+    """The whole of `curves.json`."""
+
+    curves: Curves
 
 
 @dataclass(frozen=True)
@@ -134,22 +141,15 @@ def load(folder: Path) -> StoredModel:
     """
     content = _bytes(folder / _MANIFEST)
     manifest = _parsed(content, Manifest, folder / _MANIFEST)
-    numbers = _parsed(_intact(folder, _CALIBRATION, manifest), _Numbers, folder / _CALIBRATION)
-    model = RiskModel(
-        factors=manifest.factors,
-        booster=_booster(_intact(folder, _TREES, manifest), folder),
-        calibrator=Platt(slope=numbers.slope, intercept=numbers.intercept),
-        fill=_row(numbers.fill),
-    )
+    numbers = _parsed(_intact(folder, _CALIBRATION, manifest), _Calibration, folder / _CALIBRATION)
+    form = _trees(folder, manifest, numbers.fill) if numbers.fill else _curves(folder, manifest)
+    model = RiskModel(manifest.factors, form, numbers.calibrator)
     _refuse_other_risks(model, manifest, folder)
     return StoredModel(model, manifest, _sha256(content))
 
 
 def _write(model: RiskModel, draft: Path, *, provenance: Provenance, specimens: NDArray[np.float64]) -> None:
-    numbers = _Numbers(
-        slope=model.calibrator.slope, intercept=model.calibrator.intercept, fill=_nullable(model.fill)
-    )
-    contents = {_TREES: _trees(model.booster), _CALIBRATION: _json(numbers)}
+    contents = _contents(model)
     manifest = Manifest(
         factors=model.factors,
         provenance=provenance,
@@ -176,22 +176,40 @@ def _whole_or_not_at_all(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _trees(booster: lgb.Booster) -> bytes:
+def _contents(model: RiskModel) -> dict[str, bytes]:
+    fill = _nullable(model.form.fill) if isinstance(model.form, Trees) else None
+    numbers = {_CALIBRATION: _json(_Calibration(calibrator=model.calibrator, fill=fill))}
+    if isinstance(model.form, Trees):
+        return {_TREES: _text(model.form.booster)} | numbers
+    return {_CURVES: _json(_CurvesRecord(curves=model.form))} | numbers
+
+
+def _text(booster: lgb.Booster) -> bytes:
     """LightGBM's text up to the parameters, which name the threads of the machine that trained."""
     text: str = booster.model_to_string(num_iteration=booster.best_iteration)
     return text.partition("\nparameters:")[0].encode()
 
 
-def _booster(text: bytes, folder: Path) -> lgb.Booster:
+def _trees(folder: Path, manifest: Manifest, fill: Sequence[float | None]) -> Form:
+    text = _intact(folder, _TREES, manifest)
     try:
-        return lgb.Booster(model_str=text.decode())
+        booster = lgb.Booster(model_str=text.decode())
     except (lgb.basic.LightGBMError, ValueError):
         raise _damaged(folder / _TREES, "LightGBM cannot read it") from None
+    if booster.feature_name() != list(manifest.factors) or len(fill) != len(manifest.factors):
+        raise _damaged(folder, "its files disagree on the factors")
+    return Trees(booster, _row(fill))
+
+
+def _curves(folder: Path, manifest: Manifest) -> Form:
+    content = _intact(folder, _CURVES, manifest)
+    curves: Curves = _parsed(content, _CurvesRecord, folder / _CURVES).curves
+    if len(curves.curves) != len(manifest.factors):
+        raise _damaged(folder, "its files disagree on the factors")
+    return curves
 
 
 def _refuse_other_risks(model: RiskModel, manifest: Manifest, folder: Path) -> None:
-    if model.booster.feature_name() != list(manifest.factors) or len(model.fill) != len(manifest.factors):
-        raise _damaged(folder, "its files disagree on the factors")
     rows = np.array([_row(golden.row) for golden in manifest.golden])
     then = np.array([golden.probability for golden in manifest.golden])
     if not len(rows) or np.abs(model.probability(rows) - then).max() > _SAME:

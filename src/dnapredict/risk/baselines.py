@@ -1,66 +1,62 @@
 """Simple rivals, scored beside every model: what it must beat to be worth having."""
 
+from typing import Final
+
+import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import SplineTransformer, StandardScaler
 
-from dnapredict.risk.calibration import fit_platt, log_odds
+from dnapredict.risk.calibration import log_odds
+from dnapredict.risk.calibrators import fit_platt
 from dnapredict.risk.cohort import Cohort
+from dnapredict.risk.curves import fit_curves
 from dnapredict.risk.windows import Windows
 
-__all__ = ["BASE_RATE", "LOGISTIC", "baselines"]
+__all__ = ["BASE_RATE", "LIGHTGBM_DEFAULT", "rivals"]
 
-BASE_RATE = "base_rate"
-LOGISTIC = "logistic_regression"
-_ENOUGH = 200_000
-_AT_ONCE = 50_000
+BASE_RATE: Final = "base_rate"
+LIGHTGBM_DEFAULT: Final = "lightgbm_default"
+# Rules that need one factor of the register, where the extract feeds it.
+_RULES: Final = {
+    "specialty_rate": "specialty_rate",
+    "missed_last_time": "last_outcome_dna",
+    "patient_rate": "past_dna_rate",
+}
+_ENOUGH: Final = 200_000
+_DEFAULT_ROUNDS: Final = 100
 
 
-def baselines(cohort: Cohort, *, windows: Windows) -> dict[str, NDArray[np.float64]]:
-    """Risk of each test appointment by each rival.
+def rivals(cohort: Cohort, *, windows: Windows, seed: int) -> dict[str, NDArray[np.float64]]:
+    """Risk of each test appointment by each rival that the cohort's factors can feed.
 
-    Every rival has the same chances as the model: the same factors, the same windows, and the
-    same recalibration on the latest slice.
+    Every rival has the same chances as the model: the same factors as known at scoring, the same
+    windows, and Platt's calibration on the latest slice.
     """
-    return {
-        BASE_RATE: _base_rate(cohort, windows),
-        LOGISTIC: _logistic_regression(cohort, windows),
-    }
+    risks = {BASE_RATE: np.full(int(windows.test.sum()), cohort.dna[windows.calibrate].mean())}
+    for name, factor in _RULES.items():
+        if factor in cohort.factors:
+            risks[name] = _by_one_factor(cohort, windows, column=cohort.factors.index(factor))
+    return risks | {LIGHTGBM_DEFAULT: _lightgbm_default(cohort, windows, seed=seed)}
 
 
-def _base_rate(cohort: Cohort, windows: Windows) -> NDArray[np.float64]:
-    """Everyone at the rate of the latest slice."""
-    return np.full(int(windows.test.sum()), cohort.dna[windows.calibrate].mean())
+def _by_one_factor(cohort: Cohort, windows: Windows, *, column: int) -> NDArray[np.float64]:
+    alone = cohort.matrix[:, [column]]
+    curves = fit_curves(alone[windows.fit], cohort.dna[windows.fit])
+    return _calibrated(curves.margin(alone), cohort, windows)
 
 
-def _logistic_regression(cohort: Cohort, windows: Windows) -> NDArray[np.float64]:
-    """Logistic regression on the same factors, each bent at its quartiles, gaps marked.
-
-    Straight lines would be a straw man: risk climbs over the first days of lead time and then stays.
-    """
-    rows = _thinned(np.flatnonzero(windows.fit))
-    line = _line().fit(cohort.matrix[rows], cohort.dna[rows])
-    calibrator = fit_platt(cohort.dna[windows.calibrate], _margin(line, cohort, windows.calibrate))
-    return calibrator.probability(_margin(line, cohort, windows.test))
-
-
-def _line() -> Pipeline:
-    return make_pipeline(
-        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
-        SplineTransformer(n_knots=5, degree=1, knots="quantile", extrapolation="constant"),
-        StandardScaler(),
-        LogisticRegression(max_iter=1_000),
-    )
+def _lightgbm_default(cohort: Cohort, windows: Windows, *, seed: int) -> NDArray[np.float64]:
+    """LightGBM as it comes: 100 rounds of 31 leaves, on at most 200,000 rows, evenly over time."""
+    rows = np.flatnonzero(windows.fit)
+    rows = rows[:: -(-len(rows) // _ENOUGH)]
+    settings = {"objective": "binary", "seed": seed, "deterministic": True, "verbosity": -1}
+    booster = lgb.train(settings, lgb.Dataset(cohort.matrix[rows], cohort.dna[rows]), _DEFAULT_ROUNDS)
+    later = windows.calibrate | windows.test
+    margin = np.zeros(len(cohort))
+    margin[later] = log_odds(np.asarray(booster.predict(cohort.matrix[later])))
+    return _calibrated(margin, cohort, windows)
 
 
-def _margin(line: Pipeline, cohort: Cohort, rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-    pieces = np.array_split(np.flatnonzero(rows), rows.sum() // _AT_ONCE + 1)
-    return np.concatenate([log_odds(line.predict_proba(cohort.matrix[piece])[:, 1]) for piece in pieces])
-
-
-def _thinned(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Every k-th row, evenly over time, so that at most `_ENOUGH` stay: a line needs no more."""
-    return rows[:: -(-len(rows) // _ENOUGH)]
+def _calibrated(margin: NDArray[np.float64], cohort: Cohort, windows: Windows) -> NDArray[np.float64]:
+    calibrator = fit_platt(cohort.dna[windows.calibrate], margin[windows.calibrate])
+    return calibrator.probability(margin[windows.test])

@@ -1,13 +1,12 @@
-"""Turn a model's margin into a risk that can be believed: of 100 people at 20%, 20 miss."""
+"""How far risks are from what happened: the line and the level that would set them right."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-__all__ = ["Line", "Platt", "calibration_in_the_large", "calibration_line", "fit_platt", "log_odds"]
+__all__ = ["Line", "calibration_in_the_large", "calibration_line", "log_odds", "logistic"]
 
 _STEPS = 50
 _CLOSE = 1e-10
@@ -22,30 +21,6 @@ class Line(NamedTuple):
     intercept: float
 
 
-@dataclass(frozen=True)
-class Platt:
-    """Platt's calibration: the risk is logistic in the margin (Platt 1999), two plain numbers."""
-
-    slope: float
-    intercept: float
-
-    def probability(self, margin: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Risk of each margin, in (0, 1); the order of margins is kept, since the slope is above 0."""
-        return np.asarray(expit(self.slope * margin + self.intercept), dtype=np.float64)
-
-
-def fit_platt(dna: NDArray[np.bool_], margin: NDArray[np.float64]) -> Platt:
-    """Fit Platt's line on appointments later than those the margin was learned from.
-
-    Where the slice cannot give a rising line (nobody missed, or the margin carries no signal
-    there), only what can be learned is: the level. A falling line would turn the list upside down.
-    """
-    line = calibration_line(dna, margin)
-    if line is not None and line.slope > 0:
-        return Platt(slope=line.slope, intercept=line.intercept)
-    return Platt(slope=1.0, intercept=calibration_in_the_large(dna, margin) or 0.0)
-
-
 def calibration_line(dna: NDArray[np.bool_], margin: NDArray[np.float64]) -> Line | None:
     """Logistic regression of the outcome on the margin, by Newton's method.
 
@@ -58,7 +33,7 @@ def calibration_line(dna: NDArray[np.bool_], margin: NDArray[np.float64]) -> Lin
         return None
     centre = float(margin.mean())
     unit = (margin - centre) / spread
-    weights = _newton(dna, np.column_stack([np.ones_like(unit), unit]))
+    weights = logistic(dna, np.column_stack([np.ones_like(unit), unit]))
     if weights is None or abs(weights[1]) > _SEPARATED:
         return None
     slope = float(weights[1]) / spread
@@ -92,7 +67,8 @@ def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(logit(np.clip(probability, 1e-6, 1 - 1e-6)), dtype=np.float64)
 
 
-def _newton(dna: NDArray[np.bool_], design: NDArray[np.float64]) -> NDArray[np.float64] | None:
+def logistic(dna: NDArray[np.bool_], design: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Weights of a logistic regression whose first column is 1, by Newton's method; None without end."""
     weights = np.zeros(design.shape[1])
     weights[0] = logit(dna.mean())
     for _ in range(_STEPS):

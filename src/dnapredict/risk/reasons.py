@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.config.register import Factor, FactorClass, FactorRegister
-from dnapredict.risk.model import RiskModel, threads
+from dnapredict.risk.model import RiskModel
 
 __all__ = ["Reason", "contributions", "reasons"]
 
@@ -26,20 +26,11 @@ class Reason:
 
 
 def contributions(model: RiskModel, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What each factor adds to each row's margin, in log odds before calibration.
+    """What each factor adds to each row's margin, in log odds before calibration: (n, p).
 
-    The path-dependent SHAP values of the trees (Lundberg et al. 2020, Nature Machine Intelligence):
-    a row's values and the model's expected margin add up to the row's margin.
-
-    Returns
-    -------
-    (n, p) float64
+    Exact SHAP values: a row's values and the model's expected margin add up to the row's margin.
     """
-    known = model.filled(matrix)
-    if not len(known):
-        return np.empty(matrix.shape)
-    values = model.booster.predict(known, pred_contrib=True, num_threads=threads(len(known) * _MOST))
-    return np.asarray(values, dtype=np.float64)[:, :-1]
+    return model.contributions(matrix)
 
 
 def reasons(

@@ -1,0 +1,133 @@
+"""Turn a model's margin into a risk that can be believed: of 100 people at 20%, 20 miss."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_expit
+from sklearn.isotonic import IsotonicRegression
+
+from dnapredict.risk.calibration import calibration_in_the_large, calibration_line, logistic
+
+__all__ = ["Beta", "Calibrator", "Isotonic", "Platt", "choose_calibrator", "fit_platt"]
+
+_FOLDS: Final = 5
+_SURE: Final = 1e-4
+
+Margins = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Platt:
+    """The risk is logistic in the margin (Platt 1999); with slope 1 and intercept 0 it is as given."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    method: Literal["platt"] = "platt"
+
+    def probability(self, margin: Margins) -> Margins:
+        """Risk of each margin, in (0, 1); the order of margins is kept, since the slope is above 0."""
+        return np.asarray(expit(self.slope * margin + self.intercept), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Beta:
+    """Platt's line with a slope for low risks and one for high (Kull et al. 2017, AISTATS).
+
+    The log odds are `low * log(risk) - high * log(1 - risk) + intercept`, where risk is that of the
+    margin as given; both slopes are above 0, so that the order is kept.
+    """
+
+    low: float
+    high: float
+    intercept: float
+    method: Literal["beta"] = "beta"
+
+    def probability(self, margin: Margins) -> Margins:
+        """Risk of each margin, in (0, 1)."""
+        odds = self.low * log_expit(margin) - self.high * log_expit(-margin) + self.intercept
+        return np.asarray(expit(odds), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """Any rising curve (Zadrozny and Elkan 2002): straight between `margins`, level beyond them.
+
+    Neighbours can be given one risk; no risk is nearer to 0 or 1 than one in ten thousand.
+    """
+
+    margins: tuple[float, ...]
+    risks: tuple[float, ...]
+    method: Literal["isotonic"] = "isotonic"
+
+    def probability(self, margin: Margins) -> Margins:
+        """Risk of each margin, in (0, 1)."""
+        return np.interp(margin, self.margins, self.risks)
+
+
+Calibrator = Platt | Beta | Isotonic
+Fit = Callable[[NDArray[np.bool_], Margins], Calibrator]
+
+
+def choose_calibrator(
+    dna: NDArray[np.bool_], margin: Margins, *, patient: NDArray[np.int64], seed: int
+) -> Calibrator:
+    """The simplest calibration that nothing richer beats, fitted on appointments later than the trees'.
+
+    As given, Platt, beta, isotonic: each richer one is taken only where its log loss, on patients
+    that it was not fitted on, is lower by more than one standard error.
+    """
+    fold = _folds(patient, seed=seed)
+    chosen, losses = _as_given, _losses(_as_given, dna, margin, fold=fold)
+    for fit in (fit_platt, _fit_beta, _fit_isotonic):
+        rival = _losses(fit, dna, margin, fold=fold)
+        gain = losses - rival
+        if gain.mean() > gain.std() / np.sqrt(len(gain)):
+            chosen, losses = fit, rival
+    return chosen(dna, margin)
+
+
+def fit_platt(dna: NDArray[np.bool_], margin: Margins) -> Platt:
+    """Fit Platt's line.
+
+    Where the slice cannot give a rising line (nobody missed, or the margin carries no signal
+    there), only what can be learned is: the level. A falling line would turn the list upside down.
+    """
+    line = calibration_line(dna, margin)
+    if line is not None and line.slope > 0:
+        return Platt(slope=line.slope, intercept=line.intercept)
+    return Platt(intercept=calibration_in_the_large(dna, margin) or 0.0)
+
+
+def _as_given(dna: NDArray[np.bool_], margin: Margins) -> Calibrator:  # noqa: ARG001 - fits nothing
+    return Platt()
+
+
+def _fit_beta(dna: NDArray[np.bool_], margin: Margins) -> Calibrator:
+    design = np.column_stack([np.ones(len(margin)), log_expit(margin), -log_expit(-margin)])
+    weights = logistic(dna, design) if dna.any() and not dna.all() else None
+    if weights is None or weights[1] <= 0 or weights[2] <= 0:
+        return fit_platt(dna, margin)
+    return Beta(low=float(weights[1]), high=float(weights[2]), intercept=float(weights[0]))
+
+
+def _fit_isotonic(dna: NDArray[np.bool_], margin: Margins) -> Calibrator:
+    curve = IsotonicRegression(y_min=_SURE, y_max=1 - _SURE, out_of_bounds="clip").fit(margin, dna)
+    return Isotonic(tuple(map(float, curve.X_thresholds_)), tuple(map(float, curve.y_thresholds_)))
+
+
+def _losses(fit: Fit, dna: NDArray[np.bool_], margin: Margins, *, fold: NDArray[np.int64]) -> Margins:
+    """Log loss of each row under a calibration fitted to other patients."""
+    risk = np.empty(len(margin))
+    for held in range(_FOLDS):
+        out = fold == held
+        risk[out] = fit(dna[~out], margin[~out]).probability(margin[out])
+    return -np.log(np.where(dna, risk, 1 - risk))
+
+
+def _folds(patient: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
+    """A fold for each row; all rows of a patient share one."""
+    codes = np.unique(patient, return_inverse=True)[1]
+    return np.random.default_rng(seed).integers(0, _FOLDS, int(codes.max()) + 1)[codes]

@@ -1,0 +1,71 @@
+"""Intervals: as wide as chance, wider where patients come often, and paired where models are compared."""
+
+import numpy as np
+import pytest
+
+from dnapredict.risk.metrics import figures
+from dnapredict.risk.uncertainty import difference, intervals, replicates
+
+
+def sample(n: int = 3_000, *, each: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outcomes, risks and patients; a patient with several appointments always does the same."""
+    draw = np.random.default_rng(seed)
+    risk = draw.beta(2, 8, n // each)
+    dna = draw.random(n // each) < risk
+    return np.repeat(dna, each), np.repeat(risk, each), np.repeat(np.arange(n // each), each)
+
+
+def test_every_draw_of_everyone_once_gives_the_figures_themselves():
+    dna, risk, _ = sample()
+    alone = replicates(dna, [risk], patient=np.zeros(len(dna), dtype=int), seed=1)[0]
+    known = figures(dna, risk).as_dict()
+    for name, values in alone.items():  # one patient only: every draw is the whole
+        assert values == pytest.approx(np.full(len(values), known[name]), abs=1e-9)
+
+
+def test_ties_are_counted_as_the_figures_count_them():
+    dna, risk, _ = sample()
+    tied = np.round(risk, 1)
+    alone = replicates(dna, [tied], patient=np.zeros(len(dna), dtype=int), seed=1)[0]
+    assert alone["auroc"][0] == pytest.approx(figures(dna, tied).auroc)
+    assert alone["average_precision"][0] == pytest.approx(figures(dna, tied).average_precision)
+
+
+def test_the_interval_of_a_share_is_as_wide_as_theory_says():
+    dna, risk, patient = sample(10_000)
+    found = intervals(dna, risk, patient=patient, seed=1)["base_rate"]
+    theory = 2 * 1.96 * np.sqrt(dna.mean() * (1 - dna.mean()) / len(dna))
+    assert found.high - found.low == pytest.approx(theory, rel=0.15)
+
+
+def test_appointments_of_one_patient_do_not_count_as_independent():
+    dna, risk, patient = sample(6_000, each=6)
+    together = intervals(dna, risk, patient=patient, seed=1)["auroc"]
+    apart = intervals(dna, risk, patient=np.arange(len(dna)), seed=1)["auroc"]
+    assert together.high - together.low > 1.8 * (apart.high - apart.low)
+
+
+def test_a_model_against_itself_differs_by_nothing():
+    dna, risk, patient = sample()
+    found = difference(dna, risk, risk, patient=patient, seed=1)["log_loss"]
+    assert found == (0, 0, 0)
+    assert not found.is_certain
+
+
+def test_the_truth_is_better_than_the_base_rate_beyond_chance():
+    dna, risk, patient = sample()
+    even = np.full(len(dna), dna.mean())
+    found = difference(dna, risk, even, patient=patient, seed=1)["log_loss"]
+    assert found.high < 0
+    assert found.is_certain
+
+
+def test_one_outcome_only_has_no_interval():
+    nobody = np.zeros(5, dtype=bool)
+    assert intervals(nobody, np.full(5, 0.1), patient=np.arange(5), seed=1) == {}
+    assert difference(nobody, np.full(5, 0.1), np.full(5, 0.2), patient=np.arange(5), seed=1) == {}
+
+
+def test_equal_seeds_give_equal_intervals():
+    dna, risk, patient = sample()
+    assert intervals(dna, risk, patient=patient, seed=4) == intervals(dna, risk, patient=patient, seed=4)

@@ -14,12 +14,21 @@ BANDS = ((0.66, "High"), (0.33, "Medium"), (0.0, "Lower"))
 
 
 @dataclass(frozen=True)
+class Fingerprint:
+    digest: str = "f" * 64
+
+
+@dataclass(frozen=True)
 class AgeScorer:
     model_version: str = "7"
+    stored: Fingerprint = Fingerprint()
     synthetic: bool = True
 
     def score(self, appointments: pa.Table, *, capacity: int | None, reasons: bool) -> pa.Table:
-        lines = [_line(row, reasons=reasons, version=self.model_version) for row in appointments.to_pylist()]
+        lines = [
+            _line(row, reasons=reasons, version=self.model_version) | {"row_number": number}
+            for number, row in enumerate(appointments.to_pylist(), start=1)
+        ]
         lines.sort(key=lambda line: (line["error"] is not None, -(line["probability"] or 0)))
         places = capacity or max(1, len(lines) // 10)
         for rank, line in enumerate((line for line in lines if line["error"] is None), start=1):
@@ -48,6 +57,7 @@ SCHEMA = pa.schema(
         *((f"reason_factor_{place}", pa.string()) for place in (1, 2, 3)),
         ("model_version", pa.string()),
         ("error", pa.string()),
+        ("row_number", pa.int64()),
     ]
 )
 

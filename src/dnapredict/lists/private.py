@@ -3,11 +3,12 @@
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from dnapredict.errors import StoreError
 
-__all__ = ["write_private"]
+__all__ = ["write_private", "written_once"]
 
 
 def write_private(path: Path, text: str) -> None:
@@ -20,16 +21,42 @@ def write_private(path: Path, text: str) -> None:
     StoreError
         If it cannot be written; what stood there before stays.
     """
-    temporary = ""
+    with _draft(path, text) as draft:
+        os.replace(draft, path)
+
+
+def written_once(path: Path, text: str) -> str:
+    """What stands at `path`: `text`, unless somebody else was first.
+
+    Processes that all need the same secret agree so on the one that came first.
+
+    Raises
+    ------
+    StoreError
+        If it can be neither written nor read.
+    """
+    if not path.exists():
+        with _draft(path, text) as draft, contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
+
+
+@contextlib.contextmanager
+def _draft(path: Path, text: str) -> Iterator[str]:
+    draft = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".draft-")
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".draft-")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        yield draft
     except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
         raise StoreError(f"{path}: cannot be written ({type(error).__name__}).") from None
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(draft)

@@ -11,6 +11,7 @@ from dnapredict.errors import StoreError
 from dnapredict.lists import latest
 from dnapredict.service.answers import ScoreAnswer, results
 from dnapredict.service.champion import Champion, Scoring
+from dnapredict.service.logbook import Logbook
 from dnapredict.service.requests import ScoreRequest, as_table
 
 __all__ = ["answer"]
@@ -21,22 +22,26 @@ _FEWEST_FOR_A_LIST: Final = 2
 _LIST_NAME: Final = "A list sent by another system"
 
 
-def answer(request: ScoreRequest, *, champion: Champion, home: Path) -> ScoreAnswer:
-    """Score the appointments of `request` with the model that is champion now.
+def answer(request: ScoreRequest, *, champion: Champion, logbook: Logbook, home: Path) -> ScoreAnswer:
+    """Score the appointments of `request` with the model that is champion now, and put it on record.
 
     Raises
     ------
     ModelError
         If no model is loaded yet.
+    StoreError
+        If the scoring log cannot be written: an answer that is not on record is not given.
     DnapredictError
         Whatever the scorer refuses.
     """
+    at = datetime.datetime.now(datetime.UTC)
     scorer = champion.require()
     worklist = scorer.score(as_table(request.appointments), capacity=None, reasons=request.reasons)
+    logbook.note(worklist, asked=request.appointments, scorer=scorer, at=at)
     _keep(worklist, scorer=scorer, home=home)
     return ScoreAnswer(
         model_version=scorer.model_version,
-        scored_at=datetime.datetime.now(datetime.UTC),
+        scored_at=at,
         results=results(worklist),
     )
 

@@ -15,6 +15,7 @@ from dnapredict.service.answers import ScoreAnswer
 from dnapredict.service.champion import Champion, Scoring, Standing
 from dnapredict.service.discretion import keep_logs_discreet
 from dnapredict.service.keys import KeyRing
+from dnapredict.service.logbook import Logbook
 from dnapredict.service.middleware.access import SIGN_IN, Access
 from dnapredict.service.middleware.headers import SecurityHeaders
 from dnapredict.service.middleware.limits import BodyLimits
@@ -46,6 +47,8 @@ def build(home: Path, champion: Champion, *, metrics: bool = True) -> Any:
     Without `metrics` a process can hold more than one service, as tests do.
     """
 
+    logbook = Logbook(home)
+
     class Dnapredict:
         """Order outpatient appointments by the chance that they are missed, to offer help to attend."""
 
@@ -60,7 +63,7 @@ def build(home: Path, champion: Champion, *, metrics: bool = True) -> Any:
         def score(self, request: ScoreRequest, /) -> ScoreAnswer:
             """Score appointments and put them in the order in which to call."""
             try:
-                return answer(request, champion=champion, home=home)
+                return answer(request, champion=champion, logbook=logbook, home=home)
             except DnapredictError as error:
                 # BentoML passes a response on as it is; its own exceptions would lose the sentence.
                 return cast("ScoreAnswer", refuse(error))

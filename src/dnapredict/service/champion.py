@@ -16,7 +16,7 @@ import pyarrow as pa
 from dnapredict.errors import DnapredictError, ModelError
 from dnapredict.service.trial import EXAMPLE
 
-__all__ = ["Champion", "Scoring", "Standing"]
+__all__ = ["Champion", "Fingerprinted", "Scoring", "Standing"]
 
 _LOG = logging.getLogger("dnapredict.service")
 _SECONDS_BETWEEN_LOOKS: Final = 5.0
@@ -25,12 +25,24 @@ _SECONDS_BETWEEN_LOOKS: Final = 5.0
 _COLLECT_AFTER: Final = (50_000, 50, 50)
 
 
+class Fingerprinted(Protocol):
+    """What the service needs of `dnapredict.risk.artefact.StoredModel`."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 that stands for the model's files."""
+
+
 class Scoring(Protocol):
     """What the service needs of `dnapredict.lists.scoring.Scorer`."""
 
     @property
     def model_version(self) -> str:
         """Version in the registry."""
+
+    @property
+    def stored(self) -> Fingerprinted:
+        """The model as it lies on disk."""
 
     @property
     def synthetic(self) -> bool:

@@ -21,7 +21,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dnapredict.errors import StoreError, UsageError
-from dnapredict.lists.private import write_private
+from dnapredict.lists.private import write_private, written_once
 
 __all__ = ["Key", "KeyRing", "MadeKey", "Scope", "create", "every", "revoke"]
 
@@ -164,11 +164,8 @@ class KeyRing:
 
 
 def _session_secret(home: Path) -> bytes:
-    """The secret that seals sessions, the same for every worker; made with the first key."""
-    try:
-        return (home / _FOLDER / _SECRET).read_bytes()
-    except OSError as error:
-        raise StoreError(f"{home / _FOLDER}: cannot be read ({type(error).__name__}).") from None
+    """The secret that seals sessions, the same for every worker."""
+    return written_once(home / _FOLDER / _SECRET, secrets.token_hex(32)).encode()
 
 
 def _hashed(secret: str) -> str:
@@ -176,10 +173,7 @@ def _hashed(secret: str) -> str:
 
 
 def _write(home: Path, key: Key) -> None:
-    folder = home / _FOLDER
-    if not (folder / _SECRET).exists():
-        write_private(folder / _SECRET, secrets.token_hex(32))
-    write_private(folder / f"{key.key_id}.json", key.model_dump_json(indent=2))
+    write_private(home / _FOLDER / f"{key.key_id}.json", key.model_dump_json(indent=2))
 
 
 def _read(path: Path) -> Key:

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dnapredict.errors import StoreError
 from dnapredict.service.keys import Key, KeyRing
 from dnapredict.service.keys import Scope as KeyScope
+from dnapredict.service.logbook import ASKED_BY
 
 __all__ = ["HOLDER", "SESSION_COOKIE", "SIGN_IN", "Access"]
 
@@ -51,6 +52,8 @@ class Access:
             await self.app(scope, receive, send)
             return
         refusal = await run_in_threadpool(self._refusal, scope)
+        if HOLDER in scope:
+            ASKED_BY.set(scope[HOLDER].key_id)
         await (self.app if refusal is None else refusal)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:

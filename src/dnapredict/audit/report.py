@@ -255,8 +255,13 @@ def _grid(result: AuditResult) -> dict[str, list[Cell]]:
     return found
 
 
-def _unseen(result: AuditResult) -> list[tuple[str, Row]]:
-    """Groups that stand for "we do not know", by the grouping's title."""
-    shown = [table for name in ("ethnicity", "core20") if (table := result.table(name))]
-    rows = [(table.title.partition(" (")[0], row) for table in shown for row in table.rows]
-    return [(title, row) for title, row in rows if not row.group.known and row.counts["appointments"] != 0]
+def _unseen(result: AuditResult) -> dict[str, list[Row]]:
+    """Groups that stand for "we do not know", by what is not known."""
+    found: dict[str, list[Row]] = {}
+    for name, title in (("ethnicity", "Ethnic group"), ("core20", "Area")):
+        table = result.table(name)
+        rows = [row for row in table.rows if not row.group.known] if table else []
+        shown = [row for row in rows if row.counts["appointments"] != 0]
+        if shown:
+            found[title] = shown
+    return found

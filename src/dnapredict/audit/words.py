@@ -153,6 +153,7 @@ _PUT_RIGHT = {
     "G7": "Get the groups that the policy names into the extract",
 }
 _LOOK = "A named person looks at these groups and writes down what they find: {names}."
+_NAMED_ON_PAGE_ONE = 4
 
 
 def actions_owed(gates: Sequence[Gate]) -> tuple[str, ...]:
@@ -179,7 +180,11 @@ def _to_look_at(gates: Sequence[Gate]) -> list[str]:
         for check in gate.checks:
             if check.verdict is Verdict.REVIEW:
                 about.setdefault(check.group.name, []).append(gate.title.lower())
-    names = [f"{name} ({', '.join(dict.fromkeys(titles))})" for name, titles in about.items()]
+    most_first = sorted(about.items(), key=lambda pair: -len(set(pair[1])))
+    names = [f"{name} ({', '.join(dict.fromkeys(titles))})" for name, titles in most_first]
+    others = len(names) - _NAMED_ON_PAGE_ONE
+    if others > 1:
+        names[_NAMED_ON_PAGE_ONE:] = [f"and {others} others that are listed below"]
     return [_LOOK.format(names="; ".join(names))] if names else []
 
 

@@ -1,0 +1,103 @@
+"""The audit's report in a real browser: everybody can read it, and it asks nobody for anything."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from dnapredict.audit import Audited, ReportContext, run, write
+from dnapredict.audit.worlds import World
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.policy import Policy
+
+WCAG = {
+    "runOnly": {
+        "type": "tag",
+        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }
+}
+SMALL = {"width": 320, "height": 640}
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report with every kind of answer: failures, reviews, groups too small, hidden cells, sites."""
+    world = World(appointments=60_000, under_scored="J", mislabelled=0.01).table()
+    sites = [f"RX{number % 7}01" for number in range(world.num_rows)]
+    table = world.append_column("site_code", pa.array(sites))
+    context = ReportContext("7", "a" * 64, "b" * 64, World.window(), "the top 10 in 100", "c" * 40, True, 1)
+    result = run(Audited.of(table), policy=load(shipped("fairness/policy.toml"), Policy), context=context)
+    return write(result, tmp_path_factory.mktemp("reports") / "7")
+
+
+@pytest.fixture
+def opened(browser: Browser, report: Path) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(report.as_uri())
+    yield page
+    context.close()
+
+
+def test_axe_finds_nothing_against_wcag_2_2_aa(opened: Page):
+    found = Axe().run(opened, options=WCAG)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_axe_finds_nothing_on_a_small_screen(opened: Page):
+    opened.set_viewport_size(SMALL)
+    found = Axe().run(opened, options=WCAG)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_opening_it_asks_for_nothing_but_the_file(browser: Browser, report: Path):
+    context = browser.new_context(offline=True)
+    page, asked = context.new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(report.as_uri())
+    assert asked == [report.as_uri()]
+    context.close()
+
+
+def test_it_reads_the_same_without_script(browser: Browser, report: Path):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    assert page.locator("figure svg[role=img]").count() >= 8
+    assert page.locator(".tile").count() == 4
+    context.close()
+
+
+def test_a_narrow_screen_needs_no_sideways_scrolling(opened: Page):
+    opened.set_viewport_size(SMALL)
+    assert opened.evaluate("document.documentElement.scrollWidth") <= SMALL["width"]
+
+
+def test_every_picture_has_words_and_every_table_a_name(opened: Page):
+    for picture in opened.locator("figure svg").all():
+        assert len(picture.get_attribute("aria-label") or "") > 60
+    assert opened.locator("table").count() == opened.locator("table > caption").count()
+
+
+def test_the_keyboard_reaches_every_table_that_scrolls(opened: Page):
+    for region in opened.locator(".scroll").all():
+        region.focus()
+        assert region.evaluate("element => document.activeElement === element")
+
+
+def test_it_prints_on_a4(opened: Page, tmp_path: Path):
+    opened.pdf(path=tmp_path / "report.pdf", format="A4", prefer_css_page_size=True)
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_page_one_fits_one_sheet_up_to_the_decision(opened: Page):
+    """A4 without its margins is 182 mm by 273 mm."""
+    width, height = (round(millimetres / 25.4 * 96) for millimetres in (182, 273))
+    opened.set_viewport_size({"width": width, "height": height})
+    opened.emulate_media(media="print")
+    end = opened.locator("section:has(> #decision)").bounding_box()
+    assert end is not None
+    assert end["y"] + end["height"] <= height

@@ -181,7 +181,7 @@ def score_list(
     files.require_form(out)
     scorer = open_scorer(home, model=model, mapping=mapping)
     with Workspace() as workspace:
-        appointments = workspace.backend.to_pyarrow(extract.read(path, workspace))
+        appointments = workspace.fetch(f"FROM {extract.read(path, workspace).get_name()}")
     with tempfile.TemporaryDirectory() if history else nullcontext("") as place:
         if history:
             scorer = scorer.with_history(_history_of(history, Path(place), scorer=scorer))

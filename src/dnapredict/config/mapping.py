@@ -42,6 +42,10 @@ class Mapping(Settings):
     timezone: str = "Europe/London"
     columns: dict[str, Source] = {}
 
+    def __hash__(self) -> int:
+        """Equal mappings share what is compiled from them."""
+        return hash(self.model_dump_json())
+
     @field_validator("timezone")
     @classmethod
     def _timezone_exists(cls, name: str) -> str:

@@ -5,6 +5,7 @@ The rules are Ibis expressions that the embedded engine evaluates in one pass.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import ibis
@@ -19,6 +20,7 @@ from dnapredict.data.columns import COLUMNS, NAMES, REQUIRED, Column, Kind
 from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.data.mapped import contract_name, map_columns
 from dnapredict.data.parsing import Parsed, parse
+from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import DataError
 
@@ -162,18 +164,42 @@ def check(
     ConfigurationError
         If the mapping names a contract column that does not exist.
     """
-    mapped = map_columns(table, mapping, source=source, future=future)
-    _require_columns(mapped.present, table, source)
-    read = workspace.keep(_read(mapped.table, mapped.present, mapping))
+    present = _present(table.schema(), mapping, future, source)
+    _require_columns(present, table, source)
+    read = workspace.compute(_reading(table.schema(), mapping, future, source).over(asked=table))
+    rejected = workspace.fetch(_judging(read.schema()).over(read=read))
+    numbers = workspace.keep(rejected.select([ROW_NUMBER]))
+    rows = workspace.view(_keeping(read.schema()).over(read=read, rejected=numbers))
+    total = int(workspace.fetch(f"SELECT count(*) AS n FROM {read.get_name()}")["n"][0].as_py())
+    return Checked(rows, rejected, total, present)
+
+
+@lru_cache(maxsize=64)
+def _present(schema: ibis.Schema, mapping: Mapping, future: bool, source: str) -> frozenset[str]:
+    asked = placeholder("asked", schema)
+    return map_columns(asked, mapping, source=source, future=future).present
+
+
+@compiled
+def _reading(schema: ibis.Schema, mapping: Mapping, future: bool, source: str) -> ir.Table:
+    mapped = map_columns(placeholder("asked", schema), mapping, source=source, future=future)
+    return _read(mapped.table, mapped.present, mapping)
+
+
+@compiled
+def _judging(schema: ibis.Schema) -> ir.Table:
+    read = placeholder("read", schema)
     judged = read.mutate(rule=_first_broken_rule(read, _repeats(read)))
-    rejected = judged.filter(judged.rule.notnull()).select(ROW_NUMBER, "appointment_id", "rule")
-    rejected_rows = workspace.backend.to_pyarrow(rejected.order_by(ROW_NUMBER))
+    broken = judged.filter(judged.rule.notnull())
+    return broken.select(ROW_NUMBER, "appointment_id", "rule").order_by(ROW_NUMBER)
+
+
+@compiled
+def _keeping(schema: ibis.Schema) -> ir.Table:
+    read = placeholder("read", schema)
+    rejected = placeholder("rejected", ibis.schema({ROW_NUMBER: "int64"}))
     flags = [name for name in read.columns if name.startswith("bad_")]
-    if rejected_rows.num_rows:
-        numbers = workspace.keep(rejected_rows.select([ROW_NUMBER]))
-        read = read.anti_join(numbers, ROW_NUMBER)
-    total = int(workspace.backend.to_pyarrow(judged.count()).as_py())
-    return Checked(read.drop(*flags), rejected_rows, total, mapped.present)
+    return read.anti_join(rejected, ROW_NUMBER).drop(*flags)
 
 
 def present(found: Iterable[str], mapping: Mapping = IDENTITY) -> frozenset[str]:

@@ -38,21 +38,29 @@ class Workspace:
         self.backend.disconnect()
         self._overflow.cleanup()
 
-    def keep(self, expression: ir.Table | pa.Table) -> ir.Table:
-        """Compute `expression` once and return the table that holds it."""
+    def keep(self, rows: pa.Table) -> ir.Table:
+        """A table of the workspace that holds `rows`."""
         name = self.new_name()
-        if isinstance(expression, ir.Table):
-            return self.backend.create_table(name, expression, temp=True)
         connection = self.backend.con
-        connection.register(f"{name}_arrow", expression)
+        connection.register(f"{name}_arrow", rows)
         connection.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM {name}_arrow")
         connection.unregister(f"{name}_arrow")
         return self.backend.table(name)
 
+    def compute(self, sql: str) -> ir.Table:
+        """A table of the workspace that holds the result of a DuckDB query."""
+        name = self.new_name()
+        self.backend.con.execute(f"CREATE TEMP TABLE {name} AS {sql}")
+        return self.backend.table(name)
+
+    def fetch(self, sql: str) -> pa.Table:
+        """The result of a DuckDB query."""
+        return self.backend.con.sql(sql).to_arrow_table()
+
     def view(self, sql: str) -> ir.Table:
         """A view of a DuckDB query, read anew each time it is used."""
         name = self.new_name()
-        self.backend.raw_sql(f"CREATE TEMP VIEW {name} AS {sql}")
+        self.backend.con.execute(f"CREATE TEMP VIEW {name} AS {sql}")
         return self.backend.table(name)
 
     @staticmethod

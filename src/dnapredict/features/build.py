@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.matrix import expression
 from dnapredict.features.rates import daily_counts
 
-__all__ = ["Matrix", "Past", "build"]
+__all__ = ["Matrix", "Past", "build", "counting"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Past:
     @classmethod
     def of(cls, rows: ir.Table, *, clock: Clock, workspace: Workspace) -> "Past":
         """A past whose counts are made from its own rows."""
-        return cls(rows, workspace.keep(daily_counts(rows, clock=clock)))
+        return cls(rows, workspace.compute(counting(rows.schema(), clock).over(known=rows)))
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,48 @@ def build(
     One factor is one column of `Matrix.table`; a contract column of the same name as a factor
     stands once, as the factor.
     """
-    made = expression(points, past.rows, daily=past.daily, factors=factors, clock=clock, outcomes=outcomes)
-    wanted = [name for name in beside if name not in made.columns]
+    question = _Question(
+        schemas=(points.schema(), past.rows.schema(), past.daily.schema()),
+        factors=tuple(factors),
+        clock=clock,
+        outcomes=outcomes,
+        beside=tuple(beside),
+        order_by=tuple(order_by),
+    )
+    sql = _factoring(question).over(points=points, known=past.rows, daily=past.daily)
+    return Matrix(workspace.fetch(sql), tuple(factors))
+
+
+@compiled
+def counting(schema: ibis.Schema, clock: Clock) -> ir.Table:
+    """Plan of the daily counts of the rows `known`."""
+    return daily_counts(placeholder("known", schema), clock=clock)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """All that shapes the query for a matrix; equal questions share one plan."""
+
+    schemas: tuple[ibis.Schema, ibis.Schema, ibis.Schema]
+    factors: tuple[str, ...]
+    clock: Clock
+    outcomes: Outcomes
+    beside: tuple[str, ...]
+    order_by: tuple[str, ...]
+
+
+@compiled
+def _factoring(question: _Question) -> ir.Table:
+    roles = ("points", "known", "daily")
+    points, known, daily = map(placeholder, roles, question.schemas)
+    made = expression(
+        points,
+        known,
+        daily=daily,
+        factors=question.factors,
+        clock=question.clock,
+        outcomes=question.outcomes,
+    )
+    wanted = [name for name in question.beside if name not in made.columns]
     joined = made.inner_join(points.select("appointment_id", *wanted), "appointment_id")
-    table = workspace.backend.to_pyarrow(joined.order_by(list(order_by)))
-    return Matrix(table, tuple(factors))
+    return joined.order_by(list(question.order_by))

@@ -19,11 +19,11 @@ import ibis.expr.types as ir
 
 from dnapredict.config.training import ATTENDANCE_CODES
 from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import StoreError
-from dnapredict.features.build import Past
+from dnapredict.features.build import Past, counting
 from dnapredict.features.clock import Clock
-from dnapredict.features.rates import daily_counts
 
 __all__ = ["HistoryStore"]
 
@@ -78,16 +78,17 @@ class HistoryStore:
         self._require_delay(clock)
         stored = workspace.view(f"SELECT * FROM read_parquet({_sql(self.folder / _APPOINTMENTS)})")
         daily = workspace.view(f"SELECT * FROM read_parquet({_sql(self.folder / _DAILY)})")
-        patients = points.select("patient_id").distinct()
-        of_patients = stored.semi_join(patients, "patient_id").anti_join(points, "appointment_id")
-        rows = points.select(of_patients.columns).union(of_patients)
+        recalling = _recalling(points.schema(), stored.schema())
+        rows = workspace.view(recalling.over(points=points, stored=stored))
         return Past(rows, _with_new_outcomes(daily, stored, points, clock=clock, workspace=workspace))
 
     def _fill(self, rows: ir.Table, clock: Clock, workspace: Workspace) -> None:
-        kept = rows.drop(ROW_NUMBER).order_by(["patient_id", "starts_at", "appointment_id"])
-        _copy(kept, self.folder / _APPOINTMENTS, workspace)
-        daily = daily_counts(rows, clock=clock).order_by(["kind", "key", "day", "outcome_code"])
-        _copy(daily, self.folder / _DAILY, workspace)
+        kept = f"SELECT * EXCLUDE ({ROW_NUMBER}) FROM {rows.get_name()}"
+        _copy(
+            f"{kept} ORDER BY patient_id, starts_at, appointment_id", self.folder / _APPOINTMENTS, workspace
+        )
+        daily = counting(rows.schema(), clock).over(known=rows)
+        _copy(f"FROM ({daily}) ORDER BY kind, key, day, outcome_code", self.folder / _DAILY, workspace)
         delay = {"recording_delay_days": clock.recording_delay_days}
         (self.folder / "store.json").write_text(json.dumps(delay), encoding="utf-8")
 
@@ -108,21 +109,33 @@ class HistoryStore:
 def _with_new_outcomes(
     daily: ir.Table, stored: ir.Table, points: ir.Table, *, clock: Clock, workspace: Workspace
 ) -> ir.Table:
-    decided = points.filter(points.outcome_code.isin(ATTENDANCE_CODES))
-    if not workspace.backend.to_pyarrow(decided.count()).as_py():
+    fresh = workspace.view(_freshness(points.schema(), stored.schema()).over(points=points, stored=stored))
+    if not workspace.fetch(f"SELECT count(*) AS n FROM {fresh.get_name()}")["n"][0].as_py():
         return daily
+    added = counting(fresh.schema(), clock).over(known=fresh)
+    return workspace.compute(f"SELECT * FROM {daily.get_name()} UNION ALL BY NAME ({added})")
+
+
+@compiled
+def _recalling(points_schema: ibis.Schema, stored_schema: ibis.Schema) -> ir.Table:
+    """The points, and the stored appointments of their patients that are not among them."""
+    points, stored = placeholder("points", points_schema), placeholder("stored", stored_schema)
+    patients = points.select("patient_id").distinct()
+    others = stored.semi_join(patients, "patient_id").anti_join(points, "appointment_id")
+    return points.select(others.columns).union(others)
+
+
+@compiled
+def _freshness(points_schema: ibis.Schema, stored_schema: ibis.Schema) -> ir.Table:
+    """The points with an outcome of attendance that the stored history does not hold yet."""
+    points, stored = placeholder("points", points_schema), placeholder("stored", stored_schema)
     counted = stored.filter(stored.outcome_code.isin(ATTENDANCE_CODES))
-    fresh = decided.anti_join(counted, "appointment_id")
-    return workspace.keep(
-        ibis.union(daily, daily_counts(fresh, clock=clock).cast(dict(daily.schema().items())))
-    )
+    return points.filter(points.outcome_code.isin(ATTENDANCE_CODES)).anti_join(counted, "appointment_id")
 
 
-def _copy(table: ir.Table, path: Path, workspace: Workspace) -> None:
-    sql = workspace.backend.compile(table)
-    workspace.backend.raw_sql(
-        f"COPY ({sql}) TO {_sql(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})"
-    )
+def _copy(sql: str, path: Path, workspace: Workspace) -> None:
+    options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP}"
+    workspace.backend.con.execute(f"COPY ({sql}) TO {_sql(path)} ({options})")
 
 
 def _sql(path: Path) -> str:

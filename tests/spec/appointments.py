@@ -1,0 +1,50 @@
+"""Small tables that a domain person can read, as contract rows; and the factors of one of them."""
+
+from typing import Any
+
+import pyarrow as pa
+
+from dnapredict.data import contract
+from dnapredict.data.columns import NAMES
+from dnapredict.data.workspace import Workspace
+from dnapredict.features.build import Past, build
+from dnapredict.features.clock import Clock, Outcomes
+from dnapredict.features.factors import EXPRESSIONS
+
+BOTH = ("3", "7")
+
+
+def table(text: str) -> pa.Table:
+    """Columns between bars, one row a line; a blank cell is not known."""
+    lines = [[cell.strip() for cell in line.split("|")] for line in text.strip().splitlines()]
+    header, rows = lines[0], lines[1:]
+    unknown = set(header) - set(NAMES)
+    assert not unknown, f"not in the contract: {unknown}"
+    columns = {name: [row[place] or None for row in rows] for place, name in enumerate(header)}
+    numbers = pa.array(range(2, len(rows) + 2), pa.int64())
+    return pa.table({"row_number": numbers} | {k: pa.array(v, pa.string()) for k, v in columns.items()})
+
+
+def factors_of(
+    appointments: pa.Table,
+    *,
+    horizon_days: int = 7,
+    clock: Clock | None = None,
+    dna_codes: tuple[str, ...] = BOTH,
+) -> dict[str, dict[str, Any]]:
+    """Every factor of every appointment, by its id."""
+    clock = clock or Clock(horizon_days, recording_delay_days=3)
+    with Workspace() as workspace:
+        checked = contract.check(workspace.keep(appointments), workspace, source="table")
+        assert not checked.rejected.num_rows, [str(rejection) for rejection in checked.rejections]
+        matrix = build(
+            checked.rows,
+            Past.of(checked.rows, clock=clock, workspace=workspace),
+            factors=tuple(EXPRESSIONS),
+            clock=clock,
+            outcomes=Outcomes(dna_codes),
+            beside=(),
+            order_by=["appointment_id"],
+            workspace=workspace,
+        )
+    return {row["appointment_id"]: row for row in matrix.table.to_pylist()}

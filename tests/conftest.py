@@ -1,5 +1,6 @@
 """What every test stands on: no network but this machine, no stray home, repeatable examples."""
 
+import gc
 import ipaddress
 import os
 import shutil
@@ -37,6 +38,11 @@ def _is_local(host: str) -> bool:
 
 
 sys.addaudithook(_stay_on_this_machine)
+
+
+def pytest_unconfigure() -> None:
+    """A service that a test started froze what it had loaded, which DuckDB would report as leaks at exit."""
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ _SPREAD: Final = np.array([0.8, 0.6, 0.4, 0.9])
 _FOLLOW_UP: Final = 3
 _LONGEST: Final = 400
 _SHORT_NOTICE: Final = 0.06  # fracture clinics, cancellations filled
+_GAP_BEFORE_WINDOW: Final = 60.0  # days, mean
 _NOTICE_OF_PATIENT: Final = 8.0  # days between a cancellation and the visit, mean
 _NOTICE_OF_PROVIDER: Final = 15.0
 
@@ -33,7 +34,8 @@ def book(rng: np.random.Generator, visits: Visits, pathways: Pathways) -> NDArra
     day = visits.starts // MINUTES_A_DAY
     lead = _wait(rng, pathways, at_least=day - (DAYS_KNOWN - 3))
     booked = diary().office_day(day - lead) * MINUTES_A_DAY + rng.integers(8 * 60, 18 * 60, size=len(day))
-    booked = np.where(_asked_for_last_time(visits, pathways), _not_before_last(visits, booked), booked)
+    last = _visit_before(rng, visits, pathways)
+    booked = np.maximum(booked, last + 20)
     booked = _latest(visits, booked)
     notice = _notice(rng, visits)
     for times in range(1, int(visits.times_moved.max(initial=0)) + 1):
@@ -62,14 +64,17 @@ def _wait(rng: np.random.Generator, pathways: Pathways, *, at_least: NDArray[np.
     return np.clip(days.astype(np.int64), least, _LONGEST)
 
 
-def _asked_for_last_time(visits: Visits, pathways: Pathways) -> NDArray[np.bool_]:
-    asked: NDArray[np.bool_] = ~pathways.begins & (visits.times_moved == 0)
-    return asked
+def _visit_before(rng: np.random.Generator, visits: Visits, pathways: Pathways) -> NDArray[np.int64]:
+    """When the visit took place that asked for this one; long ago, where none did.
 
-
-def _not_before_last(visits: Visits, booked: NDArray[np.int64]) -> NDArray[np.int64]:
-    last = np.roll(visits.starts, 1)  # of the first row nobody asks
-    return np.where(booked > last + 20, booked, last + 20)
+    Of a patient who was in care before the window, we do not see the visit before the first.
+    """
+    opens = visits.order == 0
+    unseen = opens & visits.in_care[visits.patient] & ~pathways.first
+    gap = rng.standard_exponential(len(opens)) * _GAP_BEFORE_WINDOW * MINUTES_A_DAY
+    before = np.where(opens, _office_time(visits.starts - gap.astype(np.int64)), np.roll(visits.starts, 1))
+    asked = unseen | (~pathways.begins & (visits.times_moved == 0))
+    return np.where(asked, before, -_LONGEST * 2 * MINUTES_A_DAY)
 
 
 def _latest(visits: Visits, booked: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -6,10 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dnapredict.data.simulation.chance import logistic
 from dnapredict.data.simulation.clinic_days import DAYS_KNOWN, MINUTES_A_DAY
-from dnapredict.data.simulation.risk import HABIT, HABIT_FADES
-from dnapredict.data.simulation.visits import CANCELLED_BY_PATIENT, CANCELLED_BY_PROVIDER, KEPT, Visits
+from dnapredict.data.simulation.habit import live_through
+from dnapredict.data.simulation.visits import CANCELLED_BY_PATIENT, CANCELLED_BY_PROVIDER, Visits
 
 __all__ = ["CAUSES", "OUTCOME_CODES", "Outcomes", "happen"]
 
@@ -31,10 +30,6 @@ _LATE_SEEN: Final = 0.06  # attended, but late
 _LATE_NOT_SEEN: Final = 0.05  # of those who missed, came too late to be seen
 _NEVER_RECORDED: Final = 0.0047  # 2023-24
 _SIGN: Final = 4.0  # a wrong DNA is this much likelier where notice was short or the trust moved the visit
-# Patients do not begin with our window: chance that one who is there on day 0 has a past, and how that fades.
-_SEEN_BEFORE: Final = 0.65
-_SEEN_BEFORE_FADES: Final = 150.0  # days
-_VISITS_BEFORE: Final = 4
 _SHORT_NOTICE_DAYS: Final = 7
 _MOVED_WITHIN_DAYS: Final = 14
 
@@ -76,7 +71,7 @@ def happen(
     errors
         Average chance that the trust records a kept visit as missed.
     """
-    probability, missed = _missed(rng, visits, scored=scored, log_odds=log_odds)
+    probability, missed = live_through(rng, visits, scored=scored, log_odds=log_odds)
     error = errors * _signs(visits, booked=booked)
     cause = _cause(rng, visits, missed=missed, error=error)
     recorded = _recorded(rng, visits)
@@ -88,55 +83,6 @@ def happen(
         cause=cause,
         recorded=recorded,
     )
-
-
-def _missed(
-    rng: np.random.Generator, visits: Visits, *, scored: NDArray[np.int64], log_odds: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """First visits of all patients, then second ones, and so on, each with the habit made by then.
-
-    Only visits that took place before this one is scored make a habit; cancelled ones make none.
-    """
-    n = len(log_odds)
-    chance = rng.random(n)
-    seen = _visits_before(visits, scored)
-    brought = _habit_brought(rng, visits, log_odds)
-    habit = np.empty(n)  # after each visit
-    probability = np.empty(n)
-    missed = np.zeros(n, dtype=bool)
-    by_order = np.argsort(visits.order, kind="stable")
-    for rows in np.split(by_order, np.cumsum(np.bincount(visits.order))[:-1]):
-        at_scoring = np.where(seen[rows] < 0, brought[visits.patient[rows]], habit[seen[rows]])
-        probability[rows] = logistic(log_odds[rows] + HABIT * at_scoring)
-        missed[rows] = chance[rows] < probability[rows]
-        opens = visits.order[rows] == 0
-        before = np.where(opens, brought[visits.patient[rows]], habit[rows - 1])
-        kept = visits.cancelled[rows] == KEPT
-        habit[rows] = np.where(kept, HABIT_FADES * before + missed[rows], before)
-    return probability, missed
-
-
-def _habit_brought(
-    rng: np.random.Generator, visits: Visits, log_odds: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Habit that each patient has from visits before the window: less, the later they first appear."""
-    opening = np.flatnonzero(visits.order == 0)
-    days = visits.starts[opening] / MINUTES_A_DAY
-    known = rng.random(len(opening)) < _SEEN_BEFORE * np.exp(-days / _SEEN_BEFORE_FADES)
-    habit = np.zeros(len(opening))
-    for _ in range(_VISITS_BEFORE):
-        again = rng.random(len(opening)) < logistic(log_odds[opening] + HABIT * habit)
-        habit = HABIT_FADES * habit + again
-    return habit * known
-
-
-def _visits_before(visits: Visits, scored: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Position of the patient's last visit that started before this one is scored; -1 if none did."""
-    a_patient = 8 * DAYS_KNOWN * MINUTES_A_DAY  # longer than any two times of a patient lie apart
-    key = visits.patient * a_patient + visits.starts
-    last = np.searchsorted(key, visits.patient * a_patient + scored, side="left") - 1
-    opening = np.arange(len(key)) - visits.order
-    return np.where(last >= opening, last, -1)
 
 
 def _signs(visits: Visits, *, booked: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -18,9 +18,10 @@ __all__ = ["CLINICS_MOST", "Pathways", "follow"]
 CLINICS_MOST: Final = 6
 URGENT: Final = 1
 TWO_WEEK_WAIT: Final = 2
-_NEW_PATHWAY: Final = 0.257  # chance that the next visit belongs to another referral
-# Chance that the first visit we see is a follow-up, by day: pathways do not begin with our window.
-_SEEN_BEFORE: Final = ([0, 40, 150, 560], [0.72, 0.6, 0.42, 0.2])
+# Chance that a visit belongs to another referral than the one before, by days between them.
+_NEW_PATHWAY: Final = ([60, 240], [0.17, 0.7])
+# Chance that the first visit we see is a follow-up: not in care as the window begins, and in care.
+_SEEN_BEFORE: Final = np.array([0.1, 0.8])
 _ELSEWHERE: Final = 0.12  # referrals to another site than the usual
 _REMOTE: Final = 0.206
 _REMOTE_IF_FIRST: Final = 0.75
@@ -77,10 +78,11 @@ def follow(
     """
     n = len(visits.patient)
     opens = visits.order == 0
-    begins = opens | ((visits.times_moved == 0) & (rng.random(n) < _NEW_PATHWAY))
+    days = np.diff(visits.starts, prepend=0) / MINUTES_A_DAY
+    begins = opens | ((visits.times_moved == 0) & (rng.random(n) < np.interp(days, *_NEW_PATHWAY)))
     pathway = np.cumsum(begins) - 1
     of = visits.patient[begins]
-    seen_before = np.interp(visits.starts[begins] / MINUTES_A_DAY, *_SEEN_BEFORE)
+    seen_before = _SEEN_BEFORE[visits.in_care[of].astype(np.int64)]
     known_before = opens[begins] & (rng.random(len(of)) < seen_before)
     first = begins[visits.origin] & ~known_before[pathway]
     specialty = _specialty(rng, people, of)[pathway]

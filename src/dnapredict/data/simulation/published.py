@@ -10,7 +10,7 @@ from dnapredict.data.simulation.clinic_days import AS_OF
 
 __all__ = ["FIGURES", "Figure", "measure"]
 
-_MIX: Final = "NHS England, Hospital Outpatient Activity 2023-24"
+_MIX: Final = "NHS England, Hospital Outpatient Activity 2023-24, as quoted by medscheduler 1.0.0"
 _SEEN: Final = "NHS England, Hospital Outpatient Activity 2024-25"
 _MODE: Final = "Kerr et al. 2023 (Imperial), rate over its overall 0.103"
 _SPECIALTY: Final = "Philpott-Morgan et al. 2021 (Imperial), rate over its overall 0.112"

@@ -13,19 +13,17 @@ from dnapredict.data.simulation.specialties import RISK, SPECIALTIES
 from dnapredict.data.simulation.visits import Visits
 from dnapredict.data.simulation.worlds import World
 
-__all__ = ["CHANGE_DAYS", "HABIT", "HABIT_FADES", "Clinics", "clinics", "log_odds"]
+__all__ = ["CHANGE_DAYS", "Clinics", "clinics", "log_odds"]
 
 CHANGE_DAYS: Final = 105  # within the last fifth of the window, on which a model is tested
 
 # Log-odds of an average visit: first and follow-up face to face, first and follow-up remote. Fitted, so
 # that rates stand to each other as .092, .107, .125, .104 (Kerr et al. 2023) and 5.9% of all are missed.
-_BASE: Final = np.array([[-3.35, -3.105], [-2.99, -3.105]])
-_TENDENCY: Final = 0.77
-HABIT: Final = 0.95  # a missed visit makes the next miss likelier, beyond the tendency
-HABIT_FADES: Final = 0.6
+_BASE: Final = np.array([[-3.34, -3.09], [-2.98, -3.09]])
+_TENDENCY: Final = 0.83
 _LEAD: Final = 0.4  # a logarithm of days; odds ratio over 4 weeks against under a day 5.45 (PMC11149957)
 _LEAD_LONGEST: Final = 90
-_DECILE: Final = -0.035  # each decile less deprived, all else equal
+_DECILE: Final = -0.039  # each decile less deprived, all else equal
 # Log-odds by age; odds ratio .82 a decade among adults (PMC11149957); children come with a parent.
 _AGE: Final = [0, 10, 16, 22, 30, 40, 50, 60, 70, 82, 95]
 _AGE_RISK: Final = [0.1, 0.05, 0.25, 0.55, 0.5, 0.32, 0.12, -0.12, -0.36, -0.3, 0.0]
@@ -46,7 +44,7 @@ _WEEKDAY: Final = np.array([0.08, 0.0, -0.04, -0.02, 0.04, 0.12, 0.2])
 _HOUR: Final = np.interp(np.arange(24), [8, 10, 13, 15, 17], [0.15, -0.05, 0.05, -0.02, 0.08])
 _AVERAGE: Final = 0.093  # of all that patient and journey add, so that a world without them misses as much
 _CLINIC_SPREAD: Final = 0.18
-_SITE_SPREAD: Final = 0.07
+_SITE_SPREAD: Final = 0.05
 
 
 @dataclass(frozen=True)

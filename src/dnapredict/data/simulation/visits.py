@@ -48,6 +48,8 @@ class Visits:
         `KEPT`, `CANCELLED_BY_PATIENT` or `CANCELLED_BY_PROVIDER`.
     times_moved
         How often this appointment was moved before; the visits it was moved from come before it.
+    in_care : (patients,)
+        Whether the patient was already coming before the window began.
     """
 
     patient: NDArray[np.int64]
@@ -55,6 +57,7 @@ class Visits:
     starts: NDArray[np.int64]
     cancelled: NDArray[np.int64]
     times_moved: NDArray[np.int64]
+    in_care: NDArray[np.bool_]
 
     @property
     def origin(self) -> NDArray[np.int64]:
@@ -66,20 +69,21 @@ def plan(rng: np.random.Generator, each: NDArray[np.int64], *, tendency: NDArray
     """Spread `each` patient's visits over the window, and cancel some."""
     patient = np.repeat(np.arange(len(each)), each)
     order = np.arange(len(patient)) - np.repeat(np.cumsum(each) - each, each)
-    starts = _starts(rng, patient, order)
+    starts, in_care = _starts(rng, patient, order)
     cancelled = _cancelled(rng, tendency[patient])
     soon = np.diff(starts) < _MOVED_WITHIN_DAYS * MINUTES_A_DAY
     moved = np.zeros(len(patient), dtype=bool)
     moved[1:] = (cancelled[:-1] != KEPT) & (order[1:] > 0) & soon & (rng.random(len(soon)) < _MOVED)
-    return Visits(patient, order, starts, cancelled, _run_length(moved))
+    return Visits(patient, order, starts, cancelled, _run_length(moved), in_care)
 
 
 def _starts(
     rng: np.random.Generator, patient: NDArray[np.int64], order: NDArray[np.int64]
-) -> NDArray[np.int64]:
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Visits come in bouts: random gaps around the patient's own pace, from a random beginning.
 
-    Time is a circle of the diary's volume, so that every week is as busy as the diary says.
+    Time is a circle of the diary's volume, so that every week is as busy as the diary says. A
+    bout that runs over the end goes on from the start: that patient is in care as the window begins.
     """
     patients = int(patient[-1]) + 1
     pace = _GAP_DAYS / DAYS * np.exp(_GAP_SPREAD * rng.standard_normal(patients))
@@ -92,10 +96,11 @@ def _starts(
     volume = diary().volume * _booked_by_now()
     upto = np.cumsum(volume) / volume.sum()
     upto[-1] = 1.0
-    day = np.searchsorted(upto, (rng.random(patients)[patient] + since) % 1.0, side="right")
+    begins = rng.random(patients)
+    day = np.searchsorted(upto, (begins[patient] + since) % 1.0, side="right")
     minutes = day * MINUTES_A_DAY + _minute(rng, len(patient))
     by_time = np.argsort(patient * (DAYS * MINUTES_A_DAY) + minutes, kind="stable")
-    return np.take(minutes, by_time)
+    return np.take(minutes, by_time), begins + np.minimum(last, 0.97) >= 1.0
 
 
 def _booked_by_now() -> NDArray[np.float64]:

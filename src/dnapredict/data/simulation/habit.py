@@ -1,0 +1,70 @@
+"""Habit: how the visits that a patient missed before make the next miss likelier."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnapredict.data.simulation.chance import logistic
+from dnapredict.data.simulation.clinic_days import DAYS_KNOWN, MINUTES_A_DAY
+from dnapredict.data.simulation.visits import KEPT, Visits
+
+__all__ = ["live_through"]
+
+# Fitted with the tendency, so that patients with a DNA have another as often as published.
+_HABIT: Final = 1.15  # log-odds that one miss adds to the next visit, if that comes at once
+_LEFT_AFTER_A_VISIT: Final = 0.5
+_HALF_LIFE: Final = 300.0 * MINUTES_A_DAY
+_VISITS_BEFORE: Final = 3  # that a patient in care as the window begins brings a habit from
+
+
+def live_through(
+    rng: np.random.Generator, visits: Visits, *, scored: NDArray[np.int64], log_odds: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The chance that each visit is missed, and whether it is.
+
+    First visits of all patients, then second ones, and so on, each with the habit made by then.
+    Only visits that took place before this one is scored count; cancelled ones make no habit.
+    """
+    n = len(log_odds)
+    chance = rng.random(n)
+    seen, until_scored = _last_seen(visits, scored)
+    brought = _brought(rng, visits, log_odds)
+    since_last = _faded(visits.starts - np.where(visits.order > 0, np.roll(visits.starts, 1), 0))
+    habit = np.empty(n)  # after each visit
+    probability = np.empty(n)
+    missed = np.zeros(n, dtype=bool)
+    by_order = np.argsort(visits.order, kind="stable")
+    for rows in np.split(by_order, np.cumsum(np.bincount(visits.order))[:-1]):
+        own = brought[visits.patient[rows]]
+        at_scoring = np.where(seen[rows] < 0, own, habit[seen[rows]]) * until_scored[rows]
+        probability[rows] = logistic(log_odds[rows] + _HABIT * at_scoring)
+        missed[rows] = chance[rows] < probability[rows]
+        before = np.where(visits.order[rows] > 0, habit[rows - 1], own) * since_last[rows]
+        after = _LEFT_AFTER_A_VISIT * before + missed[rows]
+        habit[rows] = np.where(visits.cancelled[rows] == KEPT, after, before)
+    return probability, missed
+
+
+def _brought(rng: np.random.Generator, visits: Visits, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Habit of each patient as the window begins, from visits before it."""
+    opening = np.flatnonzero(visits.order == 0)
+    habit = np.zeros(len(opening))
+    for _ in range(_VISITS_BEFORE):
+        again = rng.random(len(opening)) < logistic(log_odds[opening] + _HABIT * habit)
+        habit = _LEFT_AFTER_A_VISIT * habit + again
+    return np.where(visits.in_care, habit, 0.0)
+
+
+def _last_seen(visits: Visits, scored: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The patient's last visit that began before this one is scored (-1: none), and the habit left since."""
+    a_patient = 8 * DAYS_KNOWN * MINUTES_A_DAY  # longer than any two times of a patient lie apart
+    key = visits.patient * a_patient + visits.starts
+    last = np.searchsorted(key, visits.patient * a_patient + scored, side="left") - 1
+    seen = np.where(last >= np.arange(len(key)) - visits.order, last, -1)
+    return seen, _faded(scored - np.where(seen < 0, 0, visits.starts[seen]))
+
+
+def _faded(minutes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What is left of a habit after so long; all of it before the window begins."""
+    return np.exp2(-np.maximum(minutes, 0) / _HALF_LIFE)

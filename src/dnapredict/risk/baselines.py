@@ -6,6 +6,7 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
+from dnapredict.risk.boosting import training_threads
 from dnapredict.risk.calibration import log_odds
 from dnapredict.risk.calibrators import fit_platt
 from dnapredict.risk.cohort import Cohort
@@ -49,7 +50,13 @@ def _lightgbm_default(cohort: Cohort, windows: Windows, *, seed: int) -> NDArray
     """LightGBM as it comes: 100 rounds of 31 leaves, on at most 200,000 rows, evenly over time."""
     rows = np.flatnonzero(windows.fit)
     rows = rows[:: -(-len(rows) // _ENOUGH)]
-    settings = {"objective": "binary", "seed": seed, "deterministic": True, "verbosity": -1}
+    settings = {
+        "objective": "binary",
+        "seed": seed,
+        "deterministic": True,
+        "verbosity": -1,
+        "num_threads": training_threads(len(rows)),
+    }
     booster = lgb.train(settings, lgb.Dataset(cohort.matrix[rows], cohort.dna[rows]), _DEFAULT_ROUNDS)
     later = windows.calibrate | windows.test
     margin = np.zeros(len(cohort))

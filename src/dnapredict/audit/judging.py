@@ -86,17 +86,17 @@ def not_enough(comparison: Comparison, evidence: Evidence, *, measure: str) -> C
 def summary(checks: Sequence[Check], *, good: str, bad: str) -> str:
     """How many groups got which answer, in plain words; those that fail are named.
 
-    `good` and `bad` finish the sentence, such as "reached about as well as everyone else" and "reached less".
+    `good` and `bad` are such as "Reached about as well as everyone else" and "Clearly reached less".
     """
     if not checks:
         return "None of the groups that the policy compares is in this extract."
     names = [check.group.name for check in checks if check.verdict is Verdict.FAIL]
     number = {verdict: sum(check.verdict is verdict for check in checks) for verdict in Verdict}
-    parts = [f"{number[Verdict.PASS]} of {len(checks)} groups are {good}."]
+    parts = [f"{good}: {number[Verdict.PASS]} of {len(checks)} groups."]
     if names:
-        parts.append(f"Clearly {bad}: {', '.join(names)}.")
+        parts.append(f"{bad}: {', '.join(names)}.")
     if number[Verdict.REVIEW]:
-        parts.append(f"For {number[Verdict.REVIEW]} we cannot tell: it could be chance.")
+        parts.append(f"Cannot tell, it could be chance: {number[Verdict.REVIEW]}.")
     if number[Verdict.NOT_ENOUGH_DATA]:
-        parts.append(f"For {number[Verdict.NOT_ENOUGH_DATA]} there is not enough data to say.")
+        parts.append(f"Not enough data to say: {number[Verdict.NOT_ENOUGH_DATA]}.")
     return " ".join(parts)

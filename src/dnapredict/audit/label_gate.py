@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from dnapredict.audit.comparisons import Comparison, Evidence, comparisons, published_gap
 from dnapredict.audit.intervals import gap_p_value, holm
+from dnapredict.audit.judging import summary
 from dnapredict.audit.reach_gates import reach_checks
 from dnapredict.audit.verdicts import Check, Gate, Verdict, summed_up
 
@@ -35,14 +36,11 @@ def label_gate(evidence: Evidence) -> Gate:
 
 
 def _sentence(checks: Sequence[Check]) -> str:
-    failed = sum(check.verdict is Verdict.FAIL for check in checks)
-    open_ = sum(check.verdict is Verdict.REVIEW for check in checks)
-    if not failed and not open_:
-        return "Reasons on the trust's side make up about the same share of missed appointments everywhere."
-    names = ", ".join(check.group.name for check in checks if check.verdict is Verdict.FAIL)
-    parts = [f"Reasons on the trust's side clearly differ from everyone else: {names}."] if failed else []
-    parts += [f"To be looked at: {open_}."] if open_ else []
-    return " ".join(parts)
+    shares = [check for check in checks if check.measure == _TRUST_SIDE]
+    turned = len(checks) - len(shares)
+    good = "As many missed appointments have a reason on the trust's side as elsewhere"
+    sentence = summary(shares, good=good, bad="Clearly more or fewer")
+    return f"{sentence} Verdicts that turn with code 3 alone: {turned}." if turned else sentence
 
 
 def _trust_side(compared: Sequence[Comparison], evidence: Evidence) -> tuple[Check, ...]:

@@ -153,6 +153,7 @@ _PUT_RIGHT = {
     "G7": "Get the groups that the policy names into the extract",
 }
 _LOOK = "A named person looks at these groups and writes down what they find: {names}."
+_MORE = "Audit again when there are more outcomes: there is not enough data yet on {names}."
 _NAMED_ON_PAGE_ONE = 4
 
 
@@ -160,12 +161,19 @@ def actions_owed(gates: Sequence[Gate]) -> tuple[str, ...]:
     """What somebody has to do next: what must be put right, what must be looked at, what is not known yet."""
     asked = [gate for gate in gates if gate.judged]
     failed = [_to_put_right(gate) for gate in asked if gate.verdict is Verdict.FAIL]
-    unknown = [
-        f"{gate.title}: {gate.sentence}"
-        for gate in asked
-        if gate.verdict is Verdict.NOT_ENOUGH_DATA or (gate.verdict is Verdict.REVIEW and not gate.checks)
-    ]
-    return (*failed, *_to_look_at(asked), *unknown)
+    thin = [gate.title.lower() for gate in asked if gate.verdict is Verdict.NOT_ENOUGH_DATA]
+    return (
+        *failed,
+        *_records(asked),
+        *_to_look_at(asked),
+        *([_MORE.format(names=named(thin))] if thin else []),
+    )
+
+
+def _records(gates: Sequence[Gate]) -> list[str]:
+    """What is owed where no single group is to be looked at: records and evidence."""
+    found = [gate for gate in gates if gate.verdict is Verdict.REVIEW and gate.code in ("G0", "G7")]
+    return [f"{_PUT_RIGHT['G0']}. {gate.sentence}" if gate.code == "G0" else gate.sentence for gate in found]
 
 
 def _to_put_right(gate: Gate) -> str:
@@ -178,7 +186,7 @@ def _to_look_at(gates: Sequence[Gate]) -> list[str]:
     about: dict[str, list[str]] = {}
     for gate in gates:
         for check in gate.checks:
-            if check.verdict is Verdict.REVIEW:
+            if check.verdict is Verdict.REVIEW and check.grouping != "all":
                 about.setdefault(check.group.name, []).append(gate.title.lower())
     most_first = sorted(about.items(), key=lambda pair: -len(set(pair[1])))
     names = [f"{name} ({', '.join(dict.fromkeys(titles))})" for name, titles in most_first]

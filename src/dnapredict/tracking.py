@@ -20,7 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dnapredict.errors import GateFailedError, ModelError, StoreError
 from dnapredict.risk.artefact import StoredModel, load
-from dnapredict.risk.record import measured, parameters, tags
+from dnapredict.risk.card import card
+from dnapredict.risk.record import measured, parameters, tags, verdict
 from dnapredict.risk.training import Training
 
 # MLflow reads these when it is imported: nothing leaves this machine, and no bar or note of its own
@@ -79,7 +80,7 @@ class Registry:
             self._home.mkdir(parents=True, exist_ok=True)
             run_id = self._record(training, stored)
             model_id = self._log_model(folder, run_id, factors=stored.manifest.factors)
-            version = self._add_version(run_id, model_id, stored)
+            version = self._add_version(run_id, model_id, tags(stored) | verdict(training))
         return Registered(version, run_id)
 
     def version_of(self, name: str) -> str:
@@ -116,13 +117,14 @@ class Registry:
         Raises
         ------
         ModelError
-            If it was never audited.
+            If it was never audited, or has no skill over the base rate: that nobody can sign for.
         GateFailedError
             If a gate of its audit failed and nobody signs.
         """
         version = self.version_of(name)
-        verdict = self.tags(version).get("audit_verdict")
-        _refuse_unaudited(version, verdict, signed=bool(signed_by and why))
+        known = self.tags(version)
+        _refuse_unskilled(version, known)
+        _refuse_unaudited(version, known.get("audit_verdict"), signed=bool(signed_by and why))
         before = self._champion()
         self._tag(name, promoted_by=signed_by, promoted_why=why, promoted_at=_now(), champion_before=before)
         with _sentences(self._home):
@@ -162,11 +164,13 @@ class Registry:
     def _record(self, training: Training, stored: StoredModel) -> str:
         client = self._client
         run = client.create_run(self._experiment(), run_name=stored.digest[:8])
-        written = [RunTag(key, value) for key, value in tags(stored).items()]
+        known = tags(stored) | verdict(training)
+        written = [RunTag(key, value) for key, value in known.items()]
         params = [Param(key, value) for key, value in parameters(stored).items()]
         client.log_batch(run.info.run_id, params=params, tags=written)
         for metrics in _batches(_metrics(training)):
             client.log_batch(run.info.run_id, metrics=metrics)
+        client.log_text(run.info.run_id, card(training, stored), "model-card.md")
         client.set_terminated(run.info.run_id)
         return str(run.info.run_id)
 
@@ -190,12 +194,12 @@ class Registry:
             )
         return str(logged.model_id)
 
-    def _add_version(self, run_id: str, model_id: str, stored: StoredModel) -> str:
+    def _add_version(self, run_id: str, model_id: str, tags: dict[str, str]) -> str:
         client = self._client
         with contextlib.suppress(MlflowException):  # there is one already
             client.create_registered_model(MODEL_NAME)
         made = client.create_model_version(
-            MODEL_NAME, f"models:/{model_id}", run_id, tags=tags(stored), model_id=model_id
+            MODEL_NAME, f"models:/{model_id}", run_id, tags=tags, model_id=model_id
         )
         client.set_registered_model_alias(MODEL_NAME, CHALLENGER, made.version)
         return str(made.version)
@@ -216,6 +220,11 @@ def _registered(artefacts: Path, *, digest: str) -> Path:
         if hashlib.sha256(manifest.read_bytes()).hexdigest() == digest:
             return manifest.parent
     raise ModelError(f"{artefacts}: does not hold the model that was registered. Restore it from a backup.")
+
+
+def _refuse_unskilled(version: str, known: dict[str, str]) -> None:
+    if known.get("skill") == "none":
+        raise ModelError(f"Version {version} is not promoted. {known['skill_verdict']}")
 
 
 def _refuse_unaudited(version: str, verdict: str | None, *, signed: bool) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tests.unit.test_risk_artefact import PROVENANCE
 from dnapredict.errors import GateFailedError, ModelError, StoreError
 from dnapredict.risk.artefact import load, save
 from dnapredict.risk.training import Training, train
+from dnapredict.risk.uncertainty import Difference
 from dnapredict.tracking import CHALLENGER, CHAMPION, Registered, Registry
 
 
@@ -110,6 +112,21 @@ def test_a_passing_version_is_promoted_and_remembers_whom_it_replaced(home, fold
     assert registry.tags(versions[1])["champion_before"] == versions[0]
 
 
+def test_a_model_without_skill_is_never_promoted_whoever_signs(tmp_path, folder, training):
+    worthless = Difference(0.0, -0.01, 0.01)
+    registry = Registry(tmp_path)
+    without = replace(training, skill=replace(training.skill, over_base_rate=worthless))
+    version = registry.register(folder, without).version
+    registry.set_audit(version, verdict="PASS", digest="1" * 64)
+    with pytest.raises(ModelError, match="No skill over the base rate"):
+        registry.promote(version, signed_by="A. Reviewer", why="we like it")
+
+
+def test_the_card_lies_with_the_run(first, home):
+    text = next((home / "mlruns").glob(f"{first.run_id}/artifacts/model-card.md")).read_text()
+    assert text.startswith("# Risk of a missed appointment")
+
+
 def test_another_folder_than_the_registered_one_is_refused(tmp_path, folder, training):
     registry = Registry(tmp_path)
     version = registry.register(folder, training).version
@@ -121,7 +138,7 @@ def test_another_folder_than_the_registered_one_is_refused(tmp_path, folder, tra
 
 def test_a_damaged_registry_is_a_store_error(tmp_path):
     (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
-    with pytest.raises(StoreError, match="mlflow.db: cannot be read"):
+    with pytest.raises(StoreError, match="cannot be read or written"):
         Registry(tmp_path).version_of(CHAMPION)
 
 

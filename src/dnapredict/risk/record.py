@@ -7,7 +7,7 @@ from dnapredict.risk.artefact import StoredModel
 from dnapredict.risk.metrics import Figures
 from dnapredict.risk.training import Training
 
-__all__ = ["Figure", "measured", "parameters", "tags"]
+__all__ = ["Figure", "measured", "parameters", "tags", "verdict"]
 
 
 class Figure(NamedTuple):
@@ -34,6 +34,12 @@ def tags(stored: StoredModel) -> dict[str, str]:
     }
 
 
+def verdict(training: Training) -> dict[str, str]:
+    """Which form was chosen, whether it beats the base rate beyond chance, and that in a sentence."""
+    skill = training.skill
+    return {"form": skill.chosen, "skill": "yes" if skill.exists else "none", "skill_verdict": str(skill)}
+
+
 def parameters(stored: StoredModel) -> dict[str, str]:
     """The configuration, flat, by the names it has in its file; and the factors."""
     config = stored.manifest.provenance.config.model_dump(mode="json")
@@ -55,6 +61,8 @@ def measured(training: Training) -> Iterator[Figure]:
     yield from _of("", training.test)
     for rival, populations in training.baselines.items():
         yield from _of(f"{rival}/", populations)
+    yield Figure("log_loss_less_base_rate", training.skill.over_base_rate.value)
+    yield Figure("lightgbm_log_loss_less_logistic", training.skill.over_logistic.value)
     for step, value in enumerate(training.iterations, start=1):
         yield Figure("validation_log_loss", value, step)
 

@@ -73,7 +73,7 @@ class Training:
         Rows made of quartiles of the training matrix, and one of which nothing is known: what a
         stored model is tried on. They are no patient's.
     test_rows : (n,) bool, which rows of the cohort were the test
-    test_probability : the model's risk of each of them
+    test_dna, test_probability : the outcome of each of them, and the model's risk
     """
 
     model: RiskModel
@@ -85,6 +85,7 @@ class Training:
     iterations: tuple[float, ...]
     specimens: NDArray[np.float64]
     test_rows: NDArray[np.bool_]
+    test_dna: NDArray[np.bool_]
     test_probability: NDArray[np.float64]
 
 
@@ -121,6 +122,7 @@ def train(cohort: Cohort, *, config: TrainingConfig, directions: Sequence[int]) 
         iterations=iterations,
         specimens=_specimens(cohort.matrix[windows.train]),
         test_rows=windows.test,
+        test_dna=tested.dna,
         test_probability=risks[skill.chosen],
     )
 

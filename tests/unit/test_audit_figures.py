@@ -18,6 +18,7 @@ from dnapredict.audit.figures import (
 )
 from dnapredict.audit.groupings import grouping_named
 from dnapredict.audit.groups import membership
+from dnapredict.audit.intervals import Rate, slope_index
 from dnapredict.audit.worlds import World
 
 WORLD = Audited.of(World(appointments=8_000, under_scored="J").table())
@@ -117,3 +118,15 @@ def test_allocation_index_is_share_of_calls_over_share_of_need():
     need = group.missed / everyone.missed
     index = allocation_index(group, counted.rest(0))
     assert index.numerator / index.denominator == pytest.approx(calls / need)
+
+
+def test_one_slope_tells_of_ten_deciles():
+    """Where reach falls by 2 points a decile, the ends of the scale are 20 points apart."""
+    falling = [Rate(450 - 20 * place, 1_000) for place in range(10)]
+    found = slope_index(falling, [1.0] * 10, z=1.96)
+    assert found is not None
+    assert found.value == pytest.approx(-0.2, abs=0.005)
+    assert found.high < 0
+    level = slope_index([Rate(450, 1_000)] * 10, [1.0] * 10, z=1.96)
+    assert level is not None
+    assert level.low < 0 < level.high

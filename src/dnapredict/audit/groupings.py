@@ -135,6 +135,7 @@ GROUPINGS = (
             _NO_IMD,
         ),
         _decile,
+        ordered=True,
     ),
     Grouping(
         "ethnicity", "Ethnic group (16 national codes)", "ethnic_category_code",

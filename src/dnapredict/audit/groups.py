@@ -38,7 +38,8 @@ class Grouping:
     `assign` turns a value of `column` (None where blank) into a group's code. Codes that are not
     among `groups` open a group of their own under the value's name, as local PLUS groups do.
     `harmed` names the groups that a gate asks about (every known group where it is empty); an
-    `exploratory` grouping never makes a verdict, and one that is not `shown` has a chart and no table.
+    `exploratory` grouping never makes a verdict, one that is not `shown` has a chart and no table, and
+    the groups of an `ordered` one stand on a scale.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Grouping:
     harmed: tuple[str, ...] = ()
     exploratory: bool = False
     shown: bool = True
+    ordered: bool = False
 
     def asked_about(self, group: Group) -> bool:
         """Whether a gate asks if this group is worse off."""

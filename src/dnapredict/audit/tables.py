@@ -15,7 +15,7 @@ from dnapredict.audit.figures import (
     rate,
 )
 from dnapredict.audit.groups import Group
-from dnapredict.audit.intervals import Interval, Rate, Ratio, between_group_sd
+from dnapredict.audit.intervals import Interval, Rate, Ratio, between_group_sd, slope_index
 from dnapredict.config.policy import Disclosure
 from dnapredict.errors import DataError
 
@@ -41,7 +41,12 @@ class Row:
 
 @dataclass(frozen=True)
 class GroupTable:
-    """The rows of one grouping, how far its groups differ beyond chance, and who is in none of them."""
+    """The rows of one grouping and how far its groups differ beyond chance.
+
+    `spread_of_reach` is the between-group standard deviation, `equal_reach_p` the p-value of the test that
+    all groups are reached alike, `slope_of_reach` (ordered groups only) how much higher the reach is at
+    the last end of the scale than at the first.
+    """
 
     name: str
     title: str
@@ -49,6 +54,7 @@ class GroupTable:
     rows: tuple[Row, ...]
     spread_of_reach: float | None
     equal_reach_p: float | None
+    slope_of_reach: Interval | None
 
 
 def published_table(counted: Counted, *, rule: Disclosure, z: float, share: float) -> GroupTable:
@@ -86,7 +92,17 @@ def published_table(counted: Counted, *, rule: Disclosure, z: float, share: floa
         rows,
         round(spread[0], 3) if spread else None,
         round(spread[1], 3) if spread else None,
+        _slope(counted, rule=rule, z=z) if grouping.ordered else None,
     )
+
+
+def _slope(counted: Counted, *, rule: Disclosure, z: float) -> Interval | None:
+    """Slope index of inequality of reach, from published rates."""
+    pairs = zip(counted.groups, counted.counts, strict=True)
+    known = [(publish_rate(rate(counts, "reach"), rule), counts) for group, counts in pairs if group.known]
+    shown = [(reach, float(counts.appointments)) for reach, counts in known if reach]
+    found = slope_index([reach for reach, _ in shown], [size for _, size in shown], z=z)
+    return found.rounded() if found else None
 
 
 def _agree_with_fairlearn(counted: Counted) -> None:

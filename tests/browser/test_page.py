@@ -1,9 +1,15 @@
 """The page in a real browser, as a booking clerk meets it."""
 
+from pathlib import Path
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from tests.service.process import Running
+from tests.browser.worklists import worklist
+from tests.service.process import Running, running
+
+from dnapredict.lists import latest
+from dnapredict.service import keys
 
 ADDRESSES = ["/", "/?show=all&page=2", "/?show=not-scored", "/about", "/no-such-page"]
 
@@ -107,3 +113,46 @@ def test_on_paper_there_is_the_list_and_no_menu(page: Page) -> None:
     page.goto("/")
     expect(page.get_by_role("link", name="About this tool")).to_be_hidden()
     expect(page.get_by_role("row").nth(1)).to_be_visible()
+
+
+def test_a_clerk_uploads_last_weeks_list_works_it_and_takes_it_away(browser: Browser, tmp_path: Path) -> None:
+    week = tmp_path / "week 50.csv"
+    week.write_text(
+        "appointment_id,booked_at,starts_at,age_years\n"
+        + "".join(f"APT-{age},2026-01-05,2026-02-02,{age}\n" for age in range(20, 60))
+    )
+    with running(tmp_path / "home") as service:
+        page = browser.new_context(base_url=service.address).new_page()
+        page.goto("/")
+        expect(page.get_by_role("heading", level=1)).to_have_text("No list has been scored yet")
+        assert Axe().run(page).violations_count == 0
+        page.get_by_label("A list of appointments").set_input_files(week)
+        page.get_by_role("button", name="Score this list").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("week 50.csv")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("4 calls to make")
+        expect(page.get_by_role("rowheader").first).to_contain_text("APT-59")
+        with page.expect_download() as taken:
+            page.get_by_role("link", name="a spreadsheet (XLSX)").click()
+        assert taken.value.suggested_filename.endswith(".xlsx")
+        page.context.close()
+
+
+def test_with_a_key_a_clerk_signs_in_and_out(browser: Browser, tmp_path: Path) -> None:
+    key = keys.create(tmp_path, name="booking team", scopes=(keys.Scope.LIST,)).token
+    latest.save(tmp_path, worklist(), name="week 49", model_version="7", synthetic=False)
+    with running(tmp_path) as service:
+        page = browser.new_context(base_url=service.address).new_page()
+        page.goto("/")
+        page.get_by_label("Your key").fill("dnap_wrong")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_contain_text("This is not a key that may see the list.")
+        assert Axe().run(page).violations_count == 0
+        page.get_by_label("Your key").fill(key)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("12 calls to make")
+        assert Axe().run(page).violations_count == 0
+        assert key not in str(page.context.cookies())
+        page.get_by_role("button", name="Sign out").click()
+        page.goto("/")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+        page.context.close()

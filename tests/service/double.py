@@ -26,7 +26,8 @@ class AgeScorer:
 
     def score(self, appointments: pa.Table, *, capacity: int | None, reasons: bool) -> pa.Table:
         lines = [
-            _line(row, reasons=reasons, version=self.model_version) | {"row_number": number}
+            _line(row, reasons=reasons, version=self.model_version)
+            | {"row_number": row.get("row_number", number)}
             for number, row in enumerate(appointments.to_pylist(), start=1)
         ]
         lines.sort(key=lambda line: (line["error"] is not None, -(line["probability"] or 0)))

@@ -63,6 +63,7 @@ class LatestList(_Stored):
     selected: int
     not_scored: int
     rows: tuple[ListedAppointment, ...]
+    list_id: str | None = None
 
 
 def save(
@@ -72,6 +73,7 @@ def save(
     name: str,
     model_version: str,
     synthetic: bool,
+    list_id: str | None = None,
 ) -> LatestList:
     """Keep `worklist` as the list scored last; it replaces the one before in a single step.
 
@@ -84,6 +86,8 @@ def save(
         `ListedAppointment` names; others are left out.
     name
         What a person calls the list, such as the name of its file.
+    list_id
+        Where the whole of it is kept by the service, if it is.
 
     Raises
     ------
@@ -98,6 +102,7 @@ def save(
         appointments=worklist.num_rows,
         selected=pc.sum(worklist["selected"]).as_py() or 0,
         not_scored=worklist.num_rows - worklist["error"].null_count,
+        list_id=list_id,
         rows=_lines(worklist.slice(0, KEPT_ROWS)),
     )
     write_private(home / _PLACE, latest.model_dump_json(exclude_none=True))

@@ -37,7 +37,7 @@ def answer(request: ScoreRequest, *, champion: Champion, logbook: Logbook, home:
     at = datetime.datetime.now(datetime.UTC)
     scorer = champion.require()
     worklist = scorer.score(as_table(request.appointments), capacity=None, reasons=request.reasons)
-    logbook.note(worklist, asked=request.appointments, scorer=scorer, at=at)
+    logbook.note(worklist, asked=dict(enumerate(request.appointments, start=1)), scorer=scorer, at=at)
     _keep(worklist, scorer=scorer, home=home)
     return ScoreAnswer(
         model_version=scorer.model_version,

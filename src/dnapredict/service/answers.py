@@ -1,14 +1,30 @@
 """What the service answers, as models, and how a worklist becomes an answer."""
 
 import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["ModelAnswer", "NotScored", "Reason", "Refusal", "ScoreAnswer", "Scored", "results"]
+__all__ = [
+    "FILE_TYPES",
+    "ListAnswer",
+    "ModelAnswer",
+    "NotScored",
+    "Reason",
+    "Refusal",
+    "ScoreAnswer",
+    "Scored",
+    "results",
+]
 
-_REASONS = (1, 2, 3)
+FILE_TYPES: Final = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+"""The forms in which a list is given back besides JSON, and their content types."""
+
+_REASONS: Final = (1, 2, 3)
 
 
 class _Answer(BaseModel):
@@ -50,6 +66,12 @@ class ScoreAnswer(_Answer):
     model_version: str
     scored_at: datetime.datetime
     results: list[Scored | NotScored]
+
+
+class ListAnswer(ScoreAnswer):
+    """A list that was scored and kept; `list_id` finds it again for as long as it is kept."""
+
+    list_id: str
 
 
 class ModelAnswer(_Answer):

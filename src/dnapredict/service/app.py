@@ -15,16 +15,19 @@ from dnapredict.service.answers import ScoreAnswer
 from dnapredict.service.champion import Champion, Scoring, Standing
 from dnapredict.service.discretion import keep_logs_discreet
 from dnapredict.service.keys import KeyRing
+from dnapredict.service.list_routes import LISTS, UPLOAD
 from dnapredict.service.logbook import Logbook
 from dnapredict.service.middleware.access import SIGN_IN, Access
 from dnapredict.service.middleware.headers import SecurityHeaders
 from dnapredict.service.middleware.limits import BodyLimits
 from dnapredict.service.middleware.refusals import PlainRefusals
 from dnapredict.service.pages.routes import STATIC_PATH
+from dnapredict.service.refusing import refuse
 from dnapredict.service.requests import ScoreRequest
 from dnapredict.service.start import served_home
 from dnapredict.service.trial import try_out
-from dnapredict.service.web import refuse, web_app
+from dnapredict.service.uploads import KeptLists
+from dnapredict.service.web import web_app
 
 __all__ = ["LARGEST_BODY", "build", "run", "service"]
 
@@ -34,7 +37,13 @@ _SECONDS_TO_ANSWER: Final = 60
 # Where `dnapredict refresh` keeps the history, in the home.
 _HISTORY: Final = "history"
 _FORM: Final = frozenset({"application/x-www-form-urlencoded"})
-_CONTENT_TYPES: Final = {"/v1/score": frozenset({"application/json"}), SIGN_IN: _FORM}
+_FILE: Final = frozenset({"multipart/form-data"})
+_CONTENT_TYPES: Final = {
+    "/v1/score": frozenset({"application/json"}),
+    LISTS: _FILE,
+    UPLOAD: _FILE,
+    SIGN_IN: _FORM,
+}
 # Two, so that one answers while the other starts again; each opens the model and the history.
 _WORKERS: Final = 2
 _THREADS: Final = 4
@@ -77,7 +86,8 @@ def build(home: Path, champion: Champion, *, metrics: bool = True) -> Any:
         metrics={"enabled": metrics},
     )(Dnapredict)
     ring = KeyRing(home)
-    service.mount_asgi_app(web_app(home, champion, ring=ring), path="/")
+    lists = KeptLists(home, champion=champion, logbook=logbook)
+    service.mount_asgi_app(web_app(home, champion, ring=ring, lists=lists), path="/")
     service.add_asgi_middleware(SecurityHeaders, static_path=STATIC_PATH)
     service.add_asgi_middleware(PlainRefusals)
     service.add_asgi_middleware(Access, ring=ring, static_path=STATIC_PATH)

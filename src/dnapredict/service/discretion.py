@@ -42,6 +42,7 @@ def keep_logs_discreet() -> None:
         for handler in logging.getLogger(name).handlers:
             handler.addFilter(discretion)
     logging.captureWarnings(True)
+    logging.getLogger(_OURS).setLevel(logging.INFO)
 
 
 def _name(kind: type[BaseException] | None) -> str:

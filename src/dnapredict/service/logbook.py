@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
@@ -37,7 +37,7 @@ class Logbook:
         self,
         worklist: pa.Table,
         *,
-        asked: Sequence[Mapping[str, Any]],
+        asked: Mapping[int, Mapping[str, Any]],
         scorer: Scoring,
         at: datetime.datetime,
     ) -> str:
@@ -46,7 +46,9 @@ class Logbook:
         Parameters
         ----------
         worklist
-            The answers, with the `row_number` of each row of `asked`, counted from 1.
+            The answers, each with its `row_number`.
+        asked
+            What was asked, by row number.
 
         Raises
         ------
@@ -62,7 +64,7 @@ class Logbook:
             "model_sha256": scorer.stored.digest,
         }
         self._log.write(
-            [always | self._row(line, asked[line["row_number"] - 1]) for line in worklist.to_pylist()]
+            [always | self._row(line, asked[line["row_number"]]) for line in worklist.to_pylist()]
         )
         return request
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from dnapredict import __version__
-from dnapredict.service.answers import ModelAnswer, Refusal, ScoreAnswer
+from dnapredict.service.answers import FILE_TYPES, ListAnswer, ModelAnswer, Refusal, ScoreAnswer
 from dnapredict.service.requests import ScoreRequest
 
 __all__ = ["description"]
@@ -19,6 +19,7 @@ _REFUSALS: Final = {
     400: "The request cannot be read: not JSON, an unknown key or column, or too many rows.",
     401: "No key, or one that is not in force.",
     403: "The key may not do that.",
+    404: "There is no such list, or it is no longer kept.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The content type is not one that this address takes.",
@@ -27,10 +28,21 @@ _REFUSALS: Final = {
     504: "It took too long.",
 }
 
+_UPLOAD: Final = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {"file": {"type": "string", "format": "binary", "description": "CSV or XLSX."}},
+    "additionalProperties": False,
+}
+_LIST_PARAMETERS: Final = [
+    {"name": "list_id", "in": "path", "required": True, "schema": {"type": "string"}},
+    {"name": "form", "in": "query", "schema": {"type": "string", "enum": ["json", "csv", "xlsx"]}},
+]
+
 
 def description() -> dict[str, Any]:
     """The whole description, in OpenAPI 3.1."""
-    models: list[type[BaseModel]] = [ScoreRequest, ScoreAnswer, ModelAnswer, Refusal]
+    models: list[type[BaseModel]] = [ScoreRequest, ScoreAnswer, ListAnswer, ModelAnswer, Refusal]
     _, schemas = models_json_schema(
         [(model, "validation" if model is ScoreRequest else "serialization") for model in models],
         ref_template=_REFERENCE,
@@ -58,6 +70,22 @@ def _paths() -> dict[str, Any]:
                 "responses": _responses(ScoreAnswer, refusals=(400, 401, 403, 408, 413, 415, 500, 503, 504)),
             }
         },
+        "/v1/lists": {
+            "post": {
+                "operationId": "scoreList",
+                "summary": "Score a weekly list that is sent as a file, and keep it.",
+                "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _UPLOAD}}},
+                "responses": _responses(ListAnswer, refusals=(400, 401, 403, 408, 413, 415, 500, 503)),
+            }
+        },
+        "/v1/lists/{list_id}": {
+            "get": {
+                "operationId": "list",
+                "summary": "A list that was scored and kept, in the form asked for.",
+                "parameters": _LIST_PARAMETERS,
+                "responses": _list_responses(),
+            }
+        },
         "/v1/model": {
             "get": {
                 "operationId": "model",
@@ -68,6 +96,13 @@ def _paths() -> dict[str, Any]:
         "/livez": {"get": _probe("Whether the process is alive.", refusals=(500,))},
         "/readyz": {"get": _probe("Whether a model is loaded.", refusals=(500, 503))},
     }
+
+
+def _list_responses() -> dict[str, Any]:
+    responses = _responses(ListAnswer, refusals=(400, 401, 403, 404, 500, 503))
+    file = {"schema": {"type": "string", "format": "binary"}}
+    responses["200"]["content"] |= {FILE_TYPES["csv"]: file, FILE_TYPES["xlsx"]: file}
+    return responses
 
 
 def _responses(answer: type[BaseModel], *, refusals: tuple[int, ...]) -> dict[str, Any]:

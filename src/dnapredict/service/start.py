@@ -5,6 +5,7 @@ import ipaddress
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -48,6 +49,7 @@ def serve(home: Path, *, host: str, port: int) -> None:
     _require_keys(home, host)
     _require_champion(home)
     _require_free(host, port)
+    sys.stderr.write(f"http://{host}:{port} answers once the model is loaded. Ctrl-C ends it.\n")
     state = tempfile.mkdtemp(prefix="dnapredict-serve-")
     try:
         os.environ.update(_SILENCE | {HOME_VARIABLE: str(home.resolve()), "BENTOML_HOME": state})

@@ -8,22 +8,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dnapredict.errors import DnapredictError, ModelError, StoreError
+from dnapredict.errors import ModelError
 from dnapredict.service.answers import ModelAnswer, Refusal
 from dnapredict.service.champion import Champion
 from dnapredict.service.keys import KeyRing
+from dnapredict.service.list_routes import list_routes
 from dnapredict.service.openapi import description
 from dnapredict.service.pages.rendering import trouble_page
 from dnapredict.service.pages.routes import page_routes
 from dnapredict.service.purpose import NEVER_FOR, USE
+from dnapredict.service.refusing import refuse
+from dnapredict.service.uploads import KeptLists
 
-__all__ = ["refuse", "web_app"]
-
-# What is wrong with the service and not with the request; the caller may try again.
-_OUR_FAULT = (ModelError, StoreError)
+__all__ = ["web_app"]
 
 
-def web_app(home: Path, champion: Champion, *, ring: KeyRing) -> Starlette:
+def web_app(home: Path, champion: Champion, *, ring: KeyRing, lists: KeptLists) -> Starlette:
     """The Starlette application that is mounted at the root of the service."""
     about_itself = description()
 
@@ -33,18 +33,13 @@ def web_app(home: Path, champion: Champion, *, ring: KeyRing) -> Starlette:
     return Starlette(
         routes=[
             *page_routes(home, ring),
+            *list_routes(lists),
             Route("/v1/model", _model_view(champion)),
             Route("/v1/score", _post_only),
             Route("/docs.json", docs),
             Route("/{path:path}", _nothing_here),
         ]
     )
-
-
-def refuse(error: DnapredictError) -> JSONResponse:
-    """The answer to a request that met `error`: 503 where the service is at fault, 400 otherwise."""
-    status = 503 if isinstance(error, _OUR_FAULT) else 400
-    return JSONResponse(Refusal(error=str(error)).model_dump(), status)
 
 
 def _model_view(champion: Champion) -> Callable[[Request], Response]:

@@ -29,6 +29,7 @@ __all__ = ["RULES", "Checked", "Rejection", "check", "present", "sentence_of"]
 # Nothing is booked or held outside these years; 2999-12-31 is how a dictionary says "not known".
 _YEARS: Final = (1990, 2100)
 # Set aside by rule, and no fault of the extract.
+_BOUNDED: Final = (Kind.NUMBER, Kind.INTEGER, Kind.BOOLEAN)
 _NOT_A_FAULT: Final = frozenset({"administrative_event"})
 
 RULES: Final = {
@@ -41,7 +42,7 @@ RULES: Final = {
     "starts_before_booked": "starts before it was booked",
     "outcome_before_start": "has an attendance outcome recorded before the appointment",
     "outcome_code_unknown": f"holds an outcome_code that is not one of {', '.join(sorted(codes.OUTCOME))}",
-    **{f"{column.name}_invalid": "" for column in COLUMNS if column.kind is not Kind.TIMESTAMP},
+    **{f"{column.name}_invalid": "" for column in COLUMNS if column.kind in _BOUNDED},
     "administrative_event": "is an administrative event (first_attendance_code 5), not an appointment",
 }
 

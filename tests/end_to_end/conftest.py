@@ -1,0 +1,53 @@
+"""One small synthetic trust for all end-to-end tests of a session."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.end_to_end.world import Trust, weekly_list
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+QUICK = """
+[model]
+max_rounds = 60
+patience = 20
+learning_rate = 0.2
+"""
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """`dnapredict` in a process of its own, as a person runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "dnapredict.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+
+
+@pytest.fixture(scope="session")
+def dnapredict() -> Run:
+    return command
+
+
+@pytest.fixture(scope="session")
+def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
+    place: Path = tmp_path_factory.mktemp("trust")
+    extract, home, weekly = place / "extract.parquet", place / "home", place / "weekly.parquet"
+    config = place / "config.toml"
+    config.write_text(QUICK, encoding="utf-8")
+    for step in (
+        ("simulate", extract, "--appointments", 40_000, "--seed", 5),
+        ("train", extract, "--home", home, "--config", config),
+        ("audit", extract, "--model", "1", "--home", home, "--out", place / "report"),
+        ("promote", "1", "--home", home),
+        ("refresh", extract, "--home", home),
+    ):
+        done = command(*step)
+        assert done.returncode == 0, (step, done.stderr)
+    weekly_list(extract, weekly)
+    return Trust(home, extract, weekly)

@@ -1,0 +1,123 @@
+"""The same rows through every door give the same numbers."""
+
+import contextlib
+import csv
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import openpyxl
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+from tests.end_to_end.world import Trust, as_requests
+
+from dnapredict import pipeline
+
+
+def by_id(rows):
+    return {row["appointment_id"]: row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def scored(trust: Trust, dnapredict, tmp_path_factory):
+    """The weekly list scored to Parquet by the command."""
+    out = tmp_path_factory.mktemp("scored") / "worklist.parquet"
+    done = dnapredict("score", trust.weekly, "--out", out, "--home", trust.home)
+    assert done.returncode == 0, done.stderr
+    return by_id(pq.read_table(out).to_pylist())
+
+
+def test_the_service_gives_the_numbers_of_the_file(trust, scored):
+    asked = as_requests(pq.read_table(trust.weekly))
+    answer = post(trust, {"appointments": asked, "reasons": True})
+    assert len(answer["results"]) == len(asked)
+    for result in answer["results"]:
+        row = scored[result["appointment_id"]]
+        assert result["probability"] == pytest.approx(row["probability"], abs=1e-12)
+        assert (result["rank"], result["band"], result["selected"]) == (
+            row["rank"],
+            row["band"],
+            row["selected"],
+        )
+        told = [row[f"reason_{place}"] for place in (1, 2, 3) if row[f"reason_{place}"]]
+        assert [reason["text"] for reason in result["reasons"]] == told
+
+
+def post(trust: Trust, body: dict) -> dict:
+    """Ask a service that runs as operations run it."""
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "dnapredict.cli",
+        "serve",
+        "--home",
+        str(trust.home),
+        "--port",
+        str(port),
+    ]
+    service = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            wait_until_ready(client)
+            response = client.post("/v1/score", json=body)
+    finally:
+        service.send_signal(signal.SIGINT)
+        service.wait(timeout=60)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until_ready(client: httpx.Client) -> None:
+    for _ in range(240):
+        with contextlib.suppress(httpx.TransportError):
+            if client.get("/readyz").status_code == 200:
+                return
+        time.sleep(0.5)
+    raise AssertionError("the service did not become ready")
+
+
+def test_one_row_at_a_time_gives_the_numbers_of_the_whole_list(trust, scored):
+    scorer = pipeline.open_scorer(trust.home)
+    table = pq.read_table(trust.weekly)
+    for place in range(0, table.num_rows, 80):
+        (row,) = scorer.score(table.slice(place, 1), reasons=False).to_pylist()
+        assert row["probability"] == pytest.approx(scored[row["appointment_id"]]["probability"], abs=1e-12)
+
+
+def test_csv_and_xlsx_give_the_numbers_of_parquet(trust, scored, dnapredict, tmp_path):
+    as_csv, as_xlsx = tmp_path / "list.csv", tmp_path / "list.xlsx"
+    table = pq.read_table(trust.weekly)
+    pa_csv.write_csv(table, as_csv)
+    book = openpyxl.Workbook()
+    book.active.append(table.column_names)
+    for row in table.to_pylist():
+        book.active.append(list(row.values()))
+    book.save(as_xlsx)
+    for source in (as_csv, as_xlsx):
+        out = tmp_path / f"{source.suffix[1:]}-worklist.csv"
+        done = dnapredict("score", source, "--out", out, "--home", trust.home)
+        assert done.returncode == 0, done.stderr
+        with out.open(encoding="utf-8") as file:
+            rows = by_id(csv.DictReader(file))
+        assert set(rows) == set(scored)
+        for name, row in rows.items():
+            assert float(row["probability"]) == pytest.approx(scored[name]["probability"], abs=1e-12)
+
+
+def test_the_extract_as_history_gives_the_numbers_of_the_refreshed_home(trust, scored, dnapredict, tmp_path):
+    out = tmp_path / "worklist.parquet"
+    done = dnapredict("score", trust.weekly, "--history", trust.extract, "--out", out, "--home", trust.home)
+    assert done.returncode == 0, done.stderr
+    for row in pq.read_table(out).to_pylist():
+        assert row["probability"] == pytest.approx(scored[row["appointment_id"]]["probability"], abs=1e-12)

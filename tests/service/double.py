@@ -69,6 +69,8 @@ def _line(row: dict, *, reasons: bool, version: str) -> dict:
         return line | {"error": "has no appointment_id"}
     try:
         probability = float(row["age_years"]) / 100
+        if not 0 <= probability <= 1:
+            raise ValueError
     except (KeyError, TypeError, ValueError):
         return line | {"error": "holds an age_years that is not a number from 0 to 120"}
     line |= {

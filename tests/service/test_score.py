@@ -169,8 +169,9 @@ def test_more_rows_than_the_limit_are_refused_with_a_way_out(client: TestClient)
     )
 
 
-def test_another_method_is_told_which_one_to_use(client: TestClient) -> None:
-    answer = client.get("/v1/score")
+@pytest.mark.parametrize("address", ["/v1/score", "/v1/lists", "/upload"])
+def test_another_method_is_told_which_one_to_use(client: TestClient, address: str) -> None:
+    answer = client.get(address)
     assert answer.status_code == 405
     assert answer.headers["allow"] == "POST"
 

@@ -31,8 +31,10 @@ _CELL_SCHEMA: Final = [
 _ROW_SCHEMA: Final = {
     "type": "object",
     "title": "Appointment",
-    "description": "One row of the data contract. A cell that is not known is null or left out.",
-    "required": list(REQUIRED),
+    "description": (
+        "One row of the data contract. A cell that is not known is null or left out; "
+        "a row that lacks what it needs is answered with its own error."
+    ),
     "properties": {column.name: {"description": column.note, "anyOf": _CELL_SCHEMA} for column in COLUMNS},
     "additionalProperties": False,
 }

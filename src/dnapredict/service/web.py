@@ -12,7 +12,7 @@ from dnapredict.errors import ModelError
 from dnapredict.service.answers import ModelAnswer, Refusal
 from dnapredict.service.champion import Champion
 from dnapredict.service.keys import KeyRing
-from dnapredict.service.list_routes import list_routes
+from dnapredict.service.list_routes import LISTS, UPLOAD, list_routes
 from dnapredict.service.openapi import description
 from dnapredict.service.pages.rendering import trouble_page
 from dnapredict.service.pages.routes import page_routes
@@ -35,7 +35,7 @@ def web_app(home: Path, champion: Champion, *, ring: KeyRing, lists: KeptLists) 
             *page_routes(home, ring),
             *list_routes(lists),
             Route("/v1/model", _model_view(champion)),
-            Route("/v1/score", _post_only),
+            *(Route(path, _post_only) for path in ("/v1/score", LISTS, UPLOAD)),
             Route("/docs.json", docs),
             Route("/{path:path}", _nothing_here),
         ]
@@ -60,7 +60,7 @@ def _model_view(champion: Champion) -> Callable[[Request], Response]:
 
 
 def _post_only(_: Request) -> Response:
-    """BentoML answers the POST; without this, the last route would say that nothing is here."""
+    """Others answer the POST; without this, the last route would say that nothing is here."""
     refusal = Refusal(error="Send appointments with POST.")
     return JSONResponse(refusal.model_dump(), 405, headers={"allow": "POST"})
 

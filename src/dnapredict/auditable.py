@@ -1,5 +1,6 @@
 """From a matrix and risks to what the audit reads: groups beside outcomes, and where they come from."""
 
+import datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dnapredict.audit import Audited, ReportContext
-from dnapredict.config.training import TrainingConfig
+from dnapredict.config.training import ATTENDANCE_CODES, TrainingConfig
 from dnapredict.config.worklist import WorklistConfig
 from dnapredict.data import extract
+from dnapredict.data.contract import Checked
+from dnapredict.data.workspace import Workspace
 from dnapredict.errors import DataError
 from dnapredict.features.build import Matrix
 from dnapredict.features.clock import Outcomes
@@ -20,7 +23,7 @@ from dnapredict.revision import code_revision
 from dnapredict.risk.artefact import StoredModel
 from dnapredict.risk.labelled import patient_codes
 
-__all__ = ["BESIDE", "audited", "context", "not_trained_on"]
+__all__ = ["BESIDE", "audited", "context", "not_trained_on", "rows_expected"]
 
 # Contract columns that say which groups a patient belongs to; the audit reads them, no factor does.
 _GROUPS = (
@@ -56,6 +59,14 @@ def not_trained_on(matrix: Matrix, stored: StoredModel, *, source: str) -> Matri
             "A model is audited on later appointments than it has seen: give a newer extract."
         )
     return Matrix(kept, matrix.factors)
+
+
+def rows_expected(checked: Checked, stored: StoredModel | None, workspace: Workspace) -> int:
+    """Attended or missed appointments that an audit must hold, counted before anything is joined to them."""
+    since = "" if stored is None else f"AND starts_local >= DATE '{stored.manifest.provenance.test_from}'"
+    codes = ", ".join(f"'{code}'" for code in ATTENDANCE_CODES)
+    sql = f"SELECT count(*) AS n FROM {checked.rows.get_name()} WHERE outcome_code IN ({codes}) {since}"
+    return int(workspace.fetch(sql)["n"][0].as_py())
 
 
 def audited(
@@ -104,5 +115,5 @@ def context(
         code_revision=code_revision(),
         synthetic=extract.is_synthetic(path) or bool(stored and stored.manifest.provenance.synthetic),
         seed=config.seed,
-        rows_expected=len(appointments),
+        created_at=datetime.datetime.now(datetime.UTC),
     )

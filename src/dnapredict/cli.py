@@ -31,6 +31,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+keys_app = typer.Typer(help="Keys of the service: create, list, revoke.", no_args_is_help=True)
+log_app = typer.Typer(help="The scoring log: verify.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+app.add_typer(log_app, name="log")
+
 _TRACEBACK = "DNAPREDICT_TRACEBACK"
 
 Extract = Annotated[Path, typer.Argument(help="CSV, CSV.GZ, XLSX or Parquet, one row an appointment.")]
@@ -313,6 +318,69 @@ def serve(
     from dnapredict.service.start import serve as start
 
     start(_absolute(home), host=host, port=port)
+
+
+@keys_app.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="The system or team that will use it; not a patient.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="score, list or admin; again for more.", show_default="score and list"),
+    ] = None,
+    home: Home = _HOME,
+) -> None:
+    """Make a key and print it once; only its hash is kept. From the first key on, everybody needs one.
+
+    Example:  dnapredict keys create booking-team --scope list
+    """
+    from dnapredict.service import keys
+
+    known = {item.value: item for item in keys.Scope}
+    scopes = scope or [keys.Scope.SCORE, keys.Scope.LIST]
+    unknown = [word for word in scopes if word not in known]
+    if unknown:
+        raise UsageError(f"There is no scope '{unknown[0]}'. Scopes: {', '.join(known)}.")
+    made = keys.create(_absolute(home), name=name, scopes=tuple(known[word] for word in scopes))
+    typer.echo(made.token)
+    _say("Keep it now: it is not shown again.")
+
+
+@keys_app.command("list")
+def list_keys(home: Home = _HOME) -> None:
+    """List every key that was made: id, name, scopes, whether it is in force.
+
+    Example:  dnapredict keys list
+    """
+    from dnapredict.service import keys
+
+    for key in keys.every(_absolute(home)):
+        state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "in force"
+        typer.echo(f"{key.key_id}  {key.name}  {', '.join(key.scopes)}  made {key.made_at:%Y-%m-%d}  {state}")
+
+
+@keys_app.command("revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(help="Its id, as 'keys list' shows it.")], home: Home = _HOME
+) -> None:
+    """Put a key out of force, at once and for good.
+
+    Example:  dnapredict keys revoke 1a2b3c4d
+    """
+    from dnapredict.service import keys
+
+    typer.echo(f"{keys.revoke(_absolute(home), key_id).name}: revoked.")
+
+
+@log_app.command("verify")
+def verify_log(home: Home = _HOME) -> None:
+    """Read the whole scoring log and check that every row is as it was written.
+
+    Example:  dnapredict log verify
+    """
+    from dnapredict.service.store import ScoringLog
+
+    rows = ScoringLog(_absolute(home)).verify()
+    typer.echo(f"{rows:,} rows, each as it was written. Note the number with the date.")
 
 
 def _say(text: str) -> None:

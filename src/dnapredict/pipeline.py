@@ -6,16 +6,13 @@ extract -> contract -> history -> features -> risk -> worklist and reasons -> pa
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dnapredict import audit as auditing
-from dnapredict import auditable
-from dnapredict.audit import AuditResult
 from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.config.policy import Policy
 from dnapredict.config.register import FactorRegister
@@ -38,7 +35,11 @@ from dnapredict.risk.training import train as train_model
 from dnapredict.scores import vendor_scores
 from dnapredict.tracking import Registered, Registry
 
+if TYPE_CHECKING:
+    from dnapredict.audit import AuditResult
+
 __all__ = [
+    "HISTORY",
     "Audit",
     "Scored",
     "Trained",
@@ -52,7 +53,8 @@ __all__ = [
 
 Say = Callable[[str], None]
 
-_HISTORY: Final = "history"
+# Where the history of a home is kept.
+HISTORY: Final = "history"
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Trained:
 class Audit:
     """An audit and the page that tells of it."""
 
-    result: AuditResult
+    result: "AuditResult"
     report: Path
 
 
@@ -132,6 +134,9 @@ def audit(
 
     A model is audited on appointments that its training did not see: those since its test began.
     """
+    from dnapredict import audit as auditing  # fairlearn and matplotlib: seconds that scoring need not wait
+    from dnapredict import auditable
+
     registry, worklist = Registry(home), worklist_config()
     stored = None if model is None else load_model(registry.folder(model))
     config = setting.training if stored is None else stored.manifest.provenance.config
@@ -141,6 +146,7 @@ def audit(
         factors = stored.model.factors if stored else ()
         beside = auditable.BESIDE
         matrix = matrix_of(checked, config, factors=factors, beside=beside, workspace=workspace)
+        expected = auditable.rows_expected(checked, stored, workspace)
     tested = labelled(matrix, outcomes=outcomes)
     if stored is not None:
         tested = auditable.not_trained_on(tested, stored, source=path.name)
@@ -151,6 +157,7 @@ def audit(
     context = auditable.context(
         audited, path, config=config, worklist=worklist, stored=stored, version=model, scores=scores
     )
+    context = replace(context, rows_expected=expected)
     result = auditing.run(audited, policy=policy, context=context)
     report = auditing.write(result, out)
     if model is not None:
@@ -163,7 +170,7 @@ def refresh(path: Path, *, home: Path, setting: Setting) -> Checked:
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
         clock = Clock.of(setting.training)
-        HistoryStore.write(checked.rows, home / _HISTORY, clock=clock, workspace=workspace)
+        HistoryStore.write(checked.rows, home / HISTORY, clock=clock, workspace=workspace)
     return checked
 
 
@@ -213,7 +220,7 @@ def open_scorer(home: Path, *, model: str = "champion", mapping: Mapping = IDENT
         stored=load_model(registry.folder(version)),
         model_version=version,
         worklist=worklist_config(),
-        history=lambda: HistoryStore.current(home / _HISTORY),
+        history=lambda: HistoryStore.current(home / HISTORY),
         mapping=mapping,
     )
 

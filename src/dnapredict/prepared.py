@@ -64,7 +64,7 @@ def matrix_of(
         factors=factors,
         clock=clock,
         outcomes=Outcomes(config.dna_codes),
-        beside=beside,
+        beside=(*beside, *(name for name in _IN_TIME if name not in beside)),
         order_by=_IN_TIME,
         workspace=workspace,
     )

@@ -1,5 +1,7 @@
 """One small synthetic trust for all end-to-end tests of a session."""
 
+import contextlib
+import io
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.end_to_end.world import Trust, weekly_list
+
+from dnapredict import cli
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -19,14 +23,19 @@ learning_rate = 0.2
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """`dnapredict` in a process of its own, as a person runs it."""
-    return subprocess.run(
-        [sys.executable, "-m", "dnapredict.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+    """`dnapredict` as a person runs it, in this process: a new one would load its libraries anew."""
+    words, out, err = [str(argument) for argument in arguments], io.StringIO(), io.StringIO()
+    before, sys.argv = sys.argv, ["dnapredict", *words]
+    try:
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.raises(SystemExit) as end,
+        ):
+            cli.main()
+    finally:
+        sys.argv = before
+    return subprocess.CompletedProcess(words, int(end.value.code or 0), out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="session")

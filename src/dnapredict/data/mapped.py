@@ -61,7 +61,7 @@ def contract_name(found: str) -> str:
 def _known_names(mapping: Mapping) -> None:
     for name in mapping.columns:
         if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1)
+            near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.4)
             hint = f" Did you mean '{near[0]}'?" if near else ""
             raise ConfigurationError(f"mapping: the contract has no column '{name}'.{hint}")
 

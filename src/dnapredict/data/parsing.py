@@ -108,9 +108,11 @@ def _number(source: ir.Value, column: Column) -> Parsed:
     sound = ~(number.isnan() | number.isinf())
     if column.lowest is not None and column.highest is not None:
         sound = sound & number.between(column.lowest, column.highest)
-    value = number if column.kind is Kind.NUMBER else number.round().cast("int64")
+    value = number
     if column.kind is Kind.INTEGER:
-        sound = sound & (number == number.round())
+        # Never cast before it is known to fit: 1e60 has no whole number of 64 bits.
+        value = number.try_cast("int64")
+        sound = sound & (number == value.cast("float64"))
     sound = sound.fill_null(False)
     return Parsed(ibis.ifelse(sound, value, ibis.null()), text.notnull() & ~sound)
 

@@ -1,6 +1,6 @@
 """The worklist as a table: one answer for every row that was asked about."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from dnapredict.data.contract import sentence_of
 from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.risk.reasons import Reason
 
-__all__ = ["COLUMNS", "MOST_REASONS", "Answers", "worklist_table"]
+__all__ = ["COLUMNS", "MOST_REASONS", "PLACES", "Answers", "worklist_table"]
 
 MOST_REASONS: Final = 3
 # What a file holds, in this order.
@@ -29,6 +29,9 @@ COLUMNS: Final = (
     "error",
 )
 
+# When and where, by which a clerk finds an appointment on the page.
+PLACES: Final = ("starts_at", "clinic_code", "site_code")
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -42,13 +45,14 @@ class Answers:
     selected: NDArray[np.bool_]
     reasons: Sequence[tuple[Reason, ...]]
     action: Sequence[str]
+    places: Mapping[str, pa.ChunkedArray]
 
 
 def worklist_table(answers: Answers, rejected: pa.Table, *, model_version: str) -> pa.Table:
     """Scored rows in rank order, then rejected ones by row number, each with its sentence.
 
-    Beside `COLUMNS` the table holds `row_number` and `reason_factor_1` to `_3`, the names of the
-    factors behind the reasons.
+    Beside `COLUMNS` the table holds `row_number`, when and where (`PLACES`), and `reason_factor_1` to
+    `_3`, the names of the factors behind the reasons.
     """
     scored = _scored(answers, model_version)
     table = pa.concat_tables([scored, _rejected(rejected, scored.schema, model_version)])
@@ -68,6 +72,7 @@ def _scored(answers: Answers, model_version: str) -> pa.Table:
         "model_version": pa.array([model_version] * n, pa.string()),
         "error": pa.nulls(n, pa.string()),
         ROW_NUMBER: answers.row_number.cast(pa.int64()),
+        **answers.places,
     }
     return pa.table(columns).take(pa.array(np.argsort(answers.rank)))
 

@@ -20,7 +20,7 @@ from dnapredict.data.workspace import Workspace
 from dnapredict.features.build import Matrix, Past, build
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.store import HistoryStore
-from dnapredict.lists.answers import Answers, worklist_table
+from dnapredict.lists.answers import PLACES, Answers, worklist_table
 from dnapredict.lists.worklist import action_for, bands, calls_for, ranks
 from dnapredict.risk.artefact import StoredModel
 from dnapredict.risk.reasons import Reason, reasons
@@ -107,7 +107,7 @@ class Scorer:
             factors=self.stored.model.factors,
             clock=clock,
             outcomes=Outcomes(config.dna_codes),
-            beside=[ROW_NUMBER],
+            beside=[ROW_NUMBER, *PLACES],
             order_by=[ROW_NUMBER],
             workspace=workspace,
         )
@@ -137,6 +137,7 @@ class Scorer:
             rank=rank,
             selected=selected,
             reasons=why,
+            places={name: matrix.table[name] for name in PLACES},
             action=[self._action(chosen, told) for chosen, told in zip(selected, why, strict=True)],
         )
         return worklist_table(answers, checked.rejected, model_version=self.model_version)

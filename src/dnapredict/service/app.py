@@ -34,8 +34,6 @@ __all__ = ["LARGEST_BODY", "build", "run", "service"]
 LARGEST_BODY: Final = 8 * 1_048_576
 _SECONDS_TO_SEND: Final = 30.0
 _SECONDS_TO_ANSWER: Final = 60
-# Where `dnapredict refresh` keeps the history, in the home.
-_HISTORY: Final = "history"
 _FORM: Final = frozenset({"application/x-www-form-urlencoded"})
 _FILE: Final = frozenset({"multipart/form-data"})
 _CONTENT_TYPES: Final = {
@@ -107,9 +105,10 @@ def _production() -> Any:
 
     def standing() -> Standing:
         from dnapredict.features.store import HistoryStore
+        from dnapredict.pipeline import HISTORY
         from dnapredict.tracking import CHAMPION, Registry
 
-        history = HistoryStore.current(home / _HISTORY)
+        history = HistoryStore.current(home / HISTORY)
         return Standing(Registry(home).version_of(CHAMPION), history.folder.name if history else "")
 
     def open_scorer(version: str) -> Scoring:

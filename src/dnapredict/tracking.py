@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dnapredict.errors import GateFailedError, ModelError, StoreError
 from dnapredict.risk.artefact import StoredModel, load
 from dnapredict.risk.card import card
+from dnapredict.risk.figures import drawn
 from dnapredict.risk.record import measured, parameters, tags, verdict
 from dnapredict.risk.training import Training
 
@@ -171,6 +172,8 @@ class Registry:
         for metrics in _batches(_metrics(training)):
             client.log_batch(run.info.run_id, metrics=metrics)
         client.log_text(run.info.run_id, card(training, stored), "model-card.md")
+        for name, figure in drawn(training, titles=_titles(stored)):
+            client.log_text(run.info.run_id, figure, f"figures/{name}")
         client.set_terminated(run.info.run_id)
         return str(run.info.run_id)
 
@@ -203,6 +206,11 @@ class Registry:
         )
         client.set_registered_model_alias(MODEL_NAME, CHALLENGER, made.version)
         return str(made.version)
+
+
+def _titles(stored: StoredModel) -> list[str]:
+    register = stored.manifest.provenance.register_of_factors
+    return [register.factor(name).title for name in stored.manifest.factors]
 
 
 def _metrics(training: Training) -> list[Metric]:

@@ -1,4 +1,4 @@
-"""The reasons rest on SHAP values; the shap library, which no part of the product needs, is the judge."""
+"""The reasons rest on SHAP values; the shap library, which only draws them, is the judge."""
 
 import numpy as np
 import pytest

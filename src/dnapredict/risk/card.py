@@ -7,6 +7,7 @@ import numpy as np
 
 from dnapredict.risk.artefact import Provenance, StoredModel
 from dnapredict.risk.cohort import EVERYONE, POPULATIONS
+from dnapredict.risk.figures import mean_strengths
 from dnapredict.risk.metrics import Figures
 from dnapredict.risk.reliability import decomposition, reliability
 from dnapredict.risk.training import Training
@@ -61,7 +62,7 @@ def card(training: Training, stored: StoredModel) -> str:
         _figures(training),
         _rivals(training),
         _calibration(training),
-        _factors(stored),
+        _factors(training, stored),
         _LIMITS,
         _origin(stored),
     ]
@@ -153,16 +154,25 @@ Calibrated by `{training.model.calibrator.method}` on the latest days of trainin
 """
 
 
-def _factors(stored: StoredModel) -> str:
+def _factors(training: Training, stored: StoredModel) -> str:
     register = stored.manifest.provenance.register_of_factors
     found = [register.factor(name) for name in stored.manifest.factors]
+    strengths = mean_strengths(training)
+    moved = [float(s) for s in strengths] if strengths is not None else [None] * len(found)
     rows = (
-        (f.title, f.factor_class, f.agreed_by, f"{f.agreed_on:%d %B %Y}" if f.agreed_on else "")
-        for f in found
+        (f.title, f.factor_class, _plain(m), f.agreed_by, f"{f.agreed_on:%d %B %Y}" if f.agreed_on else "")
+        for f, m in zip(found, moved, strict=True)
     )
     dropped = [f.title for f in register.agreed if f.name not in stored.manifest.factors]
     without = f"\nAgreed but not fed by this extract: {'; '.join(dropped)}.\n" if dropped else ""
-    return f"## What it looks at\n\n{_table(('Factor', 'Class', 'Agreed by', 'On'), rows)}\n{without}"
+    return f"""
+## What it looks at
+
+A factor moves the risk of an appointment of the test by its mean absolute SHAP value, in log odds before
+calibration ({len(training.sample):,} appointments, drawn at random). That is what the model does, and no cause.
+
+{_table(("Factor", "Class", "Mean absolute SHAP", "Agreed by", "On"), rows)}
+{without}"""
 
 
 def _origin(stored: StoredModel) -> str:

@@ -25,6 +25,7 @@ __all__ = ["LIGHTGBM", "LOGISTIC", "Skill", "Training", "figures_by_population",
 LIGHTGBM: Final = "lightgbm"
 LOGISTIC: Final = "logistic_regression"
 _MUCH: Final = 0.05
+_SAMPLE: Final = 2_000
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,9 @@ class Training:
         stored model is tried on. They are no patient's.
     test_rows : (n,) bool, which rows of the cohort were the test
     test_dna, test_probability : the outcome of each of them, and the model's risk
+    sample : (m, p) float64
+        At most 2,000 rows of the test, drawn by the seed, over which what factors contribute is
+        averaged. They are patients' and are stored nowhere.
     """
 
     model: RiskModel
@@ -87,6 +91,7 @@ class Training:
     test_rows: NDArray[np.bool_]
     test_dna: NDArray[np.bool_]
     test_probability: NDArray[np.float64]
+    sample: NDArray[np.float64]
 
 
 def train(cohort: Cohort, *, config: TrainingConfig, directions: Sequence[int]) -> Training:
@@ -124,6 +129,7 @@ def train(cohort: Cohort, *, config: TrainingConfig, directions: Sequence[int]) 
         test_rows=windows.test,
         test_dna=tested.dna,
         test_probability=risks[skill.chosen],
+        sample=_sample(tested.matrix, seed=seed),
     )
 
 
@@ -177,6 +183,11 @@ def _intervals(
         name: intervals(tested.dna[mask], probability[mask], patient=tested.patient[mask], seed=seed)
         for name, mask in tested.populations().items()
     }
+
+
+def _sample(matrix: NDArray[np.float64], *, seed: int) -> NDArray[np.float64]:
+    rows = np.random.default_rng(seed).permutation(len(matrix))[:_SAMPLE]
+    return matrix[np.sort(rows)]
 
 
 def _specimens(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -169,7 +169,8 @@ def _factors(training: Training, stored: StoredModel) -> str:
 ## What it looks at
 
 A factor moves the risk of an appointment of the test by its mean absolute SHAP value, in log odds before
-calibration ({len(training.sample):,} appointments, drawn at random). That is what the model does, and no cause.
+calibration ({len(training.sample):,} appointments, drawn at random). That is what the model does,
+and no cause.
 
 {_table(("Factor", "Class", "Mean absolute SHAP", "Agreed by", "On"), rows)}
 {without}"""

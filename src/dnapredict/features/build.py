@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
 from dnapredict.features.clock import Clock, Outcomes
@@ -109,5 +110,5 @@ def _factoring(question: _Question) -> ir.Table:
         outcomes=question.outcomes,
     )
     wanted = [name for name in question.beside if name not in made.columns]
-    joined = made.inner_join(points.select("appointment_id", *wanted), "appointment_id")
+    joined = made.inner_join(points.select(ROW_NUMBER, *wanted), ROW_NUMBER)
     return joined.order_by(list(question.order_by))

@@ -12,31 +12,14 @@ import ibis
 import ibis.expr.types as ir
 
 from dnapredict.data import codes
+from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.features.clock import Clock, Outcomes
 
-__all__ = ["PATIENT_FACTORS", "other_bookings", "patient_history"]
+__all__ = ["other_bookings", "patient_history"]
 
 _POINT: Final = 0
 _EVENT: Final = 1
 _SECONDS_PER_DAY: Final = 86_400
-
-PATIENT_FACTORS: Final = (
-    "n_past_appointments",
-    "n_past_dna",
-    "n_past_attended",
-    "n_past_cancelled_by_patient",
-    "n_past_cancelled_by_provider",
-    "days_since_last_dna",
-    "days_since_last_attendance",
-    "days_since_last_contact",
-    "mean_gap_days",
-    "last_outcome_dna",
-    "last_three_dna",
-    "n_past_dna_specialty",
-    "n_past_appointments_specialty",
-    "n_past_dna_site",
-    "n_past_appointments_site",
-)
 
 
 def patient_history(points: ir.Table, known: ir.Table, *, clock: Clock, outcomes: Outcomes) -> ir.Table:
@@ -51,29 +34,31 @@ def patient_history(points: ir.Table, known: ir.Table, *, clock: Clock, outcomes
 
     Returns
     -------
-    Table of `appointment_id` and `PATIENT_FACTORS`, one row a point. Counts are whole numbers,
-    times are days before `scored_at`; everything is null where the patient is not known.
+    Table of `row_number` and what is known, one row a point whose patient is known. Counts
+    are whole numbers, times are days before `scored_at`.
     """
     events = _events(known, clock, outcomes)
-    stacked = _points(points, clock, like=events).union(events)
-    return _factors(_windowed(stacked))
+    asked = _points(points, clock)
+    whole = _in_all(asked, events)
+    in_specialty = _within(asked, events, key="specialty")
+    in_site = _within(asked, events, key="site")
+    return (
+        whole.left_join(in_specialty, ROW_NUMBER)
+        .drop(f"{ROW_NUMBER}_right")
+        .left_join(in_site, ROW_NUMBER)
+        .drop(f"{ROW_NUMBER}_right")
+    )
 
 
-def _points(points: ir.Table, clock: Clock, *, like: ir.Table) -> ir.Table:
+def _points(points: ir.Table, clock: Clock) -> ir.Table:
     identified = points.filter(points.patient_id.notnull())
-    filled = {
-        "appointment_id": identified.appointment_id,
-        "patient_id": identified.patient_id,
-        "specialty": identified.treatment_function_code,
-        "site": identified.site_code,
-        "at": clock.scored_at(identified),
-        "kind": ibis.literal(_POINT, "int8"),
-    }
-    columns = {
-        name: filled.get(name, ibis.literal(0, kind) if kind.is_integer() else ibis.null(kind))
-        for name, kind in like.schema().items()
-    }
-    return identified.select(**columns)
+    return identified.select(
+        ROW_NUMBER,
+        patient_id=identified.patient_id,
+        specialty=identified.treatment_function_code,
+        site=identified.site_code,
+        at=clock.scored_at(identified),
+    )
 
 
 def _events(known: ir.Table, clock: Clock, outcomes: Outcomes) -> ir.Table:
@@ -81,21 +66,55 @@ def _events(known: ir.Table, clock: Clock, outcomes: Outcomes) -> ir.Table:
         known.patient_id.notnull(), known.outcome_code.notnull(), known.outcome_code != codes.NOT_APPLICABLE
     )
     dna, came = outcomes.missed(past), outcomes.came(past)
-    events = past.select(
+    return past.select(
         appointment_id=past.appointment_id,
         patient_id=past.patient_id,
         specialty=past.treatment_function_code,
         site=past.site_code,
         at=clock.known_at(past),
-        kind=ibis.literal(_EVENT, "int8"),
         happened=past.starts_at,
         dna=dna.cast("int8"),
         came=came.cast("int8"),
         cancelled_by_patient=(past.outcome_code == codes.CANCELLED_BY_PATIENT).cast("int8"),
         cancelled_by_provider=(past.outcome_code == codes.CANCELLED_BY_PROVIDER).cast("int8"),
-        labelled=ibis.ifelse(dna | came, dna.cast("int8"), ibis.null("int8")),
     )
-    return _with_last_three(events)
+
+
+def _stacked(asked: ir.Table, events: ir.Table) -> ir.Table:
+    """Points under events, each with the columns of both; what a point has no value for is zero or null."""
+    columns = {name: kind for name, kind in events.schema().items() if name not in asked.columns}
+    empty = {
+        name: ibis.literal(0, kind) if kind.is_integer() else ibis.null(kind)
+        for name, kind in columns.items()
+    }
+    points = asked.mutate(kind=ibis.literal(_POINT, "int8"), **empty)
+    past = events.mutate(kind=ibis.literal(_EVENT, "int8"), **{ROW_NUMBER: ibis.null("int64")}).select(
+        points.columns
+    )
+    return points.union(past)
+
+
+def _so_far(stacked: ir.Table, *keys: str) -> ibis.expr.builders.WindowBuilder:
+    """From the first row of a patient up to this one. Ties need no order: at equal times every point
+    stands before every event, and a point adds nothing.
+    """
+    return ibis.window(
+        group_by=[stacked[key] for key in keys], order_by=[stacked["at"], stacked["kind"]], rows=(None, 0)
+    )
+
+
+def _within(asked: ir.Table, events: ir.Table, *, key: str) -> ir.Table:
+    """Appointments and DNAs of the patient within the point's own specialty or site."""
+    decided = events.filter((events.dna + events.came) > 0)
+    narrow = decided.select("patient_id", key, "at", "dna", n=ibis.literal(1, "int8"))
+    stacked = _stacked(asked.filter(asked[key].notnull()).select(ROW_NUMBER, "patient_id", key, "at"), narrow)
+    so_far = _so_far(stacked, "patient_id", key)
+    counted = stacked.mutate(n_dna=stacked.dna.sum().over(so_far), n_all=stacked.n.sum().over(so_far))
+    at_points = counted.filter(counted.kind == _POINT)
+    return at_points.select(
+        ROW_NUMBER,
+        **{f"n_past_dna_{key}": at_points.n_dna, f"n_past_appointments_{key}": at_points.n_all},
+    )
 
 
 def _with_last_three(events: ir.Table) -> ir.Table:
@@ -104,52 +123,42 @@ def _with_last_three(events: ir.Table) -> ir.Table:
     `place * 8 + last * 4 + one before * 2 + two before`: its running maximum is the latest, so
     that no engine needs LAST_VALUE to skip rows (Ibis 12 does not ask DuckDB to).
     """
-    decided = events.labelled.notnull()
+    decided = (events.dna + events.came) > 0
     in_order = ibis.window(
-        group_by=[events.patient_id, decided], order_by=[events["at"], events.happened, events.appointment_id]
+        group_by=[events.patient_id, decided],
+        order_by=[events["at"], events.happened, events.appointment_id],
     )
     place = ibis.row_number().over(in_order) + 1
-    before = [events.labelled.lag(back).over(in_order).fill_null(0) for back in (1, 2)]
-    trail = place * 8 + events.labelled * 4 + before[0] * 2 + before[1]
-    return events.mutate(trail=ibis.ifelse(decided, trail, ibis.literal(0, "int64")).cast("int64")).drop(
-        "labelled"
-    )
+    before = [events.dna.lag(back).over(in_order).fill_null(0) for back in (1, 2)]
+    trail = place * 8 + events.dna * 4 + before[0] * 2 + before[1]
+    return events.mutate(trail=ibis.ifelse(decided, trail, ibis.literal(0, "int64")).cast("int64"))
 
 
-def _so_far(stacked: ir.Table, *keys: str) -> ibis.expr.builders.WindowBuilder:
-    order = [stacked["at"], stacked["kind"], stacked["happened"], stacked["appointment_id"]]
-    return ibis.window(group_by=[stacked[key] for key in keys], order_by=order, rows=(None, 0))
-
-
-def _windowed(s: ir.Table) -> ir.Table:
+def _in_all(asked: ir.Table, events: ir.Table) -> ir.Table:
+    marked = _with_last_three(events).drop("appointment_id", "specialty", "site")
+    s = _stacked(asked.select(ROW_NUMBER, "patient_id", "at"), marked)
     patient = _so_far(s, "patient_id")
-    by_specialty = _so_far(s, "patient_id", "specialty")
-    by_site = _so_far(s, "patient_id", "site")
-    known = (s.kind == _EVENT).cast("int8")
-    return s.mutate(
-        n_all=known.sum().over(patient),
+    nothing = ibis.null(s.happened.type())
+    w = s.mutate(
+        n_all=s.kind.sum().over(patient),
         n_dna=s.dna.sum().over(patient),
         n_came=s.came.sum().over(patient),
         n_by_patient=s.cancelled_by_patient.sum().over(patient),
         n_by_provider=s.cancelled_by_provider.sum().over(patient),
-        last_dna=ibis.ifelse(s.dna == 1, s.happened, ibis.null(s.happened.type())).max().over(patient),
-        last_came=ibis.ifelse(s.came == 1, s.happened, ibis.null(s.happened.type())).max().over(patient),
+        last_dna=ibis.ifelse(s.dna == 1, s.happened, nothing).max().over(patient),
+        last_came=ibis.ifelse(s.came == 1, s.happened, nothing).max().over(patient),
         last=s.happened.max().over(patient),
         first=s.happened.min().over(patient),
         trail_so_far=s.trail.max().over(patient),
-        n_dna_specialty=s.dna.sum().over(by_specialty),
-        n_specialty=(s.dna + s.came).sum().over(by_specialty),
-        n_dna_site=s.dna.sum().over(by_site),
-        n_site=(s.dna + s.came).sum().over(by_site),
     )
+    return _factors(w.filter(w.kind == _POINT))
 
 
-def _factors(w: ir.Table) -> ir.Table:
-    p = w.filter(w.kind == _POINT)
+def _factors(p: ir.Table) -> ir.Table:
     gaps = (p.n_all - 1).nullif(0)
     trail = p.trail_so_far.nullif(0)
     return p.select(
-        appointment_id=p.appointment_id,
+        ROW_NUMBER,
         n_past_appointments=p.n_dna + p.n_came,
         n_past_dna=p.n_dna,
         n_past_attended=p.n_came,
@@ -161,10 +170,6 @@ def _factors(w: ir.Table) -> ir.Table:
         mean_gap_days=days_between(p["first"], p["last"]) / gaps,
         last_outcome_dna=_bit(trail, 2),
         last_three_dna=_bit(trail, 2) + _bit(trail, 1) + _bit(trail, 0),
-        n_past_dna_specialty=ibis.ifelse(p.specialty.notnull(), p.n_dna_specialty, ibis.null("int64")),
-        n_past_appointments_specialty=ibis.ifelse(p.specialty.notnull(), p.n_specialty, ibis.null("int64")),
-        n_past_dna_site=ibis.ifelse(p.site.notnull(), p.n_dna_site, ibis.null("int64")),
-        n_past_appointments_site=ibis.ifelse(p.site.notnull(), p.n_site, ibis.null("int64")),
     )
 
 
@@ -182,22 +187,21 @@ def other_bookings(points: ir.Table, known: ir.Table, *, clock: Clock) -> ir.Tab
 
     Returns
     -------
-    Table of `appointment_id` and `n_same_day`, one row for each point whose patient is known.
+    Table of `row_number` and `n_same_day`, one row for each point whose patient is known.
     """
     bookings = _bookings(known, at=known.booked_at, kind=_EVENT)
     stacked = _bookings(points, at=clock.scored_at(points), kind=_POINT).union(bookings)
-    so_far = ibis.window(
-        group_by=[stacked.patient_id, stacked.day], order_by=[stacked["at"], stacked.kind], rows=(None, 0)
-    )
+    so_far = _so_far(stacked, "patient_id", "day")
     counted = stacked.mutate(n_booked=stacked.kind.sum().over(so_far))
     at_points = counted.filter(counted.kind == _POINT)
     itself = (at_points.booked_at < at_points["at"]).cast("int64")
-    return at_points.select("appointment_id", n_same_day=at_points.n_booked - itself)
+    return at_points.select(ROW_NUMBER, n_same_day=at_points.n_booked - itself)
 
 
 def _bookings(rows: ir.Table, *, at: ir.TimestampValue, kind: int) -> ir.Table:
+    number = rows[ROW_NUMBER] if kind == _POINT else ibis.null("int64")
     return rows.filter(rows.patient_id.notnull()).select(
-        appointment_id=rows.appointment_id,
+        **{ROW_NUMBER: number},
         patient_id=rows.patient_id,
         day=rows.starts_local.date(),
         booked_at=rows.booked_at,

@@ -9,6 +9,7 @@ from typing import Final
 
 import ibis.expr.types as ir
 
+from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.factors import EXPRESSIONS
 from dnapredict.features.history import other_bookings, patient_history
@@ -47,8 +48,8 @@ def expression(
 
     Returns
     -------
-    Table of `appointment_id`, `scored_at`, `LEAD_DAYS`, `PAST_APPOINTMENTS` and one float64 column
-    a factor, null where not known. Rows stand in no particular order.
+    Table of `row_number`, `appointment_id`, `scored_at`, `LEAD_DAYS`, `PAST_APPOINTMENTS` and one
+    float64 column a factor, null where not known. Rows stand in no particular order.
     """
     timed = points.mutate(
         scored_at=clock.scored_at(points),
@@ -61,8 +62,9 @@ def expression(
     )
     wide = timed
     for part in parts:
-        wide = wide.left_join(part, "appointment_id").drop("appointment_id_right")
+        wide = wide.left_join(part, ROW_NUMBER).drop(f"{ROW_NUMBER}_right")
     return wide.select(
+        ROW_NUMBER,
         "appointment_id",
         "scored_at",
         **{LEAD_DAYS: wide.lead_days, PAST_APPOINTMENTS: wide.n_past_appointments},

@@ -13,6 +13,7 @@ import ibis
 import ibis.expr.types as ir
 
 from dnapredict.config.training import ATTENDANCE_CODES
+from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.features.clock import Clock, Outcomes
 
 __all__ = ["KINDS", "PRIOR_WEIGHT", "daily_counts", "rates"]
@@ -70,17 +71,17 @@ def rates(points: ir.Table, daily: ir.Table, *, clock: Clock, outcomes: Outcomes
 
     Returns
     -------
-    Table of `appointment_id`, `rate_<kind>` for every kind (null where the point has no such key
+    Table of `row_number`, `rate_<kind>` for every kind (null where the point has no such key
     or nothing is known at all).
     """
     keyed = points.select(
-        appointment_id=points.appointment_id,
+        **{ROW_NUMBER: points[ROW_NUMBER]},
         day=clock.scored_at(points).date(),
         **{f"key_{kind}": key_of(points) for kind, key_of in KINDS.items()},
     )
     known = _known_before(keyed, daily, outcomes)
     joined = reduce(lambda table, kind: _join(table, known, kind), KINDS, keyed)
-    return joined.select("appointment_id", **{f"rate_{kind}": _shrunken(joined, kind) for kind in KINDS})
+    return joined.select(ROW_NUMBER, **{f"rate_{kind}": _shrunken(joined, kind) for kind in KINDS})
 
 
 def _shrunken(joined: ir.Table, kind: str) -> ir.FloatingValue:

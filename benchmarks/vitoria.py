@@ -1,0 +1,80 @@
+"""What the product reaches on the real Vitória extract, and how long training takes.
+
+Runs `dnapredict train` twice as an analyst would: scored a day ahead for all appointments and
+those booked at least a day ahead, and a week ahead for the weekly list. Needs the extract
+(see training/mappings/vitoria.toml): `python benchmarks/vitoria.py EXTRACT.csv.gz`.
+"""
+
+import json
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAM = Path(sysconfig.get_path("scripts")) / "dnapredict"
+MAPPING = ROOT / "training" / "mappings" / "vitoria.toml"
+DEFAULT = ROOT.parent / "shared" / "data" / "vitoria_appointments_2016.csv.gz"
+CONFIG = "horizon_days = {days}\n[split]\ntest_from = 2016-05-30\n"
+# Population, days ahead, least AUROC wanted; nothing may be above: that would be a leak.
+WANTED = (("all", 1, 0.725), ("booked_1_day", 1, 0.595), ("weekly", 7, None))
+LEAK_ABOVE = 0.80
+TARGET_SECONDS = 60
+
+
+def trained(extract: Path, *, days: int) -> tuple[dict, float]:
+    """What `train --json` prints with that horizon, and the seconds it took."""
+    with tempfile.TemporaryDirectory() as place:
+        config = Path(place) / "config.toml"
+        config.write_text(CONFIG.format(days=days), encoding="utf-8")
+        words = [
+            "train",
+            extract,
+            "--mapping",
+            MAPPING,
+            "--config",
+            config,
+            "--home",
+            Path(place) / "home",
+            "--json",
+        ]
+        began = time.perf_counter()
+        done = subprocess.run([PROGRAM, *map(str, words)], check=True, capture_output=True, text=True)
+        return json.loads(done.stdout), time.perf_counter() - began
+
+
+def line(name: str, figures: dict, rival: dict) -> str:
+    """One row of the table in docs/results.md."""
+    mine = " | ".join(f"{figures[key]:.4f}" for key in ("auroc", "average_precision", "brier", "log_loss"))
+    slope = figures["calibration_slope"]
+    other = f"{rival['auroc']:.4f} / {rival['log_loss']:.4f}"
+    return f"| {name} | {figures['n']:,} | {mine} | {slope:.2f} | {other} |"
+
+
+def main() -> None:
+    """Print the table, judge it, and write benchmarks/out/vitoria.json."""
+    extract = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT
+    if not extract.is_file():
+        print(f"{extract}: no such file; nothing measured. Give the path of the Vitória extract.")
+        return
+    runs = {days: trained(extract, days=days) for days in (1, 7)}
+    print("| population | n | AUROC | AP | Brier | log loss | slope | logistic AUROC / log loss |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, days, least in WANTED:
+        told, _ = runs[days]
+        figures = told["test"][name]
+        print(line(f"{name}, {days} day(s) ahead", figures, told["baselines"]["logistic_regression"][name]))
+        assert figures["auroc"] < LEAK_ABOVE, "too good to be true: look for a leak"
+        assert least is None or figures["auroc"] >= least, f"{name}: AUROC below {least}"
+    for days, (_, seconds) in runs.items():
+        print(f"train, {days} day(s) ahead: {seconds:.0f} s (wanted: under {TARGET_SECONDS} s)")
+    out = Path(__file__).parent / "out"
+    out.mkdir(exist_ok=True)
+    content = {str(days): {"told": told, "seconds": seconds} for days, (told, seconds) in runs.items()}
+    (out / "vitoria.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -46,7 +46,7 @@ def run(home: Path, *, say: Callable[[str], None]) -> None:
     audited = pipeline.audit(
         extract, out=place / "audit", setting=setting, policy=policy, home=home, model=version
     )
-    say(f"        {audited.result.verdict}")
+    say(f"        Verdict: {audited.result.verdict}; the report says why, in words, and for which groups")
     say("5 of 6  Promoting the model to champion")
     Registry(home).promote(version)
     say("6 of 6  Scoring next week's list")

@@ -17,12 +17,13 @@ _NAMES = {
 
 
 def training_json(trained: "Trained") -> dict[str, Any]:
-    """`version`, `run_id`, `rows`, `test` and `baselines` by population, and the split."""
+    """`version`, `run_id`, `rows` read and kept, factors, `test` and `baselines` by population."""
     training = trained.training
     return {
         "version": trained.registered.version,
         "run_id": trained.registered.run_id,
-        "rows": {"read": trained.checked.total, "kept": trained.checked.kept},
+        "rows": trained.checked.total,
+        "rows_kept": trained.checked.kept,
         "synthetic": trained.stored.manifest.provenance.synthetic,
         "factors": list(training.model.factors),
         "factors_dropped": list(trained.dropped),

@@ -301,6 +301,8 @@ def score(
         f"{out}: {done.rows:,} rows, {done.selected:,} to call, {done.rejected:,} not scored "
         f"(see their 'error'). Model version {done.model_version}."
     )
+    if not done.has_history:
+        _say("No attendance history is kept here: patients counted as new. Run dnapredict refresh EXTRACT.")
     if done.unknown_factors:
         _say(f"The list lacks columns for: {', '.join(done.unknown_factors)}. They counted as not known.")
 

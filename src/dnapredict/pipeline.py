@@ -85,6 +85,7 @@ class Scored:
     rejected: int
     model_version: str
     unknown_factors: tuple[str, ...]
+    has_history: bool
 
 
 def features(path: Path, out: Path, *, setting: Setting) -> Matrix:
@@ -203,6 +204,7 @@ def score_list(
         rejected=worklist.num_rows - worklist["error"].null_count,
         model_version=scorer.model_version,
         unknown_factors=scorer.unknown_factors(contract.present(appointments.column_names, mapping)),
+        has_history=scorer.history() is not None,
     )
 
 

@@ -69,6 +69,7 @@ def test_the_whole_extract_is_scored_every_row_once(trained, dnapredict, tmp_pat
     assert done.returncode == 0, done.stderr
     with out.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    assert "dnapredict refresh EXTRACT" in done.stderr  # no history was kept in this home
     assert len(rows) == ROWS
     assert len({row["appointment_id"] for row in rows}) == ROWS
     assert [row["error"] for row in rows[-6:]].count("This row starts before it was booked.") == 5

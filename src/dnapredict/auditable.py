@@ -9,9 +9,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dnapredict.audit import Audited, ReportContext
+from dnapredict.audit.appointments import GROUP_COLUMNS
 from dnapredict.config.training import ATTENDANCE_CODES, TrainingConfig
 from dnapredict.config.worklist import WorklistConfig
 from dnapredict.data import extract
+from dnapredict.data.columns import NAMES
 from dnapredict.data.contract import Checked
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import DataError
@@ -26,17 +28,7 @@ from dnapredict.risk.labelled import patient_codes
 __all__ = ["BESIDE", "audited", "context", "not_trained_on", "rows_expected"]
 
 # Contract columns that say which groups a patient belongs to; the audit reads them, no factor does.
-_GROUPS = (
-    "imd_decile",
-    "ethnic_category_code",
-    "gender_code",
-    "age_years",
-    "interpreter_needed",
-    "disability_flag",
-    "plus_group",
-    "site_code",
-    "treatment_function_code",
-)
+_GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "outcome_code")
 BESIDE = ("patient_id", "starts_at", "starts_local", "outcome_code", *_GROUPS)
 
 

@@ -89,6 +89,14 @@ def test_the_exit_codes_are_those_of_the_program():
     assert known - {1} == {kind.exit_code for kind in kinds}
 
 
+@pytest.mark.parametrize("words", [(), ("keys",), ("log",)], ids=" ".join)
+def test_help_cuts_no_verb_short_in_a_window_of_80_columns(words: tuple[str, ...]):
+    narrow = {**os.environ, "COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "dnapredict.cli", *words, "--help"]
+    told = subprocess.run(command, env=narrow, check=True, capture_output=True, text=True).stdout
+    assert [line for line in told.partition("Commands:")[2].splitlines() if line.endswith("...")] == []
+
+
 def test_asking_for_help_loads_no_heavy_library():
     """What keeps `dnapredict --help` under half a second; benchmarks/startup.py takes the time."""
     program = f"import dnapredict.cli, sys; print(*sorted({HEAVY!r} & sys.modules.keys()))"

@@ -1,0 +1,8 @@
+"""`python -m dnapredict.cli`, for where the program's folder is not on the path."""
+
+from dnapredict.cli.app import main
+
+__all__ = ["main"]
+
+if __name__ == "__main__":
+    main()

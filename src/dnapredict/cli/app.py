@@ -1,0 +1,74 @@
+"""The program: its verbs in the order in which a person meets them, and its last door.
+
+Heavy libraries load inside the verbs, so that `--help` answers at once. What a person asked for
+goes to standard output, everything else to standard error.
+"""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+
+from dnapredict.cli.audits import audit
+from dnapredict.cli.data import check, features, simulate
+from dnapredict.cli.lists import score
+from dnapredict.cli.models import promote, refresh, train
+from dnapredict.cli.serving import create_key, list_keys, revoke_key, serve, verify_log
+from dnapredict.cli.showing import demo
+from dnapredict.cli.telling import say
+from dnapredict.errors import DnapredictError
+
+__all__ = ["app", "main"]
+
+_TRACEBACK = "DNAPREDICT_TRACEBACK"
+
+app = typer.Typer(
+    name="dnapredict",
+    help="Predict missed hospital appointments fairly, so that help reaches every group of patients.\n\n"
+    "Never for overbooking, discharge, delaying or withholding care.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: the boxes cost 0.2 s and break in a narrow window
+)
+
+keys_app = typer.Typer(help="Keys of the service: create, list, revoke.", no_args_is_help=True)
+log_app = typer.Typer(help="The scoring log: verify.", no_args_is_help=True)
+
+for _verb in (demo, simulate, check, features, train, audit, promote, refresh, score, serve):
+    app.command()(_verb)
+for _name, _key_verb in (("create", create_key), ("list", list_keys), ("revoke", revoke_key)):
+    keys_app.command(_name)(_key_verb)
+log_app.command("verify")(verify_log)
+app.add_typer(keys_app, name="keys")
+app.add_typer(log_app, name="log")
+
+
+def main() -> NoReturn:
+    """Run the command; every error becomes a sentence and an exit code."""
+    try:
+        app()
+    except DnapredictError as error:
+        say(f"Error: {error}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        say("Stopped.")
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the last door: nothing may print a patient's value
+        say(_without_values(error))
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _without_values(error: Exception) -> str:
+    """What is left of an unforeseen error when its message, which may quote a patient, is left out."""
+    if os.environ.get(_TRACEBACK) == "1":
+        return "".join(traceback.format_exception(error))
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"Internal error: {type(error).__name__} at {Path(last.filename).name}:{last.lineno}. Its message is "
+        f"withheld, since it may quote a patient's data; set {_TRACEBACK}=1 to see it on this machine."
+    )

@@ -1,0 +1,56 @@
+"""Verbs about fairness: who is reached by a model's list, or by any product's scores."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dnapredict.cli.options import HOME, ConfigFile, Extract, Home, MappingFile, absolute, setting_of
+from dnapredict.errors import GateFailedError, UsageError
+
+__all__ = ["audit"]
+
+
+def audit(
+    extract: Extract,
+    out: Annotated[Path, typer.Option(help="Folder for the report.")],
+    model: Annotated[str | None, typer.Option(help="Version or alias in the registry.")] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="Any table with appointment_id and probability, from any product.")
+    ] = None,
+    mapping: MappingFile = None,
+    policy: Annotated[Path | None, typer.Option(help="TOML like fairness/policy.toml, the default.")] = None,
+    config: ConfigFile = None,
+    home: Home = HOME,
+) -> None:
+    """Compare how well patients of different groups are reached.
+
+    Judges by the outcomes in EXTRACT. Writes a report of aggregates, rounded and suppressed; no
+    patient's row is written or logged.
+    Exits 0 when no gate fails and 13 when one does, so that a release job can stop on it.
+
+    Example:  dnapredict audit outpatients.parquet --model 7 --out reports/7
+    """
+    from dnapredict import pipeline
+    from dnapredict.config.loading import load, shipped
+    from dnapredict.config.policy import Policy
+
+    if (model is None) == (scores is None):
+        raise UsageError("Give either --model V or --scores FILE.")
+    done = pipeline.audit(
+        extract,
+        out=out,
+        setting=setting_of(mapping, config),
+        policy=load(policy or shipped("fairness/policy.toml"), Policy),
+        home=absolute(home),
+        model=model,
+        scores=scores,
+    )
+    for gate in done.result.gates:
+        typer.echo(f"{gate.code:4} {gate.verdict!s:16} {gate.title}")
+    typer.echo(f"Verdict: {done.result.verdict}. The report is {done.report}")
+    if str(done.result.verdict) == "FAIL":
+        failed = ", ".join(gate.code for gate in done.result.gates if str(gate.verdict) == "FAIL")
+        raise GateFailedError(
+            f"Fairness gate {failed} failed. Read {done.report} before anything is promoted."
+        )

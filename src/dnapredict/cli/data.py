@@ -1,0 +1,101 @@
+"""Verbs about data: make it up, hold it against the contract, turn it into factors."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dnapredict.cli.options import ConfigFile, Extract, MappingFile, setting_of
+from dnapredict.cli.telling import say, tell_rejections, write_json
+
+if TYPE_CHECKING:
+    from dnapredict.data.contract import Checked
+
+__all__ = ["check", "features", "simulate"]
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Parquet file to write.")],
+    appointments: Annotated[int, typer.Option(help="Appointments to make up.", min=1)] = 200_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same file.", min=0)] = 1,
+    truth: Annotated[Path | None, typer.Option(help="Parquet file for each appointment's true risk.")] = None,
+    world: Annotated[
+        str, typer.Option(help="What is true of the patients; see docs/synthetic-icb.md.")
+    ] = "standard",
+    lookup: Annotated[
+        Path | None, typer.Option(help="CSV of real LSOAs with IMD deciles; otherwise a made-up map.")
+    ] = None,
+) -> None:
+    """Make up the appointments of a synthetic care board.
+
+    Nobody in it is real.
+
+    Example:  dnapredict simulate synthetic.parquet --appointments 200000 --truth truth.parquet
+    """
+    from dnapredict.data.simulate import World
+    from dnapredict.data.simulate import simulate as make
+
+    made = make(
+        out, appointments=appointments, seed=seed, truth=truth, world=World.parse(world), lookup=lookup
+    )
+    say(
+        f"{out}: {made.appointments:,} synthetic appointments of {made.patients:,} synthetic patients "
+        f"(seed {seed}, world {world}, {made.geography})."
+    )
+
+
+def check(
+    extract: Extract,
+    mapping: MappingFile = None,
+    report: Annotated[Path | None, typer.Option(help="Write the findings as JSON.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Hold an extract against the data contract, and report on it.
+
+    Says which rows break which rule, and exits 10 when more rows break one than training/config.toml
+    allows. No patient's value is printed.
+
+    Example:  dnapredict check outpatients.csv --mapping training/mappings/pas.toml --report check.json
+    """
+    from dnapredict.data.workspace import Workspace
+    from dnapredict.prepared import checked_extract
+
+    setting = setting_of(mapping, config)
+    with Workspace() as workspace:
+        checked = checked_extract(extract, workspace, mapping=setting.mapping)
+    tell_rejections(extract, checked)
+    if report is not None:
+        write_json(report, _findings(extract, checked))
+    checked.require(max_rejected_share=setting.training.max_rejected_share, source=extract.name)
+
+
+def features(
+    extract: Extract,
+    out: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    mapping: MappingFile = None,
+    config: ConfigFile = None,
+) -> None:
+    """Write the agreed factors of every appointment in an extract.
+
+    Each as known when the appointment would have been scored.
+
+    Example:  dnapredict features outpatients.parquet --out factors.parquet
+    """
+    from dnapredict import pipeline
+
+    matrix = pipeline.features(extract, out, setting=setting_of(mapping, config))
+    say(f"{out}: {matrix.table.num_rows:,} appointments, {len(matrix.factors)} agreed factors.")
+
+
+def _findings(extract: Path, checked: "Checked") -> dict[str, Any]:
+    return {
+        "file": extract.name,
+        "rows": checked.total,
+        "kept": checked.kept,
+        "rejected_share": checked.rejected_share,
+        "columns": sorted(checked.present),
+        "rejections": [
+            {"rule": found.rule, "count": found.count, "first_rows": list(found.first_rows)}
+            for found in checked.rejections
+        ],
+    }

@@ -1,0 +1,76 @@
+"""Verbs about models: train one, make it the champion, keep the history it is asked with."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from dnapredict.cli.options import HOME, AsJson, ConfigFile, Extract, Home, MappingFile, absolute, setting_of
+from dnapredict.cli.telling import say, tell_rejections
+
+__all__ = ["promote", "refresh", "train"]
+
+
+def train(
+    extract: Extract,
+    mapping: MappingFile = None,
+    config: ConfigFile = None,
+    home: Home = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model on the past, and test it on what came after.
+
+    It is registered as challenger.
+
+    Example:  dnapredict train outpatients.parquet --json
+    """
+    from dnapredict import pipeline
+    from dnapredict.summary import training_json, training_lines
+
+    place = absolute(home)
+    setting = setting_of(mapping, config)
+    trained = pipeline.train(extract, home=place, setting=setting, say=say)
+    tell_rejections(extract, trained.checked)
+    if as_json:
+        sys.stdout.write(json.dumps(training_json(trained)) + "\n")
+        return
+    for line in training_lines(trained):
+        typer.echo(line)
+
+
+def promote(
+    version: Annotated[str, typer.Argument(help="Version in the registry.")],
+    home: Home = HOME,
+    signed_by: Annotated[str, typer.Option(help="Who answers for it, where the audit failed.")] = "",
+    why: Annotated[str, typer.Option(help="The reason that goes on record with the name.")] = "",
+) -> None:
+    """Make a version the champion that lists are scored with.
+
+    Refuses a version that was never audited, and one whose audit failed unless a person signs for it.
+
+    Example:  dnapredict promote 7
+    """
+    from dnapredict.tracking import Registry
+
+    registry = Registry(absolute(home))
+    promoted = registry.promote(version, signed_by=signed_by, why=why)
+    verdict = registry.tags(promoted).get("audit_verdict", "")
+    typer.echo(f"Version {promoted} is the champion (audit: {verdict}).")
+    if verdict != "PASS":
+        say("Not every gate passed: the report names the group whose figures a reviewer still has to judge.")
+
+
+def refresh(
+    extract: Extract, mapping: MappingFile = None, config: ConfigFile = None, home: Home = HOME
+) -> None:
+    """Make EXTRACT the history that lists are scored with.
+
+    Run it weekly with the newest extract; a service that is running takes it up by itself.
+
+    Example:  dnapredict refresh outpatients.parquet
+    """
+    from dnapredict import pipeline
+
+    checked = pipeline.refresh(extract, home=absolute(home), setting=setting_of(mapping, config))
+    tell_rejections(extract, checked)

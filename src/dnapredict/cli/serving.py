@@ -1,0 +1,86 @@
+"""Verbs about the service: run it, its keys, its log."""
+
+from typing import Annotated
+
+import typer
+
+from dnapredict.cli.options import HOME, Home, absolute
+from dnapredict.cli.telling import say
+from dnapredict.errors import UsageError
+
+__all__ = ["create_key", "list_keys", "revoke_key", "serve", "verify_log"]
+
+
+def serve(
+    home: Home = HOME,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)] = 3000,
+) -> None:
+    """Serve scores over HTTP, and the page for booking teams.
+
+    Example:  dnapredict serve --port 3000
+    """
+    from dnapredict.service.start import serve as start
+
+    start(absolute(home), host=host, port=port)
+
+
+def create_key(
+    name: Annotated[str, typer.Argument(help="The system or team that will use it; not a patient.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="score, list or admin; again for more.", show_default="score and list"),
+    ] = None,
+    home: Home = HOME,
+) -> None:
+    """Make a key and print it once; only its hash is kept.
+
+    From the first key on, everybody needs one.
+
+    Example:  dnapredict keys create booking-team --scope list
+    """
+    from dnapredict.service import keys
+
+    known = {item.value: item for item in keys.Scope}
+    scopes = scope or [keys.Scope.SCORE, keys.Scope.LIST]
+    unknown = [word for word in scopes if word not in known]
+    if unknown:
+        raise UsageError(f"There is no scope '{unknown[0]}'. Scopes: {', '.join(known)}.")
+    made = keys.create(absolute(home), name=name, scopes=tuple(known[word] for word in scopes))
+    typer.echo(made.token)
+    say("Keep it now: it is not shown again.")
+
+
+def list_keys(home: Home = HOME) -> None:
+    """List every key that was made, and whether it is in force.
+
+    Example:  dnapredict keys list
+    """
+    from dnapredict.service import keys
+
+    for key in keys.every(absolute(home)):
+        state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "in force"
+        typer.echo(f"{key.key_id}  {key.name}  {', '.join(key.scopes)}  made {key.made_at:%Y-%m-%d}  {state}")
+
+
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(help="Its id, as 'keys list' shows it.")], home: Home = HOME
+) -> None:
+    """Put a key out of force, at once and for good.
+
+    Example:  dnapredict keys revoke 1a2b3c4d
+    """
+    from dnapredict.service import keys
+
+    typer.echo(f"{keys.revoke(absolute(home), key_id).name}: revoked.")
+
+
+def verify_log(home: Home = HOME) -> None:
+    """Check that every row of the scoring log is as it was written.
+
+    Example:  dnapredict log verify
+    """
+    from dnapredict.service.store import ScoringLog
+
+    rows = ScoringLog(absolute(home)).verify()
+    typer.echo(f"{rows:,} rows, each as it was written. Note the number with the date.")

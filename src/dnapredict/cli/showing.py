@@ -1,0 +1,18 @@
+"""The verb for a first look: the whole path on made-up patients."""
+
+from dnapredict.cli.options import HOME, Home, absolute
+from dnapredict.cli.telling import say
+
+__all__ = ["demo"]
+
+
+def demo(home: Home = HOME) -> None:
+    """Show the whole path on made-up patients, and say where to look.
+
+    simulate -> check -> train -> audit -> promote -> score a weekly list.
+
+    Example:  dnapredict demo
+    """
+    from dnapredict import demonstration
+
+    demonstration.run(absolute(home), say=say)

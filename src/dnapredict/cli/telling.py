@@ -1,0 +1,36 @@
+"""What a verb says to the person who typed it, and the files it leaves them."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from dnapredict.data.contract import Checked
+
+__all__ = ["say", "tell_rejections", "write_json"]
+
+
+def say(text: str) -> None:
+    """Tell a person something on standard error, which leaves standard output to what they asked for."""
+    typer.echo(text, err=True)
+
+
+def tell_rejections(extract: Path, checked: "Checked") -> None:
+    """How many rows keep the contract, and which rule the others break; never a value."""
+    say(f"{extract.name}: {checked.kept:,} of {checked.total:,} rows keep the contract.")
+    for rejection in checked.rejections:
+        say(f"  rejected: {rejection}")
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` whole or not at all, and say where.
+
+    Raises StoreError when the place cannot be written.
+    """
+    from dnapredict.lists.files import whole
+
+    with whole(path) as draft:
+        draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    say(f"{path}: written.")

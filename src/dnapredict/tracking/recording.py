@@ -1,0 +1,74 @@
+"""Write a training down as an MLflow run: parameters, figures by step, pictures, the model and its card."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Final
+
+from dnapredict.risk.artefact import StoredModel
+from dnapredict.risk.card import card
+from dnapredict.risk.figures import drawn
+from dnapredict.risk.record import Figure, measured, parameters, tags, verdict
+from dnapredict.risk.training import Training
+from dnapredict.tracking.store import Store
+
+# isort: split
+import mlflow
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
+
+__all__ = ["log_model", "metrics_of", "record"]
+
+_SERVED: Final = Path(__file__).parents[1] / "served_model.py"
+_AT_ONCE: Final = 1_000  # metrics that MLflow takes in one call
+
+
+def record(store: Store, training: Training, stored: StoredModel) -> str:
+    """Make the run of a training and give its id."""
+    client = store.client
+    run = client.create_run(store.experiment(), run_name=stored.digest[:8])
+    run_id = str(run.info.run_id)
+    written = [RunTag(key, value) for key, value in (tags(stored) | verdict(training)).items()]
+    params = [Param(key, value) for key, value in parameters(stored).items()]
+    client.log_batch(run_id, params=params, tags=written)
+    for metrics in _batches(metrics_of(measured(training))):
+        client.log_batch(run_id, metrics=metrics)
+    client.log_text(run_id, card(training, stored), "model-card.md")
+    for name, figure in drawn(training, titles=_titles(stored)):
+        client.log_text(run_id, figure, f"figures/{name}")
+    client.set_terminated(run_id)
+    return run_id
+
+
+def log_model(store: Store, folder: Path, run_id: str, *, factors: tuple[str, ...]) -> str:
+    """Keep the stored model with its run, as MLflow loads one without pickle; give its id."""
+    mlflow.set_tracking_uri(store.address)
+    mlflow.set_registry_uri(store.address)
+    with mlflow.start_run(run_id=run_id):
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(_SERVED),
+            artifacts={"model": str(folder)},
+            pip_requirements=[f"dnapredict=={installed('dnapredict')}"],
+            signature=ModelSignature(outputs=Schema([ColSpec("double")])),
+            metadata={"factors": list(factors)},
+        )
+    return str(logged.model_id)
+
+
+def metrics_of(figures: Iterator[Figure]) -> list[Metric]:
+    """Figures in MLflow's form, all of one moment."""
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    return [Metric(figure.name, figure.value, now, figure.step) for figure in figures]
+
+
+def _titles(stored: StoredModel) -> list[str]:
+    register = stored.manifest.provenance.register_of_factors
+    return [register.factor(name).title for name in stored.manifest.factors]
+
+
+def _batches(metrics: list[Metric]) -> Iterator[list[Metric]]:
+    for start in range(0, len(metrics), _AT_ONCE):
+        yield metrics[start : start + _AT_ONCE]

@@ -1,0 +1,143 @@
+"""The versions of one home: registered as challenger, audited, promoted to champion."""
+
+import contextlib
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dnapredict.errors import ModelError
+from dnapredict.risk.artefact import load
+from dnapredict.risk.record import tags, verdict
+from dnapredict.risk.training import Training
+from dnapredict.tracking.promotion import refuse_unaudited, refuse_unskilled
+from dnapredict.tracking.recording import log_model, record
+from dnapredict.tracking.store import CHALLENGER, CHAMPION, MODEL_NAME, Store
+
+# isort: split
+from mlflow.exceptions import MlflowException
+
+__all__ = ["CHALLENGER", "CHAMPION", "MODEL_NAME", "Registered", "Registry"]
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version in the registry, and the run that tells how it came to be."""
+
+    version: str
+    run_id: str
+
+
+class Registry:
+    """The models of one home.
+
+    Raises
+    ------
+    StoreError
+        From any method, if the home cannot be read or written.
+    """
+
+    def __init__(self, home: Path) -> None:
+        """Name the home; nothing is made until a model is registered."""
+        self._store = Store(home)
+
+    def register(self, folder: Path, training: Training) -> Registered:
+        """Record a training and make its stored model the challenger."""
+        stored, store = load(folder), self._store
+        with store.sentences(), store.quiet():
+            store.home.mkdir(parents=True, exist_ok=True)
+            run_id = record(store, training, stored)
+            model_id = log_model(store, folder, run_id, factors=stored.manifest.factors)
+            version = self._add_version(run_id, model_id, tags(stored) | verdict(training))
+        return Registered(version, run_id)
+
+    def version_of(self, name: str) -> str:
+        """The version that an alias (`champion`, `challenger`) or a number stands for.
+
+        Raises
+        ------
+        ModelError
+            If there is none; the message names the command that makes one.
+        """
+        return str(self._store.found(name).version)
+
+    def folder(self, name: str) -> Path:
+        """Where the stored model of a version or alias lies, once it is the one that was registered."""
+        found = self._store.found(name)
+        model_id = str(found.source).rpartition("/")[2]
+        artefacts = self._store.home / "mlruns" / "models" / model_id / "artifacts" / "artifacts"
+        return _registered(artefacts, digest=found.tags["manifest_sha256"])
+
+    def tags(self, name: str) -> dict[str, str]:
+        """What is written beside a version: its audit, who promoted it, whether it is synthetic."""
+        return dict(self._store.found(name).tags)
+
+    def set_audit(self, name: str, *, verdict: str, digest: str) -> None:
+        """Write an audit's verdict (PASS, REVIEW, FAIL, NOT ENOUGH DATA) beside the version audited."""
+        self._tag(name, audit_verdict=verdict, audit_sha256=digest, audited_at=_now())
+
+    def promote(self, name: str, *, signed_by: str = "", why: str = "") -> str:
+        """Make a version the champion, unless its audit failed and no named person signs for it.
+
+        REVIEW and NOT ENOUGH DATA do not stop a promotion: the verdict stays beside the version, as
+        a judgement that a reviewer owes.
+
+        Raises
+        ------
+        ModelError
+            If it was never audited, or has no skill over the base rate: that nobody can sign for.
+        GateFailedError
+            If a gate of its audit failed and nobody signs.
+        """
+        version = self.version_of(name)
+        known = self.tags(version)
+        refuse_unskilled(version, known)
+        refuse_unaudited(version, known.get("audit_verdict"), signed=bool(signed_by and why))
+        before = self._champion()
+        self._tag(name, promoted_by=signed_by, promoted_why=why, promoted_at=_now(), champion_before=before)
+        self._point(CHAMPION, version)
+        return version
+
+    def log_files(self, name: str, folder: Path, *, under: str) -> None:
+        """Keep the files of a folder, such as a fairness report, with the run of a version."""
+        store = self._store
+        run_id = store.found(name).run_id
+        with store.sentences(), store.quiet():
+            store.client.log_artifacts(run_id, str(folder), artifact_path=under)
+
+    def _champion(self) -> str:
+        try:
+            return self.version_of(CHAMPION)
+        except ModelError:
+            return ""
+
+    def _point(self, alias: str, version: str) -> None:
+        with self._store.sentences():
+            self._store.client.set_registered_model_alias(MODEL_NAME, alias, version)
+
+    def _tag(self, name: str, **tags: str) -> None:
+        version = self.version_of(name)
+        with self._store.sentences():
+            for key, value in tags.items():
+                self._store.client.set_model_version_tag(MODEL_NAME, version, key, value)
+
+    def _add_version(self, run_id: str, model_id: str, tags: dict[str, str]) -> str:
+        client = self._store.client
+        with contextlib.suppress(MlflowException):  # there is one already
+            client.create_registered_model(MODEL_NAME)
+        made = client.create_model_version(
+            MODEL_NAME, f"models:/{model_id}", run_id, tags=tags, model_id=model_id
+        )
+        client.set_registered_model_alias(MODEL_NAME, CHALLENGER, made.version)
+        return str(made.version)
+
+
+def _registered(artefacts: Path, *, digest: str) -> Path:
+    for manifest in artefacts.glob("*/manifest.json"):
+        if hashlib.sha256(manifest.read_bytes()).hexdigest() == digest:
+            return manifest.parent
+    raise ModelError(f"{artefacts}: does not hold the model that was registered. Restore it from a backup.")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,110 @@
+"""MLflow's store in a home: `mlflow.db` (SQLite) and `mlruns/` (files). Nothing is sent anywhere.
+
+With this home's address an analyst can look at the runs with `mlflow ui`.
+"""
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from dnapredict.errors import ModelError, StoreError
+
+# MLflow reads these when it is imported: nothing leaves this machine, and no bar or note of its own
+# reaches a person who asked for a model.
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+__all__ = ["CHALLENGER", "CHAMPION", "MODEL_NAME", "Store"]
+
+MODEL_NAME: Final = "dna-risk"
+CHAMPION: Final = "champion"
+CHALLENGER: Final = "challenger"
+
+_ADVICE: Final = {
+    CHAMPION: "Choose one with `dnapredict promote V`, once `dnapredict audit` has passed it.",
+    CHALLENGER: "`dnapredict train EXTRACT` makes one.",
+}
+_NONE_SUCH: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+class Store:
+    """MLflow's store of one home; nothing is made until something is written.
+
+    Raises
+    ------
+    StoreError
+        From any method, if the home cannot be read or written.
+    """
+
+    def __init__(self, home: Path) -> None:
+        """Name the home."""
+        self.home = home.resolve()
+        self.address = f"sqlite:///{(self.home / 'mlflow.db').as_posix()}"
+
+    @property
+    def client(self) -> MlflowClient:
+        """MLflow's client, bound to this home and to no other."""
+        return MlflowClient(tracking_uri=self.address, registry_uri=self.address)
+
+    def found(self, name: str) -> Any:
+        """MLflow's record of a version, by its number or by an alias.
+
+        Raises
+        ------
+        ModelError
+            If there is none; the message names the command that makes one.
+        """
+        if not (self.home / "mlflow.db").is_file():
+            raise ModelError(f"{self.home}: holds no model. `dnapredict train EXTRACT` makes one.")
+        with self.sentences(otherwise=_none_such(name)):
+            if name.isdigit():
+                return self.client.get_model_version(MODEL_NAME, name)
+            return self.client.get_model_version_by_alias(MODEL_NAME, name)
+
+    def experiment(self) -> str:
+        """The experiment that holds every run, made at the first."""
+        found = self.client.get_experiment_by_name(MODEL_NAME)
+        if found is not None:
+            return str(found.experiment_id)
+        return str(self.client.create_experiment(MODEL_NAME, (self.home / "mlruns").as_uri()))
+
+    @contextlib.contextmanager
+    def sentences(self, *, otherwise: ModelError | None = None) -> Iterator[None]:
+        """Whatever MLflow or its database raises, as one sentence: theirs may hold whole requests."""
+        try:
+            yield
+        except MlflowException as error:
+            if otherwise is not None and error.error_code in _NONE_SUCH:
+                raise otherwise from None
+            raise StoreError(f"{self.home}: the registry refused ({error.error_code}).") from None
+        except SQLAlchemyError as error:
+            raise StoreError(
+                f"{self.home / 'mlflow.db'}: cannot be read or written ({type(error).__name__})."
+            ) from None
+        except OSError as error:
+            raise StoreError(f"{self.home}: cannot be used ({error.strerror}).") from None
+
+    @staticmethod
+    @contextlib.contextmanager
+    def quiet() -> Iterator[None]:
+        """Keep MLflow's hints to programmers, and its database's notes, from an analyst."""
+        logging.getLogger("alembic").setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+
+
+def _none_such(name: str) -> ModelError:
+    if name.isdigit():
+        return ModelError(f"There is no model version {name}. {_ADVICE[CHALLENGER]}")
+    return ModelError(f"No model is {name}. {_ADVICE.get(name, 'Give a version number.')}")

@@ -13,8 +13,8 @@ from dnapredict.audit.appointments import GROUP_COLUMNS
 from dnapredict.config.training import ATTENDANCE_CODES, TrainingConfig
 from dnapredict.config.worklist import WorklistConfig
 from dnapredict.data import extract
+from dnapredict.data.checked import Checked
 from dnapredict.data.columns import NAMES
-from dnapredict.data.contract import Checked
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import DataError
 from dnapredict.features.build import Matrix
@@ -72,7 +72,9 @@ def audited(
         If nobody missed an appointment.
     """
     table = matrix.table
-    selected = select_by_week(probability, table["starts_local"].to_numpy(), config=worklist)
+    starts = table["starts_local"].to_numpy()
+    decile = table["imd_decile"].cast("float64").to_numpy()
+    selected = select_by_week(probability, decile, starts_at=starts, config=worklist)
     made = {
         "patient": pa.array(patient_codes(table["patient_id"])),
         "dna": pc.is_in(table["outcome_code"], pa.array(outcomes.dna_codes)),

@@ -18,7 +18,7 @@ from dnapredict.config.policy import Policy
 from dnapredict.config.register import FactorRegister
 from dnapredict.config.setting import Setting
 from dnapredict.data import contract, extract
-from dnapredict.data.contract import Checked
+from dnapredict.data.checked import Checked
 from dnapredict.data.workspace import Workspace
 from dnapredict.features.build import Matrix
 from dnapredict.features.clock import Clock, Outcomes

@@ -9,7 +9,7 @@ from dnapredict.config.setting import Setting
 from dnapredict.config.training import TrainingConfig
 from dnapredict.config.worklist import WorklistConfig
 from dnapredict.data import contract, extract
-from dnapredict.data.contract import Checked
+from dnapredict.data.checked import Checked
 from dnapredict.data.workspace import Workspace
 from dnapredict.features.build import Matrix, Past, build
 from dnapredict.features.clock import Clock, Outcomes

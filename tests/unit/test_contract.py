@@ -6,8 +6,9 @@ from tests.spec.appointments import table
 
 from dnapredict.config.mapping import Mapping
 from dnapredict.data import contract
+from dnapredict.data.checked import Checked
 from dnapredict.data.columns import COLUMNS
-from dnapredict.data.contract import Checked
+from dnapredict.data.rules import RULES, sentence_of
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import ConfigurationError, DataError
 
@@ -61,8 +62,8 @@ def test_each_broken_rule_is_named_with_its_row_and_the_rest_goes_on():
 
 
 def test_every_rule_has_a_sentence():
-    for rule in contract.RULES:
-        assert contract.sentence_of(rule)
+    for rule in RULES:
+        assert sentence_of(rule)
 
 
 def test_an_attendance_recorded_before_the_appointment_is_refused_and_an_early_cancellation_is_not():

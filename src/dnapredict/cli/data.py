@@ -9,7 +9,7 @@ from dnapredict.cli.options import ConfigFile, Extract, MappingFile, setting_of
 from dnapredict.cli.telling import say, tell_rejections, write_json
 
 if TYPE_CHECKING:
-    from dnapredict.data.contract import Checked
+    from dnapredict.data.checked import Checked
 
 __all__ = ["check", "features", "simulate"]
 

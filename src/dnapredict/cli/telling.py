@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from dnapredict.data.contract import Checked
+    from dnapredict.data.checked import Checked
 
 __all__ = ["say", "tell_rejections", "write_json"]
 

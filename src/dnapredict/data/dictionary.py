@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from dnapredict.data import codes
 from dnapredict.data.columns import COLUMNS, Column
-from dnapredict.data.contract import RULES, sentence_of
+from dnapredict.data.rules import RULES, sentence_of
 
 __all__ = ["dictionary"]
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from dnapredict.data.contract import sentence_of
 from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.rules import sentence_of
 from dnapredict.risk.reasons import Reason
 
 __all__ = ["COLUMNS", "MOST_REASONS", "PLACES", "Answers", "worklist_table"]

@@ -14,14 +14,14 @@ import pyarrow as pa
 from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.config.worklist import WorklistConfig
 from dnapredict.data import contract
-from dnapredict.data.contract import Checked
+from dnapredict.data.checked import Checked
 from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.data.workspace import Workspace
 from dnapredict.features.build import Matrix, Past, build
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.store import HistoryStore
 from dnapredict.lists.answers import PLACES, Answers, worklist_table
-from dnapredict.lists.worklist import action_for, bands, calls_for, ranks
+from dnapredict.lists.worklist import action_for, bands, chosen, ranks
 from dnapredict.risk.artefact import StoredModel
 from dnapredict.risk.reasons import Reason, reasons
 
@@ -107,7 +107,7 @@ class Scorer:
             factors=self.stored.model.factors,
             clock=clock,
             outcomes=Outcomes(config.dna_codes),
-            beside=[ROW_NUMBER, *PLACES],
+            beside=[ROW_NUMBER, *PLACES, "imd_decile"],
             order_by=[ROW_NUMBER],
             workspace=workspace,
         )
@@ -124,17 +124,17 @@ class Scorer:
         model, values = self.stored.model, matrix.values
         register = self.stored.manifest.provenance.register_of_factors
         probability = model.probability(values)
-        rank = ranks(probability)
+        decile = matrix.table["imd_decile"].cast("float64").to_numpy()
+        selected = chosen(probability, decile, config=self.worklist, capacity=capacity)
         why: list[tuple[Reason, ...]] = (
             reasons(model, values, register=register) if with_reasons else [()] * len(values)
         )
-        selected = rank <= calls_for(len(rank), config=self.worklist, capacity=capacity)
         answers = Answers(
             row_number=matrix.table[ROW_NUMBER],
             appointment_id=matrix.table["appointment_id"],
             probability=probability,
             band=bands(probability, config=self.worklist),
-            rank=rank,
+            rank=ranks(probability, selected),
             selected=selected,
             reasons=why,
             places={name: matrix.table[name] for name in PLACES},

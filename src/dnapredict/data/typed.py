@@ -1,0 +1,67 @@
+"""An extract's columns as the contract types them, with a flag beside each that can be unreadable."""
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+
+from dnapredict.config.mapping import Mapping
+from dnapredict.data.columns import COLUMNS, Column, Kind
+from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.parsing import Parsed, parse
+
+__all__ = ["typed"]
+
+
+def typed(table: ir.Table, present: frozenset[str], mapping: Mapping) -> ir.Table:
+    """Every contract column with its type, a `bad_` flag beside each that can be unreadable."""
+    columns: dict[str, ir.Value] = {ROW_NUMBER: table[ROW_NUMBER].cast("int64")}
+    for column in COLUMNS:
+        if column.name not in present:
+            columns |= _absent(column)
+            continue
+        origin = mapping.columns.get(column.name)
+        formats = origin.formats if origin else ()
+        columns |= _named(column, parse(table[column.name], column, zone=mapping.timezone, formats=formats))
+    return table.select(**columns)
+
+
+def _absent(column: Column) -> dict[str, ir.Value]:
+    null = ibis.null(_type(column))
+    locals_ = {_local_name(column): null} if column.kind is Kind.TIMESTAMP else {}
+    return {column.name: null, **locals_}
+
+
+def _named(column: Column, parsed: Parsed) -> dict[str, ir.Value]:
+    value = parsed.value
+    if parsed.local is None:
+        return {column.name: value.cast(_type(column)), f"bad_{column.name}": parsed.unreadable}
+    local = parsed.local
+    if column.name in ("starts_at", "recorded_at"):
+        value, local = _end_of_day_if_midnight(value, local)
+    return {
+        column.name: value.cast(_type(column)),
+        _local_name(column): local.cast(_type(column)),
+        f"bad_{column.name}": parsed.unreadable,
+    }
+
+
+def _end_of_day_if_midnight(utc: ir.Value, local: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """Midnight is how a date without a clock time reads: it may happen at any time until the day ends."""
+    no_clock = local == local.truncate("D")
+    rest_of_day = ibis.interval(seconds=86_399)
+    return ibis.ifelse(no_clock, utc + rest_of_day, utc), ibis.ifelse(no_clock, local + rest_of_day, local)
+
+
+def _local_name(column: Column) -> str:
+    return column.name.removesuffix("_at") + "_local"
+
+
+def _type(column: Column) -> dt.DataType:
+    return {
+        Kind.TEXT: dt.string,
+        Kind.CODE: dt.string,
+        Kind.TIMESTAMP: dt.Timestamp(scale=6),
+        Kind.NUMBER: dt.float64,
+        Kind.INTEGER: dt.int64,
+        Kind.BOOLEAN: dt.boolean,
+    }[column.kind]

@@ -22,6 +22,8 @@ class WorklistConfig(Settings):
     use: Literal["supportive contact"]
     capacity_share: Annotated[float, Field(gt=0, le=1)] = 0.10
     capacity: Annotated[int, Field(ge=1)] | None = None
+    allocation: Literal["global", "proportionate", "floor"] = "global"
+    floor_share: Annotated[float, Field(gt=0, lt=1)] = 0.8
     bands: tuple[Band, ...]
     default_action: str
     unselected_action: str = ""

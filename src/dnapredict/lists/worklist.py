@@ -7,20 +7,27 @@ from numpy.typing import NDArray
 
 from dnapredict.config.worklist import WorklistConfig
 from dnapredict.errors import UsageError
+from dnapredict.lists.allocation import allocated
 
-__all__ = ["action_for", "bands", "calls_for", "ranks", "select_by_week"]
+__all__ = ["action_for", "bands", "calls_for", "chosen", "ranks", "select_by_week"]
 
 _EPOCH_THURSDAY_TO_MONDAY = 3
 _WEEK = 7
 
 
-def ranks(probability: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Rank of each appointment, 1 for the highest risk; ties keep the order of the list.
+def ranks(probability: NDArray[np.float64], selected: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+    """Place of each appointment on the worklist: those to call first, the highest risk first.
+
+    Ties keep the order of the list. Without `selected`, or where the highest risks are called, this is
+    the rank of the risk.
 
     >>> ranks(np.array([0.2, 0.5, 0.2])).tolist()
     [2, 1, 3]
+    >>> ranks(np.array([0.2, 0.5, 0.3]), np.array([True, False, False])).tolist()
+    [1, 2, 3]
     """
-    order = np.argsort(-probability, kind="stable")
+    called = np.zeros(len(probability), dtype=bool) if selected is None else selected
+    order = np.lexsort((-probability, ~called))
     place = np.empty(len(probability), dtype=np.int64)
     place[order] = np.arange(1, len(probability) + 1)
     return place
@@ -42,10 +49,32 @@ def calls_for(appointments: int, *, config: WorklistConfig, capacity: int | None
     return min(wanted, appointments)
 
 
-def select_by_week(
-    probability: NDArray[np.float64], starts_at: NDArray[np.datetime64], *, config: WorklistConfig
+def chosen(
+    probability: NDArray[np.float64],
+    decile: NDArray[np.float64],
+    *,
+    config: WorklistConfig,
+    capacity: int | None = None,
 ) -> NDArray[np.bool_]:
-    """Who would have been called, week by week, under the configured capacity.
+    """Who is called of one list, under the configured number of calls and rule of sharing them.
+
+    Parameters
+    ----------
+    decile : (n,) float
+        IMD decile of the area, NaN where it is not known.
+    """
+    calls = calls_for(len(probability), config=config, capacity=capacity)
+    return allocated(probability, decile, calls=calls, rule=config.allocation, floor_share=config.floor_share)
+
+
+def select_by_week(
+    probability: NDArray[np.float64],
+    decile: NDArray[np.float64],
+    *,
+    starts_at: NDArray[np.datetime64],
+    config: WorklistConfig,
+) -> NDArray[np.bool_]:
+    """Who would have been called, week by week, under the configured capacity and rule.
 
     Parameters
     ----------
@@ -55,9 +84,9 @@ def select_by_week(
     days = starts_at.astype("datetime64[D]").astype(np.int64)
     weeks = (days + _EPOCH_THURSDAY_TO_MONDAY) // _WEEK
     selected = np.zeros(len(probability), dtype=bool)
-    order = np.lexsort((-probability, weeks))
+    order = np.argsort(weeks, kind="stable")
     for week in np.split(order, np.flatnonzero(np.diff(weeks[order])) + 1):
-        selected[week[: calls_for(len(week), config=config)]] = True
+        selected[week] = chosen(probability[week], decile[week], config=config)
     return selected
 
 

@@ -7,7 +7,7 @@ from tests.spec.appointments import table
 from dnapredict.config.mapping import Mapping
 from dnapredict.data import contract
 from dnapredict.data.checked import Checked
-from dnapredict.data.columns import COLUMNS
+from dnapredict.data.columns import COLUMNS, Kind
 from dnapredict.data.rules import RULES, sentence_of
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import ConfigurationError, DataError
@@ -104,6 +104,36 @@ def test_codes_get_their_leading_zeros_back_and_ethnicity_its_national_part():
     assert [row["consultation_mechanism_code"] for row in rows] == ["02", "11", None]
     assert [row["treatment_function_code"] for row in rows] == ["043", "130", None]
     assert [row["ethnic_category_code"] for row in rows] == ["A", "99", "Z"]
+
+
+def test_an_identifier_that_stands_for_no_site_is_read_as_blank():
+    _, rows = checked(
+        table("""
+        appointment_id | booked_at  | starts_at  | site_code
+        a              | 2025-01-02 | 2025-02-01 | R9998
+        b              | 2025-01-02 | 2025-02-01 | 89997
+        c              | 2025-01-02 | 2025-02-01 | RX101
+    """)
+    )
+    assert [row["site_code"] for row in rows] == [None, None, "RX101"]
+
+
+def test_an_unknown_code_refuses_its_row_in_the_outcome_alone():
+    appointments = table("""
+        appointment_id | booked_at  | starts_at  | outcome_code | gender_code | treatment_function_code | priority_type_code
+        a              | 2025-01-02 | 2025-02-01 | 5            | Q           | ZZZ                     | 8
+        b              | 2025-01-02 | 2025-02-01 | Q            | 1           | 100                     | 1
+    """)
+    assert rejected(appointments) == {3: "outcome_code_unknown"}
+
+
+def test_every_coded_column_has_a_source_and_meanings():
+    for column in (column for column in COLUMNS if column.kind is Kind.CODE):
+        assert column.source
+        assert column.codes
+        assert all(meaning and meaning == meaning.strip() for meaning in column.codes.values())
+        if column.width:
+            assert {len(code) for code in column.codes} == {column.width}
 
 
 def test_a_missing_required_column_is_named_beside_those_that_are_there():

@@ -2,14 +2,20 @@
 
 Source: NHS Data Model and Dictionary, June 2026 archive. The dictionary is replacing ATTENDED
 OR DID NOT ATTEND CODE by ATTENDANCE STATUS, which is why nothing outside this file spells a meaning.
+CONSULTATION MEDIUM USED (01 to 04) and its successor CONSULTATION MECHANISM share one table: where both
+have a code it means the same, and 03 is of the older alone.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from dnapredict.data.treatment_functions import TREATMENT_FUNCTION
+
 __all__ = [
     "ADMINISTRATIVE_EVENT",
+    "ARRIVED_TOO_LATE",
+    "ATTENDED",
     "CANCELLED_BY_PATIENT",
     "CANCELLED_BY_PROVIDER",
     "CONSULTATION_MECHANISM",
@@ -17,12 +23,16 @@ __all__ = [
     "FIRST_ATTENDANCE",
     "FOLLOW_UP",
     "GENDER",
+    "MISSED",
     "NOT_APPLICABLE",
+    "NOT_A_SITE",
     "OUTCOME",
     "PRIORITY_TYPE",
     "REFERRAL_SOURCE",
     "REMOTE_FIRST_ATTENDANCE",
     "REMOTE_MECHANISMS",
+    "TREATMENT_FUNCTION",
+    "UNKNOWN_ETHNICITY",
 ]
 
 
@@ -39,6 +49,9 @@ OUTCOME: Final = _codes(
     c4="cancelled or postponed by the provider",
     c0="not applicable, appointment in the future",
 )
+ATTENDED: Final = ("5", "6")
+MISSED: Final = ("3", "7")
+ARRIVED_TOO_LATE: Final = "7"
 CANCELLED_BY_PATIENT: Final = "2"
 CANCELLED_BY_PROVIDER: Final = "4"
 NOT_APPLICABLE: Final = "0"
@@ -115,3 +128,7 @@ ETHNIC_CATEGORY: Final = _codes(
     c99="not known (not asked)",
     X="not known (hospital statistics)",
 )
+UNKNOWN_ETHNICITY: Final = ("Z", "99", "X")
+
+# Identifiers that ORGANISATION SITE IDENTIFIER has for "no site of ours": read as blank.
+NOT_A_SITE: Final = _codes(R9998="not a hospital site", c89997="provider outside the United Kingdom")

@@ -42,7 +42,7 @@ class Column:
     """One column of the contract.
 
     `width` pads a numeric code with the leading zeros that spreadsheets drop ("3" -> "03").
-    `lowest` and `highest` bound a number, both included.
+    `lowest` and `highest` bound a number, both included. `blanks` are values that stand for none.
     """
 
     name: str
@@ -56,11 +56,25 @@ class Column:
     width: int = 0
     lowest: float | None = None
     highest: float | None = None
+    blanks: Mapping[str, str] = field(default_factory=dict)
 
 
 COLUMNS: Final = (
-    Column("appointment_id", Kind.TEXT, Role.KEY, "Unique; a pseudonym.", required=True),
-    Column("patient_id", Kind.TEXT, Role.KEY, "A pseudonym; without it there is no attendance history."),
+    Column(
+        "appointment_id",
+        Kind.TEXT,
+        Role.KEY,
+        "Unique; a pseudonym.",
+        required=True,
+        source="ATTENDANCE IDENTIFIER, pseudonymised",
+    ),
+    Column(
+        "patient_id",
+        Kind.TEXT,
+        Role.KEY,
+        "A pseudonym; without it there is no attendance history.",
+        source="LOCAL PATIENT IDENTIFIER or NHS NUMBER, pseudonymised",
+    ),
     Column(
         "booked_at",
         Kind.TIMESTAMP,
@@ -92,14 +106,22 @@ COLUMNS: Final = (
         codes=codes.OUTCOME,
         width=1,
     ),
-    Column("site_code", Kind.TEXT, Role.FACTOR, "Site.", source="ORGANISATION SITE IDENTIFIER"),
-    Column("clinic_code", Kind.TEXT, Role.FACTOR, "Local clinic.", source="CLINIC CODE"),
+    Column(
+        "site_code",
+        Kind.TEXT,
+        Role.FACTOR,
+        "Where it takes place: an ODS code of five to nine characters.",
+        source="ORGANISATION SITE IDENTIFIER (OF TREATMENT)",
+        blanks=codes.NOT_A_SITE,
+    ),
+    Column("clinic_code", Kind.TEXT, Role.FACTOR, "Clinic, as the trust names it.", source="CLINIC CODE"),
     Column(
         "treatment_function_code",
         Kind.CODE,
         Role.FACTOR,
-        "Specialty.",
+        "Specialty: the service within which the patient is treated.",
         source="ACTIVITY TREATMENT FUNCTION CODE",
+        codes=codes.TREATMENT_FUNCTION,
         width=3,
     ),
     Column(
@@ -138,7 +160,16 @@ COLUMNS: Final = (
         codes=codes.REFERRAL_SOURCE,
         width=2,
     ),
-    Column("age_years", Kind.NUMBER, Role.FACTOR, "Age at `starts_at`.", unit="years", lowest=0, highest=120),
+    Column(
+        "age_years",
+        Kind.NUMBER,
+        Role.FACTOR,
+        "Age at `starts_at`.",
+        unit="years",
+        lowest=0,
+        highest=120,
+        source="AGE AT CDS ACTIVITY DATE",
+    ),
     Column(
         "gender_code",
         Kind.CODE,
@@ -148,7 +179,13 @@ COLUMNS: Final = (
         codes=codes.GENDER,
         width=1,
     ),
-    Column("lsoa_code", Kind.TEXT, Role.FACTOR, "Lower layer super output area of residence.", source="LSOA"),
+    Column(
+        "lsoa_code",
+        Kind.TEXT,
+        Role.FACTOR,
+        "Lower layer super output area of residence.",
+        source="LOWER LAYER SUPER OUTPUT AREA, of the postcode of residence",
+    ),
     Column(
         "imd_decile",
         Kind.INTEGER,
@@ -168,7 +205,13 @@ COLUMNS: Final = (
         lowest=0,
         highest=2_000,
     ),
-    Column("interpreter_needed", Kind.BOOLEAN, Role.FACTOR_AND_AUDIT, "An interpreter is on record."),
+    Column(
+        "interpreter_needed",
+        Kind.BOOLEAN,
+        Role.FACTOR_AND_AUDIT,
+        "An interpreter is on record.",
+        source="Personal Demographics Service, interpreter required",
+    ),
     Column("transport_booked", Kind.BOOLEAN, Role.FACTOR, "Patient transport is booked."),
     Column("has_mobile", Kind.BOOLEAN, Role.FACTOR, "A mobile number is on record."),
     Column("receives_welfare", Kind.BOOLEAN, Role.FACTOR, "A welfare benefit is on record, where agreed."),
@@ -190,7 +233,7 @@ COLUMNS: Final = (
         codes=codes.ETHNIC_CATEGORY,
     ),
     Column("disability_flag", Kind.TEXT, Role.AUDIT, "Disability, as recorded locally."),
-    Column("language_code", Kind.TEXT, Role.AUDIT, "Preferred language."),
+    Column("language_code", Kind.TEXT, Role.AUDIT, "Preferred language, as recorded locally."),
     Column("plus_group", Kind.TEXT, Role.AUDIT, "Locally defined inclusion group of CORE20PLUS5."),
     Column("contacted", Kind.BOOLEAN, Role.TREATMENT, "The patient was reached by a validation call."),
 )

@@ -62,6 +62,11 @@ def _code_lists() -> Iterator[str]:
             for code, meaning in column.codes.items():
                 yield f"- `{code}` {meaning}\n"
     yield f"\n`first_attendance_code` {codes.ADMINISTRATIVE_EVENT} is set aside: no fault of the extract.\n"
+    for column in COLUMNS:
+        for code, meaning in column.blanks.items():
+            yield f"`{column.name}` {code} ({meaning}) is read as blank.\n"
+    yield "\nA code that is not listed refuses its row in `outcome_code` alone. Elsewhere it counts as not\n"
+    yield "known, and `dnapredict check --report` tells which codes those are.\n"
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ RULES: Final = {
     "outcome_before_start": "has an attendance outcome recorded before the appointment",
     "outcome_code_unknown": f"holds an outcome_code that is not one of {', '.join(sorted(codes.OUTCOME))}",
     **{f"{column.name}_invalid": "" for column in COLUMNS if column.kind in _BOUNDED},
-    "administrative_event": "is an administrative event (first_attendance_code 5), not an appointment",
+    "administrative_event": "is an administrative event "
+    f"(first_attendance_code {codes.ADMINISTRATIVE_EVENT}), not an appointment",
 }
 # Set aside by rule, and no fault of the extract.
 NOT_A_FAULT: Final = frozenset({"administrative_event"})
@@ -97,7 +98,7 @@ def _broken_times(read: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:
     times = [read.booked_at, read.starts_at, read.recorded_at]
     yield "date_out_of_range", ibis.or_(*(~time.year().between(*_YEARS) for time in times))
     yield "starts_before_booked", read.starts_at < read.booked_at
-    came_or_missed = read.outcome_code.isin(["3", "5", "6", "7"])
+    came_or_missed = read.outcome_code.isin([*codes.ATTENDED, *codes.MISSED])
     yield (
         "outcome_before_start",
         came_or_missed & (read.recorded_local.date() < read.starts_local.date()),

@@ -33,6 +33,8 @@ def _absent(column: Column) -> dict[str, ir.Value]:
 
 def _named(column: Column, parsed: Parsed) -> dict[str, ir.Value]:
     value = parsed.value
+    if column.blanks:
+        value = ibis.ifelse(value.upper().isin(list(column.blanks)), ibis.null("string"), value)
     if parsed.local is None:
         return {column.name: value.cast(_type(column)), f"bad_{column.name}": parsed.unreadable}
     local = parsed.local

@@ -1,12 +1,13 @@
-"""What a training came to: as one JSON object for a program, as a few lines for a person."""
+"""What a training or a comparison came to: as one JSON object for a program, as a few lines for a person."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dnapredict.pipeline import Trained
+    from dnapredict.risk.comparing import Comparison
 
-__all__ = ["training_json", "training_lines"]
+__all__ = ["comparison_json", "comparison_lines", "training_json", "training_lines"]
 
 _NAMES = {
     "all": "all appointments",
@@ -52,3 +53,45 @@ def training_lines(trained: "Trained") -> Iterator[str]:
                 f"{figures.sensitivity_at_10 * 100:.0f} in 100 of those who missed"
             )
     yield f"Next: dnapredict audit EXTRACT --model {version} --out reports/{version}"
+
+
+_COMPARED = {
+    "log_loss": "log loss",
+    "brier": "Brier",
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "sensitivity_at_10": "reach of the top tenth",
+}
+
+
+def comparison_json(comparison: "Comparison", *, versions: tuple[str, str]) -> dict[str, Any]:
+    """`versions`, `verdict`, and by population the figures of both and the paired `differences`."""
+    return {
+        "versions": list(versions),
+        "verdict": comparison.verdict(*_versions(versions)),
+        "populations": {
+            name: {
+                "one": comparison.one[name].as_dict(),
+                "other": comparison.other[name].as_dict(),
+                "differences": {figure: found._asdict() for figure, found in differences.items()},
+            }
+            for name, differences in comparison.differences.items()
+        },
+    }
+
+
+def comparison_lines(comparison: "Comparison", *, versions: tuple[str, str]) -> Iterator[str]:
+    """The same for a person: the verdict first."""
+    one, other = versions
+    yield comparison.verdict(*_versions(versions))
+    yield f"On {comparison.n:,} appointments that both were tested on; version {one} less version {other}:"
+    for population, differences in comparison.differences.items():
+        if differences:
+            yield f"  {_NAMES[population]} ({comparison.one[population].n:,}):"
+        for figure, name in _COMPARED.items():
+            if (found := differences.get(figure)) is not None:
+                yield f"    {name}: {found.value:+.4f} (95% interval {found.low:+.4f} to {found.high:+.4f})"
+
+
+def _versions(versions: tuple[str, str]) -> tuple[str, str]:
+    return f"Version {versions[0]}", f"version {versions[1]}"

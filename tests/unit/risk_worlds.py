@@ -7,7 +7,7 @@ import numpy as np
 
 from dnapredict.config.register import FactorRegister
 from dnapredict.config.training import ModelSettings, Split, TrainingConfig
-from dnapredict.risk.cohort import Cohort
+from dnapredict.risk.cohort import Cohort, Grouping
 
 FACTORS = ("lead_days", "past_dnas", "age_years")
 FIRST_DAY = np.datetime64("2025-01-01", "us")
@@ -35,6 +35,8 @@ def world(n: int = 3_000, *, seed: int = 0, together: float = 3.0, **columns: An
         "starts_at": FIRST_DAY + np.sort(draw.integers(0, 100 * 86_400, n)) * np.timedelta64(1, "s"),
         "lead_days": lead,
         "first_time": past == 0,
+        "appointment": np.arange(n, dtype=np.uint64),
+        "groupings": {"site": Grouping(("A", "B"), np.arange(n) % 2)},
     }
     return Cohort(**{**values, **columns})
 

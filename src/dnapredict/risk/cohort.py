@@ -1,18 +1,37 @@
 """Labelled appointments, as arrays: what a model is trained and tested on."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BOOKED_1_DAY", "EVERYONE", "FIRST_TIME", "POPULATIONS", "WEEKLY", "Cohort"]
+__all__ = ["BOOKED_1_DAY", "EVERYONE", "FIRST_TIME", "POPULATIONS", "WEEKLY", "Cohort", "Grouping"]
 
 EVERYONE = "all"
 BOOKED_1_DAY = "booked_1_day"
 WEEKLY = "weekly"
 FIRST_TIME = "first_time"
 POPULATIONS = (EVERYONE, BOOKED_1_DAY, WEEKLY, FIRST_TIME)
+
+
+Rows = NDArray[np.bool_] | NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """To which specialty, site or mode each appointment belongs.
+
+    `names[codes[i]]` is the group of row i; -1 is not known.
+    """
+
+    names: tuple[str, ...]
+    codes: NDArray[np.int64]
+
+    def take(self, rows: Rows) -> "Grouping":
+        """The same names for some of the rows."""
+        return Grouping(self.names, self.codes[rows])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +52,12 @@ class Cohort:
         Whole local calendar days from booking to appointment.
     first_time : (n,) bool
         No past appointment of this patient was known at `scored_at`.
+    contacted : (n,) bool, where the extract has the column
+        The patient was reached by a validation call before the appointment, which may have
+        changed its outcome.
+    appointment : (n,) uint64, where known
+        A fingerprint of each `appointment_id`, by which the tests of two models are paired.
+    groupings : by name, how the appointments are grouped beside the populations
     zone : the clinic's time zone, in which days and weeks begin
 
     Raises
@@ -48,6 +73,9 @@ class Cohort:
     starts_at: NDArray[np.datetime64]
     lead_days: NDArray[np.int64]
     first_time: NDArray[np.bool_]
+    contacted: NDArray[np.bool_] | None = None
+    appointment: NDArray[np.uint64] | None = None
+    groupings: Mapping[str, Grouping] = field(default_factory=dict)
     zone: str = "Europe/London"
 
     def __post_init__(self) -> None:
@@ -63,10 +91,15 @@ class Cohort:
         """Appointments in the cohort."""
         return len(self.dna)
 
-    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Cohort":
+    def take(self, rows: Rows) -> "Cohort":
         """The appointments of a mask, or of positions in rising order."""
         taken: dict[str, Any] = {name: values[rows] for name, values in self._arrays().items()}
-        return replace(self, **taken)
+        groupings = {name: grouping.take(rows) for name, grouping in self.groupings.items()}
+        return replace(self, **taken, groupings=groupings)
+
+    def without_factors(self) -> "Cohort":
+        """The same appointments without what is known of their patients: enough to judge risks by."""
+        return replace(self, factors=(), matrix=np.empty((len(self), 0)))
 
     def populations(self) -> dict[str, NDArray[np.bool_]]:
         """A mask for each population that is reported apart.

@@ -1,13 +1,16 @@
 """A training as flat names and plain values: what is written down to compare runs by."""
 
+import csv
+import io
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from dnapredict.risk.artefact import StoredModel
+from dnapredict.risk.comparing import Comparison
 from dnapredict.risk.metrics import Figures
 from dnapredict.risk.training import Training
 
-__all__ = ["Figure", "measured", "parameters", "tags", "verdict"]
+__all__ = ["Figure", "compared", "comparison_table", "measured", "parameters", "tags", "verdict"]
 
 
 class Figure(NamedTuple):
@@ -65,6 +68,31 @@ def measured(training: Training) -> Iterator[Figure]:
     yield Figure("lightgbm_log_loss_less_logistic", training.skill.over_logistic.value)
     for step, value in enumerate(training.iterations, start=1):
         yield Figure("validation_log_loss", value, step)
+
+
+def compared(comparison: Comparison) -> Iterator[Figure]:
+    """Every paired difference, as `difference/weekly/log_loss`, with `.../low` and `.../high`."""
+    for population, found in comparison.differences.items():
+        for name, difference in found.items():
+            at = f"difference/{population}/{name}"
+            yield Figure(at, difference.value)
+            yield Figure(f"{at}/low", difference.low)
+            yield Figure(f"{at}/high", difference.high)
+
+
+def comparison_table(comparison: Comparison, *, versions: tuple[str, str]) -> str:
+    """The comparison as CSV, one row for each population and figure."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(
+        ["population", "n", "figure", *(f"version_{v}" for v in versions), "difference", "low", "high"]
+    )
+    for population, found in comparison.differences.items():
+        one, other = comparison.one[population], comparison.other[population]
+        for name, difference in found.items():
+            values = (one.as_dict()[name], other.as_dict()[name], *difference)
+            table.writerow([population, one.n, name, *(f"{value:.6f}" for value in values)])
+    return text.getvalue()
 
 
 def _of(prefix: str, populations: dict[str, Figures]) -> Iterator[Figure]:

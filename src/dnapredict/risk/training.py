@@ -74,7 +74,8 @@ class Training:
         Rows made of quartiles of the training matrix, and one of which nothing is known: what a
         stored model is tried on. They are no patient's.
     test_rows : (n,) bool, which rows of the cohort were the test
-    test_dna, test_probability : the outcome of each of them, and the model's risk
+    tested : those rows, without their factors
+    test_probability : the model's risk of each of them
     sample : (m, p) float64
         At most 2,000 rows of the test, drawn by the seed, over which what factors contribute is
         averaged. They are patients' and are stored nowhere.
@@ -89,9 +90,14 @@ class Training:
     iterations: tuple[float, ...]
     specimens: NDArray[np.float64]
     test_rows: NDArray[np.bool_]
-    test_dna: NDArray[np.bool_]
+    tested: Cohort
     test_probability: NDArray[np.float64]
     sample: NDArray[np.float64]
+
+    @property
+    def test_dna(self) -> NDArray[np.bool_]:
+        """Whether each appointment of the test was missed."""
+        return self.tested.dna
 
 
 def train(cohort: Cohort, *, config: TrainingConfig, directions: Sequence[int]) -> Training:
@@ -127,7 +133,7 @@ def train(cohort: Cohort, *, config: TrainingConfig, directions: Sequence[int]) 
         iterations=iterations,
         specimens=_specimens(cohort.matrix[windows.train]),
         test_rows=windows.test,
-        test_dna=tested.dna,
+        tested=tested.without_factors(),
         test_probability=risks[skill.chosen],
         sample=_sample(tested.matrix, seed=seed),
     )

@@ -8,8 +8,9 @@ from typing import Final
 
 from dnapredict.risk.artefact import StoredModel
 from dnapredict.risk.card import card
+from dnapredict.risk.comparing import Comparison
 from dnapredict.risk.figures import drawn
-from dnapredict.risk.record import Figure, measured, parameters, tags, verdict
+from dnapredict.risk.record import Figure, compared, comparison_table, measured, parameters, tags, verdict
 from dnapredict.risk.training import Training
 from dnapredict.tracking.store import Store
 
@@ -19,7 +20,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
-__all__ = ["log_model", "metrics_of", "record"]
+__all__ = ["log_comparison", "log_model", "metrics_of", "record"]
 
 _SERVED: Final = Path(__file__).parents[1] / "served_model.py"
 _AT_ONCE: Final = 1_000  # metrics that MLflow takes in one call
@@ -56,6 +57,27 @@ def log_model(store: Store, folder: Path, run_id: str, *, factors: tuple[str, ..
             metadata={"factors": list(factors)},
         )
     return str(logged.model_id)
+
+
+def log_comparison(store: Store, comparison: Comparison, *, versions: tuple[str, str]) -> str:
+    """Make a run of the paired differences of two versions and give its id."""
+    client, (one, other) = store.client, versions
+    run = client.create_run(store.experiment(), run_name=f"version {one} less version {other}")
+    run_id = str(run.info.run_id)
+    said = {
+        "kind": "comparison",
+        "version": one,
+        "compared_with": other,
+        "verdict": comparison.verdict(f"Version {one}", f"version {other}"),
+    }
+    client.log_batch(
+        run_id,
+        metrics=metrics_of(compared(comparison)),
+        tags=[RunTag(key, value) for key, value in said.items()],
+    )
+    client.log_text(run_id, comparison_table(comparison, versions=versions), "comparison.csv")
+    client.set_terminated(run_id)
+    return run_id
 
 
 def metrics_of(figures: Iterator[Figure]) -> list[Metric]:

@@ -6,6 +6,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dnapredict.data.entry import Entry
 from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.data.rules import NOT_A_FAULT, sentence_of
 from dnapredict.errors import DataError
@@ -43,12 +44,18 @@ class Checked:
         Rows read.
     present
         Contract columns that the extract has.
+    read
+        Every row read, as typed, refused ones among them: for figures about the extract alone.
+    entry
+        What happened on the way in: joins, release of the IMD deciles, pseudonyms.
     """
 
     rows: ir.Table
     rejected: pa.Table
     total: int
     present: frozenset[str]
+    read: ir.Table
+    entry: Entry
 
     @property
     def kept(self) -> int:

@@ -8,10 +8,12 @@ import ibis.expr.types as ir
 
 from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.data.checked import Checked
-from dnapredict.data.columns import NAMES, REQUIRED
+from dnapredict.data.columns import REQUIRED
+from dnapredict.data.entry import enter, entry_of
 from dnapredict.data.extract import ROW_NUMBER
-from dnapredict.data.mapped import contract_name, map_columns
+from dnapredict.data.mapped import TOLD, Asked, feeds, map_columns
 from dnapredict.data.plan import compiled, placeholder
+from dnapredict.data.pseudonym import refuse_nhs_numbers
 from dnapredict.data.rules import first_broken_rule
 from dnapredict.data.typed import typed
 from dnapredict.data.workspace import Workspace
@@ -35,27 +37,29 @@ def check(
     Raises
     ------
     DataError
-        If a required column is missing; the message names it and the columns that are there.
+        If a required column is missing; the message names it and the columns that are there. If a
+        file that is joined cannot be, or patients' NHS numbers would enter as they are.
     ConfigurationError
-        If the mapping names a contract column that does not exist.
+        If the mapping names a contract column that does not exist, or there is no key for pseudonyms.
     """
-    present = _present(table.schema(), mapping, future, source)
+    entered = enter(table, mapping, workspace, source=source)
+    asked = Asked(mapping, source, future=future, release=entered.release, complete=entered.complete)
+    schema = entered.table.schema()
+    present = _present(schema, asked)
     _require_columns(present, table, source)
-    read = workspace.compute(_reading(table.schema(), mapping, future, source).over(asked=table))
+    read = workspace.compute(_reading(schema, asked).over(asked=entered.table, **entered.beside))
+    if "patient_id" in present and not mapping.makes_pseudonyms:
+        refuse_nhs_numbers(read, workspace, source=source)
     rejected = workspace.fetch(_judging(read.schema()).over(read=read))
     numbers = workspace.keep(rejected.select([ROW_NUMBER]))
     rows = workspace.view(_keeping(read.schema()).over(read=read, rejected=numbers))
     total = int(workspace.fetch(f"SELECT count(*) AS n FROM {read.get_name()}")["n"][0].as_py())
-    return Checked(rows, rejected, total, present)
+    return Checked(rows, rejected, total, present, read, entry_of(read, mapping, entered, workspace))
 
 
 def present(found: Iterable[str], mapping: Mapping = IDENTITY) -> frozenset[str]:
     """The contract columns that a file with the columns `found` can feed through `mapping`."""
-    found = set(found)
-    mapped = {
-        name for name, origin in mapping.columns.items() if origin.source is None or origin.source in found
-    }
-    return frozenset(mapped | {contract_name(name) for name in found} & set(NAMES))
+    return feeds(found, mapping)
 
 
 def _require_columns(present: frozenset[str], table: ir.Table, source: str) -> None:
@@ -70,15 +74,14 @@ def _require_columns(present: frozenset[str], table: ir.Table, source: str) -> N
 
 
 @lru_cache(maxsize=64)
-def _present(schema: ibis.Schema, mapping: Mapping, future: bool, source: str) -> frozenset[str]:
-    asked = placeholder("asked", schema)
-    return map_columns(asked, mapping, source=source, future=future).present
+def _present(schema: ibis.Schema, asked: Asked) -> frozenset[str]:
+    return map_columns(placeholder("asked", schema), asked).present
 
 
 @compiled
-def _reading(schema: ibis.Schema, mapping: Mapping, future: bool, source: str) -> ir.Table:
-    mapped = map_columns(placeholder("asked", schema), mapping, source=source, future=future)
-    return typed(mapped.table, mapped.present, mapping)
+def _reading(schema: ibis.Schema, asked: Asked) -> ir.Table:
+    mapped = map_columns(placeholder("asked", schema), asked)
+    return typed(mapped.table, mapped.present, asked.mapping)
 
 
 @compiled
@@ -93,5 +96,5 @@ def _judging(schema: ibis.Schema) -> ir.Table:
 def _keeping(schema: ibis.Schema) -> ir.Table:
     read = placeholder("read", schema)
     rejected = placeholder("rejected", ibis.schema({ROW_NUMBER: "int64"}))
-    flags = [name for name in read.columns if name.startswith("bad_")]
+    flags = [name for name in read.columns if name.startswith(("bad_", TOLD))]
     return read.anti_join(rejected, ROW_NUMBER).drop(*flags)

@@ -23,6 +23,7 @@ _BOUNDED: Final = (Kind.NUMBER, Kind.INTEGER, Kind.BOOLEAN)
 RULES: Final = {
     "no_appointment_id": "has no appointment_id",
     "duplicate_appointment_id": "repeats an appointment_id of an earlier row",
+    "patient_id_not_an_nhs_number": "holds a patient_id that is not an NHS number (ten digits, check digit)",
     "no_booked_at": "has no booked_at",
     "no_starts_at": "has no starts_at",
     **{f"{column.name}_unreadable": "" for column in COLUMNS if column.kind is Kind.TIMESTAMP},
@@ -83,6 +84,7 @@ def _broken(read: ir.Table, repeats: ir.Table) -> Iterator[tuple[str, ir.Boolean
         "duplicate_appointment_id",
         read[ROW_NUMBER].isin(later.filter(later[ROW_NUMBER] > later.first_row)[ROW_NUMBER]),
     )
+    yield "patient_id_not_an_nhs_number", _flag(read, "bad_patient_id")
     for column in COLUMNS:
         if f"bad_{column.name}" in read.columns:
             ending = "unreadable" if column.kind is Kind.TIMESTAMP else "invalid"

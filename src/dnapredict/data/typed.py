@@ -7,6 +7,7 @@ import ibis.expr.types as ir
 from dnapredict.config.mapping import Mapping
 from dnapredict.data.columns import COLUMNS, Column, Kind
 from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.mapped import BAD_NUMBER, TOLD
 from dnapredict.data.parsing import Parsed, parse
 
 __all__ = ["typed"]
@@ -22,7 +23,8 @@ def typed(table: ir.Table, present: frozenset[str], mapping: Mapping) -> ir.Tabl
         origin = mapping.columns.get(column.name)
         formats = origin.formats if origin else ()
         columns |= _named(column, parse(table[column.name], column, zone=mapping.timezone, formats=formats))
-    return table.select(**columns)
+    beside = [name for name in table.columns if name == BAD_NUMBER or name.startswith(TOLD)]
+    return table.select(**columns | {name: table[name] for name in beside})
 
 
 def _absent(column: Column) -> dict[str, ir.Value]:

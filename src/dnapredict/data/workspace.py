@@ -47,6 +47,12 @@ class Workspace:
         connection.unregister(f"{name}_arrow")
         return self.backend.table(name)
 
+    def lend(self, rows: pa.Table) -> ir.Table:
+        """A table of the workspace that reads `rows` where they are, without a copy."""
+        name = self.new_name()
+        self.backend.con.register(name, rows)
+        return self.backend.table(name)
+
     def compute(self, sql: str) -> ir.Table:
         """A table of the workspace that holds the result of a DuckDB query."""
         name = self.new_name()

@@ -11,6 +11,7 @@ from dnapredict.config.worklist import WorklistConfig
 from dnapredict.data import contract, extract
 from dnapredict.data.checked import Checked
 from dnapredict.data.workspace import Workspace
+from dnapredict.errors import ConfigurationError
 from dnapredict.features.build import Matrix, Past, build
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.factors import fed_by, verify
@@ -21,7 +22,19 @@ _IN_TIME = ("starts_at", "appointment_id")
 
 
 def checked_extract(path: Path, workspace: Workspace, *, mapping: Mapping = IDENTITY) -> Checked:
-    """The extract at `path`, held against the contract."""
+    """The extract at `path`, held against the contract.
+
+    Raises
+    ------
+    ConfigurationError
+        If the key for pseudonyms lies in the folder of the extract: who got hold of that would have both.
+    """
+    key = mapping.makes_pseudonyms and mapping.key_file
+    if key and key.resolve().parent == path.resolve().parent:
+        raise ConfigurationError(
+            f"{key}: the key for pseudonyms lies beside the data. Keep it in another folder, which fewer "
+            "people can read."
+        )
     table = extract.read(path, workspace)
     return contract.check(table, workspace, mapping=mapping, source=path.name)
 

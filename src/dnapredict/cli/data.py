@@ -1,11 +1,12 @@
 """Verbs about data: make it up, hold it against the contract, turn it into factors."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dnapredict.cli.options import ConfigFile, Extract, MappingFile, setting_of
+from dnapredict.cli.options import ConfigFile, Extract, JoinedFiles, KeyFile, MappingFile, setting_of
 from dnapredict.cli.telling import say, tell_rejections, write_json
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def check(
     mapping: MappingFile = None,
     report: Annotated[Path | None, typer.Option(help="Write the findings as JSON.")] = None,
     config: ConfigFile = None,
+    files: JoinedFiles = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Hold an extract against the data contract, and report on it.
 
@@ -60,7 +63,7 @@ def check(
     from dnapredict.data.workspace import Workspace
     from dnapredict.prepared import checked_extract
 
-    setting = setting_of(mapping, config)
+    setting = setting_of(mapping, config, files=files, key_file=key_file)
     with Workspace() as workspace:
         checked = checked_extract(extract, workspace, mapping=setting.mapping)
     tell_rejections(extract, checked)
@@ -74,6 +77,8 @@ def features(
     out: Annotated[Path, typer.Option(help="Parquet file to write.")],
     mapping: MappingFile = None,
     config: ConfigFile = None,
+    files: JoinedFiles = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Write the agreed factors of every appointment in an extract.
 
@@ -83,7 +88,9 @@ def features(
     """
     from dnapredict import pipeline
 
-    matrix = pipeline.features(extract, out, setting=setting_of(mapping, config))
+    matrix = pipeline.features(
+        extract, out, setting=setting_of(mapping, config, files=files, key_file=key_file)
+    )
     say(f"{out}: {matrix.table.num_rows:,} appointments, {len(matrix.factors)} agreed factors.")
 
 
@@ -94,6 +101,9 @@ def _findings(extract: Path, checked: "Checked") -> dict[str, Any]:
         "kept": checked.kept,
         "rejected_share": checked.rejected_share,
         "columns": sorted(checked.present),
+        "imd_release": checked.entry.areas.release,
+        "areas": dict(checked.entry.areas.rows),
+        "joined": [dataclasses.asdict(found) for found in checked.entry.matches],
         "rejections": [
             {"rule": found.rule, "count": found.count, "first_rows": list(found.first_rows)}
             for found in checked.rejections

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dnapredict.cli.options import HOME, Home, MappingFile, absolute, setting_of
+from dnapredict.cli.options import HOME, Home, JoinedFiles, KeyFile, MappingFile, absolute, setting_of
 from dnapredict.cli.telling import say
 
 __all__ = ["score"]
@@ -22,6 +22,8 @@ def score(
     capacity: Annotated[
         int | None, typer.Option(help="Calls that can be made; otherwise as serving/worklist.toml says.")
     ] = None,
+    files: JoinedFiles = None,
+    key_file: KeyFile = None,
     home: Home = HOME,
 ) -> None:
     """Rank a weekly list by risk, with reasons in words.
@@ -36,7 +38,7 @@ def score(
         list_,
         out=out,
         home=absolute(home),
-        mapping=setting_of(mapping, None).mapping,
+        mapping=setting_of(mapping, None, files=files, key_file=key_file).mapping,
         history=history,
         model=model,
         capacity=capacity,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dnapredict.cli.telling import say
+from dnapredict.errors import UsageError
 
 if TYPE_CHECKING:
     from dnapredict.config.setting import Setting
@@ -16,6 +17,8 @@ __all__ = [
     "ConfigFile",
     "Extract",
     "Home",
+    "JoinedFiles",
+    "KeyFile",
     "MappingFile",
     "absolute",
     "setting_of",
@@ -24,6 +27,18 @@ __all__ = [
 Extract = Annotated[Path, typer.Argument(help="CSV, CSV.GZ, XLSX or Parquet, one row an appointment.")]
 MappingFile = Annotated[
     Path | None, typer.Option("--mapping", help="TOML that maps the file's columns to the contract.")
+]
+JoinedFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--file",
+        metavar="NAME=PATH",
+        help="Where a file is that the mapping joins, instead of what it says; again for more.",
+    ),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option("--key-file", help="Key for patients' pseudonyms; never keep it beside the data."),
 ]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="TOML like training/config.toml, which is the default.")
@@ -48,17 +63,31 @@ def absolute(home: Path) -> Path:
     return place
 
 
-def setting_of(mapping: Path | None, config: Path | None) -> "Setting":
+def setting_of(
+    mapping: Path | None,
+    config: Path | None,
+    *,
+    files: list[str] | None = None,
+    key_file: Path | None = None,
+) -> "Setting":
     """The mapping and the configuration that a person named, or what is shipped.
 
-    Raises ConfigurationError for a file that holds something it must not.
+    Raises ConfigurationError for a file that holds something it must not, and UsageError for a
+    `files` entry that is not NAME=PATH.
     """
     from dnapredict.config.loading import load
-    from dnapredict.config.mapping import IDENTITY, Mapping
+    from dnapredict.config.mapping import load_mapping
     from dnapredict.config.setting import Setting
     from dnapredict.config.training import TrainingConfig
 
     return Setting(
-        mapping=load(mapping, Mapping) if mapping else IDENTITY,
+        mapping=load_mapping(mapping, files=dict(map(_named_file, files or ())), key_file=key_file),
         config=load(config, TrainingConfig) if config else None,
     )
+
+
+def _named_file(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise UsageError(f"--file {text}: expected NAME=PATH, such as patients=patients.csv.")
+    return name, Path(path)

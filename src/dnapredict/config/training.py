@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from dnapredict.config.loading import Settings
 
-__all__ = ["ATTENDANCE_CODES", "ModelSettings", "Split", "TrainingConfig"]
+__all__ = ["ATTENDANCE_CODES", "ModelSettings", "Split", "TrainingConfig", "Tuning"]
 
 # ATTENDED OR DID NOT ATTEND CODE: the codes that say whether the patient came (NHS Data Dictionary).
 ATTENDANCE_CODES = ("3", "5", "6", "7")
@@ -40,6 +40,18 @@ class ModelSettings(Settings):
     lambda_l2: Annotated[float, Field(ge=0)] = 10.0
 
 
+class Tuning(Settings):
+    """How long to look for better settings of the trees, inside the training window.
+
+    `trials` is how many settings are tried, 0 for none; after `minutes` no further trial begins.
+    Where time and not `trials` ends the search, a faster machine may find other settings.
+    """
+
+    trials: Annotated[int, Field(ge=0, le=10_000)] = 0
+    minutes: Annotated[float, Field(gt=0, le=10_080)] = 30
+    folds: Annotated[int, Field(ge=1, le=20)] = 3
+
+
 class TrainingConfig(Settings):
     """The whole of `training/config.toml`."""
 
@@ -50,6 +62,7 @@ class TrainingConfig(Settings):
     max_rejected_share: Annotated[float, Field(ge=0, le=1)] = 0.02
     split: Split = Split()
     model: ModelSettings = ModelSettings()
+    tuning: Tuning = Tuning()
 
     @field_validator("dna_codes")
     @classmethod

@@ -66,7 +66,7 @@ def grow(fit: Cohort, later: Cohort, *, recipe: Recipe) -> Growth:
     """
     settings, history = recipe.settings, _History()
     data = _dataset(fit)
-    latest = lgb.Dataset(later.matrix, later.dna, reference=data)
+    latest = lgb.Dataset(later.matrix, later.dna, weight=later.weight, reference=data)
     stop = lgb.early_stopping(settings.patience, verbose=False)
     booster = lgb.train(
         recipe.parameters(rows=len(fit)),
@@ -93,4 +93,4 @@ _History = dict[str, dict[str, list[float]]]
 
 
 def _dataset(cohort: Cohort) -> lgb.Dataset:
-    return lgb.Dataset(cohort.matrix, cohort.dna, feature_name=list(cohort.factors))
+    return lgb.Dataset(cohort.matrix, cohort.dna, weight=cohort.weight, feature_name=list(cohort.factors))

@@ -55,6 +55,8 @@ class Cohort:
     contacted : (n,) bool, where the extract has the column
         The patient was reached by a validation call before the appointment, which may have
         changed its outcome.
+    weight : (n,) float64, where not all weigh alike
+        How many appointments each stands for when a model is fitted (see `treatment`).
     appointment : (n,) uint64, where known
         A fingerprint of each `appointment_id`, by which the tests of two models are paired.
     groupings : by name, how the appointments are grouped beside the populations
@@ -74,6 +76,7 @@ class Cohort:
     lead_days: NDArray[np.int64]
     first_time: NDArray[np.bool_]
     contacted: NDArray[np.bool_] | None = None
+    weight: NDArray[np.float64] | None = None
     appointment: NDArray[np.uint64] | None = None
     groupings: Mapping[str, Grouping] = field(default_factory=dict)
     zone: str = "Europe/London"

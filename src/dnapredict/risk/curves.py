@@ -56,7 +56,9 @@ class Curves:
         return np.column_stack(added) if added else np.empty(matrix.shape)
 
 
-def fit_curves(matrix: NDArray[np.float64], dna: NDArray[np.bool_]) -> Curves:
+def fit_curves(
+    matrix: NDArray[np.float64], dna: NDArray[np.bool_], *, weight: NDArray[np.float64] | None = None
+) -> Curves:
     """Fit logistic regression to each factor bent at its quantiles, with a sign where it is not known.
 
     Straight lines would be a straw man: risk climbs over the first days of lead time and then
@@ -64,9 +66,10 @@ def fit_curves(matrix: NDArray[np.float64], dna: NDArray[np.bool_]) -> Curves:
     """
     rows = slice(None, None, -(-len(matrix) // _ENOUGH))
     matrix, dna = matrix[rows], dna[rows]
+    weight = None if weight is None else weight[rows]
     knots = [_knots(column) for column in matrix.T]
     design = np.hstack([_bent(column, at) for column, at in zip(matrix.T, knots, strict=True)])
-    line = LogisticRegression(max_iter=1_000).fit(design, dna)
+    line = LogisticRegression(max_iter=1_000).fit(design, dna, sample_weight=weight)
     weights = iter(line.coef_[0])
     curves = (_curve(column, at, weights=weights) for column, at in zip(matrix.T, knots, strict=True))
     return Curves(float(line.intercept_[0]), tuple(curves))

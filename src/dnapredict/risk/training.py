@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dnapredict.config.training import TrainingConfig
+from dnapredict.config.training import ModelSettings, TrainingConfig
 from dnapredict.risk.baselines import BASE_RATE, rivals
 from dnapredict.risk.boosting import Recipe, grow, regrow
 from dnapredict.risk.calibrators import choose_calibrator
@@ -16,7 +16,9 @@ from dnapredict.risk.curves import fit_curves
 from dnapredict.risk.gaps import fill_gaps, gap_filling
 from dnapredict.risk.metrics import Figures, figures
 from dnapredict.risk.model import Form, RiskModel
+from dnapredict.risk.treatment import Contacts, without_contacted
 from dnapredict.risk.trees import Trees
+from dnapredict.risk.tuning import Place, Tuned, Watch, tune
 from dnapredict.risk.uncertainty import Difference, Interval, difference, intervals
 from dnapredict.risk.windows import Split, Windows, cut
 
@@ -65,7 +67,10 @@ class Training:
     ----------
     model : the chosen form and its calibration
     skill : why that form, and whether it is worth having
+    settings : of the trees: the configuration's, or those that tuning found
+    tuned : what a search for better settings came to, where one was asked for
     split : the windows, by date, with their rows and missed appointments
+    contacts : what was left out because a call had reached the patient, where the extract says so
     test : figures on the test window, by population
     intervals : the 95% interval of each of them, patients drawn again
     baselines : the figures of each rival, by its name
@@ -83,7 +88,10 @@ class Training:
 
     model: RiskModel
     skill: Skill
+    settings: ModelSettings
+    tuned: Tuned | None
     split: Split
+    contacts: Contacts | None
     test: dict[str, Figures]
     intervals: dict[str, dict[str, Interval]]
     baselines: dict[str, dict[str, Figures]]
@@ -100,21 +108,35 @@ class Training:
         return self.tested.dna
 
 
-def train(cohort: Cohort, *, config: TrainingConfig, directions: Sequence[int]) -> Training:
+def train(
+    cohort: Cohort,
+    *,
+    config: TrainingConfig,
+    directions: Sequence[int],
+    study: Place | None = None,
+    watch: Watch | None = None,
+) -> Training:
     """Train on `cohort`, which holds matured outcomes and factors as known at `scored_at`.
 
     Parameters
     ----------
     directions : for each factor, -1, 0 or 1
         1 where it was agreed that the risk never falls as the factor rises (a monotone constraint).
+    study : where the trials of tuning are kept, so that a search that was stopped goes on
+    watch : told after each trial of tuning
 
     Raises
     ------
     NoEventsError
         If a window holds no missed, or no attended, appointment.
     """
-    windows, seed = cut(cohort, config=config), config.seed
-    trees, iterations = _trees(cohort, windows, recipe=Recipe(config.model, directions, seed))
+    seed = config.seed
+    cohort, windows, contacts = without_contacted(cohort, cut(cohort, config=config))
+    tuned = None
+    if config.tuning.trials:
+        tuned = tune(cohort, windows=windows, config=config, directions=directions, place=study, watch=watch)
+    settings = tuned.settings if tuned else config.model
+    trees, iterations = _trees(cohort, windows, recipe=Recipe(settings, directions, seed))
     models = {LIGHTGBM: trees, LOGISTIC: _logistic_regression(cohort, windows, seed=seed)}
     tested = cohort.take(windows.test)
     risks = {name: model.probability(tested.matrix) for name, model in models.items()}
@@ -124,7 +146,10 @@ def train(cohort: Cohort, *, config: TrainingConfig, directions: Sequence[int]) 
     return Training(
         model=models[skill.chosen],
         skill=skill,
+        settings=settings,
+        tuned=tuned,
         split=windows.split,
+        contacts=contacts,
         test=reported[skill.chosen],
         intervals=_intervals(tested, risks[skill.chosen], seed=seed),
         baselines={
@@ -161,7 +186,8 @@ def _trees(cohort: Cohort, windows: Windows, *, recipe: Recipe) -> tuple[RiskMod
 
 
 def _logistic_regression(cohort: Cohort, windows: Windows, *, seed: int) -> RiskModel:
-    curves = fit_curves(cohort.matrix[windows.fit], cohort.dna[windows.fit])
+    fit = cohort.take(windows.fit)
+    curves = fit_curves(fit.matrix, fit.dna, weight=fit.weight)
     return _calibrated(curves, cohort, windows, seed=seed)
 
 

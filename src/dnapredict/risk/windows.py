@@ -1,7 +1,7 @@
 """The cut in time: learn from the past, calibrate on its latest slice, test on what came after."""
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -67,6 +67,21 @@ class Windows:
         """All that training may see: fit and calibrate."""
         return self.fit | self.calibrate
 
+    def only(self, cohort: Cohort, rows: NDArray[np.bool_]) -> "Windows":
+        """The same days without the other rows.
+
+        Raises
+        ------
+        NoEventsError
+            If a window then lacks missed or attended appointments.
+        """
+        masks = {name: getattr(self, name) & rows for name in ("fit", "calibrate", "test")}
+        counted = {
+            name: replace(getattr(self.split, name), rows=int(mask.sum()), dna=int(cohort.dna[mask].sum()))
+            for name, mask in masks.items()
+        }
+        return Windows(_sound(Split(**counted)), **masks)
+
 
 def cut(cohort: Cohort, *, config: TrainingConfig) -> Windows:
     """Cut the cohort by `starts_at` at local midnights.
@@ -90,10 +105,7 @@ def cut(cohort: Cohort, *, config: TrainingConfig) -> Windows:
     fit, fit_mask = _window(cohort, first, calibrate_from)
     calibrate, calibrate_mask = _window(cohort, calibrate_from, train_end)
     test, test_mask = _window(cohort, test_from, max(last + _DAY, test_from))
-    _refuse_without_events(fit, "training")
-    _refuse_without_events(calibrate, "calibration")
-    _refuse_without_events(test, "test")
-    return Windows(Split(fit, calibrate, test), fit_mask, calibrate_mask, test_mask)
+    return Windows(_sound(Split(fit, calibrate, test)), fit_mask, calibrate_mask, test_mask)
 
 
 def local_date(instant: np.datetime64, zone: str) -> datetime.date:
@@ -139,6 +151,13 @@ def _calibration_days(
         if window.dna >= _ENOUGH_DNA:
             return days
     return most
+
+
+def _sound(split: Split) -> Split:
+    _refuse_without_events(split.fit, "training")
+    _refuse_without_events(split.calibrate, "calibration")
+    _refuse_without_events(split.test, "test")
+    return split
 
 
 def _refuse_without_events(window: Window, name: str) -> None:

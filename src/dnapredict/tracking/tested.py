@@ -6,7 +6,7 @@ folders and not in them, so that `mlflow ui` does not show it.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -46,15 +46,15 @@ def kept(home: Path, *, digest: str, version: str) -> Tested:
     """
     try:
         table = pq.read_table(_path(home, digest))
-        read = {name: np.asarray(table[name].to_numpy()) for name in (*_KEPT, "probability")}
+        read: dict[str, Any] = {name: np.asarray(table[name].to_numpy()) for name in _KEPT}
+        probability = np.asarray(table["probability"].to_numpy())
     except (OSError, pa.ArrowException, KeyError):
         raise ModelError(
             f"What version {version} was tested on is not in {home / FOLDER}: it was removed, or the version "
             "is older than this comparison. Train it again to compare it."
         ) from None
-    probability = read.pop("probability")
-    n = len(probability)
-    return Tested(Cohort(factors=(), matrix=np.empty((n, 0)), **read), probability)
+    nothing = np.empty((len(probability), 0))
+    return Tested(Cohort(factors=(), matrix=nothing, **read), probability)
 
 
 def _path(home: Path, digest: str) -> Path:

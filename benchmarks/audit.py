@@ -14,13 +14,13 @@ from pathlib import Path
 
 from fairlearn.metrics import MetricFrame, true_positive_rate
 
+from audit_worlds import World
 from dnapredict.audit import Audited
 from dnapredict.audit.bootstrap import reach_replicates
 from dnapredict.audit.counts import count
 from dnapredict.audit.groupings import grouping_named
 from dnapredict.audit.groups import crossed, membership
 from dnapredict.audit.tables import published_table
-from dnapredict.audit.worlds import World
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.policy import Policy
 

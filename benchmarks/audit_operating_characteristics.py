@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_worlds import World
 from dnapredict.audit import Audited, ReportContext, Verdict, run
 from dnapredict.audit.comparisons import Evidence
 from dnapredict.audit.counts import BINS, SUMS, Counted, GroupCounts
 from dnapredict.audit.gates import judge
 from dnapredict.audit.groupings import ETHNICITY, grouping_named
-from dnapredict.audit.worlds import World
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.policy import Policy
 

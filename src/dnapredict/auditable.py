@@ -1,7 +1,9 @@
 """From a matrix and risks to what the audit reads: groups beside outcomes, and where they come from."""
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +11,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dnapredict.audit import Audited, ReportContext
-from dnapredict.audit.appointments import GROUP_COLUMNS
+from dnapredict.audit.appointments import CALLED_BY, GROUP_COLUMNS
+from dnapredict.audit.since import previous_audit
 from dnapredict.config.training import ATTENDANCE_CODES, TrainingConfig
 from dnapredict.config.worklist import WorklistConfig
 from dnapredict.data import extract
@@ -20,16 +23,24 @@ from dnapredict.errors import DataError
 from dnapredict.features.build import Matrix
 from dnapredict.features.clock import Outcomes
 from dnapredict.features.matrix import PAST_APPOINTMENTS
+from dnapredict.lists.allocation import RULES, Rule
 from dnapredict.lists.worklist import select_by_week
 from dnapredict.revision import code_revision
 from dnapredict.risk.artefact import StoredModel
 from dnapredict.risk.labelled import patient_codes
 
-__all__ = ["BESIDE", "audited", "context", "not_trained_on", "rows_expected"]
+__all__ = ["BESIDE", "audited", "context", "earlier", "not_trained_on", "rows_expected"]
 
 # Contract columns that say which groups a patient belongs to; the audit reads them, no factor does.
 _GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "outcome_code")
 BESIDE = ("patient_id", "starts_at", "starts_local", "outcome_code", *_GROUPS)
+
+
+_SHARED: dict[Rule, str] = {
+    "global": "with the highest risk",
+    "proportionate": "that are shared between areas by need",
+    "floor": "with the highest risk, each fifth of deprivation having a floor,",
+}
 
 
 def not_trained_on(matrix: Matrix, stored: StoredModel, *, source: str) -> Matrix:
@@ -62,9 +73,19 @@ def rows_expected(checked: Checked, stored: StoredModel | None, workspace: Works
 
 
 def audited(
-    matrix: Matrix, probability: NDArray[np.float64], *, outcomes: Outcomes, worklist: WorklistConfig
+    matrix: Matrix,
+    probability: NDArray[np.float64],
+    *,
+    outcomes: Outcomes,
+    worklist: WorklistConfig,
+    live: NDArray[np.float64] | None = None,
 ) -> Audited:
     """Outcomes, risks, groups, and who would have been called, week by week.
+
+    Parameters
+    ----------
+    live : (n,) float, optional
+        Risks by the model now in use, whose list the new one is compared with.
 
     Raises
     ------
@@ -72,18 +93,49 @@ def audited(
         If nobody missed an appointment.
     """
     table = matrix.table
-    starts = table["starts_local"].to_numpy()
-    decile = table["imd_decile"].cast("float64").to_numpy()
-    selected = select_by_week(probability, decile, starts_at=starts, config=worklist)
+    selected = _lists(probability, table, worklist)
     made = {
         "patient": pa.array(patient_codes(table["patient_id"])),
         "dna": pc.is_in(table["outcome_code"], pa.array(outcomes.dna_codes)),
         "probability": pa.array(probability),
-        "selected": pa.array(selected),
+        "selected": selected[worklist.allocation],
         "n_past": table[PAST_APPOINTMENTS],
     }
+    made |= {f"{CALLED_BY}{rule}": called for rule, called in selected.items()}
+    if live is not None:
+        made["live_selected"] = _lists(live, table, worklist)[worklist.allocation]
     kept = {name: table[name] for name in ("starts_at", "outcome_code", *_GROUPS)}
     return Audited.of(pa.table(made | kept))
+
+
+def _lists(
+    probability: NDArray[np.float64], table: pa.Table, worklist: WorklistConfig
+) -> dict[Rule, NDArray[np.bool_]]:
+    """Who would have been called under each rule of sharing the calls; by risk alone without deciles."""
+    starts = table["starts_local"].to_numpy()
+    decile = table["imd_decile"].cast("float64").to_numpy()
+    rules = RULES if np.isfinite(decile).any() else (worklist.allocation,)
+    return {
+        rule: select_by_week(
+            probability, decile, starts_at=starts, config=worklist.model_copy(update={"allocation": rule})
+        )
+        for rule in rules
+    }
+
+
+def earlier(named: Path | None, *, out: Path, kept: Path | None) -> dict[str, Any] | None:
+    """The figures of the last audit: the one that was named, or is kept, or is about to be replaced.
+
+    Raises
+    ------
+    UsageError
+        If the one that was named is no report.
+    """
+    if named is not None:
+        return previous_audit(named)
+    found = (place for place in (kept, out) if place is not None and (place / "audit.json").is_file())
+    first = next(found, None)
+    return None if first is None else previous_audit(first)
 
 
 def context(
@@ -95,8 +147,10 @@ def context(
     stored: StoredModel | None,
     version: str | None,
     scores: Path | None,
+    previous: Mapping[str, Any] | None = None,
+    rows: int | None = None,
 ) -> ReportContext:
-    """What the report says about where its numbers come from."""
+    """What the report says about where its numbers come from; `rows` is how many it must hold."""
     days = appointments.table["starts_at"].to_numpy().astype("datetime64[D]")
     share = f"{worklist.capacity_share * 100:g} in 100"
     calls = f"the {worklist.capacity:,}" if worklist.capacity else f"the {share}"
@@ -105,9 +159,12 @@ def context(
         model_sha256=stored.digest if stored else extract.sha256(scores) if scores else "",
         data_sha256=extract.sha256(path),
         window=(days.min().item(), days.max().item()),
-        capacity=f"{calls} with the highest risk of each week's list",
+        capacity=f"{calls} {_SHARED[worklist.allocation]} of each week's list",
         code_revision=code_revision(),
         synthetic=extract.is_synthetic(path) or bool(stored and stored.manifest.provenance.synthetic),
         seed=config.seed,
         created_at=datetime.datetime.now(datetime.UTC),
+        rows_expected=rows,
+        previous=previous,
+        allocation=worklist.allocation,
     )

@@ -6,12 +6,15 @@ extract -> contract -> history -> features -> risk -> worklist and reasons -> pa
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.config.policy import Policy
@@ -33,21 +36,23 @@ from dnapredict.risk.labelled import BESIDE, cohort_of, labelled
 from dnapredict.risk.training import Training
 from dnapredict.risk.training import train as train_model
 from dnapredict.scores import vendor_scores
-from dnapredict.tracking import Registered, Registry
+from dnapredict.tracking import CHAMPION, Registered, Registry
 
 if TYPE_CHECKING:
-    from dnapredict.audit import AuditResult
+    from dnapredict.audit import AuditResult, Signature
 
 __all__ = [
     "HISTORY",
     "Audit",
     "Scored",
+    "Signed",
     "Trained",
     "audit",
     "features",
     "open_scorer",
     "refresh",
     "score_list",
+    "sign",
     "train",
 ]
 
@@ -74,6 +79,14 @@ class Audit:
 
     result: "AuditResult"
     report: Path
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A decision, and the versions in the registry beside which it stands."""
+
+    signature: "Signature"
+    versions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -130,23 +143,27 @@ def audit(
     home: Path,
     model: str | None = None,
     scores: Path | None = None,
+    previous: Path | None = None,
 ) -> Audit:
     """Audit a model of the home, or anybody's scores, on the outcomes in the extract at `path`.
 
-    A model is audited on appointments that its training did not see: those since its test began.
+    A model is audited on appointments that its training did not see: those since its test began, and
+    beside the champion's list, where it is another. `previous` is the last report, for what changed.
     """
     from dnapredict import audit as auditing  # fairlearn and matplotlib: seconds that scoring need not wait
     from dnapredict import auditable
 
     registry, worklist = Registry(home), worklist_config()
-    stored = None if model is None else load_model(registry.folder(model))
+    version = None if model is None else registry.version_of(model)
+    stored = None if version is None else load_model(registry.folder(version))
     config = setting.training if stored is None else stored.manifest.provenance.config
-    outcomes = Outcomes(config.dna_codes)
+    outcomes, beside = Outcomes(config.dna_codes), auditable.BESIDE
+    earlier = auditable.earlier(previous, out=out, kept=registry.last_audit() if stored else None)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
         factors = stored.model.factors if stored else ()
-        beside = auditable.BESIDE
         matrix = matrix_of(checked, config, factors=factors, beside=beside, workspace=workspace)
+        live = _live_risk(registry, stored, checked, workspace)
         expected = auditable.rows_expected(checked, stored, workspace)
     tested = labelled(matrix, outcomes=outcomes)
     if stored is not None:
@@ -154,16 +171,52 @@ def audit(
         probability = stored.model.probability(tested.values)
     else:
         probability = vendor_scores(scores, tested.table["appointment_id"])
-    audited = auditable.audited(tested, probability, outcomes=outcomes, worklist=worklist)
-    context = auditable.context(
-        audited, path, config=config, worklist=worklist, stored=stored, version=model, scores=scores
+    audited = auditable.audited(
+        tested, probability, outcomes=outcomes, worklist=worklist, live=live and live(tested)
     )
-    context = replace(context, rows_expected=expected)
+    context = auditable.context(
+        audited,
+        path,
+        config=config,
+        worklist=worklist,
+        stored=stored,
+        version=version,
+        scores=scores,
+        previous=earlier,
+        rows=expected,
+    )
     result = auditing.run(audited, policy=policy, context=context)
     report = auditing.write(result, out)
-    if model is not None:
-        registry.set_audit(model, verdict=str(result.verdict), digest=extract.sha256(report))
+    if version is not None:
+        registry.keep_audit(version, report.parent, verdict=str(result.verdict))
     return Audit(result, report)
+
+
+def _live_risk(
+    registry: Registry, stored: StoredModel | None, checked: Checked, workspace: Workspace
+) -> Callable[[Matrix], NDArray[np.float64]] | None:
+    """How the champion judges appointments, where there is one and it is not the model audited."""
+    if stored is None or not registry.has(CHAMPION):
+        return None
+    live = load_model(registry.folder(CHAMPION))
+    if live.digest == stored.digest:
+        return None
+    config = live.manifest.provenance.config
+    beside = ("appointment_id",)
+    matrix = matrix_of(checked, config, factors=live.model.factors, beside=beside, workspace=workspace)
+    risk = live.model.probability(matrix.values)
+    place = pd.Index(matrix.table["appointment_id"].to_pandas())
+    return lambda asked: risk[place.get_indexer(asked.table["appointment_id"].to_pandas())]
+
+
+def sign(
+    report: Path, *, home: Path, name: str, role: str, decision: str, reason: str, dissent: str = ""
+) -> Signed:
+    """Put a person's decision beside a report, and beside the versions of the home that it is about."""
+    from dnapredict import audit as auditing
+
+    signature = auditing.sign(report, name=name, role=role, decision=decision, reason=reason, dissent=dissent)
+    return Signed(signature, Registry(home).keep_signature(report, signature))
 
 
 def refresh(path: Path, *, home: Path, setting: Setting) -> Checked:

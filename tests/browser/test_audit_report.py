@@ -6,10 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from benchmarks.audit_worlds import World
 from playwright.sync_api import Browser, Page
 
 from dnapredict.audit import Audited, ReportContext, run, write
-from dnapredict.audit.worlds import World
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.policy import Policy
 

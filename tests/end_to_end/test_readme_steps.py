@@ -13,6 +13,16 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 APPOINTMENTS = 30_000
 GATE_FAILED = 13
+SIGNED = (
+    "--name",
+    "A Reviewer",
+    "--role",
+    "Rehearsal",
+    "--decision",
+    "conditions",
+    "--reason",
+    "To rehearse",
+)
 
 
 def steps() -> list[list[str]]:
@@ -39,7 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for words in steps():
         code = run(*words, folder=folder)
         if words[0] == "promote" and code == GATE_FAILED:
-            run(*words, "--signed-by", "A Reviewer", "--why", "a rehearsal", folder=folder)
+            run("sign", "reports/1", *SIGNED, folder=folder)
+            run(*words, folder=folder)
     return folder
 
 

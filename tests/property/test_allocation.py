@@ -90,7 +90,7 @@ def test_proportionate_calls_are_within_one_of_the_share_of_need_where_people_su
 
 @given(patients, shares)
 def test_fairer_shares_are_paid_for_in_expected_reach(rows: Patients, share: float):
-    """Global reaches the most, a floor costs no more than full proportion: the price that the report prints."""
+    """Global reaches the most, and a floor costs no more than full proportion."""
     calls = int(np.ceil(share * len(rows)))
     risk, _ = lists_of(rows)
     reached = {rule: risk[called(rows, rule, calls)].sum() for rule in RULES}

@@ -4,10 +4,10 @@ import dataclasses
 
 import pyarrow as pa
 import pytest
+from benchmarks.audit_worlds import World
 
 from dnapredict.audit import Audited, AuditResult, ReportContext, Verdict, run
 from dnapredict.audit.verdicts import Cause, Check
-from dnapredict.audit.worlds import World
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.policy import AllocationLimit, EvidenceLimit, Policy
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from benchmarks.audit_worlds import World
 
 from dnapredict.audit import Audited
 from dnapredict.audit.bootstrap import reach_replicates
@@ -9,7 +10,6 @@ from dnapredict.audit.counts import count
 from dnapredict.audit.figures import rate
 from dnapredict.audit.groupings import grouping_named
 from dnapredict.audit.groups import membership
-from dnapredict.audit.worlds import World
 
 
 def test_the_bootstrap_agrees_with_the_closed_form():

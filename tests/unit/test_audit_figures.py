@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from benchmarks.audit_worlds import World
 from fairlearn.metrics import MetricFrame
 
 from dnapredict.audit.appointments import Audited
@@ -19,7 +20,6 @@ from dnapredict.audit.figures import (
 from dnapredict.audit.groupings import grouping_named
 from dnapredict.audit.groups import membership
 from dnapredict.audit.intervals import Rate, slope_index
-from dnapredict.audit.worlds import World
 
 WORLD = Audited.of(World(appointments=8_000, under_scored="J").table())
 

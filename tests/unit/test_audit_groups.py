@@ -2,12 +2,12 @@
 
 import pyarrow as pa
 import pytest
+from benchmarks.audit_worlds import World
 
 from dnapredict.audit.appointments import Audited
 from dnapredict.audit.counts import count
 from dnapredict.audit.groupings import GROUPINGS, grouping_named
 from dnapredict.audit.groups import membership
-from dnapredict.audit.worlds import World
 
 
 def audited(**columns: list[object]) -> Audited:

@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from benchmarks.audit_worlds import World
 
 from dnapredict.audit import Audited, ReportContext, run
 from dnapredict.audit.pictures import Pictures
-from dnapredict.audit.worlds import World
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.policy import Policy
 

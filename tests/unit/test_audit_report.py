@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from benchmarks.audit_worlds import World
 
 from dnapredict.audit import Audited, AuditResult, ReportContext, Verdict, run, write
 from dnapredict.audit.words import BANNED
-from dnapredict.audit.worlds import World
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.policy import Policy
 from dnapredict.errors import UsageError

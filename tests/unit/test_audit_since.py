@@ -4,10 +4,10 @@ import dataclasses
 import datetime
 
 import pytest
+from benchmarks.audit_worlds import World
 
 from dnapredict.audit import Audited, AuditResult, ReportContext, run
 from dnapredict.audit.report import as_json, render
-from dnapredict.audit.worlds import World
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.policy import Change, Policy, ReachLimit
 from dnapredict.errors import ConfigurationError

@@ -16,7 +16,19 @@ from dnapredict import errors
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
-VERBS = ("demo", "simulate", "check", "features", "train", "audit", "promote", "refresh", "score", "serve")
+VERBS = (
+    "demo",
+    "simulate",
+    "check",
+    "features",
+    "train",
+    "audit",
+    "sign",
+    "promote",
+    "refresh",
+    "score",
+    "serve",
+)
 HEAVY = {
     "bentoml", "duckdb", "fairlearn", "ibis", "lightgbm", "matplotlib", "mlflow", "pandas", "pyarrow",
     "scipy", "shap", "sklearn", "starlette",

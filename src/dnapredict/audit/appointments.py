@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from dnapredict.errors import DataError, NoEventsError
 
-__all__ = ["GROUP_COLUMNS", "REQUIRED_COLUMNS", "Audited"]
+__all__ = ["CALLED_BY", "GROUP_COLUMNS", "REQUIRED_COLUMNS", "Audited"]
 
 REQUIRED_COLUMNS = ("patient", "dna", "probability", "selected", "starts_at")
 # Columns that say which groups a patient belongs to; any of them may be absent from an extract.
@@ -28,6 +28,8 @@ GROUP_COLUMNS = (
     "trust_side_reason",
     "live_selected",
 )
+# Who would have been called under another rule of sharing the calls: this and the rule's name.
+CALLED_BY = "called_by_"
 _SHOWN_ROWS = 5
 
 
@@ -63,7 +65,8 @@ class Audited:
         _refuse("probability", outside, rule="is not between 0 and 1")
         if table.num_rows == 0 or not pc.any(table["dna"]).as_py():
             raise NoEventsError("audit: no labelled appointment was missed, so reach cannot be estimated.")
-        kept = [*REQUIRED_COLUMNS, *(name for name in GROUP_COLUMNS if name in table.column_names)]
+        optional = [n for n in table.column_names if n in GROUP_COLUMNS or n.startswith(CALLED_BY)]
+        kept = [*REQUIRED_COLUMNS, *optional]
         return cls(table.select(kept).combine_chunks())
 
     def __len__(self) -> int:
@@ -76,6 +79,21 @@ class Audited:
             name in self.table.column_names and self.table[name].null_count < self.table.num_rows
             for name in columns
         )
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The rules of sharing the calls whose lists are here."""
+        names = self.table.column_names
+        return tuple(name.removeprefix(CALLED_BY) for name in names if name.startswith(CALLED_BY))
+
+    def under(self, rule: str, *, against: str) -> "Audited":
+        """The same appointments with the list of `rule`; that of `against` counts as the live one."""
+        lists = {"selected": self.table[CALLED_BY + rule], "live_selected": self.table[CALLED_BY + against]}
+        kept = [name for name in self.table.column_names if name not in lists]
+        changed = self.table.select(kept)
+        for name, column in lists.items():
+            changed = changed.append_column(name, column)
+        return Audited(changed)
 
     def with_strict_label(self) -> "Audited | None":
         """The same appointments with only code 3 as missed; code 7 (came late, not seen) left out.

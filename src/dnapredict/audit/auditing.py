@@ -12,6 +12,7 @@ from dnapredict.audit.gates import judge
 from dnapredict.audit.groupings import GROUPINGS, PLACES, QUINTILE, grouping_named
 from dnapredict.audit.groups import Group, Grouping, Membership, crossed, membership, months
 from dnapredict.audit.pictures import Pictures, drawn_from
+from dnapredict.audit.sharing import Sharing, sharings_of
 from dnapredict.audit.since import refuse_silent_changes
 from dnapredict.audit.tables import GroupTable, published_table
 from dnapredict.audit.verdicts import Gate, Verdict
@@ -28,7 +29,8 @@ class ReportContext:
 
     `capacity` is a phrase such as "the 10 in 100 with the highest risk of each week's list".
     `rows_expected` is the number of labelled appointments in the extract, so that a lost one shows.
-    `previous` is the `audit.json` of the last audit, for what changed since.
+    `previous` is the `audit.json` of the last audit, for what changed since. `allocation` is the rule
+    by which the calls are shared between areas.
     """
 
     model_version: str
@@ -42,6 +44,7 @@ class ReportContext:
     created_at: datetime.datetime | None = None
     rows_expected: int | None = None
     previous: Mapping[str, Any] | None = None
+    allocation: str = "global"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class AuditResult:
     everyone: GroupTable
     tables: tuple[GroupTable, ...]
     pictures: Pictures
+    sharings: tuple[Sharing, ...]
     absent: tuple[str, ...]
     policy: Policy
     context: ReportContext
@@ -91,8 +95,17 @@ def run(audited: Audited, *, policy: Policy, context: ReportContext) -> AuditRes
         if group.grouping.shown
     ]
     absent = tuple(grouping.title for grouping in GROUPINGS if grouping.name not in counted)
-    pictures = drawn_from(evidence)
-    return AuditResult(verdict, gates, tables[0], tuple(tables[1:]), pictures, absent, policy, context)
+    return AuditResult(
+        verdict,
+        gates,
+        everyone=tables[0],
+        tables=tuple(tables[1:]),
+        pictures=drawn_from(evidence),
+        sharings=sharings_of(audited, evidence, in_use=context.allocation),
+        absent=absent,
+        policy=policy,
+        context=context,
+    )
 
 
 def _memberships(audited: Audited) -> Iterator[Membership]:

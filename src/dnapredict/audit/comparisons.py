@@ -5,13 +5,27 @@ from dataclasses import dataclass
 
 from dnapredict.audit.counts import Counted, GroupCounts
 from dnapredict.audit.disclosure import publish_rate, publish_ratio
-from dnapredict.audit.figures import allocation_index, observed_over_expected, own_top_reach, rate
+from dnapredict.audit.figures import (
+    allocation_index,
+    fall_in_reach,
+    observed_over_expected,
+    own_top_reach,
+    rate,
+)
 from dnapredict.audit.groups import Group
 from dnapredict.audit.intervals import Interval, Rate, Ratio, gap, z_of
 from dnapredict.audit.verdicts import Cause
 from dnapredict.config.policy import Policy
 
-__all__ = ["Comparison", "Evidence", "cause_of", "comparisons", "published_gap", "published_interval"]
+__all__ = [
+    "Comparison",
+    "Evidence",
+    "cause_of",
+    "comparisons",
+    "published_fall",
+    "published_gap",
+    "published_interval",
+]
 
 # A cause is named when its figure is this far off and chance does not explain it.
 _UNDER_SCORED = 1.10
@@ -116,3 +130,17 @@ def published_interval(figure: Rate | Ratio, *, evidence: Evidence) -> Interval 
     shown = publish_rate(figure, rule) if isinstance(figure, Rate) else publish_ratio(figure, rule)
     found = shown.interval(evidence.z) if shown else None
     return found.rounded() if found else None
+
+
+def published_fall(counts: GroupCounts, *, evidence: Evidence) -> Interval | None:
+    """How much lower the reach is than by the live list, as it may be printed.
+
+    Both lists called or left the same people, so that its range is narrower than that of a gap.
+    """
+    rule = evidence.policy.disclosure
+    live, new = (publish_rate(rate(counts, name), rule) for name in ("live_reach", "reach"))
+    if live is None or new is None or live.value is None or new.value is None:
+        return None
+    half = evidence.z * round(fall_in_reach(counts).error, 3)
+    value = live.value - new.value
+    return Interval(value, value - half, value + half).rounded()

@@ -8,12 +8,12 @@ from dnapredict.audit.comparisons import (
     Evidence,
     cause_of,
     comparisons,
+    published_fall,
     published_gap,
     published_interval,
 )
-from dnapredict.audit.disclosure import publish_rate
 from dnapredict.audit.figures import allocation_index, fall_in_reach
-from dnapredict.audit.intervals import Interval, Rate, gap, gap_p_value
+from dnapredict.audit.intervals import Rate, gap, gap_p_value
 from dnapredict.audit.judging import Harm, judged, not_enough, summary
 from dnapredict.audit.verdicts import Cause, Check, Gate, Verdict, summed_up
 
@@ -112,18 +112,11 @@ def change_gate(evidence: Evidence) -> Gate | None:
 def _fall(comparison: Comparison, evidence: Evidence, tolerance: float) -> Harm:
     """Both models called or left the same people, so the fall is measured patient by patient."""
     fall = fall_in_reach(comparison.counts)
-    return Harm(fall.interval(evidence.z), fall.p_value(tolerance), _printed_fall(comparison, evidence))
-
-
-def _printed_fall(comparison: Comparison, evidence: Evidence) -> Interval | None:
-    rule = evidence.policy.disclosure
-    names = ("live_reach", "reach")
-    live, new = (publish_rate(comparison.rates(name)[1], rule) for name in names)
-    if live is None or new is None or live.value is None or new.value is None:
-        return None
-    half = evidence.z * round(fall_in_reach(comparison.counts).error, 3)
-    value = live.value - new.value
-    return Interval(value, value - half, value + half).rounded()
+    return Harm(
+        fall.interval(evidence.z),
+        fall.p_value(tolerance),
+        published_fall(comparison.counts, evidence=evidence),
+    )
 
 
 def allocation_gate(evidence: Evidence) -> Gate:

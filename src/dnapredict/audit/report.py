@@ -18,6 +18,7 @@ from dnapredict.audit.auditing import AuditResult
 from dnapredict.audit.charts import charts
 from dnapredict.audit.intervals import Interval
 from dnapredict.audit.pictures import Cell, Curve, Pictures
+from dnapredict.audit.sharing import Sharing
 from dnapredict.audit.since import what_changed
 from dnapredict.audit.tables import COUNTS, GroupTable, Row
 from dnapredict.audit.tiles import tiles
@@ -105,6 +106,7 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "gates": _plain(result.gates),
         "overall": _plain(result.everyone.rows[0]),
         "pictures": _plain(result.pictures),
+        "sharing": _plain(result.sharings),
         "groupings": {table.name: _plain(table) for table in result.tables},
         "not_in_this_extract": list(result.absent),
     }
@@ -127,7 +129,23 @@ def as_tables(result: AuditResult) -> dict[str, str]:
     found = {"gates.csv": _gates(result)}
     for table in (result.everyone, *result.tables):
         found[f"figures_{table.name}.csv"] = _figures(table)
+    if result.sharings:
+        found["sharing.csv"] = _shared(result.sharings)
     return found | _drawn(result.pictures)
+
+
+def _shared(sharings: Sequence[Sharing]) -> str:
+    """Each rule of sharing the calls by fifth of deprivation; the price stands in the line of everyone."""
+    header = ["rule", "in_use", "group", "missed", "called", "reached", "reach", "low", "high"]
+    lines: list[list[Any]] = [[*header, "fewer_reached", "price", "price_low", "price_high"]]
+    for one in sharings:
+        start = [one.rule, one.in_use]
+        price = [_or_hidden(one.fewer), *_ends(one.price)]
+        lines.append([*start, "Everyone", "", "", _or_hidden(one.reached), *_ends(one.reach), *price])
+        for row in one.table.rows:
+            counts = [_or_hidden(row.counts[name]) for name in ("missed", "selected", "reached")]
+            lines.append([*start, row.group.name, *counts, *_ends(row.rates["reach"]), *[""] * 4])
+    return _csv(lines)
 
 
 def _drawn(pictures: Pictures) -> dict[str, str]:

@@ -39,6 +39,19 @@ class Signature(BaseModel):
         """Whether the model may be used, with or without conditions."""
         return self.decision != "reject"
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """What stands beside a version in the registry: the decision, by whom, when, why, and on what."""
+        return {
+            "signed_decision": self.decision,
+            "signed_by": self.name,
+            "signed_role": self.role,
+            "signed_reason": self.reason,
+            "signed_dissent": self.dissent,
+            "signed_at": self.signed_at.isoformat(timespec="seconds"),
+            "signed_report_sha256": self.report_sha256,
+        }
+
 
 def sign(
     folder: Path,

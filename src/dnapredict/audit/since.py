@@ -1,15 +1,19 @@
 """What changed since the last audit: verdicts, reach, and limits that somebody moved."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from dnapredict.audit.tables import GroupTable
 from dnapredict.audit.verdicts import Gate, Verdict
 from dnapredict.config.policy import Policy
-from dnapredict.errors import ConfigurationError
+from dnapredict.errors import ConfigurationError, UsageError
 
-__all__ = ["refuse_silent_changes", "what_changed"]
+__all__ = ["previous_audit", "refuse_silent_changes", "what_changed"]
 
+# What decides a verdict beside the tables of limits: none of it moves in silence either.
+_ALSO_LIMITS = ("use", "smallest_group", "confidence", "compared")
 _WORTH_TELLING = 0.02  # a change of reach in a group, as a share
 _COMPARED = ("core20", "ethnicity", "interpreter", "plus")
 
@@ -22,16 +26,40 @@ def refuse_silent_changes(policy: Policy, previous: Mapping[str, Any]) -> None:
     ConfigurationError
         Names each limit: one that is moved after a result was seen needs two names.
     """
-    before = _flat(previous.get("policy", {}).get("limits", {}), "limits")
-    now = _flat(policy.limits.model_dump(mode="json"), "limits")
-    recorded = {change.limit for change in policy.changes}
-    moved = [name for name in before if name in now and before[name] != now[name] and name not in recorded]
-    if moved:
-        name = moved[0]
+    before, now = _deciding(previous.get("policy", {})), _deciding(policy.model_dump(mode="json"))
+    recorded = {change.limit: change.model_dump(mode="json")["now"] for change in policy.changes}
+    moved = [name for name in before if name in now and before[name] != now[name]]
+    silent = [name for name in moved if recorded.get(name) != now[name]]
+    if silent:
+        name = silent[0]
         raise ConfigurationError(
             f"fairness policy: '{name}' was {before[name]!r} at the last audit and is {now[name]!r} now. "
             "A limit that changes after a result was seen needs an entry under [[changes]] with two names."
         )
+
+
+def previous_audit(path: Path) -> dict[str, Any]:
+    """The figures of an earlier audit: `path` is its folder or its `audit.json`.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, or it is not an audit's.
+    """
+    file = path / "audit.json" if path.is_dir() else path
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        raise UsageError(f"{file}: is not the audit.json of an earlier audit.") from None
+    if not isinstance(found, dict) or not {"verdict", "gates", "policy"} <= found.keys():
+        raise UsageError(f"{file}: is not the audit.json of an earlier audit.")
+    return found
+
+
+def _deciding(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """Every value of a policy that decides a verdict, by its place in the file."""
+    also = {name: policy[name] for name in _ALSO_LIMITS if name in policy}
+    return _flat(policy.get("limits", {}), "limits") | also
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> dict[str, Any]:

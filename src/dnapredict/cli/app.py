@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from dnapredict.cli.audits import audit
+from dnapredict.cli.audits import audit, sign
 from dnapredict.cli.data import check, features, simulate
 from dnapredict.cli.lists import score
 from dnapredict.cli.models import promote, refresh, train
@@ -38,7 +38,7 @@ app = typer.Typer(
 keys_app = typer.Typer(help="Keys of the service: create, list, revoke.", no_args_is_help=True)
 log_app = typer.Typer(help="The scoring log: verify.", no_args_is_help=True)
 
-for _verb in (demo, simulate, check, features, train, audit, promote, refresh, score, serve):
+for _verb in (demo, simulate, check, features, train, audit, sign, promote, refresh, score, serve):
     app.command()(_verb)
 for _name, _key_verb in (("create", create_key), ("list", list_keys), ("revoke", revoke_key)):
     keys_app.command(_name)(_key_verb)

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from dnapredict.cli.options import HOME, ConfigFile, Extract, Home, MappingFile, absolute, setting_of
+from dnapredict.cli.telling import say
 from dnapredict.errors import GateFailedError, UsageError
 
-__all__ = ["audit"]
+__all__ = ["audit", "sign"]
 
 
 def audit(
@@ -20,6 +21,10 @@ def audit(
     ] = None,
     mapping: MappingFile = None,
     policy: Annotated[Path | None, typer.Option(help="TOML like fairness/policy.toml, the default.")] = None,
+    previous: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the last report; otherwise the last audit that the home holds."),
+    ] = None,
     config: ConfigFile = None,
     home: Home = HOME,
 ) -> None:
@@ -27,6 +32,7 @@ def audit(
 
     Judges by the outcomes in EXTRACT. Writes a report of aggregates, rounded and suppressed; no
     patient's row is written or logged.
+    A limit that differs from the last audit's is refused unless two people agreed to it (exit 11).
     Exits 0 when no gate fails and 13 when one does, so that a release job can stop on it.
 
     Example:  dnapredict audit outpatients.parquet --model 7 --out reports/7
@@ -45,6 +51,7 @@ def audit(
         home=absolute(home),
         model=model,
         scores=scores,
+        previous=previous,
     )
     for gate in done.result.gates:
         typer.echo(f"{gate.code:4} {gate.verdict!s:16} {gate.title}")
@@ -54,3 +61,37 @@ def audit(
         raise GateFailedError(
             f"Fairness gate {failed} failed. Read {done.report} before anything is promoted."
         )
+
+
+def sign(
+    report: Annotated[Path, typer.Argument(metavar="REPORT_DIR", help="Folder of the report.")],
+    name: Annotated[str, typer.Option(help="Who decides.")],
+    role: Annotated[str, typer.Option(help="In which role, such as equality lead.")],
+    decision: Annotated[str, typer.Option(help="approve, conditions or reject.")],
+    reason: Annotated[str, typer.Option(help="Why; with conditions, which.")],
+    dissent: Annotated[str, typer.Option(help="Who disagreed, and why.")] = "",
+    home: Home = HOME,
+) -> None:
+    """Put a person's decision beside a fairness report, for good.
+
+    It is bound to exactly this report, model and data; 'promote' honours it.
+
+    Example:  dnapredict sign reports/7 --name "A. Name" --role "Equality lead" --decision approve
+              --reason "Every group is reached."
+    """
+    from dnapredict import pipeline
+
+    signed = pipeline.sign(
+        report,
+        home=absolute(home),
+        name=name,
+        role=role,
+        decision=decision,
+        reason=reason,
+        dissent=dissent,
+    )
+    typer.echo(f"{report}: signed by {signed.signature.name}, {signed.signature.decision}.")
+    if signed.versions:
+        say(f"The decision stands beside version {', '.join(signed.versions)} in the registry.")
+    else:
+        say("No version in this home has this report as its last audit, so it stands beside the report only.")

@@ -42,23 +42,27 @@ def train(
 def promote(
     version: Annotated[str, typer.Argument(help="Version in the registry.")],
     home: Home = HOME,
-    signed_by: Annotated[str, typer.Option(help="Who answers for it, where the audit failed.")] = "",
-    why: Annotated[str, typer.Option(help="The reason that goes on record with the name.")] = "",
 ) -> None:
     """Make a version the champion that lists are scored with.
 
-    Refuses a version that was never audited, and one whose audit failed unless a person signs for it.
+    Refuses a version that was never audited, one that a reviewer rejected, and one whose audit failed
+    unless its report is signed with conditions (dnapredict sign).
 
     Example:  dnapredict promote 7
     """
     from dnapredict.tracking import Registry
 
     registry = Registry(absolute(home))
-    promoted = registry.promote(version, signed_by=signed_by, why=why)
-    verdict = registry.tags(promoted).get("audit_verdict", "")
-    typer.echo(f"Version {promoted} is the champion (audit: {verdict}).")
-    if verdict != "PASS":
-        say("Not every gate passed: the report names the group whose figures a reviewer still has to judge.")
+    promoted = registry.promote(version)
+    known = registry.tags(promoted)
+    typer.echo(f"Version {promoted} is the champion (audit: {known.get('audit_verdict', '')}).")
+    if known.get("signed_decision"):
+        say(f"Signed by {known['signed_by']}, {known['signed_role']}: {known['signed_decision']}.")
+    elif known.get("audit_verdict") != "PASS":
+        say(
+            "Not every gate passed: the report names the group whose figures a reviewer still has to judge "
+            "and sign for (dnapredict sign)."
+        )
 
 
 def refresh(

@@ -143,8 +143,8 @@ class Change(Settings):
     """A limit that was changed after a result had been seen, with the two people who agreed to it."""
 
     limit: str
-    was: float | bool | str
-    now: float | bool | str
+    was: bool | int | float | str | tuple[str, ...]
+    now: bool | int | float | str | tuple[str, ...]
     on: datetime.date
     by: Annotated[str, Field(min_length=2)]
     seconded_by: Annotated[str, Field(min_length=2)]

@@ -66,7 +66,7 @@ def allocated(
     if rule != "global":
         fifth = fifths(decile)
         room = np.bincount(fifth, minlength=_GROUPS)
-        need = np.bincount(fifth, weights=probability, minlength=_GROUPS)
+        need: NDArray[np.float64] = np.bincount(fifth, weights=probability, minlength=_GROUPS).astype(float)
         quota = _by_need(need, calls, room) if rule == "proportionate" else _floor(need, calls, floor_share)
         first = _place_within(probability, fifth) < np.minimum(quota, room)[fifth]
     rest = np.lexsort((-probability, ~first))  # those chosen already, then the highest risks

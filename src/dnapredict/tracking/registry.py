@@ -5,17 +5,22 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dnapredict.errors import ModelError
 from dnapredict.risk.artefact import load
 from dnapredict.risk.record import tags, verdict
 from dnapredict.risk.training import Training
-from dnapredict.tracking.promotion import refuse_unaudited, refuse_unskilled
+from dnapredict.tracking.audits import kept_report, last_report, report_digest, signed_versions, under
+from dnapredict.tracking.promotion import refuse_against_audit, refuse_unskilled
 from dnapredict.tracking.recording import log_model, record
 from dnapredict.tracking.store import CHALLENGER, CHAMPION, MODEL_NAME, Store
 
 # isort: split
 from mlflow.exceptions import MlflowException
+
+if TYPE_CHECKING:
+    from dnapredict.audit.signing import Signature
 
 __all__ = ["CHALLENGER", "CHAMPION", "MODEL_NAME", "Registered", "Registry"]
 
@@ -61,6 +66,14 @@ class Registry:
         """
         return str(self._store.found(name).version)
 
+    def has(self, name: str) -> bool:
+        """Whether there is a version of that number or alias."""
+        try:
+            self.version_of(name)
+        except ModelError:
+            return False
+        return True
+
     def folder(self, name: str) -> Path:
         """Where the stored model of a version or alias lies, once it is the one that was registered."""
         found = self._store.found(name)
@@ -74,27 +87,51 @@ class Registry:
 
     def set_audit(self, name: str, *, verdict: str, digest: str) -> None:
         """Write an audit's verdict (PASS, REVIEW, FAIL, NOT ENOUGH DATA) beside the version audited."""
-        self._tag(name, audit_verdict=verdict, audit_sha256=digest, audited_at=_now())
+        self._tag(name, audit_verdict=verdict, audit_sha256=digest, audited_at=_now(), signed_decision="")
 
-    def promote(self, name: str, *, signed_by: str = "", why: str = "") -> str:
-        """Make a version the champion, unless its audit failed and no named person signs for it.
+    def keep_audit(self, name: str, report: Path, *, verdict: str) -> None:
+        """Keep an audit's `report` folder with the run of a version, its verdict and digest as tags."""
+        digest = report_digest(report)
+        self.log_files(name, report, under=under(digest))
+        self.set_audit(name, verdict=verdict, digest=digest)
+
+    def last_audit(self) -> Path | None:
+        """The newest kept report of any version here, None where there is none."""
+        return last_report(self._store)
+
+    def keep_signature(self, report: Path, signature: "Signature") -> tuple[str, ...]:
+        """Keep a signed `report` with each version whose last audit it is, the decision as tags.
+
+        Returns those versions: none where the report is of another home or of another product's scores,
+        or a newer audit has taken its place.
+        """
+        signed = signed_versions(self._store, signature)
+        for version in signed:
+            self.log_files(version, report, under=under(signature.report_sha256))
+            self._tag(version, **signature.tags)
+        return signed
+
+    def promote(self, name: str) -> str:
+        """Make a version the champion, unless its audit failed or a reviewer rejected it.
 
         REVIEW and NOT ENOUGH DATA do not stop a promotion: the verdict stays beside the version, as
-        a judgement that a reviewer owes.
+        a judgement that a reviewer owes. A failed version is promoted once its report is signed with
+        conditions.
 
         Raises
         ------
         ModelError
             If it was never audited, or has no skill over the base rate: that nobody can sign for.
         GateFailedError
-            If a gate of its audit failed and nobody signs.
+            If a gate of its audit failed and nobody signed, or a reviewer rejected it.
+        StoreError
+            If report or signature are not as they were signed.
         """
-        version = self.version_of(name)
-        known = self.tags(version)
+        found = self._store.found(name)
+        version, known = str(found.version), dict(found.tags)
         refuse_unskilled(version, known)
-        refuse_unaudited(version, known.get("audit_verdict"), signed=bool(signed_by and why))
-        before = self._champion()
-        self._tag(name, promoted_by=signed_by, promoted_why=why, promoted_at=_now(), champion_before=before)
+        refuse_against_audit(version, known, report=kept_report(self._store, found))
+        self._tag(version, promoted_at=_now(), champion_before=self._champion())
         self._point(CHAMPION, version)
         return version
 

@@ -1,8 +1,8 @@
 """Made-up appointments whose unfairness is known, to show what the audit finds and what it leaves alone.
 
-Everything here is synthetic. A world starts fair: the score is the true risk and every group has the
-same need. Each setting plants one thing that can go wrong, so that tests and benchmarks can ask
-whether the audit names it.
+For tests and benchmarks; everything here is synthetic. A world starts fair: the score is the true risk
+and every group has the same need. Each setting plants one thing that can go wrong, so that it can be
+asked whether the audit names it.
 """
 
 import datetime
@@ -29,6 +29,7 @@ class World:
     under_scored : code of an ethnic group whose risk the model states too low
     thin_history : code of a group about whom the score says nearly nothing
     lower_need : code of a group that misses much less often
+    deprivation : how much higher the log-odds are in the most deprived tenth than on average
     mislabelled : share of Core20 attendances that are wrongly recorded as missed, for the trust's reasons
     """
 
@@ -42,6 +43,7 @@ class World:
     lower_need: str = ""
     mislabelled: float = 0.0
     spread: float = 1.2
+    deprivation: float = 0.0
 
     def table(self) -> pa.Table:
         """The labelled appointments as the audit reads them."""
@@ -50,7 +52,7 @@ class World:
         patient = np.sort(random.integers(0, patients, self.appointments))
         ethnicity = self._ethnicity(random, patients)[patient]
         decile = random.integers(1, 11, patients)[patient]
-        risk = self._risk(random, patient, ethnicity)
+        risk = self._risk(random, patient, ethnicity, decile)
         missed = random.random(self.appointments) < risk
         late = ~missed & (decile <= 2) & (random.random(self.appointments) < self.mislabelled)
         score = self._score(random, risk, ethnicity)
@@ -83,13 +85,18 @@ class World:
         return random.choice(codes, patients, p=shares / shares.sum())
 
     def _risk(
-        self, random: np.random.Generator, patient: NDArray[np.int64], ethnicity: NDArray[np.str_]
+        self,
+        random: np.random.Generator,
+        patient: NDArray[np.int64],
+        ethnicity: NDArray[np.str_],
+        decile: NDArray[np.int64],
     ) -> NDArray[np.float64]:
         """Log-odds of a lasting tendency of the patient and of what is particular to the appointment."""
         lasting = random.normal(0, self.spread * 0.6, int(patient.max()) + 1)[patient]
         odds = lasting + random.normal(0, self.spread * 0.8, self.appointments)
         odds += np.log(self.base_rate / (1 - self.base_rate)) - self.spread**2 / 2 + 0.25
         odds -= np.where(ethnicity == self.lower_need, 1.0, 0.0)
+        odds += self.deprivation * (5.5 - decile) / 4.5
         return _probability(odds)
 
     def _score(

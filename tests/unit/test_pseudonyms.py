@@ -1,0 +1,129 @@
+"""NHS numbers: what is one, what becomes of it, and that none enters as it is."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from dnapredict.config.mapping import Mapping
+from dnapredict.data import contract
+from dnapredict.data.checked import Checked
+from dnapredict.data.pseudonym import KEY_VARIABLE, is_nhs_number, pseudonym, read_key
+from dnapredict.data.workspace import Workspace
+from dnapredict.errors import ConfigurationError, DataError
+
+KEY = "a key of thirty-two bytes or more, made up"
+MAPPING = Mapping.model_validate({"columns": {"patient_id": {"from": "NHS Number", "pseudonymise": True}}})
+
+
+def numbers(count: int) -> list[str]:
+    """Valid numbers of the range kept for tests."""
+    found = (f"999{number:06d}" for number in range(1, 2 * count + 20))
+    whole = (nine + str(digit) for nine in found for digit in range(10) if is_nhs_number(f"{nine}{digit}"))
+    return [number for number, _ in zip(whole, range(count), strict=False)]
+
+
+def read(
+    written: list[str | None], *, mapping: Mapping, name: str = "NHS Number"
+) -> tuple[Checked, list[dict]]:
+    rows = range(len(written))
+    table = pa.table(
+        {
+            "row_number": pa.array([row + 2 for row in rows], pa.int64()),
+            "appointment_id": [f"a{row}" for row in rows],
+            "booked_at": ["2025-01-02"] * len(written),
+            "starts_at": ["2025-02-01"] * len(written),
+            name: pa.array(written, pa.string()),
+        }
+    )
+    with Workspace() as workspace:
+        checked = contract.check(workspace.keep(table), workspace, mapping=mapping, source="list.csv")
+        return checked, workspace.fetch(f"FROM {checked.rows.get_name()} ORDER BY row_number").to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("number", "valid"),
+    [
+        ("9434765919", True),  # the dictionary's example
+        ("9434765918", False),
+        ("1111111111", False),  # passes the check digit, and is a placeholder
+        ("0000000000", False),
+        ("943476591", False),
+        ("94347659190", False),
+        ("9.43477E+9", False),
+        ("٩٤٣٤٧٦٥٩١٩", False),
+        ("", False),
+    ],
+)
+def test_an_nhs_number_has_ten_digits_of_which_the_last_checks_the_others(number: str, valid: bool):
+    assert is_nhs_number(number) is valid
+
+
+def test_one_patient_has_one_pseudonym_however_the_number_is_written(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    _, rows = read(["9434765919", "943 476 5919", "943-476-5919 ", None, ""], mapping=MAPPING)
+    found = [row["patient_id"] for row in rows]
+    assert found == [pseudonym("9434765919", key=KEY.encode(), kind="nhs")] * 3 + [None, None]
+    assert "9434765919" not in str(rows)
+
+
+def test_another_key_gives_another_pseudonym():
+    assert pseudonym("9434765919", key=b"a" * 32, kind="nhs") != pseudonym(
+        "9434765919", key=b"b" * 32, kind="nhs"
+    )
+
+
+def test_what_is_no_nhs_number_is_refused_by_row_and_never_repeated(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    checked, rows = read(["9434765919", "9434765918", "9.43477E+09"], mapping=MAPPING)
+    assert [str(found) for found in checked.rejections] == [
+        "2 rows: holds a patient_id that is not an NHS number (ten digits, check digit) (rows 3, 4)"
+    ]
+    assert len(rows) == 1
+
+
+def test_local_numbers_are_hashed_whatever_they_look_like(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    mapping = Mapping.model_validate(
+        {"columns": {"patient_id": {"from": "NHS Number", "pseudonymise": "local"}}}
+    )
+    _, rows = read([" RX1-0042", "RX1-0042", "7"], mapping=mapping)
+    first, second, third = (row["patient_id"] for row in rows)
+    assert first == second != third
+    assert "RX1" not in first
+
+
+def test_without_a_key_nothing_enters(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    with pytest.raises(ConfigurationError, match="DNAPREDICT_PSEUDONYM_KEY: holds no key") as refused:
+        read(["9434765919"], mapping=MAPPING)
+    assert "9434765919" not in str(refused.value)
+
+
+def test_a_short_key_is_refused_and_not_shown(tmp_path: Path):
+    (tmp_path / "key").write_text("marked\n")
+    with pytest.raises(ConfigurationError, match="the key has 6 bytes and needs at least 32") as refused:
+        read_key(tmp_path / "key")
+    assert "marked" not in str(refused.value)
+
+
+def test_a_key_file_is_read_without_its_last_line_end(tmp_path: Path):
+    (tmp_path / "key").write_text(KEY + "\n")
+    assert read_key(tmp_path / "key") == KEY.encode()
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_key(tmp_path / "none")
+
+
+def test_nhs_numbers_do_not_enter_as_they_are():
+    with pytest.raises(
+        DataError, match=r"list.csv: column 'patient_id' holds NHS numbers: 30 of 30"
+    ) as refused:
+        read(numbers(30), mapping=Mapping(), name="Patient ID")
+    assert not [number for number in numbers(30) if number in str(refused.value)]
+
+
+def test_local_numbers_of_ten_digits_do():
+    checked, _ = read(
+        [str(4_000_000_000 + 7 * row) for row in range(60)], mapping=Mapping(), name="Patient ID"
+    )
+    assert checked.kept == 60

@@ -1,16 +1,12 @@
 """Verbs about data: make it up, hold it against the contract, turn it into factors."""
 
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from dnapredict.cli.options import ConfigFile, Extract, JoinedFiles, KeyFile, MappingFile, setting_of
-from dnapredict.cli.telling import say, tell_rejections, write_json
-
-if TYPE_CHECKING:
-    from dnapredict.data.checked import Checked
+from dnapredict.cli.telling import say, tell_rejections
 
 __all__ = ["check", "features", "simulate"]
 
@@ -48,7 +44,10 @@ def simulate(
 def check(
     extract: Extract,
     mapping: MappingFile = None,
-    report: Annotated[Path | None, typer.Option(help="Write the findings as JSON.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write what was found: JSON to R.json, and a page to read beside it, R.html."),
+    ] = None,
     config: ConfigFile = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
@@ -60,15 +59,17 @@ def check(
 
     Example:  dnapredict check outpatients.csv --mapping training/mappings/pas.toml --report check.json
     """
+    from dnapredict.check_report.writing import write
     from dnapredict.data.workspace import Workspace
     from dnapredict.prepared import checked_extract
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     with Workspace() as workspace:
         checked = checked_extract(extract, workspace, mapping=setting.mapping)
-    tell_rejections(extract, checked)
-    if report is not None:
-        write_json(report, _findings(extract, checked))
+        tell_rejections(extract, checked)
+        if report is not None:
+            for place in write(checked, workspace, report, extract=extract, setting=setting):
+                say(f"{place}: written.")
     checked.require(max_rejected_share=setting.training.max_rejected_share, source=extract.name)
 
 
@@ -92,20 +93,3 @@ def features(
         extract, out, setting=setting_of(mapping, config, files=files, key_file=key_file)
     )
     say(f"{out}: {matrix.table.num_rows:,} appointments, {len(matrix.factors)} agreed factors.")
-
-
-def _findings(extract: Path, checked: "Checked") -> dict[str, Any]:
-    return {
-        "file": extract.name,
-        "rows": checked.total,
-        "kept": checked.kept,
-        "rejected_share": checked.rejected_share,
-        "columns": sorted(checked.present),
-        "imd_release": checked.entry.areas.release,
-        "areas": dict(checked.entry.areas.rows),
-        "joined": [dataclasses.asdict(found) for found in checked.entry.matches],
-        "rejections": [
-            {"rule": found.rule, "count": found.count, "first_rows": list(found.first_rows)}
-            for found in checked.rejections
-        ],
-    }

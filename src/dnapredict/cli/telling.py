@@ -1,15 +1,14 @@
 """What a verb says to the person who typed it, and the files it leaves them."""
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
     from dnapredict.data.checked import Checked
 
-__all__ = ["say", "tell_rejections", "write_json"]
+__all__ = ["say", "tell_rejections"]
 
 
 def say(text: str) -> None:
@@ -24,15 +23,3 @@ def tell_rejections(extract: Path, checked: "Checked") -> None:
         say(f"  {sentence}")
     for rejection in checked.rejections:
         say(f"  rejected: {rejection}")
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` whole or not at all, and say where.
-
-    Raises StoreError when the place cannot be written.
-    """
-    from dnapredict.lists.files import whole
-
-    with whole(path) as draft:
-        draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    say(f"{path}: written.")

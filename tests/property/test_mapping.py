@@ -24,7 +24,7 @@ def side(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("side") / "patients.csv"
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(rows=st.lists(KEYS, min_size=1, max_size=30), known=st.sets(KEYS.filter(bool), min_size=1))
 def test_a_join_changes_neither_the_number_nor_the_order_of_rows(
     side: Path, rows: list[str | None], known: set[str]

@@ -228,8 +228,8 @@ class _Sheet:
         if numbers:
             first = ", ".join(f"{number:,}" for number in numbers[:_FIRST])
             raise DataError(
-                f"{self.path}: column with the {what}: {len(numbers):,} times what cannot be, or another value "
-                f"than before for the same code (row {first}{', ...' * (len(numbers) > _FIRST)})."
+                f"{self.path}: column with the {what}: {len(numbers):,} times what cannot be, or another "
+                f"value than before for the same code (row {first}{', ...' * (len(numbers) > _FIRST)})."
             )
 
 

@@ -13,9 +13,9 @@ from typing import NoReturn
 import typer
 
 from dnapredict.cli.audits import audit, sign
-from dnapredict.cli.data import check, features, simulate
+from dnapredict.cli.data import check, factors, features, simulate
 from dnapredict.cli.lists import score
-from dnapredict.cli.models import promote, refresh, train
+from dnapredict.cli.models import compare, promote, refresh, rollback, train
 from dnapredict.cli.serving import create_key, list_keys, revoke_key, serve, verify_log
 from dnapredict.cli.showing import demo
 from dnapredict.cli.telling import say
@@ -38,7 +38,10 @@ app = typer.Typer(
 keys_app = typer.Typer(help="Keys of the service: create, list, revoke.", no_args_is_help=True)
 log_app = typer.Typer(help="The scoring log: verify.", no_args_is_help=True)
 
-for _verb in (demo, simulate, check, features, train, audit, sign, promote, refresh, score, serve):
+_BEFORE = (demo, simulate, check, factors, features)
+_MODELS = (train, audit, sign, compare, promote, rollback)
+_IN_USE = (refresh, score, serve)
+for _verb in (*_BEFORE, *_MODELS, *_IN_USE):
     app.command()(_verb)
 for _name, _key_verb in (("create", create_key), ("list", list_keys), ("revoke", revoke_key)):
     keys_app.command(_name)(_key_verb)

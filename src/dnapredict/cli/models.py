@@ -1,4 +1,4 @@
-"""Verbs about models: train one, make it the champion, keep the history it is asked with."""
+"""Verbs about models: train one, compare two, choose the champion, keep the history it is asked with."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ import typer
 from dnapredict.cli.options import HOME, AsJson, ConfigFile, Extract, Home, MappingFile, absolute, setting_of
 from dnapredict.cli.telling import say, tell_rejections
 
-__all__ = ["promote", "refresh", "train"]
+__all__ = ["compare", "promote", "refresh", "rollback", "train"]
 
 
 def train(
@@ -39,6 +39,32 @@ def train(
         typer.echo(line)
 
 
+def compare(
+    one: Annotated[str, typer.Argument(help="A version, or champion, or challenger.")],
+    other: Annotated[str, typer.Argument(help="What it is held against.")],
+    home: Home = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Hold ONE against OTHER on the appointments that both were tested on.
+
+    Differences are paired, with 95% intervals, patients drawn again; below 0 in log loss means that
+    ONE is better. They are kept as a run of their own.
+
+    Example:  dnapredict compare challenger champion
+    """
+    from dnapredict.summary import comparison_json, comparison_lines
+    from dnapredict.tracking import Registry
+
+    registry = Registry(absolute(home))
+    names = registry.version_of(one), registry.version_of(other)
+    compared = registry.compare(*names)
+    if as_json:
+        sys.stdout.write(json.dumps(comparison_json(compared, versions=names)) + "\n")
+        return
+    for line in comparison_lines(compared, versions=names):
+        typer.echo(line)
+
+
 def promote(
     version: Annotated[str, typer.Argument(help="Version in the registry.")],
     home: Home = HOME,
@@ -63,6 +89,26 @@ def promote(
             "Not every gate passed: the report names the group whose figures a reviewer still has to judge "
             "and sign for (dnapredict sign)."
         )
+
+
+def rollback(
+    signed_by: Annotated[str, typer.Option(help="Who decides it: a name that goes on record.")],
+    why: Annotated[str, typer.Option(help="The reason that goes on record with the name.")],
+    home: Home = HOME,
+) -> None:
+    """Make the version that was champion before the champion again.
+
+    A service that is running takes it up by itself; lists scored from now on name the version.
+
+    Example:  dnapredict rollback --signed-by "A. Okafor" --why "Risks too high since the move to video"
+    """
+    from dnapredict.errors import UsageError
+    from dnapredict.tracking import Registry
+
+    if not signed_by.strip() or not why.strip():
+        raise UsageError("Say who goes back and why: --signed-by NAME --why REASON. Both go on record.")
+    version = Registry(absolute(home)).rollback(signed_by=signed_by.strip(), why=why.strip())
+    typer.echo(f"Version {version} is the champion again.")
 
 
 def refresh(

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from dnapredict.errors import ModelError
 from dnapredict.risk.artefact import load
+from dnapredict.risk.comparing import Comparison, compare
 from dnapredict.risk.record import tags, verdict
 from dnapredict.risk.training import Training
 from dnapredict.tracking.audits import kept_report, last_report, report_digest, signed_versions, under
 from dnapredict.tracking.promotion import refuse_against_audit, refuse_unskilled
-from dnapredict.tracking.recording import log_model, record
+from dnapredict.tracking.recording import log_comparison, log_model, record
 from dnapredict.tracking.store import CHALLENGER, CHAMPION, MODEL_NAME, Store
+from dnapredict.tracking.tested import keep, kept
 
 # isort: split
 from mlflow.exceptions import MlflowException
@@ -53,6 +55,7 @@ class Registry:
             store.home.mkdir(parents=True, exist_ok=True)
             run_id = record(store, training, stored)
             model_id = log_model(store, folder, run_id, factors=stored.manifest.factors)
+            keep(store.home, training, digest=stored.digest)
             version = self._add_version(run_id, model_id, tags(stored) | verdict(training))
         return Registered(version, run_id)
 
@@ -131,9 +134,53 @@ class Registry:
         version, known = str(found.version), dict(found.tags)
         refuse_unskilled(version, known)
         refuse_against_audit(version, known, report=kept_report(self._store, found))
-        self._tag(version, promoted_at=_now(), champion_before=self._champion())
+        self._tag(version, promoted_at=_now(), champion_before=self._champion(instead_of=version))
         self._point(CHAMPION, version)
         return version
+
+    def rollback(self, *, signed_by: str, why: str) -> str:
+        """Make the version that was champion before this one the champion again, and give its number.
+
+        Who did it and why stay beside the version that is left.
+
+        Raises
+        ------
+        ModelError
+            If no version was champion before, or its stored model is damaged or was never promoted.
+        """
+        leaving = self.version_of(CHAMPION)
+        before = self.tags(leaving).get("champion_before", "")
+        if not before:
+            raise ModelError(f"Version {leaving} is the first champion: there is none to go back to.")
+        load(self.folder(before))
+        self._tag(
+            leaving,
+            rolled_back_by=signed_by,
+            rolled_back_why=why,
+            rolled_back_at=_now(),
+            rolled_back_to=before,
+        )
+        self._point(CHAMPION, before)
+        return before
+
+    def compare(self, one: str, other: str) -> Comparison:
+        """Hold two versions against each other on the appointments that both were tested on.
+
+        The comparison is kept as a run of its own, beside those of the two trainings.
+
+        Raises
+        ------
+        ModelError
+            If there is no such version, or what it was tested on was not kept.
+        DataError
+            If the two tests have too few appointments in common.
+        """
+        store, found = self._store, [self._store.found(name) for name in (one, other)]
+        tests = [kept(store.home, digest=f.tags["manifest_sha256"], version=f.version) for f in found]
+        comparison = compare(tests[0], tests[1], seed=int(found[0].tags["seed"]))
+        with store.sentences(), store.quiet():
+            log_comparison(store, comparison, versions=(str(found[0].version), str(found[1].version)))
+        return comparison
 
     def log_files(self, name: str, folder: Path, *, under: str) -> None:
         """Keep the files of a folder, such as a fairness report, with the run of a version."""
@@ -142,11 +189,13 @@ class Registry:
         with store.sentences(), store.quiet():
             store.client.log_artifacts(run_id, str(folder), artifact_path=under)
 
-    def _champion(self) -> str:
+    def _champion(self, *, instead_of: str) -> str:
+        """The champion that `instead_of` replaces; where it is champion already, the one it replaced then."""
         try:
-            return self.version_of(CHAMPION)
+            champion = self.version_of(CHAMPION)
         except ModelError:
             return ""
+        return self.tags(champion).get("champion_before", "") if champion == instead_of else champion
 
     def _point(self, alias: str, version: str) -> None:
         with self._store.sentences():

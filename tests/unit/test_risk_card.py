@@ -1,6 +1,5 @@
 """The model card and its tables: what a reviewer reads, without anything that points at a patient."""
 
-import datetime
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,7 @@ from dnapredict.risk.artefact import StoredModel, save
 from dnapredict.risk.card import card
 from dnapredict.risk.metrics import brier
 from dnapredict.risk.record import measured, parameters, tags, verdict
-from dnapredict.risk.reliability import decomposition, net_benefit, reach_by_week, reliability
+from dnapredict.risk.reliability import decomposition, reliability
 from dnapredict.risk.training import Training, train
 
 
@@ -81,19 +80,3 @@ def test_the_parts_of_the_brier_score_add_up_and_too_bold_risks_are_miscalibrate
             brier(dna, given)
         )
     assert decomposition(dna, bold).miscalibration > 3 * decomposition(dna, risk).miscalibration
-
-
-def test_weeks_begin_on_monday_and_each_has_a_list_of_its_own():
-    cohort = world()
-    weeks = reach_by_week(cohort, np.where(cohort.dna, 0.9, 0.1), share=0.1)
-    assert weeks[0].monday == datetime.date(2024, 12, 30)
-    assert {week.monday.weekday() for week in weeks} == {0}
-    assert sum(week.n for week in weeks) == len(cohort)
-    assert all(week.ppv == 1 for week in weeks if week.n > 100)
-
-
-def test_a_call_that_changes_nothing_only_costs():
-    dna, risk = np.array([True, False]), np.array([0.9, 0.1])
-    costs = {"capacity": 2, "call_cost": 2.0, "slot_value": 100.0}
-    assert net_benefit(dna, risk, **costs, relative_risk=1.0) == -2.0
-    assert net_benefit(dna, risk, **costs, relative_risk=0.0) == 48.0

@@ -19,8 +19,16 @@ from dnapredict.risk.training import Training, train
 from dnapredict.risk.trees import Trees
 from dnapredict.tracking import Registry
 
+WORTH = CONFIG.worth
 TITLES = ("Days between booking and appointment", "Appointments missed & known", "Age")
-BOTH = ("what-moves-the-risk.svg", "calibration.svg")
+ALL = (
+    "what-moves-the-risk.svg",
+    "calibration.svg",
+    "precision-recall.svg",
+    "reach.svg",
+    "net-benefit.svg",
+    "share-missed.svg",
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +68,7 @@ def test_what_shap_is_given_adds_up_to_the_margin_of_each_row(training):
 
 
 def test_each_factor_is_named_once_beside_its_mean_strength(training):
-    svg = dict(drawn(training, titles=TITLES))[BOTH[0]]
+    svg = dict(drawn(training, titles=TITLES, worth=WORTH))[ALL[0]]
     assert set(TITLES) <= texts(svg)
     assert svg.count(f">{TITLES[0]}<") == 1
     strengths = mean_strengths(training)
@@ -70,9 +78,9 @@ def test_each_factor_is_named_once_beside_its_mean_strength(training):
 
 def test_equal_trainings_are_drawn_in_equal_bytes_without_a_date(trees):
     again = train(world(), config=CONFIG, directions=(1, 1, 0))
-    figures = dict(drawn(trees, titles=TITLES))
-    assert tuple(figures) == BOTH
-    assert figures == dict(drawn(again, titles=TITLES))
+    figures = dict(drawn(trees, titles=TITLES, worth=WORTH))
+    assert tuple(figures) == ALL
+    assert figures == dict(drawn(again, titles=TITLES, worth=WORTH))
     assert not any("<dc:date>" in svg for svg in figures.values())
 
 
@@ -86,7 +94,9 @@ def test_the_sample_is_of_the_test_alone_and_no_more_than_2000_rows(trees):
 def test_a_mark_stands_for_a_factor_or_a_bin_and_never_for_a_patient(training):
     """As many marks for a sample of any size: averages are drawn, no appointment is."""
     few = replace(training, sample=training.sample[:150])
-    for one, other in zip(drawn(training, titles=TITLES), drawn(few, titles=TITLES), strict=True):
+    for one, other in zip(
+        drawn(training, titles=TITLES, worth=WORTH), drawn(few, titles=TITLES, worth=WORTH), strict=True
+    ):
         assert one[1].count("<path") == other[1].count("<path") < 100
         assert abs(one[1].count("<use") - other[1].count("<use")) <= 6  # ticks of the axes
         assert one[1].count("<use") < 100
@@ -96,19 +106,20 @@ def test_too_few_appointments_have_no_figure_and_no_strengths(trees):
     few = replace(
         trees,
         sample=trees.sample[:99],
-        test_dna=trees.test_dna[:99],
+        tested=trees.tested.take(np.arange(99)),
         test_probability=trees.test_probability[:99],
+        weeks=(),
     )
     assert mean_strengths(few) is None
-    assert dict(drawn(few, titles=TITLES)) == {}
+    assert dict(drawn(few, titles=TITLES, worth=WORTH)) == {}
 
 
 def test_a_registered_training_has_its_figures_and_its_card_the_strengths(training, tmp_path):
     stored = save(training.model, tmp_path / "m", provenance=PROVENANCE, specimens=training.specimens)
     run_id = Registry(tmp_path / "home").register(tmp_path / "m", training).run_id
     kept = _artefacts(tmp_path / "home", run_id) / "figures"
-    assert {path.name for path in kept.iterdir()} == set(BOTH)
-    assert set(stored.manifest.factors) <= texts((kept / BOTH[0]).read_text())
+    assert {path.name for path in kept.iterdir()} == set(ALL)
+    assert set(stored.manifest.factors) <= texts((kept / ALL[0]).read_text())
     strengths = mean_strengths(training)
     assert strengths is not None
     for name, value in zip(stored.manifest.factors, strengths, strict=True):
@@ -119,7 +130,7 @@ def test_no_patients_code_or_row_is_in_a_figure(trees):
     codes = 987_654_321_000 + np.arange(3_000) // 3
     marked = train(world(patient=codes), config=CONFIG, directions=(1, 1, 0))
     assert (marked.sample == trees.sample).all()
-    text = "".join(svg for _, svg in drawn(marked, titles=TITLES))
+    text = "".join(svg for _, svg in drawn(marked, titles=TITLES, worth=WORTH))
     ages = {repr(float(age)) for age in marked.sample[:, 2]}
     assert "987654321" not in text
     assert not any(age in text for age in ages)

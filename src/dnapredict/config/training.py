@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from dnapredict.config.loading import Settings
 
-__all__ = ["ATTENDANCE_CODES", "ModelSettings", "Split", "TrainingConfig", "Tuning"]
+__all__ = ["ATTENDANCE_CODES", "ModelSettings", "Split", "TrainingConfig", "Tuning", "Worth"]
 
 # ATTENDED OR DID NOT ATTEND CODE: the codes that say whether the patient came (NHS Data Dictionary).
 ATTENDANCE_CODES = ("3", "5", "6", "7")
@@ -52,6 +52,17 @@ class Tuning(Settings):
     folds: Annotated[int, Field(ge=1, le=20)] = 3
 
 
+class Worth(Settings):
+    """What a call costs and a kept appointment is worth, in pounds, for the curve of net benefit.
+
+    A call leaves `relative_risk` of the missed appointments among those it is made to.
+    """
+
+    call_cost: Annotated[float, Field(ge=0)] = 3.0
+    slot_value: Annotated[float, Field(ge=0)] = 120.0
+    relative_risk: Annotated[float, Field(ge=0, le=1)] = 0.61
+
+
 class TrainingConfig(Settings):
     """The whole of `training/config.toml`."""
 
@@ -63,6 +74,7 @@ class TrainingConfig(Settings):
     split: Split = Split()
     model: ModelSettings = ModelSettings()
     tuning: Tuning = Tuning()
+    worth: Worth = Worth()
 
     @field_validator("dna_codes")
     @classmethod

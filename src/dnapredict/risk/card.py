@@ -1,11 +1,9 @@
 """The model card: what a model is for, what it learned from, how good it is, and what is not known."""
 
-from collections.abc import Iterable
 from typing import Final
 
-import numpy as np
-
 from dnapredict.risk.artefact import Provenance, StoredModel
+from dnapredict.risk.card_tables import calls, drift, groups, markdown, plain
 from dnapredict.risk.cohort import EVERYONE, POPULATIONS
 from dnapredict.risk.figures import mean_strengths
 from dnapredict.risk.metrics import Figures
@@ -46,8 +44,8 @@ _LIMITS: Final = """
   call would help most.
 - The figures are of the test window above, at the place that the extract is from. Elsewhere, and after
   a change of booking, reminders or clinics, measure again.
-- Once patients are called, their outcomes change: what is learned from those appointments is the risk
-  with calls.
+- Once patients are called, their outcomes change. Where the extract says who was reached (`contacted`), the
+  risk is that without a call; where it does not, it is the risk with whatever calls were made.
 - Whether people of different groups are reached alike is in the fairness report, not here.
 """
 
@@ -62,11 +60,14 @@ def card(training: Training, stored: StoredModel) -> str:
         _figures(training),
         _rivals(training),
         _calibration(training),
+        drift(training),
+        groups(training),
+        calls(training, worth=origin.config.worth),
         _factors(training, stored),
         _LIMITS,
         _origin(stored),
     ]
-    return "\n".join(part.strip("\n") + "\n" for part in parts)
+    return "\n".join(part.strip("\n") + "\n" for part in parts if part)
 
 
 def _title(stored: StoredModel) -> str:
@@ -87,7 +88,10 @@ carry no label. It is scored {config.horizon_days} days before it starts, or whe
 later, from what had been recorded by then; an outcome without a date of record counts as recorded
 {config.recording_delay_days} days after the appointment.
 
-{_table(("", "Days", "Appointments", "Missed"), rows)}
+{markdown(("", "Days", "Appointments", "Missed"), rows)}
+
+{training.contacts or "The extract does not say which patients a validation call had reached."}
+{training.tuned or ""}
 """
 
 
@@ -99,7 +103,7 @@ def _figures(training: Training) -> str:
 
 On the test window, with 95% intervals (patients drawn again). {training.skill}
 
-{_table(("", *(_NAMES[p] for p in POPULATIONS)), [sizes, *rows])}
+{markdown(("", *(_NAMES[p] for p in POPULATIONS)), [sizes, *rows])}
 """
 
 
@@ -123,7 +127,7 @@ def _rivals(training: Training) -> str:
     rows = (
         (
             name.replace("_", " "),
-            *(_plain(found[EVERYONE].as_dict()[f]) for f in ("log_loss", "brier", "auroc")),
+            *(plain(found[EVERYONE].as_dict()[f]) for f in ("log_loss", "brier", "auroc")),
         )
         for name, found in named.items()
     )
@@ -132,7 +136,7 @@ def _rivals(training: Training) -> str:
 
 All appointments of the test window; each rival was recalibrated on the same days.
 
-{_table(("", "Log loss", "Brier", "AUROC"), rows)}
+{markdown(("", "Log loss", "Brier", "AUROC"), rows)}
 """
 
 
@@ -150,7 +154,7 @@ Calibrated by `{training.model.calibrator.method}` on the latest days of trainin
 {parts.miscalibration:.4f} (miscalibration) - {parts.discrimination:.4f} (discrimination)
 + {parts.uncertainty:.4f} (uncertainty).
 
-{_table(("Mean risk", "Share missed (95% interval)"), rows)}
+{markdown(("Mean risk", "Share missed (95% interval)"), rows)}
 """
 
 
@@ -160,7 +164,7 @@ def _factors(training: Training, stored: StoredModel) -> str:
     strengths = mean_strengths(training)
     moved = [float(s) for s in strengths] if strengths is not None else [None] * len(found)
     rows = (
-        (f.title, f.factor_class, _plain(m), f.agreed_by, f"{f.agreed_on:%d %B %Y}" if f.agreed_on else "")
+        (f.title, f.factor_class, plain(m), f.agreed_by, f"{f.agreed_on:%d %B %Y}" if f.agreed_on else "")
         for f, m in zip(found, moved, strict=True)
     )
     dropped = [f.title for f in register.agreed if f.name not in stored.manifest.factors]
@@ -172,7 +176,7 @@ A factor moves the risk of an appointment of the test by its mean absolute SHAP 
 calibration ({len(training.sample):,} appointments, drawn at random). That is what the model does,
 and no cause.
 
-{_table(("Factor", "Class", "Mean absolute SHAP", "Agreed by", "On"), rows)}
+{markdown(("Factor", "Class", "Mean absolute SHAP", "Agreed by", "On"), rows)}
 {without}"""
 
 
@@ -187,13 +191,4 @@ def _origin(stored: StoredModel) -> str:
         ("Seed", str(origin.config.seed)),
         ("Libraries", ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())),
     ]
-    return f"## Where it comes from\n\n{_table(('', ''), rows)}\n"
-
-
-def _plain(value: float | None) -> str:
-    return "not estimable" if value is None or not np.isfinite(value) else f"{value:.4f}"
-
-
-def _table(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"## Where it comes from\n\n{markdown(('', ''), rows)}\n"

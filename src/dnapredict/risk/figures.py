@@ -1,16 +1,18 @@
-"""A training as two pictures, kept with its run: what moves the risk, and whether it keeps its word.
+"""A training as pictures, kept with its run: what moves the risk, whether it keeps its word, what it earns.
 
-Both are drawn from averages. A swarm of points, one for each appointment, would show more and would
+All are drawn from averages. A swarm of points, one for each appointment, would show more and would
 put patients' own values into a file that outlives the extract.
 """
 
-import io
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnapredict.config.training import Worth
+from dnapredict.risk.canvas import BLUE, GREY, INK, canvas, svg
+from dnapredict.risk.charts import net_benefit, precision_recall, reach, share_missed
 from dnapredict.risk.model import RiskModel
 from dnapredict.risk.reasons import contributions
 from dnapredict.risk.reliability import Bin, reliability
@@ -23,28 +25,27 @@ if TYPE_CHECKING:
 __all__ = ["drawn", "explanation", "mean_strengths"]
 
 _FEWEST: Final = 100
-_BLUE, _GREY, _INK = "#005eb8", "#425563", "#212b32"
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",  # text stays text: it can be read out, searched and enlarged
-    "svg.hashsalt": "dnapredict",  # the same training gives the same bytes
-    "font.family": "DejaVu Sans",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 
 
-def drawn(training: Training, *, titles: Sequence[str]) -> Iterator[tuple[str, str]]:
+def drawn(training: Training, *, titles: Sequence[str], worth: Worth) -> Iterator[tuple[str, str]]:
     """File names and SVG text of the figures of a training; fewer than 100 appointments have none.
 
     Parameters
     ----------
     titles : of the model's factors, in its order, as the register has them
+    worth : what a call costs and a kept appointment is worth
     """
+    dna, risk = training.test_dna, training.test_probability
     if mean_strengths(training) is not None:
         explained = explanation(training.model, training.sample, titles=titles)
-        yield "what-moves-the-risk.svg", _svg(_strengths(explained))
-    if bins := reliability(training.test_dna, training.test_probability):
-        yield "calibration.svg", _svg(_calibration(bins))
+        yield "what-moves-the-risk.svg", svg(_strengths(explained))
+    if bins := reliability(dna, risk):
+        yield "calibration.svg", svg(_calibration(bins))
+        yield "precision-recall.svg", svg(precision_recall(dna, risk))
+        yield "reach.svg", svg(reach(dna, risk, calls=training.calls))
+        yield "net-benefit.svg", svg(net_benefit(dna, risk, worth=worth))
+    if training.weeks:
+        yield "share-missed.svg", svg(share_missed(training.weeks, split=training.split))
 
 
 def mean_strengths(training: Training) -> NDArray[np.float64] | None:
@@ -76,50 +77,27 @@ def _strengths(explained: "shap.Explanation") -> "Figure":
     import shap
 
     n, p = explained.shape
-    figure = _canvas(f"What moves the risk: mean over {n:,} appointments of the test", height=1.5 + 0.32 * p)
+    figure = canvas(f"What moves the risk: mean over {n:,} appointments of the test", height=1.5 + 0.32 * p)
     axes = shap.plots.bar(explained, max_display=None, ax=figure.gca(), show=False)
     # shap writes each label twice, in a pale grey; and red and a plus would say "raises the risk".
     labels = [label.get_text() for label in axes.get_yticklabels()]
-    axes.set_yticks(axes.get_yticks()[:p], labels[:p], fontsize=10, color=_INK)
+    axes.set_yticks(axes.get_yticks()[:p], labels[:p], fontsize=10, color=INK)
     for bar, number in zip(axes.patches, axes.texts, strict=True):
-        bar.set_facecolor(_BLUE)
-        number.set(text=f"{bar.get_width():.3f}", color=_INK, fontsize=10)
+        bar.set_facecolor(BLUE)
+        number.set(text=f"{bar.get_width():.3f}", color=INK, fontsize=10)
     axes.set_ylim(0.4, p + 0.6)
     axes.set_xlabel("Mean |SHAP value|, in log odds before calibration", fontsize=10)
     return figure
 
 
 def _calibration(bins: tuple[Bin, ...]) -> "Figure":
-    figure = _canvas("Can a risk be taken at its word? Share missed by mean risk", height=5.5)
+    figure = canvas("Can a risk be taken at its word? Share missed by mean risk", height=5.5)
     axes = figure.gca()
     risk, share = [b.mean_risk for b in bins], np.array([b.share_missed for b in bins])
     reach = share - [b.low for b in bins], [b.high for b in bins] - share
     end = max(*risk, *(b.high for b in bins)) * 1.05
-    axes.plot([0, end], [0, end], color=_GREY, linestyle="--", label="As predicted")
-    axes.errorbar(
-        risk, share, yerr=np.abs(reach), fmt="o", color=_BLUE, capsize=3, label="Test, 95% interval"
-    )
+    axes.plot([0, end], [0, end], color=GREY, linestyle="--", label="As predicted")
+    axes.errorbar(risk, share, yerr=np.abs(reach), fmt="o", color=BLUE, capsize=3, label="Test, 95% interval")
     axes.set(xlabel="Mean risk", ylabel="Share missed", xlim=(0, end), ylim=(0, end))
     axes.legend(frameon=False, loc="upper left")
     return figure
-
-
-def _canvas(title: str, *, height: float) -> "Figure":
-    """A figure that belongs to no window: it is drawn where there is no screen."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(8.6, height), layout="constrained")
-        figure.suptitle(title, x=0.01, horizontalalignment="left", fontsize=12)
-        figure.add_subplot()
-        return figure
-
-
-def _svg(figure: "Figure") -> str:
-    import matplotlib
-
-    text = io.StringIO()
-    with matplotlib.rc_context(_STYLE):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return text.getvalue()

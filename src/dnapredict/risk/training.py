@@ -11,8 +11,10 @@ from dnapredict.config.training import ModelSettings, TrainingConfig
 from dnapredict.risk.baselines import BASE_RATE, rivals
 from dnapredict.risk.boosting import Recipe, grow, regrow
 from dnapredict.risk.calibrators import choose_calibrator
+from dnapredict.risk.calling import Calls
 from dnapredict.risk.cohort import Cohort
 from dnapredict.risk.curves import fit_curves
+from dnapredict.risk.drift import WeekRate, rates_by_week
 from dnapredict.risk.gaps import fill_gaps, gap_filling
 from dnapredict.risk.metrics import Figures, figures
 from dnapredict.risk.model import Form, RiskModel
@@ -28,6 +30,7 @@ LIGHTGBM: Final = "lightgbm"
 LOGISTIC: Final = "logistic_regression"
 _MUCH: Final = 0.05
 _SAMPLE: Final = 2_000
+_TENTH: Final = Calls(0.10)
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ class Training:
     test_rows : (n,) bool, which rows of the cohort were the test
     tested : those rows, without their factors
     test_probability : the model's risk of each of them
+    weeks : the share missed week by week, and the mean risk in those of the test
+    calls : how many calls a week's list can have
     sample : (m, p) float64
         At most 2,000 rows of the test, drawn by the seed, over which what factors contribute is
         averaged. They are patients' and are stored nowhere.
@@ -100,6 +105,8 @@ class Training:
     test_rows: NDArray[np.bool_]
     tested: Cohort
     test_probability: NDArray[np.float64]
+    weeks: tuple[WeekRate, ...]
+    calls: Calls
     sample: NDArray[np.float64]
 
     @property
@@ -113,6 +120,7 @@ def train(
     *,
     config: TrainingConfig,
     directions: Sequence[int],
+    calls: Calls = _TENTH,
     study: Place | None = None,
     watch: Watch | None = None,
 ) -> Training:
@@ -122,6 +130,7 @@ def train(
     ----------
     directions : for each factor, -1, 0 or 1
         1 where it was agreed that the risk never falls as the factor rises (a monotone constraint).
+    calls : how many calls a week's list can have, for what it would reach
     study : where the trials of tuning are kept, so that a search that was stopped goes on
     watch : told after each trial of tuning
 
@@ -160,6 +169,8 @@ def train(
         test_rows=windows.test,
         tested=tested.without_factors(),
         test_probability=risks[skill.chosen],
+        weeks=rates_by_week(cohort, windows, risks[skill.chosen]),
+        calls=calls,
         sample=_sample(tested.matrix, seed=seed),
     )
 

@@ -11,6 +11,7 @@ from dnapredict.risk.card import card
 from dnapredict.risk.comparing import Comparison
 from dnapredict.risk.figures import drawn
 from dnapredict.risk.record import Figure, compared, comparison_table, measured, parameters, tags, verdict
+from dnapredict.risk.tables import tables
 from dnapredict.risk.training import Training
 from dnapredict.tracking.store import Store
 
@@ -37,8 +38,11 @@ def record(store: Store, training: Training, stored: StoredModel) -> str:
     for metrics in _batches(metrics_of(measured(training))):
         client.log_batch(run_id, metrics=metrics)
     client.log_text(run_id, card(training, stored), "model-card.md")
-    for name, figure in drawn(training, titles=_titles(stored)):
+    worth = stored.manifest.provenance.config.worth
+    for name, figure in drawn(training, titles=_titles(stored), worth=worth):
         client.log_text(run_id, figure, f"figures/{name}")
+    for name, content in tables(training, worth=worth):
+        client.log_text(run_id, content, f"tables/{name}")
     client.set_terminated(run_id)
     return run_id
 

@@ -16,7 +16,14 @@ from dnapredict.features.build import Matrix, Past, build
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.factors import fed_by, verify
 
-__all__ = ["checked_extract", "factor_register", "matrix_of", "sound_extract", "worklist_config"]
+__all__ = [
+    "checked_extract",
+    "columns_fed",
+    "factor_register",
+    "matrix_of",
+    "sound_extract",
+    "worklist_config",
+]
 
 _IN_TIME = ("starts_at", "appointment_id")
 
@@ -37,6 +44,13 @@ def checked_extract(path: Path, workspace: Workspace, *, mapping: Mapping = IDEN
         )
     table = extract.read(path, workspace)
     return contract.check(table, workspace, mapping=mapping, source=path.name)
+
+
+def columns_fed(path: Path, mapping: Mapping = IDENTITY) -> frozenset[str]:
+    """The contract columns that the file at `path` can feed through `mapping`; its rows are not read."""
+    with Workspace() as workspace:
+        found = extract.read(path, workspace).columns
+    return contract.present(found, mapping)
 
 
 def sound_extract(path: Path, setting: Setting, workspace: Workspace) -> Checked:

@@ -3,13 +3,13 @@
 from dataclasses import asdict, dataclass
 
 from dnapredict.audit.disclosure import publish_count, second_suppression
+from dnapredict.check_report.fed import factors_fed
 from dnapredict.check_report.figures import (
     SCHEMA,
     Code,
     CodesNotKnown,
     Completeness,
     Duplicated,
-    FactorFed,
     Joined,
     MissedSigns,
     MonthOutcomes,
@@ -71,7 +71,7 @@ def published(profile: Profile, *, source: Source, rule: Disclosure, register: F
             TimeColumn(each.column, *(_shown(n, rule) for n in list(asdict(each).values())[1:]))
             for each in profile.times
         ),
-        factors=_factors(profile.present, register),
+        factors=factors_fed(profile.present, register),
         suppress_below=rule.suppress_below,
         round_to=rule.round_to,
     )
@@ -170,11 +170,3 @@ def _missed(groups: tuple[MissedByGroup, ...], rule: Disclosure) -> tuple[Missed
         )
         for each in groups
     )
-
-
-def _factors(present: frozenset[str], register: FactorRegister) -> tuple[FactorFed, ...]:
-    found = []
-    for factor in register.agreed:
-        missing = tuple(name for name in factor.columns if name not in present)
-        found.append(FactorFed(factor.name, factor.title, str(factor.factor_class), not missing, missing))
-    return tuple(found)

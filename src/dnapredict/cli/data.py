@@ -1,14 +1,15 @@
 """Verbs about data: make it up, hold it against the contract, turn it into factors."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dnapredict.cli.options import ConfigFile, Extract, JoinedFiles, KeyFile, MappingFile, setting_of
+from dnapredict.cli.options import AsJson, ConfigFile, Extract, JoinedFiles, KeyFile, MappingFile, setting_of
 from dnapredict.cli.telling import say, tell_rejections
 
-__all__ = ["check", "features", "simulate"]
+__all__ = ["check", "factors", "features", "simulate"]
 
 
 def simulate(
@@ -51,14 +52,22 @@ def check(
     config: ConfigFile = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Print a draft of a mapping for EXTRACT, and check nothing.")
+    ] = False,
 ) -> None:
     """Hold an extract against the data contract, and report on it.
 
     Says which rows break which rule, and exits 10 when more rows break one than training/config.toml
-    allows. No patient's value is printed.
+    allows. No patient's value is printed. With --suggest, drafts the mapping that a foreign extract needs.
 
     Example:  dnapredict check outpatients.csv --mapping training/mappings/pas.toml --report check.json
     """
+    if suggest:
+        from dnapredict.data.suggest import suggest as draft_of
+
+        typer.echo(draft_of(extract), nl=False)
+        return
     from dnapredict.check_report.writing import write
     from dnapredict.data.workspace import Workspace
     from dnapredict.prepared import checked_extract
@@ -93,3 +102,31 @@ def features(
         extract, out, setting=setting_of(mapping, config, files=files, key_file=key_file)
     )
     say(f"{out}: {matrix.table.num_rows:,} appointments, {len(matrix.factors)} agreed factors.")
+
+
+def factors(
+    extract: Annotated[
+        Path | None, typer.Argument(help="An extract, to hear which factors it can feed.")
+    ] = None,
+    mapping: MappingFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the register of factors, and which an extract can feed.
+
+    What each is, why, by whom and when it was agreed, and from which columns; then those that are
+    proposed, and those that were withdrawn. Only the columns of EXTRACT are read.
+
+    Example:  dnapredict factors outpatients.parquet
+    """
+    from dnapredict.check_report.fed import register_json, register_lines
+    from dnapredict.prepared import columns_fed, factor_register
+
+    present = None
+    if extract is not None:
+        present = columns_fed(extract, setting_of(mapping, None).mapping)
+    register = factor_register()
+    if as_json:
+        typer.echo(json.dumps(register_json(register, present)))
+        return
+    for line in register_lines(register, present):
+        typer.echo(line)

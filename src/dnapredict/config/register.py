@@ -38,7 +38,8 @@ class Factor(Settings):
     `reason` is the sentence shown when the factor raises a patient's risk; `{value}` and the
     other names in braces are filled with the patient's own numbers. A factor without a reason
     is used and never shown. `says` names what several factors say together, so that past
-    DNAs by count, rate and recency come to a clerk as one reason.
+    DNAs by count, rate and recency come to a clerk as one reason. A withdrawn factor stays, with
+    who withdrew it, when and why, so that nobody proposes it again unaware.
     """
 
     name: Name
@@ -52,11 +53,27 @@ class Factor(Settings):
     agreed_on: datetime.date | None = None
     reason: str = ""
     says: str = ""
+    withdrawn_by: str = ""
+    withdrawn_on: datetime.date | None = None
+    withdrawn_why: str = ""
 
     @model_validator(mode="after")
     def _agreement_is_on_record(self) -> "Factor":
         if self.status is Status.AGREED and not (self.agreed_by and self.agreed_on):
             raise ValueError(f"factor '{self.name}' is agreed but lacks 'agreed_by' or 'agreed_on'")
+        if self.status is Status.WITHDRAWN and not (
+            self.withdrawn_by and self.withdrawn_on and self.withdrawn_why
+        ):
+            wanted = "'withdrawn_by', 'withdrawn_on' or 'withdrawn_why'"
+            raise ValueError(f"factor '{self.name}' is withdrawn but lacks {wanted}")
+        return self
+
+    @model_validator(mode="after")
+    def _the_reason_can_be_filled(self) -> "Factor":
+        try:
+            self.placeholders  # noqa: B018 - braces that do not pair are found by reading them
+        except ValueError:
+            raise ValueError(f"factor '{self.name}': the braces in 'reason' do not pair") from None
         return self
 
     @property
@@ -77,6 +94,16 @@ class FactorRegister(Settings):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"factors named more than once: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _reasons_quote_factors(self) -> "FactorRegister":
+        names = {"value", *(factor.name for factor in self.factors)}
+        for factor in self.factors:
+            strange = sorted(factor.placeholders - names)
+            if strange:
+                where = f"factor '{factor.name}': 'reason' quotes '{strange[0]}'"
+                raise ValueError(f"{where}, which is no factor of the register")
         return self
 
     @property

@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from dnapredict import trainable
 from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.config.policy import Policy
-from dnapredict.config.register import FactorRegister
 from dnapredict.config.setting import Setting
 from dnapredict.data import contract, extract
 from dnapredict.data.checked import Checked
@@ -29,12 +29,12 @@ from dnapredict.features.store import HistoryStore
 from dnapredict.lists import files, latest
 from dnapredict.lists.scoring import Scorer
 from dnapredict.prepared import factor_register, matrix_of, sound_extract, worklist_config
-from dnapredict.revision import code_revision
-from dnapredict.risk.artefact import Provenance, StoredModel, save
+from dnapredict.risk.artefact import StoredModel, save
 from dnapredict.risk.artefact import load as load_model
 from dnapredict.risk.labelled import BESIDE, cohort_of, labelled
 from dnapredict.risk.training import Training
 from dnapredict.risk.training import train as train_model
+from dnapredict.risk.tuning import Watch
 from dnapredict.scores import vendor_scores
 from dnapredict.tracking import CHAMPION, Registered, Registry
 
@@ -112,8 +112,11 @@ def features(path: Path, out: Path, *, setting: Setting) -> Matrix:
     return Matrix(table, matrix.factors)
 
 
-def train(path: Path, *, home: Path, setting: Setting, say: Say) -> Trained:
-    """Train on the extract at `path`, test on its latest part, register the model as challenger."""
+def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: Watch | None = None) -> Trained:
+    """Train on the extract at `path`, test on its latest part, register the model as challenger.
+
+    `watch` is told after each trial, where the configuration asks for tuning.
+    """
     config, register = setting.training, factor_register()
     with Workspace() as workspace:
         say("Reading the extract and holding it against the contract")
@@ -123,11 +126,20 @@ def train(path: Path, *, home: Path, setting: Setting, say: Say) -> Trained:
     say("Training, calibrating and testing in time")
     cohort = cohort_of(matrix, outcomes=Outcomes(config.dna_codes), zone=setting.mapping.timezone)
     directions = [register.factor(name).direction for name in matrix.factors]
-    training = train_model(cohort, config=config, directions=directions)
+    training = train_model(
+        cohort,
+        config=config,
+        directions=directions,
+        calls=trainable.calls(),
+        study=trainable.study(home, path, setting),
+        watch=watch,
+    )
+    if training.tuned is not None:
+        say(str(training.tuned))
     say("Storing the model and its record")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"
-        origin = _provenance(path, training, setting, register)
+        origin = trainable.provenance(path, training, setting, register)
         stored = save(training.model, folder, provenance=origin, specimens=training.specimens)
         registered = Registry(home).register(folder, training)
     dropped = tuple(factor.name for factor in register.agreed if factor.name not in matrix.factors)
@@ -285,17 +297,3 @@ def _history_of(path: Path, place: Path, *, scorer: Scorer) -> HistoryStore:
     with Workspace() as workspace:
         checked = sound_extract(path, Setting(scorer.mapping, config), workspace)
         return HistoryStore.write(checked.rows, place, clock=Clock.of(config), workspace=workspace)
-
-
-def _provenance(path: Path, training: Training, setting: Setting, register: FactorRegister) -> Provenance:
-    split = training.split
-    return Provenance(
-        config=setting.training,
-        register_of_factors=register,
-        data_sha256=extract.sha256(path),
-        data_from=split.fit.first,
-        data_to=split.test.last,
-        test_from=split.test.first,
-        code_revision=code_revision(),
-        synthetic=extract.is_synthetic(path),
-    )

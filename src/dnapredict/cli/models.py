@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dnapredict.cli.options import HOME, AsJson, ConfigFile, Extract, Home, MappingFile, absolute, setting_of
+from dnapredict.cli.progress import tuning_bar
 from dnapredict.cli.telling import say, tell_rejections
 
 __all__ = ["compare", "promote", "refresh", "rollback", "train"]
@@ -30,7 +31,8 @@ def train(
 
     place = absolute(home)
     setting = setting_of(mapping, config)
-    trained = pipeline.train(extract, home=place, setting=setting, say=say)
+    with tuning_bar() as watch:
+        trained = pipeline.train(extract, home=place, setting=setting, say=say, watch=watch)
     tell_rejections(extract, trained.checked)
     if as_json:
         sys.stdout.write(json.dumps(training_json(trained)) + "\n")

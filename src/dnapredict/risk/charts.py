@@ -81,8 +81,10 @@ def share_missed(weeks: Sequence[WeekRate], *, split: Split) -> "Figure":
     told = [(day, week.mean_risk) for day, week in zip(days, weeks, strict=True) if week.mean_risk]
     if told:
         axes.plot(*zip(*told, strict=True), color=GREY, marker="s", linestyle="--", label="Mean risk")
-    axes.axvline(np.datetime64(split.calibrate.first), color=GREY, linestyle=":", label="Calibration begins")
-    axes.axvline(np.datetime64(split.test.first), color=GREY, linestyle="-.", label="Test begins")
+    highest = max(max(week.share_missed, week.mean_risk or 0) for week in weeks)
+    begins = {"Calibration begins": (split.calibrate.first, ":"), "Test begins": (split.test.first, "-.")}
+    for label, (day, style) in begins.items():
+        axes.plot([np.datetime64(day)] * 2, [0, highest], color=GREY, linestyle=style, label=label)
     axes.set(xlabel="Week beginning", ylabel="Share missed", ylim=(0, None))
     figure.autofmt_xdate()
     axes.legend(frameon=False, loc="lower left")

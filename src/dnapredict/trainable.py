@@ -1,0 +1,51 @@
+"""What a training needs beside the matrix: calls, a place for trials, where it comes from."""
+
+import hashlib
+from pathlib import Path
+
+from dnapredict.config.register import FactorRegister
+from dnapredict.config.setting import Setting
+from dnapredict.data import extract
+from dnapredict.prepared import worklist_config
+from dnapredict.revision import code_revision
+from dnapredict.risk.artefact import Provenance
+from dnapredict.risk.calling import Calls
+from dnapredict.risk.training import Training
+from dnapredict.risk.tuning import Place
+
+__all__ = ["calls", "provenance", "study"]
+
+
+def calls() -> Calls:
+    """How many calls a list can have, as serving/worklist.toml says."""
+    worklist = worklist_config()
+    return Calls(worklist.capacity_share, worklist.capacity)
+
+
+def study(home: Path, path: Path, setting: Setting) -> Place | None:
+    """Where the trials of tuning are kept: in the home, one study for each extract and configuration.
+
+    How long to search is no part of its name, so that a longer search goes on where a shorter one ended.
+    """
+    config = setting.training
+    if not config.tuning.trials:
+        return None
+    home.mkdir(parents=True, exist_ok=True)
+    asked = config.model_dump_json(exclude={"tuning": {"trials", "minutes"}, "worth": True})
+    digest = hashlib.sha256(f"{extract.sha256(path)} {asked}".encode()).hexdigest()
+    return Place(f"sqlite:///{(home / 'tuning.db').as_posix()}", digest[:16])
+
+
+def provenance(path: Path, training: Training, setting: Setting, register: FactorRegister) -> Provenance:
+    """Where a model comes from; its configuration holds the settings that tuning found, where it did."""
+    split = training.split
+    return Provenance(
+        config=setting.training.model_copy(update={"model": training.settings}),
+        register_of_factors=register,
+        data_sha256=extract.sha256(path),
+        data_from=split.fit.first,
+        data_to=split.test.last,
+        test_from=split.test.first,
+        code_revision=code_revision(),
+        synthetic=extract.is_synthetic(path),
+    )

@@ -1,0 +1,66 @@
+"""What surrounds a training: its study's name, its calls, and the bar that only a terminal sees."""
+
+import io
+import sys
+
+import pytest
+
+from dnapredict import trainable
+from dnapredict.cli.progress import tuning_bar
+from dnapredict.config.setting import Setting
+from dnapredict.config.training import ModelSettings, TrainingConfig, Tuning
+from dnapredict.risk.tuning import Progress
+
+
+@pytest.fixture
+def extract(tmp_path):
+    path = tmp_path / "extract.csv"
+    path.write_text("appointment_id\n1\n")
+    return path
+
+
+def setting(**changes):
+    return Setting(config=TrainingConfig(**changes))
+
+
+def test_a_training_without_tuning_has_no_study_and_makes_no_home(tmp_path, extract):
+    assert trainable.study(tmp_path / "home", extract, setting()) is None
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_longer_search_goes_on_with_the_study_of_a_shorter_one(tmp_path, extract):
+    short, long = (
+        trainable.study(tmp_path, extract, setting(tuning=Tuning(trials=n, minutes=n))) for n in (5, 50)
+    )
+    assert short == long
+    assert short.storage.endswith("/tuning.db")
+
+
+def test_another_extract_or_another_configuration_has_another_study(tmp_path, extract):
+    tuned = {"tuning": Tuning(trials=5)}
+    first = trainable.study(tmp_path, extract, setting(**tuned))
+    deeper = trainable.study(tmp_path, extract, setting(**tuned, model=ModelSettings(num_leaves=5)))
+    extract.write_text("appointment_id\n2\n")
+    later = trainable.study(tmp_path, extract, setting(**tuned))
+    assert len({first.name, deeper.name, later.name}) == 3
+
+
+def test_calls_are_those_of_the_worklist():
+    assert str(trainable.calls()) == "top 10%"
+
+
+def test_a_pipe_sees_no_bar_and_a_terminal_sees_how_far_it_is(monkeypatch):
+    with tuning_bar() as watch:
+        assert watch is None
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    with tuning_bar() as watch:
+        assert "Tuning" not in screen.getvalue()
+        watch(Progress(done=3, wanted=10, best=0.41234))
+    assert "best log loss 0.41234" in screen.getvalue()

@@ -101,6 +101,11 @@ POSTCODE: Final = _names("postcode, post code, postal code, patient postcode, ho
 
 # What stays outside, by what names hold, and why; the first that fits.
 LEFT_OUT: Final = (
+    (r"^(clinic|site|special|ward|trust|provider).*(name|desc)", "a name of what a code says already"),
+    (
+        r"^(nhs|patient|pat|hospital|hosp|pas|unit|local)?(no|number|num|id|identifier)$|nhsno|^mrn$",
+        "personal: another number of the patient",
+    ),
     (
         r"name|initial|address|email|nextofkin|carer|phone|mobile|^tel|contactno|title",
         "personal: never enters (a worklist can carry it through, see serving/worklist.toml)",

@@ -1,0 +1,160 @@
+"""A draft of a mapping: right about headers and codes, honest about the rest, silent about patients."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.mapping import Mapping, load_mapping
+from dnapredict.data.columns import COLUMNS
+from dnapredict.data.pseudonym import KEY_VARIABLE
+from dnapredict.data.suggest import suggest
+from dnapredict.data.workspace import Workspace
+from dnapredict.prepared import checked_extract
+
+VITORIA = Path(__file__).resolve().parents[3] / "shared" / "data" / "vitoria_appointments_2016.csv.gz"
+
+
+def extract(folder: Path, header: str, *rows: str) -> Path:
+    path = folder / "extract.csv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def drafted(path: Path) -> dict:
+    return tomllib.loads(suggest(path))["columns"]
+
+
+def kept(path: Path) -> int:
+    """Rows of `path` that keep the contract through the mapping drafted for it."""
+    mapping = path.with_suffix(".toml")
+    mapping.write_text(suggest(path))
+    with Workspace() as workspace:
+        return checked_extract(path, workspace, mapping=load_mapping(mapping)).kept
+
+
+def test_a_clinic_list_is_drafted_whole_and_its_draft_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(KEY_VARIABLE, "made up, and longer than thirty-two bytes")
+    path = extract(
+        tmp_path,
+        "Appt ID,Clinic Code,Clinic Name,Specialty,Appt Date,Appt Time,New/FU,NHS Number,Surname,DOB,Sex,"
+        "Mobile,Booked Date,Interpreter,Status",
+        "A1,OPH1,Eyes,130,07/01/2025,0930,New,9434765919,Marked,04/02/1980,F,07700 9,02/12/2024,N,Booked",
+        "A2,OPH1,Eyes,130,07/01/2025,1045,FU,9434765919,Marked,04/02/1980,F,,02/12/2024,Y,DNA",
+    )
+    assert drafted(path) == {
+        "appointment_id": {"from": "Appt ID"},
+        "patient_id": {"from": "NHS Number", "pseudonymise": True},
+        "booked_at": {"from": "Booked Date"},
+        "starts_at": {"date": "Appt Date", "time": "Appt Time"},
+        "outcome_code": {"from": "Status", "translate": {"Booked": "0", "DNA": "3"}},
+        "clinic_code": {"from": "Clinic Code"},
+        "treatment_function_code": {"from": "Specialty"},
+        "first_attendance_code": {"from": "New/FU", "translate": {"New": "1", "FU": "2"}},
+        "age_years": {"born": "DOB"},
+        "gender_code": {"from": "Sex", "translate": {"F": "2"}},
+        "has_mobile": {"filled": "Mobile"},
+        "interpreter_needed": {"from": "Interpreter"},
+    }
+    assert kept(path) == 2
+
+
+def test_hospital_statistics_are_known_by_their_names(tmp_path: Path):
+    path = extract(
+        tmp_path,
+        "ATTENDKEY,TOKEN_PERSON_ID,REQDATE,APPTDATE,ATTENDED,FIRSTATT,ETHNOS,TRETSPEF,SITETRET,PRIORITY,"
+        "REFSOURC,APPTAGE,SEX,LSOA11,OUTCOME",
+        "1,T,2024-03-01,2024-05-13,5,1,A,130,RBN01,1,03,61,1,E01000001,1",
+    )
+    found = {name: origin["from"] for name, origin in drafted(path).items()}
+    assert found == {
+        "appointment_id": "ATTENDKEY",
+        "patient_id": "TOKEN_PERSON_ID",
+        "booked_at": "REQDATE",
+        "starts_at": "APPTDATE",
+        "outcome_code": "ATTENDED",
+        "site_code": "SITETRET",
+        "treatment_function_code": "TRETSPEF",
+        "first_attendance_code": "FIRSTATT",
+        "priority_type_code": "PRIORITY",
+        "referral_source_code": "REFSOURC",
+        "age_years": "APPTAGE",
+        "gender_code": "SEX",
+        "lsoa_code": "LSOA11",
+        "ethnic_category_code": "ETHNOS",
+    }
+    assert "# - OUTCOME: known only after the event" in suggest(path)
+    assert kept(path) == 1
+
+
+def test_the_contracts_own_names_are_drafted_as_they_are(tmp_path: Path):
+    path = extract(tmp_path, ",".join(column.name for column in COLUMNS), "a,p,2025-01-02,2025-02-01")
+    assert drafted(path) == {column.name: {"from": column.name} for column in COLUMNS}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "pattern"),
+    [
+        ("02/01/2025", "31/01/2025", None),  # read without being told
+        ("2025-01-02 10:20", "2025-01-31 10:20", None),
+        ("02.01.2025", "31.01.2025", "%d.%m.%Y"),
+        ("20250102", "20250131", "%Y%m%d"),
+        ("01/31/2025 4:05 PM", "01/02/2025 9:00 AM", "%m/%d/%Y %I:%M %p"),
+    ],
+)
+def test_dates_get_the_pattern_they_need(tmp_path: Path, first: str, second: str, pattern: str | None):
+    path = extract(
+        tmp_path, "Appt ID,Booked,Appointment Date", f"1,{first},2025-06-01", f"2,{second},2025-06-01"
+    )
+    assert drafted(path)["booked_at"].get("format") == pattern
+    assert kept(path) == 2
+
+
+def test_a_slip_in_a_name_costs_no_column_and_is_asked_about(tmp_path: Path):
+    path = extract(tmp_path, "Apointment ID,Booking Date,Appointment Date", "1,2025-01-02,2025-02-01")
+    assert drafted(path)["appointment_id"] == {"from": "Apointment ID"}
+    assert "# Is 'Apointment ID' this? Its name is only alike." in suggest(path)
+
+
+def test_a_required_column_that_nothing_looks_like_is_asked_for(tmp_path: Path):
+    draft = suggest(extract(tmp_path, "Appt ID,Appointment Date", "1,2025-02-01"))
+    assert "# booked_at must be had, and no column looks like it." in draft
+    assert '# booked_at = { from = "..." }' in draft
+
+
+def test_each_column_that_stays_outside_has_its_reason(tmp_path: Path):
+    header = "Appt ID,Surname,SMS_received,Outcome of Attendance,Diabetes,Consultant,Ward Round,Hospital No"
+    draft = suggest(extract(tmp_path, header, "1,Marked,1,2,0,Marked,x,RX1"))
+    for name, why in {
+        "Surname": "personal",
+        "SMS_received": "a treatment",
+        "Outcome of Attendance": "known only after the event",
+        "Diabetes": "clinical",
+        "Consultant": "about staff",
+        "Ward Round": "not part of the contract",
+    }.items():
+        assert f"# - {name}: {why}" in draft
+
+
+def test_a_code_is_shown_where_many_share_it_and_never_otherwise(tmp_path: Path):
+    rows = [f"{row},Rebooked elsewhere" for row in range(10)]
+    shown = suggest(extract(tmp_path, "Appt ID,Status", *rows, "11,Mrs Marked rang"))
+    assert 'Say in translate what "Rebooked elsewhere" means (5 attended on time, 6 arrived late' in shown
+    assert "1 more values are no national codes; not shown here." in shown
+    assert "Marked" not in shown
+
+
+def test_no_value_of_a_patient_is_in_a_draft(tmp_path: Path):
+    names = [column.name for column in COLUMNS] + ["Surname", "Postcode", "DOB", "NHS Number", "Mobile"]
+    rows = [",".join([f"Marked{row}"] * len(names)) for row in range(40)]
+    assert "Marked" not in suggest(extract(tmp_path, ",".join(names), *rows))
+
+
+@pytest.mark.skipif(not VITORIA.exists(), reason="the Vitória extract is not here: see docs")
+def test_the_draft_for_vitoria_is_the_mapping_that_comes_with_dnapredict():
+    ours = load(shipped("training/mappings/vitoria.toml"), Mapping)
+    drafted = Mapping.model_validate(tomllib.loads(suggest(VITORIA)))
+    assert drafted.columns == ours.columns

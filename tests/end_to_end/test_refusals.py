@@ -40,7 +40,7 @@ BAD_FILES = {
     "broken.xlsx": (b"PK but no workbook", "not an XLSX workbook"),
     "list.docx": (b"PK", "cannot be read"),
     "twice.csv": ("appointment_id,booked_at,booked_at\n1,2,3\n", "names a column twice"),
-    "bytes.csv": (GOOD.encode() + b"a,2025-01-02,2025-02-01,5,\xff\xfe\xfa\n", "not UTF-8"),
+    "bytes.csv": (GOOD.encode() + b"a,2025-01-02,2025-02-01,5,\x81\x8d\n", "not text in UTF-8"),
 }
 
 

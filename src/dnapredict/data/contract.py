@@ -10,7 +10,7 @@ from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.data.checked import Checked
 from dnapredict.data.columns import REQUIRED
 from dnapredict.data.entry import enter, entry_of
-from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.extract import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.mapped import TOLD, Asked, feeds, map_columns
 from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.pseudonym import refuse_nhs_numbers
@@ -65,7 +65,7 @@ def present(found: Iterable[str], mapping: Mapping = IDENTITY) -> frozenset[str]
 def _require_columns(present: frozenset[str], table: ir.Table, source: str) -> None:
     missing = [name for name in REQUIRED if name not in present]
     if missing:
-        found = ", ".join(name for name in table.columns if name != ROW_NUMBER)
+        found = ", ".join(name for name in table.columns if name not in (ROW_NUMBER, ROW_FAULT))
         raise DataError(
             f"{source}: required column '{missing[0]}' is missing"
             + (f" (and {', '.join(missing[1:])})" if missing[1:] else "")

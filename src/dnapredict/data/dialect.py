@@ -1,99 +1,81 @@
-"""Find out how a delimited text file is written: compression, encoding, separator, header row."""
+"""Find out how a delimited text is laid out: separator, titles, header."""
 
 import csv
-import gzip
-import zlib
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from dnapredict.data.header import TITLE_ROWS, column_names, filled, header_row
+from dnapredict.data.survey import not_text
 from dnapredict.errors import DataError
 
 __all__ = ["Dialect", "sniff"]
 
 _SAMPLE_BYTES: Final = 262_144
+_SAMPLE_ROWS: Final = TITLE_ROWS + 100
 _SEPARATORS: Final = (",", ";", "\t", "|")
-_GZIP: Final = b"\x1f\x8b"
-# How many rows of titles an export may carry above its header.
-_TITLE_ROWS: Final = 30
+# A first line that tells Excel which separator follows.
+_SAID: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How to read one file. `header_row` counts from 1; the rows below it are data."""
+    """How to read one text. `header_row` counts from 1; the rows below it are data."""
 
-    path: Path
-    compression: str
     delimiter: str
     header_row: int
     columns: tuple[str, ...]
 
 
-def sniff(path: Path) -> Dialect:
-    """Look at the start of `path` and say how it is written.
-
-    The header is the first row, after any titles, that fills as many cells as the widest
-    row of the sample: a title row fills one or two.
+def sniff(path: Path, *, name: Path) -> Dialect:
+    """Look at the start of `path`, which is UTF-8, and say how it is laid out; its owner calls it `name`.
 
     Raises
     ------
     DataError
-        If the bytes are not text, or no header with at least two columns is found.
+        If no header with at least two columns is found, or it names a column twice.
     """
-    raw, compression = _sample(path)
-    text = _decode(raw, path)
-    delimiter = max(_SEPARATORS, key=lambda separator: _widest(text, separator))
-    rows = _rows(text, delimiter)
-    header_row, header = _header(rows, path)
-    return Dialect(path, compression, delimiter, header_row, _named(header, path, header_row))
-
-
-def _sample(path: Path) -> tuple[bytes, str]:
     with path.open("rb") as file:
-        start = file.read(_SAMPLE_BYTES)
-    if not start.startswith(_GZIP):
-        return start, "none"
-    try:
-        with gzip.open(path) as file:
-            return file.read(_SAMPLE_BYTES), "gzip"
-    except (OSError, EOFError, zlib.error):
-        raise DataError(f"{path}: the compressed file is damaged or cut short. Export it again.") from None
-
-
-def _decode(raw: bytes, path: Path) -> str:
+        raw = file.read(_SAMPLE_BYTES)
     if b"\x00" in raw:
-        raise DataError(f"{path}: is not text. Expected delimited text such as CSV in UTF-8.")
+        raise not_text(name, raw.count(b"\n", 0, raw.index(b"\x00")) + 1)
+    lines = re.split(r"\r\n|\n|\r", raw.decode("utf-8-sig", errors="ignore"))
     if len(raw) == _SAMPLE_BYTES:
-        raw = raw[: raw.rfind(b"\n") + 1] or raw
+        lines.pop()
+    said = _SAID.fullmatch(lines[0].strip()) if lines else None
+    separators = said.groups() if said else _SEPARATORS
+    delimiter = max(separators, key=lambda separator: _fit(_rows(lines, separator)))
+    rows = _rows(lines, delimiter)
+    place = header_row(rows)
+    if place is None:
+        raise DataError(
+            f"{name}: no header row with at least two columns was found. Name the columns in row 1."
+        )
+    return Dialect(delimiter, place + 1, column_names(rows[place], row=place + 1, path=name))
+
+
+def _rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    rows: list[list[str]] = []
     try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: is not UTF-8 text. Save it as 'CSV UTF-8' and try again.") from None
+        for row in reader:
+            rows.append(row)
+            if len(rows) == _SAMPLE_ROWS:
+                break
+    except csv.Error:
+        # A quote is opened and never closed: what stands above it still tells the layout.
+        pass
+    return rows
 
 
-def _rows(text: str, delimiter: str) -> list[list[str]]:
-    lines = text.splitlines()[:_TITLE_ROWS]
-    return list(csv.reader(lines, delimiter=delimiter))
-
-
-def _widest(text: str, delimiter: str) -> int:
-    return max((len(row) for row in _rows(text, delimiter)), default=0)
-
-
-def _header(rows: list[list[str]], path: Path) -> tuple[int, list[str]]:
-    width = max((_filled(row) for row in rows), default=0)
-    for number, row in enumerate(rows, start=1):
-        if width > 1 and _filled(row) >= width - width // 4 and len(row) > 1:
-            return number, row
-    raise DataError(f"{path}: no header row with at least two columns was found.")
-
-
-def _filled(row: list[str]) -> int:
-    return sum(bool(cell.strip()) for cell in row)
-
-
-def _named(header: list[str], path: Path, row: int) -> tuple[str, ...]:
-    names = tuple(cell.strip() or f"column_{position}" for position, cell in enumerate(header, start=1))
-    if len(set(names)) < len(names):
-        raise DataError(f"{path}: row {row:,} names a column twice. Give every column its own name.")
-    return names
+def _fit(rows: Sequence[Sequence[str]]) -> float:
+    """How well a separator explains the rows: many columns, and as many in every row as in the header."""
+    place = header_row(rows)
+    if place is None:
+        return max((filled(row) for row in rows), default=0) / 1_000
+    width = len(rows[place])
+    below = [row for row in rows[place + 1 :] if filled(row) > 1]
+    alike = sum(len(row) == width for row in below) / len(below) if below else 1
+    return width * (0.1 + alike)

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from dnapredict.config.mapping import Mapping, Source
 from dnapredict.data.columns import NAMES, Kind, column
-from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.extract import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.geography import fed, located
 from dnapredict.data.joins import MATCHED
 from dnapredict.data.origins import age_at_start, patient_number, value_of
@@ -17,12 +17,14 @@ from dnapredict.data.plan import placeholder
 from dnapredict.data.pseudonym import PSEUDONYMS
 from dnapredict.errors import ConfigurationError
 
-__all__ = ["BAD_NUMBER", "TOLD", "Asked", "Mapped", "contract_name", "feeds", "map_columns"]
+__all__ = ["BAD_NUMBER", "FAULT", "TOLD", "Asked", "Mapped", "contract_name", "feeds", "map_columns"]
 
 # Columns beside the contract's: what a row turned out to be, until that has been counted.
 TOLD: Final = "told_"
 # Whether a patient's number is not the NHS number that it ought to be.
 BAD_NUMBER: Final = "bad_patient_id"
+# The rule that a row breaks as a row of its file, whatever its cells say.
+FAULT: Final = "bad_row"
 _OF_THE_OUTCOME: Final = ("outcome_code", "recorded_at")
 
 
@@ -99,7 +101,8 @@ def _columns(table: ir.Table, asked: Asked) -> dict[str, ir.Value]:
 
 def _told(table: ir.Table) -> dict[str, ir.Value]:
     matched = (name for name in table.columns if name.startswith(MATCHED))
-    return {TOLD + name.removeprefix(MATCHED): table[name] for name in matched}
+    fault = {FAULT: table[ROW_FAULT]} if ROW_FAULT in table.columns else {}
+    return {TOLD + name.removeprefix(MATCHED): table[name] for name in matched} | fault
 
 
 def feeds(found: Iterable[str], mapping: Mapping) -> frozenset[str]:

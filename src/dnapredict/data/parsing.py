@@ -4,67 +4,56 @@ Every function takes and gives Ibis expressions. A value that cannot be read bec
 beside a flag, so that the contract can name the rule and the row and never the value.
 """
 
-import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-from dnapredict.data.columns import Column, Kind
+from dnapredict.data.columns import Column, Kind, Role
+from dnapredict.data.engine import engine_function
+from dnapredict.data.moments import INSTANT, LOCAL, instant_of, local_of, order_of, wall_clock
 
-__all__ = ["Parsed", "parse"]
+__all__ = ["LONGEST", "Parsed", "parse"]
 
-_INSTANT: Final = dt.Timestamp(timezone="UTC")
-_LOCAL: Final = dt.Timestamp()
-# ISO first; then as a British export writes it. A month above 12 is refused, not swapped.
-_UK_FORMATS: Final = (
-    "%d/%m/%Y %H:%M:%S",
-    "%d/%m/%Y %H:%M",
-    "%d/%m/%Y",
-    "%d-%b-%Y %H:%M:%S",
-    "%d-%b-%Y %H:%M",
-    "%d-%b-%Y",
-)
-_TRUE: Final = ("1", "true", "t", "yes", "y")
-_FALSE: Final = ("0", "false", "f", "no", "n")
+# A key or a code of more bytes than this is something else in the wrong column.
+LONGEST: Final = 1_000
 _OFFSET: Final = r"\d:\d\d.*([Zz]|[+-]\d\d:?\d\d)$"
+# How a spreadsheet shows a long number, of which it has kept the first digits.
+_SCIENTIFIC: Final = r"^\d(\.\d+)?[Ee]\+\d+$|^\d\.\d+[Ee]\d+$"
+_BLANK: Final = " \t\n\r\v\f\u00a0\ufeff"
 
-
-def _engine_function(
-    name: str, takes: tuple[dt.DataType, ...], gives: dt.DataType
-) -> Callable[..., ir.Value]:
-    """A function of DuckDB that Ibis has no word for."""
-
-    def signature(*_: object) -> None: ...
-
-    arguments = [inspect.Parameter(f"x{i}", inspect.Parameter.POSITIONAL_ONLY) for i in range(len(takes))]
-    signature.__name__ = name
-    signature.__signature__ = inspect.Signature(arguments)  # type: ignore[attr-defined]
-    return cast(
-        Callable[..., ir.Value], ibis.udf.scalar.builtin(signature, name=name, signature=(takes, gives))
-    )
-
-
-# The first pattern that fits, else null.
-_strptime: Final = _engine_function("try_strptime", (dt.string, dt.Array(dt.string)), _LOCAL)
-# The instant at which a clock in a zone shows a local time, and what a clock in a zone shows then.
-_instant: Final = _engine_function("timezone", (dt.string, _LOCAL), _INSTANT)
-_wall_clock: Final = _engine_function("timezone", (dt.string, _INSTANT), _LOCAL)
+_trim: Final = engine_function("trim", (dt.string, dt.string), dt.string)
+_bytes: Final = engine_function("strlen", (dt.string,), dt.int64)
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """A contract column as read: its value, and whether something stood there that is not one.
+    """A contract column as read.
 
-    For times `value` is UTC and `local` is what the clinic's clock shows.
+    Attributes
+    ----------
+    value
+        What stands there, null where nothing does or where it cannot be read. Times are UTC.
+    unreadable
+        Something stands there that is not one.
+    local
+        Of a time, what the clinic's clock shows.
+    order
+        Of a time written as text of no given pattern, what it tells of day and month: `moments.Order`.
+    scientific
+        Of a key, that only the first digits of a number are left, as in 9.43477E+09.
+    too_long
+        Of a key or a code, that it is longer than `LONGEST`.
     """
 
     value: ir.Value
     unreadable: ir.BooleanValue
     local: ir.TimestampValue | None = None
+    order: ir.IntegerValue | None = None
+    scientific: ir.BooleanValue | None = None
+    too_long: ir.BooleanValue | None = None
 
 
 def parse(source: ir.Value, column: Column, *, zone: str, formats: tuple[str, ...] = ()) -> Parsed:
@@ -78,9 +67,7 @@ def parse(source: ir.Value, column: Column, *, zone: str, formats: tuple[str, ..
         return _number(source, column)
     if column.kind is Kind.BOOLEAN:
         return _boolean(source)
-    text = _text(source)
-    value = _code(text, column) if column.kind is Kind.CODE else text
-    return Parsed(value, ibis.literal(False))
+    return _word(source, column)
 
 
 def _text(source: ir.Value) -> ir.StringValue:
@@ -88,7 +75,24 @@ def _text(source: ir.Value) -> ir.StringValue:
     text = source.cast("string")
     if source.type().is_floating():
         text = text.re_replace(r"\.0$", "")
-    return text.strip().nullif("")
+    # Taking blanks off is slow, and few cells have any: those that begin or end with one, or hold more
+    # than ASCII, such as the space that does not break.
+    may_be_wide = _bytes(text) != text.length()
+    edged = (text.left(1) <= " ") | (text.right(1) <= " ") | may_be_wide
+    return ibis.ifelse(edged, cast(ir.StringValue, _trim(text, _BLANK)), text).nullif("")
+
+
+def _word(source: ir.Value, column: Column) -> Parsed:
+    text = _whole(_text(source))
+    value = _code(text, column) if column.kind is Kind.CODE else text
+    scientific = text.re_search(_SCIENTIFIC).fill_null(False) if column.role is Role.KEY else None
+    too_long = (_bytes(text) > LONGEST).fill_null(False)
+    return Parsed(value, ibis.literal(False), scientific=scientific, too_long=too_long)
+
+
+def _whole(text: ir.StringValue) -> ir.StringValue:
+    """12345.0 as 12345: how a number looks that was once in a column with gaps."""
+    return ibis.ifelse(text.endswith(".0"), text.re_replace(r"^(\d+)\.0$", r"\1"), text)
 
 
 def _code(text: ir.StringValue, column: Column) -> ir.StringValue:
@@ -98,8 +102,8 @@ def _code(text: ir.StringValue, column: Column) -> ir.StringValue:
         return ibis.ifelse(upper == "99", upper, upper.substr(0, 1))
     if not column.width:
         return upper
-    is_short_number = upper.re_search(r"^\d+$") & (upper.length() < column.width)
-    return ibis.ifelse(is_short_number, upper.lpad(column.width, "0"), upper)
+    padded = ibis.ifelse(upper.re_search(r"^\d+$"), upper.lpad(column.width, "0"), upper)
+    return ibis.ifelse(upper.length() < column.width, padded, upper)
 
 
 def _number(source: ir.Value, column: Column) -> Parsed:
@@ -118,27 +122,29 @@ def _number(source: ir.Value, column: Column) -> Parsed:
 
 
 def _boolean(source: ir.Value) -> Parsed:
+    """Yes and no in the engine's own words: true, t, yes, y, 1 and their opposites, in any case."""
     if source.type().is_boolean():
         return Parsed(source, ibis.literal(False))
-    text = _text(source).lower()
-    value = ibis.cases((text.isin(_TRUE), True), (text.isin(_FALSE), False), else_=ibis.null("boolean"))
+    text = _whole(_text(source))
+    value = text.try_cast("boolean")
     return Parsed(value, text.notnull() & value.isnull())
 
 
 def _timestamp(source: ir.Value, zone: str, formats: tuple[str, ...]) -> Parsed:
     kind = source.type()
     if kind.is_timestamp() and kind.timezone is not None:
-        return _both_clocks(source.cast(_INSTANT), None, zone, present=source.notnull())
+        return _both_clocks(source.cast(INSTANT), None, zone, present=source.notnull())
     if kind.is_timestamp() or kind.is_date():
-        return _both_clocks(None, source.cast(_LOCAL), zone, present=source.notnull())
+        return _both_clocks(None, source.cast(LOCAL), zone, present=source.notnull())
     text = _text(source)
+    local = local_of(text, formats)
     if formats:
-        return _both_clocks(None, _strptime(text, list(formats)), zone, present=text.notnull())
+        return _both_clocks(None, local, zone, present=text.notnull())
     with_offset = text.re_search(_OFFSET)
-    local = ibis.coalesce(text.try_cast(_LOCAL), _strptime(text, list(_UK_FORMATS)))
-    instant = ibis.ifelse(with_offset, text.try_cast(_INSTANT), _instant(zone, local))
-    wall = ibis.ifelse(with_offset, _wall_clock(zone, instant), local)
-    return _both_clocks(instant, wall, zone, present=text.notnull())
+    instant = ibis.ifelse(with_offset, text.try_cast(INSTANT), instant_of(zone, local))
+    wall = ibis.ifelse(with_offset, wall_clock(zone, instant), local)
+    read = _both_clocks(instant, wall, zone, present=text.notnull())
+    return replace(read, order=order_of(text, local))
 
 
 def _both_clocks(
@@ -149,8 +155,8 @@ def _both_clocks(
     present: ir.BooleanValue,
 ) -> Parsed:
     if instant is None:
-        instant = _instant(zone, local)
+        instant = instant_of(zone, local)
     if local is None:
-        local = _wall_clock(zone, instant)
-    utc = _wall_clock("UTC", instant)
+        local = wall_clock(zone, instant)
+    utc = wall_clock("UTC", instant)
     return Parsed(utc, present & utc.isnull(), local)

@@ -11,8 +11,11 @@ import ibis
 import ibis.expr.types as ir
 
 from dnapredict.data import codes
-from dnapredict.data.columns import COLUMNS, Column, Kind
+from dnapredict.data.columns import COLUMNS, Column, Kind, Role
+from dnapredict.data.delimited import MORE_CELLS
 from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.moments import in_doubt
+from dnapredict.data.parsing import LONGEST
 
 __all__ = ["NOT_A_FAULT", "RULES", "first_broken_rule", "sentence_of"]
 
@@ -20,13 +23,22 @@ __all__ = ["NOT_A_FAULT", "RULES", "first_broken_rule", "sentence_of"]
 _YEARS: Final = (1990, 2100)
 _BOUNDED: Final = (Kind.NUMBER, Kind.INTEGER, Kind.BOOLEAN)
 
+_KEYS: Final = tuple(column.name for column in COLUMNS if column.role is Role.KEY)
+# A row of this many cells or fewer, none of them a date, is no appointment.
+_MOST_IN_A_SUMMARY: Final = 2
+
 RULES: Final = {
+    MORE_CELLS: "has more cells than the header has columns, so that values may have moved",
+    "summary_row": "holds no date and next to nothing else, as a total or a note beside a table does",
+    **{f"{name}_in_scientific_notation": "" for name in _KEYS},
+    "cell_too_long": f"holds a key or a code of more than {LONGEST:,} characters",
     "no_appointment_id": "has no appointment_id",
     "duplicate_appointment_id": "repeats an appointment_id of an earlier row",
     "patient_id_not_an_nhs_number": "holds a patient_id that is not an NHS number (ten digits, check digit)",
     "no_booked_at": "has no booked_at",
     "no_starts_at": "has no starts_at",
     **{f"{column.name}_unreadable": "" for column in COLUMNS if column.kind is Kind.TIMESTAMP},
+    **{f"{column.name}_order_unclear": "" for column in COLUMNS if column.kind is Kind.TIMESTAMP},
     "date_out_of_range": f"holds a date outside {_YEARS[0]} to {_YEARS[1]}, such as a placeholder",
     "starts_before_booked": "starts before it was booked",
     "outcome_before_start": "has an attendance outcome recorded before the appointment",
@@ -51,6 +63,14 @@ def sentence_of(rule: str) -> str:
         return RULES[rule]
     if rule.endswith("_unreadable"):
         return f"holds a {rule.removesuffix('_unreadable')} that is not a date and time"
+    if rule.endswith("_order_unclear"):
+        return (
+            f"holds a {rule.removesuffix('_order_unclear')} whose day and month cannot be told apart, as "
+            "other rows of the column show; say its format in a mapping"
+        )
+    if rule.endswith("_in_scientific_notation"):
+        name = rule.removesuffix("_in_scientific_notation")
+        return f"holds the {name} in scientific notation, of which only the first digits are left"
     name = rule.removesuffix("_invalid")
     column = next(column for column in COLUMNS if column.name == name)
     article = "an" if name[0] in "aeio" else "a"
@@ -78,6 +98,7 @@ def _repeats(read: ir.Table) -> ir.Table:
 
 
 def _broken(read: ir.Table, repeats: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:
+    yield from _broken_as_written(read)
     yield "no_appointment_id", read.appointment_id.isnull()
     later = read.inner_join(repeats, "appointment_id")
     yield (
@@ -92,6 +113,27 @@ def _broken(read: ir.Table, repeats: ir.Table) -> Iterator[tuple[str, ir.Boolean
     yield from _broken_times(read)
     yield "outcome_code_unknown", read.outcome_code.notin(list(codes.OUTCOME))
     yield "administrative_event", read.first_attendance_code == codes.ADMINISTRATIVE_EVENT
+
+
+def _broken_as_written(read: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:
+    if "bad_row" in read.columns:
+        yield MORE_CELLS, (read.bad_row == MORE_CELLS).fill_null(False)
+    yield "summary_row", _is_summary(read)
+    for name in _KEYS:
+        yield f"{name}_in_scientific_notation", _flag(read, f"bad_scientific_{name}")
+    long = [read[name] for name in read.columns if name.startswith("bad_long_")]
+    yield "cell_too_long", ibis.or_(*long)
+    for name in read.columns:
+        if name.startswith("bad_order_"):
+            yield f"{name.removeprefix('bad_order_')}_order_unclear", in_doubt(read[name])
+
+
+def _is_summary(read: ir.Table) -> ir.BooleanValue:
+    """Counted only where there is no date, so that it costs nothing elsewhere."""
+    undated = read.booked_at.isnull() & read.starts_at.isnull()
+    others = [column.name for column in COLUMNS if column.kind is not Kind.TIMESTAMP]
+    held = [(read[name].notnull() | _flag(read, f"bad_{name}")).cast("int8") for name in others]
+    return ibis.ifelse(undated, sum(held[1:], held[0]) <= _MOST_IN_A_SUMMARY, False)
 
 
 def _broken_times(read: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:

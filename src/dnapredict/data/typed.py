@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 from dnapredict.config.mapping import Mapping
 from dnapredict.data.columns import COLUMNS, Column, Kind
 from dnapredict.data.extract import ROW_NUMBER
-from dnapredict.data.mapped import BAD_NUMBER, TOLD
+from dnapredict.data.mapped import BAD_NUMBER, FAULT, TOLD
 from dnapredict.data.parsing import Parsed, parse
 
 __all__ = ["typed"]
@@ -23,7 +23,7 @@ def typed(table: ir.Table, present: frozenset[str], mapping: Mapping) -> ir.Tabl
         origin = mapping.columns.get(column.name)
         formats = origin.formats if origin else ()
         columns |= _named(column, parse(table[column.name], column, zone=mapping.timezone, formats=formats))
-    beside = [name for name in table.columns if name == BAD_NUMBER or name.startswith(TOLD)]
+    beside = [name for name in table.columns if name in (BAD_NUMBER, FAULT) or name.startswith(TOLD)]
     return table.select(**columns | {name: table[name] for name in beside})
 
 
@@ -38,7 +38,11 @@ def _named(column: Column, parsed: Parsed) -> dict[str, ir.Value]:
     if column.blanks:
         value = ibis.ifelse(value.upper().isin(list(column.blanks)), ibis.null("string"), value)
     if parsed.local is None:
-        return {column.name: value.cast(_type(column)), f"bad_{column.name}": parsed.unreadable}
+        return {
+            column.name: value.cast(_type(column)),
+            f"bad_{column.name}": parsed.unreadable,
+            **_doubts(column, parsed),
+        }
     local = parsed.local
     if column.name in ("starts_at", "recorded_at"):
         value, local = _end_of_day_if_midnight(value, local)
@@ -46,7 +50,14 @@ def _named(column: Column, parsed: Parsed) -> dict[str, ir.Value]:
         column.name: value.cast(_type(column)),
         _local_name(column): local.cast(_type(column)),
         f"bad_{column.name}": parsed.unreadable,
+        **_doubts(column, parsed),
     }
+
+
+def _doubts(column: Column, parsed: Parsed) -> dict[str, ir.Value]:
+    """What else is known of a cell as it was written, for the rules alone."""
+    told = {"order": parsed.order, "scientific": parsed.scientific, "long": parsed.too_long}
+    return {f"bad_{what}_{column.name}": found for what, found in told.items() if found is not None}
 
 
 def _end_of_day_if_midnight(utc: ir.Value, local: ir.Value) -> tuple[ir.Value, ir.Value]:

@@ -2,6 +2,7 @@
 
 import tempfile
 import uuid
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -68,6 +69,10 @@ class Workspace:
         name = self.new_name()
         self.backend.con.execute(f"CREATE TEMP VIEW {name} AS {sql}")
         return self.backend.table(name)
+
+    def new_file(self) -> Path:
+        """A file of its own in the folder that goes with the workspace."""
+        return Path(self._overflow.name) / self.new_name()
 
     @staticmethod
     def new_name() -> str:

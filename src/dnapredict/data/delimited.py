@@ -1,0 +1,113 @@
+"""Read delimited text of any habit as named columns of text with row numbers."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import ibis.expr.types as ir
+
+from dnapredict.data.dialect import Dialect, sniff
+from dnapredict.data.encodings import UTF_8, Plain, plain_text
+from dnapredict.data.header import NOTHING, ROW_FAULT, ROW_NUMBER, title_habit
+from dnapredict.data.limits import Limits
+from dnapredict.data.rewriting import rewrite
+from dnapredict.data.survey import LONGEST_LINE, Survey, survey
+from dnapredict.data.workspace import Workspace
+from dnapredict.errors import DataError
+
+__all__ = ["MORE_CELLS", "read_delimited"]
+
+MORE_CELLS: Final = "more_cells_than_columns"
+# Cells beyond the header that are looked at: a comma too many moves a row by one or a few.
+_BEYOND: Final = ("beyond_1", "beyond_2", "beyond_3")
+_BLANK: Final = " \t\xa0\x1a"
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A text that is ready for the engine: every line is a row."""
+
+    path: Path
+    dialect: Dialect
+    may_have_blank_rows: bool
+
+
+def read_delimited(source: Path, workspace: Workspace, *, limits: Limits) -> tuple[ir.Table, tuple[str, ...]]:
+    """The table in `source`, and what is unusual about how it is written, a phrase each.
+
+    Rows of nothing are no rows. A row with more cells than the header has its fault in `ROW_FAULT`.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or holds no rows.
+    """
+    plain = plain_text(source, workspace.new_file, limits=limits)
+    dialect = sniff(plain.path, name=source)
+    limits.hold_columns(source, len(dialect.columns))
+    found = survey(plain.path, delimiter=dialect.delimiter, name=source)
+    limits.hold_rows(source, found.lines - dialect.header_row)
+    if not found.line_is_row:
+        plain = _rewritten(plain, found, dialect, workspace.new_file())
+    table = workspace.view(_query(_Text(plain.path, dialect, found.may_have_blank_rows)))
+    _require_rows(table, source, workspace)
+    return table, tuple(_habits(plain, dialect))
+
+
+def _rewritten(plain: Plain, found: Survey, dialect: Dialect, out: Path) -> Plain:
+    rewrite(plain.path, out, found=found, delimiter=dialect.delimiter, name=plain.source)
+    if plain.path != plain.source:
+        plain.path.unlink()
+    return replace(plain, path=out)
+
+
+def _query(text: _Text) -> str:
+    names = [_name(column) for column in text.dialect.columns]
+    beyond = ", ".join(f"nullif(trim({cell}), '')" for cell in _BEYOND)
+    numbered = (
+        f"SELECT row_number() OVER () + {text.dialect.header_row} AS {ROW_NUMBER}, "
+        f"CASE WHEN coalesce({beyond}) IS NOT NULL THEN '{MORE_CELLS}' END AS {ROW_FAULT}, "
+        f"{', '.join(names)} FROM {_read_csv(text)}"
+    )
+    if not text.may_have_blank_rows:
+        return numbered
+    held = ", ".join(f"nullif(trim({name}, {_quoted(_BLANK)}), '')" for name in names)
+    return f"SELECT * FROM ({numbered}) WHERE coalesce({held}, {ROW_FAULT}) IS NOT NULL"
+
+
+def _read_csv(text: _Text) -> str:
+    columns = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in (*text.dialect.columns, *_BEYOND))
+    nothing = ", ".join(_quoted(word) for word in NOTHING)
+    return (
+        f"read_csv({_quoted(str(text.path))}, columns = {{{columns}}}, "
+        f"delim = {_quoted(text.dialect.delimiter)}, skip = {text.dialect.header_row}, header = false, "
+        f"quote = '\"', escape = '\"', auto_detect = false, null_padding = true, strict_mode = false, "
+        f"max_line_size = {2 * LONGEST_LINE}, nullstr = [{nothing}], compression = 'none')"
+    )
+
+
+def _require_rows(table: ir.Table, source: Path, workspace: Workspace) -> None:
+    try:
+        first = workspace.fetch(f"SELECT 1 AS one FROM {table.get_name()} LIMIT 1")
+    except duckdb.Error:
+        # Its message holds the line, which holds a patient.
+        raise DataError(f"{source}: cannot be read as delimited text. Export it again.") from None
+    if not first.num_rows:
+        raise DataError(f"{source}: holds a header and no rows.")
+
+
+def _habits(plain: Plain, dialect: Dialect) -> list[str]:
+    said = [] if plain.encoding == UTF_8 else [f"it is in {plain.encoding}"]
+    if dialect.delimiter != ",":
+        named = {"\t": "tabs", ";": "semicolons", "|": "bars"}.get(dialect.delimiter, "another sign")
+        said.append(f"cells are separated by {named}")
+    return [*said, *title_habit(dialect.header_row)]
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'

@@ -27,6 +27,7 @@ from dnapredict.features.build import Matrix
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.store import HistoryStore
 from dnapredict.lists import files, latest
+from dnapredict.lists.carried import carried
 from dnapredict.lists.scoring import Scorer
 from dnapredict.prepared import factor_register, matrix_of, sound_extract, worklist_config
 from dnapredict.risk.artefact import StoredModel, save
@@ -255,11 +256,12 @@ def score_list(
     scorer = open_scorer(home, model=model, mapping=mapping)
     with Workspace() as workspace:
         appointments = workspace.fetch(f"FROM {extract.read(path, workspace).get_name()}")
+    names = carried(appointments, scorer.worklist.carry_through, source=path.name)
     with tempfile.TemporaryDirectory() if history else nullcontext("") as place:
         if history:
             scorer = scorer.with_history(_history_of(history, Path(place), scorer=scorer))
         worklist = scorer.score(appointments, capacity=capacity)
-    files.write(worklist, out, note=scorer.note(path.name))
+    files.write(worklist, out, note=scorer.note(path.name), carried=names)
     latest.save(
         home, worklist, name=path.name, model_version=scorer.model_version, synthetic=scorer.synthetic
     )

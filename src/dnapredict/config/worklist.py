@@ -17,7 +17,11 @@ class Band(Settings):
 
 
 class WorklistConfig(Settings):
-    """The whole of `serving/worklist.toml`."""
+    """The whole of `serving/worklist.toml`.
+
+    `carry_through` names columns of the list, such as the patient's name and telephone number, that the
+    written worklist shows to those who call; they go nowhere else.
+    """
 
     use: Literal["supportive contact"]
     capacity_share: Annotated[float, Field(gt=0, le=1)] = 0.10
@@ -28,6 +32,7 @@ class WorklistConfig(Settings):
     default_action: str
     unselected_action: str = ""
     actions: dict[str, str] = {}
+    carry_through: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _bands_cover_every_risk(self) -> "WorklistConfig":

@@ -15,6 +15,7 @@ import xlsxwriter
 
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.lists.answers import COLUMNS
+from dnapredict.lists.carried import beside
 
 __all__ = ["FORMS", "require_form", "whole", "write"]
 
@@ -37,13 +38,15 @@ def require_form(out: Path) -> None:
         raise UsageError(f"{out}: give the output a name that ends in {', '.join(FORMS)}.")
 
 
-def write(worklist: pa.Table, out: Path, *, note: str) -> None:
-    """Write the columns of `COLUMNS` to `out` in the form that its name says.
+def write(worklist: pa.Table, out: Path, *, note: str, carried: pa.Table | None = None) -> None:
+    """Write the columns of `COLUMNS`, and then `carried`, to `out` in the form that its name says.
 
     Parameters
     ----------
     note
         What the list is and must not be used for: a sheet of its own in XLSX, metadata in Parquet.
+    carried
+        Columns of the list itself, as `lists.carried` gives them.
 
     Raises
     ------
@@ -54,6 +57,9 @@ def write(worklist: pa.Table, out: Path, *, note: str) -> None:
     """
     require_form(out)
     table = worklist.select(COLUMNS)
+    if carried is not None:
+        named = beside(worklist, carried)
+        table = pa.table(dict(zip((*COLUMNS, *named.column_names), (*table, *named), strict=True)))
     form = out.suffix.lower()
     with whole(out) as draft:
         if form == ".parquet":

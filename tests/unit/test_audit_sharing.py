@@ -10,7 +10,8 @@ import pytest
 from benchmarks.audit_worlds import World
 
 from dnapredict.audit import Audited, AuditResult, ReportContext, run, write
-from dnapredict.audit.report import as_json, as_tables
+from dnapredict.audit.csvs import as_tables
+from dnapredict.audit.report import as_json
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.policy import Policy
 from dnapredict.lists.allocation import RULES, allocated

@@ -51,6 +51,8 @@ _AGES = (
     (80, "80 and over"),
 )
 _SEX = {"1": "Male", "2": "Female", "9": "Indeterminate"}
+_NO = ("n", "no", "0", "f", "false", "none")
+_NOT_SAID = ("", "z", "x", "u", "9", "99", "unknown", "not known", "not stated")
 _NO_IMD = Group("none", "No deprivation decile", known=False)
 
 
@@ -100,7 +102,15 @@ def _age(value: float | None) -> str:
     return max((floor, name) for floor, name in _AGES if floor <= value)[1]
 
 
-def _yes_no(value: object) -> str:
+def _yes_no(value: bool | str | None) -> str:
+    """A flag, which some extracts write as a word: an N is a no.
+
+    >>> [_yes_no(value) for value in (True, False, None, "Y", "N", " ", "Z")]
+    ['yes', 'no', 'unknown', 'yes', 'no', 'unknown', 'unknown']
+    """
+    if isinstance(value, str):
+        word = value.strip().casefold()
+        return "no" if word in _NO else "unknown" if word in _NOT_SAID else "yes"
     return "unknown" if value is None else ("yes" if value else "no")
 
 

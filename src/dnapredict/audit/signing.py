@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dnapredict.audit.report import FIGURES, REPORT, SIGNATURE
+from dnapredict.audit.folder import SIGNATURE
+from dnapredict.audit.report import FIGURES, REPORT
 from dnapredict.audit.verdicts import Verdict
 from dnapredict.errors import StoreError, UsageError
 

@@ -1,0 +1,120 @@
+"""The CSV files of a report: what is hidden is "*", and no cell runs as a formula."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from dnapredict.audit.auditing import AuditResult
+from dnapredict.audit.intervals import Interval
+from dnapredict.audit.pictures import Curve, Pictures
+from dnapredict.audit.sharing import Sharing
+from dnapredict.audit.tables import COUNTS, GroupTable, Row
+
+__all__ = ["as_tables", "csv_text", "ends", "or_hidden"]
+
+_HIDDEN = "*"
+_RUNS_AS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def as_tables(result: AuditResult) -> dict[str, str]:
+    """The CSV files by name: the gates, and the figures of each grouping ("*" is a hidden number)."""
+    found = {"gates.csv": _gates(result)}
+    for table in (result.everyone, *result.tables):
+        found[f"figures_{table.name}.csv"] = _figures(table)
+    if result.sharings:
+        found["sharing.csv"] = _shared(result.sharings)
+    return found | _drawn(result.pictures)
+
+
+def _shared(sharings: Sequence[Sharing]) -> str:
+    """Each rule of sharing the calls by fifth of deprivation; the price stands in the line of everyone."""
+    header = ["rule", "in_use", "group", "missed", "called", "reached", "reach", "low", "high"]
+    lines: list[list[Any]] = [[*header, "fewer_reached", "price", "price_low", "price_high"]]
+    for one in sharings:
+        start = [one.rule, one.in_use]
+        price = [or_hidden(one.fewer), *ends(one.price)]
+        lines.append([*start, "Everyone", "", "", or_hidden(one.reached), *ends(one.reach), *price])
+        for row in one.table.rows:
+            counts = [or_hidden(row.counts[name]) for name in ("missed", "selected", "reached")]
+            lines.append([*start, row.group.name, *counts, *ends(row.rates["reach"]), *[""] * 4])
+    return csv_text(lines)
+
+
+def _drawn(pictures: Pictures) -> dict[str, str]:
+    """The numbers of the charts that are in no table."""
+    curve = ["group", "x", "value", "low", "high", "n"]
+    months = ["group", "month", "reach", "limit_low", "limit_high", "centre"]
+    cells = ["ethnic_group", "deprivation", "missed", "reach", "low", "high", "shrunk"]
+    return {
+        "chart_calibration.csv": csv_text([curve, *_points(pictures.calibration)]),
+        "chart_capacity.csv": csv_text([curve, *_points(pictures.capacity)]),
+        "chart_months.csv": csv_text(
+            [months]
+            + [[c.group, m.name, *ends(m.reach), c.centre] for c in pictures.months for m in c.months]
+        ),
+        "chart_ethnicity_by_deprivation.csv": csv_text(
+            [cells]
+            + [
+                [c.ethnic_group, c.deprivation, or_hidden(c.missed), *ends(c.reach), or_hidden(c.shrunk)]
+                for c in pictures.cells
+            ]
+        ),
+    }
+
+
+def _points(curves: Sequence[Curve]) -> list[list[Any]]:
+    return [[curve.group, p.x, *ends(p.y), or_hidden(p.n)] for curve in curves for p in curve.points]
+
+
+def or_hidden(number: float | None) -> Any:
+    """A number as it may be printed, "*" where it is hidden."""
+    return _HIDDEN if number is None else number
+
+
+def _figures(table: GroupTable) -> str:
+    rates = list(table.rows[0].rates)
+    ranged = [*rates, "own_top_reach", "observed_over_expected", "allocation_index"]
+    header = ["code", "group", *COUNTS, *(f"{name}{end}" for name in ranged for end in ("", "_low", "_high"))]
+    return csv_text([[*header, "ranking_quality"], *(_cells(row, rates) for row in table.rows)])
+
+
+def _cells(row: Row, rates: list[str]) -> list[Any]:
+    ranged = [
+        *(row.rates[name] for name in rates),
+        row.own_top_reach,
+        row.observed_over_expected,
+        row.allocation_index,
+    ]
+    counts = [or_hidden(row.counts[name]) for name in COUNTS]
+    parts = [part for figure in ranged for part in ends(figure)]
+    return [row.group.code, row.group.name, *counts, *parts, or_hidden(row.ranking_quality)]
+
+
+def ends(figure: Interval | None) -> list[Any]:
+    """Value, low and high of a figure, three times "*" where it is hidden."""
+    return [_HIDDEN] * 3 if figure is None else [figure.value, figure.low, figure.high]
+
+
+def _gates(result: AuditResult) -> str:
+    header = ["gate", "title", "grouping", "group", "verdict", "measure", "estimate", "low", "high"]
+    lines: list[list[Any]] = [[*header, "p_adjusted", "cause", "sentence"]]
+    for gate in result.gates:
+        lines.append([gate.code, gate.title, "", "", gate.verdict, *[""] * 6, gate.sentence])
+        for check in gate.checks:
+            start = [gate.code, gate.title, check.grouping, check.group.name, check.verdict, check.measure]
+            p_value = "" if check.p_adjusted is None else check.p_adjusted
+            lines.append([*start, *ends(check.estimate), p_value, check.cause or "", check.sentence])
+    return csv_text(lines)
+
+
+def csv_text(lines: list[list[Any]]) -> str:
+    """Lines as CSV; texts that a spreadsheet would run as a formula are made plain."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([[_safe(cell) for cell in line] for line in lines])
+    return text.getvalue()
+
+
+def _safe(cell: Any) -> Any:
+    """A text that a spreadsheet would run as a formula is made a plain text."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_RUNS_AS_FORMULA) else cell

@@ -41,13 +41,16 @@ from dnapredict.tracking import CHAMPION, Registered, Registry
 
 if TYPE_CHECKING:
     from dnapredict.audit import AuditResult, Signature
+    from dnapredict.audit.access import Access
 
 __all__ = [
     "HISTORY",
+    "Assessment",
     "Audit",
     "Scored",
     "Signed",
     "Trained",
+    "access",
     "audit",
     "features",
     "open_scorer",
@@ -79,6 +82,14 @@ class Audit:
     """An audit and the page that tells of it."""
 
     result: "AuditResult"
+    report: Path
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Equity of the service itself, and the page that tells of it."""
+
+    result: "Access"
     report: Path
 
 
@@ -220,6 +231,19 @@ def _live_risk(
     risk = live.model.probability(matrix.values)
     place = pd.Index(matrix.table["appointment_id"].to_pandas())
     return lambda asked: risk[place.get_indexer(asked.table["appointment_id"].to_pandas())]
+
+
+def access(path: Path, *, out: Path, setting: Setting, policy: Policy) -> Assessment:
+    """Report who is on the list of the extract at `path`, who waits and who misses, before any model."""
+    from dnapredict import auditable
+    from dnapredict.audit import access as assessing
+
+    with Workspace() as workspace:
+        checked = sound_extract(path, setting, workspace)
+        codes = setting.training.dna_codes
+        listed = auditable.listed(checked, dna_codes=codes, source=path.name, workspace=workspace)
+    result = assessing.assess(listed, policy=policy, context=auditable.access_context(listed, path))
+    return Assessment(result, assessing.write(result, out))
 
 
 def sign(

@@ -20,6 +20,7 @@ VERBS = (
     "demo",
     "simulate",
     "check",
+    "access",
     "features",
     "train",
     "audit",

@@ -9,8 +9,8 @@ from dnapredict.audit.appointments import Audited
 from dnapredict.audit.comparisons import Evidence
 from dnapredict.audit.counts import Counted, count
 from dnapredict.audit.gates import judge
-from dnapredict.audit.groupings import GROUPINGS, PLACES, QUINTILE, grouping_named
-from dnapredict.audit.groups import Group, Grouping, Membership, crossed, membership, months
+from dnapredict.audit.groupings import GROUPINGS, PLACES, QUINTILE, everyone, grouping_named
+from dnapredict.audit.groups import Membership, crossed, membership, months
 from dnapredict.audit.pictures import Pictures, drawn_from
 from dnapredict.audit.sharing import Sharing, sharings_of
 from dnapredict.audit.since import refuse_silent_changes
@@ -19,8 +19,6 @@ from dnapredict.audit.verdicts import Gate, Verdict
 from dnapredict.config.policy import Policy
 
 __all__ = ["AuditResult", "ReportContext", "run"]
-
-_EVERYONE = Grouping("all", "Everyone", "dna", (Group("all", "Everyone"),), lambda _: "all")
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,8 @@ def run(audited: Audited, *, policy: Policy, context: ReportContext) -> AuditRes
 
 def _memberships(audited: Audited) -> Iterator[Membership]:
     """Everyone first, then each grouping that the extract can give, then those that only charts show."""
-    for grouping in (_EVERYONE, *GROUPINGS, *PLACES):
+    yield everyone(len(audited))
+    for grouping in (*GROUPINGS, *PLACES):
         members = membership(audited, grouping)
         if members is not None:
             yield members

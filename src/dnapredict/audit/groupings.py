@@ -4,7 +4,9 @@ Source of the codes: NHS Data Model and Dictionary (ETHNIC CATEGORY, PERSON STAT
 English Indices of Deprivation (decile 1 is the most deprived). Core20 is deciles 1 and 2.
 """
 
-from dnapredict.audit.groups import Group, Grouping
+import numpy as np
+
+from dnapredict.audit.groups import Group, Grouping, Membership
 
 __all__ = [
     "ETHNICITY",
@@ -13,6 +15,7 @@ __all__ = [
     "QUINTILE",
     "UNKNOWN_ETHNICITY",
     "ethnic_code",
+    "everyone",
     "grouping_named",
 ]
 
@@ -128,6 +131,8 @@ def _unknown(name: str = "Not recorded", code: str = "unknown") -> Group:
     return Group(code, name, known=False)
 
 
+_EVERYONE = Grouping("all", "Everyone", "", (Group("all", "Everyone"),), lambda _: "all")
+
 _UNKNOWN_ETHNIC_GROUPS = tuple(Group(code, name, known=False) for code, name in UNKNOWN_ETHNICITY.items())
 
 GROUPINGS = (
@@ -202,6 +207,11 @@ PLACES = (
         exploratory=True,
     ),
 )
+
+
+def everyone(rows: int) -> Membership:
+    """All rows as one group."""
+    return Membership(_EVERYONE, _EVERYONE.groups, np.zeros(rows, dtype=np.int32))
 
 
 def grouping_named(name: str) -> Grouping:

@@ -1,10 +1,9 @@
 """Tables of figures by group as they may leave the trust: rounded, small numbers hidden."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dnapredict.audit.counts import Counted, GroupCounts
-from dnapredict.audit.disclosure import publish_count, publish_rate, publish_ratio, second_suppression
+from dnapredict.audit.disclosure import publish_count, publish_rate, publish_ratio
 from dnapredict.audit.figures import (
     RATES,
     allocation_index,
@@ -16,6 +15,7 @@ from dnapredict.audit.figures import (
 )
 from dnapredict.audit.groups import Group
 from dnapredict.audit.intervals import Interval, Rate, Ratio, between_group_sd, slope_index
+from dnapredict.audit.suppression import also_hidden
 from dnapredict.config.policy import Disclosure
 from dnapredict.errors import DataError
 
@@ -117,18 +117,11 @@ def _agree_with_fairlearn(counted: Counted) -> None:
 def _hidden(counted: Counted, rule: Disclosure) -> list[set[str]]:
     """Counts to hide beyond the small ones, so that no printed total gives a hidden one back."""
     hidden: list[set[str]] = [set() for _ in counted.groups]
-    parents = {group.parent for group in counted.groups}
-    nested = [_inside(counted.groups, parent) for parent in sorted(parents - {""})]
-    for members in [list(range(len(counted.groups))), *nested]:
-        for name in COUNTS:
-            place = second_suppression([counted.counts[member].total(name) for member in members], rule)
-            if place is not None:
-                hidden[members[place]].add(name)
+    parents = [group.parent for group in counted.groups]
+    for name in COUNTS:
+        for place in also_hidden([counts.total(name) for counts in counted.counts], rule, parents=parents):
+            hidden[place].add(name)
     return hidden
-
-
-def _inside(groups: Sequence[Group], parent: str) -> list[int]:
-    return [place for place, group in enumerate(groups) if group.parent == parent]
 
 
 def _row(

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from dnapredict.cli.audits import audit, sign
+from dnapredict.cli.audits import access, audit, sign
 from dnapredict.cli.data import check, factors, features, simulate
 from dnapredict.cli.lists import score
 from dnapredict.cli.models import compare, promote, refresh, rollback, train
@@ -38,7 +38,7 @@ app = typer.Typer(
 keys_app = typer.Typer(help="Keys of the service: create, list, revoke.", no_args_is_help=True)
 log_app = typer.Typer(help="The scoring log: verify.", no_args_is_help=True)
 
-_BEFORE = (demo, simulate, check, factors, features)
+_BEFORE = (demo, simulate, check, access, factors, features)
 _MODELS = (train, audit, sign, compare, promote, rollback)
 _IN_USE = (refresh, score, serve)
 for _verb in (*_BEFORE, *_MODELS, *_IN_USE):

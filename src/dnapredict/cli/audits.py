@@ -9,7 +9,11 @@ from dnapredict.cli.options import HOME, ConfigFile, Extract, Home, MappingFile,
 from dnapredict.cli.telling import say
 from dnapredict.errors import GateFailedError, UsageError
 
-__all__ = ["audit", "sign"]
+__all__ = ["access", "audit", "sign"]
+
+PolicyFile = Annotated[
+    Path | None, typer.Option("--policy", help="TOML like fairness/policy.toml, which is the default.")
+]
 
 
 def audit(
@@ -20,7 +24,7 @@ def audit(
         Path | None, typer.Option(help="Any table with appointment_id and probability, from any product.")
     ] = None,
     mapping: MappingFile = None,
-    policy: Annotated[Path | None, typer.Option(help="TOML like fairness/policy.toml, the default.")] = None,
+    policy: PolicyFile = None,
     previous: Annotated[
         Path | None,
         typer.Option(help="Folder of the last report; otherwise the last audit that the home holds."),
@@ -95,3 +99,30 @@ def sign(
         say(f"The decision stands beside version {', '.join(signed.versions)} in the registry.")
     else:
         say("No version in this home has this report as its last audit, so it stands beside the report only.")
+
+
+def access(
+    extract: Extract,
+    out: Annotated[Path, typer.Option(help="Folder for the report.")],
+    mapping: MappingFile = None,
+    policy: PolicyFile = None,
+    config: ConfigFile = None,
+) -> None:
+    """Say who is on the list, who waits and who misses, before any model.
+
+    Writes a report of four pages and a table of indicators that can be published each year: aggregates,
+    rounded and suppressed, with likely ranges.
+
+    Example:  dnapredict access outpatients.parquet --out reports/access
+    """
+    from dnapredict import pipeline
+    from dnapredict.config.loading import load, shipped
+    from dnapredict.config.policy import Policy
+
+    done = pipeline.access(
+        extract,
+        out=out,
+        setting=setting_of(mapping, config),
+        policy=load(policy or shipped("fairness/policy.toml"), Policy),
+    )
+    typer.echo(f"The report is {done.report}, its figures {done.report.with_name('indicators.csv')}")

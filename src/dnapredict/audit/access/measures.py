@@ -1,0 +1,84 @@
+"""What is asked of each group of patients, as shares of appointments.
+
+Each measure is a numerator within a denominator, written over the columns of `listed.Listed` and the
+flags `came`, `missed` and `ended` (an outcome that is final).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["LONG_WAIT_DAYS", "MEASURES", "Measure", "measure_named"]
+
+LONG_WAIT_DAYS: Final = 42  # six weeks
+VERY_LONG_WAIT_DAYS: Final = 126  # 18 weeks
+_FIRST: Final = "coalesce(first_attendance_code IN ('1', '3'), FALSE)"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A share of appointments: `above` within `below`, both SQL conditions.
+
+    `title` names the figure, `phrase` completes "of 100 ...", `lower_is_better` is None where neither is.
+    """
+
+    name: str
+    title: str
+    phrase: str
+    above: str
+    below: str
+    lower_is_better: bool | None = True
+
+
+MEASURES: Final = (
+    Measure("missed", "Missed appointments", "attended or missed appointments", "missed", "missed OR came"),
+    Measure(
+        "cancelled_by_provider",
+        "Cancelled by the hospital",
+        "appointments with an outcome",
+        "outcome_code = '4'",
+        "ended",
+    ),
+    Measure(
+        "cancelled_by_patient",
+        "Cancelled by the patient",
+        "appointments with an outcome",
+        "outcome_code = '2'",
+        "ended",
+        lower_is_better=None,
+    ),
+    Measure(
+        "wait_over_6_weeks",
+        "First appointment more than 6 weeks after booking",
+        "first appointments that took place or were missed",
+        f"wait_days > {LONG_WAIT_DAYS}",
+        f"{_FIRST} AND (missed OR came) AND wait_days >= 0",
+    ),
+    Measure(
+        "wait_over_18_weeks",
+        "First appointment more than 18 weeks after booking",
+        "first appointments that took place or were missed",
+        f"wait_days > {VERY_LONG_WAIT_DAYS}",
+        f"{_FIRST} AND (missed OR came) AND wait_days >= 0",
+    ),
+    Measure(
+        "remote",
+        "By telephone or video",
+        "attended or missed appointments",
+        "coalesce(remote, FALSE)",
+        "(missed OR came) AND remote IS NOT NULL",
+        lower_is_better=None,
+    ),
+    Measure("age_known", "Age recorded", "appointments", "age_years IS NOT NULL", "TRUE", False),
+    Measure("sex_known", "Sex recorded", "appointments", "gender_code IN ('1', '2', '9')", "TRUE", False),
+    Measure("ethnicity_known", "Ethnic group recorded", "appointments", "ethnicity_known", "TRUE", False),
+    Measure("area_known", "Deprivation decile known", "appointments", "imd_decile >= 1", "TRUE", False),
+)
+
+
+def measure_named(name: str) -> Measure:
+    """The measure of that name.
+
+    >>> measure_named("missed").title
+    'Missed appointments'
+    """
+    return next(measure for measure in MEASURES if measure.name == name)

@@ -1,0 +1,15 @@
+"""From an extract to what the audit reads: tested appointments with risks, or a service as it is."""
+
+from dnapredict.auditable.serviced import access_context, listed
+from dnapredict.auditable.tested import BESIDE, audited, context, earlier, not_trained_on, rows_expected
+
+__all__ = [
+    "BESIDE",
+    "access_context",
+    "audited",
+    "context",
+    "earlier",
+    "listed",
+    "not_trained_on",
+    "rows_expected",
+]

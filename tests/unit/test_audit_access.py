@@ -1,0 +1,193 @@
+"""Who is on the list, who waits, who misses: the figures are right, clustered, and small ones stay hidden."""
+
+import csv
+import datetime
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from dnapredict.audit.access import Access, AccessContext, Listed, assess, write
+from dnapredict.audit.access.findings import findings
+from dnapredict.audit.access.tallies import tally
+from dnapredict.audit.groupings import grouping_named
+from dnapredict.audit.groups import membership
+from dnapredict.audit.words import BANNED
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.policy import Policy
+from dnapredict.errors import DataError, UsageError
+
+POLICY = load(shipped("fairness/policy.toml"), Policy)
+CONTEXT = AccessContext(
+    "list.parquet", "b" * 64, (datetime.date(2025, 1, 1), datetime.date(2025, 12, 31)), "c" * 40, True
+)
+ROWS, PATIENTS = 20_000, 8_000
+
+
+def service(seed: int = 1) -> pa.Table:
+    """Made-up appointments: deprived people wait longer and miss more; five Irish patients are few."""
+    random = np.random.default_rng(seed)
+    decile = random.integers(1, 11, PATIENTS)
+    ethnicity = random.choice(["A", "J", "N", "Z", None], PATIENTS, p=[0.6, 0.1, 0.1, 0.1, 0.1])
+    ethnicity[:5] = "B"
+    patient = random.integers(0, PATIENTS, ROWS)
+    deprived = decile[patient] <= 2
+    wait = random.poisson(np.where(deprived, 60, 30))
+    missed = random.random(ROWS) < np.where(deprived, 0.14, 0.06)
+    code = np.where(missed, "3", random.choice(["5", "6", "2", "4"], ROWS, p=[0.7, 0.1, 0.1, 0.1]))
+    ahead = random.random(ROWS) < 0.1
+    return pa.table(
+        {
+            "patient": patient,
+            "starts_at": np.datetime64("2025-01-01", "us") + random.integers(0, 360, ROWS).astype("m8[D]"),
+            "wait_days": wait,
+            "outcome_code": pa.array(code, mask=ahead),
+            "ahead": ahead,
+            "first_attendance_code": random.choice(["1", "2"], ROWS),
+            "remote": random.random(ROWS) < 0.2,
+            "imd_decile": decile[patient],
+            "ethnic_category_code": pa.array(ethnicity[patient].tolist(), pa.string()),
+            "gender_code": np.where(patient % 2 == 0, "1", "2"),
+            "age_years": (patient % 90).astype(float),
+            "plus_group": pa.array(
+                np.where(patient % 40 == 0, "Learning disability", None).tolist(), pa.string()
+            ),
+        }
+    )
+
+
+def listed(table: pa.Table) -> Listed:
+    return Listed.of(table, dna_codes=("3", "7"))
+
+
+@pytest.fixture(scope="module")
+def table() -> pa.Table:
+    return service()
+
+
+@pytest.fixture(scope="module")
+def access(table: pa.Table) -> Access:
+    return assess(listed(table), policy=POLICY, context=CONTEXT)
+
+
+@pytest.fixture(scope="module")
+def folder(access: Access, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(access, tmp_path_factory.mktemp("access") / "report").parent
+
+
+def test_rates_and_waits_are_those_of_the_rows(table: pa.Table):
+    members = membership(listed(table).grouped, grouping_named("core20"))
+    assert members is not None
+    core20 = tally(listed(table), members).tallies[0]
+    frame = table.to_pandas()
+    own = frame[frame["imd_decile"] <= 2]
+    known = own[own["outcome_code"].isin(["3", "5", "6"])]
+    first = known[known["first_attendance_code"] == "1"]
+    assert core20.rate("missed").value == pytest.approx((known["outcome_code"] == "3").mean(), abs=1e-12)
+    assert core20.rate("wait_over_6_weeks").value == pytest.approx(
+        (first["wait_days"] > 42).mean(), abs=1e-12
+    )
+    assert core20.wait(0.5) == pytest.approx(first["wait_days"].median(), abs=1)
+    assert core20.patients == own["patient"].nunique()
+    assert core20.upcoming == own["ahead"].sum()
+
+
+def test_ranges_are_clustered_by_patient(table: pa.Table):
+    members = membership(listed(table).grouped, grouping_named("core20"))
+    assert members is not None
+    rate = tally(listed(table), members).total.rate("missed")
+    frame = table.to_pandas()
+    known = frame[frame["outcome_code"].isin(["3", "5", "6"])]
+    sums = (
+        known.assign(missed=known["outcome_code"] == "3").groupby("patient")["missed"].agg(["sum", "count"])
+    )
+    ratio = sums["sum"].sum() / sums["count"].sum()
+    # Patients without such an appointment add nothing to the sum, and are in the small-sample factor.
+    people = frame["patient"].nunique()
+    spread = ((sums["sum"] - ratio * sums["count"]) ** 2).sum() * people / (people - 1)
+    effect = spread / (sums["count"].sum() * ratio * (1 - ratio))
+    assert rate.design_effect == pytest.approx(max(1.0, effect), rel=1e-6)
+    copied = pa.concat_tables([table, table])  # each appointment twice tells nothing new
+    twice = tally(listed(copied), membership(listed(copied).grouped, grouping_named("core20")))  # type: ignore[arg-type]
+    again = twice.total.rate("missed")
+    assert again.denominator / again.design_effect == pytest.approx(rate.denominator / effect, rel=1e-6)
+
+
+def test_page_one_answers_the_questions_of_a_board_in_numbers_of_people(access: Access):
+    said = {one.question: one.answer for one in findings(access)}
+    assert re.search(
+        r"Of every 100 people with an appointment, (19|20|21) live in the most", said["Who is on the list?"]
+    )
+    assert re.search(
+        r"within (59|60|61) days of booking; of other people, within (29|30|31)\.", said["Who waits?"]
+    )
+    assert "Chance does not explain the gap" in said["Who misses their appointment?"]
+    assert "Learning disability" in said["Who needs more help to come?"]
+    assert "declined to say 10 in 100" in said["Whom can we not see?"]
+
+
+def test_a_small_group_is_hidden_with_its_ranges_everywhere(folder: Path):
+    """Five Irish patients: no number of theirs, nor a rate, nor a range, in CSV, JSON or page."""
+    lines = list(csv.DictReader((folder / "indicators.csv").read_text(encoding="utf-8-sig").splitlines()))
+    irish = [line for line in lines if (line["grouping"], line["code"]) == ("ethnicity", "B")]
+    people = {"patients", "share_of_patients", "missed", "median_wait", "more_missed"}
+    assert {line["value"] for line in irish if line["indicator"] in people} == {"*"}
+    assert {line["low"] for line in irish if line["indicator"] in people - {"patients"}} == {"*"}
+    figures = json.loads((folder / "access.json").read_text())
+    row = next(r for r in figures["groupings"]["ethnicity"]["rows"] if r["group"]["code"] == "B")
+    assert row["numbers"]["patients"] is None
+    assert (
+        row["share"] is row["median_wait"] is row["more_missed"] is row["measures"]["missed"]["rate"] is None
+    )
+
+
+def test_every_number_that_is_written_is_hidden_or_rounded(folder: Path):
+    for line in csv.DictReader((folder / "indicators.csv").read_text(encoding="utf-8-sig").splitlines()):
+        numbers = [line["numerator"], line["denominator"]]
+        numbers += [line["value"]] if line["unit"] == "number" else []
+        for number in numbers:
+            assert number in {"", "*"} or (int(number) % 5 == 0 and int(number) not in range(1, 8))
+
+
+def test_shares_stand_beside_those_of_england(folder: Path):
+    lines = list(csv.DictReader((folder / "indicators.csv").read_text(encoding="utf-8-sig").splitlines()))
+    shares = {
+        (line["grouping"], line["code"]): line for line in lines if line["indicator"] == "share_of_patients"
+    }
+    assert float(shares["imd_decile", "1"]["england"]) == 0.1
+    core20 = shares["core20", "core20"]
+    assert float(core20["england"]) == 0.2
+    assert float(core20["low"]) < float(core20["value"]) < float(core20["high"])
+
+
+def test_no_word_blames_a_patient_and_the_page_asks_nobody_for_anything(folder: Path):
+    page = (folder / "access.html").read_text().casefold()
+    assert not [word for word in BANNED if word in page]
+    assert not re.findall(r"<script|https?://|@import|url\((?!#)|<link|<img|<iframe|\son[a-z]+=", page)
+    assert "synthetic data" in page
+
+
+def test_an_extract_without_groups_says_what_it_lacks(table: pa.Table, tmp_path: Path):
+    bare = table.select(["patient", "starts_at", "wait_days", "outcome_code", "ahead"])
+    page = write(assess(listed(bare), policy=POLICY, context=CONTEXT), tmp_path / "bare").read_text()
+    assert "The extract holds no deprivation decile" in page
+    assert "Not in this extract:</strong> Core20" in page
+
+
+def test_an_earlier_report_is_replaced_and_other_files_are_left_alone(access: Access, tmp_path: Path):
+    out = tmp_path / "report"
+    write(access, out)
+    assert write(access, out) == out / "access.html"
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="other files"):
+        write(access, tmp_path)
+
+
+def test_a_table_without_what_is_needed_is_refused(table: pa.Table):
+    with pytest.raises(DataError, match="wait_days"):
+        listed(table.drop_columns(["wait_days"]))
+    with pytest.raises(DataError, match="no appointment"):
+        listed(table.slice(0, 0))

@@ -76,7 +76,7 @@ def sign(
     dissent: Annotated[str, typer.Option(help="Who disagreed, and why.")] = "",
     home: Home = HOME,
 ) -> None:
-    """Put a person's decision beside a fairness report, for good.
+    """Put a decision beside a fairness report, for good.
 
     It is bound to exactly this report, model and data; 'promote' honours it.
 
@@ -108,9 +108,9 @@ def access(
     policy: PolicyFile = None,
     config: ConfigFile = None,
 ) -> None:
-    """Say who is on the list, who waits and who misses, before any model.
+    """Say who is on the list, who waits, who misses.
 
-    Writes a report of four pages and a table of indicators that can be published each year: aggregates,
+    Asks it of the service itself, before any model. Writes a report of four pages and a table of indicators that can be published each year: aggregates,
     rounded and suppressed, with likely ranges.
 
     Example:  dnapredict access outpatients.parquet --out reports/access

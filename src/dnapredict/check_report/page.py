@@ -2,6 +2,7 @@
 
 import calendar
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import jinja2
@@ -14,6 +15,9 @@ from dnapredict.data.quality.unknown_codes import FEWEST_PATIENTS
 
 __all__ = ["render"]
 
+# The audit's style sheet is the house's: both reports look the same. Its package is not loaded for it.
+_PACKAGE: Final = Path(__file__).parents[1]
+_TEMPLATES: Final = (_PACKAGE / "check_report" / "templates", _PACKAGE / "audit" / "templates")
 # What fits a sheet of A4; the JSON holds all.
 _MOST_MONTHS: Final = 12
 _MOST_SITES: Final = 40
@@ -30,13 +34,7 @@ _STACK: Final = {
 def render(report: Report) -> str:
     """The page as HTML: styles inside, nothing asked of anybody, every value escaped."""
     environment = jinja2.Environment(
-        # The audit's style sheet is the house's: both reports look the same.
-        loader=jinja2.ChoiceLoader(
-            [
-                jinja2.PackageLoader("dnapredict.check_report", "templates"),
-                jinja2.PackageLoader("dnapredict.audit", "templates"),
-            ]
-        ),
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

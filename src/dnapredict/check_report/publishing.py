@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass
 
-from dnapredict.audit.disclosure import publish_count, second_suppression
 from dnapredict.check_report.fed import factors_fed
 from dnapredict.check_report.figures import (
     SCHEMA,
@@ -27,6 +26,7 @@ from dnapredict.data.quality.missed import MissedByGroup
 from dnapredict.data.quality.months import Month
 from dnapredict.data.quality.profile import Profile
 from dnapredict.data.rules import NOT_A_FAULT, sentence_of
+from dnapredict.small_numbers import publish_count, second_suppression
 
 __all__ = ["Source", "published"]
 

@@ -14,8 +14,8 @@ from dnapredict.data.checked import Checked
 from dnapredict.data.extract import is_synthetic
 from dnapredict.data.quality.profile import profile
 from dnapredict.data.workspace import Workspace
-from dnapredict.lists.files import whole
 from dnapredict.prepared import factor_register
+from dnapredict.whole_files import whole
 
 __all__ = ["as_json", "places", "report_of", "write"]
 

@@ -1,8 +1,5 @@
 """Write a worklist as CSV, XLSX or Parquet, whole or not at all."""
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,9 +10,10 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import xlsxwriter
 
-from dnapredict.errors import StoreError, UsageError
+from dnapredict.errors import UsageError
 from dnapredict.lists.answers import COLUMNS
 from dnapredict.lists.carried import beside
+from dnapredict.whole_files import whole
 
 __all__ = ["FORMS", "require_form", "whole", "write"]
 
@@ -68,25 +66,6 @@ def write(worklist: pa.Table, out: Path, *, note: str, carried: pa.Table | None 
             pa_csv.write_csv(_neutral(table), draft)
         else:
             _write_sheet(_neutral(table), draft, note)
-
-
-@contextlib.contextmanager
-def whole(out: Path) -> Iterator[Path]:
-    """A draft beside `out` that takes its place when it is whole, and is removed when it is not."""
-    out = out.resolve()
-    draft = Path()
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{out.name}-", suffix=out.suffix, dir=out.parent)
-        os.close(handle)
-        draft = Path(name)
-        yield draft
-        os.replace(draft, out)
-    except OSError as error:
-        raise StoreError(f"{out}: cannot be written ({error.strerror or type(error).__name__}).") from None
-    finally:
-        if draft.name:
-            draft.unlink(missing_ok=True)
 
 
 def _neutral(table: pa.Table) -> pa.Table:

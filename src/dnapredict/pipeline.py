@@ -153,7 +153,8 @@ def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: Watch | 
         folder = Path(place) / "model"
         origin = trainable.provenance(path, training, setting, register)
         stored = save(training.model, folder, provenance=origin, specimens=training.specimens)
-        registered = Registry(home).register(folder, training)
+        files = trainable.reproduction(stored, setting)
+        registered = Registry(home).register(folder, training, files=files)
     dropped = tuple(factor.name for factor in register.agreed if factor.name not in matrix.factors)
     return Trained(registered, training, stored, checked, dropped)
 

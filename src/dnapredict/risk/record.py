@@ -40,7 +40,8 @@ def tags(stored: StoredModel) -> dict[str, str]:
 def verdict(training: Training) -> dict[str, str]:
     """Which form was chosen, whether it beats the base rate beyond chance, and that in a sentence."""
     skill = training.skill
-    return {"form": skill.chosen, "skill": "yes" if skill.exists else "none", "skill_verdict": str(skill)}
+    said = {"form": skill.chosen, "skill": "yes" if skill.exists else "none", "skill_verdict": str(skill)}
+    return said | ({"tuning": str(training.tuned)} if training.tuned else {})
 
 
 def parameters(stored: StoredModel) -> dict[str, str]:

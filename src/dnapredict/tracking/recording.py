@@ -1,7 +1,6 @@
 """Write a training down as an MLflow run: parameters, figures by step, pictures, the model and its card."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Final
@@ -10,32 +9,39 @@ from dnapredict.risk.artefact import StoredModel
 from dnapredict.risk.card import card
 from dnapredict.risk.comparing import Comparison
 from dnapredict.risk.figures import drawn
-from dnapredict.risk.record import Figure, compared, comparison_table, measured, parameters, tags, verdict
+from dnapredict.risk.record import compared, comparison_table, measured, parameters, tags, verdict
 from dnapredict.risk.tables import tables
 from dnapredict.risk.training import Training
+from dnapredict.tracking.amounts import batches, metrics_of
+from dnapredict.tracking.children import record_children
+from dnapredict.tracking.inputs import record_inputs
 from dnapredict.tracking.store import Store
 
 # isort: split
 import mlflow
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Param, RunTag
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
-__all__ = ["log_comparison", "log_model", "metrics_of", "record"]
+__all__ = ["log_comparison", "log_model", "record"]
 
 _SERVED: Final = Path(__file__).parents[1] / "served_model.py"
-_AT_ONCE: Final = 1_000  # metrics that MLflow takes in one call
 
 
-def record(store: Store, training: Training, stored: StoredModel) -> str:
-    """Make the run of a training and give its id."""
+def record(store: Store, training: Training, stored: StoredModel, *, files: Mapping[str, str]) -> str:
+    """Make the run of a training, and those beneath it, and give its id.
+
+    `files` are texts to keep with it, by name, such as what makes the model again.
+    """
     client = store.client
     run = client.create_run(store.experiment(), run_name=stored.digest[:8])
     run_id = str(run.info.run_id)
-    written = [RunTag(key, value) for key, value in (tags(stored) | verdict(training)).items()]
+    written = [
+        RunTag(key, value) for key, value in (tags(stored) | verdict(training) | {"kind": "training"}).items()
+    ]
     params = [Param(key, value) for key, value in parameters(stored).items()]
     client.log_batch(run_id, params=params, tags=written)
-    for metrics in _batches(metrics_of(measured(training))):
+    for metrics in batches(metrics_of(measured(training))):
         client.log_batch(run_id, metrics=metrics)
     client.log_text(run_id, card(training, stored), "model-card.md")
     worth = stored.manifest.provenance.config.worth
@@ -43,6 +49,10 @@ def record(store: Store, training: Training, stored: StoredModel) -> str:
         client.log_text(run_id, figure, f"figures/{name}")
     for name, content in tables(training, worth=worth):
         client.log_text(run_id, content, f"tables/{name}")
+    for name, content in files.items():
+        client.log_text(run_id, content, name)
+    record_inputs(store, training, stored, run_id=run_id)
+    record_children(store, training, parent=run_id)
     client.set_terminated(run_id)
     return run_id
 
@@ -84,17 +94,6 @@ def log_comparison(store: Store, comparison: Comparison, *, versions: tuple[str,
     return run_id
 
 
-def metrics_of(figures: Iterator[Figure]) -> list[Metric]:
-    """Figures in MLflow's form, all of one moment."""
-    now = int(datetime.now(UTC).timestamp() * 1000)
-    return [Metric(figure.name, figure.value, now, figure.step) for figure in figures]
-
-
 def _titles(stored: StoredModel) -> list[str]:
     register = stored.manifest.provenance.register_of_factors
     return [register.factor(name).title for name in stored.manifest.factors]
-
-
-def _batches(metrics: list[Metric]) -> Iterator[list[Metric]]:
-    for start in range(0, len(metrics), _AT_ONCE):
-        yield metrics[start : start + _AT_ONCE]

@@ -2,9 +2,11 @@
 
 import contextlib
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dnapredict.errors import ModelError
@@ -13,6 +15,7 @@ from dnapredict.risk.comparing import Comparison, compare
 from dnapredict.risk.record import tags, verdict
 from dnapredict.risk.training import Training
 from dnapredict.tracking.audits import kept_report, last_report, report_digest, signed_versions, under
+from dnapredict.tracking.cards import write_card
 from dnapredict.tracking.promotion import refuse_against_audit, refuse_unskilled
 from dnapredict.tracking.recording import log_comparison, log_model, record
 from dnapredict.tracking.store import CHALLENGER, CHAMPION, MODEL_NAME, Store
@@ -48,15 +51,18 @@ class Registry:
         """Name the home; nothing is made until a model is registered."""
         self._store = Store(home)
 
-    def register(self, folder: Path, training: Training) -> Registered:
-        """Record a training and make its stored model the challenger."""
+    def register(
+        self, folder: Path, training: Training, *, files: Mapping[str, str] = MappingProxyType({})
+    ) -> Registered:
+        """Record a training and make its stored model the challenger; `files` are kept with the run."""
         stored, store = load(folder), self._store
         with store.sentences(), store.quiet():
             store.home.mkdir(parents=True, exist_ok=True)
-            run_id = record(store, training, stored)
+            run_id = record(store, training, stored, files=files)
             model_id = log_model(store, folder, run_id, factors=stored.manifest.factors)
             keep(store.home, training, digest=stored.digest)
             version = self._add_version(run_id, model_id, tags(stored) | verdict(training))
+            self._write_card(version)
         return Registered(version, run_id)
 
     def version_of(self, name: str) -> str:
@@ -206,6 +212,11 @@ class Registry:
         with self._store.sentences():
             for key, value in tags.items():
                 self._store.client.set_model_version_tag(MODEL_NAME, version, key, value)
+            self._write_card(version)
+
+    def _write_card(self, version: str) -> None:
+        found = self._store.found(version)
+        write_card(self._store.home, version=version, run_id=found.run_id, known=found.tags)
 
     def _add_version(self, run_id: str, model_id: str, tags: dict[str, str]) -> str:
         client = self._store.client

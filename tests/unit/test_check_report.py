@@ -68,7 +68,9 @@ def test_completeness_counts_each_column_by_month():
     column = next(each for each in report.completeness if each.column == "imd_decile")
     assert column.share == 0.6
     assert column.by_month == {"2025-03": 1.0, "2025-04": 0.2}
-    assert "imd_decile is filled in 100% of the rows of its best month and in 20% of 2025-04" in found(report)
+    assert "imd_decile is filled in 100% of the rows of its best month, and in 20% of 2025-04" in found(
+        report
+    )
     absent = next(each for each in report.completeness if each.column == "distance_km")
     assert (absent.present, absent.share) == (False, None)
 
@@ -192,6 +194,11 @@ def test_a_value_that_everybody_has_is_told_only_if_it_looks_like_a_code():
     (codes,) = report.codes_not_known
     assert (codes.rows, codes.values, codes.told) == (50, 1, ())
     assert "does not look like codes" in found(report)
+
+
+def test_the_meaning_of_a_national_code_is_told_as_a_code_is():
+    (codes,) = reported(rows(50, gender_code=["Female"] * 30 + ["1"] * 20)).codes_not_known
+    assert [code.code for code in codes.told] == ["FEMALE"]
 
 
 def test_a_column_of_many_different_values_is_not_one_of_codes():

@@ -37,13 +37,12 @@ def findings(report: Report) -> Report:
 def _contract(report: Report) -> Iterator[Finding]:
     if report.usable:
         return
-    worst = next((each for each in report.rejections if each.fault), None)
     share = (
         f"{report.rejected_share:.1%} of the rows break the contract; a training takes {report.limit:.1%}."
     )
     if report.kept == 0:
         share = "No row keeps the contract."
-    yield Finding(Urgency.NOW, share, worst.action if worst else "Export the extract again.")
+    yield Finding(Urgency.NOW, share, "Begin with the rule that most rows break: see the refused rows below.")
 
 
 def _codes(report: Report) -> Iterator[Finding]:
@@ -66,16 +65,16 @@ def _codes(report: Report) -> Iterator[Finding]:
 def _columns(report: Report) -> Iterator[Finding]:
     yield from _absent(report)
     for each in report.completeness:
-        shares = [share for share in each.by_month.values() if share is not None]
+        shares = {month: share for month, share in each.by_month.items() if share is not None}
         if each.share is None or not shares or each.column in ("outcome_code", "recorded_at"):
             continue
-        fallen = min(shares) < max(shares) - _FALL
+        best = max(shares.values())
+        fallen = [month for month, share in shares.items() if share < best - _FALL]
         if fallen:
-            month = min(each.by_month, key=lambda name: _or_one(each.by_month[name]))
             yield Finding(
                 Urgency.SOON,
-                f"{each.column} is filled in {max(shares):.0%} of the rows of its best month and in "
-                f"{min(shares):.0%} of {month}.",
+                f"{each.column} is filled in {best:.0%} of the rows of its best month, and in "
+                f"{shares[fallen[0]]:.0%} of {_few(fallen)}.",
                 "Ask what changed then: a form, a system, or the export.",
             )
         elif each.column == "imd_decile" and each.share < _COMPLETE:
@@ -237,9 +236,5 @@ def _twice(report: Report) -> Iterator[Finding]:
         )
 
 
-def _or_one(share: float | None) -> float:
-    return 1.0 if share is None else share
-
-
 def _few(months: list[str]) -> str:
-    return ", ".join(months[:3]) + (f" and {len(months) - 3} more" if len(months) > 3 else "")
+    return ", ".join(months[:3]) + (f" and {len(months) - 3} more months" if len(months) > 3 else "")

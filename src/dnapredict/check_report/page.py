@@ -21,6 +21,8 @@ _TEMPLATES: Final = (_PACKAGE / "check_report" / "templates", _PACKAGE / "audit"
 # What fits a sheet of A4; the JSON holds all.
 _MOST_MONTHS: Final = 12
 _MOST_SITES: Final = 40
+# By how much a column's worst month falls behind its best before it is named.
+_WORTH_A_WORD: Final = 0.05
 # Classes of the outcome chart and its legend, in the order in which they stack.
 _STACK: Final = {
     "came": ("Attended", codes.ATTENDED),
@@ -114,7 +116,7 @@ def _best(by_month: Mapping[str, float | None]) -> float:
 def _lowest(by_month: Mapping[str, float | None]) -> tuple[str, float] | None:
     """The month in which a column is least filled, where months differ."""
     known = {month: share for month, share in by_month.items() if share is not None}
-    if not known or max(known.values()) - min(known.values()) < 0.01:
+    if not known or max(known.values()) - min(known.values()) < _WORTH_A_WORD:
         return None
     month = min(known, key=lambda name: (known[name], name))
     return month, known[month]

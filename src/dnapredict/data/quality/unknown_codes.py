@@ -1,8 +1,8 @@
 """Codes that an extract holds and the NHS Data Dictionary does not.
 
 A column that was mapped wrongly can hold anything, a name or a number of a patient among it. So a
-value is told only where it looks like a code: short, of capitals and digits, of a column with few
-different values, and shared by many patients.
+value is told only where it looks like a code (short, of capitals and digits) or is the meaning of
+one (FEMALE), of a column with few different values, and shared by many patients.
 """
 
 import re
@@ -67,18 +67,17 @@ def _unknown(column: Column, checked: Checked, workspace: Workspace) -> UnknownC
     ).to_pylist()
     if not found:
         return UnknownCodes(column.name, 0, 0, ())
-    told = [row for row in found if _may_be_told(row["code"], row["patients"], row["kinds"])]
+    meanings = {meaning.upper() for meaning in column.codes.values()}
+    told = [
+        row
+        for row in found
+        if row["kinds"] <= _MOST_CODES
+        and row["patients"] >= FEWEST_PATIENTS
+        and (row["code"] in meanings or _LOOKS_LIKE_A_CODE.fullmatch(row["code"]))
+    ]
     return UnknownCodes(
         column.name,
         int(found[0]["every_row"]),
         int(found[0]["kinds"]),
         tuple(UnknownCode(row["code"], row["rows"]) for row in told),
-    )
-
-
-def _may_be_told(value: str, patients: int, kinds: int) -> bool:
-    return (
-        kinds <= _MOST_CODES
-        and patients >= FEWEST_PATIENTS
-        and _LOOKS_LIKE_A_CODE.fullmatch(value) is not None
     )

@@ -12,9 +12,8 @@ import ibis
 import pyarrow as pa
 
 from dnapredict.config.mapping import Geography
-from dnapredict.data import extract
 from dnapredict.data.extract import ROW_NUMBER
-from dnapredict.data.joins import Stamp, stamp
+from dnapredict.data.joins import Stamp, read_beside, rows_told, stamp
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import ConfigurationError, DataError
 
@@ -31,7 +30,6 @@ LAST_OF_2011: Final = 33_768
 _ENGLAND: Final = {"2011": 32_844, "2021": 33_755}
 _CODE: Final = re.compile(r"E01[0-9]{6}")
 _MANY: Final = 1_000  # areas of a board; fewer may all be older than 2021
-_FIRST: Final = 5
 _Place = tuple[float | None, float | None]
 
 # Headers by which files are published: the indices' File 7, the Open Geography Portal, ONSPD, and plain ones.
@@ -182,7 +180,7 @@ class _Sheet:
     @classmethod
     def read(cls, path: Path) -> "_Sheet":
         with Workspace() as workspace:
-            table = extract.read(path, workspace)
+            table = read_beside(path, workspace)
             text = table.select(ROW_NUMBER, **{c: table[c].cast("string") for c in table.columns[1:]})
             columns = workspace.backend.to_pyarrow(text).to_pydict()
         return cls(path, columns, columns.pop(ROW_NUMBER))
@@ -226,10 +224,9 @@ class _Sheet:
     def refuse(self, wrong: Sequence[bool], what: str) -> None:
         numbers = [number for number, bad in zip(self.row_numbers, wrong, strict=True) if bad]
         if numbers:
-            first = ", ".join(f"{number:,}" for number in numbers[:_FIRST])
             raise DataError(
-                f"{self.path}: column with the {what}: {len(numbers):,} times what cannot be, or another "
-                f"value than before for the same code (row {first}{', ...' * (len(numbers) > _FIRST)})."
+                f"{self.path}: column with the {what}: {rows_told(numbers)} with what cannot be, or with "
+                "another value than before for the same code. Correct the file."
             )
 
 

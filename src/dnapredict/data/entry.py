@@ -139,7 +139,7 @@ def enter(table: ir.Table, mapping: Mapping, workspace: Workspace, *, source: st
 def _pseudonyms(table: ir.Table, mapping: Mapping, workspace: Workspace, source: str) -> ir.Table:
     key = read_key(mapping.key_file)
     numbers = workspace.fetch(_numbers(table.schema(), mapping, source).over(asked=table))["number"]
-    return workspace.lend(pseudonyms(numbers, key=key, kind=mapping.numbers))
+    return workspace.keep(pseudonyms(numbers, key=key, kind=mapping.numbers))
 
 
 @compiled

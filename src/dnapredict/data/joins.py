@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from dnapredict.config.mapping import Join, Mapping
 from dnapredict.data import extract
-from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.extract import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import DataError
 
-__all__ = ["MATCHED", "Stamp", "join_files", "key", "missing_column", "stamp"]
+__all__ = ["MATCHED", "Stamp", "join_files", "key", "missing_column", "read_beside", "rows_told", "stamp"]
 
 # Before the name of a join: whether a row found its match; null where it has no key to look for.
 MATCHED: Final = "matched::"
@@ -63,6 +63,37 @@ def stamp(path: Path) -> Stamp:
     return path, found.st_mtime_ns, found.st_size
 
 
+def read_beside(path: Path, workspace: Workspace) -> ir.Table:
+    """A file that stands beside an extract, every row of which must be whole.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or a row has more cells than the header: its values stand who knows where.
+    """
+    table = extract.read(path, workspace)
+    if ROW_FAULT not in table.columns:
+        return table
+    faulty = table.filter(table[ROW_FAULT].notnull()).select(ROW_NUMBER)
+    numbers = workspace.backend.to_pyarrow(faulty)[ROW_NUMBER].to_pylist()
+    if numbers:
+        raise DataError(
+            f"{path.name}: {rows_told(numbers)} cannot be told apart into columns. Correct the file."
+        )
+    return table.drop(ROW_FAULT)
+
+
+def rows_told(numbers: list[int]) -> str:
+    """How many rows, and which are the first.
+
+    >>> rows_told([12]), rows_told([3, 1_040, 7])
+    ('1 row (row 12)', '3 rows (rows 3, 7, 1,040)')
+    """
+    first = ", ".join(f"{number:,}" for number in sorted(numbers)[:_FIRST])
+    noun = "row" if len(numbers) == 1 else "rows"
+    return f"{len(numbers):,} {noun} ({noun} {first}{', ...' if len(numbers) > _FIRST else ''})"
+
+
 def key(value: ir.Value, *, loose: bool) -> ir.StringValue:
     """`value` as it is compared: trimmed text; where `loose`, in capitals and without spaces."""
     text = value.cast("string")
@@ -75,7 +106,9 @@ def key(value: ir.Value, *, loose: bool) -> ir.StringValue:
 
 def missing_column(where: str, column: str, table: ir.Table) -> DataError:
     """The error for a column that the mapping draws on and that is not there."""
-    found = ", ".join(name for name in table.columns if name != ROW_NUMBER and "::" not in name)
+    found = ", ".join(
+        name for name in table.columns if name not in (ROW_NUMBER, ROW_FAULT) and "::" not in name
+    )
     return DataError(
         f"{where}: column '{column}', which the mapping asks for, is missing. The file has: {found}."
     )
@@ -121,7 +154,7 @@ def _side(stamped: Stamp, name: str, join: Join, wanted: tuple[str, ...], *, onc
     path = stamped[0]
     keys = _Keys(name, join, loose=not once)
     with Workspace() as workspace:
-        table = extract.read(path, workspace)
+        table = read_beside(path, workspace)
         for column in (*join.match.values(), *wanted):
             if column not in table.columns:
                 raise missing_column(path.name, column, table)
@@ -154,11 +187,9 @@ def _require_unique(rows: ir.Table, keys: _Keys, workspace: Workspace, *, path: 
     numbers = workspace.backend.to_pyarrow(repeated)[ROW_NUMBER].to_pylist()
     if numbers:
         named = " and ".join(f"'{column}'" for column in keys.join.match.values())
-        first = ", ".join(f"{number:,}" for number in numbers[:_FIRST])
-        more = ", ..." if len(numbers) > _FIRST else ""
         differing = " with different values" if keys.loose else ""
         raise DataError(
             f"{path.name}: column {named} holds keys that stand in more than one row{differing}: "
-            f"{len(numbers):,} rows (rows {first}{more}). Each key may stand once, or appointments would be "
+            f"{rows_told(numbers)}. Each key may stand once, or appointments would be "
             "doubled. Correct the file."
         )

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from dnapredict.cli.options import HOME, ConfigFile, Extract, Home, MappingFile, absolute, setting_of
+from dnapredict.cli.options import (
+    HOME,
+    ConfigFile,
+    Extract,
+    Home,
+    JoinedFiles,
+    KeyFile,
+    MappingFile,
+    absolute,
+    setting_of,
+)
 from dnapredict.cli.telling import say
 from dnapredict.errors import GateFailedError, UsageError
 
@@ -30,6 +40,8 @@ def audit(
         typer.Option(help="Folder of the last report; otherwise the last audit that the home holds."),
     ] = None,
     config: ConfigFile = None,
+    files: JoinedFiles = None,
+    key_file: KeyFile = None,
     home: Home = HOME,
 ) -> None:
     """Compare how well patients of different groups are reached.
@@ -50,7 +62,7 @@ def audit(
     done = pipeline.audit(
         extract,
         out=out,
-        setting=setting_of(mapping, config),
+        setting=setting_of(mapping, config, files=files, key_file=key_file),
         policy=load(policy or shipped("fairness/policy.toml"), Policy),
         home=absolute(home),
         model=model,
@@ -107,6 +119,8 @@ def access(
     mapping: MappingFile = None,
     policy: PolicyFile = None,
     config: ConfigFile = None,
+    files: JoinedFiles = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Say who is on the list, who waits, who misses.
 
@@ -122,7 +136,7 @@ def access(
     done = pipeline.access(
         extract,
         out=out,
-        setting=setting_of(mapping, config),
+        setting=setting_of(mapping, config, files=files, key_file=key_file),
         policy=load(policy or shipped("fairness/policy.toml"), Policy),
     )
     typer.echo(f"The report is {done.report}, its figures {done.report.with_name('indicators.csv')}")

@@ -109,6 +109,7 @@ def factors(
         Path | None, typer.Argument(help="An extract, to hear which factors it can feed.")
     ] = None,
     mapping: MappingFile = None,
+    files: JoinedFiles = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the register of factors, and which an extract can feed.
@@ -123,7 +124,7 @@ def factors(
 
     present = None
     if extract is not None:
-        present = columns_fed(extract, setting_of(mapping, None).mapping)
+        present = columns_fed(extract, setting_of(mapping, None, files=files).mapping)
     register = factor_register()
     if as_json:
         typer.echo(json.dumps(register_json(register, present)))

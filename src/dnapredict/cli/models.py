@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from dnapredict.cli.options import HOME, AsJson, ConfigFile, Extract, Home, MappingFile, absolute, setting_of
+from dnapredict.cli.options import (
+    HOME,
+    AsJson,
+    ConfigFile,
+    Extract,
+    Home,
+    JoinedFiles,
+    KeyFile,
+    MappingFile,
+    absolute,
+    setting_of,
+)
 from dnapredict.cli.progress import tuning_bar
 from dnapredict.cli.telling import say, tell_rejections
 
@@ -17,6 +28,8 @@ def train(
     extract: Extract,
     mapping: MappingFile = None,
     config: ConfigFile = None,
+    files: JoinedFiles = None,
+    key_file: KeyFile = None,
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -30,7 +43,7 @@ def train(
     from dnapredict.summary import training_json, training_lines
 
     place = absolute(home)
-    setting = setting_of(mapping, config)
+    setting = setting_of(mapping, config, files=files, key_file=key_file)
     with tuning_bar() as watch:
         trained = pipeline.train(extract, home=place, setting=setting, say=say, watch=watch)
     tell_rejections(extract, trained.checked)
@@ -114,7 +127,12 @@ def rollback(
 
 
 def refresh(
-    extract: Extract, mapping: MappingFile = None, config: ConfigFile = None, home: Home = HOME
+    extract: Extract,
+    mapping: MappingFile = None,
+    config: ConfigFile = None,
+    files: JoinedFiles = None,
+    key_file: KeyFile = None,
+    home: Home = HOME,
 ) -> None:
     """Make EXTRACT the history that lists are scored with.
 
@@ -124,5 +142,6 @@ def refresh(
     """
     from dnapredict import pipeline
 
-    checked = pipeline.refresh(extract, home=absolute(home), setting=setting_of(mapping, config))
+    setting = setting_of(mapping, config, files=files, key_file=key_file)
+    checked = pipeline.refresh(extract, home=absolute(home), setting=setting)
     tell_rejections(extract, checked)

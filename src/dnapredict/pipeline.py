@@ -148,6 +148,8 @@ def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: Watch | 
     )
     if training.tuned is not None:
         say(str(training.tuned))
+    if training.alarm:
+        say(f"ALARM: {training.alarm}")
     say("Storing the model and its record")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"

@@ -70,6 +70,7 @@ class TrainingConfig(Settings):
     recording_delay_days: Annotated[int, Field(ge=0, le=90)] = 3
     dna_codes: tuple[Literal["3", "7"], ...] = ("3", "7")
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 20_250_401
+    leak_alarm_auroc: Annotated[float, Field(gt=0.5, le=1)] = 0.80
     max_rejected_share: Annotated[float, Field(ge=0, le=1)] = 0.02
     split: Split = Split()
     model: ModelSettings = ModelSettings()

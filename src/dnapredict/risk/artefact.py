@@ -1,10 +1,6 @@
 """A model on disk: text and plain numbers with a hash each, and no pickle."""
 
 import contextlib
-import datetime
-import hashlib
-import json
-import math
 import os
 import shutil
 import tempfile
@@ -12,18 +8,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from dnapredict.config.register import FactorRegister
-from dnapredict.config.training import TrainingConfig
 from dnapredict.errors import ModelError, StoreError
-from dnapredict.risk.calibrators import Calibrator
 from dnapredict.risk.curves import Curves
+from dnapredict.risk.manifest import (
+    CalibrationRecord,
+    CurvesRecord,
+    Golden,
+    Manifest,
+    Provenance,
+    as_json,
+    nullable,
+    row_of,
+    sha256,
+)
 from dnapredict.risk.model import Form, RiskModel
 from dnapredict.risk.trees import Trees
 
@@ -35,63 +39,6 @@ _CALIBRATION: Final = "calibration.json"
 _MANIFEST: Final = "manifest.json"
 _LIBRARIES: Final = ("dnapredict", "lightgbm", "numpy")
 _SAME: Final = 1e-12
-
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class _Record(BaseModel):
-    """A frozen record whose errors quote no value."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class Provenance(_Record):
-    """Where a model comes from: what training knows and the trees cannot tell.
-
-    `data_from` and `data_to` are the first and last local date of the appointments with an outcome;
-    `synthetic` says that the patients were made up; `config` holds label rule, horizon and seed.
-    """
-
-    config: TrainingConfig
-    register_of_factors: FactorRegister
-    data_sha256: Digest
-    data_from: datetime.date
-    data_to: datetime.date
-    test_from: datetime.date
-    code_revision: str
-    synthetic: bool
-
-
-class Golden(_Record):
-    """A made-up row and the risk that the model gave it when it was saved; None is not known."""
-
-    row: tuple[float | None, ...]
-    probability: float
-
-
-class Manifest(_Record):
-    """All that is known of a stored model; the same training writes the same bytes."""
-
-    format: Literal[1] = 1
-    factors: tuple[str, ...]
-    provenance: Provenance
-    register_sha256: Digest
-    libraries: dict[str, str]
-    files: dict[str, Digest]
-    golden: tuple[Golden, ...]
-
-
-class _Calibration(_Record):
-    """The whole of `calibration.json`; `fill` only where the form is trees."""
-
-    calibrator: Annotated[Calibrator, Field(discriminator="method")]
-    fill: tuple[float | None, ...] | None
-
-
-class _CurvesRecord(_Record):
-    """The whole of `curves.json`."""
-
-    curves: Curves
 
 
 @dataclass(frozen=True)
@@ -141,11 +88,11 @@ def load(folder: Path) -> StoredModel:
     """
     content = _bytes(folder / _MANIFEST)
     manifest = _parsed(content, Manifest, folder / _MANIFEST)
-    numbers = _parsed(_intact(folder, _CALIBRATION, manifest), _Calibration, folder / _CALIBRATION)
+    numbers = _parsed(_intact(folder, _CALIBRATION, manifest), CalibrationRecord, folder / _CALIBRATION)
     form = _trees(folder, manifest, numbers.fill) if numbers.fill else _curves(folder, manifest)
     model = RiskModel(manifest.factors, form, numbers.calibrator)
     _refuse_other_risks(model, manifest, folder)
-    return StoredModel(model, manifest, _sha256(content))
+    return StoredModel(model, manifest, sha256(content))
 
 
 def _write(model: RiskModel, draft: Path, *, provenance: Provenance, specimens: NDArray[np.float64]) -> None:
@@ -153,15 +100,15 @@ def _write(model: RiskModel, draft: Path, *, provenance: Provenance, specimens: 
     manifest = Manifest(
         factors=model.factors,
         provenance=provenance,
-        register_sha256=_sha256(_json(provenance.register_of_factors)),
+        register_sha256=sha256(as_json(provenance.register_of_factors)),
         libraries={name: version(name) for name in _LIBRARIES},
-        files={name: _sha256(content) for name, content in contents.items()},
+        files={name: sha256(content) for name, content in contents.items()},
         golden=tuple(
-            Golden(row=_nullable(row), probability=float(risk))
+            Golden(row=nullable(row), probability=float(risk))
             for row, risk in zip(specimens, model.probability(specimens), strict=True)
         ),
     )
-    for name, content in {**contents, _MANIFEST: _json(manifest)}.items():
+    for name, content in {**contents, _MANIFEST: as_json(manifest)}.items():
         (draft / name).write_bytes(content)
 
 
@@ -177,11 +124,11 @@ def _whole_or_not_at_all(folder: Path) -> Iterator[Path]:
 
 
 def _contents(model: RiskModel) -> dict[str, bytes]:
-    fill = _nullable(model.form.fill) if isinstance(model.form, Trees) else None
-    numbers = {_CALIBRATION: _json(_Calibration(calibrator=model.calibrator, fill=fill))}
+    fill = nullable(model.form.fill) if isinstance(model.form, Trees) else None
+    numbers = {_CALIBRATION: as_json(CalibrationRecord(calibrator=model.calibrator, fill=fill))}
     if isinstance(model.form, Trees):
         return {_TREES: _text(model.form.booster)} | numbers
-    return {_CURVES: _json(_CurvesRecord(curves=model.form))} | numbers
+    return {_CURVES: as_json(CurvesRecord(curves=model.form))} | numbers
 
 
 def _text(booster: lgb.Booster) -> bytes:
@@ -198,19 +145,19 @@ def _trees(folder: Path, manifest: Manifest, fill: Sequence[float | None]) -> Fo
         raise _damaged(folder / _TREES, "LightGBM cannot read it") from None
     if booster.feature_name() != list(manifest.factors) or len(fill) != len(manifest.factors):
         raise _damaged(folder, "its files disagree on the factors")
-    return Trees(booster, _row(fill))
+    return Trees(booster, row_of(fill))
 
 
 def _curves(folder: Path, manifest: Manifest) -> Form:
     content = _intact(folder, _CURVES, manifest)
-    curves: Curves = _parsed(content, _CurvesRecord, folder / _CURVES).curves
+    curves: Curves = _parsed(content, CurvesRecord, folder / _CURVES).curves
     if len(curves.curves) != len(manifest.factors):
         raise _damaged(folder, "its files disagree on the factors")
     return curves
 
 
 def _refuse_other_risks(model: RiskModel, manifest: Manifest, folder: Path) -> None:
-    rows = np.array([_row(golden.row) for golden in manifest.golden])
+    rows = np.array([row_of(golden.row) for golden in manifest.golden])
     then = np.array([golden.probability for golden in manifest.golden])
     if not len(rows) or np.abs(model.probability(rows) - then).max() > _SAME:
         raise _damaged(folder, "it does not give the risks it gave when it was saved")
@@ -218,7 +165,7 @@ def _refuse_other_risks(model: RiskModel, manifest: Manifest, folder: Path) -> N
 
 def _intact(folder: Path, name: str, manifest: Manifest) -> bytes:
     content = _bytes(folder / name)
-    if _sha256(content) != manifest.files.get(name):
+    if sha256(content) != manifest.files.get(name):
         raise _damaged(folder / name, "its hash is not the one written in the manifest")
     return content
 
@@ -240,20 +187,3 @@ def _parsed(content: bytes, record: Any, path: Path) -> Any:
 
 def _damaged(path: Path, what: str) -> ModelError:
     return ModelError(f"{path}: the model is damaged; {what}. Restore it from a backup, or train again.")
-
-
-def _json(record: BaseModel) -> bytes:
-    content = record.model_dump(mode="json", by_alias=True)
-    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _nullable(row: NDArray[np.float64]) -> tuple[float | None, ...]:
-    return tuple(None if math.isnan(value) else float(value) for value in row)
-
-
-def _row(values: Sequence[float | None]) -> NDArray[np.float64]:
-    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)

@@ -102,6 +102,7 @@ def _figures(training: Training) -> str:
 ## How good it is
 
 On the test window, with 95% intervals (patients drawn again). {training.skill}
+{f"**{training.alarm}**" if training.alarm else ""}
 
 {markdown(("", *(_NAMES[p] for p in POPULATIONS)), [sizes, *rows])}
 """

@@ -41,7 +41,11 @@ def verdict(training: Training) -> dict[str, str]:
     """Which form was chosen, whether it beats the base rate beyond chance, and that in a sentence."""
     skill = training.skill
     said = {"form": skill.chosen, "skill": "yes" if skill.exists else "none", "skill_verdict": str(skill)}
-    return said | ({"tuning": str(training.tuned)} if training.tuned else {})
+    if training.tuned:
+        said["tuning"] = str(training.tuned)
+    if training.alarm:
+        said["leak_alarm"] = training.alarm
+    return said
 
 
 def parameters(stored: StoredModel) -> dict[str, str]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.config.training import ModelSettings, TrainingConfig
+from dnapredict.risk.alarm import leak_alarm
 from dnapredict.risk.baselines import BASE_RATE, rivals
 from dnapredict.risk.boosting import Recipe, grow, regrow
 from dnapredict.risk.calibrators import choose_calibrator
@@ -72,6 +73,7 @@ class Training:
     skill : why that form, and whether it is worth having
     settings : of the trees: the configuration's, or those that tuning found
     tuned : what a search for better settings came to, where one was asked for
+    alarm : a sentence where the figures are too good to be true, else empty
     split : the windows, by date, with their rows and missed appointments
     contacts : what was left out because a call had reached the patient, where the extract says so
     test : figures on the test window, by population
@@ -95,6 +97,7 @@ class Training:
     skill: Skill
     settings: ModelSettings
     tuned: Tuned | None
+    alarm: str
     split: Split
     contacts: Contacts | None
     test: dict[str, Figures]
@@ -157,6 +160,7 @@ def train(
         skill=skill,
         settings=settings,
         tuned=tuned,
+        alarm=leak_alarm(tested, risks[skill.chosen], above=config.leak_alarm_auroc),
         split=windows.split,
         contacts=contacts,
         test=reported[skill.chosen],

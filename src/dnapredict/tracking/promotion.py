@@ -15,9 +15,11 @@ _FAILED: Final = "FAIL"
 
 
 def refuse_unskilled(version: str, known: Mapping[str, str]) -> None:
-    """Refuse a version that its training found no better than the base rate: nobody can sign for that."""
+    """Refuse a version without skill, and one whose figures are too good: nobody can sign for that."""
     if known.get("skill") == "none":
         raise ModelError(f"Version {version} is not promoted. {known['skill_verdict']}")
+    if known.get("leak_alarm"):
+        raise ModelError(f"Version {version} is not promoted. {known['leak_alarm']}")
 
 
 def refuse_against_audit(version: str, known: Mapping[str, str], *, report: Path) -> None:

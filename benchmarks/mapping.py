@@ -27,6 +27,7 @@ from dnapredict.data.workspace import Workspace
 from dnapredict.prepared import checked_extract
 
 _DRAWN = ("patient_id", "ethnic_category_code", "lsoa_code", "imd_decile", "distance_km")
+_RUNS = 3
 _MAPPING = """
 [columns]
 patient_id = { from = "patients.NHS", pseudonymise = true }
@@ -53,15 +54,16 @@ def main(rows: int) -> None:
         simulate(folder / "own.parquet", appointments=rows, seed=1)
         patients = _foreign(folder)
         mapping = load_mapping(folder / "mapping.toml")
-        own = min(_seconds(folder / "own.parquet", IDENTITY) for _ in range(3))
-        mapped = [_seconds(folder / "foreign.parquet", mapping) for _ in range(3)]
+        files = ((folder / "own.parquet", IDENTITY), (folder / "foreign.parquet", mapping))
+        own, mapped = ([_seconds(*read) for _ in range(_RUNS)] for read in files)
     found = {
         "rows": rows,
         "patients": patients,
-        "own_seconds": round(own, 2),
-        "mapped_first_seconds": round(mapped[0], 2),
-        "mapped_seconds": round(min(mapped), 2),
-        "ratio": round(min(mapped) / own, 2),
+        **_told("own", own),
+        **_told("mapped", mapped),
+        "ratio_of_processor_seconds": round(min(m[1] for m in mapped) / min(o[1] for o in own), 2),
+        "ratio_of_seconds": round(min(m[0] for m in mapped) / min(o[0] for o in own), 2),
+        "ratio_first_time": round(mapped[0][1] / own[0][1], 2),
     }
     out = Path(__file__).parent / "out" / "mapping.json"
     out.parent.mkdir(exist_ok=True)
@@ -69,12 +71,18 @@ def main(rows: int) -> None:
     print(json.dumps(found))
 
 
-def _seconds(path: Path, mapping: Mapping) -> float:
-    start = time.perf_counter()
+def _told(name: str, seconds: list[tuple[float, float]]) -> dict[str, float]:
+    walls, processors = zip(*seconds, strict=True)
+    return {f"{name}_seconds": round(min(walls), 2), f"{name}_processor_seconds": round(min(processors), 2)}
+
+
+def _seconds(path: Path, mapping: Mapping) -> tuple[float, float]:
+    """By the clock and of the processor: a machine that others share tells the second more truly."""
+    start, busy = time.perf_counter(), time.process_time()
     with Workspace() as workspace:
         checked = checked_extract(path, workspace, mapping=mapping)
         assert checked.kept > 0.9 * checked.total
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - busy
 
 
 def _foreign(folder: Path) -> int:

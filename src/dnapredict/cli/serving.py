@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dnapredict.cli.options import HOME, Home, absolute
+from dnapredict.cli.options import HOME, Home, MappingFile, absolute
 from dnapredict.cli.telling import say
 from dnapredict.errors import UsageError
 
@@ -15,14 +15,17 @@ def serve(
     home: Home = HOME,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)] = 3000,
+    mapping: MappingFile = None,
 ) -> None:
     """Serve scores over HTTP, and the page for booking teams.
+
+    Lists that are uploaded are read through the mapping; POST /v1/score takes the contract's names.
 
     Example:  dnapredict serve --port 3000
     """
     from dnapredict.service.start import serve as start
 
-    start(absolute(home), host=host, port=port)
+    start(absolute(home), host=host, port=port, mapping=mapping)
 
 
 def create_key(

@@ -84,6 +84,10 @@ class Scorer:
         """The same scorer, knowing another history."""
         return replace(self, history=lambda: history)
 
+    def through(self, mapping: Mapping) -> "Scorer":
+        """The same scorer for lists of another shape."""
+        return replace(self, mapping=mapping)
+
     def note(self, name: str) -> str:
         """What a reader of the list called `name` must know: its origin, and what it is never for."""
         synthetic = ["SYNTHETIC: made-up patients, for demonstration only."] if self.synthetic else []

@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 import bentoml
 
+from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.errors import DnapredictError
 from dnapredict.service.answering import answer
 from dnapredict.service.answers import ScoreAnswer
@@ -24,7 +25,7 @@ from dnapredict.service.middleware.refusals import PlainRefusals
 from dnapredict.service.pages.routes import STATIC_PATH
 from dnapredict.service.refusing import refuse
 from dnapredict.service.requests import ScoreRequest
-from dnapredict.service.start import served_home
+from dnapredict.service.start import served_home, served_mapping
 from dnapredict.service.trial import try_out
 from dnapredict.service.uploads import KeptLists
 from dnapredict.service.web import web_app
@@ -47,10 +48,11 @@ _WORKERS: Final = 2
 _THREADS: Final = 4
 
 
-def build(home: Path, champion: Champion, *, metrics: bool = True) -> Any:
+def build(home: Path, champion: Champion, *, metrics: bool = True, mapping: Mapping = IDENTITY) -> Any:
     """The service that scores with `champion` and keeps its lists in `home`.
 
     The champion begins to watch the registry when a worker starts, not when this is called.
+    Uploaded lists are read through `mapping`.
     Without `metrics` a process can hold more than one service, as tests do.
     """
 
@@ -84,7 +86,7 @@ def build(home: Path, champion: Champion, *, metrics: bool = True) -> Any:
         metrics={"enabled": metrics},
     )(Dnapredict)
     ring = KeyRing(home)
-    lists = KeptLists(home, champion=champion, logbook=logbook)
+    lists = KeptLists(home, champion=champion, logbook=logbook, mapping=mapping)
     service.mount_asgi_app(web_app(home, champion, ring=ring, lists=lists), path="/")
     service.add_asgi_middleware(SecurityHeaders, static_path=STATIC_PATH)
     service.add_asgi_middleware(PlainRefusals)
@@ -116,7 +118,8 @@ def _production() -> Any:
 
         return pipeline.open_scorer(home, model=version)
 
-    return build(home, Champion(standing=standing, open_scorer=open_scorer, try_out=try_out))
+    champion = Champion(standing=standing, open_scorer=open_scorer, try_out=try_out)
+    return build(home, champion, mapping=served_mapping())
 
 
 service = _production()

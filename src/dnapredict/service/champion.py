@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
+from dnapredict.config.mapping import Mapping
 from dnapredict.errors import DnapredictError, ModelError
 from dnapredict.service.trial import EXAMPLE
 
@@ -50,6 +51,9 @@ class Scoring(Protocol):
 
     def score(self, appointments: pa.Table, *, capacity: int | None, reasons: bool) -> pa.Table:
         """The worklist of `appointments`, in rank order."""
+
+    def through(self, mapping: Mapping) -> "Scoring":
+        """The same for lists of another shape."""
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,15 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from dnapredict.config.mapping import Mapping, load_mapping
+from dnapredict.data.pseudonym import read_key
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.keys import KeyRing
 
-__all__ = ["HOME_VARIABLE", "serve", "served_home"]
+__all__ = ["HOME_VARIABLE", "MAPPING_VARIABLE", "serve", "served_home", "served_mapping"]
 
 HOME_VARIABLE: Final = "DNAPREDICT_HOME"
+MAPPING_VARIABLE: Final = "DNAPREDICT_MAPPING"
 _APP: Final = "dnapredict.service.app"
 # What BentoML and MLflow would otherwise send to their makers, and print.
 _SILENCE: Final = {
@@ -26,7 +29,7 @@ _SILENCE: Final = {
 }
 
 
-def serve(home: Path, *, host: str, port: int) -> None:
+def serve(home: Path, *, host: str, port: int, mapping: Path | None = None) -> None:
     """Serve scores and the page until interrupted.
 
     Parameters
@@ -35,6 +38,8 @@ def serve(home: Path, *, host: str, port: int) -> None:
         The home with the registry, the history and the lists.
     host, port
         Address to listen on, such as "127.0.0.1" and 3000.
+    mapping
+        How uploaded lists are read; otherwise as `MAPPING_VARIABLE` names it, or by the contract's names.
 
     Raises
     ------
@@ -42,6 +47,8 @@ def serve(home: Path, *, host: str, port: int) -> None:
         If the registry has no champion; the message names the command that makes one.
     StoreError
         If the address is taken or cannot be used.
+    ConfigurationError
+        If the mapping is missing or holds something it must not.
     UsageError
         If `host` is not an IP address, or is open to others while there is no key.
     """
@@ -49,6 +56,9 @@ def serve(home: Path, *, host: str, port: int) -> None:
     _require_keys(home, host)
     _require_champion(home)
     _require_free(host, port)
+    if mapping is not None:
+        os.environ[MAPPING_VARIABLE] = str(mapping.resolve())
+    served_mapping()
     sys.stderr.write(f"http://{host}:{port} answers once the model is loaded. Ctrl-C ends it.\n")
     state = tempfile.mkdtemp(prefix="dnapredict-serve-")
     try:
@@ -61,6 +71,15 @@ def serve(home: Path, *, host: str, port: int) -> None:
 def served_home() -> Path:
     """The home that this process serves, as `serve` or the operator's environment names it."""
     return Path(os.environ.get(HOME_VARIABLE, ".dnapredict")).resolve()
+
+
+def served_mapping() -> Mapping:
+    """How this process reads the lists that people upload."""
+    named = os.environ.get(MAPPING_VARIABLE)
+    mapping = load_mapping(Path(named) if named else None)
+    if mapping.makes_pseudonyms:
+        read_key(mapping.key_file)
+    return mapping
 
 
 def _address(host: str) -> str:

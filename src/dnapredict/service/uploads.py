@@ -11,7 +11,10 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.data import extract
+from dnapredict.data.columns import NAMES
+from dnapredict.data.mapped import contract_name
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import DataError, StoreError
 from dnapredict.lists import files, latest
@@ -44,12 +47,15 @@ class ScoredList:
 class KeptLists:
     """The lists of one home, each a Parquet file in `lists/`."""
 
-    def __init__(self, home: Path, *, champion: Champion, logbook: Logbook) -> None:
-        """Read nothing yet."""
+    def __init__(
+        self, home: Path, *, champion: Champion, logbook: Logbook, mapping: Mapping = IDENTITY
+    ) -> None:
+        """Read nothing yet. Lists are read through `mapping`."""
         self._home = home
         self._folder = home / "lists"
         self._champion = champion
         self._logbook = logbook
+        self._mapping = mapping
 
     def score(self, content: bytes, *, name: str) -> ScoredList:
         """Score the list in an uploaded file, put it on record and keep it as the latest.
@@ -70,8 +76,10 @@ class KeptLists:
         at = datetime.datetime.now(datetime.UTC)
         scorer = self._champion.require()
         appointments = _read(content, name)
-        worklist = scorer.score(appointments, capacity=None, reasons=True)
-        self._logbook.note(worklist, asked=_by_number(appointments), scorer=scorer, at=at)
+        reader = scorer if self._mapping == IDENTITY else scorer.through(self._mapping)
+        worklist = reader.score(appointments, capacity=None, reasons=True)
+        asked = _by_number(_under_own_names(appointments, self._mapping))
+        self._logbook.note(worklist, asked=asked, scorer=scorer, at=at)
         list_id = self._keep(worklist)
         latest.save(
             self._home,
@@ -143,6 +151,17 @@ def _read(content: bytes, name: str) -> pa.Table:
             f"{MOST_ROWS:,} and {_MOST_COLUMNS}. Score it as a file with `dnapredict score`."
         )
     return table
+
+
+def _under_own_names(appointments: pa.Table, mapping: Mapping) -> pa.Table:
+    """What the log is told: a list as it is, of a foreign one the mapped columns by their new names."""
+    if mapping == IDENTITY:
+        return appointments
+    had = set(appointments.column_names)
+    own = {name: appointments[name] for name in had if contract_name(name) in NAMES}
+    drawn = {name: origin.source for name, origin in mapping.columns.items() if origin.source in had}
+    mapped = {name: appointments[source] for name, source in drawn.items()}
+    return pa.table({extract.ROW_NUMBER: appointments[extract.ROW_NUMBER]} | own | mapped)
 
 
 def _by_number(appointments: pa.Table) -> dict[int, dict[str, object]]:

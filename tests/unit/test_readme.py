@@ -21,6 +21,7 @@ VERBS = (
     "simulate",
     "check",
     "access",
+    "factors",
     "features",
     "train",
     "audit",

@@ -57,7 +57,7 @@ def sniff(path: Path, *, name: Path) -> Dialect:
 
 
 def _rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter, skipinitialspace=True)
     rows: list[list[str]] = []
     try:
         for row in reader:

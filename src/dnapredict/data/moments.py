@@ -82,6 +82,8 @@ def order_of(text: ir.StringValue, local: ir.TimestampValue) -> ir.IntegerValue:
     year_first = text.substr(4, 1).isin(["-", "/"]) & ~text.substr(0, 4).contains("/")
     low = local.day() <= 12
     read = ibis.cases(
+        # No spreadsheet writes a T, nor what follows it.
+        (text.contains("T"), ibis.null("int8")),
         (year_first & low, Order.ISO_EITHER.value),
         (year_first, Order.ISO_CERTAIN.value),
         (text.contains("/") & low, Order.EITHER.value),

@@ -5,7 +5,7 @@ beside a flag, so that the contract can name the rule and the row and never the 
 """
 
 from dataclasses import dataclass, replace
-from typing import Final, cast
+from typing import Final
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -15,7 +15,7 @@ from dnapredict.data.columns import Column, Kind, Role
 from dnapredict.data.engine import engine_function
 from dnapredict.data.moments import INSTANT, LOCAL, instant_of, local_of, order_of, wall_clock
 
-__all__ = ["LONGEST", "Parsed", "parse"]
+__all__ = ["LONGEST", "Parsed", "interpreted", "moment", "parse", "tidied"]
 
 # A key or a code of more bytes than this is something else in the wrong column.
 LONGEST: Final = 1_000
@@ -25,6 +25,8 @@ _SCIENTIFIC: Final = r"^\d(\.\d+)?[Ee]\+\d+$|^\d\.\d+[Ee]\d+$"
 _BLANK: Final = " \t\n\r\v\f\u00a0\ufeff"
 
 _trim: Final = engine_function("trim", (dt.string, dt.string), dt.string)
+_left: Final = engine_function("left", (dt.string, dt.int64), dt.string)
+_right: Final = engine_function("right", (dt.string, dt.int64), dt.string)
 _bytes: Final = engine_function("strlen", (dt.string,), dt.int64)
 
 
@@ -57,17 +59,50 @@ class Parsed:
 
 
 def parse(source: ir.Value, column: Column, *, zone: str, formats: tuple[str, ...] = ()) -> Parsed:
-    """Read `source` as the contract's `column`.
+    """Read `source` as the contract's `column`, in one expression.
 
-    Naive times are the clock of `zone`; times with an offset are what they say.
+    Naive times are the clock of `zone`; times with an offset are what they say. An expression grows with
+    each step that names its source several times, so a whole table takes the steps one after the other:
+    `tidied`, `moment`, `interpreted`.
     """
+    text = tidied(source, column)
+    return interpreted(text, column, zone=zone, formats=formats, local=moment(text, column, formats))
+
+
+def tidied(source: ir.Value, column: Column) -> ir.Value:
+    """First step: trimmed text, blank as null; what is typed as the column already stays as it is."""
+    kind = source.type()
+    if column.kind is Kind.TIMESTAMP and (kind.is_timestamp() or kind.is_date()):
+        return source
+    if column.kind in (Kind.NUMBER, Kind.INTEGER) and not kind.is_string():
+        return source
+    if column.kind is Kind.BOOLEAN and kind.is_boolean():
+        return source
+    return _text(source)
+
+
+def moment(text: ir.Value, column: Column, formats: tuple[str, ...] = ()) -> ir.TimestampValue | None:
+    """Second step, of a time in text: what a clock shows, by the patterns `formats` where there are some."""
+    is_text = column.kind is Kind.TIMESTAMP and text.type().is_string()
+    return local_of(text, formats) if is_text else None
+
+
+def interpreted(
+    text: ir.Value,
+    column: Column,
+    *,
+    zone: str,
+    formats: tuple[str, ...] = (),
+    local: ir.TimestampValue | None = None,
+) -> Parsed:
+    """Last step: the value, from what the steps before made of it."""
     if column.kind is Kind.TIMESTAMP:
-        return _timestamp(source, zone, formats)
+        return _timestamp(text, local, zone, is_guessed=not formats)
     if column.kind in (Kind.NUMBER, Kind.INTEGER):
-        return _number(source, column)
+        return _number(text, column)
     if column.kind is Kind.BOOLEAN:
-        return _boolean(source)
-    return _word(source, column)
+        return _boolean(text)
+    return _word(text, column)
 
 
 def _text(source: ir.Value) -> ir.StringValue:
@@ -77,13 +112,12 @@ def _text(source: ir.Value) -> ir.StringValue:
         text = text.re_replace(r"\.0$", "")
     # Taking blanks off is slow, and few cells have any: those that begin or end with one, or hold more
     # than ASCII, such as the space that does not break.
-    may_be_wide = _bytes(text) != text.length()
-    edged = (text.left(1) <= " ") | (text.right(1) <= " ") | may_be_wide
-    return ibis.ifelse(edged, cast(ir.StringValue, _trim(text, _BLANK)), text).nullif("")
+    edged = (_left(text, 1) <= " ") | (_right(text, 1) <= " ") | (_bytes(text) != text.length())
+    trimmed = ibis.ifelse(edged, _trim(text, _BLANK), text).nullif("")
+    return _whole(trimmed)
 
 
-def _word(source: ir.Value, column: Column) -> Parsed:
-    text = _whole(_text(source))
+def _word(text: ir.StringValue, column: Column) -> Parsed:
     value = _code(text, column) if column.kind is Kind.CODE else text
     scientific = text.re_search(_SCIENTIFIC).fill_null(False) if column.role is Role.KEY else None
     too_long = (_bytes(text) > LONGEST).fill_null(False)
@@ -106,8 +140,7 @@ def _code(text: ir.StringValue, column: Column) -> ir.StringValue:
     return ibis.ifelse(upper.length() < column.width, padded, upper)
 
 
-def _number(source: ir.Value, column: Column) -> Parsed:
-    text = _text(source) if source.type().is_string() else source
+def _number(text: ir.Value, column: Column) -> Parsed:
     number = text.try_cast("float64")
     sound = ~(number.isnan() | number.isinf())
     if column.lowest is not None and column.highest is not None:
@@ -121,30 +154,27 @@ def _number(source: ir.Value, column: Column) -> Parsed:
     return Parsed(ibis.ifelse(sound, value, ibis.null()), text.notnull() & ~sound)
 
 
-def _boolean(source: ir.Value) -> Parsed:
+def _boolean(text: ir.Value) -> Parsed:
     """Yes and no in the engine's own words: true, t, yes, y, 1 and their opposites, in any case."""
-    if source.type().is_boolean():
-        return Parsed(source, ibis.literal(False))
-    text = _whole(_text(source))
+    if text.type().is_boolean():
+        return Parsed(text, ibis.literal(False))
     value = text.try_cast("boolean")
     return Parsed(value, text.notnull() & value.isnull())
 
 
-def _timestamp(source: ir.Value, zone: str, formats: tuple[str, ...]) -> Parsed:
+def _timestamp(source: ir.Value, local: ir.TimestampValue | None, zone: str, *, is_guessed: bool) -> Parsed:
     kind = source.type()
-    if kind.is_timestamp() and kind.timezone is not None:
-        return _both_clocks(source.cast(INSTANT), None, zone, present=source.notnull())
-    if kind.is_timestamp() or kind.is_date():
+    if local is None:
+        if kind.is_timestamp() and kind.timezone is not None:
+            return _both_clocks(source.cast(INSTANT), None, zone, present=source.notnull())
         return _both_clocks(None, source.cast(LOCAL), zone, present=source.notnull())
-    text = _text(source)
-    local = local_of(text, formats)
-    if formats:
-        return _both_clocks(None, local, zone, present=text.notnull())
-    with_offset = text.re_search(_OFFSET)
-    instant = ibis.ifelse(with_offset, text.try_cast(INSTANT), instant_of(zone, local))
+    if not is_guessed:
+        return _both_clocks(None, local, zone, present=source.notnull())
+    with_offset = source.re_search(_OFFSET)
+    instant = ibis.ifelse(with_offset, source.try_cast(INSTANT), instant_of(zone, local))
     wall = ibis.ifelse(with_offset, wall_clock(zone, instant), local)
-    read = _both_clocks(instant, wall, zone, present=text.notnull())
-    return replace(read, order=order_of(text, local))
+    read = _both_clocks(instant, wall, zone, present=source.notnull())
+    return replace(read, order=order_of(source, local))
 
 
 def _both_clocks(

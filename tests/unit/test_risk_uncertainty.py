@@ -69,3 +69,22 @@ def test_one_outcome_only_has_no_interval():
 def test_equal_seeds_give_equal_intervals():
     dna, risk, patient = sample()
     assert intervals(dna, risk, patient=patient, seed=4) == intervals(dna, risk, patient=patient, seed=4)
+
+
+def test_a_draw_in_which_nobody_missed_is_left_aside_without_a_warning():
+    dna = np.zeros(20, dtype=bool)
+    dna[3] = True
+    found = intervals(dna, np.linspace(0.1, 0.3, 20), patient=np.arange(20), seed=1)
+    assert np.isfinite(found["auroc"]).all()
+
+
+def test_the_figures_of_a_draw_are_those_of_its_rows_repeated():
+    dna, risk, patient = sample(600, each=3, seed=5)
+    tied = np.round(risk, 2)
+    drawn = replicates(dna, [tied], patient=patient, seed=9)[0]
+    picked = np.random.default_rng(9).integers(0, 200, (400, 200))[0]
+    times = np.bincount(picked, minlength=200)
+    rows = np.repeat(np.arange(600), times[patient])
+    known = figures(dna[rows], tied[rows]).as_dict()
+    for name in ("base_rate", "brier", "log_loss", "auroc", "average_precision"):
+        assert drawn[name][0] == pytest.approx(known[name])

@@ -59,6 +59,11 @@ class Trees:
         values = self.booster.predict(known, pred_contrib=True, num_threads=_threads(len(known)))
         return np.asarray(values, dtype=np.float64)[:, :-1]
 
+    @property
+    def has_tables(self) -> bool:
+        """Whether the trees are shallow enough for their values to be looked up."""
+        return self._tables is not None
+
     @cached_property
     def _tables(self) -> Tables | None:
         return tables(self.booster)

@@ -109,58 +109,106 @@ def replicates(
 
 
 class _Prepared:
-    """Outcomes in falling order of risk, with what every draw needs of them."""
+    """Outcomes in falling order of risk, with what every draw needs of them.
+
+    A draw counts rows. All that ranking asks is asked at rows that were missed, which are few, and
+    losses and the calibration line are sums over patients, so that one pass over all rows is left.
+    """
 
     def __init__(
         self, dna: NDArray[np.bool_], probability: NDArray[np.float64], people: NDArray[np.int64]
     ) -> None:
         order = np.argsort(-probability, kind="stable")
-        self._people = people[order]
-        self._dna = dna[order]
-        risk = probability[order]
-        # Last row of each run of equal risks: between them no list can tell rows apart.
-        self._ends = np.flatnonzero(np.append(np.diff(risk) != 0, True))
+        self._people, self._dna, risk = people[order], dna[order], probability[order]
+        self._missed = np.flatnonzero(self._dna)
+        self._ties = _Ties.of(risk, self._missed)
         given = np.where(self._dna, risk, 1 - risk)
-        self._losses = np.column_stack([(risk - self._dna) ** 2, -np.log(np.maximum(given, _LEAST_LOSS))])
+        losses = np.column_stack([(risk - self._dna) ** 2, -np.log(np.maximum(given, _LEAST_LOSS))])
+        counts = np.column_stack([np.ones(len(risk)), self._dna])
         self._steps = _NewtonSteps(self._dna, log_odds(risk))
+        self._sums = _by_person(np.hstack([counts, losses, self._steps.parts]), self._people)
 
     def figures(self, times: Weights) -> Replicates:
         """Every figure, for each row of `times`: how often each person is drawn."""
+        total, missed, brier, loss, *parts = (times @ self._sums).T
         weights = times[:, self._people]
-        total = weights.sum(axis=1)
-        missed = np.cumsum(weights * self._dna, axis=1)
         called = np.cumsum(weights, axis=1)
-        losses = weights @ self._losses / total[:, None]
-        found = {
-            "base_rate": missed[:, -1] / total,
-            "brier": losses[:, 0],
-            "log_loss": losses[:, 1],
-            **_ranking(missed[:, self._ends], called[:, self._ends]),
-            **self._steps.lines(weights),
-        }
-        reached = _at(called, missed, _TENTH * total)
-        return found | {
-            "sensitivity_at_10": reached / missed[:, -1],
-            "ppv_at_10": reached / (_TENTH * total),
+        found = np.cumsum(weights[:, self._missed], axis=1)
+        reached = self._reached(called, found, _TENTH * total)
+        with np.errstate(invalid="ignore", divide="ignore"):  # of few rows a draw may hold nobody who missed
+            return {
+                "base_rate": missed / total,
+                "brier": brier / total,
+                "log_loss": loss / total,
+                **self._ties.ranking(called, found, total=total),
+                **self._steps.lines(np.array(parts)),
+                "sensitivity_at_10": reached / missed,
+                "ppv_at_10": reached / (_TENTH * total),
+            }
+
+    def _reached(self, called: Weights, found: Weights, capacity: Weights) -> Weights:
+        """Missed appointments on a list of `capacity` calls; the last row may count in part."""
+        reached = np.empty(len(called))
+        for draw, (so_far, hits, calls) in enumerate(zip(called, found, capacity, strict=True)):
+            last = int(np.searchsorted(so_far, calls))
+            before = int(np.searchsorted(self._missed, last))
+            part = calls - (so_far[last - 1] if last else 0.0) if self._dna[last] else 0.0
+            reached[draw] = (hits[before - 1] if before else 0.0) + part
+        return reached
+
+
+class _Ties(NamedTuple):
+    """Runs of equal risks, between which no list can tell rows apart; those that hold a missed one.
+
+    `before` and `end` are the last row before and of each run, `found` its last missed row.
+    """
+
+    before: NDArray[np.int64]
+    end: NDArray[np.int64]
+    found: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, risk: NDArray[np.float64], missed: NDArray[np.int64]) -> "_Ties":
+        """The runs of risks in falling order."""
+        ends = np.flatnonzero(np.append(np.diff(risk) != 0, True))
+        run = np.searchsorted(ends, missed)
+        last = np.flatnonzero(np.append(np.diff(run) != 0, True))
+        runs = run[last]
+        return cls(np.where(runs > 0, ends[runs - 1], -1), ends[runs], last)
+
+    def ranking(self, called: Weights, found: Weights, *, total: Weights) -> Replicates:
+        """AUROC and average precision from counts at each distinct risk."""
+        hits, reached = found[:, self.found], called[:, self.end]
+        more = np.diff(hits, axis=1, prepend=0)
+        came_before = np.where(self.before >= 0, called[:, self.before], 0.0) - (hits - more)
+        missed = hits[:, -1]
+        below = (total - missed)[:, None] - (came_before + reached - hits) / 2
+        precision = hits / np.maximum(reached, 1e-300)
+        return {
+            "auroc": (more * below).sum(axis=1) / (missed * (total - missed)),
+            "average_precision": (more * precision).sum(axis=1) / missed,
         }
 
 
 class _NewtonSteps:
-    """One Newton step of the calibration line, and of the level alone, from their fit to all rows."""
+    """One Newton step of the calibration line, and of the level alone, from their fit to all rows.
+
+    `parts` are each row's parts of what a step is made of; a draw is given by their weighted sums.
+    """
 
     def __init__(self, dna: NDArray[np.bool_], margin: NDArray[np.float64]) -> None:
         self._line = calibration_line(dna, margin)
         self._level = calibration_in_the_large(dna, margin)
-        if self._line is not None:
-            self._sloped = _moments(dna, margin, self._line.intercept + self._line.slope * margin)
-        self._shifted = _moments(dna, margin, margin + (self._level or 0.0))
+        at = margin if self._line is None else self._line.intercept + self._line.slope * margin
+        self.parts = np.hstack(
+            [_moments(dna, margin, at), _moments(dna, margin, margin + (self._level or 0.0))]
+        )
 
-    def lines(self, weights: Weights) -> Replicates:
-        """Slope and level for each row of `weights`."""
-        pull, _, bend, *_ = (weights @ self._shifted).T
+    def lines(self, sums: NDArray[np.float64]) -> Replicates:
+        """Slope and level for each column of `sums`, which are the parts added up: (10, draws)."""
+        g0, g1, h00, h01, h11, pull, _, bend, *_ = sums
         found = {"calibration_intercept": (self._level or 0.0) + pull / bend}
         if self._line is not None:
-            g0, g1, h00, h01, h11 = (weights @ self._sloped).T
             found["calibration_slope"] = self._line.slope + (h00 * g1 - h01 * g0) / (h00 * h11 - h01**2)
         return found
 
@@ -175,22 +223,9 @@ def _moments(
     return np.column_stack([pull, pull * margin, bend, bend * margin, bend * margin**2])
 
 
-def _ranking(missed: Weights, called: Weights) -> Replicates:
-    """AUROC and average precision from counts at each distinct risk."""
-    came = called - missed
-    more_missed = np.diff(missed, axis=1, prepend=0)
-    more_came = np.diff(came, axis=1, prepend=0)
-    above = (missed - more_missed / 2) * more_came
-    precision = missed / np.maximum(called, 1e-300)
-    return {
-        "auroc": above.sum(axis=1) / (missed[:, -1] * came[:, -1]),
-        "average_precision": (more_missed * precision).sum(axis=1) / missed[:, -1],
-    }
-
-
-def _at(called: Weights, missed: Weights, capacity: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Missed appointments on a list of `capacity` calls; the last row may count in part."""
-    return np.array([np.interp(k, row, hit) for k, row, hit in zip(capacity, called, missed, strict=True)])
+def _by_person(rows: NDArray[np.float64], people: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Each column added up over the rows of each person."""
+    return np.column_stack([np.bincount(people, weights=column) for column in rows.T])
 
 
 def _drawn(people: NDArray[np.int64], *, seed: int) -> Iterator[Weights]:

@@ -171,11 +171,13 @@ def audit(
     model: str | None = None,
     scores: Path | None = None,
     previous: Path | None = None,
+    extras: frozenset[str] = frozenset(),
 ) -> Audit:
     """Audit a model of the home, or anybody's scores, on the outcomes in the extract at `path`.
 
     A model is audited on appointments that its training did not see: those since its test began, and
     beside the champion's list, where it is another. `previous` is the last report, for what changed.
+    `extras` of `audit.BESIDE` are written beside the report.
     """
     from dnapredict import audit as auditing  # fairlearn and matplotlib: seconds that scoring need not wait
     from dnapredict import auditable
@@ -213,7 +215,7 @@ def audit(
         rows=expected,
     )
     result = auditing.run(audited, policy=policy, context=context)
-    report = auditing.write(result, out)
+    report = auditing.write(result, out, beside=auditing.beside(result, extras))
     if version is not None:
         registry.keep_audit(version, report.parent, verdict=str(result.verdict))
     return Audit(result, report)

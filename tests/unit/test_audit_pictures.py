@@ -49,7 +49,7 @@ def test_a_month_in_which_nobody_was_called_is_seen():
     selected = pc.and_(table["selected"], pc.invert(march))
     place = table.column_names.index("selected")
     charts = pictures(table.set_column(place, "selected", selected)).months
-    assert "1 of 12 months are outside the limits" in charts[0].signal
+    assert "1 of 12 months is outside the limits" in charts[0].signal
 
 
 def test_a_thin_cell_leans_on_the_mean(drawn: Pictures):

@@ -6,16 +6,19 @@
 
 from dnapredict.audit.appointments import Audited
 from dnapredict.audit.auditing import AuditResult, ReportContext, run
+from dnapredict.audit.beside import BESIDE, beside
 from dnapredict.audit.report import write
 from dnapredict.audit.signing import Signature, sign, signature_of
 from dnapredict.audit.verdicts import Verdict
 
 __all__ = [
+    "BESIDE",
     "AuditResult",
     "Audited",
     "ReportContext",
     "Signature",
     "Verdict",
+    "beside",
     "run",
     "sign",
     "signature_of",

@@ -5,34 +5,22 @@ Each chart reads only published figures, and names the CSV file that holds its n
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from dnapredict.audit.auditing import AuditResult
-from dnapredict.audit.drawing import AMBER, BLUE, GREY, MARKERS, PALETTE, canvas, svg
+from dnapredict.audit.drawing import AMBER, BLUE, GREY, MARKERS, PALETTE, Chart, canvas, chart_of
 from dnapredict.audit.intervals import Interval
-from dnapredict.audit.pictures import ControlChart, Curve
+from dnapredict.audit.months_drawn import by_month
+from dnapredict.audit.pictures import Curve
 from dnapredict.audit.tables import GroupTable, Row
 from dnapredict.audit.words import in_100, named
 
-__all__ = ["Chart", "charts"]
+__all__ = ["charts"]
 
 _FEWEST_PLACES = 3
 _ENOUGH = 100  # missed appointments below which a dot is drawn hollow
 _LIMITS = ((1.96, "--", "95 in 100"), (3.09, "-", "998 in 1,000"))
-
-
-@dataclass(frozen=True)
-class Chart:
-    """One picture: its finding, what it shows in words, the drawing and where its numbers are."""
-
-    name: str
-    title: str
-    description: str
-    drawing: str
-    numbers: str
 
 
 def charts(result: AuditResult) -> tuple[Chart, ...]:
@@ -43,7 +31,7 @@ def charts(result: AuditResult) -> tuple[Chart, ...]:
         _meaning(result.pictures.calibration),
         _by_capacity(result),
         *(_funnel(result.table(name), result) for name in ("site", "specialty")),
-        *(_by_month(chart) for chart in result.pictures.months),
+        *(by_month(chart) for chart in result.pictures.months if chart.measure == "reach"),
         _trust_side(result),
     ]
     return tuple(chart for chart in found if chart is not None)
@@ -73,7 +61,7 @@ def _reach_by_group(result: AuditResult) -> Chart | None:
     lowest, figure_of = min(_enough(rows) or rows, key=lambda pair: pair[1].value)
     title = f"Lowest reach: {lowest.group.name}, {in_100(figure_of)}; everyone: {in_100(everyone)}"
     numbers = "figures_core20.csv, figures_ethnicity.csv"
-    return _chart("reach", figure, title=title, description=_in_words(rows), numbers=numbers)
+    return chart_of("reach", figure, title=title, description=_in_words(rows), numbers=numbers)
 
 
 def _trust_side(result: AuditResult) -> Chart | None:
@@ -86,7 +74,7 @@ def _trust_side(result: AuditResult) -> Chart | None:
     highest, figure_of = max(rows, key=lambda pair: pair[1].value)
     title = f"Reasons on the trust's side are most common for {highest.group.name}: {in_100(figure_of)}"
     numbers = "figures_core20.csv, figures_ethnicity_5.csv"
-    return _chart("trust-side", figure, title=title, description=_in_words(rows), numbers=numbers)
+    return chart_of("trust-side", figure, title=title, description=_in_words(rows), numbers=numbers)
 
 
 def _enough(rows: Sequence[tuple[Row, Interval]]) -> list[tuple[Row, Interval]]:
@@ -113,10 +101,6 @@ def _in_words(rows: Sequence[tuple[Row, Interval]]) -> str:
     return f"In 100, with the likely range: {'; '.join(parts)}."
 
 
-def _chart(name: str, figure: Figure, *, title: str, description: str, numbers: str) -> Chart:
-    return Chart(name, title, description, svg(figure, name=name, description=description), numbers)
-
-
 def _need_and_calls(table: GroupTable | None) -> Chart | None:
     known = [row for row in table.rows if row.group.known] if table else []
     shown = [row for row in known if row.counts["missed"] and row.counts["selected"]]
@@ -140,7 +124,7 @@ def _need_and_calls(table: GroupTable | None) -> Chart | None:
     )
     pairs = zip(shown, need, calls, strict=True)
     description = "; ".join(f"decile {row.group.code}: need {n:.0f}, calls {c:.0f}" for row, n, c in pairs)
-    return _chart("need", figure, title=title, description=description, numbers="figures_imd_decile.csv")
+    return chart_of("need", figure, title=title, description=description, numbers="figures_imd_decile.csv")
 
 
 def _shares(rows: Sequence[Row], count: str) -> list[float]:
@@ -159,7 +143,7 @@ def _meaning(curves: Sequence[Curve]) -> Chart | None:
     axes.set(xlabel="Predicted to miss, of 100", ylabel="Missed, of 100")
     description = "Predicted and observed, in 100. " + _told(curves, "predicted", "missed")
     title = "Does 20 in 100 mean 20 in 100? Points on the dashed line mean what they say"
-    return _chart("meaning", figure, title=title, description=description, numbers="chart_calibration.csv")
+    return chart_of("meaning", figure, title=title, description=description, numbers="chart_calibration.csv")
 
 
 def _lines(axes: Axes, curves: Sequence[Curve]) -> None:
@@ -190,7 +174,7 @@ def _by_capacity(result: AuditResult) -> Chart | None:
     axes.set(xlabel="People called, of 100", ylabel="Reach, of 100 who missed", ylim=(0, 100))
     description = "In 100. " + _told(curves, "called", "reached")
     title = f"A longer list reaches more people; this one calls {in_100(share)}"
-    return _chart("capacity", figure, title=title, description=description, numbers="chart_capacity.csv")
+    return chart_of("capacity", figure, title=title, description=description, numbers="chart_capacity.csv")
 
 
 def _funnel(table: GroupTable | None, result: AuditResult) -> Chart | None:
@@ -212,7 +196,7 @@ def _funnel(table: GroupTable | None, result: AuditResult) -> Chart | None:
     kind = table.title.partition(" (")[0].lower()
     title = f"Reach by {kind}; outside what chance allows: {named([row.group.name for row, _ in outside])}"
     numbers = f"figures_{table.name}.csv"
-    return _chart(table.name, figure, title=title, description=_in_words(rows), numbers=numbers)
+    return chart_of(table.name, figure, title=title, description=_in_words(rows), numbers=numbers)
 
 
 def _missed(row: Row) -> int:
@@ -232,27 +216,3 @@ def _limits(axes: Axes, centre: float, *, most: int) -> None:
         half = [z * (centre * (1 - centre) / size) ** 0.5 for size in sizes]
         axes.plot(sizes, [100 * min(1, centre + h) for h in half], color=GREY, linestyle=style, label=label)
         axes.plot(sizes, [100 * max(0, centre - h) for h in half], color=GREY, linestyle=style)
-
-
-def _by_month(chart: ControlChart) -> Chart | None:
-    months = [month for month in chart.months if month.reach]
-    if len(months) < 3:
-        return None
-    name = "months-" + "".join(letter for letter in chart.group.lower() if letter.isalnum())
-    figure, axes = canvas(height=2.6)
-    places = range(len(months))
-    reach = [100 * month.reach.value for month in months if month.reach]
-    low = [100 * month.reach.low for month in months if month.reach]
-    high = [100 * month.reach.high for month in months if month.reach]
-    axes.fill_between(places, low, high, step="mid", color=BLUE, alpha=0.12, linewidth=0)
-    axes.axhline(100 * chart.centre, color=GREY, linewidth=1)
-    axes.plot(places, reach, color=BLUE, marker="o", linewidth=1.2)
-    out = [place for place in places if not low[place] <= reach[place] <= high[place]]
-    axes.plot(out, [reach[place] for place in out], "D", color=AMBER, markersize=9)
-    axes.set_xticks(list(places), [month.name for month in months], rotation=40, ha="right")
-    axes.set_ylabel("Reach, of 100")
-    axes.set_ylim(0, max(high) * 1.15)
-    text = ", ".join(f"{month.name} {value:.0f}" for month, value in zip(months, reach, strict=True))
-    description = f"Reach in 100 by month, with limits around {100 * chart.centre:.0f}: {text}."
-    title = f"{chart.group}: {chart.signal}"
-    return _chart(name, figure, title=title, description=description, numbers="chart_months.csv")

@@ -44,14 +44,18 @@ def _shared(sharings: Sequence[Sharing]) -> str:
 def _drawn(pictures: Pictures) -> dict[str, str]:
     """The numbers of the charts that are in no table."""
     curve = ["group", "x", "value", "low", "high", "n"]
-    months = ["group", "month", "reach", "limit_low", "limit_high", "centre"]
+    months = ["measure", "group", "month", "rate", "limit_low", "limit_high", "centre"]
     cells = ["ethnic_group", "deprivation", "missed", "reach", "low", "high", "shrunk"]
     return {
         "chart_calibration.csv": csv_text([curve, *_points(pictures.calibration)]),
         "chart_capacity.csv": csv_text([curve, *_points(pictures.capacity)]),
         "chart_months.csv": csv_text(
             [months]
-            + [[c.group, m.name, *ends(m.reach), c.centre] for c in pictures.months for m in c.months]
+            + [
+                [c.measure, c.group, m.name, *ends(m.rate), c.centre]
+                for c in pictures.months
+                for m in c.months
+            ]
         ),
         "chart_ethnicity_by_deprivation.csv": csv_text(
             [cells]

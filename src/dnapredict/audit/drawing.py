@@ -3,13 +3,14 @@
 import html
 import io
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["AMBER", "BLUE", "GREY", "MARKERS", "PALETTE", "canvas", "svg"]
+__all__ = ["AMBER", "BLUE", "GREY", "MARKERS", "PALETTE", "Chart", "canvas", "chart_of", "svg"]
 
 # Told apart in grey and by people who see few colours; shape is never the second best cue.
 BLUE, AMBER, GREY = "#005eb8", "#b35900", "#425563"
@@ -28,6 +29,22 @@ _STYLE: dict[Any, Any] = {
     "ytick.color": "#212b32",
 }
 _FONTS = "Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One picture: its finding, what it shows in words, the drawing and where its numbers are."""
+
+    name: str
+    title: str
+    description: str
+    drawing: str
+    numbers: str
+
+
+def chart_of(name: str, figure: Figure, *, title: str, description: str, numbers: str) -> Chart:
+    """The chart of a figure; `numbers` names the CSV file that holds them."""
+    return Chart(name, title, description, svg(figure, name=name, description=description), numbers)
 
 
 def canvas(*, height: float, width: float = 8.6) -> tuple[Figure, Axes]:

@@ -1,6 +1,5 @@
-"""What the charts show beyond the tables: curves, months and crossed groups, as they may be published."""
+"""What the charts show beyond the tables: curves and crossed groups, as they may be published."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +11,12 @@ from dnapredict.audit.disclosure import publish_count, second_suppression
 from dnapredict.audit.figures import rate
 from dnapredict.audit.groups import Group
 from dnapredict.audit.intervals import Interval, Rate, between_group_sd
+from dnapredict.audit.months import ControlChart, control_charts
 
-__all__ = ["Cell", "ControlChart", "Curve", "Month", "Pictures", "Point", "drawn_from"]
+__all__ = ["Cell", "Curve", "Pictures", "Point", "drawn_from"]
 
 SHARES = (0.01, 0.02, 0.05, 0.08, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)
 _RISK_BANDS = 5
-_SIGMAS = 3.0
-_RUN = 8  # months on one side of the centre that are called a shift (Shewhart's second rule)
 
 
 @dataclass(frozen=True)
@@ -36,27 +34,6 @@ class Curve:
 
     group: str
     points: tuple[Point, ...]
-
-
-@dataclass(frozen=True)
-class Month:
-    """Reach in a month; `low` and `high` are the limits that chance alone seldom leaves."""
-
-    name: str
-    reach: Interval | None
-
-
-@dataclass(frozen=True)
-class ControlChart:
-    """Reach of a group month by month (3 sigma limits around its mean).
-
-    `signal` says in words whether a month is outside its limits or eight in a row are on one side.
-    """
-
-    group: str
-    centre: float
-    months: tuple[Month, ...]
-    signal: str
 
 
 @dataclass(frozen=True)
@@ -95,7 +72,7 @@ def drawn_from(evidence: Evidence) -> Pictures:
     return Pictures(
         calibration=tuple(_calibration(*pair, evidence) for pair in compared or [everyone]),
         capacity=tuple(_capacity(*pair, evidence) for pair in first or [everyone]),
-        months=_months(counted, evidence),
+        months=control_charts(evidence),
         cells=_cells(counted.get("ethnicity_5_by_imd_quintile"), evidence),
     )
 
@@ -134,53 +111,6 @@ def _reached_at(counts: GroupCounts, everyone: GroupCounts, share: float) -> flo
     calls = share * everyone.appointments
     within = np.divide(np.clip(calls - before, 0, taken), taken, out=np.zeros_like(taken), where=taken > 0)
     return float(within[::-1] @ counts.histogram[1])
-
-
-def _months(counted: Mapping[str, Counted], evidence: Evidence) -> tuple[ControlChart, ...]:
-    found = []
-    for name in ("core20_by_month", "ethnicity_5_by_month"):
-        if name not in counted:
-            continue
-        by_group: dict[str, list[tuple[Group, GroupCounts]]] = {}
-        for group, counts in zip(counted[name].groups, counted[name].counts, strict=True):
-            if group.known:
-                by_group.setdefault(group.facets[0], []).append((group, counts))
-        found += [_control_chart(months, evidence) for months in by_group.values()]
-    return tuple(chart for chart in found if chart is not None)
-
-
-def _control_chart(months: list[tuple[Group, GroupCounts]], evidence: Evidence) -> ControlChart | None:
-    total = months[0][1]
-    for _, counts in months[1:]:
-        total = total + counts
-    reach = rate(total, "reach")
-    if reach.value is None or total.missed < evidence.policy.smallest_group:
-        return None
-    points = tuple(_month(group.facets[1], counts, reach, evidence) for group, counts in months)
-    name = months[0][0].name.partition(";")[0]
-    return ControlChart(name, round(reach.value, 3), points, _signal(points, reach.value))
-
-
-def _month(name: str, counts: GroupCounts, centre: Rate, evidence: Evidence) -> Month:
-    shown = published_interval(rate(counts, "reach"), evidence=evidence)
-    missed = publish_count(counts.missed, evidence.policy.disclosure)
-    if shown is None or not missed or centre.value is None:
-        return Month(name, None)
-    error = (centre.value * (1 - centre.value) * round(centre.design_effect, 1) / missed) ** 0.5
-    low, high = max(0.0, centre.value - _SIGMAS * error), min(1.0, centre.value + _SIGMAS * error)
-    return Month(name, Interval(shown.value, round(low, 3), round(high, 3)))
-
-
-def _signal(points: tuple[Month, ...], centre: float) -> str:
-    seen = [point.reach for point in points if point.reach is not None]
-    outside = sum(not one.low <= one.value <= one.high for one in seen)
-    if outside:
-        return f"{outside} of {len(seen)} months are outside the limits: find out what happened then."
-    sides = [one.value > centre for one in seen]
-    runs = [sides[start : start + _RUN] for start in range(len(sides) - _RUN + 1)]
-    if any(len(set(run)) == 1 for run in runs):
-        return f"{_RUN} months in a row are on one side: something has changed."
-    return "Months differ no more than chance makes them."
 
 
 def _cells(counted: Counted | None, evidence: Evidence) -> tuple[Cell, ...]:

@@ -18,7 +18,7 @@ from dnapredict.audit.tables import Row
 from dnapredict.audit.tiles import tiles
 from dnapredict.config.policy import REFUSED_USES
 
-__all__ = ["FIGURES", "REPORT", "as_json", "plain", "render", "write"]
+__all__ = ["FIGURES", "REPORT", "as_json", "main_files", "plain", "render", "write"]
 
 REPORT = "report.html"
 FIGURES = "audit.json"
@@ -38,10 +38,11 @@ def write(result: AuditResult, out: Path, *, beside: Mapping[str, bytes] | None 
     StoreError
         If the folder cannot be written.
     """
-    return folder.put(_files(result) | dict(beside or {}), out, proof=FIGURES) / REPORT
+    return folder.put(main_files(result) | dict(beside or {}), out, proof=FIGURES) / REPORT
 
 
-def _files(result: AuditResult) -> dict[str, bytes]:
+def main_files(result: AuditResult) -> dict[str, bytes]:
+    """The files of every report by name: page, figures and tables."""
     figures = json.dumps(as_json(result), indent=1, ensure_ascii=False).encode()
     files = {name: text.encode("utf-8-sig") for name, text in as_tables(result).items()}
     files[FIGURES] = figures

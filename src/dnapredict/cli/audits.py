@@ -39,6 +39,11 @@ def audit(
         Path | None,
         typer.Option(help="Folder of the last report; otherwise the last audit that the home holds."),
     ] = None,
+    monthly: Annotated[bool, typer.Option("--monthly", help="Control charts month by month too.")] = False,
+    easy_read: Annotated[bool, typer.Option("--easy-read", help="A summary in Easy Read too.")] = False,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="The pages as PDF too, with Chromium, Chrome or Edge.")
+    ] = False,
     config: ConfigFile = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
@@ -54,11 +59,15 @@ def audit(
     Example:  dnapredict audit outpatients.parquet --model 7 --out reports/7
     """
     from dnapredict import pipeline
+    from dnapredict.audit.printing import browser
     from dnapredict.config.loading import load, shipped
     from dnapredict.config.policy import Policy
 
     if (model is None) == (scores is None):
         raise UsageError("Give either --model V or --scores FILE.")
+    if pdf:
+        browser()  # said before the work, not after it
+    asked = {"monthly": monthly, "easy-read": easy_read, "pdf": pdf}
     done = pipeline.audit(
         extract,
         out=out,
@@ -68,6 +77,7 @@ def audit(
         model=model,
         scores=scores,
         previous=previous,
+        extras=frozenset(name for name, wanted in asked.items() if wanted),
     )
     for gate in done.result.gates:
         typer.echo(f"{gate.code:4} {gate.verdict!s:16} {gate.title}")
@@ -124,8 +134,8 @@ def access(
 ) -> None:
     """Say who is on the list, who waits, who misses.
 
-    Asks it of the service itself, before any model. Writes a report of four pages and a table of indicators that can be published each year: aggregates,
-    rounded and suppressed, with likely ranges.
+    Asks it of the service itself, before any model. Writes a report of four pages and a table of
+    indicators that can be published each year: aggregates, rounded and suppressed, with likely ranges.
 
     Example:  dnapredict access outpatients.parquet --out reports/access
     """

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from dnapredict.audit.access.assessing import Access
 from dnapredict.audit.access.tabulating import AccessRow
-from dnapredict.audit.charts import Chart
-from dnapredict.audit.drawing import AMBER, BLUE, GREY, canvas, svg
+from dnapredict.audit.drawing import AMBER, BLUE, GREY, Chart, canvas, chart_of
 from dnapredict.audit.intervals import Interval
 from dnapredict.audit.words import in_100
 
@@ -112,5 +112,5 @@ def _told(dots: Dots, scale: float) -> str:
     )
 
 
-def _chart(name: str, figure: object, title: str, description: str) -> Chart:
-    return Chart(name, title, description, svg(figure, name=name, description=description), _NUMBERS)  # type: ignore[arg-type]
+def _chart(name: str, figure: Figure, title: str, description: str) -> Chart:
+    return chart_of(name, figure, title=title, description=description, numbers=_NUMBERS)

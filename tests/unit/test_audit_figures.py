@@ -12,6 +12,7 @@ from dnapredict.audit.figures import (
     FAIRLEARN,
     allocation_index,
     by_fairlearn,
+    calibration_line,
     observed_over_expected,
     own_top_reach,
     ranking_quality,
@@ -130,3 +131,34 @@ def test_one_slope_tells_of_ten_deciles():
     level = slope_index([Rate(450, 1_000)] * 10, [1.0] * 10, z=1.96)
     assert level is not None
     assert level.low < 0 < level.high
+
+
+def test_the_calibration_line_is_a_logistic_regression_on_the_log_odds():
+    """Scores that are too extreme have a slope below 1; the fit equals scikit-learn's on the rows."""
+    from sklearn.linear_model import LogisticRegression
+
+    counted = counts_of(WORLD, "core20")
+    missed, score = WORLD.table["dna"].to_numpy(), WORLD.table["probability"].to_numpy()
+    odds = np.log(score / (1 - score))[:, None]
+    on_rows = LogisticRegression(C=np.inf, tol=1e-9).fit(odds, missed)
+    line = calibration_line(counted.total)
+    assert line is not None
+    slope, intercept = line
+    assert slope.value == pytest.approx(on_rows.coef_[0, 0], abs=0.03)
+    assert intercept.value == pytest.approx(on_rows.intercept_[0], abs=0.06)
+    assert slope.interval(1.96).low < 1 < slope.interval(1.96).high or counted.total.missed < 500
+    extreme = WORLD.table.set_column(
+        WORLD.table.column_names.index("probability"),
+        "probability",
+        pa.array(1 / (1 + np.exp(-2 * odds[:, 0]))),
+    )
+    halved = calibration_line(counts_of(Audited.of(extreme), "core20").total)
+    assert halved is not None
+    assert halved[0].value == pytest.approx(slope.value / 2, abs=0.05)
+
+
+def test_without_anybody_who_missed_there_is_no_line():
+    alike = Audited.of(WORLD.table.slice(0, 500))
+    counted = counts_of(alike, "core20")
+    nobody = counted.counts[0] - counted.counts[0]
+    assert calibration_line(nobody) is None

@@ -25,7 +25,7 @@ __all__ = ["AuditResult", "ReportContext", "run"]
 class ReportContext:
     """What the report says about where its numbers come from.
 
-    `capacity` is a phrase such as "the 10 in 100 with the highest risk of each week's list".
+    `capacity` is a phrase such as "10 of every 100 appointments of each week, those most likely to miss".
     `rows_expected` is the number of labelled appointments in the extract, so that a lost one shows.
     `previous` is the `audit.json` of the last audit, for what changed since. `allocation` is the rule
     by which the calls are shared between areas.

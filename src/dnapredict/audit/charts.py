@@ -32,6 +32,7 @@ def charts(result: AuditResult) -> tuple[Chart, ...]:
         _by_capacity(result),
         *(_funnel(result.table(name), result) for name in ("site", "specialty")),
         *(by_month(chart) for chart in result.pictures.months if chart.measure == "reach"),
+        _who_is_missing(result),
         _trust_side(result),
     ]
     return tuple(chart for chart in found if chart is not None)
@@ -62,6 +63,35 @@ def _reach_by_group(result: AuditResult) -> Chart | None:
     title = f"Lowest reach: {lowest.group.name}, {in_100(figure_of)}; everyone: {in_100(everyone)}"
     numbers = "figures_core20.csv, figures_ethnicity.csv"
     return chart_of("reach", figure, title=title, description=_in_words(rows), numbers=numbers)
+
+
+def _who_is_missing(result: AuditResult) -> Chart | None:
+    """Appointments of people whose group is not known, by what is not known."""
+    found = [
+        (f"{title}: {row.group.name.lower()}", row.counts["appointments"] or 0)
+        for name, title in (("ethnicity", "Ethnic group"), ("core20", "Area"), ("disability", "Disability"))
+        if (table := result.table(name))
+        for row in table.rows
+        if not row.group.known and row.counts["appointments"]
+    ]
+    everyone = result.everyone.rows[0].counts["appointments"]
+    if not found or not everyone:
+        return None
+    shares = [100 * number / everyone for _, number in found]
+    figure, axes = canvas(height=1.1 + 0.3 * len(found))
+    axes.barh(range(len(found)), shares, 0.6, color=BLUE, hatch="//", edgecolor="white")
+    axes.set_yticks(range(len(found)), [f"{name}  (n {number:,})" for name, number in found])
+    axes.invert_yaxis()
+    axes.set_xlabel("Appointments, of 100")
+    told = "; ".join(f"{name} {share:.1f}" for (name, _), share in zip(found, shares, strict=True))
+    name, most = max(zip((name for name, _ in found), shares, strict=True), key=lambda pair: pair[1])
+    title = (
+        f"Who is missing: {name.partition(': ')[2]} ({name.partition(': ')[0].lower()}), {most:.0f} in 100"
+    )
+    numbers = "figures_ethnicity.csv, figures_core20.csv"
+    return chart_of(
+        "missing", figure, title=title, description=f"Of 100 appointments: {told}.", numbers=numbers
+    )
 
 
 def _trust_side(result: AuditResult) -> Chart | None:

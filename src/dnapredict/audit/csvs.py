@@ -14,6 +14,14 @@ from dnapredict.audit.tables import COUNTS, GroupTable, Row
 __all__ = ["as_tables", "csv_text", "ends", "or_hidden"]
 
 _HIDDEN = "*"
+# Figures of a row that have a range and are not rates.
+_ALSO_RANGED = (
+    "own_top_reach",
+    "observed_over_expected",
+    "allocation_index",
+    "calibration_slope",
+    "calibration_intercept",
+)
 _RUNS_AS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -78,18 +86,13 @@ def or_hidden(number: float | None) -> Any:
 
 def _figures(table: GroupTable) -> str:
     rates = list(table.rows[0].rates)
-    ranged = [*rates, "own_top_reach", "observed_over_expected", "allocation_index"]
+    ranged = [*rates, *_ALSO_RANGED]
     header = ["code", "group", *COUNTS, *(f"{name}{end}" for name in ranged for end in ("", "_low", "_high"))]
     return csv_text([[*header, "ranking_quality"], *(_cells(row, rates) for row in table.rows)])
 
 
 def _cells(row: Row, rates: list[str]) -> list[Any]:
-    ranged = [
-        *(row.rates[name] for name in rates),
-        row.own_top_reach,
-        row.observed_over_expected,
-        row.allocation_index,
-    ]
+    ranged = [*(row.rates[name] for name in rates), *(getattr(row, name) for name in _ALSO_RANGED)]
     counts = [or_hidden(row.counts[name]) for name in COUNTS]
     parts = [part for figure in ranged for part in ends(figure)]
     return [row.group.code, row.group.name, *counts, *parts, or_hidden(row.ranking_quality)]

@@ -18,6 +18,7 @@ from fairlearn.metrics import (
     true_positive_rate,
 )
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.metrics import precision_score
 
 from dnapredict.audit.counts import BINS, SUMS, Counted, GroupCounts
@@ -28,6 +29,7 @@ __all__ = [
     "RATES",
     "allocation_index",
     "by_fairlearn",
+    "calibration_line",
     "fall_in_reach",
     "observed_over_expected",
     "own_top_reach",
@@ -35,6 +37,9 @@ __all__ = [
     "rate",
     "reach_at_share",
 ]
+
+_LOWEST = 1e-6  # risks are kept this far from 0 and 1
+_STEPS = 50
 
 # Numerator and denominator of each rate, as sums: {name: (plus, minus)}.
 _APPOINTMENTS, _MISSED, _SELECTED, _REACHED = ("appointments", "missed", "selected", "reached")
@@ -136,6 +141,34 @@ def observed_over_expected(counts: GroupCounts) -> Ratio:
         return Ratio(numerator, denominator, float("inf"))
     error = float(np.sqrt(counts.spread(above, below))) / (numerator / denominator)
     return Ratio(numerator, denominator, error)
+
+
+def calibration_line(counts: GroupCounts) -> tuple[Difference, Difference] | None:
+    """Slope and intercept of the logistic calibration line, each with its standard error.
+
+    Slope 1 and intercept 0: risks are as spread and as high as they should be. A slope below 1 means that
+    high risks are too high and low ones too low (Cox 1958; Van Calster et al. 2019). Fitted by Newton's
+    method on the score histogram, at the mean risk of each bin; errors are widened by the design effect.
+    None where nobody missed, nobody came, or all risks are alike.
+    """
+    rows = counts.histogram.sum(axis=0)
+    filled = rows > 0
+    n, missed = rows[filled], counts.histogram[1][filled]
+    risk = np.clip(counts.expected.sum(axis=0)[filled] / n, _LOWEST, 1 - _LOWEST)
+    x = np.column_stack([np.ones(len(n)), np.log(risk / (1 - risk))])
+    if missed.sum() in (0, n.sum()) or np.ptp(x[:, 1]) < _LOWEST:
+        return None
+    beta = np.array([0.0, 1.0])
+    for _ in range(_STEPS):
+        fitted = expit(x @ beta)
+        information = (x * (n * fitted * (1 - fitted))[:, None]).T @ x
+        step = np.linalg.solve(information, x.T @ (missed - n * fitted))
+        beta = beta + step / max(1.0, float(np.abs(step).max()))  # a long step could leave the hill
+        if np.abs(step).max() < _LOWEST:
+            break
+    effect = rate(counts, "base_rate").design_effect
+    errors = np.sqrt(np.diag(np.linalg.inv(information)) * effect)
+    return Difference(float(beta[1]), float(errors[1])), Difference(float(beta[0]), float(errors[0]))
 
 
 def allocation_index(group: GroupCounts, rest: GroupCounts) -> Ratio:

@@ -86,17 +86,18 @@ def not_enough(comparison: Comparison, evidence: Evidence, *, measure: str) -> C
 def summary(checks: Sequence[Check], *, good: str, bad: str) -> str:
     """How many groups got which answer, in plain words; those that fail are named.
 
-    `good` and `bad` are such as "Reached about as well as everyone else" and "Clearly reached less".
+    `good` and `bad` are such as "reached about as well as everyone else" and "Clearly reached less".
     """
     if not checks:
         return "None of the groups that the policy compares is in this extract."
     names = [check.group.name for check in checks if check.verdict is Verdict.FAIL]
     number = {verdict: sum(check.verdict is verdict for check in checks) for verdict in Verdict}
-    parts = [f"{good}: {number[Verdict.PASS]} of {len(checks)} groups."]
+    well = number[Verdict.PASS]
+    parts = [f"{well} of {len(checks)} groups {'is' if well == 1 else 'are'} {good}."]
     if names:
         parts.append(f"{bad}: {', '.join(names)}.")
     if number[Verdict.REVIEW]:
-        parts.append(f"Cannot tell, it could be chance: {number[Verdict.REVIEW]}.")
+        parts.append(f"For {number[Verdict.REVIEW]} it could be chance.")
     if number[Verdict.NOT_ENOUGH_DATA]:
-        parts.append(f"Not enough data to say: {number[Verdict.NOT_ENOUGH_DATA]}.")
+        parts.append(f"For {number[Verdict.NOT_ENOUGH_DATA]} there is not enough data to say.")
     return " ".join(parts)

@@ -38,7 +38,7 @@ def label_gate(evidence: Evidence) -> Gate:
 def _sentence(checks: Sequence[Check]) -> str:
     shares = [check for check in checks if check.measure == _TRUST_SIDE]
     turned = len(checks) - len(shares)
-    good = "As many missed appointments have a reason on the trust's side as elsewhere"
+    good = "alike: as many missed appointments have a reason on the trust's side as elsewhere"
     sentence = summary(shares, good=good, bad="Clearly more or fewer")
     return f"{sentence} Verdicts that turn with code 3 alone: {turned}." if turned else sentence
 

@@ -5,6 +5,7 @@ from typing import Any
 import jinja2
 
 from dnapredict.audit import words
+from dnapredict.audit.telling import told
 
 __all__ = ["page"]
 
@@ -24,5 +25,7 @@ def page(template: str, **content: Any) -> str:
         ratio_of=words.ratio_of,
         count_of=words.count_of,
         named=words.named,
+        either=words.either,
+        told=told,
     )
     return environment.get_template(template).render(**content)

@@ -29,7 +29,7 @@ _INDEX = "share of calls over share of need"
 def reach_gate(evidence: Evidence) -> Gate:
     """G3: is someone who will miss as likely to be called in every group?"""
     checks = reach_checks(list(comparisons(evidence.counted, evidence.policy)), evidence)
-    sentence = summary(checks, good="Reached about as well as everyone else", bad="Clearly reached less")
+    sentence = summary(checks, good="reached about as well as everyone else", bad="Clearly reached less")
     return Gate("G3", "Reach", _REACH, summed_up(checks), sentence, checks)
 
 
@@ -88,7 +88,7 @@ def ranking_gate(evidence: Evidence) -> Gate:
         measure="reach at the group's own top",
     )
     sentence = summary(
-        checks, good="Known to the model about as well as others", bad="Clearly known less well"
+        checks, good="known to the model about as well as others", bad="Clearly known less well"
     )
     return Gate("G3b", "Ranking", _RANKING, summed_up(checks), sentence, checks)
 
@@ -105,7 +105,7 @@ def change_gate(evidence: Evidence) -> Gate | None:
         tolerance=tolerance,
         measure="fall in reach against the model in use",
     )
-    sentence = summary(checks, good="Reached about as well as before", bad="Clearly reached less than before")
+    sentence = summary(checks, good="reached about as well as before", bad="Clearly reached less than before")
     return Gate("G6", "Change", _CHANGE, summed_up(checks), sentence, checks)
 
 
@@ -125,7 +125,8 @@ def allocation_gate(evidence: Evidence) -> Gate:
     checks = tuple(_allocated(comparison, evidence) for comparison in compared)
     short = sum(check.verdict is Verdict.REVIEW for check in checks)
     chosen = evidence.policy.limits.allocation.chosen
-    sentence = f"{short} of {len(checks)} groups get clearly fewer calls than their share of need."
+    get = "gets" if short == 1 else "get"
+    sentence = f"{short} of {len(checks)} groups {get} clearly fewer calls than the share of need would give."
     sentence += "" if chosen else " For information: the board has not made this a rule."
     return Gate("G4", "Fair share of calls", _ALLOCATION, summed_up(checks), sentence, checks, judged=chosen)
 

@@ -70,7 +70,9 @@ def calibration_gate(evidence: Evidence) -> Gate:
     """G2: do as many miss as the model expects, in every group?"""
     compared = comparisons(evidence.counted, evidence.policy)
     checks = tuple(_meant(comparison, evidence) for comparison in compared)
-    sentence = summary(checks, good="As many miss as the model says", bad="Clearly more or fewer miss")
+    sentence = summary(
+        checks, good="judged right: as many miss as the model says", bad="Clearly more or fewer miss"
+    )
     return Gate("G2", "Meaning of a risk", _SAME_RISK, summed_up(checks), sentence, checks)
 
 

@@ -95,6 +95,7 @@ def render(result: AuditResult, *, figures_sha256: str) -> str:
         charts=charts(result),
         changes=_changes(result),
         cells=_grid(result),
+        lines=_lines(result),
         actions=words.actions_owed(result.gates),
         unseen=_unseen(result),
         refused=REFUSED_USES,
@@ -115,6 +116,12 @@ def _grid(result: AuditResult) -> dict[str, list[Cell]]:
     for cell in result.pictures.cells:
         found.setdefault(cell.ethnic_group, []).append(cell)
     return found
+
+
+def _lines(result: AuditResult) -> list[Row]:
+    """Rows whose calibration is told in numbers beside the chart: Core20 and the five ethnic groups."""
+    tables = [table for name in ("core20", "ethnicity_5") if (table := result.table(name))]
+    return [row for table in tables for row in table.rows if row.group.known]
 
 
 def _unseen(result: AuditResult) -> dict[str, list[Row]]:

@@ -8,6 +8,7 @@ from dnapredict.audit.figures import (
     RATES,
     allocation_index,
     by_fairlearn,
+    calibration_line,
     observed_over_expected,
     own_top_reach,
     ranking_quality,
@@ -23,6 +24,7 @@ __all__ = ["COUNTS", "GroupTable", "Row", "published_table"]
 
 COUNTS = ("appointments", "missed", "selected", "reached")
 _AGREEMENT = 1e-9
+_FEWEST_FOR_A_LINE = 50  # missed and attended, below which a fitted line says nothing
 _FEWEST_FOR_RANKING = 8  # missed and attended, below which a rank figure could point at a person
 
 
@@ -37,6 +39,8 @@ class Row:
     observed_over_expected: Interval | None
     allocation_index: Interval | None
     ranking_quality: float | None
+    calibration_slope: Interval | None
+    calibration_intercept: Interval | None
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,7 @@ def _row(
         for ratio in (observed_over_expected(counts), allocation_index(counts, rest))
     ]
     quality = ranking_quality(counts)
+    line = _line(counts, z, blocked=bool(hidden))
     return Row(
         group=group,
         counts=shown,
@@ -152,7 +157,23 @@ def _row(
         observed_over_expected=ratios[0],
         allocation_index=ratios[1],
         ranking_quality=round(quality, 2) if enough and quality is not None and not hidden else None,
+        calibration_slope=line[0],
+        calibration_intercept=line[1],
     )
+
+
+def _line(counts: GroupCounts, z: float, *, blocked: bool) -> tuple[Interval | None, Interval | None]:
+    """Slope and intercept to two decimals, where enough missed and came that no one person shows."""
+    enough = min(counts.missed, counts.appointments - counts.missed) >= _FEWEST_FOR_A_LINE
+    found = calibration_line(counts) if enough and not blocked else None
+    if found is None:
+        return None, None
+    slope, intercept = (one.interval(z) for one in found)
+    return _two_decimals(slope), _two_decimals(intercept)
+
+
+def _two_decimals(figure: Interval) -> Interval:
+    return Interval(round(figure.value, 2), round(figure.low, 2), round(figure.high, 2))
 
 
 def _uses(name: str, hidden: set[str]) -> bool:

@@ -10,6 +10,7 @@ __all__ = [
     "BANNED",
     "actions_owed",
     "count_of",
+    "either",
     "headline",
     "in_100",
     "named",
@@ -90,6 +91,15 @@ def named(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
 
 
+def either(names: Sequence[str]) -> str:
+    """A list of which each one counts.
+
+    >>> either(["a", "b", "c"])
+    'a, b or c'
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}" if names else "none"
+
+
 _VERDICT = {
     Verdict.PASS: "Every group that we can judge is reached about as well as everyone else.",
     Verdict.REVIEW: "Nothing is clearly unfair, but some answers are not sure. "
@@ -146,7 +156,7 @@ def _core20(core20: GroupTable | None, everyone: Row) -> str:
 _PUT_RIGHT = {
     "G0": "Ask people for their ethnic group and write it down",
     "G1": "Put right how missed appointments are recorded, before believing other figures, for {names}",
-    "G2": "Recalibrate the model: more or fewer people miss than it says among {names}",
+    "G2": "Set the risks right (recalibrate): more or fewer people miss than the model says among {names}",
     "G3": "Do not use the list until this is put right: too few are reached among {names}",
     "G3b": "Find factors that say more, or offer a route that needs no model, for {names}",
     "G6": "Keep the model in use: the new one reaches fewer among {names}",

@@ -37,9 +37,9 @@ BESIDE = ("patient_id", "starts_at", "starts_local", "outcome_code", *_GROUPS)
 
 
 _SHARED: dict[Rule, str] = {
-    "global": "with the highest risk",
-    "proportionate": "that are shared between areas by need",
-    "floor": "with the highest risk, each fifth of deprivation having a floor,",
+    "global": "those most likely to miss",
+    "proportionate": "shared between areas by need, those most likely to miss first",
+    "floor": "those most likely to miss, with a floor for each fifth of deprivation",
 }
 
 
@@ -152,14 +152,14 @@ def context(
 ) -> ReportContext:
     """What the report says about where its numbers come from; `rows` is how many it must hold."""
     days = appointments.table["starts_at"].to_numpy().astype("datetime64[D]")
-    share = f"{worklist.capacity_share * 100:g} in 100"
-    calls = f"the {worklist.capacity:,}" if worklist.capacity else f"the {share}"
+    share = f"{worklist.capacity_share * 100:g} of every 100 appointments of each week"
+    calls = f"{worklist.capacity:,} appointments of each week" if worklist.capacity else share
     return ReportContext(
         model_version=str(version) if scores is None else f"scores of {scores.name}",
         model_sha256=stored.digest if stored else extract.sha256(scores) if scores else "",
         data_sha256=extract.sha256(path),
         window=(days.min().item(), days.max().item()),
-        capacity=f"{calls} {_SHARED[worklist.allocation]} of each week's list",
+        capacity=f"{calls}, {_SHARED[worklist.allocation]}",
         code_revision=code_revision(),
         synthetic=extract.is_synthetic(path) or bool(stored and stored.manifest.provenance.synthetic),
         seed=config.seed,

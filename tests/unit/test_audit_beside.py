@@ -1,0 +1,99 @@
+"""What can stand beside a report: the months, a summary in Easy Read, and PDFs."""
+
+import re
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pytest
+from benchmarks.audit_worlds import World
+
+from dnapredict.audit import BESIDE, Audited, AuditResult, ReportContext, Verdict, beside, run, write
+from dnapredict.audit.easy_read import said
+from dnapredict.audit.monthly import monthly_page
+from dnapredict.audit.printing import BROWSER, browser
+from dnapredict.audit.words import BANNED
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.policy import Policy
+from dnapredict.errors import UsageError
+
+POLICY = load(shipped("fairness/policy.toml"), Policy)
+CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)
+PAGES = {"monthly.html", "easy-read.html"}
+# Words that the report explains and a summary in Easy Read does without.
+HARD = (
+    "calibrat", "reach", "selection", "interval", "likely range", "gate", "review", "probability", "risk",
+    "deprivation", "decile", "core20", "ethnicity", "model", "algorithm", "appointment outcome",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def result() -> AuditResult:
+    return run(
+        Audited.of(World(appointments=60_000, under_scored="J").table()), policy=POLICY, context=CONTEXT
+    )
+
+
+def test_nothing_stands_beside_a_report_unless_it_is_asked_for(result: AuditResult, tmp_path: Path):
+    assert beside(result, frozenset()) == {}
+    folder = write(result, tmp_path / "r", beside=beside(result, BESIDE - {"pdf"})).parent
+    assert {path.name for path in folder.glob("*.html")} == PAGES | {"report.html"}
+
+
+def test_pages_are_plain_and_ask_nobody_for_anything(result: AuditResult):
+    for content in beside(result, BESIDE - {"pdf"}).values():
+        page = content.decode().casefold()
+        assert "synthetic data" in page
+        assert not [word for word in BANNED if word in page]
+        assert not re.findall(r"<script|https?://|@import|url\((?!#)|<link|<img|<iframe|\son[a-z]+=", page)
+
+
+def test_easy_read_has_short_sentences_and_no_hard_word(result: AuditResult):
+    sentences = [sentence for idea in said(result) for sentence in idea.sentences]
+    text = " ".join(sentences).casefold()
+    assert not [word for word in HARD if word in text]
+    for sentence in re.split(r"(?<=[.?])\s", " ".join(sentences)):
+        assert len(sentence.split()) <= 14, sentence
+
+
+def test_easy_read_says_what_the_report_found(result: AuditResult):
+    assert result.verdict is Verdict.FAIL
+    sentences = [sentence for idea in said(result) for sentence in idea.sentences]
+    assert "The list is not fair enough. We must put it right first." in sentences
+    assert "The list finds too few people in this group: Asian: Pakistani." in sentences
+    assert any(
+        re.fullmatch(r"100 people miss their appointment\. The list finds \d+ of them\.", s)
+        for s in sentences
+    )
+
+
+def test_months_are_charted_for_core20_and_the_five_ethnic_groups(result: AuditResult):
+    charted = {(chart.measure, chart.group) for chart in result.pictures.months}
+    for measure in ("reach", "base_rate", "selection_rate"):
+        assert {group for m, group in charted if m == measure} >= {
+            "Core20 (deciles 1-2)", "White", "Mixed", "Asian", "Black", "Chinese or other",
+        }  # fmt: skip
+    page = monthly_page(result)
+    assert "3 standard errors" in page
+    assert page.count("<svg role=") == len(result.pictures.months)
+
+
+def test_a_month_without_calls_is_named_first():
+    table = World(appointments=60_000).table()
+    called = pc.and_(table["selected"], pc.invert(pc.equal(pc.month(table["starts_at"]), 3)))
+    place = table.column_names.index("selected")
+    result = run(Audited.of(table.set_column(place, "selected", called)), policy=POLICY, context=CONTEXT)
+    page = monthly_page(result)
+    assert page.index("Look at these") < page.index("Reach: Core20 (deciles 1-2). 1 of 12 months is outside")
+
+
+def test_one_month_gives_no_chart_and_says_so():
+    table = World(appointments=20_000).table()
+    january = table.filter(pc.equal(pc.month(table["starts_at"]), 1))
+    result = run(Audited.of(january), policy=POLICY, context=CONTEXT)
+    assert "Not enough data" in monthly_page(result)
+
+
+def test_without_a_browser_a_pdf_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(BROWSER, "/nowhere/chromium")
+    with pytest.raises(UsageError, match=r"open report\.html in any browser and print it"):
+        browser()

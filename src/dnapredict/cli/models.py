@@ -60,7 +60,9 @@ def compare(
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Hold ONE against OTHER on the appointments that both were tested on.
+    """Hold two versions against each other on the same appointments.
+
+    ONE against OTHER, on the appointments that both were tested on.
 
     Differences are paired, with 95% intervals, patients drawn again; below 0 in log loss means that
     ONE is better. They are kept as a run of their own.

@@ -10,6 +10,8 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from dnapredict.config.mapping import Mapping
 from dnapredict.data.atlas import VINTAGES, atlas
@@ -18,7 +20,7 @@ from dnapredict.data.joins import join_files
 from dnapredict.data.mapped import BAD_NUMBER, TOLD
 from dnapredict.data.origins import patient_number
 from dnapredict.data.plan import compiled, placeholder
-from dnapredict.data.pseudonym import pseudonyms, read_key
+from dnapredict.data.pseudonym import number_in, pseudonyms, read_key
 from dnapredict.data.workspace import Workspace
 
 __all__ = ["Areas", "Entered", "Entry", "Matches", "enter", "entry_of"]
@@ -138,15 +140,19 @@ def enter(table: ir.Table, mapping: Mapping, workspace: Workspace, *, source: st
 
 def _pseudonyms(table: ir.Table, mapping: Mapping, workspace: Workspace, source: str) -> ir.Table:
     key = read_key(mapping.key_file)
-    numbers = workspace.fetch(_numbers(table.schema(), mapping, source).over(asked=table))["number"]
-    return workspace.keep(pseudonyms(numbers, key=key, kind=mapping.numbers))
+    found = workspace.fetch(_numbers(table.schema(), mapping, source).over(asked=table))
+    hashed = pseudonyms(found["number"], key=key, kind=mapping.numbers)
+    bad = pc.and_(found["number"].is_valid(), hashed.is_null())
+    return workspace.keep(pa.table({"written": found["written"], "pseudonym": hashed, "bad": bad}))
 
 
 @compiled
 def _numbers(schema: ibis.Schema, mapping: Mapping, source: str) -> ir.Table:
-    number = patient_number(placeholder("asked", schema), mapping, where=source)
-    found = number.name("number").as_table().distinct()
-    return found.filter(found.number.notnull())
+    """What is written, each once, and the number in it."""
+    asked = placeholder("asked", schema)
+    found = asked.select(written=patient_number(asked, mapping, where=source)).distinct()
+    found = found.filter(found.written.notnull())
+    return found.mutate(number=number_in(found.written, mapping.numbers))
 
 
 def entry_of(read: ir.Table, mapping: Mapping, entered: Entered, workspace: Workspace) -> Entry:

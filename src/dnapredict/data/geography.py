@@ -51,9 +51,9 @@ def located(table: ir.Table, geography: Geography, *, release: str, complete: bo
 
 
 def _with_decile(table: ir.Table, geography: Geography, *, release: str, complete: bool) -> ir.Table:
-    decile = table.decile.cast("string")
+    decile = table.decile
     if geography.imd_release and "imd_decile" in table.columns:
-        decile = ibis.coalesce(key(table.imd_decile, loose=True), decile)
+        decile = _first(table.imd_decile, decile)
     kind = standing(table.lsoa_code, found=table.decile.notnull(), release=release, complete=complete)
     return table.mutate(imd_decile=decile, **{AREA: kind})
 
@@ -62,10 +62,17 @@ def _measured(table: ir.Table) -> ir.Table:
     sites = placeholder("sites", SITES)
     table = table.left_join(sites, key(table.site_code, loose=True) == sites.site)
     here, there = (table.area_latitude, table.area_longitude), (table.site_latitude, table.site_longitude)
-    distance = kilometres(here, there).cast("string")
+    distance = kilometres(here, there)
     if "distance_km" in table.columns:
-        distance = ibis.coalesce(key(table.distance_km, loose=True), distance)
+        distance = _first(table.distance_km, distance)
     return table.mutate(distance_km=distance)
+
+
+def _first(own: ir.Value, found: ir.NumericValue) -> ir.Value:
+    """What the extract holds, as it is written, and where it holds nothing what was found."""
+    if own.type().is_numeric():
+        return ibis.coalesce(own, found)
+    return ibis.coalesce(key(own, loose=True), found.cast("string"))
 
 
 def kilometres(

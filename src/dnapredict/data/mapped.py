@@ -134,8 +134,8 @@ def _with_pseudonyms(mapped: ir.Table) -> ir.Table:
     found = placeholder("pseudonyms", PSEUDONYMS)
     own = mapped.columns
     joined = mapped.left_join(found, mapped.patient_id == found.written)
-    bad = joined.patient_id.notnull() & joined.pseudonym.isnull()
-    return joined.mutate(patient_id=joined.pseudonym, **{BAD_NUMBER: bad}).select(*own, BAD_NUMBER)
+    bad = {BAD_NUMBER: joined.bad.fill_null(False)}
+    return joined.mutate(patient_id=joined.pseudonym, **bad).select(*own, BAD_NUMBER)
 
 
 def _require_sense(mapping: Mapping) -> None:

@@ -9,7 +9,6 @@ from dnapredict.config.mapping import Mapping, Source
 from dnapredict.data.columns import column
 from dnapredict.data.joins import MATCHED, missing_column
 from dnapredict.data.parsing import parse
-from dnapredict.data.pseudonym import written
 
 __all__ = ["age_at_start", "patient_number", "value_of"]
 
@@ -67,8 +66,8 @@ def _text(value: ir.Value) -> ir.StringValue:
 
 
 def patient_number(table: ir.Table, mapping: Mapping, *, where: str) -> ir.StringValue:
-    """The numbers that are to become pseudonyms, one way of writing for each."""
-    return written(value_of(table, mapping.columns["patient_id"], where=where), mapping.numbers)
+    """The numbers that are to become pseudonyms, as they are written."""
+    return value_of(table, mapping.columns["patient_id"], where=where).cast("string")
 
 
 def age_at_start(table: ir.Table, mapping: Mapping) -> ir.FloatingValue:

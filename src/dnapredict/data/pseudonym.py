@@ -24,15 +24,15 @@ __all__ = [
     "PSEUDONYMS",
     "Kind",
     "is_nhs_number",
+    "number_in",
     "pseudonym",
     "pseudonyms",
     "read_key",
     "refuse_nhs_numbers",
-    "written",
 ]
 
 KEY_VARIABLE: Final = "DNAPREDICT_PSEUDONYM_KEY"
-PSEUDONYMS: Final = ibis.schema({"written": "string", "pseudonym": "string"})
+PSEUDONYMS: Final = ibis.schema({"written": "string", "pseudonym": "string", "bad": "boolean"})
 Kind = Literal["nhs", "local"]
 
 _LEAST_KEY_BYTES: Final = 32
@@ -96,11 +96,9 @@ def _from_file(file: Path) -> bytes:
         ) from None
 
 
-def written(value: ir.Value, kind: Kind) -> ir.StringValue:
-    """A patient's number as it was written, without what only sets digits apart; blank is null."""
-    text = value.cast("string")
-    if value.type().is_floating():
-        text = text.re_replace(r"\.0$", "")
+def number_in(text: ir.StringValue, kind: Kind) -> ir.StringValue:
+    """The number in what was written, without what only sets digits apart; blank is null."""
+    text = text.re_replace(r"\.0$", "")
     if kind == "nhs":
         text = text.replace(" ", "").replace("-", "")
     return text.strip().nullif("")
@@ -117,8 +115,8 @@ def pseudonym(number: str, *, key: bytes, kind: Kind) -> str | None:
     return next(_hashed([number], hmac.new(key, digestmod="sha256"), kind))
 
 
-def pseudonyms(numbers: pa.ChunkedArray, *, key: bytes, kind: Kind) -> pa.Table:
-    """Each of `numbers` with its pseudonym (`PSEUDONYMS`); null where it is not what it says.
+def pseudonyms(numbers: pa.ChunkedArray, *, key: bytes, kind: Kind) -> pa.ChunkedArray:
+    """The pseudonym of each of `numbers`; null where it is not what it says.
 
     Give each number once: a patient with 40 appointments then costs as much as one. Python holds no more
     than a batch of them at a time.
@@ -128,7 +126,7 @@ def pseudonyms(numbers: pa.ChunkedArray, *, key: bytes, kind: Kind) -> pa.Table:
         pa.array(_hashed(numbers.slice(start, _BATCH).to_pylist(), keyed, kind), pa.string())
         for start in range(0, len(numbers), _BATCH)
     ]
-    return pa.table({"written": numbers, "pseudonym": pa.chunked_array(hashed, pa.string())})
+    return pa.chunked_array(hashed, pa.string())
 
 
 def _hashed(numbers: list[str | None], keyed: hmac.HMAC, kind: Kind) -> Iterator[str | None]:

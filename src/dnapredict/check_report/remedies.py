@@ -3,12 +3,14 @@
 from types import MappingProxyType
 from typing import Final
 
-from dnapredict.data.rules import RULES
-
 __all__ = ["remedy"]
 
 _OF_RULE: Final = MappingProxyType(
     {
+        "more_cells_than_columns": "Have every cell quoted that holds the separator, or export as XLSX or "
+        "Parquet.",
+        "summary_row": "Leave totals and notes out of the export, or let them be refused: nothing is lost.",
+        "cell_too_long": "Look at the rows named: free text may have come into a column of codes.",
         "no_appointment_id": "Export the id of every appointment. Totals and blank rows at the end can go.",
         "duplicate_appointment_id": "See whether the export joins a table that holds several rows for an "
         "appointment. Keep one row each; the first was kept.",
@@ -28,11 +30,13 @@ _OF_RULE: Final = MappingProxyType(
 )
 _BY_ENDING: Final = MappingProxyType(
     {
+        "_in_scientific_notation": "A spreadsheet has rounded the number. Export it again as text, without "
+        "opening the file in between.",
+        "_order_unclear": "Give the column's date format in the mapping, such as format = '%d/%m/%Y'.",
         "_unreadable": "Give the column's date format in the mapping, such as format = '%d/%m/%Y %H:%M'.",
         "_invalid": "Check that the mapping takes the right column, and its unit.",
     }
 )
-_OTHERWISE: Final = "Correct the rows in the source, or leave them out."
 
 
 def remedy(rule: str) -> str:
@@ -44,9 +48,11 @@ def remedy(rule: str) -> str:
     Raises
     ------
     KeyError
-        If the contract has no such rule.
+        If there is no such rule, or nothing to do is known for it: whoever adds a rule says it here.
     """
-    if rule not in RULES:
-        raise KeyError(rule)
-    endings = (text for ending, text in _BY_ENDING.items() if rule.endswith(ending))
-    return _OF_RULE.get(rule) or next(endings, _OTHERWISE)
+    if rule in _OF_RULE:
+        return _OF_RULE[rule]
+    for ending, text in _BY_ENDING.items():
+        if rule.endswith(ending):
+            return text
+    raise KeyError(rule)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnapredict.config.mapping import Join, Mapping, Source
+from dnapredict.config.beside import Join
+from dnapredict.config.mapping import Mapping, Source
 from dnapredict.data import contract
 from dnapredict.data.pseudonym import is_nhs_number, pseudonym, pseudonyms
 from dnapredict.data.workspace import Workspace

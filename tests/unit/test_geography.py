@@ -8,7 +8,8 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from dnapredict.config.mapping import Geography, Mapping
+from dnapredict.config.beside import Geography
+from dnapredict.config.mapping import Mapping
 from dnapredict.data import contract
 from dnapredict.data.atlas import atlas
 from dnapredict.data.checked import Checked

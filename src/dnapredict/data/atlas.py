@@ -11,7 +11,7 @@ from typing import Any, Final
 import ibis
 import pyarrow as pa
 
-from dnapredict.config.mapping import Geography
+from dnapredict.config.beside import Geography
 from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.data.joins import Stamp, read_beside, rows_told, stamp
 from dnapredict.data.workspace import Workspace

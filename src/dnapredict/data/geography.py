@@ -9,7 +9,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from dnapredict.config.mapping import Geography
+from dnapredict.config.beside import Geography
 from dnapredict.data.atlas import AREAS, LAST_OF_2011, SITES
 from dnapredict.data.joins import key
 from dnapredict.data.plan import placeholder

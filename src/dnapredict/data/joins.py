@@ -12,7 +12,8 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from dnapredict.config.mapping import Join, Mapping
+from dnapredict.config.beside import Join
+from dnapredict.config.mapping import Mapping
 from dnapredict.data import extract
 from dnapredict.data.extract import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.plan import compiled, placeholder

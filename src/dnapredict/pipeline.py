@@ -279,12 +279,16 @@ def score_list(
     history: Path | None = None,
     model: str = "champion",
     capacity: int | None = None,
+    tell: Say | None = None,
 ) -> Scored:
-    """Score the weekly list at `path` and write the worklist to `out`, every row exactly once."""
+    """Score the weekly list at `path` and write the worklist to `out`, every row exactly once.
+
+    `tell` hears what is unusual about how the list is written.
+    """
     files.require_form(out)
     scorer = open_scorer(home, model=model, mapping=mapping)
     with Workspace() as workspace:
-        appointments = workspace.fetch(f"FROM {extract.read(path, workspace).get_name()}")
+        appointments = workspace.fetch(f"FROM {extract.read(path, workspace, tell=tell).get_name()}")
     names = carried(appointments, scorer.worklist.carry_through, source=path.name)
     with tempfile.TemporaryDirectory() if history else nullcontext("") as place:
         if history:

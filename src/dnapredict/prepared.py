@@ -1,5 +1,6 @@
 """What every run begins with: the files that a trust owns, a sound extract, its matrix."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from dnapredict.config.loading import load, shipped
@@ -28,8 +29,14 @@ __all__ = [
 _IN_TIME = ("starts_at", "appointment_id")
 
 
-def checked_extract(path: Path, workspace: Workspace, *, mapping: Mapping = IDENTITY) -> Checked:
-    """The extract at `path`, held against the contract.
+def checked_extract(
+    path: Path,
+    workspace: Workspace,
+    *,
+    mapping: Mapping = IDENTITY,
+    tell: Callable[[str], None] | None = None,
+) -> Checked:
+    """The extract at `path`, held against the contract; `tell` hears what is unusual about the file.
 
     Raises
     ------
@@ -42,7 +49,7 @@ def checked_extract(path: Path, workspace: Workspace, *, mapping: Mapping = IDEN
             f"{key}: the key for pseudonyms lies beside the data. Keep it in another folder, which fewer "
             "people can read."
         )
-    table = extract.read(path, workspace)
+    table = extract.read(path, workspace, tell=tell)
     return contract.check(table, workspace, mapping=mapping, source=path.name)
 
 

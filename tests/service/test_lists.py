@@ -116,7 +116,7 @@ def test_a_workbook_that_unpacks_to_gigabytes_is_refused_unopened(client: TestCl
         archive.writestr("xl/worksheets/sheet1.xml", b"0" * 60_000_000)
     answer = upload(client, packed.getvalue(), name="bomb.xlsx")
     assert answer.status_code == 400
-    assert answer.json()["error"].startswith("bomb.xlsx: unpacks to more than a list")
+    assert answer.json()["error"].startswith("bomb.xlsx: unpacks to more than")
 
 
 def test_a_list_with_too_many_rows_is_refused_with_a_way_out(

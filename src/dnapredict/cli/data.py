@@ -74,7 +74,7 @@ def check(
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     with Workspace() as workspace:
-        checked = checked_extract(extract, workspace, mapping=setting.mapping)
+        checked = checked_extract(extract, workspace, mapping=setting.mapping, tell=say)
         tell_rejections(extract, checked)
         if report is not None:
             for place in write(checked, workspace, report, extract=extract, setting=setting):

@@ -42,6 +42,7 @@ def score(
         history=history,
         model=model,
         capacity=capacity,
+        tell=say,
     )
     typer.echo(
         f"{out}: {done.rows:,} rows, {done.selected:,} to call, {done.rejected:,} not scored "

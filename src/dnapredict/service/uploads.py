@@ -4,7 +4,7 @@ import datetime
 import re
 import secrets
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dnapredict.config.mapping import IDENTITY, Mapping
-from dnapredict.data import extract
+from dnapredict.data import extract, limits
 from dnapredict.data.columns import NAMES
 from dnapredict.data.mapped import contract_name
 from dnapredict.data.workspace import Workspace
@@ -21,13 +21,16 @@ from dnapredict.lists import files, latest
 from dnapredict.service.champion import Champion
 from dnapredict.service.logbook import Logbook
 from dnapredict.service.purpose import NEVER_FOR, USE
-from dnapredict.service.workbooks import require_harmless
 
 __all__ = ["MOST_ROWS", "KeptLists", "ScoredList", "as_file"]
 
 
 MOST_ROWS: Final = 20_000
 _MOST_COLUMNS: Final = 60
+# A list of 20,000 rows and 40 columns unpacks to about 30 MB. Lines are more than rows: titles, blanks.
+_LIMITS: Final = replace(
+    limits.WORKBOOK, expanded_bytes=50 * 1_048_576, rows=5 * MOST_ROWS, columns=2 * _MOST_COLUMNS
+)
 # What a team may still want to look at; older lists are removed.
 _LISTS_KEPT: Final = 50
 _ID: Final = re.compile(r"[0-9a-f]{16}")
@@ -135,19 +138,18 @@ def _read(content: bytes, name: str) -> pa.Table:
     ending = Path(name).suffix.lower()
     if ending not in _FORMS:
         raise DataError(f"{name}: a file of this kind cannot be read. Send CSV or XLSX.")
-    if ending == ".xlsx":
-        require_harmless(content, name=name)
     with tempfile.TemporaryDirectory(prefix="dnapredict-") as folder, Workspace() as workspace:
         path = Path(folder) / f"list{ending}"
         path.write_bytes(content)
         try:
-            table = workspace.backend.to_pyarrow(extract.read(path, workspace))
+            table = workspace.backend.to_pyarrow(extract.read(path, workspace, limits=_LIMITS))
         except DataError as error:
             # The sender knows the file by its own name.
             raise DataError(str(error).replace(str(path), name)) from None
-    if table.num_rows > MOST_ROWS or table.num_columns > _MOST_COLUMNS:
+    columns = len(set(table.column_names) - {extract.ROW_NUMBER, extract.ROW_FAULT})
+    if table.num_rows > MOST_ROWS or columns > _MOST_COLUMNS:
         raise DataError(
-            f"{name}: has {table.num_rows:,} rows and {table.num_columns} columns, and may have "
+            f"{name}: has {table.num_rows:,} rows and {columns} columns, and may have "
             f"{MOST_ROWS:,} and {_MOST_COLUMNS}. Score it as a file with `dnapredict score`."
         )
     return table

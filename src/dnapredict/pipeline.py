@@ -197,7 +197,8 @@ def audit(
     tested = labelled(matrix, outcomes=outcomes)
     if stored is not None:
         tested = auditable.not_trained_on(tested, stored, source=path.name)
-        probability = stored.model.probability(tested.values)
+        sites = tested.table["site_code"].to_pylist()
+        probability = stored.model.probability(tested.values, sites=sites)
     else:
         probability = vendor_scores(scores, tested.table["appointment_id"])
     audited = auditable.audited(
@@ -231,9 +232,9 @@ def _live_risk(
     if live.digest == stored.digest:
         return None
     config = live.manifest.provenance.config
-    beside = ("appointment_id",)
+    beside = ("appointment_id", "site_code")
     matrix = matrix_of(checked, config, factors=live.model.factors, beside=beside, workspace=workspace)
-    risk = live.model.probability(matrix.values)
+    risk = live.model.probability(matrix.values, sites=matrix.table["site_code"].to_pylist())
     place = pd.Index(matrix.table["appointment_id"].to_pandas())
     return lambda asked: risk[place.get_indexer(asked.table["appointment_id"].to_pandas())]
 

@@ -1,7 +1,8 @@
 """What MLflow runs when it loads a registered model: a script kept beside it, with no pickle.
 
 `mlflow.pyfunc.load_model("models:/dna-risk@champion").predict(frame)` gives the risk of each row
-of a frame with one column for each factor; a column more is ignored.
+of a frame with one column for each factor, and `site_code` where the model has levels of risk by site;
+any other column is ignored.
 """
 
 from pathlib import Path
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from dnapredict.errors import ModelError
 from dnapredict.risk.artefact import load
 
-__all__ = ["ServedModel"]
+__all__ = ["SITE", "ServedModel"]
+
+SITE = "site_code"
 
 
 class ServedModel(PythonModel):
@@ -43,7 +46,8 @@ class ServedModel(PythonModel):
         if missing:
             raise ModelError(f"The frame lacks the factors {', '.join(missing)}.")
         matrix = model_input[list(self._model.factors)].to_numpy(dtype=np.float64, na_value=np.nan)
-        return self._model.probability(matrix)
+        sites = model_input[SITE].tolist() if SITE in model_input.columns else None
+        return self._model.probability(matrix, sites=sites)
 
 
 mlflow.models.set_model(ServedModel())

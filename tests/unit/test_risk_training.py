@@ -130,14 +130,14 @@ def test_a_factor_that_is_never_known_harms_nothing():
 
 def test_a_patients_rate_over_the_whole_file_sets_off_the_alarm_and_is_named():
     """Above 0.80 on all rows, look for a leak: this one gave 0.97 on real data."""
-    cohort = world(together=0)
-    assert train(cohort, config=CONFIG, directions=FREE).alarm == ""
+    cohort, usual = world(together=0), CONFIG.model_copy(update={"leak_alarm_auroc": 0.8})
+    assert train(cohort, config=usual, directions=FREE).alarm == ""
     missed = np.bincount(cohort.patient, weights=cohort.dna)
     booked = np.bincount(cohort.patient)
     leak = (missed / np.maximum(booked, 1))[cohort.patient]
     names = ("lead_days", "past_dnas", "rate_over_the_whole_file")
     leaky = replace(cohort, factors=names, matrix=np.column_stack([cohort.matrix[:, :2], leak]))
-    found = train(leaky, config=CONFIG, directions=FREE)
+    found = train(leaky, config=usual, directions=FREE)
     assert found.test["all"].auroc > 0.80
     assert "Alone, these tell most: rate_over_the_whole_file (0." in found.alarm
     honest = CONFIG.model_copy(update={"leak_alarm_auroc": 1.0})
@@ -152,7 +152,8 @@ def test_a_leak_that_counts_the_past_alone_is_no_alarm():
         known[row] = seen.get(patient, 0.0)
         seen[patient] = known[row] + missed
     honest = replace(cohort, matrix=np.column_stack([cohort.matrix[:, :2], known]))
-    assert train(honest, config=CONFIG, directions=FREE).alarm == ""
+    usual = CONFIG.model_copy(update={"leak_alarm_auroc": 0.8})
+    assert train(honest, config=usual, directions=FREE).alarm == ""
 
 
 def test_trees_are_chosen_where_they_find_what_a_sum_of_curves_cannot(training):

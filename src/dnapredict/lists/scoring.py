@@ -16,6 +16,7 @@ from dnapredict.config.worklist import WorklistConfig
 from dnapredict.data import contract
 from dnapredict.data.checked import Checked
 from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.lending import lent
 from dnapredict.data.workspace import Workspace
 from dnapredict.features.build import Matrix, Past, build
 from dnapredict.features.clock import Clock, Outcomes
@@ -74,7 +75,7 @@ class Scorer:
         DataError
             If a required column is missing. A bad row is no error: it comes back with its own.
         """
-        with Workspace() as workspace:
+        with lent(rows=appointments.num_rows) as workspace:
             table = workspace.keep(_numbered(appointments))
             checked = contract.check(table, workspace, mapping=self.mapping, source="list", future=True)
             matrix = self._matrix(checked, workspace)
@@ -105,9 +106,11 @@ class Scorer:
     def _matrix(self, checked: Checked, workspace: Workspace) -> Matrix:
         config = self.stored.manifest.provenance.config
         clock = Clock.of(config)
+        # The sound rows are read many times over: once they are a table, that costs nothing.
+        points = workspace.compute(f"FROM {checked.rows.get_name()}")
         return build(
-            checked.rows,
-            self._past(checked.rows, clock, workspace),
+            points,
+            self._past(points, clock, workspace),
             factors=self.stored.model.factors,
             clock=clock,
             outcomes=Outcomes(config.dna_codes),
@@ -127,7 +130,7 @@ class Scorer:
     ) -> pa.Table:
         model, values = self.stored.model, matrix.values
         register = self.stored.manifest.provenance.register_of_factors
-        probability = model.probability(values)
+        probability = model.probability(values, sites=matrix.table["site_code"].to_pylist())
         decile = matrix.table["imd_decile"].cast("float64").to_numpy()
         selected = chosen(probability, decile, config=self.worklist, capacity=capacity)
         why: list[tuple[Reason, ...]] = (

@@ -90,7 +90,7 @@ def load(folder: Path) -> StoredModel:
     manifest = _parsed(content, Manifest, folder / _MANIFEST)
     numbers = _parsed(_intact(folder, _CALIBRATION, manifest), CalibrationRecord, folder / _CALIBRATION)
     form = _trees(folder, manifest, numbers.fill) if numbers.fill else _curves(folder, manifest)
-    model = RiskModel(manifest.factors, form, numbers.calibrator)
+    model = RiskModel(manifest.factors, form, numbers.calibrator, numbers.site_shifts)
     _refuse_other_risks(model, manifest, folder)
     return StoredModel(model, manifest, sha256(content))
 
@@ -125,10 +125,15 @@ def _whole_or_not_at_all(folder: Path) -> Iterator[Path]:
 
 def _contents(model: RiskModel) -> dict[str, bytes]:
     fill = nullable(model.form.fill) if isinstance(model.form, Trees) else None
-    numbers = {_CALIBRATION: as_json(CalibrationRecord(calibrator=model.calibrator, fill=fill))}
+    numbers = {_CALIBRATION: as_json(_calibration(model, fill))}
     if isinstance(model.form, Trees):
         return {_TREES: _text(model.form.booster)} | numbers
     return {_CURVES: as_json(CurvesRecord(curves=model.form))} | numbers
+
+
+def _calibration(model: RiskModel, fill: tuple[float | None, ...] | None) -> CalibrationRecord:
+    shifts = dict(model.site_shifts)
+    return CalibrationRecord(calibrator=model.calibrator, fill=fill, site_shifts=shifts)
 
 
 def _text(booster: lgb.Booster) -> bytes:

@@ -11,7 +11,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from dnapredict.risk.calibration import calibration_in_the_large, calibration_line, logistic
 
-__all__ = ["Beta", "Calibrator", "Isotonic", "Platt", "choose_calibrator", "fit_platt"]
+__all__ = ["Beta", "Calibrator", "Isotonic", "Platt", "choose_calibrator", "fit_platt", "patient_folds"]
 
 _FOLDS: Final = 5
 _SURE: Final = 1e-4
@@ -79,7 +79,7 @@ def choose_calibrator(
     As given, Platt, beta, isotonic: each richer one is taken only where its log loss, on patients
     that it was not fitted on, is lower by more than one standard error.
     """
-    fold = _folds(patient, seed=seed)
+    fold = patient_folds(patient, folds=_FOLDS, seed=seed)
     chosen, losses = _as_given, _losses(_as_given, dna, margin, fold=fold)
     for fit in (fit_platt, _fit_beta, _fit_isotonic):
         rival = _losses(fit, dna, margin, fold=fold)
@@ -127,7 +127,7 @@ def _losses(fit: Fit, dna: NDArray[np.bool_], margin: Margins, *, fold: NDArray[
     return -np.log(np.where(dna, risk, 1 - risk))
 
 
-def _folds(patient: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
-    """A fold for each row; all rows of a patient share one."""
+def patient_folds(patient: NDArray[np.int64], *, folds: int, seed: int) -> NDArray[np.int64]:
+    """A fold, from 0, for each row; all rows of a patient share one."""
     codes = np.unique(patient, return_inverse=True)[1]
-    return np.random.default_rng(seed).integers(0, _FOLDS, int(codes.max()) + 1)[codes]
+    return np.random.default_rng(seed).integers(0, folds, int(codes.max()) + 1)[codes]

@@ -151,12 +151,17 @@ def _calibration(training: Training) -> str:
     return f"""
 ## Can a risk be taken at its word?
 
-Calibrated by `{training.model.calibrator.method}` on the latest days of training. The Brier score is
-{parts.miscalibration:.4f} (miscalibration) - {parts.discrimination:.4f} (discrimination)
+Calibrated by `{training.model.calibrator.method}` on the latest days of training{_sites(training)}.
+The Brier score is {parts.miscalibration:.4f} (miscalibration) - {parts.discrimination:.4f} (discrimination)
 + {parts.uncertainty:.4f} (uncertainty).
 
 {markdown(("Mean risk", "Share missed (95% interval)"), rows)}
 """
+
+
+def _sites(training: Training) -> str:
+    shifts = training.model.site_shifts
+    return f", and for {len(shifts)} sites at a level of their own" if shifts else ""
 
 
 def _factors(training: Training, stored: StoredModel) -> str:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BOOKED_1_DAY", "EVERYONE", "FIRST_TIME", "POPULATIONS", "WEEKLY", "Cohort", "Grouping"]
+__all__ = ["BOOKED_1_DAY", "EVERYONE", "FIRST_TIME", "POPULATIONS", "SITE", "WEEKLY", "Cohort", "Grouping"]
 
 EVERYONE = "all"
 BOOKED_1_DAY = "booked_1_day"
 WEEKLY = "weekly"
 FIRST_TIME = "first_time"
+SITE = "site"
 POPULATIONS = (EVERYONE, BOOKED_1_DAY, WEEKLY, FIRST_TIME)
 
 
@@ -32,6 +33,11 @@ class Grouping:
     def take(self, rows: Rows) -> "Grouping":
         """The same names for some of the rows."""
         return Grouping(self.names, self.codes[rows])
+
+    @property
+    def labels(self) -> list[str | None]:
+        """The name of each row's group."""
+        return [None if code < 0 else self.names[code] for code in self.codes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +109,11 @@ class Cohort:
     def without_factors(self) -> "Cohort":
         """The same appointments without what is known of their patients: enough to judge risks by."""
         return replace(self, factors=(), matrix=np.empty((len(self), 0)))
+
+    @property
+    def sites(self) -> list[str | None] | None:
+        """The site of each appointment, where the extract tells."""
+        return self.groupings[SITE].labels if SITE in self.groupings else None
 
     def populations(self) -> dict[str, NDArray[np.bool_]]:
         """A mask for each population that is reported apart.

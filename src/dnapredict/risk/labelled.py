@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from dnapredict.features.build import Matrix
 from dnapredict.features.clock import Outcomes
 from dnapredict.features.matrix import LEAD_DAYS, PAST_APPOINTMENTS
-from dnapredict.risk.cohort import Cohort, Grouping
+from dnapredict.risk.cohort import SITE, Cohort, Grouping
 
 __all__ = ["BESIDE", "GROUPINGS", "appointment_keys", "cohort_of", "labelled", "patient_codes"]
 
 # How figures are told apart beside the populations, and the contract column that says so.
 GROUPINGS = {
     "specialty": "treatment_function_code",
-    "site": "site_code",
+    SITE: "site_code",
     "mode": "consultation_mechanism_code",
 }
 # Contract columns that a cohort is made from, beside the factors.

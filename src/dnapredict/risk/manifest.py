@@ -77,6 +77,7 @@ class CalibrationRecord(_Record):
     """The whole of `calibration.json`; `fill` only where the form is trees."""
 
     calibrator: Annotated[Calibrator, Field(discriminator="method")]
+    site_shifts: dict[str, float] = {}
     fill: tuple[float | None, ...] | None
 
 

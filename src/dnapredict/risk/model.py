@@ -1,6 +1,7 @@
 """A trained model: a form that gives a margin, and a calibration that turns the margin into a risk."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from dnapredict.errors import ModelError
 from dnapredict.risk.calibrators import Calibrator
 from dnapredict.risk.curves import Curves
+from dnapredict.risk.sites import shifted
 from dnapredict.risk.trees import Trees
 
 __all__ = ["Form", "RiskModel"]
@@ -24,11 +26,13 @@ class RiskModel:
     factors : columns of the matrix, in order
     form : trees, or a curve for each factor; gives the margin, in log odds before calibration
     calibrator : turns the margin into a risk
+    site_shifts : what to add to the log odds of a site's risks, where its weeks told more than chance
     """
 
     factors: tuple[str, ...]
     form: Form
     calibrator: Calibrator
+    site_shifts: Mapping[str, float] = field(default_factory=dict)
 
     def margin(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Margin of each row, in log odds before calibration.
@@ -41,9 +45,16 @@ class RiskModel:
         self._refuse_other_width(matrix)
         return self.form.margin(matrix)
 
-    def probability(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Risk of each row, in (0, 1); a row's risk does not depend on the rows beside it."""
-        return self.calibrator.probability(self.margin(matrix))
+    def probability(
+        self, matrix: NDArray[np.float64], *, sites: Sequence[str | None] | None = None
+    ) -> NDArray[np.float64]:
+        """Risk of each row, in (0, 1); a row's risk does not depend on the rows beside it.
+
+        Parameters
+        ----------
+        sites : the `site_code` of each row; without it, the level of risk is that of the whole
+        """
+        return shifted(self.calibrator.probability(self.margin(matrix)), sites, self.site_shifts)
 
     def contributions(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """What each factor adds to each row's margin: exact SHAP values, (n, p).

@@ -13,12 +13,13 @@ from dnapredict.risk.baselines import BASE_RATE, rivals
 from dnapredict.risk.boosting import Recipe, grow, regrow
 from dnapredict.risk.calibrators import choose_calibrator
 from dnapredict.risk.calling import Calls
-from dnapredict.risk.cohort import Cohort
+from dnapredict.risk.cohort import SITE, Cohort
 from dnapredict.risk.curves import fit_curves
 from dnapredict.risk.drift import WeekRate, rates_by_week
 from dnapredict.risk.gaps import fill_gaps, gap_filling
 from dnapredict.risk.metrics import Figures, figures
 from dnapredict.risk.model import Form, RiskModel
+from dnapredict.risk.sites import fit_sites
 from dnapredict.risk.treatment import Contacts, without_contacted
 from dnapredict.risk.trees import Trees
 from dnapredict.risk.tuning import Place, Tuned, Watch, tune
@@ -151,7 +152,7 @@ def train(
     trees, iterations = _trees(cohort, windows, recipe=Recipe(settings, directions, seed))
     models = {LIGHTGBM: trees, LOGISTIC: _logistic_regression(cohort, windows, seed=seed)}
     tested = cohort.take(windows.test)
-    risks = {name: model.probability(tested.matrix) for name, model in models.items()}
+    risks = {name: model.probability(tested.matrix, sites=tested.sites) for name, model in models.items()}
     risks |= rivals(cohort, windows=windows, seed=seed)
     skill = _skill(tested, risks, seed=seed)
     reported = {name: figures_by_population(tested, risk) for name, risk in risks.items()}
@@ -210,7 +211,12 @@ def _calibrated(form: Form, cohort: Cohort, windows: Windows, *, seed: int) -> R
     latest = cohort.take(windows.calibrate)
     margin = form.margin(latest.matrix)
     calibrator = choose_calibrator(latest.dna, margin, patient=latest.patient, seed=seed)
-    return RiskModel(cohort.factors, form, calibrator)
+    model = RiskModel(cohort.factors, form, calibrator)
+    if SITE not in latest.groupings:
+        return model
+    risk, site = calibrator.probability(margin), latest.groupings[SITE]
+    shifts = fit_sites(latest.dna, risk, site, patient=latest.patient, seed=seed)
+    return replace(model, site_shifts=shifts)
 
 
 def _skill(tested: Cohort, risks: dict[str, NDArray[np.float64]], *, seed: int) -> Skill:

@@ -1,0 +1,66 @@
+"""What training costs beside bare LightGBM: 1,000,000 appointments, all agreed factors.
+
+The claim: check, factors and training together take at most 1.3 times as long as the factors and a bare
+`lightgbm.train` on the same matrix with the same parameters, rounds chosen on the same later slice.
+Training then also fits the rivals, calibrates, and draws patients again for every interval.
+`python benchmarks/training.py [ROWS]`.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import lightgbm as lgb
+
+from bayes import cohort_from
+from dnapredict.config.setting import Setting
+from dnapredict.data.simulate import simulate
+from dnapredict.risk.boosting import Recipe
+from dnapredict.risk.cohort import Cohort
+from dnapredict.risk.training import train
+from dnapredict.risk.windows import cut
+
+ROWS, WANTED = 1_000_000, 1.3
+
+
+def bare(cohort: Cohort, directions: list[int]) -> float:
+    """Seconds of `lightgbm.train` alone, with the parameters and the later slice of a training."""
+    config = Setting().training
+    windows = cut(cohort, config=config)
+    parameters = Recipe(config.model, directions, config.seed).parameters(rows=int(windows.fit.sum()))
+    fit, later = cohort.take(windows.fit), cohort.take(windows.calibrate)
+    began = time.perf_counter()
+    data = lgb.Dataset(fit.matrix, fit.dna)
+    stop = lgb.early_stopping(config.model.patience, verbose=False)
+    latest = [lgb.Dataset(later.matrix, later.dna, reference=data)]
+    lgb.train(parameters, data, config.model.max_rounds, valid_sets=latest, callbacks=[stop])
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Print the times, judge them, and write benchmarks/out/training.json."""
+    rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
+    with tempfile.TemporaryDirectory() as place:
+        extract = Path(place) / "e.parquet"
+        simulate(extract, appointments=rows, seed=1)
+        began = time.perf_counter()
+        cohort, directions = cohort_from(extract)
+        features = time.perf_counter() - began
+    alone = bare(cohort, directions)
+    began = time.perf_counter()
+    train(cohort, config=Setting().training, directions=directions)
+    whole = time.perf_counter() - began
+    ratio = (features + whole) / (features + alone)
+    print(f"{rows:,} appointments, {len(cohort.factors)} factors, {len(cohort):,} with an outcome")
+    print(f"check and factors {features:.0f} s, bare lightgbm.train {alone:.0f} s, training {whole:.0f} s")
+    print(f"training alone: {whole / alone:.2f} times bare; with the factors: {ratio:.2f} (wanted: {WANTED})")
+    out = Path(__file__).parent / "out"
+    out.mkdir(exist_ok=True)
+    content = {"rows": rows, "features": features, "bare": alone, "training": whole, "ratio": ratio}
+    (out / "training.json").write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,17 +1,30 @@
-"""One embedded DuckDB for the length of a piece of work: tables in memory, overflow on disk."""
+"""One embedded DuckDB for the length of a piece of work: tables in memory, overflow on disk.
 
+A lasting workspace serves many small questions in the same words, since reading and planning them takes
+longer than answering: a table of the same name and form is emptied and filled anew, its query is parsed
+once, and few of its rows need no optimising. What is run is bound anew each time: a plan that DuckDB
+prepared may not see rows that came after it.
+"""
+
+import hashlib
 import tempfile
-import uuid
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
+import duckdb
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 __all__ = ["Workspace"]
+
+_OPTIMIZERS: Final = "SELECT name FROM duckdb_optimizers()"
+# A lasting workspace is worn after so many pieces of work, or with so many tables of different forms.
+_MOST_USES: Final = 5_000
+_MOST_TABLES: Final = 400
 
 
 class Workspace:
@@ -21,10 +34,19 @@ class Workspace:
     integrated care board passes through a laptop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, lasting: bool = False, few_rows: bool = False) -> None:
+        """Open an engine; `lasting` to be used again and again, for `few_rows` each time."""
         self._overflow = tempfile.TemporaryDirectory(prefix="dnapredict-")
         self.backend: Backend = ibis.duckdb.connect(":memory:", temp_directory=self._overflow.name)
         self.backend.raw_sql("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        self._tables: dict[str, ir.Table] = {}
+        self._filled: list[str] = []
+        self._steps = 0
+        self._uses = 0
+        self._is_lasting = lasting
+        if few_rows:
+            names = ",".join(name for (name,) in self.backend.con.execute(_OPTIMIZERS).fetchall())
+            self.backend.raw_sql(f"SET threads = 1; SET disabled_optimizers = '{names}'")
 
     def __enter__(self) -> Self:
         return self
@@ -41,40 +63,86 @@ class Workspace:
 
     def keep(self, rows: pa.Table) -> ir.Table:
         """A table of the workspace that holds `rows`."""
-        name = self.new_name()
-        connection = self.backend.con
-        connection.register(f"{name}_arrow", rows)
-        connection.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM {name}_arrow")
-        connection.unregister(f"{name}_arrow")
-        return self.backend.table(name)
+        name = self._name("keep", rows.schema.to_string(show_schema_metadata=False))
+        connection, source = self.backend.con, f"{name}_arrow"
+        connection.register(source, rows)
+        try:
+            if name in self._tables:
+                connection.execute(f"INSERT INTO {name} FROM {source}")
+                self._filled.append(name)
+                return self._tables[name]
+            return self._made(name, f"CREATE TABLE {name} AS FROM {source}")
+        finally:
+            connection.unregister(source)
 
     def lend(self, rows: pa.Table) -> ir.Table:
-        """A table of the workspace that reads `rows` where they are, without a copy."""
-        name = self.new_name()
+        """A table of the workspace that reads `rows` where they are, without a copy: for what many share.
+
+        It is not emptied afterwards: no patient's rows.
+        """
+        name = self._name("lend", str(id(rows)))
+        if name in self._tables:
+            return self._tables[name]
         self.backend.con.register(name, rows)
-        return self.backend.table(name)
+        return self._told(name)
 
     def compute(self, sql: str) -> ir.Table:
         """A table of the workspace that holds the result of a DuckDB query."""
-        name = self.new_name()
-        self.backend.con.execute(f"CREATE TEMP TABLE {name} AS {sql}")
-        return self.backend.table(name)
+        name = self._name("compute", sql)
+        if name not in self._tables:
+            return self._made(name, f"CREATE TABLE {name} AS {sql}")
+        self.backend.con.execute(_parsed(f"INSERT INTO {name} {sql}"))
+        self._filled.append(name)
+        return self._tables[name]
 
     def fetch(self, sql: str) -> pa.Table:
         """The result of a DuckDB query."""
-        return self.backend.con.sql(sql).to_arrow_table()
+        # DuckDB binds what it hands over as Arrow twice, so a long question is answered into a table first.
+        asked = f"FROM {self.compute(sql).get_name()}" if self._is_lasting else sql
+        return self.backend.con.sql(asked).to_arrow_table()
 
     def view(self, sql: str) -> ir.Table:
         """A view of a DuckDB query, read anew each time it is used."""
-        name = self.new_name()
-        self.backend.con.execute(f"CREATE TEMP VIEW {name} AS {sql}")
-        return self.backend.table(name)
+        name = self._name("view", sql)
+        if name in self._tables:
+            return self._tables[name]
+        self.backend.con.execute(f"CREATE VIEW {name} AS {sql}")
+        return self._told(name)
 
     def new_file(self) -> Path:
         """A file of its own in the folder that goes with the workspace."""
-        return Path(self._overflow.name) / self.new_name()
+        return Path(self._overflow.name) / self._name("file", "")
 
-    @staticmethod
-    def new_name() -> str:
-        """A table name that nothing else in this workspace has."""
-        return f"t_{uuid.uuid4().hex}"
+    def empty(self) -> None:
+        """End a piece of work: forget every row, keep the tables for the next one."""
+        for name in self._filled:
+            self.backend.con.execute(f"TRUNCATE {name}")
+        self._filled.clear()
+        self._steps = 0
+        self._uses += 1
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether a lasting workspace should be replaced by a new one."""
+        return self._uses >= _MOST_USES or len(self._tables) >= _MOST_TABLES
+
+    def _name(self, kind: str, content: str) -> str:
+        """The same for the same step of the same work, so that what was made for it is found again."""
+        self._steps += 1
+        digest = hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+        return f"t{self._steps}_{kind}_{digest}"
+
+    def _made(self, name: str, create: str) -> ir.Table:
+        self.backend.con.execute(create)
+        self._filled.append(name)
+        return self._told(name)
+
+    def _told(self, name: str) -> ir.Table:
+        self._tables[name] = self.backend.table(name)
+        return self._tables[name]
+
+
+@lru_cache(maxsize=512)
+def _parsed(sql: str) -> duckdb.Statement:
+    """A statement read once; it is not changed by being run, by whichever connection."""
+    return duckdb.extract_statements(sql)[0]

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
 from dnapredict.features.clock import Clock, Outcomes
@@ -108,7 +107,6 @@ def _factoring(question: _Question) -> ir.Table:
         factors=question.factors,
         clock=question.clock,
         outcomes=question.outcomes,
+        beside=question.beside,
     )
-    wanted = [name for name in question.beside if name not in made.columns]
-    joined = made.inner_join(points.select(ROW_NUMBER, *wanted), ROW_NUMBER)
-    return joined.order_by(list(question.order_by))
+    return made.order_by(list(question.order_by))

@@ -5,26 +5,28 @@ are. A name that stands in the register and not here, or that would draw on an a
 is refused.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-from dnapredict.config.register import Factor, FactorRegister
+from dnapredict.config.register import Factor, FactorRegister, Status
 from dnapredict.data import codes
-from dnapredict.data.columns import NAMES, audit_only
+from dnapredict.data.columns import COLUMNS, NAMES, audit_only
+from dnapredict.data.typed import type_of
 from dnapredict.errors import ConfigurationError
+from dnapredict.features.bookings import AROUND
+from dnapredict.features.history import KNOWN, SCOPES, Scope
+from dnapredict.features.rates import KINDS, SHARES
 
-__all__ = ["EXPRESSIONS", "fed_by", "verify"]
+__all__ = ["EXPRESSIONS", "columns_read", "fed_by", "verify"]
 
 Expression = Callable[[ir.Table], ir.Value]
 _EPOCH_THURSDAY: Final = 3
-
-
-def _is(column: str, *values: str) -> Expression:
-    return lambda t: t[column].isin(values)
 
 
 def _known_code(column: str, known: Mapping[str, str], *, yes: tuple[str, ...]) -> Expression:
@@ -59,14 +61,45 @@ def _hour(t: ir.Table) -> ir.Value:
     return ibis.ifelse(last_second, ibis.null("int32"), t.starts_local.hour())
 
 
-def _shrunken_rate(t: ir.Table) -> ir.Value:
-    """The patient's own DNA rate, drawn towards the whole with the weight of three appointments."""
+def _drawn_to_whole(happened: str, of: str, whole: str, scope: Scope) -> Expression:
+    """The patient's own share, drawn towards that of the whole with the weight of three appointments."""
     weight = 3.0
-    return (t.n_past_dna + weight * t.rate_whole) / (t.n_past_appointments + weight)
+    return lambda t: (
+        (t[f"{happened}{scope.ending}"] + weight * t[whole]) / (t[f"{of}{scope.ending}"] + weight)
+    )
+
+
+def _if_patient_known(name: str) -> Expression:
+    """A count of pairs, which has no row where there are none."""
+    return lambda t: ibis.ifelse(t.patient_id.notnull(), t[name].fill_null(0), ibis.null("int64"))
 
 
 def _column(name: str) -> Expression:
     return lambda t: t[name]
+
+
+def _history(scope: Scope) -> dict[str, Expression]:
+    """What is known of the patient's past appointments: all of them, or those within a scope."""
+    named = {
+        "past_appointments": _column(f"n_past_appointments{scope.ending}"),
+        "past_dnas": _column(f"n_past_dna{scope.ending}"),
+        "past_attendances": _column(f"n_past_attended{scope.ending}"),
+        "past_cancelled_by_patient": _column(f"n_past_cancelled_by_patient{scope.ending}"),
+        "past_cancelled_by_provider": _column(f"n_past_cancelled_by_provider{scope.ending}"),
+        "past_dna_rate": _drawn_to_whole("n_past_dna", "n_past_appointments", "rate_whole", scope),
+        "past_attendance_rate": _drawn_to_whole("n_past_attended", "n_past", "share_attended", scope),
+        "past_cancelled_by_patient_rate": _drawn_to_whole(
+            "n_past_cancelled_by_patient", "n_past", "share_cancelled_by_patient", scope
+        ),
+        "past_cancelled_by_provider_rate": _drawn_to_whole(
+            "n_past_cancelled_by_provider", "n_past", "share_cancelled_by_provider", scope
+        ),
+        "days_since_last_dna": _column(f"days_since_last_dna{scope.ending}"),
+        "days_since_last_attendance": _column(f"days_since_last_attendance{scope.ending}"),
+        "last_outcome_dna": _column(f"last_outcome_dna{scope.ending}"),
+        "last_three_dna": _column(f"last_three_dna{scope.ending}"),
+    }
+    return {f"{name}{scope.ending}": how for name, how in named.items()}
 
 
 EXPRESSIONS: Final[Mapping[str, Expression]] = MappingProxyType(
@@ -79,7 +112,9 @@ EXPRESSIONS: Final[Mapping[str, Expression]] = MappingProxyType(
         "remote": _remote,
         "priority": _ordered("priority_type_code", codes.PRIORITY_TYPE),
         "times_rescheduled": _column("times_rescheduled"),
-        "same_day_appointments": _column("n_same_day"),
+        "same_day_appointments": _if_patient_known("n_same_day"),
+        "appointments_within_14_days": _if_patient_known("n_within_14_days"),
+        "booked_same_day": _if_patient_known("n_booked_same_day"),
         "transport_booked": _column("transport_booked"),
         "has_mobile": _column("has_mobile"),
         "interpreter_needed": _column("interpreter_needed"),
@@ -93,38 +128,48 @@ EXPRESSIONS: Final[Mapping[str, Expression]] = MappingProxyType(
         "distance_km": _column("distance_km"),
         "imd_decile": _column("imd_decile"),
         "receives_welfare": _column("receives_welfare"),
-        "past_appointments": _column("n_past_appointments"),
-        "past_dnas": _column("n_past_dna"),
-        "past_dna_rate": _shrunken_rate,
-        "past_cancelled_by_patient": _column("n_past_cancelled_by_patient"),
-        "past_cancelled_by_provider": _column("n_past_cancelled_by_provider"),
-        "days_since_last_dna": _column("days_since_last_dna"),
-        "days_since_last_attendance": _column("days_since_last_attendance"),
+        **{name: how for scope in SCOPES for name, how in _history(scope).items()},
         "days_since_last_contact": _column("days_since_last_contact"),
         "mean_gap_days": _column("mean_gap_days"),
-        "last_outcome_dna": _column("last_outcome_dna"),
-        "last_three_dna": _column("last_three_dna"),
-        "past_dnas_specialty": _column("n_past_dna_specialty"),
-        "past_appointments_specialty": _column("n_past_appointments_specialty"),
-        "past_dnas_site": _column("n_past_dna_site"),
-        "past_appointments_site": _column("n_past_appointments_site"),
+        "first_time": lambda t: t.n_past_appointments == 0,
+        "past_reschedules": _column("n_past_rescheduled"),
         "age_years": _column("age_years"),
         "male": _known_code("gender_code", {"1": "", "2": ""}, yes=("1",)),
     }
 )
 
 
+def columns_read(factors: Iterable[str]) -> frozenset[str]:
+    """The columns that the expressions of `factors` read: of the contract, of history, of rates."""
+    table = _every_column()
+    fields = (field for name in factors for field in EXPRESSIONS[name](table).op().find(ops.Field))
+    return frozenset(field.name for field in fields)
+
+
+@cache
+def _every_column() -> ir.Table:
+    """Stands for a table that has whatever an expression may read."""
+    own = {column.name: type_of(column) for column in COLUMNS}
+    clocks = dict.fromkeys(("booked_local", "starts_local"), "timestamp")
+    history = {f"{name}{scope.ending}": "float64" for scope in SCOPES for name in KNOWN}
+    counts = dict.fromkeys(AROUND, "int64") | {"lead_days": "int64"}
+    shares = dict.fromkeys((*SHARES, *(f"rate_{kind}" for kind in KINDS)), "float64")
+    return ibis.table(own | clocks | history | counts | shares, name="every_column")
+
+
 def verify(register: FactorRegister) -> None:
-    """Refuse a register whose agreed factors cannot or must not be computed.
+    """Refuse a register whose factors cannot or must not be computed.
 
     Raises
     ------
     ConfigurationError
-        If a factor is not one that dnapredict computes, names a column outside the contract,
-        or draws on a column that is held for the audit only.
+        If an agreed factor is not one that dnapredict computes, or an agreed or proposed one names a
+        column outside the contract or draws on a column that is held for the audit only.
     """
-    for factor in register.agreed:
-        if factor.name not in EXPRESSIONS:
+    for factor in register.factors:
+        if factor.status is Status.WITHDRAWN:
+            continue
+        if factor.status is Status.AGREED and factor.name not in EXPRESSIONS:
             known = ", ".join(sorted(EXPRESSIONS))
             raise ConfigurationError(
                 f"factor register: '{factor.name}' is not a factor that dnapredict computes. Known: {known}."

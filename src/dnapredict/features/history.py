@@ -1,29 +1,73 @@
 """What is known of a patient's past appointments at the moment an appointment is scored.
 
 One Ibis expression: scoring points and past events are stacked, ordered by the time at which each
-became known, and one window for each patient runs over both (`ROWS UNBOUNDED PRECEDING` only, so
-that every SQL engine runs it). At equal times a scoring point stands before an event, which makes
-the cut-off strict: an outcome recorded at `scored_at` is not known at `scored_at`.
+became known, and windows for each patient run over both (`ROWS UNBOUNDED PRECEDING` only, so that
+every SQL engine runs them). At equal times a scoring point stands before an event, which makes the
+cut-off strict: an outcome recorded at `scored_at` is not known at `scored_at`.
 """
 
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from dnapredict.data import codes
 from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.features.clock import Clock, Outcomes
 
-__all__ = ["other_bookings", "patient_history"]
+__all__ = ["KNOWN", "REMEMBERED", "SCOPES", "Recipe", "Scope", "patient_history"]
 
+# The contract columns of a past appointment that any factor reads; a store need keep no others.
+REMEMBERED: Final = (
+    "appointment_id",
+    "patient_id",
+    "booked_at",
+    "booked_local",
+    "starts_at",
+    "starts_local",
+    "recorded_at",
+    "outcome_code",
+    "site_code",
+    "treatment_function_code",
+    "times_rescheduled",
+)
 _POINT: Final = 0
 _EVENT: Final = 1
 _SECONDS_PER_DAY: Final = 86_400
+_TIME: Final = dt.Timestamp(scale=6)
 
 
-def patient_history(points: ir.Table, known: ir.Table, *, clock: Clock, outcomes: Outcomes) -> ir.Table:
-    """Attendance history of each point's patient as known at its `scored_at`.
+@dataclass(frozen=True)
+class Scope:
+    """Which of a patient's appointments are looked at: all, or those that share `key` with the point.
+
+    `ending` closes the names of what is known within the scope.
+    """
+
+    ending: str
+    key: str | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns within which history runs."""
+        return ("patient_id",) if self.key is None else ("patient_id", self.key)
+
+
+SCOPES: Final = (Scope(""), Scope("_specialty", "specialty"), Scope("_site", "site"))
+
+
+def patient_history(
+    points: ir.Table,
+    known: ir.Table,
+    *,
+    clock: Clock,
+    outcomes: Outcomes,
+    wanted: Collection[str] | None = None,
+) -> ir.Table:
+    """Attendance history of each point's patient as known at its `scored_at`, in each of `SCOPES`.
 
     Parameters
     ----------
@@ -31,146 +75,129 @@ def patient_history(points: ir.Table, known: ir.Table, *, clock: Clock, outcomes
         Appointments to score: contract rows.
     known
         Appointments that may be known, outcome or not; may hold the points themselves.
+    wanted
+        Names of what is to be known: those of `KNOWN`, each with the ending of a scope. All of them if
+        not given; a window that nothing wanted needs is not run.
 
     Returns
     -------
     Table of `row_number` and what is known, one row a point whose patient is known. Counts
-    are whole numbers, times are days before `scored_at`.
+    are whole numbers, times are days before `scored_at`. Within a specialty or site nothing is
+    known of a point that has none.
     """
-    events = _events(known, clock, outcomes)
-    asked = _points(points, clock)
-    whole = _in_all(asked, events)
-    in_specialty = _within(asked, events, key="specialty")
-    in_site = _within(asked, events, key="site")
-    return (
-        whole.left_join(in_specialty, ROW_NUMBER)
-        .drop(f"{ROW_NUMBER}_right")
-        .left_join(in_site, ROW_NUMBER)
-        .drop(f"{ROW_NUMBER}_right")
+    asked = {scope: _wanted_within(scope, wanted) for scope in SCOPES}
+    asked = {scope: names for scope, names in asked.items() if names}
+    trails = tuple(scope for scope, names in asked.items() if "trail" in _measures_of(names))
+    stacked = _points(points, clock, trails).union(_events(known, clock, outcomes, trails))
+    told = stacked.mutate(
+        **{k: v for scope, names in asked.items() for k, v in _so_far(stacked, scope, names)}
+    )
+    at_points = told.filter(told.kind == _POINT)
+    return at_points.select(
+        ROW_NUMBER, **{k: v for scope, names in asked.items() for k, v in _known(at_points, scope, names)}
     )
 
 
-def _points(points: ir.Table, clock: Clock) -> ir.Table:
+def _wanted_within(scope: Scope, wanted: Collection[str] | None) -> tuple[str, ...]:
+    return tuple(name for name in KNOWN if wanted is None or f"{name}{scope.ending}" in wanted)
+
+
+def _measures_of(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple({measure: None for name in names for measure in KNOWN[name].measures})
+
+
+def _points(points: ir.Table, clock: Clock, trails: tuple[Scope, ...]) -> ir.Table:
+    """The points whose patient is known, with nothing in the columns of an event."""
     identified = points.filter(points.patient_id.notnull())
     return identified.select(
-        ROW_NUMBER,
+        **{ROW_NUMBER: identified[ROW_NUMBER].cast("int64")},
+        kind=ibis.literal(_POINT, "int8"),
         patient_id=identified.patient_id,
         specialty=identified.treatment_function_code,
         site=identified.site_code,
-        at=clock.scored_at(identified),
+        moment=clock.scored_at(identified).cast(_TIME),
+        **{name: ibis.null(_TIME) for name in _WHEN},
+        moves=ibis.null("float64"),
+        **{_trail_of(scope): ibis.null("int64") for scope in trails},
     )
 
 
-def _events(known: ir.Table, clock: Clock, outcomes: Outcomes) -> ir.Table:
+_WHEN: Final = ("happened", "missed", "came", "cancelled_by_patient", "cancelled_by_provider")
+
+
+def _events(known: ir.Table, clock: Clock, outcomes: Outcomes, trails: tuple[Scope, ...]) -> ir.Table:
+    """Past appointments with an outcome: when each took place, in the column of what became of it."""
     past = known.filter(
         known.patient_id.notnull(), known.outcome_code.notnull(), known.outcome_code != codes.NOT_APPLICABLE
     )
-    dna, came = outcomes.missed(past), outcomes.came(past)
-    return past.select(
-        appointment_id=past.appointment_id,
+    never = ibis.null(_TIME)
+    starts = past.starts_at.cast(_TIME)
+    became = {
+        "missed": outcomes.missed(past),
+        "came": outcomes.came(past),
+        "cancelled_by_patient": past.outcome_code == codes.CANCELLED_BY_PATIENT,
+        "cancelled_by_provider": past.outcome_code == codes.CANCELLED_BY_PROVIDER,
+    }
+    events = past.select(
+        **{ROW_NUMBER: ibis.null("int64")},
+        kind=ibis.literal(_EVENT, "int8"),
         patient_id=past.patient_id,
         specialty=past.treatment_function_code,
         site=past.site_code,
-        at=clock.known_at(past),
-        happened=past.starts_at,
-        dna=dna.cast("int8"),
-        came=came.cast("int8"),
-        cancelled_by_patient=(past.outcome_code == codes.CANCELLED_BY_PATIENT).cast("int8"),
-        cancelled_by_provider=(past.outcome_code == codes.CANCELLED_BY_PROVIDER).cast("int8"),
+        moment=clock.known_at(past).cast(_TIME),
+        happened=starts,
+        **{name: ibis.ifelse(happened, starts, never) for name, happened in became.items()},
+        moves=past.times_rescheduled.cast("float64"),
+        appointment_id=past.appointment_id,
+    )
+    return events.mutate(**{_trail_of(scope): _trail(events, scope) for scope in trails}).drop(
+        "appointment_id"
     )
 
 
-def _stacked(asked: ir.Table, events: ir.Table) -> ir.Table:
-    """Points under events, each with the columns of both; what a point has no value for is zero or null."""
-    columns = {name: kind for name, kind in events.schema().items() if name not in asked.columns}
-    empty = {
-        name: ibis.literal(0, kind) if kind.is_integer() else ibis.null(kind)
-        for name, kind in columns.items()
-    }
-    points = asked.mutate(kind=ibis.literal(_POINT, "int8"), **empty)
-    past = events.mutate(kind=ibis.literal(_EVENT, "int8"), **{ROW_NUMBER: ibis.null("int64")}).select(
-        points.columns
-    )
-    return points.union(past)
+def _trail_of(scope: Scope) -> str:
+    return f"trail{scope.ending}"
 
 
-def _so_far(stacked: ir.Table, *keys: str) -> ibis.expr.builders.WindowBuilder:
-    """From the first row of a patient up to this one. Ties need no order: at equal times every point
-    stands before every event, and a point adds nothing.
-    """
-    return ibis.window(
-        group_by=[stacked[key] for key in keys], order_by=[stacked["at"], stacked["kind"]], rows=(None, 0)
-    )
-
-
-def _within(asked: ir.Table, events: ir.Table, *, key: str) -> ir.Table:
-    """Appointments and DNAs of the patient within the point's own specialty or site."""
-    decided = events.filter((events.dna + events.came) > 0)
-    narrow = decided.select("patient_id", key, "at", "dna", n=ibis.literal(1, "int8"))
-    stacked = _stacked(asked.filter(asked[key].notnull()).select(ROW_NUMBER, "patient_id", key, "at"), narrow)
-    so_far = _so_far(stacked, "patient_id", key)
-    counted = stacked.mutate(n_dna=stacked.dna.sum().over(so_far), n_all=stacked.n.sum().over(so_far))
-    at_points = counted.filter(counted.kind == _POINT)
-    return at_points.select(
-        ROW_NUMBER,
-        **{f"n_past_dna_{key}": at_points.n_dna, f"n_past_appointments_{key}": at_points.n_all},
-    )
-
-
-def _with_last_three(events: ir.Table) -> ir.Table:
-    """Mark each attendance or DNA with a number that grows and holds its last three outcomes.
+def _trail(events: ir.Table, scope: Scope) -> ir.IntegerValue:
+    """For each attendance or DNA a number that grows and holds its last three outcomes.
 
     `place * 8 + last * 4 + one before * 2 + two before`: its running maximum is the latest, so
     that no engine needs LAST_VALUE to skip rows (Ibis 12 does not ask DuckDB to).
     """
-    decided = (events.dna + events.came) > 0
+    decided = events.missed.notnull() | events.came.notnull()
     in_order = ibis.window(
-        group_by=[events.patient_id, decided],
-        order_by=[events["at"], events.happened, events.appointment_id],
+        group_by=[*(events[key] for key in scope.keys), decided],
+        order_by=[events.moment, events.happened, events.appointment_id],
     )
+    dna = events.missed.notnull().cast("int8")
     place = ibis.row_number().over(in_order) + 1
-    before = [events.dna.lag(back).over(in_order).fill_null(0) for back in (1, 2)]
-    trail = place * 8 + events.dna * 4 + before[0] * 2 + before[1]
-    return events.mutate(trail=ibis.ifelse(decided, trail, ibis.literal(0, "int64")).cast("int64"))
+    before = [dna.lag(back).over(in_order).fill_null(0) for back in (1, 2)]
+    trail = place * 8 + dna * 4 + before[0] * 2 + before[1]
+    return ibis.ifelse(decided, trail, ibis.null("int64")).cast("int64")
 
 
-def _in_all(asked: ir.Table, events: ir.Table) -> ir.Table:
-    marked = _with_last_three(events).drop("appointment_id", "specialty", "site")
-    s = _stacked(asked.select(ROW_NUMBER, "patient_id", "at"), marked)
-    patient = _so_far(s, "patient_id")
-    nothing = ibis.null(s.happened.type())
-    w = s.mutate(
-        n_all=s.kind.sum().over(patient),
-        n_dna=s.dna.sum().over(patient),
-        n_came=s.came.sum().over(patient),
-        n_by_patient=s.cancelled_by_patient.sum().over(patient),
-        n_by_provider=s.cancelled_by_provider.sum().over(patient),
-        last_dna=ibis.ifelse(s.dna == 1, s.happened, nothing).max().over(patient),
-        last_came=ibis.ifelse(s.came == 1, s.happened, nothing).max().over(patient),
-        last=s.happened.max().over(patient),
-        first=s.happened.min().over(patient),
-        trail_so_far=s.trail.max().over(patient),
-    )
-    return _factors(w.filter(w.kind == _POINT))
+def _so_far(s: ir.Table, scope: Scope, names: Iterable[str]) -> Iterator[tuple[str, ir.Value]]:
+    """Counts and extremes from the first row of a patient up to this one. Ties need no order: at
+    equal times every point stands before every event, and a point adds nothing.
+    """
+    window = ibis.window(group_by=[s[key] for key in scope.keys], order_by=[s.moment, s.kind], rows=(None, 0))
+    for measure in _measures_of(names):
+        source = s[_trail_of(scope)] if measure == "trail" else None
+        yield (
+            f"{measure}{scope.ending}_so_far",
+            _MEASURES[measure](s if source is None else source).over(window),
+        )
 
 
-def _factors(p: ir.Table) -> ir.Table:
-    gaps = (p.n_all - 1).nullif(0)
-    trail = p.trail_so_far.nullif(0)
-    return p.select(
-        ROW_NUMBER,
-        n_past_appointments=p.n_dna + p.n_came,
-        n_past_dna=p.n_dna,
-        n_past_attended=p.n_came,
-        n_past_cancelled_by_patient=p.n_by_patient,
-        n_past_cancelled_by_provider=p.n_by_provider,
-        days_since_last_dna=days_between(p.last_dna, p["at"]),
-        days_since_last_attendance=days_between(p.last_came, p["at"]),
-        days_since_last_contact=days_between(p["last"], p["at"]),
-        mean_gap_days=days_between(p["first"], p["last"]) / gaps,
-        last_outcome_dna=_bit(trail, 2),
-        last_three_dna=_bit(trail, 2) + _bit(trail, 1) + _bit(trail, 0),
-    )
+def _known(told: ir.Table, scope: Scope, names: Iterable[str]) -> Iterator[tuple[str, ir.Value]]:
+    for name in names:
+        recipe = KNOWN[name]
+        so_far = (told[f"{measure}{scope.ending}_so_far"] for measure in recipe.measures)
+        value = recipe.of(told.moment, *so_far)
+        if scope.key is not None:
+            value = ibis.ifelse(told[scope.key].notnull(), value, ibis.null(value.type()))
+        yield f"{name}{scope.ending}", value
 
 
 def _bit(number: ir.IntegerValue, place: int) -> ir.IntegerValue:
@@ -182,29 +209,54 @@ def days_between(earlier: ir.TimestampValue, later: ir.TimestampValue) -> ir.Flo
     return (later.epoch_seconds() - earlier.epoch_seconds()) / _SECONDS_PER_DAY
 
 
-def other_bookings(points: ir.Table, known: ir.Table, *, clock: Clock) -> ir.Table:
-    """Other appointments of the same patient on the same day, booked before `scored_at`.
+# What is added up in a window, from the columns of an event.
+_MEASURES: Final[Mapping[str, Callable[[ir.Value], ir.Value]]] = {
+    "n_events": lambda s: s.happened.count(),
+    "n_missed": lambda s: s.missed.count(),
+    "n_came": lambda s: s.came.count(),
+    "n_cancelled_by_patient": lambda s: s.cancelled_by_patient.count(),
+    "n_cancelled_by_provider": lambda s: s.cancelled_by_provider.count(),
+    "moves": lambda s: s.moves.sum(),
+    "first": lambda s: s.happened.min(),
+    "last": lambda s: s.happened.max(),
+    "last_missed": lambda s: s.missed.max(),
+    "last_came": lambda s: s.came.max(),
+    "trail": lambda trail: trail.max(),
+}
 
-    Returns
-    -------
-    Table of `row_number` and `n_same_day`, one row for each point whose patient is known.
-    """
-    bookings = _bookings(known, at=known.booked_at, kind=_EVENT)
-    stacked = _bookings(points, at=clock.scored_at(points), kind=_POINT).union(bookings)
-    so_far = _so_far(stacked, "patient_id", "day")
-    counted = stacked.mutate(n_booked=stacked.kind.sum().over(so_far))
-    at_points = counted.filter(counted.kind == _POINT)
-    itself = (at_points.booked_at < at_points["at"]).cast("int64")
-    return at_points.select(ROW_NUMBER, n_same_day=at_points.n_booked - itself)
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one thing that is known follows from the moment of scoring and what was added up."""
+
+    measures: tuple[str, ...]
+    of: Callable[..., ir.Value]
 
 
-def _bookings(rows: ir.Table, *, at: ir.TimestampValue, kind: int) -> ir.Table:
-    number = rows[ROW_NUMBER] if kind == _POINT else ibis.null("int64")
-    return rows.filter(rows.patient_id.notnull()).select(
-        **{ROW_NUMBER: number},
-        patient_id=rows.patient_id,
-        day=rows.starts_local.date(),
-        booked_at=rows.booked_at,
-        at=at,
-        kind=ibis.literal(kind, "int8"),
-    )
+def _count(measure: str) -> Recipe:
+    return Recipe((measure,), lambda _, n: n)
+
+
+def _days_since(measure: str) -> Recipe:
+    return Recipe((measure,), lambda moment, last: days_between(last, moment))
+
+
+def _mean_gap(_: ir.Value, first: ir.Value, last: ir.Value, events: ir.Value) -> ir.Value:
+    return days_between(first, last) / (events - 1).nullif(0)
+
+
+KNOWN: Final[Mapping[str, Recipe]] = {
+    "n_past": _count("n_events"),
+    "n_past_appointments": Recipe(("n_missed", "n_came"), lambda _, missed, came: missed + came),
+    "n_past_dna": _count("n_missed"),
+    "n_past_attended": _count("n_came"),
+    "n_past_cancelled_by_patient": _count("n_cancelled_by_patient"),
+    "n_past_cancelled_by_provider": _count("n_cancelled_by_provider"),
+    "n_past_rescheduled": Recipe(("moves",), lambda _, moves: moves.fill_null(0.0)),
+    "days_since_last_dna": _days_since("last_missed"),
+    "days_since_last_attendance": _days_since("last_came"),
+    "days_since_last_contact": _days_since("last"),
+    "mean_gap_days": Recipe(("first", "last", "n_events"), _mean_gap),
+    "last_outcome_dna": Recipe(("trail",), lambda _, trail: _bit(trail, 2)),
+    "last_three_dna": Recipe(("trail",), lambda _, trail: _bit(trail, 2) + _bit(trail, 1) + _bit(trail, 0)),
+}

@@ -4,15 +4,16 @@
 compile it; DuckDB runs it by default, and another SQL engine can.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import ibis.expr.types as ir
 
 from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.features.bookings import AROUND, other_bookings
 from dnapredict.features.clock import Clock, Outcomes
-from dnapredict.features.factors import EXPRESSIONS
-from dnapredict.features.history import other_bookings, patient_history
+from dnapredict.features.factors import EXPRESSIONS, columns_read
+from dnapredict.features.history import patient_history
 from dnapredict.features.rates import rates
 
 __all__ = ["LEAD_DAYS", "PAST_APPOINTMENTS", "expression"]
@@ -31,6 +32,7 @@ def expression(
     factors: Sequence[str],
     clock: Clock,
     outcomes: Outcomes,
+    beside: Sequence[str] = (),
 ) -> ir.Table:
     """Factors of every point as known at its `scored_at`.
 
@@ -45,28 +47,49 @@ def expression(
         `rates.daily_counts` of everything known.
     factors
         Names of agreed factors, in the order of the matrix.
+    beside
+        Contract columns to hand through.
 
     Returns
     -------
-    Table of `row_number`, `appointment_id`, `scored_at`, `LEAD_DAYS`, `PAST_APPOINTMENTS` and one
-    float64 column a factor, null where not known. Rows stand in no particular order.
+    Table of `row_number`, `appointment_id`, `scored_at`, `LEAD_DAYS`, `PAST_APPOINTMENTS`, one
+    float64 column a factor, null where not known, and `beside`. A contract column of the same name
+    as a factor stands once, as the factor. Rows stand in no particular order.
     """
-    timed = points.mutate(
+    read = columns_read(factors) | {"n_past_appointments"}
+    always = (ROW_NUMBER, "appointment_id", "patient_id")
+    own = (name for name in points.columns if name in read.union(beside).difference(always))
+    wide = points.select(
+        *always,
+        *own,
         scored_at=clock.scored_at(points),
         lead_days=points.starts_local.date().epoch_days() - points.booked_local.date().epoch_days(),
     )
-    parts = (
-        patient_history(points, known, clock=clock, outcomes=outcomes),
-        other_bookings(points, known, clock=clock),
-        rates(points, daily, clock=clock, outcomes=outcomes),
-    )
-    wide = timed
-    for part in parts:
-        wide = wide.left_join(part, ROW_NUMBER).drop(f"{ROW_NUMBER}_right")
+    for place, part in enumerate(_parts(points, known, daily, read, clock=clock, outcomes=outcomes)):
+        named = part.rename({f"of_{place}": ROW_NUMBER})
+        wide = wide.left_join(named, wide[ROW_NUMBER] == named[f"of_{place}"])
     return wide.select(
         ROW_NUMBER,
         "appointment_id",
         "scored_at",
+        *(name for name in beside if name not in {*factors, ROW_NUMBER, "appointment_id", "scored_at"}),
         **{LEAD_DAYS: wide.lead_days, PAST_APPOINTMENTS: wide.n_past_appointments},
         **{name: EXPRESSIONS[name](wide).cast("float64") for name in factors},
     )
+
+
+def _parts(
+    points: ir.Table,
+    known: ir.Table,
+    daily: ir.Table,
+    read: frozenset[str],
+    *,
+    clock: Clock,
+    outcomes: Outcomes,
+) -> Iterator[ir.Table]:
+    """What is known beside the points' own columns, as far as it is `read`."""
+    yield patient_history(points, known, clock=clock, outcomes=outcomes, wanted=read)
+    if read.intersection(AROUND):
+        yield other_bookings(points, known, clock=clock)
+    if any(name.startswith(("rate_", "share_")) for name in read):
+        yield rates(points, daily, clock=clock, outcomes=outcomes, wanted=read)

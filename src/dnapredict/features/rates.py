@@ -1,26 +1,37 @@
 """DNA rates of clinics, sites, specialties, hours and areas, as known on the day before scoring.
 
 These carry the signal for patients without a history. They are built from one table of daily
-counts (kind, key, day), in training and in serving alike, so that a request reads the days of
+counts for each kind and key, in training and in serving alike, so that a request reads a few days of
 its own keys and not the whole history.
 """
 
-from collections.abc import Callable, Mapping
-from functools import reduce
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
-from dnapredict.config.training import ATTENDANCE_CODES
+from dnapredict.data import codes
 from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.features.clock import Clock, Outcomes
 
-__all__ = ["KINDS", "PRIOR_WEIGHT", "daily_counts", "rates"]
+__all__ = [
+    "COUNTED",
+    "KINDS",
+    "PRIOR_WEIGHT",
+    "SHARES",
+    "WHOLE",
+    "count_of",
+    "daily_counts",
+    "keys_of",
+    "rates",
+]
 
 # A key with this many known outcomes weighs as much as the rate of the whole.
 PRIOR_WEIGHT: Final = 50.0
-_WHOLE: Final = "whole"
+# Outcomes that are counted day by day; which of them are a DNA is left to `rates`.
+COUNTED: Final = tuple(code for code in codes.OUTCOME if code != codes.NOT_APPLICABLE)
+WHOLE: Final = "whole"
 _WEEKDAYS: Final = 7
 
 
@@ -29,6 +40,7 @@ def _weekday_hour(rows: ir.Table) -> ir.StringValue:
     return weekday.cast("string") + "-" + rows.starts_local.hour().cast("string")
 
 
+# In a table a kind is its place in this order.
 KINDS: Final[Mapping[str, Callable[[ir.Table], ir.StringValue]]] = {
     "clinic": lambda rows: rows.clinic_code,
     "site": lambda rows: rows.site_code,
@@ -36,33 +48,65 @@ KINDS: Final[Mapping[str, Callable[[ir.Table], ir.StringValue]]] = {
     "weekday_hour": _weekday_hour,
     "area": lambda rows: rows.lsoa_code,
     "referral_source": lambda rows: rows.referral_source_code,
-    _WHOLE: lambda _: ibis.literal("", "string"),
+    WHOLE: lambda _: ibis.literal("", "string"),
 }
 
 
+# Shares of all outcomes of the whole, by the codes that count.
+SHARES: Final[Mapping[str, Callable[[Outcomes], tuple[str, ...]]]] = {
+    "share_attended": lambda outcomes: outcomes.came_codes,
+    "share_cancelled_by_patient": lambda _: (codes.CANCELLED_BY_PATIENT,),
+    "share_cancelled_by_provider": lambda _: (codes.CANCELLED_BY_PROVIDER,),
+}
+
+
+def count_of(code: str) -> str:
+    """The column of a table of daily counts that holds outcome `code`."""
+    return f"n_{code}"
+
+
 def daily_counts(known: ir.Table, *, clock: Clock) -> ir.Table:
-    """Attendance outcomes that became known each day: `kind`, `key`, `day`, `outcome_code`, `n`.
+    """Outcomes that became known each day: `kind`, `key`, `day` and a count for each code of `COUNTED`.
 
-    Which codes are a DNA is left to `rates`, so that a store of counts serves any label rule.
-    Rows of the same kind, key and day may stand more than once and are added up there, so that a
-    store's counts and those of a request's own past appointments can be stacked.
+    Rows of the same kind, key and day may stand more than once and are added up in `rates`, so that
+    a store's counts and those of a request's own past appointments can be stacked.
     """
-    decided = known.filter(known.outcome_code.isin(ATTENDANCE_CODES))
-    return ibis.union(*(_counted(decided, kind, clock) for kind in KINDS))
-
-
-def _counted(decided: ir.Table, kind: str, clock: Clock) -> ir.Table:
-    keyed = decided.select(
-        kind=ibis.literal(kind, "string"),
-        key=KINDS[kind](decided),
-        day=clock.known_at(decided).date(),
-        outcome_code=decided.outcome_code,
+    decided = known.filter(known.outcome_code.isin(list(COUNTED)))
+    unfolded = _unfolded(decided, tuple(KINDS), day=clock.known_at(decided).date(), code=decided.outcome_code)
+    return unfolded.group_by("kind", "key", "day").agg(
+        **{count_of(code): unfolded.count(where=unfolded.code == code) for code in COUNTED}
     )
-    keyed = keyed.filter(keyed.key.notnull())
-    return keyed.group_by("kind", "key", "day", "outcome_code").agg(n=keyed.count())
 
 
-def rates(points: ir.Table, daily: ir.Table, *, clock: Clock, outcomes: Outcomes) -> ir.Table:
+def keys_of(points: ir.Table, *, clock: Clock, kinds: Sequence[str] = tuple(KINDS)) -> ir.Table:
+    """What `rates` will ask of the daily counts for `points`: `kind`, `key`, `day` of scoring, each once."""
+    return _unfolded(points, kinds, day=clock.scored_at(points).date()).distinct()
+
+
+def _unfolded(rows: ir.Table, kinds: Sequence[str], **beside: ir.Value) -> ir.Table:
+    """A row for each kind of key that a row has: `kind`, `key` and what is asked for beside them."""
+    pairs = [
+        ibis.struct({"kind": ibis.literal(_place(kind), "int8"), "key": KINDS[kind](rows)}) for kind in kinds
+    ]
+    unfolded = rows.select(pair=ibis.array(pairs).unnest(), **beside)
+    named = unfolded.select(
+        kind=unfolded.pair["kind"], key=unfolded.pair["key"], **{name: unfolded[name] for name in beside}
+    )
+    return named.filter(named.key.notnull())
+
+
+def _place(kind: str) -> int:
+    return list(KINDS).index(kind)
+
+
+def rates(
+    points: ir.Table,
+    daily: ir.Table,
+    *,
+    clock: Clock,
+    outcomes: Outcomes,
+    wanted: Collection[str] | None = None,
+) -> ir.Table:
     """The shrunken DNA rate of each of a point's keys, from outcomes known before the day of scoring.
 
     `(dna + w * whole) / (n + w)` with `w = PRIOR_WEIGHT` and `whole` the rate of all appointments
@@ -71,57 +115,78 @@ def rates(points: ir.Table, daily: ir.Table, *, clock: Clock, outcomes: Outcomes
 
     Returns
     -------
-    Table of `row_number`, `rate_<kind>` for every kind (null where the point has no such key
-    or nothing is known at all).
+    Table of `row_number` and what is `wanted` (by default all): `rate_<kind>` for each of `KINDS`, null
+    where the point has no such key or nothing is known at all, and `SHARES`, each the share of one kind
+    of outcome among all outcomes of the whole.
     """
-    keyed = points.select(
+    kinds = [*(kind for kind in KINDS if kind != WHOLE and _is_wanted(f"rate_{kind}", wanted)), WHOLE]
+    shares = [share for share in SHARES if _is_wanted(share, wanted)]
+    known = _known_before(keys_of(points, clock=clock, kinds=kinds), daily, outcomes, shares)
+    joined = points.select(
         **{ROW_NUMBER: points[ROW_NUMBER]},
         day=clock.scored_at(points).date(),
-        **{f"key_{kind}": key_of(points) for kind, key_of in KINDS.items()},
+        **{f"key_{kind}": KINDS[kind](points) for kind in kinds},
     )
-    known = _known_before(keyed, daily, outcomes)
-    joined = reduce(lambda table, kind: _join(table, known, kind), KINDS, keyed)
-    return joined.select(ROW_NUMBER, **{f"rate_{kind}": _shrunken(joined, kind) for kind in KINDS})
-
-
-def _shrunken(joined: ir.Table, kind: str) -> ir.FloatingValue:
-    whole = joined[f"dna_{_WHOLE}"] / joined[f"n_{_WHOLE}"].nullif(0)
-    dna = joined[f"dna_{kind}"].fill_null(0) + PRIOR_WEIGHT * whole
-    rate = dna / (joined[f"n_{kind}"].fill_null(0) + PRIOR_WEIGHT)
-    return ibis.ifelse(joined[f"key_{kind}"].notnull(), rate, ibis.null("float64"))
-
-
-def _known_before(keyed: ir.Table, daily: ir.Table, outcomes: Outcomes) -> ir.Table:
-    """Cumulative counts for each (kind, key, day of scoring) that occurs among the points."""
-    asked = ibis.union(
-        *(
-            keyed.select(
-                kind=ibis.literal(kind, "string"), key=keyed[f"key_{kind}"], day=keyed.day
-            ).distinct()
-            for kind in KINDS
-        )
+    for kind in kinds:
+        of_kind = _of_kind(known, kind, shares=shares if kind == WHOLE else ())
+        is_mine = [joined.day == of_kind[f"day_{kind}"], joined[f"key_{kind}"] == of_kind[f"of_{kind}"]]
+        joined = joined.left_join(of_kind, is_mine)
+    whole = joined[f"dna_{WHOLE}"] / joined[f"n_{WHOLE}"].nullif(0)
+    return joined.select(
+        ROW_NUMBER,
+        **{
+            f"rate_{kind}": (joined[f"dna_{kind}"] + PRIOR_WEIGHT * whole)
+            / (joined[f"n_{kind}"] + PRIOR_WEIGHT)
+            for kind in kinds
+        },
+        **{share: joined[share] / joined.n_outcomes.nullif(0) for share in shares},
     )
-    asked = asked.filter(asked.key.notnull())
-    zero = ibis.literal(0, "int64")
-    points = asked.mutate(n=zero, dna=zero, is_count=ibis.literal(0, "int8"))
+
+
+def _is_wanted(name: str, wanted: Collection[str] | None) -> bool:
+    return wanted is None or name in wanted
+
+
+def _known_before(asked: ir.Table, daily: ir.Table, outcomes: Outcomes, shares: Sequence[str]) -> ir.Table:
+    """Counts up to the day before, for each (kind, key, day) that is asked about."""
+    sums = {"n": (*outcomes.came_codes, *outcomes.dna_codes), "dna": outcomes.dna_codes}
+    if shares:
+        sums |= {"n_outcomes": COUNTED} | {share: SHARES[share](outcomes) for share in shares}
     counts = daily.select(
         "kind",
         "key",
         "day",
-        n=ibis.ifelse(outcomes.came(daily) | outcomes.missed(daily), daily.n, zero),
-        dna=ibis.ifelse(outcomes.missed(daily), daily.n, zero),
         is_count=ibis.literal(1, "int8"),
+        **{name: _total(daily, of) for name, of in sums.items()},
     )
+    points = asked.mutate(is_count=ibis.literal(0, "int8"), **dict.fromkeys(sums, ibis.literal(0.0)))
     stacked = points.union(counts)
     so_far = ibis.window(
         group_by=[stacked.kind, stacked.key], order_by=[stacked.day, stacked.is_count], rows=(None, 0)
     )
-    summed = stacked.mutate(n_known=stacked.n.sum().over(so_far), dna_known=stacked.dna.sum().over(so_far))
-    return summed.filter(summed.is_count == 0).select("kind", "key", "day", "n_known", "dna_known")
+    # New names, and no dropping: so Ibis keeps this as one table that each kind reads.
+    summed = stacked.mutate(**{f"{name}_so_far": stacked[name].sum().over(so_far) for name in sums})
+    at_points = summed.filter(summed.is_count == 0)
+    return at_points.select("kind", "key", "day", **{name: at_points[f"{name}_so_far"] for name in sums})
 
 
-def _join(table: ir.Table, known: ir.Table, kind: str) -> ir.Table:
-    of_kind = known.filter(known.kind == kind).select(
-        "day", **{f"key_{kind}": known.key, f"n_{kind}": known.n_known, f"dna_{kind}": known.dna_known}
+def _total(daily: ir.Table, of: tuple[str, ...]) -> ir.FloatingValue:
+    """Whole numbers as floats: engines sum integers into wider types that differ, and slowly."""
+    total = ibis.literal(0, "int64")
+    for code in of:
+        total = total + daily[count_of(code)]
+    return total.cast("float64")
+
+
+def _of_kind(known: ir.Table, kind: str, *, shares: Sequence[str]) -> ir.Table:
+    """The rows of one kind under names of their own, so that all kinds are joined in one go."""
+    of_kind = known.filter(known.kind == _place(kind))
+    return of_kind.select(
+        *(("n_outcomes", *shares) if shares else ()),
+        **{
+            f"day_{kind}": of_kind.day,
+            f"of_{kind}": of_kind.key,
+            f"n_{kind}": of_kind.n,
+            f"dna_{kind}": of_kind.dna,
+        },
     )
-    return table.left_join(of_kind, ["day", f"key_{kind}"]).drop("day_right", f"key_{kind}_right")

@@ -1,8 +1,7 @@
-"""The history store: what is known of past appointments, in two Parquet files of one folder.
+"""The history store: what is known of past appointments, in the files of one folder.
 
-`appointments.parquet` holds contract rows sorted by patient, so that a request reads a few row
-groups; `daily.parquet` holds the daily counts, sorted by key. A folder is written whole beside the
-old one and swapped in a single step, while a service may still read the old.
+It holds the columns that factors read and no others: no age, no ethnicity, no address. A folder is
+written whole beside the old one and swapped in a single step, while a service may still read the old.
 """
 
 import json
@@ -10,27 +9,35 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 import duckdb
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
-from dnapredict.config.training import ATTENDANCE_CODES
-from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import StoreError
 from dnapredict.features.build import Past, counting
 from dnapredict.features.clock import Clock
+from dnapredict.features.history import REMEMBERED
+from dnapredict.features.kept.appointments import KeptAppointments, write_appointments
+from dnapredict.features.kept.counts import CUMULATIVE, KeptCounts, write_counts
+from dnapredict.features.rates import COUNTED, daily_counts, keys_of
 
 __all__ = ["HistoryStore"]
 
 _CURRENT: Final = "CURRENT"
-_APPOINTMENTS: Final = "appointments.parquet"
-_DAILY: Final = "daily.parquet"
-_ROW_GROUP: Final = 10_000
+# Counted up when the files change their form: a store of another form is refused and written anew.
+_FORM: Final = 2
+_ABOUT: Final = "store.json"
+# What a row of a question to the store is, where it is not the kind of a key.
+_PATIENT: Final = -1
+_OUTCOME: Final = -2
+_BATCH: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class HistoryStore:
             store = cls(Path(tempfile.mkdtemp(prefix="history-", dir=place)))
             store._fill(rows, clock, workspace)
             _replace_text(place / _CURRENT, store.folder.name)
-        except (OSError, duckdb.Error) as error:
+        except (OSError, duckdb.Error, pa.ArrowException) as error:
             raise StoreError(f"{place}: the history cannot be written ({type(error).__name__}).") from None
         _forget_older(place, store.folder)
         return store
@@ -73,32 +80,46 @@ class HistoryStore:
         """What may be known when `points` are scored: this history and what the points say themselves.
 
         An appointment that stands in both is taken from the points. Counts of the points' own
-        outcomes are added where the history does not hold them yet.
+        outcomes are added where the history does not hold them yet; of a point whose patient is not
+        known that cannot be told, and it is not counted.
         """
-        self._require_delay(clock)
-        stored = workspace.view(f"SELECT * FROM read_parquet({_sql(self.folder / _APPOINTMENTS)})")
-        daily = workspace.view(f"SELECT * FROM read_parquet({_sql(self.folder / _DAILY)})")
-        recalling = _recalling(points.schema(), stored.schema())
-        rows = workspace.view(recalling.over(points=points, stored=stored))
-        return Past(rows, _with_new_outcomes(daily, stored, points, clock=clock, workspace=workspace))
+        self._require_form(clock)
+        appointments, counts = _opened(self.folder)
+        asked = workspace.fetch(_asking(points.schema(), clock).over(points=points))
+        told = asked["kind"].to_numpy()
+        stored = workspace.keep(appointments.of(asked.filter(told == _PATIENT)["key"].to_pylist()))
+        daily = counts.asked(asked.filter(told >= 0))
+        if (told == _OUTCOME).any():
+            fresh = _freshly_counted(points.schema(), stored.schema(), clock)
+            added = workspace.fetch(fresh.over(points=points, stored=stored))
+            daily = pa.concat_tables([daily, added.cast(daily.schema)])
+        recalled = _recalling(points.schema(), stored.schema()).over(points=points, stored=stored)
+        return Past(workspace.compute(recalled), workspace.keep(daily))
 
     def _fill(self, rows: ir.Table, clock: Clock, workspace: Workspace) -> None:
-        kept = f"SELECT * EXCLUDE ({ROW_NUMBER}) FROM {rows.get_name()}"
-        _copy(
-            f"{kept} ORDER BY patient_id, starts_at, appointment_id", self.folder / _APPOINTMENTS, workspace
+        connection = workspace.backend.con
+        kept = connection.sql(
+            f"SELECT {', '.join(REMEMBERED)} FROM {rows.get_name()} "
+            "ORDER BY patient_id, starts_at, appointment_id"
         )
+        write_appointments(kept.to_arrow_reader(_BATCH), self.folder)
         daily = counting(rows.schema(), clock).over(known=rows)
-        _copy(f"FROM ({daily}) ORDER BY kind, key, day, outcome_code", self.folder / _DAILY, workspace)
-        delay = {"recording_delay_days": clock.recording_delay_days}
-        (self.folder / "store.json").write_text(json.dumps(delay), encoding="utf-8")
+        write_counts(workspace.fetch(CUMULATIVE.format(daily=daily)), self.folder)
+        written = {"form": _FORM, "recording_delay_days": clock.recording_delay_days}
+        (self.folder / _ABOUT).write_text(json.dumps(written), encoding="utf-8")
 
-    def _require_delay(self, clock: Clock) -> None:
+    def _require_form(self, clock: Clock) -> None:
         try:
-            written = json.loads((self.folder / "store.json").read_text(encoding="utf-8"))
+            written = json.loads((self.folder / _ABOUT).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             raise StoreError(
                 f"{self.folder}: the history is damaged. Run 'dnapredict refresh EXTRACT'."
             ) from None
+        if written.get("form") != _FORM:
+            raise StoreError(
+                f"{self.folder}: the history was written by another version of dnapredict. "
+                "Run 'dnapredict refresh EXTRACT'."
+            )
         if written.get("recording_delay_days") != clock.recording_delay_days:
             raise StoreError(
                 f"{self.folder}: the history was written for another recording delay than the model's "
@@ -106,40 +127,44 @@ class HistoryStore:
             )
 
 
-def _with_new_outcomes(
-    daily: ir.Table, stored: ir.Table, points: ir.Table, *, clock: Clock, workspace: Workspace
-) -> ir.Table:
-    fresh = workspace.view(_freshness(points.schema(), stored.schema()).over(points=points, stored=stored))
-    if not workspace.fetch(f"SELECT count(*) AS n FROM {fresh.get_name()}")["n"][0].as_py():
-        return daily
-    added = counting(fresh.schema(), clock).over(known=fresh)
-    return workspace.compute(f"SELECT * FROM {daily.get_name()} UNION ALL BY NAME ({added})")
+@lru_cache(maxsize=2)
+def _opened(folder: Path) -> tuple[KeptAppointments, KeptCounts]:
+    try:
+        return KeptAppointments.open(folder), KeptCounts.open(folder)
+    except (OSError, pa.ArrowException, KeyError):
+        raise StoreError(f"{folder}: the history is damaged. Run 'dnapredict refresh EXTRACT'.") from None
 
 
 @compiled
 def _recalling(points_schema: ibis.Schema, stored_schema: ibis.Schema) -> ir.Table:
     """The points, and the stored appointments of their patients that are not among them."""
     points, stored = placeholder("points", points_schema), placeholder("stored", stored_schema)
-    patients = points.select("patient_id").distinct()
-    others = stored.semi_join(patients, "patient_id").anti_join(points, "appointment_id")
-    return points.select(others.columns).union(others)
+    others = stored.semi_join(points, "patient_id").anti_join(points, "appointment_id")
+    mine = points.select(**{name: points[name].cast(stored[name].type()) for name in stored.columns})
+    return mine.union(others)
 
 
 @compiled
-def _freshness(points_schema: ibis.Schema, stored_schema: ibis.Schema) -> ir.Table:
-    """The points with an outcome of attendance that the stored history does not hold yet."""
+def _asking(points_schema: ibis.Schema, clock: Clock) -> ir.Table:
+    """All that a store is asked: keys and days, each patient, and a row if there are outcomes to add."""
+    points = placeholder("points", points_schema)
+    keys = keys_of(points, clock=clock)
+    no_day = ibis.null(keys.day.type())
+    patients = points.filter(points.patient_id.notnull()).select(
+        kind=ibis.literal(_PATIENT, "int8"), key=points.patient_id, day=no_day
+    )
+    told = points.filter(points.outcome_code.isin(list(COUNTED)), points.patient_id.notnull())
+    outcomes = told.select(kind=ibis.literal(_OUTCOME, "int8"), key=ibis.literal(""), day=no_day).limit(1)
+    return keys.union(patients.distinct()).union(outcomes)
+
+
+@compiled
+def _freshly_counted(points_schema: ibis.Schema, stored_schema: ibis.Schema, clock: Clock) -> ir.Table:
+    """Counts of the points with an outcome that the stored history does not hold yet."""
     points, stored = placeholder("points", points_schema), placeholder("stored", stored_schema)
-    counted = stored.filter(stored.outcome_code.isin(ATTENDANCE_CODES))
-    return points.filter(points.outcome_code.isin(ATTENDANCE_CODES)).anti_join(counted, "appointment_id")
-
-
-def _copy(sql: str, path: Path, workspace: Workspace) -> None:
-    options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP}"
-    workspace.backend.con.execute(f"COPY ({sql}) TO {_sql(path)} ({options})")
-
-
-def _sql(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+    counted = stored.filter(stored.outcome_code.isin(list(COUNTED)))
+    told = points.filter(points.outcome_code.isin(list(COUNTED)), points.patient_id.notnull())
+    return daily_counts(told.anti_join(counted, "appointment_id"), clock=clock)
 
 
 def _replace_text(path: Path, text: str) -> None:

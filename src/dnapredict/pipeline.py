@@ -186,40 +186,41 @@ def audit(
     version = None if model is None else registry.version_of(model)
     stored = None if version is None else load_model(registry.folder(version))
     config = setting.training if stored is None else stored.manifest.provenance.config
-    outcomes, beside = Outcomes(config.dna_codes), auditable.BESIDE
+    outcomes = Outcomes(config.dna_codes)
     earlier = auditable.earlier(previous, out=out, kept=registry.last_audit() if stored else None)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
         factors = stored.model.factors if stored else ()
-        matrix = matrix_of(checked, config, factors=factors, beside=beside, workspace=workspace)
+        matrix = matrix_of(checked, config, factors=factors, beside=auditable.BESIDE, workspace=workspace)
         live = _live_risk(registry, stored, checked, workspace)
         expected = auditable.rows_expected(checked, stored, workspace)
-    tested = labelled(matrix, outcomes=outcomes)
-    if stored is not None:
-        tested = auditable.not_trained_on(tested, stored, source=path.name)
-        sites = tested.table["site_code"].to_pylist()
-        probability = stored.model.probability(tested.values, sites=sites)
-    else:
-        probability = vendor_scores(scores, tested.table["appointment_id"])
+    tested, probability = _risks(labelled(matrix, outcomes=outcomes), stored, scores, source=path.name)
     audited = auditable.audited(
         tested, probability, outcomes=outcomes, worklist=worklist, live=live and live(tested)
     )
-    context = auditable.context(
-        audited,
-        path,
-        config=config,
-        worklist=worklist,
-        stored=stored,
-        version=version,
-        scores=scores,
-        previous=earlier,
-        rows=expected,
-    )
+    origin = auditable.Origin(path, config, worklist, stored=stored, version=version, scores=scores)
+    context = auditable.context(audited, origin, previous=earlier, rows=expected)
     result = auditing.run(audited, policy=policy, context=context)
-    report = auditing.write(result, out, beside=auditing.beside(result, extras))
+    studied = None
+    if "study" in extras:
+        seen = None if stored is None else tested.values
+        studied = auditable.studied(audited, seen, policy=policy, worklist=worklist, seed=config.seed)
+    report = auditing.write(result, out, beside=auditing.beside(result, extras, studied=studied))
     if version is not None:
         registry.keep_audit(version, report.parent, verdict=str(result.verdict))
     return Audit(result, report)
+
+
+def _risks(
+    tested: Matrix, stored: StoredModel | None, scores: Path | None, *, source: str
+) -> tuple[Matrix, NDArray[np.float64]]:
+    """The appointments to audit and their risks: the model's where it did not train, or somebody's scores."""
+    from dnapredict import auditable
+
+    if stored is None:
+        return tested, vendor_scores(scores, tested.table["appointment_id"])
+    later = auditable.not_trained_on(tested, stored, source=source)
+    return later, stored.model.probability(later.values, sites=later.table["site_code"].to_pylist())
 
 
 def _live_risk(

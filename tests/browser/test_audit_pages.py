@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from benchmarks.audit_worlds import World
 from playwright.sync_api import Browser, Page
 from tests.unit.test_audit_access import CONTEXT, listed, service
+from tests.unit.test_audit_study import WORLD, studied
 
 from dnapredict.audit import Audited, ReportContext, beside, run, write
 from dnapredict.audit.access import assess
@@ -37,13 +38,13 @@ def pages(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     )
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv(BROWSER, str(chromium))
-        files = beside(result, frozenset({"monthly", "easy-read", "pdf"}))
+        files = beside(result, frozenset({"monthly", "easy-read", "pdf"}), studied=studied(WORLD))
     folder = write(result, place / "audit", beside=files).parent
     access = write_access(assess(listed(service()), policy=POLICY, context=CONTEXT), place / "access")
-    return {"monthly": folder / "monthly.html", "easy-read": folder / "easy-read.html", "access": access}
+    return {name: folder / f"{name}.html" for name in ("monthly", "easy-read", "study")} | {"access": access}
 
 
-@pytest.fixture(params=["monthly", "easy-read", "access"])
+@pytest.fixture(params=["monthly", "easy-read", "study", "access"])
 def opened(request: pytest.FixtureRequest, browser: Browser, pages: dict[str, Path]) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
     page = context.new_page()
@@ -83,7 +84,7 @@ def test_each_page_is_on_paper_what_it_promises(browser: Browser, pages: dict[st
 def test_pdfs_are_printed_of_every_page_and_stay_small(pages: dict[str, Path]):
     folder = pages["monthly"].parent
     found = {path.name: path.read_bytes() for path in folder.glob("*.pdf")}
-    assert set(found) == {"report.pdf", "monthly.pdf", "easy-read.pdf"}
+    assert set(found) == {"report.pdf", "monthly.pdf", "easy-read.pdf", "study.pdf"}
     for name, content in found.items():
         assert content.startswith(b"%PDF"), name
         assert len(content) < 3_000_000, (name, len(content))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from dnapredict.errors import DataError, NoEventsError
 
@@ -85,6 +86,11 @@ class Audited:
         """The rules of sharing the calls whose lists are here."""
         names = self.table.column_names
         return tuple(name.removeprefix(CALLED_BY) for name in names if name.startswith(CALLED_BY))
+
+    def with_calls(self, selected: NDArray[np.bool_]) -> "Audited":
+        """The same appointments with another list."""
+        kept = self.table.drop_columns(["selected"])
+        return Audited(kept.append_column("selected", pa.array(selected)))
 
     def under(self, rule: str, *, against: str) -> "Audited":
         """The same appointments with the list of `rule`; that of `against` counts as the live one."""

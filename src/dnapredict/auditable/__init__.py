@@ -1,10 +1,20 @@
 """From an extract to what the audit reads: tested appointments with risks, or a service as it is."""
 
 from dnapredict.auditable.serviced import access_context, listed
-from dnapredict.auditable.tested import BESIDE, audited, context, earlier, not_trained_on, rows_expected
+from dnapredict.auditable.tested import (
+    BESIDE,
+    Origin,
+    audited,
+    context,
+    earlier,
+    not_trained_on,
+    rows_expected,
+    studied,
+)
 
 __all__ = [
     "BESIDE",
+    "Origin",
     "access_context",
     "audited",
     "context",
@@ -12,4 +22,5 @@ __all__ = [
     "listed",
     "not_trained_on",
     "rows_expected",
+    "studied",
 ]

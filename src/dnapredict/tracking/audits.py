@@ -1,6 +1,7 @@
 """The audits of a home's versions: reports kept with their runs, verdict and sign-off as tags."""
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,9 +10,8 @@ from dnapredict.tracking.store import MODEL_NAME, Store
 if TYPE_CHECKING:
     from dnapredict.audit.signing import Signature
 
-__all__ = ["kept_report", "last_report", "report_digest", "signed_versions", "under"]
+__all__ = ["keep_report", "kept_report", "last_report", "report_digest", "signed_versions"]
 
-_PLACE: Final = "audits/"
 _REPORT: Final = "report.html"
 
 
@@ -20,15 +20,25 @@ def report_digest(report: Path) -> str:
     return hashlib.sha256((report / _REPORT).read_bytes()).hexdigest()
 
 
-def under(digest: str) -> str:
-    """The folder, within a run's artefacts, of the report with that digest."""
-    return f"{_PLACE}{digest}"
-
-
 def kept_report(store: Store, version: Any) -> Path:
     """Where the report of a version's last audit is kept; there may be none."""
-    artefacts = store.home / "mlruns" / str(version.run_id) / "artifacts"
-    return artefacts / under(version.tags.get("audit_sha256", "none"))
+    return _place(store, version, version.tags.get("audit_sha256", "none"))
+
+
+def keep_report(store: Store, version: Any, report: Path) -> str:
+    """Copy a report's folder to the artefacts of a version's run, and give its digest.
+
+    By its place in this home and not by MLflow's address, which stays that of the old home when a home is
+    moved or copied.
+    """
+    digest = report_digest(report)
+    with store.sentences():
+        shutil.copytree(report, _place(store, version, digest), dirs_exist_ok=True)
+    return digest
+
+
+def _place(store: Store, version: Any, digest: str) -> Path:
+    return store.home / "mlruns" / str(version.run_id) / "artifacts" / "audits" / digest
 
 
 def last_report(store: Store) -> Path | None:

@@ -38,6 +38,10 @@ def refuse_against_audit(version: str, known: Mapping[str, str], *, report: Path
             "compares how well patients of different groups are reached."
         )
     signature = _decision_on(report, known)
+    if signature is None and known.get("signed_decision"):
+        raise StoreError(
+            f"{report}: the signature that the registry tells of is not there. Restore the home."
+        )
     if signature is not None and not signature.allows_use:
         raise GateFailedError(
             f"Version {version} is not promoted: {signature.name} ({signature.role}) rejected it on "

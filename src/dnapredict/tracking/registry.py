@@ -14,7 +14,7 @@ from dnapredict.risk.artefact import load
 from dnapredict.risk.comparing import Comparison, compare
 from dnapredict.risk.record import tags, verdict
 from dnapredict.risk.training import Training
-from dnapredict.tracking.audits import kept_report, last_report, report_digest, signed_versions, under
+from dnapredict.tracking.audits import keep_report, kept_report, last_report, signed_versions
 from dnapredict.tracking.cards import write_card
 from dnapredict.tracking.promotion import refuse_against_audit, refuse_unskilled
 from dnapredict.tracking.recording import log_comparison, log_model, record
@@ -100,8 +100,7 @@ class Registry:
 
     def keep_audit(self, name: str, report: Path, *, verdict: str) -> None:
         """Keep an audit's `report` folder with the run of a version, its verdict and digest as tags."""
-        digest = report_digest(report)
-        self.log_files(name, report, under=under(digest))
+        digest = keep_report(self._store, self._store.found(name), report)
         self.set_audit(name, verdict=verdict, digest=digest)
 
     def last_audit(self) -> Path | None:
@@ -116,7 +115,7 @@ class Registry:
         """
         signed = signed_versions(self._store, signature)
         for version in signed:
-            self.log_files(version, report, under=under(signature.report_sha256))
+            keep_report(self._store, self._store.found(version), report)
             self._tag(version, **signature.tags)
         return signed
 

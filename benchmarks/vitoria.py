@@ -18,8 +18,8 @@ PROGRAM = Path(sysconfig.get_path("scripts")) / "dnapredict"
 MAPPING = ROOT / "training" / "mappings" / "vitoria.toml"
 DEFAULT = ROOT.parent / "shared" / "data" / "vitoria_appointments_2016.csv.gz"
 CONFIG = "horizon_days = {days}\n[split]\ntest_from = 2016-05-30\n"
-# Population, days ahead, least AUROC wanted; nothing may be above: that would be a leak.
-WANTED = (("all", 1, 0.725), ("booked_1_day", 1, 0.595), ("weekly", 7, None))
+# Population, days ahead, least AUROC and most log loss wanted; above `LEAK_ABOVE` it would be a leak.
+WANTED = (("all", 1, 0.736, 0.4215), ("booked_1_day", 1, 0.606, 0.565), ("weekly", 7, 0.604, 0.586))
 LEAK_ABOVE = 0.80
 TARGET_SECONDS = 60
 
@@ -62,12 +62,15 @@ def main() -> None:
     runs = {days: trained(extract, days=days) for days in (1, 7)}
     print("| population | n | AUROC | AP | Brier | log loss | slope | logistic AUROC / log loss |")
     print("|---|---|---|---|---|---|---|---|")
-    for name, days, least in WANTED:
+    short = []
+    for name, days, least, most in WANTED:
         told, _ = runs[days]
         figures = told["test"][name]
         print(line(f"{name}, {days} day(s) ahead", figures, told["baselines"]["logistic_regression"][name]))
         assert figures["auroc"] < LEAK_ABOVE, "too good to be true: look for a leak"
-        assert least is None or figures["auroc"] >= least, f"{name}: AUROC below {least}"
+        if figures["auroc"] < least or figures["log_loss"] > most:
+            short.append(f"{name} (wanted: {least} / {most})")
+    print(f"short of what was wanted: {', '.join(short) or 'nothing'}")
     for days, (_, seconds) in runs.items():
         print(f"train, {days} day(s) ahead: {seconds:.0f} s (wanted: under {TARGET_SECONDS} s)")
     out = Path(__file__).parent / "out"

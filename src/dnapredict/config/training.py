@@ -37,7 +37,7 @@ class ModelSettings(Settings):
     min_child_samples: Annotated[int, Field(ge=1)] = 200
     feature_fraction: Annotated[float, Field(gt=0, le=1)] = 0.5
     bagging_fraction: Annotated[float, Field(gt=0, le=1)] = 0.8
-    lambda_l2: Annotated[float, Field(ge=0)] = 10.0
+    lambda_l2: Annotated[float, Field(ge=0)] = 100.0
 
 
 class Tuning(Settings):

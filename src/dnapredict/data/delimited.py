@@ -1,6 +1,6 @@
 """Read delimited text of any habit as named columns of text with row numbers."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -24,15 +24,6 @@ _BEYOND: Final = ("beyond_1", "beyond_2", "beyond_3")
 _BLANK: Final = " \t\xa0\x1a"
 
 
-@dataclass(frozen=True)
-class _Text:
-    """A text that is ready for the engine: every line is a row."""
-
-    path: Path
-    dialect: Dialect
-    may_have_blank_rows: bool
-
-
 def read_delimited(source: Path, workspace: Workspace, *, limits: Limits) -> tuple[ir.Table, tuple[str, ...]]:
     """The table in `source`, and what is unusual about how it is written, a phrase each.
 
@@ -50,8 +41,10 @@ def read_delimited(source: Path, workspace: Workspace, *, limits: Limits) -> tup
     limits.hold_rows(source, found.lines - dialect.header_row)
     if not found.line_is_row:
         plain = _rewritten(plain, found, dialect, workspace.new_file())
-    table = workspace.view(_query(_Text(plain.path, dialect, found.may_have_blank_rows)))
-    _require_rows(table, source, workspace)
+    cells = _taken_in(plain, dialect, workspace)
+    table = workspace.view(_numbered(cells, dialect, may_have_blank_rows=found.may_have_blank_rows))
+    if not workspace.fetch(f"SELECT 1 AS one FROM {table.get_name()} LIMIT 1").num_rows:
+        raise DataError(f"{source}: holds a header and no rows.")
     return table, tuple(_habits(plain, dialect))
 
 
@@ -62,39 +55,47 @@ def _rewritten(plain: Plain, found: Survey, dialect: Dialect, out: Path) -> Plai
     return replace(plain, path=out)
 
 
-def _query(text: _Text) -> str:
-    names = [_name(column) for column in text.dialect.columns]
+def _taken_in(plain: Plain, dialect: Dialect, workspace: Workspace) -> ir.Table:
+    """Every cell, in the order of the file; a copy of the file is removed as soon as it has been read."""
+    try:
+        return workspace.compute(f"SELECT * FROM {_read_csv(plain.path, dialect)}")
+    except duckdb.Error:
+        # Its message holds the line, which holds a patient.
+        raise DataError(f"{plain.source}: cannot be read as delimited text. Export it again.") from None
+    finally:
+        if plain.path != plain.source:
+            plain.path.unlink()
+
+
+def _numbered(cells: ir.Table, dialect: Dialect, *, may_have_blank_rows: bool) -> str:
+    """Rows with their numbers and faults.
+
+    A table keeps the order in which it was filled, so the place in it is the row's number. To number
+    rows while they are read would keep all that follows to one processor.
+    """
+    table, names = cells.get_name(), [_name(column) for column in dialect.columns]
     beyond = ", ".join(f"nullif(trim({cell}), '')" for cell in _BEYOND)
-    numbered = (
-        f"SELECT row_number() OVER () + {text.dialect.header_row} AS {ROW_NUMBER}, "
+    first = f"(SELECT min(rowid) FROM {table})"
+    query = (
+        f"SELECT rowid - {first} + {dialect.header_row + 1} AS {ROW_NUMBER}, "
         f"CASE WHEN coalesce({beyond}) IS NOT NULL THEN '{MORE_CELLS}' END AS {ROW_FAULT}, "
-        f"{', '.join(names)} FROM {_read_csv(text)}"
+        f"{', '.join(names)} FROM {table}"
     )
-    if not text.may_have_blank_rows:
-        return numbered
+    if not may_have_blank_rows:
+        return query
     held = ", ".join(f"nullif(trim({name}, {_quoted(_BLANK)}), '')" for name in names)
-    return f"SELECT * FROM ({numbered}) WHERE coalesce({held}, {ROW_FAULT}) IS NOT NULL"
+    return f"SELECT * FROM ({query}) WHERE coalesce({held}, {ROW_FAULT}) IS NOT NULL"
 
 
-def _read_csv(text: _Text) -> str:
-    columns = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in (*text.dialect.columns, *_BEYOND))
+def _read_csv(path: Path, dialect: Dialect) -> str:
+    columns = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in (*dialect.columns, *_BEYOND))
     nothing = ", ".join(_quoted(word) for word in NOTHING)
     return (
-        f"read_csv({_quoted(str(text.path))}, columns = {{{columns}}}, "
-        f"delim = {_quoted(text.dialect.delimiter)}, skip = {text.dialect.header_row}, header = false, "
+        f"read_csv({_quoted(str(path))}, columns = {{{columns}}}, "
+        f"delim = {_quoted(dialect.delimiter)}, skip = {dialect.header_row}, header = false, "
         f"quote = '\"', escape = '\"', auto_detect = false, null_padding = true, strict_mode = false, "
         f"max_line_size = {2 * LONGEST_LINE}, nullstr = [{nothing}], compression = 'none')"
     )
-
-
-def _require_rows(table: ir.Table, source: Path, workspace: Workspace) -> None:
-    try:
-        first = workspace.fetch(f"SELECT 1 AS one FROM {table.get_name()} LIMIT 1")
-    except duckdb.Error:
-        # Its message holds the line, which holds a patient.
-        raise DataError(f"{source}: cannot be read as delimited text. Export it again.") from None
-    if not first.num_rows:
-        raise DataError(f"{source}: holds a header and no rows.")
 
 
 def _habits(plain: Plain, dialect: Dialect) -> list[str]:

@@ -75,7 +75,7 @@ def _fit(rows: Sequence[Sequence[str]]) -> float:
     place = header_row(rows)
     if place is None:
         return max((filled(row) for row in rows), default=0) / 1_000
-    width = len(rows[place])
-    below = [row for row in rows[place + 1 :] if filled(row) > 1]
+    width, below = len(rows[place]), [row for row in rows[place + 1 :] if filled(row)]
     alike = sum(len(row) == width for row in below) / len(below) if below else 1
-    return width * (0.1 + alike)
+    explained = (1 + len(below)) / sum(filled(row) > 0 for row in rows)
+    return width * explained * (0.1 + alike)

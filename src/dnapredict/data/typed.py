@@ -103,6 +103,7 @@ def _local_name(column: Column) -> str:
 
 
 def type_of(column: Column) -> dt.DataType:
+    """The type of a contract column once it is read."""
     return {
         Kind.TEXT: dt.string,
         Kind.CODE: dt.string,

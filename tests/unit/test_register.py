@@ -36,6 +36,7 @@ def register(*factors: dict[str, object]) -> FactorRegister:
 def test_the_shipped_register_agrees_on_what_can_be_computed_and_says_why():
     verify(REGISTER)
     assert {each.name for each in REGISTER.agreed} <= EXPRESSIONS.keys()
+    assert EXPRESSIONS.keys() <= {each.name for each in REGISTER.factors}
     for each in REGISTER.factors:
         assert len(each.why) > 15
         assert set(each.columns) <= set(NAMES)

@@ -99,7 +99,9 @@ def _history(scope: Scope) -> dict[str, Expression]:
         "last_outcome_dna": _column(f"last_outcome_dna{scope.ending}"),
         "last_three_dna": _column(f"last_three_dna{scope.ending}"),
     }
-    return {f"{name}{scope.ending}": how for name, how in named.items()}
+    return {
+        f"{name}{scope.ending}": how for name, how in named.items() if not scope.only or name in scope.only
+    }
 
 
 EXPRESSIONS: Final[Mapping[str, Expression]] = MappingProxyType(

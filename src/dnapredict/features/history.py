@@ -44,11 +44,16 @@ _TIME: Final = dt.Timestamp(scale=6)
 class Scope:
     """Which of a patient's appointments are looked at: all, or those that share `key` with the point.
 
-    `ending` closes the names of what is known within the scope.
+    Every point has `ahead`, so that within that scope stand the appointments booked at least a day
+    ahead: hardly anybody misses one booked for the same day, so a past of those alone tells little.
+
+    `ending` closes the names of what is known within the scope; `only` names the factors that it has,
+    where it has not all.
     """
 
     ending: str
     key: str | None = None
+    only: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -56,7 +61,12 @@ class Scope:
         return ("patient_id",) if self.key is None else ("patient_id", self.key)
 
 
-SCOPES: Final = (Scope(""), Scope("_specialty", "specialty"), Scope("_site", "site"))
+SCOPES: Final = (
+    Scope(""),
+    Scope("_specialty", "specialty"),
+    Scope("_site", "site"),
+    Scope("_booked_ahead", "ahead", only=("past_appointments", "past_dnas", "past_dna_rate")),
+)
 
 
 def patient_history(
@@ -115,6 +125,7 @@ def _points(points: ir.Table, clock: Clock, trails: tuple[Scope, ...]) -> ir.Tab
         patient_id=identified.patient_id,
         specialty=identified.treatment_function_code,
         site=identified.site_code,
+        ahead=ibis.literal(True),
         moment=clock.scored_at(identified).cast(_TIME),
         **{name: ibis.null(_TIME) for name in _WHEN},
         moves=ibis.null("float64"),
@@ -144,6 +155,7 @@ def _events(known: ir.Table, clock: Clock, outcomes: Outcomes, trails: tuple[Sco
         patient_id=past.patient_id,
         specialty=past.treatment_function_code,
         site=past.site_code,
+        ahead=past.starts_local.date() > past.booked_local.date(),
         moment=clock.known_at(past).cast(_TIME),
         happened=starts,
         **{name: ibis.ifelse(happened, starts, never) for name, happened in became.items()},

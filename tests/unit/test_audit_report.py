@@ -157,3 +157,27 @@ def test_a_local_group_whose_name_is_a_formula_stays_text(tmp_path: Path):
     folder = write(audit(world.append_column("plus_group", [names])), tmp_path / "formula").parent
     rows = list(csv.reader((folder / "figures_plus.csv").read_text(encoding="utf-8-sig").splitlines()))
     assert rows[1][:2] == ["'=1+1", "'=1+1"]
+
+
+def test_a_small_group_is_hidden_in_page_json_and_every_csv(tmp_path: Path):
+    """Six Chinese patients: wherever the group stands, no count, share, range or p-value of theirs does."""
+    world = World(appointments=20_000).table()
+    few = pc.fill_null(pc.equal(world["ethnic_category_code"], "R"), False)
+    table = pa.concat_tables([world.filter(pc.invert(few)), world.filter(few).slice(0, 6)])
+    folder = write(audit(table), tmp_path / "few").parent
+    figures = json.loads((folder / "audit.json").read_text())
+    row = next(r for r in figures["groupings"]["ethnicity"]["rows"] if r["group"]["code"] == "R")
+    assert {json.dumps(value) for value in (*row["counts"].values(), *row["rates"].values())} == {"null"}
+    assert not [value for name, value in row.items() if name not in {"group", "counts", "rates"} and value]
+    checks = [c for gate in figures["gates"] for c in gate["checks"] if c["group"]["code"] == "R"]
+    assert checks
+    assert {(check["estimate"], check["p_adjusted"]) for check in checks} == {(None, None)}
+    for path in folder.glob("*.csv"):
+        lines = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
+        for line in (line for line in lines if (line.get("group") or "") == "Chinese"):
+            words = {"code", "group", "gate", "title", "grouping", "verdict", "measure", "cause", "sentence"}
+            assert {value for name, value in line.items() if name not in words} <= {"*", ""}
+    page = (folder / "report.html").read_text()
+    cells = re.search(r'<th scope="row">Chinese</th>(.*?)</tr>', page, re.DOTALL)
+    assert cells
+    assert re.findall(r">([^<>]*?)</td>", cells.group(1)).count("hidden") == 8

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from benchmarks.audit_worlds import World
 
@@ -81,3 +82,14 @@ def test_without_deciles_there_is_nothing_to_share_by(tmp_path: Path):
     result = run(Audited.of(table), policy=POLICY, context=CONTEXT)
     assert result.sharings == ()
     assert "How the calls could be shared" not in write(result, tmp_path / "out").read_text()
+
+
+def test_a_fifth_of_which_one_decile_is_small_is_hidden(table: pa.Table):
+    """Decile 3 has a few appointments and decile 4 many: their sum would give decile 3 back."""
+    third = pc.fill_null(pc.equal(table["imd_decile"], 3), False)
+    few = pa.concat_tables([table.filter(pc.invert(third)), table.filter(third).slice(0, 20)])
+    result = run(Audited.of(few), policy=POLICY, context=CONTEXT)
+    for sharing in result.sharings:
+        second = next(row for row in sharing.table.rows if row.group.code == "2")
+        assert set(second.counts.values()) == set(second.rates.values()) == {None}
+        assert sharing.of_fifth("1") is not None

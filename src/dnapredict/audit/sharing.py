@@ -5,7 +5,7 @@ deprivation to the next. The price of a rule is how many fewer of those who miss
 reached than risk alone, at this trust's number of calls.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dnapredict.audit.appointments import Audited
 from dnapredict.audit.comparisons import Evidence, published_fall, published_interval
@@ -15,7 +15,7 @@ from dnapredict.audit.figures import rate
 from dnapredict.audit.groupings import QUINTILE
 from dnapredict.audit.groups import membership
 from dnapredict.audit.intervals import Interval
-from dnapredict.audit.tables import GroupTable, published_table
+from dnapredict.audit.tables import GroupTable, Row, published_table
 
 __all__ = ["BY_RISK", "Sharing", "sharings_of"]
 
@@ -64,6 +64,8 @@ def _sharing(audited: Audited, evidence: Evidence, rule: str, *, in_use: bool) -
         raise AssertionError("a list is shared by deciles, so there are deciles")
     counted = count(appointments, members)
     everyone = counted.total
+    rule_of, z, share = evidence.policy.disclosure, evidence.z, evidence.share
+    table = published_table(counted, rule=rule_of, z=z, share=share)
     return Sharing(
         rule=rule,
         title=_TITLES.get(rule, rule),
@@ -72,7 +74,7 @@ def _sharing(audited: Audited, evidence: Evidence, rule: str, *, in_use: bool) -
         fewer=_fewer(everyone, evidence),
         reach=published_interval(rate(everyone, "reach"), evidence=evidence),
         price=published_fall(everyone, evidence=evidence),
-        table=published_table(counted, rule=evidence.policy.disclosure, z=evidence.z, share=evidence.share),
+        table=_without_small_deciles(table, evidence),
     )
 
 
@@ -81,3 +83,38 @@ def _fewer(everyone: GroupCounts, evidence: Evidence) -> int | None:
     counts = (everyone.total(name) for name in ("live_reached", "reached"))
     live, new = (publish_count(number, evidence.policy.disclosure) for number in counts)
     return None if live is None or new is None else live - new
+
+
+def _without_small_deciles(table: GroupTable, evidence: Evidence) -> GroupTable:
+    """The table without the figures of a fifth of which one decile is small.
+
+    The other decile is printed, and a difference would give the small one back.
+    """
+    small = _fifths_with_a_small_decile(evidence)
+    rows = tuple(_blank(row) if row.group.code in small else row for row in table.rows)
+    return replace(table, rows=rows)
+
+
+def _fifths_with_a_small_decile(evidence: Evidence) -> set[str]:
+    counted, rule = evidence.counted["imd_decile"], evidence.policy.disclosure
+    pairs = [(g, c) for g, c in zip(counted.groups, counted.counts, strict=True) if g.known]
+    return {
+        QUINTILE.assign(int(group.code))
+        for group, counts in pairs
+        for name in ("missed", "selected", "reached")
+        if publish_count(counts.total(name), rule) is None
+    }
+
+
+def _blank(row: Row) -> Row:
+    return replace(
+        row,
+        counts=dict.fromkeys(row.counts),
+        rates=dict.fromkeys(row.rates),
+        own_top_reach=None,
+        observed_over_expected=None,
+        allocation_index=None,
+        ranking_quality=None,
+        calibration_slope=None,
+        calibration_intercept=None,
+    )

@@ -126,6 +126,81 @@ def test_other_appointments_on_the_day_count_once_they_are_booked():
     assert [found[name]["same_day_appointments"] for name in "abcd"] == [1, 1, 2, 0]
 
 
+def test_appointments_of_the_two_weeks_around_count_once_they_are_booked():
+    appointments = table("""
+        appointment_id | patient_id | booked_at        | starts_at
+        a              | p          | 2025-01-02 09:00 | 2025-02-10 09:00
+        b              | p          | 2025-01-03 09:00 | 2025-02-24 11:00
+        c              | p          | 2025-01-03 10:00 | 2025-02-25 11:00
+        d              | p          | 2025-02-09 09:00 | 2025-02-11 15:00
+        e              | q          | 2025-01-03 09:00 | 2025-02-11 09:00
+    """)
+    found = factors_of(appointments, horizon_days=7)
+    # a is scored on 3 February, when d is not booked yet; from a to c it is 15 days.
+    assert [found[name]["appointments_within_14_days"] for name in "abcde"] == [1, 3, 2, 3, 0]
+
+
+def test_an_appointment_that_is_known_to_be_cancelled_is_not_another_one():
+    appointments = table("""
+        appointment_id | patient_id | booked_at        | starts_at        | recorded_at      | outcome_code
+        a              | p          | 2025-01-02 09:00 | 2025-02-10 09:00 | 2025-01-20 09:00 | 2
+        b              | p          | 2025-01-03 09:00 | 2025-02-10 11:00 |                  |
+        c              | p          | 2025-01-04 09:00 | 2025-02-20 11:00 | 2025-02-12 09:00 | 4
+    """)
+    found = factors_of(appointments, horizon_days=7)
+    assert found["b"]["same_day_appointments"] == 0
+    assert found["b"]["appointments_within_14_days"] == 1  # c is cancelled only after b was scored
+
+
+def test_bookings_made_on_one_day_count_together():
+    appointments = table("""
+        appointment_id | patient_id | booked_at        | starts_at
+        a              | p          | 2025-01-02 09:00 | 2025-02-10 09:00
+        b              | p          | 2025-01-02 17:00 | 2025-06-24 11:00
+        c              | p          | 2025-01-03 10:00 | 2025-02-10 11:00
+        d              | q          | 2025-01-02 10:00 | 2025-02-10 11:00
+        e              |            | 2025-01-02 10:00 | 2025-02-10 11:00
+    """)
+    found = factors_of(appointments)
+    assert [found[name]["booked_same_day"] for name in "abcde"] == [1, 1, 0, 0, None]
+
+
+def test_recency_and_last_outcomes_within_the_specialty():
+    appointments = table("""
+        appointment_id | patient_id | booked_at  | starts_at        | outcome_code | treatment_function_code
+        a              | p          | 2024-06-01 | 2024-07-01 09:00 | 3            | 130
+        b              | p          | 2024-06-01 | 2024-08-01 09:00 | 5            | 130
+        c              | p          | 2024-06-01 | 2024-09-01 09:00 | 3            | 320
+        d              | p          | 2024-06-01 | 2024-10-01 09:00 | 2            | 320
+        e              | p          | 2024-06-01 | 2025-02-01 08:00 |              | 130
+        f              | p          | 2024-06-01 | 2025-02-01 08:00 |              |
+    """)
+    e = factors_of(appointments)["e"]
+    assert (e["past_dnas"], e["past_dnas_specialty"], e["past_attendances_specialty"]) == (2, 1, 1)
+    assert (e["last_outcome_dna"], e["last_outcome_dna_specialty"]) == (1, 0)
+    assert (e["last_three_dna"], e["last_three_dna_specialty"]) == (2, 1)
+    assert e["days_since_last_dna_specialty"] == 30 + 31 + 30 + 31 + 30 + 31 + 25  # from 1 July
+    assert (e["past_cancelled_by_patient"], e["past_cancelled_by_patient_specialty"]) == (1, 0)
+    f = factors_of(appointments)["f"]
+    assert (f["past_dnas"], f["past_dnas_specialty"]) == (2, None)
+
+
+def test_a_share_of_cancellations_is_drawn_towards_that_of_the_trust():
+    appointments = table("""
+        appointment_id | patient_id | booked_at  | starts_at        | outcome_code | times_rescheduled
+        a              | p          | 2024-06-01 | 2024-07-01 09:00 | 2            | 2
+        b              | p          | 2024-06-01 | 2024-08-01 09:00 | 5            | 1
+        c              | q          | 2024-06-01 | 2024-08-01 09:00 | 5            |
+        d              | q          | 2024-06-01 | 2024-08-01 09:00 | 4            |
+        e              | p          | 2024-06-01 | 2025-02-01 09:00 |              | 0
+    """)
+    e = factors_of(appointments)["e"]
+    assert e["past_cancelled_by_patient_rate"] == pytest.approx((1 + 3 * 1 / 4) / (2 + 3))
+    assert e["past_cancelled_by_provider_rate"] == pytest.approx((0 + 3 * 1 / 4) / (2 + 3))
+    assert e["past_attendance_rate"] == pytest.approx((1 + 3 * 2 / 4) / (2 + 3))
+    assert (e["past_reschedules"], e["first_time"]) == (3, 0)
+
+
 def test_a_clinic_is_as_it_was_known_on_the_day_before_scoring():
     appointments = table("""
         appointment_id | patient_id | booked_at  | starts_at        | recorded_at      | outcome_code | clinic_code

@@ -1,0 +1,127 @@
+"""A history store changes no factor: asked for one appointment or for all, it answers as the whole would."""
+
+import tempfile
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from tests.property.test_history import appointments, contract_table
+from tests.spec.appointments import BOTH, factors_of
+
+from dnapredict.data import contract
+from dnapredict.data.lending import lent
+from dnapredict.data.workspace import Workspace
+from dnapredict.errors import StoreError
+from dnapredict.features.build import build
+from dnapredict.features.clock import Clock, Outcomes
+from dnapredict.features.factors import EXPRESSIONS
+from dnapredict.features.store import HistoryStore
+
+CLOCK = Clock(7, 3)
+# Each example asks a store many times: a failing one is shown as it is found, not made smaller.
+SLOW = settings(
+    max_examples=6,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def stored(table: pa.Table, place: Path, *, clock: Clock = CLOCK) -> HistoryStore:
+    with Workspace() as workspace:
+        checked = contract.check(workspace.keep(table), workspace, source="table")
+        return HistoryStore.write(checked.rows, place, clock=clock, workspace=workspace)
+
+
+def asked(store: HistoryStore, table: pa.Table, *, clock: Clock = CLOCK) -> dict[str, dict]:
+    """The factors of the appointments in `table`, known from the store."""
+    with lent(rows=table.num_rows) as workspace:
+        checked = contract.check(workspace.keep(table), workspace, source="table")
+        points = workspace.compute(f"FROM {checked.rows.get_name()}")
+        matrix = build(
+            points,
+            store.past(points, clock=clock, workspace=workspace),
+            factors=tuple(EXPRESSIONS),
+            clock=clock,
+            outcomes=Outcomes(BOTH),
+            beside=(),
+            order_by=["appointment_id"],
+            workspace=workspace,
+        )
+    return {row["appointment_id"]: row for row in matrix.table.to_pylist()}
+
+
+def same(one: dict, other: dict) -> bool:
+    return all(
+        one[name] == (None if other[name] is None else pytest.approx(other[name], abs=1e-12))
+        for name in EXPRESSIONS
+    )
+
+
+def without_outcome(table: pa.Table) -> pa.Table:
+    names = ("outcome_code", "recorded_at")
+    return table.drop_columns([name for name in names if name in table.column_names])
+
+
+@SLOW
+@given(appointments)
+def test_one_appointment_at_a_time_equals_all_at_once(drawn):
+    table = contract_table(drawn)
+    whole = factors_of(table)
+    with tempfile.TemporaryDirectory() as place:
+        store = stored(table, Path(place))
+        for number in range(table.num_rows):
+            one = without_outcome(table.slice(number, 1))
+            name = one["appointment_id"][0].as_py()
+            assert same(asked(store, one)[name], whole[name]), name
+        together = asked(store, table)
+    assert all(same(together[name], whole[name]) for name in whole)
+
+
+@SLOW
+@given(appointments, st.data())
+def test_past_appointments_in_a_request_count_once_whether_the_store_holds_them_or_not(drawn, data):
+    drawn = [one | {"patient_id": one["patient_id"] or "r"} for one in drawn]
+    table = contract_table(drawn)
+    held = data.draw(st.lists(st.booleans(), min_size=table.num_rows, max_size=table.num_rows))
+    if not any(held):
+        held[0] = True
+    with tempfile.TemporaryDirectory() as place:
+        store = stored(table.filter(pa.array(held)), Path(place))
+        found = asked(store, table)
+    whole = factors_of(table)
+    assert all(same(found[name], whole[name]) for name in whole)
+
+
+def test_a_store_is_swapped_whole_and_the_old_one_still_answers(tmp_path):
+    before = contract_table([row("p", "3"), row("q", "5")])
+    first = stored(before, tmp_path)
+    second = stored(contract_table([row("p", "5")]), tmp_path)
+    assert HistoryStore.current(tmp_path) == second
+    point = without_outcome(contract_table([row("p", "5") | {"booked": 50, "lead": 9}]))
+    point = point.set_column(1, "appointment_id", pa.array(["new"]))
+    assert asked(first, point)["new"]["past_dnas"] == 1
+    assert asked(second, point)["new"]["past_dnas"] == 0
+
+
+def test_a_store_keeps_only_what_factors_read(tmp_path):
+    store = stored(contract_table([row("p", "3")]), tmp_path)
+    kept = pa.ipc.open_file(store.folder / "appointments.arrow").schema.names
+    assert not {"ethnic_category_code", "age_years", "gender_code", "lsoa_code", "imd_decile"} & set(kept)
+
+
+def test_a_store_for_another_delay_or_a_damaged_one_says_what_to_do(tmp_path):
+    store = stored(contract_table([row("p", "3")]), tmp_path)
+    point = without_outcome(contract_table([row("p", "3")]))
+    with pytest.raises(StoreError, match="another recording delay.*dnapredict refresh"):
+        asked(store, point, clock=Clock(7, 5))
+    (store.folder / "appointments.arrow").write_bytes(b"cut short")
+    with pytest.raises(StoreError, match="damaged.*dnapredict refresh"):
+        asked(HistoryStore(store.folder), point)
+
+
+def row(patient: str, outcome: str) -> dict:
+    places = {"clinic_code": "EYE", "treatment_function_code": "130", "site_code": "RX1"}
+    return {"patient_id": patient, "booked": 0, "lead": 10, "delay": None, "outcome_code": outcome} | places

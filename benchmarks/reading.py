@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from dnapredict.data import extract
+from dnapredict.data import contract, extract
 from dnapredict.data.simulate import simulate
 from dnapredict.data.workspace import Workspace
 
@@ -51,8 +51,14 @@ def bare(path: Path) -> int:
 def ours(path: Path) -> int:
     """Rows that `extract.read` gives, every cell as text."""
     with Workspace() as workspace:
-        read = workspace.compute(f"FROM {extract.read(path, workspace).get_name()}")
+        read = extract.read(path, workspace)
         return int(workspace.fetch(f"SELECT count(*) AS n FROM {read.get_name()}")["n"][0].as_py())
+
+
+def checked(path: Path) -> int:
+    """Rows that `extract.read` gives and the contract holds against its rules."""
+    with Workspace() as workspace:
+        return contract.check(extract.read(path, workspace), workspace, source=path.name).total
 
 
 def timed(read: Callable[[Path], int], path: Path) -> dict[str, float]:
@@ -75,6 +81,7 @@ def main() -> None:
         made = files(Path(folder), rows)
         figures = {"the engine alone, UTF-8": timed(bare, made["UTF-8"])}
         figures |= {name: timed(ours, path) for name, path in made.items()}
+        figures["UTF-8, held against the contract"] = timed(checked, made["UTF-8"])
     for name, found in figures.items():
         print(f"{name}: {found['seconds']:.2f} s, {found['processor_seconds']:.2f} s of processor time")
     out = Path(__file__).parent / "out"

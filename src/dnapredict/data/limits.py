@@ -31,7 +31,7 @@ class Limits:
     expanded_bytes
         After unpacking; the same for a file that is not packed.
     ratio
-        Unpacked to packed bytes. Real tables shrink by 5 to 30 times, bombs by hundreds.
+        Unpacked to packed bytes. A synthetic extract shrinks 7 times, a bomb by hundreds.
     rows, columns
         Of the table, without its header.
     """

@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from bayes import cohort_from, true_risk
 
+from bayes import cohort_from, true_risk
 from dnapredict.config.setting import Setting
 from dnapredict.data.simulate import simulate
 from dnapredict.risk.calling import mondays

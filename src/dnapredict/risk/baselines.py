@@ -23,7 +23,7 @@ _RULES: Final = {
     "missed_last_time": "last_outcome_dna",
     "patient_rate": "past_dna_rate",
 }
-_ENOUGH: Final = 200_000
+_ENOUGH: Final = 100_000
 _DEFAULT_ROUNDS: Final = 100
 
 
@@ -47,7 +47,7 @@ def _by_one_factor(cohort: Cohort, windows: Windows, *, column: int) -> NDArray[
 
 
 def _lightgbm_default(cohort: Cohort, windows: Windows, *, seed: int) -> NDArray[np.float64]:
-    """LightGBM as it comes: 100 rounds of 31 leaves, on at most 200,000 rows, evenly over time."""
+    """LightGBM as it comes: 100 rounds of 31 leaves, on at most 100,000 rows, evenly over time."""
     rows = np.flatnonzero(windows.fit)
     rows = rows[:: -(-len(rows) // _ENOUGH)]
     settings = {

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 __all__ = ["Curve", "Curves", "fit_curves"]
 
-_ENOUGH: Final = 200_000
+_ENOUGH: Final = 100_000
 _BENDS: Final = (0, 20, 40, 60, 80, 95, 100)
 
 

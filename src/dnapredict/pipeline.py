@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -29,7 +30,7 @@ from dnapredict.features.store import HistoryStore
 from dnapredict.lists import files, latest
 from dnapredict.lists.carried import carried
 from dnapredict.lists.scoring import Scorer
-from dnapredict.prepared import factor_register, matrix_of, sound_extract, worklist_config
+from dnapredict.prepared import factor_register, matrix_of, matrix_on_spark, sound_extract, worklist_config
 from dnapredict.risk.artefact import StoredModel, save
 from dnapredict.risk.artefact import load as load_model
 from dnapredict.risk.labelled import BESIDE, cohort_of, labelled
@@ -47,6 +48,7 @@ __all__ = [
     "HISTORY",
     "Assessment",
     "Audit",
+    "Engine",
     "Scored",
     "Signed",
     "Trained",
@@ -64,6 +66,13 @@ Say = Callable[[str], None]
 
 # Where the history of a home is kept.
 HISTORY: Final = "history"
+
+
+class Engine(StrEnum):
+    """What runs the expression of the factors."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
 
 
 @dataclass(frozen=True)
@@ -113,11 +122,18 @@ class Scored:
     has_history: bool
 
 
-def features(path: Path, out: Path, *, setting: Setting) -> Matrix:
-    """Write the matrix of agreed factors of every appointment in an extract to the Parquet file `out`."""
+def features(path: Path, out: Path, *, setting: Setting, engine: Engine = Engine.DUCKDB) -> Matrix:
+    """Write the matrix of agreed factors of every appointment in an extract to the Parquet file `out`.
+
+    Both engines run the same expression.
+    """
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
-        matrix = matrix_of(checked, setting.training, factor_register(), beside=(), workspace=workspace)
+        config, register = setting.training, factor_register()
+        if engine is Engine.SPARK:
+            matrix = matrix_on_spark(checked, config, register, workspace=workspace)
+        else:
+            matrix = matrix_of(checked, config, register, beside=(), workspace=workspace)
     table = matrix.table.select(["appointment_id", "scored_at", *matrix.factors])
     with files.whole(out) as draft:
         pq.write_table(table, draft)

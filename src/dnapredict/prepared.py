@@ -102,3 +102,19 @@ def matrix_of(
         order_by=_IN_TIME,
         workspace=workspace,
     )
+
+
+def matrix_on_spark(
+    checked: Checked, config: TrainingConfig, register: FactorRegister, *, workspace: Workspace
+) -> Matrix:
+    """The same from Spark, which is asked for by name: the agreed factors, in time."""
+    from dnapredict.features import spark
+
+    return spark.build(
+        checked.rows,
+        workspace,
+        factors=[factor.name for factor in fed_by(register, checked.present)],
+        clock=Clock.of(config),
+        outcomes=Outcomes(config.dna_codes),
+        order_by=_IN_TIME,
+    )

@@ -115,10 +115,10 @@ def test_a_store_keeps_only_what_factors_read(tmp_path):
 def test_a_store_for_another_delay_or_a_damaged_one_says_what_to_do(tmp_path):
     store = stored(contract_table([row("p", "3")]), tmp_path)
     point = without_outcome(contract_table([row("p", "3")]))
-    with pytest.raises(StoreError, match="another recording delay.*dnapredict refresh"):
+    with pytest.raises(StoreError, match=r"another recording delay.*dnapredict refresh"):
         asked(store, point, clock=Clock(7, 5))
     (store.folder / "appointments.arrow").write_bytes(b"cut short")
-    with pytest.raises(StoreError, match="damaged.*dnapredict refresh"):
+    with pytest.raises(StoreError, match=r"damaged.*dnapredict refresh"):
         asked(HistoryStore(store.folder), point)
 
 

@@ -8,6 +8,7 @@ import typer
 
 from dnapredict.cli.options import AsJson, ConfigFile, Extract, JoinedFiles, KeyFile, MappingFile, setting_of
 from dnapredict.cli.telling import say, tell_rejections
+from dnapredict.errors import UsageError
 
 __all__ = ["check", "factors", "features", "simulate"]
 
@@ -89,6 +90,9 @@ def features(
     config: ConfigFile = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
+    engine: Annotated[
+        str, typer.Option(help="duckdb, or spark for what one machine cannot hold (extra 'spark', Java 17).")
+    ] = "duckdb",
 ) -> None:
     """Write the agreed factors of every appointment in an extract.
 
@@ -98,8 +102,13 @@ def features(
     """
     from dnapredict import pipeline
 
+    if engine not in list(pipeline.Engine):
+        raise UsageError(f"There is no engine '{engine}'. Engines: {', '.join(pipeline.Engine)}.")
     matrix = pipeline.features(
-        extract, out, setting=setting_of(mapping, config, files=files, key_file=key_file)
+        extract,
+        out,
+        setting=setting_of(mapping, config, files=files, key_file=key_file),
+        engine=pipeline.Engine(engine),
     )
     say(f"{out}: {matrix.table.num_rows:,} appointments, {len(matrix.factors)} agreed factors.")
 

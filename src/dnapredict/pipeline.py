@@ -210,7 +210,14 @@ def audit(
         matrix = matrix_of(checked, config, factors=factors, beside=auditable.BESIDE, workspace=workspace)
         live = _live_risk(registry, stored, checked, workspace)
         expected = auditable.rows_expected(checked, stored, workspace)
-    tested, probability = _risks(labelled(matrix, outcomes=outcomes), stored, scores, source=path.name)
+    tested = labelled(matrix, outcomes=outcomes)
+    if stored is not None:
+        tested = auditable.not_trained_on(tested, stored, source=path.name)
+        sites = tested.table["site_code"].to_pylist()
+        probability = stored.model.probability(tested.values, sites=sites)
+    else:
+        known = (matrix.table["appointment_id"], checked.rejected["appointment_id"])
+        probability = vendor_scores(scores, tested.table["appointment_id"], known=known)
     audited = auditable.audited(
         tested, probability, outcomes=outcomes, worklist=worklist, live=live and live(tested)
     )
@@ -225,18 +232,6 @@ def audit(
     if version is not None:
         registry.keep_audit(version, report.parent, verdict=str(result.verdict))
     return Audit(result, report)
-
-
-def _risks(
-    tested: Matrix, stored: StoredModel | None, scores: Path | None, *, source: str
-) -> tuple[Matrix, NDArray[np.float64]]:
-    """The appointments to audit and their risks: the model's where it did not train, or somebody's scores."""
-    from dnapredict import auditable
-
-    if stored is None:
-        return tested, vendor_scores(scores, tested.table["appointment_id"])
-    later = auditable.not_trained_on(tested, stored, source=source)
-    return later, stored.model.probability(later.values, sites=later.table["site_code"].to_pylist())
 
 
 def _live_risk(

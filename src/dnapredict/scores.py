@@ -1,9 +1,11 @@
 """Anybody's scores, read for an audit: one probability for each labelled appointment."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import ibis.expr.types as ir
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -17,14 +19,22 @@ __all__ = ["vendor_scores"]
 _COLUMNS = ("appointment_id", "probability")
 
 
-def vendor_scores(path: Path | None, appointment_id: pa.ChunkedArray) -> NDArray[np.float64]:
+def vendor_scores(
+    path: Path | None, appointment_id: pa.ChunkedArray, *, known: Sequence[pa.ChunkedArray]
+) -> NDArray[np.float64]:
     """The probability of each of `appointment_id`, in that order.
+
+    Parameters
+    ----------
+    known
+        Every appointment of the extract, those without an outcome and those that break the contract
+        among them: their scores are not needed, and no sign of another extract.
 
     Raises
     ------
     DataError
         If a column is missing, an appointment is scored twice or not at all, a score belongs to an
-        appointment that is not among the labelled ones of the extract, or is not in [0, 1].
+        appointment that is not in the extract, or is not in [0, 1].
     """
     if path is None:
         raise UsageError("Give either --model or --scores.")
@@ -38,6 +48,8 @@ def vendor_scores(path: Path | None, appointment_id: pa.ChunkedArray) -> NDArray
     )
     ids = table["appointment_id"].to_pandas()
     _refuse(path, "an appointment that has a score already", pa.array(ids.duplicated()), table)
+    foreign = ~ids.isin(pd.concat([column.to_pandas() for column in known]))
+    _refuse(path, "the score of an appointment that is not in the extract", pa.array(foreign), table)
     place = ids.reset_index().set_index("appointment_id")["index"].reindex(appointment_id.to_pandas())
     if place.isna().any():
         raise DataError(

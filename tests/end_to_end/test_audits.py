@@ -102,6 +102,9 @@ def test_scores_that_cannot_be_believed_are_refused_and_nothing_is_written(dnapr
         "twice": pa.concat_tables([good, good.slice(0, 1)]),
         "outside": good.set_column(1, "probability", pa.array([1.5] * good.num_rows)),
         "blank": good.set_column(1, "probability", pa.nulls(good.num_rows, pa.float64())),
+        "foreign": pa.concat_tables(
+            [good, pa.table({"appointment_id": ["of another extract"], "probability": [0.5]})]
+        ),
         "nameless": good.rename_columns(["appointment", "probability"]),
     }
     for name, table in bad.items():
@@ -113,6 +116,24 @@ def test_scores_that_cannot_be_believed_are_refused_and_nothing_is_written(dnapr
         assert done.returncode == 10, (name, done.stderr)
         assert f"{name}.parquet" in done.stderr
         assert not out.exists()
+
+
+def test_an_extract_in_which_nobody_missed_or_nothing_is_known_is_refused(dnapredict, trust, tmp_path):
+    scores = scores_of(trust, tmp_path / "scores.parquet")
+    table = pq.read_table(trust.extract)
+    place = table.column_names.index("outcome_code")
+    for name, code in (("nobody-missed", "5"), ("no-outcome", None)):
+        codes = pa.array([code] * table.num_rows, pa.string())
+        pq.write_table(table.set_column(place, "outcome_code", codes), tmp_path / f"{name}.parquet")
+        out = tmp_path / f"report-{name}"
+        verb = ("audit", tmp_path / f"{name}.parquet", "--scores", scores, "--home", tmp_path, "--out", out)
+        done = dnapredict(*verb)
+        assert done.returncode == 10, (name, done.stderr)
+        assert not out.exists()
+    done = dnapredict("access", tmp_path / "no-outcome.parquet", "--out", tmp_path / "access")
+    assert done.returncode == 10
+    assert "no appointment has an outcome_code" in done.stderr
+    assert not (tmp_path / "access").exists()
 
 
 def test_a_service_is_assessed_before_any_model(dnapredict, trust, tmp_path):

@@ -181,3 +181,14 @@ def test_a_small_group_is_hidden_in_page_json_and_every_csv(tmp_path: Path):
     cells = re.search(r'<th scope="row">Chinese</th>(.*?)</tr>', page, re.DOTALL)
     assert cells
     assert re.findall(r">([^<>]*?)</td>", cells.group(1)).count("hidden") == 8
+
+
+def test_page_one_says_why_a_report_failed_though_reach_is_alike(tmp_path: Path):
+    """Risks of everyone twice too low: nobody is called less, and the page must not leave the reader to guess."""
+    world = World(appointments=60_000).table()
+    halved = pc.divide(world["probability"], 2.0)
+    table = world.set_column(world.column_names.index("probability"), "probability", halved)
+    text = _text(write(audit(table), tmp_path / "halved").parent)
+    found = text[text.index("What we found") : text.index("Are people reached?")]
+    assert "FAIL" in found
+    assert "Core20 (deciles 1-2): people miss more often than the model says." in found

@@ -23,6 +23,7 @@ __all__ = ["FIGURES", "REPORT", "as_json", "main_files", "plain", "render", "wri
 REPORT = "report.html"
 FIGURES = "audit.json"
 _SCHEMA = 1
+_WORST_CELLS = 3
 
 
 def write(result: AuditResult, out: Path, *, beside: Mapping[str, bytes] | None = None) -> Path:
@@ -96,6 +97,7 @@ def render(result: AuditResult, *, figures_sha256: str) -> str:
         changes=_changes(result),
         cells=_grid(result),
         lines=_lines(result),
+        worst=_worst(result),
         actions=words.actions_owed(result.gates),
         unseen=_unseen(result),
         refused=REFUSED_USES,
@@ -116,6 +118,12 @@ def _grid(result: AuditResult) -> dict[str, list[Cell]]:
     for cell in result.pictures.cells:
         found.setdefault(cell.ethnic_group, []).append(cell)
     return found
+
+
+def _worst(result: AuditResult) -> list[Cell]:
+    """The cells with the lowest reach after leaning on the mean: what a scan of them all would point to."""
+    known = [cell for cell in result.pictures.cells if cell.shrunk is not None]
+    return sorted(known, key=lambda cell: cell.shrunk or 0.0)[:_WORST_CELLS]
 
 
 def _lines(result: AuditResult) -> list[Row]:

@@ -115,14 +115,26 @@ def verdict_words(verdict: Verdict) -> str:
 
 
 def headline(gates: Sequence[Gate], tables: Mapping[str, GroupTable], everyone: Row) -> tuple[str, ...]:
-    """The finding in numbers of people: each group clearly left behind, then Core20 against other areas.
+    """The finding in numbers of people: why a gate failed, each group left behind, then Core20 and others.
 
     Where no group is known, how many of everyone are reached.
     """
     behind = [check for gate in gates if gate.code == "G3" for check in gate.checks]
     found = [_left_behind(check, tables) for check in behind if check.verdict is Verdict.FAIL]
+    found += _other_failures(gates)
     found.append(_core20(tables.get("core20"), everyone))
     return tuple(sentence for sentence in found if sentence)
+
+
+def _other_failures(gates: Sequence[Gate]) -> list[str]:
+    """Why a gate failed that is not about reach: its groups, or its own sentence where it names none."""
+    found = []
+    for gate in gates:
+        if gate.judged and gate.verdict is Verdict.FAIL and gate.code not in ("G3", "G3b"):
+            failed = [check.sentence for check in gate.checks if check.verdict is Verdict.FAIL]
+            named_groups = [sentence for sentence in failed if sentence != gate.sentence]
+            found += named_groups[:_NAMED_ON_PAGE_ONE] or [gate.sentence]
+    return found
 
 
 def _left_behind(check: Check, tables: Mapping[str, GroupTable]) -> str:

@@ -184,7 +184,7 @@ def test_a_small_group_is_hidden_in_page_json_and_every_csv(tmp_path: Path):
 
 
 def test_page_one_says_why_a_report_failed_though_reach_is_alike(tmp_path: Path):
-    """Risks of everyone twice too low: nobody is called less, and the page must not leave the reader to guess."""
+    """Risks of everyone are half of what they should be: nobody is called less, and yet it fails."""
     world = World(appointments=60_000).table()
     halved = pc.divide(world["probability"], 2.0)
     table = world.set_column(world.column_names.index("probability"), "probability", halved)

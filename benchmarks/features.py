@@ -1,14 +1,17 @@
 """What the matrix of factors costs beside hand-written DuckDB window queries over the same file.
 
-The claim: for 1,000,000 synthetic appointments, at most three times the time of a bare query with
-the same windows over scoring points and events (patient, patient in the specialty, at the site, on
-the day). A query with the patient window alone is timed too, as the least that any history costs.
-All read the same Parquet file and fetch their result; they are run in turn.
-`python benchmarks/features.py [ROWS]`.
+The claim: for 1,000,000 and for 5,000,000 synthetic appointments, at most three times the time of a
+bare query with the same windows over scoring points and events (patient, patient in the specialty, at
+the site, on the day). A query with the patient window alone is timed too, as the least that any history
+costs. All read the same Parquet file and fetch their result; they are run in turn, each in a process of
+its own, so that the peak memory is its own. Given two sizes, it says how the larger grew from the
+smaller. `python benchmarks/features.py [ROWS ...]`, as `1000000 5000000`.
 """
 
 import json
+import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -77,9 +80,28 @@ def bare(path: Path, *, names: str) -> float:
         return time.perf_counter() - began
 
 
+STEPS = ("one window", "same windows", "factors")
+
+
+def alone(step: str, path: Path) -> dict[str, float]:
+    """Seconds and peak gigabytes of one step in a process of its own."""
+    words = [sys.executable, __file__, "--step", step, str(path)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def step(name: str, path: Path) -> dict[str, float]:
+    """One step here: warmed up where it compiles plans, and measured once."""
+    if name == "factors":
+        found = matrix(path)
+    else:
+        found = {name: bare(path, names="w" if name == "one window" else "wstd")}
+    return found | {f"GB of {name}": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2}
+
+
 def measured(path: Path) -> dict[str, float]:
-    """Seconds of everything, once."""
-    return {"one window": bare(path, names="w"), "same windows": bare(path, names="wstd")} | matrix(path)
+    """Seconds and memory of everything, once."""
+    return {name: value for each in STEPS for name, value in alone(each, path).items()}
 
 
 def matrix(path: Path) -> dict[str, float]:
@@ -102,24 +124,41 @@ def matrix(path: Path) -> dict[str, float]:
         return {"check": read - began, "factors": time.perf_counter() - read}
 
 
-def main() -> None:
-    """Print seconds and the ratio, and write benchmarks/out/features.json."""
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
+def of_size(rows: int) -> dict[str, float]:
+    """The medians for so many appointments."""
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "synthetic.parquet"
         simulate(path, appointments=rows, seed=1)
-        measured(path)  # plans compiled, file in the cache
         runs = [measured(path) for _ in range(RUNS)]
-    medians = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-    ratios = {name: medians["factors"] / medians[name] for name in ("one window", "same windows")}
-    print(", ".join(f"{name} {seconds:.2f} s" for name, seconds in medians.items()))
-    print(f"{rows:,} rows, {len(factor_register().agreed)} factors, against a bare query")
-    print(f"  with the same windows: {ratios['same windows']:.2f} times (wanted: {WANTED})")
-    print(f"  with the patient's window alone: {ratios['one window']:.2f} times")
+    return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+
+
+def told(rows: int, found: dict[str, float]) -> None:
+    """Print what one size took."""
+    print(f"{rows:,} rows, {len(factor_register().agreed)} factors: {found['factors']:.1f} s")
+    print(f"  check before it {found['check']:.1f} s; peak memory of both {found['GB of factors']:.1f} GB")
+    for name in ("same windows", "one window"):
+        ratio = found["factors"] / found[name]
+        print(f"  {ratio:.2f} times a bare query with the {name} ({found[name]:.1f} s; wanted: {WANTED})")
+
+
+def main() -> None:
+    """Print seconds and ratios, and write benchmarks/out/features.json."""
+    sizes = [int(word) for word in sys.argv[1:]] or [ROWS]
+    found = {rows: of_size(rows) for rows in sizes}
+    for rows, medians in found.items():
+        told(rows, medians)
+    if len(sizes) > 1:
+        small, large = sizes[0], sizes[-1]
+        growth = (found[large]["factors"] / large) / (found[small]["factors"] / small)
+        print(f"  from {small:,} to {large:,} rows the time for each grew {growth:.2f} times (wanted: 1.2)")
     out = Path(__file__).parent / "out"
     out.mkdir(exist_ok=True)
-    (out / "features.json").write_text(json.dumps({"runs": runs, "ratios": ratios}, indent=2) + "\n")
+    (out / "features.json").write_text(json.dumps(found, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--step"]:
+        print(json.dumps(step(sys.argv[2], Path(sys.argv[3]))))
+    else:
+        main()

@@ -121,20 +121,29 @@ def headline(gates: Sequence[Gate], tables: Mapping[str, GroupTable], everyone: 
     """
     behind = [check for gate in gates if gate.code == "G3" for check in gate.checks]
     found = [_left_behind(check, tables) for check in behind if check.verdict is Verdict.FAIL]
-    found += _other_failures(gates)
+    told = {check.group.code for check in behind if check.verdict is Verdict.FAIL}
+    found += _other_failures(gates, told=told)
     found.append(_core20(tables.get("core20"), everyone))
     return tuple(sentence for sentence in found if sentence)
 
 
-def _other_failures(gates: Sequence[Gate]) -> list[str]:
-    """Why a gate failed that is not about reach: its groups, or its own sentence where it names none."""
+def _other_failures(gates: Sequence[Gate], *, told: set[str]) -> list[str]:
+    """Why a gate failed that is not about reach: its groups, or its own sentence where it names none.
+
+    Groups in `told` are named already; what has to be done stands further down the page.
+    """
     found = []
     for gate in gates:
         if gate.judged and gate.verdict is Verdict.FAIL and gate.code not in ("G3", "G3b"):
-            failed = [check.sentence for check in gate.checks if check.verdict is Verdict.FAIL]
-            named_groups = [sentence for sentence in failed if sentence != gate.sentence]
-            found += named_groups[:_NAMED_ON_PAGE_ONE] or [gate.sentence]
+            failed = [check for check in gate.checks if check.verdict is Verdict.FAIL]
+            groups = [check for check in failed if check.grouping != "all"]
+            new = [_first(check.sentence) for check in groups if check.group.code not in told]
+            found += new[:_NAMED_ON_PAGE_ONE] if groups else [gate.sentence]
     return found
+
+
+def _first(text: str) -> str:
+    return f"{text.partition('. ')[0].rstrip('.')}."
 
 
 def _left_behind(check: Check, tables: Mapping[str, GroupTable]) -> str:

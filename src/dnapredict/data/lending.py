@@ -23,6 +23,7 @@ def lent(*, rows: int) -> Iterator[Workspace]:
     except IndexError:
         workspace = Workspace(lasting=True, few_rows=few)
     try:
+        workspace.begin()
         yield workspace
         workspace.empty()
     except BaseException:

@@ -43,6 +43,7 @@ class Workspace:
         self._filled: list[str] = []
         self._steps = 0
         self._uses = 0
+        self._made_tables = False
         self._is_lasting = lasting
         if few_rows:
             names = ",".join(name for (name,) in self.backend.con.execute(_OPTIMIZERS).fetchall())
@@ -113,10 +114,19 @@ class Workspace:
         """A file of its own in the folder that goes with the workspace."""
         return Path(self._overflow.name) / self._name("file", "")
 
+    def begin(self) -> None:
+        """Begin a piece of work that may be forgotten as a whole."""
+        self._made_tables = False
+        self.backend.con.begin()
+
     def empty(self) -> None:
         """End a piece of work: forget every row, keep the tables for the next one."""
-        for name in self._filled:
-            self.backend.con.execute(f"TRUNCATE {name}")
+        if self._made_tables:
+            for name in self._filled:
+                self.backend.con.execute(f"TRUNCATE {name}")
+            self.backend.con.commit()
+        else:
+            self.backend.con.rollback()
         self._filled.clear()
         self._steps = 0
         self._uses += 1
@@ -138,6 +148,7 @@ class Workspace:
         return self._told(name)
 
     def _told(self, name: str) -> ir.Table:
+        self._made_tables = True
         self._tables[name] = self.backend.table(name)
         return self._tables[name]
 

@@ -137,9 +137,11 @@ def _opened(folder: Path) -> tuple[KeptAppointments, KeptCounts]:
 
 @compiled
 def _recalling(points_schema: ibis.Schema, stored_schema: ibis.Schema) -> ir.Table:
-    """The points, and the stored appointments of their patients that are not among them."""
+    """The points, and the stored appointments that are not among them. A stranger whose hash is that of
+    a point's patient does no harm: history runs within a patient.
+    """
     points, stored = placeholder("points", points_schema), placeholder("stored", stored_schema)
-    others = stored.semi_join(points, "patient_id").anti_join(points, "appointment_id")
+    others = stored.anti_join(points, "appointment_id")
     mine = points.select(**{name: points[name].cast(stored[name].type()) for name in stored.columns})
     return mine.union(others)
 

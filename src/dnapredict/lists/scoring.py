@@ -130,7 +130,7 @@ class Scorer:
     ) -> pa.Table:
         model, values = self.stored.model, matrix.values
         register = self.stored.manifest.provenance.register_of_factors
-        probability = model.probability(values)
+        probability = model.probability(values, sites=matrix.table["site_code"].to_pylist())
         decile = matrix.table["imd_decile"].cast("float64").to_numpy()
         selected = chosen(probability, decile, config=self.worklist, capacity=capacity)
         why: list[tuple[Reason, ...]] = (

@@ -169,7 +169,8 @@ def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: Watch | 
     say("Storing the model and its record")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"
-        origin = trainable.provenance(path, training, setting, register)
+        release = checked.entry.areas.release
+        origin = trainable.provenance(path, training, setting, register, imd_release=release)
         stored = save(training.model, folder, provenance=origin, specimens=training.specimens)
         files = trainable.reproduction(stored, setting)
         registered = Registry(home).register(folder, training, files=files)

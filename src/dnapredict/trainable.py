@@ -58,7 +58,9 @@ dnapredict train EXTRACT --config config.toml{"" if mapping == "{}" else " --map
     }
 
 
-def provenance(path: Path, training: Training, setting: Setting, register: FactorRegister) -> Provenance:
+def provenance(
+    path: Path, training: Training, setting: Setting, register: FactorRegister, *, imd_release: str
+) -> Provenance:
     """Where a model comes from.
 
     Its configuration is the one that makes it again: with the settings that were used, and without a search.
@@ -73,4 +75,5 @@ def provenance(path: Path, training: Training, setting: Setting, register: Facto
         test_from=split.test.first,
         code_revision=code_revision(),
         synthetic=extract.is_synthetic(path),
+        imd_release=imd_release,
     )

@@ -90,9 +90,21 @@ later, from what had been recorded by then; an outcome without a date of record 
 
 {markdown(("", "Days", "Appointments", "Missed"), rows)}
 
+{_deprivation(training, origin)}
 {training.contacts or "The extract does not say which patients a validation call had reached."}
 {training.tuned or ""}
 """
+
+
+def _deprivation(training: Training, origin: Provenance) -> str:
+    if "imd_decile" not in training.model.factors:
+        return "It does not use deprivation deciles."
+    if not origin.imd_release:
+        return "Of which release of the Indices of Deprivation the deciles are, the extract does not say."
+    return (
+        f"Deprivation deciles are those of the English Indices of Deprivation {origin.imd_release}; "
+        "deciles of another release are not the same, and must not be fed to it."
+    )
 
 
 def _figures(training: Training) -> str:

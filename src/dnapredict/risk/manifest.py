@@ -41,7 +41,8 @@ class Provenance(_Record):
     """Where a model comes from: what training knows and the trees cannot tell.
 
     `data_from` and `data_to` are the first and last local date of the appointments with an outcome;
-    `synthetic` says that the patients were made up; `config` holds label rule, horizon and seed.
+    `synthetic` says that the patients were made up; `config` holds label rule, horizon and seed;
+    `imd_release` is the release of the Indices of Deprivation that the deciles are of, where it is known.
     """
 
     config: TrainingConfig
@@ -52,6 +53,7 @@ class Provenance(_Record):
     test_from: datetime.date
     code_revision: str
     synthetic: bool
+    imd_release: str = ""
 
 
 class Golden(_Record):

@@ -16,7 +16,8 @@ from dnapredict.data.workspace import Workspace
 KEY = b"made up, and longer than thirty-two bytes"
 DIGITS = st.text("0123456789", min_size=9, max_size=9)
 # Few different keys, so that most occur several times, some in one file alone and some nowhere.
-KEYS = st.one_of(st.none(), st.sampled_from(["1", "2", " 3", "4 ", "", "É", "05", "5"]))
+NAMED = ["1", "2", " 3", "4 ", "É", "05", "5"]
+KEYS = st.sampled_from([None, "", *NAMED])
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def side(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @settings(max_examples=15)
-@given(rows=st.lists(KEYS, min_size=1, max_size=30), known=st.sets(KEYS.filter(bool), min_size=1))
+@given(rows=st.lists(KEYS, min_size=1, max_size=30), known=st.sets(st.sampled_from(NAMED), min_size=1))
 def test_a_join_changes_neither_the_number_nor_the_order_of_rows(
     side: Path, rows: list[str | None], known: set[str]
 ):

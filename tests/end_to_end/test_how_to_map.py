@@ -45,4 +45,4 @@ def test_the_steps_of_the_page_lead_from_a_foreign_extract_to_a_model(
 
     trained = dnapredict(*train[1:])
     assert trained.returncode == 0, trained.stderr
-    assert "(22 factors)" in trained.stdout
+    assert "(27 factors)" in trained.stdout

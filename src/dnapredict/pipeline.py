@@ -207,6 +207,8 @@ def audit(
     earlier = auditable.earlier(previous, out=out, kept=registry.last_audit() if stored else None)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
+        if stored is not None:
+            stored.manifest.provenance.require_release(checked.entry.areas.release)
         factors = stored.model.factors if stored else ()
         matrix = matrix_of(checked, config, factors=factors, beside=auditable.BESIDE, workspace=workspace)
         live = _live_risk(registry, stored, checked, workspace)

@@ -134,7 +134,7 @@ def enter(table: ir.Table, mapping: Mapping, workspace: Workspace, *, source: st
     if not (geography.imd or geography.centroids):
         return Entered(table, beside, geography.imd_release or "")
     known = atlas(geography)
-    beside |= {"areas": workspace.lend(known.areas), "sites": workspace.lend(known.sites)}
+    beside |= {"areas": workspace.refer(known.areas), "sites": workspace.refer(known.sites)}
     return Entered(table, beside, known.release, known.complete)
 
 

@@ -43,7 +43,7 @@ def join_files(table: ir.Table, mapping: Mapping, workspace: Workspace, *, sourc
         drawn = (column for column in mapping.drawn if mapping.join_of(column) == name)
         wanted = sorted(column.partition(".")[2] for column in drawn)
         side = _side(stamp(join.path), name, join, tuple(wanted), once=name in mapping.files)
-        sides[f"side_{name}"] = workspace.lend(side)
+        sides[f"side_{name}"] = workspace.refer(side)
     _require_columns(table, mapping, source)
     shapes = tuple((role, side.schema()) for role, side in sides.items())
     return workspace.view(_joining(table.schema(), mapping, shapes).over(asked=table, **sides))

@@ -21,7 +21,7 @@ def lent(*, rows: int) -> Iterator[Workspace]:
     try:
         workspace = _RESTING[few].pop()
     except IndexError:
-        workspace = Workspace(lasting=True, few_rows=few)
+        workspace = Workspace(few_rows=few)
     try:
         workspace.begin()
         yield workspace

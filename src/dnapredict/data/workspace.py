@@ -34,8 +34,8 @@ class Workspace:
     integrated care board passes through a laptop.
     """
 
-    def __init__(self, *, lasting: bool = False, few_rows: bool = False) -> None:
-        """Open an engine; `lasting` to be used again and again, for `few_rows` each time."""
+    def __init__(self, *, few_rows: bool = False) -> None:
+        """Open an engine; for `few_rows` at a time, one that spends nothing on a better plan."""
         self._overflow = tempfile.TemporaryDirectory(prefix="dnapredict-")
         self.backend: Backend = ibis.duckdb.connect(":memory:", temp_directory=self._overflow.name)
         self.backend.raw_sql("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
@@ -44,7 +44,7 @@ class Workspace:
         self._steps = 0
         self._uses = 0
         self._made_tables = False
-        self._is_lasting = lasting
+        self._is_for_few = few_rows
         if few_rows:
             names = ",".join(name for (name,) in self.backend.con.execute(_OPTIMIZERS).fetchall())
             self.backend.raw_sql(f"SET threads = 1; SET disabled_optimizers = '{names}'")
@@ -76,12 +76,12 @@ class Workspace:
         finally:
             connection.unregister(source)
 
-    def lend(self, rows: pa.Table) -> ir.Table:
+    def refer(self, rows: pa.Table) -> ir.Table:
         """A table of the workspace that reads `rows` where they are, without a copy: for what many share.
 
         It is not emptied afterwards: no patient's rows.
         """
-        name = self._name("lend", str(id(rows)))
+        name = self._name("refer", str(id(rows)))
         if name in self._tables:
             return self._tables[name]
         self.backend.con.register(name, rows)
@@ -98,8 +98,9 @@ class Workspace:
 
     def fetch(self, sql: str) -> pa.Table:
         """The result of a DuckDB query."""
-        # DuckDB binds what it hands over as Arrow twice, so a long question is answered into a table first.
-        asked = f"FROM {self.compute(sql).get_name()}" if self._is_lasting else sql
+        # DuckDB binds what it hands over as Arrow twice: a long question about few rows is answered into
+        # a table first. Many rows are not kept twice.
+        asked = f"FROM {self.compute(sql).get_name()}" if self._is_for_few else sql
         return self.backend.con.sql(asked).to_arrow_table()
 
     def view(self, sql: str) -> ir.Table:

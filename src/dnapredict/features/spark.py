@@ -61,7 +61,8 @@ def build(
         If Spark stops; its own message is withheld, since it can quote rows.
     """
     path = workspace.new_file().with_suffix(".parquet")
-    workspace.backend.con.execute(f"COPY {rows.get_name()} TO '{path}' (FORMAT parquet)")
+    quoted = str(path).replace("'", "''")  # a user's name can hold one, and so the folder
+    workspace.backend.con.execute(f"COPY {rows.get_name()} TO '{quoted}' (FORMAT parquet)")
     with _session() as session:
         try:
             return _matrix(session, path, factors, clock=clock, outcomes=outcomes, order_by=order_by)

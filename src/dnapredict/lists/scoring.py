@@ -18,7 +18,6 @@ from dnapredict.data.checked import Checked
 from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.data.lending import lent
 from dnapredict.data.workspace import Workspace
-from dnapredict.errors import ConfigurationError
 from dnapredict.features.build import Matrix, Past, build
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.store import HistoryStore
@@ -81,7 +80,7 @@ class Scorer:
         with lent(rows=appointments.num_rows) as workspace:
             table = workspace.keep(_numbered(appointments))
             checked = contract.check(table, workspace, mapping=self.mapping, source="list", future=True)
-            self._require_release(checked.entry.areas.release)
+            self.stored.manifest.provenance.require_release(checked.entry.areas.release)
             matrix = self._matrix(checked, workspace)
         return self._worklist(matrix, checked, capacity=capacity, with_reasons=reasons)
 
@@ -106,15 +105,6 @@ class Scorer:
             for name in self.stored.model.factors
             if not present.union({"outcome_code"}).issuperset(register.factor(name).columns)
         )
-
-    def _require_release(self, release: str) -> None:
-        learned = self.stored.manifest.provenance.imd_release
-        if release and learned and release != learned:
-            raise ConfigurationError(
-                f"mapping: the list's deprivation deciles are of release {release}, and model version "
-                f"{self.model_version} learned from release {learned}. Give the lookup of {learned}, or "
-                "train a model with that of the list."
-            )
 
     def _matrix(self, checked: Checked, workspace: Workspace) -> Matrix:
         config = self.stored.manifest.provenance.config

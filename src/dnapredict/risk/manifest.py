@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dnapredict.config.register import FactorRegister
 from dnapredict.config.training import TrainingConfig
+from dnapredict.errors import ConfigurationError
 from dnapredict.risk.calibrators import Calibrator
 from dnapredict.risk.curves import Curves
 
@@ -54,6 +55,20 @@ class Provenance(_Record):
     code_revision: str
     synthetic: bool
     imd_release: str = ""
+
+    def require_release(self, release: str) -> None:
+        """Refuse deprivation deciles that are known to be of another release than was learned from.
+
+        Raises
+        ------
+        ConfigurationError
+        """
+        if release and self.imd_release and release != self.imd_release:
+            raise ConfigurationError(
+                f"mapping: the deprivation deciles are of release {release}, and the model learned from "
+                f"release {self.imd_release}. Give the lookup of {self.imd_release}, or train a model with "
+                f"that of {release}."
+            )
 
 
 class Golden(_Record):

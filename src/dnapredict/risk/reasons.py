@@ -5,6 +5,7 @@ A reason is "linked with" a missed appointment; nothing here says "because".
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 from dnapredict.config.register import Factor, FactorClass, FactorRegister
 from dnapredict.risk.model import RiskModel
 
-__all__ = ["Reason", "contributions", "reasons"]
+__all__ = ["MOST_REASONS", "Reason", "Told", "contributions", "reasons", "told"]
 
-_MOST = 3
+MOST_REASONS: Final = 3
+_NOBODY: Final = -1
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,25 @@ class Reason:
 
     factor: str
     text: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """The reasons of n rows, by place: the strongest first, None where there is none any more.
+
+    Attributes
+    ----------
+    factors, texts : for each place, n names of factors and n sentences
+    """
+
+    factors: tuple[NDArray[np.object_], ...]
+    texts: tuple[NDArray[np.object_], ...]
+
+    @classmethod
+    def nothing(cls, rows: int) -> "Told":
+        """No reason for any of so many rows."""
+        nobody = tuple(np.full(rows, None, dtype=object) for _ in range(MOST_REASONS))
+        return cls(nobody, nobody)
 
 
 def contributions(model: RiskModel, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -36,6 +57,16 @@ def contributions(model: RiskModel, matrix: NDArray[np.float64]) -> NDArray[np.f
 def reasons(
     model: RiskModel, matrix: NDArray[np.float64], *, register: FactorRegister
 ) -> list[tuple[Reason, ...]]:
+    """At most three reasons for each row, the strongest first: what `told` says, row by row."""
+    said = told(model, matrix, register=register)
+    rows = zip(zip(*said.factors, strict=True), zip(*said.texts, strict=True), strict=True)
+    return [
+        tuple(Reason(factor, text) for factor, text in zip(*row, strict=True) if factor is not None)
+        for row in rows
+    ]
+
+
+def told(model: RiskModel, matrix: NDArray[np.float64], *, register: FactorRegister) -> Told:
     """At most three reasons for each row, the strongest first.
 
     Factors that say the same are added up into one reason, told by the one that adds most. Only what
@@ -43,16 +74,19 @@ def reasons(
     and never a personal factor such as age.
     """
     topics = _topics([register.factor(name) for name in model.factors])
-    if not topics:
-        return [()] * len(matrix)
+    if not topics or not len(matrix):
+        return Told.nothing(len(matrix))
     values = contributions(model, matrix)
-    weights = np.column_stack([values[:, topic.members].sum(axis=1) for topic in topics])
-    ranked = np.argsort(-weights, axis=1, kind="stable")
     tellers = [_teller(topic, model.factors) for topic in topics]
-    return [
-        _told(ranked[row], weights[row], tellers=tellers, row=matrix[row], values=values[row])
-        for row in range(len(matrix))
-    ]
+    sentences = [sentence for teller in tellers for sentence in teller]
+    weights = np.column_stack([values[:, topic.members].sum(axis=1) for topic in topics])
+    speaker = np.column_stack(
+        [_speaker(teller, matrix, values, begins=begins) for teller, begins in _numbered(tellers)]
+    )
+    strength = np.where((weights > 0) & (speaker != _NOBODY), weights, -np.inf)
+    chosen = _strongest(strength, speaker)
+    factors, texts = zip(*(_spoken(place, sentences, matrix) for place in chosen), strict=True)
+    return Told(factors, texts)
 
 
 @dataclass(frozen=True)
@@ -72,14 +106,23 @@ class _Sentence:
     column: int
     quoted: dict[str, int]
 
-    def is_true_of(self, row: NDArray[np.float64]) -> bool:
-        """Whether it speaks of something known and present: "Moved 0 times" is no reason."""
-        spoken = row[[self.column, *self.quoted.values()]]
-        return not (np.isnan(spoken) | (spoken == 0)).any()
+    def is_true_of(self, rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Of which rows it speaks of something known and present: "Moved 0 times" is no reason."""
+        spoken = rows[:, [self.column, *self.quoted.values()]]
+        true: NDArray[np.bool_] = ~(np.isnan(spoken) | (spoken == 0)).any(axis=1)
+        return true
 
-    def filled(self, row: NDArray[np.float64]) -> Reason:
-        """The sentence with the patient's own numbers."""
-        return Reason(self.factor, self.text.format_map({k: _number(row[v]) for k, v in self.quoted.items()}))
+    def filled(self, rows: NDArray[np.float64]) -> NDArray[np.object_]:
+        """The sentence with each patient's own numbers; equal numbers are written once."""
+        if not self.quoted:
+            return np.full(len(rows), self.text.format(), dtype=object)
+        numbers, which = np.unique(rows[:, list(self.quoted.values())], axis=0, return_inverse=True)
+        texts = np.array([self._with(row) for row in numbers.tolist()], dtype=object)
+        found: NDArray[np.object_] = texts[which.reshape(-1)]
+        return found
+
+    def _with(self, numbers: Sequence[float]) -> str:
+        return self.text.format_map(dict(zip(self.quoted, map(_number, numbers), strict=True)))
 
 
 def _topics(factors: Sequence[Factor]) -> list[_Topic]:
@@ -103,25 +146,48 @@ def _teller(topic: _Topic, names: Sequence[str]) -> list[_Sentence]:
     return sentences
 
 
-def _told(
-    ranked: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    *,
-    tellers: list[list[_Sentence]],
-    row: NDArray[np.float64],
-    values: NDArray[np.float64],
-) -> tuple[Reason, ...]:
-    told: list[Reason] = []
-    for topic in ranked:
-        if weights[topic] <= 0 or len(told) == _MOST:
-            break
-        fitting = [sentence for sentence in tellers[topic] if sentence.is_true_of(row)]
-        if fitting:
-            told.append(max(fitting, key=lambda sentence: values[sentence.column]).filled(row))
-    return tuple(told)
+def _numbered(tellers: Sequence[list[_Sentence]]) -> list[tuple[list[_Sentence], int]]:
+    """Each teller with the number of its first sentence among all sentences."""
+    begins = np.cumsum([0, *(len(teller) for teller in tellers)])
+    return [(teller, int(begin)) for teller, begin in zip(tellers, begins, strict=False)]
 
 
-def _number(value: float) -> float | int:
+def _speaker(
+    teller: Sequence[_Sentence], matrix: NDArray[np.float64], values: NDArray[np.float64], *, begins: int
+) -> NDArray[np.int64]:
+    """For each row the sentence, of those true of it, whose factor adds most; `_NOBODY` if none is true."""
+    if not teller:
+        return np.full(len(matrix), _NOBODY)
+    adds = np.column_stack(
+        [np.where(each.is_true_of(matrix), values[:, each.column], -np.inf) for each in teller]
+    )
+    best = adds.argmax(axis=1)
+    silent = np.isneginf(adds[np.arange(len(adds)), best])
+    return np.where(silent, _NOBODY, best + begins)
+
+
+def _strongest(strength: NDArray[np.float64], speaker: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """For each place the sentence that is told there; `_NOBODY` where nothing raises the risk any more."""
+    order = np.argsort(-strength, axis=1, kind="stable")[:, :MOST_REASONS]
+    raises = np.take_along_axis(strength, order, axis=1) > 0
+    spoken = np.where(raises, np.take_along_axis(speaker, order, axis=1), _NOBODY)
+    missing = MOST_REASONS - spoken.shape[1]
+    return [*spoken.T, *(np.full(len(spoken), _NOBODY) for _ in range(missing))]
+
+
+def _spoken(
+    place: NDArray[np.int64], sentences: Sequence[_Sentence], matrix: NDArray[np.float64]
+) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    """Factor and text of the sentence that each row was given."""
+    factors, texts = (np.full(len(place), None, dtype=object) for _ in range(2))
+    for number in np.unique(place[place != _NOBODY]):
+        rows = np.flatnonzero(place == number)
+        factors[rows] = sentences[number].factor
+        texts[rows] = sentences[number].filled(matrix[rows])
+    return factors, texts
+
+
+def _number(value: float) -> Any:
     """A whole number without its decimals, others rounded to one unless the sentence says otherwise."""
     return int(value) if float(value).is_integer() else _Brief(value)
 

@@ -1,6 +1,7 @@
 """The service as tests meet it: in this process, with the double for a scorer."""
 
 import os
+import secrets
 import tempfile
 import time
 import warnings
@@ -17,6 +18,7 @@ with warnings.catch_warnings():
     from starlette.testclient import TestClient
 
 
+from tests.service import postgres
 from tests.service.double import steady_champion
 
 from dnapredict.service.app import build
@@ -47,3 +49,17 @@ def wait_until_ready(client: TestClient) -> None:
             return
         time.sleep(0.02)
     raise AssertionError("the service did not become ready")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A PostgreSQL server for all tests; each makes its own database in it."""
+    server = postgres.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_database(postgres_server: postgres.Server) -> str:
+    """The address of an empty database."""
+    return postgres_server.new_database(f"log_{secrets.token_hex(6)}")

@@ -11,9 +11,14 @@ import openpyxl
 import pytest
 from httpx import Response
 from starlette.testclient import TestClient
+from tests.service.conftest import wait_until_ready
+from tests.service.double import steady_champion
 
+from dnapredict.config.service import Retention, ServiceConfig
 from dnapredict.service import uploads
+from dnapredict.service.app import build
 
+ADDRESS = "http://127.0.0.1"
 CSV = (
     "appointment_id,booked_at,starts_at,age_years\n"
     "young,2026-01-05,2026-02-02,20\n"
@@ -132,8 +137,12 @@ def test_an_uploaded_list_is_on_record_by_its_own_row_numbers(client: TestClient
         assert connection.execute("SELECT count(*), count(error) FROM scores").fetchone() == (3, 1)
 
 
-def test_old_lists_are_removed(client: TestClient, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "_LISTS_KEPT", 2)
-    last = [upload(client, CSV).json()["list_id"] for _ in range(4)][-1]
-    assert len(list((home / "lists").glob("*.parquet"))) == 2
-    assert client.get(f"/v1/lists/{last}").status_code == 200
+def test_of_the_lists_the_newest_are_kept(home: Path) -> None:
+    champion = steady_champion()
+    config = ServiceConfig(retention=Retention(lists=2))
+    with TestClient(build(home, champion, metrics=False, config=config).to_asgi(), ADDRESS) as client:
+        wait_until_ready(client)
+        last = [upload(client, CSV).json()["list_id"] for _ in range(4)][-1]
+        assert len(list((home / "lists").glob("*.parquet"))) == 2
+        assert client.get(f"/v1/lists/{last}").status_code == 200
+    champion.stop()

@@ -26,10 +26,11 @@ def test_nothing_may_be_loaded_from_outside_or_kept(client: TestClient, address:
 def test_the_description_tells_of_every_address_and_refusal(client: TestClient) -> None:
     paths = client.get("/docs.json").json()["paths"]
     assert set(paths) == {
-        "/v1/score", "/v1/lists", "/v1/lists/{list_id}", "/v1/model", "/livez", "/readyz",
+        "/v1/score", "/v1/lists", "/v1/lists/{list_id}",
+        "/v1/lists/{list_id}/actions", "/v1/model", "/livez", "/readyz",
     }  # fmt: skip
     assert set(paths["/v1/score"]["post"]["responses"]) == {
-        "200", "400", "401", "403", "408", "413", "415", "500", "503", "504",
+        "200", "400", "401", "403", "408", "413", "415", "429", "500", "503", "504",
     }  # fmt: skip
 
 

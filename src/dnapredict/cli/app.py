@@ -16,7 +16,15 @@ from dnapredict.cli.audits import access, audit, sign
 from dnapredict.cli.data import check, factors, features, simulate
 from dnapredict.cli.lists import score
 from dnapredict.cli.models import compare, promote, refresh, rollback, train
-from dnapredict.cli.serving import create_key, list_keys, revoke_key, serve, verify_log
+from dnapredict.cli.serving import (
+    create_key,
+    list_keys,
+    prune_log,
+    revoke_key,
+    serve,
+    upgrade_log,
+    verify_log,
+)
 from dnapredict.cli.showing import demo
 from dnapredict.cli.telling import say
 from dnapredict.errors import DnapredictError
@@ -36,7 +44,7 @@ app = typer.Typer(
 )
 
 keys_app = typer.Typer(help="Keys of the service: create, list, revoke.", no_args_is_help=True)
-log_app = typer.Typer(help="The scoring log: verify.", no_args_is_help=True)
+log_app = typer.Typer(help="The scoring log: verify, upgrade, prune.", no_args_is_help=True)
 
 _BEFORE = (demo, simulate, check, access, factors, features)
 _MODELS = (train, audit, sign, compare, promote, rollback)
@@ -45,7 +53,8 @@ for _verb in (*_BEFORE, *_MODELS, *_IN_USE):
     app.command()(_verb)
 for _name, _key_verb in (("create", create_key), ("list", list_keys), ("revoke", revoke_key)):
     keys_app.command(_name)(_key_verb)
-log_app.command("verify")(verify_log)
+for _name, _log_verb in (("verify", verify_log), ("upgrade", upgrade_log), ("prune", prune_log)):
+    log_app.command(_name)(_log_verb)
 app.add_typer(keys_app, name="keys")
 app.add_typer(log_app, name="log")
 

@@ -21,6 +21,7 @@ __all__ = [
     "KeyFile",
     "MappingFile",
     "absolute",
+    "named_files",
     "setting_of",
 ]
 
@@ -81,9 +82,17 @@ def setting_of(
     from dnapredict.config.training import TrainingConfig
 
     return Setting(
-        mapping=load_mapping(mapping, files=dict(map(_named_file, files or ())), key_file=key_file),
+        mapping=load_mapping(mapping, files=named_files(files), key_file=key_file),
         config=load(config, TrainingConfig) if config else None,
     )
+
+
+def named_files(files: list[str] | None) -> dict[str, Path]:
+    """Where joined files are, by their names, from what a person typed.
+
+    Raises UsageError for an entry that is not NAME=PATH.
+    """
+    return dict(map(_named_file, files or ()))
 
 
 def _named_file(text: str) -> tuple[str, Path]:

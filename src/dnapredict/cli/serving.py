@@ -1,14 +1,23 @@
 """Verbs about the service: run it, its keys, its log."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dnapredict.cli.options import HOME, Home, MappingFile, absolute
+from dnapredict.cli.options import HOME, Home, JoinedFiles, KeyFile, MappingFile, absolute, named_files
 from dnapredict.cli.telling import say
 from dnapredict.errors import UsageError
 
-__all__ = ["create_key", "list_keys", "revoke_key", "serve", "verify_log"]
+if TYPE_CHECKING:
+    from dnapredict.service.store import ScoringLog
+
+__all__ = ["create_key", "list_keys", "prune_log", "revoke_key", "serve", "upgrade_log", "verify_log"]
+
+ServiceFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="TOML like serving/service.toml, which is the default."),
+]
 
 
 def serve(
@@ -16,6 +25,9 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)] = 3000,
     mapping: MappingFile = None,
+    files: JoinedFiles = None,
+    key_file: KeyFile = None,
+    settings: ServiceFile = None,
 ) -> None:
     """Serve scores over HTTP, and the page for booking teams.
 
@@ -25,7 +37,15 @@ def serve(
     """
     from dnapredict.service.start import serve as start
 
-    start(absolute(home), host=host, port=port, mapping=mapping)
+    start(
+        absolute(home),
+        host=host,
+        port=port,
+        mapping=mapping,
+        files=named_files(files),
+        key_file=key_file,
+        settings=settings,
+    )
 
 
 def create_key(
@@ -78,12 +98,48 @@ def revoke_key(
     typer.echo(f"{keys.revoke(absolute(home), key_id).name}: revoked.")
 
 
-def verify_log(home: Home = HOME) -> None:
+def verify_log(home: Home = HOME, settings: ServiceFile = None) -> None:
     """Check that every row of the scoring log is as it was written.
 
     Example:  dnapredict log verify
     """
+    found = _log(home, settings).verify()
+    typer.echo(f"{found.entries:,} rows, each as it was written. The last: {found.last:,}, seal {found.seal}")
+    say("Note the last number and its seal with the date, in another place.")
+
+
+def upgrade_log(home: Home = HOME, settings: ServiceFile = None) -> None:
+    """Bring the scoring log's database to the form that this release works with.
+
+    A log in the home is upgraded by itself; one in PostgreSQL by this.
+
+    Example:  DNAPREDICT_DATABASE=postgresql://log@db.example/dnapredict dnapredict log upgrade
+    """
+    from dnapredict.service.record.database import REVISION
+
+    before = _log(home, settings).upgrade()
+    typer.echo(f"The scoring log is of form {REVISION}" + (f"; it was {before}." if before else "."))
+
+
+def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
+    """Remove rows and lists that were kept for as long as serving/service.toml says.
+
+    The service does so by itself, a month of rows at most.
+
+    Example:  dnapredict log prune
+    """
+    from dnapredict.service.retention import forget_entries, forget_lists
+    from dnapredict.service.start import served_config
+
+    log = _log(home, settings)
+    retention = served_config().retention
+    rows, lists = forget_entries(log, retention), forget_lists(home.expanduser().resolve(), retention)
+    typer.echo(f"{rows:,} rows and {lists:,} lists were kept long enough and are removed.")
+
+
+def _log(home: Path, settings: Path | None) -> "ScoringLog":
+    from dnapredict.service.start import served_config, use_settings
     from dnapredict.service.store import ScoringLog
 
-    rows = ScoringLog(absolute(home)).verify()
-    typer.echo(f"{rows:,} rows, each as it was written. Note the number with the date.")
+    use_settings(settings)
+    return ScoringLog(absolute(home), served_config().database)

@@ -6,8 +6,11 @@ from typing import Annotated, Any, Final
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from dnapredict.service.outcomes import Outcome
+
 __all__ = [
     "FILE_TYPES",
+    "ActionAnswer",
     "ListAnswer",
     "ModelAnswer",
     "NotScored",
@@ -72,6 +75,15 @@ class ListAnswer(ScoreAnswer):
     """A list that was scored and kept; `list_id` finds it again for as long as it is kept."""
 
     list_id: str
+
+
+class ActionAnswer(_Answer):
+    """What was put on record about one appointment of a list."""
+
+    list_id: str
+    appointment_id: str
+    outcome: Outcome
+    recorded_at: datetime.datetime
 
 
 class ModelAnswer(_Answer):

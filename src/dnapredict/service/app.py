@@ -10,11 +10,14 @@ from typing import Any, Final, cast
 import bentoml
 
 from dnapredict.config.mapping import IDENTITY, Mapping
+from dnapredict.config.service import ServiceConfig
 from dnapredict.errors import DnapredictError
+from dnapredict.service.actions import Actions
 from dnapredict.service.answering import answer
 from dnapredict.service.answers import ScoreAnswer
 from dnapredict.service.champion import Champion, Scoring, Standing
 from dnapredict.service.discretion import keep_logs_discreet
+from dnapredict.service.hashes import Hashes
 from dnapredict.service.keys import KeyRing
 from dnapredict.service.list_routes import LISTS, UPLOAD
 from dnapredict.service.logbook import Logbook
@@ -25,7 +28,9 @@ from dnapredict.service.middleware.refusals import PlainRefusals
 from dnapredict.service.pages.routes import STATIC_PATH
 from dnapredict.service.refusing import refuse
 from dnapredict.service.requests import ScoreRequest
-from dnapredict.service.start import served_home, served_mapping
+from dnapredict.service.retention import Keeper
+from dnapredict.service.start import served_config, served_home, served_mapping
+from dnapredict.service.store import ScoringLog
 from dnapredict.service.trial import try_out
 from dnapredict.service.uploads import KeptLists
 from dnapredict.service.web import web_app
@@ -48,7 +53,14 @@ _WORKERS: Final = 2
 _THREADS: Final = 4
 
 
-def build(home: Path, champion: Champion, *, metrics: bool = True, mapping: Mapping = IDENTITY) -> Any:
+def build(
+    home: Path,
+    champion: Champion,
+    *,
+    metrics: bool = True,
+    mapping: Mapping = IDENTITY,
+    config: ServiceConfig = ServiceConfig(),  # noqa: B008 - frozen
+) -> Any:
     """The service that scores with `champion` and keeps its lists in `home`.
 
     The champion begins to watch the registry when a worker starts, not when this is called.
@@ -56,7 +68,9 @@ def build(home: Path, champion: Champion, *, metrics: bool = True, mapping: Mapp
     Without `metrics` a process can hold more than one service, as tests do.
     """
 
-    logbook = Logbook(home)
+    log, hashes = ScoringLog(home, config.database), Hashes(home)
+    logbook = Logbook(log, hashes)
+    keeper = Keeper(home, log, config.retention)
 
     class Dnapredict:
         """Order outpatient appointments by the chance that they are missed, to offer help to attend."""
@@ -64,6 +78,7 @@ def build(home: Path, champion: Champion, *, metrics: bool = True, mapping: Mapp
         def __init__(self) -> None:
             keep_logs_discreet()
             champion.watch()
+            keeper.watch()
 
         def __is_ready__(self) -> bool:
             return champion.scorer is not None
@@ -86,8 +101,9 @@ def build(home: Path, champion: Champion, *, metrics: bool = True, mapping: Mapp
         metrics={"enabled": metrics},
     )(Dnapredict)
     ring = KeyRing(home)
-    lists = KeptLists(home, champion=champion, logbook=logbook, mapping=mapping)
-    service.mount_asgi_app(web_app(home, champion, ring=ring, lists=lists), path="/")
+    lists = KeptLists(home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention)
+    web = web_app(home, champion, ring=ring, lists=lists, actions=Actions(log, hashes))
+    service.mount_asgi_app(web, path="/")
     service.add_asgi_middleware(SecurityHeaders, static_path=STATIC_PATH)
     service.add_asgi_middleware(PlainRefusals)
     service.add_asgi_middleware(Access, ring=ring, static_path=STATIC_PATH)
@@ -119,7 +135,7 @@ def _production() -> Any:
         return pipeline.open_scorer(home, model=version)
 
     champion = Champion(standing=standing, open_scorer=open_scorer, try_out=try_out)
-    return build(home, champion, mapping=served_mapping())
+    return build(home, champion, mapping=served_mapping(), config=served_config())
 
 
 service = _production()

@@ -1,8 +1,9 @@
-"""`POST /v1/lists` and `GET /v1/lists/{id}`, and the page's form to upload a list."""
+"""`/v1/lists`: score a list, give it back, put on record what was done; and the page's form to upload one."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -10,9 +11,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DataError, DnapredictError
-from dnapredict.service.answers import FILE_TYPES, ListAnswer, Refusal, results
+from dnapredict.service.actions import Actions
+from dnapredict.service.answers import FILE_TYPES, ActionAnswer, ListAnswer, Refusal, results
 from dnapredict.service.pages.rendering import trouble_page
 from dnapredict.service.refusing import refuse, status_of
+from dnapredict.service.requests import ActionRequest
 from dnapredict.service.uploads import KeptLists, ScoredList, as_file
 
 __all__ = ["LISTS", "UPLOAD", "list_routes"]
@@ -20,13 +23,15 @@ __all__ = ["LISTS", "UPLOAD", "list_routes"]
 LISTS: Final = "/v1/lists"
 UPLOAD: Final = "/upload"
 _FILE: Final = "file"
+_NO_LIST: Final = "There is no such list, or no more."
 
 
-def list_routes(lists: KeptLists) -> Sequence[BaseRoute]:
-    """The routes, for the lists of a home."""
+def list_routes(lists: KeptLists, actions: Actions) -> Sequence[BaseRoute]:
+    """The routes, for the lists of a home and the actions taken on them."""
     return [
         Route(LISTS, _score_view(lists), methods=["POST"]),
         Route(LISTS + "/{list_id}", _list_view(lists), methods=["GET"]),
+        Route(LISTS + "/{list_id}/actions", _action_view(lists, actions), methods=["POST"]),
         Route(UPLOAD, _upload_view(lists), methods=["POST"]),
     ]
 
@@ -59,12 +64,40 @@ def _list_view(lists: KeptLists) -> Callable[[Request], Response]:
         try:
             found = lists.find(request.path_params["list_id"])
             if found is None:
-                return JSONResponse(Refusal(error="There is no such list, or no more.").model_dump(), 404)
+                return JSONResponse(Refusal(error=_NO_LIST).model_dump(), 404)
             return _in_form(found, request.query_params.get("form", "json"))
         except DnapredictError as error:
             return refuse(error)
 
     return show
+
+
+def _action_view(lists: KeptLists, actions: Actions) -> Callable[[Request], Awaitable[Response]]:
+    async def act(request: Request) -> Response:
+        try:
+            asked = ActionRequest.model_validate_json(await request.body())
+        except ValidationError as error:
+            # As BentoML answers; middleware makes a sentence of it.
+            return JSONResponse({"detail": error.errors(include_url=False, include_input=False)}, 400)
+        try:
+            return await run_in_threadpool(_act, request.path_params["list_id"], asked, lists, actions)
+        except DnapredictError as error:
+            return refuse(error)
+
+    return act
+
+
+def _act(list_id: str, asked: ActionRequest, lists: KeptLists, actions: Actions) -> Response:
+    found = lists.find(list_id)
+    line = None if found is None else found.line(asked.appointment_id)
+    if line is None:
+        sentence = _NO_LIST if found is None else "There is no such appointment on this list."
+        return JSONResponse(Refusal(error=sentence).model_dump(), 404)
+    taken = actions.record(list_id, line, asked.outcome)
+    answer = ActionAnswer(
+        list_id=list_id, appointment_id=asked.appointment_id, outcome=taken.outcome, recorded_at=taken.at
+    )
+    return Response(answer.model_dump_json(), 201, media_type="application/json")
 
 
 def _in_form(found: ScoredList, form: str) -> Response:

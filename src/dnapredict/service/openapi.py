@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from dnapredict import __version__
-from dnapredict.service.answers import FILE_TYPES, ListAnswer, ModelAnswer, Refusal, ScoreAnswer
-from dnapredict.service.requests import ScoreRequest
+from dnapredict.service.answers import FILE_TYPES, ActionAnswer, ListAnswer, ModelAnswer, Refusal, ScoreAnswer
+from dnapredict.service.requests import ActionRequest, ScoreRequest
 
 __all__ = ["description"]
 
@@ -19,14 +19,17 @@ _REFUSALS: Final = {
     400: "The request cannot be read: not JSON, an unknown key or column, or too many rows.",
     401: "No key, or one that is not in force.",
     403: "The key may not do that.",
-    404: "There is no such list, or it is no longer kept.",
+    404: "There is no such list, it is no longer kept, or it does not hold the appointment.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The content type is not one that this address takes.",
+    429: "The key asked for too much; `Retry-After` says in how many seconds to come again.",
     500: "A fault of the service.",
-    503: "No model is loaded yet, or the service is too busy.",
+    503: "No model is loaded yet, the answer cannot be put on record, or the service is too busy.",
     504: "It took too long.",
 }
+
+_COME_AGAIN: Final = frozenset({429, 503})
 
 _UPLOAD: Final = {
     "type": "object",
@@ -42,9 +45,10 @@ _LIST_PARAMETERS: Final = [
 
 def description() -> dict[str, Any]:
     """The whole description, in OpenAPI 3.1."""
-    models: list[type[BaseModel]] = [ScoreRequest, ScoreAnswer, ListAnswer, ModelAnswer, Refusal]
+    asked: list[type[BaseModel]] = [ScoreRequest, ActionRequest]
+    answered: list[type[BaseModel]] = [ScoreAnswer, ListAnswer, ActionAnswer, ModelAnswer, Refusal]
     _, schemas = models_json_schema(
-        [(model, "validation" if model is ScoreRequest else "serialization") for model in models],
+        [*((model, "validation") for model in asked), *((model, "serialization") for model in answered)],
         ref_template=_REFERENCE,
     )
     return {
@@ -67,7 +71,9 @@ def _paths() -> dict[str, Any]:
                 "operationId": "score",
                 "summary": "Score appointments and put them in the order in which to call.",
                 "requestBody": {"required": True, "content": _content(ScoreRequest)},
-                "responses": _responses(ScoreAnswer, refusals=(400, 401, 403, 408, 413, 415, 500, 503, 504)),
+                "responses": _responses(
+                    ScoreAnswer, refusals=(400, 401, 403, 408, 413, 415, 429, 500, 503, 504)
+                ),
             }
         },
         "/v1/lists": {
@@ -75,7 +81,9 @@ def _paths() -> dict[str, Any]:
                 "operationId": "scoreList",
                 "summary": "Score a weekly list that is sent as a file, and keep it.",
                 "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _UPLOAD}}},
-                "responses": _responses(ListAnswer, refusals=(400, 401, 403, 408, 413, 415, 500, 503)),
+                "responses": _responses(
+                    ListAnswer, refusals=(400, 401, 403, 408, 413, 415, 429, 500, 503, 504)
+                ),
             }
         },
         "/v1/lists/{list_id}": {
@@ -86,11 +94,24 @@ def _paths() -> dict[str, Any]:
                 "responses": _list_responses(),
             }
         },
+        "/v1/lists/{list_id}/actions": {
+            "post": {
+                "operationId": "recordAction",
+                "summary": "Put on record what was done about an appointment of a list. The last one counts.",
+                "parameters": _LIST_PARAMETERS[:1],
+                "requestBody": {"required": True, "content": _content(ActionRequest)},
+                "responses": _responses(
+                    ActionAnswer,
+                    status="201",
+                    refusals=(400, 401, 403, 404, 408, 413, 415, 429, 500, 503, 504),
+                ),
+            }
+        },
         "/v1/model": {
             "get": {
                 "operationId": "model",
                 "summary": "The model that answers now.",
-                "responses": _responses(ModelAnswer, refusals=(401, 403, 500, 503)),
+                "responses": _responses(ModelAnswer, refusals=(401, 403, 429, 500, 503, 504)),
             }
         },
         "/livez": {"get": _probe("Whether the process is alive.", refusals=(500,))},
@@ -99,14 +120,14 @@ def _paths() -> dict[str, Any]:
 
 
 def _list_responses() -> dict[str, Any]:
-    responses = _responses(ListAnswer, refusals=(400, 401, 403, 404, 500, 503))
+    responses = _responses(ListAnswer, refusals=(400, 401, 403, 404, 429, 500, 503, 504))
     file = {"schema": {"type": "string", "format": "binary"}}
     responses["200"]["content"] |= {FILE_TYPES["csv"]: file, FILE_TYPES["xlsx"]: file}
     return responses
 
 
-def _responses(answer: type[BaseModel], *, refusals: tuple[int, ...]) -> dict[str, Any]:
-    done = {"200": {"description": "Done.", "content": _content(answer)}}
+def _responses(answer: type[BaseModel], *, refusals: tuple[int, ...], status: str = "200") -> dict[str, Any]:
+    done = {status: {"description": "Done.", "content": _content(answer)}}
     return done | _refused(refusals)
 
 
@@ -116,9 +137,16 @@ def _probe(summary: str, *, refusals: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _refused(statuses: tuple[int, ...]) -> dict[str, Any]:
-    return {
-        str(status): {"description": _REFUSALS[status], "content": _content(Refusal)} for status in statuses
-    }
+    return {str(status): _refusal(status) for status in statuses}
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    said: dict[str, Any] = {"description": _REFUSALS[status], "content": _content(Refusal)}
+    if status in _COME_AGAIN:
+        said["headers"] = {
+            "Retry-After": {"schema": {"type": "integer", "minimum": 1}, "required": status == 429}
+        }
+    return said
 
 
 def _content(model: type[BaseModel]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a caller may send to `POST /v1/score`, and how its rows become a table.
+"""What a caller may send to `POST /v1/score`, and how its rows become a table; and what was done about one.
 
 The shape is checked here, at once and with one sentence for an answer. What the columns may
 hold is the data contract's to say, row by row, so that one wrong age costs one answer.
@@ -12,8 +12,9 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from dnapredict.data.columns import COLUMNS, NAMES, REQUIRED
+from dnapredict.service.outcomes import Outcome
 
-__all__ = ["LONGEST_TEXT", "MOST_ROWS", "Cell", "ScoreRequest", "as_table"]
+__all__ = ["LONGEST_TEXT", "MOST_ROWS", "ActionRequest", "Cell", "ScoreRequest", "as_table"]
 
 MOST_ROWS: Final = 5_000
 LONGEST_TEXT: Final = 500
@@ -74,6 +75,15 @@ class ScoreRequest(BaseModel):
         for number, row in enumerate(rows, start=1):
             _check_row(row, number)
         return rows
+
+
+class ActionRequest(BaseModel):
+    """What was done about one appointment of a list. What is recorded last counts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    appointment_id: Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_TEXT)]
+    outcome: Outcome
 
 
 def as_table(rows: list[dict[str, Any]]) -> pa.Table:

@@ -2,23 +2,43 @@
 
 import importlib
 import ipaddress
+import json
 import os
 import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Mapping as MappingOf
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
+from dnapredict.config.loading import load, shipped
 from dnapredict.config.mapping import Mapping, load_mapping
+from dnapredict.config.service import ServiceConfig
 from dnapredict.data.pseudonym import read_key
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.keys import KeyRing
+from dnapredict.service.store import ScoringLog
 
-__all__ = ["HOME_VARIABLE", "MAPPING_VARIABLE", "serve", "served_home", "served_mapping"]
+__all__ = [
+    "HOME_VARIABLE",
+    "MAPPING_VARIABLE",
+    "SETTINGS_VARIABLE",
+    "serve",
+    "served_config",
+    "served_home",
+    "served_mapping",
+]
+
+Files = MappingOf[str, Path]
+
 
 HOME_VARIABLE: Final = "DNAPREDICT_HOME"
 MAPPING_VARIABLE: Final = "DNAPREDICT_MAPPING"
+SETTINGS_VARIABLE: Final = "DNAPREDICT_SERVICE"
+_FILES_VARIABLE: Final = "DNAPREDICT_MAPPING_FILES"
+_KEY_FILE_VARIABLE: Final = "DNAPREDICT_MAPPING_KEY_FILE"
 _APP: Final = "dnapredict.service.app"
 # What BentoML and MLflow would otherwise send to their makers, and print.
 _SILENCE: Final = {
@@ -29,7 +49,16 @@ _SILENCE: Final = {
 }
 
 
-def serve(home: Path, *, host: str, port: int, mapping: Path | None = None) -> None:
+def serve(
+    home: Path,
+    *,
+    host: str,
+    port: int,
+    mapping: Path | None = None,
+    files: Files = MappingProxyType({}),
+    key_file: Path | None = None,
+    settings: Path | None = None,
+) -> None:
     """Serve scores and the page until interrupted.
 
     Parameters
@@ -40,6 +69,10 @@ def serve(home: Path, *, host: str, port: int, mapping: Path | None = None) -> N
         Address to listen on, such as "127.0.0.1" and 3000.
     mapping
         How uploaded lists are read; otherwise as `MAPPING_VARIABLE` names it, or by the contract's names.
+    files, key_file
+        Where files are that the mapping joins, and the key for pseudonyms, instead of what it says.
+    settings
+        TOML like `serving/service.toml`, which is the default.
 
     Raises
     ------
@@ -48,7 +81,7 @@ def serve(home: Path, *, host: str, port: int, mapping: Path | None = None) -> N
     StoreError
         If the address is taken or cannot be used.
     ConfigurationError
-        If the mapping is missing or holds something it must not.
+        If the mapping or the settings are missing or hold something they must not.
     UsageError
         If `host` is not an IP address, or is open to others while there is no key.
     """
@@ -56,9 +89,11 @@ def serve(home: Path, *, host: str, port: int, mapping: Path | None = None) -> N
     _require_keys(home, host)
     _require_champion(home)
     _require_free(host, port)
-    if mapping is not None:
-        os.environ[MAPPING_VARIABLE] = str(mapping.resolve())
+    use_settings(settings)
+    _use_mapping(mapping, files, key_file)
+    config = served_config()
     served_mapping()
+    ScoringLog(home, config.database).open()
     sys.stderr.write(f"http://{host}:{port} answers once the model is loaded. Ctrl-C ends it.\n")
     state = tempfile.mkdtemp(prefix="dnapredict-serve-")
     try:
@@ -73,13 +108,44 @@ def served_home() -> Path:
     return Path(os.environ.get(HOME_VARIABLE, ".dnapredict")).resolve()
 
 
+def use_settings(settings: Path | None) -> None:
+    """Let this process and its workers take their settings from that file, if one is named."""
+    if settings is not None:
+        os.environ[SETTINGS_VARIABLE] = str(settings.resolve())
+
+
+def served_config() -> ServiceConfig:
+    """The settings of this process: those of the file that the environment names, or `serving/service.toml`.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file is missing or holds something it must not.
+    """
+    named = os.environ.get(SETTINGS_VARIABLE)
+    return load(Path(named) if named else shipped("serving/service.toml"), ServiceConfig)
+
+
 def served_mapping() -> Mapping:
     """How this process reads the lists that people upload."""
-    named = os.environ.get(MAPPING_VARIABLE)
-    mapping = load_mapping(Path(named) if named else None)
+    named, key = os.environ.get(MAPPING_VARIABLE), os.environ.get(_KEY_FILE_VARIABLE)
+    files = {name: Path(place) for name, place in json.loads(os.environ.get(_FILES_VARIABLE, "{}")).items()}
+    mapping = load_mapping(Path(named) if named else None, files=files, key_file=Path(key) if key else None)
     if mapping.makes_pseudonyms:
         read_key(mapping.key_file)
     return mapping
+
+
+def _use_mapping(mapping: Path | None, files: Files, key_file: Path | None) -> None:
+    """Workers are processes of their own: they read what was named here from their environment."""
+    if mapping is not None:
+        os.environ[MAPPING_VARIABLE] = str(mapping.resolve())
+    if files:
+        os.environ[_FILES_VARIABLE] = json.dumps(
+            {name: str(place.resolve()) for name, place in files.items()}
+        )
+    if key_file is not None:
+        os.environ[_KEY_FILE_VARIABLE] = str(key_file.resolve())
 
 
 def _address(host: str) -> str:

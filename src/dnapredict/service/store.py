@@ -1,188 +1,217 @@
-"""The scoring log: every answer that was given, who asked, and which model gave it.
+"""The scoring log: every answer that was given, who asked, which model gave it, and what was done.
 
-Written before the answer is sent; where it cannot be written, there is no answer. Rows are only
-ever added (the database refuses to change or remove one) and each is sealed with the seal of the
-row before it, so that a row that was changed, removed or slipped in afterwards is found.
+Written before the answer is sent; where it cannot be written, there is no answer. Entries are only
+ever added (the database refuses to change one, or to remove one whose time is not up) and each is
+sealed with the seal of the entry before it, so that one that was changed, removed or slipped in
+afterwards is found.
 
 Appointments, patients and inputs stand in it as keyed hashes: with the home's secret, a person who
-holds an appointment number can find its rows; without it, nobody can tell whose they are.
+holds an appointment number can find its entries; without it, nobody can tell whose they are.
 """
 
-import hashlib
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Connection,
-    Engine,
-    Float,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    create_engine,
-    event,
-    insert,
-    select,
-    text,
-)
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Row, Select, delete, func, select
 
 from dnapredict.errors import StoreError
+from dnapredict.service.record.chain import FIRST_SEAL, BrokenAt, append, checked
+from dnapredict.service.record.database import Database
+from dnapredict.service.record.tables import ANSWER_COLUMNS, ENTRIES, HEAD
 
-__all__ = ["COLUMNS", "ScoringLog"]
+__all__ = ["COLUMNS", "ScoringLog", "Verified"]
 
-_FILE: Final = "scoring-log.db"
-_FIRST_SEAL: Final = "0" * 64
-_WRITES: Final = "dnapredict_writes"
-_ROWS_AT_ONCE: Final = 10_000
-# FULL: an answer that was acknowledged is in the log even after a power cut.
-_PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "trusted_schema=OFF")
+COLUMNS: Final = ANSWER_COLUMNS
+"""What a caller gives for each answer; its number and its seal are the log's own."""
 
-_LOG: Final = Table(
-    "scores",
-    MetaData(),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("at", Text, nullable=False),
-    Column("asked_by", Text, nullable=False),
-    Column("request", Text, nullable=False),
-    Column("model_version", Text, nullable=False),
-    Column("model_sha256", Text, nullable=False),
-    Column("appointment", Text, nullable=False, index=True),
-    Column("patient", Text, index=True),
-    Column("inputs", Text, nullable=False),
-    Column("probability", Float),
-    Column("band", Text),
-    Column("rank", Integer),
-    Column("selected", Boolean),
-    Column("reasons", Text),
-    Column("action", Text),
-    Column("error", Text),
-    Column("seal", Text, nullable=False),
-)
-COLUMNS: Final = tuple(column.name for column in _LOG.columns if column.name not in ("number", "seal"))
-"""What a caller gives for each row; its number and its seal are the log's own."""
+_RETENTION: Final = "retention"
+_FORGOTTEN_AT_ONCE: Final = 20_000
 
-_APPEND_ONLY: Final = tuple(
-    f"CREATE TRIGGER IF NOT EXISTS no_{verb.lower()} BEFORE {verb} ON scores "
-    "BEGIN SELECT RAISE(ABORT, 'the scoring log is only ever added to'); END"
-    for verb in ("UPDATE", "DELETE")
-)
+
+@dataclass(frozen=True)
+class Verified:
+    """What a sound log holds: its number of entries, and the number and seal of the last one."""
+
+    entries: int
+    last: int
+    seal: str
 
 
 class ScoringLog:
-    """The log of one home. Any number of processes may write to it; they take turns."""
+    """The log of one home, or of several that name one database. Writers take turns."""
 
-    def __init__(self, home: Path) -> None:
-        """Open nothing yet; the first row that is written makes the log."""
-        self._path = home / _FILE
-        self._engine: Engine | None = None
+    def __init__(self, home: Path, database: str | None = None) -> None:
+        """Open nothing yet; the first entry makes the log. `database` is as in `record.database`."""
+        self._database = Database(home, database)
+
+    def open(self) -> None:
+        """Open the database now, so that what is wrong with it is said before anybody waits for an answer.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be opened, or is of a form that this release does not work with.
+        """
+        with self._database.reading():
+            pass
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add `rows`, all or none, on disk when this returns. Each has the keys of `COLUMNS`.
+        """Add answers, all or none, on disk when this returns. Each has the keys of `COLUMNS`.
 
         Raises
         ------
         StoreError
             If they cannot be written; nothing was.
         """
-        try:
-            with self._opened().execution_options(**{_WRITES: True}).begin() as connection:
-                number, seal = _last(connection)
-                sealed = list(_sealed(rows, number=number, seal=seal))
-                if sealed:
-                    connection.execute(insert(_LOG), sealed)
-        except (SQLAlchemyError, OSError) as error:
-            raise self._trouble("written", error) from None
+        self._append("answer", rows)
 
-    def verify(self) -> int:
-        """Read the whole log and check every seal.
-
-        Returns
-        -------
-        How many rows there are. Keep it, with the date: rows that were cut off the end leave a
-        log that is sound in itself and shorter than it was.
+    def write_action(self, row: Mapping[str, Any]) -> None:
+        """Add what was done about an appointment: the columns of `record.tables.ACTIONS`.
 
         Raises
         ------
         StoreError
-            If a row is not as it was written; the message names the first such row.
+            If it cannot be written; nothing was.
         """
-        seal, number = _FIRST_SEAL, 0
-        for row in self._rows():
-            number += 1
-            seal = _seal_of(row, before=seal)
-            if row["number"] != number or row["seal"] != seal:
-                raise StoreError(
-                    f"{self._path}: row {number:,} is not as it was written, or rows before it are missing. "
-                    "Keep this file and compare it with a backup."
-                )
-        return number
+        self._append("action", [row])
 
-    def _rows(self) -> Iterator[Mapping[str, Any]]:
-        if not self._path.exists():
-            return
+    def ask(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        """The rows that `query` finds; none where nothing was ever written.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        if not self._database.exists:
+            return []
+        with self._database.reading() as connection:
+            return connection.execute(query).all()
+
+    def verify(self) -> Verified:
+        """Read the whole log and check every seal.
+
+        Returns
+        -------
+        What it holds. Keep the last number and seal, with the date, in another place: whoever may
+        write the database can make a whole chain anew, and cannot make one with the seal you kept.
+
+        Raises
+        ------
+        StoreError
+            If an entry is not as it was written; the message names the first such entry.
+        """
+        if not self._database.exists:
+            return Verified(0, 0, FIRST_SEAL)
         try:
-            with self._opened().connect() as connection:
-                found = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(
-                    select(_LOG).order_by(_LOG.c.number)
-                )
-                yield from (dict(row) for row in found.mappings())
-        except (SQLAlchemyError, OSError) as error:
-            raise self._trouble("read", error) from None
+            with self._database.reading() as connection:
+                entries, link = checked(connection)
+        except BrokenAt as broken:
+            raise StoreError(
+                f"{self._database.name}: row {broken.number:,} is not as it was written, or rows before it "
+                "or at the end are missing. Keep this database and compare it with a backup."
+            ) from None
+        return Verified(entries, link.number, link.seal)
 
-    def _opened(self) -> Engine:
-        if self._engine is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-            # Parameters belong to patients, and SQLAlchemy would put them into its errors.
-            engine = create_engine(f"sqlite:///{self._path.as_posix()}", hide_parameters=True)
-            event.listen(engine, "connect", _settle)
-            event.listen(engine, "begin", _take_turns)
-            with engine.execution_options(**{_WRITES: True}).begin() as connection:
-                _LOG.metadata.create_all(connection)
-                for trigger in _APPEND_ONLY:
-                    connection.execute(text(trigger))
-            self._engine = engine
-        return self._engine
+    def forget_before(self, day: datetime.date) -> int:
+        """Remove the oldest entries, up to the first one of `day` (UTC) or later.
 
-    def _trouble(self, what: str, error: Exception) -> StoreError:
-        return StoreError(f"{self._path}: the scoring log cannot be {what} ({type(error).__name__}).")
+        An anchor takes their place at the end of the chain first: it holds the seal that the first
+        entry which is kept was built on, so that `verify` still checks all that is left.
+
+        Returns
+        -------
+        How many entries were removed.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be done; the log is as it was.
+        """
+        removed = 0
+        while self._database.exists:
+            with self._database.writing() as connection:
+                piece = _forget_piece(connection, day)
+            removed += piece
+            if not piece:
+                break
+        return removed
+
+    def oldest_day(self) -> datetime.date | None:
+        """The day (UTC) of the first entry that is kept; None while there is none.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        firsts = [
+            self.ask(select(table.c.number, table.c.at).order_by(table.c.number).limit(1))
+            for table in ENTRIES.values()
+        ]
+        there = [found[0] for found in firsts if found]
+        return datetime.date.fromisoformat(min(there).at[:10]) if there else None
+
+    def upgrade(self) -> str:
+        """Bring the database to the form this release works with; returns the form it had, "" for none.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be done; the database is as it was.
+        """
+        return self._database.upgrade()
+
+    def close(self) -> None:
+        """Let go of every connection to the database."""
+        self._database.close()
+
+    def _append(self, kind: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        with self._database.writing() as connection:
+            append(connection, kind, rows)
 
 
-def _settle(connection: Any, _: Any) -> None:
-    """SQLite as an audit log needs it; SQLAlchemy begins transactions itself."""
-    connection.isolation_level = None
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
+def _forget_piece(connection: Connection, day: datetime.date) -> int:
+    """Remove the oldest entries before `day`, so few that an answer need not wait long for its turn."""
+    first, kept_from = _oldest(connection), _first_since(connection, day)
+    if first is None or first >= kept_from:
+        return 0
+    kept_from = min(kept_from, first + _FORGOTTEN_AT_ONCE)
+    anchor = {
+        "at": datetime.datetime.now(datetime.UTC).isoformat(),
+        "asked_by": _RETENTION,
+        "kept_from": kept_from,
+        "seal_before": _seal_at(connection, kept_from - 1),
+    }
+    append(connection, "anchor", [anchor])
+    old = [delete(table).where(table.c.number < kept_from) for table in ENTRIES.values()]
+    return sum(connection.execute(each).rowcount for each in old)
 
 
-def _take_turns(connection: Connection) -> None:
-    """Writers lock at the start: two that read the same last seal would fork the chain. Readers do not."""
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _oldest(connection: Connection) -> int | None:
+    found = [connection.execute(select(func.min(table.c.number))).scalar() for table in ENTRIES.values()]
+    return min((number for number in found if number is not None), default=None)
 
 
-def _last(connection: Connection) -> tuple[int, str]:
-    found = connection.execute(select(_LOG.c.number, _LOG.c.seal).order_by(_LOG.c.number.desc()).limit(1))
-    row = found.first()
-    return (0, _FIRST_SEAL) if row is None else (row.number, row.seal)
+def _first_since(connection: Connection, day: datetime.date) -> int:
+    """The number of the first entry of that day or later; one past the last if there is none."""
+    numbers = [
+        connection.execute(
+            select(table.c.number).where(table.c.at >= day.isoformat()).order_by(table.c.number).limit(1)
+        ).scalar()
+        for table in ENTRIES.values()
+    ]
+    past: int = connection.execute(select(HEAD.c.number)).scalar_one() + 1
+    return min((number for number in numbers if number is not None), default=past)
 
 
-def _sealed(rows: Sequence[Mapping[str, Any]], *, number: int, seal: str) -> Iterator[dict[str, Any]]:
-    for row in rows:
-        number += 1
-        numbered = {**row, "number": number}
-        seal = _seal_of(numbered, before=seal)
-        yield numbered | {"seal": seal}
-
-
-def _seal_of(row: Mapping[str, Any], *, before: str) -> str:
-    """SHA-256 of the row's own columns, in the table's order, and of the seal before it."""
-    values = [row["number"], *(row[name] for name in COLUMNS)]
-    return hashlib.sha256((before + json.dumps(values, allow_nan=False)).encode()).hexdigest()
+def _seal_at(connection: Connection, number: int) -> str:
+    """The seal of that entry, which the log holds."""
+    seals = [
+        connection.execute(select(table.c.seal).where(table.c.number == number)).scalar()
+        for table in ENTRIES.values()
+    ]
+    return next(str(seal) for seal in seals if seal is not None)

@@ -6,12 +6,14 @@ import secrets
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dnapredict.config.mapping import IDENTITY, Mapping
+from dnapredict.config.service import Retention
 from dnapredict.data import extract, limits
 from dnapredict.data.columns import NAMES
 from dnapredict.data.mapped import contract_name
@@ -21,6 +23,7 @@ from dnapredict.lists import files, latest
 from dnapredict.service.champion import Champion
 from dnapredict.service.logbook import Logbook
 from dnapredict.service.purpose import NEVER_FOR, USE
+from dnapredict.service.retention import forget_lists
 
 __all__ = ["MOST_ROWS", "KeptLists", "ScoredList", "as_file"]
 
@@ -31,8 +34,6 @@ _MOST_COLUMNS: Final = 60
 _LIMITS: Final = replace(
     limits.WORKBOOK, expanded_bytes=50 * 1_048_576, rows=5 * MOST_ROWS, columns=2 * _MOST_COLUMNS
 )
-# What a team may still want to look at; older lists are removed.
-_LISTS_KEPT: Final = 50
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 _FORMS: Final = (".csv", ".xlsx")
 
@@ -46,19 +47,31 @@ class ScoredList:
     model_version: str
     scored_at: datetime.datetime
 
+    def line(self, appointment_id: str) -> dict[str, Any] | None:
+        """The line of that appointment; None if it is not on the list. The first, if it is there twice."""
+        found = self.worklist.filter(pc.equal(self.worklist["appointment_id"], appointment_id)).slice(0, 1)
+        return next(iter(found.to_pylist()), None)
+
 
 class KeptLists:
     """The lists of one home, each a Parquet file in `lists/`."""
 
     def __init__(
-        self, home: Path, *, champion: Champion, logbook: Logbook, mapping: Mapping = IDENTITY
+        self,
+        home: Path,
+        *,
+        champion: Champion,
+        logbook: Logbook,
+        mapping: Mapping = IDENTITY,
+        retention: Retention = Retention(),  # noqa: B008 - frozen
     ) -> None:
-        """Read nothing yet. Lists are read through `mapping`."""
+        """Read nothing yet. Lists are read through `mapping`, and kept as `retention` says."""
         self._home = home
         self._folder = home / "lists"
         self._champion = champion
         self._logbook = logbook
         self._mapping = mapping
+        self._retention = retention
 
     def score(self, content: bytes, *, name: str) -> ScoredList:
         """Score the list in an uploaded file, put it on record and keep it as the latest.
@@ -82,8 +95,9 @@ class KeptLists:
         reader = scorer if self._mapping == IDENTITY else scorer.through(self._mapping)
         worklist = reader.score(appointments, capacity=None, reasons=True)
         asked = _by_number(_under_own_names(appointments, self._mapping))
-        self._logbook.note(worklist, asked=asked, scorer=scorer, at=at)
-        list_id = self._keep(worklist)
+        list_id = secrets.token_hex(8)
+        self._logbook.note(worklist, asked=asked, scorer=scorer, at=at, list_id=list_id)
+        self._keep(worklist, list_id)
         latest.save(
             self._home,
             worklist,
@@ -107,15 +121,10 @@ class KeptLists:
         at = datetime.datetime.fromtimestamp(written, datetime.UTC)
         return ScoredList(list_id, worklist, worklist["model_version"][0].as_py(), at)
 
-    def _keep(self, worklist: pa.Table) -> str:
-        list_id = secrets.token_hex(8)
-        path = self._folder / f"{list_id}.parquet"
-        with files.whole(path) as draft:
+    def _keep(self, worklist: pa.Table, list_id: str) -> None:
+        with files.whole(self._folder / f"{list_id}.parquet") as draft:
             pq.write_table(worklist, draft)
-        older = sorted(self._folder.glob("*.parquet"), key=lambda kept: kept.stat().st_mtime, reverse=True)
-        for forgotten in older[_LISTS_KEPT:]:
-            forgotten.unlink(missing_ok=True)
-        return list_id
+        forget_lists(self._home, self._retention)
 
 
 def as_file(found: ScoredList, *, form: str) -> bytes:

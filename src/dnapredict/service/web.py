@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dnapredict.errors import ModelError
+from dnapredict.service.actions import Actions
 from dnapredict.service.answers import ModelAnswer, Refusal
 from dnapredict.service.champion import Champion
 from dnapredict.service.keys import KeyRing
@@ -23,7 +24,9 @@ from dnapredict.service.uploads import KeptLists
 __all__ = ["web_app"]
 
 
-def web_app(home: Path, champion: Champion, *, ring: KeyRing, lists: KeptLists) -> Starlette:
+def web_app(
+    home: Path, champion: Champion, *, ring: KeyRing, lists: KeptLists, actions: Actions
+) -> Starlette:
     """The Starlette application that is mounted at the root of the service."""
     about_itself = description()
 
@@ -33,9 +36,9 @@ def web_app(home: Path, champion: Champion, *, ring: KeyRing, lists: KeptLists) 
     return Starlette(
         routes=[
             *page_routes(home, ring),
-            *list_routes(lists),
+            *list_routes(lists, actions),
             Route("/v1/model", _model_view(champion)),
-            *(Route(path, _post_only) for path in ("/v1/score", LISTS, UPLOAD)),
+            *(Route(path, _post_only) for path in ("/v1/score", LISTS, LISTS + "/{list_id}/actions", UPLOAD)),
             Route("/docs.json", docs),
             Route("/{path:path}", _nothing_here),
         ]
@@ -61,7 +64,7 @@ def _model_view(champion: Champion) -> Callable[[Request], Response]:
 
 def _post_only(_: Request) -> Response:
     """Others answer the POST; without this, the last route would say that nothing is here."""
-    refusal = Refusal(error="Send appointments with POST.")
+    refusal = Refusal(error="Send this with POST.")
     return JSONResponse(refusal.model_dump(), 405, headers={"allow": "POST"})
 
 

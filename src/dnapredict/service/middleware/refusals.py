@@ -86,6 +86,10 @@ def _of_validation(problem: dict[str, Any]) -> str:
     """The first problem that pydantic found, as a sentence. Its input was left out at the source."""
     if problem.get("type") == "json_invalid":
         return "The request is not valid JSON."
+    if problem.get("type") == "extra_forbidden":
+        return (
+            "The request holds an unknown key."  # which is the caller's, and may be a value put in its place
+        )
     message = str(problem.get("msg", "")).removeprefix("Value error, ")
     if problem.get("type") == "value_error":
         return message[:1].upper() + message[1:] + ("" if message.endswith((".", "?")) else ".")

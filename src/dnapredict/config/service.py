@@ -1,0 +1,97 @@
+"""`serving/service.toml`: how much the service takes on, how long it keeps things, whom it believes."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from dnapredict.config.loading import Settings
+
+__all__ = ["Limits", "OpenId", "Retention", "ServiceConfig"]
+
+# Signatures of an issuer's private key alone: with a shared secret whoever checks could also sign.
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class Limits(Settings):
+    """How much the service takes on at once. Each worker process counts for itself.
+
+    `requests_a_minute` is what one key may ask for in the long run, and `burst` what it may ask for
+    at once after a pause; with two workers a key may reach up to twice as many. `at_once` requests
+    are worked on side by side, `waiting` more may wait for `seconds_to_wait`; others are told to
+    come again.
+    """
+
+    requests_a_minute: Annotated[float, Field(gt=0, le=1_000_000)] = 6_000
+    burst: Annotated[int, Field(ge=1, le=100_000)] = 300
+    at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    waiting: Annotated[int, Field(ge=0, le=1_000)] = 32
+    seconds_to_wait: Annotated[float, Field(gt=0, le=60)] = 5
+    seconds_to_answer: Annotated[float, Field(gt=0, le=600)] = 60
+    seconds_to_send: Annotated[float, Field(gt=0, le=600)] = 30
+    bodies_at_once: Annotated[int, Field(ge=1, le=1_000)] = 64
+    largest_body_mb: Annotated[float, Field(gt=0, le=64)] = 8
+
+
+class Retention(Settings):
+    """How many days things are kept; where `log_days` is absent, the scoring log is kept for good."""
+
+    log_days: Annotated[int, Field(ge=1, le=36_525)] | None = None
+    list_days: Annotated[int, Field(ge=1, le=36_525)] = 90
+    lists: Annotated[int, Field(ge=1, le=100_000)] = 50
+
+
+class OpenId(Settings):
+    """An OpenID Connect issuer whose bearer tokens are taken beside our own keys.
+
+    `keys` is the address of the issuer's keys (its `jwks_uri`), or a file that holds them. A token's
+    scopes stand in `scope_claim`, as a list or as words with spaces; `scopes` says which of them
+    mean `score`, `list` and `admin` here.
+    """
+
+    issuer: Annotated[str, Field(min_length=1)]
+    audience: Annotated[str, Field(min_length=1)]
+    keys: Annotated[str, Field(min_length=1)]
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256", "ES256")
+    scope_claim: str = "scope"
+    scopes: dict[str, Literal["score", "list", "admin"]] = {
+        "dnapredict.score": "score",
+        "dnapredict.list": "list",
+        "dnapredict.admin": "admin",
+    }
+    leeway_seconds: Annotated[float, Field(ge=0, le=300)] = 30
+    keys_minutes: Annotated[float, Field(gt=0, le=1_440)] = 10
+
+    @field_validator("keys")
+    @classmethod
+    def _keys_come_safely(cls, keys: str) -> str:
+        address = urlsplit(keys)
+        if address.scheme == "http" and address.hostname not in _THIS_MACHINE:
+            raise ValueError("must be https, or whoever stands between could sign tokens")
+        return keys
+
+    @property
+    def keys_are_remote(self) -> bool:
+        """Whether the keys are fetched from an address, and not read from a file."""
+        return self.keys.startswith(("https://", "http://"))
+
+
+class ServiceConfig(Settings):
+    """The whole of `serving/service.toml`.
+
+    `database` is where the scoring log lies, such as `postgresql://log@db.example/dnapredict`; without
+    it, in the home. `DNAPREDICT_DATABASE` has precedence, so that a password need not stand in a file.
+    """
+
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    database: str | None = None
+    limits: Limits = Limits()
+    retention: Retention = Retention()
+    openid: OpenId | None = None
+
+    @model_validator(mode="after")
+    def _a_database_is_postgresql(self) -> "ServiceConfig":
+        if self.database is not None and not self.database.startswith("postgresql"):
+            raise ValueError("'database' must begin with postgresql://; without it the log is in the home")
+        return self

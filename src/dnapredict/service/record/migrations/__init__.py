@@ -1,0 +1,1 @@
+"""How the scoring log's tables grew, one step a file, in `versions`."""

@@ -1,0 +1,99 @@
+"""Let go of what was kept long enough: scored lists, and the oldest entries of the scoring log."""
+
+import contextlib
+import datetime
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from dnapredict.config.service import Retention
+from dnapredict.errors import DnapredictError, StoreError
+from dnapredict.service.store import ScoringLog
+
+__all__ = ["Keeper", "forget_entries", "forget_lists"]
+
+_LOG: Final = logging.getLogger("dnapredict.service")
+_SECONDS_A_DAY: Final = 86_400
+_SECONDS_BETWEEN: Final = 6 * 3_600.0
+# A service that is starting has other things to do.
+_SECONDS_BEFORE_FIRST: Final = 60.0
+# A clock that jumped years ahead must not empty the log: to remove more at once, a person says so.
+_MOST_DAYS_UNASKED: Final = 31
+
+
+class Keeper:
+    """A thread that looks every few hours. Any number of them, on any number of hosts, do no harm."""
+
+    def __init__(self, home: Path, log: ScoringLog, retention: Retention) -> None:
+        """Start nothing yet."""
+        self._home = home
+        self._log = log
+        self._retention = retention
+
+    def watch(self) -> None:
+        """Look now and then for as long as the process lives."""
+        threading.Thread(target=self._watch, name="retention", daemon=True).start()
+
+    def look(self) -> None:
+        """Let go of what is due; what cannot be done now is said, and tried again later."""
+        try:
+            forget_lists(self._home, self._retention)
+            removed = forget_entries(self._log, self._retention, most_days=_MOST_DAYS_UNASKED)
+            if removed:
+                _LOG.info("%s entries of the scoring log were kept long enough and are removed.", removed)
+        except DnapredictError as error:
+            _LOG.error("%s", error)
+
+    def _watch(self) -> None:
+        time.sleep(_SECONDS_BEFORE_FIRST)
+        while True:
+            self.look()
+            time.sleep(_SECONDS_BETWEEN)
+
+
+def forget_entries(log: ScoringLog, retention: Retention, *, most_days: int | None = None) -> int:
+    """Remove entries of the log that are older than `log_days`, and return how many there were.
+
+    Parameters
+    ----------
+    most_days
+        Days of entries that may go at once; None for any number.
+
+    Raises
+    ------
+    StoreError
+        If the log cannot be written, or more than `most_days` would go: then none did.
+    """
+    if retention.log_days is None:
+        return 0
+    today = datetime.datetime.now(datetime.UTC).date()
+    kept_from = today - datetime.timedelta(days=retention.log_days)
+    oldest = log.oldest_day()
+    if most_days is not None and oldest is not None and (kept_from - oldest).days > most_days:
+        raise StoreError(
+            f"The scoring log goes back to {oldest}, and by its retention to {kept_from}: too much to remove "
+            "unasked. If this machine's clock is right, run `dnapredict log prune`."
+        )
+    return log.forget_before(kept_from)
+
+
+def forget_lists(home: Path, retention: Retention) -> int:
+    """Remove lists older than `list_days`, and those beyond the newest `lists`; returns how many."""
+    oldest = time.time() - retention.list_days * _SECONDS_A_DAY
+    lists = sorted(_written(home / "lists", "*.parquet"), reverse=True)
+    due = [place for at, place in lists[: retention.lists] if at < oldest]
+    due += [place for _, place in lists[retention.lists :]]
+    due += [place for at, place in _written(home / "lists", "latest.json") if at < oldest]
+    for place in due:
+        with contextlib.suppress(OSError):
+            place.unlink(missing_ok=True)
+    return len(due)
+
+
+def _written(folder: Path, pattern: str) -> Iterator[tuple[float, Path]]:
+    for place in folder.glob(pattern):
+        with contextlib.suppress(FileNotFoundError):  # another process was first
+            yield place.stat().st_mtime, place

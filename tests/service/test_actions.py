@@ -1,0 +1,160 @@
+"""What was done about an appointment: recorded as a further entry, found again, counted by the week."""
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from httpx import Response
+from sqlalchemy import select
+from starlette.testclient import TestClient
+from tests.service.test_lists import CSV, upload
+
+from dnapredict.service.actions import Actions, ClinicCalls
+from dnapredict.service.hashes import Hashes
+from dnapredict.service.outcomes import WORDS, Outcome
+from dnapredict.service.record.tables import ACTIONS, ANSWERS
+from dnapredict.service.store import ScoringLog
+
+MONDAY = datetime.datetime(2026, 6, 29, 9, tzinfo=datetime.UTC)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ScoringLog]:
+    database = request.getfixturevalue("postgres_database") if request.param == "postgresql" else None
+    log = ScoringLog(tmp_path, database)
+    log.upgrade()
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def actions(log: ScoringLog, tmp_path: Path) -> Actions:
+    return Actions(log, Hashes(tmp_path))
+
+
+def line(appointment: str, clinic: str | None = "ENT1") -> dict[str, Any]:
+    return {"appointment_id": appointment, "clinic_code": clinic, "site_code": None}
+
+
+def test_the_last_action_counts_and_the_one_before_stays_on_record(actions: Actions, log: ScoringLog) -> None:
+    actions.record("l1", line("a"), Outcome.NO_ANSWER)
+    taken = actions.record("l2", line("a"), Outcome.CONFIRMED)
+    assert actions.latest(["a", "b"]) == {"a": taken}
+    assert [entry.outcome for entry in log.ask(select(ACTIONS))] == ["no_answer", "confirmed"]
+    assert log.verify().entries == 2
+
+
+def test_one_that_was_recorded_by_mistake_is_as_if_nothing_was_done(actions: Actions) -> None:
+    actions.record("l", line("a"), Outcome.CONFIRMED)
+    actions.record("l", line("a"), Outcome.WITHDRAWN)
+    assert actions.latest(["a"]) == {}
+
+
+def test_many_appointments_are_asked_about_at_once(actions: Actions) -> None:
+    actions.record("l", line("1999"), Outcome.REBOOKED)
+    assert list(actions.latest(str(number) for number in range(2_000))) == ["1999"]
+
+
+def record_at(
+    actions: Actions, monkeypatch: pytest.MonkeyPatch, *done: tuple[datetime.datetime, str, str, str]
+):
+    class Clock(datetime.datetime):
+        moment = MONDAY
+
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # type: ignore[override]
+            return cls.moment.astimezone(tz)
+
+    monkeypatch.setattr("dnapredict.service.actions.datetime.datetime", Clock)
+    for at, appointment, clinic, outcome in done:
+        Clock.moment = at
+        actions.record("l", line(appointment, clinic), Outcome(outcome))
+    monkeypatch.undo()
+
+
+def test_the_calls_of_a_week_are_counted_by_clinic(actions: Actions, monkeypatch: pytest.MonkeyPatch) -> None:
+    hour, week = datetime.timedelta(hours=1), datetime.timedelta(days=7)
+    record_at(
+        actions,
+        monkeypatch,
+        (MONDAY - 11 * hour, "sunday", "ENT1", "confirmed"),  # 22:00 UTC is 23:00 in England, still Sunday
+        (MONDAY - 9.5 * hour, "early", "ENT1", "confirmed"),  # 23:30 UTC is half past midnight
+        (MONDAY, "a", "ENT1", "no_answer"),
+        (MONDAY + hour, "a", "ENT1", "transport_arranged"),
+        (MONDAY + hour, "b", "ENT1", "wrong_number"),
+        (MONDAY + hour, "c", "EYE", "confirmed"),
+        (MONDAY + 2 * hour, "c", "EYE", "withdrawn"),
+        (MONDAY + week, "d", "EYE", "confirmed"),
+    )
+    assert actions.of_week(datetime.date(2026, 7, 5)) == (
+        ClinicCalls(
+            "ENT1",
+            worked_on=3,
+            reached=2,
+            by_outcome={Outcome.CONFIRMED: 1, Outcome.TRANSPORT_ARRANGED: 1, Outcome.WRONG_NUMBER: 1},
+        ),
+        ClinicCalls("EYE", worked_on=0, reached=0, by_outcome={}),
+    )
+
+
+def test_every_outcome_has_its_words() -> None:
+    assert list(WORDS) == list(Outcome)
+
+
+def act(client: TestClient, list_id: str, **body: Any) -> Response:
+    return client.post(f"/v1/lists/{list_id}/actions", json=body)
+
+
+def test_an_action_goes_on_record_beside_its_answer_and_names_nobody(client: TestClient, home: Path) -> None:
+    list_id = upload(client, CSV.replace("old,2026", "zebra-4711,2026")).json()["list_id"]
+    answer = act(client, list_id, appointment_id="zebra-4711", outcome="transport_arranged")
+    assert answer.status_code == 201
+    assert set(answer.json()) == {"list_id", "appointment_id", "outcome", "recorded_at"}
+    log = ScoringLog(home)
+    (entry,) = log.ask(select(ACTIONS))
+    scored = {answer.appointment: answer for answer in log.ask(select(ANSWERS))}
+    assert scored[entry.appointment].probability == 0.8
+    assert (entry.outcome, entry.list, scored[entry.appointment].list) == (
+        "transport_arranged",
+        list_id,
+        list_id,
+    )
+    assert log.verify().entries == 4
+    assert b"zebra" not in b"".join(place.read_bytes() for place in home.glob("scoring-log*"))
+
+
+def test_what_is_not_on_the_list_is_not_found(client: TestClient) -> None:
+    list_id = upload(client, CSV).json()["list_id"]
+    answer = act(client, list_id, appointment_id="zebra-4711", outcome="confirmed")
+    assert answer.status_code == 404
+    assert answer.json() == {"error": "There is no such appointment on this list."}
+    assert act(client, "0" * 16, appointment_id="old", outcome="confirmed").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"appointment_id": "old"}, "'outcome': Field required."),
+        ({"appointment_id": 3, "outcome": "confirmed"}, "'appointment_id': Input should be a valid string."),
+        ({"appointment_id": "old", "outcome": "zebra"}, "'outcome': Input should be 'confirmed', 'rebooked'"),
+        ({"appointment_id": "old", "outcome": "confirmed", "zebra": 1}, "The request holds an unknown key."),
+    ],
+)
+def test_another_shape_is_refused_in_one_sentence(
+    client: TestClient, body: dict[str, Any], sentence: str
+) -> None:
+    list_id = upload(client, CSV).json()["list_id"]
+    answer = act(client, list_id, **body)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(sentence)
+    assert "zebra" not in answer.text
+
+
+def test_an_action_that_cannot_be_put_on_record_is_not_acknowledged(client: TestClient, home: Path) -> None:
+    list_id = upload(client, CSV).json()["list_id"]
+    for place in home.glob("scoring-log.db*"):
+        place.write_bytes(b"not a database" * 100)
+    answer = act(client, list_id, appointment_id="old", outcome="confirmed")
+    assert answer.status_code == 503

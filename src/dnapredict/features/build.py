@@ -20,13 +20,15 @@ __all__ = ["Matrix", "Past", "build", "counting"]
 
 @dataclass(frozen=True)
 class Past:
-    """What may be known: contract rows, each appointment once, and the daily counts of all of them.
+    """What may be known: contract rows, each appointment once, and counts of all of them.
 
-    `rows` may be limited to the patients that are asked about; `daily` may not.
+    `rows` may be limited to the patients that are asked about. `daily` (`rates.daily_counts`) and `made`
+    (`clinic_bookings.minute_counts`) may not; where `made` is not given, it is counted from `rows`.
     """
 
     rows: ir.Table
     daily: ir.Table
+    made: ir.Table | None = None
 
     @classmethod
     def of(cls, rows: ir.Table, *, clock: Clock, workspace: Workspace) -> "Past":
@@ -66,16 +68,18 @@ def build(
     One factor is one column of `Matrix.table`; a contract column of the same name as a factor
     stands once, as the factor.
     """
+    tables = {"points": points, "known": past.rows, "daily": past.daily}
+    if past.made is not None:
+        tables["made"] = past.made
     question = _Question(
-        schemas=(points.schema(), past.rows.schema(), past.daily.schema()),
+        schemas=tuple((role, table.schema()) for role, table in tables.items()),
         factors=tuple(factors),
         clock=clock,
         outcomes=outcomes,
         beside=tuple(beside),
         order_by=tuple(order_by),
     )
-    sql = _factoring(question).over(points=points, known=past.rows, daily=past.daily)
-    return Matrix(workspace.fetch(sql), tuple(factors))
+    return Matrix(workspace.fetch(_factoring(question).over(**tables)), tuple(factors))
 
 
 @compiled
@@ -88,7 +92,7 @@ def counting(schema: ibis.Schema, clock: Clock) -> ir.Table:
 class _Question:
     """All that shapes the query for a matrix; equal questions share one plan."""
 
-    schemas: tuple[ibis.Schema, ibis.Schema, ibis.Schema]
+    schemas: tuple[tuple[str, ibis.Schema], ...]
     factors: tuple[str, ...]
     clock: Clock
     outcomes: Outcomes
@@ -98,15 +102,15 @@ class _Question:
 
 @compiled
 def _factoring(question: _Question) -> ir.Table:
-    roles = ("points", "known", "daily")
-    points, known, daily = map(placeholder, roles, question.schemas)
-    made = expression(
-        points,
-        known,
-        daily=daily,
+    tables = {role: placeholder(role, schema) for role, schema in question.schemas}
+    matrix = expression(
+        tables["points"],
+        tables["known"],
+        daily=tables["daily"],
+        made=tables.get("made"),
         factors=question.factors,
         clock=question.clock,
         outcomes=question.outcomes,
         beside=question.beside,
     )
-    return made.order_by(list(question.order_by))
+    return matrix.order_by(list(question.order_by))

@@ -20,6 +20,7 @@ from dnapredict.data.columns import COLUMNS, NAMES, audit_only
 from dnapredict.data.typed import type_of
 from dnapredict.errors import ConfigurationError
 from dnapredict.features.bookings import AROUND
+from dnapredict.features.clinic_bookings import AT_CLINIC
 from dnapredict.features.history import KNOWN, SCOPES, Scope
 from dnapredict.features.rates import KINDS, SHARES
 
@@ -117,6 +118,8 @@ EXPRESSIONS: Final[Mapping[str, Expression]] = MappingProxyType(
         "same_day_appointments": _if_patient_known("n_same_day"),
         "appointments_within_14_days": _if_patient_known("n_within_14_days"),
         "booked_same_day": _if_patient_known("n_booked_same_day"),
+        "booked_together": _column("n_booked_together"),
+        "booked_just_before": _column("n_booked_just_before"),
         "transport_booked": _column("transport_booked"),
         "has_mobile": _column("has_mobile"),
         "interpreter_needed": _column("interpreter_needed"),
@@ -154,7 +157,7 @@ def _every_column() -> ir.Table:
     own = {column.name: type_of(column) for column in COLUMNS}
     clocks = dict.fromkeys(("booked_local", "starts_local"), "timestamp")
     history = {f"{name}{scope.ending}": "float64" for scope in SCOPES for name in KNOWN}
-    counts = dict.fromkeys(AROUND, "int64") | {"lead_days": "int64"}
+    counts = dict.fromkeys((*AROUND, *AT_CLINIC), "int64") | {"lead_days": "int64"}
     shares = dict.fromkeys((*SHARES, *(f"rate_{kind}" for kind in KINDS)), "float64")
     return ibis.table(own | clocks | history | counts | shares, name="every_column")
 

@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 
 from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.features.bookings import AROUND, other_bookings
+from dnapredict.features.clinic_bookings import AT_CLINIC, clinic_bookings, minute_counts
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.factors import EXPRESSIONS, columns_read
 from dnapredict.features.history import patient_history
@@ -29,6 +30,7 @@ def expression(
     known: ir.Table,
     *,
     daily: ir.Table,
+    made: ir.Table | None = None,
     factors: Sequence[str],
     clock: Clock,
     outcomes: Outcomes,
@@ -45,6 +47,8 @@ def expression(
         points themselves.
     daily
         `rates.daily_counts` of everything known.
+    made
+        `clinic_bookings.minute_counts` of everything known; counted from `known` where not given.
     factors
         Names of agreed factors, in the order of the matrix.
     beside
@@ -65,7 +69,8 @@ def expression(
         scored_at=clock.scored_at(points),
         lead_days=points.starts_local.date().epoch_days() - points.booked_local.date().epoch_days(),
     )
-    for place, part in enumerate(_parts(points, known, daily, read, clock=clock, outcomes=outcomes)):
+    parts = _parts(points, known, read, daily=daily, made=made, clock=clock, outcomes=outcomes)
+    for place, part in enumerate(parts):
         named = part.rename({f"of_{place}": ROW_NUMBER})
         wide = wide.left_join(named, wide[ROW_NUMBER] == named[f"of_{place}"])
     return wide.select(
@@ -81,9 +86,10 @@ def expression(
 def _parts(
     points: ir.Table,
     known: ir.Table,
-    daily: ir.Table,
     read: frozenset[str],
     *,
+    daily: ir.Table,
+    made: ir.Table | None,
     clock: Clock,
     outcomes: Outcomes,
 ) -> Iterator[ir.Table]:
@@ -91,5 +97,7 @@ def _parts(
     yield patient_history(points, known, clock=clock, outcomes=outcomes, wanted=read)
     if read.intersection(AROUND):
         yield other_bookings(points, known, clock=clock)
+    if read.intersection(AT_CLINIC):
+        yield clinic_bookings(points, minute_counts(known) if made is None else made, clock=clock)
     if any(name.startswith(("rate_", "share_")) for name in read):
         yield rates(points, daily, clock=clock, outcomes=outcomes, wanted=read)

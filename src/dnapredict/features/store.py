@@ -22,21 +22,24 @@ from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import StoreError
 from dnapredict.features.build import Past, counting
+from dnapredict.features.clinic_bookings import clinic_days_of, minute_counts
 from dnapredict.features.clock import Clock
 from dnapredict.features.history import REMEMBERED
 from dnapredict.features.kept.appointments import KeptAppointments, write_appointments
 from dnapredict.features.kept.counts import CUMULATIVE, KeptCounts, write_counts
+from dnapredict.features.kept.minutes import SORTED_MINUTES, KeptMinutes, write_minutes
 from dnapredict.features.rates import COUNTED, daily_counts, keys_of
 
 __all__ = ["HistoryStore"]
 
 _CURRENT: Final = "CURRENT"
 # Counted up when the files change their form: a store of another form is refused and written anew.
-_FORM: Final = 2
+_FORM: Final = 3
 _ABOUT: Final = "store.json"
-# What a row of a question to the store is, where it is not the kind of a key.
+# What a row of a question to the store is, where it is not the kind of a key of the daily counts.
 _PATIENT: Final = -1
 _OUTCOME: Final = -2
+_CLINIC_DAY: Final = 100  # and the kind of the clinic's day
 _BATCH: Final = 100_000
 
 
@@ -81,20 +84,25 @@ class HistoryStore:
 
         An appointment that stands in both is taken from the points. Counts of the points' own
         outcomes are added where the history does not hold them yet; of a point whose patient is not
-        known that cannot be told, and it is not counted.
+        known that cannot be told, and it is not counted. Nor are bookings, in the minutes of a clinic.
         """
         self._require_form(clock)
-        appointments, counts = _opened(self.folder)
+        appointments, counts, minutes = _opened(self.folder)
         asked = workspace.fetch(_asking(points.schema(), clock).over(points=points))
         told = asked["kind"].to_numpy()
         stored = workspace.keep(appointments.of(asked.filter(told == _PATIENT)["key"].to_pylist()))
-        daily = counts.asked(asked.filter(told >= 0))
+        daily = counts.asked(asked.filter((told >= 0) & (told < _CLINIC_DAY)))
         if (told == _OUTCOME).any():
             fresh = _freshly_counted(points.schema(), stored.schema(), clock)
             added = workspace.fetch(fresh.over(points=points, stored=stored))
             daily = pa.concat_tables([daily, added.cast(daily.schema)])
+        made = minutes.asked(_clinic_days(asked.filter(told >= _CLINIC_DAY)))
+        booked = workspace.fetch(
+            _freshly_booked(points.schema(), stored.schema()).over(points=points, stored=stored)
+        )
+        made = pa.concat_tables([made, booked.cast(made.schema)])
         recalled = _recalling(points.schema(), stored.schema()).over(points=points, stored=stored)
-        return Past(workspace.compute(recalled), workspace.keep(daily))
+        return Past(workspace.compute(recalled), workspace.keep(daily), workspace.keep(made))
 
     def _fill(self, rows: ir.Table, clock: Clock, workspace: Workspace) -> None:
         connection = workspace.backend.con
@@ -105,6 +113,8 @@ class HistoryStore:
         write_appointments(kept.to_arrow_reader(_BATCH), self.folder)
         daily = counting(rows.schema(), clock).over(known=rows)
         write_counts(workspace.fetch(CUMULATIVE.format(daily=daily)), self.folder)
+        made = _booking(rows.schema()).over(known=rows)
+        write_minutes(workspace.fetch(SORTED_MINUTES.format(made=made)), self.folder)
         written = {"form": _FORM, "recording_delay_days": clock.recording_delay_days}
         (self.folder / _ABOUT).write_text(json.dumps(written), encoding="utf-8")
 
@@ -128,9 +138,9 @@ class HistoryStore:
 
 
 @lru_cache(maxsize=2)
-def _opened(folder: Path) -> tuple[KeptAppointments, KeptCounts]:
+def _opened(folder: Path) -> tuple[KeptAppointments, KeptCounts, KeptMinutes]:
     try:
-        return KeptAppointments.open(folder), KeptCounts.open(folder)
+        return KeptAppointments.open(folder), KeptCounts.open(folder), KeptMinutes.open(folder)
     except (OSError, pa.ArrowException, KeyError):
         raise StoreError(f"{folder}: the history is damaged. Run 'dnapredict refresh EXTRACT'.") from None
 
@@ -157,7 +167,15 @@ def _asking(points_schema: ibis.Schema, clock: Clock) -> ir.Table:
     )
     told = points.filter(points.outcome_code.isin(list(COUNTED)), points.patient_id.notnull())
     outcomes = told.select(kind=ibis.literal(_OUTCOME, "int8"), key=ibis.literal(""), day=no_day).limit(1)
-    return keys.union(patients.distinct()).union(outcomes)
+    days = clinic_days_of(points)
+    days = days.select(kind=(days.kind + _CLINIC_DAY).cast("int8"), key=days.clinic, day=days.day)
+    return keys.union(patients.distinct()).union(outcomes).union(days)
+
+
+def _clinic_days(asked: pa.Table) -> pa.Table:
+    """The rows of a question that ask for minutes, in the words of `clinic_days_of`."""
+    kinds = pa.array(asked["kind"].to_numpy() - _CLINIC_DAY)
+    return pa.table({"kind": kinds, "clinic": asked["key"], "day": asked["day"]})
 
 
 @compiled
@@ -167,6 +185,18 @@ def _freshly_counted(points_schema: ibis.Schema, stored_schema: ibis.Schema, clo
     counted = stored.filter(stored.outcome_code.isin(list(COUNTED)))
     told = points.filter(points.outcome_code.isin(list(COUNTED)), points.patient_id.notnull())
     return daily_counts(told.anti_join(counted, "appointment_id"), clock=clock)
+
+
+@compiled
+def _freshly_booked(points_schema: ibis.Schema, stored_schema: ibis.Schema) -> ir.Table:
+    """Minutes of the points' bookings that the stored history does not hold."""
+    points, stored = placeholder("points", points_schema), placeholder("stored", stored_schema)
+    return minute_counts(points.anti_join(stored, "appointment_id"))
+
+
+@compiled
+def _booking(schema: ibis.Schema) -> ir.Table:
+    return minute_counts(placeholder("known", schema))
 
 
 def _replace_text(path: Path, text: str) -> None:

@@ -8,10 +8,11 @@ import pytest
 from httpx import Response
 from starlette.testclient import TestClient
 
-from dnapredict.service.app import LARGEST_BODY
+from dnapredict.config.service import Limits
 from dnapredict.service.requests import MOST_ROWS
 
 MARK = "zebra-4711"
+LARGEST_BODY = int(Limits().largest_body_mb * 1_048_576)
 
 
 def appointment(appointment_id: str = "a", **cells: Any) -> dict[str, Any]:

@@ -4,6 +4,8 @@ It is thin: middleware guards the door, `answering` scores, and everything that 
 for is Starlette's.
 """
 
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -21,10 +23,13 @@ from dnapredict.service.hashes import Hashes
 from dnapredict.service.keys import KeyRing
 from dnapredict.service.list_routes import LISTS, UPLOAD
 from dnapredict.service.logbook import Logbook
-from dnapredict.service.middleware.access import SIGN_IN, Access
+from dnapredict.service.middleware.access import SIGN_IN, Access, is_guarded
 from dnapredict.service.middleware.headers import SecurityHeaders
 from dnapredict.service.middleware.limits import BodyLimits
+from dnapredict.service.middleware.rate import Buckets, RateLimit
 from dnapredict.service.middleware.refusals import PlainRefusals
+from dnapredict.service.middleware.turns import Turns
+from dnapredict.service.openid import Issuer
 from dnapredict.service.pages.routes import STATIC_PATH
 from dnapredict.service.refusing import refuse
 from dnapredict.service.requests import ScoreRequest
@@ -35,22 +40,20 @@ from dnapredict.service.trial import try_out
 from dnapredict.service.uploads import KeptLists
 from dnapredict.service.web import web_app
 
-__all__ = ["LARGEST_BODY", "build", "run", "service"]
+__all__ = ["build", "run", "service"]
 
-LARGEST_BODY: Final = 8 * 1_048_576
-_SECONDS_TO_SEND: Final = 30.0
-_SECONDS_TO_ANSWER: Final = 60
+_JSON: Final = frozenset({"application/json"})
 _FORM: Final = frozenset({"application/x-www-form-urlencoded"})
 _FILE: Final = frozenset({"multipart/form-data"})
-_CONTENT_TYPES: Final = {
-    "/v1/score": frozenset({"application/json"}),
-    LISTS: _FILE,
-    UPLOAD: _FILE,
-    SIGN_IN: _FORM,
-}
-# Two, so that one answers while the other starts again; each opens the model and the history.
-_WORKERS: Final = 2
-_THREADS: Final = 4
+_CONTENT_TYPES: Final = (
+    (re.compile("/v1/score"), _JSON),
+    (re.compile(LISTS), _FILE),
+    (re.compile(LISTS + "/[^/]+/actions"), _JSON),
+    (re.compile(UPLOAD), _FILE),
+    (re.compile(SIGN_IN), _FORM),
+)
+# Ours comes first, with a sentence; this one only stands for the case that ours fails.
+_LAST_RESORT: Final = 30
 
 
 def build(
@@ -92,11 +95,12 @@ def build(
                 # BentoML passes a response on as it is; its own exceptions would lose the sentence.
                 return cast("ScoreAnswer", refuse(error))
 
+    limits = config.limits
     service = bentoml.service(
         name="dnapredict",
-        workers=_WORKERS,
-        threads=_THREADS,
-        traffic={"timeout": _SECONDS_TO_ANSWER},
+        workers=config.workers,
+        threads=limits.at_once,
+        traffic={"timeout": limits.seconds_to_wait + limits.seconds_to_answer + _LAST_RESORT},
         logging={"access": {"enabled": False}},
         metrics={"enabled": metrics},
     )(Dnapredict)
@@ -104,13 +108,34 @@ def build(
     lists = KeptLists(home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention)
     web = web_app(home, champion, ring=ring, lists=lists, actions=Actions(log, hashes))
     service.mount_asgi_app(web, path="/")
+    _guard(service, config, ring=ring)
+    return service
+
+
+def _guard(service: Any, config: ServiceConfig, *, ring: KeyRing) -> None:
+    """Put everything before the service that a request must pass, the outermost first."""
+    limits, issuer = config.limits, None if config.openid is None else Issuer(config.openid)
+    guarded = partial(is_guarded, static_path=STATIC_PATH)
     service.add_asgi_middleware(SecurityHeaders, static_path=STATIC_PATH)
     service.add_asgi_middleware(PlainRefusals)
-    service.add_asgi_middleware(Access, ring=ring, static_path=STATIC_PATH)
+    service.add_asgi_middleware(Access, ring=ring, static_path=STATIC_PATH, issuer=issuer)
+    buckets = Buckets(limits.requests_a_minute / 60, limits.burst)
+    service.add_asgi_middleware(RateLimit, buckets=buckets, guarded=guarded)
     service.add_asgi_middleware(
-        BodyLimits, largest=LARGEST_BODY, content_types=_CONTENT_TYPES, seconds=_SECONDS_TO_SEND
+        BodyLimits,
+        largest=int(limits.largest_body_mb * 1_048_576),
+        content_types=_CONTENT_TYPES,
+        seconds=limits.seconds_to_send,
+        at_once=limits.bodies_at_once,
     )
-    return service
+    service.add_asgi_middleware(
+        Turns,
+        at_once=limits.at_once,
+        waiting=limits.waiting,
+        seconds_to_wait=limits.seconds_to_wait,
+        seconds_to_answer=limits.seconds_to_answer,
+        guarded=guarded,
+    )
 
 
 def run(*, host: str, port: int) -> None:

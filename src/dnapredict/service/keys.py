@@ -122,6 +122,22 @@ class KeyRing:
         self._home = home
         self._keys: dict[str, Key] = {}
         self._read_at = -float("inf")
+        self._secret = b""
+
+    @property
+    def stale(self) -> bool:
+        """Whether the next question reads the keys anew, which asks the disk."""
+        return time.monotonic() - self._read_at > _SECONDS_REMEMBERED
+
+    def refresh(self) -> None:
+        """Read the keys now if they are stale.
+
+        Raises
+        ------
+        StoreError
+            If one of them cannot be read.
+        """
+        self._current()
 
     @property
     def required(self) -> bool:
@@ -154,13 +170,14 @@ class KeyRing:
         return key if key is not None and key.revoked_at is None else None
 
     def _current(self) -> dict[str, Key]:
-        if time.monotonic() - self._read_at > _SECONDS_REMEMBERED:
+        if self.stale:
             self._keys = {key.key_id: key for key in every(self._home)}
             self._read_at = time.monotonic()
         return self._keys
 
     def _seal(self, key_id: str, until: int) -> str:
-        return hmac.new(_session_secret(self._home), f"{key_id}.{until}".encode(), hashlib.sha256).hexdigest()
+        self._secret = self._secret or _session_secret(self._home)
+        return hmac.new(self._secret, f"{key_id}.{until}".encode(), hashlib.sha256).hexdigest()
 
 
 def _session_secret(home: Path) -> bytes:

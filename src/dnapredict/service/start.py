@@ -86,12 +86,13 @@ def serve(
         If `host` is not an IP address, or is open to others while there is no key.
     """
     host = _address(host)
-    _require_keys(home, host)
-    _require_champion(home)
-    _require_free(host, port)
     use_settings(settings)
     _use_mapping(mapping, files, key_file)
     config = served_config()
+    if config.openid is None:
+        _require_keys(home, host)
+    _require_champion(home)
+    _require_free(host, port)
     served_mapping()
     ScoringLog(home, config.database).open()
     sys.stderr.write(f"http://{host}:{port} answers once the model is loaded. Ctrl-C ends it.\n")

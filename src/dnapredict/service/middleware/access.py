@@ -22,8 +22,9 @@ from dnapredict.errors import StoreError
 from dnapredict.service.keys import Key, KeyRing
 from dnapredict.service.keys import Scope as KeyScope
 from dnapredict.service.logbook import ASKED_BY
+from dnapredict.service.openid import Issuer, TokenHolder
 
-__all__ = ["HOLDER", "SESSION_COOKIE", "SIGN_IN", "Access"]
+__all__ = ["HOLDER", "SESSION_COOKIE", "SIGN_IN", "Access", "is_guarded"]
 
 SESSION_COOKIE: Final = "dnapredict_session"
 SIGN_IN: Final = "/sign-in"
@@ -45,33 +46,36 @@ class Access:
     app: ASGIApp
     ring: KeyRing
     static_path: str
+    issuer: Issuer | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        refusal = await run_in_threadpool(self._refusal, scope)
+        refusal = await self._refusal(scope)
         if HOLDER in scope:
             ASKED_BY.set(scope[HOLDER].key_id)
         await (self.app if refusal is None else refusal)(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    async def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         if scope["method"] in _CHANGING and _comes_from_another_site(headers):
             return _refuse(403, "This was sent by a page of another site.")
-        if scope["path"] in _PUBLIC or scope["path"].startswith(self.static_path + "/"):
+        if not is_guarded(scope["path"], static_path=self.static_path):
             return None
         try:
-            return self._of_keys(scope, headers)
+            if self.ring.stale:
+                await run_in_threadpool(self.ring.refresh)
+            return await self._of_keys(scope, headers)
         except StoreError as error:
             _LOG.error("%s", error)
             return _refuse(503, "The keys cannot be read. The service's log names the cause.")
 
-    def _of_keys(self, scope: Scope, headers: Headers) -> Response | None:
-        if not self.ring.required:
+    async def _of_keys(self, scope: Scope, headers: Headers) -> Response | None:
+        if self.issuer is None and not self.ring.required:
             return None if _is_of_this_machine(scope, headers) else _refuse(401, _MAKE_A_KEY)
-        key = self._holder(scope, headers)
+        key = await self._holder(scope, headers)
         if key is None:
             return _ask(scope, headers)
         if not _reaches(key, scope["path"]):
@@ -79,12 +83,20 @@ class Access:
         scope[HOLDER] = key
         return None
 
-    def _holder(self, scope: Scope, headers: Headers) -> Key | None:
+    async def _holder(self, scope: Scope, headers: Headers) -> Key | TokenHolder | None:
         scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return self.ring.holder(token.strip())
-        session = HTTPConnection(scope).cookies.get(SESSION_COOKIE)
-        return self.ring.session_holder(session) if session else None
+        if scheme.lower() != "bearer":
+            session = HTTPConnection(scope).cookies.get(SESSION_COOKIE)
+            return self.ring.session_holder(session) if session else None
+        own = self.ring.holder(token.strip())
+        if own is not None or self.issuer is None or "." not in token:
+            return own
+        return await run_in_threadpool(self.issuer.holder, token.strip())
+
+
+def is_guarded(path: str, *, static_path: str) -> bool:
+    """Whether an address asks for a key; health checks, static files and a few pages do not."""
+    return path not in _PUBLIC and not path.startswith(static_path + "/")
 
 
 _MAKE_A_KEY: Final = (
@@ -93,7 +105,7 @@ _MAKE_A_KEY: Final = (
 )
 
 
-def _reaches(key: Key, path: str) -> bool:
+def _reaches(key: Key | TokenHolder, path: str) -> bool:
     if path in _ANY_SCOPE:
         return any(key.may(scope) for scope in KeyScope)
     return key.may(_SCOPES.get(path, KeyScope.LIST))

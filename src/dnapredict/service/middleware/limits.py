@@ -5,8 +5,9 @@ for five seconds. Here the bytes are counted as they come, whatever the header p
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -18,24 +19,28 @@ __all__ = ["BodyLimits"]
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
-@dataclass(frozen=True)
+@dataclass
 class BodyLimits:
-    """Let a body through whole, or answer 408, 413 or 415.
+    """Let a body through whole, or answer 408, 413, 415, or 503 while too many are being sent.
 
     Parameters
     ----------
     largest
         Bytes a body may hold.
     content_types
-        For a path, the content types it takes; any other path takes none.
+        For a pattern of paths, the content types they take; any other path takes no body.
     seconds
         How long a client may take to send a body.
+    at_once
+        Bodies that may be on their way at the same time: each is held in memory.
     """
 
     app: ASGIApp
     largest: int
-    content_types: Mapping[str, Collection[str]]
+    content_types: Sequence[tuple[re.Pattern[str], Collection[str]]]
     seconds: float
+    at_once: int
+    _arriving: int = field(default=0, init=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -44,7 +49,7 @@ class BodyLimits:
             return
         refusal = self._refusal(scope)
         if refusal is None:
-            body = await self._body(receive)
+            body = await self._counted_body(receive)
             if isinstance(body, bytes):
                 await self.app(scope, _replay(body, receive), send)
                 return
@@ -57,13 +62,22 @@ class BodyLimits:
         declared = headers.get("content-length", "0")
         if not declared.isdigit() or int(declared[:20]) > self.largest:
             return self._too_large()
-        allowed = self.content_types.get(scope["path"])
+        allowed = next((kinds for path, kinds in self.content_types if path.fullmatch(scope["path"])), None)
         if allowed is None:
             return None
         media_type = headers.get("content-type", "").split(";")[0].strip().lower()
         if media_type not in allowed:
             return _refuse(415, f"Send this as {' or '.join(sorted(allowed))}.")
         return None
+
+    async def _counted_body(self, receive: Receive) -> bytes | JSONResponse:
+        if self._arriving >= self.at_once:
+            return _refuse(503, "Too many requests are being sent at once. Try again in a moment.")
+        self._arriving += 1
+        try:
+            return await self._body(receive)
+        finally:
+            self._arriving -= 1
 
     async def _body(self, receive: Receive) -> bytes | JSONResponse:
         parts: list[bytes] = []
@@ -88,7 +102,8 @@ class BodyLimits:
 
 def _refuse(status: int, sentence: str) -> JSONResponse:
     # What follows on this connection may be the rest of a body nobody will read.
-    return JSONResponse({"error": sentence}, status, headers={"connection": "close"})
+    headers = {"connection": "close"} | ({"retry-after": "1"} if status == 503 else {})
+    return JSONResponse({"error": sentence}, status, headers=headers)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

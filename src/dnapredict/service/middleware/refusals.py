@@ -24,6 +24,8 @@ _SENTENCES: Final = {
     503: "The service is not ready. Try again in a moment.",
     504: "This took too long and was given up. Send fewer appointments at a time.",
 }
+# A model is loaded, a database comes back: not at once, and not in hours.
+_SECONDS_TO_COME_AGAIN: Final = "5"
 _OURS: Final = frozenset({"error"})
 _KEPT: Final = ("allow", "connection", "retry-after", "www-authenticate")
 
@@ -66,6 +68,8 @@ def _plain(started: Message, body: bytes) -> JSONResponse:
     status: int = started["status"]
     received = Headers(raw=started.get("headers", []))
     kept = {name: received[name] for name in _KEPT if name in received}
+    if status == 503:
+        kept.setdefault("retry-after", _SECONDS_TO_COME_AGAIN)
     return JSONResponse({"error": _sentence(status, body)}, status, headers=kept)
 
 

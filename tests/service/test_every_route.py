@@ -1,0 +1,99 @@
+"""Every address of the service, with no key, a wrong one, a revoked one and one of each scope."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.routing import Mount, Route
+from starlette.testclient import TestClient
+from tests.service.conftest import client_of, wait_until_ready
+from tests.service.double import steady_champion
+
+from dnapredict.service import keys
+from dnapredict.service.keys import Scope
+
+LIST = "/v1/lists/0123456789abcdef"
+# What each scope meets at each address: let in, whatever comes of it there, or 403.
+REACHED_BY = {
+    ("POST", "/v1/score"): {"score", "admin"},
+    ("POST", "/v1/lists"): {"list", "admin"},
+    ("GET", LIST): {"list", "admin"},
+    ("POST", LIST + "/actions"): {"list", "admin"},
+    ("GET", "/v1/model"): {"score", "list", "admin"},
+    ("GET", "/docs.json"): {"score", "list", "admin"},
+    ("GET", "/schema.json"): {"score", "list", "admin"},
+    ("GET", "/metrics"): {"admin"},
+    ("GET", "/"): {"list", "admin"},
+    ("POST", "/upload"): {"list", "admin"},
+    ("POST", "/sign-out"): {"list", "admin"},
+    ("GET", "/no-such-page"): {"list", "admin"},
+}
+OPEN_TO_ALL = {("GET", path) for path in ("/livez", "/readyz", "/healthz", "/about", "/sign-in")} | {
+    ("POST", "/sign-in"),
+    ("GET", "/static/dnapredict.css"),
+}
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient, dict[str, str]]]:
+    """The service of a home with keys, and the keys: one of each scope, and one that is revoked."""
+    home: Path = tmp_path_factory.mktemp("home")
+    made = {scope.value: keys.create(home, name=scope, scopes=(scope,)) for scope in Scope}
+    made["revoked"] = keys.create(home, name="revoked", scopes=(Scope.ADMIN,))
+    keys.revoke(home, made["revoked"].key.key_id)
+    champion = steady_champion()
+    with client_of(champion, home) as client:
+        wait_until_ready(client)
+        yield client, {name: key.token for name, key in made.items()}
+    champion.stop()
+
+
+def status(client: TestClient, method: str, path: str, token: str | None) -> int:
+    client.cookies.clear()
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    return client.request(method, path, headers=headers, follow_redirects=False).status_code
+
+
+@pytest.mark.parametrize(("method", "path"), REACHED_BY)
+def test_without_a_key_or_with_a_wrong_or_revoked_one_it_is_401(
+    guarded: tuple[TestClient, dict[str, str]], method: str, path: str
+) -> None:
+    client, made = guarded
+    mixed = made["admin"][:14] + made["list"][14:]
+    for token in (None, "", "wrong", mixed, made["revoked"], "a.b.c"):
+        assert status(client, method, path, token) == 401
+
+
+@pytest.mark.parametrize(("method", "path"), REACHED_BY)
+@pytest.mark.parametrize("scope", [scope.value for scope in Scope])
+def test_a_scope_opens_its_own_addresses_and_no_other(
+    guarded: tuple[TestClient, dict[str, str]], method: str, path: str, scope: str
+) -> None:
+    client, made = guarded
+    refused = status(client, method, path, made[scope]) in (401, 403)
+    assert refused == (scope not in REACHED_BY[method, path])
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(OPEN_TO_ALL))
+def test_health_and_what_everybody_may_read_ask_for_none(
+    guarded: tuple[TestClient, dict[str, str]], method: str, path: str
+) -> None:
+    client, _ = guarded
+    assert status(client, method, path, None) == (415 if method == "POST" else 200)
+
+
+def test_the_table_leaves_no_address_out(guarded: tuple[TestClient, dict[str, str]]) -> None:
+    client, made = guarded
+    described = client.get("/docs.json", headers={"authorization": f"Bearer {made['admin']}"}).json()["paths"]
+    known = {path.replace(LIST, "/v1/lists/{list_id}") for _, path in {*REACHED_BY, *OPEN_TO_ALL}}
+    assert set(described) <= known
+    assert set(_routes()) <= known | {"/{path:path}", "/static"}
+
+
+def _routes() -> Iterator[str]:
+    from dnapredict.service.web import web_app
+
+    app = web_app(Path(), steady_champion(), ring=keys.KeyRing(Path()), lists=None, actions=None)  # type: ignore[arg-type]
+    for route in app.routes:
+        assert isinstance(route, Route | Mount)
+        yield route.path

@@ -30,9 +30,10 @@ KNOWN_TO = {
 # Installed though no line imports them, and why.
 NOT_IMPORTED = {
     "duckdb": "the engine behind ibis",
+    "python-multipart": "by which starlette reads forms with files",
     "tzdata": "time zones on Windows, which has none of its own",
 }
-IMPORTED_AS = {"ibis-framework": "ibis", "scikit-learn": "sklearn"}
+IMPORTED_AS = {"ibis-framework": "ibis", "pyjwt": "jwt", "scikit-learn": "sklearn"}
 
 
 def in_package(path: Path) -> str:

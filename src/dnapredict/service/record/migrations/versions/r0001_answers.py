@@ -6,6 +6,8 @@ Homes of the first release have this table already, without a record of its form
 import sqlalchemy as sa
 from alembic import op
 
+__all__ = ["down_revision", "revision", "upgrade"]
+
 revision = "r0001"
 down_revision = None
 

@@ -6,6 +6,8 @@ Answers that are there keep their seals: they are of the first form, which does 
 import sqlalchemy as sa
 from alembic import op
 
+__all__ = ["down_revision", "revision", "upgrade"]
+
 revision = "r0002"
 down_revision = "r0001"
 

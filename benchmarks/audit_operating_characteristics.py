@@ -20,7 +20,8 @@ from dnapredict.audit import Audited, ReportContext, Verdict, run
 from dnapredict.audit.comparisons import Evidence
 from dnapredict.audit.counts import BINS, SUMS, Counted, GroupCounts
 from dnapredict.audit.gates import judge
-from dnapredict.audit.groupings import ETHNICITY, grouping_named
+from dnapredict.audit.ethnic_groups import ETHNICITY
+from dnapredict.audit.groupings import grouping_named
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.policy import Policy
 
@@ -118,7 +119,7 @@ def main() -> None:
         found[f"fair {name}: FAIL"] = share(verdicts, Verdict.FAIL)
         found[f"fair {name}: NOT ENOUGH DATA"] = share(verdicts, Verdict.NOT_ENOUGH_DATA)
     for code in ("J", "K", "R"):
-        about = f"gap of 10 points, {ETHNICITY[code][0]} ({SHARES[code] / sum(SHARES.values()):.1%})"
+        about = f"gap of 10 points, {ETHNICITY[code]} ({SHARES[code] / sum(SHARES.values()):.1%})"
         verdicts = [audit(random, YEAR, behind=code)[1] for _ in range(audits)]
         found[f"{about}: FAIL"] = share(verdicts, Verdict.FAIL)
         found[f"{about}: PASS"] = share(verdicts, Verdict.PASS)

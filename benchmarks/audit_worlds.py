@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dnapredict.audit.groupings import ETHNICITY
+from dnapredict.audit.ethnic_groups import ETHNICITY
 
 __all__ = ["World"]
 

@@ -3,9 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnapredict.audit.disclosure import publish_count, publish_rate, second_suppression
-from dnapredict.audit.intervals import Rate, gap, gap_p_value, holm, z_of
+from dnapredict.audit.disclosure import publish_count, publish_rate
+from dnapredict.audit.intervals import Rate, gap, gap_p_value, z_of
+from dnapredict.audit.many import holm
 from dnapredict.config.policy import Disclosure
+from dnapredict.small_numbers import second_suppression
 
 RULE = Disclosure(why="The rule of hospital statistics.")
 Z = z_of(0.95)

@@ -11,6 +11,7 @@ from dnapredict.audit.counts import Counted, count
 from dnapredict.audit.gates import judge
 from dnapredict.audit.groupings import GROUPINGS, PLACES, QUINTILE, everyone, grouping_named
 from dnapredict.audit.groups import Membership, crossed, membership, months
+from dnapredict.audit.hiding import hidden_in
 from dnapredict.audit.pictures import Pictures, drawn_from
 from dnapredict.audit.sharing import Sharing, sharings_of
 from dnapredict.audit.since import refuse_silent_changes
@@ -82,13 +83,16 @@ def run(audited: Audited, *, policy: Policy, context: ReportContext) -> AuditRes
         strict=_strictly_counted(audited, policy),
         policy=policy,
         rows=len(audited),
+        hidden=hidden_in(counted, policy.disclosure),
         rows_expected=context.rows_expected,
         has_live=audited.has(["live_selected"]),
         has_trust_side=audited.has(["trust_side_reason"]) or audited.has(["outcome_code"]),
     )
     verdict, gates = judge(evidence)
     tables = [
-        published_table(group, rule=policy.disclosure, z=evidence.z, share=evidence.share)
+        published_table(
+            group, rule=policy.disclosure, z=evidence.z, share=evidence.share, hidden=evidence.hidden
+        )
         for group in counted.values()
         if group.grouping.shown
     ]
@@ -114,7 +118,8 @@ def _memberships(audited: Audited) -> Iterator[Membership]:
         if members is not None:
             yield members
     five = membership(audited, grouping_named("ethnicity_5"))
-    for first, second in ((five, membership(audited, QUINTILE)), *_by_month(audited, five)):
+    fifths = membership(audited, QUINTILE)
+    for first, second in ((five, fifths), *_by_month(audited, five)):
         if first is not None and second is not None:
             yield crossed(first, second)
 

@@ -1,11 +1,12 @@
 """The comparisons that the policy fixed beforehand: each group against everyone else."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from dnapredict.audit.counts import Counted, GroupCounts
-from dnapredict.audit.disclosure import publish_rate, publish_ratio
+from dnapredict.audit.disclosure import publish_allocation, publish_rate, publish_ratio, rounded_error
 from dnapredict.audit.figures import (
+    RATES,
     allocation_index,
     fall_in_reach,
     observed_over_expected,
@@ -13,7 +14,8 @@ from dnapredict.audit.figures import (
     rate,
 )
 from dnapredict.audit.groups import Group
-from dnapredict.audit.intervals import Interval, Rate, Ratio, gap, z_of
+from dnapredict.audit.hiding import Hidden
+from dnapredict.audit.intervals import Interval, Rate, between_group_sd, gap, z_of
 from dnapredict.audit.verdicts import Cause
 from dnapredict.config.policy import Policy
 
@@ -22,9 +24,14 @@ __all__ = [
     "Evidence",
     "cause_of",
     "comparisons",
+    "omnibus",
+    "parts_of",
+    "published_allocation",
     "published_fall",
-    "published_gap",
-    "published_interval",
+    "published_pair",
+    "published_rate",
+    "published_risk",
+    "ranged",
 ]
 
 # A cause is named when its figure is this far off and chance does not explain it.
@@ -34,12 +41,16 @@ _WEAKER = 0.025
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that the gates may look at: counts by grouping, the policy and a few facts of the extract."""
+    """All that the gates may look at: counts by grouping, the policy and a few facts of the extract.
+
+    `hidden` says what must not be printed of them; verdicts use all.
+    """
 
     counted: Mapping[str, Counted]
     strict: Mapping[str, Counted]
     policy: Policy
     rows: int
+    hidden: Hidden = field(default_factory=Hidden)
     rows_expected: int | None = None
     has_live: bool = False
     has_trust_side: bool = False
@@ -116,31 +127,83 @@ def cause_of(comparison: Comparison, *, share: float, z: float) -> Cause:
     return Cause.LOWER_NEED
 
 
-def published_gap(rest: Rate, group: Rate, *, evidence: Evidence) -> Interval | None:
-    """The gap as it may be printed: from rounded counts, or None where a part must be hidden."""
-    rule = evidence.policy.disclosure
-    first, second = publish_rate(rest, rule), publish_rate(group, rule)
-    found = gap(first, second, z=evidence.z) if first and second else None
-    return found.rounded() if found else None
+def omnibus(evidence: Evidence, of: Callable[[GroupCounts], Rate]) -> dict[str, float]:
+    """P-value of the test that all groups of a grouping are alike, for each that holds two to compare.
+
+    Asked before any group is said to differ: among many groups that are all alike some always look bad.
+    Groups with too few missed appointments for a verdict are left out.
+    """
+    found = {}
+    for name, counted in evidence.counted.items():
+        enough = [counts for counts in counted.counts if counts.missed >= evidence.policy.smallest_group]
+        spread = between_group_sd([of(counts) for counts in enough])
+        if spread is not None:
+            found[name] = spread[1]
+    return found
 
 
-def published_interval(figure: Rate | Ratio, *, evidence: Evidence) -> Interval | None:
-    """A rate or ratio with its range as it may be printed, or None where a part must be hidden."""
-    rule = evidence.policy.disclosure
-    shown = publish_rate(figure, rule) if isinstance(figure, Rate) else publish_ratio(figure, rule)
+def parts_of(name: str) -> tuple[str, ...]:
+    """The counts that a rate of `figures.RATES` is made of."""
+    return tuple(part for side in RATES[name] for part in side)
+
+
+def published_pair(
+    comparison: Comparison, pair: tuple[Rate, Rate], *, made_of: Sequence[str], evidence: Evidence
+) -> tuple[Rate, Rate] | None:
+    """Everyone else's rate and the group's from rounded counts, or None where a part must be hidden."""
+    where = (comparison.grouping, comparison.group.code)
+    if evidence.hidden.hides(*where, made_of) or evidence.hidden.hides_others(*where, made_of):
+        return None
+    first, second = (publish_rate(one, evidence.policy.disclosure) for one in pair)
+    return (first, second) if first and second else None
+
+
+def published_rate(
+    counts: GroupCounts, name: str, *, at: tuple[str, str], evidence: Evidence
+) -> Interval | None:
+    """A rate of the group `at` grouping and code as it may be printed, or None where it must be hidden."""
+    blocked = evidence.hidden.hides(*at, parts_of(name))
+    shown = None if blocked else publish_rate(rate(counts, name), evidence.policy.disclosure)
+    return ranged(shown, evidence)
+
+
+def published_risk(comparison: Comparison, evidence: Evidence) -> Interval | None:
+    """Missed over expected as it may be printed."""
+    if evidence.hidden.hides(comparison.grouping, comparison.group.code, ("missed",)):
+        return None
+    shown = publish_ratio(observed_over_expected(comparison.counts), evidence.policy.disclosure)
     found = shown.interval(evidence.z) if shown else None
     return found.rounded() if found else None
 
 
-def published_fall(counts: GroupCounts, *, evidence: Evidence) -> Interval | None:
+def published_allocation(comparison: Comparison, evidence: Evidence) -> Interval | None:
+    """The allocation index as it may be printed."""
+    if evidence.hidden.hides(comparison.grouping, comparison.group.code, ("missed", "selected")):
+        return None
+    index = allocation_index(comparison.counts, comparison.rest)
+    everyone = comparison.counts + comparison.rest
+    shown = publish_allocation(index, comparison.counts, everyone, evidence.policy.disclosure)
+    found = shown.interval(evidence.z) if shown else None
+    return found.rounded() if found else None
+
+
+def ranged(shown: Rate | None, evidence: Evidence) -> Interval | None:
+    """A rate that may be printed with its range."""
+    found = shown.interval(evidence.z) if shown else None
+    return found.rounded() if found else None
+
+
+def published_fall(counts: GroupCounts, *, at: tuple[str, str], evidence: Evidence) -> Interval | None:
     """How much lower the reach is than by the live list, as it may be printed.
 
     Both lists called or left the same people, so that its range is narrower than that of a gap.
     """
+    if evidence.hidden.hides(*at, (*parts_of("reach"), *parts_of("live_reach"))):
+        return None
     rule = evidence.policy.disclosure
     live, new = (publish_rate(rate(counts, name), rule) for name in ("live_reach", "reach"))
     if live is None or new is None or live.value is None or new.value is None:
         return None
-    half = evidence.z * round(fall_in_reach(counts).error, 3)
+    half = evidence.z * rounded_error(fall_in_reach(counts).error)
     value = live.value - new.value
     return Interval(value, value - half, value + half).rounded()

@@ -16,6 +16,8 @@ __all__ = ["as_tables", "csv_text", "ends", "or_hidden"]
 _HIDDEN = "*"
 # Figures of a row that have a range and are not rates.
 _ALSO_RANGED = (
+    "reach_gap",
+    "reach_ratio",
     "own_top_reach",
     "observed_over_expected",
     "allocation_index",
@@ -37,15 +39,15 @@ def as_tables(result: AuditResult) -> dict[str, str]:
 
 def _shared(sharings: Sequence[Sharing]) -> str:
     """Each rule of sharing the calls by fifth of deprivation; the price stands in the line of everyone."""
-    header = ["rule", "in_use", "group", "missed", "called", "reached", "reach", "low", "high"]
+    header = ["rule", "in_use", "group", "called", "reached", "reach", "low", "high"]
     lines: list[list[Any]] = [[*header, "fewer_reached", "price", "price_low", "price_high"]]
     for one in sharings:
         start = [one.rule, one.in_use]
         price = [or_hidden(one.fewer), *ends(one.price)]
-        lines.append([*start, "Everyone", "", "", or_hidden(one.reached), *ends(one.reach), *price])
-        for row in one.table.rows:
-            counts = [or_hidden(row.counts[name]) for name in ("missed", "selected", "reached")]
-            lines.append([*start, row.group.name, *counts, *ends(row.rates["reach"]), *[""] * 4])
+        lines.append([*start, "Everyone", "", or_hidden(one.reached), *ends(one.reach), *price])
+        for fifth in one.fifths:
+            counts = [or_hidden(fifth.selected), or_hidden(fifth.reached)]
+            lines.append([*start, fifth.group.name, *counts, *ends(fifth.reach), *[""] * 4])
     return csv_text(lines)
 
 
@@ -105,13 +107,15 @@ def ends(figure: Interval | None) -> list[Any]:
 
 def _gates(result: AuditResult) -> str:
     header = ["gate", "title", "grouping", "group", "verdict", "measure", "estimate", "low", "high"]
-    lines: list[list[Any]] = [[*header, "p_adjusted", "cause", "sentence"]]
+    lines: list[list[Any]] = [[*header, "p_adjusted", "cause", "detectable", "sentence"]]
     for gate in result.gates:
-        lines.append([gate.code, gate.title, "", "", gate.verdict, *[""] * 6, gate.sentence])
+        lines.append([gate.code, gate.title, "", "", gate.verdict, *[""] * 7, gate.sentence])
         for check in gate.checks:
             start = [gate.code, gate.title, check.grouping, check.group.name, check.verdict, check.measure]
             p_value = "" if check.p_adjusted is None else check.p_adjusted
-            lines.append([*start, *ends(check.estimate), p_value, check.cause or "", check.sentence])
+            smallest = "" if check.detectable is None else check.detectable
+            figures = [*ends(check.estimate), p_value, check.cause or "", smallest]
+            lines.append([*start, *figures, check.sentence])
     return csv_text(lines)
 
 

@@ -1,49 +1,19 @@
-"""The groupings themselves: national codes, deciles, bands of age, places.
+"""The groupings themselves: ethnic groups, deciles, bands of age, places.
 
-Source of the codes: NHS Data Model and Dictionary (ETHNIC CATEGORY, PERSON STATED GENDER CODE) and the
-English Indices of Deprivation (decile 1 is the most deprived). Core20 is deciles 1 and 2.
+Meanings of codes are those of `data.codes`. Decile 1 of the English Indices of Deprivation is the most
+deprived tenth; Core20 is deciles 1 and 2.
 """
+
+from typing import Final
 
 import numpy as np
 
+from dnapredict.audit.ethnic_groups import FIVE_GROUPS, SIXTEEN_GROUPS, ethnic_code, five_of
 from dnapredict.audit.groups import Group, Grouping, Membership
+from dnapredict.data import codes
 
-__all__ = [
-    "ETHNICITY",
-    "GROUPINGS",
-    "PLACES",
-    "QUINTILE",
-    "UNKNOWN_ETHNICITY",
-    "ethnic_code",
-    "everyone",
-    "grouping_named",
-]
+__all__ = ["GROUPINGS", "PLACES", "QUINTILE", "everyone", "grouping_named"]
 
-ETHNICITY = {
-    "A": ("White: British", "white"),
-    "B": ("White: Irish", "white"),
-    "C": ("White: any other", "white"),
-    "D": ("Mixed: White and Black Caribbean", "mixed"),
-    "E": ("Mixed: White and Black African", "mixed"),
-    "F": ("Mixed: White and Asian", "mixed"),
-    "G": ("Mixed: any other", "mixed"),
-    "H": ("Asian: Indian", "asian"),
-    "J": ("Asian: Pakistani", "asian"),
-    "K": ("Asian: Bangladeshi", "asian"),
-    "L": ("Asian: any other", "asian"),
-    "M": ("Black: Caribbean", "black"),
-    "N": ("Black: African", "black"),
-    "P": ("Black: any other", "black"),
-    "R": ("Chinese", "other"),
-    "S": ("Any other ethnic group", "other"),
-}
-UNKNOWN_ETHNICITY = {
-    "Z": "Declined to say",
-    "99": "Not asked",
-    "blank": "Blank in the record",
-    "invalid": "Not a national code",
-}
-_FIVE = {"white": "White", "mixed": "Mixed", "asian": "Asian", "black": "Black", "other": "Chinese or other"}
 _AGES = (
     (0, "0-15"),
     (16, "16-24"),
@@ -53,29 +23,10 @@ _AGES = (
     (65, "65-79"),
     (80, "80 and over"),
 )
-_SEX = {"1": "Male", "2": "Female", "9": "Indeterminate"}
+_NOT_KNOWN_SEX: Final = "X"
+_SEX = {code: name.capitalize() for code, name in codes.GENDER.items() if code != _NOT_KNOWN_SEX}
 _NO = ("n", "no", "0", "f", "false", "none")
 _NOT_SAID = ("", "z", "x", "u", "9", "99", "unknown", "not known", "not stated")
-_NO_IMD = Group("none", "No deprivation decile", known=False)
-
-
-def ethnic_code(value: str | None) -> str:
-    """National code of an ETHNIC CATEGORY: its first character; unknown kinds kept apart.
-
-    >>> [ethnic_code(v) for v in ("A1", "j ", "Z", "99", "X", None, "?")]
-    ['A', 'J', 'Z', '99', '99', 'blank', 'invalid']
-    """
-    text = (value or "").strip().upper()
-    if not text:
-        return "blank"
-    if text.startswith("99") or text[0] == "X":  # hospital statistics write X for "not known"
-        return "99"
-    return text[0] if text[0] in ETHNICITY or text[0] == "Z" else "invalid"
-
-
-def _five(value: str | None) -> str:
-    code = ethnic_code(value)
-    return ETHNICITY[code][1] if code in ETHNICITY else code
 
 
 def _decile(value: float | None) -> str:
@@ -92,6 +43,20 @@ def _core20(value: float | None) -> str:
 def _quintile(value: float | None) -> str:
     decile = _decile(value)
     return decile if decile == "none" else str((int(decile) + 1) // 2)
+
+
+def _decile_group(decile: int, name: str = "") -> Group:
+    within = (("core20", _core20(decile)), ("imd_quintile", _quintile(decile)))
+    return Group(str(decile), name or str(decile), within=within)
+
+
+def _fifth_group(fifth: int, name: str = "") -> Group:
+    return Group(str(fifth), name or str(fifth), within=(("core20", _core20(2 * fifth)),))
+
+
+def _no_decile(*within: str) -> Group:
+    code = "none"
+    return Group(code, "No deprivation decile", known=False, within=tuple((name, code) for name in within))
 
 
 def _sex(value: str | None) -> str:
@@ -131,35 +96,41 @@ def _unknown(name: str = "Not recorded", code: str = "unknown") -> Group:
     return Group(code, name, known=False)
 
 
-_EVERYONE = Grouping("all", "Everyone", "", (Group("all", "Everyone"),), lambda _: "all")
+QUINTILE = Grouping(
+    "imd_quintile", "Deprivation of the area (fifths)", "imd_decile",
+    (
+        _fifth_group(1, "1, most deprived fifth"), *map(_fifth_group, range(2, 5)),
+        _fifth_group(5, "5, least deprived fifth"), _no_decile("core20"),
+    ),
+    _quintile,
+    ordered=True,
+)  # fmt: skip
 
-_UNKNOWN_ETHNIC_GROUPS = tuple(Group(code, name, known=False) for code, name in UNKNOWN_ETHNICITY.items())
+_EVERYONE = Grouping("all", "Everyone", "", (Group("all", "Everyone"),), lambda _: "all")
 
 GROUPINGS = (
     Grouping(
         "core20", "Core20: the most deprived fifth of areas", "imd_decile",
-        (Group("core20", "Core20 (deciles 1-2)"), Group("rest", "Deciles 3-10"), _NO_IMD), _core20,
+        (Group("core20", "Core20 (deciles 1-2)"), Group("rest", "Deciles 3-10"), _no_decile()), _core20,
         harmed=("core20",),
     ),
     Grouping(
         "imd_decile", "Deprivation of the area (IMD decile)", "imd_decile",
         (
-            Group("1", "1, most deprived", "core20"),
-            *(Group(str(d), str(d), "core20" if d == 2 else "rest") for d in range(2, 10)),
-            Group("10", "10, least deprived", "rest"),
-            _NO_IMD,
+            _decile_group(1, "1, most deprived"), *map(_decile_group, range(2, 10)),
+            _decile_group(10, "10, least deprived"), _no_decile("core20", "imd_quintile"),
         ),
         _decile,
         ordered=True,
     ),
+    QUINTILE,
     Grouping(
         "ethnicity", "Ethnic group (16 national codes)", "ethnic_category_code",
-        (*(Group(code, name, parent) for code, (name, parent) in ETHNICITY.items()), *_UNKNOWN_ETHNIC_GROUPS),
-        ethnic_code,
+        SIXTEEN_GROUPS, ethnic_code,
     ),
     Grouping(
         "ethnicity_5", "Ethnic group (five high-level groups)", "ethnic_category_code",
-        (*(Group(code, name) for code, name in _FIVE.items()), *_UNKNOWN_ETHNIC_GROUPS), _five,
+        FIVE_GROUPS, five_of,
     ),
     Grouping(
         "sex", "Sex", "gender_code",
@@ -184,18 +155,6 @@ GROUPINGS = (
 )  # fmt: skip
 
 
-QUINTILE = Grouping(
-    "imd_quintile",
-    "Deprivation of the area (fifths)",
-    "imd_decile",
-    (
-        Group("1", "1, most deprived fifth"),
-        *(Group(str(fifth), str(fifth)) for fifth in range(2, 5)),
-        Group("5", "5, least deprived fifth"),
-        _NO_IMD,
-    ),
-    _quintile,
-)
 PLACES = (
     Grouping("site", "Site", "site_code", (_unknown(code="blank"),), _open, exploratory=True),
     Grouping(

@@ -19,15 +19,17 @@ __all__ = ["Group", "Grouping", "Membership", "crossed", "membership", "months"]
 
 @dataclass(frozen=True)
 class Group:
-    """One group: the code in the figures, the name people read, the larger group it is nested in.
+    """One group: the code in the figures and the name people read.
 
-    `facets` are the codes it is crossed from, where two groupings are crossed.
+    `within` are the larger groups of other groupings that it is part of, as grouping and code; the groups
+    that are part of one add up to it. `facets` are the codes it is crossed from, where two groupings are
+    crossed.
     """
 
     code: str
     name: str
-    parent: str = ""
     known: bool = True
+    within: tuple[tuple[str, str], ...] = ()
     facets: tuple[str, ...] = ()
 
 

@@ -1,22 +1,30 @@
 """One-sided verdicts on many groups at once: is this one worse off, by more than the limit, beyond chance?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dnapredict.audit.comparisons import Comparison, Evidence
-from dnapredict.audit.intervals import Interval, holm
+from dnapredict.audit.intervals import Interval
+from dnapredict.audit.many import corrected, first_level
 from dnapredict.audit.verdicts import Check, Verdict
+from dnapredict.config.policy import Policy
 
 __all__ = ["Harm", "judged", "not_enough", "summary"]
 
 
 @dataclass(frozen=True)
 class Harm:
-    """How much worse off a group is: range for the verdict, p-value against the limit, what is printed."""
+    """How much worse off a group is.
+
+    `exact` and `p_value` (against the limit) decide; `printed`, `printed_p` and `detectable` come from
+    rounded counts. `detectable` says, for a level, which true gap would be found in 8 of 10 audits.
+    """
 
     exact: Interval
     p_value: float
     printed: Interval | None
+    printed_p: float | None = None
+    detectable: Callable[[float], float | None] | None = None
 
 
 def judged(
@@ -26,45 +34,72 @@ def judged(
     *,
     tolerance: float,
     measure: str,
+    alike: Mapping[str, float] | None = None,
 ) -> tuple[Check, ...]:
-    """A verdict on each group, with Holm's correction over the groups that can be judged.
+    """A verdict on each group, corrected for how many are asked about.
 
     PASS when the upper bound is below the limit, FAIL when the corrected p-value says that the harm is
-    above it, REVIEW between the two, NOT ENOUGH DATA below the policy's smallest group.
+    above it, REVIEW between the two, NOT ENOUGH DATA below the policy's smallest group. Where `alike`
+    holds the p-value of a test that all groups of a grouping are alike and that test finds nothing, no
+    group of it FAILs.
     """
     harms = [harm(one) if one.enough(evidence.policy) else None for one in compared]
-    adjusted = iter(holm([found.p_value for found in harms if found]))
+    asked = [(one, found) for one, found in zip(compared, harms, strict=True) if found]
+    groupings = [one.grouping for one, _ in asked]
+    exact = corrected([found.p_value for _, found in asked], groupings)
+    printed = corrected([1.0 if h.printed_p is None else h.printed_p for _, h in asked], groupings)
+    judge = _Judge(evidence.policy, tolerance=tolerance, measure=measure, alike=alike or {})
+    answers = (
+        judge.check(one, found, p_exact=p, p_printed=q, level=level)
+        for (one, found), p, q, level in zip(
+            asked, exact, printed, _levels(asked, evidence.policy), strict=True
+        )
+    )
     return tuple(
-        _check(one, evidence, found, next(adjusted), tolerance=tolerance, measure=measure)
-        if found
-        else not_enough(one, evidence, measure=measure)
+        next(answers) if found else not_enough(one, evidence, measure=measure)
         for one, found in zip(compared, harms, strict=True)
     )
 
 
-def _check(
-    comparison: Comparison,
-    evidence: Evidence,
-    harm: Harm,
-    p_adjusted: float,
-    *,
-    tolerance: float,
-    measure: str,
-) -> Check:
-    verdict = Verdict.REVIEW
-    if harm.exact.high < tolerance:
-        verdict = Verdict.PASS
-    elif p_adjusted < 1 - evidence.policy.confidence:
-        verdict = Verdict.FAIL
-    return Check(
-        comparison.grouping,
-        comparison.group,
-        verdict,
-        measure,
-        _MEANING[verdict].format(name=comparison.group.name, points=f"{100 * tolerance:g}"),
-        harm.printed,
-        round(p_adjusted, 3),
-    )
+def _levels(asked: Sequence[tuple[Comparison, Harm]], policy: Policy) -> list[float]:
+    """The level that each group's own p-value would have to be below, if it were behind."""
+    p_values, groupings = [found.p_value for _, found in asked], [one.grouping for one, _ in asked]
+    return [
+        first_level(p_values, groupings, place, level=1 - policy.confidence) for place in range(len(asked))
+    ]
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """What one gate judges every group by."""
+
+    policy: Policy
+    tolerance: float
+    measure: str
+    alike: Mapping[str, float]
+
+    def check(self, one: Comparison, harm: Harm, *, p_exact: float, p_printed: float, level: float) -> Check:
+        """The verdict on one group."""
+        verdict = self._verdict(one, harm, p_exact)
+        points = f"{100 * self.tolerance:g}"
+        smallest = harm.detectable(level) if harm.detectable else None
+        return Check(
+            one.grouping,
+            one.group,
+            verdict,
+            self.measure,
+            _MEANING[verdict].format(name=one.group.name, points=points),
+            harm.printed,
+            None if harm.printed_p is None else round(p_printed, 3),
+            detectable=None if smallest is None else round(smallest, 3),
+        )
+
+    def _verdict(self, one: Comparison, harm: Harm, p_exact: float) -> Verdict:
+        level = 1 - self.policy.confidence
+        if harm.exact.high < self.tolerance:
+            return Verdict.PASS
+        differ = self.alike.get(one.grouping, 0.0) < level
+        return Verdict.FAIL if differ and p_exact < level else Verdict.REVIEW
 
 
 _MEANING = {

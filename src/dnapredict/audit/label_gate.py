@@ -6,9 +6,10 @@ it under-predicts for that group. So the label is checked before a gap is believ
 
 from collections.abc import Sequence
 
-from dnapredict.audit.comparisons import Comparison, Evidence, comparisons, published_gap
-from dnapredict.audit.intervals import gap_p_value, holm
+from dnapredict.audit.comparisons import Comparison, Evidence, comparisons, parts_of, published_pair
+from dnapredict.audit.intervals import Rate, gap, gap_p_value
 from dnapredict.audit.judging import summary
+from dnapredict.audit.many import corrected
 from dnapredict.audit.reach_gates import reach_checks
 from dnapredict.audit.verdicts import Check, Gate, Verdict, summed_up
 
@@ -44,49 +45,61 @@ def _sentence(checks: Sequence[Check]) -> str:
 
 
 def _trust_side(compared: Sequence[Comparison], evidence: Evidence) -> tuple[Check, ...]:
-    """Difference of each group from everyone else, corrected for the number of groups."""
+    """Difference of each group from everyone else, corrected for how many are asked about."""
     judged = [one for one in compared if one.enough(evidence.policy)]
     limit = evidence.policy.limits.label.fail_points
-    p_values = holm([min(1.0, _SIDES * _p_value(one, limit)) for one in judged])
-    adjusted = {(one.grouping, one.group.code): p for one, p in zip(judged, p_values, strict=True)}
-    return tuple(_check(one, evidence, adjusted.get((one.grouping, one.group.code))) for one in compared)
+    pairs = [_printed(one, evidence) for one in judged]
+    groupings = [one.grouping for one in judged]
+    exact = corrected([_two_sided(*one.rates(_RATE), limit) for one in judged], groupings)
+    shown = corrected([_two_sided(*pair, limit) if pair else 1.0 for pair in pairs], groupings)
+    found = {
+        (one.grouping, one.group.code): _check(one, evidence, pair, p_exact=p, p_printed=q)
+        for one, pair, p, q in zip(judged, pairs, exact, shown, strict=True)
+    }
+    return tuple(found.get((one.grouping, one.group.code)) or _thin(one) for one in compared)
 
 
-def _p_value(comparison: Comparison, tolerance: float) -> float:
-    rest, group = comparison.rates(_RATE)
-    return min(
-        gap_p_value(group, rest, tolerance=tolerance) or 0.0,
-        gap_p_value(rest, group, tolerance=tolerance) or 0.0,
-    )
+def _printed(comparison: Comparison, evidence: Evidence) -> tuple[Rate, Rate] | None:
+    return published_pair(comparison, comparison.rates(_RATE), made_of=parts_of(_RATE), evidence=evidence)
+
+
+def _two_sided(rest: Rate, group: Rate, tolerance: float) -> float:
+    first, second = (gap_p_value(*pair, tolerance=tolerance) for pair in ((group, rest), (rest, group)))
+    return min(1.0, _SIDES * min(first or 0.0, second or 0.0))
 
 
 _RATE = "trust_side"
 
 
-def _check(comparison: Comparison, evidence: Evidence, p_adjusted: float | None) -> Check:
-    name, (rest, group) = comparison.group.name, comparison.rates(_RATE)
-    if p_adjusted is None:
-        return Check(
-            comparison.grouping,
-            comparison.group,
-            Verdict.NOT_ENOUGH_DATA,
-            _TRUST_SIDE,
-            f"{name}: not enough data to say.",
-        )
+def _thin(comparison: Comparison) -> Check:
+    sentence = f"{comparison.group.name}: not enough data to say."
+    return Check(comparison.grouping, comparison.group, Verdict.NOT_ENOUGH_DATA, _TRUST_SIDE, sentence)
+
+
+def _check(
+    comparison: Comparison,
+    evidence: Evidence,
+    printed: tuple[Rate, Rate] | None,
+    *,
+    p_exact: float,
+    p_printed: float,
+) -> Check:
+    rest, group = comparison.rates(_RATE)
     difference = (group.value or 0.0) - (rest.value or 0.0)
     verdict = Verdict.REVIEW
-    if p_adjusted < 1 - evidence.policy.confidence:
+    if p_exact < 1 - evidence.policy.confidence:
         verdict = Verdict.FAIL
     elif abs(difference) < evidence.policy.limits.label.pass_points:
         verdict = Verdict.PASS
+    more = gap(printed[1], printed[0], z=evidence.z) if printed else None
     return Check(
         comparison.grouping,
         comparison.group,
         verdict,
         _TRUST_SIDE,
-        _MEANING[verdict].format(name=name, more="more" if difference > 0 else "fewer"),
-        published_gap(group, rest, evidence=evidence),
-        round(p_adjusted, 3),
+        _MEANING[verdict].format(name=comparison.group.name, more="more" if difference > 0 else "fewer"),
+        more.rounded() if more else None,
+        round(p_printed, 3) if printed else None,
     )
 
 

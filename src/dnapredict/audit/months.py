@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from dnapredict.audit.comparisons import Evidence, published_interval
+from dnapredict.audit.comparisons import Evidence, parts_of, ranged
 from dnapredict.audit.counts import GroupCounts
-from dnapredict.audit.disclosure import publish_count
+from dnapredict.audit.disclosure import publish_rate
 from dnapredict.audit.figures import rate
 from dnapredict.audit.groups import Group
 from dnapredict.audit.intervals import Interval, Rate
@@ -20,8 +20,7 @@ __all__ = ["CHARTED", "RUN", "SIGMAS", "ControlChart", "Month", "control_charts"
 
 SIGMAS: Final = 3.0
 RUN: Final = 8  # months on one side of the centre that are called a shift (Shewhart's second rule)
-# The rates that are charted, and what each month's denominator counts.
-CHARTED: Final = {"reach": "missed", "base_rate": "appointments", "selection_rate": "appointments"}
+CHARTED: Final = ("reach", "base_rate", "selection_rate")
 _BY_MONTH: Final = ("core20_by_month", "ethnicity_5_by_month")
 Months = list[tuple[Group, GroupCounts]]
 
@@ -51,8 +50,8 @@ class ControlChart:
 
 def control_charts(evidence: Evidence) -> tuple[ControlChart, ...]:
     """A chart for each rate and group of Core20 and the five ethnic groups; none without two months."""
-    groups = [months for name in _BY_MONTH for months in _by_group(evidence, name)]
-    charts = (_chart(months, measure, evidence) for measure in CHARTED for months in groups)
+    groups = [(name, months) for name in _BY_MONTH for months in _by_group(evidence, name)]
+    charts = (_chart(name, months, measure, evidence) for measure in CHARTED for name, months in groups)
     return tuple(chart for chart in charts if chart is not None)
 
 
@@ -67,27 +66,34 @@ def _by_group(evidence: Evidence, name: str) -> Iterator[Months]:
     yield from found.values()
 
 
-def _chart(months: Months, measure: str, evidence: Evidence) -> ControlChart | None:
+def _chart(grouping: str, months: Months, measure: str, evidence: Evidence) -> ControlChart | None:
     total = months[0][1]
     for _, counts in months[1:]:
         total = total + counts
-    centre = rate(total, measure)
-    if centre.value is None or total.missed < evidence.policy.smallest_group:
+    whole = (grouping.partition("_by_")[0], months[0][0].facets[0])
+    centre = _shown(whole, total, measure, evidence)
+    if centre is None or centre.value is None or total.missed < evidence.policy.smallest_group:
         return None
-    points = tuple(_month((group.facets[1], counts), centre, measure, evidence) for group, counts in months)
+    points = tuple(
+        _month(group.facets[1], _shown((grouping, group.code), counts, measure, evidence), centre, evidence)
+        for group, counts in months
+    )
     name = months[0][0].name.partition(";")[0]
     return ControlChart(measure, name, round(centre.value, 3), points, _signal(points, centre.value))
 
 
-def _month(month: tuple[str, GroupCounts], centre: Rate, measure: str, evidence: Evidence) -> Month:
-    name, counts = month
-    shown = published_interval(rate(counts, measure), evidence=evidence)
-    size = publish_count(counts.total(CHARTED[measure]), evidence.policy.disclosure)
-    if shown is None or not size or centre.value is None:
+def _shown(at: tuple[str, str], counts: GroupCounts, measure: str, evidence: Evidence) -> Rate | None:
+    blocked = evidence.hidden.hides(*at, parts_of(measure))
+    return None if blocked else publish_rate(rate(counts, measure), evidence.policy.disclosure)
+
+
+def _month(name: str, shown: Rate | None, centre: Rate, evidence: Evidence) -> Month:
+    found = ranged(shown, evidence)
+    if shown is None or found is None or centre.value is None:
         return Month(name, None)
-    error = (centre.value * (1 - centre.value) * round(centre.design_effect, 1) / size) ** 0.5
+    error = (centre.value * (1 - centre.value) * centre.design_effect / shown.denominator) ** 0.5
     low, high = max(0.0, centre.value - SIGMAS * error), min(1.0, centre.value + SIGMAS * error)
-    return Month(name, Interval(shown.value, round(low, 3), round(high, 3)))
+    return Month(name, Interval(found.value, round(low, 3), round(high, 3)))
 
 
 def _signal(points: tuple[Month, ...], centre: float) -> str:

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dnapredict.audit.comparisons import Evidence, published_interval
+from dnapredict.audit.comparisons import Evidence, parts_of, published_rate, ranged
 from dnapredict.audit.counts import Counted, GroupCounts
-from dnapredict.audit.disclosure import publish_count, second_suppression
+from dnapredict.audit.disclosure import publish_count, publish_rate
 from dnapredict.audit.figures import rate
 from dnapredict.audit.groups import Group
 from dnapredict.audit.intervals import Interval, Rate, between_group_sd
 from dnapredict.audit.months import ControlChart, control_charts
+from dnapredict.audit.suppression import Cell as Sum
+from dnapredict.audit.suppression import Line, hidden_cells
 
 __all__ = ["Cell", "Curve", "Pictures", "Point", "drawn_from"]
 
@@ -82,15 +84,29 @@ def _calibration(group: Group, counts: GroupCounts, evidence: Evidence) -> Curve
     rows = counts.histogram.sum(axis=0)
     band = np.minimum((np.cumsum(rows) - rows / 2) / rows.sum() * _RISK_BANDS, _RISK_BANDS - 1).astype(int)
     effect = rate(counts, "base_rate").design_effect
-    points = []
-    for place in range(_RISK_BANDS):
-        inside = band == place
-        n, missed = rows[inside].sum(), counts.histogram[1][inside].sum()
-        if n:
-            predicted = round(float(counts.expected[:, inside].sum() / n), 3)
-            observed = published_interval(Rate(float(missed), float(n), effect), evidence=evidence)
-            points.append(Point(predicted, observed, publish_count(float(n), evidence.policy.disclosure)))
-    return Curve(group.name, tuple(points))
+    bands = [inside for place in range(_RISK_BANDS) if rows[inside := band == place].sum()]
+    shares = [Rate(float(counts.histogram[1][i].sum()), float(rows[i].sum()), effect) for i in bands]
+    shown = _without_small_bands(shares, evidence)
+    means = [round(float(counts.expected[:, i].sum() / rows[i].sum()), 3) for i in bands]
+    return Curve(
+        group.name,
+        tuple(
+            Point(mean, ranged(one, evidence), None if one is None else int(one.denominator))
+            for mean, one in zip(means, shown, strict=True)
+        ),
+    )
+
+
+def _without_small_bands(shares: list[Rate], evidence: Evidence) -> list[Rate | None]:
+    """The bands that may be printed: they add up to the group, which is printed too."""
+    rule, found = evidence.policy.disclosure, set()
+    for name in ("numerator", "denominator"):
+        cells = [Sum(name, "band", str(place)) for place in range(len(shares))]
+        exact = dict(zip(cells, (getattr(one, name) for one in shares), strict=True))
+        total = Sum(name, "band", "all")
+        hidden = hidden_cells(exact | {total: sum(exact.values())}, [Line(tuple(cells), total)], rule)
+        found |= {place for place, cell in enumerate(cells) if cell in hidden}
+    return [None if place in found else publish_rate(one, rule) for place, one in enumerate(shares)]
 
 
 def _capacity(group: Group, counts: GroupCounts, evidence: Evidence) -> Curve:
@@ -99,7 +115,7 @@ def _capacity(group: Group, counts: GroupCounts, evidence: Evidence) -> Curve:
     points = []
     for share in SHARES:
         reached = Rate(_reached_at(counts, evidence.everyone, share), float(counts.missed), effect)
-        figure = published_interval(reached, evidence=evidence)
+        figure = ranged(publish_rate(reached, evidence.policy.disclosure), evidence)
         points.append(Point(share, figure, publish_count(counts.missed, evidence.policy.disclosure)))
     return Curve(group.name, tuple(points))
 
@@ -116,20 +132,31 @@ def _reached_at(counts: GroupCounts, everyone: GroupCounts, share: float) -> flo
 def _cells(counted: Counted | None, evidence: Evidence) -> tuple[Cell, ...]:
     if counted is None:
         return ()
-    pairs = zip(counted.groups, counted.counts, strict=True)
-    known = [(group, counts) for group, counts in pairs if group.known]
-    hidden = _hidden_cells(known, evidence)
-    spread = between_group_sd([rate(counts, "reach") for _, counts in known if counts.missed])
-    prior = (rate(counted.total, "reach").value or 0.0, spread[0] if spread else 0.0)
+    name = counted.grouping.name
+    known = [(g, c) for g, c in zip(counted.groups, counted.counts, strict=True) if g.known]
+    found = [(g, c, _shown(g, c, name, evidence)) for g, c in known]
+    spread = between_group_sd([reach for *_, reach in found if reach])
+    everyone = published_rate(counted.total, "reach", at=("all", "all"), evidence=evidence)
+    prior = (everyone.value if everyone else 0.0, spread[0] if spread else 0.0)
+    missed = [
+        None
+        if evidence.hidden.hides(name, group.code, ("missed",))
+        else publish_count(counts.missed, evidence.policy.disclosure)
+        for group, counts, _ in found
+    ]
     return tuple(
-        _cell(group, None if group.code in hidden else counts, evidence, prior) for group, counts in known
+        _cell(group, ranged(reach, evidence), number, prior)
+        for (group, _, reach), number in zip(found, missed, strict=True)
     )
 
 
-def _cell(group: Group, counts: GroupCounts | None, evidence: Evidence, prior: tuple[float, float]) -> Cell:
+def _shown(group: Group, counts: GroupCounts, name: str, evidence: Evidence) -> Rate | None:
+    blocked = evidence.hidden.hides(name, group.code, parts_of("reach"))
+    return None if blocked else publish_rate(rate(counts, "reach"), evidence.policy.disclosure)
+
+
+def _cell(group: Group, reach: Interval | None, missed: int | None, prior: tuple[float, float]) -> Cell:
     ethnic, deprivation = group.name.split("; ")
-    reach = published_interval(rate(counts, "reach"), evidence=evidence) if counts else None
-    missed = publish_count(counts.missed, evidence.policy.disclosure) if counts else None
     shrunk = _shrunk(reach, missed, prior) if reach and missed else None
     return Cell(ethnic, deprivation, missed, reach, shrunk)
 
@@ -140,16 +167,3 @@ def _shrunk(reach: Interval, missed: int, prior: tuple[float, float]) -> float:
     error = mean * (1 - mean) / missed
     weight = spread**2 / (spread**2 + error) if spread > 0 else 0.0
     return round(mean + weight * (reach.value - mean), 3)
-
-
-def _hidden_cells(known: list[tuple[Group, GroupCounts]], evidence: Evidence) -> set[str]:
-    """Cells to hide so that the printed totals of rows and columns give no small cell back."""
-    hidden: set[str] = set()
-    for facet in (0, 1):
-        for code in {group.facets[facet] for group, _ in known}:
-            line = [(g, c) for g, c in known if g.facets[facet] == code]
-            for name in ("missed", "reached"):
-                place = second_suppression([c.total(name) for _, c in line], evidence.policy.disclosure)
-                if place is not None:
-                    hidden.add(line[place][0].code)
-    return hidden

@@ -2,18 +2,21 @@
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 
 from dnapredict.audit.comparisons import (
     Comparison,
     Evidence,
     cause_of,
     comparisons,
+    omnibus,
+    parts_of,
+    published_allocation,
     published_fall,
-    published_gap,
-    published_interval,
+    published_pair,
 )
-from dnapredict.audit.figures import allocation_index, fall_in_reach
-from dnapredict.audit.intervals import Rate, gap, gap_p_value
+from dnapredict.audit.figures import allocation_index, fall_in_reach, own_top_reach, rate
+from dnapredict.audit.intervals import Difference, Rate, gap, gap_p_value, smallest_gap
 from dnapredict.audit.judging import Harm, judged, not_enough, summary
 from dnapredict.audit.verdicts import Cause, Check, Gate, Verdict, summed_up
 
@@ -39,18 +42,31 @@ def reach_checks(compared: Sequence[Comparison], evidence: Evidence) -> tuple[Ch
     found = judged(
         compared,
         evidence,
-        lambda one: _gap(*one.rates("reach"), evidence=evidence, tolerance=tolerance),
+        lambda one: _gap(one, one.rates("reach"), evidence=evidence, tolerance=tolerance),
         tolerance=tolerance,
         measure="reach",
+        alike=omnibus(evidence, lambda counts: rate(counts, "reach")),
     )
     return tuple(_explained(check, one, evidence) for check, one in zip(found, compared, strict=True))
 
 
-def _gap(rest: Rate, group: Rate, *, evidence: Evidence, tolerance: float) -> Harm | None:
-    exact, p_value = gap(rest, group, z=evidence.z), gap_p_value(rest, group, tolerance=tolerance)
+def _gap(
+    comparison: Comparison, pair: tuple[Rate, Rate], *, evidence: Evidence, tolerance: float
+) -> Harm | None:
+    exact, p_value = gap(*pair, z=evidence.z), gap_p_value(*pair, tolerance=tolerance)
     if exact is None or p_value is None:
         return None
-    return Harm(exact, p_value, published_gap(rest, group, evidence=evidence))
+    shown = published_pair(comparison, pair, made_of=parts_of("reach"), evidence=evidence)
+    if shown is None:
+        return Harm(exact, p_value, None)
+    found = gap(*shown, z=evidence.z)
+    return Harm(
+        exact,
+        p_value,
+        found.rounded() if found else None,
+        gap_p_value(*shown, tolerance=tolerance),
+        lambda level: smallest_gap(*shown, tolerance=tolerance, level=level),
+    )
 
 
 def _explained(check: Check, comparison: Comparison, evidence: Evidence) -> Check:
@@ -83,9 +99,10 @@ def ranking_gate(evidence: Evidence) -> Gate:
     checks = judged(
         list(comparisons(evidence.counted, evidence.policy)),
         evidence,
-        lambda one: _gap(*one.own_top(evidence.share), evidence=evidence, tolerance=tolerance),
+        lambda one: _gap(one, one.own_top(evidence.share), evidence=evidence, tolerance=tolerance),
         tolerance=tolerance,
         measure="reach at the group's own top",
+        alike=omnibus(evidence, partial(own_top_reach, share=evidence.share)),
     )
     sentence = summary(
         checks, good="known to the model about as well as others", bad="Clearly known less well"
@@ -112,11 +129,11 @@ def change_gate(evidence: Evidence) -> Gate | None:
 def _fall(comparison: Comparison, evidence: Evidence, tolerance: float) -> Harm:
     """Both models called or left the same people, so the fall is measured patient by patient."""
     fall = fall_in_reach(comparison.counts)
-    return Harm(
-        fall.interval(evidence.z),
-        fall.p_value(tolerance),
-        published_fall(comparison.counts, evidence=evidence),
-    )
+    at = (comparison.grouping, comparison.group.code)
+    printed = published_fall(comparison.counts, at=at, evidence=evidence)
+    shown = printed and Difference(printed.value, (printed.high - printed.value) / evidence.z)
+    printed_p = shown.p_value(tolerance) if shown else None
+    return Harm(fall.interval(evidence.z), fall.p_value(tolerance), printed, printed_p)
 
 
 def allocation_gate(evidence: Evidence) -> Gate:
@@ -133,7 +150,7 @@ def allocation_gate(evidence: Evidence) -> Gate:
 
 def _allocated(comparison: Comparison, evidence: Evidence) -> Check:
     index = allocation_index(comparison.counts, comparison.rest)
-    exact, printed = index.interval(evidence.z), published_interval(index, evidence=evidence)
+    exact, printed = index.interval(evidence.z), published_allocation(comparison, evidence)
     if exact is None or not comparison.enough(evidence.policy):
         return not_enough(comparison, evidence, measure=_INDEX)
     verdict = Verdict.REVIEW if exact.high < 1 else Verdict.PASS

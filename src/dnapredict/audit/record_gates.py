@@ -1,6 +1,6 @@
 """Gates about the ground the others stand on: G0 records, G2 meaning of a risk, G7 evidence."""
 
-from dnapredict.audit.comparisons import Comparison, Evidence, comparisons, published_interval
+from dnapredict.audit.comparisons import Comparison, Evidence, comparisons, published_rate, published_risk
 from dnapredict.audit.counts import Counted
 from dnapredict.audit.figures import observed_over_expected, rate
 from dnapredict.audit.groups import Group
@@ -10,6 +10,7 @@ from dnapredict.audit.verdicts import Check, Gate, Verdict, summed_up
 __all__ = ["calibration_gate", "evidence_gate", "records_gate"]
 
 _EVERYONE = Group("all", "Everyone")
+_UNKNOWN = "ethnicity_unknown"
 _SAME_RISK = "Does a risk mean the same in every group?"
 
 
@@ -24,21 +25,14 @@ def records_gate(evidence: Evidence) -> Gate:
     if "ethnicity" not in evidence.counted:
         sentence = "Ethnicity is not in this extract, so nothing can be said about it."
         return Gate("G0", "Records", question, Verdict.NOT_ENOUGH_DATA, sentence)
-    unknown = rate(evidence.everyone, "ethnicity_unknown")
+    unknown = rate(evidence.everyone, _UNKNOWN)
     known = 1 - (unknown.value or 0.0)
     verdict = Verdict.PASS if known >= limits.pass_known else Verdict.REVIEW
     verdict = Verdict.FAIL if known < limits.fail_known else verdict
-    sentence = f"Ethnic group is known for {100 * known:.0f} in 100 appointments."
-    checks = [
-        Check(
-            "all",
-            _EVERYONE,
-            verdict,
-            "ethnicity not known",
-            sentence,
-            published_interval(unknown, evidence=evidence),
-        )
-    ]
+    printed = published_rate(evidence.everyone, _UNKNOWN, at=("all", "all"), evidence=evidence)
+    shown = f"{100 * (1 - printed.value):.0f} in 100" if printed else "a number that is hidden of"
+    sentence = f"Ethnic group is known for {shown} appointments."
+    checks = [Check("all", _EVERYONE, verdict, "ethnicity not known", sentence, printed)]
     for counted in evidence.counted.values():
         checks += _unevenly_missing(counted, evidence)
     uneven = len(checks) - 1
@@ -51,15 +45,16 @@ def _unevenly_missing(counted: Counted, evidence: Evidence) -> list[Check]:
     if counted.grouping.column == "ethnic_category_code" or counted.grouping.exploratory:
         return []
     ratio = evidence.policy.limits.records.missing_ratio
-    mean = rate(counted.total, "ethnicity_unknown").value or 0.0
+    mean = rate(counted.total, _UNKNOWN).value or 0.0
     found = []
     for group, counts in zip(counted.groups, counted.counts, strict=True):
-        unknown = rate(counts, "ethnicity_unknown")
+        unknown = rate(counts, _UNKNOWN)
         exact = unknown.interval(evidence.z)
         if exact is None or not group.known or exact.low <= ratio * mean:
             continue
         sentence = f"{group.name}: ethnicity is missing more than {ratio:g} times as often as on average."
-        printed = published_interval(unknown, evidence=evidence)
+        at = (counted.grouping.name, group.code)
+        printed = published_rate(counts, _UNKNOWN, at=at, evidence=evidence)
         found.append(
             Check(counted.grouping.name, group, Verdict.REVIEW, "ethnicity not known", sentence, printed)
         )
@@ -91,7 +86,7 @@ def _meant(comparison: Comparison, evidence: Evidence) -> Check:
         verdict, sentence = Verdict.FAIL, f"{name}: people miss less often than the model says."
     else:
         verdict, sentence = Verdict.REVIEW, f"{name}: the likely range crosses a limit; it could be chance."
-    printed = published_interval(ratio, evidence=evidence)
+    printed = published_risk(comparison, evidence)
     return Check(comparison.grouping, comparison.group, verdict, "observed over expected", sentence, printed)
 
 

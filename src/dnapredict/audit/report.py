@@ -24,6 +24,7 @@ REPORT = "report.html"
 FIGURES = "audit.json"
 _SCHEMA = 1
 _WORST_CELLS = 3
+_NOT_WRITTEN = ("previous", "rows_expected")  # an exact number of rows would help to work hidden ones out
 
 
 def write(result: AuditResult, out: Path, *, beside: Mapping[str, bytes] | None = None) -> Path:
@@ -58,7 +59,7 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "verdict": str(result.verdict),
         "sentence": words.verdict_words(result.verdict),
         "synthetic": result.context.synthetic,
-        "context": {k: v for k, v in plain(result.context).items() if k != "previous"},
+        "context": {k: v for k, v in plain(result.context).items() if k not in _NOT_WRITTEN},
         "policy": result.policy.model_dump(mode="json"),
         "gates": plain(result.gates),
         "overall": plain(result.everyone.rows[0]),

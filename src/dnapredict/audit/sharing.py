@@ -5,19 +5,19 @@ deprivation to the next. The price of a rule is how many fewer of those who miss
 reached than risk alone, at this trust's number of calls.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dnapredict.audit.appointments import Audited
-from dnapredict.audit.comparisons import Evidence, published_fall, published_interval
-from dnapredict.audit.counts import GroupCounts, count
-from dnapredict.audit.disclosure import publish_count
+from dnapredict.audit.comparisons import Evidence, published_fall, published_rate
+from dnapredict.audit.counts import Counted, GroupCounts, count
+from dnapredict.audit.disclosure import publish_count, publish_rate
 from dnapredict.audit.figures import rate
 from dnapredict.audit.groupings import QUINTILE
-from dnapredict.audit.groups import membership
+from dnapredict.audit.groups import Group, membership
+from dnapredict.audit.hiding import hidden_in
 from dnapredict.audit.intervals import Interval
-from dnapredict.audit.tables import GroupTable, Row, published_table
 
-__all__ = ["BY_RISK", "Sharing", "sharings_of"]
+__all__ = ["BY_RISK", "Fifth", "Sharing", "sharings_of"]
 
 BY_RISK = "global"
 _TITLES = {
@@ -28,12 +28,22 @@ _TITLES = {
 
 
 @dataclass(frozen=True)
+class Fifth:
+    """What a rule does in a fifth of deprivation, as it may be printed: calls, those reached, reach."""
+
+    group: Group
+    selected: int | None
+    reached: int | None
+    reach: Interval | None
+
+
+@dataclass(frozen=True)
 class Sharing:
     """One rule: whom it reaches, and how many fewer than risk alone.
 
     `reached` are missed appointments; `fewer` of them is the price, a number of 5s that may be below 0;
     `price` is the same as a share of all who missed, with its range. None is hidden or not estimable.
-    `table` has a row for each fifth of deprivation, 1 the most deprived (Core20).
+    `fifths` are those of deprivation, 1 the most deprived (Core20), and those without a decile.
     """
 
     rule: str
@@ -43,11 +53,11 @@ class Sharing:
     fewer: int | None
     reach: Interval | None
     price: Interval | None
-    table: GroupTable
+    fifths: tuple[Fifth, ...]
 
     def of_fifth(self, code: str) -> Interval | None:
         """Reach in a fifth of deprivation, "1" to "5" or "none"."""
-        return next((row.rates["reach"] for row in self.table.rows if row.group.code == code), None)
+        return next((fifth.reach for fifth in self.fifths if fifth.group.code == code), None)
 
 
 def sharings_of(audited: Audited, evidence: Evidence, *, in_use: str) -> tuple[Sharing, ...]:
@@ -63,18 +73,16 @@ def _sharing(audited: Audited, evidence: Evidence, rule: str, *, in_use: bool) -
     if members is None:
         raise AssertionError("a list is shared by deciles, so there are deciles")
     counted = count(appointments, members)
-    everyone = counted.total
-    rule_of, z, share = evidence.policy.disclosure, evidence.z, evidence.share
-    table = published_table(counted, rule=rule_of, z=z, share=share)
+    everyone, at = counted.total, ("all", "all")
     return Sharing(
         rule=rule,
         title=_TITLES.get(rule, rule),
         in_use=in_use,
         reached=publish_count(everyone.total("reached"), evidence.policy.disclosure),
         fewer=_fewer(everyone, evidence),
-        reach=published_interval(rate(everyone, "reach"), evidence=evidence),
-        price=published_fall(everyone, evidence=evidence),
-        table=_without_small_deciles(table, evidence),
+        reach=published_rate(everyone, "reach", at=at, evidence=evidence),
+        price=published_fall(everyone, at=at, evidence=evidence),
+        fifths=_fifths(counted, evidence),
     )
 
 
@@ -85,36 +93,22 @@ def _fewer(everyone: GroupCounts, evidence: Evidence) -> int | None:
     return None if live is None or new is None else live - new
 
 
-def _without_small_deciles(table: GroupTable, evidence: Evidence) -> GroupTable:
-    """The table without the figures of a fifth of which one decile is small.
-
-    The other decile is printed, and a difference would give the small one back.
-    """
-    small = _fifths_with_a_small_decile(evidence)
-    rows = tuple(_blank(row) if row.group.code in small else row for row in table.rows)
-    return replace(table, rows=rows)
-
-
-def _fifths_with_a_small_decile(evidence: Evidence) -> set[str]:
-    counted, rule = evidence.counted["imd_decile"], evidence.policy.disclosure
-    pairs = [(g, c) for g, c in zip(counted.groups, counted.counts, strict=True) if g.known]
-    return {
-        QUINTILE.assign(int(group.code))
-        for group, counts in pairs
-        for name in ("missed", "selected", "reached")
-        if publish_count(counts.total(name), rule) is None
-    }
-
-
-def _blank(row: Row) -> Row:
-    return replace(
-        row,
-        counts=dict.fromkeys(row.counts),
-        rates=dict.fromkeys(row.rates),
-        own_top_reach=None,
-        observed_over_expected=None,
-        allocation_index=None,
-        ranking_quality=None,
-        calibration_slope=None,
-        calibration_intercept=None,
-    )
+def _fifths(counted: Counted, evidence: Evidence) -> tuple[Fifth, ...]:
+    """What a fifth shows depends on the other fifths under this rule, and on what the report hides of it."""
+    name, rule = QUINTILE.name, evidence.policy.disclosure
+    own = hidden_in({name: counted}, rule)
+    found = []
+    for group, counts in zip(counted.groups, counted.counts, strict=True):
+        blocked = {
+            part
+            for part in ("missed", "selected", "reached")
+            if own.hides(name, group.code, [part]) or evidence.hidden.hides(name, group.code, [part])
+        }
+        calls, reached = (
+            None if part in blocked else publish_count(counts.total(part), rule)
+            for part in ("selected", "reached")
+        )
+        shown = None if blocked & {"missed", "reached"} else publish_rate(rate(counts, "reach"), rule)
+        reach = shown.interval(evidence.z) if shown else None
+        found.append(Fifth(group, calls, reached, reach.rounded() if reach else None))
+    return tuple(found)

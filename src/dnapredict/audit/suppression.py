@@ -1,22 +1,129 @@
-"""Hide as many counts as it takes that no printed total gives a hidden one back."""
+"""Hide as many counts as it takes that nobody can work a small one out from what is printed.
 
-from collections.abc import Sequence
+Printed counts hang together: groups add up to everyone, deciles to fifths, months to the year. Each
+printed number says where its count lies within the rounding, and each sum carries that on to the
+others. The bounds that follow are worked out as an attacker would; where they leave a small count fewer
+than three possible values, another count that it is summed with is hidden as well.
+"""
 
-from dnapredict.audit.disclosure import second_suppression
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
 from dnapredict.config.policy import Disclosure
+from dnapredict.small_numbers import publish_count
 
-__all__ = ["also_hidden"]
+__all__ = ["Cell", "Line", "hidden_cells"]
+
+_FEWEST_POSSIBLE: Final = 3  # a small count must stay one of at least this many values
+_PASSES: Final = 20  # of carrying bounds along; they settle in two or three
 
 
-def also_hidden(counts: Sequence[float], rule: Disclosure, *, parents: Sequence[str] = ()) -> set[int]:
-    """Places of counts to hide beyond the small ones, among all groups and within each larger group.
+class Cell(NamedTuple):
+    """A count that may be printed: what is counted, of which group of which grouping."""
 
-    `parents` names the larger group that each is nested in, "" where in none; totals of those are printed
-    too.
+    counted: str
+    grouping: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """Cells that add up to another; `open` where a part of the sum is printed nowhere."""
+
+    parts: tuple[Cell, ...]
+    total: Cell
+    open: bool = False
+
+
+def hidden_cells(exact: Mapping[Cell, float], lines: Sequence[Line], rule: Disclosure) -> frozenset[Cell]:
+    """The cells to hide: small ones, and others without which a small one could be worked out.
+
+    Every cell of `lines` must be in `exact`. Larger cells are hidden one after the other, the smallest
+    that is summed with an exposed one first, since that costs readers least.
+
+    >>> from dnapredict.config.policy import Disclosure
+    >>> rule = Disclosure(why="The rule of hospital statistics.")
+    >>> total, *parts = (Cell("missed", "sex", code) for code in ("all", "1", "2", "9"))
+    >>> exact = dict(zip((total, *parts), (217, 108, 108, 1), strict=True))
+    >>> sorted(cell.code for cell in hidden_cells(exact, [Line(tuple(parts), total)], rule))
+    ['1', '9']
     """
-    nested = [
-        [p for p, name in enumerate(parents) if name == parent] for parent in sorted(set(parents) - {""})
-    ]
-    lines = [list(range(len(counts))), *nested]
-    found = ((line, second_suppression([counts[place] for place in line], rule)) for line in lines)
-    return {line[place] for line, place in found if place is not None}
+    cells = list(exact)
+    small = {place for place, cell in enumerate(cells) if publish_count(exact[cell], rule) is None}
+    if not small:
+        return frozenset()
+    places = {cell: place for place, cell in enumerate(cells)}
+    sums = [_Sum(tuple(places[part] for part in line.parts), places[line.total], line.open) for line in lines]
+    counts, hidden = [exact[cell] for cell in cells], set(small)
+    while extra := _more_to_hide(counts, sums, small=small, hidden=hidden, rule=rule):
+        hidden |= extra
+    return frozenset(cells[place] for place in hidden)
+
+
+class _Sum(NamedTuple):
+    """A line, by places of cells."""
+
+    parts: tuple[int, ...]
+    total: int
+    open: bool
+
+
+def _more_to_hide(
+    counts: Sequence[float], sums: Sequence[_Sum], *, small: set[int], hidden: set[int], rule: Disclosure
+) -> set[int]:
+    """A further cell for each small one that the bounds leave too few values; empty when all are safe."""
+    low, high = _bounds(counts, sums, hidden=hidden, rule=rule)
+    exposed = [p for p in small if math.floor(high[p]) - math.ceil(low[p]) + 1 < _FEWEST_POSSIBLE]
+    shown = {place for place, count in enumerate(counts) if count and place not in hidden}
+    found = (_neighbour(place, counts, sums, shown=shown) for place in exposed)
+    return {place for place in found if place is not None}
+
+
+def _neighbour(place: int, counts: Sequence[float], sums: Sequence[_Sum], *, shown: set[int]) -> int | None:
+    """The smallest printed part of a sum with `place` in it; a total only where no part is left."""
+    mine = [line for line in sums if place in line.parts or place == line.total]
+    parts = {part for line in mine for part in line.parts} & shown
+    totals = {line.total for line in mine} & shown
+    candidates = (parts or totals) - {place}
+    return min(candidates, key=lambda other: counts[other]) if candidates else None
+
+
+def _bounds(
+    counts: Sequence[float], sums: Sequence[_Sum], *, hidden: set[int], rule: Disclosure
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lowest and highest value that each cell can have, for one who knows the rule and what is printed."""
+    half = (rule.round_to - 1) / 2
+    low, high = np.empty(len(counts)), np.empty(len(counts))
+    for place, count in enumerate(counts):
+        printed = publish_count(count, rule) or 0
+        known = 0.0 if count == 0 else half
+        low[place], high[place] = (1.0, np.inf) if place in hidden else (printed - known, printed + known)
+    for _ in range(_PASSES):
+        before = low.copy(), high.copy()
+        for line in sums:
+            _carry(line, low, high)
+        if np.array_equal(before[0], low) and np.array_equal(before[1], high):
+            break
+    return low, high
+
+
+def _carry(line: _Sum, low: NDArray[np.float64], high: NDArray[np.float64]) -> None:
+    """Narrow the cells of a sum by one another."""
+    parts = np.array(line.parts)
+    total = line.total
+    low[total] = max(low[total], low[parts].sum())
+    if not line.open:
+        high[total] = min(high[total], high[parts].sum())
+    others_low = low[parts].sum() - low[parts]
+    high[parts] = np.minimum(high[parts], high[total] - others_low)
+    if line.open:
+        return
+    endless = np.isinf(high[parts])
+    finite = np.where(endless, 0.0, high[parts])
+    others_high = np.where(endless.sum() - endless > 0, np.inf, finite.sum() - finite)
+    low[parts] = np.maximum(low[parts], low[total] - others_high)

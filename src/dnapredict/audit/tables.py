@@ -1,9 +1,10 @@
 """Tables of figures by group as they may leave the trust: rounded, small numbers hidden."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dnapredict.audit.counts import Counted, GroupCounts
-from dnapredict.audit.disclosure import publish_count, publish_rate, publish_ratio
+from dnapredict.audit.disclosure import publish_allocation, publish_count, publish_rate, publish_ratio
 from dnapredict.audit.figures import (
     RATES,
     allocation_index,
@@ -15,8 +16,8 @@ from dnapredict.audit.figures import (
     rate,
 )
 from dnapredict.audit.groups import Group
-from dnapredict.audit.intervals import Interval, Rate, Ratio, between_group_sd, slope_index
-from dnapredict.audit.suppression import also_hidden
+from dnapredict.audit.hiding import Hidden, hidden_in
+from dnapredict.audit.intervals import Interval, Rate, Ratio, between_group_sd, gap, rate_ratio, slope_index
 from dnapredict.config.policy import Disclosure
 from dnapredict.errors import DataError
 
@@ -30,11 +31,17 @@ _FEWEST_FOR_RANKING = 8  # missed and attended, below which a rank figure could 
 
 @dataclass(frozen=True)
 class Row:
-    """One group's figures. None is *hidden or not estimable*; ranges are at the policy's confidence."""
+    """One group's figures. None is *hidden or not estimable*; ranges are at the policy's confidence.
+
+    `reach_gap` says how much lower the reach is than everyone else's (in points, positive: worse off),
+    `reach_ratio` which multiple of everyone else's it is.
+    """
 
     group: Group
     counts: dict[str, int | None]
     rates: dict[str, Interval | None]
+    reach_gap: Interval | None
+    reach_ratio: Interval | None
     own_top_reach: Interval | None
     observed_over_expected: Interval | None
     allocation_index: Interval | None
@@ -61,8 +68,10 @@ class GroupTable:
     slope_of_reach: Interval | None
 
 
-def published_table(counted: Counted, *, rule: Disclosure, z: float, share: float) -> GroupTable:
-    """The table of one grouping.
+def published_table(
+    counted: Counted, *, rule: Disclosure, z: float, share: float, hidden: Hidden | None = None
+) -> GroupTable:
+    """The table of one grouping; without `hidden`, what is hidden is what this table alone needs hidden.
 
     Raises
     ------
@@ -70,25 +79,15 @@ def published_table(counted: Counted, *, rule: Disclosure, z: float, share: floa
         If a figure differs from fairlearn's: each audit checks itself against the oracle.
     """
     _agree_with_fairlearn(counted)
-    hidden = _hidden(counted, rule)
-    rows = tuple(
-        _row(
-            group,
-            (counted.counts[place], counted.rest(place)),
-            rule=rule,
-            z=z,
-            share=share,
-            hidden=hidden[place],
-        )
-        for place, group in enumerate(counted.groups)
-    )
-    known = [
-        rate(counts, "reach")
-        for group, counts in zip(counted.groups, counted.counts, strict=True)
-        if group.known and counts.missed >= rule.suppress_below
-    ]
-    spread = between_group_sd(known)
     grouping = counted.grouping
+    tabled = _Tabled(counted, hidden or hidden_in({grouping.name: counted}, rule), rule, z, share)
+    rows = tuple(tabled.row(place) for place in range(len(counted.groups)))
+    known = [
+        (row, reach) for place, row in enumerate(rows) if row.group.known and (reach := tabled.reach(place))
+    ]
+    spread = between_group_sd([reach for _, reach in known])
+    sizes = [float(row.counts["appointments"] or 0) for row, _ in known]
+    slope = slope_index([reach for _, reach in known], sizes, z=z) if grouping.ordered else None
     return GroupTable(
         grouping.name,
         grouping.title,
@@ -96,17 +95,8 @@ def published_table(counted: Counted, *, rule: Disclosure, z: float, share: floa
         rows,
         round(spread[0], 3) if spread else None,
         round(spread[1], 3) if spread else None,
-        _slope(counted, rule=rule, z=z) if grouping.ordered else None,
+        slope.rounded() if slope else None,
     )
-
-
-def _slope(counted: Counted, *, rule: Disclosure, z: float) -> Interval | None:
-    """Slope index of inequality of reach, from published rates."""
-    pairs = zip(counted.groups, counted.counts, strict=True)
-    known = [(publish_rate(rate(counts, "reach"), rule), counts) for group, counts in pairs if group.known]
-    shown = [(reach, float(counts.appointments)) for reach, counts in known if reach]
-    found = slope_index([reach for reach, _ in shown], [size for _, size in shown], z=z)
-    return found.rounded() if found else None
 
 
 def _agree_with_fairlearn(counted: Counted) -> None:
@@ -118,70 +108,81 @@ def _agree_with_fairlearn(counted: Counted) -> None:
                 raise DataError(f"audit: {where} differs from fairlearn's figure.")
 
 
-def _hidden(counted: Counted, rule: Disclosure) -> list[set[str]]:
-    """Counts to hide beyond the small ones, so that no printed total gives a hidden one back."""
-    hidden: list[set[str]] = [set() for _ in counted.groups]
-    parents = [group.parent for group in counted.groups]
-    for name in COUNTS:
-        for place in also_hidden([counts.total(name) for counts in counted.counts], rule, parents=parents):
-            hidden[place].add(name)
-    return hidden
+@dataclass(frozen=True)
+class _Tabled:
+    """A grouping with all that decides how its figures are printed."""
+
+    counted: Counted
+    hidden: Hidden
+    rule: Disclosure
+    z: float
+    share: float
+
+    def blocked(self, place: int, names: Iterable[str]) -> bool:
+        """Whether a count that a figure is made of is hidden."""
+        return self.hidden.hides(self.counted.grouping.name, self.counted.groups[place].code, tuple(names))
+
+    def rate(self, place: int, name: str) -> Rate | None:
+        """A rate as it may be printed."""
+        parts = [part for side in RATES[name] for part in side]
+        blocked = self.blocked(place, parts)
+        return None if blocked else publish_rate(rate(self.counted.counts[place], name), self.rule)
+
+    def reach(self, place: int) -> Rate | None:
+        """Reach as it may be printed, of groups whose numbers are printed too."""
+        return None if self.blocked(place, COUNTS) else self.rate(place, "reach")
+
+    def reach_of_others(self, place: int) -> Rate | None:
+        """Reach of everyone else than the group, as it may be printed."""
+        grouping, code = self.counted.grouping, self.counted.groups[place].code
+        if grouping.exploratory or self.hidden.hides_others(grouping.name, code, ("missed", "reached")):
+            return None
+        return publish_rate(rate(self.counted.rest(place), "reach"), self.rule)
+
+    def row(self, place: int) -> Row:
+        """All figures of a group."""
+        counts, rest = self.counted.counts[place], self.counted.rest(place)
+        whole = not self.blocked(place, COUNTS)
+        quality = ranking_quality(counts) if whole and _enough(counts, _FEWEST_FOR_RANKING) else None
+        line = calibration_line(counts) if whole and _enough(counts, _FEWEST_FOR_A_LINE) else None
+        group, others = self.reach(place), self.reach_of_others(place)
+        both = (others, group) if others and group else None
+        return Row(
+            group=self.counted.groups[place],
+            counts={
+                name: None if self.blocked(place, [name]) else self._count(place, name) for name in COUNTS
+            },
+            rates={name: self._ranged(self.rate(place, name)) for name in RATES},
+            reach_gap=_rounded(gap(*both, z=self.z)) if both else None,
+            reach_ratio=_rounded(rate_ratio(*both, z=self.z)) if both else None,
+            own_top_reach=self._ranged(publish_rate(own_top_reach(counts, self.share), self.rule), whole),
+            observed_over_expected=self._ranged(
+                publish_ratio(observed_over_expected(counts), self.rule), whole
+            ),
+            allocation_index=self._ranged(
+                publish_allocation(allocation_index(counts, rest), counts, self.counted.total, self.rule),
+                whole,
+            ),
+            ranking_quality=None if quality is None else round(quality, 2),
+            calibration_slope=_two_decimals(line[0].interval(self.z)) if line else None,
+            calibration_intercept=_two_decimals(line[1].interval(self.z)) if line else None,
+        )
+
+    def _count(self, place: int, name: str) -> int | None:
+        return publish_count(self.counted.counts[place].total(name), self.rule)
+
+    def _ranged(self, figure: Rate | Ratio | None, shown: bool = True) -> Interval | None:
+        return _rounded(figure.interval(self.z)) if figure and shown else None
 
 
-def _row(
-    group: Group,
-    pair: tuple[GroupCounts, GroupCounts],
-    *,
-    rule: Disclosure,
-    z: float,
-    share: float,
-    hidden: set[str],
-) -> Row:
-    counts, rest = pair
-    shown = {name: None if name in hidden else publish_count(counts.total(name), rule) for name in COUNTS}
-    enough = min(counts.missed, counts.appointments - counts.missed) >= _FEWEST_FOR_RANKING
-    ratios = [
-        _published(publish_ratio(ratio, rule), z, blocked=bool(hidden))
-        for ratio in (observed_over_expected(counts), allocation_index(counts, rest))
-    ]
-    quality = ranking_quality(counts)
-    line = _line(counts, z, blocked=bool(hidden))
-    return Row(
-        group=group,
-        counts=shown,
-        rates={
-            name: _published(publish_rate(rate(counts, name), rule), z, blocked=_uses(name, hidden))
-            for name in RATES
-        },
-        own_top_reach=_published(publish_rate(own_top_reach(counts, share), rule), z, blocked=bool(hidden)),
-        observed_over_expected=ratios[0],
-        allocation_index=ratios[1],
-        ranking_quality=round(quality, 2) if enough and quality is not None and not hidden else None,
-        calibration_slope=line[0],
-        calibration_intercept=line[1],
-    )
+def _enough(counts: GroupCounts, fewest: int) -> bool:
+    """Whether enough missed and enough came that no one person shows in a figure without a numerator."""
+    return min(counts.missed, counts.appointments - counts.missed) >= fewest
 
 
-def _line(counts: GroupCounts, z: float, *, blocked: bool) -> tuple[Interval | None, Interval | None]:
-    """Slope and intercept to two decimals, where enough missed and came that no one person shows."""
-    enough = min(counts.missed, counts.appointments - counts.missed) >= _FEWEST_FOR_A_LINE
-    found = calibration_line(counts) if enough and not blocked else None
-    if found is None:
-        return None, None
-    slope, intercept = (one.interval(z) for one in found)
-    return _two_decimals(slope), _two_decimals(intercept)
+def _rounded(figure: Interval | None) -> Interval | None:
+    return figure.rounded() if figure else None
 
 
 def _two_decimals(figure: Interval) -> Interval:
     return Interval(round(figure.value, 2), round(figure.low, 2), round(figure.high, 2))
-
-
-def _uses(name: str, hidden: set[str]) -> bool:
-    return any(part in hidden for parts in RATES[name] for part in parts)
-
-
-def _published(figure: Rate | Ratio | None, z: float, *, blocked: bool) -> Interval | None:
-    if figure is None or blocked:
-        return None
-    interval = figure.interval(z)
-    return interval.rounded() if interval else None

@@ -29,7 +29,10 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One group under one gate. The numbers may be printed: they come from rounded counts."""
+    """One group under one gate. The numbers may be printed: they come from rounded counts.
+
+    `detectable` is the smallest true gap that this audit would call a FAIL in 8 of 10 cases.
+    """
 
     grouping: str
     group: Group
@@ -39,6 +42,7 @@ class Check:
     estimate: Interval | None = None
     p_adjusted: float | None = None
     cause: Cause | None = None
+    detectable: float | None = None
 
 
 @dataclass(frozen=True)

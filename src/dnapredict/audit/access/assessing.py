@@ -3,6 +3,7 @@
 import datetime
 from dataclasses import dataclass
 
+from dnapredict.audit.access.hiding import hidden_among
 from dnapredict.audit.access.listed import Listed
 from dnapredict.audit.access.tabulating import AccessTable, tabulated
 from dnapredict.audit.access.tallies import tally
@@ -53,6 +54,8 @@ def assess(listed: Listed, *, policy: Policy, context: AccessContext) -> Access:
     rule, z = policy.disclosure, z_of(policy.confidence)
     asked = {g.title: membership(listed.grouped, g) for g in GROUPINGS if g.name in _ASKED}
     found = [everyone(len(listed)), *(members for members in asked.values() if members is not None)]
-    first, *others = (tabulated(tally(listed, members), rule=rule, z=z) for members in found)
+    tallied = [tally(listed, members) for members in found]
+    hidden = hidden_among(tallied, rule)
+    first, *others = (tabulated(one, hidden=hidden, rule=rule, z=z) for one in tallied)
     absent = tuple(title for title, members in asked.items() if members is None)
     return Access(first, tuple(others), absent, policy, context)

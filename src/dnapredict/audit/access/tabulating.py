@@ -2,19 +2,18 @@
 
 import math
 from dataclasses import dataclass
-from typing import Final
 
+from dnapredict.audit.access.hiding import NUMBERS, OF_OTHERS, below, hidden_names
 from dnapredict.audit.access.measures import MEASURES
 from dnapredict.audit.access.tallies import Tallied, Tally
 from dnapredict.audit.disclosure import publish_count, publish_rate
 from dnapredict.audit.groups import Group
+from dnapredict.audit.hiding import Hidden
 from dnapredict.audit.intervals import Interval, Rate, gap, slope_index
-from dnapredict.audit.suppression import also_hidden
 from dnapredict.config.policy import Disclosure
 
 __all__ = ["AccessRow", "AccessTable", "Share", "tabulated"]
 
-NUMBERS: Final = ("patients", "appointments", "upcoming")
 _FEWEST_FOR_A_WAIT = 20  # first appointments, below which a median could be somebody's own wait
 
 
@@ -59,16 +58,15 @@ class AccessTable:
         return next((row for row in self.rows if row.group.code == code), None)
 
 
-def tabulated(tallied: Tallied, *, rule: Disclosure, z: float) -> AccessTable:
+def tabulated(tallied: Tallied, *, hidden: Hidden, rule: Disclosure, z: float) -> AccessTable:
     """The table of one grouping, as it may be printed."""
-    total, hidden = tallied.total, _hidden(tallied, rule)
+    total, grouping = tallied.total, tallied.grouping
     rows = tuple(
-        _row(group, own, total, hidden=hidden[place], rule=rule, z=z)
-        for place, (group, own) in enumerate(zip(tallied.groups, tallied.tallies, strict=True))
+        _row(group, own, total, hidden=hidden_names(group, grouping.name, hidden), rule=rule, z=z)
+        for group, own in zip(tallied.groups, tallied.tallies, strict=True)
     )
-    grouping = tallied.grouping
     slopes = {
-        measure.name: _slope(tallied, measure.name, rule=rule, z=z)
+        measure.name: _slope(tallied, measure.name, hidden, rule=rule, z=z)
         for measure in MEASURES
         if grouping.ordered
     }
@@ -76,15 +74,16 @@ def tabulated(tallied: Tallied, *, rule: Disclosure, z: float) -> AccessTable:
 
 
 def _row(
-    group: Group, own: Tally, total: Tally, *, hidden: set[str], rule: Disclosure, z: float
+    group: Group, own: Tally, total: Tally, *, hidden: frozenset[str], rule: Disclosure, z: float
 ) -> AccessRow:
     rest = total - own
     numbers = {name: getattr(own, name) for name in NUMBERS}
     measures = {
-        measure.name: _share(own.rate(measure.name), rule, z, blocked=measure.name in hidden)
+        measure.name: _share(own.rate(measure.name), measure.name, hidden, rule=rule, z=z)
         for measure in MEASURES
     }
     shown = measures["wait_over_6_weeks"].below or 0
+    compared = not hidden & {"missed", below("missed"), *(f"others {name}" for name in OF_OTHERS)}
     return AccessRow(
         group=group,
         numbers={
@@ -95,28 +94,15 @@ def _row(
         measures=measures,
         median_wait=_wait(own, 0.5, z) if shown >= _FEWEST_FOR_A_WAIT else None,
         ninth_wait=own.wait(0.9) if shown >= _FEWEST_FOR_A_WAIT * 5 else None,
-        more_missed=None if "missed" in hidden else _more(own.rate("missed"), rest.rate("missed"), rule, z),
+        more_missed=_more(own.rate("missed"), rest.rate("missed"), rule, z) if compared else None,
     )
 
 
-def _hidden(tallied: Tallied, rule: Disclosure) -> list[set[str]]:
-    """Numbers to hide beyond the small ones, so that no printed total gives a hidden one back."""
-    hidden: list[set[str]] = [set() for _ in tallied.groups]
-    parents = [group.parent for group in tallied.groups]
-    columns = {name: [float(getattr(own, name)) for own in tallied.tallies] for name in NUMBERS}
-    for place, measure in enumerate(MEASURES):
-        columns[measure.name] = [float(own.sums[place, 0]) for own in tallied.tallies]
-        columns[f"{measure.name} of"] = [float(own.sums[place, 1]) for own in tallied.tallies]
-    for name, counts in columns.items():
-        for place in also_hidden(counts, rule, parents=parents):
-            hidden[place].add(name.removesuffix(" of"))
-    return hidden
-
-
-def _share(rate: Rate, rule: Disclosure, z: float, *, blocked: bool) -> Share:
-    shown = None if blocked else publish_rate(rate, rule)
+def _share(rate: Rate, name: str, hidden: frozenset[str], *, rule: Disclosure, z: float) -> Share:
+    whole = None if below(name) in hidden else publish_count(rate.denominator, rule)
+    shown = None if whole is None or name in hidden else publish_rate(rate, rule)
     if shown is None:
-        return Share(None, None if blocked else publish_count(rate.denominator, rule), None)
+        return Share(None, whole, None)
     return Share(int(shown.numerator), int(shown.denominator), _rounded(shown, z))
 
 
@@ -147,9 +133,14 @@ def _wait(own: Tally, quantile: float, z: float) -> Interval | None:
     return Interval(value, value if low is None else low, value if high is None else high)
 
 
-def _slope(tallied: Tallied, measure: str, *, rule: Disclosure, z: float) -> Interval | None:
-    pairs = zip(tallied.groups, tallied.tallies, strict=True)
-    known = [(publish_rate(own.rate(measure), rule), own.appointments) for group, own in pairs if group.known]
-    shown = [(rate, float(size)) for rate, size in known if rate]
+def _slope(tallied: Tallied, measure: str, hidden: Hidden, *, rule: Disclosure, z: float) -> Interval | None:
+    """How a measure changes along the groups, from what is printed of them."""
+    name, counts = tallied.grouping.name, (measure, below(measure), "appointments")
+    shown = [
+        (rate, float(own.appointments))
+        for group, own in zip(tallied.groups, tallied.tallies, strict=True)
+        if group.known and not hidden.hides(name, group.code, counts)
+        if (rate := publish_rate(own.rate(measure), rule))
+    ]
     found = slope_index([rate for rate, _ in shown], [size for _, size in shown], z=z)
     return found.rounded() if found else None

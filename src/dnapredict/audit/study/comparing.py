@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.audit.appointments import Audited
+from dnapredict.audit.comparisons import parts_of
 from dnapredict.audit.counts import Counted, count
 from dnapredict.audit.disclosure import publish_rate
 from dnapredict.audit.figures import rate
 from dnapredict.audit.groupings import grouping_named
 from dnapredict.audit.groups import membership
+from dnapredict.audit.hiding import Hidden, hidden_in
 from dnapredict.audit.intervals import Interval, z_of
 from dnapredict.audit.study.halves import Half, halves
 from dnapredict.audit.study.methods import RESEARCH, RULES, Calls, by_risk
@@ -182,15 +184,17 @@ def _judged(
     appointments = judged.audited.with_calls(called)
     core20, ethnic = (_counted(appointments, grouping) for grouping in ("core20", "ethnicity_5"))
     everyone = core20 or ethnic
+    present = {found.grouping.name: found for found in (core20, ethnic) if found is not None}
+    hidden = hidden_in(present, policy.disclosure)
     return Method(
         name=name,
         title=_TITLES[name],
         research=name in RESEARCH,
-        called=_figure(everyone, None, "selection_rate", policy),
-        reach=_figure(everyone, None, "reach", policy),
-        core20=_figure(core20, "core20", "reach", policy),
-        rest=_figure(core20, "rest", "reach", policy),
-        lowest=_lowest(ethnic, policy),
+        called=_figure(everyone, None, "selection_rate", policy=policy),
+        reach=_figure(everyone, None, "reach", policy=policy),
+        core20=_figure(core20, "core20", "reach", policy=policy, hidden=hidden),
+        rest=_figure(core20, "rest", "reach", policy=policy, hidden=hidden),
+        lowest=_lowest(ethnic, policy, hidden),
         by_risk=_by_risk(judged, called, policy),
         breaks=breaks,
     )
@@ -200,7 +204,7 @@ def _by_risk(judged: Half, called: Calls, policy: Policy) -> Interval | None:
     longest = by_risk(judged, judged, int(called.sum()))
     appointments = judged.audited.with_calls(longest)
     everyone = _counted(appointments, "core20") or _counted(appointments, "ethnicity_5")
-    return _figure(everyone, None, "reach", policy)
+    return _figure(everyone, None, "reach", policy=policy)
 
 
 def _counted(appointments: Audited, grouping: str) -> Counted | None:
@@ -208,9 +212,13 @@ def _counted(appointments: Audited, grouping: str) -> Counted | None:
     return None if members is None else count(appointments, members)
 
 
-def _figure(counted: Counted | None, code: str | None, name: str, policy: Policy) -> Interval | None:
+def _figure(
+    counted: Counted | None, code: str | None, name: str, *, policy: Policy, hidden: Hidden | None = None
+) -> Interval | None:
     """A rate of a group, or of everyone without a `code`, as it may be printed."""
     if counted is None:
+        return None
+    if code and hidden and hidden.hides(counted.grouping.name, code, parts_of(name)):
         return None
     pairs = zip(counted.groups, counted.counts, strict=True)
     counts = counted.total if code is None else next(found for group, found in pairs if group.code == code)
@@ -219,13 +227,15 @@ def _figure(counted: Counted | None, code: str | None, name: str, policy: Policy
     return found.rounded() if found else None
 
 
-def _lowest(ethnic: Counted | None, policy: Policy) -> tuple[str, Interval] | None:
+def _lowest(ethnic: Counted | None, policy: Policy, hidden: Hidden) -> tuple[str, Interval] | None:
     """The least reached of the ethnic groups that have enough missed appointments to say."""
     if ethnic is None:
         return None
     pairs = zip(ethnic.groups, ethnic.counts, strict=True)
     names = [group for group, counts in pairs if group.known and counts.missed >= policy.smallest_group]
     found = [
-        (group.name, figure) for group in names if (figure := _figure(ethnic, group.code, "reach", policy))
+        (group.name, figure)
+        for group in names
+        if (figure := _figure(ethnic, group.code, "reach", policy=policy, hidden=hidden))
     ]
     return min(found, key=lambda pair: pair[1].value) if found else None

@@ -1,0 +1,350 @@
+"""An attacker reads every file of a report and works out what small counts can be: they stay secret.
+
+The attacker knows the rule (1 to 7 hidden, others to the nearest 5), which groups add up to which, and that
+nobody is reached who was not called. Everything printed becomes a bound, and a linear program gives the
+lowest and highest value that each hidden count can have. Fewer than three values left would be a disclosure.
+"""
+
+import csv
+import dataclasses
+import datetime
+import inspect
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from benchmarks.audit_worlds import World
+from scipy.optimize import linprog
+from scipy.sparse import coo_matrix
+from tests.unit.test_audit_access import CONTEXT as SERVICE
+from tests.unit.test_audit_access import listed, service
+
+from dnapredict.audit import Audited, ReportContext, hiding, run, write
+from dnapredict.audit.access import assess
+from dnapredict.audit.access.assessing import _ASKED
+from dnapredict.audit.access.hiding import _counts as counts_of_access
+from dnapredict.audit.access.hiding import below as denominator
+from dnapredict.audit.access.tallies import tally
+from dnapredict.audit.auditing import _memberships
+from dnapredict.audit.charts import charts
+from dnapredict.audit.counts import Counted
+from dnapredict.audit.counts import count as counted_of
+from dnapredict.audit.groupings import GROUPINGS, everyone
+from dnapredict.audit.groups import membership
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.policy import Disclosure, Policy
+from dnapredict.lists.allocation import RULES, allocated
+from dnapredict.small_numbers import publish_count
+
+POLICY = load(shipped("fairness/policy.toml"), Policy)
+CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)
+NAMES = ("appointments", "missed", "selected", "reached", "trust_side", "unrecorded")
+PRINTED_AS_RATE = {
+    "trust_side": ("trust_side", "missed"),
+    "ethnicity_unknown": ("unrecorded", "appointments"),
+}
+# No count of the second is below that of the first; the last: who was called in vain did come.
+NEVER_MORE = (
+    ({"reached": 1}, {"missed": 1}),
+    ({"reached": 1}, {"selected": 1}),
+    ({"trust_side": 1}, {"missed": 1}),
+    ({"unrecorded": 1}, {"appointments": 1}),
+    ({"selected": 1, "reached": -1}, {"appointments": 1, "missed": -1}),
+)
+FEWEST_POSSIBLE = 3
+Cell = tuple[str, str, str]
+
+
+def world(seed: int) -> pa.Table:
+    """A small trust: many thin groups, sites, PLUS groups and disability, some reasons on its own side."""
+    random = np.random.default_rng(seed)
+    table = World(appointments=6_000, seed=seed, mislabelled=0.02, deprivation=0.6).table()
+    rows = table.num_rows
+    patient = table["patient"].to_numpy()
+    lasting = random.random(patient.max() + 1)[patient]
+    table = table.append_column("site_code", pa.array(np.array(["RXA", "RXB", "RXC", "RXD"])[
+        np.searchsorted([0.6, 0.9, 0.995], random.random(rows))]))  # fmt: skip
+    plus = np.select(
+        [lasting < 0.004, lasting < 0.012, lasting < 0.03], ["homelessness", "travellers", "asylum"], ""
+    )
+    table = table.append_column(
+        "plus_group", pa.array(np.where(plus == "", None, plus).tolist(), pa.string())
+    )
+    table = table.append_column("disability_flag", pa.array(np.where(lasting > 0.995, None, np.where(
+        lasting > 0.93, "Y", "N")).tolist(), pa.string()))  # fmt: skip
+    table = table.append_column("n_past", pa.array(random.poisson(1.2, rows)))
+    risk, decile = table["probability"].to_numpy(), table["imd_decile"].cast("float64").to_numpy()
+    for rule in RULES:
+        called = allocated(risk, decile, calls=round(0.1 * rows), rule=rule, floor_share=0.8)
+        table = table.append_column(f"called_by_{rule}", pa.array(called))
+    third = pc.fill_null(pc.equal(table["imd_decile"], 3), False)
+    return pa.concat_tables([table.filter(pc.invert(third)), table.filter(third).slice(0, 40)])
+
+
+class Attack:
+    """Bounds from every file of a folder, and sums that everybody knows."""
+
+    def __init__(self, folder: Path, groups: dict[str, list[tuple[str, tuple[tuple[str, str], ...]]]]):
+        self.groups = groups
+        self.low: dict[Cell, float] = {}
+        self.high: dict[Cell, float] = {}
+        self.sums: list[tuple[dict[Cell, float], float, float]] = []
+        for name in groups:
+            self._table(folder / f"figures_{name}.csv", name)
+        self._crossed(folder / "chart_ethnicity_by_deprivation.csv")
+        self._shared(folder / "sharing.csv")
+        self._gates(json.loads((folder / "audit.json").read_text()))
+        self._add_up()
+
+    @staticmethod
+    def _lines(path: Path) -> Iterator[dict[str, str]]:
+        return iter(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+
+    def _learn(self, cell: Cell, printed: float | None) -> None:
+        low, high = (1, math.inf) if printed is None else (printed, printed)
+        if printed:
+            low, high = printed - 2, printed + 2
+        self.low[cell] = max(low, self.low.get(cell, 0))
+        self.high[cell] = min(high, self.high.get(cell, math.inf))
+
+    def _table(self, path: Path, name: str) -> None:
+        for line in self._lines(path):
+            code = line["code"].removeprefix("'")
+            for count in NAMES[:4]:
+                self._learn((count, name, code), None if line[count] == "*" else float(line[count]))
+            for rate, (above, below) in PRINTED_AS_RATE.items():
+                if line[rate] != "*" and line[below] != "*":
+                    self._learn((above, name, code), round(float(line[rate]) * float(line[below]) / 5) * 5)
+            if line["reach_gap"] != "*":
+                self._others(name, code, float(line["reach"]) + float(line["reach_gap"]), line)
+
+    def _others(self, name: str, code: str, rate: float, line: dict[str, str]) -> None:
+        """Everyone else's missed and reached, from a gap: the pairs of fives that give exactly that rate."""
+        total = self.high["missed", "all", "all"] - 2
+        about = total - float(line["missed"])
+        fits = [
+            (5 * reached, missed)
+            for missed in (about - 5, about, about + 5)
+            for reached in range(int(missed / 5) + 1)
+            if missed > 0 and abs(5 * reached / missed - rate) < 0.00011
+        ]
+        if len(fits) == 1:
+            for count, printed in zip(("reached", "missed"), fits[0], strict=True):
+                self._between({(count, "all", "all"): 1, (count, name, code): -1}, printed - 2, printed + 2)
+
+    def _between(self, parts: dict[Cell, float], low: float, high: float) -> None:
+        self.sums.append((parts, low, high))
+
+    def _crossed(self, path: Path) -> None:
+        for line in self._lines(path):
+            cell = ("cells", f"{line['ethnic_group']}|{line['deprivation']}")
+            missed = None if line["missed"] == "*" else float(line["missed"])
+            self._learn(("missed", *cell), missed)
+            known = missed and line["reach"] != "*"
+            self._learn(("reached", *cell), round(float(line["reach"]) * missed / 5) * 5 if known else None)
+            if missed == 0 or line["reach"] == "*":
+                self.low["reached", *cell] = 0
+
+    def _shared(self, path: Path) -> None:
+        for line in self._lines(path):
+            if line["in_use"] == "True" and line["group"] != "Everyone":
+                code = "none" if line["group"].startswith("No") else line["group"].partition(",")[0]
+                for count, name in (("selected", "called"), ("reached", "reached")):
+                    if line[name] != "*":
+                        self._learn((count, "imd_quintile", code), float(line[name]))
+
+    def _gates(self, figures: dict) -> None:
+        assert figures["context"].get("rows_expected") is None
+        for gate in figures["gates"]:
+            for check in gate["checks"]:
+                if check["estimate"] is None:
+                    assert check["p_adjusted"] is None
+                    assert check["detectable"] is None
+
+    def _add_up_of(self, counts: Sequence[str]) -> None:
+        for count in counts:
+            for name, groups in self.groups.items():
+                if name == "all":
+                    continue
+                own = {(count, name, code): 1.0 for code, _ in groups}
+                self._between(own | {(count, "all", "all"): -1}, 0, 0)
+                for larger in {where for _, within in groups for where in within}:
+                    parts = {(count, name, code): 1.0 for code, within in groups if larger in within}
+                    self._between(parts | {(count, *larger): -1}, 0, 0)
+
+    def _add_up(self) -> None:
+        self._add_up_of(NAMES)
+        for above, below in NEVER_MORE:
+            for name, groups in self.groups.items():
+                for code, _ in groups:
+                    parts = {(c, name, code): float(sign) for c, sign in above.items()}
+                    for c, sign in below.items():
+                        parts[c, name, code] = parts.get((c, name, code), 0.0) - sign
+                    self._between(parts, -math.inf, 0)
+        for count in ("missed", "reached"):
+            for side, margin in enumerate(("ethnicity_5", "imd_quintile")):
+                for code, _ in self.groups[margin]:
+                    inside = [
+                        c for c in self.low if c[:2] == (count, "cells") and self._side(c[2], side) == code
+                    ]
+                    if inside:
+                        parts = dict.fromkeys(inside, 1.0) | {(count, margin, code): -1.0}
+                        self._between(parts, -math.inf, 0)
+
+    @staticmethod
+    def _side(cell: str, side: int) -> str:
+        part = cell.split("|")[side]
+        return part.partition(",")[0] if side else {"Chinese or other": "other"}.get(part, part.lower())
+
+    def possible(self, cells: list[Cell]) -> dict[Cell, tuple[float, float]]:
+        """Lowest and highest value of each cell."""
+        used = sorted({*self.low, *(cell for parts, *_ in self.sums for cell in parts)})
+        place = {cell: number for number, cell in enumerate(used)}
+        rows, columns, values, limits = [], [], [], []
+        for parts, low, high in self.sums:
+            for sign, limit in ((1, high), (-1, -low)):
+                if math.isfinite(limit):
+                    for cell, value in parts.items():
+                        rows.append(len(limits))
+                        columns.append(place[cell])
+                        values.append(sign * value)
+                    limits.append(limit)
+        matrix = coo_matrix((values, (rows, columns)), shape=(len(limits), len(used))).tocsr()
+        bounds = [(self.low.get(cell, 0), self.high.get(cell)) for cell in used]
+        bounds = [(low, None if high is None or math.isinf(high) else high) for low, high in bounds]
+        found = {}
+        for cell in cells:
+            ends = []
+            for sign in (1, -1):
+                aim = np.zeros(len(used))
+                aim[place[cell]] = sign
+                solved = linprog(aim, A_ub=matrix, b_ub=limits, bounds=bounds, method="highs")
+                ends.append(solved.x[place[cell]] if solved.status == 0 else sign * -math.inf)
+                assert solved.status in (0, 3), solved.message  # 3: no upper limit
+            found[cell] = ends[0], ends[1]
+        return found
+
+
+def small_cells(counted: dict[str, Counted]) -> dict[Cell, float]:
+    """The counts that must stay secret, and what they are."""
+    found = {}
+    for name, one in counted.items():
+        for group, counts in zip(one.groups, one.counts, strict=True):
+            if one.grouping.shown:
+                found |= {(count, name, group.code): counts.total(count) for count in NAMES}
+            elif group.facets and name.endswith("imd_quintile"):
+                code = group.name.replace("; ", "|")
+                found |= {(count, "cells", code): counts.total(count) for count in ("missed", "reached")}
+    return {cell: number for cell, number in found.items() if 0 < number < 8}
+
+
+def groups_of(counted: dict[str, Counted]) -> dict[str, list[tuple[str, tuple[tuple[str, str], ...]]]]:
+    """Every printed grouping: codes of its groups, and the larger groups that each is part of."""
+    return {
+        name: [(group.code, tuple(w for w in group.within if w[0] in counted)) for group in one.groups]
+        for name, one in counted.items()
+        if one.grouping.shown
+    }
+
+
+def given_back(found: dict[Cell, tuple[float, float]]) -> list[Cell]:
+    """Cells of which the attacker knows all but one or two values."""
+    return [
+        cell
+        for cell, (low, high) in found.items()
+        if math.floor(high + 1e-6) - math.ceil(low - 1e-6) + 1 < FEWEST_POSSIBLE
+    ]
+
+
+def attacked(table: pa.Table, folder: Path) -> tuple[dict[Cell, float], dict[Cell, tuple[float, float]]]:
+    """The secrets of a report, and what an attacker knows of them."""
+    audited = Audited.of(table)
+    write(run(audited, policy=POLICY, context=CONTEXT), folder)
+    counted = {members.grouping.name: counted_of(audited, members) for members in _memberships(audited)}
+    secret = small_cells(counted)
+    return secret, Attack(folder, groups_of(counted)).possible(list(secret))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_small_count_can_be_worked_out_from_all_files_together(seed: int, tmp_path: Path):
+    secret, found = attacked(world(seed), tmp_path / "report")
+    assert len(secret) > 40
+    assert given_back(found) == []
+    assert all(low - 1e-6 <= secret[cell] <= high + 1e-6 for cell, (low, high) in found.items())
+
+
+def test_the_attack_finds_what_hiding_small_counts_alone_gives_back(tmp_path: Path, monkeypatch):
+    def small_alone(exact: dict, _lines: object, rule: Disclosure) -> frozenset:
+        return frozenset(cell for cell, number in exact.items() if publish_count(number, rule) is None)
+
+    monkeypatch.setattr(hiding, "hidden_cells", small_alone)
+    _, found = attacked(world(0), tmp_path / "report")
+    assert given_back(found)
+
+
+def leaves(value: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """Every number and text of a result with the name of its field."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from leaves(getattr(value, field.name), field.name)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, str(key))
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from leaves(item, name)
+    else:
+        yield name, value
+
+
+def test_charts_and_pages_are_drawn_from_published_numbers_alone():
+    """What `run` gives holds no exact count and no array of them, so that no coordinate can tell one."""
+    result = run(Audited.of(world(0)), policy=POLICY, context=CONTEXT)
+    assert set(inspect.signature(charts).parameters) == {"result"}
+    for name, value in leaves(dataclasses.replace(result, policy=None)):
+        assert value is None or isinstance(value, str | bool | int | float | datetime.date), (
+            name,
+            type(value),
+        )
+        if name in {*NAMES, "n", "fewer"}:
+            assert value is None or int(value) % 5 == 0, name
+
+
+def test_no_small_number_of_an_assessment_of_access_can_be_worked_out():
+    rows = service().slice(0, 1_500)
+    hardly = pc.fill_null(pc.is_in(rows["ethnic_category_code"], pa.array(["R", "K"])), False)
+    table = pa.concat_tables([rows.filter(pc.invert(hardly)), rows.filter(hardly).slice(0, 9)])
+    found = assess(listed(table), policy=POLICY, context=SERVICE)
+    attack = Attack.__new__(Attack)
+    attack.low, attack.high, attack.sums = {}, {}, []
+    tallied = [tally(listed(table), members) for members in memberships_of_access(table)]
+    attack.groups = groups_of({one.grouping.name: one for one in tallied})
+    for one in (found.everyone, *found.tables):
+        for row in one.rows:
+            for name, number in row.numbers.items():
+                attack._learn((name, one.name, row.group.code), number)
+            for name, share in row.measures.items():
+                attack._learn((name, one.name, row.group.code), share.above)
+                if share.above is None:
+                    attack.low[name, one.name, row.group.code] = 0  # small, or all but a few
+                attack._learn((denominator(name), one.name, row.group.code), share.below)
+    attack._add_up_of(sorted({cell[0] for cell in attack.low}))
+    secret = {
+        (name, one.grouping.name, group.code): number
+        for one in tallied
+        for group, own in zip(one.groups, one.tallies, strict=True)
+        for name, number in counts_of_access(own).items()
+        if 0 < number < 8
+    }
+    assert len(secret) > 20
+    assert given_back(attack.possible(list(secret))) == []
+
+
+def memberships_of_access(table: pa.Table) -> list:
+    asked = (membership(listed(table).grouped, one) for one in GROUPINGS if one.name in _ASKED)
+    return [everyone(table.num_rows), *(members for members in asked if members is not None)]

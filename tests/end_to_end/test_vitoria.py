@@ -56,9 +56,11 @@ def test_the_model_is_as_good_as_can_be_and_not_better(trained):
     _, told, _ = trained
     figures = told["test"]
     assert [figures[name]["n"] for name in ("all", "booked_1_day", "weekly")] == [35_243, 23_086, 15_003]
-    assert 0.725 <= figures["all"]["auroc"] < 0.80
-    assert 0.595 <= figures["booked_1_day"]["auroc"] < 0.80
-    assert figures["all"]["log_loss"] < told["baselines"]["base_rate"]["all"]["log_loss"]
+    # What `benchmarks/vitoria.py` wants, less what another machine's arithmetic may change.
+    assert 0.735 <= figures["all"]["auroc"] < 0.80
+    assert 0.605 <= figures["booked_1_day"]["auroc"] < 0.80
+    assert figures["all"]["log_loss"] < 0.4215
+    assert figures["booked_1_day"]["log_loss"] < 0.565
 
 
 def test_the_whole_extract_is_scored_every_row_once(trained, dnapredict, tmp_path):

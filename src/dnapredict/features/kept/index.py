@@ -13,7 +13,7 @@ __all__ = ["KeyIndex", "write_index"]
 
 
 def write_index(keys: Sequence[str | None], bounds: NDArray[np.int64], path: Path) -> None:
-    """Write that rows `bounds[i]` to `bounds[i + 1]` are those of `keys[i]`; rows of None are not found again.
+    """Write that rows `bounds[i]` to `bounds[i + 1]` are those of `keys[i]`; those of None are not found.
 
     Kept is a hash of each key, not the key.
     """
@@ -50,7 +50,7 @@ class KeyIndex:
         )
 
     def rows(self, keys: Iterable[str]) -> NDArray[np.int64]:
-        """Numbers of the rows of `keys`, rising; in the rarest of cases also of one whose hash is the same."""
+        """Numbers of the rows of `keys`, rising; in the rarest of cases also of one with the same hash."""
         asked = np.unique(np.array([_hash(key) for key in keys], dtype=np.uint64))
         first = np.searchsorted(self.hashes, asked, side="left")
         last = np.searchsorted(self.hashes, asked, side="right")

@@ -1,7 +1,7 @@
 """Bookings by minute in a file that is mapped into memory, found by clinic and day.
 
-`minutes.arrow` holds what `clinic_bookings.minute_counts` gives, sorted; `clinic_days.arrow` where the rows of
-each kind, clinic and day are.
+`minutes.arrow` holds what `clinic_bookings.minute_counts` gives, sorted; `clinic_days.arrow` where the rows
+of each kind, clinic and day are.
 """
 
 from collections.abc import Iterator

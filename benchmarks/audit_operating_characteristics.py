@@ -19,8 +19,8 @@ from audit_worlds import World
 from dnapredict.audit import Audited, ReportContext, Verdict, run
 from dnapredict.audit.comparisons import Evidence
 from dnapredict.audit.counts import BINS, SUMS, Counted, GroupCounts
-from dnapredict.audit.gates import judge
 from dnapredict.audit.ethnic_groups import ETHNICITY
+from dnapredict.audit.gates import judge
 from dnapredict.audit.groupings import grouping_named
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.policy import Policy

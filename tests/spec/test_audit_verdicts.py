@@ -3,6 +3,7 @@
 import dataclasses
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from benchmarks.audit_worlds import World
 
@@ -10,6 +11,7 @@ from dnapredict.audit import Audited, AuditResult, ReportContext, Verdict, run
 from dnapredict.audit.verdicts import Cause, Check
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.policy import AllocationLimit, EvidenceLimit, Policy
+from dnapredict.errors import ConfigurationError
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext(
@@ -140,3 +142,31 @@ def test_ethnicity_that_is_seldom_known_fails_the_records():
     gate = result.gate("G0")
     assert gate is not None
     assert gate.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("grouping", ["disability", "plus", "sex"])
+def test_a_grouping_that_the_board_added_and_the_extract_lacks_stops_the_audit(grouping: str):
+    table = World(appointments=3_000).table().drop_columns(["gender_code"])
+    allowed = tuple(name for name in POLICY.may_be_absent if name != grouping)
+    policy = POLICY.model_copy(update={"compared": ("core20", grouping), "may_be_absent": allowed})
+    with pytest.raises(ConfigurationError, match=f"'compared' names '{grouping}', and the extract holds"):
+        run(Audited.of(table), policy=policy, context=CONTEXT)
+
+
+def test_the_shipped_policy_audits_an_extract_without_ethnicity_and_area_and_says_so():
+    table = World(appointments=20_000).table().drop_columns(["ethnic_category_code", "imd_decile"])
+    result = run(Audited.of(table), policy=POLICY, context=CONTEXT)
+    evidence = result.gate("G7")
+    assert evidence is not None
+    assert evidence.verdict is Verdict.REVIEW
+    assert "how deprived people's areas are and people's ethnic groups: not in this" in evidence.sentence
+    assert result.verdict is not Verdict.PASS
+
+
+def test_a_recorded_reason_on_the_trusts_side_counts_beside_those_who_came_late():
+    table = World(appointments=100_000).table()
+    letters = pc.and_(table["dna"], pc.less_equal(pc.fill_null(table["imd_decile"], 9), 2))
+    recorded = table.append_column("trust_side_reason", letters)
+    result = run(Audited.of(recorded), policy=POLICY, context=CONTEXT)
+    assert of_group(result, "G1", "core20").verdict is Verdict.FAIL
+    assert of_group(audit(World(appointments=100_000)), "G1", "core20").verdict is Verdict.PASS

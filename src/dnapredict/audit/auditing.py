@@ -18,6 +18,7 @@ from dnapredict.audit.since import refuse_silent_changes
 from dnapredict.audit.tables import GroupTable, published_table
 from dnapredict.audit.verdicts import Gate, Verdict
 from dnapredict.config.policy import Policy
+from dnapredict.errors import ConfigurationError
 
 __all__ = ["AuditResult", "ReportContext", "run"]
 
@@ -74,7 +75,14 @@ def run(audited: Audited, *, policy: Policy, context: ReportContext) -> AuditRes
 
     Reads every row once a grouping, judges the gates on exact counts, and returns only figures
     that may be printed under the policy's small-number rule.
+
+    Raises
+    ------
+    ConfigurationError
+        If the policy compares a grouping that the extract lacks and does not allow that, or a limit
+        differs from the last audit's without two names.
     """
+    _require_groupings(audited, policy)
     if context.previous is not None:
         refuse_silent_changes(policy, context.previous)
     counted = {members.grouping.name: count(audited, members) for members in _memberships(audited)}
@@ -108,6 +116,18 @@ def run(audited: Audited, *, policy: Policy, context: ReportContext) -> AuditRes
         policy=policy,
         context=context,
     )
+
+
+def _require_groupings(audited: Audited, policy: Policy) -> None:
+    asked = (grouping_named(name) for name in policy.compared if name not in policy.may_be_absent)
+    absent = [grouping for grouping in asked if not audited.has([grouping.column])]
+    if absent:
+        first = absent[0]
+        raise ConfigurationError(
+            f"fairness policy: 'compared' names '{first.name}', and the extract holds nothing in its column "
+            f"'{first.column}'. Bring the column in, or name '{first.name}' under 'may_be_absent' too: the "
+            "report then says that it is missing, and does not pass."
+        )
 
 
 def _memberships(audited: Audited) -> Iterator[Membership]:

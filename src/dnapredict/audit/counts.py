@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dnapredict.audit.appointments import Audited
 from dnapredict.audit.groupings import grouping_named
 from dnapredict.audit.groups import Group, Grouping, Membership, membership
+from dnapredict.data import codes
 from dnapredict.errors import DataError
 
 __all__ = ["BINS", "SUMS", "Counted", "GroupCounts", "Profiles", "count"]
@@ -170,7 +171,7 @@ def _numbers(audited: Audited, members: Membership) -> pa.Table:
             "patient": table["patient"],
             "dna": _ones(table["dna"]),
             "selected": _ones(table["selected"]),
-            "trust_side": _trust_side(table),
+            "trust_side": _trust_side(audited),
             "live": _live(table),
             "unrecorded": _unrecorded(audited),
             "scaled": np.rint(probability * _SCALE).astype(np.int64),
@@ -189,16 +190,17 @@ def _live(table: pa.Table) -> NDArray[np.int8]:
     return np.zeros(table.num_rows, np.int8) if absent else _ones(table["live_selected"])
 
 
-def _trust_side(table: pa.Table) -> NDArray[np.int8]:
-    """1 where the record itself says that the trust had a part in the DNA.
+def _trust_side(audited: Audited) -> NDArray[np.int8]:
+    """1 where the record itself says that the trust had a part in the missed appointment.
 
-    Without a column of reasons the only such record is outcome code 7: the patient came and was not seen.
+    That is a recorded reason, and outcome code 7: the patient came and was not seen.
     """
-    if "trust_side_reason" in table.column_names:
-        return _ones(table["trust_side_reason"])
-    if "outcome_code" in table.column_names:
-        return _ones(pc.equal(table["outcome_code"], "7"))
-    return np.zeros(table.num_rows, np.int8)
+    found = np.zeros(len(audited), np.int8)
+    if audited.has(["trust_side_reason"]):
+        found |= _ones(audited.table["trust_side_reason"])
+    if audited.has(["outcome_code"]):
+        found |= _ones(pc.equal(audited.table["outcome_code"], codes.ARRIVED_TOO_LATE))
+    return found
 
 
 def _unrecorded(audited: Audited) -> NDArray[np.int8]:

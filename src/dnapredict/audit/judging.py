@@ -132,7 +132,7 @@ def summary(checks: Sequence[Check], *, good: str, bad: str) -> str:
     if names:
         parts.append(f"{bad}: {', '.join(names)}.")
     if number[Verdict.REVIEW]:
-        parts.append(f"For {number[Verdict.REVIEW]} it could be chance.")
+        parts.append(f"For {number[Verdict.REVIEW]} we cannot tell: it could be chance.")
     if number[Verdict.NOT_ENOUGH_DATA]:
         parts.append(f"For {number[Verdict.NOT_ENOUGH_DATA]} there is not enough data to say.")
     return " ".join(parts)

@@ -140,12 +140,19 @@ def allocation_gate(evidence: Evidence) -> Gate:
     """G4: does every group get its share of calls? For information unless the board chose it."""
     compared = comparisons(evidence.counted, evidence.policy)
     checks = tuple(_allocated(comparison, evidence) for comparison in compared)
-    short = sum(check.verdict is Verdict.REVIEW for check in checks)
     chosen = evidence.policy.limits.allocation.chosen
-    get = "gets" if short == 1 else "get"
-    sentence = f"{short} of {len(checks)} groups {get} clearly fewer calls than the share of need would give."
+    sentence = _short_of_calls(checks)
     sentence += "" if chosen else " For information: the board has not made this a rule."
     return Gate("G4", "Fair share of calls", _ALLOCATION, summed_up(checks), sentence, checks, judged=chosen)
+
+
+def _short_of_calls(checks: Sequence[Check]) -> str:
+    asked = [check for check in checks if check.verdict is not Verdict.NOT_ENOUGH_DATA]
+    short = sum(check.verdict is Verdict.REVIEW for check in asked)
+    if not asked:
+        return "There is not enough data to say of any group."
+    get = f"{short} {'gets' if short == 1 else 'get'}" if short else "none gets"
+    return f"Of {len(asked)} groups that we can judge, {get} clearly fewer calls than its share of need."
 
 
 def _allocated(comparison: Comparison, evidence: Evidence) -> Check:

@@ -1,9 +1,12 @@
 """Gates about the ground the others stand on: G0 records, G2 meaning of a risk, G7 evidence."""
 
+from collections.abc import Sequence
+
 from dnapredict.audit.comparisons import Comparison, Evidence, comparisons, published_rate, published_risk
 from dnapredict.audit.counts import Counted
 from dnapredict.audit.figures import observed_over_expected, rate
 from dnapredict.audit.groups import Group
+from dnapredict.audit.intervals import Interval
 from dnapredict.audit.judging import summary
 from dnapredict.audit.verdicts import Check, Gate, Verdict, summed_up
 
@@ -75,19 +78,25 @@ def _meant(comparison: Comparison, evidence: Evidence) -> Check:
     limits, policy = evidence.policy.limits.calibration, evidence.policy
     ratio = observed_over_expected(comparison.counts)
     exact = ratio.interval(evidence.z)
-    name = comparison.group.name
+    name, printed = comparison.group.name, published_risk(comparison, evidence)
     if exact is None or comparison.counts.missed < policy.smallest_group:
         verdict, sentence = Verdict.NOT_ENOUGH_DATA, f"{name}: not enough data to say."
     elif limits.low <= exact.low and exact.high <= limits.high:
         verdict, sentence = Verdict.PASS, f"{name}: a risk means what it says."
     elif exact.low > limits.high:
-        verdict, sentence = Verdict.FAIL, f"{name}: people miss more often than the model says."
+        verdict, sentence = Verdict.FAIL, f"{name}: {_for_100(printed)}, more than the model says."
     elif exact.high < limits.low:
-        verdict, sentence = Verdict.FAIL, f"{name}: people miss less often than the model says."
+        verdict, sentence = Verdict.FAIL, f"{name}: {_for_100(printed)}, fewer than the model says."
     else:
         verdict, sentence = Verdict.REVIEW, f"{name}: the likely range crosses a limit; it could be chance."
-    printed = published_risk(comparison, evidence)
     return Check(comparison.grouping, comparison.group, verdict, "observed over expected", sentence, printed)
+
+
+def _for_100(printed: Interval | None) -> str:
+    """Missed for every 100 expected, in words."""
+    if printed is None:
+        return "a hidden number of appointments are missed for every 100 expected"
+    return f"{100 * printed.value:.0f} appointments are missed for every 100 expected"
 
 
 def evidence_gate(evidence: Evidence) -> Gate:
@@ -107,7 +116,24 @@ def evidence_gate(evidence: Evidence) -> Gate:
         return Gate("G7", "Evidence", question, Verdict.NOT_ENOUGH_DATA, sentence)
     if not thin and not unseen:
         return Gate("G7", "Evidence", question, Verdict.PASS, "Every group has enough missed appointments.")
-    sentence = f"{len(thin)} of {len(compared)} groups have too few missed appointments to say."
-    sentence += f" Not in this extract: {', '.join(unseen)}." if unseen else ""
-    sentence += f" Plan: {limits.plan}" if limits.plan else " The policy holds no plan for them yet."
-    return Gate("G7", "Evidence", question, Verdict.REVIEW, sentence, notes=tuple(thin))
+    said = [f"Nothing is known of {_listed(unseen)}: not in this extract."] if unseen else []
+    if thin:
+        few = f"fewer than {policy.smallest_group} each"
+        said.append(f"{len(thin)} of {len(compared)} groups have too few missed appointments to say ({few}).")
+    said.append(f"Plan: {limits.plan}" if limits.plan else "There is no plan yet how to learn about them.")
+    return Gate("G7", "Evidence", question, Verdict.REVIEW, " ".join(said), notes=tuple(thin))
+
+
+_SPOKEN = {
+    "core20": "how deprived people's areas are",
+    "ethnicity": "people's ethnic groups",
+    "ethnicity_5": "people's ethnic groups",
+    "interpreter": "who needs an interpreter",
+    "disability": "who has a disability",
+    "sex": "people's sex",
+}
+
+
+def _listed(names: Sequence[str]) -> str:
+    spoken = list(dict.fromkeys(_SPOKEN[name] for name in names))
+    return " and ".join(filter(None, (", ".join(spoken[:-1]), spoken[-1])))

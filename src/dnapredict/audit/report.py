@@ -16,6 +16,7 @@ from dnapredict.audit.pictures import Cell
 from dnapredict.audit.since import what_changed
 from dnapredict.audit.tables import Row
 from dnapredict.audit.tiles import tiles
+from dnapredict.audit.verdicts import Check, Verdict
 from dnapredict.config.policy import REFUSED_USES
 
 __all__ = ["FIGURES", "REPORT", "as_json", "main_files", "plain", "render", "write"]
@@ -98,6 +99,8 @@ def render(result: AuditResult, *, figures_sha256: str) -> str:
         changes=_changes(result),
         cells=_grid(result),
         lines=_lines(result),
+        gaps=_gaps(result),
+        alike=alike.equal_reach_p if (alike := result.table("ethnicity")) else None,
         worst=_worst(result),
         actions=words.actions_owed(result.gates),
         unseen=_unseen(result),
@@ -131,6 +134,14 @@ def _lines(result: AuditResult) -> list[Row]:
     """Rows whose calibration is told in numbers beside the chart: Core20 and the five ethnic groups."""
     tables = [table for name in ("core20", "ethnicity_5") if (table := result.table(name))]
     return [row for table in tables for row in table.rows if row.group.known]
+
+
+def _gaps(result: AuditResult) -> list[tuple[Check, Row]]:
+    """Groups whose reach was judged, each with the row that tells its gap to everyone else."""
+    gate = result.gate("G3")
+    judged = [c for c in gate.checks if c.verdict is not Verdict.NOT_ENOUGH_DATA] if gate else []
+    tables = {table.name: {row.group.code: row for row in table.rows} for table in result.tables}
+    return [(check, tables[check.grouping][check.group.code]) for check in judged]
 
 
 def _unseen(result: AuditResult) -> dict[str, list[Row]]:

@@ -13,7 +13,7 @@ from dnapredict.errors import ConfigurationError, UsageError
 __all__ = ["previous_audit", "refuse_silent_changes", "what_changed"]
 
 # What decides a verdict beside the tables of limits: none of it moves in silence either.
-_ALSO_LIMITS = ("use", "smallest_group", "confidence", "compared")
+_ALSO_LIMITS = ("use", "smallest_group", "confidence", "compared", "may_be_absent")
 _WORTH_TELLING = 0.02  # a change of reach in a group, as a share
 _COMPARED = ("core20", "ethnicity", "interpreter", "plus")
 

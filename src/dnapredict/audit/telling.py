@@ -18,7 +18,7 @@ def told(gate: Gate, smallest_group: int) -> tuple[str, ...]:
 def _alike(gate: Gate, verdict: Verdict) -> Iterator[str]:
     found: dict[str, list[str]] = {}
     for check in gate.checks:
-        if check.verdict is verdict:
+        if check.verdict is verdict and check.grouping != "all":  # of everyone the gate's sentence tells
             found.setdefault(_without_name(check), []).append(check.group.name)
     for rest, names in found.items():
         yield f"{'; '.join(names)}: {rest}" if rest[:1].islower() else rest

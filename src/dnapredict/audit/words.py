@@ -61,7 +61,7 @@ def range_of(figure: Interval | None) -> str:
     >>> range_of(Interval(0.384, 0.351, 0.418))
     '35 to 42'
     """
-    return "" if figure is None else f"{100 * figure.low:.0f} to {100 * figure.high:.0f}"
+    return "" if figure is None else f"{round(100 * figure.low)} to {round(100 * figure.high)}"
 
 
 def ratio_of(figure: Interval | None) -> str:
@@ -183,8 +183,19 @@ _PUT_RIGHT = {
     "G6": "Keep the model in use: the new one reaches fewer among {names}",
     "G7": "Get the groups that the policy names into the extract",
 }
+# What a gate is about, as a sentence has it.
+_ABOUT = {
+    "G0": "the records",
+    "G1": "how missed appointments are recorded",
+    "G2": "whether risks are right",
+    "G3": "reach",
+    "G3b": "how much the model knows",
+    "G4": "share of calls",
+    "G6": "change",
+    "G7": "small groups",
+}
 _LOOK = "A named person looks at these groups and writes down what they find: {names}."
-_MORE = "Audit again when there are more outcomes: there is not enough data yet on {names}."
+_MORE = "Audit again when more appointments have taken place: there is not enough data yet on {names}."
 _NAMED_ON_PAGE_ONE = 4
 
 
@@ -192,7 +203,7 @@ def actions_owed(gates: Sequence[Gate]) -> tuple[str, ...]:
     """What somebody has to do next: what must be put right, what must be looked at, what is not known yet."""
     asked = [gate for gate in gates if gate.judged]
     failed = [_to_put_right(gate) for gate in asked if gate.verdict is Verdict.FAIL]
-    thin = [gate.title.lower() for gate in asked if gate.verdict is Verdict.NOT_ENOUGH_DATA]
+    thin = [_ABOUT[gate.code] for gate in asked if gate.verdict is Verdict.NOT_ENOUGH_DATA]
     return (
         *failed,
         *_records(asked),
@@ -218,7 +229,7 @@ def _to_look_at(gates: Sequence[Gate]) -> list[str]:
     for gate in gates:
         for check in gate.checks:
             if check.verdict is Verdict.REVIEW and check.grouping != "all":
-                about.setdefault(check.group.name, []).append(gate.title.lower())
+                about.setdefault(check.group.name, []).append(_ABOUT[gate.code])
     most_first = sorted(about.items(), key=lambda pair: -len(set(pair[1])))
     names = [f"{name} ({', '.join(dict.fromkeys(titles))})" for name, titles in most_first]
     others = len(names) - _NAMED_ON_PAGE_ONE

@@ -54,6 +54,8 @@ _SYNONYMS = {
     "withhold": "withholding care",
 }
 
+_COMPARABLE = ("core20", "ethnicity", "ethnicity_5", "interpreter", "plus", "disability", "sex")
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Why = Annotated[str, Field(min_length=10)]
 
@@ -158,7 +160,11 @@ class Change(Settings):
 
 
 class Policy(Settings):
-    """The whole of `fairness/policy.toml`."""
+    """The whole of `fairness/policy.toml`.
+
+    A grouping that is `compared` must be in the extract, unless it is named under `may_be_absent` too:
+    then the report says that it is missing.
+    """
 
     version: str
     use: str
@@ -168,6 +174,7 @@ class Policy(Settings):
     smallest_group: Annotated[int, Field(ge=30)] = 100
     confidence: Annotated[float, Field(ge=0.90, le=0.99)] = 0.95
     compared: tuple[str, ...] = ("core20", "ethnicity", "interpreter", "plus")
+    may_be_absent: tuple[str, ...] = ()
     limits: Limits
     disclosure: Disclosure
     changes: tuple[Change, ...] = ()
@@ -186,13 +193,19 @@ class Policy(Settings):
             raise ValueError(f"is not a use that has been thought through. Permitted: {', '.join(USES)}")
         return plain
 
+    @field_validator("compared", "may_be_absent")
+    @classmethod
+    def _groupings_are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in _COMPARABLE]
+        if unknown:
+            raise ValueError(f"must name groupings among {', '.join(_COMPARABLE)}")
+        return names
+
     @field_validator("compared")
     @classmethod
-    def _compared_are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        known = ("core20", "ethnicity", "ethnicity_5", "interpreter", "plus", "disability", "sex")
-        unknown = [name for name in names if name not in known]
-        if unknown or not names:
-            raise ValueError(f"must name groupings among {', '.join(known)}")
+    def _something_is_compared(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not names:
+            raise ValueError(f"must name groupings among {', '.join(_COMPARABLE)}")
         return names
 
     @property

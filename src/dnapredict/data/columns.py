@@ -235,6 +235,12 @@ COLUMNS: Final = (
     Column("disability_flag", Kind.TEXT, Role.AUDIT, "Disability, as recorded locally."),
     Column("language_code", Kind.TEXT, Role.AUDIT, "Preferred language, as recorded locally."),
     Column("plus_group", Kind.TEXT, Role.AUDIT, "Locally defined inclusion group of CORE20PLUS5."),
+    Column(
+        "trust_side_reason",
+        Kind.BOOLEAN,
+        Role.AUDIT,
+        "The record gives a reason on the trust's side: a letter that was not sent, a clinic that was moved.",
+    ),
     Column("contacted", Kind.BOOLEAN, Role.TREATMENT, "The patient was reached by a validation call."),
 )
 NAMES: Final = tuple(column.name for column in COLUMNS)

@@ -88,6 +88,7 @@ HEADERS: Final = {
     "disability_flag": _names("disability, disability flag, handcap, handicap"),
     "language_code": _names("language, preferred language, language code, spoken language"),
     "plus_group": _names("plus group, inclusion group"),
+    "trust_side_reason": _names("trust side reason, trust reason, hospital error"),
     "contacted": _names("contacted, validation call, called"),
 }
 # Columns that become a contract column together with another, or in another form.

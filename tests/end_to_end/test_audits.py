@@ -95,6 +95,24 @@ def test_a_use_against_patients_is_refused_with_the_reason(use, dnapredict, trus
     assert not out.exists()
 
 
+def test_a_policy_that_compares_what_the_extract_lacks_is_refused_and_nothing_is_written(
+    dnapredict, trust, tmp_path
+):
+    table = pq.read_table(trust.extract)
+    pq.write_table(table.drop_columns(["disability_flag"]), tmp_path / "few.parquet")
+    policy, out = tmp_path / "policy.toml", tmp_path / "report"
+    text = shipped("fairness/policy.toml").read_text(encoding="utf-8")
+    scores = scores_of(trust, tmp_path / "scores.parquet")
+    verb = ("audit", tmp_path / "few.parquet", "--scores", scores, "--home", tmp_path / "none", "--out", out)
+    for name, says in (("disability", "'disability_flag'"), ("religion", "must name groupings among core20")):
+        policy.write_text(text.replace('"plus"]', f'"plus", "{name}"]', 1), encoding="utf-8")
+        done = dnapredict(*verb, "--policy", policy)
+        assert done.returncode == 11, (name, done.stderr)
+        assert says in done.stderr
+    assert not out.exists()
+    assert not (tmp_path / "none").exists()
+
+
 def test_scores_that_cannot_be_believed_are_refused_and_nothing_is_written(dnapredict, trust, tmp_path):
     good = pq.read_table(scores_of(trust, tmp_path / "good.parquet"))
     bad = {

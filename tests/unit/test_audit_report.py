@@ -194,3 +194,28 @@ def test_page_one_says_why_a_report_failed_though_reach_is_alike(tmp_path: Path)
     assert re.search(
         r"Core20 \(deciles 1-2\): \d+ appointments are missed for every 100 expected, more", found
     )
+
+
+# Words of statisticians and of programs that a reader of page 1 need not know.
+JARGON = (
+    "TPR", "FNR", "FPR", "PPV", "AUROC", "AUC", "p-value", "Holm", "Benjamini", "quantile", "calibration",
+    "confidence interval", "standard error", "odds", "sensitivity", "specificity", "null", "None", "nan",
+    "threshold", "metric", "cohort", "decile 1-",
+)  # fmt: skip
+LONGEST_SENTENCE = 32  # words; the sentence that names groups to look at is a list and may be longer
+
+
+def test_page_one_is_in_plain_words_and_short_sentences(folder: Path):
+    text = re.sub(r"(?s)<style>.*?</style>|<svg.*?</svg>", " ", (folder / "report.html").read_text())
+    page_one = text[text.index("<main") : text.index('id="gates"')]
+    paragraphs = re.findall(r"(?s)<(?:p|li|h\d|td|th)[^>]*>(.*?)</(?:p|li|h\d|td|th)>", page_one)
+    sentences = [
+        " ".join(re.sub(r"<[^>]+>", " ", sentence).split())
+        for paragraph in paragraphs
+        for sentence in re.split(r"(?<=[.?!])\s", paragraph)
+    ]
+    assert len(sentences) > 30
+    assert not [word for word in JARGON if re.search(rf"\b{re.escape(word)}\b", " ".join(sentences))]
+    lists = ("A named person looks", "Audit again", "Do not use the list", "Set the risks right")
+    long = [one for one in sentences if len(one.split()) > LONGEST_SENTENCE and not one.startswith(lists)]
+    assert long == []

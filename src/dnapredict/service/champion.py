@@ -21,6 +21,7 @@ __all__ = ["Champion", "Fingerprinted", "Scoring", "Standing"]
 
 _LOG = logging.getLogger("dnapredict.service")
 _SECONDS_BETWEEN_LOOKS: Final = 5.0
+_SECONDS_FOR_FIRST_LOOK: Final = 60.0
 # A worker that scores in milliseconds must not stop for a full collection of a heap that holds
 # a model and two web frameworks: 200 ms and more at the 99th percentile, 18 ms with these.
 _COLLECT_AFTER: Final = (50_000, 50, 50)
@@ -94,6 +95,7 @@ class Champion:
         self._scorer: Scoring | None = None
         self._loaded: Standing | None = None
         self._complaint = ""
+        self._looked = threading.Event()
         self._stopped = threading.Event()
 
     @property
@@ -117,8 +119,13 @@ class Champion:
         return scorer
 
     def watch(self) -> None:
-        """Load the champion and keep up with it, in a thread of its own."""
+        """Load the champion and keep up with it, in a thread of its own.
+
+        Waits for the first look, since a worker that took requests before it has a model would refuse
+        what the worker beside it can answer. A model that takes too long is waited for no further.
+        """
         threading.Thread(target=self._watch, name="champion", daemon=True).start()
+        self._looked.wait(_SECONDS_FOR_FIRST_LOOK)
 
     def stop(self) -> None:
         """End the thread at its next look."""
@@ -149,6 +156,7 @@ class Champion:
 
     def _watch(self) -> None:
         self.look()
+        self._looked.set()
         while not self._stopped.wait(_SECONDS_BETWEEN_LOOKS):
             self.look()
 

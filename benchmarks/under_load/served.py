@@ -1,0 +1,115 @@
+"""Services to measure, as processes of their own: `dnapredict serve`, and the echo beside it."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+HERE = Path(__file__).resolve().parent
+OURS = "from dnapredict.cli import main; main()"
+ECHO = (
+    "import sys, bentoml;"
+    "bentoml.serve('under_load.echo:Echo', host='127.0.0.1', port=int(sys.argv[1]), blocking=True)"
+)
+QUIET = {"BENTOML_DO_NOT_TRACK": "true", "BENTOML_QUIET": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}
+SECONDS_TO_START = 180
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service that answers."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def address(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that answer."""
+        return [each for each in self._children() if "worker" in " ".join(_command(each))]
+
+    def memory_mb(self) -> float:
+        """Memory of all its processes, what they share counted once where the system tells."""
+        total = 0.0
+        for process in [psutil.Process(self.process.pid), *self._children()]:
+            with contextlib.suppress(psutil.Error):
+                full = process.memory_full_info()
+                total += getattr(full, "pss", full.rss) / 1_048_576
+        return total
+
+    def _children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@contextlib.contextmanager
+def ours(home: Path, **environment: str) -> Iterator[Served]:
+    """`dnapredict serve` on the home, ready."""
+    port = free_port()
+    command = [sys.executable, "-c", OURS, "serve", "--home", str(home), "--port", str(port)]
+    with _running(command, port, environment) as served:
+        yield served
+
+
+@contextlib.contextmanager
+def echo() -> Iterator[Served]:
+    """The echo, ready."""
+    port = free_port()
+    with _running([sys.executable, "-c", ECHO, str(port)], port, {}) as served:
+        yield served
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def _running(command: list[str], port: int, environment: dict[str, str]) -> Iterator[Served]:
+    with tempfile.TemporaryDirectory() as state:
+        settings = os.environ | QUIET | {"BENTOML_HOME": state, "PYTHONPATH": str(HERE.parent)} | environment
+        with (Path(state) / "log").open("wb") as log:
+            process = subprocess.Popen(
+                command, cwd=HERE.parent, env=settings, stdout=log, stderr=subprocess.STDOUT
+            )
+        try:
+            wait_until_ready(f"http://127.0.0.1:{port}", process)
+            yield Served(port, process)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)
+
+
+def wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Until it answers that it is ready, several times over: each worker loads a model of its own."""
+    until, in_a_row = time.monotonic() + SECONDS_TO_START, 0
+    while time.monotonic() < until and process.poll() is None:
+        with contextlib.suppress(OSError), urllib.request.urlopen(address + "/readyz", timeout=5) as answer:  # noqa: S310
+            in_a_row = in_a_row + 1 if answer.status == 200 else 0
+            if in_a_row == 20:
+                return
+            continue
+        in_a_row = 0
+        time.sleep(0.2)
+    raise SystemExit("the service did not start")
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

@@ -5,15 +5,14 @@ extract -> contract -> history -> features -> risk -> worklist and reasons -> pa
 
 import tempfile
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -21,14 +20,13 @@ from dnapredict import trainable
 from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.config.policy import Policy
 from dnapredict.config.setting import Setting
-from dnapredict.data import contract, extract
 from dnapredict.data.checked import Checked
 from dnapredict.data.workspace import Workspace
 from dnapredict.features.build import Matrix
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.store import HistoryStore
 from dnapredict.lists import files, latest
-from dnapredict.lists.carried import carried
+from dnapredict.lists.long import GivenHistory, Progress, score_file
 from dnapredict.lists.scoring import Scorer
 from dnapredict.prepared import factor_register, matrix_of, matrix_on_spark, sound_extract, worklist_config
 from dnapredict.risk.artefact import StoredModel, save
@@ -296,6 +294,7 @@ def score_list(
     model: str = "champion",
     capacity: int | None = None,
     tell: Say | None = None,
+    progress: Progress | None = None,
 ) -> Scored:
     """Score the weekly list at `path` and write the worklist to `out`, every row exactly once.
 
@@ -303,24 +302,31 @@ def score_list(
     """
     files.require_form(out)
     scorer = open_scorer(home, model=model, mapping=mapping)
-    with Workspace() as workspace:
-        appointments = workspace.fetch(f"FROM {extract.read(path, workspace, tell=tell).get_name()}")
-    names = carried(appointments, scorer.worklist.carry_through, source=path.name)
-    with tempfile.TemporaryDirectory() if history else nullcontext("") as place:
-        if history:
-            scorer = scorer.with_history(_history_of(history, Path(place), scorer=scorer))
-        worklist = scorer.score(appointments, capacity=capacity)
-    files.write(worklist, out, note=scorer.note(path.name), carried=names)
+    past = GivenHistory(history, partial(_history_of, history, scorer=scorer)) if history else None
+    done = score_file(
+        path,
+        out,
+        scorer=scorer,
+        history=past,
+        capacity=capacity,
+        tell=tell,
+        progress=progress or (lambda *_: None),
+    )
     latest.save(
-        home, worklist, name=path.name, model_version=scorer.model_version, synthetic=scorer.synthetic
+        home,
+        done.first,
+        name=path.name,
+        model_version=scorer.model_version,
+        synthetic=scorer.synthetic,
+        counts=latest.Counts(done.rows, done.selected, done.rejected),
     )
     return Scored(
-        rows=worklist.num_rows,
-        selected=pc.sum(worklist["selected"]).as_py() or 0,
-        rejected=worklist.num_rows - worklist["error"].null_count,
+        rows=done.rows,
+        selected=done.selected,
+        rejected=done.rejected,
         model_version=scorer.model_version,
-        unknown_factors=scorer.unknown_factors(contract.present(appointments.column_names, mapping)),
-        has_history=scorer.history() is not None,
+        unknown_factors=scorer.unknown_factors(done.present),
+        has_history=history is not None or scorer.history() is not None,
     )
 
 

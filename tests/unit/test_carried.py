@@ -1,5 +1,6 @@
 """Columns that a worklist carries through: untouched, after its own, and never where they would be run."""
 
+import datetime
 from pathlib import Path
 
 import openpyxl
@@ -8,36 +9,74 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
+from dnapredict.data.workspace import Workspace
 from dnapredict.errors import ConfigurationError, DataError
 from dnapredict.lists import files
 from dnapredict.lists.answers import COLUMNS
-from dnapredict.lists.carried import carried
+from dnapredict.lists.carried import require_carried
+from dnapredict.lists.gathering import Gathered
+from dnapredict.lists.judging import JUDGED
 
-LIST = pa.table(
+READ = pa.table(
     {
-        "row_number": pa.array([2, 3, 4], pa.int64()),
-        "Surname": ["Marked One", "=1+1", None],
-        "Phone": ["07700 900001", "+44 7700 900002", "07700 900003"],
+        "row_number": pa.array([2, 3, 4, 5], pa.int64()),
+        "Surname": ["Marked One", "=1+1", None, "Refused"],
+        "Phone": ["07700 900001", "+44 7700 900002", "07700 900003", "07700 900004"],
+        "clinic_code": ["C1", "C2", "C3", "C4"],
     }
 )
-# In rank order, which is not the order of the list.
-WORKLIST = pa.table(
-    {name: pa.array([f"{name} {row}" for row in (4, 2, 3)]) for name in COLUMNS}
-    | {"row_number": pa.array([4, 2, 3], pa.int64())}
+LISTED = pa.table(
+    {
+        "row_number": pa.array([2, 3, 4], pa.int64()),
+        "appointment_id": ["a2", "a3", "a4"],
+        "starts_at": [datetime.datetime(2026, 11, 30)] * 3,
+        "clinic_code": ["C1", "C2", "C3"],
+        "site_code": ["S"] * 3,
+    }
 )
+JUDGEMENT = pa.Table.from_pylist([{"row_number": row, "probability": row / 10} for row in (2, 3, 4)], JUDGED)
+# In rank order, which is not the order of the list.
+PLAN = pa.table(
+    {
+        "row_number": pa.array([2, 3, 4], pa.int64()),
+        "rank": pa.array([2, 3, 1], pa.int64()),
+        "selected": [False, False, True],
+        "band": ["High"] * 3,
+        "action": ["Call"] * 3,
+    }
+)
+REJECTED = pa.table({"row_number": [5], "appointment_id": ["a5"], "rule": ["no_booked_at"]})
 
 
 def written(folder: Path, name: str, names: list[str]) -> Path:
-    out = folder / name
-    files.write(WORKLIST, out, note="n", carried=carried(LIST, names, source="list.csv"))
+    part, out = folder / "part.parquet", folder / name
+    pq.write_table(JUDGEMENT, part)
+    with Workspace() as workspace:
+        gathered = Gathered(
+            workspace,
+            listed=workspace.keep(LISTED).get_name(),
+            read=workspace.keep(READ).get_name(),
+            plan=PLAN,
+            rejected=REJECTED,
+            parts=[part],
+            model_version="7",
+            carried=tuple(names),
+        )
+        files.write_tables(map(gathered.written, gathered.tables()), out, note="n")
     return out
 
 
 def test_carried_columns_follow_the_worklists_own_and_each_its_row(tmp_path: Path):
     table = pq.read_table(written(tmp_path, "out.parquet", ["Phone", "Surname"]))
     assert table.column_names == [*COLUMNS, "Phone", "Surname"]
-    assert table["Surname"].to_pylist() == [None, "Marked One", "=1+1"]
-    assert table["Phone"].to_pylist() == ["07700 900003", "07700 900001", "+44 7700 900002"]
+    assert table["appointment_id"].to_pylist() == ["a4", "a2", "a3", "a5"]
+    assert table["Surname"].to_pylist() == [None, "Marked One", "=1+1", "Refused"]
+    assert table["Phone"].to_pylist() == ["07700 900003", "07700 900001", "+44 7700 900002", "07700 900004"]
+
+
+def test_a_column_that_the_page_shows_too_can_be_carried(tmp_path: Path):
+    table = pq.read_table(written(tmp_path, "out.parquet", ["clinic_code"]))
+    assert table["clinic_code"].to_pylist() == ["C3", "C1", "C2", "C4"]
 
 
 def test_what_a_spreadsheet_would_run_is_made_text(tmp_path: Path):
@@ -45,10 +84,19 @@ def test_what_a_spreadsheet_would_run_is_made_text(tmp_path: Path):
         written(tmp_path, "out.csv", ["Surname", "Phone"]),
         convert_options=pa_csv.ConvertOptions(column_types={"Phone": pa.string()}),
     )
-    assert csv["Surname"].to_pylist()[1:] == ["Marked One", "'=1+1"]
+    assert csv["Surname"].to_pylist()[1:] == ["Marked One", "'=1+1", "Refused"]
     assert csv["Phone"].to_pylist()[2] == "'+44 7700 900002"
     sheet = openpyxl.load_workbook(written(tmp_path, "out.xlsx", ["Surname"]))["Worklist"]
-    assert [row[-1] for row in sheet.iter_rows(values_only=True)] == ["Surname", None, "Marked One", "'=1+1"]
+    shown = [
+        dict(zip(COLUMNS + ("Surname",), row, strict=False)) for row in sheet.iter_rows(values_only=True)
+    ]
+    assert [row[place] for row in sheet.iter_rows(values_only=True)] == [
+        "Surname",
+        None,
+        "Marked One",
+        "'=1+1",
+        "Refused",
+    ]
 
 
 def test_nothing_is_carried_unless_it_is_asked_for(tmp_path: Path):
@@ -56,10 +104,11 @@ def test_nothing_is_carried_unless_it_is_asked_for(tmp_path: Path):
 
 
 def test_a_column_that_the_list_lacks_is_named_with_those_it_has():
+    found = ["row_number", "Surname", "Phone"]
     with pytest.raises(DataError, match=r"list.csv: column 'Name', .* missing. The file has: Surname, Phone"):
-        carried(LIST, ["Name"], source="list.csv")
+        require_carried(found, ["Name"], source="list.csv")
 
 
 def test_a_column_of_the_worklists_own_cannot_be_carried_over_it():
     with pytest.raises(ConfigurationError, match="'rank' is a column that every worklist has"):
-        carried(LIST, ["rank"], source="list.csv")
+        require_carried(["Surname"], ["rank"], source="list.csv")

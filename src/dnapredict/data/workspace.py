@@ -34,11 +34,23 @@ class Workspace:
     integrated care board passes through a laptop.
     """
 
-    def __init__(self, *, few_rows: bool = False) -> None:
-        """Open an engine; for `few_rows` at a time, one that spends nothing on a better plan."""
-        self._overflow = tempfile.TemporaryDirectory(prefix="dnapredict-")
+    def __init__(self, *, few_rows: bool = False, place: Path | None = None, most_memory: str = "") -> None:
+        """Open an engine.
+
+        Parameters
+        ----------
+        few_rows
+            For few rows at a time, one that spends nothing on a better plan.
+        place
+            Folder for what does not fit into memory; otherwise the system's own.
+        most_memory
+            What the engine may hold before it goes to disk, such as "1GB"; otherwise most of the machine's.
+        """
+        self._overflow = tempfile.TemporaryDirectory(prefix="dnapredict-", dir=place)
         self.backend: Backend = ibis.duckdb.connect(":memory:", temp_directory=self._overflow.name)
         self.backend.raw_sql("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        if most_memory:
+            self.backend.raw_sql(f"SET memory_limit = '{most_memory}'")
         self._tables: dict[str, ir.Table] = {}
         self._filled: list[str] = []
         self._steps = 0
@@ -62,8 +74,8 @@ class Workspace:
         self.backend.disconnect()
         self._overflow.cleanup()
 
-    def keep(self, rows: pa.Table) -> ir.Table:
-        """A table of the workspace that holds `rows`."""
+    def keep(self, rows: pa.Table | pa.RecordBatchReader) -> ir.Table:
+        """A table of the workspace that holds `rows`, all there or still being read."""
         name = self._name("keep", rows.schema.to_string(show_schema_metadata=False))
         connection, source = self.backend.con, f"{name}_arrow"
         connection.register(source, rows)
@@ -102,6 +114,10 @@ class Workspace:
         # a table first. Many rows are not kept twice.
         asked = f"FROM {self.compute(sql).get_name()}" if self._is_for_few else sql
         return self.backend.con.sql(asked).to_arrow_table()
+
+    def stream(self, sql: str, *, rows: int) -> pa.RecordBatchReader:
+        """The same, about so many `rows` at a time; ask nothing else of the workspace meanwhile."""
+        return self.backend.con.sql(sql).to_arrow_reader(rows)
 
     def view(self, sql: str) -> ir.Table:
         """A view of a DuckDB query, read anew each time it is used."""

@@ -15,7 +15,7 @@ from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.matrix import expression
 from dnapredict.features.rates import daily_counts
 
-__all__ = ["Matrix", "Past", "build", "counting"]
+__all__ = ["Matrix", "Past", "build", "counting", "question"]
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,27 @@ def build(
     One factor is one column of `Matrix.table`; a contract column of the same name as a factor
     stands once, as the factor.
     """
+    sql = question(
+        points, past, factors=factors, clock=clock, outcomes=outcomes, beside=beside, order_by=order_by
+    )
+    return Matrix(workspace.fetch(sql), tuple(factors))
+
+
+def question(
+    points: ir.Table,
+    past: Past,
+    *,
+    factors: Sequence[str],
+    clock: Clock,
+    outcomes: Outcomes,
+    beside: Sequence[str],
+    order_by: Sequence[str],
+) -> str:
+    """The query for the table of that matrix, for who would rather not have it all at once."""
     tables = {"points": points, "known": past.rows, "daily": past.daily}
     if past.made is not None:
         tables["made"] = past.made
-    question = _Question(
+    asked = _Question(
         schemas=tuple((role, table.schema()) for role, table in tables.items()),
         factors=tuple(factors),
         clock=clock,
@@ -79,7 +96,7 @@ def build(
         beside=tuple(beside),
         order_by=tuple(order_by),
     )
-    return Matrix(workspace.fetch(_factoring(question).over(**tables)), tuple(factors))
+    return _factoring(asked).over(**tables)
 
 
 @compiled

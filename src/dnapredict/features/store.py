@@ -90,7 +90,7 @@ class HistoryStore:
         appointments, counts, minutes = _opened(self.folder)
         asked = workspace.fetch(_asking(points.schema(), clock).over(points=points))
         told = asked["kind"].to_numpy()
-        stored = workspace.keep(appointments.of(asked.filter(told == _PATIENT)["key"].to_pylist()))
+        stored = workspace.keep(appointments.read(asked.filter(told == _PATIENT)["key"].to_pylist()))
         daily = counts.asked(asked.filter((told >= 0) & (told < _CLINIC_DAY)))
         if (told == _OUTCOME).any():
             fresh = _freshly_counted(points.schema(), stored.schema(), clock)

@@ -6,18 +6,15 @@ the service's answers, the page's list or an error.
 
 from collections.abc import Sequence
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.extract import ROW_FAULT, ROW_NUMBER
 from dnapredict.errors import ConfigurationError, DataError
 from dnapredict.lists.answers import COLUMNS
 
-__all__ = ["beside", "carried"]
+__all__ = ["require_carried"]
 
 
-def carried(appointments: pa.Table, names: Sequence[str], *, source: str) -> pa.Table:
-    """The columns `names` of a list, as text, with the numbers of its rows.
+def require_carried(found: Sequence[str], names: Sequence[str], *, source: str) -> None:
+    """Refuse to carry through what a list with the columns `found` lacks, or what a worklist has itself.
 
     Raises
     ------
@@ -31,18 +28,10 @@ def carried(appointments: pa.Table, names: Sequence[str], *, source: str) -> pa.
         raise ConfigurationError(
             f"serving/worklist.toml: carry_through: '{own[0]}' is a column that every worklist has."
         )
-    lacking = [name for name in names if name not in appointments.column_names]
+    lacking = [name for name in names if name not in found]
     if lacking:
-        found = ", ".join(name for name in appointments.column_names if name != ROW_NUMBER)
+        there = ", ".join(name for name in found if name not in (ROW_NUMBER, ROW_FAULT))
         raise DataError(
             f"{source}: column '{lacking[0]}', to be carried through (serving/worklist.toml), is missing. "
-            f"The file has: {found}."
+            f"The file has: {there}."
         )
-    text = {name: pc.cast(appointments[name], pa.string()) for name in names}
-    return pa.table({ROW_NUMBER: pc.cast(appointments[ROW_NUMBER], pa.int64())} | text)
-
-
-def beside(worklist: pa.Table, carried: pa.Table) -> pa.Table:
-    """The carried columns in the order of `worklist`, by row number."""
-    places = pc.index_in(worklist[ROW_NUMBER], value_set=carried[ROW_NUMBER])
-    return carried.take(places).drop_columns([ROW_NUMBER])

@@ -1,6 +1,7 @@
 """The list scored last, kept in the home so that the page can show it to a booking team."""
 
 import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dnapredict.errors import StoreError
 from dnapredict.lists.private import write_private
 
-__all__ = ["KEPT_ROWS", "LatestList", "ListedAppointment", "read", "save"]
+__all__ = ["KEPT_ROWS", "Counts", "LatestList", "ListedAppointment", "read", "save"]
 
 # A page is for people: more than a team could read in a week is left to the file that `score` writes.
 KEPT_ROWS = 5_000
@@ -66,6 +67,15 @@ class LatestList(_Stored):
     list_id: str | None = None
 
 
+@dataclass(frozen=True)
+class Counts:
+    """How many appointments a list has, how many of them are to be called, how many were not scored."""
+
+    appointments: int
+    selected: int
+    not_scored: int
+
+
 def save(
     home: Path,
     worklist: pa.Table,
@@ -74,6 +84,7 @@ def save(
     model_version: str,
     synthetic: bool,
     list_id: str | None = None,
+    counts: Counts | None = None,
 ) -> LatestList:
     """Keep `worklist` as the list scored last; it replaces the one before in a single step.
 
@@ -88,20 +99,27 @@ def save(
         What a person calls the list, such as the name of its file.
     list_id
         Where the whole of it is kept by the service, if it is.
+    counts
+        Those of the whole list, where `worklist` is only its first rows.
 
     Raises
     ------
     StoreError
         If the home cannot be written to. The list kept before stays as it was.
     """
+    counts = counts or Counts(
+        appointments=worklist.num_rows,
+        selected=pc.sum(worklist["selected"]).as_py() or 0,
+        not_scored=worklist.num_rows - worklist["error"].null_count,
+    )
     latest = LatestList(
         saved_at=datetime.datetime.now(datetime.UTC),
         name=name,
         model_version=model_version,
         synthetic=synthetic,
-        appointments=worklist.num_rows,
-        selected=pc.sum(worklist["selected"]).as_py() or 0,
-        not_scored=worklist.num_rows - worklist["error"].null_count,
+        appointments=counts.appointments,
+        selected=counts.selected,
+        not_scored=counts.not_scored,
         list_id=list_id,
         rows=_lines(worklist.slice(0, KEPT_ROWS)),
     )

@@ -18,13 +18,13 @@ from dnapredict.data.checked import Checked
 from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.data.lending import lent
 from dnapredict.data.workspace import Workspace
-from dnapredict.features.build import Matrix, Past, build
-from dnapredict.features.clock import Clock, Outcomes
+from dnapredict.features.build import Past
+from dnapredict.features.clock import Clock
 from dnapredict.features.store import HistoryStore
-from dnapredict.lists.answers import PLACES, Answers, worklist_table
-from dnapredict.lists.worklist import action_for, bands, chosen, ranks
+from dnapredict.lists.answers import PLACES, worklist_table
+from dnapredict.lists.judging import Judge
+from dnapredict.lists.plan import WEIGHED, planned
 from dnapredict.risk.artefact import StoredModel
-from dnapredict.risk.reasons import Reason, reasons
 
 __all__ = ["Scorer"]
 
@@ -77,12 +77,29 @@ class Scorer:
         ConfigurationError
             If the list's deprivation deciles are of another release than the model learned from.
         """
+        judge = Judge(self.stored, reasons)
         with lent(rows=appointments.num_rows) as workspace:
-            table = workspace.keep(_numbered(appointments))
-            checked = contract.check(table, workspace, mapping=self.mapping, source="list", future=True)
-            self.stored.manifest.provenance.require_release(checked.entry.areas.release)
-            matrix = self._matrix(checked, workspace)
-        return self._worklist(matrix, checked, capacity=capacity, with_reasons=reasons)
+            checked = self.checked(workspace.keep(_numbered(appointments)), workspace)
+            # The sound rows are read many times over: once they are a table, that costs nothing.
+            points = workspace.compute(f"FROM {checked.rows.get_name()}")
+            past = self.past(points, clock=judge.clock, workspace=workspace)
+            beside = tuple(dict.fromkeys(("appointment_id", *PLACES, *WEIGHED)))
+            judged = judge.judged(points, past, beside=beside, workspace=workspace)
+        plan = planned(judged, config=self.worklist, capacity=capacity)
+        return worklist_table(judged, plan, checked.rejected, model_version=self.model_version)
+
+    def checked(self, table: ir.Table, workspace: Workspace) -> Checked:
+        """The rows of a list held against the contract, and its deciles against the model's release."""
+        checked = contract.check(table, workspace, mapping=self.mapping, source="list", future=True)
+        self.stored.manifest.provenance.require_release(checked.entry.areas.release)
+        return checked
+
+    def past(self, points: ir.Table, *, clock: Clock, workspace: Workspace) -> Past:
+        """What may be known of `points`: the history, if there is one, and what they say themselves."""
+        history = self.history()
+        if history is None:
+            return Past.of(points, clock=clock, workspace=workspace)
+        return history.past(points, clock=clock, workspace=workspace)
 
     def with_history(self, history: HistoryStore) -> "Scorer":
         """The same scorer, knowing another history."""
@@ -105,57 +122,6 @@ class Scorer:
             for name in self.stored.model.factors
             if not present.union({"outcome_code"}).issuperset(register.factor(name).columns)
         )
-
-    def _matrix(self, checked: Checked, workspace: Workspace) -> Matrix:
-        config = self.stored.manifest.provenance.config
-        clock = Clock.of(config)
-        # The sound rows are read many times over: once they are a table, that costs nothing.
-        points = workspace.compute(f"FROM {checked.rows.get_name()}")
-        return build(
-            points,
-            self._past(points, clock, workspace),
-            factors=self.stored.model.factors,
-            clock=clock,
-            outcomes=Outcomes(config.dna_codes),
-            beside=[ROW_NUMBER, *PLACES, "imd_decile"],
-            order_by=[ROW_NUMBER],
-            workspace=workspace,
-        )
-
-    def _past(self, points: ir.Table, clock: Clock, workspace: Workspace) -> Past:
-        history = self.history()
-        if history is None:
-            return Past.of(points, clock=clock, workspace=workspace)
-        return history.past(points, clock=clock, workspace=workspace)
-
-    def _worklist(
-        self, matrix: Matrix, checked: Checked, *, capacity: int | None, with_reasons: bool
-    ) -> pa.Table:
-        model, values = self.stored.model, matrix.values
-        register = self.stored.manifest.provenance.register_of_factors
-        probability = model.probability(values, sites=matrix.table["site_code"].to_pylist())
-        decile = matrix.table["imd_decile"].cast("float64").to_numpy()
-        selected = chosen(probability, decile, config=self.worklist, capacity=capacity)
-        why: list[tuple[Reason, ...]] = (
-            reasons(model, values, register=register) if with_reasons else [()] * len(values)
-        )
-        answers = Answers(
-            row_number=matrix.table[ROW_NUMBER],
-            appointment_id=matrix.table["appointment_id"],
-            probability=probability,
-            band=bands(probability, config=self.worklist),
-            rank=ranks(probability, selected),
-            selected=selected,
-            reasons=why,
-            places={name: matrix.table[name] for name in PLACES},
-            action=[self._action(chosen, told) for chosen, told in zip(selected, why, strict=True)],
-        )
-        return worklist_table(answers, checked.rejected, model_version=self.model_version)
-
-    def _action(self, selected: np.bool_, why: tuple[Reason, ...]) -> str:
-        if not selected:
-            return self.worklist.unselected_action
-        return action_for([reason.factor for reason in why], config=self.worklist)
 
 
 def _numbered(appointments: pa.Table) -> pa.Table:

@@ -21,6 +21,7 @@ __all__ = ["KeptAppointments", "write_appointments"]
 _ROWS: Final = "appointments.arrow"
 _PATIENTS: Final = "patients.arrow"
 _BATCH: Final = 1_000_000
+_AT_ONCE: Final = 100_000
 
 
 def write_appointments(rows: pa.RecordBatchReader, folder: Path) -> None:
@@ -78,6 +79,13 @@ class KeptAppointments:
     def of(self, patients: Sequence[str]) -> pa.Table:
         """The rows of `patients`; in the rarest of cases also those of one whose hash is the same."""
         return self._rows(self.patients.rows(patients))
+
+    def read(self, patients: Sequence[str]) -> pa.RecordBatchReader:
+        """The same rows, some at a time: many patients have more than memory should hold."""
+        numbers = self.patients.rows(patients)
+        some = (numbers[first : first + _AT_ONCE] for first in range(0, len(numbers), _AT_ONCE))
+        batches = (batch for part in some for batch in self._rows(part).to_batches())
+        return pa.RecordBatchReader.from_batches(self.schema, batches)
 
     def _rows(self, numbers: NDArray[np.int64]) -> pa.Table:
         parts = np.searchsorted(numbers, np.arange(len(self.batches) + 1) * _BATCH)

@@ -1,0 +1,87 @@
+"""What a model says of appointments: the risk and the reasons, with nothing of any other appointment.
+
+A row's answer is the same whether it is asked alone, in a list, or in a part of a long list.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.workspace import Workspace
+from dnapredict.features.build import Matrix, Past, question
+from dnapredict.features.clock import Clock, Outcomes
+from dnapredict.lists.answers import FACTORS, REASONS
+from dnapredict.lists.pieces import of_one_size
+from dnapredict.risk.artefact import StoredModel
+from dnapredict.risk.reasons import Told, told
+
+__all__ = ["JUDGED", "Judge"]
+
+# What is judged of a row, and all that is kept of it until a long list is done: no one's identifier.
+JUDGED: Final = pa.schema(
+    [(ROW_NUMBER, pa.int64()), ("probability", pa.float64())]
+    + [(name, pa.string()) for name in (*REASONS, *FACTORS)]
+)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A model that says how likely each appointment is to be missed, and why."""
+
+    stored: StoredModel
+    with_reasons: bool = True
+
+    @property
+    def clock(self) -> Clock:
+        """When the model scores an appointment."""
+        return Clock.of(self.stored.manifest.provenance.config)
+
+    def judged(
+        self, points: ir.Table, past: Past, *, beside: Sequence[str] = (), workspace: Workspace
+    ) -> pa.Table:
+        """The columns of `JUDGED` for the contract rows `points`, by row number, and then `beside`."""
+        table = workspace.fetch(self._question(points, past, beside))
+        return self._said(table, beside)
+
+    def judged_in_parts(
+        self, points: ir.Table, past: Past, *, rows: int, workspace: Workspace
+    ) -> Iterator[Callable[[], pa.Table]]:
+        """The same in parts of so many `rows`; each is judged when it is called.
+
+        The factors of all parts come from one question, since some look at other rows of the list.
+        """
+        stream = workspace.stream(self._question(points, past, ()), rows=rows)
+        for table in of_one_size(map(_as_table, stream), rows=rows):
+            yield partial(self._said, table, ())
+
+    def _said(self, table: pa.Table, beside: Sequence[str]) -> pa.Table:
+        values = Matrix(table, self.stored.model.factors).values
+        probability = self.stored.model.probability(values, sites=table["site_code"].to_pylist())
+        register = self.stored.manifest.provenance.register_of_factors
+        said = told(self.stored.model, values, register=register) if self.with_reasons else None
+        said = said or Told.nothing(len(values))
+        columns = [table[ROW_NUMBER], pa.array(probability), *said.texts, *said.factors]
+        judged = pa.table(dict(zip(JUDGED.names, columns, strict=True)), schema=JUDGED)
+        for name in beside:
+            judged = judged.append_column(name, table[name])
+        return judged
+
+    def _question(self, points: ir.Table, past: Past, beside: Sequence[str]) -> str:
+        return question(
+            points,
+            past,
+            factors=self.stored.model.factors,
+            clock=self.clock,
+            outcomes=Outcomes(self.stored.manifest.provenance.config.dna_codes),
+            beside=tuple(dict.fromkeys((ROW_NUMBER, "site_code", *beside))),
+            order_by=[ROW_NUMBER],
+        )
+
+
+def _as_table(batch: pa.RecordBatch) -> pa.Table:
+    return pa.Table.from_batches([batch])

@@ -1,0 +1,158 @@
+"""What operations are given agrees with the program: variables, files, commands, hardening."""
+
+import ast
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from dnapredict.cli.app import app
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVING, GUIDE = ROOT / "serving", ROOT / "docs" / "how-to-run-in-production.md"
+VARIABLE = re.compile(r"DNAPREDICT_[A-Z_]+")
+COMPOSE = yaml.safe_load((SERVING / "compose.yaml").read_text(encoding="utf-8"))
+DOCKERFILE = (SERVING / "Dockerfile").read_text(encoding="utf-8")
+# What PostgreSQL's own image needs to hand its folder to its own user.
+POSTGRES_NEEDS = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}
+
+
+def trees() -> Iterator[ast.Module]:
+    for path in (ROOT / "src" / "dnapredict").rglob("*.py"):
+        yield ast.parse(path.read_text(encoding="utf-8"))
+
+
+def read_in(tree: ast.Module) -> Iterator[str]:
+    """Variables that a module reads: from `os.environ` by name, or as an option's `envvar`."""
+    names = {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name) and isinstance(node.value.value, str)
+    }
+    for node in ast.walk(tree):
+        asked: ast.expr | None = None
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("os.environ.get", "os.getenv"):
+            asked = node.args[0]
+        elif isinstance(node, ast.keyword) and node.arg == "envvar":
+            asked = node.value
+        elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
+            asked = node.slice if isinstance(node.ctx, ast.Load) else None
+        if isinstance(asked, ast.Constant) and isinstance(asked.value, str):
+            yield asked.value
+        elif isinstance(asked, ast.Name):
+            yield names.get(asked.id, "")
+
+
+def documented() -> set[str]:
+    lines = GUIDE.read_text(encoding="utf-8").splitlines()
+    return {
+        match[0] for line in lines if line.startswith("| `DNAPREDICT_") and (match := VARIABLE.search(line))
+    }
+
+
+def test_every_variable_that_is_read_is_in_the_table_and_the_other_way_round():
+    read = {name for tree in trees() for name in read_in(tree) if VARIABLE.fullmatch(name)}
+    assert read == documented()
+    assert len(read) >= 8
+
+
+def test_no_file_of_operations_names_a_variable_that_nobody_reads():
+    known = documented()
+    for path in (*SERVING.glob("*.*"), SERVING / "Dockerfile", GUIDE):
+        assert set(VARIABLE.findall(path.read_text(encoding="utf-8"))) <= known, path.name
+
+
+def verbs() -> dict[str, set[str]]:
+    """Every verb with the options that it takes."""
+    found: dict[str, set[str]] = {}
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", None) or {"": command}
+        for second, one in inner.items():
+            options = {option for parameter in one.params for option in parameter.opts}
+            found[f"{name} {second}".strip()] = options
+    return found
+
+
+def test_commands_of_the_guide_exist_with_their_options():
+    text = GUIDE.read_text(encoding="utf-8")
+    asked = re.findall(r"(?:dnapredict|rm(?: -v \S+)? service) ((?:[a-z]+ ?){1,2})([^\n`#]*)", text)
+    known, found = verbs(), 0
+    for words, rest in asked:
+        name = next((n for n in (words.strip(), words.split()[0]) if n in known), None)
+        if name:
+            found += 1
+            assert set(re.findall(r"(?<=\s)--[a-z-]+", " " + rest)) <= known[name], (name, rest)
+    assert found >= 10
+
+
+def test_the_image_is_no_root_and_says_whether_it_is_well():
+    assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
+    assert DOCKERFILE.index("USER 10001") > DOCKERFILE.index("RUN apt-get")
+    assert "/readyz" in DOCKERFILE[DOCKERFILE.index("HEALTHCHECK") :]
+    assert "--require-hashes" in DOCKERFILE
+    assert not re.search(r"ADD |curl|wget|latest", DOCKERFILE)
+
+
+def test_what_the_image_copies_is_there_and_passes_the_ignore_file():
+    kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    copies = re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    sources = {source for line in copies for source in line.split()}
+    assert sources
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert any(source == name or source.startswith(f"{name}/") for name in kept), source
+
+
+def test_containers_may_write_nothing_but_their_volumes_and_have_no_way_out():
+    for name, service in COMPOSE["services"].items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert set(service.get("cap_add", ())) <= POSTGRES_NEEDS, name
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
+        for network in service["networks"]:
+            options = COMPOSE["networks"][network]
+            masquerade = options.get("driver_opts", {}).get("com.docker.network.bridge.enable_ip_masquerade")
+            assert options.get("internal") or masquerade == "false", network
+    assert set(COMPOSE["services"]) == {"database", "upgrade", "service", "mlflow"}
+
+
+def test_no_password_stands_in_a_file():
+    assert COMPOSE["services"]["service"]["environment"]["DNAPREDICT_DATABASE"].count(":") == 1
+    assert {secret["file"].split("/")[1] for secret in COMPOSE["secrets"].values()} == {"secrets"}
+    assert "serving/secrets/" in (ROOT / ".gitignore").read_text(encoding="utf-8")
+
+
+def test_the_drivers_lock_is_of_the_extra_and_held_to_hashes():
+    lock = (SERVING / "postgres.lock").read_text(encoding="utf-8")
+    pins = re.findall(r"^([a-z-]+)==", lock, re.MULTILINE)
+    assert pins == ["psycopg", "psycopg-binary"]
+    assert lock.count("--hash=sha256:") > len(pins)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["optional-dependencies"]["postgres"][0].startswith("psycopg[binary]")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+def test_systemd_finds_nothing_wrong_with_the_unit():
+    unit = SERVING / "dnapredict.service"
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    wrong = [line for line in done.stderr.splitlines() if "dnapredict.service" in line]
+    assert [line for line in wrong if "/opt/dnapredict/bin/dnapredict is not executable" not in line] == []
+
+
+def test_what_bentoml_packs_is_there_and_holds_no_secret():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    build = project["tool"]["bentoml"]["build"]
+    for name in build["include"]:
+        assert (ROOT / name).exists(), name
+    assert "serving/secrets/" in build["exclude"]
+    assert build["service"] == "serving.service:service"
+    assert (ROOT / build["python"]["requirements_txt"]).exists()

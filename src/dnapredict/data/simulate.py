@@ -18,7 +18,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dnapredict import __version__
-from dnapredict.data.simulation import bookings, outcomes, pathways, people, places, risk, table, visits
+from dnapredict.data.simulation import (
+    bookings,
+    knowable,
+    outcomes,
+    pathways,
+    people,
+    places,
+    risk,
+    table,
+    visits,
+)
 from dnapredict.data.simulation.chance import generator
 from dnapredict.data.simulation.clinic_days import AS_OF
 from dnapredict.data.simulation.worlds import World
@@ -86,7 +96,8 @@ def simulate(
         0 or more.
     truth
         Parquet: appointment_id, probability (of a DNA if not cancelled, when scored a week ahead),
-        recorded_probability (the same with the trust's recording errors), cause.
+        recorded_probability (the same with the trust's recording errors), knowable_probability (the best
+        that could be known of that without the patient's tendency and withheld traits), cause.
     lookup
         CSV of real LSOAs (lsoa21_code, imd_decile, longitude, latitude); without it the map is made up.
 
@@ -108,9 +119,9 @@ def simulate(
         patients = 0
         for number, done in enumerate(range(0, appointments, _BLOCK)):
             size = min(_BLOCK, appointments - done)
-            block = _block(setting, number, size=size, offsets=(done, patients))
+            block = _block(setting, number, size=size, offsets=(done, patients), told=true is not None)
             rows.write_table(block.rows)
-            if true:
+            if true and block.truth:
                 true.write_table(block.truth)
             patients += block.patients
     return Simulated(out, truth, appointments, patients, seed, world, AS_OF, setting.places.geography)
@@ -128,7 +139,7 @@ def _require_parquet(out: Path, truth: Path | None) -> None:
 @dataclass(frozen=True)
 class _Block:
     rows: pa.Table
-    truth: pa.Table
+    truth: pa.Table | None
     patients: int
 
 
@@ -142,8 +153,8 @@ def _set(*, seed: int, world: World, lookup: Path | None, appointments: int) -> 
     return _Setting(seed, world, map_, made, each)
 
 
-def _block(setting: _Setting, number: int, *, size: int, offsets: tuple[int, int]) -> _Block:
-    """Some patients and all of their appointments, from a random stream of their own."""
+def _block(setting: _Setting, number: int, *, size: int, offsets: tuple[int, int], told: bool) -> _Block:
+    """Some patients and all of their appointments, from a random stream of their own; the truth if told."""
     rng = generator(setting.seed, _PATIENTS, number)
     each = people.appointments_each(rng, total=size)
     who = people.meet(rng, setting.places, patients=len(each))
@@ -160,16 +171,22 @@ def _block(setting: _Setting, number: int, *, size: int, offsets: tuple[int, int
     errors = np.full(len(who.age), world.trust_errors)
     if world.group:
         errors[people.belongs(who, world.group)] = world.trust_errors_in_group
+    scored = bookings.scored(when, booked)
+    log_odds = risk.log_odds(who, when, what, booked=booked, made=setting.made, world=world)
     came = outcomes.happen(
         rng,
         when,
         booked=booked,
-        scored=bookings.scored(when, booked),
-        log_odds=risk.log_odds(who, when, what, booked=booked, made=setting.made, world=world),
+        scored=scored,
+        log_odds=log_odds,
         errors=errors[when.patient],
     )
     rows = table.appointments(who, when, what, came, places=setting.places, booked=booked, offsets=offsets)
-    return _Block(rows, table.truth(came, offset=offsets[0]), len(each))
+    if not told:
+        return _Block(rows, None, len(each))
+    hidden = risk.hidden_of(who, world=world)
+    known = knowable.knowable_risk(when, came, hidden=hidden, log_odds=log_odds, scored=scored)
+    return _Block(rows, table.truth(came, knowable=known, offset=offsets[0]), len(each))
 
 
 def _notes(setting: _Setting, *, appointments: int) -> dict[str, str]:

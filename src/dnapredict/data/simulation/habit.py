@@ -1,5 +1,8 @@
 """Habit: how the visits that a patient missed before make the next miss likelier."""
 
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -9,18 +12,40 @@ from dnapredict.data.simulation.chance import logistic
 from dnapredict.data.simulation.clinic_days import DAYS_KNOWN, MINUTES_A_DAY
 from dnapredict.data.simulation.visits import KEPT, Visits
 
-__all__ = ["live_through"]
+__all__ = ["HABIT", "Lived", "last_seen", "live_through", "opening_habits"]
 
 # Fitted with the tendency, so that patients with a DNA have another as often as published.
-_HABIT: Final = 1.15  # log-odds that one miss adds to the next visit, if that comes at once
+HABIT: Final = 1.15  # log-odds that one miss adds to the next visit, if that comes at once
 _LEFT_AFTER_A_VISIT: Final = 0.5
 _HALF_LIFE: Final = 300.0 * MINUTES_A_DAY
 _VISITS_BEFORE: Final = 3  # that a patient in care as the window begins brings a habit from
 
 
+@dataclass(frozen=True)
+class Lived:
+    """What became of each visit, and of the habit that patients bring into the window.
+
+    Attributes
+    ----------
+    probability
+        True chance, when it is scored, that the visit is missed.
+    missed
+        Whether it is.
+    brought : (patients,)
+        The habit that each patient brings.
+    carried
+        How much of that is left when each visit is scored; 0 of a patient who brings none.
+    """
+
+    probability: NDArray[np.float64]
+    missed: NDArray[np.bool_]
+    brought: NDArray[np.float64]
+    carried: NDArray[np.float64]
+
+
 def live_through(
     rng: np.random.Generator, visits: Visits, *, scored: NDArray[np.int64], log_odds: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+) -> Lived:
     """The chance that each visit is missed, and whether it is.
 
     First visits of all patients, then second ones, and so on, each with the habit made by then.
@@ -28,22 +53,44 @@ def live_through(
     """
     n = len(log_odds)
     chance = rng.random(n)
-    seen, until_scored = _last_seen(visits, scored)
+    seen, until_scored = last_seen(visits, scored)
     brought = _brought(rng, visits, log_odds)
     since_last = _faded(visits.starts - np.where(visits.order > 0, np.roll(visits.starts, 1), 0))
-    habit = np.empty(n)  # after each visit
+    habit, left = np.empty(n), np.empty(n)  # after each visit: the whole, and what was brought
+    carried = np.empty(n)
     probability = np.empty(n)
     missed = np.zeros(n, dtype=bool)
     by_order = np.argsort(visits.order, kind="stable")
     for rows in np.split(by_order, np.cumsum(np.bincount(visits.order))[:-1]):
         own = brought[visits.patient[rows]]
         at_scoring = np.where(seen[rows] < 0, own, habit[seen[rows]]) * until_scored[rows]
-        probability[rows] = logistic(log_odds[rows] + _HABIT * at_scoring)
+        carried[rows] = np.where(seen[rows] < 0, 1.0, left[seen[rows]]) * until_scored[rows]
+        probability[rows] = logistic(log_odds[rows] + HABIT * at_scoring)
         missed[rows] = chance[rows] < probability[rows]
         before = np.where(visits.order[rows] > 0, habit[rows - 1], own) * since_last[rows]
         after = _LEFT_AFTER_A_VISIT * before + missed[rows]
-        habit[rows] = np.where(visits.cancelled[rows] == KEPT, after, before)
-    return probability, missed
+        kept = visits.cancelled[rows] == KEPT
+        habit[rows] = np.where(kept, after, before)
+        before = np.where(visits.order[rows] > 0, left[rows - 1], 1.0) * since_last[rows]
+        left[rows] = np.where(kept, _LEFT_AFTER_A_VISIT * before, before)
+    return Lived(probability, missed, brought, carried * visits.in_care[visits.patient])
+
+
+def opening_habits(log_odds: NDArray[np.float64]) -> Iterator[tuple[float, NDArray[np.float64]]]:
+    """Each habit that a patient in care may bring, and the logarithm of how likely it is.
+
+    Parameters
+    ----------
+    log_odds : (patients,)
+        Of missing a visit without any habit.
+    """
+    for before in itertools.product((False, True), repeat=_VISITS_BEFORE):
+        habit, chance = 0.0, np.zeros(len(log_odds))
+        for missed in before:
+            likely = logistic(log_odds + HABIT * habit)
+            chance += np.log(likely if missed else 1 - likely)
+            habit = _LEFT_AFTER_A_VISIT * habit + missed
+        yield habit, chance
 
 
 def _brought(rng: np.random.Generator, visits: Visits, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -51,12 +98,12 @@ def _brought(rng: np.random.Generator, visits: Visits, log_odds: NDArray[np.floa
     opening = np.flatnonzero(visits.order == 0)
     habit = np.zeros(len(opening))
     for _ in range(_VISITS_BEFORE):
-        again = rng.random(len(opening)) < logistic(log_odds[opening] + _HABIT * habit)
+        again = rng.random(len(opening)) < logistic(log_odds[opening] + HABIT * habit)
         habit = _LEFT_AFTER_A_VISIT * habit + again
     return np.where(visits.in_care, habit, 0.0)
 
 
-def _last_seen(visits: Visits, scored: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def last_seen(visits: Visits, scored: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The patient's last visit that began before this one is scored (-1: none), and the habit left since."""
     a_patient = 8 * DAYS_KNOWN * MINUTES_A_DAY  # longer than any two times of a patient lie apart
     key = visits.patient * a_patient + visits.starts

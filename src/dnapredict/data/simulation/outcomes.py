@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.data.simulation.clinic_days import DAYS_KNOWN, MINUTES_A_DAY
-from dnapredict.data.simulation.habit import live_through
+from dnapredict.data.simulation.habit import Lived, live_through
 from dnapredict.data.simulation.visits import CANCELLED_BY_PATIENT, CANCELLED_BY_PROVIDER, Visits
 
 __all__ = ["CAUSES", "OUTCOME_CODES", "Outcomes", "happen"]
@@ -40,15 +40,15 @@ class Outcomes:
 
     Attributes
     ----------
-    probability
-        True chance, when the visit is scored, that the patient misses it, given that it is not cancelled.
+    lived
+        The true chance that the patient misses it, given that it is not cancelled, and of what.
     recorded_probability
         Chance that a DNA is recorded: the same, and the trust's own errors.
     recorded
         Minute at which the outcome was recorded; after `DAYS_KNOWN` it is not known yet.
     """
 
-    probability: NDArray[np.float64]
+    lived: Lived
     recorded_probability: NDArray[np.float64]
     code: NDArray[np.int64]
     cause: NDArray[np.int64]
@@ -71,13 +71,14 @@ def happen(
     errors
         Average chance that the trust records a kept visit as missed.
     """
-    probability, missed = live_through(rng, visits, scored=scored, log_odds=log_odds)
+    lived = live_through(rng, visits, scored=scored, log_odds=log_odds)
+    probability, missed = lived.probability, lived.missed
     error = errors * _signs(visits, booked=booked)
     cause = _cause(rng, visits, missed=missed, error=error)
     recorded = _recorded(rng, visits)
     cause = np.where(recorded >= DAYS_KNOWN * MINUTES_A_DAY, _UNKNOWN, cause)
     return Outcomes(
-        probability=probability,
+        lived=lived,
         recorded_probability=probability + (1 - probability) * error,
         code=_code(rng, cause),
         cause=cause,

@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.data.simulation.clinic_days import DAYS_KNOWN, MINUTES_A_DAY, diary
+from dnapredict.data.simulation.knowable import Hidden
 from dnapredict.data.simulation.pathways import Pathways
 from dnapredict.data.simulation.people import People, belongs
 from dnapredict.data.simulation.specialties import RISK, SPECIALTIES
 from dnapredict.data.simulation.visits import Visits
 from dnapredict.data.simulation.worlds import World
 
-__all__ = ["CHANGE_DAYS", "Clinics", "clinics", "log_odds"]
+__all__ = ["CHANGE_DAYS", "Clinics", "clinics", "hidden_of", "log_odds"]
 
 CHANGE_DAYS: Final = 105  # within the last fifth of the window, on which a model is tested
 
@@ -88,6 +89,11 @@ def log_odds(
     return whole
 
 
+def hidden_of(people: People, *, world: World) -> Hidden:
+    """What of `log_odds` no factor may or can tell: tendency, ethnicity and inclusion group."""
+    return Hidden(people.tendency, odds_of_tendency=_TENDENCY, traits=world.group_effects * _withheld(people))
+
+
 def _of_the_visit(visits: Visits, pathways: Pathways, *, booked: NDArray[np.int64]) -> NDArray[np.float64]:
     day, minute = np.divmod(visits.starts, MINUTES_A_DAY)
     lead = np.minimum(day - booked // MINUTES_A_DAY, _LEAD_LONGEST)
@@ -107,12 +113,17 @@ def _of_the_patient(people: People) -> NDArray[np.float64]:
         _DECILE * (np.where(people.decile > 0, people.decile, 4) - 5.5)
         + np.interp(people.age, _AGE, _AGE_RISK)
         + _MALE * ((people.gender == 0) - 0.43)
-        + _ETHNICITY[people.ethnicity]
         + _INTERPRETER * people.interpreter
         + _NO_MOBILE * ~people.mobile
-        + _PLUS_GROUP[people.plus_group]
+        + _withheld(people)
     )
     return whole
+
+
+def _withheld(people: People) -> NDArray[np.float64]:
+    """What comes with traits that are held for the audit only."""
+    withheld: NDArray[np.float64] = _ETHNICITY[people.ethnicity] + _PLUS_GROUP[people.plus_group]
+    return withheld
 
 
 def _of_the_journey(pathways: Pathways) -> NDArray[np.float64]:

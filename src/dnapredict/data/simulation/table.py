@@ -64,6 +64,7 @@ TRUTH: Final = pa.schema(
         pa.field("appointment_id", pa.string()),
         pa.field("probability", pa.float64()),
         pa.field("recorded_probability", pa.float64()),
+        pa.field("knowable_probability", pa.float64()),
         pa.field("cause", pa.string()),
     ]
 )
@@ -122,12 +123,13 @@ def appointments(
     return pa.table(columns, schema=APPOINTMENTS)
 
 
-def truth(outcomes: Outcomes, *, offset: int) -> pa.Table:
-    """One row an appointment: its true risk, and the cause of what was recorded."""
+def truth(outcomes: Outcomes, *, knowable: NDArray[np.float64], offset: int) -> pa.Table:
+    """One row an appointment: its true risk, what could be known of it, and what really happened."""
     columns = {
         "appointment_id": _ids("SYN-", offset, len(outcomes.cause)),
-        "probability": pa.array(outcomes.probability),
+        "probability": pa.array(outcomes.lived.probability),
         "recorded_probability": pa.array(outcomes.recorded_probability),
+        "knowable_probability": pa.array(knowable),
         "cause": _words(CAUSES, outcomes.cause),
     }
     return pa.table(columns, schema=TRUTH)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dnapredict.data.simulation.chance import choose, logistic
 from dnapredict.data.simulation.clinic_days import DAYS, DAYS_KNOWN, MINUTES_A_DAY, diary
 
-__all__ = ["CANCELLED_BY_PATIENT", "CANCELLED_BY_PROVIDER", "KEPT", "Visits", "plan"]
+__all__ = ["CANCELLED_BY_PATIENT", "CANCELLED_BY_PROVIDER", "KEPT", "Visits", "cancelling", "plan"]
 
 KEPT: Final = 0
 CANCELLED_BY_PATIENT: Final = 1
@@ -77,6 +77,12 @@ def plan(rng: np.random.Generator, each: NDArray[np.int64], *, tendency: NDArray
     return Visits(patient, order, starts, cancelled, _run_length(moved), in_care)
 
 
+def cancelling(tendency: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Chance that the patient cancels a visit, and that nobody does, by the patient's tendency."""
+    by_patient = logistic(_BY_PATIENT + _BY_PATIENT_TENDENCY * tendency)
+    return by_patient, 1 - _BY_PROVIDER - by_patient
+
+
 def _starts(
     rng: np.random.Generator, patient: NDArray[np.int64], order: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -115,7 +121,7 @@ def _minute(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
 
 
 def _cancelled(rng: np.random.Generator, tendency: NDArray[np.float64]) -> NDArray[np.int64]:
-    by_patient = logistic(_BY_PATIENT + _BY_PATIENT_TENDENCY * tendency)
+    by_patient, _ = cancelling(tendency)
     chance = rng.random(len(tendency))
     return np.where(
         chance < _BY_PROVIDER,

@@ -127,9 +127,10 @@ class _Past:
     def evidence(self, chance: NDArray[np.float64], *, tendency: float) -> NDArray[np.float64]:
         """Log-likelihood of what became of each visit, with that chance of missing it if nobody cancels."""
         by_patient, by_nobody = (float(np.log(chance)) for chance in cancelling(np.array(tendency)))
-        whole = np.where(self.missed, np.log(chance), 0.0)
+        whole: NDArray[np.float64] = np.where(self.missed, np.log(chance), 0.0)
         whole += np.where(self.attended, np.log1p(-chance), 0.0)
-        return whole + by_patient * self.cancelled + by_nobody * self.kept
+        whole += by_patient * self.cancelled + by_nobody * self.kept
+        return whole
 
     def so_far(self, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
         """For each visit, the sum over those of the same patient that had begun when it is scored."""

@@ -70,7 +70,7 @@ def test_months_are_charted_for_core20_and_the_five_ethnic_groups(result: AuditR
     charted = {(chart.measure, chart.group) for chart in result.pictures.months}
     for measure in ("reach", "base_rate", "selection_rate"):
         assert {group for m, group in charted if m == measure} >= {
-            "Core20 (deciles 1-2)", "White", "Mixed", "Asian", "Black", "Chinese or other",
+            "Most deprived areas (Core20)", "White", "Mixed", "Asian", "Black", "Chinese or other",
         }  # fmt: skip
     page = monthly_page(result)
     assert "3 standard errors" in page
@@ -83,7 +83,9 @@ def test_a_month_without_calls_is_named_first():
     place = table.column_names.index("selected")
     result = run(Audited.of(table.set_column(place, "selected", called)), policy=POLICY, context=CONTEXT)
     page = monthly_page(result)
-    assert page.index("Look at these") < page.index("Reach: Core20 (deciles 1-2). 1 of 12 months is outside")
+    assert page.index("Look at these") < page.index(
+        "Reach: Most deprived areas (Core20). 1 of 12 months is outside"
+    )
 
 
 def test_one_month_gives_no_chart_and_says_so():

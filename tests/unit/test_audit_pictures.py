@@ -32,13 +32,13 @@ def test_reach_grows_with_the_length_of_the_list(drawn: Pictures):
 
 
 def test_in_a_fair_world_a_risk_is_what_happens(drawn: Pictures):
-    core20 = next(curve for curve in drawn.calibration if curve.group.startswith("Core20"))
+    core20 = next(curve for curve in drawn.calibration if curve.group.startswith("Most deprived"))
     assert [point.x for point in core20.points] == sorted(point.x for point in core20.points)
     assert all(point.y is not None and abs(point.x - point.y.value) < 0.02 for point in core20.points)
 
 
 def test_a_fair_year_gives_no_signal(drawn: Pictures):
-    chart = next(chart for chart in drawn.months if chart.group.startswith("Core20"))
+    chart = next(chart for chart in drawn.months if chart.group.startswith("Most deprived"))
     assert [month.name for month in chart.months] == [f"2025-{number:02d}" for number in range(1, 13)]
     assert chart.signal == "Months differ no more than chance makes them."
 

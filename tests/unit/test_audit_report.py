@@ -192,7 +192,7 @@ def test_page_one_says_why_a_report_failed_though_reach_is_alike(tmp_path: Path)
     found = text[text.index("What we found") : text.index("Are people reached?")]
     assert "FAIL" in found
     assert re.search(
-        r"Core20 \(deciles 1-2\): \d+ appointments are missed for every 100 expected, more", found
+        r"Most deprived areas \(Core20\): \d+ appointments are missed for every 100 expected, more", found
     )
 
 
@@ -219,3 +219,15 @@ def test_page_one_is_in_plain_words_and_short_sentences(folder: Path):
     lists = ("A named person looks", "Audit again", "Do not use the list", "Set the risks right")
     long = [one for one in sentences if len(one.split()) > LONGEST_SENTENCE and not one.startswith(lists)]
     assert long == []
+
+
+def test_each_permitted_use_says_what_is_decided_and_why_one_figure_comes_first(tmp_path: Path):
+    for use, said in {
+        "offer of another time or mode": "look who takes it up",
+        "capacity planning": "nobody is called",
+    }.items():
+        policy = POLICY.model_copy(update={"use": use})
+        result = run(Audited.of(World(appointments=3_000).table()), policy=policy, context=CONTEXT)
+        text = _text(write(result, tmp_path / use.replace(" ", "-")).parent)
+        assert said in text[: text.index("What we found")]
+        assert ("It holds" in text) is (policy.primary == "reach")

@@ -111,7 +111,8 @@ _EVERYONE = Grouping("all", "Everyone", "", (Group("all", "Everyone"),), lambda 
 GROUPINGS = (
     Grouping(
         "core20", "Core20: the most deprived fifth of areas", "imd_decile",
-        (Group("core20", "Core20 (deciles 1-2)"), Group("rest", "Deciles 3-10"), _no_decile()), _core20,
+        (Group("core20", "Most deprived areas (Core20)"), Group("rest", "Other areas"), _no_decile()),
+        _core20,
         harmed=("core20",),
     ),
     Grouping(

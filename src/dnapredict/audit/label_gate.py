@@ -106,7 +106,7 @@ def _check(
 _MEANING = {
     Verdict.PASS: "{name}: about as many reasons on the trust's side as elsewhere.",
     Verdict.REVIEW: "{name}: {more} reasons on the trust's side than elsewhere; check how they are recorded.",
-    Verdict.FAIL: "{name}: clearly {more} missed appointments with a reason on the trust's side. "
+    Verdict.FAIL: "{name}: clearly {more} missed appointments have a reason on the trust's side. "
     "Put the records right before believing any other figure of this group.",
 }
 

@@ -93,6 +93,7 @@ def render(result: AuditResult, *, figures_sha256: str) -> str:
         policy=result.policy,
         everyone=result.everyone.rows[0],
         findings=words.headline(result.gates, {t.name: t for t in result.tables}, result.everyone.rows[0]),
+        use=words.use_words(result.policy.use),
         meaning=words.verdict_words(result.verdict),
         tiles=tiles(result.gates),
         charts=charts(result),

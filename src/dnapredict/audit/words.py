@@ -16,6 +16,7 @@ __all__ = [
     "named",
     "range_of",
     "ratio_of",
+    "use_words",
     "verdict_words",
 ]
 
@@ -98,6 +99,38 @@ def either(names: Sequence[str]) -> str:
     'a, b or c'
     """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}" if names else "none"
+
+
+# What a list of each permitted use decides, and why its first figure is the one that shows harm.
+_USES = {
+    "supportive contact": (
+        "The list says whom to offer help first, such as a call, transport, an interpreter or another time.",
+        (
+            "An extra call does little harm to someone who would have come anyway. Losing an appointment "
+            "does a lot. So we ask first: who is reached?"
+        ),
+    ),
+    "offer of another time or mode": (
+        "The list says whom to offer another time first, or a telephone or video appointment.",
+        (
+            "An offer that can be refused does little harm. To be passed over does. So we ask first: who is "
+            "reached? Nobody may be steered to a video appointment who cannot use one: look who takes it up."
+        ),
+    ),
+    "capacity planning": (
+        "The risks are added up to plan clinics. Nobody is named, and nobody is called.",
+        "A plan is wrong where the risks are. So we ask first: does a risk mean the same for everyone?",
+    ),
+}
+
+
+def use_words(use: str) -> tuple[str, str]:
+    """What a list of that use decides, and why we look at one figure first.
+
+    >>> use_words("capacity planning")[0]
+    'The risks are added up to plan clinics. Nobody is named, and nobody is called.'
+    """
+    return _USES[use]
 
 
 _VERDICT = {
@@ -202,7 +235,8 @@ _NAMED_ON_PAGE_ONE = 4
 def actions_owed(gates: Sequence[Gate]) -> tuple[str, ...]:
     """What somebody has to do next: what must be put right, what must be looked at, what is not known yet."""
     asked = [gate for gate in gates if gate.judged]
-    failed = [_to_put_right(gate) for gate in asked if gate.verdict is Verdict.FAIL]
+    first = sorted(asked, key=lambda gate: gate.code != "G3")  # what stops a list comes first
+    failed = [_to_put_right(gate) for gate in first if gate.verdict is Verdict.FAIL]
     thin = [_ABOUT[gate.code] for gate in asked if gate.verdict is Verdict.NOT_ENOUGH_DATA]
     return (
         *failed,

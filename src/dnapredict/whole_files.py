@@ -12,8 +12,10 @@ __all__ = ["whole"]
 
 
 @contextlib.contextmanager
-def whole(out: Path) -> Iterator[Path]:
+def whole(out: Path, *, place: Path | None = None) -> Iterator[Path]:
     """A draft beside `out` that takes its place when it is whole, and is removed when it is not.
+
+    A process that is killed leaves its draft; one in `place`, a folder of the same disk, is found again.
 
     Raises
     ------
@@ -24,7 +26,7 @@ def whole(out: Path) -> Iterator[Path]:
     draft = Path()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{out.name}-", suffix=out.suffix, dir=out.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{out.name}-", suffix=out.suffix, dir=place or out.parent)
         os.close(handle)
         draft = Path(name)
         yield draft

@@ -87,16 +87,9 @@ def test_what_a_spreadsheet_would_run_is_made_text(tmp_path: Path):
     assert csv["Surname"].to_pylist()[1:] == ["Marked One", "'=1+1", "Refused"]
     assert csv["Phone"].to_pylist()[2] == "'+44 7700 900002"
     sheet = openpyxl.load_workbook(written(tmp_path, "out.xlsx", ["Surname"]))["Worklist"]
-    shown = [
-        dict(zip(COLUMNS + ("Surname",), row, strict=False)) for row in sheet.iter_rows(values_only=True)
-    ]
-    assert [row[place] for row in sheet.iter_rows(values_only=True)] == [
-        "Surname",
-        None,
-        "Marked One",
-        "'=1+1",
-        "Refused",
-    ]
+    place = len(COLUMNS)
+    shown = [row[place] for row in sheet.iter_rows(values_only=True)]
+    assert shown == ["Surname", None, "Marked One", "'=1+1", "Refused"]
 
 
 def test_nothing_is_carried_unless_it_is_asked_for(tmp_path: Path):

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dnapredict.cli.options import HOME, Home, JoinedFiles, KeyFile, MappingFile, absolute, setting_of
+from dnapredict.cli.progress import rows_bar
 from dnapredict.cli.telling import say
 
 __all__ = ["score"]
@@ -34,16 +35,19 @@ def score(
     """
     from dnapredict import pipeline
 
-    done = pipeline.score_list(
-        list_,
-        out=out,
-        home=absolute(home),
-        mapping=setting_of(mapping, None, files=files, key_file=key_file).mapping,
-        history=history,
-        model=model,
-        capacity=capacity,
-        tell=say,
-    )
+    place = absolute(home)
+    with rows_bar("Scoring") as progress:
+        done = pipeline.score_list(
+            list_,
+            out=out,
+            home=place,
+            mapping=setting_of(mapping, None, files=files, key_file=key_file).mapping,
+            history=history,
+            model=model,
+            capacity=capacity,
+            tell=say,
+            progress=progress,
+        )
     typer.echo(
         f"{out}: {done.rows:,} rows, {done.selected:,} to call, {done.rejected:,} not scored "
         f"(see their 'error'). Model version {done.model_version}."

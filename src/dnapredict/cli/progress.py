@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dnapredict.lists.long import Progress as Rows
     from dnapredict.risk.tuning import Progress, Watch
 
-__all__ = ["tuning_bar"]
+__all__ = ["rows_bar", "tuning_bar"]
 
 
 @contextlib.contextmanager
@@ -29,5 +30,25 @@ def tuning_bar() -> "Iterator[Watch | None]":
         def watch(progress: "Progress") -> None:
             told = f"Tuning: best log loss {progress.best:.5f}"
             bar.update(task, completed=progress.done, total=progress.wanted, description=told, visible=True)
+
+        yield watch
+
+
+@contextlib.contextmanager
+def rows_bar(title: str) -> "Iterator[Rows | None]":
+    """What to tell the rows of a list to; None in a pipe. It begins when the first are told."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None, visible=False)
+
+        def watch(done: int, of: int) -> None:
+            bar.update(task, completed=done, total=of, visible=True)
 
         yield watch

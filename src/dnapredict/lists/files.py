@@ -39,7 +39,7 @@ def write(worklist: pa.Table, out: Path, *, note: str) -> None:
     write_tables([worklist.select(COLUMNS)], out, note=note)
 
 
-def write_tables(tables: Iterable[pa.Table], out: Path, *, note: str) -> None:
+def write_tables(tables: Iterable[pa.Table], out: Path, *, note: str, place: Path | None = None) -> None:
     """Write `tables`, which follow each other, to `out` in the form that its name says.
 
     Parameters
@@ -48,6 +48,9 @@ def write_tables(tables: Iterable[pa.Table], out: Path, *, note: str) -> None:
         One at least, all with the same columns.
     note
         What the list is and must not be used for: a sheet of its own in XLSX, metadata in Parquet.
+
+    place
+        A folder of the same disk for what is not finished; otherwise beside `out`.
 
     Raises
     ------
@@ -58,7 +61,7 @@ def write_tables(tables: Iterable[pa.Table], out: Path, *, note: str) -> None:
     """
     require_form(out)
     form = out.suffix.lower()
-    with whole(out) as draft:
+    with whole(out, place=place) as draft:
         if form == ".parquet":
             _write_parquet(tables, draft, note)
         elif form == ".csv":

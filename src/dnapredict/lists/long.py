@@ -114,7 +114,8 @@ def score_file(
         )
         first: list[pa.Table] = []
         answers = _noted(gathered.tables(), first)
-        files.write_tables(map(gathered.written, answers), out, note=scorer.note(path.name))
+        note = scorer.note(path.name)
+        files.write_tables(map(gathered.written, answers), out, note=note, place=staging.folder)
         return ScoredFile(
             rows=checked.total,
             selected=pc.sum(plan["selected"]).as_py() or 0,

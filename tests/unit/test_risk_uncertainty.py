@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dnapredict.risk.metrics import figures
-from dnapredict.risk.uncertainty import difference, intervals, replicates
+from dnapredict.risk.uncertainty import difference, intervals, loss_difference, replicates
 
 
 def sample(n: int = 3_000, *, each: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -88,3 +88,11 @@ def test_the_figures_of_a_draw_are_those_of_its_rows_repeated():
     known = figures(dna[rows], tied[rows]).as_dict()
     for name in ("base_rate", "brier", "log_loss", "auroc", "average_precision"):
         assert drawn[name][0] == pytest.approx(known[name])
+
+
+def test_the_difference_of_log_loss_alone_is_that_among_all_figures():
+    dna, risk, patient = sample(each=3)
+    rival = np.clip(risk * 0.8 + 0.03, 0, 1)
+    alone = loss_difference(dna, risk, rival, patient=patient, seed=1)
+    among_all = difference(dna, risk, rival, patient=patient, seed=1)["log_loss"]
+    assert alone == pytest.approx(among_all)

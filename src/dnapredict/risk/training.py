@@ -23,7 +23,7 @@ from dnapredict.risk.sites import fit_sites
 from dnapredict.risk.treatment import Contacts, without_contacted
 from dnapredict.risk.trees import Trees
 from dnapredict.risk.tuning import Place, Tuned, Watch, tune
-from dnapredict.risk.uncertainty import Difference, Interval, difference, intervals
+from dnapredict.risk.uncertainty import Difference, Interval, intervals, loss_difference
 from dnapredict.risk.windows import Split, Windows, cut
 
 __all__ = ["LIGHTGBM", "LOGISTIC", "Skill", "Training", "figures_by_population", "train"]
@@ -221,8 +221,7 @@ def _calibrated(form: Form, cohort: Cohort, windows: Windows, *, seed: int) -> R
 
 def _skill(tested: Cohort, risks: dict[str, NDArray[np.float64]], *, seed: int) -> Skill:
     def less(one: str, other: str) -> Difference:
-        found = difference(tested.dna, risks[one], risks[other], patient=tested.patient, seed=seed)
-        return found["log_loss"]
+        return loss_difference(tested.dna, risks[one], risks[other], patient=tested.patient, seed=seed)
 
     over_logistic = less(LIGHTGBM, LOGISTIC)
     chosen = LIGHTGBM if over_logistic.high < 0 else LOGISTIC

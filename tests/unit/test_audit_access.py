@@ -174,7 +174,7 @@ def test_an_extract_without_groups_says_what_it_lacks(table: pa.Table, tmp_path:
     bare = table.select(["patient", "starts_at", "wait_days", "outcome_code", "ahead"])
     page = write(assess(listed(bare), policy=POLICY, context=CONTEXT), tmp_path / "bare").read_text()
     assert "The extract holds no deprivation decile" in page
-    assert "Not in this extract:</strong> Core20" in page
+    assert "Not in this extract:</strong> how deprived" in page
 
 
 def test_an_earlier_report_is_replaced_and_other_files_are_left_alone(access: Access, tmp_path: Path):

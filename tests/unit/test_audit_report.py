@@ -2,6 +2,7 @@
 
 import csv
 import datetime
+import html
 import json
 import re
 from pathlib import Path
@@ -148,7 +149,10 @@ def test_an_extract_without_groups_says_so_and_does_not_pass(tmp_path: Path):
     result = audit(bare)
     assert result.verdict is Verdict.NOT_ENOUGH_DATA
     folder = write(result, tmp_path / "bare").parent
-    assert "Not in this extract: Core20" in _text(folder)
+    assert "Not in this extract: how deprived people's areas are, people's ethnic groups" in html.unescape(
+        _text(folder)
+    )
+    assert "Bring into the extract who people are" in _text(folder)
 
 
 def test_a_local_group_whose_name_is_a_formula_stays_text(tmp_path: Path):

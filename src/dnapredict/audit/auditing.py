@@ -9,7 +9,7 @@ from dnapredict.audit.appointments import Audited
 from dnapredict.audit.comparisons import Evidence
 from dnapredict.audit.counts import Counted, count
 from dnapredict.audit.gates import judge
-from dnapredict.audit.groupings import GROUPINGS, PLACES, QUINTILE, everyone, grouping_named
+from dnapredict.audit.groupings import GROUPINGS, PLACES, QUINTILE, everyone, grouping_named, spoken
 from dnapredict.audit.groups import Membership, crossed, membership, months
 from dnapredict.audit.hiding import hidden_in
 from dnapredict.audit.pictures import Pictures, drawn_from
@@ -104,7 +104,7 @@ def run(audited: Audited, *, policy: Policy, context: ReportContext) -> AuditRes
         for group in counted.values()
         if group.grouping.shown
     ]
-    absent = tuple(grouping.title for grouping in GROUPINGS if grouping.name not in counted)
+    absent = spoken(grouping for grouping in GROUPINGS if grouping.name not in counted)
     return AuditResult(
         verdict,
         gates,

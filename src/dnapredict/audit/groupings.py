@@ -4,6 +4,7 @@ Meanings of codes are those of `data.codes`. Decile 1 of the English Indices of 
 deprived tenth; Core20 is deciles 1 and 2.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from dnapredict.audit.ethnic_groups import FIVE_GROUPS, SIXTEEN_GROUPS, ethnic_c
 from dnapredict.audit.groups import Group, Grouping, Membership
 from dnapredict.data import codes
 
-__all__ = ["GROUPINGS", "PLACES", "QUINTILE", "everyone", "grouping_named"]
+__all__ = ["GROUPINGS", "PLACES", "QUINTILE", "everyone", "grouping_named", "spoken"]
 
 _AGES = (
     (0, "0-15"),
@@ -181,3 +182,25 @@ def grouping_named(name: str) -> Grouping:
     'imd_decile'
     """
     return next(grouping for grouping in GROUPINGS if grouping.name == name)
+
+
+# What is not known where a column is missing, as people say it.
+_SPOKEN: Final = {
+    "imd_decile": "how deprived people's areas are",
+    "ethnic_category_code": "people's ethnic groups",
+    "gender_code": "people's sex",
+    "age_years": "people's age",
+    "interpreter_needed": "who needs an interpreter",
+    "disability_flag": "who has a disability",
+    "plus_group": "who is in a local PLUS group",
+    "n_past": "earlier appointments",
+}
+
+
+def spoken(groupings: Iterable[Grouping]) -> tuple[str, ...]:
+    """What these groupings tell of patients, as people say it; two of one column are one.
+
+    >>> spoken([grouping_named("core20"), grouping_named("imd_decile"), grouping_named("sex")])
+    ("how deprived people's areas are", "people's sex")
+    """
+    return tuple(dict.fromkeys(_SPOKEN[grouping.column] for grouping in groupings))

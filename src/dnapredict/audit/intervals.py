@@ -199,7 +199,7 @@ def smallest_gap(rest: Rate, group: Rate, *, tolerance: float, level: float) -> 
 
     >>> found = smallest_gap(Rate(20_000, 45_000), Rate(441, 980), tolerance=0.05, level=0.025)
     >>> round(found, 3)
-    0.094
+    0.093
     """
     if rest.value is None or group.denominator <= 0:
         return None

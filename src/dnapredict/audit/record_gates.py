@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dnapredict.audit.comparisons import Comparison, Evidence, comparisons, published_rate, published_risk
 from dnapredict.audit.counts import Counted
 from dnapredict.audit.figures import observed_over_expected, rate
+from dnapredict.audit.groupings import grouping_named, spoken
 from dnapredict.audit.groups import Group
 from dnapredict.audit.intervals import Interval
 from dnapredict.audit.judging import summary
@@ -112,7 +113,8 @@ def evidence_gate(evidence: Evidence) -> Gate:
     unseen = [name for name in policy.compared if name not in evidence.counted and name != "plus"]
     thin = [comparison.group.name for comparison in compared if not comparison.enough(policy)]
     if not compared:
-        sentence = "None of the groups that the policy compares is in this extract."
+        lacking = [name for name in policy.compared if name not in evidence.counted]
+        sentence = f"Nothing is known of {_listed(lacking or policy.compared)}: not in this extract."
         return Gate("G7", "Evidence", question, Verdict.NOT_ENOUGH_DATA, sentence)
     if not thin and not unseen:
         return Gate("G7", "Evidence", question, Verdict.PASS, "Every group has enough missed appointments.")
@@ -124,16 +126,6 @@ def evidence_gate(evidence: Evidence) -> Gate:
     return Gate("G7", "Evidence", question, Verdict.REVIEW, " ".join(said), notes=tuple(thin))
 
 
-_SPOKEN = {
-    "core20": "how deprived people's areas are",
-    "ethnicity": "people's ethnic groups",
-    "ethnicity_5": "people's ethnic groups",
-    "interpreter": "who needs an interpreter",
-    "disability": "who has a disability",
-    "sex": "people's sex",
-}
-
-
 def _listed(names: Sequence[str]) -> str:
-    spoken = list(dict.fromkeys(_SPOKEN[name] for name in names))
-    return " and ".join(filter(None, (", ".join(spoken[:-1]), spoken[-1])))
+    *first, last = spoken(map(grouping_named, names))
+    return f"{', '.join(first)} and {last}" if first else last

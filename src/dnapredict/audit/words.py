@@ -229,6 +229,10 @@ _ABOUT = {
 }
 _LOOK = "A named person looks at these groups and writes down what they find: {names}."
 _MORE = "Audit again when more appointments have taken place: there is not enough data yet on {names}."
+_NOBODY = (
+    "Bring into the extract who people are: their ethnic group and how deprived their area is. "
+    "Without that nobody can say whether the list is fair."
+)
 _NAMED_ON_PAGE_ONE = 4
 
 
@@ -237,9 +241,10 @@ def actions_owed(gates: Sequence[Gate]) -> tuple[str, ...]:
     asked = [gate for gate in gates if gate.judged]
     first = sorted(asked, key=lambda gate: gate.code != "G3")  # what stops a list comes first
     failed = [_to_put_right(gate) for gate in first if gate.verdict is Verdict.FAIL]
-    thin = [_ABOUT[gate.code] for gate in asked if gate.verdict is Verdict.NOT_ENOUGH_DATA]
+    thin = [_ABOUT[gate.code] for gate in asked if gate.verdict is Verdict.NOT_ENOUGH_DATA and gate.checks]
     return (
         *failed,
+        *([_NOBODY] if not any(gate.checks for gate in asked if gate.code in ("G2", "G3")) else []),
         *_records(asked),
         *_to_look_at(asked),
         *([_MORE.format(names=named(thin))] if thin else []),

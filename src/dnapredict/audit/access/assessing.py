@@ -7,7 +7,7 @@ from dnapredict.audit.access.hiding import hidden_among
 from dnapredict.audit.access.listed import Listed
 from dnapredict.audit.access.tabulating import AccessTable, tabulated
 from dnapredict.audit.access.tallies import tally
-from dnapredict.audit.groupings import GROUPINGS, everyone
+from dnapredict.audit.groupings import GROUPINGS, everyone, spoken
 from dnapredict.audit.groups import membership
 from dnapredict.audit.intervals import z_of
 from dnapredict.config.policy import Policy
@@ -52,10 +52,10 @@ def assess(listed: Listed, *, policy: Policy, context: AccessContext) -> Access:
     Exact counts do not leave: numbers are rounded and small ones hidden by the policy's rule.
     """
     rule, z = policy.disclosure, z_of(policy.confidence)
-    asked = {g.title: membership(listed.grouped, g) for g in GROUPINGS if g.name in _ASKED}
-    found = [everyone(len(listed)), *(members for members in asked.values() if members is not None)]
+    asked = [(g, membership(listed.grouped, g)) for g in GROUPINGS if g.name in _ASKED]
+    found = [everyone(len(listed)), *(members for _, members in asked if members is not None)]
     tallied = [tally(listed, members) for members in found]
     hidden = hidden_among(tallied, rule)
     first, *others = (tabulated(one, hidden=hidden, rule=rule, z=z) for one in tallied)
-    absent = tuple(title for title, members in asked.items() if members is None)
+    absent = spoken(grouping for grouping, members in asked if members is None)
     return Access(first, tuple(others), absent, policy, context)

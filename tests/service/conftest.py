@@ -26,7 +26,7 @@ from dnapredict.service.champion import Champion
 
 
 def client_of(champion: Champion, home: Path) -> TestClient:
-    return TestClient(build(home, champion, metrics=False).to_asgi(), base_url="http://127.0.0.1")
+    return TestClient(build(home, champion).to_asgi(), base_url="http://127.0.0.1")
 
 
 @pytest.fixture

@@ -9,9 +9,11 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 _RUN = (
@@ -26,6 +28,25 @@ class Running:
     log: Path
     process: subprocess.Popen[bytes]
 
+    def workers(self) -> list[int]:
+        """Ids of the processes that answer."""
+        return [child.pid for child in self._children() if "worker" in " ".join(_command(child))]
+
+    def memory_mb(self) -> float:
+        """Memory of all its processes."""
+        everybody = [psutil.Process(self.process.pid), *self._children()]
+        return sum(each.memory_info().rss for each in everybody) / 1_048_576
+
+    def _children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -34,15 +55,18 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(home: Path) -> Iterator[Running]:
+def running(home: Path, *, settings: str = "", before: Sequence[str] = ()) -> Iterator[Running]:
+    """The service on `home`, with `settings` as its service.toml, started through the words `before`."""
     port = free_port()
     with tempfile.TemporaryDirectory() as state, (Path(state) / "log").open("wb") as log:
+        (Path(state) / "service.toml").write_text(settings, encoding="utf-8")
         process = subprocess.Popen(
-            [sys.executable, "-c", _RUN, str(port)],
+            [*before, sys.executable, "-c", _RUN, str(port)],
             cwd=ROOT,
             env=os.environ
             | {
                 "DNAPREDICT_HOME": str(home),
+                "DNAPREDICT_SERVICE": str(Path(state) / "service.toml"),
                 "BENTOML_HOME": state,
                 "BENTOML_DO_NOT_TRACK": "true",
                 "BENTOML_QUIET": "true",

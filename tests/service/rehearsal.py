@@ -3,6 +3,6 @@
 from tests.service.double import steady_champion
 
 from dnapredict.service.app import build
-from dnapredict.service.start import served_home
+from dnapredict.service.start import served_config, served_home
 
-service = build(served_home(), steady_champion())
+service = build(served_home(), steady_champion(), config=served_config())

@@ -63,7 +63,7 @@ def hasty(tmp_path: Path) -> Iterator[tuple[TestClient, list[dict[str, str]]]]:
     champion = steady_champion()
     config = ServiceConfig(limits=Limits(requests_a_minute=1, burst=2))
     with TestClient(
-        build(tmp_path, champion, metrics=False, config=config).to_asgi(), base_url="http://127.0.0.1"
+        build(tmp_path, champion, config=config).to_asgi(), base_url="http://127.0.0.1"
     ) as client:
         wait_until_ready(client)
         yield client, [{"authorization": f"Bearer {token}"} for token in made]

@@ -140,7 +140,7 @@ def test_an_uploaded_list_is_on_record_by_its_own_row_numbers(client: TestClient
 def test_of_the_lists_the_newest_are_kept(home: Path) -> None:
     champion = steady_champion()
     config = ServiceConfig(retention=Retention(lists=2))
-    with TestClient(build(home, champion, metrics=False, config=config).to_asgi(), ADDRESS) as client:
+    with TestClient(build(home, champion, config=config).to_asgi(), ADDRESS) as client:
         wait_until_ready(client)
         last = [upload(client, CSV).json()["list_id"] for _ in range(4)][-1]
         assert len(list((home / "lists").glob("*.parquet"))) == 2

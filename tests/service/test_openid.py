@@ -194,7 +194,7 @@ def test_settings_that_would_open_the_door_are_refused(wrong: dict[str, Any]) ->
 @pytest.fixture
 def client(tmp_path: Path, local: LocalIssuer) -> Iterator[TestClient]:
     champion = steady_champion()
-    service = build(tmp_path, champion, metrics=False, config=ServiceConfig(openid=config(local.address)))
+    service = build(tmp_path, champion, config=ServiceConfig(openid=config(local.address)))
     with TestClient(service.to_asgi(), base_url="http://127.0.0.1") as client:
         wait_until_ready(client)
         yield client

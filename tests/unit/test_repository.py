@@ -33,7 +33,12 @@ NOT_IMPORTED = {
     "python-multipart": "by which starlette reads forms with files",
     "tzdata": "time zones on Windows, which has none of its own",
 }
-IMPORTED_AS = {"ibis-framework": "ibis", "pyjwt": "jwt", "scikit-learn": "sklearn"}
+IMPORTED_AS = {
+    "ibis-framework": "ibis",
+    "prometheus-client": "prometheus_client",
+    "pyjwt": "jwt",
+    "scikit-learn": "sklearn",
+}
 
 
 def in_package(path: Path) -> str:

@@ -26,6 +26,7 @@ from dnapredict.service.logbook import Logbook
 from dnapredict.service.middleware.access import SIGN_IN, Access, is_guarded
 from dnapredict.service.middleware.headers import SecurityHeaders
 from dnapredict.service.middleware.limits import BodyLimits
+from dnapredict.service.middleware.metrics import Metrics
 from dnapredict.service.middleware.rate import Buckets, RateLimit
 from dnapredict.service.middleware.refusals import PlainRefusals
 from dnapredict.service.middleware.turns import Turns
@@ -52,6 +53,21 @@ _CONTENT_TYPES: Final = (
     (re.compile(UPLOAD), _FILE),
     (re.compile(SIGN_IN), _FORM),
 )
+_COUNTED: Final = frozenset(
+    {
+        "/",
+        "/v1/score",
+        LISTS,
+        "/v1/model",
+        UPLOAD,
+        SIGN_IN,
+        "/about",
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/docs.json",
+    }
+)
 # Ours comes first, with a sentence; this one only stands for the case that ours fails.
 _LAST_RESORT: Final = 30
 
@@ -60,7 +76,6 @@ def build(
     home: Path,
     champion: Champion,
     *,
-    metrics: bool = True,
     mapping: Mapping = IDENTITY,
     config: ServiceConfig = ServiceConfig(),  # noqa: B008 - frozen
 ) -> Any:
@@ -68,7 +83,6 @@ def build(
 
     The champion begins to watch the registry when a worker starts, not when this is called.
     Uploaded lists are read through `mapping`.
-    Without `metrics` a process can hold more than one service, as tests do.
     """
 
     log, hashes = ScoringLog(home, config.database), Hashes(home)
@@ -102,7 +116,7 @@ def build(
         threads=limits.at_once,
         traffic={"timeout": limits.seconds_to_wait + limits.seconds_to_answer + _LAST_RESORT},
         logging={"access": {"enabled": False}},
-        metrics={"enabled": metrics},
+        metrics={"enabled": False},  # ours count by known addresses alone
     )(Dnapredict)
     ring = KeyRing(home)
     lists = KeptLists(home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention)
@@ -112,10 +126,20 @@ def build(
     return service
 
 
+def _route_of(path: str) -> str:
+    """The name under which an address is counted."""
+    if path.startswith(STATIC_PATH + "/"):
+        return STATIC_PATH
+    if path.startswith(LISTS + "/"):
+        return LISTS + ("/{list_id}/actions" if path.endswith("/actions") else "/{list_id}")
+    return path if path in _COUNTED else "other"
+
+
 def _guard(service: Any, config: ServiceConfig, *, ring: KeyRing) -> None:
     """Put everything before the service that a request must pass, the outermost first."""
     limits, issuer = config.limits, None if config.openid is None else Issuer(config.openid)
     guarded = partial(is_guarded, static_path=STATIC_PATH)
+    service.add_asgi_middleware(Metrics, route_of=_route_of)
     service.add_asgi_middleware(SecurityHeaders, static_path=STATIC_PATH)
     service.add_asgi_middleware(PlainRefusals)
     service.add_asgi_middleware(Access, ring=ring, static_path=STATIC_PATH, issuer=issuer)

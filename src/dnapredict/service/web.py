@@ -14,6 +14,7 @@ from dnapredict.service.answers import ModelAnswer, Refusal
 from dnapredict.service.champion import Champion
 from dnapredict.service.keys import KeyRing
 from dnapredict.service.list_routes import LISTS, UPLOAD, list_routes
+from dnapredict.service.middleware.metrics import CONTENT_TYPE, exposition
 from dnapredict.service.openapi import description
 from dnapredict.service.pages.rendering import trouble_page
 from dnapredict.service.pages.routes import page_routes
@@ -40,6 +41,7 @@ def web_app(
             Route("/v1/model", _model_view(champion)),
             *(Route(path, _post_only) for path in ("/v1/score", LISTS, LISTS + "/{list_id}/actions", UPLOAD)),
             Route("/docs.json", docs),
+            Route("/metrics", _metrics),
             Route("/{path:path}", _nothing_here),
         ]
     )
@@ -60,6 +62,10 @@ def _model_view(champion: Champion) -> Callable[[Request], Response]:
         return JSONResponse(answer.model_dump())
 
     return model
+
+
+def _metrics(_: Request) -> Response:
+    return Response(exposition(), headers={"content-type": CONTENT_TYPE})
 
 
 def _post_only(_: Request) -> Response:

@@ -26,6 +26,7 @@ from dnapredict.features.build import Matrix
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.store import HistoryStore
 from dnapredict.lists import files, latest
+from dnapredict.lists.ledger import Ledger
 from dnapredict.lists.long import GivenHistory, Progress, score_file
 from dnapredict.lists.scoring import Scorer
 from dnapredict.prepared import factor_register, matrix_of, matrix_on_spark, sound_extract, worklist_config
@@ -346,6 +347,7 @@ def open_scorer(home: Path, *, model: str = "champion", mapping: Mapping = IDENT
         worklist=worklist_config(),
         history=lambda: HistoryStore.current(home / HISTORY),
         mapping=mapping,
+        ledger=Ledger(home),
     )
 
 

@@ -1,5 +1,6 @@
 """What every run begins with: the files that a trust owns, a sound extract, its matrix."""
 
+import difflib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,8 +76,26 @@ def factor_register() -> FactorRegister:
 
 
 def worklist_config() -> WorklistConfig:
-    """How many calls can be made, and what bands and actions are called."""
-    return load(shipped("serving/worklist.toml"), WorklistConfig)
+    """How many calls can be made, and what bands and actions are called.
+
+    Raises
+    ------
+    ConfigurationError
+        If an action is for a factor that no register knows: it would never be offered.
+    """
+    path = shipped("serving/worklist.toml")
+    config = load(path, WorklistConfig)
+    known = [factor.name for factor in load(shipped("training/factors.toml"), FactorRegister).factors]
+    for action in config.actions:
+        for name in action.factors:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f" Did you mean '{near[0]}'?" if near else ""
+                raise ConfigurationError(
+                    f"{path}: action '{action.do}' is for '{name}', which is no factor of "
+                    f"training/factors.toml.{hint}"
+                )
+    return config
 
 
 def matrix_of(

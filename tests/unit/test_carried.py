@@ -16,6 +16,7 @@ from dnapredict.lists.answers import COLUMNS
 from dnapredict.lists.carried import require_carried
 from dnapredict.lists.gathering import Gathered
 from dnapredict.lists.judging import JUDGED
+from dnapredict.lists.sheet import Note
 
 READ = pa.table(
     {
@@ -62,7 +63,7 @@ def written(folder: Path, name: str, names: list[str]) -> Path:
             model_version="7",
             carried=tuple(names),
         )
-        files.write_tables(map(gathered.written, gathered.tables()), out, note="n")
+        files.write_tables(map(gathered.written, gathered.tables()), out, note=Note(("n",)))
     return out
 
 

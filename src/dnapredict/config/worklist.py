@@ -1,37 +1,105 @@
-"""`serving/worklist.toml`: how many calls can be made, and what the bands and actions are called."""
+"""`serving/worklist.toml`: how many calls can be made, when and by whom, and what bands and actions are."""
 
-from typing import Annotated, Literal
+import re
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
 from dnapredict.config.loading import Settings
 
-__all__ = ["Band", "WorklistConfig"]
+__all__ = ["Action", "Band", "Team", "WorklistConfig"]
+
+# Words of uses that are refused, wherever the file speaks of what is done.
+_REFUSED: Final = re.compile(
+    r"over-?\s?book|double-?\s?book|discharg|withh[oe]ld|den(y|ied|ies)\b|downgrad"
+    r"|remov\w* from the (waiting )?list|delay",
+    re.IGNORECASE,
+)
+
+# What a spreadsheet takes as choices of a cell.
+_MOST_TO_OFFER: Final = 255
 
 
 class Band(Settings):
-    """A range of risk with a name that a clerk reads; it starts at `from_probability`."""
+    """A range of risk with a name that a clerk reads; it starts at `from_probability`.
+
+    `meaning` says in words what the name stands for, on the note of a worklist.
+    """
 
     name: str
     from_probability: Annotated[float, Field(ge=0, le=1)]
+    meaning: str = ""
+
+
+class Action(Settings):
+    """What to offer where the strongest reason rests on one of `factors`.
+
+    `evidence` says what is known of its effect on missed appointments.
+    """
+
+    do: str
+    kind: Literal["confirm", "transport", "interpreter", "another time", "another mode", "contact details"]
+    evidence: Literal["randomised trials", "observational studies", "unproven"]
+    factors: tuple[str, ...] = ()
+
+
+class Team(Settings):
+    """People who make `capacity` calls for the appointments of these clinics, sites or specialties."""
+
+    name: str
+    capacity: Annotated[int, Field(ge=1)]
+    clinics: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
+    specialties: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _calls_for_somebody(self) -> "Team":
+        if not (self.clinics or self.sites or self.specialties):
+            raise ValueError(f"team '{self.name}' needs 'clinics', 'sites' or 'specialties'")
+        return self
 
 
 class WorklistConfig(Settings):
     """The whole of `serving/worklist.toml`.
 
-    `carry_through` names columns of the list, such as the patient's name and telephone number, that the
-    written worklist shows to those who call; they go nowhere else.
+    Attributes
+    ----------
+    capacity_share, capacity
+        Calls as a share of the appointments, or a number.
+    capacity_per
+        For what that is: each clinic, each calling week, each of both; by default the whole list. A number
+        for a week is one of five working days.
+    teams
+        Teams with a number of calls of their own; an appointment is the first team's that names it.
+    call_working_days_before
+        A call is due so many working days (England) before the appointment.
+    mute_days
+        Nobody is called twice for one clinic within so many days, across lists; and one call is about all
+        of a patient's appointments of a list that are so near to each other.
+    outcomes
+        What can become of a call: the choices of the column `outcome` in a spreadsheet.
+    carry_through
+        Columns of the list, such as the patient's name and telephone number, that the written
+        worklist shows to those who call; they go nowhere else.
     """
 
     use: Literal["supportive contact"]
     capacity_share: Annotated[float, Field(gt=0, le=1)] = 0.10
     capacity: Annotated[int, Field(ge=1)] | None = None
+    capacity_per: tuple[Literal["clinic", "week"], ...] = ()
+    teams: tuple[Team, ...] = ()
+    call_working_days_before: Annotated[int, Field(ge=0, le=20)] | None = None
+    mute_days: Annotated[int, Field(ge=0, le=366)] = 0
     allocation: Literal["global", "proportionate", "floor"] = "global"
     floor_share: Annotated[float, Field(gt=0, lt=1)] = 0.8
     bands: tuple[Band, ...]
     default_action: str
     unselected_action: str = ""
-    actions: dict[str, str] = {}
+    same_call_action: str = "Mention it in the call at rank {rank}"
+    muted_action: str = "No call: one for this clinic was planned lately"
+    actions: tuple[Action, ...] = ()
+    outcomes: tuple[str, ...] = ()
     carry_through: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -40,3 +108,52 @@ class WorklistConfig(Settings):
         if not starts or starts != sorted(set(starts), reverse=True) or starts[-1] != 0:
             raise ValueError("bands must go from the highest risk down, and the last must start at 0")
         return self
+
+    @model_validator(mode="after")
+    def _no_use_against_patients(self) -> "WorklistConfig":
+        for said in self._texts():
+            if _REFUSED.search(said):
+                raise ValueError(
+                    f"'{said}' is refused: a list is for supportive contact, never for overbooking, "
+                    "discharge, delaying or withholding care"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _a_factor_has_one_action(self) -> "WorklistConfig":
+        named = [factor for action in self.actions for factor in action.factors]
+        twice = sorted({name for name in named if named.count(name) > 1})
+        if twice:
+            raise ValueError(f"factor '{twice[0]}' has more than one action")
+        if self.actions and self.default_action not in {action.do for action in self.actions}:
+            raise ValueError(
+                f"default_action '{self.default_action}' is none of the actions, so that nobody knows its "
+                "evidence"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rank_alone_is_filled_in(self) -> "WorklistConfig":
+        try:
+            self.same_call_action.format(rank=1)
+        except (KeyError, IndexError, ValueError):
+            raise ValueError("same_call_action may hold {rank} and no other braces") from None
+        return self
+
+    @model_validator(mode="after")
+    def _a_spreadsheet_can_offer_the_outcomes(self) -> "WorklistConfig":
+        if any("," in outcome for outcome in self.outcomes) or len(",".join(self.outcomes)) > _MOST_TO_OFFER:
+            raise ValueError(
+                f"outcomes may hold no comma and {_MOST_TO_OFFER} characters in all, as a spreadsheet wants"
+            )
+        return self
+
+    def action_of(self, factor: str) -> str | None:
+        """What to offer where `factor` is behind a reason; None where nothing is agreed for it."""
+        return next((action.do for action in self.actions if factor in action.factors), None)
+
+    def _texts(self) -> Iterator[str]:
+        yield from (self.default_action, self.unselected_action, self.same_call_action, self.muted_action)
+        yield from (action.do for action in self.actions)
+        yield from (text for band in self.bands for text in (band.name, band.meaning))
+        yield from self.outcomes

@@ -12,11 +12,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RULES", "Rule", "allocated", "fifths"]
+__all__ = ["GROUPS", "RULES", "Rule", "allocated", "fifths", "quotas"]
 
 Rule = Literal["global", "proportionate", "floor"]
 RULES: tuple[Rule, ...] = get_args(Rule)
-_GROUPS = 6  # five fifths of deprivation, and nobody's
+GROUPS = 6  # five fifths of deprivation, and nobody's
 
 
 def fifths(decile: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -26,7 +26,7 @@ def fifths(decile: NDArray[np.float64]) -> NDArray[np.int64]:
     [0, 0, 1, 4, 5]
     """
     known = (decile >= 1) & (decile <= 10)
-    found = np.full(len(decile), _GROUPS - 1, dtype=np.int64)
+    found = np.full(len(decile), GROUPS - 1, dtype=np.int64)
     found[known] = (decile[known].astype(np.int64) - 1) // 2
     return found
 
@@ -65,20 +65,36 @@ def allocated(
     first = np.zeros(len(probability), dtype=bool)
     if rule != "global":
         fifth = fifths(decile)
-        room = np.bincount(fifth, minlength=_GROUPS)
-        need: NDArray[np.float64] = np.bincount(fifth, weights=probability, minlength=_GROUPS).astype(float)
-        quota = _by_need(need, calls, room) if rule == "proportionate" else _floor(need, calls, floor_share)
-        first = _place_within(probability, fifth) < np.minimum(quota, room)[fifth]
+        given = quotas(probability, decile, calls=calls, rule=rule, floor_share=floor_share)
+        first = _place_within(probability, fifth) < given[fifth]
     rest = np.lexsort((-probability, ~first))  # those chosen already, then the highest risks
     selected = np.zeros(len(probability), dtype=bool)
     selected[rest[:calls]] = True
     return selected
 
 
+def quotas(
+    probability: NDArray[np.float64],
+    decile: NDArray[np.float64],
+    *,
+    calls: int,
+    rule: Rule,
+    floor_share: float,
+) -> NDArray[np.int64]:
+    """How many of `calls` each of the `GROUPS` of `fifths` gets before risk alone decides; none if global."""
+    if rule == "global":
+        return np.zeros(GROUPS, dtype=np.int64)
+    fifth = fifths(decile)
+    room = np.bincount(fifth, minlength=GROUPS)
+    need: NDArray[np.float64] = np.bincount(fifth, weights=probability, minlength=GROUPS).astype(float)
+    given = _by_need(need, calls, room) if rule == "proportionate" else _floor(need, calls, floor_share)
+    return np.minimum(given, room)
+
+
 def _place_within(probability: NDArray[np.float64], fifth: NDArray[np.int64]) -> NDArray[np.int64]:
     """Rank of each risk within its fifth, from 0."""
     order = np.lexsort((-probability, fifth))
-    starts = np.concatenate([[0], np.cumsum(np.bincount(fifth, minlength=_GROUPS))])
+    starts = np.concatenate([[0], np.cumsum(np.bincount(fifth, minlength=GROUPS))])
     place = np.empty(len(probability), dtype=np.int64)
     place[order] = np.arange(len(probability)) - starts[fifth[order]]
     return place

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from dnapredict.errors import UsageError
 from dnapredict.lists.answers import COLUMNS
 from dnapredict.lists.pieces import of_one_size
-from dnapredict.lists.sheet import write_sheet
+from dnapredict.lists.sheet import Note, write_sheet
 from dnapredict.whole_files import whole
 
 __all__ = ["FORMS", "require_form", "whole", "write", "write_tables"]
@@ -34,12 +34,13 @@ def require_form(out: Path) -> None:
         raise UsageError(f"{out}: give the output a name that ends in {', '.join(FORMS)}.")
 
 
-def write(worklist: pa.Table, out: Path, *, note: str) -> None:
+def write(worklist: pa.Table, out: Path, *, note: Note | str) -> None:
     """Write the columns `COLUMNS` of `worklist` to `out`, as `write_tables` does."""
+    note = Note(tuple(note.splitlines())) if isinstance(note, str) else note
     write_tables([worklist.select(COLUMNS)], out, note=note)
 
 
-def write_tables(tables: Iterable[pa.Table], out: Path, *, note: str, place: Path | None = None) -> None:
+def write_tables(tables: Iterable[pa.Table], out: Path, *, note: Note, place: Path | None = None) -> None:
     """Write `tables`, which follow each other, to `out` in the form that its name says.
 
     Parameters
@@ -47,7 +48,8 @@ def write_tables(tables: Iterable[pa.Table], out: Path, *, note: str, place: Pat
     tables
         One at least, all with the same columns.
     note
-        What the list is and must not be used for: a sheet of its own in XLSX, metadata in Parquet.
+        What the list is and must not be used for: a sheet of its own in XLSX, metadata in Parquet. In XLSX it
+        also says what can become of a call, for a column to be filled in.
 
     place
         A folder of the same disk for what is not finished; otherwise beside `out`.
@@ -63,7 +65,7 @@ def write_tables(tables: Iterable[pa.Table], out: Path, *, note: str, place: Pat
     form = out.suffix.lower()
     with whole(out, place=place) as draft:
         if form == ".parquet":
-            _write_parquet(tables, draft, note)
+            _write_parquet(tables, draft, str(note))
         elif form == ".csv":
             _write_csv(map(_neutral, tables), draft)
         else:

@@ -16,7 +16,6 @@ from typing import Final
 
 import ibis.expr.types as ir
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dnapredict.data import contract, extract
@@ -30,7 +29,8 @@ from dnapredict.lists.carried import require_carried
 from dnapredict.lists.gathering import Gathered
 from dnapredict.lists.judging import JUDGED, Judge
 from dnapredict.lists.latest import KEPT_ROWS
-from dnapredict.lists.plan import WEIGHED, planned
+from dnapredict.lists.ledger import list_name
+from dnapredict.lists.plan import WEIGHED
 from dnapredict.lists.scoring import Scorer
 from dnapredict.lists.staging import Staging, staged
 
@@ -101,12 +101,14 @@ def score_file(
         parts = _sizes(checked.kept)
         _judge(scorer, points, parts, staging=staging, workspace=workspace, progress=progress)
         done = staging.paths(len(parts))
-        plan = _planned(scorer, points, done, capacity=capacity, workspace=workspace)
+        judged = _weighed(points, done, workspace)
+        name = list_name(chunk.to_pylist() for chunk in judged["appointment_id"].chunks)
+        plan = scorer.planned(judged.combine_chunks(), name=name, capacity=capacity)
         gathered = Gathered(
             workspace,
             listed=points.get_name(),
             read=table.get_name(),
-            plan=plan,
+            plan=plan.table.append_column(ROW_NUMBER, judged[ROW_NUMBER]),
             rejected=checked.rejected,
             parts=done,
             model_version=scorer.model_version,
@@ -114,14 +116,16 @@ def score_file(
         )
         first: list[pa.Table] = []
         answers = _noted(gathered.tables(), first)
-        note = scorer.note(path.name)
+        present = contract.present(table.columns, scorer.mapping)
+        note = scorer.note(path.name, day=staging.begun, unknown=scorer.unknown_factors(present))
         files.write_tables(map(gathered.written, answers), out, note=note, place=staging.folder)
+        scorer.remember(plan, judged.combine_chunks(), name=name)
         return ScoredFile(
             rows=checked.total,
-            selected=pc.sum(plan["selected"]).as_py() or 0,
+            selected=len(plan.called),
             rejected=checked.rejected.num_rows,
             first=pa.concat_tables(first),
-            present=contract.present(table.columns, scorer.mapping),
+            present=present,
         )
 
 
@@ -177,24 +181,17 @@ def _judge(
         progress(done, total)
 
 
-def _planned(
-    scorer: Scorer,
-    points: ir.Table,
-    parts: Sequence[Path],
-    *,
-    capacity: int | None,
-    workspace: Workspace,
-) -> pa.Table:
-    """The plan of the whole list, with the row number of each row."""
+def _weighed(points: ir.Table, parts: Sequence[Path], workspace: Workspace) -> pa.Table:
+    """What the plan of the whole list rests on, in the order of the list."""
     names = [ROW_NUMBER, "probability", *FACTORS]
     judged = pa.concat_tables(
         pq.read_table(path, columns=names, read_dictionary=list(FACTORS)) for path in parts
     ).unify_dictionaries()
-    weighed = f"SELECT {', '.join(WEIGHED)} FROM {points.get_name()} ORDER BY {ROW_NUMBER}"
-    for name, column in zip(WEIGHED, workspace.fetch(weighed).columns, strict=True):
+    weighed = ("appointment_id", *WEIGHED)
+    sql = f"SELECT {', '.join(weighed)} FROM {points.get_name()} ORDER BY {ROW_NUMBER}"
+    for name, column in zip(weighed, workspace.fetch(sql).columns, strict=True):
         judged = judged.append_column(name, column)
-    plan = planned(judged, config=scorer.worklist, capacity=capacity)
-    return plan.append_column(ROW_NUMBER, judged[ROW_NUMBER])
+    return judged
 
 
 def _noted(tables: Iterator[pa.Table], first: list[pa.Table]) -> Iterator[pa.Table]:

@@ -1,34 +1,107 @@
-"""What is to be done about a list: who is called, in which order, and what to offer."""
+"""What is to be done about a list: who is called, in which order, by when, and what to offer."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from dnapredict.config.worklist import WorklistConfig
 from dnapredict.lists.answers import FACTORS
-from dnapredict.lists.worklist import action_for, bands, chosen, ranks
+from dnapredict.lists.calls import MUTED, covered
+from dnapredict.lists.capacity import calls_of
+from dnapredict.lists.standing import WEIGHED, Standing
+from dnapredict.lists.worklist import action_for, bands, ranks
 
-__all__ = ["WEIGHED", "planned"]
+__all__ = ["WEIGHED", "Plan", "planned"]
 
-# The columns of an appointment that its place on the list rests on, beside what was judged.
-WEIGHED: Final = ("imd_decile",)
+# Beyond so many, the further appointments of a call are not all named.
+_MOST_NAMED: Final = 5
 
 
-def planned(judged: pa.Table, *, config: WorklistConfig, capacity: int | None) -> pa.Table:
-    """`rank`, `selected`, `band` and `action` of each row of `judged`, in its order."""
-    probability = judged["probability"].to_numpy()
-    decile = judged["imd_decile"].cast("float64").to_numpy()
-    selected = chosen(probability, decile, config=config, capacity=capacity)
-    action = np.full(len(probability), config.unselected_action, dtype=object)
-    called = np.flatnonzero(selected)
-    factors = judged.select(FACTORS).take(pa.array(called)).to_pylist()
-    action[called] = [action_for([name for name in row.values() if name], config=config) for row in factors]
-    return pa.table(
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done with each appointment, in the order of the list.
+
+    Attributes
+    ----------
+    table
+        `rank`, `selected`, `band` and `action`.
+    call_by
+        The day by which to call, of every appointment.
+    """
+
+    table: pa.Table
+    call_by: NDArray[np.datetime64]
+
+    @property
+    def called(self) -> NDArray[np.int64]:
+        """The rows about which somebody is called."""
+        return np.flatnonzero(self.table["selected"].to_numpy())
+
+
+def planned(
+    judged: pa.Table,
+    *,
+    config: WorklistConfig,
+    capacity: int | None,
+    is_muted: Callable[[Standing, int], bool] = lambda *_: False,
+) -> Plan:
+    """The plan of the rows of `judged`, which have the columns of `WEIGHED` and what was judged.
+
+    `is_muted` says whether the patient of a row was to be called for its clinic lately.
+    """
+    standing = Standing.of(judged, config=config)
+    calls = calls_of(standing, config=config, capacity=capacity)
+    found = covered(standing, calls, config=config, is_muted=lambda row: is_muted(standing, row))
+    selected = found == np.arange(len(found))
+    # Where risk alone decides, the list is in order of risk; otherwise those with a call come first.
+    by_risk = config.allocation == "global" and len(calls.number) == 1
+    rank = ranks(standing.probability, None if by_risk else found >= 0)
+    table = pa.table(
         {
-            "rank": ranks(probability, selected),
+            "rank": rank,
             "selected": selected,
-            "band": pa.array(bands(probability, config=config), pa.string()).dictionary_encode(),
-            "action": pa.array(action, pa.string()).dictionary_encode(),
+            "band": pa.array(bands(standing.probability, config=config), pa.string()).dictionary_encode(),
+            "action": _actions(judged, standing, found, rank, config=config).dictionary_encode(),
         }
     )
+    return Plan(table, standing.call_by)
+
+
+def _actions(
+    judged: pa.Table,
+    standing: Standing,
+    found: NDArray[np.int64],
+    rank: NDArray[np.int64],
+    *,
+    config: WorklistConfig,
+) -> pa.Array:
+    said = np.full(len(found), config.unselected_action, dtype=object)
+    said[found == MUTED] = config.muted_action
+    called = np.flatnonzero(found == np.arange(len(found)))
+    factors = judged.select(FACTORS).take(pa.array(called)).to_pylist()
+    offers = [action_for([name for name in row.values() if name], config=config) for row in factors]
+    if config.call_working_days_before is not None:
+        days = standing.call_by[called].tolist()
+        offers = [f"{offer}, by {day:%a} {day.day} {day:%b}" for offer, day in zip(offers, days, strict=True)]
+    said[called] = offers
+    mentioned = np.flatnonzero((found >= 0) & (found != np.arange(len(found))))
+    for row in mentioned.tolist():
+        said[row] = config.same_call_action.format(rank=rank[found[row]])
+    order = mentioned[np.argsort(found[mentioned], kind="stable")]
+    for rows in np.split(order, np.flatnonzero(np.diff(found[order])) + 1) if len(order) else ():
+        said[found[rows[0]]] += _also(rank[rows])
+    return pa.array(said, pa.string())
+
+
+def _also(ranks_: NDArray[np.int64]) -> str:
+    """The further appointments of a call, by their places.
+
+    >>> _also(np.array([7, 3]))
+    '; the same call: rank 3, 7'
+    """
+    named = ", ".join(str(place) for place in sorted(ranks_.tolist())[:_MOST_NAMED])
+    return f"; the same call: rank {named}" + (", ..." if len(ranks_) > _MOST_NAMED else "")

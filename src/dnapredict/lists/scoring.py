@@ -3,13 +3,14 @@
 appointments -> contract -> history -> factors -> risk -> reasons -> worklist
 """
 
-from collections.abc import Callable
+import datetime
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.config.worklist import WorklistConfig
@@ -21,18 +22,16 @@ from dnapredict.data.workspace import Workspace
 from dnapredict.features.build import Past
 from dnapredict.features.clock import Clock
 from dnapredict.features.store import HistoryStore
+from dnapredict.lists.about import note_of
 from dnapredict.lists.answers import PLACES, worklist_table
 from dnapredict.lists.judging import Judge
-from dnapredict.lists.plan import WEIGHED, planned
+from dnapredict.lists.ledger import Ledger, Planned, PlannedCall, list_name
+from dnapredict.lists.plan import WEIGHED, Plan, planned
+from dnapredict.lists.sheet import Note
+from dnapredict.lists.standing import Standing
 from dnapredict.risk.artefact import StoredModel
 
 __all__ = ["Scorer"]
-
-_NOTE: Final = (
-    "Use: offer patients who may miss their appointment a call, transport, an interpreter, another time.",
-    "Never for overbooking, discharge, delaying or withholding care.",
-    "A risk is linked with what is recorded; it says nothing about why a person misses an appointment.",
-)
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,21 @@ class Scorer:
     worklist: WorklistConfig
     history: Callable[[], HistoryStore | None] = lambda: None
     mapping: Mapping = IDENTITY
+    ledger: Ledger | None = None
 
     @property
     def synthetic(self) -> bool:
         """Whether the model was trained on made-up patients."""
         return self.stored.manifest.provenance.synthetic
 
-    def score(self, appointments: pa.Table, *, capacity: int | None = None, reasons: bool = True) -> pa.Table:
+    def score(
+        self,
+        appointments: pa.Table,
+        *,
+        capacity: int | None = None,
+        reasons: bool = True,
+        remember: bool = False,
+    ) -> pa.Table:
         """The worklist of `appointments`: every row exactly once, in rank order, bad rows last.
 
         Parameters
@@ -65,6 +72,8 @@ class Scorer:
             Calls that can be made; otherwise as `serving/worklist.toml` says.
         reasons
             Whether to say why, in at most three sentences a row.
+        remember
+            Whether this is a list that somebody works through: later lists then plan no second call.
 
         Returns
         -------
@@ -85,8 +94,32 @@ class Scorer:
             past = self.past(points, clock=judge.clock, workspace=workspace)
             beside = tuple(dict.fromkeys(("appointment_id", *PLACES, *WEIGHED)))
             judged = judge.judged(points, past, beside=beside, workspace=workspace)
-        plan = planned(judged, config=self.worklist, capacity=capacity)
-        return worklist_table(judged, plan, checked.rejected, model_version=self.model_version)
+        name = list_name([judged["appointment_id"].to_pylist()])
+        plan = self.planned(judged, name=name, capacity=capacity)
+        if remember:
+            self.remember(plan, judged, name=name)
+        return worklist_table(judged, plan.table, checked.rejected, model_version=self.model_version)
+
+    def planned(self, judged: pa.Table, *, name: str, capacity: int | None) -> Plan:
+        """What is to be done with the rows of the list `name`, knowing what other lists have planned."""
+        ledger, days = self.ledger, self.worklist.mute_days
+        others: Planned | None = None
+
+        def is_muted(standing: Standing, row: int) -> bool:
+            nonlocal others
+            if ledger is None or not days:
+                return False
+            others = others or ledger.others(name, standing.call_by, mute_days=days)
+            call = _call(judged, row, due=standing.call_by) if others.calls else None
+            return call is not None and others.mutes(call)
+
+        return planned(judged, config=self.worklist, capacity=capacity, is_muted=is_muted)
+
+    def remember(self, plan: Plan, judged: pa.Table, *, name: str) -> None:
+        """Put down whom the list `name` plans to call, so that later lists plan no second call."""
+        if self.ledger is not None and self.worklist.mute_days:
+            calls = (_call(judged, row, due=plan.call_by) for row in plan.called.tolist())
+            self.ledger.plan(name, (call for call in calls if call is not None))
 
     def checked(self, table: ir.Table, workspace: Workspace) -> Checked:
         """The rows of a list held against the contract, and its deciles against the model's release."""
@@ -109,10 +142,16 @@ class Scorer:
         """The same scorer for lists of another shape."""
         return replace(self, mapping=mapping)
 
-    def note(self, name: str) -> str:
-        """What a reader of the list called `name` must know: its origin, and what it is never for."""
-        synthetic = ["SYNTHETIC: made-up patients, for demonstration only."] if self.synthetic else []
-        return "\n".join([*synthetic, f"Worklist for {name}, model version {self.model_version}.", *_NOTE])
+    def note(self, name: str, *, day: datetime.date, unknown: Sequence[str] = ()) -> Note:
+        """What a reader of the list called `name` must know: see `lists.about`."""
+        return note_of(
+            name,
+            day=day,
+            model_version=self.model_version,
+            provenance=self.stored.manifest.provenance,
+            config=self.worklist,
+            unknown=unknown,
+        )
 
     def unknown_factors(self, present: frozenset[str]) -> tuple[str, ...]:
         """Factors of the model that a list with the columns `present` cannot feed: "not known" to it."""
@@ -122,6 +161,15 @@ class Scorer:
             for name in self.stored.model.factors
             if not present.union({"outcome_code"}).issuperset(register.factor(name).columns)
         )
+
+
+def _call(judged: pa.Table, row: int, *, due: NDArray[np.datetime64]) -> PlannedCall | None:
+    """The call about a row; None where its patient or clinic is not known, which cannot be told apart."""
+    named = (judged[name][row].as_py() for name in ("appointment_id", "patient_id", "clinic_code"))
+    appointment, patient, clinic = named
+    if patient is None or clinic is None:
+        return None
+    return PlannedCall(appointment, patient, clinic, due[row].astype(object))
 
 
 def _numbered(appointments: pa.Table) -> pa.Table:

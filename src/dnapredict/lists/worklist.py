@@ -99,4 +99,5 @@ def bands(probability: NDArray[np.float64], *, config: WorklistConfig) -> list[s
 
 def action_for(factors: Sequence[str], *, config: WorklistConfig) -> str:
     """What to do for an appointment whose reasons rest on `factors`, the strongest first."""
-    return next((config.actions[name] for name in factors if name in config.actions), config.default_action)
+    agreed = (config.action_of(name) for name in factors)
+    return next((action for action in agreed if action), config.default_action)

@@ -1,0 +1,296 @@
+"""From risks to calls: how many, to whom, by when, and what to offer. Each table is a list in its own order."""
+
+import datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+
+from dnapredict.config.worklist import Action, Band, Team, WorklistConfig
+from dnapredict.lists.answers import FACTORS
+from dnapredict.lists.calendar import due
+from dnapredict.lists.ledger import Ledger, PlannedCall
+from dnapredict.lists.plan import planned
+
+RULES = {
+    "use": "supportive contact",
+    "capacity": 2,
+    "mute_days": 14,
+    "bands": (Band(name="High", from_probability=0.2), Band(name="Usual", from_probability=0)),
+    "default_action": "Call",
+    "unselected_action": "Usual reminder",
+    "muted_action": "Called lately",
+    "actions": (
+        Action(do="Call", kind="confirm", evidence="randomised trials"),
+        Action(do="Offer transport", kind="transport", evidence="unproven", factors=("distance_km",)),
+        Action(do="Book an interpreter", kind="interpreter", evidence="unproven", factors=("interpreter",)),
+    ),
+}
+
+
+def rules(**changes: object) -> WorklistConfig:
+    return WorklistConfig.model_validate(RULES | changes)
+
+
+def appointments(text: str) -> pa.Table:
+    """A judged list; columns that are not there are unknown, and a day is one of November 2026."""
+    lines = [[cell.strip() for cell in line.split("|")] for line in text.strip().splitlines()]
+    rows = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
+    day = [datetime.datetime(2026, 11, int(row.get("day", "30")), 9) for row in rows]
+    texts = {"appointment": "appointment_id", "patient": "patient_id", "clinic": "clinic_code"}
+    texts |= {"specialty": "treatment_function_code", "site": "site_code", "reason": FACTORS[0]}
+    columns = {
+        new: pa.array([row.get(old) or None for row in rows], pa.string()) for old, new in texts.items()
+    }
+    columns |= {name: pa.nulls(len(rows), pa.string()) for name in FACTORS[1:]}
+    columns["probability"] = pa.array([float(row["risk"]) for row in rows])
+    columns["imd_decile"] = pa.array([int(row.get("decile", "0")) or None for row in rows], pa.int64())
+    columns["starts_local"] = pa.array(day, pa.timestamp("us"))
+    return pa.table(columns)
+
+
+def plan(text: str, *, capacity: int | None = None, is_muted=None, **changes: object) -> list[str]:
+    """What is to be done with each row: its rank and its action."""
+    muted = {} if is_muted is None else {"is_muted": is_muted}
+    made = planned(appointments(text), config=rules(**changes), capacity=capacity, **muted).table
+    return [f"{row['rank']} {row['action']}" for row in made.to_pylist()]
+
+
+def test_the_highest_risks_are_called_and_ties_keep_the_order_of_the_list():
+    listed = """
+        appointment | patient | risk
+        a           | p       | 0.1
+        b           | q       | 0.3
+        c           | r       | 0.3
+        d           | s       | 0.3
+    """
+    assert plan(listed) == ["4 Usual reminder", "1 Call", "2 Call", "3 Usual reminder"]
+
+
+def test_one_call_is_about_all_appointments_of_a_patient_that_are_near():
+    listed = """
+        appointment | patient | day | risk
+        a           | p       | 10  | 0.9
+        b           | p       | 12  | 0.8
+        c           | q       | 10  | 0.5
+        d           | p       | 30  | 0.4
+        e           | r       | 10  | 0.1
+    """
+    assert plan(listed, capacity=3) == [
+        "1 Call; the same call: rank 2",
+        "2 Mention it in the call at rank 1",
+        "3 Call",
+        "4 Call",  # twenty days on: a call of its own
+        "5 Usual reminder",
+    ]
+
+
+def test_patients_who_are_not_known_are_not_one_patient():
+    listed = """
+        appointment | patient | risk
+        a           |         | 0.9
+        b           |         | 0.8
+    """
+    assert plan(listed) == ["1 Call", "2 Call"]
+
+
+def test_somebody_who_was_to_be_called_lately_is_passed_over_and_the_call_goes_to_the_next():
+    listed = """
+        appointment | patient | risk
+        a           | p       | 0.9
+        b           | q       | 0.5
+        c           | r       | 0.4
+    """
+    assert plan(listed, is_muted=lambda _, row: row == 0) == ["1 Called lately", "2 Call", "3 Call"]
+
+
+def test_each_team_has_calls_of_its_own_and_the_rest_share_the_others():
+    listed = """
+        appointment | patient | specialty | clinic | risk
+        a           | p       | 130       | X      | 0.9
+        b           | q       | 130       | X      | 0.8
+        c           | r       | 320       | H1     | 0.3
+        d           | s       | 100       | X      | 0.2
+        e           | t       | 100       | X      | 0.1
+    """
+    teams = (
+        Team(name="Eyes", capacity=1, specialties=("130",)),
+        Team(name="Hearts", capacity=5, clinics=("H1",)),
+    )
+    assert plan(listed, teams=teams, capacity_per=()) == [
+        "1 Call",
+        "5 Usual reminder",
+        "2 Call",
+        "3 Call",
+        "4 Call",
+    ]
+    assert plan(listed, teams=teams, capacity=1)[2] == "3 Usual reminder"  # asked for by hand: the whole list
+
+
+def test_a_patient_whom_one_team_cannot_call_is_called_by_another_about_both():
+    listed = """
+        appointment | patient | specialty | risk
+        a           | p       | 130       | 0.9
+        b           | q       | 130       | 0.8
+        c           | q       | 320       | 0.3
+    """
+    teams = (
+        Team(name="Eyes", capacity=1, specialties=("130",)),
+        Team(name="Hearts", capacity=1, specialties=("320",)),
+    )
+    assert plan(listed, teams=teams) == [
+        "1 Call",
+        "2 Mention it in the call at rank 3",
+        "3 Call; the same call: rank 2",
+    ]
+
+
+def test_a_number_can_be_for_each_clinic():
+    listed = """
+        appointment | patient | clinic | risk
+        a           | p       | X      | 0.9
+        b           | q       | X      | 0.8
+        c           | r       | Y      | 0.1
+    """
+    assert plan(listed, capacity=None, capacity_per=("clinic",), capacity_share=0.5) == [
+        "1 Call",
+        "2 Call",  # two of two, since 'capacity' is 2 for each
+        "3 Call",
+    ]
+
+
+def test_a_week_with_a_bank_holiday_has_fewer_calls():
+    days = np.array(["2026-12-24"] * 20 + ["2026-12-15"] * 20, dtype="datetime64[us]")
+    listed = appointments("appointment | risk\n" + "\n".join(f"{n} | 0.5" for n in range(40)))
+    listed = listed.set_column(listed.column_names.index("starts_local"), "starts_local", pa.array(days))
+    made = planned(listed, config=rules(capacity=10, capacity_per=("week",)), capacity=None)
+    called = np.asarray(made.table["selected"])
+    assert (called[:20].sum(), called[20:].sum()) == (8, 10)  # Christmas Day 2026 is a Friday
+
+
+@pytest.mark.parametrize(
+    ("appointment", "before", "by"),
+    [
+        ("2026-11-26", 2, "2026-11-24"),
+        ("2026-11-30", 2, "2026-11-26"),  # a Monday: over the weekend
+        ("2026-11-29", 1, "2026-11-27"),  # a Sunday clinic
+        ("2026-12-29", 2, "2026-12-23"),  # over Christmas and the day in lieu of 26 December, a Saturday
+        ("2027-03-30", 1, "2027-03-25"),  # over Good Friday and Easter Monday
+        ("2026-11-30", 0, "2026-11-30"),
+    ],
+)
+def test_calls_are_due_in_working_days_of_england(appointment: str, before: int, by: str):
+    day = np.array([appointment], dtype="datetime64[D]")
+    assert str(due(day, working_days_before=before)[0]) == by
+
+
+def test_the_action_says_by_when():
+    listed = """
+        appointment | patient | day | risk | reason
+        a           | p       | 30  | 0.9  | distance_km
+        b           | q       | 27  | 0.8  | past_dnas
+    """
+    assert plan(listed, call_working_days_before=2) == [
+        "1 Offer transport, by Thu 26 Nov",
+        "2 Call, by Wed 25 Nov",
+    ]
+
+
+def test_calls_shared_by_need_go_to_each_fifth_and_a_call_saved_goes_on():
+    listed = """
+        appointment | patient | decile | risk
+        a           | p       | 1      | 0.4
+        b           | p       | 1      | 0.4
+        c           | q       | 1      | 0.2
+        d           | r       | 9      | 0.5
+        e           | s       | 9      | 0.5
+    """
+    assert plan(listed, allocation="proportionate", capacity=4) == [
+        "3 Call; the same call: rank 4",
+        "4 Mention it in the call at rank 3",
+        "5 Call",
+        "1 Call",
+        "2 Call",
+    ]
+
+
+# From one list to the next.
+
+
+def call(appointment: str, by: str, *, patient: str = "p", clinic: str = "X") -> PlannedCall:
+    return PlannedCall(appointment, patient, clinic, datetime.date.fromisoformat(by))
+
+
+@pytest.fixture
+def ledger(tmp_path) -> Ledger:
+    found = Ledger(tmp_path)
+    found.plan("first list", [call("a", "2026-11-20")])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_muted"),
+    [
+        (call("b", "2026-11-20"), True),
+        (call("b", "2026-12-04"), True),
+        (call("b", "2026-12-05"), False),  # 15 days on
+        (call("b", "2026-11-19"), False),  # a later list does not change an earlier one
+        (call("b", "2026-11-27", clinic="Y"), False),
+        (call("b", "2026-11-27", patient="q"), False),
+        (call("a", "2026-11-20"), False),  # the same appointment, planned today: a list exported anew
+    ],
+)
+def test_nobody_is_called_twice_for_one_clinic_within_the_mute_period(ledger, asked, is_muted):
+    others = ledger.others("next list", np.array([asked.call_by], dtype="datetime64[D]"), mute_days=14)
+    assert others.mutes(asked) is is_muted
+
+
+def test_a_list_that_is_scored_again_is_answered_as_before(ledger):
+    due_ = np.array(["2026-11-27"], dtype="datetime64[D]")
+    assert not ledger.others("first list", due_, mute_days=14).mutes(call("b", "2026-11-27"))
+    ledger.plan("first list", [])
+    assert not ledger.others("next list", due_, mute_days=14).mutes(call("b", "2026-11-27"))
+
+
+def test_the_record_of_planned_calls_names_nobody(ledger, tmp_path):
+    ledger.plan("second", [call("Marked-Appointment", "2026-11-20", patient="Marked-Patient")])
+    held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"Marked" not in held
+    assert (tmp_path / "lists" / "calls.db").stat().st_mode & 0o077 == 0
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Overbook this slot",
+        "Double-book the slot",
+        "Discharge back to the GP",
+        "Delay the appointment",
+        "Withhold further appointments",
+        "Remove from the waiting list",
+    ],
+)
+def test_prohibited_uses_are_refused_in_whatever_words_of_the_file(said: str):
+    for change in (
+        {"unselected_action": said},
+        {"muted_action": said},
+        {"outcomes": (said,)},
+        {"actions": (*RULES["actions"], Action(do=said, kind="confirm", evidence="unproven"))},
+    ):
+        with pytest.raises(ValidationError, match="never for overbooking"):
+            rules(**change)
+    with pytest.raises(ValidationError):
+        rules(use="overbooking")
+
+
+def test_an_action_without_its_evidence_is_refused():
+    with pytest.raises(ValidationError, match="evidence"):
+        Action.model_validate({"do": "Call", "kind": "confirm"})
+    with pytest.raises(ValidationError, match="nobody knows its evidence"):
+        rules(default_action="Send a letter")
+    with pytest.raises(ValidationError, match="'distance_km' has more than one action"):
+        rules(actions=(*RULES["actions"], RULES["actions"][1]))

@@ -1,0 +1,98 @@
+"""A worklist as a workbook: to filter, to fill in, to print, and the same bytes on the same day."""
+
+import datetime
+from pathlib import Path
+
+import openpyxl
+import pyarrow as pa
+import pytest
+
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.worklist import WorklistConfig
+from dnapredict.lists import files, sheet
+from dnapredict.lists.answers import COLUMNS
+from dnapredict.lists.sheet import Note
+
+NOTE = Note(
+    lines=("Worklist for a & b.csv", "Never for overbooking"),
+    tables=(("Bands", (("Of 100 20 or more", "High"),)),),
+    day=datetime.date(2026, 11, 23),
+    bands=("High", "Raised", "Usual"),
+    outcomes=("Confirmed", "No answer"),
+)
+
+
+def rows(bands: list[str]) -> pa.Table:
+    n = len(bands)
+    columns: dict[str, pa.Array] = {name: pa.array([f"{name} {row}" for row in range(n)]) for name in COLUMNS}
+    columns |= {
+        "band": pa.array(bands),
+        "probability": pa.array([0.25] * n),
+        "selected": pa.array([True] * n),
+    }
+    columns |= {"rank": pa.array(range(1, n + 1)), "error": pa.nulls(n, pa.string())}
+    return pa.table(columns)
+
+
+@pytest.fixture
+def book(tmp_path: Path):
+    files.write_tables([rows(["High", "Usual"]), rows(["Raised"])], tmp_path / "out.xlsx", note=NOTE)
+    return openpyxl.load_workbook(tmp_path / "out.xlsx")
+
+
+def test_the_fixed_columns_come_first_and_a_column_to_fill_in_last(book):
+    shown = list(book["Worklist"].iter_rows(values_only=True))
+    assert shown[0] == (*COLUMNS, "outcome")
+    assert [row[-1] for row in shown[1:]] == [None, None, None]
+    assert [row[2] for row in shown[1:]] == ["High", "Usual", "Raised"]
+
+
+def test_what_became_of_a_call_is_picked_from_the_agreed_words(book):
+    (rule,) = book["Worklist"].data_validations.dataValidation
+    assert (str(rule.sqref), rule.type, rule.formula1) == ("L2:L4", "list", '"Confirmed,No answer"')
+    assert rule.showErrorMessage
+
+
+def test_without_agreed_words_there_is_no_such_column(tmp_path):
+    files.write(rows(["High"]), tmp_path / "out.xlsx", note="A note")
+    found = openpyxl.load_workbook(tmp_path / "out.xlsx")["Worklist"]
+    assert [cell.value for cell in found[1]] == list(COLUMNS)
+
+
+def test_it_is_ready_to_filter_and_to_print(book):
+    found = book["Worklist"]
+    assert (found.freeze_panes, found.auto_filter.ref) == ("B2", "A1:L4")
+    assert (found.print_title_rows, found.page_setup.orientation) == ("$1:$1", "landscape")
+    assert found.sheet_properties.pageSetUpPr.fitToPage
+    assert "Never for overbooking" in found.oddFooter.left.text
+    widths = {cell.value: found.column_dimensions[cell.column_letter].width for cell in found[1]}
+    assert widths["action"] > 40 > widths["reason_1"] > 30 > widths["rank"]
+
+
+def test_a_band_has_its_word_and_dark_text_on_a_light_colour(book):
+    found = book["Worklist"]
+    colours = {found.cell(row, 3).value: found.cell(row, 3).fill.fgColor.rgb for row in (2, 3, 4)}
+    assert len(set(colours.values())) == 3
+    for colour in colours.values():
+        red, green, blue = (int(colour[place : place + 2], 16) for place in (2, 4, 6))
+        assert 0.2126 * red + 0.7152 * green + 0.0722 * blue > 200
+
+
+def test_the_note_has_a_sheet_of_its_own(book):
+    told = [row[0] for row in book["About"].iter_rows(values_only=True)]
+    assert told[:2] == ["Worklist for a & b.csv", "Never for overbooking"]
+    assert "Of 100 20 or more" in told
+
+
+def test_a_list_that_no_sheet_holds_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sheet, "_MOST_SHEET_ROWS", 2)
+    with pytest.raises(Exception, match=r"A sheet holds 2 rows and the list has more: write it as \.csv"):
+        files.write_tables([rows(["High", "High"]), rows(["High"])], tmp_path / "out.xlsx", note=NOTE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_choices_that_a_spreadsheet_cannot_offer_are_refused():
+    shipped_ = load(shipped("serving/worklist.toml"), WorklistConfig).model_dump()
+    for outcomes in (("Rang, no answer",), ("x" * 100, "y" * 100, "z" * 100)):
+        with pytest.raises(ValueError, match="as a spreadsheet wants"):
+            WorklistConfig.model_validate(shipped_ | {"outcomes": outcomes})

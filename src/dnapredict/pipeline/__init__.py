@@ -1,0 +1,26 @@
+"""What dnapredict does, a verb at a time: features, train, audit, access, sign, refresh, score, watch.
+
+extract -> contract -> history -> features -> risk -> worklist and reasons -> page | file | report
+"""
+
+from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, sign
+from dnapredict.pipeline.making import Engine, Trained, features, train
+from dnapredict.pipeline.scoring import HISTORY, Scored, open_scorer, refresh, score_list
+
+__all__ = [
+    "HISTORY",
+    "Assessment",
+    "Audit",
+    "Engine",
+    "Scored",
+    "Signed",
+    "Trained",
+    "access",
+    "audit",
+    "features",
+    "open_scorer",
+    "refresh",
+    "score_list",
+    "sign",
+    "train",
+]

@@ -1,0 +1,151 @@
+"""Judge a model, or a service before there is one, and put a decision on record."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from dnapredict.config.policy import Policy
+from dnapredict.config.setting import Setting
+from dnapredict.data.checked import Checked
+from dnapredict.data.workspace import Workspace
+from dnapredict.features.build import Matrix
+from dnapredict.features.clock import Outcomes
+from dnapredict.prepared import matrix_of, sound_extract, worklist_config
+from dnapredict.risk.artefact import StoredModel
+from dnapredict.risk.artefact import load as load_model
+from dnapredict.risk.labelled import labelled
+from dnapredict.scores import vendor_scores
+from dnapredict.tracking import CHAMPION, Registry
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from dnapredict.audit import AuditResult, Signature
+    from dnapredict.audit.access import Access
+
+__all__ = ["Assessment", "Audit", "Signed", "access", "audit", "sign"]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """An audit and the page that tells of it."""
+
+    result: "AuditResult"
+    report: Path
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Equity of the service itself, and the page that tells of it."""
+
+    result: "Access"
+    report: Path
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A decision, and the versions in the registry beside which it stands."""
+
+    signature: "Signature"
+    versions: tuple[str, ...]
+
+
+def audit(
+    path: Path,
+    *,
+    out: Path,
+    setting: Setting,
+    policy: Policy,
+    home: Path,
+    model: str | None = None,
+    scores: Path | None = None,
+    previous: Path | None = None,
+    extras: frozenset[str] = frozenset(),
+) -> Audit:
+    """Audit a model of the home, or anybody's scores, on the outcomes in the extract at `path`.
+
+    A model is audited on appointments that its training did not see: those since its test began, and
+    beside the champion's list, where it is another. `previous` is the last report, for what changed.
+    `extras` of `audit.BESIDE` are written beside the report.
+    """
+    from dnapredict import audit as auditing  # fairlearn and matplotlib: seconds that scoring need not wait
+    from dnapredict import auditable
+
+    registry, worklist = Registry(home), worklist_config()
+    version = None if model is None else registry.version_of(model)
+    stored = None if version is None else load_model(registry.folder(version))
+    config = setting.training if stored is None else stored.manifest.provenance.config
+    outcomes = Outcomes(config.dna_codes)
+    earlier = auditable.earlier(previous, out=out, kept=registry.last_audit() if stored else None)
+    with Workspace() as workspace:
+        checked = sound_extract(path, setting, workspace)
+        if stored is not None:
+            stored.manifest.provenance.require_release(checked.entry.areas.release)
+        factors = stored.model.factors if stored else ()
+        matrix = matrix_of(checked, config, factors=factors, beside=auditable.BESIDE, workspace=workspace)
+        live = _live_risk(registry, stored, checked, workspace)
+        expected = auditable.rows_expected(checked, stored, workspace)
+    tested = labelled(matrix, outcomes=outcomes)
+    if stored is not None:
+        tested = auditable.not_trained_on(tested, stored, source=path.name)
+        sites = tested.table["site_code"].to_pylist()
+        probability = stored.model.probability(tested.values, sites=sites)
+    else:
+        known = (matrix.table["appointment_id"], checked.rejected["appointment_id"])
+        probability = vendor_scores(scores, tested.table["appointment_id"], known=known)
+    audited = auditable.audited(
+        tested, probability, outcomes=outcomes, worklist=worklist, live=live and live(tested)
+    )
+    origin = auditable.Origin(path, config, worklist, stored=stored, version=version, scores=scores)
+    context = auditable.context(audited, origin, previous=earlier, rows=expected)
+    result = auditing.run(audited, policy=policy, context=context)
+    studied = None
+    if "study" in extras:
+        seen = None if stored is None else tested.values
+        studied = auditable.studied(audited, seen, policy=policy, worklist=worklist, seed=config.seed)
+    report = auditing.write(result, out, beside=auditing.beside(result, extras, studied=studied))
+    if version is not None:
+        registry.keep_audit(version, report.parent, verdict=str(result.verdict))
+    return Audit(result, report)
+
+
+def _live_risk(
+    registry: Registry, stored: StoredModel | None, checked: Checked, workspace: Workspace
+) -> Callable[[Matrix], NDArray[np.float64]] | None:
+    """How the champion judges appointments, where there is one and it is not the model audited."""
+    if stored is None or not registry.has(CHAMPION):
+        return None
+    live = load_model(registry.folder(CHAMPION))
+    if live.digest == stored.digest:
+        return None
+    config = live.manifest.provenance.config
+    beside = ("appointment_id", "site_code")
+    matrix = matrix_of(checked, config, factors=live.model.factors, beside=beside, workspace=workspace)
+    risk = live.model.probability(matrix.values, sites=matrix.table["site_code"].to_pylist())
+    place = pd.Index(matrix.table["appointment_id"].to_pandas())
+    return lambda asked: risk[place.get_indexer(asked.table["appointment_id"].to_pandas())]
+
+
+def access(path: Path, *, out: Path, setting: Setting, policy: Policy) -> Assessment:
+    """Report who is on the list of the extract at `path`, who waits and who misses, before any model."""
+    from dnapredict import auditable
+    from dnapredict.audit import access as assessing
+
+    with Workspace() as workspace:
+        checked = sound_extract(path, setting, workspace)
+        codes = setting.training.dna_codes
+        listed = auditable.listed(checked, dna_codes=codes, source=path.name, workspace=workspace)
+    result = assessing.assess(listed, policy=policy, context=auditable.access_context(listed, path))
+    return Assessment(result, assessing.write(result, out))
+
+
+def sign(
+    report: Path, *, home: Path, name: str, role: str, decision: str, reason: str, dissent: str = ""
+) -> Signed:
+    """Put a person's decision beside a report, and beside the versions of the home that it is about."""
+    from dnapredict import audit as auditing
+
+    signature = auditing.sign(report, name=name, role=role, decision=decision, reason=reason, dissent=dissent)
+    return Signed(signature, Registry(home).keep_signature(report, signature))

@@ -1,0 +1,102 @@
+"""Make a model: the matrix of an extract, and a training on it."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from dnapredict import trainable
+from dnapredict.config.setting import Setting
+from dnapredict.data.checked import Checked
+from dnapredict.data.workspace import Workspace
+from dnapredict.features.build import Matrix
+from dnapredict.features.clock import Outcomes
+from dnapredict.lists import files
+from dnapredict.prepared import factor_register, matrix_of, matrix_on_spark, sound_extract
+from dnapredict.risk.artefact import StoredModel, save
+from dnapredict.risk.labelled import BESIDE, cohort_of
+from dnapredict.risk.training import Training
+from dnapredict.risk.training import train as train_model
+from dnapredict.risk.tuning import Watch
+from dnapredict.tracking import Registered, Registry
+
+__all__ = ["Engine", "Say", "Trained", "features", "train"]
+
+
+Say = Callable[[str], None]
+
+
+class Engine(StrEnum):
+    """What runs the expression of the factors."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model in the registry and what is known of its making."""
+
+    registered: Registered
+    training: Training
+    stored: StoredModel
+    checked: Checked
+    dropped: tuple[str, ...]
+
+
+def features(path: Path, out: Path, *, setting: Setting, engine: Engine = Engine.DUCKDB) -> Matrix:
+    """Write the matrix of agreed factors of every appointment in an extract to the Parquet file `out`.
+
+    Both engines run the same expression.
+    """
+    with Workspace() as workspace:
+        checked = sound_extract(path, setting, workspace)
+        config, register = setting.training, factor_register()
+        if engine is Engine.SPARK:
+            matrix = matrix_on_spark(checked, config, register, workspace=workspace)
+        else:
+            matrix = matrix_of(checked, config, register, beside=(), workspace=workspace)
+    table = matrix.table.select(["appointment_id", "scored_at", *matrix.factors])
+    with files.whole(out) as draft:
+        pq.write_table(table, draft)
+    return Matrix(table, matrix.factors)
+
+
+def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: Watch | None = None) -> Trained:
+    """Train on the extract at `path`, test on its latest part, register the model as challenger.
+
+    `watch` is told after each trial, where the configuration asks for tuning.
+    """
+    config, register = setting.training, factor_register()
+    with Workspace() as workspace:
+        say("Reading the extract and holding it against the contract")
+        checked = sound_extract(path, setting, workspace)
+        say("Building the factors as known when each appointment would have been scored")
+        matrix = matrix_of(checked, config, register, beside=BESIDE, workspace=workspace)
+    say("Training, calibrating and testing in time")
+    cohort = cohort_of(matrix, outcomes=Outcomes(config.dna_codes), zone=setting.mapping.timezone)
+    directions = [register.factor(name).direction for name in matrix.factors]
+    training = train_model(
+        cohort,
+        config=config,
+        directions=directions,
+        calls=trainable.calls(),
+        study=trainable.study(home, path, setting),
+        watch=watch,
+    )
+    if training.tuned is not None:
+        say(str(training.tuned))
+    if training.alarm:
+        say(f"ALARM: {training.alarm}")
+    say("Storing the model and its record")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "model"
+        release = checked.entry.areas.release
+        origin = trainable.provenance(path, training, setting, register, imd_release=release)
+        stored = save(training.model, folder, provenance=origin, specimens=training.specimens)
+        files = trainable.reproduction(stored, setting)
+        registered = Registry(home).register(folder, training, files=files)
+    dropped = tuple(factor.name for factor in register.agreed if factor.name not in matrix.factors)
+    return Trained(registered, training, stored, checked, dropped)

@@ -24,7 +24,14 @@ class AgeScorer:
     stored: Fingerprint = Fingerprint()
     synthetic: bool = True
 
-    def score(self, appointments: pa.Table, *, capacity: int | None, reasons: bool) -> pa.Table:
+    def score(
+        self,
+        appointments: pa.Table,
+        *,
+        capacity: int | None,
+        reasons: bool,
+        remember: bool = False,  # noqa: ARG002
+    ) -> pa.Table:
         lines = [
             _line(row, reasons=reasons, version=self.model_version)
             | {"row_number": row.get("row_number", number)}

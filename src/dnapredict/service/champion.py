@@ -50,8 +50,10 @@ class Scoring(Protocol):
     def synthetic(self) -> bool:
         """Whether the model was trained on made-up patients."""
 
-    def score(self, appointments: pa.Table, *, capacity: int | None, reasons: bool) -> pa.Table:
-        """The worklist of `appointments`, in rank order."""
+    def score(
+        self, appointments: pa.Table, *, capacity: int | None, reasons: bool, remember: bool = False
+    ) -> pa.Table:
+        """The worklist of `appointments`, in rank order; later lists may have to `remember` its calls."""
 
     def through(self, mapping: Mapping) -> "Scoring":
         """The same for lists of another shape."""

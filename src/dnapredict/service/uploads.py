@@ -93,7 +93,7 @@ class KeptLists:
         scorer = self._champion.require()
         appointments = _read(content, name)
         reader = scorer if self._mapping == IDENTITY else scorer.through(self._mapping)
-        worklist = reader.score(appointments, capacity=None, reasons=True)
+        worklist = reader.score(appointments, capacity=None, reasons=True, remember=True)
         asked = _by_number(_under_own_names(appointments, self._mapping))
         list_id = secrets.token_hex(8)
         self._logbook.note(worklist, asked=asked, scorer=scorer, at=at, list_id=list_id)

@@ -41,7 +41,7 @@ from dnapredict.service.trial import try_out
 from dnapredict.service.uploads import KeptLists
 from dnapredict.service.web import web_app
 
-__all__ = ["build", "run", "service"]
+__all__ = ["build", "champion_of", "run", "service"]
 
 _JSON: Final = frozenset({"application/json"})
 _FORM: Final = frozenset({"application/x-www-form-urlencoded"})
@@ -167,8 +167,8 @@ def run(*, host: str, port: int) -> None:
     bentoml.serve(f"{__name__}:service", host=host, port=port, blocking=True)
 
 
-def _production() -> Any:
-    home = served_home()
+def champion_of(home: Path) -> Champion:
+    """The champion of a home's registry, with the home's history; nothing is loaded yet."""
 
     def standing() -> Standing:
         from dnapredict.features.store import HistoryStore
@@ -183,8 +183,12 @@ def _production() -> Any:
 
         return pipeline.open_scorer(home, model=version)
 
-    champion = Champion(standing=standing, open_scorer=open_scorer, try_out=try_out)
-    return build(home, champion, mapping=served_mapping(), config=served_config())
+    return Champion(standing=standing, open_scorer=open_scorer, try_out=try_out)
+
+
+def _production() -> Any:
+    home = served_home()
+    return build(home, champion_of(home), mapping=served_mapping(), config=served_config())
 
 
 service = _production()

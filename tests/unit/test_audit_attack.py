@@ -279,7 +279,7 @@ def test_no_small_count_can_be_worked_out_from_all_files_together(seed: int, tmp
 
 
 def test_the_attack_finds_what_hiding_small_counts_alone_gives_back(tmp_path: Path, monkeypatch):
-    def small_alone(exact: dict, _lines: object, rule: Disclosure) -> frozenset:
+    def small_alone(exact: dict, _lines: object, rule: Disclosure, **_: object) -> frozenset:
         return frozenset(cell for cell, number in exact.items() if publish_count(number, rule) is None)
 
     monkeypatch.setattr(hiding, "hidden_cells", small_alone)

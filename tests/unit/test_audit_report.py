@@ -235,3 +235,9 @@ def test_each_permitted_use_says_what_is_decided_and_why_one_figure_comes_first(
         text = _text(write(result, tmp_path / use.replace(" ", "-")).parent)
         assert said in text[: text.index("What we found")]
         assert ("It holds" in text) is (policy.primary == "reach")
+
+
+def test_every_group_that_fails_is_named_with_what_is_said_of_it(folder: Path):
+    text = _text(folder)
+    told = text[text.index("G2 Meaning of a risk") : text.index("G3 Reach")]
+    assert re.search(r"Asian: Pakistani: \d+ appointments are missed for every 100 expected", told)

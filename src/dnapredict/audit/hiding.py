@@ -64,7 +64,17 @@ def hidden_in(counted: Mapping[str, Counted], rule: Disclosure) -> Hidden:
             crossed, sums = _crossed(found, present=counted)
             exact, lines = exact | crossed, lines + sums
     lines += _of_records(counted)
-    return Hidden(hidden_cells(exact, lines, rule))
+    return Hidden(hidden_cells(exact, lines, rule, spared=_spared(counted)))
+
+
+def _spared(counted: Mapping[str, Counted]) -> frozenset[Cell]:
+    """Cells of groups that a board asks about first, such as Core20."""
+    return frozenset(
+        Cell(count, name, code)
+        for name, found in counted.items()
+        for code in found.grouping.harmed
+        for count in _NAMES
+    )
 
 
 def group_lines(

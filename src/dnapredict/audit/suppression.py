@@ -7,7 +7,7 @@ than three possible values, another count that it is summed with is hidden as we
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -40,11 +40,18 @@ class Line:
     open: bool = False
 
 
-def hidden_cells(exact: Mapping[Cell, float], lines: Sequence[Line], rule: Disclosure) -> frozenset[Cell]:
+def hidden_cells(
+    exact: Mapping[Cell, float],
+    lines: Sequence[Line],
+    rule: Disclosure,
+    *,
+    spared: Collection[Cell] = frozenset(),
+) -> frozenset[Cell]:
     """The cells to hide: small ones, and others without which a small one could be worked out.
 
     Every cell of `lines` must be in `exact`. Larger cells are hidden one after the other, the smallest
-    that is summed with an exposed one first, since that costs readers least.
+    that is summed with an exposed one first, since that costs readers least; those that are `spared` only
+    where no other is left.
 
     >>> from dnapredict.config.policy import Disclosure
     >>> rule = Disclosure(why="The rule of hospital statistics.")
@@ -60,7 +67,8 @@ def hidden_cells(exact: Mapping[Cell, float], lines: Sequence[Line], rule: Discl
     places = {cell: place for place, cell in enumerate(cells)}
     sums = [_Sum(tuple(places[part] for part in line.parts), places[line.total], line.open) for line in lines]
     counts, hidden = [exact[cell] for cell in cells], set(small)
-    while extra := _more_to_hide(counts, sums, small=small, hidden=hidden, rule=rule):
+    kept = {places[cell] for cell in spared if cell in places}
+    while extra := _more_to_hide(counts, sums, small=small, hidden=hidden, kept=kept, rule=rule):
         hidden |= extra
     return frozenset(cells[place] for place in hidden)
 
@@ -74,22 +82,30 @@ class _Sum(NamedTuple):
 
 
 def _more_to_hide(
-    counts: Sequence[float], sums: Sequence[_Sum], *, small: set[int], hidden: set[int], rule: Disclosure
+    counts: Sequence[float],
+    sums: Sequence[_Sum],
+    *,
+    small: set[int],
+    hidden: set[int],
+    kept: set[int],
+    rule: Disclosure,
 ) -> set[int]:
     """A further cell for each small one that the bounds leave too few values; empty when all are safe."""
     low, high = _bounds(counts, sums, hidden=hidden, rule=rule)
     exposed = [p for p in small if math.floor(high[p]) - math.ceil(low[p]) + 1 < _FEWEST_POSSIBLE]
     shown = {place for place, count in enumerate(counts) if count and place not in hidden}
-    found = (_neighbour(place, counts, sums, shown=shown) for place in exposed)
+    found = (_neighbour(place, counts, sums, shown=shown, kept=kept) for place in exposed)
     return {place for place in found if place is not None}
 
 
-def _neighbour(place: int, counts: Sequence[float], sums: Sequence[_Sum], *, shown: set[int]) -> int | None:
+def _neighbour(
+    place: int, counts: Sequence[float], sums: Sequence[_Sum], *, shown: set[int], kept: set[int]
+) -> int | None:
     """The smallest printed part of a sum with `place` in it; a total only where no part is left."""
     mine = [line for line in sums if place in line.parts or place == line.total]
-    parts = {part for line in mine for part in line.parts} & shown
-    totals = {line.total for line in mine} & shown
-    candidates = (parts or totals) - {place}
+    parts = {part for line in mine for part in line.parts} & shown - {place}
+    totals = {line.total for line in mine} & shown - {place}
+    candidates = parts - kept or parts or totals
     return min(candidates, key=lambda other: counts[other]) if candidates else None
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dnapredict.audit.verdicts import Check, Gate, Verdict
+from dnapredict.audit.verdicts import Gate, Verdict
 
 __all__ = ["told"]
 
@@ -16,17 +16,13 @@ def told(gate: Gate, smallest_group: int) -> tuple[str, ...]:
 
 
 def _alike(gate: Gate, verdict: Verdict) -> Iterator[str]:
-    found: dict[str, list[str]] = {}
+    found: dict[tuple[str, bool], list[str]] = {}
     for check in gate.checks:
         if check.verdict is verdict and check.grouping != "all":  # of everyone the gate's sentence tells
-            found.setdefault(_without_name(check), []).append(check.group.name)
-    for rest, names in found.items():
-        yield f"{'; '.join(names)}: {rest}" if rest[:1].islower() else rest
-
-
-def _without_name(check: Check) -> str:
-    """The sentence after the group's name, where it starts with it; otherwise the whole."""
-    return check.sentence.removeprefix(f"{check.group.name}: ")
+            rest = check.sentence.removeprefix(f"{check.group.name}: ")
+            found.setdefault((rest, rest != check.sentence), []).append(check.group.name)
+    for (rest, begins_with_name), names in found.items():
+        yield f"{'; '.join(names)}: {rest}" if begins_with_name else rest
 
 
 def _thin(gate: Gate, smallest_group: int) -> Iterator[str]:

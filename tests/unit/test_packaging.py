@@ -13,6 +13,7 @@ import yaml
 from typer.main import get_command
 
 from dnapredict.cli.app import app
+from dnapredict.service.record.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVING, GUIDE = ROOT / "serving", ROOT / "docs" / "how-to-run-in-production.md"
@@ -156,3 +157,11 @@ def test_what_bentoml_packs_is_there_and_holds_no_secret():
     assert "serving/secrets/" in build["exclude"]
     assert build["service"] == "serving.service:service"
     assert (ROOT / build["python"]["requirements_txt"]).exists()
+
+
+def test_the_environments_database_has_precedence_over_the_file(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("DNAPREDICT_DATABASE", "postgresql://log@environment.example/log")
+    named = Database(tmp_path, "postgresql://log@file.example/log").name
+    assert "environment.example" in named
+    monkeypatch.delenv("DNAPREDICT_DATABASE")
+    assert "file.example" in Database(tmp_path, "postgresql://log@file.example/log").name

@@ -50,14 +50,14 @@ class Database:
         home
             Where the SQLite file lies if there is no address.
         address
-            Such as `postgresql://log@db.example/dnapredict`; otherwise as `DNAPREDICT_DATABASE` says.
+            Such as `postgresql://log@db.example/dnapredict`; `DNAPREDICT_DATABASE` has precedence.
 
         Raises
         ------
         ConfigurationError
             If the address is none, or not of PostgreSQL. It may hold a password and is not quoted.
         """
-        given = address or os.environ.get(ADDRESS_VARIABLE)
+        given = os.environ.get(ADDRESS_VARIABLE) or address
         self._url = _postgres(given) if given else None
         self._path = home / FILE
         self._engine: Engine | None = None

@@ -5,7 +5,6 @@ appointments alike. What was booked is counted by minute, in training and in ser
 request reads the minutes of a few days of its own clinics and not the whole history.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 import ibis
@@ -30,17 +29,23 @@ _ON_THE_DAY: Final = 1
 def minute_counts(known: ir.Table) -> ir.Table:
     """Bookings by minute: `kind`, `clinic`, `day`, `minute` (since 1970) and how many, `n`.
 
-    Of an appointment whose patient is not known a store cannot tell whether it holds it already, so
-    that such bookings are counted nowhere; nor are those without a clock time. Rows of the same
-    minute may stand more than once and are added up in `clinic_bookings`.
+    Rows of the same minute stand more than once and are added up in `clinic_bookings`. Of an
+    appointment whose patient is not known a store cannot tell whether it holds it already, so that
+    such bookings are counted nowhere; nor are those without a clock time.
     """
-    booked = _unfolded(_at_a_clinic(known.filter(known.patient_id.notnull())))
-    return booked.group_by("kind", "clinic", "day", "minute").agg(n=booked.count().cast("float64"))
+    booked = _at_a_clinic(known.filter(known.patient_id.notnull()))
+    return _unfolded(booked, n=ibis.literal(1, "int32"))
 
 
 def clinic_days_of(points: ir.Table) -> ir.Table:
-    """What `clinic_bookings` will ask of the counts for `points`: `kind`, `clinic`, `day`, each once."""
-    return _unfolded(_at_a_clinic(points)).select("kind", "clinic", "day").distinct()
+    """What `clinic_bookings` will ask of the counts for `points`, and what they add to them.
+
+    Columns `kind`, `clinic`, `day`, `minute` and `appointment_id`, which is null where the booking is
+    counted nowhere.
+    """
+    asked = _at_a_clinic(points)
+    own = ibis.ifelse(asked.patient_id.notnull(), asked.appointment_id, ibis.null("string"))
+    return _unfolded(asked, appointment_id=own)
 
 
 def clinic_bookings(points: ir.Table, made: ir.Table, *, clock: Clock) -> ir.Table:
@@ -59,7 +64,7 @@ def clinic_bookings(points: ir.Table, made: ir.Table, *, clock: Clock) -> ir.Tab
     is scored. A point without a clinic, or whose booking has no clock time, has no row.
     """
     asked = _at_a_clinic(points)
-    near = _around(_unfolded(asked).distinct().mutate(n=ibis.literal(0.0)).union(made))
+    near = _around(_unfolded(asked, n=ibis.literal(0, "int32")).union(made))
     joined = asked.select(
         ROW_NUMBER,
         "clinic",
@@ -105,30 +110,26 @@ def _at_a_clinic(rows: ir.Table) -> ir.Table:
     )
 
 
-def _unfolded(rows: ir.Table) -> ir.Table:
+def _unfolded(rows: ir.Table, **beside: ir.Value) -> ir.Table:
     """A row for the day on which a booking starts, and one for the day on which it was made."""
 
     def of_kind(kind: int, day: str) -> ir.Table:
-        return rows.select("clinic", "minute", kind=ibis.literal(kind, "int32"), day=rows[day])
+        return rows.select("clinic", "minute", kind=ibis.literal(kind, "int32"), day=rows[day], **beside)
 
     both = of_kind(_FOR_THE_DAY, "starts_day").union(of_kind(_ON_THE_DAY, "booked_day"))
-    return both.select("kind", "clinic", "day", "minute")
+    return both.select("kind", "clinic", "day", "minute", *beside)
 
 
 def _around(counts: ir.Table) -> ir.Table:
     """For each minute that is counted or asked about, what was booked in it and in the minutes around it."""
-    minutes = counts.group_by("kind", "clinic", "day", "minute").agg(now=counts.n.sum())
-    return minutes.mutate(**dict(_sums(minutes)))
-
-
-def _sums(minutes: ir.Table) -> Iterator[tuple[str, ir.Value]]:
-    frames = {
-        "just_before": (ibis.preceding(_JUST_BEFORE_MINUTES), ibis.preceding(1)),
-        "before": (ibis.preceding(1), ibis.preceding(1)),
-        "after": (ibis.following(1), ibis.following(1)),
-    }
-    for name, frame in frames.items():
-        window = ibis.window(
-            group_by=[minutes.kind, minutes.clinic, minutes.day], order_by=minutes.minute, range=frame
-        )
-        yield name, minutes.now.sum().over(window).fill_null(0.0)
+    minutes = counts.group_by("kind", "clinic", "day", "minute").agg(now=counts.n.sum().cast("float64"))
+    of_a_day = {"group_by": [minutes.kind, minutes.clinic, minutes.day], "order_by": minutes.minute}
+    in_order = ibis.window(**of_a_day)
+    ten = ibis.window(**of_a_day, range=(ibis.preceding(_JUST_BEFORE_MINUTES), ibis.preceding(1)))
+    follows = minutes.minute.lag().over(in_order) == minutes.minute - 1
+    precedes = minutes.minute.lead().over(in_order) == minutes.minute + 1
+    return minutes.mutate(
+        just_before=minutes.now.sum().over(ten).fill_null(0.0),
+        before=ibis.ifelse(follows, minutes.now.lag().over(in_order), 0.0),
+        after=ibis.ifelse(precedes, minutes.now.lead().over(in_order), 0.0),
+    )

@@ -16,7 +16,9 @@ from typing import Final
 import duckdb
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
@@ -41,6 +43,7 @@ _PATIENT: Final = -1
 _OUTCOME: Final = -2
 _CLINIC_DAY: Final = 100  # and the kind of the clinic's day
 _BATCH: Final = 100_000
+_HELD: Final = "SELECT appointment_id FROM {stored} SEMI JOIN {points} USING (appointment_id)"
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,10 @@ class HistoryStore:
             fresh = _freshly_counted(points.schema(), stored.schema(), clock)
             added = workspace.fetch(fresh.over(points=points, stored=stored))
             daily = pa.concat_tables([daily, added.cast(daily.schema)])
-        made = minutes.asked(_clinic_days(asked.filter(told >= _CLINIC_DAY)))
-        booked = workspace.fetch(
-            _freshly_booked(points.schema(), stored.schema()).over(points=points, stored=stored)
-        )
-        made = pa.concat_tables([made, booked.cast(made.schema)])
+        clinic_days = asked.filter(told >= _CLINIC_DAY)
+        made = minutes.asked(_named(clinic_days))
+        held = workspace.fetch(_HELD.format(points=points.get_name(), stored=stored.get_name()))
+        made = pa.concat_tables([made, _freshly_booked(clinic_days, held, made.schema)])
         recalled = _recalling(points.schema(), stored.schema()).over(points=points, stored=stored)
         return Past(workspace.compute(recalled), workspace.keep(daily), workspace.keep(made))
 
@@ -161,21 +163,36 @@ def _asking(points_schema: ibis.Schema, clock: Clock) -> ir.Table:
     """All that a store is asked: keys and days, each patient, and a row if there are outcomes to add."""
     points = placeholder("points", points_schema)
     keys = keys_of(points, clock=clock)
-    no_day = ibis.null(keys.day.type())
+    nothing = {"day": ibis.null("date"), "minute": ibis.null("int64"), "appointment_id": ibis.null("string")}
     patients = points.filter(points.patient_id.notnull()).select(
-        kind=ibis.literal(_PATIENT, "int8"), key=points.patient_id, day=no_day
+        kind=ibis.literal(_PATIENT, "int32"), key=points.patient_id, **nothing
     )
     told = points.filter(points.outcome_code.isin(list(COUNTED)), points.patient_id.notnull())
-    outcomes = told.select(kind=ibis.literal(_OUTCOME, "int8"), key=ibis.literal(""), day=no_day).limit(1)
+    outcomes = told.select(kind=ibis.literal(_OUTCOME, "int32"), key=ibis.literal(""), **nothing).limit(1)
     days = clinic_days_of(points)
-    days = days.select(kind=(days.kind + _CLINIC_DAY).cast("int8"), key=days.clinic, day=days.day)
-    return keys.union(patients.distinct()).union(outcomes).union(days)
+    days = days.select(
+        "day", "minute", "appointment_id", kind=(days.kind + _CLINIC_DAY).cast("int32"), key=days.clinic
+    )
+    counts = keys.select("key", **(nothing | {"kind": keys.kind.cast("int32"), "day": keys.day}))
+    parts = (counts, patients.distinct(), outcomes, days)
+    in_order = [part.select("kind", "key", "day", "minute", "appointment_id") for part in parts]
+    return ibis.union(*in_order)
 
 
-def _clinic_days(asked: pa.Table) -> pa.Table:
+def _named(clinic_days: pa.Table) -> pa.Table:
     """The rows of a question that ask for minutes, in the words of `clinic_days_of`."""
-    kinds = pa.array(asked["kind"].to_numpy() - _CLINIC_DAY)
-    return pa.table({"kind": kinds, "clinic": asked["key"], "day": asked["day"]})
+    kinds = pa.array(clinic_days["kind"].to_numpy() - _CLINIC_DAY, pa.int32())
+    columns = {name: clinic_days[name] for name in ("day", "minute", "appointment_id")}
+    return pa.table({"kind": kinds, "clinic": clinic_days["key"], **columns})
+
+
+def _freshly_booked(clinic_days: pa.Table, held: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Minutes of the points' bookings but those of the appointments `held` by the store."""
+    own = clinic_days["appointment_id"]
+    fresh = pc.and_(pc.is_valid(own), pc.invert(pc.is_in(own, value_set=held["appointment_id"])))
+    named = _named(clinic_days.filter(fresh))
+    counted = named.append_column("n", pa.array(np.ones(named.num_rows), pa.int32()))
+    return counted.select(schema.names).cast(schema)
 
 
 @compiled
@@ -185,13 +202,6 @@ def _freshly_counted(points_schema: ibis.Schema, stored_schema: ibis.Schema, clo
     counted = stored.filter(stored.outcome_code.isin(list(COUNTED)))
     told = points.filter(points.outcome_code.isin(list(COUNTED)), points.patient_id.notnull())
     return daily_counts(told.anti_join(counted, "appointment_id"), clock=clock)
-
-
-@compiled
-def _freshly_booked(points_schema: ibis.Schema, stored_schema: ibis.Schema) -> ir.Table:
-    """Minutes of the points' bookings that the stored history does not hold."""
-    points, stored = placeholder("points", points_schema), placeholder("stored", stored_schema)
-    return minute_counts(points.anti_join(stored, "appointment_id"))
 
 
 @compiled

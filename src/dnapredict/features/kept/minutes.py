@@ -21,7 +21,10 @@ _MINUTES: Final = "minutes.arrow"
 _CLINIC_DAYS: Final = "clinic_days.arrow"
 _KEY: Final = ("kind", "clinic", "day")
 
-SORTED_MINUTES: Final = "FROM ({made}) ORDER BY kind, clinic, day, minute"
+SORTED_MINUTES: Final = """
+    SELECT kind, clinic, day, minute, sum(n)::INTEGER AS n FROM ({made})
+    GROUP BY kind, clinic, day, minute ORDER BY kind, clinic, day, minute
+"""
 
 
 def write_minutes(made: pa.Table, folder: Path) -> None:

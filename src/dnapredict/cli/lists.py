@@ -1,5 +1,6 @@
-"""The verb about weekly lists: score one."""
+"""The verb about weekly lists: score one, or all that are dropped into a folder."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -8,13 +9,23 @@ import typer
 from dnapredict.cli.options import HOME, Home, JoinedFiles, KeyFile, MappingFile, absolute, setting_of
 from dnapredict.cli.progress import rows_bar
 from dnapredict.cli.telling import say
+from dnapredict.errors import UsageError
 
 __all__ = ["score"]
 
 
 def score(
-    list_: Annotated[Path, typer.Argument(metavar="LIST", help="The weekly list: CSV, XLSX or Parquet.")],
-    out: Annotated[Path, typer.Option(help="Worklist to write: .csv, .xlsx or .parquet.")],
+    list_: Annotated[
+        Path | None, typer.Argument(metavar="LIST", help="The weekly list: CSV, XLSX or Parquet.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Worklist to write: .csv, .xlsx or .parquet.")] = None,
+    watch: Annotated[
+        Path | None,
+        typer.Option(help="Instead of one LIST, score all that are dropped into this folder, until Ctrl-C."),
+    ] = None,
+    form: Annotated[
+        str, typer.Option(help="With --watch, form of the worklists: xlsx, csv, parquet.")
+    ] = "xlsx",
     history: Annotated[
         Path | None, typer.Option(help="Extract with past appointments; otherwise that of 'refresh'.")
     ] = None,
@@ -29,19 +40,44 @@ def score(
 ) -> None:
     """Rank a weekly list by risk, with reasons in words.
 
-    Every row comes back once, in rank order.
+    Every row comes back once, in rank order. A run that was stopped or killed goes on where it was
+    when it is run again.
+
+    With --watch a list that was scored moves to DIR/done, beside its worklist and a message, and one
+    that cannot be moves to DIR/failed with the reason.
 
     Example:  dnapredict score next-week.xlsx --out worklist.xlsx --capacity 60
+
+    Example:  dnapredict score --watch /srv/lists
     """
     from dnapredict import pipeline
 
+    setting = setting_of(mapping, None, files=files, key_file=key_file)
+    if watch is not None:
+        if list_ or out or history:
+            raise UsageError("--watch DIR takes no LIST, --out or --history. Run 'dnapredict refresh' first.")
+        with rows_bar("Scoring") as progress, contextlib.suppress(KeyboardInterrupt):
+            pipeline.watch(
+                watch,
+                home=absolute(home),
+                say=say,
+                form=f".{form.lower().lstrip('.')}",
+                mapping=setting.mapping,
+                model=model,
+                capacity=capacity,
+                progress=progress,
+            )
+        say("Stopped. Lists that were not scored yet stay in the folder.")
+        return
+    if list_ is None or out is None:
+        raise UsageError("Give a LIST and --out, or a folder with --watch.")
     place = absolute(home)
     with rows_bar("Scoring") as progress:
         done = pipeline.score_list(
             list_,
             out=out,
             home=place,
-            mapping=setting_of(mapping, None, files=files, key_file=key_file).mapping,
+            mapping=setting.mapping,
             history=history,
             model=model,
             capacity=capacity,

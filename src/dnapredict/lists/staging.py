@@ -11,18 +11,18 @@ import datetime
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dnapredict.errors import StoreError
+from dnapredict.lists.locks import held, is_free
 
 __all__ = ["Staging", "staged"]
 
@@ -103,21 +103,17 @@ def staged(out: Path, question: str) -> Iterator[Staging]:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         _forget_stale(out.parent, but=folder)
-        lock = (folder / _LOCK).open("ab")
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written ({error.strerror}).") from None
+    busy = f"{out}: another run of dnapredict is writing it. Wait for that, or stop it."
     try:
-        with lock:
-            if not _locked(lock):
-                raise StoreError(
-                    f"{out}: another run of dnapredict is writing it. Wait for that, or stop it."
-                )
-            yield from _held(folder, question)
+        with held(folder / _LOCK, otherwise=busy):
+            yield from _open(folder, question)
     finally:
         _remove_empty(folder)
 
 
-def _held(folder: Path, question: str) -> Iterator[Staging]:
+def _open(folder: Path, question: str) -> Iterator[Staging]:
     is_done = False
     try:
         yield Staging(folder, _taken_up(folder, question))
@@ -157,9 +153,8 @@ def _forget_stale(place: Path, *, but: Path) -> None:
             about = folder / _ABOUT
             if folder == but or time.time() - about.stat().st_mtime < _STALE_SECONDS:
                 continue
-            with (folder / _LOCK).open("ab") as lock:
-                if _locked(lock):
-                    _empty(folder)
+            if is_free(folder / _LOCK):
+                _empty(folder)
             _remove_empty(folder)
 
 
@@ -183,26 +178,3 @@ def _remove_empty(folder: Path) -> None:
 def _settle(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _locked(file: IO[bytes]) -> bool:
-        """Whether this process alone now holds the file; it does until the file is closed."""
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _locked(file: IO[bytes]) -> bool:
-        """Whether this process alone now holds the file; it does until the file is closed."""
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True

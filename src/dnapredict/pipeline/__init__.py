@@ -6,6 +6,7 @@ extract -> contract -> history -> features -> risk -> worklist and reasons -> pa
 from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, sign
 from dnapredict.pipeline.making import Engine, Trained, features, train
 from dnapredict.pipeline.scoring import HISTORY, Scored, open_scorer, refresh, score_list
+from dnapredict.pipeline.watching import watch
 
 __all__ = [
     "HISTORY",
@@ -23,4 +24,5 @@ __all__ = [
     "score_list",
     "sign",
     "train",
+    "watch",
 ]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+
 from dnapredict.config.policy import Policy
 from dnapredict.config.setting import Setting
 from dnapredict.data.checked import Checked
@@ -19,7 +21,6 @@ from dnapredict.risk.artefact import load as load_model
 from dnapredict.risk.labelled import labelled
 from dnapredict.scores import vendor_scores
 from dnapredict.tracking import CHAMPION, Registry
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from dnapredict.audit import AuditResult, Signature

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
 from dnapredict import trainable
 from dnapredict.config.setting import Setting
 from dnapredict.data.checked import Checked

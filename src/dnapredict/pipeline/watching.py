@@ -1,0 +1,131 @@
+"""Score each list that is dropped into a folder, one at a time, until somebody stops it."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from dnapredict.config.mapping import IDENTITY, Mapping
+from dnapredict.errors import ConfigurationError, DnapredictError, ModelError, StoreError
+from dnapredict.lists.files import require_form
+from dnapredict.lists.inbox import Inbox, Place
+from dnapredict.lists.locks import held
+from dnapredict.lists.long import Progress
+from dnapredict.pipeline.scoring import Say, Scored, open_scorer, score_list
+
+__all__ = ["watch"]
+
+_LOCK: Final = ".dnapredict-watch"
+# What is no fault of a list: it waits, and is tried again after so many looks.
+_NOT_THE_LIST: Final = (ModelError, StoreError, ConfigurationError)
+_LOOKS_TO_WAIT: Final = 30
+
+
+def watch(
+    folder: Path,
+    *,
+    home: Path,
+    say: Say,
+    form: str = ".xlsx",
+    every_seconds: float = 2.0,
+    mapping: Mapping = IDENTITY,
+    model: str = "champion",
+    capacity: int | None = None,
+    progress: Progress | None = None,
+    looks: Iterator[object] | None = None,
+) -> None:
+    """Score the lists of `folder` as they come, until it is stopped.
+
+    A list that was scored moves to `done`, beside its worklist and a message; one that cannot be moves to
+    `failed` with the reason. Where model, home or configuration are at fault the list waits.
+
+    Parameters
+    ----------
+    form
+        Of the worklists: .xlsx, .csv or .parquet.
+    every_seconds
+        How often to look. A file that did not change between two looks is whole.
+    looks
+        Ends with the watch, where it is not to go on for ever.
+
+    Raises
+    ------
+    UsageError
+        If there is no such folder.
+    ModelError
+        If there is no model to begin with.
+    StoreError
+        If another watch looks after the folder.
+    """
+    require_form(Path(f"worklist{form}"))
+    inbox = Inbox.open(folder)
+    open_scorer(home, model=model, mapping=mapping)
+
+    def score(path: Path, out: Path) -> Scored:
+        return score_list(
+            path, out=out, home=home, mapping=mapping, model=model, capacity=capacity, progress=progress
+        )
+
+    with held(folder / _LOCK, otherwise=f"{folder}: another watch looks after this folder already."):
+        say(f"Watching {folder}. Drop lists into it; Ctrl-C ends.")
+        for _ in looks or _looks(every_seconds):
+            for path in inbox.whole():
+                with _waiting(inbox, path, say):
+                    say(_answered(path, inbox, form, score))
+
+
+def _looks(seconds: float) -> Iterator[None]:
+    while True:
+        yield None
+        time.sleep(seconds)
+
+
+@contextlib.contextmanager
+def _waiting(inbox: Inbox, path: Path, say: Say) -> Iterator[None]:
+    """What is no fault of the list leaves it where it is, to be tried again."""
+    try:
+        yield
+    except _NOT_THE_LIST as error:
+        say(f"{path.name} waits: {error}")
+        inbox.put_off(path, looks=_LOOKS_TO_WAIT)
+
+
+def _answered(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path], Scored]) -> str:
+    """Score the list at `path`, move it to where it belongs, and return what became of it."""
+    place = inbox.place(path.name, folder="done")
+    out = place.worklist(form)
+    try:
+        done = score(path, out)
+    except _NOT_THE_LIST:
+        raise
+    except DnapredictError as error:
+        return _failed(path, inbox, str(error))
+    except Exception as error:  # noqa: BLE001 - a list never ends the watch, and no message quotes a value
+        return _failed(path, inbox, f"An error that nobody foresaw ({type(error).__name__}).")
+    shutil.copymode(path, out)
+    told = _told(path, out, done)
+    place.take(path, told)
+    return told.splitlines()[0]
+
+
+def _failed(path: Path, inbox: Inbox, why: str) -> str:
+    place: Place = inbox.place(path.name, folder="failed")
+    told = f"{path.name} could not be scored: {why.replace(str(path), path.name)}"
+    place.take(path, f"{told}\nMend the list and drop it into the folder again.")
+    return told
+
+
+def _told(path: Path, out: Path, done: Scored) -> str:
+    lines = [
+        f"{path.name}: {done.rows:,} rows, {done.selected:,} to call, {done.rejected:,} not scored.",
+        f"The worklist is {out.name}. Model version {done.model_version}.",
+    ]
+    if done.rejected:
+        lines.append("Rows that were not scored stand last in the worklist, each with its error.")
+    if done.unknown_factors:
+        lines.append(f"The list lacks columns for: {', '.join(done.unknown_factors)}.")
+    if not done.has_history:
+        lines.append("No attendance history is kept here: patients counted as new.")
+    return "\n".join(lines)

@@ -103,13 +103,13 @@ def verify_log(home: Home = HOME, settings: ServiceFile = None) -> None:
 
     Example:  dnapredict log verify
     """
-    found = _log(home, settings).verify()
+    found = _log(absolute(home), settings).verify()
     typer.echo(f"{found.entries:,} rows, each as it was written. The last: {found.last:,}, seal {found.seal}")
     say("Note the last number and its seal with the date, in another place.")
 
 
 def upgrade_log(home: Home = HOME, settings: ServiceFile = None) -> None:
-    """Bring the scoring log's database to the form that this release works with.
+    """Bring the scoring log to the form of this release.
 
     A log in the home is upgraded by itself; one in PostgreSQL by this.
 
@@ -117,29 +117,27 @@ def upgrade_log(home: Home = HOME, settings: ServiceFile = None) -> None:
     """
     from dnapredict.service.record.database import REVISION
 
-    before = _log(home, settings).upgrade()
+    before = _log(absolute(home), settings).upgrade()
     typer.echo(f"The scoring log is of form {REVISION}" + (f"; it was {before}." if before else "."))
 
 
 def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
-    """Remove rows and lists that were kept for as long as serving/service.toml says.
+    """Remove rows and lists whose time is up.
 
-    The service does so by itself, a month of rows at most.
+    As [retention] in serving/service.toml says. The service does so by itself, a month of rows at most.
 
     Example:  dnapredict log prune
     """
     from dnapredict.service.retention import forget_entries, forget_lists
     from dnapredict.service.start import served_config
 
-    log = _log(home, settings)
-    retention = served_config().retention
-    rows, lists = forget_entries(log, retention), forget_lists(home.expanduser().resolve(), retention)
+    retention, place = served_config(settings).retention, absolute(home)
+    rows, lists = forget_entries(_log(place, settings), retention), forget_lists(place, retention)
     typer.echo(f"{rows:,} rows and {lists:,} lists were kept long enough and are removed.")
 
 
 def _log(home: Path, settings: Path | None) -> "ScoringLog":
-    from dnapredict.service.start import served_config, use_settings
+    from dnapredict.service.start import served_config
     from dnapredict.service.store import ScoringLog
 
-    use_settings(settings)
-    return ScoringLog(absolute(home), served_config().database)
+    return ScoringLog(home, served_config(settings).database)

@@ -86,8 +86,7 @@ def serve(
         If `host` is not an IP address, or is open to others while there is no key.
     """
     host = _address(host)
-    use_settings(settings)
-    _use_mapping(mapping, files, key_file)
+    _let_workers_know(mapping, files, key_file, settings)
     config = served_config()
     if config.openid is None:
         _require_keys(home, host)
@@ -109,21 +108,15 @@ def served_home() -> Path:
     return Path(os.environ.get(HOME_VARIABLE, ".dnapredict")).resolve()
 
 
-def use_settings(settings: Path | None) -> None:
-    """Let this process and its workers take their settings from that file, if one is named."""
-    if settings is not None:
-        os.environ[SETTINGS_VARIABLE] = str(settings.resolve())
-
-
-def served_config() -> ServiceConfig:
-    """The settings of this process: those of the file that the environment names, or `serving/service.toml`.
+def served_config(settings: Path | None = None) -> ServiceConfig:
+    """The settings in `settings`, or in the file that the environment names, or in `serving/service.toml`.
 
     Raises
     ------
     ConfigurationError
         If the file is missing or holds something it must not.
     """
-    named = os.environ.get(SETTINGS_VARIABLE)
+    named = settings or os.environ.get(SETTINGS_VARIABLE)
     return load(Path(named) if named else shipped("serving/service.toml"), ServiceConfig)
 
 
@@ -137,7 +130,9 @@ def served_mapping() -> Mapping:
     return mapping
 
 
-def _use_mapping(mapping: Path | None, files: Files, key_file: Path | None) -> None:
+def _let_workers_know(
+    mapping: Path | None, files: Files, key_file: Path | None, settings: Path | None
+) -> None:
     """Workers are processes of their own: they read what was named here from their environment."""
     if mapping is not None:
         os.environ[MAPPING_VARIABLE] = str(mapping.resolve())
@@ -145,6 +140,8 @@ def _use_mapping(mapping: Path | None, files: Files, key_file: Path | None) -> N
         os.environ[_FILES_VARIABLE] = json.dumps(
             {name: str(place.resolve()) for name, place in files.items()}
         )
+    if settings is not None:
+        os.environ[SETTINGS_VARIABLE] = str(settings.resolve())
     if key_file is not None:
         os.environ[_KEY_FILE_VARIABLE] = str(key_file.resolve())
 

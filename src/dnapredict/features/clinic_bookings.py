@@ -21,40 +21,48 @@ AT_CLINIC: Final = ("n_booked_together", "n_booked_just_before")
 MOST_TOGETHER: Final = 20
 _JUST_BEFORE_MINUTES: Final = 10
 _SECONDS: Final = 60
-# A clinic's bookings for the day on which they start, and those made on a day.
-_FOR_THE_DAY: Final = 0
-_ON_THE_DAY: Final = 1
+# A clinic's bookings are counted for the day on which they start, and for that on which they were made. In a
+# table a kind is its place in this order.
+_DAYS: Final = ("starts_day", "booked_day")
 
 
 def minute_counts(known: ir.Table) -> ir.Table:
-    """Bookings by minute: `kind`, `clinic`, `day`, `minute` (since 1970) and how many, `n`.
+    """Bookings by minute: `kind`, `clinic`, `day`, `minute` (since 1970) and `n`, for a store to keep.
 
     Rows of the same minute stand more than once and are added up in `clinic_bookings`. Of an
     appointment whose patient is not known a store cannot tell whether it holds it already, so that
-    such bookings are counted nowhere; nor are those without a clock time.
+    such bookings count nowhere: their `n` is 0. Those without a clock time have no row.
     """
-    booked = _at_a_clinic(known.filter(known.patient_id.notnull()))
-    return _unfolded(booked, n=ibis.literal(1, "int32"))
+    booked = _at_a_clinic(known)
+    parts = (
+        _counted(booked, day).select("clinic", "day", "minute", "n", kind=ibis.literal(kind, "int32"))
+        for kind, day in enumerate(_DAYS)
+    )
+    return ibis.union(*parts).select("kind", "clinic", "day", "minute", "n")
 
 
 def clinic_days_of(points: ir.Table) -> ir.Table:
-    """What `clinic_bookings` will ask of the counts for `points`, and what they add to them.
+    """What `clinic_bookings` will ask of the minutes for `points`, and what they add to them.
 
-    Columns `kind`, `clinic`, `day`, `minute` and `appointment_id`, which is null where the booking is
-    counted nowhere.
+    Columns `clinic`, the days of `_DAYS`, `minute` and `appointment_id`, which is null where the booking
+    counts nowhere.
     """
     asked = _at_a_clinic(points)
     own = ibis.ifelse(asked.patient_id.notnull(), asked.appointment_id, ibis.null("string"))
-    return _unfolded(asked, appointment_id=own)
+    return asked.select("clinic", *_DAYS, "minute", appointment_id=own)
 
 
-def clinic_bookings(points: ir.Table, made: ir.Table, *, clock: Clock) -> ir.Table:
+def clinic_bookings(
+    points: ir.Table, known: ir.Table, *, made: ir.Table | None = None, clock: Clock
+) -> ir.Table:
     """How many others were booked at each point's clinic around it, as known at its `scored_at`.
 
     Parameters
     ----------
+    known
+        What may be known, the points themselves included.
     made
-        `minute_counts` of what may be known, the points themselves included.
+        `minute_counts` of that; counted from `known` where not given.
 
     Returns
     -------
@@ -64,36 +72,30 @@ def clinic_bookings(points: ir.Table, made: ir.Table, *, clock: Clock) -> ir.Tab
     is scored. A point without a clinic, or whose booking has no clock time, has no row.
     """
     asked = _at_a_clinic(points)
-    near = _around(_unfolded(asked, n=ibis.literal(0, "int32")).union(made))
-    joined = asked.select(
+    wide = asked.select(
         ROW_NUMBER,
         "clinic",
-        "starts_day",
-        "booked_day",
+        *_DAYS,
         "minute",
         over=clock.scored_at(asked).epoch_seconds() // _SECONDS,
         own=asked.patient_id.notnull().cast("float64"),
     )
-    for kind, day, columns in (
-        (_FOR_THE_DAY, "starts_day", ("before", "now", "after")),
-        (_ON_THE_DAY, "booked_day", ("just_before",)),
-    ):
-        of_kind = near.filter(near.kind == kind).select(
-            *columns,
-            **{f"clinic_{kind}": near.clinic, f"day_{kind}": near.day, f"minute_{kind}": near.minute},
-        )
+    for kind, (day, around) in enumerate(zip(_DAYS, (_neighbours, _just_before), strict=True)):
+        counts = _counted(_at_a_clinic(known), day) if made is None else made.filter(made.kind == kind)
+        minutes = counts.group_by("clinic", "day", "minute").agg(n=counts.n.sum().cast("float64"))
+        named = around(minutes).rename({f"{name}_{kind}": name for name in minutes.columns})
         is_mine = [
-            joined.clinic == of_kind[f"clinic_{kind}"],
-            joined[day] == of_kind[f"day_{kind}"],
-            joined.minute == of_kind[f"minute_{kind}"],
+            wide.clinic == named[f"clinic_{kind}"],
+            wide[day] == named[f"day_{kind}"],
+            wide.minute == named[f"minute_{kind}"],
         ]
-        joined = joined.left_join(of_kind, is_mine)
-    now = ibis.ifelse(joined.minute < joined.over, joined.now - joined.own, 0.0)
-    after = ibis.ifelse(joined.minute + 1 < joined.over, joined.after, 0.0)
-    return joined.select(
+        wide = wide.left_join(named, is_mine)
+    now = ibis.ifelse(wide.minute < wide.over, wide.n_0 - wide.own, 0.0)
+    after = ibis.ifelse(wide.minute + 1 < wide.over, wide.after, 0.0)
+    return wide.select(
         ROW_NUMBER,
-        n_booked_together=ibis.least(joined.before + ibis.greatest(now, 0.0) + after, float(MOST_TOGETHER)),
-        n_booked_just_before=joined.just_before,
+        n_booked_together=ibis.least(wide.before + ibis.greatest(now, 0.0) + after, float(MOST_TOGETHER)),
+        n_booked_just_before=wide.just_before,
     )
 
 
@@ -110,26 +112,26 @@ def _at_a_clinic(rows: ir.Table) -> ir.Table:
     )
 
 
-def _unfolded(rows: ir.Table, **beside: ir.Value) -> ir.Table:
-    """A row for the day on which a booking starts, and one for the day on which it was made."""
-
-    def of_kind(kind: int, day: str) -> ir.Table:
-        return rows.select("clinic", "minute", kind=ibis.literal(kind, "int32"), day=rows[day], **beside)
-
-    both = of_kind(_FOR_THE_DAY, "starts_day").union(of_kind(_ON_THE_DAY, "booked_day"))
-    return both.select("kind", "clinic", "day", "minute", *beside)
+def _counted(booked: ir.Table, day: str) -> ir.Table:
+    return booked.select("clinic", "minute", day=booked[day], n=booked.patient_id.notnull().cast("int32"))
 
 
-def _around(counts: ir.Table) -> ir.Table:
-    """For each minute that is counted or asked about, what was booked in it and in the minutes around it."""
-    minutes = counts.group_by("kind", "clinic", "day", "minute").agg(now=counts.n.sum().cast("float64"))
-    of_a_day = {"group_by": [minutes.kind, minutes.clinic, minutes.day], "order_by": minutes.minute}
-    in_order = ibis.window(**of_a_day)
-    ten = ibis.window(**of_a_day, range=(ibis.preceding(_JUST_BEFORE_MINUTES), ibis.preceding(1)))
+def _neighbours(minutes: ir.Table) -> ir.Table:
+    """What was booked in the minute before each and in the one after."""
+    in_order = ibis.window(group_by=[minutes.clinic, minutes.day], order_by=minutes.minute)
     follows = minutes.minute.lag().over(in_order) == minutes.minute - 1
     precedes = minutes.minute.lead().over(in_order) == minutes.minute + 1
     return minutes.mutate(
-        just_before=minutes.now.sum().over(ten).fill_null(0.0),
-        before=ibis.ifelse(follows, minutes.now.lag().over(in_order), 0.0),
-        after=ibis.ifelse(precedes, minutes.now.lead().over(in_order), 0.0),
+        before=ibis.ifelse(follows, minutes.n.lag().over(in_order), 0.0),
+        after=ibis.ifelse(precedes, minutes.n.lead().over(in_order), 0.0),
     )
+
+
+def _just_before(minutes: ir.Table) -> ir.Table:
+    """What was booked in the ten minutes before each."""
+    ten = ibis.window(
+        group_by=[minutes.clinic, minutes.day],
+        order_by=minutes.minute,
+        range=(ibis.preceding(_JUST_BEFORE_MINUTES), ibis.preceding(1)),
+    )
+    return minutes.mutate(just_before=minutes.n.sum().over(ten).fill_null(0.0))

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 
 from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.features.bookings import AROUND, other_bookings
-from dnapredict.features.clinic_bookings import AT_CLINIC, clinic_bookings, minute_counts
+from dnapredict.features.clinic_bookings import AT_CLINIC, clinic_bookings
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.factors import EXPRESSIONS, columns_read
 from dnapredict.features.history import patient_history
@@ -98,6 +98,6 @@ def _parts(
     if read.intersection(AROUND):
         yield other_bookings(points, known, clock=clock)
     if read.intersection(AT_CLINIC):
-        yield clinic_bookings(points, minute_counts(known) if made is None else made, clock=clock)
+        yield clinic_bookings(points, known, made=made, clock=clock)
     if any(name.startswith(("rate_", "share_")) for name in read):
         yield rates(points, daily, clock=clock, outcomes=outcomes, wanted=read)

@@ -41,7 +41,8 @@ _ABOUT: Final = "store.json"
 # What a row of a question to the store is, where it is not the kind of a key of the daily counts.
 _PATIENT: Final = -1
 _OUTCOME: Final = -2
-_CLINIC_DAY: Final = 100  # and the kind of the clinic's day
+_CLINIC: Final = -3
+_OF_CLINICS: Final = ("booked_day", "minute", "appointment_id")
 _BATCH: Final = 100_000
 _HELD: Final = "SELECT appointment_id FROM {stored} SEMI JOIN {points} USING (appointment_id)"
 
@@ -94,15 +95,15 @@ class HistoryStore:
         asked = workspace.fetch(_asking(points.schema(), clock).over(points=points))
         told = asked["kind"].to_numpy()
         stored = workspace.keep(appointments.read(asked.filter(told == _PATIENT)["key"].to_pylist()))
-        daily = counts.asked(asked.filter((told >= 0) & (told < _CLINIC_DAY)))
+        daily = counts.asked(asked.filter(told >= 0))
         if (told == _OUTCOME).any():
             fresh = _freshly_counted(points.schema(), stored.schema(), clock)
             added = workspace.fetch(fresh.over(points=points, stored=stored))
             daily = pa.concat_tables([daily, added.cast(daily.schema)])
-        clinic_days = asked.filter(told >= _CLINIC_DAY)
-        made = minutes.asked(_named(clinic_days))
         held = workspace.fetch(_HELD.format(points=points.get_name(), stored=stored.get_name()))
-        made = pa.concat_tables([made, _freshly_booked(clinic_days, held, made.schema)])
+        own = _minutes_of(asked.filter(told == _CLINIC), held)
+        made = minutes.asked(own)
+        made = pa.concat_tables([made, own.cast(made.schema)])
         recalled = _recalling(points.schema(), stored.schema()).over(points=points, stored=stored)
         return Past(workspace.compute(recalled), workspace.keep(daily), workspace.keep(made))
 
@@ -163,36 +164,38 @@ def _asking(points_schema: ibis.Schema, clock: Clock) -> ir.Table:
     """All that a store is asked: keys and days, each patient, and a row if there are outcomes to add."""
     points = placeholder("points", points_schema)
     keys = keys_of(points, clock=clock)
-    nothing = {"day": ibis.null("date"), "minute": ibis.null("int64"), "appointment_id": ibis.null("string")}
+    asked = clinic_days_of(points)
+    clinics = asked.select(
+        *_OF_CLINICS, kind=ibis.literal(_CLINIC, "int32"), key=asked.clinic, day=asked.starts_day
+    )
+    nothing = {name: ibis.null(clinics[name].type()) for name in ("day", *_OF_CLINICS)}
     patients = points.filter(points.patient_id.notnull()).select(
         kind=ibis.literal(_PATIENT, "int32"), key=points.patient_id, **nothing
     )
     told = points.filter(points.outcome_code.isin(list(COUNTED)), points.patient_id.notnull())
     outcomes = told.select(kind=ibis.literal(_OUTCOME, "int32"), key=ibis.literal(""), **nothing).limit(1)
-    days = clinic_days_of(points)
-    days = days.select(
-        "day", "minute", "appointment_id", kind=(days.kind + _CLINIC_DAY).cast("int32"), key=days.clinic
-    )
-    counts = keys.select("key", **(nothing | {"kind": keys.kind.cast("int32"), "day": keys.day}))
-    parts = (counts, patients.distinct(), outcomes, days)
-    in_order = [part.select("kind", "key", "day", "minute", "appointment_id") for part in parts]
-    return ibis.union(*in_order)
+    counts = keys.select(key=keys.key, **(nothing | {"kind": keys.kind.cast("int32"), "day": keys.day}))
+    in_order = ("kind", "key", "day", *_OF_CLINICS)
+    return ibis.union(*(part.select(in_order) for part in (counts, patients.distinct(), outcomes, clinics)))
 
 
-def _named(clinic_days: pa.Table) -> pa.Table:
-    """The rows of a question that ask for minutes, in the words of `clinic_days_of`."""
-    kinds = pa.array(clinic_days["kind"].to_numpy() - _CLINIC_DAY, pa.int32())
-    columns = {name: clinic_days[name] for name in ("day", "minute", "appointment_id")}
-    return pa.table({"kind": kinds, "clinic": clinic_days["key"], **columns})
-
-
-def _freshly_booked(clinic_days: pa.Table, held: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Minutes of the points' bookings but those of the appointments `held` by the store."""
-    own = clinic_days["appointment_id"]
+def _minutes_of(clinics: pa.Table, held: pa.Table) -> pa.Table:
+    """The minutes of the points' bookings, counting those that are not `held` by the store."""
+    own = clinics["appointment_id"]
     fresh = pc.and_(pc.is_valid(own), pc.invert(pc.is_in(own, value_set=held["appointment_id"])))
-    named = _named(clinic_days.filter(fresh))
-    counted = named.append_column("n", pa.array(np.ones(named.num_rows), pa.int32()))
-    return counted.select(schema.names).cast(schema)
+    parts = (
+        pa.table(
+            {
+                "kind": pa.array(np.full(clinics.num_rows, kind, np.int32)),
+                "clinic": clinics["key"],
+                "day": clinics[day],
+                "minute": clinics["minute"],
+                "n": fresh.cast(pa.int32()),
+            }
+        )
+        for kind, day in enumerate(("day", "booked_day"))
+    )
+    return pa.concat_tables(parts)
 
 
 @compiled

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+_SECONDS_TO_START = 180  # on a machine that others keep busy; alone it takes less than ten
 ROOT = Path(__file__).resolve().parents[2]
 _RUN = (
     "import sys, bentoml;"
@@ -84,9 +85,8 @@ def running(home: Path, *, settings: str = "", before: Sequence[str] = ()) -> It
 
 
 def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        if process.poll() is not None:
-            break
+    until = time.monotonic() + _SECONDS_TO_START
+    while time.monotonic() < until and process.poll() is None:
         with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=2) as answer:  # noqa: S310
             if answer.status == 200:
                 return

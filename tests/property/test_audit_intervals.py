@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnapredict.audit.disclosure import publish_count, publish_rate
-from dnapredict.audit.intervals import Rate, gap, gap_p_value, z_of
-from dnapredict.audit.many import holm
+from dnapredict.audit.intervals import Rate, gap, gap_p_value, smallest_gap, z_of
+from dnapredict.audit.many import benjamini_hochberg, corrected, holm
 from dnapredict.config.policy import Disclosure
 from dnapredict.small_numbers import second_suppression
 
@@ -98,3 +98,31 @@ def test_a_total_never_gives_a_hidden_count_back(counts: list[int]):
     possible = [value for value in range(1, 8) if abs(left - value) <= slack]
     assert counts[hidden[0]] in possible
     assert len(possible) >= 3 or not any(shown)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.sampled_from(["ethnicity", "core20", "plus"])), max_size=20))
+def test_correcting_never_makes_a_group_look_worse_and_sets_aside_who_is_not_behind(asked):
+    p_values, groupings = [p for p, _ in asked], [name for _, name in asked]
+    found = corrected(p_values, groupings)
+    for p_value, adjusted in zip(p_values, found, strict=True):
+        assert adjusted >= min(1.0, 2 * p_value) - 1e-12
+        assert p_value <= 0.5 or adjusted == 1.0
+    fair = corrected([*p_values, 0.9, 0.99], [*groupings, "ethnicity", "core20"])
+    assert fair[: len(found)] == found
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_the_codes_are_corrected_less_than_what_the_board_fixed(p_values: list[float]):
+    pairs = zip(benjamini_hochberg(p_values), holm(p_values), strict=True)
+    assert all(codes <= fixed + 1e-12 for codes, fixed in pairs)
+
+
+@given(st.integers(200, 100_000), st.floats(1, 4))
+def test_more_people_show_smaller_gaps(missed: int, effect: float):
+    rest = Rate(45_000, 100_000)
+    few, many = (
+        smallest_gap(rest, Rate(0, n, effect), tolerance=0.05, level=0.025) for n in (missed, 4 * missed)
+    )
+    assert many is not None
+    assert many > 0.05
+    assert few is None or few >= many

@@ -17,7 +17,7 @@ SITE = "site"
 POPULATIONS = (EVERYONE, BOOKED_1_DAY, WEEKLY, FIRST_TIME)
 
 
-Rows = NDArray[np.bool_] | NDArray[np.int64]
+Rows = NDArray[np.bool_] | NDArray[np.int64] | slice
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,10 @@ class Cohort:
         return len(self.dna)
 
     def take(self, rows: Rows) -> "Cohort":
-        """The appointments of a mask, or of positions in rising order."""
-        taken: dict[str, Any] = {name: values[rows] for name, values in self._arrays().items()}
-        groupings = {name: grouping.take(rows) for name, grouping in self.groupings.items()}
+        """The appointments of a mask, or of positions in rising order; neighbours are not copied."""
+        wanted = _neighbours(rows)
+        taken: dict[str, Any] = {name: values[wanted] for name, values in self._arrays().items()}
+        groupings = {name: grouping.take(wanted) for name, grouping in self.groupings.items()}
         return replace(self, **taken, groupings=groupings)
 
     def without_factors(self) -> "Cohort":
@@ -131,3 +132,11 @@ class Cohort:
     def _arrays(self) -> dict[str, NDArray[Any]]:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+
+def _neighbours(rows: Rows) -> Rows:
+    """A mask of one run of rows as a slice: a window in time is one, and may be most of the matrix."""
+    if isinstance(rows, slice) or rows.dtype != np.bool_ or not rows.any():
+        return rows
+    first, after = int(rows.argmax()), len(rows) - int(rows[::-1].argmax())
+    return slice(first, after) if rows[first:after].all() else rows

@@ -29,4 +29,4 @@ def fill_gaps(matrix: NDArray[np.float64], fill: NDArray[np.float64]) -> NDArray
     >>> fill_gaps(np.array([[np.nan, np.nan]]), np.array([2.0, np.nan])).tolist()
     [[2.0, nan]]
     """
-    return np.where(np.isnan(matrix), fill, matrix)
+    return matrix if np.isnan(fill).all() else np.where(np.isnan(matrix), fill, matrix)

@@ -18,7 +18,7 @@ __all__ = ["Difference", "Interval", "difference", "intervals", "loss_difference
 
 _DRAWS: Final = 400
 _FEWEST_DRAWS: Final = 100
-_WORK: Final = 80_000_000
+_WORK: Final = 40_000_000
 _AT_ONCE: Final = 1_000_000
 _TAIL: Final = 2.5
 _TENTH: Final = 0.1

@@ -34,7 +34,9 @@ class Server:
         if os.geteuid() == 0:
             shutil.chown(self._folder, _SYSTEM_USER)
         self._data = self._folder / "data"
-        self._run(["initdb", "-D", str(self._data), "-U", "log", "-A", "trust", "-E", "UTF8", "--no-locale"])
+        self._run(
+            ["initdb", "-D", str(self._data), "-U", "log", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"]
+        )
         self.start()
 
     def start(self) -> None:
@@ -67,7 +69,7 @@ class Server:
             cwd=self._folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode()

@@ -58,6 +58,14 @@ OF_PARTS = """,
     sum(dna) OVER s AS n_dna_specialty, sum(dna + came) OVER s AS n_specialty,
     sum(dna) OVER t AS n_dna_site, sum(dna + came) OVER t AS n_site, sum(kind) OVER d AS n_day
 """
+AROUND = """
+SELECT appointment_id,
+    count(*) OVER (PARTITION BY clinic_code, starts_at::DATE ORDER BY epoch(booked_at)::BIGINT // 60
+                   RANGE BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS together,
+    count(*) OVER (PARTITION BY clinic_code, booked_at::DATE ORDER BY epoch(booked_at)::BIGINT // 60
+                   RANGE BETWEEN 10 PRECEDING AND 1 PRECEDING) AS just_before
+FROM read_parquet('{path}')
+"""
 KEYS = {
     "w": "patient_id",
     "s": "patient_id, treatment_function_code",
@@ -77,6 +85,8 @@ def bare(path: Path, *, names: str) -> float:
     with duckdb.connect() as connection:
         began = time.perf_counter()
         connection.sql(query(path, names=names)).to_arrow_table()
+        if len(names) > 1:
+            connection.sql(AROUND.format(path=path)).to_arrow_table()
         return time.perf_counter() - began
 
 

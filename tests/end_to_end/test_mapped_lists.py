@@ -13,8 +13,10 @@ from dnapredict import pipeline
 from dnapredict.config.mapping import load_mapping
 from dnapredict.errors import ConfigurationError
 from dnapredict.lists.scoring import Scorer
+from dnapredict.service.hashes import Hashes
 from dnapredict.service.logbook import Logbook
 from dnapredict.service.start import MAPPING_VARIABLE, served_mapping
+from dnapredict.service.store import ScoringLog
 from dnapredict.service.uploads import KeptLists
 
 MARKED = "Marked-Surname"
@@ -79,7 +81,8 @@ def test_a_foreign_list_gets_the_numbers_of_its_own_rows_by_file_and_by_upload(
 
     mapping = load_mapping(foreign / "mapping.toml")
     champion = Steady(pipeline.open_scorer(trust.home))
-    lists = KeptLists(trust.home, champion=champion, logbook=Logbook(trust.home), mapping=mapping)
+    logbook = Logbook(ScoringLog(trust.home), Hashes(trust.home))
+    lists = KeptLists(trust.home, champion=champion, logbook=logbook, mapping=mapping)
     uploaded = lists.score((foreign / "list.csv").read_bytes(), name="list.csv")
     assert probabilities(uploaded.worklist) == pytest.approx(worklists["own"], abs=1e-12)
     kept = [path for path in trust.home.rglob("*") if path.is_file()]

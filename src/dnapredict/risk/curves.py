@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 __all__ = ["Curve", "Curves", "fit_curves"]
 
 _ENOUGH: Final = 100_000
+_ENOUGH_OF_ONE: Final = 20_000
 _BENDS: Final = (0, 20, 40, 60, 80, 95, 100)
 
 
@@ -62,9 +63,10 @@ def fit_curves(
     """Fit logistic regression to each factor bent at its quantiles, with a sign where it is not known.
 
     Straight lines would be a straw man: risk climbs over the first days of lead time and then
-    stays. Of very many rows an even share is used: a few hundred numbers need no more.
+    stays. Of very many rows an even share is used: a few hundred numbers need no more, and the few of a
+    single factor fewer.
     """
-    rows = slice(None, None, -(-len(matrix) // _ENOUGH))
+    rows = slice(None, None, -(-len(matrix) // (_ENOUGH if matrix.shape[1] > 1 else _ENOUGH_OF_ONE)))
     matrix, dna = matrix[rows], dna[rows]
     weight = None if weight is None else weight[rows]
     knots = [_knots(column) for column in matrix.T]

@@ -116,11 +116,20 @@ class Asked:
                 self._connection.close()
         raise AssertionError("no answer")
 
+    def close(self) -> None:
+        self._connection.close()
+
+
+@pytest.fixture
+def asked(service: Running) -> Iterator[Asked]:
+    with contextlib.closing(Asked(service)) as asked:
+        yield asked
+
 
 @pytest.mark.slow
-def test_nothing_that_is_asked_is_the_services_fault_or_comes_back_in_a_refusal(service: Running) -> None:
-    asked = Asked(service)
-
+def test_nothing_that_is_asked_is_the_services_fault_or_comes_back_in_a_refusal(
+    service: Running, asked: Asked
+) -> None:
     @settings(
         max_examples=UNFORESEEN,
         phases=[Phase.generate],

@@ -1,7 +1,8 @@
 """What happens to those who ask too much, send too slowly, or come when too many are there."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ from dnapredict.service.app import build
 from dnapredict.service.middleware.limits import BodyLimits
 from dnapredict.service.middleware.rate import Buckets
 from dnapredict.service.middleware.turns import Turns
+
+
+def run_apart(work: Coroutine[Any, Any, None]) -> None:
+    """In a thread of its own: a browser that is kept for other tests has a loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
 
 
 @given(st.lists(st.floats(0, 5), max_size=200), st.integers(1, 10), st.floats(0.5, 20))
@@ -122,7 +129,7 @@ def test_few_are_worked_on_a_few_wait_and_the_others_are_told_to_come_again() ->
             assert work.most == 2
             assert (await client.get("/")).status_code == 200
 
-    asyncio.run(crowd())
+    run_apart(crowd())
 
 
 def test_nobody_waits_longer_than_that() -> None:
@@ -135,7 +142,7 @@ def test_nobody_waits_longer_than_that() -> None:
             work.go.set()
             assert (await first).status_code == 200
 
-    asyncio.run(wait())
+    run_apart(wait())
 
 
 def test_work_that_takes_too_long_is_answered_504_and_keeps_its_place_until_it_is_done() -> None:
@@ -151,7 +158,7 @@ def test_work_that_takes_too_long_is_answered_504_and_keeps_its_place_until_it_i
             assert work.finished == 1
             assert (await client.get("/")).status_code == 200
 
-    asyncio.run(wait())
+    run_apart(wait())
 
 
 def test_what_is_not_guarded_never_waits() -> None:
@@ -166,7 +173,7 @@ def test_what_is_not_guarded_never_waits() -> None:
             work.go.set()
             assert {(await first).status_code, (await live).status_code} == {200}
 
-    asyncio.run(ask())
+    run_apart(ask())
 
 
 def test_a_person_is_shown_a_page() -> None:
@@ -181,7 +188,7 @@ def test_a_person_is_shown_a_page() -> None:
             work.go.set()
             await first
 
-    asyncio.run(ask())
+    run_apart(ask())
 
 
 async def nothing(_scope: Any, receive: Any, send: Any) -> None:
@@ -210,4 +217,4 @@ def test_a_client_that_sends_too_slowly_is_let_go_and_too_many_at_once_are_not_b
             assert (await slow).status_code == 408
             assert (await client.post("/", content=b"x")).status_code == 200
 
-    asyncio.run(send())
+    run_apart(send())

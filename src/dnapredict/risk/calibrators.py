@@ -78,7 +78,7 @@ def choose_calibrator(
 
     Platt's line, the margin as given and an isotonic curve are each taken instead only where their
     log loss, on patients that they were not fitted on, is lower by more than one standard error. On rolling
-    weeks of real data beta calibration did best out of time: low risks drift less than high ones.
+    weeks of real data beta calibration did best out of time (docs/results.md).
     """
     fold = patient_folds(patient, folds=_FOLDS, seed=seed)
     chosen: Fit = _fit_beta

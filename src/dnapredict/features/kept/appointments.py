@@ -76,12 +76,11 @@ class KeptAppointments:
         batches = tuple(file.get_batch(number) for number in range(file.num_record_batches))
         return cls(batches, file.schema, patients=KeyIndex.open(folder / _PATIENTS))
 
-    def of(self, patients: Sequence[str]) -> pa.Table:
-        """The rows of `patients`; in the rarest of cases also those of one whose hash is the same."""
-        return self._rows(self.patients.rows(patients))
-
     def read(self, patients: Sequence[str]) -> pa.RecordBatchReader:
-        """The same rows, some at a time: many patients have more than memory should hold."""
+        """The rows of `patients`, some at a time: many patients have more than memory should hold.
+
+        In the rarest of cases also those of one whose hash is the same.
+        """
         numbers = self.patients.rows(patients)
         some = (numbers[first : first + _AT_ONCE] for first in range(0, len(numbers), _AT_ONCE))
         batches = (batch for part in some for batch in self._rows(part).to_batches())

@@ -11,6 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -18,7 +19,8 @@ import pyarrow as pa
 
 from dnapredict.config.training import TrainingConfig
 from dnapredict.data import contract
-from dnapredict.data.lending import lent
+from dnapredict.data.lending import done
+from dnapredict.data.plan import Engine
 from dnapredict.data.simulate import simulate
 from dnapredict.data.workspace import Workspace
 from dnapredict.features.build import build
@@ -54,21 +56,24 @@ def asked_for(extract: Path, patients: int) -> pa.Table:
 
 def answered(store: HistoryStore, appointments: pa.Table) -> float:
     """Milliseconds from checked rows to the matrix."""
-    with lent(rows=appointments.num_rows) as workspace:
-        checked = contract.check(workspace.keep(appointments), workspace, source="list", future=True)
-        points = workspace.compute(f"FROM {checked.rows.get_name()}")
-        began = time.perf_counter()
-        matrix = build(
-            points,
-            store.past(points, clock=CLOCK, workspace=workspace),
-            factors=FACTORS,
-            clock=CLOCK,
-            outcomes=OUTCOMES,
-            beside=(),
-            order_by=["row_number"],
-            workspace=workspace,
-        )
-        took = time.perf_counter() - began
+    return done(partial(_answered, store, appointments), rows=appointments.num_rows)
+
+
+def _answered(store: HistoryStore, appointments: pa.Table, workspace: Engine) -> float:
+    checked = contract.check(workspace.keep(appointments), workspace, source="list", future=True)
+    points = workspace.settled(checked.rows)
+    began = time.perf_counter()
+    matrix = build(
+        points,
+        store.past(points, clock=CLOCK, workspace=workspace),
+        factors=FACTORS,
+        clock=CLOCK,
+        outcomes=OUTCOMES,
+        beside=(),
+        order_by=["row_number"],
+        workspace=workspace,
+    )
+    took = time.perf_counter() - began
     assert matrix.table.num_rows == appointments.num_rows
     return took * 1000
 

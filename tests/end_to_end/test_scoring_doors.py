@@ -16,6 +16,8 @@ import pytest
 from tests.end_to_end.world import Trust, as_requests
 
 from dnapredict import pipeline
+from dnapredict.data import lending
+from dnapredict.service.requests import as_table
 
 
 def by_id(rows):
@@ -93,6 +95,22 @@ def test_one_row_at_a_time_gives_the_numbers_of_the_whole_list(trust, scored):
     for place in range(0, table.num_rows, 80):
         (row,) = scorer.score(table.slice(place, 1), reasons=False).to_pylist()
         assert row["probability"] == pytest.approx(scored[row["appointment_id"]]["probability"], abs=1e-12)
+
+
+def test_few_rows_as_they_mostly_come_need_no_query_and_give_the_same(trust, scored, monkeypatch):
+    def refuse(*, rows):
+        raise AssertionError(f"{rows} rows were left to the embedded engine")
+
+    monkeypatch.setattr(lending, "lent", refuse)
+    scorer = pipeline.open_scorer(trust.home)
+    table = pq.read_table(trust.weekly)
+    for part in (as_table(as_requests(table.slice(0, 1))), as_table(as_requests(table.slice(5, 30)))):
+        for row in scorer.score(part).to_pylist():
+            whole = scored[row["appointment_id"]]
+            assert row["probability"] == pytest.approx(whole["probability"], abs=1e-12)
+            assert [row[f"reason_{place}"] for place in (1, 2, 3)] == [
+                whole[f"reason_{place}"] for place in (1, 2, 3)
+            ]
 
 
 def test_csv_and_xlsx_give_the_numbers_of_parquet(trust, scored, dnapredict, tmp_path):

@@ -12,11 +12,10 @@ from dnapredict.data.columns import REQUIRED
 from dnapredict.data.entry import enter, entry_of
 from dnapredict.data.extract import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.mapped import TOLD, Asked, feeds, map_columns
-from dnapredict.data.plan import compiled, placeholder
+from dnapredict.data.plan import Engine, compiled, placeholder
 from dnapredict.data.pseudonym import refuse_nhs_numbers
 from dnapredict.data.rules import first_broken_rule
 from dnapredict.data.typed import typed
-from dnapredict.data.workspace import Workspace
 from dnapredict.errors import DataError
 
 __all__ = ["check", "present"]
@@ -24,7 +23,7 @@ __all__ = ["check", "present"]
 
 def check(
     table: ir.Table,
-    workspace: Workspace,
+    workspace: Engine,
     *,
     mapping: Mapping = IDENTITY,
     source: str,
@@ -53,8 +52,8 @@ def check(
     rejected = workspace.fetch(_judging(read.schema()).over(read=read))
     numbers = workspace.keep(rejected.select([ROW_NUMBER]))
     rows = workspace.view(_keeping(read.schema()).over(read=read, rejected=numbers))
-    total = int(workspace.fetch(f"SELECT count(*) AS n FROM {read.get_name()}")["n"][0].as_py())
-    return Checked(rows, rejected, total, present, read, entry_of(read, mapping, entered, workspace))
+    entry = entry_of(read, mapping, entered, workspace)
+    return Checked(rows, rejected, workspace.count(read), present, read, entry)
 
 
 def present(found: Iterable[str], mapping: Mapping = IDENTITY) -> frozenset[str]:

@@ -19,9 +19,8 @@ from dnapredict.data.geography import AREA
 from dnapredict.data.joins import join_files
 from dnapredict.data.mapped import BAD_NUMBER, TOLD
 from dnapredict.data.origins import patient_number
-from dnapredict.data.plan import compiled, placeholder
+from dnapredict.data.plan import Engine, compiled, placeholder
 from dnapredict.data.pseudonym import number_in, pseudonyms, read_key
-from dnapredict.data.workspace import Workspace
 
 __all__ = ["Areas", "Entered", "Entry", "Matches", "enter", "entry_of"]
 
@@ -113,7 +112,7 @@ class Entry:
         return (*map(str, self.matches), *areas)
 
 
-def enter(table: ir.Table, mapping: Mapping, workspace: Workspace, *, source: str) -> Entered:
+def enter(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: str) -> Entered:
     """Join to `table` what `mapping` says, and make ready what is looked up.
 
     No row is added, lost or moved: `row_number` stands as it did.
@@ -126,7 +125,7 @@ def enter(table: ir.Table, mapping: Mapping, workspace: Workspace, *, source: st
         If a joined file cannot be read, lacks a column, or holds a key twice.
     """
     if mapping.joins:
-        table = join_files(table, mapping, workspace, source=source)
+        table = join_files(table, mapping, workspace.embedded, source=source)
     beside = {}
     if mapping.makes_pseudonyms:
         beside["pseudonyms"] = _pseudonyms(table, mapping, workspace, source)
@@ -138,7 +137,7 @@ def enter(table: ir.Table, mapping: Mapping, workspace: Workspace, *, source: st
     return Entered(table, beside, known.release, known.complete)
 
 
-def _pseudonyms(table: ir.Table, mapping: Mapping, workspace: Workspace, source: str) -> ir.Table:
+def _pseudonyms(table: ir.Table, mapping: Mapping, workspace: Engine, source: str) -> ir.Table:
     key = read_key(mapping.key_file)
     found = workspace.fetch(_numbers(table.schema(), mapping, source).over(asked=table))
     hashed = pseudonyms(found["number"], key=key, kind=mapping.numbers)
@@ -155,7 +154,7 @@ def _numbers(schema: ibis.Schema, mapping: Mapping, source: str) -> ir.Table:
     return found.mutate(number=number_in(found.written, mapping.numbers))
 
 
-def entry_of(read: ir.Table, mapping: Mapping, entered: Entered, workspace: Workspace) -> Entry:
+def entry_of(read: ir.Table, mapping: Mapping, entered: Entered, workspace: Engine) -> Entry:
     """Count what `data.mapped` noted beside each row of `read`."""
     return Entry(
         matches=tuple(_matches(read, mapping, workspace)),
@@ -164,12 +163,12 @@ def entry_of(read: ir.Table, mapping: Mapping, entered: Entered, workspace: Work
     )
 
 
-def _matches(read: ir.Table, mapping: Mapping, workspace: Workspace) -> Any:
+def _matches(read: ir.Table, mapping: Mapping, workspace: Engine) -> Any:
     for name, join in mapping.joins.items():
         counts = _counts(read, TOLD + name, workspace)
         yield Matches(name, join.path.name, counts.get(True, 0), counts.get(False, 0), counts.get(None, 0))
 
 
-def _counts(read: ir.Table, column: str, workspace: Workspace) -> dict[Any, int]:
+def _counts(read: ir.Table, column: str, workspace: Engine) -> dict[Any, int]:
     sql = f'SELECT "{column}" AS kind, count(*) AS n FROM {read.get_name()} GROUP BY ALL ORDER BY ALL'
-    return {row["kind"]: row["n"] for row in workspace.fetch(sql).to_pylist()}
+    return {row["kind"]: row["n"] for row in workspace.embedded.fetch(sql).to_pylist()}

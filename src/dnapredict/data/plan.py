@@ -5,31 +5,78 @@ plan is kept for each shape of input. An expression is the same whether DuckDB r
 another engine compiles it anew.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Final, Protocol
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
-__all__ = ["Plan", "compiled", "placeholder"]
+if TYPE_CHECKING:
+    from dnapredict.data.workspace import Workspace
+
+__all__ = ["Engine", "Filled", "Plan", "compiled", "placeholder", "role_of"]
 
 _PREFIX: Final = "filled_in_by_"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """SQL of the embedded engine with a place for each table it reads."""
+    """An expression, and the embedded engine's SQL for it, with a place for each table it reads."""
 
     sql: str
+    expression: ir.Table = field(compare=False, repr=False)
 
-    def over(self, **tables: ir.Table) -> str:
-        """The SQL with each place filled by a named table of the workspace."""
-        sql = self.sql
-        for role, table in tables.items():
+    def over(self, **tables: ir.Table) -> "Filled":
+        """The plan with each place filled by a named table of an engine."""
+        return Filled(self, tables)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A plan and the tables that it reads."""
+
+    plan: Plan
+    tables: Mapping[str, ir.Table]
+
+    @cached_property
+    def sql(self) -> str:
+        """The SQL with each place filled."""
+        sql = self.plan.sql
+        for role, table in self.tables.items():
             sql = sql.replace(f'"{_PREFIX}{role}"', f'"{table.get_name()}"')
         return sql
+
+
+class Engine(Protocol):
+    """What runs plans: the embedded engine, or for a handful of rows one that plans nothing."""
+
+    def keep(self, rows: pa.Table | pa.RecordBatchReader) -> ir.Table:
+        """A table that holds `rows`."""
+
+    def refer(self, rows: pa.Table) -> ir.Table:
+        """A table that reads `rows` where they are: for what many share."""
+
+    def compute(self, asked: Filled) -> ir.Table:
+        """A table that holds the answer to a plan."""
+
+    def view(self, asked: Filled) -> ir.Table:
+        """The answer to a plan, worked out at the latest when it is read."""
+
+    def settled(self, table: ir.Table) -> ir.Table:
+        """A table or view as a table, to be read many times over."""
+
+    def fetch(self, asked: Filled) -> pa.Table:
+        """The answer to a plan."""
+
+    def count(self, table: ir.Table) -> int:
+        """Rows of a table."""
+
+    @property
+    def embedded(self) -> "Workspace":
+        """The embedded engine itself, for what no plan says."""
 
 
 def placeholder(role: str, schema: ibis.Schema) -> ir.Table:
@@ -37,11 +84,17 @@ def placeholder(role: str, schema: ibis.Schema) -> ir.Table:
     return ibis.table(schema, name=f"{_PREFIX}{role}")
 
 
+def role_of(name: str) -> str:
+    """The role that a placeholder of that name stands for."""
+    return name.removeprefix(_PREFIX)
+
+
 def compiled(expression: Callable[..., ir.Table]) -> Callable[..., Plan]:
     """Make a plan of a function that builds an expression on placeholders; equal arguments share one."""
 
     @lru_cache(maxsize=64)
     def plan(*arguments: object) -> Plan:
-        return Plan(str(ibis.to_sql(expression(*arguments), dialect="duckdb")))
+        found = expression(*arguments)
+        return Plan(str(ibis.to_sql(found, dialect="duckdb")), found)
 
     return plan

@@ -15,8 +15,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from dnapredict.data.plan import compiled, placeholder
-from dnapredict.data.workspace import Workspace
+from dnapredict.data.plan import Engine, compiled, placeholder
 from dnapredict.errors import ConfigurationError, DataError
 
 __all__ = [
@@ -139,7 +138,7 @@ def _hashed(numbers: list[str | None], keyed: hmac.HMAC, kind: Kind) -> Iterator
         yield one.hexdigest()[:_DIGITS]
 
 
-def refuse_nhs_numbers(rows: ir.Table, workspace: Workspace, *, source: str) -> None:
+def refuse_nhs_numbers(rows: ir.Table, workspace: Engine, *, source: str) -> None:
     """Refuse rows whose `patient_id` are NHS numbers as they stand.
 
     Raises

@@ -19,6 +19,8 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
+from dnapredict.data.plan import Filled
+
 __all__ = ["Workspace"]
 
 _OPTIMIZERS: Final = "SELECT name FROM duckdb_optimizers()"
@@ -99,8 +101,9 @@ class Workspace:
         self.backend.con.register(name, rows)
         return self._told(name)
 
-    def compute(self, sql: str) -> ir.Table:
-        """A table of the workspace that holds the result of a DuckDB query."""
+    def compute(self, asked: Filled | str) -> ir.Table:
+        """A table of the workspace that holds the answer to a plan, or to a DuckDB query."""
+        sql = _sql(asked)
         name = self._name("compute", sql)
         if name not in self._tables:
             return self._made(name, f"CREATE TABLE {name} AS {sql}")
@@ -108,19 +111,34 @@ class Workspace:
         self._filled.append(name)
         return self._tables[name]
 
-    def fetch(self, sql: str) -> pa.Table:
-        """The result of a DuckDB query."""
+    def settled(self, table: ir.Table) -> ir.Table:
+        """What a table or view holds, as a table: to read it many times over then costs nothing."""
+        return self.compute(f"FROM {table.get_name()}")
+
+    def count(self, table: ir.Table) -> int:
+        """Rows of a table or view."""
+        return int(self.fetch(f"SELECT count(*) AS n FROM {table.get_name()}")["n"][0].as_py())
+
+    @property
+    def embedded(self) -> "Workspace":
+        """Itself: the engine that can do whatever is asked."""
+        return self
+
+    def fetch(self, asked: Filled | str) -> pa.Table:
+        """The answer to a plan, or to a DuckDB query."""
+        sql = _sql(asked)
         # DuckDB binds what it hands over as Arrow twice: a long question about few rows is answered into
         # a table first. Many rows are not kept twice.
-        asked = f"FROM {self.compute(sql).get_name()}" if self._is_for_few else sql
-        return self.backend.con.sql(asked).to_arrow_table()
+        answer = f"FROM {self.compute(sql).get_name()}" if self._is_for_few else sql
+        return self.backend.con.sql(answer).to_arrow_table()
 
-    def stream(self, sql: str, *, rows: int) -> pa.RecordBatchReader:
+    def stream(self, asked: Filled, *, rows: int) -> pa.RecordBatchReader:
         """The same, about so many `rows` at a time; ask nothing else of the workspace meanwhile."""
-        return self.backend.con.sql(sql).to_arrow_reader(rows)
+        return self.backend.con.sql(asked.sql).to_arrow_reader(rows)
 
-    def view(self, sql: str) -> ir.Table:
-        """A view of a DuckDB query, read anew each time it is used."""
+    def view(self, asked: Filled | str) -> ir.Table:
+        """A view of a plan or a DuckDB query, read anew each time it is used."""
+        sql = _sql(asked)
         name = self._name("view", sql)
         if name in self._tables:
             return self._tables[name]
@@ -168,6 +186,10 @@ class Workspace:
         self._made_tables = True
         self._tables[name] = self.backend.table(name)
         return self._tables[name]
+
+
+def _sql(asked: Filled | str) -> str:
+    return asked if isinstance(asked, str) else asked.sql
 
 
 @lru_cache(maxsize=512)

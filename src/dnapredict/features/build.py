@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dnapredict.data.plan import compiled, placeholder
-from dnapredict.data.workspace import Workspace
+from dnapredict.data.plan import Engine, Filled, compiled, placeholder
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.matrix import expression
 from dnapredict.features.rates import daily_counts
@@ -31,7 +30,7 @@ class Past:
     made: ir.Table | None = None
 
     @classmethod
-    def of(cls, rows: ir.Table, *, clock: Clock, workspace: Workspace) -> "Past":
+    def of(cls, rows: ir.Table, *, clock: Clock, workspace: Engine) -> "Past":
         """A past whose counts are made from its own rows."""
         return cls(rows, workspace.compute(counting(rows.schema(), clock).over(known=rows)))
 
@@ -61,17 +60,17 @@ def build(
     outcomes: Outcomes,
     beside: Sequence[str],
     order_by: Sequence[str],
-    workspace: Workspace,
+    workspace: Engine,
 ) -> Matrix:
     """The matrix of `points` with their contract columns `beside`, in the order of `order_by`.
 
     One factor is one column of `Matrix.table`; a contract column of the same name as a factor
     stands once, as the factor.
     """
-    sql = question(
+    asked = question(
         points, past, factors=factors, clock=clock, outcomes=outcomes, beside=beside, order_by=order_by
     )
-    return Matrix(workspace.fetch(sql), tuple(factors))
+    return Matrix(workspace.fetch(asked), tuple(factors))
 
 
 def question(
@@ -83,8 +82,8 @@ def question(
     outcomes: Outcomes,
     beside: Sequence[str],
     order_by: Sequence[str],
-) -> str:
-    """The query for the table of that matrix, for who would rather not have it all at once."""
+) -> Filled:
+    """The plan for the table of that matrix, for who would rather not have it all at once."""
     tables = {"points": points, "known": past.rows, "daily": past.daily}
     if past.made is not None:
         tables["made"] = past.made

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.data.plan import compiled, placeholder
+from dnapredict.data.plan import Engine, compiled, placeholder
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import StoreError
 from dnapredict.features.build import Past, counting
@@ -44,7 +44,6 @@ _OUTCOME: Final = -2
 _CLINIC: Final = -3
 _OF_CLINICS: Final = ("booked_day", "minute", "appointment_id")
 _BATCH: Final = 100_000
-_HELD: Final = "SELECT appointment_id FROM {stored} SEMI JOIN {points} USING (appointment_id)"
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class HistoryStore:
         _forget_older(place, store.folder)
         return store
 
-    def past(self, points: ir.Table, *, clock: Clock, workspace: Workspace) -> Past:
+    def past(self, points: ir.Table, *, clock: Clock, workspace: Engine) -> Past:
         """What may be known when `points` are scored: this history and what the points say themselves.
 
         An appointment that stands in both is taken from the points. Counts of the points' own
@@ -100,7 +99,7 @@ class HistoryStore:
             fresh = _freshly_counted(points.schema(), stored.schema(), clock)
             added = workspace.fetch(fresh.over(points=points, stored=stored))
             daily = pa.concat_tables([daily, added.cast(daily.schema)])
-        held = workspace.fetch(_HELD.format(points=points.get_name(), stored=stored.get_name()))
+        held = workspace.fetch(_holding(points.schema(), stored.schema()).over(points=points, stored=stored))
         own = _minutes_of(asked.filter(told == _CLINIC), held)
         made = minutes.asked(own)
         made = pa.concat_tables([made, own.cast(made.schema)])
@@ -115,9 +114,9 @@ class HistoryStore:
         )
         write_appointments(kept.to_arrow_reader(_BATCH), self.folder)
         daily = counting(rows.schema(), clock).over(known=rows)
-        write_counts(workspace.fetch(CUMULATIVE.format(daily=daily)), self.folder)
+        write_counts(workspace.fetch(CUMULATIVE.format(daily=daily.sql)), self.folder)
         made = _booking(rows.schema()).over(known=rows)
-        write_minutes(workspace.fetch(SORTED_MINUTES.format(made=made)), self.folder)
+        write_minutes(workspace.fetch(SORTED_MINUTES.format(made=made.sql)), self.folder)
         written = {"form": _FORM, "recording_delay_days": clock.recording_delay_days}
         (self.folder / _ABOUT).write_text(json.dumps(written), encoding="utf-8")
 
@@ -146,6 +145,13 @@ def _opened(folder: Path) -> tuple[KeptAppointments, KeptCounts, KeptMinutes]:
         return KeptAppointments.open(folder), KeptCounts.open(folder), KeptMinutes.open(folder)
     except (OSError, pa.ArrowException, KeyError):
         raise StoreError(f"{folder}: the history is damaged. Run 'dnapredict refresh EXTRACT'.") from None
+
+
+@compiled
+def _holding(points_schema: ibis.Schema, stored_schema: ibis.Schema) -> ir.Table:
+    """The appointments that stand in both."""
+    points, stored = placeholder("points", points_schema), placeholder("stored", stored_schema)
+    return stored.semi_join(points, "appointment_id").select("appointment_id")
 
 
 @compiled

@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.plan import Engine, Filled
 from dnapredict.data.workspace import Workspace
 from dnapredict.features.build import Matrix, Past, question
 from dnapredict.features.clock import Clock, Outcomes
@@ -42,7 +43,7 @@ class Judge:
         return Clock.of(self.stored.manifest.provenance.config)
 
     def judged(
-        self, points: ir.Table, past: Past, *, beside: Sequence[str] = (), workspace: Workspace
+        self, points: ir.Table, past: Past, *, beside: Sequence[str] = (), workspace: Engine
     ) -> pa.Table:
         """The columns of `JUDGED` for the contract rows `points`, by row number, and then `beside`."""
         table = workspace.fetch(self._question(points, past, beside))
@@ -71,7 +72,7 @@ class Judge:
             judged = judged.append_column(name, table[name])
         return judged
 
-    def _question(self, points: ir.Table, past: Past, beside: Sequence[str]) -> str:
+    def _question(self, points: ir.Table, past: Past, beside: Sequence[str]) -> Filled:
         return question(
             points,
             past,

@@ -6,6 +6,7 @@ appointments -> contract -> history -> factors -> risk -> reasons -> worklist
 import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import ibis.expr.types as ir
 import numpy as np
@@ -17,8 +18,8 @@ from dnapredict.config.worklist import WorklistConfig
 from dnapredict.data import contract
 from dnapredict.data.checked import Checked
 from dnapredict.data.extract import ROW_NUMBER
-from dnapredict.data.lending import lent
-from dnapredict.data.workspace import Workspace
+from dnapredict.data.lending import done
+from dnapredict.data.plan import Engine
 from dnapredict.features.build import Past
 from dnapredict.features.clock import Clock
 from dnapredict.features.store import HistoryStore
@@ -86,19 +87,22 @@ class Scorer:
         ConfigurationError
             If the list's deprivation deciles are of another release than the model learned from.
         """
-        judge = Judge(self.stored, reasons)
-        with lent(rows=appointments.num_rows) as workspace:
-            checked = self.checked(workspace.keep(_numbered(appointments)), workspace)
-            # The sound rows are read many times over: once they are a table, that costs nothing.
-            points = workspace.compute(f"FROM {checked.rows.get_name()}")
-            past = self.past(points, clock=judge.clock, workspace=workspace)
-            beside = tuple(dict.fromkeys(("appointment_id", *PLACES, *WEIGHED)))
-            judged = judge.judged(points, past, beside=beside, workspace=workspace)
+        work = partial(self._judged, _numbered(appointments), Judge(self.stored, reasons))
+        judged, rejected = done(work, rows=appointments.num_rows)
         name = list_name([judged["appointment_id"].to_pylist()])
         plan = self.planned(judged, name=name, capacity=capacity)
         if remember:
             self.remember(plan, judged, name=name)
-        return worklist_table(judged, plan.table, checked.rejected, model_version=self.model_version)
+        return worklist_table(judged, plan.table, rejected, model_version=self.model_version)
+
+    def _judged(self, appointments: pa.Table, judge: Judge, workspace: Engine) -> tuple[pa.Table, pa.Table]:
+        """What is said of the rows that keep the contract, and the rows that do not."""
+        checked = self.checked(workspace.keep(appointments), workspace)
+        # The sound rows are read many times over: once they are a table, that costs nothing.
+        points = workspace.settled(checked.rows)
+        past = self.past(points, clock=judge.clock, workspace=workspace)
+        beside = tuple(dict.fromkeys(("appointment_id", *PLACES, *WEIGHED)))
+        return judge.judged(points, past, beside=beside, workspace=workspace), checked.rejected
 
     def planned(self, judged: pa.Table, *, name: str, capacity: int | None) -> Plan:
         """What is to be done with the rows of the list `name`, knowing what other lists have planned."""
@@ -121,13 +125,13 @@ class Scorer:
             calls = (_call(judged, row, due=plan.call_by) for row in plan.called.tolist())
             self.ledger.plan(name, (call for call in calls if call is not None))
 
-    def checked(self, table: ir.Table, workspace: Workspace) -> Checked:
+    def checked(self, table: ir.Table, workspace: Engine) -> Checked:
         """The rows of a list held against the contract, and its deciles against the model's release."""
         checked = contract.check(table, workspace, mapping=self.mapping, source="list", future=True)
         self.stored.manifest.provenance.require_release(checked.entry.areas.release)
         return checked
 
-    def past(self, points: ir.Table, *, clock: Clock, workspace: Workspace) -> Past:
+    def past(self, points: ir.Table, *, clock: Clock, workspace: Engine) -> Past:
         """What may be known of `points`: the history, if there is one, and what they say themselves."""
         history = self.history()
         if history is None:

@@ -1,0 +1,117 @@
+"""A workspace for a handful of rows: plans are run as lists of steps on Python's own values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NoReturn
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from dnapredict.data.handful.certainty import NotCertain
+from dnapredict.data.handful.columns import Column, Columns
+from dnapredict.data.handful.relations import Relations
+from dnapredict.data.handful.steps import Recorder, Step
+from dnapredict.data.plan import Filled, Plan, role_of
+
+__all__ = ["Handful"]
+
+
+class Handful:
+    """Answers as `Workspace` does, or raises `NotCertain`: then nothing has happened."""
+
+    def __init__(self) -> None:
+        """Hold no table yet."""
+        self._tables: dict[str, Columns] = {}
+
+    def keep(self, rows: pa.Table | pa.RecordBatchReader) -> ir.Table:
+        """A table that holds `rows`."""
+        table = rows.read_all() if isinstance(rows, pa.RecordBatchReader) else rows
+        return self._told(Columns.of(table))
+
+    def refer(self, rows: pa.Table) -> ir.Table:
+        """Not here: what many share is large."""
+        del rows
+        raise NotCertain
+
+    def compute(self, asked: Filled) -> ir.Table:
+        """A table that holds the answer to a plan."""
+        found = self._run(asked)
+        found.require_certainty()
+        return self._told(found)
+
+    view = compute
+
+    def settled(self, table: ir.Table) -> ir.Table:
+        """The same table: nothing is read anew here."""
+        return table
+
+    def fetch(self, asked: Filled) -> pa.Table:
+        """The answer to a plan."""
+        return self._run(asked).table()
+
+    def count(self, table: ir.Table) -> int:
+        """Rows of a table."""
+        return self._tables[table.get_name()].rows
+
+    @property
+    def embedded(self) -> NoReturn:
+        """Not here: what only the embedded engine can do."""
+        raise NotCertain
+
+    def _run(self, asked: Filled) -> Columns:
+        program = _program(asked.plan)
+        tables = {role: self._tables[table.get_name()] for role, table in asked.tables.items()}
+        return program.run(tables)
+
+    def _told(self, columns: Columns) -> ir.Table:
+        name = f"t{len(self._tables)}"
+        self._tables[name] = columns
+        return _handle(columns.schema, name)
+
+
+@dataclass(frozen=True)
+class _Program:
+    """The steps of a plan."""
+
+    schema: ibis.Schema
+    given: tuple[tuple[str, str, int], ...]
+    steps: tuple[Step, ...]
+    answers: tuple[int, ...]
+    places: int
+
+    def run(self, tables: Mapping[str, Columns]) -> Columns:
+        """The answer over tables that are filled in."""
+        at: list[Column] = [[]] * self.places
+        for role, name, place in self.given:
+            at[place] = tables[role].values[name]
+        for function, sources, place in self.steps:
+            at[place] = function(*[at[source] for source in sources])
+        found = (at[place] for place in self.answers)
+        return Columns(self.schema, dict(zip(self.schema.names, found, strict=True)))
+
+
+@lru_cache(maxsize=256)
+def _handle(schema: ibis.Schema, name: str) -> ir.Table:
+    return ibis.table(schema, name=name)
+
+
+@lru_cache(maxsize=256)
+def _compiled(plan: Plan) -> _Program | None:
+    recorder = Recorder()
+    node = plan.expression.op()
+    try:
+        relation = Relations(recorder, role_of).relation(node)
+        answers = tuple(relation.column(name) for name in node.schema.names)
+    except NotCertain:
+        return None
+    given = tuple((role, name, place) for (role, name), place in recorder.given.items())
+    return _Program(node.schema, given, tuple(recorder.steps), answers, recorder.places)
+
+
+def _program(plan: Plan) -> _Program:
+    program = _compiled(plan)
+    if program is None:
+        raise NotCertain
+    return program

@@ -4,18 +4,43 @@ The risk is the age in hundredths. It knows no history and no model, so a servic
 for reasons of the service alone.
 """
 
-from dataclasses import dataclass
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 
+from dnapredict.config.worklist import WorklistConfig
+from dnapredict.lists.about import note_of
+from dnapredict.lists.sheet import Note
+from dnapredict.prepared import factor_register, worklist_config
 from dnapredict.service.champion import Champion, Standing
 
 BANDS = ((0.66, "High"), (0.33, "Medium"), (0.0, "Lower"))
 
 
+REGISTER = factor_register()
+CONFIG: WorklistConfig = worklist_config()
+
+
+# Of a model only what pages tell: two factors, and days of training.
+MANIFEST = SimpleNamespace(
+    factors=("lead_days", "distance_km"),
+    provenance=SimpleNamespace(
+        register_of_factors=REGISTER,
+        synthetic=True,
+        data_from=datetime.date(2024, 1, 1),
+        data_to=datetime.date(2025, 12, 31),
+    ),
+)
+
+
 @dataclass(frozen=True)
 class Fingerprint:
     digest: str = "f" * 64
+    manifest: Any = field(default_factory=lambda: MANIFEST)
 
 
 @dataclass(frozen=True)
@@ -43,6 +68,19 @@ class AgeScorer:
             line |= {"rank": rank, "selected": rank <= places}
         return pa.Table.from_pylist(lines, schema=SCHEMA)
 
+    def note(self, name: str, *, day: datetime.date, unknown: Sequence[str] = ()) -> Note:
+        return note_of(
+            name,
+            day=day,
+            model_version=self.model_version,
+            provenance=self.stored.manifest.provenance,
+            config=CONFIG,
+            unknown=unknown,
+        )
+
+    def unknown_factors(self, present: frozenset[str]) -> tuple[str, ...]:
+        return () if "lsoa_code" in present else ("distance_km",)
+
 
 def steady_champion() -> Champion:
     """Version 7, always."""
@@ -66,6 +104,9 @@ SCHEMA = pa.schema(
         ("model_version", pa.string()),
         ("error", pa.string()),
         ("row_number", pa.int64()),
+        ("starts_at", pa.timestamp("us")),
+        ("clinic_code", pa.string()),
+        ("site_code", pa.string()),
     ]
 )
 
@@ -81,6 +122,9 @@ def _line(row: dict, *, reasons: bool, version: str) -> dict:
     except (KeyError, TypeError, ValueError):
         return line | {"error": "holds an age_years that is not a number from 0 to 120"}
     line |= {
+        "clinic_code": row.get("clinic_code"),
+        "site_code": row.get("site_code"),
+        "starts_at": _moment(row.get("starts_at")),
         "probability": probability,
         "band": next(name for start, name in BANDS if probability >= start),
         "action": "Call to confirm",
@@ -93,3 +137,11 @@ def _line(row: dict, *, reasons: bool, version: str) -> dict:
             "reason_factor_2": "past_dna_rate",
         }
     return line
+
+
+def _moment(text: str | None) -> datetime.datetime | None:
+    """A time of an upload, which is in English winter here."""
+    try:
+        return datetime.datetime.fromisoformat(text or "")
+    except ValueError:
+        return None

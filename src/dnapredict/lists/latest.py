@@ -1,6 +1,7 @@
 """The list scored last, kept in the home so that the page can show it to a booking team."""
 
 import datetime
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dnapredict.errors import StoreError
 from dnapredict.lists.private import write_private
+from dnapredict.lists.sheet import Note
 
-__all__ = ["KEPT_ROWS", "Counts", "LatestList", "ListedAppointment", "read", "save"]
+__all__ = ["KEPT_ROWS", "Counts", "LatestList", "ListedAppointment", "counted", "read", "save"]
 
 # A page is for people: more than a team could read in a week is left to the file that `score` writes.
 KEPT_ROWS = 5_000
@@ -54,7 +56,10 @@ class ListedAppointment(_Stored):
 
 
 class LatestList(_Stored):
-    """A scored list: its first `KEPT_ROWS` lines in rank order and the counts of the whole."""
+    """A scored list: its first `KEPT_ROWS` lines in rank order and the counts of the whole.
+
+    `list_id` is its name on the page, so that what is recorded of it is never taken for that of a newer one.
+    """
 
     saved_at: datetime.datetime
     name: str
@@ -64,7 +69,8 @@ class LatestList(_Stored):
     selected: int
     not_scored: int
     rows: tuple[ListedAppointment, ...]
-    list_id: str | None = None
+    list_id: str
+    note: Note | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ def save(
     synthetic: bool,
     list_id: str | None = None,
     counts: Counts | None = None,
+    note: Note | None = None,
 ) -> LatestList:
     """Keep `worklist` as the list scored last; it replaces the one before in a single step.
 
@@ -98,20 +105,18 @@ def save(
     name
         What a person calls the list, such as the name of its file.
     list_id
-        Where the whole of it is kept by the service, if it is.
+        Under which the whole of it is kept by the service, if it is; otherwise it gets a new one.
     counts
         Those of the whole list, where `worklist` is only its first rows.
+    note
+        What its workbook says, if it is known.
 
     Raises
     ------
     StoreError
         If the home cannot be written to. The list kept before stays as it was.
     """
-    counts = counts or Counts(
-        appointments=worklist.num_rows,
-        selected=pc.sum(worklist["selected"]).as_py() or 0,
-        not_scored=worklist.num_rows - worklist["error"].null_count,
-    )
+    counts = counts or counted(worklist)
     latest = LatestList(
         saved_at=datetime.datetime.now(datetime.UTC),
         name=name,
@@ -120,11 +125,21 @@ def save(
         appointments=counts.appointments,
         selected=counts.selected,
         not_scored=counts.not_scored,
-        list_id=list_id,
+        list_id=list_id or secrets.token_hex(8),
+        note=note,
         rows=_lines(worklist.slice(0, KEPT_ROWS)),
     )
     write_private(home / _PLACE, latest.model_dump_json(exclude_none=True))
     return latest
+
+
+def counted(worklist: pa.Table) -> Counts:
+    """The counts of a whole worklist."""
+    return Counts(
+        appointments=worklist.num_rows,
+        selected=pc.sum(worklist["selected"]).as_py() or 0,
+        not_scored=worklist.num_rows - worklist["error"].null_count,
+    )
 
 
 def read(home: Path) -> LatestList | None:

@@ -1,7 +1,8 @@
 """A worklist as a workbook that is pleasant to work in: to filter, to fill in and to print.
 
-The first sheet has the columns that every worklist has, in their order, what is carried through, and last an
-empty column `outcome` with the choices to pick from. The second says what the list is and is not for.
+The first sheet has the columns that every worklist has, in their order, what is carried through, and last a
+column `outcome` with the choices to pick from, empty but for what was recorded. The second says what the list
+is and is not for.
 """
 
 import datetime
@@ -120,7 +121,8 @@ class _List:
         self._finish(names, row)
 
     def _begun(self, columns: list[str]) -> list[str]:
-        names = [*columns, *([OUTCOME] if self._note.outcomes else [])]
+        asks = self._note.outcomes and OUTCOME not in columns
+        names = [*columns, *([OUTCOME] if asks else [])]
         for place, name in enumerate(names):
             self._sheet.set_column(place, place, _width(name), self._format(name, None))
             self._sheet.write_string(0, place, name, self._header)
@@ -138,10 +140,12 @@ class _List:
                 self._sheet.write_string(row, place, value, look)
             else:
                 self._sheet.write_number(row, place, value, look)
-        if self._note.outcomes:
+        if self._note.outcomes and (len(values) < len(names) or values[-1] is None):
             self._sheet.write_blank(row, len(names) - 1, None, self._to_fill)
 
     def _format(self, name: str, value: Any) -> Any:
+        if name == OUTCOME and value is not None:
+            return self._to_fill
         if name == "probability":
             return self._percent
         if name == "band" and value in self._bands:

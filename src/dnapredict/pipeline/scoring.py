@@ -1,5 +1,6 @@
 """Score weekly lists: keep a history, open the one scoring path, write a worklist."""
 
+import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -78,6 +79,7 @@ def score_list(
         tell=tell,
         progress=progress or (lambda *_: None),
     )
+    unknown = scorer.unknown_factors(done.present)
     latest.save(
         home,
         done.first,
@@ -85,13 +87,14 @@ def score_list(
         model_version=scorer.model_version,
         synthetic=scorer.synthetic,
         counts=latest.Counts(done.rows, done.selected, done.rejected),
+        note=scorer.note(path.name, day=datetime.datetime.now(datetime.UTC).date(), unknown=unknown),
     )
     return Scored(
         rows=done.rows,
         selected=done.selected,
         rejected=done.rejected,
         model_version=scorer.model_version,
-        unknown_factors=scorer.unknown_factors(done.present),
+        unknown_factors=unknown,
         has_history=history is not None or scorer.history() is not None,
     )
 

@@ -40,6 +40,7 @@ class ClinicCalls:
     worked_on: int
     reached: int
     by_outcome: Mapping[Outcome, int]
+    site: str = ""
 
 
 class Actions:
@@ -93,10 +94,10 @@ class Actions:
         return {key: action for key, action in taken.items() if action.outcome is not Outcome.WITHDRAWN}
 
     def of_week(self, day: datetime.date) -> tuple[ClinicCalls, ...]:
-        """What came of the calls in the week (Monday to Sunday, local time) that holds `day`, by clinic.
+        """What came of the calls in the week (Monday to Sunday, local time) of `day`, by clinic and site.
 
         An appointment counts once, with what was recorded last in that week. Appointments whose list
-        names no clinic count under "".
+        names no clinic or site count under "".
 
         Raises
         ------
@@ -106,10 +107,10 @@ class Actions:
         since, until = (moment.isoformat() for moment in week_of(day))
         during = select(ACTIONS).where(ACTIONS.c.at >= since, ACTIONS.c.at < until)
         last = {row.appointment: row for row in self._log.ask(during.order_by(ACTIONS.c.number))}
-        clinics: dict[str, Counter[Outcome]] = {}
+        places: dict[tuple[str, str], Counter[Outcome]] = {}
         for row in last.values():
-            clinics.setdefault(row.clinic or "", Counter())[Outcome(row.outcome)] += 1
-        return tuple(_calls(clinic, clinics[clinic]) for clinic in sorted(clinics))
+            places.setdefault((row.clinic or "", row.site or ""), Counter())[Outcome(row.outcome)] += 1
+        return tuple(_calls(*place, places[place]) for place in sorted(places))
 
     def _of(self, hashes: Sequence[str]) -> Iterable[Row[Any]]:
         """Entries about these appointments, oldest first within each appointment."""
@@ -144,8 +145,8 @@ def _taken(row: Row[Any]) -> TakenAction:
     return TakenAction(Outcome(row.outcome), datetime.datetime.fromisoformat(row.at), row.asked_by)
 
 
-def _calls(clinic: str, outcomes: Counter[Outcome]) -> ClinicCalls:
+def _calls(clinic: str, site: str, outcomes: Counter[Outcome]) -> ClinicCalls:
     done: dict[Outcome, int] = {**outcomes}
     done.pop(Outcome.WITHDRAWN, None)
     reached = sum(count for outcome, count in done.items() if outcome.reached)
-    return ClinicCalls(clinic, sum(done.values()), reached, done)
+    return ClinicCalls(clinic, sum(done.values()), reached, done, site)

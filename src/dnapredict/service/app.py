@@ -5,6 +5,7 @@ for is Starlette's.
 """
 
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
@@ -14,6 +15,7 @@ import bentoml
 from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.config.service import ServiceConfig
 from dnapredict.errors import DnapredictError
+from dnapredict.prepared import worklist_config
 from dnapredict.service.actions import Actions
 from dnapredict.service.answering import answer
 from dnapredict.service.answers import ScoreAnswer
@@ -21,9 +23,9 @@ from dnapredict.service.champion import Champion, Scoring, Standing
 from dnapredict.service.discretion import keep_logs_discreet
 from dnapredict.service.hashes import Hashes
 from dnapredict.service.keys import KeyRing
-from dnapredict.service.list_routes import LISTS, UPLOAD
+from dnapredict.service.list_routes import LISTS
 from dnapredict.service.logbook import Logbook
-from dnapredict.service.middleware.access import SIGN_IN, Access, is_guarded
+from dnapredict.service.middleware.access import ABOUT, ACCESSIBILITY, SIGN_IN, Access, is_guarded
 from dnapredict.service.middleware.headers import SecurityHeaders
 from dnapredict.service.middleware.limits import BodyLimits
 from dnapredict.service.middleware.metrics import Metrics
@@ -31,7 +33,11 @@ from dnapredict.service.middleware.rate import Buckets, RateLimit
 from dnapredict.service.middleware.refusals import PlainRefusals
 from dnapredict.service.middleware.turns import Turns
 from dnapredict.service.openid import Issuer
+from dnapredict.service.pages.list_pages import OUTCOMES, UPLOAD
+from dnapredict.service.pages.model_pages import MODEL, REPORT
 from dnapredict.service.pages.routes import STATIC_PATH
+from dnapredict.service.pages.view import LIST_PAGES
+from dnapredict.service.papers import Audited, Papers
 from dnapredict.service.refusing import refuse
 from dnapredict.service.requests import ScoreRequest
 from dnapredict.service.retention import Keeper
@@ -41,7 +47,7 @@ from dnapredict.service.trial import try_out
 from dnapredict.service.uploads import KeptLists
 from dnapredict.service.web import web_app
 
-__all__ = ["build", "champion_of", "run", "service"]
+__all__ = ["audits_of", "build", "champion_of", "run", "service"]
 
 _JSON: Final = frozenset({"application/json"})
 _FORM: Final = frozenset({"application/x-www-form-urlencoded"})
@@ -51,6 +57,7 @@ _CONTENT_TYPES: Final = (
     (re.compile(LISTS), _FILE),
     (re.compile(LISTS + "/[^/]+/actions"), _JSON),
     (re.compile(UPLOAD), _FILE),
+    (re.compile(LIST_PAGES + "/[^/]+" + OUTCOMES), _FORM),
     (re.compile(SIGN_IN), _FORM),
 )
 _COUNTED: Final = frozenset(
@@ -59,15 +66,20 @@ _COUNTED: Final = frozenset(
         "/v1/score",
         LISTS,
         "/v1/model",
+        LIST_PAGES,
+        MODEL,
+        REPORT,
         UPLOAD,
         SIGN_IN,
-        "/about",
+        ABOUT,
+        ACCESSIBILITY,
         "/livez",
         "/readyz",
         "/metrics",
         "/docs.json",
     }
 )
+_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file")
 # Ours comes first, with a sentence; this one only stands for the case that ours fails.
 _LAST_RESORT: Final = 30
 
@@ -78,11 +90,12 @@ def build(
     *,
     mapping: Mapping = IDENTITY,
     config: ServiceConfig = ServiceConfig(),  # noqa: B008 - frozen
+    audited: Callable[[str], Audited] = lambda _: Audited({}, None),
 ) -> Any:
     """The service that scores with `champion` and keeps its lists in `home`.
 
     The champion begins to watch the registry when a worker starts, not when this is called.
-    Uploaded lists are read through `mapping`.
+    Uploaded lists are read through `mapping`. `audited` tells what is known of a version's audit.
     """
 
     log, hashes = ScoringLog(home, config.database), Hashes(home)
@@ -120,7 +133,9 @@ def build(
     )(Dnapredict)
     ring = KeyRing(home)
     lists = KeptLists(home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention)
-    web = web_app(home, champion, ring=ring, lists=lists, actions=Actions(log, hashes))
+    actions = Actions(log, hashes)
+    papers = Papers(home, audited)
+    web = web_app(champion, ring=ring, lists=lists, actions=actions, papers=papers, worklist=worklist_config)
     service.mount_asgi_app(web, path="/")
     _guard(service, config, ring=ring)
     return service
@@ -130,8 +145,10 @@ def _route_of(path: str) -> str:
     """The name under which an address is counted."""
     if path.startswith(STATIC_PATH + "/"):
         return STATIC_PATH
-    if path.startswith(LISTS + "/"):
-        return LISTS + ("/{list_id}/actions" if path.endswith("/actions") else "/{list_id}")
+    for lists in (LISTS, LIST_PAGES):
+        if path.startswith(lists + "/"):
+            beneath = next((each for each in _BENEATH_A_LIST if path.endswith(each)), "")
+            return lists + "/{list_id}" + beneath
     return path if path in _COUNTED else "other"
 
 
@@ -186,9 +203,22 @@ def champion_of(home: Path) -> Champion:
     return Champion(standing=standing, open_scorer=open_scorer, try_out=try_out)
 
 
+def audits_of(home: Path) -> Callable[[str], Audited]:
+    """What a home's registry knows of the audit of a version; it is asked only when somebody reads it."""
+
+    def audited(version: str) -> Audited:
+        from dnapredict.tracking import Registry
+
+        registry = Registry(home)
+        return Audited(registry.tags(version), registry.report(version))
+
+    return audited
+
+
 def _production() -> Any:
     home = served_home()
-    return build(home, champion_of(home), mapping=served_mapping(), config=served_config())
+    champion, audited = champion_of(home), audits_of(home)
+    return build(home, champion, mapping=served_mapping(), config=served_config(), audited=audited)
 
 
 service = _production()

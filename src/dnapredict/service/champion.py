@@ -4,20 +4,24 @@ A thread looks at the registry now and then. Whatever fails there, the last good
 answering; while there is none yet, the service says that it is not ready.
 """
 
+import datetime
 import gc
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import pyarrow as pa
 
 from dnapredict.config.mapping import Mapping
+from dnapredict.config.register import Factor
 from dnapredict.errors import DnapredictError, ModelError
+from dnapredict.lists.sheet import Note
+from dnapredict.risk.manifest import Manifest
 from dnapredict.service.trial import EXAMPLE
 
-__all__ = ["Champion", "Fingerprinted", "Scoring", "Standing"]
+__all__ = ["Champion", "Fingerprinted", "Scoring", "Standing", "factors_of"]
 
 _LOG = logging.getLogger("dnapredict.service")
 _SECONDS_BETWEEN_LOOKS: Final = 5.0
@@ -33,6 +37,10 @@ class Fingerprinted(Protocol):
     @property
     def digest(self) -> str:
         """SHA-256 that stands for the model's files."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """All that is known of the model."""
 
 
 class Scoring(Protocol):
@@ -57,6 +65,19 @@ class Scoring(Protocol):
 
     def through(self, mapping: Mapping) -> "Scoring":
         """The same for lists of another shape."""
+
+    def note(self, name: str, *, day: datetime.date, unknown: Sequence[str] = ()) -> Note:
+        """What a reader of the list called `name` must know."""
+
+    def unknown_factors(self, present: frozenset[str]) -> tuple[str, ...]:
+        """Factors that a list with the contract columns `present` cannot feed."""
+
+
+def factors_of(scorer: Scoring) -> tuple[Factor, ...]:
+    """What the model looks at, by the register that it was trained with."""
+    manifest = scorer.stored.manifest
+    register = manifest.provenance.register_of_factors
+    return tuple(register.factor(name) for name in manifest.factors)
 
 
 @dataclass(frozen=True)

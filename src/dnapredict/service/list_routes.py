@@ -1,4 +1,4 @@
-"""`/v1/lists`: score a list, give it back, put on record what was done; and the page's form to upload one."""
+"""`/v1/lists`: score a list, give it back, put on record what was done."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -7,21 +7,20 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DataError, DnapredictError
+from dnapredict.lists.kept import KeptList
 from dnapredict.service.actions import Actions
 from dnapredict.service.answers import FILE_TYPES, ActionAnswer, ListAnswer, Refusal, results
-from dnapredict.service.pages.rendering import trouble_page
-from dnapredict.service.refusing import refuse, status_of
+from dnapredict.service.refusing import refuse
 from dnapredict.service.requests import ActionRequest
-from dnapredict.service.uploads import KeptLists, ScoredList, as_file
+from dnapredict.service.uploads import KeptLists, as_file
 
-__all__ = ["LISTS", "UPLOAD", "list_routes"]
+__all__ = ["LISTS", "in_form", "list_routes", "uploaded"]
 
 LISTS: Final = "/v1/lists"
-UPLOAD: Final = "/upload"
 _FILE: Final = "file"
 _NO_LIST: Final = "There is no such list, or no more."
 
@@ -30,16 +29,15 @@ def list_routes(lists: KeptLists, actions: Actions) -> Sequence[BaseRoute]:
     """The routes, for the lists of a home and the actions taken on them."""
     return [
         Route(LISTS, _score_view(lists), methods=["POST"]),
-        Route(LISTS + "/{list_id}", _list_view(lists), methods=["GET"]),
+        Route(LISTS + "/{list_id}", _list_view(lists, actions), methods=["GET"]),
         Route(LISTS + "/{list_id}/actions", _action_view(lists, actions), methods=["POST"]),
-        Route(UPLOAD, _upload_view(lists), methods=["POST"]),
     ]
 
 
 def _score_view(lists: KeptLists) -> Callable[[Request], Awaitable[Response]]:
     async def score(request: Request) -> Response:
         try:
-            name, content = await _uploaded(request)
+            name, content = await uploaded(request)
             return _json(await run_in_threadpool(lists.score, content, name=name))
         except DnapredictError as error:
             return refuse(error)
@@ -47,25 +45,14 @@ def _score_view(lists: KeptLists) -> Callable[[Request], Awaitable[Response]]:
     return score
 
 
-def _upload_view(lists: KeptLists) -> Callable[[Request], Awaitable[Response]]:
-    async def upload(request: Request) -> Response:
-        try:
-            name, content = await _uploaded(request)
-            await run_in_threadpool(lists.score, content, name=name)
-        except DnapredictError as error:
-            return trouble_page("This list could not be scored", str(error), status=status_of(error))
-        return RedirectResponse("/", 303)
-
-    return upload
-
-
-def _list_view(lists: KeptLists) -> Callable[[Request], Response]:
+def _list_view(lists: KeptLists, actions: Actions) -> Callable[[Request], Response]:
     def show(request: Request) -> Response:
         try:
             found = lists.find(request.path_params["list_id"])
             if found is None:
                 return JSONResponse(Refusal(error=_NO_LIST).model_dump(), 404)
-            return _in_form(found, request.query_params.get("form", "json"))
+            form = request.query_params.get("form", "json")
+            return _json(found) if form == "json" else in_form(found, form, actions=actions)
         except DnapredictError as error:
             return refuse(error)
 
@@ -100,27 +87,45 @@ def _act(list_id: str, asked: ActionRequest, lists: KeptLists, actions: Actions)
     return Response(answer.model_dump_json(), 201, media_type="application/json")
 
 
-def _in_form(found: ScoredList, form: str) -> Response:
-    if form == "json":
-        return _json(found)
+def in_form(found: KeptList, form: str, *, actions: Actions) -> Response:
+    """A list as a file, with what was recorded about its appointments.
+
+    Raises
+    ------
+    DataError
+        If there is no such form.
+    StoreError
+        If the scoring log cannot be read.
+    """
     if form not in FILE_TYPES:
         raise DataError("'form' is one of json, csv, xlsx.")
-    named = {"content-disposition": f'attachment; filename="worklist-{found.scored_at:%Y-%m-%d}.{form}"'}
-    return Response(as_file(found, form=form), media_type=FILE_TYPES[form], headers=named)
+    taken = actions.latest(each for each in found.worklist["appointment_id"].to_pylist() if each is not None)
+    named = f'attachment; filename="worklist-{found.heading.scored_at:%Y-%m-%d}.{form}"'
+    return Response(
+        as_file(found, form=form, taken=taken),
+        media_type=FILE_TYPES[form],
+        headers={"content-disposition": named},
+    )
 
 
-def _json(scored: ScoredList) -> Response:
+def _json(found: KeptList) -> Response:
     answer = ListAnswer(
-        list_id=scored.list_id,
-        model_version=scored.model_version,
-        scored_at=scored.scored_at,
-        results=results(scored.worklist),
+        list_id=found.heading.list_id,
+        model_version=found.heading.model_version,
+        scored_at=found.heading.scored_at,
+        results=results(found.worklist),
     )
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-async def _uploaded(request: Request) -> tuple[str, bytes]:
-    """The one file of a form; its size was limited before it got here."""
+async def uploaded(request: Request) -> tuple[str, bytes]:
+    """Name and content of the one file of a form; its size was limited before it got here.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
     async with request.form(max_files=1, max_fields=1) as form:
         sent = form.get(_FILE)
         if not isinstance(sent, UploadFile) or not sent.filename:

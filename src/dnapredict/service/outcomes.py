@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["WORDS", "Outcome"]
+__all__ = ["NEXT", "OFFERED_WORDS", "WORDS", "Outcome"]
 
 
 class Outcome(StrEnum):
@@ -33,12 +33,12 @@ _NOT_REACHED: Final = frozenset(
 )
 
 WORDS: Final = {
-    Outcome.CONFIRMED: "Confirmed: the patient will come",
-    Outcome.REBOOKED: "Moved to another time",
-    Outcome.CANCELLED: "Cancelled at the patient's wish",
+    Outcome.CONFIRMED: "Confirmed",
+    Outcome.REBOOKED: "Rebooked",
+    Outcome.CANCELLED: "Cancelled by the patient",
     Outcome.TRANSPORT_ARRANGED: "Transport arranged",
     Outcome.INTERPRETER_ARRANGED: "Interpreter arranged",
-    Outcome.MODE_CHANGED: "Changed to telephone, video or in person",
+    Outcome.MODE_CHANGED: "Other mode arranged",
     Outcome.DETAILS_UPDATED: "Contact details put right",
     Outcome.MESSAGE_LEFT: "Message left",
     Outcome.NO_ANSWER: "No answer",
@@ -46,4 +46,17 @@ WORDS: Final = {
     Outcome.NO_CALLS_WISHED: "Does not wish to be called",
     Outcome.WITHDRAWN: "Recorded by mistake",
 }
-"""Each outcome as a clerk reads it, in the order in which the page offers them."""
+"""Each outcome as a clerk reads it, in the order in which the page offers them.
+
+They are the words that `serving/worklist.toml` ships with for the same column of a workbook.
+"""
+
+OFFERED_WORDS: Final = tuple(words for outcome, words in WORDS.items() if outcome is not Outcome.WITHDRAWN)
+"""The words to choose from where nothing was recorded yet."""
+
+NEXT: Final = {
+    Outcome.MESSAGE_LEFT: "Call again if they do not call back",
+    Outcome.NO_ANSWER: "Call again at another time of day",
+    Outcome.WRONG_NUMBER: "Look for another number, or write",
+}
+"""What is still to do where nobody was reached."""

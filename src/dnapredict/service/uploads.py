@@ -2,31 +2,32 @@
 
 import datetime
 import re
-import secrets
 import tempfile
-from dataclasses import dataclass, replace
+from collections.abc import Mapping as Mapped
+from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.config.service import Retention
-from dnapredict.data import extract, limits
+from dnapredict.data import contract, extract, limits
 from dnapredict.data.columns import NAMES
 from dnapredict.data.mapped import contract_name
 from dnapredict.data.workspace import Workspace
-from dnapredict.errors import DataError, StoreError
-from dnapredict.lists import files, latest
-from dnapredict.service.champion import Champion
+from dnapredict.errors import DataError
+from dnapredict.lists import files, kept, latest
+from dnapredict.lists.answers import COLUMNS
+from dnapredict.lists.sheet import OUTCOME, Note
+from dnapredict.service.actions import TakenAction
+from dnapredict.service.champion import Champion, Scoring
 from dnapredict.service.logbook import Logbook
+from dnapredict.service.outcomes import OFFERED_WORDS, WORDS
 from dnapredict.service.purpose import NEVER_FOR, USE
 from dnapredict.service.retention import forget_lists
 
-__all__ = ["MOST_ROWS", "KeptLists", "ScoredList", "as_file"]
-
+__all__ = ["MOST_ROWS", "KeptLists", "as_file"]
 
 MOST_ROWS: Final = 20_000
 _MOST_COLUMNS: Final = 60
@@ -34,23 +35,7 @@ _MOST_COLUMNS: Final = 60
 _LIMITS: Final = replace(
     limits.WORKBOOK, expanded_bytes=50 * 1_048_576, rows=5 * MOST_ROWS, columns=2 * _MOST_COLUMNS
 )
-_ID: Final = re.compile(r"[0-9a-f]{16}")
 _FORMS: Final = (".csv", ".xlsx")
-
-
-@dataclass(frozen=True)
-class ScoredList:
-    """A list that was scored and kept."""
-
-    list_id: str
-    worklist: pa.Table
-    model_version: str
-    scored_at: datetime.datetime
-
-    def line(self, appointment_id: str) -> dict[str, Any] | None:
-        """The line of that appointment; None if it is not on the list. The first, if it is there twice."""
-        found = self.worklist.filter(pc.equal(self.worklist["appointment_id"], appointment_id)).slice(0, 1)
-        return next(iter(found.to_pylist()), None)
 
 
 class KeptLists:
@@ -67,13 +52,12 @@ class KeptLists:
     ) -> None:
         """Read nothing yet. Lists are read through `mapping`, and kept as `retention` says."""
         self._home = home
-        self._folder = home / "lists"
         self._champion = champion
         self._logbook = logbook
         self._mapping = mapping
         self._retention = retention
 
-    def score(self, content: bytes, *, name: str) -> ScoredList:
+    def score(self, content: bytes, *, name: str) -> kept.KeptList:
         """Score the list in an uploaded file, put it on record and keep it as the latest.
 
         Parameters
@@ -95,51 +79,93 @@ class KeptLists:
         reader = scorer if self._mapping == IDENTITY else scorer.through(self._mapping)
         worklist = reader.score(appointments, capacity=None, reasons=True, remember=True)
         asked = _by_number(_under_own_names(appointments, self._mapping))
-        list_id = secrets.token_hex(8)
-        self._logbook.note(worklist, asked=asked, scorer=scorer, at=at, list_id=list_id)
-        self._keep(worklist, list_id)
+        heading = kept.Heading(
+            list_id=kept.new_id(),
+            name=name,
+            scored_at=at,
+            model_version=scorer.model_version,
+            synthetic=scorer.synthetic,
+            counts=latest.counted(worklist),
+            note=self._note(reader, appointments, name=name, day=at.date()),
+        )
+        self._logbook.note(worklist, asked=asked, scorer=scorer, at=at, list_id=heading.list_id)
+        worklist = _with_specialties(worklist, asked)
+        self._keep(worklist, heading)
+        return kept.KeptList(heading, worklist)
+
+    def find(self, list_id: str) -> kept.KeptList | None:
+        """The list of that id, kept whole; None if there is none, or none any more."""
+        return kept.find(self._home, list_id)
+
+    def shown(self, list_id: str) -> kept.KeptList | None:
+        """The list that a page of that id shows: one that is kept whole, or what is kept of the latest."""
+        found = self.find(list_id)
+        if found is None:
+            last = latest.read(self._home)
+            found = kept.of_latest(last) if last is not None and last.list_id == list_id else None
+        return found
+
+    def newest(self) -> kept.KeptList | None:
+        """The list that was scored last, by whatever door; None where there is none."""
+        last = latest.read(self._home)
+        return None if last is None else self.find(last.list_id) or kept.of_latest(last)
+
+    def every(self) -> tuple[kept.Heading, ...]:
+        """What each list that can be shown says of itself, newest first."""
+        whole = kept.every(self._home)
+        last = latest.read(self._home)
+        if last is None or any(heading.list_id == last.list_id for heading in whole):
+            return whole
+        headings = [kept.of_latest(last).heading, *whole]
+        return tuple(sorted(headings, key=lambda heading: heading.scored_at, reverse=True))
+
+    def _note(self, scorer: Scoring, appointments: pa.Table, *, name: str, day: datetime.date) -> Note:
+        present = contract.present(appointments.column_names, self._mapping)
+        return scorer.note(name, day=day, unknown=scorer.unknown_factors(present))
+
+    def _keep(self, worklist: pa.Table, heading: kept.Heading) -> None:
+        kept.keep(self._home, worklist, heading)
+        forget_lists(self._home, self._retention)
         latest.save(
             self._home,
             worklist,
-            name=name,
-            model_version=scorer.model_version,
-            synthetic=scorer.synthetic,
-            list_id=list_id,
+            name=heading.name,
+            model_version=heading.model_version,
+            synthetic=heading.synthetic,
+            list_id=heading.list_id,
+            note=heading.note,
         )
-        return ScoredList(list_id, worklist, scorer.model_version, at)
-
-    def find(self, list_id: str) -> ScoredList | None:
-        """The list of that id; None if there is none, or none any more."""
-        path = self._folder / f"{list_id}.parquet"
-        if not _ID.fullmatch(list_id) or not path.is_file():
-            return None
-        try:
-            worklist = pq.read_table(path)
-            written = path.stat().st_mtime
-        except (OSError, pa.ArrowException) as error:
-            raise StoreError(f"{path}: the list cannot be read ({type(error).__name__}).") from None
-        at = datetime.datetime.fromtimestamp(written, datetime.UTC)
-        return ScoredList(list_id, worklist, worklist["model_version"][0].as_py(), at)
-
-    def _keep(self, worklist: pa.Table, list_id: str) -> None:
-        with files.whole(self._folder / f"{list_id}.parquet") as draft:
-            pq.write_table(worklist, draft)
-        forget_lists(self._home, self._retention)
 
 
-def as_file(found: ScoredList, *, form: str) -> bytes:
-    """A kept list as the bytes of a CSV or XLSX file."""
+def as_file(found: kept.KeptList, *, form: str, taken: Mapped[str, TakenAction]) -> bytes:
+    """A kept list as the bytes of a CSV or XLSX file, with what was recorded about each appointment.
+
+    It is written as `dnapredict score` writes one, from the note that was made when it was scored.
+    """
+    said = [WORDS[taken[each].outcome] if each in taken else None for each in _appointments(found)]
+    worklist = found.worklist.select(COLUMNS).append_column(OUTCOME, pa.array(said, pa.string()))
     with tempfile.TemporaryDirectory(prefix="dnapredict-") as folder:
         out = Path(folder) / f"worklist.{form}"
-        files.write(found.worklist, out, note=_note(found))
+        files.write_tables([worklist], out, note=found.heading.note or _note_of_another(found.heading))
         return out.read_bytes()
 
 
-def _note(found: ScoredList) -> str:
-    never = "\n".join(f"- {use}" for use in NEVER_FOR)
-    return (
-        f"A worklist for {USE}, made by model version {found.model_version} on "
-        f"{found.scored_at:%d %B %Y}.\nNever use it to\n{never}"
+def _appointments(found: kept.KeptList) -> list[str]:
+    appointments: list[str] = found.worklist["appointment_id"].to_pylist()
+    return appointments
+
+
+def _note_of_another(heading: kept.Heading) -> Note:
+    """What is known of a list that another system sent and that came without a note."""
+    never = (f"Never use it to {use}." for use in NEVER_FOR)
+    first = f"Worklist for {USE}, made by model version {heading.model_version} on "
+    synthetic = ("SYNTHETIC: made-up patients, for demonstration only.",) if heading.synthetic else ()
+    day = heading.scored_at.date()
+    return Note(
+        (*synthetic, f"{first}{day.day} {day:%B %Y}.", *never),
+        day=day,
+        outcomes=OFFERED_WORDS,
+        title=heading.name,
     )
 
 
@@ -177,6 +203,13 @@ def _under_own_names(appointments: pa.Table, mapping: Mapping) -> pa.Table:
 
 def _by_number(appointments: pa.Table) -> dict[int, dict[str, object]]:
     return {row[extract.ROW_NUMBER]: row for row in appointments.to_pylist()}
+
+
+def _with_specialties(worklist: pa.Table, asked: dict[int, dict[str, object]]) -> pa.Table:
+    """The worklist with the specialty that each row was asked about, by which a team may be named."""
+    specialties = [asked[number].get(kept.SPECIALTY) for number in worklist[extract.ROW_NUMBER].to_pylist()]
+    told = [None if each is None else str(each).strip() for each in specialties]
+    return worklist.append_column(kept.SPECIALTY, pa.array(told, pa.string()))
 
 
 def _plain(name: str) -> str:

@@ -1,32 +1,45 @@
 """Everything the service answers besides scores: the pages, the model, the description."""
 
 from collections.abc import Callable
-from pathlib import Path
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dnapredict.config.worklist import WorklistConfig
 from dnapredict.errors import ModelError
 from dnapredict.service.actions import Actions
 from dnapredict.service.answers import ModelAnswer, Refusal
 from dnapredict.service.champion import Champion
 from dnapredict.service.keys import KeyRing
-from dnapredict.service.list_routes import LISTS, UPLOAD, list_routes
+from dnapredict.service.list_routes import LISTS, list_routes
 from dnapredict.service.middleware.metrics import CONTENT_TYPE, exposition
 from dnapredict.service.openapi import description
+from dnapredict.service.pages.list_pages import OUTCOMES, ListPages
 from dnapredict.service.pages.rendering import trouble_page
 from dnapredict.service.pages.routes import page_routes
+from dnapredict.service.pages.view import LIST_PAGES
+from dnapredict.service.papers import Papers
 from dnapredict.service.purpose import NEVER_FOR, USE
 from dnapredict.service.refusing import refuse
 from dnapredict.service.uploads import KeptLists
 
 __all__ = ["web_app"]
 
+# Others answer the POST; without these, the last route would say that nothing is here.
+_POSTED: Final = ("/v1/score", LISTS, LISTS + "/{list_id}/actions", LIST_PAGES + "/{list_id}" + OUTCOMES)
+
 
 def web_app(
-    home: Path, champion: Champion, *, ring: KeyRing, lists: KeptLists, actions: Actions
+    champion: Champion,
+    *,
+    ring: KeyRing,
+    lists: KeptLists,
+    actions: Actions,
+    papers: Papers,
+    worklist: Callable[[], WorklistConfig],
 ) -> Starlette:
     """The Starlette application that is mounted at the root of the service."""
     about_itself = description()
@@ -36,10 +49,10 @@ def web_app(
 
     return Starlette(
         routes=[
-            *page_routes(home, ring),
+            *page_routes(ListPages(lists, actions, worklist), champion, papers=papers, ring=ring),
             *list_routes(lists, actions),
             Route("/v1/model", _model_view(champion)),
-            *(Route(path, _post_only) for path in ("/v1/score", LISTS, LISTS + "/{list_id}/actions", UPLOAD)),
+            *(Route(path, _post_only) for path in _POSTED),
             Route("/docs.json", docs),
             Route("/metrics", _metrics),
             Route("/{path:path}", _nothing_here),
@@ -69,7 +82,6 @@ def _metrics(_: Request) -> Response:
 
 
 def _post_only(_: Request) -> Response:
-    """Others answer the POST; without this, the last route would say that nothing is here."""
     refusal = Refusal(error="Send this with POST.")
     return JSONResponse(refusal.model_dump(), 405, headers={"allow": "POST"})
 

@@ -94,6 +94,11 @@ class Registry:
         """What is written beside a version: its audit, who promoted it, whether it is synthetic."""
         return dict(self._store.found(name).tags)
 
+    def report(self, name: str) -> Path | None:
+        """The folder of the report of a version's last audit, None where none is kept."""
+        kept_here = kept_report(self._store, self._store.found(name))
+        return kept_here if kept_here.is_dir() else None
+
     def set_audit(self, name: str, *, verdict: str, digest: str) -> None:
         """Write an audit's verdict (PASS, REVIEW, FAIL, NOT ENOUGH DATA) beside the version audited."""
         self._tag(name, audit_verdict=verdict, audit_sha256=digest, audited_at=_now(), signed_decision="")

@@ -24,15 +24,17 @@ from dnapredict.service.keys import Scope as KeyScope
 from dnapredict.service.logbook import ASKED_BY
 from dnapredict.service.openid import Issuer, TokenHolder
 
-__all__ = ["HOLDER", "SESSION_COOKIE", "SIGN_IN", "Access", "is_guarded"]
+__all__ = ["ABOUT", "ACCESSIBILITY", "HOLDER", "SESSION_COOKIE", "SIGN_IN", "Access", "is_guarded"]
 
 SESSION_COOKIE: Final = "dnapredict_session"
 SIGN_IN: Final = "/sign-in"
+ABOUT: Final = "/about"
+ACCESSIBILITY: Final = "/accessibility"
 # Where the holder's key is found in an ASGI scope, once it is known.
 HOLDER: Final = "dnapredict.key"
 
 _LOG: Final = logging.getLogger("dnapredict.service")
-_PUBLIC: Final = frozenset({"/livez", "/healthz", "/readyz", SIGN_IN, "/about"})
+_PUBLIC: Final = frozenset({"/livez", "/healthz", "/readyz", SIGN_IN, ABOUT, ACCESSIBILITY})
 _PROXIED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host")
 _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _SCOPES: Final = {"/v1/score": KeyScope.SCORE, "/metrics": KeyScope.ADMIN}

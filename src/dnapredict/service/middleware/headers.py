@@ -8,8 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["SECURITY_HEADERS", "SecurityHeaders"]
 
+_POLICY: Final = "content-security-policy"
 SECURITY_HEADERS: Final = {
-    "content-security-policy": (
+    _POLICY: (
         "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
     ),
     "cross-origin-opener-policy": "same-origin",
@@ -46,7 +47,9 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name in _REMOVED:
                     del headers[name]
-                headers.update({**SECURITY_HEADERS, "cache-control": kept})
+                # A page of ours that has styles inside, such as a report, brings a policy of its own.
+                policy = headers.get(_POLICY, SECURITY_HEADERS[_POLICY])
+                headers.update({**SECURITY_HEADERS, "cache-control": kept, _POLICY: policy})
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

@@ -1,16 +1,24 @@
 """Turn a template into a page."""
 
+import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
+from dnapredict.service.pages.moments import day_words
 from dnapredict.service.purpose import NEVER_FOR
 
 __all__ = ["page", "trouble_page"]
 
-_MENU: Final = (("/", "The list"), ("/about", "About this tool"))
+_MENU: Final = (
+    ("/", "The list"),
+    ("/lists", "Recent lists"),
+    ("/upload", "Score a list"),
+    ("/model", "The model"),
+    ("/about", "About this tool"),
+)
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=True,
@@ -18,6 +26,7 @@ _TEMPLATES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_TEMPLATES.filters["day"] = lambda text: day_words(datetime.date.fromisoformat(text[:10]))
 
 
 def page(

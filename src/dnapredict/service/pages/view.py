@@ -1,28 +1,39 @@
-"""What the list page shows, worked out from the list scored last and from the address asked for."""
+"""What the list page shows, worked out from a kept list and from what its address asks for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
-from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
+from itertools import pairwise
+from typing import Any, Final
 
-from dnapredict.lists.latest import LatestList, ListedAppointment
+from dnapredict.lists.kept import KeptList
+from dnapredict.service.actions import TakenAction
+from dnapredict.service.outcomes import NEXT, WORDS, Outcome
+from dnapredict.service.pages.asked import PROGRESS, SHOWS, SORTS, Asked
+from dnapredict.service.pages.moments import moment_words
+from dnapredict.service.pages.part import LINES_A_PAGE, Part, Taken, part_of
+from dnapredict.service.week import Progress, of_calls
 
-__all__ = ["LINES_A_PAGE", "Choice", "Line", "ListView", "view_of"]
+__all__ = ["LIST_PAGES", "OFFERED", "Choice", "Filter", "Line", "ListView", "Said", "view_of"]
 
-LINES_A_PAGE: Final = 50
+LIST_PAGES: Final = "/lists"
 
-_LOCAL: Final = ZoneInfo("Europe/London")
 # The strongest colour for the highest band; all below the second are grey. The words carry the meaning.
 _COLOURS: Final = ("orange", "yellow")
 _OTHER_COLOUR: Final = "grey"
-_SHOWS: Final = ("to-call", "all", "not-scored")
+_NEIGHBOURS: Final = 2
+# Two groups, since where nobody was reached somebody has to try again.
+OFFERED: Final = tuple(
+    (
+        words,
+        tuple((o.value, WORDS[o]) for o in Outcome if o is not Outcome.WITHDRAWN and o.reached is reached),
+    )
+    for words, reached in (("Somebody was reached", True), ("Nobody was reached", False))
+)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A link to another part of the list."""
+    """A link to another part of the list; without an address a gap between links."""
 
     words: str
     address: str
@@ -30,118 +41,195 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Filter:
+    """One thing to filter or sort by, as a box to choose from: value and words."""
+
+    name: str
+    label: str
+    everything: str
+    options: Mapping[str, str]
+    chosen: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """What was recorded last about a line."""
+
+    words: str
+    at: str
+    next: str
+
+
+@dataclass(frozen=True)
 class Line:
     """One appointment as it is shown."""
 
-    row: ListedAppointment
+    number: int
+    row: Mapping[str, Any]
+    reasons: tuple[str, ...]
     when: str
     colour: str
+    said: Said | None
 
 
 @dataclass(frozen=True)
 class ListView:
     """Everything the list page shows."""
 
-    show: str
+    asked: Asked
+    address: str
+    query: str
     heading: str
     summary: str
-    saved_at: str
+    scored_at: str
     caption: str
+    progress: Progress
     choices: tuple[Choice, ...]
+    filters: tuple[Filter, ...]
+    unfiltered: str
+    sorted_by: Mapping[str, str]
     pages: tuple[Choice, ...]
     lines: tuple[Line, ...]
+    recorded: str
     has_times: bool
     has_clinics: bool
 
+    @property
+    def shows_recorded(self) -> bool:
+        """Whether the line about which something was just recorded is on this page."""
+        return any(line.number == self.asked.said for line in self.lines)
 
-def view_of(latest: LatestList, *, show: str, number: int) -> ListView:
-    """The part `show` ("to-call", "all" or "not-scored") of a list, page `number` of it.
 
-    An unknown part or page is answered with the nearest there is, since a clerk who
-    mistypes an address is better served by the list than by an error.
+def view_of(found: KeptList, asked: Asked, *, taken_of: Taken) -> ListView:
+    """What a page shows of a list.
+
+    Raises
+    ------
+    StoreError
+        If what was recorded cannot be read.
     """
-    show = show if show in _SHOWS else _SHOWS[0]
-    rows = _part(latest, show)
-    last = max(1, -(-len(rows) // LINES_A_PAGE))
-    page = min(max(number, 1), last)
-    shown = rows[(page - 1) * LINES_A_PAGE : page * LINES_A_PAGE]
-    colours = _colours(latest.rows)
+    part = part_of(found, asked, taken_of=taken_of)
+    asked, address = part.asked, f"{LIST_PAGES}/{found.heading.list_id}"
     return ListView(
-        show=show,
-        heading=f"{_counted(latest.selected, 'call', 'calls')} to make",
-        summary=_summary(latest),
-        saved_at=_local(latest.saved_at),
-        caption=_caption(show, shown=len(shown), total=len(rows), page=page),
-        choices=_choices(latest, show),
-        pages=tuple(
-            Choice(str(n), "/?" + urlencode({"show": show, "page": n}), n == page) for n in range(1, last + 1)
-        ),
-        lines=tuple(
-            Line(row, _local(row.starts_at), colours.get(row.band or "", _OTHER_COLOUR)) for row in shown
-        ),
-        has_times=any(row.starts_at for row in latest.rows),
-        has_clinics=any(row.clinic_code for row in latest.rows),
+        asked=asked,
+        address=address,
+        query=asked.query(),
+        heading=f"{_counted(found.heading.counts.selected, 'call', 'calls')} to make",
+        summary=_summary(found),
+        scored_at=moment_words(found.heading.scored_at),
+        caption=_caption(part),
+        progress=of_calls(part.calls, part.taken),
+        choices=_choices(found, asked, address),
+        filters=_filters(part),
+        unfiltered=address + asked.without(("clinic", "day", "band", "progress")).at(1).query(),
+        sorted_by={sort: address + asked.at(1).query(sort=sort) for sort in SORTS},
+        pages=_pages(part, address),
+        lines=_lines(part),
+        recorded=_recorded(found, part),
+        has_times=bool(part.days),
+        has_clinics=bool(part.clinics),
     )
 
 
-def _part(latest: LatestList, show: str) -> Sequence[ListedAppointment]:
-    if show == "not-scored":
-        return [row for row in latest.rows if row.error]
-    if show == "all":
-        return [row for row in latest.rows if not row.error]
-    return [row for row in latest.rows if row.selected]
-
-
-def _summary(latest: LatestList) -> str:
-    words = f"Out of {_counted(latest.appointments, 'appointment', 'appointments')} on the list."
-    if latest.not_scored:
-        words += f" {_counted(latest.not_scored, 'appointment', 'appointments')} could not be scored."
-    if latest.appointments > len(latest.rows):
-        words += f" This page holds the first {len(latest.rows):,}; the file that was written holds all."
+def _summary(found: KeptList) -> str:
+    counts, held = found.heading.counts, found.worklist.num_rows
+    words = f"Out of {_counted(counts.appointments, 'appointment', 'appointments')} on the list."
+    if counts.not_scored:
+        words += f" {_counted(counts.not_scored, 'appointment', 'appointments')} could not be scored."
+    if counts.appointments > held:
+        words += f" This page holds the first {held:,}; the file that was written holds all."
     return words
 
 
-def _caption(show: str, *, shown: int, total: int, page: int) -> str:
-    part = {"to-call": "Call these first", "all": "The whole list, highest chance of missing first"}
-    words = part.get(show, "These could not be scored: correct them and score the list again")
-    if shown == total:
-        return words
-    first = (page - 1) * LINES_A_PAGE + 1
-    return f"{words} ({first:,} to {first + shown - 1:,} of {total:,})"
-
-
-def _choices(latest: LatestList, show: str) -> tuple[Choice, ...]:
-    scored = latest.appointments - latest.not_scored
+def _caption(part: Part) -> str:
+    asked = part.asked
     words = {
-        "to-call": f"To call ({latest.selected:,})",
-        "all": f"Whole list ({scored:,})",
-        "not-scored": f"Could not be scored ({latest.not_scored:,})",
+        "to-call": "Call these",
+        "all": "The whole list",
+        "not-scored": "These could not be scored: correct them and score the list again",
+    }[asked.show]
+    if asked.show != "not-scored":
+        words += {"time": ", by date and time", "clinic": ", by clinic"}.get(
+            asked.sort, " first" if asked.show == "to-call" else ", highest chance of missing first"
+        )
+    if asked.filtered:
+        words += ", filtered"
+    shown = len(part.lines)
+    if shown == part.total:
+        return words
+    first = (asked.page - 1) * LINES_A_PAGE + 1
+    return f"{words} ({first:,} to {first + shown - 1:,} of {part.total:,})"
+
+
+def _choices(found: KeptList, asked: Asked, address: str) -> tuple[Choice, ...]:
+    counts = found.heading.counts
+    words = {
+        "to-call": f"To call ({counts.selected:,})",
+        "all": f"Whole list ({counts.appointments - counts.not_scored:,})",
+        "not-scored": f"Could not be scored ({counts.not_scored:,})",
     }
-    there = [part for part in _SHOWS if part != "not-scored" or latest.not_scored]
-    return tuple(Choice(words[part], "/?" + urlencode({"show": part}), part == show) for part in there)
+    there = [show for show in SHOWS if show != "not-scored" or counts.not_scored]
+    return tuple(
+        Choice(words[show], address + asked.at(1).query(show=show), show == asked.show) for show in there
+    )
 
 
-def _colours(rows: Iterable[ListedAppointment]) -> dict[str, str]:
-    """A colour a band, the first for the band that holds the highest risk."""
-    highest: dict[str, float] = {}
-    for row in rows:
-        if row.band is not None and row.probability is not None:
-            highest[row.band] = max(highest.get(row.band, 0.0), row.probability)
-    bands = sorted(highest, key=lambda band: -highest[band])
-    return dict(zip(bands, _COLOURS, strict=False))
+def _filters(part: Part) -> tuple[Filter, ...]:
+    if part.asked.show == "not-scored":
+        return ()
+    asked = part.asked
+    every = (
+        Filter("clinic", "Clinic", "All clinics", part.clinics, asked.clinic),
+        Filter("day", "Day", "All days", part.days, asked.day),
+        Filter("band", "Chance of missing it", "Any", part.bands, asked.band),
+        Filter("progress", "Progress", "All", PROGRESS, asked.progress),
+        Filter("sort", "Order", "", SORTS, asked.sort),
+    )
+    return tuple(each for each in every if each.options)
+
+
+def _pages(part: Part, address: str) -> tuple[Choice, ...]:
+    """The first and the last page and those around this one, with gaps between."""
+    here = part.asked.page
+    near = {1, part.pages, *range(here - _NEIGHBOURS, here + _NEIGHBOURS + 1)}
+    numbers = sorted(number for number in near if 1 <= number <= part.pages)
+    links = {n: Choice(str(n), address + part.asked.at(n).query(), n == here) for n in numbers}
+    found = [links[numbers[0]]]
+    for before, number in pairwise(numbers):
+        found += [Choice("…", "", False)] * (number > before + 1) + [links[number]]
+    return tuple(found)
+
+
+def _lines(part: Part) -> tuple[Line, ...]:
+    colours = dict(zip(part.bands, _COLOURS, strict=False))
+    return tuple(
+        Line(
+            number=row["line"],
+            row=row,
+            reasons=tuple(row[name] for name in ("reason_1", "reason_2", "reason_3") if row[name]),
+            when=moment_words(row["starts_at"]),
+            colour=colours.get(row["band"], _OTHER_COLOUR),
+            said=_said(part.taken.get(row["appointment_id"])),
+        )
+        for row in part.lines
+    )
+
+
+def _said(taken: TakenAction | None) -> Said | None:
+    if taken is None:
+        return None
+    return Said(WORDS[taken.outcome], moment_words(taken.at), NEXT.get(taken.outcome, ""))
+
+
+def _recorded(found: KeptList, part: Part) -> str:
+    """What was just recorded, in a sentence; "" where nothing was."""
+    line = found.line_at(part.asked.said)
+    if line is None or (part.asked.show == "to-call" and not line["selected"]):
+        return ""
+    taken = part.taken.get(line["appointment_id"])
+    what = "nothing any more" if taken is None else WORDS[taken.outcome]
+    return f"Recorded for place {line['rank']:,}: {what}"
 
 
 def _counted(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
-
-
-def _local(moment: datetime | None) -> str:
-    """A moment as people in England write it.
-
-    A day's last second is how the contract keeps a date that came without a clock time.
-    """
-    if moment is None:
-        return ""
-    local = moment.astimezone(_LOCAL)
-    day = f"{local:%a} {local.day} {local:%b %Y}"
-    return day if (local.hour, local.minute, local.second) == (23, 59, 59) else f"{day}, {local:%H:%M}"

@@ -1,0 +1,181 @@
+"""Scored lists that are kept, each a Parquet file in the home's `lists/` with a heading in its footer.
+
+The heading tells what a person asks of a list before opening it (its name, when it was scored, how many
+calls) and what its workbook says: a list is given back as it was scored, whatever is champion by then.
+"""
+
+import datetime
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dnapredict.errors import StoreError
+from dnapredict.lists import files
+from dnapredict.lists.latest import Counts, LatestList, ListedAppointment
+from dnapredict.lists.sheet import Note
+
+__all__ = ["SPECIALTY", "Heading", "KeptList", "every", "find", "keep", "new_id", "of_latest"]
+
+SPECIALTY: Final = "treatment_function_code"
+"""By which teams may be named; no page shows it."""
+
+_FOLDER: Final = "lists"
+_ID: Final = re.compile(r"[0-9a-f]{16}")
+_KEY: Final = b"dnapredict.list"
+_TYPES: Final = {
+    "probability": pa.float64(),
+    "rank": pa.int64(),
+    "selected": pa.bool_(),
+    "starts_at": pa.timestamp("us"),
+}
+_LINE: Final = pa.schema(
+    [(name, _TYPES.get(name, pa.string())) for name in (*ListedAppointment.model_fields, SPECIALTY)]
+)
+
+
+class Heading(BaseModel):
+    """What a kept list says of itself; nothing of it is about a patient."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    list_id: str
+    name: str
+    scored_at: datetime.datetime
+    model_version: str
+    synthetic: bool
+    counts: Counts
+    note: Note | None = None
+
+
+@dataclass(frozen=True)
+class KeptList:
+    """A list that was scored and kept: its heading, and its rows in rank order."""
+
+    heading: Heading
+    worklist: pa.Table
+
+    def line(self, appointment_id: str) -> dict[str, Any] | None:
+        """The line of that appointment; None if it is not on the list. The first, if it is there twice."""
+        found = self.worklist.filter(pc.equal(self.worklist["appointment_id"], appointment_id)).slice(0, 1)
+        return next(iter(found.to_pylist()), None)
+
+    def line_at(self, number: int) -> dict[str, Any] | None:
+        """The scored line at that place of the list, counted from 1; None where there is none."""
+        if not 1 <= number <= self.worklist.num_rows:
+            return None
+        line: dict[str, Any] = self.lines.slice(number - 1, 1).to_pylist()[0]
+        return line if line["error"] is None and line["appointment_id"] is not None else None
+
+    @property
+    def calls(self) -> list[str]:
+        """The appointments to call, in the order of the list."""
+        selected = self.lines.filter(pc.fill_null(self.lines["selected"], False))
+        return [each for each in selected["appointment_id"].to_pylist() if each is not None]
+
+    @property
+    def lines(self) -> pa.Table:
+        """What a page needs of each row: `latest.ListedAppointment` and `SPECIALTY`, null where unknown."""
+        known = set(self.worklist.column_names)
+        rows = self.worklist.num_rows
+        columns = [
+            self.worklist[column.name].cast(column.type)
+            if column.name in known
+            else pa.nulls(rows, column.type)
+            for column in _LINE
+        ]
+        return pa.table(columns, schema=_LINE)
+
+
+def new_id() -> str:
+    """A name for a list that tells nothing and that nobody can guess."""
+    return secrets.token_hex(8)
+
+
+def keep(home: Path, worklist: pa.Table, heading: Heading) -> None:
+    """Keep a list under its id, whole or not at all.
+
+    Raises
+    ------
+    StoreError
+        If the home cannot be written to.
+    """
+    noted = worklist.replace_schema_metadata({_KEY: heading.model_dump_json()})
+    with files.whole(_place(home, heading.list_id)) as draft:
+        pq.write_table(noted, draft)
+
+
+def find(home: Path, list_id: str) -> KeptList | None:
+    """The list of that id; None if there is none, or none any more.
+
+    Raises
+    ------
+    StoreError
+        If it is there and cannot be read.
+    """
+    path = _place(home, list_id)
+    if not _ID.fullmatch(list_id) or not path.is_file():
+        return None
+    try:
+        worklist = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path}: the list cannot be read ({type(error).__name__}).") from None
+    heading = _heading(worklist.schema.metadata)
+    if heading is None:
+        raise StoreError(f"{path}: the list does not say what it is. Score it again.")
+    return KeptList(heading, worklist)
+
+
+def every(home: Path) -> tuple[Heading, ...]:
+    """The headings of all kept lists, newest first. One that cannot be read is left out."""
+    return tuple(sorted(_headings(home), key=lambda heading: heading.scored_at, reverse=True))
+
+
+def of_latest(latest: LatestList) -> KeptList:
+    """The list scored last, of which only the first rows are kept, in the shape of the others."""
+    heading = Heading(
+        list_id=latest.list_id,
+        name=latest.name,
+        scored_at=latest.saved_at,
+        model_version=latest.model_version,
+        synthetic=latest.synthetic,
+        counts=Counts(latest.appointments, latest.selected, latest.not_scored),
+        note=latest.note,
+    )
+    return KeptList(heading, pa.Table.from_pylist([_plain(row) for row in latest.rows], schema=_LINE))
+
+
+def _plain(row: ListedAppointment) -> dict[str, Any]:
+    """A row as the contract holds it: times in UTC without a zone."""
+    values = row.model_dump()
+    if row.starts_at is not None:
+        values["starts_at"] = row.starts_at.astimezone(datetime.UTC).replace(tzinfo=None)
+    return values
+
+
+def _place(home: Path, list_id: str) -> Path:
+    return home / _FOLDER / f"{list_id}.parquet"
+
+
+def _headings(home: Path) -> Iterator[Heading]:
+    for path in (home / _FOLDER).glob("*.parquet"):
+        try:
+            heading = _heading(pq.read_schema(path).metadata)
+        except (OSError, pa.ArrowException):  # another process removed it, or it is damaged
+            continue
+        if heading is not None:
+            yield heading
+
+
+def _heading(metadata: dict[bytes, bytes] | None) -> Heading | None:
+    try:
+        return Heading.model_validate_json((metadata or {}).get(_KEY, b""))
+    except ValidationError:
+        return None

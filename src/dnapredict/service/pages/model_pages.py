@@ -1,0 +1,101 @@
+"""The page about the model: the first page of its fairness audit, its card, and the whole report."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from dnapredict.errors import DnapredictError
+from dnapredict.service.champion import Champion
+from dnapredict.service.middleware.access import HOLDER
+from dnapredict.service.pages.rendering import page, trouble_page
+from dnapredict.service.papers import Papers
+from dnapredict.service.refusing import status_of
+
+__all__ = ["MODEL", "REPORT", "card_html", "model_routes"]
+
+MODEL: Final = "/model"
+REPORT: Final = MODEL + "/report"
+# The report is one file with its styles and pictures inside; it has no script and asks for nothing.
+_REPORT_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_DECISIONS: Final = {
+    "approve": "Approved",
+    "conditions": "Approved with conditions",
+    "reject": "Rejected",
+}
+
+
+def model_routes(champion: Champion, papers: Papers) -> Sequence[BaseRoute]:
+    """The routes, telling of the champion."""
+
+    def model(request: Request) -> Response:
+        try:
+            scorer = champion.require()
+            paper = papers.of(scorer.model_version)
+        except DnapredictError as error:
+            return trouble_page("The model cannot be shown", str(error), status=status_of(error))
+        return page(
+            "model.html",
+            here=MODEL,
+            signed_in=HOLDER in request.scope,
+            synthetic=scorer.synthetic,
+            paper=paper,
+            card=card_html(paper.card),
+            decision=_DECISIONS.get(paper.tags.get("signed_decision", ""), ""),
+            report_address=REPORT,
+        )
+
+    def report(_: Request) -> Response:
+        try:
+            found = papers.of(champion.require().model_version).report
+        except DnapredictError as error:
+            return trouble_page("The report cannot be shown", str(error), status=status_of(error))
+        if found is None:
+            return trouble_page("There is no report", "The model was not audited here.", status=404)
+        return HTMLResponse(found, headers={"content-security-policy": _REPORT_POLICY})
+
+    return [Route(MODEL, model), Route(REPORT, report)]
+
+
+def card_html(markdown: str) -> str:
+    """A model card as HTML to stand on a page beneath its own headings; HTML in the card is shown as text.
+
+    Tables are wide: each stands in a box of its own that can be scrolled, also with the keyboard.
+    """
+    return str(_READER.render(markdown))
+
+
+class _CardRenderer(RendererHTML):
+    """The renderer of markdown-it, with the classes of NHS.UK frontend."""
+
+    def heading_open(self, tokens: Sequence[Token], index: int, *_: object) -> str:
+        return f"<{_beneath(tokens[index].tag)}>"
+
+    def heading_close(self, tokens: Sequence[Token], index: int, *_: object) -> str:
+        return f"</{_beneath(tokens[index].tag)}>"
+
+    def table_open(self, tokens: Sequence[Token], index: int, *_: object) -> str:
+        title = next((t.content for t in reversed(tokens[:index]) if t.type == "inline"), "Table")
+        name = re.sub(r"[^\w .,:()?-]", "", title)[:80]
+        box = f'<div class="dna-scroll" role="region" aria-label="Table: {name}" tabindex="0">'
+        return box + '<table class="nhsuk-table">'
+
+    def table_close(self, *_: object) -> str:
+        return "</table></div>"
+
+
+def _beneath(tag: str) -> str:
+    """The card's title is a second heading here, and so on."""
+    return f"h{min(int(tag[1]) + 1, 6)}"
+
+
+_READER: Final = MarkdownIt("commonmark", {"html": False}, renderer_cls=_CardRenderer).enable("table")

@@ -1,17 +1,22 @@
 """The page in a real browser, as a booking clerk meets it."""
 
-from pathlib import Path
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from tests.browser.worklists import worklist
-from tests.service.process import Running, running
+from tests.service.process import Running
 
-from dnapredict.lists import latest
-from dnapredict.service import keys
-
-ADDRESSES = ["/", "/?show=all&page=2", "/?show=not-scored", "/about", "/no-such-page"]
+ADDRESSES = [
+    "/",
+    "/?show=all&page=2&sort=time",
+    "/?show=not-scored",
+    "/?clinic=ENT-1&progress=done",
+    "/lists",
+    "/upload",
+    "/model",
+    "/about",
+    "/accessibility",
+    "/no-such-page",
+]
 
 
 def test_a_clerk_sees_whom_to_call_first_why_and_what_to_offer(page: Page) -> None:
@@ -69,8 +74,11 @@ def test_nothing_is_asked_of_any_other_host_and_nothing_is_blocked(
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_axe_finds_nothing(page: Page, address: str) -> None:
+@pytest.mark.parametrize("width", [320, 1280])
+def test_axe_finds_nothing(page: Page, address: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
     page.goto(address)
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
 
@@ -108,51 +116,23 @@ def test_a_keyboard_reaches_everything_and_can_skip_to_the_list(page: Page) -> N
     assert {"Whole list (120)", "Could not be scored (2)"} <= reached
 
 
-def test_on_paper_there_is_the_list_and_no_menu(page: Page) -> None:
+def test_on_paper_there_is_the_list_with_room_for_notes_and_no_menu(page: Page) -> None:
     page.emulate_media(media="print")
     page.goto("/")
     expect(page.get_by_role("link", name="About this tool")).to_be_hidden()
-    expect(page.get_by_role("row").nth(1)).to_be_visible()
+    row = page.get_by_role("row").nth(1)
+    expect(row).to_be_visible()
+    expect(row.get_by_role("combobox")).to_be_hidden()
+    expect(row.locator(".dna-blank")).to_be_visible()
+    expect(page.get_by_role("heading", name="What this list must never be used for")).to_be_visible()
 
 
-def test_a_clerk_uploads_last_weeks_list_works_it_and_takes_it_away(browser: Browser, tmp_path: Path) -> None:
-    week = tmp_path / "week 50.csv"
-    week.write_text(
-        "appointment_id,booked_at,starts_at,age_years\n"
-        + "".join(f"APT-{age},2026-01-05,2026-02-02,{age}\n" for age in range(20, 60))
-    )
-    with running(tmp_path / "home") as service:
-        page = browser.new_context(base_url=service.address).new_page()
-        page.goto("/")
-        expect(page.get_by_role("heading", level=1)).to_have_text("No list has been scored yet")
-        assert Axe().run(page).violations_count == 0
-        page.get_by_label("A list of appointments").set_input_files(week)
-        page.get_by_role("button", name="Score this list").click()
-        expect(page.get_by_role("heading", level=1)).to_contain_text("week 50.csv")
-        expect(page.get_by_role("heading", level=1)).to_contain_text("4 calls to make")
-        expect(page.get_by_role("rowheader").first).to_contain_text("APT-59")
-        with page.expect_download() as taken:
-            page.get_by_role("link", name="a spreadsheet (XLSX)").click()
-        assert taken.value.suggested_filename.endswith(".xlsx")
-        page.context.close()
-
-
-def test_with_a_key_a_clerk_signs_in_and_out(browser: Browser, tmp_path: Path) -> None:
-    key = keys.create(tmp_path, name="booking team", scopes=(keys.Scope.LIST,)).token
-    latest.save(tmp_path, worklist(), name="week 49", model_version="7", synthetic=False)
-    with running(tmp_path) as service:
-        page = browser.new_context(base_url=service.address).new_page()
-        page.goto("/")
-        page.get_by_label("Your key").fill("dnap_wrong")
-        page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("alert")).to_contain_text("This is not a key that may see the list.")
-        assert Axe().run(page).violations_count == 0
-        page.get_by_label("Your key").fill(key)
-        page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("heading", level=1)).to_contain_text("12 calls to make")
-        assert Axe().run(page).violations_count == 0
-        assert key not in str(page.context.cookies())
-        page.get_by_role("button", name="Sign out").click()
-        page.goto("/")
-        expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
-        page.context.close()
+def test_the_whole_report_is_a_link_away_and_looks_as_it_was_made(page: Page, service: Running) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/model")
+    page.get_by_role("link", name="Read the whole report").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Is the list fair?")
+    tile = page.locator(".tile").first
+    assert tile.evaluate("each => getComputedStyle(each).borderTopStyle") != "none"
+    assert all(url.startswith(service.address) for url in asked)

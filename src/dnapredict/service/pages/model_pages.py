@@ -75,7 +75,7 @@ def card_html(markdown: str) -> str:
 
 
 class _CardRenderer(RendererHTML):
-    """The renderer of markdown-it, with the classes of NHS.UK frontend."""
+    """The renderer of markdown-it, with the classes of NHS.UK frontend. A heading without words is none."""
 
     def heading_open(self, tokens: Sequence[Token], index: int, *_: object) -> str:
         return f"<{_beneath(tokens[index].tag)}>"
@@ -88,6 +88,12 @@ class _CardRenderer(RendererHTML):
         name = re.sub(r"[^\w .,:()?-]", "", title)[:80]
         box = f'<div class="dna-scroll" role="region" aria-label="Table: {name}" tabindex="0">'
         return box + '<table class="nhsuk-table">'
+
+    def th_open(self, tokens: Sequence[Token], index: int, *_: object) -> str:
+        return '<th scope="col">' if tokens[index + 1].content else "<td>"
+
+    def th_close(self, tokens: Sequence[Token], index: int, *_: object) -> str:
+        return "</th>" if tokens[index - 1].content else "</td>"
 
     def table_close(self, *_: object) -> str:
         return "</table></div>"

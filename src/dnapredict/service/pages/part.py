@@ -118,7 +118,7 @@ def _sorted(lines: pa.Table, sort: str) -> pa.Table:
     column = {"time": "starts_at", "clinic": "clinic_code"}.get(sort)
     if column is None:
         return lines
-    order = pc.sort_indices(lines, [(column, "ascending"), (_NUMBER, "ascending")], null_placement="at_end")
+    order = pc.sort_indices(lines, [(column, "ascending"), (_NUMBER, "ascending")])
     return lines.take(order)
 
 

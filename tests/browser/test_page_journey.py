@@ -1,0 +1,221 @@
+"""A clerk's day on the page in a real browser: with a mouse, with the keyboard alone, without JavaScript."""
+
+import datetime
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import openpyxl
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect
+from tests.service.process import Running, running
+
+from dnapredict.service import keys
+from dnapredict.service.outcomes import OFFERED_WORDS
+
+CLINICS = ("ENT-1", "EYE-2", "DERM-4")
+MOST_STEPS = 150
+
+
+@pytest.fixture
+def week(tmp_path: Path) -> Path:
+    """A workbook of 600 appointments, 60 of which are to be called."""
+    book = openpyxl.Workbook()
+    book.active.append(["appointment_id", "booked_at", "starts_at", "age_years", "clinic_code"])
+    for n in range(600):
+        starts_at = datetime.datetime(2026, 12, 7, 9) + datetime.timedelta(days=n % 5, minutes=20 * (n % 21))
+        book.active.append(
+            [f"APT-{n:04d}", "2026-09-01", f"{starts_at:%Y-%m-%d %H:%M}", 20 + n % 80, CLINICS[n % 3]]
+        )
+    place = tmp_path / "week 50.xlsx"
+    book.save(place)
+    return place
+
+
+@contextmanager
+def a_clerk(browser: Browser, home: Path, *, script: bool = True) -> Iterator[tuple[Page, str, Running]]:
+    """A page of a service that asks for a key, and the key."""
+    key = keys.create(home, name="booking team", scopes=(keys.Scope.LIST,)).token
+    with running(home) as service:
+        context = browser.new_context(base_url=service.address, java_script_enabled=script)
+        yield context.new_page(), key, service
+        context.close()
+
+
+def sign_in(page: Page, key: str) -> None:
+    page.goto("/")
+    page.get_by_label("Your key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def record(page: Page, row: int, words: str) -> None:
+    line = page.get_by_role("row").nth(row)
+    line.get_by_role("combobox").select_option(label=words)
+    line.get_by_role("button", name="Record").click()
+
+
+def work_the_list(page: Page, key: str, week: Path, *, look: Callable[[], None] = lambda: None) -> bytes:
+    """Sign in, upload, filter, record, see how far it has come, take the workbook away, sign out."""
+    sign_in(page, key)
+    expect(page.get_by_role("heading", level=1)).to_have_text("No list has been scored yet")
+    look()
+    page.get_by_label("A list of appointments").set_input_files(week)
+    page.get_by_role("button", name="Score this list").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("week 50.xlsx")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("60 calls to make")
+    record(page, 1, "Transport arranged")
+    expect(page.get_by_role("row").nth(1).get_by_role("status")).to_have_text(
+        "Recorded for place 1: Transport arranged"
+    )
+    look()
+    page.get_by_label("Clinic").select_option("EYE-2")
+    page.get_by_label("Progress").select_option("Still to call")
+    page.get_by_label("Order", exact=True).select_option("Date and time")
+    page.get_by_role("button", name="Show").click()
+    look()
+    expect(page.get_by_role("columnheader", name="When")).to_have_attribute("aria-sort", "ascending")
+    assert {cell.inner_text() for cell in page.locator("td.dna-clinic").all()} == {"EYE-2"}
+    record(page, 1, "No answer")
+    expect(page.get_by_role("row").nth(1)).to_contain_text("Call again at another time of day")
+    record(page, 2, "Confirmed")
+    expect(page.get_by_role("status")).to_contain_text("Confirmed. It is not on this part of the list.")
+    expect(page.get_by_text("3 of 60 calls made, 1 reached nobody")).to_have_count(2)
+    page.get_by_role("link", name="Recent lists").first.click()
+    look()
+    page.get_by_role("link", name="week 50.xlsx").click()
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="a spreadsheet (XLSX)").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    page.goto("/lists")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    return Path(taken.value.path()).read_bytes()
+
+
+def outcomes_in(workbook: bytes) -> dict[str, int]:
+    sheet = openpyxl.load_workbook(io.BytesIO(workbook))["Worklist"]
+    (rule,) = sheet.data_validations.dataValidation
+    assert (rule.type, rule.formula1) == ("list", '"' + ",".join(OFFERED_WORDS) + '"')
+    assert (sheet.max_row, sheet["L1"].value) == (601, "outcome")
+    said = [cell.value for cell in sheet["L"][1:] if cell.value]
+    return {words: said.count(words) for words in said}
+
+
+RECORDED = {"Transport arranged": 1, "No answer": 1, "Confirmed": 1}
+
+
+def test_a_clerk_works_last_weeks_list_and_takes_it_away(
+    browser: Browser, tmp_path: Path, week: Path
+) -> None:
+    with a_clerk(browser, tmp_path / "home") as (page, key, service):
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        sign_in(page, "dnap_wrong")
+        expect(page.get_by_role("alert")).to_contain_text("This is not a key that may see the list.")
+
+        def look() -> None:
+            found = Axe().run(page)
+            assert found.violations_count == 0, found.generate_report()
+
+        look()
+        taken = work_the_list(page, key, week, look=look)
+        assert key not in str(page.context.cookies())
+        assert len(asked) > 20
+        assert all(url.startswith(service.address) for url in asked)
+        assert "APT-" not in "".join(asked)
+    assert outcomes_in(taken) == RECORDED
+
+
+def test_it_is_done_alike_without_javascript(browser: Browser, tmp_path: Path, week: Path) -> None:
+    with a_clerk(browser, tmp_path / "home", script=False) as (page, key, _):
+        taken = work_the_list(page, key, week)
+    assert outcomes_in(taken) == RECORDED
+
+
+def step_to(page: Page, wanted: Locator) -> None:
+    """Tab until there."""
+    for _ in range(MOST_STEPS):
+        if wanted.evaluate("each => each === document.activeElement"):
+            style = "(({outlineStyle, boxShadow}) => outlineStyle + boxShadow)(getComputedStyle(each))"
+            assert wanted.evaluate(f"each => {style}") != "nonenone", "focus cannot be seen"
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError("the keyboard does not reach it")
+
+
+def press(page: Page, wanted: Locator, key: str = "Enter") -> None:
+    step_to(page, wanted)
+    page.keyboard.press(key)
+
+
+def test_the_keyboard_alone_is_enough(browser: Browser, tmp_path: Path, week: Path) -> None:
+    with a_clerk(browser, tmp_path / "home") as (page, key, _):
+        page.goto("/")
+        step_to(page, page.get_by_label("Your key"))
+        page.keyboard.type(key)
+        page.keyboard.press("Enter")
+        with page.expect_file_chooser() as chooser:
+            press(page, page.get_by_label("A list of appointments"))
+        chooser.value.set_files(week)
+        press(page, page.get_by_role("button", name="Score this list"))
+        expect(page.get_by_role("heading", level=1)).to_contain_text("60 calls to make")
+
+        page.keyboard.press("Tab")
+        expect(page.get_by_text("Skip to main content")).to_be_focused()
+        page.keyboard.press("Enter")
+        step_to(page, page.get_by_label("Clinic"))
+        page.keyboard.type("DERM")
+        press(page, page.get_by_role("button", name="Show"))
+        expect(page).to_have_url(re.compile("clinic=DERM-4"))
+
+        line = page.get_by_role("row").nth(2)
+        step_to(page, line.get_by_role("combobox"))
+        page.keyboard.type("Wrong")
+        press(page, line.get_by_role("button", name="Record"))
+        expect(
+            page.get_by_role("status")
+        ).to_be_focused()  # what was recorded is read, and Tab goes on from there
+        expect(page.get_by_role("status")).to_contain_text("Wrong number")
+        page.keyboard.press("Tab")
+        expect(line.locator("summary")).to_be_focused()
+        page.keyboard.press("Enter")
+        step_to(page, line.get_by_role("combobox"))
+        page.keyboard.type("Recorded")
+        press(page, line.get_by_role("button", name="Record"))
+        expect(page.get_by_role("status")).to_contain_text("nothing any more")
+
+        with page.expect_download():
+            press(page, page.get_by_role("link", name="a spreadsheet (XLSX)"))
+        press(page, page.get_by_role("button", name="Sign out"))
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+def test_a_choice_that_was_forgotten_is_asked_for_at_its_place(
+    browser: Browser, tmp_path: Path, week: Path
+) -> None:
+    with a_clerk(browser, tmp_path / "home") as (page, key, _):
+        sign_in(page, key)
+        page.get_by_label("A list of appointments").set_input_files(week)
+        page.get_by_role("button", name="Score this list").click()
+        page.get_by_role("row").nth(7).get_by_role("button", name="Record").click()
+        expect(page.get_by_role("alert")).to_contain_text("Choose what happened, then record it.")
+        assert page.title().startswith("Error: ")
+        assert Axe().run(page).violations_count == 0
+        page.get_by_role("link", name="Choose what happened").click()
+        expect(page.get_by_role("row").nth(7).get_by_role("combobox")).to_be_focused()
+
+
+def test_a_file_that_is_no_list_is_said_beside_the_form(browser: Browser, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.xlsx"
+    photo.write_bytes(b"no workbook")
+    with a_clerk(browser, tmp_path / "home") as (page, key, _):
+        sign_in(page, key)
+        page.get_by_label("A list of appointments").set_input_files(photo)
+        page.get_by_role("button", name="Score this list").click()
+        expect(page.get_by_role("alert")).to_contain_text("photo.xlsx: is not an XLSX workbook")
+        assert Axe().run(page).violations_count == 0
+        page.set_viewport_size({"width": 320, "height": 700})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320

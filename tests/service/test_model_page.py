@@ -1,0 +1,161 @@
+"""The page about the model: its card, page 1 of its audit, and the whole report."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+from tests.service.conftest import wait_until_ready
+from tests.service.double import steady_champion
+from tests.service.process import ROOT
+
+from dnapredict.service import papers
+from dnapredict.service.app import build
+from dnapredict.service.pages.model_pages import card_html
+from dnapredict.service.papers import Audited
+
+EXAMPLE = ROOT / "fairness" / "example-report"
+CARD = """# Risk of a missed appointment: model e02e
+
+**Never for** overbooking.
+
+## How good it is
+
+| | All |
+| --- | --- |
+| Log loss | 0.123 |
+
+<script>alert("zebra")</script>
+"""
+
+
+def signed(report: Path) -> dict[str, str]:
+    return {
+        "audit_verdict": "FAIL",
+        "audit_sha256": hashlib.sha256((report / "report.html").read_bytes()).hexdigest(),
+        "audited_at": "2026-11-23T03:01:30+00:00",
+        "signed_decision": "conditions",
+        "signed_by": "A. Person",
+        "signed_role": "Equality lead",
+        "signed_at": "2026-11-24T09:00:00+00:00",
+        "signed_reason": "Call <more> people of group N first.",
+    }
+
+
+@contextmanager
+def service(home: Path, audited: Callable[[str], Audited]) -> Iterator[TestClient]:
+    champion = steady_champion()
+    with TestClient(build(home, champion, audited=audited).to_asgi(), "http://127.0.0.1") as client:
+        wait_until_ready(client)
+        yield client
+    champion.stop()
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(EXAMPLE, tmp_path / "report"))
+
+
+def test_a_version_that_nobody_audited_says_so(client: TestClient) -> None:
+    page = client.get("/model")
+    assert page.status_code == 200
+    assert "Nobody has checked yet whether this version treats everybody alike." in page.text
+    assert "There is no card of this version here." in page.text
+    assert client.get("/model/report").status_code == 404
+
+
+def test_the_first_page_of_the_audit_is_shown_in_its_own_words(home: Path, report: Path) -> None:
+    with service(home, lambda _: Audited(signed(report), report)) as client:
+        page = client.get("/model").text
+    figures = json.loads((report / "audit.json").read_text())
+    assert figures["sentence"] in page
+    assert "A check of appointments from Thu 18 Jun 2026 to Sun 4 Oct 2026, made on Mon 23 Nov 2026." in page
+    for tile in ("Are people reached?", "Are calls shared fairly?", "Does a risk mean the same?"):
+        assert tile in page
+    assert "Ethnic group: declined to say" in page
+    assert "Approved with conditions" in page
+    assert "Call &lt;more&gt; people of group N first." in page
+    assert 'href="/model/report"' in page
+
+
+def test_the_whole_report_is_served_under_a_policy_of_its_own(home: Path, report: Path) -> None:
+    with service(home, lambda _: Audited(signed(report), report)) as client:
+        answer = client.get("/model/report")
+        assert client.get("/model").headers["content-security-policy"].startswith("default-src 'self';")
+    assert answer.content == (report / "report.html").read_bytes()
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:;")
+    assert "script-src" not in policy
+    assert answer.headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize("name", ["report.html", "audit.json"])
+def test_a_report_that_is_not_as_it_was_written_is_not_shown(home: Path, report: Path, name: str) -> None:
+    tags = signed(report)
+    place = report / name
+    place.write_text(place.read_text().replace("FAIL", "PASS"))
+    with service(home, lambda _: Audited(tags, report)) as client:
+        page = client.get("/model").text
+        assert "This version was audited (FAIL), and its report is not kept here as it was written." in page
+        assert client.get("/model/report").status_code == 404
+
+
+def test_the_card_is_readable_and_what_it_holds_of_html_is_text(home: Path) -> None:
+    card = home / "models" / "cards" / "7.md"
+    card.parent.mkdir(parents=True)
+    card.write_text(CARD)
+    with service(home, lambda _: Audited({}, None)) as client:
+        page = client.get("/model").text
+    assert "<h2>Risk of a missed appointment: model e02e</h2>" in page
+    assert "<strong>Never for</strong> overbooking." in page
+    assert '<div class="dna-scroll" role="region" aria-label="Table: How good it is" tabindex="0">' in page
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_link_that_would_run_is_no_link() -> None:
+    assert "href" not in card_html("[here](javascript:alert(1))")
+
+
+def test_the_registry_is_asked_once_in_a_while_and_not_by_each_reader(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def audited(version: str) -> Audited:
+        asked.append(version)
+        return Audited({}, None)
+
+    with service(home, audited) as client:
+        assert asked == []
+        for _ in range(3):
+            client.get("/model")
+        assert asked == ["7"]
+        monkeypatch.setattr(papers, "_SECONDS_REMEMBERED", 0.0)
+        client.get("/model")
+        assert asked == ["7", "7"]
+
+
+def test_what_the_tool_looks_at_is_read_from_the_champions_register(client: TestClient) -> None:
+    page = client.get("/about").text
+    assert "How and when the appointment was booked (1)" in page
+    assert "<li>Days between booking and appointment</li>" in page
+    assert "<li>Distance to the site</li>" in page
+    assert "<li>Age</li>" not in page
+
+
+def test_the_accessibility_statement_says_what_the_law_asks(client: TestClient) -> None:
+    page = client.get("/accessibility").text
+    for words in (
+        "version 2.2, level AA",
+        "partially compliant",
+        "EHRC",
+        "How this was tested",
+        "prepared on",
+    ):
+        assert words in page
+    assert 'href="/accessibility"' in client.get("/").text

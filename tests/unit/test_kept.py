@@ -1,0 +1,89 @@
+"""Lists that are kept: found again as they were, with a heading that says what they are."""
+
+import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.unit.test_latest import WORKLIST
+
+from dnapredict.errors import StoreError
+from dnapredict.lists import kept, latest
+from dnapredict.lists.sheet import Note
+
+NOTE = Note(
+    ("A list", "Never for overbooking"), (("Bands", (("20 of 100", "High"),)),), outcomes=("Confirmed",)
+)
+NINE = datetime.datetime(2026, 11, 23, 9, tzinfo=datetime.UTC)
+
+
+def keep(home: Path, *, hour: int = 9) -> kept.Heading:
+    heading = kept.Heading(
+        list_id=kept.new_id(),
+        name="week-47.csv",
+        scored_at=NINE.replace(hour=hour),
+        model_version="7",
+        synthetic=True,
+        counts=latest.counted(WORKLIST),
+        note=NOTE,
+    )
+    kept.keep(home, WORKLIST, heading)
+    return heading
+
+
+def test_a_list_is_found_again_with_its_heading_and_its_note(tmp_path: Path) -> None:
+    heading = keep(tmp_path)
+    found = kept.find(tmp_path, heading.list_id)
+    assert found is not None
+    assert found.heading == heading
+    assert found.heading.note == NOTE
+    assert found.heading.counts == latest.Counts(appointments=3, selected=1, not_scored=1)
+    assert found.worklist.to_pylist() == WORKLIST.to_pylist()
+
+
+def test_headings_come_newest_first_and_damaged_files_are_left_out(tmp_path: Path) -> None:
+    headings = [keep(tmp_path, hour=hour) for hour in (9, 11, 10)]
+    (tmp_path / "lists" / ("0" * 16 + ".parquet")).write_bytes(b"zebra")
+    pq.write_table(WORKLIST, tmp_path / "lists" / ("1" * 16 + ".parquet"))
+    assert kept.every(tmp_path) == tuple(headings[place] for place in (1, 2, 0))
+
+
+@pytest.mark.parametrize("name", ["0" * 16, "../latest", "x", "", "A" * 16])
+def test_what_is_not_there_is_none(tmp_path: Path, name: str) -> None:
+    keep(tmp_path)
+    assert kept.find(tmp_path, name) is None
+
+
+def test_a_damaged_list_is_named_without_its_content(tmp_path: Path) -> None:
+    heading = keep(tmp_path)
+    (tmp_path / "lists" / f"{heading.list_id}.parquet").write_bytes(b"zebra-4711")
+    with pytest.raises(StoreError, match=r"\.parquet: the list cannot be read") as refused:
+        kept.find(tmp_path, heading.list_id)
+    assert "zebra" not in str(refused.value)
+
+
+def test_a_list_without_its_heading_is_scored_again(tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    pq.write_table(WORKLIST, tmp_path / "lists" / ("1" * 16 + ".parquet"))
+    with pytest.raises(StoreError, match=r"does not say what it is\. Score it again"):
+        kept.find(tmp_path, "1" * 16)
+
+
+def test_a_line_is_found_by_its_place_if_it_was_scored(tmp_path: Path) -> None:
+    found = kept.find(tmp_path, keep(tmp_path).list_id)
+    assert found is not None
+    lines = [found.line_at(number) for number in (0, 1, 2, 3, 4)]
+    assert [line and line["appointment_id"] for line in lines] == [None, "b", "a", None, None]
+    assert found.calls == ["b"]
+
+
+def test_what_is_kept_of_the_latest_has_the_same_shape(tmp_path: Path) -> None:
+    starts_at = pa.array([datetime.datetime(2026, 7, 1, 9), None, None], pa.timestamp("us"))
+    worklist = WORKLIST.append_column("starts_at", starts_at)
+    last = latest.save(tmp_path, worklist, name="w", model_version="7", synthetic=False, note=NOTE)
+    found = kept.of_latest(last)
+    assert found.lines.schema == kept.KeptList(found.heading, worklist).lines.schema
+    assert found.lines["starts_at"].to_pylist() == worklist["starts_at"].to_pylist()
+    assert (found.heading.note, found.heading.list_id) == (NOTE, last.list_id)
+    assert latest.read(tmp_path) == last

@@ -25,7 +25,8 @@ def main() -> None:
     dna = draw.random(rows) < truth
     risk = 1 / (1 + np.exp(2.6 - tendency - draw.normal(0, 0.7, rows)))
     began = time.perf_counter()
-    found = intervals(dna, risk, patient=patient, seed=1)
+    everyone = {"all": np.ones(rows, dtype=bool)}
+    found = intervals(dna, risk, populations=everyone, patient=patient, seed=1)["all"]
     seconds = time.perf_counter() - began
     for name, interval in found.items():
         print(f"{name}: {interval.low:.4f} to {interval.high:.4f}")

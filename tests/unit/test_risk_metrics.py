@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from dnapredict.errors import NoEventsError
 from dnapredict.risk.calibration import calibration_in_the_large, calibration_line, log_odds
@@ -33,6 +34,15 @@ def test_the_figures_have_exactly_the_published_names():
         *("n", "base_rate", "auroc", "average_precision", "brier", "log_loss"),
         *("calibration_slope", "calibration_intercept", "sensitivity_at_10", "ppv_at_10"),
     ]
+
+
+@pytest.mark.parametrize("decimals", [1, 2, 12], ids=["many ties", "some ties", "no ties"])
+def test_auroc_and_average_precision_are_scikit_learns(decimals: int):
+    risk = np.round(np.random.default_rng(5).beta(2, 8, 3_000), decimals)
+    dna = outcomes(risk)
+    found = figures(dna, risk)
+    assert found.auroc == pytest.approx(roc_auc_score(dna, risk), abs=1e-12)
+    assert found.average_precision == pytest.approx(average_precision_score(dna, risk), abs=1e-12)
 
 
 def test_true_risks_have_slope_one_and_intercept_nought():

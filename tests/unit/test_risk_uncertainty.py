@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dnapredict.risk.metrics import figures
-from dnapredict.risk.uncertainty import difference, intervals, loss_difference, replicates
+from dnapredict.risk.resampling import People, Replicates, Resampled, replicates
+from dnapredict.risk.uncertainty import Interval, difference, intervals, loss_difference
 
 
 def sample(n: int = 3_000, *, each: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -15,9 +16,21 @@ def sample(n: int = 3_000, *, each: int = 1, seed: int = 0) -> tuple[np.ndarray,
     return np.repeat(dna, each), np.repeat(risk, each), np.repeat(np.arange(n // each), each)
 
 
+def draws_of(dna: np.ndarray, risk: np.ndarray, *, patient: np.ndarray, seed: int) -> Replicates:
+    people = People.of(patient)
+    return replicates([Resampled(dna, risk, people)], people, seed=seed)[0]
+
+
+def intervals_of_all(
+    dna: np.ndarray, risk: np.ndarray, *, patient: np.ndarray, seed: int
+) -> dict[str, Interval]:
+    everyone = {"all": np.ones(len(dna), dtype=bool)}
+    return intervals(dna, risk, populations=everyone, patient=patient, seed=seed)["all"]
+
+
 def test_every_draw_of_everyone_once_gives_the_figures_themselves():
     dna, risk, _ = sample()
-    alone = replicates(dna, [risk], patient=np.zeros(len(dna), dtype=int), seed=1)[0]
+    alone = draws_of(dna, risk, patient=np.zeros(len(dna), dtype=int), seed=1)
     known = figures(dna, risk).as_dict()
     for name, values in alone.items():  # one patient only: every draw is the whole
         assert values == pytest.approx(np.full(len(values), known[name]), abs=1e-9)
@@ -26,22 +39,22 @@ def test_every_draw_of_everyone_once_gives_the_figures_themselves():
 def test_ties_are_counted_as_the_figures_count_them():
     dna, risk, _ = sample()
     tied = np.round(risk, 1)
-    alone = replicates(dna, [tied], patient=np.zeros(len(dna), dtype=int), seed=1)[0]
+    alone = draws_of(dna, tied, patient=np.zeros(len(dna), dtype=int), seed=1)
     assert alone["auroc"][0] == pytest.approx(figures(dna, tied).auroc)
     assert alone["average_precision"][0] == pytest.approx(figures(dna, tied).average_precision)
 
 
 def test_the_interval_of_a_share_is_as_wide_as_theory_says():
     dna, risk, patient = sample(10_000)
-    found = intervals(dna, risk, patient=patient, seed=1)["base_rate"]
+    found = intervals_of_all(dna, risk, patient=patient, seed=1)["base_rate"]
     theory = 2 * 1.96 * np.sqrt(dna.mean() * (1 - dna.mean()) / len(dna))
     assert found.high - found.low == pytest.approx(theory, rel=0.15)
 
 
 def test_appointments_of_one_patient_do_not_count_as_independent():
     dna, risk, patient = sample(6_000, each=6)
-    together = intervals(dna, risk, patient=patient, seed=1)["auroc"]
-    apart = intervals(dna, risk, patient=np.arange(len(dna)), seed=1)["auroc"]
+    together = intervals_of_all(dna, risk, patient=patient, seed=1)["auroc"]
+    apart = intervals_of_all(dna, risk, patient=np.arange(len(dna)), seed=1)["auroc"]
     assert together.high - together.low > 1.8 * (apart.high - apart.low)
 
 
@@ -62,26 +75,27 @@ def test_the_truth_is_better_than_the_base_rate_beyond_chance():
 
 def test_one_outcome_only_has_no_interval():
     nobody = np.zeros(5, dtype=bool)
-    assert intervals(nobody, np.full(5, 0.1), patient=np.arange(5), seed=1) == {}
+    assert intervals_of_all(nobody, np.full(5, 0.1), patient=np.arange(5), seed=1) == {}
     assert difference(nobody, np.full(5, 0.1), np.full(5, 0.2), patient=np.arange(5), seed=1) == {}
 
 
 def test_equal_seeds_give_equal_intervals():
     dna, risk, patient = sample()
-    assert intervals(dna, risk, patient=patient, seed=4) == intervals(dna, risk, patient=patient, seed=4)
+    once, again = (intervals_of_all(dna, risk, patient=patient, seed=4) for _ in range(2))
+    assert once == again
 
 
 def test_a_draw_in_which_nobody_missed_is_left_aside_without_a_warning():
     dna = np.zeros(20, dtype=bool)
     dna[3] = True
-    found = intervals(dna, np.linspace(0.1, 0.3, 20), patient=np.arange(20), seed=1)
+    found = intervals_of_all(dna, np.linspace(0.1, 0.3, 20), patient=np.arange(20), seed=1)
     assert np.isfinite(found["auroc"]).all()
 
 
 def test_the_figures_of_a_draw_are_those_of_its_rows_repeated():
     dna, risk, patient = sample(600, each=3, seed=5)
     tied = np.round(risk, 2)
-    drawn = replicates(dna, [tied], patient=patient, seed=9)[0]
+    drawn = draws_of(dna, tied, patient=patient, seed=9)
     picked = np.random.default_rng(9).integers(0, 200, (400, 200))[0]
     times = np.bincount(picked, minlength=200)
     rows = np.repeat(np.arange(600), times[patient])
@@ -96,3 +110,21 @@ def test_the_difference_of_log_loss_alone_is_that_among_all_figures():
     alone = loss_difference(dna, risk, rival, patient=patient, seed=1)
     among_all = difference(dna, risk, rival, patient=patient, seed=1)["log_loss"]
     assert alone == pytest.approx(among_all)
+
+
+def test_a_population_is_as_uncertain_as_its_own_patients_make_it():
+    dna, risk, patient = sample(8_000, each=4)
+    some = risk > np.median(risk)
+    populations = {"some": some, "all": np.ones(len(dna), dtype=bool)}
+    among_all = intervals(dna, risk, populations=populations, patient=patient, seed=1)
+    alone = intervals_of_all(dna[some], risk[some], patient=patient[some], seed=1)
+    for name in ("auroc", "log_loss", "sensitivity_at_10", "calibration_slope"):
+        together, apart = among_all["some"][name], alone[name]
+        assert together.high - together.low == pytest.approx(apart.high - apart.low, rel=0.15)
+    assert among_all["all"] == intervals_of_all(dna, risk, patient=patient, seed=1)
+
+
+def test_a_list_of_equal_risks_reaches_its_missed_rows_in_their_order():
+    dna = np.array([True, False] * 10)
+    drawn = draws_of(dna, np.full(20, 0.5), patient=np.zeros(20, dtype=int), seed=1)
+    assert drawn["sensitivity_at_10"] == pytest.approx(1 / 10)  # two calls, the first to one who missed

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.risk.boosting import training_threads
-from dnapredict.risk.calibration import log_odds
 from dnapredict.risk.calibrators import fit_platt
 from dnapredict.risk.cohort import Cohort
 from dnapredict.risk.curves import fit_curves
+from dnapredict.risk.trees import Trees
 from dnapredict.risk.windows import Windows
 
 __all__ = ["BASE_RATE", "LIGHTGBM_DEFAULT", "rivals"]
@@ -24,7 +24,9 @@ _RULES: Final = {
     "patient_rate": "past_dna_rate",
 }
 _ENOUGH: Final = 100_000
+_FREEDOM: Final = 1.0  # one curve has too few weights to need a rein
 _DEFAULT_ROUNDS: Final = 100
+_AS_IT_COMES: Final = np.array(np.nan)  # what is not known is left to LightGBM
 
 
 def rivals(cohort: Cohort, *, windows: Windows, seed: int) -> dict[str, NDArray[np.float64]]:
@@ -42,7 +44,7 @@ def rivals(cohort: Cohort, *, windows: Windows, seed: int) -> dict[str, NDArray[
 
 def _by_one_factor(cohort: Cohort, windows: Windows, *, column: int) -> NDArray[np.float64]:
     alone = cohort.matrix[:, [column]]
-    curves = fit_curves(alone[windows.fit], cohort.dna[windows.fit])
+    curves = fit_curves(alone[windows.fit], cohort.dna[windows.fit], freedom=_FREEDOM)
     return _calibrated(curves.margin(alone), cohort, windows)
 
 
@@ -60,7 +62,7 @@ def _lightgbm_default(cohort: Cohort, windows: Windows, *, seed: int) -> NDArray
     booster = lgb.train(settings, lgb.Dataset(cohort.matrix[rows], cohort.dna[rows]), _DEFAULT_ROUNDS)
     later = windows.calibrate | windows.test
     margin = np.zeros(len(cohort))
-    margin[later] = log_odds(np.asarray(booster.predict(cohort.matrix[later])))
+    margin[later] = Trees(booster, fill=_AS_IT_COMES).margin(cohort.matrix[later])
     return _calibrated(margin, cohort, windows)
 
 

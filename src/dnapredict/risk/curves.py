@@ -17,6 +17,8 @@ __all__ = ["Curve", "Curves", "fit_curves"]
 _ENOUGH: Final = 100_000
 _ENOUGH_OF_ONE: Final = 20_000
 _BENDS: Final = (0, 20, 40, 60, 80, 95, 100)
+# Chosen on rolling weeks of real data (docs/results.md).
+_FREEDOM: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -58,20 +60,29 @@ class Curves:
 
 
 def fit_curves(
-    matrix: NDArray[np.float64], dna: NDArray[np.bool_], *, weight: NDArray[np.float64] | None = None
+    matrix: NDArray[np.float64],
+    dna: NDArray[np.bool_],
+    *,
+    weight: NDArray[np.float64] | None = None,
+    freedom: float = _FREEDOM,
 ) -> Curves:
     """Fit logistic regression to each factor bent at its quantiles, with a sign where it is not known.
 
     Straight lines would be a straw man: risk climbs over the first days of lead time and then
     stays. Of very many rows an even share is used: a few hundred numbers need no more, and the few of a
     single factor fewer.
+
+    Parameters
+    ----------
+    freedom : how freely curves may bend, the inverse of the strength by which weights are drawn to 0
     """
     rows = slice(None, None, -(-len(matrix) // (_ENOUGH if matrix.shape[1] > 1 else _ENOUGH_OF_ONE)))
     matrix, dna = matrix[rows], dna[rows]
     weight = None if weight is None else weight[rows]
     knots = [_knots(column) for column in matrix.T]
-    design = np.hstack([_bent(column, at) for column, at in zip(matrix.T, knots, strict=True)])
-    line = LogisticRegression(max_iter=1_000).fit(design, dna, sample_weight=weight)
+    # Newton's steps, since the default solver stops far from the optimum of so many columns.
+    line = LogisticRegression(C=freedom, solver="newton-cholesky")
+    line.fit(_design(matrix, knots), dna, sample_weight=weight)
     weights = iter(line.coef_[0])
     curves = (_curve(column, at, weights=weights) for column, at in zip(matrix.T, knots, strict=True))
     return Curves(float(line.intercept_[0]), tuple(curves))
@@ -82,14 +93,24 @@ def _knots(values: NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(map(float, np.unique(np.percentile(known, _BENDS)))) if len(known) else (0.0,)
 
 
-def _bent(values: NDArray[np.float64], knots: tuple[float, ...]) -> NDArray[np.float64]:
-    """How near each value is to each knot but the first, and whether it is not known."""
-    near = [np.interp(values, knots, unit) for unit in np.eye(len(knots))[1:]]
-    return np.asarray(np.nan_to_num(np.column_stack([*near, np.isnan(values)])), dtype=np.float64)
+def _design(matrix: NDArray[np.float64], knots: list[tuple[float, ...]]) -> NDArray[np.float64]:
+    """For each factor, how near its value is to each knot but the first, and whether it is not known."""
+    design = np.zeros((len(matrix), sum(map(len, knots))))
+    column = 0
+    for values, at in zip(matrix.T, knots, strict=True):
+        known = ~np.isnan(values)
+        place = np.interp(values, at, np.arange(len(at)))  # 1.5 is half way from the second knot to the third
+        for knot in range(1, len(at)):
+            near = np.maximum(1 - np.abs(place - knot), 0)
+            design[:, column] = np.where(known, near, 0)
+            column += 1
+        design[:, column] = ~known
+        column += 1
+    return design
 
 
 def _curve(values: NDArray[np.float64], knots: tuple[float, ...], *, weights: Iterator[float]) -> Curve:
-    """Take a factor's weights, in the order of `_bent`, as its curve, which starts at 0."""
+    """Take a factor's weights, in the order of `_design`, as its curve, which starts at 0."""
     at_knots = (0.0, *(float(next(weights)) for _ in knots[1:]))
     missing = float(next(weights))
     curve = Curve(knots, at_knots, missing, usual=0.0)

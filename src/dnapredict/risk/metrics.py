@@ -4,12 +4,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from dnapredict.errors import NoEventsError
 from dnapredict.risk.calibration import calibration_in_the_large, calibration_line, log_odds
+from dnapredict.risk.ranking import Runs, discrimination, falling
 
-__all__ = ["Figures", "brier", "figures", "log_loss", "ppv_at_capacity", "reach_at_capacity"]
+__all__ = ["Figures", "brier", "figures", "log_loss", "ppv_at_capacity", "reach_at_capacity", "row_losses"]
 
 _TOP_TENTH = 10
 _NEVER_CERTAIN = 1e-15
@@ -62,18 +62,21 @@ def figures(dna: NDArray[np.bool_], probability: NDArray[np.float64]) -> Figures
     n = len(dna)
     if n == 0:
         return Figures(0, *(None,) * 9)
+    order = falling(probability)
+    dna, probability = dna[order], probability[order]  # what sorts again below finds it done
     both = bool(dna.any() and not dna.all())
-    capacity = _tenth(n)
-    line = calibration_line(dna, log_odds(probability)) if both else None
+    capacity, margin = _tenth(n), log_odds(probability)
+    line = calibration_line(dna, margin) if both else None
+    told = discrimination(Runs.of(probability, np.flatnonzero(dna)).standing, n) if both else None
     return Figures(
         n=n,
         base_rate=float(dna.mean()),
-        auroc=float(roc_auc_score(dna, probability)) if both else None,
-        average_precision=float(average_precision_score(dna, probability)) if both else None,
+        auroc=float(told.auroc) if told else None,
+        average_precision=float(told.average_precision) if told else None,
         brier=brier(dna, probability),
         log_loss=log_loss(dna, probability),
         calibration_slope=line.slope if line else None,
-        calibration_intercept=calibration_in_the_large(dna, log_odds(probability)) if both else None,
+        calibration_intercept=calibration_in_the_large(dna, margin) if both else None,
         sensitivity_at_10=reach_at_capacity(dna, probability, capacity=capacity) if dna.any() else None,
         ppv_at_10=ppv_at_capacity(dna, probability, capacity=capacity),
     )
@@ -98,8 +101,14 @@ def log_loss(dna: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:
     >>> round(log_loss(np.array([True, False]), np.array([0.5, 0.5])), 4)
     0.6931
     """
+    return float(row_losses(dna, probability).mean())
+
+
+def row_losses(dna: NDArray[np.bool_], probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The part of each appointment in `log_loss`, in nats."""
     given = np.where(dna, probability, 1 - probability)
-    return float(-np.log(np.clip(given, _NEVER_CERTAIN, 1)).mean())
+    losses: NDArray[np.float64] = -np.log(np.clip(given, _NEVER_CERTAIN, 1))
+    return losses
 
 
 def reach_at_capacity(dna: NDArray[np.bool_], probability: NDArray[np.float64], *, capacity: int) -> float:
@@ -128,7 +137,7 @@ def reach_at_capacity(dna: NDArray[np.bool_], probability: NDArray[np.float64], 
     """
     if not dna.any():
         raise NoEventsError("Reach cannot be given: nobody in this group missed their appointment.")
-    return float(dna[_called(probability, capacity)].sum() / dna.sum())
+    return float(dna[falling(probability)[:capacity]].sum() / dna.sum())
 
 
 def ppv_at_capacity(dna: NDArray[np.bool_], probability: NDArray[np.float64], *, capacity: int) -> float:
@@ -139,11 +148,7 @@ def ppv_at_capacity(dna: NDArray[np.bool_], probability: NDArray[np.float64], *,
     >>> ppv_at_capacity(np.array([True, False, True, False]), np.array([.9, .8, .1, .2]), capacity=2)
     0.5
     """
-    return float(dna[_called(probability, capacity)].mean())
-
-
-def _called(probability: NDArray[np.float64], capacity: int) -> NDArray[np.int64]:
-    return np.argsort(-probability, kind="stable")[:capacity]
+    return float(dna[falling(probability)[:capacity]].mean())
 
 
 def _tenth(n: int) -> int:

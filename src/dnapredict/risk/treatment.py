@@ -25,6 +25,7 @@ __all__ = ["Contacts", "without_contacted"]
 _MOST_WEIGHT: Final = 20.0
 # Fewer calls tell nothing about who is called; they are left out and the others weigh alike.
 _FEWEST: Final = 100
+_FREEDOM: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def _weights(cohort: Cohort, called: NDArray[np.bool_], windows: Windows) -> NDA
     train = windows.train
     if min(called[train].sum(), (~called[train]).sum()) < _FEWEST:
         return weight
-    propensity = fit_curves(cohort.matrix[train], called[train])
+    # Freely, since a call list has sharp edges, and weights drawn together leave the bias in.
+    propensity = fit_curves(cohort.matrix[train], called[train], freedom=_FREEDOM)
     free = 1 - expit(propensity.margin(cohort.matrix[train]))
     weight[train] = np.minimum(1 / np.maximum(free, 1 / _MOST_WEIGHT), _MOST_WEIGHT)
     return weight

@@ -50,6 +50,15 @@ class Served:
                 total += getattr(full, "pss", full.rss) / 1_048_576
         return total
 
+    def forget_peak(self) -> None:
+        """Count the most memory from what the workers have now (Linux)."""
+        for worker in self.workers():
+            Path(f"/proc/{worker.pid}/clear_refs").write_text("5", encoding="ascii")
+
+    def peaks_mb(self) -> list[float]:
+        """The most memory that each worker had since then (Linux)."""
+        return [_peak_kb(worker.pid) / 1_024 for worker in self.workers()]
+
     def _children(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
@@ -106,6 +115,12 @@ def wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
         in_a_row = 0
         time.sleep(0.2)
     raise SystemExit("the service did not start")
+
+
+def _peak_kb(pid: int) -> int:
+    """What Linux remembers of a process: the most of its memory that was ever resident."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 def _command(process: psutil.Process) -> list[str]:

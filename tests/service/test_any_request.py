@@ -73,20 +73,62 @@ BODIES = st.one_of(
     st.tuples(JSON, st.integers(0, 40)).map(lambda cut: cut[0][: cut[1]] + MARK.encode()),
     st.binary(max_size=60),
     st.just(b"[" * 5_000),
+    st.just(f"line=1&outcome={MARK}&{MARK}=1".encode()),
     st.just(b'{"appointments": [{"appointment_id": "\\ud800' + MARK.encode() + b'"}]}'),
     st.just(
         b'--x\r\ncontent-disposition: form-data; name="file"; filename="' + MARK.encode() + b'.csv"\r\n\r\n'
         b"appointment_id,starts_at,booked_at\n" + MARK.encode() + b",,\n\r\n--x--\r\n"
     ),
 )
-PATHS = st.sampled_from(
-    ["/v1/score", "/v1/score", "/v1/lists", "/upload", "/sign-in", "/v1/model", "/", "/livez", "/docs.json"]
-) | st.sampled_from(
-    ["/v1/lists/0123456789abcdef", f"/v1/lists/{MARK}", f"/v1/lists/{MARK}/actions", f"/{MARK}"]
+PATHS = (
+    st.sampled_from(
+        [
+            "/v1/score",
+            "/v1/score",
+            "/v1/lists",
+            "/upload",
+            "/sign-in",
+            "/v1/model",
+            "/",
+            "/livez",
+            "/docs.json",
+        ]
+    )
+    | st.sampled_from(
+        ["/v1/lists/0123456789abcdef", f"/v1/lists/{MARK}", f"/v1/lists/{MARK}/actions", f"/{MARK}"]
+    )
+    | st.sampled_from(
+        [
+            "/lists",
+            f"/lists/{MARK}",
+            "/lists/0123456789abcdef/outcomes",
+            f"/lists/{MARK}/file",
+            "/model",
+            "/about",
+        ]
+    )
 )
-QUERIES = st.sampled_from(["", f"?form={MARK}", f"?{MARK}", "?form=csv", "?show=%00&page=99999", "?page=-1"])
+QUERIES = st.sampled_from(
+    [
+        "",
+        f"?form={MARK}",
+        f"?{MARK}",
+        "?form=csv",
+        "?show=%00&page=99999",
+        "?page=-1",
+        f"?clinic={MARK}&said=1&sort=time",
+    ]
+)
 TYPES = st.sampled_from(
-    ["application/json", "application/json", "multipart/form-data; boundary=x", "text/plain", MARK, ""]
+    [
+        "application/json",
+        "application/json",
+        "multipart/form-data; boundary=x",
+        "application/x-www-form-urlencoded",
+        "text/plain",
+        MARK,
+        "",
+    ]
 )
 HEADERS = st.dictionaries(
     st.sampled_from(["authorization", "cookie", "accept", "origin", "x-forwarded-for", "x-note", "range"]),

@@ -124,6 +124,38 @@ def test_a_workbook_that_unpacks_to_gigabytes_is_refused_unopened(client: TestCl
     assert answer.json()["error"].startswith("bomb.xlsx: unpacks to more than")
 
 
+@pytest.mark.parametrize("to", ["/v1/lists", "/upload"])
+def test_a_workbook_of_very_many_parts_is_refused_before_they_are_looked_at(
+    client: TestClient, to: str
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for number in range(10_000):
+            archive.writestr(f"xl/{number}", b"")
+    answer = upload(client, packed.getvalue(), name="bomb.xlsx", to=to)
+    assert answer.status_code == 400
+    assert "bomb.xlsx: has more than 1,000 parts, which no list of appointments has." in answer.text
+
+
+@pytest.mark.parametrize("to", ["/v1/lists", "/upload"])
+def test_a_workbook_whose_text_grows_when_it_is_read_is_refused(client: TestClient, to: str) -> None:
+    entities = '<!ENTITY e0 "zebra">' + "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 9))
+    cell = '<row r="1"><c r="A1" t="inlineStr"><is><t>&e8;</t></is></c></row>'
+    space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    sheet = f'<!DOCTYPE w [{entities}]><worksheet xmlns="{space}"><sheetData>{cell}</sheetData></worksheet>'
+    packed = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(workbook([["a", "b"]]))) as sound,
+        zipfile.ZipFile(packed, "w") as archive,
+    ):
+        for name in sound.namelist():
+            archive.writestr(name, sheet if name.endswith("sheet1.xml") else sound.read(name))
+    answer = upload(client, packed.getvalue(), name="bomb.xlsx", to=to)
+    assert answer.status_code == 400
+    assert "bomb.xlsx: declares a document type, which no workbook does. Export it again." in answer.text
+    assert "zebra" not in answer.text
+
+
 def test_a_list_with_too_many_rows_is_refused_with_a_way_out(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,7 @@ NOT_IMPORTED = {
 }
 IMPORTED_AS = {
     "ibis-framework": "ibis",
+    "markdown-it-py": "markdown_it",
     "prometheus-client": "prometheus_client",
     "pyjwt": "jwt",
     "scikit-learn": "sklearn",

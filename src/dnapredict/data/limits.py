@@ -4,11 +4,15 @@ A limit is held before what it limits is spent: the size of a file before it is 
 of an archive before it is unpacked, the growth of a compressed file while it is unpacked.
 """
 
+import io
 import zipfile
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from dnapredict.data.doctypes import declares_doctype
 from dnapredict.errors import DataError
 
 __all__ = ["EXTRACT", "WORKBOOK", "Limits"]
@@ -18,6 +22,8 @@ _GIB: Final = 1_024 * _MIB
 # Below this many bytes even a thousandfold growth is harmless, and mostly blanks.
 _RATIO_COUNTS_FROM: Final = _MIB
 _MOST_PARTS: Final = 1_000
+# Of a table of contents; an entry takes 46 bytes and its name.
+_MOST_AT_ONCE: Final = 256 * 1_024
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class Limits:
             )
 
     def hold_archive(self, path: Path) -> None:
-        """Refuse a workbook whose table of contents promises too much.
+        """Refuse a workbook whose table of contents promises too much, or whose parts would grow when read.
 
         Python's unpacker stops at the size that is promised, so a false promise gains nothing.
 
@@ -79,13 +85,19 @@ class Limits:
             Also if the file is no archive, or names its parts wrongly.
         """
         try:
-            parts = zipfile.ZipFile(path).infolist()
-        except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
+            with _Contents(path) as file, zipfile.ZipFile(file) as archive:
+                self._hold_parts(path, archive.infolist())
+                grows = any(_declares_doctype(archive, part) for part in archive.infolist())
+        except _TooLong:
+            raise _too_many_parts(path) from None
+        except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, NotImplementedError, OSError):
             raise DataError(f"{path}: is not an XLSX workbook, or it is damaged.") from None
+        if grows:
+            raise DataError(f"{path}: declares a document type, which no workbook does. Export it again.")
+
+    def _hold_parts(self, path: Path, parts: Sequence[zipfile.ZipInfo]) -> None:
         if len(parts) > _MOST_PARTS:
-            raise DataError(
-                f"{path}: has more than {_MOST_PARTS:,} parts, which no list of appointments has."
-            )
+            raise _too_many_parts(path)
         for part in parts:
             self.hold_growth(path, packed=part.compress_size, unpacked=part.file_size)
         self.hold_growth(path, packed=self.expanded_bytes, unpacked=sum(part.file_size for part in parts))
@@ -115,6 +127,32 @@ class Limits:
 EXTRACT: Final = Limits(64 * _GIB, 64 * _GIB, ratio=100, rows=1_000_000_000, columns=2_000)
 # A workbook is unpacked and read cell by cell; a sheet of Excel ends at 1,048,576 rows.
 WORKBOOK: Final = Limits(100 * _MIB, _GIB, ratio=100, rows=1_048_575, columns=2_000)
+
+
+class _TooLong(Exception):  # noqa: N818 - a signal to whoever opened the file
+    """A table of contents has more parts than anybody needs."""
+
+
+class _Contents(io.FileIO):
+    """A file of which no more is read at once than a table of contents of many parts has.
+
+    `zipfile` reads the whole table and makes an object of each entry before it can be asked how many there
+    are: for 6 MB of them a quarter of a second and 200 MB.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _MOST_AT_ONCE:
+            raise _TooLong
+        return super().read(size)
+
+
+def _declares_doctype(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
+    with archive.open(part) as content:
+        return declares_doctype(content)
+
+
+def _too_many_parts(path: Path) -> DataError:
+    return DataError(f"{path}: has more than {_MOST_PARTS:,} parts, which no list of appointments has.")
 
 
 def _size(count: int) -> str:

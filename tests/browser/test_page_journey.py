@@ -202,6 +202,7 @@ def test_a_choice_that_was_forgotten_is_asked_for_at_its_place(
         page.get_by_role("button", name="Score this list").click()
         page.get_by_role("row").nth(7).get_by_role("button", name="Record").click()
         expect(page.get_by_role("alert")).to_contain_text("Choose what happened, then record it.")
+        expect(page.get_by_role("alert")).to_be_focused()
         assert page.title().startswith("Error: ")
         assert Axe().run(page).violations_count == 0
         page.get_by_role("link", name="Choose what happened").click()
@@ -216,6 +217,7 @@ def test_a_file_that_is_no_list_is_said_beside_the_form(browser: Browser, tmp_pa
         page.get_by_label("A list of appointments").set_input_files(photo)
         page.get_by_role("button", name="Score this list").click()
         expect(page.get_by_role("alert")).to_contain_text("photo.xlsx: is not an XLSX workbook")
+        expect(page.get_by_role("alert")).to_be_focused()
         assert Axe().run(page).violations_count == 0
         page.set_viewport_size({"width": 320, "height": 700})
         assert page.evaluate("document.documentElement.scrollWidth") <= 320

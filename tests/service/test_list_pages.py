@@ -1,7 +1,9 @@
 """The lists as pages: recent ones, filters and order, what happened, how far the calls have come."""
 
+import datetime
 import io
 import re
+import time
 from pathlib import Path
 
 import openpyxl
@@ -9,10 +11,14 @@ import pytest
 from httpx import Response
 from sqlalchemy import select
 from starlette.testclient import TestClient
+from tests.browser.worklists import worklist
 from tests.service.test_lists import upload
 
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.worklist import WorklistConfig
+from dnapredict.lists import latest
+from dnapredict.lists.sheet import Note
+from dnapredict.service import keys
 from dnapredict.service.outcomes import OFFERED_WORDS
 from dnapredict.service.record.tables import ACTIONS
 from dnapredict.service.store import ScoringLog
@@ -35,7 +41,7 @@ def address(client: TestClient) -> str:
     """Where the page of a list of 40 appointments is, of which four are called: 059, 058, 057, 056."""
     answer = upload(client, week(), to="/upload")
     assert answer.status_code == 303
-    return str(re.findall(r'action="(/lists/[0-9a-f]{16})"', client.get("/").text)[0])
+    return str(re.findall(r'action="(/lists/[0-9a-f]{16})', client.get("/").text)[0])
 
 
 def shown(page: str) -> list[str]:
@@ -297,3 +303,31 @@ def test_many_pages_are_reached_by_a_few_links(client: TestClient) -> None:
     links = re.findall(r'aria-label="Page (\d+)"', page)
     assert links == ["1", "8", "9", "10", "11", "12", "20"]
     assert "(451 to 500 of 1,000)" in page
+
+
+def test_a_list_that_was_scored_as_a_file_is_worked_on_the_page_too(client: TestClient, home: Path) -> None:
+    note = Note(
+        ("Worklist for week 51.csv.",), day=datetime.date(2026, 12, 14), outcomes=("Confirmed", "Rang")
+    )
+    last = latest.save(home, worklist(), name="week 51.csv", model_version="7", synthetic=True, note=note)
+    address = f"/lists/{last.list_id}"
+    assert "week 51.csv" in client.get("/lists").text
+    record(client, address, outcome="confirmed")
+    assert "1 of 12 calls made" in client.get("/").text
+    book = openpyxl.load_workbook(io.BytesIO(client.get(f"{address}/file").content))
+    (rule,) = book["Worklist"].data_validations.dataValidation
+    assert (rule.formula1, book["Worklist"]["L2"].value) == ('"Confirmed,Rang"', "Confirmed")
+    assert client.get(f"/v1{address}").status_code == 404  # of these nothing is kept for programs
+
+
+def test_who_was_signed_out_is_told_that_nothing_was_recorded(client: TestClient, home: Path) -> None:
+    upload(client, week(), to="/upload")
+    address = re.findall(r"/lists/[0-9a-f]{16}", client.get("/").text)[0]
+    keys.create(home, name="booking team", scopes=(keys.Scope.LIST,))
+    time.sleep(1.1)  # a worker goes on for a second with the keys that it read last
+    sent = {"line": "1", "outcome": "confirmed"}
+    answer = client.post(f"{address}/outcomes", data=sent, headers={"accept": "text/html"})
+    assert "what you sent last was <strong>not</strong> recorded" in answer.text
+    assert "<title>Not recorded: Sign in" in answer.text
+    assert client.post(f"{address}/outcomes", data=sent).status_code == 401
+    assert ScoringLog(home).ask(select(ACTIONS)) == []

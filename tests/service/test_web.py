@@ -45,3 +45,24 @@ def test_a_wrong_address_is_a_page_for_a_person_and_json_for_a_program(client: T
 def test_what_the_framework_would_show_of_itself_is_not_there(client: TestClient) -> None:
     assert client.get("/static_content/index.css").status_code == 404
     assert "bentoml" not in client.get("/").text.lower()
+
+
+PERSON = {"accept": "text/html,*/*"}
+
+
+def test_a_person_reads_a_refusal_as_a_page_and_a_program_as_json(client: TestClient) -> None:
+    large = {"file": ("week.csv", b"a" * 9_000_000)}
+    page = client.post("/upload", files=large, headers=PERSON)
+    assert (page.status_code, page.headers["content-type"]) == (413, "text/html; charset=utf-8")
+    assert "<h1>The file is too large</h1>" in page.text
+    assert "The request is larger than 8 MB." in page.text
+    for address, headers in (("/upload", {}), ("/v1/lists", PERSON)):
+        answer = client.post(address, files=large, headers=headers)
+        assert answer.json() == {"error": "The request is larger than 8 MB. Send it in parts."}
+
+
+def test_a_page_of_a_refusal_has_the_headers_of_every_page(client: TestClient) -> None:
+    answer = client.post("/upload", headers=PERSON | {"origin": "https://elsewhere.example"})
+    assert answer.status_code == 403
+    assert "<h1>You may not do that</h1>" in answer.text
+    assert answer.headers["content-security-policy"].startswith("default-src 'self';")

@@ -89,7 +89,7 @@ def _paths() -> dict[str, Any]:
         "/v1/lists/{list_id}": {
             "get": {
                 "operationId": "list",
-                "summary": "A list that was scored and kept, in the form asked for.",
+                "summary": "A kept list in the form asked for; files have what was recorded as `outcome`.",
                 "parameters": _LIST_PARAMETERS,
                 "responses": _list_responses(),
             }

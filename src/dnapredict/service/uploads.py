@@ -57,6 +57,11 @@ class KeptLists:
         self._mapping = mapping
         self._retention = retention
 
+    @property
+    def retention(self) -> Retention:
+        """How many lists are kept, and for how long."""
+        return self._retention
+
     def score(self, content: bytes, *, name: str) -> kept.KeptList:
         """Score the list in an uploaded file, put it on record and keep it as the latest.
 

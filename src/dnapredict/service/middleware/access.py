@@ -35,6 +35,7 @@ HOLDER: Final = "dnapredict.key"
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 _PUBLIC: Final = frozenset({"/livez", "/healthz", "/readyz", SIGN_IN, ABOUT, ACCESSIBILITY})
+_OF_PROGRAMS: Final = "/v1/"
 _PROXIED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host")
 _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _SCOPES: Final = {"/v1/score": KeyScope.SCORE, "/metrics": KeyScope.ADMIN}
@@ -140,8 +141,9 @@ def _comes_from_another_site(headers: Headers) -> bool:
 
 def _ask(scope: Scope, headers: Headers) -> Response:
     """A person is shown where to sign in, a program is told what to send."""
-    if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
-        return RedirectResponse(SIGN_IN, 303)
+    if "text/html" in headers.get("accept", "") and not scope["path"].startswith(_OF_PROGRAMS):
+        lost = "" if scope["method"] == "GET" else "?lost=1"
+        return RedirectResponse(SIGN_IN + lost, 303)
     return _refuse(401, "Send an API key: Authorization: Bearer KEY.")
 
 

@@ -1,7 +1,8 @@
-"""Give every refusal of the service one shape: `{"error": "a sentence"}`.
+"""Give every refusal of the service one shape: `{"error": "a sentence"}`, or a page for a person.
 
 BentoML answers an error as a list, an object or plain text, by its origin. A caller should
-need one way to read it, and a sentence that repeats nothing of what was sent.
+need one way to read it, and a sentence that repeats nothing of what was sent. At the addresses
+of the pages a browser is shown the same sentence as a page.
 """
 
 import json
@@ -9,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dnapredict.service.pages.rendering import trouble_page
 
 __all__ = ["PlainRefusals"]
 
@@ -24,6 +27,17 @@ _SENTENCES: Final = {
     503: "The service is not ready. Try again in a moment.",
     504: "This took too long and was given up. Send fewer appointments at a time.",
 }
+_HEADING: Final = "This was not done"
+_HEADINGS: Final = {
+    403: "You may not do that",
+    404: "There is no such page",
+    413: "The file is too large",
+    429: "Please wait a moment",
+    500: "Something went wrong",
+    503: "Please try again in a moment",
+    504: "This took too long",
+}
+_OF_PROGRAMS: Final = "/v1/"
 # A model is loaded, a database comes back: not at once, and not in hours.
 _SECONDS_TO_COME_AGAIN: Final = "5"
 _OURS: Final = frozenset({"error"})
@@ -54,7 +68,7 @@ class PlainRefusals:
                 return
             parts.append(message.get("body", b""))
             if not message.get("more_body", False):
-                await _plain(started, b"".join(parts))(scope, receive, send)
+                await _plain(started, b"".join(parts), to_person=_is_of_person(scope))(scope, receive, send)
 
         await self.app(scope, receive, send_plainly)
 
@@ -64,13 +78,22 @@ def _needs_rewriting(message: Message) -> bool:
     return message["status"] >= 400 and not is_page
 
 
-def _plain(started: Message, body: bytes) -> JSONResponse:
+def _is_of_person(scope: Scope) -> bool:
+    """Whether a browser asks for a page; programs use other addresses, and some of them take HTML as well."""
+    wanted = Headers(scope=scope).get("accept", "")
+    return "text/html" in wanted and not scope["path"].startswith(_OF_PROGRAMS)
+
+
+def _plain(started: Message, body: bytes, *, to_person: bool) -> Response:
     status: int = started["status"]
     received = Headers(raw=started.get("headers", []))
     kept = {name: received[name] for name in _KEPT if name in received}
     if status == 503:
         kept.setdefault("retry-after", _SECONDS_TO_COME_AGAIN)
-    return JSONResponse({"error": _sentence(status, body)}, status, headers=kept)
+    sentence = _sentence(status, body)
+    if to_person:
+        return trouble_page(_HEADINGS.get(status, _HEADING), sentence, status=status, headers=kept)
+    return JSONResponse({"error": sentence}, status, headers=kept)
 
 
 def _sentence(status: int, body: bytes) -> str:

@@ -110,6 +110,7 @@ class ListPages:
             here=LIST_PAGES,
             signed_in=HOLDER in request.scope,
             synthetic=any(heading.synthetic for heading in headings),
+            retention=self.lists.retention,
             recent=[recent for heading in headings if (recent := self._recent(heading))],
             **self._of_week(),
         )

@@ -1,7 +1,9 @@
 """Turn a template into a page."""
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -59,6 +61,10 @@ def page(
     return HTMLResponse(_TEMPLATES.get_template(template).render(shown), status)
 
 
-def trouble_page(heading: str, sentence: str, *, status: int) -> Response:
+def trouble_page(
+    heading: str, sentence: str, *, status: int, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response:
     """A page that says what went wrong and leads back to the list."""
-    return page("trouble.html", here="", status=status, heading=heading, sentence=sentence)
+    shown = page("trouble.html", here="", status=status, heading=heading, sentence=sentence)
+    shown.headers.update(headers)
+    return shown

@@ -34,14 +34,14 @@ def sign_in_routes(ring: KeyRing) -> Sequence[BaseRoute]:
     ]
 
 
-def _ask(_: Request) -> Response:
-    return page(_TEMPLATE, here="", complaint="")
+def _ask(request: Request) -> Response:
+    return page(_TEMPLATE, here="", complaint="", lost="lost" in request.query_params)
 
 
 def _sign_in(token: str, ring: KeyRing, scheme: str) -> Response:
     key = ring.holder(token.strip())
     if key is None or not key.may(Scope.LIST):
-        return page(_TEMPLATE, here="", status=403, complaint=_WRONG)
+        return page(_TEMPLATE, here="", status=403, complaint=_WRONG, lost=False)
     response = RedirectResponse("/", 303)
     response.set_cookie(
         SESSION_COOKIE, ring.session(key), httponly=True, samesite="strict", secure=scheme == "https"

@@ -2,7 +2,7 @@
 
 The claim: up to `data.lending.HANDFUL` rows, working the factors out costs less than planning a query for
 them, and gives the same. Processor time in one run, the two in turn, from the cells of a request to the
-worklist with reasons. `python benchmarks/handful.py [HOME]`; without a home, that of `dnapredict demo` is made.
+worklist with reasons. `python benchmarks/handful.py [HOME]`; without a home, that of the demo is made.
 """
 
 import json

@@ -13,7 +13,7 @@ from dnapredict.data.entry import enter, entry_of
 from dnapredict.data.extract import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.mapped import TOLD, Asked, feeds, map_columns
 from dnapredict.data.plan import Engine, compiled, placeholder
-from dnapredict.data.pseudonym import refuse_nhs_numbers
+from dnapredict.data.pseudonym import FEWEST_NUMBERS, refuse_nhs_numbers
 from dnapredict.data.rules import first_broken_rule
 from dnapredict.data.typed import typed
 from dnapredict.errors import DataError
@@ -47,13 +47,14 @@ def check(
     present = _present(schema, asked)
     _require_columns(present, table, source)
     read = workspace.compute(_reading(schema, asked).over(asked=entered.table, **entered.beside))
-    if "patient_id" in present and not mapping.makes_pseudonyms:
+    total = workspace.count(read)
+    if total >= FEWEST_NUMBERS and "patient_id" in present and not mapping.makes_pseudonyms:
         refuse_nhs_numbers(read, workspace, source=source)
     rejected = workspace.fetch(_judging(read.schema()).over(read=read))
     numbers = workspace.keep(rejected.select([ROW_NUMBER]))
     rows = workspace.view(_keeping(read.schema()).over(read=read, rejected=numbers))
     entry = entry_of(read, mapping, entered, workspace)
-    return Checked(rows, rejected, workspace.count(read), present, read, entry)
+    return Checked(rows, rejected, total, present, read, entry)
 
 
 def present(found: Iterable[str], mapping: Mapping = IDENTITY) -> frozenset[str]:

@@ -19,6 +19,7 @@ from dnapredict.data.plan import Engine, compiled, placeholder
 from dnapredict.errors import ConfigurationError, DataError
 
 __all__ = [
+    "FEWEST_NUMBERS",
     "KEY_VARIABLE",
     "PSEUDONYMS",
     "Kind",
@@ -41,7 +42,8 @@ _BATCH: Final = 65_536
 _TEN_DIGITS: Final = re.compile(r"[0-9]{10}")
 # Local numbers of ten digits pass the check digit once in eleven times; NHS numbers always.
 _NEARLY_ALL: Final = 0.9
-_ENOUGH: Final = 20
+# Among fewer numbers, none is taken for what it looks like.
+FEWEST_NUMBERS: Final = 20
 # Ten digits, and blanks or hyphens between any two of them.
 _LONGEST: Final = 19
 
@@ -148,7 +150,7 @@ def refuse_nhs_numbers(rows: ir.Table, workspace: Engine, *, source: str) -> Non
     """
     counted = workspace.fetch(_counting(rows.schema()).over(read=rows)).to_pylist()[0]
     known, valid = counted["known"], counted["valid"]
-    if known >= _ENOUGH and valid >= _NEARLY_ALL * known:
+    if known >= FEWEST_NUMBERS and valid >= _NEARLY_ALL * known:
         raise DataError(
             f"{source}: column 'patient_id' holds NHS numbers: {valid:,} of {known:,} pass the check digit. "
             "They may enter only as pseudonyms. Say in a mapping "

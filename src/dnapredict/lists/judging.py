@@ -19,7 +19,7 @@ from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.lists.answers import FACTORS, REASONS
 from dnapredict.lists.pieces import of_one_size
 from dnapredict.risk.artefact import StoredModel
-from dnapredict.risk.reasons import Told, told
+from dnapredict.risk.reasons import Told
 
 __all__ = ["JUDGED", "Judge"]
 
@@ -63,9 +63,7 @@ class Judge:
     def _said(self, table: pa.Table, beside: Sequence[str]) -> pa.Table:
         values = Matrix(table, self.stored.model.factors).values
         probability = self.stored.model.probability(values, sites=table["site_code"].to_pylist())
-        register = self.stored.manifest.provenance.register_of_factors
-        said = told(self.stored.model, values, register=register) if self.with_reasons else None
-        said = said or Told.nothing(len(values))
+        said = self.stored.teller.told(values) if self.with_reasons else Told.nothing(len(values))
         columns = [table[ROW_NUMBER], pa.array(probability), *said.texts, *said.factors]
         judged = pa.table(dict(zip(JUDGED.names, columns, strict=True)), schema=JUDGED)
         for name in beside:

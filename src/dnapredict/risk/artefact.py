@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,7 @@ from dnapredict.risk.manifest import (
     sha256,
 )
 from dnapredict.risk.model import Form, RiskModel
+from dnapredict.risk.reasons import Teller
 from dnapredict.risk.trees import Trees
 
 __all__ = ["Golden", "Manifest", "Provenance", "StoredModel", "load", "save"]
@@ -49,6 +51,11 @@ class StoredModel:
     manifest: Manifest
     digest: str
     """SHA-256 of the manifest, which holds those of the other files: the model's fingerprint."""
+
+    @cached_property
+    def teller(self) -> Teller:
+        """Tells the reasons of its risks, in the words of the register that it was trained with."""
+        return Teller.of(self.model, self.manifest.provenance.register_of_factors)
 
 
 def save(

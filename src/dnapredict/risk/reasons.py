@@ -3,7 +3,7 @@
 A reason is "linked with" a missed appointment; nothing here says "because".
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dnapredict.config.register import Factor, FactorClass, FactorRegister
 from dnapredict.risk.model import RiskModel
 
-__all__ = ["MOST_REASONS", "Reason", "Told", "contributions", "reasons", "told"]
+__all__ = ["MOST_REASONS", "Reason", "Teller", "Told", "contributions", "reasons"]
 
 MOST_REASONS: Final = 3
 _NOBODY: Final = -1
@@ -57,36 +57,13 @@ def contributions(model: RiskModel, matrix: NDArray[np.float64]) -> NDArray[np.f
 def reasons(
     model: RiskModel, matrix: NDArray[np.float64], *, register: FactorRegister
 ) -> list[tuple[Reason, ...]]:
-    """At most three reasons for each row, the strongest first: what `told` says, row by row."""
-    said = told(model, matrix, register=register)
+    """At most three reasons for each row, the strongest first: what a `Teller` says, row by row."""
+    said = Teller.of(model, register).told(matrix)
     rows = zip(zip(*said.factors, strict=True), zip(*said.texts, strict=True), strict=True)
     return [
         tuple(Reason(factor, text) for factor, text in zip(*row, strict=True) if factor is not None)
         for row in rows
     ]
-
-
-def told(model: RiskModel, matrix: NDArray[np.float64], *, register: FactorRegister) -> Told:
-    """At most three reasons for each row, the strongest first.
-
-    Factors that say the same are added up into one reason, told by the one that adds most. Only what
-    raises the risk is told, only with a sentence from the register that is true of the patient,
-    and never a personal factor such as age.
-    """
-    topics = _topics([register.factor(name) for name in model.factors])
-    if not topics or not len(matrix):
-        return Told.nothing(len(matrix))
-    values = contributions(model, matrix)
-    tellers = [_teller(topic, model.factors) for topic in topics]
-    sentences = [sentence for teller in tellers for sentence in teller]
-    weights = np.column_stack([values[:, topic.members].sum(axis=1) for topic in topics])
-    speaker = np.column_stack(
-        [_speaker(teller, matrix, values, begins=begins) for teller, begins in _numbered(tellers)]
-    )
-    strength = np.where((weights > 0) & (speaker != _NOBODY), weights, -np.inf)
-    chosen = _strongest(strength, speaker)
-    factors, texts = zip(*(_spoken(place, sentences, matrix) for place in chosen), strict=True)
-    return Told(factors, texts)
 
 
 @dataclass(frozen=True)
@@ -106,11 +83,9 @@ class _Sentence:
     column: int
     quoted: dict[str, int]
 
-    def is_true_of(self, rows: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Of which rows it speaks of something known and present: "Moved 0 times" is no reason."""
-        spoken = rows[:, [self.column, *self.quoted.values()]]
-        true: NDArray[np.bool_] = ~(np.isnan(spoken) | (spoken == 0)).any(axis=1)
-        return true
+    def is_true_of(self, is_there: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Of which rows it speaks of something known and present; `is_there` says so of each factor."""
+        return np.asarray(is_there[:, [self.column, *self.quoted.values()]].all(axis=1), dtype=bool)
 
     def filled(self, rows: NDArray[np.float64]) -> NDArray[np.object_]:
         """The sentence with each patient's own numbers; equal numbers are written once."""
@@ -125,17 +100,55 @@ class _Sentence:
         return self.text.format_map(dict(zip(self.quoted, map(_number, numbers), strict=True)))
 
 
-def _topics(factors: Sequence[Factor]) -> list[_Topic]:
+@dataclass(frozen=True)
+class Teller:
+    """Tells the reasons of a model's risks in the register's words; made once for a model."""
+
+    model: RiskModel
+    topics: tuple[_Topic, ...]
+    sentences: tuple[tuple[_Sentence, ...], ...]
+    """Of each topic those that may be told."""
+
+    @classmethod
+    def of(cls, model: RiskModel, register: FactorRegister) -> "Teller":
+        """A teller for `model`, whose factors stand in `register`."""
+        topics = _topics([register.factor(name) for name in model.factors])
+        return cls(model, topics, tuple(_sentences(topic, model.factors) for topic in topics))
+
+    def told(self, matrix: NDArray[np.float64]) -> Told:
+        """At most three reasons for each row, the strongest first.
+
+        Factors that say the same are added up into one reason, told by the one that adds most. Only what
+        raises the risk is told, only with a sentence from the register that is true of the patient,
+        and never a personal factor such as age.
+        """
+        if not self.topics or not len(matrix):
+            return Told.nothing(len(matrix))
+        values = contributions(self.model, matrix)
+        # "Moved 0 times" is no reason, nor is what nobody knows.
+        is_there = ~np.isnan(matrix) & (matrix != 0)
+        weights = np.column_stack([values[:, topic.members].sum(axis=1) for topic in self.topics])
+        speaker = np.column_stack(
+            [_speaker(some, is_there, values, begins=begins) for some, begins in _numbered(self.sentences)]
+        )
+        strength = np.where((weights > 0) & (speaker != _NOBODY), weights, -np.inf)
+        every = [sentence for some in self.sentences for sentence in some]
+        chosen = _strongest(strength, speaker)
+        factors, texts = zip(*(_spoken(place, every, matrix) for place in chosen), strict=True)
+        return Told(factors, texts)
+
+
+def _topics(factors: Sequence[Factor]) -> tuple[_Topic, ...]:
     found: dict[str, _Topic] = {}
     for column, factor in enumerate(factors):
         if factor.factor_class is not FactorClass.PERSONAL:
             topic = found.setdefault(factor.says or f"factor {factor.name}", _Topic([], []))
             topic.members.append(column)
             topic.factors.append(factor)
-    return [topic for topic in found.values() if any(factor.reason for factor in topic.factors)]
+    return tuple(topic for topic in found.values() if any(factor.reason for factor in topic.factors))
 
 
-def _teller(topic: _Topic, names: Sequence[str]) -> list[_Sentence]:
+def _sentences(topic: _Topic, names: Sequence[str]) -> tuple[_Sentence, ...]:
     """The sentences of a topic whose numbers the model's factors can give."""
     sentences = []
     for column, factor in zip(topic.members, topic.factors, strict=True):
@@ -143,23 +156,29 @@ def _teller(topic: _Topic, names: Sequence[str]) -> list[_Sentence]:
         if factor.reason and all(source in names for source in sources.values()):
             quoted = {name: names.index(source) for name, source in sources.items()}
             sentences.append(_Sentence(factor.name, factor.reason, column, quoted))
-    return sentences
+    return tuple(sentences)
 
 
-def _numbered(tellers: Sequence[list[_Sentence]]) -> list[tuple[list[_Sentence], int]]:
-    """Each teller with the number of its first sentence among all sentences."""
-    begins = np.cumsum([0, *(len(teller) for teller in tellers)])
-    return [(teller, int(begin)) for teller, begin in zip(tellers, begins, strict=False)]
+def _numbered(sentences: Sequence[Sequence[_Sentence]]) -> Iterator[tuple[Sequence[_Sentence], int]]:
+    """The sentences of each topic with the number of its first one among all."""
+    begins = 0
+    for some in sentences:
+        yield some, begins
+        begins += len(some)
 
 
 def _speaker(
-    teller: Sequence[_Sentence], matrix: NDArray[np.float64], values: NDArray[np.float64], *, begins: int
+    sentences: Sequence[_Sentence],
+    is_there: NDArray[np.bool_],
+    values: NDArray[np.float64],
+    *,
+    begins: int,
 ) -> NDArray[np.int64]:
     """For each row the sentence, of those true of it, whose factor adds most; `_NOBODY` if none is true."""
-    if not teller:
-        return np.full(len(matrix), _NOBODY)
+    if not sentences:
+        return np.full(len(values), _NOBODY)
     adds = np.column_stack(
-        [np.where(each.is_true_of(matrix), values[:, each.column], -np.inf) for each in teller]
+        [np.where(each.is_true_of(is_there), values[:, each.column], -np.inf) for each in sentences]
     )
     best = adds.argmax(axis=1)
     silent = np.isneginf(adds[np.arange(len(adds)), best])

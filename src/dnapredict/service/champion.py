@@ -19,7 +19,7 @@ from dnapredict.config.register import Factor
 from dnapredict.errors import DnapredictError, ModelError
 from dnapredict.lists.sheet import Note
 from dnapredict.risk.manifest import Manifest
-from dnapredict.service.trial import EXAMPLE
+from dnapredict.service.trial import EXAMPLES
 
 __all__ = ["Champion", "Fingerprinted", "Scoring", "Standing", "factors_of"]
 
@@ -172,7 +172,8 @@ class Champion:
             self._failed = standing.version
             self._try_out(standing.version)
         scorer = self._open(standing.version)
-        scorer.score(EXAMPLE, capacity=None, reasons=True)  # the first score is the slowest
+        for example in EXAMPLES:  # the first score is the slowest
+            scorer.score(example, capacity=None, reasons=True)
         self._scorer, self._loaded, self._failed = scorer, standing, ""
         _keep_from_collection()
         _LOG.info("Model version %s answers now.", standing.version)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
-from dnapredict.data.columns import COLUMNS, NAMES, REQUIRED
+from dnapredict.data.columns import COLUMNS, NAMES
 from dnapredict.service.outcomes import Outcome
 
 __all__ = ["LONGEST_TEXT", "MOST_ROWS", "ActionRequest", "Cell", "ScoreRequest", "as_table"]
@@ -89,17 +89,10 @@ class ActionRequest(BaseModel):
 def as_table(rows: list[dict[str, Any]]) -> pa.Table:
     """Rows as one table of text, as a CSV file would hold them: one reading of values for every door.
 
-    The columns are those of the contract that at least one row names, in the contract's order,
-    and always the required ones, so that an omission is a row's error and not a table's.
+    It has every column of the contract, so that an omission is a row's error and not a table's, and
+    requests are of one shape: to make ready for another takes a second or two.
     """
-    named = {name for row in rows for name in row}.union(REQUIRED)
-    return pa.table(
-        {
-            name: pa.array([_text(row.get(name)) for row in rows], pa.string())
-            for name in NAMES
-            if name in named
-        }
-    )
+    return pa.table({name: pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in NAMES})
 
 
 def _check_row(row: Any, number: int) -> None:

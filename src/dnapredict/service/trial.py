@@ -8,22 +8,25 @@ import subprocess
 import sys
 from typing import Final
 
-import pyarrow as pa
-
+from dnapredict.data.lending import HANDFUL
 from dnapredict.errors import DnapredictError, ModelError
+from dnapredict.service.requests import as_table
 
-__all__ = ["EXAMPLE", "try_out"]
+__all__ = ["EXAMPLES", "try_out"]
 
 _SECONDS: Final = 180
 # Made up; what is scored matters less than that the whole path is walked.
-EXAMPLE: Final = pa.table(
-    {
-        "appointment_id": ["example"],
-        "patient_id": ["nobody"],
-        "booked_at": ["2026-01-05 09:00"],
-        "starts_at": ["2026-02-02 10:20"],
-    }
+_APPOINTMENT: Final = {
+    "patient_id": "nobody",
+    "booked_at": "2026-01-05 09:00",
+    "starts_at": "2026-02-02 10:20",
+}
+_ROWS: Final = (1, HANDFUL + 1)
+EXAMPLES: Final = tuple(
+    as_table([_APPOINTMENT | {"appointment_id": f"example {number}"} for number in range(rows)])
+    for rows in _ROWS
 )
+"""A request for one score and one for a list, in the shape of all requests: they go different ways."""
 
 
 def try_out(version: str) -> None:
@@ -52,7 +55,9 @@ def _main(version: str) -> int:
     from dnapredict.service.start import served_home
 
     try:
-        pipeline.open_scorer(served_home(), model=version).score(EXAMPLE)
+        scorer = pipeline.open_scorer(served_home(), model=version)
+        for example in EXAMPLES:
+            scorer.score(example)
     except DnapredictError as error:
         return error.exit_code
     return 0

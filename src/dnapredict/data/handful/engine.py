@@ -1,7 +1,5 @@
 """A workspace for a handful of rows: plans are run as lists of steps on Python's own values."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn
 
@@ -10,9 +8,10 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from dnapredict.data.handful.certainty import NotCertain
-from dnapredict.data.handful.columns import Column, Columns
+from dnapredict.data.handful.columns import Columns
+from dnapredict.data.handful.programs import Program
 from dnapredict.data.handful.relations import Relations
-from dnapredict.data.handful.steps import Recorder, Step
+from dnapredict.data.handful.steps import Recorder
 from dnapredict.data.plan import Filled, Plan, role_of
 
 __all__ = ["Handful"]
@@ -71,34 +70,13 @@ class Handful:
         return _handle(columns.schema, name)
 
 
-@dataclass(frozen=True)
-class _Program:
-    """The steps of a plan."""
-
-    schema: ibis.Schema
-    given: tuple[tuple[str, str, int], ...]
-    steps: tuple[Step, ...]
-    answers: tuple[int, ...]
-    places: int
-
-    def run(self, tables: Mapping[str, Columns]) -> Columns:
-        """The answer over tables that are filled in."""
-        at: list[Column] = [[]] * self.places
-        for role, name, place in self.given:
-            at[place] = tables[role].values[name]
-        for function, sources, place in self.steps:
-            at[place] = function(*[at[source] for source in sources])
-        found = (at[place] for place in self.answers)
-        return Columns(self.schema, dict(zip(self.schema.names, found, strict=True)))
-
-
 @lru_cache(maxsize=256)
 def _handle(schema: ibis.Schema, name: str) -> ir.Table:
     return ibis.table(schema, name=name)
 
 
 @lru_cache(maxsize=256)
-def _compiled(plan: Plan) -> _Program | None:
+def _compiled(plan: Plan) -> Program | None:
     recorder = Recorder()
     node = plan.expression.op()
     try:
@@ -107,10 +85,10 @@ def _compiled(plan: Plan) -> _Program | None:
     except NotCertain:
         return None
     given = tuple((role, name, place) for (role, name), place in recorder.given.items())
-    return _Program(node.schema, given, tuple(recorder.steps), answers, recorder.places)
+    return Program(node.schema, given, tuple(recorder.steps), answers, recorder.places)
 
 
-def _program(plan: Plan) -> _Program:
+def _program(plan: Plan) -> Program:
     program = _compiled(plan)
     if program is None:
         raise NotCertain

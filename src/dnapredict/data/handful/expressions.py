@@ -11,7 +11,7 @@ from dnapredict.data.handful import clocks, logic, windows
 from dnapredict.data.handful.certainty import NotCertain
 from dnapredict.data.handful.columns import Column
 from dnapredict.data.handful.scalars import BUILT_IN, STRICT
-from dnapredict.data.handful.steps import Recorder, lenient, repeated, strict
+from dnapredict.data.handful.steps import Recorder, Works, lenient, strict
 from dnapredict.data.handful.texts import MICROS_PER_DAY, MICROS_PER_SECOND
 
 __all__ = ["Relation", "Scope", "Values", "scope_of"]
@@ -81,7 +81,7 @@ class Values:
         if isinstance(node, ops.Field):
             return scope.named(node)
         if isinstance(node, ops.Literal):
-            return self._recorder.step(repeated(plain(node)), scope.rows)
+            return self._recorder.constant(plain(node), scope.rows)
         if isinstance(node, ops.WindowFunction):
             return self._window(node, scope)
         if isinstance(node, ops.Reduction):
@@ -93,7 +93,7 @@ class Values:
     def _choice(self, node: ops.Node, scope: Scope) -> int:
         arguments, function = _CHOICES[type(node)](node)
         places = [self.value(argument, scope) for argument in arguments]
-        return self._recorder.step(lenient(function), *places)
+        return self._recorder.step(lenient(function), *places, works=Works.BY_ROW)
 
     def _operation(self, node: ops.Node, scope: Scope) -> int:
         """An operation on values of which none is null; constants are bound to it once."""
@@ -106,12 +106,13 @@ class Values:
         arguments = [getattr(node, name) for name in names]
         constants = {i: plain(a) for i, a in enumerate(arguments) if isinstance(a, ops.Literal)}
         if None in constants.values():
-            return self._recorder.step(repeated(None), scope.rows)
+            return self._recorder.constant(None, scope.rows)
         function = make(node)
         if len(constants) == len(arguments):
-            return self._recorder.step(repeated(function(*constants.values())), scope.rows)
+            return self._recorder.constant(function(*constants.values()), scope.rows)
         places = [self.value(a, scope) for i, a in enumerate(arguments) if i not in constants]
-        return self._recorder.step(strict(_bound(function, constants), len(places)), *places)
+        bound = strict(_bound(function, constants), len(places))
+        return self._recorder.step(bound, *places, works=Works.STRICTLY)
 
     def _asked(self, node: ops.Node, scope: Scope) -> int:
         """A value of another table, or whether a value is in one of its columns."""
@@ -132,7 +133,7 @@ class Values:
     def _argument(self, node: ops.Node, scope: Scope) -> int:
         """The column that is counted or summed; of whole rows, one that is never null."""
         if isinstance(node, ops.CountStar):
-            return self._recorder.step(repeated(True), scope.rows)
+            return self._recorder.constant(True, scope.rows)
         return self.value(node.arg, scope)
 
     def _window(self, node: ops.WindowFunction, scope: Scope) -> int:

@@ -5,14 +5,35 @@ Operations are given as functions of plain values and become functions of whole 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from enum import Enum
+from typing import Any, NamedTuple
 
 from dnapredict.data.handful.certainty import UNSURE, NotCertain
 from dnapredict.data.handful.columns import Column
 
-__all__ = ["Recorder", "lenient", "repeated", "strict"]
+__all__ = ["Recorder", "Step", "Works", "lenient", "repeated", "strict"]
 
-Step = tuple[Callable[..., Any], tuple[int, ...], int]
+
+class Works(Enum):
+    """What a step's answer in a row rests on."""
+
+    CONSTANT = 1
+    """On nothing."""
+    STRICTLY = 2
+    """On the same row of its sources, and it is null where one of them is."""
+    BY_ROW = 3
+    """On the same row of its sources."""
+    ON_ALL = 4
+    """On all rows."""
+
+
+class Step(NamedTuple):
+    """`function` of the columns at the places `sources` goes to `place`."""
+
+    function: Callable[..., Any]
+    sources: tuple[int, ...]
+    place: int
+    works: Works
 
 
 @dataclass
@@ -28,11 +49,15 @@ class Recorder:
         self.places += 1
         return self.places - 1
 
-    def step(self, function: Callable[..., Any], *sources: int) -> int:
+    def step(self, function: Callable[..., Any], *sources: int, works: Works = Works.ON_ALL) -> int:
         """Put down that `function` of the columns at `sources` is worked out; the place where it goes."""
         place = self.place()
-        self.steps.append((function, sources, place))
+        self.steps.append(Step(function, sources, place, works))
         return place
+
+    def constant(self, value: Any, rows: int) -> int:
+        """Put down one value, as often as the column at `rows` has rows."""
+        return self.step(repeated(value), rows, works=Works.CONSTANT)
 
     def column_of(self, role: str, name: str) -> int:
         """The place of a column of one of the tables that are filled in."""

@@ -5,7 +5,7 @@
 #   make test     run every test
 #   make check    format, lint, types and layers
 #   make bench    measure each claim of speed; writes benchmarks/out/
-#   make lock     write the two locks anew (UPGRADE=--upgrade takes newer releases)
+#   make lock     write the three locks anew (UPGRADE=--upgrade takes newer releases)
 #   make clean    remove the virtual environment and caches
 
 SHELL := /bin/sh
@@ -23,8 +23,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install --quiet
 STARTS := $(BIN)/python -c 'import lightgbm' 2>/dev/null
 SOURCES := src tests benchmarks serving
-LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --no-annotate --quiet $(UPGRADE)
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate --quiet
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -84,8 +84,12 @@ $(VENV)/.made:
 
 lock: $(VENV)/.made
 	$(INSTALL) 'uv>=0.9'
-	$(LOCK) --extra test --output-file requirements-test.lock
-	$(LOCK) --constraint requirements-test.lock --output-file requirements.lock
+	$(LOCK) pyproject.toml $(UPGRADE) --extra test --output-file requirements-test.lock
+	$(LOCK) pyproject.toml $(UPGRADE) --constraint requirements-test.lock --output-file requirements.lock
+	@# The driver that the tests run, without what it needs besides, which requirements.lock holds.
+	{ echo '# The PostgreSQL driver for the container, beside requirements.lock; written by `make lock`.'; \
+		printf '%s\n' psycopg psycopg-binary | $(LOCK) --no-deps --constraint requirements-test.lock -; \
+	} > serving/postgres.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -141,6 +141,21 @@ def test_the_drivers_lock_is_of_the_extra_and_held_to_hashes():
     assert project["optional-dependencies"]["postgres"][0].startswith("psycopg[binary]")
 
 
+def driver_in(lock: str) -> dict[str, set[str]]:
+    """The pins of the driver in a lock, and their hashes."""
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    entries = re.findall(r"^(psycopg[a-z-]*==\S+)(.*(?:\n    --hash=.*)+)", text, re.MULTILINE)
+    return {pin: set(re.findall("sha256:[0-9a-f]+", hashes)) for pin, hashes in entries}
+
+
+def test_the_drivers_lock_holds_the_releases_that_are_tested_and_is_renewed_with_them():
+    assert driver_in("serving/postgres.lock") == driver_in("requirements-test.lock")
+    assert len(driver_in("serving/postgres.lock")) == 2
+    run = ["make", "--dry-run", "--assume-old=.venv/.made", "lock"]
+    planned = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "> serving/postgres.lock" in planned
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
 def test_systemd_finds_nothing_wrong_with_the_unit():
     unit = SERVING / "dnapredict.service"

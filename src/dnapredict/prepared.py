@@ -57,8 +57,7 @@ def checked_extract(
 def columns_fed(path: Path, mapping: Mapping = IDENTITY) -> frozenset[str]:
     """The contract columns that the file at `path` can feed through `mapping`; its rows are not read."""
     with Workspace() as workspace:
-        found = extract.read(path, workspace).columns
-    return contract.present(found, mapping)
+        return contract.present(extract.columns(path, workspace), mapping)
 
 
 def sound_extract(path: Path, setting: Setting, workspace: Workspace) -> Checked:

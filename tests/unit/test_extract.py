@@ -142,3 +142,21 @@ def test_a_folder_and_a_missing_file_are_said_to_be_that(tmp_path):
         rows(tmp_path)
     with pytest.raises(DataError, match="no such file"):
         rows(tmp_path / "list.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+def test_the_columns_of_a_text_are_known_without_its_rows(encoding, tmp_path):
+    path = tmp_path / "list.csv"
+    rows = "".join(f"a{n},2025-02-01,café\n" for n in range(10_000))
+    path.write_bytes(f'Clinic list\nid,starts,clínica\n{rows}b,"never closed,x\nc,d,e\n'.encode(encoding))
+    with Workspace() as workspace:
+        assert extract.columns(path, workspace) == ("id", "starts", "clínica")
+        with pytest.raises(DataError, match="quote"):
+            extract.read(path, workspace)
+
+
+def test_the_columns_of_other_forms_are_those_that_are_read(tmp_path):
+    path = tmp_path / "list.parquet"
+    pq.write_table(pa.table({"appointment_id": ["a"], "age_years": [40]}), path)
+    with Workspace() as workspace:
+        assert set(extract.columns(path, workspace)) >= {"appointment_id", "age_years"}

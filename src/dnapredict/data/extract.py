@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dnapredict.data.delimited import read_delimited
+from dnapredict.data.dialect import sniff
+from dnapredict.data.encodings import plain_text
 from dnapredict.data.forms import Form, form_of
 from dnapredict.data.header import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.limits import EXTRACT, WORKBOOK, Limits
@@ -21,7 +23,7 @@ from dnapredict.data.sheets import read_sheet
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import DataError
 
-__all__ = ["ROW_FAULT", "ROW_NUMBER", "is_synthetic", "read", "sha256"]
+__all__ = ["ROW_FAULT", "ROW_NUMBER", "columns", "is_synthetic", "read", "sha256"]
 
 
 def read(
@@ -56,6 +58,21 @@ def read(
     if tell and habits:
         tell(f"{path.name}: {'; '.join(habits)}.")
     return table
+
+
+def columns(path: Path, workspace: Workspace) -> tuple[str, ...]:
+    """The names of the columns of `path`, without looking at the rows of a delimited text.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, too large, of another form than its name says, or has no header.
+    """
+    if form_of(path) is not Form.TEXT:
+        return tuple(read(path, workspace).columns)
+    EXTRACT.hold_file(path)
+    plain = plain_text(path, workspace.new_file, limits=EXTRACT)
+    return sniff(plain.path, name=path).columns
 
 
 def sha256(path: Path) -> str:

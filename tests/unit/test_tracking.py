@@ -139,13 +139,6 @@ def test_a_damaged_registry_is_a_store_error(tmp_path):
         Registry(tmp_path).version_of(CHAMPION)
 
 
-def test_files_are_kept_with_the_run(registry, first, home, tmp_path):
-    (tmp_path / "report.html").write_text("a report")
-    registry.log_files("1", tmp_path, under="audit")
-    kept = list((home / "mlruns").glob(f"{first.run_id}/artifacts/audit/report.html"))
-    assert [path.read_text() for path in kept] == ["a report"]
-
-
 def test_mlflow_alone_loads_the_model_with_pickle_switched_off(home, first, training):
     script = (
         "import mlflow, numpy as np, pandas as pd;"

@@ -56,7 +56,7 @@ class Registry:
     ) -> Registered:
         """Record a training and make its stored model the challenger; `files` are kept with the run."""
         stored, store = load(folder), self._store
-        with store.sentences(), store.quiet():
+        with store.writing():
             store.home.mkdir(parents=True, exist_ok=True)
             run_id = record(store, training, stored, files=files)
             model_id = log_model(store, folder, run_id, factors=stored.manifest.factors)
@@ -188,16 +188,9 @@ class Registry:
         store, found = self._store, [self._store.found(name) for name in (one, other)]
         tests = [kept(store.home, digest=f.tags["manifest_sha256"], version=f.version) for f in found]
         comparison = compare(tests[0], tests[1], seed=int(found[0].tags["seed"]))
-        with store.sentences(), store.quiet():
+        with store.writing():
             log_comparison(store, comparison, versions=(str(found[0].version), str(found[1].version)))
         return comparison
-
-    def log_files(self, name: str, folder: Path, *, under: str) -> None:
-        """Keep the files of a folder, such as a fairness report, with the run of a version."""
-        store = self._store
-        run_id = store.found(name).run_id
-        with store.sentences(), store.quiet():
-            store.client.log_artifacts(run_id, str(folder), artifact_path=under)
 
     def _champion(self, *, instead_of: str) -> str:
         """The champion that `instead_of` replaces; where it is champion already, the one it replaced then."""

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from dnapredict.errors import ModelError, StoreError
+from dnapredict.tracking.addresses import set_right
 
 # MLflow reads these when it is imported: nothing leaves this machine, and no bar or note of its own
 # reaches a person who asked for a model.
@@ -77,6 +79,18 @@ class Store:
         if found is not None:
             return str(found.experiment_id)
         return str(self.client.create_experiment(MODEL_NAME, (self.home / "mlruns").as_uri()))
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Write files and records: in sentences, quietly, and into this home wherever it was before."""
+        with self.sentences(), self.quiet():
+            if (self.home / "mlflow.db").is_file():
+                engine = create_engine(self.address)
+                try:
+                    set_right(engine, self.home, experiment=MODEL_NAME)
+                finally:
+                    engine.dispose()
+            yield
 
     @contextlib.contextmanager
     def sentences(self, *, otherwise: ModelError | None = None) -> Iterator[None]:

@@ -9,6 +9,7 @@ key of the right scope: `Authorization: Bearer KEY` from a program, a session fr
 import ipaddress
 import logging
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -124,6 +125,7 @@ def _is_of_this_machine(scope: Scope, headers: Headers) -> bool:
     )
 
 
+@lru_cache(maxsize=1_024)
 def _is_loopback(address: str) -> bool:
     try:
         return ipaddress.ip_address(address).is_loopback

@@ -4,7 +4,6 @@ It is thin: middleware guards the door, `answering` scores, and everything that 
 for is Starlette's.
 """
 
-import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,15 +16,15 @@ from dnapredict.config.service import ServiceConfig
 from dnapredict.errors import DnapredictError
 from dnapredict.prepared import worklist_config
 from dnapredict.service.actions import Actions
+from dnapredict.service.addresses import CONTENT_TYPES, route_of
 from dnapredict.service.answering import answer
 from dnapredict.service.answers import ScoreAnswer
 from dnapredict.service.champion import Champion, Scoring, Standing
 from dnapredict.service.discretion import keep_logs_discreet
 from dnapredict.service.hashes import Hashes
 from dnapredict.service.keys import KeyRing
-from dnapredict.service.list_routes import LISTS
 from dnapredict.service.logbook import Logbook
-from dnapredict.service.middleware.access import ABOUT, ACCESSIBILITY, SIGN_IN, Access, is_guarded
+from dnapredict.service.middleware.access import Access, is_guarded
 from dnapredict.service.middleware.headers import SecurityHeaders
 from dnapredict.service.middleware.limits import BodyLimits
 from dnapredict.service.middleware.metrics import Metrics
@@ -33,10 +32,7 @@ from dnapredict.service.middleware.rate import Buckets, RateLimit
 from dnapredict.service.middleware.refusals import PlainRefusals
 from dnapredict.service.middleware.turns import Turns
 from dnapredict.service.openid import Issuer
-from dnapredict.service.pages.list_pages import OUTCOMES, UPLOAD
-from dnapredict.service.pages.model_pages import MODEL, REPORT
 from dnapredict.service.pages.routes import STATIC_PATH
-from dnapredict.service.pages.view import LIST_PAGES
 from dnapredict.service.papers import Audited, Papers
 from dnapredict.service.refusing import refuse
 from dnapredict.service.requests import ScoreRequest
@@ -49,37 +45,6 @@ from dnapredict.service.web import web_app
 
 __all__ = ["audits_of", "build", "champion_of", "run", "service"]
 
-_JSON: Final = frozenset({"application/json"})
-_FORM: Final = frozenset({"application/x-www-form-urlencoded"})
-_FILE: Final = frozenset({"multipart/form-data"})
-_CONTENT_TYPES: Final = (
-    (re.compile("/v1/score"), _JSON),
-    (re.compile(LISTS), _FILE),
-    (re.compile(LISTS + "/[^/]+/actions"), _JSON),
-    (re.compile(UPLOAD), _FILE),
-    (re.compile(LIST_PAGES + "/[^/]+" + OUTCOMES), _FORM),
-    (re.compile(SIGN_IN), _FORM),
-)
-_COUNTED: Final = frozenset(
-    {
-        "/",
-        "/v1/score",
-        LISTS,
-        "/v1/model",
-        LIST_PAGES,
-        MODEL,
-        REPORT,
-        UPLOAD,
-        SIGN_IN,
-        ABOUT,
-        ACCESSIBILITY,
-        "/livez",
-        "/readyz",
-        "/metrics",
-        "/docs.json",
-    }
-)
-_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file")
 # Ours comes first, with a sentence; this one only stands for the case that ours fails.
 _LAST_RESORT: Final = 30
 
@@ -142,22 +107,11 @@ def build(
     return service
 
 
-def _route_of(path: str) -> str:
-    """The name under which an address is counted."""
-    if path.startswith(STATIC_PATH + "/"):
-        return STATIC_PATH
-    for lists in (LISTS, LIST_PAGES):
-        if path.startswith(lists + "/"):
-            beneath = next((each for each in _BENEATH_A_LIST if path.endswith(each)), "")
-            return lists + "/{list_id}" + beneath
-    return path if path in _COUNTED else "other"
-
-
 def _guard(service: Any, config: ServiceConfig, *, ring: KeyRing) -> None:
     """Put everything before the service that a request must pass, the outermost first."""
     limits, issuer = config.limits, None if config.openid is None else Issuer(config.openid)
     guarded = partial(is_guarded, static_path=STATIC_PATH)
-    service.add_asgi_middleware(Metrics, route_of=_route_of)
+    service.add_asgi_middleware(Metrics, route_of=route_of)
     service.add_asgi_middleware(SecurityHeaders, static_path=STATIC_PATH)
     service.add_asgi_middleware(PlainRefusals)
     service.add_asgi_middleware(Access, ring=ring, static_path=STATIC_PATH, issuer=issuer)
@@ -166,7 +120,7 @@ def _guard(service: Any, config: ServiceConfig, *, ring: KeyRing) -> None:
     service.add_asgi_middleware(
         BodyLimits,
         largest=int(limits.largest_body_mb * 1_048_576),
-        content_types=_CONTENT_TYPES,
+        content_types=CONTENT_TYPES,
         seconds=limits.seconds_to_send,
         at_once=limits.bodies_at_once,
     )

@@ -14,9 +14,10 @@ from dnapredict.errors import DataError, DnapredictError
 from dnapredict.lists.kept import KeptList
 from dnapredict.service.actions import Actions
 from dnapredict.service.answers import FILE_TYPES, ActionAnswer, ListAnswer, Refusal, results
+from dnapredict.service.downloads import as_file
 from dnapredict.service.refusing import refuse
 from dnapredict.service.requests import ActionRequest
-from dnapredict.service.uploads import KeptLists, as_file
+from dnapredict.service.uploads import KeptLists
 
 __all__ = ["LISTS", "in_form", "list_routes", "uploaded"]
 

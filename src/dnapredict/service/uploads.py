@@ -3,7 +3,6 @@
 import datetime
 import re
 import tempfile
-from collections.abc import Mapping as Mapped
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
@@ -17,17 +16,13 @@ from dnapredict.data.columns import NAMES
 from dnapredict.data.mapped import contract_name
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import DataError
-from dnapredict.lists import files, kept, latest
-from dnapredict.lists.answers import COLUMNS
-from dnapredict.lists.sheet import OUTCOME, Note
-from dnapredict.service.actions import TakenAction
+from dnapredict.lists import kept, latest
+from dnapredict.lists.sheet import Note
 from dnapredict.service.champion import Champion, Scoring
 from dnapredict.service.logbook import Logbook
-from dnapredict.service.outcomes import OFFERED_WORDS, WORDS
-from dnapredict.service.purpose import NEVER_FOR, USE
 from dnapredict.service.retention import forget_lists
 
-__all__ = ["MOST_ROWS", "KeptLists", "as_file"]
+__all__ = ["MOST_ROWS", "KeptLists"]
 
 MOST_ROWS: Final = 20_000
 _MOST_COLUMNS: Final = 60
@@ -140,38 +135,6 @@ class KeptLists:
             list_id=heading.list_id,
             note=heading.note,
         )
-
-
-def as_file(found: kept.KeptList, *, form: str, taken: Mapped[str, TakenAction]) -> bytes:
-    """A kept list as the bytes of a CSV or XLSX file, with what was recorded about each appointment.
-
-    It is written as `dnapredict score` writes one, from the note that was made when it was scored.
-    """
-    said = [WORDS[taken[each].outcome] if each in taken else None for each in _appointments(found)]
-    worklist = found.worklist.select(COLUMNS).append_column(OUTCOME, pa.array(said, pa.string()))
-    with tempfile.TemporaryDirectory(prefix="dnapredict-") as folder:
-        out = Path(folder) / f"worklist.{form}"
-        files.write_tables([worklist], out, note=found.heading.note or _note_of_another(found.heading))
-        return out.read_bytes()
-
-
-def _appointments(found: kept.KeptList) -> list[str]:
-    appointments: list[str] = found.worklist["appointment_id"].to_pylist()
-    return appointments
-
-
-def _note_of_another(heading: kept.Heading) -> Note:
-    """What is known of a list that another system sent and that came without a note."""
-    never = (f"Never use it to {use}." for use in NEVER_FOR)
-    first = f"Worklist for {USE}, made by model version {heading.model_version} on "
-    synthetic = ("SYNTHETIC: made-up patients, for demonstration only.",) if heading.synthetic else ()
-    day = heading.scored_at.date()
-    return Note(
-        (*synthetic, f"{first}{day.day} {day:%B %Y}.", *never),
-        day=day,
-        outcomes=OFFERED_WORDS,
-        title=heading.name,
-    )
 
 
 def _read(content: bytes, name: str) -> pa.Table:

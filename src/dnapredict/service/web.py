@@ -17,7 +17,8 @@ from dnapredict.service.keys import KeyRing
 from dnapredict.service.list_routes import LISTS, list_routes
 from dnapredict.service.middleware.metrics import CONTENT_TYPE, exposition
 from dnapredict.service.openapi import description
-from dnapredict.service.pages.list_pages import OUTCOMES, ListPages
+from dnapredict.service.pages.entering import OUTCOMES
+from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.rendering import trouble_page
 from dnapredict.service.pages.routes import page_routes
 from dnapredict.service.pages.view import LIST_PAGES

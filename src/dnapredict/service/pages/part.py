@@ -35,7 +35,7 @@ class Part:
     total
         How many lines there are on all pages.
     clinics, days, bands
-        What there is to filter by: value and words.
+        What there is on the whole list to filter by: value and words.
     taken
         What was recorded last, by appointment, for this part of the list and for all calls to make.
     calls
@@ -65,7 +65,7 @@ def part_of(found: KeptList, asked: Asked, *, taken_of: Taken) -> Part:
     calls = _known(whole.filter(pc.fill_null(whole["selected"], False)))
     rows = _shown(whole, asked.show)
     taken = taken_of(dict.fromkeys([*calls, *(_known(rows) if asked.show == "all" else ())]))
-    clinics, days, bands = _clinics(rows), _days(rows), _bands(whole)
+    clinics, days, bands = _clinics(whole), _days(whole), _bands(whole)
     asked = _sound(asked, clinic=clinics, day=days, band=bands)
     rows = _sorted(_filtered(rows, asked, taken), asked.sort)
     pages = max(1, -(-rows.num_rows // LINES_A_PAGE))

@@ -9,6 +9,7 @@ from starlette.staticfiles import StaticFiles
 
 from dnapredict.service.champion import Champion
 from dnapredict.service.keys import KeyRing
+from dnapredict.service.pages.entering import Entering
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.model_pages import model_routes
 from dnapredict.service.pages.plain_pages import plain_routes
@@ -26,6 +27,7 @@ def page_routes(
     """Routes of every page."""
     return [
         *lists.routes(),
+        *Entering(lists).routes(),
         *model_routes(champion, papers),
         *plain_routes(champion),
         *sign_in_routes(ring),

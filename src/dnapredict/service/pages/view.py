@@ -2,25 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final
 
 from dnapredict.lists.kept import KeptList
 from dnapredict.service.actions import TakenAction
 from dnapredict.service.outcomes import NEXT, WORDS, Outcome
-from dnapredict.service.pages.asked import PROGRESS, SHOWS, SORTS, Asked
+from dnapredict.service.pages.asked import SORTS, Asked
+from dnapredict.service.pages.choices import Choice, Filter, filters, page_links, parts
 from dnapredict.service.pages.moments import moment_words
 from dnapredict.service.pages.part import LINES_A_PAGE, Part, Taken, part_of
 from dnapredict.service.week import Progress, of_calls
 
-__all__ = ["LIST_PAGES", "OFFERED", "Choice", "Filter", "Line", "ListView", "Said", "view_of"]
+__all__ = ["LIST_PAGES", "OFFERED", "Line", "ListView", "Said", "view_of"]
 
 LIST_PAGES: Final = "/lists"
 
 # The strongest colour for the highest band; all below the second are grey. The words carry the meaning.
 _COLOURS: Final = ("orange", "yellow")
 _OTHER_COLOUR: Final = "grey"
-_NEIGHBOURS: Final = 2
 # Two groups, since where nobody was reached somebody has to try again.
 OFFERED: Final = tuple(
     (
@@ -29,26 +28,6 @@ OFFERED: Final = tuple(
     )
     for words, reached in (("Somebody was reached", True), ("Nobody was reached", False))
 )
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A link to another part of the list; without an address a gap between links."""
-
-    words: str
-    address: str
-    current: bool
-
-
-@dataclass(frozen=True)
-class Filter:
-    """One thing to filter or sort by, as a box to choose from: value and words."""
-
-    name: str
-    label: str
-    everything: str
-    options: Mapping[str, str]
-    chosen: str
 
 
 @dataclass(frozen=True)
@@ -119,11 +98,11 @@ def view_of(found: KeptList, asked: Asked, *, taken_of: Taken) -> ListView:
         scored_at=moment_words(found.heading.scored_at),
         caption=_caption(part),
         progress=of_calls(part.calls, part.taken),
-        choices=_choices(found, asked, address),
-        filters=_filters(part),
+        choices=parts(found.heading.counts, asked, address=address),
+        filters=filters(part),
         unfiltered=address + asked.without(("clinic", "day", "band", "progress")).at(1).query(),
         sorted_by={sort: address + asked.at(1).query(sort=sort) for sort in SORTS},
-        pages=_pages(part, address),
+        pages=page_links(part, address=address),
         lines=_lines(part),
         recorded=_recorded(found, part),
         has_times=bool(part.days),
@@ -159,45 +138,6 @@ def _caption(part: Part) -> str:
         return words
     first = (asked.page - 1) * LINES_A_PAGE + 1
     return f"{words} ({first:,} to {first + shown - 1:,} of {part.total:,})"
-
-
-def _choices(found: KeptList, asked: Asked, address: str) -> tuple[Choice, ...]:
-    counts = found.heading.counts
-    words = {
-        "to-call": f"To call ({counts.selected:,})",
-        "all": f"Whole list ({counts.appointments - counts.not_scored:,})",
-        "not-scored": f"Could not be scored ({counts.not_scored:,})",
-    }
-    there = [show for show in SHOWS if show != "not-scored" or counts.not_scored]
-    return tuple(
-        Choice(words[show], address + asked.at(1).query(show=show), show == asked.show) for show in there
-    )
-
-
-def _filters(part: Part) -> tuple[Filter, ...]:
-    if part.asked.show == "not-scored":
-        return ()
-    asked = part.asked
-    every = (
-        Filter("clinic", "Clinic", "All clinics", part.clinics, asked.clinic),
-        Filter("day", "Day", "All days", part.days, asked.day),
-        Filter("band", "Chance of missing it", "Any", part.bands, asked.band),
-        Filter("progress", "Progress", "All", PROGRESS, asked.progress),
-        Filter("sort", "Order", "", SORTS, asked.sort),
-    )
-    return tuple(each for each in every if each.options)
-
-
-def _pages(part: Part, address: str) -> tuple[Choice, ...]:
-    """The first and the last page and those around this one, with gaps between."""
-    here = part.asked.page
-    near = {1, part.pages, *range(here - _NEIGHBOURS, here + _NEIGHBOURS + 1)}
-    numbers = sorted(number for number in near if 1 <= number <= part.pages)
-    links = {n: Choice(str(n), address + part.asked.at(n).query(), n == here) for n in numbers}
-    found = [links[numbers[0]]]
-    for before, number in pairwise(numbers):
-        found += [Choice("…", "", False)] * (number > before + 1) + [links[number]]
-    return tuple(found)
 
 
 def _lines(part: Part) -> tuple[Line, ...]:

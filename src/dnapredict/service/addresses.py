@@ -1,0 +1,58 @@
+"""The service's addresses: what each of them takes, and the name under which it is counted."""
+
+import re
+from typing import Final
+
+from dnapredict.service.list_routes import LISTS
+from dnapredict.service.middleware.access import ABOUT, ACCESSIBILITY, SIGN_IN
+from dnapredict.service.pages.entering import OUTCOMES, UPLOAD
+from dnapredict.service.pages.model_pages import MODEL, REPORT
+from dnapredict.service.pages.routes import STATIC_PATH
+from dnapredict.service.pages.view import LIST_PAGES
+
+__all__ = ["CONTENT_TYPES", "route_of"]
+
+_JSON: Final = frozenset({"application/json"})
+_FORM: Final = frozenset({"application/x-www-form-urlencoded"})
+_FILE: Final = frozenset({"multipart/form-data"})
+CONTENT_TYPES: Final = (
+    (re.compile("/v1/score"), _JSON),
+    (re.compile(LISTS), _FILE),
+    (re.compile(LISTS + "/[^/]+/actions"), _JSON),
+    (re.compile(UPLOAD), _FILE),
+    (re.compile(LIST_PAGES + "/[^/]+" + OUTCOMES), _FORM),
+    (re.compile(SIGN_IN), _FORM),
+)
+"""For a pattern of addresses, the content types they take; of any other no kind is asked."""
+
+_COUNTED: Final = frozenset(
+    {
+        "/",
+        "/v1/score",
+        LISTS,
+        "/v1/model",
+        LIST_PAGES,
+        MODEL,
+        REPORT,
+        UPLOAD,
+        SIGN_IN,
+        ABOUT,
+        ACCESSIBILITY,
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/docs.json",
+    }
+)
+_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file")
+
+
+def route_of(path: str) -> str:
+    """The name under which an address is counted."""
+    if path.startswith(STATIC_PATH + "/"):
+        return STATIC_PATH
+    for lists in (LISTS, LIST_PAGES):
+        if path.startswith(lists + "/"):
+            beneath = next((each for each in _BENEATH_A_LIST if path.endswith(each)), "")
+            return lists + "/{list_id}" + beneath
+    return path if path in _COUNTED else "other"

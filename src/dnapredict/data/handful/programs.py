@@ -12,7 +12,9 @@ from dnapredict.data.handful.steps import Step, Works, repeated
 __all__ = ["Program"]
 
 # Requests of one system leave the same columns empty; so many such sets are remembered.
-_MOST_SETS: Final = 256
+_MOST_SETS: Final = 64
+# A list that is hardly shorter is not worth its memory.
+_WORTH: Final = 0.8
 
 Empty = frozenset[int]
 
@@ -56,7 +58,9 @@ class Program:
             return self.steps
         steps = self._shorter[empty]
         if steps is None:
-            steps = self._shorter[empty] = self._shortened(empty)
+            shortened = self._shortened(empty)
+            is_worth_it = len(shortened) < _WORTH * len(self.steps)
+            steps = self._shorter[empty] = shortened if is_worth_it else self.steps
         return steps
 
     def _shortened(self, empty: Empty) -> tuple[Step, ...]:

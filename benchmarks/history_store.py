@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from dnapredict.config.training import TrainingConfig
 from dnapredict.data import contract
+from dnapredict.data.engines import Engine
 from dnapredict.data.lending import done
-from dnapredict.data.plan import Engine
 from dnapredict.data.simulate import simulate
 from dnapredict.data.workspace import Workspace
 from dnapredict.features.build import build

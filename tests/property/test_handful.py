@@ -15,12 +15,13 @@ from tests.spec.appointments import BOTH
 
 from dnapredict.data import contract
 from dnapredict.data.columns import COLUMNS, Kind
+from dnapredict.data.engines import Engine
 from dnapredict.data.handful import texts
 from dnapredict.data.handful.certainty import NotCertain
 from dnapredict.data.handful.engine import Handful
 from dnapredict.data.lending import lent
 from dnapredict.data.moments import instant_of, local_of
-from dnapredict.data.plan import Engine, compiled, placeholder
+from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import DataError
 from dnapredict.features.build import build

@@ -9,10 +9,11 @@ import ibis.expr.types as ir
 from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.data.checked import Checked
 from dnapredict.data.columns import REQUIRED
+from dnapredict.data.engines import Engine
 from dnapredict.data.entry import enter, entry_of
 from dnapredict.data.extract import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.mapped import TOLD, Asked, feeds, map_columns
-from dnapredict.data.plan import Engine, compiled, placeholder
+from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.pseudonym import FEWEST_NUMBERS, refuse_nhs_numbers
 from dnapredict.data.rules import first_broken_rule
 from dnapredict.data.typed import typed

@@ -15,11 +15,12 @@ import pyarrow.compute as pc
 
 from dnapredict.config.mapping import Mapping
 from dnapredict.data.atlas import VINTAGES, atlas
+from dnapredict.data.engines import Engine
 from dnapredict.data.geography import AREA
 from dnapredict.data.joins import join_files
 from dnapredict.data.mapped import BAD_NUMBER, TOLD
 from dnapredict.data.origins import patient_number
-from dnapredict.data.plan import Engine, compiled, placeholder
+from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.pseudonym import number_in, pseudonyms, read_key
 
 __all__ = ["Areas", "Entered", "Entry", "Matches", "enter", "entry_of"]

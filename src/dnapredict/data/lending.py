@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
+from dnapredict.data.engines import Engine
 from dnapredict.data.handful.certainty import NotCertain
 from dnapredict.data.handful.engine import Handful
-from dnapredict.data.plan import Engine
 from dnapredict.data.workspace import Workspace
 
 __all__ = ["HANDFUL", "done", "lent"]

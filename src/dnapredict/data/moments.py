@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-from dnapredict.data.engine import engine_function
+from dnapredict.data.engine_functions import engine_function
 
 __all__ = ["INSTANT", "LOCAL", "Order", "in_doubt", "instant_of", "local_of", "order_of", "wall_clock"]
 

@@ -12,7 +12,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from dnapredict.data.columns import Column, Kind, Role
-from dnapredict.data.engine import engine_function
+from dnapredict.data.engine_functions import engine_function
 from dnapredict.data.moments import INSTANT, LOCAL, instant_of, local_of, order_of, wall_clock
 
 __all__ = ["LONGEST", "Parsed", "interpreted", "moment", "parse", "tidied"]

@@ -8,16 +8,12 @@ another engine compiles it anew.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 
-if TYPE_CHECKING:
-    from dnapredict.data.workspace import Workspace
-
-__all__ = ["Engine", "Filled", "Plan", "compiled", "placeholder", "role_of"]
+__all__ = ["Filled", "Plan", "compiled", "placeholder", "role_of"]
 
 _PREFIX: Final = "filled_in_by_"
 
@@ -48,35 +44,6 @@ class Filled:
         for role, table in self.tables.items():
             sql = sql.replace(f'"{_PREFIX}{role}"', f'"{table.get_name()}"')
         return sql
-
-
-class Engine(Protocol):
-    """What runs plans: the embedded engine, or for a handful of rows one that plans nothing."""
-
-    def keep(self, rows: pa.Table | pa.RecordBatchReader) -> ir.Table:
-        """A table that holds `rows`."""
-
-    def refer(self, rows: pa.Table) -> ir.Table:
-        """A table that reads `rows` where they are: for what many share."""
-
-    def compute(self, asked: Filled) -> ir.Table:
-        """A table that holds the answer to a plan."""
-
-    def view(self, asked: Filled) -> ir.Table:
-        """The answer to a plan, worked out at the latest when it is read."""
-
-    def settled(self, table: ir.Table) -> ir.Table:
-        """A table or view as a table, to be read many times over."""
-
-    def fetch(self, asked: Filled) -> pa.Table:
-        """The answer to a plan."""
-
-    def count(self, table: ir.Table) -> int:
-        """Rows of a table."""
-
-    @property
-    def embedded(self) -> "Workspace":
-        """The embedded engine itself, for what no plan says."""
 
 
 def placeholder(role: str, schema: ibis.Schema) -> ir.Table:

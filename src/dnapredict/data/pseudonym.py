@@ -15,7 +15,8 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from dnapredict.data.plan import Engine, compiled, placeholder
+from dnapredict.data.engines import Engine
+from dnapredict.data.plan import compiled, placeholder
 from dnapredict.errors import ConfigurationError, DataError
 
 __all__ = [

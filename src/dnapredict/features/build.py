@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dnapredict.data.plan import Engine, Filled, compiled, placeholder
+from dnapredict.data.engines import Engine
+from dnapredict.data.plan import Filled, compiled, placeholder
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.matrix import expression
 from dnapredict.features.rates import daily_counts

@@ -20,7 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.data.plan import Engine, compiled, placeholder
+from dnapredict.data.engines import Engine
+from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import StoreError
 from dnapredict.features.build import Past, counting

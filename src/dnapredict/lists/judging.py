@@ -11,8 +11,9 @@ from typing import Final
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from dnapredict.data.engines import Engine
 from dnapredict.data.extract import ROW_NUMBER
-from dnapredict.data.plan import Engine, Filled
+from dnapredict.data.plan import Filled
 from dnapredict.data.workspace import Workspace
 from dnapredict.features.build import Matrix, Past, question
 from dnapredict.features.clock import Clock, Outcomes

@@ -17,9 +17,9 @@ from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.config.worklist import WorklistConfig
 from dnapredict.data import contract
 from dnapredict.data.checked import Checked
+from dnapredict.data.engines import Engine
 from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.data.lending import done
-from dnapredict.data.plan import Engine
 from dnapredict.features.build import Past
 from dnapredict.features.clock import Clock
 from dnapredict.features.store import HistoryStore

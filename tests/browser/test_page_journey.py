@@ -185,7 +185,7 @@ def test_the_keyboard_alone_is_enough(browser: Browser, tmp_path: Path, week: Pa
         step_to(page, line.get_by_role("combobox"))
         page.keyboard.type("Recorded")
         press(page, line.get_by_role("button", name="Record"))
-        expect(page.get_by_role("status")).to_contain_text("nothing any more")
+        expect(page.get_by_role("status")).to_contain_text("nothing is recorded any more")
 
         with page.expect_download():
             press(page, page.get_by_role("link", name="a spreadsheet (XLSX)"))
@@ -193,23 +193,9 @@ def test_the_keyboard_alone_is_enough(browser: Browser, tmp_path: Path, week: Pa
         expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
-def test_a_choice_that_was_forgotten_is_asked_for_at_its_place(
+def test_what_went_wrong_is_said_where_it_can_be_put_right(
     browser: Browser, tmp_path: Path, week: Path
 ) -> None:
-    with a_clerk(browser, tmp_path / "home") as (page, key, _):
-        sign_in(page, key)
-        page.get_by_label("A list of appointments").set_input_files(week)
-        page.get_by_role("button", name="Score this list").click()
-        page.get_by_role("row").nth(7).get_by_role("button", name="Record").click()
-        expect(page.get_by_role("alert")).to_contain_text("Choose what happened, then record it.")
-        expect(page.get_by_role("alert")).to_be_focused()
-        assert page.title().startswith("Error: ")
-        assert Axe().run(page).violations_count == 0
-        page.get_by_role("link", name="Choose what happened").click()
-        expect(page.get_by_role("row").nth(7).get_by_role("combobox")).to_be_focused()
-
-
-def test_a_file_that_is_no_list_is_said_beside_the_form(browser: Browser, tmp_path: Path) -> None:
     photo = tmp_path / "photo.xlsx"
     photo.write_bytes(b"no workbook")
     with a_clerk(browser, tmp_path / "home") as (page, key, _):
@@ -221,3 +207,14 @@ def test_a_file_that_is_no_list_is_said_beside_the_form(browser: Browser, tmp_pa
         assert Axe().run(page).violations_count == 0
         page.set_viewport_size({"width": 320, "height": 700})
         assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+        page.get_by_label("A list of appointments").set_input_files(week)
+        page.get_by_role("button", name="Score this list").click()
+        page.get_by_role("row").nth(7).get_by_role("button", name="Record").click()
+        expect(page.get_by_role("alert")).to_contain_text("Choose what happened, then record it.")
+        expect(page.get_by_role("alert")).to_be_focused()
+        assert page.title().startswith("Error: ")
+        assert Axe().run(page).violations_count == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        page.get_by_role("link", name="Choose what happened").click()
+        expect(page.get_by_role("row").nth(7).get_by_role("combobox")).to_be_focused()

@@ -20,6 +20,7 @@ with warnings.catch_warnings():
 
 from tests.service import postgres
 from tests.service.double import steady_champion
+from tests.service.pages import week
 
 from dnapredict.service.app import build
 from dnapredict.service.champion import Champion
@@ -41,6 +42,14 @@ def client(home: Path) -> Iterator[TestClient]:
         wait_until_ready(client)
         yield client
     champion.stop()
+
+
+@pytest.fixture
+def address(client: TestClient) -> str:
+    """Where the page of a list of 40 appointments is, of which four are called: 059, 058, 057, 056."""
+    answer = client.post("/upload", files={"file": ("week-49.csv", week())}, follow_redirects=False)
+    assert answer.status_code == 303
+    return str(answer.headers["location"])
 
 
 def wait_until_ready(client: TestClient) -> None:

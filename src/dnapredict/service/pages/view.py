@@ -167,8 +167,9 @@ def _recorded(found: KeptList, part: Part) -> str:
     if line is None or (part.asked.show == "to-call" and not line["selected"]):
         return ""
     taken = part.taken.get(line["appointment_id"])
-    what = "nothing any more" if taken is None else WORDS[taken.outcome]
-    return f"Recorded for place {line['rank']:,}: {what}"
+    if taken is None:
+        return f"Place {line['rank']:,}: nothing is recorded any more"
+    return f"Recorded for place {line['rank']:,}: {WORDS[taken.outcome]}"
 
 
 def _counted(count: int, one: str, many: str) -> str:

@@ -20,7 +20,8 @@ from dnapredict.audit.figures import (
 )
 from dnapredict.audit.groupings import grouping_named
 from dnapredict.audit.groups import membership
-from dnapredict.audit.intervals import Rate, slope_index
+from dnapredict.audit.intervals import Rate
+from dnapredict.audit.spread import slope_index
 
 WORLD = Audited.of(World(appointments=8_000, under_scored="J").table())
 

@@ -12,9 +12,9 @@ from dnapredict.audit.auditing import AuditResult
 from dnapredict.audit.drawing import AMBER, BLUE, GREY, MARKERS, PALETTE, Chart, canvas, chart_of
 from dnapredict.audit.intervals import Interval
 from dnapredict.audit.months_drawn import by_month
+from dnapredict.audit.phrases import in_100, named
 from dnapredict.audit.pictures import Curve
 from dnapredict.audit.tables import GroupTable, Row
-from dnapredict.audit.words import in_100, named
 
 __all__ = ["charts"]
 

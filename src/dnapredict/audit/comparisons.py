@@ -15,7 +15,8 @@ from dnapredict.audit.figures import (
 )
 from dnapredict.audit.groups import Group
 from dnapredict.audit.hiding import Hidden
-from dnapredict.audit.intervals import Interval, Rate, between_group_sd, gap, z_of
+from dnapredict.audit.intervals import Interval, Rate, gap, z_of
+from dnapredict.audit.spread import between_group_sd
 from dnapredict.audit.verdicts import Cause
 from dnapredict.config.policy import Policy
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import jinja2
 
-from dnapredict.audit import words
+from dnapredict.audit import phrases
 from dnapredict.audit.telling import told
 
 __all__ = ["page"]
@@ -20,12 +20,12 @@ def page(template: str, **content: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        in_100=words.in_100,
-        range_of=words.range_of,
-        ratio_of=words.ratio_of,
-        count_of=words.count_of,
-        named=words.named,
-        either=words.either,
+        in_100=phrases.in_100,
+        range_of=phrases.range_of,
+        ratio_of=phrases.ratio_of,
+        count_of=phrases.count_of,
+        named=phrases.named,
+        either=phrases.either,
         told=told,
     )
     return environment.get_template(template).render(**content)

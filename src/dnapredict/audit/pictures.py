@@ -10,8 +10,9 @@ from dnapredict.audit.counts import Counted, GroupCounts
 from dnapredict.audit.disclosure import publish_count, publish_rate
 from dnapredict.audit.figures import rate
 from dnapredict.audit.groups import Group
-from dnapredict.audit.intervals import Interval, Rate, between_group_sd
+from dnapredict.audit.intervals import Interval, Rate
 from dnapredict.audit.months import ControlChart, control_charts
+from dnapredict.audit.spread import between_group_sd
 from dnapredict.audit.suppression import Cell as Sum
 from dnapredict.audit.suppression import Line, hidden_cells
 

@@ -17,7 +17,8 @@ from dnapredict.audit.figures import (
 )
 from dnapredict.audit.groups import Group
 from dnapredict.audit.hiding import Hidden, hidden_in
-from dnapredict.audit.intervals import Interval, Rate, Ratio, between_group_sd, gap, rate_ratio, slope_index
+from dnapredict.audit.intervals import Interval, Rate, Ratio, gap, rate_ratio
+from dnapredict.audit.spread import between_group_sd, slope_index
 from dnapredict.config.policy import Disclosure
 from dnapredict.errors import DataError
 

@@ -9,7 +9,7 @@ from dnapredict.audit.access.assessing import Access
 from dnapredict.audit.access.tabulating import AccessRow
 from dnapredict.audit.drawing import AMBER, BLUE, GREY, Chart, canvas, chart_of
 from dnapredict.audit.intervals import Interval
-from dnapredict.audit.words import in_100
+from dnapredict.audit.phrases import in_100
 
 __all__ = ["drawings"]
 

@@ -6,7 +6,7 @@ from typing import Final
 from dnapredict.audit.access.assessing import Access
 from dnapredict.audit.access.tabulating import AccessRow, AccessTable
 from dnapredict.audit.intervals import Interval
-from dnapredict.audit.words import in_100, named, range_of
+from dnapredict.audit.phrases import in_100, named, range_of
 
 __all__ = ["Finding", "findings"]
 

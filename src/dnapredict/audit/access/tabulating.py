@@ -9,7 +9,8 @@ from dnapredict.audit.access.tallies import Tallied, Tally
 from dnapredict.audit.disclosure import publish_count, publish_rate
 from dnapredict.audit.groups import Group
 from dnapredict.audit.hiding import Hidden
-from dnapredict.audit.intervals import Interval, Rate, gap, slope_index
+from dnapredict.audit.intervals import Interval, Rate, gap
+from dnapredict.audit.spread import slope_index
 from dnapredict.config.policy import Disclosure
 
 __all__ = ["AccessRow", "AccessTable", "Share", "tabulated"]

@@ -14,20 +14,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from playwright.sync_api import Browser, Page, sync_playwright
 
-CARD = """# Risk of a missed appointment: model e02e461e4ebb
-
-**Never for** overbooking, discharge, delaying or withholding care.
-
-## How good it is
-
-| | All appointments | Booked at least one day ahead | Weekly list |
-| --- | --- | --- | --- |
-| Log loss | 0.412 (0.405 to 0.419) | 0.565 (0.551 to 0.580) | 0.583 (0.566 to 0.600) |
-
-| | |
-| --- | --- |
-| Manifest SHA-256 | e02e461e4ebb0d3cfaabbf7cb4cda789312ef98e23586b78e8f043a21f580fce02e461e4ebb0d3cfaabbf7c |
-"""
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -44,9 +30,6 @@ def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
     assert browser.is_connected()
     home = tmp_path_factory.mktemp("home")
     latest.save(home, worklist(), name="outpatients-week-49.xlsx", model_version="7", synthetic=True)
-    card = home / "models" / "cards" / "7.md"
-    card.parent.mkdir(parents=True)
-    card.write_text(CARD)
     with running(home) as service:
         yield service
 

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +15,11 @@ from tests.service.conftest import wait_until_ready
 from tests.service.double import steady_champion
 from tests.service.process import ROOT
 
+from dnapredict.audit.first_page import kept_report
 from dnapredict.service import papers
 from dnapredict.service.app import build
 from dnapredict.service.pages.model_pages import card_html
-from dnapredict.service.papers import Audited
+from dnapredict.service.papers import Paper
 
 EXAMPLE = ROOT / "fairness" / "example-report"
 CARD = """# Risk of a missed appointment: model e02e
@@ -46,10 +49,16 @@ def signed(report: Path) -> dict[str, str]:
     }
 
 
+def audited(report: Path, tags: dict[str, str] | None = None) -> Paper:
+    """A version that was audited and signed, as the registry tells it."""
+    tags = tags or signed(report)
+    return Paper(tags=tags, report=kept_report(report, sha256=tags["audit_sha256"]))
+
+
 @contextmanager
-def service(home: Path, audited: Callable[[str], Audited]) -> Iterator[TestClient]:
+def service(home: Path, read: Callable[[str], Paper]) -> Iterator[TestClient]:
     champion = steady_champion()
-    with TestClient(build(home, champion, audited=audited).to_asgi(), "http://127.0.0.1") as client:
+    with TestClient(build(home, champion, papers=read).to_asgi(), "http://127.0.0.1") as client:
         wait_until_ready(client)
         yield client
     champion.stop()
@@ -69,7 +78,7 @@ def test_a_version_that_nobody_audited_says_so(client: TestClient) -> None:
 
 
 def test_the_first_page_of_the_audit_is_shown_in_its_own_words(home: Path, report: Path) -> None:
-    with service(home, lambda _: Audited(signed(report), report)) as client:
+    with service(home, lambda _: audited(report)) as client:
         page = client.get("/model").text
     figures = json.loads((report / "audit.json").read_text())
     assert figures["sentence"] in page
@@ -83,7 +92,7 @@ def test_the_first_page_of_the_audit_is_shown_in_its_own_words(home: Path, repor
 
 
 def test_the_whole_report_is_served_under_a_policy_of_its_own(home: Path, report: Path) -> None:
-    with service(home, lambda _: Audited(signed(report), report)) as client:
+    with service(home, lambda _: audited(report)) as client:
         answer = client.get("/model/report")
         assert client.get("/model").headers["content-security-policy"].startswith("default-src 'self';")
     assert answer.content == (report / "report.html").read_bytes()
@@ -98,17 +107,14 @@ def test_a_report_that_is_not_as_it_was_written_is_not_shown(home: Path, report:
     tags = signed(report)
     place = report / name
     place.write_text(place.read_text().replace("FAIL", "PASS"))
-    with service(home, lambda _: Audited(tags, report)) as client:
+    with service(home, lambda _: audited(report, tags)) as client:
         page = client.get("/model").text
         assert "This version was audited (FAIL), and its report is not kept here as it was written." in page
         assert client.get("/model/report").status_code == 404
 
 
 def test_the_card_is_readable_and_what_it_holds_of_html_is_text(home: Path) -> None:
-    card = home / "models" / "cards" / "7.md"
-    card.parent.mkdir(parents=True)
-    card.write_text(CARD)
-    with service(home, lambda _: Audited({}, None)) as client:
+    with service(home, lambda _: Paper(CARD)) as client:
         page = client.get("/model").text
     assert "<h2>Risk of a missed appointment: model e02e</h2>" in page
     assert "<strong>Never for</strong> overbooking." in page
@@ -126,11 +132,11 @@ def test_the_registry_is_asked_once_in_a_while_and_not_by_each_reader(
 ) -> None:
     asked: list[str] = []
 
-    def audited(version: str) -> Audited:
+    def read(version: str) -> Paper:
         asked.append(version)
-        return Audited({}, None)
+        return Paper()
 
-    with service(home, audited) as client:
+    with service(home, read) as client:
         assert asked == []
         for _ in range(3):
             client.get("/model")
@@ -159,3 +165,10 @@ def test_the_accessibility_statement_says_what_the_law_asks(client: TestClient) 
     ):
         assert words in page
     assert 'href="/accessibility"' in client.get("/").text
+
+
+def test_a_worker_loads_no_library_of_audits_and_registries_before_somebody_reads() -> None:
+    heavy = ("mlflow", "fairlearn", "matplotlib")
+    asked = f"import sys, dnapredict.service.web; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

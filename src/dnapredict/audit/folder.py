@@ -7,8 +7,10 @@ from pathlib import Path
 
 from dnapredict.errors import StoreError, UsageError
 
-__all__ = ["SIGNATURE", "put"]
+__all__ = ["FIGURES", "REPORT", "SIGNATURE", "put"]
 
+REPORT = "report.html"
+FIGURES = "audit.json"
 SIGNATURE = "signature.json"
 
 

@@ -11,6 +11,7 @@ from dnapredict.audit import folder, words
 from dnapredict.audit.auditing import AuditResult
 from dnapredict.audit.charts import charts
 from dnapredict.audit.csvs import as_tables
+from dnapredict.audit.folder import FIGURES, REPORT
 from dnapredict.audit.pages import page
 from dnapredict.audit.pictures import Cell
 from dnapredict.audit.since import what_changed
@@ -21,8 +22,6 @@ from dnapredict.config.policy import REFUSED_USES
 
 __all__ = ["FIGURES", "REPORT", "as_json", "main_files", "plain", "render", "write"]
 
-REPORT = "report.html"
-FIGURES = "audit.json"
 _SCHEMA = 1
 _WORST_CELLS = 3
 _NOT_WRITTEN = ("previous", "rows_expected")  # an exact number of rows would help to work hidden ones out

@@ -33,7 +33,7 @@ from dnapredict.service.middleware.refusals import PlainRefusals
 from dnapredict.service.middleware.turns import Turns
 from dnapredict.service.openid import Issuer
 from dnapredict.service.pages.routes import STATIC_PATH
-from dnapredict.service.papers import Audited, Papers
+from dnapredict.service.papers import Paper, Papers
 from dnapredict.service.refusing import refuse
 from dnapredict.service.requests import ScoreRequest
 from dnapredict.service.retention import Keeper
@@ -43,7 +43,7 @@ from dnapredict.service.trial import try_out
 from dnapredict.service.uploads import KeptLists
 from dnapredict.service.web import web_app
 
-__all__ = ["audits_of", "build", "champion_of", "run", "service"]
+__all__ = ["build", "champion_of", "papers_of", "run", "service"]
 
 # Ours comes first, with a sentence; this one only stands for the case that ours fails.
 _LAST_RESORT: Final = 30
@@ -55,12 +55,12 @@ def build(
     *,
     mapping: Mapping = IDENTITY,
     config: ServiceConfig = ServiceConfig(),  # noqa: B008 - frozen
-    audited: Callable[[str], Audited] = lambda _: Audited({}, None),
+    papers: Callable[[str], Paper] = lambda _: Paper(),
 ) -> Any:
     """The service that scores with `champion` and keeps its lists in `home`.
 
     The champion begins to watch the registry when a worker starts, not when this is called.
-    Uploaded lists are read through `mapping`. `audited` tells what is known of a version's audit.
+    Uploaded lists are read through `mapping`. `papers` reads what there is to read about a version.
     """
 
     log, hashes = ScoringLog(home, config.database), Hashes(home)
@@ -100,8 +100,9 @@ def build(
     ring = KeyRing(home)
     lists = KeptLists(home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention)
     actions = Actions(log, hashes)
-    papers = Papers(home, audited)
-    web = web_app(champion, ring=ring, lists=lists, actions=actions, papers=papers, worklist=worklist_config)
+    web = web_app(
+        champion, ring=ring, lists=lists, actions=actions, papers=Papers(papers), worklist=worklist_config
+    )
     service.mount_asgi_app(web, path="/")
     _guard(service, config, ring=ring)
     return service
@@ -158,22 +159,26 @@ def champion_of(home: Path) -> Champion:
     return Champion(standing=standing, open_scorer=open_scorer, try_out=try_out)
 
 
-def audits_of(home: Path) -> Callable[[str], Audited]:
-    """What a home's registry knows of the audit of a version; it is asked only when somebody reads it."""
+def papers_of(home: Path) -> Callable[[str], Paper]:
+    """What a home holds to read about a version; the registry is asked only when somebody reads."""
 
-    def audited(version: str) -> Audited:
+    def read(version: str) -> Paper:
+        from dnapredict.audit.first_page import kept_report
         from dnapredict.tracking import Registry
 
         registry = Registry(home)
-        return Audited(registry.tags(version), registry.report(version))
+        tags, folder = registry.tags(version), registry.report(version)
+        digest = tags.get("audit_sha256", "")
+        report = None if folder is None else kept_report(folder, sha256=digest)
+        return Paper(registry.card(version), tags, report)
 
-    return audited
+    return read
 
 
 def _production() -> Any:
     home = served_home()
-    champion, audited = champion_of(home), audits_of(home)
-    return build(home, champion, mapping=served_mapping(), config=served_config(), audited=audited)
+    champion, papers = champion_of(home), papers_of(home)
+    return build(home, champion, mapping=served_mapping(), config=served_config(), papers=papers)
 
 
 service = _production()

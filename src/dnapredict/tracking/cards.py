@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-__all__ = ["CARDS", "write_card"]
+from dnapredict.errors import StoreError
+
+__all__ = ["CARDS", "card_of", "write_card"]
 
 CARDS: Final = Path("models") / "cards"
 _STANDING: Final = {
@@ -29,6 +31,23 @@ _STANDING: Final = {
     "rolled_back_why": "Reason for going back",
     "rolled_back_to": "Champion after",
 }
+
+
+def card_of(home: Path, *, version: str) -> str:
+    """The card of a version as it stands; "" where there is none.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read.
+    """
+    path = home / CARDS / f"{version}.md"
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
 
 
 def write_card(home: Path, *, version: str, run_id: str, known: Mapping[str, str]) -> Path:

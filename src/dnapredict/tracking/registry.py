@@ -15,7 +15,7 @@ from dnapredict.risk.comparing import Comparison, compare
 from dnapredict.risk.record import tags, verdict
 from dnapredict.risk.training import Training
 from dnapredict.tracking.audits import keep_report, kept_report, last_report, signed_versions
-from dnapredict.tracking.cards import write_card
+from dnapredict.tracking.cards import card_of, write_card
 from dnapredict.tracking.promotion import refuse_against_audit, refuse_unskilled
 from dnapredict.tracking.recording import log_comparison, log_model, record
 from dnapredict.tracking.store import CHALLENGER, CHAMPION, MODEL_NAME, Store
@@ -93,6 +93,16 @@ class Registry:
     def tags(self, name: str) -> dict[str, str]:
         """What is written beside a version: its audit, who promoted it, whether it is synthetic."""
         return dict(self._store.found(name).tags)
+
+    def card(self, name: str) -> str:
+        """The model card of a version as it stands, Markdown; "" where the home holds none.
+
+        Raises
+        ------
+        ModelError
+            If there is no such version.
+        """
+        return card_of(self._store.home, version=self.version_of(name))
 
     def report(self, name: str) -> Path | None:
         """The folder of the report of a version's last audit, None where none is kept."""

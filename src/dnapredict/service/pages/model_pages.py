@@ -48,6 +48,7 @@ def model_routes(champion: Champion, papers: Papers) -> Sequence[BaseRoute]:
             here=MODEL,
             signed_in=HOLDER in request.scope,
             synthetic=scorer.synthetic,
+            version=scorer.model_version,
             paper=paper,
             card=card_html(paper.card),
             decision=_DECISIONS.get(paper.tags.get("signed_decision", ""), ""),
@@ -61,7 +62,7 @@ def model_routes(champion: Champion, papers: Papers) -> Sequence[BaseRoute]:
             return trouble_page("The report cannot be shown", str(error), status=status_of(error))
         if found is None:
             return trouble_page("There is no report", "The model was not audited here.", status=404)
-        return HTMLResponse(found, headers={"content-security-policy": _REPORT_POLICY})
+        return HTMLResponse(found.html, headers={"content-security-policy": _REPORT_POLICY})
 
     return [Route(MODEL, model), Route(REPORT, report)]
 

@@ -1,0 +1,92 @@
+"""Page 1 of a report that is kept, read back from its figures: verdict, tiles, who cannot be seen."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from dnapredict.audit.folder import FIGURES, REPORT
+from dnapredict.audit.tiles import Tile, tiles
+from dnapredict.audit.verdicts import Gate, Verdict
+
+__all__ = ["FirstPage", "KeptReport", "kept_report"]
+
+_UNSEEN: Final = {"ethnicity": "Ethnic group", "core20": "Area"}
+
+
+@dataclass(frozen=True)
+class FirstPage:
+    """Page 1 of a fairness report.
+
+    Attributes
+    ----------
+    window
+        The first and the last day of the appointments, as 2026-06-18.
+    unseen
+        By what is not known: the groups that stand for that, each with its number of appointments, or None
+        where that is hidden.
+    absent
+        What the extract did not hold at all.
+    """
+
+    verdict: Verdict
+    sentence: str
+    window: tuple[str, str]
+    tiles: tuple[Tile, ...]
+    unseen: Mapping[str, Mapping[str, int | None]]
+    absent: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KeptReport:
+    """A report as it was written: its first page, and the whole page as HTML."""
+
+    first_page: FirstPage
+    html: bytes
+
+
+def kept_report(folder: Path, *, sha256: str) -> KeptReport | None:
+    """The report in `folder`, if it is the one with that digest and has the figures that it names.
+
+    None where it is missing or was changed: what a reader goes by must be what was signed.
+    """
+    try:
+        html, figures = ((folder / name).read_bytes() for name in (REPORT, FIGURES))
+    except OSError:
+        return None
+    # The registry holds the digest of the page, and the page that of its figures.
+    is_known = hashlib.sha256(html).hexdigest() == sha256
+    if not is_known or hashlib.sha256(figures).hexdigest().encode() not in html:
+        return None
+    return KeptReport(_first_page(json.loads(figures)), html)
+
+
+def _first_page(figures: Mapping[str, Any]) -> FirstPage:
+    first, last = figures["context"]["window"]
+    return FirstPage(
+        verdict=Verdict(figures["verdict"]),
+        sentence=figures["sentence"],
+        window=(first, last),
+        tiles=tiles([_gate(gate) for gate in figures["gates"]]),
+        unseen=_unseen(figures["groupings"]),
+        absent=tuple(figures["not_in_this_extract"]),
+    )
+
+
+def _gate(told: Mapping[str, Any]) -> Gate:
+    return Gate(told["code"], told["title"], told["question"], Verdict(told["verdict"]), told["sentence"])
+
+
+def _unseen(groupings: Mapping[str, Any]) -> dict[str, dict[str, int | None]]:
+    """Groups that stand for "we do not know", by what is not known."""
+    found: dict[str, dict[str, int | None]] = {}
+    for name, title in _UNSEEN.items():
+        rows = groupings[name]["rows"] if name in groupings else ()
+        strangers = [row for row in rows if not row["group"]["known"]]
+        numbers = {row["group"]["name"]: row["counts"]["appointments"] for row in strangers}
+        shown = {group: number for group, number in numbers.items() if number != 0}
+        if shown:
+            found[title] = shown
+    return found

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -82,6 +83,10 @@ def test_the_first_page_of_the_audit_is_shown_in_its_own_words(home: Path, repor
         page = client.get("/model").text
     figures = json.loads((report / "audit.json").read_text())
     assert figures["sentence"] in page
+    found = re.findall('<p class="finding">(.*?)</p>', (report / "report.html").read_text())
+    assert found
+    for finding in found:
+        assert f"<strong>{finding}</strong>" in page
     assert "A check of appointments from Thu 18 Jun 2026 to Sun 4 Oct 2026, made on Mon 23 Nov 2026." in page
     for tile in ("Are people reached?", "Are calls shared fairly?", "Does a risk mean the same?"):
         assert tile in page

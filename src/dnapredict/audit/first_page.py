@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +15,8 @@ from dnapredict.audit.verdicts import Gate, Verdict
 
 __all__ = ["FirstPage", "KeptReport", "kept_report"]
 
+# As `templates/report.html.j2` writes them: they are words about figures, and stand nowhere else.
+_FINDING: Final = re.compile(r'<p class="finding">([^<]*)</p>')
 _UNSEEN: Final = {"ethnicity": "Ethnic group", "core20": "Area"}
 
 
@@ -22,6 +26,8 @@ class FirstPage:
 
     Attributes
     ----------
+    findings
+        What was found in numbers of people, a sentence each.
     window
         The first and the last day of the appointments, as 2026-06-18.
     unseen
@@ -33,6 +39,7 @@ class FirstPage:
 
     verdict: Verdict
     sentence: str
+    findings: tuple[str, ...]
     window: tuple[str, str]
     tiles: tuple[Tile, ...]
     unseen: Mapping[str, Mapping[str, int | None]]
@@ -60,14 +67,15 @@ def kept_report(folder: Path, *, sha256: str) -> KeptReport | None:
     is_known = hashlib.sha256(html).hexdigest() == sha256
     if not is_known or hashlib.sha256(figures).hexdigest().encode() not in html:
         return None
-    return KeptReport(_first_page(json.loads(figures)), html)
+    return KeptReport(_first_page(json.loads(figures), html), html)
 
 
-def _first_page(figures: Mapping[str, Any]) -> FirstPage:
+def _first_page(figures: Mapping[str, Any], html: bytes) -> FirstPage:
     first, last = figures["context"]["window"]
     return FirstPage(
         verdict=Verdict(figures["verdict"]),
         sentence=figures["sentence"],
+        findings=tuple(unescape(said) for said in _FINDING.findall(html.decode())),
         window=(first, last),
         tiles=tiles([_gate(gate) for gate in figures["gates"]]),
         unseen=_unseen(figures["groupings"]),

@@ -96,3 +96,14 @@ def test_choices_that_a_spreadsheet_cannot_offer_are_refused():
     for outcomes in (("Rang, no answer",), ("x" * 100, "y" * 100, "z" * 100)):
         with pytest.raises(ValueError, match="as a spreadsheet wants"):
             WorklistConfig.model_validate(shipped_ | {"outcomes": outcomes})
+
+
+def test_what_was_recorded_stands_in_the_column_to_fill_in_and_the_rest_is_empty(tmp_path):
+    recorded = rows(["High", "Usual"]).append_column("outcome", pa.array(["No answer", None]))
+    files.write_tables([recorded], tmp_path / "out.xlsx", note=NOTE)
+    found = openpyxl.load_workbook(tmp_path / "out.xlsx")["Worklist"]
+    assert [cell.value for cell in found["L"]] == ["outcome", "No answer", None]
+    assert found.max_column == 12
+    (rule,) = found.data_validations.dataValidation
+    assert str(rule.sqref) == "L2:L3"
+    assert found["L2"].fill.fgColor.rgb == found["L3"].fill.fgColor.rgb == "FFF0F4F5"

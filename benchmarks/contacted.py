@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bayes import cohort_from, true_risk
+from bayes import cohort_from, true_risks
 from dnapredict.config.setting import Setting
 from dnapredict.data.simulate import simulate
 from dnapredict.risk.calling import mondays
@@ -46,7 +46,7 @@ def main() -> None:
         simulate(extract, appointments=rows, seed=1, truth=truth)
         cohort, directions = cohort_from(extract)
         first = train(cohort, config=config, directions=directions)
-        best = true_risk(first.tested, truth)
+        best = true_risks(first.tested, truth)["true"]
     called = with_calls(cohort, first.model.probability(cohort.matrix))
     judged = cohort.take(first.test_rows)
     made = {

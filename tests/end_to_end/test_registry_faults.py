@@ -37,6 +37,10 @@ def answers(champion: Champion, trust: Trust) -> list[float]:
     return worklist["probability"].to_pylist()
 
 
+def troubles(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 def test_while_the_registry_is_gone_the_last_model_answers_and_later_the_new_one(
     champion: Champion, home: Path, trust: Trust, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -47,7 +51,7 @@ def test_while_the_registry_is_gone_the_last_model_answers_and_later_the_new_one
         champion.look()
         champion.look()
     assert answers(champion, trust) == before
-    assert len(caplog.records) == 1
+    assert len(troubles(caplog)) == 1
     for place in home.glob("mlflow.db*"):
         place.unlink()
     for place in home.glob("away-mlflow.db*"):
@@ -74,5 +78,5 @@ def test_a_damaged_challenger_is_tried_out_elsewhere_and_never_answers(
         champion.look()
         champion.look()
     assert answers(champion, trust) == before
-    assert len(caplog.records) == 1
+    assert len(troubles(caplog)) == 1
     assert "failed when it was tried out; the model before it goes on answering" in caplog.text

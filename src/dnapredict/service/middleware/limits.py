@@ -6,6 +6,7 @@ for five seconds. Here the bytes are counted as they come, whatever the header p
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -50,7 +51,7 @@ class BodyLimits:
         refusal = self._refusal(scope)
         if refusal is None:
             body = await self._counted_body(receive)
-            if isinstance(body, bytes):
+            if isinstance(body, deque):
                 await self.app(scope, _replay(body, receive), send)
                 return
             refusal = body
@@ -70,7 +71,7 @@ class BodyLimits:
             return _refuse(415, f"Send this as {' or '.join(sorted(allowed))}.")
         return None
 
-    async def _counted_body(self, receive: Receive) -> bytes | JSONResponse:
+    async def _counted_body(self, receive: Receive) -> deque[bytes] | JSONResponse:
         if self._arriving >= self.at_once:
             return _refuse(503, "Too many requests are being sent at once. Try again in a moment.")
         self._arriving += 1
@@ -79,8 +80,8 @@ class BodyLimits:
         finally:
             self._arriving -= 1
 
-    async def _body(self, receive: Receive) -> bytes | JSONResponse:
-        parts: list[bytes] = []
+    async def _body(self, receive: Receive) -> deque[bytes] | JSONResponse:
+        parts: deque[bytes] = deque()
         size = 0
         try:
             async with asyncio.timeout(self.seconds):
@@ -92,7 +93,7 @@ class BodyLimits:
                         return self._too_large()
                     parts.append(part)
                     if not message.get("more_body", False):
-                        return b"".join(parts)
+                        return parts
         except TimeoutError:
             return _refuse(408, f"The request was not received within {self.seconds:g} seconds.")
 
@@ -106,15 +107,13 @@ def _refuse(status: int, sentence: str) -> JSONResponse:
     return JSONResponse({"error": sentence}, status, headers=headers)
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Give the body that was already read, then whatever the connection says next."""
-    given = False
+def _replay(parts: deque[bytes], receive: Receive) -> Receive:
+    """Give the parts of a body that was already read, each let go as it is given; then what comes next."""
 
     async def next_message() -> Message:
-        nonlocal given
-        if given:
+        if not parts:
             return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        part = parts.popleft()
+        return {"type": "http.request", "body": part, "more_body": bool(parts)}
 
     return next_message

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -28,12 +29,13 @@ def run(home: Path, *, say: Callable[[str], None]) -> None:
     """Simulate, check, train, audit, promote and score a weekly list; say where to look."""
     place = home / "demo"
     extract, weekly = place / "synthetic-extract.parquet", place / "synthetic-weekly-list.parquet"
-    worklist = place / "synthetic-worklist.xlsx"
+    to_upload, worklist = place / "synthetic-weekly-list.xlsx", place / "synthetic-worklist.xlsx"
     place.mkdir(parents=True, exist_ok=True)
     say("Everything below is SYNTHETIC: no row is, or comes from, a real person.")
     say(f"1 of 6  Making up {_APPOINTMENTS:,} appointments")
     made = simulate(extract, appointments=_APPOINTMENTS, seed=_SEED, truth=place / "truth.parquet")
     _cut_week(extract, weekly, after=made.as_of)
+    _write_workbook(weekly, to_upload)
     setting = Setting()
     say("2 of 6  Holding them against the data contract, and keeping them as history")
     checked = pipeline.refresh(extract, home=home, setting=setting)
@@ -56,6 +58,7 @@ def run(home: Path, *, say: Callable[[str], None]) -> None:
     say(f"The worklist:   {worklist}")
     say(f"The audit:      {audited.report}")
     say(f"The page:       dnapredict serve --home {home}   then open http://127.0.0.1:3000")
+    say(f"A list for it:  {to_upload}")
     say(f"The runs:       mlflow ui --backend-store-uri sqlite:///{home / 'mlflow.db'}")
 
 
@@ -70,3 +73,14 @@ def _cut_week(extract: Path, out: Path, *, after: datetime.datetime) -> None:
     inside = pc.and_(pc.greater_equal(table["starts_at"], first), pc.less(table["starts_at"], last))
     with files.whole(out) as draft:
         pq.write_table(table.filter(inside).drop_columns(list(_OUTCOME)), draft)
+
+
+def _write_workbook(weekly: Path, out: Path) -> None:
+    """The same list as a clerk has it: a spreadsheet, to upload on the page."""
+    rows = pq.read_table(weekly).to_pandas()
+    with (
+        files.whole(out) as draft,
+        draft.open("wb") as file,
+        pd.ExcelWriter(file, engine="xlsxwriter") as book,
+    ):
+        rows.to_excel(book, sheet_name="Appointments", index=False)

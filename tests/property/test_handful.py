@@ -17,8 +17,10 @@ from dnapredict.data import contract
 from dnapredict.data.columns import COLUMNS, Kind
 from dnapredict.data.engines import Engine
 from dnapredict.data.handful import texts
-from dnapredict.data.handful.certainty import NotCertain
+from dnapredict.data.handful.certainty import UNSURE, NotCertain
+from dnapredict.data.handful.clocks import year_of
 from dnapredict.data.handful.engine import Handful
+from dnapredict.data.handful.steps import strict
 from dnapredict.data.lending import lent
 from dnapredict.data.moments import instant_of, local_of
 from dnapredict.data.plan import compiled, placeholder
@@ -205,3 +207,8 @@ def test_every_factor_is_the_same_to_the_last_digits(drawn, with_outcomes):
                     assert one[name] == (pytest.approx(value, abs=1e-12) if name in EXPRESSIONS else value), (
                         name
                     )
+
+
+def test_a_day_that_python_does_not_know_is_passed_on_as_unsure_and_stops_nothing():
+    before_the_year_1 = -100_000 * 365 * texts.MICROS_PER_DAY
+    assert [value is UNSURE for value in strict(year_of, 1)([0, before_the_year_1])] == [False, True]

@@ -90,7 +90,7 @@ def as_table(rows: list[dict[str, Any]]) -> pa.Table:
     """Rows as one table of text, as a CSV file would hold them: one reading of values for every door.
 
     It has every column of the contract, so that an omission is a row's error and not a table's, and
-    requests are of one shape: to make ready for another takes a second or two.
+    requests are of one shape: to make ready for another takes a third of a second.
     """
     return pa.table({name: pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in NAMES})
 

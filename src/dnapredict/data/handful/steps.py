@@ -6,12 +6,16 @@ Operations are given as functions of plain values and become functions of whole 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from dnapredict.data.handful.certainty import UNSURE, NotCertain
 from dnapredict.data.handful.columns import Column
 
 __all__ = ["Recorder", "Step", "Works", "lenient", "repeated", "strict"]
+
+
+# What Python will not work out, such as a day before the year 1, the embedded engine may.
+_REFUSED: Final = (NotCertain, ArithmeticError, ValueError)
 
 
 class Works(Enum):
@@ -115,7 +119,7 @@ def _with_doubts(quick: Callable[..., Column], careful: Callable[..., Column]) -
     def run(*columns: Column) -> Column:
         try:
             return quick(*columns)
-        except (NotCertain, TypeError, AttributeError):
+        except (*_REFUSED, TypeError, AttributeError):
             return careful(*columns)
 
     return run
@@ -124,7 +128,7 @@ def _with_doubts(quick: Callable[..., Column], careful: Callable[..., Column]) -
 def _or_unsure(function: Callable[..., Any], values: tuple[Any, ...]) -> Any:
     try:
         return function(*values)
-    except NotCertain:
+    except _REFUSED:
         return UNSURE
     except (TypeError, AttributeError):
         if any(value is UNSURE for value in values):

@@ -124,12 +124,12 @@ def test_a_home_that_was_moved_keeps_its_decisions(home, trained, tmp_path):
     assert not home.exists()
 
 
-def test_a_decision_whose_record_is_gone_promotes_nothing(home, trained, tmp_path):
+def test_a_reject_whose_file_is_gone_promotes_nothing(home, trained, tmp_path):
     out = report(tmp_path / "report", trained, "PASS")
     Registry(home).keep_audit("1", out, verdict="PASS")
     pipeline.sign(out, home=home, decision="reject", **WHO)
     kept = Registry(home).last_audit()
     assert kept is not None
     (kept / "signature.json").unlink()
-    with pytest.raises(StoreError, match="is not there"):
+    with pytest.raises(GateFailedError, match="rejected it"):
         Registry(home).promote("1")

@@ -87,20 +87,28 @@ def test_the_validation_loss_is_kept_round_by_round(training, home, first):
     assert [metric.value for metric in steps] == list(training.iterations)
 
 
-def test_only_an_audited_version_is_promoted(home, folder, training):
-    registry = Registry(home)
+def test_only_an_audited_version_is_promoted(tmp_path, folder, training):
+    registry = Registry(tmp_path)
     version = registry.register(folder, training).version
     with pytest.raises(ModelError, match=f"dnapredict audit EXTRACT --model {version}"):
         registry.promote(version)
     registry.set_audit(version, verdict="FAIL", digest="1" * 64)
     with pytest.raises(GateFailedError, match="a fairness gate failed"):
         registry.promote(version)
+    registry.set_audit(version, verdict="REVIEW", digest="2" * 64)
+    with pytest.raises(GateFailedError, match="a fairness gate failed"):  # nobody has signed for it
+        registry.promote(version)
+
+
+def test_a_version_whose_audit_asks_for_a_review_is_promoted(tmp_path, folder, training):
+    registry = Registry(tmp_path)
+    version = registry.register(folder, training).version
     registry.set_audit(version, verdict="REVIEW", digest="1" * 64)
     assert registry.promote(version) == registry.version_of(CHAMPION) == version
 
 
-def test_a_passing_version_is_promoted_and_remembers_whom_it_replaced(home, folder, training):
-    registry = Registry(home)
+def test_a_passing_version_is_promoted_and_remembers_whom_it_replaced(tmp_path, folder, training):
+    registry = Registry(tmp_path)
     versions = [registry.register(folder, training).version for _ in range(2)]
     for version in versions:
         registry.set_audit(version, verdict="PASS", digest="1" * 64)

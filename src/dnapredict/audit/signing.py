@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,19 +41,6 @@ class Signature(BaseModel):
         """Whether the model may be used, with or without conditions."""
         return self.decision != "reject"
 
-    @property
-    def tags(self) -> dict[str, str]:
-        """What stands beside a version in the registry: the decision, by whom, when, why, and on what."""
-        return {
-            "signed_decision": self.decision,
-            "signed_by": self.name,
-            "signed_role": self.role,
-            "signed_reason": self.reason,
-            "signed_dissent": self.dissent,
-            "signed_at": self.signed_at.isoformat(timespec="seconds"),
-            "signed_report_sha256": self.report_sha256,
-        }
-
 
 def sign(
     folder: Path,
@@ -63,31 +51,53 @@ def sign(
     reason: str,
     dissent: str = "",
     at: datetime.datetime | None = None,
+    on_record: Signature | None = None,
+    record: Callable[[Signature], object] = lambda _: None,
 ) -> Signature:
-    """Write the decision beside the report in `folder`.
+    """Put a decision on the report in `folder` on record, then write it beside the report.
+
+    A `sign` that was killed is completed when it is run again, with the decision that was made first.
+
+    Parameters
+    ----------
+    on_record
+        The decision on this report that a registry holds already.
+    record
+        Puts a decision on record in a registry, whose record binds. It is called before the file is
+        written, so that no report is signed of which the registry does not know.
 
     Raises
     ------
     UsageError
         If there is no report, it is signed already, a name, role or reason is missing, or a report that
         failed would be approved without conditions.
+    StoreError
+        If the file cannot be written, or a signature that is there is not that of these files.
     """
     figures = _figures(folder)
-    if (folder / SIGNATURE).exists():
+    asked = {"name": name, "role": role, "decision": decision, "reason": reason, "dissent": dissent}
+    decided = on_record or signature_of(folder)
+    signature = decided or _decided(folder, figures, asked, at or datetime.datetime.now(datetime.UTC))
+    record(signature)
+    _write(folder / SIGNATURE, signature)
+    if any(getattr(signature, key) != value.strip() for key, value in asked.items()):
         raise UsageError(f"{folder} is signed already. A new decision needs a new audit.")
-    if decision == "approve" and figures["verdict"] == Verdict.FAIL:
+    return signature
+
+
+def _decided(
+    folder: Path, figures: dict[str, Any], asked: dict[str, str], at: datetime.datetime
+) -> Signature:
+    """The signature that somebody asks for, checked."""
+    if asked["decision"] == "approve" and figures["verdict"] == Verdict.FAIL:
         raise UsageError(
             "This report failed. Decide `conditions`, and say in the reason what must be put right first, "
             "or `reject`."
         )
     try:
-        signature = Signature(
-            name=name,
-            role=role,
-            decision=decision,  # type: ignore[arg-type]  # pydantic refuses another word
-            reason=reason,
-            dissent=dissent,
-            signed_at=at or datetime.datetime.now(datetime.UTC),
+        return Signature(
+            **asked,  # type: ignore[arg-type]  # pydantic refuses another word as a decision
+            signed_at=at,
             verdict=str(figures["verdict"]),
             report_sha256=_sha256(folder / REPORT),
             figures_sha256=_sha256(folder / FIGURES),
@@ -100,8 +110,6 @@ def sign(
             "A signature needs a name, a role, a reason and a decision (approve, conditions or reject). "
             f"Wrong: {wrong}."
         ) from None
-    _write(folder / SIGNATURE, signature)
-    return signature
 
 
 def signature_of(folder: Path) -> Signature | None:
@@ -138,10 +146,13 @@ def _sha256(path: Path) -> str:
 
 
 def _write(path: Path, signature: Signature) -> None:
-    """Written whole or not at all, and never over another."""
+    """Written whole or not at all."""
     beside = path.with_suffix(".part")
     try:
         beside.write_text(signature.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        beside.rename(path)
+        beside.replace(path)
     except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror}).") from None
+        raise StoreError(
+            f"{path}: cannot be written ({error.strerror}). The decision is on record in the registry; run "
+            "`dnapredict sign` again once the folder can be written."
+        ) from None

@@ -2,31 +2,38 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from dnapredict.errors import StoreError
 
 __all__ = ["held", "is_free"]
 
+_SECONDS_BETWEEN_TRIES: Final = 0.05
+
 
 @contextlib.contextmanager
-def held(path: Path, *, otherwise: str) -> Iterator[None]:
+def held(path: Path, *, otherwise: str, seconds: float = 0.0) -> Iterator[None]:
     """Hold the file at `path`, which is made where it is missing.
 
     Raises
     ------
     StoreError
-        With the message `otherwise` if another process holds it; or if it cannot be made.
+        With the message `otherwise` if another process holds it for longer than `seconds`; or if it
+        cannot be made.
     """
     try:
         file = path.open("ab")
     except OSError as error:
         raise StoreError(f"{path.parent}: cannot be written ({error.strerror}).") from None
     with file:
-        if not _taken(file):
-            raise StoreError(otherwise)
+        until = time.monotonic() + seconds
+        while not _taken(file):
+            if time.monotonic() >= until:
+                raise StoreError(otherwise)
+            time.sleep(_SECONDS_BETWEEN_TRIES)
         yield
 
 

@@ -148,5 +148,15 @@ def sign(
     """Put a person's decision beside a report, and beside the versions of the home that it is about."""
     from dnapredict import audit as auditing
 
-    signature = auditing.sign(report, name=name, role=role, decision=decision, reason=reason, dissent=dissent)
-    return Signed(signature, Registry(home).keep_signature(report, signature))
+    registry, versions = Registry(home), list[str]()
+    signature = auditing.sign(
+        report,
+        name=name,
+        role=role,
+        decision=decision,
+        reason=reason,
+        dissent=dissent,
+        on_record=registry.signature_on(report),
+        record=lambda signature: versions.extend(registry.keep_signature(report, signature)),
+    )
+    return Signed(signature, tuple(versions))

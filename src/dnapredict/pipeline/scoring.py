@@ -105,10 +105,13 @@ def open_scorer(home: Path, *, model: str = "champion", mapping: Mapping = IDENT
     Raises
     ------
     ModelError
-        If the registry holds no such model; the message says which command makes one.
+        If the registry holds no such model, or `promote` did not put it in use; the message says which
+        command does.
+    GateFailedError
+        If its audit or the decision on it stands no longer.
     """
     registry = Registry(home)
-    version = registry.version_of(model)
+    version = registry.usable(model)
     return Scorer(
         stored=load_model(registry.folder(version)),
         model_version=version,

@@ -148,8 +148,9 @@ def champion_of(home: Path) -> Champion:
         from dnapredict.pipeline import HISTORY
         from dnapredict.tracking import CHAMPION, Registry
 
-        history = HistoryStore.current(home / HISTORY)
-        return Standing(Registry(home).version_of(CHAMPION), history.folder.name if history else "")
+        registry, history = Registry(home), HistoryStore.current(home / HISTORY)
+        version = registry.usable(registry.version_of(CHAMPION))
+        return Standing(version, history.folder.name if history else "", warning=registry.wrong_alias())
 
     def open_scorer(version: str) -> Scoring:
         from dnapredict import pipeline

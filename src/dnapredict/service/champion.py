@@ -9,14 +9,14 @@ import gc
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import pyarrow as pa
 
 from dnapredict.config.mapping import Mapping
 from dnapredict.config.register import Factor
-from dnapredict.errors import DnapredictError, ModelError
+from dnapredict.errors import DnapredictError, GateFailedError, ModelError
 from dnapredict.lists.sheet import Note
 from dnapredict.risk.manifest import Manifest
 from dnapredict.service.trial import EXAMPLES
@@ -82,10 +82,14 @@ def factors_of(scorer: Scoring) -> tuple[Factor, ...]:
 
 @dataclass(frozen=True)
 class Standing:
-    """What ought to answer: a version of the registry, with one written history."""
+    """What ought to answer: a version of the registry, with one written history.
+
+    `warning` is what an operator has to mend, though the version may answer.
+    """
 
     version: str
     history: str = ""
+    warning: str = field(default="", compare=False)
 
 
 class Champion:
@@ -95,7 +99,8 @@ class Champion:
     ----------
     standing
         Asks the home which version is champion and which history is in use; raises ModelError
-        where there is no champion.
+        where there is no champion, and GateFailedError where its audit or the decision on it stands no
+        longer: then nothing answers.
     open_scorer
         Loads that version, ready to score.
     try_out
@@ -118,6 +123,7 @@ class Champion:
         self._scorer: Scoring | None = None
         self._loaded: Standing | None = None
         self._complaint = ""
+        self._refusal = ""
         self._looked = threading.Event()
         self._stopped = threading.Event()
 
@@ -132,12 +138,13 @@ class Champion:
         Raises
         ------
         ModelError
-            While no champion is loaded.
+            While no champion is loaded, or while its audit or the decision on it stands no longer.
         """
         scorer = self._scorer
         if scorer is None:
             raise ModelError(
-                "No model is loaded yet. Try again in a moment; if this stays, see the service's log."
+                self._refusal
+                or "No model is loaded yet. Try again in a moment; if this stays, see the service's log."
             )
         return scorer
 
@@ -161,6 +168,12 @@ class Champion:
             if standing != self._loaded and standing.version != self._failed:
                 self._replace(standing)
                 self._complaint = ""
+            if standing.warning:
+                self._complain(standing.warning)
+        except GateFailedError as error:
+            # A reviewer's no counts at once: no answer is better than one from a rejected model.
+            self._scorer, self._loaded, self._refusal = None, None, str(error)
+            self._complain(str(error))
         except DnapredictError as error:
             self._complain(str(error))
         except Exception as error:  # noqa: BLE001 - whatever a library raises, the last good model goes on
@@ -174,7 +187,7 @@ class Champion:
         scorer = self._open(standing.version)
         for example in EXAMPLES:  # the first score is the slowest
             scorer.score(example, capacity=None, reasons=True)
-        self._scorer, self._loaded, self._failed = scorer, standing, ""
+        self._scorer, self._loaded, self._failed, self._refusal = scorer, standing, "", ""
         _keep_from_collection()
         _LOG.info("Model version %s answers now.", standing.version)
 

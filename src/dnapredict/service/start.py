@@ -78,6 +78,8 @@ def serve(
     ------
     ModelError
         If the registry has no champion; the message names the command that makes one.
+    GateFailedError
+        If the champion's audit or the decision on it stands no longer.
     StoreError
         If the address is taken or cannot be used.
     ConfigurationError
@@ -165,7 +167,10 @@ def _require_keys(home: Path, host: str) -> None:
 def _require_champion(home: Path) -> None:
     from dnapredict.tracking import Registry
 
-    Registry(home).version_of("champion")
+    registry = Registry(home)
+    registry.usable(registry.version_of("champion"))
+    if warning := registry.wrong_alias():
+        sys.stderr.write(f"{warning}\n")
 
 
 def _require_free(host: str, port: int) -> None:

@@ -1,66 +1,154 @@
-"""The audits of a home's versions: reports kept with their runs, verdict and sign-off as tags."""
+"""The reports of a home's audits, kept with the runs of their versions, and the signatures on them."""
 
+import datetime
 import hashlib
+import os
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dnapredict.tracking.store import MODEL_NAME, Store
+from dnapredict.errors import ModelError, StoreError
+from dnapredict.tracking.decisions import Entry
+from dnapredict.tracking.promotion import Judgement
+from dnapredict.tracking.store import Store
 
 if TYPE_CHECKING:
     from dnapredict.audit.signing import Signature
 
-__all__ = ["keep_report", "kept_report", "last_report", "report_digest", "signed_versions"]
+__all__ = [
+    "REPORT",
+    "data_of",
+    "keep_report",
+    "keep_signature",
+    "kept_report",
+    "kept_reports",
+    "last_report",
+    "refuse_changed_report",
+    "report_digest",
+    "signature_from",
+]
 
-_REPORT: Final = "report.html"
+REPORT: Final = "report.html"
+_FIGURES: Final = "audit.json"
+_SIGNATURE: Final = "signature.json"
 
 
 def report_digest(report: Path) -> str:
     """What binds a signature and a version to one report: the SHA-256 of its page."""
-    return hashlib.sha256((report / _REPORT).read_bytes()).hexdigest()
+    return _sha256(report / REPORT)
 
 
-def kept_report(store: Store, version: Any) -> Path:
-    """Where the report of a version's last audit is kept; there may be none."""
-    return _place(store, version, version.tags.get("audit_sha256", "none"))
-
-
-def keep_report(store: Store, version: Any, report: Path) -> str:
-    """Copy a report's folder to the artefacts of a version's run, and give its digest.
+def kept_report(store: Store, version: Any, digest: str) -> Path:
+    """Where the report with that digest is kept for a version; there may be none.
 
     By its place in this home and not by MLflow's address, which stays that of the old home when a home is
     moved or copied.
     """
+    return _audits(store, version) / digest
+
+
+def kept_reports(store: Store, version: Any) -> Iterator[Path]:
+    """The folders of all reports that are kept for a version."""
+    return (path.parent for path in sorted(_audits(store, version).glob(f"*/{REPORT}")))
+
+
+def keep_report(store: Store, version: Any, report: Path) -> str:
+    """Copy a report to the artefacts of a version's run, whole or not at all, and give its digest."""
     digest = report_digest(report)
+    place = kept_report(store, version, digest)
     with store.sentences():
-        shutil.copytree(report, _place(store, version, digest), dirs_exist_ok=True)
+        if not (place.is_dir() and report_digest(place) == digest):
+            draft = place.with_name(f".{digest}.part")
+            for old in (draft, place):
+                shutil.rmtree(old, ignore_errors=True)
+            shutil.copytree(report, draft)
+            draft.rename(place)
     return digest
 
 
-def _place(store: Store, version: Any, digest: str) -> Path:
-    return store.home / "mlruns" / str(version.run_id) / "artifacts" / "audits" / digest
+def keep_signature(folder: Path, signature: "Signature") -> None:
+    """Put a copy of a signature beside the kept report in `folder`."""
+    draft = folder / f".{_SIGNATURE}.part"
+    draft.write_text(signature.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    os.replace(draft, folder / _SIGNATURE)
 
 
-def last_report(store: Store) -> Path | None:
+def last_report(store: Store, entries: Sequence[Entry]) -> Path | None:
     """The newest kept report of any version, None where none is kept."""
-    audited = [version for version in _versions(store) if "audited_at" in version.tags]
-    newest_first = sorted(audited, key=lambda version: version.tags["audited_at"], reverse=True)
-    kept = (kept_report(store, version) for version in newest_first)
-    return next((report for report in kept if report.is_dir()), None)
+    for entry in reversed(entries):
+        if entry.kind != "audit":
+            continue
+        try:
+            kept = kept_report(store, store.found(entry["version"]), entry["report"])
+        except ModelError:  # the version was deleted in MLflow
+            continue
+        if kept.is_dir():
+            return kept
+    return None
 
 
-def signed_versions(store: Store, signature: "Signature") -> tuple[str, ...]:
-    """The versions whose last audit is the signed report, about the same model."""
-    about = (signature.model_sha256, signature.report_sha256)
-    return tuple(
-        str(version.version)
-        for version in _versions(store)
-        if (version.tags.get("manifest_sha256"), version.tags.get("audit_sha256")) == about
+def refuse_changed_report(folder: Path, found: Judgement) -> None:
+    """Refuse a kept report that is not the one that was audited and signed.
+
+    Raises
+    ------
+    StoreError
+    """
+    expected = {}
+    if found.decision is not None:
+        expected = {REPORT: found.decision["report"], _FIGURES: found.decision["figures"]}
+    elif found.audit is not None and folder.is_dir():
+        expected = {REPORT: found.audit["report"]}
+    for name, digest in expected.items():
+        if not (folder / name).is_file() or _sha256(folder / name) != digest:
+            signed = "signed" if found.decision is not None else "kept at the audit"
+            raise StoreError(
+                f"{folder / name}: is not the file that was {signed}. Restore the home from a backup, or "
+                "audit the version again."
+            )
+
+
+def data_of(signature: "Signature", *, content: str) -> dict[str, str]:
+    """A signature as it stands in an entry of the ledger."""
+    return {
+        "model": signature.model_sha256,
+        "content": content,
+        "report": signature.report_sha256,
+        "figures": signature.figures_sha256,
+        "data": signature.data_sha256,
+        "verdict": signature.verdict,
+        "decision": signature.decision,
+        "name": signature.name,
+        "role": signature.role,
+        "reason": signature.reason,
+        "dissent": signature.dissent,
+        "signed_at": signature.signed_at.isoformat(),
+    }
+
+
+def signature_from(entry: Entry) -> "Signature":
+    """The signature that an entry of the ledger holds."""
+    from dnapredict.audit.signing import Signature  # with it come libraries that take seconds
+
+    return Signature(
+        name=entry["name"],
+        role=entry["role"],
+        decision=entry["decision"],  # type: ignore[arg-type]  # pydantic refuses another word
+        reason=entry["reason"],
+        dissent=entry["dissent"],
+        signed_at=datetime.datetime.fromisoformat(entry["signed_at"]),
+        verdict=entry["verdict"],
+        report_sha256=entry["report"],
+        figures_sha256=entry["figures"],
+        model_sha256=entry["model"],
+        data_sha256=entry["data"],
     )
 
 
-def _versions(store: Store) -> list[Any]:
-    if not (store.home / "mlflow.db").is_file():
-        return []
-    with store.sentences():
-        return list(store.client.search_model_versions(f"name='{MODEL_NAME}'"))
+def _audits(store: Store, version: Any) -> Path:
+    return store.home / "mlruns" / str(version.run_id) / "artifacts" / "audits"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,24 +1,42 @@
 """The versions of one home: registered as challenger, audited, promoted to champion."""
 
 import contextlib
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dnapredict.errors import ModelError
+from dnapredict.errors import ModelError, UsageError
 from dnapredict.risk.artefact import load
 from dnapredict.risk.comparing import Comparison, compare
 from dnapredict.risk.record import tags, verdict
 from dnapredict.risk.training import Training
-from dnapredict.tracking.audits import keep_report, kept_report, last_report, signed_versions
+from dnapredict.tracking.adoption import adopt
+from dnapredict.tracking.audits import (
+    REPORT,
+    data_of,
+    keep_report,
+    keep_signature,
+    kept_report,
+    last_report,
+    refuse_changed_report,
+    report_digest,
+    signature_from,
+)
 from dnapredict.tracking.cards import card_of, write_card
-from dnapredict.tracking.promotion import refuse_against_audit, refuse_unskilled
+from dnapredict.tracking.decisions import Decisions, Entry
+from dnapredict.tracking.promotion import (
+    Judgement,
+    judgement,
+    put_in_use,
+    refuse_against_audit,
+    refuse_not_in_use,
+    refuse_unskilled,
+)
 from dnapredict.tracking.recording import log_comparison, log_model, record
 from dnapredict.tracking.store import CHALLENGER, CHAMPION, MODEL_NAME, Store
+from dnapredict.tracking.stored import Identity, content_of, identity_of, model_folder
 from dnapredict.tracking.tested import keep, kept
 
 # isort: split
@@ -41,6 +59,9 @@ class Registered:
 class Registry:
     """The models of one home.
 
+    Which version is in use, and what was decided about it, is read from the ledger of decisions
+    (`tracking.decisions`). Tags and the alias `champion` in MLflow are copies of it, for people to look at.
+
     Raises
     ------
     StoreError
@@ -50,6 +71,7 @@ class Registry:
     def __init__(self, home: Path) -> None:
         """Name the home; nothing is made until a model is registered."""
         self._store = Store(home)
+        self._ledger = Decisions(self._store.home)
 
     def register(
         self, folder: Path, training: Training, *, files: Mapping[str, str] = MappingProxyType({})
@@ -58,22 +80,28 @@ class Registry:
         stored, store = load(folder), self._store
         with store.writing():
             store.home.mkdir(parents=True, exist_ok=True)
+            self._begin_ledger()
             run_id = record(store, training, stored, files=files)
             model_id = log_model(store, folder, run_id, factors=stored.manifest.factors)
             keep(store.home, training, digest=stored.digest)
-            version = self._add_version(run_id, model_id, tags(stored) | verdict(training))
+            told = verdict(training)
+            version = self._add_version(run_id, model_id, tags(stored) | told)
+            identity = Identity(version, stored.digest, content_of(folder))
+            self._ledger.append("training", identity.data | told)
             self._write_card(version)
         return Registered(version, run_id)
 
     def version_of(self, name: str) -> str:
         """The version that an alias (`champion`, `challenger`) or a number stands for.
 
+        `champion` is the version that `promote` or `rollback` put in use last.
+
         Raises
         ------
         ModelError
             If there is none; the message names the command that makes one.
         """
-        return str(self._store.found(name).version)
+        return str(self._found(name).version)
 
     def has(self, name: str) -> bool:
         """Whether there is a version of that number or alias."""
@@ -85,14 +113,56 @@ class Registry:
 
     def folder(self, name: str) -> Path:
         """Where the stored model of a version or alias lies, once it is the one that was registered."""
-        found = self._store.found(name)
-        model_id = str(found.source).rpartition("/")[2]
-        artefacts = self._store.home / "mlruns" / "models" / model_id / "artifacts" / "artifacts"
-        return _registered(artefacts, digest=found.tags["manifest_sha256"])
+        found = self._found(name)
+        return model_folder(self._store, found, digest=self._identity(found).model)
+
+    def usable(self, name: str) -> str:
+        """The version that an alias or a number stands for, if lists may be scored with it.
+
+        Raises
+        ------
+        ModelError
+            If `promote` or `rollback` did not put it in use, or MLflow's alias names another champion.
+        GateFailedError
+            If its audit or the decision on it stands no longer.
+        StoreError
+            If its report is not as it was signed.
+        """
+        found = self._found(name)
+        if name == CHAMPION and (wrong := self.wrong_alias()):
+            raise ModelError(wrong)
+        identity, entries = self._identity(found), self._entries()
+        refuse_not_in_use(identity.version, entries, model=identity.model)
+        judged = self._judged(identity)
+        refuse_against_audit(identity.version, judged, done="used")
+        refuse_changed_report(self._report_of(found, judged), judged)
+        return identity.version
+
+    def wrong_alias(self) -> str:
+        """What is wrong where MLflow's alias `champion` is not the version in use; "" where nothing is."""
+        try:
+            named = str(self._store.found(CHAMPION).version)
+        except ModelError:
+            named = ""
+        used = put_in_use(self._entries())[-1:]
+        if named == "".join(used) or not (named or used):
+            return ""
+        if not used:
+            return (
+                f"The alias champion in MLflow names version {named}, which was never put in use. "
+                f"`dnapredict promote {named}` does so once its audit allows it."
+            )
+        told = f"names version {named}, and" if named else "is gone, though"
+        return (
+            f"The alias champion in MLflow {told} version {used[0]} was put in use. `dnapredict promote "
+            f"{used[0]}` sets the alias right; `dnapredict promote V` puts another version in use."
+        )
 
     def tags(self, name: str) -> dict[str, str]:
-        """What is written beside a version: its audit, who promoted it, whether it is synthetic."""
-        return dict(self._store.found(name).tags)
+        """What is known of a version: its audit, who signed and promoted it, whether it is synthetic."""
+        found = self._found(name)
+        told = {key: value for key, value in found.tags.items() if not key.startswith(("audit", "signed_"))}
+        return told | self._judged(self._identity(found)).tags
 
     def card(self, name: str) -> str:
         """The model card of a version as it stands, Markdown; "" where the home holds none.
@@ -106,33 +176,57 @@ class Registry:
 
     def report(self, name: str) -> Path | None:
         """The folder of the report of a version's last audit, None where none is kept."""
-        kept_here = kept_report(self._store, self._store.found(name))
+        found = self._found(name)
+        kept_here = self._report_of(found, self._judged(self._identity(found)))
         return kept_here if kept_here.is_dir() else None
 
     def set_audit(self, name: str, *, verdict: str, digest: str) -> None:
         """Write an audit's verdict (PASS, REVIEW, FAIL, NOT ENOUGH DATA) beside the version audited."""
-        self._tag(name, audit_verdict=verdict, audit_sha256=digest, audited_at=_now(), signed_decision="")
+        identity = self._identity(self._found(name))
+        self._ledger.append("audit", identity.data | {"verdict": verdict, "report": digest})
+        self._copy_judgement(identity.version)
 
     def keep_audit(self, name: str, report: Path, *, verdict: str) -> None:
-        """Keep an audit's `report` folder with the run of a version, its verdict and digest as tags."""
-        digest = keep_report(self._store, self._store.found(name), report)
+        """Keep an audit's `report` folder with the run of a version, its verdict and digest on record."""
+        digest = keep_report(self._store, self._found(name), report)
         self.set_audit(name, verdict=verdict, digest=digest)
 
     def last_audit(self) -> Path | None:
         """The newest kept report of any version here, None where there is none."""
-        return last_report(self._store)
+        return last_report(self._store, self._entries())
+
+    def signature_on(self, report: Path) -> "Signature | None":
+        """The decision on a report since its last audit, None where there is none.
+
+        It is on record before `signature.json` is written, which a process that was killed may not have done.
+        """
+        found, digest = None, report_digest(report) if (report / REPORT).is_file() else ""
+        for entry in self._entries():
+            if digest and entry["report"] == digest and entry.kind in {"audit", "decision"}:
+                found = entry if entry.kind == "decision" else None
+        return None if found is None else signature_from(found)
 
     def keep_signature(self, report: Path, signature: "Signature") -> tuple[str, ...]:
-        """Keep a signed `report` with each version whose last audit it is, the decision as tags.
+        """Put the decision on a `report` on record, unless it is, and copy it to where it is looked for.
 
-        Returns those versions: none where the report is of another home or of another product's scores,
-        or a newer audit has taken its place.
+        Returns the versions that it binds: those whose last audit it is on; with a reject all versions of
+        the model. None where the report is of another home or of another product's scores.
+
+        Raises
+        ------
+        UsageError
+            If the report was decided on already, or a model that failed would be approved.
         """
-        signed = signed_versions(self._store, signature)
-        for version in signed:
-            keep_report(self._store, self._store.found(version), report)
-            self._tag(version, **signature.tags)
-        return signed
+        entries = self._entries()
+        content = next((e["content"] for e in entries if e["model"] == signature.model_sha256), "")
+        if not content:
+            return ()
+        if self.signature_on(report) != signature:
+            self._append_decision(signature, content=content)
+        bound = self._bound(signature, content=content)
+        for version in bound:
+            self._copy_signature(version, report, signature)
+        return bound
 
     def promote(self, name: str) -> str:
         """Make a version the champion, unless its audit failed or a reviewer rejected it.
@@ -150,11 +244,19 @@ class Registry:
         StoreError
             If report or signature are not as they were signed.
         """
-        found = self._store.found(name)
-        version, known = str(found.version), dict(found.tags)
-        refuse_unskilled(version, known)
-        refuse_against_audit(version, known, report=kept_report(self._store, found))
-        self._tag(version, promoted_at=_now(), champion_before=self._champion(instead_of=version))
+        found = self._found(name)
+        identity = self._identity(found)
+        version = identity.version
+        refuse_unskilled(version, self._trained(found))
+
+        def refuse(entries: tuple[Entry, ...]) -> None:
+            judged = judgement(entries, version, model=identity.model, content=identity.content)
+            refuse_against_audit(version, judged)
+            refuse_changed_report(self._report_of(found, judged), judged)
+
+        entry = self._ledger.append("promotion", identity.data, refuse=refuse)
+        used = put_in_use(self._entries())
+        self._tag(version, promoted_at=entry.at, promoted_by=entry.by, champion_before="".join(used[-2:-1]))
         self._point(CHAMPION, version)
         return version
 
@@ -166,18 +268,24 @@ class Registry:
         Raises
         ------
         ModelError
-            If no version was champion before, or its stored model is damaged or was never promoted.
+            If no version was champion before, or its stored model is damaged.
+        GateFailedError
+            If the audit of that version or the decision on it stands no longer.
         """
         leaving = self.version_of(CHAMPION)
-        before = self.tags(leaving).get("champion_before", "")
+        before = "".join(put_in_use(self._entries())[-2:-1])
         if not before:
             raise ModelError(f"Version {leaving} is the first champion: there is none to go back to.")
+        identity = self._identity(self._found(before))
         load(self.folder(before))
+        refuse_against_audit(before, self._judged(identity), done="put in use again")
+        why_and_who = {"from": leaving, "signed_by": signed_by, "why": why}
+        entry = self._ledger.append("rollback", identity.data | why_and_who)
         self._tag(
             leaving,
             rolled_back_by=signed_by,
             rolled_back_why=why,
-            rolled_back_at=_now(),
+            rolled_back_at=entry.at,
             rolled_back_to=before,
         )
         self._point(CHAMPION, before)
@@ -195,20 +303,94 @@ class Registry:
         DataError
             If the two tests have too few appointments in common.
         """
-        store, found = self._store, [self._store.found(name) for name in (one, other)]
+        store, found = self._store, [self._found(name) for name in (one, other)]
         tests = [kept(store.home, digest=f.tags["manifest_sha256"], version=f.version) for f in found]
         comparison = compare(tests[0], tests[1], seed=int(found[0].tags["seed"]))
         with store.writing():
             log_comparison(store, comparison, versions=(str(found[0].version), str(found[1].version)))
         return comparison
 
-    def _champion(self, *, instead_of: str) -> str:
-        """The champion that `instead_of` replaces; where it is champion already, the one it replaced then."""
-        try:
-            champion = self.version_of(CHAMPION)
-        except ModelError:
-            return ""
-        return self.tags(champion).get("champion_before", "") if champion == instead_of else champion
+    def _begin_ledger(self) -> None:
+        if self._ledger.exists:
+            return
+        if (self._store.home / "mlflow.db").is_file():
+            adopt(self._store, self._ledger)
+        else:
+            self._ledger.begin()
+
+    def _entries(self) -> tuple[Entry, ...]:
+        """The ledger; that of a home that was made before there was one is begun now."""
+        if not self._ledger.exists and not (self._store.home / "mlflow.db").is_file():
+            return ()
+        self._begin_ledger()
+        return self._ledger.entries()
+
+    def _found(self, name: str) -> Any:
+        """MLflow's record of a version; which one is champion, the ledger tells."""
+        if name == CHAMPION and (used := put_in_use(self._entries())):
+            return self._store.found(used[-1])
+        found = self._store.found(name)
+        if name == CHAMPION:
+            raise ModelError(self.wrong_alias())
+        return found
+
+    def _identity(self, found: Any) -> Identity:
+        return identity_of(self._store, found, self._entries())
+
+    def _judged(self, identity: Identity) -> Judgement:
+        return judgement(self._entries(), identity.version, model=identity.model, content=identity.content)
+
+    def _trained(self, found: Any) -> Mapping[str, str]:
+        """The verdict of a training; MLflow's tags, where the ledger does not know the training."""
+        version = str(found.version)
+        trained = (e for e in self._entries() if e.kind == "training" and e["version"] == version)
+        entry = next(trained, None)
+        return dict(found.tags) if entry is None else entry.data
+
+    def _report_of(self, found: Any, judged: Judgement) -> Path:
+        digest = "none" if judged.audit is None else judged.audit["report"]
+        return kept_report(self._store, found, digest)
+
+    def _append_decision(self, signature: "Signature", *, content: str) -> None:
+        """Add a decision, unless somebody else decided on the report meanwhile."""
+        about = signature.report_sha256
+
+        def refuse(entries: tuple[Entry, ...]) -> None:
+            on_report = [e for e in entries if e["report"] == about and e.kind in {"audit", "decision"}]
+            if on_report and on_report[-1].kind == "decision":
+                raise UsageError("This report is signed already. A new decision needs a new audit.")
+            stands = judgement(entries, "", model="", content=content)
+            if stands.failed is not None and signature.decision == "approve":
+                raise UsageError(
+                    f"This model failed the audit of {stands.failed.when[:10]}, and nobody has signed for "
+                    "that. Decide `conditions`, and say in the reason what must be put right first, or "
+                    "`reject`."
+                )
+
+        self._ledger.append("decision", data_of(signature, content=content), refuse=refuse)
+
+    def _bound(self, signature: "Signature", *, content: str) -> tuple[str, ...]:
+        about = (signature.model_sha256, signature.report_sha256)
+        bound: dict[str, bool] = {}
+        for entry in self._entries():
+            if entry.kind == "training" and entry["content"] == content:
+                bound[entry["version"]] = signature.decision == "reject"
+            if entry.kind == "audit" and entry["content"] == content and signature.decision != "reject":
+                bound[entry["version"]] = (entry["model"], entry["report"]) == about
+        return tuple(version for version, is_bound in bound.items() if is_bound and self.has(version))
+
+    def _copy_signature(self, version: str, report: Path, signature: "Signature") -> None:
+        found = self._found(version)
+        folder = kept_report(self._store, found, signature.report_sha256)
+        if signature.model_sha256 == self._identity(found).model:
+            keep_report(self._store, found, report)
+        if folder.is_dir():
+            keep_signature(folder, signature)
+        self._copy_judgement(version)
+
+    def _copy_judgement(self, version: str) -> None:
+        """Copy what stands for or against a version to its tags in MLflow and to its card."""
+        self._tag(version, **self._judged(self._identity(self._found(version))).tags)
 
     def _point(self, alias: str, version: str) -> None:
         with self._store.sentences():
@@ -222,8 +404,8 @@ class Registry:
             self._write_card(version)
 
     def _write_card(self, version: str) -> None:
-        found = self._store.found(version)
-        write_card(self._store.home, version=version, run_id=found.run_id, known=found.tags)
+        found = self._found(version)
+        write_card(self._store.home, version=version, run_id=found.run_id, known=self.tags(version))
 
     def _add_version(self, run_id: str, model_id: str, tags: dict[str, str]) -> str:
         client = self._store.client
@@ -234,14 +416,3 @@ class Registry:
         )
         client.set_registered_model_alias(MODEL_NAME, CHALLENGER, made.version)
         return str(made.version)
-
-
-def _registered(artefacts: Path, *, digest: str) -> Path:
-    for manifest in artefacts.glob("*/manifest.json"):
-        if hashlib.sha256(manifest.read_bytes()).hexdigest() == digest:
-            return manifest.parent
-    raise ModelError(f"{artefacts}: does not hold the model that was registered. Restore it from a backup.")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

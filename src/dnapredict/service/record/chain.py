@@ -5,21 +5,17 @@ that one that was changed, removed or slipped in afterwards is found. Anybody ca
 nothing but the database.
 """
 
-import hashlib
 import heapq
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, insert, select, update
 
+from dnapredict.seals import FIRST_SEAL, seal_of
 from dnapredict.service.record.tables import ANCHORS, ANSWERS, ENTRIES, FIRST_FORM_COLUMNS, HEAD, own_columns
 
 __all__ = ["FIRST_SEAL", "BrokenAt", "Link", "append", "checked"]
-
-FIRST_SEAL: Final = "0" * 64
-"""Stands before the first entry."""
 
 _ROWS_AT_ONCE: Final = 10_000
 _FIRST_FORM: Final = 1
@@ -113,4 +109,4 @@ def _seal_of(kind: str, entry: Mapping[str, Any], *, before: str) -> str:
     values = [kind, entry["number"], *(entry[name] for name in columns)]
     if ENTRIES[kind] is ANSWERS and entry["form"] == _FIRST_FORM and entry["list"] is None:
         values = [entry["number"], *(entry[name] for name in FIRST_FORM_COLUMNS)]
-    return hashlib.sha256((before + json.dumps(values, allow_nan=False)).encode()).hexdigest()
+    return seal_of(values, before=before)

@@ -2,7 +2,8 @@
 
 `mlflow.pyfunc.load_model("models:/dna-risk@champion").predict(frame)` gives the risk of each row
 of a frame with one column for each factor, and `site_code` where the model has levels of risk by site;
-any other column is ignored.
+any other column is ignored. MLflow goes by its own alias and knows nothing of the ledger of decisions:
+this is for an analyst who looks at risks, and never makes a list to work by.
 """
 
 from pathlib import Path

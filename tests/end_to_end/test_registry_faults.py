@@ -12,7 +12,7 @@ from tests.end_to_end.world import Trust
 from dnapredict import pipeline
 from dnapredict.service import app, trial
 from dnapredict.service.champion import Champion, Standing
-from dnapredict.tracking import Registry
+from dnapredict.tracking import CHAMPION, MODEL_NAME, Registry
 
 
 @pytest.fixture
@@ -80,3 +80,63 @@ def test_a_damaged_challenger_is_tried_out_elsewhere_and_never_answers(
     assert answers(champion, trust) == before
     assert len(troubles(caplog)) == 1
     assert "failed when it was tried out; the model before it goes on answering" in caplog.text
+
+
+def copied_and_named_champion(home: Path) -> str:
+    """What anybody can do who opens MLflow's page: another version, audited by its tags, named champion."""
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    first = client.get_model_version(MODEL_NAME, "1")
+    tags = first.tags | {"audit_verdict": "PASS", "promoted_at": "2026-01-01T00:00:00+00:00"}
+    made = client.create_model_version(MODEL_NAME, first.source, first.run_id, tags=tags)
+    client.set_registered_model_alias(MODEL_NAME, CHAMPION, made.version)
+    return str(made.version)
+
+
+def test_an_alias_that_was_set_by_hand_changes_no_answer_and_is_told_once(
+    champion: Champion, home: Path, trust: Trust, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = answers(champion, trust)
+    version = copied_and_named_champion(home)
+    with caplog.at_level(logging.ERROR):
+        champion.look()
+        champion.look()
+    assert champion.require().model_version == "1"
+    assert answers(champion, trust) == before
+    assert len(troubles(caplog)) == 1
+    assert f"names version {version}, and version 1 was put in use" in caplog.text
+    fresh = app.champion_of(home)  # a worker that starts now
+    fresh.look()
+    fresh.stop()
+    assert fresh.require().model_version == "1"
+
+
+def test_score_refuses_what_promote_did_not_put_in_use_and_says_what_to_do(
+    dnapredict, home: Path, trust: Trust, tmp_path: Path
+) -> None:
+    version, out = copied_and_named_champion(home), tmp_path / "out.csv"
+    for words in ((), ("--model", version), ("--model", "challenger")):
+        copied = words != ("--model", "challenger")
+        done = dnapredict("score", trust.weekly, "--out", out, "--home", home, *words)
+        assert done.returncode == (12 if copied else 0), done.stderr
+        assert not copied or f"dnapredict promote {version if words else 1}" in done.stderr
+        assert out.exists() != copied
+    refused = dnapredict("promote", version, "--home", home)
+    assert (refused.returncode, "never audited" in refused.stderr) == (12, True)
+    assert dnapredict("promote", "1", "--home", home).returncode == 0
+    assert dnapredict("score", trust.weekly, "--out", out, "--home", home).returncode == 0
+
+
+def test_a_version_that_is_rejected_scores_no_list_and_exits_13(
+    dnapredict, home: Path, trust: Trust, tmp_path: Path
+) -> None:
+    who = ("--name", "A. Reviewer", "--role", "Equality lead", "--reason", "Review in May.")
+    report = shutil.copytree(Registry(home).report("1"), tmp_path / "report")
+    assert dnapredict("sign", report, *who, "--decision", "reject", "--home", home).returncode == 0
+    for words in ((), ("--model", "1")):
+        done = dnapredict("score", trust.weekly, "--out", tmp_path / "out.csv", "--home", home, *words)
+        assert done.returncode == 13
+        assert "A. Reviewer (Equality lead) rejected it" in done.stderr
+    assert dnapredict("serve", "--home", home).returncode == 13
+    assert not (tmp_path / "out.csv").exists()

@@ -7,6 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from dnapredict.tracking import Registry
+
 ROOT = Path(__file__).resolve().parents[2]
 EXTRACT = ROOT.parent / "shared" / "data" / "vitoria_appointments_2016.csv.gz"
 MAPPING = ROOT / "training" / "mappings" / "vitoria.toml"
@@ -26,6 +28,8 @@ def trained(dnapredict, tmp_path_factory):
     words = ["train", EXTRACT, "--mapping", MAPPING, "--config", config, "--home", place / "home", "--json"]
     done = dnapredict(*words)
     assert done.returncode == 0, done.stderr
+    Registry(place / "home").set_audit("1", verdict="PASS", digest="1" * 64)  # lists need one put in use
+    Registry(place / "home").promote("1")
     return place / "home", json.loads(done.stdout), done.stderr
 
 

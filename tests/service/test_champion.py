@@ -6,7 +6,7 @@ import pytest
 from tests.service.conftest import client_of
 from tests.service.double import AgeScorer
 
-from dnapredict.errors import ModelError
+from dnapredict.errors import GateFailedError, ModelError
 from dnapredict.service import trial
 from dnapredict.service.champion import Champion, Scoring, Standing
 
@@ -18,10 +18,13 @@ class Registry:
         self.standing = Standing("1", "history-a")
         self.trouble: Exception | None = None
         self.unfit = False
+        self.rejected = False
         self.opened: list[str] = []
         self.tried: list[str] = []
 
     def ask(self) -> Standing:
+        if self.rejected:
+            raise GateFailedError("Version 1 is not used: A. Reviewer rejected it.")
         return self.standing
 
     def try_out(self, version: str) -> None:
@@ -138,3 +141,32 @@ def test_without_a_champion_the_service_lives_and_says_that_it_is_not_ready(
             assert answer.status_code == 503
             assert set(answer.json()) == {"error"}
     champion.stop()
+
+
+def test_a_model_that_is_rejected_while_it_answers_answers_no_longer(
+    champion: Champion, registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    champion.look()
+    registry.rejected = True
+    champion.look()
+    champion.look()
+    assert caplog.text.count("A. Reviewer rejected it") == 1
+    with client_of(champion, tmp_path) as client:
+        assert client.get("/readyz").status_code == 503
+        answer = client.post("/v1/score", json={"appointments": [{"appointment_id": "a"}]})
+        assert (answer.status_code, "A. Reviewer rejected it" in answer.text) == (503, True)
+    champion.stop()
+    registry.rejected = False
+    champion.look()
+    assert champion.require().model_version == "1"
+
+
+def test_what_an_operator_has_to_mend_is_said_once_and_the_model_answers(
+    champion: Champion, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.standing = Standing("1", "history-a", warning="The alias champion in MLflow names version 2.")
+    champion.look()
+    champion.look()
+    assert champion.require().model_version == "1"
+    assert caplog.text.count("names version 2") == 1
+    assert registry.opened == ["1"]

@@ -1,6 +1,10 @@
 """From a signed report to a champion: whose decision counts, on what, and where it stays."""
 
 import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +12,10 @@ from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
 from dnapredict import pipeline
-from dnapredict.errors import GateFailedError, StoreError
+from dnapredict.errors import GateFailedError, ModelError, StoreError, UsageError
 from dnapredict.risk.artefact import load, save
 from dnapredict.risk.training import train
-from dnapredict.tracking import CHAMPION, Registry
+from dnapredict.tracking import CHAMPION, MODEL_NAME, Registry
 
 WHO = {"name": "A. Reviewer", "role": "Equality lead", "reason": "Review in May."}
 
@@ -133,3 +137,315 @@ def test_a_reject_whose_file_is_gone_promotes_nothing(home, trained, tmp_path):
     (kept / "signature.json").unlink()
     with pytest.raises(GateFailedError, match="rejected it"):
         Registry(home).promote("1")
+
+
+def registered(
+    home: Path, trained, tmp_path: Path, name: str, *, code: str = "test", shift: float = 0.0
+) -> str:
+    """Another version: the same model from another revision of the code, or with `shift` another model."""
+    training, folder = trained[0], tmp_path / name
+    model = replace(training.model, site_shifts={"S": shift} if shift else {})
+    origin = PROVENANCE.model_copy(update={"code_revision": code})
+    save(model, folder, provenance=origin, specimens=training.specimens)
+    return Registry(home).register(folder, training).version
+
+
+def audited(home: Path, version: str, verdict: str = "PASS") -> None:
+    Registry(home).set_audit(version, verdict=verdict, digest=verdict[0].encode().hex() * 32)
+
+
+def client_of(home: Path):
+    import mlflow
+
+    return mlflow.MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+
+
+def refusal(home: Path, model: str = CHAMPION) -> tuple[int, str]:
+    """How scoring a list with a model is refused: the exit code and the sentence; 0 where it is not."""
+    try:
+        pipeline.open_scorer(home, model=model)
+    except (ModelError, GateFailedError, StoreError) as error:
+        return error.exit_code, str(error)
+    return 0, ""
+
+
+def test_an_identical_audit_does_not_clear_a_reject(home, trained, tmp_path):
+    for name, text in (("first", "a report"), ("same", "a report"), ("other", "another")):
+        Registry(home).keep_audit("1", report(tmp_path / name, trained, "PASS", text=text), verdict="PASS")
+        if name == "first":
+            pipeline.sign(tmp_path / name, home=home, decision="reject", **WHO)
+        with pytest.raises(GateFailedError, match="Another audit does not change that"):
+            Registry(home).promote("1")
+    assert Registry(home).tags("1")["signed_decision"] == "reject"
+    signed = pipeline.sign(tmp_path / "other", home=home, decision="approve", **WHO)
+    assert signed.versions == ("1",)
+    assert Registry(home).promote("1") == "1"
+
+
+def test_a_reject_of_an_older_report_counts(home, trained, tmp_path):
+    """A reviewer may decide on a report after an analyst has made another."""
+    first, second = (report(tmp_path / name, trained, "PASS", text=name) for name in ("first", "second"))
+    Registry(home).keep_audit("1", first, verdict="PASS")
+    Registry(home).keep_audit("1", second, verdict="PASS")
+    assert pipeline.sign(first, home=home, decision="reject", **WHO).versions == ("1",)
+    with pytest.raises(GateFailedError, match="rejected it"):
+        Registry(home).promote("1")
+
+
+def test_a_failed_audit_sticks_until_a_person_signs_with_conditions(home, trained, tmp_path):
+    registry = Registry(home)
+    registry.keep_audit("1", report(tmp_path / "year", trained, "FAIL"), verdict="FAIL")
+    fortnight = report(tmp_path / "fortnight", trained, "PASS", text="few appointments")
+    registry.keep_audit("1", fortnight, verdict="PASS")
+    with pytest.raises(GateFailedError, match="a fairness gate failed"):
+        registry.promote("1")
+    with pytest.raises(UsageError, match="failed the audit of"):
+        pipeline.sign(fortnight, home=home, decision="approve", **WHO)
+    assert not (fortnight / "signature.json").exists()
+    pipeline.sign(fortnight, home=home, decision="conditions", **WHO)
+    assert registry.promote("1") == "1"
+
+
+def test_no_other_version_number_and_no_new_training_clears_a_reject(home, trained, tmp_path):
+    out = report(tmp_path / "report", trained, "PASS")
+    Registry(home).keep_audit("1", out, verdict="PASS")
+    pipeline.sign(out, home=home, decision="reject", **WHO)
+    again = registered(home, trained, tmp_path, "again")
+    later = registered(home, trained, tmp_path, "later", code="a later revision")
+    first = client_of(home).get_model_version(MODEL_NAME, "1")
+    copied = (
+        client_of(home).create_model_version(MODEL_NAME, first.source, first.run_id, tags=first.tags).version
+    )
+    for version in (again, later, str(copied)):
+        audited(home, version)
+        with pytest.raises(GateFailedError, match="rejected it"):
+            Registry(home).promote(version)
+    other = registered(home, trained, tmp_path, "other", shift=0.2)
+    audited(home, other)
+    assert Registry(home).promote(other) == other
+
+
+def test_an_alias_that_was_set_by_hand_is_refused_by_its_version(home, trained, tmp_path):
+    other = registered(home, trained, tmp_path, "other", shift=0.2)
+    client_of(home).set_registered_model_alias(MODEL_NAME, CHAMPION, other)
+    code, sentence = refusal(home)
+    assert (code, "version 2" in sentence, "dnapredict promote 2" in sentence) == (12, True, True)
+    audited(home, "1")
+    Registry(home).promote("1")
+    assert refusal(home) == (0, "")
+    audited(home, other)
+    client_of(home).set_registered_model_alias(MODEL_NAME, CHAMPION, other)
+    code, sentence = refusal(home)
+    assert (code, "names version 2, and version 1 was put in use" in sentence) == (12, True)
+    assert Registry(home).version_of(CHAMPION) == "1"
+    Registry(home).promote("1")
+    assert refusal(home) == (0, "")
+
+
+def test_a_list_is_scored_with_no_version_that_was_never_put_in_use_or_taken_out(home, trained, tmp_path):
+    other = registered(home, trained, tmp_path, "other", shift=0.2)
+    for version in ("1", other):
+        audited(home, version)
+        code, sentence = refusal(home, version)
+        assert (code, "was never put in use" in sentence) == (12, True)
+        Registry(home).promote(version)
+    assert [refusal(home, name)[0] for name in ("1", other, CHAMPION)] == [0, 0, 0]
+    Registry(home).rollback(signed_by="A. Okafor", why="risks too high")
+    assert refusal(home)[0] == 0
+    code, sentence = refusal(home, other)
+    assert (code, "taken out of use" in sentence, "risks too high" in sentence) == (12, True, True)
+
+
+def test_a_version_in_use_that_is_rejected_or_fails_scores_no_list(home, trained, tmp_path):
+    out = report(tmp_path / "report", trained, "PASS")
+    Registry(home).keep_audit("1", out, verdict="PASS")
+    Registry(home).promote("1")
+    assert refusal(home) == (0, "")
+    pipeline.sign(out, home=home, decision="reject", **WHO)
+    for name in (CHAMPION, "1"):
+        code, sentence = refusal(home, name)
+        assert (code, "A. Reviewer (Equality lead) rejected it" in sentence) == (13, True)
+    other = registered(home, trained, tmp_path, "other", shift=0.2)
+    audited(home, other)
+    Registry(home).promote(other)
+    with pytest.raises(GateFailedError, match="Version 1 is not put in use again"):
+        Registry(home).rollback(signed_by="A. Okafor", why="a reason")
+    assert refusal(home) == (0, "")
+    audited(home, other, "FAIL")
+    assert refusal(home)[0] == 13
+
+
+def test_tags_that_were_set_by_hand_change_nothing(home, trained, tmp_path):
+    out = report(tmp_path / "report", trained, "FAIL")
+    Registry(home).keep_audit("1", out, verdict="FAIL")
+    for key, value in {"audit_verdict": "PASS", "signed_decision": "approve", "signed_by": "X. Y."}.items():
+        client_of(home).set_model_version_tag(MODEL_NAME, "1", key, value)
+    with pytest.raises(GateFailedError, match="a fairness gate failed"):
+        Registry(home).promote("1")
+    assert Registry(home).tags("1")["audit_verdict"] == "FAIL"
+    assert "signed_by" not in Registry(home).tags("1")
+
+
+def test_a_report_that_was_edited_after_it_was_signed_keeps_its_model_from_use(home, trained, tmp_path):
+    out = report(tmp_path / "report", trained, "REVIEW")
+    Registry(home).keep_audit("1", out, verdict="REVIEW")
+    pipeline.sign(out, home=home, decision="conditions", **WHO)
+    Registry(home).promote("1")
+    assert refusal(home) == (0, "")
+    kept = Registry(home).report("1")
+    (kept / "report.html").write_text("a nicer report")
+    code, sentence = refusal(home)
+    assert (code, "is not the file that was signed" in sentence) == (14, True)
+
+
+def test_a_signature_file_that_was_edited_decides_nothing(home, trained, tmp_path):
+    out = report(tmp_path / "report", trained, "PASS")
+    Registry(home).keep_audit("1", out, verdict="PASS")
+    pipeline.sign(out, home=home, decision="reject", **WHO)
+    for folder in (out, Registry(home).report("1")):
+        signature = folder / "signature.json"
+        signature.write_text(signature.read_text().replace('"reject"', '"approve"'))
+    with pytest.raises(GateFailedError, match="rejected it"):
+        Registry(home).promote("1")
+    with pytest.raises(UsageError, match="signed already"):
+        pipeline.sign(out, home=home, decision="approve", **WHO)
+    assert '"reject"' in (out / "signature.json").read_text()
+
+
+def before_the_ledger(home: Path) -> Path:
+    """The home as a release before the ledger left it: all that is known stands in MLflow's tags."""
+    shutil.rmtree(home / "decisions")
+    return home
+
+
+def test_a_home_made_before_the_ledger_opens_with_its_champion_and_says_so(home, trained, tmp_path, caplog):
+    out = report(tmp_path / "report", trained, "FAIL")
+    Registry(home).keep_audit("1", out, verdict="FAIL")
+    pipeline.sign(out, home=home, decision="conditions", **WHO)
+    Registry(home).promote("1")
+    other = registered(home, trained, tmp_path, "other", shift=0.2)
+    audited(home, other)
+    Registry(home).promote(other)
+    assert refusal(before_the_ledger(home)) == (0, "")
+    assert "Version 2 stays in use" in caplog.text
+    assert Registry(home).rollback(signed_by="A. Okafor", why="a reason") == "1"
+    assert refusal(home) == (0, "")
+    assert Registry(home).tags("1")["signed_by"] == "A. Reviewer"
+
+
+def test_a_home_made_before_the_ledger_keeps_out_what_was_not_promoted(home, caplog):
+    audited(home, "1")
+    client_of(home).set_registered_model_alias(MODEL_NAME, CHAMPION, "1")
+    assert refusal(before_the_ledger(home))[0] == 12
+    assert "No version is in use" in caplog.text
+
+
+def test_a_home_made_before_the_ledger_keeps_a_reject_that_another_audit_covered(
+    home, trained, tmp_path, caplog
+):
+    out = report(tmp_path / "report", trained, "PASS")
+    Registry(home).keep_audit("1", out, verdict="PASS")
+    Registry(home).promote("1")
+    pipeline.sign(out, home=home, decision="reject", **WHO)
+    Registry(home).keep_audit("1", report(tmp_path / "next", trained, "PASS", text="next"), verdict="PASS")
+    client_of(home).set_model_version_tag(MODEL_NAME, "1", "signed_decision", "")  # as it then was
+    assert refusal(before_the_ledger(home))[0] == 12
+    assert "rejected it" in caplog.text
+    with pytest.raises(GateFailedError, match="rejected it"):
+        Registry(home).promote("1")
+
+
+# Each attempt is a child process that ends at its n-th write, as a kill would end it. One more child
+# looks at what it left, so that no process works on a database that another one opened.
+KILLED = """
+import json, os, shutil, sys
+from pathlib import Path
+import mlflow
+import dnapredict.audit
+from dnapredict import pipeline
+from dnapredict.errors import DnapredictError
+from dnapredict.tracking import Registry
+
+home, out, decision = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+who = {"name": "A. Reviewer", "role": "Equality lead", "reason": "Review in May."}
+
+def ends_at(number):
+    left = [number]
+    def counted(function):
+        def call(*arguments, **named):
+            left[0] -= 1
+            if left[0] == 0:
+                os._exit(9)
+            return function(*arguments, **named)
+        return call
+    writes = [(os, "replace"), (os, "rename"), (Path, "replace"), (Path, "rename"), (Path, "write_text")]
+    for owner, name in [*writes, (shutil, "copytree"), (mlflow.MlflowClient, "set_model_version_tag")]:
+        setattr(owner, name, counted(getattr(owner, name)))
+
+def in_a_child(work):
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, json.dumps(work()).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        found = told.read()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), found
+
+def promoted(place):
+    try:
+        Registry(place / "home").promote("1")
+    except DnapredictError:
+        return False
+    return True
+
+def signed(place):
+    return len(pipeline.sign(place / "report", home=place / "home", decision=decision, **who).versions)
+
+def killed(place, number):
+    ends_at(number)
+    return signed(place)
+
+ends, number = [], 0
+while not ends or ends[-1]["code"] == 9:
+    number += 1
+    place = out / str(number)
+    shutil.copytree(home, place / "home")
+    shutil.copytree(home.parent / "report", place / "report")
+    code, _ = in_a_child(lambda: killed(place, number))
+    shutil.copytree(place, out / "copy")
+    has_file = (place / "report" / "signature.json").exists()
+    end = {"code": code, "file": has_file}
+    end["promoted"] = in_a_child(lambda: promoted(out / "copy"))[1] == "true"
+    end["again"] = in_a_child(lambda: signed(place))[0]
+    end["file after"] = (place / "report" / "signature.json").exists()
+    end["promoted after"] = in_a_child(lambda: promoted(place))[1] == "true"
+    ends.append(end)
+    shutil.rmtree(out / "copy")
+    shutil.rmtree(place)
+print(json.dumps(ends))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it needs fork")
+@pytest.mark.parametrize("decision", ["reject", "conditions"])
+def test_a_sign_that_is_killed_at_any_write_leaves_the_decision_before_or_the_whole_new_one(
+    home, trained, tmp_path, decision
+):
+    out = report(tmp_path / "report", trained, "PASS" if decision == "reject" else "FAIL")
+    Registry(home).keep_audit("1", out, verdict="PASS" if decision == "reject" else "FAIL")
+    (tmp_path / "runs").mkdir()
+    command = [sys.executable, "-W", "ignore", "-c", KILLED, str(home), str(tmp_path / "runs"), decision]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ends = json.loads(done.stdout)
+    assert [end["code"] for end in ends] == [9] * (len(ends) - 1) + [0]
+    assert len(ends) > 4
+    in_force = [end["promoted"] == (decision == "conditions") for end in ends]
+    assert in_force == sorted(in_force)  # the decision before, and from one write on the new one
+    assert (in_force[0], in_force[-1]) == (False, True)
+    assert all(in_force[at] for at, end in enumerate(ends) if end["file"])
+    for end in ends:
+        assert (end["again"], end["file after"]) == (0, True)
+        assert end["promoted after"] == (decision == "conditions")

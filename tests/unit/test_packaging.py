@@ -126,6 +126,18 @@ def test_containers_may_write_nothing_but_their_volumes_and_have_no_way_out():
     assert set(COMPOSE["services"]) == {"database", "upgrade", "service", "mlflow"}
 
 
+def test_no_page_without_a_sign_in_is_published_unless_asked_for_and_none_can_write_to_the_home():
+    services = COMPOSE["services"]
+    by_itself = {name for name, service in services.items() if not service.get("profiles")}
+    assert {name for name in by_itself if services[name].get("ports")} == {"service"}
+    mlflow = services["mlflow"]
+    assert mlflow["profiles"] == ["analysts"]
+    assert mlflow["volumes"] == ["home:/var/lib/dnapredict/home:ro"]
+    (command,) = mlflow["command"]
+    assert "mlflow.db?mode=ro" in command
+    assert "--backend-store-uri=sqlite:////tmp/mlflow.db" in command
+
+
 def test_no_password_stands_in_a_file():
     assert COMPOSE["services"]["service"]["environment"]["DNAPREDICT_DATABASE"].count(":") == 1
     assert {secret["file"].split("/")[1] for secret in COMPOSE["secrets"].values()} == {"secrets"}

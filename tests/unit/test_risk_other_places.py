@@ -92,6 +92,8 @@ def test_the_command_says_it_in_a_sentence_and_exits_with_12(training, folder, t
     home = tmp_path / "home"
     registry = Registry(home)
     registry.register(folder, training)
+    registry.set_audit("1", verdict="PASS", digest="1" * 64)
+    registry.promote("1")
     path = registry.folder("1") / "model.txt"
     path.write_bytes(damages(path.read_bytes())[damage])
     (tmp_path / "list.csv").write_text("appointment_id\n1\n")

@@ -103,7 +103,9 @@ def sign(
 ) -> None:
     """Put a decision beside a fairness report, for good.
 
-    It is bound to exactly this report, model and data; 'promote' honours it.
+    It is bound to exactly this report, model and data; 'promote', 'score' and 'serve' honour it. A reject
+    is in force at once and stays, whatever is audited, until a person signs a later report. A 'sign' that
+    was stopped is completed when it is run again.
 
     Example:  dnapredict sign reports/7 --name "A. Name" --role "Equality lead" --decision approve
               --reason "Every group is reached."
@@ -120,6 +122,8 @@ def sign(
         dissent=dissent,
     )
     typer.echo(f"{report}: signed by {signed.signature.name}, {signed.signature.decision}.")
+    if signed.signature.decision == "reject" and signed.versions:
+        say("No list is scored with it from now on. `dnapredict rollback` or `promote` puts another in use.")
     if signed.versions:
         say(f"The decision stands beside version {', '.join(signed.versions)} in the registry.")
     else:

@@ -29,7 +29,9 @@ def score(
     history: Annotated[
         Path | None, typer.Option(help="Extract with past appointments; otherwise that of 'refresh'.")
     ] = None,
-    model: Annotated[str, typer.Option(help="Version or alias in the registry.")] = "champion",
+    model: Annotated[
+        str, typer.Option(help="A version that 'promote' put in use, and whose audit and decision stand.")
+    ] = "champion",
     mapping: MappingFile = None,
     capacity: Annotated[
         int | None, typer.Option(help="Calls that can be made; otherwise as serving/worklist.toml says.")

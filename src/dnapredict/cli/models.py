@@ -89,7 +89,9 @@ def promote(
     """Make a version the champion that lists are scored with.
 
     Refuses a version that was never audited, one that a reviewer rejected, and one whose audit failed
-    unless its report is signed with conditions (dnapredict sign).
+    unless its report is signed with conditions (dnapredict sign). Another audit of the same model does
+    not change that. Lists are scored with no version that was not promoted; an alias that was set in
+    MLflow puts none in use.
 
     Example:  dnapredict promote 7
     """

@@ -101,10 +101,19 @@ def revoke_key(
 def verify_log(home: Home = HOME, settings: ServiceFile = None) -> None:
     """Check that every row of the scoring log is as it was written.
 
+    And every entry of the ledger of decisions: audits, signatures, promotions and rollbacks.
+
     Example:  dnapredict log verify
     """
-    found = _log(absolute(home), settings).verify()
+    place = absolute(home)
+    found = _log(place, settings).verify()
     typer.echo(f"{found.entries:,} rows, each as it was written. The last: {found.last:,}, seal {found.seal}")
+    if (place / "decisions").exists():
+        from dnapredict.tracking.decisions import Decisions  # with it comes MLflow, which takes seconds
+
+        entries = Decisions(place).entries()
+        seal = entries[-1].seal if entries else ""
+        typer.echo(f"{len(entries):,} decisions, each as it was written. Seal of the last: {seal}")
     say("Note the last number and its seal with the date, in another place.")
 
 

@@ -96,7 +96,7 @@ class Decisions:
     """
 
     home: Path
-    _read: tuple[bytes, tuple[Entry, ...]] = field(default=(b"", ()), repr=False)
+    _read: tuple[bytes, tuple[Entry, ...]] | None = field(default=None, repr=False)
 
     @property
     def exists(self) -> bool:
@@ -132,7 +132,7 @@ class Decisions:
             content = path.read_bytes()
         except OSError as error:
             raise self._damaged(path, f"it cannot be read: {error.strerror}") from None
-        if content != self._read[0]:
+        if self._read is None or content != self._read[0]:
             self._read = content, self._checked(content, key)
         return self._read[1]
 

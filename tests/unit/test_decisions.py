@@ -1,0 +1,119 @@
+"""The ledger of decisions: whole at any moment, and what was changed, cut or emptied is refused."""
+
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dnapredict.errors import StoreError
+from dnapredict.tracking.decisions import Decisions, Draft
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Decisions:
+    ledger = Decisions(tmp_path / "home")
+    ledger.begin([Draft("training", {"version": "1", "model": "m"})])
+    ledger.append("audit", {"version": "1", "verdict": "PASS"})
+    ledger.append("decision", {"decision": "reject", "name": "A. Reviewer"})
+    return ledger
+
+
+def files(ledger: Decisions) -> tuple[Path, Path]:
+    folder = ledger.home / "decisions"
+    return folder / "ledger.json", folder / "ledger.secret"
+
+
+def test_entries_come_back_in_order_with_when_and_by_whom(ledger: Decisions) -> None:
+    found = Decisions(ledger.home).entries()
+    assert [(entry.number, entry.kind) for entry in found] == [(1, "training"), (2, "audit"), (3, "decision")]
+    assert found[2]["name"] == "A. Reviewer"
+    assert all(entry.at.startswith("20") and entry.by for entry in found)
+
+
+def test_only_its_owner_may_read_it(ledger: Decisions) -> None:
+    for path in files(ledger):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((ledger.home / "decisions").stat().st_mode) == 0o700
+
+
+def without_the_last_entry(text: str) -> str:
+    content = json.loads(text)
+    return json.dumps(content | {"entries": content["entries"][:-1]})
+
+
+def without_the_last_entry_and_recounted(text: str) -> str:
+    content = json.loads(without_the_last_entry(text))
+    return json.dumps(content | {"count": len(content["entries"])})
+
+
+def without_the_first_entry(text: str) -> str:
+    content = json.loads(text)
+    return json.dumps(content | {"count": 2, "entries": content["entries"][1:]})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("reject", "approve"),
+        lambda text: text.replace("A. Reviewer", "B. Reviewer"),
+        without_the_last_entry,
+        without_the_last_entry_and_recounted,
+        without_the_first_entry,
+        lambda text: text[: len(text) // 2],
+        lambda _: "",
+        lambda _: "{}",
+    ],
+)
+def test_a_ledger_that_was_changed_or_cut_is_refused(ledger: Decisions, change) -> None:
+    path, _ = files(ledger)
+    path.write_text(change(path.read_text()))
+    with pytest.raises(StoreError, match="Restore the folder decisions of the home from a backup"):
+        Decisions(ledger.home).entries()
+    with pytest.raises(StoreError):
+        ledger.append("audit", {})
+
+
+@pytest.mark.parametrize("secret", ["", "0", "0" * 63, "G" * 64, "0" * 64 + "\n", "0" * 64])
+def test_a_key_that_was_emptied_or_changed_is_refused_and_never_made_again(ledger: Decisions, secret) -> None:
+    path, _ = files(ledger)
+    files(ledger)[1].write_text(secret)
+    before = path.read_bytes()
+    with pytest.raises(StoreError):
+        Decisions(ledger.home).entries()
+    with pytest.raises(StoreError):
+        ledger.append("audit", {})
+    assert (path.read_bytes(), files(ledger)[1].read_text()) == (before, secret)
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_ledger_without_its_key_or_a_key_without_its_ledger_is_damage(ledger: Decisions, missing) -> None:
+    files(ledger)[missing].unlink()
+    ledger.begin()  # does not begin a second one
+    with pytest.raises(StoreError, match="cannot be read"):
+        Decisions(ledger.home).entries()
+
+
+def test_an_entry_that_is_refused_is_not_written(ledger: Decisions) -> None:
+    def refuse(entries) -> None:
+        assert len(entries) == 3
+        raise StoreError("not after this")
+
+    with pytest.raises(StoreError, match="not after this"):
+        ledger.append("promotion", {}, refuse=refuse)
+    assert len(ledger.entries()) == 3
+
+
+def test_processes_that_write_at_once_lose_no_entry(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from dnapredict.tracking.decisions import Decisions;"
+        f"ledger = Decisions(Path({str(tmp_path)!r})); ledger.begin();"
+        "[ledger.append('audit', {'version': sys.argv[1]}) for _ in range(10)]"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", script, str(number)]) for number in range(3)]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    found = Decisions(tmp_path).entries()
+    assert sorted(entry["version"] for entry in found) == [str(n) for n in range(3) for _ in range(10)]
+    assert [path.name for path in tmp_path.iterdir()] == ["decisions"]

@@ -170,6 +170,8 @@ class Champion:
                 self._complaint = ""
             if standing.warning:
                 self._complain(standing.warning)
+            elif standing == self._loaded:
+                self._complaint = ""  # what is mended and comes back is said again
         except GateFailedError as error:
             # A reviewer's no counts at once: no answer is better than one from a rejected model.
             self._scorer, self._loaded, self._refusal = None, None, str(error)

@@ -1,6 +1,7 @@
 """The versions of one home: registered as challenger, audited, promoted to champion."""
 
 import contextlib
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,7 +248,7 @@ class Registry:
         found = self._found(name)
         identity = self._identity(found)
         version = identity.version
-        refuse_unskilled(version, self._trained(found))
+        refuse_unskilled(version, self._trained(found, identity))
 
         def refuse(entries: tuple[Entry, ...]) -> None:
             judged = judgement(entries, version, model=identity.model, content=identity.content)
@@ -340,12 +341,10 @@ class Registry:
     def _judged(self, identity: Identity) -> Judgement:
         return judgement(self._entries(), identity.version, model=identity.model, content=identity.content)
 
-    def _trained(self, found: Any) -> Mapping[str, str]:
-        """The verdict of a training; MLflow's tags, where the ledger does not know the training."""
-        version = str(found.version)
-        trained = (e for e in self._entries() if e.kind == "training" and e["version"] == version)
-        entry = next(trained, None)
-        return dict(found.tags) if entry is None else entry.data
+    def _trained(self, found: Any, identity: Identity) -> Mapping[str, str]:
+        """The verdict of the trainings that gave this model; otherwise MLflow's tags."""
+        same = [e.data for e in self._entries() if e.kind == "training" and e["content"] == identity.content]
+        return ChainMap(*reversed(same)) if same else dict(found.tags)
 
     def _report_of(self, found: Any, judged: Judgement) -> Path:
         digest = "none" if judged.audit is None else judged.audit["report"]
@@ -385,7 +384,8 @@ class Registry:
         if signature.model_sha256 == self._identity(found).model:
             keep_report(self._store, found, report)
         if folder.is_dir():
-            keep_signature(folder, signature)
+            with self._store.sentences():
+                keep_signature(folder, signature)
         self._copy_judgement(version)
 
     def _copy_judgement(self, version: str) -> None:

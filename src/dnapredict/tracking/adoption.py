@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dnapredict.errors import DnapredictError, ModelError, StoreError
-from dnapredict.tracking.audits import data_of, kept_reports
-from dnapredict.tracking.decisions import Decisions, Draft, Entry
+from dnapredict.tracking.audits import kept_reports
+from dnapredict.tracking.decisions import FOLDER, Decisions, Draft, Entry
 from dnapredict.tracking.promotion import judgement, refuse_against_audit, refuse_unskilled
+from dnapredict.tracking.signatures import data_of
 from dnapredict.tracking.store import CHAMPION, MODEL_NAME, Store
 from dnapredict.tracking.stored import Identity, identity_of
 
@@ -140,6 +141,6 @@ def _tell(store: Store, used: list[Draft]) -> None:
         "%s: decisions are kept in its folder %s from now on; audits and signatures were taken over from "
         "MLflow this once. %s",
         store.home,
-        "decisions",
+        FOLDER,
         champion,
     )

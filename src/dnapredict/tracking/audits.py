@@ -1,6 +1,5 @@
 """The reports of a home's audits, kept with the runs of their versions, and the signatures on them."""
 
-import datetime
 import hashlib
 import os
 import shutil
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REPORT",
-    "data_of",
     "keep_report",
     "keep_signature",
     "kept_report",
@@ -26,7 +24,6 @@ __all__ = [
     "last_report",
     "refuse_changed_report",
     "report_digest",
-    "signature_from",
 ]
 
 REPORT: Final = "report.html"
@@ -107,43 +104,6 @@ def refuse_changed_report(folder: Path, found: Judgement) -> None:
                 f"{folder / name}: is not the file that was {signed}. Restore the home from a backup, or "
                 "audit the version again."
             )
-
-
-def data_of(signature: "Signature", *, content: str) -> dict[str, str]:
-    """A signature as it stands in an entry of the ledger."""
-    return {
-        "model": signature.model_sha256,
-        "content": content,
-        "report": signature.report_sha256,
-        "figures": signature.figures_sha256,
-        "data": signature.data_sha256,
-        "verdict": signature.verdict,
-        "decision": signature.decision,
-        "name": signature.name,
-        "role": signature.role,
-        "reason": signature.reason,
-        "dissent": signature.dissent,
-        "signed_at": signature.signed_at.isoformat(),
-    }
-
-
-def signature_from(entry: Entry) -> "Signature":
-    """The signature that an entry of the ledger holds."""
-    from dnapredict.audit.signing import Signature  # with it come libraries that take seconds
-
-    return Signature(
-        name=entry["name"],
-        role=entry["role"],
-        decision=entry["decision"],  # type: ignore[arg-type]  # pydantic refuses another word
-        reason=entry["reason"],
-        dissent=entry["dissent"],
-        signed_at=datetime.datetime.fromisoformat(entry["signed_at"]),
-        verdict=entry["verdict"],
-        report_sha256=entry["report"],
-        figures_sha256=entry["figures"],
-        model_sha256=entry["model"],
-        data_sha256=entry["data"],
-    )
 
 
 def _audits(store: Store, version: Any) -> Path:

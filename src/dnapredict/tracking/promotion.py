@@ -14,6 +14,7 @@ __all__ = [
     "refuse_against_audit",
     "refuse_not_in_use",
     "refuse_unskilled",
+    "wrong_alias",
 ]
 
 _FAILED: Final = "FAIL"
@@ -94,6 +95,25 @@ def put_in_use(entries: Iterable[Entry]) -> tuple[str, ...]:
         elif entry.kind == "rollback":
             used.pop()
     return tuple(used)
+
+
+def wrong_alias(named: str, used: str) -> str:
+    """What is wrong where MLflow's alias names another version than the one in use; "" where nothing is.
+
+    Both are "" where there is none.
+    """
+    if named == used:
+        return ""
+    if not used:
+        return (
+            f"The alias champion in MLflow names version {named}, which was never put in use. "
+            f"`dnapredict promote {named}` does so once its audit allows it."
+        )
+    told = f"names version {named}, and" if named else "is gone, though"
+    return (
+        f"The alias champion in MLflow {told} version {used} was put in use. `dnapredict promote "
+        f"{used}` sets the alias right; `dnapredict promote V` puts another version in use."
+    )
 
 
 def refuse_unskilled(version: str, known: Mapping[str, str]) -> None:

@@ -4,11 +4,12 @@ import contextlib
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from dnapredict.errors import ModelError, UsageError
+from dnapredict.errors import ModelError
 from dnapredict.risk.artefact import load
 from dnapredict.risk.comparing import Comparison, compare
 from dnapredict.risk.record import tags, verdict
@@ -16,14 +17,12 @@ from dnapredict.risk.training import Training
 from dnapredict.tracking.adoption import adopt
 from dnapredict.tracking.audits import (
     REPORT,
-    data_of,
     keep_report,
     keep_signature,
     kept_report,
     last_report,
     refuse_changed_report,
     report_digest,
-    signature_from,
 )
 from dnapredict.tracking.cards import card_of, write_card
 from dnapredict.tracking.decisions import Decisions, Entry
@@ -34,8 +33,16 @@ from dnapredict.tracking.promotion import (
     refuse_against_audit,
     refuse_not_in_use,
     refuse_unskilled,
+    wrong_alias,
 )
 from dnapredict.tracking.recording import log_comparison, log_model, record
+from dnapredict.tracking.signatures import (
+    bound_versions,
+    data_of,
+    decision_on,
+    refuse_decision,
+    signature_from,
+)
 from dnapredict.tracking.store import CHALLENGER, CHAMPION, MODEL_NAME, Store
 from dnapredict.tracking.stored import Identity, content_of, identity_of, model_folder
 from dnapredict.tracking.tested import keep, kept
@@ -145,19 +152,7 @@ class Registry:
             named = str(self._store.found(CHAMPION).version)
         except ModelError:
             named = ""
-        used = put_in_use(self._entries())[-1:]
-        if named == "".join(used) or not (named or used):
-            return ""
-        if not used:
-            return (
-                f"The alias champion in MLflow names version {named}, which was never put in use. "
-                f"`dnapredict promote {named}` does so once its audit allows it."
-            )
-        told = f"names version {named}, and" if named else "is gone, though"
-        return (
-            f"The alias champion in MLflow {told} version {used[0]} was put in use. `dnapredict promote "
-            f"{used[0]}` sets the alias right; `dnapredict promote V` puts another version in use."
-        )
+        return wrong_alias(named, "".join(put_in_use(self._entries())[-1:]))
 
     def tags(self, name: str) -> dict[str, str]:
         """What is known of a version: its audit, who signed and promoted it, whether it is synthetic."""
@@ -201,10 +196,8 @@ class Registry:
 
         It is on record before `signature.json` is written, which a process that was killed may not have done.
         """
-        found, digest = None, report_digest(report) if (report / REPORT).is_file() else ""
-        for entry in self._entries():
-            if digest and entry["report"] == digest and entry.kind in {"audit", "decision"}:
-                found = entry if entry.kind == "decision" else None
+        digest = report_digest(report) if (report / REPORT).is_file() else ""
+        found = decision_on(self._entries(), digest)
         return None if found is None else signature_from(found)
 
     def keep_signature(self, report: Path, signature: "Signature") -> tuple[str, ...]:
@@ -223,8 +216,9 @@ class Registry:
         if not content:
             return ()
         if self.signature_on(report) != signature:
-            self._append_decision(signature, content=content)
-        bound = self._bound(signature, content=content)
+            refuse = partial(refuse_decision, signature=signature, content=content)
+            self._ledger.append("decision", data_of(signature, content=content), refuse=refuse)
+        bound = bound_versions(self._entries(), signature, content=content)
         for version in bound:
             self._copy_signature(version, report, signature)
         return bound
@@ -350,35 +344,9 @@ class Registry:
         digest = "none" if judged.audit is None else judged.audit["report"]
         return kept_report(self._store, found, digest)
 
-    def _append_decision(self, signature: "Signature", *, content: str) -> None:
-        """Add a decision, unless somebody else decided on the report meanwhile."""
-        about = signature.report_sha256
-
-        def refuse(entries: tuple[Entry, ...]) -> None:
-            on_report = [e for e in entries if e["report"] == about and e.kind in {"audit", "decision"}]
-            if on_report and on_report[-1].kind == "decision":
-                raise UsageError("This report is signed already. A new decision needs a new audit.")
-            stands = judgement(entries, "", model="", content=content)
-            if stands.failed is not None and signature.decision == "approve":
-                raise UsageError(
-                    f"This model failed the audit of {stands.failed.when[:10]}, and nobody has signed for "
-                    "that. Decide `conditions`, and say in the reason what must be put right first, or "
-                    "`reject`."
-                )
-
-        self._ledger.append("decision", data_of(signature, content=content), refuse=refuse)
-
-    def _bound(self, signature: "Signature", *, content: str) -> tuple[str, ...]:
-        about = (signature.model_sha256, signature.report_sha256)
-        bound: dict[str, bool] = {}
-        for entry in self._entries():
-            if entry.kind == "training" and entry["content"] == content:
-                bound[entry["version"]] = signature.decision == "reject"
-            if entry.kind == "audit" and entry["content"] == content and signature.decision != "reject":
-                bound[entry["version"]] = (entry["model"], entry["report"]) == about
-        return tuple(version for version, is_bound in bound.items() if is_bound and self.has(version))
-
     def _copy_signature(self, version: str, report: Path, signature: "Signature") -> None:
+        if not self.has(version):  # it was deleted in MLflow
+            return
         found = self._found(version)
         folder = kept_report(self._store, found, signature.report_sha256)
         if signature.model_sha256 == self._identity(found).model:

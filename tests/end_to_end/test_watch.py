@@ -17,7 +17,7 @@ import pytest
 from tests.end_to_end.world import Trust
 
 from dnapredict import pipeline
-from dnapredict.errors import ModelError, StoreError
+from dnapredict.errors import GateFailedError, ModelError, StoreError
 from dnapredict.lists.inbox import Inbox
 from dnapredict.pipeline import watching
 
@@ -74,7 +74,9 @@ def test_an_error_that_nobody_foresaw_stops_nothing_and_quotes_nothing(trust, in
     assert "Marked" not in (inbox / "failed" / "list.csv.txt").read_text()
 
 
-@pytest.mark.parametrize("error", [ModelError("no champion"), StoreError("the disk is full")])
+@pytest.mark.parametrize(
+    "error", [ModelError("no champion"), GateFailedError("rejected"), StoreError("the disk is full")]
+)
 def test_where_the_list_is_not_at_fault_it_waits(trust, inbox, monkeypatch, error):
     def away(*_: object, **__: object) -> None:
         raise error

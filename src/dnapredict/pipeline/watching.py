@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from dnapredict.config.mapping import IDENTITY, Mapping
-from dnapredict.errors import ConfigurationError, DnapredictError, ModelError, StoreError
+from dnapredict.errors import ConfigurationError, DnapredictError, GateFailedError, ModelError, StoreError
 from dnapredict.lists.files import require_form
 from dnapredict.lists.inbox import Inbox, Place
 from dnapredict.lists.locks import held
@@ -19,7 +19,7 @@ __all__ = ["watch"]
 
 _LOCK: Final = ".dnapredict-watch"
 # What is no fault of a list: it waits, and is tried again after so many looks.
-_NOT_THE_LIST: Final = (ModelError, StoreError, ConfigurationError)
+_NOT_THE_LIST: Final = (ModelError, GateFailedError, StoreError, ConfigurationError)
 _LOOKS_TO_WAIT: Final = 30
 
 
@@ -56,6 +56,8 @@ def watch(
         If there is no such folder.
     ModelError
         If there is no model to begin with.
+    GateFailedError
+        If its audit or the decision on it stands no longer.
     StoreError
         If another watch looks after the folder.
     """

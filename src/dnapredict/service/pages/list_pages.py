@@ -20,7 +20,7 @@ from dnapredict.service.outcomes import Outcome
 from dnapredict.service.pages.asked import Asked
 from dnapredict.service.pages.moments import day_words, moment_words, today
 from dnapredict.service.pages.rendering import page, trouble_page
-from dnapredict.service.pages.view import LIST_PAGES, OFFERED, view_of
+from dnapredict.service.pages.view import LIST_PAGES, OFFERED, Who, view_of
 from dnapredict.service.refusing import status_of
 from dnapredict.service.uploads import KeptLists
 from dnapredict.service.week import Progress, Week, of_calls, of_week
@@ -63,11 +63,13 @@ class ListPages:
     """The pages of the lists of a home.
 
     `worklist` tells how many calls a week has; it is asked for at each page, so that a change is seen.
+    `who` tells what the holder of a key is called.
     """
 
     lists: KeptLists
     actions: Actions
     worklist: Callable[[], WorklistConfig]
+    who: Who = lambda key_id: ""  # noqa: ARG005
 
     def routes(self) -> Sequence[BaseRoute]:
         """The routes of the pages."""
@@ -132,7 +134,9 @@ class ListPages:
             synthetic=found.heading.synthetic,
             found=found.heading,
             newest=here == "/",
-            view=view_of(found, asked, taken_of=self.actions.latest),
+            view=view_of(
+                found, asked, taken_of=self.actions.latest, entries_of=self.actions.entries, who=self.who
+            ),
             offered=OFFERED,
             mistake=Outcome.WITHDRAWN,
             wrong=wrong,

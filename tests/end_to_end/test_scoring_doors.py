@@ -18,6 +18,7 @@ from tests.end_to_end.world import Trust, as_requests
 
 from dnapredict import pipeline
 from dnapredict.data import lending
+from dnapredict.lists import kept, latest
 from dnapredict.service.requests import as_table
 
 
@@ -132,6 +133,18 @@ def test_what_a_patient_needs_shapes_the_action_through_every_door(trust, in_nee
             words = [row[name] or None for name in ("action", "reason_1", "reason_2", "reason_3")]
             asked = by_request[row["appointment_id"]]
             assert words == [asked[name] for name in ("action", "reason_1", "reason_2", "reason_3")]
+
+
+def test_a_list_that_a_team_works_on_is_there_after_the_next_one_is_scored(trust, dnapredict, tmp_path):
+    lists = []
+    for name in ("ears.csv", "eyes.csv"):
+        pa_csv.write_csv(pq.read_table(trust.weekly).slice(0, 40), tmp_path / name)
+        out = tmp_path / f"done-{name}"
+        assert dnapredict("score", tmp_path / name, "--out", out, "--home", trust.home).returncode == 0
+        lists.append(latest.read(trust.home))
+    found = [kept.find(trust.home, last.list_id) for last in lists]
+    assert [each.heading.name for each in found] == ["ears.csv", "eyes.csv"]
+    assert found[0].worklist.num_rows == 40
 
 
 def test_one_row_at_a_time_gives_the_numbers_of_the_whole_list(trust, scored):

@@ -204,8 +204,8 @@ def test_a_form_of_another_kind_is_refused(client: TestClient, address: str) -> 
     assert (answer.status_code, "The form could not be read." in answer.text) == (400, True)
 
 
-def test_a_list_of_another_system_is_worked_until_the_next_one_comes(client: TestClient) -> None:
-    """Of those nothing is kept but the last, so an older page must not record on a newer list's line."""
+def test_a_list_of_another_system_that_is_worked_on_outlives_the_next_one(client: TestClient) -> None:
+    """Of those nothing is kept but the last, until a team works on one."""
     rows = [{"appointment_id": f"apt-{age}", "age_years": age} for age in (30, 40)]
     client.post("/v1/score", json={"appointments": rows})
     older = re.findall(r"/lists/[0-9a-f]{16}", client.get("/").text)[0]
@@ -215,7 +215,13 @@ def test_a_list_of_another_system_is_worked_until_the_next_one_comes(client: Tes
     assert book["Worklist"]["A2"].value == "apt-40"
     assert book["Worklist"]["L2"].value == "Confirmed"
     client.post("/v1/score", json={"appointments": rows})
-    assert record(client, older).status_code == 404
+    unused = re.findall(r'href="(/lists/[0-9a-f]{16})"', client.get("/lists").text)[0]
+    client.post("/v1/score", json={"appointments": rows[::-1]})
+    assert record(client, older, outcome="rebooked").status_code == 303
+    assert "<strong>Rebooked</strong>" in client.get(older).text
+    refused = record(client, unused)
+    assert refused.status_code == 404
+    assert "This was not recorded" in refused.text
 
 
 def test_the_workbook_holds_what_was_recorded_and_offers_the_rest(client: TestClient, address: str) -> None:

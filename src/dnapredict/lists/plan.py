@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dnapredict.config.worklist import WorklistConfig
 from dnapredict.lists.answers import FACTORS
-from dnapredict.lists.calls import MUTED, covered
+from dnapredict.lists.calls import MUTED, UNCALLED, covered
 from dnapredict.lists.capacity import calls_of
 from dnapredict.lists.needs import Needs, with_needs, without_call
 from dnapredict.lists.standing import WEIGHED, Standing
@@ -99,10 +99,11 @@ def _actions(
 def _uncalled(needs: Needs, found: NDArray[np.int64], *, config: WorklistConfig) -> NDArray[np.object_]:
     """What is to be done about each row if nobody is called; there are few different needs and texts."""
     said = np.full(len(found), config.unselected_action, dtype=object)
+    passed = {UNCALLED: config.unselected_action, MUTED: config.muted_action}
     for pattern in np.unique(needs.pattern).tolist():
         alike = needs.pattern == pattern
-        said[alike] = without_call(config.unselected_action, needs.in_pattern(pattern))
-        said[alike & (found == MUTED)] = without_call(config.muted_action, needs.in_pattern(pattern))
+        for mark, action in passed.items():
+            said[alike & (found == mark)] = without_call(action, needs.in_pattern(pattern))
     return said
 
 

@@ -19,7 +19,7 @@ from dnapredict.service.logbook import ASKED_BY
 from dnapredict.service.middleware.access import HOLDER
 from dnapredict.service.outcomes import WORDS, Outcome
 from dnapredict.service.pages.asked import Asked
-from dnapredict.service.pages.list_pages import ListPages, no_list
+from dnapredict.service.pages.list_pages import WORKED_ON, ListPages
 from dnapredict.service.pages.moments import local_day, moment_words, today
 from dnapredict.service.pages.rendering import page, trouble_page
 from dnapredict.service.pages.view import LIST_PAGES, said_of
@@ -31,6 +31,8 @@ UPLOAD: Final = "/upload"
 OUTCOMES: Final = "/outcomes"
 _MOST_FIELDS: Final = 5
 _MOST_DIGITS: Final = 6
+_SECONDS_A_WEEK: Final = 7 * 86_400
+_GONE: Final = "This list is not kept any more, or it has no such line. Open the list again."
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Entering:
             signed_in = HOLDER in request.scope
             said, status = str(error), status_of(error)
             return page("upload_page.html", here=UPLOAD, status=status, signed_in=signed_in, complaint=said)
-        return RedirectResponse(f"{LIST_PAGES}/{scored.heading.list_id}", 303)
+        return _worked_on(scored, RedirectResponse(f"{LIST_PAGES}/{scored.heading.list_id}", 303))
 
     def _record(self, request: Request, body: str) -> Response:
         try:
@@ -73,22 +75,25 @@ class Entering:
             sent = _Sent.of(body)
             line = None if found is None else found.line_at(sent.number)
             if found is None or line is None:
-                return no_list()
+                return trouble_page("This was not recorded", _GONE, status=404)
             if sent.outcome is None:
-                return self.pages.show(found, request, here=self.pages.here(found), wrong=sent.number)
+                return self.pages.show(
+                    found, request, here=self.pages.here(found, request), wrong=sent.number
+                )
+            self.pages.lists.hold(found)
             try:
                 self.pages.actions.record(found.heading.list_id, line, sent.outcome, seen=sent.seen)
             except OutcomeChanged as changed:
                 return self._asked_again(request, found, sent, changed.last)
         except DnapredictError as error:
             return trouble_page("This was not recorded", str(error), status=status_of(error))
-        return RedirectResponse(f"{_back(request, found, sent.number)}#said", 303)
+        return _worked_on(found, RedirectResponse(f"{_back(request, found, sent.number)}#said", 303))
 
     def _asked_again(self, request: Request, found: KeptList, sent: "_Sent", last: TakenAction) -> Response:
         """Show what somebody else recorded in the meantime, and ask whether to record this all the same."""
         return page(
             "outcome_changed.html",
-            here=self.pages.here(found),
+            here=self.pages.here(found, request),
             status=409,
             signed_in=HOLDER in request.scope,
             synthetic=found.heading.synthetic,
@@ -143,6 +148,13 @@ class _Sent:
             raise DataError("The form could not be read. Go back and try again.") from None
         number = int(line) if line.isascii() and line.isdigit() and len(line) <= _MOST_DIGITS else 0
         return cls(number, Outcome(outcome) if outcome in {each.value for each in Outcome} else None, seen)
+
+
+def _worked_on(found: KeptList, response: Response) -> Response:
+    """The response, after which this browser is shown that list first."""
+    list_id = found.heading.list_id
+    response.set_cookie(WORKED_ON, list_id, max_age=_SECONDS_A_WEEK, httponly=True, samesite="strict")
+    return response
 
 
 def _back(request: Request, found: KeptList, said: int) -> str:

@@ -8,7 +8,7 @@ from dnapredict.lists.kept import KeptList
 from dnapredict.service.actions import TakenAction
 from dnapredict.service.outcomes import NEXT, WORDS, Outcome
 from dnapredict.service.pages.asked import SORTS, Asked
-from dnapredict.service.pages.choices import Choice, Filter, filters, page_links, parts
+from dnapredict.service.pages.choices import Choice, Filter, filters, neighbour, page_links, parts
 from dnapredict.service.pages.moments import moment_words
 from dnapredict.service.pages.part import LINES_A_PAGE, Part, Taken, part_of
 from dnapredict.service.week import Progress, of_calls
@@ -85,10 +85,23 @@ class ListView:
     unfiltered: str
     sorted_by: Mapping[str, str]
     pages: tuple[Choice, ...]
+    previous: str
+    next: str
+    last_page: int
     lines: tuple[Line, ...]
     recorded: str
     has_times: bool
     has_clinics: bool
+
+    @property
+    def asked_on_every_page(self) -> Mapping[str, Any]:
+        """What is asked for beside the page, as fields of a form."""
+        return self.asked.at(1).named
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether there are pages that no link leads to."""
+        return any(not choice.address for choice in self.pages)
 
     @property
     def shows_recorded(self) -> bool:
@@ -127,6 +140,9 @@ def view_of(found: KeptList, asked: Asked, *, taken_of: Taken, entries_of: Entri
         unfiltered=address + asked.without(("clinic", "day", "band", "progress")).at(1).query(),
         sorted_by={sort: address + asked.at(1).query(sort=sort) for sort in SORTS},
         pages=page_links(part, address=address),
+        previous=neighbour(part, -1, address=address),
+        next=neighbour(part, 1, address=address),
+        last_page=part.pages,
         lines=_lines(part, entries_of=entries_of, who=who),
         recorded=_recorded(found, part),
         has_times=bool(part.days),

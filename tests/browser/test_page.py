@@ -2,7 +2,7 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from tests.service.process import Running
 
 ADDRESSES = [
@@ -74,7 +74,7 @@ def test_nothing_is_asked_of_any_other_host_and_nothing_is_blocked(
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("width", [320, 800, 1280])
 def test_axe_finds_nothing(page: Page, address: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(address)
@@ -84,13 +84,65 @@ def test_axe_finds_nothing(page: Page, address: str, width: int) -> None:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-@pytest.mark.parametrize("width", [320, 640])
+@pytest.mark.parametrize("width", [320, 640, 800, 1024])
 def test_it_fits_a_telephone_and_a_screen_zoomed_to_twice_the_size(
     page: Page, address: str, width: int
 ) -> None:
     page.set_viewport_size({"width": width, "height": 700})
     page.goto(address)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+# 320 px is 1,280 px at a zoom of 400%.
+WIDTHS = (320, 390, 640, 800, 1024, 1280)
+
+
+def is_within(page: Page, wanted: Locator) -> bool:
+    """Whether all of it can be seen without scrolling sideways."""
+    box = wanted.bounding_box()
+    assert page.viewport_size is not None
+    return box is not None and box["x"] >= 0 and box["x"] + box["width"] <= page.viewport_size["width"]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_happened_is_seen_and_recorded_without_scrolling_sideways(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 700})
+    page.goto("/?show=all&page=2")
+    for row in page.get_by_role("row").all()[1:4]:
+        for wanted in (row.get_by_role("combobox"), row.get_by_role("button", name="Record")):
+            assert is_within(page, wanted)
+        for cell in row.get_by_role("cell").all():
+            assert is_within(page, cell)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("script", [True, False])
+def test_every_page_of_a_list_can_be_reached_at_every_width(
+    browser: Browser, service: Running, width: int, script: bool
+) -> None:
+    viewport = {"width": width, "height": 700}
+    context = browser.new_context(base_url=service.address, viewport=viewport, java_script_enabled=script)
+    page = context.new_page()
+    page.goto("/?show=all&sort=time")
+    reached = ["1"]
+    while page.get_by_role("link", name="Next page").count():
+        for link in page.get_by_role("navigation", name="Pages of this list").get_by_role("link").all():
+            assert is_within(page, link)
+        page.get_by_role("link", name="Next page").click()
+        reached.append(
+            page.get_by_role("link", name="Page", exact=False)
+            .and_(page.locator("[aria-current]"))
+            .inner_text()
+        )
+        assert "sort=time" in page.url
+    assert reached == ["1", "2", "3"]
+    for number in "213":
+        page.get_by_role("link", name=f"Page {number}").click()
+        expect(page.get_by_role("link", name=f"Page {number}")).to_have_attribute("aria-current", "page")
+    page.go_back()
+    expect(page.get_by_role("link", name="Page 1")).to_have_attribute("aria-current", "page")
+    context.close()
 
 
 def test_it_works_without_a_script(browser: Browser, service: Running) -> None:

@@ -35,6 +35,20 @@ def week(tmp_path: Path) -> Path:
     return place
 
 
+@pytest.fixture
+def long_week(tmp_path: Path) -> Path:
+    """A list of 6,000 appointments, which has 120 pages, of clinics with long names and of short ones."""
+    clinics = (
+        "OPHTHALMOLOGY-GLAUCOMA-ASSESSMENT-COMMUNITY-HUB-3",
+        "GLAUCOMAASSESSMENTCOMMUNITYHUB" * 2,
+        "EYE",
+    )
+    lines = [f"APT-{n:05d},2026-09-01,2099-12-07,{n % 100},{clinics[n % 3]}" for n in range(6_000)]
+    place = tmp_path / "long week.csv"
+    place.write_text("\n".join(["appointment_id,booked_at,starts_at,age_years,clinic_code", *lines]))
+    return place
+
+
 @contextmanager
 def a_clerk(browser: Browser, home: Path, *, script: bool = True) -> Iterator[tuple[Page, str, Running]]:
     """A page of a service that asks for a key, and the key."""
@@ -218,3 +232,75 @@ def test_what_went_wrong_is_said_where_it_can_be_put_right(
         assert page.evaluate("document.documentElement.scrollWidth") <= 320
         page.get_by_role("link", name="Choose what happened").click()
         expect(page.get_by_role("row").nth(7).get_by_role("combobox")).to_be_focused()
+
+
+@pytest.mark.parametrize("width", [320, 390, 640, 800, 1024, 1280])
+def test_a_list_of_a_hundred_pages_and_long_clinic_names_is_worked_at_every_width(
+    browser: Browser, tmp_path: Path, long_week: Path, width: int
+) -> None:
+    with a_clerk(browser, tmp_path / "home", script=False) as (page, key, _):
+        page.set_viewport_size({"width": width, "height": 700})
+        sign_in(page, key)
+        page.get_by_label("A list of appointments").set_input_files(long_week)
+        page.get_by_role("button", name="Score this list").click()
+        page.get_by_role("link", name="Whole list (6,000)").click()
+        page.get_by_label("Clinic").select_option("EYE")
+        page.get_by_role("button", name="Show").click()
+        page.get_by_label("Go to page (1 to 40)").fill("23")
+        page.get_by_role("button", name="Go to this page").click()
+        expect(page.get_by_role("link", name="Page 23")).to_have_attribute("aria-current", "page")
+        assert {cell.inner_text().split()[-1] for cell in page.locator("td.dna-clinic").all()} == {"EYE"}
+        page.get_by_role("link", name="Clear the filters").click()
+        page.get_by_label("Go to page (1 to 120)").fill("119")
+        page.get_by_role("button", name="Go to this page").click()
+        record(page, 2, "Confirmed")
+        said = page.get_by_role("status")
+        expect(said).to_be_in_viewport()
+        box = said.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= width
+        expect(page.get_by_role("link", name="Page 119")).to_have_attribute("aria-current", "page")
+        for link in page.get_by_role("navigation", name="Pages of this list").get_by_role("link").all():
+            box = link.bounding_box()
+            assert box is not None
+            assert 0 <= box["x"] <= box["x"] + box["width"] <= width
+            assert box["width"] >= 24  # WCAG 2.2, target size
+            assert box["height"] >= 24
+        page.go_back()
+        expect(page.get_by_role("link", name="Page 119")).to_have_attribute("aria-current", "page")
+
+
+def test_two_clerks_on_one_line_are_told_of_each_other(browser: Browser, tmp_path: Path, week: Path) -> None:
+    home = tmp_path / "home"
+    with a_clerk(browser, home) as (page, key, service):
+        sign_in(page, key)
+        page.get_by_label("A list of appointments").set_input_files(week)
+        page.get_by_role("button", name="Score this list").click()
+        other_key = keys.create(home, name="Eye clinic desk", scopes=(keys.Scope.LIST,)).token
+        context = browser.new_context(base_url=service.address, viewport={"width": 320, "height": 700})
+        other = context.new_page()
+        for _ in range(2):  # a worker goes on for a second with the keys that it knows
+            sign_in(other, other_key)
+            other.wait_for_timeout(1_100)
+        expect(other.get_by_role("heading", level=1)).to_contain_text("60 calls to make")
+        record(other, 2, "Confirmed")
+        record(page, 2, "No answer")
+        expect(page.get_by_role("heading", level=1)).to_contain_text(
+            "Another colleague recorded ‘Confirmed’ at"
+        )
+        expect(page.get_by_text("Recorded by: Eye clinic desk.")).to_be_visible()
+        for width in (320, 1280):
+            page.set_viewport_size({"width": width, "height": 700})
+            found = Axe().run(page)
+            assert found.violations_count == 0, found.generate_report()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.get_by_role("link", name="Leave ‘Confirmed’").click()
+        line = page.get_by_role("row").nth(2)
+        expect(line).to_be_in_viewport()
+        expect(line).to_contain_text("Eye clinic desk")
+        line.locator("summary").first.click()
+        record(page, 2, "No answer")
+        line.get_by_text("History").click()
+        expect(line.get_by_role("listitem").filter(has_text="Eye clinic desk")).to_contain_text("Confirmed")
+        expect(line.get_by_role("listitem").filter(has_text="booking team")).to_contain_text("No answer")
+        context.close()

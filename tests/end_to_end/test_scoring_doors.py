@@ -10,6 +10,7 @@ import time
 
 import httpx
 import openpyxl
+import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +18,7 @@ from tests.end_to_end.world import Trust, as_requests
 
 from dnapredict import pipeline
 from dnapredict.data import lending
+from dnapredict.lists import kept, latest
 from dnapredict.service.requests import as_table
 
 
@@ -87,6 +89,62 @@ def wait_until_ready(client: httpx.Client) -> None:
                 return
         time.sleep(0.5)
     raise AssertionError("the service did not become ready")
+
+
+@pytest.fixture(scope="module")
+def in_need(trust: Trust, tmp_path_factory):
+    """The weekly list of patients of whom a third each need an interpreter, have transport, are children."""
+    table = pq.read_table(trust.weekly)
+    thirds = [place % 3 for place in range(table.num_rows)]
+    changed = {
+        "interpreter_needed": pa.array([third == 0 for third in thirds]),
+        "transport_booked": pa.array([third == 1 for third in thirds]),
+        "age_years": pa.array([7 if third == 2 else 50 for third in thirds]),
+    }
+    for name, values in changed.items():
+        there = table.column_names.index(name) if name in table.column_names else None
+        table = table.append_column(name, values) if there is None else table.set_column(there, name, values)
+    path = tmp_path_factory.mktemp("needs") / "needs.parquet"
+    pq.write_table(table, path)
+    return path
+
+
+def test_what_a_patient_needs_shapes_the_action_through_every_door(trust, in_need, dnapredict, tmp_path):
+    offers = {0: "Book an interpreter", 1: "confirm the transport that is booked", 2: "the parent or carer"}
+    table = pq.read_table(in_need)
+    third = {each: place % 3 for place, each in enumerate(table["appointment_id"].to_pylist())}
+    scorer = pipeline.open_scorer(trust.home)
+    by_request = by_id(scorer.score(as_table(as_requests(table))).to_pylist())
+    called = [row for row in by_request.values() if row["selected"]]
+    assert {third[row["appointment_id"]] for row in called} == {0, 1, 2}
+    for row in called:
+        assert offers[third[row["appointment_id"]]] in row["action"]
+    told = [row[f"reason_{n}"] or "" for row in by_request.values() for n in (1, 2, 3)]
+    assert any(text.startswith("Was not brought to ") for text in told)
+    for row in by_request.values():
+        child = third[row["appointment_id"]] == 2
+        assert not any((row[f"reason_{n}"] or "").startswith("Missed") for n in (1, 2, 3) if child)
+        assert not any((row[f"reason_{n}"] or "").startswith("Was not") for n in (1, 2, 3) if not child)
+    for form in ("parquet", "csv"):
+        out = tmp_path / f"worklist.{form}"
+        assert dnapredict("score", in_need, "--out", out, "--home", trust.home).returncode == 0
+        read = pq.read_table(out) if form == "parquet" else pa_csv.read_csv(out)
+        for row in read.to_pylist():
+            words = [row[name] or None for name in ("action", "reason_1", "reason_2", "reason_3")]
+            asked = by_request[row["appointment_id"]]
+            assert words == [asked[name] for name in ("action", "reason_1", "reason_2", "reason_3")]
+
+
+def test_a_list_that_a_team_works_on_is_there_after_the_next_one_is_scored(trust, dnapredict, tmp_path):
+    lists = []
+    for name in ("ears.csv", "eyes.csv"):
+        pa_csv.write_csv(pq.read_table(trust.weekly).slice(0, 40), tmp_path / name)
+        out = tmp_path / f"done-{name}"
+        assert dnapredict("score", tmp_path / name, "--out", out, "--home", trust.home).returncode == 0
+        lists.append(latest.read(trust.home))
+    found = [kept.find(trust.home, last.list_id) for last in lists]
+    assert [each.heading.name for each in found] == ["ears.csv", "eyes.csv"]
+    assert found[0].worklist.num_rows == 40
 
 
 def test_one_row_at_a_time_gives_the_numbers_of_the_whole_list(trust, scored):

@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 from tests.service.test_lists import CSV, upload
 
-from dnapredict.service.actions import Actions, ClinicCalls
+from dnapredict.service.actions import Actions, ClinicCalls, OutcomeChanged, TakenAction
 from dnapredict.service.hashes import Hashes
+from dnapredict.service.logbook import ASKED_BY
 from dnapredict.service.outcomes import WORDS, Outcome
 from dnapredict.service.record.tables import ACTIONS, ANSWERS
 from dnapredict.service.store import ScoringLog
@@ -55,6 +57,77 @@ def test_one_that_was_recorded_by_mistake_is_as_if_nothing_was_done(actions: Act
 def test_many_appointments_are_asked_about_at_once(actions: Actions) -> None:
     actions.record("l", line("1999"), Outcome.REBOOKED)
     assert list(actions.latest(str(number) for number in range(2_000))) == ["1999"]
+
+
+def at_of(taken: TakenAction) -> str:
+    return taken.at.isoformat()
+
+
+def outcomes_of(log: ScoringLog) -> list[str]:
+    return [entry.outcome for entry in log.ask(select(ACTIONS).order_by(ACTIONS.c.number))]
+
+
+def test_an_outcome_that_was_not_seen_is_not_replaced(actions: Actions, log: ScoringLog) -> None:
+    first = actions.record("l", line("a"), Outcome.CONFIRMED, seen="")
+    for seen in ("", "2026-01-01T09:00:00+00:00"):
+        with pytest.raises(OutcomeChanged) as found:
+            actions.record("l", line("a"), Outcome.NO_ANSWER, seen=seen)
+        assert found.value.last == first
+    assert outcomes_of(log) == ["confirmed"]
+    second = actions.record("l", line("a"), Outcome.NO_ANSWER, seen=at_of(first))
+    assert second.replaced == first
+    assert actions.entries(["a", "b"]) == {"a": (first, second)}
+
+
+def test_what_was_taken_back_is_in_nobodys_way(actions: Actions) -> None:
+    first = actions.record("l", line("a"), Outcome.CONFIRMED, seen="")
+    actions.record("l", line("a"), Outcome.WITHDRAWN, seen=at_of(first))
+    for seen in ("", at_of(first)):
+        assert actions.record("l", line("a"), Outcome.REBOOKED, seen=seen).replaced is None
+
+
+def test_a_second_click_is_one_entry(actions: Actions, log: ScoringLog) -> None:
+    for seen in ("", None):
+        key = f"a{seen}"
+        first = actions.record("l", line(key), Outcome.NO_ANSWER, seen=seen)
+        assert actions.record("l", line(key), Outcome.NO_ANSWER, seen=seen) == first
+        assert len(actions.entries([key])[key]) == 1
+    assert log.verify().entries == 2
+
+
+def test_a_second_attempt_is_an_entry_of_its_own(
+    actions: Actions, log: ScoringLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = at_of(actions.record("l", line("a"), Outcome.NO_ANSWER, seen=""))
+    actions.record("l", line("a"), Outcome.NO_ANSWER, seen=seen)  # who sees the first one means a second
+    monkeypatch.setattr("dnapredict.service.actions._RESENT_WITHIN", datetime.timedelta(0))
+    actions.record("l", line("a"), Outcome.NO_ANSWER)  # by a program, some time later
+    assert outcomes_of(log) == ["no_answer"] * 3
+
+
+def test_what_another_key_records_is_never_taken_for_a_second_click(actions: Actions) -> None:
+    token = ASKED_BY.set("key-1")
+    actions.record("l", line("a"), Outcome.NO_ANSWER, seen="")
+    ASKED_BY.set("key-2")
+    with pytest.raises(OutcomeChanged):
+        actions.record("l", line("a"), Outcome.NO_ANSWER, seen="")
+    ASKED_BY.reset(token)
+
+
+def test_of_many_at_once_one_is_recorded_and_the_others_are_told(actions: Actions, log: ScoringLog) -> None:
+    every = [outcome for outcome in Outcome if outcome is not Outcome.WITHDRAWN]
+
+    def click(outcome: Outcome) -> bool:
+        try:
+            actions.record("l", line("a"), outcome, seen="")
+        except OutcomeChanged:
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(every)) as clerks:
+        assert sum(clerks.map(click, every)) == 1
+    assert len(outcomes_of(log)) == 1
+    assert log.verify().entries == 1
 
 
 def record_at(
@@ -123,6 +196,42 @@ def test_an_action_goes_on_record_beside_its_answer_and_names_nobody(client: Tes
     )
     assert log.verify().entries == 4
     assert b"zebra" not in b"".join(place.read_bytes() for place in home.glob("scoring-log*"))
+
+
+def test_a_program_that_says_what_it_saw_replaces_nothing_unseen(client: TestClient, home: Path) -> None:
+    list_id = upload(client, CSV).json()["list_id"]
+    asked = {"appointment_id": "old", "after": None}
+    first = act(client, list_id, **asked, outcome="confirmed").json()
+    refused = act(client, list_id, **asked, outcome="no_answer")
+    assert refused.status_code == 409
+    assert refused.json() == {
+        "error": "Somebody else recorded 'confirmed' in the meantime; nothing was recorded now.",
+        "outcome": "confirmed",
+        "recorded_at": first["recorded_at"],
+    }
+    answer = act(client, list_id, **asked | {"after": first["recorded_at"]}, outcome="no_answer")
+    assert answer.status_code == 201
+    assert answer.json()["replaced"] == {"outcome": "confirmed", "recorded_at": first["recorded_at"]}
+    assert outcomes_of(ScoringLog(home)) == ["confirmed", "no_answer"]
+
+
+def test_a_program_that_says_nothing_is_told_what_it_replaced(client: TestClient, home: Path) -> None:
+    list_id = upload(client, CSV).json()["list_id"]
+    first = act(client, list_id, appointment_id="old", outcome="confirmed").json()
+    assert "replaced" not in first
+    again = act(client, list_id, appointment_id="old", outcome="confirmed").json()
+    assert again == first  # sent again, since the answer was lost
+    other = act(client, list_id, appointment_id="old", outcome="rebooked").json()
+    assert other["replaced"] == {"outcome": "confirmed", "recorded_at": first["recorded_at"]}
+    assert outcomes_of(ScoringLog(home)) == ["confirmed", "rebooked"]
+
+
+@pytest.mark.parametrize("after", ["yesterday", "2026-11-30T09:00:00", 3.5, True, ""])
+def test_a_time_that_is_none_is_refused(client: TestClient, after: object) -> None:
+    list_id = upload(client, CSV).json()["list_id"]
+    answer = act(client, list_id, appointment_id="old", outcome="confirmed", after=after)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("'after': ")
 
 
 def test_what_is_not_on_the_list_is_not_found(client: TestClient) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from httpx import Response
 from sqlalchemy import select
 from starlette.testclient import TestClient
 from tests.browser.worklists import worklist
@@ -49,6 +50,82 @@ def test_the_last_word_counts_and_a_mistake_can_be_taken_back(
     assert "Place 1: nothing is recorded any more" in client.get(back).text
     assert "0 of 4 calls made" in client.get(address).text
     assert len(ScoringLog(home).ask(select(ACTIONS))) == 3
+
+
+def form_of(page: str, line: int) -> dict[str, str]:
+    """What the form of a line sends, without the outcome."""
+    return {
+        "line": str(line),
+        "seen": re.findall(rf'value="{line}">\s*<input[^>]* name="seen" value="([^"]*)"', page)[0],
+    }
+
+
+def send(client: TestClient, address: str, form: dict[str, str], outcome: str, **asked: str) -> Response:
+    return client.post(
+        f"{address}/outcomes", data=form | {"outcome": outcome}, params=asked, follow_redirects=False
+    )
+
+
+def outcomes(home: Path) -> list[str]:
+    return [entry.outcome for entry in ScoringLog(home).ask(select(ACTIONS).order_by(ACTIONS.c.number))]
+
+
+def test_a_colleagues_outcome_is_not_replaced_before_it_was_seen(
+    client: TestClient, address: str, home: Path
+) -> None:
+    form = form_of(client.get(address).text, 2)  # both clerks have the list open
+    assert send(client, address, form, "confirmed").status_code == 303
+    answer = send(client, address, form, "no_answer", clinic="EYE2")
+    assert answer.status_code == 409
+    assert re.search(r"recorded ‘Confirmed’ at \d\d:\d\d\s*</h1>", answer.text)
+    assert "‘No answer’ is not recorded yet. Record yours all the same?" in answer.text
+    assert f'href="{address}?clinic=EYE2#line-2"' in answer.text
+    assert outcomes(home) == ["confirmed"]
+    again = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', answer.text))
+    assert send(client, address, again, again.pop("outcome"), clinic="EYE2").status_code == 303
+    assert outcomes(home) == ["confirmed", "no_answer"]
+    page = client.get(address).text
+    assert "<strong>No answer</strong>" in page
+    assert re.findall(r'"dna-history__words">([^<]*)<', page) == ["No answer", "Confirmed"]
+
+
+def test_a_second_click_records_once_and_shows_the_same(client: TestClient, address: str, home: Path) -> None:
+    form = form_of(client.get(address).text, 1)
+    first, second = (send(client, address, form, "confirmed") for _ in range(2))
+    assert (first.status_code, first.headers["location"]) == (303, second.headers["location"])
+    assert outcomes(home) == ["confirmed"]
+
+
+def test_the_history_says_who_recorded_what_and_when(home: Path) -> None:
+    ears, eyes = (
+        keys.create(home, name=name, scopes=(keys.Scope.LIST,)) for name in ("Ear desk", "Eye desk")
+    )
+    champion = steady_champion()
+    with client_of(champion, home) as client:
+        wait_until_ready(client)
+        signed = {"authorization": f"Bearer {ears.token}"}
+        list_id = client.post("/v1/lists", files={"file": ("w.csv", week())}, headers=signed).json()[
+            "list_id"
+        ]
+        act, asked = f"/v1/lists/{list_id}/actions", {"appointment_id": "apt-059"}
+        client.post(act, json=asked | {"outcome": "no_answer"}, headers=signed)
+        signed = {"authorization": f"Bearer {eyes.token}"}
+        client.post(act, json=asked | {"outcome": "confirmed"}, headers=signed)
+        page = client.get(f"/lists/{list_id}", headers=signed).text
+        form = form_of(page, 1) | {"seen": ""}
+        answer = client.post(
+            f"/lists/{list_id}/outcomes",
+            data=form | {"outcome": "rebooked"},
+            headers={"authorization": f"Bearer {ears.token}"},
+        )
+    champion.stop()
+    history = re.findall(r'"dna-history__words">([^<]*)</span><br>([^<]*)<', page)
+    assert [(words, by.rsplit(", ", 1)[1]) for words, by in history] == [
+        ("Confirmed", "Eye desk"),
+        ("No answer", "Ear desk"),
+    ]
+    assert "Another colleague recorded ‘Confirmed’ at" in answer.text
+    assert "Recorded by: Eye desk." in answer.text
 
 
 def test_who_was_not_reached_is_still_to_call(client: TestClient, address: str) -> None:
@@ -119,14 +196,16 @@ def test_a_form_on_a_page_of_another_site_records_nothing(
 
 def test_a_form_of_another_kind_is_refused(client: TestClient, address: str) -> None:
     assert client.post(f"{address}/outcomes", json={"line": 1}).status_code == 415
-    many = "&".join(f"f{number}=1" for number in range(100))
     kind = {"content-type": "application/x-www-form-urlencoded"}
+    when = client.post(f"{address}/outcomes", content=f"line=1&outcome=confirmed&seen={MARK}", headers=kind)
+    assert (when.status_code, MARK in when.text) == (400, False)
+    many = "&".join(f"f{number}=1" for number in range(100))
     answer = client.post(f"{address}/outcomes", content=many, headers=kind)
     assert (answer.status_code, "The form could not be read." in answer.text) == (400, True)
 
 
-def test_a_list_of_another_system_is_worked_until_the_next_one_comes(client: TestClient) -> None:
-    """Of those nothing is kept but the last, so an older page must not record on a newer list's line."""
+def test_a_list_of_another_system_that_is_worked_on_outlives_the_next_one(client: TestClient) -> None:
+    """Of those nothing is kept but the last, until a team works on one."""
     rows = [{"appointment_id": f"apt-{age}", "age_years": age} for age in (30, 40)]
     client.post("/v1/score", json={"appointments": rows})
     older = re.findall(r"/lists/[0-9a-f]{16}", client.get("/").text)[0]
@@ -136,7 +215,13 @@ def test_a_list_of_another_system_is_worked_until_the_next_one_comes(client: Tes
     assert book["Worklist"]["A2"].value == "apt-40"
     assert book["Worklist"]["L2"].value == "Confirmed"
     client.post("/v1/score", json={"appointments": rows})
-    assert record(client, older).status_code == 404
+    unused = re.findall(r'href="(/lists/[0-9a-f]{16})"', client.get("/lists").text)[0]
+    client.post("/v1/score", json={"appointments": rows[::-1]})
+    assert record(client, older, outcome="rebooked").status_code == 303
+    assert "<strong>Rebooked</strong>" in client.get(older).text
+    refused = record(client, unused)
+    assert refused.status_code == 404
+    assert "This was not recorded" in refused.text
 
 
 def test_the_workbook_holds_what_was_recorded_and_offers_the_rest(client: TestClient, address: str) -> None:

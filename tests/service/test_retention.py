@@ -3,14 +3,28 @@
 import datetime
 import logging
 import os
+import re
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from starlette.testclient import TestClient
+from tests.service.conftest import wait_until_ready
+from tests.service.double import steady_champion
+from tests.service.pages import record, week
+from tests.service.test_lists import upload
 from tests.service.test_log_databases import row
 
-from dnapredict.config.service import Retention
-from dnapredict.service.retention import Keeper, forget_entries, forget_lists
+from dnapredict.config.service import Retention, ServiceConfig
+from dnapredict.errors import StoreError
+from dnapredict.lists import kept
+from dnapredict.lists.latest import counted
+from dnapredict.service.actions import Actions
+from dnapredict.service.app import build
+from dnapredict.service.hashes import Hashes
+from dnapredict.service.outcomes import Outcome
+from dnapredict.service.retention import Keeper, forget_entries, forget_lists, require_room
 from dnapredict.service.store import ScoringLog
 
 TODAY = datetime.datetime.now(datetime.UTC)
@@ -66,6 +80,126 @@ def test_lists_go_after_their_days_and_the_newest_stay_within_their_number(tmp_p
     assert forget_lists(tmp_path, Retention(list_days=90, lists=2)) == 1
     assert forget_lists(tmp_path, Retention(list_days=3)) == 1  # the page's own, of four days ago
     assert {place.name for place in folder.iterdir()} == {"new.parquet", "b.parquet"}
+
+
+FUTURE, PAST = TODAY + datetime.timedelta(days=3), TODAY - datetime.timedelta(days=3)
+
+
+def keep(home: Path, list_id: str, *starts: datetime.datetime, days_old: float = 0) -> str:
+    """A kept list with appointments at these moments, written so many days ago."""
+    columns = {
+        "appointment_id": [f"apt-{n}" for n in range(len(starts))],
+        "selected": [True] * len(starts),
+        "error": pa.nulls(len(starts), pa.string()),
+        "starts_at": pa.array([each.replace(tzinfo=None) for each in starts], pa.timestamp("us")),
+    }
+    worklist = pa.table(columns)
+    heading = kept.Heading(
+        list_id=list_id * 16,
+        name="w",
+        scored_at=TODAY,
+        model_version="7",
+        synthetic=True,
+        counts=counted(worklist),
+    )
+    kept.keep(home, worklist, heading)
+    at = time.time() - days_old * 86_400
+    os.utime(home / "lists" / f"{heading.list_id}.parquet", (at, at))
+    return heading.list_id
+
+
+def there(home: Path) -> set[str]:
+    return {path.stem[0] for path in kept.kept_files(home)}
+
+
+def test_beyond_their_number_no_list_goes_that_a_team_works_on(tmp_path: Path) -> None:
+    keep(tmp_path, "a", PAST, FUTURE, days_old=4)  # appointments to come
+    worked_on = keep(tmp_path, "b", PAST, days_old=3)
+    keep(tmp_path, "c", PAST, days_old=2)
+    keep(tmp_path, "d", PAST, days_old=1)
+    log = ScoringLog(tmp_path)
+    actions = Actions(log, Hashes(tmp_path))
+    actions.record(worked_on, {"appointment_id": "apt-0"}, Outcome.NO_ANSWER)
+    assert forget_lists(tmp_path, Retention(lists=1), log) == 1
+    assert there(tmp_path) == {"a", "b", "d"}
+    Keeper(tmp_path, log, Retention(lists=1, list_days=2)).look()  # what is too old goes all the same
+    assert there(tmp_path) == {"d"}
+
+
+def test_while_it_cannot_be_known_what_is_worked_on_nothing_goes(tmp_path: Path) -> None:
+    for name in "abc":
+        keep(tmp_path, name, PAST)
+    (tmp_path / "scoring-log.db").write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreError):
+        forget_lists(tmp_path, Retention(lists=1), ScoringLog(tmp_path))
+    assert there(tmp_path) == {"a", "b", "c"}
+
+
+def test_where_lists_take_too_much_room_those_go_first_that_nobody_works_on(tmp_path: Path) -> None:
+    log = ScoringLog(tmp_path)
+    for age, name in enumerate("dcba"):
+        keep(tmp_path, name, PAST, days_old=age)
+    size = sum(path.stat().st_size for path in kept.kept_files(tmp_path)) / 1_048_576
+    require_room(tmp_path, Retention(list_mb=2 * size), log)
+    assert there(tmp_path) == {"a", "b", "c", "d"}
+    require_room(tmp_path, Retention(list_mb=0.6 * size), log)
+    assert there(tmp_path) == {"c", "d"}
+    keep(tmp_path, "e", FUTURE)
+    with pytest.raises(StoreError, match=r"This list was not scored, and none that is worked on was removed"):
+        require_room(tmp_path, Retention(list_mb=0.1 * size), log)
+    assert there(tmp_path) == {"e"}
+
+
+def test_an_uploader_is_told_where_there_is_no_room_and_others_go_on(home: Path) -> None:
+    champion = steady_champion()
+    config = ServiceConfig(retention=Retention(list_mb=0.005))
+    with TestClient(build(home, champion, config=config).to_asgi(), base_url="http://127.0.0.1") as client:
+        wait_until_ready(client)
+        first = upload(client, week()).json()["list_id"]
+        refused = upload(client, week())
+        assert refused.status_code == 503
+        assert refused.json()["error"].startswith("The lists that are kept take 0 MB of 0, and teams still")
+        assert record(client, f"/lists/{first}").status_code == 303
+        page = upload(client, week(), to="/upload")
+        assert (page.status_code, "This list was not scored" in page.text) == (503, True)
+    champion.stop()
+
+
+def test_another_teams_upload_removes_no_list_and_takes_no_ones_place(home: Path) -> None:
+    champion = steady_champion()
+    config = ServiceConfig(retention=Retention(lists=1))
+    with TestClient(build(home, champion, config=config).to_asgi(), base_url="http://127.0.0.1") as client:
+        wait_until_ready(client)
+        mine = upload(client, week(), name="ear clinic.csv", to="/upload").headers["location"]
+        record(client, mine)
+        clerk = dict(client.cookies)
+        client.cookies.clear()
+        for number in range(3):
+            upload(client, week(mark=f"b{number}"), name="eye clinic.csv", to="/upload")
+        assert "eye clinic.csv" in client.get("/").text
+        client.cookies.clear()
+        client.cookies.update(clerk)
+        page = client.get("/").text
+        assert "ear clinic.csv" in page.split("</h1>")[0].split("<h1>")[1]
+        assert "This is not the newest list." in page
+        newest = re.findall(r'<a href="(/lists/[0-9a-f]{16})">Go to the newest list, eye clinic.csv', page)[0]
+        assert "This is not the newest list." not in client.get(newest).text
+        assert record(client, mine, outcome="rebooked").status_code == 303
+        assert client.get("/lists").text.count("eye clinic.csv") == 3
+    champion.stop()
+
+
+def test_a_list_whose_appointments_are_over_is_not_shown_first(client: TestClient) -> None:
+    last_year = week().replace("2026-12-0", "2025-12-0").replace("2026-09-01", "2025-09-01")
+    old = upload(client, last_year, name="last year.csv", to="/upload").headers["location"]
+    record(client, old)
+    clerk = dict(client.cookies)
+    client.cookies.clear()
+    upload(client, week(), name="next week.csv")
+    client.cookies.update(clerk)
+    assert "next week.csv" in client.get("/").text.split("</h1>")[0]
+    client.cookies.update({"dnapredict_list": "../../etc"})
+    assert "next week.csv" in client.get("/").text.split("</h1>")[0]
 
 
 def test_a_home_without_lists_has_none_to_remove(tmp_path: Path) -> None:

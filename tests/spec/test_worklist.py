@@ -1,16 +1,21 @@
 """From risks to calls: how many, to whom, by when, and what to offer. Each table is a list in its own order."""
 
 import datetime
+import tomllib
+from itertools import product
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from dnapredict.config.worklist import Action, Band, Team, WorklistConfig
+from dnapredict.config.loading import shipped
+from dnapredict.config.worklist import NEEDS, Action, Band, Need, Team, WorklistConfig
+from dnapredict.data.columns import audit_only
 from dnapredict.lists.answers import FACTORS
 from dnapredict.lists.calendar import due
 from dnapredict.lists.ledger import Ledger, PlannedCall
+from dnapredict.lists.needs import COLUMNS, with_words
 from dnapredict.lists.plan import planned
 
 RULES = {
@@ -47,7 +52,14 @@ def appointments(text: str) -> pa.Table:
     columns["probability"] = pa.array([float(row["risk"]) for row in rows])
     columns["imd_decile"] = pa.array([int(row.get("decile", "0")) or None for row in rows], pa.int64())
     columns["starts_local"] = pa.array(day, pa.timestamp("us"))
+    columns["interpreter_needed"] = pa.array([_yes(row.get("interpreter")) for row in rows], pa.bool_())
+    columns["transport_booked"] = pa.array([_yes(row.get("transport")) for row in rows], pa.bool_())
+    columns["age_years"] = pa.array([float(row["age"]) if row.get("age") else None for row in rows])
     return pa.table(columns)
+
+
+def _yes(cell: str | None) -> bool | None:
+    return {"yes": True, "no": False}.get(cell or "")
 
 
 def plan(text: str, *, capacity: int | None = None, is_muted=None, **changes: object) -> list[str]:
@@ -215,6 +227,152 @@ def test_calls_shared_by_need_go_to_each_fifth_and_a_call_saved_goes_on():
     ]
 
 
+# What a patient needs.
+
+SHIPPED = tomllib.loads(shipped("serving/worklist.toml").read_text(encoding="utf-8"))
+
+
+def shipped_plan(text: str, **changes: object) -> list[str]:
+    """What the shipped file says is to be done with each row, without the day by which."""
+    config = WorklistConfig.model_validate(SHIPPED | {"call_working_days_before": None} | changes)
+    return planned(appointments(text), config=config, capacity=99).table["action"].to_pylist()
+
+
+def test_what_a_patient_needs_shapes_the_action_whatever_the_strongest_reason_is():
+    listed = """
+        appointment | risk | reason           | interpreter | transport | age
+        a           | 0.9  |                  | yes         |           | 40
+        b           | 0.9  | past_dnas        | yes         |           |
+        c           | 0.9  | interpreter_needed | yes       |           |
+        d           | 0.9  | distance_km      | yes         | yes       | 70
+        e           | 0.9  | distance_km      | no          | no        | 70
+        f           | 0.9  | lead_days        |             |           | 15.9
+        g           | 0.9  | lead_days        |             |           | 16
+        h           | 0.9  | times_rescheduled | yes        | yes       | 3
+        i           | 0.9  | days_since_last_contact | yes  |           | 0
+        j           | 0.9  | remote           | yes         |           |
+        k           | 0.9  | remote           |             |           | 9
+        l           | 0.9  |                  |             | yes       | 9
+    """
+    confirm = "that the patient can come"
+    assert shipped_plan(listed) == [
+        f"Book an interpreter, then call with one to confirm {confirm}",
+        "Book an interpreter, then call with one and ask what would make it easier to come",
+        f"Book an interpreter, then call with one to confirm {confirm}",
+        f"Book an interpreter, then call with one to confirm {confirm}; confirm the transport that is booked",
+        "Call and offer transport, or a telephone or video appointment",
+        "Call the parent or carer to confirm that the appointment still suits",
+        "Call to confirm that the appointment still suits",
+        (
+            "Book an interpreter, then call the parent or carer with one and offer another time; "
+            "confirm the transport that is booked"
+        ),
+        "Book an interpreter, check the contact details, then call the parent or carer with one to confirm",
+        (
+            "Book an interpreter, then call with one: check the number and the device, or offer to see the "
+            "patient in person"
+        ),
+        "Call the parent or carer: check the number and the device, or offer to see the patient in person",
+        (
+            "Call the parent or carer to confirm that the child can be brought; confirm the transport that is "
+            "booked"
+        ),
+    ]
+
+
+def test_every_shipped_action_has_an_interpreter_where_one_is_needed():
+    factors = [factor for action in SHIPPED["actions"] for factor in action.get("factors", ())]
+    listed = "appointment | risk | reason | interpreter | age\n" + "\n".join(
+        f"{n} | 0.5 | {factor} | yes | {age}" for n, (factor, age) in enumerate(product(factors, (8, 30)))
+    )
+    for action in shipped_plan(listed):
+        assert action.startswith("Book an interpreter, ")
+        assert " with one" in action
+    assert sum("parent or carer" in action for action in shipped_plan(listed)) == len(factors)
+
+
+def test_who_is_not_called_is_given_what_the_appointment_needs():
+    listed = """
+        appointment | patient | risk | day | interpreter | transport | age
+        a           | p       | 0.9  | 10  | no          |           | 40
+        b           | q       | 0.8  | 10  |             |           | 40
+        c           | r       | 0.3  | 10  | yes         |           | 40
+        d           | s       | 0.2  | 10  |             | yes       | 8
+        e           | p       | 0.1  | 11  | yes         |           | 40
+        f           | t       | 0.1  | 11  |             |           | 40
+    """
+    assert plan(listed) == [
+        # one of the two appointments needs one, so the call about both has one
+        "1 Book an interpreter, then call with one; the same call: rank 5",
+        "2 Call",
+        "3 Usual reminder; check that an interpreter is booked",
+        "4 Usual reminder; any reminder goes to the parent or carer; confirm the transport that is booked",
+        "5 Mention it in the call at rank 1; check that an interpreter is booked",
+        "6 Usual reminder",
+    ]
+
+
+def test_who_is_passed_over_still_needs_an_interpreter_at_the_appointment():
+    listed = """
+        appointment | patient | risk | interpreter
+        a           | p       | 0.9  | yes
+        b           | q       | 0.5  | no
+    """
+    assert plan(listed, is_muted=lambda _, row: row == 0)[0] == (
+        "1 Called lately; check that an interpreter is booked"
+    )
+
+
+def test_a_patient_whose_needs_are_not_known_is_called_as_before():
+    listed = """
+        appointment | risk | reason      | interpreter | transport | age
+        a           | 0.9  | distance_km |             |           |
+    """
+    assert plan(listed) == ["1 Offer transport"]
+    assert plan("appointment | risk\na | 0.9") == ["1 Call"]
+
+
+def test_the_day_by_which_to_call_comes_last():
+    listed = """
+        appointment | risk | interpreter | transport
+        a           | 0.9  | yes         | yes
+    """
+    assert plan(listed, call_working_days_before=2) == [
+        "1 Book an interpreter, then call with one; confirm the transport that is booked, by Thu 26 Nov"
+    ]
+
+
+def test_words_of_a_trusts_own_that_name_no_call_are_kept_beside_the_need():
+    own = (Action(do="Ring at home", kind="confirm", evidence="unproven"),)
+    listed = "appointment | risk | interpreter | age\na | 0.9 | yes | 8"
+    assert plan(listed, actions=own, default_action="Ring at home") == [
+        "1 Book an interpreter, then call the parent or carer with one: ring at home"
+    ]
+
+
+def test_a_child_was_not_brought_and_did_not_miss_anything():
+    assert with_words("Missed 3 of 5 past appointments", NEEDS[1:2]) == (
+        "Was not brought to 3 of 5 past appointments"
+    )
+    assert with_words("In this clinic about 8% of appointments are missed", NEEDS) == (
+        "In this clinic about 8% of appointments are missed"
+    )
+
+
+def test_a_file_of_an_earlier_release_honours_needs_and_the_shipped_file_says_the_same():
+    before = {name: value for name, value in SHIPPED.items() if name != "needs"}
+    assert WorklistConfig.model_validate(before).needs == NEEDS
+    assert WorklistConfig.model_validate(SHIPPED).needs == NEEDS
+    assert WorklistConfig.model_validate(before | {"needs": []}).needs == ()
+
+
+def test_what_is_held_for_monitoring_alone_cannot_be_a_need():
+    assert not audit_only() & set(COLUMNS)
+    for name in sorted(audit_only()):
+        with pytest.raises(ValidationError, match="interpreter_needed"):
+            Need.model_validate({"column": name, "before": "Book an interpreter", "why": "x"})
+
+
 # From one list to the next.
 
 
@@ -263,6 +421,9 @@ def test_the_record_of_planned_calls_names_nobody(ledger, tmp_path):
 # What is refused.
 
 
+NEED = {"column": "interpreter_needed", "how": "with an interpreter", "why": "To be understood."}
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -280,11 +441,30 @@ def test_prohibited_uses_are_refused_in_whatever_words_of_the_file(said: str):
         {"muted_action": said},
         {"outcomes": (said,)},
         {"actions": (*RULES["actions"], Action(do=said, kind="confirm", evidence="unproven"))},
+        *({"needs": [NEED | {part: said}]} for part in ("before", "whom", "how", "also", "uncalled")),
+        {"needs": [NEED | {"words": {"Missed": said}}]},
     ):
         with pytest.raises(ValidationError, match="never for overbooking"):
             rules(**change)
     with pytest.raises(ValidationError):
         rules(use="overbooking")
+
+
+@pytest.mark.parametrize(
+    ("need", "sentence"),
+    [
+        ({"column": "age_years", "whom": "the parent", "why": "x"}, "'below' belongs to column 'age_years'"),
+        (NEED | {"below": 16}, "'below' belongs to column 'age_years', and to no other"),
+        ({"column": "transport_booked", "why": "x"}, "names nothing to do"),
+        ({"column": "transport_booked", "also": "x"}, "why"),
+        (NEED | {"kind": "letter"}, "kind"),
+    ],
+)
+def test_a_need_that_says_nothing_or_has_no_reason_is_refused(need, sentence):
+    with pytest.raises(ValidationError, match=sentence):
+        rules(needs=[need])
+    with pytest.raises(ValidationError, match="named more than once"):
+        rules(needs=[NEED, NEED])
 
 
 def test_an_action_without_its_evidence_is_refused():

@@ -141,7 +141,8 @@ def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
     from dnapredict.service.start import served_config
 
     retention, place = served_config(settings).retention, absolute(home)
-    rows, lists = forget_entries(_log(place, settings), retention), forget_lists(place, retention)
+    log = _log(place, settings)
+    rows, lists = forget_entries(log, retention), forget_lists(place, retention, log)
     typer.echo(f"{rows:,} rows and {lists:,} lists were kept long enough and are removed.")
 
 

@@ -35,11 +35,16 @@ class Limits(Settings):
 
 
 class Retention(Settings):
-    """How many days things are kept; where `log_days` is absent, the scoring log is kept for good."""
+    """How many days things are kept; where `log_days` is absent, the scoring log is kept for good.
+
+    Beyond the newest `lists` a list goes once its appointments are over and nothing was recorded on it. All
+    kept lists take at most `list_mb` megabytes; then no further one is taken in.
+    """
 
     log_days: Annotated[int, Field(ge=1, le=36_525)] | None = None
     list_days: Annotated[int, Field(ge=1, le=36_525)] = 90
     lists: Annotated[int, Field(ge=1, le=100_000)] = 50
+    list_mb: Annotated[float, Field(gt=0, le=1_000_000)] = 2_000
 
 
 class OpenId(Settings):

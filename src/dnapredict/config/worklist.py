@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from dnapredict.config.loading import Settings
 
-__all__ = ["Action", "Band", "Team", "WorklistConfig"]
+__all__ = ["NEEDS", "Action", "Band", "Kind", "Need", "Team", "WorklistConfig"]
 
 # Words of uses that are refused, wherever the file speaks of what is done.
 _REFUSED: Final = re.compile(
@@ -19,6 +19,10 @@ _REFUSED: Final = re.compile(
 
 # What a spreadsheet takes as choices of a cell.
 _MOST_TO_OFFER: Final = 255
+
+
+Kind = Literal["confirm", "transport", "interpreter", "another time", "another mode", "contact details"]
+Evidence = Literal["randomised trials", "observational studies", "unproven"]
 
 
 class Band(Settings):
@@ -39,9 +43,103 @@ class Action(Settings):
     """
 
     do: str
-    kind: Literal["confirm", "transport", "interpreter", "another time", "another mode", "contact details"]
-    evidence: Literal["randomised trials", "observational studies", "unproven"]
+    kind: Kind
+    evidence: Evidence
     factors: tuple[str, ...] = ()
+
+
+class Need(Settings):
+    """Something that a patient needs, and how it changes what is done, whatever the strongest reason is.
+
+    A patient has the need where the list's `column` is true, or a number below `below`. Columns that are
+    held for the audit alone, such as `language_code`, cannot be named here.
+
+    Attributes
+    ----------
+    before
+        What is done before the call, such as "Book an interpreter".
+    whom, how
+        Who is called in the patient's place, and how: they follow the word "call" of the action.
+    also
+        What else the call is about.
+    uncalled
+        What is to be done where nobody is called.
+    words
+        Words of actions and reasons that are said in another way of such a patient.
+    kind
+        Of action that the need stands for: an action of that kind says nothing more, so the next reason's
+        action is taken.
+    evidence, why
+        What is known of its effect on missed appointments, and why it was agreed.
+    """
+
+    column: Literal["interpreter_needed", "transport_booked", "age_years"]
+    below: Annotated[float, Field(gt=0, le=130)] | None = None
+    before: str = ""
+    whom: str = ""
+    how: str = ""
+    also: str = ""
+    uncalled: str = ""
+    words: dict[str, str] = {}
+    kind: Kind | None = None
+    evidence: Evidence = "unproven"
+    why: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _a_number_has_a_bound(self) -> "Need":
+        if (self.column == "age_years") != (self.below is not None):
+            raise ValueError("'below' belongs to column 'age_years', and to no other")
+        return self
+
+    @model_validator(mode="after")
+    def _it_changes_something(self) -> "Need":
+        if not any(self.texts()):
+            raise ValueError(f"need '{self.column}' names nothing to do: give 'before', 'whom', 'also', ...")
+        return self
+
+    @property
+    def said(self) -> str:
+        """All that it asks for, in a phrase."""
+        called = " ".join(text for text in (self.whom, self.how) if text)
+        parts = (self.before, f"call {called}" if called else "", self.also)
+        phrase = "; ".join(part for part in parts if part) or self.uncalled
+        return phrase[:1].upper() + phrase[1:]
+
+    def texts(self) -> tuple[str, ...]:
+        """Everything that it puts into words for a clerk."""
+        return (self.before, self.whom, self.how, self.also, self.uncalled, *self.words.values())
+
+
+NEEDS: Final = (
+    Need(
+        column="interpreter_needed",
+        kind="interpreter",
+        before="Book an interpreter",
+        how="with one",
+        uncalled="check that an interpreter is booked",
+        why="Nobody can confirm an appointment in a language that they do not speak.",
+    ),
+    Need(
+        column="age_years",
+        below=16,
+        whom="the parent or carer",
+        uncalled="any reminder goes to the parent or carer",
+        words={
+            "Missed": "Was not brought to",
+            "cancelled by the patient": "cancelled by the family",
+            "the patient can come": "the child can be brought",
+        },
+        why="A child is brought by somebody. From 16 a young person is presumed able to decide.",
+    ),
+    Need(
+        column="transport_booked",
+        kind="transport",
+        also="confirm the transport that is booked",
+        uncalled="confirm the transport that is booked",
+        why="Transport that does not come is an appointment that the patient did not miss.",
+    ),
+)
+"""What holds where a file names no `[[needs]]`, so that one of an earlier release honours them too."""
 
 
 class Team(Settings):
@@ -77,6 +175,8 @@ class WorklistConfig(Settings):
     mute_days
         Nobody is called twice for one clinic within so many days, across lists; and one call is about all
         of a patient's appointments of a list that are so near to each other.
+    needs
+        What patients need, which shapes every action; `NEEDS` where the file names none.
     outcomes
         What can become of a call: the choices of the column `outcome` in a spreadsheet.
     carry_through
@@ -99,6 +199,7 @@ class WorklistConfig(Settings):
     same_call_action: str = "Mention it in the call at rank {rank}"
     muted_action: str = "No call: one for this clinic was planned lately"
     actions: tuple[Action, ...] = ()
+    needs: tuple[Need, ...] = NEEDS
     outcomes: tuple[str, ...] = ()
     carry_through: tuple[str, ...] = ()
 
@@ -148,12 +249,21 @@ class WorklistConfig(Settings):
             )
         return self
 
-    def action_of(self, factor: str) -> str | None:
+    @model_validator(mode="after")
+    def _a_need_is_named_once(self) -> "WorklistConfig":
+        columns = [need.column for need in self.needs]
+        twice = sorted({name for name in columns if columns.count(name) > 1})
+        if twice:
+            raise ValueError(f"need '{twice[0]}' is named more than once")
+        return self
+
+    def action_of(self, factor: str) -> Action | None:
         """What to offer where `factor` is behind a reason; None where nothing is agreed for it."""
-        return next((action.do for action in self.actions if factor in action.factors), None)
+        return next((action for action in self.actions if factor in action.factors), None)
 
     def _texts(self) -> Iterator[str]:
         yield from (self.default_action, self.unselected_action, self.same_call_action, self.muted_action)
         yield from (action.do for action in self.actions)
+        yield from (text for need in self.needs for text in need.texts())
         yield from (text for band in self.bands for text in (band.name, band.meaning))
         yield from self.outcomes

@@ -49,6 +49,7 @@ def note_of(
         tables=(
             ("Bands", _bands(config)),
             ("What is offered, and what is known of its effect on missed appointments", _offers(config)),
+            *((("What a patient needs, whatever the reasons are", _needs(config)),) if config.needs else ()),
         ),
         day=day,
         bands=tuple(band.name for band in config.bands),
@@ -77,6 +78,10 @@ def _bands(config: WorklistConfig) -> tuple[tuple[str, ...], ...]:
 
 def _offers(config: WorklistConfig) -> tuple[tuple[str, ...], ...]:
     return tuple((action.do, action.kind, action.evidence) for action in config.actions)
+
+
+def _needs(config: WorklistConfig) -> tuple[tuple[str, ...], ...]:
+    return tuple((need.said, need.kind or "confirm", need.evidence) for need in config.needs)
 
 
 def _day(day: datetime.date) -> str:

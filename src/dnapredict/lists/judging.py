@@ -9,8 +9,11 @@ from functools import partial
 from typing import Final
 
 import ibis.expr.types as ir
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from dnapredict.config.worklist import Need
 from dnapredict.data.engines import Engine
 from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.data.plan import Filled
@@ -18,6 +21,7 @@ from dnapredict.data.workspace import Workspace
 from dnapredict.features.build import Matrix, Past, question
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.lists.answers import FACTORS, REASONS
+from dnapredict.lists.needs import has_need, with_words
 from dnapredict.lists.pieces import of_one_size
 from dnapredict.risk.artefact import StoredModel
 from dnapredict.risk.reasons import Told
@@ -37,6 +41,8 @@ class Judge:
 
     stored: StoredModel
     with_reasons: bool = True
+    needs: tuple[Need, ...] = ()
+    """Needs whose words the reasons are put into; what was not brought did not miss."""
 
     @property
     def clock(self) -> Clock:
@@ -65,11 +71,27 @@ class Judge:
         values = Matrix(table, self.stored.model.factors).values
         probability = self.stored.model.probability(values, sites=table["site_code"].to_pylist())
         said = self.stored.teller.told(values) if self.with_reasons else Told.nothing(len(values))
-        columns = [table[ROW_NUMBER], pa.array(probability), *said.texts, *said.factors]
+        texts = self._in_their_words(said.texts, table)
+        columns = [table[ROW_NUMBER], pa.array(probability), *texts, *said.factors]
         judged = pa.table(dict(zip(JUDGED.names, columns, strict=True)), schema=JUDGED)
         for name in beside:
             judged = judged.append_column(name, table[name])
         return judged
+
+    def _in_their_words(
+        self, texts: tuple[NDArray[np.object_], ...], table: pa.Table
+    ) -> tuple[NDArray[np.object_], ...]:
+        """The reasons in the words agreed for patients with a need, such as of a child."""
+        for need in self._worded:
+            for row in np.flatnonzero(has_need(table, need)).tolist():
+                for place in texts:
+                    if place[row] is not None:
+                        place[row] = with_words(place[row], [need])
+        return texts
+
+    @property
+    def _worded(self) -> list[Need]:
+        return [need for need in self.needs if need.words] if self.with_reasons else []
 
     def _question(self, points: ir.Table, past: Past, beside: Sequence[str]) -> Filled:
         return question(
@@ -78,7 +100,9 @@ class Judge:
             factors=self.stored.model.factors,
             clock=self.clock,
             outcomes=Outcomes(self.stored.manifest.provenance.config.dna_codes),
-            beside=tuple(dict.fromkeys((ROW_NUMBER, "site_code", *beside))),
+            beside=tuple(
+                dict.fromkeys((ROW_NUMBER, "site_code", *(need.column for need in self._worded), *beside))
+            ),
             order_by=[ROW_NUMBER],
         )
 

@@ -4,6 +4,7 @@ The heading tells what a person asks of a list before opening it (its name, when
 calls) and what its workbook says: a list is given back as it was scored, whatever is champion by then.
 """
 
+import contextlib
 import datetime
 import re
 import secrets
@@ -22,7 +23,20 @@ from dnapredict.lists import files
 from dnapredict.lists.latest import Counts, LatestList, ListedAppointment
 from dnapredict.lists.sheet import Note
 
-__all__ = ["SPECIALTY", "Heading", "KeptList", "every", "find", "keep", "new_id", "of_latest"]
+__all__ = [
+    "SPECIALTY",
+    "Heading",
+    "KeptList",
+    "every",
+    "find",
+    "forget_older",
+    "is_over",
+    "keep",
+    "keep_latest",
+    "kept_files",
+    "new_id",
+    "of_latest",
+]
 
 SPECIALTY: Final = "treatment_function_code"
 """By which teams may be named; no page shows it."""
@@ -53,6 +67,8 @@ class Heading(BaseModel):
     synthetic: bool
     counts: Counts
     note: Note | None = None
+    page_only: bool = False
+    """Whether only what the page shows is kept: the first rows, without the names of the factors."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,10 @@ class KeptList:
         """The appointments to call, in the order of the list."""
         selected = self.lines.filter(pc.fill_null(self.lines["selected"], False))
         return [each for each in selected["appointment_id"].to_pylist() if each is not None]
+
+    def is_over(self, now: datetime.datetime) -> bool:
+        """Whether all its appointments have begun; not where nobody knows when they are."""
+        return _is_over(self.worklist, now)
 
     @property
     def lines(self) -> pa.Table:
@@ -110,6 +130,50 @@ def keep(home: Path, worklist: pa.Table, heading: Heading) -> None:
     noted = worklist.replace_schema_metadata({_KEY: heading.model_dump_json()})
     with files.whole(_place(home, heading.list_id)) as draft:
         pq.write_table(noted, draft)
+
+
+def keep_latest(home: Path, last: LatestList) -> None:
+    """Keep what there is of the list scored last, so that the next one does not take its place.
+
+    Raises
+    ------
+    StoreError
+        If the home cannot be written to.
+    """
+    if not _place(home, last.list_id).exists():
+        found = of_latest(last)
+        keep(home, found.worklist, found.heading)
+
+
+def kept_files(home: Path) -> list[Path]:
+    """The files of all kept lists, the one that was kept last first."""
+    written = []
+    for path in (home / _FOLDER).glob("*.parquet"):
+        with contextlib.suppress(FileNotFoundError):  # another process was first
+            written.append((path.stat().st_mtime, path))
+    return [path for _, path in sorted(written, reverse=True)]
+
+
+def is_over(path: Path, now: datetime.datetime) -> bool:
+    """Whether all appointments of the list in that file have begun; a damaged one has none to come."""
+    try:
+        return _is_over(pq.read_table(path, columns=["starts_at", "error"]), now)
+    except FileNotFoundError:
+        return False
+    except (OSError, pa.ArrowException):
+        return True
+
+
+def forget_older(home: Path, before: float) -> int:
+    """Remove lists that were kept, or scored last, before that time of the Unix clock; returns how many."""
+    last = home / _FOLDER / "latest.json"
+    removed = 0
+    for path in [*kept_files(home), last]:
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < before:
+                path.unlink()
+                removed += 1
+    return removed
 
 
 def find(home: Path, list_id: str) -> KeptList | None:
@@ -148,6 +212,7 @@ def of_latest(latest: LatestList) -> KeptList:
         synthetic=latest.synthetic,
         counts=Counts(latest.appointments, latest.selected, latest.not_scored),
         note=latest.note,
+        page_only=True,
     )
     return KeptList(heading, pa.Table.from_pylist([_plain(row) for row in latest.rows], schema=_LINE))
 
@@ -158,6 +223,14 @@ def _plain(row: ListedAppointment) -> dict[str, Any]:
     if row.starts_at is not None:
         values["starts_at"] = row.starts_at.astimezone(datetime.UTC).replace(tzinfo=None)
     return values
+
+
+def _is_over(worklist: pa.Table, now: datetime.datetime) -> bool:
+    scored = worklist.filter(pc.is_null(worklist["error"]))
+    if not scored.num_rows or "starts_at" not in scored.column_names:
+        return not scored.num_rows
+    last = pc.max(scored["starts_at"]).as_py()
+    return last is not None and last < now.astimezone(datetime.UTC).replace(tzinfo=None)
 
 
 def _place(home: Path, list_id: str) -> Path:

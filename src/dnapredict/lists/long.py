@@ -171,7 +171,7 @@ def _judge(
     waiting = {part for part, size in enumerate(parts) if not staging.has(part, rows=size)}
     if not waiting:
         return
-    judge = Judge(scorer.stored)
+    judge = Judge(scorer.stored, needs=scorer.worklist.needs)
     past = scorer.past(points, clock=judge.clock, workspace=workspace)
     asked = judge.judged_in_parts(points, past, rows=PART_ROWS, workspace=workspace)
     for part, judged in enumerate(asked):

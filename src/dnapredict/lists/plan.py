@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from dnapredict.config.worklist import WorklistConfig
 from dnapredict.lists.answers import FACTORS
-from dnapredict.lists.calls import MUTED, covered
+from dnapredict.lists.calls import MUTED, UNCALLED, covered
 from dnapredict.lists.capacity import calls_of
+from dnapredict.lists.needs import Needs, with_needs, without_call
 from dnapredict.lists.standing import WEIGHED, Standing
 from dnapredict.lists.worklist import action_for, bands, ranks
 
@@ -79,22 +80,45 @@ def _actions(
     *,
     config: WorklistConfig,
 ) -> pa.Array:
-    said = np.full(len(found), config.unselected_action, dtype=object)
-    said[found == MUTED] = config.muted_action
+    needs = Needs.of(judged, config.needs)
+    said = _uncalled(needs, found, config=config)
     called = np.flatnonzero(found == np.arange(len(found)))
-    factors = judged.select(FACTORS).take(pa.array(called)).to_pylist()
-    offers = [action_for([name for name in row.values() if name], config=config) for row in factors]
+    said[called] = _offers(judged, needs.of_calls(found), called, config=config)
     if config.call_working_days_before is not None:
-        days = standing.call_by[called].tolist()
-        offers = [f"{offer}, by {day:%a} {day.day} {day:%b}" for offer, day in zip(offers, days, strict=True)]
-    said[called] = offers
+        for row, day in zip(called.tolist(), standing.call_by[called].tolist(), strict=True):
+            said[row] += f", by {day:%a} {day.day} {day:%b}"
     mentioned = np.flatnonzero((found >= 0) & (found != np.arange(len(found))))
     for row in mentioned.tolist():
-        said[row] = config.same_call_action.format(rank=rank[found[row]])
+        said[row] = without_call(config.same_call_action.format(rank=rank[found[row]]), needs.at(row))
     order = mentioned[np.argsort(found[mentioned], kind="stable")]
     for rows in np.split(order, np.flatnonzero(np.diff(found[order])) + 1) if len(order) else ():
         said[found[rows[0]]] += _also(rank[rows])
     return pa.array(said, pa.string())
+
+
+def _uncalled(needs: Needs, found: NDArray[np.int64], *, config: WorklistConfig) -> NDArray[np.object_]:
+    """What is to be done about each row if nobody is called; there are few different needs and texts."""
+    said = np.full(len(found), config.unselected_action, dtype=object)
+    passed = {UNCALLED: config.unselected_action, MUTED: config.muted_action}
+    for pattern in np.unique(needs.pattern).tolist():
+        alike = needs.pattern == pattern
+        for mark, action in passed.items():
+            said[alike & (found == mark)] = without_call(action, needs.in_pattern(pattern))
+    return said
+
+
+def _offers(
+    judged: pa.Table, needs: Needs, called: NDArray[np.int64], *, config: WorklistConfig
+) -> list[str]:
+    """What to offer in each call, by the strongest reason and by what the patient needs."""
+    factors = judged.select(FACTORS).take(pa.array(called)).to_pylist()
+    offers = []
+    for row, reasons in zip(called.tolist(), factors, strict=True):
+        there = needs.at(row)
+        named = [name for name in reasons.values() if name]
+        action = action_for(named, config=config, without={need.kind for need in there})
+        offers.append(with_needs(action, there))
+    return offers
 
 
 def _also(ranks_: NDArray[np.int64]) -> str:

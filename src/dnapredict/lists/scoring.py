@@ -87,7 +87,9 @@ class Scorer:
         ConfigurationError
             If the list's deprivation deciles are of another release than the model learned from.
         """
-        work = partial(self._judged, _numbered(appointments), Judge(self.stored, reasons))
+        work = partial(
+            self._judged, _numbered(appointments), Judge(self.stored, reasons, self.worklist.needs)
+        )
         judged, rejected = done(work, rows=appointments.num_rows)
         name = list_name([judged["appointment_id"].to_pylist()])
         plan = self.planned(judged, name=name, capacity=capacity)

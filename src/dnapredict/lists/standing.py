@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dnapredict.config.worklist import WorklistConfig
+from dnapredict.lists import needs
 from dnapredict.lists.calendar import due
 
 __all__ = ["NOBODY", "WEIGHED", "Standing"]
@@ -25,6 +26,7 @@ WEIGHED: Final = (
     "site_code",
     "treatment_function_code",
     "starts_local",
+    *needs.COLUMNS,
 )
 
 

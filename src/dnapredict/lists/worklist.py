@@ -1,6 +1,6 @@
 """Rank appointments, choose as many as there are calls, and say what to do."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +97,11 @@ def bands(probability: NDArray[np.float64], *, config: WorklistConfig) -> list[s
     return [config.bands[position].name for position in first]
 
 
-def action_for(factors: Sequence[str], *, config: WorklistConfig) -> str:
-    """What to do for an appointment whose reasons rest on `factors`, the strongest first."""
+def action_for(factors: Sequence[str], *, config: WorklistConfig, without: Container[str | None] = ()) -> str:
+    """What to do for an appointment whose reasons rest on `factors`, the strongest first.
+
+    Actions of the kinds `without` are passed over: a need of the patient already stands for them.
+    """
     agreed = (config.action_of(name) for name in factors)
-    return next((action for action in agreed if action), config.default_action)
+    found = (action.do for action in agreed if action is not None and action.kind not in without)
+    return next(found, config.default_action)

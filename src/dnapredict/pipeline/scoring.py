@@ -7,13 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from dnapredict.config.loading import load, shipped
 from dnapredict.config.mapping import IDENTITY, Mapping
+from dnapredict.config.service import ServiceConfig
 from dnapredict.config.setting import Setting
 from dnapredict.data.checked import Checked
 from dnapredict.data.workspace import Workspace
 from dnapredict.features.clock import Clock
 from dnapredict.features.store import HistoryStore
-from dnapredict.lists import files, latest
+from dnapredict.lists import files, kept, latest
 from dnapredict.lists.ledger import Ledger
 from dnapredict.lists.long import GivenHistory, Progress, score_file
 from dnapredict.lists.scoring import Scorer
@@ -28,6 +30,8 @@ Say = Callable[[str], None]
 
 # Where the history of a home is kept.
 HISTORY: Final = "history"
+
+_SECONDS_A_DAY: Final = 86_400
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def score_list(
         progress=progress or (lambda *_: None),
     )
     unknown = scorer.unknown_factors(done.present)
-    latest.save(
+    saved = latest.save(
         home,
         done.first,
         name=path.name,
@@ -89,6 +93,10 @@ def score_list(
         counts=latest.Counts(done.rows, done.selected, done.rejected),
         note=scorer.note(path.name, day=datetime.datetime.now(datetime.UTC).date(), unknown=unknown),
     )
+    # A team may work on the list that was scored before, and on this one when the next is scored.
+    kept.keep_latest(home, saved)
+    retention = load(shipped("serving/service.toml"), ServiceConfig).retention
+    kept.forget_older(home, saved.saved_at.timestamp() - retention.list_days * _SECONDS_A_DAY)
     return Scored(
         rows=done.rows,
         selected=done.selected,

@@ -3,11 +3,11 @@
 import datetime
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 
 from dnapredict.service.hashes import Hashes
 from dnapredict.service.logbook import ASKED_BY
@@ -15,21 +15,39 @@ from dnapredict.service.outcomes import Outcome
 from dnapredict.service.record.tables import ACTIONS, ANSWERS
 from dnapredict.service.store import ScoringLog
 
-__all__ = ["Actions", "ClinicCalls", "TakenAction", "week_of"]
+__all__ = ["Actions", "ClinicCalls", "OutcomeChanged", "TakenAction", "week_of"]
 
 _LOCAL: Final = ZoneInfo("Europe/London")
 _DAYS_A_WEEK: Final = 7
 # As many values as any SQLite takes in one statement, with room to spare.
 _ASKED_AT_ONCE: Final = 500
+# What the same key records again so soon after is a second click, or a request that was sent again.
+_RESENT_WITHIN: Final = datetime.timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
 class TakenAction:
-    """What was done last about an appointment, when (UTC) and by whose key."""
+    """What was done about an appointment, when (UTC) and by whose key; and what that took the place of."""
 
     outcome: Outcome
     at: datetime.datetime
     asked_by: str
+    replaced: "TakenAction | None" = field(default=None, compare=False)
+
+
+class OutcomeChanged(Exception):  # noqa: N818 - a finding, made into an answer by whoever asked
+    """Somebody else recorded an outcome in the meantime; nothing was recorded now."""
+
+    def __init__(self, last: TakenAction) -> None:
+        """`last` is what stands there."""
+        super().__init__(last.outcome)
+        self.last = last
+
+
+class _RecordedAlready(Exception):  # noqa: N818 - a finding
+    def __init__(self, taken: TakenAction) -> None:
+        super().__init__(taken.outcome)
+        self.taken = taken
 
 
 @dataclass(frozen=True)
@@ -51,34 +69,66 @@ class Actions:
         self._log = log
         self._hashes = hashes
 
-    def record(self, list_id: str, line: Mapping[str, Any], outcome: Outcome) -> TakenAction:
+    def record(
+        self, list_id: str, line: Mapping[str, Any], outcome: Outcome, *, seen: str | None = None
+    ) -> TakenAction:
         """Put on record what was done about one line of a kept list.
+
+        What the same key records twice within half a minute is recorded once.
 
         Parameters
         ----------
         line
             The line's `appointment_id`, and its `clinic_code` and `site_code` where it has them.
+        seen
+            When the outcome was recorded that whoever asks has seen, in ISO format, and "" if they saw
+            none. Without it the last word counts.
 
         Raises
         ------
+        OutcomeChanged
+            If another outcome than the one `seen` counts by now: then nothing was recorded.
         StoreError
             If the log cannot be written: then nothing was recorded.
         """
         at = datetime.datetime.now(datetime.UTC)
         appointment = self._hash(line["appointment_id"])
-        self._log.write_action(
-            {
-                "at": at.isoformat(),
-                "asked_by": ASKED_BY.get(),
-                "list": list_id,
-                "appointment": appointment,
-                "patient": self._patient_of(appointment),
-                "clinic": line.get("clinic_code"),
-                "site": line.get("site_code"),
-                "outcome": outcome.value,
-            }
-        )
-        return TakenAction(outcome, at, ASKED_BY.get())
+        taken = TakenAction(outcome, at, ASKED_BY.get())
+        replaced: TakenAction | None = None
+
+        def look(connection: Connection) -> None:
+            nonlocal replaced
+            replaced = _replaced(connection, taken, appointment, list_id=list_id, seen=seen)
+
+        entry = {
+            "at": at.isoformat(),
+            "asked_by": taken.asked_by,
+            "list": list_id,
+            "appointment": appointment,
+            "patient": self._patient_of(appointment),
+            "clinic": line.get("clinic_code"),
+            "site": line.get("site_code"),
+            "outcome": outcome.value,
+        }
+        try:
+            self._log.write_action(entry, first=look)
+        except _RecordedAlready as already:
+            return already.taken
+        return replace(taken, replaced=replaced)
+
+    def entries(self, appointment_ids: Iterable[str]) -> dict[str, tuple[TakenAction, ...]]:
+        """All that was ever recorded about each appointment, on whatever list, oldest first.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        by_hash = {self._hash(appointment): appointment for appointment in appointment_ids}
+        found: dict[str, list[TakenAction]] = {}
+        for row in self._of(list(by_hash)):
+            found.setdefault(by_hash[row.appointment], []).append(_taken(row))
+        return {appointment: tuple(done) for appointment, done in found.items()}
 
     def latest(self, appointment_ids: Iterable[str]) -> dict[str, TakenAction]:
         """What was done last about each appointment, on whatever list; those without an action are left out.
@@ -88,9 +138,7 @@ class Actions:
         StoreError
             If the log cannot be read.
         """
-        by_hash = {self._hash(appointment): appointment for appointment in appointment_ids}
-        found = {by_hash[row.appointment]: row for row in self._of(list(by_hash))}
-        taken = {appointment: _taken(row) for appointment, row in found.items()}
+        taken = {appointment: done[-1] for appointment, done in self.entries(appointment_ids).items()}
         return {key: action for key, action in taken.items() if action.outcome is not Outcome.WITHDRAWN}
 
     def of_week(self, day: datetime.date) -> tuple[ClinicCalls, ...]:
@@ -139,6 +187,32 @@ def week_of(day: datetime.date) -> tuple[datetime.datetime, datetime.datetime]:
     ends = (monday, monday + datetime.timedelta(days=_DAYS_A_WEEK))
     start, end = (datetime.datetime.combine(each, datetime.time(), _LOCAL) for each in ends)
     return start.astimezone(datetime.UTC), end.astimezone(datetime.UTC)
+
+
+def _replaced(
+    connection: Connection, taken: TakenAction, appointment: str, *, list_id: str, seen: str | None
+) -> TakenAction | None:
+    """What `taken` takes the place of; None where nothing counts.
+
+    Raises
+    ------
+    OutcomeChanged, _RecordedAlready
+        If it must not be recorded.
+    """
+    last = select(ACTIONS).where(ACTIONS.c.appointment == appointment).order_by(ACTIONS.c.number.desc())
+    row = connection.execute(last.limit(1)).first()
+    if row is None:
+        return None
+    before = _taken(row)
+    is_seen = seen is None or (seen != "" and before.at == datetime.datetime.fromisoformat(seen))
+    same = (before.outcome, before.asked_by, row.list) == (taken.outcome, taken.asked_by, list_id)
+    if same and (seen is None or not is_seen) and taken.at - before.at < _RESENT_WITHIN:
+        raise _RecordedAlready(before)
+    if before.outcome is Outcome.WITHDRAWN:
+        return None
+    if not is_seen:
+        raise OutcomeChanged(before)
+    return before
 
 
 def _taken(row: Row[Any]) -> TakenAction:

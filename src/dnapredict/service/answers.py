@@ -11,10 +11,12 @@ from dnapredict.service.outcomes import Outcome
 __all__ = [
     "FILE_TYPES",
     "ActionAnswer",
+    "Conflict",
     "ListAnswer",
     "ModelAnswer",
     "NotScored",
     "Reason",
+    "Recorded",
     "Refusal",
     "ScoreAnswer",
     "Scored",
@@ -77,13 +79,21 @@ class ListAnswer(ScoreAnswer):
     list_id: str
 
 
+class Recorded(_Answer):
+    """An outcome that stands on record."""
+
+    outcome: Outcome
+    recorded_at: datetime.datetime
+
+
 class ActionAnswer(_Answer):
-    """What was put on record about one appointment of a list."""
+    """What was put on record about one appointment of a list, and the outcome whose place that took."""
 
     list_id: str
     appointment_id: str
     outcome: Outcome
     recorded_at: datetime.datetime
+    replaced: Recorded | None = None
 
 
 class ModelAnswer(_Answer):
@@ -99,6 +109,13 @@ class Refusal(_Answer):
     """Why a request was not carried out: a sentence, without anything that was sent."""
 
     error: str
+
+
+class Conflict(Refusal):
+    """Another outcome counts by now than the one that was seen: send its `recorded_at` as `after`."""
+
+    outcome: Outcome
+    recorded_at: datetime.datetime
 
 
 def results(worklist: pa.Table) -> list[Scored | NotScored]:

@@ -98,7 +98,9 @@ def build(
         tracing={"excluded_urls": ".*"},  # nobody is told, so nothing is traced
     )(Dnapredict)
     ring = KeyRing(home)
-    lists = KeptLists(home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention)
+    lists = KeptLists(
+        home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention, log=log
+    )
     actions = Actions(log, hashes)
     web = web_app(
         champion, ring=ring, lists=lists, actions=actions, papers=Papers(papers), worklist=worklist_config

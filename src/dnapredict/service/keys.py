@@ -153,6 +153,11 @@ class KeyRing:
         same = hmac.compare_digest(_hashed(secret), key.sha256 if key else _hashed("no such key"))
         return key if key is not None and same and key.revoked_at is None else None
 
+    def name_of(self, key_id: str) -> str:
+        """What the key with that id is called, "" where there is none."""
+        key = self._current().get(key_id)
+        return "" if key is None else key.name
+
     def session(self, key: Key) -> str:
         """What a browser keeps instead of the key: it says whose it is and until when, sealed."""
         until = int(time.time()) + _SESSION_SECONDS

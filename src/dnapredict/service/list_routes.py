@@ -12,8 +12,16 @@ from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DataError, DnapredictError
 from dnapredict.lists.kept import KeptList
-from dnapredict.service.actions import Actions
-from dnapredict.service.answers import FILE_TYPES, ActionAnswer, ListAnswer, Refusal, results
+from dnapredict.service.actions import Actions, OutcomeChanged, TakenAction
+from dnapredict.service.answers import (
+    FILE_TYPES,
+    ActionAnswer,
+    Conflict,
+    ListAnswer,
+    Recorded,
+    Refusal,
+    results,
+)
 from dnapredict.service.downloads import as_file
 from dnapredict.service.refusing import refuse
 from dnapredict.service.requests import ActionRequest
@@ -23,7 +31,7 @@ __all__ = ["LISTS", "in_form", "list_routes", "uploaded"]
 
 LISTS: Final = "/v1/lists"
 _FILE: Final = "file"
-_NO_LIST: Final = "There is no such list, or no more."
+_NO_LIST: Final = "This list does not exist or has been deleted."
 
 
 def list_routes(lists: KeptLists, actions: Actions) -> Sequence[BaseRoute]:
@@ -81,11 +89,25 @@ def _act(list_id: str, asked: ActionRequest, lists: KeptLists, actions: Actions)
     if line is None:
         sentence = _NO_LIST if found is None else "There is no such appointment on this list."
         return JSONResponse(Refusal(error=sentence).model_dump(), 404)
-    taken = actions.record(list_id, line, asked.outcome)
+    try:
+        taken = actions.record(list_id, line, asked.outcome, seen=asked.seen)
+    except OutcomeChanged as changed:
+        return _conflict(changed.last)
+    before = taken.replaced
     answer = ActionAnswer(
-        list_id=list_id, appointment_id=asked.appointment_id, outcome=taken.outcome, recorded_at=taken.at
+        list_id=list_id,
+        appointment_id=asked.appointment_id,
+        outcome=taken.outcome,
+        recorded_at=taken.at,
+        replaced=None if before is None else Recorded(outcome=before.outcome, recorded_at=before.at),
     )
-    return Response(answer.model_dump_json(), 201, media_type="application/json")
+    return Response(answer.model_dump_json(exclude_none=True), 201, media_type="application/json")
+
+
+def _conflict(last: TakenAction) -> Response:
+    sentence = f"Somebody else recorded '{last.outcome}' in the meantime; nothing was recorded now."
+    answer = Conflict(error=sentence, outcome=last.outcome, recorded_at=last.at)
+    return Response(answer.model_dump_json(), 409, media_type="application/json")
 
 
 def in_form(found: KeptList, form: str, *, actions: Actions) -> Response:

@@ -9,7 +9,15 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from dnapredict import __version__
-from dnapredict.service.answers import FILE_TYPES, ActionAnswer, ListAnswer, ModelAnswer, Refusal, ScoreAnswer
+from dnapredict.service.answers import (
+    FILE_TYPES,
+    ActionAnswer,
+    Conflict,
+    ListAnswer,
+    ModelAnswer,
+    Refusal,
+    ScoreAnswer,
+)
 from dnapredict.service.requests import ActionRequest, ScoreRequest
 
 __all__ = ["description"]
@@ -20,6 +28,7 @@ _REFUSALS: Final = {
     401: "No key, or one that is not in force.",
     403: "The key may not do that.",
     404: "There is no such list, it is no longer kept, or it does not hold the appointment.",
+    409: "Another outcome counts by now than the one that was seen; nothing was recorded.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The content type is not one that this address takes.",
@@ -29,6 +38,7 @@ _REFUSALS: Final = {
     504: "It took too long.",
 }
 
+_CONFLICT: Final = 409
 _COME_AGAIN: Final = frozenset({429, 503})
 
 _UPLOAD: Final = {
@@ -46,7 +56,7 @@ _LIST_PARAMETERS: Final = [
 def description() -> dict[str, Any]:
     """The whole description, in OpenAPI 3.1."""
     asked: list[type[BaseModel]] = [ScoreRequest, ActionRequest]
-    answered: list[type[BaseModel]] = [ScoreAnswer, ListAnswer, ActionAnswer, ModelAnswer, Refusal]
+    answered: list[type[BaseModel]] = [ScoreAnswer, ListAnswer, ActionAnswer, Conflict, ModelAnswer, Refusal]
     _, schemas = models_json_schema(
         [*((model, "validation") for model in asked), *((model, "serialization") for model in answered)],
         ref_template=_REFERENCE,
@@ -103,7 +113,7 @@ def _paths() -> dict[str, Any]:
                 "responses": _responses(
                     ActionAnswer,
                     status="201",
-                    refusals=(400, 401, 403, 404, 408, 413, 415, 429, 500, 503, 504),
+                    refusals=(400, 401, 403, 404, 408, 409, 413, 415, 429, 500, 503, 504),
                 ),
             }
         },
@@ -141,7 +151,8 @@ def _refused(statuses: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _refusal(status: int) -> dict[str, Any]:
-    said: dict[str, Any] = {"description": _REFUSALS[status], "content": _content(Refusal)}
+    model = Conflict if status == _CONFLICT else Refusal
+    said: dict[str, Any] = {"description": _REFUSALS[status], "content": _content(model)}
     if status in _COME_AGAIN:
         said["headers"] = {
             "Retry-After": {"schema": {"type": "integer", "minimum": 1}, "required": status == 429}

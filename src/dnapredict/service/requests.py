@@ -9,7 +9,15 @@ import math
 from typing import Annotated, Any, Final
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from dnapredict.data.columns import COLUMNS, NAMES
 from dnapredict.service.outcomes import Outcome
@@ -78,12 +86,26 @@ class ScoreRequest(BaseModel):
 
 
 class ActionRequest(BaseModel):
-    """What was done about one appointment of a list. What is recorded last counts."""
+    """What was done about one appointment of a list. What is recorded last counts.
+
+    Whoever sends `after` says which outcome they have seen: null for none, or when the last one that they
+    know of was recorded. Where another one counts by then, nothing is recorded and the answer is 409.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     appointment_id: Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_TEXT)]
     outcome: Outcome
+    after: Annotated[AwareDatetime, Field(strict=True)] | None = Field(
+        None, description="The `recorded_at` of the outcome that was seen last; null for none."
+    )
+
+    @property
+    def seen(self) -> str | None:
+        """As `Actions.record` wants it: "" for no outcome seen, None where nothing was said of it."""
+        if "after" not in self.model_fields_set:
+            return None
+        return "" if self.after is None else self.after.isoformat()
 
 
 def as_table(rows: list[dict[str, Any]]) -> pa.Table:

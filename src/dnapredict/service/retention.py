@@ -5,15 +5,19 @@ import datetime
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import select
+
 from dnapredict.config.service import Retention
 from dnapredict.errors import DnapredictError, StoreError
+from dnapredict.lists import kept
+from dnapredict.service.record.tables import ACTIONS
 from dnapredict.service.store import ScoringLog
 
-__all__ = ["Keeper", "forget_entries", "forget_lists"]
+__all__ = ["Keeper", "forget_entries", "forget_lists", "require_room"]
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 _SECONDS_A_DAY: Final = 86_400
@@ -40,7 +44,7 @@ class Keeper:
     def look(self) -> None:
         """Let go of what is due; what cannot be done now is said, and tried again later."""
         try:
-            forget_lists(self._home, self._retention)
+            forget_lists(self._home, self._retention, self._log)
             removed = forget_entries(self._log, self._retention, most_days=_MOST_DAYS_UNASKED)
             if removed:
                 _LOG.info("%s entries of the scoring log were kept long enough and are removed.", removed)
@@ -80,20 +84,69 @@ def forget_entries(log: ScoringLog, retention: Retention, *, most_days: int | No
     return log.forget_before(kept_from)
 
 
-def forget_lists(home: Path, retention: Retention) -> int:
-    """Remove lists older than `list_days`, and those beyond the newest `lists`; returns how many."""
-    oldest = time.time() - retention.list_days * _SECONDS_A_DAY
-    lists = sorted(_written(home / "lists", "*.parquet"), reverse=True)
-    due = [place for at, place in lists[: retention.lists] if at < oldest]
-    due += [place for _, place in lists[retention.lists :]]
-    due += [place for at, place in _written(home / "lists", "latest.json") if at < oldest]
-    for place in due:
-        with contextlib.suppress(OSError):
-            place.unlink(missing_ok=True)
-    return len(due)
+def forget_lists(home: Path, retention: Retention, log: ScoringLog | None = None) -> int:
+    """Remove lists that are older than `list_days`, and some of those beyond the newest `lists`.
+
+    Of the latter only a list goes whose appointments are over and on which, by `log`, nothing was recorded:
+    one list never displaces another that somebody works on.
+
+    Returns
+    -------
+    How many lists were removed.
+
+    Raises
+    ------
+    StoreError
+        If the log cannot be read: then only what is older than `list_days` was removed.
+    """
+    removed = kept.forget_older(home, time.time() - retention.list_days * _SECONDS_A_DAY)
+    idle = _idle(kept.kept_files(home)[retention.lists :], log)
+    return removed + sum(map(_removed, idle))
 
 
-def _written(folder: Path, pattern: str) -> Iterator[tuple[float, Path]]:
-    for place in folder.glob(pattern):
-        with contextlib.suppress(FileNotFoundError):  # another process was first
-            yield place.stat().st_mtime, place
+def require_room(home: Path, retention: Retention, log: ScoringLog) -> None:
+    """Make room for another list: where kept lists take too much, those go first that nobody works on.
+
+    Raises
+    ------
+    StoreError
+        If they still take more than `list_mb`, or the log cannot be read.
+    """
+    files = kept.kept_files(home)
+    if _megabytes(files) < retention.list_mb:
+        return
+    for path in reversed(_idle(files, log)):
+        _removed(path)
+        if _megabytes(kept.kept_files(home)) < retention.list_mb:
+            return
+    raise StoreError(
+        f"The lists that are kept take {_megabytes(files):,.0f} MB of {retention.list_mb:,.0f}, and teams "
+        "still work on them. This list was not scored, and none that is worked on was removed for it. Ask "
+        "whoever runs this service for more room (list_mb in serving/service.toml) or fewer days (list_days)."
+    )
+
+
+def _idle(files: Sequence[Path], log: ScoringLog | None) -> list[Path]:
+    """Those of the lists that are over and on which nothing was recorded."""
+    now = datetime.datetime.now(datetime.UTC)
+    over = [path for path in files if kept.is_over(path, now)]
+    if not over or log is None:
+        return over
+    recorded = select(ACTIONS.c.list).where(ACTIONS.c.list.in_([path.stem for path in over])).distinct()
+    worked_on = {row.list for row in log.ask(recorded)}
+    return [path for path in over if path.stem not in worked_on]
+
+
+def _megabytes(files: Sequence[Path]) -> float:
+    sizes = 0
+    for path in files:
+        with contextlib.suppress(OSError):  # another process removed it
+            sizes += path.stat().st_size
+    return sizes / 1_048_576
+
+
+def _removed(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        path.unlink()
+        return True
+    return False

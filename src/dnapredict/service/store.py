@@ -10,7 +10,7 @@ holds an appointment number can find its entries; without it, nobody can tell wh
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -68,15 +68,27 @@ class ScoringLog:
         """
         self._append("answer", rows)
 
-    def write_action(self, row: Mapping[str, Any]) -> None:
+    def write_action(
+        self, row: Mapping[str, Any], *, first: Callable[[Connection], None] = lambda _: None
+    ) -> None:
         """Add what was done about an appointment: the columns of `record.tables.ACTIONS`.
+
+        Parameters
+        ----------
+        first
+            Looks at the log before the entry is added, while nobody else can add one; what it raises is
+            raised, and then nothing is written.
 
         Raises
         ------
         StoreError
             If it cannot be written; nothing was.
         """
-        self._append("action", [row])
+        with self._database.writing() as connection:
+            # On PostgreSQL it is this row that writers wait for; on SQLite they wait already.
+            connection.execute(select(HEAD.c.number).with_for_update()).one()
+            first(connection)
+            append(connection, "action", [row])
 
     def ask(self, query: Select[Any]) -> Sequence[Row[Any]]:
         """The rows that `query` finds; none where nothing was ever written.

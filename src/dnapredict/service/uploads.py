@@ -20,7 +20,8 @@ from dnapredict.lists import kept, latest
 from dnapredict.lists.sheet import Note
 from dnapredict.service.champion import Champion, Scoring
 from dnapredict.service.logbook import Logbook
-from dnapredict.service.retention import forget_lists
+from dnapredict.service.retention import forget_lists, require_room
+from dnapredict.service.store import ScoringLog
 
 __all__ = ["MOST_ROWS", "KeptLists"]
 
@@ -44,8 +45,14 @@ class KeptLists:
         logbook: Logbook,
         mapping: Mapping = IDENTITY,
         retention: Retention = Retention(),  # noqa: B008 - frozen
+        log: ScoringLog | None = None,
     ) -> None:
-        """Read nothing yet. Lists are read through `mapping`, and kept as `retention` says."""
+        """Read nothing yet.
+
+        Lists are read through `mapping`, and kept as `retention` says; `log` knows which are worked on, and
+        is the one of the home if it is not given.
+        """
+        self._log = log or ScoringLog(home)
         self._home = home
         self._champion = champion
         self._logbook = logbook
@@ -73,6 +80,7 @@ class KeptLists:
             If there is no model yet, or the answer cannot be put on record.
         """
         name = _plain(name)
+        require_room(self._home, self._retention, self._log)
         at = datetime.datetime.now(datetime.UTC)
         scorer = self._champion.require()
         appointments = _read(content, name)
@@ -95,11 +103,12 @@ class KeptLists:
 
     def find(self, list_id: str) -> kept.KeptList | None:
         """The list of that id, kept whole; None if there is none, or none any more."""
-        return kept.find(self._home, list_id)
+        found = kept.find(self._home, list_id)
+        return None if found is None or found.heading.page_only else found
 
     def shown(self, list_id: str) -> kept.KeptList | None:
         """The list that a page of that id shows: one that is kept whole, or what is kept of the latest."""
-        found = self.find(list_id)
+        found = kept.find(self._home, list_id)
         if found is None:
             last = latest.read(self._home)
             found = kept.of_latest(last) if last is not None and last.list_id == list_id else None
@@ -108,7 +117,18 @@ class KeptLists:
     def newest(self) -> kept.KeptList | None:
         """The list that was scored last, by whatever door; None where there is none."""
         last = latest.read(self._home)
-        return None if last is None else self.find(last.list_id) or kept.of_latest(last)
+        return None if last is None else kept.find(self._home, last.list_id) or kept.of_latest(last)
+
+    def hold(self, found: kept.KeptList) -> None:
+        """Keep a list that somebody works on, where it would be gone as soon as another one is scored.
+
+        Raises
+        ------
+        StoreError
+            If the home cannot be written to.
+        """
+        if found.heading.page_only and kept.find(self._home, found.heading.list_id) is None:
+            kept.keep(self._home, found.worklist, found.heading)
 
     def every(self) -> tuple[kept.Heading, ...]:
         """What each list that can be shown says of itself, newest first."""
@@ -125,7 +145,7 @@ class KeptLists:
 
     def _keep(self, worklist: pa.Table, heading: kept.Heading) -> None:
         kept.keep(self._home, worklist, heading)
-        forget_lists(self._home, self._retention)
+        forget_lists(self._home, self._retention, self._log)
         latest.save(
             self._home,
             worklist,

@@ -50,7 +50,9 @@ def web_app(
 
     return Starlette(
         routes=[
-            *page_routes(ListPages(lists, actions, worklist), champion, papers=papers, ring=ring),
+            *page_routes(
+                ListPages(lists, actions, worklist, who=ring.name_of), champion, papers=papers, ring=ring
+            ),
             *list_routes(lists, actions),
             Route("/v1/model", _model_view(champion)),
             *(Route(path, _post_only) for path in _POSTED),

@@ -40,6 +40,8 @@ _HEADINGS: Final = {
 _OF_PROGRAMS: Final = "/v1/"
 # A model is loaded, a database comes back: not at once, and not in hours.
 _SECONDS_TO_COME_AGAIN: Final = "5"
+# A conflict is answered by us alone, and with more than a sentence: what counts by now.
+_WITH_MORE: Final = frozenset({409})
 _OURS: Final = frozenset({"error"})
 _KEPT: Final = ("allow", "connection", "retry-after", "www-authenticate")
 
@@ -75,7 +77,7 @@ class PlainRefusals:
 
 def _needs_rewriting(message: Message) -> bool:
     is_page = Headers(raw=message.get("headers", [])).get("content-type", "").startswith("text/html")
-    return message["status"] >= 400 and not is_page
+    return message["status"] >= 400 and not is_page and message["status"] not in _WITH_MORE
 
 
 def _is_of_person(scope: Scope) -> bool:

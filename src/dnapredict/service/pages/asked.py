@@ -71,10 +71,14 @@ class Asked:
 
     def query(self, **changes: Any) -> str:
         """It as an address has it behind the list's own, with `changes`; without what goes without saying."""
-        wanted = replace(self, **{"said": 0, **changes})
-        usual = Asked()
-        named = {name: value for name, value in vars(wanted).items() if value != getattr(usual, name)}
+        named = replace(self, **{"said": 0, **changes}).named
         return "?" + urlencode(named) if named else ""
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The parameters of an address, without what goes without saying."""
+        usual = Asked()
+        return {name: value for name, value in vars(self).items() if value != getattr(usual, name)}
 
 
 def _number(text: str, *, otherwise: int) -> int:

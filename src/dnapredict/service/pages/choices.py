@@ -9,7 +9,7 @@ from dnapredict.lists.latest import Counts
 from dnapredict.service.pages.asked import PROGRESS, SHOWS, SORTS, Asked
 from dnapredict.service.pages.part import Part
 
-__all__ = ["Choice", "Filter", "filters", "page_links", "parts"]
+__all__ = ["Choice", "Filter", "filters", "neighbour", "page_links", "parts"]
 
 _NEIGHBOURS: Final = 2
 
@@ -72,3 +72,9 @@ def page_links(part: Part, *, address: str) -> tuple[Choice, ...]:
     for before, number in pairwise(numbers):
         found += [Choice("…", "", False)] * (number > before + 1) + [links[number]]
     return tuple(found)
+
+
+def neighbour(part: Part, step: int, *, address: str) -> str:
+    """The address of the page so many steps on; "" where there is none."""
+    page = part.asked.page + step
+    return address + part.asked.at(page).query() if 1 <= page <= part.pages else ""

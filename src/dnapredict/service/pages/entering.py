@@ -1,5 +1,6 @@
 """What a clerk enters: a list to score, and what happened with an appointment."""
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,13 +12,17 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DataError, DnapredictError
+from dnapredict.lists.kept import KeptList
+from dnapredict.service.actions import OutcomeChanged, TakenAction
 from dnapredict.service.list_routes import uploaded
+from dnapredict.service.logbook import ASKED_BY
 from dnapredict.service.middleware.access import HOLDER
-from dnapredict.service.outcomes import Outcome
+from dnapredict.service.outcomes import WORDS, Outcome
 from dnapredict.service.pages.asked import Asked
-from dnapredict.service.pages.list_pages import ListPages, no_list
+from dnapredict.service.pages.list_pages import WORKED_ON, ListPages
+from dnapredict.service.pages.moments import local_day, moment_words, today
 from dnapredict.service.pages.rendering import page, trouble_page
-from dnapredict.service.pages.view import LIST_PAGES
+from dnapredict.service.pages.view import LIST_PAGES, said_of
 from dnapredict.service.refusing import status_of
 
 __all__ = ["OUTCOMES", "UPLOAD", "Entering"]
@@ -26,6 +31,8 @@ UPLOAD: Final = "/upload"
 OUTCOMES: Final = "/outcomes"
 _MOST_FIELDS: Final = 5
 _MOST_DIGITS: Final = 6
+_SECONDS_A_WEEK: Final = 7 * 86_400
+_GONE: Final = "This list is not kept any more, or it has no such line. Open the list again."
 
 
 @dataclass(frozen=True)
@@ -60,36 +67,107 @@ class Entering:
             signed_in = HOLDER in request.scope
             said, status = str(error), status_of(error)
             return page("upload_page.html", here=UPLOAD, status=status, signed_in=signed_in, complaint=said)
-        return RedirectResponse(f"{LIST_PAGES}/{scored.heading.list_id}", 303)
+        return _worked_on(scored, RedirectResponse(f"{LIST_PAGES}/{scored.heading.list_id}", 303))
 
     def _record(self, request: Request, body: str) -> Response:
         try:
             found = self.pages.lists.shown(request.path_params["list_id"])
-            number, outcome = _sent(body)
-            line = None if found is None else found.line_at(number)
+            sent = _Sent.of(body)
+            line = None if found is None else found.line_at(sent.number)
             if found is None or line is None:
-                return no_list()
-            if outcome is None:
-                return self.pages.show(found, request, here=self.pages.here(found), wrong=number)
-            self.pages.actions.record(found.heading.list_id, line, outcome)
+                return trouble_page("This was not recorded", _GONE, status=404)
+            if sent.outcome is None:
+                return self.pages.show(
+                    found, request, here=self.pages.here(found, request), wrong=sent.number
+                )
+            self.pages.lists.hold(found)
+            try:
+                self.pages.actions.record(found.heading.list_id, line, sent.outcome, seen=sent.seen)
+            except OutcomeChanged as changed:
+                return self._asked_again(request, found, sent, changed.last)
         except DnapredictError as error:
             return trouble_page("This was not recorded", str(error), status=status_of(error))
-        back = Asked.of(request.query_params).query(said=number)
-        return RedirectResponse(f"{LIST_PAGES}/{found.heading.list_id}{back}#said", 303)
+        return _worked_on(found, RedirectResponse(f"{_back(request, found, sent.number)}#said", 303))
+
+    def _asked_again(self, request: Request, found: KeptList, sent: "_Sent", last: TakenAction) -> Response:
+        """Show what somebody else recorded in the meantime, and ask whether to record this all the same."""
+        return page(
+            "outcome_changed.html",
+            here=self.pages.here(found, request),
+            status=409,
+            signed_in=HOLDER in request.scope,
+            synthetic=found.heading.synthetic,
+            name=found.heading.name,
+            line=found.line_at(sent.number),
+            number=sent.number,
+            outcome=sent.outcome,
+            words=WORDS[sent.outcome or Outcome.WITHDRAWN],
+            last=said_of(last, who=self.pages.who),
+            whose=_whose(last),
+            at=_at(last.at),
+            seen=last.at.isoformat(),
+            action=f"{LIST_PAGES}/{found.heading.list_id}{OUTCOMES}{Asked.of(request.query_params).query()}",
+            back=f"{_back(request, found, 0)}#line-{sent.number}",
+        )
 
 
-def _sent(body: str) -> tuple[int, Outcome | None]:
-    """The line and the outcome of a form; 0 for a line that is none, None for an outcome that is none.
+@dataclass(frozen=True)
+class _Sent:
+    """What a form holds.
 
-    Raises
-    ------
-    DataError
-        If it is no such form.
+    Attributes
+    ----------
+    number
+        The line, 0 for one that is none.
+    outcome
+        None for one that is none.
+    seen
+        When the outcome was recorded that the form showed, "" for none; None where the form does not say.
     """
-    try:
-        fields = parse_qs(body, max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        raise DataError("The form could not be read. Go back and try again.") from None
-    line, outcome = (fields.get(name, [""])[0] for name in ("line", "outcome"))
-    number = int(line) if line.isascii() and line.isdigit() and len(line) <= _MOST_DIGITS else 0
-    return number, Outcome(outcome) if outcome in {each.value for each in Outcome} else None
+
+    number: int
+    outcome: Outcome | None
+    seen: str | None
+
+    @classmethod
+    def of(cls, body: str) -> "_Sent":
+        """Read it off a form.
+
+        Raises
+        ------
+        DataError
+            If it is no such form.
+        """
+        try:
+            fields = parse_qs(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+            line, outcome = (fields.get(name, [""])[0] for name in ("line", "outcome"))
+            seen = fields["seen"][0] if "seen" in fields else None
+            if seen:
+                datetime.datetime.fromisoformat(seen)
+        except ValueError:
+            raise DataError("The form could not be read. Go back and try again.") from None
+        number = int(line) if line.isascii() and line.isdigit() and len(line) <= _MOST_DIGITS else 0
+        return cls(number, Outcome(outcome) if outcome in {each.value for each in Outcome} else None, seen)
+
+
+def _worked_on(found: KeptList, response: Response) -> Response:
+    """The response, after which this browser is shown that list first."""
+    list_id = found.heading.list_id
+    response.set_cookie(WORKED_ON, list_id, max_age=_SECONDS_A_WEEK, httponly=True, samesite="strict")
+    return response
+
+
+def _back(request: Request, found: KeptList, said: int) -> str:
+    """The part of the list from which the form was sent."""
+    return f"{LIST_PAGES}/{found.heading.list_id}{Asked.of(request.query_params).query(said=said)}"
+
+
+def _whose(last: TakenAction) -> str:
+    """Who that was, as far as a key tells: a team may share one."""
+    return "Somebody with your key" if last.asked_by == ASKED_BY.get() else "Another colleague"
+
+
+def _at(moment: datetime.datetime) -> str:
+    """When, without the day if that is today."""
+    day, _, time = moment_words(moment).rpartition(", ")
+    return f"at {time}" if local_day(moment) == today() else f"on {day} at {time}"

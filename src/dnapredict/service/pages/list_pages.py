@@ -20,12 +20,15 @@ from dnapredict.service.outcomes import Outcome
 from dnapredict.service.pages.asked import Asked
 from dnapredict.service.pages.moments import day_words, moment_words, today
 from dnapredict.service.pages.rendering import page, trouble_page
-from dnapredict.service.pages.view import LIST_PAGES, OFFERED, view_of
+from dnapredict.service.pages.view import LIST_PAGES, OFFERED, Who, view_of
 from dnapredict.service.refusing import status_of
 from dnapredict.service.uploads import KeptLists
 from dnapredict.service.week import Progress, Week, of_calls, of_week
 
-__all__ = ["ListPages", "no_list"]
+__all__ = ["WORKED_ON", "ListPages", "no_list"]
+
+WORKED_ON: Final = "dnapredict_list"
+"""A cookie with the id of the list that a browser works on; it opens nothing without a key."""
 
 _FILE: Final = "/file"
 # A clinic's specialty is looked for in lists so far back; older ones are worked through.
@@ -63,26 +66,28 @@ class ListPages:
     """The pages of the lists of a home.
 
     `worklist` tells how many calls a week has; it is asked for at each page, so that a change is seen.
+    `who` tells what the holder of a key is called.
     """
 
     lists: KeptLists
     actions: Actions
     worklist: Callable[[], WorklistConfig]
+    who: Who = lambda key_id: ""  # noqa: ARG005
 
     def routes(self) -> Sequence[BaseRoute]:
         """The routes of the pages."""
         one = LIST_PAGES + "/{list_id}"
         return [
-            Route("/", self.newest),
+            Route("/", self.current),
             Route(LIST_PAGES, self.recent, methods=["GET"]),
             Route(one, self.one, methods=["GET"]),
             Route(one + _FILE, self.file, methods=["GET"]),
         ]
 
     @_in_words
-    def newest(self, request: Request) -> Response:
-        """The list that was scored last."""
-        found = self.lists.newest()
+    def current(self, request: Request) -> Response:
+        """The list that this browser works on, or else the one that was scored last."""
+        found = self._worked_on(request) or self.lists.newest()
         if found is None:
             return page("no_list.html", here="/", signed_in=HOLDER in request.scope, complaint="")
         return self.show(found, request, here="/")
@@ -91,7 +96,7 @@ class ListPages:
     def one(self, request: Request) -> Response:
         """The list whose id is in the address."""
         found = self.lists.shown(request.path_params["list_id"])
-        return no_list() if found is None else self.show(found, request, here=self.here(found))
+        return no_list() if found is None else self.show(found, request, here=self.here(found, request))
 
     @_in_words
     def recent(self, request: Request) -> Response:
@@ -131,8 +136,10 @@ class ListPages:
             signed_in=HOLDER in request.scope,
             synthetic=found.heading.synthetic,
             found=found.heading,
-            newest=here == "/",
-            view=view_of(found, asked, taken_of=self.actions.latest),
+            newest=self._newer(found),
+            view=view_of(
+                found, asked, taken_of=self.actions.latest, entries_of=self.actions.entries, who=self.who
+            ),
             offered=OFFERED,
             mistake=Outcome.WITHDRAWN,
             wrong=wrong,
@@ -140,10 +147,24 @@ class ListPages:
             **self._of_week(),
         )
 
-    def here(self, found: KeptList) -> str:
+    def here(self, found: KeptList, request: Request) -> str:
         """The address that the menu shows as the one where we are."""
+        current = self._worked_on(request) or self.lists.newest()
+        return "/" if current is not None and current.heading.list_id == found.heading.list_id else LIST_PAGES
+
+    def _worked_on(self, request: Request) -> KeptList | None:
+        """The list that this browser uploaded or recorded on last, until its appointments are over.
+
+        So that a list which another team scores does not take its place in front of those who call.
+        """
+        list_id = request.cookies.get(WORKED_ON, "")
+        found = self.lists.shown(list_id) if list_id else None
+        return None if found is None or found.is_over(datetime.datetime.now(datetime.UTC)) else found
+
+    def _newer(self, found: KeptList) -> Heading | None:
+        """The list that was scored last, if that is another one."""
         last = self.lists.newest()
-        return "/" if last is not None and last.heading.list_id == found.heading.list_id else LIST_PAGES
+        return None if last is None or last.heading.list_id == found.heading.list_id else last.heading
 
     def _recent(self, heading: Heading) -> Recent | None:
         found = self.lists.shown(heading.list_id)

@@ -1,6 +1,6 @@
 """What the list page shows, worked out from a kept list and from what its address asks for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,14 +8,17 @@ from dnapredict.lists.kept import KeptList
 from dnapredict.service.actions import TakenAction
 from dnapredict.service.outcomes import NEXT, WORDS, Outcome
 from dnapredict.service.pages.asked import SORTS, Asked
-from dnapredict.service.pages.choices import Choice, Filter, filters, page_links, parts
+from dnapredict.service.pages.choices import Choice, Filter, filters, neighbour, page_links, parts
 from dnapredict.service.pages.moments import moment_words
 from dnapredict.service.pages.part import LINES_A_PAGE, Part, Taken, part_of
 from dnapredict.service.week import Progress, of_calls
 
-__all__ = ["LIST_PAGES", "OFFERED", "Line", "ListView", "Said", "view_of"]
+__all__ = ["LIST_PAGES", "OFFERED", "Line", "ListView", "Said", "Who", "said_of", "view_of"]
 
 LIST_PAGES: Final = "/lists"
+
+Entries = Callable[[Iterable[str]], Mapping[str, Sequence[TakenAction]]]
+Who = Callable[[str], str]
 
 # The strongest colour for the highest band; all below the second are grey. The words carry the meaning.
 _COLOURS: Final = ("orange", "yellow")
@@ -32,16 +35,28 @@ OFFERED: Final = tuple(
 
 @dataclass(frozen=True)
 class Said:
-    """What was recorded last about a line."""
+    """What was recorded about a line, when and by whom."""
 
     words: str
     at: str
     next: str
+    by: str
 
 
 @dataclass(frozen=True)
 class Line:
-    """One appointment as it is shown."""
+    """One appointment as it is shown.
+
+    Attributes
+    ----------
+    said
+        What counts by now; None where nothing does.
+    history
+        All that was recorded, the newest first.
+    seen
+        When the newest of it was recorded, "" where nothing was: the form sends it back, so that nobody
+        replaces an outcome without having seen it.
+    """
 
     number: int
     row: Mapping[str, Any]
@@ -49,6 +64,8 @@ class Line:
     when: str
     colour: str
     said: Said | None
+    history: tuple[Said, ...]
+    seen: str
 
 
 @dataclass(frozen=True)
@@ -68,10 +85,23 @@ class ListView:
     unfiltered: str
     sorted_by: Mapping[str, str]
     pages: tuple[Choice, ...]
+    previous: str
+    next: str
+    last_page: int
     lines: tuple[Line, ...]
     recorded: str
     has_times: bool
     has_clinics: bool
+
+    @property
+    def asked_on_every_page(self) -> Mapping[str, Any]:
+        """What is asked for beside the page, as fields of a form."""
+        return self.asked.at(1).named
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether there are pages that no link leads to."""
+        return any(not choice.address for choice in self.pages)
 
     @property
     def shows_recorded(self) -> bool:
@@ -79,8 +109,15 @@ class ListView:
         return any(line.number == self.asked.said for line in self.lines)
 
 
-def view_of(found: KeptList, asked: Asked, *, taken_of: Taken) -> ListView:
+def view_of(found: KeptList, asked: Asked, *, taken_of: Taken, entries_of: Entries, who: Who) -> ListView:
     """What a page shows of a list.
+
+    Parameters
+    ----------
+    taken_of, entries_of
+        What counts, and all that was recorded, by appointment.
+    who
+        What the holder of a key is called, by its id.
 
     Raises
     ------
@@ -103,7 +140,10 @@ def view_of(found: KeptList, asked: Asked, *, taken_of: Taken) -> ListView:
         unfiltered=address + asked.without(("clinic", "day", "band", "progress")).at(1).query(),
         sorted_by={sort: address + asked.at(1).query(sort=sort) for sort in SORTS},
         pages=page_links(part, address=address),
-        lines=_lines(part),
+        previous=neighbour(part, -1, address=address),
+        next=neighbour(part, 1, address=address),
+        last_page=part.pages,
+        lines=_lines(part, entries_of=entries_of, who=who),
         recorded=_recorded(found, part),
         has_times=bool(part.days),
         has_clinics=bool(part.clinics),
@@ -140,25 +180,38 @@ def _caption(part: Part) -> str:
     return f"{words} ({first:,} to {first + shown - 1:,} of {part.total:,})"
 
 
-def _lines(part: Part) -> tuple[Line, ...]:
+def _lines(part: Part, *, entries_of: Entries, who: Who) -> tuple[Line, ...]:
     colours = dict(zip(part.bands, _COLOURS, strict=False))
+    entries = entries_of([row["appointment_id"] for row in part.lines if row["appointment_id"] is not None])
     return tuple(
-        Line(
-            number=row["line"],
-            row=row,
-            reasons=tuple(row[name] for name in ("reason_1", "reason_2", "reason_3") if row[name]),
-            when=moment_words(row["starts_at"]),
+        _line(
+            row,
             colour=colours.get(row["band"], _OTHER_COLOUR),
-            said=_said(part.taken.get(row["appointment_id"])),
+            done=entries.get(row["appointment_id"], ()),
+            who=who,
         )
         for row in part.lines
     )
 
 
-def _said(taken: TakenAction | None) -> Said | None:
-    if taken is None:
-        return None
-    return Said(WORDS[taken.outcome], moment_words(taken.at), NEXT.get(taken.outcome, ""))
+def _line(row: Mapping[str, Any], *, colour: str, done: Sequence[TakenAction], who: Who) -> Line:
+    last = done[-1] if done else None
+    return Line(
+        number=row["line"],
+        row=row,
+        reasons=tuple(row[name] for name in ("reason_1", "reason_2", "reason_3") if row[name]),
+        when=moment_words(row["starts_at"]),
+        colour=colour,
+        said=None if last is None or last.outcome is Outcome.WITHDRAWN else said_of(last, who=who),
+        history=tuple(said_of(each, who=who) for each in reversed(done)),
+        seen="" if last is None else last.at.isoformat(),
+    )
+
+
+def said_of(taken: TakenAction, *, who: Who) -> Said:
+    """An entry in words."""
+    by = who(taken.asked_by) or taken.asked_by
+    return Said(WORDS[taken.outcome], moment_words(taken.at), NEXT.get(taken.outcome, ""), by)
 
 
 def _recorded(found: KeptList, part: Part) -> str:

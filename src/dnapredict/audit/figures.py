@@ -5,6 +5,7 @@ the same numbers to the last digit in milliseconds. Where there is nothing to ta
 fairlearn answers 0; here the figure is *not estimable* (None), since nobody is not the same as none.
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -26,11 +27,14 @@ from dnapredict.audit.intervals import Difference, Rate, Ratio
 
 __all__ = [
     "FAIRLEARN",
+    "KNOWS_THE_OUTCOME",
     "RATES",
     "allocation_index",
     "by_fairlearn",
     "calibration_line",
+    "enough_for_a_line",
     "fall_in_reach",
+    "knows_the_outcome",
     "observed_over_expected",
     "own_top_reach",
     "ranking_quality",
@@ -42,7 +46,14 @@ __all__ = [
 _LOWEST = 1e-6  # risks are kept this far from 0 and 1
 _STEPS = 50
 _ILL_CONDITIONED = 1e12
-_STEEPEST = 50.0  # log-odds for one standard deviation of the risk: beyond it outcomes are separated but for one
+_STEEPEST = (
+    50.0  # log-odds for one standard deviation of the risk: beyond it outcomes are separated but for one
+)
+_FEWEST_FOR_A_LINE = 50  # missed and attended, below which a fitted line says nothing
+KNOWS_THE_OUTCOME = (
+    "The scores tell everyone who missed from everyone who came. No forecast does that: "
+    "check that they were made before the appointments and without their outcomes."
+)
 
 # Numerator and denominator of each rate, as sums: {name: (plus, minus)}.
 _APPOINTMENTS, _MISSED, _SELECTED, _REACHED = ("appointments", "missed", "selected", "reached")
@@ -187,6 +198,16 @@ def separated(counts: GroupCounts) -> bool:
     return bool(came.max() <= absent.min() or absent.max() <= came.min())
 
 
+def knows_the_outcome(counts: GroupCounts) -> bool:
+    """Whether the risks separate the outcomes of so many appointments that it cannot be a forecast."""
+    return enough_for_a_line(counts) and separated(counts)
+
+
+def enough_for_a_line(counts: GroupCounts) -> bool:
+    """Whether as many missed and as many came as a fitted line needs."""
+    return min(counts.missed, counts.appointments - counts.missed) >= _FEWEST_FOR_A_LINE
+
+
 def _binned(
     counts: GroupCounts,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -241,7 +262,7 @@ def allocation_index(group: GroupCounts, rest: GroupCounts) -> Ratio:
     inside = outside + calls / above - need / below
     variance = inside @ group.second @ inside + outside @ rest.second @ outside
     # The two parts cancel where a group has (nearly) all calls and all need; rounding may leave -1e-18.
-    return Ratio(above / selected * missed, below, float(np.sqrt(max(0.0, variance))))
+    return Ratio(above / selected * missed, below, math.sqrt(max(0.0, float(variance))))
 
 
 def fall_in_reach(counts: GroupCounts) -> Difference:

@@ -7,14 +7,20 @@ asked whether the audit names it.
 
 import datetime
 from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dnapredict.audit.appointments import CALLED_BY, GROUP_COLUMNS
 from dnapredict.audit.ethnic_groups import ETHNICITY
+from dnapredict.lists.allocation import RULES
+from dnapredict.lists.worklist import select_by_week
+from dnapredict.prepared import worklist_config
+from dnapredict.risk.labelled import patient_codes
 
-__all__ = ["World"]
+__all__ = ["OddWorld", "World"]
 
 # Rough shares of an English population by the 16 national codes, made up for tests.
 _ETHNIC_SHARES = (62, 1, 5, 1, 1, 1, 1, 4, 5, 2, 2, 2, 5, 1, 1, 3)
@@ -130,3 +136,157 @@ def _probability_gap(risk: NDArray[np.float64], odds: NDArray[np.float64]) -> fl
         middle = (low + high) / 2
         low, high = (middle, high) if _probability(odds + middle).mean() < risk.mean() else (low, middle)
     return low
+
+
+Risks = Literal["true", "constant", "zero", "one", "outcome", "reversed", "separating", "ties", "extremes"]
+Groups = Literal["many", "one", "each", "unknown", "absent"]
+
+
+@dataclass(frozen=True)
+class OddWorld:
+    """A small or odd service, as trusts and vendors really have them: every field can be as thin as it gets.
+
+    Parameters
+    ----------
+    missed : how many of the appointments are missed, exactly
+    late : how many of the missed carry outcome code 7 (arrived late, not seen)
+    patients : 0 where the extract has no patient_id
+    risks : `outcome` is the outcome itself (0 or 1), `separating` ranks every missed appointment first
+    ethnicity, areas, flags, places : how many groups there are; `each` gives every patient the next one,
+        `unknown` is a column of values that say nothing, `absent` is no column
+    days : length of the period; 1 puts all appointments on one day
+    calls : calls each week; 0 for a tenth
+    """
+
+    appointments: int
+    missed: int
+    seed: int = 1
+    late: int = 0
+    patients: int = 1_000_000
+    risks: Risks = "true"
+    ethnicity: Groups = "many"
+    areas: Groups = "many"
+    flags: Groups = "many"
+    places: Groups = "many"
+    days: int = 42
+    calls: int = 0
+
+    @classmethod
+    def drawn(cls, seed: int) -> "OddWorld":
+        """A world drawn by lot; the same seed gives the same world."""
+        random = np.random.default_rng(seed)
+        sizes = (1, 2, 3, 5, 8, 9, 13, 20, 40, 80, 150, 200, 400, 900, 2_500)
+        appointments = int(random.choice(sizes))
+        few = int(random.integers(0, min(appointments, 12) + 1))
+        missed = int(random.choice([few, appointments, appointments // 8, appointments - few, 1]))
+        groups: tuple[Groups, ...] = get_args(Groups)
+        kinds = [groups[place] for place in random.choice(len(groups), 4, p=[0.4, 0.15, 0.25, 0.1, 0.1])]
+        return cls(
+            appointments,
+            missed,
+            seed,
+            late=int(random.choice([0, 0, missed, missed // 2, 1])),
+            patients=int(random.choice([0, 1, 2, appointments // 2 + 1, 1_000_000])),
+            risks=get_args(Risks)[int(random.integers(len(get_args(Risks))))],
+            ethnicity=kinds[0],
+            areas=kinds[1],
+            flags=kinds[2],
+            places=kinds[3],
+            days=int(random.choice([1, 6, 42, 400])),
+            calls=int(random.choice([0, 0, 1, 5, 100_000])),
+        )
+
+    def extract(self) -> pa.Table:
+        """The appointments with an outcome by the data contract."""
+        random, rows = np.random.default_rng(self.seed), self.appointments
+        start = np.datetime64("2025-03-03T09:00", "us") + random.integers(0, self.days, rows).astype(
+            "timedelta64[D]"
+        )
+        person = random.integers(0, max(1, self.patients), rows)
+        codes = np.array(["5"] * rows)
+        missed = random.permutation(rows)[: self.missed]
+        codes[missed] = "3"
+        codes[missed[: self.late]] = "7"
+        columns: dict[str, Any] = {
+            "appointment_id": [f"a{number}" for number in range(rows)],
+            "patient_id": [f"p{number}" for number in person] if self.patients else None,
+            "booked_at": start - random.integers(1, 90, rows).astype("timedelta64[D]"),
+            "starts_at": start,
+            "outcome_code": codes,
+            "ethnic_category_code": self._drawn(random, self.ethnicity, [*ETHNICITY, "Z", "99", None], "99"),
+            "imd_decile": self._drawn(random, self.areas, [*range(1, 11), None], None),
+            "gender_code": self._drawn(random, self.flags, ["1", "2", "9", None], "X"),
+            "age_years": self._drawn(random, self.flags, [3.0, 20.0, 33.0, 47.0, 60.0, 71.0, 90.0], None),
+            "interpreter_needed": self._drawn(random, self.flags, [True, False, False, None], None),
+            "disability_flag": self._drawn(random, self.flags, ["Y", "N", "N", None], "Z"),
+            "plus_group": self._drawn(random, self.flags, ["homelessness", "travellers", None], None),
+            "site_code": self._drawn(random, self.places, ["RXA01", "RXB01", "RXC01"], None),
+            "treatment_function_code": self._drawn(random, self.places, ["110", "120", "130"], None),
+        }
+        return pa.table({name: values for name, values in columns.items() if values is not None})
+
+    def _drawn(
+        self, random: np.random.Generator, kind: Groups, values: list[Any], nothing: Any
+    ) -> pa.Array | None:
+        """A column: values by lot, one alone, each in turn, or nothing known."""
+        rows, known = self.appointments, [value for value in values if value is not None]
+        drawn = random.integers(0, len(values), rows)
+        kinds: dict[str, list[Any]] = {
+            "many": [values[place] for place in drawn],
+            "one": [known[0]] * rows,
+            "each": [known[place % len(known)] for place in range(rows)],
+            "unknown": [nothing] * rows,
+        }
+        return None if kind == "absent" else pa.array(kinds[kind], pa.array(known).type)
+
+    def scores(self, missed: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The risk that a vendor gives each appointment."""
+        random, rows = np.random.default_rng(self.seed + 1), self.appointments
+        noise = random.random(rows)
+        vague = np.clip(0.1 + 0.15 * missed + 0.2 * noise, 0, 1)
+        kinds: dict[str, NDArray[np.float64]] = {
+            "true": vague,
+            "constant": np.full(rows, 0.1),
+            "zero": np.zeros(rows),
+            "one": np.ones(rows),
+            "outcome": missed.astype(float),
+            "reversed": 1.0 - missed,
+            "separating": np.where(missed, 0.6 + 0.3 * noise, 0.1 + 0.3 * noise),
+            "ties": np.round(vague, 1),
+            "extremes": np.where(noise < 0.3, 0.0, np.where(noise > 0.7, 1.0, vague)),
+        }
+        return kinds[self.risks]
+
+    def table(self) -> pa.Table:
+        """The labelled appointments as the audit reads them."""
+        table = self.extract()
+        missed = np.isin(table["outcome_code"].to_numpy(zero_copy_only=False), ["3", "7"])
+        risk = self.scores(missed)
+        decile = (
+            table["imd_decile"].cast("float64").to_numpy()
+            if "imd_decile" in table.column_names
+            else np.full(self.appointments, np.nan)
+        )
+        config = worklist_config().model_copy(update={"capacity": self.calls or None})
+        people = (
+            table["patient_id"]
+            if "patient_id" in table.column_names
+            else pa.chunked_array([[None] * self.appointments], pa.string())
+        )
+        made = {
+            "patient": pa.array(patient_codes(people)),
+            "dna": pa.array(missed),
+            "probability": pa.array(risk),
+            "n_past": pa.array(np.arange(self.appointments) % 5),
+        }
+        for rule in RULES if np.isfinite(decile).any() else ("global",):
+            called = select_by_week(
+                risk,
+                decile,
+                starts_at=table["starts_at"].to_numpy(),
+                config=config.model_copy(update={"allocation": rule}),
+            )
+            made[f"{CALLED_BY}{rule}"] = pa.array(called)
+        made["selected"] = made[f"{CALLED_BY}global"]
+        kept = {name: table[name] for name in ("starts_at", *GROUP_COLUMNS) if name in table.column_names}
+        return pa.table(made | kept)

@@ -1,10 +1,12 @@
 """Rules that hold for every rate, gap and hidden count."""
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dnapredict.audit.disclosure import publish_count, publish_rate
-from dnapredict.audit.intervals import Rate, gap, gap_p_value, smallest_gap, z_of
+from dnapredict.audit.intervals import Rate, Ratio, gap, gap_p_value, smallest_gap, z_of
 from dnapredict.audit.many import benjamini_hochberg, corrected, holm
 from dnapredict.config.policy import Disclosure
 from dnapredict.small_numbers import second_suppression
@@ -126,3 +128,20 @@ def test_more_people_show_smaller_gaps(missed: int, effect: float):
     assert many is not None
     assert many > 0.05
     assert few is None or few >= many
+
+
+@given(rates(), rates(), st.floats(0, 1, exclude_min=True, exclude_max=True), st.floats(1e-6, 0.2))
+def test_the_smallest_gap_lies_between_the_limit_and_everyone_elses_rate(
+    rest: Rate, group: Rate, tolerance: float, level: float
+):
+    """Any limit that a policy may have, also one that no gap can be above."""
+    found = smallest_gap(rest, group, tolerance=tolerance, level=level)
+    assert rest.value is not None
+    assert found is None or tolerance <= found <= rest.value
+
+
+@given(st.floats(1, 1e9), st.floats(1, 1e9), st.floats(0, allow_nan=False))
+def test_a_ratio_has_a_range_with_two_ends_or_none(above: float, below: float, error: float):
+    found = Ratio(above, below, error).interval(Z)
+    if found is not None:
+        assert 0 < found.low <= found.value <= found.high < math.inf

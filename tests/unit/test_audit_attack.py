@@ -97,7 +97,8 @@ class Attack:
         for name in groups:
             self._table(folder / f"figures_{name}.csv", name)
         self._crossed(folder / "chart_ethnicity_by_deprivation.csv")
-        self._shared(folder / "sharing.csv")
+        if (folder / "sharing.csv").exists():  # not where the extract holds no deciles
+            self._shared(folder / "sharing.csv")
         self._gates(json.loads((folder / "audit.json").read_text()))
         self._add_up()
 
@@ -188,7 +189,7 @@ class Attack:
                     self._between(parts, -math.inf, 0)
         for count in ("missed", "reached"):
             for side, margin in enumerate(("ethnicity_5", "imd_quintile")):
-                for code, _ in self.groups[margin]:
+                for code, _ in self.groups.get(margin, ()):
                     inside = [
                         c for c in self.low if c[:2] == (count, "cells") and self._side(c[2], side) == code
                     ]
@@ -257,7 +258,7 @@ def given_back(found: dict[Cell, tuple[float, float]]) -> list[Cell]:
     return [
         cell
         for cell, (low, high) in found.items()
-        if math.floor(high + 1e-6) - math.ceil(low - 1e-6) + 1 < FEWEST_POSSIBLE
+        if high + 1e-6 < math.ceil(low - 1e-6) + FEWEST_POSSIBLE - 1  # infinity where nothing bounds it
     ]
 
 

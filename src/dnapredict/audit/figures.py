@@ -5,6 +5,7 @@ the same numbers to the last digit in milliseconds. Where there is nothing to ta
 fairlearn answers 0; here the figure is *not estimable* (None), since nobody is not the same as none.
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -18,7 +19,7 @@ from fairlearn.metrics import (
     true_positive_rate,
 )
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, log_expit
 from sklearn.metrics import precision_score
 
 from dnapredict.audit.counts import BINS, SUMS, Counted, GroupCounts
@@ -26,20 +27,33 @@ from dnapredict.audit.intervals import Difference, Rate, Ratio
 
 __all__ = [
     "FAIRLEARN",
+    "KNOWS_THE_OUTCOME",
     "RATES",
     "allocation_index",
     "by_fairlearn",
     "calibration_line",
+    "enough_for_a_line",
     "fall_in_reach",
+    "knows_the_outcome",
     "observed_over_expected",
     "own_top_reach",
     "ranking_quality",
     "rate",
     "reach_at_share",
+    "separated",
 ]
 
 _LOWEST = 1e-6  # risks are kept this far from 0 and 1
 _STEPS = 50
+_ILL_CONDITIONED = 1e12
+_STEEPEST = (
+    50.0  # log-odds for one standard deviation of the risk: beyond it outcomes are separated but for one
+)
+_FEWEST_FOR_A_LINE = 50  # missed and attended, below which a fitted line says nothing
+KNOWS_THE_OUTCOME = (
+    "The scores tell everyone who missed from everyone who came. No forecast does that: "
+    "check that they were made before the appointments and without their outcomes."
+)
 
 # Numerator and denominator of each rate, as sums: {name: (plus, minus)}.
 _APPOINTMENTS, _MISSED, _SELECTED, _REACHED = ("appointments", "missed", "selected", "reached")
@@ -149,26 +163,91 @@ def calibration_line(counts: GroupCounts) -> tuple[Difference, Difference] | Non
     Slope 1 and intercept 0: risks are as spread and as high as they should be. A slope below 1 means that
     high risks are too high and low ones too low (Cox 1958; Van Calster et al. 2019). Fitted by Newton's
     method on the score histogram, at the mean risk of each bin; errors are widened by the design effect.
-    None where nobody missed, nobody came, or all risks are alike.
+
+    None where no line can be estimated: nobody missed, nobody came, all risks are alike, or the risks
+    separate the outcomes (see `separated`). Under separation the likelihood has no maximum (Albert and
+    Anderson 1984, Biometrika 71:1). Firth's penalty would give a finite slope, but one set by the penalty
+    and the number of appointments, not by the calibration of the risks, so none is reported.
     """
+    n, missed, odds = _binned(counts)
+    spread = float(np.std(odds)) if len(odds) else 0.0
+    if missed.sum() in (0, n.sum()) or spread < _LOWEST or separated(counts):
+        return None
+    centre = float(np.average(odds, weights=n))
+    fit = _logistic((odds - centre) / spread, missed, n)
+    if fit is None:
+        return None
+    (level, slope), covariance = fit
+    back = np.array([[1.0, -centre / spread], [0.0, 1.0 / spread]])  # to the scale of the log-odds
+    intercept, slope = back @ np.array([level, slope])
+    effect = rate(counts, "base_rate").design_effect
+    errors = np.sqrt(np.diag(back @ covariance @ back.T) * effect)
+    return Difference(float(slope), float(errors[1])), Difference(float(intercept), float(errors[0]))
+
+
+def separated(counts: GroupCounts) -> bool:
+    """Whether a threshold of the risk tells all who missed from all who came, either way round.
+
+    Real forecasts overlap. Scores that do not, on more than a handful of appointments, were most likely
+    made with knowledge of the outcome. False where only one outcome occurred.
+    """
+    n, missed, odds = _binned(counts)
+    came, absent = odds[n > missed], odds[missed > 0]
+    if len(came) == 0 or len(absent) == 0 or np.ptp(odds) < _LOWEST:
+        return False
+    return bool(came.max() <= absent.min() or absent.max() <= came.min())
+
+
+def knows_the_outcome(counts: GroupCounts) -> bool:
+    """Whether the risks separate the outcomes of so many appointments that it cannot be a forecast."""
+    return enough_for_a_line(counts) and separated(counts)
+
+
+def enough_for_a_line(counts: GroupCounts) -> bool:
+    """Whether as many missed and as many came as a fitted line needs."""
+    return min(counts.missed, counts.appointments - counts.missed) >= _FEWEST_FOR_A_LINE
+
+
+def _binned(
+    counts: GroupCounts,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Appointments, missed ones and log-odds of the mean risk of each bin that is not empty."""
     rows = counts.histogram.sum(axis=0)
     filled = rows > 0
-    n, missed = rows[filled], counts.histogram[1][filled]
+    n = rows[filled]
     risk = np.clip(counts.expected.sum(axis=0)[filled] / n, _LOWEST, 1 - _LOWEST)
-    x = np.column_stack([np.ones(len(n)), np.log(risk / (1 - risk))])
-    if missed.sum() in (0, n.sum()) or np.ptp(x[:, 1]) < _LOWEST:
-        return None
-    beta = np.array([0.0, 1.0])
+    return n, counts.histogram[1][filled], np.log(risk / (1 - risk))
+
+
+def _logistic(
+    unit: NDArray[np.float64], missed: NDArray[np.float64], n: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Intercept and slope on a standardised scale, with their covariance; None without a stable maximum.
+
+    Newton steps are halved until the likelihood rises, so that none leaves the hill.
+    """
+    x = np.column_stack([np.ones(len(n)), unit])
+    beta = np.array([np.log(missed.sum() / (n.sum() - missed.sum())), 0.0])
     for _ in range(_STEPS):
         fitted = expit(x @ beta)
         information = (x * (n * fitted * (1 - fitted))[:, None]).T @ x
+        if np.linalg.cond(information) > _ILL_CONDITIONED:
+            return None
         step = np.linalg.solve(information, x.T @ (missed - n * fitted))
-        beta = beta + step / max(1.0, float(np.abs(step).max()))  # a long step could leave the hill
+        while _likelihood(x @ (beta + step), missed, n) < _likelihood(x @ beta, missed, n):
+            if np.abs(step).max() < _LOWEST:
+                break
+            step = step / 2
+        beta = beta + step
+        if np.abs(beta).max() > _STEEPEST:
+            return None
         if np.abs(step).max() < _LOWEST:
-            break
-    effect = rate(counts, "base_rate").design_effect
-    errors = np.sqrt(np.diag(np.linalg.inv(information)) * effect)
-    return Difference(float(beta[1]), float(errors[1])), Difference(float(beta[0]), float(errors[0]))
+            return beta, np.linalg.inv(information)
+    return None
+
+
+def _likelihood(odds: NDArray[np.float64], missed: NDArray[np.float64], n: NDArray[np.float64]) -> float:
+    return float((missed * log_expit(odds) + (n - missed) * log_expit(-odds)).sum())
 
 
 def allocation_index(group: GroupCounts, rest: GroupCounts) -> Ratio:
@@ -182,7 +261,8 @@ def allocation_index(group: GroupCounts, rest: GroupCounts) -> Ratio:
     outside = need / missed - calls / selected
     inside = outside + calls / above - need / below
     variance = inside @ group.second @ inside + outside @ rest.second @ outside
-    return Ratio(above / selected * missed, below, float(np.sqrt(variance)))
+    # The two parts cancel where a group has (nearly) all calls and all need; rounding may leave -1e-18.
+    return Ratio(above / selected * missed, below, math.sqrt(max(0.0, float(variance))))
 
 
 def fall_in_reach(counts: GroupCounts) -> Difference:

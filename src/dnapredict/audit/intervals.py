@@ -26,6 +26,7 @@ _BISECTIONS = 60
 _Z_MAX = 12.0
 _OFTEN = 0.8
 _ALMOST_NOTHING = 1e-6
+_WIDEST_LOG_RANGE = 20.0
 
 
 def z_of(confidence: float) -> float:
@@ -104,8 +105,12 @@ class Ratio:
     log_error: float
 
     def interval(self, z: float) -> Interval | None:
-        """Range on the logarithmic scale, or None where either part is 0."""
-        if self.numerator <= 0 or self.denominator <= 0:
+        """Range on the logarithmic scale; None where either part is 0 or the range has no useful end.
+
+        A range that spans a factor of more than `exp(20)` to either side says nothing, and one without
+        an end (infinity) could not be written to JSON.
+        """
+        if self.numerator <= 0 or self.denominator <= 0 or not z * self.log_error < _WIDEST_LOG_RANGE:
             return None
         value, factor = self.numerator / self.denominator, math.exp(z * self.log_error)
         return Interval(value, value / factor, value * factor)
@@ -196,13 +201,14 @@ def smallest_gap(rest: Rate, group: Rate, *, tolerance: float, level: float) -> 
     """The smallest true gap that would be found to be above `tolerance` in 8 of 10 audits like this one.
 
     `rest` and `group` give the sizes and everyone else's rate. By the normal approximation at the gap's own
-    rate. None where no gap would be: the group is too small, or everyone else's rate too low.
+    rate. None where no gap would be: the group is too small, everyone else's rate too low, or the tolerance
+    so loose that a group reached by nobody is within it.
 
     >>> found = smallest_gap(Rate(20_000, 45_000), Rate(441, 980), tolerance=0.05, level=0.025)
     >>> round(found, 3)
     0.093
     """
-    if rest.value is None or group.denominator <= 0:
+    if rest.value is None or group.denominator <= 0 or rest.value <= tolerance:
         return None
     sure = _NORMAL.inv_cdf(1 - level) + _NORMAL.inv_cdf(_OFTEN)
     low, high = tolerance, rest.value

@@ -81,7 +81,11 @@ def drawn_from(evidence: Evidence) -> Pictures:
 
 
 def _calibration(group: Group, counts: GroupCounts, evidence: Evidence) -> Curve:
-    """Observed against predicted in fifths of the group's own risk."""
+    """Observed against predicted in fifths of the group's own risk.
+
+    A fifth that must be hidden has no point at all: the mean risk of a few people tells who they are, and
+    where scores know the outcome, how many of them missed.
+    """
     rows = counts.histogram.sum(axis=0)
     band = np.minimum((np.cumsum(rows) - rows / 2) / rows.sum() * _RISK_BANDS, _RISK_BANDS - 1).astype(int)
     effect = rate(counts, "base_rate").design_effect
@@ -92,8 +96,9 @@ def _calibration(group: Group, counts: GroupCounts, evidence: Evidence) -> Curve
     return Curve(
         group.name,
         tuple(
-            Point(mean, ranged(one, evidence), None if one is None else int(one.denominator))
+            Point(mean, ranged(one, evidence), int(one.denominator))
             for mean, one in zip(means, shown, strict=True)
+            if one is not None
         ),
     )
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from dnapredict.audit.comparisons import Comparison, Evidence, comparisons, published_rate, published_risk
 from dnapredict.audit.counts import Counted
-from dnapredict.audit.figures import observed_over_expected, rate
+from dnapredict.audit.disclosure import publish_count
+from dnapredict.audit.figures import KNOWS_THE_OUTCOME, knows_the_outcome, observed_over_expected, rate
 from dnapredict.audit.groupings import grouping_named, spoken
 from dnapredict.audit.groups import Group
 from dnapredict.audit.intervals import Interval
@@ -23,8 +24,9 @@ def records_gate(evidence: Evidence) -> Gate:
     question = "Can we trust the records?"
     limits = evidence.policy.limits.records
     if evidence.rows_expected is not None and evidence.rows_expected != evidence.rows:
-        missing = abs(evidence.rows_expected - evidence.rows)
-        sentence = f"{missing:,} labelled appointments did not reach the audit; a dropped row fails it."
+        missing = publish_count(abs(evidence.rows_expected - evidence.rows), evidence.policy.disclosure)
+        few = "A few" if missing is None else f"About {missing:,}"
+        sentence = f"{few} labelled appointments did not reach the audit; a dropped row fails it."
         return Gate("G0", "Records", question, Verdict.FAIL, sentence)
     if "ethnicity" not in evidence.counted:
         sentence = "Ethnicity is not in this extract, so nothing can be said about it."
@@ -72,6 +74,12 @@ def calibration_gate(evidence: Evidence) -> Gate:
     sentence = summary(
         checks, good="judged right: as many miss as the model says", bad="Clearly more or fewer miss"
     )
+    if knows_the_outcome(evidence.everyone):
+        sentence = f"{KNOWS_THE_OUTCOME} {sentence}"
+        checks = (
+            Check("all", _EVERYONE, Verdict.REVIEW, "risks against outcomes", KNOWS_THE_OUTCOME),
+            *checks,
+        )
     return Gate("G2", "Meaning of a risk", _SAME_RISK, summed_up(checks), sentence, checks)
 
 

@@ -92,7 +92,8 @@ def _more_to_hide(
 ) -> set[int]:
     """A further cell for each small one that the bounds leave too few values; empty when all are safe."""
     low, high = _bounds(counts, sums, hidden=hidden, rule=rule)
-    exposed = [p for p in small if math.floor(high[p]) - math.ceil(low[p]) + 1 < _FEWEST_POSSIBLE]
+    # Written without a difference of bounds: a cell without an upper bound (infinity) is safe.
+    exposed = [p for p in small if high[p] < math.ceil(low[p]) + _FEWEST_POSSIBLE - 1]
     shown = {place for place, count in enumerate(counts) if count and place not in hidden}
     found = (_neighbour(place, counts, sums, shown=shown, kept=kept) for place in exposed)
     return {place for place in found if place is not None}
@@ -101,12 +102,22 @@ def _more_to_hide(
 def _neighbour(
     place: int, counts: Sequence[float], sums: Sequence[_Sum], *, shown: set[int], kept: set[int]
 ) -> int | None:
-    """The smallest printed part of a sum with `place` in it; a total only where no part is left."""
-    mine = [line for line in sums if place in line.parts or place == line.total]
-    parts = {part for line in mine for part in line.parts} & shown - {place}
-    totals = {line.total for line in mine} & shown - {place}
-    candidates = parts - kept or parts or totals
-    return min(candidates, key=lambda other: counts[other]) if candidates else None
+    """The smallest printed part of a sum with `place` in it; a total only where no part is left.
+
+    Where all cells of these sums are hidden already, the bounds came from further away: then the sums
+    of those hidden cells are searched, and so on. None where no printed cell is connected.
+    """
+    reached, frontier = {place}, {place}
+    while frontier:
+        mine = [line for line in sums if not frontier.isdisjoint((*line.parts, line.total))]
+        parts = {part for line in mine for part in line.parts} & shown - {place}
+        totals = {line.total for line in mine} & shown - {place}
+        candidates = parts - kept or parts or totals
+        if candidates:
+            return min(candidates, key=lambda other: counts[other])
+        frontier = {cell for line in mine for cell in (*line.parts, line.total)} - reached
+        reached |= frontier
+    return None
 
 
 def _bounds(

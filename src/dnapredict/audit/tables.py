@@ -10,10 +10,12 @@ from dnapredict.audit.figures import (
     allocation_index,
     by_fairlearn,
     calibration_line,
+    enough_for_a_line,
     observed_over_expected,
     own_top_reach,
     ranking_quality,
     rate,
+    separated,
 )
 from dnapredict.audit.groups import Group
 from dnapredict.audit.hiding import Hidden, hidden_in
@@ -26,7 +28,6 @@ __all__ = ["COUNTS", "GroupTable", "Row", "published_table"]
 
 COUNTS = ("appointments", "missed", "selected", "reached")
 _AGREEMENT = 1e-9
-_FEWEST_FOR_A_LINE = 50  # missed and attended, below which a fitted line says nothing
 _FEWEST_FOR_RANKING = 8  # missed and attended, below which a rank figure could point at a person
 
 
@@ -35,7 +36,8 @@ class Row:
     """One group's figures. None is *hidden or not estimable*; ranges are at the policy's confidence.
 
     `reach_gap` says how much lower the reach is than everyone else's (in points, positive: worse off),
-    `reach_ratio` which multiple of everyone else's it is.
+    `reach_ratio` which multiple of everyone else's it is. `no_line_because` says why a group with enough
+    appointments has no calibration line; empty where it has one, or is too small.
     """
 
     group: Group
@@ -49,6 +51,7 @@ class Row:
     ranking_quality: float | None
     calibration_slope: Interval | None
     calibration_intercept: Interval | None
+    no_line_because: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,8 @@ class _Tabled:
         counts, rest = self.counted.counts[place], self.counted.rest(place)
         whole = not self.blocked(place, COUNTS)
         quality = ranking_quality(counts) if whole and _enough(counts, _FEWEST_FOR_RANKING) else None
-        line = calibration_line(counts) if whole and _enough(counts, _FEWEST_FOR_A_LINE) else None
+        fitted = whole and enough_for_a_line(counts)
+        line = calibration_line(counts) if fitted else None
         group, others = self.reach(place), self.reach_of_others(place)
         both = (others, group) if others and group else None
         return Row(
@@ -167,6 +171,7 @@ class _Tabled:
             ranking_quality=None if quality is None else round(quality, 2),
             calibration_slope=_two_decimals(line[0].interval(self.z)) if line else None,
             calibration_intercept=_two_decimals(line[1].interval(self.z)) if line else None,
+            no_line_because=_no_line_because(counts) if fitted and line is None else "",
         )
 
     def _count(self, place: int, name: str) -> int | None:
@@ -174,6 +179,13 @@ class _Tabled:
 
     def _ranged(self, figure: Rate | Ratio | None, shown: bool = True) -> Interval | None:
         return _rounded(figure.interval(self.z)) if figure and shown else None
+
+
+def _no_line_because(counts: GroupCounts) -> str:
+    """Why no calibration line can be estimated of a group that has enough appointments."""
+    if separated(counts):
+        return "not estimable: the risks separate those who missed from those who came"
+    return "not estimable: all risks are alike, or nearly separate the outcomes"
 
 
 def _enough(counts: GroupCounts, fewest: int) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from dnapredict.audit.figures import KNOWS_THE_OUTCOME
 from dnapredict.audit.phrases import named
 from dnapredict.audit.tables import GroupTable, Row
 from dnapredict.audit.verdicts import Check, Gate, Verdict
@@ -89,6 +90,9 @@ def headline(gates: Sequence[Gate], tables: Mapping[str, GroupTable], everyone: 
     behind = [check for gate in gates if gate.code == "G3" for check in gate.checks]
     found = [_left_behind(check, tables) for check in behind if check.verdict is Verdict.FAIL]
     told = {check.group.code for check in behind if check.verdict is Verdict.FAIL}
+    found += [
+        KNOWS_THE_OUTCOME for gate in gates for check in gate.checks if check.sentence == KNOWS_THE_OUTCOME
+    ]
     found += _other_failures(gates, told=told)
     found.append(_core20(tables.get("core20"), everyone))
     return tuple(sentence for sentence in found if sentence)

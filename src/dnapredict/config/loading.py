@@ -16,9 +16,9 @@ _CHECKOUT = _PACKAGE.parents[1]
 
 
 class Settings(BaseModel):
-    """Base of every configuration model: frozen, and closed to unknown keys."""
+    """Base of every configuration model: frozen, closed to unknown keys and to TOML's `inf` and `nan`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=Settings)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dnapredict.audit.appointments import Audited
 from dnapredict.audit.comparisons import parts_of
 from dnapredict.audit.counts import Counted, count
-from dnapredict.audit.disclosure import publish_rate
+from dnapredict.audit.disclosure import publish_count, publish_rate
 from dnapredict.audit.figures import rate
 from dnapredict.audit.groupings import grouping_named
 from dnapredict.audit.groups import membership
@@ -61,7 +61,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Study:
-    """All methods on the same appointments: how many, which share can be called, by what seed."""
+    """All methods on the same appointments: how many (rounded), which share can be called, by what seed."""
 
     rows: int
     share: float
@@ -94,13 +94,15 @@ def study(
     fit, judged = halves(audited, factors, seed=seed)
     if min(fit.missed.sum(), judged.missed.sum()) < policy.smallest_group:
         raise NoEventsError(
-            f"audit: a study needs {policy.smallest_group} missed appointments in each half of the patients."
+            f"audit: a study needs {policy.smallest_group} missed appointments in each half of the patients. "
+            "Ask for the report without --study."
         )
     share = float(audited.table["selected"].to_numpy(zero_copy_only=False).mean())
     calls = max(1, round(share * len(judged.risk)))
     asked = _Asked(fit, judged, calls, share, policy, seed)
     found = (*_rules(asked, allocate), *_research(asked))
-    return Study(len(judged.risk), round(share, 3), seed, found)
+    rows = publish_count(len(judged.risk), policy.disclosure) or 0  # it has `smallest_group` missed ones
+    return Study(rows, round(share, 3), seed, found)
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,8 @@ class Champion:
             standing = self._standing()
             if standing != self._loaded and standing.version != self._failed:
                 self._replace(standing)
-                self._complaint = ""
+            if standing == self._loaded:
+                self._complaint = ""  # the same trouble, once it comes back, is said again
         except DnapredictError as error:
             self._complain(str(error))
         except Exception as error:  # noqa: BLE001 - whatever a library raises, the last good model goes on
@@ -187,7 +188,8 @@ class Champion:
     def _complain(self, sentence: str) -> None:
         """Say each new trouble once, not every five seconds."""
         if sentence != self._complaint:
-            _LOG.error("%s", sentence)
+            is_silent = self._scorer is None or "goes on answering" in sentence
+            _LOG.error("%s%s", sentence, "" if is_silent else " What was loaded before goes on answering.")
         self._complaint = sentence
 
 

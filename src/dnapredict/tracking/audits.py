@@ -60,7 +60,7 @@ def signed_versions(store: Store, signature: "Signature") -> tuple[str, ...]:
 
 
 def _versions(store: Store) -> list[Any]:
-    if not (store.home / "mlflow.db").is_file():
+    if not store.has_database():
         return []
     with store.sentences():
         return list(store.client.search_model_versions(f"name='{MODEL_NAME}'"))

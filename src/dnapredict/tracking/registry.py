@@ -88,7 +88,7 @@ class Registry:
         found = self._store.found(name)
         model_id = str(found.source).rpartition("/")[2]
         artefacts = self._store.home / "mlruns" / "models" / model_id / "artifacts" / "artifacts"
-        return _registered(artefacts, digest=found.tags["manifest_sha256"])
+        return _registered(artefacts, digest=found.tags.get("manifest_sha256", ""))
 
     def tags(self, name: str) -> dict[str, str]:
         """What is written beside a version: its audit, who promoted it, whether it is synthetic."""
@@ -238,8 +238,9 @@ class Registry:
 
 def _registered(artefacts: Path, *, digest: str) -> Path:
     for manifest in artefacts.glob("*/manifest.json"):
-        if hashlib.sha256(manifest.read_bytes()).hexdigest() == digest:
-            return manifest.parent
+        with contextlib.suppress(OSError):
+            if hashlib.sha256(manifest.read_bytes()).hexdigest() == digest:
+                return manifest.parent
     raise ModelError(f"{artefacts}: does not hold the model that was registered. Restore it from a backup.")
 
 

@@ -130,10 +130,17 @@ class HistoryStore:
         """
         _ = self._contents
 
-    @cached_property
+    @property
     def _contents(self) -> Contents:
+        held = self._held.get("contents")
+        if held is None or not held.is_as_opened():
+            held = self._held["contents"] = opened(self.folder, self.digest)
+        return held
+
+    @cached_property
+    def _held(self) -> dict[str, Contents]:
         """Kept with the store, so that a newer history does not close one that is still asked."""
-        return opened(self.folder, self.digest)
+        return {}
 
     def past(self, points: ir.Table, *, clock: Clock, workspace: Engine) -> Past:
         """What may be known when `points` are scored: this history and what the points say themselves.

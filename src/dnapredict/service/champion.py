@@ -188,9 +188,23 @@ class Champion:
     def _complain(self, sentence: str) -> None:
         """Say each new trouble once, not every five seconds."""
         if sentence != self._complaint:
-            is_silent = self._scorer is None or "goes on answering" in sentence
-            _LOG.error("%s%s", sentence, "" if is_silent else " What was loaded before goes on answering.")
+            is_told = "goes on answering" in sentence or not self._still_answers()
+            _LOG.error("%s%s", sentence, "" if is_told else " What was loaded before goes on answering.")
         self._complaint = sentence
+
+    def _still_answers(self) -> bool:
+        """Whether what was loaded can be asked; if not, it is let go, and the service is not ready.
+
+        It cannot where the files that were damaged are those that it reads.
+        """
+        if self._scorer is None:
+            return False
+        try:
+            self._scorer.score(EXAMPLES[0], capacity=None, reasons=True)
+        except DnapredictError:
+            self._scorer = self._loaded = None
+            return False
+        return True
 
 
 def _keep_from_collection() -> None:

@@ -79,22 +79,24 @@ class Store:
     def has_database(self) -> bool:
         """Whether this home has a registry, once SQLite finds nothing wrong with its file.
 
+        A file without tables is none, such as a first training that was killed leaves.
+
         Raises
         ------
         StoreError
-            If it is damaged, or is missing where models are.
+            If it is damaged, or is missing or without tables where models are.
         """
         path = self.home / "mlflow.db"
         try:
             state = path.stat()
+            has_tables = _has_tables(path, (state.st_ino, state.st_size, state.st_mtime_ns))
         except FileNotFoundError:
-            if any((self.home / "mlruns" / "models").glob("*")):
-                raise _damaged(path, "is missing, and mlruns holds models") from None
-            return False
+            has_tables = False
         except OSError as error:
             raise StoreError(f"{path}: cannot be read ({error.strerror}).") from None
-        _require_sound(path, (state.st_ino, state.st_size, state.st_mtime_ns))
-        return True
+        if not has_tables and any((self.home / "mlruns" / "models").glob("*")):
+            raise _damaged(path, "is missing or empty, and mlruns holds models")
+        return has_tables
 
     def experiment(self) -> str:
         """The experiment that holds every run, made at the first."""
@@ -142,24 +144,21 @@ class Store:
 
 
 @lru_cache(maxsize=4)
-def _require_sound(path: Path, state: tuple[int, ...]) -> None:
-    """Refuse a database in which SQLite finds damage; looked at again once it has been written.
+def _has_tables(path: Path, _state: tuple[int, ...]) -> bool:
+    """Whether a database has the tables of a registry; refused where SQLite finds damage.
 
-    Without this, MLflow would fill an empty file with new tables and say that there is no model.
+    It is looked at again once it has been written. Without this, MLflow would fill an empty file with new
+    tables and say that there is no model.
     """
-    # Not opened by any other way than SQLite's own: closing a file lets go of the locks of its process.
+    # Opened by SQLite alone: who opens and closes the file beside it lets go of the locks of the process.
     try:
-        if state[1] == 0:
-            raise _damaged(path, "is empty")
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as connection:
-            found = connection.execute("PRAGMA integrity_check(1)").fetchone()
-            if found != ("ok",):
+            if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
                 raise _damaged(path, "is damaged")
-            if connection.execute(_HAS_MODELS).fetchone() is None:
-                raise _damaged(path, "is no registry")
+            return connection.execute(_HAS_MODELS).fetchone() is not None
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-            return  # somebody is writing; it is read by MLflow, which waits
+            return True  # somebody is writing; MLflow, which reads it next, waits for that
         raise _damaged(path, "is damaged") from None
 
 

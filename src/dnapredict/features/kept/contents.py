@@ -21,7 +21,6 @@ from dnapredict.digests import file_sha256
 from dnapredict.errors import StoreError
 from dnapredict.features.kept.appointments import KeptAppointments
 from dnapredict.features.kept.counts import KeptCounts
-from dnapredict.features.kept.index import KeyIndex
 from dnapredict.features.kept.minutes import KeptMinutes
 
 __all__ = ["MEND", "Contents", "opened", "write_manifest"]
@@ -36,9 +35,10 @@ _KEPT_OPEN: Final = 2
 _READERS: Final = 4
 
 Key = tuple[Path, str]
+State = dict[str, tuple[int, ...]]
 # Opened stores, the newest last, and refused ones with the state of the files that were refused.
 _OPEN: Final[dict[Key, "Contents"]] = {}
-_REFUSED: Final[dict[Key, tuple[object, str]]] = {}
+_REFUSED: Final[dict[Key, tuple[State, str]]] = {}
 _LOCK: Final = threading.Lock()
 
 
@@ -47,10 +47,19 @@ class Contents:
     """The files of a history store, mapped into memory."""
 
     folder: Path
+    state: State
     recording_delay_days: int
     appointments: KeptAppointments
     counts: KeptCounts
     minutes: KeptMinutes
+
+    def is_as_opened(self) -> bool:
+        """Whether no file has been written to since; one that was removed is still mapped.
+
+        It is asked at every look-up, since a file that is cut short under its mapping ends the process.
+        """
+        now = _state(self.folder)
+        return all(now.get(name, then) == then for name, then in self.state.items())
 
     def require_delay(self, days: int) -> None:
         """Refuse a model that counts on another recording delay than the store was written for.
@@ -84,8 +93,8 @@ def _settled(path: Path) -> dict[str, Any]:
 def opened(folder: Path, digest: str) -> Contents:
     """The store in `folder` whose `store.json` has that digest, checked once in a process.
 
-    Files that were refused are not read again until one of them has been written: a large store takes
-    seconds of two cores, and a service asks every few seconds.
+    It is checked again when one of its files has been written to, and files that were refused are not
+    read again before that: a large store takes seconds of two cores, and a service asks every few seconds.
 
     Raises
     ------
@@ -94,12 +103,13 @@ def opened(folder: Path, digest: str) -> Contents:
     """
     key = (folder, digest)
     with _LOCK:
-        if key not in _OPEN:
+        if key not in _OPEN or not _OPEN[key].is_as_opened():
+            _OPEN.pop(key, None)
             state = _state(folder)
             if key in _REFUSED and _REFUSED[key][0] == state:
                 raise StoreError(_REFUSED[key][1])
             try:
-                _OPEN[key] = _checked(folder, digest)
+                _OPEN[key] = _checked(folder, digest, state)
             except StoreError as error:
                 _REFUSED[key] = (state, str(error))
                 raise
@@ -108,29 +118,33 @@ def opened(folder: Path, digest: str) -> Contents:
         return _OPEN[key]
 
 
-def _state(folder: Path) -> object:
+def _state(folder: Path) -> State:
     """What changes when somebody writes to a file of the folder, or replaces one."""
     try:
-        stats = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+        with os.scandir(folder) as entries:
+            stats = [(entry.name, entry.stat()) for entry in entries]
     except OSError:
-        return None
-    return [(name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in stats]
+        return {}
+    return {name: (s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in stats}
 
 
-def _checked(folder: Path, digest: str) -> Contents:
+def _checked(folder: Path, digest: str, state: State) -> Contents:
     about = _manifest(folder, digest)
-    if digest:
-        _require_intact(folder, about["files"])
     try:
+        if digest:
+            _require_intact(folder, about["files"])
+        else:
+            _require_sound(folder)
         contents = Contents(
             folder,
+            state,
             about["recording_delay_days"],
             KeptAppointments.open(folder),
             KeptCounts.open(folder),
             KeptMinutes.open(folder),
         )
         if not digest:
-            _require_sound(contents)
+            _require_within(contents)
     except (OSError, pa.ArrowException, KeyError, ValueError):
         raise StoreError(f"{folder}: the history is damaged. {MEND}") from None
     return contents
@@ -181,22 +195,22 @@ def _digest(path: Path) -> str:
         raise StoreError(f"{path}: cannot be read ({error.strerror}). {MEND}") from None
 
 
-def _require_sound(contents: Contents) -> None:
-    """What can be told without digests: that no reader is led outside the files."""
-    for batch in contents.appointments.batches:
-        batch.validate(full=True)
-    contents.counts.rows.validate(full=True)
-    contents.minutes.rows.validate(full=True)
-    _require_within(contents.appointments.patients, sum(b.num_rows for b in contents.appointments.batches))
-    _require_within(contents.minutes.clinic_days, contents.minutes.rows.num_rows)
+def _require_sound(folder: Path) -> None:
+    """What can be told without digests: that the offsets of each Arrow file lead into the file."""
+    for path in sorted(folder.glob("*.arrow")):
+        pa.ipc.open_file(pa.memory_map(str(path))).read_all().validate(full=True)
     _LOG.warning(
         "%s: was written by an earlier version of dnapredict and has no digests, so that damage to it cannot "
         "be seen. Run 'dnapredict refresh EXTRACT' once.",
-        contents.folder,
+        folder,
     )
 
 
-def _require_within(index: KeyIndex, rows: int) -> None:
-    ends = index.starts + index.counts
-    if np.any(index.starts < 0) or np.any(index.counts < 0) or np.any(ends > rows):
-        raise ValueError("an index leads outside its file")
+def _require_within(contents: Contents) -> None:
+    """The same of the rows that an index leads to."""
+    appointments, minutes = contents.appointments, contents.minutes
+    rows = sum(batch.num_rows for batch in appointments.batches)
+    for index, of in ((appointments.patients, rows), (minutes.clinic_days, minutes.rows.num_rows)):
+        ends = index.starts + index.counts
+        if np.any(index.starts < 0) or np.any(index.counts < 0) or np.any(ends > of):
+            raise ValueError("an index leads outside its file")

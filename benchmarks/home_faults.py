@@ -25,6 +25,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -158,9 +159,17 @@ def make(world: World) -> None:
         if ended[0]:
             raise SystemExit(f"{step}: {ended[1]}")
     table = pq.read_table(extract)
-    future = table.filter(pc.is_null(table["outcome_code"])).sort_by("starts_at").slice(0, LISTED)
-    pq.write_table(future.drop_columns(["outcome_code", "recorded_at"]), world.weekly)
+    future = table.filter(pc.is_null(table["outcome_code"])).sort_by("starts_at")
+    future = future.drop_columns(["outcome_code", "recorded_at"])
+    pq.write_table(future.slice(0, LISTED), world.weekly)
+    pq.write_table(future.slice(LISTED, LISTED), world.place / "other.parquet")
+    ended = command(
+        "score", str(world.place / "other.parquet"), "--out", str(world.place / "other.csv"), *home
+    )
+    if ended[0]:
+        raise SystemExit(ended[1])
     keep_a_list(world)
+    keep_a_key(world)
     interrupt(world)
 
 
@@ -196,6 +205,15 @@ def keep_a_list(world: World) -> None:
         note=scorer.note("weekly.parquet", day=datetime.date(2026, 11, 23)),
     )
     kept.keep(world.home, worklist, heading)
+
+
+def keep_a_key(world: World) -> None:
+    """A key of the service, and a scoring log that has answered once."""
+    from dnapredict.service import keys
+
+    token = keys.create(world.home, name="clinic", scopes=tuple(keys.Scope)).token
+    (world.place / "key").write_text(token)
+    service(world, world.home, world.place)
 
 
 def interrupt(world: World) -> None:
@@ -239,28 +257,53 @@ def audit(world: World, home: Path, place: Path) -> Outcome:
 
 
 def service(world: World, home: Path, _place: Path) -> Outcome:
-    """The service: a request for scores, and the lists that are kept."""
+    """The service behind its routes: a key, a request that is put on record, and the lists that are kept."""
     from dnapredict.errors import DnapredictError
-    from dnapredict.lists import kept, latest
-    from dnapredict.service import app
 
-    champion = app.champion_of(home)
-    champion.look()
     try:
-        answers = [
-            champion.require().score(pq.read_table(world.weekly).slice(0, 20), capacity=5, reasons=True)
-        ]
-        found = kept.find(home, LIST_ID)
-        answers += [found.worklist] if found else []
-        last = latest.read(home)
+        told = served(home, (world.place / "key").read_text(), pq.read_table(world.weekly).slice(0, 20))
     except DnapredictError as error:
         return Outcome(error.exit_code, "", f"Error: {error}\n")
-    told = [
-        len(kept.every(home)),
-        [list(table.to_pydict().values()) for table in answers],
-        last and last.rows,
-    ]
     return Outcome(0, digest(repr(told).encode()), "")
+
+
+def served(home: Path, key: str, appointments: pa.Table) -> list[object]:
+    """What a caller with a key is answered, and the pages show."""
+    from dnapredict.errors import StoreError
+    from dnapredict.lists import kept, latest
+    from dnapredict.service import app
+    from dnapredict.service.answering import answer
+    from dnapredict.service.hashes import Hashes
+    from dnapredict.service.keys import KeyRing
+    from dnapredict.service.logbook import Logbook
+    from dnapredict.service.requests import ScoreRequest
+    from dnapredict.service.start import served_config
+    from dnapredict.service.store import ScoringLog
+
+    shown = latest.read(home)
+    found = kept.find(home, LIST_ID)
+    if KeyRing(home).holder(key) is None:
+        raise StoreError("the key is not known.")
+    champion = app.champion_of(home)
+    champion.look()
+    champion.require()
+    logbook = Logbook(ScoringLog(home, served_config().database), Hashes(home))
+    request = ScoreRequest(appointments=as_requests(appointments), reasons=True)
+    given = answer(request, champion=champion, logbook=logbook, home=home)
+    lists = [heading.list_id for heading in kept.every(home)]
+    return [given.results, shown and shown.rows, found and found.worklist.to_pydict(), lists]
+
+
+def as_requests(appointments: pa.Table) -> list[dict[str, object]]:
+    """Rows as JSON holds them: times as text, nothing for what is not known."""
+    return [
+        {
+            name: value if isinstance(value, str | int | float) else value.isoformat()
+            for name, value in row.items()
+            if value is not None
+        }
+        for row in appointments.to_pylist()
+    ]
 
 
 DOORS = {"score": score, "service": service, "promote": promote, "audit": audit}

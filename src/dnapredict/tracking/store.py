@@ -159,7 +159,7 @@ def _has_tables(path: Path, _state: tuple[int, ...]) -> bool:
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
             return True  # somebody is writing; MLflow, which reads it next, waits for that
-        raise _damaged(path, "is damaged") from None
+        raise _damaged(path, f"cannot be read or written ({type(error).__name__})") from None
 
 
 def _damaged(path: Path, what: str) -> StoreError:

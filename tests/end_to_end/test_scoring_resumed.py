@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from benchmarks.home_faults import DAMAGES, damaged
 from tests.end_to_end.world import Trust
 
 from dnapredict import pipeline
@@ -110,6 +111,23 @@ def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_done_is_not_done_again(trust, long_list, tmp_path, monkeypatch):
     interrupted(trust, long_list, tmp_path / "out.csv")
     assert judged_anew(trust, long_list, tmp_path / "out.csv", monkeypatch) == 6
+
+
+@pytest.mark.usefixtures("in_parts")
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_part_that_was_damaged_meanwhile_is_done_again(trust, long_list, tmp_path, monkeypatch, damage):
+    interrupted(trust, long_list, tmp_path / "out.csv")
+    staging = tmp_path / ".out.csv.scoring"
+    damaged(staging / "part-000002.parquet", damage, random.Random(3), home=staging)  # noqa: S311
+    assert judged_anew(trust, long_list, tmp_path / "out.csv", monkeypatch) == 7
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_a_day_that_was_changed_meanwhile_begins_anew(trust, long_list, tmp_path, monkeypatch):
+    interrupted(trust, long_list, tmp_path / "out.csv")
+    about = tmp_path / ".out.csv.scoring" / "about.json"
+    about.write_text(re.sub(r'"begun": "\d{4}', '"begun": "2001', about.read_text()))
+    assert judged_anew(trust, long_list, tmp_path / "out.csv", monkeypatch) == 12
 
 
 @pytest.mark.usefixtures("in_parts")

@@ -13,10 +13,12 @@ from tests.spec.appointments import BOTH, factors_of
 from dnapredict.data import contract
 from dnapredict.data.lending import lent
 from dnapredict.data.workspace import Workspace
+from dnapredict.digests import file_sha256
 from dnapredict.errors import StoreError
 from dnapredict.features.build import build
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.factors import EXPRESSIONS
+from dnapredict.features.kept import contents
 from dnapredict.features.store import HistoryStore
 
 CLOCK = Clock(7, 3)
@@ -119,7 +121,69 @@ def test_a_store_for_another_delay_or_a_damaged_one_says_what_to_do(tmp_path):
         asked(store, point, clock=Clock(7, 5))
     (store.folder / "appointments.arrow").write_bytes(b"cut short")
     with pytest.raises(StoreError, match=r"damaged.*dnapredict refresh"):
-        asked(HistoryStore(store.folder), point)
+        asked(HistoryStore(store.folder, store.digest), point)
+
+
+@pytest.fixture(scope="module")
+def small_store(tmp_path_factory: pytest.TempPathFactory) -> HistoryStore:
+    place = tmp_path_factory.mktemp("history")
+    return stored(contract_table([row("p", "3"), row("q", "5"), row("q", "3")]), place)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_single_byte_that_changes_in_any_file_of_a_store_is_refused(small_store: HistoryStore, data):
+    place = small_store.folder.parent
+    path = data.draw(st.sampled_from(sorted(path for path in place.rglob("*") if path.is_file())))
+    whole = path.read_bytes()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    byte = data.draw(st.integers(0, 255).filter(lambda value: value != whole[at]))
+    path.write_bytes(whole[:at] + bytes([byte]) + whole[at + 1 :])
+    try:
+        with pytest.raises(StoreError, match=r"(damaged|missing).*dnapredict refresh"):
+            read_anew(place)
+    finally:
+        path.write_bytes(whole)
+
+
+def read_anew(place: Path) -> None:
+    """As a process does that opens the store for the first time."""
+    contents._OPEN.clear()
+    store = HistoryStore.current(place)
+    assert store is not None
+    store.verify()
+
+
+def test_a_sound_store_is_read_anew(small_store: HistoryStore):
+    read_anew(small_store.folder.parent)
+
+
+def test_files_that_were_refused_are_hashed_again_only_when_they_were_written(tmp_path, monkeypatch):
+    store = stored(contract_table([row("p", "3")]), tmp_path)
+    path = store.folder / "minutes.arrow"
+    whole, hashed = path.read_bytes(), []
+    path.write_bytes(whole[:-1] + b"x")
+    monkeypatch.setattr(contents, "file_sha256", lambda path: hashed.append(path) or file_sha256(path))
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"minutes\.arrow: is damaged"):
+            store.verify()
+    assert len(hashed) == 6  # each file once
+    path.write_bytes(whole)
+    store.verify()
+
+
+def test_a_store_whose_writing_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+    first = stored(contract_table([row("p", "3")]), tmp_path)
+    before = sorted(path.name for path in tmp_path.iterdir())
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(contents, "_settled", full)
+    with pytest.raises(StoreError, match="cannot be written"):
+        stored(contract_table([row("q", "5")]), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert HistoryStore.current(tmp_path) == first
 
 
 def row(patient: str, outcome: str) -> dict:

@@ -1,11 +1,15 @@
 """Lists that are kept: found again as they were, with a heading that says what they are."""
 
 import datetime
+import logging
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.unit.test_latest import WORKLIST
 
 from dnapredict.errors import StoreError
@@ -87,3 +91,43 @@ def test_what_is_kept_of_the_latest_has_the_same_shape(tmp_path: Path) -> None:
     assert found.lines["starts_at"].to_pylist() == worklist["starts_at"].to_pylist()
     assert (found.heading.note, found.heading.list_id) == (NOTE, last.list_id)
     assert latest.read(tmp_path) == last
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_byte_of_a_kept_list_that_changes_is_refused(tmp_path: Path, data: st.DataObject) -> None:
+    list_id = keep(tmp_path).list_id
+    path = tmp_path / "lists" / f"{list_id}.parquet"
+    whole = path.read_bytes()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    byte = data.draw(st.integers(0, 255).filter(lambda value: value != whole[at]))
+    path.write_bytes(whole[:at] + bytes([byte]) + whole[at + 1 :])
+    with pytest.raises(StoreError, match=r"the list (is damaged|cannot be read|does not say what it is)"):
+        kept.find(tmp_path, list_id)
+
+
+def test_a_list_under_the_name_of_another_is_refused(tmp_path: Path) -> None:
+    one, other = keep(tmp_path), keep(tmp_path)
+    folder = tmp_path / "lists"
+    shutil.copy(folder / f"{one.list_id}.parquet", folder / f"{other.list_id}.parquet")
+    with pytest.raises(StoreError, match=r"the list is damaged; it is not what was kept\. Score it again"):
+        kept.find(tmp_path, other.list_id)
+
+
+def test_a_list_that_was_kept_by_an_earlier_version_is_found(tmp_path: Path) -> None:
+    heading = keep(tmp_path)
+    path = tmp_path / "lists" / f"{heading.list_id}.parquet"
+    before = {b"dnapredict.list": heading.model_dump_json().encode()}
+    pq.write_table(WORKLIST.replace_schema_metadata(before), path)
+    found = kept.find(tmp_path, heading.list_id)
+    assert found is not None
+    assert found.heading == heading
+    assert kept.every(tmp_path) == (heading,)
+
+
+def test_a_damaged_list_is_said_in_the_log_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "lists" / f"{keep(tmp_path).list_id}.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+    with caplog.at_level(logging.ERROR):
+        assert [kept.every(tmp_path) for _ in range(2)] == [(), ()]
+    assert caplog.text.count("the list is damaged") == 1

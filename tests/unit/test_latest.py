@@ -90,3 +90,24 @@ def test_any_name_survives(name: str, tmp_path_factory: pytest.TempPathFactory) 
     kept = latest.read(home)
     assert kept is not None
     assert kept.name == name
+
+
+@given(st.data())
+def test_any_byte_that_changes_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    home = tmp_path_factory.getbasetemp() / "any-byte"
+    keep(home)
+    path = home / "lists" / "latest.json"
+    whole = path.read_bytes()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    byte = data.draw(st.integers(0, 255).filter(lambda value: value != whole[at]))
+    path.write_bytes(whole[:at] + bytes([byte]) + whole[at + 1 :])
+    with pytest.raises(StoreError, match=r"latest\.json: is damaged\. Score a list again to replace it"):
+        latest.read(home)
+
+
+def test_a_list_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    saved = keep(tmp_path)
+    (tmp_path / "lists" / "latest.json").write_text(saved.model_dump_json(exclude_none=True))
+    assert latest.read(tmp_path) == saved

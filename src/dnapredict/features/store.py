@@ -2,14 +2,20 @@
 
 It holds the columns that factors read and no others: no age, no ethnicity, no address. A folder is
 written whole beside the old one and swapped in a single step, while a service may still read the old.
+
+`CURRENT` names the folder in use and the digest of its `store.json`, which holds those of the other files.
+All of them are checked once, when a process opens the store, before Arrow maps a file into memory.
 """
 
-import json
+import contextlib
 import os
+import re
 import shutil
 import tempfile
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -28,17 +34,20 @@ from dnapredict.features.build import Past, counting
 from dnapredict.features.clinic_bookings import clinic_days_of, minute_counts
 from dnapredict.features.clock import Clock
 from dnapredict.features.history import REMEMBERED
-from dnapredict.features.kept.appointments import KeptAppointments, write_appointments
-from dnapredict.features.kept.counts import CUMULATIVE, KeptCounts, write_counts
-from dnapredict.features.kept.minutes import SORTED_MINUTES, KeptMinutes, write_minutes
+from dnapredict.features.kept.appointments import write_appointments
+from dnapredict.features.kept.contents import MEND, Contents, opened, write_manifest
+from dnapredict.features.kept.counts import CUMULATIVE, write_counts
+from dnapredict.features.kept.minutes import SORTED_MINUTES, write_minutes
 from dnapredict.features.rates import COUNTED, daily_counts, keys_of
 
 __all__ = ["HistoryStore"]
 
 _CURRENT: Final = "CURRENT"
-# Counted up when the files change their form: a store of another form is refused and written anew.
-_FORM: Final = 3
-_ABOUT: Final = "store.json"
+# Two lines: folder and digest. Before digests were kept it was one line that did not end.
+_NAMED: Final = re.compile(r"(history-\w+)\n([0-9a-f]{64})\n", re.ASCII)
+_NAMED_BEFORE: Final = re.compile(r"history-\w+", re.ASCII)
+_DRAFT: Final = "draft-"
+_DRAFT_SECONDS: Final = 86_400
 # What a row of a question to the store is, where it is not the kind of a key of the daily counts.
 _PATIENT: Final = -1
 _OUTCOME: Final = -2
@@ -49,20 +58,45 @@ _BATCH: Final = 100_000
 
 @dataclass(frozen=True)
 class HistoryStore:
-    """One written history, read by as many as like to."""
+    """One written history, read by as many as like to.
+
+    Attributes
+    ----------
+    digest
+        SHA-256 of `store.json`; "" for a store that was written before digests were kept.
+    """
 
     folder: Path
+    digest: str = ""
 
     @classmethod
     def current(cls, place: Path) -> "HistoryStore | None":
-        """The history in use at `place`; None where none was ever written."""
+        """The history in use at `place`; None where none was ever written.
+
+        Raises
+        ------
+        StoreError
+            If there are histories and what says which of them is in use is missing or damaged.
+        """
         try:
-            name = (place / _CURRENT).read_text(encoding="utf-8").strip()
+            text = (place / _CURRENT).read_bytes().decode("ascii")
         except FileNotFoundError:
+            if any(place.glob("history-*")):
+                raise StoreError(f"{place / _CURRENT}: is missing. {MEND}") from None
             return None
+        except UnicodeDecodeError:
+            text = ""
         except OSError as error:
             raise StoreError(f"{place}: the history store cannot be read ({type(error).__name__}).") from None
-        return cls(place / name)
+        return cls._named(text, place)
+
+    @classmethod
+    def _named(cls, text: str, place: Path) -> "HistoryStore":
+        if found := _NAMED.fullmatch(text):
+            return cls(place / found[1], found[2])
+        if _NAMED_BEFORE.fullmatch(text):
+            return cls(place / text)
+        raise StoreError(f"{place / _CURRENT}: is damaged; it does not name a history. {MEND}")
 
     @classmethod
     def write(cls, rows: ir.Table, place: Path, *, clock: Clock, workspace: Workspace) -> "HistoryStore":
@@ -75,13 +109,38 @@ class HistoryStore:
         """
         try:
             place.mkdir(parents=True, exist_ok=True)
-            store = cls(Path(tempfile.mkdtemp(prefix="history-", dir=place)))
-            store._fill(rows, clock, workspace)
-            _replace_text(place / _CURRENT, store.folder.name)
+            with _draft(place) as draft:
+                _fill(draft, rows, clock, workspace)
+                digest = write_manifest(draft, recording_delay_days=clock.recording_delay_days)
+                store = cls(place / draft.name.replace(_DRAFT, "history-"), digest)
+                draft.rename(store.folder)
+            _replace_text(place / _CURRENT, f"{store.folder.name}\n{digest}\n")
         except (OSError, duckdb.Error, pa.ArrowException) as error:
             raise StoreError(f"{place}: the history cannot be written ({type(error).__name__}).") from None
         _forget_older(place, store.folder)
         return store
+
+    def verify(self) -> None:
+        """Check every file against its digest; it is done once in a process, here or at the first question.
+
+        Raises
+        ------
+        StoreError
+            If a file is missing or is not as it was written.
+        """
+        _ = self._contents
+
+    @property
+    def _contents(self) -> Contents:
+        held = self._held.get("contents")
+        if held is None or not held.is_as_opened():
+            held = self._held["contents"] = opened(self.folder, self.digest)
+        return held
+
+    @cached_property
+    def _held(self) -> dict[str, Contents]:
+        """Kept with the store, so that a newer history does not close one that is still asked."""
+        return {}
 
     def past(self, points: ir.Table, *, clock: Clock, workspace: Engine) -> Past:
         """What may be known when `points` are scored: this history and what the points say themselves.
@@ -90,8 +149,9 @@ class HistoryStore:
         outcomes are added where the history does not hold them yet; of a point whose patient is not
         known that cannot be told, and it is not counted. Nor are bookings, in the minutes of a clinic.
         """
-        self._require_form(clock)
-        appointments, counts, minutes = _opened(self.folder)
+        contents = self._contents
+        contents.require_delay(clock.recording_delay_days)
+        appointments, counts, minutes = contents.appointments, contents.counts, contents.minutes
         asked = workspace.fetch(_asking(points.schema(), clock).over(points=points))
         told = asked["kind"].to_numpy()
         stored = workspace.keep(appointments.read(asked.filter(told == _PATIENT)["key"].to_pylist()))
@@ -107,45 +167,18 @@ class HistoryStore:
         recalled = _recalling(points.schema(), stored.schema()).over(points=points, stored=stored)
         return Past(workspace.compute(recalled), workspace.keep(daily), workspace.keep(made))
 
-    def _fill(self, rows: ir.Table, clock: Clock, workspace: Workspace) -> None:
-        connection = workspace.backend.con
-        kept = connection.sql(
-            f"SELECT {', '.join(REMEMBERED)} FROM {rows.get_name()} "
-            "ORDER BY patient_id, starts_at, appointment_id"
-        )
-        write_appointments(kept.to_arrow_reader(_BATCH), self.folder)
-        daily = counting(rows.schema(), clock).over(known=rows)
-        write_counts(workspace.fetch(CUMULATIVE.format(daily=daily.sql)), self.folder)
-        made = _booking(rows.schema()).over(known=rows)
-        write_minutes(workspace.fetch(SORTED_MINUTES.format(made=made.sql)), self.folder)
-        written = {"form": _FORM, "recording_delay_days": clock.recording_delay_days}
-        (self.folder / _ABOUT).write_text(json.dumps(written), encoding="utf-8")
 
-    def _require_form(self, clock: Clock) -> None:
-        try:
-            written = json.loads((self.folder / _ABOUT).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise StoreError(
-                f"{self.folder}: the history is damaged. Run 'dnapredict refresh EXTRACT'."
-            ) from None
-        if written.get("form") != _FORM:
-            raise StoreError(
-                f"{self.folder}: the history was written by another version of dnapredict. "
-                "Run 'dnapredict refresh EXTRACT'."
-            )
-        if written.get("recording_delay_days") != clock.recording_delay_days:
-            raise StoreError(
-                f"{self.folder}: the history was written for another recording delay than the model's "
-                f"({clock.recording_delay_days} days). Run 'dnapredict refresh EXTRACT'."
-            )
-
-
-@lru_cache(maxsize=2)
-def _opened(folder: Path) -> tuple[KeptAppointments, KeptCounts, KeptMinutes]:
-    try:
-        return KeptAppointments.open(folder), KeptCounts.open(folder), KeptMinutes.open(folder)
-    except (OSError, pa.ArrowException, KeyError):
-        raise StoreError(f"{folder}: the history is damaged. Run 'dnapredict refresh EXTRACT'.") from None
+def _fill(folder: Path, rows: ir.Table, clock: Clock, workspace: Workspace) -> None:
+    connection = workspace.backend.con
+    kept = connection.sql(
+        f"SELECT {', '.join(REMEMBERED)} FROM {rows.get_name()} "
+        "ORDER BY patient_id, starts_at, appointment_id"
+    )
+    write_appointments(kept.to_arrow_reader(_BATCH), folder)
+    daily = counting(rows.schema(), clock).over(known=rows)
+    write_counts(workspace.fetch(CUMULATIVE.format(daily=daily.sql)), folder)
+    made = _booking(rows.schema()).over(known=rows)
+    write_minutes(workspace.fetch(SORTED_MINUTES.format(made=made.sql)), folder)
 
 
 @compiled
@@ -219,16 +252,39 @@ def _booking(schema: ibis.Schema) -> ir.Table:
     return minute_counts(placeholder("known", schema))
 
 
+@contextlib.contextmanager
+def _draft(place: Path) -> Iterator[Path]:
+    """A folder for a history that is not whole yet; it goes if it is not renamed."""
+    draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=place))
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
 def _replace_text(path: Path, text: str) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, path)
 
 
 def _forget_older(place: Path, current: Path) -> None:
-    """Keep the history before this one, which a service may still be reading, and remove the rest."""
+    """Keep the history before this one, which a service may still be reading, and remove the rest.
+
+    Also what is left of a writing that was killed, once it is a day old.
+    """
     others = [folder for folder in place.glob("history-*") if folder != current]
-    others.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
-    for folder in others[1:]:
+    others.sort(key=_modified, reverse=True)
+    left = [draft for draft in place.glob(f"{_DRAFT}*") if time.time() - _modified(draft) > _DRAFT_SECONDS]
+    for folder in [*others[1:], *left]:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # another process removed it
+        return 0.0

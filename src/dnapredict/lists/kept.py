@@ -1,15 +1,19 @@
 """Scored lists that are kept, each a Parquet file in the home's `lists/` with a heading in its footer.
 
+The footer also holds the digest of the file, which is checked before the file is read.
+
 The heading tells what a person asks of a list before opening it (its name, when it was scored, how many
 calls) and what its workbook says: a list is given back as it was scored, whatever is champion by then.
 """
 
 import contextlib
 import datetime
+import logging
 import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from dnapredict.digests import UNSEALED, is_intact, seal
 from dnapredict.errors import StoreError
 from dnapredict.lists import files
 from dnapredict.lists.latest import Counts, LatestList, ListedAppointment
@@ -43,7 +48,10 @@ SPECIALTY: Final = "treatment_function_code"
 
 _FOLDER: Final = "lists"
 _ID: Final = re.compile(r"[0-9a-f]{16}")
-_KEY: Final = b"dnapredict.list"
+_KEY: Final = b"dnapredict.sealed-list"
+# The heading's key before lists were sealed. By it they are told apart, whatever happens to a seal.
+_KEY_BEFORE: Final = b"dnapredict.list"
+_LOG: Final = logging.getLogger("dnapredict.lists")
 _TYPES: Final = {
     "probability": pa.float64(),
     "rank": pa.int64(),
@@ -127,9 +135,10 @@ def keep(home: Path, worklist: pa.Table, heading: Heading) -> None:
     StoreError
         If the home cannot be written to.
     """
-    noted = worklist.replace_schema_metadata({_KEY: heading.model_dump_json()})
+    noted = worklist.replace_schema_metadata({_KEY: heading.model_dump_json().encode(), **UNSEALED})
     with files.whole(_place(home, heading.list_id)) as draft:
         pq.write_table(noted, draft)
+        seal(draft, name=heading.list_id)
 
 
 def keep_latest(home: Path, last: LatestList) -> None:
@@ -187,18 +196,11 @@ def find(home: Path, list_id: str) -> KeptList | None:
     path = _place(home, list_id)
     if not _ID.fullmatch(list_id) or not path.is_file():
         return None
-    try:
-        worklist = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{path}: the list cannot be read ({type(error).__name__}).") from None
-    heading = _heading(worklist.schema.metadata)
-    if heading is None:
-        raise StoreError(f"{path}: the list does not say what it is. Score it again.")
-    return KeptList(heading, worklist)
+    return _read(path)
 
 
 def every(home: Path) -> tuple[Heading, ...]:
-    """The headings of all kept lists, newest first. One that cannot be read is left out."""
+    """The headings of all kept lists, newest first. One that cannot be read is logged and left out."""
     return tuple(sorted(_headings(home), key=lambda heading: heading.scored_at, reverse=True))
 
 
@@ -240,15 +242,54 @@ def _place(home: Path, list_id: str) -> Path:
 def _headings(home: Path) -> Iterator[Heading]:
     for path in (home / _FOLDER).glob("*.parquet"):
         try:
-            heading = _heading(pq.read_schema(path).metadata)
-        except (OSError, pa.ArrowException):  # another process removed it, or it is damaged
+            state = path.stat()
+        except OSError:  # another process removed it
             continue
+        heading = _heading_once(path, (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
         if heading is not None:
             yield heading
 
 
-def _heading(metadata: dict[bytes, bytes] | None) -> Heading | None:
+@lru_cache(maxsize=10_000)
+def _heading_once(path: Path, _state: tuple[int, ...]) -> Heading | None:
+    """The heading of a file, which is hashed again only when it has been written: a page lists many."""
     try:
-        return Heading.model_validate_json((metadata or {}).get(_KEY, b""))
-    except ValidationError:
+        return _heading(path, *_content(path))
+    except StoreError as error:
+        if path.exists():
+            _LOG.error("%s", error)
         return None
+
+
+def _read(path: Path) -> KeptList:
+    content, key = _content(path)
+    try:
+        return KeptList(_heading(path, content, key), pq.read_table(pa.BufferReader(content)))
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path}: the list cannot be read ({type(error).__name__}).") from None
+
+
+def _content(path: Path) -> tuple[bytes, bytes]:
+    """The bytes of a list, once its seal agrees, and the key under which its heading stands."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: the list cannot be read ({type(error).__name__}).") from None
+    if is_intact(content, name=path.stem):
+        return content, _KEY
+    if _KEY in content:
+        raise StoreError(f"{path}: the list is damaged; it is not what was kept. Score it again.")
+    return content, _KEY_BEFORE
+
+
+def _heading(path: Path, content: bytes, key: bytes) -> Heading:
+    try:
+        metadata = pq.read_schema(pa.BufferReader(content)).metadata or {}
+        heading = Heading.model_validate_json(metadata.get(key, b""))
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path}: the list cannot be read ({type(error).__name__}).") from None
+    except ValidationError:
+        heading = None
+    if heading is None or heading.list_id != path.stem:
+        raise StoreError(f"{path}: the list does not say what it is. Score it again.")
+    return heading

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from dnapredict.digests import sealed_json, unsealed_json
 from dnapredict.errors import StoreError
 from dnapredict.lists.private import write_private
 from dnapredict.lists.sheet import Note
@@ -129,7 +130,7 @@ def save(
         note=note,
         rows=_lines(worklist.slice(0, KEPT_ROWS)),
     )
-    write_private(home / _PLACE, latest.model_dump_json(exclude_none=True))
+    write_private(home / _PLACE, sealed_json(latest.model_dump_json(exclude_none=True)))
     return latest
 
 
@@ -152,7 +153,7 @@ def read(home: Path) -> LatestList | None:
     """
     path = home / _PLACE
     try:
-        return LatestList.model_validate_json(path.read_bytes())
+        return LatestList.model_validate_json(unsealed_json(path.read_bytes()) or b"")
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -85,8 +85,10 @@ def score_file(
     StoreError
         If `out` or the folder beside it cannot be written.
     """
-    known = scorer.history()
-    past = extract.sha256(history.extract) if history else str(known.folder.resolve()) if known else None
+    known = None if history else scorer.history()
+    if known is not None:
+        known.verify()  # and kept open: a refresh meanwhile may remove its folder
+    past = extract.sha256(history.extract) if history else _named(known)
     question = _question(path, scorer=scorer, past=past, capacity=capacity)
     with (
         staged(out, question) as staging,
@@ -147,6 +149,10 @@ def _question(path: Path, *, scorer: Scorer, past: str | None, capacity: int | N
         "made_by": [version(name) for name in _MADE_BY],
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _named(history: HistoryStore | None) -> str | None:
+    return f"{history.folder.resolve()} {history.digest}" if history else None
 
 
 def _sizes(rows: int) -> list[int]:

@@ -140,8 +140,8 @@ class Scorer:
             return Past.of(points, clock=clock, workspace=workspace)
         return history.past(points, clock=clock, workspace=workspace)
 
-    def with_history(self, history: HistoryStore) -> "Scorer":
-        """The same scorer, knowing another history."""
+    def with_history(self, history: HistoryStore | None) -> "Scorer":
+        """The same scorer, knowing this history and none that is written later."""
         return replace(self, history=lambda: history)
 
     def through(self, mapping: Mapping) -> "Scorer":

@@ -8,6 +8,7 @@ scoring that was killed and never run again has left goes after a week.
 
 import contextlib
 import datetime
+import hashlib
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dnapredict.digests import UNSEALED, is_intact, seal
 from dnapredict.errors import StoreError
 from dnapredict.lists.locks import held, is_free
 
@@ -31,7 +33,7 @@ _ABOUT: Final = "about.json"
 _LOCK: Final = "lock"
 _OVERFLOW: Final = "overflow"
 _STALE_SECONDS: Final = 7 * 86_400
-_FORM: Final = 1
+_FORM: Final = 2
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,16 @@ class Staging:
     ----------
     begun
         The day on which the question was first asked.
+    question
+        The digest of all that the answer rests on. A part is sealed with it: one that is damaged or of
+        another question counts as not done.
     overflow
         Where the engine may put what memory does not hold.
     """
 
     folder: Path
     begun: datetime.date
+    question: str
 
     @property
     def overflow(self) -> Path:
@@ -57,7 +63,10 @@ class Staging:
     def has(self, part: int, *, rows: int) -> bool:
         """Whether `part`, of so many rows, is done."""
         try:
-            return bool(pq.read_metadata(self._path(part)).num_rows == rows)
+            content = self._path(part).read_bytes()
+            if not is_intact(content, name=self._name(part)):
+                return False
+            return bool(pq.read_metadata(pa.BufferReader(content)).num_rows == rows)
         except (OSError, pa.ArrowException):
             return False
 
@@ -71,7 +80,8 @@ class Staging:
         """
         draft = self.folder / f"draft-{part}"
         try:
-            pq.write_table(judged, draft, compression="zstd")
+            pq.write_table(judged.replace_schema_metadata(UNSEALED), draft, compression="zstd")
+            seal(draft, name=self._name(part))
             _settle(draft)
             os.replace(draft, self._path(part))
         except OSError as error:
@@ -80,6 +90,9 @@ class Staging:
     def paths(self, parts: int) -> list[Path]:
         """The files of all parts, in order."""
         return [self._path(part) for part in range(parts)]
+
+    def _name(self, part: int) -> str:
+        return f"{self.question}/{part}"
 
     def _path(self, part: int) -> Path:
         return self.folder / f"part-{part:06d}.parquet"
@@ -116,7 +129,7 @@ def staged(out: Path, question: str) -> Iterator[Staging]:
 def _open(folder: Path, question: str) -> Iterator[Staging]:
     is_done = False
     try:
-        yield Staging(folder, _taken_up(folder, question))
+        yield Staging(folder, _taken_up(folder, question), question)
         is_done = True
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written ({error.strerror}).") from None
@@ -132,18 +145,24 @@ def _taken_up(folder: Path, question: str) -> datetime.date:
     about = folder / _ABOUT
     try:
         found = json.loads(about.read_text(encoding="utf-8"))
-        begun = datetime.date.fromisoformat(found["begun"]) if found["question"] == question else None
+        is_same = found["question"] == question and found["seal"] == _sealed(question, found["begun"])
+        begun = datetime.date.fromisoformat(found["begun"]) if is_same else None
     except (OSError, ValueError, KeyError, TypeError):
         begun = None
     if begun is None:
         _empty(folder)
         begun = datetime.datetime.now(datetime.UTC).date()
-        text = json.dumps({"form": _FORM, "question": question, "begun": begun.isoformat()})
+        told = {"form": _FORM, "question": question, "begun": begun.isoformat()}
+        text = json.dumps(told | {"seal": _sealed(question, begun.isoformat())})
         with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as draft:
             draft.write(text)
         os.replace(draft.name, about)
     (folder / _OVERFLOW).mkdir(mode=0o700)
     return begun
+
+
+def _sealed(question: str, begun: str) -> str:
+    return hashlib.sha256(f"{question} {begun}".encode()).hexdigest()
 
 
 def _forget_stale(place: Path, *, but: Path) -> None:

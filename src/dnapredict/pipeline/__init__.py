@@ -5,7 +5,7 @@ extract -> contract -> history -> features -> risk -> worklist and reasons -> pa
 
 from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, sign
 from dnapredict.pipeline.making import Engine, Trained, features, train
-from dnapredict.pipeline.scoring import HISTORY, Scored, open_scorer, refresh, score_list
+from dnapredict.pipeline.scoring import HISTORY, Scored, history_in_use, open_scorer, refresh, score_list
 from dnapredict.pipeline.watching import watch
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "access",
     "audit",
     "features",
+    "history_in_use",
     "open_scorer",
     "refresh",
     "score_list",

@@ -1,6 +1,7 @@
 """Score weekly lists: keep a history, open the one scoring path, write a worklist."""
 
 import datetime
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from dnapredict.config.service import ServiceConfig
 from dnapredict.config.setting import Setting
 from dnapredict.data.checked import Checked
 from dnapredict.data.workspace import Workspace
+from dnapredict.errors import StoreError
 from dnapredict.features.clock import Clock
 from dnapredict.features.store import HistoryStore
 from dnapredict.lists import files, kept, latest
@@ -22,14 +24,17 @@ from dnapredict.lists.scoring import Scorer
 from dnapredict.prepared import sound_extract, worklist_config
 from dnapredict.risk.artefact import load as load_model
 from dnapredict.tracking import Registry
+from dnapredict.whole_files import whole
 
-__all__ = ["HISTORY", "Scored", "open_scorer", "refresh", "score_list"]
+__all__ = ["HISTORY", "Scored", "history_in_use", "open_scorer", "refresh", "score_list"]
 
 
 Say = Callable[[str], None]
 
 # Where the history of a home is kept.
 HISTORY: Final = "history"
+# Says that this home has a history, so that a folder that was lost is not taken for a home without one.
+_HAS_HISTORY: Final = "history.json"
 
 _SECONDS_A_DAY: Final = 86_400
 
@@ -52,7 +57,28 @@ def refresh(path: Path, *, home: Path, setting: Setting) -> Checked:
         checked = sound_extract(path, setting, workspace)
         clock = Clock.of(setting.training)
         HistoryStore.write(checked.rows, home / HISTORY, clock=clock, workspace=workspace)
+    with whole(home / _HAS_HISTORY) as draft:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        draft.write_text(json.dumps({"refreshed_at": now}) + "\n", encoding="utf-8")
     return checked
+
+
+def history_in_use(home: Path) -> HistoryStore | None:
+    """The history that lists of this home are scored with; None where it never had one.
+
+    Raises
+    ------
+    StoreError
+        If the home has had a history and it is missing: without it nobody would have a past, and every
+        risk would be another.
+    """
+    found = HistoryStore.current(home / HISTORY)
+    if found is None and (home / _HAS_HISTORY).exists():
+        raise StoreError(
+            f"{home / HISTORY}: the history of this home is missing. Run 'dnapredict refresh EXTRACT' to "
+            f"write it anew, or remove {home / _HAS_HISTORY} to score without a history."
+        )
+    return found
 
 
 def score_list(
@@ -124,7 +150,7 @@ def open_scorer(home: Path, *, model: str = "champion", mapping: Mapping = IDENT
         stored=load_model(registry.folder(version)),
         model_version=version,
         worklist=worklist_config(),
-        history=lambda: HistoryStore.current(home / HISTORY),
+        history=lambda: history_in_use(home),
         mapping=mapping,
         ledger=Ledger(home),
     )

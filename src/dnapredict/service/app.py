@@ -146,18 +146,22 @@ def champion_of(home: Path) -> Champion:
     """The champion of a home's registry, with the home's history; nothing is loaded yet."""
 
     def standing() -> Standing:
-        from dnapredict.features.store import HistoryStore
-        from dnapredict.pipeline import HISTORY
+        from dnapredict.pipeline import history_in_use
         from dnapredict.tracking import CHAMPION, Registry
 
-        registry, history = Registry(home), HistoryStore.current(home / HISTORY)
+        history = history_in_use(home)
+        if history is not None:
+            history.verify()  # a damaged one is refused before a model is tried out with it
+        registry = Registry(home)
         version = registry.usable(registry.version_of(CHAMPION))
         return Standing(version, history.folder.name if history else "", warning=registry.wrong_alias())
 
     def open_scorer(version: str) -> Scoring:
         from dnapredict import pipeline
 
-        return pipeline.open_scorer(home, model=version)
+        # The history stays the one that was verified here: a damaged one that comes later is not asked.
+        history = pipeline.history_in_use(home)
+        return pipeline.open_scorer(home, model=version).with_history(history)
 
     return Champion(standing=standing, open_scorer=open_scorer, try_out=try_out)
 

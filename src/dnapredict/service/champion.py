@@ -167,11 +167,10 @@ class Champion:
             standing = self._standing()
             if standing != self._loaded and standing.version != self._failed:
                 self._replace(standing)
-                self._complaint = ""
             if standing.warning:
                 self._complain(standing.warning)
             elif standing == self._loaded:
-                self._complaint = ""  # what is mended and comes back is said again
+                self._complaint = ""  # the same trouble, once it comes back, is said again
         except GateFailedError as error:
             # A reviewer's no counts at once: no answer is better than one from a rejected model.
             self._scorer, self._loaded, self._refusal = None, None, str(error)
@@ -202,8 +201,23 @@ class Champion:
     def _complain(self, sentence: str) -> None:
         """Say each new trouble once, not every five seconds."""
         if sentence != self._complaint:
-            _LOG.error("%s", sentence)
+            is_told = "goes on answering" in sentence or not self._still_answers()
+            _LOG.error("%s%s", sentence, "" if is_told else " What was loaded before goes on answering.")
         self._complaint = sentence
+
+    def _still_answers(self) -> bool:
+        """Whether what was loaded can be asked; if not, it is let go, and the service is not ready.
+
+        It cannot where the files that were damaged are those that it reads.
+        """
+        if self._scorer is None:
+            return False
+        try:
+            self._scorer.score(EXAMPLES[0], capacity=None, reasons=True)
+        except DnapredictError:
+            self._scorer = self._loaded = None
+            return False
+        return True
 
 
 def _keep_from_collection() -> None:

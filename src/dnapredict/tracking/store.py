@@ -6,8 +6,10 @@ With this home's address an analyst can look at the runs with `mlflow ui`.
 import contextlib
 import logging
 import os
+import sqlite3
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +38,7 @@ _ADVICE: Final = {
     CHAMPION: "Choose one with `dnapredict promote V`, once `dnapredict audit` has passed it.",
     CHALLENGER: "`dnapredict train EXTRACT` makes one.",
 }
+_HAS_MODELS: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'model_versions'"
 _NONE_SUCH: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -66,12 +69,34 @@ class Store:
         ModelError
             If there is none; the message names the command that makes one.
         """
-        if not (self.home / "mlflow.db").is_file():
+        if not self.has_database():
             raise ModelError(f"{self.home}: holds no model. `dnapredict train EXTRACT` makes one.")
         with self.sentences(otherwise=_none_such(name)):
             if name.isdigit():
                 return self.client.get_model_version(MODEL_NAME, name)
             return self.client.get_model_version_by_alias(MODEL_NAME, name)
+
+    def has_database(self) -> bool:
+        """Whether this home has a registry, once SQLite finds nothing wrong with its file.
+
+        A file without tables is none, such as a first training that was killed leaves.
+
+        Raises
+        ------
+        StoreError
+            If it is damaged, or is missing or without tables where models are.
+        """
+        path = self.home / "mlflow.db"
+        try:
+            state = path.stat()
+            has_tables = _has_tables(path, (state.st_ino, state.st_size, state.st_mtime_ns))
+        except FileNotFoundError:
+            has_tables = False
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be read ({error.strerror}).") from None
+        if not has_tables and any((self.home / "mlruns" / "models").glob("*")):
+            raise _damaged(path, "is missing or empty, and mlruns holds models")
+        return has_tables
 
     def experiment(self) -> str:
         """The experiment that holds every run, made at the first."""
@@ -84,7 +109,7 @@ class Store:
     def writing(self) -> Iterator[None]:
         """Write files and records: in sentences, quietly, and into this home wherever it was before."""
         with self.sentences(), self.quiet():
-            if (self.home / "mlflow.db").is_file():
+            if self.has_database():
                 engine = create_engine(self.address)
                 try:
                     set_right(engine, self.home, experiment=MODEL_NAME)
@@ -116,6 +141,29 @@ class Store:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+
+
+@lru_cache(maxsize=4)
+def _has_tables(path: Path, _state: tuple[int, ...]) -> bool:
+    """Whether a database has the tables of a registry; refused where SQLite finds damage.
+
+    It is looked at again once it has been written. Without this, MLflow would fill an empty file with new
+    tables and say that there is no model.
+    """
+    # Opened by SQLite alone: who opens and closes the file beside it lets go of the locks of the process.
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as connection:
+            if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+                raise _damaged(path, "is damaged")
+            return connection.execute(_HAS_MODELS).fetchone() is not None
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+            return True  # somebody is writing; MLflow, which reads it next, waits for that
+        raise _damaged(path, f"cannot be read or written ({type(error).__name__})") from None
+
+
+def _damaged(path: Path, what: str) -> StoreError:
+    return StoreError(f"{path}: {what}. Restore it from a backup, with mlruns as it was at that time.")
 
 
 def _none_such(name: str) -> ModelError:

@@ -1,5 +1,6 @@
 """The stored model of a version: where it lies, and the digests that it is known by."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -53,8 +54,9 @@ def model_folder(store: Store, found: Any, *, digest: str) -> Path:
     model_id = str(found.source).rpartition("/")[2]
     artefacts = store.home / "mlruns" / "models" / model_id / "artifacts" / "artifacts"
     for manifest in artefacts.glob("*/manifest.json"):
-        if hashlib.sha256(manifest.read_bytes()).hexdigest() == digest:
-            return manifest.parent
+        with contextlib.suppress(OSError):
+            if hashlib.sha256(manifest.read_bytes()).hexdigest() == digest:
+                return manifest.parent
     raise ModelError(f"{artefacts}: does not hold the model that was registered. Restore it from a backup.")
 
 

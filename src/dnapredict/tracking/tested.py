@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dnapredict.digests import UNSEALED, has_seal, is_intact, seal
 from dnapredict.errors import ModelError
 from dnapredict.risk.cohort import Cohort
 from dnapredict.risk.comparing import Tested
@@ -32,7 +33,8 @@ def keep(home: Path, training: Training, *, digest: str) -> None:
     path = _path(home, digest)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".unfinished")
-    pq.write_table(table, draft)
+    pq.write_table(table.replace_schema_metadata(UNSEALED), draft)
+    seal(draft, name=digest)
     draft.replace(path)
 
 
@@ -44,8 +46,12 @@ def kept(home: Path, *, digest: str, version: str) -> Tested:
     ModelError
         If they were not kept, or cannot be read.
     """
+    path = _path(home, digest)
     try:
-        table = pq.read_table(_path(home, digest))
+        content = path.read_bytes()
+        if has_seal(content) and not is_intact(content, name=digest):
+            raise ModelError(f"{path}: is damaged. Train version {version} again to compare it.")
+        table = pq.read_table(pa.BufferReader(content))
         read: dict[str, Any] = {name: np.asarray(table[name].to_numpy()) for name in _KEPT}
         probability = np.asarray(table["probability"].to_numpy())
     except (OSError, pa.ArrowException, KeyError):

@@ -1,0 +1,499 @@
+"""Files of a home damaged at random: is a list scored to the same bytes, or refused with a sentence?
+
+The claim: of 300 random damages of any file of the home none ends a process, none prints a traceback, and
+none changes a score in silence. Each run copies a small home, damages one file, and goes through one door in
+a child process that is forked from this one, which has the libraries loaded already.
+`python benchmarks/home_faults.py [--runs 300] [--seed 1] [--world DIR] [--jobs 2]`; a world is made once and
+kept in DIR if that is given.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+__all__ = ["DAMAGES", "Damage", "damaged"]
+
+APPOINTMENTS, LISTED, PART_ROWS, SECONDS = 20_000, 200, 50, 240
+QUICK = "[model]\nmax_rounds = 40\npatience = 10\nlearning_rate = 0.2\n"
+REFUSALS = range(10, 15)
+BLOCK = 4_096
+LIST_ID = "0123456789abcdef"
+
+Damage = Callable[[bytes, bytes, random.Random], bytes | None]
+"""What is left of a file's bytes, given those of another file of its kind; None where it is deleted."""
+
+
+def flipped(content: bytes, _other: bytes, chance: random.Random) -> bytes:
+    """One to eight bits turned over."""
+    changed = bytearray(content)
+    for _ in range(chance.randint(1, 8) if content else 0):
+        changed[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    return bytes(changed)
+
+
+def zeroed(content: bytes, _other: bytes, chance: random.Random) -> bytes:
+    """A block of the disk that holds nothing but zeros, as after a power cut."""
+    start = chance.randrange(max(1, len(content)))
+    start -= start % BLOCK
+    blank = min(BLOCK, len(content) - start)
+    return content[:start] + bytes(blank) + content[start + blank :]
+
+
+def truncated(content: bytes, _other: bytes, chance: random.Random) -> bytes:
+    """The beginning of the file."""
+    return content[: chance.randrange(max(1, len(content)))]
+
+
+def deleted(_content: bytes, _other: bytes, _chance: random.Random) -> None:
+    """No file."""
+
+
+def emptied(_content: bytes, _other: bytes, _chance: random.Random) -> bytes:
+    """A file of no bytes."""
+    return b""
+
+
+def swapped(_content: bytes, other: bytes, _chance: random.Random) -> bytes:
+    """Another file of the same kind."""
+    return other
+
+
+def appended(content: bytes, _other: bytes, chance: random.Random) -> bytes:
+    """Some bytes more."""
+    return content + chance.randbytes(chance.randint(1, 64))
+
+
+DAMAGES: dict[str, Damage] = {
+    each.__name__: each for each in (flipped, zeroed, truncated, deleted, emptied, swapped, appended)
+}
+
+
+def damaged(path: Path, damage: str, chance: random.Random, *, home: Path) -> None:
+    """Damage a file in place of which nothing else must be changed: it may share its bytes with a copy."""
+    content = path.read_bytes()
+    kind = [other for other in home.rglob(f"*{path.suffix}") if other != path and other.is_file()]
+    other = chance.choice(sorted(kind)).read_bytes() if kind else content
+    left = DAMAGES[damage](content, other, chance)
+    mode = path.stat().st_mode
+    path.unlink()
+    if left is not None:
+        path.write_bytes(left)
+        path.chmod(mode)
+
+
+@dataclass(frozen=True)
+class World:
+    """A home with all that a home can hold, a list to score, and a scoring of it that was interrupted."""
+
+    place: Path
+
+    @property
+    def home(self) -> Path:
+        return self.place / "home"
+
+    @property
+    def weekly(self) -> Path:
+        return self.place / "weekly.parquet"
+
+    @property
+    def extract(self) -> Path:
+        return self.place / "extract.parquet"
+
+    @property
+    def interrupted(self) -> Path:
+        return self.place / "interrupted"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one door did with a home: how the process ended, what it answered and what it said."""
+
+    code: int
+    answer: str
+    said: str
+
+
+def made(place: Path) -> World:
+    """A world at `place`, made if it is not there."""
+    world = World(place)
+    if not (place / "made").exists():
+        place.mkdir(parents=True, exist_ok=True)
+        code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import home_faults as f"
+        command = [sys.executable, "-c", f"{code}; f.make(f.World(f.Path({str(place)!r})))"]
+        subprocess.run(command, check=True)
+        (place / "made").touch()
+    return world
+
+
+def make(world: World) -> None:
+    """In a process of its own, so that no thread of an engine lives in the one that is forked."""
+    (world.place / "config.toml").write_text(QUICK)
+    home = ("--home", str(world.home))
+    extract = str(world.extract)
+    for step in (
+        ("simulate", extract, "--appointments", str(APPOINTMENTS), "--seed", "5"),
+        ("train", extract, "--config", str(world.place / "config.toml"), *home),
+        ("audit", extract, "--model", "1", "--out", str(world.place / "report"), *home),
+        ("promote", "1", *home),
+        ("refresh", extract, *home),
+    ):
+        ended = command(*step)
+        if ended[0]:
+            raise SystemExit(f"{step}: {ended[1]}")
+    table = pq.read_table(extract)
+    future = table.filter(pc.is_null(table["outcome_code"])).sort_by("starts_at")
+    future = future.drop_columns(["outcome_code", "recorded_at"])
+    pq.write_table(future.slice(0, LISTED), world.weekly)
+    pq.write_table(future.slice(LISTED, LISTED), world.place / "other.parquet")
+    ended = command(
+        "score", str(world.place / "other.parquet"), "--out", str(world.place / "other.csv"), *home
+    )
+    if ended[0]:
+        raise SystemExit(ended[1])
+    keep_a_list(world)
+    keep_a_key(world)
+    interrupt(world)
+
+
+def command(*words: str) -> tuple[int, str]:
+    """`dnapredict` in this process: how it ended, and what it said."""
+    from dnapredict import cli
+
+    said = io.StringIO()
+    sys.argv = ["dnapredict", *words]
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            cli.main()
+        except SystemExit as end:
+            return int(end.code or 0), said.getvalue()
+
+
+def keep_a_list(world: World) -> None:
+    """What an upload leaves in a home."""
+    import datetime
+
+    from dnapredict import pipeline
+    from dnapredict.lists import kept, latest
+
+    scorer = pipeline.open_scorer(world.home)
+    worklist = scorer.score(pq.read_table(world.weekly))
+    heading = kept.Heading(
+        list_id=LIST_ID,
+        name="weekly.parquet",
+        scored_at=datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC),
+        model_version="1",
+        synthetic=True,
+        counts=latest.counted(worklist),
+        note=scorer.note("weekly.parquet", day=datetime.date(2026, 11, 23)),
+    )
+    kept.keep(world.home, worklist, heading)
+
+
+def keep_a_key(world: World) -> None:
+    """A key of the service, and a scoring log that has answered once."""
+    from dnapredict.service import keys
+
+    token = keys.create(world.home, name="clinic", scopes=tuple(keys.Scope)).token
+    (world.place / "key").write_text(token)
+    service(world, world.home, world.place)
+
+
+def interrupt(world: World) -> None:
+    """A scoring that ended with half of its parts done."""
+    from dnapredict import pipeline
+    from dnapredict.lists import long
+
+    long.PART_ROWS = PART_ROWS
+    world.interrupted.mkdir()
+
+    def stop(done: int, _of: int) -> None:
+        if done >= LISTED // 2:
+            raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        pipeline.score_list(world.weekly, out=world.interrupted / "out.csv", home=world.home, progress=stop)
+
+
+def score(world: World, home: Path, place: Path) -> Outcome:
+    """The command `score`, which takes up what was interrupted."""
+    from dnapredict.lists import long
+
+    long.PART_ROWS = PART_ROWS
+    out = place / "interrupted" / "out.csv"
+    code, said = command("score", str(world.weekly), "--out", str(out), "--home", str(home))
+    return Outcome(code, digest(out.read_bytes()) if out.exists() else "", said)
+
+
+def promote(_world: World, home: Path, _place: Path) -> Outcome:
+    """The command `promote`, which reads the audit and its signature."""
+    code, said = command("promote", "1", "--home", str(home))
+    return Outcome(code, "promoted" if code == 0 else "", said)
+
+
+def audit(world: World, home: Path, place: Path) -> Outcome:
+    """The command `audit`: its verdict and the figures of its groups."""
+    out = place / "report"
+    code, said = command("audit", str(world.extract), "--model", "1", "--out", str(out), "--home", str(home))
+    tables = sorted(out.glob("figures_*.csv"))
+    return Outcome(code, digest(b"".join(table.read_bytes() for table in tables)) if tables else "", said)
+
+
+def service(world: World, home: Path, _place: Path) -> Outcome:
+    """The service behind its routes: a key, a request that is put on record, and the lists that are kept."""
+    from dnapredict.errors import DnapredictError
+
+    try:
+        told = served(home, (world.place / "key").read_text(), pq.read_table(world.weekly).slice(0, 20))
+    except DnapredictError as error:
+        return Outcome(error.exit_code, "", f"Error: {error}\n")
+    return Outcome(0, digest(repr(told).encode()), "")
+
+
+def served(home: Path, key: str, appointments: pa.Table) -> list[object]:
+    """What a caller with a key is answered, and the pages show."""
+    from dnapredict.errors import StoreError
+    from dnapredict.lists import kept, latest
+    from dnapredict.service import app
+    from dnapredict.service.answering import answer
+    from dnapredict.service.hashes import Hashes
+    from dnapredict.service.keys import KeyRing
+    from dnapredict.service.logbook import Logbook
+    from dnapredict.service.requests import ScoreRequest
+    from dnapredict.service.start import served_config
+    from dnapredict.service.store import ScoringLog
+
+    shown = latest.read(home)
+    found = kept.find(home, LIST_ID)
+    if KeyRing(home).holder(key) is None:
+        raise StoreError("the key is not known.")
+    champion = app.champion_of(home)
+    champion.look()
+    champion.require()
+    logbook = Logbook(ScoringLog(home, served_config().database), Hashes(home))
+    request = ScoreRequest(appointments=as_requests(appointments), reasons=True)
+    given = answer(request, champion=champion, logbook=logbook, home=home)
+    lists = [heading.list_id for heading in kept.every(home)]
+    return [given.results, shown and shown.rows, found and found.worklist.to_pydict(), lists]
+
+
+def as_requests(appointments: pa.Table) -> list[dict[str, object]]:
+    """Rows as JSON holds them: times as text, nothing for what is not known."""
+    return [
+        {
+            name: value if isinstance(value, str | int | float) else value.isoformat()
+            for name, value in row.items()
+            if value is not None
+        }
+        for row in appointments.to_pylist()
+    ]
+
+
+DOORS = {"score": score, "service": service, "promote": promote, "audit": audit}
+
+
+def digest(content: bytes) -> str:
+    """What two equal answers have in common."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is damaged, how, and which door is tried."""
+
+    number: int
+    file: str
+    damage: str
+    door: str
+
+
+def files_of(world: World) -> tuple[list[str], list[str]]:
+    """The files that a score rests on, and all, from the place where home and interrupted scoring are."""
+    of = [path for top in (world.home, world.interrupted) for path in top.rglob("*") if path.is_file()]
+    every = sorted(str(path.relative_to(world.place)) for path in of if path.name != "lock")
+    rests = ("home/history", "home/mlflow.db", "home/lists", "interrupted", "home/mlruns/models")
+    return [name for name in every if name.startswith(rests)], every
+
+
+def drawn(world: World, runs: int, *, seed: int, audits: float) -> list[Run]:
+    """Runs: half of them on files that a score rests on."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    resting, every = files_of(world)
+    doors = chance.choices(list(DOORS), weights=[0.55 - audits, 0.4, 0.05, audits], k=runs)
+    return [
+        Run(number, chance.choice((resting, every)[number % 2]), chance.choice(list(DAMAGES)), door)
+        for number, door in enumerate(doors)
+    ]
+
+
+def copied(world: World, place: Path) -> Path:
+    """The world's home and interrupted scoring; large files share their bytes with it."""
+
+    def copy(source: str, target: str) -> None:
+        is_shared = Path(source).stat().st_size > 200_000 and not source.endswith(".db")
+        (os.link if is_shared else shutil.copy2)(source, target)
+
+    for top in (world.home, world.interrupted):
+        shutil.copytree(top, place / top.name, copy_function=copy)
+    return place / "home"
+
+
+def child(world: World, run: Run | None, door: str, place: Path, *, seed: int) -> None:
+    """Copy, damage, go through the door and write down what came of it."""
+    home = copied(world, place)
+    if run is not None:
+        chance = random.Random(f"{seed} {run.number}")  # noqa: S311 - no secret
+        damaged(place / run.file, run.damage, chance, home=place)
+    with (place / "said").open("w") as said:  # what libraries print by themselves as well
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+        outcome = DOORS[door](world, home, place)
+    (place / "outcome.json").write_text(json.dumps(asdict(outcome)))
+
+
+def start(world: World, run: Run | None, door: str, place: Path, *, seed: int) -> int:
+    """Fork a child for one run, and give its process id."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        signal.alarm(SECONDS)
+        child(world, run, door, place, seed=seed)
+        code = 0
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
+        (place / "escaped").write_text(repr(error))
+    finally:
+        os._exit(code)
+
+
+def outcome_of(place: Path, status: int) -> Outcome:
+    """What a child wrote down, or how it ended where it did not come so far."""
+    written = place / "outcome.json"
+    if os.WIFSIGNALED(status):
+        return Outcome(-os.WTERMSIG(status), "", "")
+    if not written.exists():
+        escaped = place / "escaped"
+        return Outcome(1, "", escaped.read_text() if escaped.exists() else "nothing")
+    found = Outcome(**json.loads(written.read_text()))
+    said = (place / "said").read_text(errors="replace")
+    return Outcome(found.code, found.answer, found.said + said)
+
+
+def judged(outcome: Outcome, sound: Outcome) -> str:
+    """ "same" or "refused" are well; what else it is called is not."""
+    if outcome.code < 0:
+        return f"signal {-outcome.code}"
+    if "Traceback" in outcome.said or "Internal error" in outcome.said:
+        return "traceback"
+    if outcome.code == 0:
+        return "same" if outcome.answer == sound.answer else "ANOTHER ANSWER"
+    sentences = [line for line in outcome.said.splitlines() if line.startswith("Error: ")]
+    return "refused" if outcome.code in REFUSALS and len(sentences) == 1 else f"exit {outcome.code}"
+
+
+def finished(running: dict[int, tuple[Run | None, Path]]) -> tuple[Run | None, Outcome]:
+    """Wait for the next child that ends."""
+    pid, status = os.wait()
+    run, place = running.pop(pid)
+    outcome = outcome_of(place, status)
+    shutil.rmtree(place, ignore_errors=True)
+    return run, outcome
+
+
+def all_outcomes(
+    world: World, asked: list[tuple[Run | None, str]], *, seed: int, jobs: int, folder: Path
+) -> list[tuple[Run | None, Outcome]]:
+    """Run them, so many at a time; in the order in which they end."""
+    running: dict[int, tuple[Run | None, Path]] = {}
+    found = []
+    for run, door in asked:
+        place = Path(tempfile.mkdtemp(dir=folder))
+        running[start(world, run, door, place, seed=seed)] = (run, place)
+        if len(running) >= jobs:
+            found.append(finished(running))
+    while running:
+        found.append(finished(running))
+    return found
+
+
+def warmed(world: World) -> None:
+    """Load what every run needs. Nothing is run: the threads of an engine do not outlive a fork."""
+    os.environ.update(
+        DNAPREDICT_HOME=str(world.place / "nowhere"),
+        BENTOML_HOME=str(world.place / "bentoml"),
+        OMP_NUM_THREADS="1",
+        BENTOML_DO_NOT_TRACK="true",
+    )
+    import dnapredict.auditable
+    import dnapredict.cli
+    import dnapredict.lists.long
+    import dnapredict.pipeline
+    import dnapredict.service.app
+    import dnapredict.tracking  # noqa: F401
+
+
+def main() -> None:
+    """Print what came of the runs, and write benchmarks/out/home_faults.json."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--runs", type=int, default=300)
+    asked.add_argument("--seed", type=int, default=1)
+    asked.add_argument("--jobs", type=int, default=2)
+    asked.add_argument("--audits", type=float, default=0.03, help="share of runs that audit: 15 s each")
+    asked.add_argument("--world", type=Path)
+    given = asked.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        world = made((given.world or Path(folder) / "world").resolve())
+        warmed(world)
+        began = time.monotonic()
+        found = measured(world, given, Path(folder) if not given.world else world.place)
+    found["seconds"] = round(time.monotonic() - began)
+    out = Path(__file__).parent / "out"
+    out.mkdir(exist_ok=True)
+    (out / "home_faults.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+    if found["wrong"]:
+        sys.exit(1)
+
+
+def measured(world: World, given: argparse.Namespace, folder: Path) -> dict[str, object]:
+    """Counts by door, and each run that is neither the same nor refused."""
+    runs = drawn(world, given.runs, seed=given.seed, audits=given.audits)
+    doors = sorted({run.door for run in runs})
+    how = {"seed": given.seed, "jobs": given.jobs, "folder": folder}
+    # Each door twice undamaged: what differs between the two cannot be told from a fault.
+    sound: dict[str, Outcome] = {}
+    for door in doors:
+        once, again = (outcome for _, outcome in all_outcomes(world, [(None, door)] * 2, **how))
+        if once.code or once.answer != again.answer:
+            raise SystemExit(f"{door}: undamaged, it gives {once} and {again}")
+        sound[door] = once
+    counts: Counter[str] = Counter()
+    wrong = []
+    for run, outcome in all_outcomes(world, [(run, run.door) for run in runs], **how):
+        verdict = judged(outcome, sound[run.door])
+        counts[f"{run.door}: {verdict}"] += 1
+        if verdict not in ("same", "refused"):
+            wrong.append(asdict(run) | {"verdict": verdict, "said": outcome.said[-600:]})
+    return {"runs": len(runs), "counts": dict(sorted(counts.items())), "wrong": wrong}
+
+
+if __name__ == "__main__":
+    main()

@@ -24,7 +24,7 @@ from dnapredict.data.engines import Engine
 from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import StoreError
-from dnapredict.features.build import Past, counting
+from dnapredict.features.build import Past, counting, is_crowded
 from dnapredict.features.clinic_bookings import clinic_days_of, minute_counts
 from dnapredict.features.clock import Clock
 from dnapredict.features.history import REMEMBERED
@@ -105,7 +105,9 @@ class HistoryStore:
         made = minutes.asked(own)
         made = pa.concat_tables([made, own.cast(made.schema)])
         recalled = _recalling(points.schema(), stored.schema()).over(points=points, stored=stored)
-        return Past(workspace.compute(recalled), workspace.keep(daily), workspace.keep(made))
+        known = workspace.compute(recalled)
+        crowded = is_crowded(known, clock=clock, workspace=workspace)
+        return Past(known, workspace.keep(daily), workspace.keep(made), crowded)
 
     def _fill(self, rows: ir.Table, clock: Clock, workspace: Workspace) -> None:
         connection = workspace.backend.con

@@ -1,12 +1,8 @@
 """Where one identifier stands for very many appointments, what is counted is the same, and takes no longer."""
 
 import datetime
-from bisect import bisect_left
 
-import hypothesis.strategies as st
-import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import given, settings
 from tests.property.test_handful import SLOW
 from tests.property.test_history import appointments, contract_table
@@ -16,8 +12,7 @@ from dnapredict.data.engines import Engine
 from dnapredict.data.handful.engine import Handful
 from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
-from dnapredict.features.bookings import AROUND, MOST_PAIRS, other_bookings
-from dnapredict.features.build import Past, is_crowded
+from dnapredict.features.bookings import AROUND, other_bookings
 from dnapredict.features.clock import Clock
 
 CLOCK = Clock(7, 3)

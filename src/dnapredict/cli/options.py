@@ -1,5 +1,6 @@
 """Options that several verbs share, and what they stand for."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,7 @@ __all__ = [
     "MappingFile",
     "absolute",
     "named_files",
+    "require_apart",
     "setting_of",
 ]
 
@@ -85,6 +87,19 @@ def setting_of(
         mapping=load_mapping(mapping, files=named_files(files), key_file=key_file),
         config=load(config, TrainingConfig) if config else None,
     )
+
+
+def require_apart(
+    setting: "Setting", *, outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]
+) -> None:
+    """Refuse an output that is one of the files read: those named here, and those that the mapping names.
+
+    Raises UsageError before anything is written.
+    """
+    from dnapredict import whole_files
+
+    named = {f"the file '{name}' of the mapping": path for name, path in setting.mapping.files_read.items()}
+    whole_files.require_apart(outputs, {**inputs, **named})
 
 
 def named_files(files: list[str] | None) -> dict[str, Path]:

@@ -147,7 +147,9 @@ def _counted_by_running_sums(points: ir.Table, known: ir.Table, clock: Clock) ->
     """
     stacked = _questions(points, clock).union(_changes(known, clock))
     so_far = ibis.window(
-        group_by=[stacked.patient_id, stacked.stretch], order_by=[stacked.moment, stacked.is_change], rows=(None, 0)
+        group_by=[stacked.patient_id, stacked.stretch],
+        order_by=[stacked.moment, stacked.is_change],
+        rows=(None, 0),
     )
     summed = stacked.mutate(so_far=stacked.change.sum().over(so_far))
     found = summed.filter(summed.is_change == 0)
@@ -199,7 +201,10 @@ def _changes(known: ir.Table, clock: Clock) -> ir.Table:
     """A row for each stretch of days that a booking lies in, when it is made and when it is cancelled."""
     k = known.filter(known.patient_id.notnull())
     day = _start_day(k)
-    stretches = [*(_stretch(day // 2**level, level) for level in range(_LEVELS)), _stretch(_booked_day(k), _BOOKED)]
+    stretches = [
+        *(_stretch(day // 2**level, level) for level in range(_LEVELS)),
+        _stretch(_booked_day(k), _BOOKED),
+    ]
     at = clock.known_at(k)
     times = k.select(
         patient_id=k.patient_id,
@@ -207,9 +212,13 @@ def _changes(known: ir.Table, clock: Clock) -> ir.Table:
         booked=k.booked_at.cast(_TIME),
         cancelled=ibis.ifelse(_is_cancelled(k), at, ibis.null(at.type())).cast(_TIME),
     )
-    made = times.select("patient_id", moment=times.booked, change=ibis.literal(1, "int64"), stretch=times.stretches.unnest())
+    made = times.select(
+        "patient_id", moment=times.booked, change=ibis.literal(1, "int64"), stretch=times.stretches.unnest()
+    )
     gone = times.filter(times.cancelled.notnull())
-    gone = gone.select("patient_id", moment=gone.cancelled, change=ibis.literal(-1, "int64"), stretch=gone.stretches.unnest())
+    gone = gone.select(
+        "patient_id", moment=gone.cancelled, change=ibis.literal(-1, "int64"), stretch=gone.stretches.unnest()
+    )
     both = made.union(gone)
     nothing = ibis.null("int64")
     return both.select(

@@ -109,7 +109,7 @@ def question(
 
 
 def is_crowded(rows: ir.Table, *, clock: Clock, workspace: Engine) -> bool:
-    """Whether some patients of `rows`, a table of `workspace`, have so many bookings that pairs are too many."""
+    """Whether some patients of `rows`, a table of `workspace`, have too many bookings to look at pairs."""
     if workspace.count(rows) <= _FEW_ROWS:
         return False
     found = workspace.fetch(_pairing(rows.schema(), clock).over(known=rows))

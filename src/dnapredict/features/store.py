@@ -76,8 +76,12 @@ class HistoryStore:
         try:
             place.mkdir(parents=True, exist_ok=True)
             store = cls(Path(tempfile.mkdtemp(prefix="history-", dir=place)))
-            store._fill(rows, clock, workspace)
-            _replace_text(place / _CURRENT, store.folder.name)
+            try:
+                store._fill(rows, clock, workspace)
+                _replace_text(place / _CURRENT, store.folder.name)
+            except BaseException:  # also Ctrl-C: half a history is no use to anybody
+                shutil.rmtree(store.folder, ignore_errors=True)
+                raise
         except (OSError, duckdb.Error, pa.ArrowException) as error:
             raise StoreError(f"{place}: the history cannot be written ({type(error).__name__}).") from None
         _forget_older(place, store.folder)

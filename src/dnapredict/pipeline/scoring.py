@@ -17,9 +17,11 @@ from dnapredict.lists import files, latest
 from dnapredict.lists.ledger import Ledger
 from dnapredict.lists.long import GivenHistory, Progress, score_file
 from dnapredict.lists.scoring import Scorer
+from dnapredict.lists.written import WrittenWorklists
 from dnapredict.prepared import sound_extract, worklist_config
 from dnapredict.risk.artefact import load as load_model
 from dnapredict.tracking import Registry
+from dnapredict.whole_files import require_apart
 
 __all__ = ["HISTORY", "Scored", "open_scorer", "refresh", "score_list"]
 
@@ -65,9 +67,23 @@ def score_list(
 ) -> Scored:
     """Score the weekly list at `path` and write the worklist to `out`, every row exactly once.
 
-    `tell` hears what is unusual about how the list is written.
+    `tell` hears what is unusual about how the list is written, and under which name a worklist is kept
+    that was at `out` before and is not as it was written.
+
+    Raises
+    ------
+    UsageError
+        If `out` is the list or another file that is read, or ends in no form that can be written.
     """
     files.require_form(out)
+    require_apart({"--out": out}, {"LIST": path, "--history": history, **mapping.files_read})
+    written = WrittenWorklists(home)
+
+    def keep(earlier: Path) -> None:
+        kept = written.keep_changed(earlier)
+        if kept and tell:
+            tell(f"{earlier.name}: was there before and is not as it was written. It is kept as {kept.name}.")
+
     scorer = open_scorer(home, model=model, mapping=mapping)
     past = GivenHistory(history, partial(_history_of, history, scorer=scorer)) if history else None
     done = score_file(
@@ -78,7 +94,9 @@ def score_list(
         capacity=capacity,
         tell=tell,
         progress=progress or (lambda *_: None),
+        before_replacing=keep,
     )
+    written.note(out)
     unknown = scorer.unknown_factors(done.present)
     latest.save(
         home,

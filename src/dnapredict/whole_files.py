@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 
 from dnapredict.errors import StoreError, UsageError
 
-__all__ = ["PRIVATE_FILE", "PRIVATE_FOLDER", "private_folder", "require_apart", "whole"]
+__all__ = ["PRIVATE_FILE", "PRIVATE_FOLDER", "close_to_others", "private_folder", "require_apart", "whole"]
 
 PRIVATE_FOLDER: Final = 0o700
 PRIVATE_FILE: Final = 0o600
@@ -98,3 +99,16 @@ def private_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise NotADirectoryError(20, "Not a directory", str(folder))
     return folder
+
+
+def close_to_others(home: Path) -> None:
+    """Take from everybody but the owner and the group what they may do in a home that is there already.
+
+    Releases before made homes as the umask of the shell said, mostly open to every account of the
+    machine. What the group may do is left: a trust may have given it on purpose. Nothing happens where
+    the home is another account's.
+    """
+    with contextlib.suppress(OSError):
+        mode = stat.S_IMODE(home.stat().st_mode)
+        if mode & stat.S_IRWXO:
+            home.chmod(mode & ~stat.S_IRWXO)

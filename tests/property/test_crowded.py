@@ -1,4 +1,4 @@
-"""Where one identifier stands for very many appointments, what is counted is the same, and takes no longer."""
+"""Where one identifier stands for very many appointments, what is counted is the same."""
 
 import datetime
 

@@ -19,7 +19,7 @@ _NO_DISK: Final = ("IOException",)
 
 _AGAIN: Final = "Run the same command again."
 _KEPT: Final = {
-    "score": "What was scored so far is kept beside the output; run the same command again to go on from there.",
+    "score": "What was scored so far is kept beside the output; run the same command again to go on.",
     "train": f"No unfinished model is registered. {_AGAIN}",
     "refresh": f"The history in use stays as it was. {_AGAIN}",
     "audit": f"No unfinished report was written, and the model's last audit stands. {_AGAIN}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dnapredict.cli.telling import say
-from dnapredict.errors import UsageError
+from dnapredict.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from dnapredict.config.setting import Setting
@@ -60,8 +60,13 @@ HOME = Path(".dnapredict")
 
 
 def absolute(home: Path) -> Path:
-    """The home as an absolute path, told to the person, so that nobody wonders where things went."""
+    """The home as an absolute path, told to the person, so that nobody wonders where things went.
+
+    Raises StoreError where a file is in its place, before any work that could not be kept.
+    """
     place = home.expanduser().resolve()
+    if place.exists() and not place.is_dir():
+        raise StoreError(f"{place}: is a file, and a home is a folder. Name another with --home.")
     say(f"Home: {place}")
     return place
 

@@ -101,7 +101,7 @@ def sha256(path: Path) -> str:
 
 @contextlib.contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """An error of the system about `path` itself as a sentence; one about another file, such as a copy, as it is."""
+    """An error of the system about `path` as a sentence; one about another file, such as a copy, as it is."""
     try:
         yield
     except OSError as error:

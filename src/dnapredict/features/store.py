@@ -32,6 +32,7 @@ from dnapredict.features.kept.appointments import KeptAppointments, write_appoin
 from dnapredict.features.kept.counts import CUMULATIVE, KeptCounts, write_counts
 from dnapredict.features.kept.minutes import SORTED_MINUTES, KeptMinutes, write_minutes
 from dnapredict.features.rates import COUNTED, daily_counts, keys_of
+from dnapredict.whole_files import private_folder
 
 __all__ = ["HistoryStore"]
 
@@ -74,7 +75,7 @@ class HistoryStore:
             If the place cannot be written to; the history in use stays.
         """
         try:
-            place.mkdir(parents=True, exist_ok=True)
+            private_folder(place)
             store = cls(Path(tempfile.mkdtemp(prefix="history-", dir=place)))
             try:
                 store._fill(rows, clock, workspace)

@@ -21,7 +21,7 @@ from dnapredict.lists.written import WrittenWorklists
 from dnapredict.prepared import sound_extract, worklist_config
 from dnapredict.risk.artefact import load as load_model
 from dnapredict.tracking import Registry
-from dnapredict.whole_files import require_apart
+from dnapredict.whole_files import close_to_others, require_apart
 
 __all__ = ["HISTORY", "Scored", "open_scorer", "refresh", "score_list"]
 
@@ -48,6 +48,7 @@ def refresh(path: Path, *, home: Path, setting: Setting) -> Checked:
     """Make the extract at `path` the history that lists and requests are scored with."""
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
+        close_to_others(home)
         clock = Clock.of(setting.training)
         HistoryStore.write(checked.rows, home / HISTORY, clock=clock, workspace=workspace)
     return checked

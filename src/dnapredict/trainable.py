@@ -14,6 +14,7 @@ from dnapredict.risk.artefact import Provenance, StoredModel
 from dnapredict.risk.calling import Calls
 from dnapredict.risk.training import Training
 from dnapredict.risk.tuning import Place
+from dnapredict.whole_files import private_folder
 
 __all__ = ["calls", "provenance", "reproduction", "study"]
 
@@ -32,7 +33,7 @@ def study(home: Path, path: Path, setting: Setting) -> Place | None:
     config = setting.training
     if not config.tuning.trials:
         return None
-    home.mkdir(parents=True, exist_ok=True)
+    private_folder(home)
     asked = config.model_dump_json(exclude={"tuning": {"trials", "minutes"}, "worth": True})
     digest = hashlib.sha256(f"{extract.sha256(path)} {asked}".encode()).hexdigest()
     return Place(f"sqlite:///{(home / 'tuning.db').as_posix()}", digest[:16])

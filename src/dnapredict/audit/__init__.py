@@ -7,7 +7,7 @@
 from dnapredict.audit.appointments import Audited
 from dnapredict.audit.auditing import AuditResult, ReportContext, run
 from dnapredict.audit.beside import BESIDE, beside
-from dnapredict.audit.report import write
+from dnapredict.audit.report import require_free, write
 from dnapredict.audit.signing import Signature, sign, signature_of
 from dnapredict.audit.verdicts import Verdict
 
@@ -19,6 +19,7 @@ __all__ = [
     "Signature",
     "Verdict",
     "beside",
+    "require_free",
     "run",
     "sign",
     "signature_of",

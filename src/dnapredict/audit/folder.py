@@ -4,14 +4,17 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from dnapredict.errors import StoreError, UsageError
 
-__all__ = ["FIGURES", "REPORT", "SIGNATURE", "put"]
+__all__ = ["FIGURES", "REPORT", "SIGNATURE", "put", "require_free"]
 
 REPORT = "report.html"
 FIGURES = "audit.json"
 SIGNATURE = "signature.json"
+# What a report consists of. Anything else in its folder is somebody's own work.
+_OURS: Final = (".html", ".json", ".csv", ".pdf")
 
 
 def put(files: Mapping[str, bytes], out: Path, *, proof: str) -> Path:
@@ -28,7 +31,7 @@ def put(files: Mapping[str, bytes], out: Path, *, proof: str) -> Path:
         If the folder cannot be written.
     """
     out = out.resolve()
-    _may_be_replaced(out, proof)
+    require_free(out, proof=proof)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -44,7 +47,14 @@ def put(files: Mapping[str, bytes], out: Path, *, proof: str) -> Path:
     return out
 
 
-def _may_be_replaced(out: Path, proof: str) -> None:
+def require_free(out: Path, *, proof: str) -> None:
+    """Refuse a folder that a report may not replace; ask it before the work, not after.
+
+    Raises
+    ------
+    UsageError
+        If `out` is a file, holds a signed report, or anything that is not of a report.
+    """
     if not out.exists():
         return
     if not out.is_dir():
@@ -53,6 +63,12 @@ def _may_be_replaced(out: Path, proof: str) -> None:
         raise UsageError(f"{out} holds a signed report, which is never overwritten. Choose another folder.")
     if any(out.iterdir()) and not (out / proof).exists():
         raise UsageError(f"{out} holds other files and no report. Choose a new or empty folder.")
+    others = [path.name for path in out.iterdir() if path.is_dir() or path.suffix.lower() not in _OURS]
+    if others:
+        raise UsageError(
+            f"{out} holds '{min(others)}' beside the report, which would be lost. Move it, or choose "
+            "another folder."
+        )
 
 
 def _move(fresh: Path, out: Path) -> None:

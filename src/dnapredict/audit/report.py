@@ -21,7 +21,7 @@ from dnapredict.audit.tiles import tiles
 from dnapredict.audit.verdicts import Check, Verdict
 from dnapredict.config.policy import REFUSED_USES
 
-__all__ = ["FIGURES", "REPORT", "as_json", "main_files", "plain", "render", "write"]
+__all__ = ["FIGURES", "REPORT", "as_json", "main_files", "plain", "render", "require_free", "write"]
 
 _SCHEMA = 1
 _WORST_CELLS = 3
@@ -42,6 +42,17 @@ def write(result: AuditResult, out: Path, *, beside: Mapping[str, bytes] | None 
         If the folder cannot be written.
     """
     return folder.put(main_files(result) | dict(beside or {}), out, proof=FIGURES) / REPORT
+
+
+def require_free(out: Path) -> None:
+    """Refuse a folder that `write` would refuse, before the work.
+
+    Raises
+    ------
+    UsageError
+        If `out` is a file, or holds a signed report or something that is not of a report.
+    """
+    folder.require_free(out.resolve(), proof=FIGURES)
 
 
 def main_files(result: AuditResult) -> dict[str, bytes]:

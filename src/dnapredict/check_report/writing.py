@@ -14,10 +14,14 @@ from dnapredict.data.checked import Checked
 from dnapredict.data.extract import is_synthetic
 from dnapredict.data.quality.profile import profile
 from dnapredict.data.workspace import Workspace
+from dnapredict.errors import UsageError
 from dnapredict.prepared import factor_register
 from dnapredict.whole_files import whole
 
-__all__ = ["as_json", "places", "report_of", "write"]
+__all__ = ["as_json", "places", "report_of", "require_free", "write"]
+
+# Some of the keys of every report, by which it is told from other JSON.
+_KEYS = {"schema", "rejected_share", "columns"}
 
 
 def write(
@@ -39,6 +43,31 @@ def write(
     with whole(page) as draft:
         draft.write_text(render(report), encoding="utf-8")
     return figures, page
+
+
+def require_free(out: Path) -> None:
+    """Refuse a name under which something else than such a report is there, before the work.
+
+    Raises
+    ------
+    UsageError
+        If one of the two files is a folder, or is there and is not part of a report.
+    """
+    figures, page = places(out)
+    for path in (figures, page):
+        if path.is_dir():
+            raise UsageError(f"{path}: is a folder. Name the file of the report in it, such as check.json.")
+    if (figures.exists() or page.exists()) and not _is_report(figures):
+        there = figures if figures.exists() else page
+        raise UsageError(f"{there}: is there already and is no report of 'check'. Give another name.")
+
+
+def _is_report(figures: Path) -> bool:
+    try:
+        found = json.loads(figures.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.keys() >= _KEYS
 
 
 def report_of(checked: Checked, workspace: Workspace, *, extract: Path, setting: Setting) -> Report:

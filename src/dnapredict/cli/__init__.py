@@ -1,5 +1,34 @@
 """The command line: one verb for each thing a person wants done, one file for each group of verbs."""
 
-from dnapredict.cli.app import app, main
+import sys
+from typing import NoReturn
 
-__all__ = ["app", "main"]
+from dnapredict import stopping
+
+__all__ = ["main"]
+
+_STOPPED_CODE = 130
+
+
+def main() -> NoReturn:
+    """Run the command that was typed, and exit with its code; Ctrl-C ends it at any moment.
+
+    Nothing heavy is imported before Ctrl-C is listened for: while libraries load, people press it too.
+    """
+    with stopping.watched():
+        try:
+            from dnapredict.cli.app import run
+
+            code = run()
+        except KeyboardInterrupt:
+            code = _STOPPED_CODE
+        if code == _STOPPED_CODE or (code and stopping.requested()):
+            code = 128 + (stopping.requested() or 2)
+            _say_stopped()
+    sys.exit(code)
+
+
+def _say_stopped() -> None:
+    from dnapredict.cli.ending import stopped
+
+    sys.stderr.write(stopped(sys.argv[1:]) + "\n")

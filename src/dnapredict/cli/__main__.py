@@ -1,6 +1,6 @@
 """`python -m dnapredict.cli`, for where the program's folder is not on the path."""
 
-from dnapredict.cli.app import main
+from dnapredict.cli import main
 
 __all__ = ["main"]
 

@@ -4,16 +4,12 @@ Heavy libraries load inside the verbs, so that `--help` answers at once. What a 
 goes to standard output, everything else to standard error.
 """
 
-import os
-import sys
-import traceback
-from pathlib import Path
-from typing import NoReturn
-
 import typer
 
+from dnapredict import stopping
 from dnapredict.cli.audits import access, audit, sign
 from dnapredict.cli.data import check, factors, features, simulate
+from dnapredict.cli.ending import ending
 from dnapredict.cli.lists import score
 from dnapredict.cli.models import compare, promote, refresh, rollback, train
 from dnapredict.cli.serving import (
@@ -27,11 +23,8 @@ from dnapredict.cli.serving import (
 )
 from dnapredict.cli.showing import demo
 from dnapredict.cli.telling import say
-from dnapredict.errors import DnapredictError
 
-__all__ = ["app", "main"]
-
-_TRACEBACK = "DNAPREDICT_TRACEBACK"
+__all__ = ["app", "run"]
 
 app = typer.Typer(
     name="dnapredict",
@@ -59,28 +52,15 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(log_app, name="log")
 
 
-def main() -> NoReturn:
-    """Run the command; every error becomes a sentence and an exit code."""
+def run() -> int:
+    """Run the command that was typed; every error becomes a sentence and an exit code."""
     try:
         app()
-    except DnapredictError as error:
-        say(f"Error: {error}")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        say("Stopped.")
-        sys.exit(130)
-    except Exception as error:  # noqa: BLE001 - the last door: nothing may print a patient's value
-        say(_without_values(error))
-        sys.exit(1)
-    sys.exit(0)
-
-
-def _without_values(error: Exception) -> str:
-    """What is left of an unforeseen error when its message, which may quote a patient, is left out."""
-    if os.environ.get(_TRACEBACK) == "1":
-        return "".join(traceback.format_exception(error))
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        f"Internal error: {type(error).__name__} at {Path(last.filename).name}:{last.lineno}. Its message is "
-        f"withheld, since it may quote a patient's data; set {_TRACEBACK}=1 to see it on this machine."
-    )
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except BaseException as error:  # noqa: BLE001 - the last door: nothing may print a patient's value
+        sentence, code = ending(error)
+        if not stopping.requested():
+            say(sentence)
+        return code
+    return 0

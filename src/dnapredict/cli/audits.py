@@ -14,6 +14,7 @@ from dnapredict.cli.options import (
     KeyFile,
     MappingFile,
     absolute,
+    require_apart,
     setting_of,
 )
 from dnapredict.cli.telling import say
@@ -70,11 +71,20 @@ def audit(
         raise UsageError("Give either --model V or --scores FILE.")
     if pdf:
         browser()  # said before the work, not after it
+    setting = setting_of(mapping, config, files=files, key_file=key_file)
+    read = {
+        "EXTRACT": extract,
+        "--scores": scores,
+        "--mapping": mapping,
+        "--policy": policy,
+        "--config": config,
+    }
+    require_apart(setting, outputs={"--out": out}, inputs=read)
     asked = {"monthly": monthly, "easy-read": easy_read, "study": study, "pdf": pdf}
     done = pipeline.audit(
         extract,
         out=out,
-        setting=setting_of(mapping, config, files=files, key_file=key_file),
+        setting=setting,
         policy=load(policy or shipped("fairness/policy.toml"), Policy),
         home=absolute(home),
         model=model,
@@ -150,10 +160,13 @@ def access(
     from dnapredict.config.loading import load, shipped
     from dnapredict.config.policy import Policy
 
+    setting = setting_of(mapping, config, files=files, key_file=key_file)
+    read = {"EXTRACT": extract, "--mapping": mapping, "--policy": policy, "--config": config}
+    require_apart(setting, outputs={"--out": out}, inputs=read)
     done = pipeline.access(
         extract,
         out=out,
-        setting=setting_of(mapping, config, files=files, key_file=key_file),
+        setting=setting,
         policy=load(policy or shipped("fairness/policy.toml"), Policy),
     )
     typer.echo(f"The report is {done.report}, its figures {done.report.with_name('indicators.csv')}")

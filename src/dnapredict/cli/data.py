@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from dnapredict.cli.options import AsJson, ConfigFile, Extract, JoinedFiles, KeyFile, MappingFile, setting_of
+from dnapredict.cli.options import (
+    AsJson,
+    ConfigFile,
+    Extract,
+    JoinedFiles,
+    KeyFile,
+    MappingFile,
+    require_apart,
+    setting_of,
+)
 from dnapredict.cli.telling import say, tell_rejections
 from dnapredict.errors import UsageError
 
@@ -69,17 +78,25 @@ def check(
 
         typer.echo(draft_of(extract), nl=False)
         return
-    from dnapredict.check_report.writing import write
+    from dnapredict.check_report.writing import places, require_free, write
     from dnapredict.data.workspace import Workspace
     from dnapredict.prepared import checked_extract
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
+    outputs = (
+        {} if report is None else {"--report": places(report)[0], "The page of --report": places(report)[1]}
+    )
+    require_apart(
+        setting, outputs=outputs, inputs={"EXTRACT": extract, "--mapping": mapping, "--config": config}
+    )
+    if report is not None:
+        require_free(report)
     with Workspace() as workspace:
         checked = checked_extract(extract, workspace, mapping=setting.mapping, tell=say)
         tell_rejections(extract, checked)
         if report is not None:
-            for place in write(checked, workspace, report, extract=extract, setting=setting):
-                say(f"{place}: written.")
+            for written in write(checked, workspace, report, extract=extract, setting=setting):
+                say(f"{written}: written.")
     checked.require(max_rejected_share=setting.training.max_rejected_share, source=extract.name)
 
 
@@ -104,10 +121,13 @@ def features(
 
     if engine not in list(pipeline.Engine):
         raise UsageError(f"There is no engine '{engine}'. Engines: {', '.join(pipeline.Engine)}.")
+    setting = setting_of(mapping, config, files=files, key_file=key_file)
+    read = {"EXTRACT": extract, "--mapping": mapping, "--config": config}
+    require_apart(setting, outputs={"--out": out}, inputs=read)
     matrix = pipeline.features(
         extract,
         out,
-        setting=setting_of(mapping, config, files=files, key_file=key_file),
+        setting=setting,
         engine=pipeline.Engine(engine),
     )
     say(f"{out}: {matrix.table.num_rows:,} appointments, {len(matrix.factors)} agreed factors.")

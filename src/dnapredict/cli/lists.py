@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from dnapredict.cli.options import HOME, Home, JoinedFiles, KeyFile, MappingFile, absolute, setting_of
+from dnapredict.cli.options import (
+    HOME,
+    Home,
+    JoinedFiles,
+    KeyFile,
+    MappingFile,
+    absolute,
+    require_apart,
+    setting_of,
+)
 from dnapredict.cli.progress import rows_bar
 from dnapredict.cli.telling import say
 from dnapredict.errors import UsageError
@@ -44,6 +53,7 @@ def score(
 
     Every row comes back once, in rank order. A run that was stopped or killed goes on where it was
     when it is run again.
+    A worklist that somebody changed since it was written is kept under another name, not overwritten.
 
     With --watch a list that was scored moves to DIR/done, beside its worklist and a message, and one
     that cannot be moves to DIR/failed with the reason.
@@ -73,6 +83,8 @@ def score(
         return
     if list_ is None or out is None:
         raise UsageError("Give a LIST and --out, or a folder with --watch.")
+    read = {"LIST": list_, "--history": history, "--mapping": mapping}
+    require_apart(setting, outputs={"--out": out}, inputs=read)
     place = absolute(home)
     with rows_bar("Scoring") as progress:
         done = pipeline.score_list(

@@ -1,12 +1,13 @@
 """Options that several verbs share, and what they stand for."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dnapredict.cli.telling import say
-from dnapredict.errors import UsageError
+from dnapredict.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from dnapredict.config.setting import Setting
@@ -22,6 +23,7 @@ __all__ = [
     "MappingFile",
     "absolute",
     "named_files",
+    "require_apart",
     "setting_of",
 ]
 
@@ -58,8 +60,13 @@ HOME = Path(".dnapredict")
 
 
 def absolute(home: Path) -> Path:
-    """The home as an absolute path, told to the person, so that nobody wonders where things went."""
+    """The home as an absolute path, told to the person, so that nobody wonders where things went.
+
+    Raises StoreError where a file is in its place, before any work that could not be kept.
+    """
     place = home.expanduser().resolve()
+    if place.exists() and not place.is_dir():
+        raise StoreError(f"{place}: is a file, and a home is a folder. Name another with --home.")
     say(f"Home: {place}")
     return place
 
@@ -85,6 +92,19 @@ def setting_of(
         mapping=load_mapping(mapping, files=named_files(files), key_file=key_file),
         config=load(config, TrainingConfig) if config else None,
     )
+
+
+def require_apart(
+    setting: "Setting", *, outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]
+) -> None:
+    """Refuse an output that is one of the files read: those named here, and those that the mapping names.
+
+    Raises UsageError before anything is written.
+    """
+    from dnapredict import whole_files
+
+    named = {f"the file '{name}' of the mapping": path for name, path in setting.mapping.files_read.items()}
+    whole_files.require_apart(outputs, {**inputs, **named})
 
 
 def named_files(files: list[str] | None) -> dict[str, Path]:

@@ -130,6 +130,13 @@ class Mapping(Settings):
         return self.files | self.lookups
 
     @property
+    def files_read(self) -> dict[str, Path]:
+        """Every file that is read beside the extract, by what the mapping calls it."""
+        places = {name: path for name, path in self.geography if isinstance(path, Path)}
+        key = {} if self.key_file is None else {"key_file": self.key_file}
+        return {name: join.path for name, join in self.joins.items()} | places | key
+
+    @property
     def drawn(self) -> frozenset[str]:
         """Every column that the mapping draws on, of the extract and (`NAME.COLUMN`) of joined files."""
         return frozenset(self._drawn())

@@ -59,6 +59,8 @@ def _taken_in(plain: Plain, dialect: Dialect, workspace: Workspace) -> ir.Table:
     """Every cell, in the order of the file; a copy of the file is removed as soon as it has been read."""
     try:
         return workspace.compute(f"SELECT * FROM {_read_csv(plain.path, dialect)}")
+    except (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.InterruptException):
+        raise  # no fault of the file
     except duckdb.Error:
         # Its message holds the line, which holds a patient.
         raise DataError(f"{plain.source}: cannot be read as delimited text. Export it again.") from None

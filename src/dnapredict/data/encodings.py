@@ -72,7 +72,7 @@ def _unpacked(source: Path, new_file: Callable[[], Path], limits: Limits) -> Pat
                 unpacked += len(piece)
                 limits.hold_growth(source, packed=packed, unpacked=unpacked)
                 out.write(piece)
-    except (OSError, EOFError, zlib.error):
+    except (gzip.BadGzipFile, EOFError, zlib.error):
         raise DataError(f"{source}: the compressed file is damaged or cut short. Export it again.") from None
     if not unpacked:
         raise DataError(f"{source}: the file is empty. Expected a table of appointments.")

@@ -5,8 +5,10 @@ Nothing is interpreted here: CSV and XLSX come back as text, Parquet with its ow
 rows, in Parquet the first row is 1. A row that is wrong as a row says so in `row_fault`.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ibis.expr.types as ir
@@ -16,7 +18,7 @@ import pyarrow.parquet as pq
 from dnapredict.data.delimited import read_delimited
 from dnapredict.data.dialect import sniff
 from dnapredict.data.encodings import plain_text
-from dnapredict.data.forms import Form, form_of
+from dnapredict.data.forms import Form, form_of, require_file
 from dnapredict.data.header import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.limits import EXTRACT, WORKBOOK, Limits
 from dnapredict.data.sheets import read_sheet
@@ -48,6 +50,13 @@ def read(
         If the file is missing, empty, too large, of another form than its name says, or cannot be
         read. Messages hold the file and the row, never a value.
     """
+    with _readable(path):
+        return _read(path, workspace, limits, tell)
+
+
+def _read(
+    path: Path, workspace: Workspace, limits: Limits | None, tell: Callable[[str], None] | None
+) -> ir.Table:
     form = form_of(path)
     limits = limits or (WORKBOOK if form is Form.WORKBOOK else EXTRACT)
     limits.hold_file(path)
@@ -68,23 +77,50 @@ def columns(path: Path, workspace: Workspace) -> tuple[str, ...]:
     DataError
         If the file is missing, too large, of another form than its name says, or has no header.
     """
-    if form_of(path) is not Form.TEXT:
-        return tuple(read(path, workspace).columns)
-    EXTRACT.hold_file(path)
-    plain = plain_text(path, workspace.new_file, limits=EXTRACT)
-    return sniff(plain.path, name=path).columns
+    with _readable(path):
+        if form_of(path) is not Form.TEXT:
+            return tuple(read(path, workspace).columns)
+        EXTRACT.hold_file(path)
+        plain = plain_text(path, workspace.new_file, limits=EXTRACT)
+        return sniff(plain.path, name=path).columns
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises
+    ------
+    DataError
+        If it is missing, is a folder, or cannot be read.
+    """
+    with _readable(path):
+        require_file(path)
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """An error of the system about `path` as a sentence; one about another file, such as a copy, as it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and os.fsdecode(error.filename) == str(path):
+            raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
+        raise
 
 
 def is_synthetic(path: Path) -> bool:
     """Whether a Parquet file says of itself that nobody in it is real."""
     if not path.name.lower().endswith(".parquet"):
         return False
+    try:
+        return _says_synthetic(path)
+    except (pa.ArrowException, OSError):
+        return False  # no Parquet file, whatever its name is
+
+
+def _says_synthetic(path: Path) -> bool:
     return (pq.read_schema(path).metadata or {}).get(b"dnapredict.synthetic") == b"true"
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from dnapredict.errors import DataError
 
-__all__ = ["READ", "Form", "form_of"]
+__all__ = ["READ", "Form", "form_of", "require_file"]
 
 READ: Final = "CSV, CSV.GZ, XLSX or Parquet"
 
@@ -74,11 +74,24 @@ def form_of(path: Path) -> Form:
     return found
 
 
-def _require_content(path: Path) -> None:
+def require_file(path: Path) -> None:
+    """Refuse what is no file.
+
+    Raises
+    ------
+    DataError
+        If nothing is there, or a folder, a pipe or a device is.
+    """
     if path.is_dir():
         raise DataError(f"{path}: is a folder. Give a file ({READ}).")
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"{path}: no such file.")
+    if not path.is_file():
+        raise DataError(f"{path}: is no file but a pipe or a device. Give a file ({READ}).")
+
+
+def _require_content(path: Path) -> None:
+    require_file(path)
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty. Expected a table of appointments ({READ}).")
 

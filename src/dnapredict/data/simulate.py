@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dnapredict import __version__
+from dnapredict.data.extract import is_synthetic
 from dnapredict.data.simulation import (
     bookings,
     knowable,
@@ -32,7 +33,8 @@ from dnapredict.data.simulation import (
 from dnapredict.data.simulation.chance import generator
 from dnapredict.data.simulation.clinic_days import AS_OF
 from dnapredict.data.simulation.worlds import World
-from dnapredict.errors import UsageError
+from dnapredict.errors import StoreError, UsageError
+from dnapredict.whole_files import require_apart
 
 __all__ = ["Simulated", "World", "simulate"]
 
@@ -105,12 +107,16 @@ def simulate(
     ------
     UsageError
         If `appointments` or `seed` is out of range, or a file is not NAME.parquet in a folder that exists.
+        If a file is there already that is not synthetic, or is `lookup`.
     DataError
         If `lookup` cannot be read.
+    StoreError
+        If a file cannot be written; nothing is left of it.
     """
     if appointments < 1 or seed < 0:
         raise UsageError("A simulation needs at least 1 appointment and a seed of 0 or more.")
     _require_parquet(out, truth)
+    require_apart({"OUT": out, "--truth": truth}, {"--lookup": lookup})
     setting = _set(seed=seed, world=world, lookup=lookup, appointments=appointments)
     notes = _notes(setting, appointments=appointments)
     with contextlib.ExitStack() as files:
@@ -132,7 +138,14 @@ def _require_parquet(out: Path, truth: Path | None) -> None:
     for path in filter(None, (out, truth)):
         if path.suffix != ".parquet" or not path.parent.is_dir():
             raise UsageError(f"{path}: name a file that ends in .parquet, in a folder that is there.")
-    if truth and out.resolve() == truth.resolve():
+        if path.exists() and not is_synthetic(path):
+            raise UsageError(
+                f"{path}: is there already, and is not synthetic. Made-up appointments never replace "
+                "real ones; give another name."
+            )
+    if truth and (
+        out.resolve() == truth.resolve() or (truth.exists() and out.exists() and out.samefile(truth))
+    ):
         raise UsageError(f"{out}: the truth needs a file of its own.")
 
 
@@ -210,5 +223,7 @@ def _written(path: Path, schema: pa.Schema, notes: dict[str, str]) -> Iterator[p
         with pq.ParquetWriter(unfinished, schema.with_metadata(notes)) as writer:
             yield writer
         unfinished.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror or type(error).__name__}).") from None
     finally:
         unfinished.unlink(missing_ok=True)

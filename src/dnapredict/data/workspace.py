@@ -20,6 +20,7 @@ import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from dnapredict.data.plan import Filled
+from dnapredict.stopping import interrupt_on_stop
 
 __all__ = ["Workspace"]
 
@@ -53,6 +54,7 @@ class Workspace:
         self.backend.raw_sql("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         if most_memory:
             self.backend.raw_sql(f"SET memory_limit = '{most_memory}'")
+        interrupt_on_stop(self)
         self._tables: dict[str, ir.Table] = {}
         self._filled: list[str] = []
         self._steps = 0
@@ -70,6 +72,10 @@ class Workspace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def interrupt(self) -> None:
+        """End the query that is running, from another thread; it raises an error where it was asked."""
+        self.backend.con.interrupt()
 
     def close(self) -> None:
         """Give back memory and disk."""

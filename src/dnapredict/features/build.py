@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -11,11 +12,15 @@ from numpy.typing import NDArray
 
 from dnapredict.data.engines import Engine
 from dnapredict.data.plan import Filled, compiled, placeholder
+from dnapredict.features.bookings import MOST_PAIRS, pairs_per_booking
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.matrix import expression
 from dnapredict.features.rates import daily_counts
 
-__all__ = ["Matrix", "Past", "build", "counting", "question"]
+__all__ = ["Matrix", "Past", "build", "counting", "is_crowded", "question"]
+
+# Among fewer rows pairs are quick whatever they share, and to ask costs more than it saves.
+_FEW_ROWS: Final = 4_096
 
 
 @dataclass(frozen=True)
@@ -24,16 +29,19 @@ class Past:
 
     `rows` may be limited to the patients that are asked about. `daily` (`rates.daily_counts`) and `made`
     (`clinic_bookings.minute_counts`) may not; where `made` is not given, it is counted from `rows`.
+    `crowded` says that some patients have very many bookings: see `bookings.other_bookings`.
     """
 
     rows: ir.Table
     daily: ir.Table
     made: ir.Table | None = None
+    crowded: bool = False
 
     @classmethod
     def of(cls, rows: ir.Table, *, clock: Clock, workspace: Engine) -> "Past":
         """A past whose counts are made from its own rows."""
-        return cls(rows, workspace.compute(counting(rows.schema(), clock).over(known=rows)))
+        counts = workspace.compute(counting(rows.schema(), clock).over(known=rows))
+        return cls(rows, counts, crowded=is_crowded(rows, clock=clock, workspace=workspace))
 
 
 @dataclass(frozen=True)
@@ -95,8 +103,22 @@ def question(
         outcomes=outcomes,
         beside=tuple(beside),
         order_by=tuple(order_by),
+        crowded=past.crowded,
     )
     return _factoring(asked).over(**tables)
+
+
+def is_crowded(rows: ir.Table, *, clock: Clock, workspace: Engine) -> bool:
+    """Whether some patients of `rows`, a table of `workspace`, have too many bookings to look at pairs."""
+    if workspace.count(rows) <= _FEW_ROWS:
+        return False
+    found = workspace.fetch(_pairing(rows.schema(), clock).over(known=rows))
+    return (found["pairs"][0].as_py() or 0.0) > MOST_PAIRS
+
+
+@compiled
+def _pairing(schema: ibis.Schema, clock: Clock) -> ir.Table:
+    return pairs_per_booking(placeholder("known", schema), clock=clock)
 
 
 @compiled
@@ -115,6 +137,7 @@ class _Question:
     outcomes: Outcomes
     beside: tuple[str, ...]
     order_by: tuple[str, ...]
+    crowded: bool
 
 
 @compiled
@@ -129,5 +152,6 @@ def _factoring(question: _Question) -> ir.Table:
         clock=question.clock,
         outcomes=question.outcomes,
         beside=question.beside,
+        crowded=question.crowded,
     )
     return matrix.order_by(list(question.order_by))

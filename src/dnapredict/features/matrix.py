@@ -35,6 +35,7 @@ def expression(
     clock: Clock,
     outcomes: Outcomes,
     beside: Sequence[str] = (),
+    crowded: bool = False,
 ) -> ir.Table:
     """Factors of every point as known at its `scored_at`.
 
@@ -53,6 +54,9 @@ def expression(
         Names of agreed factors, in the order of the matrix.
     beside
         Contract columns to hand through.
+    crowded
+        Whether some patients have very many bookings (`bookings.pairs_per_booking`): the factors are the
+        same, worked out in a time that does not grow with the square of the rows.
 
     Returns
     -------
@@ -69,7 +73,9 @@ def expression(
         scored_at=clock.scored_at(points),
         lead_days=points.starts_local.date().epoch_days() - points.booked_local.date().epoch_days(),
     )
-    parts = _parts(points, known, read, daily=daily, made=made, clock=clock, outcomes=outcomes)
+    parts = _parts(
+        points, known, read, daily=daily, made=made, clock=clock, outcomes=outcomes, crowded=crowded
+    )
     for place, part in enumerate(parts):
         named = part.rename({f"of_{place}": ROW_NUMBER})
         wide = wide.left_join(named, wide[ROW_NUMBER] == named[f"of_{place}"])
@@ -92,11 +98,12 @@ def _parts(
     made: ir.Table | None,
     clock: Clock,
     outcomes: Outcomes,
+    crowded: bool,
 ) -> Iterator[ir.Table]:
     """What is known beside the points' own columns, as far as it is `read`."""
     yield patient_history(points, known, clock=clock, outcomes=outcomes, wanted=read)
     if read.intersection(AROUND):
-        yield other_bookings(points, known, clock=clock)
+        yield other_bookings(points, known, clock=clock, crowded=crowded)
     if read.intersection(AT_CLINIC):
         yield clinic_bookings(points, known, made=made, clock=clock)
     if any(name.startswith(("rate_", "share_")) for name in read):

@@ -17,6 +17,7 @@ import ibis
 
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import StoreError, UsageError
+from dnapredict.features.bookings import MOST_PAIRS, pairs_per_booking
 from dnapredict.features.build import Matrix
 from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.matrix import expression
@@ -80,6 +81,7 @@ def _matrix(
     order_by: Sequence[str],
 ) -> Matrix:
     rows = ibis.pyspark.connect(session).read_parquet(str(path), table_name="dnapredict_rows")
+    pairs = pairs_per_booking(rows, clock=clock).to_pyarrow()["pairs"][0].as_py() or 0.0
     made = expression(
         rows,
         rows,
@@ -88,6 +90,7 @@ def _matrix(
         clock=clock,
         outcomes=outcomes,
         beside=order_by,
+        crowded=pairs > MOST_PAIRS,
     )
     return Matrix(made.order_by(list(order_by)).to_pyarrow(), tuple(factors))
 

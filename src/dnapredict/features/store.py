@@ -30,7 +30,7 @@ from dnapredict.data.engines import Engine
 from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import StoreError
-from dnapredict.features.build import Past, counting
+from dnapredict.features.build import Past, counting, is_crowded
 from dnapredict.features.clinic_bookings import clinic_days_of, minute_counts
 from dnapredict.features.clock import Clock
 from dnapredict.features.history import REMEMBERED
@@ -39,6 +39,7 @@ from dnapredict.features.kept.contents import MEND, Contents, opened, write_mani
 from dnapredict.features.kept.counts import CUMULATIVE, write_counts
 from dnapredict.features.kept.minutes import SORTED_MINUTES, write_minutes
 from dnapredict.features.rates import COUNTED, daily_counts, keys_of
+from dnapredict.whole_files import private_folder
 
 __all__ = ["HistoryStore"]
 
@@ -108,7 +109,7 @@ class HistoryStore:
             If the place cannot be written to; the history in use stays.
         """
         try:
-            place.mkdir(parents=True, exist_ok=True)
+            private_folder(place)
             with _draft(place) as draft:
                 _fill(draft, rows, clock, workspace)
                 digest = write_manifest(draft, recording_delay_days=clock.recording_delay_days)
@@ -165,7 +166,9 @@ class HistoryStore:
         made = minutes.asked(own)
         made = pa.concat_tables([made, own.cast(made.schema)])
         recalled = _recalling(points.schema(), stored.schema()).over(points=points, stored=stored)
-        return Past(workspace.compute(recalled), workspace.keep(daily), workspace.keep(made))
+        known = workspace.compute(recalled)
+        crowded = is_crowded(known, clock=clock, workspace=workspace)
+        return Past(known, workspace.keep(daily), workspace.keep(made), crowded)
 
 
 def _fill(folder: Path, rows: ir.Table, clock: Clock, workspace: Workspace) -> None:

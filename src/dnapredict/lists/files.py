@@ -1,6 +1,6 @@
 """Write a worklist as CSV, XLSX or Parquet, whole or not at all."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -24,12 +24,14 @@ _ROW_GROUP: Final = 100_000
 
 
 def require_form(out: Path) -> None:
-    """Refuse a file name whose ending says a form that cannot be written.
+    """Refuse a file name whose ending says a form that cannot be written, and the name of a folder.
 
     Raises
     ------
     UsageError
     """
+    if out.is_dir():
+        raise UsageError(f"{out}: is a folder. Name a file in it that ends in {', '.join(FORMS)}.")
     if out.suffix.lower() not in FORMS:
         raise UsageError(f"{out}: give the output a name that ends in {', '.join(FORMS)}.")
 
@@ -40,7 +42,14 @@ def write(worklist: pa.Table, out: Path, *, note: Note | str) -> None:
     write_tables([worklist.select(COLUMNS)], out, note=note)
 
 
-def write_tables(tables: Iterable[pa.Table], out: Path, *, note: Note, place: Path | None = None) -> None:
+def write_tables(
+    tables: Iterable[pa.Table],
+    out: Path,
+    *,
+    note: Note,
+    place: Path | None = None,
+    before_replacing: Callable[[Path], None] = lambda _: None,
+) -> None:
     """Write `tables`, which follow each other, to `out` in the form that its name says.
 
     Parameters
@@ -53,6 +62,8 @@ def write_tables(tables: Iterable[pa.Table], out: Path, *, note: Note, place: Pa
 
     place
         A folder of the same disk for what is not finished; otherwise beside `out`.
+    before_replacing
+        Is called with `out` when all is written, if a file of that name is about to be replaced.
 
     Raises
     ------
@@ -63,7 +74,7 @@ def write_tables(tables: Iterable[pa.Table], out: Path, *, note: Note, place: Pa
     """
     require_form(out)
     form = out.suffix.lower()
-    with whole(out, place=place) as draft:
+    with whole(out, place=place, before_replacing=before_replacing) as draft:
         if form == ".parquet":
             _write_parquet(tables, draft, str(note))
         elif form == ".csv":

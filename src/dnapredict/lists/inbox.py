@@ -111,14 +111,18 @@ class Inbox:
         self._put_off[path] = looks
 
     def place(self, name: str, *, folder: str) -> Place:
-        """Where a list called `name` goes; the same until the list is there."""
+        """Where a list called `name` goes; the same until the list is there.
+
+        Two lists whose names differ only in their endings would share a worklist, so the later one gets
+        a number.
+        """
         target, number = self.folder / folder, 1
-        numbered = name
-        while (target / numbered).exists():
+        stem = _stem(name)
+        numbered = stem
+        while any((target / f"{numbered}{ending}").exists() for ending in (*_ENDINGS, name[len(stem) :])):
             number += 1
-            stem = _stem(name)
-            numbered = f"{stem} ({number}){name[len(stem) :]}"
-        return Place(target, numbered)
+            numbered = f"{stem} ({number})"
+        return Place(target, f"{numbered}{name[len(stem) :]}")
 
     def _lists(self) -> Iterator[tuple[Path, os.stat_result]]:
         with os.scandir(self.folder) as entries:

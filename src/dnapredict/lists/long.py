@@ -73,10 +73,12 @@ def score_file(
     capacity: int | None = None,
     tell: Callable[[str], None] | None = None,
     progress: Progress = lambda *_: None,
+    before_replacing: Callable[[Path], None] = lambda _: None,
 ) -> ScoredFile:
     """Score the list at `path` and write the worklist to `out`, every row exactly once.
 
-    `history` is known instead of the scorer's own.
+    `history` is known instead of the scorer's own. `before_replacing` is called with `out` when the
+    worklist is whole, if it is about to replace a file.
 
     Raises
     ------
@@ -120,7 +122,13 @@ def score_file(
         answers = _noted(gathered.tables(), first)
         present = contract.present(table.columns, scorer.mapping)
         note = scorer.note(path.name, day=staging.begun, unknown=scorer.unknown_factors(present))
-        files.write_tables(map(gathered.written, answers), out, note=note, place=staging.folder)
+        files.write_tables(
+            map(gathered.written, answers),
+            out,
+            note=note,
+            place=staging.folder,
+            before_replacing=before_replacing,
+        )
         scorer.remember(plan, judged.combine_chunks(), name=name)
         return ScoredFile(
             rows=checked.total,

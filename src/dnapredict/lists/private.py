@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dnapredict.errors import StoreError
+from dnapredict.whole_files import private_folder
 
 __all__ = ["write_private", "written_once"]
 
@@ -48,7 +49,7 @@ def written_once(path: Path, text: str) -> str:
 def _draft(path: Path, text: str) -> Iterator[str]:
     draft = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".draft-")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)

@@ -74,6 +74,7 @@ def audit(
     from dnapredict import audit as auditing  # fairlearn and matplotlib: seconds that scoring need not wait
     from dnapredict import auditable
 
+    auditing.require_free(out)
     registry, worklist = Registry(home), worklist_config()
     version = None if model is None else registry.version_of(model)
     stored = None if version is None else load_model(registry.folder(version))
@@ -134,6 +135,7 @@ def access(path: Path, *, out: Path, setting: Setting, policy: Policy) -> Assess
     from dnapredict import auditable
     from dnapredict.audit import access as assessing
 
+    assessing.require_free(out)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
         codes = setting.training.dna_codes

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dnapredict import trainable
 from dnapredict.config.setting import Setting
 from dnapredict.data.checked import Checked
 from dnapredict.data.workspace import Workspace
+from dnapredict.errors import UsageError
 from dnapredict.features.build import Matrix
 from dnapredict.features.clock import Outcomes
 from dnapredict.lists import files
@@ -22,9 +25,13 @@ from dnapredict.risk.training import Training
 from dnapredict.risk.training import train as train_model
 from dnapredict.risk.tuning import Watch
 from dnapredict.tracking import Registered, Registry
+from dnapredict.whole_files import require_apart
 
 __all__ = ["Engine", "Say", "Trained", "features", "train"]
 
+
+# The first columns of a file of factors, by which it is told from any other.
+_KEYS: Final = ("appointment_id", "scored_at")
 
 Say = Callable[[str], None]
 
@@ -51,7 +58,14 @@ def features(path: Path, out: Path, *, setting: Setting, engine: Engine = Engine
     """Write the matrix of agreed factors of every appointment in an extract to the Parquet file `out`.
 
     Both engines run the same expression.
+
+    Raises
+    ------
+    UsageError
+        If `out` is read, is a folder, or a file that holds something else than factors.
     """
+    require_apart({"--out": out}, {"EXTRACT": path, **setting.mapping.files_read})
+    _require_replaceable(out)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
         config, register = setting.training, factor_register()
@@ -59,10 +73,24 @@ def features(path: Path, out: Path, *, setting: Setting, engine: Engine = Engine
             matrix = matrix_on_spark(checked, config, register, workspace=workspace)
         else:
             matrix = matrix_of(checked, config, register, beside=(), workspace=workspace)
-    table = matrix.table.select(["appointment_id", "scored_at", *matrix.factors])
+    table = matrix.table.select([*_KEYS, *matrix.factors])
     with files.whole(out) as draft:
         pq.write_table(table, draft)
     return Matrix(table, matrix.factors)
+
+
+def _require_replaceable(out: Path) -> None:
+    """Refuse to write factors over what is not a file of factors, such as an extract."""
+    if out.is_dir():
+        raise UsageError(f"{out}: is a folder. Name a Parquet file in it.")
+    if not out.exists():
+        return
+    try:
+        names = pq.read_schema(out).names
+    except (pa.ArrowException, OSError):
+        names = []
+    if tuple(names[: len(_KEYS)]) != _KEYS:
+        raise UsageError(f"{out}: is there already and holds no factors. Give the output another name.")
 
 
 def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: Watch | None = None) -> Trained:

@@ -21,10 +21,11 @@ from dnapredict.lists import files, kept, latest
 from dnapredict.lists.ledger import Ledger
 from dnapredict.lists.long import GivenHistory, Progress, score_file
 from dnapredict.lists.scoring import Scorer
+from dnapredict.lists.written import WrittenWorklists
 from dnapredict.prepared import sound_extract, worklist_config
 from dnapredict.risk.artefact import load as load_model
 from dnapredict.tracking import Registry
-from dnapredict.whole_files import whole
+from dnapredict.whole_files import close_to_others, require_apart, whole
 
 __all__ = ["HISTORY", "Scored", "history_in_use", "open_scorer", "refresh", "score_list"]
 
@@ -55,6 +56,7 @@ def refresh(path: Path, *, home: Path, setting: Setting) -> Checked:
     """Make the extract at `path` the history that lists and requests are scored with."""
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
+        close_to_others(home)
         clock = Clock.of(setting.training)
         HistoryStore.write(checked.rows, home / HISTORY, clock=clock, workspace=workspace)
     with whole(home / _HAS_HISTORY) as draft:
@@ -95,9 +97,23 @@ def score_list(
 ) -> Scored:
     """Score the weekly list at `path` and write the worklist to `out`, every row exactly once.
 
-    `tell` hears what is unusual about how the list is written.
+    `tell` hears what is unusual about how the list is written, and under which name a worklist is kept
+    that was at `out` before and is not as it was written.
+
+    Raises
+    ------
+    UsageError
+        If `out` is the list or another file that is read, or ends in no form that can be written.
     """
     files.require_form(out)
+    require_apart({"--out": out}, {"LIST": path, "--history": history, **mapping.files_read})
+    written = WrittenWorklists(home)
+
+    def keep(earlier: Path) -> None:
+        kept = written.keep_changed(earlier)
+        if kept and tell:
+            tell(f"{earlier.name}: was there before and is not as it was written. It is kept as {kept.name}.")
+
     scorer = open_scorer(home, model=model, mapping=mapping)
     past = GivenHistory(history, partial(_history_of, history, scorer=scorer)) if history else None
     done = score_file(
@@ -108,7 +124,9 @@ def score_list(
         capacity=capacity,
         tell=tell,
         progress=progress or (lambda *_: None),
+        before_replacing=keep,
     )
+    written.note(out)
     unknown = scorer.unknown_factors(done.present)
     saved = latest.save(
         home,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from dnapredict import stopping
 from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.errors import ConfigurationError, DnapredictError, GateFailedError, ModelError, StoreError
 from dnapredict.lists.files import require_form
@@ -102,9 +103,11 @@ def _answered(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path],
         done = score(path, out)
     except _NOT_THE_LIST:
         raise
-    except DnapredictError as error:
-        return _failed(path, inbox, str(error))
     except Exception as error:  # noqa: BLE001 - a list never ends the watch, and no message quotes a value
+        if stopping.requested():
+            raise KeyboardInterrupt from None  # the list is not at fault, and waits where it is
+        if isinstance(error, DnapredictError):
+            return _failed(path, inbox, str(error))
         return _failed(path, inbox, f"An error that nobody foresaw ({type(error).__name__}).")
     shutil.copymode(path, out)
     told = _told(path, out, done)

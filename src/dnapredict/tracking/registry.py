@@ -46,6 +46,7 @@ from dnapredict.tracking.signatures import (
 from dnapredict.tracking.store import CHALLENGER, CHAMPION, MODEL_NAME, Store
 from dnapredict.tracking.stored import Identity, content_of, identity_of, model_folder
 from dnapredict.tracking.tested import keep, kept
+from dnapredict.whole_files import close_to_others, private_folder
 
 # isort: split
 from mlflow.exceptions import MlflowException
@@ -87,7 +88,8 @@ class Registry:
         """Record a training and make its stored model the challenger; `files` are kept with the run."""
         stored, store = load(folder), self._store
         with store.writing():
-            store.home.mkdir(parents=True, exist_ok=True)
+            private_folder(store.home)
+            close_to_others(store.home)
             self._begin_ledger()
             run_id = record(store, training, stored, files=files)
             model_id = log_model(store, folder, run_id, factors=stored.manifest.factors)

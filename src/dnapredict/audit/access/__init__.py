@@ -6,6 +6,6 @@ table of indicators, the questions that a board paper on health inequalities ans
 
 from dnapredict.audit.access.assessing import Access, AccessContext, assess
 from dnapredict.audit.access.listed import Listed
-from dnapredict.audit.access.report import write
+from dnapredict.audit.access.report import require_free, write
 
-__all__ = ["Access", "AccessContext", "Listed", "assess", "write"]
+__all__ = ["Access", "AccessContext", "Listed", "assess", "require_free", "write"]

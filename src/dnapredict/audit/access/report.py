@@ -11,7 +11,7 @@ from dnapredict.audit.access.indicators import indicators
 from dnapredict.audit.pages import page
 from dnapredict.audit.report import plain
 
-__all__ = ["PAGE", "render", "write"]
+__all__ = ["PAGE", "render", "require_free", "write"]
 
 PAGE = "access.html"
 _FIGURES = "access.json"
@@ -42,6 +42,17 @@ def write(access: Access, out: Path) -> Path:
         "indicators.csv": indicators(access).encode("utf-8-sig"),
     }
     return folder.put(files, out, proof=_FIGURES) / PAGE
+
+
+def require_free(out: Path) -> None:
+    """Refuse a folder that `write` would refuse, before the work.
+
+    Raises
+    ------
+    UsageError
+        If `out` is a file, or holds something that is not of a report.
+    """
+    folder.require_free(out.resolve(), proof=_FIGURES)
 
 
 def render(access: Access) -> str:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
+from dnapredict.data.forms import require_file
 from dnapredict.errors import DataError
 
 __all__ = ["Places", "made_up", "real"]
@@ -99,6 +100,7 @@ def real(lookup: Path, rng: np.random.Generator, *, sites: int) -> Places:
 
 def _read(lookup: Path) -> pa.Table:
     """Areas that have a place, and a decile from 1 to 10."""
+    require_file(lookup)
     options = pa_csv.ConvertOptions(include_columns=list(_COLUMNS), column_types=_COLUMNS)
     try:
         table = pa_csv.read_csv(lookup, convert_options=options).drop_null()

@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from dnapredict.errors import ConfigurationError, StoreError
+from dnapredict.whole_files import private_folder
 
 __all__ = ["ADDRESS_VARIABLE", "FILE", "REVISION", "VERSION_TABLE", "Database"]
 
@@ -150,7 +151,7 @@ class Database:
     def _made(self) -> Engine:
         if self._url is not None:
             return _postgres_engine(self._url)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self._path.parent)
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         # Parameters belong to patients, and SQLAlchemy would put them into its errors.
         engine = create_engine(f"sqlite:///{self._path.as_posix()}", hide_parameters=True)

@@ -1,0 +1,98 @@
+"""What versions were tested on is private: keyed with a secret of the home, and for its owner alone."""
+
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.unit.test_tracking_compare import blurred, folder, training  # noqa: F401 - fixtures
+
+from dnapredict.errors import StoreError
+from dnapredict.risk.labelled import appointment_keys
+from dnapredict.risk.training import Training
+from dnapredict.tracking import Registry
+from dnapredict.tracking.tested import keep, kept
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def of(home: Path, digest: str = "d") -> np.ndarray:
+    return kept(home, digest=digest, version="1").cohort.appointment
+
+
+def as_the_first_releases_kept_it(home: Path, training: Training, digest: str) -> Path:  # noqa: F811
+    """Fingerprints without a key, in a file that all may read."""
+    keep(home, training, digest=digest)
+    path = home / "tested" / f"{digest}.parquet"
+    table = pq.read_table(path).replace_schema_metadata(None)
+    plain = pa.array(training.tested.appointment)
+    pq.write_table(table.set_column(table.column_names.index("appointment"), "appointment", plain), path)
+    path.chmod(0o644)
+    path.parent.chmod(0o755)
+    return path
+
+
+def test_an_appointment_number_does_not_lead_to_its_row(tmp_path, training):  # noqa: F811
+    keep(tmp_path, training, digest="d")
+    numbers = pa.chunked_array([[f"a{n}" for n in range(50)]])
+    assert len(np.intersect1d(of(tmp_path), training.tested.appointment)) == 0
+    assert len(np.intersect1d(of(tmp_path), appointment_keys(numbers))) == 0
+
+
+def test_only_the_owner_may_read_them_whatever_the_umask(tmp_path, training):  # noqa: F811
+    before = os.umask(0)
+    try:
+        keep(tmp_path / "home", training, digest="d")
+    finally:
+        os.umask(before)
+    made = [tmp_path / "home", tmp_path / "home" / "tested"]
+    assert [mode(path) for path in made] == [0o700, 0o700]
+    files = [tmp_path / "home" / "tested.secret", *(tmp_path / "home" / "tested").iterdir()]
+    assert [mode(path) for path in files] == [0o600, 0o600]
+
+
+def test_a_home_that_was_open_to_every_account_is_closed_and_its_group_keeps_its_rights(
+    tmp_path,
+    folder,  # noqa: F811
+    training,  # noqa: F811
+):
+    made, shared = tmp_path / "made", tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o775)
+    for home in (made, shared):
+        Registry(home).register(folder, training)
+    assert [mode(made), mode(shared)] == [0o700, 0o770]
+
+
+@pytest.mark.parametrize("touched_by", ["training", "comparing"])
+def test_a_home_of_an_earlier_release_is_keyed_when_it_is_next_used(
+    tmp_path,
+    training,  # noqa: F811
+    touched_by,
+):
+    old = as_the_first_releases_kept_it(tmp_path, training, "old")
+    assert len(np.intersect1d(pq.read_table(old)["appointment"], training.tested.appointment)) > 0
+    if touched_by == "training":
+        keep(tmp_path, training, digest="new")
+    found = of(tmp_path, "old")
+    keep(tmp_path, training, digest="new")
+    assert (found == of(tmp_path, "new")).all()  # so that the two can still be compared
+    assert len(np.intersect1d(pq.read_table(old)["appointment"], training.tested.appointment)) == 0
+    assert [mode(old), mode(old.parent)] == [0o600, 0o700]
+
+
+@pytest.mark.parametrize("content", [None, "", "0" * 63, "f" * 64])
+def test_a_secret_that_was_lost_or_changed_is_said_and_never_replaced(tmp_path, training, content):  # noqa: F811
+    keep(tmp_path, training, digest="d")
+    secret = tmp_path / "tested.secret"
+    secret.unlink() if content is None else secret.write_text(content)
+    with pytest.raises(StoreError, match=r"Restore it from a backup"):
+        of(tmp_path)
+    with pytest.raises(StoreError, match=r"Restore it from a backup"):
+        keep(tmp_path, training, digest="e")
+    assert (secret.read_text() if secret.exists() else None) == content

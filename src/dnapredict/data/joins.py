@@ -97,7 +97,10 @@ def rows_told(numbers: list[int]) -> str:
 
 
 def key(value: ir.Value, *, loose: bool) -> ir.StringValue:
-    """`value` as it is compared: trimmed, null where nothing is recorded; if `loose`, capitals without spaces."""
+    """`value` as it is compared: trimmed text, null where nothing is recorded.
+
+    Where `loose`, in capitals and without spaces.
+    """
     text = value.cast("string")
     if value.type().is_floating():
         text = text.re_replace(r"\.0$", "")

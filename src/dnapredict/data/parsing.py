@@ -94,7 +94,7 @@ def recorded(text: ir.StringValue, *, says: tuple[str, ...] = ()) -> ir.StringVa
 
 
 def cells_recorded(text: ir.Value, column: Column) -> ir.Value:
-    """`recorded` for a whole column of a table: a cell that cannot be such a word is passed by its first sign.
+    """`recorded` for a whole column: a cell that cannot be such a word is passed over by its first sign.
 
     It names `text` many times, so the column must stand in a query of its own. Looking at every cell in full
     would make a check of a million rows a third slower; this costs a few in a hundred.

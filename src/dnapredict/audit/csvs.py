@@ -10,6 +10,7 @@ from dnapredict.audit.intervals import Interval
 from dnapredict.audit.pictures import Curve, Pictures
 from dnapredict.audit.sharing import Sharing
 from dnapredict.audit.tables import COUNTS, GroupTable, Row
+from dnapredict.formulas import neutral_cell
 
 __all__ = ["as_tables", "csv_text", "ends", "or_hidden"]
 
@@ -24,7 +25,6 @@ _ALSO_RANGED = (
     "calibration_slope",
     "calibration_intercept",
 )
-_RUNS_AS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_tables(result: AuditResult) -> dict[str, str]:
@@ -122,10 +122,5 @@ def _gates(result: AuditResult) -> str:
 def csv_text(lines: list[list[Any]]) -> str:
     """Lines as CSV; texts that a spreadsheet would run as a formula are made plain."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([[_safe(cell) for cell in line] for line in lines])
+    csv.writer(text, lineterminator="\n").writerows([[neutral_cell(cell) for cell in line] for line in lines])
     return text.getvalue()
-
-
-def _safe(cell: Any) -> Any:
-    """A text that a spreadsheet would run as a formula is made a plain text."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_RUNS_AS_FORMULA) else cell

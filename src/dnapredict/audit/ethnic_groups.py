@@ -4,6 +4,7 @@ Codes and their meanings are those of `data.codes`; what not knowing is called h
 should see at a glance whether somebody declined or was never asked.
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -23,6 +24,7 @@ _UNKNOWN: Final = {
     "blank": "Blank in the record",
     "invalid": "Not a national code",
 }
+_WHOLE_CODE: Final = re.compile(codes.WHOLE_ETHNIC_CODE)
 # The part before the colon of a code's meaning is the larger group; the last is too short to stand alone.
 _FULL_NAMES: Final = {"Other": "Chinese or other"}
 
@@ -46,17 +48,20 @@ FIVE_GROUPS: Final = (
 
 
 def ethnic_code(value: str | None) -> str:
-    """National code of an ETHNIC CATEGORY: its first character; unknown kinds kept apart.
+    """National code of an ETHNIC CATEGORY, where the whole value is one; unknown kinds kept apart.
 
-    >>> [ethnic_code(v) for v in ("A1", "j ", "Z", "99", "X", None, "?")]
-    ['A', 'J', 'Z', '99', '99', 'blank', 'invalid']
+    A description is no code: it is "invalid", and never read by its first letter.
+
+    >>> [ethnic_code(v) for v in ("A1", "j ", "Z", "99", "X", None, "?", "Indian", "Not stated")]
+    ['A', 'J', 'Z', '99', '99', 'blank', 'invalid', 'invalid', 'invalid']
     """
-    text = (value or "").strip().upper()
+    text = (value or "").strip()
     if not text:
         return "blank"
-    if text.startswith(NOT_ASKED) or text[0] == NOT_ASKED_IN_STATISTICS:
-        return NOT_ASKED
-    return text[0] if text[0] in ETHNICITY or text[0] == DECLINED else "invalid"
+    if not _WHOLE_CODE.fullmatch(text):
+        return "invalid"
+    code = text.upper()
+    return NOT_ASKED if code in (NOT_ASKED, NOT_ASKED_IN_STATISTICS) else code[0]
 
 
 def five_of(value: str | None) -> str:

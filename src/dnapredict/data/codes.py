@@ -33,6 +33,7 @@ __all__ = [
     "REMOTE_MECHANISMS",
     "TREATMENT_FUNCTION",
     "UNKNOWN_ETHNICITY",
+    "WHOLE_ETHNIC_CODE",
 ]
 
 
@@ -129,6 +130,10 @@ ETHNIC_CATEGORY: Final = _codes(
     X="not known (hospital statistics)",
 )
 UNKNOWN_ETHNICITY: Final = ("Z", "99", "X")
+# A whole cell that is a code of ETHNIC CATEGORY. "The national code must be transmitted as the first
+# character [...]. The second character is optional for use locally." Only a local digit is read: with a
+# second letter, words and codes of countries (No, Na, GB, PL) would be taken for ethnic groups.
+WHOLE_ETHNIC_CODE: Final = r"^(99|[Xx]|[A-HJ-NPRSZa-hj-nprsz][0-9]?)$"
 
 # Identifiers that ORGANISATION SITE IDENTIFIER has for "no site of ours": read as blank.
 NOT_A_SITE: Final = _codes(R9998="not a hospital site", c89997="provider outside the United Kingdom")

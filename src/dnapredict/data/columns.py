@@ -43,6 +43,7 @@ class Column:
 
     `width` pads a numeric code with the leading zeros that spreadsheets drop ("3" -> "03").
     `lowest` and `highest` bound a number, both included. `blanks` are values that stand for none.
+    `says` are words of `vocabulary.NOT_RECORDED` that say something in this column.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Column:
     lowest: float | None = None
     highest: float | None = None
     blanks: Mapping[str, str] = field(default_factory=dict)
+    says: tuple[str, ...] = ()
 
 
 COLUMNS: Final = (
@@ -228,11 +230,18 @@ COLUMNS: Final = (
         "ethnic_category_code",
         Kind.CODE,
         Role.AUDIT,
-        "National code in the first character; Z declined, 99 not asked, blank not recorded.",
+        "A national code: one letter, with or without a local digit (A, A1); Z declined, 99 not asked. "
+        "Anything else counts as not known, and is reported.",
         source="ETHNIC CATEGORY",
         codes=codes.ETHNIC_CATEGORY,
     ),
-    Column("disability_flag", Kind.TEXT, Role.AUDIT, "Disability, as recorded locally."),
+    Column(
+        "disability_flag",
+        Kind.TEXT,
+        Role.AUDIT,
+        "Disability, as recorded locally; None means that there is none.",
+        says=("NONE",),
+    ),
     Column("language_code", Kind.TEXT, Role.AUDIT, "Preferred language, as recorded locally."),
     Column("plus_group", Kind.TEXT, Role.AUDIT, "Locally defined inclusion group of CORE20PLUS5."),
     Column(

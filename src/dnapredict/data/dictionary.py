@@ -22,6 +22,11 @@ Times without an offset are the clinic's own clock (Europe/London, unless a mapp
 and are kept as UTC. Midnight in `starts_at` and `recorded_at` means that only the day is known. A time
 that the clock skips in spring is taken an hour later; one that it shows twice in autumn, as the later one.
 
+`N/A`, `NA`, `NULL`, `none`, `-`, `?`, `unknown`, `not known`, `not recorded` and their like, in any case,
+mean "not recorded" in every column, as an empty cell does: no number, no mobile, no history, and no row is
+lost. An appointment whose outcome is such a word has no outcome: it is no label and no history. Where a word
+says something (`None` for "no transport", `Unknown` for a gender of `X`), a mapping translates it first.
+
 | column | type | role | unit | what it is | NHS Data Dictionary |
 |---|---|---|---|---|---|
 """

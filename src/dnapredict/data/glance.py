@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 
 from dnapredict.data.columns import Column, column
 from dnapredict.data.parsing import parse
-from dnapredict.data.vocabulary import WORDS, plain
+from dnapredict.data.vocabulary import NOT_RECORDED, WORDS, plain
 from dnapredict.data.workspace import Workspace
 
 __all__ = ["Codes", "Glance"]
@@ -108,10 +108,11 @@ class Glance:
         return self._holds(f"try_strptime({_text(name)}, '{pattern}') IS NOT NULL", name)
 
     def _holds(self, condition: str, name: str) -> bool:
-        """Whether a condition holds in every row that is not blank, of which there is one at least."""
+        """Whether a condition holds in every row in which something is recorded, one at least."""
+        words = ", ".join(f"'{word}'" for word in NOT_RECORDED)
         counted = self._workspace.fetch(
             f"SELECT count(*) AS n, count(*) FILTER ({condition}) AS held FROM {self._table.get_name()} "
-            f"WHERE {_text(name)} <> ''"
+            f"WHERE {_text(name)} <> '' AND upper({_text(name)}) NOT IN ({words})"
         ).to_pylist()[0]
         return bool(counted["n"]) and counted["n"] == counted["held"]
 

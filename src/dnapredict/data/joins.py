@@ -16,6 +16,7 @@ from dnapredict.config.beside import Join
 from dnapredict.config.mapping import Mapping
 from dnapredict.data import extract
 from dnapredict.data.extract import ROW_FAULT, ROW_NUMBER
+from dnapredict.data.parsing import recorded
 from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import DataError
@@ -96,13 +97,16 @@ def rows_told(numbers: list[int]) -> str:
 
 
 def key(value: ir.Value, *, loose: bool) -> ir.StringValue:
-    """`value` as it is compared: trimmed text; where `loose`, in capitals and without spaces."""
+    """`value` as it is compared: trimmed text, null where nothing is recorded.
+
+    Where `loose`, in capitals and without spaces.
+    """
     text = value.cast("string")
     if value.type().is_floating():
         text = text.re_replace(r"\.0$", "")
     if loose:
         text = text.upper().replace(" ", "")
-    return text.strip().nullif("")
+    return recorded(text.strip().nullif(""))
 
 
 def missing_column(where: str, column: str, table: ir.Table) -> DataError:

@@ -12,7 +12,7 @@ from dnapredict.data.columns import NAMES, Kind, column
 from dnapredict.data.extract import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.geography import fed, located
 from dnapredict.data.joins import MATCHED
-from dnapredict.data.origins import age_at_start, patient_number, value_of
+from dnapredict.data.origins import patient_number, value_of, with_age
 from dnapredict.data.plan import placeholder
 from dnapredict.data.pseudonym import PSEUDONYMS
 from dnapredict.errors import ConfigurationError
@@ -80,7 +80,7 @@ def map_columns(table: ir.Table, asked: Asked) -> Mapped:
     columns = _columns(table, asked)
     mapped = table.select(table[ROW_NUMBER], **columns, **_told(table))
     if "age_years" in mapping.columns and mapping.columns["age_years"].born:
-        mapped = mapped.mutate(age_years=age_at_start(mapped, mapping))
+        mapped = with_age(mapped, mapping)
     if mapping.makes_pseudonyms:
         mapped = _with_pseudonyms(mapped)
     mapped = located(mapped, geography, release=asked.release, complete=asked.complete)

@@ -1,6 +1,6 @@
 """What a mapping makes of an extract's columns, before the contract reads it: still as it was written."""
 
-from typing import cast
+from typing import Final, cast
 
 import ibis
 import ibis.expr.types as ir
@@ -8,9 +8,13 @@ import ibis.expr.types as ir
 from dnapredict.config.mapping import Mapping, Source
 from dnapredict.data.columns import column
 from dnapredict.data.joins import MATCHED, missing_column
-from dnapredict.data.parsing import parse
+from dnapredict.data.parsing import parse, recorded
 
-__all__ = ["age_at_start", "patient_number", "value_of"]
+__all__ = ["patient_number", "value_of", "with_age"]
+
+# Clocks beside a table, until the age has been worked out.
+_START: Final = "clock::start"
+_BORN: Final = "clock::born"
 
 
 def value_of(table: ir.Table, origin: Source, *, where: str) -> ir.Value:
@@ -62,25 +66,33 @@ def _moment(date: ir.Value, time: ir.Value, *, tidy: bool) -> ir.StringValue:
 
 
 def _text(value: ir.Value) -> ir.StringValue:
-    return value.cast("string").strip().nullif("")
+    return recorded(value.cast("string").strip().nullif(""))
 
 
 def patient_number(table: ir.Table, mapping: Mapping, *, where: str) -> ir.StringValue:
-    """The numbers that are to become pseudonyms, as they are written."""
-    return value_of(table, mapping.columns["patient_id"], where=where).cast("string")
+    """The numbers that are to become pseudonyms, as they are written; null where none is recorded.
 
-
-def age_at_start(table: ir.Table, mapping: Mapping) -> ir.FloatingValue:
-    """Whole years from the date of birth in `age_years` to the day of `starts_at`; NaN for no date.
-
-    Who was born on 29 February has their birthday on 1 March of other years.
+    Without this every patient whose number is "N/A" would become one patient with a long history.
     """
-    start = _clock(table, "starts_at", mapping)
-    text = table.age_years.cast("string").strip().nullif("")
-    born = _clock(table, "age_years", mapping)
+    return _text(value_of(table, mapping.columns["patient_id"], where=where))
+
+
+def with_age(table: ir.Table, mapping: Mapping) -> ir.Table:
+    """`table` with the whole years from the date of birth in `age_years` to the day of `starts_at`.
+
+    NaN stands where there is something that is no date. Who was born on 29 February has their birthday on
+    1 March of other years.
+    """
+    # The two clocks stand in a query of their own, since the age names each of them several times.
+    clocks = {_START: _clock(table, "starts_at", mapping), _BORN: _clock(table, "age_years", mapping)}
+    clocked = table.mutate(age_years=_text(table.age_years), **clocks)
+    start, born = clocked[_START], clocked[_BORN]
     had_birthday = _day_of_year(start) >= _day_of_year(born)
     years = (start.year() - born.year() - ibis.ifelse(had_birthday, 0, 1)).cast("float64")
-    return ibis.ifelse(text.notnull() & born.isnull(), ibis.literal(float("nan")), years)
+    no_date = clocked.age_years.notnull() & born.isnull()
+    return clocked.mutate(age_years=ibis.ifelse(no_date, ibis.literal(float("nan")), years)).drop(
+        _START, _BORN
+    )
 
 
 def _clock(table: ir.Table, name: str, mapping: Mapping) -> ir.TimestampValue:

@@ -8,7 +8,7 @@ from dnapredict.config.mapping import Mapping
 from dnapredict.data.columns import COLUMNS, Column, Kind
 from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.data.mapped import BAD_NUMBER, FAULT, TOLD
-from dnapredict.data.parsing import Parsed, interpreted, moment, tidied
+from dnapredict.data.parsing import Parsed, cells_recorded, interpreted, moment, tidied
 
 __all__ = ["type_of", "typed"]
 
@@ -35,6 +35,7 @@ def _staged(table: ir.Table, present: frozenset[str], mapping: Mapping) -> ir.Ta
     """
     found = [column for column in COLUMNS if column.name in present]
     tidy = table.mutate(**{column.name: tidied(table[column.name], column) for column in found})
+    tidy = tidy.mutate(**{column.name: cells_recorded(tidy[column.name], column) for column in found})
     moments = {
         _MOMENT + column.name: moment(tidy[column.name], column, _formats(column, mapping))
         for column in found

@@ -7,7 +7,29 @@ contract column, the name that stands earlier here is the better one.
 import re
 from typing import Final
 
-__all__ = ["BIRTH", "DAYS", "HEADERS", "LEFT_OUT", "NHS_NUMBER", "POSTCODE", "TIMES", "WORDS", "plain"]
+__all__ = [
+    "BIRTH",
+    "DAYS",
+    "HEADERS",
+    "LEFT_OUT",
+    "NHS_NUMBER",
+    "NOT_RECORDED",
+    "POSTCODE",
+    "TIMES",
+    "WORDS",
+    "plain",
+]
+
+# Words for "nothing is recorded here", in capitals; compared in any case. They mean the same as an empty
+# cell in every column, except where a column names one of them in `Column.says`.
+NOT_RECORDED: Final = (
+    *("N/A", "N.A.", "N.A", "N\\A", "NA", "<NA>", "#N/A", "#NA", "NOT APPLICABLE"),
+    *("NULL", "(NULL)", "<NULL>", "[NULL]", "#NULL!", "\\N", "NONE", "NAN", "NAT", "UNDEFINED"),
+    *("#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!"),
+    *("-", "--", "---", "\u2013", "\u2014", "?", "??", "???", ".", "..", "..."),
+    *("UNKNOWN", "NOT KNOWN", "NOT RECORDED", "NOT AVAILABLE", "NOT ENTERED", "MISSING"),
+    *("BLANK", "(BLANK)"),
+)
 
 
 def plain(text: str) -> str:
@@ -126,6 +148,20 @@ LEFT_OUT: Final = (
     (r"consultant|consult$|clinician|doctor|staff|gppract?|gpprac|^gp", "about staff, not on the register"),
 )
 
+# Local codes of two letters in common use. The Data Dictionary leaves the second character to each trust, and
+# many of these are also words or codes of countries (GB, CN, SA), so they are only proposed in a draft.
+_LOCAL_ETHNIC_CODES: Final = {
+    f"{national}{local}".lower(): national
+    for national, locals_ in {
+        "C": "ABCDEFGHJKLMNPQRSTUVWXY",
+        "G": "ABCDEF",
+        "L": "ABCDEFGHJK",
+        "P": "ABCDE",
+        "S": "ABCDE",
+    }.items()
+    for local in locals_
+}
+
 # Words for codes, by contract column.
 _YES_NO: Final = {"yes": "3", "no": "5", "noshow": "3", "show": "5"}
 WORDS: Final = {
@@ -196,5 +232,6 @@ WORDS: Final = {
         **dict.fromkeys(_names("chinese"), "R"),
         **dict.fromkeys(_names("not stated, declined, refused"), "Z"),
         **dict.fromkeys(_names("not known, unknown, not asked"), "99"),
+        **_LOCAL_ETHNIC_CODES,
     },
 }

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from dnapredict.errors import UsageError
+from dnapredict.formulas import neutral_table
 from dnapredict.lists.answers import COLUMNS
 from dnapredict.lists.pieces import of_one_size
 from dnapredict.lists.sheet import Note, write_sheet
@@ -18,8 +18,6 @@ from dnapredict.whole_files import whole
 __all__ = ["FORMS", "require_form", "whole", "write", "write_tables"]
 
 FORMS: Final = (".csv", ".xlsx", ".parquet")
-# A spreadsheet runs a cell that begins so; an apostrophe in front makes it text.
-_RUN_BY_SPREADSHEETS: Final = r"^[=+\-@\t\r]"
 _ROW_GROUP: Final = 100_000
 
 
@@ -78,9 +76,9 @@ def write_tables(
         if form == ".parquet":
             _write_parquet(tables, draft, str(note))
         elif form == ".csv":
-            _write_csv(map(_neutral, tables), draft)
+            _write_csv(map(neutral_table, tables), draft)
         else:
-            write_sheet(map(_neutral, tables), draft, note=note)
+            write_sheet((neutral_table(table, workbook=True) for table in tables), draft, note=note)
 
 
 def _write_parquet(tables: Iterable[pa.Table], draft: Path, note: str) -> None:
@@ -100,14 +98,3 @@ def _write_csv(tables: Iterator[pa.Table], draft: Path) -> None:
         writer.write_table(first)
         for table in tables:
             writer.write_table(table)
-
-
-def _neutral(table: pa.Table) -> pa.Table:
-    columns = []
-    for values in table.columns:
-        if pa.types.is_string(values.type):
-            risky = pc.match_substring_regex(values, _RUN_BY_SPREADSHEETS)
-            columns.append(pc.if_else(risky, pc.binary_join_element_wise("'", values, ""), values))
-        else:
-            columns.append(values)
-    return pa.table(columns, names=table.column_names)

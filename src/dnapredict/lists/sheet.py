@@ -95,6 +95,8 @@ class _List:
         )
         self._plain = book.add_format(top)
         self._wrapped = book.add_format({"text_wrap": True, **top})
+        # A telephone number stays a text, with its sign, when somebody edits the cell.
+        self._text = book.add_format({"num_format": "@", **top})
         self._percent = book.add_format({"num_format": "0.0%", **top})
         self._to_fill = book.add_format(
             {"bg_color": "#F0F4F5", "border": 1, "border_color": "#AEB7BD", **top}
@@ -150,6 +152,8 @@ class _List:
             return self._percent
         if name == "band" and value in self._bands:
             return self._bands[value]
+        if isinstance(value, str) and value.startswith(("+", "-")):
+            return self._text
         wraps = name in _WRAPPED or name.startswith("reason_")
         return self._wrapped if wraps else self._plain
 

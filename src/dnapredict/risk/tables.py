@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from dnapredict.config.training import Worth
+from dnapredict.formulas import neutral_cell
 from dnapredict.risk.breakdown import by_group
 from dnapredict.risk.calling import SHARES, Calls, net_benefit_curve, reach_by_week, together
 from dnapredict.risk.cohort import EVERYONE, WEEKLY
@@ -59,7 +60,9 @@ def table(head: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
     for row in rows:
-        writer.writerow([round(cell, _PLACES) if isinstance(cell, float) else cell for cell in row])
+        writer.writerow(
+            [round(cell, _PLACES) if isinstance(cell, float) else neutral_cell(cell) for cell in row]
+        )
     return text.getvalue()
 
 

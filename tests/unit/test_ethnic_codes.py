@@ -1,0 +1,85 @@
+"""An ethnic group is known only from a whole national code: nobody is taken for somebody else."""
+
+import re
+
+import pyarrow as pa
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from dnapredict.audit.ethnic_groups import ethnic_code, five_of
+from dnapredict.data import codes
+from dnapredict.data.columns import column
+from dnapredict.data.parsing import parse
+from dnapredict.data.workspace import Workspace
+
+# The NHS's own descriptions, which are no codes.
+DESCRIPTIONS = (
+    *("White - British", "White - Irish", "White - Any other White background"),
+    *("Mixed - White and Black Caribbean", "Mixed - White and Black African", "Mixed - White and Asian"),
+    *("Mixed - Any other mixed background", "Asian or Asian British - Indian"),
+    *("Asian or Asian British - Pakistani", "Asian or Asian British - Bangladeshi"),
+    *("Asian or Asian British - Any other Asian background", "Black or Black British - Caribbean"),
+    *("Black or Black British - African", "Black or Black British - Any other Black background"),
+    *("Other Ethnic Groups - Chinese", "Other Ethnic Groups - Any other ethnic group", "Not stated"),
+    *("Black - Any other", "Indian", "Refused", "Zimbabwean", "Patient declined", "Gypsy or Roma", "Arab"),
+)
+NO_CODES = (
+    "No",
+    "NK",
+    "UK",
+    "GB",
+    "PL",
+    "CN",
+    "W1",
+    "AB",
+    "A12",
+    "999",
+    "9",
+    "A-",
+    "A 1",
+    "1",
+    "I",
+    "O",
+    "Q",
+)
+
+
+def read(*cells: str) -> list[str | None]:
+    """What the contract makes of cells of the ethnic category."""
+    with Workspace() as workspace:
+        table = workspace.keep(pa.table({"cell": pa.array(cells, pa.string())}))
+        found = parse(table.cell, column("ethnic_category_code"), zone="Europe/London")
+        return workspace.backend.to_pyarrow(table.select(value=found.value))["value"].to_pylist()
+
+
+def test_a_text_that_is_no_whole_code_is_not_known():
+    texts = (*DESCRIPTIONS, *NO_CODES)
+    values = read(*texts)
+    assert not set(values) & set(codes.ETHNIC_CATEGORY)
+    assert {ethnic_code(text) for text in (*texts, *values)} == {"invalid"}
+    assert {five_of(text) for text in (*texts, *values)} == {"invalid"}
+
+
+def test_each_national_code_is_itself_with_or_without_a_local_digit():
+    national = [code for code in codes.ETHNIC_CATEGORY if len(code) == 1 and code != "X"]
+    written = [text for code in national for text in (code, f" {code.lower()} ", f"{code}1", f"{code}9")]
+    assert read(*written) == [code for code in national for _ in range(4)]
+    assert read("99", "99.0", "X", "x") == ["99", "99", "X", "X"]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.text(max_size=4) | st.text("ABCNZXabz0199 -\n\u017f\u212a\uff21", max_size=3), max_size=200)
+)
+@example(["\u017f", "A\n", "A\nB", "\uff21", "A\u0301", "99\x00"])
+def test_no_text_that_is_not_a_whole_code_ever_becomes_one(texts: list[str]):
+    texts = [text for text in texts if "\x00" not in text]
+    for text, value in zip(texts, read(*texts), strict=True):
+        bare = text.strip(" \t\n\r\v\f\u00a0\ufeff").removesuffix(".0")
+        whole = re.fullmatch("99|[Xx]|[A-HJ-NPRSZa-hj-nprsz][0-9]?", bare)
+        if whole is None:
+            assert value not in codes.ETHNIC_CATEGORY
+        else:
+            assert value == ("99" if bare == "99" else bare[0].upper())
+        known = codes.ETHNIC_CATEGORY if ethnic_code(text) not in ("blank", "invalid") else ()
+        assert not known or re.fullmatch("99|[Xx]|[A-HJ-NPRSZa-hj-nprsz][0-9]?", text.strip())

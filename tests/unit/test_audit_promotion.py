@@ -157,7 +157,8 @@ def audited(home: Path, version: str, verdict: str = "PASS") -> None:
 def client_of(home: Path):
     import mlflow
 
-    return mlflow.MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    address = f"sqlite:///{home / 'mlflow.db'}"
+    return mlflow.MlflowClient(address, address)
 
 
 def refusal(home: Path, model: str = CHAMPION) -> tuple[int, str]:

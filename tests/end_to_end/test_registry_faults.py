@@ -86,7 +86,8 @@ def copied_and_named_champion(home: Path) -> str:
     """What anybody can do who opens MLflow's page: another version, audited by its tags, named champion."""
     import mlflow
 
-    client = mlflow.MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    address = f"sqlite:///{home / 'mlflow.db'}"
+    client = mlflow.MlflowClient(address, address)
     first = client.get_model_version(MODEL_NAME, "1")
     tags = first.tags | {"audit_verdict": "PASS", "promoted_at": "2026-01-01T00:00:00+00:00"}
     made = client.create_model_version(MODEL_NAME, first.source, first.run_id, tags=tags)

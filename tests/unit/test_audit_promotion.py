@@ -157,7 +157,8 @@ def audited(home: Path, version: str, verdict: str = "PASS") -> None:
 def client_of(home: Path):
     import mlflow
 
-    return mlflow.MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    address = f"sqlite:///{home / 'mlflow.db'}"
+    return mlflow.MlflowClient(address, address)
 
 
 def refusal(home: Path, model: str = CHAMPION) -> tuple[int, str]:
@@ -370,15 +371,17 @@ home, out, decision = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 who = {"name": "A. Reviewer", "role": "Equality lead", "reason": "Review in May."}
 
 def ends_at(number):
-    left = [number]
+    left = {"writes": number, "tags": 1}  # of the many tags one is counted
     def counted(function):
+        is_tag = function.__name__ == "set_model_version_tag"
         def call(*arguments, **named):
-            left[0] -= 1
-            if left[0] == 0:
+            left["writes"] -= 1 if not is_tag or left["tags"] else 0
+            left["tags"] -= 1 if is_tag and left["tags"] else 0
+            if left["writes"] == 0:
                 os._exit(9)
             return function(*arguments, **named)
         return call
-    writes = [(os, "replace"), (os, "rename"), (Path, "replace"), (Path, "rename"), (Path, "write_text")]
+    writes = [(os, "replace"), (os, "rename"), (Path, "write_text")]
     for owner, name in [*writes, (shutil, "copytree"), (mlflow.MlflowClient, "set_model_version_tag")]:
         setattr(owner, name, counted(getattr(owner, name)))
 
@@ -416,12 +419,11 @@ while not ends or ends[-1]["code"] == 9:
     code, _ = in_a_child(lambda: killed(place, number))
     shutil.copytree(place, out / "copy")
     has_file = (place / "report" / "signature.json").exists()
-    end = {"code": code, "file": has_file}
-    end["promoted"] = in_a_child(lambda: promoted(out / "copy"))[1] == "true"
-    end["again"] = in_a_child(lambda: signed(place))[0]
-    end["file after"] = (place / "report" / "signature.json").exists()
-    end["promoted after"] = in_a_child(lambda: promoted(place))[1] == "true"
-    ends.append(end)
+    look = lambda: (promoted(out / "copy"), signed(place), promoted(place))
+    was_promoted, versions, promoted_after = json.loads(in_a_child(look)[1])
+    has_file_after = (place / "report" / "signature.json").exists()
+    ends.append({"code": code, "file": has_file, "promoted": was_promoted, "versions": versions,
+                 "file after": has_file_after, "promoted after": promoted_after})
     shutil.rmtree(out / "copy")
     shutil.rmtree(place)
 print(json.dumps(ends))
@@ -447,5 +449,5 @@ def test_a_sign_that_is_killed_at_any_write_leaves_the_decision_before_or_the_wh
     assert (in_force[0], in_force[-1]) == (False, True)
     assert all(in_force[at] for at, end in enumerate(ends) if end["file"])
     for end in ends:
-        assert (end["again"], end["file after"]) == (0, True)
+        assert (end["versions"], end["file after"]) == (1, True)
         assert end["promoted after"] == (decision == "conditions")

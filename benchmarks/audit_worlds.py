@@ -2,19 +2,32 @@
 
 For tests and benchmarks; everything here is synthetic. A world starts fair: the score is the true risk
 and every group has the same need. Each setting plants one thing that can go wrong, so that it can be
-asked whether the audit names it.
+asked whether the audit names it. `OddWorld` is a small or odd service instead:
+
+    python -m benchmarks.audit_worlds --worlds 200
+
+audits so many of them and counts reports, refusals and crashes.
 """
 
+import argparse
+import collections
 import datetime
+import tempfile
+import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dnapredict.audit import Audited, ReportContext, run, write
 from dnapredict.audit.appointments import CALLED_BY, GROUP_COLUMNS
 from dnapredict.audit.ethnic_groups import ETHNICITY
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.policy import Policy
+from dnapredict.errors import DnapredictError
 from dnapredict.lists.allocation import RULES
 from dnapredict.lists.worklist import select_by_week
 from dnapredict.prepared import worklist_config
@@ -290,3 +303,41 @@ class OddWorld:
         made["selected"] = made[f"{CALLED_BY}global"]
         kept = {name: table[name] for name in ("starts_at", *GROUP_COLUMNS) if name in table.column_names}
         return pa.table(made | kept)
+
+
+def outcome_of(world: OddWorld, policy: Policy) -> str:
+    """What an audit of the world comes to: a verdict, a refusal, or a crash."""
+    context = ReportContext("1", "", "", World.window(), "a tenth", "unknown", synthetic=True)
+    try:
+        result = run(Audited.of(world.table()), policy=policy, context=context)
+        with tempfile.TemporaryDirectory() as folder:
+            figures = write(result, Path(folder) / "report").parent / "audit.json"
+            if any(word in figures.read_text() for word in (": NaN", ": Infinity", ": -Infinity")):
+                return "crash: audit.json is not JSON"
+    except DnapredictError as error:
+        return f"refused: {type(error).__name__}"
+    except Exception as error:  # noqa: BLE001 - a crash is what is counted here
+        return f"crash: {type(error).__name__}"
+    return f"report: {result.verdict}"
+
+
+def main() -> None:
+    """Audit odd worlds drawn by lot and count what came of them, warnings counting as crashes."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--worlds", type=int, default=200)
+    parser.add_argument("--first-seed", type=int, default=0)
+    asked = parser.parse_args()
+    warnings.simplefilter("error")
+    policy = load(shipped("fairness/policy.toml"), Policy)
+    loose = policy.model_dump()
+    for name, limit in (("reach", "max_harm_gap"), ("ranking", "max_harm_gap"), ("change", "max_fall")):
+        loose["limits"][name][limit] = 0.9
+    policies = (policy, Policy.model_validate(loose | {"smallest_group": 30}))
+    seeds = range(asked.first_seed, asked.first_seed + asked.worlds)
+    found = collections.Counter(outcome_of(OddWorld.drawn(seed), policies[seed % 2]) for seed in seeds)
+    for outcome, number in found.most_common():
+        print(f"{number:5}  {outcome}")
+
+
+if __name__ == "__main__":
+    main()

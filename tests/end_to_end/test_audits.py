@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from tests.end_to_end.conftest import QUICK
 from tests.end_to_end.world import Trust
 
 from dnapredict.config.loading import shipped
@@ -162,3 +163,50 @@ def test_a_service_is_assessed_before_any_model(dnapredict, trust, tmp_path):
     page = (out / "access.html").read_text()
     assert "SYNTHETIC DATA" in page
     assert "Half of the first appointments of people in the most deprived areas" in page
+
+
+def test_a_small_trust_trains_audits_signs_with_conditions_and_promotes(dnapredict, tmp_path):
+    """About 60 missed appointments in the test period: no verdict on any group, and no crash."""
+    extract, home, out = tmp_path / "small.parquet", tmp_path / "home", tmp_path / "report"
+    config = tmp_path / "config.toml"
+    config.write_text(QUICK, encoding="utf-8")
+    for step in (
+        ("simulate", extract, "--appointments", 4_500, "--seed", 3),
+        ("train", extract, "--home", home, "--config", config),
+    ):
+        done = dnapredict(*step)
+        assert done.returncode == 0, (step, done.stderr)
+    audited = dnapredict(
+        "audit", extract, "--model", "1", "--home", home, "--out", out, "--monthly", "--easy-read"
+    )
+    assert audited.returncode == 0, audited.stderr
+    assert "Verdict: NOT ENOUGH DATA" in audited.stdout
+    assert "Warning" not in audited.stderr
+    assert json.loads((out / "audit.json").read_text())["verdict"] == "NOT ENOUGH DATA"
+    page = (out / "report.html").read_text()
+    for told in (
+        "There is not enough data to say whether the list is fair. This is not a pass.",
+        "What we do not know: whether any group is reached less. In all, about ",
+        "A verdict on a group needs 100 missed appointments in it, and as many outside it.",
+        "There is not enough data to say of any of the ",
+    ):
+        assert told in page[: page.index("Every question, and its answer")]
+    signed = dnapredict("sign", out, *SIGNED, "--decision", "conditions", "--home", home)
+    assert signed.returncode == 0, signed.stderr
+    promoted = dnapredict("promote", "1", "--home", home)
+    assert promoted.returncode == 0, promoted.stderr
+    assert "Version 1 is the champion (audit: NOT ENOUGH DATA)" in promoted.stdout + promoted.stderr
+
+
+def test_a_study_of_too_few_is_refused_with_what_to_do(dnapredict, trust, tmp_path):
+    table = pq.read_table(trust.extract)
+    outcomes = pc.fill_null(pc.is_in(table["outcome_code"], pa.array(["3", "5", "6"])), False)
+    pq.write_table(table.filter(outcomes).slice(0, 900), tmp_path / "few.parquet")
+    kept = pq.read_table(tmp_path / "few.parquet")
+    scores = pa.table({"appointment_id": kept["appointment_id"], "probability": [0.1] * kept.num_rows})
+    pq.write_table(scores, tmp_path / "scores.parquet")
+    verb = ("audit", tmp_path / "few.parquet", "--scores", tmp_path / "scores.parquet")
+    done = dnapredict(*verb, "--home", tmp_path / "none", "--out", tmp_path / "report", "--study")
+    assert done.returncode == 10, done.stderr
+    assert "Ask for the report without --study" in done.stderr
+    assert not (tmp_path / "report").exists()

@@ -50,3 +50,13 @@ def test_a_margin_that_tells_nothing_leaves_only_the_level(margin):
 def test_a_margin_turned_upside_down_never_turns_the_list(margin):
     risk = chosen(1 / (1 + np.exp(margin)), margin).probability(np.sort(margin))
     assert (np.diff(risk) >= 0).all()
+
+
+def test_the_appointments_of_a_single_patient_are_calibrated():
+    """Was ValueError: no other patient is left to choose a calibration by."""
+    margin = np.linspace(-3, 3, 200)
+    dna = np.random.default_rng(1).random(200) < 1 / (1 + np.exp(-margin))
+    chosen = choose_calibrator(dna, margin, patient=np.zeros(200, dtype=np.int64), seed=1)
+    risk = chosen.probability(margin)
+    assert np.isfinite(risk).all()
+    assert (np.diff(risk) > 0).all()

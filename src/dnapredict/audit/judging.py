@@ -127,6 +127,8 @@ def summary(checks: Sequence[Check], *, good: str, bad: str) -> str:
         return "None of the groups that the policy compares is in this extract."
     names = [check.group.name for check in checks if check.verdict is Verdict.FAIL]
     number = {verdict: sum(check.verdict is verdict for check in checks) for verdict in Verdict}
+    if number[Verdict.NOT_ENOUGH_DATA] == len(checks):
+        return f"There is not enough data to say of any of the {len(checks)} groups."
     well = number[Verdict.PASS]
     parts = [f"{well} of {len(checks)} groups {'is' if well == 1 else 'are'} {good}."]
     if names:

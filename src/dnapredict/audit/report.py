@@ -105,7 +105,12 @@ def render(result: AuditResult, *, figures_sha256: str) -> str:
         context=result.context,
         policy=result.policy,
         everyone=result.everyone.rows[0],
-        findings=words.headline(result.gates, {t.name: t for t in result.tables}, result.everyone.rows[0]),
+        findings=words.headline(
+            result.gates,
+            {table.name: table for table in result.tables},
+            result.everyone.rows[0],
+            smallest_group=result.policy.smallest_group,
+        ),
         use=words.use_words(result.policy.use),
         meaning=words.verdict_words(result.verdict),
         tiles=tiles(result.gates),

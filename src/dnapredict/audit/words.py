@@ -82,7 +82,9 @@ def verdict_words(verdict: Verdict) -> str:
     return _VERDICT[verdict]
 
 
-def headline(gates: Sequence[Gate], tables: Mapping[str, GroupTable], everyone: Row) -> tuple[str, ...]:
+def headline(
+    gates: Sequence[Gate], tables: Mapping[str, GroupTable], everyone: Row, *, smallest_group: int
+) -> tuple[str, ...]:
     """The finding in numbers of people: why a gate failed, each group left behind, then Core20 and others.
 
     Where no group is known, how many of everyone are reached.
@@ -95,7 +97,19 @@ def headline(gates: Sequence[Gate], tables: Mapping[str, GroupTable], everyone: 
     ]
     found += _other_failures(gates, told=told)
     found.append(_core20(tables.get("core20"), everyone))
+    if behind and all(check.verdict is Verdict.NOT_ENOUGH_DATA for check in behind):
+        found.append(_too_few(everyone, smallest_group))
     return tuple(sentence for sentence in found if sentence)
+
+
+def _too_few(everyone: Row, smallest_group: int) -> str:
+    """How many were missed in all, beside how many a verdict on one group takes."""
+    missed = everyone.counts["missed"]
+    number = f"about {missed:,}" if missed is not None else "a small number of"
+    return (
+        f"What we do not know: whether any group is reached less. In all, {number} appointments were missed. "
+        f"A verdict on a group needs {smallest_group} missed appointments in it, and as many outside it."
+    )
 
 
 def _other_failures(gates: Sequence[Gate], *, told: set[str]) -> list[str]:

@@ -121,11 +121,16 @@ def _fit_isotonic(dna: NDArray[np.bool_], margin: Margins) -> Calibrator:
 
 
 def _losses(fit: Fit, dna: NDArray[np.bool_], margin: Margins, *, fold: NDArray[np.int64]) -> Margins:
-    """Log loss of each row under a calibration fitted to other patients."""
+    """Log loss of each row under a calibration fitted to other patients.
+
+    Where there are no others (a single patient, or all patients in one fold) the margin is taken as given
+    for every calibration, so that none is preferred.
+    """
     risk = np.empty(len(margin))
-    for held in range(_FOLDS):
+    for held in np.unique(fold):
         out = fold == held
-        risk[out] = fit(dna[~out], margin[~out]).probability(margin[out])
+        fitted = Platt() if out.all() else fit(dna[~out], margin[~out])
+        risk[out] = fitted.probability(margin[out])
     return -np.log(np.where(dna, risk, 1 - risk))
 
 

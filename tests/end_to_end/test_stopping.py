@@ -98,7 +98,8 @@ def test_a_long_query_of_the_embedded_engine_is_interrupted_at_once():
     """Python hears of a signal only when the engine returns, so it is told by another thread."""
     timer = f"import os, signal, time; time.sleep(1); os.kill({os.getpid()}, signal.SIGINT)"
     with Workspace() as workspace, stopping.watched(), subprocess.Popen([sys.executable, "-c", timer]):
-        with pytest.raises((KeyboardInterrupt, duckdb.InterruptException)):
+        # Which of them it is depends on where in the query the signal came.
+        with pytest.raises((KeyboardInterrupt, RuntimeError, duckdb.InterruptException)):
             workspace.fetch(ENDLESS)
         assert stopping.requested() == signal.SIGINT
     assert stopping.requested() == 0

@@ -6,8 +6,8 @@ remembered here, and passed on at once to whoever asked to hear of it.
 """
 
 import contextlib
-import os
 import signal
+import socket
 import threading
 import weakref
 from collections.abc import Iterator
@@ -51,9 +51,9 @@ def watched() -> Iterator[None]:
         yield
         return
     before = {number: signal.signal(number, _stop) for number in _SIGNALS}
-    receive, send = os.pipe()
-    os.set_blocking(send, False)
-    wakeup = signal.set_wakeup_fd(send, warn_on_full_buffer=False)
+    receive, send = socket.socketpair()
+    send.setblocking(False)
+    wakeup = signal.set_wakeup_fd(send.fileno(), warn_on_full_buffer=False)
     thread = threading.Thread(target=_pass_on, args=(receive,), daemon=True, name="stopping")
     thread.start()
     try:
@@ -61,10 +61,11 @@ def watched() -> Iterator[None]:
     finally:
         signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
-            signal.signal(number, handler)
-        os.close(send)  # ends the thread, which reads to the end
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        send.close()  # ends the thread, which reads to the end
         thread.join()
-        os.close(receive)
+        receive.close()
+        _found.clear()
 
 
 def _stop(number: int, _: FrameType | None) -> None:
@@ -72,9 +73,9 @@ def _stop(number: int, _: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _pass_on(receive: int) -> None:
+def _pass_on(receive: socket.socket) -> None:
     """Interrupt what is running in C, which Python itself cannot reach until it returns."""
-    while numbers := os.read(receive, 64):
+    while numbers := receive.recv(64):
         if not set(numbers).isdisjoint(_SIGNALS):
             for work in list(_open):
                 with contextlib.suppress(Exception):  # it ended meanwhile

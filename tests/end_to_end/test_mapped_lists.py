@@ -92,9 +92,8 @@ def test_a_foreign_list_gets_the_numbers_of_its_own_rows_by_file_and_by_upload(
 
 def test_an_upload_without_a_header_is_refused_and_none_of_its_first_row_is_repeated(trust: Trust):
     champion = Steady(pipeline.open_scorer(trust.home))
-    lists = KeptLists(
-        trust.home, champion=champion, logbook=Logbook(ScoringLog(trust.home), Hashes(trust.home))
-    )
+    logbook = Logbook(ScoringLog(trust.home), Hashes(trust.home))
+    lists = KeptLists(trust.home, champion=champion, logbook=logbook)
     with pytest.raises(DataError, match="the first row looks like data") as refusal:
         lists.score(HEADERLESS.encode(), name="list.csv")
     assert MARK not in str(refusal.value)

@@ -26,6 +26,11 @@ COLUMNS = (
     *("interpreter_needed", "patient_name", "telephone", "comment"),
 )
 GOOD = 6
+# A list without a header in which hardly a cell looks like a date or a number, and two are names of outcomes.
+HEADERLESS = "".join(
+    f"{MARK}-A{n},{MARK}-P{n},2-Jan-2025,{n}-Feb-2025,{MARK} Smith,LS1 4AP,F,Attended,DNA,Cardiology\n"
+    for n in range(1, 7)
+)
 Row = dict[str, object]
 
 
@@ -101,6 +106,16 @@ def sheet(
             page.write_row(place, 0, line)
         if more:
             more(book, page)
+    return out.getvalue()
+
+
+def _book_of(text: str) -> bytes:
+    """The lines of a CSV text as a workbook."""
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out) as book:
+        page = book.add_worksheet()
+        for place, line in enumerate(text.splitlines()):
+            page.write_row(place, 0, line.split(","))
     return out.getvalue()
 
 
@@ -459,6 +474,8 @@ def foreign_files() -> Iterator[Case]:
         ("header alone", "list.csv", plain.partition(b"\n")[0] + b"\n", "no rows"),
         ("header and blanks", "list.csv", plain.partition(b"\n")[0] + b"\n\n,,,\n  \n", "no rows"),
         ("no header", "list.csv", plain.partition(b"\n")[2], "no header row"),
+        ("no header, dates and ids in letters", "list.csv", HEADERLESS.encode(), "looks like data"),
+        ("no header, a workbook", "list.xlsx", _book_of(HEADERLESS), "looks like data"),
         ("one column", "list.csv", (mark + b"\n") * 5, "no header row"),
         ("names twice", "list.csv", plain.replace(b"comment", b"Telephone", 1), "names a column twice"),
         (

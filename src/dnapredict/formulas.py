@@ -22,7 +22,7 @@ _UNSEEN: Final = (
 )
 # = + - @, their full-width and small forms, and the minus sign.
 _SIGNS: Final = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
-# A text that begins with a tab or a line break is treated as a formula by some spreadsheets, whatever follows.
+# Some spreadsheets treat what begins with a tab or a line break as a formula, whatever follows.
 _RUN: Final = rf"^(?:[\t\r\n]|[{_UNSEEN}]*[{_SIGNS}])"
 _PLAIN_NUMBER: Final = r"^(?:[+-]?[0-9]+(?:[.,][0-9]+)*|\+[0-9][0-9 ().\-]*[0-9])$"
 

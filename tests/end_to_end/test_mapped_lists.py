@@ -8,10 +8,11 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 from tests.end_to_end.world import Trust
+from tests.nasty_lists import HEADERLESS, MARK
 
 from dnapredict import pipeline
 from dnapredict.config.mapping import load_mapping
-from dnapredict.errors import ConfigurationError
+from dnapredict.errors import ConfigurationError, DataError
 from dnapredict.lists.scoring import Scorer
 from dnapredict.service.hashes import Hashes
 from dnapredict.service.logbook import Logbook
@@ -87,6 +88,16 @@ def test_a_foreign_list_gets_the_numbers_of_its_own_rows_by_file_and_by_upload(
     assert probabilities(uploaded.worklist) == pytest.approx(worklists["own"], abs=1e-12)
     kept = [path for path in trust.home.rglob("*") if path.is_file()]
     assert not [path for path in kept if MARKED.encode() in path.read_bytes()]
+
+
+def test_an_upload_without_a_header_is_refused_and_none_of_its_first_row_is_repeated(trust: Trust):
+    champion = Steady(pipeline.open_scorer(trust.home))
+    logbook = Logbook(ScoringLog(trust.home), Hashes(trust.home))
+    lists = KeptLists(trust.home, champion=champion, logbook=logbook)
+    with pytest.raises(DataError, match="the first row looks like data") as refusal:
+        lists.score(HEADERLESS.encode(), name="list.csv")
+    assert MARK not in str(refusal.value)
+    assert "Cardiology" not in str(refusal.value)
 
 
 def test_a_service_reads_lists_as_its_environment_says(foreign: Path, monkeypatch: pytest.MonkeyPatch):

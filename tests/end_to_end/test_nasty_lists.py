@@ -27,6 +27,7 @@ SCORED = (
     *("a break in a cell", "many bare commas", "id of 10,000 characters, sheet", "id like a formula, text"),
     *("half turned round by a spreadsheet", "merged cells down a column", "compressed", "picture"),
     *("quotes that swallow rows", "sheet that grows a thousandfold", "no header"),
+    *("no header, dates and ids in letters", "no header, a workbook"),
 )
 IN_A_PROCESS = ("cp1252-59-crlf", "a total", "password")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from tests.end_to_end.world import Trust
+from tests.nasty_lists import HEADERLESS, MARK
 
 GOOD = "appointment_id,booked_at,starts_at,outcome_code,age_years\n"
 ROWS = "".join(
@@ -51,6 +52,23 @@ def test_a_bad_file_is_refused_with_its_name_and_the_reason(name, dnapredict, tm
     found = refused(dnapredict("check", bad), 10, name)
     # The header of a foreign file is quoted to help; a column is no patient.
     assert reason in found
+
+
+@pytest.mark.parametrize("verb", ["check", "suggest", "train", "score"])
+def test_a_list_without_a_header_is_refused_and_none_of_its_first_row_is_repeated(
+    verb, dnapredict, trust: Trust, tmp_path
+):
+    bad = write(tmp_path / "list.csv", HEADERLESS)
+    words = {
+        "check": ("check", bad),
+        "suggest": ("check", bad, "--suggest"),
+        "train": ("train", bad, "--home", tmp_path / "home"),
+        "score": ("score", bad, "--out", tmp_path / "out.csv", "--home", trust.home),
+    }
+    done = dnapredict(*words[verb])
+    refused(done, 10, "the first row looks like data")
+    for value in (MARK, "Cardiology", "LS1 4AP", "2-Jan-2025"):
+        assert value not in done.stderr + done.stdout
 
 
 def test_a_missing_file_is_data_that_is_not_there(dnapredict, tmp_path):

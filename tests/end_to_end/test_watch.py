@@ -15,6 +15,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 from tests.end_to_end.world import Trust
+from tests.nasty_lists import HEADERLESS
 
 from dnapredict import pipeline
 from dnapredict.errors import GateFailedError, ModelError, StoreError
@@ -62,6 +63,15 @@ def test_a_bad_list_goes_to_failed_with_the_reason_and_the_next_is_scored(trust,
     assert "required column 'appointment_id' is missing" in why
     assert str(inbox) not in why
     assert "Marked-Surname" not in why + "".join(said) + (inbox / "failed" / "notes.docx.txt").read_text()
+
+
+def test_a_list_without_a_header_is_refused_and_none_of_its_first_row_is_repeated(trust, inbox):
+    (inbox / "list.csv").write_text(HEADERLESS)
+    said = looked(trust, inbox)
+    why = (inbox / "failed" / "list.csv.txt").read_text()
+    assert "the first row looks like data" in why
+    for told in (why, "".join(said)):
+        assert not [cell for cell in HEADERLESS.split("\n")[0].split(",") if cell != "F" and cell in told]
 
 
 def test_an_error_that_nobody_foresaw_stops_nothing_and_quotes_nothing(trust, inbox, monkeypatch):

@@ -11,7 +11,10 @@ from tests.spec.appointments import table
 from dnapredict.check_report.figures import SCHEMA, Report, Urgency
 from dnapredict.check_report.page import render
 from dnapredict.check_report.remedies import remedy
+from dnapredict.check_report.unknown_values import unknown_value_sentences
 from dnapredict.check_report.writing import as_json, report_of, write
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.policy import Policy
 from dnapredict.config.setting import Setting
 from dnapredict.config.training import TrainingConfig
 from dnapredict.data import contract
@@ -199,6 +202,52 @@ def test_a_value_that_everybody_has_is_told_only_if_it_looks_like_a_code():
 def test_the_meaning_of_a_national_code_is_told_as_a_code_is():
     (codes,) = reported(rows(50, gender_code=["Female"] * 30 + ["1"] * 20)).codes_not_known
     assert [code.code for code in codes.told] == ["FEMALE"]
+
+
+WORDS = {
+    "Asian or Asian British - Indian": 30,
+    "Not stated": 20,
+    "Black - Any other": 15,
+    "White British": 12,
+    "Marked Surname": 11,
+    "Gypsy or Roma": 9,
+}
+
+
+def in_words() -> pa.Table:
+    """An extract that has ethnicity in words, a stray name and a word of few patients among them."""
+    ethnic = [word for word, count in WORDS.items() for _ in range(count)]
+    return rows(len(ethnic), ethnic_category_code=ethnic, site_code="RX101")
+
+
+def test_ethnicity_in_words_is_not_known_and_told_by_value_and_count():
+    report = reported(in_words())
+    (codes,) = report.codes_not_known
+    assert {code.code: code.rows for code in codes.told} == {
+        "Asian or Asian British - Indian": 30,
+        "Not stated": 20,
+        "Black - Any other": 15,
+        "White British": 10,
+    }
+    (site,) = report.ethnicity_by_site
+    assert (site.known, site.declined, site.not_asked, site.blank, site.not_national) == (0, 0, 0, 0, 95)
+    assert "ethnic_category_code holds values that are not national codes: Asian or" in found(report)
+    for text in (as_json(report), render(report)):
+        assert "Not stated" in text
+        assert "Marked" not in text
+        assert "Gypsy" not in text
+
+
+def test_values_that_are_no_codes_are_told_in_a_sentence_wherever_an_extract_is_used():
+    rule = load(shipped("fairness/policy.toml"), Policy).disclosure
+    with Workspace() as workspace:
+        checked = contract.check(workspace.keep(in_words()), workspace, source=FILE.name)
+        (said,) = unknown_value_sentences(checked, workspace, rule=rule)
+    assert said == (
+        "ethnic_category_code: about 95 rows hold no national code and are counted as not known "
+        '("Asian or Asian British - Indian" 30, "Not stated" 20, "Black - Any other" 15, "White British" 10, '
+        "2 other values). Translate the values in a mapping."
+    )
 
 
 def test_a_column_of_many_different_values_is_not_one_of_codes():

@@ -52,7 +52,7 @@ def _codes(report: Report) -> Iterator[Finding]:
         told = ", ".join(code.code for code in each.told[:8])
         yield Finding(
             Urgency.NOW if refused else Urgency.SOON,
-            f"{each.column} holds codes that are not national"
+            f"{each.column} holds values that are not national codes"
             + (f": {told}" if told else "")
             + (", and more" if len(each.told) > 8 else "")
             + f". {consequence}",

@@ -25,10 +25,11 @@ from dnapredict.data.columns import COLUMNS
 from dnapredict.data.quality.missed import MissedByGroup
 from dnapredict.data.quality.months import Month
 from dnapredict.data.quality.profile import Profile
+from dnapredict.data.quality.unknown_codes import UnknownCodes
 from dnapredict.data.rules import NOT_A_FAULT, sentence_of
 from dnapredict.small_numbers import publish_count, second_suppression
 
-__all__ = ["Source", "published"]
+__all__ = ["Source", "published", "published_codes"]
 
 _SIGNS = ("little_notice", "moved", "too_late", "any_sign")
 _KINDS_OF_ETHNICITY = ("known", "declined", "not_asked", "blank", "not_national")
@@ -62,7 +63,7 @@ def published(profile: Profile, *, source: Source, rule: Disclosure, register: F
         findings=(),
         rejections=_refused(profile),
         completeness=_completeness(profile, rule),
-        codes_not_known=_codes(profile, rule),
+        codes_not_known=published_codes(profile.unknown_codes, rule),
         duplicates=Duplicated(profile.duplicates.repeated_ids, _shown(profile.duplicates.same_visit, rule)),
         outcomes_by_month=tuple(_month(month, rule) for month in profile.months),
         ethnicity_by_site=_sites(profile, rule),
@@ -125,7 +126,8 @@ def _completeness(profile: Profile, rule: Disclosure) -> tuple[Completeness, ...
     return tuple(found)
 
 
-def _codes(profile: Profile, rule: Disclosure) -> tuple[CodesNotKnown, ...]:
+def published_codes(found: tuple[UnknownCodes, ...], rule: Disclosure) -> tuple[CodesNotKnown, ...]:
+    """Codes and words that are no national codes, small counts hidden and others rounded."""
     return tuple(
         CodesNotKnown(
             each.column,
@@ -137,7 +139,7 @@ def _codes(profile: Profile, rule: Disclosure) -> tuple[CodesNotKnown, ...]:
                 if (shown := publish_count(told.rows, rule)) is not None
             ),
         )
-        for each in profile.unknown_codes
+        for each in found
     )
 
 

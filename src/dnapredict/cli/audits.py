@@ -91,6 +91,7 @@ def audit(
         scores=scores,
         previous=previous,
         extras=frozenset(name for name, wanted in asked.items() if wanted),
+        say=say,
     )
     for gate in done.result.gates:
         typer.echo(f"{gate.code:4} {gate.verdict!s:16} {gate.title}")
@@ -168,5 +169,6 @@ def access(
         out=out,
         setting=setting,
         policy=load(policy or shipped("fairness/policy.toml"), Policy),
+        say=say,
     )
     typer.echo(f"The report is {done.report}, its figures {done.report.with_name('indicators.csv')}")

@@ -78,7 +78,10 @@ def check(
 
         typer.echo(draft_of(extract), nl=False)
         return
+    from dnapredict.check_report.unknown_values import unknown_value_sentences
     from dnapredict.check_report.writing import places, require_free, write
+    from dnapredict.config.loading import load, shipped
+    from dnapredict.config.policy import Policy
     from dnapredict.data.workspace import Workspace
     from dnapredict.prepared import checked_extract
 
@@ -94,6 +97,9 @@ def check(
     with Workspace() as workspace:
         checked = checked_extract(extract, workspace, mapping=setting.mapping, tell=say)
         tell_rejections(extract, checked)
+        rule = load(shipped("fairness/policy.toml"), Policy).disclosure
+        for sentence in unknown_value_sentences(checked, workspace, rule=rule):
+            say(f"  {sentence}")
         if report is not None:
             for written in write(checked, workspace, report, extract=extract, setting=setting):
                 say(f"{written}: written.")

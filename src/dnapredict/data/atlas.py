@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from dnapredict.config.beside import Geography
 from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.header import columns_told
 from dnapredict.data.joins import Stamp, read_beside, rows_told, stamp
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import ConfigurationError, DataError
@@ -165,7 +166,7 @@ def _lsoa(sheet: "_Sheet") -> tuple[str, list[str | None]]:
             return vintage, [code and code.upper() for code in sheet.column(header, "")]
     raise DataError(
         f"{sheet.path}: no header says which LSOA codes it holds. Expected 'LSOA code (2021)' or 'LSOA21CD', "
-        f"'LSOA code (2011)' or 'LSOA11CD'. The file has: {', '.join(sheet.headers)}."
+        f"'LSOA code (2011)' or 'LSOA11CD'. {columns_told(sheet.headers)}"
     )
 
 

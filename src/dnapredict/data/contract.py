@@ -11,7 +11,8 @@ from dnapredict.data.checked import Checked
 from dnapredict.data.columns import REQUIRED
 from dnapredict.data.engines import Engine
 from dnapredict.data.entry import enter, entry_of
-from dnapredict.data.extract import ROW_FAULT, ROW_NUMBER
+from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.header import columns_told
 from dnapredict.data.mapped import TOLD, Asked, feeds, map_columns
 from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.pseudonym import FEWEST_NUMBERS, refuse_nhs_numbers
@@ -46,7 +47,7 @@ def check(
     asked = Asked(mapping, source, future=future, release=entered.release, complete=entered.complete)
     schema = entered.table.schema()
     present = _present(schema, asked)
-    _require_columns(present, table, source)
+    _require_columns(present, table, mapping, source)
     read = workspace.compute(_reading(schema, asked).over(asked=entered.table, **entered.beside))
     total = workspace.count(read)
     if total >= FEWEST_NUMBERS and "patient_id" in present and not mapping.makes_pseudonyms:
@@ -63,14 +64,14 @@ def present(found: Iterable[str], mapping: Mapping = IDENTITY) -> frozenset[str]
     return feeds(found, mapping)
 
 
-def _require_columns(present: frozenset[str], table: ir.Table, source: str) -> None:
+def _require_columns(present: frozenset[str], table: ir.Table, mapping: Mapping, source: str) -> None:
     missing = [name for name in REQUIRED if name not in present]
     if missing:
-        found = ", ".join(name for name in table.columns if name not in (ROW_NUMBER, ROW_FAULT))
         raise DataError(
             f"{source}: required column '{missing[0]}' is missing"
             + (f" (and {', '.join(missing[1:])})" if missing[1:] else "")
-            + f". The file has: {found}. Rename the column, or give a mapping with --mapping."
+            + f". {columns_told(table.columns, expected=mapping.drawn)} "
+            "Rename the column, or give a mapping with --mapping."
         )
 
 

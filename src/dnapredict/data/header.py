@@ -1,10 +1,12 @@
 """Find the header of a table among the titles that an export puts above it, and name the columns."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from dnapredict.data.columns import NAMES
+from dnapredict.data.vocabulary import BIRTH, DAYS, HEADERS, NHS_NUMBER, POSTCODE, TIMES, WORDS, plain
 from dnapredict.errors import DataError
 
 __all__ = [
@@ -13,8 +15,11 @@ __all__ = [
     "ROW_NUMBER",
     "TITLE_ROWS",
     "column_names",
+    "columns_told",
     "filled",
     "header_row",
+    "looks_like_header",
+    "name_told",
     "title_habit",
 ]
 
@@ -28,6 +33,23 @@ TITLE_ROWS: Final = 30
 # Dates, times, numbers and codes of digits: what stands under a header, and not in one.
 _LIKE_DATA: Final = re.compile(r"[\s#+-]*\d[\d\s/:.,+-]*(?:T[\d:.]+Z?|E[+-]?\d+)?", re.IGNORECASE)
 _MOST_LIKE_DATA: Final = 0.2
+
+# Names of columns that no other list holds, and that every clinic list has.
+_PERSONAL: Final = ("surname", "forename", "firstname", "lastname", "patientname", "telephone", "mobile")
+# Names of columns that could as well stand in a cell, as an outcome, a medium or a kind of telephone does.
+_ALSO_VALUES: Final = frozenset(
+    {word for words in WORDS.values() for word in words}
+    | {"medium", "mode", "called", "contacted", "welfare", "interpreter", "transport", "patienttransport"}
+    | {"disability", "handicap", "language", "clinic", "telephone", "mobile"}
+)
+_KNOWN: Final = frozenset(
+    name
+    for names in (*HEADERS.values(), DAYS, TIMES, BIRTH, NHS_NUMBER, POSTCODE, _PERSONAL)
+    for name in names
+    if name not in _ALSO_VALUES
+)
+_OWN: Final = frozenset(NAMES) - {"contacted"}
+_LONGEST_NAME: Final = 60
 
 Row = Sequence[str | None]
 
@@ -68,6 +90,47 @@ def column_names(header: Row, *, row: int, path: Path) -> tuple[str, ...]:
     if len({name.lower() for name in names}) < len(names):
         raise DataError(f"{path}: row {row:,} names a column twice. Give every column its own name.")
     return names
+
+
+def looks_like_header(names: Iterable[str], *, expected: Iterable[str] = ()) -> bool:
+    """Whether these are names of columns, and not the first row of a list that has no header.
+
+    Only then may a message repeat them: the first row of a list is a patient's. They are where one is the
+    contract's own, or two (of few columns, half) are among the `expected` ones or known from other systems.
+    Words that could as well be a value do not count.
+
+    >>> looks_like_header(["Appt ID", "Booked Date", "Ward"]), looks_like_header(["Jones", "DNA", "Attended"])
+    (True, False)
+    """
+    found, expected = tuple(_own(names)), frozenset(expected)
+    if any(name.strip().lower().replace(" ", "_") in _OWN for name in found):
+        return True
+    known = sum(name in expected or plain(name) in _KNOWN for name in found)
+    return known >= 2 or 0 < len(found) <= 2 * known
+
+
+def columns_told(names: Iterable[str], *, expected: Iterable[str] = ()) -> str:
+    """The columns of a file in a sentence for a message, or that its first row is no header."""
+    found = tuple(_own(names))
+    if not looks_like_header(found, expected=expected):
+        return (
+            f"None of its {len(found)} columns has a name that is known here: the first row looks like data, "
+            "not like column names. Put the names of the columns above the first row."
+        )
+    told = (name_told(name, place) for place, name in enumerate(found, start=1))
+    return f"The file has: {', '.join(told)}."
+
+
+def name_told(name: str, place: int) -> str:
+    """A column's name as a message may repeat it; its place where the name could be a value."""
+    known = plain(name) in _KNOWN or name.strip().lower().replace(" ", "_") in _OWN
+    may_be_value = "@" in name or len(name) > _LONGEST_NAME or len(re.findall(r"\d", name)) > 3
+    return f"column {place}" if may_be_value and not known else name
+
+
+def _own(names: Iterable[str]) -> Iterator[str]:
+    """Names that stand in the file: not those that are added to it while it is read."""
+    return (name for name in names if name not in (ROW_NUMBER, ROW_FAULT) and "::" not in name)
 
 
 def title_habit(header_row: int) -> list[str]:

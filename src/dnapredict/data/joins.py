@@ -3,6 +3,7 @@
 A join adds columns and never a row: a key that would match twice is refused by row number.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from dnapredict.config.beside import Join
 from dnapredict.config.mapping import Mapping
 from dnapredict.data import extract
 from dnapredict.data.extract import ROW_FAULT, ROW_NUMBER
+from dnapredict.data.header import columns_told
 from dnapredict.data.parsing import recorded
 from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
@@ -109,21 +111,17 @@ def key(value: ir.Value, *, loose: bool) -> ir.StringValue:
     return recorded(text.strip().nullif(""))
 
 
-def missing_column(where: str, column: str, table: ir.Table) -> DataError:
-    """The error for a column that the mapping draws on and that is not there."""
-    found = ", ".join(
-        name for name in table.columns if name not in (ROW_NUMBER, ROW_FAULT) and "::" not in name
-    )
-    return DataError(
-        f"{where}: column '{column}', which the mapping asks for, is missing. The file has: {found}."
-    )
+def missing_column(where: str, column: str, table: ir.Table, *, expected: Collection[str] = ()) -> DataError:
+    """The error for a column that the mapping draws on and that is not there; it draws on `expected` too."""
+    told = columns_told(table.columns, expected=expected)
+    return DataError(f"{where}: column '{column}', which the mapping asks for, is missing. {told}")
 
 
 def _require_columns(table: ir.Table, mapping: Mapping, source: str) -> None:
     for join in mapping.joins.values():
         for column in join.match:
             if mapping.join_of(column) is None and column not in table.columns:
-                raise missing_column(source, column, table)
+                raise missing_column(source, column, table, expected=mapping.drawn)
 
 
 @compiled
@@ -162,7 +160,7 @@ def _side(stamped: Stamp, name: str, join: Join, wanted: tuple[str, ...], *, onc
         table = read_beside(path, workspace)
         for column in (*join.match.values(), *wanted):
             if column not in table.columns:
-                raise missing_column(path.name, column, table)
+                raise missing_column(path.name, column, table, expected=(*join.match.values(), *wanted))
         rows = _narrowed(table, keys, wanted)
         kept = workspace.compute(ibis.to_sql(rows, dialect="duckdb"))
         _require_unique(kept, keys, workspace, path=path)

@@ -90,7 +90,7 @@ def map_columns(table: ir.Table, asked: Asked) -> Mapped:
 def _columns(table: ir.Table, asked: Asked) -> dict[str, ir.Value]:
     mapping, found = asked.mapping, set(table.columns)
     columns = {
-        name: value_of(table, origin, where=asked.source)
+        name: value_of(table, origin, where=asked.source, expected=mapping.drawn)
         for name, origin in mapping.columns.items()
         if not (asked.future and name in _OF_THE_OUTCOME and not set(origin.columns) <= found)
     }

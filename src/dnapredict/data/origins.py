@@ -1,5 +1,6 @@
 """What a mapping makes of an extract's columns, before the contract reads it: still as it was written."""
 
+from collections.abc import Collection
 from typing import Final, cast
 
 import ibis
@@ -17,17 +18,18 @@ _START: Final = "clock::start"
 _BORN: Final = "clock::born"
 
 
-def value_of(table: ir.Table, origin: Source, *, where: str) -> ir.Value:
+def value_of(table: ir.Table, origin: Source, *, where: str, expected: Collection[str] = ()) -> ir.Value:
     """The values that `origin` stands for, in the columns of `table` and of what is joined to it.
 
     Raises
     ------
     DataError
-        If a column that it draws on is missing; the message names the file `where`.
+        If a column that it draws on is missing; the message names the file `where`, and the columns of the
+        file where some are those that the mapping `expected`.
     """
     for name in origin.columns:
         if name not in table.columns:
-            raise missing_column(where, name, table)
+            raise missing_column(where, name, table, expected=expected or origin.columns)
     value = _drawn(table, origin)
     if not origin.translate:
         return value
@@ -74,7 +76,7 @@ def patient_number(table: ir.Table, mapping: Mapping, *, where: str) -> ir.Strin
 
     Without this every patient whose number is "N/A" would become one patient with a long history.
     """
-    return _text(value_of(table, mapping.columns["patient_id"], where=where))
+    return _text(value_of(table, mapping.columns["patient_id"], where=where, expected=mapping.drawn))
 
 
 def with_age(table: ir.Table, mapping: Mapping) -> ir.Table:

@@ -14,7 +14,15 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from dnapredict.data.cells import cell_text, is_bare_serial
 from dnapredict.data.columns import COLUMNS, Kind
-from dnapredict.data.header import ROW_NUMBER, TITLE_ROWS, column_names, header_row, title_habit
+from dnapredict.data.header import (
+    ROW_NUMBER,
+    TITLE_ROWS,
+    column_names,
+    header_row,
+    looks_like_header,
+    name_told,
+    title_habit,
+)
 from dnapredict.data.limits import Limits
 from dnapredict.data.merged import Merged
 from dnapredict.data.workspace import Workspace
@@ -133,8 +141,9 @@ def _require_dated(rows: list[Numbered], names: tuple[str, ...], path: Path) -> 
             continue
         for number, values in rows:
             if place < len(values) and is_bare_serial(values[place]):
+                told = name_told(name, place + 1) if looks_like_header(names) else f"column {place + 1}"
                 raise DataError(
-                    f"{path}: column '{name}' holds a bare number in row {number:,}, and this workbook "
+                    f"{path}: '{told}' holds a bare number in row {number:,}, and this workbook "
                     "counts days from 1904. Format the column as dates, or as text if it holds none."
                 )
 

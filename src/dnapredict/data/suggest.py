@@ -6,7 +6,7 @@ The draft names columns and codes and never a patient's value.
 import difflib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,8 +15,10 @@ from dnapredict.data import extract
 from dnapredict.data.columns import COLUMNS, Column, Kind, column
 from dnapredict.data.extract import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.glance import Glance
+from dnapredict.data.header import columns_told, looks_like_header, name_told
 from dnapredict.data.vocabulary import BIRTH, DAYS, HEADERS, LEFT_OUT, NHS_NUMBER, POSTCODE, TIMES, plain
 from dnapredict.data.workspace import Workspace
+from dnapredict.errors import DataError
 
 __all__ = ["suggest"]
 
@@ -55,10 +57,11 @@ def suggest(path: Path) -> str:
     Raises
     ------
     DataError
-        If the file cannot be read.
+        If the file cannot be read, or its first row does not look like the names of columns.
     """
     with Workspace() as workspace:
         table = extract.read(path, workspace)
+        _require_header(table.columns, path)
         headers = {plain(name): name for name in table.columns if name not in (ROW_NUMBER, ROW_FAULT)}
         draft, glance = _Draft(headers), Glance(table, workspace)
         _together(draft, glance)
@@ -67,6 +70,12 @@ def suggest(path: Path) -> str:
         _formats(draft, glance)
         _codes(draft, glance)
     return "\n".join(_written(draft, path)) + "\n"
+
+
+def _require_header(columns: Sequence[str], path: Path) -> None:
+    """Refuse to draft from what may be a patient's row: the draft would repeat it."""
+    if not looks_like_header(columns):
+        raise DataError(f"{path}: no mapping can be drafted. {columns_told(columns)}")
 
 
 def _together(draft: _Draft, glance: Glance) -> None:
@@ -187,7 +196,8 @@ def _outside(draft: _Draft) -> Iterator[str]:
     yield ""
     yield "# Left outside:"
     for name, header in left.items():
-        yield from _comment(f"- {header}: {_reason(name) or 'not part of the contract'}.")
+        place = list(draft.headers).index(name) + 1
+        yield from _comment(f"- {name_told(header, place)}: {_reason(name) or 'not part of the contract'}.")
 
 
 def _reason(name: str) -> str:

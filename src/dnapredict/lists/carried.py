@@ -6,7 +6,8 @@ the service's answers, the page's list or an error.
 
 from collections.abc import Sequence
 
-from dnapredict.data.extract import ROW_FAULT, ROW_NUMBER
+from dnapredict.data.extract import ROW_NUMBER
+from dnapredict.data.header import columns_told
 from dnapredict.errors import ConfigurationError, DataError
 from dnapredict.lists.answers import COLUMNS
 
@@ -30,8 +31,7 @@ def require_carried(found: Sequence[str], names: Sequence[str], *, source: str) 
         )
     lacking = [name for name in names if name not in found]
     if lacking:
-        there = ", ".join(name for name in found if name not in (ROW_NUMBER, ROW_FAULT))
         raise DataError(
             f"{source}: column '{lacking[0]}', to be carried through (serving/worklist.toml), is missing. "
-            f"The file has: {there}."
+            + columns_told(found, expected=names)
         )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dnapredict.check_report.unknown_values import unknown_value_sentences
 from dnapredict.config.policy import Policy
 from dnapredict.config.setting import Setting
 from dnapredict.data.checked import Checked
@@ -64,12 +65,14 @@ def audit(
     scores: Path | None = None,
     previous: Path | None = None,
     extras: frozenset[str] = frozenset(),
+    say: Callable[[str], None] | None = None,
 ) -> Audit:
     """Audit a model of the home, or anybody's scores, on the outcomes in the extract at `path`.
 
     A model is audited on appointments that its training did not see: those since its test began, and
     beside the champion's list, where it is another. `previous` is the last report, for what changed.
-    `extras` of `audit.BESIDE` are written beside the report.
+    `extras` of `audit.BESIDE` are written beside the report. `say` is told of values that no code list has:
+    the people with them are in groups that are not known.
     """
     from dnapredict import audit as auditing  # fairlearn and matplotlib: seconds that scoring need not wait
     from dnapredict import auditable
@@ -83,6 +86,7 @@ def audit(
     earlier = auditable.earlier(previous, out=out, kept=registry.last_audit() if stored else None)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
+        _warn(checked, workspace, policy, say)
         if stored is not None:
             stored.manifest.provenance.require_release(checked.entry.areas.release)
         factors = stored.model.factors if stored else ()
@@ -130,7 +134,20 @@ def _live_risk(
     return lambda asked: risk[place.get_indexer(asked.table["appointment_id"].to_pandas())]
 
 
-def access(path: Path, *, out: Path, setting: Setting, policy: Policy) -> Assessment:
+def _warn(checked: Checked, workspace: Workspace, policy: Policy, say: Callable[[str], None] | None) -> None:
+    if say is not None:
+        for sentence in unknown_value_sentences(checked, workspace, rule=policy.disclosure):
+            say(f"WARNING: {sentence}")
+
+
+def access(
+    path: Path,
+    *,
+    out: Path,
+    setting: Setting,
+    policy: Policy,
+    say: Callable[[str], None] | None = None,
+) -> Assessment:
     """Report who is on the list of the extract at `path`, who waits and who misses, before any model."""
     from dnapredict import auditable
     from dnapredict.audit import access as assessing
@@ -138,6 +155,7 @@ def access(path: Path, *, out: Path, setting: Setting, policy: Policy) -> Assess
     assessing.require_free(out)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
+        _warn(checked, workspace, policy, say)
         codes = setting.training.dna_codes
         listed = auditable.listed(checked, dna_codes=codes, source=path.name, workspace=workspace)
     result = assessing.assess(listed, policy=policy, context=auditable.access_context(listed, path))

@@ -11,6 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dnapredict import trainable
+from dnapredict.check_report.unknown_values import unknown_value_sentences
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.policy import Policy
 from dnapredict.config.setting import Setting
 from dnapredict.data.checked import Checked
 from dnapredict.data.workspace import Workspace
@@ -102,6 +105,9 @@ def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: Watch | 
     with Workspace() as workspace:
         say("Reading the extract and holding it against the contract")
         checked = sound_extract(path, setting, workspace)
+        rule = load(shipped("fairness/policy.toml"), Policy).disclosure
+        for sentence in unknown_value_sentences(checked, workspace, rule=rule):
+            say(f"WARNING: {sentence}")
         say("Building the factors as known when each appointment would have been scored")
         matrix = matrix_of(checked, config, register, beside=BESIDE, workspace=workspace)
     say("Training, calibrating and testing in time")

@@ -53,6 +53,7 @@ class Heading(BaseModel):
     synthetic: bool
     counts: Counts
     note: Note | None = None
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ def of_latest(latest: LatestList) -> KeptList:
         synthetic=latest.synthetic,
         counts=Counts(latest.appointments, latest.selected, latest.not_scored),
         note=latest.note,
+        notices=latest.notices,
     )
     return KeptList(heading, pa.Table.from_pylist([_plain(row) for row in latest.rows], schema=_LINE))
 

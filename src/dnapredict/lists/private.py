@@ -8,7 +8,36 @@ from pathlib import Path
 
 from dnapredict.errors import StoreError
 
-__all__ = ["write_private", "written_once"]
+__all__ = ["private_file", "private_folder", "write_private", "written_once"]
+
+
+def private_folder(path: Path) -> None:
+    """Make the folder at `path`, and those above it, so that only their owner may enter it.
+
+    A folder that is there keeps its access rights: an operator may have chosen them.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    if not path.is_dir():
+        if not path.parent.is_dir():
+            private_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
+def private_file(folder: Path) -> Path:
+    """A new empty file in `folder`, to be filled and put into its place: only its owner may read it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".draft-")
+    os.close(handle)
+    return Path(name)
 
 
 def write_private(path: Path, text: str) -> None:
@@ -39,7 +68,7 @@ def written_once(path: Path, text: str) -> str:
         with _draft(path, text) as draft, contextlib.suppress(FileExistsError):
             os.link(draft, path)
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
 
@@ -48,7 +77,7 @@ def written_once(path: Path, text: str) -> str:
 def _draft(path: Path, text: str) -> Iterator[str]:
     draft = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".draft-")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)

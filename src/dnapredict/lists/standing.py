@@ -25,6 +25,7 @@ WEIGHED: Final = (
     "site_code",
     "treatment_function_code",
     "starts_local",
+    "opt_out",
 )
 
 

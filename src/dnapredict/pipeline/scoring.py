@@ -14,6 +14,7 @@ from dnapredict.data.workspace import Workspace
 from dnapredict.features.clock import Clock
 from dnapredict.features.store import HistoryStore
 from dnapredict.lists import files, latest
+from dnapredict.lists.contacts import RecordedContacts
 from dnapredict.lists.ledger import Ledger
 from dnapredict.lists.long import GivenHistory, Progress, score_file
 from dnapredict.lists.scoring import Scorer
@@ -40,6 +41,7 @@ class Scored:
     model_version: str
     unknown_factors: tuple[str, ...]
     has_history: bool
+    notices: tuple[str, ...] = ()
 
 
 def refresh(path: Path, *, home: Path, setting: Setting) -> Checked:
@@ -62,13 +64,15 @@ def score_list(
     capacity: int | None = None,
     tell: Say | None = None,
     progress: Progress | None = None,
+    recorded: RecordedContacts | None = None,
 ) -> Scored:
     """Score the weekly list at `path` and write the worklist to `out`, every row exactly once.
 
-    `tell` hears what is unusual about how the list is written.
+    `tell` hears what is unusual about how the list is written. `recorded` is the scoring log, which knows who
+    was reached and who asked not to be called.
     """
     files.require_form(out)
-    scorer = open_scorer(home, model=model, mapping=mapping)
+    scorer = open_scorer(home, model=model, mapping=mapping, recorded=recorded)
     past = GivenHistory(history, partial(_history_of, history, scorer=scorer)) if history else None
     done = score_file(
         path,
@@ -87,7 +91,10 @@ def score_list(
         model_version=scorer.model_version,
         synthetic=scorer.synthetic,
         counts=latest.Counts(done.rows, done.selected, done.rejected),
-        note=scorer.note(path.name, day=datetime.datetime.now(datetime.UTC).date(), unknown=unknown),
+        note=scorer.note(
+            path.name, day=datetime.datetime.now(datetime.UTC).date(), unknown=unknown
+        ).with_notices(done.notices),
+        notices=done.notices,
     )
     return Scored(
         rows=done.rows,
@@ -96,11 +103,21 @@ def score_list(
         model_version=scorer.model_version,
         unknown_factors=unknown,
         has_history=history is not None or scorer.history() is not None,
+        notices=done.notices,
     )
 
 
-def open_scorer(home: Path, *, model: str = "champion", mapping: Mapping = IDENTITY) -> Scorer:
+def open_scorer(
+    home: Path,
+    *,
+    model: str = "champion",
+    mapping: Mapping = IDENTITY,
+    recorded: RecordedContacts | None = None,
+) -> Scorer:
     """The one scoring path, with a model of the registry and the history of the home.
+
+    `recorded` is the scoring log. Without it, who was reached is known as far as the home's calls database
+    holds it.
 
     Raises
     ------
@@ -115,7 +132,7 @@ def open_scorer(home: Path, *, model: str = "champion", mapping: Mapping = IDENT
         worklist=worklist_config(),
         history=lambda: HistoryStore.current(home / HISTORY),
         mapping=mapping,
-        ledger=Ledger(home),
+        ledger=Ledger(home, recorded),
     )
 
 

@@ -69,6 +69,13 @@ class ScoreAnswer(_Answer):
     model_version: str
     scored_at: datetime.datetime
     results: list[Scored | NotScored]
+    notices: list[str] = Field(
+        default=[],
+        description=(
+            "What could not be known as the list was made, such as who asked not to be called. Mostly empty; "
+            "show it to the people who call."
+        ),
+    )
 
 
 class ListAnswer(ScoreAnswer):

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, delete, func, select
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from dnapredict.errors import StoreError
 from dnapredict.service.record.chain import FIRST_SEAL, BrokenAt, append, checked
 from dnapredict.service.record.database import Database
-from dnapredict.service.record.tables import ANSWER_COLUMNS, ENTRIES, HEAD
+from dnapredict.service.record.tables import ANSWER_COLUMNS, ENTRIES, HEAD, SECRET
 
 __all__ = ["COLUMNS", "ScoringLog", "Verified"]
 
@@ -90,6 +90,42 @@ class ScoringLog:
             return []
         with self._database.reading() as connection:
             return connection.execute(query).all()
+
+    def has_entries(self) -> bool:
+        """Whether anything was ever written, entries whose time was up included.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        found = self.ask(select(HEAD.c.number))
+        return bool(found) and found[0].number > 0
+
+    def require_secret(self, check: str, *, path: Path) -> None:
+        """Compare the secret at `path`, by its check value, with the one that the entries were hashed with.
+
+        The first secret is noted; in a log that an earlier release wrote, that of this host.
+
+        Raises
+        ------
+        StoreError
+            If it is another secret, or the log cannot be read or written.
+        """
+        if not self._database.exists:
+            return
+        found = self.ask(select(SECRET.c.check_value))
+        if not found:
+            with self._database.writing() as connection:
+                found = connection.execute(select(SECRET.c.check_value)).all()
+                if not found:
+                    connection.execute(insert(SECRET).values(id=1, check_value=check))
+                    return
+        if found[0].check_value != check:
+            raise StoreError(
+                f"{path}: this is another secret than the entries of the scoring log were hashed with "
+                f"({self._database.name}). Restore that secret from a backup, or copy it from another host."
+            )
 
     def verify(self) -> Verified:
         """Read the whole log and check every seal.

@@ -7,16 +7,16 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from tests.spec.test_contacts import Recorded, SharedSecret, listed
 
 from dnapredict.errors import StoreError
 from dnapredict.lists import calls_database
+from dnapredict.lists.contacts import settle
 from dnapredict.lists.ledger import Ledger, PlannedCall
-from tests.spec.test_contacts import Recorded, SharedSecret, listed
 
 WISH = "header\n2026-11-10 | a | p | X | wishes no calls\n2026-11-10 | b | q | X | confirmed"
 ROWS = listed(("c", "p", "X"), ("d", "q", "X"), ("e", "r", "X"))
@@ -255,22 +255,17 @@ def test_many_processes_may_find_the_damage_at_once(tmp_path, ledger, path):
 
 
 @pytest.fixture(params=["lists/calls.secret", "scoring-log.secret"])
-def secret(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+def secret(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A secret of a home in which calls were planned and recorded."""
     ledger = Ledger(tmp_path)
     ledger.plan("first", [CALL], listed=[("c", "p")])
     with sqlite3.connect(tmp_path / "lists" / "calls.db") as connection:
         row = ("a", "p", "X", "2026-11-10", "no_calls_wished", 1, 1, 1)
         connection.execute("INSERT INTO contacts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-        calls_database.write_settings(connection, {})
-    connection.close()
-    with sqlite3.connect(tmp_path / "lists" / "calls.db") as connection:
-        from dnapredict.lists.contacts import settle
-
         settle(connection)
     connection.close()
     Ledger(tmp_path).known(ROWS)
-    yield tmp_path / request.param
+    return tmp_path / request.param
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from dnapredict.lists.calls_database import (
 )
 from dnapredict.lists.contacts import Contact, RecordedContacts, add, read_up_to, settle, verify
 from dnapredict.lists.known import Hashed, Known, known_of
-from dnapredict.lists.secret_files import keyed_hash, read_or_make
+from dnapredict.lists.secret_files import SecretError, keyed_hash, read_or_make
 
 __all__ = ["Ledger", "PlannedCall", "list_name"]
 
@@ -85,7 +85,7 @@ class Ledger:
 
         Raises
         ------
-        StoreError
+        SecretError
             If a secret is missing, damaged or another one. Whatever else is wrong becomes a notice.
         """
         try:
@@ -101,7 +101,7 @@ class Ledger:
         ------
         UnusableError
             If the database cannot be used.
-        StoreError
+        SecretError
             If a secret is missing, damaged or another one.
         """
         if self._recorded is None:
@@ -131,13 +131,17 @@ class Ledger:
 
         Raises
         ------
-        StoreError
+        SecretError
             If a secret is missing, damaged or another one.
         """
         try:
             self._database.run(partial(self._plan, name=name, calls=calls, listed=listed), writes=True)
+        except SecretError:
+            raise
         except UnusableError as error:
             return (f"{_DATABASE} cannot be used: {error}. The calls of this list are not recorded in it.",)
+        except StoreError as error:  # a secret that cannot be made yet
+            return (f"The calls of this list are not recorded: {error}",)
         return ()
 
     def patient_of(self, appointment: str) -> str | None:
@@ -257,13 +261,13 @@ def _require_same(
 
     Raises
     ------
-    StoreError
+    SecretError
         If it is another one.
     """
     name, mark = f"secret {path.name}", hashed("secret", "check")
     expected = setting(connection, name)
     if expected and expected != mark:
-        raise StoreError(
+        raise SecretError(
             f"{path}: this is another secret than {data} in lists/calls.db were hashed with. Restore that "
             "secret from a backup."
         )

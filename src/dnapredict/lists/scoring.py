@@ -115,7 +115,7 @@ class Scorer:
 
         Raises
         ------
-        StoreError
+        SecretError
             If a secret of the home is missing, damaged or another one.
         """
         known = Known() if self.ledger is None else self.ledger.known(judged)
@@ -142,7 +142,7 @@ class Scorer:
 
         Raises
         ------
-        StoreError
+        SecretError
             If a secret of the home is missing, damaged or another one.
         """
         if self.ledger is None:

@@ -14,10 +14,14 @@ from typing import Final
 from dnapredict.errors import StoreError
 from dnapredict.lists.private import written_once
 
-__all__ = ["keyed_hash", "read_or_make"]
+__all__ = ["SecretError", "keyed_hash", "read_or_make"]
 
 # An operator's editor may add a line end. It is part of the key, as it always was.
 _FORM: Final = re.compile(rb"[0-9a-f]{64}\n?")
+
+
+class SecretError(StoreError):
+    """A secret of the home is missing, damaged or another one."""
 
 
 def read_or_make(path: Path, *, used_for: str = "") -> bytes:
@@ -30,14 +34,16 @@ def read_or_make(path: Path, *, used_for: str = "") -> bytes:
 
     Raises
     ------
+    SecretError
+        If it is missing although it was used, or is not 64 hexadecimal characters.
     StoreError
-        If it is missing although it was used, cannot be read or made, or is not 64 hexadecimal characters.
+        If it cannot be read or made.
     """
     if used_for and not path.exists():
-        raise StoreError(f"{path}: this secret is missing, and {used_for}. Restore it from a backup.")
+        raise SecretError(f"{path}: this secret is missing, and {used_for}. Restore it from a backup.")
     found = written_once(path, secrets.token_hex(32)).encode()
     if not _FORM.fullmatch(found):
-        raise StoreError(
+        raise SecretError(
             f"{path}: this secret is damaged: expected 64 hexadecimal characters, found {len(found)} bytes. "
             "Restore it from a backup. Do not delete it: without it nothing recorded before is found again."
         )

@@ -71,9 +71,10 @@ class ScoreAnswer(_Answer):
     results: list[Scored | NotScored]
     notices: list[str] = Field(
         default=[],
+        exclude_if=lambda notices: not notices,
         description=(
-            "What could not be known as the list was made, such as who asked not to be called. Mostly empty; "
-            "show it to the people who call."
+            "What could not be known as the list was made, such as who asked not to be called. Left out "
+            "where there is nothing to say; show it to the people who call."
         ),
     )
 

@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, select
 
+from dnapredict.errors import StoreError
 from dnapredict.lists.contacts import Contact, Effect
+from dnapredict.lists.secret_files import SecretError
 from dnapredict.service.hashes import Hashes
 from dnapredict.service.outcomes import Outcome
 from dnapredict.service.record.tables import ACTIONS, ANCHORS
@@ -37,10 +39,15 @@ class LoggedContacts:
 
         Raises
         ------
-        StoreError
+        SecretError
             If the secret is missing, damaged or not that of the log.
         """
-        return self._hashes.of(kind, value)
+        try:
+            return self._hashes.of(kind, value)
+        except SecretError:
+            raise
+        except StoreError:  # a log that cannot be read stops no list
+            return self._hashes.unchecked(kind, value)
 
     def after(self, number: int, seal: str) -> Iterable[Contact]:
         """Contacts after the entry `number` with that `seal`; all of them where the log has no such entry.

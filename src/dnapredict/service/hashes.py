@@ -32,10 +32,21 @@ class Hashes:
         self._secret = self._secret or self._checked()
         return keyed_hash(self._secret, kind, value)
 
+    def unchecked(self, kind: str, value: str) -> str:
+        """The same with the secret that is there, while the log cannot be asked which one is right.
+
+        Raises
+        ------
+        StoreError
+            If there is none, or it is damaged.
+        """
+        return keyed_hash(read_or_make(self._place, used_for="the log cannot be asked"), kind, value)
+
     def _checked(self) -> bytes:
-        if self._log is None:
-            return read_or_make(self._place)
-        used_for = "the entries of the scoring log were hashed with it" if self._log.has_entries() else ""
-        secret = read_or_make(self._place, used_for=used_for)
-        self._log.require_secret(keyed_hash(secret, "secret", "check"), path=self._place)
-        return secret
+        if self._log is not None:
+            self._log.require_secret(self._check_value, path=self._place)
+        return read_or_make(self._place)
+
+    def _check_value(self, has_entries: bool) -> str:
+        used_for = "the entries of the scoring log were hashed with it" if has_entries else ""
+        return keyed_hash(read_or_make(self._place, used_for=used_for), "secret", "check")

@@ -10,7 +10,7 @@ holds an appointment number can find its entries; without it, nobody can tell wh
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from dnapredict.errors import StoreError
+from dnapredict.lists.secret_files import SecretError
 from dnapredict.service.record.chain import FIRST_SEAL, BrokenAt, append, checked
 from dnapredict.service.record.database import Database
 from dnapredict.service.record.tables import ANSWER_COLUMNS, ENTRIES, HEAD, SECRET
@@ -91,41 +92,33 @@ class ScoringLog:
         with self._database.reading() as connection:
             return connection.execute(query).all()
 
-    def has_entries(self) -> bool:
-        """Whether anything was ever written, entries whose time was up included.
+    def require_secret(self, check_of: Callable[[bool], str], *, path: Path) -> None:
+        """Compare the secret at `path` with the one that the entries were hashed with; note the first one.
+
+        Parameters
+        ----------
+        check_of
+            Gives the check value of the secret, told whether the log has entries.
 
         Raises
         ------
+        SecretError
+            If it is another secret.
         StoreError
-            If the log cannot be read.
-        """
-        found = self.ask(select(HEAD.c.number))
-        return bool(found) and found[0].number > 0
-
-    def require_secret(self, check: str, *, path: Path) -> None:
-        """Compare the secret at `path`, by its check value, with the one that the entries were hashed with.
-
-        The first secret is noted; in a log that an earlier release wrote, that of this host.
-
-        Raises
-        ------
-        StoreError
-            If it is another secret, or the log cannot be read or written.
+            If the log cannot be written.
         """
         if not self._database.exists:
             return
-        found = self.ask(select(SECRET.c.check_value))
-        if not found:
-            with self._database.writing() as connection:
-                found = connection.execute(select(SECRET.c.check_value)).all()
-                if not found:
-                    connection.execute(insert(SECRET).values(id=1, check_value=check))
-                    return
-        if found[0].check_value != check:
-            raise StoreError(
-                f"{path}: this is another secret than the entries of the scoring log were hashed with "
-                f"({self._database.name}). Restore that secret from a backup, or copy it from another host."
-            )
+        with self._database.writing() as connection:
+            check = check_of(connection.execute(select(HEAD.c.number)).scalar_one() > 0)
+            found = connection.execute(select(SECRET.c.check_value)).scalar()
+            if found is None:
+                connection.execute(insert(SECRET).values(id=1, check_value=check))
+            elif found != check:
+                raise SecretError(
+                    f"{path}: this is another secret than the entries of the scoring log were hashed with "
+                    f"({self._database.name}). Restore it from a backup, or copy it from another host."
+                )
 
     def verify(self) -> Verified:
         """Read the whole log and check every seal.

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from dnapredict.errors import StoreError
 from dnapredict.lists.secret_files import keyed_hash, read_or_make
 from dnapredict.service.store import ScoringLog
 
@@ -40,7 +41,11 @@ class Hashes:
         StoreError
             If there is none, or it is damaged.
         """
-        return keyed_hash(read_or_make(self._place, used_for="the log cannot be asked"), kind, value)
+        if not self._place.exists():
+            raise StoreError(
+                f"{self._place}: is missing, and cannot be made while the scoring log is unreadable."
+            )
+        return keyed_hash(read_or_make(self._place), kind, value)
 
     def _checked(self) -> bytes:
         if self._log is not None:

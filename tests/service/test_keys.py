@@ -1,6 +1,8 @@
 """API keys: shown once, kept as a hash, refused as soon as they are revoked."""
 
 import datetime
+import hashlib
+import hmac
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,28 @@ def test_a_session_ends_when_its_key_is_revoked(tmp_path: Path) -> None:
     session = ring(tmp_path).session(made.key)
     keys.revoke(tmp_path, made.key.key_id)
     assert ring(tmp_path).session_holder(session) is None
+
+
+@pytest.mark.parametrize("held", ["", "0" * 63, "x" * 64])
+def test_an_emptied_or_damaged_session_secret_lets_no_session_in_and_is_not_replaced(
+    tmp_path: Path, held: str
+) -> None:
+    made = keys.create(tmp_path, name="x", scopes=(Scope.LIST,))
+    until = int(keys.time.time()) + 3_600
+    seal = hmac.new(held.encode(), f"{made.key.key_id}.{until}".encode(), hashlib.sha256).hexdigest()
+    secret = tmp_path / "keys" / "session.secret"
+    secret.write_text(held)
+    with pytest.raises(StoreError, match=r"session\.secret: this secret is damaged"):
+        ring(tmp_path).session_holder(f"{made.key.key_id}.{until}.{seal}")
+    assert secret.read_text() == held
+
+
+@pytest.mark.parametrize(
+    "damage", [{"sha256": ""}, {"sha256": "0" * 63}, {"key_id": "ffffffff"}, {"key_id": "x"}]
+)
+def test_a_key_file_of_another_form_or_name_shuts_the_door(tmp_path: Path, damage: dict[str, str]) -> None:
+    made = keys.create(tmp_path, name="x", scopes=(Scope.SCORE,))
+    path = tmp_path / "keys" / f"{made.key.key_id}.json"
+    path.write_text(made.key.model_copy(update=damage).model_dump_json())
+    with pytest.raises(StoreError, match="Remove it, and make its holder a new key"):
+        ring(tmp_path).holder(made.token)

@@ -14,7 +14,7 @@ from dnapredict.config.worklist import NEEDS, Action, Band, Need, Team, Worklist
 from dnapredict.data.columns import audit_only
 from dnapredict.lists.answers import FACTORS
 from dnapredict.lists.calendar import due
-from dnapredict.lists.ledger import Ledger, PlannedCall
+from dnapredict.lists.calls import OPTED_OUT, REACHED, UNCALLED
 from dnapredict.lists.needs import COLUMNS, with_words
 from dnapredict.lists.plan import planned
 
@@ -26,6 +26,8 @@ RULES = {
     "default_action": "Call",
     "unselected_action": "Usual reminder",
     "muted_action": "Called lately",
+    "reached_action": "Reached already",
+    "opted_out_action": "Asked not to be called",
     "actions": (
         Action(do="Call", kind="confirm", evidence="randomised trials"),
         Action(do="Offer transport", kind="transport", evidence="unproven", factors=("distance_km",)),
@@ -373,49 +375,45 @@ def test_what_is_held_for_monitoring_alone_cannot_be_a_need():
             Need.model_validate({"column": name, "before": "Book an interpreter", "why": "x"})
 
 
-# From one list to the next.
+# Patients who are passed over, as the list says. From one list to the next: tests/spec/test_contacts.py.
 
 
-def call(appointment: str, by: str, *, patient: str = "p", clinic: str = "X") -> PlannedCall:
-    return PlannedCall(appointment, patient, clinic, datetime.date.fromisoformat(by))
+def test_somebody_who_asked_not_to_be_called_is_told_apart_and_the_call_goes_to_the_next():
+    listed = """
+        appointment | patient | day | risk
+        a           | p       | 10  | 0.9
+        b           | p       | 12  | 0.8
+        c           | q       | 10  | 0.5
+        d           | r       | 10  | 0.1
+    """
+    barred = np.array([OPTED_OUT, UNCALLED, REACHED, UNCALLED])
+    made = planned(appointments(listed), config=rules(), capacity=1, barred=barred).table.to_pylist()
+    assert [row["action"] for row in made] == [
+        "Asked not to be called",
+        "Call",
+        "Reached already",
+        "Usual reminder",
+    ]
+    assert [row["selected"] for row in made] == [False, True, False, False]
 
 
-@pytest.fixture
-def ledger(tmp_path) -> Ledger:
-    found = Ledger(tmp_path)
-    found.plan("first list", [call("a", "2026-11-20")])
-    return found
+def test_an_appointment_that_was_settled_is_not_mentioned_in_a_call_about_another():
+    listed = """
+        appointment | patient | day | risk
+        a           | p       | 10  | 0.9
+        b           | p       | 12  | 0.8
+    """
+    barred = np.array([UNCALLED, REACHED])
+    made = planned(appointments(listed), config=rules(), capacity=2, barred=barred).table
+    assert made["action"].to_pylist() == ["Call", "Reached already"]
 
 
-@pytest.mark.parametrize(
-    ("asked", "is_muted"),
-    [
-        (call("b", "2026-11-20"), True),
-        (call("b", "2026-12-04"), True),
-        (call("b", "2026-12-05"), False),  # 15 days on
-        (call("b", "2026-11-19"), False),  # a later list does not change an earlier one
-        (call("b", "2026-11-27", clinic="Y"), False),
-        (call("b", "2026-11-27", patient="q"), False),
-        (call("a", "2026-11-20"), False),  # the same appointment, planned today: a list exported anew
-    ],
-)
-def test_nobody_is_called_twice_for_one_clinic_within_the_mute_period(ledger, asked, is_muted):
-    others = ledger.others("next list", np.array([asked.call_by], dtype="datetime64[D]"), mute_days=14)
-    assert others.mutes(asked) is is_muted
-
-
-def test_a_list_that_is_scored_again_is_answered_as_before(ledger):
-    due_ = np.array(["2026-11-27"], dtype="datetime64[D]")
-    assert not ledger.others("first list", due_, mute_days=14).mutes(call("b", "2026-11-27"))
-    ledger.plan("first list", [])
-    assert not ledger.others("next list", due_, mute_days=14).mutes(call("b", "2026-11-27"))
-
-
-def test_the_record_of_planned_calls_names_nobody(ledger, tmp_path):
-    ledger.plan("second", [call("Marked-Appointment", "2026-11-20", patient="Marked-Patient")])
-    held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert b"Marked" not in held
-    assert (tmp_path / "lists" / "calls.db").stat().st_mode & 0o077 == 0
+def test_a_file_of_an_earlier_release_still_loads_and_has_words_for_the_new_actions():
+    earlier = WorklistConfig.model_validate(
+        {name: value for name, value in RULES.items() if not name.startswith(("reached", "opted"))}
+    )
+    assert "asked not to be called" in earlier.opted_out_action
+    assert "already reached" in earlier.reached_action
 
 
 # What is refused.
@@ -439,6 +437,8 @@ def test_prohibited_uses_are_refused_in_whatever_words_of_the_file(said: str):
     for change in (
         {"unselected_action": said},
         {"muted_action": said},
+        {"opted_out_action": said},
+        {"reached_action": said},
         {"outcomes": (said,)},
         {"actions": (*RULES["actions"], Action(do=said, kind="confirm", evidence="unproven"))},
         *({"needs": [NEED | {part: said}]} for part in ("before", "whom", "how", "also", "uncalled")),

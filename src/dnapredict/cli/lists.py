@@ -63,21 +63,26 @@ def score(
     Example:  dnapredict score --watch /srv/lists
     """
     from dnapredict import pipeline
+    from dnapredict.service.contacts import logged_contacts
+    from dnapredict.service.start import served_config
 
     setting = setting_of(mapping, None, files=files, key_file=key_file)
+    place = absolute(home)
+    recorded = logged_contacts(place, served_config().database)
     if watch is not None:
         if list_ or out or history:
             raise UsageError("--watch DIR takes no LIST, --out or --history. Run 'dnapredict refresh' first.")
         with rows_bar("Scoring") as progress, contextlib.suppress(KeyboardInterrupt):
             pipeline.watch(
                 watch,
-                home=absolute(home),
+                home=place,
                 say=say,
                 form=f".{form.lower().lstrip('.')}",
                 mapping=setting.mapping,
                 model=model,
                 capacity=capacity,
                 progress=progress,
+                recorded=recorded,
             )
         say("Stopped. Lists that were not scored yet stay in the folder.")
         return
@@ -85,7 +90,6 @@ def score(
         raise UsageError("Give a LIST and --out, or a folder with --watch.")
     read = {"LIST": list_, "--history": history, "--mapping": mapping}
     require_apart(setting, outputs={"--out": out}, inputs=read)
-    place = absolute(home)
     with rows_bar("Scoring") as progress:
         done = pipeline.score_list(
             list_,
@@ -97,6 +101,7 @@ def score(
             capacity=capacity,
             tell=say,
             progress=progress,
+            recorded=recorded,
         )
     typer.echo(
         f"{out}: {done.rows:,} rows, {done.selected:,} to call, {done.rejected:,} not scored "
@@ -106,3 +111,5 @@ def score(
         say("No attendance history is kept here: patients counted as new. Run dnapredict refresh EXTRACT.")
     if done.unknown_factors:
         say(f"The list lacks columns for: {', '.join(done.unknown_factors)}. They counted as not known.")
+    for notice in done.notices:
+        say(notice)

@@ -173,8 +173,11 @@ class WorklistConfig(Settings):
     call_working_days_before
         A call is due so many working days (England) before the appointment.
     mute_days
-        Nobody is called twice for one clinic within so many days, across lists; and one call is about all
-        of a patient's appointments of a list that are so near to each other.
+        A patient who was reached is not called again for the same clinic within so many days, across lists;
+        and one call is about all of a patient's appointments of a list that are so near to each other.
+    muted_action, reached_action, opted_out_action
+        What to do for a patient who was reached for this clinic within `mute_days`, who was already reached
+        about this appointment, and who asked not to be called.
     needs
         What patients need, which shapes every action; `NEEDS` where the file names none.
     outcomes
@@ -197,7 +200,9 @@ class WorklistConfig(Settings):
     default_action: str
     unselected_action: str = ""
     same_call_action: str = "Mention it in the call at rank {rank}"
-    muted_action: str = "No call: one for this clinic was planned lately"
+    muted_action: str = "No call: the patient was reached for this clinic lately"
+    reached_action: str = "No call: the patient was already reached about this appointment"
+    opted_out_action: str = "No call: the patient asked not to be called. Send the usual reminder or a letter"
     actions: tuple[Action, ...] = ()
     needs: tuple[Need, ...] = NEEDS
     outcomes: tuple[str, ...] = ()
@@ -262,7 +267,8 @@ class WorklistConfig(Settings):
         return next((action for action in self.actions if factor in action.factors), None)
 
     def _texts(self) -> Iterator[str]:
-        yield from (self.default_action, self.unselected_action, self.same_call_action, self.muted_action)
+        yield from (self.default_action, self.unselected_action, self.same_call_action)
+        yield from (self.muted_action, self.reached_action, self.opted_out_action)
         yield from (action.do for action in self.actions)
         yield from (text for need in self.needs for text in need.texts())
         yield from (text for band in self.bands for text in (band.name, band.meaning))

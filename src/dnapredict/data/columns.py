@@ -35,6 +35,7 @@ class Role(StrEnum):
     FACTOR_AND_AUDIT = "factor + audit"
     AUDIT = "audit only"
     TREATMENT = "treatment"
+    WISH = "wish"
 
 
 @dataclass(frozen=True)
@@ -251,6 +252,12 @@ COLUMNS: Final = (
         "The record gives a reason on the trust's side: a letter that was not sent, a clinic that was moved.",
     ),
     Column("contacted", Kind.BOOLEAN, Role.TREATMENT, "The patient was reached by a validation call."),
+    Column(
+        "opt_out",
+        Kind.BOOLEAN,
+        Role.WISH,
+        "The patient asked not to be called: such a row is never selected. Never a factor.",
+    ),
 )
 NAMES: Final = tuple(column.name for column in COLUMNS)
 REQUIRED: Final = tuple(column.name for column in COLUMNS if column.required)
@@ -270,4 +277,6 @@ def column(name: str) -> Column:
 
 def audit_only() -> frozenset[str]:
     """Names of the columns that may never feed a factor."""
-    return frozenset(column.name for column in COLUMNS if column.role in (Role.AUDIT, Role.TREATMENT))
+    return frozenset(
+        column.name for column in COLUMNS if column.role in (Role.AUDIT, Role.TREATMENT, Role.WISH)
+    )

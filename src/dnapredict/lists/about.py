@@ -67,7 +67,9 @@ def _how(config: WorklistConfig) -> Iterator[str]:
     if config.call_working_days_before is not None:
         yield f"A call is due {config.call_working_days_before} working days before the appointment."
     if config.mute_days:
-        yield f"Nobody is called twice for one clinic within {config.mute_days} days."
+        days = config.mute_days
+        yield f"A patient who was reached is not called again for the same clinic within {days} days."
+    yield "A patient who asked not to be called is not called."
     if config.outcomes:
         yield "Put into the last column what became of a call."
 

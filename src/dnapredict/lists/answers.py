@@ -1,5 +1,7 @@
 """The worklist as a table: one answer for every row that was asked about."""
 
+import json
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -10,7 +12,16 @@ from dnapredict.data.extract import ROW_NUMBER
 from dnapredict.data.rules import sentence_of
 from dnapredict.risk.reasons import MOST_REASONS
 
-__all__ = ["COLUMNS", "FACTORS", "PLACES", "REASONS", "rejected_rows", "worklist_table"]
+__all__ = [
+    "COLUMNS",
+    "FACTORS",
+    "PLACES",
+    "REASONS",
+    "notices_of",
+    "rejected_rows",
+    "with_notices",
+    "worklist_table",
+]
 
 _NUMBERS: Final = range(1, MOST_REASONS + 1)
 REASONS: Final = tuple(f"reason_{place}" for place in _NUMBERS)
@@ -31,6 +42,8 @@ COLUMNS: Final = (
 
 # When and where, by which a clerk finds an appointment on the page.
 PLACES: Final = ("starts_at", "clinic_code", "site_code")
+
+_NOTICES: Final = b"dnapredict.notices"
 
 
 def worklist_table(judged: pa.Table, plan: pa.Table, rejected: pa.Table, *, model_version: str) -> pa.Table:
@@ -55,6 +68,16 @@ def worklist_table(judged: pa.Table, plan: pa.Table, rejected: pa.Table, *, mode
     order = pa.array(np.argsort(plan["rank"].to_numpy()))
     scored = pa.table(columns).select([*COLUMNS, *FACTORS, ROW_NUMBER, *PLACES]).take(order)
     return pa.concat_tables([scored, rejected_rows(rejected, scored.schema, model_version=model_version)])
+
+
+def with_notices(worklist: pa.Table, notices: Sequence[str]) -> pa.Table:
+    """The worklist with sentences for its readers, such as that the calls database was damaged."""
+    return worklist.replace_schema_metadata({_NOTICES: json.dumps(list(notices))} if notices else None)
+
+
+def notices_of(worklist: pa.Table) -> tuple[str, ...]:
+    """The sentences for the readers of a worklist; mostly none."""
+    return tuple(json.loads((worklist.schema.metadata or {}).get(_NOTICES, b"[]")))
 
 
 def rejected_rows(rejected: pa.Table, schema: pa.Schema, *, model_version: str) -> pa.Table:

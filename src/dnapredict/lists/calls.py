@@ -1,8 +1,8 @@
 """Who is called: down the list from the highest risk, one call a patient, while there are calls.
 
 A call is about the appointment with the patient's highest risk and covers the others of that patient that
-are near. Whoever was to be called for the clinic lately is passed over, and the call goes to
-the next.
+are near. Patients who asked not to be called, or who were reached already, are passed over, and the call
+goes to the next.
 """
 
 from collections import defaultdict
@@ -17,30 +17,40 @@ from dnapredict.lists.allocation import GROUPS, fifths, quotas
 from dnapredict.lists.capacity import Calls
 from dnapredict.lists.standing import NOBODY, Standing
 
-__all__ = ["MUTED", "UNCALLED", "covered"]
+__all__ = ["MUTED", "OPTED_OUT", "REACHED", "UNCALLED", "covered"]
 
 UNCALLED: Final = -1
 MUTED: Final = -2
+REACHED: Final = -3
+OPTED_OUT: Final = -4
 
 Rows = NDArray[np.int64]
 
 
 def covered(
-    standing: Standing, calls: Calls, *, config: WorklistConfig, is_muted: Callable[[int], bool]
+    standing: Standing,
+    calls: Calls,
+    *,
+    config: WorklistConfig,
+    is_muted: Callable[[int], bool],
+    barred: Rows | None = None,
 ) -> Rows:
     """For each appointment the one that its patient is called about.
 
     Parameters
     ----------
     is_muted
-        Whether the patient of a row was to be called for that clinic lately.
+        Whether the patient of a row was reached for that clinic lately.
+    barred
+        `OPTED_OUT` or `REACHED` for rows that are not called about whatever their risk, else `UNCALLED`.
 
     Returns
     -------
     Rows of `standing`: its own row for an appointment that is called about, another row for one that
-    is mentioned in that call, `MUTED` for one that was passed over, and else `UNCALLED`.
+    is mentioned in that call, `MUTED`, `REACHED` or `OPTED_OUT` for one that was passed over, and else
+    `UNCALLED`.
     """
-    round_ = _Round(standing, calls, config=config, is_muted=is_muted)
+    round_ = _Round(standing, calls, config=config, is_muted=is_muted, barred=barred)
     order = np.argsort(-standing.probability, kind="stable")
     if config.allocation != "global":
         round_.go_down(order, quota=_quotas(standing, calls, config))
@@ -52,7 +62,13 @@ class _Round:
     """Calls as they are given out."""
 
     def __init__(
-        self, standing: Standing, calls: Calls, *, config: WorklistConfig, is_muted: Callable[[int], bool]
+        self,
+        standing: Standing,
+        calls: Calls,
+        *,
+        config: WorklistConfig,
+        is_muted: Callable[[int], bool],
+        barred: Rows | None,
     ) -> None:
         self._standing = standing
         self._near = config.mute_days
@@ -63,7 +79,7 @@ class _Round:
         self._patient = standing.patient.tolist()
         self._day = standing.day.astype(np.int64).tolist()
         self._called: dict[int, list[int]] = defaultdict(list)
-        self._found = np.full(len(standing), UNCALLED)
+        self._found = np.full(len(standing), UNCALLED) if barred is None else barred.copy()
 
     def go_down(self, order: Rows, *, quota: list[list[int]] | None = None) -> None:
         """Give calls to those who have none yet, each fifth of a group at most its `quota`."""
@@ -85,7 +101,7 @@ class _Round:
     def mentioned(self) -> Rows:
         """All rows, with those that are mentioned in a call about another."""
         patients = np.array(list(self._called), dtype=np.int64)
-        others = np.isin(self._standing.patient, patients) & (self._found < 0)
+        others = np.isin(self._standing.patient, patients) & np.isin(self._found, (UNCALLED, MUTED))
         for row in np.flatnonzero(others).tolist():
             call = self._call_near(row)
             if call is not None:

@@ -77,6 +77,7 @@ class Heading(BaseModel):
     note: Note | None = None
     page_only: bool = False
     """Whether only what the page shows is kept: the first rows, without the names of the factors."""
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -215,6 +216,7 @@ def of_latest(latest: LatestList) -> KeptList:
         counts=Counts(latest.appointments, latest.selected, latest.not_scored),
         note=latest.note,
         page_only=True,
+        notices=latest.notices,
     )
     return KeptList(heading, pa.Table.from_pylist([_plain(row) for row in latest.rows], schema=_LINE))
 

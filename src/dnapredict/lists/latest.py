@@ -72,6 +72,7 @@ class LatestList(_Stored):
     rows: tuple[ListedAppointment, ...]
     list_id: str
     note: Note | None = None
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ def save(
     list_id: str | None = None,
     counts: Counts | None = None,
     note: Note | None = None,
+    notices: tuple[str, ...] = (),
 ) -> LatestList:
     """Keep `worklist` as the list scored last; it replaces the one before in a single step.
 
@@ -111,6 +113,8 @@ def save(
         Those of the whole list, where `worklist` is only its first rows.
     note
         What its workbook says, if it is known.
+    notices
+        What could not be known as the list was made; the page shows it.
 
     Raises
     ------
@@ -128,6 +132,7 @@ def save(
         not_scored=counts.not_scored,
         list_id=list_id or secrets.token_hex(8),
         note=note,
+        notices=notices,
         rows=_lines(worklist.slice(0, KEPT_ROWS)),
     )
     write_private(home / _PLACE, sealed_json(latest.model_dump_json(exclude_none=True)))

@@ -1,41 +1,56 @@
-"""Which patients lists have planned calls for, so that nobody is called twice for one clinic in a short time.
+"""What a home knows about calls: which were planned, who was reached, who asked not to be called.
 
-Patients and appointments stand in it as keyed hashes (HMAC-SHA-256, the home's own secret). What was
-planned for a list is replaced when the same list is scored again, so that it is answered alike.
+A patient who was reached is not called again for the same clinic within the mute period; a planned call
+alone changes nothing. A patient who asked not to be called is not called until that is withdrawn. Patients
+and appointments stand in the database as keyed hashes (HMAC-SHA-256).
+
+Who was reached is a copy of what the scoring log holds, brought up to date before each use. Where the
+database cannot be used, the log is read into memory instead; where neither can be read, the list is scored
+all the same. In each case a notice says so.
 """
 
-import contextlib
 import datetime
 import hashlib
-import hmac
-import os
-import secrets
 import sqlite3
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
 from dnapredict.errors import StoreError
-from dnapredict.lists.private import written_once
+from dnapredict.lists.calls_database import (
+    REBUILT,
+    CallsDatabase,
+    UnusableError,
+    in_memory,
+    setting,
+    write_settings,
+)
+from dnapredict.lists.contacts import Contact, RecordedContacts, add, read_up_to, settle, verify
+from dnapredict.lists.known import Hashed, Known, known_of
+from dnapredict.lists.secret_files import SecretError, keyed_hash, read_or_make
 
-__all__ = ["Ledger", "Planned", "PlannedCall", "list_name"]
+__all__ = ["Ledger", "PlannedCall", "list_name"]
 
-_PLACE: Final = Path("lists") / "calls.db"
-_SECRET: Final = Path("lists") / "calls.secret"
-# Kept for so many days after the call was due.
+_CALLS_SECRET: Final = Path("lists") / "calls.secret"
+_LOG_SECRET: Final = Path("scoring-log.secret")
+# Kept for so many days after the call was due or the appointment was listed.
 _KEPT_DAYS: Final = 400
-_TABLE: Final = """
-    CREATE TABLE IF NOT EXISTS calls (
-        list TEXT NOT NULL, appointment TEXT NOT NULL, patient TEXT NOT NULL, clinic TEXT NOT NULL,
-        call_by TEXT NOT NULL, planned_on TEXT NOT NULL, PRIMARY KEY (list, appointment)
-    ) WITHOUT ROWID
-"""
+_NOTICE_DAYS: Final = 1
+_DATABASE: Final = "The calls database (lists/calls.db)"
+_CHECK_FIRST: Final = (
+    "It is not known on this list who was reached lately and who asked not to be called. Check both before "
+    "each call."
+)
+_READ_FROM_LOG: Final = "Who was reached and who asked not to be called is known from the scoring log."
+_LOG_UNREADABLE: Final = (
+    "The scoring log cannot be read. What was recorded lately may not be known on this list: check before "
+    "each call."
+)
 
 
 @dataclass(frozen=True)
@@ -48,111 +63,177 @@ class PlannedCall:
     call_by: datetime.date
 
 
-@dataclass(frozen=True)
-class Planned:
-    """The calls that other lists have planned, as far as they can matter.
-
-    Attributes
-    ----------
-    calls
-        By hashes of patient and clinic: hash of the appointment, when due, when planned.
-    """
-
-    calls: dict[tuple[str, str], list[tuple[str, datetime.date, datetime.date]]]
-    mute_days: int
-    today: datetime.date
-    hashed: Callable[[str, str], str]
-
-    def mutes(self, call: PlannedCall) -> bool:
-        """Whether the patient was to be called for this clinic within `mute_days` before.
-
-        A call about the same appointment that was planned today is the same call: a list that is
-        exported anew in the course of a morning is answered as before.
-        """
-        if not self.calls:
-            return False
-        appointment = self.hashed("appointment", call.appointment_id)
-        known = self.calls.get((self.hashed("patient", call.patient_id), call.clinic_code), ())
-        return any(
-            0 <= (call.call_by - due).days <= self.mute_days
-            and not (about == appointment and on == self.today)
-            for about, due, on in known
-        )
-
-
-@dataclass(frozen=True)
 class Ledger:
-    """The planned calls of one home."""
+    """What one home knows about calls. Safe for any number of threads and processes."""
 
-    home: Path
+    def __init__(self, home: Path, recorded: RecordedContacts | None = None) -> None:
+        """Open nothing yet.
 
-    def others(self, name: str, due: NDArray[np.datetime64], *, mute_days: int) -> Planned:
-        """The calls that lists other than `name` have planned near the days `due`.
+        Parameters
+        ----------
+        recorded
+            The scoring log; without it only what is in the calls database is known.
+        """
+        self._home = home
+        self._recorded = recorded
+        self._database = CallsDatabase(home, verify=verify, settle=settle, was_used=self._was_used)
+        self._memory: sqlite3.Connection | None = None
+        self._memory_lock = threading.Lock()
+
+    def known(self, listed: pa.Table) -> Known:
+        """What is known about the rows of a list with `appointment_id`, `patient_id` and `clinic_code`.
 
         Raises
         ------
-        StoreError
-            If they cannot be read.
+        SecretError
+            If a secret is missing, damaged or another one. Whatever else is wrong becomes a notice.
         """
-        today = datetime.datetime.now(datetime.UTC).date()
-        found: dict[tuple[str, str], list[tuple[str, datetime.date, datetime.date]]] = defaultdict(list)
-        if mute_days and len(due) and (self.home / _PLACE).exists():
-            first = due.min().astype(object) - datetime.timedelta(days=mute_days)
-            sql = "SELECT * FROM calls WHERE list <> ? AND call_by BETWEEN ? AND ?"
-            asked = (self.hashed("list", name), str(first), str(due.max()))
-            with self._opened() as connection:
-                for _, about, patient, clinic, call_by, on in connection.execute(sql, asked):
-                    days = (datetime.date.fromisoformat(call_by), datetime.date.fromisoformat(on))
-                    found[patient, clinic].append((about, *days))
-        return Planned(dict(found), mute_days, today, self.hashed)
-
-    def plan(self, name: str, calls: Iterable[PlannedCall]) -> None:
-        """Put down the calls of the list `name`, in place of what was planned for it before.
-
-        Raises
-        ------
-        StoreError
-            If they cannot be written; what was there stays.
-        """
-        today = datetime.datetime.now(datetime.UTC).date()
-        key = self.hashed("list", name)
-        rows = (
-            (
-                key,
-                self.hashed("appointment", call.appointment_id),
-                self.hashed("patient", call.patient_id),
-                call.clinic_code,
-                call.call_by.isoformat(),
-                today.isoformat(),
-            )
-            for call in calls
-        )
-        forgotten = (today - datetime.timedelta(days=_KEPT_DAYS)).isoformat()
-        with self._opened() as connection:
-            connection.execute(
-                "DELETE FROM calls WHERE list = ? OR max(call_by, planned_on) < ?", (key, forgotten)
-            )
-            connection.executemany("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?, ?)", rows)
-
-    def hashed(self, kind: str, value: str) -> str:
-        """Keyed, since a number of ten digits can be found by trying them all."""
-        return hmac.new(self._secret, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()
-
-    @cached_property
-    def _secret(self) -> bytes:
-        return written_once(self.home / _SECRET, secrets.token_hex(32)).encode()
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        path = self.home / _PLACE
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            with contextlib.closing(sqlite3.connect(path, timeout=30)) as connection, connection:
-                connection.execute(_TABLE)
-                yield connection
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"{path}: cannot be used ({type(error).__name__}).") from None
+            notices = self.catch_up()
+            return self._database.run(partial(self._look, listed=listed, notices=notices), writes=False)
+        except UnusableError as error:
+            return self._from_memory(listed, f"{_DATABASE} cannot be used: {error}.")
+
+    def catch_up(self) -> tuple[str, ...]:
+        """Bring what was recorded since into the calls database; return what could not be done, in words.
+
+        Raises
+        ------
+        UnusableError
+            If the database cannot be used.
+        SecretError
+            If a secret is missing, damaged or another one.
+        """
+        if self._recorded is None:
+            return ()
+        while True:
+            place = self._database.run(read_up_to, writes=False)
+            try:
+                new = list(self._recorded.after(*place))
+            except StoreError:
+                return (_LOG_UNREADABLE,)
+            if not new or self._database.run(partial(self._add, after=place, new=new), writes=True):
+                return ()
+
+    def plan(
+        self, name: str, calls: Iterable[PlannedCall], *, listed: Iterable[tuple[str, str]] = ()
+    ) -> tuple[str, ...]:
+        """Record the calls of the list `name`, in place of what was planned for it before.
+
+        Parameters
+        ----------
+        listed
+            Appointment and patient of each row about which people may record something.
+
+        Returns
+        -------
+        Notices, where they cannot be recorded; what was there stays.
+
+        Raises
+        ------
+        SecretError
+            If a secret is missing, damaged or another one.
+        """
+        try:
+            self._database.run(partial(self._plan, name=name, calls=calls, listed=listed), writes=True)
+        except SecretError:
+            raise
+        except UnusableError as error:
+            return (f"{_DATABASE} cannot be used: {error}. The calls of this list are not recorded in it.",)
+        except StoreError as error:  # a secret that cannot be made yet
+            return (f"The calls of this list are not recorded: {error}",)
+        return ()
+
+    def patient_of(self, appointment: str) -> str | None:
+        """Hash of the patient of an appointment, by its hash; None where no list had it."""
+        asked = "SELECT patient FROM listed WHERE appointment = ?"
+        try:
+            found = self._database.run(lambda c: c.execute(asked, (appointment,)).fetchone(), writes=False)
+        except UnusableError:
+            return None
+        return None if found is None else str(found[0])
+
+    def _was_used(self) -> bool:
+        return (self._home / _CALLS_SECRET).exists()
+
+    def _add(self, connection: sqlite3.Connection, *, after: tuple[int, str], new: Sequence[Contact]) -> bool:
+        """Add what follows the place `after`; False where another process was first."""
+        if read_up_to(connection) != after:
+            return False
+        self._hashed_with(connection, writes=True)
+        add(connection, new)
+        return True
+
+    def _look(self, connection: sqlite3.Connection, *, listed: pa.Table, notices: tuple[str, ...]) -> Known:
+        if (self._home / _CALLS_SECRET).exists() or _has_rows(connection, "calls"):
+            self._planned_with(connection, writes=False)
+        notices = (*self._rebuilt(connection), *notices)
+        if not _has_rows(connection, "contacts"):
+            return Known(notices=notices)
+        return known_of(listed, connection, hashed=self._hashed_with(connection), notices=notices)
+
+    def _from_memory(self, listed: pa.Table, trouble: str) -> Known:
+        """What the scoring log alone says."""
+        if self._recorded is None:
+            return Known(notices=(f"{trouble} {_CHECK_FIRST}",))
+        with self._memory_lock:
+            self._memory = self._memory or in_memory()
+            try:
+                add(self._memory, self._recorded.after(*read_up_to(self._memory)))
+            except StoreError:
+                return Known(notices=(f"{trouble} {_CHECK_FIRST}",))
+            said = (f"{trouble} {_READ_FROM_LOG}",)
+            return known_of(listed, self._memory, hashed=self._recorded.hashed, notices=said)
+
+    def _rebuilt(self, connection: sqlite3.Connection) -> tuple[str, ...]:
+        """For a day, that the database was made anew."""
+        at, _, why = setting(connection, REBUILT).partition(" ")
+        now = datetime.datetime.now(datetime.UTC)
+        if not at or now - datetime.datetime.fromisoformat(at) > datetime.timedelta(days=_NOTICE_DAYS):
+            return ()
+        known = _CHECK_FIRST if self._recorded is None else _READ_FROM_LOG
+        return (f"{_DATABASE} was made anew on {at[:10]}: {why}. {known}",)
+
+    def _plan(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        name: str,
+        calls: Iterable[PlannedCall],
+        listed: Iterable[tuple[str, str]],
+    ) -> None:
+        today = datetime.datetime.now(datetime.UTC).date()
+        forgotten = (today - datetime.timedelta(days=_KEPT_DAYS)).isoformat()
+        hashed = self._planned_with(connection, writes=True)
+        key = hashed("list", name)
+        rows = ((key, *_columns(call, hashed), today.isoformat()) for call in calls)
+        connection.execute(
+            "DELETE FROM calls WHERE list = ? OR max(call_by, planned_on) < ?", (key, forgotten)
+        )
+        connection.executemany("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?, ?)", rows)
+        hashed = self._hashed_with(connection, writes=True)
+        people = ((hashed("appointment", a), hashed("patient", p), today.isoformat()) for a, p in listed)
+        connection.execute("DELETE FROM listed WHERE day < ?", (forgotten,))
+        connection.executemany("INSERT OR REPLACE INTO listed VALUES (?, ?, ?)", people)
+
+    def _planned_with(self, connection: sqlite3.Connection, *, writes: bool) -> Hashed:
+        """How planned calls are hashed, once the secret was compared with the one used before."""
+        path = self._home / _CALLS_SECRET
+        used = "planned calls were recorded with it" if _has_rows(connection, "calls") else ""
+        hashed = partial(keyed_hash, read_or_make(path, used_for=used))
+        _require_same(connection, hashed, path, data="the planned calls", writes=writes)
+        return hashed
+
+    def _hashed_with(self, connection: sqlite3.Connection, *, writes: bool = False) -> Hashed:
+        """How contacts are hashed, once the secret was compared with the one used before."""
+        path = self._home / _LOG_SECRET
+        if self._recorded is None:
+            used = "recorded calls were hashed with it" if _has_rows(connection, "contacts") else ""
+            hashed: Hashed = partial(keyed_hash, read_or_make(path, used_for=used))
+        else:
+            hashed = self._recorded.hashed
+        _require_same(connection, hashed, path, data="the recorded calls", writes=writes)
+        return hashed
 
 
 def list_name(appointment_ids: Iterable[Sequence[str]]) -> str:
@@ -161,3 +242,34 @@ def list_name(appointment_ids: Iterable[Sequence[str]]) -> str:
     for some in appointment_ids:
         digest.update("".join(f"{name}\0" for name in some).encode())
     return digest.hexdigest()
+
+
+def _columns(call: PlannedCall, hashed: Hashed) -> tuple[str, str, str, str]:
+    appointment, patient = hashed("appointment", call.appointment_id), hashed("patient", call.patient_id)
+    return appointment, patient, call.clinic_code, call.call_by.isoformat()
+
+
+def _has_rows(connection: sqlite3.Connection, table: str) -> bool:
+    found = connection.execute(f"SELECT 1 FROM {table} LIMIT 1")
+    return found.fetchone() is not None
+
+
+def _require_same(
+    connection: sqlite3.Connection, hashed: Hashed, path: Path, *, data: str, writes: bool
+) -> None:
+    """Compare a secret with the one that `data`, in words, was hashed with; note it where there is none yet.
+
+    Raises
+    ------
+    SecretError
+        If it is another one.
+    """
+    name, mark = f"secret {path.name}", hashed("secret", "check")
+    expected = setting(connection, name)
+    if expected and expected != mark:
+        raise SecretError(
+            f"{path}: this is another secret than {data} in lists/calls.db were hashed with. Restore that "
+            "secret from a backup."
+        )
+    if writes and not expected:
+        write_settings(connection, {name: mark})

@@ -55,13 +55,17 @@ class GivenHistory:
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """What became of a list: counts, its first rows in rank order, and the contract columns that it has."""
+    """What became of a list: counts, its first rows in rank order, and the contract columns that it has.
+
+    `notices` tell its readers what could not be known.
+    """
 
     rows: int
     selected: int
     rejected: int
     first: pa.Table
     present: frozenset[str]
+    notices: tuple[str, ...] = ()
 
 
 def score_file(
@@ -107,7 +111,7 @@ def score_file(
         done = staging.paths(len(parts))
         judged = _weighed(points, done, workspace)
         name = list_name(chunk.to_pylist() for chunk in judged["appointment_id"].chunks)
-        plan = scorer.planned(judged.combine_chunks(), name=name, capacity=capacity)
+        plan = scorer.planned(judged.combine_chunks(), capacity=capacity)
         gathered = Gathered(
             workspace,
             listed=points.get_name(),
@@ -122,6 +126,7 @@ def score_file(
         answers = _noted(gathered.tables(), first)
         present = contract.present(table.columns, scorer.mapping)
         note = scorer.note(path.name, day=staging.begun, unknown=scorer.unknown_factors(present))
+        note = note.with_notices(plan.notices)
         files.write_tables(
             map(gathered.written, answers),
             out,
@@ -129,13 +134,14 @@ def score_file(
             place=staging.folder,
             before_replacing=before_replacing,
         )
-        scorer.remember(plan, judged.combine_chunks(), name=name)
+        notices = (*plan.notices, *scorer.remember(plan, judged.combine_chunks(), name=name))
         return ScoredFile(
             rows=checked.total,
             selected=len(plan.called),
             rejected=checked.rejected.num_rows,
             first=pa.concat_tables(first),
             present=present,
+            notices=notices,
         )
 
 

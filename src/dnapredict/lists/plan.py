@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dnapredict.config.worklist import WorklistConfig
 from dnapredict.lists.answers import FACTORS
-from dnapredict.lists.calls import MUTED, UNCALLED, covered
+from dnapredict.lists.calls import MUTED, OPTED_OUT, REACHED, UNCALLED, covered
 from dnapredict.lists.capacity import calls_of
 from dnapredict.lists.needs import Needs, with_needs, without_call
 from dnapredict.lists.standing import WEIGHED, Standing
@@ -32,10 +32,13 @@ class Plan:
         `rank`, `selected`, `band` and `action`.
     call_by
         The day by which to call, of every appointment.
+    notices
+        What could not be known as the plan was made, in words for those who work with the list.
     """
 
     table: pa.Table
     call_by: NDArray[np.datetime64]
+    notices: tuple[str, ...] = ()
 
     @property
     def called(self) -> NDArray[np.int64]:
@@ -49,14 +52,23 @@ def planned(
     config: WorklistConfig,
     capacity: int | None,
     is_muted: Callable[[Standing, int], bool] = lambda *_: False,
+    barred: NDArray[np.int64] | None = None,
+    notices: tuple[str, ...] = (),
 ) -> Plan:
     """The plan of the rows of `judged`, which have the columns of `WEIGHED` and what was judged.
 
-    `is_muted` says whether the patient of a row was to be called for its clinic lately.
+    Parameters
+    ----------
+    is_muted
+        Whether the patient of a row was reached for its clinic lately.
+    barred
+        Rows that are not called about, as in `calls.covered`.
     """
     standing = Standing.of(judged, config=config)
     calls = calls_of(standing, config=config, capacity=capacity)
-    found = covered(standing, calls, config=config, is_muted=lambda row: is_muted(standing, row))
+    found = covered(
+        standing, calls, config=config, is_muted=lambda row: is_muted(standing, row), barred=barred
+    )
     selected = found == np.arange(len(found))
     # Where risk alone decides, the list is in order of risk; otherwise those with a call come first.
     by_risk = config.allocation == "global" and len(calls.number) == 1
@@ -69,7 +81,7 @@ def planned(
             "action": _actions(judged, standing, found, rank, config=config).dictionary_encode(),
         }
     )
-    return Plan(table, standing.call_by)
+    return Plan(table, standing.call_by, notices)
 
 
 def _actions(
@@ -99,7 +111,12 @@ def _actions(
 def _uncalled(needs: Needs, found: NDArray[np.int64], *, config: WorklistConfig) -> NDArray[np.object_]:
     """What is to be done about each row if nobody is called; there are few different needs and texts."""
     said = np.full(len(found), config.unselected_action, dtype=object)
-    passed = {UNCALLED: config.unselected_action, MUTED: config.muted_action}
+    passed = {
+        UNCALLED: config.unselected_action,
+        MUTED: config.muted_action,
+        REACHED: config.reached_action,
+        OPTED_OUT: config.opted_out_action,
+    }
     for pattern in np.unique(needs.pattern).tolist():
         alike = needs.pattern == pattern
         for mark, action in passed.items():

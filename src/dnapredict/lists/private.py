@@ -9,7 +9,20 @@ from pathlib import Path
 from dnapredict.errors import StoreError
 from dnapredict.whole_files import private_folder
 
-__all__ = ["write_private", "written_once"]
+__all__ = ["private_file", "write_private", "written_once"]
+
+
+def private_file(folder: Path) -> Path:
+    """A new empty file in `folder`, to be filled and put into its place: only its owner may read it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".draft-")
+    os.close(handle)
+    return Path(name)
 
 
 def write_private(path: Path, text: str) -> None:
@@ -40,7 +53,7 @@ def written_once(path: Path, text: str) -> str:
         with _draft(path, text) as draft, contextlib.suppress(FileExistsError):
             os.link(draft, path)
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
 

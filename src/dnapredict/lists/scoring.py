@@ -4,13 +4,14 @@ appointments -> contract -> history -> factors -> risk -> reasons -> worklist
 """
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dnapredict.config.mapping import IDENTITY, Mapping
@@ -24,9 +25,12 @@ from dnapredict.features.build import Past
 from dnapredict.features.clock import Clock
 from dnapredict.features.store import HistoryStore
 from dnapredict.lists.about import note_of
-from dnapredict.lists.answers import PLACES, worklist_table
+from dnapredict.lists.answers import PLACES, with_notices, worklist_table
+from dnapredict.lists.calls import OPTED_OUT, REACHED, UNCALLED
 from dnapredict.lists.judging import Judge
-from dnapredict.lists.ledger import Ledger, Planned, PlannedCall, list_name
+from dnapredict.lists.known import Known
+from dnapredict.lists.latest import KEPT_ROWS
+from dnapredict.lists.ledger import Ledger, PlannedCall, list_name
 from dnapredict.lists.plan import WEIGHED, Plan, planned
 from dnapredict.lists.sheet import Note
 from dnapredict.lists.standing import Standing
@@ -74,7 +78,7 @@ class Scorer:
         reasons
             Whether to say why, in at most three sentences a row.
         remember
-            Whether this is a list that somebody works through: later lists then plan no second call.
+            Whether this is a list that somebody works through, so that its calls are recorded as planned.
 
         Returns
         -------
@@ -91,11 +95,13 @@ class Scorer:
             self._judged, _numbered(appointments), Judge(self.stored, reasons, self.worklist.needs)
         )
         judged, rejected = done(work, rows=appointments.num_rows)
-        name = list_name([judged["appointment_id"].to_pylist()])
-        plan = self.planned(judged, name=name, capacity=capacity)
+        plan = self.planned(judged, capacity=capacity)
+        notices = plan.notices
         if remember:
-            self.remember(plan, judged, name=name)
-        return worklist_table(judged, plan.table, rejected, model_version=self.model_version)
+            name = list_name([judged["appointment_id"].to_pylist()])
+            notices = (*notices, *self.remember(plan, judged, name=name))
+        worklist = worklist_table(judged, plan.table, rejected, model_version=self.model_version)
+        return with_notices(worklist, notices)
 
     def _judged(self, appointments: pa.Table, judge: Judge, workspace: Engine) -> tuple[pa.Table, pa.Table]:
         """What is said of the rows that keep the contract, and the rows that do not."""
@@ -106,26 +112,47 @@ class Scorer:
         beside = tuple(dict.fromkeys(("appointment_id", *PLACES, *WEIGHED)))
         return judge.judged(points, past, beside=beside, workspace=workspace), checked.rejected
 
-    def planned(self, judged: pa.Table, *, name: str, capacity: int | None) -> Plan:
-        """What is to be done with the rows of the list `name`, knowing what other lists have planned."""
-        ledger, days = self.ledger, self.worklist.mute_days
-        others: Planned | None = None
+    def planned(self, judged: pa.Table, *, capacity: int | None) -> Plan:
+        """What is to be done with the rows of a list, given who was reached and who asked not to be called.
+
+        Raises
+        ------
+        SecretError
+            If a secret of the home is missing, damaged or another one.
+        """
+        known = Known() if self.ledger is None else self.ledger.known(judged)
+        days = self.worklist.mute_days
 
         def is_muted(standing: Standing, row: int) -> bool:
-            nonlocal others
-            if ledger is None or not days:
-                return False
-            others = others or ledger.others(name, standing.call_by, mute_days=days)
-            call = _call(judged, row, due=standing.call_by) if others.calls else None
-            return call is not None and others.mutes(call)
+            return known.mutes(row, standing.call_by[row].astype(object), mute_days=days)
 
-        return planned(judged, config=self.worklist, capacity=capacity, is_muted=is_muted)
+        return planned(
+            judged,
+            config=self.worklist,
+            capacity=capacity,
+            is_muted=is_muted,
+            barred=_barred(judged, known),
+            notices=known.notices,
+        )
 
-    def remember(self, plan: Plan, judged: pa.Table, *, name: str) -> None:
-        """Put down whom the list `name` plans to call, so that later lists plan no second call."""
-        if self.ledger is not None and self.worklist.mute_days:
-            calls = (_call(judged, row, due=plan.call_by) for row in plan.called.tolist())
-            self.ledger.plan(name, (call for call in calls if call is not None))
+    def remember(self, plan: Plan, judged: pa.Table, *, name: str) -> tuple[str, ...]:
+        """Record whom the list `name` plans to call, and whose appointments stand on it.
+
+        Returns
+        -------
+        Notices, where that cannot be done.
+
+        Raises
+        ------
+        SecretError
+            If a secret of the home is missing, damaged or another one.
+        """
+        if self.ledger is None:
+            return ()
+        calls = (_call(judged, row, due=plan.call_by) for row in plan.called.tolist())
+        return self.ledger.plan(
+            name, (call for call in calls if call is not None), listed=_shown(judged, plan)
+        )
 
     def checked(self, table: ir.Table, workspace: Engine) -> Checked:
         """The rows of a list held against the contract, and its deciles against the model's release."""
@@ -167,6 +194,32 @@ class Scorer:
             for name in self.stored.model.factors
             if not present.union({"outcome_code"}).issuperset(register.factor(name).columns)
         )
+
+
+def _barred(judged: pa.Table, known: Known) -> NDArray[np.int64]:
+    """Rows that are not called about: of patients who asked for that, or who were reached already.
+
+    A wish in one row of the list holds for all of the patient's rows.
+    """
+    barred = np.full(judged.num_rows, UNCALLED)
+    barred[list(known.settled)] = REACHED
+    wished = pc.fill_null(judged["opt_out"], False)
+    patients = judged["patient_id"].filter(wished).drop_null()
+    of_patients = pc.fill_null(pc.is_in(judged["patient_id"], value_set=patients.combine_chunks()), False)
+    barred[np.asarray(pc.or_(wished, of_patients), dtype=bool)] = OPTED_OUT
+    barred[list(known.opted_out)] = OPTED_OUT
+    return barred
+
+
+def _shown(judged: pa.Table, plan: Plan) -> Iterator[tuple[str, str]]:
+    """Appointment and patient of the rows that a page shows, about which people record what they did."""
+    shown = pc.less_equal(plan.table["rank"], KEPT_ROWS)
+    rows = judged.select(["appointment_id", "patient_id"]).filter(shown)
+    for appointment, patient in zip(
+        *(column.cast(pa.string()).to_pylist() for column in rows.columns), strict=True
+    ):
+        if patient is not None:
+            yield appointment, patient
 
 
 def _call(judged: pa.Table, row: int, *, due: NDArray[np.datetime64]) -> PlannedCall | None:

@@ -7,7 +7,7 @@ is and is not for.
 
 import datetime
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,6 +63,10 @@ class Note:
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
+
+    def with_notices(self, notices: Iterable[str]) -> "Note":
+        """The same, told first what could not be known as the list was made."""
+        return replace(self, lines=(*notices, *self.lines))
 
 
 def write_sheet(tables: Iterable[pa.Table], draft: Path, *, note: Note) -> None:

@@ -27,6 +27,7 @@ WEIGHED: Final = (
     "treatment_function_code",
     "starts_local",
     *needs.COLUMNS,
+    "opt_out",
 )
 
 

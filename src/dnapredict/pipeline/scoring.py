@@ -18,6 +18,7 @@ from dnapredict.errors import StoreError
 from dnapredict.features.clock import Clock
 from dnapredict.features.store import HistoryStore
 from dnapredict.lists import files, kept, latest
+from dnapredict.lists.contacts import RecordedContacts
 from dnapredict.lists.ledger import Ledger
 from dnapredict.lists.long import GivenHistory, Progress, score_file
 from dnapredict.lists.scoring import Scorer
@@ -50,6 +51,7 @@ class Scored:
     model_version: str
     unknown_factors: tuple[str, ...]
     has_history: bool
+    notices: tuple[str, ...] = ()
 
 
 def refresh(path: Path, *, home: Path, setting: Setting) -> Checked:
@@ -94,11 +96,13 @@ def score_list(
     capacity: int | None = None,
     tell: Say | None = None,
     progress: Progress | None = None,
+    recorded: RecordedContacts | None = None,
 ) -> Scored:
     """Score the weekly list at `path` and write the worklist to `out`, every row exactly once.
 
     `tell` hears what is unusual about how the list is written, and under which name a worklist is kept
-    that was at `out` before and is not as it was written.
+    that was at `out` before and is not as it was written. `recorded` is the scoring log, which knows who
+    was reached and who asked not to be called.
 
     Raises
     ------
@@ -114,7 +118,7 @@ def score_list(
         if kept and tell:
             tell(f"{earlier.name}: was there before and is not as it was written. It is kept as {kept.name}.")
 
-    scorer = open_scorer(home, model=model, mapping=mapping)
+    scorer = open_scorer(home, model=model, mapping=mapping, recorded=recorded)
     past = GivenHistory(history, partial(_history_of, history, scorer=scorer)) if history else None
     done = score_file(
         path,
@@ -135,7 +139,10 @@ def score_list(
         model_version=scorer.model_version,
         synthetic=scorer.synthetic,
         counts=latest.Counts(done.rows, done.selected, done.rejected),
-        note=scorer.note(path.name, day=datetime.datetime.now(datetime.UTC).date(), unknown=unknown),
+        note=scorer.note(
+            path.name, day=datetime.datetime.now(datetime.UTC).date(), unknown=unknown
+        ).with_notices(done.notices),
+        notices=done.notices,
     )
     # A team may work on the list that was scored before, and on this one when the next is scored.
     kept.keep_latest(home, saved)
@@ -148,11 +155,21 @@ def score_list(
         model_version=scorer.model_version,
         unknown_factors=unknown,
         has_history=history is not None or scorer.history() is not None,
+        notices=done.notices,
     )
 
 
-def open_scorer(home: Path, *, model: str = "champion", mapping: Mapping = IDENTITY) -> Scorer:
+def open_scorer(
+    home: Path,
+    *,
+    model: str = "champion",
+    mapping: Mapping = IDENTITY,
+    recorded: RecordedContacts | None = None,
+) -> Scorer:
     """The one scoring path, with a model of the registry and the history of the home.
+
+    `recorded` is the scoring log. Without it, who was reached is known as far as the home's calls database
+    holds it.
 
     Raises
     ------
@@ -170,7 +187,7 @@ def open_scorer(home: Path, *, model: str = "champion", mapping: Mapping = IDENT
         worklist=worklist_config(),
         history=lambda: history_in_use(home),
         mapping=mapping,
-        ledger=Ledger(home),
+        ledger=Ledger(home, recorded),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from dnapredict import stopping
 from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.errors import ConfigurationError, DnapredictError, GateFailedError, ModelError, StoreError
+from dnapredict.lists.contacts import RecordedContacts
 from dnapredict.lists.files import require_form
 from dnapredict.lists.inbox import Inbox, Place
 from dnapredict.lists.locks import held
@@ -35,6 +36,7 @@ def watch(
     model: str = "champion",
     capacity: int | None = None,
     progress: Progress | None = None,
+    recorded: RecordedContacts | None = None,
     looks: Iterator[object] | None = None,
 ) -> None:
     """Score the lists of `folder` as they come, until it is stopped.
@@ -48,6 +50,8 @@ def watch(
         Of the worklists: .xlsx, .csv or .parquet.
     every_seconds
         How often to look. A file that did not change between two looks is whole.
+    recorded
+        The scoring log, which knows who was reached and who asked not to be called.
     looks
         Ends with the watch, where it is not to go on for ever.
 
@@ -68,7 +72,14 @@ def watch(
 
     def score(path: Path, out: Path) -> Scored:
         return score_list(
-            path, out=out, home=home, mapping=mapping, model=model, capacity=capacity, progress=progress
+            path,
+            out=out,
+            home=home,
+            mapping=mapping,
+            model=model,
+            capacity=capacity,
+            progress=progress,
+            recorded=recorded,
         )
 
     with held(folder / _LOCK, otherwise=f"{folder}: another watch looks after this folder already."):
@@ -112,7 +123,7 @@ def _answered(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path],
     shutil.copymode(path, out)
     told = _told(path, out, done)
     place.take(path, told)
-    return told.splitlines()[0]
+    return "\n".join([told.splitlines()[0], *done.notices])
 
 
 def _failed(path: Path, inbox: Inbox, why: str) -> str:
@@ -133,4 +144,4 @@ def _told(path: Path, out: Path, done: Scored) -> str:
         lines.append(f"The list lacks columns for: {', '.join(done.unknown_factors)}.")
     if not done.has_history:
         lines.append("No attendance history is kept here: patients counted as new.")
-    return "\n".join(lines)
+    return "\n".join([*lines, *done.notices])

@@ -1,6 +1,7 @@
 """Actions taken on a list: record one, and tell what was done and how far the week has come."""
 
 import datetime
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, select
 
+from dnapredict.errors import StoreError
+from dnapredict.lists.calls_database import UnusableError
+from dnapredict.lists.ledger import Ledger
 from dnapredict.service.hashes import Hashes
 from dnapredict.service.logbook import ASKED_BY
 from dnapredict.service.outcomes import Outcome
@@ -17,6 +21,7 @@ from dnapredict.service.store import ScoringLog
 
 __all__ = ["Actions", "ClinicCalls", "OutcomeChanged", "TakenAction", "week_of"]
 
+_LOG: Final = logging.getLogger("dnapredict.service")
 _LOCAL: Final = ZoneInfo("Europe/London")
 _DAYS_A_WEEK: Final = 7
 # As many values as any SQLite takes in one statement, with room to spare.
@@ -64,10 +69,11 @@ class ClinicCalls:
 class Actions:
     """Actions in the scoring log, each a further entry: nothing that was recorded is changed."""
 
-    def __init__(self, log: ScoringLog, hashes: Hashes) -> None:
-        """Read and write `log`, and hash with `hashes`."""
+    def __init__(self, log: ScoringLog, hashes: Hashes, ledger: Ledger | None = None) -> None:
+        """Read and write `log`, and hash with `hashes`; `ledger` is told who was reached."""
         self._log = log
         self._hashes = hashes
+        self._ledger = ledger
 
     def record(
         self, list_id: str, line: Mapping[str, Any], outcome: Outcome, *, seen: str | None = None
@@ -114,6 +120,7 @@ class Actions:
             self._log.write_action(entry, first=look)
         except _RecordedAlready as already:
             return already.taken
+        self._tell_ledger()
         return replace(taken, replaced=replaced)
 
     def entries(self, appointment_ids: Iterable[str]) -> dict[str, tuple[TakenAction, ...]]:
@@ -171,7 +178,19 @@ class Actions:
         """Whose appointment it is, as the log was told when it was scored last."""
         scored = select(ANSWERS.c.patient).where(ANSWERS.c.appointment == appointment)
         found = self._log.ask(scored.order_by(ANSWERS.c.number.desc()).limit(1))
-        return found[0].patient if found else None
+        if found and found[0].patient is not None:
+            return str(found[0].patient)
+        # A list that was scored as a file is not in the log.
+        return None if self._ledger is None else self._ledger.patient_of(appointment)
+
+    def _tell_ledger(self) -> None:
+        """Bring it into the calls database, so that a list that is scored elsewhere knows it."""
+        try:
+            notices = () if self._ledger is None else self._ledger.catch_up()
+        except (UnusableError, StoreError) as error:
+            notices = (str(error),)
+        for notice in notices:
+            _LOG.error("The calls database was not brought up to date: %s", notice)
 
     def _hash(self, appointment_id: str) -> str:
         return self._hashes.of("appointment", appointment_id)

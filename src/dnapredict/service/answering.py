@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from dnapredict.errors import StoreError
 from dnapredict.lists import latest
+from dnapredict.lists.answers import notices_of
 from dnapredict.service.answers import ScoreAnswer, results
 from dnapredict.service.champion import Champion, Scoring
 from dnapredict.service.logbook import Logbook
@@ -37,12 +38,16 @@ def answer(request: ScoreRequest, *, champion: Champion, logbook: Logbook, home:
     at = datetime.datetime.now(datetime.UTC)
     scorer = champion.require()
     worklist = scorer.score(as_table(request.appointments), capacity=None, reasons=request.reasons)
+    notices = notices_of(worklist)
+    for notice in notices:
+        _LOG.error("%s", notice)
     logbook.note(worklist, asked=dict(enumerate(request.appointments, start=1)), scorer=scorer, at=at)
     _keep(worklist, scorer=scorer, home=home)
     return ScoreAnswer(
         model_version=scorer.model_version,
         scored_at=at,
         results=results(worklist),
+        notices=list(notices),
     )
 
 
@@ -57,6 +62,7 @@ def _keep(worklist: pa.Table, *, scorer: Scoring, home: Path) -> None:
             name=_LIST_NAME,
             model_version=scorer.model_version,
             synthetic=scorer.synthetic,
+            notices=notices_of(worklist),
         )
     except StoreError as error:
         _LOG.error("%s", error)

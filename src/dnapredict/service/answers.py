@@ -71,6 +71,14 @@ class ScoreAnswer(_Answer):
     model_version: str
     scored_at: datetime.datetime
     results: list[Scored | NotScored]
+    notices: list[str] = Field(
+        default=[],
+        exclude_if=lambda notices: not notices,
+        description=(
+            "What could not be known as the list was made, such as who asked not to be called. Left out "
+            "where there is nothing to say; show it to the people who call."
+        ),
+    )
 
 
 class ListAnswer(ScoreAnswer):

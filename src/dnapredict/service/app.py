@@ -14,12 +14,14 @@ import bentoml
 from dnapredict.config.mapping import IDENTITY, Mapping
 from dnapredict.config.service import ServiceConfig
 from dnapredict.errors import DnapredictError
+from dnapredict.lists.ledger import Ledger
 from dnapredict.prepared import worklist_config
 from dnapredict.service.actions import Actions
 from dnapredict.service.addresses import CONTENT_TYPES, route_of
 from dnapredict.service.answering import answer
 from dnapredict.service.answers import ScoreAnswer
 from dnapredict.service.champion import Champion, Scoring, Standing
+from dnapredict.service.contacts import LoggedContacts, logged_contacts
 from dnapredict.service.discretion import keep_logs_discreet
 from dnapredict.service.hashes import Hashes
 from dnapredict.service.keys import KeyRing
@@ -63,7 +65,8 @@ def build(
     Uploaded lists are read through `mapping`. `papers` reads what there is to read about a version.
     """
 
-    log, hashes = ScoringLog(home, config.database), Hashes(home)
+    log = ScoringLog(home, config.database)
+    hashes = Hashes(home, log)
     logbook = Logbook(log, hashes)
     keeper = Keeper(home, log, config.retention)
 
@@ -101,7 +104,7 @@ def build(
     lists = KeptLists(
         home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention, log=log
     )
-    actions = Actions(log, hashes)
+    actions = Actions(log, hashes, Ledger(home, LoggedContacts(log, hashes)))
     web = web_app(
         champion, ring=ring, lists=lists, actions=actions, papers=Papers(papers), worklist=worklist_config
     )
@@ -142,8 +145,12 @@ def run(*, host: str, port: int) -> None:
     bentoml.serve(f"{__name__}:service", host=host, port=port, blocking=True)
 
 
-def champion_of(home: Path) -> Champion:
-    """The champion of a home's registry, with the home's history; nothing is loaded yet."""
+def champion_of(home: Path, database: str | None = None) -> Champion:
+    """The champion of a home's registry, with the home's history; nothing is loaded yet.
+
+    `database` is where the scoring log is, as in `record.database`: it knows who was reached.
+    """
+    recorded = logged_contacts(home, database)
 
     def standing() -> Standing:
         from dnapredict.pipeline import history_in_use
@@ -161,7 +168,7 @@ def champion_of(home: Path) -> Champion:
 
         # The history stays the one that was verified here: a damaged one that comes later is not asked.
         history = pipeline.history_in_use(home)
-        return pipeline.open_scorer(home, model=version).with_history(history)
+        return pipeline.open_scorer(home, model=version, recorded=recorded).with_history(history)
 
     return Champion(standing=standing, open_scorer=open_scorer, try_out=try_out)
 
@@ -184,8 +191,9 @@ def papers_of(home: Path) -> Callable[[str], Paper]:
 
 def _production() -> Any:
     home = served_home()
-    champion, papers = champion_of(home), papers_of(home)
-    return build(home, champion, mapping=served_mapping(), config=served_config(), papers=papers)
+    config = served_config()
+    champion, papers = champion_of(home, config.database), papers_of(home)
+    return build(home, champion, mapping=served_mapping(), config=config, papers=papers)
 
 
 service = _production()

@@ -16,12 +16,13 @@ import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dnapredict.errors import StoreError, UsageError
-from dnapredict.lists.private import write_private, written_once
+from dnapredict.lists.private import write_private
+from dnapredict.lists.secret_files import read_or_make
 
 __all__ = ["Key", "KeyRing", "MadeKey", "Scope", "create", "every", "revoke"]
 
@@ -47,10 +48,10 @@ class Key(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    key_id: str
+    key_id: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
     name: str
     scopes: tuple[Scope, ...]
-    sha256: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     made_at: datetime.datetime
     revoked_at: datetime.datetime | None = None
 
@@ -186,8 +187,11 @@ class KeyRing:
 
 
 def _session_secret(home: Path) -> bytes:
-    """The secret that seals sessions, the same for every worker."""
-    return written_once(home / _FOLDER / _SECRET, secrets.token_hex(32)).encode()
+    """The secret that seals sessions, the same for every worker.
+
+    A missing one is made: nothing is lost but the sessions. An empty one would let anybody seal a session.
+    """
+    return read_or_make(home / _FOLDER / _SECRET)
 
 
 def _hashed(secret: str) -> str:
@@ -200,7 +204,10 @@ def _write(home: Path, key: Key) -> None:
 
 def _read(path: Path) -> Key:
     try:
-        return Key.model_validate_json(path.read_bytes())
+        key = Key.model_validate_json(path.read_bytes())
+        if key.key_id != path.stem:
+            raise StoreError(f"{path}: is the file of another key. Remove it, and make its holder a new key.")
+        return key
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
     except ValidationError:

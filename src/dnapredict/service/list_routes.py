@@ -137,6 +137,7 @@ def _json(found: KeptList) -> Response:
         model_version=found.heading.model_version,
         scored_at=found.heading.scored_at,
         results=results(found.worklist),
+        notices=list(found.heading.notices),
     )
     return Response(answer.model_dump_json(), media_type="application/json")
 

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, delete, func, select
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from dnapredict.errors import StoreError
+from dnapredict.lists.secret_files import SecretError
 from dnapredict.service.record.chain import FIRST_SEAL, BrokenAt, append, checked
 from dnapredict.service.record.database import Database
-from dnapredict.service.record.tables import ANSWER_COLUMNS, ENTRIES, HEAD
+from dnapredict.service.record.tables import ANSWER_COLUMNS, ENTRIES, HEAD, SECRET
 
 __all__ = ["COLUMNS", "ScoringLog", "Verified"]
 
@@ -102,6 +103,34 @@ class ScoringLog:
             return []
         with self._database.reading() as connection:
             return connection.execute(query).all()
+
+    def require_secret(self, check_of: Callable[[bool], str], *, path: Path) -> None:
+        """Compare the secret at `path` with the one that the entries were hashed with; note the first one.
+
+        Parameters
+        ----------
+        check_of
+            Gives the check value of the secret, told whether the log has entries.
+
+        Raises
+        ------
+        SecretError
+            If it is another secret.
+        StoreError
+            If the log cannot be written.
+        """
+        if not self._database.exists:
+            return
+        with self._database.writing() as connection:
+            check = check_of(connection.execute(select(HEAD.c.number)).scalar_one() > 0)
+            found = connection.execute(select(SECRET.c.check_value)).scalar()
+            if found is None:
+                connection.execute(insert(SECRET).values(id=1, check_value=check))
+            elif found != check:
+                raise SecretError(
+                    f"{path}: this is another secret than the entries of the scoring log were hashed with "
+                    f"({self._database.name}). Restore it from a backup, or copy it from another host."
+                )
 
     def verify(self) -> Verified:
         """Read the whole log and check every seal.

@@ -1,6 +1,7 @@
 """Weekly lists that people upload: score one, keep it, give it back in the form they like."""
 
 import datetime
+import logging
 import re
 import tempfile
 from dataclasses import replace
@@ -17,6 +18,7 @@ from dnapredict.data.mapped import contract_name
 from dnapredict.data.workspace import Workspace
 from dnapredict.errors import DataError
 from dnapredict.lists import kept, latest
+from dnapredict.lists.answers import notices_of
 from dnapredict.lists.sheet import Note
 from dnapredict.service.champion import Champion, Scoring
 from dnapredict.service.logbook import Logbook
@@ -31,6 +33,7 @@ _MOST_COLUMNS: Final = 60
 _LIMITS: Final = replace(
     limits.WORKBOOK, expanded_bytes=50 * 1_048_576, rows=5 * MOST_ROWS, columns=2 * _MOST_COLUMNS
 )
+_LOG: Final = logging.getLogger("dnapredict.service")
 _FORMS: Final = (".csv", ".xlsx")
 
 
@@ -86,6 +89,9 @@ class KeptLists:
         appointments = _read(content, name)
         reader = scorer if self._mapping == IDENTITY else scorer.through(self._mapping)
         worklist = reader.score(appointments, capacity=None, reasons=True, remember=True)
+        notices = notices_of(worklist)
+        for notice in notices:
+            _LOG.error("%s", notice)
         asked = _by_number(_under_own_names(appointments, self._mapping))
         heading = kept.Heading(
             list_id=kept.new_id(),
@@ -94,7 +100,8 @@ class KeptLists:
             model_version=scorer.model_version,
             synthetic=scorer.synthetic,
             counts=latest.counted(worklist),
-            note=self._note(reader, appointments, name=name, day=at.date()),
+            note=self._note(reader, appointments, name=name, day=at.date()).with_notices(notices),
+            notices=notices,
         )
         self._logbook.note(worklist, asked=asked, scorer=scorer, at=at, list_id=heading.list_id)
         worklist = _with_specialties(worklist, asked)
@@ -154,6 +161,7 @@ class KeptLists:
             synthetic=heading.synthetic,
             list_id=heading.list_id,
             note=heading.note,
+            notices=heading.notices,
         )
 
 

@@ -10,8 +10,6 @@ import contextlib
 import hashlib
 import hmac
 import os
-import re
-import secrets
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +21,7 @@ from numpy.typing import NDArray
 
 from dnapredict.digests import UNSEALED, has_seal, is_intact, seal
 from dnapredict.errors import ModelError, StoreError
-from dnapredict.lists.private import written_once
+from dnapredict.lists.secret_files import read_or_make
 from dnapredict.risk.cohort import Cohort
 from dnapredict.risk.comparing import Tested
 from dnapredict.risk.training import Training
@@ -144,15 +142,12 @@ def _fingerprints(plain: bytes, secret: bytes) -> NDArray[np.uint64]:
 def _secret(home: Path) -> bytes:
     """The secret of the home, made at the first need; never a second while files are keyed with it."""
     path = home / _SECRET
-    if not path.exists() and any(map(_is_keyed_file, (home / FOLDER).glob("*.parquet"))):
-        raise StoreError(
-            f"{path}: is missing, and what versions were tested on is keyed with it. Restore it from a "
-            f"backup; where there is none, remove {home / FOLDER} and train again what is to be compared."
-        )
-    text = written_once(path, secrets.token_hex(32)).strip()
-    if not re.fullmatch("[0-9a-f]{64}", text):
-        raise StoreError(f"{path}: is damaged: expected 64 hexadecimal digits. Restore it from a backup.")
-    return bytes.fromhex(text)
+    keyed = not path.exists() and any(map(_is_keyed_file, (home / FOLDER).glob("*.parquet")))
+    used_for = (
+        f"what versions were tested on is keyed with it (without a backup, remove {home / FOLDER} and train "
+        "again what is to be compared)"
+    )
+    return bytes.fromhex(read_or_make(path, used_for=used_for if keyed else "").decode())
 
 
 def _require_key(schema: pa.Schema, home: Path, secret: bytes) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from dnapredict.errors import ConfigurationError, StoreError
+from dnapredict.lists.private import private_file
 from dnapredict.whole_files import private_folder
 
 __all__ = ["ADDRESS_VARIABLE", "FILE", "REVISION", "VERSION_TABLE", "Database"]
@@ -25,9 +26,10 @@ FILE: Final = "scoring-log.db"
 VERSION_TABLE: Final = "dnapredict_log_version"
 """Beside ours a database may hold another program's tables, and its `alembic_version`."""
 
-REVISION: Final = "r0002"
+REVISION: Final = "r0003"
 """The newest migration; a test compares it with the folder of migrations."""
 
+_OLDER: Final = ("", "r0001", "r0002")
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _WRITES: Final = "dnapredict_writes"
 # FULL: an answer that was acknowledged is in the log even after a power cut.
@@ -141,23 +143,40 @@ class Database:
             return self._engine
 
     def _settle_form(self, engine: Engine, found: str) -> None:
-        if self._url is None and found in ("", "r0001"):
+        if self._url is None and found in _OLDER:
             _migrate(engine)
             return
         what = f"is of form '{found}'" if found else "holds no scoring log"
-        mend = "Run `dnapredict log upgrade`." if found in ("", "r0001") else "Install the newer dnapredict."
+        mend = "Run `dnapredict log upgrade`." if found in _OLDER else "Install the newer dnapredict."
         raise StoreError(f"{self.name}: {what}, and this release works with '{REVISION}'. {mend}")
 
     def _made(self) -> Engine:
         if self._url is not None:
             return _postgres_engine(self._url)
+        if not self._path.exists():
+            self._make_file()
+        elif _is_empty(self._path):
+            raise StoreError(
+                f"{self._path}: the scoring log is empty: its entries are lost. Restore it from a backup; if "
+                "there is none, move the file away and a new log is begun."
+            )
+        return _sqlite_engine(self._path)
+
+    def _make_file(self) -> None:
+        """A whole database is put into place: nobody ever meets an empty one, and nobody but SQLite opens it.
+
+        Closing a descriptor of an SQLite file would drop the locks that this process holds on it.
+        """
         private_folder(self._path.parent)
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        # Parameters belong to patients, and SQLAlchemy would put them into its errors.
-        engine = create_engine(f"sqlite:///{self._path.as_posix()}", hide_parameters=True)
-        event.listen(engine, "connect", _settle)
-        event.listen(engine, "begin", _take_turns)
-        return engine
+        draft = private_file(self._path.parent)
+        try:
+            engine = _sqlite_engine(draft)
+            _migrate(engine)
+            engine.dispose()
+            with contextlib.suppress(FileExistsError):  # another process was first
+                os.link(draft, self._path)
+        finally:
+            draft.unlink()
 
     @contextlib.contextmanager
     def _told(self, what: str) -> Iterator[None]:
@@ -166,6 +185,20 @@ class Database:
         except (SQLAlchemyError, OSError) as error:
             kind = type(error).__name__
             raise StoreError(f"{self.name}: the scoring log cannot be {what} ({kind}).") from None
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a database's file holds nothing, and what SQLite keeps beside it neither."""
+    written_ahead = path.with_name(f"{path.name}-wal")
+    return not path.stat().st_size and not (written_ahead.exists() and written_ahead.stat().st_size)
+
+
+def _sqlite_engine(path: Path) -> Engine:
+    # Parameters belong to patients, and SQLAlchemy would put them into its errors.
+    engine = create_engine(f"sqlite:///{path.as_posix()}", hide_parameters=True)
+    event.listen(engine, "connect", _settle)
+    event.listen(engine, "begin", _take_turns)
+    return engine
 
 
 def _postgres(address: str) -> URL:

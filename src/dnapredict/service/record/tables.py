@@ -2,7 +2,8 @@
 
 Three kinds of entry share one chain: an *answer* that was given, an *action* that a person took
 afterwards, and an *anchor* that stands for entries whose time was up. Each entry has a number of
-the chain, from 1, and a seal. `head` holds the number and the seal of the last one.
+the chain, from 1, and a seal. `head` holds the number and the seal of the last one. `secret` tells whether
+appointments are still hashed with the same secret.
 """
 
 from typing import Final
@@ -17,6 +18,7 @@ __all__ = [
     "ENTRIES",
     "FIRST_FORM_COLUMNS",
     "HEAD",
+    "SECRET",
     "own_columns",
 ]
 
@@ -77,6 +79,13 @@ HEAD: Final = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("number", Integer, nullable=False),
     Column("seal", Text, nullable=False),
+)
+SECRET: Final = Table(
+    "secret",
+    _METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    # A keyed hash of a fixed text, so that another secret is noticed.
+    Column("check_value", Text, nullable=False),
 )
 ENTRIES: Final = {"answer": ANSWERS, "action": ACTIONS, "anchor": ANCHORS}
 """The tables whose rows are entries of the chain, by the kind of entry."""

@@ -1,0 +1,245 @@
+"""What clerks record about calls decides who is called next, at every door."""
+
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+from tests.end_to_end.world import Trust, as_requests
+from tests.service.conftest import TestClient, wait_until_ready
+
+from dnapredict import pipeline
+from dnapredict.service.app import build, champion_of
+from dnapredict.service.contacts import logged_contacts
+from dnapredict.service.start import served_mapping
+
+REACHED = "No call: the patient was already reached about this appointment"
+OPTED_OUT = "No call: the patient asked not to be called. Send the usual reminder or a letter"
+
+Lines = dict[str, dict[str, Any]]
+
+
+@pytest.fixture
+def home(trust: Trust, tmp_path: Path) -> Path:
+    """A home of its own, in which nobody has called yet."""
+    place = tmp_path / "home"
+    shutil.copytree(trust.home, place)
+    for name in ("lists", "scoring-log.secret", "scoring-log.db"):
+        shutil.rmtree(place / name, ignore_errors=True)
+        (place / name).unlink(missing_ok=True)
+    return place
+
+
+@pytest.fixture
+def service(home: Path) -> Iterator[TestClient]:
+    champion = champion_of(home)
+    app = build(home, champion, mapping=served_mapping()).to_asgi()
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        wait_until_ready(client)
+        yield client
+    champion.stop()
+
+
+@pytest.fixture(scope="module")
+def weekly(trust: Trust) -> pa.Table:
+    return pq.read_table(trust.weekly)
+
+
+def as_csv(table: pa.Table) -> bytes:
+    written = io.BytesIO()
+    pa_csv.write_csv(table, written)
+    return written.getvalue()
+
+
+def upload(service: TestClient, table: pa.Table) -> dict[str, Any]:
+    answer = service.post("/v1/lists", files={"file": ("week.csv", as_csv(table))})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def lines(results: list[dict[str, Any]]) -> Lines:
+    return {line["appointment_id"]: line for line in results}
+
+
+def calls(answer: dict[str, Any]) -> list[str]:
+    return [line["appointment_id"] for line in answer["results"] if line.get("selected")]
+
+
+def record(service: TestClient, list_id: str, appointment: str, outcome: str) -> None:
+    body = {"appointment_id": appointment, "outcome": outcome}
+    assert service.post(f"/v1/lists/{list_id}/actions", json=body).status_code == 201
+
+
+def patient_of(weekly: pa.Table, appointment: str) -> str:
+    row = weekly.filter(pc.equal(weekly["appointment_id"], appointment)).to_pylist()[0]
+    return str(row["patient_id"])
+
+
+def test_a_list_that_is_exported_anew_the_next_day_has_its_calls_where_nobody_was_rung(service, weekly):
+    first = calls(upload(service, weekly))
+    again = calls(upload(service, weekly.slice(1)))
+    assert len(first) == 40
+    assert len(set(first) & set(again)) >= 39
+
+
+def test_who_was_reached_is_passed_over_and_who_did_not_answer_is_called_again(service, weekly):
+    answer = upload(service, weekly)
+    reached, no_answer, *rest = calls(answer)
+    record(service, answer["list_id"], reached, "confirmed")
+    record(service, answer["list_id"], no_answer, "no_answer")
+    again = upload(service, weekly)
+    assert lines(again["results"])[reached]["action"] == REACHED
+    assert no_answer in calls(again)
+    assert len(calls(again)) == 40  # the call goes to the next
+    record(service, answer["list_id"], reached, "withdrawn")
+    assert calls(upload(service, weekly)) == [reached, no_answer, *rest]
+
+
+def with_another_appointment(weekly: pa.Table, patient: str) -> pa.Table:
+    """The list, and in it another appointment of the patient, of a clinic and a day far away."""
+    rows = weekly.to_pylist()
+    mine = next(row for row in rows if row["patient_id"] == patient)
+    rows.append(mine | {"appointment_id": "another", "clinic_code": "ELSEWHERE"})
+    return pa.Table.from_pylist(rows, schema=weekly.schema)
+
+
+def written(out: Path) -> Lines:
+    read: dict[str, Callable[[Path], pd.DataFrame]] = {".csv": pd.read_csv, ".xlsx": pd.read_excel}
+    table = pd.read_parquet(out) if out.suffix == ".parquet" else read[out.suffix](out)
+    return lines(table.astype({"appointment_id": str}).to_dict("records"))
+
+
+def test_a_wish_not_to_be_called_holds_at_every_door_until_it_is_withdrawn(
+    service, home, weekly, dnapredict, tmp_path
+):
+    answer = upload(service, weekly)
+    mine = calls(answer)[0]
+    patient = patient_of(weekly, mine)
+    asked = with_another_appointment(weekly, patient)
+    theirs = {row["appointment_id"] for row in asked.to_pylist() if row["patient_id"] == patient}
+    path = tmp_path / "list.parquet"
+    pq.write_table(asked, path)
+
+    def answers() -> Iterator[Lines]:
+        uploaded = upload(service, asked)
+        yield lines(uploaded["results"])
+        alone = as_requests(asked.filter(pc.equal(asked["appointment_id"], "another")))
+        for rows in (alone, as_requests(asked)):
+            found = service.post("/v1/score", json={"appointments": rows}).json()["results"]
+            yield lines(found)
+        for form in ("csv", "xlsx", "parquet"):
+            out = tmp_path / f"worklist.{form}"
+            done = dnapredict("score", path, "--out", out, "--home", home)
+            assert done.returncode == 0, done.stderr
+            yield written(out)
+        inbox = tmp_path / "inbox"
+        inbox.mkdir(exist_ok=True)
+        shutil.copy(path, inbox / "week.parquet")
+        said: list[str] = []
+        pipeline.watch(inbox, home=home, say=said.append, looks=iter(range(2)), form=".csv")
+        yield written(inbox / "done" / "week-worklist.csv")
+        shutil.rmtree(inbox)
+
+    record(service, answer["list_id"], mine, "no_calls_wished")
+    for found in answers():
+        for each in theirs & set(found):
+            assert not found[each]["selected"]
+            assert found[each]["action"] == OPTED_OUT
+    page = service.get("/lists/" + upload(service, asked)["list_id"], params={"show": "all"}).text
+    assert OPTED_OUT in page
+    record(service, answer["list_id"], mine, "withdrawn")
+    for found in answers():
+        assert OPTED_OUT not in {line["action"] for line in found.values()}
+
+
+def test_a_wish_that_was_recorded_on_a_list_that_was_a_file_is_known_to_be_the_patients(
+    service, home, trust, weekly, dnapredict, tmp_path
+):
+    done = dnapredict("score", trust.weekly, "--out", tmp_path / "out.csv", "--home", home)
+    assert done.returncode == 0, done.stderr
+    shown = json.loads((home / "lists" / "latest.json").read_text())
+    mine = shown["rows"][0]["appointment_id"]
+    sent = service.post(f"/lists/{shown['list_id']}/outcomes", data={"line": 1, "outcome": "no_calls_wished"})
+    assert sent.status_code == 200
+    asked = with_another_appointment(weekly, patient_of(weekly, mine))
+    assert lines(upload(service, asked)["results"])["another"]["action"] == OPTED_OUT
+
+
+def test_the_column_opt_out_is_a_wish_for_all_of_the_patients_rows(service, weekly):
+    mine = calls(upload(service, weekly))[0]
+    asked = with_another_appointment(weekly, patient_of(weekly, mine))
+    said = ["yes" if name == mine else None for name in asked["appointment_id"].to_pylist()]
+    found = lines(upload(service, asked.append_column("opt_out", pa.array(said, pa.string())))["results"])
+    for name in (mine, "another"):
+        assert (found[name]["selected"], found[name]["action"]) == (False, OPTED_OUT)
+    alone = {**as_requests(asked.slice(0, 1))[0], "opt_out": True}
+    (result,) = service.post("/v1/score", json={"appointments": [alone]}).json()["results"]
+    assert (result["selected"], result["action"]) == (False, OPTED_OUT)
+
+
+def test_a_damaged_calls_database_stops_no_list_and_is_said_on_it(
+    service, home, trust, weekly, dnapredict, tmp_path
+):
+    answer = upload(service, weekly)
+    mine = calls(answer)[0]
+    record(service, answer["list_id"], mine, "no_calls_wished")
+    (home / "lists" / "calls.db").write_bytes(b"no database" * 1_000)
+    again = upload(service, weekly)
+    assert lines(again["results"])[mine]["action"] == OPTED_OUT
+    (notice,) = again["notices"]
+    assert "was damaged" in notice
+    page = service.get(f"/lists/{again['list_id']}").text
+    assert notice in page
+    book = openpyxl.load_workbook(
+        io.BytesIO(service.get(f"/lists/{again['list_id']}/file?form=xlsx").content)
+    )
+    assert book["About"]["A1"].value == notice
+    done = dnapredict("score", trust.weekly, "--out", tmp_path / "out.csv", "--home", home)
+    assert done.returncode == 0
+    assert "lists/calls.db" in done.stderr
+    assert written(tmp_path / "out.csv")[mine]["action"] == OPTED_OUT
+
+
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [("lists/calls.secret", ""), ("scoring-log.secret", None), ("scoring-log.secret", "0" * 64)],
+)
+def test_an_emptied_changed_or_lost_secret_is_refused_by_the_command(
+    home, trust, weekly, dnapredict, tmp_path, name, held
+):
+    with TestClient(
+        build(home, champion := champion_of(home)).to_asgi(), base_url="http://127.0.0.1"
+    ) as service:
+        wait_until_ready(service)
+        answer = upload(service, weekly)
+        record(service, answer["list_id"], calls(answer)[0], "no_calls_wished")
+    champion.stop()
+    (home / name).unlink() if held is None else (home / name).write_text(held)
+    done = dnapredict("score", trust.weekly, "--out", tmp_path / "out.csv", "--home", home)
+    assert done.returncode == 14
+    assert name in done.stderr
+    assert "backup" in done.stderr
+    assert not (tmp_path / "out.csv").exists()
+    with TestClient(
+        build(home, champion := champion_of(home)).to_asgi(), base_url="http://127.0.0.1"
+    ) as service:
+        assert service.get("/readyz").status_code == 503
+        assert service.post("/v1/lists", files={"file": ("a.csv", as_csv(weekly))}).status_code == 503
+    champion.stop()
+
+
+def test_a_log_that_cannot_be_read_stops_no_list_that_is_scored_as_a_file(home, trust, dnapredict, tmp_path):
+    (home / "scoring-log.db").write_bytes(b"no database" * 1_000)
+    done = dnapredict("score", trust.weekly, "--out", tmp_path / "out.csv", "--home", home)
+    assert done.returncode == 0, done.stderr
+    assert "The scoring log cannot be read" in done.stderr
+    assert list(logged_contacts(tmp_path / "no home").after(0, "")) == []

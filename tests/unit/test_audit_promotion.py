@@ -175,7 +175,7 @@ def test_an_identical_audit_does_not_clear_a_reject(home, trained, tmp_path):
         Registry(home).keep_audit("1", report(tmp_path / name, trained, "PASS", text=text), verdict="PASS")
         if name == "first":
             pipeline.sign(tmp_path / name, home=home, decision="reject", **WHO)
-        with pytest.raises(GateFailedError, match="Another audit does not change that"):
+        with pytest.raises(GateFailedError, match="rejected it"):
             Registry(home).promote("1")
     assert Registry(home).tags("1")["signed_decision"] == "reject"
     signed = pipeline.sign(tmp_path / "other", home=home, decision="approve", **WHO)

@@ -1,6 +1,7 @@
 """Where one identifier stands for very many appointments, what is counted is the same."""
 
 import datetime
+import random
 
 import pyarrow as pa
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from dnapredict.data.handful.engine import Handful
 from dnapredict.data.plan import compiled, placeholder
 from dnapredict.data.workspace import Workspace
 from dnapredict.features.bookings import AROUND, other_bookings
+from dnapredict.features.build import Past
 from dnapredict.features.clock import Clock
 
 CLOCK = Clock(7, 3)
@@ -65,7 +67,7 @@ def _known_at(row: dict) -> datetime.datetime:
     return max(row["recorded_at"] or delayed, _scored_at(row))
 
 
-@settings(SLOW, max_examples=40)
+@settings(SLOW, max_examples=12)
 @given(appointments)
 def test_bookings_around_an_appointment_are_counted_alike_by_pairs_by_sums_and_by_hand(drawn):
     table = contract_table(drawn)
@@ -75,3 +77,40 @@ def test_bookings_around_an_appointment_are_counted_alike_by_pairs_by_sums_and_b
     with Workspace() as workspace:
         assert counted(table, workspace, crowded=True) == expected
     assert counted(table, Handful(), crowded=True) == expected
+
+
+def drawn_for(patients: int, *, rows: int) -> pa.Table:
+    """So many appointments of so many patients, booked over two months."""
+    chance = random.Random(7)  # noqa: S311 - any appointments will do
+    places = {"clinic_code": "EYE", "treatment_function_code": "130", "site_code": "RX1"}
+    return contract_table(
+        [
+            {
+                "patient_id": f"p{chance.randrange(patients)}",
+                "booked": chance.randrange(60),
+                "lead": chance.randrange(60),
+                "delay": chance.choice([None, 0, 9]),
+                "outcome_code": chance.choice(["2", "3", "4", "5", None]),
+            }
+            | places
+            for _ in range(rows)
+        ]
+    )
+
+
+def test_a_patient_of_hundreds_of_appointments_has_the_same_counts_by_sums():
+    table = drawn_for(2, rows=600)
+    with Workspace() as workspace:
+        assert counted(table, workspace, crowded=True) == by_hand(table)
+
+
+def is_crowded(table: pa.Table) -> bool:
+    with Workspace() as workspace:
+        checked = contract.check(workspace.keep(table), workspace, source="table")
+        return Past.of(workspace.settled(checked.rows), clock=CLOCK, workspace=workspace).crowded
+
+
+def test_sums_are_taken_where_pairs_would_be_very_many_and_nowhere_else():
+    assert is_crowded(drawn_for(2, rows=5_000))
+    assert not is_crowded(drawn_for(1_000, rows=5_000))
+    assert not is_crowded(drawn_for(2, rows=1_000))  # pairs of so few rows are quick

@@ -115,13 +115,11 @@ class BodyLimits:
                 await self.app(scope, _replay(body, receive), send)
                 return
             refusal = body
-        if refusal is not None:
-            await refusal(scope, receive, send)
+        await refusal(scope, receive, send)
 
     async def _counted_body(
         self, scope: Scope, receive: Receive, largest: int
-    ) -> deque[bytes] | JSONResponse | None:
-        """The body, or a refusal; None if the client went away before all of it was there."""
+    ) -> deque[bytes] | JSONResponse:
         guarded = self.guarded(scope["path"])
         if guarded and self._arriving >= self.at_once:
             return _refuse(503, "Too many requests are being sent at once. Try again in a moment.")
@@ -154,13 +152,14 @@ def _refusal(scope: Scope, kind: BodyType | None, largest: int) -> JSONResponse 
     return None
 
 
-async def _body(receive: Receive, largest: int) -> deque[bytes] | JSONResponse | None:
+async def _body(receive: Receive, largest: int) -> deque[bytes] | JSONResponse:
     parts: deque[bytes] = deque()
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":  # half a form must not pass for a whole one
-            return None
+            # Nobody reads this; BentoML waits for some answer.
+            return _refuse(400, "The connection ended before all of the request was received.")
         part = message.get("body", b"")
         size += len(part)
         if size > largest:

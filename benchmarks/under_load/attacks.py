@@ -75,8 +75,10 @@ class Attacker:
 
     async def _again(self, attack: Callable[[], Coroutine[None, None, None]], *, pause: float = 0.2) -> None:
         while True:
-            with contextlib.suppress(OSError, TimeoutError):
+            try:
                 await attack()
+            except (OSError, TimeoutError) as error:  # hung up on while it was sending, or not let in
+                self.answers[f"{attack.__name__.replace('_', ' ')}: {type(error).__name__}"] += 1
             await asyncio.sleep(self._draw.uniform(0.5, 1.5) * pause)
 
     async def _trickle(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

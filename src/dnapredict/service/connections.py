@@ -40,8 +40,9 @@ _LOG: Final = logging.getLogger("dnapredict.service")
 
 # File descriptors that are kept free of connections: databases, the history store, the model, threads, and
 # the connections of a burst that are accepted before the surplus is closed (four rounds of the loop).
-_ACCEPTED_AT_ONCE: Final = 64
-_RESERVED_FILES: Final = 4 * _ACCEPTED_AT_ONCE + 168
+# Few a round also give a client that was just accepted the time to send, before others take its place.
+_ACCEPTED_AT_ONCE: Final = 16
+_RESERVED_FILES: Final = 4 * _ACCEPTED_AT_ONCE + 360
 # A connection can hold a second file: the static file that it is being sent.
 _FILES_A_CONNECTION: Final = 2
 _FEWEST_CONNECTIONS: Final = 16

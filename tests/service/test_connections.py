@@ -1,5 +1,6 @@
 """Clients that open connections and send nothing, or too slowly, keep nobody else out."""
 
+import asyncio
 import contextlib
 import http.client
 import socket
@@ -103,12 +104,17 @@ def _received(connection: socket.socket) -> bytes:
         return b""
 
 
-def test_a_web_socket_is_no_way_round(home: Path) -> None:
+def test_a_web_socket_is_no_way_round_and_what_is_no_http_fills_no_log(home: Path) -> None:
     upgrade = "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
     upgrade += "sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-    with running(home, settings=ONE_WORKER) as service, connect(service) as one:
+    with running(home, settings=ONE_WORKER) as service, connect(service) as one, connect(service) as other:
+        other.sendall(b"no HTTP at all\r\n\r\n")
+        assert other.recv(12) == b"HTTP/1.1 400"
         one.sendall(f"GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\n{upgrade}\r\n".encode())
         assert one.recv(12) == b"HTTP/1.1 200"
+        written = service.log.read_text()
+    assert "Invalid HTTP request" not in written
+    assert "upgrade" not in written
 
 
 class Client:
@@ -215,3 +221,63 @@ def test_more_open_files_are_asked_for_up_to_the_hard_limit() -> None:
     command = ["sh", "-c", 'ulimit -S -n 256; exec "$@"', "sh", sys.executable, "-c", text]
     told = int(subprocess.run(command, capture_output=True, check=True, cwd=ROOT).stdout)
     assert told == (65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536))
+
+
+class Transport(asyncio.Transport):
+    """A network connection that goes nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("192.0.2.1", 5_000), "sockname": ("127.0.0.1", 3_000)})
+        self.gone = False
+
+    def abort(self) -> None:
+        self.gone = True
+
+    def is_closing(self) -> bool:
+        return self.gone
+
+    def write(self, data: Any) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("happens", "gone_at"),
+    [
+        (lambda _: None, 11.0),
+        (lambda protocol: protocol.data_received(b"GET / HTTP/1.1\r\nx-slow: "), 11.0),
+        (lambda protocol: protocol.pause_writing(), 31.0),
+    ],
+)
+def test_neither_silence_nor_single_bytes_nor_unread_answers_hold_a_connection(
+    happens: Callable[[Any], None], gone_at: float
+) -> None:
+    import uvicorn
+
+    from dnapredict.service.connections import _STATE, GuardedProtocol
+
+    now = 0.0
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise AssertionError("no request was complete")
+
+    def work(held: Any) -> None:
+        nonlocal now
+        state = {"server_state": uvicorn.server.ServerState(), "app_state": {_STATE: held}}
+        protocol, transport = GuardedProtocol(uvicorn.Config(app), **state), Transport()
+        protocol.connection_made(transport)
+        if gone_at > 11:
+            protocol._waiting_since = None  # a request is being answered
+        happens(protocol)
+        now = gone_at - 2
+        held.sweep()
+        assert not transport.gone
+        if gone_at == 11.0:
+            protocol.data_received(b"G")
+        now = gone_at
+        held.sweep()
+        assert transport.gone
+
+    in_loop(work, clock=lambda: now)

@@ -37,6 +37,9 @@ __all__ = [
 CONNECTION: Final = "dnapredict.connection"
 _STATE: Final = "dnapredict.connections"
 _LOG: Final = logging.getLogger("dnapredict.service")
+# uvicorn warns of each request that is no HTTP: a stranger could fill the disk with that.
+_HTTP_LOG: Final = logging.getLogger("uvicorn.error.requests")
+_HTTP_LOG.setLevel(logging.ERROR)
 
 # File descriptors that are kept free of connections: databases, the history store, the model, threads, and
 # the connections of a burst that are accepted before the surplus is closed (four rounds of the loop).
@@ -223,6 +226,7 @@ class GuardedProtocol(H11Protocol):
     def __init__(self, *arguments: Any, **more: Any) -> None:
         """As uvicorn makes its protocols; without `OpenConnections`, nothing is limited."""
         super().__init__(*arguments, **more)
+        self.logger = _HTTP_LOG
         self.peer = self.address = ""
         self._held: Connections | None = self.app_state.get(_STATE)
         self._running = 0

@@ -205,7 +205,7 @@ def test_a_connection_that_waits_too_long_is_closed_when_they_are_looked_over() 
 
 
 def test_the_number_of_connections_follows_the_limit_on_open_files() -> None:
-    from dnapredict.service.connections import connections_for
+    from dnapredict.service.open_files import connections_for
 
     assert connections_for(65_536, wanted=1_000) <= 1_000
     assert connections_for(1_024, wanted=1_000) * 2 < 1_024 - 256
@@ -217,7 +217,7 @@ def test_more_open_files_are_asked_for_up_to_the_hard_limit() -> None:
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    text = "from dnapredict.service.connections import raise_file_limit; print(raise_file_limit())"
+    text = "from dnapredict.service.open_files import raise_file_limit; print(raise_file_limit())"
     command = ["sh", "-c", 'ulimit -S -n 256; exec "$@"', "sh", sys.executable, "-c", text]
     told = int(subprocess.run(command, capture_output=True, check=True, cwd=ROOT).stdout)
     assert told == (65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536))

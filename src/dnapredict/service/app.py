@@ -24,8 +24,6 @@ from dnapredict.service.client_address import networks
 from dnapredict.service.connections import (
     Connections,
     OpenConnections,
-    connections_for,
-    raise_file_limit,
     use_guarded_protocol,
 )
 from dnapredict.service.discretion import keep_logs_discreet
@@ -40,6 +38,7 @@ from dnapredict.service.middleware.metrics import Metrics
 from dnapredict.service.middleware.rate import AnonymousRate, Buckets, RateLimit
 from dnapredict.service.middleware.refusals import PlainRefusals
 from dnapredict.service.middleware.turns import Turns
+from dnapredict.service.open_files import connections_for, raise_file_limit
 from dnapredict.service.openid import Issuer
 from dnapredict.service.pages.routes import STATIC_PATH
 from dnapredict.service.papers import Paper, Papers

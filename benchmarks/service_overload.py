@@ -4,8 +4,15 @@ The claim: every answer is 200, 429 or 503; `/livez` takes under 200 ms througho
 the crowd is gone a single score takes as long as before. The knee is the rate at which eight clients
 that wait for their answers are served.
 `python benchmarks/service_overload.py [SECONDS] [HOME]`; without a home, that of `dnapredict demo` is made.
+
+With `--attacks` it is strangers instead: large forms, slow bodies, slow headers, 2,200 idle connections and
+wrong keys, all at once, on a service that was started with a soft limit of 1,024 open files. They come from
+other loopback addresses, and then from the address of the client that has a key. The claim: `/livez` takes
+under 250 ms at the 99th percentile, and 99 of 100 requests with a key are answered 200.
+`python benchmarks/service_overload.py --attacks [--minutes M] [HOME]`; a key is made in the home.
 """
 
+import argparse
 import asyncio
 import contextlib
 import json
@@ -15,20 +22,31 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from dnapredict.service import keys
 from under_load.asking import Answers, appointments, ask, session, steadily
+from under_load.attacks import ADDRESSES, SAME_ADDRESS, attack
 from under_load.home import made_home
 from under_load.served import Served, ours
 
 SECONDS, CLIENTS, KNEE_SECONDS, CALM_SECONDS, LIVE_MS = 30.0, 8, 8.0, 5.0, 200
 TIMES, ALLOWED = 10, {"200", "429", "503"}
+MINUTES, KEYED_A_SECOND, ATTACKED_LIVE_MS, LEAST_ANSWERED = 5.0, 5.0, 250, 0.99
+FILE_LIMITS = {
+    "soft limit of 1,024 files": 'ulimit -S -n 1024; exec "$@"',
+    "hard limit of 1,024 files": 'ulimit -n 1024; exec "$@"',
+}
 SINGLES = [appointments(1, seed=seed) for seed in range(500)]
 
 
 def main() -> None:
     """Print the figures, judge them, and write benchmarks/out/service_overload.json."""
+    if "--attacks" in sys.argv:
+        attacks()
+        return
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
     with tempfile.TemporaryDirectory() as place:
         home = Path(sys.argv[2]) if len(sys.argv) > 2 else made_home(Path(place))
@@ -43,6 +61,73 @@ def main() -> None:
     assert set(crowd["statuses"]) <= ALLOWED, "an answer that is neither 200, 429 nor 503"
     assert found["livez"]["failures"] == 0, "a health check was not answered"
     assert found["livez"]["max_ms"] < LIVE_MS, "a health check took too long"
+
+
+def attacks() -> None:
+    """Print what strangers did, judge it, and write benchmarks/out/service_attacks.json."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--attacks", action="store_true")
+    parser.add_argument("--minutes", type=float, default=MINUTES)
+    parser.add_argument("home", nargs="?", type=Path)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        home = asked.home or made_home(Path(place))
+        token = keys.create(home, name="benchmark", scopes=(keys.Scope.SCORE,)).token
+        found = {}
+        for limit, command in FILE_LIMITS.items():
+            with ours(home, before=["sh", "-c", command, "sh"]) as served:
+                for name, addresses in {"other addresses": ADDRESSES, "same address": SAME_ADDRESS}.items():
+                    figures = attacked(served, token, addresses, seconds=asked.minutes * 60)
+                    found[f"{limit}, {name}"] = figures
+    text = json.dumps(found, indent=1)
+    Path("benchmarks/out").mkdir(parents=True, exist_ok=True)
+    Path("benchmarks/out/service_attacks.json").write_text(text + "\n")
+    print(text)
+    for name, figures in found.items():
+        missed, probes = figures["livez"]["failures"], figures["livez"]["asked"]
+        assert missed <= (1 - LEAST_ANSWERED) * probes, f"{name}: health checks were not answered"
+        assert figures["livez"]["p99_ms"] < ATTACKED_LIVE_MS, f"{name}: health checks took too long"
+        assert figures["keyed_answered"] >= LEAST_ANSWERED, f"{name}: requests with a key were not answered"
+
+
+def attacked(served: Served, token: str, addresses: list[str], *, seconds: float) -> dict[str, Any]:
+    """What a client with a key and the health checks meet while strangers attack from `addresses`."""
+    context = mp.get_context("spawn")
+    answers, lives = context.Queue(), context.Queue()
+    strangers = context.Process(target=attack, args=(served.port, addresses, seconds, answers))
+    health = context.Process(target=live, args=(served.port, seconds, lives))
+    strangers.start()
+    health.start()
+    keyed = asyncio.run(_keyed(served, token, seconds=seconds))
+    times, answered = lives.get(timeout=seconds + 60), answers.get(timeout=seconds + 60)
+    health.join()
+    strangers.join()
+    return {
+        "keyed": keyed.figures(),
+        "keyed_answered": round(keyed.statuses["200"] / sum(keyed.statuses.values()), 4),
+        "livez": livez(times),
+        "strangers": answered,
+        "open_files": [worker.num_fds() for worker in served.workers()],
+    }
+
+
+async def _keyed(served: Served, token: str, *, seconds: float) -> Answers:
+    """Single scores with a key at a steady rate, half of them on connections that are kept."""
+    async with session(token) as kept, session(token, keep=False) as fresh:
+        one, other = await asyncio.gather(
+            *(_steady_scores(asking, served, seconds=seconds) for asking in (kept, fresh))
+        )
+    return Answers(one.milliseconds + other.milliseconds, one.statuses + other.statuses)
+
+
+async def _steady_scores(asking: Any, served: Served, *, seconds: float) -> Answers:
+    return await steadily(
+        asking,
+        served.address + "/v1/score",
+        a_second=KEYED_A_SECOND / 2,
+        seconds=seconds,
+        body=lambda number: SINGLES[number % len(SINGLES)],
+    )
 
 
 def measured(served: Served, *, seconds: float) -> dict[str, object]:

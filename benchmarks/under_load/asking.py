@@ -114,9 +114,11 @@ async def ask(
     return content
 
 
-def session() -> aiohttp.ClientSession:
-    """Connections that are kept and many, so that both workers are asked."""
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=4))
+def session(token: str = "", *, keep: bool = True) -> aiohttp.ClientSession:
+    """Connections that are kept and many, so that both workers are asked; `token` is a key to send."""
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    kept = {"keepalive_timeout": 4} if keep else {"force_close": True}
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS, **kept), headers=headers)
 
 
 async def every(seconds: float, look: Callable[[], Awaitable[None]]) -> None:

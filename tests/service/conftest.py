@@ -22,6 +22,7 @@ from tests.service import postgres
 from tests.service.double import steady_champion
 from tests.service.pages import week
 
+from dnapredict.service import keys
 from dnapredict.service.app import build
 from dnapredict.service.champion import Champion
 
@@ -37,6 +38,20 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(home: Path) -> Iterator[TestClient]:
+    champion = steady_champion()
+    with client_of(champion, home) as client:
+        wait_until_ready(client)
+        yield client
+    champion.stop()
+
+
+@pytest.fixture
+def key(home: Path) -> str:
+    return keys.create(home, name="booking team", scopes=(keys.Scope.ADMIN,)).token
+
+
+@pytest.fixture
+def guarded(home: Path, key: str) -> Iterator[TestClient]:  # noqa: ARG001 - a key is there before the service
     champion = steady_champion()
     with client_of(champion, home) as client:
         wait_until_ready(client)

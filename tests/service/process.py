@@ -71,7 +71,7 @@ def running(home: Path, *, settings: str = "", before: Sequence[str] = ()) -> It
                 "BENTOML_HOME": state,
                 "BENTOML_DO_NOT_TRACK": "true",
                 "BENTOML_QUIET": "true",
-                "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",
+                "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
             },
             stdout=log,
             stderr=subprocess.STDOUT,

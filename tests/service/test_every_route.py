@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.routing import Mount, Route
@@ -105,7 +106,16 @@ def _routes() -> Iterator[str]:
     from dnapredict.service.web import web_app
 
     ring = keys.KeyRing(Path())
-    app = web_app(steady_champion(), ring=ring, lists=None, actions=None, papers=None, worklist=None)  # type: ignore[arg-type]
+    nothing: Any = None
+    app = web_app(
+        steady_champion(),
+        ring=ring,
+        failed=nothing,
+        lists=nothing,
+        actions=nothing,
+        papers=nothing,
+        worklist=nothing,
+    )
     for route in app.routes:
         assert isinstance(route, Route | Mount)
         yield route.path

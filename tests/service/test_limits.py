@@ -17,7 +17,7 @@ from tests.service.double import steady_champion
 from dnapredict.config.service import Limits, ServiceConfig
 from dnapredict.service import keys
 from dnapredict.service.app import build
-from dnapredict.service.middleware.limits import BodyLimits
+from dnapredict.service.middleware.limits import AnonymousBodies, BodyLimits
 from dnapredict.service.middleware.rate import Buckets
 from dnapredict.service.middleware.turns import Turns
 
@@ -200,7 +200,15 @@ async def nothing(_scope: Any, receive: Any, send: Any) -> None:
 
 def test_a_client_that_sends_too_slowly_is_let_go_and_too_many_at_once_are_not_begun() -> None:
     async def send() -> None:
-        limits = BodyLimits(nothing, largest=100, content_types=(), seconds=0.2, at_once=1)
+        limits = BodyLimits(
+            nothing,
+            largest=100,
+            body_types=(),
+            seconds=0.2,
+            at_once=1,
+            anonymous=AnonymousBodies(at_once=1, of_address=1, seconds=0.2),
+            guarded=lambda _: True,
+        )
 
         async def slowly() -> Any:
             for _ in range(100):

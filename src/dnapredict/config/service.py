@@ -1,5 +1,6 @@
 """`serving/service.toml`: how much the service takes on, how long it keeps things, whom it believes."""
 
+import ipaddress
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -7,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from dnapredict.config.loading import Settings
 
-__all__ = ["Limits", "OpenId", "Retention", "ServiceConfig"]
+__all__ = ["Anonymous", "Limits", "OpenId", "Retention", "ServiceConfig"]
 
 # Signatures of an issuer's private key alone: with a shared secret whoever checks could also sign.
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -20,7 +21,7 @@ class Limits(Settings):
     `requests_a_minute` is what one key may ask for in the long run, and `burst` what it may ask for
     at once after a pause; with two workers a key may reach up to twice as many. `at_once` requests
     are worked on side by side, `waiting` more may wait for `seconds_to_wait`; others are told to
-    come again.
+    come again. `connections` are open at most, fewer where the system allows few open files.
     """
 
     requests_a_minute: Annotated[float, Field(gt=0, le=1_000_000)] = 6_000
@@ -32,6 +33,47 @@ class Limits(Settings):
     seconds_to_send: Annotated[float, Field(gt=0, le=600)] = 30
     bodies_at_once: Annotated[int, Field(ge=1, le=1_000)] = 64
     largest_body_mb: Annotated[float, Field(gt=0, le=64)] = 8
+    largest_form_kb: Annotated[float, Field(gt=0, le=1_024)] = 8
+    connections: Annotated[int, Field(ge=16, le=30_000)] = 1_000
+    seconds_to_ask: Annotated[float, Field(gt=0, le=600)] = 10
+    seconds_to_read: Annotated[float, Field(gt=0, le=600)] = 30
+
+
+class Anonymous(Settings):
+    """How much the service takes on from clients without a key or a session, by address and in all.
+
+    Each worker process counts for itself, and an IPv6 address counts as its network of 64 bits. An
+    address that asks little is served even while `requests_a_minute_in_all` is used up by others.
+    `failures` wrong keys of one address, or for one key, are answered at once on the sign-in page, and
+    `failures_of_programs` elsewhere; each further one makes the next wait twice as long, up to
+    `longest_wait` seconds. `proxies` are the addresses or networks
+    whose `X-Forwarded-For` is believed.
+    """
+
+    requests_a_minute: Annotated[float, Field(gt=0, le=1_000_000)] = 1_200
+    burst: Annotated[int, Field(ge=2, le=100_000)] = 600
+    requests_a_minute_in_all: Annotated[float, Field(gt=0, le=1_000_000)] = 6_000
+    burst_in_all: Annotated[int, Field(ge=2, le=100_000)] = 2_000
+    connections: Annotated[int, Field(ge=1, le=30_000)] = 100
+    bodies_at_once: Annotated[int, Field(ge=1, le=1_000)] = 64
+    bodies_of_address: Annotated[int, Field(ge=1, le=1_000)] = 16
+    seconds_to_send: Annotated[float, Field(gt=0, le=600)] = 10
+    failures: Annotated[int, Field(ge=1, le=1_000)] = 10
+    failures_of_programs: Annotated[int, Field(ge=1, le=10_000)] = 100
+    longest_wait: Annotated[float, Field(ge=1, le=86_400)] = 300
+    proxies: tuple[str, ...] = ()
+
+    @field_validator("proxies")
+    @classmethod
+    def _proxies_are_addresses(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            try:
+                network = ipaddress.ip_network(proxy)
+            except ValueError:
+                raise ValueError("expected IP addresses or networks, such as 10.1.2.0/24") from None
+            if network.prefixlen == 0:
+                raise ValueError("must name the proxy: with every address any client could write its own")
+        return proxies
 
 
 class Retention(Settings):
@@ -92,6 +134,7 @@ class ServiceConfig(Settings):
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     database: str | None = None
     limits: Limits = Limits()
+    anonymous: Anonymous = Anonymous()
     retention: Retention = Retention()
     openid: OpenId | None = None
 

@@ -5,25 +5,36 @@ from typing import Final
 
 from dnapredict.service.list_routes import LISTS
 from dnapredict.service.middleware.access import ABOUT, ACCESSIBILITY, SIGN_IN
+from dnapredict.service.middleware.limits import BodyType
 from dnapredict.service.pages.entering import OUTCOMES, UPLOAD
 from dnapredict.service.pages.model_pages import MODEL, REPORT
 from dnapredict.service.pages.routes import STATIC_PATH
 from dnapredict.service.pages.view import LIST_PAGES
 
-__all__ = ["CONTENT_TYPES", "route_of"]
+__all__ = ["body_types", "route_of"]
 
 _JSON: Final = frozenset({"application/json"})
 _FORM: Final = frozenset({"application/x-www-form-urlencoded"})
 _FILE: Final = frozenset({"multipart/form-data"})
-CONTENT_TYPES: Final = (
-    (re.compile("/v1/score"), _JSON),
-    (re.compile(LISTS), _FILE),
-    (re.compile(LISTS + "/[^/]+/actions"), _JSON),
-    (re.compile(UPLOAD), _FILE),
-    (re.compile(LIST_PAGES + "/[^/]+" + OUTCOMES), _FORM),
-    (re.compile(SIGN_IN), _FORM),
-)
-"""For a pattern of addresses, the content types they take; of any other no kind is asked."""
+
+
+def body_types(*, largest: int, largest_form: int) -> tuple[BodyType, ...]:
+    """What each address takes; any other takes no body, and is held to `largest_form` in case one comes.
+
+    Parameters
+    ----------
+    largest, largest_form
+        Bytes of a list or a request to score, and of a form of a page.
+    """
+    return (
+        BodyType(re.compile("/v1/score"), _JSON, largest),
+        BodyType(re.compile(LISTS), _FILE, largest),
+        BodyType(re.compile(LISTS + "/[^/]+/actions"), _JSON, largest_form),
+        BodyType(re.compile(UPLOAD), _FILE, largest),
+        BodyType(re.compile(LIST_PAGES + "/[^/]+" + OUTCOMES), _FORM, largest_form),
+        BodyType(re.compile(SIGN_IN), _FORM, largest_form),
+    )
+
 
 _COUNTED: Final = frozenset(
     {

@@ -12,27 +12,35 @@ from typing import Any, Final, cast
 import bentoml
 
 from dnapredict.config.mapping import IDENTITY, Mapping
-from dnapredict.config.service import ServiceConfig
+from dnapredict.config.service import Anonymous, ServiceConfig
 from dnapredict.errors import DnapredictError
 from dnapredict.lists.ledger import Ledger
 from dnapredict.prepared import worklist_config
 from dnapredict.service.actions import Actions
-from dnapredict.service.addresses import CONTENT_TYPES, route_of
+from dnapredict.service.addresses import body_types, route_of
 from dnapredict.service.answering import answer
 from dnapredict.service.answers import ScoreAnswer
 from dnapredict.service.champion import Champion, Scoring, Standing
+from dnapredict.service.client_address import networks
+from dnapredict.service.connections import (
+    Connections,
+    OpenConnections,
+    use_guarded_protocol,
+)
 from dnapredict.service.contacts import LoggedContacts, logged_contacts
 from dnapredict.service.discretion import keep_logs_discreet
+from dnapredict.service.failed_keys import FailedKeys
 from dnapredict.service.hashes import Hashes
 from dnapredict.service.keys import KeyRing
 from dnapredict.service.logbook import Logbook
 from dnapredict.service.middleware.access import Access, is_guarded
 from dnapredict.service.middleware.headers import SecurityHeaders
-from dnapredict.service.middleware.limits import BodyLimits
+from dnapredict.service.middleware.limits import AnonymousBodies, BodyLimits
 from dnapredict.service.middleware.metrics import Metrics
-from dnapredict.service.middleware.rate import Buckets, RateLimit
+from dnapredict.service.middleware.rate import AnonymousRate, Buckets, RateLimit
 from dnapredict.service.middleware.refusals import PlainRefusals
 from dnapredict.service.middleware.turns import Turns
+from dnapredict.service.open_files import connections_for, raise_file_limit
 from dnapredict.service.openid import Issuer
 from dnapredict.service.pages.routes import STATIC_PATH
 from dnapredict.service.papers import Paper, Papers
@@ -69,12 +77,15 @@ def build(
     hashes = Hashes(home, log)
     logbook = Logbook(log, hashes)
     keeper = Keeper(home, log, config.retention)
+    connections = _connections(config)
+    failed = FailedKeys(config.anonymous.failures, config.anonymous.longest_wait)
 
     class Dnapredict:
         """Order outpatient appointments by the chance that they are missed, to offer help to attend."""
 
         def __init__(self) -> None:
             keep_logs_discreet()
+            connections.most = connections_for(raise_file_limit(), wanted=connections.most)
             champion.watch()
             keeper.watch()
 
@@ -106,36 +117,83 @@ def build(
     )
     actions = Actions(log, hashes, Ledger(home, LoggedContacts(log, hashes)))
     web = web_app(
-        champion, ring=ring, lists=lists, actions=actions, papers=Papers(papers), worklist=worklist_config
+        champion,
+        ring=ring,
+        failed=failed,
+        lists=lists,
+        actions=actions,
+        papers=Papers(papers),
+        worklist=worklist_config,
     )
     service.mount_asgi_app(web, path="/")
+    service.add_asgi_middleware(OpenConnections, connections=connections)
     _guard(service, config, ring=ring)
+    use_guarded_protocol()
     return service
+
+
+def _connections(config: ServiceConfig) -> Connections:
+    return Connections(
+        most=config.limits.connections,
+        most_of_address=config.anonymous.connections,
+        seconds_to_ask=config.limits.seconds_to_ask,
+        seconds_to_read=config.limits.seconds_to_read,
+        proxies=networks(config.anonymous.proxies),
+    )
 
 
 def _guard(service: Any, config: ServiceConfig, *, ring: KeyRing) -> None:
     """Put everything before the service that a request must pass, the outermost first."""
-    limits, issuer = config.limits, None if config.openid is None else Issuer(config.openid)
+    limits = config.limits
     guarded = partial(is_guarded, static_path=STATIC_PATH)
     service.add_asgi_middleware(Metrics, route_of=route_of)
     service.add_asgi_middleware(SecurityHeaders, static_path=STATIC_PATH)
     service.add_asgi_middleware(PlainRefusals)
-    service.add_asgi_middleware(Access, ring=ring, static_path=STATIC_PATH, issuer=issuer)
+    service.add_asgi_middleware(
+        Access,
+        ring=ring,
+        static_path=STATIC_PATH,
+        anonymous=_anonymous_rate(config.anonymous),
+        failed=FailedKeys(config.anonymous.failures_of_programs, config.anonymous.longest_wait),
+        issuer=None if config.openid is None else Issuer(config.openid),
+        proxies=networks(config.anonymous.proxies),
+    )
     buckets = Buckets(limits.requests_a_minute / 60, limits.burst)
     service.add_asgi_middleware(RateLimit, buckets=buckets, guarded=guarded)
-    service.add_asgi_middleware(
-        BodyLimits,
-        largest=int(limits.largest_body_mb * 1_048_576),
-        content_types=CONTENT_TYPES,
-        seconds=limits.seconds_to_send,
-        at_once=limits.bodies_at_once,
-    )
+    _limit_bodies(service, config, guarded=guarded)
     service.add_asgi_middleware(
         Turns,
         at_once=limits.at_once,
         waiting=limits.waiting,
         seconds_to_wait=limits.seconds_to_wait,
         seconds_to_answer=limits.seconds_to_answer,
+        guarded=guarded,
+    )
+
+
+def _anonymous_rate(settings: Anonymous) -> AnonymousRate:
+    return AnonymousRate(
+        a_second=settings.requests_a_minute / 60,
+        burst=settings.burst,
+        a_second_in_all=settings.requests_a_minute_in_all / 60,
+        burst_in_all=settings.burst_in_all,
+    )
+
+
+def _limit_bodies(service: Any, config: ServiceConfig, *, guarded: Callable[[str], bool]) -> None:
+    limits, anonymous = config.limits, config.anonymous
+    largest, largest_form = int(limits.largest_body_mb * 1_048_576), int(limits.largest_form_kb * 1_024)
+    service.add_asgi_middleware(
+        BodyLimits,
+        largest=largest_form,
+        body_types=body_types(largest=largest, largest_form=largest_form),
+        seconds=limits.seconds_to_send,
+        at_once=limits.bodies_at_once,
+        anonymous=AnonymousBodies(
+            at_once=anonymous.bodies_at_once,
+            of_address=anonymous.bodies_of_address,
+            seconds=anonymous.seconds_to_send,
+        ),
         guarded=guarded,
     )
 

@@ -19,6 +19,7 @@ from dnapredict.config.register import Factor
 from dnapredict.errors import DnapredictError, GateFailedError, ModelError
 from dnapredict.lists.sheet import Note
 from dnapredict.risk.manifest import Manifest
+from dnapredict.service.background import Background
 from dnapredict.service.trial import EXAMPLES
 
 __all__ = ["Champion", "Fingerprinted", "Scoring", "Standing", "factors_of"]
@@ -125,7 +126,12 @@ class Champion:
         self._complaint = ""
         self._refusal = ""
         self._looked = threading.Event()
-        self._stopped = threading.Event()
+        self._background = Background(
+            "champion",
+            self._watch,
+            seconds_between=_SECONDS_BETWEEN_LOOKS,
+            seconds_after_failure=_SECONDS_BETWEEN_LOOKS,
+        )
 
     @property
     def scorer(self) -> Scoring | None:
@@ -154,18 +160,20 @@ class Champion:
         Waits for the first look, since a worker that took requests before it has a model would refuse
         what the worker beside it can answer. A model that takes too long is waited for no further.
         """
-        threading.Thread(target=self._watch, name="champion", daemon=True).start()
+        self._background.start()
         self._looked.wait(_SECONDS_FOR_FIRST_LOOK)
 
     def stop(self) -> None:
         """End the thread at its next look."""
-        self._stopped.set()
+        self._background.stop()
 
     def look(self) -> None:
         """Load the champion again if it, or the history beside it, is another than what answers now."""
         try:
             standing = self._standing()
-            if standing != self._loaded and standing.version != self._failed:
+            if standing.version == self._failed:
+                return
+            if standing != self._loaded:
                 self._replace(standing)
             if standing.warning:
                 self._complain(standing.warning)
@@ -192,11 +200,13 @@ class Champion:
         _keep_from_collection()
         _LOG.info("Model version %s answers now.", standing.version)
 
-    def _watch(self) -> None:
-        self.look()
-        self._looked.set()
-        while not self._stopped.wait(_SECONDS_BETWEEN_LOOKS):
+    def _watch(self) -> bool:
+        """Look, and return whether all is well."""
+        try:
             self.look()
+        finally:
+            self._looked.set()
+        return not self._complaint
 
     def _complain(self, sentence: str) -> None:
         """Say each new trouble once, not every five seconds."""

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.lists.private import write_private
 from dnapredict.lists.secret_files import read_or_make
+from dnapredict.service import sessions
 
 __all__ = ["Key", "KeyRing", "MadeKey", "Scope", "create", "every", "revoke"]
 
@@ -33,6 +34,9 @@ _TOKEN: Final = re.compile(rf"{_PREFIX}_([0-9a-f]{{8}})_([A-Za-z0-9_-]{{43}})")
 # How long a worker goes on with the keys that it last read: a revoked key is refused after this.
 _SECONDS_REMEMBERED: Final = 1.0
 _SESSION_SECONDS: Final = 12 * 3600
+_SESSION: Final = re.compile(
+    r"(?P<key_id>[0-9a-f]{8})\.(?P<until>[0-9]{1,12})\.(?P<name>[0-9a-f]{32})(?P<seal>[0-9a-f]{64})"
+)
 
 
 class Scope(StrEnum):
@@ -159,21 +163,42 @@ class KeyRing:
         key = self._current().get(key_id)
         return "" if key is None else key.name
 
+    def key_id(self, token: str) -> str:
+        """The id of the key that `token` is meant for, right or wrong; "" where there is no such key."""
+        key_id = token[len(_PREFIX) + 1 : len(_PREFIX) + 9]
+        return key_id if token.startswith(f"{_PREFIX}_") and key_id in self._current() else ""
+
     def session(self, key: Key) -> str:
-        """What a browser keeps instead of the key: it says whose it is and until when, sealed."""
+        """What a browser keeps instead of the key: whose it is, until when, and a name of its own, sealed."""
         until = int(time.time()) + _SESSION_SECONDS
-        return f"{key.key_id}.{until}.{self._seal(key.key_id, until)}"
+        named = f"{key.key_id}.{until}.{secrets.token_hex(16)}"
+        return named + self._seal(named)
 
     def session_holder(self, session: str) -> Key | None:
-        """The key behind a session, while both are in force."""
-        match = re.fullmatch(r"([0-9a-f]{8})\.([0-9]{1,12})\.([0-9a-f]{64})", session)
-        if not match:
+        """The key behind a session, while both are in force.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be told whether the session was ended.
+        """
+        match = self._sealed(session)
+        if match is None or int(match["until"]) < time.time() or sessions.is_ended(self._home, match["name"]):
             return None
-        key_id, until, seal = match[1], int(match[2]), match[3]
-        if not hmac.compare_digest(seal, self._seal(key_id, until)) or until < time.time():
-            return None
-        key = self._current().get(key_id)
+        key = self._current().get(match["key_id"])
         return key if key is not None and key.revoked_at is None else None
+
+    def end_session(self, session: str) -> None:
+        """Put a session out of force for every worker, so that a copy of its cookie is of no use.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be written down.
+        """
+        match = self._sealed(session)
+        if match is not None:
+            sessions.end(self._home, match["name"], until=int(match["until"]))
 
     def _current(self) -> dict[str, Key]:
         if self.stale:
@@ -181,9 +206,15 @@ class KeyRing:
             self._read_at = time.monotonic()
         return self._keys
 
-    def _seal(self, key_id: str, until: int) -> str:
+    def _sealed(self, session: str) -> re.Match[str] | None:
+        """The parts of a session that was made here."""
+        match = _SESSION.fullmatch(session)
+        named = session[: match.start("seal")] if match else ""
+        return match if match and hmac.compare_digest(match["seal"], self._seal(named)) else None
+
+    def _seal(self, named: str) -> str:
         self._secret = self._secret or _session_secret(self._home)
-        return hmac.new(self._secret, f"{key_id}.{until}".encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._secret, named.encode(), hashlib.sha256).hexdigest()
 
 
 def _session_secret(home: Path) -> bytes:

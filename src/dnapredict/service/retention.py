@@ -3,9 +3,8 @@
 import contextlib
 import datetime
 import logging
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ from sqlalchemy import select
 from dnapredict.config.service import Retention
 from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.lists import kept
+from dnapredict.service.background import Background
 from dnapredict.service.record.tables import ACTIONS
 from dnapredict.service.store import ScoringLog
 
@@ -22,6 +22,7 @@ __all__ = ["Keeper", "forget_entries", "forget_lists", "require_room"]
 _LOG: Final = logging.getLogger("dnapredict.service")
 _SECONDS_A_DAY: Final = 86_400
 _SECONDS_BETWEEN: Final = 6 * 3_600.0
+_SECONDS_AFTER_FAILURE: Final = 600.0
 # A service that is starting has other things to do.
 _SECONDS_BEFORE_FIRST: Final = 60.0
 # A clock that jumped years ahead must not empty the log: to remove more at once, a person says so.
@@ -36,26 +37,41 @@ class Keeper:
         self._home = home
         self._log = log
         self._retention = retention
+        self._background = Background(
+            "retention",
+            self.look,
+            seconds_between=_SECONDS_BETWEEN,
+            seconds_after_failure=_SECONDS_AFTER_FAILURE,
+            seconds_before_first=_SECONDS_BEFORE_FIRST,
+        )
 
     def watch(self) -> None:
         """Look now and then for as long as the process lives."""
-        threading.Thread(target=self._watch, name="retention", daemon=True).start()
+        self._background.start()
 
-    def look(self) -> None:
-        """Let go of what is due; what cannot be done now is said, and tried again later."""
+    def look(self) -> bool:
+        """Remove what is due, and return whether that went well; what cannot be removed now is logged."""
+        return all([self._attempt(self._forget_lists), self._attempt(self._forget_entries)])
+
+    def _forget_lists(self) -> None:
+        forget_lists(self._home, self._retention, self._log)
+
+    def _forget_entries(self) -> None:
+        removed = forget_entries(self._log, self._retention, most_days=_MOST_DAYS_UNASKED)
+        if removed:
+            _LOG.info("%s entries of the scoring log were kept long enough and are removed.", removed)
+
+    def _attempt(self, work: Callable[[], None]) -> bool:
+        """Do one of the two: that the other fails does not keep this one from being done."""
         try:
-            forget_lists(self._home, self._retention, self._log)
-            removed = forget_entries(self._log, self._retention, most_days=_MOST_DAYS_UNASKED)
-            if removed:
-                _LOG.info("%s entries of the scoring log were kept long enough and are removed.", removed)
+            work()
         except DnapredictError as error:
             _LOG.error("%s", error)
-
-    def _watch(self) -> None:
-        time.sleep(_SECONDS_BEFORE_FIRST)
-        while True:
-            self.look()
-            time.sleep(_SECONDS_BETWEEN)
+        except Exception as error:  # noqa: BLE001 - it is tried again
+            _LOG.error("What was kept long enough cannot be removed now (%s).", type(error).__name__)
+        else:
+            return True
+        return False
 
 
 def forget_entries(log: ScoringLog, retention: Retention, *, most_days: int | None = None) -> int:

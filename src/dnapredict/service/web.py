@@ -13,6 +13,7 @@ from dnapredict.errors import ModelError
 from dnapredict.service.actions import Actions
 from dnapredict.service.answers import ModelAnswer, Refusal
 from dnapredict.service.champion import Champion
+from dnapredict.service.failed_keys import FailedKeys
 from dnapredict.service.keys import KeyRing
 from dnapredict.service.list_routes import LISTS, list_routes
 from dnapredict.service.middleware.metrics import CONTENT_TYPE, exposition
@@ -37,22 +38,21 @@ def web_app(
     champion: Champion,
     *,
     ring: KeyRing,
+    failed: FailedKeys,
     lists: KeptLists,
     actions: Actions,
     papers: Papers,
     worklist: Callable[[], WorklistConfig],
 ) -> Starlette:
     """The Starlette application that is mounted at the root of the service."""
-    about_itself = description()
+    about_itself, pages = description(), ListPages(lists, actions, worklist, who=ring.name_of)
 
     def docs(_: Request) -> Response:
         return JSONResponse(about_itself)
 
     return Starlette(
         routes=[
-            *page_routes(
-                ListPages(lists, actions, worklist, who=ring.name_of), champion, papers=papers, ring=ring
-            ),
+            *page_routes(pages, champion, papers=papers, ring=ring, failed=failed),
             *list_routes(lists, actions),
             Route("/v1/model", _model_view(champion)),
             *(Route(path, _post_only) for path in _POSTED),

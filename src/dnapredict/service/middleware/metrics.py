@@ -4,16 +4,19 @@ BentoML's own would keep a line for every path that was ever asked for, so that 
 memory, and a patient's number in a mistyped address would stand in the figures.
 """
 
+import contextlib
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["CONTENT_TYPE", "Metrics", "exposition"]
+__all__ = ["CONTENT_TYPE", "Metrics", "exposition", "note_background"]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # Where BentoML has its workers keep their figures, so that one of them can tell those of all.
@@ -71,6 +74,28 @@ def _figures() -> tuple[Any, Any]:
     )
 
 
+def note_background(thread: str, *, failed: bool, seconds: float) -> None:
+    """Note how a thread's work went: whether it failed, and for how many seconds it has been failing now."""
+    failures, failing = _background_figures()
+    failures.labels(thread=thread).inc(int(failed))
+    failing.labels(thread=thread).set(seconds)
+
+
+@cache
+def _background_figures() -> tuple[Any, Any]:
+    from prometheus_client import Counter, Gauge
+
+    return (
+        Counter("dnapredict_background_failures", "Work of a thread that failed.", ["thread"]),
+        Gauge(
+            "dnapredict_background_failing_seconds",
+            "How long the work of a thread has been failing, of the worker where it is longest.",
+            ["thread"],
+            multiprocess_mode="livemax",
+        ),
+    )
+
+
 def exposition() -> bytes:
     """The figures of all workers, as Prometheus reads them."""
     from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
@@ -78,6 +103,19 @@ def exposition() -> bytes:
 
     if _SHARED_BY_WORKERS not in os.environ:
         return generate_latest(REGISTRY)
+    _forget_ended_workers(Path(os.environ[_SHARED_BY_WORKERS]))
     together = CollectorRegistry()
     MultiProcessCollector(together)  # type: ignore[no-untyped-call]
     return generate_latest(together)
+
+
+def _forget_ended_workers(folder: Path) -> None:
+    """Remove what workers that are no more said about themselves: they are not failing any longer."""
+    import psutil  # type: ignore[import-untyped]  # a dependency of BentoML
+    from prometheus_client.multiprocess import mark_process_dead
+
+    for path in folder.glob("gauge_live*_*.db"):
+        number = re.search(r"_(\d+)\.db$", path.name)
+        if number and not psutil.pid_exists(int(number[1])):
+            with contextlib.suppress(FileNotFoundError):
+                mark_process_dead(int(number[1]))  # type: ignore[no-untyped-call]

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from dnapredict.service.champion import Champion
+from dnapredict.service.failed_keys import FailedKeys
 from dnapredict.service.keys import KeyRing
 from dnapredict.service.pages.entering import Entering
 from dnapredict.service.pages.list_pages import ListPages
@@ -22,7 +23,7 @@ STATIC_PATH: Final = "/static"
 
 
 def page_routes(
-    lists: ListPages, champion: Champion, *, papers: Papers, ring: KeyRing
+    lists: ListPages, champion: Champion, *, papers: Papers, ring: KeyRing, failed: FailedKeys
 ) -> Sequence[BaseRoute]:
     """Routes of every page."""
     return [
@@ -30,6 +31,6 @@ def page_routes(
         *Entering(lists).routes(),
         *model_routes(champion, papers),
         *plain_routes(champion),
-        *sign_in_routes(ring),
+        *sign_in_routes(ring, failed),
         Mount(STATIC_PATH, StaticFiles(directory=Path(__file__).with_name("static"))),
     ]

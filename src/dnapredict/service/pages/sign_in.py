@@ -1,5 +1,6 @@
 """Sign in with a key, and out again."""
 
+import logging
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qs
@@ -9,28 +10,52 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from dnapredict.errors import StoreError
+from dnapredict.service.client_address import ADDRESS
+from dnapredict.service.failed_keys import FailedKeys
 from dnapredict.service.keys import KeyRing, Scope
 from dnapredict.service.middleware.access import SESSION_COOKIE, SIGN_IN
-from dnapredict.service.pages.rendering import page
+from dnapredict.service.pages.rendering import page, trouble_page
 
 __all__ = ["SIGN_OUT", "sign_in_routes"]
 
 SIGN_OUT: Final = "/sign-out"
 _TEMPLATE: Final = "sign_in.html"
+_MOST_FIELDS: Final = 5
+_LOG: Final = logging.getLogger("dnapredict.service")
+_UNREADABLE: Final = "Keys and sessions cannot be read or written now. The service's log names the cause."
 _WRONG: Final = "This is not a key that may see the list. Check that all of it was copied."
 
 
-def sign_in_routes(ring: KeyRing) -> Sequence[BaseRoute]:
-    """The routes, for the keys of `ring`."""
+def sign_in_routes(ring: KeyRing, failed: FailedKeys) -> Sequence[BaseRoute]:
+    """The routes, for the keys of `ring`; wrong ones are counted in `failed`."""
 
     async def sign_in(request: Request) -> Response:
-        form = parse_qs((await request.body()).decode("utf-8", "replace"))
-        return await run_in_threadpool(_sign_in, form.get("key", [""])[0], ring, request.url.scheme)
+        token = _key_of(await request.body())
+        try:
+            key = await run_in_threadpool(ring.holder, token)
+            if key is not None and key.may(Scope.LIST):
+                session = await run_in_threadpool(ring.session, key)
+                return _signed_in(session, secure=request.url.scheme == "https")
+            key_id = ring.key_id(token)
+        except StoreError as error:
+            return _unavailable(error)
+        wait = failed.failed(address=request.scope.get(ADDRESS, ""), key_id=key_id)
+        return await run_in_threadpool(_refused, wait)
+
+    def sign_out(request: Request) -> Response:
+        try:
+            ring.end_session(request.cookies.get(SESSION_COOKIE, ""))
+        except StoreError as error:
+            return _unavailable(error)
+        response = RedirectResponse(SIGN_IN, 303)
+        response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
+        return response
 
     return [
         Route(SIGN_IN, _ask, methods=["GET"]),
         Route(SIGN_IN, sign_in, methods=["POST"]),
-        Route(SIGN_OUT, _sign_out, methods=["POST"]),
+        Route(SIGN_OUT, sign_out, methods=["POST"]),
     ]
 
 
@@ -38,18 +63,30 @@ def _ask(request: Request) -> Response:
     return page(_TEMPLATE, here="", complaint="", lost="lost" in request.query_params)
 
 
-def _sign_in(token: str, ring: KeyRing, scheme: str) -> Response:
-    key = ring.holder(token.strip())
-    if key is None or not key.may(Scope.LIST):
-        return page(_TEMPLATE, here="", status=403, complaint=_WRONG, lost=False)
+def _key_of(body: bytes) -> str:
+    """The key in a form; "" if it is no such form."""
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return ""
+    return fields.get("key", [""])[0].strip()
+
+
+def _signed_in(session: str, *, secure: bool) -> Response:
     response = RedirectResponse("/", 303)
-    response.set_cookie(
-        SESSION_COOKIE, ring.session(key), httponly=True, samesite="strict", secure=scheme == "https"
-    )
+    response.set_cookie(SESSION_COOKIE, session, httponly=True, samesite="strict", secure=secure)
     return response
 
 
-def _sign_out(_: Request) -> Response:
-    response = RedirectResponse(SIGN_IN, 303)
-    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
-    return response
+def _refused(wait: int) -> Response:
+    if not wait:
+        return page(_TEMPLATE, here="", status=403, complaint=_WRONG, lost=False)
+    complaint = f"Too many wrong keys were sent. Wait {wait} seconds before you try again."
+    shown = page(_TEMPLATE, here="", status=429, complaint=complaint, lost=False)
+    shown.headers["retry-after"] = str(wait)
+    return shown
+
+
+def _unavailable(error: StoreError) -> Response:
+    _LOG.error("%s", error)
+    return trouble_page("This was not done", _UNREADABLE, status=503)

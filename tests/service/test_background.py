@@ -1,0 +1,86 @@
+"""Threads of the service go on after any error."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dnapredict.config.service import Retention
+from dnapredict.service.background import Background
+from dnapredict.service.middleware.metrics import exposition
+from dnapredict.service.retention import Keeper
+from dnapredict.service.store import ScoringLog
+
+
+def no_files(*_: Any, **__: Any) -> Any:
+    raise OSError(24, "Too many open files")
+
+
+def test_what_keeps_the_retention_from_its_work_does_not_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper = Keeper(tmp_path, ScoringLog(tmp_path), Retention(log_days=30))
+    (tmp_path / "lists").mkdir()
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "glob", no_files)
+        keeper.look()
+    assert "cannot be removed now (OSError)" in caplog.text
+    assert "Too many open files" not in caplog.text
+    assert keeper.look()
+
+
+def test_a_thread_goes_on_after_any_error(caplog: pytest.LogCaptureFixture) -> None:
+    done, tries = threading.Event(), iter([no_files, no_files, lambda: True])
+
+    def work() -> bool:
+        next(tries)()
+        done.set()
+        return True
+
+    background = Background("test", work, seconds_between=60, seconds_after_failure=0)
+    background.start()
+    assert done.wait(30)
+    background.stop()
+    assert caplog.text.count("The thread 'test' failed (OSError) and tries again.") == 2
+
+
+def test_the_metrics_say_how_often_a_thread_failed_and_for_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("dnapredict.service.background.time.monotonic", lambda: now)
+    tries = iter([no_files, lambda: False, lambda: True])
+
+    def work() -> bool:
+        return bool(next(tries)())
+
+    background = Background("told", work, seconds_between=60, seconds_after_failure=5)
+    assert background.once() == 5
+    now = 4_000.0
+    assert background.once() == 5
+    assert 'dnapredict_background_failing_seconds{thread="told"} 3900.0' in exposition().decode()
+    assert background.once() == 60
+    shown = exposition().decode()
+    assert 'dnapredict_background_failures_total{thread="told"} 2.0' in shown
+    assert 'dnapredict_background_failing_seconds{thread="told"} 0.0' in shown
+
+
+def test_the_champion_is_looked_for_again_after_any_error() -> None:
+    from tests.service.double import AgeScorer
+
+    from dnapredict.service.champion import Champion, Standing
+
+    looks = iter([no_files, no_files])
+
+    def standing() -> Standing:
+        return next(looks, lambda: Standing("7"))()
+
+    champion = Champion(
+        standing=standing,
+        open_scorer=lambda version: AgeScorer(model_version=version),
+        try_out=lambda _: None,
+    )
+    for _ in range(2):
+        champion.look()
+        assert champion.scorer is None
+    champion.look()
+    assert champion.require().model_version == "7"

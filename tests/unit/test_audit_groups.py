@@ -74,3 +74,19 @@ def test_groups_add_up_to_everyone(grouping):
         counted = count(appointments, members)
         assert counted.total.appointments == len(appointments)
         assert counted.total.missed == sum(appointments.table["dna"].to_pylist())
+
+
+def test_a_disability_that_is_denied_or_was_not_asked_about_is_none():
+    words = [
+        "No disability",
+        "none known",
+        "Nil",
+        "Not asked",
+        "Prefer not to say",
+        "no answer",
+        "N/K",
+        "Hearing",
+    ]
+    assert codes("disability", disability_flag=words) == [
+        "no", "no", "no", "unknown", "unknown", "unknown", "unknown", "yes",
+    ]  # fmt: skip

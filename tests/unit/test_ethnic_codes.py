@@ -1,16 +1,29 @@
 """An ethnic group is known only from a whole national code: nobody is taken for somebody else."""
 
+import csv
 import re
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from dnapredict import pipeline
 from dnapredict.audit.ethnic_groups import ethnic_code, five_of
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.policy import Policy
+from dnapredict.config.setting import Setting
+from dnapredict.config.training import TrainingConfig
 from dnapredict.data import codes
 from dnapredict.data.columns import column
 from dnapredict.data.parsing import parse
+from dnapredict.data.simulate import simulate
 from dnapredict.data.workspace import Workspace
+
+DESCRIBED = {code: meaning.replace(":", " -") for code, meaning in codes.ETHNIC_CATEGORY.items()}
 
 # The NHS's own descriptions, which are no codes.
 DESCRIPTIONS = (
@@ -83,3 +96,61 @@ def test_no_text_that_is_not_a_whole_code_ever_becomes_one(texts: list[str]):
             assert value == ("99" if bare == "99" else bare[0].upper())
         known = codes.ETHNIC_CATEGORY if ethnic_code(text) not in ("blank", "invalid") else ()
         assert not known or re.fullmatch("99|[Xx]|[A-HJ-NPRSZa-hj-nprsz][0-9]?", text.strip())
+
+
+@pytest.fixture(scope="module")
+def in_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic extract whose ethnic categories are described and not coded."""
+    path = tmp_path_factory.mktemp("words") / "extract.parquet"
+    simulate(path, appointments=6_000, seed=3)
+    table = pq.read_table(path)
+    place = table.column_names.index("ethnic_category_code")
+    words = [code and DESCRIBED[code] for code in table[place].to_pylist()]
+    pq.write_table(table.set_column(place, "ethnic_category_code", pa.array(words)), path)
+    return path
+
+
+def appointments_by_group(report: Path, name: str) -> dict[str, int]:
+    """Appointments of each group in a folder's figures by ethnic group; hidden counts are some."""
+    with (report / name).open(encoding="utf-8-sig", newline="") as text:
+        lines = list(csv.DictReader(text))
+    return {line["code"]: line["appointments"] for line in lines}
+
+
+def test_an_audit_of_an_extract_in_words_says_that_ethnicity_is_not_known(in_words: Path, tmp_path: Path):
+    rows = pq.read_table(in_words)
+    scored = rows.filter(pc.is_in(rows["outcome_code"], pa.array(["3", "5", "6", "7"])))
+    risk = pa.array([0.05 + 0.9 * (n % 97) / 97 for n in range(scored.num_rows)])
+    scores = tmp_path / "scores.parquet"
+    pq.write_table(pa.table({"appointment_id": scored["appointment_id"], "probability": risk}), scores)
+    said: list[str] = []
+    done = pipeline.audit(
+        in_words,
+        out=tmp_path / "report",
+        setting=Setting(config=TrainingConfig()),
+        policy=load(shipped("fairness/policy.toml"), Policy),
+        home=tmp_path / "home",
+        scores=scores,
+        say=said.append,
+    )
+    found = appointments_by_group(tmp_path / "report", "figures_ethnicity.csv")
+    assert {code for code, count in found.items() if count not in ("0", "*")} == {"invalid", "blank"}
+    (records,) = [gate for gate in done.result.gates if gate.code == "G0"]
+    assert "known for 0 in 100 appointments" in records.sentence
+    (warning,) = [text for text in said if "ethnic_category_code" in text]
+    assert '"White - British"' in warning
+    assert "counted as not known" in warning
+
+
+def test_a_report_on_the_service_says_that_ethnicity_in_words_is_not_known(in_words: Path, tmp_path: Path):
+    said: list[str] = []
+    done = pipeline.access(
+        in_words,
+        out=tmp_path / "access",
+        setting=Setting(config=TrainingConfig()),
+        policy=load(shipped("fairness/policy.toml"), Policy),
+        say=said.append,
+    )
+    table = done.result.table("ethnicity")
+    assert table is not None
+    assert [text for text in said if "ethnic_category_code: about" in text]

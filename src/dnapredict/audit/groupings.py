@@ -26,8 +26,16 @@ _AGES = (
 )
 _NOT_KNOWN_SEX: Final = "X"
 _SEX = {code: name.capitalize() for code, name in codes.GENDER.items() if code != _NOT_KNOWN_SEX}
-_NO = ("n", "no", "0", "f", "false", "none")
-_NOT_SAID = ("", "z", "x", "u", "9", "99", "unknown", "not known", "not stated")
+_NO = (
+    *("n", "no", "0", "f", "false", "none", "nil", "none known"),
+    *("no disability", "no disabilities", "not disabled"),
+)
+_NOT_SAID = (
+    *("", "z", "x", "u", "9", "99", "unknown", "not known", "not stated", "nk", "n/k"),
+    *("declined", "refused", "prefer not to say", "undisclosed"),
+)
+# "Not asked", "no answer": whatever else begins so is neither a need nor the lack of one.
+_NEGATED = ("no ", "not ", "none ", "n/")
 
 
 def _decile(value: float | None) -> str:
@@ -72,14 +80,18 @@ def _age(value: float | None) -> str:
 
 
 def _yes_no(value: bool | str | None) -> str:
-    """A flag, which some extracts write as a word: an N is a no.
+    """A flag, which some extracts write as a word: an N is a no, and what is described is a yes.
 
     >>> [_yes_no(value) for value in (True, False, None, "Y", "N", " ", "Z")]
     ['yes', 'no', 'unknown', 'yes', 'no', 'unknown', 'unknown']
+    >>> [_yes_no(value) for value in ("Hearing", "No disability", "Not asked")]
+    ['yes', 'no', 'unknown']
     """
     if isinstance(value, str):
-        word = value.strip().casefold()
-        return "no" if word in _NO else "unknown" if word in _NOT_SAID else "yes"
+        word = " ".join(value.casefold().split())
+        if word in _NO:
+            return "no"
+        return "unknown" if word in _NOT_SAID or word.startswith(_NEGATED) else "yes"
     return "unknown" if value is None else ("yes" if value else "no")
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "every",
     "find",
     "forget_older",
+    "heading_of_latest",
     "is_over",
     "keep",
     "keep_latest",
@@ -207,7 +208,13 @@ def every(home: Path) -> tuple[Heading, ...]:
 
 def of_latest(latest: LatestList) -> KeptList:
     """The list scored last, of which only the first rows are kept, in the shape of the others."""
-    heading = Heading(
+    rows = [_plain(row) for row in latest.rows]
+    return KeptList(heading_of_latest(latest), pa.Table.from_pylist(rows, schema=_LINE))
+
+
+def heading_of_latest(latest: LatestList) -> Heading:
+    """What the list scored last says of itself."""
+    return Heading(
         list_id=latest.list_id,
         name=latest.name,
         scored_at=latest.saved_at,
@@ -218,7 +225,6 @@ def of_latest(latest: LatestList) -> KeptList:
         page_only=True,
         notices=latest.notices,
     )
-    return KeptList(heading, pa.Table.from_pylist([_plain(row) for row in latest.rows], schema=_LINE))
 
 
 def _plain(row: ListedAppointment) -> dict[str, Any]:

@@ -126,6 +126,11 @@ class KeptLists:
         last = latest.read(self._home)
         return None if last is None else kept.find(self._home, last.list_id) or kept.of_latest(last)
 
+    def newest_heading(self) -> kept.Heading | None:
+        """What the list that was scored last says of itself, without its rows."""
+        last = latest.read(self._home)
+        return None if last is None else kept.heading_of_latest(last)
+
     def hold(self, found: kept.KeptList) -> None:
         """Keep a list that somebody works on, where it would be gone as soon as another one is scored.
 

@@ -149,8 +149,13 @@ class ListPages:
 
     def here(self, found: KeptList, request: Request) -> str:
         """The address that the menu shows as the one where we are."""
-        current = self._worked_on(request) or self.lists.newest()
-        return "/" if current is not None and current.heading.list_id == found.heading.list_id else LIST_PAGES
+        if request.cookies.get(WORKED_ON) == found.heading.list_id:
+            current = None if _is_over(found) else found.heading
+        else:
+            worked_on = self._worked_on(request)
+            current = None if worked_on is None else worked_on.heading
+        current = current or self.lists.newest_heading()
+        return "/" if current is not None and current.list_id == found.heading.list_id else LIST_PAGES
 
     def _worked_on(self, request: Request) -> KeptList | None:
         """The list that this browser uploaded or recorded on last, until its appointments are over.
@@ -159,12 +164,12 @@ class ListPages:
         """
         list_id = request.cookies.get(WORKED_ON, "")
         found = self.lists.shown(list_id) if list_id else None
-        return None if found is None or found.is_over(datetime.datetime.now(datetime.UTC)) else found
+        return None if found is None or _is_over(found) else found
 
     def _newer(self, found: KeptList) -> Heading | None:
         """The list that was scored last, if that is another one."""
-        last = self.lists.newest()
-        return None if last is None or last.heading.list_id == found.heading.list_id else last.heading
+        last = self.lists.newest_heading()
+        return None if last is None or last.list_id == found.heading.list_id else last
 
     def _recent(self, heading: Heading) -> Recent | None:
         found = self.lists.shown(heading.list_id)
@@ -189,6 +194,10 @@ class ListPages:
             config=self.worklist(),
         )
         return {"week": week, "week_words": _week_words(week)}
+
+
+def _is_over(found: KeptList) -> bool:
+    return found.is_over(datetime.datetime.now(datetime.UTC))
 
 
 def _week_words(week: Week) -> str:

@@ -134,6 +134,7 @@ class Soak:
         self._killed: list[float] = []
         self._failed: list[float] = []
         self._notices = 0
+        self._sentences: Counter[str] = Counter()
         self._answers = {"score": Answers(), "upload": Answers(), "record": Answers()}
 
     async def run(self, *, seconds: float) -> dict[str, Any]:
@@ -147,6 +148,7 @@ class Soak:
             "5xx": len(self._failed),
             "5xx_beyond_the_kills": len(beyond),
             "notices": self._notices,
+            "sentences": dict(self._sentences),
             "answers": {what: answers.figures() for what, answers in self._answers.items()},
         }
 
@@ -200,6 +202,7 @@ class Soak:
             status = type(error).__name__
         if status.startswith("5"):
             self._failed.append(time.monotonic())
+            self._sentences[f"{what}: {content.decode('utf-8', 'replace')[:200]}"] += 1
         self._answers[what].note("200" if status == "201" else status, (time.perf_counter() - began) * 1_000)
         if not status.startswith("2"):
             await asyncio.sleep(0.05)

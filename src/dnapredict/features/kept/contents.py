@@ -19,8 +19,10 @@ import pyarrow as pa
 
 from dnapredict.digests import file_sha256
 from dnapredict.errors import StoreError
+from dnapredict.features.history import REMEMBERED
 from dnapredict.features.kept.appointments import KeptAppointments
 from dnapredict.features.kept.counts import KeptCounts
+from dnapredict.features.kept.minutes import COLUMNS as MINUTE_COLUMNS
 from dnapredict.features.kept.minutes import KeptMinutes
 
 __all__ = ["MEND", "Contents", "opened", "write_manifest"]
@@ -207,8 +209,10 @@ def _require_sound(folder: Path) -> None:
 
 
 def _require_within(contents: Contents) -> None:
-    """The same of the rows that an index leads to."""
+    """The same of the columns that are asked for, and of the rows that an index leads to."""
     appointments, minutes = contents.appointments, contents.minutes
+    if appointments.schema.names != list(REMEMBERED) or minutes.rows.column_names != list(MINUTE_COLUMNS):
+        raise ValueError("a file is in the place of another")
     rows = sum(batch.num_rows for batch in appointments.batches)
     for index, of in ((appointments.patients, rows), (minutes.clinic_days, minutes.rows.num_rows)):
         ends = index.starts + index.counts

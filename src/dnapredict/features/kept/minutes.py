@@ -15,11 +15,12 @@ import pyarrow.compute as pc
 
 from dnapredict.features.kept.index import KeyIndex, write_index
 
-__all__ = ["SORTED_MINUTES", "KeptMinutes", "write_minutes"]
+__all__ = ["COLUMNS", "SORTED_MINUTES", "KeptMinutes", "write_minutes"]
 
 _MINUTES: Final = "minutes.arrow"
 _CLINIC_DAYS: Final = "clinic_days.arrow"
 _KEY: Final = ("kind", "clinic", "day")
+COLUMNS: Final = (*_KEY, "minute", "n")
 
 SORTED_MINUTES: Final = """
     SELECT kind, clinic, day, minute, sum(n)::INTEGER AS n FROM ({made})

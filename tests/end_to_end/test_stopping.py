@@ -23,12 +23,14 @@ ENDLESS = "SELECT sum(a.range * b.range) AS n FROM range(3000000) a, range(30000
 
 
 def stopped(number: int, after: float, *words: object) -> subprocess.CompletedProcess[str]:
-    """Run a command and send it a signal so many seconds after Python has begun with it."""
+    """Run a command and send it a signal so many seconds after it named its home, which it does first."""
     command = [sys.executable, "-m", "dnapredict.cli", *map(str, words)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr
+        assert run.stderr.readline().startswith("Home:")
         time.sleep(after)
         run.send_signal(number)
-        out, told = run.communicate(timeout=60)
+        out, told = run.communicate(timeout=120)
     return subprocess.CompletedProcess(command, run.returncode, out, told)
 
 
@@ -40,7 +42,7 @@ def test_scoring_that_is_stopped_at_any_moment_says_so_and_goes_on_when_it_is_ru
     out, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
     pipeline.score_list(trust.extract, out=whole, home=trust.home)
     words = ("score", trust.extract, "--out", out, "--home", trust.home)
-    for after in (0.8, 2.0, 4.0):
+    for after in (0.0, 0.7, 2.0):
         done = stopped(number, after, *words)
         if not done.returncode:
             break

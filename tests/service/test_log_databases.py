@@ -129,6 +129,11 @@ def test_entries_whose_time_is_up_go_and_what_is_left_is_still_sound(home: Home)
     assert home.log.forget_before(datetime.date(2026, 2, 1)) == 0
 
 
+def test_forgetting_up_to_a_day_in_the_future_comes_to_an_end(home: Home) -> None:
+    assert home.log.forget_before(datetime.date(9999, 1, 1)) == 5
+    assert home.log.verify().entries == 1  # the anchor of today
+
+
 def test_an_entry_that_goes_without_an_anchor_is_missed(home: Home) -> None:
     home.log.forget_before(datetime.date(2026, 1, 6))  # the first three
     assert home.log.verify().entries == 3

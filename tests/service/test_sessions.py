@@ -24,6 +24,15 @@ def test_signing_out_ends_the_session_also_for_a_copy_of_its_cookie(guarded: Tes
     assert guarded.get("/", cookies={"dnapredict_session": other}).status_code == 200
 
 
+def test_signing_out_leaves_the_next_person_on_no_list_of_somebody_else(
+    guarded: TestClient, key: str
+) -> None:
+    sign_in(guarded, key)
+    guarded.cookies.set("dnapredict_list", "0" * 16)
+    left = guarded.post("/sign-out", follow_redirects=False)
+    assert any(value.startswith('dnapredict_list="";') for value in left.headers.get_list("set-cookie"))
+
+
 def test_a_session_that_was_ended_in_one_worker_is_ended_in_the_other_and_after_a_restart(
     home: Path, key: str
 ) -> None:

@@ -172,6 +172,8 @@ class ScoringLog:
         StoreError
             If that cannot be done; the log is as it was.
         """
+        # The anchors that this adds are entries of today: with a later day there would be no end.
+        day = min(day, datetime.datetime.now(datetime.UTC).date())
         removed = 0
         while self._database.exists:
             with self._database.writing() as connection:

@@ -15,6 +15,7 @@ from dnapredict.service.client_address import ADDRESS
 from dnapredict.service.failed_keys import FailedKeys
 from dnapredict.service.keys import KeyRing, Scope
 from dnapredict.service.middleware.access import SESSION_COOKIE, SIGN_IN
+from dnapredict.service.pages.list_pages import WORKED_ON
 from dnapredict.service.pages.rendering import page, trouble_page
 
 __all__ = ["SIGN_OUT", "sign_in_routes"]
@@ -50,6 +51,9 @@ def sign_in_routes(ring: KeyRing, failed: FailedKeys) -> Sequence[BaseRoute]:
             return _unavailable(error)
         response = RedirectResponse(SIGN_IN, 303)
         response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
+        response.delete_cookie(
+            WORKED_ON, httponly=True, samesite="strict"
+        )  # the next person has their own list
         return response
 
     return [

@@ -15,14 +15,14 @@ from pathlib import Path
 from fairlearn.metrics import MetricFrame, true_positive_rate
 
 from audit_worlds import World
-from dnapredict.audit import Audited
-from dnapredict.audit.bootstrap import reach_replicates
-from dnapredict.audit.counts import count
-from dnapredict.audit.groupings import grouping_named
-from dnapredict.audit.groups import crossed, membership
-from dnapredict.audit.tables import published_table
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
+from dnapredict.fairness import Audited
+from dnapredict.fairness.measure.bootstrap import reach_replicates
+from dnapredict.fairness.measure.counts import count
+from dnapredict.fairness.measure.groupings import grouping_named
+from dnapredict.fairness.measure.membership import crossed, membership
+from dnapredict.fairness.publish.group_tables import published_table
 
 ROWS = 1_000_000
 GROUPINGS = ("core20", "imd_decile", "ethnicity")
@@ -89,9 +89,7 @@ def main() -> None:
     if rows <= ROWS:
         ours, theirs = bootstrap(world), fairlearn_replicate(world)
         found |= {"replicate_seconds": ours, "fairlearn_replicate_seconds": theirs, "ratio": theirs / ours}
-        print(
-            f"a bootstrap replicate of reach in {len(GROUPS_CROSSED)} groupings crossed: {ours * 1000:.2f} ms"
-        )
+        print(f"a bootstrap replicate of reach in {len(GROUPS_CROSSED)} groupings crossed: {ours * 1000:.2f} ms")
         print(f"fairlearn's on the same rows: {theirs:.1f} s, {theirs / ours:,.0f} times as long")
     found["peak_gigabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"peak memory, the synthetic rows included: {found['peak_gigabytes']:.2f} GB")

@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_worlds import World
-from dnapredict.audit import Audited, ReportContext, Verdict, run
-from dnapredict.audit.comparisons import Evidence
-from dnapredict.audit.counts import BINS, SUMS, Counted, GroupCounts
-from dnapredict.audit.ethnic_groups import ETHNICITY
-from dnapredict.audit.gates import judge
-from dnapredict.audit.groupings import grouping_named
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
+from dnapredict.fairness import Audited, ReportContext, Verdict, run
+from dnapredict.fairness.compare.comparisons import Evidence
+from dnapredict.fairness.measure.counts import BINS, SUMS, Counted, GroupCounts
+from dnapredict.fairness.measure.groupings import ETHNICITY, grouping_named
+from dnapredict.fairness.run_audit import judge
 
 AUDITS = 1_000
 WHOLE_WORLDS = 40
@@ -103,9 +102,7 @@ def share(verdicts: list[Verdict], wanted: Verdict) -> float:
 def whole_world(seed: int) -> Verdict:
     """Verdict on a fair world of rows with repeat patients."""
     world = World(appointments=100_000, seed=seed)
-    context = ReportContext(
-        "fair", "", "", World.window(), "the top 10 in 100", "", synthetic=True, seed=seed
-    )
+    context = ReportContext("fair", "", "", World.window(), "the top 10 in 100", "", synthetic=True, seed=seed)
     return run(Audited.of(world.table()), policy=POLICY, context=context).verdict
 
 

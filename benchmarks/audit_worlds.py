@@ -22,16 +22,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dnapredict.audit import Audited, ReportContext, run, write
-from dnapredict.audit.appointments import CALLED_BY, GROUP_COLUMNS
-from dnapredict.audit.ethnic_groups import ETHNICITY
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
 from dnapredict.errors import DnapredictError
-from dnapredict.lists.allocation import RULES
-from dnapredict.lists.worklist import select_by_week
-from dnapredict.prepared import worklist_config
-from dnapredict.risk.labelled import patient_codes
+from dnapredict.fairness import Audited, ReportContext, run, write
+from dnapredict.fairness.measure.audited_appointments import CALLED_BY, GROUP_COLUMNS
+from dnapredict.fairness.measure.groupings import ETHNICITY
+from dnapredict.model.cohort.cohort import patient_codes
+from dnapredict.pipeline.run_inputs import worklist_config
+from dnapredict.worklist.plan.allocation import RULES
+from dnapredict.worklist.plan.ranking import select_by_week
 
 __all__ = ["OddWorld", "World"]
 
@@ -212,9 +212,7 @@ class OddWorld:
     def extract(self) -> pa.Table:
         """The appointments with an outcome by the data contract."""
         random, rows = np.random.default_rng(self.seed), self.appointments
-        start = np.datetime64("2025-03-03T09:00", "us") + random.integers(0, self.days, rows).astype(
-            "timedelta64[D]"
-        )
+        start = np.datetime64("2025-03-03T09:00", "us") + random.integers(0, self.days, rows).astype("timedelta64[D]")
         person = random.integers(0, max(1, self.patients), rows)
         codes = np.array(["5"] * rows)
         missed = random.permutation(rows)[: self.missed]
@@ -238,9 +236,7 @@ class OddWorld:
         }
         return pa.table({name: values for name, values in columns.items() if values is not None})
 
-    def _drawn(
-        self, random: np.random.Generator, kind: Groups, values: list[Any], nothing: Any
-    ) -> pa.Array | None:
+    def _drawn(self, random: np.random.Generator, kind: Groups, values: list[Any], nothing: Any) -> pa.Array | None:
         """A column: values by lot, one alone, each in turn, or nothing known."""
         rows, known = self.appointments, [value for value in values if value is not None]
         drawn = random.integers(0, len(values), rows)

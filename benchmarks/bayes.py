@@ -18,16 +18,16 @@ import lightgbm as lgb
 import numpy as np
 import pyarrow.parquet as pq
 
-from dnapredict.config.setting import Setting
-from dnapredict.data.simulate import simulate
-from dnapredict.data.workspace import Workspace
-from dnapredict.features.clock import Outcomes
-from dnapredict.prepared import factor_register, matrix_of, sound_extract
-from dnapredict.risk.cohort import Cohort
-from dnapredict.risk.labelled import BESIDE, appointment_keys, cohort_of
-from dnapredict.risk.metrics import log_loss, reach_at_capacity
-from dnapredict.risk.training import Training, train
-from dnapredict.risk.windows import Windows, cut
+from dnapredict.config.training_config import Setting
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.features.factors import factor_register
+from dnapredict.features.scoring_clock import LabelRule
+from dnapredict.model.cohort.cohort import BESIDE, Cohort, appointment_keys, cohort_of
+from dnapredict.model.cohort.time_split import Windows, cut
+from dnapredict.model.evaluate.risk_metrics import log_loss, reach_at_capacity
+from dnapredict.model.fit.training import Training, train
+from dnapredict.pipeline.run_inputs import matrix_of, sound_extract
+from dnapredict.synthetic.simulation import simulate
 
 ROWS = 1_000_000
 WANTED_GAIN, WANTED_REACH = 0.90, 0.97
@@ -40,7 +40,7 @@ def cohort_from(extract: Path) -> tuple[Cohort, list[int]]:
     with Workspace() as workspace:
         checked = sound_extract(extract, setting, workspace)
         matrix = matrix_of(checked, setting.training, register, beside=BESIDE, workspace=workspace)
-    outcomes = Outcomes(setting.training.dna_codes)
+    outcomes = LabelRule(setting.training.dna_codes)
     cohort = cohort_of(matrix, outcomes=outcomes, zone="Europe/London")
     return cohort, [register.factor(name).direction for name in matrix.factors]
 
@@ -96,9 +96,7 @@ def main() -> None:
         tested = {kind: risk[windows.test] for kind, risk in true.items()}
         tested["factors"] = best_of_factors(cohort, true["true"], windows=windows)
         figures = told(training, tested)
-    print(
-        f"{rows:,} appointments, {len(cohort.factors)} factors, trained in {seconds:.0f} s: {training.skill}"
-    )
+    print(f"{rows:,} appointments, {len(cohort.factors)} factors, trained in {seconds:.0f} s: {training.skill}")
     print("| population | n | base rate: log loss | model | best of the factors | best | true risk |")
     print("|---" * 7 + "|")
     for name, f in figures.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dnapredict.risk.uncertainty import intervals
+from dnapredict.model.evaluate.metric_intervals import intervals
 
 ROWS, WANTED_SECONDS = 200_000, 10
 

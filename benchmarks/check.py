@@ -17,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from dnapredict.data.simulate import simulate
+from dnapredict.synthetic.simulation import simulate
 
 ROWS = 5_000_000
 TARGET_SECONDS = 60
@@ -33,9 +33,7 @@ def bare(path: Path, form: str) -> float:
     """Seconds in which DuckDB counts every column of the file."""
     with duckdb.connect() as connection:
         began = time.perf_counter()
-        connection.execute(
-            f"SELECT count(*), count(COLUMNS(*)) FROM {READ[form].format(path=path)}"
-        ).fetchall()
+        connection.execute(f"SELECT count(*), count(COLUMNS(*)) FROM {READ[form].format(path=path)}").fetchall()
         return time.perf_counter() - began
 
 

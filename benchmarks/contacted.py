@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from bayes import cohort_from, true_risks
-from dnapredict.config.setting import Setting
-from dnapredict.data.simulate import simulate
-from dnapredict.risk.calling import mondays
-from dnapredict.risk.cohort import Cohort
-from dnapredict.risk.training import train
+from dnapredict.config.training_config import Setting
+from dnapredict.model.cohort.cohort import Cohort
+from dnapredict.model.evaluate.capacity_metrics import mondays
+from dnapredict.model.fit.training import train
+from dnapredict.synthetic.simulation import simulate
 
 ROWS, SHARE, REACHED, RELATIVE_RISK = 200_000, 0.10, 0.8, 0.61
 
@@ -51,9 +51,7 @@ def main() -> None:
     judged = cohort.take(first.test_rows)
     made = {
         "without any calls": first,
-        "calls, nobody says whom": train(
-            replace(called, contacted=None), config=config, directions=directions
-        ),
+        "calls, nobody says whom": train(replace(called, contacted=None), config=config, directions=directions),
         "calls, with `contacted`": train(called, config=config, directions=directions),
     }
     top = called.contacted[first.test_rows]

@@ -19,12 +19,13 @@ from pathlib import Path
 
 import duckdb
 
-from dnapredict.config.training import TrainingConfig
-from dnapredict.data.simulate import simulate
-from dnapredict.data.workspace import Workspace
-from dnapredict.features.build import Past, build
-from dnapredict.features.clock import Clock, Outcomes
-from dnapredict.prepared import checked_extract, factor_register
+from dnapredict.config.training_config import TrainingConfig
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.features.factors import factor_register
+from dnapredict.features.matrix import Past, build
+from dnapredict.features.scoring_clock import Clock, LabelRule
+from dnapredict.pipeline.run_inputs import checked_extract
+from dnapredict.synthetic.simulation import simulate
 
 ROWS = 1_000_000
 RUNS = 3
@@ -102,10 +103,8 @@ def alone(step: str, path: Path) -> dict[str, float]:
 
 def step(name: str, path: Path) -> dict[str, float]:
     """One step here: warmed up where it compiles plans, and measured once."""
-    if name == "factors":
-        found = matrix(path)
-    else:
-        found = {name: bare(path, names="w" if name == "one window" else "wstd")}
+    windows = "w" if name == "one window" else "wstd"
+    found = matrix(path) if name == "factors" else {name: bare(path, names=windows)}
     return found | {f"GB of {name}": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2}
 
 
@@ -126,7 +125,7 @@ def matrix(path: Path) -> dict[str, float]:
             Past.of(checked.rows, clock=clock, workspace=workspace),
             factors=factors,
             clock=clock,
-            outcomes=Outcomes(("3", "7")),
+            outcomes=LabelRule(("3", "7")),
             beside=(),
             order_by=["appointment_id"],
             workspace=workspace,

@@ -15,9 +15,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from dnapredict import pipeline
-from dnapredict.data import lending
-from dnapredict.lists.scoring import Scorer
-from dnapredict.service.requests import as_table
+from dnapredict.data.engine import engine_pool
+from dnapredict.service.api.request_models import as_table
+from dnapredict.worklist.scorer import Scorer
 from under_load.asking import appointments
 from under_load.home import made_home
 
@@ -27,7 +27,7 @@ LISTS = 9
 
 def taken(scorer: Scorer, lists: list[pa.Table], *, handful: int) -> tuple[float, list[dict]]:
     """Milliseconds of processor time in the median, with so many rows a handful, and what was answered."""
-    lending.HANDFUL = handful
+    engine_pool.HANDFUL = handful
     scorer.score(lists[0])
     times, answers = [], []
     for one in lists:

@@ -17,21 +17,21 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from dnapredict.config.training import TrainingConfig
-from dnapredict.data import contract
-from dnapredict.data.engines import Engine
-from dnapredict.data.lending import done
-from dnapredict.data.simulate import simulate
-from dnapredict.data.workspace import Workspace
-from dnapredict.features.build import build
-from dnapredict.features.clock import Clock, Outcomes
-from dnapredict.features.store import HistoryStore
-from dnapredict.prepared import checked_extract, factor_register
+from dnapredict.config.training_config import TrainingConfig
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.engine_pool import Engine, done
+from dnapredict.data.validation import contract_check
+from dnapredict.features.factors import factor_register
+from dnapredict.features.matrix import build
+from dnapredict.features.scoring_clock import Clock, LabelRule
+from dnapredict.features.store.history_store import HistoryStore
+from dnapredict.pipeline.run_inputs import checked_extract
+from dnapredict.synthetic.simulation import simulate
 
 ROWS = 5_000_000
 RUNS = 40
 WANTED = {1: 30.0, 500: 100.0}
-CLOCK, OUTCOMES = Clock.of(TrainingConfig()), Outcomes(("3", "7"))
+CLOCK, OUTCOMES = Clock.of(TrainingConfig()), LabelRule(("3", "7"))
 FACTORS = tuple(factor.name for factor in factor_register().agreed)
 
 
@@ -40,9 +40,7 @@ def written(extract: Path, place: Path) -> tuple[HistoryStore, float]:
     with Workspace() as workspace:
         checked = checked_extract(extract, workspace)
         began = time.perf_counter()
-        return HistoryStore.write(checked.rows, place, clock=CLOCK, workspace=workspace), (
-            time.perf_counter() - began
-        )
+        return HistoryStore.write(checked.rows, place, clock=CLOCK, workspace=workspace), (time.perf_counter() - began)
 
 
 def asked_for(extract: Path, patients: int) -> pa.Table:
@@ -60,7 +58,7 @@ def answered(store: HistoryStore, appointments: pa.Table) -> float:
 
 
 def _answered(store: HistoryStore, appointments: pa.Table, workspace: Engine) -> float:
-    checked = contract.check(workspace.keep(appointments), workspace, source="list", future=True)
+    checked = contract_check.check(workspace.keep(appointments), workspace, source="list", future=True)
     points = workspace.settled(checked.rows)
     began = time.perf_counter()
     matrix = build(
@@ -108,9 +106,7 @@ def main() -> None:
                     f"{max(times):.1f}; a bare look-up of their rows in Parquet {bare:.1f} ms, "
                     f"{median / bare:.2f} times"
                 )
-    print(
-        f"against {rows:,} appointments; writing the store took {found['seconds to write the store']:.1f} s"
-    )
+    print(f"against {rows:,} appointments; writing the store took {found['seconds to write the store']:.1f} s")
     out = Path(__file__).parent / "out"
     out.mkdir(exist_ok=True)
     (out / "history_store.json").write_text(json.dumps(found, indent=2) + "\n")

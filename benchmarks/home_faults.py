@@ -164,9 +164,7 @@ def make(world: World) -> None:
     future = future.drop_columns(["outcome_code", "recorded_at"])
     pq.write_table(future.slice(0, LISTED), world.weekly)
     pq.write_table(future.slice(LISTED, LISTED), world.place / "other.parquet")
-    ended = command(
-        "score", str(world.place / "other.parquet"), "--out", str(world.place / "other.csv"), *home
-    )
+    ended = command("score", str(world.place / "other.parquet"), "--out", str(world.place / "other.csv"), *home)
     if ended[0]:
         raise SystemExit(ended[1])
     keep_a_list(world)
@@ -193,27 +191,27 @@ def keep_a_list(world: World) -> None:
     import datetime
 
     from dnapredict import pipeline
-    from dnapredict.lists import kept, latest
+    from dnapredict.worklist.files import latest_list, list_store
 
     scorer = pipeline.open_scorer(world.home)
     worklist = scorer.score(pq.read_table(world.weekly))
-    heading = kept.Heading(
+    heading = list_store.Heading(
         list_id=LIST_ID,
         name="weekly.parquet",
         scored_at=datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC),
         model_version="1",
         synthetic=True,
-        counts=latest.counted(worklist),
+        counts=latest_list.counted(worklist),
         note=scorer.note("weekly.parquet", day=datetime.date(2026, 11, 23)),
     )
-    kept.keep(world.home, worklist, heading)
+    list_store.keep(world.home, worklist, heading)
 
 
 def keep_a_key(world: World) -> None:
     """A key of the service, and a scoring log that has answered once."""
-    from dnapredict.service import keys
+    from dnapredict.service.auth import api_keys
 
-    token = keys.create(world.home, name="clinic", scopes=tuple(keys.Scope)).token
+    token = api_keys.create(world.home, name="clinic", scopes=tuple(api_keys.KeyScope)).token
     (world.place / "key").write_text(token)
     service(world, world.home, world.place)
 
@@ -221,9 +219,9 @@ def keep_a_key(world: World) -> None:
 def interrupt(world: World) -> None:
     """A scoring that ended with half of its parts done."""
     from dnapredict import pipeline
-    from dnapredict.lists import long
+    from dnapredict.worklist import batch
 
-    long.PART_ROWS = PART_ROWS
+    batch.PART_ROWS = PART_ROWS
     world.interrupted.mkdir()
 
     def stop(done: int, _of: int) -> None:
@@ -236,9 +234,9 @@ def interrupt(world: World) -> None:
 
 def score(world: World, home: Path, place: Path) -> Outcome:
     """The command `score`, which takes up what was interrupted."""
-    from dnapredict.lists import long
+    from dnapredict.worklist import batch
 
-    long.PART_ROWS = PART_ROWS
+    batch.PART_ROWS = PART_ROWS
     out = place / "interrupted" / "out.csv"
     code, said = command("score", str(world.weekly), "--out", str(out), "--home", str(home))
     return Outcome(code, digest(out.read_bytes()) if out.exists() else "", said)
@@ -272,18 +270,17 @@ def service(world: World, home: Path, _place: Path) -> Outcome:
 def served(home: Path, key: str, appointments: pa.Table) -> list[object]:
     """What a caller with a key is answered, and the pages show."""
     from dnapredict.errors import StoreError
-    from dnapredict.lists import kept, latest
     from dnapredict.service import app
-    from dnapredict.service.answering import answer
-    from dnapredict.service.hashes import Hashes
-    from dnapredict.service.keys import KeyRing
-    from dnapredict.service.logbook import Logbook
-    from dnapredict.service.requests import ScoreRequest
+    from dnapredict.service.api.request_models import ScoreRequest
+    from dnapredict.service.api.score_endpoint import answer
+    from dnapredict.service.auth.api_keys import KeyRing
+    from dnapredict.service.log.answer_entries import Hashes, Logbook
+    from dnapredict.service.log.scoring_log import ScoringLog
     from dnapredict.service.start import served_config
-    from dnapredict.service.store import ScoringLog
+    from dnapredict.worklist.files import latest_list, list_store
 
-    shown = latest.read(home)
-    found = kept.find(home, LIST_ID)
+    shown = latest_list.read(home)
+    found = list_store.find(home, LIST_ID)
     if KeyRing(home).holder(key) is None:
         raise StoreError("the key is not known.")
     champion = app.champion_of(home)
@@ -292,7 +289,7 @@ def served(home: Path, key: str, appointments: pa.Table) -> list[object]:
     logbook = Logbook(ScoringLog(home, served_config().database), Hashes(home))
     request = ScoreRequest(appointments=as_requests(appointments), reasons=True)
     given = answer(request, champion=champion, logbook=logbook, home=home)
-    lists = [heading.list_id for heading in kept.every(home)]
+    lists = [heading.list_id for heading in list_store.every(home)]
     return [given.results, shown and shown.rows, found and found.worklist.to_pydict(), lists]
 
 
@@ -444,12 +441,6 @@ def warmed(world: World) -> None:
         OMP_NUM_THREADS="1",
         BENTOML_DO_NOT_TRACK="true",
     )
-    import dnapredict.auditable
-    import dnapredict.cli
-    import dnapredict.lists.long
-    import dnapredict.pipeline
-    import dnapredict.service.app
-    import dnapredict.tracking  # noqa: F401
 
 
 def main() -> None:

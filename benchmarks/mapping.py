@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from dnapredict.config.mapping import IDENTITY, Mapping, load_mapping
-from dnapredict.data.pseudonym import KEY_VARIABLE, is_nhs_number
-from dnapredict.data.simulate import simulate
-from dnapredict.data.workspace import Workspace
-from dnapredict.prepared import checked_extract
+from dnapredict.config.mapping_config import IDENTITY, Mapping, load_mapping
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.mapping.pseudonyms import KEY_VARIABLE, is_nhs_number
+from dnapredict.pipeline.run_inputs import checked_extract
+from dnapredict.synthetic.simulation import simulate
 
 _DRAWN = ("patient_id", "ethnic_category_code", "lsoa_code", "imd_decile", "distance_km")
 _RUNS = 3

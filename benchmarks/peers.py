@@ -19,12 +19,10 @@ import pyarrow as pa
 
 from dnapredict import pipeline
 from dnapredict.config.loading import load
-from dnapredict.config.mapping import Mapping
-from dnapredict.config.setting import Setting
-from dnapredict.config.training import Split, TrainingConfig
-from dnapredict.risk.comparing import Comparison, Tested, compare
-from dnapredict.risk.labelled import appointment_keys
-from dnapredict.risk.uncertainty import Difference
+from dnapredict.config.mapping_config import Mapping
+from dnapredict.config.training_config import Setting, SplitConfig, TrainingConfig
+from dnapredict.model.cohort.cohort import appointment_keys
+from dnapredict.model.evaluate.metric_intervals import ModelComparison, PairedDifference, Tested, compare
 
 ROOT = Path(__file__).resolve().parents[1]
 MAPPING = ROOT / "training" / "mappings" / "vitoria.toml"
@@ -54,7 +52,7 @@ class Scores:
 
 def ours(extract: Path, *, days: int) -> Tested:
     """The product's risks of the test weeks, trained as `dnapredict train` does."""
-    config = TrainingConfig(horizon_days=days, split=Split(test_from=TEST_FROM))
+    config = TrainingConfig(horizon_days=days, split=SplitConfig(test_from=TEST_FROM))
     setting = Setting(load(MAPPING, Mapping), config)
     with tempfile.TemporaryDirectory() as home:
         trained = pipeline.train(extract, home=Path(home), setting=setting, say=lambda _: None)
@@ -77,14 +75,14 @@ def theirs(scores: Scores, mine: Tested) -> Tested:
     return Tested(mine.cohort, risk)
 
 
-def verdict(figure: str, found: Difference) -> str:
+def verdict(figure: str, found: PairedDifference) -> str:
     """Who is better by that figure, if the interval leaves out 0."""
     if not found.is_certain:
         return "no"
     return "yes, better" if (found.value > 0) == (figure == "auroc") else "yes, worse"
 
 
-def rows(name: str, days: int, compared: Comparison) -> list[dict]:
+def rows(name: str, days: int, compared: ModelComparison) -> list[dict]:
     """A row for each population and figure: both figures, and ours less theirs with its interval."""
     found = []
     for population in POPULATIONS[days]:
@@ -127,9 +125,7 @@ def main() -> None:
             f"| {row['figure']} | {figures} | {less} | {row['verdict']} |"
         )
     short = [
-        f"{row['peer']} by {row['figure']} of {row['population']}"
-        for row in found
-        if row["verdict"] != "yes, better"
+        f"{row['peer']} by {row['figure']} of {row['population']}" for row in found if row["verdict"] != "yes, better"
     ]
     print(f"not better beyond chance: {', '.join(short) or 'nothing'}")
     out = Path(__file__).parent / "out"

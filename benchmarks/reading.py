@@ -14,9 +14,10 @@ from pathlib import Path
 
 import duckdb
 
-from dnapredict.data import contract, extract
-from dnapredict.data.simulate import simulate
-from dnapredict.data.workspace import Workspace
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.readers import table_file
+from dnapredict.data.validation import contract_check
+from dnapredict.synthetic.simulation import simulate
 
 ROWS = 1_000_000
 RUNS = 3
@@ -51,14 +52,14 @@ def bare(path: Path) -> int:
 def ours(path: Path) -> int:
     """Rows that `extract.read` gives, every cell as text."""
     with Workspace() as workspace:
-        read = extract.read(path, workspace)
+        read = table_file.read(path, workspace)
         return int(workspace.fetch(f"SELECT count(*) AS n FROM {read.get_name()}")["n"][0].as_py())
 
 
 def checked(path: Path) -> int:
     """Rows that `extract.read` gives and the contract holds against its rules."""
     with Workspace() as workspace:
-        return contract.check(extract.read(path, workspace), workspace, source=path.name).total
+        return contract_check.check(table_file.read(path, workspace), workspace, source=path.name).total
 
 
 def timed(read: Callable[[Path], int], path: Path) -> dict[str, float]:
@@ -86,9 +87,7 @@ def main() -> None:
         print(f"{name}: {found['seconds']:.2f} s, {found['processor_seconds']:.2f} s of processor time")
     out = Path(__file__).parent / "out"
     out.mkdir(exist_ok=True)
-    (out / "reading.json").write_text(
-        json.dumps({"rows": rows, **figures}, indent=2) + "\n", encoding="utf-8"
-    )
+    (out / "reading.json").write_text(json.dumps({"rows": rows, **figures}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

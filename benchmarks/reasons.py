@@ -16,15 +16,14 @@ import numpy as np
 import shap
 
 from bayes import cohort_from
-from dnapredict.config.setting import Setting
-from dnapredict.data.simulate import simulate
-from dnapredict.risk.boosting import Recipe, grow
-from dnapredict.risk.calibration import log_odds
-from dnapredict.risk.cohort import Cohort
-from dnapredict.risk.gaps import fill_gaps, gap_filling
-from dnapredict.risk.metrics import log_loss
-from dnapredict.risk.trees import Trees
-from dnapredict.risk.windows import cut
+from dnapredict.config.training_config import Setting
+from dnapredict.model.cohort.cohort import Cohort
+from dnapredict.model.cohort.time_split import cut
+from dnapredict.model.evaluate.risk_metrics import log_loss
+from dnapredict.model.fit.fitting import BoostingSettings, grow
+from dnapredict.model.form.calibrators import log_odds
+from dnapredict.model.form.tree_ensemble import Trees, fill_gaps, gap_filling
+from dnapredict.synthetic.simulation import simulate
 
 ROWS, SHAP_ROWS, SHAP_TWICE = 100_000, 2_000, 2
 WANTED = 15
@@ -39,7 +38,7 @@ def grown(cohort: Cohort, directions: list[int], *, leaves: int) -> tuple[Trees,
     fill = gap_filling(cohort.matrix[windows.train], enough=settings.min_child_samples)
     filled = replace(cohort, matrix=fill_gaps(cohort.matrix, fill))
     fit, later = filled.take(windows.fit), filled.take(windows.calibrate)
-    trees = Trees(grow(fit, later, recipe=Recipe(settings, directions, config.seed)).booster, fill)
+    trees = Trees(grow(fit, later, recipe=BoostingSettings(settings, directions, config.seed)).booster, fill)
     tested = cohort.take(windows.test)
     risk = 1 / (1 + np.exp(-trees.margin(tested.matrix)))
     assert np.isfinite(log_odds(risk)).all()
@@ -70,22 +69,15 @@ def main() -> None:
         ours, values = seconds(trees.contributions, looked_up)
         explainer = shap.TreeExplainer(trees.booster)
         few = fill_gaps(matrix[:SHAP_ROWS], trees.fill)
-        theirs, shapped = min(
-            (seconds(explainer.shap_values, few) for _ in range(SHAP_TWICE)), key=lambda x: x[0]
-        )
+        theirs, shapped = min((seconds(explainer.shap_values, few) for _ in range(SHAP_TWICE)), key=lambda x: x[0])
         mine, other = len(looked_up) / ours, len(few) / theirs
         apart = float(np.abs(values[:SHAP_ROWS] - np.asarray(shapped)).max())
         count = trees.booster.num_trees()
         found[leaves] = {"rate": mine, "shap": other, "log_loss": loss, "difference": apart, "trees": count}
-        print(
-            f"| {leaves} | {count} | {loss:.5f} | {mine:,.0f} | {other:,.0f} | {mine / other:.0f} "
-            f"| {apart:.1e} |"
-        )
+        print(f"| {leaves} | {count} | {loss:.5f} | {mine:,.0f} | {other:,.0f} | {mine / other:.0f} | {apart:.1e} |")
         assert apart < 1e-5, "the values are not the same"
     usual = found[Setting().training.model.num_leaves]
-    print(
-        f"wanted: {WANTED} times; reached with the leaves as configured: {usual['rate'] / usual['shap']:.0f}"
-    )
+    print(f"wanted: {WANTED} times; reached with the leaves as configured: {usual['rate'] / usual['shap']:.0f}")
     assert usual["rate"] >= WANTED * usual["shap"]
     out = Path(__file__).parent / "out"
     out.mkdir(exist_ok=True)

@@ -25,10 +25,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dnapredict import pipeline
-from dnapredict.config.setting import Setting
-from dnapredict.data.simulate import simulate
-from dnapredict.risk.artefact import load
-from dnapredict.tracking import Registry
+from dnapredict.config.training_config import Setting
+from dnapredict.model.artefact import load
+from dnapredict.registry import Registry
+from dnapredict.synthetic.simulation import simulate
 
 ROWS, TRAINED_ON, WANTED_GB = 1_000_000, 100_000, 4.0
 SCORE = """

@@ -24,9 +24,9 @@ from typing import Any
 import aiohttp
 from sqlalchemy import select
 
-from dnapredict.service.hashes import Hashes
-from dnapredict.service.record.tables import ANSWERS
-from dnapredict.service.store import ScoringLog
+from dnapredict.service.log.answer_entries import Hashes
+from dnapredict.service.log.log_tables import ANSWERS
+from dnapredict.service.log.scoring_log import ScoringLog
 from under_load.asking import Answers, appointments, ask, session
 from under_load.bombs import form
 from under_load.home import made_home
@@ -194,9 +194,7 @@ class Soak:
     ) -> dict[str, Any]:
         began, status, content = time.perf_counter(), "", b"{}"
         try:
-            async with asking.post(
-                self._served.address + path, data=body, headers={"content-type": type_}
-            ) as answer:
+            async with asking.post(self._served.address + path, data=body, headers={"content-type": type_}) as answer:
                 content, status = await answer.read(), str(answer.status)
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             status = type(error).__name__

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from dnapredict.service import keys
+from dnapredict.service.auth import api_keys
 from under_load.asking import Answers, appointments, ask, session, steadily
 from under_load.attacks import ADDRESSES, SAME_ADDRESS, attack
 from under_load.home import made_home
@@ -72,7 +72,7 @@ def attacks() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         home = asked.home or made_home(Path(place))
-        token = keys.create(home, name="benchmark", scopes=(keys.Scope.SCORE,)).token
+        token = api_keys.create(home, name="benchmark", scopes=(api_keys.KeyScope.SCORE,)).token
         found = {}
         for limit, command in FILE_LIMITS.items():
             with ours(home, before=["sh", "-c", command, "sh"]) as served:

@@ -16,8 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from dnapredict.data.simulate import simulate
-from dnapredict.data.simulation.published import FIGURES, measure
+from dnapredict.synthetic.published_rates import FIGURES, measure
+from dnapredict.synthetic.simulation import simulate
 
 SIZES = (500_000, 2_000_000)
 TARGET_A_SECOND = 100_000
@@ -28,7 +28,7 @@ OF_THE_TABLE = {"appointments": 400_000, "seed": 1}
 
 def once(appointments: int, *, write: bool) -> dict[str, float]:
     """Seconds and peak memory of this process for so many appointments."""
-    from dnapredict.data.simulation.clinic_days import diary
+    from dnapredict.synthetic.calendar import diary
 
     diary()  # the bank holidays take half a second to load, once
     with tempfile.TemporaryDirectory() as folder:

@@ -15,12 +15,12 @@ from pathlib import Path
 import lightgbm as lgb
 
 from bayes import cohort_from
-from dnapredict.config.setting import Setting
-from dnapredict.data.simulate import simulate
-from dnapredict.risk.boosting import Recipe
-from dnapredict.risk.cohort import Cohort
-from dnapredict.risk.training import train
-from dnapredict.risk.windows import cut
+from dnapredict.config.training_config import Setting
+from dnapredict.model.cohort.cohort import Cohort
+from dnapredict.model.cohort.time_split import cut
+from dnapredict.model.fit.fitting import BoostingSettings
+from dnapredict.model.fit.training import train
+from dnapredict.synthetic.simulation import simulate
 
 ROWS, WANTED = 1_000_000, 1.3
 
@@ -29,7 +29,7 @@ def bare(cohort: Cohort, directions: list[int]) -> tuple[float, int]:
     """Seconds of `lightgbm.train` alone, with the parameters, threads and later slice of a training."""
     config = Setting().training
     windows = cut(cohort, config=config)
-    parameters = Recipe(config.model, directions, config.seed).parameters(rows=int(windows.fit.sum()))
+    parameters = BoostingSettings(config.model, directions, config.seed).parameters(rows=int(windows.fit.sum()))
     fit, later = cohort.take(windows.fit), cohort.take(windows.calibrate)
     began = time.perf_counter()
     data = lgb.Dataset(fit.matrix, fit.dna)
@@ -62,9 +62,7 @@ def main() -> None:
     print(f"{rows:,} appointments, {len(cohort.factors)} factors, {len(cohort):,} with an outcome")
     print(f"check and factors {features:.1f} s, bare lightgbm.train {alone:.1f} s, training {trained:.1f} s")
     print(f"rounds: {bare_rounds} bare, {rounds} in training")
-    print(
-        f"training alone: {trained / alone:.2f} times bare; with the factors: {ratio:.2f} (wanted: {WANTED})"
-    )
+    print(f"training alone: {trained / alone:.2f} times bare; with the factors: {ratio:.2f} (wanted: {WANTED})")
     out = Path(__file__).parent / "out"
     out.mkdir(exist_ok=True)
     content = {"rows": rows, "features": features, "bare": alone, "training": trained, "ratio": ratio}

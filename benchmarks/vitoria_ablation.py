@@ -15,18 +15,16 @@ import numpy as np
 import pandas as pd
 
 from dnapredict.config.loading import load
-from dnapredict.config.mapping import Mapping
-from dnapredict.config.setting import Setting
-from dnapredict.config.training import Split, TrainingConfig
-from dnapredict.data.workspace import Workspace
-from dnapredict.features.clock import Outcomes
-from dnapredict.features.factors import fed_by
-from dnapredict.prepared import factor_register, matrix_of, sound_extract
-from dnapredict.risk.boosting import Recipe, grow, regrow
-from dnapredict.risk.calibrators import choose_calibrator
-from dnapredict.risk.cohort import Cohort
-from dnapredict.risk.labelled import BESIDE, cohort_of
-from dnapredict.risk.metrics import figures
+from dnapredict.config.mapping_config import Mapping
+from dnapredict.config.training_config import Setting, SplitConfig, TrainingConfig
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.features.factors import factor_register, fed_by
+from dnapredict.features.scoring_clock import LabelRule
+from dnapredict.model.cohort.cohort import BESIDE, Cohort, cohort_of
+from dnapredict.model.evaluate.risk_metrics import figures
+from dnapredict.model.fit.fitting import BoostingSettings, grow, regrow
+from dnapredict.model.form.calibrators import choose_calibrator
+from dnapredict.pipeline.run_inputs import matrix_of, sound_extract
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT = ROOT.parent / "shared" / "data" / "vitoria_appointments_2016.csv.gz"
@@ -41,18 +39,16 @@ WITHDRAWN = ("weekday_hour_rate", "overall_rate")
 def prepared(extract: Path, *, days: int) -> tuple[Cohort, dict[str, int]]:
     """All that the sets below are drawn from, and the direction of each factor."""
     mapping = load(ROOT / "training" / "mappings" / "vitoria.toml", Mapping)
-    config = TrainingConfig(horizon_days=days, split=Split(test_from=datetime.date(2016, 5, 30)))
+    config = TrainingConfig(horizon_days=days, split=SplitConfig(test_from=datetime.date(2016, 5, 30)))
     register = factor_register()
     with Workspace() as workspace:
         checked = sound_extract(extract, Setting(mapping, config), workspace)
         agreed = tuple(factor.name for factor in fed_by(register, checked.present))
         matrix = matrix_of(checked, config, factors=agreed + WITHDRAWN, beside=BESIDE, workspace=workspace)
-    cohort = cohort_of(matrix, outcomes=Outcomes(config.dna_codes), zone=mapping.timezone)
+    cohort = cohort_of(matrix, outcomes=LabelRule(config.dna_codes), zone=mapping.timezone)
     raw = pd.read_csv(extract, dtype={"AppointmentID": str}).set_index("AppointmentID")
     flags = raw.loc[matrix.table["appointment_id"].to_pylist(), list(HEALTH)].to_numpy(float)
-    whole = replace(
-        cohort, factors=(*cohort.factors, *HEALTH), matrix=np.column_stack([cohort.matrix, flags])
-    )
+    whole = replace(cohort, factors=(*cohort.factors, *HEALTH), matrix=np.column_stack([cohort.matrix, flags]))
     return whole, {name: register.factor(name).direction for name in agreed}
 
 
@@ -72,20 +68,15 @@ def judged(
     week = (local < np.datetime64(begins)) & (local >= np.datetime64(begins) - 7 * DAY)
     fit = local < np.datetime64(begins) - 7 * DAY
     signs = [directions.get(factor, 0) for factor in cohort.factors]
-    recipe = Recipe(TrainingConfig().model, signs, TrainingConfig().seed)
+    recipe = BoostingSettings(TrainingConfig().model, signs, TrainingConfig().seed)
     growth = grow(cohort.take(fit), cohort.take(week), recipe=recipe)
     margin = growth.booster.predict(cohort.matrix[week], raw_score=True)
-    calibrator = choose_calibrator(
-        cohort.dna[week], margin, patient=cohort.patient[week], seed=TrainingConfig().seed
-    )
+    calibrator = choose_calibrator(cohort.dna[week], margin, patient=cohort.patient[week], seed=TrainingConfig().seed)
     booster = regrow(cohort.take(fit | week), recipe=recipe, rounds=growth.rounds)
     tested = cohort.take(held)
     risk = calibrator.probability(booster.predict(tested.matrix, raw_score=True))
     masks = tested.populations()
-    found = {
-        name: figures(tested.dna[masks[name]], risk[masks[name]])
-        for name in ("all", "booked_1_day", "weekly")
-    }
+    found = {name: figures(tested.dna[masks[name]], risk[masks[name]]) for name in ("all", "booked_1_day", "weekly")}
     return {name: (f.auroc, f.log_loss, f.calibration_slope) for name, f in found.items()}
 
 

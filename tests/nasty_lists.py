@@ -97,9 +97,7 @@ def sheet(
 ) -> bytes:
     """A workbook; `more` may do anything to its book and sheet before it is closed."""
     out = io.BytesIO()
-    with xlsxwriter.Workbook(
-        out, {"default_date_format": "dd/mm/yyyy hh:mm", **(book_options or {})}
-    ) as book:
+    with xlsxwriter.Workbook(out, {"default_date_format": "dd/mm/yyyy hh:mm", **(book_options or {})}) as book:
         page = book.add_worksheet()
         lines = [*above, COLUMNS, *(tuple(row.values()) for row in rows), *below]
         for place, line in enumerate(lines):
@@ -160,9 +158,7 @@ def layouts() -> Iterator[Case]:
     yield Case("a lone return among feeds", "list.csv", plain.replace("\n", "\r", 2).encode(), rows=GOOD)
     spaced = plain.replace("appointment_id", " Appointment ID ").replace("booked_at", '"Booked\nAt"')
     yield Case("headers with spaces and breaks", "list.csv", spaced.encode(), rows=GOOD)
-    yield Case(
-        "a column called row_number", "list.csv", plain.replace("comment", "row_number").encode(), GOOD
-    )
+    yield Case("a column called row_number", "list.csv", plain.replace("comment", "row_number").encode(), GOOD)
     yield Case("an unnamed column", "list.csv", plain.replace("telephone", "", 1).encode(), rows=GOOD)
     nobreak = plain.replace("ENT-1", "\u00a0ENT-1\u00a0").encode("cp1252")
     yield Case("spaces that do not break", "list.csv", nobreak, rows=GOOD)
@@ -317,9 +313,7 @@ def sheets() -> Iterator[Case]:
     yield Case("ids of more digits than a sheet keeps", "list.xlsx", sheet(long), GOOD, GOOD)
     titled = sheet(good_rows(), above=(("Clinic list",), (), ("Clinic", "ENT")))
     yield Case("titles above a sheet", "list.xlsx", titled, rows=GOOD)
-    yield Case(
-        "blank rows in a sheet", "list.xlsx", sheet([*good_rows(), *[dict.fromkeys(COLUMNS, "")] * 3]), GOOD
-    )
+    yield Case("blank rows in a sheet", "list.xlsx", sheet([*good_rows(), *[dict.fromkeys(COLUMNS, "")] * 3]), GOOD)
     yield Case("truth values", "list.xlsx", sheet(changed(interpreter_needed=True)), rows=GOOD + 1)
 
 
@@ -393,9 +387,7 @@ def archives() -> Iterator[Case]:
     yield Case("named compressed, but plain", "list.csv.gz", plain, rows=GOOD)
     windows = gzip.compress(text(rows, separator=";", end="\r\n").encode("cp1252"))
     yield Case("compressed Windows-1252", "list.csv.gz", windows, rows=GOOD)
-    yield Case(
-        "two compressed parts", "list.csv.gz", gzip.compress(plain[:300]) + gzip.compress(plain[300:]), GOOD
-    )
+    yield Case("two compressed parts", "list.csv.gz", gzip.compress(plain[:300]) + gzip.compress(plain[300:]), GOOD)
     yield Case("compressed, cut short", "list.csv.gz", gzip.compress(plain * 50)[:-200], refused="cut short")
     flipped = bytearray(gzip.compress(plain))
     flipped[-6] ^= 255
@@ -409,12 +401,8 @@ def archives() -> Iterator[Case]:
         for number in range(1_500):
             archive.writestr(f"{number}.xml", MARK)
     yield Case("archive of many parts", "list.xlsx", parts.getvalue(), refused="parts")
-    yield Case(
-        "far row", "list.xlsx", _edited(sheet(rows), b'r="A3"', b'r="A99999999"'), refused="no sheet has"
-    )
-    yield Case(
-        "far column", "list.xlsx", _edited(sheet(rows), b'r="A3"', b'r="ZZZZZZ3"'), refused="no sheet has"
-    )
+    yield Case("far row", "list.xlsx", _edited(sheet(rows), b'r="A3"', b'r="A99999999"'), refused="no sheet has")
+    yield Case("far column", "list.xlsx", _edited(sheet(rows), b'r="A3"', b'r="ZZZZZZ3"'), refused="no sheet has")
     entity = (
         b'<!DOCTYPE x [<!ENTITY a "'
         + MARK.encode() * 100
@@ -520,9 +508,7 @@ def sizes() -> Iterator[Case]:
     line = text(good_rows()).encode() + MARK.encode() * 2_000_000
     yield Case("a line of 18 MB", "list.csv", line, refused="longer than")
 
-    yield Case(
-        "a cell of 200,000 characters", "list.csv", text(changed(comment=MARK * 20_000)).encode(), GOOD + 1
-    )
+    yield Case("a cell of 200,000 characters", "list.csv", text(changed(comment=MARK * 20_000)).encode(), GOOD + 1)
 
 
 def random_bytes() -> Iterator[Case]:

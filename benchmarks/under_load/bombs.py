@@ -34,9 +34,7 @@ def far_cell() -> bytes:
 
 def laughs() -> bytes:
     """A cell whose text is an entity of entities, ten times over: gigabytes when it is written out."""
-    entities = '<!ENTITY e0 "ha">' + "".join(
-        f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, _LAUGHS)
-    )
+    entities = '<!ENTITY e0 "ha">' + "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, _LAUGHS))
     cell = f'<row r="1"><c r="A1" t="inlineStr"><is><t>&e{_LAUGHS - 1};</t></is></c></row>'
     head = f'<?xml version="1.0"?><!DOCTYPE w [{entities}]>'
     return _workbook(f'{head}<worksheet xmlns="{_NAMESPACE}"><sheetData>{cell}</sheetData></worksheet>')
@@ -44,9 +42,7 @@ def laughs() -> bytes:
 
 def merged() -> bytes:
     """One value for all 17 billion cells of a sheet."""
-    cells = (
-        '<row r="1"><c r="A1"><v>1</v></c><c r="B1"><v>1</v></c></row><row r="2"><c r="A2"><v>1</v></c></row>'
-    )
+    cells = '<row r="1"><c r="A1"><v>1</v></c><c r="B1"><v>1</v></c></row><row r="2"><c r="A2"><v>1</v></c></row>'
     whole = '<mergeCells count="1"><mergeCell ref="A1:XFD1048576"/></mergeCells>'
     sheet = f"<sheetData>{cells}</sheetData>{whole}"
     return _workbook(f'<worksheet xmlns="{_NAMESPACE}">{sheet}</worksheet>')

@@ -18,8 +18,7 @@ import psutil
 HERE = Path(__file__).resolve().parent
 OURS = "from dnapredict.cli import main; main()"
 ECHO = (
-    "import sys, bentoml;"
-    "bentoml.serve('under_load.echo:Echo', host='127.0.0.1', port=int(sys.argv[1]), blocking=True)"
+    "import sys, bentoml;bentoml.serve('under_load.echo:Echo', host='127.0.0.1', port=int(sys.argv[1]), blocking=True)"
 )
 QUIET = {"BENTOML_DO_NOT_TRACK": "true", "BENTOML_QUIET": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}
 SECONDS_TO_START = 180
@@ -93,9 +92,7 @@ def _running(command: list[str], port: int, environment: dict[str, str]) -> Iter
         path = os.pathsep.join([str(HERE.parent), str(HERE.parents[1] / "src")])
         settings = os.environ | QUIET | {"BENTOML_HOME": state, "PYTHONPATH": path} | environment
         with (Path(state) / "log").open("wb") as log:
-            process = subprocess.Popen(
-                command, cwd=HERE.parent, env=settings, stdout=log, stderr=subprocess.STDOUT
-            )
+            process = subprocess.Popen(command, cwd=HERE.parent, env=settings, stdout=log, stderr=subprocess.STDOUT)
         try:
             wait_until_ready(f"http://127.0.0.1:{port}", process)
             yield Served(port, process)

@@ -18,17 +18,6 @@ counts and row numbers and never a value, since a value can belong to a patient.
 
 from typing import ClassVar
 
-__all__ = [
-    "ConfigurationError",
-    "DataError",
-    "DnapredictError",
-    "GateFailedError",
-    "ModelError",
-    "NoEventsError",
-    "StoreError",
-    "UsageError",
-]
-
 
 class DnapredictError(Exception):
     """The root: anything that dnapredict refuses to do, in words a user can act on."""

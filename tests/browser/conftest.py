@@ -8,7 +8,7 @@ import pytest
 from tests.browser.worklists import worklist
 from tests.service.process import Running, running
 
-from dnapredict.lists import latest
+from dnapredict.worklist.files import latest_list
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -29,7 +29,7 @@ def browser(chromium: Path) -> Iterator[Browser]:
 def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     assert browser.is_connected()
     home = tmp_path_factory.mktemp("home")
-    latest.save(home, worklist(), name="outpatients-week-49.xlsx", model_version="7", synthetic=True)
+    latest_list.save(home, worklist(), name="outpatients-week-49.xlsx", model_version="7", synthetic=True)
     with running(home) as service:
         yield service
 

@@ -11,12 +11,12 @@ from playwright.sync_api import Browser, Page
 from tests.unit.test_audit_access import CONTEXT, listed, service
 from tests.unit.test_audit_study import WORLD, studied
 
-from dnapredict.audit import Audited, ReportContext, beside, run, write
-from dnapredict.audit.access import assess
-from dnapredict.audit.access import write as write_access
-from dnapredict.audit.printing import BROWSER
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
+from dnapredict.fairness import Audited, ReportContext, beside, run, write
+from dnapredict.fairness.access import assess
+from dnapredict.fairness.access import write as write_access
+from dnapredict.fairness.extra_outputs import BROWSER
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 WCAG = {
@@ -33,9 +33,7 @@ SHEETS = {"access": 4, "easy-read": 1}
 def pages(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     place = tmp_path_factory.mktemp("pages")
     context = ReportContext("7", "a" * 64, "b" * 64, World.window(), "the top 10 in 100", "c" * 40, True, 1)
-    result = run(
-        Audited.of(World(appointments=60_000, under_scored="J").table()), policy=POLICY, context=context
-    )
+    result = run(Audited.of(World(appointments=60_000, under_scored="J").table()), policy=POLICY, context=context)
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv(BROWSER, str(chromium))
         files = beside(result, frozenset({"monthly", "easy-read", "pdf"}), studied=studied(WORLD))

@@ -9,9 +9,9 @@ from axe_playwright_python.sync_playwright import Axe
 from benchmarks.audit_worlds import World
 from playwright.sync_api import Browser, Page
 
-from dnapredict.audit import Audited, ReportContext, run, write
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
+from dnapredict.fairness import Audited, ReportContext, run, write
 
 WCAG = {
     "runOnly": {

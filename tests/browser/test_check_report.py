@@ -8,12 +8,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from tests.browser.test_audit_report import SMALL, WCAG
 
-from dnapredict.check_report.writing import write
-from dnapredict.config.setting import Setting
-from dnapredict.config.training import TrainingConfig
-from dnapredict.data import contract
-from dnapredict.data.simulate import simulate
-from dnapredict.data.workspace import Workspace
+from dnapredict.config.training_config import Setting, TrainingConfig
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.validation import contract_check
+from dnapredict.quality.check_report import write
+from dnapredict.synthetic.simulation import simulate
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f"FROM read_parquet('{place / 'extract.parquet'}')"
         )
         table = workspace.backend.table("spoiled")
-        checked = contract.check(table, workspace, source="extract.csv")
+        checked = contract_check.check(table, workspace, source="extract.csv")
         setting = Setting(config=TrainingConfig())
         _, page = write(checked, workspace, place / "r.json", extract=Path("extract.csv"), setting=setting)
     return page

@@ -60,9 +60,7 @@ def test_it_says_that_it_is_synthetic_and_what_the_list_is_never_for(page: Page)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_nothing_is_asked_of_any_other_host_and_nothing_is_blocked(
-    page: Page, service: Running, address: str
-) -> None:
+def test_nothing_is_asked_of_any_other_host_and_nothing_is_blocked(page: Page, service: Running, address: str) -> None:
     asked: list[str] = []
     complaints: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -85,9 +83,7 @@ def test_axe_finds_nothing(page: Page, address: str, width: int) -> None:
 
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("width", [320, 640, 800, 1024])
-def test_it_fits_a_telephone_and_a_screen_zoomed_to_twice_the_size(
-    page: Page, address: str, width: int
-) -> None:
+def test_it_fits_a_telephone_and_a_screen_zoomed_to_twice_the_size(page: Page, address: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 700})
     page.goto(address)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -131,9 +127,7 @@ def test_every_page_of_a_list_can_be_reached_at_every_width(
             assert is_within(page, link)
         page.get_by_role("link", name="Next page").click()
         reached.append(
-            page.get_by_role("link", name="Page", exact=False)
-            .and_(page.locator("[aria-current]"))
-            .inner_text()
+            page.get_by_role("link", name="Page", exact=False).and_(page.locator("[aria-current]")).inner_text()
         )
         assert "sort=time" in page.url
     assert reached == ["1", "2", "3"]

@@ -13,8 +13,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 from tests.service.process import Running, running
 
-from dnapredict.service import keys
-from dnapredict.service.outcomes import OFFERED_WORDS
+from dnapredict.service.auth import api_keys
+from dnapredict.service.call_actions import OFFERED_WORDS
 
 CLINICS = ("ENT-1", "EYE-2", "DERM-4")
 MOST_STEPS = 150
@@ -27,9 +27,7 @@ def week(tmp_path: Path) -> Path:
     book.active.append(["appointment_id", "booked_at", "starts_at", "age_years", "clinic_code"])
     for n in range(600):
         starts_at = datetime.datetime(2026, 12, 7, 9) + datetime.timedelta(days=n % 5, minutes=20 * (n % 21))
-        book.active.append(
-            [f"APT-{n:04d}", "2026-09-01", f"{starts_at:%Y-%m-%d %H:%M}", 20 + n % 80, CLINICS[n % 3]]
-        )
+        book.active.append([f"APT-{n:04d}", "2026-09-01", f"{starts_at:%Y-%m-%d %H:%M}", 20 + n % 80, CLINICS[n % 3]])
     place = tmp_path / "week 50.xlsx"
     book.save(place)
     return place
@@ -52,7 +50,7 @@ def long_week(tmp_path: Path) -> Path:
 @contextmanager
 def a_clerk(browser: Browser, home: Path, *, script: bool = True) -> Iterator[tuple[Page, str, Running]]:
     """A page of a service that asks for a key, and the key."""
-    key = keys.create(home, name="booking team", scopes=(keys.Scope.LIST,)).token
+    key = api_keys.create(home, name="booking team", scopes=(api_keys.KeyScope.LIST,)).token
     with running(home) as service:
         context = browser.new_context(base_url=service.address, java_script_enabled=script)
         yield context.new_page(), key, service
@@ -121,9 +119,7 @@ def outcomes_in(workbook: bytes) -> dict[str, int]:
 RECORDED = {"Transport arranged": 1, "No answer": 1, "Confirmed": 1}
 
 
-def test_a_clerk_works_last_weeks_list_and_takes_it_away(
-    browser: Browser, tmp_path: Path, week: Path
-) -> None:
+def test_a_clerk_works_last_weeks_list_and_takes_it_away(browser: Browser, tmp_path: Path, week: Path) -> None:
     with a_clerk(browser, tmp_path / "home") as (page, key, service):
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
@@ -189,9 +185,7 @@ def test_the_keyboard_alone_is_enough(browser: Browser, tmp_path: Path, week: Pa
         step_to(page, line.get_by_role("combobox"))
         page.keyboard.type("Wrong")
         press(page, line.get_by_role("button", name="Record"))
-        expect(
-            page.get_by_role("status")
-        ).to_be_focused()  # what was recorded is read, and Tab goes on from there
+        expect(page.get_by_role("status")).to_be_focused()  # what was recorded is read, and Tab goes on from there
         expect(page.get_by_role("status")).to_contain_text("Wrong number")
         page.keyboard.press("Tab")
         expect(line.locator("summary")).to_be_focused()
@@ -207,9 +201,7 @@ def test_the_keyboard_alone_is_enough(browser: Browser, tmp_path: Path, week: Pa
         expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
-def test_what_went_wrong_is_said_where_it_can_be_put_right(
-    browser: Browser, tmp_path: Path, week: Path
-) -> None:
+def test_what_went_wrong_is_said_where_it_can_be_put_right(browser: Browser, tmp_path: Path, week: Path) -> None:
     photo = tmp_path / "photo.xlsx"
     photo.write_bytes(b"no workbook")
     with a_clerk(browser, tmp_path / "home") as (page, key, _):
@@ -276,7 +268,7 @@ def go_to(page: Page, number: int, *, last: int) -> None:
 
 def test_two_clerks_on_one_line_are_told_of_each_other(browser: Browser, tmp_path: Path, week: Path) -> None:
     home = tmp_path / "home"
-    other_key = keys.create(home, name="Eye clinic desk", scopes=(keys.Scope.LIST,)).token
+    other_key = api_keys.create(home, name="Eye clinic desk", scopes=(api_keys.KeyScope.LIST,)).token
     with a_clerk(browser, home) as (page, key, service):
         sign_in(page, key)
         page.get_by_label("A list of appointments").set_input_files(week)
@@ -287,9 +279,7 @@ def test_two_clerks_on_one_line_are_told_of_each_other(browser: Browser, tmp_pat
         expect(other.get_by_role("heading", level=1)).to_contain_text("60 calls to make")
         record(other, 2, "Confirmed")
         record(page, 2, "No answer")
-        expect(page.get_by_role("heading", level=1)).to_contain_text(
-            "Another colleague recorded ‘Confirmed’ at"
-        )
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Another colleague recorded ‘Confirmed’ at")
         expect(page.get_by_text("Recorded by: Eye clinic desk.")).to_be_visible()
         for width in (320, 1280):
             page.set_viewport_size({"width": width, "height": 700})

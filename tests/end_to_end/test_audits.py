@@ -36,9 +36,7 @@ def home(trust: Trust, tmp_path: Path) -> Path:
 def test_any_products_scores_are_audited_with_causes_and_all_that_stands_beside(dnapredict, trust, tmp_path):
     scores, out = scores_of(trust, tmp_path / "vendor.parquet"), tmp_path / "report"
     extras = ("--monthly", "--easy-read", "--study")
-    done = dnapredict(
-        "audit", trust.extract, "--scores", scores, "--home", tmp_path / "none", "--out", out, *extras
-    )
+    done = dnapredict("audit", trust.extract, "--scores", scores, "--home", tmp_path / "none", "--out", out, *extras)
     assert done.returncode in (0, 13), done.stderr
     figures = json.loads((out / "audit.json").read_text())
     assert figures["context"]["model_version"] == "scores of vendor.parquet"
@@ -96,9 +94,7 @@ def test_a_use_against_patients_is_refused_with_the_reason(use, dnapredict, trus
     assert not out.exists()
 
 
-def test_a_policy_that_compares_what_the_extract_lacks_is_refused_and_nothing_is_written(
-    dnapredict, trust, tmp_path
-):
+def test_a_policy_that_compares_what_the_extract_lacks_is_refused_and_nothing_is_written(dnapredict, trust, tmp_path):
     table = pq.read_table(trust.extract)
     pq.write_table(table.drop_columns(["disability_flag"]), tmp_path / "few.parquet")
     policy, out = tmp_path / "policy.toml", tmp_path / "report"
@@ -121,9 +117,7 @@ def test_scores_that_cannot_be_believed_are_refused_and_nothing_is_written(dnapr
         "twice": pa.concat_tables([good, good.slice(0, 1)]),
         "outside": good.set_column(1, "probability", pa.array([1.5] * good.num_rows)),
         "blank": good.set_column(1, "probability", pa.nulls(good.num_rows, pa.float64())),
-        "foreign": pa.concat_tables(
-            [good, pa.table({"appointment_id": ["of another extract"], "probability": [0.5]})]
-        ),
+        "foreign": pa.concat_tables([good, pa.table({"appointment_id": ["of another extract"], "probability": [0.5]})]),
         "nameless": good.rename_columns(["appointment", "probability"]),
     }
     for name, table in bad.items():
@@ -176,9 +170,7 @@ def test_a_small_trust_trains_audits_signs_with_conditions_and_promotes(dnapredi
     ):
         done = dnapredict(*step)
         assert done.returncode == 0, (step, done.stderr)
-    audited = dnapredict(
-        "audit", extract, "--model", "1", "--home", home, "--out", out, "--monthly", "--easy-read"
-    )
+    audited = dnapredict("audit", extract, "--model", "1", "--home", home, "--out", out, "--monthly", "--easy-read")
     assert audited.returncode == 0, audited.stderr
     assert "Verdict: NOT ENOUGH DATA" in audited.stdout
     assert "Warning" not in audited.stderr

@@ -19,7 +19,7 @@ from tests.service.conftest import TestClient, wait_until_ready
 
 from dnapredict import pipeline
 from dnapredict.service.app import build, champion_of
-from dnapredict.service.contacts import logged_contacts
+from dnapredict.service.logged_contacts import logged_contacts
 from dnapredict.service.start import served_mapping
 
 REACHED = "No call: the patient was already reached about this appointment"
@@ -118,9 +118,7 @@ def written(out: Path) -> Lines:
     return lines(table.astype({"appointment_id": str}).to_dict("records"))
 
 
-def test_a_wish_not_to_be_called_holds_at_every_door_until_it_is_withdrawn(
-    service, home, weekly, dnapredict, tmp_path
-):
+def test_a_wish_not_to_be_called_holds_at_every_door_until_it_is_withdrawn(service, home, weekly, dnapredict, tmp_path):
     answer = upload(service, weekly)
     mine = calls(answer)[0]
     patient = patient_of(weekly, mine)
@@ -186,9 +184,7 @@ def test_the_column_opt_out_is_a_wish_for_all_of_the_patients_rows(service, week
     assert (result["selected"], result["action"]) == (False, OPTED_OUT)
 
 
-def test_a_damaged_calls_database_stops_no_list_and_is_said_on_it(
-    service, home, trust, weekly, dnapredict, tmp_path
-):
+def test_a_damaged_calls_database_stops_no_list_and_is_said_on_it(service, home, trust, weekly, dnapredict, tmp_path):
     answer = upload(service, weekly)
     mine = calls(answer)[0]
     record(service, answer["list_id"], mine, "no_calls_wished")
@@ -199,9 +195,7 @@ def test_a_damaged_calls_database_stops_no_list_and_is_said_on_it(
     assert "was damaged" in notice
     page = service.get(f"/lists/{again['list_id']}").text
     assert notice in page
-    book = openpyxl.load_workbook(
-        io.BytesIO(service.get(f"/lists/{again['list_id']}/file?form=xlsx").content)
-    )
+    book = openpyxl.load_workbook(io.BytesIO(service.get(f"/lists/{again['list_id']}/file?form=xlsx").content))
     assert book["About"]["A1"].value == notice
     done = dnapredict("score", trust.weekly, "--out", tmp_path / "out.csv", "--home", home)
     assert done.returncode == 0
@@ -216,9 +210,7 @@ def test_a_damaged_calls_database_stops_no_list_and_is_said_on_it(
 def test_an_emptied_changed_or_lost_secret_is_refused_by_the_command(
     home, trust, weekly, dnapredict, tmp_path, name, held
 ):
-    with TestClient(
-        build(home, champion := champion_of(home)).to_asgi(), base_url="http://127.0.0.1"
-    ) as service:
+    with TestClient(build(home, champion := champion_of(home)).to_asgi(), base_url="http://127.0.0.1") as service:
         wait_until_ready(service)
         answer = upload(service, weekly)
         record(service, answer["list_id"], calls(answer)[0], "no_calls_wished")
@@ -229,9 +221,7 @@ def test_an_emptied_changed_or_lost_secret_is_refused_by_the_command(
     assert name in done.stderr
     assert "backup" in done.stderr
     assert not (tmp_path / "out.csv").exists()
-    with TestClient(
-        build(home, champion := champion_of(home)).to_asgi(), base_url="http://127.0.0.1"
-    ) as service:
+    with TestClient(build(home, champion := champion_of(home)).to_asgi(), base_url="http://127.0.0.1") as service:
         assert service.get("/readyz").status_code == 503
         assert service.post("/v1/lists", files={"file": ("a.csv", as_csv(weekly))}).status_code == 503
     champion.stop()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.end_to_end.conftest import Run
 
-from dnapredict.check_report import figures
+from dnapredict.quality import report_figures
 
 ROOT = Path(__file__).resolve().parents[2]
 MARKED = "Marked Value"
@@ -28,9 +28,7 @@ def test_faults_exit_10_and_the_report_is_there_without_a_patients_value(dnapred
     assert done.returncode == 10
     told = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert (told["rows"], told["kept"], told["usable"]) == (30, 29, False)
-    assert [(each["rule"], each["first_rows"]) for each in told["rejections"]] == [
-        ("outcome_code_unknown", [5])
-    ]
+    assert [(each["rule"], each["first_rows"]) for each in told["rejections"]] == [("outcome_code_unknown", [5])]
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert MARKED not in done.stdout + done.stderr + page + json.dumps(told)
     assert MARKED.upper() not in page + json.dumps(told)
@@ -44,6 +42,6 @@ def test_a_report_may_be_named_by_its_page(dnapredict: Run, tmp_path: Path):
 def test_every_key_of_the_json_is_documented():
     text = (ROOT / "docs" / "check-report.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"`([a-z_]+)`", text))
-    kinds = [getattr(figures, name) for name in figures.__all__]
+    kinds = [getattr(report_figures, name) for name in report_figures.__all__]
     keys = {key for kind in kinds for key in getattr(kind, "__dataclass_fields__", {})}
     assert keys - documented == set()

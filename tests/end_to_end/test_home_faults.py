@@ -17,11 +17,11 @@ from benchmarks.home_faults import DAMAGES, damaged
 from tests.end_to_end.world import Trust
 
 from dnapredict import pipeline
-from dnapredict.config.setting import Setting
+from dnapredict.config.training_config import Setting
 from dnapredict.errors import DnapredictError, ModelError, StoreError
-from dnapredict.lists import kept, latest
 from dnapredict.service import app
-from dnapredict.service.champion import Champion
+from dnapredict.service.api.champion import Champion
+from dnapredict.worklist.files import latest_list, list_store
 
 # Files that no score rests on: they may be damaged, and the score stays the same.
 BESIDE = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "served_model.py", "calls.db")
@@ -151,9 +151,7 @@ def test_a_history_of_an_earlier_version_is_opened_with_a_warning(
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_history_of_an_earlier_version_ends_no_process(
-    home: Path, twenty: pa.Table, damage: str
-) -> None:
+def test_a_damaged_history_of_an_earlier_version_ends_no_process(home: Path, twenty: pa.Table, damage: str) -> None:
     store = written_before_digests(home)
     for name in ("appointments.arrow", "counts.arrow", "patients.arrow", "minutes.arrow", "store.json"):
         whole = (store / name).read_bytes()
@@ -186,9 +184,7 @@ def new_history(home: Path, trust: Trust, *, rows: int) -> Path:
     table = pq.read_table(trust.extract)
     pq.write_table(table.slice(0, rows), extract)
     scorer = pipeline.open_scorer(home)
-    pipeline.refresh(
-        extract, home=home, setting=Setting(scorer.mapping, scorer.stored.manifest.provenance.config)
-    )
+    pipeline.refresh(extract, home=home, setting=Setting(scorer.mapping, scorer.stored.manifest.provenance.config))
     return store_of(home)
 
 
@@ -262,23 +258,23 @@ def test_a_damaged_kept_list_is_refused_or_the_same(home: Path, trust: Trust, da
     path = home / "lists" / f"{'0' * 16}.parquet"
     damaged(path, damage, random.Random(5), home=home / "lists")  # noqa: S311
     if damage == "deleted":
-        assert kept.find(home, "0" * 16) is None
+        assert list_store.find(home, "0" * 16) is None
         return
     with pytest.raises(StoreError, match=r"the list (is damaged|cannot be read|does not say)"):
-        kept.find(home, "0" * 16)
-    assert [heading.list_id for heading in kept.every(home)] == ["1" * 16]
+        list_store.find(home, "0" * 16)
+    assert [heading.list_id for heading in list_store.every(home)] == ["1" * 16]
 
 
 def keep_list(home: Path, worklist: pa.Table, *, list_id: str) -> None:
-    heading = kept.Heading(
+    heading = list_store.Heading(
         list_id=list_id,
         name="week-47.csv",
         scored_at=datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC),
         model_version="1",
         synthetic=True,
-        counts=latest.counted(worklist),
+        counts=latest_list.counted(worklist),
     )
-    kept.keep(home, worklist, heading)
+    list_store.keep(home, worklist, heading)
 
 
 def test_a_registry_that_is_lost_or_empty_is_not_taken_for_a_home_without_models(

@@ -11,14 +11,13 @@ from tests.end_to_end.world import Trust
 from tests.nasty_lists import HEADERLESS, MARK
 
 from dnapredict import pipeline
-from dnapredict.config.mapping import load_mapping
+from dnapredict.config.mapping_config import load_mapping
 from dnapredict.errors import ConfigurationError, DataError
-from dnapredict.lists.scoring import Scorer
-from dnapredict.service.hashes import Hashes
-from dnapredict.service.logbook import Logbook
+from dnapredict.service.api.uploaded_lists import KeptLists
+from dnapredict.service.log.answer_entries import Hashes, Logbook
+from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.service.start import MAPPING_VARIABLE, served_mapping
-from dnapredict.service.store import ScoringLog
-from dnapredict.service.uploads import KeptLists
+from dnapredict.worklist.scorer import Scorer
 
 MARKED = "Marked-Surname"
 NAMES = {"appointment_id": "Appt No", "starts_at": "When", "gender_code": "Sex", "site_code": "Place"}
@@ -52,9 +51,7 @@ def foreign(trust: Trust, tmp_path: Path) -> Path:
     moves = {"Appt": weekly["appointment_id"], "Moved": weekly["times_rescheduled"]}
     pa_csv.write_csv(pa.table(moves), tmp_path / "moves.csv")
     sex = [{"1": "M", "2": "F"}.get(code, code) for code in weekly["gender_code"].to_pylist()]
-    renamed = weekly.drop_columns(["gender_code", "times_rescheduled"]).append_column(
-        "gender_code", pa.array(sex)
-    )
+    renamed = weekly.drop_columns(["gender_code", "times_rescheduled"]).append_column("gender_code", pa.array(sex))
     renamed = renamed.rename_columns([NAMES.get(name, name) for name in renamed.column_names])
     names = pa.array([f"{MARKED}-{row}" for row in range(weekly.num_rows)])
     pa_csv.write_csv(renamed.append_column("Surname", names), tmp_path / "list.csv")
@@ -66,9 +63,7 @@ def probabilities(worklist: pa.Table) -> dict[str, float]:
     return dict(zip(worklist["appointment_id"].to_pylist(), worklist["probability"].to_pylist(), strict=True))
 
 
-def test_a_foreign_list_gets_the_numbers_of_its_own_rows_by_file_and_by_upload(
-    trust: Trust, dnapredict, foreign: Path
-):
+def test_a_foreign_list_gets_the_numbers_of_its_own_rows_by_file_and_by_upload(trust: Trust, dnapredict, foreign: Path):
     worklists = {}
     for name, words in {
         "own": (trust.weekly,),

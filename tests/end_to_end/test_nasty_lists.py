@@ -12,8 +12,9 @@ from tests.end_to_end.conftest import Run
 from tests.end_to_end.world import Trust
 from tests.nasty_lists import MARK, Case, every_case
 
-from dnapredict.data import contract, extract
-from dnapredict.data.workspace import Workspace
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.readers import table_file
+from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError
 
 CASES = every_case()
@@ -65,15 +66,15 @@ def workspace() -> Iterator[Workspace]:
 def test_what_is_no_list_is_refused_with_the_reason(case: Case, workspace: Workspace, tmp_path: Path):
     path = write(case, tmp_path)
     with pytest.raises(DataError) as refusal:
-        contract.check(extract.read(path, workspace), workspace, source=case.file, future=True)
+        contract_check.check(table_file.read(path, workspace), workspace, source=case.file, future=True)
     require_quiet(case, str(refusal.value))
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.refused], ids=lambda case: case.name)
 def test_every_row_is_accounted_for_exactly_once(case: Case, workspace: Workspace, tmp_path: Path):
     told: list[str] = []
-    table = extract.read(write(case, tmp_path), workspace, tell=told.append)
-    checked = contract.check(table, workspace, source=case.file, future=True)
+    table = table_file.read(write(case, tmp_path), workspace, tell=told.append)
+    checked = contract_check.check(table, workspace, source=case.file, future=True)
     kept = workspace.fetch(f"SELECT row_number FROM {checked.rows.get_name()}")["row_number"].to_pylist()
     rejected = checked.rejected["row_number"].to_pylist()
     assert (checked.total, len(rejected)) == (case.rows, case.rejected), checked.rejections

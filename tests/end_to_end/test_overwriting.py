@@ -12,7 +12,7 @@ from tests.end_to_end.test_refusals import GOOD, ROWS, refused, write
 from tests.end_to_end.world import Trust
 
 from dnapredict import pipeline
-from dnapredict.lists.inbox import Inbox
+from dnapredict.worklist.files.watch_folder import Inbox
 
 
 def digests(place: Path) -> dict[str, bytes]:
@@ -40,9 +40,7 @@ def other_name(path: Path, how: str) -> Path:
 
 
 @pytest.mark.parametrize("how", ["itself", "symbolic link", "hard link", "through a folder", "relative"])
-def test_a_worklist_never_replaces_the_clerks_list_however_it_is_named(
-    how, dnapredict, trust: Trust, weekly, tmp_path
-):
+def test_a_worklist_never_replaces_the_clerks_list_however_it_is_named(how, dnapredict, trust: Trust, weekly, tmp_path):
     out = other_name(weekly, how)
     before = digests(tmp_path)
     done = dnapredict("score", weekly, "--out", out, "--home", trust.home)

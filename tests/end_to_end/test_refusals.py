@@ -9,9 +9,7 @@ from tests.end_to_end.world import Trust
 from tests.nasty_lists import HEADERLESS, MARK
 
 GOOD = "appointment_id,booked_at,starts_at,outcome_code,age_years\n"
-ROWS = "".join(
-    f"a{n},2025-01-02,2025-02-{n % 27 + 1:02},{'3' if n % 9 == 0 else '5'},{n % 90}\n" for n in range(200)
-)
+ROWS = "".join(f"a{n},2025-01-02,2025-02-{n % 27 + 1:02},{'3' if n % 9 == 0 else '5'},{n % 90}\n" for n in range(200))
 MARKED = "ZEBRA-MARKED-VALUE"
 
 
@@ -137,9 +135,7 @@ def test_a_version_that_was_never_audited_is_not_promoted(dnapredict, trust: Tru
     refused(dnapredict("promote", "99", "--home", trust.home), 12, "no model version 99")
 
 
-def test_a_list_with_bad_rows_comes_back_whole_each_bad_row_with_its_error(
-    dnapredict, trust: Trust, tmp_path
-):
+def test_a_list_with_bad_rows_comes_back_whole_each_bad_row_with_its_error(dnapredict, trust: Trust, tmp_path):
     good = pq.read_table(trust.weekly).slice(0, 3).select(["appointment_id", "booked_at", "starts_at"])
     lines = [",".join(str(value) for value in row.values()) for row in good.to_pylist()]
     bad = [

@@ -10,9 +10,10 @@ import pytest
 from tests.end_to_end.world import Trust
 
 from dnapredict import pipeline
-from dnapredict.service import app, trial
-from dnapredict.service.champion import Champion, Standing
-from dnapredict.tracking import CHAMPION, MODEL_NAME, Registry
+from dnapredict.registry import CHAMPION, MODEL_NAME, Registry
+from dnapredict.service import app
+from dnapredict.service.api import smoke_test
+from dnapredict.service.api.champion import Champion, ExpectedModel
 
 
 @pytest.fixture
@@ -65,9 +66,9 @@ def test_a_damaged_challenger_is_tried_out_elsewhere_and_never_answers(
 ) -> None:
     named = ["1"]
     champion = Champion(
-        standing=lambda: Standing(named[0]),
+        standing=lambda: ExpectedModel(named[0]),
         open_scorer=lambda _: pipeline.open_scorer(home, model="1"),
-        try_out=lambda _: trial.try_out("1"),
+        try_out=lambda _: smoke_test.try_out("1"),
     )
     champion.look()
     before = answers(champion, trust)

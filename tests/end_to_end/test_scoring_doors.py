@@ -17,9 +17,9 @@ import pytest
 from tests.end_to_end.world import Trust, as_requests
 
 from dnapredict import pipeline
-from dnapredict.data import lending
-from dnapredict.lists import kept, latest
-from dnapredict.service.requests import as_table
+from dnapredict.data.engine import engine_pool
+from dnapredict.service.api.request_models import as_table
+from dnapredict.worklist.files import latest_list, list_store
 
 
 def by_id(rows):
@@ -141,8 +141,8 @@ def test_a_list_that_a_team_works_on_is_there_after_the_next_one_is_scored(trust
         pa_csv.write_csv(pq.read_table(trust.weekly).slice(0, 40), tmp_path / name)
         out = tmp_path / f"done-{name}"
         assert dnapredict("score", tmp_path / name, "--out", out, "--home", trust.home).returncode == 0
-        lists.append(latest.read(trust.home))
-    found = [kept.find(trust.home, last.list_id) for last in lists]
+        lists.append(latest_list.read(trust.home))
+    found = [list_store.find(trust.home, last.list_id) for last in lists]
     assert [each.heading.name for each in found] == ["ears.csv", "eyes.csv"]
     assert found[0].worklist.num_rows == 40
 
@@ -159,16 +159,14 @@ def test_few_rows_as_they_mostly_come_need_no_query_and_give_the_same(trust, sco
     def refuse(*, rows):
         raise AssertionError(f"{rows} rows were left to the embedded engine")
 
-    monkeypatch.setattr(lending, "lent", refuse)
+    monkeypatch.setattr(engine_pool, "lent", refuse)
     scorer = pipeline.open_scorer(trust.home)
     table = pq.read_table(trust.weekly)
     for part in (as_table(as_requests(table.slice(0, 1))), as_table(as_requests(table.slice(5, 30)))):
         for row in scorer.score(part).to_pylist():
             whole = scored[row["appointment_id"]]
             assert row["probability"] == pytest.approx(whole["probability"], abs=1e-12)
-            assert [row[f"reason_{place}"] for place in (1, 2, 3)] == [
-                whole[f"reason_{place}"] for place in (1, 2, 3)
-            ]
+            assert [row[f"reason_{place}"] for place in (1, 2, 3)] == [whole[f"reason_{place}"] for place in (1, 2, 3)]
 
 
 def test_csv_and_xlsx_give_the_numbers_of_parquet(trust, scored, dnapredict, tmp_path):

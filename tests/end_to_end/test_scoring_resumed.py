@@ -18,15 +18,16 @@ from tests.end_to_end.world import Trust
 
 from dnapredict import pipeline
 from dnapredict.errors import DataError, StoreError
-from dnapredict.lists import long
-from dnapredict.lists.staging import staged
+from dnapredict.worklist import batch
+from dnapredict.worklist.checkpoints import Staging, staged
+from dnapredict.worklist.predict import JUDGED
 
 # Parts of 500 rows, so that there is a moment between any two of them.
 RUN = """
 import sys
 from pathlib import Path
 from dnapredict import pipeline
-from dnapredict.lists import long
+from dnapredict.worklist import long
 long.PART_ROWS = 500
 path, out, home = map(Path, sys.argv[1:])
 tell = lambda done, of: print(done, flush=True)
@@ -76,7 +77,7 @@ def test_killed_at_any_moment_and_run_again_it_writes_the_same_bytes(
         if not killed(chance.uniform(0, 1.2), long_list, out, trust.home):
             break
         assert not out.exists() or out.read_bytes() == undisturbed.read_bytes()
-    monkeypatch.setattr(long, "PART_ROWS", 500)
+    monkeypatch.setattr(batch, "PART_ROWS", 500)
     pipeline.score_list(long_list, out=out, home=trust.home)
     assert out.read_bytes() == undisturbed.read_bytes()
     assert hidden(tmp_path) == []
@@ -96,15 +97,15 @@ def interrupted(trust: Trust, path: Path, out: Path, *, at: int = 3_000) -> None
 def judged_anew(trust: Trust, path: Path, out: Path, monkeypatch, **how: object) -> int:
     """How many parts are judged when the list is scored now."""
     kept: list[int] = []
-    keep = long.Staging.keep
-    monkeypatch.setattr(long.Staging, "keep", lambda *given: (kept.append(1), keep(*given)))
+    keep = Staging.keep
+    monkeypatch.setattr(Staging, "keep", lambda *given: (kept.append(1), keep(*given)))
     pipeline.score_list(path, out=out, home=trust.home, **how)
     return len(kept)
 
 
 @pytest.fixture
 def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(long, "PART_ROWS", 500)
+    monkeypatch.setattr(batch, "PART_ROWS", 500)
 
 
 @pytest.mark.usefixtures("in_parts")
@@ -158,7 +159,7 @@ def test_what_lies_there_meanwhile_is_private_and_names_nobody(trust, long_list,
         "part-.parquet",
     ]
     columns = pq.read_schema(folder / "part-000000.parquet").names
-    assert set(columns) == set(long.JUDGED.names)
+    assert set(columns) == set(JUDGED.names)
     assert not {"appointment_id", "patient_id"} & set(columns)
 
 
@@ -180,7 +181,7 @@ def test_two_runs_cannot_write_one_output(tmp_path):
 
 def interrupted_at_once(out: Path) -> None:
     with contextlib.suppress(KeyboardInterrupt), staged(out, "q") as staging:
-        staging.keep(0, long.JUDGED.empty_table())
+        staging.keep(0, JUDGED.empty_table())
         raise KeyboardInterrupt
 
 

@@ -9,20 +9,19 @@ import pyarrow.parquet as pq
 import pytest
 from tests.end_to_end.conftest import command
 
-from dnapredict.data.simulate import simulate
-from dnapredict.data.workspace import Workspace
-from dnapredict.features.build import Past
-from dnapredict.features.build import build as on_duckdb
-from dnapredict.features.clock import Clock, Outcomes
+from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.features.factors import EXPRESSIONS
-from dnapredict.prepared import checked_extract
+from dnapredict.features.matrix import Past
+from dnapredict.features.matrix import build as on_duckdb
+from dnapredict.features.scoring_clock import Clock, LabelRule
+from dnapredict.pipeline.run_inputs import checked_extract
+from dnapredict.synthetic.simulation import simulate
 
-CLOCK, OUTCOMES = Clock(7, 3), Outcomes(("3", "7"))
+CLOCK, OUTCOMES = Clock(7, 3), LabelRule(("3", "7"))
 IN_TIME = ("starts_at", "appointment_id")
 
 needs_spark = pytest.mark.skipif(
-    importlib.util.find_spec("pyspark") is None
-    or (shutil.which("java") is None and "JAVA_HOME" not in os.environ),
+    importlib.util.find_spec("pyspark") is None or (shutil.which("java") is None and "JAVA_HOME" not in os.environ),
     reason="Spark needs Java 17 and the extra: pip install 'dnapredict[spark]'.",
 )
 
@@ -36,7 +35,7 @@ def extract(tmp_path_factory):
 
 @needs_spark
 def test_every_factor_is_equal_value_by_value(extract):
-    from dnapredict.features.spark import build as on_spark
+    from dnapredict.features.spark_features import build as on_spark
 
     with Workspace() as workspace:
         rows = checked_extract(extract, workspace).rows

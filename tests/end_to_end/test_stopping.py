@@ -12,9 +12,10 @@ import pytest
 from tests.end_to_end.test_refusals import GOOD, ROWS, refused, write
 from tests.end_to_end.world import Trust
 
-from dnapredict import pipeline, stopping
-from dnapredict.data import extract
-from dnapredict.data.workspace import Workspace
+from dnapredict import pipeline
+from dnapredict.data.engine import interruption
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.readers import table_file
 from dnapredict.errors import DataError
 from dnapredict.pipeline import watching
 
@@ -36,9 +37,7 @@ def stopped(number: int, after: float, *words: object) -> subprocess.CompletedPr
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_scoring_that_is_stopped_at_any_moment_says_so_and_goes_on_when_it_is_run_again(
-    number, trust: Trust, tmp_path
-):
+def test_scoring_that_is_stopped_at_any_moment_says_so_and_goes_on_when_it_is_run_again(number, trust: Trust, tmp_path):
     out, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
     pipeline.score_list(trust.extract, out=whole, home=trust.home)
     words = ("score", trust.extract, "--out", out, "--home", trust.home)
@@ -58,14 +57,14 @@ def test_scoring_that_is_stopped_at_any_moment_says_so_and_goes_on_when_it_is_ru
 @pytest.mark.parametrize(
     ("verb", "deep"),
     [
-        ("check", "dnapredict.data.contract.check"),
-        ("features", "dnapredict.features.build.Past.of"),
+        ("check", "dnapredict.data.validation.contract_check.check"),
+        ("features", "dnapredict.features.matrix.Past.of"),
         ("train", "dnapredict.pipeline.making.train_model"),
-        ("audit", "dnapredict.audit.run"),
-        ("refresh", "dnapredict.features.store.write_minutes"),
-        ("score", "dnapredict.data.extract.sha256"),
-        ("score", "dnapredict.lists.files.write_tables"),
-        ("access", "dnapredict.audit.access.assess"),
+        ("audit", "dnapredict.fairness.run"),
+        ("refresh", "dnapredict.features.store.history_store.write_minutes"),
+        ("score", "dnapredict.data.readers.table_file.sha256"),
+        ("score", "dnapredict.worklist.files.worklist_files.write_tables"),
+        ("access", "dnapredict.fairness.access.assess"),
     ],
 )
 def test_ctrl_c_in_the_middle_of_a_command_leaves_what_was_there(
@@ -99,17 +98,15 @@ def test_ctrl_c_in_the_middle_of_a_command_leaves_what_was_there(
 def test_a_long_query_of_the_embedded_engine_is_interrupted_at_once():
     """Python hears of a signal only when the engine returns, so it is told by another thread."""
     timer = f"import os, signal, time; time.sleep(1); os.kill({os.getpid()}, signal.SIGINT)"
-    with Workspace() as workspace, stopping.watched(), subprocess.Popen([sys.executable, "-c", timer]):
+    with Workspace() as workspace, interruption.watched(), subprocess.Popen([sys.executable, "-c", timer]):
         # Which of them it is depends on where in the query the signal came.
         with pytest.raises((KeyboardInterrupt, RuntimeError, duckdb.InterruptException)):
             workspace.fetch(ENDLESS)
-        assert stopping.requested() == signal.SIGINT
-    assert stopping.requested() == 0
+        assert interruption.requested() == signal.SIGINT
+    assert interruption.requested() == 0
 
 
-def test_a_file_that_is_being_read_when_ctrl_c_is_pressed_is_not_called_damaged(
-    dnapredict, tmp_path, monkeypatch
-):
+def test_a_file_that_is_being_read_when_ctrl_c_is_pressed_is_not_called_damaged(dnapredict, tmp_path, monkeypatch):
     """Libraries make an error of their own of Ctrl-C, which then looks like a fault of the data."""
 
     def taken_for_damage(*_: object, **__: object) -> None:
@@ -118,16 +115,14 @@ def test_a_file_that_is_being_read_when_ctrl_c_is_pressed_is_not_called_damaged(
         except KeyboardInterrupt:
             raise DataError("cannot be read as delimited text. Export it again.") from None
 
-    monkeypatch.setattr(extract, "read_delimited", taken_for_damage)
+    monkeypatch.setattr(table_file, "read_delimited", taken_for_damage)
     done = dnapredict("check", write(tmp_path / "e.csv", GOOD + ROWS))
     assert done.returncode == 130
     assert "Export it again" not in done.stderr
     assert done.stderr.startswith("Stopped.")
 
 
-def test_a_list_that_is_being_scored_when_a_watch_ends_waits_and_does_not_fail(
-    trust: Trust, tmp_path, monkeypatch
-):
+def test_a_list_that_is_being_scored_when_a_watch_ends_waits_and_does_not_fail(trust: Trust, tmp_path, monkeypatch):
     def engine_interrupted(*_: object, **__: object) -> None:
         try:
             os.kill(os.getpid(), signal.SIGINT)
@@ -136,7 +131,7 @@ def test_a_list_that_is_being_scored_when_a_watch_ends_waits_and_does_not_fail(
 
     dropped = write(tmp_path / "week.csv", GOOD + ROWS)
     monkeypatch.setattr(watching, "score_list", engine_interrupted)
-    with stopping.watched(), pytest.raises(KeyboardInterrupt):
+    with interruption.watched(), pytest.raises(KeyboardInterrupt):
         pipeline.watch(tmp_path, home=trust.home, say=lambda _: None, looks=iter(range(2)))
     assert dropped.exists()
     assert list((tmp_path / "failed").iterdir()) == []
@@ -146,7 +141,7 @@ def test_what_a_command_does_with_signals_ends_with_it(dnapredict, tmp_path):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     refused(dnapredict("check", tmp_path / "none.csv"), 10, "no such file")
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-    assert stopping.requested() == 0
+    assert interruption.requested() == 0
 
 
 def full_disk(*_: object, **__: object) -> None:
@@ -168,9 +163,7 @@ def test_too_little_memory_is_said_in_a_sentence(dnapredict, tmp_path, monkeypat
     refused(dnapredict("check", write(tmp_path / "e.csv", GOOD + ROWS)), 14, "not enough memory")
 
 
-def test_outputs_that_cannot_be_written_are_refused_before_or_leave_nothing(
-    dnapredict, trust: Trust, tmp_path
-):
+def test_outputs_that_cannot_be_written_are_refused_before_or_leave_nothing(dnapredict, trust: Trust, tmp_path):
     file = write(tmp_path / "file", "x")
     weekly, home = trust.weekly, ("--home", trust.home)
     refused(dnapredict("score", weekly, "--out", file / "o.csv", *home), 14, "cannot be written")
@@ -186,9 +179,7 @@ def test_outputs_that_cannot_be_written_are_refused_before_or_leave_nothing(
 
 
 @pytest.mark.parametrize("wrong", ["missing", "folder", "pipe"])
-def test_a_list_or_history_that_cannot_be_read_is_data_that_is_not_there(
-    wrong, dnapredict, trust: Trust, tmp_path
-):
+def test_a_list_or_history_that_cannot_be_read_is_data_that_is_not_there(wrong, dnapredict, trust: Trust, tmp_path):
     bad, out = tmp_path / "bad.csv", tmp_path / "out.csv"
     if wrong == "folder":
         bad.mkdir()

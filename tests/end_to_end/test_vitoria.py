@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from dnapredict.tracking import Registry
+from dnapredict.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTRACT = ROOT.parent / "shared" / "data" / "vitoria_appointments_2016.csv.gz"

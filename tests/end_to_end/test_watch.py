@@ -19,8 +19,8 @@ from tests.nasty_lists import HEADERLESS
 
 from dnapredict import pipeline
 from dnapredict.errors import GateFailedError, ModelError, StoreError
-from dnapredict.lists.inbox import Inbox
 from dnapredict.pipeline import watching
+from dnapredict.worklist.files.watch_folder import Inbox
 
 
 @pytest.fixture

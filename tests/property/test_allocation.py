@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.worklist import WorklistConfig
-from dnapredict.lists.allocation import RULES, allocated, fifths
-from dnapredict.lists.worklist import chosen, ranks, select_by_week
+from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.worklist.plan.allocation import RULES, allocated, fifths
+from dnapredict.worklist.plan.ranking import chosen, ranks, select_by_week
 
 CONFIG = load(shipped("serving/worklist.toml"), WorklistConfig)
 Patients = Sequence[tuple[float, float]]

@@ -5,11 +5,11 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnapredict.audit.disclosure import publish_count, publish_rate
-from dnapredict.audit.intervals import Rate, Ratio, gap, gap_p_value, smallest_gap, z_of
-from dnapredict.audit.many import benjamini_hochberg, corrected, holm
-from dnapredict.config.policy import Disclosure
-from dnapredict.small_numbers import second_suppression
+from dnapredict.config.fairness_policy import Disclosure
+from dnapredict.data.small_numbers import publish_count, second_suppression
+from dnapredict.fairness.compare.multiple_testing import benjamini_hochberg, corrected, holm
+from dnapredict.fairness.disclosure.hidden_counts import publish_rate
+from dnapredict.fairness.measure.intervals import Rate, Ratio, gap, gap_p_value, smallest_gap, z_of
 
 RULE = Disclosure(why="The rule of hospital statistics.")
 Z = z_of(0.95)
@@ -122,9 +122,7 @@ def test_the_codes_are_corrected_less_than_what_the_board_fixed(p_values: list[f
 @given(st.integers(200, 100_000), st.floats(1, 4))
 def test_more_people_show_smaller_gaps(missed: int, effect: float):
     rest = Rate(45_000, 100_000)
-    few, many = (
-        smallest_gap(rest, Rate(0, n, effect), tolerance=0.05, level=0.025) for n in (missed, 4 * missed)
-    )
+    few, many = (smallest_gap(rest, Rate(0, n, effect), tolerance=0.05, level=0.025) for n in (missed, 4 * missed))
     assert many is not None
     assert many > 0.05
     assert few is None or few >= many

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from dnapredict.audit.suppression import Cell, Line, hidden_cells
-from dnapredict.config.policy import Disclosure
-from dnapredict.small_numbers import publish_count
+from dnapredict.config.fairness_policy import Disclosure
+from dnapredict.data.small_numbers import publish_count
+from dnapredict.fairness.disclosure.suppression import CountCell, SumConstraint, hidden_cells
 
 RULE = Disclosure(why="The rule of hospital statistics.")
 FEWEST_POSSIBLE = 3
-TOTAL = Cell("missed", "all", "all")
-Table = tuple[dict[Cell, float], list[Line]]
+TOTAL = CountCell("missed", "all", "all")
+Table = tuple[dict[CountCell, float], list[SumConstraint]]
 
 small_counts = st.one_of(st.just(0), st.integers(1, 7), st.integers(0, 40), st.integers(0, 10_000))
 
@@ -24,7 +24,7 @@ def tables(draw: st.DrawFn) -> Table:
     """A table of two crossed groupings with both margins and everyone, as a report prints them."""
     across, down = draw(st.integers(1, 4)), draw(st.integers(1, 5))
     counts = [[draw(small_counts) for _ in range(across)] for _ in range(down)]
-    exact = {Cell("missed", "crossed", f"{d}|{a}"): float(n) for d, row in enumerate(counts)
+    exact = {CountCell("missed", "crossed", f"{d}|{a}"): float(n) for d, row in enumerate(counts)
              for a, n in enumerate(row)}  # fmt: skip
     lines = []
     for name, size, inside in (
@@ -32,18 +32,18 @@ def tables(draw: st.DrawFn) -> Table:
         ("across", across, lambda at: [f"{d}|{at}" for d in range(down)]),
     ):
         for at in range(size):
-            parts = tuple(Cell("missed", "crossed", code) for code in inside(at))
-            margin = Cell("missed", name, str(at))
+            parts = tuple(CountCell("missed", "crossed", code) for code in inside(at))
+            margin = CountCell("missed", name, str(at))
             exact[margin] = sum(exact[part] for part in parts)
-            lines.append(Line(parts, margin))
-        margins = tuple(Cell("missed", name, str(at)) for at in range(size))
+            lines.append(SumConstraint(parts, margin))
+        margins = tuple(CountCell("missed", name, str(at)) for at in range(size))
         exact[TOTAL] = sum(exact[margin] for margin in margins)
-        lines.append(Line(margins, TOTAL))
+        lines.append(SumConstraint(margins, TOTAL))
     return exact, lines
 
 
 def known_to_an_attacker(
-    exact: dict[Cell, float], lines: list[Line], hidden: frozenset[Cell], cell: Cell
+    exact: dict[CountCell, float], lines: list[SumConstraint], hidden: frozenset[CountCell], cell: CountCell
 ) -> tuple[float, float]:
     """Lowest and highest value that `cell` can have, by a linear program over all that is printed."""
     cells = list(exact)
@@ -84,26 +84,22 @@ def test_suppression_answers_for_any_counts_and_any_rule(table: Table, below: in
     exact, lines = table
     rule = Disclosure(suppress_below=below, round_to=to, why="Another rule of a trust.")
     hidden = hidden_cells(exact, lines, rule)
-    assert (
-        {cell for cell, number in exact.items() if publish_count(number, rule) is None}
-        <= hidden
-        <= set(exact)
-    )
+    assert {cell for cell, number in exact.items() if publish_count(number, rule) is None} <= hidden <= set(exact)
 
 
 def test_a_total_of_1_to_7_is_hidden_with_all_its_parts():
     """Was an OverflowError: nothing bounds a total that is hidden itself."""
-    parts = [Cell("missed", "sex", code) for code in "129"]
+    parts = [CountCell("missed", "sex", code) for code in "129"]
     exact = dict(zip([TOTAL, *parts], [5.0, 3.0, 2.0, 0.0], strict=True))
-    assert hidden_cells(exact, [Line(tuple(parts), TOTAL)], RULE) == {TOTAL, *parts[:2]}
+    assert hidden_cells(exact, [SumConstraint(tuple(parts), TOTAL)], RULE) == {TOTAL, *parts[:2]}
 
 
 def test_where_a_sum_is_hidden_whole_a_count_further_away_is_hidden():
     """Ten groups of one each add up to a hidden margin, which a printed count beside it would give back."""
-    parts = tuple(Cell("missed", "ethnicity", str(place)) for place in range(5))
-    margin, other = Cell("missed", "five", "a"), Cell("missed", "five", "b")
+    parts = tuple(CountCell("missed", "ethnicity", str(place)) for place in range(5))
+    margin, other = CountCell("missed", "five", "a"), CountCell("missed", "five", "b")
     exact = {**dict.fromkeys(parts, 1.0), margin: 5.0, other: 100.0, TOTAL: 105.0}
-    lines = [Line(parts, margin), Line((margin, other), TOTAL)]
+    lines = [SumConstraint(parts, margin), SumConstraint((margin, other), TOTAL)]
     hidden = hidden_cells(exact, lines, RULE)
     low, high = known_to_an_attacker(exact, lines, hidden, parts[0])
     assert high >= math.ceil(low) + FEWEST_POSSIBLE - 1

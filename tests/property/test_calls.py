@@ -8,13 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.worklist import Team, WorklistConfig
-from dnapredict.lists.answers import FACTORS
-from dnapredict.lists.calls import MUTED, covered
-from dnapredict.lists.capacity import calls_of
-from dnapredict.lists.plan import planned
-from dnapredict.lists.standing import NOBODY, Standing
-from dnapredict.lists.worklist import chosen
+from dnapredict.config.worklist_config import Team, WorklistConfig
+from dnapredict.worklist.answer_table import FACTORS
+from dnapredict.worklist.plan.call_capacity import calls_of
+from dnapredict.worklist.plan.call_plan import MUTED, covered, planned
+from dnapredict.worklist.plan.ranking import NOBODY, RankingInputs, chosen
 
 SHIPPED = load(shipped("serving/worklist.toml"), WorklistConfig)
 FIRST = datetime.datetime(2026, 11, 2)
@@ -55,7 +53,7 @@ def judged(listed: list[dict]) -> pa.Table:
 @given(rows, settings, st.sets(st.integers(0, 39)))
 def test_calls_are_given_out_whole_and_to_nobody_twice(listed, changes, muted):
     config = SHIPPED.model_copy(update=changes)
-    standing = Standing.of(judged(listed), config=config)
+    standing = RankingInputs.of(judged(listed), config=config)
     calls = calls_of(standing, config=config)
     found = covered(standing, calls, config=config, is_muted=lambda row: row in muted)
     own = found == np.arange(len(found))

@@ -6,13 +6,12 @@ import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dnapredict.check_report.figures import Report
-from dnapredict.check_report.writing import as_json, report_of
-from dnapredict.config.setting import Setting
-from dnapredict.config.training import TrainingConfig
-from dnapredict.data import contract
-from dnapredict.data.quality.profile import profile
-from dnapredict.data.workspace import Workspace
+from dnapredict.config.training_config import Setting, TrainingConfig
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.validation import contract_check
+from dnapredict.quality.check_report import as_json, report_of
+from dnapredict.quality.measures.quality_profile import profile
+from dnapredict.quality.report_figures import Report
 
 ROW = st.fixed_dictionaries(
     {
@@ -39,7 +38,7 @@ def as_table(rows: list[dict[str, str | None]]) -> pa.Table:
 def reported(table: pa.Table) -> Report:
     setting = Setting(config=TrainingConfig())
     with Workspace() as workspace:
-        checked = contract.check(workspace.keep(table), workspace, source="x.csv")
+        checked = contract_check.check(workspace.keep(table), workspace, source="x.csv")
         return report_of(checked, workspace, extract=Path("x.csv"), setting=setting)
 
 
@@ -47,7 +46,7 @@ def reported(table: pa.Table) -> Report:
 @given(EXTRACTS)
 def test_every_kept_row_is_in_one_month_one_site_and_one_outcome(rows):
     with Workspace() as workspace:
-        checked = contract.check(workspace.keep(as_table(rows)), workspace, source="x.csv")
+        checked = contract_check.check(workspace.keep(as_table(rows)), workspace, source="x.csv")
         found = profile(checked, workspace, zone="Europe/London")
     assert sum(month.rows for month in found.months) == found.kept
     assert all(sum(month.outcomes.values()) == month.rows for month in found.months)
@@ -74,8 +73,6 @@ def test_the_order_of_rows_does_not_matter(rows, random):
 def test_no_number_from_1_to_7_is_told(rows):
     report = reported(as_table(rows))
     told = [n for month in report.outcomes_by_month for n in (month.rows, *month.outcomes.values())]
-    told += [
-        n for site in report.ethnicity_by_site for n in (site.rows, site.known, site.declined, site.blank)
-    ]
+    told += [n for site in report.ethnicity_by_site for n in (site.rows, site.known, site.declined, site.blank)]
     told += [n for each in report.times for n in (each.filled, each.no_clock, each.skipped, each.twice)]
     assert not [n for n in told if n is not None and 0 < n < 8]

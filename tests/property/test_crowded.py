@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from tests.property.test_handful import SLOW
 from tests.property.test_history import appointments, contract_table
 
-from dnapredict.data import contract
-from dnapredict.data.engines import Engine
-from dnapredict.data.handful.engine import Handful
-from dnapredict.data.plan import compiled, placeholder
-from dnapredict.data.workspace import Workspace
-from dnapredict.features.bookings import AROUND, other_bookings
-from dnapredict.features.build import Past
-from dnapredict.features.clock import Clock
+from dnapredict.data.engine.bound_query import compiled, placeholder
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.engine_pool import Engine
+from dnapredict.data.engine.handful.engine import Handful
+from dnapredict.data.validation import contract_check
+from dnapredict.features.booking_context import AROUND, other_bookings
+from dnapredict.features.matrix import Past
+from dnapredict.features.scoring_clock import Clock
 
 CLOCK = Clock(7, 3)
 OF_CANCELLED = ("2", "4")
@@ -29,7 +29,7 @@ def counting(schema, crowded):
 
 def counted(table: pa.Table, engine: Engine, *, crowded: bool) -> dict[int, tuple[int, ...]]:
     """What is counted around each row; a row with nothing around it is left out."""
-    checked = contract.check(engine.keep(table), engine, source="table")
+    checked = contract_check.check(engine.keep(table), engine, source="table")
     rows = engine.settled(checked.rows)
     found = engine.fetch(counting(rows.schema(), crowded).over(known=rows)).to_pylist()
     counts = {row["row_number"]: tuple(int(row[name]) for name in AROUND) for row in found}
@@ -106,7 +106,7 @@ def test_a_patient_of_hundreds_of_appointments_has_the_same_counts_by_sums():
 
 def is_crowded(table: pa.Table) -> bool:
     with Workspace() as workspace:
-        checked = contract.check(workspace.keep(table), workspace, source="table")
+        checked = contract_check.check(workspace.keep(table), workspace, source="table")
         return Past.of(workspace.settled(checked.rows), clock=CLOCK, workspace=workspace).crowded
 
 

@@ -13,23 +13,22 @@ from tests.property.test_history import appointments, contract_table
 from tests.property.test_history_store import CLOCK, stored, without_outcome
 from tests.spec.appointments import BOTH
 
-from dnapredict.data import contract
-from dnapredict.data.columns import COLUMNS, Kind
-from dnapredict.data.engines import Engine
-from dnapredict.data.handful import texts
-from dnapredict.data.handful.certainty import UNSURE, NotCertain
-from dnapredict.data.handful.clocks import year_of
-from dnapredict.data.handful.engine import Handful
-from dnapredict.data.handful.steps import strict
-from dnapredict.data.lending import lent
-from dnapredict.data.moments import instant_of, local_of
-from dnapredict.data.plan import compiled, placeholder
-from dnapredict.data.workspace import Workspace
+from dnapredict.data.contract.columns import COLUMNS, Kind
+from dnapredict.data.contract.datetimes import instant_of, local_of
+from dnapredict.data.engine.bound_query import compiled, placeholder
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.engine_pool import Engine, lent
+from dnapredict.data.engine.handful import texts
+from dnapredict.data.engine.handful.certainty import UNSURE, NotCertain
+from dnapredict.data.engine.handful.clocks import year_of
+from dnapredict.data.engine.handful.engine import Handful
+from dnapredict.data.engine.handful.steps import strict
+from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError
-from dnapredict.features.build import build
-from dnapredict.features.clock import Outcomes
 from dnapredict.features.factors import EXPRESSIONS
-from dnapredict.features.store import HistoryStore
+from dnapredict.features.matrix import build
+from dnapredict.features.scoring_clock import LabelRule
+from dnapredict.features.store.history_store import HistoryStore
 
 SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MANY = settings(max_examples=400, deadline=None)
@@ -93,7 +92,7 @@ def everything(schema: ibis.Schema) -> ibis.Table:
 def checked(engine: Engine, table: pa.Table) -> object:
     """What the contract says of a table, or the sentence with which it refuses it."""
     try:
-        found = contract.check(engine.keep(table), engine, source="list", future=True)
+        found = contract_check.check(engine.keep(table), engine, source="list", future=True)
     except DataError as error:
         return str(error)
     rows = engine.fetch(everything(found.rows.schema()).over(rows=found.rows))
@@ -129,18 +128,13 @@ def test_rows_that_repeat_or_cast_doubt_on_each_other_are_judged_alike(rows):
 
 @MANY
 @given(st.lists(times, min_size=1, max_size=30))
-@example(
-    ["2026-03-29T01:30:00", "2026-10-25 01:30", "2026-02-30", "03/04/2026 09:00", "2026-01-02T09:00+01:00"]
-)
+@example(["2026-03-29T01:30:00", "2026-10-25 01:30", "2026-02-30", "03/04/2026 09:00", "2026-01-02T09:00+01:00"])
 def test_a_time_is_read_alike_or_not_at_all(texts_of_times):
     with Workspace() as workspace:
         asked = ibis.memtable({"text": texts_of_times}, schema={"text": "string"})
         found = workspace.backend.to_pyarrow(
             asked.mutate(
-                cast=asked.text.try_cast("timestamp")
-                .cast("timestamp('UTC')")
-                .epoch_seconds()
-                .cast("float64"),
+                cast=asked.text.try_cast("timestamp").cast("timestamp('UTC')").epoch_seconds().cast("float64"),
                 instant=asked.text.try_cast("timestamp('UTC')").epoch_seconds().cast("float64"),
             )
         ).to_pylist()
@@ -175,14 +169,14 @@ def test_a_time_that_the_clock_skips_or_shows_twice_is_left_to_the_embedded_engi
 
 
 def factors(engine: Engine, store: HistoryStore, table: pa.Table) -> list[dict]:
-    found = contract.check(engine.keep(table), engine, source="table")
+    found = contract_check.check(engine.keep(table), engine, source="table")
     points = engine.settled(found.rows)
     matrix = build(
         points,
         store.past(points, clock=CLOCK, workspace=engine),
         factors=tuple(EXPRESSIONS),
         clock=CLOCK,
-        outcomes=Outcomes(BOTH),
+        outcomes=LabelRule(BOTH),
         beside=("site_code",),
         order_by=["row_number"],
         workspace=engine,
@@ -204,9 +198,7 @@ def test_every_factor_is_the_same_to_the_last_digits(drawn, with_outcomes):
             assert [set(row) for row in found] == [set(row) for row in expected]
             for one, other in zip(found, expected, strict=True):
                 for name, value in other.items():
-                    assert one[name] == (pytest.approx(value, abs=1e-12) if name in EXPRESSIONS else value), (
-                        name
-                    )
+                    assert one[name] == (pytest.approx(value, abs=1e-12) if name in EXPRESSIONS else value), name
 
 
 def test_a_day_that_python_does_not_know_is_passed_on_as_unsure_and_stops_nothing():

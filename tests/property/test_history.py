@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from tests.spec.appointments import factors_of
 
-from dnapredict.features.clock import Clock
+from dnapredict.features.scoring_clock import Clock
 
 START = datetime.datetime(2025, 1, 1, 8)
 SLOW = settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])

@@ -10,16 +10,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from tests.property.test_history import appointments, contract_table
 from tests.spec.appointments import BOTH, factors_of
 
-from dnapredict.data import contract
-from dnapredict.data.lending import lent
-from dnapredict.data.workspace import Workspace
-from dnapredict.digests import file_sha256
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.engine_pool import lent
+from dnapredict.data.files.digests import file_sha256
+from dnapredict.data.validation import contract_check
 from dnapredict.errors import StoreError
-from dnapredict.features.build import build
-from dnapredict.features.clock import Clock, Outcomes
 from dnapredict.features.factors import EXPRESSIONS
-from dnapredict.features.kept import contents
-from dnapredict.features.store import HistoryStore
+from dnapredict.features.matrix import build
+from dnapredict.features.scoring_clock import Clock, LabelRule
+from dnapredict.features.store import store_files
+from dnapredict.features.store.history_store import HistoryStore
 
 CLOCK = Clock(7, 3)
 # Each example asks a store many times: a failing one is shown as it is found, not made smaller.
@@ -33,21 +33,21 @@ SLOW = settings(
 
 def stored(table: pa.Table, place: Path, *, clock: Clock = CLOCK) -> HistoryStore:
     with Workspace() as workspace:
-        checked = contract.check(workspace.keep(table), workspace, source="table")
+        checked = contract_check.check(workspace.keep(table), workspace, source="table")
         return HistoryStore.write(checked.rows, place, clock=clock, workspace=workspace)
 
 
 def asked(store: HistoryStore, table: pa.Table, *, clock: Clock = CLOCK) -> dict[str, dict]:
     """The factors of the appointments in `table`, known from the store."""
     with lent(rows=table.num_rows) as workspace:
-        checked = contract.check(workspace.keep(table), workspace, source="table")
+        checked = contract_check.check(workspace.keep(table), workspace, source="table")
         points = workspace.compute(f"FROM {checked.rows.get_name()}")
         matrix = build(
             points,
             store.past(points, clock=clock, workspace=workspace),
             factors=tuple(EXPRESSIONS),
             clock=clock,
-            outcomes=Outcomes(BOTH),
+            outcomes=LabelRule(BOTH),
             beside=(),
             order_by=["appointment_id"],
             workspace=workspace,
@@ -57,8 +57,7 @@ def asked(store: HistoryStore, table: pa.Table, *, clock: Clock = CLOCK) -> dict
 
 def same(one: dict, other: dict) -> bool:
     return all(
-        one[name] == (None if other[name] is None else pytest.approx(other[name], abs=1e-12))
-        for name in EXPRESSIONS
+        one[name] == (None if other[name] is None else pytest.approx(other[name], abs=1e-12)) for name in EXPRESSIONS
     )
 
 
@@ -148,7 +147,7 @@ def test_any_single_byte_that_changes_in_any_file_of_a_store_is_refused(small_st
 
 def read_anew(place: Path) -> None:
     """As a process does that opens the store for the first time."""
-    contents._OPEN.clear()
+    store_files._OPEN.clear()
     store = HistoryStore.current(place)
     assert store is not None
     store.verify()
@@ -163,7 +162,7 @@ def test_files_that_were_refused_are_hashed_again_only_when_they_were_written(tm
     path = store.folder / "minutes.arrow"
     whole, hashed = path.read_bytes(), []
     path.write_bytes(whole[:-1] + b"x")
-    monkeypatch.setattr(contents, "file_sha256", lambda path: hashed.append(path) or file_sha256(path))
+    monkeypatch.setattr(store_files, "file_sha256", lambda path: hashed.append(path) or file_sha256(path))
     for _ in range(2):
         with pytest.raises(StoreError, match=r"minutes\.arrow: is damaged"):
             store.verify()
@@ -179,7 +178,7 @@ def test_a_store_whose_writing_fails_leaves_nothing_behind(tmp_path, monkeypatch
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(contents, "_settled", full)
+    monkeypatch.setattr(store_files, "_settled", full)
     with pytest.raises(StoreError, match="cannot be written"):
         stored(contract_table([row("q", "5")]), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == before

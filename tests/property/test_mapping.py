@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnapredict.config.beside import Join
-from dnapredict.config.mapping import Mapping, Source
-from dnapredict.data import contract
-from dnapredict.data.pseudonym import is_nhs_number, pseudonym, pseudonyms
-from dnapredict.data.workspace import Workspace
+from dnapredict.config.mapping_config import ColumnSource, Join, Mapping
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.mapping.pseudonyms import is_nhs_number, pseudonym, pseudonyms
+from dnapredict.data.validation import contract_check
 
 KEY = b"made up, and longer than thirty-two bytes"
 DIGITS = st.text("0123456789", min_size=9, max_size=9)
@@ -28,9 +27,7 @@ def side(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=15)
 @given(rows=st.lists(KEYS, min_size=1, max_size=30), known=st.sets(st.sampled_from(NAMED), min_size=1))
-def test_a_join_changes_neither_the_number_nor_the_order_of_rows(
-    side: Path, rows: list[str | None], known: set[str]
-):
+def test_a_join_changes_neither_the_number_nor_the_order_of_rows(side: Path, rows: list[str | None], known: set[str]):
     ethnicity = {name.strip(): "ABCDEFGHJ"[place] for place, name in enumerate(sorted(known))}
     side.write_text("key,code\n" + "".join(f"{name},{code}\n" for name, code in ethnicity.items()), "utf-8")
     found = read(rows, side)
@@ -51,11 +48,11 @@ def read(rows: list[str | None], side: Path) -> dict[str, list]:
         }
     )
     mapping = Mapping(
-        columns={"ethnic_category_code": Source.model_validate({"from": "side.code"})},
+        columns={"ethnic_category_code": ColumnSource.model_validate({"from": "side.code"})},
         files={"side": Join(path=side, match={"Patient": "key"})},
     )
     with Workspace() as workspace:
-        checked = contract.check(workspace.keep(table), workspace, mapping=mapping, source="list")
+        checked = contract_check.check(workspace.keep(table), workspace, mapping=mapping, source="list")
         kept = workspace.fetch(f"FROM {checked.rows.get_name()} ORDER BY row_number")
     return kept.to_pydict()
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from dnapredict.risk.calibrators import fit_platt
-from dnapredict.risk.metrics import figures, ppv_at_capacity, reach_at_capacity
+from dnapredict.model.evaluate.risk_metrics import figures, ppv_at_capacity, reach_at_capacity
+from dnapredict.model.form.calibrators import fit_platt
 
 PAIRS = st.lists(st.tuples(st.booleans(), st.floats(0.001, 0.999)), min_size=1, max_size=60)
 

@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnapredict.data import simulate as simulation
-from dnapredict.data.simulate import World, simulate
+from dnapredict.synthetic import simulation
+from dnapredict.synthetic.simulation import simulate
+from dnapredict.synthetic.worlds import World
 
-worlds = st.sampled_from(
-    ["standard", "null", "biased-label", "under-scored:decile=1", "thin-history:core20", "drift"]
-)
+worlds = st.sampled_from(["standard", "null", "biased-label", "under-scored:decile=1", "thin-history:core20", "drift"])
 boards = st.fixed_dictionaries(
     {"appointments": st.integers(1, 3_000), "seed": st.integers(0, 2**40), "world": worlds.map(World.parse)}
 )
@@ -75,9 +74,7 @@ def test_no_clock_shows_an_hour_that_spring_skips_or_autumn_repeats(board: dict[
 def test_rows_stand_by_patient_and_then_by_time(board: dict[str, object]):
     rows, _ = made(board)
     order = pc.sort_indices(rows, [("patient_id", "ascending"), ("starts_at", "ascending")])
-    assert (
-        rows.take(order).select(["patient_id", "starts_at"]).equals(rows.select(["patient_id", "starts_at"]))
-    )
+    assert rows.take(order).select(["patient_id", "starts_at"]).equals(rows.select(["patient_id", "starts_at"]))
 
 
 @few

@@ -22,9 +22,9 @@ from tests.service import postgres
 from tests.service.double import steady_champion
 from tests.service.pages import week
 
-from dnapredict.service import keys
+from dnapredict.service.api.champion import Champion
 from dnapredict.service.app import build
-from dnapredict.service.champion import Champion
+from dnapredict.service.auth import api_keys
 
 
 def client_of(champion: Champion, home: Path) -> TestClient:
@@ -47,7 +47,7 @@ def client(home: Path) -> Iterator[TestClient]:
 
 @pytest.fixture
 def key(home: Path) -> str:
-    return keys.create(home, name="booking team", scopes=(keys.Scope.ADMIN,)).token
+    return api_keys.create(home, name="booking team", scopes=(api_keys.KeyScope.ADMIN,)).token
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from dnapredict.config.worklist import WorklistConfig
-from dnapredict.lists.about import note_of
-from dnapredict.lists.sheet import Note
-from dnapredict.prepared import factor_register, worklist_config
-from dnapredict.service.champion import Champion, Standing
+from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.features.factors import factor_register
+from dnapredict.pipeline.run_inputs import worklist_config
+from dnapredict.service.api.champion import Champion, ExpectedModel
+from dnapredict.worklist.files.cover_sheet import note_of
+from dnapredict.worklist.files.excel_worklist import Note
 
 BANDS = ((0.66, "High"), (0.33, "Medium"), (0.0, "Lower"))
 
@@ -58,8 +59,7 @@ class AgeScorer:
         remember: bool = False,  # noqa: ARG002
     ) -> pa.Table:
         lines = [
-            _line(row, reasons=reasons, version=self.model_version)
-            | {"row_number": row.get("row_number", number)}
+            _line(row, reasons=reasons, version=self.model_version) | {"row_number": row.get("row_number", number)}
             for number, row in enumerate(appointments.to_pylist(), start=1)
         ]
         lines.sort(key=lambda line: (line["error"] is not None, -(line["probability"] or 0)))
@@ -85,7 +85,7 @@ class AgeScorer:
 def steady_champion() -> Champion:
     """Version 7, always."""
     return Champion(
-        standing=lambda: Standing("7"),
+        standing=lambda: ExpectedModel("7"),
         open_scorer=lambda version: AgeScorer(model_version=version),
         try_out=lambda _: None,
     )

@@ -23,9 +23,7 @@ def shown(page: str) -> list[str]:
     return re.findall(r'dna-appointment">.*?(apt-\d+)</th>', page)
 
 
-def record(
-    client: TestClient, address: str, *, line: object = 1, outcome: str = "confirmed", **asked: str
-) -> Response:
+def record(client: TestClient, address: str, *, line: object = 1, outcome: str = "confirmed", **asked: str) -> Response:
     return client.post(
         f"{address}/outcomes", data={"line": line, "outcome": outcome}, params=asked, follow_redirects=False
     )

@@ -34,9 +34,7 @@ class Server:
         if os.geteuid() == 0:
             shutil.chown(self._folder, _SYSTEM_USER)
         self._data = self._folder / "data"
-        self._run(
-            ["initdb", "-D", str(self._data), "-U", "log", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"]
-        )
+        self._run(["initdb", "-D", str(self._data), "-U", "log", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"])
         self.start()
 
     def start(self) -> None:

@@ -5,8 +5,8 @@ import hashlib
 from tests.service.double import steady_champion
 from tests.service.process import ROOT
 
+from dnapredict.service.api.model_documents import Paper
 from dnapredict.service.app import build
-from dnapredict.service.papers import Paper
 from dnapredict.service.start import served_config, served_home
 
 REPORT = ROOT / "fairness" / "example-report"
@@ -29,7 +29,7 @@ CARD = """# Risk of a missed appointment: model e02e461e4ebb
 
 def read(_: str) -> Paper:
     """A card with wide tables, and the audit that the repository holds as an example."""
-    from dnapredict.audit.first_page import kept_report
+    from dnapredict.fairness.report.first_page import kept_report
 
     digest = hashlib.sha256((REPORT / "report.html").read_bytes()).hexdigest()
     return Paper(CARD, {"audit_verdict": "FAIL"}, kept_report(REPORT, sha256=digest))

@@ -9,16 +9,16 @@ from starlette.testclient import TestClient
 from tests.service.conftest import client_of, wait_until_ready
 from tests.service.double import steady_champion
 
-from dnapredict.service import keys
-from dnapredict.service.keys import Scope
+from dnapredict.service.auth import api_keys
+from dnapredict.service.auth.api_keys import KeyScope
 
 A_WORKERS_MEMORY = 1.1  # seconds, after which it reads the keys again
 PUBLIC = ["/livez", "/readyz", "/about", "/sign-in", "/static/dnapredict.css"]
 GUARDED = ["/", "/v1/model", "/docs.json", "/schema.json", "/no-such", "/static", "/staticky"]
 
 
-def token(home: Path, *scopes: Scope) -> str:
-    return keys.create(home, name="test", scopes=scopes).token
+def token(home: Path, *scopes: KeyScope) -> str:
+    return api_keys.create(home, name="test", scopes=scopes).token
 
 
 def bearer(value: str) -> dict[str, str]:
@@ -28,7 +28,7 @@ def bearer(value: str) -> dict[str, str]:
 @pytest.fixture
 def guarded(home: Path) -> Iterator[TestClient]:
     """The service of a home that has a key."""
-    token(home, Scope.ADMIN)
+    token(home, KeyScope.ADMIN)
     champion = steady_champion()
     with client_of(champion, home) as client:
         wait_until_ready(client)
@@ -81,7 +81,7 @@ def test_everything_else_needs_one(guarded: TestClient, path: str, value: str) -
 
 
 def test_each_scope_opens_its_own_door(guarded: TestClient, home: Path) -> None:
-    scoring, listing, admin = (bearer(token(home, scope)) for scope in Scope)
+    scoring, listing, admin = (bearer(token(home, scope)) for scope in KeyScope)
     time.sleep(A_WORKERS_MEMORY)
     assert [score(guarded, **key) for key in (scoring, listing, admin)] == [200, 403, 200]
     assert [guarded.get("/", headers=key).status_code for key in (scoring, listing, admin)] == [403, 200, 200]
@@ -107,10 +107,8 @@ def test_a_damaged_key_shuts_the_door(guarded: TestClient, home: Path) -> None:
     assert guarded.get("/v1/model").status_code == 503
 
 
-def test_signing_in_gives_a_session_that_scripts_and_other_sites_cannot_use(
-    guarded: TestClient, home: Path
-) -> None:
-    key = token(home, Scope.LIST)
+def test_signing_in_gives_a_session_that_scripts_and_other_sites_cannot_use(guarded: TestClient, home: Path) -> None:
+    key = token(home, KeyScope.LIST)
     time.sleep(A_WORKERS_MEMORY)
     answer = guarded.post("/sign-in", data={"key": f" {key} "}, follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")

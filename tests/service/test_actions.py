@@ -12,12 +12,10 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 from tests.service.test_lists import CSV, upload
 
-from dnapredict.service.actions import Actions, ClinicCalls, OutcomeChanged, TakenAction
-from dnapredict.service.hashes import Hashes
-from dnapredict.service.logbook import ASKED_BY
-from dnapredict.service.outcomes import WORDS, Outcome
-from dnapredict.service.record.tables import ACTIONS, ANSWERS
-from dnapredict.service.store import ScoringLog
+from dnapredict.service.call_actions import WORDS, Actions, ClinicCalls, Outcome, OutcomeChanged, TakenAction
+from dnapredict.service.log.answer_entries import ASKED_BY, Hashes
+from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
+from dnapredict.service.log.scoring_log import ScoringLog
 
 MONDAY = datetime.datetime(2026, 6, 29, 9, tzinfo=datetime.UTC)
 
@@ -100,7 +98,7 @@ def test_a_second_attempt_is_an_entry_of_its_own(
 ) -> None:
     seen = at_of(actions.record("l", line("a"), Outcome.NO_ANSWER, seen=""))
     actions.record("l", line("a"), Outcome.NO_ANSWER, seen=seen)  # who sees the first one means a second
-    monkeypatch.setattr("dnapredict.service.actions._RESENT_WITHIN", datetime.timedelta(0))
+    monkeypatch.setattr("dnapredict.service.call_actions._RESENT_WITHIN", datetime.timedelta(0))
     actions.record("l", line("a"), Outcome.NO_ANSWER)  # by a program, some time later
     assert outcomes_of(log) == ["no_answer"] * 3
 
@@ -130,9 +128,7 @@ def test_of_many_at_once_one_is_recorded_and_the_others_are_told(actions: Action
     assert log.verify().entries == 1
 
 
-def record_at(
-    actions: Actions, monkeypatch: pytest.MonkeyPatch, *done: tuple[datetime.datetime, str, str, str]
-):
+def record_at(actions: Actions, monkeypatch: pytest.MonkeyPatch, *done: tuple[datetime.datetime, str, str, str]):
     class Clock(datetime.datetime):
         moment = MONDAY
 
@@ -140,7 +136,7 @@ def record_at(
         def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # type: ignore[override]
             return cls.moment.astimezone(tz)
 
-    monkeypatch.setattr("dnapredict.service.actions.datetime.datetime", Clock)
+    monkeypatch.setattr("dnapredict.service.call_actions.datetime.datetime", Clock)
     for at, appointment, clinic, outcome in done:
         Clock.moment = at
         actions.record("l", line(appointment, clinic), Outcome(outcome))
@@ -251,9 +247,7 @@ def test_what_is_not_on_the_list_is_not_found(client: TestClient) -> None:
         ({"appointment_id": "old", "outcome": "confirmed", "zebra": 1}, "The request holds an unknown key."),
     ],
 )
-def test_another_shape_is_refused_in_one_sentence(
-    client: TestClient, body: dict[str, Any], sentence: str
-) -> None:
+def test_another_shape_is_refused_in_one_sentence(client: TestClient, body: dict[str, Any], sentence: str) -> None:
     list_id = upload(client, CSV).json()["list_id"]
     answer = act(client, list_id, **body)
     assert answer.status_code == 400

@@ -57,12 +57,8 @@ def test_every_answer_is_as_it_is_described(service: Running, tmp_path: Path) ->
 
 
 TEXT = st.text(max_size=20) | st.just(MARK)
-NAMES = st.sampled_from(
-    ["appointment_id", "patient_id", "age_years", "starts_at", "booked_at", "imd_decile", MARK]
-)
-CELLS = (
-    st.none() | st.booleans() | st.integers() | st.floats() | TEXT | st.just([MARK]) | st.just({MARK: MARK})
-)
+NAMES = st.sampled_from(["appointment_id", "patient_id", "age_years", "starts_at", "booked_at", "imd_decile", MARK])
+CELLS = st.none() | st.booleans() | st.integers() | st.floats() | TEXT | st.just([MARK]) | st.just({MARK: MARK})
 ROWS = st.dictionaries(NAMES | TEXT, CELLS, max_size=6) | CELLS
 REQUESTS = st.fixed_dictionaries(
     {}, optional={"appointments": st.lists(ROWS, max_size=4) | CELLS, "reasons": CELLS, MARK: CELLS}
@@ -94,9 +90,7 @@ PATHS = (
             "/docs.json",
         ]
     )
-    | st.sampled_from(
-        ["/v1/lists/0123456789abcdef", f"/v1/lists/{MARK}", f"/v1/lists/{MARK}/actions", f"/{MARK}"]
-    )
+    | st.sampled_from(["/v1/lists/0123456789abcdef", f"/v1/lists/{MARK}", f"/v1/lists/{MARK}/actions", f"/{MARK}"])
     | st.sampled_from(
         [
             "/lists",
@@ -169,9 +163,7 @@ def asked(service: Running) -> Iterator[Asked]:
 
 
 @pytest.mark.slow
-def test_nothing_that_is_asked_is_the_services_fault_or_comes_back_in_a_refusal(
-    service: Running, asked: Asked
-) -> None:
+def test_nothing_that_is_asked_is_the_services_fault_or_comes_back_in_a_refusal(service: Running, asked: Asked) -> None:
     @settings(
         max_examples=UNFORESEEN,
         phases=[Phase.generate],
@@ -179,9 +171,7 @@ def test_nothing_that_is_asked_is_the_services_fault_or_comes_back_in_a_refusal(
         suppress_health_check=list(HealthCheck),
     )
     @given(st.sampled_from(["POST", "POST", "POST", "GET", "PUT"]), PATHS, QUERIES, TYPES, BODIES, HEADERS)
-    def any_request(
-        method: str, path: str, query: str, kind: str, body: bytes, headers: dict[str, str]
-    ) -> None:
+    def any_request(method: str, path: str, query: str, kind: str, body: bytes, headers: dict[str, str]) -> None:
         status, content = asked.ask(method, path + query, body, headers | {"content-type": kind})
         assert 200 <= status < 500, (status, method, path, body)
         if status >= 400:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from dnapredict.config.service import Retention
-from dnapredict.service.background import Background
-from dnapredict.service.middleware.metrics import exposition
-from dnapredict.service.retention import Keeper
-from dnapredict.service.store import ScoringLog
+from dnapredict.config.service_config import Retention
+from dnapredict.service.background_thread import Background
+from dnapredict.service.log.retention import Keeper
+from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.service.prometheus_metrics import exposition
 
 
 def no_files(*_: Any, **__: Any) -> Any:
@@ -47,7 +47,7 @@ def test_a_thread_goes_on_after_any_error(caplog: pytest.LogCaptureFixture) -> N
 
 def test_the_metrics_say_how_often_a_thread_failed_and_for_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("dnapredict.service.background.time.monotonic", lambda: now)
+    monkeypatch.setattr("dnapredict.service.background_thread.time.monotonic", lambda: now)
     tries = iter([no_files, lambda: False, lambda: True])
 
     def work() -> bool:
@@ -67,12 +67,12 @@ def test_the_metrics_say_how_often_a_thread_failed_and_for_how_long(monkeypatch:
 def test_the_champion_is_looked_for_again_after_any_error() -> None:
     from tests.service.double import AgeScorer
 
-    from dnapredict.service.champion import Champion, Standing
+    from dnapredict.service.api.champion import Champion, ExpectedModel
 
     looks = iter([no_files, no_files])
 
-    def standing() -> Standing:
-        return next(looks, lambda: Standing("7"))()
+    def standing() -> ExpectedModel:
+        return next(looks, lambda: ExpectedModel("7"))()
 
     champion = Champion(
         standing=standing,

@@ -7,22 +7,23 @@ from tests.service.conftest import client_of
 from tests.service.double import AgeScorer
 
 from dnapredict.errors import GateFailedError, ModelError
-from dnapredict.service import trial
-from dnapredict.service.champion import Champion, Scoring, Standing
+from dnapredict.service.api import smoke_test
+from dnapredict.service.api.champion import Champion, ExpectedModel
+from dnapredict.service.scorer_protocol import Scoring
 
 
 class Registry:
     """A registry to play with: set `standing`, or `trouble` to raise."""
 
     def __init__(self) -> None:
-        self.standing = Standing("1", "history-a")
+        self.standing = ExpectedModel("1", "history-a")
         self.trouble: Exception | None = None
         self.unfit = False
         self.rejected = False
         self.opened: list[str] = []
         self.tried: list[str] = []
 
-    def ask(self) -> Standing:
+    def ask(self) -> ExpectedModel:
         if self.rejected:
             raise GateFailedError("Version 1 is not used: A. Reviewer rejected it.")
         return self.standing
@@ -59,7 +60,7 @@ def test_a_new_champion_is_swapped_in_and_the_same_one_is_not_loaded_again(
 ) -> None:
     champion.look()
     champion.look()
-    registry.standing = Standing("2", "history-a")
+    registry.standing = ExpectedModel("2", "history-a")
     champion.look()
     assert champion.require().model_version == "2"
     assert registry.opened == ["1", "2"]
@@ -67,7 +68,7 @@ def test_a_new_champion_is_swapped_in_and_the_same_one_is_not_loaded_again(
 
 def test_a_new_history_is_taken_up_as_a_new_champion_is(champion: Champion, registry: Registry) -> None:
     champion.look()
-    registry.standing = Standing("1", "history-b")
+    registry.standing = ExpectedModel("1", "history-b")
     champion.look()
     assert registry.opened == ["1", "1"]
 
@@ -77,7 +78,7 @@ def test_a_champion_that_cannot_be_loaded_leaves_the_last_good_one(
     champion: Champion, registry: Registry, trouble: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     champion.look()
-    registry.standing, registry.trouble = Standing("2"), trouble
+    registry.standing, registry.trouble = ExpectedModel("2"), trouble
     champion.look()
     champion.look()
     assert champion.require().model_version == "1"
@@ -85,27 +86,23 @@ def test_a_champion_that_cannot_be_loaded_leaves_the_last_good_one(
     assert "zebra-4711" not in caplog.text
 
 
-def test_only_a_replacement_is_tried_out_and_never_a_new_history(
-    champion: Champion, registry: Registry
-) -> None:
+def test_only_a_replacement_is_tried_out_and_never_a_new_history(champion: Champion, registry: Registry) -> None:
     champion.look()
-    registry.standing = Standing("1", "history-b")
+    registry.standing = ExpectedModel("1", "history-b")
     champion.look()
     assert registry.tried == []
-    registry.standing = Standing("2", "history-b")
+    registry.standing = ExpectedModel("2", "history-b")
     champion.look()
     assert registry.tried == ["2"]
 
 
-def test_a_version_that_fails_is_not_tried_again_and_its_successor_is(
-    champion: Champion, registry: Registry
-) -> None:
+def test_a_version_that_fails_is_not_tried_again_and_its_successor_is(champion: Champion, registry: Registry) -> None:
     champion.look()
-    registry.standing, registry.unfit = Standing("2"), True
+    registry.standing, registry.unfit = ExpectedModel("2"), True
     champion.look()
     champion.look()
     assert champion.require().model_version == "1"
-    registry.standing, registry.unfit = Standing("3"), False
+    registry.standing, registry.unfit = ExpectedModel("3"), False
     champion.look()
     assert champion.require().model_version == "3"
     assert registry.tried == ["2", "3"]
@@ -115,16 +112,16 @@ def test_a_process_that_is_ended_by_a_model_costs_the_child_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "abrupt.py").write_text("import os; os.abort()")
-    monkeypatch.setattr(trial, "__name__", "abrupt")
+    monkeypatch.setattr(smoke_test, "__name__", "abrupt")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(ModelError, match="Version 9 failed when it was tried out"):
-        trial.try_out("9")
+        smoke_test.try_out("9")
 
 
 def test_a_home_without_that_version_fails_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DNAPREDICT_HOME", str(tmp_path))
     with pytest.raises(ModelError, match="Version 9 failed"):
-        trial.try_out("9")
+        smoke_test.try_out("9")
 
 
 def test_without_a_champion_the_service_lives_and_says_that_it_is_not_ready(
@@ -164,7 +161,7 @@ def test_a_model_that_is_rejected_while_it_answers_answers_no_longer(
 def test_what_an_operator_has_to_mend_is_said_once_and_the_model_answers(
     champion: Champion, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry.standing = Standing("1", "history-a", warning="The alias champion in MLflow names version 2.")
+    registry.standing = ExpectedModel("1", "history-a", warning="The alias champion in MLflow names version 2.")
     champion.look()
     champion.look()
     assert champion.require().model_version == "1"

@@ -31,9 +31,7 @@ def connect(service: Running, source: str = "127.0.0.1") -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=30, source_address=(source, 0))
 
 
-def ask(
-    service: Running, path: str = "/livez", method: str = "GET", body: bytes = b"", **headers: str
-) -> int:
+def ask(service: Running, path: str = "/livez", method: str = "GET", body: bytes = b"", **headers: str) -> int:
     connection = http.client.HTTPConnection(service.address.removeprefix("http://"), timeout=30)
     with contextlib.closing(connection):
         connection.request(method, path, body, headers)
@@ -55,10 +53,7 @@ def test_slow_sign_in_forms_take_no_place_of_those_with_a_key(home: Path, key: s
             slow.sendall(post_head("/sign-in", 100) + b"key=")
         assert {score(service, key) for _ in range(5)} == {200}
         assert (
-            ask(
-                service, "/sign-in", "POST", b"key=x", **{"content-type": "application/x-www-form-urlencoded"}
-            )
-            == 403
+            ask(service, "/sign-in", "POST", b"key=x", **{"content-type": "application/x-www-form-urlencoded"}) == 403
         )
 
 
@@ -85,9 +80,7 @@ def test_idle_connections_of_one_address_leave_that_address_served(home: Path, k
         assert ask(service) == 200
 
 
-@pytest.mark.parametrize(
-    "sent", [b"", b"GET /livez HTTP/1.1\r\nhost: 127", post_head("/sign-in", 10) + b"key="]
-)
+@pytest.mark.parametrize("sent", [b"", b"GET /livez HTTP/1.1\r\nhost: 127", post_head("/sign-in", 10) + b"key="])
 def test_a_client_that_does_not_finish_its_request_is_disconnected(home: Path, sent: bytes) -> None:
     hasty = ONE_WORKER + "[limits]\nseconds_to_ask = 1\n[anonymous]\nseconds_to_send = 1\n"
     with running(home, settings=hasty) as service, connect(service) as slow:

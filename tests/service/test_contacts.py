@@ -9,14 +9,13 @@ import pyarrow as pa
 import pytest
 from tests.service.test_log_databases import action, row
 
+from dnapredict.data.files.secret_files import SecretError
 from dnapredict.errors import StoreError
-from dnapredict.lists.ledger import Ledger
-from dnapredict.lists.secret_files import SecretError
-from dnapredict.service.actions import Actions
-from dnapredict.service.contacts import LoggedContacts, logged_contacts
-from dnapredict.service.hashes import Hashes
-from dnapredict.service.outcomes import Outcome
-from dnapredict.service.store import ScoringLog
+from dnapredict.service.call_actions import Actions, Outcome
+from dnapredict.service.log.answer_entries import Hashes
+from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.service.logged_contacts import LoggedContacts, logged_contacts
+from dnapredict.worklist.calls.calls_ledger import Ledger
 
 ROW = pa.table({"appointment_id": ["b"], "patient_id": ["p"], "clinic_code": ["ENT1"]})
 
@@ -54,9 +53,7 @@ def test_an_outcome_that_another_host_recorded_is_known_here_with_the_next_list(
     (there / "scoring-log.secret").write_bytes((here / "scoring-log.secret").read_bytes())
     ledger = Ledger(there, LoggedContacts(log, Hashes(there, log)))
     assert not ledger.known(ROW).opted_out
-    Actions(log, hashes, Ledger(here, LoggedContacts(log, hashes))).record(
-        "l", line("a"), Outcome.NO_CALLS_WISHED
-    )
+    Actions(log, hashes, Ledger(here, LoggedContacts(log, hashes))).record("l", line("a"), Outcome.NO_CALLS_WISHED)
     assert ledger.known(ROW).opted_out == {0}
     assert Ledger(here).known(ROW).opted_out == {0}  # without the service, from the home alone
     again = logged_contacts(here, database)
@@ -76,9 +73,7 @@ def test_each_outcome_has_its_effect(log: ScoringLog, tmp_path: Path, outcome: O
     assert (contact.effect == "withdrawn") is (outcome is Outcome.WITHDRAWN)
 
 
-def test_only_what_follows_is_read_also_where_the_rest_was_kept_long_enough(
-    log: ScoringLog, tmp_path: Path
-) -> None:
+def test_only_what_follows_is_read_also_where_the_rest_was_kept_long_enough(log: ScoringLog, tmp_path: Path) -> None:
     contacts = LoggedContacts(log, Hashes(tmp_path, log))
     log.write_action(action(outcome="confirmed"))
     (first,) = contacts.after(0, "")
@@ -128,6 +123,4 @@ def test_a_new_home_is_its_owners_alone(tmp_path: Path) -> None:
     log = ScoringLog(home)
     log.write([row()])
     Hashes(home, ScoringLog(tmp_path)).of("appointment", "a")
-    assert [path.stat().st_mode & 0o077 for path in (home, *home.rglob("*"))] == [0] * (
-        1 + len(list(home.rglob("*")))
-    )
+    assert [path.stat().st_mode & 0o077 for path in (home, *home.rglob("*"))] == [0] * (1 + len(list(home.rglob("*"))))

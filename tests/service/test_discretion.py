@@ -5,7 +5,7 @@ import logging
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from dnapredict.service.discretion import Discretion
+from dnapredict.service.log.log_redaction import Discretion
 
 MARK = "zebra-4711"
 

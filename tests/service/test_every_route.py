@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 from tests.service.conftest import client_of, wait_until_ready
 from tests.service.double import steady_champion
 
-from dnapredict.service import keys
-from dnapredict.service.keys import Scope
+from dnapredict.service.auth import api_keys
+from dnapredict.service.auth.api_keys import KeyScope
 
 LIST = "/v1/lists/0123456789abcdef"
 PAGE = "/lists/0123456789abcdef"
@@ -37,9 +37,7 @@ REACHED_BY = {
     ("POST", "/sign-out"): {"list", "admin"},
     ("GET", "/no-such-page"): {"list", "admin"},
 }
-OPEN_TO_ALL = {
-    ("GET", path) for path in ("/livez", "/readyz", "/healthz", "/about", "/accessibility", "/sign-in")
-} | {
+OPEN_TO_ALL = {("GET", path) for path in ("/livez", "/readyz", "/healthz", "/about", "/accessibility", "/sign-in")} | {
     ("POST", "/sign-in"),
     ("GET", "/static/dnapredict.css"),
 }
@@ -49,9 +47,9 @@ OPEN_TO_ALL = {
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient, dict[str, str]]]:
     """The service of a home with keys, and the keys: one of each scope, and one that is revoked."""
     home: Path = tmp_path_factory.mktemp("home")
-    made = {scope.value: keys.create(home, name=scope, scopes=(scope,)) for scope in Scope}
-    made["revoked"] = keys.create(home, name="revoked", scopes=(Scope.ADMIN,))
-    keys.revoke(home, made["revoked"].key.key_id)
+    made = {scope.value: api_keys.create(home, name=scope, scopes=(scope,)) for scope in KeyScope}
+    made["revoked"] = api_keys.create(home, name="revoked", scopes=(KeyScope.ADMIN,))
+    api_keys.revoke(home, made["revoked"].key.key_id)
     champion = steady_champion()
     with client_of(champion, home) as client:
         wait_until_ready(client)
@@ -76,7 +74,7 @@ def test_without_a_key_or_with_a_wrong_or_revoked_one_it_is_401(
 
 
 @pytest.mark.parametrize(("method", "path"), REACHED_BY)
-@pytest.mark.parametrize("scope", [scope.value for scope in Scope])
+@pytest.mark.parametrize("scope", [scope.value for scope in KeyScope])
 def test_a_scope_opens_its_own_addresses_and_no_other(
     guarded: tuple[TestClient, dict[str, str]], method: str, path: str, scope: str
 ) -> None:
@@ -105,7 +103,7 @@ def test_the_table_leaves_no_address_out(guarded: tuple[TestClient, dict[str, st
 def _routes() -> Iterator[str]:
     from dnapredict.service.web import web_app
 
-    ring = keys.KeyRing(Path())
+    ring = api_keys.KeyRing(Path())
     nothing: Any = None
     app = web_app(
         steady_champion(),

@@ -29,9 +29,7 @@ def test_wrong_keys_are_slowed_and_logged_and_the_right_one_signs_in(
     assert sign_in(guarded, key).status_code == 303
 
 
-def test_programs_with_wrong_keys_are_slowed_and_those_with_right_ones_are_not(
-    guarded: TestClient, key: str
-) -> None:
+def test_programs_with_wrong_keys_are_slowed_and_those_with_right_ones_are_not(guarded: TestClient, key: str) -> None:
     statuses = [guarded.get("/v1/model", headers=bearer(WRONG)).status_code for _ in range(130)]
     assert statuses[:100] == [401] * 100
     assert 429 in statuses[100:]
@@ -39,7 +37,7 @@ def test_programs_with_wrong_keys_are_slowed_and_those_with_right_ones_are_not(
 
 
 def test_each_further_wrong_key_waits_twice_as_long_by_address_and_by_key() -> None:
-    from dnapredict.service.failed_keys import FailedKeys
+    from dnapredict.service.auth.failed_keys import FailedKeys
 
     now = 0.0
     failed = FailedKeys(free=3, longest=20, clock=lambda: now)
@@ -56,7 +54,7 @@ def test_each_further_wrong_key_waits_twice_as_long_by_address_and_by_key() -> N
 
 
 def test_failures_from_many_addresses_do_not_fill_the_memory() -> None:
-    from dnapredict.service.failed_keys import FailedKeys
+    from dnapredict.service.auth.failed_keys import FailedKeys
 
     failed = FailedKeys(free=3, longest=20)
     for number in range(12_000):

@@ -26,11 +26,11 @@ from tests.service.conftest import wait_until_ready
 from tests.service.double import steady_champion
 from tests.service.process import Running, running
 
-from dnapredict.config.service import ServiceConfig
+from dnapredict.config.service_config import ServiceConfig
 from dnapredict.service.app import build
-from dnapredict.service.hashes import Hashes
-from dnapredict.service.record.tables import ANSWERS
-from dnapredict.service.store import ScoringLog
+from dnapredict.service.log.answer_entries import Hashes
+from dnapredict.service.log.log_tables import ANSWERS
+from dnapredict.service.log.scoring_log import ScoringLog
 
 KILLS = 4
 SECONDS_TO_RECOVER = 60
@@ -118,9 +118,7 @@ def _answered(acknowledged: list[str], more: int) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of a running process are Linux's")
-def test_a_full_disk_is_503_and_when_there_is_room_again_it_answers(
-    service: Running, served_home: Path
-) -> None:
+def test_a_full_disk_is_503_and_when_there_is_room_again_it_answers(service: Running, served_home: Path) -> None:
     assert recovers(service)
     workers = service.workers()
     for worker in workers:
@@ -206,9 +204,7 @@ def test_while_its_database_is_stopped_it_is_503_and_afterwards_it_answers(tmp_p
         address = server.new_database("log")
         ScoringLog(tmp_path, address).upgrade()
         config = ServiceConfig(database=address)
-        with TestClient(
-            build(tmp_path, champion, config=config).to_asgi(), base_url="http://127.0.0.1"
-        ) as client:
+        with TestClient(build(tmp_path, champion, config=config).to_asgi(), base_url="http://127.0.0.1") as client:
             wait_until_ready(client)
             row = {"appointment_id": "a", "age_years": 50}
 
@@ -246,7 +242,7 @@ def test_a_clock_that_jumps_changes_no_answer_and_breaks_no_chain(
             return datetime.datetime.fromtimestamp(real() + jump, tz)
 
     monkeypatch.setattr(time, "time", lambda: real() + jump)
-    monkeypatch.setattr("dnapredict.service.answering.datetime.datetime", Clock)
+    monkeypatch.setattr("dnapredict.service.api.score_endpoint.datetime.datetime", Clock)
     assert answer() == before
     monkeypatch.undo()
     assert answer() == before

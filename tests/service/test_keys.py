@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dnapredict.errors import StoreError, UsageError
-from dnapredict.service import keys
-from dnapredict.service.keys import KeyRing, Scope
+from dnapredict.service.auth import api_keys
+from dnapredict.service.auth.api_keys import KeyRing, KeyScope
 
 
 def ring(home: Path) -> KeyRing:
@@ -18,16 +18,16 @@ def ring(home: Path) -> KeyRing:
 
 
 def test_a_key_opens_what_it_was_made_for_and_admin_opens_all(tmp_path: Path) -> None:
-    made = keys.create(tmp_path, name="booking system", scopes=(Scope.SCORE,))
-    admin = keys.create(tmp_path, name="operations", scopes=(Scope.ADMIN,))
+    made = api_keys.create(tmp_path, name="booking system", scopes=(KeyScope.SCORE,))
+    admin = api_keys.create(tmp_path, name="operations", scopes=(KeyScope.ADMIN,))
     held = ring(tmp_path).holder(made.token)
     assert held is not None
-    assert [held.may(scope) for scope in Scope] == [True, False, False]
-    assert all(admin.key.may(scope) for scope in Scope)
+    assert [held.may(scope) for scope in KeyScope] == [True, False, False]
+    assert all(admin.key.may(scope) for scope in KeyScope)
 
 
 def test_the_key_itself_is_nowhere_in_the_home_and_not_in_its_own_words(tmp_path: Path) -> None:
-    made = keys.create(tmp_path, name="booking system", scopes=(Scope.SCORE,))
+    made = api_keys.create(tmp_path, name="booking system", scopes=(KeyScope.SCORE,))
     secret = made.token.split("_", 2)[2]
     assert not any(secret in path.read_text() for path in tmp_path.rglob("*") if path.is_file())
     assert secret not in repr(made)
@@ -35,92 +35,88 @@ def test_the_key_itself_is_nowhere_in_the_home_and_not_in_its_own_words(tmp_path
 
 @pytest.mark.parametrize("damage", [lambda t: t[:-1], lambda t: t + "A", lambda t: t[:-1] + "~", str.upper])
 def test_no_other_text_is_the_key(tmp_path: Path, damage) -> None:
-    made = keys.create(tmp_path, name="x", scopes=(Scope.SCORE,))
+    made = api_keys.create(tmp_path, name="x", scopes=(KeyScope.SCORE,))
     assert ring(tmp_path).holder(damage(made.token)) is None
     assert ring(tmp_path).holder("") is None
 
 
 def test_the_secret_of_one_key_does_not_open_another(tmp_path: Path) -> None:
-    first = keys.create(tmp_path, name="a", scopes=(Scope.SCORE,)).token
-    second = keys.create(tmp_path, name="b", scopes=(Scope.ADMIN,)).token
+    first = api_keys.create(tmp_path, name="a", scopes=(KeyScope.SCORE,)).token
+    second = api_keys.create(tmp_path, name="b", scopes=(KeyScope.ADMIN,)).token
     mixed = second[:14] + first[14:]
     assert ring(tmp_path).holder(mixed) is None
 
 
 def test_a_revoked_key_is_refused_and_stays_on_record(tmp_path: Path) -> None:
-    made = keys.create(tmp_path, name="x", scopes=(Scope.SCORE,))
-    keys.revoke(tmp_path, made.key.key_id)
+    made = api_keys.create(tmp_path, name="x", scopes=(KeyScope.SCORE,))
+    api_keys.revoke(tmp_path, made.key.key_id)
     assert ring(tmp_path).holder(made.token) is None
-    (kept,) = keys.every(tmp_path)
+    (kept,) = api_keys.every(tmp_path)
     assert kept.revoked_at is not None
-    assert not kept.may(Scope.SCORE)
+    assert not kept.may(KeyScope.SCORE)
 
 
 def test_revoking_twice_keeps_the_first_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = keys.create(tmp_path, name="x", scopes=(Scope.SCORE,))
-    first = keys.revoke(tmp_path, made.key.key_id)
+    made = api_keys.create(tmp_path, name="x", scopes=(KeyScope.SCORE,))
+    first = api_keys.revoke(tmp_path, made.key.key_id)
     later = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
-    monkeypatch.setattr(keys, "_now", lambda: later)
-    assert keys.revoke(tmp_path, made.key.key_id) == first
+    monkeypatch.setattr(api_keys, "_now", lambda: later)
+    assert api_keys.revoke(tmp_path, made.key.key_id) == first
 
 
 def test_a_running_worker_forgets_a_revoked_key_within_a_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = keys.create(tmp_path, name="x", scopes=(Scope.SCORE,))
+    made = api_keys.create(tmp_path, name="x", scopes=(KeyScope.SCORE,))
     clock = 100.0
-    monkeypatch.setattr(keys.time, "monotonic", lambda: clock)
+    monkeypatch.setattr(api_keys.time, "monotonic", lambda: clock)
     worker = ring(tmp_path)
     assert worker.holder(made.token) is not None
-    keys.revoke(tmp_path, made.key.key_id)
+    api_keys.revoke(tmp_path, made.key.key_id)
     clock += 1.1
     assert worker.holder(made.token) is None
 
 
 def test_an_unknown_key_cannot_be_revoked(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="There is no key 'ffffffff'"):
-        keys.revoke(tmp_path, "ffffffff")
+        api_keys.revoke(tmp_path, "ffffffff")
 
 
 def test_a_key_without_a_scope_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="score, list, admin"):
-        keys.create(tmp_path, name="x", scopes=())
+        api_keys.create(tmp_path, name="x", scopes=())
 
 
 def test_a_damaged_record_is_named_and_nothing_is_let_in(tmp_path: Path) -> None:
-    made = keys.create(tmp_path, name="x", scopes=(Scope.SCORE,))
+    made = api_keys.create(tmp_path, name="x", scopes=(KeyScope.SCORE,))
     (tmp_path / "keys" / f"{made.key.key_id}.json").write_text("{")
     with pytest.raises(StoreError, match=r"is damaged\. Remove it"):
         ring(tmp_path).holder(made.token)
 
 
-def test_a_session_lasts_twelve_hours_and_cannot_be_made_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = keys.create(tmp_path, name="x", scopes=(Scope.LIST,))
+def test_a_session_lasts_twelve_hours_and_cannot_be_made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = api_keys.create(tmp_path, name="x", scopes=(KeyScope.LIST,))
     worker = ring(tmp_path)
     session = worker.session(made.key)
     key_id, until, seal = session.split(".")
     assert worker.session_holder(session) == made.key
     assert worker.session_holder(f"{key_id}.{int(until) + 1}.{seal}") is None
     assert worker.session_holder("") is None
-    monkeypatch.setattr(keys.time, "time", lambda: float(until) + 1)
+    monkeypatch.setattr(api_keys.time, "time", lambda: float(until) + 1)
     assert worker.session_holder(session) is None
 
 
 def test_a_session_ends_when_its_key_is_revoked(tmp_path: Path) -> None:
-    made = keys.create(tmp_path, name="x", scopes=(Scope.LIST,))
+    made = api_keys.create(tmp_path, name="x", scopes=(KeyScope.LIST,))
     session = ring(tmp_path).session(made.key)
-    keys.revoke(tmp_path, made.key.key_id)
+    api_keys.revoke(tmp_path, made.key.key_id)
     assert ring(tmp_path).session_holder(session) is None
 
 
 @pytest.mark.parametrize("held", ["", "0" * 63, "x" * 64])
-def test_an_emptied_or_damaged_session_secret_lets_no_session_in_and_is_not_replaced(
-    tmp_path: Path, held: str
-) -> None:
-    made = keys.create(tmp_path, name="x", scopes=(Scope.LIST,))
-    until = int(keys.time.time()) + 3_600
+def test_an_emptied_or_damaged_session_secret_lets_no_session_in_and_is_not_replaced(tmp_path: Path, held: str) -> None:
+    made = api_keys.create(tmp_path, name="x", scopes=(KeyScope.LIST,))
+    until = int(api_keys.time.time()) + 3_600
     seal = hmac.new(held.encode(), f"{made.key.key_id}.{until}".encode(), hashlib.sha256).hexdigest()
     secret = tmp_path / "keys" / "session.secret"
     secret.write_text(held)
@@ -129,11 +125,9 @@ def test_an_emptied_or_damaged_session_secret_lets_no_session_in_and_is_not_repl
     assert secret.read_text() == held
 
 
-@pytest.mark.parametrize(
-    "damage", [{"sha256": ""}, {"sha256": "0" * 63}, {"key_id": "ffffffff"}, {"key_id": "x"}]
-)
+@pytest.mark.parametrize("damage", [{"sha256": ""}, {"sha256": "0" * 63}, {"key_id": "ffffffff"}, {"key_id": "x"}])
 def test_a_key_file_of_another_form_or_name_shuts_the_door(tmp_path: Path, damage: dict[str, str]) -> None:
-    made = keys.create(tmp_path, name="x", scopes=(Scope.SCORE,))
+    made = api_keys.create(tmp_path, name="x", scopes=(KeyScope.SCORE,))
     path = tmp_path / "keys" / f"{made.key.key_id}.json"
     path.write_text(made.key.model_copy(update=damage).model_dump_json())
     with pytest.raises(StoreError, match="Remove it, and make its holder a new key"):

@@ -14,12 +14,12 @@ from starlette.testclient import TestClient
 from tests.service.conftest import wait_until_ready
 from tests.service.double import steady_champion
 
-from dnapredict.config.service import Limits, ServiceConfig
-from dnapredict.service import keys
+from dnapredict.config.service_config import ServiceConfig, ServiceLimits
 from dnapredict.service.app import build
-from dnapredict.service.middleware.limits import AnonymousBodies, BodyLimits
-from dnapredict.service.middleware.rate import Buckets
-from dnapredict.service.middleware.turns import Turns
+from dnapredict.service.auth import api_keys
+from dnapredict.service.middleware.body_limits import AnonymousBodies, BodyLimits
+from dnapredict.service.middleware.concurrency_limit import Turns
+from dnapredict.service.middleware.rate_limit import Buckets
 
 
 def run_apart(work: Coroutine[Any, Any, None]) -> None:
@@ -66,12 +66,10 @@ def test_strangers_do_not_fill_the_memory() -> None:
 @pytest.fixture
 def hasty(tmp_path: Path) -> Iterator[tuple[TestClient, list[dict[str, str]]]]:
     """A service that takes two requests a key, and the headers of two keys."""
-    made = [keys.create(tmp_path, name=name, scopes=(keys.Scope.ADMIN,)).token for name in "ab"]
+    made = [api_keys.create(tmp_path, name=name, scopes=(api_keys.KeyScope.ADMIN,)).token for name in "ab"]
     champion = steady_champion()
-    config = ServiceConfig(limits=Limits(requests_a_minute=1, burst=2))
-    with TestClient(
-        build(tmp_path, champion, config=config).to_asgi(), base_url="http://127.0.0.1"
-    ) as client:
+    config = ServiceConfig(limits=ServiceLimits(requests_a_minute=1, burst=2))
+    with TestClient(build(tmp_path, champion, config=config).to_asgi(), base_url="http://127.0.0.1") as client:
         wait_until_ready(client)
         yield client, [{"authorization": f"Bearer {token}"} for token in made]
     champion.stop()
@@ -123,9 +121,7 @@ def test_few_are_worked_on_a_few_wait_and_the_others_are_told_to_come_again() ->
             assert [answer.status_code for answer in early] == [503] * 4
             assert early[0].headers["retry-after"] == "1"
             work.go.set()
-            assert (
-                sorted(answer.status_code for answer in await asyncio.gather(*asked)) == [200] * 5 + [503] * 4
-            )
+            assert sorted(answer.status_code for answer in await asyncio.gather(*asked)) == [200] * 5 + [503] * 4
             assert work.most == 2
             assert (await client.get("/")).status_code == 200
 
@@ -215,9 +211,7 @@ def test_a_client_that_sends_too_slowly_is_let_go_and_too_many_at_once_are_not_b
                 yield b"x"
                 await asyncio.sleep(0.05)
 
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(limits), base_url="http://127.0.0.1"
-        ) as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(limits), base_url="http://127.0.0.1") as client:
             slow = asyncio.ensure_future(client.post("/", content=slowly()))
             await asyncio.sleep(0.05)
             crowded = await client.post("/", content=b"x")

@@ -87,9 +87,7 @@ def test_a_file_that_is_no_list_is_said_beside_the_form(client: TestClient) -> N
 
 def test_many_pages_are_reached_by_a_few_links(client: TestClient) -> None:
     lines = [f"apt-{n:04d},2026-09-01,2026-12-07,{n % 100},ENT1" for n in range(1_000)]
-    upload(
-        client, "\n".join(["appointment_id,booked_at,starts_at,age_years,clinic_code", *lines]), to="/upload"
-    )
+    upload(client, "\n".join(["appointment_id,booked_at,starts_at,age_years,clinic_code", *lines]), to="/upload")
     page = client.get("/", params={"show": "all", "page": 10}).text
     links = re.findall(r'aria-label="Page (\d+)"', page)
     assert links == ["1", "8", "9", "10", "11", "12", "20"]

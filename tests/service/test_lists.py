@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 from tests.service.conftest import wait_until_ready
 from tests.service.double import steady_champion
 
-from dnapredict.config.service import Retention, ServiceConfig
-from dnapredict.service import uploads
+from dnapredict.config.service_config import Retention, ServiceConfig
+from dnapredict.service.api import uploaded_lists
 from dnapredict.service.app import build
 
 ADDRESS = "http://127.0.0.1"
@@ -27,9 +27,7 @@ CSV = (
 )
 
 
-def upload(
-    client: TestClient, content: bytes | str, *, name: str = "week-49.csv", to: str = "/v1/lists"
-) -> Response:
+def upload(client: TestClient, content: bytes | str, *, name: str = "week-49.csv", to: str = "/v1/lists") -> Response:
     return client.post(to, files={"file": (name, content)}, follow_redirects=False)
 
 
@@ -102,9 +100,7 @@ def test_a_file_that_is_no_list_is_a_page_with_one_sentence(client: TestClient) 
         ("../../a.csv", b"", "a.csv: the file is empty."),
     ],
 )
-def test_other_files_are_refused_in_one_sentence(
-    client: TestClient, name: str, content: bytes, sentence: str
-) -> None:
+def test_other_files_are_refused_in_one_sentence(client: TestClient, name: str, content: bytes, sentence: str) -> None:
     answer = upload(client, content, name=name)
     assert answer.status_code == 400
     assert answer.json()["error"].startswith(sentence)
@@ -126,9 +122,7 @@ def test_a_workbook_that_unpacks_to_gigabytes_is_refused_unopened(client: TestCl
 
 
 @pytest.mark.parametrize("to", ["/v1/lists", "/upload"])
-def test_a_workbook_of_very_many_parts_is_refused_before_they_are_looked_at(
-    client: TestClient, to: str
-) -> None:
+def test_a_workbook_of_very_many_parts_is_refused_before_they_are_looked_at(client: TestClient, to: str) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for number in range(10_000):
@@ -160,7 +154,7 @@ def test_a_workbook_whose_text_grows_when_it_is_read_is_refused(client: TestClie
 def test_a_list_with_too_many_rows_is_refused_with_a_way_out(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "MOST_ROWS", 2)
+    monkeypatch.setattr(uploaded_lists, "MOST_ROWS", 2)
     assert "has 3 rows" in upload(client, CSV).json()["error"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.end_to_end.conftest import command
 from tests.service.test_log_databases import row
 
-from dnapredict.service.store import ScoringLog
+from dnapredict.service.log.scoring_log import ScoringLog
 
 OLD = "2020-01-01T00:00:00+00:00"
 

@@ -14,8 +14,8 @@ from tests.service.postgres import Server
 from tests.service.process import ROOT
 
 from dnapredict.errors import StoreError
-from dnapredict.service.record.tables import ACTIONS, ANCHORS, ANSWERS
-from dnapredict.service.store import COLUMNS, ScoringLog
+from dnapredict.service.log.log_tables import ACTIONS, ANCHORS, ANSWERS
+from dnapredict.service.log.scoring_log import COLUMNS, ScoringLog
 
 GUARDS = {
     "sqlite": "DROP TRIGGER {table}_no_{verb}",
@@ -160,7 +160,7 @@ def test_a_young_entry_keeps_those_behind_it(home: Home) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from dnapredict.service.store import ScoringLog
+from dnapredict.service.log.scoring_log import ScoringLog
 from tests.service.test_log_databases import row
 log = ScoringLog(Path(sys.argv[1]), sys.argv[2] or None)
 for number in range(100):
@@ -171,9 +171,7 @@ for number in range(100):
 
 def test_writers_take_turns_and_one_that_is_killed_loses_nothing_it_acknowledged(home: Home) -> None:
     command = [sys.executable, "-c", WRITER, str(home.folder), home.database or ""]
-    writers = [
-        subprocess.Popen([*command, name], stdout=subprocess.PIPE, cwd=ROOT, text=True) for name in "abc"
-    ]
+    writers = [subprocess.Popen([*command, name], stdout=subprocess.PIPE, cwd=ROOT, text=True) for name in "abc"]
     acknowledged = [writers[0].stdout.readline().strip() for _ in range(20)]
     writers[0].kill()
     acknowledged += [line.strip() for writer in writers for line in writer.stdout]

@@ -11,15 +11,15 @@ from sqlalchemy import select
 from tests.service.test_log_databases import row
 
 from dnapredict.errors import ConfigurationError, StoreError
-from dnapredict.service.record import database
-from dnapredict.service.record.tables import ANSWERS
-from dnapredict.service.store import ScoringLog
+from dnapredict.service.log import log_database
+from dnapredict.service.log.log_tables import ANSWERS
+from dnapredict.service.log.scoring_log import ScoringLog
 
 FIRST_RELEASE = Path(__file__).with_name("scoring-log-of-the-first-release.sql")
 
 
 def of_the_first_release(home: Path) -> None:
-    with closing(sqlite3.connect(home / database.FILE)) as connection:
+    with closing(sqlite3.connect(home / log_database.FILE)) as connection:
         connection.executescript(FIRST_RELEASE.read_text(encoding="utf-8"))
 
 
@@ -30,12 +30,12 @@ def test_a_log_of_the_first_release_is_upgraded_and_every_answer_in_it_is_still_
     log.write([row(list="0" * 16)])
     assert log.verify().entries == 4
     assert [answer.form for answer in log.ask(select(ANSWERS.c.form))] == [1, 1, 1, 2]
-    assert log.upgrade() == database.REVISION
+    assert log.upgrade() == log_database.REVISION
 
 
 def test_an_answer_of_the_first_release_that_was_changed_is_found_after_the_upgrade(tmp_path: Path) -> None:
     of_the_first_release(tmp_path)
-    with closing(sqlite3.connect(tmp_path / database.FILE)) as connection:
+    with closing(sqlite3.connect(tmp_path / log_database.FILE)) as connection:
         connection.execute("DROP TRIGGER no_update")
         connection.execute("UPDATE scores SET probability = 0.5 WHERE number = 2")
         connection.commit()
@@ -46,7 +46,7 @@ def test_an_answer_of_the_first_release_that_was_changed_is_found_after_the_upgr
 def test_a_list_slipped_into_an_answer_of_the_first_release_is_found(tmp_path: Path) -> None:
     of_the_first_release(tmp_path)
     ScoringLog(tmp_path).verify()
-    with closing(sqlite3.connect(tmp_path / database.FILE)) as connection:
+    with closing(sqlite3.connect(tmp_path / log_database.FILE)) as connection:
         connection.execute("DROP TRIGGER scores_no_update")
         connection.execute("UPDATE scores SET list = 'x' WHERE number = 2")
         connection.commit()
@@ -56,8 +56,8 @@ def test_a_list_slipped_into_an_answer_of_the_first_release_is_found(tmp_path: P
 
 def test_the_program_knows_its_newest_migration() -> None:
     config = Config()
-    config.set_main_option("script_location", str(Path(database.__file__).with_name("migrations")))
-    assert ScriptDirectory.from_config(config).get_current_head() == database.REVISION
+    config.set_main_option("script_location", str(Path(log_database.__file__).with_name("migrations")))
+    assert ScriptDirectory.from_config(config).get_current_head() == log_database.REVISION
 
 
 @pytest.mark.parametrize("where", ["sqlite", "postgresql"])
@@ -68,10 +68,10 @@ def test_migrations_make_exactly_the_tables_that_the_program_works_with(
     from alembic.migration import MigrationContext
 
     address = request.getfixturevalue("postgres_database") if where == "postgresql" else None
-    opened = database.Database(tmp_path, address)
+    opened = log_database.Database(tmp_path, address)
     opened.upgrade()
     with opened.reading() as connection:
-        ours = {"version_table": database.VERSION_TABLE}
+        ours = {"version_table": log_database.VERSION_TABLE}
         found = compare_metadata(MigrationContext.configure(connection, opts=ours), ANSWERS.metadata)
     assert [difference for difference in found if difference[0] != "remove_index"] == []
     opened.close()
@@ -90,8 +90,8 @@ def test_a_log_in_postgresql_is_upgraded_by_command_alone(tmp_path: Path, postgr
 
 def test_a_log_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
     ScoringLog(tmp_path).write([row()])
-    with closing(sqlite3.connect(tmp_path / database.FILE)) as connection:
-        connection.execute(f"UPDATE {database.VERSION_TABLE} SET version_num = 'r9999'")
+    with closing(sqlite3.connect(tmp_path / log_database.FILE)) as connection:
+        connection.execute(f"UPDATE {log_database.VERSION_TABLE} SET version_num = 'r9999'")
         connection.commit()
     with pytest.raises(StoreError, match=r"is of form 'r9999'.* Install the newer dnapredict"):
         ScoringLog(tmp_path).verify()

@@ -16,11 +16,11 @@ from tests.service.conftest import wait_until_ready
 from tests.service.double import steady_champion
 from tests.service.process import ROOT
 
-from dnapredict.audit.first_page import kept_report
-from dnapredict.service import papers
+from dnapredict.fairness.report.first_page import kept_report
+from dnapredict.service.api import model_documents
+from dnapredict.service.api.model_documents import Paper
 from dnapredict.service.app import build
 from dnapredict.service.pages.model_pages import card_html
-from dnapredict.service.papers import Paper
 
 EXAMPLE = ROOT / "fairness" / "example-report"
 CARD = """# Risk of a missed appointment: model e02e
@@ -146,7 +146,7 @@ def test_the_registry_is_asked_once_in_a_while_and_not_by_each_reader(
         for _ in range(3):
             client.get("/model")
         assert asked == ["7"]
-        monkeypatch.setattr(papers, "_SECONDS_REMEMBERED", 0.0)
+        monkeypatch.setattr(model_documents, "_SECONDS_REMEMBERED", 0.0)
         client.get("/model")
         assert asked == ["7", "7"]
 

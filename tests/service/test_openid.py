@@ -15,11 +15,11 @@ from starlette.testclient import TestClient
 from tests.service.conftest import wait_until_ready
 from tests.service.double import steady_champion
 
-from dnapredict.config.service import OpenId, ServiceConfig
+from dnapredict.config.service_config import OpenId, ServiceConfig
 from dnapredict.errors import StoreError
-from dnapredict.service import openid
 from dnapredict.service.app import build
-from dnapredict.service.openid import Issuer
+from dnapredict.service.auth import openid
+from dnapredict.service.auth.openid import Issuer
 
 ISSUER, AUDIENCE = "https://login.example/tenant", "api://dnapredict"
 RSA_KEY = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
@@ -131,9 +131,7 @@ def test_no_other_token_is_believed(local: LocalIssuer, bad: Any) -> None:
     assert Issuer(config(local.address)).holder(bad()) is None
 
 
-def test_keys_are_fetched_once_and_again_for_a_new_one(
-    local: LocalIssuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_are_fetched_once_and_again_for_a_new_one(local: LocalIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 1_000.0
     monkeypatch.setattr(openid.time, "monotonic", lambda: clock)
     issuer = Issuer(config(local.address))
@@ -221,8 +219,8 @@ def test_with_an_issuer_everybody_needs_a_key_or_a_token(client: TestClient) -> 
 def test_the_log_says_whose_token_it_was(client: TestClient, tmp_path: Path) -> None:
     from sqlalchemy import select
 
-    from dnapredict.service.record.tables import ANSWERS
-    from dnapredict.service.store import ScoringLog
+    from dnapredict.service.log.log_tables import ANSWERS
+    from dnapredict.service.log.scoring_log import ScoringLog
 
     row = {"appointment_id": "a", "age_years": 50}
     client.post("/v1/score", json={"appointments": [row]}, headers={"authorization": f"Bearer {token()}"})

@@ -11,7 +11,8 @@ import pytest
 from tests.service.process import running
 
 from dnapredict.errors import ModelError, StoreError, UsageError
-from dnapredict.service import keys, start
+from dnapredict.service import start
+from dnapredict.service.auth import api_keys
 
 MARK = "zebra-4711"
 
@@ -68,7 +69,7 @@ def test_a_home_without_a_champion_is_said_before_anything_starts(tmp_path: Path
 def test_the_service_is_not_opened_to_others_before_there_is_a_key(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--host 0\.0\.0\.0: others could .*`dnapredict keys create`"):
         start.serve(tmp_path, host="0.0.0.0", port=3000)  # noqa: S104
-    keys.create(tmp_path, name="booking team", scopes=(keys.Scope.LIST,))
+    api_keys.create(tmp_path, name="booking team", scopes=(api_keys.KeyScope.LIST,))
     with pytest.raises(ModelError):
         start.serve(tmp_path, host="0.0.0.0", port=3000)  # noqa: S104
 

@@ -17,18 +17,16 @@ from tests.service.pages import MARK, record, shown, week
 from tests.service.test_lists import upload
 
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.worklist import WorklistConfig
-from dnapredict.lists import latest
-from dnapredict.lists.sheet import Note
-from dnapredict.service import keys
-from dnapredict.service.outcomes import OFFERED_WORDS
-from dnapredict.service.record.tables import ACTIONS
-from dnapredict.service.store import ScoringLog
+from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.service.auth import api_keys
+from dnapredict.service.call_actions import OFFERED_WORDS
+from dnapredict.service.log.log_tables import ACTIONS
+from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.worklist.files import latest_list
+from dnapredict.worklist.files.excel_worklist import Note
 
 
-def test_what_happened_is_recorded_and_shown_where_the_line_stood(
-    client: TestClient, address: str, home: Path
-) -> None:
+def test_what_happened_is_recorded_and_shown_where_the_line_stood(client: TestClient, address: str, home: Path) -> None:
     answer = record(client, address, line=2, outcome="transport_arranged", sort="time", clinic="EYE2")
     assert answer.status_code == 303
     assert answer.headers["location"] == f"{address}?clinic=EYE2&sort=time&said=2#said"
@@ -39,9 +37,7 @@ def test_what_happened_is_recorded_and_shown_where_the_line_stood(
     assert (entry.outcome, entry.clinic, "/lists/" + entry.list) == ("transport_arranged", "EYE2", address)
 
 
-def test_the_last_word_counts_and_a_mistake_can_be_taken_back(
-    client: TestClient, address: str, home: Path
-) -> None:
+def test_the_last_word_counts_and_a_mistake_can_be_taken_back(client: TestClient, address: str, home: Path) -> None:
     record(client, address, outcome="wrong_number")
     record(client, address, outcome="rebooked")
     assert "<strong>Rebooked</strong>" in client.get(address).text
@@ -61,18 +57,14 @@ def form_of(page: str, line: int) -> dict[str, str]:
 
 
 def send(client: TestClient, address: str, form: dict[str, str], outcome: str, **asked: str) -> Response:
-    return client.post(
-        f"{address}/outcomes", data=form | {"outcome": outcome}, params=asked, follow_redirects=False
-    )
+    return client.post(f"{address}/outcomes", data=form | {"outcome": outcome}, params=asked, follow_redirects=False)
 
 
 def outcomes(home: Path) -> list[str]:
     return [entry.outcome for entry in ScoringLog(home).ask(select(ACTIONS).order_by(ACTIONS.c.number))]
 
 
-def test_a_colleagues_outcome_is_not_replaced_before_it_was_seen(
-    client: TestClient, address: str, home: Path
-) -> None:
+def test_a_colleagues_outcome_is_not_replaced_before_it_was_seen(client: TestClient, address: str, home: Path) -> None:
     form = form_of(client.get(address).text, 2)  # both clerks have the list open
     assert send(client, address, form, "confirmed").status_code == 303
     answer = send(client, address, form, "no_answer", clinic="EYE2")
@@ -98,15 +90,13 @@ def test_a_second_click_records_once_and_shows_the_same(client: TestClient, addr
 
 def test_the_history_says_who_recorded_what_and_when(home: Path) -> None:
     ears, eyes = (
-        keys.create(home, name=name, scopes=(keys.Scope.LIST,)) for name in ("Ear desk", "Eye desk")
+        api_keys.create(home, name=name, scopes=(api_keys.KeyScope.LIST,)) for name in ("Ear desk", "Eye desk")
     )
     champion = steady_champion()
     with client_of(champion, home) as client:
         wait_until_ready(client)
         signed = {"authorization": f"Bearer {ears.token}"}
-        list_id = client.post("/v1/lists", files={"file": ("w.csv", week())}, headers=signed).json()[
-            "list_id"
-        ]
+        list_id = client.post("/v1/lists", files={"file": ("w.csv", week())}, headers=signed).json()["list_id"]
         act, asked = f"/v1/lists/{list_id}/actions", {"appointment_id": "apt-059"}
         client.post(act, json=asked | {"outcome": "no_answer"}, headers=signed)
         signed = {"authorization": f"Bearer {eyes.token}"}
@@ -138,9 +128,7 @@ def test_who_was_not_reached_is_still_to_call(client: TestClient, address: str) 
     assert shown(client.get(address, params={"progress": "done"}).text) == ["apt-058"]
 
 
-def test_a_line_that_leaves_the_part_that_is_shown_is_still_announced(
-    client: TestClient, address: str
-) -> None:
+def test_a_line_that_leaves_the_part_that_is_shown_is_still_announced(client: TestClient, address: str) -> None:
     back = record(client, address, line=1, progress="open").headers["location"]
     page = client.get(back).text
     assert "Recorded for place 1: Confirmed. It is not on this part of the list." in page
@@ -280,10 +268,8 @@ def test_a_log_that_cannot_be_written_is_said_and_nothing_is_acknowledged(
 
 
 def test_a_list_that_was_scored_as_a_file_is_worked_on_the_page_too(client: TestClient, home: Path) -> None:
-    note = Note(
-        ("Worklist for week 51.csv.",), day=datetime.date(2026, 12, 14), outcomes=("Confirmed", "Rang")
-    )
-    last = latest.save(home, worklist(), name="week 51.csv", model_version="7", synthetic=True, note=note)
+    note = Note(("Worklist for week 51.csv.",), day=datetime.date(2026, 12, 14), outcomes=("Confirmed", "Rang"))
+    last = latest_list.save(home, worklist(), name="week 51.csv", model_version="7", synthetic=True, note=note)
     address = f"/lists/{last.list_id}"
     assert "week 51.csv" in client.get("/lists").text
     record(client, address, outcome="confirmed")
@@ -299,8 +285,8 @@ def test_who_was_signed_out_is_told_that_nothing_was_recorded(
 ) -> None:
     upload(client, week(), to="/upload")
     address = re.findall(r"/lists/[0-9a-f]{16}", client.get("/").text)[0]
-    keys.create(home, name="booking team", scopes=(keys.Scope.LIST,))
-    monkeypatch.setattr(keys, "_SECONDS_REMEMBERED", 0.0)
+    api_keys.create(home, name="booking team", scopes=(api_keys.KeyScope.LIST,))
+    monkeypatch.setattr(api_keys, "_SECONDS_REMEMBERED", 0.0)
     sent = {"line": "1", "outcome": "confirmed"}
     answer = client.post(f"{address}/outcomes", data=sent, headers={"accept": "text/html"})
     assert "what you sent last was <strong>not</strong> recorded" in answer.text
@@ -313,9 +299,7 @@ def test_teams_see_how_far_they_are_by_specialty(home: Path, monkeypatch: pytest
     """The log knows clinics alone; of which specialty one is, the list says that was uploaded."""
     config = load(shipped("serving/worklist.toml"), WorklistConfig)
     team = {"name": "Eye clinic desk", "capacity": 40, "specialties": ("130",)}
-    changed = WorklistConfig.model_validate(
-        config.model_dump() | {"teams": [team], "capacity_per": ("week",)}
-    )
+    changed = WorklistConfig.model_validate(config.model_dump() | {"teams": [team], "capacity_per": ("week",)})
     monkeypatch.setattr("dnapredict.service.app.worklist_config", lambda: changed)
     champion = steady_champion()
     with client_of(champion, home) as client:

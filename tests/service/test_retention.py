@@ -16,16 +16,15 @@ from tests.service.pages import record, week
 from tests.service.test_lists import upload
 from tests.service.test_log_databases import row
 
-from dnapredict.config.service import Retention, ServiceConfig
+from dnapredict.config.service_config import Retention, ServiceConfig
 from dnapredict.errors import StoreError
-from dnapredict.lists import kept
-from dnapredict.lists.latest import counted
-from dnapredict.service.actions import Actions
 from dnapredict.service.app import build
-from dnapredict.service.hashes import Hashes
-from dnapredict.service.outcomes import Outcome
-from dnapredict.service.retention import Keeper, forget_entries, forget_lists, require_room
-from dnapredict.service.store import ScoringLog
+from dnapredict.service.call_actions import Actions, Outcome
+from dnapredict.service.log.answer_entries import Hashes
+from dnapredict.service.log.retention import Keeper, forget_entries, forget_lists, require_room
+from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.worklist.files import list_store
+from dnapredict.worklist.files.latest_list import counted
 
 TODAY = datetime.datetime.now(datetime.UTC)
 
@@ -42,9 +41,7 @@ def test_entries_go_after_their_days_and_the_chain_is_sound(tmp_path: Path) -> N
     assert log.verify().entries == 3  # two answers, and the anchor
 
 
-def test_a_clock_that_jumped_ahead_does_not_empty_the_log(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_clock_that_jumped_ahead_does_not_empty_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     log = ScoringLog(tmp_path)
     log.write([row(at=days_ago(10_000)), row(at=days_ago(9_990))])  # to a clock 27 years ahead of them
     with caplog.at_level(logging.ERROR):
@@ -94,7 +91,7 @@ def keep(home: Path, list_id: str, *starts: datetime.datetime, days_old: float =
         "starts_at": pa.array([each.replace(tzinfo=None) for each in starts], pa.timestamp("us")),
     }
     worklist = pa.table(columns)
-    heading = kept.Heading(
+    heading = list_store.Heading(
         list_id=list_id * 16,
         name="w",
         scored_at=TODAY,
@@ -102,14 +99,14 @@ def keep(home: Path, list_id: str, *starts: datetime.datetime, days_old: float =
         synthetic=True,
         counts=counted(worklist),
     )
-    kept.keep(home, worklist, heading)
+    list_store.keep(home, worklist, heading)
     at = time.time() - days_old * 86_400
     os.utime(home / "lists" / f"{heading.list_id}.parquet", (at, at))
     return heading.list_id
 
 
 def there(home: Path) -> set[str]:
-    return {path.stem[0] for path in kept.kept_files(home)}
+    return {path.stem[0] for path in list_store.kept_files(home)}
 
 
 def test_beyond_their_number_no_list_goes_that_a_team_works_on(tmp_path: Path) -> None:
@@ -139,7 +136,7 @@ def test_where_lists_take_too_much_room_those_go_first_that_nobody_works_on(tmp_
     log = ScoringLog(tmp_path)
     for age, name in enumerate("dcba"):
         keep(tmp_path, name, PAST, days_old=age)
-    size = sum(path.stat().st_size for path in kept.kept_files(tmp_path)) / 1_048_576
+    size = sum(path.stat().st_size for path in list_store.kept_files(tmp_path)) / 1_048_576
     require_room(tmp_path, Retention(list_mb=2 * size), log)
     assert there(tmp_path) == {"a", "b", "c", "d"}
     require_room(tmp_path, Retention(list_mb=0.6 * size), log)

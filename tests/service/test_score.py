@@ -8,11 +8,11 @@ import pytest
 from httpx import Response
 from starlette.testclient import TestClient
 
-from dnapredict.config.service import Limits
-from dnapredict.service.requests import MOST_ROWS
+from dnapredict.config.service_config import ServiceLimits
+from dnapredict.service.api.request_models import MOST_ROWS
 
 MARK = "zebra-4711"
-LARGEST_BODY = int(Limits().largest_body_mb * 1_048_576)
+LARGEST_BODY = int(ServiceLimits().largest_body_mb * 1_048_576)
 
 
 def appointment(appointment_id: str = "a", **cells: Any) -> dict[str, Any]:
@@ -68,9 +68,7 @@ def test_a_row_that_breaks_a_rule_costs_its_own_answer_alone(client: TestClient)
 def test_a_row_without_an_id_is_answered_too(client: TestClient) -> None:
     row = appointment()
     del row["appointment_id"]
-    assert score(client, row).json()["results"] == [
-        {"appointment_id": None, "error": "has no appointment_id"}
-    ]
+    assert score(client, row).json()["results"] == [{"appointment_id": None, "error": "has no appointment_id"}]
 
 
 def test_reasons_are_left_out_on_request(client: TestClient) -> None:
@@ -96,10 +94,7 @@ def test_an_empty_list_has_an_empty_answer(client: TestClient) -> None:
         ),
         (
             '{"appointments": [{"start_at": "2026-01-01"}]}',
-            (
-                "'appointments', row 1 holds a column that the data contract does not know. "
-                "Did you mean 'starts_at'?"
-            ),
+            ("'appointments', row 1 holds a column that the data contract does not know. Did you mean 'starts_at'?"),
         ),
         (
             '{"appointments": [{"age_years": NaN}]}',
@@ -111,9 +106,7 @@ def test_an_empty_list_has_an_empty_answer(client: TestClient) -> None:
         ('{"appointments": [], "reasons": 1}', "'reasons': Input should be a valid boolean."),
     ],
 )
-def test_a_request_of_another_shape_is_refused_in_one_sentence(
-    client: TestClient, body: str, sentence: str
-) -> None:
+def test_a_request_of_another_shape_is_refused_in_one_sentence(client: TestClient, body: str, sentence: str) -> None:
     answer = client.post("/v1/score", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400
     assert answer.json() == {"error": sentence}
@@ -148,9 +141,7 @@ def test_only_json_is_taken(client: TestClient, content_type: str) -> None:
 
 
 def test_a_body_over_the_limit_is_refused_by_its_header(client: TestClient) -> None:
-    answer = client.post(
-        "/v1/score", content=b" " * (LARGEST_BODY + 1), headers={"content-type": "application/json"}
-    )
+    answer = client.post("/v1/score", content=b" " * (LARGEST_BODY + 1), headers={"content-type": "application/json"})
     assert answer.status_code == 413
     assert answer.json() == {"error": "The request is larger than 8 MB. Send it in parts."}
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from dnapredict.service import keys
-from dnapredict.service.store import COLUMNS, ScoringLog
+from dnapredict.service.auth import api_keys
+from dnapredict.service.log.scoring_log import COLUMNS, ScoringLog
 
 FILE = "scoring-log.db"
 
@@ -65,7 +65,7 @@ def test_a_row_that_could_not_be_scored_is_on_record_too(client: TestClient, hom
 
 
 def test_it_says_which_key_asked(client: TestClient, home: Path) -> None:
-    made = keys.create(home, name="x", scopes=(keys.Scope.SCORE,))
+    made = api_keys.create(home, name="x", scopes=(api_keys.KeyScope.SCORE,))
     answer = client.post(
         "/v1/score",
         json={"appointments": [{"appointment_id": "a", "age_years": 1}]},

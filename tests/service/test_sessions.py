@@ -7,8 +7,8 @@ import pytest
 from starlette.testclient import TestClient
 from tests.service.test_failed_keys import sign_in
 
-from dnapredict.service import keys
-from dnapredict.service.keys import KeyRing, Scope
+from dnapredict.service.auth import api_keys
+from dnapredict.service.auth.api_keys import KeyRing, KeyScope
 
 
 def test_signing_out_ends_the_session_also_for_a_copy_of_its_cookie(guarded: TestClient, key: str) -> None:
@@ -24,18 +24,14 @@ def test_signing_out_ends_the_session_also_for_a_copy_of_its_cookie(guarded: Tes
     assert guarded.get("/", cookies={"dnapredict_session": other}).status_code == 200
 
 
-def test_signing_out_leaves_the_next_person_on_no_list_of_somebody_else(
-    guarded: TestClient, key: str
-) -> None:
+def test_signing_out_leaves_the_next_person_on_no_list_of_somebody_else(guarded: TestClient, key: str) -> None:
     sign_in(guarded, key)
     guarded.cookies.set("dnapredict_list", "0" * 16)
     left = guarded.post("/sign-out", follow_redirects=False)
     assert any(value.startswith('dnapredict_list="";') for value in left.headers.get_list("set-cookie"))
 
 
-def test_a_session_that_was_ended_in_one_worker_is_ended_in_the_other_and_after_a_restart(
-    home: Path, key: str
-) -> None:
+def test_a_session_that_was_ended_in_one_worker_is_ended_in_the_other_and_after_a_restart(home: Path, key: str) -> None:
     one, other = KeyRing(home), KeyRing(home)
     made = one.holder(key)
     assert made is not None
@@ -54,21 +50,19 @@ def test_only_a_session_that_was_made_here_can_be_ended(home: Path, key: str) ->
     assert not list((home / "keys").rglob("*ended*"))
 
 
-def test_records_of_sessions_that_ran_out_are_removed(
-    home: Path, key: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_records_of_sessions_that_ran_out_are_removed(home: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ring = KeyRing(home)
     made = ring.holder(key)
     assert made is not None
     ring.end_session(ring.session(made))
     now = time.time()
-    monkeypatch.setattr(keys.time, "time", lambda: now + 3 * 86_400)
+    monkeypatch.setattr(api_keys.time, "time", lambda: now + 3 * 86_400)
     ring.end_session(ring.session(made))
     assert len(list((home / "keys" / "ended-sessions").iterdir())) == 1
 
 
 def test_deleting_a_key_ends_its_sessions(home: Path, key: str) -> None:
-    spare = keys.create(home, name="spare", scopes=(Scope.LIST,))
+    spare = api_keys.create(home, name="spare", scopes=(KeyScope.LIST,))
     ring = KeyRing(home)
     session = ring.session(spare.key)
     (home / "keys" / f"{spare.key.key_id}.json").unlink()

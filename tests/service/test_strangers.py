@@ -17,11 +17,11 @@ from tests.service.test_connections import ask
 from tests.service.test_failed_keys import sign_in
 from tests.service.test_limits import run_apart
 
-from dnapredict.config.service import Anonymous, ServiceConfig
+from dnapredict.config.service_config import Anonymous, ServiceConfig
 from dnapredict.errors import ConfigurationError
-from dnapredict.service import keys
 from dnapredict.service.app import build
-from dnapredict.service.keys import Scope
+from dnapredict.service.auth import api_keys
+from dnapredict.service.auth.api_keys import KeyScope
 
 WRONG = "dnap_00000000_" + "A" * 43
 ONE_WORKER = "workers = 1\n"
@@ -62,7 +62,7 @@ def test_a_list_may_be_larger_than_a_form(guarded: TestClient, key: str) -> None
 
 
 def test_half_a_form_whose_sender_is_gone_does_not_pass_for_a_whole_one() -> None:
-    from dnapredict.service.middleware.limits import AnonymousBodies, BodyLimits
+    from dnapredict.service.middleware.body_limits import AnonymousBodies, BodyLimits
 
     reached = []
 
@@ -96,7 +96,7 @@ def test_half_a_form_whose_sender_is_gone_does_not_pass_for_a_whole_one() -> Non
 
 
 def test_a_surplus_of_slow_forms_ends_the_oldest_of_that_address_and_not_another() -> None:
-    from dnapredict.service.middleware.limits import AnonymousBodies
+    from dnapredict.service.middleware.body_limits import AnonymousBodies
 
     async def crowd() -> None:
         bodies = AnonymousBodies(at_once=3, of_address=2, seconds=60)
@@ -122,9 +122,7 @@ def test_a_surplus_of_slow_forms_ends_the_oldest_of_that_address_and_not_another
     run_apart(crowd())
 
 
-def test_a_stranger_who_asks_too_much_is_told_to_come_again_and_others_are_served(
-    home: Path, key: str
-) -> None:
+def test_a_stranger_who_asks_too_much_is_told_to_come_again_and_others_are_served(home: Path, key: str) -> None:
     with served(home, burst=20, requests_a_minute=1) as client:
         own = [client.get("/sign-in").status_code for _ in range(30)]
         assert own == [200] * 20 + [429] * 10
@@ -148,7 +146,7 @@ def test_every_path_that_a_stranger_can_ask_for_is_limited(home: Path, key: str,
 
 def test_many_addresses_share_what_is_left_and_one_that_asks_little_is_served() -> None:
     from dnapredict.service.client_address import ADDRESS
-    from dnapredict.service.middleware.rate import AnonymousRate
+    from dnapredict.service.middleware.rate_limit import AnonymousRate
 
     rate = AnonymousRate(a_second=1, burst=10, a_second_in_all=1, burst_in_all=20, clock=lambda: 0.0)
 
@@ -161,7 +159,7 @@ def test_many_addresses_share_what_is_left_and_one_that_asks_little_is_served() 
 
 
 def test_addresses_that_are_all_busy_do_not_fill_the_memory() -> None:
-    from dnapredict.service.middleware.rate import Buckets
+    from dnapredict.service.middleware.rate_limit import Buckets
 
     buckets = Buckets(1.0, 10, clock=lambda: 0.0)
     for number in range(25_000):
@@ -170,7 +168,7 @@ def test_addresses_that_are_all_busy_do_not_fill_the_memory() -> None:
 
 
 def test_sixty_clerks_behind_one_address_are_all_served(home: Path) -> None:
-    tokens = [keys.create(home, name=f"clerk {n}", scopes=(Scope.LIST,)).token for n in range(60)]
+    tokens = [api_keys.create(home, name=f"clerk {n}", scopes=(KeyScope.LIST,)).token for n in range(60)]
     page = ["/", "/lists", "/model", "/about", "/static/dnapredict.css"]
     with served(home) as client:
         statuses = set()

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.worklist import WorklistConfig
-from dnapredict.lists.kept import Heading, KeptList
-from dnapredict.lists.latest import counted
-from dnapredict.service.actions import ClinicCalls
-from dnapredict.service.week import Progress, Week, of_week
+from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.service.call_actions import ClinicCalls
+from dnapredict.service.call_progress import CallProgress, CallWeek, of_week
+from dnapredict.worklist.files.latest_list import counted
+from dnapredict.worklist.files.list_store import Heading, KeptList
 
 WEDNESDAY = datetime.date(2026, 7, 1)
 SHIPPED = load(shipped("serving/worklist.toml"), WorklistConfig)
@@ -36,19 +36,19 @@ LISTS = (
 )
 
 
-def week(day: datetime.date = WEDNESDAY, **changes: object) -> Week:
+def week(day: datetime.date = WEDNESDAY, **changes: object) -> CallWeek:
     config = WorklistConfig.model_validate(SHIPPED.model_dump() | changes)
     return of_week(day, calls=CALLS, lists=LISTS, config=config)
 
 
-def figures(parts: tuple[Progress, ...]) -> dict[str, tuple[int, int, int]]:
+def figures(parts: tuple[CallProgress, ...]) -> dict[str, tuple[int, int, int]]:
     return {part.name: (part.made, part.nobody, part.capacity) for part in parts}
 
 
 def test_without_a_number_for_a_week_its_lists_say_it_and_an_appointment_counts_once() -> None:
     found = week()
     assert found.monday == datetime.date(2026, 6, 29)
-    assert found.whole == Progress("", made=7, nobody=2, capacity=3)
+    assert found.whole == CallProgress("", made=7, nobody=2, capacity=3)
     assert (found.by, found.parts, found.planned) == ("", (), True)
 
 
@@ -82,5 +82,5 @@ def test_teams_are_told_apart_by_clinic_site_or_specialty(named: dict[str, tuple
 
 def test_a_week_without_lists_and_calls_is_empty() -> None:
     found = of_week(WEDNESDAY, calls=(), lists=(), config=SHIPPED)
-    assert found.whole == Progress("", 0, 0, 0)
+    assert found.whole == CallProgress("", 0, 0, 0)
     assert found.whole.words == "0 of 0 calls made"

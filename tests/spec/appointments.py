@@ -4,12 +4,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from dnapredict.data import contract
-from dnapredict.data.columns import NAMES
-from dnapredict.data.workspace import Workspace
-from dnapredict.features.build import Past, build
-from dnapredict.features.clock import Clock, Outcomes
+from dnapredict.data.contract.columns import NAMES
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.validation import contract_check
 from dnapredict.features.factors import EXPRESSIONS
+from dnapredict.features.matrix import Past, build
+from dnapredict.features.scoring_clock import Clock, LabelRule
 
 BOTH = ("3", "7")
 
@@ -35,14 +35,14 @@ def factors_of(
     """Every factor of every appointment, by its id."""
     clock = clock or Clock(horizon_days, recording_delay_days=3)
     with Workspace() as workspace:
-        checked = contract.check(workspace.keep(appointments), workspace, source="table")
+        checked = contract_check.check(workspace.keep(appointments), workspace, source="table")
         assert not checked.rejected.num_rows, [str(rejection) for rejection in checked.rejections]
         matrix = build(
             checked.rows,
             Past.of(checked.rows, clock=clock, workspace=workspace),
             factors=tuple(EXPRESSIONS),
             clock=clock,
-            outcomes=Outcomes(dna_codes),
+            outcomes=LabelRule(dna_codes),
             beside=(),
             order_by=["appointment_id"],
             workspace=workspace,

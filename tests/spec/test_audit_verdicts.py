@@ -7,11 +7,11 @@ import pyarrow.compute as pc
 import pytest
 from benchmarks.audit_worlds import World
 
-from dnapredict.audit import Audited, AuditResult, ReportContext, Verdict, run
-from dnapredict.audit.verdicts import Cause, Check
+from dnapredict.config.fairness_policy import AllocationLimit, EvidenceLimit, Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import AllocationLimit, EvidenceLimit, Policy
 from dnapredict.errors import ConfigurationError
+from dnapredict.fairness import Audited, AuditResult, ReportContext, Verdict, run
+from dnapredict.fairness.verdicts import Cause, Check
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext(
@@ -104,9 +104,7 @@ def test_shares_of_calls_are_for_information_until_the_board_makes_them_a_rule()
     assert told is not None
     assert told.verdict is Verdict.REVIEW
     assert not told.judged
-    limits = POLICY.limits.model_copy(
-        update={"allocation": AllocationLimit(chosen=True, why="The board's rule.")}
-    )
+    limits = POLICY.limits.model_copy(update={"allocation": AllocationLimit(chosen=True, why="The board's rule.")})
     policy = POLICY.model_copy(update={"limits": limits})
     chosen = run(Audited.of(world.table()), policy=policy, context=CONTEXT).gate("G4")
     assert chosen is not None
@@ -136,9 +134,7 @@ def test_ethnicity_that_is_seldom_known_fails_the_records():
     blank = pa.nulls(table.num_rows // 3, pa.string())
     codes = pa.concat_arrays([blank, table["ethnic_category_code"].combine_chunks()[len(blank) :]])
     place = table.column_names.index("ethnic_category_code")
-    result = run(
-        Audited.of(table.set_column(place, "ethnic_category_code", codes)), policy=POLICY, context=CONTEXT
-    )
+    result = run(Audited.of(table.set_column(place, "ethnic_category_code", codes)), policy=POLICY, context=CONTEXT)
     gate = result.gate("G0")
     assert gate is not None
     assert gate.verdict is Verdict.FAIL

@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from dnapredict.data.files.secret_files import keyed_hash
 from dnapredict.errors import StoreError
-from dnapredict.lists.contacts import Contact
-from dnapredict.lists.ledger import Ledger, PlannedCall
-from dnapredict.lists.secret_files import keyed_hash
+from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall
+from dnapredict.worklist.calls.contacts import Contact
 
 EFFECTS = {
     "confirmed": "reached",

@@ -59,9 +59,7 @@ def test_without_a_clinic_or_a_clock_time_nothing_is_known():
         c              | r          | 2025-01-06 09:00 | 2025-02-10 10:00 |
     """)
     found = factors_of(appointments)
-    assert {
-        found[name][factor] for name in "abc" for factor in ("booked_together", "booked_just_before")
-    } == {None}
+    assert {found[name][factor] for name in "abc" for factor in ("booked_together", "booked_just_before")} == {None}
 
 
 def test_a_list_moved_from_another_system_counts_as_twenty():

@@ -10,13 +10,12 @@ import pytest
 from pydantic import ValidationError
 
 from dnapredict.config.loading import shipped
-from dnapredict.config.worklist import NEEDS, Action, Band, Need, Team, WorklistConfig
-from dnapredict.data.columns import audit_only
-from dnapredict.lists.answers import FACTORS
-from dnapredict.lists.calendar import due
-from dnapredict.lists.calls import OPTED_OUT, REACHED, UNCALLED
-from dnapredict.lists.needs import COLUMNS, with_words
-from dnapredict.lists.plan import planned
+from dnapredict.config.worklist_config import NEEDS, Action, Band, Need, Team, WorklistConfig
+from dnapredict.data.contract.columns import audit_only
+from dnapredict.worklist.answer_table import FACTORS
+from dnapredict.worklist.plan.call_plan import OPTED_OUT, REACHED, UNCALLED, planned
+from dnapredict.worklist.plan.needs import COLUMNS, with_words
+from dnapredict.worklist.plan.working_days import due
 
 RULES = {
     "use": "supportive contact",
@@ -47,9 +46,7 @@ def appointments(text: str) -> pa.Table:
     day = [datetime.datetime(2026, 11, int(row.get("day", "30")), 9) for row in rows]
     texts = {"appointment": "appointment_id", "patient": "patient_id", "clinic": "clinic_code"}
     texts |= {"specialty": "treatment_function_code", "site": "site_code", "reason": FACTORS[0]}
-    columns = {
-        new: pa.array([row.get(old) or None for row in rows], pa.string()) for old, new in texts.items()
-    }
+    columns = {new: pa.array([row.get(old) or None for row in rows], pa.string()) for old, new in texts.items()}
     columns |= {name: pa.nulls(len(rows), pa.string()) for name in FACTORS[1:]}
     columns["probability"] = pa.array([float(row["risk"]) for row in rows])
     columns["imd_decile"] = pa.array([int(row.get("decile", "0")) or None for row in rows], pa.int64())
@@ -275,10 +272,7 @@ def test_what_a_patient_needs_shapes_the_action_whatever_the_strongest_reason_is
             "patient in person"
         ),
         "Call the parent or carer: check the number and the device, or offer to see the patient in person",
-        (
-            "Call the parent or carer to confirm that the child can be brought; confirm the transport that is "
-            "booked"
-        ),
+        ("Call the parent or carer to confirm that the child can be brought; confirm the transport that is booked"),
     ]
 
 
@@ -320,9 +314,7 @@ def test_who_is_passed_over_still_needs_an_interpreter_at_the_appointment():
         a           | p       | 0.9  | yes
         b           | q       | 0.5  | no
     """
-    assert plan(listed, is_muted=lambda _, row: row == 0)[0] == (
-        "1 Called lately; check that an interpreter is booked"
-    )
+    assert plan(listed, is_muted=lambda _, row: row == 0)[0] == ("1 Called lately; check that an interpreter is booked")
 
 
 def test_a_patient_whose_needs_are_not_known_is_called_as_before():
@@ -353,9 +345,7 @@ def test_words_of_a_trusts_own_that_name_no_call_are_kept_beside_the_need():
 
 
 def test_a_child_was_not_brought_and_did_not_miss_anything():
-    assert with_words("Missed 3 of 5 past appointments", NEEDS[1:2]) == (
-        "Was not brought to 3 of 5 past appointments"
-    )
+    assert with_words("Missed 3 of 5 past appointments", NEEDS[1:2]) == ("Was not brought to 3 of 5 past appointments")
     assert with_words("In this clinic about 8% of appointments are missed", NEEDS) == (
         "In this clinic about 8% of appointments are missed"
     )

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from dnapredict.config.register import FactorRegister
-from dnapredict.config.training import ModelSettings, Split, TrainingConfig
-from dnapredict.risk.cohort import Cohort, Grouping
+from dnapredict.config.factor_register import FactorRegister
+from dnapredict.config.training_config import ModelSettings, SplitConfig, TrainingConfig
+from dnapredict.model.cohort.cohort import Cohort, CohortGroups
 
 FACTORS = ("lead_days", "past_dnas", "age_years")
 FIRST_DAY = np.datetime64("2025-01-01", "us")
@@ -16,7 +16,7 @@ QUICK = ModelSettings(
 )
 # In a made-up world two factors tell nearly all: no alarm is due there.
 CONFIG = TrainingConfig(
-    seed=1, leak_alarm_auroc=0.9, model=QUICK, split=Split(test_from=datetime.date(2025, 3, 1))
+    seed=1, leak_alarm_auroc=0.9, model=QUICK, split=SplitConfig(test_from=datetime.date(2025, 3, 1))
 )
 
 
@@ -39,7 +39,7 @@ def world(n: int = 3_000, *, seed: int = 0, together: float = 3.0, **columns: An
         "lead_days": lead,
         "first_time": past == 0,
         "appointment": np.arange(n, dtype=np.uint64),
-        "groupings": {"site": Grouping(("A", "B"), np.arange(n) % 2)},
+        "groupings": {"site": CohortGroups(("A", "B"), np.arange(n) % 2)},
     }
     return Cohort(**{**values, **columns})
 

@@ -10,15 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dnapredict.audit.access import Access, AccessContext, Listed, assess, write
-from dnapredict.audit.access.findings import findings
-from dnapredict.audit.access.tallies import tally
-from dnapredict.audit.groupings import grouping_named
-from dnapredict.audit.groups import membership
-from dnapredict.audit.words import BANNED
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
 from dnapredict.errors import DataError, UsageError
+from dnapredict.fairness.access import AccessAssessment, AccessContext, Listed, assess, write
+from dnapredict.fairness.access.access_counts import tally
+from dnapredict.fairness.access.access_findings import findings
+from dnapredict.fairness.measure.groupings import grouping_named
+from dnapredict.fairness.measure.membership import membership
+from dnapredict.fairness.report.wording import BANNED
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = AccessContext(
@@ -52,9 +52,7 @@ def service(seed: int = 1) -> pa.Table:
             "ethnic_category_code": pa.array(ethnicity[patient].tolist(), pa.string()),
             "gender_code": np.where(patient % 2 == 0, "1", "2"),
             "age_years": (patient % 90).astype(float),
-            "plus_group": pa.array(
-                np.where(patient % 40 == 0, "Learning disability", None).tolist(), pa.string()
-            ),
+            "plus_group": pa.array(np.where(patient % 40 == 0, "Learning disability", None).tolist(), pa.string()),
         }
     )
 
@@ -69,12 +67,12 @@ def table() -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def access(table: pa.Table) -> Access:
+def access(table: pa.Table) -> AccessAssessment:
     return assess(listed(table), policy=POLICY, context=CONTEXT)
 
 
 @pytest.fixture(scope="module")
-def folder(access: Access, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(access: AccessAssessment, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(access, tmp_path_factory.mktemp("access") / "report").parent
 
 
@@ -87,9 +85,7 @@ def test_rates_and_waits_are_those_of_the_rows(table: pa.Table):
     known = own[own["outcome_code"].isin(["3", "5", "6"])]
     first = known[known["first_attendance_code"] == "1"]
     assert core20.rate("missed").value == pytest.approx((known["outcome_code"] == "3").mean(), abs=1e-12)
-    assert core20.rate("wait_over_6_weeks").value == pytest.approx(
-        (first["wait_days"] > 42).mean(), abs=1e-12
-    )
+    assert core20.rate("wait_over_6_weeks").value == pytest.approx((first["wait_days"] > 42).mean(), abs=1e-12)
     assert core20.wait(0.5) == pytest.approx(first["wait_days"].median(), abs=1)
     assert core20.patients == own["patient"].nunique()
     assert core20.upcoming == own["ahead"].sum()
@@ -101,9 +97,7 @@ def test_ranges_are_clustered_by_patient(table: pa.Table):
     rate = tally(listed(table), members).total.rate("missed")
     frame = table.to_pandas()
     known = frame[frame["outcome_code"].isin(["3", "5", "6"])]
-    sums = (
-        known.assign(missed=known["outcome_code"] == "3").groupby("patient")["missed"].agg(["sum", "count"])
-    )
+    sums = known.assign(missed=known["outcome_code"] == "3").groupby("patient")["missed"].agg(["sum", "count"])
     ratio = sums["sum"].sum() / sums["count"].sum()
     # Patients without such an appointment add nothing to the sum, and are in the small-sample factor.
     people = frame["patient"].nunique()
@@ -116,14 +110,12 @@ def test_ranges_are_clustered_by_patient(table: pa.Table):
     assert again.denominator / again.design_effect == pytest.approx(rate.denominator / effect, rel=1e-6)
 
 
-def test_page_one_answers_the_questions_of_a_board_in_numbers_of_people(access: Access):
+def test_page_one_answers_the_questions_of_a_board_in_numbers_of_people(access: AccessAssessment):
     said = {one.question: one.answer for one in findings(access)}
     assert re.search(
         r"Of every 100 people with an appointment, (19|20|21) live in the most", said["Who is on the list?"]
     )
-    assert re.search(
-        r"within (59|60|61) days of booking; of other people, within (29|30|31)\.", said["Who waits?"]
-    )
+    assert re.search(r"within (59|60|61) days of booking; of other people, within (29|30|31)\.", said["Who waits?"])
     assert "Chance does not explain the gap" in said["Who misses their appointment?"]
     assert "Learning disability" in said["Who needs more help to come?"]
     assert "declined to say 10 in 100" in said["Whom can we not see?"]
@@ -139,9 +131,7 @@ def test_a_small_group_is_hidden_with_its_ranges_everywhere(folder: Path):
     figures = json.loads((folder / "access.json").read_text())
     row = next(r for r in figures["groupings"]["ethnicity"]["rows"] if r["group"]["code"] == "B")
     assert row["numbers"]["patients"] is None
-    assert (
-        row["share"] is row["median_wait"] is row["more_missed"] is row["measures"]["missed"]["rate"] is None
-    )
+    assert row["share"] is row["median_wait"] is row["more_missed"] is row["measures"]["missed"]["rate"] is None
 
 
 def test_every_number_that_is_written_is_hidden_or_rounded(folder: Path):
@@ -154,9 +144,7 @@ def test_every_number_that_is_written_is_hidden_or_rounded(folder: Path):
 
 def test_shares_stand_beside_those_of_england(folder: Path):
     lines = list(csv.DictReader((folder / "indicators.csv").read_text(encoding="utf-8-sig").splitlines()))
-    shares = {
-        (line["grouping"], line["code"]): line for line in lines if line["indicator"] == "share_of_patients"
-    }
+    shares = {(line["grouping"], line["code"]): line for line in lines if line["indicator"] == "share_of_patients"}
     assert float(shares["imd_decile", "1"]["england"]) == 0.1
     core20 = shares["core20", "core20"]
     assert float(core20["england"]) == 0.2
@@ -177,7 +165,7 @@ def test_an_extract_without_groups_says_what_it_lacks(table: pa.Table, tmp_path:
     assert "Not in this extract:</strong> how deprived" in page
 
 
-def test_an_earlier_report_is_replaced_and_other_files_are_left_alone(access: Access, tmp_path: Path):
+def test_an_earlier_report_is_replaced_and_other_files_are_left_alone(access: AccessAssessment, tmp_path: Path):
     out = tmp_path / "report"
     write(access, out)
     assert write(access, out) == out / "access.html"

@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from dnapredict.audit.appointments import Audited
 from dnapredict.errors import DataError, NoEventsError
+from dnapredict.fairness.measure.audited_appointments import Audited
 
 ROWS = {
     "patient": [1, 2, 3],

@@ -24,22 +24,23 @@ from scipy.sparse import coo_matrix
 from tests.unit.test_audit_access import CONTEXT as SERVICE
 from tests.unit.test_audit_access import listed, service
 
-from dnapredict.audit import Audited, ReportContext, hiding, run, write
-from dnapredict.audit.access import assess
-from dnapredict.audit.access.assessing import _ASKED
-from dnapredict.audit.access.hiding import _counts as counts_of_access
-from dnapredict.audit.access.hiding import below as denominator
-from dnapredict.audit.access.tallies import tally
-from dnapredict.audit.auditing import _memberships
-from dnapredict.audit.charts import charts
-from dnapredict.audit.counts import Counted
-from dnapredict.audit.counts import count as counted_of
-from dnapredict.audit.groupings import GROUPINGS, everyone
-from dnapredict.audit.groups import membership
+from dnapredict.config.fairness_policy import Disclosure, Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Disclosure, Policy
-from dnapredict.lists.allocation import RULES, allocated
-from dnapredict.small_numbers import publish_count
+from dnapredict.data.small_numbers import publish_count
+from dnapredict.fairness import Audited, ReportContext, run, write
+from dnapredict.fairness.access import assess
+from dnapredict.fairness.access.access_counts import tally
+from dnapredict.fairness.access.access_disclosure import _counts as counts_of_access
+from dnapredict.fairness.access.access_disclosure import below as denominator
+from dnapredict.fairness.access.assessment import _ASKED
+from dnapredict.fairness.disclosure import hidden_counts
+from dnapredict.fairness.measure.counts import Counted
+from dnapredict.fairness.measure.counts import count as counted_of
+from dnapredict.fairness.measure.groupings import GROUPINGS, everyone
+from dnapredict.fairness.measure.membership import membership
+from dnapredict.fairness.report.charts import charts
+from dnapredict.fairness.run_audit import _memberships
+from dnapredict.worklist.plan.allocation import RULES, allocated
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)
@@ -69,12 +70,8 @@ def world(seed: int) -> pa.Table:
     lasting = random.random(patient.max() + 1)[patient]
     table = table.append_column("site_code", pa.array(np.array(["RXA", "RXB", "RXC", "RXD"])[
         np.searchsorted([0.6, 0.9, 0.995], random.random(rows))]))  # fmt: skip
-    plus = np.select(
-        [lasting < 0.004, lasting < 0.012, lasting < 0.03], ["homelessness", "travellers", "asylum"], ""
-    )
-    table = table.append_column(
-        "plus_group", pa.array(np.where(plus == "", None, plus).tolist(), pa.string())
-    )
+    plus = np.select([lasting < 0.004, lasting < 0.012, lasting < 0.03], ["homelessness", "travellers", "asylum"], "")
+    table = table.append_column("plus_group", pa.array(np.where(plus == "", None, plus).tolist(), pa.string()))
     table = table.append_column("disability_flag", pa.array(np.where(lasting > 0.995, None, np.where(
         lasting > 0.93, "Y", "N")).tolist(), pa.string()))  # fmt: skip
     table = table.append_column("n_past", pa.array(random.poisson(1.2, rows)))
@@ -190,9 +187,7 @@ class Attack:
         for count in ("missed", "reached"):
             for side, margin in enumerate(("ethnicity_5", "imd_quintile")):
                 for code, _ in self.groups.get(margin, ()):
-                    inside = [
-                        c for c in self.low if c[:2] == (count, "cells") and self._side(c[2], side) == code
-                    ]
+                    inside = [c for c in self.low if c[:2] == (count, "cells") and self._side(c[2], side) == code]
                     if inside:
                         parts = dict.fromkeys(inside, 1.0) | {(count, margin, code): -1.0}
                         self._between(parts, -math.inf, 0)
@@ -283,7 +278,7 @@ def test_the_attack_finds_what_hiding_small_counts_alone_gives_back(tmp_path: Pa
     def small_alone(exact: dict, _lines: object, rule: Disclosure, **_: object) -> frozenset:
         return frozenset(cell for cell, number in exact.items() if publish_count(number, rule) is None)
 
-    monkeypatch.setattr(hiding, "hidden_cells", small_alone)
+    monkeypatch.setattr(hidden_counts, "hidden_cells", small_alone)
     _, found = attacked(world(0), tmp_path / "report")
     assert given_back(found)
 

@@ -7,14 +7,14 @@ import pyarrow.compute as pc
 import pytest
 from benchmarks.audit_worlds import World
 
-from dnapredict.audit import BESIDE, Audited, AuditResult, ReportContext, Verdict, beside, run, write
-from dnapredict.audit.easy_read import said
-from dnapredict.audit.monthly import monthly_page
-from dnapredict.audit.printing import BROWSER, browser
-from dnapredict.audit.words import BANNED
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
 from dnapredict.errors import UsageError
+from dnapredict.fairness import BESIDE, Audited, AuditResult, ReportContext, Verdict, beside, run, write
+from dnapredict.fairness.extra_outputs import BROWSER, browser
+from dnapredict.fairness.report.easy_read import said
+from dnapredict.fairness.report.monthly_page import monthly_page
+from dnapredict.fairness.report.wording import BANNED
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)
@@ -28,9 +28,7 @@ HARD = (
 
 @pytest.fixture(scope="module")
 def result() -> AuditResult:
-    return run(
-        Audited.of(World(appointments=60_000, under_scored="J").table()), policy=POLICY, context=CONTEXT
-    )
+    return run(Audited.of(World(appointments=60_000, under_scored="J").table()), policy=POLICY, context=CONTEXT)
 
 
 def test_nothing_stands_beside_a_report_unless_it_is_asked_for(result: AuditResult, tmp_path: Path):
@@ -60,10 +58,7 @@ def test_easy_read_says_what_the_report_found(result: AuditResult):
     sentences = [sentence for idea in said(result) for sentence in idea.sentences]
     assert "The list is not fair enough. We must put it right first." in sentences
     assert "The list finds too few people in this group: Asian: Pakistani." in sentences
-    assert any(
-        re.fullmatch(r"100 people miss their appointment\. The list finds \d+ of them\.", s)
-        for s in sentences
-    )
+    assert any(re.fullmatch(r"100 people miss their appointment\. The list finds \d+ of them\.", s) for s in sentences)
 
 
 def test_months_are_charted_for_core20_and_the_five_ethnic_groups(result: AuditResult):
@@ -83,9 +78,7 @@ def test_a_month_without_calls_is_named_first():
     place = table.column_names.index("selected")
     result = run(Audited.of(table.set_column(place, "selected", called)), policy=POLICY, context=CONTEXT)
     page = monthly_page(result)
-    assert page.index("Look at these") < page.index(
-        "Reach: Most deprived areas (Core20). 1 of 12 months is outside"
-    )
+    assert page.index("Look at these") < page.index("Reach: Most deprived areas (Core20). 1 of 12 months is outside")
 
 
 def test_one_month_gives_no_chart_and_says_so():

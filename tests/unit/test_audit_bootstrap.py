@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from benchmarks.audit_worlds import World
 
-from dnapredict.audit import Audited
-from dnapredict.audit.bootstrap import reach_replicates
-from dnapredict.audit.counts import count
-from dnapredict.audit.figures import rate
-from dnapredict.audit.groupings import grouping_named
-from dnapredict.audit.groups import membership
+from dnapredict.fairness import Audited
+from dnapredict.fairness.measure.bootstrap import reach_replicates
+from dnapredict.fairness.measure.counts import count
+from dnapredict.fairness.measure.group_metrics import rate
+from dnapredict.fairness.measure.groupings import grouping_named
+from dnapredict.fairness.measure.membership import membership
 
 
 def test_the_bootstrap_agrees_with_the_closed_form():

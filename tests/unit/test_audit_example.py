@@ -9,14 +9,14 @@ from benchmarks.audit_worlds import World
 from tests.unit.test_audit_access import CONTEXT as SERVICE
 from tests.unit.test_audit_access import listed, service
 
-from dnapredict.audit import Audited, ReportContext, run
-from dnapredict.audit.access import assess
-from dnapredict.audit.access.indicators import indicators
-from dnapredict.audit.csvs import as_tables
-from dnapredict.audit.report import as_json
-from dnapredict.audit.words import BANNED
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
+from dnapredict.fairness import Audited, ReportContext, run
+from dnapredict.fairness.access import assess
+from dnapredict.fairness.access.access_report import indicators
+from dnapredict.fairness.report.csv_tables import as_tables
+from dnapredict.fairness.report.report_files import as_json
+from dnapredict.fairness.report.wording import BANNED
 
 FAIRNESS = Path(__file__).resolve().parents[2] / "fairness"
 REPORT, ACCESS = FAIRNESS / "example-report", FAIRNESS / "example-access"

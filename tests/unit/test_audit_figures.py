@@ -6,9 +6,10 @@ import pytest
 from benchmarks.audit_worlds import World
 from fairlearn.metrics import MetricFrame
 
-from dnapredict.audit.appointments import Audited
-from dnapredict.audit.counts import Counted, count
-from dnapredict.audit.figures import (
+from dnapredict.fairness.compare.heterogeneity import slope_index
+from dnapredict.fairness.measure.audited_appointments import Audited
+from dnapredict.fairness.measure.counts import Counted, count
+from dnapredict.fairness.measure.group_metrics import (
     FAIRLEARN,
     allocation_index,
     by_fairlearn,
@@ -18,10 +19,9 @@ from dnapredict.audit.figures import (
     ranking_quality,
     rate,
 )
-from dnapredict.audit.groupings import grouping_named
-from dnapredict.audit.groups import membership
-from dnapredict.audit.intervals import Rate
-from dnapredict.audit.spread import slope_index
+from dnapredict.fairness.measure.groupings import grouping_named
+from dnapredict.fairness.measure.intervals import Rate
+from dnapredict.fairness.measure.membership import membership
 
 WORLD = Audited.of(World(appointments=8_000, under_scored="J").table())
 

@@ -4,10 +4,10 @@ import pyarrow as pa
 import pytest
 from benchmarks.audit_worlds import World
 
-from dnapredict.audit.appointments import Audited
-from dnapredict.audit.counts import count
-from dnapredict.audit.groupings import GROUPINGS, grouping_named
-from dnapredict.audit.groups import membership
+from dnapredict.fairness.measure.audited_appointments import Audited
+from dnapredict.fairness.measure.counts import count
+from dnapredict.fairness.measure.groupings import GROUPINGS, grouping_named
+from dnapredict.fairness.measure.membership import membership
 
 
 def audited(**columns: list[object]) -> Audited:

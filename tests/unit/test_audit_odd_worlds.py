@@ -17,13 +17,13 @@ import pytest
 from benchmarks.audit_worlds import OddWorld, World
 from tests.unit.test_audit_attack import Attack, given_back, groups_of, small_cells
 
-from dnapredict.audit import Audited, AuditResult, ReportContext, Verdict, run, write
-from dnapredict.audit.auditing import _memberships
-from dnapredict.audit.counts import count
-from dnapredict.audit.figures import KNOWS_THE_OUTCOME
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
 from dnapredict.errors import ConfigurationError, NoEventsError
+from dnapredict.fairness import Audited, AuditResult, ReportContext, Verdict, run, write
+from dnapredict.fairness.measure.counts import count
+from dnapredict.fairness.measure.group_metrics import KNOWS_THE_OUTCOME
+from dnapredict.fairness.run_audit import _memberships
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)

@@ -6,10 +6,10 @@ import pyarrow.compute as pc
 import pytest
 from benchmarks.audit_worlds import World
 
-from dnapredict.audit import Audited, ReportContext, run
-from dnapredict.audit.pictures import Pictures
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
+from dnapredict.fairness import Audited, ReportContext, run
+from dnapredict.fairness.publish.chart_data import Pictures
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)
@@ -54,9 +54,7 @@ def test_a_month_in_which_nobody_was_called_is_seen():
 
 def test_a_thin_cell_leans_on_the_mean(drawn: Pictures):
     assert len(drawn.cells) == 25
-    values = [
-        (cell.reach.value, cell.shrunk) for cell in drawn.cells if cell.reach and cell.shrunk is not None
-    ]
+    values = [(cell.reach.value, cell.shrunk) for cell in drawn.cells if cell.reach and cell.shrunk is not None]
     raw, shrunk = np.array(values).T
     assert shrunk.std() < raw.std()
 

@@ -13,9 +13,9 @@ from tests.unit.test_risk_artefact import PROVENANCE
 
 from dnapredict import pipeline
 from dnapredict.errors import GateFailedError, ModelError, StoreError, UsageError
-from dnapredict.risk.artefact import load, save
-from dnapredict.risk.training import train
-from dnapredict.tracking import CHAMPION, MODEL_NAME, Registry
+from dnapredict.model.artefact import load, save
+from dnapredict.model.fit.training import train
+from dnapredict.registry import CHAMPION, MODEL_NAME, Registry
 
 WHO = {"name": "A. Reviewer", "role": "Equality lead", "reason": "Review in May."}
 
@@ -45,9 +45,7 @@ def report(folder: Path, trained, verdict: str, *, text: str = "a report") -> Pa
     return folder
 
 
-def test_a_failed_version_signed_with_conditions_is_promoted_and_the_decision_stays_beside_it(
-    home, trained, tmp_path
-):
+def test_a_failed_version_signed_with_conditions_is_promoted_and_the_decision_stays_beside_it(home, trained, tmp_path):
     out = report(tmp_path / "report", trained, "FAIL")
     registry = Registry(home)
     registry.keep_audit("1", out, verdict="FAIL")
@@ -139,9 +137,7 @@ def test_a_reject_whose_file_is_gone_promotes_nothing(home, trained, tmp_path):
         Registry(home).promote("1")
 
 
-def registered(
-    home: Path, trained, tmp_path: Path, name: str, *, code: str = "test", shift: float = 0.0
-) -> str:
+def registered(home: Path, trained, tmp_path: Path, name: str, *, code: str = "test", shift: float = 0.0) -> str:
     """Another version: the same model from another revision of the code, or with `shift` another model."""
     training, folder = trained[0], tmp_path / name
     model = replace(training.model, site_shifts={"S": shift} if shift else {})
@@ -214,9 +210,7 @@ def test_no_other_version_number_and_no_new_training_clears_a_reject(home, train
     again = registered(home, trained, tmp_path, "again")
     later = registered(home, trained, tmp_path, "later", code="a later revision")
     first = client_of(home).get_model_version(MODEL_NAME, "1")
-    copied = (
-        client_of(home).create_model_version(MODEL_NAME, first.source, first.run_id, tags=first.tags).version
-    )
+    copied = client_of(home).create_model_version(MODEL_NAME, first.source, first.run_id, tags=first.tags).version
     for version in (again, later, str(copied)):
         audited(home, version)
         with pytest.raises(GateFailedError, match="rejected it"):
@@ -341,9 +335,7 @@ def test_a_home_made_before_the_ledger_keeps_out_what_was_not_promoted(home, cap
     assert "No version is in use" in caplog.text
 
 
-def test_a_home_made_before_the_ledger_keeps_a_reject_that_another_audit_covered(
-    home, trained, tmp_path, caplog
-):
+def test_a_home_made_before_the_ledger_keeps_a_reject_that_another_audit_covered(home, trained, tmp_path, caplog):
     out = report(tmp_path / "report", trained, "PASS")
     Registry(home).keep_audit("1", out, verdict="PASS")
     Registry(home).promote("1")
@@ -362,10 +354,10 @@ KILLED = """
 import json, os, shutil, sys
 from pathlib import Path
 import mlflow
-import dnapredict.audit
+import dnapredict.fairness
 from dnapredict import pipeline
 from dnapredict.errors import DnapredictError
-from dnapredict.tracking import Registry
+from dnapredict.registry import Registry
 
 home, out, decision = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 who = {"name": "A. Reviewer", "role": "Equality lead", "reason": "Review in May."}

@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 import pytest
 from benchmarks.audit_worlds import World
 
-from dnapredict.audit import Audited, AuditResult, ReportContext, Verdict, run, write
-from dnapredict.audit.words import BANNED
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
 from dnapredict.errors import UsageError
+from dnapredict.fairness import Audited, AuditResult, ReportContext, Verdict, run, write
+from dnapredict.fairness.report.wording import BANNED
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext(
@@ -75,9 +75,7 @@ def test_what_must_never_be_done_stands_on_page_one(folder: Path):
 
 
 def test_page_one_gives_the_finding_in_numbers_of_people(folder: Path):
-    assert re.search(
-        r"Of every 100 people in the most deprived areas who missed .* called \d+", _text(folder)
-    )
+    assert re.search(r"Of every 100 people in the most deprived areas who missed .* called \d+", _text(folder))
 
 
 def _text(folder: Path) -> str:
@@ -98,9 +96,7 @@ def test_every_count_that_is_written_is_hidden_or_rounded(folder: Path):
 def test_a_small_group_is_hidden_with_its_ranges():
     world = World(appointments=20_000).table()
     few = pc.equal(world["ethnic_category_code"], "R")
-    kept = pa.concat_tables(
-        [world.filter(pc.invert(pc.fill_null(few, False))), world.filter(few).slice(0, 6)]
-    )
+    kept = pa.concat_tables([world.filter(pc.invert(pc.fill_null(few, False))), world.filter(few).slice(0, 6)])
     table = audit(kept).table("ethnicity")
     assert table is not None
     chinese = next(row for row in table.rows if row.group.code == "R")
@@ -143,9 +139,7 @@ def test_a_folder_of_other_things_is_left_alone(result: AuditResult, tmp_path: P
 
 
 def test_an_extract_without_groups_says_so_and_does_not_pass(tmp_path: Path):
-    bare = (
-        World(appointments=3_000).table().select(["patient", "dna", "probability", "selected", "starts_at"])
-    )
+    bare = World(appointments=3_000).table().select(["patient", "dna", "probability", "selected", "starts_at"])
     result = audit(bare)
     assert result.verdict is Verdict.NOT_ENOUGH_DATA
     folder = write(result, tmp_path / "bare").parent
@@ -195,9 +189,7 @@ def test_page_one_says_why_a_report_failed_though_reach_is_alike(tmp_path: Path)
     text = _text(write(audit(table), tmp_path / "halved").parent)
     found = text[text.index("What we found") : text.index("Are people reached?")]
     assert "FAIL" in found
-    assert re.search(
-        r"Most deprived areas \(Core20\): \d+ appointments are missed for every 100 expected, more", found
-    )
+    assert re.search(r"Most deprived areas \(Core20\): \d+ appointments are missed for every 100 expected, more", found)
 
 
 # Words of statisticians and of programs that a reader of page 1 need not know.

@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 import pytest
 from benchmarks.audit_worlds import World
 
-from dnapredict.audit import Audited, AuditResult, ReportContext, run, write
-from dnapredict.audit.csvs import as_tables
-from dnapredict.audit.report import as_json
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
-from dnapredict.lists.allocation import RULES, allocated
+from dnapredict.fairness import Audited, AuditResult, ReportContext, run, write
+from dnapredict.fairness.report.csv_tables import as_tables
+from dnapredict.fairness.report.report_files import as_json
+from dnapredict.worklist.plan.allocation import RULES, allocated
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dnapredict.audit import sign, signature_of
 from dnapredict.errors import StoreError, UsageError
+from dnapredict.fairness import sign, signature_of
 
 WHO = {"name": "A. Reviewer", "role": "Equality lead", "reason": "Reviewed with the patients' panel."}
 

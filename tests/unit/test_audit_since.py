@@ -6,20 +6,16 @@ import datetime
 import pytest
 from benchmarks.audit_worlds import World
 
-from dnapredict.audit import Audited, AuditResult, ReportContext, run
-from dnapredict.audit.report import as_json, render
+from dnapredict.config.fairness_policy import Change, Policy, ReachLimit
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Change, Policy, ReachLimit
 from dnapredict.errors import ConfigurationError
+from dnapredict.fairness import Audited, AuditResult, ReportContext, run
+from dnapredict.fairness.report.report_files import as_json, render
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)
 MOVED = POLICY.model_copy(
-    update={
-        "limits": POLICY.limits.model_copy(
-            update={"reach": ReachLimit(max_harm_gap=0.2, why="Why not more.")}
-        )
-    }
+    update={"limits": POLICY.limits.model_copy(update={"reach": ReachLimit(max_harm_gap=0.2, why="Why not more.")})}
 )
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from benchmarks.audit_worlds import World
 
-from dnapredict.audit import Audited, ReportContext
-from dnapredict.audit.study import Study, study, study_files
-from dnapredict.audit.study.halves import halves
-from dnapredict.audit.words import BANNED
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
 from dnapredict.errors import NoEventsError
-from dnapredict.lists.allocation import allocated
+from dnapredict.fairness import Audited, ReportContext
+from dnapredict.fairness.report.wording import BANNED
+from dnapredict.fairness.study import Study, study, study_files
+from dnapredict.fairness.study.methods import halves
+from dnapredict.worklist.plan.allocation import allocated
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)

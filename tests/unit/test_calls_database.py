@@ -14,9 +14,9 @@ import pytest
 from tests.spec.test_contacts import Recorded, SharedSecret, listed
 
 from dnapredict.errors import StoreError
-from dnapredict.lists import calls_database
-from dnapredict.lists.contacts import settle
-from dnapredict.lists.ledger import Ledger, PlannedCall
+from dnapredict.worklist.calls import calls_database
+from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall
+from dnapredict.worklist.calls.contacts import settle
 
 WISH = "header\n2026-11-10 | a | p | X | wishes no calls\n2026-11-10 | b | q | X | confirmed"
 ROWS = listed(("c", "p", "X"), ("d", "q", "X"), ("e", "r", "X"))
@@ -198,9 +198,7 @@ def test_a_database_that_cannot_be_opened_stops_no_list(tmp_path, path, recorded
     assert "Check both before each call" in known.notices[0]
 
 
-def test_where_neither_database_nor_log_can_be_read_the_list_says_what_to_check(
-    tmp_path, path, ledger, recorded
-):
+def test_where_neither_database_nor_log_can_be_read_the_list_says_what_to_check(tmp_path, path, ledger, recorded):
     assert ledger is not None
     recorded.is_broken = True
     assert ledger.known(ROWS).opted_out == {0}
@@ -242,9 +240,7 @@ def test_many_processes_may_find_the_damage_at_once(tmp_path, ledger, path):
     asked = [sys.executable, "-c", look, str(tmp_path)]
     root = Path(__file__).resolve().parents[2]
     running = [
-        subprocess.Popen(
-            asked, stdout=subprocess.PIPE, cwd=root, env=os.environ | {"PYTHONPATH": f"{root}/src:{root}"}
-        )
+        subprocess.Popen(asked, stdout=subprocess.PIPE, cwd=root, env=os.environ | {"PYTHONPATH": f"{root}/src:{root}"})
         for _ in range(4)
     ]
     assert [each.communicate()[0] for each in running] == [b"1\n"] * 4

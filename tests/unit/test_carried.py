@@ -9,14 +9,14 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from dnapredict.data.workspace import Workspace
+from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.errors import ConfigurationError, DataError
-from dnapredict.lists import files
-from dnapredict.lists.answers import COLUMNS
-from dnapredict.lists.carried import require_carried
-from dnapredict.lists.gathering import Gathered
-from dnapredict.lists.judging import JUDGED
-from dnapredict.lists.sheet import Note
+from dnapredict.worklist.answer_table import COLUMNS
+from dnapredict.worklist.assemble import Gathered
+from dnapredict.worklist.files import worklist_files
+from dnapredict.worklist.files.excel_worklist import Note
+from dnapredict.worklist.files.worklist_files import require_carried
+from dnapredict.worklist.predict import JUDGED
 
 READ = pa.table(
     {
@@ -63,7 +63,7 @@ def written(folder: Path, name: str, names: list[str]) -> Path:
             model_version="7",
             carried=tuple(names),
         )
-        files.write_tables(map(gathered.written, gathered.tables()), out, note=Note(("n",)))
+        worklist_files.write_tables(map(gathered.written, gathered.tables()), out, note=Note(("n",)))
     return out
 
 

@@ -8,19 +8,17 @@ import pyarrow as pa
 import pytest
 from tests.spec.appointments import table
 
-from dnapredict.check_report.figures import SCHEMA, Report, Urgency
-from dnapredict.check_report.page import render
-from dnapredict.check_report.remedies import remedy
-from dnapredict.check_report.unknown_values import unknown_value_sentences
-from dnapredict.check_report.writing import as_json, report_of, write
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
-from dnapredict.config.setting import Setting
-from dnapredict.config.training import TrainingConfig
-from dnapredict.data import contract
-from dnapredict.data.columns import NAMES
-from dnapredict.data.rules import RULES
-from dnapredict.data.workspace import Workspace
+from dnapredict.config.training_config import Setting, TrainingConfig
+from dnapredict.data.contract.columns import NAMES
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.validation import contract_check
+from dnapredict.data.validation.rules import RULES
+from dnapredict.quality.check_report import as_json, render, report_of, write
+from dnapredict.quality.remedies import remedy
+from dnapredict.quality.report_figures import SCHEMA, Report, Urgency
+from dnapredict.quality.unknown_values import unknown_value_sentences
 
 FILE = Path("extract.csv")
 SETTING = Setting(config=TrainingConfig())
@@ -28,7 +26,7 @@ SETTING = Setting(config=TrainingConfig())
 
 def reported(appointments: pa.Table) -> Report:
     with Workspace() as workspace:
-        checked = contract.check(workspace.keep(appointments), workspace, source=FILE.name)
+        checked = contract_check.check(workspace.keep(appointments), workspace, source=FILE.name)
         return report_of(checked, workspace, extract=FILE, setting=SETTING)
 
 
@@ -43,9 +41,7 @@ def rows(count: int, **columns: object) -> pa.Table:
     }
     filled = {name: value if isinstance(value, list) else [value] * count for name, value in columns.items()}
     numbers = pa.array(range(2, count + 2), pa.int64())
-    return pa.table(
-        {"row_number": numbers} | {k: pa.array(v, pa.string()) for k, v in (usual | filled).items()}
-    )
+    return pa.table({"row_number": numbers} | {k: pa.array(v, pa.string()) for k, v in (usual | filled).items()})
 
 
 def found(report: Report) -> str:
@@ -71,9 +67,7 @@ def test_completeness_counts_each_column_by_month():
     column = next(each for each in report.completeness if each.column == "imd_decile")
     assert column.share == 0.6
     assert column.by_month == {"2025-03": 1.0, "2025-04": 0.2}
-    assert "imd_decile is filled in 100% of the rows of its best month, and in 20% of 2025-04" in found(
-        report
-    )
+    assert "imd_decile is filled in 100% of the rows of its best month, and in 20% of 2025-04" in found(report)
     absent = next(each for each in report.completeness if each.column == "distance_km")
     assert (absent.present, absent.share) == (False, None)
 
@@ -115,9 +109,7 @@ def test_signs_of_a_wrong_record_are_shares_of_the_missed_appointments_of_each_g
 
 def test_an_appointment_that_the_provider_moved_is_a_sign():
     """Each of 20 patients missed one; ten days before, the provider had cancelled another of theirs."""
-    moved = rows(
-        20, appointment_id=[f"m{n}" for n in range(20)], starts_at="2025-02-21 10:00", outcome_code="4"
-    )
+    moved = rows(20, appointment_id=[f"m{n}" for n in range(20)], starts_at="2025-02-21 10:00", outcome_code="4")
     missed = rows(20, outcome_code="3")
     both = pa.concat_tables([missed, moved]).set_column(0, "row_number", pa.array(range(2, 42), pa.int64()))
     (everybody, *_) = reported(both).missed_by_group
@@ -128,12 +120,7 @@ def test_an_appointment_that_the_provider_moved_is_a_sign():
 
 
 def test_times_of_no_clock_and_of_the_hours_when_the_clock_changes_are_counted():
-    starts = (
-        ["2025-03-30 01:30"] * 20
-        + ["2025-10-26 01:30"] * 30
-        + ["2025-06-01"] * 40
-        + ["2025-06-01 23:00"] * 10
-    )
+    starts = ["2025-03-30 01:30"] * 20 + ["2025-10-26 01:30"] * 30 + ["2025-06-01"] * 40 + ["2025-06-01 23:00"] * 10
     times = {each.column: each for each in reported(rows(100, starts_at=starts)).times}
     told = times["starts_at"]
     assert (told.filled, told.skipped, told.twice, told.no_clock, told.night) == (100, 20, 30, 40, 60)
@@ -241,7 +228,7 @@ def test_ethnicity_in_words_is_not_known_and_told_by_value_and_count():
 def test_values_that_are_no_codes_are_told_in_a_sentence_wherever_an_extract_is_used():
     rule = load(shipped("fairness/policy.toml"), Policy).disclosure
     with Workspace() as workspace:
-        checked = contract.check(workspace.keep(in_words()), workspace, source=FILE.name)
+        checked = contract_check.check(workspace.keep(in_words()), workspace, source=FILE.name)
         (said,) = unknown_value_sentences(checked, workspace, rule=rule)
     assert said == (
         "ethnic_category_code: about 95 rows hold no national code and are counted as not known "
@@ -258,7 +245,7 @@ def test_a_column_of_many_different_values_is_not_one_of_codes():
 
 def test_json_and_page_stand_side_by_side_and_the_keys_are_those_of_the_figures(tmp_path):
     with Workspace() as workspace:
-        checked = contract.check(workspace.keep(rows(30)), workspace, source=FILE.name)
+        checked = contract_check.check(workspace.keep(rows(30)), workspace, source=FILE.name)
         places = write(checked, workspace, tmp_path / "r.json", extract=FILE, setting=SETTING)
     assert [place.name for place in places] == ["r.json", "r.html"]
     told = json.loads(places[0].read_text(encoding="utf-8"))

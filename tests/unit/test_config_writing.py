@@ -5,12 +5,12 @@ import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnapredict.config.factor_register import FactorRegister
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
-from dnapredict.config.register import FactorRegister
-from dnapredict.config.training import ModelSettings, Split, TrainingConfig
-from dnapredict.config.worklist import WorklistConfig
-from dnapredict.config.writing import as_toml
+from dnapredict.config.toml_writing import as_toml
+from dnapredict.config.training_config import ModelSettings, SplitConfig, TrainingConfig
+from dnapredict.config.worklist_config import WorklistConfig
 
 
 def test_every_shipped_configuration_survives_being_written(tmp_path):
@@ -32,9 +32,7 @@ def test_every_shipped_configuration_survives_being_written(tmp_path):
     codes=st.sampled_from([("3",), ("3", "7")]),
 )
 def test_dates_small_numbers_and_lists_survive(tmp_path_factory, day: datetime.date | None, rate, codes):
-    config = TrainingConfig(
-        dna_codes=codes, split=Split(test_from=day), model=ModelSettings(learning_rate=rate)
-    )
+    config = TrainingConfig(dna_codes=codes, split=SplitConfig(test_from=day), model=ModelSettings(learning_rate=rate))
     path = tmp_path_factory.mktemp("config") / "config.toml"
     path.write_text(as_toml(config), encoding="utf-8")
     assert load(path, TrainingConfig) == config

@@ -4,26 +4,24 @@ import pyarrow as pa
 import pytest
 from tests.spec.appointments import table
 
-from dnapredict.config.mapping import Mapping
-from dnapredict.data import contract
-from dnapredict.data.checked import Checked
-from dnapredict.data.columns import COLUMNS, Kind
-from dnapredict.data.rules import RULES, sentence_of
-from dnapredict.data.workspace import Workspace
+from dnapredict.config.mapping_config import Mapping
+from dnapredict.data.contract.columns import COLUMNS, Kind
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.validation import contract_check
+from dnapredict.data.validation.checked import Checked
+from dnapredict.data.validation.rules import RULES, sentence_of
 from dnapredict.errors import ConfigurationError, DataError
 
 
 def checked(appointments: pa.Table, **options) -> tuple[Checked, list[dict]]:
     with Workspace() as workspace:
-        found = contract.check(workspace.keep(appointments), workspace, source="extract.csv", **options)
+        found = contract_check.check(workspace.keep(appointments), workspace, source="extract.csv", **options)
         return found, workspace.fetch(f"FROM {found.rows.get_name()} ORDER BY row_number").to_pylist()
 
 
 def rejected(appointments: pa.Table) -> dict[int, str]:
     found, _ = checked(appointments)
-    return dict(
-        zip(found.rejected["row_number"].to_pylist(), found.rejected["rule"].to_pylist(), strict=True)
-    )
+    return dict(zip(found.rejected["row_number"].to_pylist(), found.rejected["rule"].to_pylist(), strict=True))
 
 
 def test_each_broken_rule_is_named_with_its_row_and_the_rest_goes_on():
@@ -193,9 +191,7 @@ def test_a_mapping_translates_and_refuses_what_it_does_not_name():
 def test_a_mapping_to_a_column_that_does_not_exist_suggests_the_right_one():
     mapping = Mapping.model_validate({"columns": {"outcome_kode": {"constant": "5"}}})
     with pytest.raises(ConfigurationError, match=r"no column 'outcome_kode'. Did you mean 'outcome_code'"):
-        checked(
-            table("appointment_id | booked_at | starts_at\n a | 2025-01-02 | 2025-02-01"), mapping=mapping
-        )
+        checked(table("appointment_id | booked_at | starts_at\n a | 2025-01-02 | 2025-02-01"), mapping=mapping)
 
 
 def test_every_column_of_the_contract_comes_back_even_from_a_bare_extract():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dnapredict.errors import StoreError
-from dnapredict.tracking.decisions import Decisions, Draft
+from dnapredict.registry.decision_ledger import Decisions, Draft
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_an_entry_that_is_refused_is_not_written(ledger: Decisions) -> None:
 
 def test_processes_that_write_at_once_lose_no_entry(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from dnapredict.tracking.decisions import Decisions;"
+        "import sys; from pathlib import Path; from dnapredict.registry.decision_ledger import Decisions;"
         f"ledger = Decisions(Path({str(tmp_path)!r})); ledger.begin();"
         "[ledger.append('audit', {'version': sys.argv[1]}) for _ in range(10)]"
     )

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnapredict.data.dialect import Dialect, sniff
-from dnapredict.data.header import header_row
-from dnapredict.data.survey import survey
+from dnapredict.data.readers.csv_dialect import Dialect, header_row, sniff
+from dnapredict.data.readers.csv_normalise import survey
 from dnapredict.errors import DataError
 
 HEADER = ["Id", "Booked", "Starts", "Clinic"]

@@ -12,16 +12,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dnapredict import pipeline
-from dnapredict.audit.ethnic_groups import ethnic_code, five_of
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
-from dnapredict.config.setting import Setting
-from dnapredict.config.training import TrainingConfig
-from dnapredict.data import codes
-from dnapredict.data.columns import column
-from dnapredict.data.parsing import parse
-from dnapredict.data.simulate import simulate
-from dnapredict.data.workspace import Workspace
+from dnapredict.config.training_config import Setting, TrainingConfig
+from dnapredict.data.contract import codes
+from dnapredict.data.contract.columns import column
+from dnapredict.data.contract.parsing import parse
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.fairness.measure.groupings import ethnic_code, five_of
+from dnapredict.synthetic.simulation import simulate
 
 DESCRIBED = {code: meaning.replace(":", " -") for code, meaning in codes.ETHNIC_CATEGORY.items()}
 
@@ -81,9 +80,7 @@ def test_each_national_code_is_itself_with_or_without_a_local_digit():
 
 
 @settings(max_examples=15, deadline=None)
-@given(
-    st.lists(st.text(max_size=4) | st.text("ABCNZXabz0199 -\n\u017f\u212a\uff21", max_size=3), max_size=200)
-)
+@given(st.lists(st.text(max_size=4) | st.text("ABCNZXabz0199 -\n\u017f\u212a\uff21", max_size=3), max_size=200))
 @example(["\u017f", "A\n", "A\nB", "\uff21", "A\u0301", "99\x00"])
 def test_no_text_that_is_not_a_whole_code_ever_becomes_one(texts: list[str]):
     texts = [text for text in texts if "\x00" not in text]

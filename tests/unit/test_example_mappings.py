@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from dnapredict.config.loading import shipped
-from dnapredict.config.mapping import load_mapping
-from dnapredict.data.checked import Checked
-from dnapredict.data.pseudonym import KEY_VARIABLE, pseudonym
-from dnapredict.data.workspace import Workspace
-from dnapredict.prepared import checked_extract
+from dnapredict.config.mapping_config import load_mapping
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.mapping.pseudonyms import KEY_VARIABLE, pseudonym
+from dnapredict.data.validation.checked import Checked
+from dnapredict.pipeline.run_inputs import checked_extract
 
 KEY = "made up, and longer than thirty-two bytes"
 DECILE = "Index of Multiple Deprivation (IMD) Decile (where 1 is most deprived 10% of LSOAs)"
@@ -125,6 +125,4 @@ def test_a_clinic_list_with_postcodes_and_places(tmp_path: Path, monkeypatch: py
     assert (rows["A1"]["imd_decile"], rows["A1"]["distance_km"]) == (1, 13.4)
     assert (rows["A3"]["imd_decile"], rows["A3"]["distance_km"]) == (None, None)
     assert checked.entry.areas.release == "2025"
-    assert str(checked.entry.matches[0]) == (
-        "postcodes (ONSPD.csv): 0 of 2 rows found no match (0.0%); 2 have no key."
-    )
+    assert str(checked.entry.matches[0]) == ("postcodes (ONSPD.csv): 0 of 2 rows found no match (0.0%); 2 have no key.")

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from dnapredict.data import extract
-from dnapredict.data.limits import EXTRACT, WORKBOOK
-from dnapredict.data.workspace import Workspace
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.readers import table_file
+from dnapredict.data.readers.file_limits import EXTRACT, WORKBOOK
 from dnapredict.errors import DataError
 
 HEADER = "id,name,note\n"
@@ -26,7 +26,7 @@ def written(folder: Path, content: str | bytes, name: str = "list.csv") -> Path:
 
 def rows(path: Path, **options) -> list[dict[str, object]]:
     with Workspace() as workspace:
-        table = extract.read(path, workspace, **options)
+        table = table_file.read(path, workspace, **options)
         return workspace.backend.to_pyarrow(table).to_pylist()
 
 
@@ -56,7 +56,7 @@ def test_rows_keep_their_numbers_where_several_threads_read(tmp_path):
     lines = "".join(f"{number},{'n' * (number % 50)},x\n" for number in range(2, count + 2))
     path = written(tmp_path, HEADER + lines)
     with Workspace() as workspace:
-        table = workspace.backend.to_pyarrow(extract.read(path, workspace))
+        table = workspace.backend.to_pyarrow(table_file.read(path, workspace))
     assert table.num_rows == count
     assert pc.all(pc.equal(table["row_number"], table["id"].cast(pa.int64()))).as_py()
 
@@ -77,7 +77,7 @@ def test_every_encoding_gives_the_same_text_and_leaves_no_copy(encoding, packed,
     content = (HEADER + "a,Siân,€5\n").encode(encoding)
     path = written(tmp_path, gzip.compress(content) if packed else content)
     with Workspace() as workspace:
-        table = workspace.backend.to_pyarrow(extract.read(path, workspace))
+        table = workspace.backend.to_pyarrow(table_file.read(path, workspace))
         left = list(workspace.new_file().parent.iterdir())
     assert (table["name"].to_pylist(), table["note"].to_pylist()) == (["Siân"], ["€5"])
     assert left == []
@@ -150,13 +150,13 @@ def test_the_columns_of_a_text_are_known_without_its_rows(encoding, tmp_path):
     rows = "".join(f"a{n},2025-02-01,café\n" for n in range(10_000))
     path.write_bytes(f'Clinic list\nid,starts,clínica\n{rows}b,"never closed,x\nc,d,e\n'.encode(encoding))
     with Workspace() as workspace:
-        assert extract.columns(path, workspace) == ("id", "starts", "clínica")
+        assert table_file.columns(path, workspace) == ("id", "starts", "clínica")
         with pytest.raises(DataError, match="quote"):
-            extract.read(path, workspace)
+            table_file.read(path, workspace)
 
 
 def test_the_columns_of_other_forms_are_those_that_are_read(tmp_path):
     path = tmp_path / "list.parquet"
     pq.write_table(pa.table({"appointment_id": ["a"], "age_years": [40]}), path)
     with Workspace() as workspace:
-        assert set(extract.columns(path, workspace)) >= {"appointment_id", "age_years"}
+        assert set(table_file.columns(path, workspace)) >= {"appointment_id", "age_years"}

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnapredict.audit.csvs import csv_text
-from dnapredict.formulas import neutral, neutral_table
-from dnapredict.lists import files
-from dnapredict.lists.sheet import Note
+from dnapredict.data.spreadsheet_formulas import neutral, neutral_table
+from dnapredict.fairness.report.csv_tables import csv_text
+from dnapredict.worklist.files import worklist_files
+from dnapredict.worklist.files.excel_worklist import Note
 
 SIGNS = (
     "=",
@@ -52,7 +52,7 @@ PHONES = ("+44 7700 900123", "+447700900123", "+44 (0)7700 900-123", "-5", "-0.3
 def written(folder: Path, ending: str, **columns: list[object]) -> list[tuple[object, ...]]:
     """The rows of a worklist's file as another program reads them."""
     out = folder / f"out{ending}"
-    files.write_tables([pa.table(columns)], out, note=Note(("A note",)))
+    worklist_files.write_tables([pa.table(columns)], out, note=Note(("A note",)))
     if ending == ".xlsx":
         return list(openpyxl.load_workbook(out)["Worklist"].iter_rows(values_only=True))
     with out.open(encoding="utf-8", newline="") as text:
@@ -100,17 +100,13 @@ def test_what_could_be_run_is_text_in_a_workbook_as_well(tmp_path: Path):
 
 
 def test_the_figures_of_an_audit_are_written_by_the_same_rule():
-    rows = list(
-        csv.reader(io.StringIO(csv_text([["=group", "n"], *([text, -0.5] for text in RISKY)]), newline=""))
-    )
+    rows = list(csv.reader(io.StringIO(csv_text([["=group", "n"], *([text, -0.5] for text in RISKY)]), newline="")))
     ends = [text.replace("\r\n", "\n").replace("\r", "\n") for text in RISKY]
     assert [row[0] for row in rows] == ["'=group", *(f"'{text}" for text in ends)]
     assert {row[1] for row in rows[1:]} == {"-0.5"}
 
 
-@given(
-    st.lists(st.text(max_size=8) | st.text("=+-@ \t\r\n\u00a0\u200b\ufeff\uff1d1a.", max_size=6), max_size=50)
-)
+@given(st.lists(st.text(max_size=8) | st.text("=+-@ \t\r\n\u00a0\u200b\ufeff\uff1d1a.", max_size=6), max_size=50))
 def test_text_by_text_and_column_by_column_are_one_rule(texts: list[str]):
     for workbook in (False, True):
         table = neutral_table(pa.table({"a": pa.array(texts, pa.string())}), workbook=workbook)

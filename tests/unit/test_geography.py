@@ -8,13 +8,12 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from dnapredict.config.beside import Geography
-from dnapredict.config.mapping import Mapping
-from dnapredict.data import contract
-from dnapredict.data.atlas import atlas
-from dnapredict.data.checked import Checked
-from dnapredict.data.geography import kilometres
-from dnapredict.data.workspace import Workspace
+from dnapredict.config.mapping_config import Geography, Mapping
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.mapping.deprivation_lookup import atlas
+from dnapredict.data.mapping.geography import kilometres
+from dnapredict.data.validation import contract_check
+from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import ConfigurationError, DataError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -59,7 +58,7 @@ def read(mapping: Mapping, **columns: list) -> tuple[Checked, list[dict]]:
         | {name: pa.array(values, pa.string()) for name, values in columns.items()}
     )
     with Workspace() as workspace:
-        checked = contract.check(workspace.keep(table), workspace, mapping=mapping, source="list.csv")
+        checked = contract_check.check(workspace.keep(table), workspace, mapping=mapping, source="list.csv")
         return checked, workspace.fetch(f"FROM {checked.rows.get_name()} ORDER BY row_number").to_pylist()
 
 
@@ -141,9 +140,7 @@ def test_a_file_of_no_known_vintage_is_refused(tmp_path: Path):
 
 @pytest.mark.parametrize("decile", [0, 11, 1.5, "ten", ""])
 def test_a_lookup_with_what_is_no_decile_is_refused_by_row(tmp_path: Path, decile: object):
-    wrong = written(
-        tmp_path / "wrong.csv", OF_2019, ["E01000001", "A", "x", 8], ["E01000002", "B", "x", decile]
-    )
+    wrong = written(tmp_path / "wrong.csv", OF_2019, ["E01000001", "A", "x", 8], ["E01000002", "B", "x", decile])
     with pytest.raises(DataError, match=r"wrong.csv: column with the IMD decile: 1 row \(row 3\)"):
         read(of(imd=wrong), lsoa_code=["E01000001"])
 
@@ -193,9 +190,7 @@ def test_the_whole_of_england_and_real_sites():
     sites = SHARED / "nhs_sites_cheshire_merseyside_2014.csv"
     found = atlas(Geography(imd=areas, centroids=areas, sites=sites))
     assert (found.release, found.complete, found.areas.num_rows) == ("2025", True, 33_755)
-    checked, rows = read(
-        of(imd=areas, centroids=areas, sites=sites), lsoa_code=["E01000001"], site_code=["R1D34"]
-    )
+    checked, rows = read(of(imd=areas, centroids=areas, sites=sites), lsoa_code=["E01000001"], site_code=["R1D34"])
     assert deciles(rows) == [8]
     assert rows[0]["distance_km"] == pytest.approx(238.8, abs=0.2)
     assert dict(checked.entry.areas.rows) == {"known": 1}

@@ -7,14 +7,15 @@ import pyarrow.parquet
 import pytest
 from tests.nasty_lists import HEADERLESS, MARK
 
-from dnapredict.config.mapping import Mapping, Source
-from dnapredict.data import contract, extract
-from dnapredict.data.header import columns_told, looks_like_header, name_told
-from dnapredict.data.joins import missing_column
-from dnapredict.data.suggest import suggest
-from dnapredict.data.workspace import Workspace
+from dnapredict.config.mapping_config import ColumnSource, Mapping
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.mapping.file_joins import missing_column
+from dnapredict.data.mapping.suggestion import suggest
+from dnapredict.data.readers import table_file
+from dnapredict.data.readers.csv_dialect import columns_told, looks_like_header, name_told
+from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError
-from dnapredict.lists.carried import require_carried
+from dnapredict.worklist.files.worklist_files import require_carried
 
 DATA_ROWS = (
     "Smith,John,F,LS1 4AP,Cardiology,DNA",
@@ -57,12 +58,12 @@ def test_a_name_that_could_be_a_value_is_told_by_its_place():
 
 def refusals(path: Path) -> list[str]:
     """What each way to read a list says of the one at `path`."""
-    mapped = Mapping(columns={"appointment_id": Source.model_validate({"from": "Appt ID"})})
+    mapped = Mapping(columns={"appointment_id": ColumnSource.model_validate({"from": "Appt ID"})})
     with Workspace() as workspace:
-        table = extract.read(path, workspace)
+        table = table_file.read(path, workspace)
         asked = (
-            lambda: contract.check(table, workspace, source="list.csv"),
-            lambda: contract.check(table, workspace, mapping=mapped, source="list.csv"),
+            lambda: contract_check.check(table, workspace, source="list.csv"),
+            lambda: contract_check.check(table, workspace, mapping=mapped, source="list.csv"),
             lambda: require_carried(table.columns, ["Phone"], source="list.csv"),
             lambda: suggest(path),
         )

@@ -6,10 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from dnapredict.config.mapping import Mapping, load_mapping
-from dnapredict.data import contract
-from dnapredict.data.checked import Checked
-from dnapredict.data.workspace import Workspace
+from dnapredict.config.mapping_config import Mapping, load_mapping
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.validation import contract_check
+from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import ConfigurationError, DataError, UsageError
 
 MAPPING = """
@@ -62,7 +62,7 @@ def appointments(*rows: tuple[str | None, str, str | None, str | None]) -> pa.Ta
 
 def read(table: pa.Table, mapping: Mapping) -> tuple[Checked, list[dict]]:
     with Workspace() as workspace:
-        checked = contract.check(workspace.keep(table), workspace, mapping=mapping, source="list.csv")
+        checked = contract_check.check(workspace.keep(table), workspace, mapping=mapping, source="list.csv")
         rows = workspace.fetch(f"FROM {checked.rows.get_name()} ORDER BY row_number").to_pylist()
         return checked, rows
 

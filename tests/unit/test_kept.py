@@ -13,36 +13,34 @@ from hypothesis import strategies as st
 from tests.unit.test_latest import WORKLIST
 
 from dnapredict.errors import StoreError
-from dnapredict.lists import kept, latest
-from dnapredict.lists.sheet import Note
+from dnapredict.worklist.files import latest_list, list_store
+from dnapredict.worklist.files.excel_worklist import Note
 
-NOTE = Note(
-    ("A list", "Never for overbooking"), (("Bands", (("20 of 100", "High"),)),), outcomes=("Confirmed",)
-)
+NOTE = Note(("A list", "Never for overbooking"), (("Bands", (("20 of 100", "High"),)),), outcomes=("Confirmed",))
 NINE = datetime.datetime(2026, 11, 23, 9, tzinfo=datetime.UTC)
 
 
-def keep(home: Path, *, hour: int = 9) -> kept.Heading:
-    heading = kept.Heading(
-        list_id=kept.new_id(),
+def keep(home: Path, *, hour: int = 9) -> list_store.Heading:
+    heading = list_store.Heading(
+        list_id=list_store.new_id(),
         name="week-47.csv",
         scored_at=NINE.replace(hour=hour),
         model_version="7",
         synthetic=True,
-        counts=latest.counted(WORKLIST),
+        counts=latest_list.counted(WORKLIST),
         note=NOTE,
     )
-    kept.keep(home, WORKLIST, heading)
+    list_store.keep(home, WORKLIST, heading)
     return heading
 
 
 def test_a_list_is_found_again_with_its_heading_and_its_note(tmp_path: Path) -> None:
     heading = keep(tmp_path)
-    found = kept.find(tmp_path, heading.list_id)
+    found = list_store.find(tmp_path, heading.list_id)
     assert found is not None
     assert found.heading == heading
     assert found.heading.note == NOTE
-    assert found.heading.counts == latest.Counts(appointments=3, selected=1, not_scored=1)
+    assert found.heading.counts == latest_list.Counts(appointments=3, selected=1, not_scored=1)
     assert found.worklist.to_pylist() == WORKLIST.to_pylist()
 
 
@@ -50,20 +48,20 @@ def test_headings_come_newest_first_and_damaged_files_are_left_out(tmp_path: Pat
     headings = [keep(tmp_path, hour=hour) for hour in (9, 11, 10)]
     (tmp_path / "lists" / ("0" * 16 + ".parquet")).write_bytes(b"zebra")
     pq.write_table(WORKLIST, tmp_path / "lists" / ("1" * 16 + ".parquet"))
-    assert kept.every(tmp_path) == tuple(headings[place] for place in (1, 2, 0))
+    assert list_store.every(tmp_path) == tuple(headings[place] for place in (1, 2, 0))
 
 
 @pytest.mark.parametrize("name", ["0" * 16, "../latest", "x", "", "A" * 16])
 def test_what_is_not_there_is_none(tmp_path: Path, name: str) -> None:
     keep(tmp_path)
-    assert kept.find(tmp_path, name) is None
+    assert list_store.find(tmp_path, name) is None
 
 
 def test_a_damaged_list_is_named_without_its_content(tmp_path: Path) -> None:
     heading = keep(tmp_path)
     (tmp_path / "lists" / f"{heading.list_id}.parquet").write_bytes(b"zebra-4711")
     with pytest.raises(StoreError, match=r"\.parquet: the list cannot be read") as refused:
-        kept.find(tmp_path, heading.list_id)
+        list_store.find(tmp_path, heading.list_id)
     assert "zebra" not in str(refused.value)
 
 
@@ -71,11 +69,11 @@ def test_a_list_without_its_heading_is_scored_again(tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     pq.write_table(WORKLIST, tmp_path / "lists" / ("1" * 16 + ".parquet"))
     with pytest.raises(StoreError, match=r"does not say what it is\. Score it again"):
-        kept.find(tmp_path, "1" * 16)
+        list_store.find(tmp_path, "1" * 16)
 
 
 def test_a_line_is_found_by_its_place_if_it_was_scored(tmp_path: Path) -> None:
-    found = kept.find(tmp_path, keep(tmp_path).list_id)
+    found = list_store.find(tmp_path, keep(tmp_path).list_id)
     assert found is not None
     lines = [found.line_at(number) for number in (0, 1, 2, 3, 4)]
     assert [line and line["appointment_id"] for line in lines] == [None, "b", "a", None, None]
@@ -85,12 +83,12 @@ def test_a_line_is_found_by_its_place_if_it_was_scored(tmp_path: Path) -> None:
 def test_what_is_kept_of_the_latest_has_the_same_shape(tmp_path: Path) -> None:
     starts_at = pa.array([datetime.datetime(2026, 7, 1, 9), None, None], pa.timestamp("us"))
     worklist = WORKLIST.append_column("starts_at", starts_at)
-    last = latest.save(tmp_path, worklist, name="w", model_version="7", synthetic=False, note=NOTE)
-    found = kept.of_latest(last)
-    assert found.lines.schema == kept.KeptList(found.heading, worklist).lines.schema
+    last = latest_list.save(tmp_path, worklist, name="w", model_version="7", synthetic=False, note=NOTE)
+    found = list_store.of_latest(last)
+    assert found.lines.schema == list_store.KeptList(found.heading, worklist).lines.schema
     assert found.lines["starts_at"].to_pylist() == worklist["starts_at"].to_pylist()
     assert (found.heading.note, found.heading.list_id) == (NOTE, last.list_id)
-    assert latest.read(tmp_path) == last
+    assert latest_list.read(tmp_path) == last
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -103,7 +101,7 @@ def test_any_byte_of_a_kept_list_that_changes_is_refused(tmp_path: Path, data: s
     byte = data.draw(st.integers(0, 255).filter(lambda value: value != whole[at]))
     path.write_bytes(whole[:at] + bytes([byte]) + whole[at + 1 :])
     with pytest.raises(StoreError, match=r"the list (is damaged|cannot be read|does not say what it is)"):
-        kept.find(tmp_path, list_id)
+        list_store.find(tmp_path, list_id)
 
 
 def test_a_list_under_the_name_of_another_is_refused(tmp_path: Path) -> None:
@@ -111,7 +109,7 @@ def test_a_list_under_the_name_of_another_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "lists"
     shutil.copy(folder / f"{one.list_id}.parquet", folder / f"{other.list_id}.parquet")
     with pytest.raises(StoreError, match=r"the list is damaged; it is not what was kept\. Score it again"):
-        kept.find(tmp_path, other.list_id)
+        list_store.find(tmp_path, other.list_id)
 
 
 def test_a_list_that_was_kept_by_an_earlier_version_is_found(tmp_path: Path) -> None:
@@ -119,15 +117,15 @@ def test_a_list_that_was_kept_by_an_earlier_version_is_found(tmp_path: Path) -> 
     path = tmp_path / "lists" / f"{heading.list_id}.parquet"
     before = {b"dnapredict.list": heading.model_dump_json().encode()}
     pq.write_table(WORKLIST.replace_schema_metadata(before), path)
-    found = kept.find(tmp_path, heading.list_id)
+    found = list_store.find(tmp_path, heading.list_id)
     assert found is not None
     assert found.heading == heading
-    assert kept.every(tmp_path) == (heading,)
+    assert list_store.every(tmp_path) == (heading,)
 
 
 def test_a_damaged_list_is_said_in_the_log_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "lists" / f"{keep(tmp_path).list_id}.parquet"
     path.write_bytes(path.read_bytes()[:-9])
     with caplog.at_level(logging.ERROR):
-        assert [kept.every(tmp_path) for _ in range(2)] == [(), ()]
+        assert [list_store.every(tmp_path) for _ in range(2)] == [(), ()]
     assert caplog.text.count("the list is damaged") == 1

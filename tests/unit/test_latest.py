@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnapredict.errors import StoreError
-from dnapredict.lists import latest
+from dnapredict.worklist.files import latest_list
 
 WORKLIST = pa.table(
     {
@@ -28,17 +28,17 @@ WORKLIST = pa.table(
 )
 
 
-def keep(home: Path, worklist: pa.Table = WORKLIST) -> latest.LatestList:
-    return latest.save(home, worklist, name="week-47.csv", model_version="7", synthetic=True)
+def keep(home: Path, worklist: pa.Table = WORKLIST) -> latest_list.LatestList:
+    return latest_list.save(home, worklist, name="week-47.csv", model_version="7", synthetic=True)
 
 
 def test_there_is_none_before_the_first(tmp_path: Path) -> None:
-    assert latest.read(tmp_path) is None
+    assert latest_list.read(tmp_path) is None
 
 
 def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
     saved = keep(tmp_path)
-    assert latest.read(tmp_path) == saved
+    assert latest_list.read(tmp_path) == saved
     assert (saved.appointments, saved.selected, saved.not_scored) == (3, 1, 1)
     assert [row.appointment_id for row in saved.rows] == ["b", "a", None]
     assert saved.rows[0].reasons == ("Booked 9 weeks ago",)
@@ -62,7 +62,7 @@ def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
 def test_a_list_longer_than_a_page_can_hold_is_cut_and_counted_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(latest, "KEPT_ROWS", 1)
+    monkeypatch.setattr(latest_list, "KEPT_ROWS", 1)
     saved = keep(tmp_path)
     assert len(saved.rows) == 1
     assert saved.appointments == 3
@@ -72,7 +72,7 @@ def test_a_damaged_list_is_named_without_its_content(tmp_path: Path) -> None:
     keep(tmp_path)
     (tmp_path / "lists" / "latest.json").write_text('{"name": "zebra-4711"}')
     with pytest.raises(StoreError, match=r"latest\.json: is damaged\. Score a list again") as refused:
-        latest.read(tmp_path)
+        latest_list.read(tmp_path)
     assert "zebra-4711" not in str(refused.value)
 
 
@@ -86,16 +86,14 @@ def test_a_home_that_cannot_be_written_to_leaves_nothing_behind(tmp_path: Path) 
 @given(name=st.text(max_size=40))
 def test_any_name_survives(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     home = tmp_path_factory.mktemp("home")
-    latest.save(home, WORKLIST, name=name, model_version="7", synthetic=False)
-    kept = latest.read(home)
+    latest_list.save(home, WORKLIST, name=name, model_version="7", synthetic=False)
+    kept = latest_list.read(home)
     assert kept is not None
     assert kept.name == name
 
 
 @given(st.data())
-def test_any_byte_that_changes_is_refused(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
+def test_any_byte_that_changes_is_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     home = tmp_path_factory.getbasetemp() / "any-byte"
     keep(home)
     path = home / "lists" / "latest.json"
@@ -104,10 +102,10 @@ def test_any_byte_that_changes_is_refused(
     byte = data.draw(st.integers(0, 255).filter(lambda value: value != whole[at]))
     path.write_bytes(whole[:at] + bytes([byte]) + whole[at + 1 :])
     with pytest.raises(StoreError, match=r"latest\.json: is damaged\. Score a list again to replace it"):
-        latest.read(home)
+        latest_list.read(home)
 
 
 def test_a_list_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     saved = keep(tmp_path)
     (tmp_path / "lists" / "latest.json").write_text(saved.model_dump_json(exclude_none=True))
-    assert latest.read(tmp_path) == saved
+    assert latest_list.read(tmp_path) == saved

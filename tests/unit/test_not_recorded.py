@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnapredict.config.mapping import Mapping, Source
-from dnapredict.data import contract
-from dnapredict.data.columns import COLUMNS, Kind, column
-from dnapredict.data.parsing import parse
-from dnapredict.data.vocabulary import NOT_RECORDED
-from dnapredict.data.workspace import Workspace
+from dnapredict.config.mapping_config import ColumnSource, Mapping
+from dnapredict.data.contract.columns import COLUMNS, Kind, column
+from dnapredict.data.contract.known_names import NOT_RECORDED
+from dnapredict.data.contract.parsing import parse
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.validation import contract_check
 
 WORDS = ("N/A", "n/a", "na", "NULL", "none", "-", "--", "?", "Unknown", "not recorded", "#N/A", "nan", ".")
 OPTIONAL = [each.name for each in COLUMNS if not each.required]
@@ -33,17 +33,14 @@ def rows(count: int, **columns: list[object]) -> pa.Table:
 def checked(table: pa.Table, mapping: Mapping | None = None) -> tuple[list[dict], dict[int, str]]:
     """The rows that are kept, and the rule that each other row breaks."""
     with Workspace() as workspace:
-        found = contract.check(
-            workspace.keep(table), workspace, mapping=mapping or Mapping(), source="list.csv"
-        )
+        found = contract_check.check(workspace.keep(table), workspace, mapping=mapping or Mapping(), source="list.csv")
         kept = workspace.backend.to_pyarrow(found.rows).sort_by("row_number").to_pylist()
     return kept, {row["row_number"]: row["rule"] for row in found.rejected.to_pylist()}
 
 
 def test_a_word_for_not_recorded_is_an_empty_cell_in_every_column_and_costs_no_row():
     shifted = {
-        name: [WORDS[(place + row) % len(WORDS)] for row in range(len(WORDS))]
-        for place, name in enumerate(OPTIONAL)
+        name: [WORDS[(place + row) % len(WORDS)] for row in range(len(WORDS))] for place, name in enumerate(OPTIONAL)
     }
     kept, rejected = checked(rows(len(WORDS), **shifted))
     assert rejected == {}
@@ -61,7 +58,7 @@ def test_patients_whose_number_is_not_recorded_are_not_one_patient():
 def test_a_number_that_is_not_recorded_gets_no_pseudonym_and_costs_no_row(tmp_path: Path, kind):
     key = tmp_path / "key"
     key.write_text("made up, and longer than thirty-two bytes")
-    number = Source.model_validate({"from": "NHS Number", "pseudonymise": kind})
+    number = ColumnSource.model_validate({"from": "NHS Number", "pseudonymise": kind})
     mapping = Mapping(columns={"patient_id": number}, key_file=key)
     numbers = ["N/A", "not known", "9434765919", ""]
     kept, rejected = checked(rows(4).append_column("NHS Number", pa.array(numbers)), mapping)
@@ -70,14 +67,14 @@ def test_a_number_that_is_not_recorded_gets_no_pseudonym_and_costs_no_row(tmp_pa
 
 
 def test_a_telephone_that_is_not_recorded_is_no_mobile():
-    mapping = Mapping(columns={"has_mobile": Source(filled="Mobile")})
+    mapping = Mapping(columns={"has_mobile": ColumnSource(filled="Mobile")})
     table = rows(4).append_column("Mobile", pa.array(["N/A", "unknown", "07700 900001", ""]))
     kept, _ = checked(table, mapping)
     assert [row["has_mobile"] for row in kept] == [False, False, True, False]
 
 
 def test_a_time_that_is_not_recorded_leaves_the_day():
-    mapping = Mapping(columns={"starts_at": Source(date="Day", time="Time")})
+    mapping = Mapping(columns={"starts_at": ColumnSource(date="Day", time="Time")})
     table = rows(2).drop_columns(["starts_at"])
     table = table.append_column("Day", pa.array(["03/03/2025"] * 2))
     kept, rejected = checked(table.append_column("Time", pa.array(["N/A", "09:30"])), mapping)
@@ -86,7 +83,7 @@ def test_a_time_that_is_not_recorded_leaves_the_day():
 
 
 def test_a_birth_date_that_is_not_recorded_leaves_the_age_open():
-    mapping = Mapping(columns={"age_years": Source(born="DOB")})
+    mapping = Mapping(columns={"age_years": ColumnSource(born="DOB")})
     kept, rejected = checked(rows(2).append_column("DOB", pa.array(["N/A", "03/03/1985"])), mapping)
     assert rejected == {}
     assert [row["age_years"] for row in kept] == [None, 40.0]
@@ -105,7 +102,7 @@ def test_no_disability_is_recorded_where_the_disability_is_none():
 def test_a_mapping_says_what_a_word_means_before_it_is_taken_for_not_recorded():
     mapping = Mapping(
         columns={
-            "ethnic_category_code": Source.model_validate(
+            "ethnic_category_code": ColumnSource.model_validate(
                 {"from": "Ethnicity", "translate": {"Not known": "99", "Unknown": "99"}}
             )
         }
@@ -118,9 +115,7 @@ def test_a_mapping_says_what_a_word_means_before_it_is_taken_for_not_recorded():
 @settings(max_examples=5, deadline=None)
 @given(st.lists(st.sampled_from(NOT_RECORDED), min_size=1, max_size=8), st.randoms())
 def test_case_and_space_make_no_difference(words, random):
-    written = [
-        f" {''.join(random.choice((sign.lower(), sign.upper())) for sign in word)}\u00a0" for word in words
-    ]
+    written = [f" {''.join(random.choice((sign.lower(), sign.upper())) for sign in word)}\u00a0" for word in words]
     names = ("clinic_code", "age_years", "starts_at", "has_mobile", "gender_code")
     with Workspace() as workspace:
         table = workspace.keep(pa.table({"cell": pa.array(written)}))

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from dnapredict.cli.app import app
-from dnapredict.service.record.database import Database
+from dnapredict.cli.program import app
+from dnapredict.service.log.log_database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVING, GUIDE = ROOT / "serving", ROOT / "docs" / "how-to-run-in-production.md"
@@ -54,9 +54,7 @@ def read_in(tree: ast.Module) -> Iterator[str]:
 
 def documented() -> set[str]:
     lines = GUIDE.read_text(encoding="utf-8").splitlines()
-    return {
-        match[0] for line in lines if line.startswith("| `DNAPREDICT_") and (match := VARIABLE.search(line))
-    }
+    return {match[0] for line in lines if line.startswith("| `DNAPREDICT_") and (match := VARIABLE.search(line))}
 
 
 def test_every_variable_that_is_read_is_in_the_table_and_the_other_way_round():

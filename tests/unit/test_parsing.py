@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnapredict.data import contract
-from dnapredict.data.columns import column
-from dnapredict.data.parsing import parse
-from dnapredict.data.workspace import Workspace
+from dnapredict.data.contract.columns import column
+from dnapredict.data.contract.parsing import parse
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.validation import contract_check
 
 
 def read(name: str, *cells: object, kind: pa.DataType | None = None) -> list[dict[str, object]]:
@@ -100,7 +100,7 @@ def rules(*starts: str) -> list[str | None]:
         "clinic_code": ["c"] * count,
     }
     with Workspace() as workspace:
-        checked = contract.check(workspace.keep(pa.table(rows)), workspace, source="list.csv", future=True)
+        checked = contract_check.check(workspace.keep(pa.table(rows)), workspace, source="list.csv", future=True)
         found = {row["row_number"]: row["rule"] for row in checked.rejected.to_pylist()}
     return [found.get(number) for number in range(count)]
 

@@ -7,14 +7,13 @@ import pyarrow as pa
 import pytest
 from benchmarks.peers import Scores, theirs, verdict
 
-from dnapredict.risk import comparing
-from dnapredict.risk.cohort import Cohort
-from dnapredict.risk.labelled import appointment_keys
-from dnapredict.risk.uncertainty import Difference
+from dnapredict.model.cohort.cohort import Cohort, appointment_keys
+from dnapredict.model.evaluate import metric_intervals
+from dnapredict.model.evaluate.metric_intervals import PairedDifference
 
 
 @pytest.fixture
-def mine() -> comparing.Tested:
+def mine() -> metric_intervals.Tested:
     names = ["a", "b", "c"]
     cohort = Cohort(
         factors=(),
@@ -26,7 +25,7 @@ def mine() -> comparing.Tested:
         first_time=np.zeros(3, dtype=bool),
         appointment=appointment_keys(pa.chunked_array([names])),
     )
-    return comparing.Tested(cohort, np.full(3, 0.2))
+    return metric_intervals.Tested(cohort, np.full(3, 0.2))
 
 
 def scores(tmp_path: Path, *lines: str) -> Scores:
@@ -35,7 +34,7 @@ def scores(tmp_path: Path, *lines: str) -> Scores:
     return Scores("a peer", 1, path)
 
 
-def test_risks_are_paired_by_identifier_and_not_by_row(mine: comparing.Tested, tmp_path: Path):
+def test_risks_are_paired_by_identifier_and_not_by_row(mine: metric_intervals.Tested, tmp_path: Path):
     found = theirs(scores(tmp_path, "c,0.3", "d,0.9", "a,0.1", "b,0.2"), mine)
     assert found.probability.tolist() == [0.1, 0.2, 0.3]
 
@@ -50,17 +49,17 @@ def test_risks_are_paired_by_identifier_and_not_by_row(mine: comparing.Tested, t
     ],
 )
 def test_risks_that_do_not_fit_are_refused(
-    mine: comparing.Tested, tmp_path: Path, lines: list[str], complaint: str
+    mine: metric_intervals.Tested, tmp_path: Path, lines: list[str], complaint: str
 ):
     with pytest.raises(SystemExit, match=complaint):
         theirs(scores(tmp_path, *lines), mine)
 
 
 def test_a_lower_log_loss_and_a_higher_auroc_are_better():
-    assert verdict("auroc", Difference(0.01, 0.002, 0.02)) == "yes, better"
-    assert verdict("log_loss", Difference(-0.01, -0.02, -0.002)) == "yes, better"
-    assert verdict("log_loss", Difference(0.01, 0.002, 0.02)) == "yes, worse"
-    assert verdict("auroc", Difference(0.01, -0.002, 0.02)) == "no"
+    assert verdict("auroc", PairedDifference(0.01, 0.002, 0.02)) == "yes, better"
+    assert verdict("log_loss", PairedDifference(-0.01, -0.02, -0.002)) == "yes, better"
+    assert verdict("log_loss", PairedDifference(0.01, 0.002, 0.02)) == "yes, worse"
+    assert verdict("auroc", PairedDifference(0.01, -0.002, 0.02)) == "no"
 
 
 def test_a_name_may_hold_spaces_and_colons():

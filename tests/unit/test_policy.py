@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from dnapredict.config.fairness_policy import REFUSED_USES, USES, Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import REFUSED_USES, USES, Policy
 from dnapredict.errors import ConfigurationError
 
 SHIPPED = shipped("fairness/policy.toml").read_text()
@@ -66,6 +66,4 @@ why = "The trust is small."
 
 def test_the_groups_compared_must_exist(tmp_path: Path):
     with pytest.raises(ConfigurationError, match="core20"):
-        policy(
-            tmp_path, 'compared = ["core20", "ethnicity", "interpreter", "plus"]', 'compared = ["shoe_size"]'
-        )
+        policy(tmp_path, 'compared = ["core20", "ethnicity", "interpreter", "plus"]', 'compared = ["shoe_size"]')

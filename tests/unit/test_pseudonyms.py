@@ -5,11 +5,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from dnapredict.config.mapping import Mapping
-from dnapredict.data import contract
-from dnapredict.data.checked import Checked
-from dnapredict.data.pseudonym import KEY_VARIABLE, is_nhs_number, pseudonym, read_key
-from dnapredict.data.workspace import Workspace
+from dnapredict.config.mapping_config import Mapping
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.mapping.pseudonyms import KEY_VARIABLE, is_nhs_number, pseudonym, read_key
+from dnapredict.data.validation import contract_check
+from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import ConfigurationError, DataError
 
 KEY = "a key of thirty-two bytes or more, made up"
@@ -23,9 +23,7 @@ def numbers(count: int) -> list[str]:
     return [number for number, _ in zip(whole, range(count), strict=False)]
 
 
-def read(
-    written: list[str | None], *, mapping: Mapping, name: str = "NHS Number"
-) -> tuple[Checked, list[dict]]:
+def read(written: list[str | None], *, mapping: Mapping, name: str = "NHS Number") -> tuple[Checked, list[dict]]:
     rows = range(len(written))
     table = pa.table(
         {
@@ -37,7 +35,7 @@ def read(
         }
     )
     with Workspace() as workspace:
-        checked = contract.check(workspace.keep(table), workspace, mapping=mapping, source="list.csv")
+        checked = contract_check.check(workspace.keep(table), workspace, mapping=mapping, source="list.csv")
         return checked, workspace.fetch(f"FROM {checked.rows.get_name()} ORDER BY row_number").to_pylist()
 
 
@@ -68,9 +66,7 @@ def test_one_patient_has_one_pseudonym_however_the_number_is_written(monkeypatch
 
 
 def test_another_key_gives_another_pseudonym():
-    assert pseudonym("9434765919", key=b"a" * 32, kind="nhs") != pseudonym(
-        "9434765919", key=b"b" * 32, kind="nhs"
-    )
+    assert pseudonym("9434765919", key=b"a" * 32, kind="nhs") != pseudonym("9434765919", key=b"b" * 32, kind="nhs")
 
 
 def test_what_is_no_nhs_number_is_refused_by_row_and_never_repeated(monkeypatch: pytest.MonkeyPatch):
@@ -84,9 +80,7 @@ def test_what_is_no_nhs_number_is_refused_by_row_and_never_repeated(monkeypatch:
 
 def test_local_numbers_are_hashed_whatever_they_look_like(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(KEY_VARIABLE, KEY)
-    mapping = Mapping.model_validate(
-        {"columns": {"patient_id": {"from": "NHS Number", "pseudonymise": "local"}}}
-    )
+    mapping = Mapping.model_validate({"columns": {"patient_id": {"from": "NHS Number", "pseudonymise": "local"}}})
     _, rows = read([" RX1-0042", "RX1-0042", "7"], mapping=mapping)
     first, second, third = (row["patient_id"] for row in rows)
     assert first == second != third
@@ -115,15 +109,11 @@ def test_a_key_file_is_read_without_its_last_line_end(tmp_path: Path):
 
 
 def test_nhs_numbers_do_not_enter_as_they_are():
-    with pytest.raises(
-        DataError, match=r"list.csv: column 'patient_id' holds NHS numbers: 30 of 30"
-    ) as refused:
+    with pytest.raises(DataError, match=r"list.csv: column 'patient_id' holds NHS numbers: 30 of 30") as refused:
         read(numbers(30), mapping=Mapping(), name="Patient ID")
     assert not [number for number in numbers(30) if number in str(refused.value)]
 
 
 def test_local_numbers_of_ten_digits_do():
-    checked, _ = read(
-        [str(4_000_000_000 + 7 * row) for row in range(60)], mapping=Mapping(), name="Patient ID"
-    )
+    checked, _ = read([str(4_000_000_000 + 7 * row) for row in range(60)], mapping=Mapping(), name="Patient ID")
     assert checked.kept == 60

@@ -7,12 +7,12 @@ import pytest
 from pydantic import ValidationError
 from tests.end_to_end.conftest import command
 
-from dnapredict.check_report.fed import register_json, register_lines
+from dnapredict.config.factor_register import Factor, FactorRegister, Status
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.register import Factor, FactorRegister, Status
-from dnapredict.data.columns import NAMES, audit_only
+from dnapredict.data.contract.columns import NAMES, audit_only
 from dnapredict.errors import ConfigurationError
 from dnapredict.features.factors import EXPRESSIONS, verify
+from dnapredict.quality.factor_availability import register_json, register_lines
 
 REGISTER = load(shipped("training/factors.toml"), FactorRegister)
 AGREED = {"agreed_by": "The equality group", "agreed_on": datetime.date(2026, 1, 5)}
@@ -47,9 +47,7 @@ def test_no_agreed_or_proposed_factor_of_the_shipped_register_draws_on_what_is_h
     assert not {name for each in kept for name in each.columns} & audit_only()
 
 
-@pytest.mark.parametrize(
-    "each", [each for each in REGISTER.agreed if each.reason], ids=lambda each: each.name
-)
+@pytest.mark.parametrize("each", [each for each in REGISTER.agreed if each.reason], ids=lambda each: each.name)
 def test_a_reason_holds_for_one_as_for_many(each: Factor):
     """No number stands before a word in the plural."""
     told = each.reason.format_map(dict.fromkeys(each.placeholders, 1))

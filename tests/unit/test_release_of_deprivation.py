@@ -7,14 +7,14 @@ import pytest
 from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
-from dnapredict.config.beside import Geography
-from dnapredict.config.mapping import Mapping
+from dnapredict.config.mapping_config import Geography, Mapping
 from dnapredict.errors import ConfigurationError
-from dnapredict.lists.scoring import Scorer
-from dnapredict.prepared import factor_register, worklist_config
-from dnapredict.risk.artefact import StoredModel, save
-from dnapredict.risk.card import card
-from dnapredict.risk.training import Training, train
+from dnapredict.features.factors import factor_register
+from dnapredict.model.artefact import StoredModel, save
+from dnapredict.model.fit.training import Training, train
+from dnapredict.model.report.model_card import card
+from dnapredict.pipeline.run_inputs import worklist_config
+from dnapredict.worklist.scorer import Scorer
 
 LIST = pa.table(
     {
@@ -29,9 +29,7 @@ LIST = pa.table(
 @pytest.fixture(scope="module")
 def training() -> Training:
     cohort = world()
-    return train(
-        replace(cohort, factors=("imd_decile", *cohort.factors[1:])), config=CONFIG, directions=(1, 1, 0)
-    )
+    return train(replace(cohort, factors=("imd_decile", *cohort.factors[1:])), config=CONFIG, directions=(1, 1, 0))
 
 
 def of_release(training: Training, folder, release: str) -> StoredModel:

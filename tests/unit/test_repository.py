@@ -19,12 +19,12 @@ PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>\S+)", re.MULTILINE)
 # Who may know a heavy library, so that it can be replaced in one place.
 KNOWN_TO = {
     "bentoml": {"service"},
-    "fairlearn": {"audit"},
-    "lightgbm": {"risk"},
-    "mlflow": {"tracking", "served_model"},  # the second is the code that MLflow stores with a model
+    "fairlearn": {"fairness"},
+    "lightgbm": {"model"},
+    "mlflow": {"registry"},
     "pyspark": {"features"},
-    "shap": {"risk"},
-    "sklearn": {"risk", "audit"},  # fairlearn compares groups by scikit-learn's metrics
+    "shap": {"model"},
+    "sklearn": {"model", "fairness"},  # fairlearn compares groups by scikit-learn's metrics
     "typer": {"cli"},
 }
 # Installed though no line imports them, and why.
@@ -173,9 +173,7 @@ def test_nothing_names_the_machine_it_was_written_on():
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
     places = ("/work" + "/", "/root" + "/", "python" + "hosted", "pypi." + "org/simple")
     tracked = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
-    naming = [
-        path.name for path in tracked if path.is_file() and any(place in _text(path) for place in places)
-    ]
+    naming = [path.name for path in tracked if path.is_file() and any(place in _text(path) for place in places)]
     assert naming == []
 
 

@@ -11,10 +11,11 @@ import pytest
 from tests.unit.risk_worlds import CONFIG, register, world
 
 from dnapredict.errors import ModelError, StoreError
-from dnapredict.risk.artefact import Provenance, StoredModel, load, save
-from dnapredict.risk.calibrators import Beta, Isotonic, Platt
-from dnapredict.risk.curves import fit_curves
-from dnapredict.risk.training import Training, train
+from dnapredict.model.artefact import StoredModel, load, save
+from dnapredict.model.fit.training import Training, train
+from dnapredict.model.form.calibrators import Beta, Isotonic, Platt
+from dnapredict.model.form.spline_logistic import fit_curves
+from dnapredict.model.manifest import Provenance
 
 PROVENANCE = Provenance(
     config=CONFIG,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dnapredict.risk.calibrators import Beta, Isotonic, choose_calibrator
+from dnapredict.model.form.calibrators import Beta, Isotonic, choose_calibrator
 
 N = 20_000
 

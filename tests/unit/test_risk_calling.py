@@ -8,16 +8,22 @@ import numpy as np
 import pytest
 from tests.unit.risk_worlds import CONFIG, world
 
-from dnapredict.config.training import Worth
+from dnapredict.config.training_config import Worth
 from dnapredict.errors import NoEventsError
-from dnapredict.risk.breakdown import SMALLER, by_group
-from dnapredict.risk.calling import Calls, net_benefit, net_benefit_curve, reach_by_week, together
-from dnapredict.risk.cohort import Grouping
-from dnapredict.risk.metrics import reach_at_capacity
-from dnapredict.risk.tables import tables
-from dnapredict.risk.training import Training, train
+from dnapredict.model.cohort.cohort import CohortGroups
+from dnapredict.model.evaluate.capacity_metrics import (
+    WeeklyCapacity,
+    net_benefit,
+    net_benefit_curve,
+    reach_by_week,
+    together,
+)
+from dnapredict.model.evaluate.model_checks import SMALLER, by_group
+from dnapredict.model.evaluate.risk_metrics import reach_at_capacity
+from dnapredict.model.fit.training import Training, train
+from dnapredict.model.report.training_records import tables
 
-TENTH = Calls(0.10)
+TENTH = WeeklyCapacity(0.10)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +52,7 @@ def test_lists_by_week_reach_no_more_than_one_list_of_all_weeks_whose_rate_moves
 
 def test_a_capacity_in_calls_is_the_same_every_week_and_never_above_the_list():
     cohort = world()
-    weeks = reach_by_week(cohort, np.linspace(0, 1, len(cohort)), calls=Calls(0.1, number=30))
+    weeks = reach_by_week(cohort, np.linspace(0, 1, len(cohort)), calls=WeeklyCapacity(0.1, number=30))
     assert all(week.called == min(30, week.n) for week in weeks)
 
 
@@ -85,9 +91,7 @@ def test_small_groups_are_counted_together_and_those_too_small_for_that_not_at_a
     cohort = world()
     codes = np.full(3_000, -1)
     codes[:1_500], codes[1_500:1_560], codes[1_560:1_640] = 0, 1, 2
-    found = by_group(
-        replace(cohort, groupings={"site": Grouping(("L", "S", "T"), codes)}), np.full(3_000, 0.3)
-    )
+    found = by_group(replace(cohort, groupings={"site": CohortGroups(("L", "S", "T"), codes)}), np.full(3_000, 0.3))
     assert [(group.name, group.figures.n) for group in found] == [("L", 1_500), (SMALLER, 140)]
     ratio = cohort.dna[:1_500].mean() / 0.3
     assert found[0].observed_over_expected == pytest.approx(ratio)

@@ -7,12 +7,12 @@ import pytest
 from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
-from dnapredict.risk.artefact import StoredModel, save
-from dnapredict.risk.card import card
-from dnapredict.risk.metrics import brier
-from dnapredict.risk.record import measured, parameters, tags, verdict
-from dnapredict.risk.reliability import decomposition, reliability
-from dnapredict.risk.training import Training, train
+from dnapredict.model.artefact import StoredModel, save
+from dnapredict.model.evaluate.reliability import decomposition, reliability
+from dnapredict.model.evaluate.risk_metrics import brier
+from dnapredict.model.fit.training import Training, train
+from dnapredict.model.report.model_card import card
+from dnapredict.model.report.training_records import measured, parameters, tags, verdict
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,5 @@ def test_the_parts_of_the_brier_score_add_up_and_too_bold_risks_are_miscalibrate
     bold = np.clip(1.8 * risk - 0.1, 0.01, 0.99)
     for given in (risk, bold):
         parts = decomposition(dna, given)
-        assert parts.miscalibration - parts.discrimination + parts.uncertainty == pytest.approx(
-            brier(dna, given)
-        )
+        assert parts.miscalibration - parts.discrimination + parts.uncertainty == pytest.approx(brier(dna, given))
     assert decomposition(dna, bold).miscalibration > 3 * decomposition(dna, risk).miscalibration

@@ -10,14 +10,14 @@ import pytest
 from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
-from dnapredict.risk.artefact import save
-from dnapredict.risk.card import card
-from dnapredict.risk.curves import Curves
-from dnapredict.risk.figures import drawn, explanation, mean_strengths
-from dnapredict.risk.reasons import contributions
-from dnapredict.risk.training import Training, train
-from dnapredict.risk.trees import Trees
-from dnapredict.tracking import Registry
+from dnapredict.model.artefact import save
+from dnapredict.model.fit.training import Training, train
+from dnapredict.model.form.spline_logistic import SplineLogistic
+from dnapredict.model.form.tree_ensemble import Trees
+from dnapredict.model.reasons import contributions
+from dnapredict.model.report.model_card import card
+from dnapredict.model.report.training_charts import drawn, explanation, mean_strengths
+from dnapredict.registry import Registry
 
 WORTH = CONFIG.worth
 TITLES = ("Days between booking and appointment", "Appointments missed & known", "Age")
@@ -41,7 +41,7 @@ def trees() -> Training:
 @pytest.fixture(scope="module")
 def curves() -> Training:
     found = train(world(together=0), config=CONFIG, directions=(1, 1, 0))
-    assert isinstance(found.model.form, Curves)
+    assert isinstance(found.model.form, SplineLogistic)
     return found
 
 

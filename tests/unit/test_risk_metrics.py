@@ -6,9 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from dnapredict.errors import NoEventsError
-from dnapredict.risk.calibration import calibration_in_the_large, calibration_line, log_odds
-from dnapredict.risk.calibrators import fit_platt
-from dnapredict.risk.metrics import figures, ppv_at_capacity, reach_at_capacity
+from dnapredict.model.evaluate.risk_metrics import figures, ppv_at_capacity, reach_at_capacity
+from dnapredict.model.form.calibrators import calibration_in_the_large, calibration_line, fit_platt, log_odds
 
 NOBODY = np.array([False, False, False])
 RISKS = np.array([0.1, 0.2, 0.3])

@@ -12,9 +12,9 @@ from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
 from dnapredict.errors import ModelError
-from dnapredict.risk.artefact import load, save
-from dnapredict.risk.training import Training, train
-from dnapredict.tracking import Registry
+from dnapredict.model.artefact import load, save
+from dnapredict.model.fit.training import Training, train
+from dnapredict.registry import Registry
 
 # Interpreters with dnapredict installed, beside the one that runs the tests.
 OTHERS = [path for path in os.environ.get("DNAPREDICT_OTHER_PYTHONS", "").split(os.pathsep) if path]
@@ -22,7 +22,7 @@ SCORE = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from dnapredict.risk.artefact import load
+from dnapredict.model.artefact import load
 stored = load(Path(sys.argv[1]))
 matrix = np.load(sys.argv[2])
 risks = [risk.hex() for risk in stored.model.probability(matrix).tolist()]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from tests.unit.risk_worlds import CONFIG, register, world
 
-from dnapredict.risk.curves import fit_curves
-from dnapredict.risk.reasons import reasons
-from dnapredict.risk.training import Training, train
+from dnapredict.model.fit.training import Training, train
+from dnapredict.model.form.spline_logistic import fit_curves
+from dnapredict.model.reasons import reasons
 
 WORDS = {
     "lead_days": "Booked {lead_days} days ahead",
@@ -35,9 +35,7 @@ def test_nothing_that_lowers_the_risk_is_told(training):
 
 
 def test_a_sentence_about_nothing_is_not_told(training):
-    nobody = told(
-        training, 59, 0, 40, past_dnas="Missed {value} of {lead_days}", lead_days="{past_dnas} past"
-    )
+    nobody = told(training, 59, 0, 40, past_dnas="Missed {value} of {lead_days}", lead_days="{past_dnas} past")
     assert nobody == []
 
 

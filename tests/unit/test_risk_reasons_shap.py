@@ -5,10 +5,10 @@ import pytest
 import shap
 from tests.unit.risk_worlds import CONFIG, world
 
-from dnapredict.risk.gaps import fill_gaps
-from dnapredict.risk.model import RiskModel
-from dnapredict.risk.reasons import contributions
-from dnapredict.risk.training import train
+from dnapredict.model.fit.training import train
+from dnapredict.model.form.risk_model import RiskModel
+from dnapredict.model.form.tree_ensemble import fill_gaps
+from dnapredict.model.reasons import contributions
 
 
 @pytest.fixture(scope="module")

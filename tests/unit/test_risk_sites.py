@@ -7,11 +7,11 @@ import pytest
 from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
-from dnapredict.risk.artefact import save
-from dnapredict.risk.cohort import Grouping
-from dnapredict.risk.metrics import log_loss
-from dnapredict.risk.sites import fit_sites, shifted
-from dnapredict.risk.training import train
+from dnapredict.model.artefact import save
+from dnapredict.model.cohort.cohort import CohortGroups
+from dnapredict.model.evaluate.risk_metrics import log_loss
+from dnapredict.model.fit.training import train
+from dnapredict.model.form.site_recalibration import fit_sites, shifted
 
 
 def slice_of(n: int, levels: list[float], *, seed: int = 0) -> dict[str, object]:
@@ -23,7 +23,7 @@ def slice_of(n: int, levels: list[float], *, seed: int = 0) -> dict[str, object]
     return {
         "dna": draw.random(n) < truth,
         "probability": 1 / (1 + np.exp(-margin)),
-        "site": Grouping(tuple(f"S{i}" for i in range(len(levels))), codes),
+        "site": CohortGroups(tuple(f"S{i}" for i in range(len(levels))), codes),
         "patient": np.arange(n),
     }
 
@@ -45,9 +45,7 @@ def test_sites_that_do_not_differ_keep_the_level_of_the_whole(seed):
 
 def test_a_small_site_has_no_level_of_its_own():
     given = slice_of(12_000, [0.8, -0.8, 0.8])
-    given["site"].codes[given["site"].codes == 2] = np.where(
-        np.arange((given["site"].codes == 2).sum()) < 50, 2, -1
-    )
+    given["site"].codes[given["site"].codes == 2] = np.where(np.arange((given["site"].codes == 2).sum()) < 50, 2, -1)
     assert set(fit_sites(**given, seed=1)) == {"S0", "S1"}
 
 
@@ -69,13 +67,11 @@ def test_a_training_takes_them_stores_them_and_scores_with_them(tmp_path):
     codes = np.arange(len(cohort)) % 2
     draw = np.random.default_rng(5)
     flipped = np.where(codes == 1, cohort.dna | (draw.random(len(cohort)) < 0.15), cohort.dna)
-    cohort = replace(cohort, dna=flipped, groupings={"site": Grouping(("A", "B"), codes)})
+    cohort = replace(cohort, dna=flipped, groupings={"site": CohortGroups(("A", "B"), codes)})
     found = train(cohort, config=CONFIG, directions=(1, 1, 0))
     assert found.model.site_shifts["B"] > 0 > found.model.site_shifts["A"]
     stored = save(found.model, tmp_path / "m", provenance=PROVENANCE, specimens=found.specimens)
     matrix = cohort.matrix[:50]
     sites = cohort.sites[:50]
-    assert (
-        stored.model.probability(matrix, sites=sites) == found.model.probability(matrix, sites=sites)
-    ).all()
+    assert (stored.model.probability(matrix, sites=sites) == found.model.probability(matrix, sites=sites)).all()
     assert (stored.model.probability(matrix, sites=["B"] * 50) > stored.model.probability(matrix)).all()

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 from tests.unit.risk_worlds import CONFIG, QUICK, world
 
-from dnapredict.config.training import Split, TrainingConfig
+from dnapredict.config.training_config import SplitConfig, TrainingConfig
 from dnapredict.errors import NoEventsError
-from dnapredict.risk.cohort import POPULATIONS
-from dnapredict.risk.curves import Curves
-from dnapredict.risk.gaps import fill_gaps, gap_filling
-from dnapredict.risk.training import Training, train
-from dnapredict.risk.trees import Trees
-from dnapredict.risk.windows import cut
+from dnapredict.model.cohort.cohort import POPULATIONS
+from dnapredict.model.cohort.time_split import cut
+from dnapredict.model.fit.training import Training, train
+from dnapredict.model.form.spline_logistic import SplineLogistic
+from dnapredict.model.form.tree_ensemble import Trees, fill_gaps, gap_filling
 
 FREE = (0, 0, 0)
 
@@ -55,7 +54,7 @@ def test_without_a_named_day_the_test_is_the_last_fifth_after_the_gap_of_a_model
 def test_windows_begin_at_midnight_on_the_clinics_clock():
     starts = np.array(["2025-06-30T22:59", "2025-06-30T23:00", "2025-07-01T12:00"], "datetime64[us]")
     cohort = world(3, starts_at=starts, dna=np.array([False, True, False]))
-    late_june = Split(test_from=datetime.date(2025, 7, 1), calibration_days=1)
+    late_june = SplitConfig(test_from=datetime.date(2025, 7, 1), calibration_days=1)
     with pytest.raises(NoEventsError, match="training window"):
         cut(cohort, config=TrainingConfig(split=late_june))
     assert str(starts[1]) == "2025-06-30T23:00:00.000000"  # 1 July in London
@@ -74,7 +73,7 @@ def test_an_empty_extract_is_refused():
 
 
 def test_a_test_after_the_last_appointment_is_refused():
-    config = TrainingConfig(model=QUICK, split=Split(test_from=datetime.date(2026, 1, 1)))
+    config = TrainingConfig(model=QUICK, split=SplitConfig(test_from=datetime.date(2026, 1, 1)))
     with pytest.raises(NoEventsError, match="calibration window"):
         train(world(), config=config, directions=FREE)
 
@@ -166,7 +165,7 @@ def test_the_simpler_model_is_the_product_where_trees_are_no_better_beyond_chanc
     found = train(world(8_000, together=0), config=CONFIG, directions=FREE)
     assert found.skill.chosen == "logistic_regression"
     assert found.skill.exists
-    assert isinstance(found.model.form, Curves)
+    assert isinstance(found.model.form, SplineLogistic)
     assert found.test == found.baselines["logistic_regression"]
     assert "lightgbm" in found.baselines
 

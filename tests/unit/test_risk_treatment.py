@@ -7,10 +7,10 @@ import pytest
 from tests.unit.risk_worlds import CONFIG, world
 
 from dnapredict.errors import NoEventsError
-from dnapredict.risk.cohort import Cohort
-from dnapredict.risk.training import train
-from dnapredict.risk.treatment import without_contacted
-from dnapredict.risk.windows import cut
+from dnapredict.model.cohort.cohort import Cohort
+from dnapredict.model.cohort.time_split import cut
+from dnapredict.model.fit.contacted_weights import without_contacted
+from dnapredict.model.fit.training import train
 
 FREE = (0, 0, 0)
 
@@ -73,9 +73,7 @@ def test_a_few_calls_are_left_out_without_weights():
     cohort = world()
     few = np.zeros(len(cohort), dtype=bool)
     few[:20] = True
-    weighted, windows, contacts = without_contacted(
-        replace(cohort, contacted=few), cut(cohort, config=CONFIG)
-    )
+    weighted, windows, contacts = without_contacted(replace(cohort, contacted=few), cut(cohort, config=CONFIG))
     assert (weighted.weight == 1).all()
     assert (contacts.trained, contacts.tested, contacts.most_weight) == (20, 0, 1.0)
     assert not windows.fit[:20].any()

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from tests.unit.risk_worlds import CONFIG, world
 
-from dnapredict.config.training import TrainingConfig, Tuning
+from dnapredict.config.training_config import TrainingConfig, Tuning
 from dnapredict.errors import StoreError
-from dnapredict.risk.boosting import Recipe, grow
-from dnapredict.risk.folds import rolling
-from dnapredict.risk.lookup import tables
-from dnapredict.risk.tuning import Place, Progress, tune
-from dnapredict.risk.windows import cut
+from dnapredict.model.cohort.time_split import cut, rolling
+from dnapredict.model.fit.fitting import BoostingSettings, grow
+from dnapredict.model.fit.tuning import StudyStorage, TuningProgress, tune
+from dnapredict.model.form.shap_tables import tables
 
 FREE = (0, 0, 0)
 
@@ -77,15 +76,15 @@ def test_trees_stay_so_small_that_their_reasons_can_be_looked_up():
     windows = cut(cohort, config=CONFIG)
     found = tune(cohort, windows=windows, config=config(6), directions=FREE)
     largest = max(found.trials, key=lambda trial: trial.settings.num_leaves).settings
-    grown = grow(cohort.take(windows.fit), cohort.take(windows.calibrate), recipe=Recipe(largest, FREE, 1))
+    grown = grow(cohort.take(windows.fit), cohort.take(windows.calibrate), recipe=BoostingSettings(largest, FREE, 1))
     assert tables(grown.booster) is not None
 
 
 def test_a_search_that_was_stopped_goes_on_where_it_was(tmp_path):
     cohort = world()
     windows = cut(cohort, config=CONFIG)
-    place = Place(f"sqlite:///{tmp_path / 'tuning.db'}", "a study")
-    seen: list[Progress] = []
+    place = StudyStorage(f"sqlite:///{tmp_path / 'tuning.db'}", "a study")
+    seen: list[TuningProgress] = []
     first = tune(cohort, windows=windows, config=config(2), directions=FREE, place=place)
     then = tune(cohort, windows=windows, config=config(4), directions=FREE, place=place, watch=seen.append)
     assert then.trials[:2] == first.trials
@@ -97,14 +96,12 @@ def test_a_search_that_was_stopped_goes_on_where_it_was(tmp_path):
 
 def test_no_trial_begins_after_the_time_is_up():
     cohort = world()
-    found = tune(
-        cohort, windows=cut(cohort, config=CONFIG), config=config(1_000, minutes=0.02), directions=FREE
-    )
+    found = tune(cohort, windows=cut(cohort, config=CONFIG), config=config(1_000, minutes=0.02), directions=FREE)
     assert 1 <= len(found.trials) < 1_000
 
 
 def test_a_study_that_cannot_be_written_is_a_sentence(tmp_path):
-    place = Place(f"sqlite:///{tmp_path / 'nowhere' / 'tuning.db'}", "a study")
+    place = StudyStorage(f"sqlite:///{tmp_path / 'nowhere' / 'tuning.db'}", "a study")
     cohort = world()
     with pytest.raises(StoreError, match="study of settings"):
         tune(cohort, windows=cut(cohort, config=CONFIG), config=config(2), directions=FREE, place=place)

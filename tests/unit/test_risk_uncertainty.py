@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dnapredict.risk.metrics import figures
-from dnapredict.risk.resampling import People, Replicates, Resampled, replicates
-from dnapredict.risk.uncertainty import Interval, difference, intervals, loss_difference
+from dnapredict.model.evaluate.metric_intervals import PercentileInterval, difference, intervals, loss_difference
+from dnapredict.model.evaluate.patient_bootstrap import PatientIndex, Replicates, Resampled, replicates
+from dnapredict.model.evaluate.risk_metrics import figures
 
 
 def sample(n: int = 3_000, *, each: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -17,13 +17,13 @@ def sample(n: int = 3_000, *, each: int = 1, seed: int = 0) -> tuple[np.ndarray,
 
 
 def draws_of(dna: np.ndarray, risk: np.ndarray, *, patient: np.ndarray, seed: int) -> Replicates:
-    people = People.of(patient)
+    people = PatientIndex.of(patient)
     return replicates([Resampled(dna, risk, people)], people, seed=seed)[0]
 
 
 def intervals_of_all(
     dna: np.ndarray, risk: np.ndarray, *, patient: np.ndarray, seed: int
-) -> dict[str, Interval]:
+) -> dict[str, PercentileInterval]:
     everyone = {"all": np.ones(len(dna), dtype=bool)}
     return intervals(dna, risk, populations=everyone, patient=patient, seed=seed)["all"]
 

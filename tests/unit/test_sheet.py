@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.worklist import WorklistConfig
-from dnapredict.lists import files, sheet
-from dnapredict.lists.answers import COLUMNS
-from dnapredict.lists.sheet import Note
+from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.worklist.answer_table import COLUMNS
+from dnapredict.worklist.files import excel_worklist, worklist_files
+from dnapredict.worklist.files.excel_worklist import Note
 
 NOTE = Note(
     lines=("Worklist for a & b.csv", "Never for overbooking"),
@@ -36,7 +36,7 @@ def rows(bands: list[str]) -> pa.Table:
 
 @pytest.fixture
 def book(tmp_path: Path):
-    files.write_tables([rows(["High", "Usual"]), rows(["Raised"])], tmp_path / "out.xlsx", note=NOTE)
+    worklist_files.write_tables([rows(["High", "Usual"]), rows(["Raised"])], tmp_path / "out.xlsx", note=NOTE)
     return openpyxl.load_workbook(tmp_path / "out.xlsx")
 
 
@@ -54,7 +54,7 @@ def test_what_became_of_a_call_is_picked_from_the_agreed_words(book):
 
 
 def test_without_agreed_words_there_is_no_such_column(tmp_path):
-    files.write(rows(["High"]), tmp_path / "out.xlsx", note="A note")
+    worklist_files.write(rows(["High"]), tmp_path / "out.xlsx", note="A note")
     found = openpyxl.load_workbook(tmp_path / "out.xlsx")["Worklist"]
     assert [cell.value for cell in found[1]] == list(COLUMNS)
 
@@ -85,9 +85,9 @@ def test_the_note_has_a_sheet_of_its_own(book):
 
 
 def test_a_list_that_no_sheet_holds_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(sheet, "_MOST_SHEET_ROWS", 2)
+    monkeypatch.setattr(excel_worklist, "_MOST_SHEET_ROWS", 2)
     with pytest.raises(Exception, match=r"A sheet holds 2 rows and the list has more: write it as \.csv"):
-        files.write_tables([rows(["High", "High"]), rows(["High"])], tmp_path / "out.xlsx", note=NOTE)
+        worklist_files.write_tables([rows(["High", "High"]), rows(["High"])], tmp_path / "out.xlsx", note=NOTE)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -100,7 +100,7 @@ def test_choices_that_a_spreadsheet_cannot_offer_are_refused():
 
 def test_what_was_recorded_stands_in_the_column_to_fill_in_and_the_rest_is_empty(tmp_path):
     recorded = rows(["High", "Usual"]).append_column("outcome", pa.array(["No answer", None]))
-    files.write_tables([recorded], tmp_path / "out.xlsx", note=NOTE)
+    worklist_files.write_tables([recorded], tmp_path / "out.xlsx", note=NOTE)
     found = openpyxl.load_workbook(tmp_path / "out.xlsx")["Worklist"]
     assert [cell.value for cell in found["L"]] == ["outcome", "No answer", None]
     assert found.max_column == 12

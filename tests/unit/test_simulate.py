@@ -10,15 +10,17 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from dnapredict.data import contract, extract
-from dnapredict.data import simulate as simulation
-from dnapredict.data.columns import NAMES
-from dnapredict.data.simulate import Simulated, World, simulate
-from dnapredict.data.simulation.clinic_days import AS_OF
-from dnapredict.data.simulation.outcomes import CAUSES
-from dnapredict.data.simulation.published import FIGURES, Figure, measure
-from dnapredict.data.workspace import Workspace
+from dnapredict.data.contract.columns import NAMES
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.readers import table_file
+from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError, UsageError
+from dnapredict.synthetic import simulation
+from dnapredict.synthetic.calendar import AS_OF
+from dnapredict.synthetic.published_rates import FIGURES, PublishedFigure, measure
+from dnapredict.synthetic.simulation import Simulated, simulate
+from dnapredict.synthetic.visit_outcomes import CAUSES
+from dnapredict.synthetic.worlds import World
 
 APPOINTMENTS = 400_000
 # Columns that no simulated hospital keeps.
@@ -32,9 +34,7 @@ CAME = pa.array(["3", "5", "6", "7"])
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
     folder = tmp_path_factory.mktemp("board")
-    return simulate(
-        folder / "board.parquet", appointments=APPOINTMENTS, seed=1, truth=folder / "truth.parquet"
-    )
+    return simulate(folder / "board.parquet", appointments=APPOINTMENTS, seed=1, truth=folder / "truth.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +61,12 @@ def labelled(board: Simulated) -> tuple[np.ndarray, pa.Table]:
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
-def test_the_standard_world_stands_near_what_is_published(figure: Figure, made: dict[str, float]):
+def test_the_standard_world_stands_near_what_is_published(figure: PublishedFigure, made: dict[str, float]):
     assert made[figure.name] == pytest.approx(figure.target, abs=figure.tolerance)
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
-def test_the_document_tells_each_figure_as_it_is_made(figure: Figure, made: dict[str, float]):
+def test_the_document_tells_each_figure_as_it_is_made(figure: PublishedFigure, made: dict[str, float]):
     lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
     cells = next(line.split("|") for line in lines if line.startswith(f"| {figure.name} |"))
     assert [float(cell) for cell in cells[2:5:2]] == [figure.target, figure.tolerance]
@@ -98,7 +98,7 @@ def test_no_season_of_the_window_is_another_world(rows: pa.Table, board: Simulat
 
 def test_every_row_keeps_the_contract(board: Simulated):
     with Workspace() as workspace:
-        checked = contract.check(extract.read(board.path, workspace), workspace, source="board")
+        checked = contract_check.check(table_file.read(board.path, workspace), workspace, source="board")
         assert (checked.kept, checked.rejections) == (APPOINTMENTS, ())
 
 
@@ -112,7 +112,7 @@ def test_both_files_say_that_nobody_is_real(board: Simulated, rows: pa.Table):
         assert notes[b"dnapredict.synthetic"] == b"true"
         assert (notes[b"dnapredict.seed"], notes[b"dnapredict.world"]) == (b"1", b"standard")
         assert notes[b"dnapredict.geography"] == b"made up: no real LSOA"
-        assert extract.is_synthetic(path)
+        assert table_file.is_synthetic(path)
     assert pc.all(pc.starts_with(rows["appointment_id"], "SYN-")).as_py()
     assert pc.all(pc.starts_with(rows["patient_id"], "SYN-P")).as_py()
 
@@ -168,9 +168,7 @@ def test_wrong_dnas_leave_a_trace(rows: pa.Table, board: Simulated):
 
 def test_a_lookup_gives_real_codes_with_their_deciles(tmp_path: Path):
     lookup = tmp_path / "areas.csv"
-    areas = [
-        f"E0100{area:04d},{area % 10 + 1},{-2.9 + area / 1000},{53.4 + area / 2000}" for area in range(50)
-    ]
+    areas = [f"E0100{area:04d},{area % 10 + 1},{-2.9 + area / 1000},{53.4 + area / 2000}" for area in range(50)]
     lookup.write_text("lsoa21_code,imd_decile,longitude,latitude\n" + "\n".join(areas) + "\n")
     table = small(tmp_path, lookup=lookup).filter(pc.field("lsoa_code").is_valid())
     assert table.schema.metadata[b"dnapredict.geography"] == b"LSOA 2021 from areas.csv"

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from dnapredict.data.simulate import simulate
-from dnapredict.data.simulation.worlds import World
-from dnapredict.risk.metrics import log_loss
+from dnapredict.model.evaluate.risk_metrics import log_loss
+from dnapredict.synthetic.simulation import simulate
+from dnapredict.synthetic.worlds import World
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from dnapredict.data.simulate import World, simulate
-from dnapredict.data.simulation.clinic_days import AS_OF
-from dnapredict.data.simulation.risk import CHANGE_DAYS
-from dnapredict.data.simulation.worlds import WORLDS, Group
 from dnapredict.errors import UsageError
+from dnapredict.synthetic.calendar import AS_OF
+from dnapredict.synthetic.simulation import simulate
+from dnapredict.synthetic.true_risk import CHANGE_DAYS
+from dnapredict.synthetic.worlds import WORLDS, TargetGroup, World
 
 APPOINTMENTS = 150_000
 WORLDS_MADE = ("standard", "null", "biased-label", "under-scored:core20", "thin-history:ethnicity=N", "drift")
@@ -105,17 +105,12 @@ def test_a_world_reads_its_own_name(name: str):
     assert World.parse(str(world)) == world
 
 
-@pytest.mark.parametrize(
-    "group", ["ethnicity=K", "decile=10", "core20", "sex=2", "interpreter", "disability"]
-)
+@pytest.mark.parametrize("group", ["ethnicity=K", "decile=10", "core20", "sex=2", "interpreter", "disability"])
 def test_a_world_takes_any_of_these_groups(group: str, tmp_path: Path):
     world = World.parse(f"biased-label {group}")
-    assert world.group == Group.parse(group)
+    assert world.group == TargetGroup.parse(group)
     simulate(tmp_path / "w.parquet", appointments=1_000, seed=1, world=world)
-    assert (
-        pq.read_schema(tmp_path / "w.parquet").metadata[b"dnapredict.world"].decode()
-        == f"biased-label:{group}"
-    )
+    assert pq.read_schema(tmp_path / "w.parquet").metadata[b"dnapredict.world"].decode() == f"biased-label:{group}"
 
 
 @pytest.mark.parametrize(

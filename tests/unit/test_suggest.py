@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.mapping import Mapping, load_mapping
-from dnapredict.data.columns import COLUMNS
-from dnapredict.data.pseudonym import KEY_VARIABLE
-from dnapredict.data.suggest import suggest
-from dnapredict.data.workspace import Workspace
-from dnapredict.prepared import checked_extract
+from dnapredict.config.mapping_config import Mapping, load_mapping
+from dnapredict.data.contract.columns import COLUMNS
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.mapping.pseudonyms import KEY_VARIABLE
+from dnapredict.data.mapping.suggestion import suggest
+from dnapredict.pipeline.run_inputs import checked_extract
 
 VITORIA = Path(__file__).resolve().parents[3] / "shared" / "data" / "vitoria_appointments_2016.csv.gz"
 
@@ -34,9 +34,7 @@ def kept(path: Path) -> int:
         return checked_extract(path, workspace, mapping=load_mapping(mapping)).kept
 
 
-def test_a_clinic_list_is_drafted_whole_and_its_draft_reads_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_clinic_list_is_drafted_whole_and_its_draft_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(KEY_VARIABLE, "made up, and longer than thirty-two bytes")
     path = extract(
         tmp_path,
@@ -106,9 +104,7 @@ def test_the_contracts_own_names_are_drafted_as_they_are(tmp_path: Path):
     ],
 )
 def test_dates_get_the_pattern_they_need(tmp_path: Path, first: str, second: str, pattern: str | None):
-    path = extract(
-        tmp_path, "Appt ID,Booked,Appointment Date", f"1,{first},2025-06-01", f"2,{second},2025-06-01"
-    )
+    path = extract(tmp_path, "Appt ID,Booked,Appointment Date", f"1,{first},2025-06-01", f"2,{second},2025-06-01")
     assert drafted(path)["booked_at"].get("format") == pattern
     assert kept(path) == 2
 

@@ -12,10 +12,10 @@ from tests.unit.risk_worlds import CONFIG, FACTORS, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
 from dnapredict.errors import GateFailedError, ModelError, StoreError
-from dnapredict.risk.artefact import load, save
-from dnapredict.risk.training import Training, train
-from dnapredict.risk.uncertainty import Difference
-from dnapredict.tracking import CHALLENGER, CHAMPION, Registered, Registry
+from dnapredict.model.artefact import load, save
+from dnapredict.model.evaluate.metric_intervals import PairedDifference
+from dnapredict.model.fit.training import Training, train
+from dnapredict.registry import CHALLENGER, CHAMPION, Registered, Registry
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_a_passing_version_is_promoted_and_remembers_whom_it_replaced(tmp_path, 
 
 
 def test_a_model_without_skill_is_never_promoted_whoever_signs(tmp_path, folder, training):
-    worthless = Difference(0.0, -0.01, 0.01)
+    worthless = PairedDifference(0.0, -0.01, 0.01)
     registry = Registry(tmp_path)
     without = replace(training, skill=replace(training.skill, over_base_rate=worthless))
     version = registry.register(folder, without).version
@@ -168,7 +168,7 @@ def test_mlflow_alone_loads_the_model_with_pickle_switched_off(home, first, trai
 def test_nothing_of_mlflows_own_reaches_the_analyst(folder, tmp_path):
     script = (
         "from pathlib import Path; from tests.unit.risk_worlds import CONFIG, world;"
-        "from dnapredict.risk.training import train; from dnapredict.tracking import Registry;"
+        "from dnapredict.model.fit.training import train; from dnapredict.registry import Registry;"
         f"training = train(world(), config=CONFIG, directions=(1, 1, 0));"
         f"Registry(Path({str(tmp_path)!r})).register(Path({str(folder)!r}), training)"
     )

@@ -9,9 +9,9 @@ from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
 from dnapredict.errors import DataError, ModelError
-from dnapredict.risk.artefact import save
-from dnapredict.risk.training import Training, train
-from dnapredict.tracking import CHAMPION, Registry
+from dnapredict.model.artefact import save
+from dnapredict.model.fit.training import Training, train
+from dnapredict.registry import CHAMPION, Registry
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,7 @@ def blurred(training: Training) -> Training:
 
 
 @pytest.fixture(scope="module")
-def registry(
-    tmp_path_factory: pytest.TempPathFactory, folder: Path, training: Training, blurred: Training
-) -> Registry:
+def registry(tmp_path_factory: pytest.TempPathFactory, folder: Path, training: Training, blurred: Training) -> Registry:
     registry = Registry(tmp_path_factory.mktemp("home"))
     registry.register(folder, training)
     other = folder.with_name("other")
@@ -86,9 +84,7 @@ def test_a_comparison_is_a_run_of_its_own_with_its_table(registry):
 
 def test_only_appointments_of_both_tests_count(registry, folder, training):
     half = np.arange(len(training.tested)) >= 600
-    later = replace(
-        training, tested=training.tested.take(half), test_probability=training.test_probability[half]
-    )
+    later = replace(training, tested=training.tested.take(half), test_probability=training.test_probability[half])
     other = folder.with_name("half")
     changed = PROVENANCE.model_copy(update={"code_revision": "half"})
     save(training.model, other, provenance=changed, specimens=training.specimens)

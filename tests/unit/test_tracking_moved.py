@@ -9,9 +9,9 @@ from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
 from dnapredict.errors import StoreError
-from dnapredict.risk.artefact import load, save
-from dnapredict.risk.training import Training, train
-from dnapredict.tracking import CHALLENGER, MODEL_NAME, Registry
+from dnapredict.model.artefact import load, save
+from dnapredict.model.fit.training import Training, train
+from dnapredict.registry import CHALLENGER, MODEL_NAME, Registry
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +116,7 @@ def test_a_database_that_was_copied_without_its_files_is_refused(home, folder, t
     assert addresses(part) == addresses(home)
 
 
-def test_a_model_that_was_left_behind_refuses_and_one_that_was_gone_before_does_not(
-    home, folder, training, tmp_path
-):
+def test_a_model_that_was_left_behind_refuses_and_one_that_was_gone_before_does_not(home, folder, training, tmp_path):
     Registry(home).register(folder, training)
     copy = Path(shutil.copytree(home, tmp_path / "copy"))
     lost = Registry(home).folder("1").relative_to(home).parents[2]  # mlruns/models/ID

@@ -8,13 +8,12 @@ import pytest
 from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
-from dnapredict import trainable
 from dnapredict.config.loading import load as load_config
-from dnapredict.config.setting import Setting
-from dnapredict.config.training import TrainingConfig, Tuning
-from dnapredict.risk.artefact import StoredModel, save
-from dnapredict.risk.training import Training, train
-from dnapredict.tracking import Registered, Registry
+from dnapredict.config.training_config import Setting, TrainingConfig, Tuning
+from dnapredict.model.artefact import StoredModel, save
+from dnapredict.model.fit.training import Training, train
+from dnapredict.pipeline import training_inputs
+from dnapredict.registry import Registered, Registry
 
 TUNED = CONFIG.model_copy(update={"tuning": Tuning(trials=2, folds=2)})
 
@@ -41,7 +40,7 @@ def registered(
 ) -> Registered:
     folder = tmp_path_factory.mktemp("again") / "model"
     save(training.model, folder, provenance=PROVENANCE, specimens=training.specimens)
-    files = trainable.reproduction(stored, Setting())
+    files = training_inputs.reproduction(stored, Setting())
     return Registry(home).register(folder, training, files=files)
 
 

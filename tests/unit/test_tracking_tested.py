@@ -11,10 +11,10 @@ import pytest
 from tests.unit.test_tracking_compare import blurred, folder, training  # noqa: F401 - fixtures
 
 from dnapredict.errors import StoreError
-from dnapredict.risk.labelled import appointment_keys
-from dnapredict.risk.training import Training
-from dnapredict.tracking import Registry
-from dnapredict.tracking.tested import keep, kept
+from dnapredict.model.cohort.cohort import appointment_keys
+from dnapredict.model.fit.training import Training
+from dnapredict.registry import Registry
+from dnapredict.registry.holdout_store import keep, kept
 
 
 def mode(path: Path) -> int:

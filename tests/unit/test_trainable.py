@@ -5,11 +5,10 @@ import sys
 
 import pytest
 
-from dnapredict import trainable
 from dnapredict.cli.progress import tuning_bar
-from dnapredict.config.setting import Setting
-from dnapredict.config.training import ModelSettings, TrainingConfig, Tuning
-from dnapredict.risk.tuning import Progress
+from dnapredict.config.training_config import ModelSettings, Setting, TrainingConfig, Tuning
+from dnapredict.model.fit.tuning import TuningProgress
+from dnapredict.pipeline import training_inputs
 
 
 @pytest.fixture
@@ -24,13 +23,13 @@ def setting(**changes):
 
 
 def test_a_training_without_tuning_has_no_study_and_makes_no_home(tmp_path, extract):
-    assert trainable.study(tmp_path / "home", extract, setting()) is None
+    assert training_inputs.study(tmp_path / "home", extract, setting()) is None
     assert not (tmp_path / "home").exists()
 
 
 def test_a_longer_search_goes_on_with_the_study_of_a_shorter_one(tmp_path, extract):
     short, long = (
-        trainable.study(tmp_path, extract, setting(tuning=Tuning(trials=n, minutes=n))) for n in (5, 50)
+        training_inputs.study(tmp_path, extract, setting(tuning=Tuning(trials=n, minutes=n))) for n in (5, 50)
     )
     assert short == long
     assert short.storage.endswith("/tuning.db")
@@ -38,15 +37,15 @@ def test_a_longer_search_goes_on_with_the_study_of_a_shorter_one(tmp_path, extra
 
 def test_another_extract_or_another_configuration_has_another_study(tmp_path, extract):
     tuned = {"tuning": Tuning(trials=5)}
-    first = trainable.study(tmp_path, extract, setting(**tuned))
-    deeper = trainable.study(tmp_path, extract, setting(**tuned, model=ModelSettings(num_leaves=5)))
+    first = training_inputs.study(tmp_path, extract, setting(**tuned))
+    deeper = training_inputs.study(tmp_path, extract, setting(**tuned, model=ModelSettings(num_leaves=5)))
     extract.write_text("appointment_id\n2\n")
-    later = trainable.study(tmp_path, extract, setting(**tuned))
+    later = training_inputs.study(tmp_path, extract, setting(**tuned))
     assert len({first.name, deeper.name, later.name}) == 3
 
 
 def test_calls_are_those_of_the_worklist():
-    assert str(trainable.calls()) == "top 10%"
+    assert str(training_inputs.calls()) == "top 10%"
 
 
 def test_a_pipe_sees_no_bar_and_a_terminal_sees_how_far_it_is(monkeypatch):
@@ -62,5 +61,5 @@ def test_a_pipe_sees_no_bar_and_a_terminal_sees_how_far_it_is(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     with tuning_bar() as watch:
         assert "Tuning" not in screen.getvalue()
-        watch(Progress(done=3, wanted=10, best=0.41234))
+        watch(TuningProgress(done=3, wanted=10, best=0.41234))
     assert "best log loss 0.41234" in screen.getvalue()

@@ -3,7 +3,7 @@
 import sys
 from typing import NoReturn
 
-from dnapredict import stopping
+from dnapredict.data.engine import interruption
 
 __all__ = ["main"]
 
@@ -15,20 +15,20 @@ def main() -> NoReturn:
 
     Nothing heavy is imported before Ctrl-C is listened for: while libraries load, people press it too.
     """
-    with stopping.watched():
+    with interruption.watched():
         try:
-            from dnapredict.cli.app import run
+            from dnapredict.cli.program import run
 
             code = run()
         except KeyboardInterrupt:
             code = _STOPPED_CODE
-        if code == _STOPPED_CODE or (code and stopping.requested()):
-            code = 128 + (stopping.requested() or 2)
+        if code == _STOPPED_CODE or (code and interruption.requested()):
+            code = 128 + (interruption.requested() or 2)
             _say_stopped()
     sys.exit(code)
 
 
 def _say_stopped() -> None:
-    from dnapredict.cli.ending import stopped
+    from dnapredict.cli.exit_handling import stopped
 
     sys.stderr.write(stopped(sys.argv[1:]) + "\n")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from dnapredict.cli.messages import say
 from dnapredict.cli.options import (
     HOME,
     ConfigFile,
@@ -17,10 +18,7 @@ from dnapredict.cli.options import (
     require_apart,
     setting_of,
 )
-from dnapredict.cli.telling import say
 from dnapredict.errors import GateFailedError, UsageError
-
-__all__ = ["access", "audit", "sign"]
 
 PolicyFile = Annotated[
     Path | None, typer.Option("--policy", help="TOML like fairness/policy.toml, which is the default.")
@@ -45,9 +43,7 @@ def audit(
     study: Annotated[
         bool, typer.Option("--study", help="Ways to a fairer list too, those of research among them.")
     ] = False,
-    pdf: Annotated[
-        bool, typer.Option("--pdf", help="The pages as PDF too, with Chromium, Chrome or Edge.")
-    ] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="The pages as PDF too, with Chromium, Chrome or Edge.")] = False,
     config: ConfigFile = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
@@ -63,9 +59,9 @@ def audit(
     Example:  dnapredict audit outpatients.parquet --model 7 --out reports/7
     """
     from dnapredict import pipeline
-    from dnapredict.audit.printing import browser
+    from dnapredict.config.fairness_policy import Policy
     from dnapredict.config.loading import load, shipped
-    from dnapredict.config.policy import Policy
+    from dnapredict.fairness.extra_outputs import browser
 
     if (model is None) == (scores is None):
         raise UsageError("Give either --model V or --scores FILE.")
@@ -98,9 +94,7 @@ def audit(
     typer.echo(f"Verdict: {done.result.verdict}. The report is {done.report}")
     if str(done.result.verdict) == "FAIL":
         failed = ", ".join(gate.code for gate in done.result.gates if str(gate.verdict) == "FAIL")
-        raise GateFailedError(
-            f"Fairness gate {failed} failed. Read {done.report} before anything is promoted."
-        )
+        raise GateFailedError(f"Fairness gate {failed} failed. Read {done.report} before anything is promoted.")
 
 
 def sign(
@@ -158,8 +152,8 @@ def access(
     Example:  dnapredict access outpatients.parquet --out reports/access
     """
     from dnapredict import pipeline
+    from dnapredict.config.fairness_policy import Policy
     from dnapredict.config.loading import load, shipped
-    from dnapredict.config.policy import Policy
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     read = {"EXTRACT": extract, "--mapping": mapping, "--policy": policy, "--config": config}

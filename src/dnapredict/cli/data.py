@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dnapredict.cli.messages import say, tell_rejections
 from dnapredict.cli.options import (
     AsJson,
     ConfigFile,
@@ -16,10 +17,7 @@ from dnapredict.cli.options import (
     require_apart,
     setting_of,
 )
-from dnapredict.cli.telling import say, tell_rejections
 from dnapredict.errors import UsageError
-
-__all__ = ["check", "factors", "features", "simulate"]
 
 
 def simulate(
@@ -27,9 +25,7 @@ def simulate(
     appointments: Annotated[int, typer.Option(help="Appointments to make up.", min=1)] = 200_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same file.", min=0)] = 1,
     truth: Annotated[Path | None, typer.Option(help="Parquet file for each appointment's true risk.")] = None,
-    world: Annotated[
-        str, typer.Option(help="What is true of the patients; see docs/synthetic-icb.md.")
-    ] = "standard",
+    world: Annotated[str, typer.Option(help="What is true of the patients; see docs/synthetic-icb.md.")] = "standard",
     lookup: Annotated[
         Path | None, typer.Option(help="CSV of real LSOAs with IMD deciles; otherwise a made-up map.")
     ] = None,
@@ -40,12 +36,10 @@ def simulate(
 
     Example:  dnapredict simulate synthetic.parquet --appointments 200000 --truth truth.parquet
     """
-    from dnapredict.data.simulate import World
-    from dnapredict.data.simulate import simulate as make
+    from dnapredict.synthetic.simulation import simulate as make
+    from dnapredict.synthetic.worlds import World
 
-    made = make(
-        out, appointments=appointments, seed=seed, truth=truth, world=World.parse(world), lookup=lookup
-    )
+    made = make(out, appointments=appointments, seed=seed, truth=truth, world=World.parse(world), lookup=lookup)
     say(
         f"{out}: {made.appointments:,} synthetic appointments of {made.patients:,} synthetic patients "
         f"(seed {seed}, world {world}, {made.geography})."
@@ -74,24 +68,20 @@ def check(
     Example:  dnapredict check outpatients.csv --mapping training/mappings/pas.toml --report check.json
     """
     if suggest:
-        from dnapredict.data.suggest import suggest as draft_of
+        from dnapredict.data.mapping.suggestion import suggest as draft_of
 
         typer.echo(draft_of(extract), nl=False)
         return
-    from dnapredict.check_report.unknown_values import unknown_value_sentences
-    from dnapredict.check_report.writing import places, require_free, write
+    from dnapredict.config.fairness_policy import Policy
     from dnapredict.config.loading import load, shipped
-    from dnapredict.config.policy import Policy
-    from dnapredict.data.workspace import Workspace
-    from dnapredict.prepared import checked_extract
+    from dnapredict.data.engine.duckdb_engine import Workspace
+    from dnapredict.pipeline.run_inputs import checked_extract
+    from dnapredict.quality.check_report import places, require_free, write
+    from dnapredict.quality.unknown_values import unknown_value_sentences
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
-    outputs = (
-        {} if report is None else {"--report": places(report)[0], "The page of --report": places(report)[1]}
-    )
-    require_apart(
-        setting, outputs=outputs, inputs={"EXTRACT": extract, "--mapping": mapping, "--config": config}
-    )
+    outputs = {} if report is None else {"--report": places(report)[0], "The page of --report": places(report)[1]}
+    require_apart(setting, outputs=outputs, inputs={"EXTRACT": extract, "--mapping": mapping, "--config": config})
     if report is not None:
         require_free(report)
     with Workspace() as workspace:
@@ -125,8 +115,8 @@ def features(
     """
     from dnapredict import pipeline
 
-    if engine not in list(pipeline.Engine):
-        raise UsageError(f"There is no engine '{engine}'. Engines: {', '.join(pipeline.Engine)}.")
+    if engine not in list(pipeline.FeatureEngine):
+        raise UsageError(f"There is no engine '{engine}'. Engines: {', '.join(pipeline.FeatureEngine)}.")
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     read = {"EXTRACT": extract, "--mapping": mapping, "--config": config}
     require_apart(setting, outputs={"--out": out}, inputs=read)
@@ -134,15 +124,13 @@ def features(
         extract,
         out,
         setting=setting,
-        engine=pipeline.Engine(engine),
+        engine=pipeline.FeatureEngine(engine),
     )
     say(f"{out}: {matrix.table.num_rows:,} appointments, {len(matrix.factors)} agreed factors.")
 
 
 def factors(
-    extract: Annotated[
-        Path | None, typer.Argument(help="An extract, to hear which factors it can feed.")
-    ] = None,
+    extract: Annotated[Path | None, typer.Argument(help="An extract, to hear which factors it can feed.")] = None,
     mapping: MappingFile = None,
     files: JoinedFiles = None,
     as_json: AsJson = False,
@@ -154,8 +142,9 @@ def factors(
 
     Example:  dnapredict factors outpatients.parquet
     """
-    from dnapredict.check_report.fed import register_json, register_lines
-    from dnapredict.prepared import columns_fed, factor_register
+    from dnapredict.features.factors import factor_register
+    from dnapredict.pipeline.run_inputs import columns_fed
+    from dnapredict.quality.factor_availability import register_json, register_lines
 
     present = None
     if extract is not None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dnapredict.cli.messages import say
 from dnapredict.cli.options import (
     HOME,
     Home,
@@ -17,24 +18,17 @@ from dnapredict.cli.options import (
     setting_of,
 )
 from dnapredict.cli.progress import rows_bar
-from dnapredict.cli.telling import say
 from dnapredict.errors import UsageError
-
-__all__ = ["score"]
 
 
 def score(
-    list_: Annotated[
-        Path | None, typer.Argument(metavar="LIST", help="The weekly list: CSV, XLSX or Parquet.")
-    ] = None,
+    list_: Annotated[Path | None, typer.Argument(metavar="LIST", help="The weekly list: CSV, XLSX or Parquet.")] = None,
     out: Annotated[Path | None, typer.Option(help="Worklist to write: .csv, .xlsx or .parquet.")] = None,
     watch: Annotated[
         Path | None,
         typer.Option(help="Instead of one LIST, score all that are dropped into this folder, until Ctrl-C."),
     ] = None,
-    form: Annotated[
-        str, typer.Option(help="With --watch, form of the worklists: xlsx, csv, parquet.")
-    ] = "xlsx",
+    form: Annotated[str, typer.Option(help="With --watch, form of the worklists: xlsx, csv, parquet.")] = "xlsx",
     history: Annotated[
         Path | None, typer.Option(help="Extract with past appointments; otherwise that of 'refresh'.")
     ] = None,
@@ -63,7 +57,7 @@ def score(
     Example:  dnapredict score --watch /srv/lists
     """
     from dnapredict import pipeline
-    from dnapredict.service.contacts import logged_contacts
+    from dnapredict.service.logged_contacts import logged_contacts
     from dnapredict.service.start import served_config
 
     setting = setting_of(mapping, None, files=files, key_file=key_file)

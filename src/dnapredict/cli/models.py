@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dnapredict.cli.messages import say, tell_rejections
 from dnapredict.cli.options import (
     HOME,
     AsJson,
@@ -19,9 +20,6 @@ from dnapredict.cli.options import (
     setting_of,
 )
 from dnapredict.cli.progress import tuning_bar
-from dnapredict.cli.telling import say, tell_rejections
-
-__all__ = ["compare", "promote", "refresh", "rollback", "train"]
 
 
 def train(
@@ -40,7 +38,7 @@ def train(
     Example:  dnapredict train outpatients.parquet --json
     """
     from dnapredict import pipeline
-    from dnapredict.summary import training_json, training_lines
+    from dnapredict.cli.summaries import training_json, training_lines
 
     place = absolute(home)
     setting = setting_of(mapping, config, files=files, key_file=key_file)
@@ -69,8 +67,8 @@ def compare(
 
     Example:  dnapredict compare challenger champion
     """
-    from dnapredict.summary import comparison_json, comparison_lines
-    from dnapredict.tracking import Registry
+    from dnapredict.cli.summaries import comparison_json, comparison_lines
+    from dnapredict.registry import Registry
 
     registry = Registry(absolute(home))
     names = registry.version_of(one), registry.version_of(other)
@@ -95,7 +93,7 @@ def promote(
 
     Example:  dnapredict promote 7
     """
-    from dnapredict.tracking import Registry
+    from dnapredict.registry import Registry
 
     registry = Registry(absolute(home))
     promoted = registry.promote(version)
@@ -122,7 +120,7 @@ def rollback(
     Example:  dnapredict rollback --signed-by "A. Okafor" --why "Risks too high since the move to video"
     """
     from dnapredict.errors import UsageError
-    from dnapredict.tracking import Registry
+    from dnapredict.registry import Registry
 
     if not signed_by.strip() or not why.strip():
         raise UsageError("Say who goes back and why: --signed-by NAME --why REASON. Both go on record.")

@@ -6,26 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dnapredict.cli.telling import say
+from dnapredict.cli.messages import say
 from dnapredict.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
-    from dnapredict.config.setting import Setting
+    from dnapredict.config.training_config import Setting
 
-__all__ = [
-    "HOME",
-    "AsJson",
-    "ConfigFile",
-    "Extract",
-    "Home",
-    "JoinedFiles",
-    "KeyFile",
-    "MappingFile",
-    "absolute",
-    "named_files",
-    "require_apart",
-    "setting_of",
-]
 
 Extract = Annotated[Path, typer.Argument(help="CSV, CSV.GZ, XLSX or Parquet, one row an appointment.")]
 MappingFile = Annotated[
@@ -84,9 +70,8 @@ def setting_of(
     `files` entry that is not NAME=PATH.
     """
     from dnapredict.config.loading import load
-    from dnapredict.config.mapping import load_mapping
-    from dnapredict.config.setting import Setting
-    from dnapredict.config.training import TrainingConfig
+    from dnapredict.config.mapping_config import load_mapping
+    from dnapredict.config.training_config import Setting, TrainingConfig
 
     return Setting(
         mapping=load_mapping(mapping, files=named_files(files), key_file=key_file),
@@ -94,17 +79,15 @@ def setting_of(
     )
 
 
-def require_apart(
-    setting: "Setting", *, outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]
-) -> None:
+def require_apart(setting: "Setting", *, outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]) -> None:
     """Refuse an output that is one of the files read: those named here, and those that the mapping names.
 
     Raises UsageError before anything is written.
     """
-    from dnapredict import whole_files
+    from dnapredict.data.files import atomic_write
 
     named = {f"the file '{name}' of the mapping": path for name, path in setting.mapping.files_read.items()}
-    whole_files.require_apart(outputs, {**inputs, **named})
+    atomic_write.require_apart(outputs, {**inputs, **named})
 
 
 def named_files(files: list[str] | None) -> dict[str, Path]:

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dnapredict.lists.long import Progress as Rows
-    from dnapredict.risk.tuning import Progress, Watch
-
-__all__ = ["rows_bar", "tuning_bar"]
+    from dnapredict.model.fit.tuning import TuningProgress, Watch
+    from dnapredict.worklist.batch import Progress as Rows
 
 
 @contextlib.contextmanager
@@ -27,7 +25,7 @@ def tuning_bar() -> "Iterator[Watch | None]":
     with Bar(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Tuning", total=None, visible=False)
 
-        def watch(progress: "Progress") -> None:
+        def watch(progress: "TuningProgress") -> None:
             told = f"Tuning: best log loss {progress.best:.5f}"
             bar.update(task, completed=progress.done, total=progress.wanted, description=told, visible=True)
 

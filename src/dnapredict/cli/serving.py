@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dnapredict.cli.messages import say
 from dnapredict.cli.options import HOME, Home, JoinedFiles, KeyFile, MappingFile, absolute, named_files
-from dnapredict.cli.telling import say
 from dnapredict.errors import UsageError
 
 if TYPE_CHECKING:
-    from dnapredict.service.store import ScoringLog
+    from dnapredict.service.log.scoring_log import ScoringLog
 
-__all__ = ["create_key", "list_keys", "prune_log", "revoke_key", "serve", "upgrade_log", "verify_log"]
 
 ServiceFile = Annotated[
     Path | None,
@@ -62,14 +61,14 @@ def create_key(
 
     Example:  dnapredict keys create booking-team --scope list
     """
-    from dnapredict.service import keys
+    from dnapredict.service.auth import api_keys
 
-    known = {item.value: item for item in keys.Scope}
-    scopes = scope or [keys.Scope.SCORE, keys.Scope.LIST]
+    known = {item.value: item for item in api_keys.KeyScope}
+    scopes = scope or [api_keys.KeyScope.SCORE, api_keys.KeyScope.LIST]
     unknown = [word for word in scopes if word not in known]
     if unknown:
         raise UsageError(f"There is no scope '{unknown[0]}'. Scopes: {', '.join(known)}.")
-    made = keys.create(absolute(home), name=name, scopes=tuple(known[word] for word in scopes))
+    made = api_keys.create(absolute(home), name=name, scopes=tuple(known[word] for word in scopes))
     typer.echo(made.token)
     say("Keep it now: it is not shown again.")
 
@@ -79,9 +78,9 @@ def list_keys(home: Home = HOME) -> None:
 
     Example:  dnapredict keys list
     """
-    from dnapredict.service import keys
+    from dnapredict.service.auth import api_keys
 
-    for key in keys.every(absolute(home)):
+    for key in api_keys.every(absolute(home)):
         state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "in force"
         typer.echo(f"{key.key_id}  {key.name}  {', '.join(key.scopes)}  made {key.made_at:%Y-%m-%d}  {state}")
 
@@ -93,9 +92,9 @@ def revoke_key(
 
     Example:  dnapredict keys revoke 1a2b3c4d
     """
-    from dnapredict.service import keys
+    from dnapredict.service.auth import api_keys
 
-    typer.echo(f"{keys.revoke(absolute(home), key_id).name}: revoked.")
+    typer.echo(f"{api_keys.revoke(absolute(home), key_id).name}: revoked.")
 
 
 def verify_log(home: Home = HOME, settings: ServiceFile = None) -> None:
@@ -109,7 +108,7 @@ def verify_log(home: Home = HOME, settings: ServiceFile = None) -> None:
     found = _log(place, settings).verify()
     typer.echo(f"{found.entries:,} rows, each as it was written. The last: {found.last:,}, seal {found.seal}")
     if (place / "decisions").exists():
-        from dnapredict.tracking.decisions import Decisions  # with it comes MLflow, which takes seconds
+        from dnapredict.registry.decision_ledger import Decisions  # with it comes MLflow, which takes seconds
 
         entries = Decisions(place).entries()
         seal = entries[-1].seal if entries else ""
@@ -124,7 +123,7 @@ def upgrade_log(home: Home = HOME, settings: ServiceFile = None) -> None:
 
     Example:  DNAPREDICT_DATABASE=postgresql://log@db.example/dnapredict dnapredict log upgrade
     """
-    from dnapredict.service.record.database import REVISION
+    from dnapredict.service.log.log_database import REVISION
 
     before = _log(absolute(home), settings).upgrade()
     typer.echo(f"The scoring log is of form {REVISION}" + (f"; it was {before}." if before else "."))
@@ -137,7 +136,7 @@ def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
 
     Example:  dnapredict log prune
     """
-    from dnapredict.service.retention import forget_entries, forget_lists
+    from dnapredict.service.log.retention import forget_entries, forget_lists
     from dnapredict.service.start import served_config
 
     retention, place = served_config(settings).retention, absolute(home)
@@ -147,7 +146,7 @@ def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
 
 
 def _log(home: Path, settings: Path | None) -> "ScoringLog":
+    from dnapredict.service.log.scoring_log import ScoringLog
     from dnapredict.service.start import served_config
-    from dnapredict.service.store import ScoringLog
 
     return ScoringLog(home, served_config(settings).database)

@@ -14,17 +14,15 @@ import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-from dnapredict.config.register import Factor, FactorRegister, Status
-from dnapredict.data import codes
-from dnapredict.data.columns import COLUMNS, NAMES, audit_only
-from dnapredict.data.typed import type_of
+from dnapredict.config.factor_register import Factor, FactorRegister, Status
+from dnapredict.config.loading import load, shipped
+from dnapredict.data.contract import codes
+from dnapredict.data.contract.columns import COLUMNS, NAMES, audit_only
+from dnapredict.data.validation.contract_check import type_of
 from dnapredict.errors import ConfigurationError
-from dnapredict.features.bookings import AROUND
-from dnapredict.features.clinic_bookings import AT_CLINIC
-from dnapredict.features.history import KNOWN, SCOPES, Scope
+from dnapredict.features.booking_context import AROUND, AT_CLINIC
+from dnapredict.features.history import KNOWN, SCOPES, HistoryScope
 from dnapredict.features.rates import KINDS, SHARES
-
-__all__ = ["EXPRESSIONS", "columns_read", "fed_by", "verify"]
 
 Expression = Callable[[ir.Table], ir.Value]
 _EPOCH_THURSDAY: Final = 3
@@ -39,17 +37,13 @@ def _remote(t: ir.Table) -> ir.Value:
     by_mechanism = _known_code(
         "consultation_mechanism_code", codes.CONSULTATION_MECHANISM, yes=codes.REMOTE_MECHANISMS
     )(t)
-    by_attendance = _known_code(
-        "first_attendance_code", codes.FIRST_ATTENDANCE, yes=codes.REMOTE_FIRST_ATTENDANCE
-    )(t)
+    by_attendance = _known_code("first_attendance_code", codes.FIRST_ATTENDANCE, yes=codes.REMOTE_FIRST_ATTENDANCE)(t)
     return ibis.coalesce(by_mechanism, by_attendance)
 
 
 def _ordered(column: str, known: Mapping[str, str]) -> Expression:
     """The place of a code in its national order, from 0."""
-    return lambda t: t[column].cases(
-        *((code, rank) for rank, code in enumerate(known)), else_=ibis.null("int8")
-    )
+    return lambda t: t[column].cases(*((code, rank) for rank, code in enumerate(known)), else_=ibis.null("int8"))
 
 
 def _weekday(t: ir.Table) -> ir.Value:
@@ -62,12 +56,10 @@ def _hour(t: ir.Table) -> ir.Value:
     return ibis.ifelse(last_second, ibis.null("int32"), t.starts_local.hour())
 
 
-def _drawn_to_whole(happened: str, of: str, whole: str, scope: Scope) -> Expression:
+def _drawn_to_whole(happened: str, of: str, whole: str, scope: HistoryScope) -> Expression:
     """The patient's own share, drawn towards that of the whole with the weight of three appointments."""
     weight = 3.0
-    return lambda t: (
-        (t[f"{happened}{scope.ending}"] + weight * t[whole]) / (t[f"{of}{scope.ending}"] + weight)
-    )
+    return lambda t: (t[f"{happened}{scope.ending}"] + weight * t[whole]) / (t[f"{of}{scope.ending}"] + weight)
 
 
 def _if_patient_known(name: str) -> Expression:
@@ -79,7 +71,7 @@ def _column(name: str) -> Expression:
     return lambda t: t[name]
 
 
-def _history(scope: Scope) -> dict[str, Expression]:
+def _history(scope: HistoryScope) -> dict[str, Expression]:
     """What is known of the patient's past appointments: all of them, or those within a scope."""
     named = {
         "past_appointments": _column(f"n_past_appointments{scope.ending}"),
@@ -100,9 +92,7 @@ def _history(scope: Scope) -> dict[str, Expression]:
         "last_outcome_dna": _column(f"last_outcome_dna{scope.ending}"),
         "last_three_dna": _column(f"last_three_dna{scope.ending}"),
     }
-    return {
-        f"{name}{scope.ending}": how for name, how in named.items() if not scope.only or name in scope.only
-    }
+    return {f"{name}{scope.ending}": how for name, how in named.items() if not scope.only or name in scope.only}
 
 
 EXPRESSIONS: Final[Mapping[str, Expression]] = MappingProxyType(
@@ -199,3 +189,10 @@ def _verify_columns(factor: Factor) -> None:
 def fed_by(register: FactorRegister, present: frozenset[str]) -> tuple[Factor, ...]:
     """The agreed factors whose columns are all in an extract; the others are dropped and reported."""
     return tuple(factor for factor in register.agreed if present.issuperset(factor.columns))
+
+
+def factor_register() -> FactorRegister:
+    """The register of agreed factors, every one of which can and may be computed."""
+    register = load(shipped("training/factors.toml"), FactorRegister)
+    verify(register)
+    return register

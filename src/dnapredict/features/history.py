@@ -14,11 +14,9 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-from dnapredict.data import codes
-from dnapredict.data.extract import ROW_NUMBER
-from dnapredict.features.clock import Clock, Outcomes
-
-__all__ = ["KNOWN", "REMEMBERED", "SCOPES", "Recipe", "Scope", "patient_history"]
+from dnapredict.data.contract import codes
+from dnapredict.data.readers.csv_dialect import ROW_NUMBER
+from dnapredict.features.scoring_clock import Clock, LabelRule
 
 # The contract columns of a past appointment that any factor reads; a store need keep no others.
 REMEMBERED: Final = (
@@ -41,7 +39,7 @@ _TIME: Final = dt.Timestamp(scale=6)
 
 
 @dataclass(frozen=True)
-class Scope:
+class HistoryScope:
     """Which of a patient's appointments are looked at: all, or those that share `key` with the point.
 
     Every point has `ahead`, so that within that scope stand the appointments booked at least a day
@@ -62,10 +60,10 @@ class Scope:
 
 
 SCOPES: Final = (
-    Scope(""),
-    Scope("_specialty", "specialty"),
-    Scope("_site", "site"),
-    Scope("_booked_ahead", "ahead", only=("past_appointments", "past_dnas", "past_dna_rate")),
+    HistoryScope(""),
+    HistoryScope("_specialty", "specialty"),
+    HistoryScope("_site", "site"),
+    HistoryScope("_booked_ahead", "ahead", only=("past_appointments", "past_dnas", "past_dna_rate")),
 )
 
 
@@ -74,7 +72,7 @@ def patient_history(
     known: ir.Table,
     *,
     clock: Clock,
-    outcomes: Outcomes,
+    outcomes: LabelRule,
     wanted: Collection[str] | None = None,
 ) -> ir.Table:
     """Attendance history of each point's patient as known at its `scored_at`, in each of `SCOPES`.
@@ -99,16 +97,14 @@ def patient_history(
     asked = {scope: names for scope, names in asked.items() if names}
     trails = tuple(scope for scope, names in asked.items() if "trail" in _measures_of(names))
     stacked = _points(points, clock, trails).union(_events(known, clock, outcomes, trails))
-    told = stacked.mutate(
-        **{k: v for scope, names in asked.items() for k, v in _so_far(stacked, scope, names)}
-    )
+    told = stacked.mutate(**{k: v for scope, names in asked.items() for k, v in _so_far(stacked, scope, names)})
     at_points = told.filter(told.kind == _POINT)
     return at_points.select(
         ROW_NUMBER, **{k: v for scope, names in asked.items() for k, v in _known(at_points, scope, names)}
     )
 
 
-def _wanted_within(scope: Scope, wanted: Collection[str] | None) -> tuple[str, ...]:
+def _wanted_within(scope: HistoryScope, wanted: Collection[str] | None) -> tuple[str, ...]:
     return tuple(name for name in KNOWN if wanted is None or f"{name}{scope.ending}" in wanted)
 
 
@@ -116,7 +112,7 @@ def _measures_of(names: Iterable[str]) -> tuple[str, ...]:
     return tuple({measure: None for name in names for measure in KNOWN[name].measures})
 
 
-def _points(points: ir.Table, clock: Clock, trails: tuple[Scope, ...]) -> ir.Table:
+def _points(points: ir.Table, clock: Clock, trails: tuple[HistoryScope, ...]) -> ir.Table:
     """The points whose patient is known, with nothing in the columns of an event."""
     identified = points.filter(points.patient_id.notnull())
     return identified.select(
@@ -136,7 +132,7 @@ def _points(points: ir.Table, clock: Clock, trails: tuple[Scope, ...]) -> ir.Tab
 _WHEN: Final = ("happened", "missed", "came", "cancelled_by_patient", "cancelled_by_provider")
 
 
-def _events(known: ir.Table, clock: Clock, outcomes: Outcomes, trails: tuple[Scope, ...]) -> ir.Table:
+def _events(known: ir.Table, clock: Clock, outcomes: LabelRule, trails: tuple[HistoryScope, ...]) -> ir.Table:
     """Past appointments with an outcome: when each took place, in the column of what became of it."""
     past = known.filter(
         known.patient_id.notnull(), known.outcome_code.notnull(), known.outcome_code != codes.NOT_APPLICABLE
@@ -162,16 +158,14 @@ def _events(known: ir.Table, clock: Clock, outcomes: Outcomes, trails: tuple[Sco
         moves=past.times_rescheduled.cast("float64"),
         appointment_id=past.appointment_id,
     )
-    return events.mutate(**{_trail_of(scope): _trail(events, scope) for scope in trails}).drop(
-        "appointment_id"
-    )
+    return events.mutate(**{_trail_of(scope): _trail(events, scope) for scope in trails}).drop("appointment_id")
 
 
-def _trail_of(scope: Scope) -> str:
+def _trail_of(scope: HistoryScope) -> str:
     return f"trail{scope.ending}"
 
 
-def _trail(events: ir.Table, scope: Scope) -> ir.IntegerValue:
+def _trail(events: ir.Table, scope: HistoryScope) -> ir.IntegerValue:
     """For each attendance or DNA a number that grows and holds its last three outcomes.
 
     `place * 8 + last * 4 + one before * 2 + two before`: its running maximum is the latest, so
@@ -189,7 +183,7 @@ def _trail(events: ir.Table, scope: Scope) -> ir.IntegerValue:
     return ibis.ifelse(decided, trail, ibis.null("int64")).cast("int64")
 
 
-def _so_far(s: ir.Table, scope: Scope, names: Iterable[str]) -> Iterator[tuple[str, ir.Value]]:
+def _so_far(s: ir.Table, scope: HistoryScope, names: Iterable[str]) -> Iterator[tuple[str, ir.Value]]:
     """Counts and extremes from the first row of a patient up to this one. Ties need no order: at
     equal times every point stands before every event, and a point adds nothing.
     """
@@ -202,7 +196,7 @@ def _so_far(s: ir.Table, scope: Scope, names: Iterable[str]) -> Iterator[tuple[s
         )
 
 
-def _known(told: ir.Table, scope: Scope, names: Iterable[str]) -> Iterator[tuple[str, ir.Value]]:
+def _known(told: ir.Table, scope: HistoryScope, names: Iterable[str]) -> Iterator[tuple[str, ir.Value]]:
     for name in names:
         recipe = KNOWN[name]
         so_far = (told[f"{measure}{scope.ending}_so_far"] for measure in recipe.measures)
@@ -238,37 +232,37 @@ _MEASURES: Final[Mapping[str, Callable[[ir.Value], ir.Value]]] = {
 
 
 @dataclass(frozen=True)
-class Recipe:
+class HistoryFeature:
     """How one thing that is known follows from the moment of scoring and what was added up."""
 
     measures: tuple[str, ...]
     of: Callable[..., ir.Value]
 
 
-def _count(measure: str) -> Recipe:
-    return Recipe((measure,), lambda _, n: n)
+def _count(measure: str) -> HistoryFeature:
+    return HistoryFeature((measure,), lambda _, n: n)
 
 
-def _days_since(measure: str) -> Recipe:
-    return Recipe((measure,), lambda moment, last: days_between(last, moment))
+def _days_since(measure: str) -> HistoryFeature:
+    return HistoryFeature((measure,), lambda moment, last: days_between(last, moment))
 
 
 def _mean_gap(_: ir.Value, first: ir.Value, last: ir.Value, events: ir.Value) -> ir.Value:
     return days_between(first, last) / (events - 1).nullif(0)
 
 
-KNOWN: Final[Mapping[str, Recipe]] = {
+KNOWN: Final[Mapping[str, HistoryFeature]] = {
     "n_past": _count("n_events"),
-    "n_past_appointments": Recipe(("n_missed", "n_came"), lambda _, missed, came: missed + came),
+    "n_past_appointments": HistoryFeature(("n_missed", "n_came"), lambda _, missed, came: missed + came),
     "n_past_dna": _count("n_missed"),
     "n_past_attended": _count("n_came"),
     "n_past_cancelled_by_patient": _count("n_cancelled_by_patient"),
     "n_past_cancelled_by_provider": _count("n_cancelled_by_provider"),
-    "n_past_rescheduled": Recipe(("moves",), lambda _, moves: moves.fill_null(0.0)),
+    "n_past_rescheduled": HistoryFeature(("moves",), lambda _, moves: moves.fill_null(0.0)),
     "days_since_last_dna": _days_since("last_missed"),
     "days_since_last_attendance": _days_since("last_came"),
     "days_since_last_contact": _days_since("last"),
-    "mean_gap_days": Recipe(("first", "last", "n_events"), _mean_gap),
-    "last_outcome_dna": Recipe(("trail",), lambda _, trail: _bit(trail, 2)),
-    "last_three_dna": Recipe(("trail",), lambda _, trail: _bit(trail, 2) + _bit(trail, 1) + _bit(trail, 0)),
+    "mean_gap_days": HistoryFeature(("first", "last", "n_events"), _mean_gap),
+    "last_outcome_dna": HistoryFeature(("trail",), lambda _, trail: _bit(trail, 2)),
+    "last_three_dna": HistoryFeature(("trail",), lambda _, trail: _bit(trail, 2) + _bit(trail, 1) + _bit(trail, 0)),
 }

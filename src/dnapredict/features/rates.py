@@ -11,21 +11,9 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from dnapredict.data import codes
-from dnapredict.data.extract import ROW_NUMBER
-from dnapredict.features.clock import Clock, Outcomes
-
-__all__ = [
-    "COUNTED",
-    "KINDS",
-    "PRIOR_WEIGHT",
-    "SHARES",
-    "WHOLE",
-    "count_of",
-    "daily_counts",
-    "keys_of",
-    "rates",
-]
+from dnapredict.data.contract import codes
+from dnapredict.data.readers.csv_dialect import ROW_NUMBER
+from dnapredict.features.scoring_clock import Clock, LabelRule
 
 # A key with this many known outcomes weighs as much as the rate of the whole.
 PRIOR_WEIGHT: Final = 50.0
@@ -53,7 +41,7 @@ KINDS: Final[Mapping[str, Callable[[ir.Table], ir.StringValue]]] = {
 
 
 # Shares of all outcomes of the whole, by the codes that count.
-SHARES: Final[Mapping[str, Callable[[Outcomes], tuple[str, ...]]]] = {
+SHARES: Final[Mapping[str, Callable[[LabelRule], tuple[str, ...]]]] = {
     "share_attended": lambda outcomes: outcomes.came_codes,
     "share_cancelled_by_patient": lambda _: (codes.CANCELLED_BY_PATIENT,),
     "share_cancelled_by_provider": lambda _: (codes.CANCELLED_BY_PROVIDER,),
@@ -85,9 +73,7 @@ def keys_of(points: ir.Table, *, clock: Clock, kinds: Sequence[str] = tuple(KIND
 
 def _unfolded(rows: ir.Table, kinds: Sequence[str], **beside: ir.Value) -> ir.Table:
     """A row for each kind of key that a row has: `kind`, `key` and what is asked for beside them."""
-    pairs = [
-        ibis.struct({"kind": ibis.literal(_place(kind), "int8"), "key": KINDS[kind](rows)}) for kind in kinds
-    ]
+    pairs = [ibis.struct({"kind": ibis.literal(_place(kind), "int8"), "key": KINDS[kind](rows)}) for kind in kinds]
     unfolded = rows.select(pair=ibis.array(pairs).unnest(), **beside)
     named = unfolded.select(
         kind=unfolded.pair["kind"], key=unfolded.pair["key"], **{name: unfolded[name] for name in beside}
@@ -104,7 +90,7 @@ def rates(
     daily: ir.Table,
     *,
     clock: Clock,
-    outcomes: Outcomes,
+    outcomes: LabelRule,
     wanted: Collection[str] | None = None,
 ) -> ir.Table:
     """The shrunken DNA rate of each of a point's keys, from outcomes known before the day of scoring.
@@ -135,8 +121,7 @@ def rates(
     return joined.select(
         ROW_NUMBER,
         **{
-            f"rate_{kind}": (joined[f"dna_{kind}"] + PRIOR_WEIGHT * whole)
-            / (joined[f"n_{kind}"] + PRIOR_WEIGHT)
+            f"rate_{kind}": (joined[f"dna_{kind}"] + PRIOR_WEIGHT * whole) / (joined[f"n_{kind}"] + PRIOR_WEIGHT)
             for kind in kinds
         },
         **{share: joined[share] / joined.n_outcomes.nullif(0) for share in shares},
@@ -147,7 +132,7 @@ def _is_wanted(name: str, wanted: Collection[str] | None) -> bool:
     return wanted is None or name in wanted
 
 
-def _known_before(asked: ir.Table, daily: ir.Table, outcomes: Outcomes, shares: Sequence[str]) -> ir.Table:
+def _known_before(asked: ir.Table, daily: ir.Table, outcomes: LabelRule, shares: Sequence[str]) -> ir.Table:
     """Counts up to the day before, for each (kind, key, day) that is asked about."""
     sums = {"n": (*outcomes.came_codes, *outcomes.dna_codes), "dna": outcomes.dna_codes}
     if shares:
@@ -161,9 +146,7 @@ def _known_before(asked: ir.Table, daily: ir.Table, outcomes: Outcomes, shares: 
     )
     points = asked.mutate(is_count=ibis.literal(0, "int8"), **dict.fromkeys(sums, ibis.literal(0.0)))
     stacked = points.union(counts)
-    so_far = ibis.window(
-        group_by=[stacked.kind, stacked.key], order_by=[stacked.day, stacked.is_count], rows=(None, 0)
-    )
+    so_far = ibis.window(group_by=[stacked.kind, stacked.key], order_by=[stacked.day, stacked.is_count], rows=(None, 0))
     # New names, and no dropping: so Ibis keeps this as one table that each kind reads.
     summed = stacked.mutate(**{f"{name}_so_far": stacked[name].sum().over(so_far) for name in sums})
     at_points = summed.filter(summed.is_count == 0)

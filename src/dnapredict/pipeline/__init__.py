@@ -4,16 +4,16 @@ extract -> contract -> history -> features -> risk -> worklist and reasons -> pa
 """
 
 from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, sign
-from dnapredict.pipeline.making import Engine, Trained, features, train
-from dnapredict.pipeline.scoring import HISTORY, Scored, history_in_use, open_scorer, refresh, score_list
+from dnapredict.pipeline.making import FeatureEngine, Trained, features, train
+from dnapredict.pipeline.scoring import HISTORY, ScoredList, history_in_use, open_scorer, refresh, score_list
 from dnapredict.pipeline.watching import watch
 
 __all__ = [
     "HISTORY",
     "Assessment",
     "Audit",
-    "Engine",
-    "Scored",
+    "FeatureEngine",
+    "ScoredList",
     "Signed",
     "Trained",
     "access",

@@ -9,25 +9,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dnapredict.check_report.unknown_values import unknown_value_sentences
-from dnapredict.config.policy import Policy
-from dnapredict.config.setting import Setting
-from dnapredict.data.checked import Checked
-from dnapredict.data.workspace import Workspace
-from dnapredict.features.build import Matrix
-from dnapredict.features.clock import Outcomes
-from dnapredict.prepared import matrix_of, sound_extract, worklist_config
-from dnapredict.risk.artefact import StoredModel
-from dnapredict.risk.artefact import load as load_model
-from dnapredict.risk.labelled import labelled
-from dnapredict.scores import vendor_scores
-from dnapredict.tracking import CHAMPION, Registry
+from dnapredict.config.fairness_policy import Policy
+from dnapredict.config.training_config import Setting
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.validation.checked import Checked
+from dnapredict.features.matrix import Matrix
+from dnapredict.features.scoring_clock import LabelRule
+from dnapredict.model.artefact import StoredModel
+from dnapredict.model.artefact import load as load_model
+from dnapredict.model.cohort.cohort import labelled
+from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
+from dnapredict.pipeline.vendor_scores import vendor_scores
+from dnapredict.quality.unknown_values import unknown_value_sentences
+from dnapredict.registry import CHAMPION, Registry
 
 if TYPE_CHECKING:
-    from dnapredict.audit import AuditResult, Signature
-    from dnapredict.audit.access import Access
-
-__all__ = ["Assessment", "Audit", "Signed", "access", "audit", "sign"]
+    from dnapredict.fairness import AuditResult, Signature
+    from dnapredict.fairness.access import AccessAssessment
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Audit:
 class Assessment:
     """Equity of the service itself, and the page that tells of it."""
 
-    result: "Access"
+    result: "AccessAssessment"
     report: Path
 
 
@@ -74,43 +72,43 @@ def audit(
     `extras` of `audit.BESIDE` are written beside the report. `say` is told of values that no code list has:
     the people with them are in groups that are not known.
     """
-    from dnapredict import audit as auditing  # fairlearn and matplotlib: seconds that scoring need not wait
-    from dnapredict import auditable
+    from dnapredict import fairness as auditing  # fairlearn and matplotlib: seconds that scoring need not wait
+    from dnapredict.pipeline import audit_inputs
 
     auditing.require_free(out)
     registry, worklist = Registry(home), worklist_config()
     version = None if model is None else registry.version_of(model)
     stored = None if version is None else load_model(registry.folder(version))
     config = setting.training if stored is None else stored.manifest.provenance.config
-    outcomes = Outcomes(config.dna_codes)
-    earlier = auditable.earlier(previous, out=out, kept=registry.last_audit() if stored else None)
+    outcomes = LabelRule(config.dna_codes)
+    earlier = audit_inputs.earlier(previous, out=out, kept=registry.last_audit() if stored else None)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
         _warn(checked, workspace, policy, say)
         if stored is not None:
             stored.manifest.provenance.require_release(checked.entry.areas.release)
         factors = stored.model.factors if stored else ()
-        matrix = matrix_of(checked, config, factors=factors, beside=auditable.BESIDE, workspace=workspace)
+        matrix = matrix_of(checked, config, factors=factors, beside=audit_inputs.BESIDE, workspace=workspace)
         live = _live_risk(registry, stored, checked, workspace)
-        expected = auditable.rows_expected(checked, stored, workspace)
+        expected = audit_inputs.rows_expected(checked, stored, workspace)
     tested = labelled(matrix, outcomes=outcomes)
     if stored is not None:
-        tested = auditable.not_trained_on(tested, stored, source=path.name)
+        tested = audit_inputs.not_trained_on(tested, stored, source=path.name)
         sites = tested.table["site_code"].to_pylist()
         probability = stored.model.probability(tested.values, sites=sites)
     else:
         known = (matrix.table["appointment_id"], checked.rejected["appointment_id"])
         probability = vendor_scores(scores, tested.table["appointment_id"], known=known)
-    audited = auditable.audited(
+    audited = audit_inputs.audited(
         tested, probability, outcomes=outcomes, worklist=worklist, live=live and live(tested)
     )
-    origin = auditable.Origin(path, config, worklist, stored=stored, version=version, scores=scores)
-    context = auditable.context(audited, origin, previous=earlier, rows=expected)
+    origin = audit_inputs.Origin(path, config, worklist, stored=stored, version=version, scores=scores)
+    context = audit_inputs.context(audited, origin, previous=earlier, rows=expected)
     result = auditing.run(audited, policy=policy, context=context)
     studied = None
     if "study" in extras:
         seen = None if stored is None else tested.values
-        studied = auditable.studied(audited, seen, policy=policy, worklist=worklist, seed=config.seed)
+        studied = audit_inputs.studied(audited, seen, policy=policy, worklist=worklist, seed=config.seed)
     report = auditing.write(result, out, beside=auditing.beside(result, extras, studied=studied))
     if version is not None:
         registry.keep_audit(version, report.parent, verdict=str(result.verdict))
@@ -149,24 +147,22 @@ def access(
     say: Callable[[str], None] | None = None,
 ) -> Assessment:
     """Report who is on the list of the extract at `path`, who waits and who misses, before any model."""
-    from dnapredict import auditable
-    from dnapredict.audit import access as assessing
+    from dnapredict.fairness import access as assessing
+    from dnapredict.pipeline import access_inputs
 
     assessing.require_free(out)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
         _warn(checked, workspace, policy, say)
         codes = setting.training.dna_codes
-        listed = auditable.listed(checked, dna_codes=codes, source=path.name, workspace=workspace)
-    result = assessing.assess(listed, policy=policy, context=auditable.access_context(listed, path))
+        listed = access_inputs.listed(checked, dna_codes=codes, source=path.name, workspace=workspace)
+    result = assessing.assess(listed, policy=policy, context=access_inputs.access_context(listed, path))
     return Assessment(result, assessing.write(result, out))
 
 
-def sign(
-    report: Path, *, home: Path, name: str, role: str, decision: str, reason: str, dissent: str = ""
-) -> Signed:
+def sign(report: Path, *, home: Path, name: str, role: str, decision: str, reason: str, dissent: str = "") -> Signed:
     """Put a person's decision beside a report, and beside the versions of the home that it is about."""
-    from dnapredict import audit as auditing
+    from dnapredict import fairness as auditing
 
     registry, versions = Registry(home), list[str]()
     signature = auditing.sign(

@@ -10,28 +10,25 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dnapredict import trainable
-from dnapredict.check_report.unknown_values import unknown_value_sentences
+from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.policy import Policy
-from dnapredict.config.setting import Setting
-from dnapredict.data.checked import Checked
-from dnapredict.data.workspace import Workspace
+from dnapredict.config.training_config import Setting
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.files.atomic_write import require_apart, whole
+from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import UsageError
-from dnapredict.features.build import Matrix
-from dnapredict.features.clock import Outcomes
-from dnapredict.lists import files
-from dnapredict.prepared import factor_register, matrix_of, matrix_on_spark, sound_extract
-from dnapredict.risk.artefact import StoredModel, save
-from dnapredict.risk.labelled import BESIDE, cohort_of
-from dnapredict.risk.training import Training
-from dnapredict.risk.training import train as train_model
-from dnapredict.risk.tuning import Watch
-from dnapredict.tracking import Registered, Registry
-from dnapredict.whole_files import require_apart
-
-__all__ = ["Engine", "Say", "Trained", "features", "train"]
-
+from dnapredict.features.factors import factor_register
+from dnapredict.features.matrix import Matrix
+from dnapredict.features.scoring_clock import LabelRule
+from dnapredict.model.artefact import StoredModel, save
+from dnapredict.model.cohort.cohort import BESIDE, cohort_of
+from dnapredict.model.fit.training import Training
+from dnapredict.model.fit.training import train as train_model
+from dnapredict.model.fit.tuning import Watch
+from dnapredict.pipeline import training_inputs
+from dnapredict.pipeline.run_inputs import matrix_of, matrix_on_spark, sound_extract
+from dnapredict.quality.unknown_values import unknown_value_sentences
+from dnapredict.registry import Registered, Registry
 
 # The first columns of a file of factors, by which it is told from any other.
 _KEYS: Final = ("appointment_id", "scored_at")
@@ -39,7 +36,7 @@ _KEYS: Final = ("appointment_id", "scored_at")
 Say = Callable[[str], None]
 
 
-class Engine(StrEnum):
+class FeatureEngine(StrEnum):
     """What runs the expression of the factors."""
 
     DUCKDB = "duckdb"
@@ -57,7 +54,7 @@ class Trained:
     dropped: tuple[str, ...]
 
 
-def features(path: Path, out: Path, *, setting: Setting, engine: Engine = Engine.DUCKDB) -> Matrix:
+def features(path: Path, out: Path, *, setting: Setting, engine: FeatureEngine = FeatureEngine.DUCKDB) -> Matrix:
     """Write the matrix of agreed factors of every appointment in an extract to the Parquet file `out`.
 
     Both engines run the same expression.
@@ -72,12 +69,12 @@ def features(path: Path, out: Path, *, setting: Setting, engine: Engine = Engine
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
         config, register = setting.training, factor_register()
-        if engine is Engine.SPARK:
+        if engine is FeatureEngine.SPARK:
             matrix = matrix_on_spark(checked, config, register, workspace=workspace)
         else:
             matrix = matrix_of(checked, config, register, beside=(), workspace=workspace)
     table = matrix.table.select([*_KEYS, *matrix.factors])
-    with files.whole(out) as draft:
+    with whole(out) as draft:
         pq.write_table(table, draft)
     return Matrix(table, matrix.factors)
 
@@ -111,14 +108,14 @@ def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: Watch | 
         say("Building the factors as known when each appointment would have been scored")
         matrix = matrix_of(checked, config, register, beside=BESIDE, workspace=workspace)
     say("Training, calibrating and testing in time")
-    cohort = cohort_of(matrix, outcomes=Outcomes(config.dna_codes), zone=setting.mapping.timezone)
+    cohort = cohort_of(matrix, outcomes=LabelRule(config.dna_codes), zone=setting.mapping.timezone)
     directions = [register.factor(name).direction for name in matrix.factors]
     training = train_model(
         cohort,
         config=config,
         directions=directions,
-        calls=trainable.calls(),
-        study=trainable.study(home, path, setting),
+        calls=training_inputs.calls(),
+        study=training_inputs.study(home, path, setting),
         watch=watch,
     )
     if training.tuned is not None:
@@ -129,9 +126,9 @@ def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: Watch | 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"
         release = checked.entry.areas.release
-        origin = trainable.provenance(path, training, setting, register, imd_release=release)
+        origin = training_inputs.provenance(path, training, setting, register, imd_release=release)
         stored = save(training.model, folder, provenance=origin, specimens=training.specimens)
-        files = trainable.reproduction(stored, setting)
+        files = training_inputs.reproduction(stored, setting)
         registered = Registry(home).register(folder, training, files=files)
     dropped = tuple(factor.name for factor in register.agreed if factor.name not in matrix.factors)
     return Trained(registered, training, stored, checked, dropped)

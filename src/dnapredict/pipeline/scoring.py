@@ -9,27 +9,25 @@ from pathlib import Path
 from typing import Final
 
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.mapping import IDENTITY, Mapping
-from dnapredict.config.service import ServiceConfig
-from dnapredict.config.setting import Setting
-from dnapredict.data.checked import Checked
-from dnapredict.data.workspace import Workspace
+from dnapredict.config.mapping_config import IDENTITY, Mapping
+from dnapredict.config.service_config import ServiceConfig
+from dnapredict.config.training_config import Setting
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.files.atomic_write import close_to_others, require_apart, whole
+from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import StoreError
-from dnapredict.features.clock import Clock
-from dnapredict.features.store import HistoryStore
-from dnapredict.lists import files, kept, latest
-from dnapredict.lists.contacts import RecordedContacts
-from dnapredict.lists.ledger import Ledger
-from dnapredict.lists.long import GivenHistory, Progress, score_file
-from dnapredict.lists.scoring import Scorer
-from dnapredict.lists.written import WrittenWorklists
-from dnapredict.prepared import sound_extract, worklist_config
-from dnapredict.risk.artefact import load as load_model
-from dnapredict.tracking import Registry
-from dnapredict.whole_files import close_to_others, require_apart, whole
-
-__all__ = ["HISTORY", "Scored", "history_in_use", "open_scorer", "refresh", "score_list"]
-
+from dnapredict.features.scoring_clock import Clock
+from dnapredict.features.store.history_store import HistoryStore
+from dnapredict.model.artefact import load as load_model
+from dnapredict.pipeline.run_inputs import sound_extract, worklist_config
+from dnapredict.registry import Registry
+from dnapredict.worklist.batch import GivenHistory, Progress, score_file
+from dnapredict.worklist.calls.calls_ledger import Ledger
+from dnapredict.worklist.calls.contacts import RecordedContacts
+from dnapredict.worklist.files import latest_list, worklist_files
+from dnapredict.worklist.files import list_store as kept
+from dnapredict.worklist.files.written_worklists import WrittenWorklists
+from dnapredict.worklist.scorer import Scorer
 
 Say = Callable[[str], None]
 
@@ -42,7 +40,7 @@ _SECONDS_A_DAY: Final = 86_400
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredList:
     """A list that was scored: counts for a person, and factors the list could not feed."""
 
     rows: int
@@ -97,7 +95,7 @@ def score_list(
     tell: Say | None = None,
     progress: Progress | None = None,
     recorded: RecordedContacts | None = None,
-) -> Scored:
+) -> ScoredList:
     """Score the weekly list at `path` and write the worklist to `out`, every row exactly once.
 
     `tell` hears what is unusual about how the list is written, and under which name a worklist is kept
@@ -109,7 +107,7 @@ def score_list(
     UsageError
         If `out` is the list or another file that is read, or ends in no form that can be written.
     """
-    files.require_form(out)
+    worklist_files.require_form(out)
     require_apart({"--out": out}, {"LIST": path, "--history": history, **mapping.files_read})
     written = WrittenWorklists(home)
 
@@ -132,23 +130,23 @@ def score_list(
     )
     written.note(out)
     unknown = scorer.unknown_factors(done.present)
-    saved = latest.save(
+    saved = latest_list.save(
         home,
         done.first,
         name=path.name,
         model_version=scorer.model_version,
         synthetic=scorer.synthetic,
-        counts=latest.Counts(done.rows, done.selected, done.rejected),
-        note=scorer.note(
-            path.name, day=datetime.datetime.now(datetime.UTC).date(), unknown=unknown
-        ).with_notices(done.notices),
+        counts=latest_list.Counts(done.rows, done.selected, done.rejected),
+        note=scorer.note(path.name, day=datetime.datetime.now(datetime.UTC).date(), unknown=unknown).with_notices(
+            done.notices
+        ),
         notices=done.notices,
     )
     # A team may work on the list that was scored before, and on this one when the next is scored.
     kept.keep_latest(home, saved)
     retention = load(shipped("serving/service.toml"), ServiceConfig).retention
     kept.forget_older(home, saved.saved_at.timestamp() - retention.list_days * _SECONDS_A_DAY)
-    return Scored(
+    return ScoredList(
         rows=done.rows,
         selected=done.selected,
         rejected=done.rejected,

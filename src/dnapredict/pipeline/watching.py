@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from dnapredict import stopping
-from dnapredict.config.mapping import IDENTITY, Mapping
+from dnapredict.config.mapping_config import IDENTITY, Mapping
+from dnapredict.data.engine import interruption
+from dnapredict.data.files.file_lock import held
 from dnapredict.errors import ConfigurationError, DnapredictError, GateFailedError, ModelError, StoreError
-from dnapredict.lists.contacts import RecordedContacts
-from dnapredict.lists.files import require_form
-from dnapredict.lists.inbox import Inbox, Place
-from dnapredict.lists.locks import held
-from dnapredict.lists.long import Progress
-from dnapredict.pipeline.scoring import Say, Scored, open_scorer, score_list
-
-__all__ = ["watch"]
+from dnapredict.pipeline.scoring import Say, ScoredList, open_scorer, score_list
+from dnapredict.worklist.batch import Progress
+from dnapredict.worklist.calls.contacts import RecordedContacts
+from dnapredict.worklist.files.watch_folder import Inbox, ListDestination
+from dnapredict.worklist.files.worklist_files import require_form
 
 _LOCK: Final = ".dnapredict-watch"
 # What is no fault of a list: it waits, and is tried again after so many looks.
@@ -70,7 +68,7 @@ def watch(
     inbox = Inbox.open(folder)
     open_scorer(home, model=model, mapping=mapping)
 
-    def score(path: Path, out: Path) -> Scored:
+    def score(path: Path, out: Path) -> ScoredList:
         return score_list(
             path,
             out=out,
@@ -106,7 +104,7 @@ def _waiting(inbox: Inbox, path: Path, say: Say) -> Iterator[None]:
         inbox.put_off(path, looks=_LOOKS_TO_WAIT)
 
 
-def _answered(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path], Scored]) -> str:
+def _answered(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path], ScoredList]) -> str:
     """Score the list at `path`, move it to where it belongs, and return what became of it."""
     place = inbox.place(path.name, folder="done")
     out = place.worklist(form)
@@ -115,7 +113,7 @@ def _answered(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path],
     except _NOT_THE_LIST:
         raise
     except Exception as error:  # noqa: BLE001 - a list never ends the watch, and no message quotes a value
-        if stopping.requested():
+        if interruption.requested():
             raise KeyboardInterrupt from None  # the list is not at fault, and waits where it is
         if isinstance(error, DnapredictError):
             return _failed(path, inbox, str(error))
@@ -127,13 +125,13 @@ def _answered(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path],
 
 
 def _failed(path: Path, inbox: Inbox, why: str) -> str:
-    place: Place = inbox.place(path.name, folder="failed")
+    place: ListDestination = inbox.place(path.name, folder="failed")
     told = f"{path.name} could not be scored: {why.replace(str(path), path.name)}"
     place.take(path, f"{told}\nMend the list and drop it into the folder again.")
     return told
 
 
-def _told(path: Path, out: Path, done: Scored) -> str:
+def _told(path: Path, out: Path, done: ScoredList) -> str:
     lines = [
         f"{path.name}: {done.rows:,} rows, {done.selected:,} to call, {done.rejected:,} not scored.",
         f"The worklist is {out.name}. Model version {done.model_version}.",

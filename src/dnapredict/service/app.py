@@ -11,49 +11,46 @@ from typing import Any, Final, cast
 
 import bentoml
 
-from dnapredict.config.mapping import IDENTITY, Mapping
-from dnapredict.config.service import Anonymous, ServiceConfig
+from dnapredict.config.mapping_config import IDENTITY, Mapping
+from dnapredict.config.service_config import Anonymous, ServiceConfig
 from dnapredict.errors import DnapredictError
-from dnapredict.lists.ledger import Ledger
-from dnapredict.prepared import worklist_config
-from dnapredict.service.actions import Actions
-from dnapredict.service.addresses import body_types, route_of
-from dnapredict.service.answering import answer
-from dnapredict.service.answers import ScoreAnswer
-from dnapredict.service.champion import Champion, Scoring, Standing
+from dnapredict.pipeline.run_inputs import worklist_config
+from dnapredict.service.api.champion import Champion, ExpectedModel
+from dnapredict.service.api.model_documents import Paper, Papers
+from dnapredict.service.api.request_models import ScoreRequest
+from dnapredict.service.api.response_models import ScoreAnswer, refuse
+from dnapredict.service.api.score_endpoint import answer
+from dnapredict.service.api.smoke_test import try_out
+from dnapredict.service.api.uploaded_lists import KeptLists
+from dnapredict.service.auth.access_control import AccessControl, is_guarded
+from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.auth.failed_keys import FailedKeys
+from dnapredict.service.auth.openid import Issuer
+from dnapredict.service.call_actions import Actions
 from dnapredict.service.client_address import networks
 from dnapredict.service.connections import (
     Connections,
     OpenConnections,
     use_guarded_protocol,
 )
-from dnapredict.service.contacts import LoggedContacts, logged_contacts
-from dnapredict.service.discretion import keep_logs_discreet
-from dnapredict.service.failed_keys import FailedKeys
-from dnapredict.service.hashes import Hashes
-from dnapredict.service.keys import KeyRing
-from dnapredict.service.logbook import Logbook
-from dnapredict.service.middleware.access import Access, is_guarded
-from dnapredict.service.middleware.headers import SecurityHeaders
-from dnapredict.service.middleware.limits import AnonymousBodies, BodyLimits
-from dnapredict.service.middleware.metrics import Metrics
-from dnapredict.service.middleware.rate import AnonymousRate, Buckets, RateLimit
-from dnapredict.service.middleware.refusals import PlainRefusals
-from dnapredict.service.middleware.turns import Turns
+from dnapredict.service.log.answer_entries import Hashes, Logbook
+from dnapredict.service.log.log_redaction import keep_logs_discreet
+from dnapredict.service.log.retention import Keeper
+from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.service.logged_contacts import LoggedContacts, logged_contacts
+from dnapredict.service.middleware.body_limits import AnonymousBodies, BodyLimits
+from dnapredict.service.middleware.concurrency_limit import Turns
+from dnapredict.service.middleware.plain_errors import PlainRefusals
+from dnapredict.service.middleware.rate_limit import AnonymousRate, Buckets, RateLimit
+from dnapredict.service.middleware.security_headers import SecurityHeaders
 from dnapredict.service.open_files import connections_for, raise_file_limit
-from dnapredict.service.openid import Issuer
-from dnapredict.service.pages.routes import STATIC_PATH
-from dnapredict.service.papers import Paper, Papers
-from dnapredict.service.refusing import refuse
-from dnapredict.service.requests import ScoreRequest
-from dnapredict.service.retention import Keeper
+from dnapredict.service.pages.page_routes import STATIC_PATH
+from dnapredict.service.prometheus_metrics import Metrics
+from dnapredict.service.route_names import body_types, route_of
+from dnapredict.service.scorer_protocol import Scoring
 from dnapredict.service.start import served_config, served_home, served_mapping
-from dnapredict.service.store import ScoringLog
-from dnapredict.service.trial import try_out
-from dnapredict.service.uploads import KeptLists
 from dnapredict.service.web import web_app
-
-__all__ = ["build", "champion_of", "papers_of", "run", "service"]
+from dnapredict.worklist.calls.calls_ledger import Ledger
 
 # Ours comes first, with a sentence; this one only stands for the case that ours fails.
 _LAST_RESORT: Final = 30
@@ -112,9 +109,7 @@ def build(
         tracing={"excluded_urls": ".*"},  # nobody is told, so nothing is traced
     )(Dnapredict)
     ring = KeyRing(home)
-    lists = KeptLists(
-        home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention, log=log
-    )
+    lists = KeptLists(home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention, log=log)
     actions = Actions(log, hashes, Ledger(home, LoggedContacts(log, hashes)))
     web = web_app(
         champion,
@@ -150,7 +145,7 @@ def _guard(service: Any, config: ServiceConfig, *, ring: KeyRing) -> None:
     service.add_asgi_middleware(SecurityHeaders, static_path=STATIC_PATH)
     service.add_asgi_middleware(PlainRefusals)
     service.add_asgi_middleware(
-        Access,
+        AccessControl,
         ring=ring,
         static_path=STATIC_PATH,
         anonymous=_anonymous_rate(config.anonymous),
@@ -210,16 +205,16 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
     """
     recorded = logged_contacts(home, database)
 
-    def standing() -> Standing:
+    def standing() -> ExpectedModel:
         from dnapredict.pipeline import history_in_use
-        from dnapredict.tracking import CHAMPION, Registry
+        from dnapredict.registry import CHAMPION, Registry
 
         history = history_in_use(home)
         if history is not None:
             history.verify()  # a damaged one is refused before a model is tried out with it
         registry = Registry(home)
         version = registry.usable(registry.version_of(CHAMPION))
-        return Standing(version, history.folder.name if history else "", warning=registry.wrong_alias())
+        return ExpectedModel(version, history.folder.name if history else "", warning=registry.wrong_alias())
 
     def open_scorer(version: str) -> Scoring:
         from dnapredict import pipeline
@@ -235,8 +230,8 @@ def papers_of(home: Path) -> Callable[[str], Paper]:
     """What a home holds to read about a version; the registry is asked only when somebody reads."""
 
     def read(version: str) -> Paper:
-        from dnapredict.audit.first_page import kept_report
-        from dnapredict.tracking import Registry
+        from dnapredict.fairness.report.first_page import kept_report
+        from dnapredict.registry import Registry
 
         registry = Registry(home)
         tags, folder = registry.tags(version), registry.report(version)

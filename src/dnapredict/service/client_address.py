@@ -12,8 +12,6 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-__all__ = ["ADDRESS", "Networks", "client_address", "grouped", "in_networks", "networks"]
-
 # Where the address is found in an ASGI scope, once `middleware.access` has looked.
 ADDRESS: Final = "dnapredict.address"
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]

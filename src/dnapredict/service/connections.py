@@ -23,14 +23,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from dnapredict.service.client_address import Networks, grouped, in_networks
 from dnapredict.service.open_files import ACCEPTED_AT_ONCE
 
-__all__ = [
-    "CONNECTION",
-    "Connections",
-    "GuardedProtocol",
-    "OpenConnections",
-    "use_guarded_protocol",
-]
-
 # Where the connection of a request is found in its ASGI scope.
 CONNECTION: Final = "dnapredict.connection"
 _STATE: Final = "dnapredict.connections"
@@ -166,9 +158,7 @@ class Connections:
 
     def _note(self, now: float) -> None:
         if self._closed and now - self._noted_at >= _SECONDS_BETWEEN_NOTES:
-            _LOG.warning(
-                "%s connections were closed: their clients were slow, or too many were open.", self._closed
-            )
+            _LOG.warning("%s connections were closed: their clients were slow, or too many were open.", self._closed)
             self._closed, self._noted_at = 0, now
 
 

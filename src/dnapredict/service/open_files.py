@@ -4,8 +4,6 @@ import os
 import sys
 from typing import Final
 
-__all__ = ["ACCEPTED_AT_ONCE", "connections_for", "raise_file_limit"]
-
 # File descriptors that are kept free of connections: databases, the history store, the model, threads, and
 # the connections of a burst that are accepted before the surplus is closed (four rounds of the loop).
 # Few a round also give a client that was just accepted the time to send, before others take its place.

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-__all__ = ["NEVER_FOR", "USE"]
-
 USE: Final = "supportive contact"
 NEVER_FOR: Final = (
     "book two patients into one appointment",

@@ -14,22 +14,12 @@ from types import MappingProxyType
 from typing import Final
 
 from dnapredict.config.loading import load, shipped
-from dnapredict.config.mapping import Mapping, load_mapping
-from dnapredict.config.service import ServiceConfig
-from dnapredict.data.pseudonym import read_key
+from dnapredict.config.mapping_config import Mapping, load_mapping
+from dnapredict.config.service_config import ServiceConfig
+from dnapredict.data.mapping.pseudonyms import read_key
 from dnapredict.errors import StoreError, UsageError
-from dnapredict.service.keys import KeyRing
-from dnapredict.service.store import ScoringLog
-
-__all__ = [
-    "HOME_VARIABLE",
-    "MAPPING_VARIABLE",
-    "SETTINGS_VARIABLE",
-    "serve",
-    "served_config",
-    "served_home",
-    "served_mapping",
-]
+from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.log.scoring_log import ScoringLog
 
 Files = MappingOf[str, Path]
 
@@ -132,16 +122,12 @@ def served_mapping() -> Mapping:
     return mapping
 
 
-def _let_workers_know(
-    mapping: Path | None, files: Files, key_file: Path | None, settings: Path | None
-) -> None:
+def _let_workers_know(mapping: Path | None, files: Files, key_file: Path | None, settings: Path | None) -> None:
     """Workers are processes of their own: they read what was named here from their environment."""
     if mapping is not None:
         os.environ[MAPPING_VARIABLE] = str(mapping.resolve())
     if files:
-        os.environ[_FILES_VARIABLE] = json.dumps(
-            {name: str(place.resolve()) for name, place in files.items()}
-        )
+        os.environ[_FILES_VARIABLE] = json.dumps({name: str(place.resolve()) for name, place in files.items()})
     if settings is not None:
         os.environ[SETTINGS_VARIABLE] = str(settings.resolve())
     if key_file is not None:
@@ -165,7 +151,7 @@ def _require_keys(home: Path, host: str) -> None:
 
 
 def _require_champion(home: Path) -> None:
-    from dnapredict.tracking import Registry
+    from dnapredict.registry import Registry
 
     registry = Registry(home)
     registry.usable(registry.version_of("champion"))

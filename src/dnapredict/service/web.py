@@ -8,27 +8,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dnapredict.config.worklist import WorklistConfig
+from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import ModelError
-from dnapredict.service.actions import Actions
-from dnapredict.service.answers import ModelAnswer, Refusal
-from dnapredict.service.champion import Champion
-from dnapredict.service.failed_keys import FailedKeys
-from dnapredict.service.keys import KeyRing
-from dnapredict.service.list_routes import LISTS, list_routes
-from dnapredict.service.middleware.metrics import CONTENT_TYPE, exposition
-from dnapredict.service.openapi import description
-from dnapredict.service.pages.entering import OUTCOMES
+from dnapredict.service.api.champion import Champion
+from dnapredict.service.api.list_endpoints import LISTS, list_routes
+from dnapredict.service.api.model_documents import Papers
+from dnapredict.service.api.openapi import description
+from dnapredict.service.api.response_models import ModelAnswer, Refusal, refuse
+from dnapredict.service.api.uploaded_lists import KeptLists
+from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.auth.failed_keys import FailedKeys
+from dnapredict.service.call_actions import Actions
+from dnapredict.service.pages.entry_forms import OUTCOMES
 from dnapredict.service.pages.list_pages import ListPages
+from dnapredict.service.pages.list_view import LIST_PAGES
+from dnapredict.service.pages.page_routes import page_routes
 from dnapredict.service.pages.rendering import trouble_page
-from dnapredict.service.pages.routes import page_routes
-from dnapredict.service.pages.view import LIST_PAGES
-from dnapredict.service.papers import Papers
+from dnapredict.service.prometheus_metrics import CONTENT_TYPE, exposition
 from dnapredict.service.purpose import NEVER_FOR, USE
-from dnapredict.service.refusing import refuse
-from dnapredict.service.uploads import KeptLists
-
-__all__ = ["web_app"]
 
 # Others answer the POST; without these, the last route would say that nothing is here.
 _POSTED: Final = ("/v1/score", LISTS, LISTS + "/{list_id}/actions", LIST_PAGES + "/{list_id}" + OUTCOMES)

@@ -10,22 +10,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from dnapredict.config.worklist import WorklistConfig
+from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import DnapredictError
-from dnapredict.lists.kept import Heading, KeptList
-from dnapredict.service.actions import Actions
-from dnapredict.service.list_routes import in_form
-from dnapredict.service.middleware.access import HOLDER
-from dnapredict.service.outcomes import Outcome
-from dnapredict.service.pages.asked import Asked
-from dnapredict.service.pages.moments import day_words, moment_words, today
-from dnapredict.service.pages.rendering import page, trouble_page
-from dnapredict.service.pages.view import LIST_PAGES, OFFERED, Who, view_of
-from dnapredict.service.refusing import status_of
-from dnapredict.service.uploads import KeptLists
-from dnapredict.service.week import Progress, Week, of_calls, of_week
-
-__all__ = ["WORKED_ON", "ListPages", "no_list"]
+from dnapredict.service.api.list_endpoints import in_form
+from dnapredict.service.api.response_models import status_of
+from dnapredict.service.api.uploaded_lists import KeptLists
+from dnapredict.service.auth.access_control import HOLDER
+from dnapredict.service.call_actions import Actions, Outcome
+from dnapredict.service.call_progress import CallProgress, CallWeek, of_calls, of_week
+from dnapredict.service.pages.list_query import ListQuery
+from dnapredict.service.pages.list_view import LIST_PAGES, OFFERED, Who, view_of
+from dnapredict.service.pages.rendering import day_words, moment_words, page, today, trouble_page
+from dnapredict.worklist.files.list_store import Heading, KeptList
 
 WORKED_ON: Final = "dnapredict_list"
 """A cookie with the id of the list that a browser works on; it opens nothing without a key."""
@@ -45,7 +41,7 @@ class Recent:
     heading: Heading
     address: str
     scored_at: str
-    progress: Progress
+    progress: CallProgress
 
 
 def _in_words(view: View) -> View:
@@ -128,7 +124,7 @@ class ListPages:
         StoreError
             If what was recorded cannot be read.
         """
-        asked = Asked.of(request.query_params)
+        asked = ListQuery.of(request.query_params)
         return page(
             "list.html",
             here=here,
@@ -137,9 +133,7 @@ class ListPages:
             synthetic=found.heading.synthetic,
             found=found.heading,
             newest=self._newer(found),
-            view=view_of(
-                found, asked, taken_of=self.actions.latest, entries_of=self.actions.entries, who=self.who
-            ),
+            view=view_of(found, asked, taken_of=self.actions.latest, entries_of=self.actions.entries, who=self.who),
             offered=OFFERED,
             mistake=Outcome.WITHDRAWN,
             wrong=wrong,
@@ -200,7 +194,7 @@ def _is_over(found: KeptList) -> bool:
     return found.is_over(datetime.datetime.now(datetime.UTC))
 
 
-def _week_words(week: Week) -> str:
+def _week_words(week: CallWeek) -> str:
     sunday = week.monday + datetime.timedelta(days=6)
     return f"This week, {day_words(week.monday)} to {day_words(sunday)}"
 

@@ -12,13 +12,11 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DnapredictError
-from dnapredict.service.champion import Champion
-from dnapredict.service.middleware.access import HOLDER
+from dnapredict.service.api.champion import Champion
+from dnapredict.service.api.model_documents import Papers
+from dnapredict.service.api.response_models import status_of
+from dnapredict.service.auth.access_control import HOLDER
 from dnapredict.service.pages.rendering import page, trouble_page
-from dnapredict.service.papers import Papers
-from dnapredict.service.refusing import status_of
-
-__all__ = ["MODEL", "REPORT", "card_html", "model_routes"]
 
 MODEL: Final = "/model"
 REPORT: Final = MODEL + "/report"

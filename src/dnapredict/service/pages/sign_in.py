@@ -11,14 +11,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import StoreError
+from dnapredict.service.auth.access_control import SESSION_COOKIE, SIGN_IN
+from dnapredict.service.auth.api_keys import KeyRing, KeyScope
+from dnapredict.service.auth.failed_keys import FailedKeys
 from dnapredict.service.client_address import ADDRESS
-from dnapredict.service.failed_keys import FailedKeys
-from dnapredict.service.keys import KeyRing, Scope
-from dnapredict.service.middleware.access import SESSION_COOKIE, SIGN_IN
 from dnapredict.service.pages.list_pages import WORKED_ON
 from dnapredict.service.pages.rendering import page, trouble_page
-
-__all__ = ["SIGN_OUT", "sign_in_routes"]
 
 SIGN_OUT: Final = "/sign-out"
 _TEMPLATE: Final = "sign_in.html"
@@ -35,7 +33,7 @@ def sign_in_routes(ring: KeyRing, failed: FailedKeys) -> Sequence[BaseRoute]:
         token = _key_of(await request.body())
         try:
             key = await run_in_threadpool(ring.holder, token)
-            if key is not None and key.may(Scope.LIST):
+            if key is not None and key.may(KeyScope.LIST):
                 session = await run_in_threadpool(ring.session, key)
                 return _signed_in(session, secure=request.url.scheme == "https")
             key_id = ring.key_id(token)
@@ -51,9 +49,7 @@ def sign_in_routes(ring: KeyRing, failed: FailedKeys) -> Sequence[BaseRoute]:
             return _unavailable(error)
         response = RedirectResponse(SIGN_IN, 303)
         response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
-        response.delete_cookie(
-            WORKED_ON, httponly=True, samesite="strict"
-        )  # the next person has their own list
+        response.delete_cookie(WORKED_ON, httponly=True, samesite="strict")  # the next person has their own list
         return response
 
     return [

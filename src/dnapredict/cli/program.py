@@ -1,0 +1,64 @@
+"""The program: its verbs in the order in which a person meets them, and its last door.
+
+Heavy libraries load inside the verbs, so that `--help` answers at once. What a person asked for
+goes to standard output, everything else to standard error.
+"""
+
+import typer
+
+from dnapredict.cli.audits import access, audit, sign
+from dnapredict.cli.data import check, factors, features, simulate
+from dnapredict.cli.demo_verb import demo
+from dnapredict.cli.exit_handling import ending
+from dnapredict.cli.lists import score
+from dnapredict.cli.messages import say
+from dnapredict.cli.models import compare, promote, refresh, rollback, train
+from dnapredict.cli.serving import (
+    create_key,
+    list_keys,
+    prune_log,
+    revoke_key,
+    serve,
+    upgrade_log,
+    verify_log,
+)
+from dnapredict.data.engine import interruption
+
+app = typer.Typer(
+    name="dnapredict",
+    help="Predict missed hospital appointments fairly, so that help reaches every group of patients.\n\n"
+    "Never for overbooking, discharge, delaying or withholding care.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: the boxes cost 0.2 s and break in a narrow window
+)
+
+keys_app = typer.Typer(help="Keys of the service: create, list, revoke.", no_args_is_help=True)
+log_app = typer.Typer(help="The scoring log: verify, upgrade, prune.", no_args_is_help=True)
+
+_BEFORE = (demo, simulate, check, access, factors, features)
+_MODELS = (train, audit, sign, compare, promote, rollback)
+_IN_USE = (refresh, score, serve)
+for _verb in (*_BEFORE, *_MODELS, *_IN_USE):
+    app.command()(_verb)
+for _name, _key_verb in (("create", create_key), ("list", list_keys), ("revoke", revoke_key)):
+    keys_app.command(_name)(_key_verb)
+for _name, _log_verb in (("verify", verify_log), ("upgrade", upgrade_log), ("prune", prune_log)):
+    log_app.command(_name)(_log_verb)
+app.add_typer(keys_app, name="keys")
+app.add_typer(log_app, name="log")
+
+
+def run() -> int:
+    """Run the command that was typed; every error becomes a sentence and an exit code."""
+    try:
+        app()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except BaseException as error:  # noqa: BLE001 - the last door: nothing may print a patient's value
+        sentence, code = ending(error)
+        if not interruption.requested():
+            say(sentence)
+        return code
+    return 0

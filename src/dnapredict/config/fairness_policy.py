@@ -1,0 +1,198 @@
+"""`fairness/policy.toml`: what the list may be used for, which groups are compared, which limits hold.
+
+The equality lead owns the file and the board agrees to it *before* it sees a result. Each limit
+carries its `why`; a limit changed later needs two names, and the report prints the change.
+"""
+
+import datetime
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from dnapredict.config.loading import Settings
+
+# Uses that help the patient, and the figure that shows harm first (fairness-audit, section 2).
+USES = {
+    "supportive contact": "reach",
+    "offer of another time or mode": "reach",
+    "capacity planning": "calibration",
+}
+REFUSED_USES = {
+    "overbooking": "two patients in one slot make those who come wait, and the patients marked as "
+    "likely to miss are mostly from deprived areas",
+    "discharge": "the patients whom a list marks are those who need help to come, so that taking them "
+    "off a waiting list on a prediction withholds care from them",
+    "delay": "a later appointment on account of a prediction withholds care from those who need help to come",
+    "withholding care": "a prediction is a reason to offer help, never to withhold care",
+}
+_SYNONYMS = {
+    "overbook": "overbooking",
+    "double booking": "overbooking",
+    "discharging": "discharge",
+    "removal from waiting list": "discharge",
+    "delaying": "delay",
+    "delay of care": "delay",
+    "delaying care": "delay",
+    "deprioritisation": "delay",
+    "withholding": "withholding care",
+    "withhold": "withholding care",
+}
+
+_COMPARABLE = ("core20", "ethnicity", "ethnicity_5", "interpreter", "plus", "disability", "sex")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Why = Annotated[str, Field(min_length=10)]
+
+
+class RecordsLimit(Settings):
+    """G0: can the records be trusted? Shares of appointments whose ethnicity is known."""
+
+    pass_known: Share = 0.90
+    fail_known: Share = 0.75
+    missing_ratio: Annotated[float, Field(gt=1)] = 2.0
+    why: Why
+
+    @model_validator(mode="after")
+    def _fail_is_below_pass(self) -> "RecordsLimit":
+        if self.fail_known > self.pass_known:
+            raise ValueError("'fail_known' must not be above 'pass_known'")
+        return self
+
+
+class LabelLimit(Settings):
+    """G1: is a recorded DNA the same thing in every group? Differences as shares (0.02 = 2 points)."""
+
+    pass_points: Share = 0.02
+    fail_points: Share = 0.05
+    why: Why
+
+
+class CalibrationLimit(Settings):
+    """G2: does a risk mean the same in every group? Range of observed over expected DNAs."""
+
+    low: Annotated[float, Field(gt=0, le=1)] = 0.90
+    high: Annotated[float, Field(ge=1)] = 1.10
+    why: Why
+
+
+class ReachLimit(Settings):
+    """G3 and G3b: how much lower a group's reach may be than everyone else's (0.05 = 5 points)."""
+
+    max_harm_gap: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    why: Why
+
+
+class AllocationLimit(Settings):
+    """G4: are calls shared in proportion to need? Judged only where the board chose it."""
+
+    chosen: bool = False
+    why: Why
+
+
+class ChangeLimit(Settings):
+    """G6: how far any group's reach may fall against the model now in use."""
+
+    max_fall: Annotated[float, Field(gt=0, lt=1)] = 0.03
+    why: Why
+
+
+class EvidenceLimit(Settings):
+    """G7: groups that must be in the extract, by the name they have in `plus_group`."""
+
+    plus_groups: tuple[str, ...] = ()
+    plan: str = ""
+    why: Why
+
+
+class GateLimits(Settings):
+    """One table a gate."""
+
+    records: RecordsLimit
+    label: LabelLimit
+    calibration: CalibrationLimit
+    reach: ReachLimit
+    ranking: ReachLimit
+    allocation: AllocationLimit
+    change: ChangeLimit
+    evidence: EvidenceLimit
+
+
+class Disclosure(Settings):
+    """Small-number rule for everything that is written; `suppress_below = 0` opts out, visibly."""
+
+    suppress_below: Annotated[int, Field(ge=0, le=100)] = 8
+    round_to: Annotated[int, Field(ge=1, le=100)] = 5
+    why: Why
+
+
+class Change(Settings):
+    """A limit that was changed after a result had been seen, with the two people who agreed to it."""
+
+    limit: str
+    was: bool | int | float | str | tuple[str, ...]
+    now: bool | int | float | str | tuple[str, ...]
+    on: datetime.date
+    by: Annotated[str, Field(min_length=2)]
+    seconded_by: Annotated[str, Field(min_length=2)]
+    why: Why
+
+    @model_validator(mode="after")
+    def _two_people(self) -> "Change":
+        if self.by.strip().casefold() == self.seconded_by.strip().casefold():
+            raise ValueError("'seconded_by' must be another person than 'by'")
+        return self
+
+
+class Policy(Settings):
+    """The whole of `fairness/policy.toml`.
+
+    A grouping that is `compared` must be in the extract, unless it is named under `may_be_absent` too:
+    then the report says that it is missing.
+    """
+
+    version: str
+    use: str
+    agreed_by: str
+    agreed_on: datetime.date
+    next_review: datetime.date | None = None
+    smallest_group: Annotated[int, Field(ge=30)] = 100
+    confidence: Annotated[float, Field(ge=0.90, le=0.99)] = 0.95
+    compared: tuple[str, ...] = ("core20", "ethnicity", "interpreter", "plus")
+    may_be_absent: tuple[str, ...] = ()
+    limits: GateLimits
+    disclosure: Disclosure
+    changes: tuple[Change, ...] = ()
+
+    @field_validator("use")
+    @classmethod
+    def _use_helps_the_patient(cls, use: str) -> str:
+        plain = " ".join(use.replace("_", " ").replace("-", " ").casefold().split())
+        joined = plain.replace("over booking", "overbooking").replace("over book", "overbook")
+        refused = _SYNONYMS.get(joined, joined)
+        if refused in REFUSED_USES:
+            raise ValueError(
+                f"dnapredict is never for {refused}: {REFUSED_USES[refused]}. Permitted: {', '.join(USES)}"
+            )
+        if plain not in USES:
+            raise ValueError(f"is not a use that has been thought through. Permitted: {', '.join(USES)}")
+        return plain
+
+    @field_validator("compared", "may_be_absent")
+    @classmethod
+    def _groupings_are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in _COMPARABLE]
+        if unknown:
+            raise ValueError(f"must name groupings among {', '.join(_COMPARABLE)}")
+        return names
+
+    @field_validator("compared")
+    @classmethod
+    def _something_is_compared(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not names:
+            raise ValueError(f"must name groupings among {', '.join(_COMPARABLE)}")
+        return names
+
+    @property
+    def primary(self) -> str:
+        """The figure that shows the worst harm of this use: `reach` or `calibration`."""
+        return USES[self.use]

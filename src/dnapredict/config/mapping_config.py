@@ -1,0 +1,263 @@
+"""`training/mappings/NAME.toml`: how a foreign extract, and the files joined to it, become the contract's columns."""
+
+import zoneinfo
+from collections.abc import Iterator
+from collections.abc import Mapping as MappingOf
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from dnapredict.config.loading import Settings, load
+from dnapredict.errors import ConfigurationError, UsageError
+
+
+class Join(Settings):
+    """Another file whose rows are found by key: `match` says which of our columns equals which of its.
+
+    `path` is relative to the mapping file.
+    """
+
+    path: Path
+    match: Annotated[dict[str, str], Field(min_length=1)]
+
+    def __hash__(self) -> int:
+        """Equal joins share what is read for them."""
+        return hash((self.path, *self.match.items()))
+
+
+class Geography(Settings):
+    """Where patients live: deprivation and distance by LSOA.
+
+    Attributes
+    ----------
+    imd
+        File 7 of the English Indices of Deprivation as published, or a CSV with its two columns.
+    imd_release
+        Which release the deciles are of: "2019" (LSOA 2011) or "2025" (LSOA 2021). Where it is not
+        said, that of the `imd` file, and the extract's own deciles, whose release nobody knows, are
+        then left aside.
+    centroids
+        LSOA code, latitude and longitude.
+    sites
+        Site code, latitude and longitude.
+    """
+
+    imd: Path | None = None
+    imd_release: Literal["2019", "2025"] | None = None
+    centroids: Path | None = None
+    sites: Path | None = None
+
+    @model_validator(mode="after")
+    def _distance_has_two_ends(self) -> "Geography":
+        if (self.centroids is None) != (self.sites is None):
+            raise ValueError("a distance needs both 'centroids' and 'sites'")
+        return self
+
+
+# A real date in a sheet comes as ISO text whatever pattern the rest of a column has.
+_ISO: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
+
+JoinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class ColumnSource(Settings):
+    """Where one contract column comes from.
+
+    Attributes
+    ----------
+    source
+        A column (`from`), or `NAME.COLUMN` of a file that is joined.
+    constant
+        The same value in every row.
+    date, time
+        Two columns that together say when; `format` is then a pattern of both, with one space between.
+    born
+        Date of birth, for `age_years`: whole years on the day of the appointment. It goes no further.
+    filled
+        Yes where the column holds anything at all, such as `has_mobile` from a telephone number.
+    format
+        strptime patterns for times; several are tried in turn.
+    translate
+        Source values into contract values; a value it does not name passes unchanged, so that the
+        contract refuses it under its own rule.
+    pseudonymise
+        For `patient_id`: true for NHS numbers, "local" for numbers of any other kind.
+    """
+
+    source: Annotated[str | None, Field(alias="from")] = None
+    constant: str | None = None
+    date: str | None = None
+    time: str | None = None
+    born: str | None = None
+    filled: str | None = None
+    format: str | tuple[str, ...] = ()
+    translate: dict[str, str] = {}
+    pseudonymise: bool | Literal["local"] = False
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "ColumnSource":
+        given = (self.source, self.constant, self.date, self.born, self.filled)
+        if sum(origin is not None for origin in given) != 1:
+            raise ValueError(
+                "needs exactly one of 'from' (a column of the extract), 'constant', 'date' (with 'time'), "
+                "'born', 'filled'"
+            )
+        if (self.date is None) != (self.time is None):
+            raise ValueError("'date' and 'time' go together; a column that holds both is 'from'")
+        if self.pseudonymise and self.source is None:
+            raise ValueError("'pseudonymise' needs 'from'")
+        return self
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The time patterns as a tuple, possibly empty."""
+        given = (self.format,) if isinstance(self.format, str) else self.format
+        if self.date is None or not given:
+            return given
+        days = tuple(pattern.partition(" ")[0] for pattern in given)
+        return tuple(dict.fromkeys((*given, *days, *_ISO)))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it draws on: columns of the extract, or `NAME.COLUMN` of a joined file."""
+        drawn = (self.source, self.date, self.time, self.born, self.filled)
+        return tuple(name for name in drawn if name is not None)
+
+
+class Mapping(Settings):
+    """The whole of a mapping file. An empty one means that the extract has the contract's own names.
+
+    `files` are parts of the extract, in which a key stands once; `lookups` are reference tables, in
+    which the same row may be repeated and keys match in any case and spacing.
+    """
+
+    description: str = ""
+    timezone: str = "Europe/London"
+    key_file: Path | None = None
+    columns: dict[str, ColumnSource] = {}
+    files: dict[JoinName, Join] = {}
+    lookups: dict[JoinName, Join] = {}
+    geography: Geography = Geography()
+
+    def __hash__(self) -> int:
+        """Equal mappings share what is compiled from them."""
+        return hash(self.model_dump_json())
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_exists(cls, name: str) -> str:
+        if name not in zoneinfo.available_timezones():
+            raise ValueError("is not a time zone of the IANA database, such as 'Europe/London'")
+        return name
+
+    @model_validator(mode="after")
+    def _joins_build_on_what_stands_above(self) -> "Mapping":
+        twice = self.files.keys() & self.lookups.keys()
+        if twice:
+            raise ValueError(f"'{min(twice)}' names both a file and a lookup")
+        above: set[str] = set()
+        for name, join in self.joins.items():
+            for column in join.match:
+                inside = self.join_of(column)
+                if inside and inside not in above:
+                    raise ValueError(f"'{name}' is matched by '{column}', so '{inside}' must stand above it")
+            above.add(name)
+        return self
+
+    @property
+    def joins(self) -> dict[str, Join]:
+        """Files and then lookups, in the order in which they are joined."""
+        return self.files | self.lookups
+
+    @property
+    def files_read(self) -> dict[str, Path]:
+        """Every file that is read beside the extract, by what the mapping calls it."""
+        places = {name: path for name, path in self.geography if isinstance(path, Path)}
+        key = {} if self.key_file is None else {"key_file": self.key_file}
+        return {name: join.path for name, join in self.joins.items()} | places | key
+
+    @property
+    def drawn(self) -> frozenset[str]:
+        """Every column that the mapping draws on, of the extract and (`NAME.COLUMN`) of joined files."""
+        return frozenset(self._drawn())
+
+    def _drawn(self) -> Iterator[str]:
+        for origin in self.columns.values():
+            yield from origin.columns
+        for join in self.joins.values():
+            yield from join.match
+
+    @property
+    def makes_pseudonyms(self) -> bool:
+        """Whether patients' numbers are replaced on entry."""
+        return "patient_id" in self.columns and bool(self.columns["patient_id"].pseudonymise)
+
+    @property
+    def numbers(self) -> Literal["nhs", "local"]:
+        """Which kind of numbers they are."""
+        return "local" if self.columns["patient_id"].pseudonymise == "local" else "nhs"
+
+    def join_of(self, column: str) -> str | None:
+        """The joined file that `column` is of; None for a column of the extract itself."""
+        name, dot, _ = column.partition(".")
+        return name if dot and name in self.joins else None
+
+    def placed(self, folder: Path, *, files: MappingOf[str, Path], key_file: Path | None) -> "Mapping":
+        """The same with every path made absolute: those in the file from `folder`, those given as they are.
+
+        Raises
+        ------
+        UsageError
+            If a file is given that the mapping does not name.
+        """
+        unknown = sorted(files.keys() - self.joins.keys())
+        if unknown:
+            known = ", ".join(self.joins) or "none"
+            raise UsageError(f"--file {unknown[0]}: the mapping joins no file of that name (it has: {known}).")
+
+        def join(name: str, found: Join) -> Join:
+            path = files[name].resolve() if name in files else folder / found.path
+            return found.model_copy(update={"path": path})
+
+        places = {name: path and folder / path for name, path in self.geography if isinstance(path, Path)}
+        key = key_file.resolve() if key_file else self.key_file and folder / self.key_file
+        return self.model_copy(
+            update={
+                "files": {name: join(name, found) for name, found in self.files.items()},
+                "lookups": {name: join(name, found) for name, found in self.lookups.items()},
+                "geography": self.geography.model_copy(update=places),
+                "key_file": key,
+            }
+        )
+
+
+IDENTITY = Mapping()
+
+
+def load_mapping(
+    path: Path | None, *, files: MappingOf[str, Path] | None = None, key_file: Path | None = None
+) -> Mapping:
+    """The mapping in the TOML file `path`, or none at all, with its paths made absolute.
+
+    Parameters
+    ----------
+    files
+        Where joined files are, by the names that the mapping gives them, instead of what it says.
+    key_file
+        The key for pseudonyms, instead of what it says.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file is missing or holds something it must not.
+    UsageError
+        If a file is given that the mapping does not name.
+    """
+    mapping = IDENTITY if path is None else load(path, Mapping)
+    folder = Path.cwd() if path is None else path.resolve().parent
+    placed = mapping.placed(folder, files=files or {}, key_file=key_file)
+    for name, join in placed.joins.items():
+        if not join.path.is_file():
+            raise ConfigurationError(f"{path}: '{name}' is to be joined, and there is no file {join.path}.")
+    return placed

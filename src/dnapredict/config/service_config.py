@@ -1,0 +1,143 @@
+"""`serving/service.toml`: how much the service takes on, how long it keeps things, whom it believes."""
+
+import ipaddress
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from dnapredict.config.loading import Settings
+
+# Signatures of an issuer's private key alone: with a shared secret whoever checks could also sign.
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class ServiceLimits(Settings):
+    """How much the service takes on at once. Each worker process counts for itself.
+
+    `requests_a_minute` is what one key may ask for in the long run, and `burst` what it may ask for
+    at once after a pause; with two workers a key may reach up to twice as many. `at_once` requests
+    are worked on side by side, `waiting` more may wait for `seconds_to_wait`; others are told to
+    come again. `connections` are open at most, fewer where the system allows few open files.
+    """
+
+    requests_a_minute: Annotated[float, Field(gt=0, le=1_000_000)] = 6_000
+    burst: Annotated[int, Field(ge=1, le=100_000)] = 300
+    at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    waiting: Annotated[int, Field(ge=0, le=1_000)] = 32
+    seconds_to_wait: Annotated[float, Field(gt=0, le=60)] = 5
+    seconds_to_answer: Annotated[float, Field(gt=0, le=600)] = 60
+    seconds_to_send: Annotated[float, Field(gt=0, le=600)] = 30
+    bodies_at_once: Annotated[int, Field(ge=1, le=1_000)] = 64
+    largest_body_mb: Annotated[float, Field(gt=0, le=64)] = 8
+    largest_form_kb: Annotated[float, Field(gt=0, le=1_024)] = 8
+    connections: Annotated[int, Field(ge=16, le=30_000)] = 1_000
+    seconds_to_ask: Annotated[float, Field(gt=0, le=600)] = 10
+    seconds_to_read: Annotated[float, Field(gt=0, le=600)] = 30
+
+
+class Anonymous(Settings):
+    """How much the service takes on from clients without a key or a session, by address and in all.
+
+    Each worker process counts for itself, and an IPv6 address counts as its network of 64 bits. An
+    address that asks little is served even while `requests_a_minute_in_all` is used up by others.
+    `failures` wrong keys of one address, or for one key, are answered at once on the sign-in page, and
+    `failures_of_programs` elsewhere; each further one makes the next wait twice as long, up to
+    `longest_wait` seconds. `proxies` are the addresses or networks
+    whose `X-Forwarded-For` is believed.
+    """
+
+    requests_a_minute: Annotated[float, Field(gt=0, le=1_000_000)] = 1_200
+    burst: Annotated[int, Field(ge=2, le=100_000)] = 600
+    requests_a_minute_in_all: Annotated[float, Field(gt=0, le=1_000_000)] = 6_000
+    burst_in_all: Annotated[int, Field(ge=2, le=100_000)] = 2_000
+    connections: Annotated[int, Field(ge=1, le=30_000)] = 100
+    bodies_at_once: Annotated[int, Field(ge=1, le=1_000)] = 64
+    bodies_of_address: Annotated[int, Field(ge=1, le=1_000)] = 16
+    seconds_to_send: Annotated[float, Field(gt=0, le=600)] = 10
+    failures: Annotated[int, Field(ge=1, le=1_000)] = 10
+    failures_of_programs: Annotated[int, Field(ge=1, le=10_000)] = 100
+    longest_wait: Annotated[float, Field(ge=1, le=86_400)] = 300
+    proxies: tuple[str, ...] = ()
+
+    @field_validator("proxies")
+    @classmethod
+    def _proxies_are_addresses(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            try:
+                network = ipaddress.ip_network(proxy)
+            except ValueError:
+                raise ValueError("expected IP addresses or networks, such as 10.1.2.0/24") from None
+            if network.prefixlen == 0:
+                raise ValueError("must name the proxy: with every address any client could write its own")
+        return proxies
+
+
+class Retention(Settings):
+    """How many days things are kept; where `log_days` is absent, the scoring log is kept for good.
+
+    Beyond the newest `lists` a list goes once its appointments are over and nothing was recorded on it. All
+    kept lists take at most `list_mb` megabytes; then no further one is taken in.
+    """
+
+    log_days: Annotated[int, Field(ge=1, le=36_525)] | None = None
+    list_days: Annotated[int, Field(ge=1, le=36_525)] = 90
+    lists: Annotated[int, Field(ge=1, le=100_000)] = 50
+    list_mb: Annotated[float, Field(gt=0, le=1_000_000)] = 2_000
+
+
+class OpenId(Settings):
+    """An OpenID Connect issuer whose bearer tokens are taken beside our own keys.
+
+    `keys` is the address of the issuer's keys (its `jwks_uri`), or a file that holds them. A token's
+    scopes stand in `scope_claim`, as a list or as words with spaces; `scopes` says which of them
+    mean `score`, `list` and `admin` here.
+    """
+
+    issuer: Annotated[str, Field(min_length=1)]
+    audience: Annotated[str, Field(min_length=1)]
+    keys: Annotated[str, Field(min_length=1)]
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256", "ES256")
+    scope_claim: str = "scope"
+    scopes: dict[str, Literal["score", "list", "admin"]] = {
+        "dnapredict.score": "score",
+        "dnapredict.list": "list",
+        "dnapredict.admin": "admin",
+    }
+    leeway_seconds: Annotated[float, Field(ge=0, le=300)] = 30
+    keys_minutes: Annotated[float, Field(gt=0, le=1_440)] = 10
+
+    @field_validator("keys")
+    @classmethod
+    def _keys_come_safely(cls, keys: str) -> str:
+        address = urlsplit(keys)
+        if address.scheme == "http" and address.hostname not in _THIS_MACHINE:
+            raise ValueError("must be https, or whoever stands between could sign tokens")
+        return keys
+
+    @property
+    def keys_are_remote(self) -> bool:
+        """Whether the keys are fetched from an address, and not read from a file."""
+        return self.keys.startswith(("https://", "http://"))
+
+
+class ServiceConfig(Settings):
+    """The whole of `serving/service.toml`.
+
+    `database` is where the scoring log lies, such as `postgresql://log@db.example/dnapredict`; without
+    it, in the home. `DNAPREDICT_DATABASE` has precedence, so that a password need not stand in a file.
+    """
+
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    database: str | None = None
+    limits: ServiceLimits = ServiceLimits()
+    anonymous: Anonymous = Anonymous()
+    retention: Retention = Retention()
+    openid: OpenId | None = None
+
+    @model_validator(mode="after")
+    def _a_database_is_postgresql(self) -> "ServiceConfig":
+        if self.database is not None and not self.database.startswith("postgresql"):
+            raise ValueError("'database' must begin with postgresql://; without it the log is in the home")
+        return self

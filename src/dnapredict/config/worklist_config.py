@@ -1,0 +1,272 @@
+"""`serving/worklist.toml`: how many calls can be made, when and by whom, and what bands and actions are."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, model_validator
+
+from dnapredict.config.loading import Settings
+
+# Words of uses that are refused, wherever the file speaks of what is done.
+_REFUSED: Final = re.compile(
+    r"over-?\s?book|double-?\s?book|discharg|withh[oe]ld|den(y|ied|ies)\b|downgrad"
+    r"|remov\w* from the (waiting )?list|delay",
+    re.IGNORECASE,
+)
+
+# What a spreadsheet takes as choices of a cell.
+_MOST_TO_OFFER: Final = 255
+
+
+Kind = Literal["confirm", "transport", "interpreter", "another time", "another mode", "contact details"]
+Evidence = Literal["randomised trials", "observational studies", "unproven"]
+
+
+class Band(Settings):
+    """A range of risk with a name that a clerk reads; it starts at `from_probability`.
+
+    `meaning` says in words what the name stands for, on the note of a worklist.
+    """
+
+    name: str
+    from_probability: Annotated[float, Field(ge=0, le=1)]
+    meaning: str = ""
+
+
+class Action(Settings):
+    """What to offer where the strongest reason rests on one of `factors`.
+
+    `evidence` says what is known of its effect on missed appointments.
+    """
+
+    do: str
+    kind: Kind
+    evidence: Evidence
+    factors: tuple[str, ...] = ()
+
+
+class Need(Settings):
+    """Something that a patient needs, and how it changes what is done, whatever the strongest reason is.
+
+    A patient has the need where the list's `column` is true, or a number below `below`. Columns that are
+    held for the audit alone, such as `language_code`, cannot be named here.
+
+    Attributes
+    ----------
+    before
+        What is done before the call, such as "Book an interpreter".
+    whom, how
+        Who is called in the patient's place, and how: they follow the word "call" of the action.
+    also
+        What else the call is about.
+    uncalled
+        What is to be done where nobody is called.
+    words
+        Words of actions and reasons that are said in another way of such a patient.
+    kind
+        Of action that the need stands for: an action of that kind says nothing more, so the next reason's
+        action is taken.
+    evidence, why
+        What is known of its effect on missed appointments, and why it was agreed.
+    """
+
+    column: Literal["interpreter_needed", "transport_booked", "age_years"]
+    below: Annotated[float, Field(gt=0, le=130)] | None = None
+    before: str = ""
+    whom: str = ""
+    how: str = ""
+    also: str = ""
+    uncalled: str = ""
+    words: dict[str, str] = {}
+    kind: Kind | None = None
+    evidence: Evidence = "unproven"
+    why: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _a_number_has_a_bound(self) -> "Need":
+        if (self.column == "age_years") != (self.below is not None):
+            raise ValueError("'below' belongs to column 'age_years', and to no other")
+        return self
+
+    @model_validator(mode="after")
+    def _it_changes_something(self) -> "Need":
+        if not any(self.texts()):
+            raise ValueError(f"need '{self.column}' names nothing to do: give 'before', 'whom', 'also', ...")
+        return self
+
+    @property
+    def said(self) -> str:
+        """All that it asks for, in a phrase."""
+        called = " ".join(text for text in (self.whom, self.how) if text)
+        parts = (self.before, f"call {called}" if called else "", self.also)
+        phrase = "; ".join(part for part in parts if part) or self.uncalled
+        return phrase[:1].upper() + phrase[1:]
+
+    def texts(self) -> tuple[str, ...]:
+        """Everything that it puts into words for a clerk."""
+        return (self.before, self.whom, self.how, self.also, self.uncalled, *self.words.values())
+
+
+NEEDS: Final = (
+    Need(
+        column="interpreter_needed",
+        kind="interpreter",
+        before="Book an interpreter",
+        how="with one",
+        uncalled="check that an interpreter is booked",
+        why="Nobody can confirm an appointment in a language that they do not speak.",
+    ),
+    Need(
+        column="age_years",
+        below=16,
+        whom="the parent or carer",
+        uncalled="any reminder goes to the parent or carer",
+        words={
+            "Missed": "Was not brought to",
+            "cancelled by the patient": "cancelled by the family",
+            "the patient can come": "the child can be brought",
+        },
+        why="A child is brought by somebody. From 16 a young person is presumed able to decide.",
+    ),
+    Need(
+        column="transport_booked",
+        kind="transport",
+        also="confirm the transport that is booked",
+        uncalled="confirm the transport that is booked",
+        why="Transport that does not come is an appointment that the patient did not miss.",
+    ),
+)
+"""What holds where a file names no `[[needs]]`, so that one of an earlier release honours them too."""
+
+
+class Team(Settings):
+    """People who make `capacity` calls for the appointments of these clinics, sites or specialties."""
+
+    name: str
+    capacity: Annotated[int, Field(ge=1)]
+    clinics: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
+    specialties: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _calls_for_somebody(self) -> "Team":
+        if not (self.clinics or self.sites or self.specialties):
+            raise ValueError(f"team '{self.name}' needs 'clinics', 'sites' or 'specialties'")
+        return self
+
+
+class WorklistConfig(Settings):
+    """The whole of `serving/worklist.toml`.
+
+    Attributes
+    ----------
+    capacity_share, capacity
+        Calls as a share of the appointments, or a number.
+    capacity_per
+        For what that is: each clinic, each calling week, each of both; by default the whole list. A number
+        for a week is one of five working days.
+    teams
+        Teams with a number of calls of their own; an appointment is the first team's that names it.
+    call_working_days_before
+        A call is due so many working days (England) before the appointment.
+    mute_days
+        A patient who was reached is not called again for the same clinic within so many days, across lists;
+        and one call is about all of a patient's appointments of a list that are so near to each other.
+    muted_action, reached_action, opted_out_action
+        What to do for a patient who was reached for this clinic within `mute_days`, who was already reached
+        about this appointment, and who asked not to be called.
+    needs
+        What patients need, which shapes every action; `NEEDS` where the file names none.
+    outcomes
+        What can become of a call: the choices of the column `outcome` in a spreadsheet.
+    carry_through
+        Columns of the list, such as the patient's name and telephone number, that the written
+        worklist shows to those who call; they go nowhere else.
+    """
+
+    use: Literal["supportive contact"]
+    capacity_share: Annotated[float, Field(gt=0, le=1)] = 0.10
+    capacity: Annotated[int, Field(ge=1)] | None = None
+    capacity_per: tuple[Literal["clinic", "week"], ...] = ()
+    teams: tuple[Team, ...] = ()
+    call_working_days_before: Annotated[int, Field(ge=0, le=20)] | None = None
+    mute_days: Annotated[int, Field(ge=0, le=366)] = 0
+    allocation: Literal["global", "proportionate", "floor"] = "global"
+    floor_share: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    bands: tuple[Band, ...]
+    default_action: str
+    unselected_action: str = ""
+    same_call_action: str = "Mention it in the call at rank {rank}"
+    muted_action: str = "No call: the patient was reached for this clinic lately"
+    reached_action: str = "No call: the patient was already reached about this appointment"
+    opted_out_action: str = "No call: the patient asked not to be called. Send the usual reminder or a letter"
+    actions: tuple[Action, ...] = ()
+    needs: tuple[Need, ...] = NEEDS
+    outcomes: tuple[str, ...] = ()
+    carry_through: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _bands_cover_every_risk(self) -> "WorklistConfig":
+        starts = [band.from_probability for band in self.bands]
+        if not starts or starts != sorted(set(starts), reverse=True) or starts[-1] != 0:
+            raise ValueError("bands must go from the highest risk down, and the last must start at 0")
+        return self
+
+    @model_validator(mode="after")
+    def _no_use_against_patients(self) -> "WorklistConfig":
+        for said in self._texts():
+            if _REFUSED.search(said):
+                raise ValueError(
+                    f"'{said}' is refused: a list is for supportive contact, never for overbooking, "
+                    "discharge, delaying or withholding care"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _a_factor_has_one_action(self) -> "WorklistConfig":
+        named = [factor for action in self.actions for factor in action.factors]
+        twice = sorted({name for name in named if named.count(name) > 1})
+        if twice:
+            raise ValueError(f"factor '{twice[0]}' has more than one action")
+        if self.actions and self.default_action not in {action.do for action in self.actions}:
+            raise ValueError(
+                f"default_action '{self.default_action}' is none of the actions, so that nobody knows its evidence"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rank_alone_is_filled_in(self) -> "WorklistConfig":
+        try:
+            self.same_call_action.format(rank=1)
+        except (KeyError, IndexError, ValueError):
+            raise ValueError("same_call_action may hold {rank} and no other braces") from None
+        return self
+
+    @model_validator(mode="after")
+    def _a_spreadsheet_can_offer_the_outcomes(self) -> "WorklistConfig":
+        if any("," in outcome for outcome in self.outcomes) or len(",".join(self.outcomes)) > _MOST_TO_OFFER:
+            raise ValueError(
+                f"outcomes may hold no comma and {_MOST_TO_OFFER} characters in all, as a spreadsheet wants"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_need_is_named_once(self) -> "WorklistConfig":
+        columns = [need.column for need in self.needs]
+        twice = sorted({name for name in columns if columns.count(name) > 1})
+        if twice:
+            raise ValueError(f"need '{twice[0]}' is named more than once")
+        return self
+
+    def action_of(self, factor: str) -> Action | None:
+        """What to offer where `factor` is behind a reason; None where nothing is agreed for it."""
+        return next((action for action in self.actions if factor in action.factors), None)
+
+    def _texts(self) -> Iterator[str]:
+        yield from (self.default_action, self.unselected_action, self.same_call_action)
+        yield from (self.muted_action, self.reached_action, self.opted_out_action)
+        yield from (action.do for action in self.actions)
+        yield from (text for need in self.needs for text in need.texts())
+        yield from (text for band in self.bands for text in (band.name, band.meaning))
+        yield from self.outcomes

@@ -1,0 +1,279 @@
+"""The columns of the data contract, as data: type, role, unit, source and a sentence each.
+
+One table, one row per booked appointment. A row without `outcome_code` is one to score;
+with it, it is history and label. `training/DATA.md` is generated from this module.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from dnapredict.data.contract import codes
+from dnapredict.data.contract.treatment_functions import TREATMENT_FUNCTION
+
+
+class Kind(StrEnum):
+    """How a column's text is read."""
+
+    TEXT = "text"
+    CODE = "code"
+    TIMESTAMP = "timestamp"
+    NUMBER = "number"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+
+
+class Role(StrEnum):
+    """What a column may be used for."""
+
+    KEY = "key"
+    TIME = "time"
+    OUTCOME = "outcome"
+    FACTOR = "factor"
+    FACTOR_AND_AUDIT = "factor + audit"
+    AUDIT = "audit only"
+    TREATMENT = "treatment"
+    WISH = "wish"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the contract.
+
+    `width` pads a numeric code with the leading zeros that spreadsheets drop ("3" -> "03").
+    `lowest` and `highest` bound a number, both included. `blanks` are values that stand for none.
+    `says` are words of `vocabulary.NOT_RECORDED` that say something in this column.
+    """
+
+    name: str
+    kind: Kind
+    role: Role
+    note: str
+    required: bool = False
+    unit: str = ""
+    source: str = ""
+    codes: Mapping[str, str] = field(default_factory=dict)
+    width: int = 0
+    lowest: float | None = None
+    highest: float | None = None
+    blanks: Mapping[str, str] = field(default_factory=dict)
+    says: tuple[str, ...] = ()
+
+
+COLUMNS: Final = (
+    Column(
+        "appointment_id",
+        Kind.TEXT,
+        Role.KEY,
+        "Unique; a pseudonym.",
+        required=True,
+        source="ATTENDANCE IDENTIFIER, pseudonymised",
+    ),
+    Column(
+        "patient_id",
+        Kind.TEXT,
+        Role.KEY,
+        "A pseudonym; without it there is no attendance history.",
+        source="LOCAL PATIENT IDENTIFIER or NHS NUMBER, pseudonymised",
+    ),
+    Column(
+        "booked_at",
+        Kind.TIMESTAMP,
+        Role.TIME,
+        "When the appointment was made.",
+        required=True,
+        source="APPOINTMENT BOOKED DATE",
+    ),
+    Column(
+        "starts_at",
+        Kind.TIMESTAMP,
+        Role.TIME,
+        "When it takes place; midnight means that no clock time is known.",
+        required=True,
+        source="APPOINTMENT DATE, APPOINTMENT TIME",
+    ),
+    Column(
+        "recorded_at",
+        Kind.TIMESTAMP,
+        Role.TIME,
+        "When the outcome was recorded; otherwise the configured delay after `starts_at`.",
+    ),
+    Column(
+        "outcome_code",
+        Kind.CODE,
+        Role.OUTCOME,
+        "Blank while the appointment lies in the future.",
+        source="ATTENDED OR DID NOT ATTEND CODE",
+        codes=codes.OUTCOME,
+        width=1,
+    ),
+    Column(
+        "site_code",
+        Kind.TEXT,
+        Role.FACTOR,
+        "Where it takes place: an ODS code of five to nine characters.",
+        source="ORGANISATION SITE IDENTIFIER (OF TREATMENT)",
+        blanks=codes.NOT_A_SITE,
+    ),
+    Column("clinic_code", Kind.TEXT, Role.FACTOR, "Clinic, as the trust names it.", source="CLINIC CODE"),
+    Column(
+        "treatment_function_code",
+        Kind.CODE,
+        Role.FACTOR,
+        "Specialty: the service within which the patient is treated.",
+        source="ACTIVITY TREATMENT FUNCTION CODE",
+        codes=TREATMENT_FUNCTION,
+        width=3,
+    ),
+    Column(
+        "first_attendance_code",
+        Kind.CODE,
+        Role.FACTOR,
+        "First or follow-up; 5 is an administrative event and is set aside.",
+        source="FIRST ATTENDANCE CODE",
+        codes=codes.FIRST_ATTENDANCE,
+        width=1,
+    ),
+    Column(
+        "consultation_mechanism_code",
+        Kind.CODE,
+        Role.FACTOR,
+        "Face to face, telephone, video.",
+        source="CONSULTATION MECHANISM, CONSULTATION MEDIUM USED",
+        codes=codes.CONSULTATION_MECHANISM,
+        width=2,
+    ),
+    Column(
+        "priority_type_code",
+        Kind.CODE,
+        Role.FACTOR,
+        "Routine, urgent, two week wait.",
+        source="PRIORITY TYPE CODE",
+        codes=codes.PRIORITY_TYPE,
+        width=1,
+    ),
+    Column(
+        "referral_source_code",
+        Kind.CODE,
+        Role.FACTOR,
+        "Who referred the patient.",
+        source="SOURCE OF REFERRAL FOR OUT-PATIENTS",
+        codes=codes.REFERRAL_SOURCE,
+        width=2,
+    ),
+    Column(
+        "age_years",
+        Kind.NUMBER,
+        Role.FACTOR,
+        "Age at `starts_at`.",
+        unit="years",
+        lowest=0,
+        highest=120,
+        source="AGE AT CDS ACTIVITY DATE",
+    ),
+    Column(
+        "gender_code",
+        Kind.CODE,
+        Role.FACTOR_AND_AUDIT,
+        "Gender as the patient states it.",
+        source="PERSON STATED GENDER CODE",
+        codes=codes.GENDER,
+        width=1,
+    ),
+    Column(
+        "lsoa_code",
+        Kind.TEXT,
+        Role.FACTOR,
+        "Lower layer super output area of residence.",
+        source="LOWER LAYER SUPER OUTPUT AREA, of the postcode of residence",
+    ),
+    Column(
+        "imd_decile",
+        Kind.INTEGER,
+        Role.FACTOR_AND_AUDIT,
+        "1 is the most deprived tenth of England.",
+        unit="decile",
+        source="English Indices of Deprivation",
+        lowest=1,
+        highest=10,
+    ),
+    Column(
+        "distance_km",
+        Kind.NUMBER,
+        Role.FACTOR,
+        "From the centre of the LSOA to the site.",
+        unit="km",
+        lowest=0,
+        highest=2_000,
+    ),
+    Column(
+        "interpreter_needed",
+        Kind.BOOLEAN,
+        Role.FACTOR_AND_AUDIT,
+        "An interpreter is on record.",
+        source="Personal Demographics Service, interpreter required",
+    ),
+    Column("transport_booked", Kind.BOOLEAN, Role.FACTOR, "Patient transport is booked."),
+    Column("has_mobile", Kind.BOOLEAN, Role.FACTOR, "A mobile number is on record."),
+    Column("receives_welfare", Kind.BOOLEAN, Role.FACTOR, "A welfare benefit is on record, where agreed."),
+    Column(
+        "times_rescheduled",
+        Kind.INTEGER,
+        Role.FACTOR,
+        "Times this appointment was moved, as known when it is scored.",
+        unit="times",
+        lowest=0,
+        highest=1_000,
+    ),
+    Column(
+        "ethnic_category_code",
+        Kind.CODE,
+        Role.AUDIT,
+        "A national code: one letter, with or without a local digit (A, A1); Z declined, 99 not asked. "
+        "Anything else counts as not known, and is reported.",
+        source="ETHNIC CATEGORY",
+        codes=codes.ETHNIC_CATEGORY,
+    ),
+    Column(
+        "disability_flag",
+        Kind.TEXT,
+        Role.AUDIT,
+        "Disability, as recorded locally; None means that there is none.",
+        says=("NONE",),
+    ),
+    Column("language_code", Kind.TEXT, Role.AUDIT, "Preferred language, as recorded locally."),
+    Column("plus_group", Kind.TEXT, Role.AUDIT, "Locally defined inclusion group of CORE20PLUS5."),
+    Column(
+        "trust_side_reason",
+        Kind.BOOLEAN,
+        Role.AUDIT,
+        "The record gives a reason on the trust's side: a letter that was not sent, a clinic that was moved.",
+    ),
+    Column("contacted", Kind.BOOLEAN, Role.TREATMENT, "The patient was reached by a validation call."),
+    Column(
+        "opt_out",
+        Kind.BOOLEAN,
+        Role.WISH,
+        "The patient asked not to be called: such a row is never selected. Never a factor.",
+    ),
+)
+NAMES: Final = tuple(column.name for column in COLUMNS)
+REQUIRED: Final = tuple(column.name for column in COLUMNS if column.required)
+_BY_NAME: Final = {column.name: column for column in COLUMNS}
+
+
+def column(name: str) -> Column:
+    """The contract's column of that name.
+
+    Raises
+    ------
+    KeyError
+        If the contract has none.
+    """
+    return _BY_NAME[name]
+
+
+def audit_only() -> frozenset[str]:
+    """Names of the columns that may never feed a factor."""
+    return frozenset(column.name for column in COLUMNS if column.role in (Role.AUDIT, Role.TREATMENT, Role.WISH))

@@ -1,0 +1,234 @@
+"""Read what is published of areas and sites: deciles of deprivation, centres of LSOAs, places of sites."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import ibis
+import pyarrow as pa
+
+from dnapredict.config.mapping_config import Geography
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.mapping.file_joins import Stamp, read_beside, rows_told, stamp
+from dnapredict.data.readers.csv_dialect import ROW_NUMBER, columns_told
+from dnapredict.errors import ConfigurationError, DataError
+
+# Which LSOA codes a release of the indices is of.
+VINTAGES: Final = {"2019": "2011", "2025": "2021"}
+AREAS: Final = ibis.schema(
+    {"area": "string", "decile": "int64", "area_latitude": "float64", "area_longitude": "float64"}
+)
+SITES: Final = ibis.schema({"site": "string", "site_latitude": "float64", "site_longitude": "float64"})
+# The 2,000 codes that came with 2021 are numbered from here on.
+LAST_OF_2011: Final = 33_768
+_ENGLAND: Final = {"2011": 32_844, "2021": 33_755}
+_CODE: Final = re.compile(r"E01[0-9]{6}")
+_MANY: Final = 1_000  # areas of a board; fewer may all be older than 2021
+_Place = tuple[float | None, float | None]
+
+# Headers by which files are published: the indices' File 7, the Open Geography Portal, ONSPD, and plain ones.
+_LSOA: Final = {
+    "2021": re.compile(r"lsoa code \(2021\)|lsoa21(cd|_code)?"),
+    "2011": re.compile(r"lsoa code \(2011\)|lsoa11(cd|_code)?"),
+}
+_DECILE: Final = re.compile(r"index of multiple deprivation \(imd\) decile.*|imd[_ ]?decile")
+_LATITUDE: Final = re.compile(r"lat(itude)?")
+_LONGITUDE: Final = re.compile(r"long?|lng|longitude")
+_SITE: Final = re.compile(r"((site|ods|organisation)[ _]?)?code|organisation site identifier")
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """What is known of areas and sites.
+
+    Attributes
+    ----------
+    release
+        Of the deciles: "2019", "2025", or "" where nobody said.
+    areas
+        `AREAS`: one row an LSOA; decile or place may be missing.
+    sites
+        `SITES`: one row a site.
+    complete
+        Whether all of England's deciles are there, so that a code without one is none of its vintage.
+    """
+
+    release: str
+    areas: pa.Table
+    sites: pa.Table
+    complete: bool
+
+
+def atlas(geography: Geography) -> Atlas:
+    """Read the files that `geography` names; each is read once, until it changes.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read, lacks a column, or holds a code, a decile or a place that cannot be.
+    ConfigurationError
+        If LSOA codes of two vintages would be mixed.
+    """
+    paths = (geography.imd, geography.centroids, geography.sites)
+    return _atlas(*(path and stamp(path) for path in paths), geography.imd_release)
+
+
+@lru_cache(maxsize=4)
+def _atlas(imd: Stamp | None, centroids: Stamp | None, sites: Stamp | None, said: str | None) -> Atlas:
+    deciles = _deciles(imd[0]) if imd else _Listed()
+    places = _centroids(centroids[0]) if centroids else _Listed()
+    vintage = _one_vintage(said, deciles, places)
+    release = said or (next(r for r, of in VINTAGES.items() if of == vintage) if imd else "")
+    complete = bool(imd) and len(deciles.values) >= _ENGLAND[vintage]
+    return Atlas(release, _areas(deciles.values, places.values), _sites(sites), complete)
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """Values by code."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    vintage: str = ""
+    path: Path = Path()
+
+
+def _one_vintage(said: str | None, *found: _Listed) -> str:
+    vintage = VINTAGES[said] if said else ""
+    for file in found:
+        if vintage and file.vintage and file.vintage != vintage:
+            raise ConfigurationError(
+                f"{file.path}: holds LSOA codes of {file.vintage}, where those of {vintage} are wanted. "
+                "Release 2019 of the indices goes with LSOA 2011, 2025 with LSOA 2021; do not mix them."
+            )
+        vintage = vintage or file.vintage
+    return vintage
+
+
+def _deciles(path: Path) -> _Listed:
+    sheet = _ReferenceTable.read(path)
+    vintage, areas = _lsoa(sheet)
+    deciles = sheet.numbers(_DECILE, "IMD decile", lowest=1, highest=10)
+    sheet.refuse([value is None or value % 1 != 0 for value in deciles], "IMD decile")
+    values = sheet.by_code(areas, [int(value) for value in deciles if value is not None])
+    _require_genuine(values, vintage, path)
+    return _Listed(values, vintage, path)
+
+
+def _require_genuine(areas: dict[str, Any], vintage: str, path: Path) -> None:
+    """A header says which vintage a file is of; its codes must not say another."""
+    newest = max((int(code[3:]) for code in areas if _CODE.fullmatch(code)), default=0)
+    is_2021 = newest > LAST_OF_2011
+    if (vintage == "2011" and is_2021) or (vintage == "2021" and not is_2021 and len(areas) > _MANY):
+        raise ConfigurationError(f"{path}: its header says LSOA {vintage}, its codes say another year.")
+
+
+def _centroids(path: Path) -> _Listed:
+    sheet = _ReferenceTable.read(path)
+    vintage, areas = _lsoa(sheet)
+    return _Listed(sheet.by_code(areas, sheet.places()), vintage, path)
+
+
+def _sites(stamped: Stamp | None) -> pa.Table:
+    if stamped is None:
+        return SITES.to_pyarrow().empty_table()
+    sheet = _ReferenceTable.read(stamped[0])
+    codes = [code and code.upper().replace(" ", "") for code in sheet.column(_SITE, "site code")]
+    places = sheet.by_code(codes, sheet.places())
+    rows = [{"site": code, "site_latitude": at[0], "site_longitude": at[1]} for code, at in places.items()]
+    return pa.Table.from_pylist(rows, schema=SITES.to_pyarrow())
+
+
+def _areas(deciles: dict[str, int], places: dict[str, _Place]) -> pa.Table:
+    nowhere = (None, None)
+    rows = [
+        {
+            "area": code,
+            "decile": deciles.get(code),
+            "area_latitude": places.get(code, nowhere)[0],
+            "area_longitude": places.get(code, nowhere)[1],
+        }
+        for code in deciles | places
+    ]
+    return pa.Table.from_pylist(rows, schema=AREAS.to_pyarrow())
+
+
+def _lsoa(sheet: "_ReferenceTable") -> tuple[str, list[str | None]]:
+    """The vintage that the header names, and the codes below it."""
+    for vintage, header in _LSOA.items():
+        if sheet.find(header):
+            return vintage, [code and code.upper() for code in sheet.column(header, "")]
+    raise DataError(
+        f"{sheet.path}: no header says which LSOA codes it holds. Expected 'LSOA code (2021)' or 'LSOA21CD', "
+        f"'LSOA code (2011)' or 'LSOA11CD'. {columns_told(sheet.headers)}"
+    )
+
+
+@dataclass(frozen=True)
+class _ReferenceTable:
+    """A reference table as text, with the numbers of its rows."""
+
+    path: Path
+    columns: dict[str, list[str | None]]
+    row_numbers: list[int]
+
+    @classmethod
+    def read(cls, path: Path) -> "_ReferenceTable":
+        with Workspace() as workspace:
+            table = read_beside(path, workspace)
+            text = table.select(ROW_NUMBER, **{c: table[c].cast("string") for c in table.columns[1:]})
+            columns = workspace.backend.to_pyarrow(text).to_pydict()
+        return cls(path, columns, columns.pop(ROW_NUMBER))
+
+    @property
+    def headers(self) -> list[str]:
+        return list(self.columns)
+
+    def find(self, header: re.Pattern[str]) -> str | None:
+        return next((name for name in self.columns if header.fullmatch(name.strip().lower())), None)
+
+    def column(self, header: re.Pattern[str], what: str) -> list[str | None]:
+        name = self.find(header)
+        if name is None:
+            raise DataError(f"{self.path}: no column holds the {what}. It has: {', '.join(self.headers)}.")
+        return [(text or "").strip() or None for text in self.columns[name]]
+
+    def numbers(self, header: re.Pattern[str], what: str, *, lowest: float, highest: float) -> list[float | None]:
+        """A column as numbers within bounds; blank where it is blank."""
+        numbers = [_number(text) for text in self.column(header, what)]
+        self.refuse([n is not None and not lowest <= n <= highest for n in numbers], what)
+        return numbers
+
+    def places(self) -> list[_Place]:
+        """Latitude and longitude in degrees (WGS 84)."""
+        north = self.numbers(_LATITUDE, "latitude", lowest=-90, highest=90)
+        return list(zip(north, self.numbers(_LONGITUDE, "longitude", lowest=-180, highest=180), strict=True))
+
+    def by_code(self, codes: list[str | None], values: Sequence[Any]) -> dict[str, Any]:
+        """Values by code; the same row may be there twice, a code with two values may not."""
+        found: dict[str, Any] = {}
+        for code, value in zip(codes, values, strict=True):
+            if code is not None:
+                found.setdefault(code, value)
+        pairs = zip(codes, values, strict=True)
+        self.refuse([code is not None and found[code] != value for code, value in pairs], "code")
+        return found
+
+    def refuse(self, wrong: Sequence[bool], what: str) -> None:
+        numbers = [number for number, bad in zip(self.row_numbers, wrong, strict=True) if bad]
+        if numbers:
+            raise DataError(
+                f"{self.path}: column with the {what}: {rows_told(numbers)} with what cannot be, or with "
+                "another value than before for the same code. Correct the file."
+            )
+
+
+def _number(text: str | None) -> float | None:
+    """NaN, which lies within no bounds, where there is text and no number."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,159 @@
+"""Patients' numbers become pseudonyms on entry: a keyed hash, whose key never lies beside the data.
+
+HMAC-SHA-256 (RFC 2104, FIPS 198-1): without the key a number of ten digits cannot be found by
+trying them all. The same key gives the same pseudonym, so that a patient's history holds together.
+"""
+
+import hmac
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from dnapredict.data.engine.bound_query import compiled, placeholder
+from dnapredict.data.engine.engine_pool import Engine
+from dnapredict.errors import ConfigurationError, DataError
+
+KEY_VARIABLE: Final = "DNAPREDICT_PSEUDONYM_KEY"
+PSEUDONYMS: Final = ibis.schema({"written": "string", "pseudonym": "string", "bad": "boolean"})
+Kind = Literal["nhs", "local"]
+
+_LEAST_KEY_BYTES: Final = 32
+# 128 bits: among 60 million patients the chance that two share a pseudonym is below 1 in 10^22.
+_DIGITS: Final = 32
+_BATCH: Final = 65_536
+_TEN_DIGITS: Final = re.compile(r"[0-9]{10}")
+# Local numbers of ten digits pass the check digit once in eleven times; NHS numbers always.
+_NEARLY_ALL: Final = 0.9
+# Among fewer numbers, none is taken for what it looks like.
+FEWEST_NUMBERS: Final = 20
+# Ten digits, and blanks or hyphens between any two of them.
+_LONGEST: Final = 19
+
+
+def is_nhs_number(digits: str) -> bool:
+    """Whether ten digits are an NHS number (NHS Data Dictionary, NHS NUMBER: weights 10 to 2, modulus 11).
+
+    Ten equal digits are a placeholder, though some pass: they would make one patient of many.
+
+    >>> is_nhs_number("9434765919")
+    True
+    >>> is_nhs_number("9434765918"), is_nhs_number("0000000000")
+    (False, False)
+    """
+    if not _TEN_DIGITS.fullmatch(digits) or len(set(digits)) == 1:
+        return False
+    total = sum(int(digit) * weight for digit, weight in zip(digits, range(10, 1, -1), strict=False))
+    return (11 - total % 11) % 11 == int(digits[9])
+
+
+def read_key(file: Path | None) -> bytes:
+    """The key, from `file` or else from the environment variable `KEY_VARIABLE`.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none, or it is shorter than 32 bytes. The key itself is never shown.
+    """
+    found = _from_file(file) if file else os.environ.get(KEY_VARIABLE, "").encode()
+    where = str(file) if file else KEY_VARIABLE
+    found = found.strip()
+    if not found:
+        raise ConfigurationError(
+            f"{where}: holds no key, and patients' numbers may enter only as a keyed hash. Make a key with "
+            '`python -c "import secrets; print(secrets.token_hex(32))"`, keep it away from the data, and '
+            f"name its file with --key-file or put it into {KEY_VARIABLE}."
+        )
+    if len(found) < _LEAST_KEY_BYTES:
+        raise ConfigurationError(f"{where}: the key has {len(found)} bytes and needs at least {_LEAST_KEY_BYTES}.")
+    return found
+
+
+def _from_file(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{file}: the key for pseudonyms cannot be read ({type(error).__name__}).") from None
+
+
+def number_in(text: ir.StringValue, kind: Kind) -> ir.StringValue:
+    """The number in what was written, without what only sets digits apart; blank is null."""
+    text = text.re_replace(r"\.0$", "")
+    if kind == "nhs":
+        text = text.replace(" ", "").replace("-", "")
+    return text.strip().nullif("")
+
+
+def pseudonym(number: str, *, key: bytes, kind: Kind) -> str | None:
+    """The pseudonym of a number; None where an NHS number is wanted and this is none.
+
+    >>> pseudonym("9434765919", key=b"k" * 32, kind="nhs")
+    '999b7188a2c1eb1816fa9e7a7e52e360'
+    >>> pseudonym("9434765918", key=b"k" * 32, kind="nhs") is None
+    True
+    """
+    return next(_hashed([number], hmac.new(key, digestmod="sha256"), kind))
+
+
+def pseudonyms(numbers: pa.ChunkedArray, *, key: bytes, kind: Kind) -> pa.ChunkedArray:
+    """The pseudonym of each of `numbers`; null where it is not what it says.
+
+    Give each number once: a patient with 40 appointments then costs as much as one. Python holds no more
+    than a batch of them at a time.
+    """
+    keyed = hmac.new(key, digestmod="sha256")
+    hashed = [
+        pa.array(_hashed(numbers.slice(start, _BATCH).to_pylist(), keyed, kind), pa.string())
+        for start in range(0, len(numbers), _BATCH)
+    ]
+    return pa.chunked_array(hashed, pa.string())
+
+
+def _hashed(numbers: list[str | None], keyed: hmac.HMAC, kind: Kind) -> Iterator[str | None]:
+    for number in numbers:
+        if number is None or (kind == "nhs" and not is_nhs_number(number)):
+            yield None
+            continue
+        one = keyed.copy()
+        one.update(f"{kind}:{number}".encode())
+        yield one.hexdigest()[:_DIGITS]
+
+
+def refuse_nhs_numbers(rows: ir.Table, workspace: Engine, *, source: str) -> None:
+    """Refuse rows whose `patient_id` are NHS numbers as they stand.
+
+    Raises
+    ------
+    DataError
+        If nearly all of at least 20 patient ids are ten digits with the right check digit.
+    """
+    counted = workspace.fetch(_counting(rows.schema()).over(read=rows)).to_pylist()[0]
+    known, valid = counted["known"], counted["valid"]
+    if known >= FEWEST_NUMBERS and valid >= _NEARLY_ALL * known:
+        raise DataError(
+            f"{source}: column 'patient_id' holds NHS numbers: {valid:,} of {known:,} pass the check digit. "
+            "They may enter only as pseudonyms. Say in a mapping "
+            'patient_id = { from = "the column", pseudonymise = true } and give a key.'
+        )
+
+
+@compiled
+def _counting(schema: ibis.Schema) -> ir.Table:
+    numbers = placeholder("read", schema).patient_id
+    # Most pseudonyms begin with a letter or are long: the check digit is worked out for the others alone.
+    may_be = numbers.substr(0, 1).between("0", "9") & (numbers.length() <= _LONGEST)
+    passes = ibis.ifelse(may_be, _passes(numbers.re_replace(r"[ -]", "")), ibis.literal(False))
+    valid = passes.sum().fill_null(0)
+    return numbers.as_table().agg(known=numbers.count(), valid=valid)
+
+
+def _passes(digits: ir.StringValue) -> ir.BooleanValue:
+    """`is_nhs_number` as an expression, for a whole column at once."""
+    ten = digits.re_search(r"^[0-9]{10}$")
+    total = sum((digits.substr(place, 1).try_cast("int64") * (10 - place) for place in range(9)), ibis.literal(0))
+    return (ten & ((11 - total % 11) % 11 == digits.substr(9, 1).try_cast("int64"))).fill_null(False)

@@ -1,0 +1,226 @@
+"""Draft a mapping from an extract: which columns are the contract's, what they need, what stays outside.
+
+The draft names columns and codes and never a patient's value.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from dnapredict.data.contract.columns import COLUMNS, Column, Kind, column
+from dnapredict.data.contract.known_names import BIRTH, DAYS, HEADERS, LEFT_OUT, NHS_NUMBER, POSTCODE, TIMES, plain
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.mapping.profiling import Glance
+from dnapredict.data.readers import table_file
+from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER, columns_told, looks_like_header, name_told
+from dnapredict.errors import DataError
+
+# How alike a name must be to one that is known, where none is the same.
+_ALIKE: Final = 0.88
+_WIDTH: Final = 108
+_MOBILE: Final = re.compile(r".*mobile.*|phone(number|no)?|telephone.*|contactno")
+_PSEUDONYMS: Final = ("patientid", "tokenpersonid", "hesid", "encryptedhesid", "pseudohesid")
+
+
+@dataclass
+class _Draft:
+    """What has been found so far: an origin in TOML by contract column, and what became of each header."""
+
+    headers: dict[str, str]  # the extract's name, by its plain form
+    origins: dict[str, dict[str, object]] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+    def first(self, names: tuple[str, ...]) -> str | None:
+        """The first of `names` that the extract has and that nothing else took."""
+        found = (self.headers[name] for name in names if name in self.headers)
+        return next((header for header in found if header not in self.used), None)
+
+    def take(self, name: str, **origin: object) -> None:
+        self.origins[name] = {key.rstrip("_"): value for key, value in origin.items()}
+        self.used.update(str(value) for value in origin.values())
+
+    def note(self, name: str, text: str) -> None:
+        self.notes.setdefault(name, []).append(text)
+
+
+def suggest(path: Path) -> str:
+    """A mapping for the extract at `path`, in TOML, with a reason for each column that it leaves out.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or its first row does not look like the names of columns.
+    """
+    with Workspace() as workspace:
+        table = table_file.read(path, workspace)
+        _require_header(table.columns, path)
+        headers = {plain(name): name for name in table.columns if name not in (ROW_NUMBER, ROW_FAULT)}
+        draft, glance = _Draft(headers), Glance(table, workspace)
+        _together(draft, glance)
+        _by_name(draft)
+        _by_likeness(draft)
+        _formats(draft, glance)
+        _codes(draft, glance)
+    return "\n".join(_written(draft, path)) + "\n"
+
+
+def _require_header(columns: Sequence[str], path: Path) -> None:
+    """Refuse to draft from what may be a patient's row: the draft would repeat it."""
+    if not looks_like_header(columns):
+        raise DataError(f"{path}: no mapping can be drafted. {columns_told(columns)}")
+
+
+def _together(draft: _Draft, glance: Glance) -> None:
+    """Columns that become one together, or in another form."""
+    time, day = draft.first(TIMES), draft.first(DAYS)
+    if time and day and time != day and glance.is_clock(time):
+        draft.take("starts_at", date=day, time=time)
+    number = draft.first(NHS_NUMBER)
+    if number and not draft.first(_PSEUDONYMS):
+        draft.take("patient_id", from_=number, pseudonymise=True)
+        draft.note("patient_id", "Needs a key: --key-file FILE, or DNAPREDICT_PSEUDONYM_KEY.")
+    born = draft.first(BIRTH)
+    if born and not draft.first((plain("age_years"), *HEADERS["age_years"])):
+        draft.take("age_years", born=born)
+    mobile = draft.first(tuple(name for name in draft.headers if _MOBILE.fullmatch(name)))
+    if mobile and not draft.first(HEADERS["has_mobile"]):
+        draft.take("has_mobile", filled=mobile)
+        draft.note("has_mobile", "Whether a number is on record; the number itself stays outside.")
+
+
+def _by_name(draft: _Draft) -> None:
+    for target in COLUMNS:
+        found = draft.first((plain(target.name), *HEADERS.get(target.name, ())))
+        if found and target.name not in draft.origins:
+            draft.take(target.name, from_=found)
+
+
+def _by_likeness(draft: _Draft) -> None:
+    """A slip or an ending should not cost a column: names that are nearly one that is known."""
+    known = {name: target for target, names in HEADERS.items() for name in (plain(target), *names)}
+    for name, header in draft.headers.items():
+        near = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
+        if near and header not in draft.used and known[near[0]] not in draft.origins and not _reason(name):
+            draft.take(known[near[0]], from_=header)
+            draft.note(known[near[0]], f"Is '{header}' this? Its name is only alike.")
+
+
+def _formats(draft: _Draft, glance: Glance) -> None:
+    times = [name for name in draft.origins if column(name).kind is Kind.TIMESTAMP]
+    sources = {name: str(draft.origins[name]["from"]) for name in times if "from" in draft.origins[name]}
+    days_have_z = any(glance.is_day_with_z(source) for source in sources.values())
+    if days_have_z:
+        draft.note("booked_at", "A day at 00:00:00Z is no time in UTC: read as the clinic's clock.")
+    if "born" in draft.origins.get("age_years", {}):
+        sources["age_years"] = str(draft.origins["age_years"]["born"])
+    for name, source in sources.items():
+        pattern = glance.pattern(source, days_have_z=days_have_z)
+        if pattern:
+            draft.origins[name]["format"] = pattern
+    both = draft.origins.get("starts_at", {})
+    if "date" in both and (pattern := glance.pattern(str(both["date"]))):
+        both["format"] = [f"{pattern} %H:%M", f"{pattern} %H:%M:%S"]
+
+
+def _codes(draft: _Draft, glance: Glance) -> None:
+    for target in (column(name) for name in draft.origins):
+        if not target.codes or "from" not in draft.origins[target.name]:
+            continue
+        found = glance.codes(str(draft.origins[target.name]["from"]), target)
+        if found.translate:
+            draft.origins[target.name]["translate"] = found.translate
+        for value in found.unknown:
+            draft.note(target.name, f"Say in translate what {_toml(value)} means ({_choices(target)}).")
+        if found.hidden:
+            draft.note(target.name, f"{found.hidden} more values are no national codes; not shown here.")
+
+
+def _choices(target: Column) -> str:
+    return ", ".join(f"{code} {meaning}" for code, meaning in list(target.codes.items())[:3]) + ", ..."
+
+
+def _written(draft: _Draft, path: Path) -> Iterator[str]:
+    yield f"# Drafted from the headers and codes of {path.name}. Read every line, then run"
+    yield f"#   dnapredict check {path.name} --mapping THIS_FILE"
+    yield f"description = {_toml(path.name)}"
+    yield "# Where the clinics are."
+    yield 'timezone = "Europe/London"'
+    yield ""
+    yield "[columns]"
+    for target in COLUMNS:
+        yield from _one(draft, target)
+    yield from _lookups(draft)
+    yield from _outside(draft)
+
+
+def _one(draft: _Draft, target: Column) -> Iterator[str]:
+    for note in draft.notes.get(target.name, ()):
+        yield from _comment(note)
+    origin = draft.origins.get(target.name)
+    if origin:
+        yield f"{target.name} = {_toml(origin)}"
+    elif target.required:
+        yield from _comment(f"{target.name} must be had, and no column looks like it. {target.note}")
+        yield f'# {target.name} = {{ from = "..." }}'
+
+
+def _lookups(draft: _Draft) -> Iterator[str]:
+    postcode = draft.first(POSTCODE)
+    if postcode and "lsoa_code" not in draft.origins:
+        draft.used.add(postcode)
+        yield ""
+        yield from _comment("The postcode gives the LSOA by the ONS Postcode Directory, and goes no further:")
+        yield '# lsoa_code = { from = "postcodes.lsoa21" }     # under [columns]'
+        yield "# [lookups.postcodes]"
+        yield '# path = "ONSPD.csv"'
+        yield f'# match = {{ {_toml(postcode)} = "pcds" }}'
+    if (postcode or "lsoa_code" in draft.origins) and "imd_decile" not in draft.origins:
+        yield ""
+        yield from _comment("The LSOA gives the deprivation by File 7 of the English Indices of Deprivation:")
+        yield "# [geography]"
+        yield '# imd = "File_7_IoD2025.csv"                     # LSOA 2021; for LSOA 2011 that of 2019'
+
+
+def _outside(draft: _Draft) -> Iterator[str]:
+    left = {name: header for name, header in draft.headers.items() if header not in draft.used}
+    if not left:
+        return
+    yield ""
+    yield "# Left outside:"
+    for name, header in left.items():
+        place = list(draft.headers).index(name) + 1
+        yield from _comment(f"- {name_told(header, place)}: {_reason(name) or 'not part of the contract'}.")
+
+
+def _reason(name: str) -> str:
+    return next((why for pattern, why in LEFT_OUT if re.search(pattern, name)), "")
+
+
+def _comment(text: str) -> Iterator[str]:
+    words, line = text.split(), "#"
+    for word in words:
+        if len(line) + 1 + len(word) > _WIDTH:
+            yield line
+            line = "# "
+        line += f" {word}"
+    yield line
+
+
+def _toml(value: object) -> str:
+    """A value in TOML; text as in JSON, whose escapes TOML shares."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_key(key)} = {_toml(inside)}" for key, inside in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(name)

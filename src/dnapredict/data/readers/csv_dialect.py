@@ -1,0 +1,202 @@
+"""The layout of a delimited text: separator, titles above the header, and the names of its columns."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dnapredict.data.contract.columns import NAMES
+from dnapredict.data.contract.known_names import BIRTH, DAYS, HEADERS, NHS_NUMBER, POSTCODE, TIMES, WORDS, plain
+from dnapredict.data.readers.csv_normalise import not_text
+from dnapredict.errors import DataError
+
+ROW_NUMBER: Final = "row_number"
+# The rule that a row breaks as a row, before any of its cells is looked at; null in a sound one.
+ROW_FAULT: Final = "row_fault"
+# What a spreadsheet or a database writes where there is nothing.
+NOTHING: Final = ("", "NULL", "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?")
+# How many rows are looked at: titles, and the header after them.
+TITLE_ROWS: Final = 30
+# Dates, times, numbers and codes of digits: what stands under a header, and not in one.
+_LIKE_DATA: Final = re.compile(r"[\s#+-]*\d[\d\s/:.,+-]*(?:T[\d:.]+Z?|E[+-]?\d+)?", re.IGNORECASE)
+_MOST_LIKE_DATA: Final = 0.2
+
+# Names of columns that no other list holds, and that every clinic list has.
+_PERSONAL: Final = ("surname", "forename", "firstname", "lastname", "patientname", "telephone", "mobile")
+# Names of columns that could as well stand in a cell, as an outcome, a medium or a kind of telephone does.
+_ALSO_VALUES: Final = frozenset(
+    {word for words in WORDS.values() for word in words}
+    | {"medium", "mode", "called", "contacted", "welfare", "interpreter", "transport", "patienttransport"}
+    | {"disability", "handicap", "language", "clinic", "telephone", "mobile"}
+)
+_KNOWN: Final = frozenset(
+    name
+    for names in (*HEADERS.values(), DAYS, TIMES, BIRTH, NHS_NUMBER, POSTCODE, _PERSONAL)
+    for name in names
+    if name not in _ALSO_VALUES
+)
+_OWN: Final = frozenset(NAMES) - {"contacted"}
+_LONGEST_NAME: Final = 60
+
+Row = Sequence[str | None]
+
+
+def header_row(rows: Sequence[Row]) -> int | None:
+    """The place in `rows`, from 0, of the header: the first that fills nearly as many cells as the widest.
+
+    A title fills one cell or a few. None where no row has two cells, or where the first wide one holds
+    dates and numbers: such a list has no header, and its first patient must not be taken for one.
+
+    >>> header_row([["Clinic list", ""], ["Id", "Booked", "Starts"], ["a", "2025-01-02", "2025-02-01"]])
+    1
+    >>> header_row([["a", "2025-01-02", "2025-02-01"], ["b", "2025-01-02", "2025-02-01"]]) is None
+    True
+    """
+    width = max((filled(row) for row in rows), default=0)
+    for place, row in enumerate(rows[:TITLE_ROWS]):
+        if width > 1 and filled(row) >= width - width // 4 and len(row) > 1:
+            like_data = sum(bool(_LIKE_DATA.fullmatch(cell)) for cell in row if cell)
+            return place if like_data <= _MOST_LIKE_DATA * filled(row) else None
+    return None
+
+
+def filled(row: Row) -> int:
+    """How many cells hold something."""
+    return sum(bool(cell and cell.strip()) for cell in row)
+
+
+def column_names(header: Row, *, row: int, path: Path) -> tuple[str, ...]:
+    """A name for each column; one without is called by its place, `column_3`.
+
+    Raises
+    ------
+    DataError
+        If two columns share a name, in any case of letters.
+    """
+    names = tuple(_name(cell, place) for place, cell in enumerate(header, start=1))
+    if len({name.lower() for name in names}) < len(names):
+        raise DataError(f"{path}: row {row:,} names a column twice. Give every column its own name.")
+    return names
+
+
+def looks_like_header(names: Iterable[str], *, expected: Iterable[str] = ()) -> bool:
+    """Whether these are names of columns, and not the first row of a list that has no header.
+
+    Only then may a message repeat them: the first row of a list is a patient's. They are where one is the
+    contract's own, or two (of few columns, half) are among the `expected` ones or known from other systems.
+    Words that could as well be a value do not count.
+
+    >>> looks_like_header(["Appt ID", "Booked Date", "Ward"]), looks_like_header(["Jones", "DNA", "Attended"])
+    (True, False)
+    """
+    found, expected = tuple(_own(names)), frozenset(expected)
+    if any(name.strip().lower().replace(" ", "_") in _OWN for name in found):
+        return True
+    known = sum(name in expected or plain(name) in _KNOWN for name in found)
+    return known >= 2 or 0 < len(found) <= 2 * known
+
+
+def columns_told(names: Iterable[str], *, expected: Iterable[str] = ()) -> str:
+    """The columns of a file in a sentence for a message, or that its first row is no header."""
+    found = tuple(_own(names))
+    if not looks_like_header(found, expected=expected):
+        return (
+            f"None of its {len(found)} columns has a name that is known here: the first row looks like data, "
+            "not like column names. Put the names of the columns above the first row."
+        )
+    told = (name_told(name, place) for place, name in enumerate(found, start=1))
+    return f"The file has: {', '.join(told)}."
+
+
+def name_told(name: str, place: int) -> str:
+    """A column's name as a message may repeat it; its place where the name could be a value."""
+    known = plain(name) in _KNOWN or name.strip().lower().replace(" ", "_") in _OWN
+    may_be_value = "@" in name or len(name) > _LONGEST_NAME or len(re.findall(r"\d", name)) > 3
+    return f"column {place}" if may_be_value and not known else name
+
+
+def _own(names: Iterable[str]) -> Iterator[str]:
+    """Names that stand in the file: not those that are added to it while it is read."""
+    return (name for name in names if name not in (ROW_NUMBER, ROW_FAULT) and "::" not in name)
+
+
+def title_habit(header_row: int) -> list[str]:
+    """What to say of the rows above the header, if there are any."""
+    if header_row == 1:
+        return []
+    above = "row 1 is a title" if header_row == 2 else f"rows 1 to {header_row - 1} are titles"
+    return [f"{above} and row {header_row} is the header"]
+
+
+def _name(cell: str | None, place: int) -> str:
+    name = " ".join((cell or "").split())
+    reserved = name.lower() in (ROW_NUMBER, ROW_FAULT)
+    return f"column_{place}" if reserved or not name else name
+
+
+_SAMPLE_BYTES: Final = 262_144
+_SAMPLE_ROWS: Final = TITLE_ROWS + 100
+_SEPARATORS: Final = (",", ";", "\t", "|")
+# A first line that tells Excel which separator follows.
+_SAID: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How to read one text. `header_row` counts from 1; the rows below it are data."""
+
+    delimiter: str
+    header_row: int
+    columns: tuple[str, ...]
+
+
+def sniff(path: Path, *, name: Path) -> Dialect:
+    """Look at the start of `path`, which is UTF-8, and say how it is laid out; its owner calls it `name`.
+
+    Raises
+    ------
+    DataError
+        If no header with at least two columns is found, or it names a column twice.
+    """
+    with path.open("rb") as file:
+        raw = file.read(_SAMPLE_BYTES)
+    if b"\x00" in raw:
+        raise not_text(name, raw.count(b"\n", 0, raw.index(b"\x00")) + 1)
+    lines = re.split(r"\r\n|\n|\r", raw.decode("utf-8-sig", errors="ignore"))
+    if len(raw) == _SAMPLE_BYTES:
+        lines.pop()
+    said = _SAID.fullmatch(lines[0].strip()) if lines else None
+    separators = said.groups() if said else _SEPARATORS
+    delimiter = max(separators, key=lambda separator: _fit(_rows(lines, separator)))
+    rows = _rows(lines, delimiter)
+    place = header_row(rows)
+    if place is None:
+        raise DataError(f"{name}: no header row with at least two columns was found. Name the columns in row 1.")
+    return Dialect(delimiter, place + 1, column_names(rows[place], row=place + 1, path=name))
+
+
+def _rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter, skipinitialspace=True)
+    rows: list[list[str]] = []
+    try:
+        for row in reader:
+            rows.append(row)
+            if len(rows) == _SAMPLE_ROWS:
+                break
+    except csv.Error:
+        # A quote is opened and never closed: what stands above it still tells the layout.
+        pass
+    return rows
+
+
+def _fit(rows: Sequence[Sequence[str]]) -> float:
+    """How well a separator explains the rows: many columns, and as many in every row as in the header."""
+    place = header_row(rows)
+    if place is None:
+        return max((filled(row) for row in rows), default=0) / 1_000
+    width, below = len(rows[place]), [row for row in rows[place + 1 :] if filled(row)]
+    alike = sum(len(row) == width for row in below) / len(below) if below else 1
+    explained = (1 + len(below)) / sum(filled(row) > 0 for row in rows)
+    return width * explained * (0.1 + alike)

@@ -1,0 +1,162 @@
+"""The type of a file by its first bytes, since a name can say anything."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any, Final
+from xml.parsers import expat
+
+from dnapredict.errors import DataError
+
+_AT_ONCE: Final = 4_096
+
+
+class _Found(Exception):  # noqa: N818 - it ends the reading, and is no error
+    """What came first in a part."""
+
+    def __init__(self, is_doctype: bool) -> None:
+        self.is_doctype = is_doctype
+
+
+def declares_doctype(part: IO[bytes]) -> bool:
+    """Whether a document type is declared before the first element, which is where it has to stand.
+
+    Read no further than that. What is no XML declares none; whoever reads it on will say so.
+
+    >>> import io
+    >>> declares_doctype(io.BytesIO(b"<!DOCTYPE w [<!ENTITY a 'b'>]><w>&a;</w>"))
+    True
+    >>> declares_doctype(io.BytesIO(b"<w><!-- <!DOCTYPE w> --></w>"))
+    False
+    """
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = _doctype
+    parser.StartElementHandler = _element
+    try:
+        while content := part.read(_AT_ONCE):
+            parser.Parse(content)
+    except _Found as found:
+        return found.is_doctype
+    except (expat.ExpatError, ValueError, LookupError):
+        return False
+    return False
+
+
+def _doctype(*_: Any) -> None:
+    raise _Found(True)
+
+
+def _element(*_: Any) -> None:
+    raise _Found(False)
+
+
+READ: Final = "CSV, CSV.GZ, XLSX or Parquet"
+
+
+class Form(StrEnum):
+    """The forms that are read."""
+
+    TEXT = "delimited text"
+    WORKBOOK = "an XLSX workbook"
+    PARQUET = "a Parquet file"
+
+
+_ENDINGS: Final[Mapping[str, Form]] = {
+    ".csv": Form.TEXT,
+    ".csv.gz": Form.TEXT,
+    ".tsv": Form.TEXT,
+    ".txt": Form.TEXT,
+    ".xlsx": Form.WORKBOOK,
+    ".xlsm": Form.WORKBOOK,
+    ".parquet": Form.PARQUET,
+}
+_SIGNATURES: Final = ((b"PK\x03\x04", Form.WORKBOOK), (b"PAR1", Form.PARQUET))
+_FOREIGN: Final = (
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"GIF8", "a picture"),
+    (b"BM", "a picture"),
+    (b"II*\x00", "a picture"),
+    (b"MM\x00*", "a picture"),
+    (b"%PDF", "a PDF document"),
+    (b"{\\rtf", "a text document"),
+    (b"7z\xbc\xaf", "a compressed archive"),
+    (b"Rar!", "a compressed archive"),
+    (b"BZh", "a compressed archive"),
+    (b"\x28\xb5\x2f\xfd", "a compressed archive"),
+    (b"SQLite format 3", "a database"),
+)
+_OLD_OFFICE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+# The name of the stream that holds an encrypted workbook, as the old container writes names.
+_ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
+_MARKUP: Final = (b"<html", b"<table", b"<!doctype", b"<?xml")
+# How far into an old container its list of streams may lie.
+_LOOKED_AT: Final = 1_048_576
+
+
+def form_of(path: Path) -> Form:
+    """What `path` holds, where its name and its first bytes agree.
+
+    Raises
+    ------
+    DataError
+        If there is nothing, if it is of a form that is not read, or another than its name says.
+    """
+    _require_content(path)
+    with path.open("rb") as file:
+        start = file.read(_LOOKED_AT)
+    named = _named(path)
+    found = next((form for signature, form in _SIGNATURES if start.startswith(signature)), Form.TEXT)
+    _refuse_foreign(path, start, named)
+    if named is not Form.TEXT and found is Form.TEXT:
+        raise DataError(f"{path}: is not {named}, or it is damaged.")
+    if found is not named:
+        raise DataError(f"{path}: is {found}, which its name does not say. Give it the right ending.")
+    return found
+
+
+def require_file(path: Path) -> None:
+    """Refuse what is no file.
+
+    Raises
+    ------
+    DataError
+        If nothing is there, or a folder, a pipe or a device is.
+    """
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder. Give a file ({READ}).")
+    if not path.exists():
+        raise DataError(f"{path}: no such file.")
+    if not path.is_file():
+        raise DataError(f"{path}: is no file but a pipe or a device. Give a file ({READ}).")
+
+
+def _require_content(path: Path) -> None:
+    require_file(path)
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty. Expected a table of appointments ({READ}).")
+
+
+def _named(path: Path) -> Form:
+    name = path.name.lower()
+    if name.endswith(".xls"):
+        raise DataError(f"{path}: is named as a workbook of the old form. Open it and save it as .xlsx.")
+    form = next((form for ending, form in _ENDINGS.items() if name.endswith(ending)), None)
+    if form is None:
+        raise DataError(f"{path}: a file of this kind cannot be read. Expected {READ}.")
+    return form
+
+
+def _refuse_foreign(path: Path, start: bytes, named: Form) -> None:
+    if start.startswith(_OLD_OFFICE):
+        if _ENCRYPTED in start:
+            raise DataError(f"{path}: is protected by a password. Open it and save it without one.")
+        raise DataError(f"{path}: is an Office file of the old form. Open it and save it as .xlsx.")
+    for signature, what in _FOREIGN:
+        # A text may well begin with "BM"; a picture never goes on as text does.
+        if start.startswith(signature) and b"\x00" in start[:4_096]:
+            raise DataError(f"{path}: is {what}, not text. Expected {READ}.")
+    if start[:4_096].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(_MARKUP):
+        raise DataError(f"{path}: is a web page or XML, not {named}. Open it in Excel and save it as .xlsx.")
+    if start.startswith((b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"{\\rtf")):
+        raise DataError(f"{path}: is a document or a picture, not text. Expected {READ}.")

@@ -1,0 +1,76 @@
+"""The data dictionary, written from the contract.
+
+`python -m dnapredict.data.validation.data_dictionary > training/DATA.md` writes it anew.
+"""
+
+import sys
+from collections.abc import Iterator
+
+from dnapredict.data.contract import codes
+from dnapredict.data.contract.columns import COLUMNS, Column
+from dnapredict.data.validation.rules import RULES, sentence_of
+
+_HEAD = """# The data contract
+
+One table, one row for each booked appointment. A row without `outcome_code` is one to score; with it,
+it is history and label. CSV, CSV.GZ, XLSX or Parquet; other names and codes enter through a mapping
+(`training/mappings/`). Written from `src/dnapredict/data/contract/columns.py`: change it there.
+
+Times without an offset are the clinic's own clock (Europe/London, unless a mapping names another zone)
+and are kept as UTC. Midnight in `starts_at` and `recorded_at` means that only the day is known. A time
+that the clock skips in spring is taken an hour later; one that it shows twice in autumn, as the later one.
+
+`N/A`, `NA`, `NULL`, `none`, `-`, `?`, `unknown`, `not known`, `not recorded` and their like, in any case,
+mean "not recorded" in every column, as an empty cell does: no number, no mobile, no history, and no row is
+lost. An appointment whose outcome is such a word has no outcome: it is no label and no history. Where a word
+says something (`None` for "no transport", `Unknown` for a gender of `X`), a mapping translates it first.
+
+| column | type | role | unit | what it is | NHS Data Dictionary |
+|---|---|---|---|---|---|
+"""
+
+
+def dictionary() -> str:
+    """The whole of `training/DATA.md`."""
+    return "".join([_HEAD, *_columns(), "\n", *_rules(), *_code_lists()])
+
+
+def _columns() -> Iterator[str]:
+    for column in COLUMNS:
+        name = f"**{column.name}**" if column.required else column.name
+        cells = (name, column.kind, column.role, column.unit, _note(column), column.source)
+        yield f"| {' | '.join(cells)} |\n"
+
+
+def _note(column: Column) -> str:
+    bounds = ""
+    if column.lowest is not None and column.highest is not None:
+        bounds = f" From {column.lowest:g} to {column.highest:g}."
+    return column.note + bounds
+
+
+def _rules() -> Iterator[str]:
+    yield "Bold columns must be there. A column that is absent drops the factors that need it, and the\n"
+    yield "model says so. Columns that are audit only never feed a factor.\n\n## Rows that are refused\n\n"
+    yield "A row is refused by the first rule that it breaks; the rest of the extract goes on.\n\n"
+    for rule in RULES:
+        yield f"- `{rule}`: the row {sentence_of(rule)}.\n"
+
+
+def _code_lists() -> Iterator[str]:
+    yield "\n## National codes\n"
+    for column in COLUMNS:
+        if column.codes:
+            yield f"\n**{column.name}** ({column.source})\n\n"
+            for code, meaning in column.codes.items():
+                yield f"- `{code}` {meaning}\n"
+    yield f"\n`first_attendance_code` {codes.ADMINISTRATIVE_EVENT} is set aside: no fault of the extract.\n"
+    for column in COLUMNS:
+        for code, meaning in column.blanks.items():
+            yield f"`{column.name}` {code} ({meaning}) is read as blank.\n"
+    yield "\nA code that is not listed refuses its row in `outcome_code` alone. Elsewhere it counts as not\n"
+    yield "known, and `dnapredict check --report` tells which codes those are.\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(dictionary())

@@ -1,0 +1,151 @@
+"""The rules of the contract: which rows are refused, in words and as expressions.
+
+Each rule is a boolean Ibis expression over typed columns; the embedded engine evaluates all of
+them in one pass and gives the first that a row breaks.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from dnapredict.data.contract import codes
+from dnapredict.data.contract.columns import COLUMNS, Column, Kind, Role
+from dnapredict.data.contract.datetimes import in_doubt
+from dnapredict.data.contract.parsing import LONGEST
+from dnapredict.data.readers.csv_dialect import ROW_NUMBER
+from dnapredict.data.readers.csv_reader import MORE_CELLS
+
+# Nothing is booked or held outside these years; 2999-12-31 is how a dictionary says "not known".
+_YEARS: Final = (1990, 2100)
+_BOUNDED: Final = (Kind.NUMBER, Kind.INTEGER, Kind.BOOLEAN)
+
+_KEYS: Final = tuple(column.name for column in COLUMNS if column.role is Role.KEY)
+# A row of this many cells or fewer, none of them a date, is no appointment.
+_MOST_IN_A_SUMMARY: Final = 2
+
+RULES: Final = {
+    MORE_CELLS: "has more cells than the header has columns, so that values may have moved",
+    "summary_row": "holds no date and next to nothing else, as a total or a note beside a table does",
+    **{f"{name}_in_scientific_notation": "" for name in _KEYS},
+    "cell_too_long": f"holds a key or a code of more than {LONGEST:,} characters",
+    "no_appointment_id": "has no appointment_id",
+    "duplicate_appointment_id": "repeats an appointment_id of an earlier row",
+    "patient_id_not_an_nhs_number": "holds a patient_id that is not an NHS number (ten digits, check digit)",
+    "no_booked_at": "has no booked_at",
+    "no_starts_at": "has no starts_at",
+    **{f"{column.name}_unreadable": "" for column in COLUMNS if column.kind is Kind.TIMESTAMP},
+    **{f"{column.name}_order_unclear": "" for column in COLUMNS if column.kind is Kind.TIMESTAMP},
+    "date_out_of_range": f"holds a date outside {_YEARS[0]} to {_YEARS[1]}, such as a placeholder",
+    "starts_before_booked": "starts before it was booked",
+    "outcome_before_start": "has an attendance outcome recorded before the appointment",
+    "outcome_code_unknown": f"holds an outcome_code that is not one of {', '.join(sorted(codes.OUTCOME))}",
+    **{f"{column.name}_invalid": "" for column in COLUMNS if column.kind in _BOUNDED},
+    "administrative_event": "is an administrative event "
+    f"(first_attendance_code {codes.ADMINISTRATIVE_EVENT}), not an appointment",
+}
+# Set aside by rule, and no fault of the extract.
+NOT_A_FAULT: Final = frozenset({"administrative_event"})
+
+
+def sentence_of(rule: str) -> str:
+    """What a row does that breaks `rule`, to follow "row 12 ...".
+
+    >>> sentence_of("starts_before_booked")
+    'starts before it was booked'
+    >>> sentence_of("age_years_invalid")
+    'holds an age_years that is not a number from 0 to 120'
+    """
+    if RULES[rule]:
+        return RULES[rule]
+    if rule.endswith("_unreadable"):
+        return f"holds a {rule.removesuffix('_unreadable')} that is not a date and time"
+    if rule.endswith("_order_unclear"):
+        return (
+            f"holds a {rule.removesuffix('_order_unclear')} whose day and month cannot be told apart, as "
+            "other rows of the column show; say its format in a mapping"
+        )
+    if rule.endswith("_in_scientific_notation"):
+        name = rule.removesuffix("_in_scientific_notation")
+        return f"holds the {name} in scientific notation, of which only the first digits are left"
+    name = rule.removesuffix("_invalid")
+    column = next(column for column in COLUMNS if column.name == name)
+    article = "an" if name[0] in "aeio" else "a"
+    return f"holds {article} {name} that is not {_expected(column)}"
+
+
+def _expected(column: Column) -> str:
+    if column.kind is Kind.BOOLEAN:
+        return "yes or no (1 or 0, true or false)"
+    whole = "a whole number" if column.kind is Kind.INTEGER else "a number"
+    return f"{whole} from {column.lowest:g} to {column.highest:g}"
+
+
+def first_broken_rule(read: ir.Table) -> ir.StringValue:
+    """The name of the first rule that a row breaks, in the order of `RULES`; null where it breaks none."""
+    broken = dict(_broken(read, _repeats(read)))
+    return ibis.cases(*((broken[rule], rule) for rule in RULES if rule in broken), else_=ibis.null("string"))
+
+
+def _repeats(read: ir.Table) -> ir.Table:
+    """Ids that occur more than once, with the row that keeps the id: the first."""
+    named = read.filter(read.appointment_id.notnull())
+    counted = named.group_by("appointment_id").agg(first_row=named[ROW_NUMBER].min(), times=named.count())
+    return counted.filter(counted.times > 1)
+
+
+def _broken(read: ir.Table, repeats: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:
+    yield from _broken_as_written(read)
+    yield "no_appointment_id", read.appointment_id.isnull()
+    later = read.inner_join(repeats, "appointment_id")
+    yield (
+        "duplicate_appointment_id",
+        read[ROW_NUMBER].isin(later.filter(later[ROW_NUMBER] > later.first_row)[ROW_NUMBER]),
+    )
+    yield "patient_id_not_an_nhs_number", _flag(read, "bad_patient_id")
+    for column in COLUMNS:
+        if f"bad_{column.name}" in read.columns:
+            ending = "unreadable" if column.kind is Kind.TIMESTAMP else "invalid"
+            yield f"{column.name}_{ending}", read[f"bad_{column.name}"]
+    yield from _broken_times(read)
+    yield "outcome_code_unknown", read.outcome_code.notin(list(codes.OUTCOME))
+    yield "administrative_event", read.first_attendance_code == codes.ADMINISTRATIVE_EVENT
+
+
+def _broken_as_written(read: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:
+    if "bad_row" in read.columns:
+        yield MORE_CELLS, (read.bad_row == MORE_CELLS).fill_null(False)
+    yield "summary_row", _is_summary(read)
+    for name in _KEYS:
+        yield f"{name}_in_scientific_notation", _flag(read, f"bad_scientific_{name}")
+    long = [read[name] for name in read.columns if name.startswith("bad_long_")]
+    yield "cell_too_long", ibis.or_(*long)
+    for name in read.columns:
+        if name.startswith("bad_order_"):
+            yield f"{name.removeprefix('bad_order_')}_order_unclear", in_doubt(read[name])
+
+
+def _is_summary(read: ir.Table) -> ir.BooleanValue:
+    """Counted only where there is no date, so that it costs nothing elsewhere."""
+    undated = read.booked_at.isnull() & read.starts_at.isnull()
+    others = [column.name for column in COLUMNS if column.kind is not Kind.TIMESTAMP]
+    held = [(read[name].notnull() | _flag(read, f"bad_{name}")).cast("int8") for name in others]
+    return ibis.ifelse(undated, sum(held[1:], held[0]) <= _MOST_IN_A_SUMMARY, False)
+
+
+def _broken_times(read: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:
+    yield "no_booked_at", read.booked_at.isnull() & ~_flag(read, "bad_booked_at")
+    yield "no_starts_at", read.starts_at.isnull() & ~_flag(read, "bad_starts_at")
+    times = [read.booked_at, read.starts_at, read.recorded_at]
+    yield "date_out_of_range", ibis.or_(*(~time.year().between(*_YEARS) for time in times))
+    yield "starts_before_booked", read.starts_at < read.booked_at
+    came_or_missed = read.outcome_code.isin([*codes.ATTENDED, *codes.MISSED])
+    yield (
+        "outcome_before_start",
+        came_or_missed & (read.recorded_local.date() < read.starts_local.date()),
+    )
+
+
+def _flag(read: ir.Table, name: str) -> ir.BooleanValue:
+    return read[name] if name in read.columns else ibis.literal(False)

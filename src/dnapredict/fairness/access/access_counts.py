@@ -1,0 +1,167 @@
+"""Count a service once for each grouping: sums by patient, so that every range is clustered by patient."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dnapredict.fairness.access.access_measures import MEASURES, Listed
+from dnapredict.fairness.measure.audited_appointments import GROUP_COLUMNS
+from dnapredict.fairness.measure.groupings import grouping_named
+from dnapredict.fairness.measure.intervals import Rate
+from dnapredict.fairness.measure.membership import Group, Grouping, Membership, membership
+
+LONGEST: Final = 1_000  # days; longer waits count as this long
+_OPTIONAL: Final = {"first_attendance_code": pa.string(), "remote": pa.bool_()}
+_FINAL: Final = ("2", "3", "4", "5", "6", "7")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sums over the patients of a group. Adds and subtracts like a number.
+
+    `sums` is (measures, 5): numerator, denominator, and over patients the sums of numerator squared,
+    numerator times denominator, denominator squared. `waits` counts first appointments by days.
+    """
+
+    patients: int
+    appointments: int
+    upcoming: int
+    sums: NDArray[np.float64]
+    waits: NDArray[np.float64]
+
+    def __add__(self, other: "Tally") -> "Tally":
+        """Both groups together; a patient in both counts as two."""
+        return self._joined(other, 1)
+
+    def __sub__(self, other: "Tally") -> "Tally":
+        """This group without a part of it."""
+        return self._joined(other, -1)
+
+    def _joined(self, other: "Tally", sign: int) -> "Tally":
+        return Tally(
+            self.patients + sign * other.patients,
+            self.appointments + sign * other.appointments,
+            self.upcoming + sign * other.upcoming,
+            self.sums + sign * other.sums,
+            self.waits + sign * other.waits,
+        )
+
+    def rate(self, measure: str) -> Rate:
+        """A measure with its design effect: how much less its n tells than so many independent people."""
+        place = [known.name for known in MEASURES].index(measure)
+        above, below, squared, crossed, size = self.sums[place]
+        if below <= 0:
+            return Rate(above, below)
+        share = above / below
+        if 0 < share < 1:
+            spread = squared - 2 * share * crossed + share**2 * size
+            effect = spread * self.patients / max(1, self.patients - 1) / (below * share * (1 - share))
+        else:
+            effect = size / below
+        return Rate(above, below, max(1.0, effect))
+
+    def wait(self, quantile: float) -> float | None:
+        """Days that a share `quantile` of first appointments waited at most, None where there is none."""
+        total = self.waits.sum()
+        if total <= 0:
+            return None
+        return float(np.searchsorted(np.cumsum(self.waits), quantile * total))
+
+
+@dataclass(frozen=True)
+class Tallied:
+    """The tallies of every group of one grouping."""
+
+    grouping: Grouping
+    groups: tuple[Group, ...]
+    tallies: tuple[Tally, ...]
+
+    @property
+    def total(self) -> Tally:
+        """Everyone."""
+        first, *others = self.tallies
+        for other in others:
+            first = first + other
+        return first
+
+
+def tally(listed: Listed, members: Membership) -> Tallied:
+    """Sums of every measure, by patient, for each group of a grouping."""
+    with duckdb.connect() as engine:
+        engine.register("listed", _table(listed, members))
+        rows = engine.sql(_by_group(listed)).fetchall()
+        waits = engine.sql(_waits(listed)).to_arrow_table()
+    counted = {row[0]: row[1:] for row in rows}
+    histogram = np.zeros((len(members.groups), LONGEST + 1))
+    histogram[waits["g"].to_numpy(), waits["days"].to_numpy()] = waits["n"].to_numpy()
+    tallies = tuple(_tally(counted.get(place), histogram[place]) for place in range(len(members.groups)))
+    return Tallied(members.grouping, members.groups, tallies)
+
+
+def _tally(row: tuple[float, ...] | None, waits: NDArray[np.float64]) -> Tally:
+    found = np.zeros(3 + 5 * len(MEASURES)) if row is None else np.array(row, dtype=float)
+    patients, appointments, upcoming = (int(number) for number in found[:3])
+    return Tally(patients, appointments, upcoming, found[3:].reshape(len(MEASURES), 5), waits)
+
+
+def _flags(listed: Listed) -> str:
+    dna = ", ".join(f"'{code}'" for code in listed.dna_codes)
+    final = ", ".join(f"'{code}'" for code in _FINAL)
+    came = f"outcome_code IN ('5', '6', '7') AND outcome_code NOT IN ({dna})"
+    return (
+        f"SELECT *, coalesce(outcome_code IN ({dna}), FALSE) AS missed, coalesce({came}, FALSE) AS came, "
+        f"coalesce(outcome_code IN ({final}), FALSE) AS ended FROM listed"
+    )
+
+
+def _by_group(listed: Listed) -> str:
+    """Each patient's sums within a group, then sums of their products over patients."""
+    inside, outside = [], []
+    for place, measure in enumerate(MEASURES):
+        below = f"coalesce(({measure.below}), FALSE)"
+        inside += [
+            f"sum((coalesce(({measure.above}), FALSE) AND {below})::INT) AS a{place}",
+            f"sum({below}::INT) AS b{place}",
+        ]
+        a, b = f"a{place}", f"b{place}"
+        outside += [f"sum({x})::DOUBLE" for x in (a, b, f"{a}*{a}", f"{a}*{b}", f"{b}*{b}")]
+    return (
+        f"WITH flagged AS ({_flags(listed)}), patients AS (SELECT g, patient, count(*) AS n, "
+        f"sum(coalesce(ahead, FALSE)::INT) AS u, {', '.join(inside)} FROM flagged GROUP BY g, patient) "
+        f"SELECT g, count(*)::DOUBLE, sum(n)::DOUBLE, sum(u)::DOUBLE, {', '.join(outside)} "
+        "FROM patients GROUP BY g"
+    )
+
+
+def _waits(listed: Listed) -> str:
+    below = next(measure.below for measure in MEASURES if measure.name == "wait_over_6_weeks")
+    return (
+        f"WITH flagged AS ({_flags(listed)}) SELECT g, least(wait_days, {LONGEST})::INT AS days, "
+        f"count(*)::BIGINT AS n FROM flagged WHERE {below} GROUP BY ALL"
+    )
+
+
+def _table(listed: Listed, members: Membership) -> pa.Table:
+    """The columns that measures name, absent ones as nulls, and which group each row is in."""
+    table, rows = listed.table, len(listed)
+    found = {name: table[name] for name in table.column_names if name not in {"starts_at"}}
+    for name, kind in _OPTIONAL.items():
+        found.setdefault(name, pa.nulls(rows, kind))
+    for name in GROUP_COLUMNS:
+        found.setdefault(name, pa.nulls(rows, pa.string()))
+    if pa.types.is_string(found["imd_decile"].type):
+        found["imd_decile"] = found["imd_decile"].cast(pa.int64())
+    known = _ethnicity_known(listed)
+    return pa.table(found | {"g": pa.array(members.index), "ethnicity_known": pa.array(known)})
+
+
+def _ethnicity_known(listed: Listed) -> NDArray[np.bool_]:
+    members = membership(listed.grouped, grouping_named("ethnicity"))
+    if members is None:
+        return np.zeros(len(listed), dtype=bool)
+    known: NDArray[np.bool_] = np.array([group.known for group in members.groups])[members.index]
+    return known

@@ -1,0 +1,125 @@
+"""What is asked of each group in the assessment of access, and the appointments it is asked of."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from dnapredict.errors import DataError
+from dnapredict.fairness.measure.audited_appointments import Audited
+
+# What is read of an extract beside the columns of groups; all but these may be absent.
+COLUMNS = ("patient", "starts_at", "wait_days", "outcome_code", "ahead")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Appointments with or without an outcome.
+
+    `table` holds `patient` (integer code, the cluster), `starts_at`, `wait_days` (days between booking and
+    appointment), `outcome_code` (null where none is known), `ahead` (it lies in the future), and any of
+    `appointments.GROUP_COLUMNS`, `first_attendance_code` and `remote`. Made by `Listed.of`.
+    """
+
+    table: pa.Table
+    dna_codes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, table: pa.Table, *, dna_codes: tuple[str, ...]) -> "Listed":
+        """Check that what is needed is there.
+
+        Raises
+        ------
+        DataError
+            If a needed column is absent, or there is no row.
+        """
+        absent = [name for name in COLUMNS if name not in table.column_names]
+        if absent:
+            raise DataError(f"access: column(s) {', '.join(absent)} are missing.")
+        if table.num_rows == 0:
+            raise DataError("access: there is no appointment.")
+        return cls(table.combine_chunks(), dna_codes)
+
+    def __len__(self) -> int:
+        """Appointments."""
+        return int(self.table.num_rows)
+
+    @property
+    def grouped(self) -> Audited:
+        """The same rows, to ask which group each is in."""
+        return Audited(self.table)
+
+
+LONG_WAIT_DAYS: Final = 42  # six weeks
+VERY_LONG_WAIT_DAYS: Final = 126  # 18 weeks
+_FIRST: Final = "coalesce(first_attendance_code IN ('1', '3'), FALSE)"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A share of appointments: `above` within `below`, both SQL conditions.
+
+    `title` names the figure, `phrase` completes "of 100 ...", `lower_is_better` is None where neither is.
+    """
+
+    name: str
+    title: str
+    phrase: str
+    above: str
+    below: str
+    lower_is_better: bool | None = True
+
+
+MEASURES: Final = (
+    Measure("missed", "Missed appointments", "attended or missed appointments", "missed", "missed OR came"),
+    Measure(
+        "cancelled_by_provider",
+        "Cancelled by the hospital",
+        "appointments with an outcome",
+        "outcome_code = '4'",
+        "ended",
+    ),
+    Measure(
+        "cancelled_by_patient",
+        "Cancelled by the patient",
+        "appointments with an outcome",
+        "outcome_code = '2'",
+        "ended",
+        lower_is_better=None,
+    ),
+    Measure(
+        "wait_over_6_weeks",
+        "First appointment more than 6 weeks after booking",
+        "first appointments that took place or were missed",
+        f"wait_days > {LONG_WAIT_DAYS}",
+        f"{_FIRST} AND (missed OR came) AND wait_days >= 0",
+    ),
+    Measure(
+        "wait_over_18_weeks",
+        "First appointment more than 18 weeks after booking",
+        "first appointments that took place or were missed",
+        f"wait_days > {VERY_LONG_WAIT_DAYS}",
+        f"{_FIRST} AND (missed OR came) AND wait_days >= 0",
+    ),
+    Measure(
+        "remote",
+        "By telephone or video",
+        "attended or missed appointments",
+        "coalesce(remote, FALSE)",
+        "(missed OR came) AND remote IS NOT NULL",
+        lower_is_better=None,
+    ),
+    Measure("age_known", "Age recorded", "appointments", "age_years IS NOT NULL", "TRUE", False),
+    Measure("sex_known", "Sex recorded", "appointments", "gender_code IN ('1', '2', '9')", "TRUE", False),
+    Measure("ethnicity_known", "Ethnic group recorded", "appointments", "ethnicity_known", "TRUE", False),
+    Measure("area_known", "Deprivation decile known", "appointments", "imd_decile >= 1", "TRUE", False),
+)
+
+
+def measure_named(name: str) -> Measure:
+    """The measure of that name.
+
+    >>> measure_named("missed").title
+    'Missed appointments'
+    """
+    return next(measure for measure in MEASURES if measure.name == name)

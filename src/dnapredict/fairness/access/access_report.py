@@ -1,0 +1,132 @@
+"""The report on access: a page of four sheets, a table of indicators, and the same figures as JSON."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dnapredict.fairness import report_folder
+from dnapredict.fairness.access.access_charts import drawings
+from dnapredict.fairness.access.access_findings import findings
+from dnapredict.fairness.access.access_measures import MEASURES
+from dnapredict.fairness.access.assessment import AccessAssessment, AccessRow, AccessTable
+from dnapredict.fairness.report.csv_tables import csv_text, ends, or_hidden
+from dnapredict.fairness.report.report_files import plain
+from dnapredict.fairness.report.templating import page
+
+_HEADER = (
+    "indicator", "title", "unit", "grouping", "code", "group", "numerator", "denominator", "value", "low",
+    "high", "england", "from", "to",
+)  # fmt: skip
+_ENGLAND = {
+    "imd_decile": {str(decile): 0.1 for decile in range(1, 11)},
+    "core20": {"core20": 0.2, "rest": 0.8},
+}
+
+
+def indicators(access: AccessAssessment) -> str:
+    """All indicators as CSV; "*" is hidden or not estimable.
+
+    Shares are between 0 and 1 and waits are days; `england` is the country's share where it is fixed by
+    what the group means.
+    """
+    period = [day.isoformat() for day in access.context.window]
+    tables = (access.everyone, *access.tables)
+    lines = [[*line, *period] for table in tables for row in table.rows for line in _lines(table, row)]
+    return csv_text([list(_HEADER), *lines])
+
+
+def _lines(table: AccessTable, row: AccessRow) -> Iterator[list[Any]]:
+    group = [table.name, row.group.code, row.group.name]
+    numbers = {name: or_hidden(number) for name, number in row.numbers.items()}
+    england = _ENGLAND.get(table.name, {}).get(row.group.code, "")
+    yield [
+        "patients",
+        "People with an appointment",
+        "number",
+        *group,
+        "",
+        "",
+        numbers["patients"],
+        "",
+        "",
+        "",
+    ]
+    yield ["appointments", "Appointments", "number", *group, "", "", numbers["appointments"], "", "", ""]
+    share = [numbers["patients"], "", *ends(row.share), england]
+    yield ["share_of_patients", "Share of people with an appointment", "share", *group, *share]
+    ahead = [numbers["upcoming"], "", *ends(row.waiting), england]
+    yield ["share_of_waiting", "Share of appointments that lie ahead", "share", *group, *ahead]
+    for measure in MEASURES:
+        found = row.measures[measure.name]
+        counts = [or_hidden(found.above), or_hidden(found.below)]
+        yield [measure.name, measure.title, "share", *group, *counts, *ends(found.rate), ""]
+    more = [*ends(row.more_missed), ""]
+    yield [
+        "more_missed",
+        "Missed more often than by everyone else",
+        "difference of shares",
+        *group,
+        "",
+        "",
+        *more,
+    ]
+    wait = [*ends(row.median_wait), ""]
+    yield ["median_wait", "Median days to a first appointment", "days", *group, "", "", *wait]
+    ninth = [or_hidden(row.ninth_wait), "", "", ""]
+    yield ["ninth_wait", "Days within which nine of ten had it", "days", *group, "", "", *ninth]
+
+
+PAGE = "access.html"
+_FIGURES = "access.json"
+_SCHEMA = 1
+
+
+def write(access: AccessAssessment, out: Path) -> Path:
+    """Write `access.html`, `access.json` and `indicators.csv` into the folder `out`; returns the page's path.
+
+    Raises
+    ------
+    UsageError
+        If `out` holds something else.
+    StoreError
+        If the folder cannot be written.
+    """
+    figures = {
+        "schema": _SCHEMA,
+        "synthetic": access.context.synthetic,
+        "context": plain(access.context),
+        "everyone": plain(access.everyone),
+        "groupings": {table.name: plain(table) for table in access.tables},
+        "not_in_this_extract": list(access.absent),
+    }
+    files = {
+        PAGE: render(access).encode(),
+        _FIGURES: json.dumps(figures, indent=1, ensure_ascii=False).encode(),
+        "indicators.csv": indicators(access).encode("utf-8-sig"),
+    }
+    return report_folder.put(files, out, proof=_FIGURES) / PAGE
+
+
+def require_free(out: Path) -> None:
+    """Refuse a folder that `write` would refuse, before the work.
+
+    Raises
+    ------
+    UsageError
+        If `out` is a file, or holds something that is not of a report.
+    """
+    report_folder.require_free(out.resolve(), proof=_FIGURES)
+
+
+def render(access: AccessAssessment) -> str:
+    """The page as HTML: no script, no outside request, styles inside."""
+    return page(
+        "access.html.j2",
+        access=access,
+        context=access.context,
+        policy=access.policy,
+        everyone=access.everyone.rows[0],
+        findings=findings(access),
+        charts=drawings(access),
+    )

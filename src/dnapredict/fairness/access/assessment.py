@@ -1,0 +1,187 @@
+"""The assessment of access: each grouping is counted once, and only figures that may be published are kept."""
+
+import datetime
+import math
+from dataclasses import dataclass
+
+from dnapredict.config.fairness_policy import Disclosure, Policy
+from dnapredict.data.small_numbers import publish_count
+from dnapredict.fairness.access.access_counts import Tallied, Tally, tally
+from dnapredict.fairness.access.access_disclosure import NUMBERS, OF_OTHERS, below, hidden_among, hidden_names
+from dnapredict.fairness.access.access_measures import MEASURES, Listed
+from dnapredict.fairness.compare.heterogeneity import slope_index
+from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, publish_rate
+from dnapredict.fairness.measure.groupings import GROUPINGS, everyone, spoken
+from dnapredict.fairness.measure.intervals import Interval, Rate, gap, z_of
+from dnapredict.fairness.measure.membership import Group, membership
+
+_FEWEST_FOR_A_WAIT = 20  # first appointments, below which a median could be somebody's own wait
+
+
+@dataclass(frozen=True)
+class Share:
+    """A measure of one group: how many of how many, rounded, with the likely range."""
+
+    above: int | None
+    below: int | None
+    rate: Interval | None
+
+
+@dataclass(frozen=True)
+class AccessRow:
+    """One group. None is *hidden or not estimable*.
+
+    `share` is the group's share of all patients, `waiting` its share of those whose appointment lies
+    ahead; `more_missed` how many more of 100 are missed than by everyone else; waits are days.
+    """
+
+    group: Group
+    numbers: dict[str, int | None]
+    share: Interval | None
+    waiting: Interval | None
+    measures: dict[str, Share]
+    median_wait: Interval | None
+    ninth_wait: float | None
+    more_missed: Interval | None
+
+
+@dataclass(frozen=True)
+class AccessTable:
+    """The rows of a grouping. `slopes` say how a measure changes along an ordered one, first to last."""
+
+    name: str
+    title: str
+    rows: tuple[AccessRow, ...]
+    slopes: dict[str, Interval | None]
+
+    def row(self, code: str) -> AccessRow | None:
+        """The row of the group with that code."""
+        return next((row for row in self.rows if row.group.code == code), None)
+
+
+def tabulated(tallied: Tallied, *, hidden: HiddenCells, rule: Disclosure, z: float) -> AccessTable:
+    """The table of one grouping, as it may be printed."""
+    total, grouping = tallied.total, tallied.grouping
+    rows = tuple(
+        _row(group, own, total, hidden=hidden_names(group, grouping.name, hidden), rule=rule, z=z)
+        for group, own in zip(tallied.groups, tallied.tallies, strict=True)
+    )
+    slopes = {
+        measure.name: _slope(tallied, measure.name, hidden, rule=rule, z=z) for measure in MEASURES if grouping.ordered
+    }
+    return AccessTable(grouping.name, grouping.title, rows, slopes)
+
+
+def _row(group: Group, own: Tally, total: Tally, *, hidden: frozenset[str], rule: Disclosure, z: float) -> AccessRow:
+    rest = total - own
+    numbers = {name: getattr(own, name) for name in NUMBERS}
+    measures = {
+        measure.name: _share(own.rate(measure.name), measure.name, hidden, rule=rule, z=z) for measure in MEASURES
+    }
+    shown = measures["wait_over_6_weeks"].below or 0
+    compared = not hidden & {"missed", below("missed"), *(f"others {name}" for name in OF_OTHERS)}
+    return AccessRow(
+        group=group,
+        numbers={name: None if name in hidden else publish_count(number, rule) for name, number in numbers.items()},
+        share=_ranged(Rate(own.patients, total.patients), rule, z, blocked="patients" in hidden),
+        waiting=_ranged(Rate(own.upcoming, total.upcoming), rule, z, blocked="upcoming" in hidden),
+        measures=measures,
+        median_wait=_wait(own, 0.5, z) if shown >= _FEWEST_FOR_A_WAIT else None,
+        ninth_wait=own.wait(0.9) if shown >= _FEWEST_FOR_A_WAIT * 5 else None,
+        more_missed=_more(own.rate("missed"), rest.rate("missed"), rule, z) if compared else None,
+    )
+
+
+def _share(rate: Rate, name: str, hidden: frozenset[str], *, rule: Disclosure, z: float) -> Share:
+    whole = None if below(name) in hidden else publish_count(rate.denominator, rule)
+    shown = None if whole is None or name in hidden else publish_rate(rate, rule)
+    if shown is None:
+        return Share(None, whole, None)
+    return Share(int(shown.numerator), int(shown.denominator), _rounded(shown, z))
+
+
+def _ranged(rate: Rate, rule: Disclosure, z: float, *, blocked: bool) -> Interval | None:
+    shown = None if blocked else publish_rate(rate, rule)
+    return _rounded(shown, z) if shown else None
+
+
+def _rounded(rate: Rate, z: float) -> Interval | None:
+    found = rate.interval(z)
+    return found.rounded() if found else None
+
+
+def _more(own: Rate, rest: Rate, rule: Disclosure, z: float) -> Interval | None:
+    """How much higher the group's rate is than everyone else's, from rounded counts."""
+    first, second = publish_rate(own, rule), publish_rate(rest, rule)
+    found = gap(first, second, z=z) if first and second else None
+    return found.rounded() if found else None
+
+
+def _wait(own: Tally, quantile: float, z: float) -> Interval | None:
+    """A quantile of the wait with its range by order statistics at the effective number."""
+    value, rate = own.wait(quantile), own.rate("wait_over_6_weeks")
+    if value is None:
+        return None
+    half = z * math.sqrt(quantile * (1 - quantile) * rate.design_effect / rate.denominator)
+    low, high = own.wait(max(0.0, quantile - half)), own.wait(min(1.0, quantile + half))
+    return Interval(value, value if low is None else low, value if high is None else high)
+
+
+def _slope(tallied: Tallied, measure: str, hidden: HiddenCells, *, rule: Disclosure, z: float) -> Interval | None:
+    """How a measure changes along the groups, from what is printed of them."""
+    name, counts = tallied.grouping.name, (measure, below(measure), "appointments")
+    shown = [
+        (rate, float(own.appointments))
+        for group, own in zip(tallied.groups, tallied.tallies, strict=True)
+        if group.known and not hidden.hides(name, group.code, counts)
+        if (rate := publish_rate(own.rate(measure), rule))
+    ]
+    found = slope_index([rate for rate, _ in shown], [size for _, size in shown], z=z)
+    return found.rounded() if found else None
+
+
+_ASKED = (
+    "core20", "imd_decile", "ethnicity", "ethnicity_5", "sex", "age", "interpreter", "disability", "plus",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AccessContext:
+    """Where the numbers come from; `window` is the first and last day of appointments with an outcome."""
+
+    source: str
+    data_sha256: str
+    window: tuple[datetime.date, datetime.date]
+    code_revision: str
+    synthetic: bool
+    created_at: datetime.datetime | None = None
+
+
+@dataclass(frozen=True)
+class AccessAssessment:
+    """The published figures of a service: everyone, each grouping that the extract gives, those it lacks."""
+
+    everyone: AccessTable
+    tables: tuple[AccessTable, ...]
+    absent: tuple[str, ...]
+    policy: Policy
+    context: AccessContext
+
+    def table(self, name: str) -> AccessTable | None:
+        """The table of a grouping by its name, None where the extract lacks it."""
+        return next((table for table in self.tables if table.name == name), None)
+
+
+def assess(listed: Listed, *, policy: Policy, context: AccessContext) -> AccessAssessment:
+    """Count a service's appointments group by group.
+
+    Exact counts do not leave: numbers are rounded and small ones hidden by the policy's rule.
+    """
+    rule, z = policy.disclosure, z_of(policy.confidence)
+    asked = [(g, membership(listed.grouped, g)) for g in GROUPINGS if g.name in _ASKED]
+    found = [everyone(len(listed)), *(members for _, members in asked if members is not None)]
+    tallied = [tally(listed, members) for members in found]
+    hidden = hidden_among(tallied, rule)
+    first, *others = (tabulated(one, hidden=hidden, rule=rule, z=z) for one in tallied)
+    absent = spoken(grouping for grouping, members in asked if members is None)
+    return AccessAssessment(first, tuple(others), absent, policy, context)

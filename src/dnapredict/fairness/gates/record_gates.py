@@ -1,0 +1,139 @@
+"""Gates about the ground the others stand on: G0 records, G2 meaning of a risk, G7 evidence."""
+
+from collections.abc import Sequence
+
+from dnapredict.data.small_numbers import publish_count
+from dnapredict.fairness.compare.comparisons import (
+    Evidence,
+    GroupComparison,
+    comparisons,
+    published_rate,
+    published_risk,
+)
+from dnapredict.fairness.gates.group_verdicts import summary
+from dnapredict.fairness.measure.counts import Counted
+from dnapredict.fairness.measure.group_metrics import KNOWS_THE_OUTCOME, knows_the_outcome, observed_over_expected, rate
+from dnapredict.fairness.measure.groupings import grouping_named, spoken
+from dnapredict.fairness.measure.intervals import Interval
+from dnapredict.fairness.measure.membership import Group
+from dnapredict.fairness.verdicts import Check, Gate, Verdict, summed_up
+
+_EVERYONE = Group("all", "Everyone")
+_UNKNOWN = "ethnicity_unknown"
+_SAME_RISK = "Does a risk mean the same in every group?"
+
+
+def records_gate(evidence: Evidence) -> Gate:
+    """G0: is enough known about who the patients are, and is every row there?"""
+    question = "Can we trust the records?"
+    limits = evidence.policy.limits.records
+    if evidence.rows_expected is not None and evidence.rows_expected != evidence.rows:
+        missing = publish_count(abs(evidence.rows_expected - evidence.rows), evidence.policy.disclosure)
+        few = "A few" if missing is None else f"About {missing:,}"
+        sentence = f"{few} labelled appointments did not reach the audit; a dropped row fails it."
+        return Gate("G0", "Records", question, Verdict.FAIL, sentence)
+    if "ethnicity" not in evidence.counted:
+        sentence = "Ethnicity is not in this extract, so nothing can be said about it."
+        return Gate("G0", "Records", question, Verdict.NOT_ENOUGH_DATA, sentence)
+    unknown = rate(evidence.everyone, _UNKNOWN)
+    known = 1 - (unknown.value or 0.0)
+    verdict = Verdict.PASS if known >= limits.pass_known else Verdict.REVIEW
+    verdict = Verdict.FAIL if known < limits.fail_known else verdict
+    printed = published_rate(evidence.everyone, _UNKNOWN, at=("all", "all"), evidence=evidence)
+    shown = f"{100 * (1 - printed.value):.0f} in 100" if printed else "a number that is hidden of"
+    sentence = f"Ethnic group is known for {shown} appointments."
+    checks = [Check("all", _EVERYONE, verdict, "ethnicity not known", sentence, printed)]
+    for counted in evidence.counted.values():
+        checks += _unevenly_missing(counted, evidence)
+    uneven = len(checks) - 1
+    sentence += f" In {uneven} groups it is missing more than twice as often as on average." if uneven else ""
+    return Gate("G0", "Records", question, summed_up(checks), sentence, tuple(checks))
+
+
+def _unevenly_missing(counted: Counted, evidence: Evidence) -> list[Check]:
+    """Groups whose ethnicity is missing far more often than on average, beyond chance."""
+    if counted.grouping.column == "ethnic_category_code" or counted.grouping.exploratory:
+        return []
+    ratio = evidence.policy.limits.records.missing_ratio
+    mean = rate(counted.total, _UNKNOWN).value or 0.0
+    found = []
+    for group, counts in zip(counted.groups, counted.counts, strict=True):
+        unknown = rate(counts, _UNKNOWN)
+        exact = unknown.interval(evidence.z)
+        if exact is None or not group.known or exact.low <= ratio * mean:
+            continue
+        sentence = f"{group.name}: ethnicity is missing more than {ratio:g} times as often as on average."
+        at = (counted.grouping.name, group.code)
+        printed = published_rate(counts, _UNKNOWN, at=at, evidence=evidence)
+        found.append(Check(counted.grouping.name, group, Verdict.REVIEW, "ethnicity not known", sentence, printed))
+    return found
+
+
+def calibration_gate(evidence: Evidence) -> Gate:
+    """G2: do as many miss as the model expects, in every group?"""
+    compared = comparisons(evidence.counted, evidence.policy)
+    checks = tuple(_meant(comparison, evidence) for comparison in compared)
+    sentence = summary(checks, good="judged right: as many miss as the model says", bad="Clearly more or fewer miss")
+    if knows_the_outcome(evidence.everyone):
+        sentence = f"{KNOWS_THE_OUTCOME} {sentence}"
+        checks = (
+            Check("all", _EVERYONE, Verdict.REVIEW, "risks against outcomes", KNOWS_THE_OUTCOME),
+            *checks,
+        )
+    return Gate("G2", "Meaning of a risk", _SAME_RISK, summed_up(checks), sentence, checks)
+
+
+def _meant(comparison: GroupComparison, evidence: Evidence) -> Check:
+    limits, policy = evidence.policy.limits.calibration, evidence.policy
+    ratio = observed_over_expected(comparison.counts)
+    exact = ratio.interval(evidence.z)
+    name, printed = comparison.group.name, published_risk(comparison, evidence)
+    if exact is None or comparison.counts.missed < policy.smallest_group:
+        verdict, sentence = Verdict.NOT_ENOUGH_DATA, f"{name}: not enough data to say."
+    elif limits.low <= exact.low and exact.high <= limits.high:
+        verdict, sentence = Verdict.PASS, f"{name}: a risk means what it says."
+    elif exact.low > limits.high:
+        verdict, sentence = Verdict.FAIL, f"{name}: {_for_100(printed)}, more than the model says."
+    elif exact.high < limits.low:
+        verdict, sentence = Verdict.FAIL, f"{name}: {_for_100(printed)}, fewer than the model says."
+    else:
+        verdict, sentence = Verdict.REVIEW, f"{name}: the likely range crosses a limit; it could be chance."
+    return Check(comparison.grouping, comparison.group, verdict, "observed over expected", sentence, printed)
+
+
+def _for_100(printed: Interval | None) -> str:
+    """Missed for every 100 expected, in words."""
+    if printed is None:
+        return "a hidden number of appointments are missed for every 100 expected"
+    return f"{100 * printed.value:.0f} appointments are missed for every 100 expected"
+
+
+def evidence_gate(evidence: Evidence) -> Gate:
+    """G7: can something be said about every group that the policy names?"""
+    question = "Can we say something about every group that was named beforehand?"
+    limits, policy = evidence.policy.limits.evidence, evidence.policy
+    present = evidence.counted["plus"].groups if "plus" in evidence.counted else ()
+    absent = sorted(set(limits.plus_groups) - {group.name for group in present})
+    if absent:
+        sentence = f"PLUS groups that the policy names are missing from the extract: {', '.join(absent)}."
+        return Gate("G7", "Evidence", question, Verdict.FAIL, sentence)
+    compared = list(comparisons(evidence.counted, policy))
+    unseen = [name for name in policy.compared if name not in evidence.counted and name != "plus"]
+    thin = [comparison.group.name for comparison in compared if not comparison.enough(policy)]
+    if not compared:
+        lacking = [name for name in policy.compared if name not in evidence.counted]
+        sentence = f"Nothing is known of {_listed(lacking or policy.compared)}: not in this extract."
+        return Gate("G7", "Evidence", question, Verdict.NOT_ENOUGH_DATA, sentence)
+    if not thin and not unseen:
+        return Gate("G7", "Evidence", question, Verdict.PASS, "Every group has enough missed appointments.")
+    said = [f"Nothing is known of {_listed(unseen)}: not in this extract."] if unseen else []
+    if thin:
+        few = f"fewer than {policy.smallest_group} each"
+        said.append(f"{len(thin)} of {len(compared)} groups have too few missed appointments to say ({few}).")
+    said.append(f"Plan: {limits.plan}" if limits.plan else "There is no plan yet how to learn about them.")
+    return Gate("G7", "Evidence", question, Verdict.REVIEW, " ".join(said), notes=tuple(thin))
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = spoken(map(grouping_named, names))
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,241 @@
+"""Count once: from patients' rows to integers a group, from which every figure is read.
+
+DuckDB sums each patient's appointments within a group, then counts how many patients have the same
+sums. These *profiles* are enough for every rate, for the exact patient-clustered variance of each
+(a quadratic form in the sums) and for a bootstrap over patients, so that rows never leave this module.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from dnapredict.data.contract import codes
+from dnapredict.errors import DataError
+from dnapredict.fairness.measure.audited_appointments import Audited
+from dnapredict.fairness.measure.groupings import grouping_named
+from dnapredict.fairness.measure.membership import Group, Grouping, Membership, membership
+
+BINS = 1_000
+# What is summed for each patient; `expected` is the sum of probabilities.
+SUMS = (
+    "appointments",
+    "missed",
+    "selected",
+    "reached",
+    "trust_side",
+    "live_reached",
+    "unrecorded",
+    "expected",
+)
+_PLACE = {name: place for place, name in enumerate(SUMS)}
+_SCALE = 10**9  # probabilities are summed as integers: the same sum whatever the order of threads
+
+_ROWS = """
+SELECT g, patient, count(*) AS appointments, sum(dna) AS missed, sum(selected) AS selected,
+       sum(dna * selected) AS reached, sum(dna * trust_side) AS trust_side,
+       sum(dna * live) AS live_reached, sum(unrecorded) AS unrecorded, sum(scaled) AS expected
+FROM audited GROUP BY g, patient
+"""
+_PROFILES = f"""
+SELECT g, {", ".join(f"{name}::BIGINT AS {name}" for name in SUMS[:-1])},
+       count(*)::BIGINT AS patients, sum(expected)::DOUBLE AS expected,
+       sum(expected::HUGEINT * expected::HUGEINT)::DOUBLE AS squared
+FROM ({_ROWS}) GROUP BY ALL ORDER BY ALL
+"""
+_HISTOGRAM = """
+SELECT g, dna, bin, count(*)::BIGINT AS n, sum(scaled)::DOUBLE AS expected FROM audited GROUP BY ALL
+"""
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """How many patients of a group share the same sums: one row a distinct profile."""
+
+    sums: NDArray[np.float64]  # (p, 7) each such patient's sums, in the order of SUMS without `expected`
+    patients: NDArray[np.int64]  # (p,) how many patients have them
+    expected: NDArray[np.float64]  # (p,) total expected DNAs of these patients
+    squared: NDArray[np.float64]  # (p,) total of their squared expected DNAs
+
+
+@dataclass(frozen=True)
+class GroupCounts:
+    """Sums over a group: enough for any rate and its variance. Adds and subtracts like a number."""
+
+    totals: NDArray[np.float64]  # (8,) in the order of SUMS
+    second: NDArray[np.float64]  # (8, 8) sum over patients of products of their sums
+    patients: int
+    histogram: NDArray[np.float64]  # (2, BINS) appointments by attended/missed and score
+    expected: NDArray[np.float64]  # (2, BINS) sums of probabilities in the same bins
+
+    def total(self, name: str) -> float:
+        """Total of one of `SUMS`."""
+        return float(self.totals[_PLACE[name]])
+
+    @property
+    def appointments(self) -> int:
+        """Appointments in the group."""
+        return int(self.total("appointments"))
+
+    @property
+    def missed(self) -> int:
+        """Missed appointments in the group."""
+        return int(self.total("missed"))
+
+    def __add__(self, other: "GroupCounts") -> "GroupCounts":
+        """Both groups together; a patient in both counts as two."""
+        return self._joined(other, sign=1)
+
+    def __sub__(self, other: "GroupCounts") -> "GroupCounts":
+        """This group without a group that is part of it."""
+        return self._joined(other, sign=-1)
+
+    def _joined(self, other: "GroupCounts", *, sign: int) -> "GroupCounts":
+        return GroupCounts(
+            totals=self.totals + sign * other.totals,
+            second=self.second + sign * other.second,
+            patients=self.patients + sign * other.patients,
+            histogram=self.histogram + sign * other.histogram,
+            expected=self.expected + sign * other.expected,
+        )
+
+    def spread(self, numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> float:
+        """Patient-clustered variance of the ratio of two combinations of the sums.
+
+        Linearised: each patient contributes `numerator - ratio * denominator`; the squares are summed
+        by a quadratic form in `second` (Williams 2000, cluster-robust variance of a ratio).
+        """
+        below = float(denominator @ self.totals)
+        ratio = float(numerator @ self.totals) / below
+        leverage = numerator - ratio * denominator
+        small_sample = self.patients / max(1, self.patients - 1)
+        return max(0.0, small_sample * float(leverage @ self.second @ leverage)) / below**2
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Counts of every group of one grouping."""
+
+    grouping: Grouping
+    groups: tuple[Group, ...]
+    counts: tuple[GroupCounts, ...]
+    profiles: tuple[Profiles, ...]
+
+    @cached_property
+    def total(self) -> GroupCounts:
+        """Everyone: the sum of the groups."""
+        first, *others = self.counts
+        for other in others:
+            first = first + other
+        return first
+
+    def rest(self, place: int) -> GroupCounts:
+        """Everyone else than the group at `place` (leave one out)."""
+        return self.total - self.counts[place]
+
+
+def count(audited: Audited, members: Membership) -> Counted:
+    """Count each group of a grouping.
+
+    Raises
+    ------
+    DataError
+        If the groups do not add up to all rows: a dropped row is an error, never a rounding.
+    """
+    grouping = members.grouping
+    with duckdb.connect() as engine:
+        engine.register("audited", _numbers(audited, members))
+        profiles = engine.sql(_PROFILES).to_arrow_table()
+        histogram = engine.sql(_HISTOGRAM).to_arrow_table()
+    parts = [_profiles_of(profiles, place) for place in range(len(members.groups))]
+    bins = _bins(histogram, len(members.groups))
+    counts = tuple(_summed(part, *pair) for part, pair in zip(parts, bins, strict=True))
+    counted = Counted(grouping, members.groups, counts, tuple(parts))
+    if counted.total.appointments != len(audited):
+        raise DataError(f"audit: the groups of '{grouping.name}' do not add up to all {len(audited):,} rows.")
+    return counted
+
+
+def _numbers(audited: Audited, members: Membership) -> pa.Table:
+    table = audited.table
+    probability = table["probability"].to_numpy()
+    return pa.table(
+        {
+            "g": members.index,
+            "patient": table["patient"],
+            "dna": _ones(table["dna"]),
+            "selected": _ones(table["selected"]),
+            "trust_side": _trust_side(audited),
+            "live": _live(table),
+            "unrecorded": _unrecorded(audited),
+            "scaled": np.rint(probability * _SCALE).astype(np.int64),
+            "bin": np.minimum((probability * BINS).astype(np.int32), BINS - 1),
+        }
+    )
+
+
+def _ones(column: pa.ChunkedArray) -> NDArray[np.int8]:
+    found: NDArray[np.int8] = pc.fill_null(column, False).to_numpy().astype(np.int8)
+    return found
+
+
+def _live(table: pa.Table) -> NDArray[np.int8]:
+    absent = "live_selected" not in table.column_names
+    return np.zeros(table.num_rows, np.int8) if absent else _ones(table["live_selected"])
+
+
+def _trust_side(audited: Audited) -> NDArray[np.int8]:
+    """1 where the record itself says that the trust had a part in the missed appointment.
+
+    That is a recorded reason, and outcome code 7: the patient came and was not seen.
+    """
+    found = np.zeros(len(audited), np.int8)
+    if audited.has(["trust_side_reason"]):
+        found |= _ones(audited.table["trust_side_reason"])
+    if audited.has(["outcome_code"]):
+        found |= _ones(pc.equal(audited.table["outcome_code"], codes.ARRIVED_TOO_LATE))
+    return found
+
+
+def _unrecorded(audited: Audited) -> NDArray[np.int8]:
+    """1 where the ethnic group is not known, for whatever reason."""
+    members = membership(audited, grouping_named("ethnicity"))
+    if members is None:
+        return np.ones(len(audited), np.int8)
+    unknown = np.array([not group.known for group in members.groups], dtype=np.int8)
+    found: NDArray[np.int8] = unknown[members.index]
+    return found
+
+
+def _profiles_of(table: pa.Table, place: int) -> Profiles:
+    part = table.filter(pc.equal(table["g"], place))
+    sums = np.column_stack([part[name].to_numpy().astype(np.float64) for name in SUMS[:-1]])
+    return Profiles(
+        sums=sums,
+        patients=part["patients"].to_numpy(),
+        expected=part["expected"].to_numpy() / _SCALE,
+        squared=part["squared"].to_numpy() / _SCALE**2,
+    )
+
+
+def _summed(profiles: Profiles, histogram: NDArray[np.float64], expected: NDArray[np.float64]) -> GroupCounts:
+    sums, weight = profiles.sums, profiles.patients.astype(np.float64)
+    integers = len(SUMS) - 1
+    second = np.zeros((len(SUMS), len(SUMS)))
+    second[:integers, :integers] = (sums * weight[:, None]).T @ sums
+    second[:integers, integers] = second[integers, :integers] = profiles.expected @ sums
+    second[integers, integers] = profiles.squared.sum()
+    totals = np.append(weight @ sums, profiles.expected.sum())
+    return GroupCounts(totals, second, int(weight.sum()), histogram, expected)
+
+
+def _bins(table: pa.Table, groups: int) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    numbers, expected = np.zeros((groups, 2, BINS)), np.zeros((groups, 2, BINS))
+    place = (table["g"].to_numpy(), table["dna"].to_numpy(), table["bin"].to_numpy())
+    numbers[place] = table["n"].to_numpy()
+    expected[place] = table["expected"].to_numpy() / _SCALE
+    return list(zip(numbers, expected, strict=True))

@@ -1,0 +1,127 @@
+"""Who is compared with whom: groups of patients, each row in exactly one group of each grouping.
+
+Nobody is dropped. A patient whose group is not known is in a group of its own, since not being asked,
+declining to say and a blank mean different things (NHS Data Dictionary, ETHNIC CATEGORY).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dnapredict.fairness.measure.audited_appointments import Audited
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group: the code in the figures and the name people read.
+
+    `within` are the larger groups of other groupings that it is part of, as grouping and code; the groups
+    that are part of one add up to it. `facets` are the codes it is crossed from, where two groupings are
+    crossed.
+    """
+
+    code: str
+    name: str
+    known: bool = True
+    within: tuple[tuple[str, str], ...] = ()
+    facets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """A way to divide all patients.
+
+    `assign` turns a value of `column` (None where blank) into a group's code. Codes that are not
+    among `groups` open a group of their own under the value's name, as local PLUS groups do.
+    `harmed` names the groups that a gate asks about (every known group where it is empty); an
+    `exploratory` grouping never makes a verdict, one that is not `shown` has a chart and no table, and
+    the groups of an `ordered` one stand on a scale.
+    """
+
+    name: str
+    title: str
+    column: str
+    groups: tuple[Group, ...]
+    assign: Callable[[Any], str]
+    harmed: tuple[str, ...] = ()
+    exploratory: bool = False
+    shown: bool = True
+    ordered: bool = False
+
+    def asked_about(self, group: Group) -> bool:
+        """Whether a gate asks if this group is worse off."""
+        return group.known and (not self.harmed or group.code in self.harmed)
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Which group of a grouping each row is in, as positions in `groups`."""
+
+    grouping: Grouping
+    groups: tuple[Group, ...]
+    index: NDArray[np.int32]
+
+
+def membership(audited: Audited, grouping: Grouping) -> Membership | None:
+    """The group of every row, or None where the extract has no such column.
+
+    Each distinct value is looked up once, so that a million rows cost milliseconds.
+    """
+    if not audited.has([grouping.column]):
+        return None
+    encoded = audited.table[grouping.column].combine_chunks().dictionary_encode(null_encoding="encode")
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    values = encoded.dictionary.to_pylist()
+    codes = [grouping.assign(None if value != value else value) for value in values]  # NaN is a blank
+    known = {group.code for group in grouping.groups}
+    opened = tuple(Group(code, code) for code in sorted(set(codes) - known))
+    groups = (*opened, *grouping.groups)
+    position = {group.code: place for place, group in enumerate(groups)}
+    lookup = np.array([position[code] for code in codes], dtype=np.int32)
+    return Membership(grouping, groups, lookup[encoded.indices.to_numpy(zero_copy_only=False)])
+
+
+def months(audited: Audited) -> Membership:
+    """The calendar month of each appointment."""
+    month = audited.table["starts_at"].to_numpy().astype("datetime64[M]")
+    values, index = np.unique(month, return_inverse=True)
+    groups = tuple(Group(str(value), str(value)) for value in values)
+    grouping = Grouping("month", "Month", "starts_at", groups, str, exploratory=True, shown=False)
+    return Membership(grouping, groups, index.astype(np.int32))
+
+
+def crossed(first: Membership, second: Membership) -> Membership:
+    """Every known group of one grouping within every known group of another; the rest as one group.
+
+    Exploratory: with so many small groups some always look bad by chance.
+    """
+    known = [(p, q) for p in _known(first) for q in _known(second)]
+    groups = [_both(first.groups[p], second.groups[q]) for p, q in known]
+    groups.append(Group("unknown", "Not known", known=False))
+    lookup = np.full((len(first.groups), len(second.groups)), len(known), dtype=np.int32)
+    for place, (p, q) in enumerate(known):
+        lookup[p, q] = place
+    grouping = Grouping(
+        f"{first.grouping.name}_by_{second.grouping.name}",
+        f"{first.grouping.title}, by {second.grouping.title}",
+        "",
+        tuple(groups),
+        str,
+        exploratory=True,
+        shown=False,
+    )
+    return Membership(grouping, tuple(groups), lookup[first.index, second.index])
+
+
+def _known(members: Membership) -> list[int]:
+    return [place for place, group in enumerate(members.groups) if group.known]
+
+
+def _both(first: Group, second: Group) -> Group:
+    codes = (first.code, second.code)
+    return Group("|".join(codes), f"{first.name}; {second.name}", facets=codes)

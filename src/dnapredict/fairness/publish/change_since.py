@@ -1,0 +1,100 @@
+"""What changed since the last audit: verdicts, reach, and limits that somebody moved."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dnapredict.config.fairness_policy import Policy
+from dnapredict.errors import ConfigurationError, UsageError
+from dnapredict.fairness.publish.group_tables import GroupTable
+from dnapredict.fairness.verdicts import Gate, Verdict
+
+# What decides a verdict beside the tables of limits: none of it moves in silence either.
+_ALSO_LIMITS = ("use", "smallest_group", "confidence", "compared", "may_be_absent")
+_WORTH_TELLING = 0.02  # a change of reach in a group, as a share
+_COMPARED = ("core20", "ethnicity", "interpreter", "plus")
+
+
+def refuse_silent_changes(policy: Policy, previous: Mapping[str, Any]) -> None:
+    """Refuse a limit that differs from the last audit's and stands under no `[[changes]]`.
+
+    Raises
+    ------
+    ConfigurationError
+        Names each limit: one that is moved after a result was seen needs two names.
+    """
+    before, now = _deciding(previous.get("policy", {})), _deciding(policy.model_dump(mode="json"))
+    recorded = {change.limit: change.model_dump(mode="json")["now"] for change in policy.changes}
+    moved = [name for name in before if name in now and before[name] != now[name]]
+    silent = [name for name in moved if recorded.get(name) != now[name]]
+    if silent:
+        name = silent[0]
+        raise ConfigurationError(
+            f"fairness policy: '{name}' was {before[name]!r} at the last audit and is {now[name]!r} now. "
+            "A limit that changes after a result was seen needs an entry under [[changes]] with two names."
+        )
+
+
+def previous_audit(path: Path) -> dict[str, Any]:
+    """The figures of an earlier audit: `path` is its folder or its `audit.json`.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, or it is not an audit's.
+    """
+    file = path / "audit.json" if path.is_dir() else path
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        raise UsageError(f"{file}: is not the audit.json of an earlier audit.") from None
+    if not isinstance(found, dict) or not {"verdict", "gates", "policy"} <= found.keys():
+        raise UsageError(f"{file}: is not the audit.json of an earlier audit.")
+    return found
+
+
+def _deciding(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """Every value of a policy that decides a verdict, by its place in the file."""
+    also = {name: policy[name] for name in _ALSO_LIMITS if name in policy}
+    return _flat(policy.get("limits", {}), "limits") | also
+
+
+def _flat(table: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}.{key}")
+        elif key != "why":
+            found[f"{prefix}.{key}"] = value
+    return found
+
+
+def what_changed(
+    verdict: Verdict, gates: Sequence[Gate], tables: Sequence[GroupTable], previous: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Sentences on what is different from the last audit's published figures."""
+    found = [*_verdicts(verdict, gates, previous), *_reach(tables, previous)]
+    return tuple(found) or ("Verdicts are the same and no group's reach moved by more than 2 in 100.",)
+
+
+def _verdicts(verdict: Verdict, gates: Sequence[Gate], previous: Mapping[str, Any]) -> Iterator[str]:
+    if previous.get("verdict") != verdict:
+        yield f"The verdict was {previous.get('verdict')} and is {verdict}."
+    before = {gate["code"]: gate["verdict"] for gate in previous.get("gates", ())}
+    for gate in gates:
+        if gate.code in before and before[gate.code] != gate.verdict:
+            yield f"{gate.title}: {before[gate.code]} became {gate.verdict}."
+
+
+def _reach(tables: Sequence[GroupTable], previous: Mapping[str, Any]) -> Iterator[str]:
+    groupings = previous.get("groupings", {})
+    for table in tables:
+        if table.name not in _COMPARED or table.name not in groupings:
+            continue
+        before = {row["group"]["code"]: row["rates"]["reach"] for row in groupings[table.name]["rows"]}
+        for row in table.rows:
+            was, now = before.get(row.group.code), row.rates["reach"]
+            if was and now and row.group.known and abs(now.value - was["value"]) > _WORTH_TELLING:
+                moved = f"was {100 * was['value']:.0f} in 100 and is {100 * now.value:.0f}"
+                yield f"{row.group.name}: reach {moved}."

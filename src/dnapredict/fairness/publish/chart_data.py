@@ -1,0 +1,174 @@
+"""What the charts show beyond the tables: curves and crossed groups, as they may be published."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnapredict.data.small_numbers import publish_count
+from dnapredict.fairness.compare.comparisons import Evidence, parts_of, published_rate, ranged
+from dnapredict.fairness.compare.control_charts import ControlChart, control_charts
+from dnapredict.fairness.compare.heterogeneity import between_group_sd
+from dnapredict.fairness.disclosure.hidden_counts import publish_rate
+from dnapredict.fairness.disclosure.suppression import CountCell as Sum
+from dnapredict.fairness.disclosure.suppression import SumConstraint, hidden_cells
+from dnapredict.fairness.measure.counts import Counted, GroupCounts
+from dnapredict.fairness.measure.group_metrics import rate
+from dnapredict.fairness.measure.intervals import Interval, Rate
+from dnapredict.fairness.measure.membership import Group
+
+SHARES = (0.01, 0.02, 0.05, 0.08, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)
+_RISK_BANDS = 5
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One point of a curve: where it stands, its figure with a range, how many it rests on."""
+
+    x: float
+    y: Interval | None
+    n: int | None
+
+
+@dataclass(frozen=True)
+class GroupCurve:
+    """The points of one group."""
+
+    group: str
+    points: tuple[CurvePoint, ...]
+
+
+@dataclass(frozen=True)
+class CrossedCell:
+    """One cell of ethnic group by deprivation. `shrunk` leans on the mean the more, the less is known."""
+
+    ethnic_group: str
+    deprivation: str
+    missed: int | None
+    reach: Interval | None
+    shrunk: float | None
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Everything that is drawn and is not in a table."""
+
+    calibration: tuple[GroupCurve, ...]
+    capacity: tuple[GroupCurve, ...]
+    months: tuple[ControlChart, ...]
+    cells: tuple[CrossedCell, ...]
+
+
+def drawn_from(evidence: Evidence) -> Pictures:
+    """The published numbers of the charts; empty where the extract lacks the groups."""
+    counted = evidence.counted
+    compared = [
+        (group, counts)
+        for name in ("core20", "ethnicity_5")
+        if name in counted
+        for group, counts in zip(counted[name].groups, counted[name].counts, strict=True)
+        if group.known and counts.missed >= evidence.policy.smallest_group
+    ]
+    first = [pair for pair in compared if pair[0].code in ("core20", "rest")]
+    everyone = (Group("all", "Everyone"), evidence.everyone)
+    return Pictures(
+        calibration=tuple(_calibration(*pair, evidence) for pair in compared or [everyone]),
+        capacity=tuple(_capacity(*pair, evidence) for pair in first or [everyone]),
+        months=control_charts(evidence),
+        cells=_cells(counted.get("ethnicity_5_by_imd_quintile"), evidence),
+    )
+
+
+def _calibration(group: Group, counts: GroupCounts, evidence: Evidence) -> GroupCurve:
+    """Observed against predicted in fifths of the group's own risk.
+
+    A fifth that must be hidden has no point at all: the mean risk of a few people tells who they are, and
+    where scores know the outcome, how many of them missed.
+    """
+    rows = counts.histogram.sum(axis=0)
+    band = np.minimum((np.cumsum(rows) - rows / 2) / rows.sum() * _RISK_BANDS, _RISK_BANDS - 1).astype(int)
+    effect = rate(counts, "base_rate").design_effect
+    bands = [inside for place in range(_RISK_BANDS) if rows[inside := band == place].sum()]
+    shares = [Rate(float(counts.histogram[1][i].sum()), float(rows[i].sum()), effect) for i in bands]
+    shown = _without_small_bands(shares, evidence)
+    means = [round(float(counts.expected[:, i].sum() / rows[i].sum()), 3) for i in bands]
+    return GroupCurve(
+        group.name,
+        tuple(
+            CurvePoint(mean, ranged(one, evidence), int(one.denominator))
+            for mean, one in zip(means, shown, strict=True)
+            if one is not None
+        ),
+    )
+
+
+def _without_small_bands(shares: list[Rate], evidence: Evidence) -> list[Rate | None]:
+    """The bands that may be printed: they add up to the group, which is printed too."""
+    rule, found = evidence.policy.disclosure, set()
+    for name in ("numerator", "denominator"):
+        cells = [Sum(name, "band", str(place)) for place in range(len(shares))]
+        exact = dict(zip(cells, (getattr(one, name) for one in shares), strict=True))
+        total = Sum(name, "band", "all")
+        hidden = hidden_cells(exact | {total: sum(exact.values())}, [SumConstraint(tuple(cells), total)], rule)
+        found |= {place for place, cell in enumerate(cells) if cell in hidden}
+    return [None if place in found else publish_rate(one, rule) for place, one in enumerate(shares)]
+
+
+def _capacity(group: Group, counts: GroupCounts, evidence: Evidence) -> GroupCurve:
+    """Reach of the group if the list held a given share of everyone, by one threshold for all."""
+    effect = rate(counts, "reach").design_effect
+    points = []
+    for share in SHARES:
+        reached = Rate(_reached_at(counts, evidence.everyone, share), float(counts.missed), effect)
+        figure = ranged(publish_rate(reached, evidence.policy.disclosure), evidence)
+        points.append(CurvePoint(share, figure, publish_count(counts.missed, evidence.policy.disclosure)))
+    return GroupCurve(group.name, tuple(points))
+
+
+def _reached_at(counts: GroupCounts, everyone: GroupCounts, share: float) -> float:
+    """Missed appointments of the group above the score that selects `share` of everyone."""
+    taken: NDArray[np.float64] = everyone.histogram.sum(axis=0)[::-1]
+    before = np.cumsum(taken) - taken
+    calls = share * everyone.appointments
+    within = np.divide(np.clip(calls - before, 0, taken), taken, out=np.zeros_like(taken), where=taken > 0)
+    return float(within[::-1] @ counts.histogram[1])
+
+
+def _cells(counted: Counted | None, evidence: Evidence) -> tuple[CrossedCell, ...]:
+    if counted is None:
+        return ()
+    name = counted.grouping.name
+    known = [(g, c) for g, c in zip(counted.groups, counted.counts, strict=True) if g.known]
+    found = [(g, c, _shown(g, c, name, evidence)) for g, c in known]
+    spread = between_group_sd([reach for *_, reach in found if reach])
+    everyone = published_rate(counted.total, "reach", at=("all", "all"), evidence=evidence)
+    prior = (everyone.value if everyone else 0.0, spread[0] if spread else 0.0)
+    missed = [
+        None
+        if evidence.hidden.hides(name, group.code, ("missed",))
+        else publish_count(counts.missed, evidence.policy.disclosure)
+        for group, counts, _ in found
+    ]
+    return tuple(
+        _cell(group, ranged(reach, evidence), number, prior)
+        for (group, _, reach), number in zip(found, missed, strict=True)
+    )
+
+
+def _shown(group: Group, counts: GroupCounts, name: str, evidence: Evidence) -> Rate | None:
+    blocked = evidence.hidden.hides(name, group.code, parts_of("reach"))
+    return None if blocked else publish_rate(rate(counts, "reach"), evidence.policy.disclosure)
+
+
+def _cell(group: Group, reach: Interval | None, missed: int | None, prior: tuple[float, float]) -> CrossedCell:
+    ethnic, deprivation = group.name.split("; ")
+    shrunk = _shrunk(reach, missed, prior) if reach and missed else None
+    return CrossedCell(ethnic, deprivation, missed, reach, shrunk)
+
+
+def _shrunk(reach: Interval, missed: int, prior: tuple[float, float]) -> float:
+    """Empirical Bayes: the estimate, pulled to the mean by how little it is known."""
+    mean, spread = prior
+    error = mean * (1 - mean) / missed
+    weight = spread**2 / (spread**2 + error) if spread > 0 else 0.0
+    return round(mean + weight * (reach.value - mean), 3)

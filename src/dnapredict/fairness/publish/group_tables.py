@@ -1,0 +1,199 @@
+"""Tables of figures by group as they may leave the trust: rounded, small numbers hidden."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dnapredict.config.fairness_policy import Disclosure
+from dnapredict.data.small_numbers import publish_count
+from dnapredict.errors import DataError
+from dnapredict.fairness.compare.heterogeneity import between_group_sd, slope_index
+from dnapredict.fairness.disclosure.hidden_counts import (
+    HiddenCells,
+    hidden_in,
+    publish_allocation,
+    publish_rate,
+    publish_ratio,
+)
+from dnapredict.fairness.measure.counts import Counted, GroupCounts
+from dnapredict.fairness.measure.group_metrics import (
+    RATES,
+    allocation_index,
+    by_fairlearn,
+    calibration_line,
+    enough_for_a_line,
+    observed_over_expected,
+    own_top_reach,
+    ranking_quality,
+    rate,
+    separated,
+)
+from dnapredict.fairness.measure.intervals import Interval, Rate, Ratio, gap, rate_ratio
+from dnapredict.fairness.measure.membership import Group
+
+COUNTS = ("appointments", "missed", "selected", "reached")
+_AGREEMENT = 1e-9
+_FEWEST_FOR_RANKING = 8  # missed and attended, below which a rank figure could point at a person
+
+
+@dataclass(frozen=True)
+class Row:
+    """One group's figures. None is *hidden or not estimable*; ranges are at the policy's confidence.
+
+    `reach_gap` says how much lower the reach is than everyone else's (in points, positive: worse off),
+    `reach_ratio` which multiple of everyone else's it is. `no_line_because` says why a group with enough
+    appointments has no calibration line; empty where it has one, or is too small.
+    """
+
+    group: Group
+    counts: dict[str, int | None]
+    rates: dict[str, Interval | None]
+    reach_gap: Interval | None
+    reach_ratio: Interval | None
+    own_top_reach: Interval | None
+    observed_over_expected: Interval | None
+    allocation_index: Interval | None
+    ranking_quality: float | None
+    calibration_slope: Interval | None
+    calibration_intercept: Interval | None
+    no_line_because: str = ""
+
+
+@dataclass(frozen=True)
+class GroupTable:
+    """The rows of one grouping and how far its groups differ beyond chance.
+
+    `spread_of_reach` is the between-group standard deviation, `equal_reach_p` the p-value of the test that
+    all groups are reached alike, `slope_of_reach` (ordered groups only) how much higher the reach is at
+    the last end of the scale than at the first.
+    """
+
+    name: str
+    title: str
+    exploratory: bool
+    rows: tuple[Row, ...]
+    spread_of_reach: float | None
+    equal_reach_p: float | None
+    slope_of_reach: Interval | None
+
+
+def published_table(
+    counted: Counted, *, rule: Disclosure, z: float, share: float, hidden: HiddenCells | None = None
+) -> GroupTable:
+    """The table of one grouping; without `hidden`, what is hidden is what this table alone needs hidden.
+
+    Raises
+    ------
+    DataError
+        If a figure differs from fairlearn's: each audit checks itself against the oracle.
+    """
+    _agree_with_fairlearn(counted)
+    grouping = counted.grouping
+    tabled = _Tabled(counted, hidden or hidden_in({grouping.name: counted}, rule), rule, z, share)
+    rows = tuple(tabled.row(place) for place in range(len(counted.groups)))
+    known = [(row, reach) for place, row in enumerate(rows) if row.group.known and (reach := tabled.reach(place))]
+    spread = between_group_sd([reach for _, reach in known])
+    sizes = [float(row.counts["appointments"] or 0) for row, _ in known]
+    slope = slope_index([reach for _, reach in known], sizes, z=z) if grouping.ordered else None
+    return GroupTable(
+        grouping.name,
+        grouping.title,
+        grouping.exploratory,
+        rows,
+        round(spread[0], 3) if spread else None,
+        round(spread[1], 3) if spread else None,
+        slope.rounded() if slope else None,
+    )
+
+
+def _agree_with_fairlearn(counted: Counted) -> None:
+    for name, values in by_fairlearn(counted).items():
+        for counts, value in zip(counted.counts, values, strict=True):
+            own = rate(counts, name).value
+            if (own is None) != (value is None) or abs((own or 0.0) - (value or 0.0)) > _AGREEMENT:
+                where = f"{name} of '{counted.grouping.name}'"
+                raise DataError(f"audit: {where} differs from fairlearn's figure.")
+
+
+@dataclass(frozen=True)
+class _Tabled:
+    """A grouping with all that decides how its figures are printed."""
+
+    counted: Counted
+    hidden: HiddenCells
+    rule: Disclosure
+    z: float
+    share: float
+
+    def blocked(self, place: int, names: Iterable[str]) -> bool:
+        """Whether a count that a figure is made of is hidden."""
+        return self.hidden.hides(self.counted.grouping.name, self.counted.groups[place].code, tuple(names))
+
+    def rate(self, place: int, name: str) -> Rate | None:
+        """A rate as it may be printed."""
+        parts = [part for side in RATES[name] for part in side]
+        blocked = self.blocked(place, parts)
+        return None if blocked else publish_rate(rate(self.counted.counts[place], name), self.rule)
+
+    def reach(self, place: int) -> Rate | None:
+        """Reach as it may be printed, of groups whose numbers are printed too."""
+        return None if self.blocked(place, COUNTS) else self.rate(place, "reach")
+
+    def reach_of_others(self, place: int) -> Rate | None:
+        """Reach of everyone else than the group, as it may be printed."""
+        grouping, code = self.counted.grouping, self.counted.groups[place].code
+        if grouping.exploratory or self.hidden.hides_others(grouping.name, code, ("missed", "reached")):
+            return None
+        return publish_rate(rate(self.counted.rest(place), "reach"), self.rule)
+
+    def row(self, place: int) -> Row:
+        """All figures of a group."""
+        counts, rest = self.counted.counts[place], self.counted.rest(place)
+        whole = not self.blocked(place, COUNTS)
+        quality = ranking_quality(counts) if whole and _enough(counts, _FEWEST_FOR_RANKING) else None
+        fitted = whole and enough_for_a_line(counts)
+        line = calibration_line(counts) if fitted else None
+        group, others = self.reach(place), self.reach_of_others(place)
+        both = (others, group) if others and group else None
+        return Row(
+            group=self.counted.groups[place],
+            counts={name: None if self.blocked(place, [name]) else self._count(place, name) for name in COUNTS},
+            rates={name: self._ranged(self.rate(place, name)) for name in RATES},
+            reach_gap=_rounded(gap(*both, z=self.z)) if both else None,
+            reach_ratio=_rounded(rate_ratio(*both, z=self.z)) if both else None,
+            own_top_reach=self._ranged(publish_rate(own_top_reach(counts, self.share), self.rule), whole),
+            observed_over_expected=self._ranged(publish_ratio(observed_over_expected(counts), self.rule), whole),
+            allocation_index=self._ranged(
+                publish_allocation(allocation_index(counts, rest), counts, self.counted.total, self.rule),
+                whole,
+            ),
+            ranking_quality=None if quality is None else round(quality, 2),
+            calibration_slope=_two_decimals(line[0].interval(self.z)) if line else None,
+            calibration_intercept=_two_decimals(line[1].interval(self.z)) if line else None,
+            no_line_because=_no_line_because(counts) if fitted and line is None else "",
+        )
+
+    def _count(self, place: int, name: str) -> int | None:
+        return publish_count(self.counted.counts[place].total(name), self.rule)
+
+    def _ranged(self, figure: Rate | Ratio | None, shown: bool = True) -> Interval | None:
+        return _rounded(figure.interval(self.z)) if figure and shown else None
+
+
+def _no_line_because(counts: GroupCounts) -> str:
+    """Why no calibration line can be estimated of a group that has enough appointments."""
+    if separated(counts):
+        return "not estimable: the risks separate those who missed from those who came"
+    return "not estimable: all risks are alike, or nearly separate the outcomes"
+
+
+def _enough(counts: GroupCounts, fewest: int) -> bool:
+    """Whether enough missed and enough came that no one person shows in a figure without a numerator."""
+    return min(counts.missed, counts.appointments - counts.missed) >= fewest
+
+
+def _rounded(figure: Interval | None) -> Interval | None:
+    return figure.rounded() if figure else None
+
+
+def _two_decimals(figure: Interval) -> Interval:
+    return Interval(round(figure.value, 2), round(figure.low, 2), round(figure.high, 2))

@@ -1,0 +1,120 @@
+"""The CSV files of a report: what is hidden is "*", and no cell runs as a formula."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from dnapredict.data.spreadsheet_formulas import neutral_cell
+from dnapredict.fairness.compare.allocation_cost import Sharing
+from dnapredict.fairness.measure.intervals import Interval
+from dnapredict.fairness.publish.chart_data import GroupCurve, Pictures
+from dnapredict.fairness.publish.group_tables import COUNTS, GroupTable, Row
+from dnapredict.fairness.run_audit import AuditResult
+
+_HIDDEN = "*"
+# Figures of a row that have a range and are not rates.
+_ALSO_RANGED = (
+    "reach_gap",
+    "reach_ratio",
+    "own_top_reach",
+    "observed_over_expected",
+    "allocation_index",
+    "calibration_slope",
+    "calibration_intercept",
+)
+
+
+def as_tables(result: AuditResult) -> dict[str, str]:
+    """The CSV files by name: the gates, and the figures of each grouping ("*" is a hidden number)."""
+    found = {"gates.csv": _gates(result)}
+    for table in (result.everyone, *result.tables):
+        found[f"figures_{table.name}.csv"] = _figures(table)
+    if result.sharings:
+        found["sharing.csv"] = _shared(result.sharings)
+    return found | _drawn(result.pictures)
+
+
+def _shared(sharings: Sequence[Sharing]) -> str:
+    """Each rule of sharing the calls by fifth of deprivation; the price stands in the line of everyone."""
+    header = ["rule", "in_use", "group", "called", "reached", "reach", "low", "high"]
+    lines: list[list[Any]] = [[*header, "fewer_reached", "price", "price_low", "price_high"]]
+    for one in sharings:
+        start = [one.rule, one.in_use]
+        price = [or_hidden(one.fewer), *ends(one.price)]
+        lines.append([*start, "Everyone", "", or_hidden(one.reached), *ends(one.reach), *price])
+        for fifth in one.fifths:
+            counts = [or_hidden(fifth.selected), or_hidden(fifth.reached)]
+            lines.append([*start, fifth.group.name, *counts, *ends(fifth.reach), *[""] * 4])
+    return csv_text(lines)
+
+
+def _drawn(pictures: Pictures) -> dict[str, str]:
+    """The numbers of the charts that are in no table."""
+    curve = ["group", "x", "value", "low", "high", "n"]
+    months = ["measure", "group", "month", "rate", "limit_low", "limit_high", "centre"]
+    cells = ["ethnic_group", "deprivation", "missed", "reach", "low", "high", "shrunk"]
+    return {
+        "chart_calibration.csv": csv_text([curve, *_points(pictures.calibration)]),
+        "chart_capacity.csv": csv_text([curve, *_points(pictures.capacity)]),
+        "chart_months.csv": csv_text(
+            [months]
+            + [[c.measure, c.group, m.name, *ends(m.rate), c.centre] for c in pictures.months for m in c.months]
+        ),
+        "chart_ethnicity_by_deprivation.csv": csv_text(
+            [cells]
+            + [
+                [c.ethnic_group, c.deprivation, or_hidden(c.missed), *ends(c.reach), or_hidden(c.shrunk)]
+                for c in pictures.cells
+            ]
+        ),
+    }
+
+
+def _points(curves: Sequence[GroupCurve]) -> list[list[Any]]:
+    return [[curve.group, p.x, *ends(p.y), or_hidden(p.n)] for curve in curves for p in curve.points]
+
+
+def or_hidden(number: float | None) -> Any:
+    """A number as it may be printed, "*" where it is hidden."""
+    return _HIDDEN if number is None else number
+
+
+def _figures(table: GroupTable) -> str:
+    rates = list(table.rows[0].rates)
+    ranged = [*rates, *_ALSO_RANGED]
+    header = ["code", "group", *COUNTS, *(f"{name}{end}" for name in ranged for end in ("", "_low", "_high"))]
+    return csv_text([[*header, "ranking_quality"], *(_cells(row, rates) for row in table.rows)])
+
+
+def _cells(row: Row, rates: list[str]) -> list[Any]:
+    ranged = [*(row.rates[name] for name in rates), *(getattr(row, name) for name in _ALSO_RANGED)]
+    counts = [or_hidden(row.counts[name]) for name in COUNTS]
+    parts = [part for figure in ranged for part in ends(figure)]
+    return [row.group.code, row.group.name, *counts, *parts, or_hidden(row.ranking_quality)]
+
+
+def ends(figure: Interval | None) -> list[Any]:
+    """Value, low and high of a figure, three times "*" where it is hidden."""
+    return [_HIDDEN] * 3 if figure is None else [figure.value, figure.low, figure.high]
+
+
+def _gates(result: AuditResult) -> str:
+    header = ["gate", "title", "grouping", "group", "verdict", "measure", "estimate", "low", "high"]
+    lines: list[list[Any]] = [[*header, "p_adjusted", "cause", "detectable", "sentence"]]
+    for gate in result.gates:
+        lines.append([gate.code, gate.title, "", "", gate.verdict, *[""] * 7, gate.sentence])
+        for check in gate.checks:
+            start = [gate.code, gate.title, check.grouping, check.group.name, check.verdict, check.measure]
+            p_value = "" if check.p_adjusted is None else check.p_adjusted
+            smallest = "" if check.detectable is None else check.detectable
+            figures = [*ends(check.estimate), p_value, check.cause or "", smallest]
+            lines.append([*start, *figures, check.sentence])
+    return csv_text(lines)
+
+
+def csv_text(lines: list[list[Any]]) -> str:
+    """Lines as CSV; texts that a spreadsheet would run as a formula are made plain."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([[neutral_cell(cell) for cell in line] for line in lines])
+    return text.getvalue()

@@ -1,0 +1,126 @@
+"""Page 1 of a kept report, read back from its figures: verdict, summary tiles, and who cannot be seen."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+from typing import Any, Final
+
+from dnapredict.fairness.report_folder import FIGURES, REPORT
+from dnapredict.fairness.verdicts import Gate, Verdict
+
+_TILES = (
+    ("Are people reached?", ("G3", "G3b", "G6")),
+    ("Are calls shared fairly?", ("G4",)),
+    ("Does a risk mean the same?", ("G2",)),
+    ("Can we trust the records?", ("G0", "G1", "G7")),
+)
+_ORDER = (Verdict.FAIL, Verdict.NOT_ENOUGH_DATA, Verdict.REVIEW, Verdict.PASS)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A question, its verdict and the sentence of the gate that decided it."""
+
+    title: str
+    verdict: Verdict
+    sentence: str
+
+
+def tiles(gates: Sequence[Gate]) -> tuple[Tile, ...]:
+    """The tiles of the gates that were asked; a tile says the worst of its gates."""
+    found = []
+    for title, codes in _TILES:
+        asked = [gate for gate in gates if gate.code in codes]
+        if asked:
+            worst = min(asked, key=lambda gate: _ORDER.index(gate.verdict))
+            found.append(Tile(title, worst.verdict, worst.sentence))
+    return tuple(found)
+
+
+# As `templates/report.html.j2` writes them: they are words about figures, and stand nowhere else.
+_FINDING: Final = re.compile(r'<p class="finding">([^<]*)</p>')
+_UNSEEN: Final = {"ethnicity": "Ethnic group", "core20": "Area"}
+
+
+@dataclass(frozen=True)
+class FirstPage:
+    """Page 1 of a fairness report.
+
+    Attributes
+    ----------
+    findings
+        What was found in numbers of people, a sentence each.
+    window
+        The first and the last day of the appointments, as 2026-06-18.
+    unseen
+        By what is not known: the groups that stand for that, each with its number of appointments, or None
+        where that is hidden.
+    absent
+        What the extract did not hold at all.
+    """
+
+    verdict: Verdict
+    sentence: str
+    findings: tuple[str, ...]
+    window: tuple[str, str]
+    tiles: tuple[Tile, ...]
+    unseen: Mapping[str, Mapping[str, int | None]]
+    absent: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KeptReport:
+    """A report as it was written: its first page, and the whole page as HTML."""
+
+    first_page: FirstPage
+    html: bytes
+
+
+def kept_report(folder: Path, *, sha256: str) -> KeptReport | None:
+    """The report in `folder`, if it is the one with that digest and has the figures that it names.
+
+    None where it is missing or was changed: what a reader goes by must be what was signed.
+    """
+    try:
+        html, figures = ((folder / name).read_bytes() for name in (REPORT, FIGURES))
+    except OSError:
+        return None
+    # The registry holds the digest of the page, and the page that of its figures.
+    is_known = hashlib.sha256(html).hexdigest() == sha256
+    if not is_known or hashlib.sha256(figures).hexdigest().encode() not in html:
+        return None
+    return KeptReport(_first_page(json.loads(figures), html), html)
+
+
+def _first_page(figures: Mapping[str, Any], html: bytes) -> FirstPage:
+    first, last = figures["context"]["window"]
+    return FirstPage(
+        verdict=Verdict(figures["verdict"]),
+        sentence=figures["sentence"],
+        findings=tuple(unescape(said) for said in _FINDING.findall(html.decode())),
+        window=(first, last),
+        tiles=tiles([_gate(gate) for gate in figures["gates"]]),
+        unseen=_unseen(figures["groupings"]),
+        absent=tuple(figures["not_in_this_extract"]),
+    )
+
+
+def _gate(told: Mapping[str, Any]) -> Gate:
+    return Gate(told["code"], told["title"], told["question"], Verdict(told["verdict"]), told["sentence"])
+
+
+def _unseen(groupings: Mapping[str, Any]) -> dict[str, dict[str, int | None]]:
+    """Groups that stand for "we do not know", by what is not known."""
+    found: dict[str, dict[str, int | None]] = {}
+    for name, title in _UNSEEN.items():
+        rows = groupings[name]["rows"] if name in groupings else ()
+        strangers = [row for row in rows if not row["group"]["known"]]
+        numbers = {row["group"]["name"]: row["counts"]["appointments"] for row in strangers}
+        shown = {group: number for group, number in numbers.items() if number != 0}
+        if shown:
+            found[title] = shown
+    return found

@@ -1,0 +1,68 @@
+"""The page of control charts: how Core20 and the five ethnic groups fare from month to month."""
+
+from typing import Final
+
+from dnapredict.fairness.compare.control_charts import CHARTED, RUN, SIGMAS, ControlChart
+from dnapredict.fairness.report.templating import AMBER, BLUE, GREY, Chart, canvas, chart_of, page
+from dnapredict.fairness.run_audit import AuditResult
+
+# What each rate is called on a chart, and of whom it is a share.
+MEASURED: Final = {
+    "reach": ("Reach", "of 100 who missed"),
+    "base_rate": ("Missed", "of 100 appointments"),
+    "selection_rate": ("Called", "of 100 appointments"),
+}
+_FEWEST_MONTHS: Final = 3
+
+
+def by_month(chart: ControlChart) -> Chart | None:
+    """The picture of a control chart; None with fewer than three months."""
+    months = [(month.name, month.rate) for month in chart.months if month.rate]
+    if len(months) < _FEWEST_MONTHS:
+        return None
+    what, whom = MEASURED[chart.measure]
+    figure, axes = canvas(height=2.6)
+    places = range(len(months))
+    value, low, high = ([100 * getattr(rate, end) for _, rate in months] for end in ("value", "low", "high"))
+    axes.fill_between(places, low, high, step="mid", color=BLUE, alpha=0.12, linewidth=0)
+    axes.axhline(100 * chart.centre, color=GREY, linewidth=1)
+    axes.plot(places, value, color=BLUE, marker="o", linewidth=1.2)
+    out = [place for place in places if not low[place] <= value[place] <= high[place]]
+    axes.plot(out, [value[place] for place in out], "D", color=AMBER, markersize=9)
+    axes.set_xticks(list(places), [name for name, _ in months], rotation=40, ha="right")
+    axes.set_ylabel(f"{what}, {whom}")
+    axes.set_ylim(0, max(*high, *value) * 1.15)
+    told = ", ".join(f"{name} {number:.0f}" for (name, _), number in zip(months, value, strict=True))
+    return chart_of(
+        f"months-{chart.measure}-" + "".join(letter for letter in chart.group.lower() if letter.isalnum()),
+        figure,
+        title=f"{chart.group}: {chart.signal}",
+        description=f"{what} {whom} by month, with limits around {100 * chart.centre:.0f}: {told}.",
+        numbers="chart_months.csv",
+    )
+
+
+_CALM = "Months differ no more than chance makes them."
+_TITLES = {
+    "reach": "Reach: of 100 people who missed, how many the list would have called",
+    "base_rate": "Missed: of 100 appointments, how many were missed",
+    "selection_rate": "Called: of 100 appointments, how many the list would have called",
+}
+
+
+def monthly_page(result: AuditResult) -> str:
+    """The page as HTML. Charts that signal something are named first."""
+    found = [(chart, drawn) for chart in result.pictures.months if (drawn := by_month(chart))]
+    measures: dict[str, list[Chart]] = {
+        measure: [drawn for chart, drawn in found if chart.measure == measure] for measure in CHARTED
+    }
+    signals = [(MEASURED[c.measure][0], f"{c.group}. {c.signal}") for c, _ in found if c.signal != _CALM]
+    return page(
+        "monthly.html.j2",
+        context=result.context,
+        measures={measure: charts for measure, charts in measures.items() if charts},
+        titles=_TITLES,
+        signals=signals,
+        sigmas=SIGMAS,
+        run=RUN,
+    )

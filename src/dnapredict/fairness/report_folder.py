@@ -1,0 +1,78 @@
+"""A folder of files that is written whole or not at all, and never over something else."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from dnapredict.errors import StoreError, UsageError
+
+REPORT = "report.html"
+FIGURES = "audit.json"
+SIGNATURE = "signature.json"
+# What a report consists of. Anything else in its folder is somebody's own work.
+_OURS: Final = (".html", ".json", ".csv", ".pdf")
+
+
+def put(files: Mapping[str, bytes], out: Path, *, proof: str) -> Path:
+    """Write `files` by name into the folder `out`, and return it as an absolute path.
+
+    Everything is written beside `out` first and moved when whole. An earlier folder of the same kind,
+    known by its file `proof`, is replaced; a signed one never: the signature belongs to those files.
+
+    Raises
+    ------
+    UsageError
+        If `out` holds a signed report, or something else.
+    StoreError
+        If the folder cannot be written.
+    """
+    out = out.resolve()
+    require_free(out, proof=proof)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        try:
+            for name, content in files.items():
+                (fresh / name).write_bytes(content)
+            fresh.chmod(0o755)
+            _move(fresh, out)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    except OSError as error:
+        raise StoreError(f"{out}: the report cannot be written ({error.strerror}).") from None
+    return out
+
+
+def require_free(out: Path, *, proof: str) -> None:
+    """Refuse a folder that a report may not replace; ask it before the work, not after.
+
+    Raises
+    ------
+    UsageError
+        If `out` is a file, holds a signed report, or anything that is not of a report.
+    """
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise UsageError(f"{out} is a file; the report needs a folder.")
+    if (out / SIGNATURE).exists():
+        raise UsageError(f"{out} holds a signed report, which is never overwritten. Choose another folder.")
+    if any(out.iterdir()) and not (out / proof).exists():
+        raise UsageError(f"{out} holds other files and no report. Choose a new or empty folder.")
+    others = [path.name for path in out.iterdir() if path.is_dir() or path.suffix.lower() not in _OURS]
+    if others:
+        raise UsageError(
+            f"{out} holds '{min(others)}' beside the report, which would be lost. Move it, or choose another folder."
+        )
+
+
+def _move(fresh: Path, out: Path) -> None:
+    if out.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{out.name}-old-", dir=out.parent))
+        out.rename(old / "report")
+        fresh.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        fresh.rename(out)

@@ -1,0 +1,187 @@
+"""The methods of the study, each fitted on one half of the patients and applied to the other."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from fairlearn.postprocessing import ThresholdOptimizer
+from fairlearn.reductions import ExponentiatedGradient, TruePositiveRateParity
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from dnapredict.fairness.measure.audited_appointments import Audited
+from dnapredict.fairness.measure.groupings import QUINTILE, grouping_named
+from dnapredict.fairness.measure.membership import membership
+
+MOST_ROWS: Final = 60_000  # a reduction fits dozens of models: more rows say no more and take minutes
+
+
+@dataclass(frozen=True)
+class Half:
+    """Appointments of half of the patients, with what a method may look at.
+
+    `factors` are what the model sees, or the log-odds of its risk where the scores are somebody else's.
+    `group` is the place of the ethnic group among five and the unknown; `fifth` that of deprivation.
+    """
+
+    audited: Audited
+    missed: NDArray[np.bool_]
+    risk: NDArray[np.float64]
+    factors: NDArray[np.float64]
+    group: NDArray[np.int64]
+    fifth: NDArray[np.int64]
+
+
+def halves(audited: Audited, factors: NDArray[np.float64] | None, *, seed: int) -> tuple[Half, Half]:
+    """Two halves of a sample of at most `MOST_ROWS` appointments, split by patient."""
+    random = np.random.default_rng(seed)
+    patient = audited.table["patient"].to_numpy()
+    people = random.permutation(np.unique(patient))
+    share = min(1.0, MOST_ROWS / len(patient))
+    taken = people[: max(2, int(share * len(people)))]
+    first, second = np.array_split(taken, 2)
+    return _half(audited, factors, np.isin(patient, first)), _half(audited, factors, np.isin(patient, second))
+
+
+def _half(audited: Audited, factors: NDArray[np.float64] | None, inside: NDArray[np.bool_]) -> Half:
+    kept = Audited(audited.table.filter(pa.array(inside)).combine_chunks())
+    risk = np.clip(kept.table["probability"].to_numpy(), 1e-6, 1 - 1e-6)
+    seen = np.log(risk / (1 - risk))[:, None] if factors is None else factors[inside]
+    return Half(
+        audited=kept,
+        missed=kept.table["dna"].to_numpy(zero_copy_only=False).astype(bool),
+        risk=risk,
+        factors=seen,
+        group=_known_places(kept, "ethnicity_5"),
+        fifth=_known_places(kept, QUINTILE.name),
+    )
+
+
+def _known_places(audited: Audited, name: str) -> NDArray[np.int64]:
+    """Place of each row's group; all groups that are not known are one, the last."""
+    grouping = QUINTILE if name == QUINTILE.name else grouping_named(name)
+    members = membership(audited, grouping)
+    if members is None:
+        return np.zeros(len(audited), dtype=np.int64)
+    known = [place for place, group in enumerate(members.groups) if group.known]
+    place = np.full(len(members.groups), len(known), dtype=np.int64)
+    place[known] = np.arange(len(known))
+    found: NDArray[np.int64] = place[members.index]
+    return found
+
+
+Calls = NDArray[np.bool_]
+_BOUND: Final = 0.02  # reach may differ by this much between groups in the reduction
+_ROUNDS: Final = 15
+
+
+def by_risk(_fit: Half, judged: Half, calls: int) -> Calls:
+    """The highest risks."""
+    return _top(judged.risk, calls)
+
+
+def recalibrated(fit: Half, judged: Half, calls: int) -> Calls:
+    """The highest risks, after the level of risk is set right in each fifth of deprivation."""
+    risk = judged.risk.copy()
+    for fifth in np.unique(judged.fifth):
+        learnt, asked = fit.fifth == fifth, judged.fifth == fifth
+        if fit.missed[learnt].any():
+            risk[asked] *= fit.missed[learnt].mean() / fit.risk[learnt].mean()
+    return _top(risk, calls)
+
+
+def optimised(fit: Half, judged: Half, seed: int, *, leave_out: int | None = None) -> Calls:
+    """fairlearn's threshold optimiser: a threshold, partly drawn by lot, for each ethnic group.
+
+    `leave_out` is a group that the fit does not see.
+    """
+    kept = fit.group != (-1 if leave_out is None else leave_out)
+    optimiser = ThresholdOptimizer(
+        estimator=_Given(),
+        constraints="true_positive_rate_parity",
+        objective="balanced_accuracy_score",
+        prefit=True,
+        predict_method="predict_proba",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of an estimator that was not fitted: there is nothing to fit
+        optimiser.fit(_column(fit.risk[kept]), fit.missed[kept], sensitive_features=fit.group[kept])
+        found = optimiser.predict(_column(judged.risk), sensitive_features=judged.group, random_state=seed)
+    return np.asarray(found).astype(bool)
+
+
+def reduced(fit: Half, judged: Half, seed: int, *, leave_out: int | None = None) -> Calls:
+    """fairlearn's exponentiated gradient over logistic regression, reach alike within two points.
+
+    Missed appointments weigh as much as attended ones; without that it calls nobody at all.
+    """
+    kept = fit.group != (-1 if leave_out is None else leave_out)
+    prepare = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of convergence inside its own search
+        reduction = ExponentiatedGradient(
+            _Balanced(), TruePositiveRateParity(difference_bound=_BOUND), max_iter=_ROUNDS
+        )
+        reduction.fit(
+            prepare.fit_transform(fit.factors[kept]),
+            fit.missed[kept].astype(int),
+            sensitive_features=fit.group[kept],
+        )
+        found = reduction.predict(prepare.transform(judged.factors), random_state=seed)
+    return np.asarray(found).astype(bool)
+
+
+RULES: Final[dict[str, Callable[[Half, Half, int], Calls]]] = {
+    "by_risk": by_risk,
+    "recalibrated": recalibrated,
+}
+RESEARCH: Final[dict[str, Callable[..., Calls]]] = {"optimised": optimised, "reduced": reduced}
+
+
+def _top(risk: NDArray[np.float64], calls: int) -> Calls:
+    chosen = np.zeros(len(risk), dtype=bool)
+    chosen[np.argsort(-risk, kind="stable")[:calls]] = True
+    return chosen
+
+
+def _column(risk: NDArray[np.float64]) -> pd.DataFrame:
+    return pd.DataFrame({"risk": risk})
+
+
+class _Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A model that answers with the risk it is given."""
+
+    classes_ = np.array([0, 1])
+
+    def fit(self, *_: Any) -> "_Given":
+        """Nothing to learn."""
+        return self
+
+    def predict_proba(self, asked: pd.DataFrame) -> NDArray[np.float64]:
+        """The risk, and its complement first."""
+        risk = asked["risk"].to_numpy()
+        return np.column_stack([1 - risk, risk])
+
+
+class _Balanced(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Logistic regression in which missed appointments weigh as much as attended ones."""
+
+    def fit(self, x: NDArray[np.float64], y: NDArray[np.int64], sample_weight: Any = None) -> "_Balanced":
+        """Fit with the weights of the reduction, times those of balance."""
+        given = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+        self.model_ = LogisticRegression(class_weight="balanced", max_iter=200).fit(x, y, sample_weight=given)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict(self, x: NDArray[np.float64]) -> NDArray[np.int64]:
+        """1 for those to call."""
+        found: NDArray[np.int64] = self.model_.predict(x)
+        return found

@@ -1,1 +1,0 @@
-"""The files of a history store: appointments found by patient, counts found by key and day."""

@@ -1,0 +1,208 @@
+"""Counts by key and time in files that are mapped into memory: by day, and of bookings by minute."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from dnapredict.features.rates import COUNTED, count_of
+
+
+def write_index(keys: Sequence[str | None], bounds: NDArray[np.int64], path: Path) -> None:
+    """Write that rows `bounds[i]` to `bounds[i + 1]` are those of `keys[i]`; those of None are not found.
+
+    Kept is a hash of each key, not the key.
+    """
+    known = np.array([key is not None for key in keys], dtype=bool)
+    hashes = np.array([_hash(key) for key in keys if key is not None], dtype=np.uint64)
+    order = np.argsort(hashes, kind="stable")
+    index = pa.table(
+        {
+            "hash": hashes[order],
+            "start": bounds[:-1][known][order],
+            "count": np.diff(bounds)[known][order],
+        }
+    )
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, index.schema) as writer:
+        writer.write_table(index.combine_chunks(), max_chunksize=max(index.num_rows, 1))
+
+
+@dataclass(frozen=True)
+class KeyIndex:
+    """What `write_index` wrote, open for reading; several processes that read it share the memory."""
+
+    hashes: NDArray[np.uint64]
+    starts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def open(cls, path: Path) -> "KeyIndex":
+        """Map the file into memory; nothing is read yet."""
+        index = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        return cls(
+            hashes=_plain(index["hash"]).view(np.uint64),
+            starts=_plain(index["start"]),
+            counts=_plain(index["count"]),
+        )
+
+    def rows(self, keys: Iterable[str]) -> NDArray[np.int64]:
+        """Numbers of the rows of `keys`, rising; in the rarest of cases also of one with the same hash."""
+        asked = np.unique(np.array([_hash(key) for key in keys], dtype=np.uint64))
+        first = np.searchsorted(self.hashes, asked, side="left")
+        last = np.searchsorted(self.hashes, asked, side="right")
+        places = _ranges(first, last - first)
+        return np.sort(_ranges(self.starts[places], self.counts[places]))
+
+
+def _hash(key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little")
+
+
+def _plain(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """The numbers of a column without copying them, of whatever kind of 64 bits."""
+    chunk = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    plain: NDArray[np.int64] = np.asarray(chunk).view(np.int64)
+    return plain
+
+
+def _ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`start, start + 1, ...` for each start, as many as its count, one after the other."""
+    ends = np.cumsum(counts)
+    total = int(ends[-1]) if len(ends) else 0
+    numbers: NDArray[np.int64] = np.arange(total) + np.repeat(starts - (ends - counts), counts)
+    return numbers
+
+
+_COUNTS: Final = "counts.arrow"
+_COLUMNS: Final = tuple(count_of(code) for code in COUNTED)
+# A place is the number of the key and the number of the day in one whole number.
+_DAYS: Final = 1 << 20
+
+CUMULATIVE: Final = f"""
+    SELECT kind, key, day, {", ".join(f'sum("{name}") OVER w::BIGINT AS "{name}"' for name in _COLUMNS)}
+    FROM (SELECT kind, key, day, {", ".join(f'sum("{name}") AS "{name}"' for name in _COLUMNS)}
+          FROM ({{daily}}) GROUP BY kind, key, day)
+    WINDOW w AS (PARTITION BY kind, key ORDER BY day ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+    ORDER BY kind, key, day
+"""
+
+
+def write_counts(cumulative: pa.Table, folder: Path) -> None:
+    """Write the result of `CUMULATIVE`."""
+    table = cumulative.combine_chunks()
+    with pa.OSFile(str(folder / _COUNTS), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=max(table.num_rows, 1))
+
+
+@dataclass(frozen=True)
+class KeptCounts:
+    """What `write_counts` wrote, open for reading."""
+
+    rows: pa.RecordBatch
+    numbers: Mapping[tuple[int, str], int]
+    places: NDArray[np.int64]
+
+    @classmethod
+    def open(cls, folder: Path) -> "KeptCounts":
+        """Map the file of `folder` into memory and number its keys."""
+        table = pa.ipc.open_file(pa.memory_map(str(folder / _COUNTS))).read_all()
+        rows = table.combine_chunks().to_batches()[0] if table.num_rows else _nothing(table.schema)
+        new = _changes(rows)
+        first = rows.take(pa.array(np.flatnonzero(new)))
+        keys = zip(first["kind"].to_pylist(), first["key"].to_pylist(), strict=True)
+        numbers = {key: number for number, key in enumerate(keys)}
+        return cls(rows, numbers, (np.cumsum(new) - 1) * _DAYS + _day_numbers(rows["day"]))
+
+    def asked(self, keys: pa.Table) -> pa.Table:
+        """Additions up to the day before each `day` of `keys`, which `rates.keys_of` gave."""
+        pairs = zip(keys["kind"].to_pylist(), keys["key"].to_pylist(), strict=True)
+        number = np.array([self.numbers.get(pair, -1) for pair in pairs], dtype=np.int64)
+        days = _day_numbers(keys["day"].combine_chunks())
+        before = np.searchsorted(self.places, number * _DAYS + days, side="left") - 1
+        known = (number >= 0) & (before >= 0)
+        known[known] = self.places[before[known]] // _DAYS == number[known]
+        return self._additions(np.unique(before[known]))
+
+    def _additions(self, found: NDArray[np.int64]) -> pa.Table:
+        taken = pa.Table.from_batches([self.rows.take(pa.array(found))])
+        number = self.places[found] // _DAYS
+        follows = np.concatenate([[False], number[1:] == number[:-1]]) if len(found) else np.array([], bool)
+        columns = {name: taken[name] for name in ("kind", "key", "day")}
+        for name in _COLUMNS:
+            total = taken[name].to_numpy()
+            columns[name] = pa.array(np.where(follows, np.diff(total, prepend=0), total).astype(np.int64))
+        return pa.table(columns)
+
+
+def _changes(rows: pa.RecordBatch) -> NDArray[np.bool_]:
+    """Whether a row is the first of its kind and key."""
+    new = np.zeros(rows.num_rows, dtype=bool)
+    new[:1] = True
+    for name in ("kind", "key"):
+        column = rows[name]
+        new[1:] |= np.asarray(pc.not_equal(column.slice(1), column.slice(0, max(len(column) - 1, 0))))
+    return new
+
+
+def _day_numbers(days: pa.Array) -> NDArray[np.int64]:
+    return np.asarray(days.cast(pa.int32()), dtype=np.int64)
+
+
+def _nothing(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
+
+
+_MINUTES: Final = "minutes.arrow"
+_CLINIC_DAYS: Final = "clinic_days.arrow"
+_KEY: Final = ("kind", "clinic", "day")
+COLUMNS: Final = (*_KEY, "minute", "n")
+
+SORTED_MINUTES: Final = """
+    SELECT kind, clinic, day, minute, sum(n)::INTEGER AS n FROM ({made})
+    GROUP BY kind, clinic, day, minute ORDER BY kind, clinic, day, minute
+"""
+
+
+def write_minutes(made: pa.Table, folder: Path) -> None:
+    """Write the result of `SORTED_MINUTES`."""
+    table = made.combine_chunks()
+    with pa.OSFile(str(folder / _MINUTES), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=max(table.num_rows, 1))
+    new = np.ones(table.num_rows, dtype=bool)
+    if table.num_rows:
+        new[1:] = False
+        for name in _KEY:
+            column = table[name].combine_chunks()
+            new[1:] |= np.asarray(pc.not_equal(column.slice(1), column.slice(0, len(column) - 1)))
+    first = np.flatnonzero(new)
+    bounds = np.append(first, table.num_rows).astype(np.int64)
+    write_index(list(_keys(table.select(_KEY).take(pa.array(first)))), bounds, folder / _CLINIC_DAYS)
+
+
+@dataclass(frozen=True)
+class KeptMinutes:
+    """What `write_minutes` wrote, open for reading."""
+
+    rows: pa.Table
+    clinic_days: KeyIndex
+
+    @classmethod
+    def open(cls, folder: Path) -> "KeptMinutes":
+        """Map the files of `folder` into memory; nothing is read yet."""
+        table = pa.ipc.open_file(pa.memory_map(str(folder / _MINUTES))).read_all()
+        return cls(table, KeyIndex.open(folder / _CLINIC_DAYS))
+
+    def asked(self, clinic_days: pa.Table) -> pa.Table:
+        """The minutes of each `kind`, `clinic` and `day` of `clinic_days`."""
+        return self.rows.take(pa.array(self.clinic_days.rows(_keys(clinic_days))))
+
+
+def _keys(clinic_days: pa.Table) -> Iterator[str]:
+    columns = (clinic_days[name].to_pylist() for name in _KEY)
+    return (f"{kind} {day} {clinic}" for kind, clinic, day in zip(*columns, strict=True))

@@ -1,0 +1,215 @@
+"""The cohort: appointments whose outcome says whether the patient came, as arrays."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from dnapredict.features.matrix import LEAD_DAYS, PAST_APPOINTMENTS, Matrix
+from dnapredict.features.scoring_clock import LabelRule
+
+EVERYONE = "all"
+BOOKED_1_DAY = "booked_1_day"
+WEEKLY = "weekly"
+FIRST_TIME = "first_time"
+SITE = "site"
+POPULATIONS = (EVERYONE, BOOKED_1_DAY, WEEKLY, FIRST_TIME)
+
+
+Rows = NDArray[np.bool_] | NDArray[np.int64] | slice
+
+
+@dataclass(frozen=True)
+class CohortGroups:
+    """To which specialty, site or mode each appointment belongs.
+
+    `names[codes[i]]` is the group of row i; -1 is not known.
+    """
+
+    names: tuple[str, ...]
+    codes: NDArray[np.int64]
+
+    def take(self, rows: Rows) -> "CohortGroups":
+        """The same names for some of the rows."""
+        return CohortGroups(self.names, self.codes[rows])
+
+    @property
+    def labels(self) -> list[str | None]:
+        """The name of each row's group."""
+        return [None if code < 0 else self.names[code] for code in self.codes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cohort:
+    """Appointments with a known outcome: arrays of one length n, ordered by `starts_at`.
+
+    Parameters
+    ----------
+    factors : names of the columns of `matrix`
+    matrix : (n, p) float64
+        The agreed factors as known at each appointment's `scored_at`; NaN is "not known".
+    dna : (n,) bool
+        Whether the appointment was missed, by the configured label rule.
+    patient : (n,) int64
+        A code for each patient, by which figures are resampled. An unknown patient has a code alone.
+    starts_at : (n,) datetime64[us], UTC
+    lead_days : (n,) int64
+        Whole local calendar days from booking to appointment.
+    first_time : (n,) bool
+        No past appointment of this patient was known at `scored_at`.
+    contacted : (n,) bool, where the extract has the column
+        The patient was reached by a validation call before the appointment, which may have
+        changed its outcome.
+    weight : (n,) float64, where not all weigh alike
+        How many appointments each stands for when a model is fitted (see `treatment`).
+    appointment : (n,) uint64, where known
+        A fingerprint of each `appointment_id`, by which the tests of two models are paired.
+    groupings : by name, how the appointments are grouped beside the populations
+    zone : the clinic's time zone, in which days and weeks begin
+
+    Raises
+    ------
+    ValueError
+        If the arrays differ in length, the matrix has another width, or time runs backwards.
+    """
+
+    factors: tuple[str, ...]
+    matrix: NDArray[np.float64]
+    dna: NDArray[np.bool_]
+    patient: NDArray[np.int64]
+    starts_at: NDArray[np.datetime64]
+    lead_days: NDArray[np.int64]
+    first_time: NDArray[np.bool_]
+    contacted: NDArray[np.bool_] | None = None
+    weight: NDArray[np.float64] | None = None
+    appointment: NDArray[np.uint64] | None = None
+    groupings: Mapping[str, CohortGroups] = field(default_factory=dict)
+    zone: str = "Europe/London"
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that cannot belong together."""
+        if self.matrix.shape != (len(self), len(self.factors)):
+            raise ValueError(f"matrix is {self.matrix.shape}, not {(len(self), len(self.factors))}")
+        if any(len(values) != len(self) for values in self._arrays().values()):
+            raise ValueError("the arrays of a cohort must have one length")
+        if (np.diff(self.starts_at) < np.timedelta64(0)).any():
+            raise ValueError("a cohort must be ordered by starts_at")
+
+    def __len__(self) -> int:
+        """Appointments in the cohort."""
+        return len(self.dna)
+
+    def take(self, rows: Rows) -> "Cohort":
+        """The appointments of a mask, or of positions in rising order; neighbours are not copied."""
+        wanted = _neighbours(rows)
+        taken: dict[str, Any] = {name: values[wanted] for name, values in self._arrays().items()}
+        groupings = {name: grouping.take(wanted) for name, grouping in self.groupings.items()}
+        return replace(self, **taken, groupings=groupings)
+
+    def without_factors(self) -> "Cohort":
+        """The same appointments without what is known of their patients: enough to judge risks by."""
+        return replace(self, factors=(), matrix=np.empty((len(self), 0)))
+
+    @property
+    def sites(self) -> list[str | None] | None:
+        """The site of each appointment, where the extract tells."""
+        return self.groupings[SITE].labels if SITE in self.groupings else None
+
+    def populations(self) -> dict[str, NDArray[np.bool_]]:
+        """A mask for each population that is reported apart.
+
+        Same-day bookings are rarely missed and easy to tell, so that they flatter a figure over
+        all rows; a weekly call list holds only what was booked a week ahead.
+        """
+        return {
+            EVERYONE: np.ones(len(self), dtype=bool),
+            BOOKED_1_DAY: self.lead_days >= 1,
+            WEEKLY: self.lead_days >= 7,
+            FIRST_TIME: self.first_time,
+        }
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+
+def _neighbours(rows: Rows) -> Rows:
+    """A mask of one run of rows as a slice: a window in time is one, and may be most of the matrix."""
+    if isinstance(rows, slice) or rows.dtype != np.bool_ or not rows.any():
+        return rows
+    first, after = int(rows.argmax()), len(rows) - int(rows[::-1].argmax())
+    return slice(first, after) if rows[first:after].all() else rows
+
+
+# How figures are told apart beside the populations, and the contract column that says so.
+GROUPINGS = {
+    "specialty": "treatment_function_code",
+    SITE: "site_code",
+    "mode": "consultation_mechanism_code",
+}
+# Contract columns that a cohort is made from, beside the factors.
+BESIDE = ("patient_id", "starts_at", "outcome_code", "contacted", *GROUPINGS.values())
+
+
+def labelled(matrix: Matrix, *, outcomes: LabelRule) -> Matrix:
+    """The appointments that were attended or missed; cancelled and future ones carry no label."""
+    known = pa.array([*outcomes.dna_codes, *outcomes.came_codes])
+    return Matrix(matrix.table.filter(pc.is_in(matrix.table["outcome_code"], known)), matrix.factors)
+
+
+def cohort_of(matrix: Matrix, *, outcomes: LabelRule, zone: str) -> Cohort:
+    """The labelled appointments of `matrix`, which must be ordered by `starts_at`, as a cohort."""
+    kept = labelled(matrix, outcomes=outcomes)
+    past = kept.table[PAST_APPOINTMENTS].fill_null(0).to_numpy()
+    return Cohort(
+        factors=kept.factors,
+        matrix=kept.values,
+        dna=pc.is_in(kept.table["outcome_code"], pa.array(outcomes.dna_codes)).to_numpy(),
+        patient=patient_codes(kept.table["patient_id"]),
+        starts_at=kept.table["starts_at"].to_numpy(),
+        lead_days=kept.table[LEAD_DAYS].to_numpy().astype(np.int64),
+        first_time=past == 0,
+        contacted=_contacted(kept.table["contacted"]),
+        appointment=appointment_keys(kept.table["appointment_id"]),
+        groupings={name: _grouping(kept.table[column]) for name, column in GROUPINGS.items()},
+        zone=zone,
+    )
+
+
+def appointment_keys(appointment_id: pa.ChunkedArray) -> NDArray[np.uint64]:
+    """A fingerprint of each appointment, by which two models' tests are paired: 64 bits of SHA-256.
+
+    >>> first, other, again = appointment_keys(pa.chunked_array([["a", "b", "a"]]))
+    >>> bool(first == again), bool(first == other)
+    (True, False)
+    """
+    digests = b"".join(hashlib.sha256(name.encode()).digest()[:8] for name in appointment_id.to_pylist())
+    return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
+
+
+def patient_codes(patient_id: pa.ChunkedArray) -> NDArray[np.int64]:
+    """A whole number for each patient, and one of its own for each appointment without a patient."""
+    encoded = patient_id.combine_chunks().dictionary_encode()
+    codes: NDArray[np.int64] = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    unknown = codes < 0
+    codes[unknown] = len(encoded.dictionary) + np.arange(unknown.sum())
+    return codes
+
+
+def _contacted(column: pa.ChunkedArray) -> NDArray[np.bool_] | None:
+    """Who was reached by a call; None where the extract does not say it of anybody."""
+    if column.null_count == len(column):
+        return None
+    reached: NDArray[np.bool_] = column.fill_null(False).to_numpy().astype(np.bool_)
+    return reached
+
+
+def _grouping(column: pa.ChunkedArray) -> CohortGroups:
+    encoded = column.combine_chunks().dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return CohortGroups(tuple(encoded.dictionary.to_pylist()), codes)

@@ -1,0 +1,212 @@
+"""Why this patient's risk is raised: exact SHAP values, put into the register's words.
+
+A reason is "linked with" a missed appointment; nothing here says "because".
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnapredict.config.factor_register import Factor, FactorClass, FactorRegister
+from dnapredict.model.form.risk_model import RiskModel
+
+MOST_REASONS: Final = 3
+_NOBODY: Final = -1
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason: the factor that speaks, and a sentence with the patient's own numbers."""
+
+    factor: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """The reasons of n rows, by place: the strongest first, None where there is none any more.
+
+    Attributes
+    ----------
+    factors, texts : for each place, n names of factors and n sentences
+    """
+
+    factors: tuple[NDArray[np.object_], ...]
+    texts: tuple[NDArray[np.object_], ...]
+
+    @classmethod
+    def nothing(cls, rows: int) -> "Told":
+        """No reason for any of so many rows."""
+        nobody = tuple(np.full(rows, None, dtype=object) for _ in range(MOST_REASONS))
+        return cls(nobody, nobody)
+
+
+def contributions(model: RiskModel, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What each factor adds to each row's margin, in log odds before calibration: (n, p).
+
+    Exact SHAP values: a row's values and the model's expected margin add up to the row's margin.
+    """
+    return model.contributions(matrix)
+
+
+def reasons(model: RiskModel, matrix: NDArray[np.float64], *, register: FactorRegister) -> list[tuple[Reason, ...]]:
+    """At most three reasons for each row, the strongest first: what a `Explainer` says, row by row."""
+    said = Explainer.of(model, register).told(matrix)
+    rows = zip(zip(*said.factors, strict=True), zip(*said.texts, strict=True), strict=True)
+    return [
+        tuple(Reason(factor, text) for factor, text in zip(*row, strict=True) if factor is not None) for row in rows
+    ]
+
+
+@dataclass(frozen=True)
+class _Topic:
+    """Factors that say one thing, by their columns."""
+
+    members: list[int]
+    factors: list[Factor]
+
+
+@dataclass(frozen=True)
+class _Sentence:
+    """A factor's sentence, the column of the factor and those of the numbers it quotes."""
+
+    factor: str
+    text: str
+    column: int
+    quoted: dict[str, int]
+
+    def is_true_of(self, is_there: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Of which rows it speaks of something known and present; `is_there` says so of each factor."""
+        return np.asarray(is_there[:, [self.column, *self.quoted.values()]].all(axis=1), dtype=bool)
+
+    def filled(self, rows: NDArray[np.float64]) -> NDArray[np.object_]:
+        """The sentence with each patient's own numbers; equal numbers are written once."""
+        if not self.quoted:
+            return np.full(len(rows), self.text.format(), dtype=object)
+        numbers, which = np.unique(rows[:, list(self.quoted.values())], axis=0, return_inverse=True)
+        texts = np.array([self._with(row) for row in numbers.tolist()], dtype=object)
+        found: NDArray[np.object_] = texts[which.reshape(-1)]
+        return found
+
+    def _with(self, numbers: Sequence[float]) -> str:
+        return self.text.format_map(dict(zip(self.quoted, map(_number, numbers), strict=True)))
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """Tells the reasons of a model's risks in the register's words; made once for a model."""
+
+    model: RiskModel
+    topics: tuple[_Topic, ...]
+    sentences: tuple[tuple[_Sentence, ...], ...]
+    """Of each topic those that may be told."""
+
+    @classmethod
+    def of(cls, model: RiskModel, register: FactorRegister) -> "Explainer":
+        """A teller for `model`, whose factors stand in `register`."""
+        topics = _topics([register.factor(name) for name in model.factors])
+        return cls(model, topics, tuple(_sentences(topic, model.factors) for topic in topics))
+
+    def told(self, matrix: NDArray[np.float64]) -> Told:
+        """At most three reasons for each row, the strongest first.
+
+        Factors that say the same are added up into one reason, told by the one that adds most. Only what
+        raises the risk is told, only with a sentence from the register that is true of the patient,
+        and never a personal factor such as age.
+        """
+        if not self.topics or not len(matrix):
+            return Told.nothing(len(matrix))
+        values = contributions(self.model, matrix)
+        # "Moved 0 times" is no reason, nor is what nobody knows.
+        is_there = ~np.isnan(matrix) & (matrix != 0)
+        weights = np.column_stack([values[:, topic.members].sum(axis=1) for topic in self.topics])
+        speaker = np.column_stack(
+            [_speaker(some, is_there, values, begins=begins) for some, begins in _numbered(self.sentences)]
+        )
+        strength = np.where((weights > 0) & (speaker != _NOBODY), weights, -np.inf)
+        every = [sentence for some in self.sentences for sentence in some]
+        chosen = _strongest(strength, speaker)
+        factors, texts = zip(*(_spoken(place, every, matrix) for place in chosen), strict=True)
+        return Told(factors, texts)
+
+
+def _topics(factors: Sequence[Factor]) -> tuple[_Topic, ...]:
+    found: dict[str, _Topic] = {}
+    for column, factor in enumerate(factors):
+        if factor.factor_class is not FactorClass.PERSONAL:
+            topic = found.setdefault(factor.says or f"factor {factor.name}", _Topic([], []))
+            topic.members.append(column)
+            topic.factors.append(factor)
+    return tuple(topic for topic in found.values() if any(factor.reason for factor in topic.factors))
+
+
+def _sentences(topic: _Topic, names: Sequence[str]) -> tuple[_Sentence, ...]:
+    """The sentences of a topic whose numbers the model's factors can give."""
+    sentences = []
+    for column, factor in zip(topic.members, topic.factors, strict=True):
+        sources = {name: factor.name if name == "value" else name for name in factor.placeholders}
+        if factor.reason and all(source in names for source in sources.values()):
+            quoted = {name: names.index(source) for name, source in sources.items()}
+            sentences.append(_Sentence(factor.name, factor.reason, column, quoted))
+    return tuple(sentences)
+
+
+def _numbered(sentences: Sequence[Sequence[_Sentence]]) -> Iterator[tuple[Sequence[_Sentence], int]]:
+    """The sentences of each topic with the number of its first one among all."""
+    begins = 0
+    for some in sentences:
+        yield some, begins
+        begins += len(some)
+
+
+def _speaker(
+    sentences: Sequence[_Sentence],
+    is_there: NDArray[np.bool_],
+    values: NDArray[np.float64],
+    *,
+    begins: int,
+) -> NDArray[np.int64]:
+    """For each row the sentence, of those true of it, whose factor adds most; `_NOBODY` if none is true."""
+    if not sentences:
+        return np.full(len(values), _NOBODY)
+    adds = np.column_stack([np.where(each.is_true_of(is_there), values[:, each.column], -np.inf) for each in sentences])
+    best = adds.argmax(axis=1)
+    silent = np.isneginf(adds[np.arange(len(adds)), best])
+    return np.where(silent, _NOBODY, best + begins)
+
+
+def _strongest(strength: NDArray[np.float64], speaker: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """For each place the sentence that is told there; `_NOBODY` where nothing raises the risk any more."""
+    order = np.argsort(-strength, axis=1, kind="stable")[:, :MOST_REASONS]
+    raises = np.take_along_axis(strength, order, axis=1) > 0
+    spoken = np.where(raises, np.take_along_axis(speaker, order, axis=1), _NOBODY)
+    missing = MOST_REASONS - spoken.shape[1]
+    return [*spoken.T, *(np.full(len(spoken), _NOBODY) for _ in range(missing))]
+
+
+def _spoken(
+    place: NDArray[np.int64], sentences: Sequence[_Sentence], matrix: NDArray[np.float64]
+) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    """Factor and text of the sentence that each row was given."""
+    factors, texts = (np.full(len(place), None, dtype=object) for _ in range(2))
+    for number in np.unique(place[place != _NOBODY]):
+        rows = np.flatnonzero(place == number)
+        factors[rows] = sentences[number].factor
+        texts[rows] = sentences[number].filled(matrix[rows])
+    return factors, texts
+
+
+def _number(value: float) -> Any:
+    """A whole number without its decimals, others rounded to one unless the sentence says otherwise."""
+    return int(value) if float(value).is_integer() else _Brief(value)
+
+
+class _Brief(float):
+    """A number that a sentence without a format shows to one decimal."""
+
+    def __format__(self, spec: str) -> str:
+        """The number in the sentence's own format, or to one decimal."""
+        return float(self).__format__(spec or ".1f")

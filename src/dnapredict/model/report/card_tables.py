@@ -1,0 +1,101 @@
+"""Sections of the model card that are tables: by group, by week, what calls reach and earn."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from dnapredict.config.training_config import Worth
+from dnapredict.model.cohort.cohort import EVERYONE, WEEKLY
+from dnapredict.model.evaluate.capacity_metrics import net_benefit_curve
+from dnapredict.model.evaluate.model_checks import by_group
+from dnapredict.model.fit.training import Training
+from dnapredict.model.report.training_records import reach_table
+
+
+def groups(training: Training) -> str:
+    """Specialties, sites and modes, where the extract tells them apart."""
+    found = by_group(training.tested, training.test_probability)
+    if not found:
+        return ""
+    rows = (
+        (
+            group.grouping,
+            group.name,
+            f"{group.figures.n:,}",
+            plain(group.figures.base_rate),
+            plain(group.figures.log_loss),
+            plain(group.figures.auroc),
+            f"{group.observed_over_expected:.2f}",
+        )
+        for group in found
+    )
+    head = ("", "", "Appointments", "Share missed", "Log loss", "AUROC", "Missed for each foretold")
+    return f"""
+## By specialty, site and mode
+
+Groups of fewer than 100 appointments, or 10 missed, are counted together.
+
+{markdown(head, rows)}
+"""
+
+
+def calls(training: Training, *, worth: Worth) -> str:
+    """What weekly lists reach at each capacity, and what they earn."""
+    dna, risk = training.test_dna, training.test_probability
+    reached = (
+        (name, population, f"{reach:.3f}", f"{ppv:.3f}")
+        for population, told in ((EVERYONE, "all appointments"), (WEEKLY, "weekly list"))
+        for name, reach, ppv in reach_table(training, population)
+        for population in (told,)
+    )
+    best = max(net_benefit_curve(dna, risk, worth=worth), key=lambda point: point.pounds)
+    return f"""
+## What calls reach, week by week
+
+Of those who missed, the share that had been on their week's list, and the share of calls that went to
+someone who missed.
+
+{markdown(("Calls", "Of", "Reach", "PPV"), reached)}
+
+At {worth.call_cost:g} pounds a call and {worth.slot_value:g} for a kept appointment, and if a call leaves
+{worth.relative_risk:g} of the missed ones, calling {best.share:.0%} of a list earns most:
+{best.pounds:.2f} pounds for each appointment on it, against {best.blind:.2f} if the same number were drawn
+blindly. Risk is not benefit: whom a call helps most is not known.
+"""
+
+
+def drift(training: Training) -> str:
+    """How the share missed moved before and during the test."""
+    rows = (
+        (
+            f"{week.monday:%d %B %Y}",
+            f"{week.n:,}",
+            f"{week.share_missed:.3f}",
+            "" if week.mean_risk is None else f"{week.mean_risk:.3f}",
+            "" if week.observed_over_expected is None else f"{week.observed_over_expected:.2f}",
+        )
+        for week in training.weeks[-_WEEKS_SHOWN:]
+    )
+    head = ("Week of", "Appointments", "Share missed", "Mean risk", "Missed for each foretold")
+    return f"""
+## How the share missed moves
+
+The level of risk is that of the calibration window ({training.split.calibrate}); what moves later is not
+foreseen. The last {_WEEKS_SHOWN} weeks:
+
+{markdown(head, rows)}
+"""
+
+
+def plain(value: float | None) -> str:
+    """A figure to four places, or that there is none."""
+    return "not estimable" if value is None or not np.isfinite(value) else f"{value:.4f}"
+
+
+def markdown(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+_WEEKS_SHOWN = 12

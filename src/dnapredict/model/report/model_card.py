@@ -1,0 +1,209 @@
+"""The model card: what a model is for, what it learned from, how good it is, and what is not known."""
+
+from typing import Final
+
+from dnapredict.model.artefact import StoredModel
+from dnapredict.model.cohort.cohort import EVERYONE, POPULATIONS
+from dnapredict.model.evaluate.metric_intervals import PercentileInterval
+from dnapredict.model.evaluate.reliability import decomposition, reliability
+from dnapredict.model.evaluate.risk_metrics import Figures
+from dnapredict.model.fit.training import Training
+from dnapredict.model.manifest import Provenance
+from dnapredict.model.report.card_tables import calls, drift, groups, markdown, plain
+from dnapredict.model.report.training_charts import mean_strengths
+
+_NAMES: Final = {
+    "all": "All appointments",
+    "booked_1_day": "Booked at least one day ahead",
+    "weekly": "Weekly list: booked at least seven days ahead",
+    "first_time": "First-time patients: no past appointment known",
+}
+_SHOWN: Final = {
+    "log_loss": "Log loss",
+    "brier": "Brier",
+    "auroc": "AUROC",
+    "average_precision": "Average precision",
+    "calibration_slope": "Calibration slope",
+    "calibration_intercept": "Calibration intercept",
+    "sensitivity_at_10": "Reach of the top tenth",
+    "ppv_at_10": "Calls of the top tenth that go to someone who missed",
+}
+_USE: Final = """
+## What it is for
+
+To offer support before an appointment to patients who are likely to miss it: a call to confirm,
+transport, an interpreter, another time or mode.
+
+**Never for** overbooking, discharge, delaying or withholding care.
+"""
+_LIMITS: Final = """
+## What is not known
+
+- A risk is linked with what is recorded; it does not say why a person misses an appointment, nor whom a
+  call would help most.
+- The figures are of the test window above, at the place that the extract is from. Elsewhere, and after
+  a change of booking, reminders or clinics, measure again.
+- Once patients are called, their outcomes change. Where the extract says who was reached (`contacted`), the
+  risk is that without a call; where it does not, it is the risk with whatever calls were made.
+- Whether people of different groups are reached alike is in the fairness report, not here.
+"""
+
+
+def card(training: Training, stored: StoredModel) -> str:
+    """The card of a model as Markdown; aggregates only, no appointment can be told from it."""
+    origin = stored.manifest.provenance
+    parts = [
+        _title(stored),
+        _USE,
+        _data(training, origin),
+        _figures(training),
+        _rivals(training),
+        _calibration(training),
+        drift(training),
+        groups(training),
+        calls(training, worth=origin.config.worth),
+        _factors(training, stored),
+        _LIMITS,
+        _origin(stored),
+    ]
+    return "\n".join(part.strip("\n") + "\n" for part in parts if part)
+
+
+def _title(stored: StoredModel) -> str:
+    made_up = "**Synthetic: trained on made-up patients. Not for use with real ones.**\n\n"
+    first = made_up if stored.manifest.provenance.synthetic else ""
+    return f"# Risk of a missed appointment: model {stored.digest[:12]}\n\n{first}"
+
+
+def _data(training: Training, origin: Provenance) -> str:
+    config, split = origin.config, training.split
+    windows = {"Fitted": split.fit, "Calibrated": split.calibrate, "Tested": split.test}
+    rows = ((name, str(w), f"{w.rows:,}", f"{w.dna:,}") for name, w in windows.items())
+    return f"""
+## What it learned from
+
+An appointment counts as missed if its outcome code is {" or ".join(config.dna_codes)}; cancelled ones
+carry no label. It is scored {config.horizon_days} days before it starts, or when it is booked if that is
+later, from what had been recorded by then; an outcome without a date of record counts as recorded
+{config.recording_delay_days} days after the appointment.
+
+{markdown(("", "Days", "Appointments", "Missed"), rows)}
+
+{_deprivation(training, origin)}
+{training.contacts or "The extract does not say which patients a validation call had reached."}
+{training.tuned or ""}
+"""
+
+
+def _deprivation(training: Training, origin: Provenance) -> str:
+    if "imd_decile" not in training.model.factors:
+        return "It does not use deprivation deciles."
+    if not origin.imd_release:
+        return "Of which release of the Indices of Deprivation the deciles are, the extract does not say."
+    return (
+        f"Deprivation deciles are those of the English Indices of Deprivation {origin.imd_release}; "
+        "deciles of another release are not the same, and must not be fed to it."
+    )
+
+
+def _figures(training: Training) -> str:
+    rows = [(_SHOWN[figure], *_row(training, figure)) for figure in _SHOWN]
+    sizes = ("Appointments", *(f"{training.test[p].n:,}" for p in POPULATIONS))
+    return f"""
+## How good it is
+
+On the test window, with 95% intervals (patients drawn again). {training.skill}
+{f"**{training.alarm}**" if training.alarm else ""}
+
+{markdown(("", *(_NAMES[p] for p in POPULATIONS)), [sizes, *rows])}
+"""
+
+
+def _row(training: Training, figure: str) -> list[str]:
+    return [
+        _with_interval(training.test[population], training.intervals[population], figure) for population in POPULATIONS
+    ]
+
+
+def _with_interval(figures: Figures, intervals: dict[str, PercentileInterval], figure: str) -> str:
+    value = figures.as_dict()[figure]
+    if value is None:
+        return "not estimable"
+    interval = intervals.get(figure)
+    return f"{value:.3f}" + (f" ({interval.low:.3f} to {interval.high:.3f})" if interval else "")
+
+
+def _rivals(training: Training) -> str:
+    named = {"**this model**": training.test} | training.baselines
+    rows = (
+        (
+            name.replace("_", " "),
+            *(plain(found[EVERYONE].as_dict()[f]) for f in ("log_loss", "brier", "auroc")),
+        )
+        for name, found in named.items()
+    )
+    return f"""
+## Beside simple rivals
+
+All appointments of the test window; each rival was recalibrated on the same days.
+
+{markdown(("", "Log loss", "Brier", "AUROC"), rows)}
+"""
+
+
+def _calibration(training: Training) -> str:
+    dna, risk = training.test_dna, training.test_probability
+    parts = decomposition(dna, risk)
+    rows = (
+        (f"{b.mean_risk:.3f}", f"{b.share_missed:.3f} ({b.low:.3f} to {b.high:.3f})") for b in reliability(dna, risk)
+    )
+    return f"""
+## Can a risk be taken at its word?
+
+Calibrated by `{training.model.calibrator.method}` on the latest days of training{_sites(training)}.
+The Brier score is {parts.miscalibration:.4f} (miscalibration) - {parts.discrimination:.4f} (discrimination)
++ {parts.uncertainty:.4f} (uncertainty).
+
+{markdown(("Mean risk", "Share missed (95% interval)"), rows)}
+"""
+
+
+def _sites(training: Training) -> str:
+    shifts = training.model.site_shifts
+    return f", and for {len(shifts)} sites at a level of their own" if shifts else ""
+
+
+def _factors(training: Training, stored: StoredModel) -> str:
+    register = stored.manifest.provenance.register_of_factors
+    found = [register.factor(name) for name in stored.manifest.factors]
+    strengths = mean_strengths(training)
+    moved = [float(s) for s in strengths] if strengths is not None else [None] * len(found)
+    rows = (
+        (f.title, f.factor_class, plain(m), f.agreed_by, f"{f.agreed_on:%d %B %Y}" if f.agreed_on else "")
+        for f, m in zip(found, moved, strict=True)
+    )
+    dropped = [f.title for f in register.agreed if f.name not in stored.manifest.factors]
+    without = f"\nAgreed but not fed by this extract: {'; '.join(dropped)}.\n" if dropped else ""
+    return f"""
+## What it looks at
+
+A factor moves the risk of an appointment of the test by its mean absolute SHAP value, in log odds before
+calibration ({len(training.sample):,} appointments, drawn at random). That is what the model does,
+and no cause.
+
+{markdown(("Factor", "Class", "Mean absolute SHAP", "Agreed by", "On"), rows)}
+{without}"""
+
+
+def _origin(stored: StoredModel) -> str:
+    manifest, origin = stored.manifest, stored.manifest.provenance
+    rows = [
+        ("Manifest SHA-256", stored.digest),
+        *((f"{name} SHA-256", digest) for name, digest in manifest.files.items()),
+        ("Extract SHA-256", origin.data_sha256),
+        ("Register of factors", f"{origin.register_of_factors.version}, SHA-256 {manifest.register_sha256}"),
+        ("Code", origin.code_revision),
+        ("Seed", str(origin.config.seed)),
+        ("Libraries", ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())),
+    ]
+    return f"## Where it comes from\n\n{markdown(('', ''), rows)}\n"

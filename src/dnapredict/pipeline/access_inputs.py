@@ -1,0 +1,67 @@
+"""A service as its extract shows it: every appointment, who it is for, how long after booking."""
+
+import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dnapredict.config.code_revision import code_revision
+from dnapredict.data.contract.codes import FIRST_ATTENDANCE, REMOTE_FIRST_ATTENDANCE, REMOTE_MECHANISMS
+from dnapredict.data.contract.columns import NAMES
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.readers import table_file
+from dnapredict.data.validation.checked import Checked
+from dnapredict.errors import DataError
+from dnapredict.fairness.access import AccessContext, Listed
+from dnapredict.fairness.measure.audited_appointments import GROUP_COLUMNS
+from dnapredict.model.cohort.cohort import patient_codes
+
+_GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "outcome_code")
+
+
+def listed(checked: Checked, *, dna_codes: tuple[str, ...], source: str, workspace: Workspace) -> Listed:
+    """Every appointment that keeps the contract, with or without an outcome.
+
+    Raises
+    ------
+    DataError
+        If no appointment has an outcome: nothing can be said about who waits or misses.
+    """
+    rows = workspace.fetch(_sql(checked.rows.get_name()))
+    if rows["outcome_code"].null_count == rows.num_rows:
+        raise DataError(f"{source}: no appointment has an outcome_code.")
+    made = {"patient": pa.array(patient_codes(rows["patient_id"]))}
+    kept = {name: rows[name] for name in rows.column_names if name != "patient_id"}
+    return Listed.of(pa.table(made | kept), dna_codes=dna_codes)
+
+
+def _sql(name: str) -> str:
+    """An appointment lies ahead if it is after the last one that has an outcome."""
+    lists = (REMOTE_MECHANISMS, REMOTE_FIRST_ATTENDANCE, FIRST_ATTENDANCE)
+    remote, by_first, known_first = (", ".join(f"'{code}'" for code in codes) for codes in lists)
+    last = f"(SELECT max(starts_at) FROM {name} WHERE outcome_code IS NOT NULL)"
+    return f"""
+        SELECT patient_id, starts_at, outcome_code, first_attendance_code, {", ".join(_GROUPS)},
+               date_diff('day', booked_local::DATE, starts_local::DATE) AS wait_days,
+               outcome_code IS NULL AND starts_at > {last} AS ahead,
+               CASE WHEN consultation_mechanism_code IS NOT NULL
+                    THEN consultation_mechanism_code IN ({remote})
+                    WHEN first_attendance_code IN ({known_first}) THEN first_attendance_code IN ({by_first})
+               END AS remote
+        FROM {name}
+    """
+
+
+def access_context(appointments: Listed, path: Path) -> AccessContext:
+    """What the report says about where its numbers come from."""
+    table = appointments.table
+    known = table.filter(pc.is_valid(table["outcome_code"]))["starts_at"].to_numpy().astype("datetime64[D]")
+    return AccessContext(
+        source=path.name,
+        data_sha256=table_file.sha256(path),
+        window=(known.min().item(), known.max().item()),
+        code_revision=code_revision(),
+        synthetic=table_file.is_synthetic(path),
+        created_at=datetime.datetime.now(datetime.UTC),
+    )

@@ -1,0 +1,192 @@
+"""From a matrix and risks to what the audit reads: groups beside outcomes, and where they come from."""
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from dnapredict.config.code_revision import code_revision
+from dnapredict.config.fairness_policy import Policy
+from dnapredict.config.training_config import ATTENDANCE_CODES, TrainingConfig
+from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.data.contract.columns import NAMES
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.readers import table_file
+from dnapredict.data.validation.checked import Checked
+from dnapredict.errors import DataError
+from dnapredict.fairness import Audited, ReportContext
+from dnapredict.fairness.measure.audited_appointments import CALLED_BY, GROUP_COLUMNS
+from dnapredict.fairness.publish.change_since import previous_audit
+from dnapredict.fairness.study import Study, study
+from dnapredict.features.matrix import PAST_APPOINTMENTS, Matrix
+from dnapredict.features.scoring_clock import LabelRule
+from dnapredict.model.artefact import StoredModel
+from dnapredict.model.cohort.cohort import patient_codes
+from dnapredict.worklist.plan.allocation import RULES, Rule, allocated
+from dnapredict.worklist.plan.ranking import select_by_week
+
+# Contract columns that say which groups a patient belongs to; the audit reads them, no factor does.
+_GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "outcome_code")
+BESIDE = ("patient_id", "starts_at", "starts_local", "outcome_code", *_GROUPS)
+
+
+_SHARED: dict[Rule, str] = {
+    "global": "those most likely to miss",
+    "proportionate": "shared between areas by need, those most likely to miss first",
+    "floor": "those most likely to miss, with a floor for each fifth of deprivation",
+}
+
+
+def not_trained_on(matrix: Matrix, stored: StoredModel, *, source: str) -> Matrix:
+    """The appointments since the model's test began: those that its training did not see.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    test_from = stored.manifest.provenance.test_from
+    later = pc.greater_equal(matrix.table["starts_local"], pa.scalar(test_from, pa.date32()).cast(pa.timestamp("us")))
+    kept = matrix.table.filter(later)
+    if kept.num_rows == 0:
+        raise DataError(
+            f"{source}: holds no outcome since {test_from:%d %B %Y}, where this model's training ended. "
+            "A model is audited on later appointments than it has seen: give a newer extract."
+        )
+    return Matrix(kept, matrix.factors)
+
+
+def rows_expected(checked: Checked, stored: StoredModel | None, workspace: Workspace) -> int:
+    """Attended or missed appointments that an audit must hold, counted before anything is joined to them."""
+    since = "" if stored is None else f"AND starts_local >= DATE '{stored.manifest.provenance.test_from}'"
+    codes = ", ".join(f"'{code}'" for code in ATTENDANCE_CODES)
+    sql = f"SELECT count(*) AS n FROM {checked.rows.get_name()} WHERE outcome_code IN ({codes}) {since}"
+    return int(workspace.fetch(sql)["n"][0].as_py())
+
+
+def audited(
+    matrix: Matrix,
+    probability: NDArray[np.float64],
+    *,
+    outcomes: LabelRule,
+    worklist: WorklistConfig,
+    live: NDArray[np.float64] | None = None,
+) -> Audited:
+    """Outcomes, risks, groups, and who would have been called, week by week.
+
+    Parameters
+    ----------
+    live : (n,) float, optional
+        Risks by the model now in use, whose list the new one is compared with.
+
+    Raises
+    ------
+    NoEventsError
+        If nobody missed an appointment.
+    """
+    table = matrix.table
+    selected = _lists(probability, table, worklist)
+    made = {
+        "patient": pa.array(patient_codes(table["patient_id"])),
+        "dna": pc.is_in(table["outcome_code"], pa.array(outcomes.dna_codes)),
+        "probability": pa.array(probability),
+        "selected": selected[worklist.allocation],
+        "n_past": table[PAST_APPOINTMENTS],
+    }
+    made |= {f"{CALLED_BY}{rule}": called for rule, called in selected.items()}
+    if live is not None:
+        made["live_selected"] = _lists(live, table, worklist)[worklist.allocation]
+    kept = {name: table[name] for name in ("starts_at", "outcome_code", *_GROUPS)}
+    return Audited.of(pa.table(made | kept))
+
+
+def _lists(
+    probability: NDArray[np.float64], table: pa.Table, worklist: WorklistConfig
+) -> dict[Rule, NDArray[np.bool_]]:
+    """Who would have been called under each rule of sharing the calls; by risk alone without deciles."""
+    starts = table["starts_local"].to_numpy()
+    decile = table["imd_decile"].cast("float64").to_numpy()
+    rules = RULES if np.isfinite(decile).any() else (worklist.allocation,)
+    return {
+        rule: select_by_week(
+            probability, decile, starts_at=starts, config=worklist.model_copy(update={"allocation": rule})
+        )
+        for rule in rules
+    }
+
+
+def studied(
+    appointments: Audited,
+    factors: NDArray[np.float64] | None,
+    *,
+    policy: Policy,
+    worklist: WorklistConfig,
+    seed: int,
+) -> Study:
+    """The study of ways to a fairer list, with this trust's rules of sharing the calls.
+
+    Raises
+    ------
+    NoEventsError
+        If too few missed to fit and judge anything.
+    """
+
+    def allocate(risk: NDArray[np.float64], decile: NDArray[np.float64], calls: int, rule: Rule) -> NDArray[np.bool_]:
+        return allocated(risk, decile, calls=calls, rule=rule, floor_share=worklist.floor_share)
+
+    return study(appointments, factors=factors, allocate=allocate, policy=policy, seed=seed)
+
+
+def earlier(named: Path | None, *, out: Path, kept: Path | None) -> dict[str, Any] | None:
+    """The figures of the last audit: the one that was named, or is kept, or is about to be replaced.
+
+    Raises
+    ------
+    UsageError
+        If the one that was named is no report.
+    """
+    if named is not None:
+        return previous_audit(named)
+    found = (place for place in (kept, out) if place is not None and (place / "audit.json").is_file())
+    first = next(found, None)
+    return None if first is None else previous_audit(first)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an audit's numbers come from: the extract, and a stored model of the home or a file of scores."""
+
+    path: Path
+    config: TrainingConfig
+    worklist: WorklistConfig
+    stored: StoredModel | None
+    version: str | None
+    scores: Path | None
+
+
+def context(appointments: Audited, origin: Origin, *, previous: Mapping[str, Any] | None, rows: int) -> ReportContext:
+    """What the report says about where its numbers come from; `rows` is how many it must hold."""
+    stored, scores, worklist = origin.stored, origin.scores, origin.worklist
+    days = appointments.table["starts_at"].to_numpy().astype("datetime64[D]")
+    share = f"{worklist.capacity_share * 100:g} of every 100 appointments of each week"
+    calls = f"{worklist.capacity:,} appointments of each week" if worklist.capacity else share
+    return ReportContext(
+        model_version=str(origin.version) if scores is None else f"scores of {scores.name}",
+        model_sha256=stored.digest if stored else table_file.sha256(scores) if scores else "",
+        data_sha256=table_file.sha256(origin.path),
+        window=(days.min().item(), days.max().item()),
+        capacity=f"{calls}, {_SHARED[worklist.allocation]}",
+        code_revision=code_revision(),
+        synthetic=table_file.is_synthetic(origin.path) or bool(stored and stored.manifest.provenance.synthetic),
+        seed=origin.config.seed,
+        created_at=datetime.datetime.now(datetime.UTC),
+        rows_expected=rows,
+        previous=previous,
+        allocation=worklist.allocation,
+    )

@@ -1,0 +1,121 @@
+"""What every run begins with: the files that a trust owns, a sound extract, its matrix."""
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+
+from dnapredict.config.factor_register import FactorRegister
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.mapping_config import IDENTITY, Mapping
+from dnapredict.config.training_config import Setting, TrainingConfig
+from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.readers import table_file
+from dnapredict.data.validation import contract_check
+from dnapredict.data.validation.checked import Checked
+from dnapredict.errors import ConfigurationError
+from dnapredict.features.factors import fed_by
+from dnapredict.features.matrix import Matrix, Past, build
+from dnapredict.features.scoring_clock import Clock, LabelRule
+
+_IN_TIME = ("starts_at", "appointment_id")
+
+
+def checked_extract(
+    path: Path,
+    workspace: Workspace,
+    *,
+    mapping: Mapping = IDENTITY,
+    tell: Callable[[str], None] | None = None,
+) -> Checked:
+    """The extract at `path`, held against the contract; `tell` hears what is unusual about the file.
+
+    Raises
+    ------
+    ConfigurationError
+        If the key for pseudonyms lies in the folder of the extract: who got hold of that would have both.
+    """
+    key = mapping.makes_pseudonyms and mapping.key_file
+    if key and key.resolve().parent == path.resolve().parent:
+        raise ConfigurationError(
+            f"{key}: the key for pseudonyms lies beside the data. Keep it in another folder, which fewer "
+            "people can read."
+        )
+    table = table_file.read(path, workspace, tell=tell)
+    return contract_check.check(table, workspace, mapping=mapping, source=path.name)
+
+
+def columns_fed(path: Path, mapping: Mapping = IDENTITY) -> frozenset[str]:
+    """The contract columns that the file at `path` can feed through `mapping`; its rows are not read."""
+    with Workspace() as workspace:
+        return contract_check.present(table_file.columns(path, workspace), mapping)
+
+
+def sound_extract(path: Path, setting: Setting, workspace: Workspace) -> Checked:
+    """The same, refused where more rows break the contract than the configuration allows."""
+    checked = checked_extract(path, workspace, mapping=setting.mapping)
+    checked.require(max_rejected_share=setting.training.max_rejected_share, source=path.name)
+    return checked
+
+
+def worklist_config() -> WorklistConfig:
+    """How many calls can be made, and what bands and actions are called.
+
+    Raises
+    ------
+    ConfigurationError
+        If an action is for a factor that no register knows: it would never be offered.
+    """
+    path = shipped("serving/worklist.toml")
+    config = load(path, WorklistConfig)
+    known = [factor.name for factor in load(shipped("training/factors.toml"), FactorRegister).factors]
+    for action in config.actions:
+        for name in action.factors:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f" Did you mean '{near[0]}'?" if near else ""
+                raise ConfigurationError(
+                    f"{path}: action '{action.do}' is for '{name}', which is no factor of training/factors.toml.{hint}"
+                )
+    return config
+
+
+def matrix_of(
+    checked: Checked,
+    config: TrainingConfig,
+    register: FactorRegister | None = None,
+    *,
+    beside: tuple[str, ...],
+    workspace: Workspace,
+    factors: tuple[str, ...] = (),
+) -> Matrix:
+    """The matrix of all checked rows, in time: the agreed factors that they can feed, or just `factors`."""
+    clock = Clock.of(config)
+    if register is not None:
+        factors = tuple(factor.name for factor in fed_by(register, checked.present))
+    return build(
+        checked.rows,
+        Past.of(checked.rows, clock=clock, workspace=workspace),
+        factors=factors,
+        clock=clock,
+        outcomes=LabelRule(config.dna_codes),
+        beside=(*beside, *(name for name in _IN_TIME if name not in beside)),
+        order_by=_IN_TIME,
+        workspace=workspace,
+    )
+
+
+def matrix_on_spark(
+    checked: Checked, config: TrainingConfig, register: FactorRegister, *, workspace: Workspace
+) -> Matrix:
+    """The same from Spark, which is asked for by name: the agreed factors, in time."""
+    from dnapredict.features import spark_features
+
+    return spark_features.build(
+        checked.rows,
+        workspace,
+        factors=[factor.name for factor in fed_by(register, checked.present)],
+        clock=Clock.of(config),
+        outcomes=LabelRule(config.dna_codes),
+        order_by=_IN_TIME,
+    )

@@ -1,0 +1,209 @@
+"""The report of `dnapredict check`: JSON for programs, and a page without script or network for people."""
+
+import calendar
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+
+from dnapredict.config.fairness_policy import Policy
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.training_config import Setting
+from dnapredict.data.contract import codes
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.files.atomic_write import whole
+from dnapredict.data.readers.table_file import is_synthetic
+from dnapredict.data.validation.checked import Checked
+from dnapredict.errors import UsageError
+from dnapredict.features.factors import factor_register
+from dnapredict.quality.measures.quality_profile import profile
+from dnapredict.quality.measures.record_quality import BLANK, FEWEST_PATIENTS
+from dnapredict.quality.measures.recording_by_group import LITTLE_NOTICE_DAYS, MOVED_WITHIN_DAYS
+from dnapredict.quality.published_figures import ReportSource, published
+from dnapredict.quality.report_figures import MonthOutcomes, Report
+
+# The audit's style sheet is the house's: both reports look the same. Its package is not loaded for it.
+_PACKAGE: Final = Path(__file__).parents[1]
+_TEMPLATES: Final = (_PACKAGE / "quality" / "templates", _PACKAGE / "fairness" / "templates")
+# What fits a sheet of A4; the JSON holds all.
+_MOST_MONTHS: Final = 12
+_MOST_SITES: Final = 40
+# By how much a column's worst month falls behind its best before it is named.
+_WORTH_A_WORD: Final = 0.05
+# Classes of the outcome chart and its legend, in the order in which they stack.
+_STACK: Final = {
+    "came": ("Attended", codes.ATTENDED),
+    "missed": ("Missed", codes.MISSED),
+    "patient": ("Cancelled by the patient", (codes.CANCELLED_BY_PATIENT,)),
+    "provider": ("Cancelled by the provider", (codes.CANCELLED_BY_PROVIDER,)),
+    "other": ("No outcome", (codes.NOT_APPLICABLE, BLANK)),
+}
+
+
+def render(report: Report) -> str:
+    """The page as HTML: styles inside, nothing asked of anybody, every value escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, number=number, month=_month_name)
+    shown = [month.month for month in report.outcomes_by_month][-_MOST_MONTHS:]
+    return environment.get_template("check.html.j2").render(
+        report=report,
+        refused=report.rows - report.kept,
+        months=shown,
+        stack=_STACK,
+        outcomes=[(month, _stacked(month)) for month in report.outcomes_by_month],
+        sites=report.ethnicity_by_site[:_MOST_SITES],
+        deprivation=_of(report, "deprivation"),
+        ethnicity=_of(report, "ethnicity"),
+        everybody=_of(report, "all"),
+        fed=sum(factor.fed for factor in report.factors),
+        little_notice_days=LITTLE_NOTICE_DAYS,
+        moved_within_days=MOVED_WITHIN_DAYS,
+        fewest_patients=FEWEST_PATIENTS,
+        lowest=_lowest,
+        best=_best,
+    )
+
+
+def percent(share: float | None) -> str:
+    """A share in words: never 100% or 0% of what is not all or none.
+
+    >>> [percent(share) for share in (1.0, 0.9996, 0.5, 0.0004, 0.0, None)]
+    ['100%', 'over 99%', '50%', 'under 1%', '0%', 'hidden']
+    """
+    if share is None:
+        return "hidden"
+    if 0.995 <= share < 1:
+        return "over 99%"
+    return "under 1%" if 0 < share < 0.005 else f"{share:.0%}"
+
+
+def number(count: int | None) -> str:
+    """A count with its thousands apart; None is one that must be hidden.
+
+    >>> number(12345), number(None)
+    ('12,345', 'hidden')
+    """
+    return "hidden" if count is None else f"{count:,}"
+
+
+def _month_name(month: str) -> str:
+    """`2026-04` as a person writes it.
+
+    >>> _month_name("2026-04")
+    'Apr 2026'
+    """
+    return f"{calendar.month_abbr[int(month[5:])]} {month[:4]}"
+
+
+def _stacked(month: MonthOutcomes) -> dict[str, float | None]:
+    """Share of each kind of outcome in a month; None where a part of it is hidden."""
+    kinds = {name: [month.outcomes.get(code) for code in of] for name, (_, of) in _STACK.items()}
+    return {name: _sum_share(counts, month.rows) for name, counts in kinds.items()}
+
+
+def _sum_share(counts: list[int | None], rows: int | None) -> float | None:
+    told = [count for count in counts if count is not None]
+    return None if not rows or not told else min(sum(told) / rows, 1.0)
+
+
+def _of(report: Report, grouping: str) -> list[Any]:
+    return [each for each in report.missed_by_group if each.grouping == grouping]
+
+
+def _best(by_month: Mapping[str, float | None]) -> float:
+    return max((share for share in by_month.values() if share is not None), default=0.0)
+
+
+def _lowest(by_month: Mapping[str, float | None]) -> tuple[str, float] | None:
+    """The month in which a column is least filled, where months differ."""
+    known = {month: share for month, share in by_month.items() if share is not None}
+    if not known or max(known.values()) - min(known.values()) < _WORTH_A_WORD:
+        return None
+    month = min(known, key=lambda name: (known[name], name))
+    return month, known[month]
+
+
+# Some of the keys of every report, by which it is told from other JSON.
+_KEYS = {"schema", "rejected_share", "columns"}
+
+
+def write(checked: Checked, workspace: Workspace, out: Path, *, extract: Path, setting: Setting) -> tuple[Path, Path]:
+    """Count what there is to tell of `extract`, and write JSON and page; returns where they are.
+
+    Each is written whole or not at all.
+
+    Raises
+    ------
+    StoreError
+        If the place cannot be written.
+    """
+    figures, page = places(out)
+    report = report_of(checked, workspace, extract=extract, setting=setting)
+    with whole(figures) as draft:
+        draft.write_text(as_json(report), encoding="utf-8")
+    with whole(page) as draft:
+        draft.write_text(render(report), encoding="utf-8")
+    return figures, page
+
+
+def require_free(out: Path) -> None:
+    """Refuse a name under which something else than such a report is there, before the work.
+
+    Raises
+    ------
+    UsageError
+        If one of the two files is a folder, or is there and is not part of a report.
+    """
+    figures, page = places(out)
+    for path in (figures, page):
+        if path.is_dir():
+            raise UsageError(f"{path}: is a folder. Name the file of the report in it, such as check.json.")
+    if (figures.exists() or page.exists()) and not _is_report(figures):
+        there = figures if figures.exists() else page
+        raise UsageError(f"{there}: is there already and is no report of 'check'. Give another name.")
+
+
+def _is_report(figures: Path) -> bool:
+    try:
+        found = json.loads(figures.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.keys() >= _KEYS
+
+
+def report_of(checked: Checked, workspace: Workspace, *, extract: Path, setting: Setting) -> Report:
+    """The report of an extract that was held against the contract; small numbers as the policy says."""
+    source = ReportSource(extract.name, is_synthetic(extract), setting.training.max_rejected_share)
+    return published(
+        profile(checked, workspace, zone=setting.mapping.timezone),
+        source=source,
+        rule=load(shipped("fairness/policy.toml"), Policy).disclosure,
+        register=factor_register(),
+    )
+
+
+def places(out: Path) -> tuple[Path, Path]:
+    """Where the JSON and the page go for a report named `out`: side by side, under one name.
+
+    >>> [place.name for place in places(Path("week-47.json"))]
+    ['week-47.json', 'week-47.html']
+    >>> [place.name for place in places(Path("week-47.html"))]
+    ['week-47.json', 'week-47.html']
+    """
+    if out.suffix.lower() in (".html", ".htm"):
+        return out.with_suffix(".json"), out
+    return out, out.with_suffix(".html")
+
+
+def as_json(report: Report) -> str:
+    """The report as JSON, with the names of `figures` as keys."""
+    return json.dumps(dataclasses.asdict(report), indent=2, ensure_ascii=False) + "\n"

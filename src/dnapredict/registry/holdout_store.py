@@ -1,0 +1,173 @@
+"""What each version was tested on, kept in the home so that two versions can be compared.
+
+One row an appointment: a keyed fingerprint of its identifier, a number for its patient that means nothing
+outside the file, its outcome and the risk it was given. No factor is kept. The key is a secret of the home,
+because anybody can hash every appointment number there is; only the owner may read the files. They lie beside
+MLflow's folders and not in them, so that `mlflow ui` does not show them.
+"""
+
+import contextlib
+import hashlib
+import hmac
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from dnapredict.data.files.atomic_write import PRIVATE_FILE, PRIVATE_FOLDER, private_folder
+from dnapredict.data.files.digests import UNSEALED, has_seal, is_intact, seal
+from dnapredict.data.files.secret_files import read_or_make
+from dnapredict.errors import ModelError, StoreError
+from dnapredict.model.cohort.cohort import Cohort
+from dnapredict.model.evaluate.metric_intervals import Tested
+from dnapredict.model.fit.training import Training
+
+FOLDER: Final = "tested"
+_SECRET: Final = "tested.secret"  # noqa: S105 - the name of a file
+_KEPT: Final = ("appointment", "patient", "dna", "starts_at", "lead_days", "first_time")
+# In a file's metadata, which secret its fingerprints are keyed with. Releases before had no key.
+_KEYED_WITH: Final = b"dnapredict.keyed_with"
+
+
+def keep(home: Path, training: Training, *, digest: str) -> None:
+    """Write the tested appointments of a training; those without an identifier are kept nowhere.
+
+    Raises
+    ------
+    StoreError
+        If the secret of the home is damaged, or was lost while files are keyed with it.
+    OSError
+        If the file cannot be written.
+    """
+    if training.tested.appointment is None:
+        return
+    columns = {name: pa.array(getattr(training.tested, name)) for name in _KEPT}
+    table = pa.table(columns | {"probability": pa.array(training.test_probability)})
+    private_folder(home / FOLDER)
+    secret = _secret(home)
+    _upgrade(home, secret)
+    _write(_keyed(table, secret), _path(home, digest))
+
+
+def kept(home: Path, *, digest: str, version: str) -> Tested:
+    """The tested appointments of the version whose manifest has that digest.
+
+    Raises
+    ------
+    ModelError
+        If they were not kept, or cannot be read.
+    StoreError
+        If the secret of the home is damaged, or is not the one that they are keyed with.
+    """
+    try:
+        table = _read(_path(home, digest), version=version)
+        if _is_keyed(table.schema):
+            _require_key(table.schema, home, _secret(home))
+        else:
+            secret = _secret(home)
+            table = _keyed(table, secret)
+            with contextlib.suppress(OSError):  # somebody who may only read compares all the same
+                _upgrade(home, secret)
+        read: dict[str, Any] = {name: np.asarray(table[name].to_numpy()) for name in _KEPT}
+        probability = np.asarray(table["probability"].to_numpy())
+    except (OSError, pa.ArrowException, KeyError):
+        raise ModelError(
+            f"What version {version} was tested on is not in {home / FOLDER}: it was removed, or the version "
+            "is older than this comparison. Train it again to compare it."
+        ) from None
+    nothing = np.empty((len(probability), 0))
+    return Tested(Cohort(factors=(), matrix=nothing, **read), probability)
+
+
+def _read(path: Path, *, version: str) -> pa.Table:
+    """A file whose digest was checked before Arrow reads it; files of earlier releases have none."""
+    content = path.read_bytes()
+    if has_seal(content) and not is_intact(content, name=path.stem):
+        raise ModelError(f"{path}: is damaged. Train version {version} again to compare it.")
+    return pq.read_table(pa.BufferReader(content))
+
+
+def _upgrade(home: Path, secret: bytes) -> None:
+    """Key and seal the files of earlier releases, and close all files to others."""
+    (home / FOLDER).chmod(PRIVATE_FOLDER)
+    for path in sorted((home / FOLDER).glob("*.parquet")):
+        path.chmod(PRIVATE_FILE)
+        with contextlib.suppress(pa.ArrowException, ModelError):  # damaged: `kept` says so when it is asked for
+            table = _read(path, version="")
+            if _is_keyed(table.schema):
+                _require_key(table.schema, home, secret)
+            else:
+                _write(_keyed(table, secret), path)
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    """Whole or not at all; the file is made for its owner alone."""
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".draft-")
+    os.close(handle)
+    try:
+        pq.write_table(table, draft)
+        seal(Path(draft), name=path.stem)
+        os.replace(draft, path)
+    finally:
+        Path(draft).unlink(missing_ok=True)
+
+
+def _keyed(table: pa.Table, secret: bytes) -> pa.Table:
+    """The same with keyed fingerprints: 64 bits of HMAC-SHA-256 of what was hashed without a key."""
+    plain = table["appointment"].to_numpy().astype(">u8").tobytes()
+    keyed = pa.array(_fingerprints(plain, secret))
+    named = table.set_column(table.column_names.index("appointment"), "appointment", keyed)
+    return named.replace_schema_metadata({_KEYED_WITH: _name_of(secret), **UNSEALED})
+
+
+def _fingerprints(plain: bytes, secret: bytes) -> NDArray[np.uint64]:
+    started = hmac.new(secret, digestmod=hashlib.sha256)
+    found = bytearray()
+    for place in range(0, len(plain), 8):
+        one = started.copy()
+        one.update(plain[place : place + 8])
+        found += one.digest()[:8]
+    return np.frombuffer(bytes(found), dtype=">u8").astype(np.uint64)
+
+
+def _secret(home: Path) -> bytes:
+    """The secret of the home, made at the first need; never a second while files are keyed with it."""
+    path = home / _SECRET
+    keyed = not path.exists() and any(map(_is_keyed_file, (home / FOLDER).glob("*.parquet")))
+    used_for = (
+        f"what versions were tested on is keyed with it (without a backup, remove {home / FOLDER} and train "
+        "again what is to be compared)"
+    )
+    return bytes.fromhex(read_or_make(path, used_for=used_for if keyed else "").decode())
+
+
+def _require_key(schema: pa.Schema, home: Path, secret: bytes) -> None:
+    if schema.metadata[_KEYED_WITH] != _name_of(secret):
+        raise StoreError(
+            f"{home / _SECRET}: is not the secret that {home / FOLDER} is keyed with. Restore it from a backup."
+        )
+
+
+def _name_of(secret: bytes) -> bytes:
+    """By which a secret is told from another, and from which it cannot be found."""
+    return hashlib.sha256(b"name of a secret" + secret).hexdigest()[:16].encode()
+
+
+def _is_keyed(schema: pa.Schema) -> bool:
+    return _KEYED_WITH in (schema.metadata or {})
+
+
+def _is_keyed_file(path: Path) -> bool:
+    try:
+        return _is_keyed(pq.read_schema(path))
+    except (OSError, pa.ArrowException):
+        return False
+
+
+def _path(home: Path, digest: str) -> Path:
+    return home / FOLDER / f"{digest}.parquet"

@@ -1,0 +1,150 @@
+"""Answers of the HTTP interface, and how an error becomes one."""
+
+import datetime
+from typing import Annotated, Any, Final
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse
+
+from dnapredict.errors import DnapredictError, ModelError, StoreError
+from dnapredict.service.call_actions import Outcome
+
+FILE_TYPES: Final = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+"""The forms in which a list is given back besides JSON, and their content types."""
+
+_REASONS: Final = (1, 2, 3)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+
+class ReasonAnswer(_Answer):
+    """Why a risk is raised: the factor's name in the register, and the sentence a clerk reads."""
+
+    factor: str
+    text: str
+
+
+class ScoredAppointment(_Answer):
+    """One appointment with its place on the worklist.
+
+    `rank` counts from 1 within this request; `selected` says whether it lies within the capacity.
+    """
+
+    appointment_id: str
+    probability: Annotated[float, Field(ge=0, le=1)]
+    band: str
+    rank: Annotated[int, Field(ge=1)]
+    selected: bool
+    action: str
+    reasons: list[ReasonAnswer]
+
+
+class NotScored(_Answer):
+    """One appointment that could not be scored, and the rule that it breaks."""
+
+    appointment_id: str | None
+    error: str
+
+
+class ScoreAnswer(_Answer):
+    """Every row of the request once, in rank order; rows that could not be scored come last."""
+
+    model_version: str
+    scored_at: datetime.datetime
+    results: list[ScoredAppointment | NotScored]
+    notices: list[str] = Field(
+        default=[],
+        exclude_if=lambda notices: not notices,
+        description=(
+            "What could not be known as the list was made, such as who asked not to be called. Left out "
+            "where there is nothing to say; show it to the people who call."
+        ),
+    )
+
+
+class ListAnswer(ScoreAnswer):
+    """A list that was scored and kept; `list_id` finds it again for as long as it is kept."""
+
+    list_id: str
+
+
+class Recorded(_Answer):
+    """An outcome that stands on record."""
+
+    outcome: Outcome
+    recorded_at: datetime.datetime
+
+
+class ActionAnswer(_Answer):
+    """What was put on record about one appointment of a list, and the outcome whose place that took."""
+
+    list_id: str
+    appointment_id: str
+    outcome: Outcome
+    recorded_at: datetime.datetime
+    replaced: Recorded | None = None
+
+
+class ModelAnswer(_Answer):
+    """The model that answers now."""
+
+    model_version: str
+    synthetic: bool = Field(description="Whether it was trained on made-up patients.")
+    use: str = Field(description="What its scores are for; any other use is refused.")
+    never_for: list[str]
+
+
+class Refusal(_Answer):
+    """Why a request was not carried out: a sentence, without anything that was sent."""
+
+    error: str
+
+
+class Conflict(Refusal):
+    """Another outcome counts by now than the one that was seen: send its `recorded_at` as `after`."""
+
+    outcome: Outcome
+    recorded_at: datetime.datetime
+
+
+def results(worklist: pa.Table) -> list[ScoredAppointment | NotScored]:
+    """Lines of a worklist as answers, in the worklist's order."""
+    return [_result(line) for line in worklist.to_pylist()]
+
+
+def _result(line: dict[str, Any]) -> ScoredAppointment | NotScored:
+    if line["error"] is not None:
+        return NotScored(appointment_id=line["appointment_id"], error=line["error"])
+    return ScoredAppointment(
+        appointment_id=line["appointment_id"],
+        probability=line["probability"],
+        band=line["band"],
+        rank=line["rank"],
+        selected=line["selected"],
+        action=line["action"],
+        reasons=[
+            ReasonAnswer(factor=line[f"reason_factor_{place}"], text=line[f"reason_{place}"])
+            for place in _REASONS
+            if line[f"reason_{place}"]
+        ],
+    )
+
+
+# What is wrong with the service and not with the request; the caller may try again.
+_OUR_FAULT: Final = (ModelError, StoreError)
+
+
+def status_of(error: DnapredictError) -> int:
+    """503 where the service is at fault, 400 otherwise."""
+    return 503 if isinstance(error, _OUR_FAULT) else 400
+
+
+def refuse(error: DnapredictError) -> JSONResponse:
+    """The answer to a request that met `error`: its sentence, which names no value."""
+    return JSONResponse(Refusal(error=str(error)).model_dump(), status_of(error))

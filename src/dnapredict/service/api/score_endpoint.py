@@ -1,0 +1,67 @@
+"""Answer one request for scores, and keep what was a list for the page."""
+
+import datetime
+import logging
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from dnapredict.errors import StoreError
+from dnapredict.service.api.champion import Champion
+from dnapredict.service.api.request_models import ScoreRequest, as_table
+from dnapredict.service.api.response_models import ScoreAnswer, results
+from dnapredict.service.log.answer_entries import Logbook
+from dnapredict.service.scorer_protocol import Scoring
+from dnapredict.worklist.answer_table import notices_of
+from dnapredict.worklist.files import latest_list
+
+_LOG: Final = logging.getLogger("dnapredict.service")
+# One appointment is a question, two or more are a list that somebody will want to see.
+_FEWEST_FOR_A_LIST: Final = 2
+_LIST_NAME: Final = "A list sent by another system"
+
+
+def answer(request: ScoreRequest, *, champion: Champion, logbook: Logbook, home: Path) -> ScoreAnswer:
+    """Score the appointments of `request` with the model that is champion now, and put it on record.
+
+    Raises
+    ------
+    ModelError
+        If no model is loaded yet.
+    StoreError
+        If the scoring log cannot be written: an answer that is not on record is not given.
+    DnapredictError
+        Whatever the scorer refuses.
+    """
+    at = datetime.datetime.now(datetime.UTC)
+    scorer = champion.require()
+    worklist = scorer.score(as_table(request.appointments), capacity=None, reasons=request.reasons)
+    notices = notices_of(worklist)
+    for notice in notices:
+        _LOG.error("%s", notice)
+    logbook.note(worklist, asked=dict(enumerate(request.appointments, start=1)), scorer=scorer, at=at)
+    _keep(worklist, scorer=scorer, home=home)
+    return ScoreAnswer(
+        model_version=scorer.model_version,
+        scored_at=at,
+        results=results(worklist),
+        notices=list(notices),
+    )
+
+
+def _keep(worklist: pa.Table, *, scorer: Scoring, home: Path) -> None:
+    """Keep a list for the page. The caller is answered either way: a full disk costs the page alone."""
+    if worklist.num_rows < _FEWEST_FOR_A_LIST:
+        return
+    try:
+        latest_list.save(
+            home,
+            worklist,
+            name=_LIST_NAME,
+            model_version=scorer.model_version,
+            synthetic=scorer.synthetic,
+            notices=notices_of(worklist),
+        )
+    except StoreError as error:
+        _LOG.error("%s", error)

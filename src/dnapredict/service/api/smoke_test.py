@@ -1,0 +1,64 @@
+"""Try a model out in a process of its own before it replaces one that works.
+
+A model whose hashes are right can still end the process that loads it, where LightGBM of another
+version meets its text. Better a child than the worker that answers.
+"""
+
+import subprocess
+import sys
+from typing import Final
+
+from dnapredict.data.engine.engine_pool import HANDFUL
+from dnapredict.errors import DnapredictError, ModelError
+from dnapredict.service.api.request_models import as_table
+
+_SECONDS: Final = 180
+# Made up; what is scored matters less than that the whole path is walked.
+_APPOINTMENT: Final = {
+    "patient_id": "nobody",
+    "booked_at": "2026-01-05 09:00",
+    "starts_at": "2026-02-02 10:20",
+}
+_ROWS: Final = (1, HANDFUL + 1)
+EXAMPLES: Final = tuple(
+    as_table([_APPOINTMENT | {"appointment_id": f"example {number}"} for number in range(rows)]) for rows in _ROWS
+)
+"""A request for one score and one for a list, in the shape of all requests: they go different ways."""
+
+
+def try_out(version: str) -> None:
+    """Load a version of the served home and score an example with it, in a child process.
+
+    Raises
+    ------
+    ModelError
+        If the child does not get to the end of it.
+    """
+    command = [sys.executable, "-m", __name__, version]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)  # noqa: S603
+        failed = done.returncode != 0
+    except subprocess.TimeoutExpired:
+        failed = True
+    if failed:
+        raise ModelError(
+            f"Version {version} failed when it was tried out; the model before it goes on answering. "
+            f"`dnapredict promote` chooses another champion."
+        )
+
+
+def _main(version: str) -> int:
+    from dnapredict import pipeline
+    from dnapredict.service.start import served_home
+
+    try:
+        scorer = pipeline.open_scorer(served_home(), model=version)
+        for example in EXAMPLES:
+            scorer.score(example)
+    except DnapredictError as error:
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1]))

@@ -1,0 +1,226 @@
+"""Let in who may come in: this machine alone until a key exists, then whoever holds one.
+
+Without keys the service is for the person who started it. A request must then arrive on a
+loopback address, under a loopback name (so that no web page can reach it by renaming itself)
+and not through a proxy. From the first key on, every address but the public ones asks for a
+key of the right scope: `Authorization: Bearer KEY` from a program, a session from a browser.
+"""
+
+import contextlib
+import ipaddress
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dnapredict.errors import StoreError
+from dnapredict.service.auth.api_keys import Key, KeyRing
+from dnapredict.service.auth.api_keys import KeyScope as KeyScope
+from dnapredict.service.auth.failed_keys import FailedKeys
+from dnapredict.service.auth.openid import Issuer, TokenHolder
+from dnapredict.service.client_address import ADDRESS, Networks, client_address
+from dnapredict.service.connections import CONNECTION
+from dnapredict.service.log.answer_entries import ASKED_BY
+
+SESSION_COOKIE: Final = "dnapredict_session"
+SIGN_IN: Final = "/sign-in"
+ABOUT: Final = "/about"
+ACCESSIBILITY: Final = "/accessibility"
+# Where the holder's key is found in an ASGI scope, once it is known.
+HOLDER: Final = "dnapredict.key"
+# Whose request it is, as limits count it: a session, a key, or whoever is at this machine; none is anonymous.
+CALLER: Final = "dnapredict.caller"
+
+_LOG: Final = logging.getLogger("dnapredict.service")
+_PUBLIC: Final = frozenset({"/livez", "/healthz", "/readyz", SIGN_IN, ABOUT, ACCESSIBILITY})
+# So much of a session tells it from others: the rest is the seal, which is kept nowhere.
+_NAMED: Final = 52
+_OF_PROGRAMS: Final = "/v1/"
+_PROXIED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host")
+_CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_SCOPES: Final = {"/v1/score": KeyScope.SCORE, "/metrics": KeyScope.ADMIN}
+_ANY_SCOPE: Final = frozenset({"/v1/model", "/docs.json", "/schema.json"})
+
+
+@dataclass(frozen=True)
+class AccessControl:
+    """Answer 401, 403 or a way to sign in, or pass the request on with its holder's key.
+
+    Parameters
+    ----------
+    anonymous
+        What to answer instead to a request without a valid key or session, or to a public path, if there
+        were too many.
+    failed
+        Counts wrong keys.
+    proxies
+        Whose `X-Forwarded-For` is believed.
+    """
+
+    app: ASGIApp
+    ring: KeyRing
+    static_path: str
+    anonymous: Callable[[Scope], Response | None]
+    failed: FailedKeys
+    issuer: Issuer | None = None
+    proxies: Networks = ()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        connection = scope.get(CONNECTION)
+        # Not the ASGI scope's client: uvicorn has put there what a header of any local client says.
+        peer = connection.peer if connection else (scope.get("client") or ("",))[0]
+        scope[ADDRESS] = client_address(scope, peer=peer, proxies=self.proxies)
+        refusal = await self._refusal(scope)
+        if HOLDER in scope:
+            ASKED_BY.set(scope[HOLDER].key_id)
+        if CALLER in scope and connection:
+            connection.trust()
+        if CALLER not in scope or not is_guarded(scope["path"], static_path=self.static_path):
+            refusal = self.anonymous(scope) or refusal
+        await (self.app if refusal is None else refusal)(scope, receive, send)
+
+    async def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        if scope["method"] in _CHANGING and _comes_from_another_site(headers):
+            return _refuse(403, "This was sent by a page of another site.")
+        if not is_guarded(scope["path"], static_path=self.static_path):
+            await self._recognise(scope, headers)
+            return None
+        try:
+            if self.ring.stale:
+                await run_in_threadpool(self.ring.refresh)
+            return await self._of_keys(scope, headers)
+        except StoreError as error:
+            _LOG.error("%s", error)
+            return _refuse(503, "The keys cannot be read. The service's log names the cause.")
+
+    async def _recognise(self, scope: Scope, headers: Headers) -> None:
+        """Note whose request for a public path this is, if somebody's: it is answered in any case."""
+        if not _claims_a_key(headers):
+            return
+        with contextlib.suppress(StoreError):
+            if self.ring.stale:
+                await run_in_threadpool(self.ring.refresh)
+            self._own_holder(scope, headers)
+
+    async def _of_keys(self, scope: Scope, headers: Headers) -> Response | None:
+        if self.issuer is None and not self.ring.required:
+            if not _is_of_this_machine(scope, headers):
+                return _refuse(401, _MAKE_A_KEY)
+            scope[CALLER] = _THIS_MACHINE
+            return None
+        key = await self._holder(scope, headers)
+        if key is None:
+            return self._wrong_key(scope, headers) or _ask(scope, headers)
+        if not _reaches(key, scope["path"]):
+            return _refuse(403, "This key may not do that.")
+        scope[HOLDER] = key
+        return None
+
+    async def _holder(self, scope: Scope, headers: Headers) -> Key | TokenHolder | None:
+        own = self._own_holder(scope, headers)
+        token = _bearer(headers)
+        if own is not None or self.issuer is None or "." not in token:
+            return own
+        holder = await run_in_threadpool(self.issuer.holder, token)
+        if holder is not None:
+            scope[CALLER] = holder.key_id
+        return holder
+
+    def _own_holder(self, scope: Scope, headers: Headers) -> Key | None:
+        """The holder of a key of ours, or of a session."""
+        token = _bearer(headers)
+        session = "" if token else HTTPConnection(scope).cookies.get(SESSION_COOKIE, "")
+        key = self.ring.session_holder(session) if session else self.ring.holder(token)
+        if key is not None:
+            scope[CALLER] = f"session {session[:_NAMED]}" if session else f"key {key.key_id}"
+        return key
+
+    def _wrong_key(self, scope: Scope, headers: Headers) -> Response | None:
+        """The wait for an address that sent too many wrong keys. A session that ran out is none of them."""
+        token = _bearer(headers)
+        if not token:
+            return None
+        wait = self.failed.failed(address=scope[ADDRESS], key_id=self.ring.key_id(token))
+        if not wait:
+            return None
+        sentence = f"Too many wrong keys were sent. Come again in {wait} s."
+        return JSONResponse({"error": sentence}, 429, headers={"retry-after": str(wait)})
+
+
+def is_guarded(path: str, *, static_path: str) -> bool:
+    """Whether an address asks for a key; health checks, static files and a few pages do not."""
+    return path not in _PUBLIC and not path.startswith(static_path + "/")
+
+
+def _claims_a_key(headers: Headers) -> bool:
+    return "authorization" in headers or SESSION_COOKIE in headers.get("cookie", "")
+
+
+def _bearer(headers: Headers) -> str:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+_THIS_MACHINE: Final = "this machine"
+_MAKE_A_KEY: Final = (
+    "Until a key is made, the service answers the machine that it runs on and nobody else. "
+    "`dnapredict keys create` makes one."
+)
+
+
+def _reaches(key: Key | TokenHolder, path: str) -> bool:
+    if path in _ANY_SCOPE:
+        return any(key.may(scope) for scope in KeyScope)
+    return key.may(_SCOPES.get(path, KeyScope.LIST))
+
+
+def _is_of_this_machine(scope: Scope, headers: Headers) -> bool:
+    arrived_at = (scope.get("server") or ("", 0))[0]
+    name = urlsplit("//" + headers.get("host", "")).hostname or ""
+    return (
+        _is_loopback(arrived_at)
+        and (_is_loopback(name) or name == "localhost")
+        and not any(header in headers for header in _PROXIED)
+    )
+
+
+@lru_cache(maxsize=1_024)
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _comes_from_another_site(headers: Headers) -> bool:
+    """A browser says where a form stood; programs say nothing, and carry no session to abuse."""
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return True
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get("host", "")
+
+
+def _ask(scope: Scope, headers: Headers) -> Response:
+    """A person is shown where to sign in, a program is told what to send."""
+    if "text/html" in headers.get("accept", "") and not scope["path"].startswith(_OF_PROGRAMS):
+        lost = "" if scope["method"] == "GET" else "?lost=1"
+        return RedirectResponse(SIGN_IN + lost, 303)
+    return _refuse(401, "Send an API key: Authorization: Bearer KEY.")
+
+
+def _refuse(status: int, sentence: str) -> Response:
+    headers = {"www-authenticate": "Bearer"} if status == 401 else {}
+    return JSONResponse({"error": sentence}, status, headers=headers)

@@ -1,0 +1,204 @@
+"""Bearer tokens of an OpenID Connect issuer, checked with the issuer's own keys.
+
+A token is believed if one of those keys signed it by an algorithm that the settings allow, for this
+audience, and it has not run out. Shared secrets and unsigned tokens are never among the algorithms.
+"""
+
+import contextlib
+import json
+import logging
+import re
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import jwt
+
+from dnapredict.config.service_config import OpenId
+from dnapredict.errors import StoreError
+from dnapredict.service.auth.api_keys import KeyScope
+
+_LOG: Final = logging.getLogger("dnapredict.service")
+_LONGEST_TOKEN: Final = 16_384
+_LARGEST_KEY_SET: Final = 1_048_576
+_SECONDS_TO_FETCH: Final = 5.0
+# A new key of the issuer is looked for at once, and not again for every token that names an unknown one.
+_SECONDS_BETWEEN_FETCHES: Final = 30.0
+# An issuer that cannot be reached shuts nobody out for as long as this.
+_SECONDS_KEPT_WITHOUT_ISSUER: Final = 86_400.0
+# What names a person or a system in the scoring log: staff numbers, addresses, an issuer's own ids.
+_SUBJECT: Final = re.compile(r"[\w.@|:+-]{1,200}")
+_REQUIRED: Final = ("exp", "iss", "aud", "sub")
+
+
+@dataclass(frozen=True)
+class TokenHolder:
+    """Whose token it was, and what it reaches; stands where one of our own keys would."""
+
+    key_id: str
+    scopes: frozenset[KeyScope]
+
+    def may(self, scope: KeyScope) -> bool:
+        """Whether it reaches that far."""
+        return scope in self.scopes or KeyScope.ADMIN in self.scopes
+
+
+@dataclass(frozen=True)
+class _SigningKey:
+    """A key as the issuer published it; `algorithm` is None where it did not say."""
+
+    key_id: str | None
+    algorithm: str | None
+    material: Any
+
+
+class Issuer:
+    """The issuer whose tokens are taken."""
+
+    def __init__(self, config: OpenId) -> None:
+        """Fetch nothing yet."""
+        self._config = config
+        self._keys = _KeySet(config)
+
+    def holder(self, token: str) -> TokenHolder | None:
+        """Whose token this is; None if it is not one to believe.
+
+        Raises
+        ------
+        StoreError
+            If the issuer's keys cannot be had.
+        """
+        if len(token) > _LONGEST_TOKEN:
+            return None
+        try:
+            key = self._key_for(jwt.get_unverified_header(token))
+            claims = None if key is None else self._claims(token, key)
+        except jwt.PyJWTError:
+            return None
+        return None if claims is None else self._holder(claims)
+
+    def _key_for(self, header: dict[str, Any]) -> _SigningKey | None:
+        if header.get("alg") not in self._config.algorithms:
+            return None
+        key = self._keys.find(header.get("kid"))
+        # A key that was published for one algorithm checks no other.
+        return key if key is not None and key.algorithm in (None, header["alg"]) else None
+
+    def _claims(self, token: str, key: _SigningKey) -> dict[str, Any]:
+        return jwt.decode(
+            token,
+            key.material,
+            algorithms=list(self._config.algorithms),
+            audience=self._config.audience,
+            issuer=self._config.issuer,
+            leeway=self._config.leeway_seconds,
+            options={"require": list(_REQUIRED)},
+        )
+
+    def _holder(self, claims: dict[str, Any]) -> TokenHolder | None:
+        subject = claims["sub"]
+        if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
+            return None
+        named = _words(claims.get(self._config.scope_claim))
+        scopes = (self._config.scopes[word] for word in named if word in self._config.scopes)
+        return TokenHolder(f"openid:{subject}", frozenset(map(KeyScope, scopes)))
+
+
+def _words(claim: Any) -> Collection[str]:
+    """Scopes as issuers write them: words with spaces between, or a list."""
+    if isinstance(claim, str):
+        return claim.split()
+    return [word for word in claim if isinstance(word, str)] if isinstance(claim, list) else []
+
+
+class _KeySet:
+    """The issuer's keys, fetched again when they are old or lack one that a token names."""
+
+    def __init__(self, config: OpenId) -> None:
+        self._config = config
+        self._keys: tuple[_SigningKey, ...] = ()
+        self._fetched_at = self._tried_at = -float("inf")
+        self._fetching = threading.Lock()
+
+    def find(self, kid: object) -> _SigningKey | None:
+        """The key of that id; where a token names none, the only key there is."""
+        if time.monotonic() - self._fetched_at > self._config.keys_minutes * 60:
+            self._renew()
+        found = self._among(kid)
+        if found is None and self._renew():
+            found = self._among(kid)
+        return found
+
+    def _among(self, kid: object) -> _SigningKey | None:
+        if kid is None:
+            return self._keys[0] if len(self._keys) == 1 else None
+        return next((key for key in self._keys if key.key_id == kid), None)
+
+    def _renew(self) -> bool:
+        """Fetch the keys unless that was just tried; whether they are new. Others go on with the old ones."""
+        if not self._fetching.acquire(blocking=not self._keys):
+            return False
+        try:
+            now = time.monotonic()
+            if now - self._tried_at < _SECONDS_BETWEEN_FETCHES:
+                self._require_some(now)
+                return False
+            self._tried_at = now
+            return self._fetch(now)
+        finally:
+            self._fetching.release()
+
+    def _fetch(self, now: float) -> bool:
+        try:
+            content = _read(self._config.keys) if self._config.keys_are_remote else _file(self._config.keys)
+            self._keys = _signing_keys(content)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            _LOG.error("The issuer's keys cannot be had from %s (%s).", self._config.keys, type(error).__name__)
+            self._require_some(now)
+            return False
+        self._fetched_at = now
+        return True
+
+    def _require_some(self, now: float) -> None:
+        if not self._keys or now - self._fetched_at > _SECONDS_KEPT_WITHOUT_ISSUER:
+            raise StoreError("The issuer's keys cannot be had.")
+
+
+def _signing_keys(content: bytes) -> tuple[_SigningKey, ...]:
+    """The keys for signatures in a key set (RFC 7517); a kind of key that is not known is passed over."""
+    keys = []
+    for published in json.loads(content)["keys"]:
+        with contextlib.suppress(jwt.PyJWTError):
+            key = jwt.PyJWK.from_dict(published)
+            if key.public_key_use in (None, "sig"):
+                keys.append(_SigningKey(key.key_id, published.get("alg"), key.key))
+    return tuple(keys)
+
+
+def _file(place: str) -> bytes:
+    return Path(place).read_bytes()
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The address that operations wrote down is asked, and no other."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _read(address: str) -> bytes:
+    opener = urllib.request.build_opener(_NoRedirects)
+    try:
+        with opener.open(address, timeout=_SECONDS_TO_FETCH) as answer:
+            content: bytes = answer.read(_LARGEST_KEY_SET + 1)
+    except urllib.error.HTTPError as refusal:
+        refusal.close()  # it holds the connection
+        raise
+    if len(content) > _LARGEST_KEY_SET:
+        raise ValueError
+    return content

@@ -1,0 +1,297 @@
+"""Outcomes of calls: their words, and the actions that are recorded about a list."""
+
+import datetime
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Row, select
+
+from dnapredict.errors import StoreError
+from dnapredict.service.log.answer_entries import ASKED_BY, Hashes
+from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
+from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.worklist.calls.calls_database import UnusableError
+from dnapredict.worklist.calls.calls_ledger import Ledger
+
+
+class Outcome(StrEnum):
+    """What was done about an appointment. The last one that was recorded counts."""
+
+    CONFIRMED = "confirmed"
+    REBOOKED = "rebooked"
+    CANCELLED = "cancelled"
+    TRANSPORT_ARRANGED = "transport_arranged"
+    INTERPRETER_ARRANGED = "interpreter_arranged"
+    MODE_CHANGED = "mode_changed"
+    DETAILS_UPDATED = "details_updated"
+    MESSAGE_LEFT = "message_left"
+    NO_ANSWER = "no_answer"
+    WRONG_NUMBER = "wrong_number"
+    NO_CALLS_WISHED = "no_calls_wished"
+    WITHDRAWN = "withdrawn"
+
+    @property
+    def reached(self) -> bool:
+        """Whether the patient, or who answers for them, was spoken to."""
+        return self not in _NOT_REACHED
+
+
+_NOT_REACHED: Final = frozenset({Outcome.MESSAGE_LEFT, Outcome.NO_ANSWER, Outcome.WRONG_NUMBER, Outcome.WITHDRAWN})
+
+WORDS: Final = {
+    Outcome.CONFIRMED: "Confirmed",
+    Outcome.REBOOKED: "Rebooked",
+    Outcome.CANCELLED: "Cancelled by the patient",
+    Outcome.TRANSPORT_ARRANGED: "Transport arranged",
+    Outcome.INTERPRETER_ARRANGED: "Interpreter arranged",
+    Outcome.MODE_CHANGED: "Other mode arranged",
+    Outcome.DETAILS_UPDATED: "Contact details put right",
+    Outcome.MESSAGE_LEFT: "Message left",
+    Outcome.NO_ANSWER: "No answer",
+    Outcome.WRONG_NUMBER: "Wrong number",
+    Outcome.NO_CALLS_WISHED: "Does not wish to be called",
+    Outcome.WITHDRAWN: "Recorded by mistake",
+}
+"""Each outcome as a clerk reads it, in the order in which the page offers them.
+
+They are the words that `serving/worklist.toml` ships with for the same column of a workbook.
+"""
+
+OFFERED_WORDS: Final = tuple(words for outcome, words in WORDS.items() if outcome is not Outcome.WITHDRAWN)
+"""The words to choose from where nothing was recorded yet."""
+
+NEXT: Final = {
+    Outcome.MESSAGE_LEFT: "Call again if they do not call back",
+    Outcome.NO_ANSWER: "Call again at another time of day",
+    Outcome.WRONG_NUMBER: "Look for another number, or write",
+}
+"""What is still to do where nobody was reached."""
+
+
+_LOG: Final = logging.getLogger("dnapredict.service")
+_LOCAL: Final = ZoneInfo("Europe/London")
+_DAYS_A_WEEK: Final = 7
+# As many values as any SQLite takes in one statement, with room to spare.
+_ASKED_AT_ONCE: Final = 500
+# What the same key records again so soon after is a second click, or a request that was sent again.
+_RESENT_WITHIN: Final = datetime.timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class TakenAction:
+    """What was done about an appointment, when (UTC) and by whose key; and what that took the place of."""
+
+    outcome: Outcome
+    at: datetime.datetime
+    asked_by: str
+    replaced: "TakenAction | None" = field(default=None, compare=False)
+
+
+class OutcomeChanged(Exception):  # noqa: N818 - a finding, made into an answer by whoever asked
+    """Somebody else recorded an outcome in the meantime; nothing was recorded now."""
+
+    def __init__(self, last: TakenAction) -> None:
+        """`last` is what stands there."""
+        super().__init__(last.outcome)
+        self.last = last
+
+
+class _RecordedAlready(Exception):  # noqa: N818 - a finding
+    def __init__(self, taken: TakenAction) -> None:
+        super().__init__(taken.outcome)
+        self.taken = taken
+
+
+@dataclass(frozen=True)
+class ClinicCalls:
+    """How many appointments of a clinic were worked on, and at how many the patient was reached."""
+
+    clinic: str
+    worked_on: int
+    reached: int
+    by_outcome: Mapping[Outcome, int]
+    site: str = ""
+
+
+class Actions:
+    """Actions in the scoring log, each a further entry: nothing that was recorded is changed."""
+
+    def __init__(self, log: ScoringLog, hashes: Hashes, ledger: Ledger | None = None) -> None:
+        """Read and write `log`, and hash with `hashes`; `ledger` is told who was reached."""
+        self._log = log
+        self._hashes = hashes
+        self._ledger = ledger
+
+    def record(
+        self, list_id: str, line: Mapping[str, Any], outcome: Outcome, *, seen: str | None = None
+    ) -> TakenAction:
+        """Put on record what was done about one line of a kept list.
+
+        What the same key records twice within half a minute is recorded once.
+
+        Parameters
+        ----------
+        line
+            The line's `appointment_id`, and its `clinic_code` and `site_code` where it has them.
+        seen
+            When the outcome was recorded that whoever asks has seen, in ISO format, and "" if they saw
+            none. Without it the last word counts.
+
+        Raises
+        ------
+        OutcomeChanged
+            If another outcome than the one `seen` counts by now: then nothing was recorded.
+        StoreError
+            If the log cannot be written: then nothing was recorded.
+        """
+        at = datetime.datetime.now(datetime.UTC)
+        appointment = self._hash(line["appointment_id"])
+        taken = TakenAction(outcome, at, ASKED_BY.get())
+        replaced: TakenAction | None = None
+
+        def look(connection: Connection) -> None:
+            nonlocal replaced
+            replaced = _replaced(connection, taken, appointment, list_id=list_id, seen=seen)
+
+        entry = {
+            "at": at.isoformat(),
+            "asked_by": taken.asked_by,
+            "list": list_id,
+            "appointment": appointment,
+            "patient": self._patient_of(appointment),
+            "clinic": line.get("clinic_code"),
+            "site": line.get("site_code"),
+            "outcome": outcome.value,
+        }
+        try:
+            self._log.write_action(entry, first=look)
+        except _RecordedAlready as already:
+            return already.taken
+        self._tell_ledger()
+        return replace(taken, replaced=replaced)
+
+    def entries(self, appointment_ids: Iterable[str]) -> dict[str, tuple[TakenAction, ...]]:
+        """All that was ever recorded about each appointment, on whatever list, oldest first.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        by_hash = {self._hash(appointment): appointment for appointment in appointment_ids}
+        found: dict[str, list[TakenAction]] = {}
+        for row in self._of(list(by_hash)):
+            found.setdefault(by_hash[row.appointment], []).append(_taken(row))
+        return {appointment: tuple(done) for appointment, done in found.items()}
+
+    def latest(self, appointment_ids: Iterable[str]) -> dict[str, TakenAction]:
+        """What was done last about each appointment, on whatever list; those without an action are left out.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        taken = {appointment: done[-1] for appointment, done in self.entries(appointment_ids).items()}
+        return {key: action for key, action in taken.items() if action.outcome is not Outcome.WITHDRAWN}
+
+    def of_week(self, day: datetime.date) -> tuple[ClinicCalls, ...]:
+        """What came of the calls in the week (Monday to Sunday, local time) of `day`, by clinic and site.
+
+        An appointment counts once, with what was recorded last in that week. Appointments whose list
+        names no clinic or site count under "".
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        since, until = (moment.isoformat() for moment in week_of(day))
+        during = select(ACTIONS).where(ACTIONS.c.at >= since, ACTIONS.c.at < until)
+        last = {row.appointment: row for row in self._log.ask(during.order_by(ACTIONS.c.number))}
+        places: dict[tuple[str, str], Counter[Outcome]] = {}
+        for row in last.values():
+            places.setdefault((row.clinic or "", row.site or ""), Counter())[Outcome(row.outcome)] += 1
+        return tuple(_calls(*place, places[place]) for place in sorted(places))
+
+    def _of(self, hashes: Sequence[str]) -> Iterable[Row[Any]]:
+        """Entries about these appointments, oldest first within each appointment."""
+        for start in range(0, len(hashes), _ASKED_AT_ONCE):
+            asked = hashes[start : start + _ASKED_AT_ONCE]
+            about = select(ACTIONS).where(ACTIONS.c.appointment.in_(asked))
+            yield from self._log.ask(about.order_by(ACTIONS.c.number))
+
+    def _patient_of(self, appointment: str) -> str | None:
+        """Whose appointment it is, as the log was told when it was scored last."""
+        scored = select(ANSWERS.c.patient).where(ANSWERS.c.appointment == appointment)
+        found = self._log.ask(scored.order_by(ANSWERS.c.number.desc()).limit(1))
+        if found and found[0].patient is not None:
+            return str(found[0].patient)
+        # A list that was scored as a file is not in the log.
+        return None if self._ledger is None else self._ledger.patient_of(appointment)
+
+    def _tell_ledger(self) -> None:
+        """Bring it into the calls database, so that a list that is scored elsewhere knows it."""
+        try:
+            notices = () if self._ledger is None else self._ledger.catch_up()
+        except (UnusableError, StoreError) as error:
+            notices = (str(error),)
+        for notice in notices:
+            _LOG.error("The calls database was not brought up to date: %s", notice)
+
+    def _hash(self, appointment_id: str) -> str:
+        return self._hashes.of("appointment", appointment_id)
+
+
+def week_of(day: datetime.date) -> tuple[datetime.datetime, datetime.datetime]:
+    """The moments (UTC) at which the week of `day` begins and ends in England.
+
+    >>> [str(moment) for moment in week_of(datetime.date(2026, 7, 1))]
+    ['2026-06-28 23:00:00+00:00', '2026-07-05 23:00:00+00:00']
+    """
+    monday = day - datetime.timedelta(days=day.weekday())
+    ends = (monday, monday + datetime.timedelta(days=_DAYS_A_WEEK))
+    start, end = (datetime.datetime.combine(each, datetime.time(), _LOCAL) for each in ends)
+    return start.astimezone(datetime.UTC), end.astimezone(datetime.UTC)
+
+
+def _replaced(
+    connection: Connection, taken: TakenAction, appointment: str, *, list_id: str, seen: str | None
+) -> TakenAction | None:
+    """What `taken` takes the place of; None where nothing counts.
+
+    Raises
+    ------
+    OutcomeChanged, _RecordedAlready
+        If it must not be recorded.
+    """
+    last = select(ACTIONS).where(ACTIONS.c.appointment == appointment).order_by(ACTIONS.c.number.desc())
+    row = connection.execute(last.limit(1)).first()
+    if row is None:
+        return None
+    before = _taken(row)
+    is_seen = seen is None or (seen != "" and before.at == datetime.datetime.fromisoformat(seen))
+    same = (before.outcome, before.asked_by, row.list) == (taken.outcome, taken.asked_by, list_id)
+    if same and (seen is None or not is_seen) and taken.at - before.at < _RESENT_WITHIN:
+        raise _RecordedAlready(before)
+    if before.outcome is Outcome.WITHDRAWN:
+        return None
+    if not is_seen:
+        raise OutcomeChanged(before)
+    return before
+
+
+def _taken(row: Row[Any]) -> TakenAction:
+    return TakenAction(Outcome(row.outcome), datetime.datetime.fromisoformat(row.at), row.asked_by)
+
+
+def _calls(clinic: str, site: str, outcomes: Counter[Outcome]) -> ClinicCalls:
+    done: dict[Outcome, int] = {**outcomes}
+    done.pop(Outcome.WITHDRAWN, None)
+    reached = sum(count for outcome, count in done.items() if outcome.reached)
+    return ClinicCalls(clinic, sum(done.values()), reached, done, site)

@@ -1,0 +1,261 @@
+"""The scoring log's database: SQLite in the home, or PostgreSQL at an address.
+
+SQLite is brought to the newest form when it is opened, in a transaction of its own. On PostgreSQL
+several hosts may be of several releases, and the role that answers need not be allowed to change
+tables: there `dnapredict log upgrade` does it, and a database of another form is refused.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from dnapredict.data.files.atomic_write import private_folder
+from dnapredict.data.files.private_files import private_file
+from dnapredict.errors import ConfigurationError, StoreError
+
+ADDRESS_VARIABLE: Final = "DNAPREDICT_DATABASE"
+FILE: Final = "scoring-log.db"
+VERSION_TABLE: Final = "dnapredict_log_version"
+"""Beside ours a database may hold another program's tables, and its `alembic_version`."""
+
+REVISION: Final = "r0003"
+"""The newest migration; a test compares it with the folder of migrations."""
+
+_OLDER: Final = ("", "r0001", "r0002")
+_MIGRATIONS: Final = Path(__file__).with_name("migrations")
+_WRITES: Final = "dnapredict_writes"
+# FULL: an answer that was acknowledged is in the log even after a power cut.
+_PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "trusted_schema=OFF")
+_SECONDS_TO_CONNECT: Final = 3
+# An answer waits for its entry, and a person for the answer: what hangs is given up.
+_POSTGRES: Final = (
+    "-c synchronous_commit=on -c statement_timeout=10000 -c lock_timeout=10000 "
+    "-c idle_in_transaction_session_timeout=30000"
+)
+
+
+class Database:
+    """One log's database, opened at the first use; safe for any number of threads and processes."""
+
+    def __init__(self, home: Path, address: str | None = None) -> None:
+        """Open nothing yet.
+
+        Parameters
+        ----------
+        home
+            Where the SQLite file lies if there is no address.
+        address
+            Such as `postgresql://log@db.example/dnapredict`; `DNAPREDICT_DATABASE` has precedence.
+
+        Raises
+        ------
+        ConfigurationError
+            If the address is none, or not of PostgreSQL. It may hold a password and is not quoted.
+        """
+        given = os.environ.get(ADDRESS_VARIABLE) or address
+        self._url = _postgres(given) if given else None
+        self._path = home / FILE
+        self._engine: Engine | None = None
+        self._opening = threading.Lock()
+        # Threads of one process take turns here: waiting for SQLite's own lock is done by sleeping.
+        self._writing = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """What a message calls it: the file, or the address without its password."""
+        return str(self._path) if self._url is None else self._url.render_as_string(hide_password=True)
+
+    @property
+    def exists(self) -> bool:
+        """False where nothing was ever written."""
+        return self._url is not None or self._path.exists()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction in which nobody else adds to the chain; on disk when it ends.
+
+        Raises
+        ------
+        StoreError
+            If anything in it fails; nothing was written.
+        """
+        with (
+            self._told("written"),
+            self._writing,
+            self._opened().execution_options(**{_WRITES: True}).begin() as connection,
+        ):
+            yield connection
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees the log as it was when it began, and keeps nobody from writing.
+
+        Raises
+        ------
+        StoreError
+            If anything in it fails.
+        """
+        with self._told("read"):
+            engine = self._opened()
+            if self._url is not None:
+                engine = engine.execution_options(isolation_level="REPEATABLE READ")
+            with engine.begin() as connection:
+                yield connection
+
+    def upgrade(self) -> str:
+        """Bring the database to the newest form, and return which form it had ("" for an empty one).
+
+        Raises
+        ------
+        StoreError
+            If that cannot be done; the database is as it was.
+        """
+        with self._told("upgraded"), self._opening:
+            engine = self._engine or self._made()
+            found = _migrate(engine)
+            self._engine = engine
+            return found
+
+    def close(self) -> None:
+        """Let go of every connection; the next use opens it again."""
+        with self._opening:
+            if self._engine is not None:
+                self._engine.dispose()
+            self._engine = None
+
+    def _opened(self) -> Engine:
+        with self._opening:
+            if self._engine is None:
+                engine = self._made()
+                with engine.connect() as connection:
+                    found = _revision(connection)
+                if found != REVISION:
+                    self._settle_form(engine, found)
+                self._engine = engine
+            return self._engine
+
+    def _settle_form(self, engine: Engine, found: str) -> None:
+        if self._url is None and found in _OLDER:
+            _migrate(engine)
+            return
+        what = f"is of form '{found}'" if found else "holds no scoring log"
+        mend = "Run `dnapredict log upgrade`." if found in _OLDER else "Install the newer dnapredict."
+        raise StoreError(f"{self.name}: {what}, and this release works with '{REVISION}'. {mend}")
+
+    def _made(self) -> Engine:
+        if self._url is not None:
+            return _postgres_engine(self._url)
+        if not self._path.exists():
+            self._make_file()
+        elif _is_empty(self._path):
+            raise StoreError(
+                f"{self._path}: the scoring log is empty: its entries are lost. Restore it from a backup; if "
+                "there is none, move the file away and a new log is begun."
+            )
+        return _sqlite_engine(self._path)
+
+    def _make_file(self) -> None:
+        """A whole database is put into place: nobody ever meets an empty one, and nobody but SQLite opens it.
+
+        Closing a descriptor of an SQLite file would drop the locks that this process holds on it.
+        """
+        private_folder(self._path.parent)
+        draft = private_file(self._path.parent)
+        try:
+            engine = _sqlite_engine(draft)
+            _migrate(engine)
+            engine.dispose()
+            with contextlib.suppress(FileExistsError):  # another process was first
+                os.link(draft, self._path)
+        finally:
+            draft.unlink()
+
+    @contextlib.contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, OSError) as error:
+            kind = type(error).__name__
+            raise StoreError(f"{self.name}: the scoring log cannot be {what} ({kind}).") from None
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a database's file holds nothing, and what SQLite keeps beside it neither."""
+    written_ahead = path.with_name(f"{path.name}-wal")
+    return not path.stat().st_size and not (written_ahead.exists() and written_ahead.stat().st_size)
+
+
+def _sqlite_engine(path: Path) -> Engine:
+    # Parameters belong to patients, and SQLAlchemy would put them into its errors.
+    engine = create_engine(f"sqlite:///{path.as_posix()}", hide_parameters=True)
+    event.listen(engine, "connect", _settle)
+    event.listen(engine, "begin", _take_turns)
+    return engine
+
+
+def _postgres(address: str) -> URL:
+    try:
+        url = make_url(address)
+    except ArgumentError:
+        raise ConfigurationError(f"{ADDRESS_VARIABLE}: is no address of a database.") from None
+    if url.get_backend_name() != "postgresql":
+        raise ConfigurationError(
+            f"{ADDRESS_VARIABLE}: expected postgresql://USER@HOST/DATABASE. Without it the log is SQLite."
+        )
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _postgres_engine(url: URL) -> Engine:
+    try:
+        return create_engine(
+            url,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": _SECONDS_TO_CONNECT, "options": _POSTGRES},
+        )
+    except ImportError:
+        raise StoreError(
+            "A log in PostgreSQL needs its driver. Install it with `pip install 'dnapredict[postgres]'`."
+        ) from None
+
+
+def _settle(connection: Any, _: Any) -> None:
+    """SQLite as an audit log needs it; SQLAlchemy begins transactions itself."""
+    connection.isolation_level = None
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _take_turns(connection: Connection) -> None:
+    """Writers lock at the start: two that read the same last seal would fork the chain. Readers do not."""
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _revision(connection: Connection) -> str:
+    """The form of the database, "" where it has none of our tables or is older than its forms."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return ""
+    found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+    return str(found or "")
+
+
+def _migrate(engine: Engine) -> str:
+    """Every migration that is missing, in one transaction, while others wait."""
+    from alembic import command
+    from alembic.config import Config
+
+    with engine.execution_options(**{_WRITES: True}).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('dnapredict log upgrade'))"))
+        found = _revision(connection)
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        command.upgrade(config, "head")
+    return found

@@ -1,0 +1,93 @@
+"""The tables of the scoring log, as the newest migration leaves them.
+
+Three kinds of entry share one chain: an *answer* that was given, an *action* that a person took
+afterwards, and an *anchor* that stands for entries whose time was up. Each entry has a number of
+the chain, from 1, and a seal. `head` holds the number and the seal of the last one. `secret` tells whether
+appointments are still hashed with the same secret.
+"""
+
+from typing import Final
+
+from sqlalchemy import Boolean, Column, Float, Integer, MetaData, Table, Text
+
+_METADATA: Final = MetaData()
+
+ANSWERS: Final = Table(
+    "scores",
+    _METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("model_sha256", Text, nullable=False),
+    Column("appointment", Text, nullable=False),
+    Column("patient", Text),
+    Column("inputs", Text, nullable=False),
+    Column("probability", Float),
+    Column("band", Text),
+    Column("rank", Integer),
+    Column("selected", Boolean),
+    Column("reasons", Text),
+    Column("action", Text),
+    Column("error", Text),
+    Column("seal", Text, nullable=False),
+    # What a row's seal covers: 1 as the first release wrote it, 2 with the list.
+    Column("form", Integer, nullable=False),
+    Column("list", Text),
+)
+ACTIONS: Final = Table(
+    "actions",
+    _METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("list", Text, nullable=False),
+    Column("appointment", Text, nullable=False),
+    Column("patient", Text),
+    Column("clinic", Text),
+    Column("site", Text),
+    Column("outcome", Text, nullable=False),
+    Column("seal", Text, nullable=False),
+)
+ANCHORS: Final = Table(
+    "anchors",
+    _METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    # The first entry that was kept, and the seal of the one before it, which was not.
+    Column("kept_from", Integer, nullable=False),
+    Column("seal_before", Text, nullable=False),
+    Column("seal", Text, nullable=False),
+)
+HEAD: Final = Table(
+    "head",
+    _METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    Column("seal", Text, nullable=False),
+)
+SECRET: Final = Table(
+    "secret",
+    _METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    # A keyed hash of a fixed text, so that another secret is noticed.
+    Column("check_value", Text, nullable=False),
+)
+ENTRIES: Final = {"answer": ANSWERS, "action": ACTIONS, "anchor": ANCHORS}
+"""The tables whose rows are entries of the chain, by the kind of entry."""
+
+_CHAINS_OWN: Final = ("number", "seal", "form")
+
+
+def own_columns(table: Table) -> tuple[str, ...]:
+    """What an entry of `table` says; its number, its seal and the seal's form are the chain's."""
+    return tuple(column.name for column in table.columns if column.name not in _CHAINS_OWN)
+
+
+ANSWER_COLUMNS: Final = own_columns(ANSWERS)
+"""What an answer says."""
+
+FIRST_FORM_COLUMNS: Final = tuple(name for name in ANSWER_COLUMNS if name != "list")
+"""What an answer said before it named its list."""

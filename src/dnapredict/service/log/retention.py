@@ -1,0 +1,166 @@
+"""Let go of what was kept long enough: scored lists, and the oldest entries of the scoring log."""
+
+import contextlib
+import datetime
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
+
+from dnapredict.config.service_config import Retention
+from dnapredict.errors import DnapredictError, StoreError
+from dnapredict.service.background_thread import Background
+from dnapredict.service.log.log_tables import ACTIONS
+from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.worklist.files import list_store
+
+_LOG: Final = logging.getLogger("dnapredict.service")
+_SECONDS_A_DAY: Final = 86_400
+_SECONDS_BETWEEN: Final = 6 * 3_600.0
+_SECONDS_AFTER_FAILURE: Final = 600.0
+# A service that is starting has other things to do.
+_SECONDS_BEFORE_FIRST: Final = 60.0
+# A clock that jumped years ahead must not empty the log: to remove more at once, a person says so.
+_MOST_DAYS_UNASKED: Final = 31
+
+
+class Keeper:
+    """A thread that looks every few hours. Any number of them, on any number of hosts, do no harm."""
+
+    def __init__(self, home: Path, log: ScoringLog, retention: Retention) -> None:
+        """Start nothing yet."""
+        self._home = home
+        self._log = log
+        self._retention = retention
+        self._background = Background(
+            "retention",
+            self.look,
+            seconds_between=_SECONDS_BETWEEN,
+            seconds_after_failure=_SECONDS_AFTER_FAILURE,
+            seconds_before_first=_SECONDS_BEFORE_FIRST,
+        )
+
+    def watch(self) -> None:
+        """Look now and then for as long as the process lives."""
+        self._background.start()
+
+    def look(self) -> bool:
+        """Remove what is due, and return whether that went well; what cannot be removed now is logged."""
+        return all([self._attempt(self._forget_lists), self._attempt(self._forget_entries)])
+
+    def _forget_lists(self) -> None:
+        forget_lists(self._home, self._retention, self._log)
+
+    def _forget_entries(self) -> None:
+        removed = forget_entries(self._log, self._retention, most_days=_MOST_DAYS_UNASKED)
+        if removed:
+            _LOG.info("%s entries of the scoring log were kept long enough and are removed.", removed)
+
+    def _attempt(self, work: Callable[[], None]) -> bool:
+        """Do one of the two: that the other fails does not keep this one from being done."""
+        try:
+            work()
+        except DnapredictError as error:
+            _LOG.error("%s", error)
+        except Exception as error:  # noqa: BLE001 - it is tried again
+            _LOG.error("What was kept long enough cannot be removed now (%s).", type(error).__name__)
+        else:
+            return True
+        return False
+
+
+def forget_entries(log: ScoringLog, retention: Retention, *, most_days: int | None = None) -> int:
+    """Remove entries of the log that are older than `log_days`, and return how many there were.
+
+    Parameters
+    ----------
+    most_days
+        Days of entries that may go at once; None for any number.
+
+    Raises
+    ------
+    StoreError
+        If the log cannot be written, or more than `most_days` would go: then none did.
+    """
+    if retention.log_days is None:
+        return 0
+    today = datetime.datetime.now(datetime.UTC).date()
+    kept_from = today - datetime.timedelta(days=retention.log_days)
+    oldest = log.oldest_day()
+    if most_days is not None and oldest is not None and (kept_from - oldest).days > most_days:
+        raise StoreError(
+            f"The scoring log goes back to {oldest}, and by its retention to {kept_from}: too much to remove "
+            "unasked. If this machine's clock is right, run `dnapredict log prune`."
+        )
+    return log.forget_before(kept_from)
+
+
+def forget_lists(home: Path, retention: Retention, log: ScoringLog | None = None) -> int:
+    """Remove lists that are older than `list_days`, and some of those beyond the newest `lists`.
+
+    Of the latter only a list goes whose appointments are over and on which, by `log`, nothing was recorded:
+    one list never displaces another that somebody works on.
+
+    Returns
+    -------
+    How many lists were removed.
+
+    Raises
+    ------
+    StoreError
+        If the log cannot be read: then only what is older than `list_days` was removed.
+    """
+    removed = list_store.forget_older(home, time.time() - retention.list_days * _SECONDS_A_DAY)
+    idle = _idle(list_store.kept_files(home)[retention.lists :], log)
+    return removed + sum(map(_removed, idle))
+
+
+def require_room(home: Path, retention: Retention, log: ScoringLog) -> None:
+    """Make room for another list: where kept lists take too much, those go first that nobody works on.
+
+    Raises
+    ------
+    StoreError
+        If they still take more than `list_mb`, or the log cannot be read.
+    """
+    files = list_store.kept_files(home)
+    if _megabytes(files) < retention.list_mb:
+        return
+    for path in reversed(_idle(files, log)):
+        _removed(path)
+        if _megabytes(list_store.kept_files(home)) < retention.list_mb:
+            return
+    raise StoreError(
+        f"The lists that are kept take {_megabytes(files):,.0f} MB of {retention.list_mb:,.0f}, and teams "
+        "still work on them. This list was not scored, and none that is worked on was removed for it. Ask "
+        "whoever runs this service for more room (list_mb in serving/service.toml) or fewer days (list_days)."
+    )
+
+
+def _idle(files: Sequence[Path], log: ScoringLog | None) -> list[Path]:
+    """Those of the lists that are over and on which nothing was recorded."""
+    now = datetime.datetime.now(datetime.UTC)
+    over = [path for path in files if list_store.is_over(path, now)]
+    if not over or log is None:
+        return over
+    recorded = select(ACTIONS.c.list).where(ACTIONS.c.list.in_([path.stem for path in over])).distinct()
+    worked_on = {row.list for row in log.ask(recorded)}
+    return [path for path in over if path.stem not in worked_on]
+
+
+def _megabytes(files: Sequence[Path]) -> float:
+    sizes = 0
+    for path in files:
+        with contextlib.suppress(OSError):  # another process removed it
+            sizes += path.stat().st_size
+    return sizes / 1_048_576
+
+
+def _removed(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        path.unlink()
+        return True
+    return False

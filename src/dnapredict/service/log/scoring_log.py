@@ -1,0 +1,255 @@
+"""The scoring log: every answer that was given, who asked, which model gave it, and what was done.
+
+Written before the answer is sent; where it cannot be written, there is no answer. Entries are only
+ever added (the database refuses to change one, or to remove one whose time is not up) and each is
+sealed with the seal of the entry before it, so that one that was changed, removed or slipped in
+afterwards is found.
+
+Appointments, patients and inputs stand in it as keyed hashes: with the home's secret, a person who
+holds an appointment number can find its entries; without it, nobody can tell whose they are.
+"""
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select
+
+from dnapredict.data.files.digests import FIRST_SEAL
+from dnapredict.data.files.secret_files import SecretError
+from dnapredict.errors import StoreError
+from dnapredict.service.log.chain import BrokenAt, append, checked
+from dnapredict.service.log.log_database import Database
+from dnapredict.service.log.log_tables import ANSWER_COLUMNS, ENTRIES, HEAD, SECRET
+
+COLUMNS: Final = ANSWER_COLUMNS
+"""What a caller gives for each answer; its number and its seal are the log's own."""
+
+_RETENTION: Final = "retention"
+_FORGOTTEN_AT_ONCE: Final = 20_000
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a sound log holds: its number of entries, and the number and seal of the last one."""
+
+    entries: int
+    last: int
+    seal: str
+
+
+class ScoringLog:
+    """The log of one home, or of several that name one database. Writers take turns."""
+
+    def __init__(self, home: Path, database: str | None = None) -> None:
+        """Open nothing yet; the first entry makes the log. `database` is as in `record.database`."""
+        self._database = Database(home, database)
+
+    def open(self) -> None:
+        """Open the database now, so that what is wrong with it is said before anybody waits for an answer.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be opened, or is of a form that this release does not work with.
+        """
+        with self._database.reading():
+            pass
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add answers, all or none, on disk when this returns. Each has the keys of `COLUMNS`.
+
+        Raises
+        ------
+        StoreError
+            If they cannot be written; nothing was.
+        """
+        self._append("answer", rows)
+
+    def write_action(self, row: Mapping[str, Any], *, first: Callable[[Connection], None] = lambda _: None) -> None:
+        """Add what was done about an appointment: the columns of `record.tables.ACTIONS`.
+
+        Parameters
+        ----------
+        first
+            Looks at the log before the entry is added, while nobody else can add one; what it raises is
+            raised, and then nothing is written.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written; nothing was.
+        """
+        with self._database.writing() as connection:
+            # On PostgreSQL it is this row that writers wait for; on SQLite they wait already.
+            connection.execute(select(HEAD.c.number).with_for_update()).one()
+            first(connection)
+            append(connection, "action", [row])
+
+    def ask(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        """The rows that `query` finds; none where nothing was ever written.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        if not self._database.exists:
+            return []
+        with self._database.reading() as connection:
+            return connection.execute(query).all()
+
+    def require_secret(self, check_of: Callable[[bool], str], *, path: Path) -> None:
+        """Compare the secret at `path` with the one that the entries were hashed with; note the first one.
+
+        Parameters
+        ----------
+        check_of
+            Gives the check value of the secret, told whether the log has entries.
+
+        Raises
+        ------
+        SecretError
+            If it is another secret.
+        StoreError
+            If the log cannot be written.
+        """
+        if not self._database.exists:
+            return
+        with self._database.writing() as connection:
+            check = check_of(connection.execute(select(HEAD.c.number)).scalar_one() > 0)
+            found = connection.execute(select(SECRET.c.check_value)).scalar()
+            if found is None:
+                connection.execute(insert(SECRET).values(id=1, check_value=check))
+            elif found != check:
+                raise SecretError(
+                    f"{path}: this is another secret than the entries of the scoring log were hashed with "
+                    f"({self._database.name}). Restore it from a backup, or copy it from another host."
+                )
+
+    def verify(self) -> Verified:
+        """Read the whole log and check every seal.
+
+        Returns
+        -------
+        What it holds. Keep the last number and seal, with the date, in another place: whoever may
+        write the database can make a whole chain anew, and cannot make one with the seal you kept.
+
+        Raises
+        ------
+        StoreError
+            If an entry is not as it was written; the message names the first such entry.
+        """
+        if not self._database.exists:
+            return Verified(0, 0, FIRST_SEAL)
+        try:
+            with self._database.reading() as connection:
+                entries, link = checked(connection)
+        except BrokenAt as broken:
+            raise StoreError(
+                f"{self._database.name}: row {broken.number:,} is not as it was written, or rows before it "
+                "or at the end are missing. Keep this database and compare it with a backup."
+            ) from None
+        return Verified(entries, link.number, link.seal)
+
+    def forget_before(self, day: datetime.date) -> int:
+        """Remove the oldest entries, up to the first one of `day` (UTC) or later.
+
+        An anchor takes their place at the end of the chain first: it holds the seal that the first
+        entry which is kept was built on, so that `verify` still checks all that is left.
+
+        Returns
+        -------
+        How many entries were removed.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be done; the log is as it was.
+        """
+        # The anchors that this adds are entries of today: with a later day there would be no end.
+        day = min(day, datetime.datetime.now(datetime.UTC).date())
+        removed = 0
+        while self._database.exists:
+            with self._database.writing() as connection:
+                piece = _forget_piece(connection, day)
+            removed += piece
+            if not piece:
+                break
+        return removed
+
+    def oldest_day(self) -> datetime.date | None:
+        """The day (UTC) of the first entry that is kept; None while there is none.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        firsts = [
+            self.ask(select(table.c.number, table.c.at).order_by(table.c.number).limit(1)) for table in ENTRIES.values()
+        ]
+        there = [found[0] for found in firsts if found]
+        return datetime.date.fromisoformat(min(there).at[:10]) if there else None
+
+    def upgrade(self) -> str:
+        """Bring the database to the form this release works with; returns the form it had, "" for none.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be done; the database is as it was.
+        """
+        return self._database.upgrade()
+
+    def close(self) -> None:
+        """Let go of every connection to the database."""
+        self._database.close()
+
+    def _append(self, kind: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        with self._database.writing() as connection:
+            append(connection, kind, rows)
+
+
+def _forget_piece(connection: Connection, day: datetime.date) -> int:
+    """Remove the oldest entries before `day`, so few that an answer need not wait long for its turn."""
+    first, kept_from = _oldest(connection), _first_since(connection, day)
+    if first is None or first >= kept_from:
+        return 0
+    kept_from = min(kept_from, first + _FORGOTTEN_AT_ONCE)
+    anchor = {
+        "at": datetime.datetime.now(datetime.UTC).isoformat(),
+        "asked_by": _RETENTION,
+        "kept_from": kept_from,
+        "seal_before": _seal_at(connection, kept_from - 1),
+    }
+    append(connection, "anchor", [anchor])
+    old = [delete(table).where(table.c.number < kept_from) for table in ENTRIES.values()]
+    return sum(connection.execute(each).rowcount for each in old)
+
+
+def _oldest(connection: Connection) -> int | None:
+    found = [connection.execute(select(func.min(table.c.number))).scalar() for table in ENTRIES.values()]
+    return min((number for number in found if number is not None), default=None)
+
+
+def _first_since(connection: Connection, day: datetime.date) -> int:
+    """The number of the first entry of that day or later; one past the last if there is none."""
+    numbers = [
+        connection.execute(
+            select(table.c.number).where(table.c.at >= day.isoformat()).order_by(table.c.number).limit(1)
+        ).scalar()
+        for table in ENTRIES.values()
+    ]
+    past: int = connection.execute(select(HEAD.c.number)).scalar_one() + 1
+    return min((number for number in numbers if number is not None), default=past)
+
+
+def _seal_at(connection: Connection, number: int) -> str:
+    """The seal of that entry, which the log holds."""
+    seals = [
+        connection.execute(select(table.c.seal).where(table.c.number == number)).scalar() for table in ENTRIES.values()
+    ]
+    return next(str(seal) for seal in seals if seal is not None)

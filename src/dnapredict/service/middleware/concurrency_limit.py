@@ -1,0 +1,118 @@
+"""Work on a few requests at a time, let a few more wait, and answer the others at once that it is too much.
+
+A queue without an end would answer nobody: each would wait until they had given up. Work that takes
+too long is answered 504; a thread cannot be stopped, so it goes on behind that answer and keeps its
+place until it is done.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dnapredict.service.pages.rendering import trouble_page
+
+_SECONDS_TO_COME_AGAIN: Final = 1
+_BUSY: Final = "The service is too busy now. Try again in a moment."
+_TOO_LONG: Final = "This took too long and was given up. Send fewer appointments at a time."
+
+
+@dataclass
+class Turns:
+    """Answer 503 to those for whom there is no room, and 504 to those whose answer takes too long.
+
+    Parameters
+    ----------
+    at_once
+        Requests that are worked on side by side.
+    waiting
+        Requests that may wait for their turn.
+    seconds_to_wait, seconds_to_answer
+        How long they wait, and how long the work may take.
+    guarded
+        Whether a path is held to this; health checks and static files are not.
+    """
+
+    app: ASGIApp
+    at_once: int
+    waiting: int
+    seconds_to_wait: float
+    seconds_to_answer: float
+    guarded: Callable[[str], bool]
+    _free: asyncio.Semaphore = field(init=False)
+    _queue: int = field(default=0, init=False)
+    _behind: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+
+    def __post_init__(self) -> None:
+        """All places are free."""
+        self._free = asyncio.Semaphore(self.at_once)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or not self.guarded(scope["path"]):
+            await self.app(scope, receive, send)
+        elif await self._has_turn():
+            await self._work(scope, receive, send)
+        else:
+            await _refusal(scope, 503, _BUSY)(scope, receive, send)
+
+    async def _has_turn(self) -> bool:
+        if self._free.locked() and self._queue >= self.waiting:
+            return False
+        self._queue += 1
+        try:
+            async with asyncio.timeout(self.seconds_to_wait):
+                await self._free.acquire()
+        except TimeoutError:
+            return False
+        finally:
+            self._queue -= 1
+        return True
+
+    async def _work(self, scope: Scope, receive: Receive, send: Send) -> None:
+        line = _Line(send)
+        task = asyncio.ensure_future(self.app(scope, receive, line.send))
+        self._behind.add(task)
+        task.add_done_callback(self._done)
+        await asyncio.wait({task}, timeout=self.seconds_to_answer)
+        if task.done():
+            await task
+        elif line.cut():
+            await _refusal(scope, 504, _TOO_LONG)(scope, receive, send)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._behind.discard(task)
+        self._free.release()
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; asyncio need not complain that nobody did
+
+
+class _Line:
+    """What goes to the client until it is cut; what comes after that is dropped."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._begun = self._cut = False
+
+    async def send(self, message: Message) -> None:
+        if not self._cut:
+            self._begun = True
+            await self._send(message)
+
+    def cut(self) -> bool:
+        """Whether there is still an answer to give: one that has begun can only be broken off."""
+        self._cut = True
+        return not self._begun
+
+
+def _refusal(scope: Scope, status: int, sentence: str) -> Response:
+    again = {"retry-after": str(_SECONDS_TO_COME_AGAIN)} if status == 503 else {}
+    if scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", ""):
+        page = trouble_page("This cannot be shown now", sentence, status=status)
+        page.headers.update(again)
+        return page
+    return JSONResponse({"error": sentence}, status, headers=again)

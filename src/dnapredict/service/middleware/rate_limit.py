@@ -1,0 +1,134 @@
+"""So many requests for each key, and for each address without one: what is over is answered 429.
+
+A bucket for each key, in this worker's memory: a worker that answers knows nothing of what another
+did, so a key may reach as many times the rate as there are workers. That costs no look-up and has
+nothing to fail.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dnapredict.service.auth.access_control import CALLER, HOLDER
+from dnapredict.service.client_address import ADDRESS
+
+_MOST_REMEMBERED: Final = 10_000
+_NOBODY: Final = ""
+_TOO_MUCH: Final = "This key asked for too much. {}, or send several appointments at once."
+_HEALTH: Final = frozenset({"/livez", "/healthz", "/readyz"})
+
+
+@dataclass
+class Buckets:
+    """Token buckets, kept as the time at which each would be full again.
+
+    Parameters
+    ----------
+    a_second
+        Requests a bucket is refilled by.
+    burst
+        Requests a full bucket holds.
+    """
+
+    a_second: float
+    burst: int
+    clock: Callable[[], float] = time.monotonic
+    _full_at: dict[str, float] = field(default_factory=dict)
+
+    def take(self, key: str) -> float:
+        """Take one for `key`: 0 if there was one, otherwise the seconds until there is."""
+        now = self.clock()
+        full_at = max(self._full_at.get(key, now), now) + 1 / self.a_second
+        wait = full_at - now - self.burst / self.a_second
+        if wait > 1e-9:
+            return wait
+        if key not in self._full_at and len(self._full_at) >= _MOST_REMEMBERED:
+            self._make_room(now)
+        self._full_at[key] = full_at
+        return 0.0
+
+    def is_half_empty(self, key: str) -> bool:
+        """Whether more than half of the burst of `key` is used up."""
+        return (self._full_at.get(key, 0.0) - self.clock()) * self.a_second > self.burst / 2
+
+    def _make_room(self, now: float) -> None:
+        """Forget the full buckets; where all are in use, a tenth of them, the first that came."""
+        self._full_at = {name: at for name, at in self._full_at.items() if at > now}
+        if len(self._full_at) >= _MOST_REMEMBERED:
+            for name in list(self._full_at)[: _MOST_REMEMBERED // 10]:
+                del self._full_at[name]
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """Answer 429 to a key that asks for too much.
+
+    Addresses that need no key are counted by `AnonymousRate`.
+    """
+
+    app: ASGIApp
+    buckets: Buckets
+    guarded: Callable[[str], bool]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        wait = 0.0
+        if scope["type"] == "http" and self.guarded(scope["path"]):
+            holder = scope.get(HOLDER)
+            wait = self.buckets.take(holder.key_id if holder else _NOBODY)
+        await (_come_again(_TOO_MUCH, wait) if wait else self.app)(scope, receive, send)
+
+
+class AnonymousRate:
+    """The rates of requests that need no key or have none, by the address of the client and in all.
+
+    The public paths that a session or a key asks for are counted by that, so that people behind one
+    address do not share one bucket. Health checks have buckets of their own: whoever uses up the pages
+    of an address does not make its probes fail.
+
+    Parameters
+    ----------
+    a_second, burst
+        What one address may ask for, as in `Buckets`.
+    a_second_in_all, burst_in_all
+        What all addresses may ask for together; an address whose own bucket is at least half full is
+        served nevertheless.
+    """
+
+    def __init__(
+        self,
+        *,
+        a_second: float,
+        burst: int,
+        a_second_in_all: float,
+        burst_in_all: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """All buckets are full."""
+        self._own = {health: Buckets(a_second, burst, clock) for health in (True, False)}
+        self._all = {health: Buckets(a_second_in_all, burst_in_all, clock) for health in (True, False)}
+
+    def __call__(self, scope: Scope) -> JSONResponse | None:
+        """What to answer instead, if this request is one too many."""
+        wait = self._wait(scope)
+        return _come_again("Too many requests came from this address. {}.", wait) if wait else None
+
+    def _wait(self, scope: Scope) -> float:
+        caller, health = scope.get(CALLER), scope["path"] in _HEALTH
+        own = self._own[health]
+        name = scope.get(ADDRESS, "") if caller is None else caller
+        wait = own.take(name)
+        if wait or caller is not None or not own.is_half_empty(name):
+            return wait
+        return self._all[health].take(_NOBODY)
+
+
+def _come_again(sentence: str, wait: float) -> JSONResponse:
+    seconds = math.ceil(wait)
+    told = sentence.format(f"Come again in {seconds} s")
+    return JSONResponse({"error": told}, 429, headers={"retry-after": str(seconds)})

@@ -1,0 +1,167 @@
+"""What a clerk enters: a list to score, and what happened with an appointment."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qs
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from dnapredict.errors import DataError, DnapredictError
+from dnapredict.service.api.list_endpoints import uploaded
+from dnapredict.service.api.response_models import status_of
+from dnapredict.service.auth.access_control import HOLDER
+from dnapredict.service.call_actions import WORDS, Outcome, OutcomeChanged, TakenAction
+from dnapredict.service.log.answer_entries import ASKED_BY
+from dnapredict.service.pages.list_pages import WORKED_ON, ListPages
+from dnapredict.service.pages.list_query import ListQuery
+from dnapredict.service.pages.list_view import LIST_PAGES, said_of
+from dnapredict.service.pages.rendering import local_day, moment_words, page, today, trouble_page
+from dnapredict.worklist.files.list_store import KeptList
+
+UPLOAD: Final = "/upload"
+OUTCOMES: Final = "/outcomes"
+_MOST_FIELDS: Final = 5
+_MOST_DIGITS: Final = 6
+_SECONDS_A_WEEK: Final = 7 * 86_400
+_GONE: Final = "This list is not kept any more, or it has no such line. Open the list again."
+
+
+@dataclass(frozen=True)
+class Entering:
+    """The forms of the pages of a home's lists."""
+
+    pages: ListPages
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """The routes of the forms."""
+        return [
+            Route(LIST_PAGES + "/{list_id}" + OUTCOMES, self.record, methods=["POST"]),
+            Route(UPLOAD, self.form, methods=["GET"]),
+            Route(UPLOAD, self.upload, methods=["POST"]),
+        ]
+
+    async def record(self, request: Request) -> Response:
+        """Put down what happened with one line, and go back to where it stood."""
+        body = (await request.body()).decode("utf-8", "replace")
+        return await run_in_threadpool(self._record, request, body)
+
+    def form(self, request: Request) -> Response:
+        """The form to score a list."""
+        return page("upload_page.html", here=UPLOAD, signed_in=HOLDER in request.scope, complaint="")
+
+    async def upload(self, request: Request) -> Response:
+        """Score the list that was sent, and show it."""
+        try:
+            name, content = await uploaded(request)
+            scored = await run_in_threadpool(self.pages.lists.score, content, name=name)
+        except DnapredictError as error:
+            signed_in = HOLDER in request.scope
+            said, status = str(error), status_of(error)
+            return page("upload_page.html", here=UPLOAD, status=status, signed_in=signed_in, complaint=said)
+        return _worked_on(scored, RedirectResponse(f"{LIST_PAGES}/{scored.heading.list_id}", 303))
+
+    def _record(self, request: Request, body: str) -> Response:
+        try:
+            found = self.pages.lists.shown(request.path_params["list_id"])
+            sent = _Sent.of(body)
+            line = None if found is None else found.line_at(sent.number)
+            if found is None or line is None:
+                return trouble_page("This was not recorded", _GONE, status=404)
+            if sent.outcome is None:
+                return self.pages.show(found, request, here=self.pages.here(found, request), wrong=sent.number)
+            self.pages.lists.hold(found)
+            try:
+                self.pages.actions.record(found.heading.list_id, line, sent.outcome, seen=sent.seen)
+            except OutcomeChanged as changed:
+                return self._asked_again(request, found, sent, changed.last)
+        except DnapredictError as error:
+            return trouble_page("This was not recorded", str(error), status=status_of(error))
+        return _worked_on(found, RedirectResponse(f"{_back(request, found, sent.number)}#said", 303))
+
+    def _asked_again(self, request: Request, found: KeptList, sent: "_Sent", last: TakenAction) -> Response:
+        """Show what somebody else recorded in the meantime, and ask whether to record this all the same."""
+        return page(
+            "outcome_changed.html",
+            here=self.pages.here(found, request),
+            status=409,
+            signed_in=HOLDER in request.scope,
+            synthetic=found.heading.synthetic,
+            name=found.heading.name,
+            line=found.line_at(sent.number),
+            number=sent.number,
+            outcome=sent.outcome,
+            words=WORDS[sent.outcome or Outcome.WITHDRAWN],
+            last=said_of(last, who=self.pages.who),
+            whose=_whose(last),
+            at=_at(last.at),
+            seen=last.at.isoformat(),
+            action=f"{LIST_PAGES}/{found.heading.list_id}{OUTCOMES}{ListQuery.of(request.query_params).query()}",
+            back=f"{_back(request, found, 0)}#line-{sent.number}",
+        )
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """What a form holds.
+
+    Attributes
+    ----------
+    number
+        The line, 0 for one that is none.
+    outcome
+        None for one that is none.
+    seen
+        When the outcome was recorded that the form showed, "" for none; None where the form does not say.
+    """
+
+    number: int
+    outcome: Outcome | None
+    seen: str | None
+
+    @classmethod
+    def of(cls, body: str) -> "_Sent":
+        """Read it off a form.
+
+        Raises
+        ------
+        DataError
+            If it is no such form.
+        """
+        try:
+            fields = parse_qs(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+            line, outcome = (fields.get(name, [""])[0] for name in ("line", "outcome"))
+            seen = fields["seen"][0] if "seen" in fields else None
+            if seen:
+                datetime.datetime.fromisoformat(seen)
+        except ValueError:
+            raise DataError("The form could not be read. Go back and try again.") from None
+        number = int(line) if line.isascii() and line.isdigit() and len(line) <= _MOST_DIGITS else 0
+        return cls(number, Outcome(outcome) if outcome in {each.value for each in Outcome} else None, seen)
+
+
+def _worked_on(found: KeptList, response: Response) -> Response:
+    """The response, after which this browser is shown that list first."""
+    list_id = found.heading.list_id
+    response.set_cookie(WORKED_ON, list_id, max_age=_SECONDS_A_WEEK, httponly=True, samesite="strict")
+    return response
+
+
+def _back(request: Request, found: KeptList, said: int) -> str:
+    """The part of the list from which the form was sent."""
+    return f"{LIST_PAGES}/{found.heading.list_id}{ListQuery.of(request.query_params).query(said=said)}"
+
+
+def _whose(last: TakenAction) -> str:
+    """Who that was, as far as a key tells: a team may share one."""
+    return "Somebody with your key" if last.asked_by == ASKED_BY.get() else "Another colleague"
+
+
+def _at(moment: datetime.datetime) -> str:
+    """When, without the day if that is today."""
+    day, _, time = moment_words(moment).rpartition(", ")
+    return f"at {time}" if local_day(moment) == today() else f"on {day} at {time}"

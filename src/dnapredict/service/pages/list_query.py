@@ -1,0 +1,84 @@
+"""Which part of a list is asked for: what stands behind the `?` of an address, nothing about a patient."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import urlencode
+
+SHOWS: Final = ("to-call", "all", "not-scored")
+SORTS: Final = {"place": "Place on the list", "time": "Date and time", "clinic": "Clinic"}
+PROGRESS: Final = {"open": "Still to call", "done": "Dealt with"}
+_LONGEST: Final = 100
+_MOST_DIGITS: Final = 6
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """A part of a list, filters, an order and a page.
+
+    What is mistyped in an address is taken as not asked for: a clerk is better served by the list than by an
+    error.
+
+    Attributes
+    ----------
+    show
+        One of `SHOWS`.
+    clinic, day, band, progress
+        Filters; "" for none. A day is written as 2026-11-30.
+    said
+        The line about which something was just recorded; 0 for none.
+    """
+
+    show: str = SHOWS[0]
+    clinic: str = ""
+    day: str = ""
+    band: str = ""
+    progress: str = ""
+    sort: str = "place"
+    page: int = 1
+    said: int = 0
+
+    @classmethod
+    def of(cls, named: Mapping[str, str]) -> "ListQuery":
+        """Read it off the parameters of an address."""
+        show, sort, progress = (named.get(name, "") for name in ("show", "sort", "progress"))
+        return cls(
+            show=show if show in SHOWS else SHOWS[0],
+            clinic=named.get("clinic", "")[:_LONGEST],
+            day=named.get("day", "")[:_LONGEST],
+            band=named.get("band", "")[:_LONGEST],
+            progress=progress if progress in PROGRESS else "",
+            sort=sort if sort in SORTS else "place",
+            page=_number(named.get("page", ""), otherwise=1),
+            said=_number(named.get("said", ""), otherwise=0),
+        )
+
+    @property
+    def filtered(self) -> bool:
+        """Whether a filter is set."""
+        return bool(self.clinic or self.day or self.band or self.progress)
+
+    def at(self, page: int) -> "ListQuery":
+        """The same on another page."""
+        return replace(self, page=page)
+
+    def without(self, filters: Collection[str]) -> "ListQuery":
+        """The same without some of the filters."""
+        none: dict[str, Any] = dict.fromkeys(filters, "")
+        return replace(self, **none)
+
+    def query(self, **changes: Any) -> str:
+        """It as an address has it behind the list's own, with `changes`; without what goes without saying."""
+        named = replace(self, **{"said": 0, **changes}).named
+        return "?" + urlencode(named) if named else ""
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The parameters of an address, without what goes without saying."""
+        usual = ListQuery()
+        return {name: value for name, value in vars(self).items() if value != getattr(usual, name)}
+
+
+def _number(text: str, *, otherwise: int) -> int:
+    sound = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return int(text) if sound else otherwise

@@ -1,0 +1,71 @@
+"""Routes of the pages that everybody may read, and of the files that pages load."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from dnapredict.config.factor_register import Factor, FactorClass
+from dnapredict.service.api.champion import Champion
+from dnapredict.service.api.model_documents import Papers
+from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY
+from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.auth.failed_keys import FailedKeys
+from dnapredict.service.pages.entry_forms import Entering
+from dnapredict.service.pages.list_pages import ListPages
+from dnapredict.service.pages.model_pages import model_routes
+from dnapredict.service.pages.rendering import page
+from dnapredict.service.pages.sign_in import sign_in_routes
+from dnapredict.service.scorer_protocol import factors_of
+
+# The classes of the register as a patient would call them, in the order in which they are told.
+_KINDS: Final = {
+    FactorClass.ATTENDANCE_HISTORY: "Earlier appointments",
+    FactorClass.OPERATIONAL: "How and when the appointment was booked",
+    FactorClass.GEOGRAPHIC: "Where the appointment is, and how far away",
+    FactorClass.SOCIO_ECONOMIC: "The area where the patient lives, and money",
+    FactorClass.PERSONAL: "The patient",
+}
+
+
+def plain_routes(champion: Champion) -> Sequence[BaseRoute]:
+    """The routes, telling what the champion looks at."""
+
+    def about(_: Request) -> Response:
+        scorer = champion.scorer
+        factors = () if scorer is None else factors_of(scorer)
+        return page("about.html", here=ABOUT, kinds=_by_kind(factors))
+
+    def accessibility(_: Request) -> Response:
+        return page("accessibility.html", here=ACCESSIBILITY)
+
+    return [Route(ABOUT, about), Route(ACCESSIBILITY, accessibility)]
+
+
+def _by_kind(factors: Iterable[Factor]) -> dict[str, list[str]]:
+    """The factors' names by the kind of thing that they are about."""
+    found: dict[str, list[str]] = {words: [] for words in _KINDS.values()}
+    for factor in factors:
+        found[_KINDS[factor.factor_class]].append(factor.title)
+    return {words: titles for words, titles in found.items() if titles}
+
+
+STATIC_PATH: Final = "/static"
+
+
+def page_routes(
+    lists: ListPages, champion: Champion, *, papers: Papers, ring: KeyRing, failed: FailedKeys
+) -> Sequence[BaseRoute]:
+    """Routes of every page."""
+    return [
+        *lists.routes(),
+        *Entering(lists).routes(),
+        *model_routes(champion, papers),
+        *plain_routes(champion),
+        *sign_in_routes(ring, failed),
+        Mount(STATIC_PATH, StaticFiles(directory=Path(__file__).with_name("static"))),
+    ]

@@ -1,0 +1,119 @@
+"""Counts and times for Prometheus, by the service's own addresses: never by what a caller wrote into one.
+
+BentoML's own would keep a line for every path that was ever asked for, so that a stranger could fill the
+memory, and a patient's number in a mistyped address would stand in the figures.
+"""
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+# Where BentoML has its workers keep their figures, so that one of them can tell those of all.
+_SHARED_BY_WORKERS: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+_SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Count each request and time it.
+
+    Parameters
+    ----------
+    route_of
+        The name under which a path is counted, one of a few.
+    """
+
+    app: ASGIApp
+    route_of: Callable[[str], str]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        counted, timed = _figures()
+        route, status, began = self.route_of(scope["path"]), 500, time.perf_counter()
+
+        async def send_and_look(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_look)
+        finally:
+            counted.labels(route=route, status=str(status)).inc()
+            timed.labels(route=route).observe(time.perf_counter() - began)
+
+
+@cache
+def _figures() -> tuple[Any, Any]:
+    """The figures of this process.
+
+    The library decides when it is loaded whether it keeps figures for several processes, and BentoML
+    says so in the environment of its workers: so it is loaded at the first request.
+    """
+    from prometheus_client import Counter, Histogram
+
+    return (
+        Counter("dnapredict_requests", "Requests that were answered.", ["route", "status"]),
+        Histogram("dnapredict_request_seconds", "How long answers took.", ["route"], buckets=_SECONDS),
+    )
+
+
+def note_background(thread: str, *, failed: bool, seconds: float) -> None:
+    """Note how a thread's work went: whether it failed, and for how many seconds it has been failing now."""
+    failures, failing = _background_figures()
+    failures.labels(thread=thread).inc(int(failed))
+    failing.labels(thread=thread).set(seconds)
+
+
+@cache
+def _background_figures() -> tuple[Any, Any]:
+    from prometheus_client import Counter, Gauge
+
+    return (
+        Counter("dnapredict_background_failures", "Work of a thread that failed.", ["thread"]),
+        Gauge(
+            "dnapredict_background_failing_seconds",
+            "How long the work of a thread has been failing, of the worker where it is longest.",
+            ["thread"],
+            multiprocess_mode="livemax",
+        ),
+    )
+
+
+def exposition() -> bytes:
+    """The figures of all workers, as Prometheus reads them."""
+    from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    if _SHARED_BY_WORKERS not in os.environ:
+        return generate_latest(REGISTRY)
+    _forget_ended_workers(Path(os.environ[_SHARED_BY_WORKERS]))
+    together = CollectorRegistry()
+    MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return generate_latest(together)
+
+
+def _forget_ended_workers(folder: Path) -> None:
+    """Remove what workers that are no more said about themselves: they are not failing any longer."""
+    import psutil  # type: ignore[import-untyped]  # a dependency of BentoML
+    from prometheus_client.multiprocess import mark_process_dead
+
+    for path in folder.glob("gauge_live*_*.db"):
+        number = re.search(r"_(\d+)\.db$", path.name)
+        if number and not psutil.pid_exists(int(number[1])):
+            with contextlib.suppress(FileNotFoundError):
+                mark_process_dead(int(number[1]))  # type: ignore[no-untyped-call]

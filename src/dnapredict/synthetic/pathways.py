@@ -1,0 +1,140 @@
+"""Pathways of the simulated patients: who is seen where, by whom, for the first time or again."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnapredict.synthetic.calendar import MINUTES_A_DAY, choose
+from dnapredict.synthetic.people import PatientBlock
+from dnapredict.synthetic.places import MIX, REFERRAL_SHARE, REMOTE_SHARE, Places
+from dnapredict.synthetic.visits import Visits
+
+CLINICS_MOST: Final = 6
+URGENT: Final = 1
+TWO_WEEK_WAIT: Final = 2
+# Chance that a visit belongs to another referral than the one before, by days between them.
+_NEW_PATHWAY: Final = ([60, 240], [0.17, 0.7])
+# Chance that the first visit we see is a follow-up: not in care as the window begins, and in care.
+_SEEN_BEFORE: Final = np.array([0.1, 0.8])
+_ELSEWHERE: Final = 0.12  # referrals to another site than the usual
+_REMOTE: Final = 0.206
+_REMOTE_IF_FIRST: Final = 0.75
+_VIDEO: Final = 0.25
+_TRANSPORT_BY_AGE: Final = ([60, 70, 90], [0.015, 0.05, 0.2])
+
+
+@dataclass(frozen=True)
+class Pathways:
+    """What each visit is for, arrays of one length.
+
+    Attributes
+    ----------
+    begins
+        Whether the visit is the first that we see of its pathway.
+    first
+        Whether it is a first attendance (a moved one stays first).
+    mechanism
+        0 face to face, 1 telephone, 2 video.
+    priority
+        0 routine, 1 urgent, 2 two week wait.
+    distance_km
+        NaN where the area is not known.
+    """
+
+    begins: NDArray[np.bool_]
+    first: NDArray[np.bool_]
+    mechanism: NDArray[np.int64]
+    priority: NDArray[np.int64]
+    referral: NDArray[np.int64]
+    specialty: NDArray[np.int64]
+    site: NDArray[np.int64]
+    clinic: NDArray[np.int64]
+    transport: NDArray[np.bool_]
+    distance_km: NDArray[np.float64]
+
+    @property
+    def remote(self) -> NDArray[np.bool_]:
+        """Whether the visit is by telephone or video."""
+        return self.mechanism > 0
+
+
+def follow(
+    rng: np.random.Generator, people: PatientBlock, *, visits: Visits, places: Places, clinics: int, tilt: float
+) -> Pathways:
+    """Group each patient's visits into pathways.
+
+    Parameters
+    ----------
+    clinics
+        Clinics of each specialty at each site.
+    tilt
+        1 where deprived patients have fewer remote visits (published), 0 where nobody differs.
+    """
+    n = len(visits.patient)
+    opens = visits.order == 0
+    days = np.diff(visits.starts, prepend=0) / MINUTES_A_DAY
+    begins = opens | ((visits.times_moved == 0) & (rng.random(n) < np.interp(days, *_NEW_PATHWAY)))
+    pathway = np.cumsum(begins) - 1
+    of = visits.patient[begins]
+    seen_before = _SEEN_BEFORE[visits.in_care[of].astype(np.int64)]
+    known_before = opens[begins] & (rng.random(len(of)) < seen_before)
+    first = begins[visits.origin] & ~known_before[pathway]
+    specialty = _specialty(rng, people, of)[pathway]
+    site = _site(rng, people, of, sites=len(places.sites))[pathway]
+    mechanism = _mechanism(rng, people, visits, specialty, first=first, tilt=tilt)
+    return Pathways(
+        begins=begins,
+        first=first,
+        mechanism=mechanism,
+        priority=_priority(rng, len(of))[pathway] * (first | (rng.random(n) < 0.1)[visits.origin]),
+        referral=choose(rng, REFERRAL_SHARE, size=len(of))[pathway],
+        specialty=specialty,
+        site=site,
+        clinic=rng.integers(clinics, size=len(of))[pathway],
+        transport=_transport(rng, people, visits) & (mechanism == 0),
+        distance_km=_distance(people, visits, places, site),
+    )
+
+
+def _specialty(rng: np.random.Generator, people: PatientBlock, of: NDArray[np.int64]) -> NDArray[np.int64]:
+    kind = np.searchsorted([16, 65], people.age, side="right") * 2 + (people.gender == 1)
+    chance = rng.random(len(of))
+    return np.asarray((chance[:, None] >= MIX[kind[of], :-1]).sum(axis=1), dtype=np.int64)
+
+
+def _site(rng: np.random.Generator, people: PatientBlock, of: NDArray[np.int64], *, sites: int) -> NDArray[np.int64]:
+    return np.where(rng.random(len(of)) < _ELSEWHERE, rng.integers(sites, size=len(of)), people.site[of])
+
+
+def _priority(rng: np.random.Generator, pathways: int) -> NDArray[np.int64]:
+    return choose(rng, (0.72, 0.16, 0.12), size=pathways)
+
+
+def _mechanism(
+    rng: np.random.Generator,
+    people: PatientBlock,
+    visits: Visits,
+    specialty: NDArray[np.int64],
+    *,
+    first: NDArray[np.bool_],
+    tilt: float,
+) -> NDArray[np.int64]:
+    """Attendances by telephone or video: 16.4% in decile 1, 17.9% in decile 10 (2024-25)."""
+    decile = people.decile[visits.patient]
+    by_decile = 1 + tilt * np.where(decile > 0, (decile - 5.5) * 0.0095, 0.0)
+    share = _REMOTE * REMOTE_SHARE[specialty] * by_decile * np.where(first, _REMOTE_IF_FIRST, 1.0)
+    n = len(decile)
+    how = np.where(rng.random(n) < _VIDEO, 2, 1)
+    return np.where(rng.random(n)[visits.origin] < share, how[visits.origin], 0)
+
+
+def _transport(rng: np.random.Generator, people: PatientBlock, visits: Visits) -> NDArray[np.bool_]:
+    n = len(visits.patient)
+    return rng.random(n) < np.interp(people.age[visits.patient], *_TRANSPORT_BY_AGE)
+
+
+def _distance(people: PatientBlock, visits: Visits, places: Places, site: NDArray[np.int64]) -> NDArray[np.float64]:
+    distance = places.distance_km[people.home[visits.patient], site]
+    return np.where(people.area[visits.patient] < 0, np.nan, distance)

@@ -1,0 +1,224 @@
+"""A synthetic integrated care board: appointments in the contract's shape, with the truth beside them.
+
+No row is, or comes from, a real person. The figures of the standard world stand near the
+published ones (docs/synthetic-icb.md); the patients have a lasting tendency to miss that no
+column tells, so a model can learn it only from their past, as with real ones.
+"""
+
+import contextlib
+import datetime
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dnapredict import __version__
+from dnapredict.data.files.atomic_write import require_apart
+from dnapredict.data.readers.table_file import is_synthetic
+from dnapredict.errors import StoreError, UsageError
+from dnapredict.synthetic import (
+    appointment_table,
+    bookings,
+    knowable_risk,
+    pathways,
+    people,
+    places,
+    true_risk,
+    visit_outcomes,
+    visits,
+)
+from dnapredict.synthetic.calendar import AS_OF, generator
+from dnapredict.synthetic.worlds import World
+
+_BLOCK: Final = 200_000  # appointments made at a time: what bounds memory
+_MAP, _CLINICS, _PATIENTS, _ALONE = range(4)  # random streams of one seed
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What was written.
+
+    Attributes
+    ----------
+    as_of
+        Local time at which the extract was drawn: later appointments have no outcome.
+    geography
+        Whether the areas are real or made up, in words.
+    """
+
+    path: Path
+    truth: Path | None
+    appointments: int
+    patients: int
+    seed: int
+    world: World
+    as_of: datetime.datetime
+    geography: str
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What all blocks share."""
+
+    seed: int
+    world: World
+    places: places.Places
+    made: true_risk.Clinics
+    clinics: int
+
+
+def simulate(
+    out: Path,
+    *,
+    appointments: int,
+    seed: int,
+    truth: Path | None = None,
+    world: World = World(),  # noqa: B008 (frozen)
+    lookup: Path | None = None,
+) -> Simulated:
+    """Write `appointments` rows to the Parquet file `out`, and their true risk to `truth`.
+
+    Eighteen months of outpatients and the two weeks to come, by patient and then by time. Equal
+    arguments give equal files. Both files appear whole or not at all, and say in their metadata
+    (`dnapredict.synthetic`) that they are synthetic, and of which seed, world and geography.
+
+    Parameters
+    ----------
+    appointments
+        Rows, at least 1; memory does not depend on it.
+    seed
+        0 or more.
+    truth
+        Parquet: appointment_id, probability (of a DNA if not cancelled, when scored a week ahead),
+        recorded_probability (the same with the trust's recording errors), knowable_probability (the best
+        that could be known of that without the patient's tendency and withheld traits), cause.
+    lookup
+        CSV of real LSOAs (lsoa21_code, imd_decile, longitude, latitude); without it the map is made up.
+
+    Raises
+    ------
+    UsageError
+        If `appointments` or `seed` is out of range, or a file is not NAME.parquet in a folder that exists.
+        If a file is there already that is not synthetic, or is `lookup`.
+    DataError
+        If `lookup` cannot be read.
+    StoreError
+        If a file cannot be written; nothing is left of it.
+    """
+    if appointments < 1 or seed < 0:
+        raise UsageError("A simulation needs at least 1 appointment and a seed of 0 or more.")
+    _require_parquet(out, truth)
+    require_apart({"OUT": out, "--truth": truth}, {"--lookup": lookup})
+    setting = _set(seed=seed, world=world, lookup=lookup, appointments=appointments)
+    notes = _notes(setting, appointments=appointments)
+    with contextlib.ExitStack() as files:
+        rows = files.enter_context(_written(out, appointment_table.APPOINTMENTS, notes))
+        true = files.enter_context(_written(truth, appointment_table.TRUTH, notes)) if truth else None
+        patients = 0
+        for number, done in enumerate(range(0, appointments, _BLOCK)):
+            size = min(_BLOCK, appointments - done)
+            block = _block(setting, number, size=size, offsets=(done, patients), told=true is not None)
+            rows.write_table(block.rows)
+            if true and block.truth:
+                true.write_table(block.truth)
+            patients += block.patients
+    return Simulated(out, truth, appointments, patients, seed, world, AS_OF, setting.places.geography)
+
+
+def _require_parquet(out: Path, truth: Path | None) -> None:
+    """Only Parquet carries the note that nobody in the file is real."""
+    for path in filter(None, (out, truth)):
+        if path.suffix != ".parquet" or not path.parent.is_dir():
+            raise UsageError(f"{path}: name a file that ends in .parquet, in a folder that is there.")
+        if path.exists() and not is_synthetic(path):
+            raise UsageError(
+                f"{path}: is there already, and is not synthetic. Made-up appointments never replace "
+                "real ones; give another name."
+            )
+    if truth and (out.resolve() == truth.resolve() or (truth.exists() and out.exists() and out.samefile(truth))):
+        raise UsageError(f"{out}: the truth needs a file of its own.")
+
+
+@dataclass(frozen=True)
+class _Block:
+    rows: pa.Table
+    truth: pa.Table | None
+    patients: int
+
+
+def _set(*, seed: int, world: World, lookup: Path | None, appointments: int) -> _Setting:
+    """The map and the clinics; more appointments make more of them."""
+    rng = generator(seed, _MAP)
+    sites = int(np.clip(4 + appointments // 40_000, 4, 28))
+    map_ = places.real(lookup, rng, sites=sites) if lookup else places.made_up(rng, sites=sites)
+    each = int(np.clip(appointments // (sites * 30_000), 1, pathways.CLINICS_MOST))
+    made = true_risk.clinics(generator(seed, _CLINICS), sites=sites, each=each, world=world)
+    return _Setting(seed, world, map_, made, each)
+
+
+def _block(setting: _Setting, number: int, *, size: int, offsets: tuple[int, int], told: bool) -> _Block:
+    """Some patients and all of their appointments, from a random stream of their own; the truth if told."""
+    rng = generator(setting.seed, _PATIENTS, number)
+    each = people.appointments_each(rng, total=size)
+    who = people.meet(rng, setting.places, patients=len(each))
+    world = setting.world
+    if world.group and world.thin_history:
+        apart = people.belongs(who, world.group)
+        who = people.split(who, each, apart=apart, rng=generator(setting.seed, _ALONE, number))
+        each = np.repeat(np.where(apart, 1, each), np.where(apart, each, 1))
+    when = visits.plan(rng, each, tendency=who.tendency)
+    what = pathways.follow(
+        rng, who, visits=when, places=setting.places, clinics=setting.clinics, tilt=world.group_effects
+    )
+    booked = bookings.book(rng, when, what)
+    errors = np.full(len(who.age), world.trust_errors)
+    if world.group:
+        errors[people.belongs(who, world.group)] = world.trust_errors_in_group
+    scored = bookings.scored(when, booked)
+    log_odds = true_risk.log_odds(who, when, what, booked=booked, made=setting.made, world=world)
+    came = visit_outcomes.happen(
+        rng,
+        when,
+        booked=booked,
+        scored=scored,
+        log_odds=log_odds,
+        errors=errors[when.patient],
+    )
+    rows = appointment_table.appointments(who, when, what, came, places=setting.places, booked=booked, offsets=offsets)
+    if not told:
+        return _Block(rows, None, len(each))
+    hidden = true_risk.hidden_of(who, world=world)
+    known = knowable_risk.knowable_risk(when, came, hidden=hidden, log_odds=log_odds, scored=scored)
+    return _Block(rows, appointment_table.truth(came, knowable=known, offset=offsets[0]), len(each))
+
+
+def _notes(setting: _Setting, *, appointments: int) -> dict[str, str]:
+    return {
+        "dnapredict.synthetic": "true",
+        "dnapredict.note": "Synthetic appointments: no row is, or comes from, a real person.",
+        "dnapredict.version": __version__,
+        "dnapredict.seed": str(setting.seed),
+        "dnapredict.world": str(setting.world),
+        "dnapredict.appointments": str(appointments),
+        "dnapredict.as_of": AS_OF.isoformat(),
+        "dnapredict.geography": setting.places.geography,
+    }
+
+
+@contextlib.contextmanager
+def _written(path: Path, schema: pa.Schema, notes: dict[str, str]) -> Iterator[pq.ParquetWriter]:
+    """A Parquet file that takes its name only once it is whole."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        with pq.ParquetWriter(unfinished, schema.with_metadata(notes)) as writer:
+            yield writer
+        unfinished.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror or type(error).__name__}).") from None
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,271 @@
+"""The calls database of a home, `lists/calls.db` (SQLite): what was planned, and who was reached.
+
+Rules of access, since the locks of SQLite belong to the process, and closing any descriptor of the file
+drops them:
+
+- Only SQLite opens the file. It is made under another name and put into place when it is whole, so that
+  an empty file is always a damaged one.
+- A connection lives for one transaction. Writers wait for each other; readers wait for nobody (WAL).
+- A damaged file is set aside under another name, never deleted, and what can be read of it is kept.
+  Meanwhile nobody else has the database open: connections share the lock `calls.db.lock`, and replacing
+  the file needs it alone. (SQLite would take the `-wal` of the old file for that of the new one.)
+"""
+
+import contextlib
+import datetime
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, TypeVar
+
+from dnapredict.data.files.atomic_write import private_folder
+from dnapredict.data.files.file_lock import waited_for
+from dnapredict.data.files.private_files import private_file
+
+REBUILT: Final = "rebuilt"
+"""The setting that says when the database was made anew, and why."""
+
+_FILE: Final = Path("lists") / "calls.db"
+_SIDE_FILES: Final = ("-wal", "-shm", "-journal")
+_SECONDS_TO_WAIT: Final = 5.0
+_FORM: Final = 2
+_CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+# SQLite's extended codes hold the primary code in the last byte.
+_PRIMARY_CODE: Final = 0xFF
+_REASONS: Final = {
+    sqlite3.SQLITE_BUSY: "another program has locked it",
+    sqlite3.SQLITE_LOCKED: "another program has locked it",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
+    sqlite3.SQLITE_PERM: "it may not be read",
+    sqlite3.SQLITE_READONLY: "it may not be written",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR: "the disk cannot be read or written",
+}
+# `calls`: planned calls, as in the first release. `contacts`: one row for each appointment that somebody
+# was contacted about. `listed`: whose appointment a row of a list is.
+_SCHEMA: Final = """
+    CREATE TABLE IF NOT EXISTS calls (
+        list TEXT NOT NULL, appointment TEXT NOT NULL, patient TEXT NOT NULL, clinic TEXT NOT NULL,
+        call_by TEXT NOT NULL, planned_on TEXT NOT NULL, PRIMARY KEY (list, appointment)
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS contacts (
+        appointment TEXT PRIMARY KEY, patient TEXT, clinic TEXT, day TEXT NOT NULL, outcome TEXT NOT NULL,
+        reached INTEGER NOT NULL, settled INTEGER NOT NULL, opted_out INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS contacts_of_patient ON contacts (patient);
+    CREATE TABLE IF NOT EXISTS listed (
+        appointment TEXT PRIMARY KEY, patient TEXT NOT NULL, day TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+_TABLES: Final = ("calls", "contacts", "listed")
+
+Result = TypeVar("Result")
+Verify = Callable[[sqlite3.Connection], bool]
+Work = Callable[[sqlite3.Connection], None]
+_checked: Final[set[tuple[str, int, int]]] = set()
+_checking: Final = threading.Lock()
+
+
+class UnusableError(Exception):
+    """The database cannot be used now; the message says why."""
+
+
+class _DamagedError(Exception):
+    """The file is no sound calls database."""
+
+
+class CallsDatabase:
+    """One home's calls database. Safe for any number of threads and processes."""
+
+    def __init__(self, home: Path, *, verify: Verify, settle: Work, was_used: Callable[[], bool]) -> None:
+        """Open nothing yet.
+
+        Parameters
+        ----------
+        verify
+            Whether the rows are as they were written; asked once when a process first opens the file.
+        settle
+            Makes rows that were saved from a damaged file such that `verify` holds.
+        was_used
+            Whether this home had the database before, so that a missing file is a loss.
+        """
+        self.path = home / _FILE
+        self._verify = verify
+        self._settle = settle
+        self._was_used = was_used
+
+    def run(self, work: Callable[[sqlite3.Connection], Result], *, writes: bool) -> Result:
+        """Do `work` in one transaction. A missing or damaged database is made anew before.
+
+        Raises
+        ------
+        UnusableError
+            If it cannot be opened, written or replaced, or is locked for longer than five seconds.
+        """
+        try:
+            try:
+                return self._run(work, writes=writes)
+            except (FileNotFoundError, _DamagedError):
+                self._make_anew()
+                return self._run(work, writes=writes)
+        except _DamagedError:
+            raise UnusableError("it is damaged") from None
+        except TimeoutError:
+            raise UnusableError("another process is replacing it") from None
+        except (OSError, sqlite3.Error) as error:
+            raise UnusableError(_reason(error)) from None
+
+    def _run(self, work: Callable[[sqlite3.Connection], Result], *, writes: bool) -> Result:
+        with self._damage_told(), self._locked(shared=True), self._connected() as connection:
+            connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            try:
+                result = work(connection)
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.execute("COMMIT")
+            return result
+
+    @contextlib.contextmanager
+    def _locked(self, *, shared: bool) -> Iterator[None]:
+        private_folder(self.path.parent)
+        lock = self.path.with_name(f"{self.path.name}.lock")
+        with waited_for(lock, seconds=_SECONDS_TO_WAIT, shared=shared):
+            yield
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """A connection to the file. The first one of a process checks the whole of it."""
+        found = self.path.stat()
+        if not found.st_size:
+            raise _DamagedError
+        address = f"{self.path.absolute().as_uri()}?mode=rw"
+        with contextlib.closing(
+            sqlite3.connect(address, uri=True, timeout=_SECONDS_TO_WAIT, isolation_level=None)
+        ) as connection:
+            connection.execute("PRAGMA synchronous = NORMAL")
+            file = (str(self.path), found.st_dev, found.st_ino)
+            if file not in _checked:
+                with _checking:
+                    self._check(connection)
+                    _checked.add(file)
+            yield connection
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        """Check every page and row, and bring a database of the first release to this form."""
+        if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+            raise _DamagedError
+        if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'calls'").fetchone():
+            raise _DamagedError
+        if connection.execute("PRAGMA user_version").fetchone()[0] < _FORM:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_FORM}; COMMIT")
+        if not self._verify(connection):
+            raise _DamagedError
+
+    def _make_anew(self) -> None:
+        """Put a new database in the place of a missing or damaged one, unless another process just did."""
+        with self._locked(shared=False):
+            aside, why = None, f"{self.path.name} was missing" if self._was_used() else ""
+            if self.path.exists():
+                if self._is_sound():
+                    return
+                aside = self._set_aside()
+                why = f"{self.path.name} was damaged and is kept as {aside.name}"
+            self._forget_side_files(aside)
+            os.replace(self._new(aside, why), self.path)
+
+    def _is_sound(self) -> bool:
+        try:
+            with self._damage_told(), self._connected() as connection:
+                self._check(connection)
+        except _DamagedError:
+            return False
+        return True
+
+    def _set_aside(self) -> Path:
+        now = datetime.datetime.now(datetime.UTC)
+        aside = self.path.with_name(f"{self.path.name}.damaged-{now:%Y%m%dT%H%M%S%f}")
+        self.path.rename(aside)
+        return aside
+
+    def _forget_side_files(self, aside: Path | None) -> None:
+        """Let what SQLite kept beside the old file go with it."""
+        for end in _SIDE_FILES:
+            beside = self.path.with_name(self.path.name + end)
+            with contextlib.suppress(FileNotFoundError):
+                if aside is None:
+                    beside.unlink()
+                else:
+                    beside.rename(aside.with_name(aside.name + end))
+
+    def _new(self, aside: Path | None, why: str) -> Path:
+        """A new database under another name, with what can be read of the one that was set aside."""
+        draft = private_file(self.path.parent)
+        with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_FORM}; COMMIT")
+            if aside is not None:
+                _save_rows(aside, connection)
+            self._settle(connection)
+            if why:
+                now = datetime.datetime.now(datetime.UTC)
+                write_settings(connection, {REBUILT: f"{now.isoformat()} {why}"})
+        return draft
+
+    @contextlib.contextmanager
+    def _damage_told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if _code(error) in _CORRUPT or "no such table" in str(error) or "no such column" in str(error):
+                raise _DamagedError from None
+            raise
+
+
+def in_memory() -> sqlite3.Connection:
+    """An empty calls database that lives in this process alone, to be used under a lock."""
+    connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    connection.executescript(_SCHEMA)
+    return connection
+
+
+def setting(connection: sqlite3.Connection, name: str) -> str:
+    """A setting of the database; "" where there is none."""
+    found = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+    return str(found[0]) if found else ""
+
+
+def write_settings(connection: sqlite3.Connection, values: dict[str, str]) -> None:
+    """Write settings, each in the place of what it was."""
+    connection.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", values.items())
+
+
+def _save_rows(aside: Path, connection: sqlite3.Connection) -> None:
+    """Copy the rows that can still be read of a damaged database.
+
+    Of its settings only fingerprints of secrets are kept: the scoring log is read from the beginning.
+    """
+    address = f"{aside.absolute().as_uri()}?mode=ro"
+    asked = [(table, f"SELECT * FROM {table}") for table in _TABLES]
+    asked.append(("settings", "SELECT * FROM settings WHERE name LIKE 'secret %'"))
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(address, uri=True)) as old:
+        for table, sql in asked:
+            with contextlib.suppress(sqlite3.Error):
+                for row in old.execute(sql):  # one at a time: those before a damaged page are kept
+                    marks = ", ".join("?" * len(row))
+                    connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+
+
+def _reason(error: Exception) -> str:
+    """Why the database cannot be used, without anything of its content."""
+    if isinstance(error, sqlite3.Error):
+        return _REASONS.get(_code(error), f"SQLite refuses it ({type(error).__name__})")
+    return f"its folder cannot be used ({getattr(error, 'strerror', '') or type(error).__name__})"

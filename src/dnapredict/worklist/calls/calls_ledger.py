@@ -1,0 +1,267 @@
+"""What a home knows about calls: which were planned, who was reached, who asked not to be called.
+
+A patient who was reached is not called again for the same clinic within the mute period; a planned call
+alone changes nothing. A patient who asked not to be called is not called until that is withdrawn. Patients
+and appointments stand in the database as keyed hashes (HMAC-SHA-256).
+
+Who was reached is a copy of what the scoring log holds, brought up to date before each use. Where the
+database cannot be used, the log is read into memory instead; where neither can be read, the list is scored
+all the same. In each case a notice says so.
+"""
+
+import datetime
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from dnapredict.data.files.secret_files import SecretError, keyed_hash, read_or_make
+from dnapredict.errors import StoreError
+from dnapredict.worklist.calls.calls_database import (
+    REBUILT,
+    CallsDatabase,
+    UnusableError,
+    in_memory,
+    setting,
+    write_settings,
+)
+from dnapredict.worklist.calls.contacts import Contact, RecordedContacts, add, read_up_to, settle, verify
+from dnapredict.worklist.calls.known_contacts import Hashed, Known, known_of
+
+_CALLS_SECRET: Final = Path("lists") / "calls.secret"
+_LOG_SECRET: Final = Path("scoring-log.secret")
+# Kept for so many days after the call was due or the appointment was listed.
+_KEPT_DAYS: Final = 400
+_NOTICE_DAYS: Final = 1
+_DATABASE: Final = "The calls database (lists/calls.db)"
+_CHECK_FIRST: Final = (
+    "It is not known on this list who was reached lately and who asked not to be called. Check both before each call."
+)
+_READ_FROM_LOG: Final = "Who was reached and who asked not to be called is known from the scoring log."
+_LOG_UNREADABLE: Final = (
+    "The scoring log cannot be read. What was recorded lately may not be known on this list: check before each call."
+)
+
+
+@dataclass(frozen=True)
+class PlannedCall:
+    """A call about an appointment, due by a day."""
+
+    appointment_id: str
+    patient_id: str
+    clinic_code: str
+    call_by: datetime.date
+
+
+class Ledger:
+    """What one home knows about calls. Safe for any number of threads and processes."""
+
+    def __init__(self, home: Path, recorded: RecordedContacts | None = None) -> None:
+        """Open nothing yet.
+
+        Parameters
+        ----------
+        recorded
+            The scoring log; without it only what is in the calls database is known.
+        """
+        self._home = home
+        self._recorded = recorded
+        self._database = CallsDatabase(home, verify=verify, settle=settle, was_used=self._was_used)
+        self._memory: sqlite3.Connection | None = None
+        self._memory_lock = threading.Lock()
+
+    def known(self, listed: pa.Table) -> Known:
+        """What is known about the rows of a list with `appointment_id`, `patient_id` and `clinic_code`.
+
+        Raises
+        ------
+        SecretError
+            If a secret is missing, damaged or another one. Whatever else is wrong becomes a notice.
+        """
+        try:
+            notices = self.catch_up()
+            return self._database.run(partial(self._look, listed=listed, notices=notices), writes=False)
+        except UnusableError as error:
+            return self._from_memory(listed, f"{_DATABASE} cannot be used: {error}.")
+
+    def catch_up(self) -> tuple[str, ...]:
+        """Bring what was recorded since into the calls database; return what could not be done, in words.
+
+        Raises
+        ------
+        UnusableError
+            If the database cannot be used.
+        SecretError
+            If a secret is missing, damaged or another one.
+        """
+        if self._recorded is None:
+            return ()
+        while True:
+            place = self._database.run(read_up_to, writes=False)
+            try:
+                new = list(self._recorded.after(*place))
+            except StoreError:
+                return (_LOG_UNREADABLE,)
+            if not new or self._database.run(partial(self._add, after=place, new=new), writes=True):
+                return ()
+
+    def plan(
+        self, name: str, calls: Iterable[PlannedCall], *, listed: Iterable[tuple[str, str]] = ()
+    ) -> tuple[str, ...]:
+        """Record the calls of the list `name`, in place of what was planned for it before.
+
+        Parameters
+        ----------
+        listed
+            Appointment and patient of each row about which people may record something.
+
+        Returns
+        -------
+        Notices, where they cannot be recorded; what was there stays.
+
+        Raises
+        ------
+        SecretError
+            If a secret is missing, damaged or another one.
+        """
+        try:
+            self._database.run(partial(self._plan, name=name, calls=calls, listed=listed), writes=True)
+        except SecretError:
+            raise
+        except UnusableError as error:
+            return (f"{_DATABASE} cannot be used: {error}. The calls of this list are not recorded in it.",)
+        except StoreError as error:  # a secret that cannot be made yet
+            return (f"The calls of this list are not recorded: {error}",)
+        return ()
+
+    def patient_of(self, appointment: str) -> str | None:
+        """Hash of the patient of an appointment, by its hash; None where no list had it."""
+        asked = "SELECT patient FROM listed WHERE appointment = ?"
+        try:
+            found = self._database.run(lambda c: c.execute(asked, (appointment,)).fetchone(), writes=False)
+        except UnusableError:
+            return None
+        return None if found is None else str(found[0])
+
+    def _was_used(self) -> bool:
+        return (self._home / _CALLS_SECRET).exists()
+
+    def _add(self, connection: sqlite3.Connection, *, after: tuple[int, str], new: Sequence[Contact]) -> bool:
+        """Add what follows the place `after`; False where another process was first."""
+        if read_up_to(connection) != after:
+            return False
+        self._hashed_with(connection, writes=True)
+        add(connection, new)
+        return True
+
+    def _look(self, connection: sqlite3.Connection, *, listed: pa.Table, notices: tuple[str, ...]) -> Known:
+        if (self._home / _CALLS_SECRET).exists() or _has_rows(connection, "calls"):
+            self._planned_with(connection, writes=False)
+        notices = (*self._rebuilt(connection), *notices)
+        if not _has_rows(connection, "contacts"):
+            return Known(notices=notices)
+        return known_of(listed, connection, hashed=self._hashed_with(connection), notices=notices)
+
+    def _from_memory(self, listed: pa.Table, trouble: str) -> Known:
+        """What the scoring log alone says."""
+        if self._recorded is None:
+            return Known(notices=(f"{trouble} {_CHECK_FIRST}",))
+        with self._memory_lock:
+            self._memory = self._memory or in_memory()
+            try:
+                add(self._memory, self._recorded.after(*read_up_to(self._memory)))
+            except StoreError:
+                return Known(notices=(f"{trouble} {_CHECK_FIRST}",))
+            said = (f"{trouble} {_READ_FROM_LOG}",)
+            return known_of(listed, self._memory, hashed=self._recorded.hashed, notices=said)
+
+    def _rebuilt(self, connection: sqlite3.Connection) -> tuple[str, ...]:
+        """For a day, that the database was made anew."""
+        at, _, why = setting(connection, REBUILT).partition(" ")
+        now = datetime.datetime.now(datetime.UTC)
+        if not at or now - datetime.datetime.fromisoformat(at) > datetime.timedelta(days=_NOTICE_DAYS):
+            return ()
+        known = _CHECK_FIRST if self._recorded is None else _READ_FROM_LOG
+        return (f"{_DATABASE} was made anew on {at[:10]}: {why}. {known}",)
+
+    def _plan(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        name: str,
+        calls: Iterable[PlannedCall],
+        listed: Iterable[tuple[str, str]],
+    ) -> None:
+        today = datetime.datetime.now(datetime.UTC).date()
+        forgotten = (today - datetime.timedelta(days=_KEPT_DAYS)).isoformat()
+        hashed = self._planned_with(connection, writes=True)
+        key = hashed("list", name)
+        rows = ((key, *_columns(call, hashed), today.isoformat()) for call in calls)
+        connection.execute("DELETE FROM calls WHERE list = ? OR max(call_by, planned_on) < ?", (key, forgotten))
+        connection.executemany("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?, ?)", rows)
+        hashed = self._hashed_with(connection, writes=True)
+        people = ((hashed("appointment", a), hashed("patient", p), today.isoformat()) for a, p in listed)
+        connection.execute("DELETE FROM listed WHERE day < ?", (forgotten,))
+        connection.executemany("INSERT OR REPLACE INTO listed VALUES (?, ?, ?)", people)
+
+    def _planned_with(self, connection: sqlite3.Connection, *, writes: bool) -> Hashed:
+        """How planned calls are hashed, once the secret was compared with the one used before."""
+        path = self._home / _CALLS_SECRET
+        used = "planned calls were recorded with it" if _has_rows(connection, "calls") else ""
+        hashed = partial(keyed_hash, read_or_make(path, used_for=used))
+        _require_same(connection, hashed, path, data="the planned calls", writes=writes)
+        return hashed
+
+    def _hashed_with(self, connection: sqlite3.Connection, *, writes: bool = False) -> Hashed:
+        """How contacts are hashed, once the secret was compared with the one used before."""
+        path = self._home / _LOG_SECRET
+        if self._recorded is None:
+            used = "recorded calls were hashed with it" if _has_rows(connection, "contacts") else ""
+            hashed: Hashed = partial(keyed_hash, read_or_make(path, used_for=used))
+        else:
+            hashed = self._recorded.hashed
+        _require_same(connection, hashed, path, data="the recorded calls", writes=writes)
+        return hashed
+
+
+def list_name(appointment_ids: Iterable[Sequence[str]]) -> str:
+    """What a list is known by: a digest of its appointments, in their order."""
+    digest = hashlib.sha256()
+    for some in appointment_ids:
+        digest.update("".join(f"{name}\0" for name in some).encode())
+    return digest.hexdigest()
+
+
+def _columns(call: PlannedCall, hashed: Hashed) -> tuple[str, str, str, str]:
+    appointment, patient = hashed("appointment", call.appointment_id), hashed("patient", call.patient_id)
+    return appointment, patient, call.clinic_code, call.call_by.isoformat()
+
+
+def _has_rows(connection: sqlite3.Connection, table: str) -> bool:
+    found = connection.execute(f"SELECT 1 FROM {table} LIMIT 1")
+    return found.fetchone() is not None
+
+
+def _require_same(connection: sqlite3.Connection, hashed: Hashed, path: Path, *, data: str, writes: bool) -> None:
+    """Compare a secret with the one that `data`, in words, was hashed with; note it where there is none yet.
+
+    Raises
+    ------
+    SecretError
+        If it is another one.
+    """
+    name, mark = f"secret {path.name}", hashed("secret", "check")
+    expected = setting(connection, name)
+    if expected and expected != mark:
+        raise SecretError(
+            f"{path}: this is another secret than {data} in lists/calls.db were hashed with. Restore that "
+            "secret from a backup."
+        )
+    if writes and not expected:
+        write_settings(connection, {name: mark})

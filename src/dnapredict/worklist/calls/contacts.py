@@ -1,0 +1,141 @@
+"""Who was reached, and who asked not to be called: one row for each appointment in the table `contacts`.
+
+The rows come from the actions that people record, oldest first. Of an appointment the last outcome counts,
+with two exceptions: a patient's wish not to be called stays whatever is recorded after it, and an outcome
+that was recorded by mistake takes the row away.
+"""
+
+import datetime
+import hashlib
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from dnapredict.worklist.calls.calls_database import setting, write_settings
+
+Effect = Literal["reached", "rebooked", "not reached", "opted out", "withdrawn"]
+
+_NUMBER: Final = "log number"
+_SEAL: Final = "log seal"
+_SUM: Final = "contacts sum"
+_MODULUS: Final = 1 << 128
+_EMPTY: Final = f"{0:032x}"
+
+
+@dataclass(frozen=True)
+class Contact:
+    """What was recorded about an appointment, as an entry of the scoring log.
+
+    Attributes
+    ----------
+    number, seal
+        Place of the entry in the log.
+    appointment, patient
+        Keyed hashes; the patient may not be known.
+    day
+        Local day on which it was recorded.
+    effect
+        "rebooked" is "reached", about a time that no longer holds.
+    """
+
+    number: int
+    seal: str
+    appointment: str
+    patient: str | None
+    clinic: str | None
+    day: datetime.date
+    outcome: str
+    effect: Effect
+
+
+class RecordedContacts(Protocol):
+    """Where contacts are recorded: the scoring log, which this layer does not know."""
+
+    def hashed(self, kind: str, value: str) -> str:
+        """The keyed hash under which an appointment or a patient is recorded."""
+
+    def after(self, number: int, seal: str) -> Iterable[Contact]:
+        """Contacts recorded after the entry `number` with that seal; all where there is no such entry."""
+
+
+def read_up_to(connection: sqlite3.Connection) -> tuple[int, str]:
+    """The number and the seal of the last entry that is in the table; (0, "") for none."""
+    return int(setting(connection, _NUMBER) or 0), setting(connection, _SEAL)
+
+
+def add(connection: sqlite3.Connection, contacts: Iterable[Contact]) -> None:
+    """Bring `contacts`, which follow what is there, into the table."""
+    last = None
+    for last in contacts:
+        _add(connection, last)
+    if last is not None:
+        write_settings(connection, {_NUMBER: str(last.number), _SEAL: last.seal})
+
+
+def verify(connection: sqlite3.Connection) -> bool:
+    """Whether the rows are those that were written: a changed hash would lose a patient's wish unseen."""
+    return (setting(connection, _SUM) or _EMPTY) == _total(connection)
+
+
+def settle(connection: sqlite3.Connection) -> None:
+    """Take the rows that are there for those that were written."""
+    write_settings(connection, {_SUM: _total(connection)})
+
+
+def _add(connection: sqlite3.Connection, new: Contact) -> None:
+    asked = "SELECT patient, opted_out FROM contacts WHERE appointment = ?"
+    old = connection.execute(asked, (new.appointment,)).fetchone()
+    if new.effect == "withdrawn":
+        _withdraw(connection, new, stands=old is not None)
+        return
+    patient, opted_out = old or (None, 0)
+    reached = new.effect in ("reached", "rebooked", "opted out")
+    row = (
+        new.appointment,
+        new.patient or patient or _patient_listed(connection, new.appointment),
+        new.clinic,
+        new.day.isoformat(),
+        new.outcome,
+        int(reached),
+        int(reached and new.effect != "rebooked"),
+        int(opted_out or new.effect == "opted out"),
+    )
+    _remove(connection, "appointment = ?", new.appointment)
+    connection.execute("INSERT INTO contacts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    _change_sum(connection, _sum_of(row))
+
+
+def _patient_listed(connection: sqlite3.Connection, appointment: str) -> str | None:
+    """Whose appointment it is, if a list of this home had it: the log does not know lists that were files."""
+    found = connection.execute("SELECT patient FROM listed WHERE appointment = ?", (appointment,)).fetchone()
+    return None if found is None else str(found[0])
+
+
+def _withdraw(connection: sqlite3.Connection, new: Contact, *, stands: bool) -> None:
+    """Take back what stands about the appointment; where nothing does, the patient's wish."""
+    if stands:
+        _remove(connection, "appointment = ?", new.appointment)
+    elif new.patient is not None:
+        _remove(connection, "patient = ? AND opted_out", new.patient)
+
+
+def _remove(connection: sqlite3.Connection, where: str, value: str) -> None:
+    rows = connection.execute(f"SELECT * FROM contacts WHERE {where}", (value,)).fetchall()
+    connection.execute(f"DELETE FROM contacts WHERE {where}", (value,))
+    if rows:
+        _change_sum(connection, -sum(map(_sum_of, rows)))
+
+
+def _change_sum(connection: sqlite3.Connection, change: int) -> None:
+    before = int(setting(connection, _SUM) or _EMPTY, 16)
+    write_settings(connection, {_SUM: f"{(before + change) % _MODULUS:032x}"})
+
+
+def _total(connection: sqlite3.Connection) -> str:
+    total = sum(map(_sum_of, connection.execute("SELECT * FROM contacts")))
+    return f"{total % _MODULUS:032x}"
+
+
+def _sum_of(row: tuple[object, ...]) -> int:
+    return int.from_bytes(hashlib.sha256(repr(row).encode()).digest()[:16], "big")

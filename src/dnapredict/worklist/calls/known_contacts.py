@@ -1,0 +1,110 @@
+"""What is known about the patients of a list: who asked not to be called, who was reached and when."""
+
+import datetime
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+
+Hashed = Callable[[str, str], str]
+"""The keyed hash of a value of a kind, "appointment" or "patient"."""
+
+_COLUMNS: Final = ("appointment_id", "patient_id", "clinic_code")
+# As many values as any SQLite takes in one statement, with room to spare.
+_ASKED_AT_ONCE: Final = 400
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known about the rows of a list.
+
+    Attributes
+    ----------
+    opted_out
+        Rows whose patient asked not to be called.
+    settled
+        Rows about whose appointment the patient was already reached.
+    reached_on
+        By row: days on which the patient was reached for the row's clinic.
+    notices
+        Sentences about what could not be known, for the people who work with the list.
+    """
+
+    opted_out: frozenset[int] = frozenset()
+    settled: frozenset[int] = frozenset()
+    reached_on: Mapping[int, Sequence[datetime.date]] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+    def mutes(self, row: int, call_by: datetime.date, *, mute_days: int) -> bool:
+        """Whether the patient was reached for this clinic within `mute_days` of the day of the call."""
+        if not mute_days:
+            return False
+        return any(abs((call_by - day).days) <= mute_days for day in self.reached_on.get(row, ()))
+
+
+class _Contact(NamedTuple):
+    """A row of the table `contacts`, as far as a list needs it."""
+
+    appointment: str
+    patient: str | None
+    clinic: str | None
+    day: str
+    reached: int
+    settled: int
+    opted_out: int
+
+
+def known_of(
+    listed: pa.Table, connection: sqlite3.Connection, *, hashed: Hashed, notices: tuple[str, ...] = ()
+) -> Known:
+    """What the table `contacts` holds about the rows of `listed`, a few hundred rows at a time.
+
+    Parameters
+    ----------
+    listed
+        `appointment_id`, `patient_id` and `clinic_code`; a patient or a clinic may be null.
+    """
+    opted_out: set[int] = set()
+    settled: set[int] = set()
+    reached_on: dict[int, list[datetime.date]] = defaultdict(list)
+    for row, clinic, about, of_patient in _rows(listed, connection, hashed):
+        if any(each.opted_out for each in (*about, *of_patient)):
+            opted_out.add(row)
+        if any(each.settled for each in about):
+            settled.add(row)
+        for each in of_patient:
+            if each.reached and clinic is not None and each.clinic == clinic:
+                reached_on[row].append(datetime.date.fromisoformat(each.day))
+    return Known(frozenset(opted_out), frozenset(settled), dict(reached_on), notices)
+
+
+def _rows(
+    listed: pa.Table, connection: sqlite3.Connection, hashed: Hashed
+) -> Iterator[tuple[int, str | None, Sequence[_Contact], Sequence[_Contact]]]:
+    """Each row that anything is known about: its number, clinic, and contacts by appointment and patient."""
+    for first in range(0, listed.num_rows, _ASKED_AT_ONCE):
+        part = listed.select(_COLUMNS).slice(first, _ASKED_AT_ONCE)
+        names, people, clinics = (column.cast(pa.string()).to_pylist() for column in part.columns)
+        appointments = [hashed("appointment", each) for each in names]
+        patients = [None if each is None else hashed("patient", each) for each in people]
+        about = _by(connection, "appointment", appointments)
+        of_patient = _by(connection, "patient", [each for each in patients if each is not None])
+        if not about and not of_patient:
+            continue
+        for place, (appointment, patient) in enumerate(zip(appointments, patients, strict=True)):
+            found = about.get(appointment, ()), of_patient.get(patient or "", ())
+            if found != ((), ()):
+                yield first + place, clinics[place], *found
+
+
+def _by(connection: sqlite3.Connection, column: str, hashes: Sequence[str]) -> Mapping[str, list[_Contact]]:
+    """Contacts whose `column` is one of `hashes`, by it."""
+    marks = ", ".join("?" * len(hashes))
+    sql = f"SELECT {', '.join(_Contact._fields)} FROM contacts WHERE {column} IN ({marks})"
+    found: dict[str, list[_Contact]] = defaultdict(list)
+    for each in map(_Contact._make, connection.execute(sql, hashes)):
+        found[getattr(each, column)].append(each)
+    return found

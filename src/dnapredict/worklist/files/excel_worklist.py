@@ -1,0 +1,215 @@
+"""A worklist as a workbook that is pleasant to work in: to filter, to fill in and to print.
+
+The first sheet has the columns that every worklist has, in their order, what is carried through, and last a
+column `outcome` with the choices to pick from, empty but for what was recorded. The second says what the list
+is and is not for.
+"""
+
+import datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import xlsxwriter
+
+from dnapredict.errors import UsageError
+
+OUTCOME: Final = "outcome"
+_WIDTHS: Final = {
+    "appointment_id": 18,
+    "probability": 11,
+    "band": 10,
+    "rank": 7,
+    "selected": 9,
+    "action": 46,
+    "model_version": 8,
+    "error": 40,
+    OUTCOME: 18,
+}
+_REASON_WIDTH: Final = 34
+_OTHER_WIDTH: Final = 16
+_MOST_SHEET_ROWS: Final = 1_048_575
+_HEADER_BLUE: Final = "#005EB8"
+# A band is told by its word; the colour, from the highest band down, only helps the eye. Dark text on
+# each has a contrast above 7 to 1.
+_BAND_COLOURS: Final = ("#FFD9B3", "#FFF3C2", "#FFFFFF")
+_WRAPPED: Final = ("action", "error")
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a reader of a worklist must know: lines of text, and tables with a title each.
+
+    Attributes
+    ----------
+    day
+        On which the list was scored.
+    bands
+        Names, from the highest risk down.
+    outcomes
+        What can become of a call; without any there is no such column.
+    """
+
+    lines: tuple[str, ...]
+    tables: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = ()
+    day: datetime.date | None = None
+    bands: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
+    title: str = field(default="Worklist")
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    def with_notices(self, notices: Iterable[str]) -> "Note":
+        """The same, told first what could not be known as the list was made."""
+        return replace(self, lines=(*notices, *self.lines))
+
+
+def write_sheet(tables: Iterable[pa.Table], draft: Path, *, note: Note) -> None:
+    """Write `tables`, which follow each other, to the workbook `draft`, with a sheet for the `note`.
+
+    Raises
+    ------
+    UsageError
+        If there are more rows than a sheet holds.
+    """
+    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    with xlsxwriter.Workbook(str(draft), options) as book:
+        # Without a day of its own a workbook has the second at which it was written, and no two are equal.
+        day = note.day or datetime.date(2000, 1, 1)
+        created = datetime.datetime(day.year, day.month, day.day)
+        book.set_properties({"title": note.title, "comments": str(note), "created": created})
+        _List(book, note).fill(tables)
+        _tell(book, note)
+
+
+class _List:
+    """The sheet to work in."""
+
+    def __init__(self, book: Any, note: Note) -> None:
+        self._note = note
+        self._sheet = book.add_worksheet("Worklist")
+        top = {"valign": "top"}
+        self._header = book.add_format(
+            {"bold": True, "font_color": "white", "bg_color": _HEADER_BLUE, "text_wrap": True, **top}
+        )
+        self._plain = book.add_format(top)
+        self._wrapped = book.add_format({"text_wrap": True, **top})
+        # A telephone number stays a text, with its sign, when somebody edits the cell.
+        self._text = book.add_format({"num_format": "@", **top})
+        self._percent = book.add_format({"num_format": "0.0%", **top})
+        self._to_fill = book.add_format({"bg_color": "#F0F4F5", "border": 1, "border_color": "#AEB7BD", **top})
+        self._bands = {
+            band: book.add_format({"bg_color": colour, "bold": place == 0, **top})
+            for place, (band, colour) in enumerate(zip(note.bands, _BAND_COLOURS, strict=False))
+        }
+
+    def fill(self, tables: Iterable[pa.Table]) -> None:
+        """Write all rows, and then what holds for all of them."""
+        row = 0
+        names: list[str] = []
+        for table in tables:
+            if not names:
+                names = self._begun(table.column_names)
+            if row + table.num_rows > _MOST_SHEET_ROWS:
+                raise UsageError(f"A sheet holds {_MOST_SHEET_ROWS:,} rows and the list has more: write it as .csv.")
+            for values in _rows(table):
+                row += 1
+                self._write(row, names, values)
+        self._finish(names, row)
+
+    def _begun(self, columns: list[str]) -> list[str]:
+        asks = self._note.outcomes and OUTCOME not in columns
+        names = [*columns, *([OUTCOME] if asks else [])]
+        for place, name in enumerate(names):
+            self._sheet.set_column(place, place, _width(name), self._format(name, None))
+            self._sheet.write_string(0, place, name, self._header)
+        self._sheet.freeze_panes(1, 1)
+        return names
+
+    def _write(self, row: int, names: list[str], values: tuple[Any, ...]) -> None:
+        for place, (name, value) in enumerate(zip(names, values, strict=False)):
+            if value is None:
+                continue
+            look = self._format(name, value)
+            if isinstance(value, bool):
+                self._sheet.write_boolean(row, place, value, look)
+            elif isinstance(value, str):
+                self._sheet.write_string(row, place, value, look)
+            else:
+                self._sheet.write_number(row, place, value, look)
+        if self._note.outcomes and (len(values) < len(names) or values[-1] is None):
+            self._sheet.write_blank(row, len(names) - 1, None, self._to_fill)
+
+    def _format(self, name: str, value: Any) -> Any:
+        if name == OUTCOME and value is not None:
+            return self._to_fill
+        if name == "probability":
+            return self._percent
+        if name == "band" and value in self._bands:
+            return self._bands[value]
+        if isinstance(value, str) and value.startswith(("+", "-")):
+            return self._text
+        wraps = name in _WRAPPED or name.startswith("reason_")
+        return self._wrapped if wraps else self._plain
+
+    def _finish(self, names: list[str], rows: int) -> None:
+        sheet, last = self._sheet, len(names) - 1
+        sheet.autofilter(0, 0, rows, last)
+        if self._note.outcomes and rows:
+            sheet.data_validation(
+                1,
+                last,
+                rows,
+                last,
+                {
+                    "validate": "list",
+                    "source": list(self._note.outcomes),
+                    "input_title": "What happened?",
+                    "input_message": "Pick what became of the call, or leave the cell empty.",
+                    "error_title": "Not one of the choices",
+                    "error_message": "Pick one of the choices of the list.",
+                },
+            )
+        sheet.set_landscape()
+        sheet.set_paper(9)  # A4
+        sheet.fit_to_pages(1, 0)
+        sheet.repeat_rows(0)
+        sheet.set_margins(left=0.4, right=0.4, top=0.6, bottom=0.6)
+        sheet.set_header(f"&L{self._note.title.replace('&', '&&')}&RConfidential: about patients")
+        sheet.set_footer("&LNever for overbooking, discharge, delaying or withholding care&RPage &P of &N")
+
+
+def _tell(book: Any, note: Note) -> None:
+    """The sheet about the list."""
+    sheet = book.add_worksheet("About")
+    wrapped = book.add_format({"text_wrap": True, "valign": "top"})
+    bold = book.add_format({"text_wrap": True, "valign": "top", "bold": True})
+    sheet.set_column(0, 0, 60, wrapped)
+    sheet.set_column(1, 3, 24, wrapped)
+    row = 0
+    for line in note.lines:
+        sheet.merge_range(row, 0, row, 3, line, bold if row == 0 else wrapped)
+        sheet.set_row(row, 15 * (1 + len(line) // 115))
+        row += 1
+    for title, lines in note.tables:
+        sheet.write_string(row + 1, 0, title, bold)
+        for cells in lines:
+            for place, cell in enumerate(cells):
+                sheet.write_string(row + 2, place, cell, wrapped)
+            row += 1
+        row += 2
+    sheet.set_landscape()
+    sheet.set_paper(9)
+    sheet.fit_to_pages(1, 0)
+
+
+def _width(name: str) -> int:
+    return _REASON_WIDTH if name.startswith("reason_") else _WIDTHS.get(name, _OTHER_WIDTH)
+
+
+def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    for batch in table.to_batches(max_chunksize=10_000):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)

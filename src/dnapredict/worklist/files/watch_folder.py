@@ -1,0 +1,139 @@
+"""A folder that lists are dropped into: which of them are whole, and where they go once they are answered.
+
+A file is whole when nobody has changed it for two looks in a row. Looking again and again works on network
+shares too, which tell nobody of a change; the clocks of other machines are not asked.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from dnapredict.errors import StoreError, UsageError
+
+_ENDINGS: Final = (".csv", ".csv.gz", ".xlsx", ".parquet")
+# What programs leave beside a file that is open or still arriving.
+_UNFINISHED: Final = re.compile(r"^[.~]|\.(tmp|part|partial|crdownload|filepart)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ListDestination:
+    """Where a list and what is said of it go, under one name that nothing else has.
+
+    Attributes
+    ----------
+    folder
+        `done` or `failed`.
+    name
+        Of the list, with a number where that name was there before.
+    """
+
+    folder: Path
+    name: str
+
+    @property
+    def stem(self) -> str:
+        """The name without its ending."""
+        return _stem(self.name)
+
+    def worklist(self, form: str) -> Path:
+        """Where the worklist goes."""
+        return self.folder / f"{self.stem}-worklist{form}"
+
+    @property
+    def message(self) -> Path:
+        """Where it says what became of the list."""
+        return self.folder / f"{self.name}.txt"
+
+    def take(self, path: Path, told: str) -> None:
+        """Say what became of the list at `path`, and move it here; the move comes last.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be done; the list stays where it is.
+        """
+        try:
+            self.message.write_text(told.rstrip() + "\n", encoding="utf-8")
+            shutil.copymode(path, self.message)
+            os.replace(path, self.folder / self.name)
+        except OSError as error:
+            raise StoreError(f"{self.folder}: cannot be written ({error.strerror}).") from None
+
+
+@dataclass
+class Inbox:
+    """The lists of one folder that wait to be scored."""
+
+    folder: Path
+    _seen: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    _put_off: dict[Path, int] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Inbox":
+        """The folder, with `done` and `failed` inside.
+
+        Raises
+        ------
+        UsageError
+            If there is no such folder.
+        StoreError
+            If it cannot be written to.
+        """
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: is no folder. Make it, or name another.")
+        try:
+            for name in ("done", "failed"):
+                (folder / name).mkdir(exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{folder}: cannot be written ({error.strerror}).") from None
+        return cls(folder)
+
+    def whole(self) -> list[Path]:
+        """Lists that are as they were at the last look, the oldest first."""
+        try:
+            found = {path: (stat.st_mtime_ns, stat.st_size) for path, stat in self._lists()}
+        except OSError:
+            return []  # a share that is away for a moment
+        steady = [path for path, state in found.items() if self._seen.get(path) == state and state[1]]
+        self._seen = found
+        self._put_off = {path: looks - 1 for path, looks in self._put_off.items() if looks > 1}
+        steady = [path for path in steady if path not in self._put_off]
+        return sorted(steady, key=lambda path: (found[path][0], path.name))
+
+    def put_off(self, path: Path, *, looks: int) -> None:
+        """Leave `path` alone for so many looks."""
+        self._put_off[path] = looks
+
+    def place(self, name: str, *, folder: str) -> ListDestination:
+        """Where a list called `name` goes; the same until the list is there.
+
+        Two lists whose names differ only in their endings would share a worklist, so the later one gets
+        a number.
+        """
+        target, number = self.folder / folder, 1
+        stem = _stem(name)
+        numbered = stem
+        while any((target / f"{numbered}{ending}").exists() for ending in (*_ENDINGS, name[len(stem) :])):
+            number += 1
+            numbered = f"{stem} ({number})"
+        return ListDestination(target, f"{numbered}{name[len(stem) :]}")
+
+    def _lists(self) -> Iterator[tuple[Path, os.stat_result]]:
+        with os.scandir(self.folder) as entries:
+            for entry in entries:
+                if not _UNFINISHED.search(entry.name) and entry.is_file():
+                    yield Path(entry.path), entry.stat()
+
+
+def _stem(name: str) -> str:
+    """A name without its ending, `.csv.gz` counted as one.
+
+    >>> _stem("week.49.csv.gz"), _stem("week.49.csv"), _stem("notes")
+    ('week.49', 'week.49', 'notes')
+    """
+    ending = next((ending for ending in _ENDINGS[1::-1] if name.lower().endswith(ending)), Path(name).suffix)
+    return name[: len(name) - len(ending)]

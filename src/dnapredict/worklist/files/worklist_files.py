@@ -1,0 +1,139 @@
+"""Write a worklist as CSV, XLSX or Parquet, whole or not at all, with the columns that it passes through."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from dnapredict.data.files.atomic_write import whole
+from dnapredict.data.readers.csv_dialect import ROW_NUMBER, columns_told
+from dnapredict.data.spreadsheet_formulas import neutral_table
+from dnapredict.errors import ConfigurationError, DataError, UsageError
+from dnapredict.worklist.answer_table import COLUMNS
+from dnapredict.worklist.files.excel_worklist import Note, write_sheet
+
+
+def of_one_size(tables: Iterable[pa.Table], *, rows: int) -> Iterator[pa.Table]:
+    """The same rows in tables of `rows` each, the last one shorter.
+
+    >>> tables = [pa.table({"n": [1, 2, 3]}), pa.table({"n": [4, 5]})]
+    >>> [table["n"].to_pylist() for table in of_one_size(tables, rows=2)]
+    [[1, 2], [3, 4], [5]]
+    """
+    waiting: pa.Table | None = None
+    for table in tables:
+        waiting = table if waiting is None else pa.concat_tables([waiting, table])
+        while waiting.num_rows > rows:
+            yield waiting.slice(0, rows).combine_chunks()
+            waiting = waiting.slice(rows)
+    if waiting is not None:
+        yield waiting.combine_chunks()
+
+
+def require_carried(found: Sequence[str], names: Sequence[str], *, source: str) -> None:
+    """Refuse to carry through what a list with the columns `found` lacks, or what a worklist has itself.
+
+    Raises
+    ------
+    ConfigurationError
+        If a name is one that the worklist itself has.
+    DataError
+        If the list `source` lacks a column; the message holds headers and no value.
+    """
+    own = [name for name in names if name in (*COLUMNS, ROW_NUMBER)]
+    if own:
+        raise ConfigurationError(
+            f"serving/worklist.toml: carry_through: '{own[0]}' is a column that every worklist has."
+        )
+    lacking = [name for name in names if name not in found]
+    if lacking:
+        raise DataError(
+            f"{source}: column '{lacking[0]}', to be carried through (serving/worklist.toml), is missing. "
+            + columns_told(found, expected=names)
+        )
+
+
+FORMS: Final = (".csv", ".xlsx", ".parquet")
+_ROW_GROUP: Final = 100_000
+
+
+def require_form(out: Path) -> None:
+    """Refuse a file name whose ending says a form that cannot be written, and the name of a folder.
+
+    Raises
+    ------
+    UsageError
+    """
+    if out.is_dir():
+        raise UsageError(f"{out}: is a folder. Name a file in it that ends in {', '.join(FORMS)}.")
+    if out.suffix.lower() not in FORMS:
+        raise UsageError(f"{out}: give the output a name that ends in {', '.join(FORMS)}.")
+
+
+def write(worklist: pa.Table, out: Path, *, note: Note | str) -> None:
+    """Write the columns `COLUMNS` of `worklist` to `out`, as `write_tables` does."""
+    note = Note(tuple(note.splitlines())) if isinstance(note, str) else note
+    write_tables([worklist.select(COLUMNS)], out, note=note)
+
+
+def write_tables(
+    tables: Iterable[pa.Table],
+    out: Path,
+    *,
+    note: Note,
+    place: Path | None = None,
+    before_replacing: Callable[[Path], None] = lambda _: None,
+) -> None:
+    """Write `tables`, which follow each other, to `out` in the form that its name says.
+
+    Parameters
+    ----------
+    tables
+        One at least, all with the same columns.
+    note
+        What the list is and must not be used for: a sheet of its own in XLSX, metadata in Parquet. In XLSX it
+        also says what can become of a call, for a column to be filled in.
+
+    place
+        A folder of the same disk for what is not finished; otherwise beside `out`.
+    before_replacing
+        Is called with `out` when all is written, if a file of that name is about to be replaced.
+
+    Raises
+    ------
+    UsageError
+        If the form is unknown, or a sheet would have more rows than a spreadsheet holds.
+    StoreError
+        If the file cannot be written; an earlier file of that name stays.
+    """
+    require_form(out)
+    form = out.suffix.lower()
+    with whole(out, place=place, before_replacing=before_replacing) as draft:
+        if form == ".parquet":
+            _write_parquet(tables, draft, str(note))
+        elif form == ".csv":
+            _write_csv(map(neutral_table, tables), draft)
+        else:
+            write_sheet((neutral_table(table, workbook=True) for table in tables), draft, note=note)
+
+
+def _write_parquet(tables: Iterable[pa.Table], draft: Path, note: str) -> None:
+    """In groups of rows of one size, so that the file is the same however the tables were cut."""
+    writer = None
+    for table in of_one_size(tables, rows=_ROW_GROUP):
+        noted = table.replace_schema_metadata({"dnapredict.note": note})
+        writer = writer or pq.ParquetWriter(draft, noted.schema)
+        writer.write_table(noted)
+    if writer:
+        writer.close()
+
+
+def _write_csv(tables: Iterator[pa.Table], draft: Path) -> None:
+    first = next(tables)
+    with pa_csv.CSVWriter(draft, first.schema) as writer:
+        writer.write_table(first)
+        for table in tables:
+            writer.write_table(table)

@@ -1,0 +1,82 @@
+"""How many calls there are, and for which appointments: a list's, a team's, a clinic's, a week's."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.worklist.plan.ranking import NOBODY, RankingInputs, calls_for
+from dnapredict.worklist.plan.working_days import week_of, working_days_of_week
+
+_WORKING_DAYS: Final = 5
+
+
+@dataclass(frozen=True)
+class CallCapacity:
+    """The calls that can be made.
+
+    Attributes
+    ----------
+    group
+        Of each appointment, by whom and when it would be called.
+    number
+        Of each group, how many calls there are.
+    """
+
+    group: NDArray[np.int64]
+    number: NDArray[np.int64]
+
+
+def calls_of(standing: RankingInputs, *, config: WorklistConfig, capacity: int | None = None) -> CallCapacity:
+    """The calls of a list: `capacity` for the whole of it, or what the configuration says.
+
+    Raises
+    ------
+    UsageError
+        If `capacity` is below 1.
+    """
+    n = len(standing)
+    if capacity is not None or not (config.teams or config.capacity_per):
+        number = calls_for(n, config=config, capacity=capacity)
+        return CallCapacity(np.zeros(n, dtype=np.int64), np.array([number]))
+    keys = [_teams(standing, config), *_parts(standing, config)]
+    found, first, group = np.unique(np.column_stack(keys), axis=0, return_index=True, return_inverse=True)
+    sizes = np.bincount(group.reshape(-1), minlength=len(found))
+    numbers = [
+        _number(int(team), int(size), due=standing.call_by[[row]], config=config)
+        for (team, *_), size, row in zip(found, sizes, first, strict=True)
+    ]
+    return CallCapacity(group.reshape(-1).astype(np.int64), np.array(numbers, dtype=np.int64))
+
+
+def _teams(standing: RankingInputs, config: WorklistConfig) -> NDArray[np.int64]:
+    """The first team that names each appointment; `NOBODY` where none does."""
+    team = np.full(len(standing), NOBODY)
+    for number in reversed(range(len(config.teams))):
+        named = config.teams[number]
+        team[standing.is_one_of("clinic_code", named.clinics)] = number
+        team[standing.is_one_of("site_code", named.sites)] = number
+        team[standing.is_one_of("treatment_function_code", named.specialties)] = number
+    return team
+
+
+def _parts(standing: RankingInputs, config: WorklistConfig) -> list[NDArray[np.int64]]:
+    parts = []
+    if "clinic" in config.capacity_per:
+        parts.append(standing.clinic)
+    if "week" in config.capacity_per:
+        parts.append(week_of(standing.call_by))
+    return parts
+
+
+def _number(team: int, size: int, *, due: NDArray[np.datetime64], config: WorklistConfig) -> int:
+    """The calls of a group of `size` appointments, of which one is `due`."""
+    number = config.teams[team].capacity if team != NOBODY else config.capacity
+    if number is None:
+        return calls_for(size, config=config)
+    if "week" in config.capacity_per:
+        days = working_days_of_week(int(week_of(due)[0]))
+        number = max(1, number * days // _WORKING_DAYS)
+    return min(number, size)

@@ -1,0 +1,59 @@
+"""Working days of England: when a call is due, and how many of them a week has."""
+
+from functools import lru_cache
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Days = NDArray[np.datetime64]
+
+_FULL_WEEK: Final = 7
+# 1 January 1970 was a Thursday.
+_THURSDAY_TO_MONDAY: Final = 3
+
+
+def due(day: Days, *, working_days_before: int) -> Days:
+    """The day by which a patient is called: so many working days before the appointment.
+
+    With 0 it is the day itself, or the working day before a day that is none.
+
+    >>> due(np.array(["2026-12-29"], dtype="datetime64[D]"), working_days_before=2).tolist()
+    [datetime.date(2026, 12, 23)]
+    """
+    if not len(day):
+        return day.astype("datetime64[D]")
+    # From a Sunday, as from the Monday after it, one working day back is the Friday.
+    roll: Literal["forward", "backward"] = "forward" if working_days_before else "backward"
+    before = -working_days_before
+    return np.asarray(np.busday_offset(day, before, roll=roll, busdaycal=_calendar_of(day)))
+
+
+def week_of(day: Days) -> NDArray[np.int64]:
+    """The number of the calendar week, Monday to Sunday, of each day."""
+    weeks: NDArray[np.int64] = (day.astype(np.int64) + _THURSDAY_TO_MONDAY) // _FULL_WEEK
+    return weeks
+
+
+def working_days_of_week(week: int) -> int:
+    """How many working days a week of `week_of` has.
+
+    >>> working_days_of_week(int(week_of(np.array(["2026-12-25"], dtype="datetime64[D]"))[0]))
+    4
+    """
+    monday = np.datetime64(week * _FULL_WEEK - _THURSDAY_TO_MONDAY, "D")
+    calendar = _calendar_of(np.array([monday]))
+    return int(np.busday_count(monday, monday + _FULL_WEEK, busdaycal=calendar))
+
+
+def _calendar_of(day: Days) -> np.busdaycalendar:
+    years = day.astype("datetime64[Y]").astype(int) + 1970
+    return _calendar(int(years.min()) - 1, int(years.max()) + 1)
+
+
+@lru_cache(maxsize=16)
+def _calendar(first: int, last: int) -> np.busdaycalendar:
+    import holidays  # half a second to load
+
+    closed = holidays.country_holidays("GB", subdiv="ENG", years=range(first, last + 1))
+    return np.busdaycalendar(holidays=sorted(closed))

@@ -1,6 +1,6 @@
 """How long a few appointments take to score, by the engine for a handful of rows and by the embedded one.
 
-The claim: up to `data.lending.HANDFUL` rows, working the factors out costs less than planning a query for
+The claim: up to `data.engine.engine_pool.HANDFUL` rows, working the factors out costs less than planning a query for
 them, and gives the same. Processor time in one run, the two in turn, from the cells of a request to the
 worklist with reasons. `python benchmarks/handful.py [HOME]`; without a home, that of the demo is made.
 """

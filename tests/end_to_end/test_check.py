@@ -42,6 +42,5 @@ def test_a_report_may_be_named_by_its_page(dnapredict: Run, tmp_path: Path):
 def test_every_key_of_the_json_is_documented():
     text = (ROOT / "docs" / "check-report.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"`([a-z_]+)`", text))
-    kinds = [getattr(report_figures, name) for name in report_figures.__all__]
-    keys = {key for kind in kinds for key in getattr(kind, "__dataclass_fields__", {})}
+    keys = {key for kind in vars(report_figures).values() for key in getattr(kind, "__dataclass_fields__", {})}
     assert keys - documented == set()

@@ -1,7 +1,7 @@
 """Small-number control of counts: every count that is written anywhere passes through here.
 
 Hospital statistics rule of 2018: counts of 1 to 7 are hidden, others are rounded to the nearest 5.
-Rates have more to hide: see `audit.disclosure`.
+Rates have more to hide: see `fairness.disclosure.hidden_counts`.
 """
 
 import math

@@ -48,7 +48,7 @@ def build(
     """The matrix of checked `rows`, which may know each other, computed by Spark.
 
     The rows pass through a Parquet file; the matrix comes back to this process. Column for column it
-    is what `features.build` gives, to the last bit for whole numbers and to 1e-12 otherwise.
+    is what `features.matrix` gives, to the last bit for whole numbers and to 1e-12 otherwise.
 
     Raises
     ------

@@ -123,7 +123,7 @@ class MissedSigns:
 
 @dataclass(frozen=True)
 class TimeColumn:
-    """Times of one column that cannot be taken at their word; see `data.quality.times`."""
+    """Times of one column that cannot be taken at their word; see `quality.measures.record_quality`."""
 
     column: str
     filled: int | None

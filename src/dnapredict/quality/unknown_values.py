@@ -14,7 +14,7 @@ _MOST_TOLD = 12
 def unknown_value_sentences(checked: Checked, workspace: Workspace, *, rule: Disclosure) -> Iterator[str]:
     """One sentence for each coded column that holds something else than its codes.
 
-    A value is told where it can be no patient's (`data.quality.unknown_codes`), with its count, small counts
+    A value is told where it can be no patient's (`quality.measures.record_quality`), with its count, small counts
     hidden and others rounded by `rule`; the other values are counted.
     """
     for each in published_codes(unknown_codes(checked, workspace), rule):

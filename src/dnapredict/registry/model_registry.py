@@ -59,7 +59,7 @@ class Registry:
     """The models of one home.
 
     Which version is in use, and what was decided about it, is read from the ledger of decisions
-    (`tracking.decisions`). Tags and the alias `champion` in MLflow are copies of it, for people to look at.
+    (`registry.decision_ledger`). Tags and the alias `champion` in MLflow are copies of it, for people to look at.
 
     Raises
     ------

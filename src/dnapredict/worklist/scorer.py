@@ -78,7 +78,7 @@ class Scorer:
 
         Returns
         -------
-        Table with the columns of `lists.answers.COLUMNS`.
+        Table with the columns of `worklist.answer_table.COLUMNS`.
 
         Raises
         ------
@@ -168,7 +168,7 @@ class Scorer:
         return replace(self, mapping=mapping)
 
     def note(self, name: str, *, day: datetime.date, unknown: Sequence[str] = ()) -> Note:
-        """What a reader of the list called `name` must know: see `lists.about`."""
+        """What a reader of the list called `name` must know: see `worklist.files.cover_sheet`."""
         return note_of(
             name,
             day=day,

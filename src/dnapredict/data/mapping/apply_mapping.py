@@ -143,7 +143,7 @@ class MappingRequest:
     future
         Whether it is a list of appointments to come, which may lack the source of an outcome.
     release, complete
-        Of the areas that are looked up, as in `data.atlas.Atlas`.
+        Of the areas that are looked up, as in `data.mapping.deprivation_lookup.Atlas`.
     """
 
     mapping: Mapping

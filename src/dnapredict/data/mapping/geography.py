@@ -31,7 +31,7 @@ def located(table: ir.Table, geography: Geography, *, release: str, complete: bo
 
     A distance that the extract has stays. A decile stays where the mapping says which release it is of;
     otherwise that of the lookup stands in its place. Areas and sites are filled in as the tables `areas`
-    and `sites` (`data.atlas`), of which `release` and `complete` tell.
+    and `sites` (`data.mapping.deprivation_lookup`), of which `release` and `complete` tell.
     """
     feeds = fed(geography, frozenset(table.columns))
     if not feeds:

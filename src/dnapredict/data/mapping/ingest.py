@@ -32,9 +32,9 @@ class Entered:
     table
         The extract's columns and `NAME.COLUMN` of what was joined.
     beside
-        Tables that `data.mapped` reads, by the role they are filled in as.
+        Tables that `data.mapping.apply_mapping` reads, by the role they are filled in as.
     release, complete
-        Of the areas, as in `data.atlas.Atlas`.
+        Of the areas, as in `data.mapping.deprivation_lookup.Atlas`.
     """
 
     table: ir.Table
@@ -151,7 +151,7 @@ def _numbers(schema: ibis.Schema, mapping: Mapping, source: str) -> ir.Table:
 
 
 def entry_of(read: ir.Table, mapping: Mapping, entered: Entered, workspace: Engine) -> IngestReport:
-    """Count what `data.mapped` noted beside each row of `read`."""
+    """Count what `data.mapping.apply_mapping` noted beside each row of `read`."""
     return IngestReport(
         matches=tuple(_matches(read, mapping, workspace)),
         areas=Areas(entered.release, _counts(read, AREA, workspace) if AREA in read.columns else {}),

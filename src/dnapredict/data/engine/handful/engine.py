@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from dnapredict.data.engine.bound_query import BoundQuery, CompiledQuery, role_of
 from dnapredict.data.engine.handful.certainty import NotCertain
-from dnapredict.data.engine.handful.columns import Columns
 from dnapredict.data.engine.handful.programs import Program
 from dnapredict.data.engine.handful.relations import Relations
 from dnapredict.data.engine.handful.steps import Recorder
+from dnapredict.data.engine.handful.value_columns import Columns
 
 
 class Handful:

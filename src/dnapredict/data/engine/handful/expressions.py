@@ -9,10 +9,10 @@ import ibis.expr.operations as ops
 
 from dnapredict.data.engine.handful import clocks, logic, windows
 from dnapredict.data.engine.handful.certainty import NotCertain
-from dnapredict.data.engine.handful.columns import Column
 from dnapredict.data.engine.handful.scalars import BUILT_IN, STRICT
 from dnapredict.data.engine.handful.steps import Recorder, Works, lenient, strict
 from dnapredict.data.engine.handful.texts import MICROS_PER_DAY, MICROS_PER_SECOND
+from dnapredict.data.engine.handful.value_columns import Column
 
 _MICROS_OF: Final = {"D": MICROS_PER_DAY, "s": MICROS_PER_SECOND}
 

@@ -6,10 +6,10 @@ from typing import Any
 import ibis.expr.operations as ops
 
 from dnapredict.data.engine.handful.certainty import NotCertain
-from dnapredict.data.engine.handful.columns import Column
 from dnapredict.data.engine.handful.expressions import Relation, Values, scope_of
 from dnapredict.data.engine.handful.rows import chosen
 from dnapredict.data.engine.handful.steps import Recorder
+from dnapredict.data.engine.handful.value_columns import Column
 
 # By how they are named in the expression, the tables that are joined so far: all of as many rows.
 Sides = dict[ops.Node, Relation]

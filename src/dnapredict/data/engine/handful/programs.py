@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import ibis
 
-from dnapredict.data.engine.handful.columns import Column, Columns
 from dnapredict.data.engine.handful.steps import Step, Works, repeated
+from dnapredict.data.engine.handful.value_columns import Column, Columns
 
 # Requests of one system leave the same columns empty; so many such sets are remembered.
 _MOST_SETS: Final = 64

@@ -7,11 +7,11 @@ from typing import Any
 import ibis.expr.operations as ops
 
 from dnapredict.data.engine.handful.certainty import NotCertain
-from dnapredict.data.engine.handful.columns import Column
 from dnapredict.data.engine.handful.expressions import ExpressionScope, Relation, Values, scope_of
 from dnapredict.data.engine.handful.joins import Joins
 from dnapredict.data.engine.handful.rows import chosen, gathered
 from dnapredict.data.engine.handful.steps import Recorder
+from dnapredict.data.engine.handful.value_columns import Column
 from dnapredict.data.engine.handful.windows import grouped, ordered
 
 

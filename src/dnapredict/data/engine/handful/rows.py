@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from functools import cache
 
-from dnapredict.data.engine.handful.columns import Column
 from dnapredict.data.engine.handful.expressions import Relation
 from dnapredict.data.engine.handful.steps import Recorder
+from dnapredict.data.engine.handful.value_columns import Column
 
 
 def chosen(recorder: Recorder, table: Relation, rows: int) -> Relation:

@@ -208,7 +208,7 @@ def _in_zone(node: ops.ScalarUDF) -> Scalar:
     return clocks.instant_at if node.x1.dtype.timezone is None else clocks.shown_at
 
 
-# Functions of the embedded engine that `data.engine_functions` names.
+# Functions of the embedded engine that `data.engine.duckdb_functions` names.
 BUILT_IN: Final[Mapping[str, Callable[[Any], Scalar]]] = {
     "trim": _same(_trimmed),
     "left": _same(lambda text, length: text[:length]),

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from dnapredict.data.engine.handful.certainty import UNSURE, NotCertain
-from dnapredict.data.engine.handful.columns import Column
+from dnapredict.data.engine.handful.value_columns import Column
 
 # What Python will not work out, such as a day before the year 1, the embedded engine may.
 _REFUSED: Final = (NotCertain, ArithmeticError, ValueError)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from dnapredict.data.engine.handful.certainty import UNSURE, NotCertain
-from dnapredict.data.engine.handful.columns import Column
+from dnapredict.data.engine.handful.value_columns import Column
 
 Parts = list[list[int]]
 Reduction = Callable[[list[Any]], Any]

@@ -24,7 +24,7 @@ from dnapredict.service.api.champion import Champion
 from dnapredict.worklist.files import latest_list, list_store
 
 # Files that no score rests on: they may be damaged, and the score stays the same.
-BESIDE = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "served_model.py", "calls.db")
+BESIDE = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "pyfunc_model.py", "calls.db")
 
 
 @pytest.fixture

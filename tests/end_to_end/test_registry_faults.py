@@ -88,6 +88,7 @@ def copied_and_named_champion(home: Path) -> str:
     import mlflow
 
     address = f"sqlite:///{home / 'mlflow.db'}"
+    mlflow.set_tracking_uri(address)  # by which MLflow finds the files that a version is copied from
     client = mlflow.MlflowClient(address, address)
     first = client.get_model_version(MODEL_NAME, "1")
     tags = first.tags | {"audit_verdict": "PASS", "promoted_at": "2026-01-01T00:00:00+00:00"}

@@ -27,8 +27,8 @@ RUN = """
 import sys
 from pathlib import Path
 from dnapredict import pipeline
-from dnapredict.worklist import long
-long.PART_ROWS = 500
+from dnapredict.worklist import batch
+batch.PART_ROWS = 500
 path, out, home = map(Path, sys.argv[1:])
 tell = lambda done, of: print(done, flush=True)
 pipeline.score_list(path, out=out, home=home, progress=tell)

@@ -20,6 +20,7 @@ class Registry:
         self.trouble: Exception | None = None
         self.unfit = False
         self.rejected = False
+        self.no: set[str] = set()
         self.opened: list[str] = []
         self.tried: list[str] = []
 
@@ -32,6 +33,10 @@ class Registry:
         self.tried.append(version)
         if self.unfit:
             raise ModelError(f"Version {version} failed.")
+
+    def still_stands(self, version: str) -> None:
+        if version in self.no:
+            raise GateFailedError(f"Version {version} is not used: A. Reviewer rejected it.")
 
     def open(self, version: str) -> Scoring:
         if self.trouble:
@@ -47,7 +52,12 @@ def registry() -> Registry:
 
 @pytest.fixture
 def champion(registry: Registry) -> Champion:
-    return Champion(standing=registry.ask, open_scorer=registry.open, try_out=registry.try_out)
+    return Champion(
+        standing=registry.ask,
+        open_scorer=registry.open,
+        try_out=registry.try_out,
+        still_stands=registry.still_stands,
+    )
 
 
 def test_nothing_answers_before_the_first_look(champion: Champion) -> None:
@@ -138,6 +148,20 @@ def test_without_a_champion_the_service_lives_and_says_that_it_is_not_ready(
             assert answer.status_code == 503
             assert set(answer.json()) == {"error"}
     champion.stop()
+
+
+def test_a_model_that_answers_in_place_of_one_that_failed_stops_once_it_is_rejected(
+    champion: Champion, registry: Registry
+) -> None:
+    champion.look()
+    registry.standing, registry.unfit = ExpectedModel("2", "history-a"), True
+    champion.look()
+    champion.look()
+    assert champion.require().model_version == "1"
+    registry.no = {"1"}
+    champion.look()
+    with pytest.raises(ModelError, match="Reviewer rejected it"):
+        champion.require()
 
 
 def test_a_model_that_is_rejected_while_it_answers_answers_no_longer(

@@ -293,6 +293,38 @@ def test_a_report_that_was_edited_after_it_was_signed_keeps_its_model_from_use(h
     assert (code, "is not the file that was signed" in sentence) == (14, True)
 
 
+def without_the_folder(home: Path, _: Path) -> None:
+    shutil.rmtree(home / "decisions")
+    for path in home.rglob("signature.json"):
+        path.unlink()
+
+
+def an_older_copy(home: Path, older: Path) -> None:
+    shutil.rmtree(home / "decisions")
+    shutil.copytree(older, home / "decisions")
+
+
+def without_the_last_entry(home: Path, _: Path) -> None:
+    path = home / "decisions" / "ledger.json"
+    content = json.loads(path.read_text())
+    entries = content["entries"][:-1]
+    path.write_text(json.dumps(content | {"count": len(entries), "head": entries[-1]["seal"], "entries": entries}))
+
+
+@pytest.mark.parametrize("washed", [without_the_folder, an_older_copy, without_the_last_entry])
+def test_a_ledger_that_was_removed_put_back_or_cut_brings_no_rejected_version_into_use(home, trained, tmp_path, washed):
+    out = report(tmp_path / "report", trained, "PASS")
+    Registry(home).keep_audit("1", out, verdict="PASS")
+    Registry(home).promote("1")
+    shutil.copytree(home / "decisions", tmp_path / "older")
+    pipeline.sign(out, home=home, decision="reject", **WHO)
+    washed(home, tmp_path / "older")
+    client_of(home).set_model_version_tag(MODEL_NAME, "1", "signed_decision", "")
+    for use in (Registry(home).promote, Registry(home).usable):
+        with pytest.raises(StoreError, match="Restore the folder decisions of the home from a backup"):
+            use("1")
+
+
 def test_a_signature_file_that_was_edited_decides_nothing(home, trained, tmp_path):
     out = report(tmp_path / "report", trained, "PASS")
     Registry(home).keep_audit("1", out, verdict="PASS")
@@ -310,6 +342,7 @@ def test_a_signature_file_that_was_edited_decides_nothing(home, trained, tmp_pat
 def before_the_ledger(home: Path) -> Path:
     """The home as a release before the ledger left it: all that is known stands in MLflow's tags."""
     shutil.rmtree(home / "decisions")
+    client_of(home).delete_registered_model_tag(MODEL_NAME, "decisions")
     return home
 
 

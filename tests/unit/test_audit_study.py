@@ -3,8 +3,9 @@
 import csv
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from benchmarks.audit_worlds import World
+from benchmarks.audit_worlds import OddWorld, World
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
@@ -87,3 +88,37 @@ def test_without_ethnic_groups_only_rules_are_compared():
 def test_too_few_missed_appointments_make_no_study():
     with pytest.raises(NoEventsError, match="100 missed appointments in each half"):
         studied(Audited(WORLD.table.slice(0, 1_000)))
+
+
+def with_six_of_a_group_who_all_came(world: OddWorld) -> pa.Table:
+    table = world.table()
+    few = np.arange(table.num_rows) % 7 == 0
+    few[50:] = False
+    missed = table["dna"].to_numpy(zero_copy_only=False) & ~few
+    made = {
+        "ethnic_category_code": pa.array(np.where(few, "R", "A")),
+        "dna": pa.array(missed),
+        "outcome_code": pa.array(np.where(missed, "3", "5")),
+    }
+    for name, column in made.items():
+        table = table.set_column(table.column_names.index(name), name, column)
+    return table
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        OddWorld(1_500, 400, ethnicity="one").table(),
+        with_six_of_a_group_who_all_came(OddWorld(1_500, 400)),
+    ],
+    ids=["one ethnic group", "a group of which nobody missed"],
+)
+def test_one_group_or_a_tiny_one_gets_a_study(table: pa.Table):
+    """The threshold optimiser cannot be fitted on a group with one outcome, nor on nobody."""
+    assert [method.name for method in studied(Audited.of(table)).methods if method.research] == ["optimised", "reduced"]
+
+
+@pytest.mark.parametrize("missed", [600, 597])
+def test_where_nobody_or_hardly_anybody_came_there_is_no_study(missed: int):
+    with pytest.raises(NoEventsError, match="as many that were attended"):
+        studied(Audited.of(OddWorld(600, missed).table()))

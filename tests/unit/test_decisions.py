@@ -1,6 +1,7 @@
 """The ledger of decisions: whole at any moment, and what was changed, cut or emptied is refused."""
 
 import json
+import shutil
 import stat
 import subprocess
 import sys
@@ -10,6 +11,22 @@ import pytest
 
 from dnapredict.errors import StoreError
 from dnapredict.registry.decision_ledger import Decisions, Draft
+
+
+class Witness:
+    """A place that is told how far the ledger went."""
+
+    def __init__(self) -> None:
+        self.told = ""
+        self.broken = False
+
+    def read(self) -> str:
+        return self.told
+
+    def write(self, head: str) -> None:
+        if self.broken:
+            raise StoreError("the witness cannot be written")
+        self.told = head
 
 
 @pytest.fixture
@@ -117,3 +134,50 @@ def test_processes_that_write_at_once_lose_no_entry(tmp_path: Path) -> None:
     found = Decisions(tmp_path).entries()
     assert sorted(entry["version"] for entry in found) == [str(n) for n in range(3) for _ in range(10)]
     assert [path.name for path in tmp_path.iterdir()] == ["decisions"]
+
+
+def emptied(ledger: Decisions) -> None:
+    shutil.rmtree(ledger.home / "decisions")
+
+
+def cut(ledger: Decisions) -> None:
+    """Without its last entry, as somebody without the key can leave it: each seal is right."""
+    path, _ = files(ledger)
+    content = json.loads(path.read_text())
+    entries = content["entries"][:-1]
+    path.write_text(json.dumps(content | {"count": len(entries), "head": entries[-1]["seal"], "entries": entries}))
+
+
+def begun_again(ledger: Decisions) -> None:
+    emptied(ledger)
+    Decisions(ledger.home).begin([Draft("training", {"version": "1", "model": "m"})] * 5)
+
+
+@pytest.mark.parametrize("taken", [emptied, cut, begun_again])
+def test_a_ledger_that_was_taken_away_cut_or_begun_again_is_told_by_its_witness(tmp_path: Path, taken) -> None:
+    witness = Witness()
+    ledger = Decisions(tmp_path / "home", witness)
+    ledger.begin([Draft("training", {"version": "1", "model": "m"})])
+    ledger.append("audit", {"version": "1", "verdict": "PASS"})
+    ledger.append("decision", {"decision": "reject", "name": "A. Reviewer"})
+    taken(ledger)
+    again = Decisions(tmp_path / "home", witness)
+    for use in (again.entries, lambda: (again.begin(), again.entries()), lambda: again.append("audit", {})):
+        with pytest.raises(StoreError, match="Restore the folder decisions of the home from a backup"):
+            use()
+    assert again.exists == (taken is not emptied)  # none is begun in place of the one that is missing
+
+
+def test_a_witness_that_could_not_be_told_is_told_with_the_next_entry(tmp_path: Path) -> None:
+    witness = Witness()
+    ledger = Decisions(tmp_path / "home", witness)
+    ledger.begin([Draft("training", {"version": "1", "model": "m"})])
+    ledger.append("training", {"version": "2", "model": "n"})
+    witness.broken = True
+    ledger.append("audit", {"version": "1", "verdict": "FAIL"})  # what was found stands
+    assert (witness.told, len(ledger.entries())) == (f"2:{ledger.entries()[1].seal}", 3)
+    with pytest.raises(StoreError, match="cannot be written"):  # but nothing more is added unseen
+        ledger.append("audit", {"version": "1", "verdict": "PASS"})
+    witness.broken = False
+    ledger.append("audit", {"version": "1", "verdict": "PASS"})
+    assert witness.told == f"4:{ledger.entries()[-1].seal}"

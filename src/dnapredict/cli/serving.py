@@ -107,12 +107,12 @@ def verify_log(home: Home = HOME, settings: ServiceFile = None) -> None:
     place = absolute(home)
     found = _log(place, settings).verify()
     typer.echo(f"{found.entries:,} rows, each as it was written. The last: {found.last:,}, seal {found.seal}")
-    if (place / "decisions").exists():
-        from dnapredict.registry.decision_ledger import Decisions  # with it comes MLflow, which takes seconds
+    if (place / "decisions").exists() or (place / "mlflow.db").exists():
+        from dnapredict.registry import Registry  # with it comes MLflow, which takes seconds
 
-        entries = Decisions(place).entries()
-        seal = entries[-1].seal if entries else ""
-        typer.echo(f"{len(entries):,} decisions, each as it was written. Seal of the last: {seal}")
+        if entries := Registry(place).decisions():
+            seal = entries[-1].seal
+            typer.echo(f"{len(entries):,} decisions, each as it was written. Seal of the last: {seal}")
     say("Note the last number and its seal with the date, in another place.")
 
 

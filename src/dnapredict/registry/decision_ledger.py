@@ -6,6 +6,7 @@ Entries are only ever added. Each is sealed with a key of the home and with the 
 """
 
 import getpass
+import logging
 import os
 import re
 import secrets
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -24,6 +25,7 @@ from dnapredict.data.files.file_lock import held
 from dnapredict.data.files.private_files import write_private
 from dnapredict.errors import StoreError
 
+_LOG: Final = logging.getLogger("dnapredict.registry")
 FOLDER: Final = "decisions"
 _LEDGER: Final = "ledger.json"
 _SECRET: Final = "ledger.secret"  # noqa: S105 - the name of a file
@@ -83,6 +85,16 @@ class _Ledger(BaseModel):
     entries: tuple[DecisionEntry, ...]
 
 
+class Witness(Protocol):
+    """Another place that knows how far the ledger went: a removed ledger, or an older copy, is told by it."""
+
+    def read(self) -> str:
+        """What was told last; "" where nothing was."""
+
+    def write(self, head: str) -> None:
+        """Keep how far the ledger went; raises StoreError where that cannot be done."""
+
+
 @dataclass
 class Decisions:
     """The ledger of one home.
@@ -90,16 +102,23 @@ class Decisions:
     Raises
     ------
     StoreError
-        From any method, if the ledger or its key is missing, damaged, changed or cannot be written.
+        From any method, if the ledger or its key is missing, damaged, changed, older than the witness says
+        or cannot be written.
     """
 
     home: Path
+    witness: Witness | None = None
     _read: tuple[bytes, tuple[DecisionEntry, ...]] | None = field(default=None, repr=False)
 
     @property
     def exists(self) -> bool:
         """Whether the home has a ledger."""
         return self._folder.exists()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the home has, or had, a ledger."""
+        return self.exists or bool(self._seen())
 
     def begin(self, drafts: Iterable[Draft] = ()) -> None:
         """Make the ledger with these entries; the first of several processes makes it.
@@ -109,6 +128,8 @@ class Decisions:
         """
         if self.exists:
             return
+        if self._seen():
+            raise self._damaged(self._folder, "it is missing")
         key = secrets.token_hex(32)
         try:
             self.home.mkdir(parents=True, exist_ok=True)
@@ -124,15 +145,18 @@ class Decisions:
 
     def entries(self) -> tuple[DecisionEntry, ...]:
         """Every entry, oldest first, once each seal was checked."""
-        path = self._folder / _LEDGER
-        key = self._key()
+        path, key = self._folder / _LEDGER, self._key()
+        seen = self._seen()  # before the ledger, which may be written meanwhile
         try:
             content = path.read_bytes()
         except OSError as error:
             raise self._damaged(path, f"it cannot be read: {error.strerror}") from None
         if self._read is None or content != self._read[0]:
             self._read = content, self._checked(content, key)
-        return self._read[1]
+        entries = self._read[1]
+        if seen and seen not in (_head(entries[:number]) for number in range(1, len(entries) + 1)):
+            raise self._damaged(path, "it is an older copy, or another ledger than MLflow was told of")
+        return entries
 
     def append(
         self,
@@ -152,10 +176,23 @@ class Decisions:
             before = self.entries()
             if refuse is not None:
                 refuse(before)
+            if before and self._seen() != _head(before):  # a process was killed before it could tell
+                self._tell(before)
             entries = _sealed([Draft(kind, data)], before, self._key())
             # Whole and not by appending: a process that is killed leaves no half of an entry.
             write_private(self._folder / _LEDGER, _text(entries))
+            try:
+                self._tell(entries)
+            except StoreError as error:  # what was decided stands; the next entry tells it
+                _LOG.warning("%s", error)
         return entries[-1]
+
+    def _seen(self) -> str:
+        return "" if self.witness is None else self.witness.read()
+
+    def _tell(self, entries: tuple[DecisionEntry, ...]) -> None:
+        if self.witness is not None:
+            self.witness.write(_head(entries))
 
     @property
     def _folder(self) -> Path:
@@ -190,7 +227,7 @@ class Decisions:
     def _damaged(path: Path, what: str) -> StoreError:
         return StoreError(
             f"{path}: {what}. It holds which versions were audited, signed for and promoted. Restore the "
-            f"folder {FOLDER} of the home from a backup."
+            f"folder {FOLDER} of the home from a backup, with mlflow.db and mlruns as they were at that time."
         )
 
 
@@ -211,6 +248,11 @@ def _seal(entry: DecisionEntry, *, before: str, key: bytes) -> str:
 def _text(entries: tuple[DecisionEntry, ...]) -> str:
     head = entries[-1].seal if entries else FIRST_SEAL
     return _Ledger(count=len(entries), head=head, entries=entries).model_dump_json(indent=1) + "\n"
+
+
+def _head(entries: tuple[DecisionEntry, ...]) -> str:
+    """How far a ledger went: the number and the seal of its last entry."""
+    return f"{entries[-1].number}:{entries[-1].seal}"
 
 
 def _account() -> str:

@@ -19,6 +19,7 @@ from dnapredict.registry.adoption import adopt
 from dnapredict.registry.card_files import card_of, write_card
 from dnapredict.registry.decision_ledger import DecisionEntry, Decisions
 from dnapredict.registry.holdout_store import keep, kept
+from dnapredict.registry.ledger_tag import LedgerTag
 from dnapredict.registry.mlflow_store import CHALLENGER, CHAMPION, MODEL_NAME, Store
 from dnapredict.registry.promotion import (
     REPORT,
@@ -70,7 +71,7 @@ class Registry:
     def __init__(self, home: Path) -> None:
         """Name the home; nothing is made until a model is registered."""
         self._store = Store(home)
-        self._ledger = Decisions(self._store.home)
+        self._ledger = Decisions(self._store.home, LedgerTag(self._store))
 
     def register(
         self, folder: Path, training: Training, *, files: Mapping[str, str] = MappingProxyType({})
@@ -161,6 +162,10 @@ class Registry:
             If there is no such version.
         """
         return card_of(self._store.home, version=self.version_of(name))
+
+    def decisions(self) -> tuple[DecisionEntry, ...]:
+        """Every entry of the ledger, oldest first, once all were checked; none in a home that has no ledger yet."""
+        return self._ledger.entries() if self._ledger.begun else ()
 
     def report(self, name: str) -> Path | None:
         """The folder of the report of a version's last audit, None where none is kept."""
@@ -265,9 +270,15 @@ class Registry:
             raise ModelError(f"Version {leaving} is the first champion: there is none to go back to.")
         identity = self._identity(self._found(before))
         load(self.folder(before))
-        refuse_against_audit(before, self._judged(identity), done="put in use again")
+
+        def refuse(entries: tuple[DecisionEntry, ...]) -> None:
+            if put_in_use(entries)[-2:] != (before, leaving):
+                raise ModelError("Another version was put in use meanwhile. Look, and try again.")
+            judged = judgement(entries, before, model=identity.model, content=identity.content)
+            refuse_against_audit(before, judged, done="put in use again")
+
         why_and_who = {"from": leaving, "signed_by": signed_by, "why": why}
-        entry = self._ledger.append("rollback", identity.data | why_and_who)
+        entry = self._ledger.append("rollback", identity.data | why_and_who, refuse=refuse)
         self._tag(
             leaving,
             rolled_back_by=signed_by,

@@ -164,7 +164,7 @@ def refuse_not_in_use(version: str, entries: Iterable[DecisionEntry], *, model: 
     for entry in entries:
         promoted = entry.kind == "promotion" and (entry["version"], entry["model"]) == (version, model)
         left = entry.kind == "rollback" and entry["from"] == version
-        back = entry.kind == "rollback" and entry["version"] == version
+        back = entry.kind == "rollback" and (entry["version"], entry["model"]) == (version, model)
         last = entry if promoted or left or back else last
     if last is None:
         raise ModelError(

@@ -209,11 +209,11 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
         from dnapredict.pipeline import history_in_use
         from dnapredict.registry import CHAMPION, Registry
 
+        registry = Registry(home)
+        version = registry.usable(registry.version_of(CHAMPION))  # first: a no counts whatever else is wrong
         history = history_in_use(home)
         if history is not None:
             history.verify()  # a damaged one is refused before a model is tried out with it
-        registry = Registry(home)
-        version = registry.usable(registry.version_of(CHAMPION))
         return ExpectedModel(version, history.folder.name if history else "", warning=registry.wrong_alias())
 
     def open_scorer(version: str) -> Scoring:
@@ -223,7 +223,12 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
         history = pipeline.history_in_use(home)
         return pipeline.open_scorer(home, model=version, recorded=recorded).with_history(history)
 
-    return Champion(standing=standing, open_scorer=open_scorer, try_out=try_out)
+    def still_stands(version: str) -> None:
+        from dnapredict.registry import Registry
+
+        Registry(home).usable(version)
+
+    return Champion(standing=standing, open_scorer=open_scorer, try_out=try_out, still_stands=still_stands)
 
 
 def papers_of(home: Path) -> Callable[[str], Paper]:

@@ -89,14 +89,15 @@ def study(
     Raises
     ------
     NoEventsError
-        If too few missed to fit and judge anything.
+        If too few missed, or too few came, to fit and judge anything.
     """
     fit, judged = halves(audited, factors, seed=seed)
-    if min(fit.missed.sum(), judged.missed.sum()) < policy.smallest_group:
-        raise NoEventsError(
-            f"audit: a study needs {policy.smallest_group} missed appointments in each half of the patients. "
-            "Ask for the report without --study."
-        )
+    for half in (fit, judged):
+        if min(half.missed.sum(), (~half.missed).sum()) < policy.smallest_group:
+            raise NoEventsError(
+                f"audit: a study needs {policy.smallest_group} missed appointments in each half of the patients, "
+                "and as many that were attended. Ask for the report without --study."
+            )
     share = float(audited.table["selected"].to_numpy(zero_copy_only=False).mean())
     calls = max(1, round(share * len(judged.risk)))
     asked = _Asked(fit, judged, calls, share, policy, seed)
@@ -138,10 +139,12 @@ def _research(asked: _Asked) -> Iterator[Method]:
         yield _judged(name, judged, called, asked.policy, breaks=breaks)
 
 
-def _unseen(method: Callable[..., Calls], asked: _Asked) -> tuple[int, int]:
-    """How many of a group that the fit did not see are called, and how many they are."""
-    group = asked.judged.group
-    smallest = int(np.bincount(group).argmin())
+def _unseen(method: Callable[..., Calls], asked: _Asked) -> tuple[int, int] | None:
+    """How many of a group that the fit did not see are called, and how many they are; None of one group."""
+    group, (places, sizes) = asked.judged.group, np.unique(asked.fit.group, return_counts=True)
+    if len(places) < 2:
+        return None
+    smallest = int(places[sizes.argmin()])
     called = method(asked.fit, asked.judged, asked.seed, leave_out=smallest)
     return int(called[group == smallest].sum()), int((group == smallest).sum())
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -48,7 +48,21 @@ def halves(audited: Audited, factors: NDArray[np.float64] | None, *, seed: int) 
     share = min(1.0, MOST_ROWS / len(patient))
     taken = people[: max(2, int(share * len(people)))]
     first, second = np.array_split(taken, 2)
-    return _half(audited, factors, np.isin(patient, first)), _half(audited, factors, np.isin(patient, second))
+    fit, judged = (_half(audited, factors, np.isin(patient, people)) for people in (first, second))
+    return _with_both_outcomes(fit, judged)
+
+
+def _with_both_outcomes(fit: Half, judged: Half) -> tuple[Half, Half]:
+    """Put groups in which nobody missed, or nobody came, with the largest: no method can be fitted on them."""
+    sizes = np.bincount(fit.group)
+    missed = np.bincount(fit.group, weights=fit.missed)
+    one_sided = (missed == 0) | (missed == sizes)
+    thin = np.flatnonzero(one_sided & (sizes > 0))
+    largest = int(np.where(one_sided, 0, sizes).argmax())  # all go to the first where every group is thin
+    return (
+        replace(fit, group=np.where(np.isin(fit.group, thin), largest, fit.group)),
+        replace(judged, group=np.where(np.isin(judged.group, thin), largest, judged.group)),
+    )
 
 
 def _half(audited: Audited, factors: NDArray[np.float64] | None, inside: NDArray[np.bool_]) -> Half:

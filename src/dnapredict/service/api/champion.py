@@ -50,6 +50,9 @@ class Champion:
     try_out
         Tries a version out where it can do no harm, before it replaces one that works; raises
         ModelError where it fails. A version that failed is not tried again until another is champion.
+    still_stands
+        Raises GateFailedError where a version that answers in place of the champion, because that one
+        failed, may no longer.
     """
 
     def __init__(
@@ -58,9 +61,11 @@ class Champion:
         standing: Callable[[], ExpectedModel],
         open_scorer: Callable[[str], Scoring],
         try_out: Callable[[str], None],
+        still_stands: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Hold no scorer yet."""
         self._standing = standing
+        self._still_stands = still_stands
         self._open = open_scorer
         self._try_out = try_out
         self._failed = ""
@@ -113,6 +118,8 @@ class Champion:
         """Load the champion again if it, or the history beside it, is another than what answers now."""
         try:
             standing = self._standing()
+            if self._loaded is not None and self._loaded.version != standing.version:
+                self._require_that_it_stands(self._loaded.version)
             if standing.version == self._failed:
                 return
             if standing != self._loaded:
@@ -129,6 +136,16 @@ class Champion:
             self._complain(str(error))
         except Exception as error:  # noqa: BLE001 - whatever a library raises, the last good model goes on
             self._complain(f"The champion cannot be loaded ({type(error).__name__}).")
+
+    def _require_that_it_stands(self, version: str) -> None:
+        """Let go of what answers in place of the champion once it was rejected; other trouble is the champion's."""
+        try:
+            self._still_stands(version)
+        except GateFailedError:
+            self._scorer, self._loaded = None, None
+            raise
+        except DnapredictError:
+            pass  # such as: taken out of use by the rollback that is under way
 
     def _replace(self, standing: ExpectedModel) -> None:
         """Load what ought to answer; what answers now is let go only once that has been done."""

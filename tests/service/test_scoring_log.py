@@ -170,3 +170,16 @@ def test_no_log_is_begun_beside_the_rest_of_a_lost_one(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"is missing.*remove scoring-log\.db-wal and"):
         ScoringLog(tmp_path).write([row()])
     assert not (tmp_path / FILE).exists()
+
+
+def test_a_full_disk_and_a_damaged_log_are_told_by_their_cause(log: ScoringLog, tmp_path: Path) -> None:
+    log.write([row(action="x" * 5_000) for _ in range(20)])
+    pages = "PRAGMA max_page_count = 1"  # SQLite's own measure of a full disk
+    with log._database.reading() as connection:
+        connection.exec_driver_sql(pages)
+    with pytest.raises(StoreError, match="the disk is full: make room on it"):
+        log.write([row(action="x" * 500_000)])
+    log.close()
+    (tmp_path / FILE).write_bytes(b"no database" * 1_000)
+    with pytest.raises(StoreError, match="damaged: restore it from a backup"):
+        log.write([row()])

@@ -11,6 +11,7 @@ answers would go nowhere. So the files are looked at before each use.
 import contextlib
 import logging
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,17 @@ _WRITES: Final = "dnapredict_writes"
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "trusted_schema=OFF")
 # What SQLite keeps beside the file while anybody has it open.
 _SIDE_FILES: Final = ("-wal", "-shm")
+# SQLite's extended codes hold the primary code in the last byte.
+_PRIMARY_CODE: Final = 0xFF
+_REASONS: Final = {
+    sqlite3.SQLITE_FULL: "the disk is full: make room on it",
+    sqlite3.SQLITE_IOERR: "the disk is full or fails: make room on it, or see the system's log",
+    sqlite3.SQLITE_BUSY: "another program has locked it",
+    sqlite3.SQLITE_READONLY: "it may not be written: see its owner and mode",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: see its owner and mode",
+    sqlite3.SQLITE_CORRUPT: "it is damaged: restore it from a backup",
+    sqlite3.SQLITE_NOTADB: "it is damaged: restore it from a backup",
+}
 _SECONDS_TO_CONNECT: Final = 3
 # An answer waits for its entry, and a person for the answer: what hangs is given up.
 _POSTGRES: Final = (
@@ -226,8 +238,7 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, OSError) as error:
-            kind = type(error).__name__
-            raise StoreError(f"{self.name}: the scoring log cannot be {what} ({kind}).") from None
+            raise StoreError(f"{self.name}: the scoring log cannot be {what} ({_reason(error)}).") from None
 
 
 _Identity = tuple[int, int] | None
@@ -245,6 +256,12 @@ def _identity(path: Path) -> _Identity:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _reason(error: Exception) -> str:
+    """What an operator has to see to, without anything of what was written."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & _PRIMARY_CODE
+    return _REASONS.get(code, type(error).__name__)
 
 
 def _is_empty(path: Path) -> bool:

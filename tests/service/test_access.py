@@ -1,5 +1,6 @@
 """Who is let in: this machine alone until a key exists, then whoever holds the right one."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,3 +127,16 @@ def test_a_wrong_key_does_not_sign_in_and_is_not_repeated(guarded: TestClient) -
     assert answer.status_code == 403
     assert "There is a problem" in answer.text
     assert "zebra-4711" not in answer.text
+
+
+def test_keys_lost_while_it_runs_let_nobody_in(guarded: TestClient, home: Path) -> None:
+    shutil.rmtree(home / "keys")
+    time.sleep(A_WORKERS_MEMORY)
+    answer = guarded.get("/v1/model")
+    assert answer.status_code == 503
+    assert "keys" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("headers", [{"origin": "http://[::1"}, {"host": "[::1"}])
+def test_an_address_that_is_none_is_refused_at_once(client: TestClient, headers: dict) -> None:
+    assert client.post("/sign-out", headers=headers).status_code in (401, 403)

@@ -1,8 +1,11 @@
 """API keys: shown once, kept as a hash, refused as soon as they are revoked."""
 
 import datetime
+import errno
 import hashlib
 import hmac
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -116,12 +119,12 @@ def test_a_session_ends_when_its_key_is_revoked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("held", ["", "0" * 63, "x" * 64])
 def test_an_emptied_or_damaged_session_secret_lets_no_session_in_and_is_not_replaced(tmp_path: Path, held: str) -> None:
     made = api_keys.create(tmp_path, name="x", scopes=(KeyScope.LIST,))
-    until = int(api_keys.time.time()) + 3_600
-    seal = hmac.new(held.encode(), f"{made.key.key_id}.{until}".encode(), hashlib.sha256).hexdigest()
+    named = f"{made.key.key_id}.{int(api_keys.time.time()) + 3_600}.{'0' * 32}"
+    seal = hmac.new(held.encode(), named.encode(), hashlib.sha256).hexdigest()
     secret = tmp_path / "keys" / "session.secret"
     secret.write_text(held)
     with pytest.raises(StoreError, match=r"session\.secret: this secret is damaged"):
-        ring(tmp_path).session_holder(f"{made.key.key_id}.{until}.{seal}")
+        ring(tmp_path).session_holder(named + seal)
     assert secret.read_text() == held
 
 
@@ -132,3 +135,49 @@ def test_a_key_file_of_another_form_or_name_shuts_the_door(tmp_path: Path, damag
     path.write_text(made.key.model_copy(update=damage).model_dump_json())
     with pytest.raises(StoreError, match="Remove it, and make its holder a new key"):
         ring(tmp_path).holder(made.token)
+
+
+LOSSES = {
+    "the files of the keys": lambda keys: [path.unlink() for path in keys.glob("*.json")],
+    "their endings": lambda keys: [path.rename(path.with_suffix(".bak")) for path in keys.glob("*.json")],
+    "the folder": shutil.rmtree,
+    "the folder, for a file": lambda keys: (shutil.rmtree(keys), keys.write_text("")),
+    "the folder, for a link to nowhere": lambda keys: (shutil.rmtree(keys), keys.symlink_to("nowhere")),
+}
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
+def test_lost_keys_open_no_door(tmp_path: Path, lose) -> None:
+    made = api_keys.create(tmp_path, name="x", scopes=(KeyScope.LIST,))
+    ring(tmp_path).session(made.key)
+    lose(tmp_path / "keys")
+    with pytest.raises(StoreError, match="keys"):
+        ring(tmp_path).required  # noqa: B018 - it raises
+
+
+def test_lost_keys_of_an_earlier_release_open_no_door_where_anything_tells_of_them(tmp_path: Path) -> None:
+    made = api_keys.create(tmp_path, name="x", scopes=(KeyScope.LIST,))
+    ring(tmp_path).session(made.key)
+    (tmp_path / "keys-were-made").unlink()
+    (tmp_path / "keys" / f"{made.key.key_id}.json").unlink()
+    with pytest.raises(StoreError, match="dnapredict keys create"):
+        ring(tmp_path).required  # noqa: B018 - it raises
+
+
+@pytest.mark.parametrize("error", [PermissionError, OSError(errno.EMFILE, "Too many open files")])
+def test_keys_that_cannot_be_looked_for_open_no_door(tmp_path: Path, monkeypatch, error) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    api_keys.create(tmp_path, name="x", scopes=(KeyScope.LIST,))
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, refuse)
+    with pytest.raises(StoreError, match="cannot be read"):
+        ring(tmp_path).required  # noqa: B018 - it raises
+
+
+def test_after_a_loss_a_new_key_opens_the_door_again(tmp_path: Path) -> None:
+    api_keys.create(tmp_path, name="x", scopes=(KeyScope.LIST,))
+    shutil.rmtree(tmp_path / "keys")
+    made = api_keys.create(tmp_path, name="y", scopes=(KeyScope.LIST,))
+    assert ring(tmp_path).holder(made.token) is not None

@@ -19,6 +19,7 @@ from dnapredict.service.app import build
 from dnapredict.service.auth import api_keys
 from dnapredict.service.middleware.body_limits import AnonymousBodies, BodyLimits
 from dnapredict.service.middleware.concurrency_limit import Turns
+from dnapredict.service.middleware.plain_errors import PlainRefusals
 from dnapredict.service.middleware.rate_limit import Buckets
 
 
@@ -220,3 +221,20 @@ def test_a_client_that_sends_too_slowly_is_let_go_and_too_many_at_once_are_not_b
             assert (await client.post("/", content=b"x")).status_code == 200
 
     run_apart(send())
+
+
+def test_what_escapes_from_anything_is_answered_at_once_and_without_its_text() -> None:
+    """BentoML waits for an answer until its own time-out: the client hung for a minute and a half."""
+    said: list[dict[str, Any]] = []
+
+    async def fail(*_: Any) -> None:
+        raise RuntimeError("okapi-0815")
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/v1/model", "headers": []}
+    run_apart(PlainRefusals(fail)(scope, None, send))  # type: ignore[arg-type]
+    assert said[0]["status"] == 500
+    assert b"The service's log names the cause" in said[1]["body"]
+    assert b"okapi" not in said[1]["body"]

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
+from dnapredict.errors import StoreError
 from dnapredict.service.auth import api_keys
+from dnapredict.service.log.log_tables import ANSWERS
 from dnapredict.service.log.scoring_log import COLUMNS, ScoringLog
 
 FILE = "scoring-log.db"
@@ -126,3 +129,57 @@ def test_seals_are_made_of_plain_json_so_that_others_can_check_them(log: Scoring
         before = hashlib.sha256((before + json.dumps(values)).encode()).hexdigest()
         assert found["seal"] == before
     assert log.verify().seal == before
+
+
+def test_a_log_that_was_removed_while_it_is_in_use_is_not_written_to(log: ScoringLog, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    (tmp_path / FILE).rename(kept)
+    with pytest.raises(StoreError, match="removed or replaced while it was in use"):
+        log.write([row()])
+    with pytest.raises(StoreError, match="removed or replaced while it was in use"):
+        log.ask(select(ANSWERS.c.number))
+    kept.rename(tmp_path / FILE)
+    log.write([row()])
+    assert log.verify().entries == 4
+
+
+@pytest.mark.parametrize("ends", [("-wal",), ("-shm",), ("-wal", "-shm")])
+def test_entries_survive_the_loss_of_the_files_beside_the_log(
+    log: ScoringLog, tmp_path: Path, ends: tuple[str, ...]
+) -> None:
+    for end in ends:
+        (tmp_path / (FILE + end)).unlink()
+    log.write([row()])
+    another = ScoringLog(tmp_path)
+    another.write([row()])
+    log.write([row()])
+    assert ScoringLog(tmp_path).verify().entries == 6
+
+
+def test_a_log_that_took_the_place_of_another_is_not_mixed_with_it(log: ScoringLog, tmp_path: Path) -> None:
+    other = ScoringLog(tmp_path / "other")
+    other.write([row()])
+    other.close()
+    (tmp_path / "other" / FILE).replace(tmp_path / FILE)
+    with pytest.raises(StoreError, match="removed or replaced while it was in use"):
+        log.write([row()])
+
+
+def test_no_log_is_begun_beside_the_rest_of_a_lost_one(tmp_path: Path) -> None:
+    (tmp_path / f"{FILE}-wal").write_bytes(b"the rest")
+    with pytest.raises(StoreError, match=r"is missing.*remove scoring-log\.db-wal and"):
+        ScoringLog(tmp_path).write([row()])
+    assert not (tmp_path / FILE).exists()
+
+
+def test_a_full_disk_and_a_damaged_log_are_told_by_their_cause(log: ScoringLog, tmp_path: Path) -> None:
+    log.write([row(action="x" * 5_000) for _ in range(20)])
+    pages = "PRAGMA max_page_count = 1"  # SQLite's own measure of a full disk
+    with log._database.reading() as connection:
+        connection.exec_driver_sql(pages)
+    with pytest.raises(StoreError, match="the disk is full: make room on it"):
+        log.write([row(action="x" * 500_000)])
+    log.close()
+    (tmp_path / FILE).write_bytes(b"no database" * 1_000)
+    with pytest.raises(StoreError, match="damaged: restore it from a backup"):
+        log.write([row()])

@@ -19,6 +19,7 @@ from dnapredict.config.service_config import ServiceConfig
 from dnapredict.data.mapping.pseudonyms import read_key
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.auth.api_keys import mark as mark_as_keyed
 from dnapredict.service.log.scoring_log import ScoringLog
 
 Files = MappingOf[str, Path]
@@ -143,7 +144,10 @@ def _address(host: str) -> str:
 
 
 def _require_keys(home: Path, host: str) -> None:
-    if not ipaddress.ip_address(host).is_loopback and not KeyRing(home).required:
+    has_keys = KeyRing(home).required  # refused where they were lost, whatever the address
+    if has_keys:
+        mark_as_keyed(home)
+    if not has_keys and not ipaddress.ip_address(host).is_loopback:
         raise UsageError(
             f"--host {host}: others could reach the service there, and no key was ever made. "
             "Make one with `dnapredict keys create` first."

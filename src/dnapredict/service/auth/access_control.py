@@ -189,7 +189,7 @@ def _reaches(key: Key | TokenHolder, path: str) -> bool:
 
 def _is_of_this_machine(scope: Scope, headers: Headers) -> bool:
     arrived_at = (scope.get("server") or ("", 0))[0]
-    name = urlsplit("//" + headers.get("host", "")).hostname or ""
+    name = _host_of("//" + headers.get("host", ""))
     return (
         _is_loopback(arrived_at)
         and (_is_loopback(name) or name == "localhost")
@@ -210,7 +210,22 @@ def _comes_from_another_site(headers: Headers) -> bool:
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return True
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host", "")
+    return origin is not None and _netloc_of(origin) != headers.get("host", "")
+
+
+def _netloc_of(address: str) -> str | None:
+    """Host and port of an address; None where it is none, such as `http://[::1`."""
+    try:
+        return urlsplit(address).netloc
+    except ValueError:
+        return None
+
+
+def _host_of(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _ask(scope: Scope, headers: Headers) -> Response:

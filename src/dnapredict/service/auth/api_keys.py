@@ -2,7 +2,8 @@
 
 Each key is a file of its own in the home, so that making or revoking one cannot lose another.
 While no key was ever made, the service answers this machine alone (`middleware.access`); from
-the first key on, everybody needs one. Revoking the last key therefore opens no door.
+the first key on, everybody needs one. Revoking the last key therefore opens no door, nor does losing
+the files of the keys: a mark in the home, and what else lies beside them, tells that there were some.
 
 A key is 256 random bits, so a plain SHA-256 of it cannot be reversed by guessing.
 """
@@ -27,6 +28,9 @@ from dnapredict.service.auth import sessions
 
 _FOLDER: Final = "keys"
 _SECRET: Final = "session.secret"  # noqa: S105 - the name of a file
+# Not in the folder of the keys, so that it stays where that is lost.
+_MARK: Final = "keys-were-made"
+_SAYS: Final = "From the first key on, the service asks everybody for one. Do not delete this file.\n"
 _PREFIX: Final = "dnap"
 _TOKEN: Final = re.compile(rf"{_PREFIX}_([0-9a-f]{{8}})_([A-Za-z0-9_-]{{43}})")
 # How long a worker goes on with the keys that it last read: a revoked key is refused after this.
@@ -84,6 +88,7 @@ def create(home: Path, *, name: str, scopes: tuple[KeyScope, ...]) -> MadeKey:
         raise UsageError(f"A key needs at least one scope: {', '.join(KeyScope)}.")
     key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
     key = Key(key_id=key_id, name=name, scopes=scopes, sha256=_hashed(secret), made_at=_now())
+    mark(home)
     _write(home, key)
     return MadeKey(key, f"{_PREFIX}_{key_id}_{secret}")
 
@@ -94,10 +99,53 @@ def every(home: Path) -> tuple[Key, ...]:
     Raises
     ------
     StoreError
-        If one of them cannot be read: a door whose list is damaged stays shut.
+        If one of them cannot be read, or none is left: a door whose list is damaged or lost stays shut.
     """
-    keys = [_read(path) for path in (home / _FOLDER).glob("*.json")]
+    folder = home / _FOLDER
+    found = _files(folder)
+    keys = [_read(path) for path in found if path.suffix == ".json"]
+    if not keys and (found or _is_there(home / _MARK)):
+        raise StoreError(
+            f"{folder}: keys were made in this home, and none is there any more. Restore the folder from a "
+            "backup, or make a new key with `dnapredict keys create`."
+        )
     return tuple(sorted(keys, key=lambda key: (key.made_at, key.key_id)))
+
+
+def mark(home: Path) -> None:
+    """Note that keys were made in this home; homes of earlier releases have no such note.
+
+    Raises
+    ------
+    StoreError
+        If the home cannot be written to.
+    """
+    if not _is_there(home / _MARK):
+        write_private(home / _MARK, _SAYS)
+
+
+def _files(folder: Path) -> list[Path]:
+    """What lies in the folder of the keys; nothing where there is no such folder.
+
+    Not with `Path.glob`, which finds nothing where it may not look: that would be a home without keys.
+    """
+    try:
+        return [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not folder.is_symlink():
+            return []
+        raise StoreError(f"{folder}: cannot be read ({type(error).__name__}).") from None
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file, or nobody can tell."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
+    return True
 
 
 def revoke(home: Path, key_id: str) -> Key:

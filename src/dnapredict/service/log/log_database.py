@@ -3,10 +3,15 @@
 SQLite is brought to the newest form when it is opened, in a transaction of its own. On PostgreSQL
 several hosts may be of several releases, and the role that answers need not be allowed to change
 tables: there `dnapredict log upgrade` does it, and a database of another form is refused.
+
+Connections to SQLite are kept, and one to a file that was removed goes on as if it were there: entries of
+answers would go nowhere. So the files are looked at before each use.
 """
 
 import contextlib
+import logging
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,10 +33,24 @@ REVISION: Final = "r0003"
 """The newest migration; a test compares it with the folder of migrations."""
 
 _OLDER: Final = ("", "r0001", "r0002")
+_LOG: Final = logging.getLogger("dnapredict.service")
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _WRITES: Final = "dnapredict_writes"
 # FULL: an answer that was acknowledged is in the log even after a power cut.
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "trusted_schema=OFF")
+# What SQLite keeps beside the file while anybody has it open.
+_SIDE_FILES: Final = ("-wal", "-shm")
+# SQLite's extended codes hold the primary code in the last byte.
+_PRIMARY_CODE: Final = 0xFF
+_REASONS: Final = {
+    sqlite3.SQLITE_FULL: "the disk is full: make room on it",
+    sqlite3.SQLITE_IOERR: "the disk is full or fails: make room on it, or see the system's log",
+    sqlite3.SQLITE_BUSY: "another program has locked it",
+    sqlite3.SQLITE_READONLY: "it may not be written: see its owner and mode",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: see its owner and mode",
+    sqlite3.SQLITE_CORRUPT: "it is damaged: restore it from a backup",
+    sqlite3.SQLITE_NOTADB: "it is damaged: restore it from a backup",
+}
 _SECONDS_TO_CONNECT: Final = 3
 # An answer waits for its entry, and a person for the answer: what hangs is given up.
 _POSTGRES: Final = (
@@ -62,6 +81,7 @@ class Database:
         self._url = _postgres(given) if given else None
         self._path = home / FILE
         self._engine: Engine | None = None
+        self._files: tuple[_Identity, ...] = ()
         self._opening = threading.Lock()
         # Threads of one process take turns here: waiting for SQLite's own lock is done by sleeping.
         self._writing = threading.Lock()
@@ -73,8 +93,8 @@ class Database:
 
     @property
     def exists(self) -> bool:
-        """False where nothing was ever written."""
-        return self._url is not None or self._path.exists()
+        """False where nothing was ever written. A log that this process opened and that is gone is a loss."""
+        return self._url is not None or self._engine is not None or self._path.exists()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -119,7 +139,7 @@ class Database:
         with self._told("upgraded"), self._opening:
             engine = self._engine or self._made()
             found = _migrate(engine)
-            self._engine = engine
+            self._engine, self._files = engine, _identities(self._path)
             return found
 
     def close(self) -> None:
@@ -131,6 +151,8 @@ class Database:
 
     def _opened(self) -> Engine:
         with self._opening:
+            if self._engine is not None and self._url is None:
+                self._let_go_of_what_is_gone(self._engine)
             if self._engine is None:
                 engine = self._made()
                 with engine.connect() as connection:
@@ -138,7 +160,40 @@ class Database:
                 if found != REVISION:
                     self._settle_form(engine, found)
                 self._engine = engine
+                self._files = _identities(self._path)
             return self._engine
+
+    def _let_go_of_what_is_gone(self, engine: Engine) -> None:
+        """Open the log anew where a file beside it is not the one that was opened.
+
+        Raises
+        ------
+        StoreError
+            If the log itself is gone or another: a new one would hide that entries are lost, and SQLite would
+            take what stands beside the old one for a part of the new one.
+        """
+        found = _identities(self._path)
+        if found[0] != self._files[0]:
+            raise StoreError(
+                f"{self._path}: the scoring log was removed or replaced while it was in use; until it is back there "
+                f"is no answer. {self._mend()}"
+            )
+        if found == self._files:
+            return
+        _LOG.error("%s: a file beside the scoring log was removed or replaced. The log is opened anew.", self._path)
+        # What was last written stands only in the file that was removed, and in this connection.
+        with engine.connect() as connection:
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(FULL)")
+        engine.dispose()
+        self._engine = None
+
+    def _mend(self) -> str:
+        beside = " and ".join(f"{self._path.name}{end}" for end in _SIDE_FILES)
+        return (
+            f"Stop the service, remove {beside}, and put the log back from a backup; without a backup a new log is "
+            "begun."
+        )
 
     def _settle_form(self, engine: Engine, found: str) -> None:
         if self._url is None and found in _OLDER:
@@ -166,6 +221,8 @@ class Database:
         Closing a descriptor of an SQLite file would drop the locks that this process holds on it.
         """
         private_folder(self._path.parent)
+        if any(_identities(self._path)[1:]) and not self._path.exists():
+            raise StoreError(f"{self._path}: the scoring log is missing, and files of it are there. {self._mend()}")
         draft = private_file(self._path.parent)
         try:
             engine = _sqlite_engine(draft)
@@ -181,8 +238,30 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, OSError) as error:
-            kind = type(error).__name__
-            raise StoreError(f"{self.name}: the scoring log cannot be {what} ({kind}).") from None
+            raise StoreError(f"{self.name}: the scoring log cannot be {what} ({_reason(error)}).") from None
+
+
+_Identity = tuple[int, int] | None
+"""Device and number of a file; None where there is none."""
+
+
+def _identities(path: Path) -> tuple[_Identity, ...]:
+    """Which files a database and those beside it are now. Nothing is opened: that would drop SQLite's locks."""
+    return tuple(map(_identity, (path, *(path.with_name(path.name + end) for end in _SIDE_FILES))))
+
+
+def _identity(path: Path) -> _Identity:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _reason(error: Exception) -> str:
+    """What an operator has to see to, without anything of what was written."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & _PRIMARY_CODE
+    return _REASONS.get(code, type(error).__name__)
 
 
 def _is_empty(path: Path) -> bool:

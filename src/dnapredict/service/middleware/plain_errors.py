@@ -3,9 +3,13 @@
 BentoML answers an error as a list, an object or plain text, by its origin. A caller should
 need one way to read it, and a sentence that repeats nothing of what was sent. At the addresses
 of the pages a browser is shown the same sentence as a page.
+
+What escapes from anything below is answered here as well: BentoML would wait for an answer until its own
+time-out, for a minute and a half, and say nothing.
 """
 
 import json
+import logging
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dnapredict.service.pages.rendering import trouble_page
 
+_LOG: Final = logging.getLogger("dnapredict.service")
 _SENTENCES: Final = {
     400: "The request cannot be read.",
     401: "Send an API key: Authorization: Bearer KEY.",
@@ -57,20 +62,29 @@ class PlainRefusals:
             return
         started: Message | None = None
         parts: list[bytes] = []
+        is_answered = False
 
         async def send_plainly(message: Message) -> None:
-            nonlocal started
+            nonlocal started, is_answered
             if message["type"] == "http.response.start" and _needs_rewriting(message):
                 started = message
                 return
             if started is None:
+                is_answered = True
                 await send(message)
                 return
             parts.append(message.get("body", b""))
             if not message.get("more_body", False):
+                is_answered = True
                 await _plain(started, b"".join(parts), to_person=_is_of_person(scope))(scope, receive, send)
 
-        await self.app(scope, receive, send_plainly)
+        try:
+            await self.app(scope, receive, send_plainly)
+        except Exception:
+            if is_answered:
+                raise
+            _LOG.exception("A request was not answered.")
+            await _plain({"status": 500}, b"", to_person=_is_of_person(scope))(scope, receive, send)
 
 
 def _needs_rewriting(message: Message) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -170,6 +171,62 @@ def test_a_wish_that_was_recorded_on_a_list_that_was_a_file_is_known_to_be_the_p
     assert sent.status_code == 200
     asked = with_another_appointment(weekly, patient_of(weekly, mine))
     assert lines(upload(service, asked)["results"])["another"]["action"] == OPTED_OUT
+
+
+def test_a_wish_is_known_though_the_patients_number_came_with_blanks_or_as_a_decimal(service, weekly):
+    """As other systems fill up numbers, and as a spreadsheet leaves them in a column with gaps."""
+    people = dict.fromkeys(weekly["patient_id"].to_pylist())
+    numbers = {patient: f"{880_000 + place}.0" for place, patient in enumerate(people)}
+    odd = with_patients(weekly, lambda patient: f" {numbers[patient]} ")
+    answer = upload(service, odd)
+    mine = calls(answer)[0]
+    record(service, answer["list_id"], mine, "no_calls_wished")
+    plain = with_patients(weekly, lambda patient: numbers[patient].removesuffix(".0"))
+    again = with_another_appointment(plain, patient_of(plain, mine)).slice(1)
+    assert lines(upload(service, again)["results"])["another"]["action"].startswith(OPTED_OUT)
+
+
+def with_patients(weekly: pa.Table, changed: Callable[[str], str]) -> pa.Table:
+    place = weekly.column_names.index("patient_id")
+    return weekly.set_column(place, "patient_id", pa.array(list(map(changed, weekly["patient_id"].to_pylist()))))
+
+
+def test_a_list_that_was_scored_before_a_wish_says_it_from_then_on(service, weekly):
+    """Two teams, one patient: what one of them is told in the morning the other sees before it calls."""
+    mine = calls(upload(service, weekly))[0]
+    theirs = upload(service, with_another_appointment(weekly, patient_of(weekly, mine)))
+    first = upload(service, weekly)["list_id"]
+    record(service, first, mine, "no_calls_wished")
+    address = theirs["list_id"]
+    found = lines(service.get(f"/v1/lists/{address}").json()["results"])["another"]
+    assert (found["selected"], found["action"]) == (False, OPTED_OUT)
+    page = next(
+        text
+        for number in range(1, 10)
+        if "appointment another<" in (text := service.get(f"/lists/{address}?show=all&page={number}").text)
+    )
+    (row,) = (row for row in page.split("<tr ") if "appointment another<" in row)
+    assert OPTED_OUT in row
+    book = pd.read_excel(io.BytesIO(service.get(f"/lists/{address}/file").content)).set_index("appointment_id")
+    assert book.loc["another", "action"].startswith(OPTED_OUT)
+    assert not book.loc["another", "selected"]
+
+
+def test_a_list_of_another_system_takes_outcomes_after_the_next_one(service, weekly):
+    """Who opened a list and rang can say what happened, though another list came in the meantime."""
+    sent = as_requests(weekly.slice(0, 60))
+    service.post("/v1/score", json={"appointments": sent})
+    (address,) = set(re.findall(r'action="(/lists/[0-9a-f]{16})/outcomes', service.get("/").text))
+    service.post("/v1/score", json={"appointments": sent[1:]})
+    form = {"line": "1", "seen": "", "outcome": "no_calls_wished"}
+    assert service.post(f"{address}/outcomes", data=form, follow_redirects=False).status_code == 303
+
+
+@pytest.mark.parametrize("header", ["Opt-out", "Opted out", "Do not call", "OptOut", "Opt out?"])
+def test_a_column_of_wishes_is_recognised_by_other_names(service, weekly, header):
+    mine = calls(upload(service, weekly))[0]
+    wishes = pa.array(["Y" if each == mine else None for each in weekly["appointment_id"].to_pylist()])
+    assert lines(upload(service, weekly.append_column(header, wishes))["results"])[mine]["action"].startswith(OPTED_OUT)
 
 
 def test_the_column_opt_out_is_a_wish_for_all_of_the_patients_rows(service, weekly):

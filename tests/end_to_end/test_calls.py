@@ -98,7 +98,7 @@ def test_who_was_reached_is_passed_over_and_who_did_not_answer_is_called_again(s
     record(service, answer["list_id"], reached, "confirmed")
     record(service, answer["list_id"], no_answer, "no_answer")
     again = upload(service, weekly)
-    assert lines(again["results"])[reached]["action"] == REACHED
+    assert lines(again["results"])[reached]["action"].startswith(REACHED)
     assert no_answer in calls(again)
     assert len(calls(again)) == 40  # the call goes to the next
     record(service, answer["list_id"], reached, "withdrawn")
@@ -152,12 +152,12 @@ def test_a_wish_not_to_be_called_holds_at_every_door_until_it_is_withdrawn(servi
     for found in answers():
         for each in theirs & set(found):
             assert not found[each]["selected"]
-            assert found[each]["action"] == OPTED_OUT
+            assert found[each]["action"].startswith(OPTED_OUT)
     page = service.get("/lists/" + upload(service, asked)["list_id"], params={"show": "all"}).text
     assert OPTED_OUT in page
     record(service, answer["list_id"], mine, "withdrawn")
     for found in answers():
-        assert OPTED_OUT not in {line["action"] for line in found.values()}
+        assert not any(line["action"].startswith(OPTED_OUT) for line in found.values())
 
 
 def test_a_wish_that_was_recorded_on_a_list_that_was_a_file_is_known_to_be_the_patients(
@@ -170,7 +170,7 @@ def test_a_wish_that_was_recorded_on_a_list_that_was_a_file_is_known_to_be_the_p
     sent = service.post(f"/lists/{shown['list_id']}/outcomes", data={"line": 1, "outcome": "no_calls_wished"})
     assert sent.status_code == 200
     asked = with_another_appointment(weekly, patient_of(weekly, mine))
-    assert lines(upload(service, asked)["results"])["another"]["action"] == OPTED_OUT
+    assert lines(upload(service, asked)["results"])["another"]["action"].startswith(OPTED_OUT)
 
 
 def test_a_wish_is_known_though_the_patients_number_came_with_blanks_or_as_a_decimal(service, weekly):
@@ -235,10 +235,12 @@ def test_the_column_opt_out_is_a_wish_for_all_of_the_patients_rows(service, week
     said = ["yes" if name == mine else None for name in asked["appointment_id"].to_pylist()]
     found = lines(upload(service, asked.append_column("opt_out", pa.array(said, pa.string())))["results"])
     for name in (mine, "another"):
-        assert (found[name]["selected"], found[name]["action"]) == (False, OPTED_OUT)
+        assert not found[name]["selected"]
+        assert found[name]["action"].startswith(OPTED_OUT)
     alone = {**as_requests(asked.slice(0, 1))[0], "opt_out": True}
     (result,) = service.post("/v1/score", json={"appointments": [alone]}).json()["results"]
-    assert (result["selected"], result["action"]) == (False, OPTED_OUT)
+    assert not result["selected"]
+    assert result["action"].startswith(OPTED_OUT)
 
 
 def test_a_damaged_calls_database_stops_no_list_and_is_said_on_it(service, home, trust, weekly, dnapredict, tmp_path):
@@ -247,7 +249,7 @@ def test_a_damaged_calls_database_stops_no_list_and_is_said_on_it(service, home,
     record(service, answer["list_id"], mine, "no_calls_wished")
     (home / "lists" / "calls.db").write_bytes(b"no database" * 1_000)
     again = upload(service, weekly)
-    assert lines(again["results"])[mine]["action"] == OPTED_OUT
+    assert lines(again["results"])[mine]["action"].startswith(OPTED_OUT)
     (notice,) = again["notices"]
     assert "was damaged" in notice
     page = service.get(f"/lists/{again['list_id']}").text
@@ -257,7 +259,7 @@ def test_a_damaged_calls_database_stops_no_list_and_is_said_on_it(service, home,
     done = dnapredict("score", trust.weekly, "--out", tmp_path / "out.csv", "--home", home)
     assert done.returncode == 0
     assert "lists/calls.db" in done.stderr
-    assert written(tmp_path / "out.csv")[mine]["action"] == OPTED_OUT
+    assert written(tmp_path / "out.csv")[mine]["action"].startswith(OPTED_OUT)
 
 
 @pytest.mark.parametrize(

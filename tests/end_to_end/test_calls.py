@@ -229,6 +229,27 @@ def test_a_column_of_wishes_is_recognised_by_other_names(service, weekly, header
     assert lines(upload(service, weekly.append_column(header, wishes))["results"])[mine]["action"].startswith(OPTED_OUT)
 
 
+@pytest.mark.parametrize("fault", ["the same appointment twice", "no time", "a wish in other words"])
+def test_a_wish_counts_though_its_row_cannot_be_scored(service, home, weekly, dnapredict, tmp_path, fault):
+    mine = calls(upload(service, weekly))[0]
+    rows = [{name: None if value is None else str(value) for name, value in row.items()} for row in weekly.to_pylist()]
+    refused = {**next(row for row in rows if row["appointment_id"] == mine), "opt_out": "Y"}
+    refused |= {
+        "the same appointment twice": {},
+        "no time": {"appointment_id": "refused", "starts_at": "soon"},
+        "a wish in other words": {"appointment_id": "refused", "opt_out": "asked us not to"},
+    }[fault]
+    asked = pa.Table.from_pylist([*({**row, "opt_out": None} for row in rows), refused])
+    asked = asked.set_column(asked.column_names.index("opt_out"), "opt_out", asked["opt_out"].cast(pa.string()))
+    found = next(line for line in upload(service, asked)["results"] if line["appointment_id"] == mine)
+    assert found["action"].startswith(OPTED_OUT)
+    (tmp_path / "list.csv").write_bytes(as_csv(asked))
+    done = dnapredict("score", tmp_path / "list.csv", "--out", tmp_path / "out.csv", "--home", home)
+    assert done.returncode == 0, done.stderr
+    out = pd.read_csv(tmp_path / "out.csv").drop_duplicates("appointment_id").set_index("appointment_id")
+    assert out.loc[mine, "action"].startswith(OPTED_OUT)
+
+
 def test_the_column_opt_out_is_a_wish_for_all_of_the_patients_rows(service, weekly):
     mine = calls(upload(service, weekly))[0]
     asked = with_another_appointment(weekly, patient_of(weekly, mine))

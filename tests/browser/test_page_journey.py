@@ -296,3 +296,11 @@ def test_two_clerks_on_one_line_are_told_of_each_other(browser: Browser, tmp_pat
         expect(line.get_by_role("listitem").filter(has_text="Eye clinic desk")).to_contain_text("Confirmed")
         expect(line.get_by_role("listitem").filter(has_text="booking team")).to_contain_text("No answer")
         context.close()
+
+
+def test_the_sheet_says_what_was_recorded_a_moment_ago(page: Page) -> None:
+    page.goto("/")
+    page.locator(".dna-outcome select").first.select_option("no_calls_wished")
+    page.locator(".dna-outcome button[type=submit]").first.click()
+    page.emulate_media(media="print")
+    assert "Does not wish to be called" in page.locator(".dna-outcome").first.inner_text()

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -170,6 +171,83 @@ def test_a_wish_that_was_recorded_on_a_list_that_was_a_file_is_known_to_be_the_p
     assert sent.status_code == 200
     asked = with_another_appointment(weekly, patient_of(weekly, mine))
     assert lines(upload(service, asked)["results"])["another"]["action"].startswith(OPTED_OUT)
+
+
+def test_a_wish_is_known_though_the_patients_number_came_with_blanks_or_as_a_decimal(service, weekly):
+    """As other systems fill up numbers, and as a spreadsheet leaves them in a column with gaps."""
+    people = dict.fromkeys(weekly["patient_id"].to_pylist())
+    numbers = {patient: f"{880_000 + place}.0" for place, patient in enumerate(people)}
+    odd = with_patients(weekly, lambda patient: f" {numbers[patient]} ")
+    answer = upload(service, odd)
+    mine = calls(answer)[0]
+    record(service, answer["list_id"], mine, "no_calls_wished")
+    plain = with_patients(weekly, lambda patient: numbers[patient].removesuffix(".0"))
+    again = with_another_appointment(plain, patient_of(plain, mine)).slice(1)
+    assert lines(upload(service, again)["results"])["another"]["action"].startswith(OPTED_OUT)
+
+
+def with_patients(weekly: pa.Table, changed: Callable[[str], str]) -> pa.Table:
+    place = weekly.column_names.index("patient_id")
+    return weekly.set_column(place, "patient_id", pa.array(list(map(changed, weekly["patient_id"].to_pylist()))))
+
+
+def test_a_list_that_was_scored_before_a_wish_says_it_from_then_on(service, weekly):
+    """Two teams, one patient: what one of them is told in the morning the other sees before it calls."""
+    mine = calls(upload(service, weekly))[0]
+    theirs = upload(service, with_another_appointment(weekly, patient_of(weekly, mine)))
+    first = upload(service, weekly)["list_id"]
+    record(service, first, mine, "no_calls_wished")
+    address = theirs["list_id"]
+    found = lines(service.get(f"/v1/lists/{address}").json()["results"])["another"]
+    assert (found["selected"], found["action"]) == (False, OPTED_OUT)
+    page = next(
+        text
+        for number in range(1, 10)
+        if "appointment another<" in (text := service.get(f"/lists/{address}?show=all&page={number}").text)
+    )
+    (row,) = (row for row in page.split("<tr ") if "appointment another<" in row)
+    assert OPTED_OUT in row
+    book = pd.read_excel(io.BytesIO(service.get(f"/lists/{address}/file").content)).set_index("appointment_id")
+    assert book.loc["another", "action"].startswith(OPTED_OUT)
+    assert not book.loc["another", "selected"]
+
+
+def test_a_list_of_another_system_takes_outcomes_after_the_next_one(service, weekly):
+    """Who opened a list and rang can say what happened, though another list came in the meantime."""
+    sent = as_requests(weekly.slice(0, 60))
+    service.post("/v1/score", json={"appointments": sent})
+    (address,) = set(re.findall(r'action="(/lists/[0-9a-f]{16})/outcomes', service.get("/").text))
+    service.post("/v1/score", json={"appointments": sent[1:]})
+    form = {"line": "1", "seen": "", "outcome": "no_calls_wished"}
+    assert service.post(f"{address}/outcomes", data=form, follow_redirects=False).status_code == 303
+
+
+@pytest.mark.parametrize("header", ["Opt-out", "Opted out", "Do not call", "OptOut", "Opt out?"])
+def test_a_column_of_wishes_is_recognised_by_other_names(service, weekly, header):
+    mine = calls(upload(service, weekly))[0]
+    wishes = pa.array(["Y" if each == mine else None for each in weekly["appointment_id"].to_pylist()])
+    assert lines(upload(service, weekly.append_column(header, wishes))["results"])[mine]["action"].startswith(OPTED_OUT)
+
+
+@pytest.mark.parametrize("fault", ["the same appointment twice", "no time", "a wish in other words"])
+def test_a_wish_counts_though_its_row_cannot_be_scored(service, home, weekly, dnapredict, tmp_path, fault):
+    mine = calls(upload(service, weekly))[0]
+    rows = [{name: None if value is None else str(value) for name, value in row.items()} for row in weekly.to_pylist()]
+    refused = {**next(row for row in rows if row["appointment_id"] == mine), "opt_out": "Y"}
+    refused |= {
+        "the same appointment twice": {},
+        "no time": {"appointment_id": "refused", "starts_at": "soon"},
+        "a wish in other words": {"appointment_id": "refused", "opt_out": "asked us not to"},
+    }[fault]
+    asked = pa.Table.from_pylist([*({**row, "opt_out": None} for row in rows), refused])
+    asked = asked.set_column(asked.column_names.index("opt_out"), "opt_out", asked["opt_out"].cast(pa.string()))
+    found = next(line for line in upload(service, asked)["results"] if line["appointment_id"] == mine)
+    assert found["action"].startswith(OPTED_OUT)
+    (tmp_path / "list.csv").write_bytes(as_csv(asked))
+    done = dnapredict("score", tmp_path / "list.csv", "--out", tmp_path / "out.csv", "--home", home)
+    assert done.returncode == 0, done.stderr
+    out = pd.read_csv(tmp_path / "out.csv").drop_duplicates("appointment_id").set_index("appointment_id")
+    assert out.loc[mine, "action"].startswith(OPTED_OUT)
 
 
 def test_the_column_opt_out_is_a_wish_for_all_of_the_patients_rows(service, weekly):

@@ -124,3 +124,33 @@ def test_a_new_home_is_its_owners_alone(tmp_path: Path) -> None:
     log.write([row()])
     Hashes(home, ScoringLog(tmp_path)).of("appointment", "a")
     assert [path.stat().st_mode & 0o077 for path in (home, *home.rglob("*"))] == [0] * (1 + len(list(home.rglob("*"))))
+
+
+def test_a_mistake_that_is_taken_back_twice_leaves_the_patients_wish(log: ScoringLog, tmp_path: Path) -> None:
+    hashes = Hashes(tmp_path, log)
+    for appointment in ("a", "b"):
+        scored(log, hashes, appointment, "p")
+    ledger = Ledger(tmp_path, LoggedContacts(log, hashes))
+    actions = Actions(log, hashes, ledger)
+    actions.record("l", line("a"), Outcome.NO_CALLS_WISHED)
+    seen = actions.record("l", line("b"), Outcome.NO_ANSWER).at.isoformat()
+    first = actions.record("l", line("b"), Outcome.WITHDRAWN, seen=seen)
+    stale = actions.record("l", line("b"), Outcome.WITHDRAWN, seen=seen)  # a tab that was left open
+    assert stale == first
+    assert actions.record("l", line("b"), Outcome.WITHDRAWN) == first
+    assert ledger.known(ROW).opted_out == {0}
+
+
+def test_a_wish_is_known_of_appointments_that_were_scored_before_it(log: ScoringLog, tmp_path: Path) -> None:
+    hashes = Hashes(tmp_path, log)
+    for appointment, patient in (("a", "p"), ("b", " p "), ("c", "q")):
+        scored(log, hashes, appointment, patient)
+    ledger = Ledger(tmp_path, LoggedContacts(log, hashes))
+    ledger.plan("file", (), listed=[("d", "p")])
+    actions = Actions(log, hashes, ledger)
+    everywhere = ["a", "b", "c", "d", "e"]
+    assert actions.wished_no_calls(everywhere) == frozenset()
+    actions.record("l", line("a"), Outcome.NO_CALLS_WISHED)
+    assert actions.wished_no_calls(everywhere) == {"a", "b", "d"}
+    actions.record("l", line("a"), Outcome.WITHDRAWN)
+    assert actions.wished_no_calls(everywhere) == frozenset()

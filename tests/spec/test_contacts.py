@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -152,7 +153,10 @@ def test_an_appointment_that_was_moved_may_be_called_about_again_after_the_mute_
         (("wishes no calls", "no answer"), "opted out"),  # a wish is not undone by another call
         (("wishes no calls", "confirmed"), "opted out"),
         (("wishes no calls", "mistake"), ""),
-        (("wishes no calls", "no answer", "mistake"), ""),
+        (("wishes no calls", "no answer", "mistake"), "opted out"),  # the mistake was the last of them
+        (("wishes no calls", "confirmed", "no answer", "mistake"), "opted out"),
+        (("wishes no calls", "confirmed", "mistake", "mistake"), ""),
+        (("wishes no calls", "confirmed", "wishes no calls", "mistake"), ""),
     ],
 )
 def test_the_last_outcome_counts_and_a_wish_holds_until_it_is_withdrawn(tmp_path, outcomes, why):
@@ -169,6 +173,41 @@ def test_a_patient_who_asked_not_to_be_called_is_called_by_no_clinic_and_never_a
         2019-01-10 | a           | p       | X      | wishes no calls
     """
     assert passed_over(tmp_path, recorded, row, mute_days=0) == "opted out"
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        ("0005913", "5913"),  # Excel drops zeros in front
+        ("5913", "0005913"),
+        ("5913.0", "5913"),
+        ("943 476 5919", "9434765919"),
+        ("  P 17 ", "P 17"),
+    ],
+)
+def test_a_patient_is_known_in_whatever_form_a_spreadsheet_left_the_number(tmp_path, then, now):
+    recorded = Recorded()
+    recorded.contacts = [
+        Contact(
+            1,
+            "seal 1",
+            recorded.hashed("appointment", "a"),
+            recorded.hashed("patient", then),
+            "X",
+            datetime.date(2026, 11, 10),
+            "no_calls_wished",
+            "opted out",
+        )
+    ]
+    assert Ledger(tmp_path, recorded).known(listed(("b", now, "Y"))).opted_out == {0}
+
+
+def test_a_wish_that_was_recorded_before_numbers_had_one_form_is_known(tmp_path):
+    recorded = Recorded()
+    recorded.record("2026-11-10", "a", "0005913", "X", "wishes no calls")
+    (contact,) = recorded.contacts
+    recorded.contacts = [replace(contact, patient=recorded.hashed("patient as written", "0005913"))]
+    assert Ledger(tmp_path, recorded).known(listed(("b", "0005913", "Y"))).opted_out == {0}
 
 
 def test_a_wish_of_nobody_knows_whom_holds_for_the_appointment(tmp_path):

@@ -200,6 +200,31 @@ class Actions:
         taken = {appointment: done[-1] for appointment, done in self.entries(appointment_ids).items()}
         return {key: action for key, action in taken.items() if action.outcome is not Outcome.WITHDRAWN}
 
+    def wished_no_calls(self, appointment_ids: Iterable[str]) -> frozenset[str]:
+        """Those of the appointments whose patient asked by now, about whatever appointment, not to be called.
+
+        A list that was scored before still says to call. Where the calls database cannot be used, that is
+        logged and nothing is known.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        if self._ledger is None:
+            return frozenset()
+        by_hash = {self._hash(appointment): appointment for appointment in appointment_ids}
+        told: dict[str, str | None] = dict.fromkeys(by_hash)
+        for asked in _parts(list(by_hash)):
+            about = select(ANSWERS.c.appointment, ANSWERS.c.patient).where(ANSWERS.c.appointment.in_(asked))
+            told |= {row.appointment: row.patient for row in self._log.ask(about.order_by(ANSWERS.c.number))}
+        try:
+            found = self._ledger.wished_no_calls(told)
+        except UnusableError as error:
+            _LOG.error("Who asked not to be called is not known on this list: %s", error)
+            return frozenset()
+        return frozenset(by_hash[each] for each in found)
+
     def of_week(self, day: datetime.date) -> tuple[ClinicCalls, ...]:
         """What came of the calls in the week (Monday to Sunday, local time) of `day`, by clinic and site.
 
@@ -221,19 +246,21 @@ class Actions:
 
     def _of(self, hashes: Sequence[str]) -> Iterable[Row[Any]]:
         """Entries about these appointments, oldest first within each appointment."""
-        for start in range(0, len(hashes), _ASKED_AT_ONCE):
-            asked = hashes[start : start + _ASKED_AT_ONCE]
+        for asked in _parts(hashes):
             about = select(ACTIONS).where(ACTIONS.c.appointment.in_(asked))
             yield from self._log.ask(about.order_by(ACTIONS.c.number))
 
     def _patient_of(self, appointment: str) -> str | None:
-        """Whose appointment it is, as the log was told when it was scored last."""
+        """Whose appointment it is: as the lists had it once they were read, else as the log was told.
+
+        The log has the number as it was sent, before a mapping made a pseudonym of it.
+        """
+        listed = None if self._ledger is None else self._ledger.patient_of(appointment)
+        if listed is not None:
+            return listed
         scored = select(ANSWERS.c.patient).where(ANSWERS.c.appointment == appointment)
         found = self._log.ask(scored.order_by(ANSWERS.c.number.desc()).limit(1))
-        if found and found[0].patient is not None:
-            return str(found[0].patient)
-        # A list that was scored as a file is not in the log.
-        return None if self._ledger is None else self._ledger.patient_of(appointment)
+        return None if not found or found[0].patient is None else str(found[0].patient)
 
     def _tell_ledger(self) -> None:
         """Bring it into the calls database, so that a list that is scored elsewhere knows it."""
@@ -246,6 +273,10 @@ class Actions:
 
     def _hash(self, appointment_id: str) -> str:
         return self._hashes.of("appointment", appointment_id)
+
+
+def _parts(hashes: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (hashes[start : start + _ASKED_AT_ONCE] for start in range(0, len(hashes), _ASKED_AT_ONCE))
 
 
 def week_of(day: datetime.date) -> tuple[datetime.datetime, datetime.datetime]:
@@ -280,6 +311,8 @@ def _replaced(
     if same and (seen is None or not is_seen) and taken.at - before.at < _RESENT_WITHIN:
         raise _RecordedAlready(before)
     if before.outcome is Outcome.WITHDRAWN:
+        if taken.outcome is Outcome.WITHDRAWN:  # it was taken back already, and nothing else is
+            raise _RecordedAlready(before)
         return None
     if not is_seen:
         raise OutcomeChanged(before)

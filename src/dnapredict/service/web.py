@@ -50,7 +50,7 @@ def web_app(
     return Starlette(
         routes=[
             *page_routes(pages, champion, papers=papers, ring=ring, failed=failed),
-            *list_routes(lists, actions),
+            *list_routes(lists, actions, worklist),
             Route("/v1/model", _model_view(champion)),
             *(Route(path, _post_only) for path in _POSTED),
             Route("/docs.json", docs),

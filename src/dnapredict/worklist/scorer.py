@@ -19,7 +19,7 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.engine_pool import Engine, done
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation import contract_check
-from dnapredict.data.validation.checked import Checked
+from dnapredict.data.validation.checked import NO_WISHES, Checked
 from dnapredict.features.matrix import Past
 from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.history_store import HistoryStore
@@ -88,26 +88,28 @@ class Scorer:
             If the list's deprivation deciles are of another release than the model learned from.
         """
         work = partial(self._judged, _numbered(appointments), Judge(self.stored, reasons, self.worklist.needs))
-        judged, rejected = done(work, rows=appointments.num_rows)
-        plan = self.planned(judged, capacity=capacity)
+        judged, checked = done(work, rows=appointments.num_rows)
+        plan = self.planned(judged, capacity=capacity, wished=checked.wished)
         notices = plan.notices
         if remember:
             name = list_name([judged["appointment_id"].to_pylist()])
             notices = (*notices, *self.remember(plan, judged, name=name))
-        worklist = worklist_table(judged, plan.table, rejected, model_version=self.model_version)
+        worklist = worklist_table(judged, plan.table, checked.rejected, model_version=self.model_version)
         return with_notices(worklist, notices)
 
-    def _judged(self, appointments: pa.Table, judge: Judge, workspace: Engine) -> tuple[pa.Table, pa.Table]:
-        """What is said of the rows that keep the contract, and the rows that do not."""
+    def _judged(self, appointments: pa.Table, judge: Judge, workspace: Engine) -> tuple[pa.Table, Checked]:
+        """What is said of the rows that keep the contract, and what became of all rows."""
         checked = self.checked(workspace.keep(appointments), workspace)
         # The sound rows are read many times over: once they are a table, that costs nothing.
         points = workspace.settled(checked.rows)
         past = self.past(points, clock=judge.clock, workspace=workspace)
         beside = tuple(dict.fromkeys(("appointment_id", *PLACES, *WEIGHED)))
-        return judge.judged(points, past, beside=beside, workspace=workspace), checked.rejected
+        return judge.judged(points, past, beside=beside, workspace=workspace), checked
 
-    def planned(self, judged: pa.Table, *, capacity: int | None) -> CallPlan:
+    def planned(self, judged: pa.Table, *, capacity: int | None, wished: pa.Table = NO_WISHES) -> CallPlan:
         """What is to be done with the rows of a list, given who was reached and who asked not to be called.
+
+        `wished` are rows that could not be judged and say that too, as in `Checked`.
 
         Raises
         ------
@@ -125,7 +127,7 @@ class Scorer:
             config=self.worklist,
             capacity=capacity,
             is_muted=is_muted,
-            barred=_barred(judged, known),
+            barred=_barred(judged, known, wished),
             notices=known.notices,
         )
 
@@ -188,17 +190,21 @@ class Scorer:
         )
 
 
-def _barred(judged: pa.Table, known: Known) -> NDArray[np.int64]:
+def _barred(judged: pa.Table, known: Known, elsewhere: pa.Table) -> NDArray[np.int64]:
     """Rows that are not called about: of patients who asked for that, or who were reached already.
 
-    A wish in one row of the list holds for all of the patient's rows.
+    A wish in one row of the list holds for all of the patient's rows, also in one that could not be judged
+    (`elsewhere`).
     """
     barred = np.full(judged.num_rows, UNCALLED)
     barred[list(known.settled)] = REACHED
     wished = pc.fill_null(judged["opt_out"], False)
-    patients = judged["patient_id"].filter(wished).drop_null()
-    of_patients = pc.fill_null(pc.is_in(judged["patient_id"], value_set=patients.combine_chunks()), False)
-    barred[np.asarray(pc.or_(wished, of_patients), dtype=bool)] = OPTED_OUT
+    patients = [*judged["patient_id"].filter(wished).to_pylist(), *elsewhere["patient_id"].to_pylist()]
+    for name, values in (("patient_id", patients), ("appointment_id", elsewhere["appointment_id"].to_pylist())):
+        known_values = pa.array({value for value in values if value is not None}, pa.string())
+        theirs = pc.is_in(judged[name].cast(pa.string()), value_set=known_values)
+        wished = pc.or_(wished, pc.fill_null(theirs, False))
+    barred[np.asarray(wished, dtype=bool)] = OPTED_OUT
     barred[list(known.opted_out)] = OPTED_OUT
     return barred
 

@@ -92,6 +92,10 @@ HEADERS: Final = {
     "plus_group": _names("plus group, inclusion group"),
     "trust_side_reason": _names("trust side reason, trust reason, hospital error"),
     "contacted": _names("contacted, validation call, called"),
+    "opt_out": _names(
+        "opt out, opted out, opt out of calls, opted out of calls, do not call, do not ring, no calls, "
+        "no calls wished, does not wish to be called"
+    ),
 }
 # Columns that become a contract column together with another, or in another form.
 DAYS: Final = _names("appointment date, appt date, clinic date, date, appointment day, session date")

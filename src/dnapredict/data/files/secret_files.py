@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from dnapredict.data.files.private_files import written_once
+from dnapredict.data.patient_numbers import one_form
 from dnapredict.errors import StoreError
+
+PATIENT: Final = "patient"
+AS_WRITTEN: Final = "patient as written"
+"""Kinds of values that are hashed, of which the second was the first before patients had one form."""
 
 # An operator's editor may add a line end. It is part of the key, as it always was.
 _FORM: Final = re.compile(rb"[0-9a-f]{64}\n?")
@@ -49,5 +54,13 @@ def read_or_make(path: Path, *, used_for: str = "") -> bytes:
 
 
 def keyed_hash(secret: bytes, kind: str, value: str) -> str:
-    """HMAC-SHA-256 of a value of that kind. Without the key ten digits could be found by trying them all."""
+    """HMAC-SHA-256 of a value of that kind. Without the key ten digits could be found by trying them all.
+
+    A number of the kind "patient" is hashed in its one form, so that a patient is known again whatever a
+    spreadsheet made of it; "patient as written" gives what was recorded before that was so.
+    """
+    if kind == PATIENT:
+        value = one_form(value)
+    elif kind == AS_WRITTEN:
+        kind = PATIENT
     return hmac.new(secret, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()

@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 
 from dnapredict.config.mapping_config import ColumnSource, Mapping
 from dnapredict.data.contract.columns import NAMES, Kind, column
+from dnapredict.data.contract.known_names import HEADERS, plain
 from dnapredict.data.contract.parsing import parse, recorded
 from dnapredict.data.engine.bound_query import placeholder
 from dnapredict.data.mapping.file_joins import MATCHED, missing_column
@@ -210,13 +211,21 @@ def feeds(found: Iterable[str], mapping: Mapping) -> frozenset[str]:
 
 
 def contract_name(found: str) -> str:
-    """How the contract would spell the column `found`, whether it knows one of that name or not."""
+    """How the contract would spell the column `found`, whether it knows one of that name or not.
+
+    A wish not to be called is recognised by more names: a column that is passed over is a patient rung.
+
+    >>> contract_name(" Opt-out? "), contract_name("Do not call"), contract_name("Site code")
+    ('opt_out', 'opt_out', 'site_code')
+    """
+    if plain(found) in HEADERS["opt_out"]:
+        return "opt_out"
     return found.strip().lower().replace(" ", "_")
 
 
 def _by_own_name(found: Collection[str], mapping: Mapping) -> Iterator[tuple[str, str]]:
     """Columns that the mapping does not speak of and that have a contract column's name."""
-    unspoken = (name for name in found if name not in mapping.drawn)
+    unspoken = sorted((name for name in found if name not in mapping.drawn), key=lambda name: name in NAMES)
     named = ((name, contract_name(name)) for name in unspoken)
     yield from ((own, name) for own, name in named if name in NAMES and name not in mapping.columns)
 

@@ -1,6 +1,7 @@
 """What an extract comes back as when it was held against the contract."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -27,6 +28,9 @@ class Rejection:
         return f"{self.count:,} {noun}: {sentence_of(self.rule)} ({noun} {rows}{more})"
 
 
+NO_WISHES: Final = pa.schema([("appointment_id", pa.string()), ("patient_id", pa.string())]).empty_table()
+
+
 @dataclass(frozen=True)
 class Checked:
     """An extract held against the contract.
@@ -46,6 +50,9 @@ class Checked:
         Every row read, as typed, refused ones among them: for figures about the extract alone.
     entry
         What happened on the way in: joins, release of the IMD deciles, pseudonyms.
+    wished
+        `appointment_id` and `patient_id` of rejected rows that say that the patient asked not to be called,
+        or hold there what cannot be read: a wish counts though its row cannot be scored.
     """
 
     rows: ir.Table
@@ -54,6 +61,7 @@ class Checked:
     present: frozenset[str]
     read: ir.Table
     entry: IngestReport
+    wished: pa.Table = field(default_factory=lambda: NO_WISHES, repr=False)
 
     @property
     def kept(self) -> int:

@@ -6,6 +6,7 @@ from functools import lru_cache
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.data.contract.columns import COLUMNS, REQUIRED, Column, Kind
@@ -16,7 +17,7 @@ from dnapredict.data.mapping.apply_mapping import BAD_NUMBER, FAULT, TOLD, Mappi
 from dnapredict.data.mapping.ingest import enter, entry_of
 from dnapredict.data.mapping.pseudonyms import FEWEST_NUMBERS, refuse_nhs_numbers
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER, columns_told
-from dnapredict.data.validation.checked import Checked
+from dnapredict.data.validation.checked import NO_WISHES, Checked
 from dnapredict.data.validation.rules import first_broken_rule
 from dnapredict.errors import DataError
 
@@ -150,10 +151,11 @@ def check(
     if total >= FEWEST_NUMBERS and "patient_id" in present and not mapping.makes_pseudonyms:
         refuse_nhs_numbers(read, workspace, source=source)
     rejected = workspace.fetch(_judging(read.schema()).over(read=read))
+    wished = _of_rejected(read, workspace) if "opt_out" in present and rejected.num_rows else NO_WISHES
     numbers = workspace.keep(rejected.select([ROW_NUMBER]))
     rows = workspace.view(_keeping(read.schema()).over(read=read, rejected=numbers))
     entry = entry_of(read, mapping, entered, workspace)
-    return Checked(rows, rejected, total, present, read, entry)
+    return Checked(rows, rejected, total, present, read, entry, wished)
 
 
 def present(found: Iterable[str], mapping: Mapping = IDENTITY) -> frozenset[str]:
@@ -189,6 +191,19 @@ def _judging(schema: ibis.Schema) -> ir.Table:
     judged = read.mutate(rule=first_broken_rule(read))
     broken = judged.filter(judged.rule.notnull())
     return broken.select(ROW_NUMBER, "appointment_id", "rule").order_by(ROW_NUMBER)
+
+
+def _of_rejected(read: ir.Table, workspace: Engine) -> pa.Table:
+    return workspace.fetch(_wishing(read.schema()).over(read=read)).cast(NO_WISHES.schema)
+
+
+@compiled
+def _wishing(schema: ibis.Schema) -> ir.Table:
+    """Whose wish not to be called stands in a row that is rejected, or cannot be read."""
+    read = placeholder("read", schema)
+    judged = read.mutate(rule=first_broken_rule(read))
+    wished = judged.filter(judged.rule.notnull(), judged.opt_out.fill_null(False) | judged.bad_opt_out.fill_null(False))
+    return wished.select("appointment_id", "patient_id")
 
 
 @compiled

@@ -2,10 +2,12 @@
 
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -13,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import DataError, DnapredictError
 from dnapredict.service.api.request_models import ActionRequest
 from dnapredict.service.api.response_models import (
@@ -71,11 +74,14 @@ _FILE: Final = "file"
 _NO_LIST: Final = "This list does not exist or has been deleted."
 
 
-def list_routes(lists: KeptLists, actions: Actions) -> Sequence[BaseRoute]:
-    """The routes, for the lists of a home and the actions taken on them."""
+def list_routes(lists: KeptLists, actions: Actions, worklist: Callable[[], WorklistConfig]) -> Sequence[BaseRoute]:
+    """The routes, for the lists of a home and the actions taken on them.
+
+    `worklist` tells what is done where a patient asked not to be called.
+    """
     return [
         Route(LISTS, _score_view(lists), methods=["POST"]),
-        Route(LISTS + "/{list_id}", _list_view(lists, actions), methods=["GET"]),
+        Route(LISTS + "/{list_id}", _list_view(lists, actions, worklist), methods=["GET"]),
         Route(LISTS + "/{list_id}/actions", _action_view(lists, actions), methods=["POST"]),
     ]
 
@@ -91,12 +97,15 @@ def _score_view(lists: KeptLists) -> Callable[[Request], Awaitable[Response]]:
     return score
 
 
-def _list_view(lists: KeptLists, actions: Actions) -> Callable[[Request], Response]:
+def _list_view(
+    lists: KeptLists, actions: Actions, worklist: Callable[[], WorklistConfig]
+) -> Callable[[Request], Response]:
     def show(request: Request) -> Response:
         try:
             found = lists.find(request.path_params["list_id"])
             if found is None:
                 return JSONResponse(Refusal(error=_NO_LIST).model_dump(), 404)
+            found = heeded(found, actions, action=worklist().opted_out_action)
             form = request.query_params.get("form", "json")
             return _json(found) if form == "json" else in_form(found, form, actions=actions)
         except DnapredictError as error:
@@ -145,6 +154,27 @@ def _conflict(last: TakenAction) -> Response:
     sentence = f"Somebody else recorded '{last.outcome}' in the meantime; nothing was recorded now."
     answer = Conflict(error=sentence, outcome=last.outcome, recorded_at=last.at)
     return Response(answer.model_dump_json(), 409, media_type="application/json")
+
+
+def heeded(found: KeptList, actions: Actions, *, action: str) -> KeptList:
+    """The list without calls to patients who asked since it was scored not to be called, but with `action`.
+
+    Raises
+    ------
+    StoreError
+        If the scoring log cannot be read.
+    """
+    names = found.worklist["appointment_id"]
+    wished = actions.wished_no_calls(each for each in names.to_pylist() if each is not None)
+    if not wished:
+        return found
+    theirs = pc.and_(pc.is_in(names, pa.array(sorted(wished))), pc.is_null(found.worklist["error"]))
+    worklist = found.worklist
+    for name, value in (("selected", pa.scalar(False)), ("action", pa.scalar(action))):
+        place = worklist.column_names.index(name)
+        column = worklist[name].cast(value.type)
+        worklist = worklist.set_column(place, name, pc.if_else(theirs, value, column))
+    return replace(found, worklist=worklist)
 
 
 def in_form(found: KeptList, form: str, *, actions: Actions) -> Response:

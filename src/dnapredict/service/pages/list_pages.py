@@ -1,6 +1,7 @@
 """The lists as pages: the newest, the recent ones, one with its filters, a file of it."""
 
 import datetime
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -11,18 +12,19 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.errors import DnapredictError
-from dnapredict.service.api.list_endpoints import in_form
+from dnapredict.errors import DnapredictError, StoreError
+from dnapredict.service.api.list_endpoints import heeded, in_form
 from dnapredict.service.api.response_models import status_of
 from dnapredict.service.api.uploaded_lists import KeptLists
 from dnapredict.service.auth.access_control import HOLDER
 from dnapredict.service.call_actions import Actions, Outcome
 from dnapredict.service.call_progress import CallProgress, CallWeek, of_calls, of_week
 from dnapredict.service.pages.list_query import ListQuery
-from dnapredict.service.pages.list_view import LIST_PAGES, OFFERED, Who, view_of
+from dnapredict.service.pages.list_view import LIST_PAGES, OFFERED, Who, Wishes, view_of
 from dnapredict.service.pages.rendering import day_words, moment_words, page, today, trouble_page
 from dnapredict.worklist.files.list_store import Heading, KeptList
 
+_LOG: Final = logging.getLogger("dnapredict.service")
 WORKED_ON: Final = "dnapredict_list"
 """A cookie with the id of the list that a browser works on; it opens nothing without a key."""
 
@@ -114,6 +116,7 @@ class ListPages:
         found = self.lists.shown(request.path_params["list_id"])
         if found is None:
             return no_list()
+        found = heeded(found, self.actions, action=self.worklist().opted_out_action)
         return in_form(found, request.query_params.get("form", "xlsx"), actions=self.actions)
 
     def show(self, found: KeptList, request: Request, *, here: str, wrong: int = 0) -> Response:
@@ -124,6 +127,7 @@ class ListPages:
         StoreError
             If what was recorded cannot be read.
         """
+        self._hold(found)
         asked = ListQuery.of(request.query_params)
         return page(
             "list.html",
@@ -133,13 +137,27 @@ class ListPages:
             synthetic=found.heading.synthetic,
             found=found.heading,
             newest=self._newer(found),
-            view=view_of(found, asked, taken_of=self.actions.latest, entries_of=self.actions.entries, who=self.who),
+            view=view_of(
+                found,
+                asked,
+                taken_of=self.actions.latest,
+                entries_of=self.actions.entries,
+                who=self.who,
+                wishes=Wishes(self.actions.wished_no_calls, self.worklist().opted_out_action),
+            ),
             offered=OFFERED,
             mistake=Outcome.WITHDRAWN,
             wrong=wrong,
             complaint=_CHOOSE,
             **self._of_week(),
         )
+
+    def _hold(self, found: KeptList) -> None:
+        """Keep what is shown: who called from it can record that, whatever is scored meanwhile."""
+        try:
+            self.lists.hold(found)
+        except StoreError as error:
+            _LOG.error("%s", error)
 
     def here(self, found: KeptList, request: Request) -> str:
         """The address that the menu shows as the one where we are."""

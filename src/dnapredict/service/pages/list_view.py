@@ -1,6 +1,6 @@
 """What a list page shows: its lines, its parts, and where its links lead."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -174,7 +174,17 @@ class ListView:
         return any(line.number == self.asked.said for line in self.lines)
 
 
-def view_of(found: KeptList, asked: ListQuery, *, taken_of: Taken, entries_of: Entries, who: Who) -> ListView:
+@dataclass(frozen=True)
+class Wishes:
+    """Which of some appointments are of patients who asked not to be called, and what to do about those."""
+
+    among: Callable[[Iterable[str]], Collection[str]]
+    action: str
+
+
+def view_of(
+    found: KeptList, asked: ListQuery, *, taken_of: Taken, entries_of: Entries, who: Who, wishes: Wishes
+) -> ListView:
     """What a page shows of a list.
 
     Parameters
@@ -183,6 +193,8 @@ def view_of(found: KeptList, asked: ListQuery, *, taken_of: Taken, entries_of: E
         What counts, and all that was recorded, by appointment.
     who
         What the holder of a key is called, by its id.
+    wishes
+        Who asked not to be called, perhaps since the list was scored: the page says so instead.
 
     Raises
     ------
@@ -208,7 +220,7 @@ def view_of(found: KeptList, asked: ListQuery, *, taken_of: Taken, entries_of: E
         previous=neighbour(part, -1, address=address),
         next=neighbour(part, 1, address=address),
         last_page=part.pages,
-        lines=_lines(part, entries_of=entries_of, who=who),
+        lines=_lines(part, entries_of=entries_of, who=who, wishes=wishes),
         recorded=_recorded(found, part),
         has_times=bool(part.days),
         has_clinics=bool(part.clinics),
@@ -245,12 +257,13 @@ def _caption(part: Part) -> str:
     return f"{words} ({first:,} to {first + shown - 1:,} of {part.total:,})"
 
 
-def _lines(part: Part, *, entries_of: Entries, who: Who) -> tuple[ListLine, ...]:
+def _lines(part: Part, *, entries_of: Entries, who: Who, wishes: Wishes) -> tuple[ListLine, ...]:
     colours = dict(zip(part.bands, _COLOURS, strict=False))
-    entries = entries_of([row["appointment_id"] for row in part.lines if row["appointment_id"] is not None])
+    known = [row["appointment_id"] for row in part.lines if row["appointment_id"] is not None]
+    entries, wished = entries_of(known), wishes.among(known)
     return tuple(
         _line(
-            row,
+            {**row, "action": wishes.action} if row["appointment_id"] in wished else row,
             colour=colours.get(row["band"], _OTHER_COLOUR),
             done=entries.get(row["appointment_id"], ()),
             who=who,

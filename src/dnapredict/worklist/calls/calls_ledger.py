@@ -13,7 +13,7 @@ import datetime
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,7 @@ from dnapredict.worklist.calls.calls_database import (
     write_settings,
 )
 from dnapredict.worklist.calls.contacts import Contact, RecordedContacts, add, read_up_to, settle, verify
-from dnapredict.worklist.calls.known_contacts import Hashed, Known, known_of
+from dnapredict.worklist.calls.known_contacts import Hashed, Known, known_of, wished_no_calls
 
 _CALLS_SECRET: Final = Path("lists") / "calls.secret"
 _LOG_SECRET: Final = Path("scoring-log.secret")
@@ -148,6 +148,24 @@ class Ledger:
         except UnusableError:
             return None
         return None if found is None else str(found[0])
+
+    def wished_no_calls(self, patient_of: Mapping[str, str | None]) -> frozenset[str]:
+        """Those of the appointments whose patient asked by now not to be called; all are hashes.
+
+        Parameters
+        ----------
+        patient_of
+            The patient of each appointment, None where only the lists of this home may know.
+
+        Raises
+        ------
+        UnusableError
+            If the database cannot be used.
+        SecretError
+            If a secret is missing, damaged or another one.
+        """
+        self.catch_up()
+        return self._database.run(partial(wished_no_calls, patient_of), writes=False)
 
     def _was_used(self) -> bool:
         return (self._home / _CALLS_SECRET).exists()

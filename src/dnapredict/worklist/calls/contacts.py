@@ -2,7 +2,7 @@
 
 The rows come from the actions that people record, oldest first. Of an appointment the last outcome counts,
 with two exceptions: a patient's wish not to be called stays whatever is recorded after it, and an outcome
-that was recorded by mistake takes the row away.
+that was recorded by mistake takes the last one away, but not a wish that was recorded before that.
 """
 
 import datetime
@@ -21,6 +21,9 @@ _SEAL: Final = "log seal"
 _SUM: Final = "contacts sum"
 _MODULUS: Final = 1 << 128
 _EMPTY: Final = f"{0:032x}"
+# In the column `opted_out`: the wish was recorded last, or something else after it.
+_WISHED: Final = 1
+_WISHED_BEFORE: Final = 2
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def _add(connection: sqlite3.Connection, new: Contact) -> None:
     asked = "SELECT patient, opted_out FROM contacts WHERE appointment = ?"
     old = connection.execute(asked, (new.appointment,)).fetchone()
     if new.effect == "withdrawn":
-        _withdraw(connection, new, stands=old is not None)
+        _withdraw(connection, new, opted_out=None if old is None else old[1])
         return
     patient, opted_out = old or (None, 0)
     reached = new.effect in ("reached", "rebooked", "opted out")
@@ -99,9 +102,13 @@ def _add(connection: sqlite3.Connection, new: Contact) -> None:
         new.outcome,
         int(reached),
         int(reached and new.effect != "rebooked"),
-        int(opted_out or new.effect == "opted out"),
+        _WISHED if new.effect == "opted out" else _WISHED_BEFORE if opted_out else 0,
     )
-    _remove(connection, "appointment = ?", new.appointment)
+    _put(connection, row)
+
+
+def _put(connection: sqlite3.Connection, row: tuple[object, ...]) -> None:
+    _remove(connection, "appointment = ?", row[0])
     connection.execute("INSERT INTO contacts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     _change_sum(connection, _sum_of(row))
 
@@ -112,15 +119,21 @@ def _patient_listed(connection: sqlite3.Connection, appointment: str) -> str | N
     return None if found is None else str(found[0])
 
 
-def _withdraw(connection: sqlite3.Connection, new: Contact, *, stands: bool) -> None:
-    """Take back what stands about the appointment; where nothing does, the patient's wish."""
-    if stands:
+def _withdraw(connection: sqlite3.Connection, new: Contact, *, opted_out: int | None) -> None:
+    """Take back what was recorded last about the appointment; where nothing stands, the patient's wish.
+
+    `opted_out` is None where nothing stands.
+    """
+    if opted_out == _WISHED_BEFORE:
+        kept = "SELECT appointment, patient, clinic, day, outcome, 1, 1, ? FROM contacts WHERE appointment = ?"
+        _put(connection, connection.execute(kept, (_WISHED, new.appointment)).fetchone())
+    elif opted_out is not None:
         _remove(connection, "appointment = ?", new.appointment)
     elif new.patient is not None:
         _remove(connection, "patient = ? AND opted_out", new.patient)
 
 
-def _remove(connection: sqlite3.Connection, where: str, value: str) -> None:
+def _remove(connection: sqlite3.Connection, where: str, value: object) -> None:
     rows = connection.execute(f"SELECT * FROM contacts WHERE {where}", (value,)).fetchall()
     connection.execute(f"DELETE FROM contacts WHERE {where}", (value,))
     if rows:

@@ -5,9 +5,13 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final, NamedTuple
 
 import pyarrow as pa
+
+from dnapredict.data.files.secret_files import AS_WRITTEN, PATIENT
+from dnapredict.data.patient_numbers import one_form
 
 Hashed = Callable[[str, str], str]
 """The keyed hash of a value of a kind, "appointment" or "patient"."""
@@ -89,15 +93,23 @@ def _rows(
         part = listed.select(_COLUMNS).slice(first, _ASKED_AT_ONCE)
         names, people, clinics = (column.cast(pa.string()).to_pylist() for column in part.columns)
         appointments = [hashed("appointment", each) for each in names]
-        patients = [None if each is None else hashed("patient", each) for each in people]
+        patients = [_of_patient(each, hashed) for each in people]
         about = _by(connection, "appointment", appointments)
-        of_patient = _by(connection, "patient", [each for each in patients if each is not None])
+        of_patient = _by(connection, "patient", list(chain.from_iterable(patients)))
         if not about and not of_patient:
             continue
-        for place, (appointment, patient) in enumerate(zip(appointments, patients, strict=True)):
-            found = about.get(appointment, ()), of_patient.get(patient or "", ())
-            if found != ((), ()):
-                yield first + place, clinics[place], *found
+        for place, (appointment, forms) in enumerate(zip(appointments, patients, strict=True)):
+            theirs = list(chain.from_iterable(of_patient.get(form, ()) for form in forms))
+            if theirs or appointment in about:
+                yield first + place, clinics[place], about.get(appointment, ()), theirs
+
+
+def _of_patient(number: str | None, hashed: Hashed) -> tuple[str, ...]:
+    """The hashes under which a patient may be recorded: of the number's one form, and as it is written."""
+    if number is None:
+        return ()
+    known = hashed(PATIENT, number)
+    return (known,) if one_form(number) == number else (known, hashed(AS_WRITTEN, number))
 
 
 def _by(connection: sqlite3.Connection, column: str, hashes: Sequence[str]) -> Mapping[str, list[_Contact]]:
@@ -107,4 +119,35 @@ def _by(connection: sqlite3.Connection, column: str, hashes: Sequence[str]) -> M
     found: dict[str, list[_Contact]] = defaultdict(list)
     for each in map(_Contact._make, connection.execute(sql, hashes)):
         found[getattr(each, column)].append(each)
+    return found
+
+
+def wished_no_calls(patient_of: Mapping[str, str | None], connection: sqlite3.Connection) -> frozenset[str]:
+    """Those of the appointments, all as hashes, whose patient asked not to be called.
+
+    Parameters
+    ----------
+    patient_of
+        The patient of each appointment, None where only the lists of the home may know.
+    """
+    rows = connection.execute("SELECT appointment, patient FROM contacts WHERE opted_out").fetchall()
+    if not rows:
+        return frozenset()
+    appointments, patients = {row[0] for row in rows}, {row[1] for row in rows} - {None}
+    listed = _listed(list(patient_of), connection)
+    return frozenset(
+        each
+        for each, patient in patient_of.items()
+        if each in appointments or patient in patients or listed.get(each) in patients
+    )
+
+
+def _listed(appointments: Sequence[str], connection: sqlite3.Connection) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for first in range(0, len(appointments), _ASKED_AT_ONCE):
+        asked = appointments[first : first + _ASKED_AT_ONCE]
+        marks = ", ".join("?" * len(asked))
+        found |= dict(
+            connection.execute(f"SELECT appointment, patient FROM listed WHERE appointment IN ({marks})", asked)
+        )
     return found

@@ -54,16 +54,31 @@ def test_patients_whose_number_is_not_recorded_are_not_one_patient():
     assert [row["patient_id"] for row in kept] == [None, None, "P1"]
 
 
+@pytest.mark.parametrize(
+    "word",
+    ["n / a", "NK", "N/K", "nil", "Not stated", "not  known", "Not\u00a0known", "\u2212", "N/A\u2009", "\u200bN/A"],
+)
+def test_what_systems_write_for_not_recorded_makes_no_patient_and_costs_no_row(word: str):
+    kept, rejected = checked(rows(2, patient_id=[word, word], has_mobile=[word, word], imd_decile=[word, word]))
+    assert rejected == {}
+    assert [row[name] for row in kept for name in ("patient_id", "has_mobile", "imd_decile")] == [None] * 6
+
+
+def test_not_stated_stays_an_answer_to_the_question_for_ethnicity():
+    kept, _ = checked(rows(1, ethnic_category_code=["Not stated"]))
+    assert kept[0]["ethnic_category_code"] == "Not stated"
+
+
 @pytest.mark.parametrize("kind", [True, "local"])
 def test_a_number_that_is_not_recorded_gets_no_pseudonym_and_costs_no_row(tmp_path: Path, kind):
     key = tmp_path / "key"
     key.write_text("made up, and longer than thirty-two bytes")
     number = ColumnSource.model_validate({"from": "NHS Number", "pseudonymise": kind})
     mapping = Mapping(columns={"patient_id": number}, key_file=key)
-    numbers = ["N/A", "not known", "9434765919", ""]
-    kept, rejected = checked(rows(4).append_column("NHS Number", pa.array(numbers)), mapping)
+    numbers = ["N/A", "not known", "9434765919", "", "\u00a0N/A\u00a0"]
+    kept, rejected = checked(rows(5).append_column("NHS Number", pa.array(numbers)), mapping)
     assert rejected == {}
-    assert [row["patient_id"] is None for row in kept] == [True, True, False, True]
+    assert [row["patient_id"] is None for row in kept] == [True, True, False, True, True]
 
 
 def test_a_telephone_that_is_not_recorded_is_no_mobile():

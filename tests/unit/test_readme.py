@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dnapredict import errors
+from dnapredict.synthetic.simulation import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -114,5 +115,18 @@ def test_help_cuts_no_verb_short_in_a_window_of_80_columns(words: tuple[str, ...
 def test_asking_for_help_loads_no_heavy_library():
     """What keeps `dnapredict --help` under half a second; benchmarks/startup.py takes the time."""
     program = f"import dnapredict.cli, sys; print(*sorted({HEAVY!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
+
+
+def test_checking_an_extract_loads_no_model_and_no_registry(tmp_path: Path):
+    """They take three seconds of a processor, more than the check of a hundred thousand rows."""
+    extract = tmp_path / "synthetic.parquet"
+    simulate(extract, appointments=200, seed=1)
+    program = (
+        f"import sys; sys.argv = ['dnapredict', 'check', {str(extract)!r}]\n"
+        "from dnapredict.cli.program import run\nrun()\n"
+        "print(*sorted({'fairlearn', 'lightgbm', 'mlflow', 'scipy', 'sklearn'} & sys.modules.keys()))"
+    )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout.split() == []

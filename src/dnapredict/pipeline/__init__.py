@@ -1,12 +1,19 @@
 """What dnapredict does, a verb at a time: features, train, audit, access, sign, refresh, score, watch.
 
 extract -> contract -> history -> features -> risk -> worklist and reasons -> page | file | report
+
+A module is loaded when a name in it is first used: `check` needs no model and no registry, and the libraries
+behind those take longer to load than most extracts to check.
 """
 
-from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, sign
-from dnapredict.pipeline.making import FeatureEngine, Trained, features, train
-from dnapredict.pipeline.scoring import HISTORY, ScoredList, history_in_use, open_scorer, refresh, score_list
-from dnapredict.pipeline.watching import watch
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, sign
+    from dnapredict.pipeline.making import FeatureEngine, Trained, features, train
+    from dnapredict.pipeline.scoring import HISTORY, ScoredList, history_in_use, open_scorer, refresh, score_list
+    from dnapredict.pipeline.watching import watch
 
 __all__ = [
     "HISTORY",
@@ -27,3 +34,18 @@ __all__ = [
     "train",
     "watch",
 ]
+
+_MODULES: Final = {
+    "auditing": ("Assessment", "Audit", "Signed", "access", "audit", "sign"),
+    "making": ("FeatureEngine", "Trained", "features", "train"),
+    "scoring": ("HISTORY", "ScoredList", "history_in_use", "open_scorer", "refresh", "score_list"),
+    "watching": ("watch",),
+}
+_MODULE_OF: Final = {name: module for module, names in _MODULES.items() for name in names}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -234,6 +234,7 @@ COLUMNS: Final = (
         "Anything else counts as not known, and is reported.",
         source="ETHNIC CATEGORY",
         codes=codes.ETHNIC_CATEGORY,
+        says=("NOT STATED",),
     ),
     Column(
         "disability_flag",

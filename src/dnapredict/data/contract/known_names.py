@@ -11,9 +11,10 @@ from typing import Final
 # cell in every column, except where a column names one of them in `Column.says`.
 NOT_RECORDED: Final = (
     *("N/A", "N.A.", "N.A", "N\\A", "NA", "<NA>", "#N/A", "#NA", "NOT APPLICABLE"),
+    *("N / A", "N/A.", "NK", "N/K", "N.K.", "N.K", "NIL", "NO DATA", "NONE RECORDED", "NOT STATED"),
     *("NULL", "(NULL)", "<NULL>", "[NULL]", "#NULL!", "\\N", "NONE", "NAN", "NAT", "UNDEFINED"),
     *("#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!"),
-    *("-", "--", "---", "\u2013", "\u2014", "?", "??", "???", ".", "..", "..."),
+    *("-", "--", "---", "\u2010", "\u2013", "\u2014", "\u2212", "*", "?", "??", "???", ".", "..", "..."),
     *("UNKNOWN", "NOT KNOWN", "NOT RECORDED", "NOT AVAILABLE", "NOT ENTERED", "MISSING"),
     *("BLANK", "(BLANK)"),
 )

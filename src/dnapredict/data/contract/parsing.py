@@ -25,11 +25,10 @@ LONGEST: Final = 1_000
 _OFFSET: Final = r"\d:\d\d.*([Zz]|[+-]\d\d:?\d\d)$"
 # How a spreadsheet shows a long number, of which it has kept the first digits.
 _SCIENTIFIC: Final = r"^\d(\.\d+)?[Ee]\+\d+$|^\d\.\d+[Ee]\d+$"
-_BLANK: Final = " \t\n\r\v\f\u00a0\ufeff"
+_BLANK: Final = " \t\n\r\v\f\u00a0\u2007\u2009\u200b\u202f\u2060\u3000\ufeff"
 
 _trim: Final = engine_function("trim", (dt.string, dt.string), dt.string)
-_left: Final = engine_function("left", (dt.string, dt.int64), dt.string)
-_right: Final = engine_function("right", (dt.string, dt.int64), dt.string)
+_from_place: Final = engine_function("substr", (dt.string, dt.int64), dt.string)
 _bytes: Final = engine_function("strlen", (dt.string,), dt.int64)
 
 
@@ -113,6 +112,8 @@ def _not_recorded(says: tuple[str, ...]) -> str:
 def _either_case(sign: str) -> str:
     if sign.isalpha():
         return f"[{sign}{sign.lower()}]"
+    if sign == " ":
+        return "[ \u00a0]+"
     return "[?]" if sign == "?" else re.escape(sign)
 
 
@@ -165,9 +166,14 @@ def _text(source: ir.Value) -> ir.StringValue:
         text = text.re_replace(r"\.0$", "")
     # Taking blanks off is slow, and few cells have any: those that begin or end with one, or hold more
     # than ASCII, such as the space that does not break.
-    edged = (_left(text, 1) <= " ") | (_right(text, 1) <= " ") | (_bytes(text) != text.length())
-    trimmed = ibis.ifelse(edged, _trim(text, _BLANK), text).nullif("")
+    edged = (text < "!") | (_from_place(text, -1) <= " ") | (_bytes(text) != text.length())
+    trimmed = ibis.ifelse(edged, trimmed_of(text), text).nullif("")
     return _whole(trimmed)
+
+
+def trimmed_of(text: ir.StringValue) -> ir.StringValue:
+    """`text` without the blanks at its ends, those that do not break or have no width among them."""
+    return _trim(text, _BLANK)
 
 
 def _word(text: ir.StringValue, column: Column) -> Parsed:

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 from dnapredict.config.mapping_config import ColumnSource, Mapping
 from dnapredict.data.contract.columns import NAMES, Kind, column
 from dnapredict.data.contract.known_names import HEADERS, plain
-from dnapredict.data.contract.parsing import parse, recorded
+from dnapredict.data.contract.parsing import parse, recorded, trimmed_of
 from dnapredict.data.engine.bound_query import placeholder
 from dnapredict.data.mapping.file_joins import MATCHED, missing_column
 from dnapredict.data.mapping.geography import fed, located
@@ -74,7 +74,7 @@ def _moment(date: ir.Value, time: ir.Value, *, tidy: bool) -> ir.StringValue:
 
 
 def _text(value: ir.Value) -> ir.StringValue:
-    return recorded(value.cast("string").strip().nullif(""))
+    return recorded(trimmed_of(value.cast("string")).nullif(""))
 
 
 def patient_number(table: ir.Table, mapping: Mapping, *, where: str) -> ir.StringValue:

@@ -148,7 +148,9 @@ def shown(path: Path) -> list[str] | None:
 def defined(path: Path) -> set[str]:
     """Names that a module makes or brings in at its top level."""
     names: set[str] = set()
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    typed = [each for node in body if isinstance(node, ast.If) for each in node.body]  # imported when it is used
+    for node in (*body, *typed):
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
             names.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):

@@ -15,7 +15,7 @@ from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.readers import table_file
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError, UsageError
-from dnapredict.synthetic import simulation
+from dnapredict.synthetic import appointment_table
 from dnapredict.synthetic.calendar import AS_OF
 from dnapredict.synthetic.published_rates import FIGURES, PublishedFigure, measure
 from dnapredict.synthetic.simulation import Simulated, simulate
@@ -24,7 +24,7 @@ from dnapredict.synthetic.worlds import World
 
 APPOINTMENTS = 400_000
 # Columns that no simulated hospital keeps.
-ABSENT = ("contacted", "receives_welfare", "trust_side_reason")
+ABSENT = ("opt_out", "contacted", "receives_welfare", "trust_side_reason")
 LOOKUP = Path(__file__).resolve().parents[3] / "shared" / "data" / "england_lsoa21_iod2025.csv.gz"
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "synthetic-icb.md"
 DNA = pa.array(["3", "7"])
@@ -205,7 +205,7 @@ def test_a_lookup_that_cannot_serve_is_refused_and_nothing_is_written(tmp_path: 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     small(tmp_path)
     before = (tmp_path / "small.parquet").read_bytes()
-    monkeypatch.setattr(simulation.table, "truth", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(appointment_table, "truth", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         small(tmp_path, seed=8, truth=tmp_path / "truth.parquet")
     assert (tmp_path / "small.parquet").read_bytes() == before

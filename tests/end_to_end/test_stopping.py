@@ -204,3 +204,22 @@ def test_a_file_that_may_not_be_read_is_said(dnapredict, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "open", forbidden)
     refused(dnapredict("check", held), 10, "held.csv", "cannot be read (Permission denied)")
+
+
+def test_a_stop_in_the_middle_of_an_import_keeps_the_exit_code_of_its_signal(tmp_path: Path):
+    """Dataclasses and named tuples are made with exec(), where Python notes a plain KeyboardInterrupt for good."""
+    program = """
+import sys
+from dnapredict.data.engine import interruption
+with interruption.watched():
+    try:
+        exec("import os, signal; os.kill(os.getpid(), signal.SIGTERM); [None for _ in range(10**6)]")
+    except KeyboardInterrupt:
+        pass
+sys.exit(143)
+"""
+    (tmp_path / "stopped_early.py").write_text(program, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    # Only `python -m` looks at what Python noted.
+    run = subprocess.run([sys.executable, "-m", "stopped_early"], env=environment, check=False)
+    assert run.returncode == 143

@@ -18,6 +18,14 @@ _SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM") 
 _found: list[int] = []
 
 
+class Stopped(KeyboardInterrupt):
+    """The process was asked to stop.
+
+    A class of its own, since Python notes a plain KeyboardInterrupt that leaves a text given to exec(), as in
+    the making of a dataclass, and then ends as if by SIGINT, whatever exit code is asked for.
+    """
+
+
 class Interruptible(Protocol):
     """Work in a library that another thread can interrupt."""
 
@@ -68,7 +76,7 @@ def watched() -> Iterator[None]:
 
 def _stop(number: int, _: FrameType | None) -> None:
     _found.append(number)
-    raise KeyboardInterrupt
+    raise Stopped
 
 
 def _pass_on(receive: socket.socket) -> None:

@@ -178,3 +178,15 @@ def test_a_real_process_is_killed_goes_on_after_a_restart_and_ends_at_ctrl_c(tru
         assert "Stopped." in watch.stderr.read()
     assert len(pd.read_excel(inbox / "done" / "week-worklist.xlsx")) == 400
     assert [name for name in names(inbox / "done") if name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("folder", ["", "."])
+def test_an_unset_variable_in_a_job_moves_no_file_of_the_working_folder(
+    dnapredict, trust, tmp_path, monkeypatch, folder
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "LICENSE").write_text("kept")
+    done = dnapredict("score", "--watch", folder, "--home", trust.home)
+    assert done.returncode == 2
+    assert "name a folder of its own" in done.stderr
+    assert names(tmp_path) == ["LICENSE"]

@@ -63,6 +63,8 @@ def score(
     setting = setting_of(mapping, None, files=files, key_file=key_file)
     place = absolute(home)
     recorded = logged_contacts(place, served_config().database)
+    if watch == Path():  # also "", as a job with an unset variable passes it
+        raise UsageError("--watch: name a folder of its own. Every file in it is taken for a list and moved.")
     if watch is not None:
         if list_ or out or history:
             raise UsageError("--watch DIR takes no LIST, --out or --history. Run 'dnapredict refresh' first.")

@@ -28,7 +28,8 @@ _SCIENTIFIC: Final = r"^\d(\.\d+)?[Ee]\+\d+$|^\d\.\d+[Ee]\d+$"
 _BLANK: Final = " \t\n\r\v\f\u00a0\u2007\u2009\u200b\u202f\u2060\u3000\ufeff"
 
 _trim: Final = engine_function("trim", (dt.string, dt.string), dt.string)
-_from_place: Final = engine_function("substr", (dt.string, dt.int64), dt.string)
+_left: Final = engine_function("left", (dt.string, dt.int64), dt.string)
+_right: Final = engine_function("right", (dt.string, dt.int64), dt.string)
 _bytes: Final = engine_function("strlen", (dt.string,), dt.int64)
 
 
@@ -166,7 +167,7 @@ def _text(source: ir.Value) -> ir.StringValue:
         text = text.re_replace(r"\.0$", "")
     # Taking blanks off is slow, and few cells have any: those that begin or end with one, or hold more
     # than ASCII, such as the space that does not break.
-    edged = (text < "!") | (_from_place(text, -1) <= " ") | (_bytes(text) != text.length())
+    edged = (_left(text, 1) <= " ") | (_right(text, 1) <= " ") | (_bytes(text) != text.length())
     trimmed = ibis.ifelse(edged, trimmed_of(text), text).nullif("")
     return _whole(trimmed)
 

@@ -70,7 +70,8 @@ def test_a_group_with_lower_need_is_looked_at_and_not_called_unfair():
 def test_a_lost_row_fails_the_records():
     result = audit(World(appointments=20_000), rows_expected=20_001)
     assert result.gates[0].verdict is result.verdict is Verdict.FAIL
-    assert "1 labelled appointments did not reach the audit" in result.gates[0].sentence
+    # Few rows are not counted out: their number could tell of a person.
+    assert "A few labelled appointments did not reach the audit" in result.gates[0].sentence
 
 
 def test_records_that_call_the_trusts_errors_missed_are_found_before_reach_is_blamed():

@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def sizes() -> dict[str, object]:
-    """Files, lines, the largest folder and test code beside source code."""
+    """Number of files and lines, the largest folder, and the ratio of test lines to source lines."""
     lines = {path: _lines(path) for path in SOURCE.rglob("*.py")}
     folder, files = Counter(path.parent for path in lines).most_common(1)[0]
     tests = sum(_lines(path) for path in TESTS.rglob("*.py"))

@@ -14,8 +14,8 @@ _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 def as_toml(settings: Settings) -> str:
     """The settings as TOML that `loading.load` reads back to an equal model; what is None is left out.
 
-    >>> from dnapredict.config.training_config import Split
-    >>> print(as_toml(Split(test_from=datetime.date(2025, 10, 1))), end="")
+    >>> from dnapredict.config.training_config import SplitConfig
+    >>> print(as_toml(SplitConfig(test_from=datetime.date(2025, 10, 1))), end="")
     test_from = 2025-10-01
     test_share = 0.2
     """

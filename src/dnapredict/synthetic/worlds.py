@@ -29,7 +29,7 @@ class TargetGroup:
     Ethnicity is the patient's true one; the record of it may still say Z, 99 or nothing.
 
     >>> TargetGroup.parse("ethnicity=N")
-    Group(attribute='ethnicity', value='N')
+    TargetGroup(attribute='ethnicity', value='N')
     """
 
     attribute: str

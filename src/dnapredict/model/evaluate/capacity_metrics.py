@@ -28,8 +28,10 @@ class WeeklyCapacity:
     def of(self, rows: int) -> int:
         """Calls for a list of that many appointments; one at least.
 
-        >>> Calls(0.10).of(256), Calls(0.10, number=60).of(256), WeeklyCapacity(0.10, number=60).of(20)
-        (26, 60, 20)
+        >>> WeeklyCapacity(0.10).of(256)
+        26
+        >>> WeeklyCapacity(0.10, number=60).of(256), WeeklyCapacity(0.10, number=60).of(20)
+        (60, 20)
         """
         return min(rows, self.number) if self.number is not None else max(1, round(self.share * rows))
 

@@ -50,7 +50,7 @@ class Handful:
 
     def count(self, table: ir.Table) -> int:
         """Rows of a table."""
-        return self._tables[table.get_name()].rows
+        return self._tables[table.op().name].rows
 
     @property
     def embedded(self) -> NoReturn:
@@ -59,7 +59,7 @@ class Handful:
 
     def _run(self, asked: BoundQuery) -> Columns:
         program = _program(asked.plan)
-        tables = {role: self._tables[table.get_name()] for role, table in asked.tables.items()}
+        tables = {role: self._tables[table.op().name] for role, table in asked.tables.items()}
         return program.run(tables)
 
     def _told(self, columns: Columns) -> ir.Table:

@@ -1,9 +1,9 @@
 """Scoring 1,000,000 rows with three reasons each, file to file: memory, rate, and whether it is linear.
 
 The claim: memory that does not grow with the list, under 4 GB; twice the rows take about twice the time. A
-process of its own scores each file, so that its peak is its own; beside it stands bare `Booster.predict`
-on as many rows. The longest list is scored once more, killed when two thirds of its rows are judged and run
-again: the bytes must be the same. `python benchmarks/scoring.py [ROWS] [--world WORLD]`.
+process of its own scores each file with the model and the history of `dnapredict demo`; beside it stands bare
+`Booster.predict` on as many rows. The longest list is scored once more, killed when two thirds of its rows are
+judged and run again: the bytes must be the same. `python benchmarks/scoring.py [ROWS] [--world WORLD]`.
 
 WORLD `few-patients` gives all rows to 50 patients, as where a number stands for "not known"; `few-clinics` to
 as many clinics as give 550 appointments a clinic and day.
@@ -24,13 +24,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dnapredict import pipeline
-from dnapredict.config.training_config import Setting
 from dnapredict.model.artefact import load
 from dnapredict.registry import Registry
 from dnapredict.synthetic.simulation import simulate
+from under_load.home import made_home
 
-ROWS, TRAINED_ON, WANTED_GB = 1_000_000, 100_000, 4.0
+ROWS, WANTED_GB = 1_000_000, 4.0
 SCORE = """
 import resource, sys, time
 from pathlib import Path
@@ -38,7 +37,7 @@ from dnapredict import pipeline
 began = time.perf_counter()
 tell = lambda done, of: print(done, flush=True)
 path, out, home = map(Path, sys.argv[1:])
-pipeline.score_list(path, out=out, home=home, model="1", progress=tell)
+pipeline.score_list(path, out=out, home=home, progress=tell)
 print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
 """
 # A process that asks for more ends: the machine is not taken down with it.
@@ -87,7 +86,7 @@ def killed(path: Path, out: Path, home: Path, *, at: int) -> None:
 
 def bare(home: Path, rows: int) -> float:
     """Seconds of `Booster.predict` alone on as many rows."""
-    stored = load(Registry(home).folder("1"))
+    stored = load(Registry(home).folder("champion"))
     matrix = np.random.default_rng(1).normal(size=(rows, len(stored.model.factors)))
     booster = getattr(stored.model.form, "booster", None)
     began = time.perf_counter()
@@ -104,9 +103,7 @@ def main() -> None:
     rows = asked.rows
     found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as place:
-        home, extract = Path(place) / "home", Path(place) / "e.parquet"
-        simulate(extract, appointments=TRAINED_ON, seed=2)
-        pipeline.train(extract, home=home, setting=Setting(), say=lambda _: None)
+        home = made_home(Path(place))
         whole = Path(place) / "all.parquet"
         simulate(whole, appointments=rows, seed=3)
         table = pq.read_table(whole).drop_columns(["outcome_code", "recorded_at"])

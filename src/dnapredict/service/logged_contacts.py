@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 
 from dnapredict.data.files.secret_files import SecretError
 from dnapredict.errors import StoreError
@@ -17,6 +17,8 @@ from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.calls.contacts import Contact, Effect
 
 _LOCAL: Final = ZoneInfo("Europe/London")
+# Made once: a single score asks for it, and making a query takes longer than answering it.
+_FROM: Final = select(ACTIONS).where(ACTIONS.c.number >= bindparam("number")).order_by(ACTIONS.c.number)
 _EFFECTS: Final[dict[Outcome, Effect]] = {
     Outcome.NO_CALLS_WISHED: "opted out",
     Outcome.REBOOKED: "rebooked",
@@ -65,7 +67,7 @@ class LoggedContacts:
         return map(_contact, rows)
 
     def _from(self, number: int) -> Sequence[Row[Any]]:
-        return self._log.ask(select(ACTIONS).where(ACTIONS.c.number >= number).order_by(ACTIONS.c.number))
+        return self._log.ask(_FROM, {"number": number})
 
     def _forgot(self, number: int) -> bool:
         """Whether the entry's time was up, so that the log no longer holds it."""

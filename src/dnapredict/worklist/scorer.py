@@ -201,9 +201,10 @@ def _barred(judged: pa.Table, known: Known, elsewhere: pa.Table) -> NDArray[np.i
     wished = pc.fill_null(judged["opt_out"], False)
     patients = [*judged["patient_id"].filter(wished).to_pylist(), *elsewhere["patient_id"].to_pylist()]
     for name, values in (("patient_id", patients), ("appointment_id", elsewhere["appointment_id"].to_pylist())):
-        known_values = pa.array({value for value in values if value is not None}, pa.string())
-        theirs = pc.is_in(judged[name].cast(pa.string()), value_set=known_values)
-        wished = pc.or_(wished, pc.fill_null(theirs, False))
+        known_values = {value for value in values if value is not None}
+        if known_values:
+            theirs = pc.is_in(judged[name].cast(pa.string()), value_set=pa.array(known_values, pa.string()))
+            wished = pc.or_(wished, pc.fill_null(theirs, False))
     barred[np.asarray(wished, dtype=bool)] = OPTED_OUT
     barred[list(known.opted_out)] = OPTED_OUT
     return barred

@@ -88,8 +88,8 @@ class ScoringLog:
             first(connection)
             append(connection, "action", [row])
 
-    def ask(self, query: Select[Any]) -> Sequence[Row[Any]]:
-        """The rows that `query` finds; none where nothing was ever written.
+    def ask(self, query: Select[Any], parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+        """The rows that `query` finds with its `parameters`; none where nothing was ever written.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class ScoringLog:
         if not self._database.exists:
             return []
         with self._database.reading() as connection:
-            return connection.execute(query).all()
+            return connection.execute(query, parameters).all()
 
     def require_secret(self, check_of: Callable[[bool], str], *, path: Path) -> None:
         """Compare the secret at `path` with the one that the entries were hashed with; note the first one.

@@ -84,11 +84,14 @@ class Ledger:
         SecretError
             If a secret is missing, damaged or another one. Whatever else is wrong becomes a notice.
         """
+        look = partial(self._look, listed=listed)
         try:
-            notices = self.catch_up()
-            return self._database.run(partial(self._look, listed=listed, notices=notices), writes=False)
+            # Mostly nothing was recorded since: then one connection and one transaction do for both.
+            while (known := self._database.run(look, writes=False)) is None:
+                self.catch_up()
         except UnusableError as error:
             return self._from_memory(listed, f"{_DATABASE} cannot be used: {error}.")
+        return known
 
     def catch_up(self) -> tuple[str, ...]:
         """Bring what was recorded since into the calls database; return what could not be done, in words.
@@ -104,11 +107,10 @@ class Ledger:
             return ()
         while True:
             place = self._database.run(read_up_to, writes=False)
-            try:
-                new = list(self._recorded.after(*place))
-            except StoreError:
-                return (_LOG_UNREADABLE,)
-            if not new or self._database.run(partial(self._add, after=place, new=new), writes=True):
+            new, notices = self._recorded_after(place)
+            if not new:
+                return notices
+            if self._database.run(partial(self._add, after=place, new=new), writes=True):
                 return ()
 
     def plan(
@@ -167,6 +169,15 @@ class Ledger:
         self.catch_up()
         return self._database.run(partial(wished_no_calls, patient_of), writes=False)
 
+    def _recorded_after(self, place: tuple[int, str]) -> tuple[list[Contact], tuple[str, ...]]:
+        """Contacts after a place of the scoring log, and what could not be read, in words."""
+        if self._recorded is None:
+            return [], ()
+        try:
+            return list(self._recorded.after(*place)), ()
+        except StoreError:
+            return [], (_LOG_UNREADABLE,)
+
     def _was_used(self) -> bool:
         return (self._home / _CALLS_SECRET).exists()
 
@@ -178,7 +189,11 @@ class Ledger:
         add(connection, new)
         return True
 
-    def _look(self, connection: sqlite3.Connection, *, listed: pa.Table, notices: tuple[str, ...]) -> Known:
+    def _look(self, connection: sqlite3.Connection, *, listed: pa.Table) -> Known | None:
+        """What is known about the rows; None where something was recorded that must be brought in first."""
+        new, notices = self._recorded_after(read_up_to(connection))
+        if new:
+            return None
         if (self._home / _CALLS_SECRET).exists() or _has_rows(connection, "calls"):
             self._planned_with(connection, writes=False)
         notices = (*self._rebuilt(connection), *notices)

@@ -129,23 +129,42 @@ class Registry:
         StoreError
             If its report is not as it was signed.
         """
-        found = self._found(name)
-        if name == CHAMPION and (wrong := self.wrong_alias()):
+        found, entries = self._found(name), self._entries()
+        if name == CHAMPION and (wrong := self._wrong_alias(entries)):
             raise ModelError(wrong)
-        identity, entries = self._identity(found), self._entries()
+        return self._usable(found, entries)
+
+    def in_use(self) -> tuple[str, str]:
+        """The version in use, if lists may be scored with it, and what is wrong with MLflow's alias of it or "".
+
+        A service asks every few seconds, so the ledger is read once.
+
+        Raises
+        ------
+        ModelError, GateFailedError, StoreError
+            As `usable`; a wrong alias alone raises nothing.
+        """
+        entries = self._entries()
+        used = "".join(put_in_use(entries)[-1:])
+        if not used:  # raises what is wrong
+            return self.usable(CHAMPION), ""
+        return self._usable(self._store.found(used), entries), self._wrong_alias(entries)
+
+    def _usable(self, found: Any, entries: tuple[DecisionEntry, ...]) -> str:
+        identity = identity_of(self._store, found, entries)
         refuse_not_in_use(identity.version, entries, model=identity.model)
-        judged = self._judged(identity)
+        judged = judgement(entries, identity.version, model=identity.model, content=identity.content)
         refuse_against_audit(identity.version, judged, done="used")
         refuse_changed_report(self._report_of(found, judged), judged)
         return identity.version
 
-    def wrong_alias(self) -> str:
+    def _wrong_alias(self, entries: tuple[DecisionEntry, ...]) -> str:
         """What is wrong where MLflow's alias `champion` is not the version in use; "" where nothing is."""
         try:
             named = str(self._store.found(CHAMPION).version)
         except ModelError:
             named = ""
-        return wrong_alias(named, "".join(put_in_use(self._entries())[-1:]))
+        return wrong_alias(named, "".join(put_in_use(entries)[-1:]))
 
     def tags(self, name: str) -> dict[str, str]:
         """What is known of a version: its audit, who signed and promoted it, whether it is synthetic."""
@@ -329,7 +348,7 @@ class Registry:
             return self._store.found(used[-1])
         found = self._store.found(name)
         if name == CHAMPION:
-            raise ModelError(self.wrong_alias())
+            raise ModelError(self._wrong_alias(self._entries()))
         return found
 
     def _identity(self, found: Any) -> Identity:

@@ -207,14 +207,13 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
 
     def standing() -> ExpectedModel:
         from dnapredict.pipeline import history_in_use
-        from dnapredict.registry import CHAMPION, Registry
+        from dnapredict.registry import Registry
 
-        registry = Registry(home)
-        version = registry.usable(registry.version_of(CHAMPION))  # first: a no counts whatever else is wrong
+        version, warning = Registry(home).in_use()  # first: a no counts whatever else is wrong
         history = history_in_use(home)
         if history is not None:
             history.verify()  # a damaged one is refused before a model is tried out with it
-        return ExpectedModel(version, history.folder.name if history else "", warning=registry.wrong_alias())
+        return ExpectedModel(version, history.folder.name if history else "", warning=warning)
 
     def open_scorer(version: str) -> Scoring:
         from dnapredict import pipeline

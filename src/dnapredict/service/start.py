@@ -157,9 +157,8 @@ def _require_keys(home: Path, host: str) -> None:
 def _require_champion(home: Path) -> None:
     from dnapredict.registry import Registry
 
-    registry = Registry(home)
-    registry.usable(registry.version_of("champion"))
-    if warning := registry.wrong_alias():
+    _, warning = Registry(home).in_use()
+    if warning:
         sys.stderr.write(f"{warning}\n")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dnapredict.cli.messages import say, tell_rejections
+from dnapredict.cli.messages import say
 from dnapredict.cli.options import (
     AsJson,
     ConfigFile,
@@ -72,28 +72,16 @@ def check(
 
         typer.echo(draft_of(extract), nl=False)
         return
-    from dnapredict.config.fairness_policy import Policy
-    from dnapredict.config.loading import load, shipped
-    from dnapredict.data.engine.duckdb_engine import Workspace
-    from dnapredict.pipeline.run_inputs import checked_extract
-    from dnapredict.quality.check_report import places, require_free, write
-    from dnapredict.quality.unknown_values import unknown_value_sentences
+    from dnapredict.pipeline.checking import check as check_extract
+    from dnapredict.quality.check_report import places
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     outputs = {} if report is None else {"--report": places(report)[0], "The page of --report": places(report)[1]}
     require_apart(setting, outputs=outputs, inputs={"EXTRACT": extract, "--mapping": mapping, "--config": config})
-    if report is not None:
-        require_free(report)
-    with Workspace() as workspace:
-        checked = checked_extract(extract, workspace, mapping=setting.mapping, tell=say)
-        tell_rejections(extract, checked)
-        rule = load(shipped("fairness/policy.toml"), Policy).disclosure
-        for sentence in unknown_value_sentences(checked, workspace, rule=rule):
-            say(f"  {sentence}")
-        if report is not None:
-            for written in write(checked, workspace, report, extract=extract, setting=setting):
-                say(f"{written}: written.")
-    checked.require(max_rejected_share=setting.training.max_rejected_share, source=extract.name)
+    result = check_extract(extract, setting=setting, say=say, out=report)
+    for path in result.files:
+        say(f"{path}: written.")
+    result.require()
 
 
 def features(

@@ -15,6 +15,9 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_MEMORY: Final = ("OutOfMemoryException", "ArrowMemoryError")
 _NO_DISK: Final = ("IOException",)
 
+# How `Path.resolve` words it before Python 3.13, without a type of its own.
+_LINK_LOOP: Final = "Symlink loop from "
+
 _AGAIN: Final = "Run the same command again."
 _KEPT: Final = {
     "score": "What was scored so far is kept beside the output; run the same command again to go on.",
@@ -60,6 +63,8 @@ def _of_the_machine(error: BaseException) -> StoreError | None:
             "The disk is full, or a file on it cannot be read or written. Make room, also in the folder for "
             "temporary files (TMPDIR); nothing was left half written."
         )
+    if isinstance(error, RuntimeError) and str(error).startswith(_LINK_LOOP):
+        return StoreError(f"{str(error).removeprefix(_LINK_LOOP)}: is a link that leads back to itself.")
     if isinstance(error, OSError) and error.strerror:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return StoreError(f"{where}cannot be used ({error.strerror}).")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dnapredict.cli.messages import say, tell_rejections
+from dnapredict.cli.messages import say, say_rejections
 from dnapredict.cli.options import (
     HOME,
     AsJson,
@@ -38,15 +38,16 @@ def train(
     Example:  dnapredict train outpatients.parquet --json
     """
     from dnapredict import pipeline
-    from dnapredict.cli.summaries import training_json, training_lines
+    from dnapredict.cli.summaries import training_lines
+    from dnapredict.public_api.results import TrainingResult
 
     place = absolute(home)
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     with tuning_bar() as watch:
         trained = pipeline.train(extract, home=place, setting=setting, say=say, watch=watch)
-    tell_rejections(extract, trained.checked)
+    say_rejections(extract, trained.checked)
     if as_json:
-        sys.stdout.write(json.dumps(training_json(trained)) + "\n")
+        sys.stdout.write(json.dumps(TrainingResult.of(trained, place).as_dict()) + "\n")
         return
     for line in training_lines(trained):
         typer.echo(line)
@@ -146,4 +147,4 @@ def refresh(
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     checked = pipeline.refresh(extract, home=absolute(home), setting=setting)
-    tell_rejections(extract, checked)
+    say_rejections(extract, checked)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dnapredict.cli.messages import say
-from dnapredict.errors import StoreError, UsageError
+from dnapredict.config.home import DEFAULT_HOME, HOME_VARIABLE, home_folder
+from dnapredict.errors import UsageError
 
 if TYPE_CHECKING:
     from dnapredict.config.training_config import Setting
@@ -36,25 +37,23 @@ Home = Annotated[
     Path,
     typer.Option(
         "--home",
-        envvar="DNAPREDICT_HOME",
+        envvar=HOME_VARIABLE,
         help="Folder of models, runs, history and lists.",
         show_default=True,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-HOME = Path(".dnapredict")
+HOME = DEFAULT_HOME
 
 
 def absolute(home: Path) -> Path:
-    """The home as an absolute path, told to the person, so that nobody wonders where things went.
+    """The home as an absolute path, which is printed, so that nobody wonders where things went.
 
     Raises StoreError where a file is in its place, before any work that could not be kept.
     """
-    place = home.expanduser().resolve()
-    if place.exists() and not place.is_dir():
-        raise StoreError(f"{place}: is a file, and a home is a folder. Name another with --home.")
-    say(f"Home: {place}")
-    return place
+    folder = home_folder(home)
+    say(f"Home: {folder}")
+    return folder
 
 
 def setting_of(

@@ -4,8 +4,11 @@ Heavy libraries load inside the verbs, so that `--help` answers at once. What a 
 goes to standard output, everything else to standard error.
 """
 
+from typing import Annotated
+
 import typer
 
+from dnapredict import __version__
 from dnapredict.cli.audits import access, audit, sign
 from dnapredict.cli.data import check, factors, features, simulate
 from dnapredict.cli.demo_verb import demo
@@ -30,9 +33,25 @@ app = typer.Typer(
     "Never for overbooking, discharge, delaying or withholding care.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     rich_markup_mode=None,  # plain help: the boxes cost 0.2 s and break in a narrow window
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dnapredict {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Options that stand before the verb."""
+
 
 keys_app = typer.Typer(help="Keys of the service: create, list, revoke.", no_args_is_help=True)
 log_app = typer.Typer(help="The scoring log: verify, upgrade, prune.", no_args_is_help=True)
@@ -53,7 +72,7 @@ app.add_typer(log_app, name="log")
 def run() -> int:
     """Run the command that was typed; every error becomes a sentence and an exit code."""
     try:
-        app()
+        app(prog_name="dnapredict")  # also under `python -m`, so that completion is installed for the command
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except BaseException as error:  # noqa: BLE001 - the last door: nothing may print a patient's value

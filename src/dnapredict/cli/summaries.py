@@ -3,40 +3,15 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from dnapredict.public_api.results import POPULATIONS
+
 if TYPE_CHECKING:
     from dnapredict.model.evaluate.metric_intervals import ModelComparison
     from dnapredict.pipeline import Trained
 
 
-_NAMES = {
-    "all": "all appointments",
-    "booked_1_day": "booked at least a day ahead",
-    "weekly": "booked at least a week ahead",
-    "first_time": "first-time patients",
-}
-
-
-def training_json(trained: "Trained") -> dict[str, Any]:
-    """`version`, `run_id`, `rows` read and kept, factors, `test` and `baselines` by population."""
-    training = trained.training
-    return {
-        "version": trained.registered.version,
-        "run_id": trained.registered.run_id,
-        "rows": trained.checked.total,
-        "rows_kept": trained.checked.kept,
-        "synthetic": trained.stored.manifest.provenance.synthetic,
-        "factors": list(training.model.factors),
-        "factors_dropped": list(trained.dropped),
-        "test": {name: figures.as_dict() for name, figures in training.test.items()},
-        "baselines": {
-            rival: {name: figures.as_dict() for name, figures in populations.items()}
-            for rival, populations in training.baselines.items()
-        },
-    }
-
-
 def training_lines(trained: "Trained") -> Iterator[str]:
-    """The same for a person: what was made, how good it is, what to do next."""
+    """The result of a training for a person: version, test metrics, next command."""
     training, version = trained.training, trained.registered.version
     if trained.stored.manifest.provenance.synthetic:
         yield "SYNTHETIC: trained on made-up patients, for demonstration only."
@@ -47,7 +22,7 @@ def training_lines(trained: "Trained") -> Iterator[str]:
     for name, figures in training.test.items():
         if figures.n and figures.auroc is not None and figures.sensitivity_at_10 is not None:
             yield (
-                f"  {_NAMES[name]}: {figures.n:,} appointments, {figures.base_rate:.1%} missed; "
+                f"  {POPULATIONS[name]}: {figures.n:,} appointments, {figures.base_rate:.1%} missed; "
                 f"AUROC {figures.auroc:.3f}, log loss {figures.log_loss:.4f}; the riskiest tenth holds "
                 f"{figures.sensitivity_at_10 * 100:.0f} in 100 of those who missed"
             )
@@ -86,7 +61,7 @@ def comparison_lines(comparison: "ModelComparison", *, versions: tuple[str, str]
     yield f"On {comparison.n:,} appointments that both were tested on; version {one} less version {other}:"
     for population, differences in comparison.differences.items():
         if differences:
-            yield f"  {_NAMES[population]} ({comparison.one[population].n:,}):"
+            yield f"  {POPULATIONS[population]} ({comparison.one[population].n:,}):"
         for figure, name in _COMPARED.items():
             if (found := differences.get(figure)) is not None:
                 yield f"    {name}: {found.value:+.4f} (95% interval {found.low:+.4f} to {found.high:+.4f})"

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from dnapredict.config.loading import Settings, load
+from dnapredict.config.loading import Settings, load, resolved
 from dnapredict.errors import ConfigurationError, UsageError
 
 
@@ -217,11 +217,11 @@ class Mapping(Settings):
             raise UsageError(f"--file {unknown[0]}: the mapping joins no file of that name (it has: {known}).")
 
         def join(name: str, found: Join) -> Join:
-            path = files[name].resolve() if name in files else folder / found.path
+            path = resolved(files[name]) if name in files else folder / found.path
             return found.model_copy(update={"path": path})
 
         places = {name: path and folder / path for name, path in self.geography if isinstance(path, Path)}
-        key = key_file.resolve() if key_file else self.key_file and folder / self.key_file
+        key = resolved(key_file) if key_file else self.key_file and folder / self.key_file
         return self.model_copy(
             update={
                 "files": {name: join(name, found) for name, found in self.files.items()},

@@ -1,4 +1,4 @@
-"""What a training or a comparison came to: as one JSON object for a program, as a few lines for a person."""
+"""Results of a training or a comparison: lines for a person, and JSON for a program."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,14 +17,14 @@ def training_lines(trained: "Trained") -> Iterator[str]:
         yield "SYNTHETIC: trained on made-up patients, for demonstration only."
     yield f"Version {version} is registered as challenger ({len(training.model.factors)} factors)."
     if trained.dropped:
-        yield f"The extract cannot feed: {', '.join(trained.dropped)}."
+        yield f"The extract lacks the columns for: {', '.join(trained.dropped)}."
     yield f"Tested on {training.split.test}:"
-    for name, figures in training.test.items():
-        if figures.n and figures.auroc is not None and figures.sensitivity_at_10 is not None:
+    for name, metrics in training.test.items():
+        if metrics.n and metrics.auroc is not None and metrics.sensitivity_at_10 is not None:
             yield (
-                f"  {POPULATIONS[name]}: {figures.n:,} appointments, {figures.base_rate:.1%} missed; "
-                f"AUROC {figures.auroc:.3f}, log loss {figures.log_loss:.4f}; the riskiest tenth holds "
-                f"{figures.sensitivity_at_10 * 100:.0f} in 100 of those who missed"
+                f"  {POPULATIONS[name]}: {metrics.n:,} appointments, {metrics.base_rate:.1%} missed; "
+                f"AUROC {metrics.auroc:.3f}, log loss {metrics.log_loss:.4f}; the riskiest tenth holds "
+                f"{metrics.sensitivity_at_10 * 100:.0f} in 100 of those who missed"
             )
     yield f"Next: dnapredict audit EXTRACT --model {version} --out reports/{version}"
 
@@ -39,7 +39,7 @@ _COMPARED = {
 
 
 def comparison_json(comparison: "ModelComparison", *, versions: tuple[str, str]) -> dict[str, Any]:
-    """`versions`, `verdict`, and by population the figures of both and the paired `differences`."""
+    """`versions`, `verdict`, and for each population the metrics of both and their paired `differences`."""
     return {
         "versions": list(versions),
         "verdict": comparison.verdict(*_versions(versions)),
@@ -47,7 +47,7 @@ def comparison_json(comparison: "ModelComparison", *, versions: tuple[str, str])
             name: {
                 "one": comparison.one[name].as_dict(),
                 "other": comparison.other[name].as_dict(),
-                "differences": {figure: found._asdict() for figure, found in differences.items()},
+                "differences": {metric: difference._asdict() for metric, difference in differences.items()},
             }
             for name, differences in comparison.differences.items()
         },
@@ -55,16 +55,17 @@ def comparison_json(comparison: "ModelComparison", *, versions: tuple[str, str])
 
 
 def comparison_lines(comparison: "ModelComparison", *, versions: tuple[str, str]) -> Iterator[str]:
-    """The same for a person: the verdict first."""
+    """The comparison for a person, with the verdict first."""
     one, other = versions
     yield comparison.verdict(*_versions(versions))
     yield f"On {comparison.n:,} appointments that both were tested on; version {one} less version {other}:"
     for population, differences in comparison.differences.items():
         if differences:
             yield f"  {POPULATIONS[population]} ({comparison.one[population].n:,}):"
-        for figure, name in _COMPARED.items():
-            if (found := differences.get(figure)) is not None:
-                yield f"    {name}: {found.value:+.4f} (95% interval {found.low:+.4f} to {found.high:+.4f})"
+        for metric, name in _COMPARED.items():
+            if (difference := differences.get(metric)) is not None:
+                interval = f"{difference.low:+.4f} to {difference.high:+.4f}"
+                yield f"    {name}: {difference.value:+.4f} (95% interval {interval})"
 
 
 def _versions(versions: tuple[str, str]) -> tuple[str, str]:

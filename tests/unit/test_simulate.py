@@ -227,7 +227,7 @@ def test_what_cannot_be_done_is_refused(tmp_path: Path, options: dict[str, objec
 
 
 def test_truth_may_not_overwrite_the_appointments(tmp_path: Path):
-    with pytest.raises(UsageError, match="file of its own"):
+    with pytest.raises(UsageError, match="must name another file"):
         small(tmp_path, truth=tmp_path / "small.parquet")
 
 

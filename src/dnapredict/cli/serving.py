@@ -98,7 +98,7 @@ def revoke_key(
 
 
 def verify_log(home: Home = HOME, settings: ServiceFile = None) -> None:
-    """Check that no row of the scoring log was changed since it was written.
+    """Check that no row of the scoring log was changed.
 
     Checks the ledger of decisions too: audits, signatures, promotions and rollbacks.
 

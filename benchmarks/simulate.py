@@ -16,8 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from dnapredict.synthetic.published_rates import FIGURES, measure
 from dnapredict.synthetic.simulation import simulate
+from published_rates import FIGURES, measure
 
 SIZES = (500_000, 2_000_000)
 TARGET_A_SECOND = 100_000

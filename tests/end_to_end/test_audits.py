@@ -53,7 +53,7 @@ def test_a_rejected_version_stays_out_and_the_registry_says_who_and_why(dnapredi
     assert audited.returncode in (0, 13), audited.stderr
     signed = dnapredict("sign", out, *SIGNED, "--decision", "reject", "--home", home)
     assert signed.returncode == 0, signed.stderr
-    assert "stands beside version 1" in signed.stderr
+    assert "recorded for version 1" in signed.stderr
     refused = dnapredict("promote", "1", "--home", home)
     assert refused.returncode == 13
     assert "A. Reviewer (Equality lead) rejected it" in refused.stderr

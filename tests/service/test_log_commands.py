@@ -24,7 +24,7 @@ def test_a_sound_log_is_told_with_what_to_note(tmp_path: Path) -> None:
     done = command("log", "verify", "--home", tmp_path)
     assert done.returncode == 0
     assert re.match(r"2 rows, each as it was written\. The last: 2, seal [0-9a-f]{64}$", done.stdout)
-    assert "Note the last number and its seal" in done.stderr
+    assert "Write down the last number and its seal" in done.stderr
 
 
 def test_a_log_in_postgresql_is_upgraded_verified_and_pruned(

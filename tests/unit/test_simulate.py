@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from benchmarks.published_rates import FIGURES, PublishedFigure, measure
 from sklearn.metrics import roc_auc_score
 
 from dnapredict.data.contract.columns import NAMES
@@ -17,7 +18,6 @@ from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError, UsageError
 from dnapredict.synthetic import appointment_table
 from dnapredict.synthetic.calendar import AS_OF
-from dnapredict.synthetic.published_rates import FIGURES, PublishedFigure, measure
 from dnapredict.synthetic.simulation import Simulated, simulate
 from dnapredict.synthetic.visit_outcomes import CAUSES
 from dnapredict.synthetic.worlds import World
@@ -227,7 +227,7 @@ def test_what_cannot_be_done_is_refused(tmp_path: Path, options: dict[str, objec
 
 
 def test_truth_may_not_overwrite_the_appointments(tmp_path: Path):
-    with pytest.raises(UsageError, match="file of its own"):
+    with pytest.raises(UsageError, match="must name another file"):
         small(tmp_path, truth=tmp_path / "small.parquet")
 
 

@@ -1,4 +1,8 @@
-"""The command line: one verb for each thing a person wants done, one file for each group of verbs."""
+"""The command line: options and messages of each verb; one module for each group of verbs.
+
+In: words that a person typed. Out: an exit code, with results on standard output and messages on standard error. A verb
+reads its options, calls one function of `pipeline` and prints. Never a patient's value in a message.
+"""
 
 import sys
 from typing import NoReturn
@@ -13,7 +17,7 @@ _STOPPED_CODE = 130
 def main() -> NoReturn:
     """Run the command that was typed, and exit with its code; Ctrl-C ends it at any moment.
 
-    Nothing heavy is imported before Ctrl-C is listened for: while libraries load, people press it too.
+    Signal handlers are installed before any library is imported: people press Ctrl-C while libraries load, too.
     """
     with interruption.watched():
         try:
@@ -24,11 +28,11 @@ def main() -> NoReturn:
             code = _STOPPED_CODE
         if code == _STOPPED_CODE or (code and interruption.requested()):
             code = 128 + (interruption.requested() or 2)
-            _say_stopped()
+            _print_stopped()
     sys.exit(code)
 
 
-def _say_stopped() -> None:
-    from dnapredict.cli.exit_handling import stopped
+def _print_stopped() -> None:
+    from dnapredict.cli.exit_handling import stopped_message
 
-    sys.stderr.write(stopped(sys.argv[1:]) + "\n")
+    sys.stderr.write(stopped_message(sys.argv[1:]) + "\n")

@@ -1,4 +1,4 @@
-"""`python -m dnapredict.cli`, for where the program's folder is not on the path."""
+"""`python -m dnapredict.cli`, where the command `dnapredict` is not on the path."""
 
 from dnapredict.cli import main
 

@@ -1,4 +1,4 @@
-"""Verbs about fairness: who is reached by a model's list, or by any product's scores."""
+"""Verbs about fairness: audit a model or any product's scores, sign a report, report on access."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ from dnapredict.cli.options import (
     JoinedFiles,
     KeyFile,
     MappingFile,
-    absolute,
+    home_option,
     require_apart,
     setting_of,
 )
@@ -30,20 +30,18 @@ def audit(
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
     model: Annotated[str | None, typer.Option(help="Version or alias in the registry.")] = None,
     scores: Annotated[
-        Path | None, typer.Option(help="Any table with appointment_id and probability, from any product.")
+        Path | None, typer.Option(help="Scores of any product: a table with appointment_id and probability.")
     ] = None,
     mapping: MappingFile = None,
     policy: PolicyFile = None,
     previous: Annotated[
         Path | None,
-        typer.Option(help="Folder of the last report; otherwise the last audit that the home holds."),
+        typer.Option(help="Folder of the last report; by default the last audit in the home."),
     ] = None,
-    monthly: Annotated[bool, typer.Option("--monthly", help="Control charts month by month too.")] = False,
-    easy_read: Annotated[bool, typer.Option("--easy-read", help="A summary in Easy Read too.")] = False,
-    study: Annotated[
-        bool, typer.Option("--study", help="Ways to a fairer list too, those of research among them.")
-    ] = False,
-    pdf: Annotated[bool, typer.Option("--pdf", help="The pages as PDF too, with Chromium, Chrome or Edge.")] = False,
+    monthly: Annotated[bool, typer.Option("--monthly", help="Add control charts by month.")] = False,
+    easy_read: Annotated[bool, typer.Option("--easy-read", help="Add a summary in Easy Read.")] = False,
+    study: Annotated[bool, typer.Option("--study", help="Add a comparison of methods for a fairer list.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Add the pages as PDF; needs Chromium, Chrome or Edge.")] = False,
     config: ConfigFile = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
@@ -51,8 +49,9 @@ def audit(
 ) -> None:
     """Compare how well patients of different groups are reached.
 
-    Judges by the outcomes in EXTRACT. Writes a report of aggregates, rounded and suppressed; no
+    Uses the outcomes in EXTRACT. The report holds aggregates only, rounded and with small counts hidden; no
     patient's row is written or logged.
+
     A limit that differs from the last audit's is refused unless two people agreed to it (exit 11).
     Exits 0 when no gate fails and 13 when one does, so that a release job can stop on it.
 
@@ -66,51 +65,51 @@ def audit(
     if (model is None) == (scores is None):
         raise UsageError("Give either --model V or --scores FILE.")
     if pdf:
-        browser()  # said before the work, not after it
+        browser()  # fails now if there is none, not after the work
     setting = setting_of(mapping, config, files=files, key_file=key_file)
-    read = {
+    inputs = {
         "EXTRACT": extract,
         "--scores": scores,
         "--mapping": mapping,
         "--policy": policy,
         "--config": config,
     }
-    require_apart(setting, outputs={"--out": out}, inputs=read)
-    asked = {"monthly": monthly, "easy-read": easy_read, "study": study, "pdf": pdf}
-    done = pipeline.audit(
+    require_apart(setting, outputs={"--out": out}, inputs=inputs)
+    wanted = {"monthly": monthly, "easy-read": easy_read, "study": study, "pdf": pdf}
+    result = pipeline.audit(
         extract,
         out=out,
         setting=setting,
         policy=load(policy or shipped("fairness/policy.toml"), Policy),
-        home=absolute(home),
+        home=home_option(home),
         model=model,
         scores=scores,
         previous=previous,
-        extras=frozenset(name for name, wanted in asked.items() if wanted),
+        extras=frozenset(name for name, is_wanted in wanted.items() if is_wanted),
         say=say,
     )
-    for gate in done.result.gates:
+    for gate in result.result.gates:
         typer.echo(f"{gate.code:4} {gate.verdict!s:16} {gate.title}")
-    typer.echo(f"Verdict: {done.result.verdict}. The report is {done.report}")
-    if str(done.result.verdict) == "FAIL":
-        failed = ", ".join(gate.code for gate in done.result.gates if str(gate.verdict) == "FAIL")
-        raise GateFailedError(f"Fairness gate {failed} failed. Read {done.report} before anything is promoted.")
+    typer.echo(f"Verdict: {result.result.verdict}. The report is {result.report}")
+    if str(result.result.verdict) == "FAIL":
+        failed = ", ".join(gate.code for gate in result.result.gates if str(gate.verdict) == "FAIL")
+        raise GateFailedError(f"Fairness gate {failed} failed. Read {result.report} before anything is promoted.")
 
 
 def sign(
     report: Annotated[Path, typer.Argument(metavar="REPORT_DIR", help="Folder of the report.")],
     name: Annotated[str, typer.Option(help="Who decides.")],
-    role: Annotated[str, typer.Option(help="In which role, such as equality lead.")],
+    role: Annotated[str, typer.Option(help="Their role, such as equality lead.")],
     decision: Annotated[str, typer.Option(help="approve, conditions or reject.")],
-    reason: Annotated[str, typer.Option(help="Why; with conditions, which.")],
+    reason: Annotated[str, typer.Option(help="The reason, and any conditions.")],
     dissent: Annotated[str, typer.Option(help="Who disagreed, and why.")] = "",
     home: Home = HOME,
 ) -> None:
-    """Put a decision beside a fairness report, for good.
+    """Sign a fairness report with a decision.
 
-    It is bound to exactly this report, model and data; 'promote', 'score' and 'serve' honour it. A reject
-    is in force at once and stays, whatever is audited, until a person signs a later report. A 'sign' that
-    was stopped is completed when it is run again.
+    The decision is bound to exactly this report, model and data; 'promote', 'score' and 'serve' obey it. A
+    rejection takes effect at once and stays in force, whatever is audited afterwards, until a person signs a later
+    report. If 'sign' was stopped, run it again to complete it.
 
     Example:  dnapredict sign reports/7 --name "A. Name" --role "Equality lead" --decision approve
               --reason "Every group is reached."
@@ -119,7 +118,7 @@ def sign(
 
     signed = pipeline.sign(
         report,
-        home=absolute(home),
+        home=home_option(home),
         name=name,
         role=role,
         decision=decision,
@@ -130,9 +129,9 @@ def sign(
     if signed.signature.decision == "reject" and signed.versions:
         say("No list is scored with it from now on. `dnapredict rollback` or `promote` puts another in use.")
     if signed.versions:
-        say(f"The decision stands beside version {', '.join(signed.versions)} in the registry.")
+        say(f"The decision is recorded for version {', '.join(signed.versions)} in the registry.")
     else:
-        say("No version in this home has this report as its last audit, so it stands beside the report only.")
+        say("No version in this home has this report as its last audit; the decision is stored with the report only.")
 
 
 def access(
@@ -144,10 +143,10 @@ def access(
     files: JoinedFiles = None,
     key_file: KeyFile = None,
 ) -> None:
-    """Say who is on the list, who waits, who misses.
+    """Report who is on the list, who waits long and who misses.
 
-    Asks it of the service itself, before any model. Writes a report of four pages and a table of
-    indicators that can be published each year: aggregates, rounded and suppressed, with likely ranges.
+    Describes the service itself, without any model. Writes a report of four pages and a table of indicators for
+    yearly publication: aggregates with confidence intervals, rounded and with small counts hidden.
 
     Example:  dnapredict access outpatients.parquet --out reports/access
     """
@@ -156,13 +155,13 @@ def access(
     from dnapredict.config.loading import load, shipped
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
-    read = {"EXTRACT": extract, "--mapping": mapping, "--policy": policy, "--config": config}
-    require_apart(setting, outputs={"--out": out}, inputs=read)
-    done = pipeline.access(
+    inputs = {"EXTRACT": extract, "--mapping": mapping, "--policy": policy, "--config": config}
+    require_apart(setting, outputs={"--out": out}, inputs=inputs)
+    result = pipeline.access(
         extract,
         out=out,
         setting=setting,
         policy=load(policy or shipped("fairness/policy.toml"), Policy),
         say=say,
     )
-    typer.echo(f"The report is {done.report}, its figures {done.report.with_name('indicators.csv')}")
+    typer.echo(f"The report is {result.report}, its figures {result.report.with_name('indicators.csv')}")

@@ -1,4 +1,4 @@
-"""Verbs about data: make it up, hold it against the contract, turn it into factors."""
+"""Verbs about data: simulate an extract, check one, list its factors, write them."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dnapredict.cli.messages import say, tell_rejections
+from dnapredict.cli.messages import say
 from dnapredict.cli.options import (
     AsJson,
     ConfigFile,
@@ -22,24 +22,26 @@ from dnapredict.errors import UsageError
 
 def simulate(
     out: Annotated[Path, typer.Argument(help="Parquet file to write.")],
-    appointments: Annotated[int, typer.Option(help="Appointments to make up.", min=1)] = 200_000,
+    appointments: Annotated[int, typer.Option(help="Number of appointments.", min=1)] = 200_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same file.", min=0)] = 1,
     truth: Annotated[Path | None, typer.Option(help="Parquet file for each appointment's true risk.")] = None,
-    world: Annotated[str, typer.Option(help="What is true of the patients; see docs/synthetic-icb.md.")] = "standard",
+    world: Annotated[str, typer.Option(help="Scenario of the simulation; see docs/synthetic-icb.md.")] = "standard",
     lookup: Annotated[
         Path | None, typer.Option(help="CSV of real LSOAs with IMD deciles; otherwise a made-up map.")
     ] = None,
 ) -> None:
-    """Make up the appointments of a synthetic care board.
+    """Simulate the appointments of a made-up care board.
 
-    Nobody in it is real.
+    No patient in it is real.
 
     Example:  dnapredict simulate synthetic.parquet --appointments 200000 --truth truth.parquet
     """
-    from dnapredict.synthetic.simulation import simulate as make
+    from dnapredict.synthetic.simulation import simulate as simulate_extract
     from dnapredict.synthetic.worlds import World
 
-    made = make(out, appointments=appointments, seed=seed, truth=truth, world=World.parse(world), lookup=lookup)
+    made = simulate_extract(
+        out, appointments=appointments, seed=seed, truth=truth, world=World.parse(world), lookup=lookup
+    )
     say(
         f"{out}: {made.appointments:,} synthetic appointments of {made.patients:,} synthetic patients "
         f"(seed {seed}, world {world}, {made.geography})."
@@ -51,49 +53,37 @@ def check(
     mapping: MappingFile = None,
     report: Annotated[
         Path | None,
-        typer.Option(help="Write what was found: JSON to R.json, and a page to read beside it, R.html."),
+        typer.Option(help="Write a report: JSON to R.json, and a page to R.html in the same folder."),
     ] = None,
     config: ConfigFile = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
     suggest: Annotated[
-        bool, typer.Option("--suggest", help="Print a draft of a mapping for EXTRACT, and check nothing.")
+        bool, typer.Option("--suggest", help="Print a draft mapping for EXTRACT instead of checking it.")
     ] = False,
 ) -> None:
-    """Hold an extract against the data contract, and report on it.
+    """Check an extract against the data contract, and report on it.
 
-    Says which rows break which rule, and exits 10 when more rows break one than training/config.toml
-    allows. No patient's value is printed. With --suggest, drafts the mapping that a foreign extract needs.
+    Lists the rows that break each rule, and exits 10 when more rows are faulty than training/config.toml allows.
+    No patient's value is printed. With --suggest, drafts the mapping for an extract with other columns or codes.
 
     Example:  dnapredict check outpatients.csv --mapping training/mappings/pas.toml --report check.json
     """
     if suggest:
-        from dnapredict.data.mapping.suggestion import suggest as draft_of
+        from dnapredict.data.mapping.suggestion import suggest as draft_mapping
 
-        typer.echo(draft_of(extract), nl=False)
+        typer.echo(draft_mapping(extract), nl=False)
         return
-    from dnapredict.config.fairness_policy import Policy
-    from dnapredict.config.loading import load, shipped
-    from dnapredict.data.engine.duckdb_engine import Workspace
-    from dnapredict.pipeline.run_inputs import checked_extract
-    from dnapredict.quality.check_report import places, require_free, write
-    from dnapredict.quality.unknown_values import unknown_value_sentences
+    from dnapredict.pipeline.checking import check as check_extract
+    from dnapredict.quality.check_report import places
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     outputs = {} if report is None else {"--report": places(report)[0], "The page of --report": places(report)[1]}
     require_apart(setting, outputs=outputs, inputs={"EXTRACT": extract, "--mapping": mapping, "--config": config})
-    if report is not None:
-        require_free(report)
-    with Workspace() as workspace:
-        checked = checked_extract(extract, workspace, mapping=setting.mapping, tell=say)
-        tell_rejections(extract, checked)
-        rule = load(shipped("fairness/policy.toml"), Policy).disclosure
-        for sentence in unknown_value_sentences(checked, workspace, rule=rule):
-            say(f"  {sentence}")
-        if report is not None:
-            for written in write(checked, workspace, report, extract=extract, setting=setting):
-                say(f"{written}: written.")
-    checked.require(max_rejected_share=setting.training.max_rejected_share, source=extract.name)
+    result = check_extract(extract, setting=setting, say=say, out=report)
+    for path in result.files:
+        say(f"{path}: written.")
+    result.require()
 
 
 def features(
@@ -104,12 +94,13 @@ def features(
     files: JoinedFiles = None,
     key_file: KeyFile = None,
     engine: Annotated[
-        str, typer.Option(help="duckdb, or spark for what one machine cannot hold (extra 'spark', Java 17).")
+        str,
+        typer.Option(help="duckdb, or spark for more than one machine can hold (extra 'spark', Java 17)."),
     ] = "duckdb",
 ) -> None:
     """Write the agreed factors of every appointment in an extract.
 
-    Each as known when the appointment would have been scored.
+    Each factor is computed from what was known when the appointment would have been scored.
 
     Example:  dnapredict features outpatients.parquet --out factors.parquet
     """
@@ -118,8 +109,8 @@ def features(
     if engine not in list(pipeline.FeatureEngine):
         raise UsageError(f"There is no engine '{engine}'. Engines: {', '.join(pipeline.FeatureEngine)}.")
     setting = setting_of(mapping, config, files=files, key_file=key_file)
-    read = {"EXTRACT": extract, "--mapping": mapping, "--config": config}
-    require_apart(setting, outputs={"--out": out}, inputs=read)
+    inputs = {"EXTRACT": extract, "--mapping": mapping, "--config": config}
+    require_apart(setting, outputs={"--out": out}, inputs=inputs)
     matrix = pipeline.features(
         extract,
         out,
@@ -130,15 +121,15 @@ def features(
 
 
 def factors(
-    extract: Annotated[Path | None, typer.Argument(help="An extract, to hear which factors it can feed.")] = None,
+    extract: Annotated[Path | None, typer.Argument(help="Also show which factors EXTRACT has columns for.")] = None,
     mapping: MappingFile = None,
     files: JoinedFiles = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the register of factors, and which an extract can feed.
+    """Print the register of factors, and which an extract can supply.
 
-    What each is, why, by whom and when it was agreed, and from which columns; then those that are
-    proposed, and those that were withdrawn. Only the columns of EXTRACT are read.
+    For each factor: its meaning, its columns, and why, by whom and when it was agreed; then the proposed and the
+    withdrawn ones. Only the column names of EXTRACT are read.
 
     Example:  dnapredict factors outpatients.parquet
     """

@@ -1,16 +1,16 @@
-"""The verb for a first look: the whole path on made-up patients."""
+"""The verb `demo`: every step on made-up patients."""
 
 from dnapredict.cli.messages import say
-from dnapredict.cli.options import HOME, Home, absolute
+from dnapredict.cli.options import HOME, Home, home_option
 
 
 def demo(home: Home = HOME) -> None:
-    """Show the whole path on made-up patients, and say where to look.
+    """Run every step on made-up patients, and say where results are.
 
-    simulate -> check -> train -> audit -> promote -> score a weekly list.
+    The steps: simulate, check, train, audit, promote, score a weekly list.
 
     Example:  dnapredict demo
     """
     from dnapredict.pipeline import demo as demonstration
 
-    demonstration.run(absolute(home), say=say)
+    demonstration.run(home_option(home), say=say)

@@ -1,4 +1,4 @@
-"""How a command ends that could not do what it was asked: a sentence for a person, and an exit code."""
+"""Errors on the command line: the message and the exit code of a command that could not finish."""
 
 import errno
 import os
@@ -11,44 +11,47 @@ from dnapredict.errors import DnapredictError, StoreError
 
 _TRACEBACK: Final = "DNAPREDICT_TRACEBACK"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# What the embedded engine raises, by name, since it is not loaded for every verb.
+# Errors of DuckDB and Arrow by name, since these libraries are not loaded for every verb.
 _NO_MEMORY: Final = ("OutOfMemoryException", "ArrowMemoryError")
 _NO_DISK: Final = ("IOException",)
 
-_AGAIN: Final = "Run the same command again."
+# How `Path.resolve` words it before Python 3.13, without a type of its own.
+_LINK_LOOP: Final = "Symlink loop from "
+
+_RUN_AGAIN: Final = "Run the same command again."
 _KEPT: Final = {
     "score": "What was scored so far is kept beside the output; run the same command again to go on.",
-    "train": f"No unfinished model is registered. {_AGAIN}",
-    "refresh": f"The history in use stays as it was. {_AGAIN}",
-    "audit": f"No unfinished report was written, and the model's last audit stands. {_AGAIN}",
+    "train": f"No unfinished model is registered. {_RUN_AGAIN}",
+    "refresh": f"The history in use stays as it was. {_RUN_AGAIN}",
+    "audit": f"No unfinished report was written, and the model's last audit stands. {_RUN_AGAIN}",
     "promote": "'dnapredict score' says which model version is in use; run the same command again.",
     "serve": "The service has ended.",
-    "demo": "What it has made so far is in the home; run the same command again.",
+    "demo": f"What was made so far is in the home. {_RUN_AGAIN}",
 }
 
 
-def stopped(words: Sequence[str]) -> str:
-    """What a person is told whose command was stopped: what is kept, and how to go on.
+def stopped_message(words: Sequence[str]) -> str:
+    """The message after Ctrl-C: what is kept, and how to continue.
 
     `words` are those that were typed after the program's name.
     """
     verb = next((word for word in words if word in _KEPT), "")
-    return "Stopped. " + _KEPT.get(verb, f"Nothing was left half written. {_AGAIN}")
+    return "Stopped. " + _KEPT.get(verb, f"Nothing was left half written. {_RUN_AGAIN}")
 
 
-def ending(error: BaseException) -> tuple[str, int]:
-    """The sentence and the exit code for an error that ended a command; no patient's value is in it."""
+def message_and_code(error: BaseException) -> tuple[str, int]:
+    """The message and the exit code for an error that ended a command; the message holds no patient's value."""
     if isinstance(error, KeyboardInterrupt):
         return "Stopped.", 130
     if not isinstance(error, DnapredictError):
-        error = _of_the_machine(error) or error
+        error = _machine_error(error) or error
     if isinstance(error, DnapredictError):
         return f"Error: {error}", error.exit_code
     return _without_values(error), 1
 
 
-def _of_the_machine(error: BaseException) -> StoreError | None:
-    """Memory, disk and permissions: no fault of the program, and a person can do something about them."""
+def _machine_error(error: BaseException) -> StoreError | None:
+    """Errors of memory, disk and permissions, as a sentence that says what to do; None for any other error."""
     name = type(error).__name__
     if isinstance(error, MemoryError) or name in _NO_MEMORY:
         return StoreError(
@@ -60,6 +63,8 @@ def _of_the_machine(error: BaseException) -> StoreError | None:
             "The disk is full, or a file on it cannot be read or written. Make room, also in the folder for "
             "temporary files (TMPDIR); nothing was left half written."
         )
+    if isinstance(error, RuntimeError) and str(error).startswith(_LINK_LOOP):
+        return StoreError(f"{str(error).removeprefix(_LINK_LOOP)}: is a link that leads back to itself.")
     if isinstance(error, OSError) and error.strerror:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return StoreError(f"{where}cannot be used ({error.strerror}).")
@@ -67,7 +72,7 @@ def _of_the_machine(error: BaseException) -> StoreError | None:
 
 
 def _without_values(error: BaseException) -> str:
-    """What is left of an unforeseen error when its message, which may quote a patient, is left out."""
+    """Type and place of an unexpected error; its message is left out, since it may quote a patient's data."""
     if os.environ.get(_TRACEBACK) == "1":
         return "".join(traceback.format_exception(error))
     last = traceback.extract_tb(error.__traceback__)[-1]

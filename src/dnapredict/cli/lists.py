@@ -1,4 +1,4 @@
-"""The verb about weekly lists: score one, or all that are dropped into a folder."""
+"""The verb `score`: score a weekly list, or each list that is put into a folder."""
 
 import contextlib
 from pathlib import Path
@@ -13,7 +13,7 @@ from dnapredict.cli.options import (
     JoinedFiles,
     KeyFile,
     MappingFile,
-    absolute,
+    home_option,
     require_apart,
     setting_of,
 )
@@ -26,18 +26,18 @@ def score(
     out: Annotated[Path | None, typer.Option(help="Worklist to write: .csv, .xlsx or .parquet.")] = None,
     watch: Annotated[
         Path | None,
-        typer.Option(help="Instead of one LIST, score all that are dropped into this folder, until Ctrl-C."),
+        typer.Option(help="Score each list that is put into this folder, until Ctrl-C, in place of one LIST."),
     ] = None,
-    form: Annotated[str, typer.Option(help="With --watch, form of the worklists: xlsx, csv, parquet.")] = "xlsx",
+    form: Annotated[str, typer.Option(help="With --watch, file type of the worklists: xlsx, csv or parquet.")] = "xlsx",
     history: Annotated[
-        Path | None, typer.Option(help="Extract with past appointments; otherwise that of 'refresh'.")
+        Path | None, typer.Option(help="Extract with past appointments; by default the one of 'refresh'.")
     ] = None,
     model: Annotated[
-        str, typer.Option(help="A version that 'promote' put in use, and whose audit and decision stand.")
+        str, typer.Option(help="A version that 'promote' put in use, and whose audit and decision are still in force.")
     ] = "champion",
     mapping: MappingFile = None,
     capacity: Annotated[
-        int | None, typer.Option(help="Calls that can be made; otherwise as serving/worklist.toml says.")
+        int | None, typer.Option(help="Number of calls that can be made; by default as in serving/worklist.toml.")
     ] = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
@@ -45,12 +45,12 @@ def score(
 ) -> None:
     """Rank a weekly list by risk, with reasons in words.
 
-    Every row comes back once, in rank order. A run that was stopped or killed goes on where it was
-    when it is run again.
-    A worklist that somebody changed since it was written is kept under another name, not overwritten.
+    The worklist holds every row of LIST once, in rank order. A run that was stopped continues where it was when it
+    is run again.
+    A worklist that somebody has changed since it was written is kept under another name, not overwritten.
 
-    With --watch a list that was scored moves to DIR/done, beside its worklist and a message, and one
-    that cannot be moves to DIR/failed with the reason.
+    With --watch, a list that was scored is moved to DIR/done, with its worklist and a message; one that cannot be
+    scored is moved to DIR/failed, with the reason.
 
     Example:  dnapredict score next-week.xlsx --out worklist.xlsx --capacity 60
 
@@ -61,17 +61,17 @@ def score(
     from dnapredict.service.start import served_config
 
     setting = setting_of(mapping, None, files=files, key_file=key_file)
-    place = absolute(home)
-    recorded = logged_contacts(place, served_config().database)
-    if watch == Path():  # also "", as a job with an unset variable passes it
-        raise UsageError("--watch: name a folder of its own. Every file in it is taken for a list and moved.")
+    folder = home_option(home)
+    recorded = logged_contacts(folder, served_config().database)
+    if watch == Path():  # also "", as a job passes it whose variable is not set
+        raise UsageError("--watch: name a folder for lists alone. Every file in it is treated as a list and moved.")
     if watch is not None:
         if list_ or out or history:
             raise UsageError("--watch DIR takes no LIST, --out or --history. Run 'dnapredict refresh' first.")
         with rows_bar("Scoring") as progress, contextlib.suppress(KeyboardInterrupt):
             pipeline.watch(
                 watch,
-                home=place,
+                home=folder,
                 say=say,
                 form=f".{form.lower().lstrip('.')}",
                 mapping=setting.mapping,
@@ -84,13 +84,13 @@ def score(
         return
     if list_ is None or out is None:
         raise UsageError("Give a LIST and --out, or a folder with --watch.")
-    read = {"LIST": list_, "--history": history, "--mapping": mapping}
-    require_apart(setting, outputs={"--out": out}, inputs=read)
+    inputs = {"LIST": list_, "--history": history, "--mapping": mapping}
+    require_apart(setting, outputs={"--out": out}, inputs=inputs)
     with rows_bar("Scoring") as progress:
-        done = pipeline.score_list(
+        scored = pipeline.score_list(
             list_,
             out=out,
-            home=place,
+            home=folder,
             mapping=setting.mapping,
             history=history,
             model=model,
@@ -100,12 +100,12 @@ def score(
             recorded=recorded,
         )
     typer.echo(
-        f"{out}: {done.rows:,} rows, {done.selected:,} to call, {done.rejected:,} not scored "
-        f"(see their 'error'). Model version {done.model_version}."
+        f"{out}: {scored.rows:,} rows, {scored.selected:,} to call, {scored.rejected:,} not scored "
+        f"(see their 'error'). Model version {scored.model_version}."
     )
-    if not done.has_history:
+    if not scored.has_history:
         say("No attendance history is kept here: patients counted as new. Run dnapredict refresh EXTRACT.")
-    if done.unknown_factors:
-        say(f"The list lacks columns for: {', '.join(done.unknown_factors)}. They counted as not known.")
-    for notice in done.notices:
+    if scored.unknown_factors:
+        say(f"The list lacks columns for: {', '.join(scored.unknown_factors)}. They counted as not known.")
+    for notice in scored.notices:
         say(notice)

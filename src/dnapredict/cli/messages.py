@@ -1,4 +1,4 @@
-"""What a verb says to the person who typed it, and the files it leaves them."""
+"""Messages to the person who typed a command."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,14 +10,13 @@ if TYPE_CHECKING:
 
 
 def say(text: str) -> None:
-    """Tell a person something on standard error, which leaves standard output to what they asked for."""
+    """Print a message on standard error; standard output holds only the result that was asked for."""
     typer.echo(text, err=True)
 
 
-def tell_rejections(extract: Path, checked: "Checked") -> None:
-    """How many rows keep the contract, and which rule the others break; never a value."""
-    say(f"{extract.name}: {checked.kept:,} of {checked.total:,} rows keep the contract.")
-    for sentence in checked.entry.sentences:
-        say(f"  {sentence}")
-    for rejection in checked.rejections:
-        say(f"  rejected: {rejection}")
+def say_rejections(extract: Path, checked: "Checked") -> None:
+    """Print how many rows keep the contract, and which rules the others break; never a value."""
+    from dnapredict.pipeline.checking import contract_sentences
+
+    for sentence in contract_sentences(checked, source=extract.name):
+        say(sentence)

@@ -1,4 +1,4 @@
-"""Verbs about models: train one, compare two, choose the champion, keep the history it is asked with."""
+"""Verbs about models: train, compare, promote, roll back; and refresh the attendance history."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dnapredict.cli.messages import say, tell_rejections
+from dnapredict.cli.messages import say, say_rejections
 from dnapredict.cli.options import (
     HOME,
     AsJson,
@@ -16,7 +16,7 @@ from dnapredict.cli.options import (
     JoinedFiles,
     KeyFile,
     MappingFile,
-    absolute,
+    home_option,
     setting_of,
 )
 from dnapredict.cli.progress import tuning_bar
@@ -31,22 +31,23 @@ def train(
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model on the past, and test it on what came after.
+    """Train a model on earlier appointments and test it on later ones.
 
-    It is registered as challenger.
+    The model is registered as challenger.
 
     Example:  dnapredict train outpatients.parquet --json
     """
     from dnapredict import pipeline
-    from dnapredict.cli.summaries import training_json, training_lines
+    from dnapredict.cli.summaries import training_lines
+    from dnapredict.public_api.results import TrainingResult
 
-    place = absolute(home)
+    folder = home_option(home)
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     with tuning_bar() as watch:
-        trained = pipeline.train(extract, home=place, setting=setting, say=say, watch=watch)
-    tell_rejections(extract, trained.checked)
+        trained = pipeline.train(extract, home=folder, setting=setting, say=say, watch=watch)
+    say_rejections(extract, trained.checked)
     if as_json:
-        sys.stdout.write(json.dumps(training_json(trained)) + "\n")
+        sys.stdout.write(json.dumps(TrainingResult.of(trained, folder).as_dict()) + "\n")
         return
     for line in training_lines(trained):
         typer.echo(line)
@@ -54,23 +55,22 @@ def train(
 
 def compare(
     one: Annotated[str, typer.Argument(help="A version, or champion, or challenger.")],
-    other: Annotated[str, typer.Argument(help="What it is held against.")],
+    other: Annotated[str, typer.Argument(help="The version to compare it with.")],
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Hold two versions against each other on the same appointments.
+    """Compare two versions on the same test appointments.
 
-    ONE against OTHER, on the appointments that both were tested on.
-
-    Differences are paired, with 95% intervals, patients drawn again; below 0 in log loss means that
-    ONE is better. They are kept as a run of their own.
+    Uses the appointments that both were tested on. Prints the differences ONE minus OTHER with 95% bootstrap
+    intervals, resampled by patient; a log loss below 0 means that ONE is better. The comparison is stored as an
+    MLflow run.
 
     Example:  dnapredict compare challenger champion
     """
     from dnapredict.cli.summaries import comparison_json, comparison_lines
     from dnapredict.registry import Registry
 
-    registry = Registry(absolute(home))
+    registry = Registry(home_option(home))
     names = registry.version_of(one), registry.version_of(other)
     compared = registry.compare(*names)
     if as_json:
@@ -84,24 +84,23 @@ def promote(
     version: Annotated[str, typer.Argument(help="Version in the registry.")],
     home: Home = HOME,
 ) -> None:
-    """Make a version the champion that lists are scored with.
+    """Make a version the champion, with which lists are scored.
 
     Refuses a version that was never audited, one that a reviewer rejected, and one whose audit failed
     unless its report is signed with conditions (dnapredict sign). Another audit of the same model does
-    not change that. Lists are scored with no version that was not promoted; an alias that was set in
-    MLflow puts none in use.
+    not change that. Only a promoted version scores lists; setting an alias in MLflow is not enough.
 
     Example:  dnapredict promote 7
     """
     from dnapredict.registry import Registry
 
-    registry = Registry(absolute(home))
+    registry = Registry(home_option(home))
     promoted = registry.promote(version)
-    known = registry.tags(promoted)
-    typer.echo(f"Version {promoted} is the champion (audit: {known.get('audit_verdict', '')}).")
-    if known.get("signed_decision"):
-        say(f"Signed by {known['signed_by']}, {known['signed_role']}: {known['signed_decision']}.")
-    elif known.get("audit_verdict") != "PASS":
+    tags = registry.tags(promoted)
+    typer.echo(f"Version {promoted} is the champion (audit: {tags.get('audit_verdict', '')}).")
+    if tags.get("signed_decision"):
+        say(f"Signed by {tags['signed_by']}, {tags['signed_role']}: {tags['signed_decision']}.")
+    elif tags.get("audit_verdict") != "PASS":
         say(
             "Not every gate passed: the report names the group whose figures a reviewer still has to judge "
             "and sign for (dnapredict sign)."
@@ -109,13 +108,13 @@ def promote(
 
 
 def rollback(
-    signed_by: Annotated[str, typer.Option(help="Who decides it: a name that goes on record.")],
-    why: Annotated[str, typer.Option(help="The reason that goes on record with the name.")],
+    signed_by: Annotated[str, typer.Option(help="Name of the person who decides; it is recorded.")],
+    why: Annotated[str, typer.Option(help="The reason; it is recorded.")],
     home: Home = HOME,
 ) -> None:
-    """Make the version that was champion before the champion again.
+    """Make the previous champion the champion again.
 
-    A service that is running takes it up by itself; lists scored from now on name the version.
+    A running service switches to it by itself; lists scored from now on name the version.
 
     Example:  dnapredict rollback --signed-by "A. Okafor" --why "Risks too high since the move to video"
     """
@@ -123,8 +122,8 @@ def rollback(
     from dnapredict.registry import Registry
 
     if not signed_by.strip() or not why.strip():
-        raise UsageError("Say who goes back and why: --signed-by NAME --why REASON. Both go on record.")
-    version = Registry(absolute(home)).rollback(signed_by=signed_by.strip(), why=why.strip())
+        raise UsageError("Say who decides and why: --signed-by NAME --why REASON. Both are recorded.")
+    version = Registry(home_option(home)).rollback(signed_by=signed_by.strip(), why=why.strip())
     typer.echo(f"Version {version} is the champion again.")
 
 
@@ -136,14 +135,14 @@ def refresh(
     key_file: KeyFile = None,
     home: Home = HOME,
 ) -> None:
-    """Make EXTRACT the history that lists are scored with.
+    """Store EXTRACT as the history that lists are scored with.
 
-    Run it weekly with the newest extract; a service that is running takes it up by itself.
+    Run it weekly with the newest extract; a running service switches to it by itself.
 
     Example:  dnapredict refresh outpatients.parquet
     """
     from dnapredict import pipeline
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
-    checked = pipeline.refresh(extract, home=absolute(home), setting=setting)
-    tell_rejections(extract, checked)
+    checked = pipeline.refresh(extract, home=home_option(home), setting=setting)
+    say_rejections(extract, checked)

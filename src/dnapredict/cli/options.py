@@ -1,4 +1,4 @@
-"""Options that several verbs share, and what they stand for."""
+"""Options that several verbs share, and the objects that they are read into."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dnapredict.cli.messages import say
-from dnapredict.errors import StoreError, UsageError
+from dnapredict.config.home import DEFAULT_HOME, HOME_VARIABLE, home_folder
+from dnapredict.errors import UsageError
 
 if TYPE_CHECKING:
     from dnapredict.config.training_config import Setting
 
 
-Extract = Annotated[Path, typer.Argument(help="CSV, CSV.GZ, XLSX or Parquet, one row an appointment.")]
+Extract = Annotated[Path, typer.Argument(help="CSV, CSV.GZ, XLSX or Parquet with one row for each appointment.")]
 MappingFile = Annotated[
     Path | None, typer.Option("--mapping", help="TOML that maps the file's columns to the contract.")
 ]
@@ -22,12 +23,12 @@ JoinedFiles = Annotated[
     typer.Option(
         "--file",
         metavar="NAME=PATH",
-        help="Where a file is that the mapping joins, instead of what it says; again for more.",
+        help="Path of a file that the mapping joins, in place of its own; may be repeated.",
     ),
 ]
 KeyFile = Annotated[
     Path | None,
-    typer.Option("--key-file", help="Key for patients' pseudonyms; never keep it beside the data."),
+    typer.Option("--key-file", help="Key for patients' pseudonyms; keep it apart from the data."),
 ]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="TOML like training/config.toml, which is the default.")
@@ -36,25 +37,23 @@ Home = Annotated[
     Path,
     typer.Option(
         "--home",
-        envvar="DNAPREDICT_HOME",
+        envvar=HOME_VARIABLE,
         help="Folder of models, runs, history and lists.",
         show_default=True,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-HOME = Path(".dnapredict")
+HOME = DEFAULT_HOME
 
 
-def absolute(home: Path) -> Path:
-    """The home as an absolute path, told to the person, so that nobody wonders where things went.
+def home_option(home: Path) -> Path:
+    """The absolute path of the home, which is also printed.
 
-    Raises StoreError where a file is in its place, before any work that could not be kept.
+    Raises StoreError if it is a file.
     """
-    place = home.expanduser().resolve()
-    if place.exists() and not place.is_dir():
-        raise StoreError(f"{place}: is a file, and a home is a folder. Name another with --home.")
-    say(f"Home: {place}")
-    return place
+    folder = home_folder(home)
+    say(f"Home: {folder}")
+    return folder
 
 
 def setting_of(
@@ -64,9 +63,9 @@ def setting_of(
     files: list[str] | None = None,
     key_file: Path | None = None,
 ) -> "Setting":
-    """The mapping and the configuration that a person named, or what is shipped.
+    """The mapping and the configuration that the options name, or the defaults.
 
-    Raises ConfigurationError for a file that holds something it must not, and UsageError for a
+    Raises ConfigurationError for a file that cannot be read or is not valid, and UsageError for a
     `files` entry that is not NAME=PATH.
     """
     from dnapredict.config.loading import load
@@ -80,7 +79,7 @@ def setting_of(
 
 
 def require_apart(setting: "Setting", *, outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]) -> None:
-    """Refuse an output that is one of the files read: those named here, and those that the mapping names.
+    """Refuse an output that is also an input: one of `inputs`, or a file that the mapping names.
 
     Raises UsageError before anything is written.
     """
@@ -91,7 +90,7 @@ def require_apart(setting: "Setting", *, outputs: Mapping[str, Path | None], inp
 
 
 def named_files(files: list[str] | None) -> dict[str, Path]:
-    """Where joined files are, by their names, from what a person typed.
+    """Paths of joined files by name, from `--file NAME=PATH`.
 
     Raises UsageError for an entry that is not NAME=PATH.
     """

@@ -1,15 +1,18 @@
-"""The program: its verbs in the order in which a person meets them, and its last door.
+"""The program: its verbs, in the order in which a person needs them, and the handler of last resort for errors.
 
-Heavy libraries load inside the verbs, so that `--help` answers at once. What a person asked for
-goes to standard output, everything else to standard error.
+Large libraries are imported inside the verbs, so that `--help` answers at once. Results go to standard output,
+messages to standard error.
 """
+
+from typing import Annotated
 
 import typer
 
+from dnapredict import __version__
 from dnapredict.cli.audits import access, audit, sign
 from dnapredict.cli.data import check, factors, features, simulate
 from dnapredict.cli.demo_verb import demo
-from dnapredict.cli.exit_handling import ending
+from dnapredict.cli.exit_handling import message_and_code
 from dnapredict.cli.lists import score
 from dnapredict.cli.messages import say
 from dnapredict.cli.models import compare, promote, refresh, rollback, train
@@ -30,17 +33,33 @@ app = typer.Typer(
     "Never for overbooking, discharge, delaying or withholding care.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     rich_markup_mode=None,  # plain help: the boxes cost 0.2 s and break in a narrow window
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dnapredict {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Options that stand before the verb."""
+
 
 keys_app = typer.Typer(help="Keys of the service: create, list, revoke.", no_args_is_help=True)
 log_app = typer.Typer(help="The scoring log: verify, upgrade, prune.", no_args_is_help=True)
 
-_BEFORE = (demo, simulate, check, access, factors, features)
+_DATA = (demo, simulate, check, access, factors, features)
 _MODELS = (train, audit, sign, compare, promote, rollback)
 _IN_USE = (refresh, score, serve)
-for _verb in (*_BEFORE, *_MODELS, *_IN_USE):
+for _verb in (*_DATA, *_MODELS, *_IN_USE):
     app.command()(_verb)
 for _name, _key_verb in (("create", create_key), ("list", list_keys), ("revoke", revoke_key)):
     keys_app.command(_name)(_key_verb)
@@ -51,14 +70,14 @@ app.add_typer(log_app, name="log")
 
 
 def run() -> int:
-    """Run the command that was typed; every error becomes a sentence and an exit code."""
+    """Run the command that was typed; every error becomes a message and an exit code."""
     try:
-        app()
+        app(prog_name="dnapredict")  # also under `python -m`, so that completion is installed for the command
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
-    except BaseException as error:  # noqa: BLE001 - the last door: nothing may print a patient's value
-        sentence, code = ending(error)
+    except BaseException as error:  # noqa: BLE001 - a traceback could print a patient's value
+        message, code = message_and_code(error)
         if not interruption.requested():
-            say(sentence)
+            say(message)
         return code
     return 0

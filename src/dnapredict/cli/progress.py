@@ -1,4 +1,4 @@
-"""A bar for long work: on a terminal, and nowhere else."""
+"""Progress bars for long work, on a terminal only."""
 
 import contextlib
 import sys
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def tuning_bar() -> "Iterator[Watch | None]":
-    """What to tell the trials of tuning to; None in a pipe, where nothing may move.
+    """A callback that shows the trials of tuning; None where standard error is not a terminal.
 
-    The bar shows itself at the first trial, so that a training without tuning has none.
+    The bar appears at the first trial, so that a training without tuning has none.
     """
     if not sys.stderr.isatty():
         yield None
@@ -26,15 +26,15 @@ def tuning_bar() -> "Iterator[Watch | None]":
         task = bar.add_task("Tuning", total=None, visible=False)
 
         def watch(progress: "TuningProgress") -> None:
-            told = f"Tuning: best log loss {progress.best:.5f}"
-            bar.update(task, completed=progress.done, total=progress.wanted, description=told, visible=True)
+            description = f"Tuning: best log loss {progress.best:.5f}"
+            bar.update(task, completed=progress.done, total=progress.wanted, description=description, visible=True)
 
         yield watch
 
 
 @contextlib.contextmanager
 def rows_bar(title: str) -> "Iterator[Rows | None]":
-    """What to tell the rows of a list to; None in a pipe. It begins when the first are told."""
+    """A callback that shows how many rows are scored; None where standard error is not a terminal."""
     if not sys.stderr.isatty():
         yield None
         return

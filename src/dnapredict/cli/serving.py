@@ -1,4 +1,4 @@
-"""Verbs about the service: run it, its keys, its log."""
+"""Verbs about the service: run it, manage its keys and its scoring log."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dnapredict.cli.messages import say
-from dnapredict.cli.options import HOME, Home, JoinedFiles, KeyFile, MappingFile, absolute, named_files
+from dnapredict.cli.options import HOME, Home, JoinedFiles, KeyFile, MappingFile, home_option, named_files
 from dnapredict.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ def serve(
 ) -> None:
     """Serve scores over HTTP, and the page for booking teams.
 
-    Lists that are uploaded are read through the mapping; POST /v1/score takes the contract's names.
+    Uploaded lists are read through the mapping; POST /v1/score takes the column names of the contract.
 
     Example:  dnapredict serve --port 3000
     """
-    from dnapredict.service.start import serve as start
+    from dnapredict.service.start import serve as start_service
 
-    start(
-        absolute(home),
+    start_service(
+        home_option(home),
         host=host,
         port=port,
         mapping=mapping,
@@ -48,16 +48,16 @@ def serve(
 
 
 def create_key(
-    name: Annotated[str, typer.Argument(help="The system or team that will use it; not a patient.")],
+    name: Annotated[str, typer.Argument(help="The system or team that will use the key.")],
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="score, list or admin; again for more.", show_default="score and list"),
+        typer.Option(help="score, list or admin; may be repeated.", show_default="score and list"),
     ] = None,
     home: Home = HOME,
 ) -> None:
-    """Make a key and print it once; only its hash is kept.
+    """Create a key and print it once; only its hash is stored.
 
-    From the first key on, everybody needs one.
+    As soon as there is one key, every request needs one.
 
     Example:  dnapredict keys create booking-team --scope list
     """
@@ -68,80 +68,81 @@ def create_key(
     unknown = [word for word in scopes if word not in known]
     if unknown:
         raise UsageError(f"There is no scope '{unknown[0]}'. Scopes: {', '.join(known)}.")
-    made = api_keys.create(absolute(home), name=name, scopes=tuple(known[word] for word in scopes))
-    typer.echo(made.token)
-    say("Keep it now: it is not shown again.")
+    created = api_keys.create(home_option(home), name=name, scopes=tuple(known[word] for word in scopes))
+    typer.echo(created.token)
+    say("Store it now: it is not shown again.")
 
 
 def list_keys(home: Home = HOME) -> None:
-    """List every key that was made, and whether it is in force.
+    """List every key, and whether it is valid or revoked.
 
     Example:  dnapredict keys list
     """
     from dnapredict.service.auth import api_keys
 
-    for key in api_keys.every(absolute(home)):
+    for key in api_keys.every(home_option(home)):
         state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "in force"
         typer.echo(f"{key.key_id}  {key.name}  {', '.join(key.scopes)}  made {key.made_at:%Y-%m-%d}  {state}")
 
 
 def revoke_key(
-    key_id: Annotated[str, typer.Argument(help="Its id, as 'keys list' shows it.")], home: Home = HOME
+    key_id: Annotated[str, typer.Argument(help="The id of the key, as in 'keys list'.")], home: Home = HOME
 ) -> None:
-    """Put a key out of force, at once and for good.
+    """Revoke a key, at once and permanently.
 
     Example:  dnapredict keys revoke 1a2b3c4d
     """
     from dnapredict.service.auth import api_keys
 
-    typer.echo(f"{api_keys.revoke(absolute(home), key_id).name}: revoked.")
+    typer.echo(f"{api_keys.revoke(home_option(home), key_id).name}: revoked.")
 
 
 def verify_log(home: Home = HOME, settings: ServiceFile = None) -> None:
-    """Check that every row of the scoring log is as it was written.
+    """Check that no row of the scoring log was changed.
 
-    And every entry of the ledger of decisions: audits, signatures, promotions and rollbacks.
+    Checks the ledger of decisions too: audits, signatures, promotions and rollbacks.
 
     Example:  dnapredict log verify
     """
-    place = absolute(home)
-    found = _log(place, settings).verify()
-    typer.echo(f"{found.entries:,} rows, each as it was written. The last: {found.last:,}, seal {found.seal}")
-    if (place / "decisions").exists() or (place / "mlflow.db").exists():
-        from dnapredict.registry import Registry  # with it comes MLflow, which takes seconds
+    folder = home_option(home)
+    verified = _log(folder, settings).verify()
+    typer.echo(f"{verified.entries:,} rows, each as it was written. The last: {verified.last:,}, seal {verified.seal}")
+    if (folder / "decisions").exists() or (folder / "mlflow.db").exists():
+        from dnapredict.registry import Registry  # imports MLflow, which takes seconds
 
-        if entries := Registry(place).decisions():
+        if entries := Registry(folder).decisions():
             seal = entries[-1].seal
             typer.echo(f"{len(entries):,} decisions, each as it was written. Seal of the last: {seal}")
-    say("Note the last number and its seal with the date, in another place.")
+    say("Write down the last number and its seal with the date, and keep them elsewhere.")
 
 
 def upgrade_log(home: Home = HOME, settings: ServiceFile = None) -> None:
-    """Bring the scoring log to the form of this release.
+    """Upgrade the scoring log to the schema of this release.
 
-    A log in the home is upgraded by itself; one in PostgreSQL by this.
+    A log in the home is upgraded automatically; one in PostgreSQL needs this command.
 
     Example:  DNAPREDICT_DATABASE=postgresql://log@db.example/dnapredict dnapredict log upgrade
     """
     from dnapredict.service.log.log_database import REVISION
 
-    before = _log(absolute(home), settings).upgrade()
+    before = _log(home_option(home), settings).upgrade()
     typer.echo(f"The scoring log is of form {REVISION}" + (f"; it was {before}." if before else "."))
 
 
 def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
-    """Remove rows and lists whose time is up.
+    """Delete rows and lists that are past their retention period.
 
-    As [retention] in serving/service.toml says. The service does so by itself, a month of rows at most.
+    The periods are in [retention] of serving/service.toml. The service does this by itself, at most a month of rows
+    at a time.
 
     Example:  dnapredict log prune
     """
     from dnapredict.service.log.retention import forget_entries, forget_lists
     from dnapredict.service.start import served_config
 
-    retention, place = served_config(settings).retention, absolute(home)
-    log = _log(place, settings)
-    rows, lists = forget_entries(log, retention), forget_lists(place, retention, log)
+    retention, folder = served_config(settings).retention, home_option(home)
+    log = _log(folder, settings)
+    rows, lists = forget_entries(log, retention), forget_lists(folder, retention, log)
     typer.echo(f"{rows:,} rows and {lists:,} lists were kept long enough and are removed.")
 
 

@@ -1,55 +1,30 @@
-"""What a training or a comparison came to: as one JSON object for a program, as a few lines for a person."""
+"""Results of a training or a comparison: lines for a person, and JSON for a program."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+from dnapredict.public_api.results import POPULATIONS
 
 if TYPE_CHECKING:
     from dnapredict.model.evaluate.metric_intervals import ModelComparison
     from dnapredict.pipeline import Trained
 
 
-_NAMES = {
-    "all": "all appointments",
-    "booked_1_day": "booked at least a day ahead",
-    "weekly": "booked at least a week ahead",
-    "first_time": "first-time patients",
-}
-
-
-def training_json(trained: "Trained") -> dict[str, Any]:
-    """`version`, `run_id`, `rows` read and kept, factors, `test` and `baselines` by population."""
-    training = trained.training
-    return {
-        "version": trained.registered.version,
-        "run_id": trained.registered.run_id,
-        "rows": trained.checked.total,
-        "rows_kept": trained.checked.kept,
-        "synthetic": trained.stored.manifest.provenance.synthetic,
-        "factors": list(training.model.factors),
-        "factors_dropped": list(trained.dropped),
-        "test": {name: figures.as_dict() for name, figures in training.test.items()},
-        "baselines": {
-            rival: {name: figures.as_dict() for name, figures in populations.items()}
-            for rival, populations in training.baselines.items()
-        },
-    }
-
-
 def training_lines(trained: "Trained") -> Iterator[str]:
-    """The same for a person: what was made, how good it is, what to do next."""
+    """The result of a training for a person: version, test metrics, next command."""
     training, version = trained.training, trained.registered.version
     if trained.stored.manifest.provenance.synthetic:
         yield "SYNTHETIC: trained on made-up patients, for demonstration only."
     yield f"Version {version} is registered as challenger ({len(training.model.factors)} factors)."
     if trained.dropped:
-        yield f"The extract cannot feed: {', '.join(trained.dropped)}."
+        yield f"The extract lacks the columns for: {', '.join(trained.dropped)}."
     yield f"Tested on {training.split.test}:"
-    for name, figures in training.test.items():
-        if figures.n and figures.auroc is not None and figures.sensitivity_at_10 is not None:
+    for name, metrics in training.test.items():
+        if metrics.n and metrics.auroc is not None and metrics.sensitivity_at_10 is not None:
             yield (
-                f"  {_NAMES[name]}: {figures.n:,} appointments, {figures.base_rate:.1%} missed; "
-                f"AUROC {figures.auroc:.3f}, log loss {figures.log_loss:.4f}; the riskiest tenth holds "
-                f"{figures.sensitivity_at_10 * 100:.0f} in 100 of those who missed"
+                f"  {POPULATIONS[name]}: {metrics.n:,} appointments, {metrics.base_rate:.1%} missed; "
+                f"AUROC {metrics.auroc:.3f}, log loss {metrics.log_loss:.4f}; the riskiest tenth holds "
+                f"{metrics.sensitivity_at_10 * 100:.0f} in 100 of those who missed"
             )
     yield f"Next: dnapredict audit EXTRACT --model {version} --out reports/{version}"
 
@@ -64,7 +39,7 @@ _COMPARED = {
 
 
 def comparison_json(comparison: "ModelComparison", *, versions: tuple[str, str]) -> dict[str, Any]:
-    """`versions`, `verdict`, and by population the figures of both and the paired `differences`."""
+    """`versions`, `verdict`, and for each population the metrics of both and their paired `differences`."""
     return {
         "versions": list(versions),
         "verdict": comparison.verdict(*_versions(versions)),
@@ -72,7 +47,7 @@ def comparison_json(comparison: "ModelComparison", *, versions: tuple[str, str])
             name: {
                 "one": comparison.one[name].as_dict(),
                 "other": comparison.other[name].as_dict(),
-                "differences": {figure: found._asdict() for figure, found in differences.items()},
+                "differences": {metric: difference._asdict() for metric, difference in differences.items()},
             }
             for name, differences in comparison.differences.items()
         },
@@ -80,16 +55,17 @@ def comparison_json(comparison: "ModelComparison", *, versions: tuple[str, str])
 
 
 def comparison_lines(comparison: "ModelComparison", *, versions: tuple[str, str]) -> Iterator[str]:
-    """The same for a person: the verdict first."""
+    """The comparison for a person, with the verdict first."""
     one, other = versions
     yield comparison.verdict(*_versions(versions))
     yield f"On {comparison.n:,} appointments that both were tested on; version {one} less version {other}:"
     for population, differences in comparison.differences.items():
         if differences:
-            yield f"  {_NAMES[population]} ({comparison.one[population].n:,}):"
-        for figure, name in _COMPARED.items():
-            if (found := differences.get(figure)) is not None:
-                yield f"    {name}: {found.value:+.4f} (95% interval {found.low:+.4f} to {found.high:+.4f})"
+            yield f"  {POPULATIONS[population]} ({comparison.one[population].n:,}):"
+        for metric, name in _COMPARED.items():
+            if (difference := differences.get(metric)) is not None:
+                interval = f"{difference.low:+.4f} to {difference.high:+.4f}"
+                yield f"    {name}: {difference.value:+.4f} (95% interval {interval})"
 
 
 def _versions(versions: tuple[str, str]) -> tuple[str, str]:

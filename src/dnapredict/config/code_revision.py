@@ -1,4 +1,4 @@
-"""Which code is running: what a model card needs to make the same model again."""
+"""The revision of the running code, which a model card needs so that the model can be reproduced."""
 
 import shutil
 import subprocess

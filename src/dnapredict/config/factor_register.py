@@ -23,7 +23,7 @@ class FactorClass(StrEnum):
 
 
 class Status(StrEnum):
-    """Where a factor stands; only an agreed one reaches a model."""
+    """The status of a factor; only an agreed one is used by a model."""
 
     AGREED = "agreed"
     PROPOSED = "proposed"
@@ -31,13 +31,13 @@ class Status(StrEnum):
 
 
 class Factor(Settings):
-    """One factor: what it is, who agreed to it and what a clerk reads of it.
+    """One factor: its meaning, who agreed to it, and the sentence that a clerk reads.
 
     `reason` is the sentence shown when the factor raises a patient's risk; `{value}` and the
     other names in braces are filled with the patient's own numbers. A factor without a reason
-    is used and never shown. `says` names what several factors say together, so that past
-    DNAs by count, rate and recency come to a clerk as one reason. A withdrawn factor stays, with
-    who withdrew it, when and why, so that nobody proposes it again unaware.
+    is used and never shown. `says` is a name shared by factors that express the same thing, so that past
+    DNAs by count, rate and recency are shown as one reason. A withdrawn factor stays in the register, with
+    who withdrew it, when and why, so that nobody proposes it again without knowing.
     """
 
     name: Name
@@ -67,7 +67,7 @@ class Factor(Settings):
     @model_validator(mode="after")
     def _the_reason_can_be_filled(self) -> "Factor":
         try:
-            self.placeholders  # noqa: B018 - braces that do not pair are found by reading them
+            self.placeholders  # noqa: B018 - parsing them finds unpaired braces
         except ValueError:
             raise ValueError(f"factor '{self.name}': the braces in 'reason' do not pair") from None
         return self
@@ -104,7 +104,7 @@ class FactorRegister(Settings):
 
     @property
     def agreed(self) -> tuple[Factor, ...]:
-        """Factors that may reach a model, in the register's order."""
+        """Factors that a model may use, in the order of the register."""
         return tuple(factor for factor in self.factors if factor.status is Status.AGREED)
 
     def factor(self, name: str) -> Factor:

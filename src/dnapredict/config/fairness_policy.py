@@ -1,7 +1,7 @@
-"""`fairness/policy.toml`: what the list may be used for, which groups are compared, which limits hold.
+"""`fairness/policy.toml`: permitted use, groups to compare, and limits.
 
-The equality lead owns the file and the board agrees to it *before* it sees a result. Each limit
-carries its `why`; a limit changed later needs two names, and the report prints the change.
+The equality lead owns the file, and the board agrees to it *before* seeing a result. Each limit has a `why`; changing
+one later needs two names, and the report prints the change.
 """
 
 import datetime
@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from dnapredict.config.loading import Settings
 
-# Uses that help the patient, and the figure that shows harm first (fairness-audit, section 2).
+# Permitted uses, each with the metric that shows the worst harm first (fairness-audit, section 2).
 USES = {
     "supportive contact": "reach",
     "offer of another time or mode": "reach",
@@ -146,8 +146,8 @@ class Change(Settings):
 class Policy(Settings):
     """The whole of `fairness/policy.toml`.
 
-    A grouping that is `compared` must be in the extract, unless it is named under `may_be_absent` too:
-    then the report says that it is missing.
+    The extract must hold every grouping in `compared`, except those that `may_be_absent` names too; the report
+    then says that they are missing.
     """
 
     version: str
@@ -194,5 +194,5 @@ class Policy(Settings):
 
     @property
     def primary(self) -> str:
-        """The figure that shows the worst harm of this use: `reach` or `calibration`."""
+        """The metric that shows the worst harm of this use: `reach` or `calibration`."""
         return USES[self.use]

@@ -1,6 +1,7 @@
-"""Read a TOML file into a frozen model, with errors that name the file, the key and the mend."""
+"""Read a TOML file into a frozen model; errors name the file, the key and the nearest right key."""
 
 import difflib
+import stat
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,10 +45,9 @@ def load(path: Path, model: type[Model]) -> Model:
         If the file is missing, is not TOML, or holds a key or value the model refuses.
         The message quotes the wrong value: configuration holds no patient.
     """
+    require_file(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ConfigurationError(f"{path}: no such file.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read ({type(error).__name__}).") from None
     except tomllib.TOMLDecodeError as error:
@@ -56,6 +56,39 @@ def load(path: Path, model: type[Model]) -> Model:
         return model.model_validate(content)
     except ValidationError as error:
         raise ConfigurationError(_sentence(path, error, model)) from None
+
+
+def require_file(path: Path) -> None:
+    """Refuse a path that is not a regular file; reading a pipe that nobody writes to would wait for ever.
+
+    Raises
+    ------
+    ConfigurationError
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: no such file.") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}).") from None
+    if stat.S_ISDIR(mode):
+        raise ConfigurationError(f"{path}: is a folder, and a file is needed.")
+    if not stat.S_ISREG(mode):
+        raise ConfigurationError(f"{path}: is no file but a pipe or a device.")
+
+
+def resolved(path: Path) -> Path:
+    """The absolute path of `path`, whether or not anything is there.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is a link that leads back to itself.
+    """
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        raise ConfigurationError(f"{path}: is a link that leads back to itself.") from None
 
 
 def _sentence(path: Path, error: ValidationError, model: type[Settings]) -> str:

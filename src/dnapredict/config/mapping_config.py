@@ -8,12 +8,12 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from dnapredict.config.loading import Settings, load
+from dnapredict.config.loading import Settings, load, resolved
 from dnapredict.errors import ConfigurationError, UsageError
 
 
 class Join(Settings):
-    """Another file whose rows are found by key: `match` says which of our columns equals which of its.
+    """A file that is joined by key: `match` maps columns of the extract to columns of the file.
 
     `path` is relative to the mapping file.
     """
@@ -22,7 +22,7 @@ class Join(Settings):
     match: Annotated[dict[str, str], Field(min_length=1)]
 
     def __hash__(self) -> int:
-        """Equal joins share what is read for them."""
+        """Equal joins share a cached read."""
         return hash((self.path, *self.match.items()))
 
 
@@ -34,9 +34,8 @@ class Geography(Settings):
     imd
         File 7 of the English Indices of Deprivation as published, or a CSV with its two columns.
     imd_release
-        Which release the deciles are of: "2019" (LSOA 2011) or "2025" (LSOA 2021). Where it is not
-        said, that of the `imd` file, and the extract's own deciles, whose release nobody knows, are
-        then left aside.
+        Release of the deciles: "2019" (LSOA 2011) or "2025" (LSOA 2021). By default that of the `imd` file;
+        deciles in the extract itself, whose release is then not known, are not used.
     centroids
         LSOA code, latitude and longitude.
     sites
@@ -55,14 +54,14 @@ class Geography(Settings):
         return self
 
 
-# A real date in a sheet comes as ISO text whatever pattern the rest of a column has.
+# A date cell of a sheet is read as ISO text, whatever pattern the texts of its column have.
 _ISO: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 
 JoinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class ColumnSource(Settings):
-    """Where one contract column comes from.
+    """The source of one contract column.
 
     Attributes
     ----------
@@ -71,16 +70,16 @@ class ColumnSource(Settings):
     constant
         The same value in every row.
     date, time
-        Two columns that together say when; `format` is then a pattern of both, with one space between.
+        Two columns that together hold a time; `format` is then a pattern of both, with one space between.
     born
-        Date of birth, for `age_years`: whole years on the day of the appointment. It goes no further.
+        Date of birth, for `age_years`: whole years on the day of the appointment. The date itself is not kept.
     filled
-        Yes where the column holds anything at all, such as `has_mobile` from a telephone number.
+        True where the column is not blank, such as `has_mobile` from a telephone number.
     format
         strptime patterns for times; several are tried in turn.
     translate
-        Source values into contract values; a value it does not name passes unchanged, so that the
-        contract refuses it under its own rule.
+        Contract values by source value; any other value passes unchanged, so that the contract rejects it
+        under its own rule.
     pseudonymise
         For `patient_id`: true for NHS numbers, "local" for numbers of any other kind.
     """
@@ -120,16 +119,16 @@ class ColumnSource(Settings):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What it draws on: columns of the extract, or `NAME.COLUMN` of a joined file."""
+        """The columns that it uses: of the extract, or `NAME.COLUMN` of a joined file."""
         drawn = (self.source, self.date, self.time, self.born, self.filled)
         return tuple(name for name in drawn if name is not None)
 
 
 class Mapping(Settings):
-    """The whole of a mapping file. An empty one means that the extract has the contract's own names.
+    """The whole of a mapping file. An empty one means that the extract has the column names of the contract.
 
-    `files` are parts of the extract, in which a key stands once; `lookups` are reference tables, in
-    which the same row may be repeated and keys match in any case and spacing.
+    `files` are parts of the extract, with unique keys; `lookups` are reference tables, in which rows may be
+    repeated and keys match whatever their case and spacing.
     """
 
     description: str = ""
@@ -141,7 +140,7 @@ class Mapping(Settings):
     geography: Geography = Geography()
 
     def __hash__(self) -> int:
-        """Equal mappings share what is compiled from them."""
+        """Equal mappings share compiled queries."""
         return hash(self.model_dump_json())
 
     @field_validator("timezone")
@@ -172,14 +171,14 @@ class Mapping(Settings):
 
     @property
     def files_read(self) -> dict[str, Path]:
-        """Every file that is read beside the extract, by what the mapping calls it."""
+        """Every file that is read in addition to the extract, by its name in the mapping."""
         places = {name: path for name, path in self.geography if isinstance(path, Path)}
         key = {} if self.key_file is None else {"key_file": self.key_file}
         return {name: join.path for name, join in self.joins.items()} | places | key
 
     @property
     def drawn(self) -> frozenset[str]:
-        """Every column that the mapping draws on, of the extract and (`NAME.COLUMN`) of joined files."""
+        """Every column that the mapping uses, of the extract and (`NAME.COLUMN`) of joined files."""
         return frozenset(self._drawn())
 
     def _drawn(self) -> Iterator[str]:
@@ -204,7 +203,7 @@ class Mapping(Settings):
         return name if dot and name in self.joins else None
 
     def placed(self, folder: Path, *, files: MappingOf[str, Path], key_file: Path | None) -> "Mapping":
-        """The same with every path made absolute: those in the file from `folder`, those given as they are.
+        """This mapping with absolute paths; those in the file are relative to `folder`.
 
         Raises
         ------
@@ -217,11 +216,11 @@ class Mapping(Settings):
             raise UsageError(f"--file {unknown[0]}: the mapping joins no file of that name (it has: {known}).")
 
         def join(name: str, found: Join) -> Join:
-            path = files[name].resolve() if name in files else folder / found.path
+            path = resolved(files[name]) if name in files else folder / found.path
             return found.model_copy(update={"path": path})
 
         places = {name: path and folder / path for name, path in self.geography if isinstance(path, Path)}
-        key = key_file.resolve() if key_file else self.key_file and folder / self.key_file
+        key = resolved(key_file) if key_file else self.key_file and folder / self.key_file
         return self.model_copy(
             update={
                 "files": {name: join(name, found) for name, found in self.files.items()},
@@ -243,9 +242,9 @@ def load_mapping(
     Parameters
     ----------
     files
-        Where joined files are, by the names that the mapping gives them, instead of what it says.
+        Paths of joined files, by their names in the mapping, in place of those in the file.
     key_file
-        The key for pseudonyms, instead of what it says.
+        The key for pseudonyms, in place of the one in the file.
 
     Raises
     ------

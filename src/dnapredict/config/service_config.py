@@ -1,4 +1,4 @@
-"""`serving/service.toml`: how much the service takes on, how long it keeps things, whom it believes."""
+"""`serving/service.toml`: load limits, retention periods, and trusted identity providers and proxies."""
 
 import ipaddress
 from typing import Annotated, Literal
@@ -8,18 +8,18 @@ from pydantic import Field, field_validator, model_validator
 
 from dnapredict.config.loading import Settings
 
-# Signatures of an issuer's private key alone: with a shared secret whoever checks could also sign.
+# Asymmetric algorithms only: with a shared secret, whoever verifies a token could also sign one.
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class ServiceLimits(Settings):
-    """How much the service takes on at once. Each worker process counts for itself.
+    """Limits on load; each worker process counts for itself.
 
-    `requests_a_minute` is what one key may ask for in the long run, and `burst` what it may ask for
+    `requests_a_minute` is the sustained rate of one key, and `burst` the number of requests that it may send
     at once after a pause; with two workers a key may reach up to twice as many. `at_once` requests
-    are worked on side by side, `waiting` more may wait for `seconds_to_wait`; others are told to
-    come again. `connections` are open at most, fewer where the system allows few open files.
+    are processed in parallel, and `waiting` more are queued for up to `seconds_to_wait`; others are told
+    to try again later. At most `connections` are open, fewer where the system allows few open files.
     """
 
     requests_a_minute: Annotated[float, Field(gt=0, le=1_000_000)] = 6_000
@@ -38,14 +38,13 @@ class ServiceLimits(Settings):
 
 
 class Anonymous(Settings):
-    """How much the service takes on from clients without a key or a session, by address and in all.
+    """Limits for clients without a key or a session, for each address and in total.
 
-    Each worker process counts for itself, and an IPv6 address counts as its network of 64 bits. An
-    address that asks little is served even while `requests_a_minute_in_all` is used up by others.
-    `failures` wrong keys of one address, or for one key, are answered at once on the sign-in page, and
-    `failures_of_programs` elsewhere; each further one makes the next wait twice as long, up to
-    `longest_wait` seconds. `proxies` are the addresses or networks
-    whose `X-Forwarded-For` is believed.
+    Each worker process counts for itself, and an IPv6 address counts as its /64 network. An address that sends
+    few requests is served even while others use up `requests_a_minute_in_all`.
+    `failures` wrong keys from one address, or for one key, are answered at once on the sign-in page, and
+    `failures_of_programs` elsewhere; each further one doubles the delay of the next, up to
+    `longest_wait` seconds. `proxies` are the addresses or networks whose `X-Forwarded-For` header is trusted.
     """
 
     requests_a_minute: Annotated[float, Field(gt=0, le=1_000_000)] = 1_200
@@ -75,10 +74,10 @@ class Anonymous(Settings):
 
 
 class Retention(Settings):
-    """How many days things are kept; where `log_days` is absent, the scoring log is kept for good.
+    """Retention periods in days; without `log_days` the scoring log is kept for ever.
 
-    Beyond the newest `lists` a list goes once its appointments are over and nothing was recorded on it. All
-    kept lists take at most `list_mb` megabytes; then no further one is taken in.
+    A list older than the newest `lists` is deleted once its appointments are over and nothing was recorded on it.
+    Stored lists take at most `list_mb` megabytes; beyond that, no further list is accepted.
     """
 
     log_days: Annotated[int, Field(ge=1, le=36_525)] | None = None
@@ -88,11 +87,11 @@ class Retention(Settings):
 
 
 class OpenId(Settings):
-    """An OpenID Connect issuer whose bearer tokens are taken beside our own keys.
+    """An OpenID Connect issuer whose bearer tokens are accepted in addition to API keys.
 
-    `keys` is the address of the issuer's keys (its `jwks_uri`), or a file that holds them. A token's
-    scopes stand in `scope_claim`, as a list or as words with spaces; `scopes` says which of them
-    mean `score`, `list` and `admin` here.
+    `keys` is the address of the issuer's keys (its `jwks_uri`), or a file that holds them. The claim
+    `scope_claim` holds a token's scopes, as a list or separated by spaces; `scopes` maps them to
+    `score`, `list` and `admin`.
     """
 
     issuer: Annotated[str, Field(min_length=1)]
@@ -125,8 +124,8 @@ class OpenId(Settings):
 class ServiceConfig(Settings):
     """The whole of `serving/service.toml`.
 
-    `database` is where the scoring log lies, such as `postgresql://log@db.example/dnapredict`; without
-    it, in the home. `DNAPREDICT_DATABASE` has precedence, so that a password need not stand in a file.
+    `database` is the address of the scoring log, such as `postgresql://log@db.example/dnapredict`; without
+    it, the log is in the home. `DNAPREDICT_DATABASE` has precedence, so that no file need hold a password.
     """
 
     workers: Annotated[int, Field(ge=1, le=64)] = 2

@@ -1,4 +1,4 @@
-"""Write a configuration as TOML, so that a run can be made again from what it was made with."""
+"""Write a configuration as TOML, so that a run can be reproduced."""
 
 import datetime
 import json
@@ -23,7 +23,7 @@ def as_toml(settings: Settings) -> str:
 
 
 def _lines(content: Mapping[str, Any], *, path: tuple[str, ...]) -> Iterator[str]:
-    """Plain values first, since what follows a table's head is the table's."""
+    """Plain values first, since every line after a table header belongs to that table."""
     known = {key: value for key, value in content.items() if value is not None}
     plain = {key: value for key, value in known.items() if not _is_table(value)}
     for key, value in plain.items():

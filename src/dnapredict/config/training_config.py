@@ -1,4 +1,4 @@
-"""`training/config.toml`: what is predicted, when it is scored, how a model is trained and tested."""
+"""`training/config.toml`: outcome, scoring horizon, and how a model is trained and tested."""
 
 import datetime
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ ATTENDANCE_CODES = ("3", "5", "6", "7")
 
 
 class SplitConfig(Settings):
-    """How the extract is cut in time: train, then a gap, then test.
+    """The split in time: training, then a gap, then the test.
 
-    `gap_days` says how many days before the test are left out. Where it is absent, the test has
-    the gap that a model has in use (see `TrainingConfig.gap_days`), unless `test_from` names the days.
-    Where `calibration_days` is absent, the slice grows until it holds enough missed appointments.
+    `gap_days` is the number of days before the test that are left out. By default it is the gap of a model
+    in use (see `TrainingConfig.gap_days`), or 0 if `test_from` is given.
+    Without `calibration_days`, the calibration window grows until it holds enough missed appointments.
     """
 
     test_from: datetime.date | None = None
@@ -29,7 +29,7 @@ class SplitConfig(Settings):
 
 
 class ModelSettings(Settings):
-    """LightGBM's settings. Depth is what explanations cost; shallow trees lose nothing here."""
+    """Parameters of LightGBM. Exact explanations cost time by depth, and shallow trees lose no accuracy here."""
 
     num_leaves: Annotated[int, Field(ge=2, le=255)] = 7
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.05
@@ -42,10 +42,10 @@ class ModelSettings(Settings):
 
 
 class Tuning(Settings):
-    """How long to look for better settings of the trees, inside the training window.
+    """How long to search for better parameters of the trees, within the training window.
 
-    `trials` is how many settings are tried, 0 for none; after `minutes` no further trial begins.
-    Where time and not `trials` ends the search, a faster machine may find other settings.
+    `trials` is the number of parameter sets to try, 0 for none; after `minutes` no further trial begins.
+    If the time ends the search before `trials` does, a faster machine may find other parameters.
     """
 
     trials: Annotated[int, Field(ge=0, le=10_000)] = 0
@@ -54,9 +54,9 @@ class Tuning(Settings):
 
 
 class Worth(Settings):
-    """What a call costs and a kept appointment is worth, in pounds, for the curve of net benefit.
+    """Cost of a call and value of a kept appointment, in pounds, for the net benefit curve.
 
-    A call leaves `relative_risk` of the missed appointments among those it is made to.
+    `relative_risk` is the assumed effect of a call: the risk of missing after it, relative to before.
     """
 
     call_cost: Annotated[float, Field(ge=0)] = 3.0
@@ -87,10 +87,10 @@ class TrainingConfig(Settings):
 
     @property
     def gap_days(self) -> int:
-        """Days left out before the test.
+        """Number of days left out before the test.
 
-        A list is scored up to `horizon_days` ahead, with outcomes at least `recording_delay_days`
-        old: a model in use never learned from the days just before those it is asked about.
+        A list is scored up to `horizon_days` ahead, with outcomes that are at least `recording_delay_days`
+        old: a model in use has never seen the days just before the appointments that it scores.
         """
         if self.split.gap_days is not None:
             return self.split.gap_days

@@ -1,4 +1,4 @@
-"""`serving/worklist.toml`: how many calls can be made, when and by whom, and what bands and actions are."""
+"""`serving/worklist.toml`: call capacity, teams, risk bands, actions and patients' needs."""
 
 import re
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from pydantic import Field, model_validator
 
 from dnapredict.config.loading import Settings
 
-# Words of uses that are refused, wherever the file speaks of what is done.
+# Words of refused uses; no text of the file that says what to do may hold one.
 _REFUSED: Final = re.compile(
     r"over-?\s?book|double-?\s?book|discharg|withh[oe]ld|den(y|ied|ies)\b|downgrad"
     r"|remov\w* from the (waiting )?list|delay",
     re.IGNORECASE,
 )
 
-# What a spreadsheet takes as choices of a cell.
+# Excel's limit, in characters, for the choices of a cell.
 _MOST_TO_OFFER: Final = 255
 
 
@@ -24,9 +24,9 @@ Evidence = Literal["randomised trials", "observational studies", "unproven"]
 
 
 class Band(Settings):
-    """A range of risk with a name that a clerk reads; it starts at `from_probability`.
+    """A range of risk, from `from_probability` up to the next band, with the name that a clerk reads.
 
-    `meaning` says in words what the name stands for, on the note of a worklist.
+    `meaning` explains the name on the cover sheet of a worklist.
     """
 
     name: str
@@ -35,9 +35,9 @@ class Band(Settings):
 
 
 class Action(Settings):
-    """What to offer where the strongest reason rests on one of `factors`.
+    """What to offer where the strongest reason comes from one of `factors`.
 
-    `evidence` says what is known of its effect on missed appointments.
+    `evidence` is the kind of evidence for its effect on missed appointments.
     """
 
     do: str
@@ -47,7 +47,7 @@ class Action(Settings):
 
 
 class Need(Settings):
-    """Something that a patient needs, and how it changes what is done, whatever the strongest reason is.
+    """A need of a patient, and how it changes the action, whatever the strongest reason is.
 
     A patient has the need where the list's `column` is true, or a number below `below`. Columns that are
     held for the audit alone, such as `language_code`, cannot be named here.
@@ -55,20 +55,20 @@ class Need(Settings):
     Attributes
     ----------
     before
-        What is done before the call, such as "Book an interpreter".
+        An action before the call, such as "Book an interpreter".
     whom, how
-        Who is called in the patient's place, and how: they follow the word "call" of the action.
+        Who is called in place of the patient, and how: inserted after the word "call" of the action.
     also
-        What else the call is about.
+        A further subject of the call.
     uncalled
-        What is to be done where nobody is called.
+        The action for a patient who is not called.
     words
-        Words of actions and reasons that are said in another way of such a patient.
+        Replacements for words in the actions and reasons of such a patient.
     kind
-        Of action that the need stands for: an action of that kind says nothing more, so the next reason's
-        action is taken.
+        The kind of action that the need covers: an action of that kind would repeat it, so the action of the next
+        reason is taken.
     evidence, why
-        What is known of its effect on missed appointments, and why it was agreed.
+        The kind of evidence for its effect on missed appointments, and why it was agreed.
     """
 
     column: Literal["interpreter_needed", "transport_booked", "age_years"]
@@ -97,14 +97,14 @@ class Need(Settings):
 
     @property
     def said(self) -> str:
-        """All that it asks for, in a phrase."""
+        """Everything that the need asks for, in one phrase."""
         called = " ".join(text for text in (self.whom, self.how) if text)
         parts = (self.before, f"call {called}" if called else "", self.also)
         phrase = "; ".join(part for part in parts if part) or self.uncalled
         return phrase[:1].upper() + phrase[1:]
 
     def texts(self) -> tuple[str, ...]:
-        """Everything that it puts into words for a clerk."""
+        """Every text of the need that a clerk may read."""
         return (self.before, self.whom, self.how, self.also, self.uncalled, *self.words.values())
 
 
@@ -137,11 +137,11 @@ NEEDS: Final = (
         why="Transport that does not come is an appointment that the patient did not miss.",
     ),
 )
-"""What holds where a file names no `[[needs]]`, so that one of an earlier release honours them too."""
+"""The default where a file has no `[[needs]]`, so that a file of an earlier release covers them too."""
 
 
 class Team(Settings):
-    """People who make `capacity` calls for the appointments of these clinics, sites or specialties."""
+    """A team that makes `capacity` calls for the appointments of these clinics, sites or specialties."""
 
     name: str
     capacity: Annotated[int, Field(ge=1)]
@@ -164,25 +164,25 @@ class WorklistConfig(Settings):
     capacity_share, capacity
         Calls as a share of the appointments, or a number.
     capacity_per
-        For what that is: each clinic, each calling week, each of both; by default the whole list. A number
-        for a week is one of five working days.
+        The unit that the capacity is for: each clinic, each calling week, or each combination; by default the
+        whole list. A weekly number is for five working days.
     teams
-        Teams with a number of calls of their own; an appointment is the first team's that names it.
+        Teams with separate capacities; an appointment belongs to the first team that matches it.
     call_working_days_before
-        A call is due so many working days (England) before the appointment.
+        Number of working days (England) before the appointment on which a call is due.
     mute_days
-        A patient who was reached is not called again for the same clinic within so many days, across lists;
-        and one call is about all of a patient's appointments of a list that are so near to each other.
+        Number of days in which a patient who was reached is not called again for the same clinic, across lists;
+        one call covers all appointments of a patient in a list that are this close together.
     muted_action, reached_action, opted_out_action
-        What to do for a patient who was reached for this clinic within `mute_days`, who was already reached
-        about this appointment, and who asked not to be called.
+        The action for a patient who was reached for this clinic within `mute_days`, who was already reached
+        about this appointment, or who asked not to be called.
     needs
-        What patients need, which shapes every action; `NEEDS` where the file names none.
+        Patients' needs, which change every action; `NEEDS` if the file has none.
     outcomes
-        What can become of a call: the choices of the column `outcome` in a spreadsheet.
+        Possible outcomes of a call: the choices of the column `outcome` in a spreadsheet.
     carry_through
-        Columns of the list, such as the patient's name and telephone number, that the written
-        worklist shows to those who call; they go nowhere else.
+        Columns of the list, such as the patient's name and telephone number, that are copied to the written
+        worklist for the callers, and to nowhere else.
     """
 
     use: Literal["supportive contact"]
@@ -260,7 +260,7 @@ class WorklistConfig(Settings):
         return self
 
     def action_of(self, factor: str) -> Action | None:
-        """What to offer where `factor` is behind a reason; None where nothing is agreed for it."""
+        """The action for a reason that comes from `factor`; None if none is agreed."""
         return next((action for action in self.actions if factor in action.factors), None)
 
     def _texts(self) -> Iterator[str]:

@@ -146,8 +146,12 @@ def write(checked: Checked, workspace: Workspace, out: Path, *, extract: Path, s
     StoreError
         If the place cannot be written.
     """
+    return write_report(report_of(checked, workspace, extract=extract, setting=setting), out)
+
+
+def write_report(report: Report, out: Path) -> tuple[Path, Path]:
+    """Write JSON and page of a report; returns their paths. Raises StoreError if they cannot be written."""
     figures, page = places(out)
-    report = report_of(checked, workspace, extract=extract, setting=setting)
     with whole(figures) as draft:
         draft.write_text(as_json(report), encoding="utf-8")
     with whole(page) as draft:

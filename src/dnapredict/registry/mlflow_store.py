@@ -131,6 +131,8 @@ _ADVICE: Final = {
     CHALLENGER: "`dnapredict train EXTRACT` makes one.",
 }
 _HAS_MODELS: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'model_versions'"
+# A longer number is none that SQLite can hold.
+_MOST_DIGITS: Final = 18
 _NONE_SUCH: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -163,6 +165,8 @@ class Store:
         """
         if not self.has_database():
             raise ModelError(f"{self.home}: holds no model. `dnapredict train EXTRACT` makes one.")
+        if name.isdigit() and len(name) > _MOST_DIGITS:
+            raise _none_such(f"{name[:_MOST_DIGITS]}...")
         with self.sentences(otherwise=_none_such(name)):
             if name.isdigit():
                 return self.client.get_model_version(MODEL_NAME, name)
@@ -259,6 +263,6 @@ def _damaged(path: Path, what: str) -> StoreError:
 
 
 def _none_such(name: str) -> ModelError:
-    if name.isdigit():
+    if name[:1].isdigit():
         return ModelError(f"There is no model version {name}. {_ADVICE[CHALLENGER]}")
     return ModelError(f"No model is {name}. {_ADVICE.get(name, 'Give a version number.')}")

@@ -1,4 +1,4 @@
-"""Simulated appointments as Arrow tables: the contract's columns, and the truth beside them."""
+"""Simulated appointments as Arrow tables: the contract's columns, and a table of their true risk."""
 
 import datetime
 from collections.abc import Sequence
@@ -72,12 +72,12 @@ def appointments(
     booked: NDArray[np.int64],
     offsets: tuple[int, int],
 ) -> pa.Table:
-    """One row an appointment, in the contract's names; times are local and without a zone.
+    """One row an appointment, in the contract's columns; times are local and without a zone.
 
     Parameters
     ----------
     offsets
-        Appointments and patients already written, so that names go on from there.
+        Appointments and patients already written, so that ids continue from there.
     """
     patient = visits.patient
     unknown = outcomes.code == OUTCOME_CODES.index(None)
@@ -114,10 +114,10 @@ def appointments(
 
 
 def truth(outcomes: VisitOutcomes, *, knowable: NDArray[np.float64], offset: int) -> pa.Table:
-    """One row an appointment: its true risk, what could be known of it, and what really happened."""
+    """One row an appointment: its true risk, the best possible prediction, and the true outcome."""
     columns = {
         "appointment_id": _ids("SYN-", offset, len(outcomes.cause)),
-        "probability": pa.array(outcomes.lived.probability),
+        "probability": pa.array(outcomes.attendance.probability),
         "recorded_probability": pa.array(outcomes.recorded_probability),
         "knowable_probability": pa.array(knowable),
         "cause": _words(CAUSES, outcomes.cause),
@@ -131,7 +131,7 @@ def _ids(prefix: str, offset: int, n: int) -> pa.Array:
 
 
 def _words(words: Sequence[str | None], position: NDArray[np.int64]) -> pa.Array:
-    """The words at these positions; -1 is the last."""
+    """The labels at these indices; -1 is the last."""
     return pa.array(words, pa.string()).take(pa.array(np.where(position < 0, len(words) - 1, position)))
 
 

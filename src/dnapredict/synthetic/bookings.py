@@ -1,4 +1,4 @@
-"""When the simulated visits were booked, and from when each could be scored."""
+"""Booking time and scoring time of the simulated visits."""
 
 from typing import Final
 
@@ -23,7 +23,7 @@ _NOTICE_OF_PATIENT: Final = 8.0  # days between a cancellation and the visit, me
 _NOTICE_OF_PROVIDER: Final = 15.0
 
 
-def book(rng: np.random.Generator, visits: Visits, pathways: Pathways) -> NDArray[np.int64]:
+def booking_times(rng: np.random.Generator, visits: Visits, pathways: Pathways) -> NDArray[np.int64]:
     """Minute at which each visit was booked: before it starts, and not after the extract was drawn.
 
     A follow-up is booked at the visit before it or later, and a moved appointment at the
@@ -44,13 +44,13 @@ def book(rng: np.random.Generator, visits: Visits, pathways: Pathways) -> NDArra
     return booked
 
 
-def scored(visits: Visits, booked: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Minute from which each visit is scored: a week ahead, or when it is booked."""
+def scoring_times(visits: Visits, booked: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Minute at which each visit is scored: a week ahead, or when it is booked if that is later."""
     return np.maximum(booked, visits.starts - HORIZON_DAYS * MINUTES_A_DAY)
 
 
 def _wait(rng: np.random.Generator, pathways: Pathways, *, at_least: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Days of waiting; a visit after the extract was drawn waits long enough to be in it."""
+    """Waiting time in days; a visit after the extract was drawn waits at least long enough to be in it."""
     kind = np.where(pathways.first, pathways.priority, _FOLLOW_UP)
     median, spread = _WAIT[kind], _SPREAD[kind]
     least = np.maximum(at_least, 0)
@@ -63,9 +63,9 @@ def _wait(rng: np.random.Generator, pathways: Pathways, *, at_least: NDArray[np.
 
 
 def _visit_before(rng: np.random.Generator, visits: Visits, pathways: Pathways) -> NDArray[np.int64]:
-    """When the visit took place that asked for this one; long ago, where none did.
+    """Start of the visit at which this one was requested; far in the past where there is none.
 
-    Of a patient who was in care before the window, we do not see the visit before the first.
+    For a patient in care before the window, the visit before the first is drawn, since it is not in the extract.
     """
     opens = visits.order == 0
     unseen = opens & visits.in_care[visits.patient] & ~pathways.first
@@ -86,7 +86,7 @@ def _notice(rng: np.random.Generator, visits: Visits) -> NDArray[np.int64]:
 
 
 def _office_time(minute: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The same day, between 8 and 18 o'clock: no booking falls into the hour that spring skips."""
+    """The same day, moved to between 8:00 and 18:00, so that no booking falls into the hour that summer time skips."""
     day, time = np.divmod(minute, MINUTES_A_DAY)
     in_hours: NDArray[np.int64] = day * MINUTES_A_DAY + 8 * 60 + time * 10 // 24
     return in_hours

@@ -1,4 +1,4 @@
-"""The synthetic calendar: working days, bank holidays, how busy each day is, and shared random draws."""
+"""The calendar of the simulation: working days, bank holidays, daily volume; and shared random draws."""
 
 import datetime
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 def generator(seed: int, *stream: int) -> np.random.Generator:
-    """The random stream of one part of one seed: the parts can be made in any order.
+    """The random stream of one part of the simulation, so that parts can be drawn in any order.
 
     >>> generator(1, 5).random() == generator(1, 5).random() != generator(1, 6).random()
     True
@@ -20,13 +20,13 @@ def generator(seed: int, *stream: int) -> np.random.Generator:
 
 
 def choose(rng: np.random.Generator, shares: Sequence[float] | NDArray[np.float64], *, size: int) -> NDArray[np.int64]:
-    """Positions drawn with these shares; shares are scaled to add up to 1."""
+    """Draw indices with probabilities proportional to `shares`."""
     upto = np.cumsum(shares, dtype=np.float64)
     return np.searchsorted(upto[:-1] / upto[-1], rng.random(size), side="right")
 
 
 def logistic(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probability of these log-odds.
+    """Probability from log-odds.
 
     >>> logistic(np.array([0.0]))
     array([0.5])
@@ -52,7 +52,7 @@ class Diary:
     Attributes
     ----------
     volume : (DAYS,)
-        Appointments that take place on each day, on a scale of our own; 0 on bank holidays.
+        Relative number of appointments on each day; 0 on bank holidays.
     weekday : (DAYS,)
         0 for Monday to 6.
     """
@@ -69,7 +69,7 @@ class Diary:
 
 @cache
 def diary() -> Diary:
-    """The diary of the simulated window, with the bank holidays of England."""
+    """The calendar of the simulated window, with the bank holidays of England."""
     import holidays  # half a second to load, and nothing else here needs it
 
     closed = set(holidays.country_holidays("GB", subdiv="ENG", years=range(2023, 2027)))
@@ -85,7 +85,7 @@ def diary() -> Diary:
 
 
 def _volume(date: datetime.date, *, is_closed: bool) -> float:
-    """Clinics thin out in August and between Christmas and New Year (our assumption)."""
+    """Relative volume of a day; there are fewer clinics in August and at the end of December (our assumption)."""
     if is_closed:
         return 0.0
     season = 0.9 if date.month == 8 else 0.5 if (date.month, date.day) >= (12, 24) else 1.0

@@ -1,10 +1,10 @@
-"""The best that could be known: the risk to somebody who knows the world's rules and what is on record.
+"""The best possible prediction: the risk given the rules of the simulation and everything on record.
 
-No column tells a patient's tendency, and no factor may use ethnicity or inclusion group; but each visit
-that was attended, missed or cancelled tells of them. By Bayes' rule over a grid of what is hidden, the risk
-of a visit follows from those of the patient that had begun when it is scored. Their true outcomes are taken
-as known at once, where a record comes late and can be wrong: no model can do better, on average, and one
-that comes near has learned the world.
+A patient's tendency is in no column, and no factor may use ethnicity or inclusion group, but each visit that was
+attended, missed or cancelled is evidence about them. The risk of a visit is the posterior mean over a grid of these
+hidden traits, given the patient's visits that had begun when it is scored. True outcomes are used, and at once, where
+real records come late and can be wrong: no model can do better on average, and one that comes near has learned all
+there is to learn.
 """
 
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ from numpy.polynomial.hermite_e import hermegauss
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from dnapredict.synthetic.habit import HABIT, Lived, last_seen, opening_habits
+from dnapredict.synthetic.habit import HABIT, SimulatedAttendance, initial_habits, last_visit_before_scoring
 from dnapredict.synthetic.visit_outcomes import VisitOutcomes
-from dnapredict.synthetic.visits import CANCELLED_BY_PATIENT, KEPT, Visits, cancelling
+from dnapredict.synthetic.visits import CANCELLED_BY_PATIENT, KEPT, Visits, cancellation_chance
 
 _TENDENCIES: Final = 12
 _TRAITS: Final = 3
@@ -26,16 +26,16 @@ _TRAITS: Final = 3
 
 @dataclass(frozen=True)
 class UnobservedTraits:
-    """What no column tells of each patient: arrays of (patients,).
+    """Traits of each patient that are in no column a factor may use; arrays of (patients,).
 
     Attributes
     ----------
     tendency
         The lasting tendency to miss and to cancel.
     odds_of_tendency
-        Log-odds of missing that one unit of it adds.
+        Log-odds of missing that one unit of tendency adds.
     traits
-        Log-odds that come with what no factor may use.
+        Log-odds that ethnicity and inclusion group add.
     """
 
     tendency: NDArray[np.float64]
@@ -44,40 +44,40 @@ class UnobservedTraits:
 
     @property
     def log_odds(self) -> NDArray[np.float64]:
-        """What all of it adds to each patient's log-odds."""
+        """Sum of all hidden contributions to each patient's log-odds."""
         return self.odds_of_tendency * self.tendency + self.traits
 
 
 def knowable_risk(
     visits: Visits,
-    came: VisitOutcomes,
+    outcomes: VisitOutcomes,
     *,
     hidden: UnobservedTraits,
     log_odds: NDArray[np.float64],
     scored: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Chance that a DNA is recorded of each visit if not cancelled, to one who knows all but what is hidden.
+    """Probability that each visit, if not cancelled, is recorded as a DNA, given all but the hidden traits.
 
     Parameters
     ----------
     log_odds
-        Of missing each visit, but for habit.
+        Log-odds of missing each visit, without habit.
     scored
         Minute at which each visit is scored; only what had begun before it counts.
     """
-    lived, patient = came.lived, visits.patient
-    error = (came.recorded_probability - lived.probability) / (1 - lived.probability)
+    attendance, patient = outcomes.attendance, visits.patient
+    error = (outcomes.recorded_probability - attendance.probability) / (1 - attendance.probability)
     opening = np.flatnonzero(visits.order == 0)
-    told = logit(lived.probability) - hidden.log_odds[patient]
-    told -= HABIT * lived.carried * lived.brought[patient]
-    past = _Past.of(visits, lived, scored=scored)
-    best = np.full(len(told), -np.inf)
-    total, missed = np.zeros(len(told)), np.zeros(len(told))
+    known = logit(attendance.probability) - hidden.log_odds[patient]
+    known -= HABIT * attendance.carried * attendance.initial_habit[patient]
+    past = _Past.of(visits, attendance, scored=scored)
+    best = np.full(len(known), -np.inf)
+    total, missed = np.zeros(len(known)), np.zeros(len(known))
     for tendency, trait, rare in _grid(hidden):
         own = hidden.odds_of_tendency * tendency + trait
-        prior = rare + float(np.log(cancelling(np.array(tendency))[1]))  # nobody cancels this visit
-        for habit, likely in opening_habits(log_odds[opening] - hidden.log_odds + own):
-            chance = expit(told + own + HABIT * habit * lived.carried)
+        prior = rare + float(np.log(cancellation_chance(np.array(tendency))[1]))  # nobody cancels this visit
+        for habit, likely in initial_habits(log_odds[opening] - hidden.log_odds + own):
+            chance = expit(known + own + HABIT * habit * attendance.carried)
             recorded = chance + (1 - chance) * error
             weight = prior + likely[patient] + past.so_far(past.evidence(chance, tendency=tendency))
             higher = np.maximum(best, weight)
@@ -87,7 +87,7 @@ def knowable_risk(
 
 
 def _grid(hidden: UnobservedTraits) -> Iterator[tuple[float, float, float]]:
-    """Pairs of a tendency, which is standard normal, and traits; and the logarithm of how likely each is."""
+    """Grid of (tendency, traits, log weight); the tendency is standard normal."""
     tendencies, weights = hermegauss(_TENDENCIES)
     for tendency, weight in zip(tendencies, np.log(weights / weights.sum()), strict=True):
         for trait in _quantiles(hidden.traits, _TRAITS):
@@ -101,7 +101,7 @@ def _quantiles(values: NDArray[np.float64], parts: int) -> list[float]:
 
 @dataclass(frozen=True)
 class _Past:
-    """What became of each visit, and which of the patient's had begun when each is scored."""
+    """The outcome of each visit, and the last visit of the patient that had begun when each is scored."""
 
     missed: NDArray[np.bool_]
     attended: NDArray[np.bool_]
@@ -111,20 +111,20 @@ class _Past:
     first: NDArray[np.int64]
 
     @classmethod
-    def of(cls, visits: Visits, lived: Lived, *, scored: NDArray[np.int64]) -> "_Past":
+    def of(cls, visits: Visits, attendance: SimulatedAttendance, *, scored: NDArray[np.int64]) -> "_Past":
         kept = visits.cancelled == KEPT
         return cls(
-            missed=kept & lived.missed,
-            attended=kept & ~lived.missed,
+            missed=kept & attendance.missed,
+            attended=kept & ~attendance.missed,
             cancelled=visits.cancelled == CANCELLED_BY_PATIENT,
             kept=kept,
-            seen=last_seen(visits, scored)[0],
+            seen=last_visit_before_scoring(visits, scored)[0],
             first=np.arange(len(scored)) - visits.order,
         )
 
     def evidence(self, chance: NDArray[np.float64], *, tendency: float) -> NDArray[np.float64]:
-        """Log-likelihood of what became of each visit, with that chance of missing it if nobody cancels."""
-        by_patient, by_nobody = (float(np.log(chance)) for chance in cancelling(np.array(tendency)))
+        """Log-likelihood of the outcome of each visit, given `chance` of missing it if nobody cancels."""
+        by_patient, by_nobody = (float(np.log(chance)) for chance in cancellation_chance(np.array(tendency)))
         whole: NDArray[np.float64] = np.where(self.missed, np.log(chance), 0.0)
         whole += np.where(self.attended, np.log1p(-chance), 0.0)
         whole += by_patient * self.cancelled + by_nobody * self.kept

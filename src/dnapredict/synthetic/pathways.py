@@ -1,4 +1,4 @@
-"""Pathways of the simulated patients: who is seen where, by whom, for the first time or again."""
+"""Pathways of the simulated patients: specialty, site and clinic of each visit, first or follow-up."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +14,7 @@ from dnapredict.synthetic.visits import Visits
 CLINICS_MOST: Final = 6
 URGENT: Final = 1
 TWO_WEEK_WAIT: Final = 2
-# Chance that a visit belongs to another referral than the one before, by days between them.
+# Chance that a visit in_group to another referral than the one before, by days between them.
 _NEW_PATHWAY: Final = ([60, 240], [0.17, 0.7])
 # Chance that the first visit we see is a follow-up: not in care as the window begins, and in care.
 _SEEN_BEFORE: Final = np.array([0.1, 0.8])
@@ -27,7 +27,7 @@ _TRANSPORT_BY_AGE: Final = ([60, 70, 90], [0.015, 0.05, 0.2])
 
 @dataclass(frozen=True)
 class Pathways:
-    """What each visit is for, arrays of one length.
+    """The referral that each visit belongs to; arrays with one entry for each visit.
 
     Attributes
     ----------
@@ -60,10 +60,10 @@ class Pathways:
         return self.mechanism > 0
 
 
-def follow(
+def assign_pathways(
     rng: np.random.Generator, people: PatientBlock, *, visits: Visits, places: Places, clinics: int, tilt: float
 ) -> Pathways:
-    """Group each patient's visits into pathways.
+    """Group each patient's visits into pathways of one referral each.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Simulated patients: who they are, where they live, and their lasting tendency to miss."""
+"""Simulated patients: demographics, home area, and a lasting tendency to miss appointments."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Final
@@ -57,7 +57,7 @@ class PatientBlock:
     age
         Years on the first day of the window, with a fraction.
     tendency
-        Standard normal: the patient's lasting tendency to miss, which no column tells.
+        Standard normal: the patient's lasting tendency to miss, which is in no column.
     """
 
     home: NDArray[np.int64]
@@ -80,8 +80,8 @@ class PatientBlock:
         return PatientBlock(**{field.name: getattr(self, field.name)[positions] for field in fields(self)})
 
 
-def appointments_each(rng: np.random.Generator, *, total: int) -> NDArray[np.int64]:
-    """Appointments of each patient, at least one, adding up to `total`; the last patient fits.
+def appointments_per_patient(rng: np.random.Generator, *, total: int) -> NDArray[np.int64]:
+    """Number of appointments of each patient, at least one; the last one is cut so that they add up to `total`.
 
     One and a negative binomial of mean 3.61: most come once or twice and a few come weekly.
     """
@@ -96,7 +96,7 @@ def appointments_each(rng: np.random.Generator, *, total: int) -> NDArray[np.int
     return each.astype(np.int64)
 
 
-def meet(rng: np.random.Generator, places: Places, *, patients: int) -> PatientBlock:
+def draw_patients(rng: np.random.Generator, places: Places, *, patients: int) -> PatientBlock:
     """Draw patients who live in `places`."""
     home = rng.integers(len(places.lsoa_codes), size=patients)
     plus_group = choose(rng, _PLUS_SHARE, size=patients)
@@ -127,10 +127,10 @@ def meet(rng: np.random.Generator, places: Places, *, patients: int) -> PatientB
 def split(
     people: PatientBlock, each: NDArray[np.int64], *, apart: NDArray[np.bool_], rng: np.random.Generator
 ) -> PatientBlock:
-    """Give every appointment of the patients in `apart` to a patient of its own.
+    """Replace each patient in `apart` by one new patient for each of their appointments.
 
-    They keep who they are and where they live, and get a tendency of their own: nothing that
-    happened at one appointment tells of another.
+    The new patients keep demographics and home, and each draws a new tendency: one appointment says nothing
+    about another.
     """
     copies = np.where(apart, each, 1)
     apiece = people.take(np.repeat(np.arange(len(each)), copies))
@@ -139,7 +139,7 @@ def split(
     return replace(apiece, tendency=tendency)
 
 
-def belongs(people: PatientBlock, group: TargetGroup) -> NDArray[np.bool_]:
+def in_group(people: PatientBlock, group: TargetGroup) -> NDArray[np.bool_]:
     """Whether each patient is one of `group`."""
     match group.attribute:
         case "ethnicity":
@@ -166,7 +166,7 @@ def _ethnicity(rng: np.random.Generator, decile: NDArray[np.int64]) -> NDArray[n
 
 
 def _not_asked_more_at(places: Places) -> NDArray[np.float64]:
-    """How much more often than usual each site does not know: sites differ, the whole does not."""
+    """How much more often than average each site does not record ethnicity; the average over patients is 1."""
     habit = np.linspace(0.6, 1.4, len(places.sites))
     return np.asarray(habit / habit[places.nearest[:, 0]].mean(), dtype=np.float64)
 
@@ -178,7 +178,7 @@ def _record(rng: np.random.Generator, ethnicity: NDArray[np.int64], more: NDArra
 
 
 def _age(rng: np.random.Generator, decile: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Outpatients are old; in deprived areas they are younger."""
+    """Age: outpatients are old, and younger in deprived areas."""
     older = rng.random(len(decile)) ** (1 + (5.5 - decile) / 30)
     return np.asarray(np.interp(older, _AGED_BELOW, _AGES), dtype=np.float64)
 

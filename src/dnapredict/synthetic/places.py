@@ -1,4 +1,4 @@
-"""Where synthetic patients live, where clinics are, and which specialties they serve."""
+"""The map of a simulated care board: areas, hospital sites and specialties."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ _COLUMNS: Final = {
 
 @dataclass(frozen=True)
 class Places:
-    """The map of one simulated ICB.
+    """The map of one simulated integrated care board.
 
     Attributes
     ----------
@@ -61,18 +61,18 @@ class _Areas:
     kilometres: NDArray[np.float64]  # east and north of an origin
 
 
-def made_up(rng: np.random.Generator, *, sites: int) -> Places:
-    """Towns with a poorer middle; deciles of equal size; codes that no real LSOA carries."""
+def made_up_places(rng: np.random.Generator, *, sites: int) -> Places:
+    """A made-up map: towns with a poorer centre, deciles of equal size, codes that no real LSOA has."""
     towns = rng.uniform((0, 0), (60, 45), size=(_TOWNS, 2))
     spread = rng.gamma(2.0, 2.0, size=(AREAS, 1))
     kilometres = towns[rng.integers(_TOWNS, size=AREAS)] + rng.normal(size=(AREAS, 2)) * spread
     wealth = np.log(spread[:, 0]) + rng.normal(scale=0.8, size=AREAS)
     decile = 1 + np.argsort(np.argsort(wealth)) * 10 // AREAS
     codes = np.array([f"E019{area:05d}" for area in range(AREAS)])
-    return _settle(rng, _Areas("made up: no real LSOA", codes, decile, kilometres), sites=sites)
+    return _with_sites(rng, _Areas("made up: no real LSOA", codes, decile, kilometres), sites=sites)
 
 
-def real(lookup: Path, rng: np.random.Generator, *, sites: int) -> Places:
+def real_places(lookup: Path, rng: np.random.Generator, *, sites: int) -> Places:
     """The areas of `lookup` nearest to Cheshire and Merseyside, with made-up hospital sites.
 
     Parameters
@@ -87,17 +87,17 @@ def real(lookup: Path, rng: np.random.Generator, *, sites: int) -> Places:
     """
     table = _read(lookup)
     if table.num_rows < max(sites, NEAREST):
-        raise DataError(f"{lookup}: holds {table.num_rows} areas with decile and place; {sites} are needed.")
+        raise DataError(f"{lookup}: holds {table.num_rows} areas with decile and coordinates; {sites} are needed.")
     degrees = np.column_stack([table["longitude"].to_numpy(), table["latitude"].to_numpy()]) - _CENTRE
     kilometres = degrees * (_KM_A_DEGREE * np.cos(np.radians(_CENTRE[1])), _KM_A_DEGREE)
     near = np.sort(np.argsort(np.hypot(*kilometres.T), kind="stable")[:AREAS])
     codes = np.array(table["lsoa21_code"].take(near).to_pylist())
     decile = table["imd_decile"].to_numpy()[near]
-    return _settle(rng, _Areas(f"LSOA 2021 from {lookup.name}", codes, decile, kilometres[near]), sites=sites)
+    return _with_sites(rng, _Areas(f"LSOA 2021 from {lookup.name}", codes, decile, kilometres[near]), sites=sites)
 
 
 def _read(lookup: Path) -> pa.Table:
-    """Areas that have a place, and a decile from 1 to 10."""
+    """Areas of the lookup with coordinates and a decile from 1 to 10."""
     require_file(lookup)
     options = pa_csv.ConvertOptions(include_columns=list(_COLUMNS), column_types=_COLUMNS)
     try:
@@ -107,8 +107,8 @@ def _read(lookup: Path) -> pa.Table:
     return table.filter((pc.field("imd_decile") >= 1) & (pc.field("imd_decile") <= 10))
 
 
-def _settle(rng: np.random.Generator, areas: _Areas, *, sites: int) -> Places:
-    """Put each site in an area of its own, and measure."""
+def _with_sites(rng: np.random.Generator, areas: _Areas, *, sites: int) -> Places:
+    """Place each site in a different area, and measure the distances."""
     seats = areas.kilometres[rng.choice(len(areas.codes), size=sites, replace=False)]
     apart = areas.kilometres[:, None, :] - seats[None, :, :]
     distance = np.hypot(apart[..., 0], apart[..., 1])

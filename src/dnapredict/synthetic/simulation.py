@@ -1,8 +1,8 @@
-"""A synthetic integrated care board: appointments in the contract's shape, with the truth beside them.
+"""A synthetic integrated care board: appointments in the contract's columns, and their true risk.
 
-No row is, or comes from, a real person. The figures of the standard world stand near the
-published ones (docs/synthetic-icb.md); the patients have a lasting tendency to miss that no
-column tells, so a model can learn it only from their past, as with real ones.
+No row is, or comes from, a real person. The rates of the standard world are close to published ones
+(docs/synthetic-icb.md). Patients have a lasting tendency to miss that is in no column, so that a model can learn it
+only from their past, as with real patients.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ _MAP, _CLINICS, _PATIENTS, _ALONE = range(4)  # random streams of one seed
 
 @dataclass(frozen=True)
 class Simulated:
-    """What was written.
+    """The files that were written, and what they hold.
 
     Attributes
     ----------
@@ -62,13 +62,13 @@ class Simulated:
 
 
 @dataclass(frozen=True)
-class _Setting:
-    """What all blocks share."""
+class _SharedParts:
+    """Parameters, map and clinics that all blocks share."""
 
     seed: int
     world: World
     places: places.Places
-    made: true_risk.Clinics
+    clinic_risks: true_risk.Clinics
     clinics: int
 
 
@@ -114,7 +114,7 @@ def simulate(
         raise UsageError("A simulation needs at least 1 appointment and a seed of 0 or more.")
     _require_parquet(out, truth)
     require_apart({"OUT": out, "--truth": truth}, {"--lookup": lookup})
-    setting = _set(seed=seed, world=world, lookup=lookup, appointments=appointments)
+    setting = _shared_parts(seed=seed, world=world, lookup=lookup, appointments=appointments)
     notes = _notes(setting, appointments=appointments)
     with contextlib.ExitStack() as files:
         rows = files.enter_context(_written(out, appointment_table.APPOINTMENTS, notes))
@@ -122,7 +122,7 @@ def simulate(
         patients = 0
         for number, done in enumerate(range(0, appointments, _BLOCK)):
             size = min(_BLOCK, appointments - done)
-            block = _block(setting, number, size=size, offsets=(done, patients), told=true is not None)
+            block = _block(setting, number, size=size, offsets=(done, patients), with_truth=true is not None)
             rows.write_table(block.rows)
             if true and block.truth:
                 true.write_table(block.truth)
@@ -131,7 +131,7 @@ def simulate(
 
 
 def _require_parquet(out: Path, truth: Path | None) -> None:
-    """Only Parquet carries the note that nobody in the file is real."""
+    """Refuse names that are not Parquet: only its metadata can say that nobody in the file is real."""
     for path in filter(None, (out, truth)):
         if path.suffix != ".parquet" or not path.parent.is_dir():
             raise UsageError(f"{path}: name a file that ends in .parquet, in a folder that is there.")
@@ -141,7 +141,7 @@ def _require_parquet(out: Path, truth: Path | None) -> None:
                 "real ones; give another name."
             )
     if truth and (out.resolve() == truth.resolve() or (truth.exists() and out.exists() and out.samefile(truth))):
-        raise UsageError(f"{out}: the truth needs a file of its own.")
+        raise UsageError(f"{out}: --truth must name another file than OUT.")
 
 
 @dataclass(frozen=True)
@@ -151,53 +151,57 @@ class _Block:
     patients: int
 
 
-def _set(*, seed: int, world: World, lookup: Path | None, appointments: int) -> _Setting:
-    """The map and the clinics; more appointments make more of them."""
+def _shared_parts(*, seed: int, world: World, lookup: Path | None, appointments: int) -> _SharedParts:
+    """Draw the map and the clinics; a larger extract has more sites and clinics."""
     rng = generator(seed, _MAP)
     sites = int(np.clip(4 + appointments // 40_000, 4, 28))
-    map_ = places.real(lookup, rng, sites=sites) if lookup else places.made_up(rng, sites=sites)
+    map_ = places.real_places(lookup, rng, sites=sites) if lookup else places.made_up_places(rng, sites=sites)
     each = int(np.clip(appointments // (sites * 30_000), 1, pathways.CLINICS_MOST))
-    made = true_risk.clinics(generator(seed, _CLINICS), sites=sites, each=each, world=world)
-    return _Setting(seed, world, map_, made, each)
+    clinic_risks = true_risk.draw_clinics(generator(seed, _CLINICS), sites=sites, each=each, world=world)
+    return _SharedParts(seed, world, map_, clinic_risks, each)
 
 
-def _block(setting: _Setting, number: int, *, size: int, offsets: tuple[int, int], told: bool) -> _Block:
-    """Some patients and all of their appointments, from a random stream of their own; the truth if told."""
+def _block(setting: _SharedParts, number: int, *, size: int, offsets: tuple[int, int], with_truth: bool) -> _Block:
+    """Some patients and all of their appointments, from the random stream of the block."""
     rng = generator(setting.seed, _PATIENTS, number)
-    each = people.appointments_each(rng, total=size)
-    who = people.meet(rng, setting.places, patients=len(each))
+    each = people.appointments_per_patient(rng, total=size)
+    population = people.draw_patients(rng, setting.places, patients=len(each))
     world = setting.world
     if world.group and world.thin_history:
-        apart = people.belongs(who, world.group)
-        who = people.split(who, each, apart=apart, rng=generator(setting.seed, _ALONE, number))
+        apart = people.in_group(population, world.group)
+        population = people.split(population, each, apart=apart, rng=generator(setting.seed, _ALONE, number))
         each = np.repeat(np.where(apart, 1, each), np.where(apart, each, 1))
-    when = visits.plan(rng, each, tendency=who.tendency)
-    what = pathways.follow(
-        rng, who, visits=when, places=setting.places, clinics=setting.clinics, tilt=world.group_effects
+    planned = visits.plan_visits(rng, each, tendency=population.tendency)
+    assigned = pathways.assign_pathways(
+        rng, population, visits=planned, places=setting.places, clinics=setting.clinics, tilt=world.group_effects
     )
-    booked = bookings.book(rng, when, what)
-    errors = np.full(len(who.age), world.trust_errors)
+    booked = bookings.booking_times(rng, planned, assigned)
+    errors = np.full(len(population.age), world.trust_errors)
     if world.group:
-        errors[people.belongs(who, world.group)] = world.trust_errors_in_group
-    scored = bookings.scored(when, booked)
-    log_odds = true_risk.log_odds(who, when, what, booked=booked, made=setting.made, world=world)
-    came = visit_outcomes.happen(
+        errors[people.in_group(population, world.group)] = world.trust_errors_in_group
+    scored = bookings.scoring_times(planned, booked)
+    log_odds = true_risk.log_odds(
+        population, planned, assigned, booked=booked, clinics=setting.clinic_risks, world=world
+    )
+    outcomes = visit_outcomes.draw_outcomes(
         rng,
-        when,
+        planned,
         booked=booked,
         scored=scored,
         log_odds=log_odds,
-        errors=errors[when.patient],
+        errors=errors[planned.patient],
     )
-    rows = appointment_table.appointments(who, when, what, came, places=setting.places, booked=booked, offsets=offsets)
-    if not told:
+    rows = appointment_table.appointments(
+        population, planned, assigned, outcomes, places=setting.places, booked=booked, offsets=offsets
+    )
+    if not with_truth:
         return _Block(rows, None, len(each))
-    hidden = true_risk.hidden_of(who, world=world)
-    known = knowable_risk.knowable_risk(when, came, hidden=hidden, log_odds=log_odds, scored=scored)
-    return _Block(rows, appointment_table.truth(came, knowable=known, offset=offsets[0]), len(each))
+    hidden = true_risk.unobserved_traits(population, world=world)
+    known = knowable_risk.knowable_risk(planned, outcomes, hidden=hidden, log_odds=log_odds, scored=scored)
+    return _Block(rows, appointment_table.truth(outcomes, knowable=known, offset=offsets[0]), len(each))
 
 
-def _notes(setting: _Setting, *, appointments: int) -> dict[str, str]:
+def _notes(setting: _SharedParts, *, appointments: int) -> dict[str, str]:
     return {
         "dnapredict.synthetic": "true",
         "dnapredict.note": "Synthetic appointments: no row is, or comes from, a real person.",
@@ -212,7 +216,7 @@ def _notes(setting: _Setting, *, appointments: int) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _written(path: Path, schema: pa.Schema, notes: dict[str, str]) -> Iterator[pq.ParquetWriter]:
-    """A Parquet file that takes its name only once it is whole."""
+    """A writer of a Parquet file that gets its name only when it is complete."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         with pq.ParquetWriter(unfinished, schema.with_metadata(notes)) as writer:

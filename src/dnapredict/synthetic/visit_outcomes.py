@@ -1,4 +1,4 @@
-"""What came of the simulated visits, what was recorded of it, and when."""
+"""Outcomes of the simulated visits: the true cause, the recorded code, and when it was recorded."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.synthetic.calendar import DAYS_KNOWN, MINUTES_A_DAY
-from dnapredict.synthetic.habit import Lived, live_through
+from dnapredict.synthetic.habit import SimulatedAttendance, simulate_attendance
 from dnapredict.synthetic.visits import CANCELLED_BY_PATIENT, CANCELLED_BY_PROVIDER, Visits
 
 # The true cause of what is recorded; the two that begin with "trust" are DNAs that are not the patient's.
@@ -38,22 +38,22 @@ class VisitOutcomes:
 
     Attributes
     ----------
-    lived
-        The true chance that the patient misses it, given that it is not cancelled, and of what.
+    attendance
+        True probability and outcome of each visit, if nobody cancels.
     recorded_probability
-        Chance that a DNA is recorded: the same, and the trust's own errors.
+        Probability that a DNA is recorded, the trust's recording errors included.
     recorded
         Minute at which the outcome was recorded; after `DAYS_KNOWN` it is not known yet.
     """
 
-    lived: Lived
+    attendance: SimulatedAttendance
     recorded_probability: NDArray[np.float64]
     code: NDArray[np.int64]
     cause: NDArray[np.int64]
     recorded: NDArray[np.int64]
 
 
-def happen(
+def draw_outcomes(
     rng: np.random.Generator,
     visits: Visits,
     *,
@@ -62,21 +62,21 @@ def happen(
     log_odds: NDArray[np.float64],
     errors: NDArray[np.float64],
 ) -> VisitOutcomes:
-    """Let every visit take place, each patient's in order.
+    """Draw the outcome of every visit and what the trust records of it.
 
     Parameters
     ----------
     errors
-        Average chance that the trust records a kept visit as missed.
+        Average probability that the trust records a kept visit as missed, for each visit.
     """
-    lived = live_through(rng, visits, scored=scored, log_odds=log_odds)
-    probability, missed = lived.probability, lived.missed
+    attendance = simulate_attendance(rng, visits, scored=scored, log_odds=log_odds)
+    probability, missed = attendance.probability, attendance.missed
     error = errors * _signs(visits, booked=booked)
     cause = _cause(rng, visits, missed=missed, error=error)
     recorded = _recorded(rng, visits)
     cause = np.where(recorded >= DAYS_KNOWN * MINUTES_A_DAY, _UNKNOWN, cause)
     return VisitOutcomes(
-        lived=lived,
+        attendance=attendance,
         recorded_probability=probability + (1 - probability) * error,
         code=_code(rng, cause),
         cause=cause,
@@ -85,7 +85,7 @@ def happen(
 
 
 def _signs(visits: Visits, *, booked: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How much likelier than usual a wrong DNA is: 1 on average."""
+    """Relative probability of a wrongly recorded DNA; 1 on average."""
     sign = _little_notice(visits, booked) | _just_moved(visits)
     weight: NDArray[np.float64] = np.where(sign, _SIGN, 1.0)
     weight /= weight.mean()
@@ -126,7 +126,7 @@ def _code(rng: np.random.Generator, cause: NDArray[np.int64]) -> NDArray[np.int6
 
 
 def _recorded(rng: np.random.Generator, visits: Visits) -> NDArray[np.int64]:
-    """Most clinics are cashed up on the day, a quarter within three days, some weeks later."""
+    """Minute of recording: most outcomes on the day, a quarter within three days, a few weeks later."""
     n = len(visits.starts)
     chance = rng.random(n)
     days_later = np.where(

@@ -62,8 +62,8 @@ class Visits:
         return np.arange(len(self.patient)) - self.times_moved
 
 
-def plan(rng: np.random.Generator, each: NDArray[np.int64], *, tendency: NDArray[np.float64]) -> Visits:
-    """Spread `each` patient's visits over the window, and cancel some."""
+def plan_visits(rng: np.random.Generator, each: NDArray[np.int64], *, tendency: NDArray[np.float64]) -> Visits:
+    """Spread `each` patient's visits over the window, cancel some and move others."""
     patient = np.repeat(np.arange(len(each)), each)
     order = np.arange(len(patient)) - np.repeat(np.cumsum(each) - each, each)
     starts, in_care = _starts(rng, patient, order)
@@ -74,8 +74,8 @@ def plan(rng: np.random.Generator, each: NDArray[np.int64], *, tendency: NDArray
     return Visits(patient, order, starts, cancelled, _run_length(moved), in_care)
 
 
-def cancelling(tendency: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Chance that the patient cancels a visit, and that nobody does, by the patient's tendency."""
+def cancellation_chance(tendency: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Probability that the patient cancels a visit, and that nobody does, given the patient's tendency."""
     by_patient = logistic(_BY_PATIENT + _BY_PATIENT_TENDENCY * tendency)
     return by_patient, 1 - _BY_PROVIDER - by_patient
 
@@ -83,10 +83,10 @@ def cancelling(tendency: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDAr
 def _starts(
     rng: np.random.Generator, patient: NDArray[np.int64], order: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Visits come in bouts: random gaps around the patient's own pace, from a random beginning.
+    """Start of each visit: random gaps around the patient's own mean gap, from a random first day.
 
-    Time is a circle of the diary's volume, so that every week is as busy as the diary says. A
-    bout that runs over the end goes on from the start: that patient is in care as the window begins.
+    Time is a circle on which each day is as long as its volume, so that every week is as busy as the diary says.
+    A series of visits that passes the end continues at the beginning: that patient was in care before the window.
     """
     patients = int(patient[-1]) + 1
     pace = _GAP_DAYS / DAYS * np.exp(_GAP_SPREAD * rng.standard_normal(patients))
@@ -107,7 +107,7 @@ def _starts(
 
 
 def _booked_by_now() -> NDArray[np.float64]:
-    """Clinics of the coming days are still filling up."""
+    """Share of each day's appointments that is booked when the extract is drawn; future days are still filling."""
     ahead = np.arange(DAYS) - DAYS_KNOWN
     return np.where(ahead < 0, 1.0, np.interp(ahead, [0, 7, 14], _FUTURE_BOOKED))
 
@@ -118,7 +118,7 @@ def _minute(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
 
 
 def _cancelled(rng: np.random.Generator, tendency: NDArray[np.float64]) -> NDArray[np.int64]:
-    by_patient, _ = cancelling(tendency)
+    by_patient, _ = cancellation_chance(tendency)
     chance = rng.random(len(tendency))
     return np.where(
         chance < _BY_PROVIDER,

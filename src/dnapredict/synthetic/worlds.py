@@ -1,4 +1,4 @@
-"""Worlds: what is true in a simulated ICB, so that a model or an audit can be held against it."""
+"""Worlds: scenarios of the simulation in which the truth is known, to test models and audits."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,7 +15,7 @@ ATTRIBUTES: Final = {
     "disability": ("",),
 }
 
-# DNAs that are the trust's doing: 2.5% of kept appointments against 0.5% makes a perfect model look
+# DNAs that are the trust's own recording errors: 2.5% of kept appointments against 0.5% makes a perfect model look
 # as if it under-predicted (fairness audit, section 1); the ordinary rate is our assumption.
 _ORDINARY_ERRORS: Final = 0.002
 _FEW_ERRORS: Final = 0.005
@@ -24,9 +24,9 @@ _MANY_ERRORS: Final = 0.025
 
 @dataclass(frozen=True)
 class TargetGroup:
-    """Patients whom a world treats differently: `core20`, `ethnicity=N`, `decile=1`.
+    """The group that a world treats differently: `core20`, `ethnicity=N`, `decile=1`.
 
-    Ethnicity is the patient's true one; the record of it may still say Z, 99 or nothing.
+    Ethnicity is the true one; its record may still be Z, 99 or blank.
 
     >>> TargetGroup.parse("ethnicity=N")
     TargetGroup(attribute='ethnicity', value='N')
@@ -59,26 +59,25 @@ class TargetGroup:
 
 @dataclass(frozen=True)
 class World:
-    """What is true of the simulated patients, as numbers that the generator reads.
+    """A scenario, as parameters of the simulation.
 
     Parameters
     ----------
     name
         One of `WORLDS`.
     group
-        Whom the world treats differently, where it does.
+        The group that differs, if there is one.
     group_effects
         1 where age, sex, deprivation, ethnicity, distance and need change the risk, 0 where nothing does.
     trust_errors, trust_errors_in_group
         Share of kept appointments that the trust wrongly records as missed.
     risk_before, risk_after
-        Added to the log-odds of the group's true risk, by a cause that no column tells, until
-        `risk.CHANGE_DAYS` before the extract was drawn, and since then.
+        Added to the log-odds of the group's true risk, by a cause that is in no column: until
+        `true_risk.CHANGE_DAYS` before the extract was drawn, and from then on.
     thin_history
-        Whether each appointment of the group is that of a patient never seen before.
+        Whether each appointment of the group belongs to a new patient without a past.
     drift
-        Log-odds that everybody's risk has gained when the extract is drawn, a straight line over
-        `risk.CHANGE_DAYS`; below 0 it falls.
+        Change of everybody's log-odds by the time the extract is drawn, linear over `true_risk.CHANGE_DAYS`.
 
     >>> str(World.parse("under-scored:ethnicity=N"))
     'under-scored:ethnicity=N'

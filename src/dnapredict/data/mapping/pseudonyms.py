@@ -15,6 +15,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from dnapredict.config.loading import require_file
 from dnapredict.data.engine.bound_query import compiled, placeholder
 from dnapredict.data.engine.engine_pool import Engine
 from dnapredict.errors import ConfigurationError, DataError
@@ -75,6 +76,7 @@ def read_key(file: Path | None) -> bytes:
 
 
 def _from_file(file: Path) -> bytes:
+    require_file(file)
     try:
         return file.read_bytes()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Published figures that the standard world is held to, and the same figures of a simulated file."""
+"""Published figures that the standard world must reproduce, and the same figures of a simulated file."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,0 +1,111 @@
+"""Check an extract against the data contract, and report on it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from dnapredict.config.fairness_policy import Policy
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.training_config import Setting
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.validation.checked import Checked, Rejection
+from dnapredict.pipeline.run_inputs import checked_extract
+from dnapredict.quality.check_report import report_of, require_free, write_report
+from dnapredict.quality.report_figures import Report
+from dnapredict.quality.unknown_values import unknown_value_sentences
+
+
+@dataclass(frozen=True)
+class ExtractCheck:
+    """How an extract compares with the contract.
+
+    Attributes
+    ----------
+    checked
+        Counts and rejected rows. Its `rows` live in the engine, which is closed: use only the counts,
+        `rejected` and `rejections`.
+    report
+        The figures of the check report, small counts hidden; None where none was asked for.
+    files
+        The JSON file and the page that were written.
+    """
+
+    checked: Checked
+    setting: Setting
+    source: str
+    report: Report | None = None
+    files: tuple[Path, ...] = ()
+
+    @property
+    def rejected(self) -> pa.Table:
+        """`row_number`, `appointment_id` and `rule` of each rejected row."""
+        return self.checked.rejected
+
+    @property
+    def rejections(self) -> tuple[Rejection, ...]:
+        """Broken rules, most frequent first."""
+        return self.checked.rejections
+
+    def require(self) -> None:
+        """Refuse an extract with more faulty rows than the configuration allows.
+
+        Raises
+        ------
+        DataError
+        """
+        self.checked.require(max_rejected_share=self.setting.training.max_rejected_share, source=self.source)
+
+
+def check(
+    path: Path,
+    *,
+    setting: Setting,
+    say: Callable[[str], None],
+    out: Path | None = None,
+    with_report: bool = False,
+) -> ExtractCheck:
+    """Check the extract at `path`; too many faulty rows are no error here, see `ExtractCheck.require`.
+
+    Parameters
+    ----------
+    say
+        Receives a sentence for each rule that rows break and each code that no code list has.
+    out
+        Where to write the report: JSON, and a page beside it.
+    with_report
+        Whether the result holds the report's figures; they take another pass over the extract.
+
+    Raises
+    ------
+    UsageError
+        If `out` is a folder or a file that is not such a report.
+    DataError, ConfigurationError
+        If the extract or its mapping cannot be read.
+    StoreError
+        If the report cannot be written.
+    """
+    if out is not None:
+        require_free(out)
+    with Workspace() as workspace:
+        checked = checked_extract(path, workspace, mapping=setting.mapping, tell=say)
+        for sentence in contract_sentences(checked, source=path.name):
+            say(sentence)
+        rule = load(shipped("fairness/policy.toml"), Policy).disclosure
+        for sentence in unknown_value_sentences(checked, workspace, rule=rule):
+            say(f"  {sentence}")
+        report: Report | None = None
+        if with_report or out is not None:
+            report = report_of(checked, workspace, extract=path, setting=setting)
+    files = write_report(report, out) if out is not None and report is not None else ()
+    return ExtractCheck(checked, setting, path.name, report, files)
+
+
+def contract_sentences(checked: Checked, *, source: str) -> Iterator[str]:
+    """How many rows keep the contract, and which rules the others break; never a value."""
+    yield f"{source}: {checked.kept:,} of {checked.total:,} rows keep the contract."
+    for sentence in checked.entry.sentences:
+        yield f"  {sentence}"
+    for rejection in checked.rejections:
+        yield f"  rejected: {rejection}"

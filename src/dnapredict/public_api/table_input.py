@@ -1,0 +1,126 @@
+"""Tables in memory as input: written to a private temporary Parquet file, which is then read as any other.
+
+A file is the simplest exact way: the reader, its limits, its row numbers and its digest are those of the
+command line, so that no result depends on where a table came from.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Protocol, runtime_checkable
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dnapredict.errors import DataError, DnapredictError, UsageError
+
+SYNTHETIC_KEY: Final = "dnapredict.synthetic"
+# How the simulation numbers its appointments. pandas and Polars drop the note that a file is synthetic.
+_SYNTHETIC_ID: Final = "SYN-"
+
+
+@runtime_checkable
+class ArrowStream(Protocol):
+    """Any table that exports itself by Arrow's PyCapsule interface, such as a Polars data frame."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Export the table as a stream of Arrow record batches."""
+
+
+TableInput = str | os.PathLike[str] | ArrowStream
+"""A path, or a table of pandas, Arrow or Polars."""
+
+
+@contextlib.contextmanager
+def as_file(table: TableInput, *, name: str) -> Iterator[Path]:
+    """The path of `table`, or of a temporary file that holds it and that only this account can read.
+
+    Parameters
+    ----------
+    name
+        What error messages call a table in memory, such as "extract".
+
+    Raises
+    ------
+    DataError
+        If a column cannot be stored: it mixes types, is named twice, or has a type that no file has.
+    UsageError
+        If it is neither a path nor a table.
+    """
+    if isinstance(table, str | os.PathLike):
+        yield Path(table)
+        return
+    with tempfile.TemporaryDirectory(prefix="dnapredict-") as folder:
+        path = Path(folder) / f"{name}.parquet"
+        pq.write_table(_arrow(table, name), path)
+        try:
+            yield path
+        except DnapredictError as error:
+            text = str(error).replace(str(path), name).replace(path.name, name)
+            raise type(error)(text) from None
+
+
+def _arrow(table: ArrowStream, name: str) -> pa.Table:
+    """`table` as Arrow, marked as synthetic where its appointments are."""
+    arrow = _from_pandas(table, name) if isinstance(table, pd.DataFrame) else _from_stream(table, name)
+    _refuse_duplicates(arrow.column_names, name)
+    arrow = arrow.cast(pa.schema([_plain(field, name) for field in arrow.schema], arrow.schema.metadata))
+    if arrow.num_rows and not arrow.schema.metadata and _is_synthetic(arrow):
+        arrow = arrow.replace_schema_metadata({SYNTHETIC_KEY: "true"})
+    return arrow
+
+
+def _from_stream(table: ArrowStream, name: str) -> pa.Table:
+    try:
+        return pa.table(table)
+    except (pa.ArrowException, TypeError, ValueError, AttributeError):
+        kind = type(table).__name__
+        raise UsageError(f"{name}: expected a path or a table of pandas, Arrow or Polars, not {kind}.") from None
+
+
+def _from_pandas(frame: pd.DataFrame, name: str) -> pa.Table:
+    """A column at a time: pandas' own conversion quotes the value that it stumbles over."""
+    if any(level is not None for level in frame.index.names):
+        frame = frame.reset_index()
+    names = [str(column) for column in frame.columns]
+    _refuse_duplicates(names, name)
+    columns = []
+    for place, column in enumerate(names):
+        try:
+            columns.append(pa.Array.from_pandas(frame.iloc[:, place]))
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            raise DataError(
+                f"{name}: column '{column}' mixes types that no file can hold. Convert it first, such as with "
+                ".astype('string')."
+            ) from None
+    metadata = {SYNTHETIC_KEY: "true"} if frame.attrs.get(SYNTHETIC_KEY) else None
+    return pa.table(columns, names=names).replace_schema_metadata(metadata)
+
+
+def _plain(field: pa.Field, name: str) -> pa.Field:
+    """The field with a type that a Parquet file keeps; Polars' texts are views, and a period would become a number."""
+    if isinstance(field.type, pa.BaseExtensionType):
+        raise DataError(f"{name}: column '{field.name}' is of type {field.type}. Convert it to a text or a date first.")
+    if pa.types.is_string_view(field.type):
+        return field.with_type(pa.large_string())
+    return field
+
+
+def _refuse_duplicates(names: list[str], name: str) -> None:
+    twice = sorted({each for each in names if names.count(each) > 1})
+    if twice:
+        raise DataError(f"{name}: has the column '{twice[0]}' twice.")
+
+
+def _is_synthetic(table: pa.Table) -> bool:
+    """Whether every appointment is numbered as the simulation numbers them."""
+    if "appointment_id" not in table.column_names:
+        return False
+    ids = table["appointment_id"]
+    if not (pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type)):
+        return False
+    return bool(pc.all(pc.starts_with(ids, _SYNTHETIC_ID), skip_nulls=False).as_py())

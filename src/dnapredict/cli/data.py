@@ -76,11 +76,13 @@ def check(
     from dnapredict.config.loading import load, shipped
     from dnapredict.data.engine.duckdb_engine import Workspace
     from dnapredict.pipeline.run_inputs import checked_extract
-    from dnapredict.quality.check_report import places, require_free, write
+    from dnapredict.quality.check_report import report_paths, require_free, write
     from dnapredict.quality.unknown_values import unknown_value_sentences
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
-    outputs = {} if report is None else {"--report": places(report)[0], "The page of --report": places(report)[1]}
+    outputs = (
+        {} if report is None else {"--report": report_paths(report)[0], "The page of --report": report_paths(report)[1]}
+    )
     require_apart(setting, outputs=outputs, inputs={"EXTRACT": extract, "--mapping": mapping, "--config": config})
     if report is not None:
         require_free(report)

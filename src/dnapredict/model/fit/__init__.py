@@ -1,5 +1,5 @@
-"""Fitting: from a cohort to a calibrated, tested risk model.
+"""Fitting: from a cohort to a calibrated and tested risk model.
 
-In: a cohort and a configuration. Out: a model with its figures. Never: a choice that follows from the test
+In: a cohort and a configuration. Out: a model with its metrics. Never: a choice that follows from the test
 window.
 """

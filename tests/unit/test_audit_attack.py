@@ -278,7 +278,7 @@ def test_the_attack_finds_what_hiding_small_counts_alone_gives_back(tmp_path: Pa
     def small_alone(exact: dict, _lines: object, rule: Disclosure, **_: object) -> frozenset:
         return frozenset(cell for cell, number in exact.items() if publish_count(number, rule) is None)
 
-    monkeypatch.setattr(hidden_counts, "hidden_cells", small_alone)
+    monkeypatch.setattr(hidden_counts, "cells_to_hide", small_alone)
     _, found = attacked(world(0), tmp_path / "report")
     assert given_back(found)
 

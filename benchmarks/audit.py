@@ -17,12 +17,12 @@ from fairlearn.metrics import MetricFrame, true_positive_rate
 from audit_worlds import World
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.fairness import Audited
-from dnapredict.fairness.measure.bootstrap import reach_replicates
-from dnapredict.fairness.measure.counts import count
+from dnapredict.fairness import AuditData
+from dnapredict.fairness.measure.counts import count_groups
 from dnapredict.fairness.measure.groupings import grouping_named
-from dnapredict.fairness.measure.membership import crossed, membership
+from dnapredict.fairness.measure.membership import cross_memberships, membership
 from dnapredict.fairness.publish.group_tables import published_table
+from profile_bootstrap import reach_profiles, reach_replicates
 
 ROWS = 1_000_000
 GROUPINGS = ("core20", "imd_decile", "ethnicity")
@@ -31,35 +31,36 @@ REPLICATES = 2_000
 METRICS = {"reach": true_positive_rate}
 
 
-def audited(rows: int) -> Audited:
+def audited(rows: int) -> AuditData:
     """Synthetic appointments, made before the clock starts."""
-    return Audited.of(World(appointments=rows).table())
+    return AuditData.of(World(appointments=rows).table())
 
 
-def figures(world: Audited) -> tuple[float, float]:
+def figures(world: AuditData) -> tuple[float, float]:
     """Seconds for counts, figures and ranges of the three groupings: by the clock, and of the processor."""
     rule = load(shipped("fairness/policy.toml"), Policy).disclosure
     began, worked = time.perf_counter(), time.process_time()
     for name in GROUPINGS:
         members = membership(world, grouping_named(name))
         assert members is not None
-        published_table(count(world, members), rule=rule, z=1.96, share=0.1)
+        published_table(count_groups(world, members), rule=rule, z=1.96, share=0.1)
     return time.perf_counter() - began, time.process_time() - worked
 
 
-def bootstrap(world: Audited) -> float:
+def bootstrap(world: AuditData) -> float:
     """Seconds for one replicate of the reach of every ethnic code within every decile."""
     ethnicity, decile = (membership(world, grouping_named(name)) for name in GROUPS_CROSSED)
     assert ethnicity is not None
     assert decile is not None
-    counted = count(world, crossed(ethnicity, decile))
+    cells = cross_memberships(ethnicity, decile)
+    profiles = [reach_profiles(world, cells, place) for place in range(len(cells.groups))]
     began = time.perf_counter()
-    for place, profiles in enumerate(counted.profiles):
-        reach_replicates(profiles, replicates=REPLICATES, seed=place)
+    for place, (sums, patients) in enumerate(profiles):
+        reach_replicates(sums, patients, replicates=REPLICATES, seed=place)
     return (time.perf_counter() - began) / REPLICATES
 
 
-def fairlearn_replicate(world: Audited) -> float:
+def fairlearn_replicate(world: AuditData) -> float:
     """Seconds for one replicate of fairlearn's own bootstrap on the same rows and groups."""
     groups = {name: membership(world, grouping_named(name)) for name in GROUPS_CROSSED}
     began = time.perf_counter()

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from audit_worlds import World
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.fairness import Audited, ReportContext, Verdict, run
+from dnapredict.fairness import AuditData, ReportContext, Verdict, run
 from dnapredict.fairness.compare.comparisons import Evidence
-from dnapredict.fairness.measure.counts import BINS, SUMS, Counted, GroupCounts
+from dnapredict.fairness.measure.counts import BINS, SUMS, CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.groupings import ETHNICITY, grouping_named
-from dnapredict.fairness.run_audit import judge
+from dnapredict.fairness.run_audit import judge_gates
 
 AUDITS = 1_000
 WHOLE_WORLDS = 40
@@ -77,12 +77,12 @@ def audit(random: np.random.Generator, appointments: int, *, behind: str = "") -
         for place, n in (("core20", deprived), ("rest", int(size) - deprived)):
             cells[code, place] = cell(random, n, reach=reach, over=over)
     counted = {name: _counted(name, part, cells) for name, part in (("core20", 1), ("ethnicity", 0))}
-    verdict, gates = judge(Evidence(counted=counted, strict={}, policy=POLICY, rows=appointments))
+    verdict, gates = judge_gates(Evidence(counted=counted, strict={}, policy=POLICY, rows=appointments))
     checks = next(gate.checks for gate in gates if gate.code == "G3")
     return verdict, next(check.verdict for check in checks if check.group.code == (behind or "core20"))
 
 
-def _counted(name: str, part: int, cells: dict[tuple[str, str], GroupCounts]) -> Counted:
+def _counted(name: str, part: int, cells: dict[tuple[str, str], GroupCounts]) -> CountedGrouping:
     grouping = grouping_named(name)
     groups = [group for group in grouping.groups if any(key[part] == group.code for key in cells)]
     counts = []
@@ -91,7 +91,7 @@ def _counted(name: str, part: int, cells: dict[tuple[str, str], GroupCounts]) ->
         for other in others:
             first = first + other
         counts.append(first)
-    return Counted(grouping, tuple(groups), tuple(counts), ())
+    return CountedGrouping(grouping, tuple(groups), tuple(counts))
 
 
 def share(verdicts: list[Verdict], wanted: Verdict) -> float:
@@ -103,7 +103,7 @@ def whole_world(seed: int) -> Verdict:
     """Verdict on a fair world of rows with repeat patients."""
     world = World(appointments=100_000, seed=seed)
     context = ReportContext("fair", "", "", World.window(), "the top 10 in 100", "", synthetic=True, seed=seed)
-    return run(Audited.of(world.table()), policy=POLICY, context=context).verdict
+    return run(AuditData.of(world.table()), policy=POLICY, context=context).verdict
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.errors import DnapredictError
-from dnapredict.fairness import Audited, ReportContext, run, write
+from dnapredict.fairness import AuditData, ReportContext, run, write
 from dnapredict.fairness.measure.audited_appointments import CALLED_BY, GROUP_COLUMNS
 from dnapredict.fairness.measure.groupings import ETHNICITY
 from dnapredict.model.cohort.cohort import patient_codes
@@ -305,7 +305,7 @@ def outcome_of(world: OddWorld, policy: Policy) -> str:
     """What an audit of the world comes to: a verdict, a refusal, or a crash."""
     context = ReportContext("1", "", "", World.window(), "a tenth", "unknown", synthetic=True)
     try:
-        result = run(Audited.of(world.table()), policy=policy, context=context)
+        result = run(AuditData.of(world.table()), policy=policy, context=context)
         with tempfile.TemporaryDirectory() as folder:
             figures = write(result, Path(folder) / "report").parent / "audit.json"
             if any(word in figures.read_text() for word in (": NaN", ": Infinity", ": -Infinity")):

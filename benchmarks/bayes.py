@@ -22,8 +22,8 @@ from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.features.factors import factor_register
 from dnapredict.features.scoring_clock import LabelRule
-from dnapredict.model.cohort.cohort import BESIDE, Cohort, appointment_keys, cohort_of
-from dnapredict.model.cohort.time_split import Windows, cut
+from dnapredict.model.cohort.cohort import COHORT_COLUMNS, Cohort, appointment_keys, cohort_of
+from dnapredict.model.cohort.time_split import Windows, split_by_time
 from dnapredict.model.evaluate.risk_metrics import log_loss, reach_at_capacity
 from dnapredict.model.fit.training import Training, train
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract
@@ -39,7 +39,7 @@ def cohort_from(extract: Path) -> tuple[Cohort, list[int]]:
     setting, register = Setting(), factor_register()
     with Workspace() as workspace:
         checked = sound_extract(extract, setting, workspace)
-        matrix = matrix_of(checked, setting.training, register, beside=BESIDE, workspace=workspace)
+        matrix = matrix_of(checked, setting.training, register, beside=COHORT_COLUMNS, workspace=workspace)
     outcomes = LabelRule(setting.training.dna_codes)
     cohort = cohort_of(matrix, outcomes=outcomes, zone="Europe/London")
     return cohort, [register.factor(name).direction for name in matrix.factors]
@@ -92,11 +92,11 @@ def main() -> None:
         training = train(cohort, config=Setting().training, directions=directions)
         seconds = time.perf_counter() - began
         true = true_risks(cohort, truth)
-        windows = cut(cohort, config=Setting().training)
+        windows = split_by_time(cohort, config=Setting().training)
         tested = {kind: risk[windows.test] for kind, risk in true.items()}
         tested["factors"] = best_of_factors(cohort, true["true"], windows=windows)
         figures = told(training, tested)
-    print(f"{rows:,} appointments, {len(cohort.factors)} factors, trained in {seconds:.0f} s: {training.skill}")
+    print(f"{rows:,} appointments, {len(cohort.factors)} factors, trained in {seconds:.0f} s: {training.selection}")
     print("| population | n | base rate: log loss | model | best of the factors | best | true risk |")
     print("|---" * 7 + "|")
     for name, f in figures.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dnapredict.model.evaluate.metric_intervals import intervals
+from dnapredict.model.evaluate.metric_intervals import bootstrap_intervals
 
 ROWS, WANTED_SECONDS = 200_000, 10
 
@@ -26,7 +26,7 @@ def main() -> None:
     risk = 1 / (1 + np.exp(2.6 - tendency - draw.normal(0, 0.7, rows)))
     began = time.perf_counter()
     everyone = {"all": np.ones(rows, dtype=bool)}
-    found = intervals(dna, risk, populations=everyone, patient=patient, seed=1)["all"]
+    found = bootstrap_intervals(dna, risk, populations=everyone, patient=patient, seed=1)["all"]
     seconds = time.perf_counter() - began
     for name, interval in found.items():
         print(f"{name}: {interval.low:.4f} to {interval.high:.4f}")

@@ -18,7 +18,7 @@ import numpy as np
 from bayes import cohort_from, true_risks
 from dnapredict.config.training_config import Setting
 from dnapredict.model.cohort.cohort import Cohort
-from dnapredict.model.evaluate.capacity_metrics import mondays
+from dnapredict.model.evaluate.capacity_metrics import week_starts
 from dnapredict.model.fit.training import train
 from dnapredict.synthetic.simulation import simulate
 
@@ -28,7 +28,7 @@ ROWS, SHARE, REACHED, RELATIVE_RISK = 200_000, 0.10, 0.8, 0.61
 def with_calls(cohort: Cohort, risk: np.ndarray) -> Cohort:
     """The same appointments, had most of the riskiest tenth of each week been called."""
     draw = np.random.default_rng(1)
-    week, place = mondays(cohort), np.empty(len(cohort))
+    week, place = week_starts(cohort), np.empty(len(cohort))
     for each in np.unique(week):
         rows = np.flatnonzero(week == each)
         place[rows[np.argsort(-risk[rows])]] = np.arange(len(rows)) / len(rows)

@@ -22,7 +22,7 @@ from dnapredict.config.loading import load
 from dnapredict.config.mapping_config import Mapping
 from dnapredict.config.training_config import Setting, SplitConfig, TrainingConfig
 from dnapredict.model.cohort.cohort import appointment_keys
-from dnapredict.model.evaluate.metric_intervals import ModelComparison, PairedDifference, Tested, compare
+from dnapredict.model.evaluate.metric_intervals import HoldoutRisks, ModelComparison, PairedDifference, compare_models
 
 ROOT = Path(__file__).resolve().parents[1]
 MAPPING = ROOT / "training" / "mappings" / "vitoria.toml"
@@ -50,16 +50,16 @@ class Scores:
         return cls(name, int(days), Path(path))
 
 
-def ours(extract: Path, *, days: int) -> Tested:
+def ours(extract: Path, *, days: int) -> HoldoutRisks:
     """The product's risks of the test weeks, trained as `dnapredict train` does."""
     config = TrainingConfig(horizon_days=days, split=SplitConfig(test_from=TEST_FROM))
     setting = Setting(load(MAPPING, Mapping), config)
     with tempfile.TemporaryDirectory() as home:
         trained = pipeline.train(extract, home=Path(home), setting=setting, say=lambda _: None)
-    return Tested(trained.training.tested, trained.training.test_probability)
+    return HoldoutRisks(trained.training.tested, trained.training.test_probability)
 
 
-def theirs(scores: Scores, mine: Tested) -> Tested:
+def theirs(scores: Scores, mine: HoldoutRisks) -> HoldoutRisks:
     """The other program's risks of the same appointments; refused where one is missing, twice or no risk."""
     read = pd.read_csv(scores.path, dtype={"appointment_id": str})
     given = pd.Series(
@@ -72,7 +72,7 @@ def theirs(scores: Scores, mine: Tested) -> Tested:
     wrong = int((~((risk >= 0) & (risk <= 1))).sum())
     if wrong:
         sys.exit(f"{scores.path}: {wrong:,} of {len(risk):,} tested appointments have no risk from 0 to 1.")
-    return Tested(mine.cohort, risk)
+    return HoldoutRisks(mine.cohort, risk)
 
 
 def verdict(figure: str, found: PairedDifference) -> str:
@@ -114,7 +114,7 @@ def main() -> None:
     for days in sorted({scores.days for scores in asked.scores}):
         mine = ours(asked.extract, days=days)
         for scores in (each for each in asked.scores if each.days == days):
-            found += rows(scores.name, days, compare(mine, theirs(scores, mine), seed=seed))
+            found += rows(scores.name, days, compare_models(mine, theirs(scores, mine), seed=seed))
     print("| population | n | peer | figure | ours | theirs | ours less theirs (95%) | beyond chance |")
     print("|---|---|---|---|---|---|---|---|")
     for row in found:

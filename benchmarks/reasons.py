@@ -18,11 +18,11 @@ import shap
 from bayes import cohort_from
 from dnapredict.config.training_config import Setting
 from dnapredict.model.cohort.cohort import Cohort
-from dnapredict.model.cohort.time_split import cut
+from dnapredict.model.cohort.time_split import split_by_time
+from dnapredict.model.evaluate.logistic import log_odds
 from dnapredict.model.evaluate.risk_metrics import log_loss
-from dnapredict.model.fit.fitting import BoostingSettings, grow
-from dnapredict.model.form.calibrators import log_odds
-from dnapredict.model.form.tree_ensemble import Trees, fill_gaps, gap_filling
+from dnapredict.model.fit.fitting import BoostingSettings, fit_boosting
+from dnapredict.model.form.tree_ensemble import Trees, imputation_values, impute
 from dnapredict.synthetic.simulation import simulate
 
 ROWS, SHAP_ROWS, SHAP_TWICE = 100_000, 2_000, 2
@@ -34,11 +34,11 @@ def grown(cohort: Cohort, directions: list[int], *, leaves: int) -> tuple[Trees,
     """Trees of so many leaves, and their log loss on the test."""
     config = Setting().training
     settings = config.model.model_copy(update={"num_leaves": leaves})
-    windows = cut(cohort, config=config)
-    fill = gap_filling(cohort.matrix[windows.train], enough=settings.min_child_samples)
-    filled = replace(cohort, matrix=fill_gaps(cohort.matrix, fill))
+    windows = split_by_time(cohort, config=config)
+    fill = imputation_values(cohort.matrix[windows.train], enough=settings.min_child_samples)
+    filled = replace(cohort, matrix=impute(cohort.matrix, fill))
     fit, later = filled.take(windows.fit), filled.take(windows.calibrate)
-    trees = Trees(grow(fit, later, recipe=BoostingSettings(settings, directions, config.seed)).booster, fill)
+    trees = Trees(fit_boosting(fit, later, recipe=BoostingSettings(settings, directions, config.seed)).booster, fill)
     tested = cohort.take(windows.test)
     risk = 1 / (1 + np.exp(-trees.margin(tested.matrix)))
     assert np.isfinite(log_odds(risk)).all()
@@ -68,7 +68,7 @@ def main() -> None:
         looked_up = matrix if trees.has_tables else matrix[:SHAP_ROWS]
         ours, values = seconds(trees.contributions, looked_up)
         explainer = shap.TreeExplainer(trees.booster)
-        few = fill_gaps(matrix[:SHAP_ROWS], trees.fill)
+        few = impute(matrix[:SHAP_ROWS], trees.fill)
         theirs, shapped = min((seconds(explainer.shap_values, few) for _ in range(SHAP_TWICE)), key=lambda x: x[0])
         mine, other = len(looked_up) / ours, len(few) / theirs
         apart = float(np.abs(values[:SHAP_ROWS] - np.asarray(shapped)).max())

@@ -17,7 +17,7 @@ import lightgbm as lgb
 from bayes import cohort_from
 from dnapredict.config.training_config import Setting
 from dnapredict.model.cohort.cohort import Cohort
-from dnapredict.model.cohort.time_split import cut
+from dnapredict.model.cohort.time_split import split_by_time
 from dnapredict.model.fit.fitting import BoostingSettings
 from dnapredict.model.fit.training import train
 from dnapredict.synthetic.simulation import simulate
@@ -28,7 +28,7 @@ ROWS, WANTED = 1_000_000, 1.3
 def bare(cohort: Cohort, directions: list[int]) -> tuple[float, int]:
     """Seconds of `lightgbm.train` alone, with the parameters, threads and later slice of a training."""
     config = Setting().training
-    windows = cut(cohort, config=config)
+    windows = split_by_time(cohort, config=config)
     parameters = BoostingSettings(config.model, directions, config.seed).parameters(rows=int(windows.fit.sum()))
     fit, later = cohort.take(windows.fit), cohort.take(windows.calibrate)
     began = time.perf_counter()

@@ -20,10 +20,10 @@ from dnapredict.config.training_config import Setting, SplitConfig, TrainingConf
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.features.factors import factor_register, fed_by
 from dnapredict.features.scoring_clock import LabelRule
-from dnapredict.model.cohort.cohort import BESIDE, Cohort, cohort_of
-from dnapredict.model.evaluate.risk_metrics import figures
-from dnapredict.model.fit.fitting import BoostingSettings, grow, regrow
-from dnapredict.model.form.calibrators import choose_calibrator
+from dnapredict.model.cohort.cohort import COHORT_COLUMNS, Cohort, cohort_of
+from dnapredict.model.evaluate.risk_metrics import compute_metrics
+from dnapredict.model.fit.calibration import choose_calibrator
+from dnapredict.model.fit.fitting import BoostingSettings, fit_boosting, refit_boosting
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +44,7 @@ def prepared(extract: Path, *, days: int) -> tuple[Cohort, dict[str, int]]:
     with Workspace() as workspace:
         checked = sound_extract(extract, Setting(mapping, config), workspace)
         agreed = tuple(factor.name for factor in fed_by(register, checked.present))
-        matrix = matrix_of(checked, config, factors=agreed + WITHDRAWN, beside=BESIDE, workspace=workspace)
+        matrix = matrix_of(checked, config, factors=agreed + WITHDRAWN, beside=COHORT_COLUMNS, workspace=workspace)
     cohort = cohort_of(matrix, outcomes=LabelRule(config.dna_codes), zone=mapping.timezone)
     raw = pd.read_csv(extract, dtype={"AppointmentID": str}).set_index("AppointmentID")
     flags = raw.loc[matrix.table["appointment_id"].to_pylist(), list(HEALTH)].to_numpy(float)
@@ -69,14 +69,16 @@ def judged(
     fit = local < np.datetime64(begins) - 7 * DAY
     signs = [directions.get(factor, 0) for factor in cohort.factors]
     recipe = BoostingSettings(TrainingConfig().model, signs, TrainingConfig().seed)
-    growth = grow(cohort.take(fit), cohort.take(week), recipe=recipe)
+    growth = fit_boosting(cohort.take(fit), cohort.take(week), recipe=recipe)
     margin = growth.booster.predict(cohort.matrix[week], raw_score=True)
     calibrator = choose_calibrator(cohort.dna[week], margin, patient=cohort.patient[week], seed=TrainingConfig().seed)
-    booster = regrow(cohort.take(fit | week), recipe=recipe, rounds=growth.rounds)
+    booster = refit_boosting(cohort.take(fit | week), recipe=recipe, rounds=growth.rounds)
     tested = cohort.take(held)
     risk = calibrator.probability(booster.predict(tested.matrix, raw_score=True))
     masks = tested.populations()
-    found = {name: figures(tested.dna[masks[name]], risk[masks[name]]) for name in ("all", "booked_1_day", "weekly")}
+    found = {
+        name: compute_metrics(tested.dna[masks[name]], risk[masks[name]]) for name in ("all", "booked_1_day", "weekly")
+    }
     return {name: (f.auroc, f.log_loss, f.calibration_slope) for name, f in found.items()}
 
 

@@ -13,7 +13,7 @@ from tests.unit.test_audit_study import WORLD, studied
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.fairness import Audited, ReportContext, beside, run, write
+from dnapredict.fairness import AuditData, ReportContext, extra_files, run, write
 from dnapredict.fairness.access import assess
 from dnapredict.fairness.access import write as write_access
 from dnapredict.fairness.extra_outputs import BROWSER
@@ -33,11 +33,11 @@ SHEETS = {"access": 4, "easy-read": 1}
 def pages(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     place = tmp_path_factory.mktemp("pages")
     context = ReportContext("7", "a" * 64, "b" * 64, World.window(), "the top 10 in 100", "c" * 40, True, 1)
-    result = run(Audited.of(World(appointments=60_000, under_scored="J").table()), policy=POLICY, context=context)
+    result = run(AuditData.of(World(appointments=60_000, under_scored="J").table()), policy=POLICY, context=context)
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv(BROWSER, str(chromium))
-        files = beside(result, frozenset({"monthly", "easy-read", "pdf"}), studied=studied(WORLD))
-    folder = write(result, place / "audit", beside=files).parent
+        files = extra_files(result, frozenset({"monthly", "easy-read", "pdf"}), studied=studied(WORLD))
+    folder = write(result, place / "audit", extra_files=files).parent
     access = write_access(assess(listed(service()), policy=POLICY, context=CONTEXT), place / "access")
     return {name: folder / f"{name}.html" for name in ("monthly", "easy-read", "study")} | {"access": access}
 

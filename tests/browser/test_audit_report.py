@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.fairness import Audited, ReportContext, run, write
+from dnapredict.fairness import AuditData, ReportContext, run, write
 
 WCAG = {
     "runOnly": {
@@ -29,7 +29,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sites = [f"RX{number % 7}01" for number in range(world.num_rows)]
     table = world.append_column("site_code", pa.array(sites))
     context = ReportContext("7", "a" * 64, "b" * 64, World.window(), "the top 10 in 100", "c" * 40, True, 1)
-    result = run(Audited.of(table), policy=load(shipped("fairness/policy.toml"), Policy), context=context)
+    result = run(AuditData.of(table), policy=load(shipped("fairness/policy.toml"), Policy), context=context)
     return write(result, tmp_path_factory.mktemp("reports") / "7")
 
 

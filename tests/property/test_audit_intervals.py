@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.small_numbers import publish_count, second_suppression
-from dnapredict.fairness.compare.multiple_testing import benjamini_hochberg, corrected, holm
+from dnapredict.fairness.compare.multiple_testing import adjust_within_families, benjamini_hochberg, holm
 from dnapredict.fairness.disclosure.hidden_counts import publish_rate
-from dnapredict.fairness.measure.intervals import Rate, Ratio, gap, gap_p_value, smallest_gap, z_of
+from dnapredict.fairness.measure.intervals import Rate, Ratio, detectable_gap, gap, gap_p_value, z_of
 
 RULE = Disclosure(why="The rule of hospital statistics.")
 Z = z_of(0.95)
@@ -105,11 +105,11 @@ def test_a_total_never_gives_a_hidden_count_back(counts: list[int]):
 @given(st.lists(st.tuples(st.floats(0, 1), st.sampled_from(["ethnicity", "core20", "plus"])), max_size=20))
 def test_correcting_never_makes_a_group_look_worse_and_sets_aside_who_is_not_behind(asked):
     p_values, groupings = [p for p, _ in asked], [name for _, name in asked]
-    found = corrected(p_values, groupings)
+    found = adjust_within_families(p_values, groupings)
     for p_value, adjusted in zip(p_values, found, strict=True):
         assert adjusted >= min(1.0, 2 * p_value) - 1e-12
         assert p_value <= 0.5 or adjusted == 1.0
-    fair = corrected([*p_values, 0.9, 0.99], [*groupings, "ethnicity", "core20"])
+    fair = adjust_within_families([*p_values, 0.9, 0.99], [*groupings, "ethnicity", "core20"])
     assert fair[: len(found)] == found
 
 
@@ -122,7 +122,7 @@ def test_the_codes_are_corrected_less_than_what_the_board_fixed(p_values: list[f
 @given(st.integers(200, 100_000), st.floats(1, 4))
 def test_more_people_show_smaller_gaps(missed: int, effect: float):
     rest = Rate(45_000, 100_000)
-    few, many = (smallest_gap(rest, Rate(0, n, effect), tolerance=0.05, level=0.025) for n in (missed, 4 * missed))
+    few, many = (detectable_gap(rest, Rate(0, n, effect), tolerance=0.05, level=0.025) for n in (missed, 4 * missed))
     assert many is not None
     assert many > 0.05
     assert few is None or few >= many
@@ -133,7 +133,7 @@ def test_the_smallest_gap_lies_between_the_limit_and_everyone_elses_rate(
     rest: Rate, group: Rate, tolerance: float, level: float
 ):
     """Any limit that a policy may have, also one that no gap can be above."""
-    found = smallest_gap(rest, group, tolerance=tolerance, level=level)
+    found = detectable_gap(rest, group, tolerance=tolerance, level=level)
     assert rest.value is not None
     assert found is None or tolerance <= found <= rest.value
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from dnapredict.model.evaluate.risk_metrics import figures, ppv_at_capacity, reach_at_capacity
-from dnapredict.model.form.calibrators import fit_platt
+from dnapredict.model.evaluate.risk_metrics import compute_metrics, ppv_at_capacity, reach_at_capacity
+from dnapredict.model.fit.calibration import fit_platt
 
 PAIRS = st.lists(st.tuples(st.booleans(), st.floats(0.001, 0.999)), min_size=1, max_size=60)
 
@@ -19,7 +19,7 @@ def arrays(pairs: list[tuple[bool, float]]) -> tuple[np.ndarray, np.ndarray]:
 @given(PAIRS)
 def test_figures_agree_with_scikit_learn(pairs):
     dna, risk = arrays(pairs)
-    found = figures(dna, risk)
+    found = compute_metrics(dna, risk)
     assert np.isclose(found.brier, brier_score_loss(dna, risk, labels=[False, True]))
     assert np.isclose(found.log_loss, sklearn_log_loss(dna, risk, labels=[False, True]))
 

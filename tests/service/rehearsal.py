@@ -29,10 +29,10 @@ CARD = """# Risk of a missed appointment: model e02e461e4ebb
 
 def read(_: str) -> Paper:
     """A card with wide tables, and the audit that the repository holds as an example."""
-    from dnapredict.fairness.report.first_page import kept_report
+    from dnapredict.fairness.report.first_page import stored_report
 
     digest = hashlib.sha256((REPORT / "report.html").read_bytes()).hexdigest()
-    return Paper(CARD, {"audit_verdict": "FAIL"}, kept_report(REPORT, sha256=digest))
+    return Paper(CARD, {"audit_verdict": "FAIL"}, stored_report(REPORT, sha256=digest))
 
 
 service = build(served_home(), steady_champion(), config=served_config(), papers=read)

@@ -16,7 +16,7 @@ from tests.service.conftest import wait_until_ready
 from tests.service.double import steady_champion
 from tests.service.process import ROOT
 
-from dnapredict.fairness.report.first_page import kept_report
+from dnapredict.fairness.report.first_page import stored_report
 from dnapredict.service.api import model_documents
 from dnapredict.service.api.model_documents import Paper
 from dnapredict.service.app import build
@@ -53,7 +53,7 @@ def signed(report: Path) -> dict[str, str]:
 def audited(report: Path, tags: dict[str, str] | None = None) -> Paper:
     """A version that was audited and signed, as the registry tells it."""
     tags = tags or signed(report)
-    return Paper(tags=tags, report=kept_report(report, sha256=tags["audit_sha256"]))
+    return Paper(tags=tags, report=stored_report(report, sha256=tags["audit_sha256"]))
 
 
 @contextmanager

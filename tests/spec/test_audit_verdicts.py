@@ -10,7 +10,7 @@ from benchmarks.audit_worlds import World
 from dnapredict.config.fairness_policy import AllocationLimit, EvidenceLimit, Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.errors import ConfigurationError
-from dnapredict.fairness import Audited, AuditResult, ReportContext, Verdict, run
+from dnapredict.fairness import AuditData, AuditResult, ReportContext, Verdict, run
 from dnapredict.fairness.verdicts import Cause, Check
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
@@ -27,7 +27,7 @@ CONTEXT = ReportContext(
 
 def audit(world: World, **context: object) -> AuditResult:
     origin = dataclasses.replace(CONTEXT, **context)  # type: ignore[arg-type]
-    return run(Audited.of(world.table()), policy=POLICY, context=origin)
+    return run(AuditData.of(world.table()), policy=POLICY, context=origin)
 
 
 def of_group(result: AuditResult, gate: str, code: str) -> Check:
@@ -85,7 +85,7 @@ def test_records_that_call_the_trusts_errors_missed_are_found_before_reach_is_bl
 
 def test_without_outcome_codes_the_label_is_not_called_sound():
     table = World(appointments=20_000).table().drop_columns(["outcome_code"])
-    gate = run(Audited.of(table), policy=POLICY, context=CONTEXT).gate("G1")
+    gate = run(AuditData.of(table), policy=POLICY, context=CONTEXT).gate("G1")
     assert gate is not None
     assert gate.verdict is Verdict.NOT_ENOUGH_DATA
 
@@ -94,7 +94,7 @@ def test_a_new_model_that_takes_help_from_a_group_fails():
     table = World(appointments=200_000, under_scored="J").table()
     fair = World(appointments=200_000).table()["selected"]
     assert table["patient"].equals(World(appointments=200_000).table()["patient"])
-    result = run(Audited.of(table.append_column("live_selected", fair)), policy=POLICY, context=CONTEXT)
+    result = run(AuditData.of(table.append_column("live_selected", fair)), policy=POLICY, context=CONTEXT)
     assert of_group(result, "G6", "J").verdict is Verdict.FAIL
     assert of_group(result, "G6", "A").verdict is Verdict.PASS
 
@@ -107,14 +107,14 @@ def test_shares_of_calls_are_for_information_until_the_board_makes_them_a_rule()
     assert not told.judged
     limits = POLICY.limits.model_copy(update={"allocation": AllocationLimit(chosen=True, why="The board's rule.")})
     policy = POLICY.model_copy(update={"limits": limits})
-    chosen = run(Audited.of(world.table()), policy=policy, context=CONTEXT).gate("G4")
+    chosen = run(AuditData.of(world.table()), policy=policy, context=CONTEXT).gate("G4")
     assert chosen is not None
     assert chosen.judged
 
 
 def test_for_capacity_planning_nobody_is_called_so_only_the_meaning_of_a_risk_is_judged():
     policy = POLICY.model_copy(update={"use": "capacity planning"})
-    result = run(Audited.of(World(appointments=100_000).table()), policy=policy, context=CONTEXT)
+    result = run(AuditData.of(World(appointments=100_000).table()), policy=policy, context=CONTEXT)
     assert {gate.code for gate in result.gates} == {"G0", "G1", "G2", "G7"}
 
 
@@ -123,7 +123,7 @@ def test_a_group_that_the_policy_names_and_the_extract_lacks_fails_the_evidence(
         update={"evidence": EvidenceLimit(plus_groups=("Homeless people",), why="The board named them.")}
     )
     policy = POLICY.model_copy(update={"limits": limits})
-    result = run(Audited.of(World(appointments=20_000).table()), policy=policy, context=CONTEXT)
+    result = run(AuditData.of(World(appointments=20_000).table()), policy=policy, context=CONTEXT)
     gate = result.gate("G7")
     assert gate is not None
     assert gate.verdict is result.verdict is Verdict.FAIL
@@ -135,7 +135,7 @@ def test_ethnicity_that_is_seldom_known_fails_the_records():
     blank = pa.nulls(table.num_rows // 3, pa.string())
     codes = pa.concat_arrays([blank, table["ethnic_category_code"].combine_chunks()[len(blank) :]])
     place = table.column_names.index("ethnic_category_code")
-    result = run(Audited.of(table.set_column(place, "ethnic_category_code", codes)), policy=POLICY, context=CONTEXT)
+    result = run(AuditData.of(table.set_column(place, "ethnic_category_code", codes)), policy=POLICY, context=CONTEXT)
     gate = result.gate("G0")
     assert gate is not None
     assert gate.verdict is Verdict.FAIL
@@ -147,12 +147,12 @@ def test_a_grouping_that_the_board_added_and_the_extract_lacks_stops_the_audit(g
     allowed = tuple(name for name in POLICY.may_be_absent if name != grouping)
     policy = POLICY.model_copy(update={"compared": ("core20", grouping), "may_be_absent": allowed})
     with pytest.raises(ConfigurationError, match=f"'compared' names '{grouping}', and the extract holds"):
-        run(Audited.of(table), policy=policy, context=CONTEXT)
+        run(AuditData.of(table), policy=policy, context=CONTEXT)
 
 
 def test_the_shipped_policy_audits_an_extract_without_ethnicity_and_area_and_says_so():
     table = World(appointments=20_000).table().drop_columns(["ethnic_category_code", "imd_decile"])
-    result = run(Audited.of(table), policy=POLICY, context=CONTEXT)
+    result = run(AuditData.of(table), policy=POLICY, context=CONTEXT)
     evidence = result.gate("G7")
     assert evidence is not None
     assert evidence.verdict is Verdict.REVIEW
@@ -164,6 +164,6 @@ def test_a_recorded_reason_on_the_trusts_side_counts_beside_those_who_came_late(
     table = World(appointments=100_000).table()
     letters = pc.and_(table["dna"], pc.less_equal(pc.fill_null(table["imd_decile"], 9), 2))
     recorded = table.append_column("trust_side_reason", letters)
-    result = run(Audited.of(recorded), policy=POLICY, context=CONTEXT)
+    result = run(AuditData.of(recorded), policy=POLICY, context=CONTEXT)
     assert of_group(result, "G1", "core20").verdict is Verdict.FAIL
     assert of_group(audit(World(appointments=100_000)), "G1", "core20").verdict is Verdict.PASS

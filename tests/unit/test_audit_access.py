@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.plain_words import BANNED
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.errors import DataError, UsageError
-from dnapredict.fairness.access import AccessAssessment, AccessContext, Listed, assess, write
-from dnapredict.fairness.access.access_counts import tally
+from dnapredict.fairness.access import AccessAssessment, AccessContext, AccessData, assess, write
+from dnapredict.fairness.access.access_counts import count_access
 from dnapredict.fairness.access.access_findings import findings
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.membership import membership
-from dnapredict.fairness.report.wording import BANNED
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = AccessContext(
@@ -57,8 +57,8 @@ def service(seed: int = 1) -> pa.Table:
     )
 
 
-def listed(table: pa.Table) -> Listed:
-    return Listed.of(table, dna_codes=("3", "7"))
+def listed(table: pa.Table) -> AccessData:
+    return AccessData.of(table, dna_codes=("3", "7"))
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def folder(access: AccessAssessment, tmp_path_factory: pytest.TempPathFactory) -
 def test_rates_and_waits_are_those_of_the_rows(table: pa.Table):
     members = membership(listed(table).grouped, grouping_named("core20"))
     assert members is not None
-    core20 = tally(listed(table), members).tallies[0]
+    core20 = count_access(listed(table), members).counts[0]
     frame = table.to_pandas()
     own = frame[frame["imd_decile"] <= 2]
     known = own[own["outcome_code"].isin(["3", "5", "6"])]
@@ -94,7 +94,7 @@ def test_rates_and_waits_are_those_of_the_rows(table: pa.Table):
 def test_ranges_are_clustered_by_patient(table: pa.Table):
     members = membership(listed(table).grouped, grouping_named("core20"))
     assert members is not None
-    rate = tally(listed(table), members).total.rate("missed")
+    rate = count_access(listed(table), members).total.rate("missed")
     frame = table.to_pandas()
     known = frame[frame["outcome_code"].isin(["3", "5", "6"])]
     sums = known.assign(missed=known["outcome_code"] == "3").groupby("patient")["missed"].agg(["sum", "count"])
@@ -105,7 +105,7 @@ def test_ranges_are_clustered_by_patient(table: pa.Table):
     effect = spread / (sums["count"].sum() * ratio * (1 - ratio))
     assert rate.design_effect == pytest.approx(max(1.0, effect), rel=1e-6)
     copied = pa.concat_tables([table, table])  # each appointment twice tells nothing new
-    twice = tally(listed(copied), membership(listed(copied).grouped, grouping_named("core20")))  # type: ignore[arg-type]
+    twice = count_access(listed(copied), membership(listed(copied).grouped, grouping_named("core20")))  # type: ignore[arg-type]
     again = twice.total.rate("missed")
     assert again.denominator / again.design_effect == pytest.approx(rate.denominator / effect, rel=1e-6)
 

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from dnapredict.errors import DataError, NoEventsError
-from dnapredict.fairness.measure.audited_appointments import Audited
+from dnapredict.fairness.measure.audited_appointments import AuditData
 
 ROWS = {
     "patient": [1, 2, 3],
@@ -17,7 +17,7 @@ ROWS = {
 
 def test_a_probability_outside_0_and_1_is_refused_without_showing_it():
     with pytest.raises(DataError) as refusal:
-        Audited.of(pa.table(ROWS | {"probability": [0.2, 17.125, 0.4]}))
+        AuditData.of(pa.table(ROWS | {"probability": [0.2, 17.125, 0.4]}))
     expected = "audit: column 'probability' is not between 0 and 1 in 1 of 3 rows (rows 2)."
     assert str(refusal.value) == expected
 
@@ -25,25 +25,25 @@ def test_a_probability_outside_0_and_1_is_refused_without_showing_it():
 @pytest.mark.parametrize("blank", [None, float("nan")])
 def test_a_missing_score_is_refused(blank):
     with pytest.raises(DataError, match=r"'probability' is blank in 1 of 3 rows \(rows 3\)"):
-        Audited.of(pa.table(ROWS | {"probability": [0.2, 0.3, blank]}))
+        AuditData.of(pa.table(ROWS | {"probability": [0.2, 0.3, blank]}))
 
 
 def test_a_missing_column_is_named():
     with pytest.raises(DataError, match="dna, selected are missing"):
-        Audited.of(pa.table({k: v for k, v in ROWS.items() if k not in ("dna", "selected")}))
+        AuditData.of(pa.table({k: v for k, v in ROWS.items() if k not in ("dna", "selected")}))
 
 
 def test_without_a_missed_appointment_there_is_nothing_to_say():
     with pytest.raises(NoEventsError):
-        Audited.of(pa.table(ROWS | {"dna": [False] * 3}))
+        AuditData.of(pa.table(ROWS | {"dna": [False] * 3}))
 
 
 def test_the_strict_label_leaves_out_those_who_came_late():
     table = pa.table(ROWS | {"outcome_code": ["3", "5", "7"], "dna": [True, False, True]})
-    strict = Audited.of(table).with_strict_label()
+    strict = AuditData.of(table).with_strict_label()
     assert strict is not None
     assert strict.table["outcome_code"].to_pylist() == ["3", "5"]
 
 
 def test_the_strict_label_is_nothing_new_where_nobody_came_late():
-    assert Audited.of(pa.table(ROWS | {"outcome_code": ["3", "5", "5"]})).with_strict_label() is None
+    assert AuditData.of(pa.table(ROWS | {"outcome_code": ["3", "5", "5"]})).with_strict_label() is None

@@ -27,16 +27,16 @@ from tests.unit.test_audit_access import listed, service
 from dnapredict.config.fairness_policy import Disclosure, Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.fairness import Audited, ReportContext, run, write
+from dnapredict.fairness import AuditData, ReportContext, run, write
 from dnapredict.fairness.access import assess
-from dnapredict.fairness.access.access_counts import tally
+from dnapredict.fairness.access.access_counts import count_access
 from dnapredict.fairness.access.access_disclosure import _counts as counts_of_access
-from dnapredict.fairness.access.access_disclosure import below as denominator
-from dnapredict.fairness.access.assessment import _ASKED
+from dnapredict.fairness.access.access_disclosure import denominator_of as denominator
+from dnapredict.fairness.access.assessment import _ASSESSED
 from dnapredict.fairness.disclosure import hidden_counts
-from dnapredict.fairness.measure.counts import Counted
-from dnapredict.fairness.measure.counts import count as counted_of
-from dnapredict.fairness.measure.groupings import GROUPINGS, everyone
+from dnapredict.fairness.measure.counts import CountedGrouping
+from dnapredict.fairness.measure.counts import count_groups as counted_of
+from dnapredict.fairness.measure.groupings import GROUPINGS, everyone_membership
 from dnapredict.fairness.measure.membership import membership
 from dnapredict.fairness.report.charts import charts
 from dnapredict.fairness.run_audit import _memberships
@@ -226,7 +226,7 @@ class Attack:
         return found
 
 
-def small_cells(counted: dict[str, Counted]) -> dict[Cell, float]:
+def small_cells(counted: dict[str, CountedGrouping]) -> dict[Cell, float]:
     """The counts that must stay secret, and what they are."""
     found = {}
     for name, one in counted.items():
@@ -239,7 +239,7 @@ def small_cells(counted: dict[str, Counted]) -> dict[Cell, float]:
     return {cell: number for cell, number in found.items() if 0 < number < 8}
 
 
-def groups_of(counted: dict[str, Counted]) -> dict[str, list[tuple[str, tuple[tuple[str, str], ...]]]]:
+def groups_of(counted: dict[str, CountedGrouping]) -> dict[str, list[tuple[str, tuple[tuple[str, str], ...]]]]:
     """Every printed grouping: codes of its groups, and the larger groups that each is part of."""
     return {
         name: [(group.code, tuple(w for w in group.within if w[0] in counted)) for group in one.groups]
@@ -259,7 +259,7 @@ def given_back(found: dict[Cell, tuple[float, float]]) -> list[Cell]:
 
 def attacked(table: pa.Table, folder: Path) -> tuple[dict[Cell, float], dict[Cell, tuple[float, float]]]:
     """The secrets of a report, and what an attacker knows of them."""
-    audited = Audited.of(table)
+    audited = AuditData.of(table)
     write(run(audited, policy=POLICY, context=CONTEXT), folder)
     counted = {members.grouping.name: counted_of(audited, members) for members in _memberships(audited)}
     secret = small_cells(counted)
@@ -278,7 +278,7 @@ def test_the_attack_finds_what_hiding_small_counts_alone_gives_back(tmp_path: Pa
     def small_alone(exact: dict, _lines: object, rule: Disclosure, **_: object) -> frozenset:
         return frozenset(cell for cell, number in exact.items() if publish_count(number, rule) is None)
 
-    monkeypatch.setattr(hidden_counts, "hidden_cells", small_alone)
+    monkeypatch.setattr(hidden_counts, "cells_to_hide", small_alone)
     _, found = attacked(world(0), tmp_path / "report")
     assert given_back(found)
 
@@ -300,7 +300,7 @@ def leaves(value: object, name: str = "") -> Iterator[tuple[str, object]]:
 
 def test_charts_and_pages_are_drawn_from_published_numbers_alone():
     """What `run` gives holds no exact count and no array of them, so that no coordinate can tell one."""
-    result = run(Audited.of(world(0)), policy=POLICY, context=CONTEXT)
+    result = run(AuditData.of(world(0)), policy=POLICY, context=CONTEXT)
     assert set(inspect.signature(charts).parameters) == {"result"}
     for name, value in leaves(dataclasses.replace(result, policy=None)):
         assert value is None or isinstance(value, str | bool | int | float | datetime.date), (
@@ -318,7 +318,7 @@ def test_no_small_number_of_an_assessment_of_access_can_be_worked_out():
     found = assess(listed(table), policy=POLICY, context=SERVICE)
     attack = Attack.__new__(Attack)
     attack.low, attack.high, attack.sums = {}, {}, []
-    tallied = [tally(listed(table), members) for members in memberships_of_access(table)]
+    tallied = [count_access(listed(table), members) for members in memberships_of_access(table)]
     attack.groups = groups_of({one.grouping.name: one for one in tallied})
     for one in (found.everyone, *found.tables):
         for row in one.rows:
@@ -333,7 +333,7 @@ def test_no_small_number_of_an_assessment_of_access_can_be_worked_out():
     secret = {
         (name, one.grouping.name, group.code): number
         for one in tallied
-        for group, own in zip(one.groups, one.tallies, strict=True)
+        for group, own in zip(one.groups, one.counts, strict=True)
         for name, number in counts_of_access(own).items()
         if 0 < number < 8
     }
@@ -342,5 +342,5 @@ def test_no_small_number_of_an_assessment_of_access_can_be_worked_out():
 
 
 def memberships_of_access(table: pa.Table) -> list:
-    asked = (membership(listed(table).grouped, one) for one in GROUPINGS if one.name in _ASKED)
-    return [everyone(table.num_rows), *(members for members in asked if members is not None)]
+    asked = (membership(listed(table).grouped, one) for one in GROUPINGS if one.name in _ASSESSED)
+    return [everyone_membership(table.num_rows), *(members for members in asked if members is not None)]

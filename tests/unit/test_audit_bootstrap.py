@@ -1,27 +1,27 @@
-"""Two roads to the same range: the closed form and a bootstrap over patients."""
+"""The closed-form interval agrees with a bootstrap over patients."""
 
 import numpy as np
 import pytest
 from benchmarks.audit_worlds import World
+from benchmarks.profile_bootstrap import reach_profiles, reach_replicates
 
-from dnapredict.fairness import Audited
-from dnapredict.fairness.measure.bootstrap import reach_replicates
-from dnapredict.fairness.measure.counts import count
+from dnapredict.fairness import AuditData
+from dnapredict.fairness.measure.counts import count_groups
 from dnapredict.fairness.measure.group_metrics import rate
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.membership import membership
 
 
 def test_the_bootstrap_agrees_with_the_closed_form():
-    world = Audited.of(World(appointments=60_000, per_patient=8.0, spread=2.0).table())
+    world = AuditData.of(World(appointments=60_000, per_patient=8.0, spread=2.0).table())
     members = membership(world, grouping_named("core20"))
     assert members is not None
-    counted = count(world, members)
+    counted = count_groups(world, members)
     for place in (0, 1):
         reach = rate(counted.counts[place], "reach")
         found = reach.interval(1.959964)
         assert found is not None
-        drawn = reach_replicates(counted.profiles[place], replicates=2_000, seed=1)
+        drawn = reach_replicates(*reach_profiles(world, members, place), replicates=2_000, seed=1)
         low, high = np.quantile(drawn, [0.025, 0.975])
         assert reach.design_effect > 1.05
         assert drawn.mean() == pytest.approx(found.value, abs=0.003)

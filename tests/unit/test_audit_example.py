@@ -6,17 +6,17 @@ import re
 from pathlib import Path
 
 from benchmarks.audit_worlds import World
+from tests.plain_words import BANNED
 from tests.unit.test_audit_access import CONTEXT as SERVICE
 from tests.unit.test_audit_access import listed, service
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.fairness import Audited, ReportContext, run
+from dnapredict.fairness import AuditData, ReportContext, run
 from dnapredict.fairness.access import assess
 from dnapredict.fairness.access.access_report import indicators
-from dnapredict.fairness.report.csv_tables import as_tables
+from dnapredict.fairness.report.csv_tables import csv_files
 from dnapredict.fairness.report.report_files import as_json
-from dnapredict.fairness.report.wording import BANNED
 
 FAIRNESS = Path(__file__).resolve().parents[2] / "fairness"
 REPORT, ACCESS = FAIRNESS / "example-report", FAIRNESS / "example-access"
@@ -50,14 +50,14 @@ def test_examples_are_small_and_name_no_place_of_the_machine_that_made_them():
 def test_the_report_has_the_shape_that_is_written_today():
     """Remake it as fairness/README.md says when a figure, a gate or a table is added."""
     context = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)
-    result = run(Audited.of(World(appointments=5_000).table()), policy=POLICY, context=context)
+    result = run(AuditData.of(World(appointments=5_000).table()), policy=POLICY, context=context)
     now, then = as_json(result), json.loads((REPORT / "audit.json").read_text(encoding="utf-8"))
     assert then.keys() == now.keys()
     assert then["policy"] == json.loads(json.dumps(now["policy"]))
     assert then["overall"].keys() == now["overall"].keys()
     assert then["overall"]["rates"].keys() == now["overall"]["rates"].keys()
     assert then["sharing"]
-    headers = {name: text.splitlines()[0] for name, text in as_tables(result).items()}
+    headers = {name: text.splitlines()[0] for name, text in csv_files(result).items()}
     for name in ("gates.csv", "figures_core20.csv", "chart_months.csv"):
         assert (REPORT / name).read_text(encoding="utf-8-sig").splitlines()[0] == headers[name]
 

@@ -7,13 +7,13 @@ from benchmarks.audit_worlds import World
 from fairlearn.metrics import MetricFrame
 
 from dnapredict.fairness.compare.heterogeneity import slope_index
-from dnapredict.fairness.measure.audited_appointments import Audited
-from dnapredict.fairness.measure.counts import Counted, count
+from dnapredict.fairness.measure.audited_appointments import AuditData
+from dnapredict.fairness.measure.counts import CountedGrouping, count_groups
 from dnapredict.fairness.measure.group_metrics import (
     FAIRLEARN,
     allocation_index,
     by_fairlearn,
-    calibration_line,
+    group_calibration_line,
     observed_over_expected,
     own_top_reach,
     ranking_quality,
@@ -23,13 +23,13 @@ from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.intervals import Rate
 from dnapredict.fairness.measure.membership import membership
 
-WORLD = Audited.of(World(appointments=8_000, under_scored="J").table())
+WORLD = AuditData.of(World(appointments=8_000, under_scored="J").table())
 
 
-def counts_of(appointments: Audited, name: str) -> Counted:
+def counts_of(appointments: AuditData, name: str) -> CountedGrouping:
     members = membership(appointments, grouping_named(name))
     assert members is not None
-    return count(appointments, members)
+    return count_groups(appointments, members)
 
 
 @pytest.mark.parametrize("name", ["core20", "imd_decile", "ethnicity", "ethnicity_5", "age"])
@@ -37,7 +37,7 @@ def test_figures_equal_fairlearn_on_the_raw_rows(name):
     grouping = grouping_named(name)
     members = membership(WORLD, grouping)
     assert members is not None
-    counted = count(WORLD, members)
+    counted = count_groups(WORLD, members)
     on_rows = MetricFrame(
         metrics=FAIRLEARN,
         y_true=WORLD.table["dna"].to_numpy(),
@@ -57,7 +57,7 @@ def test_figures_equal_fairlearn_on_the_raw_rows(name):
 
 
 def test_a_group_in_which_nobody_missed_is_not_estimable():
-    appointments = Audited.of(
+    appointments = AuditData.of(
         pa.table(
             {
                 "patient": [1, 2, 3],
@@ -142,7 +142,7 @@ def test_the_calibration_line_is_a_logistic_regression_on_the_log_odds():
     missed, score = WORLD.table["dna"].to_numpy(), WORLD.table["probability"].to_numpy()
     odds = np.log(score / (1 - score))[:, None]
     on_rows = LogisticRegression(C=np.inf, tol=1e-9).fit(odds, missed)
-    line = calibration_line(counted.total)
+    line = group_calibration_line(counted.total)
     assert line is not None
     slope, intercept = line
     assert slope.value == pytest.approx(on_rows.coef_[0, 0], abs=0.03)
@@ -153,13 +153,13 @@ def test_the_calibration_line_is_a_logistic_regression_on_the_log_odds():
         "probability",
         pa.array(1 / (1 + np.exp(-2 * odds[:, 0]))),
     )
-    halved = calibration_line(counts_of(Audited.of(extreme), "core20").total)
+    halved = group_calibration_line(counts_of(AuditData.of(extreme), "core20").total)
     assert halved is not None
     assert halved[0].value == pytest.approx(slope.value / 2, abs=0.05)
 
 
 def test_without_anybody_who_missed_there_is_no_line():
-    alike = Audited.of(WORLD.table.slice(0, 500))
+    alike = AuditData.of(WORLD.table.slice(0, 500))
     counted = counts_of(alike, "core20")
     nobody = counted.counts[0] - counted.counts[0]
-    assert calibration_line(nobody) is None
+    assert group_calibration_line(nobody) is None

@@ -4,13 +4,13 @@ import pyarrow as pa
 import pytest
 from benchmarks.audit_worlds import World
 
-from dnapredict.fairness.measure.audited_appointments import Audited
-from dnapredict.fairness.measure.counts import count
+from dnapredict.fairness.measure.audited_appointments import AuditData
+from dnapredict.fairness.measure.counts import count_groups
 from dnapredict.fairness.measure.groupings import GROUPINGS, grouping_named
 from dnapredict.fairness.measure.membership import membership
 
 
-def audited(**columns: list[object]) -> Audited:
+def audited(**columns: list[object]) -> AuditData:
     size = len(next(iter(columns.values())))
     needed = {
         "patient": list(range(size)),
@@ -19,7 +19,7 @@ def audited(**columns: list[object]) -> Audited:
         "selected": [True] * size,
         "starts_at": [0] * size,
     }
-    return Audited.of(pa.table(needed | columns))
+    return AuditData.of(pa.table(needed | columns))
 
 
 def codes(name: str, **columns: list[object]) -> list[str]:
@@ -68,10 +68,10 @@ def test_a_column_that_is_absent_or_all_blank_gives_no_grouping():
 
 @pytest.mark.parametrize("grouping", GROUPINGS, ids=lambda grouping: grouping.name)
 def test_groups_add_up_to_everyone(grouping):
-    appointments = Audited.of(World(appointments=5_000).table())
+    appointments = AuditData.of(World(appointments=5_000).table())
     members = membership(appointments, grouping)
     if members is not None:
-        counted = count(appointments, members)
+        counted = count_groups(appointments, members)
         assert counted.total.appointments == len(appointments)
         assert counted.total.missed == sum(appointments.table["dna"].to_pylist())
 

@@ -20,8 +20,8 @@ from tests.unit.test_audit_attack import Attack, given_back, groups_of, small_ce
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.errors import ConfigurationError, NoEventsError
-from dnapredict.fairness import Audited, AuditResult, ReportContext, Verdict, run, write
-from dnapredict.fairness.measure.counts import count
+from dnapredict.fairness import AuditData, AuditResult, ReportContext, Verdict, run, write
+from dnapredict.fairness.measure.counts import count_groups
 from dnapredict.fairness.measure.group_metrics import KNOWS_THE_OUTCOME
 from dnapredict.fairness.run_audit import _memberships
 
@@ -67,7 +67,7 @@ def audited(world: OddWorld, *, by: Policy = POLICY) -> AuditResult:
     """The audit of a world, in which every warning is an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return run(Audited.of(world.table()), policy=by, context=CONTEXT)
+        return run(AuditData.of(world.table()), policy=by, context=CONTEXT)
 
 
 def refuse(constant: str) -> None:
@@ -113,9 +113,9 @@ def test_every_odd_world_gives_a_whole_report_that_never_passes_on_too_little(na
 )
 def test_no_count_of_a_tiny_trust_can_be_worked_out(world: OddWorld, tmp_path: Path):
     """Also where a printed total is itself 1 to 7."""
-    appointments = Audited.of(world.table())
+    appointments = AuditData.of(world.table())
     write(run(appointments, policy=POLICY, context=CONTEXT), tmp_path / "report")
-    counted = {m.grouping.name: count(appointments, m) for m in _memberships(appointments)}
+    counted = {m.grouping.name: count_groups(appointments, m) for m in _memberships(appointments)}
     secret = small_cells(counted)
     found = Attack(tmp_path / "report", groups_of(counted)).possible(list(secret))
     assert secret
@@ -124,7 +124,7 @@ def test_no_count_of_a_tiny_trust_can_be_worked_out(world: OddWorld, tmp_path: P
 
 
 def test_the_risk_of_a_few_people_is_no_point_of_a_chart():
-    for curve in audited(OddWorld(13, 5)).pictures.calibration:
+    for curve in audited(OddWorld(13, 5)).chart_data.calibration:
         assert all(point.n is not None and point.n >= 10 for point in curve.points)
 
 

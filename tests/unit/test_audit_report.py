@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from benchmarks.audit_worlds import World
+from tests.plain_words import BANNED
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.errors import UsageError
-from dnapredict.fairness import Audited, AuditResult, ReportContext, Verdict, run, write
-from dnapredict.fairness.report.wording import BANNED
+from dnapredict.fairness import AuditData, AuditResult, ReportContext, Verdict, run, write
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext(
@@ -34,7 +34,7 @@ FORBIDDEN_IN_PAGE = r"<script|https?://|@import|url\((?!#)|<link|<img|<iframe|\s
 
 
 def audit(table: pa.Table, context: ReportContext = CONTEXT) -> AuditResult:
-    return run(Audited.of(table), policy=POLICY, context=context)
+    return run(AuditData.of(table), policy=POLICY, context=context)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +223,7 @@ def test_each_permitted_use_says_what_is_decided_and_why_one_figure_comes_first(
         "capacity planning": "nobody is called",
     }.items():
         policy = POLICY.model_copy(update={"use": use})
-        result = run(Audited.of(World(appointments=3_000).table()), policy=policy, context=CONTEXT)
+        result = run(AuditData.of(World(appointments=3_000).table()), policy=policy, context=CONTEXT)
         text = _text(write(result, tmp_path / use.replace(" ", "-")).parent)
         assert said in text[: text.index("What we found")]
         assert ("It holds" in text) is (policy.primary == "reach")

@@ -31,15 +31,14 @@ def test_a_signature_holds_the_decision_and_what_it_is_about(report: Path):
         "conditions", "A. Reviewer", "One member wanted more data.",
     )  # fmt: skip
     assert (found.model_sha256, found.data_sha256, found.verdict) == ("a" * 64, "b" * 64, "REVIEW")
-    assert found.allows_use
 
 
 def test_an_unsigned_report_has_no_signature(report: Path):
     assert signature_of(report) is None
 
 
-def test_a_rejected_model_may_not_be_used(report: Path):
-    assert not sign(report, decision="reject", **WHO).allows_use
+def test_a_rejection_can_be_signed(report: Path):
+    assert sign(report, decision="reject", **WHO).decision == "reject"
 
 
 @pytest.mark.parametrize("name", ["report.html", "audit.json"])

@@ -6,22 +6,22 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from benchmarks.audit_worlds import OddWorld, World
+from tests.plain_words import BANNED
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.errors import NoEventsError
-from dnapredict.fairness import Audited, ReportContext
-from dnapredict.fairness.report.wording import BANNED
+from dnapredict.fairness import AuditData, ReportContext
 from dnapredict.fairness.study import Study, study, study_files
 from dnapredict.fairness.study.methods import halves
 from dnapredict.worklist.plan.allocation import allocated
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)
-WORLD = Audited.of(World(appointments=40_000, deprivation=0.5, under_scored="J").table())
+WORLD = AuditData.of(World(appointments=40_000, deprivation=0.5, under_scored="J").table())
 
 
-def studied(audited: Audited = WORLD) -> Study:
+def studied(audited: AuditData = WORLD) -> Study:
     def allocate(risk, decile, calls, rule):
         return allocated(risk, decile, calls=calls, rule=rule, floor_share=0.8)
 
@@ -80,14 +80,14 @@ def test_page_and_csv_tell_the_same(found: Study):
 
 
 def test_without_ethnic_groups_only_rules_are_compared():
-    found = studied(Audited(WORLD.table.drop_columns(["ethnic_category_code"])))
+    found = studied(AuditData(WORLD.table.drop_columns(["ethnic_category_code"])))
     assert not [method for method in found.methods if method.research]
     assert "not in this extract" in study_files(found, CONTEXT)["study.html"].decode()
 
 
 def test_too_few_missed_appointments_make_no_study():
     with pytest.raises(NoEventsError, match="100 missed appointments in each half"):
-        studied(Audited(WORLD.table.slice(0, 1_000)))
+        studied(AuditData(WORLD.table.slice(0, 1_000)))
 
 
 def with_six_of_a_group_who_all_came(world: OddWorld) -> pa.Table:
@@ -115,10 +115,13 @@ def with_six_of_a_group_who_all_came(world: OddWorld) -> pa.Table:
 )
 def test_one_group_or_a_tiny_one_gets_a_study(table: pa.Table):
     """The threshold optimiser cannot be fitted on a group with one outcome, nor on nobody."""
-    assert [method.name for method in studied(Audited.of(table)).methods if method.research] == ["optimised", "reduced"]
+    assert [method.name for method in studied(AuditData.of(table)).methods if method.research] == [
+        "optimised",
+        "reduced",
+    ]
 
 
 @pytest.mark.parametrize("missed", [600, 597])
 def test_where_nobody_or_hardly_anybody_came_there_is_no_study(missed: int):
     with pytest.raises(NoEventsError, match="as many that were attended"):
-        studied(Audited.of(OddWorld(600, missed).table()))
+        studied(AuditData.of(OddWorld(600, missed).table()))

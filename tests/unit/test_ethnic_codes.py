@@ -19,7 +19,7 @@ from dnapredict.data.contract import codes
 from dnapredict.data.contract.columns import column
 from dnapredict.data.contract.parsing import parse
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.fairness.measure.groupings import ethnic_code, five_of
+from dnapredict.fairness.measure.groupings import broad_ethnic_group, ethnic_code
 from dnapredict.synthetic.simulation import simulate
 
 DESCRIBED = {code: meaning.replace(":", " -") for code, meaning in codes.ETHNIC_CATEGORY.items()}
@@ -70,7 +70,7 @@ def test_a_text_that_is_no_whole_code_is_not_known():
     assert not set(values) & set(codes.ETHNIC_CATEGORY)
     # "NK" and its like say that nothing was recorded; everything else is a text that is no code.
     assert {ethnic_code(text) for text in (*texts, *values)} <= {"invalid", "blank"}
-    assert {five_of(text) for text in (*texts, *values)} <= {"invalid", "blank"}
+    assert {broad_ethnic_group(text) for text in (*texts, *values)} <= {"invalid", "blank"}
     assert {ethnic_code(text) for text in DESCRIPTIONS} == {"invalid"}
 
 

@@ -13,7 +13,7 @@ from dnapredict.model.evaluate.metric_intervals import PairedDifference
 
 
 @pytest.fixture
-def mine() -> metric_intervals.Tested:
+def mine() -> metric_intervals.HoldoutRisks:
     names = ["a", "b", "c"]
     cohort = Cohort(
         factors=(),
@@ -25,7 +25,7 @@ def mine() -> metric_intervals.Tested:
         first_time=np.zeros(3, dtype=bool),
         appointment=appointment_keys(pa.chunked_array([names])),
     )
-    return metric_intervals.Tested(cohort, np.full(3, 0.2))
+    return metric_intervals.HoldoutRisks(cohort, np.full(3, 0.2))
 
 
 def scores(tmp_path: Path, *lines: str) -> Scores:
@@ -34,7 +34,7 @@ def scores(tmp_path: Path, *lines: str) -> Scores:
     return Scores("a peer", 1, path)
 
 
-def test_risks_are_paired_by_identifier_and_not_by_row(mine: metric_intervals.Tested, tmp_path: Path):
+def test_risks_are_paired_by_identifier_and_not_by_row(mine: metric_intervals.HoldoutRisks, tmp_path: Path):
     found = theirs(scores(tmp_path, "c,0.3", "d,0.9", "a,0.1", "b,0.2"), mine)
     assert found.probability.tolist() == [0.1, 0.2, 0.3]
 
@@ -49,7 +49,7 @@ def test_risks_are_paired_by_identifier_and_not_by_row(mine: metric_intervals.Te
     ],
 )
 def test_risks_that_do_not_fit_are_refused(
-    mine: metric_intervals.Tested, tmp_path: Path, lines: list[str], complaint: str
+    mine: metric_intervals.HoldoutRisks, tmp_path: Path, lines: list[str], complaint: str
 ):
     with pytest.raises(SystemExit, match=complaint):
         theirs(scores(tmp_path, *lines), mine)

@@ -12,7 +12,7 @@ from dnapredict.errors import ConfigurationError
 from dnapredict.features.factors import factor_register
 from dnapredict.model.artefact import StoredModel, save
 from dnapredict.model.fit.training import Training, train
-from dnapredict.model.report.model_card import card
+from dnapredict.model.report.model_card import model_card
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.worklist.scorer import Scorer
 
@@ -45,7 +45,7 @@ def of_release(training: Training, folder, release: str) -> StoredModel:
     [("2019", "English Indices of Deprivation 2019"), ("", "the extract does not say")],
 )
 def test_the_card_names_the_release(training, tmp_path, release, sentence):
-    assert sentence in card(training, of_release(training, tmp_path, release))
+    assert sentence in model_card(training, of_release(training, tmp_path, release))
 
 
 def test_a_list_of_another_release_than_the_models_is_refused(training, tmp_path):

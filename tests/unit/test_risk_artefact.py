@@ -14,7 +14,7 @@ from dnapredict.errors import ModelError, StoreError
 from dnapredict.model.artefact import StoredModel, load, save
 from dnapredict.model.fit.training import Training, train
 from dnapredict.model.form.calibrators import Beta, Isotonic, Platt
-from dnapredict.model.form.spline_logistic import fit_curves
+from dnapredict.model.form.spline_logistic import fit_splines
 from dnapredict.model.manifest import Provenance
 
 PROVENANCE = Provenance(
@@ -132,7 +132,7 @@ def test_every_calibration_is_stored_as_plain_numbers(training, tmp_path, calibr
 
 
 def test_logistic_regression_is_stored_as_plain_numbers(training, tmp_path):
-    model = dataclasses.replace(training.model, form=fit_curves(world().matrix, world().dna))
+    model = dataclasses.replace(training.model, form=fit_splines(world().matrix, world().dna))
     stored = save(model, tmp_path / "m", provenance=PROVENANCE, specimens=training.specimens)
     assert sorted(stored.manifest.files) == ["calibration.json", "curves.json"]
     matrix = world(100, seed=2).matrix

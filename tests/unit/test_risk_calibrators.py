@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dnapredict.model.form.calibrators import Beta, Isotonic, choose_calibrator
+from dnapredict.model.fit.calibration import choose_calibrator
+from dnapredict.model.form.calibrators import Beta, Isotonic
 
 N = 20_000
 

@@ -16,12 +16,12 @@ from dnapredict.model.evaluate.capacity_metrics import (
     net_benefit,
     net_benefit_curve,
     reach_by_week,
-    together,
+    total_reach,
 )
-from dnapredict.model.evaluate.model_checks import SMALLER, by_group
+from dnapredict.model.evaluate.model_checks import SMALLER, metrics_by_group
 from dnapredict.model.evaluate.risk_metrics import reach_at_capacity
 from dnapredict.model.fit.training import Training, train
-from dnapredict.model.report.training_records import tables
+from dnapredict.model.report.training_records import table_files
 
 TENTH = WeeklyCapacity(0.10)
 
@@ -45,7 +45,7 @@ def test_lists_by_week_reach_no_more_than_one_list_of_all_weeks_whose_rate_moves
     rising = np.linspace(0.05, 0.6, len(cohort))
     dna = np.random.default_rng(0).random(len(cohort)) < rising
     moved = replace(cohort, dna=dna)
-    lived = together(reach_by_week(moved, rising, calls=TENTH))
+    lived = total_reach(reach_by_week(moved, rising, calls=TENTH))
     assert lived.blind == pytest.approx(0.10, abs=0.005)
     assert lived.reach < reach_at_capacity(dna, rising, capacity=900)
 
@@ -61,7 +61,7 @@ def test_where_nobody_missed_there_is_no_reach():
     weeks = reach_by_week(replace(cohort, dna=np.zeros(3_000, bool)), np.ones(3_000), calls=TENTH)
     assert {week.reach for week in weeks} == {None}
     with pytest.raises(NoEventsError, match="nobody missed"):
-        together(weeks)
+        total_reach(weeks)
 
 
 def test_a_call_that_changes_nothing_only_costs():
@@ -91,14 +91,16 @@ def test_small_groups_are_counted_together_and_those_too_small_for_that_not_at_a
     cohort = world()
     codes = np.full(3_000, -1)
     codes[:1_500], codes[1_500:1_560], codes[1_560:1_640] = 0, 1, 2
-    found = by_group(replace(cohort, groupings={"site": CohortGroups(("L", "S", "T"), codes)}), np.full(3_000, 0.3))
-    assert [(group.name, group.figures.n) for group in found] == [("L", 1_500), (SMALLER, 140)]
+    found = metrics_by_group(
+        replace(cohort, groupings={"site": CohortGroups(("L", "S", "T"), codes)}), np.full(3_000, 0.3)
+    )
+    assert [(group.name, group.metrics.n) for group in found] == [("L", 1_500), (SMALLER, 140)]
     ratio = cohort.dna[:1_500].mean() / 0.3
     assert found[0].observed_over_expected == pytest.approx(ratio)
 
 
 def test_every_table_is_csv_with_a_head_and_rows_of_one_length(training):
-    found = dict(tables(training, worth=CONFIG.worth))
+    found = dict(table_files(training, worth=CONFIG.worth))
     assert set(found) == {
         "figures-by-population.csv",
         "figures-by-group.csv",

@@ -15,8 +15,8 @@ from dnapredict.model.fit.training import Training, train
 from dnapredict.model.form.spline_logistic import SplineLogistic
 from dnapredict.model.form.tree_ensemble import Trees
 from dnapredict.model.reasons import contributions
-from dnapredict.model.report.model_card import card
-from dnapredict.model.report.training_charts import drawn, explanation, mean_strengths
+from dnapredict.model.report.model_card import model_card
+from dnapredict.model.report.training_charts import chart_files, explanation, mean_strengths
 from dnapredict.registry import Registry
 
 WORTH = CONFIG.worth
@@ -68,7 +68,7 @@ def test_what_shap_is_given_adds_up_to_the_margin_of_each_row(training):
 
 
 def test_each_factor_is_named_once_beside_its_mean_strength(training):
-    svg = dict(drawn(training, titles=TITLES, worth=WORTH))[ALL[0]]
+    svg = dict(chart_files(training, titles=TITLES, worth=WORTH))[ALL[0]]
     assert set(TITLES) <= texts(svg)
     assert svg.count(f">{TITLES[0]}<") == 1
     strengths = mean_strengths(training)
@@ -78,9 +78,9 @@ def test_each_factor_is_named_once_beside_its_mean_strength(training):
 
 def test_equal_trainings_are_drawn_in_equal_bytes_without_a_date(trees):
     again = train(world(), config=CONFIG, directions=(1, 1, 0))
-    figures = dict(drawn(trees, titles=TITLES, worth=WORTH))
+    figures = dict(chart_files(trees, titles=TITLES, worth=WORTH))
     assert tuple(figures) == ALL
-    assert figures == dict(drawn(again, titles=TITLES, worth=WORTH))
+    assert figures == dict(chart_files(again, titles=TITLES, worth=WORTH))
     assert not any("<dc:date>" in svg for svg in figures.values())
 
 
@@ -95,7 +95,7 @@ def test_a_mark_stands_for_a_factor_or_a_bin_and_never_for_a_patient(training):
     """As many marks for a sample of any size: averages are drawn, no appointment is."""
     few = replace(training, sample=training.sample[:150])
     for one, other in zip(
-        drawn(training, titles=TITLES, worth=WORTH), drawn(few, titles=TITLES, worth=WORTH), strict=True
+        chart_files(training, titles=TITLES, worth=WORTH), chart_files(few, titles=TITLES, worth=WORTH), strict=True
     ):
         assert one[1].count("<path") == other[1].count("<path") < 100
         assert abs(one[1].count("<use") - other[1].count("<use")) <= 6  # ticks of the axes
@@ -111,7 +111,7 @@ def test_too_few_appointments_have_no_figure_and_no_strengths(trees):
         weeks=(),
     )
     assert mean_strengths(few) is None
-    assert dict(drawn(few, titles=TITLES, worth=WORTH)) == {}
+    assert dict(chart_files(few, titles=TITLES, worth=WORTH)) == {}
 
 
 def test_a_registered_training_has_its_figures_and_its_card_the_strengths(training, tmp_path):
@@ -123,14 +123,14 @@ def test_a_registered_training_has_its_figures_and_its_card_the_strengths(traini
     strengths = mean_strengths(training)
     assert strengths is not None
     for name, value in zip(stored.manifest.factors, strengths, strict=True):
-        assert re.search(rf"\| {name} \| \S+ \| {value:.4f} \|", card(training, stored))
+        assert re.search(rf"\| {name} \| \S+ \| {value:.4f} \|", model_card(training, stored))
 
 
 def test_no_patients_code_or_row_is_in_a_figure(trees):
     codes = 987_654_321_000 + np.arange(3_000) // 3
     marked = train(world(patient=codes), config=CONFIG, directions=(1, 1, 0))
     assert (marked.sample == trees.sample).all()
-    text = "".join(svg for _, svg in drawn(marked, titles=TITLES, worth=WORTH))
+    text = "".join(svg for _, svg in chart_files(marked, titles=TITLES, worth=WORTH))
     ages = {repr(float(age)) for age in marked.sample[:, 2]}
     assert "987654321" not in text
     assert not any(age in text for age in ages)

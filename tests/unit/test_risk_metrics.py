@@ -6,8 +6,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from dnapredict.errors import NoEventsError
-from dnapredict.model.evaluate.risk_metrics import figures, ppv_at_capacity, reach_at_capacity
-from dnapredict.model.form.calibrators import calibration_in_the_large, calibration_line, fit_platt, log_odds
+from dnapredict.model.evaluate.logistic import calibration_in_the_large, calibration_line, log_odds
+from dnapredict.model.evaluate.risk_metrics import compute_metrics, ppv_at_capacity, reach_at_capacity
+from dnapredict.model.fit.calibration import fit_platt
 
 NOBODY = np.array([False, False, False])
 RISKS = np.array([0.1, 0.2, 0.3])
@@ -18,18 +19,18 @@ def outcomes(risk: np.ndarray, *, seed: int = 0) -> np.ndarray:
 
 
 def test_a_population_without_appointments_has_n_and_nothing_else():
-    found = figures(np.zeros(0, dtype=bool), np.zeros(0)).as_dict()
+    found = compute_metrics(np.zeros(0, dtype=bool), np.zeros(0)).as_dict()
     assert found.pop("n") == 0
     assert set(found.values()) == {None}
 
 
 def test_where_nobody_missed_only_what_needs_no_missed_appointment_is_given():
-    found = {name for name, value in figures(NOBODY, RISKS).as_dict().items() if value is not None}
+    found = {name for name, value in compute_metrics(NOBODY, RISKS).as_dict().items() if value is not None}
     assert found == {"n", "base_rate", "brier", "log_loss", "ppv_at_10"}
 
 
 def test_the_figures_have_exactly_the_published_names():
-    assert list(figures(NOBODY, RISKS).as_dict()) == [
+    assert list(compute_metrics(NOBODY, RISKS).as_dict()) == [
         *("n", "base_rate", "auroc", "average_precision", "brier", "log_loss"),
         *("calibration_slope", "calibration_intercept", "sensitivity_at_10", "ppv_at_10"),
     ]
@@ -39,14 +40,14 @@ def test_the_figures_have_exactly_the_published_names():
 def test_auroc_and_average_precision_are_scikit_learns(decimals: int):
     risk = np.round(np.random.default_rng(5).beta(2, 8, 3_000), decimals)
     dna = outcomes(risk)
-    found = figures(dna, risk)
+    found = compute_metrics(dna, risk)
     assert found.auroc == pytest.approx(roc_auc_score(dna, risk), abs=1e-12)
     assert found.average_precision == pytest.approx(average_precision_score(dna, risk), abs=1e-12)
 
 
 def test_true_risks_have_slope_one_and_intercept_nought():
     risk = np.random.default_rng(1).beta(2, 8, 200_000)
-    found = figures(outcomes(risk), risk)
+    found = compute_metrics(outcomes(risk), risk)
     assert found.calibration_slope == pytest.approx(1, abs=0.02)
     assert found.calibration_intercept == pytest.approx(0, abs=0.02)
 
@@ -70,7 +71,7 @@ def test_the_line_is_the_one_scikit_learn_finds():
 
 
 def test_a_certain_mistake_keeps_every_figure_finite():
-    found = figures(np.array([True, False, True]), np.array([0.0, 1.0, 0.5])).as_dict()
+    found = compute_metrics(np.array([True, False, True]), np.array([0.0, 1.0, 0.5])).as_dict()
     assert all(np.isfinite(value) for value in found.values() if value is not None)
 
 

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.risk_worlds import CONFIG, register, world
 
 from dnapredict.model.fit.training import Training, train
-from dnapredict.model.form.spline_logistic import fit_curves
+from dnapredict.model.form.spline_logistic import fit_splines
 from dnapredict.model.reasons import reasons
 
 WORDS = {
@@ -79,7 +79,7 @@ def test_many_rows_looked_up_have_the_values_of_each_row_alone(training):
 
 
 def test_contributions_of_curves_add_up_to_the_margin():
-    form = fit_curves(world().matrix, world().dna)
+    form = fit_splines(world().matrix, world().dna)
     usual = form.intercept + sum(curve.usual for curve in form.curves)
     matrix = world(200, seed=6).matrix
     matrix[::5, 1] = np.nan

@@ -7,7 +7,7 @@ from tests.unit.risk_worlds import CONFIG, world
 
 from dnapredict.model.fit.training import train
 from dnapredict.model.form.risk_model import RiskModel
-from dnapredict.model.form.tree_ensemble import fill_gaps
+from dnapredict.model.form.tree_ensemble import impute
 from dnapredict.model.reasons import contributions
 
 
@@ -25,7 +25,7 @@ def matrix() -> np.ndarray:
 
 
 def test_contributions_are_the_values_of_the_shap_library(model, matrix):
-    explained = shap.TreeExplainer(model.form.booster)(fill_gaps(matrix, model.form.fill))
+    explained = shap.TreeExplainer(model.form.booster)(impute(matrix, model.form.fill))
     assert np.abs(explained.values).max() > 0.1
     np.testing.assert_allclose(contributions(model, matrix), explained.values, atol=1e-9)
 

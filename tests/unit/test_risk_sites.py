@@ -10,8 +10,9 @@ from tests.unit.test_risk_artefact import PROVENANCE
 from dnapredict.model.artefact import save
 from dnapredict.model.cohort.cohort import CohortGroups
 from dnapredict.model.evaluate.risk_metrics import log_loss
+from dnapredict.model.fit.site_recalibration import fit_sites
 from dnapredict.model.fit.training import train
-from dnapredict.model.form.site_recalibration import fit_sites, shifted
+from dnapredict.model.form.risk_model import recalibrate_sites
 
 
 def slice_of(n: int, levels: list[float], *, seed: int = 0) -> dict[str, object]:
@@ -33,7 +34,7 @@ def test_levels_that_differ_are_found_and_lower_log_loss_on_other_appointments()
     found = fit_sites(**slice_of(12_000, levels), seed=1)
     assert [found[f"S{i}"] for i in range(6)] == pytest.approx(levels, abs=0.25)
     later = slice_of(12_000, levels, seed=9)
-    moved = shifted(later["probability"], later["site"].labels, found)
+    moved = recalibrate_sites(later["probability"], later["site"].labels, found)
     assert log_loss(later["dna"], moved) < log_loss(later["dna"], later["probability"]) - 0.005
 
 
@@ -58,8 +59,8 @@ def test_the_less_is_known_of_a_site_the_nearer_it_stays_to_the_whole():
 
 def test_an_unknown_and_a_new_site_keep_their_risk_to_the_last_bit():
     risk = np.array([0.123, 0.456])
-    assert (shifted(risk, [None, "new"], {"A": 0.5}) == risk).all()
-    assert shifted(risk, None, {"A": 0.5}) is risk
+    assert (recalibrate_sites(risk, [None, "new"], {"A": 0.5}) == risk).all()
+    assert recalibrate_sites(risk, None, {"A": 0.5}) is risk
 
 
 def test_a_training_takes_them_stores_them_and_scores_with_them(tmp_path):

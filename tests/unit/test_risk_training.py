@@ -10,10 +10,10 @@ from tests.unit.risk_worlds import CONFIG, QUICK, world
 from dnapredict.config.training_config import SplitConfig, TrainingConfig
 from dnapredict.errors import NoEventsError
 from dnapredict.model.cohort.cohort import POPULATIONS
-from dnapredict.model.cohort.time_split import cut
+from dnapredict.model.cohort.time_split import split_by_time
 from dnapredict.model.fit.training import Training, train
 from dnapredict.model.form.spline_logistic import SplineLogistic
-from dnapredict.model.form.tree_ensemble import Trees, fill_gaps, gap_filling
+from dnapredict.model.form.tree_ensemble import Trees, imputation_values, impute
 
 FREE = (0, 0, 0)
 
@@ -38,7 +38,7 @@ def test_a_signal_is_found_and_calibrated(training):
 
 def test_no_appointment_lies_in_two_windows():
     cohort = world()
-    windows = cut(cohort, config=CONFIG)
+    windows = split_by_time(cohort, config=CONFIG)
     together = windows.fit.astype(int) + windows.calibrate + windows.test
     assert together.max() == 1
     assert cohort.starts_at[windows.fit].max() < cohort.starts_at[windows.calibrate].min()
@@ -46,7 +46,7 @@ def test_no_appointment_lies_in_two_windows():
 
 
 def test_without_a_named_day_the_test_is_the_last_fifth_after_the_gap_of_a_model_in_use():
-    split = cut(world(), config=TrainingConfig(horizon_days=7, recording_delay_days=3)).split
+    split = split_by_time(world(), config=TrainingConfig(horizon_days=7, recording_delay_days=3)).split
     assert split.test_from == datetime.date(2025, 1, 1) + datetime.timedelta(days=80)
     assert split.test_from - split.train.last == datetime.timedelta(days=11)  # ten days lie between
 
@@ -56,7 +56,7 @@ def test_windows_begin_at_midnight_on_the_clinics_clock():
     cohort = world(3, starts_at=starts, dna=np.array([False, True, False]))
     late_june = SplitConfig(test_from=datetime.date(2025, 7, 1), calibration_days=1)
     with pytest.raises(NoEventsError, match="training window"):
-        cut(cohort, config=TrainingConfig(split=late_june))
+        split_by_time(cohort, config=TrainingConfig(split=late_june))
     assert str(starts[1]) == "2025-06-30T23:00:00.000000"  # 1 July in London
 
 
@@ -109,14 +109,14 @@ def test_a_rows_risk_does_not_depend_on_the_rows_beside_it(training):
 def test_an_unknown_value_of_a_factor_always_known_in_training_is_no_zero(training):
     nobody = np.full((1, 3), np.nan)
     middle = np.nanmedian(world().matrix[:, 1])
-    filled = fill_gaps(nobody, training.model.form.fill)
+    filled = impute(nobody, training.model.form.fill)
     assert training.model.probability(nobody) == training.model.probability(filled)
     assert filled[0, 1] == middle
 
 
 def test_common_gaps_are_learned_and_rare_ones_filled():
     matrix = np.array([[1.0, 1.0, np.nan], [5.0, np.nan, np.nan], [np.nan, np.nan, np.nan]])
-    assert np.array_equal(gap_filling(matrix, enough=2), [3.0, np.nan, np.nan], equal_nan=True)
+    assert np.array_equal(imputation_values(matrix, enough=2), [3.0, np.nan, np.nan], equal_nan=True)
 
 
 def test_a_factor_that_is_never_known_harms_nothing():
@@ -130,7 +130,7 @@ def test_a_factor_that_is_never_known_harms_nothing():
 def test_a_patients_rate_over_the_whole_file_sets_off_the_alarm_and_is_named():
     """Above 0.80 on all rows, look for a leak: this one gave 0.97 on real data."""
     cohort, usual = world(together=0), CONFIG.model_copy(update={"leak_alarm_auroc": 0.8})
-    assert train(cohort, config=usual, directions=FREE).alarm == ""
+    assert train(cohort, config=usual, directions=FREE).leakage_warning == ""
     missed = np.bincount(cohort.patient, weights=cohort.dna)
     booked = np.bincount(cohort.patient)
     leak = (missed / np.maximum(booked, 1))[cohort.patient]
@@ -138,9 +138,9 @@ def test_a_patients_rate_over_the_whole_file_sets_off_the_alarm_and_is_named():
     leaky = replace(cohort, factors=names, matrix=np.column_stack([cohort.matrix[:, :2], leak]))
     found = train(leaky, config=usual, directions=FREE)
     assert found.test["all"].auroc > 0.80
-    assert "Alone, these tell most: rate_over_the_whole_file (0." in found.alarm
+    assert "Highest AUROC alone: rate_over_the_whole_file (0." in found.leakage_warning
     honest = CONFIG.model_copy(update={"leak_alarm_auroc": 1.0})
-    assert train(leaky, config=honest, directions=FREE).alarm == ""
+    assert train(leaky, config=honest, directions=FREE).leakage_warning == ""
 
 
 def test_a_leak_that_counts_the_past_alone_is_no_alarm():
@@ -152,19 +152,19 @@ def test_a_leak_that_counts_the_past_alone_is_no_alarm():
         seen[patient] = known[row] + missed
     honest = replace(cohort, matrix=np.column_stack([cohort.matrix[:, :2], known]))
     usual = CONFIG.model_copy(update={"leak_alarm_auroc": 0.8})
-    assert train(honest, config=usual, directions=FREE).alarm == ""
+    assert train(honest, config=usual, directions=FREE).leakage_warning == ""
 
 
 def test_trees_are_chosen_where_they_find_what_a_sum_of_curves_cannot(training):
-    assert training.skill.chosen == "lightgbm"
-    assert training.skill.exists
+    assert training.selection.chosen == "lightgbm"
+    assert training.selection.beats_base_rate
     assert isinstance(training.model.form, Trees)
 
 
 def test_the_simpler_model_is_the_product_where_trees_are_no_better_beyond_chance():
     found = train(world(8_000, together=0), config=CONFIG, directions=FREE)
-    assert found.skill.chosen == "logistic_regression"
-    assert found.skill.exists
+    assert found.selection.chosen == "logistic_regression"
+    assert found.selection.beats_base_rate
     assert isinstance(found.model.form, SplineLogistic)
     assert found.test == found.baselines["logistic_regression"]
     assert "lightgbm" in found.baselines
@@ -174,8 +174,8 @@ def test_without_signal_there_is_no_skill_and_the_verdict_says_so():
     cohort = world(seed=3)
     shuffled = np.random.default_rng(0).permutation(cohort.dna)
     found = train(replace(cohort, dna=shuffled), config=CONFIG, directions=FREE)
-    assert not found.skill.exists
-    assert str(found.skill).startswith("No skill over the base rate")
+    assert not found.selection.beats_base_rate
+    assert str(found.selection).startswith("No skill over the base rate")
 
 
 def _with_past_dnas(matrix: np.ndarray, n: int) -> np.ndarray:
@@ -186,7 +186,7 @@ def _with_past_dnas(matrix: np.ndarray, n: int) -> np.ndarray:
 
 def test_the_calibration_slice_grows_until_it_holds_enough_missed_appointments():
     cohort = world()
-    split = cut(cohort, config=TrainingConfig(model=QUICK)).split
+    split = split_by_time(cohort, config=TrainingConfig(model=QUICK)).split
     weeks, rest = divmod((split.calibrate.last - split.calibrate.first).days + 1, 7)
     quarter = (split.calibrate.last - split.fit.first).days // 4
     assert split.calibrate.dna >= 1_000 or (weeks * 7 + rest) >= quarter

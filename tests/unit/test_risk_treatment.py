@@ -8,8 +8,8 @@ from tests.unit.risk_worlds import CONFIG, world
 
 from dnapredict.errors import NoEventsError
 from dnapredict.model.cohort.cohort import Cohort
-from dnapredict.model.cohort.time_split import cut
-from dnapredict.model.fit.contacted_weights import without_contacted
+from dnapredict.model.cohort.time_split import split_by_time
+from dnapredict.model.fit.contacted_weights import exclude_contacted
 from dnapredict.model.fit.training import train
 
 FREE = (0, 0, 0)
@@ -43,7 +43,7 @@ def test_without_the_method_those_whom_calls_helped_look_safe_and_with_it_they_d
 
 def test_the_called_are_in_no_window_and_those_like_them_weigh_more():
     cohort = called(world(6_000))
-    weighted, windows, contacts = without_contacted(cohort, cut(cohort, config=CONFIG))
+    weighted, windows, contacts = exclude_contacted(cohort, split_by_time(cohort, config=CONFIG))
     assert not (cohort.contacted & (windows.train | windows.test)).any()
     assert windows.split.fit.rows == windows.fit.sum()
     likely = windows.train & (cohort.lead_days > 30) & (cohort.matrix[:, 1] > 0)
@@ -54,8 +54,8 @@ def test_the_called_are_in_no_window_and_those_like_them_weigh_more():
 
 def test_the_weights_make_those_who_were_not_called_stand_for_all():
     cohort = called(world(20_000))
-    weighted, windows, _ = without_contacted(cohort, cut(cohort, config=CONFIG))
-    everybody = cut(cohort, config=CONFIG).train
+    weighted, windows, _ = exclude_contacted(cohort, split_by_time(cohort, config=CONFIG))
+    everybody = split_by_time(cohort, config=CONFIG).train
     stand_in = np.average(cohort.matrix[windows.train], axis=0, weights=weighted.weight[windows.train])
     whole, left = (cohort.matrix[rows].mean(axis=0) for rows in (everybody, windows.train))
     assert (np.abs(stand_in - whole) <= np.abs(left - whole) + 0.02 * whole).all()
@@ -64,8 +64,8 @@ def test_the_weights_make_those_who_were_not_called_stand_for_all():
 
 def test_an_extract_that_says_nothing_of_calls_is_left_as_it_is():
     cohort = world()
-    windows = cut(cohort, config=CONFIG)
-    same, unchanged, contacts = without_contacted(cohort, windows)
+    windows = split_by_time(cohort, config=CONFIG)
+    same, unchanged, contacts = exclude_contacted(cohort, windows)
     assert (same is cohort, unchanged is windows, contacts) == (True, True, None)
 
 
@@ -73,7 +73,9 @@ def test_a_few_calls_are_left_out_without_weights():
     cohort = world()
     few = np.zeros(len(cohort), dtype=bool)
     few[:20] = True
-    weighted, windows, contacts = without_contacted(replace(cohort, contacted=few), cut(cohort, config=CONFIG))
+    weighted, windows, contacts = exclude_contacted(
+        replace(cohort, contacted=few), split_by_time(cohort, config=CONFIG)
+    )
     assert (weighted.weight == 1).all()
     assert (contacts.trained, contacts.tested, contacts.most_weight) == (20, 0, 1.0)
     assert not windows.fit[:20].any()

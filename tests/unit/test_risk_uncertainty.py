@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
-from dnapredict.model.evaluate.metric_intervals import PercentileInterval, difference, intervals, loss_difference
-from dnapredict.model.evaluate.patient_bootstrap import PatientIndex, Replicates, Resampled, replicates
-from dnapredict.model.evaluate.risk_metrics import figures
+from dnapredict.model.evaluate.metric_intervals import (
+    PercentileInterval,
+    bootstrap_intervals,
+    log_loss_difference,
+    paired_difference,
+)
+from dnapredict.model.evaluate.patient_bootstrap import PatientIndex, Replicates, ResampledMetrics, bootstrap_replicates
+from dnapredict.model.evaluate.risk_metrics import compute_metrics
 
 
 def sample(n: int = 3_000, *, each: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -18,20 +23,20 @@ def sample(n: int = 3_000, *, each: int = 1, seed: int = 0) -> tuple[np.ndarray,
 
 def draws_of(dna: np.ndarray, risk: np.ndarray, *, patient: np.ndarray, seed: int) -> Replicates:
     people = PatientIndex.of(patient)
-    return replicates([Resampled(dna, risk, people)], people, seed=seed)[0]
+    return bootstrap_replicates([ResampledMetrics(dna, risk, people)], people, seed=seed)[0]
 
 
 def intervals_of_all(
     dna: np.ndarray, risk: np.ndarray, *, patient: np.ndarray, seed: int
 ) -> dict[str, PercentileInterval]:
     everyone = {"all": np.ones(len(dna), dtype=bool)}
-    return intervals(dna, risk, populations=everyone, patient=patient, seed=seed)["all"]
+    return bootstrap_intervals(dna, risk, populations=everyone, patient=patient, seed=seed)["all"]
 
 
 def test_every_draw_of_everyone_once_gives_the_figures_themselves():
     dna, risk, _ = sample()
     alone = draws_of(dna, risk, patient=np.zeros(len(dna), dtype=int), seed=1)
-    known = figures(dna, risk).as_dict()
+    known = compute_metrics(dna, risk).as_dict()
     for name, values in alone.items():  # one patient only: every draw is the whole
         assert values == pytest.approx(np.full(len(values), known[name]), abs=1e-9)
 
@@ -40,8 +45,8 @@ def test_ties_are_counted_as_the_figures_count_them():
     dna, risk, _ = sample()
     tied = np.round(risk, 1)
     alone = draws_of(dna, tied, patient=np.zeros(len(dna), dtype=int), seed=1)
-    assert alone["auroc"][0] == pytest.approx(figures(dna, tied).auroc)
-    assert alone["average_precision"][0] == pytest.approx(figures(dna, tied).average_precision)
+    assert alone["auroc"][0] == pytest.approx(compute_metrics(dna, tied).auroc)
+    assert alone["average_precision"][0] == pytest.approx(compute_metrics(dna, tied).average_precision)
 
 
 def test_the_interval_of_a_share_is_as_wide_as_theory_says():
@@ -60,7 +65,7 @@ def test_appointments_of_one_patient_do_not_count_as_independent():
 
 def test_a_model_against_itself_differs_by_nothing():
     dna, risk, patient = sample()
-    found = difference(dna, risk, risk, patient=patient, seed=1)["log_loss"]
+    found = paired_difference(dna, risk, risk, patient=patient, seed=1)["log_loss"]
     assert found == (0, 0, 0)
     assert not found.is_certain
 
@@ -68,7 +73,7 @@ def test_a_model_against_itself_differs_by_nothing():
 def test_the_truth_is_better_than_the_base_rate_beyond_chance():
     dna, risk, patient = sample()
     even = np.full(len(dna), dna.mean())
-    found = difference(dna, risk, even, patient=patient, seed=1)["log_loss"]
+    found = paired_difference(dna, risk, even, patient=patient, seed=1)["log_loss"]
     assert found.high < 0
     assert found.is_certain
 
@@ -76,7 +81,7 @@ def test_the_truth_is_better_than_the_base_rate_beyond_chance():
 def test_one_outcome_only_has_no_interval():
     nobody = np.zeros(5, dtype=bool)
     assert intervals_of_all(nobody, np.full(5, 0.1), patient=np.arange(5), seed=1) == {}
-    assert difference(nobody, np.full(5, 0.1), np.full(5, 0.2), patient=np.arange(5), seed=1) == {}
+    assert paired_difference(nobody, np.full(5, 0.1), np.full(5, 0.2), patient=np.arange(5), seed=1) == {}
 
 
 def test_equal_seeds_give_equal_intervals():
@@ -99,7 +104,7 @@ def test_the_figures_of_a_draw_are_those_of_its_rows_repeated():
     picked = np.random.default_rng(9).integers(0, 200, (400, 200))[0]
     times = np.bincount(picked, minlength=200)
     rows = np.repeat(np.arange(600), times[patient])
-    known = figures(dna[rows], tied[rows]).as_dict()
+    known = compute_metrics(dna[rows], tied[rows]).as_dict()
     for name in ("base_rate", "brier", "log_loss", "auroc", "average_precision"):
         assert drawn[name][0] == pytest.approx(known[name])
 
@@ -107,8 +112,8 @@ def test_the_figures_of_a_draw_are_those_of_its_rows_repeated():
 def test_the_difference_of_log_loss_alone_is_that_among_all_figures():
     dna, risk, patient = sample(each=3)
     rival = np.clip(risk * 0.8 + 0.03, 0, 1)
-    alone = loss_difference(dna, risk, rival, patient=patient, seed=1)
-    among_all = difference(dna, risk, rival, patient=patient, seed=1)["log_loss"]
+    alone = log_loss_difference(dna, risk, rival, patient=patient, seed=1)
+    among_all = paired_difference(dna, risk, rival, patient=patient, seed=1)["log_loss"]
     assert alone == pytest.approx(among_all)
 
 
@@ -116,7 +121,7 @@ def test_a_population_is_as_uncertain_as_its_own_patients_make_it():
     dna, risk, patient = sample(8_000, each=4)
     some = risk > np.median(risk)
     populations = {"some": some, "all": np.ones(len(dna), dtype=bool)}
-    among_all = intervals(dna, risk, populations=populations, patient=patient, seed=1)
+    among_all = bootstrap_intervals(dna, risk, populations=populations, patient=patient, seed=1)
     alone = intervals_of_all(dna[some], risk[some], patient=patient[some], seed=1)
     for name in ("auroc", "log_loss", "sensitivity_at_10", "calibration_slope"):
         together, apart = among_all["some"][name], alone[name]

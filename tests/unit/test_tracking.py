@@ -120,7 +120,7 @@ def test_a_passing_version_is_promoted_and_remembers_whom_it_replaced(tmp_path, 
 def test_a_model_without_skill_is_never_promoted_whoever_signs(tmp_path, folder, training):
     worthless = PairedDifference(0.0, -0.01, 0.01)
     registry = Registry(tmp_path)
-    without = replace(training, skill=replace(training.skill, over_base_rate=worthless))
+    without = replace(training, selection=replace(training.selection, over_base_rate=worthless))
     version = registry.register(folder, without).version
     registry.set_audit(version, verdict="PASS", digest="1" * 64)
     with pytest.raises(ModelError, match="No skill over the base rate"):

@@ -32,7 +32,7 @@ def test_a_longer_search_goes_on_with_the_study_of_a_shorter_one(tmp_path, extra
         training_inputs.study(tmp_path, extract, setting(tuning=Tuning(trials=n, minutes=n))) for n in (5, 50)
     )
     assert short == long
-    assert short.storage.endswith("/tuning.db")
+    assert short.url.endswith("/tuning.db")
 
 
 def test_another_extract_or_another_configuration_has_another_study(tmp_path, extract):

@@ -75,10 +75,12 @@ def check(
         typer.echo(draft_mapping(extract), nl=False)
         return
     from dnapredict.pipeline.checking import check as check_extract
-    from dnapredict.quality.check_report import places
+    from dnapredict.quality.check_report import report_paths
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
-    outputs = {} if report is None else {"--report": places(report)[0], "The page of --report": places(report)[1]}
+    outputs = (
+        {} if report is None else {"--report": report_paths(report)[0], "The page of --report": report_paths(report)[1]}
+    )
     require_apart(setting, outputs=outputs, inputs={"EXTRACT": extract, "--mapping": mapping, "--config": config})
     result = check_extract(extract, setting=setting, say=say, out=report)
     for path in result.files:

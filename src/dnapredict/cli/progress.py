@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dnapredict.model.fit.tuning import TuningProgress, Watch
+    from dnapredict.model.fit.tuning import ProgressCallback, TuningProgress
     from dnapredict.worklist.batch import Progress as Rows
 
 
 @contextlib.contextmanager
-def tuning_bar() -> "Iterator[Watch | None]":
+def tuning_bar() -> "Iterator[ProgressCallback | None]":
     """A callback that shows the trials of tuning; None where standard error is not a terminal.
 
     The bar appears at the first trial, so that a training without tuning has none.

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 from dnapredict.config.fairness_policy import Disclosure
 
-# A hidden count must stay one of at least this many possible values.
-_FEWEST_POSSIBLE = 3
+# A hidden count must keep at least this many possible values for whoever knows everything that is printed.
+FEWEST_POSSIBLE = 3
+# Appointments below which a metric of a model is not shown: it is chance, and may point at a patient.
+SMALLEST_EVALUATED = 100
 
 
 def publish_count(count: float, rule: Disclosure) -> int | None:
@@ -46,6 +48,6 @@ def second_suppression(counts: Sequence[float], rule: Disclosure) -> int | None:
     slack = (rule.round_to - 1) / 2 * sum(1 for value in shown if value) + (rule.round_to - 1) / 2
     possible = [value for value in range(1, rule.suppress_below) if abs(value - left) <= slack]
     others = [place for place, value in enumerate(shown) if value]
-    if len(possible) >= _FEWEST_POSSIBLE or not others:
+    if len(possible) >= FEWEST_POSSIBLE or not others:
         return None
     return min(others, key=lambda place: counts[place])

@@ -1,4 +1,4 @@
-"""Further outputs of an audit on request: PDF by a browser of this machine, Easy Read, months, the study."""
+"""Extra outputs of an audit on request: monthly charts, Easy Read, the study, and PDFs printed by a local browser."""
 
 import os
 import shutil
@@ -11,17 +11,17 @@ from typing import Final
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.fairness.report.easy_read import easy_read_page
 from dnapredict.fairness.report.monthly_page import monthly_page
-from dnapredict.fairness.report.report_files import main_files
+from dnapredict.fairness.report.report_files import report_files
 from dnapredict.fairness.report_folder import REPORT
 from dnapredict.fairness.run_audit import AuditResult
 from dnapredict.fairness.study import Study, study_files
 
-BROWSER: Final = "DNAPREDICT_BROWSER"  # path of a browser, where it is not found by itself
+BROWSER: Final = "DNAPREDICT_BROWSER"  # path of a browser that is not found by its name
 _NAMES: Final = (
     "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge",
     "msedge",
 )  # fmt: skip
-_PLACES: Final = (
+_PATHS: Final = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
     "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
@@ -40,16 +40,16 @@ _SECONDS: Final = 180
 
 
 def browser() -> str:
-    """The Chromium, Chrome or Edge of this machine.
+    """Path of Chromium, Chrome or Edge on this machine.
 
     Raises
     ------
     UsageError
-        If there is none: the page itself can be printed from any browser.
+        If there is none.
     """
     named = os.environ.get(BROWSER, "")
-    found = (shutil.which(name) for name in ((named,) if named else (*_NAMES, *_PLACES)))
-    first = next((path for path in found if path), None)
+    paths = (shutil.which(name) for name in ((named,) if named else (*_NAMES, *_PATHS)))
+    first = next((path for path in paths if path), None)
     if first is None:
         raise UsageError(
             "--pdf prints with Chromium, Chrome or Edge, and none is found here. Install one, name it in "
@@ -59,7 +59,7 @@ def browser() -> str:
 
 
 def as_pdf(page: bytes, *, name: str) -> bytes:
-    """The page as A4 sheets. `name` is its file, for the message where printing does not work.
+    """The page as a PDF of A4 sheets; `name` is its file name, for error messages.
 
     Raises
     ------
@@ -68,10 +68,10 @@ def as_pdf(page: bytes, *, name: str) -> bytes:
     StoreError
         If the browser printed nothing.
     """
-    with tempfile.TemporaryDirectory() as place:
-        source, out = Path(place) / "page.html", Path(place) / "page.pdf"
+    with tempfile.TemporaryDirectory() as folder:
+        source, out = Path(folder) / "page.html", Path(folder) / "page.pdf"
         source.write_bytes(page)
-        _print(source, out, profile=Path(place) / "profile")
+        _print(source, out, profile=Path(folder) / "profile")
         if not out.is_file():
             raise StoreError(f"{name}: the browser printed no PDF. Open the page and print it from there.")
         return out.read_bytes()
@@ -89,24 +89,24 @@ def _print(source: Path, out: Path, *, profile: Path) -> None:
         source.as_uri(),
     ]
     try:
-        subprocess.run(command, check=False, capture_output=True, timeout=_SECONDS)  # noqa: S603 - our own words
+        subprocess.run(command, check=False, capture_output=True, timeout=_SECONDS)  # noqa: S603 - a fixed command
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StoreError(f"The browser cannot print ({type(error).__name__}).") from None
 
 
 MONTHLY, EASY_READ, STUDY, PDF = "monthly", "easy-read", "study", "pdf"
-BESIDE: Final = frozenset({MONTHLY, EASY_READ, STUDY, PDF})
+EXTRA_OUTPUTS: Final = frozenset({MONTHLY, EASY_READ, STUDY, PDF})
 
 
-def beside(result: AuditResult, wanted: frozenset[str], *, studied: Study | None = None) -> dict[str, bytes]:
-    """The further files by name: `monthly.html`, `easy-read.html`, `study.html`, and each page as PDF.
+def extra_files(result: AuditResult, wanted: frozenset[str], *, studied: Study | None = None) -> dict[str, bytes]:
+    """The extra files by name: `monthly.html`, `easy-read.html`, `study.html`, and each page as PDF.
 
-    `studied` is made by `study`, which needs appointments and not only their audit.
+    `studied` is the result of `study.study`, which needs the appointments and not only their audit.
 
     Raises
     ------
     UsageError
-        If a PDF is wanted and no browser is here to print it.
+        If a PDF is wanted and there is no browser.
     """
     files: dict[str, bytes] = {}
     if MONTHLY in wanted:
@@ -119,5 +119,5 @@ def beside(result: AuditResult, wanted: frozenset[str], *, studied: Study | None
 
 
 def _printed(result: AuditResult, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    pages = {REPORT: main_files(result)[REPORT]} | {n: f for n, f in files.items() if n.endswith(".html")}
+    pages = {REPORT: report_files(result)[REPORT]} | {n: f for n, f in files.items() if n.endswith(".html")}
     return {name.replace(".html", ".pdf"): as_pdf(content, name=name) for name, content in pages.items()}

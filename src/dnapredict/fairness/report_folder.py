@@ -1,4 +1,4 @@
-"""A folder of files that is written whole or not at all, and never over something else."""
+"""Write a report folder atomically, and never over other files."""
 
 import shutil
 import tempfile
@@ -11,15 +11,15 @@ from dnapredict.errors import StoreError, UsageError
 REPORT = "report.html"
 FIGURES = "audit.json"
 SIGNATURE = "signature.json"
-# What a report consists of. Anything else in its folder is somebody's own work.
-_OURS: Final = (".html", ".json", ".csv", ".pdf")
+# Files of a report. Anything else in its folder belongs to somebody else.
+_REPORT_SUFFIXES: Final = (".html", ".json", ".csv", ".pdf")
 
 
-def put(files: Mapping[str, bytes], out: Path, *, proof: str) -> Path:
+def write_folder(files: Mapping[str, bytes], out: Path, *, proof: str) -> Path:
     """Write `files` by name into the folder `out`, and return it as an absolute path.
 
-    Everything is written beside `out` first and moved when whole. An earlier folder of the same kind,
-    known by its file `proof`, is replaced; a signed one never: the signature belongs to those files.
+    All files are written to a temporary folder next to `out`, which is then renamed. An earlier report, which is
+    recognised by its file `proof`, is replaced. A signed one never is: the signature belongs to those files.
 
     Raises
     ------
@@ -46,13 +46,14 @@ def put(files: Mapping[str, bytes], out: Path, *, proof: str) -> Path:
 
 
 def require_free(out: Path, *, proof: str) -> None:
-    """Refuse a folder that a report may not replace; ask it before the work, not after.
+    """Refuse a folder that a report may not replace: called before the work, not only at its end.
 
     Raises
     ------
     UsageError
         If `out` is a file, holds a signed report, or anything that is not of a report.
     """
+    out = out.resolve()
     if not out.exists():
         return
     if not out.is_dir():
@@ -61,7 +62,7 @@ def require_free(out: Path, *, proof: str) -> None:
         raise UsageError(f"{out} holds a signed report, which is never overwritten. Choose another folder.")
     if any(out.iterdir()) and not (out / proof).exists():
         raise UsageError(f"{out} holds other files and no report. Choose a new or empty folder.")
-    others = [path.name for path in out.iterdir() if path.is_dir() or path.suffix.lower() not in _OURS]
+    others = [path.name for path in out.iterdir() if path.is_dir() or path.suffix.lower() not in _REPORT_SUFFIXES]
     if others:
         raise UsageError(
             f"{out} holds '{min(others)}' beside the report, which would be lost. Move it, or choose another folder."

@@ -1,4 +1,4 @@
-"""Run the audit: count, judge by every gate, and keep only what may be published."""
+"""Run the audit: count each grouping, judge every gate, and return only what may be published."""
 
 import datetime
 from collections.abc import Iterator, Mapping
@@ -7,28 +7,35 @@ from typing import Any
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.errors import ConfigurationError
-from dnapredict.fairness.compare.allocation_cost import Sharing, sharings_of
+from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocation_costs
 from dnapredict.fairness.compare.comparisons import Evidence
-from dnapredict.fairness.disclosure.hidden_counts import hidden_in
+from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
 from dnapredict.fairness.gates.label_gate import label_gate
 from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_gate
 from dnapredict.fairness.gates.record_gates import calibration_gate, evidence_gate, records_gate
-from dnapredict.fairness.measure.audited_appointments import Audited
-from dnapredict.fairness.measure.counts import Counted, count
-from dnapredict.fairness.measure.groupings import GROUPINGS, PLACES, QUINTILE, everyone, grouping_named, spoken
-from dnapredict.fairness.measure.membership import Membership, crossed, membership, months
+from dnapredict.fairness.measure.audited_appointments import AuditData
+from dnapredict.fairness.measure.counts import CountedGrouping, count_groups
+from dnapredict.fairness.measure.groupings import (
+    GROUPINGS,
+    PLACE_GROUPINGS,
+    QUINTILE,
+    everyone_membership,
+    grouping_named,
+    grouping_phrases,
+)
+from dnapredict.fairness.measure.membership import Membership, cross_memberships, membership, months
 from dnapredict.fairness.publish.change_since import refuse_silent_changes
-from dnapredict.fairness.publish.chart_data import Pictures, drawn_from
+from dnapredict.fairness.publish.chart_data import ChartData, published_chart_data
 from dnapredict.fairness.publish.group_tables import GroupTable, published_table
-from dnapredict.fairness.verdicts import Gate, Verdict, overall
+from dnapredict.fairness.verdicts import Gate, Verdict, overall_verdict
 
 PRIMARY_GATE = {"reach": "G3", "calibration": "G2"}
 
 
-def judge(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
-    """Ask every gate and sum up.
+def judge_gates(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
+    """The verdict of every gate, and the overall verdict.
 
-    For capacity planning nobody is called, so that the gates about reach do not apply.
+    Capacity planning calls nobody, so that the gates about reach do not apply.
     """
     gates: list[Gate | None] = [records_gate(evidence), label_gate(evidence), calibration_gate(evidence)]
     if evidence.policy.primary == "reach":
@@ -39,18 +46,18 @@ def judge(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
             change_gate(evidence),
         ]
     gates.append(evidence_gate(evidence))
-    asked = tuple(gate for gate in gates if gate is not None)
-    return overall(asked, primary=PRIMARY_GATE[evidence.policy.primary]), asked
+    applied = tuple(gate for gate in gates if gate is not None)
+    return overall_verdict(applied, primary=PRIMARY_GATE[evidence.policy.primary]), applied
 
 
 @dataclass(frozen=True)
 class ReportContext:
-    """What the report says about where its numbers come from.
+    """Provenance of the figures, as the report prints it.
 
     `capacity` is a phrase such as "10 of every 100 appointments of each week, those most likely to miss".
-    `rows_expected` is the number of labelled appointments in the extract, so that a lost one shows.
-    `previous` is the `audit.json` of the last audit, for what changed since. `allocation` is the rule
-    by which the calls are shared between areas.
+    `rows_expected` is the number of labelled appointments in the extract, so that a dropped row is noticed.
+    `previous` is the `audit.json` of the last audit, for what has changed. `allocation` is the rule by which calls
+    are allocated between areas.
     """
 
     model_version: str
@@ -69,14 +76,14 @@ class ReportContext:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """Verdict, gates and published tables. Exact counts do not leave `run`."""
+    """Verdict, gates and published tables; it holds no exact counts."""
 
     verdict: Verdict
     gates: tuple[Gate, ...]
     everyone: GroupTable
     tables: tuple[GroupTable, ...]
-    pictures: Pictures
-    sharings: tuple[Sharing, ...]
+    chart_data: ChartData
+    allocation_costs: tuple[AllocationCost, ...]
     absent: tuple[str, ...]
     policy: Policy
     context: ReportContext
@@ -86,15 +93,15 @@ class AuditResult:
         return next((table for table in self.tables if table.name == name), None)
 
     def gate(self, code: str) -> Gate | None:
-        """The gate of that code, None where it was not asked."""
+        """The gate of that code, None where it does not apply."""
         return next((gate for gate in self.gates if gate.code == code), None)
 
 
-def run(audited: Audited, *, policy: Policy, context: ReportContext) -> AuditResult:
+def run(audited: AuditData, *, policy: Policy, context: ReportContext) -> AuditResult:
     """Audit labelled appointments under `policy`.
 
-    Reads every row once a grouping, judges the gates on exact counts, and returns only figures
-    that may be printed under the policy's small-number rule.
+    Every row is read once for each grouping. Gates are judged on exact counts; the result holds only figures that
+    may be printed under the policy's small-number rule.
 
     Raises
     ------
@@ -105,40 +112,40 @@ def run(audited: Audited, *, policy: Policy, context: ReportContext) -> AuditRes
     _require_groupings(audited, policy)
     if context.previous is not None:
         refuse_silent_changes(policy, context.previous)
-    counted = {members.grouping.name: count(audited, members) for members in _memberships(audited)}
+    counted = {members.grouping.name: count_groups(audited, members) for members in _memberships(audited)}
     evidence = Evidence(
         counted=counted,
         strict=_strictly_counted(audited, policy),
         policy=policy,
         rows=len(audited),
-        hidden=hidden_in(counted, policy.disclosure),
+        hidden=find_hidden_counts(counted, policy.disclosure),
         rows_expected=context.rows_expected,
         has_live=audited.has(["live_selected"]),
         has_trust_side=audited.has(["trust_side_reason"]) or audited.has(["outcome_code"]),
     )
-    verdict, gates = judge(evidence)
+    verdict, gates = judge_gates(evidence)
     tables = [
         published_table(group, rule=policy.disclosure, z=evidence.z, share=evidence.share, hidden=evidence.hidden)
         for group in counted.values()
         if group.grouping.shown
     ]
-    absent = spoken(grouping for grouping in GROUPINGS if grouping.name not in counted)
+    absent = grouping_phrases(grouping for grouping in GROUPINGS if grouping.name not in counted)
     return AuditResult(
         verdict,
         gates,
         everyone=tables[0],
         tables=tuple(tables[1:]),
-        pictures=drawn_from(evidence),
-        sharings=sharings_of(audited, evidence, in_use=context.allocation),
+        chart_data=published_chart_data(evidence),
+        allocation_costs=allocation_costs(audited, evidence, in_use=context.allocation),
         absent=absent,
         policy=policy,
         context=context,
     )
 
 
-def _require_groupings(audited: Audited, policy: Policy) -> None:
-    asked = (grouping_named(name) for name in policy.compared if name not in policy.may_be_absent)
-    absent = [grouping for grouping in asked if not audited.has([grouping.column])]
+def _require_groupings(audited: AuditData, policy: Policy) -> None:
+    required = (grouping_named(name) for name in policy.compared if name not in policy.may_be_absent)
+    absent = [grouping for grouping in required if not audited.has([grouping.column])]
     if absent:
         first = absent[0]
         raise ConfigurationError(
@@ -148,10 +155,10 @@ def _require_groupings(audited: Audited, policy: Policy) -> None:
         )
 
 
-def _memberships(audited: Audited) -> Iterator[Membership]:
-    """Everyone first, then each grouping that the extract can give, then those that only charts show."""
-    yield everyone(len(audited))
-    for grouping in (*GROUPINGS, *PLACES):
+def _memberships(audited: AuditData) -> Iterator[Membership]:
+    """Everyone first, then each grouping that the extract has, then those that only charts show."""
+    yield everyone_membership(len(audited))
+    for grouping in (*GROUPINGS, *PLACE_GROUPINGS):
         members = membership(audited, grouping)
         if members is not None:
             yield members
@@ -159,20 +166,20 @@ def _memberships(audited: Audited) -> Iterator[Membership]:
     fifths = membership(audited, QUINTILE)
     for first, second in ((five, fifths), *_by_month(audited, five)):
         if first is not None and second is not None:
-            yield crossed(first, second)
+            yield cross_memberships(first, second)
 
 
-def _by_month(audited: Audited, five: Membership | None) -> list[tuple[Membership | None, Membership | None]]:
+def _by_month(audited: AuditData, five: Membership | None) -> list[tuple[Membership | None, Membership | None]]:
     month = months(audited)
     if len(month.groups) < 2:
         return []
     return [(membership(audited, grouping_named("core20")), month), (five, month)]
 
 
-def _strictly_counted(audited: Audited, policy: Policy) -> dict[str, Counted]:
-    """The compared groupings once more, with only outcome code 3 as missed."""
+def _strictly_counted(audited: AuditData, policy: Policy) -> dict[str, CountedGrouping]:
+    """The compared groupings, counted with only outcome code 3 as missed."""
     strict = audited.with_strict_label()
     if strict is None:
         return {}
     found = (membership(strict, grouping_named(name)) for name in policy.compared)
-    return {members.grouping.name: count(strict, members) for members in found if members is not None}
+    return {members.grouping.name: count_groups(strict, members) for members in found if members is not None}

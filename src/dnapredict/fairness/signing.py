@@ -1,4 +1,4 @@
-"""Sign a report: who decided what, why, who disagreed, bound to exactly these files, model and data."""
+"""Sign a report: a decision with name, role, reason and dissent, bound to the hashes of report, model and data."""
 
 import datetime
 import hashlib
@@ -9,22 +9,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dnapredict.data.files.atomic_write import whole
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.fairness.report_folder import FIGURES, REPORT, SIGNATURE
 from dnapredict.fairness.verdicts import Verdict
 
-Said = Annotated[str, Field(min_length=2, max_length=4_000)]
+RequiredText = Annotated[str, Field(min_length=2, max_length=4_000)]
 
 
 class Signature(BaseModel):
-    """The record of a decision. Any change to report, figures, model or data makes it void."""
+    """A signed decision. Any change to report, figures, model or data makes it void."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
-    name: Said
-    role: Said
+    name: RequiredText
+    role: RequiredText
     decision: Literal["approve", "conditions", "reject"]
-    reason: Said
+    reason: RequiredText
     dissent: str = ""
     signed_at: datetime.datetime
     verdict: str
@@ -32,11 +33,6 @@ class Signature(BaseModel):
     figures_sha256: str
     model_sha256: str
     data_sha256: str
-
-    @property
-    def allows_use(self) -> bool:
-        """Whether the model may be used, with or without conditions."""
-        return self.decision != "reject"
 
 
 def sign(
@@ -51,17 +47,17 @@ def sign(
     on_record: Signature | None = None,
     record: Callable[[Signature], object] = lambda _: None,
 ) -> Signature:
-    """Put a decision on the report in `folder` on record, then write it beside the report.
+    """Record a decision on the report in `folder`, then write it next to the report.
 
-    A `sign` that was killed is completed when it is run again, with the decision that was made first.
+    An interrupted `sign` is completed when it is run again, with the decision that was made first.
 
     Parameters
     ----------
     on_record
-        The decision on this report that a registry holds already.
+        The decision on this report that a registry already holds.
     record
-        Puts a decision on record in a registry, whose record binds. It is called before the file is
-        written, so that no report is signed of which the registry does not know.
+        Records a decision in a registry, whose record is binding. It is called before the file is written, so
+        that no report is signed without the registry knowing.
 
     Raises
     ------
@@ -69,28 +65,28 @@ def sign(
         If there is no report, it is signed already, a name, role or reason is missing, or a report that
         failed would be approved without conditions.
     StoreError
-        If the file cannot be written, or a signature that is there is not that of these files.
+        If the file cannot be written, or an existing signature is not that of these files.
     """
     figures = _figures(folder)
-    asked = {"name": name, "role": role, "decision": decision, "reason": reason, "dissent": dissent}
-    decided = on_record or signature_of(folder)
-    signature = decided or _decided(folder, figures, asked, at or datetime.datetime.now(datetime.UTC))
+    request = {"name": name, "role": role, "decision": decision, "reason": reason, "dissent": dissent}
+    existing = on_record or signature_of(folder)
+    signature = existing or _new_signature(folder, figures, request, at or datetime.datetime.now(datetime.UTC))
     record(signature)
     _write(folder / SIGNATURE, signature)
-    if any(getattr(signature, key) != value.strip() for key, value in asked.items()):
+    if any(getattr(signature, key) != value.strip() for key, value in request.items()):
         raise UsageError(f"{folder} is signed already. A new decision needs a new audit.")
     return signature
 
 
-def _decided(folder: Path, figures: dict[str, Any], asked: dict[str, str], at: datetime.datetime) -> Signature:
-    """The signature that somebody asks for, checked."""
-    if asked["decision"] == "approve" and figures["verdict"] == Verdict.FAIL:
+def _new_signature(folder: Path, figures: dict[str, Any], request: dict[str, str], at: datetime.datetime) -> Signature:
+    """The requested signature, after checking it."""
+    if request["decision"] == "approve" and figures["verdict"] == Verdict.FAIL:
         raise UsageError(
             "This report failed. Decide `conditions`, and say in the reason what must be put right first, or `reject`."
         )
     try:
         return Signature(
-            **asked,  # type: ignore[arg-type]  # pydantic refuses another word as a decision
+            **request,  # type: ignore[arg-type]  # pydantic refuses another word as a decision
             signed_at=at,
             verdict=str(figures["verdict"]),
             report_sha256=_sha256(folder / REPORT),
@@ -107,7 +103,7 @@ def _decided(folder: Path, figures: dict[str, Any], asked: dict[str, str], at: d
 
 
 def signature_of(folder: Path) -> Signature | None:
-    """The signature of a report, None where it has none.
+    """The signature of a report; None where it is not signed.
 
     Raises
     ------
@@ -140,13 +136,12 @@ def _sha256(path: Path) -> str:
 
 
 def _write(path: Path, signature: Signature) -> None:
-    """Written whole or not at all."""
-    beside = path.with_suffix(".part")
     try:
-        beside.write_text(signature.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
+        with whole(path) as draft:
+            draft.write_text(signature.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            draft.chmod(0o644)
+    except StoreError as error:
         raise StoreError(
-            f"{path}: cannot be written ({error.strerror}). The decision is on record in the registry; run "
-            "`dnapredict sign` again once the folder can be written."
+            f"{error} The decision is on record in the registry; run `dnapredict sign` again once the folder can "
+            "be written."
         ) from None

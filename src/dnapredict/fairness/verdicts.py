@@ -1,4 +1,4 @@
-"""What a gate can say, and how many small answers become one."""
+"""Verdicts of checks and gates, and the rules that combine them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dnapredict.fairness.measure.membership import Group
 
 
 class Verdict(StrEnum):
-    """The answer of a gate. *Not enough data* is an answer of its own, never a pass."""
+    """The verdict of a check, a gate or the audit. *Not enough data* is never a pass."""
 
     PASS = "PASS"  # noqa: S105 - a verdict, not a password
     REVIEW = "REVIEW"
@@ -27,7 +27,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One group under one gate. The numbers may be printed: they come from rounded counts.
+    """The verdict on one group in one gate. Its numbers may be printed: they come from rounded counts.
 
     `detectable` is the smallest true gap that this audit would call a FAIL in 8 of 10 cases.
     """
@@ -45,7 +45,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Gate:
-    """One question that the audit asks, its answer and what the answer rests on."""
+    """One question of the audit, its verdict and the checks of the groups."""
 
     code: str
     title: str
@@ -57,30 +57,30 @@ class Gate:
     judged: bool = True  # False: shown for information, no part of the verdict
 
 
-def summed_up(checks: Sequence[Check]) -> Verdict:
+def combine_checks(checks: Sequence[Check]) -> Verdict:
     """The verdict of a gate from its groups.
 
-    A fail of one group fails the gate. Where fewer than half of the groups can be judged the answer
-    is *not enough data*; then a review of one group is a review. A gate passes when every group
-    that can be judged does; the groups that cannot are the business of gate G7.
+    A FAIL of one group fails the gate. Otherwise, where fewer than half of the groups can be judged, the verdict is
+    NOT ENOUGH DATA. Otherwise a REVIEW of one group is a REVIEW. A gate passes when every group that can be
+    judged passes; gate G7 is about the groups that cannot.
 
     >>> def check(verdict): return Check("ethnicity", Group("A", "A"), verdict, "reach", "")
-    >>> summed_up([check(Verdict.PASS), check(Verdict.REVIEW)]).value
+    >>> combine_checks([check(Verdict.PASS), check(Verdict.REVIEW)]).value
     'REVIEW'
-    >>> summed_up([]).value
+    >>> combine_checks([]).value
     'NOT ENOUGH DATA'
     """
-    found = [check.verdict for check in checks]
-    judged = [verdict for verdict in found if verdict is not Verdict.NOT_ENOUGH_DATA]
-    if Verdict.FAIL in found:
+    verdicts = [check.verdict for check in checks]
+    judged = [verdict for verdict in verdicts if verdict is not Verdict.NOT_ENOUGH_DATA]
+    if Verdict.FAIL in verdicts:
         return Verdict.FAIL
-    if not judged or 2 * len(judged) < len(found):
+    if not judged or 2 * len(judged) < len(verdicts):
         return Verdict.NOT_ENOUGH_DATA
-    return Verdict.REVIEW if Verdict.REVIEW in found else Verdict.PASS
+    return Verdict.REVIEW if Verdict.REVIEW in verdicts else Verdict.PASS
 
 
-def overall(gates: Sequence[Gate], *, primary: str) -> Verdict:
-    """The verdict of the report: a fail of any gate fails, and without the primary gate nothing passes."""
+def overall_verdict(gates: Sequence[Gate], *, primary: str) -> Verdict:
+    """The verdict of the audit: a FAIL of any judged gate fails it, and it passes only if the primary gate does."""
     verdicts = {gate.code: gate.verdict for gate in gates if gate.judged}
     if Verdict.FAIL in verdicts.values():
         return Verdict.FAIL

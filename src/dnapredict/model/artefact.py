@@ -23,12 +23,12 @@ from dnapredict.model.form.tree_ensemble import Trees
 from dnapredict.model.manifest import (
     CalibrationRecord,
     CurvesRecord,
-    Golden,
+    GoldenRow,
     Manifest,
     Provenance,
     as_json,
-    nullable,
-    row_of,
+    row_from_json,
+    row_to_json,
     sha256,
 )
 from dnapredict.model.reasons import Explainer
@@ -43,16 +43,16 @@ _SAME: Final = 1e-12
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model and what is known of it."""
+    """A model and its manifest."""
 
     model: RiskModel
     manifest: Manifest
     digest: str
-    """SHA-256 of the manifest, which holds those of the other files: the model's fingerprint."""
+    """SHA-256 of the manifest, which holds the hashes of the other files: it identifies the model."""
 
     @cached_property
-    def teller(self) -> Explainer:
-        """Tells the reasons of its risks, in the words of the register that it was trained with."""
+    def explainer(self) -> Explainer:
+        """Gives the reasons of its risks, in the words of the register that it was trained with."""
         return Explainer.of(self.model, self.manifest.provenance.register_of_factors)
 
 
@@ -62,7 +62,7 @@ def save(model: RiskModel, folder: Path, *, provenance: Provenance, specimens: N
     Parameters
     ----------
     specimens : (k, p) float64
-        Made-up rows (see `Training`) whose risks are written down, to try the model on when it is loaded.
+        Made-up rows (see `Training`) whose risks are stored, to check the model when it is loaded.
 
     Raises
     ------
@@ -81,20 +81,19 @@ def save(model: RiskModel, folder: Path, *, provenance: Provenance, specimens: N
 
 
 def load(folder: Path) -> StoredModel:
-    """Read a stored model, once every hash and every golden row agrees.
+    """Read a stored model after checking every hash and every golden row.
 
     Raises
     ------
     ModelError
-        If a file is missing or is not as it was written. LightGBM never sees such a text: some
-        damaged ones end the whole process.
+        If a file is missing or was changed. LightGBM never reads a changed text: some end the whole process.
     """
     content = _bytes(folder / _MANIFEST)
     manifest = _parsed(content, Manifest, folder / _MANIFEST)
     numbers = _parsed(_intact(folder, _CALIBRATION, manifest), CalibrationRecord, folder / _CALIBRATION)
     form = _trees(folder, manifest, numbers.fill) if numbers.fill else _curves(folder, manifest)
     model = RiskModel(manifest.factors, form, numbers.calibrator, numbers.site_shifts)
-    _refuse_other_risks(model, manifest, folder)
+    _require_same_risks(model, manifest, folder)
     return StoredModel(model, manifest, sha256(content))
 
 
@@ -107,7 +106,7 @@ def _write(model: RiskModel, draft: Path, *, provenance: Provenance, specimens: 
         libraries={name: version(name) for name in _LIBRARIES},
         files={name: sha256(content) for name, content in contents.items()},
         golden=tuple(
-            Golden(row=nullable(row), probability=float(risk))
+            GoldenRow(row=row_to_json(row), probability=float(risk))
             for row, risk in zip(specimens, model.probability(specimens), strict=True)
         ),
     )
@@ -127,7 +126,7 @@ def _whole_or_not_at_all(folder: Path) -> Iterator[Path]:
 
 
 def _contents(model: RiskModel) -> dict[str, bytes]:
-    fill = nullable(model.form.fill) if isinstance(model.form, Trees) else None
+    fill = row_to_json(model.form.fill) if isinstance(model.form, Trees) else None
     numbers = {_CALIBRATION: as_json(_calibration(model, fill))}
     if isinstance(model.form, Trees):
         return {_TREES: _text(model.form.booster)} | numbers
@@ -153,7 +152,7 @@ def _trees(folder: Path, manifest: Manifest, fill: Sequence[float | None]) -> Fo
         raise _damaged(folder / _TREES, "LightGBM cannot read it") from None
     if booster.feature_name() != list(manifest.factors) or len(fill) != len(manifest.factors):
         raise _damaged(folder, "its files disagree on the factors")
-    return Trees(booster, row_of(fill))
+    return Trees(booster, row_from_json(fill))
 
 
 def _curves(folder: Path, manifest: Manifest) -> Form:
@@ -164,8 +163,8 @@ def _curves(folder: Path, manifest: Manifest) -> Form:
     return curves
 
 
-def _refuse_other_risks(model: RiskModel, manifest: Manifest, folder: Path) -> None:
-    rows = np.array([row_of(golden.row) for golden in manifest.golden])
+def _require_same_risks(model: RiskModel, manifest: Manifest, folder: Path) -> None:
+    rows = np.array([row_from_json(golden.row) for golden in manifest.golden])
     then = np.array([golden.probability for golden in manifest.golden])
     if not len(rows) or np.abs(model.probability(rows) - then).max() > _SAME:
         raise _damaged(folder, "it does not give the risks it gave when it was saved")

@@ -1,4 +1,4 @@
-"""What is written down of a stored model, as records whose errors quote no value, and as bytes."""
+"""The manifest of a stored model: records whose errors quote no value, and their bytes."""
 
 import datetime
 import hashlib
@@ -27,7 +27,7 @@ class _Record(BaseModel):
 
 
 class Provenance(_Record):
-    """Where a model comes from: what training knows and the trees cannot tell.
+    """Where a model comes from: data, configuration, register and code.
 
     `data_from` and `data_to` are the first and last local date of the appointments with an outcome;
     `synthetic` says that the patients were made up; `config` holds label rule, horizon and seed;
@@ -45,7 +45,7 @@ class Provenance(_Record):
     imd_release: str = ""
 
     def require_release(self, release: str) -> None:
-        """Refuse deprivation deciles that are known to be of another release than was learned from.
+        """Refuse deprivation deciles of another release than the model was trained on, where both are known.
 
         Raises
         ------
@@ -59,15 +59,15 @@ class Provenance(_Record):
             )
 
 
-class Golden(_Record):
-    """A made-up row and the risk that the model gave it when it was saved; None is not known."""
+class GoldenRow(_Record):
+    """A made-up row and the risk that the model gave it when it was saved; None is an unknown value."""
 
     row: tuple[float | None, ...]
     probability: float
 
 
 class Manifest(_Record):
-    """All that is known of a stored model; the same training writes the same bytes."""
+    """The manifest of a stored model; the same training writes the same bytes."""
 
     format: Literal[1] = 1
     factors: tuple[str, ...]
@@ -75,7 +75,7 @@ class Manifest(_Record):
     register_sha256: Digest
     libraries: dict[str, str]
     files: dict[str, Digest]
-    golden: tuple[Golden, ...]
+    golden: tuple[GoldenRow, ...]
 
 
 class CalibrationRecord(_Record):
@@ -103,15 +103,15 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def nullable(row: NDArray[np.float64]) -> tuple[float | None, ...]:
-    """A row as JSON can hold it: None where it is not known.
+def row_to_json(row: NDArray[np.float64]) -> tuple[float | None, ...]:
+    """A row as JSON can hold it: None for unknown values.
 
-    >>> nullable(np.array([1.5, np.nan]))
+    >>> row_to_json(np.array([1.5, np.nan]))
     (1.5, None)
     """
     return tuple(None if math.isnan(value) else float(value) for value in row)
 
 
-def row_of(values: Sequence[float | None]) -> NDArray[np.float64]:
-    """The row that `nullable` wrote."""
+def row_from_json(values: Sequence[float | None]) -> NDArray[np.float64]:
+    """The inverse of `row_to_json`."""
     return np.array([math.nan if value is None else value for value in values], dtype=np.float64)

@@ -1,6 +1,6 @@
-"""Why this patient's risk is raised: exact SHAP values, put into the register's words.
+"""Reasons for a risk: exact SHAP values, worded by the register of factors.
 
-A reason is "linked with" a missed appointment; nothing here says "because".
+A reason is "linked with" a missed appointment; it is not a cause.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,48 +14,48 @@ from dnapredict.config.factor_register import Factor, FactorClass, FactorRegiste
 from dnapredict.model.form.risk_model import RiskModel
 
 MOST_REASONS: Final = 3
-_NOBODY: Final = -1
+_NONE: Final = -1
 
 
 @dataclass(frozen=True)
 class Reason:
-    """One reason: the factor that speaks, and a sentence with the patient's own numbers."""
+    """One reason: its factor, and a sentence with the patient's own numbers."""
 
     factor: str
     text: str
 
 
 @dataclass(frozen=True)
-class Told:
-    """The reasons of n rows, by place: the strongest first, None where there is none any more.
+class ReasonColumns:
+    """The reasons of n rows by rank, the strongest first; None where a row has fewer reasons.
 
     Attributes
     ----------
-    factors, texts : for each place, n names of factors and n sentences
+    factors, texts : for each rank, n names of factors and n sentences
     """
 
     factors: tuple[NDArray[np.object_], ...]
     texts: tuple[NDArray[np.object_], ...]
 
     @classmethod
-    def nothing(cls, rows: int) -> "Told":
-        """No reason for any of so many rows."""
-        nobody = tuple(np.full(rows, None, dtype=object) for _ in range(MOST_REASONS))
-        return cls(nobody, nobody)
+    def empty(cls, rows: int) -> "ReasonColumns":
+        """No reason for any of `rows` rows."""
+        none = tuple(np.full(rows, None, dtype=object) for _ in range(MOST_REASONS))
+        return cls(none, none)
 
 
 def contributions(model: RiskModel, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What each factor adds to each row's margin, in log odds before calibration: (n, p).
+    """SHAP values of each row, in log odds before calibration: (n, p).
 
-    Exact SHAP values: a row's values and the model's expected margin add up to the row's margin.
+    They are exact: a row's values and the model's expected margin add up to the row's margin.
     """
     return model.contributions(matrix)
 
 
 def reasons(model: RiskModel, matrix: NDArray[np.float64], *, register: FactorRegister) -> list[tuple[Reason, ...]]:
-    """At most three reasons for each row, the strongest first: what a `Explainer` says, row by row."""
-    said = Explainer.of(model, register).told(matrix)
-    rows = zip(zip(*said.factors, strict=True), zip(*said.texts, strict=True), strict=True)
+    """At most three reasons for each row, the strongest first: the result of `Explainer.explain` by row."""
+    columns = Explainer.of(model, register).explain(matrix)
+    rows = zip(zip(*columns.factors, strict=True), zip(*columns.texts, strict=True), strict=True)
     return [
         tuple(Reason(factor, text) for factor, text in zip(*row, strict=True) if factor is not None) for row in rows
     ]
@@ -63,7 +63,7 @@ def reasons(model: RiskModel, matrix: NDArray[np.float64], *, register: FactorRe
 
 @dataclass(frozen=True)
 class _Topic:
-    """Factors that say one thing, by their columns."""
+    """Factors that share one meaning, with their columns."""
 
     members: list[int]
     factors: list[Factor]
@@ -71,7 +71,7 @@ class _Topic:
 
 @dataclass(frozen=True)
 class _Sentence:
-    """A factor's sentence, the column of the factor and those of the numbers it quotes."""
+    """A factor's sentence, with the column of the factor and the columns of the numbers in it."""
 
     factor: str
     text: str
@@ -79,11 +79,11 @@ class _Sentence:
     quoted: dict[str, int]
 
     def is_true_of(self, is_there: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Of which rows it speaks of something known and present; `is_there` says so of each factor."""
+        """Rows in which its factor and numbers are all known and not zero."""
         return np.asarray(is_there[:, [self.column, *self.quoted.values()]].all(axis=1), dtype=bool)
 
     def filled(self, rows: NDArray[np.float64]) -> NDArray[np.object_]:
-        """The sentence with each patient's own numbers; equal numbers are written once."""
+        """The sentence with each patient's own numbers; rows with equal numbers are formatted once."""
         if not self.quoted:
             return np.full(len(rows), self.text.format(), dtype=object)
         numbers, which = np.unique(rows[:, list(self.quoted.values())], axis=0, return_inverse=True)
@@ -97,40 +97,40 @@ class _Sentence:
 
 @dataclass(frozen=True)
 class Explainer:
-    """Tells the reasons of a model's risks in the register's words; made once for a model."""
+    """Gives the reasons of a model's risks in the register's words; made once for a model."""
 
     model: RiskModel
     topics: tuple[_Topic, ...]
     sentences: tuple[tuple[_Sentence, ...], ...]
-    """Of each topic those that may be told."""
+    """The sentences of each topic."""
 
     @classmethod
     def of(cls, model: RiskModel, register: FactorRegister) -> "Explainer":
-        """A teller for `model`, whose factors stand in `register`."""
+        """The explainer of `model`, whose factors are in `register`."""
         topics = _topics([register.factor(name) for name in model.factors])
         return cls(model, topics, tuple(_sentences(topic, model.factors) for topic in topics))
 
-    def told(self, matrix: NDArray[np.float64]) -> Told:
+    def explain(self, matrix: NDArray[np.float64]) -> ReasonColumns:
         """At most three reasons for each row, the strongest first.
 
-        Factors that say the same are added up into one reason, told by the one that adds most. Only what
-        raises the risk is told, only with a sentence from the register that is true of the patient,
-        and never a personal factor such as age.
+        Factors with one meaning are summed into one reason, worded by the factor that contributes most. Only
+        contributions that raise the risk become reasons, only with a sentence of the register that is true of
+        the patient, and never a personal factor such as age.
         """
         if not self.topics or not len(matrix):
-            return Told.nothing(len(matrix))
+            return ReasonColumns.empty(len(matrix))
         values = contributions(self.model, matrix)
-        # "Moved 0 times" is no reason, nor is what nobody knows.
+        # "Moved 0 times" is no reason, nor is what none knows.
         is_there = ~np.isnan(matrix) & (matrix != 0)
         weights = np.column_stack([values[:, topic.members].sum(axis=1) for topic in self.topics])
-        speaker = np.column_stack(
-            [_speaker(some, is_there, values, begins=begins) for some, begins in _numbered(self.sentences)]
+        sentence = np.column_stack(
+            [_best_sentence(some, is_there, values, begins=begins) for some, begins in _numbered(self.sentences)]
         )
-        strength = np.where((weights > 0) & (speaker != _NOBODY), weights, -np.inf)
+        strength = np.where((weights > 0) & (sentence != _NONE), weights, -np.inf)
         every = [sentence for some in self.sentences for sentence in some]
-        chosen = _strongest(strength, speaker)
-        factors, texts = zip(*(_spoken(place, every, matrix) for place in chosen), strict=True)
-        return Told(factors, texts)
+        chosen = _strongest(strength, sentence)
+        factors, texts = zip(*(_worded(at_rank, every, matrix) for at_rank in chosen), strict=True)
+        return ReasonColumns(factors, texts)
 
 
 def _topics(factors: Sequence[Factor]) -> tuple[_Topic, ...]:
@@ -144,7 +144,7 @@ def _topics(factors: Sequence[Factor]) -> tuple[_Topic, ...]:
 
 
 def _sentences(topic: _Topic, names: Sequence[str]) -> tuple[_Sentence, ...]:
-    """The sentences of a topic whose numbers the model's factors can give."""
+    """The sentences of a topic whose numbers are factors of the model."""
     sentences = []
     for column, factor in zip(topic.members, topic.factors, strict=True):
         sources = {name: factor.name if name == "value" else name for name in factor.placeholders}
@@ -155,52 +155,52 @@ def _sentences(topic: _Topic, names: Sequence[str]) -> tuple[_Sentence, ...]:
 
 
 def _numbered(sentences: Sequence[Sequence[_Sentence]]) -> Iterator[tuple[Sequence[_Sentence], int]]:
-    """The sentences of each topic with the number of its first one among all."""
+    """The sentences of each topic, with the index of its first one among all sentences."""
     begins = 0
     for some in sentences:
         yield some, begins
         begins += len(some)
 
 
-def _speaker(
+def _best_sentence(
     sentences: Sequence[_Sentence],
     is_there: NDArray[np.bool_],
     values: NDArray[np.float64],
     *,
     begins: int,
 ) -> NDArray[np.int64]:
-    """For each row the sentence, of those true of it, whose factor adds most; `_NOBODY` if none is true."""
+    """Index, for each row, of the true sentence whose factor contributes most; `_NONE` if none is true."""
     if not sentences:
-        return np.full(len(values), _NOBODY)
+        return np.full(len(values), _NONE)
     adds = np.column_stack([np.where(each.is_true_of(is_there), values[:, each.column], -np.inf) for each in sentences])
     best = adds.argmax(axis=1)
     silent = np.isneginf(adds[np.arange(len(adds)), best])
-    return np.where(silent, _NOBODY, best + begins)
+    return np.where(silent, _NONE, best + begins)
 
 
-def _strongest(strength: NDArray[np.float64], speaker: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """For each place the sentence that is told there; `_NOBODY` where nothing raises the risk any more."""
+def _strongest(strength: NDArray[np.float64], sentence: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """For each rank the index of the sentence; `_NONE` where nothing further raises the risk."""
     order = np.argsort(-strength, axis=1, kind="stable")[:, :MOST_REASONS]
     raises = np.take_along_axis(strength, order, axis=1) > 0
-    spoken = np.where(raises, np.take_along_axis(speaker, order, axis=1), _NOBODY)
+    spoken = np.where(raises, np.take_along_axis(sentence, order, axis=1), _NONE)
     missing = MOST_REASONS - spoken.shape[1]
-    return [*spoken.T, *(np.full(len(spoken), _NOBODY) for _ in range(missing))]
+    return [*spoken.T, *(np.full(len(spoken), _NONE) for _ in range(missing))]
 
 
-def _spoken(
-    place: NDArray[np.int64], sentences: Sequence[_Sentence], matrix: NDArray[np.float64]
+def _worded(
+    chosen: NDArray[np.int64], sentences: Sequence[_Sentence], matrix: NDArray[np.float64]
 ) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
-    """Factor and text of the sentence that each row was given."""
-    factors, texts = (np.full(len(place), None, dtype=object) for _ in range(2))
-    for number in np.unique(place[place != _NOBODY]):
-        rows = np.flatnonzero(place == number)
+    """Factor and text of the sentence chosen for each row."""
+    factors, texts = (np.full(len(chosen), None, dtype=object) for _ in range(2))
+    for number in np.unique(chosen[chosen != _NONE]):
+        rows = np.flatnonzero(chosen == number)
         factors[rows] = sentences[number].factor
         texts[rows] = sentences[number].filled(matrix[rows])
     return factors, texts
 
 
 def _number(value: float) -> Any:
-    """A whole number without its decimals, others rounded to one unless the sentence says otherwise."""
+    """A whole number without decimals; others have one decimal unless the sentence has its own format."""
     return int(value) if float(value).is_integer() else _Brief(value)
 
 

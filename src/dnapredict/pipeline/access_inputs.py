@@ -13,14 +13,14 @@ from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.readers import table_file
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import DataError
-from dnapredict.fairness.access import AccessContext, Listed
+from dnapredict.fairness.access import AccessContext, AccessData
 from dnapredict.fairness.measure.audited_appointments import GROUP_COLUMNS
 from dnapredict.model.cohort.cohort import patient_codes
 
 _GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "outcome_code")
 
 
-def listed(checked: Checked, *, dna_codes: tuple[str, ...], source: str, workspace: Workspace) -> Listed:
+def listed(checked: Checked, *, dna_codes: tuple[str, ...], source: str, workspace: Workspace) -> AccessData:
     """Every appointment that keeps the contract, with or without an outcome.
 
     Raises
@@ -33,7 +33,7 @@ def listed(checked: Checked, *, dna_codes: tuple[str, ...], source: str, workspa
         raise DataError(f"{source}: no appointment has an outcome_code.")
     made = {"patient": pa.array(patient_codes(rows["patient_id"]))}
     kept = {name: rows[name] for name in rows.column_names if name != "patient_id"}
-    return Listed.of(pa.table(made | kept), dna_codes=dna_codes)
+    return AccessData.of(pa.table(made | kept), dna_codes=dna_codes)
 
 
 def _sql(name: str) -> str:
@@ -53,7 +53,7 @@ def _sql(name: str) -> str:
     """
 
 
-def access_context(appointments: Listed, path: Path) -> AccessContext:
+def access_context(appointments: AccessData, path: Path) -> AccessContext:
     """What the report says about where its numbers come from."""
     table = appointments.table
     known = table.filter(pc.is_valid(table["outcome_code"]))["starts_at"].to_numpy().astype("datetime64[D]")

@@ -20,7 +20,7 @@ from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.readers import table_file
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import DataError
-from dnapredict.fairness import Audited, ReportContext
+from dnapredict.fairness import AuditData, ReportContext
 from dnapredict.fairness.measure.audited_appointments import CALLED_BY, GROUP_COLUMNS
 from dnapredict.fairness.publish.change_since import previous_audit
 from dnapredict.fairness.study import Study, study
@@ -77,7 +77,7 @@ def audited(
     outcomes: LabelRule,
     worklist: WorklistConfig,
     live: NDArray[np.float64] | None = None,
-) -> Audited:
+) -> AuditData:
     """Outcomes, risks, groups, and who would have been called, week by week.
 
     Parameters
@@ -103,7 +103,7 @@ def audited(
     if live is not None:
         made["live_selected"] = _lists(live, table, worklist)[worklist.allocation]
     kept = {name: table[name] for name in ("starts_at", "outcome_code", *_GROUPS)}
-    return Audited.of(pa.table(made | kept))
+    return AuditData.of(pa.table(made | kept))
 
 
 def _lists(
@@ -122,7 +122,7 @@ def _lists(
 
 
 def studied(
-    appointments: Audited,
+    appointments: AuditData,
     factors: NDArray[np.float64] | None,
     *,
     policy: Policy,
@@ -170,7 +170,7 @@ class Origin:
     scores: Path | None
 
 
-def context(appointments: Audited, origin: Origin, *, previous: Mapping[str, Any] | None, rows: int) -> ReportContext:
+def context(appointments: AuditData, origin: Origin, *, previous: Mapping[str, Any] | None, rows: int) -> ReportContext:
     """What the report says about where its numbers come from; `rows` is how many it must hold."""
     stored, scores, worklist = origin.stored, origin.scores, origin.worklist
     days = appointments.table["starts_at"].to_numpy().astype("datetime64[D]")

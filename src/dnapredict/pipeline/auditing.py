@@ -69,7 +69,7 @@ def audit(
 
     A model is audited on appointments that its training did not see: those since its test began, and
     beside the champion's list, where it is another. `previous` is the last report, for what changed.
-    `extras` of `audit.BESIDE` are written beside the report. `say` is told of values that no code list has:
+    `extras` of `fairness.EXTRA_OUTPUTS` are written beside the report. `say` is told of values that no code list has:
     the people with them are in groups that are not known.
     """
     from dnapredict import fairness as auditing  # fairlearn and matplotlib: seconds that scoring need not wait
@@ -109,7 +109,7 @@ def audit(
     if "study" in extras:
         seen = None if stored is None else tested.values
         studied = audit_inputs.studied(audited, seen, policy=policy, worklist=worklist, seed=config.seed)
-    report = auditing.write(result, out, beside=auditing.beside(result, extras, studied=studied))
+    report = auditing.write(result, out, extra_files=auditing.extra_files(result, extras, studied=studied))
     if version is not None:
         registry.keep_audit(version, report.parent, verdict=str(result.verdict))
     return Audit(result, report)

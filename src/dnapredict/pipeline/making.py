@@ -21,10 +21,10 @@ from dnapredict.features.factors import factor_register
 from dnapredict.features.matrix import Matrix
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel, save
-from dnapredict.model.cohort.cohort import BESIDE, cohort_of
+from dnapredict.model.cohort.cohort import COHORT_COLUMNS, cohort_of
 from dnapredict.model.fit.training import Training
 from dnapredict.model.fit.training import train as train_model
-from dnapredict.model.fit.tuning import Watch
+from dnapredict.model.fit.tuning import ProgressCallback
 from dnapredict.pipeline import training_inputs
 from dnapredict.pipeline.run_inputs import matrix_of, matrix_on_spark, sound_extract
 from dnapredict.quality.unknown_values import unknown_value_sentences
@@ -93,7 +93,7 @@ def _require_replaceable(out: Path) -> None:
         raise UsageError(f"{out}: is there already and holds no factors. Give the output another name.")
 
 
-def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: Watch | None = None) -> Trained:
+def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: ProgressCallback | None = None) -> Trained:
     """Train on the extract at `path`, test on its latest part, register the model as challenger.
 
     `watch` is told after each trial, where the configuration asks for tuning.
@@ -106,7 +106,7 @@ def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: Watch | 
         for sentence in unknown_value_sentences(checked, workspace, rule=rule):
             say(f"WARNING: {sentence}")
         say("Building the factors as known when each appointment would have been scored")
-        matrix = matrix_of(checked, config, register, beside=BESIDE, workspace=workspace)
+        matrix = matrix_of(checked, config, register, beside=COHORT_COLUMNS, workspace=workspace)
     say("Training, calibrating and testing in time")
     cohort = cohort_of(matrix, outcomes=LabelRule(config.dna_codes), zone=setting.mapping.timezone)
     directions = [register.factor(name).direction for name in matrix.factors]
@@ -116,12 +116,12 @@ def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: Watch | 
         directions=directions,
         calls=training_inputs.calls(),
         study=training_inputs.study(home, path, setting),
-        watch=watch,
+        on_trial=watch,
     )
     if training.tuned is not None:
         say(str(training.tuned))
-    if training.alarm:
-        say(f"ALARM: {training.alarm}")
+    if training.leakage_warning:
+        say(f"ALARM: {training.leakage_warning}")
     say("Storing the model and its record")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"

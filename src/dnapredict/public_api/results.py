@@ -160,7 +160,7 @@ class TrainingResult:
                 baseline: {name: metrics.as_dict() for name, metrics in populations.items()}
                 for baseline, populations in training.baselines.items()
             },
-            leak_alarm=training.alarm,
+            leak_alarm=training.leakage_warning,
             messages=messages,
         )
 

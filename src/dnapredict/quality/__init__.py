@@ -1,1 +1,4 @@
-"""The report of `dnapredict check`: figures rounded as the house's rule says, what to do, JSON and a page."""
+"""The report of `dnapredict check`: rounded figures, findings with actions, as JSON and as a page.
+
+In: checked rows. Out: a report that may be shown. Never: a small count, or a value that could be a patient's.
+"""

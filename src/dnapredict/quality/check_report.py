@@ -1,4 +1,4 @@
-"""The report of `dnapredict check`: JSON for programs, and a page without script or network for people."""
+"""The report of `dnapredict check`: JSON for programs, and a self-contained page for people."""
 
 import calendar
 import dataclasses
@@ -22,17 +22,17 @@ from dnapredict.features.factors import factor_register
 from dnapredict.quality.measures.quality_profile import profile
 from dnapredict.quality.measures.record_quality import BLANK, FEWEST_PATIENTS
 from dnapredict.quality.measures.recording_by_group import LITTLE_NOTICE_DAYS, MOVED_WITHIN_DAYS
-from dnapredict.quality.published_figures import ReportSource, published
+from dnapredict.quality.published_figures import ReportSource, publish_report
 from dnapredict.quality.report_figures import MonthOutcomes, Report
 
-# The audit's style sheet is the house's: both reports look the same. Its package is not loaded for it.
+# Both reports use the audit's style sheet, without importing the audit's package.
 _PACKAGE: Final = Path(__file__).parents[1]
 _TEMPLATES: Final = (_PACKAGE / "quality" / "templates", _PACKAGE / "fairness" / "templates")
 # What fits a sheet of A4; the JSON holds all.
 _MOST_MONTHS: Final = 12
 _MOST_SITES: Final = 40
-# By how much a column's worst month falls behind its best before it is named.
-_WORTH_A_WORD: Final = 0.05
+# Difference between a column's best and worst month from which the worst is named.
+_NAMED_FROM: Final = 0.05
 # Classes of the outcome chart and its legend, in the order in which they stack.
 _STACK: Final = {
     "came": ("Attended", codes.ATTENDED),
@@ -44,7 +44,7 @@ _STACK: Final = {
 
 
 def render(report: Report) -> str:
-    """The page as HTML: styles inside, nothing asked of anybody, every value escaped."""
+    """The page as HTML: styles inside, no outside request, every value escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -87,7 +87,7 @@ def percent(share: float | None) -> str:
 
 
 def number(count: int | None) -> str:
-    """A count with its thousands apart; None is one that must be hidden.
+    """A count with thousands separators; None is a hidden count.
 
     >>> number(12345), number(None)
     ('12,345', 'hidden')
@@ -96,7 +96,7 @@ def number(count: int | None) -> str:
 
 
 def _month_name(month: str) -> str:
-    """`2026-04` as a person writes it.
+    """`2026-04` in words.
 
     >>> _month_name("2026-04")
     'Apr 2026'
@@ -111,8 +111,8 @@ def _stacked(month: MonthOutcomes) -> dict[str, float | None]:
 
 
 def _sum_share(counts: list[int | None], rows: int | None) -> float | None:
-    told = [count for count in counts if count is not None]
-    return None if not rows or not told else min(sum(told) / rows, 1.0)
+    shown = [count for count in counts if count is not None]
+    return None if not rows or not shown else min(sum(shown) / rows, 1.0)
 
 
 def _of(report: Report, grouping: str) -> list[Any]:
@@ -124,34 +124,32 @@ def _best(by_month: Mapping[str, float | None]) -> float:
 
 
 def _lowest(by_month: Mapping[str, float | None]) -> tuple[str, float] | None:
-    """The month in which a column is least filled, where months differ."""
+    """The month in which a column is least complete, where months differ."""
     known = {month: share for month, share in by_month.items() if share is not None}
-    if not known or max(known.values()) - min(known.values()) < _WORTH_A_WORD:
+    if not known or max(known.values()) - min(known.values()) < _NAMED_FROM:
         return None
     month = min(known, key=lambda name: (known[name], name))
     return month, known[month]
 
 
-# Some of the keys of every report, by which it is told from other JSON.
+# Keys by which a report is distinguished from other JSON.
 _KEYS = {"schema", "rejected_share", "columns"}
 
 
 def write(checked: Checked, workspace: Workspace, out: Path, *, extract: Path, setting: Setting) -> tuple[Path, Path]:
-    """Count what there is to tell of `extract`, and write JSON and page; returns where they are.
-
-    Each is written whole or not at all.
+    """Count the quality of `extract`, and write JSON and page atomically; returns their paths.
 
     Raises
     ------
     StoreError
-        If the place cannot be written.
+        If a file cannot be written.
     """
     return write_report(report_of(checked, workspace, extract=extract, setting=setting), out)
 
 
 def write_report(report: Report, out: Path) -> tuple[Path, Path]:
     """Write JSON and page of a report; returns their paths. Raises StoreError if they cannot be written."""
-    figures, page = places(out)
+    figures, page = report_paths(out)
     with whole(figures) as draft:
         draft.write_text(as_json(report), encoding="utf-8")
     with whole(page) as draft:
@@ -160,20 +158,20 @@ def write_report(report: Report, out: Path) -> tuple[Path, Path]:
 
 
 def require_free(out: Path) -> None:
-    """Refuse a name under which something else than such a report is there, before the work.
+    """Refuse paths at which there is something other than such a report; called before the work.
 
     Raises
     ------
     UsageError
         If one of the two files is a folder, or is there and is not part of a report.
     """
-    figures, page = places(out)
+    figures, page = report_paths(out)
     for path in (figures, page):
         if path.is_dir():
             raise UsageError(f"{path}: is a folder. Name the file of the report in it, such as check.json.")
     if (figures.exists() or page.exists()) and not _is_report(figures):
-        there = figures if figures.exists() else page
-        raise UsageError(f"{there}: is there already and is no report of 'check'. Give another name.")
+        existing = figures if figures.exists() else page
+        raise UsageError(f"{existing}: is there already and is no report of 'check'. Give another name.")
 
 
 def _is_report(figures: Path) -> bool:
@@ -185,9 +183,9 @@ def _is_report(figures: Path) -> bool:
 
 
 def report_of(checked: Checked, workspace: Workspace, *, extract: Path, setting: Setting) -> Report:
-    """The report of an extract that was held against the contract; small numbers as the policy says."""
+    """The report of an extract that was checked against the contract, with the policy's small-number rule."""
     source = ReportSource(extract.name, is_synthetic(extract), setting.training.max_rejected_share)
-    return published(
+    return publish_report(
         profile(checked, workspace, zone=setting.mapping.timezone),
         source=source,
         rule=load(shipped("fairness/policy.toml"), Policy).disclosure,
@@ -195,12 +193,12 @@ def report_of(checked: Checked, workspace: Workspace, *, extract: Path, setting:
     )
 
 
-def places(out: Path) -> tuple[Path, Path]:
-    """Where the JSON and the page go for a report named `out`: side by side, under one name.
+def report_paths(out: Path) -> tuple[Path, Path]:
+    """Paths of the JSON and the page of a report named `out`.
 
-    >>> [place.name for place in places(Path("week-47.json"))]
+    >>> [path.name for path in report_paths(Path("week-47.json"))]
     ['week-47.json', 'week-47.html']
-    >>> [place.name for place in places(Path("week-47.html"))]
+    >>> [path.name for path in report_paths(Path("week-47.html"))]
     ['week-47.json', 'week-47.html']
     """
     if out.suffix.lower() in (".html", ".htm"):
@@ -209,5 +207,5 @@ def places(out: Path) -> tuple[Path, Path]:
 
 
 def as_json(report: Report) -> str:
-    """The report as JSON, with the names of `figures` as keys."""
+    """The report as JSON, with the field names of `report_figures` as keys."""
     return json.dumps(dataclasses.asdict(report), indent=2, ensure_ascii=False) + "\n"

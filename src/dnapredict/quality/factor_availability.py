@@ -1,20 +1,20 @@
-"""The register of factors as a person reads it, and which of them an extract can feed."""
+"""The register of factors in readable form, and which factors an extract has the columns for."""
 
 import textwrap
 from collections.abc import Iterator
 from typing import Any, Final
 
 from dnapredict.config.factor_register import Factor, FactorClass, FactorRegister, Status
-from dnapredict.quality.report_figures import FactorFed
+from dnapredict.quality.report_figures import FactorAvailability
 
 _WIDTH: Final = 80
 _DIRECTION: Final = {1: "Risk may only rise with it.", -1: "Risk may only fall with it.", 0: ""}
 
 
-def factors_fed(present: frozenset[str], register: FactorRegister) -> tuple[FactorFed, ...]:
+def factor_availability(present: frozenset[str], register: FactorRegister) -> tuple[FactorAvailability, ...]:
     """Each agreed factor, and what an extract with the columns `present` lacks for it."""
     return tuple(
-        FactorFed(factor.name, factor.title, str(factor.factor_class), not missing, missing)
+        FactorAvailability(factor.name, factor.title, str(factor.factor_class), not missing, missing)
         for factor in register.agreed
         for missing in [_missing(factor, present)]
     )
@@ -24,11 +24,11 @@ def register_json(register: FactorRegister, present: frozenset[str] | None) -> d
     """The register with every field of every factor; with an extract, `fed` and `missing` beside them."""
     factors = []
     for factor in register.factors:
-        told = factor.model_dump(mode="json", by_alias=True)
+        entry = factor.model_dump(mode="json", by_alias=True)
         if present is not None and factor.status is Status.AGREED:
             missing = _missing(factor, present)
-            told |= {"fed": not missing, "missing": list(missing)}
-        factors.append(told)
+            entry |= {"fed": not missing, "missing": list(missing)}
+        factors.append(entry)
     return {"version": register.version, "factors": factors}
 
 
@@ -37,7 +37,7 @@ def register_lines(register: FactorRegister, present: frozenset[str] | None) -> 
     counts = ", ".join(f"{len(_of(register, status))} {status}" for status in Status)
     yield f"Register {register.version}: {counts}."
     if present is not None:
-        fed = sum(each.fed for each in factors_fed(present, register))
+        fed = sum(each.fed for each in factor_availability(present, register))
         yield f"The extract can feed {fed} of {len(register.agreed)} agreed factors."
     for kind in FactorClass:
         found = [factor for factor in register.agreed if factor.factor_class is kind]

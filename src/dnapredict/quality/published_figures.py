@@ -1,28 +1,27 @@
-"""From exact figures to those that may be shown: small counts hidden, others rounded."""
+"""Publish exact counts: small ones hidden, others rounded."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from dnapredict.config.factor_register import FactorRegister
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.contract.columns import COLUMNS
 from dnapredict.data.small_numbers import publish_count, second_suppression
 from dnapredict.data.validation.rules import NOT_A_FAULT, sentence_of
-from dnapredict.quality.factor_availability import factors_fed
+from dnapredict.quality.factor_availability import factor_availability
 from dnapredict.quality.measures.quality_profile import Profile
-from dnapredict.quality.measures.record_quality import ExtractMonth, UnknownCodes
+from dnapredict.quality.measures.record_quality import ExtractMonth
 from dnapredict.quality.measures.recording_by_group import MissedByGroup
 from dnapredict.quality.quality_findings import findings
 from dnapredict.quality.remedies import remedy
 from dnapredict.quality.report_figures import (
     SCHEMA,
-    Code,
     CodesNotKnown,
     Completeness,
-    Duplicated,
+    Duplicates,
     Joined,
     MissedSigns,
     MonthOutcomes,
-    Refused,
+    RejectedRule,
     Report,
     SiteCompleteness,
     TimeColumn,
@@ -34,15 +33,15 @@ _KINDS_OF_ETHNICITY = ("known", "declined", "not_asked", "blank", "not_national"
 
 @dataclass(frozen=True)
 class ReportSource:
-    """What the report says of the file besides its figures."""
+    """Facts about the file that the report states besides its figures."""
 
     file: str
     synthetic: bool
     limit: float
 
 
-def published(profile: Profile, *, source: ReportSource, rule: Disclosure, register: FactorRegister) -> Report:
-    """The report of an extract: every figure as it may be shown, and what to do about it."""
+def publish_report(profile: Profile, *, source: ReportSource, rule: Disclosure, register: FactorRegister) -> Report:
+    """The report of an extract: published figures, and findings."""
     report = Report(
         schema=SCHEMA,
         file=source.file,
@@ -61,7 +60,7 @@ def published(profile: Profile, *, source: ReportSource, rule: Disclosure, regis
         rejections=_refused(profile),
         completeness=_completeness(profile, rule),
         codes_not_known=published_codes(profile.unknown_codes, rule),
-        duplicates=Duplicated(profile.duplicates.repeated_ids, _shown(profile.duplicates.same_visit, rule)),
+        duplicates=Duplicates(profile.duplicates.repeated_ids, _shown(profile.duplicates.same_visit, rule)),
         outcomes_by_month=tuple(_month(month, rule) for month in profile.months),
         ethnicity_by_site=_sites(profile, rule),
         missed_by_group=_missed(profile.missed, rule),
@@ -69,7 +68,7 @@ def published(profile: Profile, *, source: ReportSource, rule: Disclosure, regis
             TimeColumn(each.column, *(_shown(n, rule) for n in list(asdict(each).values())[1:]))
             for each in profile.times
         ),
-        factors=factors_fed(profile.present, register),
+        factors=factor_availability(profile.present, register),
         suppress_below=rule.suppress_below,
         round_to=rule.round_to,
     )
@@ -85,8 +84,8 @@ def _share(part: int, whole: int, rule: Disclosure) -> float | None:
     return None if above is None or not below else round(min(above / below, 1.0), 4)
 
 
-def _together(counts: list[int], rule: Disclosure) -> list[int | None]:
-    """Counts of which the total is shown too: a single hidden one must not follow from the others."""
+def _shown_with_total(counts: list[int], rule: Disclosure) -> list[int | None]:
+    """Published counts whose total is published too: a single hidden one must not follow from the others."""
     shown = [publish_count(count, rule) for count in counts]
     second = second_suppression(counts, rule)
     if second is not None:
@@ -94,9 +93,9 @@ def _together(counts: list[int], rule: Disclosure) -> list[int | None]:
     return shown
 
 
-def _refused(profile: Profile) -> tuple[Refused, ...]:
+def _refused(profile: Profile) -> tuple[RejectedRule, ...]:
     return tuple(
-        Refused(
+        RejectedRule(
             each.rule,
             sentence_of(each.rule),
             remedy(each.rule),
@@ -123,15 +122,14 @@ def _completeness(profile: Profile, rule: Disclosure) -> tuple[Completeness, ...
     return tuple(found)
 
 
-def published_codes(found: tuple[UnknownCodes, ...], rule: Disclosure) -> tuple[CodesNotKnown, ...]:
+def published_codes(found: tuple[CodesNotKnown, ...], rule: Disclosure) -> tuple[CodesNotKnown, ...]:
     """Codes and words that are no national codes, small counts hidden and others rounded."""
     return tuple(
-        CodesNotKnown(
-            each.column,
-            _shown(each.rows, rule),
-            each.values,
-            tuple(
-                Code(told.code, shown) for told in each.told if (shown := publish_count(told.rows, rule)) is not None
+        replace(
+            each,
+            rows=_shown(each.rows, rule),
+            told=tuple(
+                replace(code, rows=rows) for code in each.told if (rows := publish_count(code.rows, rule)) is not None
             ),
         )
         for each in found
@@ -139,7 +137,7 @@ def published_codes(found: tuple[UnknownCodes, ...], rule: Disclosure) -> tuple[
 
 
 def _month(month: ExtractMonth, rule: Disclosure) -> MonthOutcomes:
-    shown = _together(list(month.outcomes.values()), rule)
+    shown = _shown_with_total(list(month.outcomes.values()), rule)
     return MonthOutcomes(
         f"{month.first_day:%Y-%m}",
         publish_count(month.rows, rule),
@@ -150,7 +148,7 @@ def _month(month: ExtractMonth, rule: Disclosure) -> MonthOutcomes:
 def _sites(profile: Profile, rule: Disclosure) -> tuple[SiteCompleteness, ...]:
     found = []
     for site in profile.ethnicity:
-        counts = _together([getattr(site, kind) for kind in _KINDS_OF_ETHNICITY], rule)
+        counts = _shown_with_total([getattr(site, kind) for kind in _KINDS_OF_ETHNICITY], rule)
         kinds = dict(zip(_KINDS_OF_ETHNICITY, counts, strict=True))
         share = None if kinds["known"] is None else _share(site.known, site.rows, rule)
         found.append(SiteCompleteness(site.site, _shown(site.rows, rule), share_known=share, **kinds))

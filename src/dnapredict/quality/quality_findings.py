@@ -1,4 +1,4 @@
-"""What a data manager should act on, from the figures that may be shown; the most urgent first."""
+"""Findings for the data manager, from published figures, the most urgent first."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from dnapredict.data.contract import codes
 from dnapredict.quality.measures.record_quality import BLANK
 from dnapredict.quality.report_figures import MissedSigns, QualityFinding, Report, Urgency
 
-# From when on a share is worth a sentence; each is the judgement of the authors, not a law.
+# Thresholds from which a share becomes a finding; each is a judgement of the authors.
 _ETHNICITY_KNOWN = 0.90  # the limit at which the audit's gate on records passes
 _COMPLETE = 0.95
 _FALL = 0.20
@@ -18,7 +18,7 @@ _NOT_RECORDED = 0.05
 _SIGN_GAP = 0.05
 _ENOUGH_MISSED = 100
 _OF_USUAL = (0.5, 2.0)
-# A month with fewer says little of its share of missed appointments.
+# In months with fewer appointments the share missed is too uncertain.
 _ENOUGH_IN_MONTH = 200
 
 

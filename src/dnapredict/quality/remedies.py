@@ -1,4 +1,4 @@
-"""What a data manager does about each rule that rows break."""
+"""Remedies: what a data manager can do about each rule that rows break."""
 
 from types import MappingProxyType
 from typing import Final

@@ -1,4 +1,4 @@
-"""The figures of the report, which are its JSON too: a field's name is its key, and keys do not change.
+"""The figures of the report. Field names are the keys of its JSON, which must not change.
 
 Every count but those of whole files, of refused rows and of joins is rounded, and null where it is small
 (the rule of `fairness/policy.toml`). A share is a number from 0 to 1, worked out from rounded counts.
@@ -22,7 +22,7 @@ class Urgency(StrEnum):
 
 @dataclass(frozen=True)
 class QualityFinding:
-    """One thing to act on: what was found, and what to do."""
+    """One finding: what was found, and what to do."""
 
     urgency: Urgency
     found: str
@@ -30,7 +30,7 @@ class QualityFinding:
 
 
 @dataclass(frozen=True)
-class Refused:
+class RejectedRule:
     """Rows that break one rule; exact, with their first row numbers as in the file."""
 
     rule: str
@@ -58,7 +58,7 @@ class Completeness:
 
 @dataclass(frozen=True)
 class Code:
-    """A code that the NHS Data Dictionary does not have, and its rows."""
+    """A value that is no national code, as it was read (capitals, leading zeros restored), and its rows."""
 
     code: str
     rows: int
@@ -66,9 +66,10 @@ class Code:
 
 @dataclass(frozen=True)
 class CodesNotKnown:
-    """What a coded column holds besides national codes; only what looks like a code is told.
+    """Values of a coded column that are no national codes.
 
-    `values` says how many different ones there are.
+    `rows` have one of them, `values` is how many different ones there are, and `told` lists those that cannot
+    be a patient's value, most frequent first.
     """
 
     column: str
@@ -78,8 +79,12 @@ class CodesNotKnown:
 
 
 @dataclass(frozen=True)
-class Duplicated:
-    """Rows refused for an id of an earlier row, and kept rows that look like the same visit again."""
+class Duplicates:
+    """Rows rejected because an earlier row has their `appointment_id`, and possible repeats of one visit.
+
+    `same_visit` counts kept rows that share patient, time and clinic with an earlier row under another id,
+    cancelled ones left out; None where the extract has no patients, or where the number is hidden.
+    """
 
     repeated_ids: int
     same_visit: int | None
@@ -123,7 +128,21 @@ class MissedSigns:
 
 @dataclass(frozen=True)
 class TimeColumn:
-    """Times of one column that cannot be taken at their word; see `quality.measures.record_quality`."""
+    """Times of one column that may not be what the clinic meant.
+
+    Attributes
+    ----------
+    filled
+        Rows with a time.
+    no_clock
+        Rows at midnight, which is how a date without a clock time is read.
+    skipped
+        Rows in the hour that the clock skips in spring: read as an hour later.
+    twice
+        Rows in the hour that the clock shows twice in autumn: read as the later one, unless an offset was given.
+    night
+        Rows with a clock time from 22:00 to 05:59.
+    """
 
     column: str
     filled: int | None
@@ -134,7 +153,7 @@ class TimeColumn:
 
 
 @dataclass(frozen=True)
-class FactorFed:
+class FactorAvailability:
     """An agreed factor: whether the extract can feed it, and which columns it lacks."""
 
     name: str
@@ -188,14 +207,14 @@ class Report:
     joined: tuple[Joined, ...]
     entry: tuple[str, ...]
     findings: tuple[QualityFinding, ...]
-    rejections: tuple[Refused, ...]
+    rejections: tuple[RejectedRule, ...]
     completeness: tuple[Completeness, ...]
     codes_not_known: tuple[CodesNotKnown, ...]
-    duplicates: Duplicated
+    duplicates: Duplicates
     outcomes_by_month: tuple[MonthOutcomes, ...]
     ethnicity_by_site: tuple[SiteCompleteness, ...]
     missed_by_group: tuple[MissedSigns, ...]
     times: tuple[TimeColumn, ...]
-    factors: tuple[FactorFed, ...]
+    factors: tuple[FactorAvailability, ...]
     suppress_below: int
     round_to: int

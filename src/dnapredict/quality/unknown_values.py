@@ -1,4 +1,4 @@
-"""Values that no code list has, in sentences, wherever an extract is used: nobody is recoded in silence."""
+"""Sentences on values that no code list has, for every verb that reads an extract: nothing is recoded silently."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ _MOST_TOLD = 12
 
 
 def unknown_value_sentences(checked: Checked, workspace: Workspace, *, rule: Disclosure) -> Iterator[str]:
-    """One sentence for each coded column that holds something else than its codes.
+    """One sentence for each coded column that has other values than its codes.
 
     A value is told where it can be no patient's (`quality.measures.record_quality`), with its count, small counts
     hidden and others rounded by `rule`; the other values are counted.

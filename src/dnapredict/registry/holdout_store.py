@@ -24,7 +24,7 @@ from dnapredict.data.files.digests import UNSEALED, has_seal, is_intact, seal
 from dnapredict.data.files.secret_files import read_or_make
 from dnapredict.errors import ModelError, StoreError
 from dnapredict.model.cohort.cohort import Cohort
-from dnapredict.model.evaluate.metric_intervals import Tested
+from dnapredict.model.evaluate.metric_intervals import HoldoutRisks
 from dnapredict.model.fit.training import Training
 
 FOLDER: Final = "tested"
@@ -54,7 +54,7 @@ def keep(home: Path, training: Training, *, digest: str) -> None:
     _write(_keyed(table, secret), _path(home, digest))
 
 
-def kept(home: Path, *, digest: str, version: str) -> Tested:
+def kept(home: Path, *, digest: str, version: str) -> HoldoutRisks:
     """The tested appointments of the version whose manifest has that digest.
 
     Raises
@@ -81,7 +81,7 @@ def kept(home: Path, *, digest: str, version: str) -> Tested:
             "is older than this comparison. Train it again to compare it."
         ) from None
     nothing = np.empty((len(probability), 0))
-    return Tested(Cohort(factors=(), matrix=nothing, **read), probability)
+    return HoldoutRisks(Cohort(factors=(), matrix=nothing, **read), probability)
 
 
 def _read(path: Path, *, version: str) -> pa.Table:

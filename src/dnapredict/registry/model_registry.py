@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from dnapredict.data.files.atomic_write import close_to_others, private_folder
 from dnapredict.errors import ModelError
 from dnapredict.model.artefact import load
-from dnapredict.model.evaluate.metric_intervals import ModelComparison, compare
+from dnapredict.model.evaluate.metric_intervals import ModelComparison, compare_models
 from dnapredict.model.fit.training import Training
-from dnapredict.model.report.training_records import tags, verdict
+from dnapredict.model.report.training_records import run_tags, selection_tags
 from dnapredict.registry.adoption import adopt
 from dnapredict.registry.card_files import card_of, write_card
 from dnapredict.registry.decision_ledger import DecisionEntry, Decisions
@@ -85,8 +85,8 @@ class Registry:
             run_id = record(store, training, stored, files=files)
             model_id = log_model(store, folder, run_id, factors=stored.manifest.factors)
             keep(store.home, training, digest=stored.digest)
-            told = verdict(training)
-            version = self._add_version(run_id, model_id, tags(stored) | told)
+            told = selection_tags(training)
+            version = self._add_version(run_id, model_id, run_tags(stored) | told)
             identity = Identity(version, stored.digest, content_of(folder))
             self._ledger.append("training", identity.data | told)
             self._write_card(version)
@@ -322,7 +322,7 @@ class Registry:
         """
         store, found = self._store, [self._found(name) for name in (one, other)]
         tests = [kept(store.home, digest=f.tags["manifest_sha256"], version=f.version) for f in found]
-        comparison = compare(tests[0], tests[1], seed=int(found[0].tags["seed"]))
+        comparison = compare_models(tests[0], tests[1], seed=int(found[0].tags["seed"]))
         with store.writing():
             log_comparison(store, comparison, versions=(str(found[0].version), str(found[1].version)))
         return comparison

@@ -15,27 +15,27 @@ from mlflow.types import ColSpec, Schema
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.cohort.time_split import Window
 from dnapredict.model.evaluate.metric_intervals import ModelComparison
-from dnapredict.model.evaluate.risk_metrics import Figures
+from dnapredict.model.evaluate.risk_metrics import RiskMetrics
 from dnapredict.model.fit.training import Training
-from dnapredict.model.fit.tuning import Trial, Tuned
-from dnapredict.model.report.model_card import card
-from dnapredict.model.report.training_charts import drawn
+from dnapredict.model.fit.tuning import Trial, TuningResult
+from dnapredict.model.report.model_card import model_card
+from dnapredict.model.report.training_charts import chart_files
 from dnapredict.model.report.training_records import (
-    RunFigure,
-    compared,
+    RunMetric,
+    comparison_metrics,
     comparison_table,
-    measured,
-    parameters,
-    tables,
-    tags,
-    verdict,
+    run_metrics,
+    run_parameters,
+    run_tags,
+    selection_tags,
+    table_files,
 )
 from dnapredict.registry.mlflow_store import Store
 
 _AT_ONCE: Final = 1_000  # metrics that MLflow takes in one call
 
 
-def metrics_of(figures: Iterable[RunFigure]) -> list[Metric]:
+def metrics_of(figures: Iterable[RunMetric]) -> list[Metric]:
     """Figures as metrics, all of one moment."""
     now = int(datetime.now(UTC).timestamp() * 1000)
     return [Metric(figure.name, figure.value, now, figure.step) for figure in figures]
@@ -88,7 +88,7 @@ def record_children(store: Store, training: Training, *, parent: str) -> None:
             _trial(store, training.tuned, trial, parent=parent)
 
 
-def _trial(store: Store, tuned: Tuned, trial: Trial, *, parent: str) -> None:
+def _trial(store: Store, tuned: TuningResult, trial: Trial, *, parent: str) -> None:
     """One trial: its settings, and the log loss of held weeks, fold by fold as steps, the latest first."""
     settings = trial.settings.model_dump(mode="json")
     _child(
@@ -102,17 +102,17 @@ def _trial(store: Store, tuned: Tuned, trial: Trial, *, parent: str) -> None:
     )
 
 
-def _of_trial(trial: Trial) -> Iterator[RunFigure]:
-    yield RunFigure("held_log_loss", trial.log_loss)
+def _of_trial(trial: Trial) -> Iterator[RunMetric]:
+    yield RunMetric("held_log_loss", trial.log_loss)
     for step, loss in enumerate(trial.folds, start=1):
-        yield RunFigure("fold_log_loss", loss, step)
+        yield RunMetric("fold_log_loss", loss, step)
 
 
-def _of(populations: dict[str, Figures]) -> Iterator[RunFigure]:
+def _of(populations: dict[str, RiskMetrics]) -> Iterator[RunMetric]:
     for population, figures in populations.items():
         for name, value in figures.as_dict().items():
             if value is not None:
-                yield RunFigure(f"{population}/{name}", float(value))
+                yield RunMetric(f"{population}/{name}", float(value))
 
 
 def _child(
@@ -121,7 +121,7 @@ def _child(
     *,
     name: str,
     kind: str,
-    figures: Iterator[RunFigure],
+    figures: Iterator[RunMetric],
     params: dict[str, Any] | None = None,
     **tags: str,
 ) -> None:
@@ -150,16 +150,19 @@ def record(store: Store, training: Training, stored: StoredModel, *, files: Mapp
     client = store.client
     run = client.create_run(store.experiment(), run_name=stored.digest[:8])
     run_id = str(run.info.run_id)
-    written = [RunTag(key, value) for key, value in (tags(stored) | verdict(training) | {"kind": "training"}).items()]
-    params = [Param(key, value) for key, value in parameters(stored).items()]
+    written = [
+        RunTag(key, value)
+        for key, value in (run_tags(stored) | selection_tags(training) | {"kind": "training"}).items()
+    ]
+    params = [Param(key, value) for key, value in run_parameters(stored).items()]
     client.log_batch(run_id, params=params, tags=written)
-    for metrics in batches(metrics_of(measured(training))):
+    for metrics in batches(metrics_of(run_metrics(training))):
         client.log_batch(run_id, metrics=metrics)
-    client.log_text(run_id, card(training, stored), "model-card.md")
+    client.log_text(run_id, model_card(training, stored), "model-card.md")
     worth = stored.manifest.provenance.config.worth
-    for name, figure in drawn(training, titles=_titles(stored), worth=worth):
+    for name, figure in chart_files(training, titles=_titles(stored), worth=worth):
         client.log_text(run_id, figure, f"figures/{name}")
-    for name, content in tables(training, worth=worth):
+    for name, content in table_files(training, worth=worth):
         client.log_text(run_id, content, f"tables/{name}")
     for name, content in files.items():
         client.log_text(run_id, content, name)
@@ -198,7 +201,7 @@ def log_comparison(store: Store, comparison: ModelComparison, *, versions: tuple
     }
     client.log_batch(
         run_id,
-        metrics=metrics_of(compared(comparison)),
+        metrics=metrics_of(comparison_metrics(comparison)),
         tags=[RunTag(key, value) for key, value in said.items()],
     )
     client.log_text(run_id, comparison_table(comparison, versions=versions), "comparison.csv")

@@ -234,13 +234,13 @@ def papers_of(home: Path) -> Callable[[str], Paper]:
     """What a home holds to read about a version; the registry is asked only when somebody reads."""
 
     def read(version: str) -> Paper:
-        from dnapredict.fairness.report.first_page import kept_report
+        from dnapredict.fairness.report.first_page import stored_report
         from dnapredict.registry import Registry
 
         registry = Registry(home)
         tags, folder = registry.tags(version), registry.report(version)
         digest = tags.get("audit_sha256", "")
-        report = None if folder is None else kept_report(folder, sha256=digest)
+        report = None if folder is None else stored_report(folder, sha256=digest)
         return Paper(registry.card(version), tags, report)
 
     return read

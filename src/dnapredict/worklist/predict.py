@@ -21,7 +21,7 @@ from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.features.matrix import Matrix, Past, question
 from dnapredict.features.scoring_clock import Clock, LabelRule
 from dnapredict.model.artefact import StoredModel
-from dnapredict.model.reasons import Told
+from dnapredict.model.reasons import ReasonColumns
 from dnapredict.worklist.answer_table import FACTORS, REASONS
 from dnapredict.worklist.files.worklist_files import of_one_size
 from dnapredict.worklist.plan.needs import has_need, with_words
@@ -65,7 +65,7 @@ class Judge:
     def _said(self, table: pa.Table, beside: Sequence[str]) -> pa.Table:
         values = Matrix(table, self.stored.model.factors).values
         probability = self.stored.model.probability(values, sites=table["site_code"].to_pylist())
-        said = self.stored.teller.told(values) if self.with_reasons else Told.nothing(len(values))
+        said = self.stored.explainer.explain(values) if self.with_reasons else ReasonColumns.empty(len(values))
         texts = self._in_their_words(said.texts, table)
         columns = [table[ROW_NUMBER], pa.array(probability), *texts, *said.factors]
         judged = pa.table(dict(zip(JUDGED.names, columns, strict=True)), schema=JUDGED)

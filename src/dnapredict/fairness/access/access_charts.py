@@ -1,4 +1,4 @@
-"""The charts of the report on access: each titled with its finding and told in words."""
+"""The charts of the access report, each with its finding as the title and a description in words."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from dnapredict.fairness.access.assessment import AccessAssessment, AccessRow
 from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.report.phrases import in_100
-from dnapredict.fairness.report.templating import AMBER, BLUE, GREY, Chart, canvas, chart_of
+from dnapredict.fairness.report.templating import Chart, chart_of
+from dnapredict.model.report.chart_canvas import AMBER, BLUE, GREY, canvas
 
 _NUMBERS = "indicators.csv"
 _COMPLETE = (
@@ -20,8 +21,8 @@ _COMPLETE = (
 Dots = list[tuple[str, Interval]]
 
 
-def drawings(access: AccessAssessment) -> dict[str, Chart]:
-    """The charts that the extract can give, by name: `listed`, `missed`, `waits`, `complete`."""
+def access_charts(access: AccessAssessment) -> dict[str, Chart]:
+    """The charts for which the extract has data, by name: `listed`, `missed`, `waits`, `complete`."""
     found = (_listed(access), _missed(access), _waits(access), _complete(access))
     return {chart.name: chart for chart in found if chart is not None}
 
@@ -40,9 +41,9 @@ def _listed(access: AccessAssessment) -> Chart | None:
     axes.set_xlabel("Deprivation decile of the area (1 is the most deprived)")
     axes.set_ylabel("People, of 100")
     pairs = zip(rows, shares, strict=True)
-    told = "; ".join(f"decile {row.group.code}: {share:.0f}" for row, share in pairs)
+    listed = "; ".join(f"decile {row.group.code}: {share:.0f}" for row, share in pairs)
     title = f"The most deprived tenth of areas: {shares[0]:.0f} in 100 of the people on the list; England: 10"
-    return _chart("listed", figure, title, f"People with an appointment, of 100, by decile: {told}.")
+    return _chart("listed", figure, title, f"People with an appointment, of 100, by decile: {listed}.")
 
 
 def _rows(access: AccessAssessment, names: Sequence[str]) -> list[AccessRow]:
@@ -62,7 +63,7 @@ def _missed(access: AccessAssessment) -> Chart | None:
     axes.set_xlabel("Missed, of 100 appointments, with the likely range; dashed: everyone")
     name, highest = max(dots, key=lambda dot: dot[1].value)
     title = f"Missed most often by: {name}, {in_100(highest)}; everyone: {in_100(everyone)}"
-    return _chart("missed", figure, title, f"Missed, of 100, with the likely range: {_told(dots, 100)}.")
+    return _chart("missed", figure, title, f"Missed, of 100, with the likely range: {_dots_in_words(dots, 100)}.")
 
 
 def _waits(access: AccessAssessment) -> Chart | None:
@@ -76,7 +77,7 @@ def _waits(access: AccessAssessment) -> Chart | None:
     axes.set_xlabel("Days from booking to a first appointment: half waited less, half more")
     (first, short), (last, long) = (pick(dots, key=lambda dot: dot[1].value) for pick in (min, max))
     title = f"Half waited at most {short.value:.0f} days ({first}) to {long.value:.0f} days ({last})"
-    return _chart("waits", figure, title, f"Median days, with the likely range: {_told(dots, 1)}.")
+    return _chart("waits", figure, title, f"Median days, with the likely range: {_dots_in_words(dots, 1)}.")
 
 
 def _complete(access: AccessAssessment) -> Chart | None:
@@ -91,7 +92,7 @@ def _complete(access: AccessAssessment) -> Chart | None:
     axes.set(xlim=(0, 100), xlabel="Recorded, of 100 appointments")
     name, least = min(dots, key=lambda dot: dot[1].value)
     title = f"Recorded least often: {name.lower()}, {in_100(least)}"
-    return _chart("complete", figure, title, f"Recorded, of 100 appointments: {_told(dots, 100)}.")
+    return _chart("complete", figure, title, f"Recorded, of 100 appointments: {_dots_in_words(dots, 100)}.")
 
 
 def _draw(axes: Axes, dots: Dots, *, scale: float) -> None:
@@ -102,7 +103,7 @@ def _draw(axes: Axes, dots: Dots, *, scale: float) -> None:
     axes.invert_yaxis()
 
 
-def _told(dots: Dots, scale: float) -> str:
+def _dots_in_words(dots: Dots, scale: float) -> str:
     return "; ".join(
         f"{name} {scale * one.value:.0f} ({scale * one.low:.0f} to {scale * one.high:.0f})" for name, one in dots
     )

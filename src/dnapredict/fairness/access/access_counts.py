@@ -1,5 +1,7 @@
-"""Count a service once for each grouping: sums by patient, so that every range is clustered by patient."""
+"""Count a service once for each grouping, with sums by patient for patient-clustered intervals."""
 
+import functools
+import operator
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dnapredict.fairness.access.access_measures import MEASURES, Listed
+from dnapredict.fairness.access.access_measures import MEASURES, AccessData
 from dnapredict.fairness.measure.audited_appointments import GROUP_COLUMNS
+from dnapredict.fairness.measure.counts import SummedCounts
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.intervals import Rate
 from dnapredict.fairness.measure.membership import Group, Grouping, Membership, membership
@@ -20,8 +23,8 @@ _FINAL: Final = ("2", "3", "4", "5", "6", "7")
 
 
 @dataclass(frozen=True)
-class Tally:
-    """Sums over the patients of a group. Adds and subtracts like a number.
+class AccessCounts(SummedCounts):
+    """Sums over the patients of a group.
 
     `sums` is (measures, 5): numerator, denominator, and over patients the sums of numerator squared,
     numerator times denominator, denominator squared. `waits` counts first appointments by days.
@@ -33,27 +36,10 @@ class Tally:
     sums: NDArray[np.float64]
     waits: NDArray[np.float64]
 
-    def __add__(self, other: "Tally") -> "Tally":
-        """Both groups together; a patient in both counts as two."""
-        return self._joined(other, 1)
-
-    def __sub__(self, other: "Tally") -> "Tally":
-        """This group without a part of it."""
-        return self._joined(other, -1)
-
-    def _joined(self, other: "Tally", sign: int) -> "Tally":
-        return Tally(
-            self.patients + sign * other.patients,
-            self.appointments + sign * other.appointments,
-            self.upcoming + sign * other.upcoming,
-            self.sums + sign * other.sums,
-            self.waits + sign * other.waits,
-        )
-
     def rate(self, measure: str) -> Rate:
-        """A measure with its design effect: how much less its n tells than so many independent people."""
-        place = [known.name for known in MEASURES].index(measure)
-        above, below, squared, crossed, size = self.sums[place]
+        """A measure with its design effect (see `group_metrics.rate`)."""
+        row = [known.name for known in MEASURES].index(measure)
+        above, below, squared, crossed, size = self.sums[row]
         if below <= 0:
             return Rate(above, below)
         share = above / below
@@ -65,7 +51,7 @@ class Tally:
         return Rate(above, below, max(1.0, effect))
 
     def wait(self, quantile: float) -> float | None:
-        """Days that a share `quantile` of first appointments waited at most, None where there is none."""
+        """Quantile of the days to a first appointment; None where there is none."""
         total = self.waits.sum()
         if total <= 0:
             return None
@@ -73,23 +59,20 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Tallied:
-    """The tallies of every group of one grouping."""
+class CountedAccess:
+    """Counts of every group of one grouping."""
 
     grouping: Grouping
     groups: tuple[Group, ...]
-    tallies: tuple[Tally, ...]
+    counts: tuple[AccessCounts, ...]
 
     @property
-    def total(self) -> Tally:
+    def total(self) -> AccessCounts:
         """Everyone."""
-        first, *others = self.tallies
-        for other in others:
-            first = first + other
-        return first
+        return functools.reduce(operator.add, self.counts)
 
 
-def tally(listed: Listed, members: Membership) -> Tallied:
+def count_access(listed: AccessData, members: Membership) -> CountedAccess:
     """Sums of every measure, by patient, for each group of a grouping."""
     with duckdb.connect() as engine:
         engine.register("listed", _table(listed, members))
@@ -98,17 +81,17 @@ def tally(listed: Listed, members: Membership) -> Tallied:
     counted = {row[0]: row[1:] for row in rows}
     histogram = np.zeros((len(members.groups), LONGEST + 1))
     histogram[waits["g"].to_numpy(), waits["days"].to_numpy()] = waits["n"].to_numpy()
-    tallies = tuple(_tally(counted.get(place), histogram[place]) for place in range(len(members.groups)))
-    return Tallied(members.grouping, members.groups, tallies)
+    counts = tuple(_tally(counted.get(place), histogram[place]) for place in range(len(members.groups)))
+    return CountedAccess(members.grouping, members.groups, counts)
 
 
-def _tally(row: tuple[float, ...] | None, waits: NDArray[np.float64]) -> Tally:
+def _tally(row: tuple[float, ...] | None, waits: NDArray[np.float64]) -> AccessCounts:
     found = np.zeros(3 + 5 * len(MEASURES)) if row is None else np.array(row, dtype=float)
     patients, appointments, upcoming = (int(number) for number in found[:3])
-    return Tally(patients, appointments, upcoming, found[3:].reshape(len(MEASURES), 5), waits)
+    return AccessCounts(patients, appointments, upcoming, found[3:].reshape(len(MEASURES), 5), waits)
 
 
-def _flags(listed: Listed) -> str:
+def _flags(listed: AccessData) -> str:
     dna = ", ".join(f"'{code}'" for code in listed.dna_codes)
     final = ", ".join(f"'{code}'" for code in _FINAL)
     came = f"outcome_code IN ('5', '6', '7') AND outcome_code NOT IN ({dna})"
@@ -118,7 +101,7 @@ def _flags(listed: Listed) -> str:
     )
 
 
-def _by_group(listed: Listed) -> str:
+def _by_group(listed: AccessData) -> str:
     """Each patient's sums within a group, then sums of their products over patients."""
     inside, outside = [], []
     for place, measure in enumerate(MEASURES):
@@ -137,7 +120,7 @@ def _by_group(listed: Listed) -> str:
     )
 
 
-def _waits(listed: Listed) -> str:
+def _waits(listed: AccessData) -> str:
     below = next(measure.below for measure in MEASURES if measure.name == "wait_over_6_weeks")
     return (
         f"WITH flagged AS ({_flags(listed)}) SELECT g, least(wait_days, {LONGEST})::INT AS days, "
@@ -145,8 +128,8 @@ def _waits(listed: Listed) -> str:
     )
 
 
-def _table(listed: Listed, members: Membership) -> pa.Table:
-    """The columns that measures name, absent ones as nulls, and which group each row is in."""
+def _table(listed: AccessData, members: Membership) -> pa.Table:
+    """The columns that measures use, absent ones as nulls, and the group of each row."""
     table, rows = listed.table, len(listed)
     found = {name: table[name] for name in table.column_names if name not in {"starts_at"}}
     for name, kind in _OPTIONAL.items():
@@ -159,7 +142,7 @@ def _table(listed: Listed, members: Membership) -> pa.Table:
     return pa.table(found | {"g": pa.array(members.index), "ethnicity_known": pa.array(known)})
 
 
-def _ethnicity_known(listed: Listed) -> NDArray[np.bool_]:
+def _ethnicity_known(listed: AccessData) -> NDArray[np.bool_]:
     members = membership(listed.grouped, grouping_named("ethnicity"))
     if members is None:
         return np.zeros(len(listed), dtype=bool)

@@ -1,11 +1,11 @@
-"""What page 1 says: who is on the list, who waits, who misses, whom we cannot see, in numbers of people."""
+"""The findings on page 1 of the access report, in numbers of people."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from dnapredict.fairness.access.assessment import AccessAssessment, AccessRow, AccessTable
 from dnapredict.fairness.measure.intervals import Interval
-from dnapredict.fairness.report.phrases import in_100, named, range_of
+from dnapredict.fairness.report.phrases import in_100, list_and, range_of
 
 _ENGLAND_CORE20: Final = 20  # of 100 people in England, by what Core20 means
 _NOTHING: Final = "Not enough data to say."
@@ -14,14 +14,14 @@ _MOST_NAMED: Final = 3
 
 @dataclass(frozen=True)
 class AccessFinding:
-    """A question of a board and its answer in sentences."""
+    """A question of a board and its answer."""
 
     question: str
     answer: str
 
 
 def findings(access: AccessAssessment) -> tuple[AccessFinding, ...]:
-    """The questions of a board paper on health inequalities, each answered or said to be open."""
+    """The questions of a board paper on health inequalities, each with an answer or "not enough data"."""
     core20 = access.table("core20")
     deprived, others = (core20.row("core20"), core20.row("rest")) if core20 else (None, None)
     return (
@@ -70,7 +70,7 @@ def _misses(access: AccessAssessment, deprived: AccessRow | None, others: Access
     )
     behind = _more_often(access.table("ethnicity"))
     if behind:
-        sentence += f" More often than by everyone else, beyond chance: {named(behind)}."
+        sentence += f" More often than by everyone else, beyond chance: {list_and(behind)}."
     return f"{sentence} {_chance(deprived.more_missed)}".strip()
 
 
@@ -115,7 +115,7 @@ def _inclusion(access: AccessAssessment) -> str:
     if not told:
         return "The extract does not say who is in a PLUS group, has a disability or needs an interpreter."
     everyone = access.everyone.rows[0].measures["missed"].rate
-    return f"Missed appointments: {named(told)}. Everyone: {in_100(everyone)}."
+    return f"Missed appointments: {list_and(told)}. Everyone: {in_100(everyone)}."
 
 
 def _unseen(access: AccessAssessment) -> str:
@@ -130,8 +130,8 @@ def _unseen(access: AccessAssessment) -> str:
         )
         if everyone[name].rate
     ]
-    sentence = f"Recorded, of 100 appointments: {named(told).replace(' in 100', '')}." if told else _NOTHING
+    sentence = f"Recorded, of 100 appointments: {list_and(told).replace(' in 100', '')}." if told else _NOTHING
     table = access.table("ethnicity")
     rows = [row for row in table.rows if not row.group.known] if table else []
     why = [f"{row.group.name.lower()} {in_100(row.share)}" for row in rows if row.share and row.share.value]
-    return f"{sentence} Ethnic group, of 100 people: {named(why)}." if why else sentence
+    return f"{sentence} Ethnic group, of 100 people: {list_and(why)}." if why else sentence

@@ -1,4 +1,4 @@
-"""What is asked of each group in the assessment of access, and the appointments it is asked of."""
+"""The measures of the access assessment, and its input."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,32 +6,32 @@ from typing import Final
 import pyarrow as pa
 
 from dnapredict.errors import DataError
-from dnapredict.fairness.measure.audited_appointments import Audited
+from dnapredict.fairness.measure.audited_appointments import AuditData
 
-# What is read of an extract beside the columns of groups; all but these may be absent.
+# Required columns; those from which groups are made may be absent.
 COLUMNS = ("patient", "starts_at", "wait_days", "outcome_code", "ahead")
 
 
 @dataclass(frozen=True)
-class Listed:
+class AccessData:
     """Appointments with or without an outcome.
 
     `table` holds `patient` (integer code, the cluster), `starts_at`, `wait_days` (days between booking and
     appointment), `outcome_code` (null where none is known), `ahead` (it lies in the future), and any of
-    `appointments.GROUP_COLUMNS`, `first_attendance_code` and `remote`. Made by `Listed.of`.
+    `audited_appointments.GROUP_COLUMNS`, `first_attendance_code` and `remote`. Made by `Listed.of`.
     """
 
     table: pa.Table
     dna_codes: tuple[str, ...]
 
     @classmethod
-    def of(cls, table: pa.Table, *, dna_codes: tuple[str, ...]) -> "Listed":
-        """Check that what is needed is there.
+    def of(cls, table: pa.Table, *, dna_codes: tuple[str, ...]) -> "AccessData":
+        """Check the required columns.
 
         Raises
         ------
         DataError
-            If a needed column is absent, or there is no row.
+            If a required column is absent, or there is no row.
         """
         absent = [name for name in COLUMNS if name not in table.column_names]
         if absent:
@@ -45,9 +45,9 @@ class Listed:
         return int(self.table.num_rows)
 
     @property
-    def grouped(self) -> Audited:
-        """The same rows, to ask which group each is in."""
-        return Audited(self.table)
+    def grouped(self) -> AuditData:
+        """The same rows, as input of `membership`."""
+        return AuditData(self.table)
 
 
 LONG_WAIT_DAYS: Final = 42  # six weeks
@@ -57,7 +57,7 @@ _FIRST: Final = "coalesce(first_attendance_code IN ('1', '3'), FALSE)"
 
 @dataclass(frozen=True)
 class Measure:
-    """A share of appointments: `above` within `below`, both SQL conditions.
+    """A share of appointments: numerator `above` within denominator `below`, both SQL conditions.
 
     `title` names the figure, `phrase` completes "of 100 ...", `lower_is_better` is None where neither is.
     """

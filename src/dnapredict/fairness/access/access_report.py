@@ -1,17 +1,18 @@
 """The report on access: a page of four sheets, a table of indicators, and the same figures as JSON."""
 
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from dnapredict.fairness import report_folder
-from dnapredict.fairness.access.access_charts import drawings
+from dnapredict.fairness.access.access_charts import access_charts
 from dnapredict.fairness.access.access_findings import findings
 from dnapredict.fairness.access.access_measures import MEASURES
 from dnapredict.fairness.access.assessment import AccessAssessment, AccessRow, AccessTable
-from dnapredict.fairness.report.csv_tables import csv_text, ends, or_hidden
-from dnapredict.fairness.report.report_files import plain
+from dnapredict.fairness.report.csv_tables import csv_text, interval_cells, or_hidden
+from dnapredict.fairness.report.report_files import to_json_value
 from dnapredict.fairness.report.templating import page
 
 _HEADER = (
@@ -37,44 +38,26 @@ def indicators(access: AccessAssessment) -> str:
 
 
 def _lines(table: AccessTable, row: AccessRow) -> Iterator[list[Any]]:
+    """The indicators of one group, in the columns of `_HEADER` up to `england`."""
     group = [table.name, row.group.code, row.group.name]
     numbers = {name: or_hidden(number) for name, number in row.numbers.items()}
     england = _ENGLAND.get(table.name, {}).get(row.group.code, "")
-    yield [
-        "patients",
-        "People with an appointment",
-        "number",
-        *group,
-        "",
-        "",
-        numbers["patients"],
-        "",
-        "",
-        "",
-    ]
-    yield ["appointments", "Appointments", "number", *group, "", "", numbers["appointments"], "", "", ""]
-    share = [numbers["patients"], "", *ends(row.share), england]
+    for name, title in (("patients", "People with an appointment"), ("appointments", "Appointments")):
+        yield [name, title, "number", *group, "", "", numbers[name], "", "", ""]
+    share = [numbers["patients"], "", *interval_cells(row.share), england]
     yield ["share_of_patients", "Share of people with an appointment", "share", *group, *share]
-    ahead = [numbers["upcoming"], "", *ends(row.waiting), england]
+    ahead = [numbers["upcoming"], "", *interval_cells(row.waiting), england]
     yield ["share_of_waiting", "Share of appointments that lie ahead", "share", *group, *ahead]
     for measure in MEASURES:
         found = row.measures[measure.name]
         counts = [or_hidden(found.above), or_hidden(found.below)]
-        yield [measure.name, measure.title, "share", *group, *counts, *ends(found.rate), ""]
-    more = [*ends(row.more_missed), ""]
-    yield [
-        "more_missed",
-        "Missed more often than by everyone else",
-        "difference of shares",
-        *group,
-        "",
-        "",
-        *more,
-    ]
-    wait = [*ends(row.median_wait), ""]
-    yield ["median_wait", "Median days to a first appointment", "days", *group, "", "", *wait]
-    ninth = [or_hidden(row.ninth_wait), "", "", ""]
-    yield ["ninth_wait", "Days within which nine of ten had it", "days", *group, "", "", *ninth]
+        yield [measure.name, measure.title, "share", *group, *counts, *interval_cells(found.rate), ""]
+    title, unit = "Missed more often than by everyone else", "difference of shares"
+    yield ["more_missed", title, unit, *group, "", "", *interval_cells(row.more_missed), ""]
+    wait = interval_cells(row.median_wait)
+    yield ["median_wait", "Median days to a first appointment", "days", *group, "", "", *wait, ""]
+    ninth = or_hidden(row.ninth_wait)
+    yield ["ninth_wait", "Days within which nine of ten had it", "days", *group, "", "", ninth, "", "", ""]
 
 
 PAGE = "access.html"
@@ -95,9 +78,9 @@ def write(access: AccessAssessment, out: Path) -> Path:
     figures = {
         "schema": _SCHEMA,
         "synthetic": access.context.synthetic,
-        "context": plain(access.context),
-        "everyone": plain(access.everyone),
-        "groupings": {table.name: plain(table) for table in access.tables},
+        "context": to_json_value(access.context),
+        "everyone": to_json_value(access.everyone),
+        "groupings": {table.name: to_json_value(table) for table in access.tables},
         "not_in_this_extract": list(access.absent),
     }
     files = {
@@ -105,18 +88,10 @@ def write(access: AccessAssessment, out: Path) -> Path:
         _FIGURES: json.dumps(figures, indent=1, ensure_ascii=False).encode(),
         "indicators.csv": indicators(access).encode("utf-8-sig"),
     }
-    return report_folder.put(files, out, proof=_FIGURES) / PAGE
+    return report_folder.write_folder(files, out, proof=_FIGURES) / PAGE
 
 
-def require_free(out: Path) -> None:
-    """Refuse a folder that `write` would refuse, before the work.
-
-    Raises
-    ------
-    UsageError
-        If `out` is a file, or holds something that is not of a report.
-    """
-    report_folder.require_free(out.resolve(), proof=_FIGURES)
+require_free = functools.partial(report_folder.require_free, proof=_FIGURES)
 
 
 def render(access: AccessAssessment) -> str:
@@ -128,5 +103,5 @@ def render(access: AccessAssessment) -> str:
         policy=access.policy,
         everyone=access.everyone.rows[0],
         findings=findings(access),
-        charts=drawings(access),
+        charts=access_charts(access),
     )

@@ -1,4 +1,4 @@
-"""The assessment of access: each grouping is counted once, and only figures that may be published are kept."""
+"""The access assessment: counts of each grouping, reduced to figures that may be published."""
 
 import datetime
 import math
@@ -6,13 +6,19 @@ from dataclasses import dataclass
 
 from dnapredict.config.fairness_policy import Disclosure, Policy
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.fairness.access.access_counts import Tallied, Tally, tally
-from dnapredict.fairness.access.access_disclosure import NUMBERS, OF_OTHERS, below, hidden_among, hidden_names
-from dnapredict.fairness.access.access_measures import MEASURES, Listed
+from dnapredict.fairness.access.access_counts import AccessCounts, CountedAccess, count_access
+from dnapredict.fairness.access.access_disclosure import (
+    NUMBERS,
+    OF_OTHERS,
+    denominator_of,
+    hidden_access_counts,
+    hidden_names,
+)
+from dnapredict.fairness.access.access_measures import MEASURES, AccessData
 from dnapredict.fairness.compare.heterogeneity import slope_index
 from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, publish_rate
-from dnapredict.fairness.measure.groupings import GROUPINGS, everyone, spoken
-from dnapredict.fairness.measure.intervals import Interval, Rate, gap, z_of
+from dnapredict.fairness.measure.groupings import GROUPINGS, everyone_membership, grouping_phrases
+from dnapredict.fairness.measure.intervals import Interval, Rate, gap, printed_interval, z_of
 from dnapredict.fairness.measure.membership import Group, membership
 
 _FEWEST_FOR_A_WAIT = 20  # first appointments, below which a median could be somebody's own wait
@@ -59,12 +65,12 @@ class AccessTable:
         return next((row for row in self.rows if row.group.code == code), None)
 
 
-def tabulated(tallied: Tallied, *, hidden: HiddenCells, rule: Disclosure, z: float) -> AccessTable:
+def access_table(tallied: CountedAccess, *, hidden: HiddenCells, rule: Disclosure, z: float) -> AccessTable:
     """The table of one grouping, as it may be printed."""
     total, grouping = tallied.total, tallied.grouping
     rows = tuple(
         _row(group, own, total, hidden=hidden_names(group, grouping.name, hidden), rule=rule, z=z)
-        for group, own in zip(tallied.groups, tallied.tallies, strict=True)
+        for group, own in zip(tallied.groups, tallied.counts, strict=True)
     )
     slopes = {
         measure.name: _slope(tallied, measure.name, hidden, rule=rule, z=z) for measure in MEASURES if grouping.ordered
@@ -72,14 +78,16 @@ def tabulated(tallied: Tallied, *, hidden: HiddenCells, rule: Disclosure, z: flo
     return AccessTable(grouping.name, grouping.title, rows, slopes)
 
 
-def _row(group: Group, own: Tally, total: Tally, *, hidden: frozenset[str], rule: Disclosure, z: float) -> AccessRow:
+def _row(
+    group: Group, own: AccessCounts, total: AccessCounts, *, hidden: frozenset[str], rule: Disclosure, z: float
+) -> AccessRow:
     rest = total - own
     numbers = {name: getattr(own, name) for name in NUMBERS}
     measures = {
         measure.name: _share(own.rate(measure.name), measure.name, hidden, rule=rule, z=z) for measure in MEASURES
     }
     shown = measures["wait_over_6_weeks"].below or 0
-    compared = not hidden & {"missed", below("missed"), *(f"others {name}" for name in OF_OTHERS)}
+    compared = not hidden & {"missed", denominator_of("missed"), *(f"others {name}" for name in OF_OTHERS)}
     return AccessRow(
         group=group,
         numbers={name: None if name in hidden else publish_count(number, rule) for name, number in numbers.items()},
@@ -93,32 +101,26 @@ def _row(group: Group, own: Tally, total: Tally, *, hidden: frozenset[str], rule
 
 
 def _share(rate: Rate, name: str, hidden: frozenset[str], *, rule: Disclosure, z: float) -> Share:
-    whole = None if below(name) in hidden else publish_count(rate.denominator, rule)
+    whole = None if denominator_of(name) in hidden else publish_count(rate.denominator, rule)
     shown = None if whole is None or name in hidden else publish_rate(rate, rule)
     if shown is None:
         return Share(None, whole, None)
-    return Share(int(shown.numerator), int(shown.denominator), _rounded(shown, z))
+    return Share(int(shown.numerator), int(shown.denominator), printed_interval(shown, z))
 
 
 def _ranged(rate: Rate, rule: Disclosure, z: float, *, blocked: bool) -> Interval | None:
-    shown = None if blocked else publish_rate(rate, rule)
-    return _rounded(shown, z) if shown else None
-
-
-def _rounded(rate: Rate, z: float) -> Interval | None:
-    found = rate.interval(z)
-    return found.rounded() if found else None
+    return None if blocked else printed_interval(publish_rate(rate, rule), z)
 
 
 def _more(own: Rate, rest: Rate, rule: Disclosure, z: float) -> Interval | None:
-    """How much higher the group's rate is than everyone else's, from rounded counts."""
+    """The group's rate minus everyone else's, from rounded counts."""
     first, second = publish_rate(own, rule), publish_rate(rest, rule)
     found = gap(first, second, z=z) if first and second else None
     return found.rounded() if found else None
 
 
-def _wait(own: Tally, quantile: float, z: float) -> Interval | None:
-    """A quantile of the wait with its range by order statistics at the effective number."""
+def _wait(own: AccessCounts, quantile: float, z: float) -> Interval | None:
+    """A quantile of the wait, with its interval by order statistics at the effective sample size."""
     value, rate = own.wait(quantile), own.rate("wait_over_6_weeks")
     if value is None:
         return None
@@ -127,12 +129,12 @@ def _wait(own: Tally, quantile: float, z: float) -> Interval | None:
     return Interval(value, value if low is None else low, value if high is None else high)
 
 
-def _slope(tallied: Tallied, measure: str, hidden: HiddenCells, *, rule: Disclosure, z: float) -> Interval | None:
-    """How a measure changes along the groups, from what is printed of them."""
-    name, counts = tallied.grouping.name, (measure, below(measure), "appointments")
+def _slope(tallied: CountedAccess, measure: str, hidden: HiddenCells, *, rule: Disclosure, z: float) -> Interval | None:
+    """Slope index of a measure along ordered groups, from published figures."""
+    name, counts = tallied.grouping.name, (measure, denominator_of(measure), "appointments")
     shown = [
         (rate, float(own.appointments))
-        for group, own in zip(tallied.groups, tallied.tallies, strict=True)
+        for group, own in zip(tallied.groups, tallied.counts, strict=True)
         if group.known and not hidden.hides(name, group.code, counts)
         if (rate := publish_rate(own.rate(measure), rule))
     ]
@@ -140,7 +142,7 @@ def _slope(tallied: Tallied, measure: str, hidden: HiddenCells, *, rule: Disclos
     return found.rounded() if found else None
 
 
-_ASKED = (
+_ASSESSED = (
     "core20", "imd_decile", "ethnicity", "ethnicity_5", "sex", "age", "interpreter", "disability", "plus",
 )  # fmt: skip
 
@@ -159,7 +161,7 @@ class AccessContext:
 
 @dataclass(frozen=True)
 class AccessAssessment:
-    """The published figures of a service: everyone, each grouping that the extract gives, those it lacks."""
+    """The published figures of a service: everyone, each grouping of the extract, and groupings it lacks."""
 
     everyone: AccessTable
     tables: tuple[AccessTable, ...]
@@ -172,16 +174,16 @@ class AccessAssessment:
         return next((table for table in self.tables if table.name == name), None)
 
 
-def assess(listed: Listed, *, policy: Policy, context: AccessContext) -> AccessAssessment:
+def assess(listed: AccessData, *, policy: Policy, context: AccessContext) -> AccessAssessment:
     """Count a service's appointments group by group.
 
-    Exact counts do not leave: numbers are rounded and small ones hidden by the policy's rule.
+    The result holds no exact counts: numbers are rounded and small ones hidden by the policy's rule.
     """
     rule, z = policy.disclosure, z_of(policy.confidence)
-    asked = [(g, membership(listed.grouped, g)) for g in GROUPINGS if g.name in _ASKED]
-    found = [everyone(len(listed)), *(members for _, members in asked if members is not None)]
-    tallied = [tally(listed, members) for members in found]
-    hidden = hidden_among(tallied, rule)
-    first, *others = (tabulated(one, hidden=hidden, rule=rule, z=z) for one in tallied)
-    absent = spoken(grouping for grouping, members in asked if members is None)
+    asked = [(g, membership(listed.grouped, g)) for g in GROUPINGS if g.name in _ASSESSED]
+    found = [everyone_membership(len(listed)), *(members for _, members in asked if members is not None)]
+    tallied = [count_access(listed, members) for members in found]
+    hidden = hidden_access_counts(tallied, rule)
+    first, *others = (access_table(one, hidden=hidden, rule=rule, z=z) for one in tallied)
+    absent = grouping_phrases(grouping for grouping, members in asked if members is None)
     return AccessAssessment(first, tuple(others), absent, policy, context)

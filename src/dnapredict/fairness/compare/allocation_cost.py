@@ -1,20 +1,20 @@
-"""What each rule of sharing the calls between areas would have reached, and what it costs.
+"""Reach of each rule that allocates calls between areas, and its cost.
 
-The same week's calls can go to the highest risks wherever people live, or follow need from one fifth of
-deprivation to the next. The price of a rule is how many fewer of those who missed it would have
-reached than risk alone, at this trust's number of calls.
+The calls of a week can go to the highest risks wherever people live, or in proportion to need in each fifth of
+deprivation. The cost of a rule is how many fewer missed appointments it would have reached than ranking by risk
+alone, with the same number of calls.
 """
 
 from dataclasses import dataclass
 
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.compare.comparisons import Evidence, published_fall, published_rate
-from dnapredict.fairness.disclosure.hidden_counts import hidden_in, publish_rate
-from dnapredict.fairness.measure.audited_appointments import Audited
-from dnapredict.fairness.measure.counts import Counted, GroupCounts, count
+from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts, publish_rate
+from dnapredict.fairness.measure.audited_appointments import AuditData
+from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts, count_groups
 from dnapredict.fairness.measure.group_metrics import rate
 from dnapredict.fairness.measure.groupings import QUINTILE
-from dnapredict.fairness.measure.intervals import Interval
+from dnapredict.fairness.measure.intervals import Interval, printed_interval
 from dnapredict.fairness.measure.membership import Group, membership
 
 BY_RISK = "global"
@@ -26,8 +26,8 @@ _TITLES = {
 
 
 @dataclass(frozen=True)
-class Fifth:
-    """What a rule does in a fifth of deprivation, as it may be printed: calls, those reached, reach."""
+class FifthReach:
+    """Calls, missed appointments reached and reach of a rule in a fifth of deprivation, as they may be printed."""
 
     group: Group
     selected: int | None
@@ -36,11 +36,11 @@ class Fifth:
 
 
 @dataclass(frozen=True)
-class Sharing:
-    """One rule: whom it reaches, and how many fewer than risk alone.
+class AllocationCost:
+    """One allocation rule: its reach, and how many fewer it reaches than risk alone.
 
-    `reached` are missed appointments; `fewer` of them is the price, a number of 5s that may be below 0;
-    `price` is the same as a share of all who missed, with its range. None is hidden or not estimable.
+    `reached` are missed appointments; `fewer` is the cost in missed appointments, a multiple of 5 that may be negative;
+    `price` is the cost as a share of all missed appointments. None is hidden or not estimable.
     `fifths` are those of deprivation, 1 the most deprived (Core20), and those without a decile.
     """
 
@@ -51,28 +51,28 @@ class Sharing:
     fewer: int | None
     reach: Interval | None
     price: Interval | None
-    fifths: tuple[Fifth, ...]
+    fifths: tuple[FifthReach, ...]
 
-    def of_fifth(self, code: str) -> Interval | None:
+    def reach_in_fifth(self, code: str) -> Interval | None:
         """Reach in a fifth of deprivation, "1" to "5" or "none"."""
         return next((fifth.reach for fifth in self.fifths if fifth.group.code == code), None)
 
 
-def sharings_of(audited: Audited, evidence: Evidence, *, in_use: str) -> tuple[Sharing, ...]:
-    """Every rule whose list is known, risk alone first; nothing where the extract holds no deciles."""
+def allocation_costs(audited: AuditData, evidence: Evidence, *, in_use: str) -> tuple[AllocationCost, ...]:
+    """The cost of every rule whose list is known, risk alone first; empty where the extract has no deciles."""
     if BY_RISK not in audited.rules or len(audited.rules) == 1:
         return ()
-    return tuple(_sharing(audited, evidence, rule, in_use=rule == in_use) for rule in audited.rules)
+    return tuple(_cost(audited, evidence, rule, in_use=rule == in_use) for rule in audited.rules)
 
 
-def _sharing(audited: Audited, evidence: Evidence, rule: str, *, in_use: bool) -> Sharing:
+def _cost(audited: AuditData, evidence: Evidence, rule: str, *, in_use: bool) -> AllocationCost:
     appointments = audited.under(rule, against=BY_RISK)
     members = membership(appointments, QUINTILE)
     if members is None:
-        raise AssertionError("a list is shared by deciles, so there are deciles")
-    counted = count(appointments, members)
+        raise AssertionError("rules allocate by decile, so that there are deciles")
+    counted = count_groups(appointments, members)
     everyone, at = counted.total, ("all", "all")
-    return Sharing(
+    return AllocationCost(
         rule=rule,
         title=_TITLES.get(rule, rule),
         in_use=in_use,
@@ -85,16 +85,16 @@ def _sharing(audited: Audited, evidence: Evidence, rule: str, *, in_use: bool) -
 
 
 def _fewer(everyone: GroupCounts, evidence: Evidence) -> int | None:
-    """From rounded counts, so that a difference of two lists gives no small number back."""
+    """From rounded counts, so that the difference of two lists reveals no small number."""
     counts = (everyone.total(name) for name in ("live_reached", "reached"))
     live, new = (publish_count(number, evidence.policy.disclosure) for number in counts)
     return None if live is None or new is None else live - new
 
 
-def _fifths(counted: Counted, evidence: Evidence) -> tuple[Fifth, ...]:
-    """What a fifth shows depends on the other fifths under this rule, and on what the report hides of it."""
+def _fifths(counted: CountedGrouping, evidence: Evidence) -> tuple[FifthReach, ...]:
+    """The fifths, without counts that are hidden under this rule or elsewhere in the report."""
     name, rule = QUINTILE.name, evidence.policy.disclosure
-    own = hidden_in({name: counted}, rule)
+    own = find_hidden_counts({name: counted}, rule)
     found = []
     for group, counts in zip(counted.groups, counted.counts, strict=True):
         blocked = {
@@ -106,6 +106,5 @@ def _fifths(counted: Counted, evidence: Evidence) -> tuple[Fifth, ...]:
             None if part in blocked else publish_count(counts.total(part), rule) for part in ("selected", "reached")
         )
         shown = None if blocked & {"missed", "reached"} else publish_rate(rate(counts, "reach"), rule)
-        reach = shown.interval(evidence.z) if shown else None
-        found.append(Fifth(group, calls, reached, reach.rounded() if reach else None))
+        found.append(FifthReach(group, calls, reached, printed_interval(shown, evidence.z)))
     return tuple(found)

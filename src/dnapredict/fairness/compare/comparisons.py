@@ -1,4 +1,4 @@
-"""The comparisons that the policy fixed beforehand: each group against everyone else."""
+"""The comparisons that the policy fixed in advance: each group against everyone else."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from dnapredict.fairness.disclosure.hidden_counts import (
     publish_ratio,
     rounded_error,
 )
-from dnapredict.fairness.measure.counts import Counted, GroupCounts
+from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.group_metrics import (
     RATES,
     allocation_index,
@@ -21,24 +21,24 @@ from dnapredict.fairness.measure.group_metrics import (
     own_top_reach,
     rate,
 )
-from dnapredict.fairness.measure.intervals import Interval, Rate, gap, z_of
+from dnapredict.fairness.measure.intervals import Interval, Rate, gap, printed_interval, z_of
 from dnapredict.fairness.measure.membership import Group
 from dnapredict.fairness.verdicts import Cause
 
-# A cause is named when its figure is this far off and chance does not explain it.
+# A cause is named when its metric is this far off and chance does not explain it.
 _UNDER_SCORED = 1.10
 _WEAKER = 0.025
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that the gates may look at: counts by grouping, the policy and a few facts of the extract.
+    """The input of the gates: counts by grouping, the policy and a few facts of the extract.
 
-    `hidden` says what must not be printed of them; verdicts use all.
+    `hidden` are the counts that must not be printed; verdicts use all counts.
     """
 
-    counted: Mapping[str, Counted]
-    strict: Mapping[str, Counted]
+    counted: Mapping[str, CountedGrouping]
+    strict: Mapping[str, CountedGrouping]
     policy: Policy
     rows: int
     hidden: HiddenCells = field(default_factory=HiddenCells)
@@ -53,7 +53,7 @@ class Evidence:
 
     @property
     def share(self) -> float:
-        """Share of appointments that are to be called."""
+        """Share of appointments that are selected for a call."""
         return rate(self.everyone, "selection_rate").value or 0.0
 
     @property
@@ -72,7 +72,7 @@ class GroupComparison:
     rest: GroupCounts
 
     def enough(self, policy: Policy) -> bool:
-        """Whether group and rest have the missed appointments that a verdict needs."""
+        """Whether group and rest each have the missed appointments that a verdict needs."""
         return min(self.counts.missed, self.rest.missed) >= policy.smallest_group
 
     def rates(self, name: str) -> tuple[Rate, Rate]:
@@ -80,7 +80,7 @@ class GroupComparison:
         return rate(self.rest, name), rate(self.counts, name)
 
     def own_top(self, share: float) -> tuple[Rate, Rate]:
-        """Reach of everyone else and of the group, each at its own top share."""
+        """Reach of everyone else and of the group, each on a separate list of the same share."""
         return own_top_reach(self.rest, share), own_top_reach(self.counts, share)
 
     def allocation(self) -> Interval | None:
@@ -88,23 +88,23 @@ class GroupComparison:
         return allocation_index(self.counts, self.rest).interval(z_of(0.95))
 
 
-def comparisons(counted: Mapping[str, Counted], policy: Policy) -> Iterator[GroupComparison]:
-    """Every group that the policy asks about, in its order; groupings that the extract lacks are left out."""
+def comparisons(counted: Mapping[str, CountedGrouping], policy: Policy) -> Iterator[GroupComparison]:
+    """Every group that the policy compares, in its order; groupings that the extract lacks are left out."""
     for name in policy.compared:
         if name not in counted:
             continue
-        for place, group in enumerate(counted[name].groups):
-            if counted[name].grouping.asked_about(group):
-                yield GroupComparison(name, group, counted[name].counts[place], counted[name].rest(place))
+        for index, group in enumerate(counted[name].groups):
+            if counted[name].grouping.is_judged(group):
+                yield GroupComparison(name, group, counted[name].counts[index], counted[name].rest(index))
 
 
 def cause_of(comparison: GroupComparison, *, share: float, z: float) -> Cause:
-    """Why a group is reached less: three figures together tell.
+    """Why a group is reached less.
 
-    *Under-scored*: more of them miss than predicted, compared with everyone else. *Weaker information*:
-    even a list of their own would reach fewer. Otherwise *lower need*: fewer of them are at high risk.
-    Observed over expected is taken relative to everyone else, so that the scores of any vendor can be
-    judged, whether or not they are calibrated.
+    *Under-scored*: its observed-to-expected ratio is higher than everyone else's. *Weaker information*: even a
+    separate list of the group would have a lower reach. Otherwise *lower need*: fewer of the group are at high risk.
+    The observed-to-expected ratio is relative to everyone else, so that uncalibrated scores of a vendor can be judged
+    too.
     """
     own, others = observed_over_expected(comparison.counts), observed_over_expected(comparison.rest)
     first, second = own.interval(z), others.interval(z)
@@ -118,23 +118,23 @@ def cause_of(comparison: GroupComparison, *, share: float, z: float) -> Cause:
     return Cause.LOWER_NEED
 
 
-def omnibus(evidence: Evidence, of: Callable[[GroupCounts], Rate]) -> dict[str, float]:
-    """P-value of the test that all groups of a grouping are alike, for each that holds two to compare.
+def equal_rates_p_values(evidence: Evidence, of: Callable[[GroupCounts], Rate]) -> dict[str, float]:
+    """P-value of the test that all groups of a grouping have the same rate, for groupings of two groups or more.
 
-    Asked before any group is said to differ: among many groups that are all alike some always look bad.
-    Groups with too few missed appointments for a verdict are left out.
+    Tested before any group is said to differ: among many equal groups some always look bad. Groups with too few
+    missed appointments for a verdict are left out.
     """
     found = {}
     for name, counted in evidence.counted.items():
-        enough = [counts for counts in counted.counts if counts.missed >= evidence.policy.smallest_group]
-        spread = between_group_sd([of(counts) for counts in enough])
+        large = [counts for counts in counted.counts if counts.missed >= evidence.policy.smallest_group]
+        spread = between_group_sd([of(counts) for counts in large])
         if spread is not None:
             found[name] = spread[1]
     return found
 
 
-def parts_of(name: str) -> tuple[str, ...]:
-    """The counts that a rate of `figures.RATES` is made of."""
+def counts_in_rate(name: str) -> tuple[str, ...]:
+    """The counts that a rate of `group_metrics.RATES` is computed from."""
     return tuple(part for side in RATES[name] for part in side)
 
 
@@ -151,18 +151,17 @@ def published_pair(
 
 def published_rate(counts: GroupCounts, name: str, *, at: tuple[str, str], evidence: Evidence) -> Interval | None:
     """A rate of the group `at` grouping and code as it may be printed, or None where it must be hidden."""
-    blocked = evidence.hidden.hides(*at, parts_of(name))
+    blocked = evidence.hidden.hides(*at, counts_in_rate(name))
     shown = None if blocked else publish_rate(rate(counts, name), evidence.policy.disclosure)
-    return ranged(shown, evidence)
+    return printed_interval(shown, evidence.z)
 
 
 def published_risk(comparison: GroupComparison, evidence: Evidence) -> Interval | None:
     """Missed over expected as it may be printed."""
     if evidence.hidden.hides(comparison.grouping, comparison.group.code, ("missed",)):
         return None
-    shown = publish_ratio(observed_over_expected(comparison.counts), evidence.policy.disclosure)
-    found = shown.interval(evidence.z) if shown else None
-    return found.rounded() if found else None
+    ratio = observed_over_expected(comparison.counts)
+    return printed_interval(publish_ratio(ratio, evidence.policy.disclosure), evidence.z)
 
 
 def published_allocation(comparison: GroupComparison, evidence: Evidence) -> Interval | None:
@@ -172,22 +171,15 @@ def published_allocation(comparison: GroupComparison, evidence: Evidence) -> Int
     index = allocation_index(comparison.counts, comparison.rest)
     everyone = comparison.counts + comparison.rest
     shown = publish_allocation(index, comparison.counts, everyone, evidence.policy.disclosure)
-    found = shown.interval(evidence.z) if shown else None
-    return found.rounded() if found else None
-
-
-def ranged(shown: Rate | None, evidence: Evidence) -> Interval | None:
-    """A rate that may be printed with its range."""
-    found = shown.interval(evidence.z) if shown else None
-    return found.rounded() if found else None
+    return printed_interval(shown, evidence.z)
 
 
 def published_fall(counts: GroupCounts, *, at: tuple[str, str], evidence: Evidence) -> Interval | None:
-    """How much lower the reach is than by the live list, as it may be printed.
+    """How much lower the reach is than that of the live list, as it may be printed.
 
-    Both lists called or left the same people, so that its range is narrower than that of a gap.
+    Both lists are compared on the same people, so that the interval is narrower than that of a gap.
     """
-    if evidence.hidden.hides(*at, (*parts_of("reach"), *parts_of("live_reach"))):
+    if evidence.hidden.hides(*at, (*counts_in_rate("reach"), *counts_in_rate("live_reach"))):
         return None
     rule = evidence.policy.disclosure
     live, new = (publish_rate(rate(counts, name), rule) for name in ("live_reach", "reach"))

@@ -1,19 +1,19 @@
-"""The same figures month by month, as control charts: what chance alone would seldom do.
+"""Control charts (p-charts) of rates by month.
 
-Between two audits of a year a gate would judge on too few missed appointments and raise false alarms.
-A p-chart asks less: is this month unlike the others? Limits are three standard errors around the
-mean of the period, wider for months with fewer people and for patients who come again and again.
+For a single month a gate would have too few missed appointments. A p-chart asks whether a month differs from the
+others. Limits are three standard errors around the mean of the period, wider for months with fewer appointments and
+for a larger design effect.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from dnapredict.fairness.compare.comparisons import Evidence, parts_of, ranged
+from dnapredict.fairness.compare.comparisons import Evidence, counts_in_rate
 from dnapredict.fairness.disclosure.hidden_counts import publish_rate
 from dnapredict.fairness.measure.counts import GroupCounts
 from dnapredict.fairness.measure.group_metrics import rate
-from dnapredict.fairness.measure.intervals import Interval, Rate
+from dnapredict.fairness.measure.intervals import Interval, Rate, printed_interval
 from dnapredict.fairness.measure.membership import Group
 
 SIGMAS: Final = 3.0
@@ -25,7 +25,7 @@ Months = list[tuple[Group, GroupCounts]]
 
 @dataclass(frozen=True)
 class MonthlyRate:
-    """A rate in a month; `low` and `high` are the limits that chance alone seldom leaves."""
+    """A rate in a month; `low` and `high` of `rate` are its control limits."""
 
     name: str
     rate: Interval | None
@@ -35,8 +35,8 @@ class MonthlyRate:
 class ControlChart:
     """A rate of a group month by month.
 
-    `measure` is one of `CHARTED`. `signal` says in words whether a month is outside its limits or
-    eight in a row are on one side of the centre.
+    `measure` is one of `CHARTED`. `signal` says whether a month is outside its limits or eight in
+    a row are on one side of the centre.
     """
 
     measure: str
@@ -81,12 +81,12 @@ def _chart(grouping: str, months: Months, measure: str, evidence: Evidence) -> C
 
 
 def _shown(at: tuple[str, str], counts: GroupCounts, measure: str, evidence: Evidence) -> Rate | None:
-    blocked = evidence.hidden.hides(*at, parts_of(measure))
+    blocked = evidence.hidden.hides(*at, counts_in_rate(measure))
     return None if blocked else publish_rate(rate(counts, measure), evidence.policy.disclosure)
 
 
 def _month(name: str, shown: Rate | None, centre: Rate, evidence: Evidence) -> MonthlyRate:
-    found = ranged(shown, evidence)
+    found = printed_interval(shown, evidence.z)
     if shown is None or found is None or centre.value is None:
         return MonthlyRate(name, None)
     error = (centre.value * (1 - centre.value) * centre.design_effect / shown.denominator) ** 0.5

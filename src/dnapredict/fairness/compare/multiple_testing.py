@@ -1,13 +1,13 @@
-"""Many groups are asked about at once: what is corrected for it, and how.
+"""Correction of p-values for comparing many groups.
 
-Comparisons that the board fixed beforehand (Core20, interpreter, PLUS groups) keep the chance of any
-false alarm at the level (Holm 1979). The ethnic codes are a family of their own, in which the share of
-false alarms among all alarms is kept at the level (Benjamini and Hochberg 1995).
+Comparisons that the board fixed in advance (Core20, interpreter, PLUS groups) control the family-wise error rate
+(Holm 1979). The ethnic codes are a separate family, in which the false discovery rate is controlled (Benjamini and
+Hochberg 1995).
 
-The question is "behind by more than the limit?". For a group that is clearly not behind the p-value is
-near 1, and counting it would only blind the audit to small groups. So groups with a p-value above one
-half are set aside and the others' p-values are doubled, which keeps both promises (Ellis, Pecanka and
-Goeman 2020, Biostatistics 21:e65, on interval hypotheses; Zhao, Small and Su 2019).
+The null hypothesis is "not behind by more than the limit". A group that is clearly not behind has a p-value near 1,
+and counting it would only cost power for small groups. So p-values above one half are set aside and the others are
+doubled, which still controls both error rates (Ellis, Pecanka and Goeman 2020, Biostatistics 21:e65, on interval
+hypotheses; Zhao, Small and Su 2019).
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _CODES: Final = ("ethnicity", "ethnicity_5")
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Holm's adjusted p-values, in the order given: the chance of any false alarm stays at the level.
+    """Holm's adjusted p-values, in the order given, which control the family-wise error rate.
 
     >>> holm([0.01, 0.04, 0.03])
     (0.03, 0.06, 0.06)
@@ -32,7 +32,7 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Adjusted p-values that keep the share of false alarms among all alarms at the level.
+    """Adjusted p-values that control the false discovery rate, in the order given.
 
     >>> [round(p, 3) for p in benjamini_hochberg([0.01, 0.04, 0.03])]
     [0.03, 0.04, 0.04]
@@ -45,33 +45,33 @@ def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(adjusted)
 
 
-def corrected(p_values: Sequence[float], groupings: Sequence[str]) -> tuple[float, ...]:
-    """P-values corrected within their families, in the order given; `groupings` are those of the groups.
+def adjust_within_families(p_values: Sequence[float], groupings: Sequence[str]) -> tuple[float, ...]:
+    """P-values adjusted within their families, in the order given; `groupings` are those of the groups.
 
-    >>> corrected([0.01, 0.99, 0.2], ["ethnicity", "ethnicity", "core20"])
+    >>> adjust_within_families([0.01, 0.99, 0.2], ["ethnicity", "ethnicity", "core20"])
     (0.02, 1.0, 0.4)
     """
-    found = [1.0] * len(p_values)
+    adjusted = [1.0] * len(p_values)
     for codes in (True, False):
-        places = _family(p_values, groupings, codes=codes)
-        doubled = [p_values[place] / _SET_ASIDE for place in places]
-        adjusted = benjamini_hochberg(doubled) if codes else holm(doubled)
-        for place, p_value in zip(places, adjusted, strict=True):
-            found[place] = p_value
-    return tuple(found)
+        family = _family(p_values, groupings, codes=codes)
+        doubled = [p_values[index] / _SET_ASIDE for index in family]
+        corrected = benjamini_hochberg(doubled) if codes else holm(doubled)
+        for index, p_value in zip(family, corrected, strict=True):
+            adjusted[index] = p_value
+    return tuple(adjusted)
 
 
-def first_level(p_values: Sequence[float], groupings: Sequence[str], place: int, *, level: float) -> float:
-    """The p-value below which the group at `place` would be found if it alone were behind.
+def single_group_level(p_values: Sequence[float], groupings: Sequence[str], index: int, *, level: float) -> float:
+    """The p-value below which the group at `index` would be significant if it alone were behind.
 
-    >>> first_level([0.01, 0.99, 0.2], ["ethnicity", "ethnicity", "core20"], 1, level=0.05)
+    >>> single_group_level([0.01, 0.99, 0.2], ["ethnicity", "ethnicity", "core20"], 1, level=0.05)
     0.0125
     """
-    family = _family(p_values, groupings, codes=groupings[place] in _CODES)
-    return level * _SET_ASIDE / len({*family, place})
+    family = _family(p_values, groupings, codes=groupings[index] in _CODES)
+    return level * _SET_ASIDE / len({*family, index})
 
 
 def _family(p_values: Sequence[float], groupings: Sequence[str], *, codes: bool) -> list[int]:
-    """Places of a family whose groups are not set aside."""
+    """Indices of the groups of a family that are not set aside."""
     pairs = enumerate(zip(p_values, groupings, strict=True))
-    return [place for place, (p, name) in pairs if (name in _CODES) is codes and p <= _SET_ASIDE]
+    return [index for index, (p, name) in pairs if (name in _CODES) is codes and p <= _SET_ASIDE]

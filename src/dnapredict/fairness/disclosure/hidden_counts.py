@@ -1,4 +1,4 @@
-"""Which counts are hidden, decided once over all tables, and how the others are rounded."""
+"""Published rates and ratios, and which counts are hidden, decided once over all tables."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,8 +7,8 @@ from typing import Final
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.fairness.disclosure.suppression import CountCell, SumConstraint, hidden_cells
-from dnapredict.fairness.measure.counts import SUMS, Counted, GroupCounts
+from dnapredict.fairness.disclosure.suppression import CountCell, SumConstraint, cells_to_hide
+from dnapredict.fairness.measure.counts import SUMS, CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.intervals import Rate, Ratio
 from dnapredict.fairness.measure.membership import Group
 
@@ -17,7 +17,7 @@ def publish_rate(rate: Rate, rule: Disclosure) -> Rate | None:
     """`rate` on rounded counts, or None where any part of it must be hidden.
 
     >>> from dnapredict.config.fairness_policy import Disclosure
-        >>> rule = Disclosure(why="The rule of hospital statistics.")
+    >>> rule = Disclosure(why="The rule of hospital statistics.")
     >>> publish_rate(Rate(23, 99), rule)
     Rate(numerator=25, denominator=100, design_effect=1.0)
     >>> publish_rate(Rate(95, 99), rule) is None          # 4 others are left
@@ -31,7 +31,7 @@ def publish_rate(rate: Rate, rule: Disclosure) -> Rate | None:
 
 
 def publish_ratio(ratio: Ratio, rule: Disclosure) -> Ratio | None:
-    """`ratio` on rounded parts and with a rounded error, or None where a part must be hidden."""
+    """`ratio` from rounded counts and with a rounded error, or None where a count must be hidden."""
     above, below = publish_count(ratio.numerator, rule), publish_count(ratio.denominator, rule)
     if not above or not below:
         return None
@@ -48,7 +48,7 @@ def publish_allocation(index: Ratio, group: GroupCounts, everyone: GroupCounts, 
 
 
 def rounded_error(error: float) -> float:
-    """An error to two significant figures: more would tell how many people it rests on.
+    """A standard error to two significant figures: more would reveal how many people it is from.
 
     >>> rounded_error(0.14142), rounded_error(0.0317), rounded_error(0.0)
     (0.14, 0.032, 0.0)
@@ -59,7 +59,7 @@ def rounded_error(error: float) -> float:
 
 
 _NAMES: Final = SUMS[:-1]
-# What is printed of everyone else than a group, and of the cells where two groupings cross.
+# Counts that are printed of everyone except a group, and of the cells of crossed groupings.
 _OF_OTHERS: Final = ("missed", "reached", "trust_side")
 _OF_CROSSED: Final = ("appointments", "missed", "selected", "reached")
 EVERYONE: Final = ("all", "all")
@@ -78,17 +78,17 @@ class HiddenCells:
         return any(CountCell(name, grouping, code) in self.cells for name in names)
 
     def hides_others(self, grouping: str, code: str, names: Sequence[str]) -> bool:
-        """Whether any of the counts `names` of everyone else than a group is hidden."""
+        """Whether any of the counts `names` of everyone except a group is hidden."""
         return self.hides(grouping, _OTHERS + code, names)
 
 
-def hidden_in(counted: Mapping[str, Counted], rule: Disclosure) -> HiddenCells:
-    """The counts to hide of everything in `counted`, which need not hold everyone."""
+def find_hidden_counts(counted: Mapping[str, CountedGrouping], rule: Disclosure) -> HiddenCells:
+    """The counts to hide in all tables of `counted`, which need not have the grouping of everyone."""
     if not counted:
         return HiddenCells()
     everyone = next(iter(counted.values())).total
     exact = {CountCell(name, *EVERYONE): everyone.total(name) for name in _NAMES}
-    lines: list[SumConstraint] = []
+    constraints: list[SumConstraint] = []
     for name, found in counted.items():
         if name == EVERYONE[0]:
             continue
@@ -98,19 +98,19 @@ def hidden_in(counted: Mapping[str, Counted], rule: Disclosure) -> HiddenCells:
                 for group, counts in zip(found.groups, found.counts, strict=True)
                 for count in _NAMES
             }
-            lines += group_lines(name, found.groups, _NAMES, present=tuple(counted))
+            constraints += group_constraints(name, found.groups, _NAMES, present=tuple(counted))
             if not found.grouping.exploratory:
                 exact |= _others(found)
-                lines += other_lines(name, found.groups, _OF_OTHERS)
+                constraints += rest_constraints(name, found.groups, _OF_OTHERS)
         else:
             crossed, sums = _crossed(found, present=counted)
-            exact, lines = exact | crossed, lines + sums
-    lines += _of_records(counted)
-    return HiddenCells(hidden_cells(exact, lines, rule, spared=_spared(counted)))
+            exact, constraints = exact | crossed, constraints + sums
+    constraints += _record_constraints(counted)
+    return HiddenCells(cells_to_hide(exact, constraints, rule, keep=_cells_to_keep(counted)))
 
 
-def _spared(counted: Mapping[str, Counted]) -> frozenset[CountCell]:
-    """Cells of groups that a board asks about first, such as Core20."""
+def _cells_to_keep(counted: Mapping[str, CountedGrouping]) -> frozenset[CountCell]:
+    """Cells of groups that a board looks at first, such as Core20."""
     return frozenset(
         CountCell(count, name, code)
         for name, found in counted.items()
@@ -119,7 +119,7 @@ def _spared(counted: Mapping[str, Counted]) -> frozenset[CountCell]:
     )
 
 
-def group_lines(
+def group_constraints(
     name: str, groups: Sequence[Group], counts: Sequence[str], *, present: Sequence[str]
 ) -> Iterator[SumConstraint]:
     """Groups of the grouping `name` add up to everyone, and to the larger groups that they are within."""
@@ -131,33 +131,35 @@ def group_lines(
                 yield SumConstraint(parts, CountCell(count, *larger))
 
 
-def _others(found: Counted) -> dict[CountCell, float]:
-    """Everyone else than each group: printed where a gap or a ratio to them is."""
+def _others(found: CountedGrouping) -> dict[CountCell, float]:
+    """Counts of everyone except each group, which follow from a printed gap or ratio."""
     return {
-        others_than(group, found.grouping.name, count): found.rest(place).total(count)
-        for place, group in enumerate(found.groups)
+        rest_cell(group, found.grouping.name, count): found.rest(index).total(count)
+        for index, group in enumerate(found.groups)
         for count in _OF_OTHERS
     }
 
 
-def others_than(group: Group, grouping: str, count: str) -> CountCell:
-    """The cell of everyone else than a group."""
+def rest_cell(group: Group, grouping: str, count: str) -> CountCell:
+    """The cell of everyone except a group."""
     return CountCell(count, grouping, _OTHERS + group.code)
 
 
-def other_lines(name: str, groups: Sequence[Group], counts: Sequence[str]) -> Iterator[SumConstraint]:
+def rest_constraints(name: str, groups: Sequence[Group], counts: Sequence[str]) -> Iterator[SumConstraint]:
     """A group and everyone else add up to everyone; all other groups add up to everyone else."""
     for count in counts:
         for group in groups:
-            others = others_than(group, name, count)
+            others = rest_cell(group, name, count)
             yield SumConstraint((CountCell(count, name, group.code), others), CountCell(count, *EVERYONE))
             parts = tuple(CountCell(count, name, one.code) for one in groups if one.code != group.code)
             if parts:
                 yield SumConstraint(parts, others)
 
 
-def _crossed(found: Counted, *, present: Mapping[str, Counted]) -> tuple[dict[CountCell, float], list[SumConstraint]]:
-    """Cells of two crossed groupings: months add up to the period, others leave those out who are unknown."""
+def _crossed(
+    found: CountedGrouping, *, present: Mapping[str, CountedGrouping]
+) -> tuple[dict[CountCell, float], list[SumConstraint]]:
+    """Cells of crossed groupings and their sums: months add up to the period, others leave out unknown groups."""
     name = found.grouping.name
     first, _, second = name.partition("_by_")
     known = [(g, c) for g, c in zip(found.groups, found.counts, strict=True) if g.facets]
@@ -179,8 +181,8 @@ def _crossed(found: Counted, *, present: Mapping[str, Counted]) -> tuple[dict[Co
     return exact, lines
 
 
-def _of_records(counted: Mapping[str, Counted]) -> Iterator[SumConstraint]:
-    """Appointments without a known ethnic group are those of the groups that stand for not knowing."""
+def _record_constraints(counted: Mapping[str, CountedGrouping]) -> Iterator[SumConstraint]:
+    """Appointments of unknown ethnic group are those of the groups for unknown values."""
     for name in ("ethnicity", "ethnicity_5"):
         if name in counted:
             unknown = [group for group in counted[name].groups if not group.known]

@@ -1,9 +1,8 @@
-"""Hide as many counts as it takes that nobody can work a small one out from what is printed.
+"""Secondary suppression: hide further counts, so that no small one can be derived from what is printed.
 
-Printed counts hang together: groups add up to everyone, deciles to fifths, months to the year. Each
-printed number says where its count lies within the rounding, and each sum carries that on to the
-others. The bounds that follow are worked out as an attacker would; where they leave a small count fewer
-than three possible values, another count that it is summed with is hidden as well.
+Printed counts are linked: groups add up to everyone, deciles to fifths, months to the year. Each printed number
+bounds its count within the rounding, and each sum bounds its parts. These bounds are computed as an attacker would;
+where they leave a small count fewer than three possible values, another count of the same sum is hidden as well.
 """
 
 import math
@@ -15,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.config.fairness_policy import Disclosure
-from dnapredict.data.small_numbers import publish_count
+from dnapredict.data.small_numbers import FEWEST_POSSIBLE, publish_count
 
-_FEWEST_POSSIBLE: Final = 3  # a small count must stay one of at least this many values
-_PASSES: Final = 20  # of carrying bounds along; they settle in two or three
+_PASSES: Final = 20  # of tightening bounds; they converge in two or three
 
 
 class CountCell(NamedTuple):
@@ -38,41 +36,40 @@ class SumConstraint:
     open: bool = False
 
 
-def hidden_cells(
+def cells_to_hide(
     exact: Mapping[CountCell, float],
-    lines: Sequence[SumConstraint],
+    constraints: Sequence[SumConstraint],
     rule: Disclosure,
     *,
-    spared: Collection[CountCell] = frozenset(),
+    keep: Collection[CountCell] = frozenset(),
 ) -> frozenset[CountCell]:
-    """The cells to hide: small ones, and others without which a small one could be worked out.
+    """The cells to hide: small ones, and others from which a small one could be derived.
 
-    Every cell of `lines` must be in `exact`. Larger cells are hidden one after the other, the smallest
-    that is summed with an exposed one first, since that costs readers least; those that are `spared` only
-    where no other is left.
+    Every cell of `constraints` must be in `exact`. Larger cells are hidden one at a time, the smallest in a sum with
+    an exposed cell first; those in `keep` only where no other is left.
 
     >>> from dnapredict.config.fairness_policy import Disclosure
     >>> rule = Disclosure(why="The rule of hospital statistics.")
     >>> total, *parts = (CountCell("missed", "sex", code) for code in ("all", "1", "2", "9"))
     >>> exact = dict(zip((total, *parts), (217, 108, 108, 1), strict=True))
-    >>> sorted(cell.code for cell in hidden_cells(exact, [SumConstraint(tuple(parts), total)], rule))
+    >>> sorted(cell.code for cell in cells_to_hide(exact, [SumConstraint(tuple(parts), total)], rule))
     ['1', '9']
     """
     cells = list(exact)
-    small = {place for place, cell in enumerate(cells) if publish_count(exact[cell], rule) is None}
+    small = {index for index, cell in enumerate(cells) if publish_count(exact[cell], rule) is None}
     if not small:
         return frozenset()
-    places = {cell: place for place, cell in enumerate(cells)}
-    sums = [_Sum(tuple(places[part] for part in line.parts), places[line.total], line.open) for line in lines]
+    index_of = {cell: index for index, cell in enumerate(cells)}
+    sums = [_Sum(tuple(index_of[part] for part in line.parts), index_of[line.total], line.open) for line in constraints]
     counts, hidden = [exact[cell] for cell in cells], set(small)
-    kept = {places[cell] for cell in spared if cell in places}
+    kept = {index_of[cell] for cell in keep if cell in index_of}
     while extra := _more_to_hide(counts, sums, small=small, hidden=hidden, kept=kept, rule=rule):
         hidden |= extra
-    return frozenset(cells[place] for place in hidden)
+    return frozenset(cells[index] for index in hidden)
 
 
 class _Sum(NamedTuple):
-    """A line, by places of cells."""
+    """A `SumConstraint` with indices of cells."""
 
     parts: tuple[int, ...]
     total: int
@@ -88,28 +85,28 @@ def _more_to_hide(
     kept: set[int],
     rule: Disclosure,
 ) -> set[int]:
-    """A further cell for each small one that the bounds leave too few values; empty when all are safe."""
+    """A further cell to hide for each small one with too few possible values; empty when all are safe."""
     low, high = _bounds(counts, sums, hidden=hidden, rule=rule)
     # Written without a difference of bounds: a cell without an upper bound (infinity) is safe.
-    exposed = [p for p in small if high[p] < math.ceil(low[p]) + _FEWEST_POSSIBLE - 1]
-    shown = {place for place, count in enumerate(counts) if count and place not in hidden}
-    found = (_neighbour(place, counts, sums, shown=shown, kept=kept) for place in exposed)
-    return {place for place in found if place is not None}
+    exposed = [p for p in small if high[p] < math.ceil(low[p]) + FEWEST_POSSIBLE - 1]
+    shown = {index for index, count in enumerate(counts) if count and index not in hidden}
+    found = (_cell_to_hide(index, counts, sums, shown=shown, kept=kept) for index in exposed)
+    return {index for index in found if index is not None}
 
 
-def _neighbour(
-    place: int, counts: Sequence[float], sums: Sequence[_Sum], *, shown: set[int], kept: set[int]
+def _cell_to_hide(
+    index: int, counts: Sequence[float], sums: Sequence[_Sum], *, shown: set[int], kept: set[int]
 ) -> int | None:
-    """The smallest printed part of a sum with `place` in it; a total only where no part is left.
+    """The smallest printed part of a sum that contains `index`; a total only where no part is left.
 
-    Where all cells of these sums are hidden already, the bounds came from further away: then the sums
-    of those hidden cells are searched, and so on. None where no printed cell is connected.
+    Where all cells of these sums are hidden already, the bounds came from other sums: then the sums of those hidden
+    cells are searched, and so on. None where no printed cell is connected.
     """
-    reached, frontier = {place}, {place}
+    reached, frontier = {index}, {index}
     while frontier:
         mine = [line for line in sums if not frontier.isdisjoint((*line.parts, line.total))]
-        parts = {part for line in mine for part in line.parts} & shown - {place}
-        totals = {line.total for line in mine} & shown - {place}
+        parts = {part for line in mine for part in line.parts} & shown - {index}
+        totals = {line.total for line in mine} & shown - {index}
         candidates = parts - kept or parts or totals
         if candidates:
             return min(candidates, key=lambda other: counts[other])
@@ -121,24 +118,24 @@ def _neighbour(
 def _bounds(
     counts: Sequence[float], sums: Sequence[_Sum], *, hidden: set[int], rule: Disclosure
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lowest and highest value that each cell can have, for one who knows the rule and what is printed."""
+    """Lowest and highest possible value of each cell, for somebody who knows the rule and what is printed."""
     half = (rule.round_to - 1) / 2
     low, high = np.empty(len(counts)), np.empty(len(counts))
-    for place, count in enumerate(counts):
+    for index, count in enumerate(counts):
         printed = publish_count(count, rule) or 0
         known = 0.0 if count == 0 else half
-        low[place], high[place] = (1.0, np.inf) if place in hidden else (printed - known, printed + known)
+        low[index], high[index] = (1.0, np.inf) if index in hidden else (printed - known, printed + known)
     for _ in range(_PASSES):
         before = low.copy(), high.copy()
         for line in sums:
-            _carry(line, low, high)
+            _tighten(line, low, high)
         if np.array_equal(before[0], low) and np.array_equal(before[1], high):
             break
     return low, high
 
 
-def _carry(line: _Sum, low: NDArray[np.float64], high: NDArray[np.float64]) -> None:
-    """Narrow the cells of a sum by one another."""
+def _tighten(line: _Sum, low: NDArray[np.float64], high: NDArray[np.float64]) -> None:
+    """Tighten the bounds of the cells of a sum by one another."""
     parts = np.array(line.parts)
     total = line.total
     low[total] = max(low[total], low[parts].sum())

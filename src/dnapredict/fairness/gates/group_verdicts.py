@@ -1,11 +1,11 @@
-"""One-sided verdicts on many groups at once: is this one worse off, by more than the limit, beyond chance?"""
+"""Verdicts on many groups: is each worse off than everyone else by more than the limit, beyond chance?"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.fairness.compare.comparisons import Evidence, GroupComparison
-from dnapredict.fairness.compare.multiple_testing import corrected, first_level
+from dnapredict.fairness.compare.multiple_testing import adjust_within_families, single_group_level
 from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.verdicts import Check, Verdict
 
@@ -14,8 +14,8 @@ from dnapredict.fairness.verdicts import Check, Verdict
 class Harm:
     """How much worse off a group is.
 
-    `exact` and `p_value` (against the limit) decide; `printed`, `printed_p` and `detectable` come from
-    rounded counts. `detectable` says, for a level, which true gap would be found in 8 of 10 audits.
+    `exact` and `p_value` (against the limit) decide the verdict; `printed`, `printed_p` and `detectable` come from
+    rounded counts. `detectable` returns, for a level, the gap that would be found with a power of 80%.
     """
 
     exact: Interval
@@ -25,7 +25,7 @@ class Harm:
     detectable: Callable[[float], float | None] | None = None
 
 
-def judged(
+def judge_groups(
     compared: Sequence[GroupComparison],
     evidence: Evidence,
     harm: Callable[[GroupComparison], Harm | None],
@@ -34,22 +34,21 @@ def judged(
     measure: str,
     alike: Mapping[str, float] | None = None,
 ) -> tuple[Check, ...]:
-    """A verdict on each group, corrected for how many are asked about.
+    """A verdict on each group, corrected for multiple comparisons.
 
-    PASS when the upper bound is below the limit, FAIL when the corrected p-value says that the harm is
-    above it, REVIEW between the two, NOT ENOUGH DATA below the policy's smallest group. Where `alike`
-    holds the p-value of a test that all groups of a grouping are alike and that test finds nothing, no
-    group of it FAILs.
+    PASS where the upper bound of the harm is below the limit, FAIL where the corrected p-value says that the harm is
+    above it, REVIEW in between, NOT ENOUGH DATA below the policy's smallest group. `alike` holds p-values of the test
+    that all groups of a grouping are equal; no group of a grouping FAILs where that test is not significant.
     """
     harms = [harm(one) if one.enough(evidence.policy) else None for one in compared]
-    asked = [(one, found) for one, found in zip(compared, harms, strict=True) if found]
-    groupings = [one.grouping for one, _ in asked]
-    exact = corrected([found.p_value for _, found in asked], groupings)
-    printed = corrected([1.0 if h.printed_p is None else h.printed_p for _, h in asked], groupings)
+    tested = [(one, found) for one, found in zip(compared, harms, strict=True) if found]
+    groupings = [one.grouping for one, _ in tested]
+    exact = adjust_within_families([found.p_value for _, found in tested], groupings)
+    printed = adjust_within_families([1.0 if h.printed_p is None else h.printed_p for _, h in tested], groupings)
     judge = _Judge(evidence.policy, tolerance=tolerance, measure=measure, alike=alike or {})
     answers = (
         judge.check(one, found, p_exact=p, p_printed=q, level=level)
-        for (one, found), p, q, level in zip(asked, exact, printed, _levels(asked, evidence.policy), strict=True)
+        for (one, found), p, q, level in zip(tested, exact, printed, _levels(tested, evidence.policy), strict=True)
     )
     return tuple(
         next(answers) if found else not_enough(one, evidence, measure=measure)
@@ -57,15 +56,15 @@ def judged(
     )
 
 
-def _levels(asked: Sequence[tuple[GroupComparison, Harm]], policy: Policy) -> list[float]:
-    """The level that each group's own p-value would have to be below, if it were behind."""
-    p_values, groupings = [found.p_value for _, found in asked], [one.grouping for one, _ in asked]
-    return [first_level(p_values, groupings, place, level=1 - policy.confidence) for place in range(len(asked))]
+def _levels(tested: Sequence[tuple[GroupComparison, Harm]], policy: Policy) -> list[float]:
+    """The level below which each group's own p-value would be significant."""
+    p_values, groupings = [found.p_value for _, found in tested], [one.grouping for one, _ in tested]
+    return [single_group_level(p_values, groupings, index, level=1 - policy.confidence) for index in range(len(tested))]
 
 
 @dataclass(frozen=True)
 class _Judge:
-    """What one gate judges every group by."""
+    """The limit, measure and policy by which one gate judges every group."""
 
     policy: Policy
     tolerance: float
@@ -113,9 +112,9 @@ def not_enough(comparison: GroupComparison, evidence: Evidence, *, measure: str)
 
 
 def summary(checks: Sequence[Check], *, good: str, bad: str) -> str:
-    """How many groups got which answer, in plain words; those that fail are named.
+    """How many groups have which verdict, in a sentence that names those that fail.
 
-    `good` and `bad` are such as "reached about as well as everyone else" and "Clearly reached less".
+    `good` and `bad` are phrases such as "reached about as well as everyone else" and "Clearly reached less".
     """
     if not checks:
         return "None of the groups that the policy compares is in this extract."

@@ -1,26 +1,32 @@
-"""Gate G1: is a recorded missed appointment the same thing in every group?
+"""Gate G1: does a recorded missed appointment mean the same in every group?
 
-Where a trust's own errors are recorded as DNAs more often in one group, a perfect model looks as if
-it under-predicts for that group. So the label is checked before a gap is believed.
+Where a trust's own errors are recorded as DNAs more often in one group, a perfect model seems to under-predict for
+that group. So the label is checked before a gap is believed.
 """
 
 from collections.abc import Sequence
 
-from dnapredict.fairness.compare.comparisons import Evidence, GroupComparison, comparisons, parts_of, published_pair
-from dnapredict.fairness.compare.multiple_testing import corrected
+from dnapredict.fairness.compare.comparisons import (
+    Evidence,
+    GroupComparison,
+    comparisons,
+    counts_in_rate,
+    published_pair,
+)
+from dnapredict.fairness.compare.multiple_testing import adjust_within_families
 from dnapredict.fairness.gates.group_verdicts import summary
 from dnapredict.fairness.gates.reach_gates import reach_checks
 from dnapredict.fairness.measure.intervals import Rate, gap, gap_p_value
-from dnapredict.fairness.verdicts import Check, Gate, Verdict, summed_up
+from dnapredict.fairness.verdicts import Check, Gate, Verdict, combine_checks
 
 _QUESTION = "Does a recorded missed appointment mean the same in every group?"
 _TRUST_SIDE = "reasons on the trust's side"
 _STRICT = "verdict on reach with code 3 alone"
-_SIDES = 2.0  # a group may have more or fewer such reasons: both tell of uneven records
+_SIDES = 2.0  # two-sided: a group with more, or with fewer, such reasons has uneven records
 
 
 def label_gate(evidence: Evidence) -> Gate:
-    """G1: do the trust's own reasons weigh the same everywhere, and do verdicts hold on the strict label?
+    """G1: are reasons on the trust's side equally common in every group, and do verdicts hold on the strict label?
 
     A reason on the trust's side is a patient who came and could not be seen (outcome code 7) or, where
     the extract holds them, a recorded reason such as a letter that was never sent.
@@ -29,9 +35,9 @@ def label_gate(evidence: Evidence) -> Gate:
         sentence = "The extract holds no outcome codes and no reasons, so the records cannot be checked."
         return Gate("G1", "Label", _QUESTION, Verdict.NOT_ENOUGH_DATA, sentence)
     compared = comparisons(evidence.counted, evidence.policy)
-    asked = [one for one in compared if one.grouping in ("core20", "ethnicity", "ethnicity_5")]
-    checks = (*_trust_side(asked, evidence), *_turned(evidence))
-    return Gate("G1", "Label", _QUESTION, summed_up(checks), _sentence(checks), checks)
+    checked = [one for one in compared if one.grouping in ("core20", "ethnicity", "ethnicity_5")]
+    checks = (*_trust_side(checked, evidence), *_changed_verdicts(evidence))
+    return Gate("G1", "Label", _QUESTION, combine_checks(checks), _sentence(checks), checks)
 
 
 def _sentence(checks: Sequence[Check]) -> str:
@@ -43,13 +49,13 @@ def _sentence(checks: Sequence[Check]) -> str:
 
 
 def _trust_side(compared: Sequence[GroupComparison], evidence: Evidence) -> tuple[Check, ...]:
-    """Difference of each group from everyone else, corrected for how many are asked about."""
+    """A verdict on the difference of each group from everyone else, corrected for multiple comparisons."""
     judged = [one for one in compared if one.enough(evidence.policy)]
     limit = evidence.policy.limits.label.fail_points
     pairs = [_printed(one, evidence) for one in judged]
     groupings = [one.grouping for one in judged]
-    exact = corrected([_two_sided(*one.rates(_RATE), limit) for one in judged], groupings)
-    shown = corrected([_two_sided(*pair, limit) if pair else 1.0 for pair in pairs], groupings)
+    exact = adjust_within_families([_two_sided(*one.rates(_RATE), limit) for one in judged], groupings)
+    shown = adjust_within_families([_two_sided(*pair, limit) if pair else 1.0 for pair in pairs], groupings)
     found = {
         (one.grouping, one.group.code): _check(one, evidence, pair, p_exact=p, p_printed=q)
         for one, pair, p, q in zip(judged, pairs, exact, shown, strict=True)
@@ -58,7 +64,7 @@ def _trust_side(compared: Sequence[GroupComparison], evidence: Evidence) -> tupl
 
 
 def _printed(comparison: GroupComparison, evidence: Evidence) -> tuple[Rate, Rate] | None:
-    return published_pair(comparison, comparison.rates(_RATE), made_of=parts_of(_RATE), evidence=evidence)
+    return published_pair(comparison, comparison.rates(_RATE), made_of=counts_in_rate(_RATE), evidence=evidence)
 
 
 def _two_sided(rest: Rate, group: Rate, tolerance: float) -> float:
@@ -109,18 +115,18 @@ _MEANING = {
 }
 
 
-def _turned(evidence: Evidence) -> tuple[Check, ...]:
-    """Groups whose verdict on reach is another one when only code 3 counts as missed."""
+def _changed_verdicts(evidence: Evidence) -> tuple[Check, ...]:
+    """Groups whose verdict on reach changes when only code 3 counts as missed."""
     if not evidence.strict:
         return ()
     usual = reach_checks(list(comparisons(evidence.counted, evidence.policy)), evidence)
     strict = reach_checks(list(comparisons(evidence.strict, evidence.policy)), evidence)
     before = {(check.grouping, check.group.code): check.verdict for check in usual}
     pairs = ((check, before.get((check.grouping, check.group.code), check.verdict)) for check in strict)
-    return tuple(_turn(check, was) for check, was in pairs if check.verdict != was)
+    return tuple(_changed_verdict(check, was) for check, was in pairs if check.verdict != was)
 
 
-def _turn(check: Check, was: Verdict) -> Check:
+def _changed_verdict(check: Check, was: Verdict) -> Check:
     sentence = (
         f"{check.group.name}: {was} on reach turns to {check.verdict} when people who came late and "
         "were not seen are left out."

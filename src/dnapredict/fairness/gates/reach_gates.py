@@ -9,16 +9,16 @@ from dnapredict.fairness.compare.comparisons import (
     GroupComparison,
     cause_of,
     comparisons,
-    omnibus,
-    parts_of,
+    counts_in_rate,
+    equal_rates_p_values,
     published_allocation,
     published_fall,
     published_pair,
 )
-from dnapredict.fairness.gates.group_verdicts import Harm, judged, not_enough, summary
+from dnapredict.fairness.gates.group_verdicts import Harm, judge_groups, not_enough, summary
 from dnapredict.fairness.measure.group_metrics import allocation_index, fall_in_reach, own_top_reach, rate
-from dnapredict.fairness.measure.intervals import Rate, RateDifference, gap, gap_p_value, smallest_gap
-from dnapredict.fairness.verdicts import Cause, Check, Gate, Verdict, summed_up
+from dnapredict.fairness.measure.intervals import Rate, RateDifference, detectable_gap, gap, gap_p_value
+from dnapredict.fairness.verdicts import Cause, Check, Gate, Verdict, combine_checks
 
 _REACH = "Are people who would miss their appointment as likely to be called, whatever their group?"
 _RANKING = "Does the model know enough about every group to find those who will miss?"
@@ -28,22 +28,22 @@ _INDEX = "share of calls over share of need"
 
 
 def reach_gate(evidence: Evidence) -> Gate:
-    """G3: is someone who will miss as likely to be called in every group?"""
+    """G3: is someone who will miss their appointment as likely to be called in every group?"""
     checks = reach_checks(list(comparisons(evidence.counted, evidence.policy)), evidence)
     sentence = summary(checks, good="reached about as well as everyone else", bad="Clearly reached less")
-    return Gate("G3", "Reach", _REACH, summed_up(checks), sentence, checks)
+    return Gate("G3", "Reach", _REACH, combine_checks(checks), sentence, checks)
 
 
 def reach_checks(compared: Sequence[GroupComparison], evidence: Evidence) -> tuple[Check, ...]:
     """The reach of each compared group against everyone else (also used on the strict label)."""
     tolerance = evidence.policy.limits.reach.max_harm_gap
-    found = judged(
+    found = judge_groups(
         compared,
         evidence,
         lambda one: _gap(one, one.rates("reach"), evidence=evidence, tolerance=tolerance),
         tolerance=tolerance,
         measure="reach",
-        alike=omnibus(evidence, lambda counts: rate(counts, "reach")),
+        alike=equal_rates_p_values(evidence, lambda counts: rate(counts, "reach")),
     )
     return tuple(_explained(check, one, evidence) for check, one in zip(found, compared, strict=True))
 
@@ -52,7 +52,7 @@ def _gap(comparison: GroupComparison, pair: tuple[Rate, Rate], *, evidence: Evid
     exact, p_value = gap(*pair, z=evidence.z), gap_p_value(*pair, tolerance=tolerance)
     if exact is None or p_value is None:
         return None
-    shown = published_pair(comparison, pair, made_of=parts_of("reach"), evidence=evidence)
+    shown = published_pair(comparison, pair, made_of=counts_in_rate("reach"), evidence=evidence)
     if shown is None:
         return Harm(exact, p_value, None)
     found = gap(*shown, z=evidence.z)
@@ -61,12 +61,12 @@ def _gap(comparison: GroupComparison, pair: tuple[Rate, Rate], *, evidence: Evid
         p_value,
         found.rounded() if found else None,
         gap_p_value(*shown, tolerance=tolerance),
-        lambda level: smallest_gap(*shown, tolerance=tolerance, level=level),
+        lambda level: detectable_gap(*shown, tolerance=tolerance, level=level),
     )
 
 
 def _explained(check: Check, comparison: GroupComparison, evidence: Evidence) -> Check:
-    """Name the cause of a gap; lower need alone does not fail a model, a person looks at it."""
+    """Add the cause of a gap; lower need alone is a REVIEW and never a FAIL."""
     rest, group = comparison.rates("reach")
     lower = (rest.value or 0) - (group.value or 0) > evidence.policy.limits.reach.max_harm_gap
     if check.verdict not in (Verdict.FAIL, Verdict.REVIEW) or not lower:
@@ -90,18 +90,18 @@ _EXPLAINED = {
 
 
 def ranking_gate(evidence: Evidence) -> Gate:
-    """G3b: would a list of its own reach as many in every group?"""
+    """G3b: would a separate list of each group have the same reach?"""
     tolerance = evidence.policy.limits.ranking.max_harm_gap
-    checks = judged(
+    checks = judge_groups(
         list(comparisons(evidence.counted, evidence.policy)),
         evidence,
         lambda one: _gap(one, one.own_top(evidence.share), evidence=evidence, tolerance=tolerance),
         tolerance=tolerance,
         measure="reach at the group's own top",
-        alike=omnibus(evidence, partial(own_top_reach, share=evidence.share)),
+        alike=equal_rates_p_values(evidence, partial(own_top_reach, share=evidence.share)),
     )
     sentence = summary(checks, good="known to the model about as well as others", bad="Clearly known less well")
-    return Gate("G3b", "Ranking", _RANKING, summed_up(checks), sentence, checks)
+    return Gate("G3b", "Ranking", _RANKING, combine_checks(checks), sentence, checks)
 
 
 def change_gate(evidence: Evidence) -> Gate | None:
@@ -109,7 +109,7 @@ def change_gate(evidence: Evidence) -> Gate | None:
     if not evidence.has_live:
         return None
     tolerance = evidence.policy.limits.change.max_fall
-    checks = judged(
+    checks = judge_groups(
         list(comparisons(evidence.counted, evidence.policy)),
         evidence,
         lambda one: _fall(one, evidence, tolerance),
@@ -117,11 +117,11 @@ def change_gate(evidence: Evidence) -> Gate | None:
         measure="fall in reach against the model in use",
     )
     sentence = summary(checks, good="reached about as well as before", bad="Clearly reached less than before")
-    return Gate("G6", "Change", _CHANGE, summed_up(checks), sentence, checks)
+    return Gate("G6", "Change", _CHANGE, combine_checks(checks), sentence, checks)
 
 
 def _fall(comparison: GroupComparison, evidence: Evidence, tolerance: float) -> Harm:
-    """Both models called or left the same people, so the fall is measured patient by patient."""
+    """The fall in reach, paired by patient: both models ranked the same people."""
     fall = fall_in_reach(comparison.counts)
     at = (comparison.grouping, comparison.group.code)
     printed = published_fall(comparison.counts, at=at, evidence=evidence)
@@ -137,7 +137,7 @@ def allocation_gate(evidence: Evidence) -> Gate:
     chosen = evidence.policy.limits.allocation.chosen
     sentence = _short_of_calls(checks)
     sentence += "" if chosen else " For information: the board has not made this a rule."
-    return Gate("G4", "Fair share of calls", _ALLOCATION, summed_up(checks), sentence, checks, judged=chosen)
+    return Gate("G4", "Fair share of calls", _ALLOCATION, combine_checks(checks), sentence, checks, judged=chosen)
 
 
 def _short_of_calls(checks: Sequence[Check]) -> str:

@@ -1,4 +1,4 @@
-"""Gates about the ground the others stand on: G0 records, G2 meaning of a risk, G7 evidence."""
+"""Gates about the data and the scores: G0 records, G2 meaning of a risk, G7 evidence."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from dnapredict.fairness.compare.comparisons import (
     published_risk,
 )
 from dnapredict.fairness.gates.group_verdicts import summary
-from dnapredict.fairness.measure.counts import Counted
+from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.group_metrics import KNOWS_THE_OUTCOME, knows_the_outcome, observed_over_expected, rate
-from dnapredict.fairness.measure.groupings import grouping_named, spoken
+from dnapredict.fairness.measure.groupings import grouping_named, grouping_phrases
 from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.measure.membership import Group
-from dnapredict.fairness.verdicts import Check, Gate, Verdict, summed_up
+from dnapredict.fairness.verdicts import Check, Gate, Verdict, combine_checks
 
 _EVERYONE = Group("all", "Everyone")
 _UNKNOWN = "ethnicity_unknown"
@@ -24,7 +24,7 @@ _SAME_RISK = "Does a risk mean the same in every group?"
 
 
 def records_gate(evidence: Evidence) -> Gate:
-    """G0: is enough known about who the patients are, and is every row there?"""
+    """G0: is the ethnic group of enough patients known, and is every row counted?"""
     question = "Can we trust the records?"
     limits = evidence.policy.limits.records
     if evidence.rows_expected is not None and evidence.rows_expected != evidence.rows:
@@ -47,11 +47,11 @@ def records_gate(evidence: Evidence) -> Gate:
         checks += _unevenly_missing(counted, evidence)
     uneven = len(checks) - 1
     sentence += f" In {uneven} groups it is missing more than twice as often as on average." if uneven else ""
-    return Gate("G0", "Records", question, summed_up(checks), sentence, tuple(checks))
+    return Gate("G0", "Records", question, combine_checks(checks), sentence, tuple(checks))
 
 
-def _unevenly_missing(counted: Counted, evidence: Evidence) -> list[Check]:
-    """Groups whose ethnicity is missing far more often than on average, beyond chance."""
+def _unevenly_missing(counted: CountedGrouping, evidence: Evidence) -> list[Check]:
+    """Groups whose ethnicity is missing more often than `missing_ratio` times the average, beyond chance."""
     if counted.grouping.column == "ethnic_category_code" or counted.grouping.exploratory:
         return []
     ratio = evidence.policy.limits.records.missing_ratio
@@ -80,7 +80,7 @@ def calibration_gate(evidence: Evidence) -> Gate:
             Check("all", _EVERYONE, Verdict.REVIEW, "risks against outcomes", KNOWS_THE_OUTCOME),
             *checks,
         )
-    return Gate("G2", "Meaning of a risk", _SAME_RISK, summed_up(checks), sentence, checks)
+    return Gate("G2", "Meaning of a risk", _SAME_RISK, combine_checks(checks), sentence, checks)
 
 
 def _meant(comparison: GroupComparison, evidence: Evidence) -> Check:
@@ -126,14 +126,14 @@ def evidence_gate(evidence: Evidence) -> Gate:
         return Gate("G7", "Evidence", question, Verdict.NOT_ENOUGH_DATA, sentence)
     if not thin and not unseen:
         return Gate("G7", "Evidence", question, Verdict.PASS, "Every group has enough missed appointments.")
-    said = [f"Nothing is known of {_listed(unseen)}: not in this extract."] if unseen else []
+    sentences = [f"Nothing is known of {_listed(unseen)}: not in this extract."] if unseen else []
     if thin:
         few = f"fewer than {policy.smallest_group} each"
-        said.append(f"{len(thin)} of {len(compared)} groups have too few missed appointments to say ({few}).")
-    said.append(f"Plan: {limits.plan}" if limits.plan else "There is no plan yet how to learn about them.")
-    return Gate("G7", "Evidence", question, Verdict.REVIEW, " ".join(said), notes=tuple(thin))
+        sentences.append(f"{len(thin)} of {len(compared)} groups have too few missed appointments to say ({few}).")
+    sentences.append(f"Plan: {limits.plan}" if limits.plan else "There is no plan yet how to learn about them.")
+    return Gate("G7", "Evidence", question, Verdict.REVIEW, " ".join(sentences), notes=tuple(thin))
 
 
 def _listed(names: Sequence[str]) -> str:
-    *first, last = spoken(map(grouping_named, names))
+    *first, last = grouping_phrases(map(grouping_named, names))
     return f"{', '.join(first)} and {last}" if first else last

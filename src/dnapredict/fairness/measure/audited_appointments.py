@@ -1,4 +1,4 @@
-"""The appointments that are audited: what happened, what was predicted, who was to be called."""
+"""The input of the audit: appointments with outcome, predicted risk and selection, checked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dnapredict.errors import DataError, NoEventsError
 
 REQUIRED_COLUMNS = ("patient", "dna", "probability", "selected", "starts_at")
-# Columns that say which groups a patient belongs to; any of them may be absent from an extract.
+# Columns from which groups are made; any of them may be absent from an extract.
 GROUP_COLUMNS = (
     "outcome_code",
     "imd_decile",
@@ -27,29 +27,29 @@ GROUP_COLUMNS = (
     "trust_side_reason",
     "live_selected",
 )
-# Who would have been called under another rule of sharing the calls: this and the rule's name.
+# Prefix of the columns that hold who would have been called under another allocation rule.
 CALLED_BY = "called_by_"
 _SHOWN_ROWS = 5
 
 
 @dataclass(frozen=True)
-class Audited:
-    """Appointments with a known outcome, one row each, checked.
+class AuditData:
+    """Appointments with a known outcome, one row each.
 
     `table` holds `patient` (integer code, the cluster), `dna`, `selected` (bool), `probability`
-    (in [0, 1]), `starts_at` and any of `GROUP_COLUMNS`. Made by `Audited.of`.
+    (in [0, 1]), `starts_at` and any of `GROUP_COLUMNS`. Made by `AuditData.of`.
     """
 
     table: pa.Table
 
     @classmethod
-    def of(cls, table: pa.Table) -> "Audited":
-        """Check `table` and keep the columns that the audit reads.
+    def of(cls, table: pa.Table) -> "AuditData":
+        """Check `table` and keep the columns that the audit uses.
 
         Raises
         ------
         DataError
-            If a needed column is absent or holds blanks, or a probability is outside [0, 1].
+            If a required column is absent or has blanks, or a probability is outside [0, 1].
             Columns, counts and row numbers are named, never a value.
         NoEventsError
             If there is no appointment, or none was missed: nothing can be said about reach.
@@ -58,10 +58,10 @@ class Audited:
         if absent:
             raise DataError(f"audit: column(s) {', '.join(absent)} are missing.")
         for name in REQUIRED_COLUMNS:
-            _refuse(name, pc.is_null(table[name], nan_is_null=True), rule="is blank")
+            _require_none(name, pc.is_null(table[name], nan_is_null=True), rule="is blank")
         probability = table["probability"]
         outside = pc.or_(pc.less(probability, 0.0), pc.greater(probability, 1.0))
-        _refuse("probability", outside, rule="is not between 0 and 1")
+        _require_none("probability", outside, rule="is not between 0 and 1")
         if table.num_rows == 0 or not pc.any(table["dna"]).as_py():
             raise NoEventsError("audit: no labelled appointment was missed, so reach cannot be estimated.")
         optional = [n for n in table.column_names if n in GROUP_COLUMNS or n.startswith(CALLED_BY)]
@@ -80,28 +80,28 @@ class Audited:
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """The rules of sharing the calls whose lists are here."""
+        """The allocation rules whose lists are in the table."""
         names = self.table.column_names
         return tuple(name.removeprefix(CALLED_BY) for name in names if name.startswith(CALLED_BY))
 
-    def with_calls(self, selected: NDArray[np.bool_]) -> "Audited":
-        """The same appointments with another list."""
+    def with_calls(self, selected: NDArray[np.bool_]) -> "AuditData":
+        """The same appointments with another selection."""
         kept = self.table.drop_columns(["selected"])
-        return Audited(kept.append_column("selected", pa.array(selected)))
+        return AuditData(kept.append_column("selected", pa.array(selected)))
 
-    def under(self, rule: str, *, against: str) -> "Audited":
-        """The same appointments with the list of `rule`; that of `against` counts as the live one."""
+    def under(self, rule: str, *, against: str) -> "AuditData":
+        """The same appointments with the selection of `rule`; that of `against` counts as the live one."""
         lists = {"selected": self.table[CALLED_BY + rule], "live_selected": self.table[CALLED_BY + against]}
         kept = [name for name in self.table.column_names if name not in lists]
         changed = self.table.select(kept)
         for name, column in lists.items():
             changed = changed.append_column(name, column)
-        return Audited(changed)
+        return AuditData(changed)
 
-    def with_strict_label(self) -> "Audited | None":
-        """The same appointments with only code 3 as missed; code 7 (came late, not seen) left out.
+    def with_strict_label(self) -> "AuditData | None":
+        """The same appointments without outcome code 7 (came late, not seen), so that only code 3 is missed.
 
-        None where there is no outcome code, or nothing would change, or nobody is left who missed.
+        None where there is no outcome code, nothing would change, or no missed appointment is left.
         """
         if not self.has(["outcome_code"]):
             return None
@@ -110,10 +110,10 @@ class Audited:
         if not pc.any(pc.and_(late, self.table["dna"])).as_py():
             return None
         kept = self.table.filter(pc.invert(late))
-        return Audited(kept) if pc.any(kept["dna"]).as_py() else None
+        return AuditData(kept) if pc.any(kept["dna"]).as_py() else None
 
 
-def _refuse(column: str, wrong: pa.ChunkedArray, *, rule: str) -> None:
+def _require_none(column: str, wrong: pa.ChunkedArray, *, rule: str) -> None:
     rows = np.flatnonzero(pc.fill_null(wrong, False).to_numpy()) + 1
     if len(rows):
         shown = ", ".join(f"{row:,}" for row in rows[:_SHOWN_ROWS])

@@ -1,12 +1,15 @@
-"""Count once: from patients' rows to integers a group, from which every figure is read.
+"""Count each grouping once: from rows to integers by group, from which every figure is computed.
 
 DuckDB sums each patient's appointments within a group, then counts how many patients have the same
-sums. These *profiles* are enough for every rate, for the exact patient-clustered variance of each
-(a quadratic form in the sums) and for a bootstrap over patients, so that rows never leave this module.
+sums. These *profiles* are enough for every rate and for the exact patient-clustered variance of each
+(a quadratic form in the sums), so that rows never leave this module.
 """
 
-from dataclasses import dataclass
+import functools
+import operator
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Self
 
 import duckdb
 import numpy as np
@@ -16,7 +19,7 @@ from numpy.typing import NDArray
 
 from dnapredict.data.contract import codes
 from dnapredict.errors import DataError
-from dnapredict.fairness.measure.audited_appointments import Audited
+from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.membership import Group, Grouping, Membership, membership
 
@@ -32,7 +35,7 @@ SUMS = (
     "unrecorded",
     "expected",
 )
-_PLACE = {name: place for place, name in enumerate(SUMS)}
+_COLUMN = {name: column for column, name in enumerate(SUMS)}
 _SCALE = 10**9  # probabilities are summed as integers: the same sum whatever the order of threads
 
 _ROWS = """
@@ -53,8 +56,8 @@ SELECT g, dna, bin, count(*)::BIGINT AS n, sum(scaled)::DOUBLE AS expected FROM 
 
 
 @dataclass(frozen=True)
-class Profiles:
-    """How many patients of a group share the same sums: one row a distinct profile."""
+class _Profiles:
+    """How many patients of a group share the same sums: one row for each distinct profile."""
 
     sums: NDArray[np.float64]  # (p, 7) each such patient's sums, in the order of SUMS without `expected`
     patients: NDArray[np.int64]  # (p,) how many patients have them
@@ -63,8 +66,24 @@ class Profiles:
 
 
 @dataclass(frozen=True)
-class GroupCounts:
-    """Sums over a group: enough for any rate and its variance. Adds and subtracts like a number."""
+class SummedCounts:
+    """A record of sums over the patients of a group, which adds and subtracts field by field."""
+
+    def __add__(self, other: Self) -> Self:
+        """Both groups together; a patient in both counts as two."""
+        return self._joined(other, sign=1)
+
+    def __sub__(self, other: Self) -> Self:
+        """This group without a group that is part of it."""
+        return self._joined(other, sign=-1)
+
+    def _joined(self, other: Self, *, sign: int) -> Self:
+        return type(self)(*(getattr(self, f.name) + sign * getattr(other, f.name) for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class GroupCounts(SummedCounts):
+    """Sums over a group: enough for any rate and its variance."""
 
     totals: NDArray[np.float64]  # (8,) in the order of SUMS
     second: NDArray[np.float64]  # (8, 8) sum over patients of products of their sums
@@ -74,7 +93,7 @@ class GroupCounts:
 
     def total(self, name: str) -> float:
         """Total of one of `SUMS`."""
-        return float(self.totals[_PLACE[name]])
+        return float(self.totals[_COLUMN[name]])
 
     @property
     def appointments(self) -> int:
@@ -86,24 +105,7 @@ class GroupCounts:
         """Missed appointments in the group."""
         return int(self.total("missed"))
 
-    def __add__(self, other: "GroupCounts") -> "GroupCounts":
-        """Both groups together; a patient in both counts as two."""
-        return self._joined(other, sign=1)
-
-    def __sub__(self, other: "GroupCounts") -> "GroupCounts":
-        """This group without a group that is part of it."""
-        return self._joined(other, sign=-1)
-
-    def _joined(self, other: "GroupCounts", *, sign: int) -> "GroupCounts":
-        return GroupCounts(
-            totals=self.totals + sign * other.totals,
-            second=self.second + sign * other.second,
-            patients=self.patients + sign * other.patients,
-            histogram=self.histogram + sign * other.histogram,
-            expected=self.expected + sign * other.expected,
-        )
-
-    def spread(self, numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> float:
+    def ratio_variance(self, numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> float:
         """Patient-clustered variance of the ratio of two combinations of the sums.
 
         Linearised: each patient contributes `numerator - ratio * denominator`; the squares are summed
@@ -117,50 +119,45 @@ class GroupCounts:
 
 
 @dataclass(frozen=True)
-class Counted:
-    """Counts of every group of one grouping."""
+class CountedGrouping:
+    """The counts of every group of one grouping."""
 
     grouping: Grouping
     groups: tuple[Group, ...]
     counts: tuple[GroupCounts, ...]
-    profiles: tuple[Profiles, ...]
 
     @cached_property
     def total(self) -> GroupCounts:
         """Everyone: the sum of the groups."""
-        first, *others = self.counts
-        for other in others:
-            first = first + other
-        return first
+        return functools.reduce(operator.add, self.counts)
 
-    def rest(self, place: int) -> GroupCounts:
-        """Everyone else than the group at `place` (leave one out)."""
-        return self.total - self.counts[place]
+    def rest(self, index: int) -> GroupCounts:
+        """Everyone except the group at `index`."""
+        return self.total - self.counts[index]
 
 
-def count(audited: Audited, members: Membership) -> Counted:
+def count_groups(audited: AuditData, members: Membership) -> CountedGrouping:
     """Count each group of a grouping.
 
     Raises
     ------
     DataError
-        If the groups do not add up to all rows: a dropped row is an error, never a rounding.
+        If the groups do not add up to all rows.
     """
     grouping = members.grouping
     with duckdb.connect() as engine:
         engine.register("audited", _numbers(audited, members))
         profiles = engine.sql(_PROFILES).to_arrow_table()
         histogram = engine.sql(_HISTOGRAM).to_arrow_table()
-    parts = [_profiles_of(profiles, place) for place in range(len(members.groups))]
     bins = _bins(histogram, len(members.groups))
-    counts = tuple(_summed(part, *pair) for part, pair in zip(parts, bins, strict=True))
-    counted = Counted(grouping, members.groups, counts, tuple(parts))
+    counts = tuple(_summed(_profiles_of(profiles, place), *pair) for place, pair in enumerate(bins))
+    counted = CountedGrouping(grouping, members.groups, counts)
     if counted.total.appointments != len(audited):
         raise DataError(f"audit: the groups of '{grouping.name}' do not add up to all {len(audited):,} rows.")
     return counted
 
 
-def _numbers(audited: Audited, members: Membership) -> pa.Table:
+def _numbers(audited: AuditData, members: Membership) -> pa.Table:
     table = audited.table
     probability = table["probability"].to_numpy()
     return pa.table(
@@ -188,10 +185,10 @@ def _live(table: pa.Table) -> NDArray[np.int8]:
     return np.zeros(table.num_rows, np.int8) if absent else _ones(table["live_selected"])
 
 
-def _trust_side(audited: Audited) -> NDArray[np.int8]:
-    """1 where the record itself says that the trust had a part in the missed appointment.
+def _trust_side(audited: AuditData) -> NDArray[np.int8]:
+    """1 where the trust had a part in the missed appointment.
 
-    That is a recorded reason, and outcome code 7: the patient came and was not seen.
+    That is a recorded reason, or outcome code 7: the patient came late and was not seen.
     """
     found = np.zeros(len(audited), np.int8)
     if audited.has(["trust_side_reason"]):
@@ -201,8 +198,8 @@ def _trust_side(audited: Audited) -> NDArray[np.int8]:
     return found
 
 
-def _unrecorded(audited: Audited) -> NDArray[np.int8]:
-    """1 where the ethnic group is not known, for whatever reason."""
+def _unrecorded(audited: AuditData) -> NDArray[np.int8]:
+    """1 where the ethnic group is unknown, for whatever reason."""
     members = membership(audited, grouping_named("ethnicity"))
     if members is None:
         return np.ones(len(audited), np.int8)
@@ -211,10 +208,10 @@ def _unrecorded(audited: Audited) -> NDArray[np.int8]:
     return found
 
 
-def _profiles_of(table: pa.Table, place: int) -> Profiles:
+def _profiles_of(table: pa.Table, place: int) -> _Profiles:
     part = table.filter(pc.equal(table["g"], place))
     sums = np.column_stack([part[name].to_numpy().astype(np.float64) for name in SUMS[:-1]])
-    return Profiles(
+    return _Profiles(
         sums=sums,
         patients=part["patients"].to_numpy(),
         expected=part["expected"].to_numpy() / _SCALE,
@@ -222,7 +219,7 @@ def _profiles_of(table: pa.Table, place: int) -> Profiles:
     )
 
 
-def _summed(profiles: Profiles, histogram: NDArray[np.float64], expected: NDArray[np.float64]) -> GroupCounts:
+def _summed(profiles: _Profiles, histogram: NDArray[np.float64], expected: NDArray[np.float64]) -> GroupCounts:
     sums, weight = profiles.sums, profiles.patients.astype(np.float64)
     integers = len(SUMS) - 1
     second = np.zeros((len(SUMS), len(SUMS)))

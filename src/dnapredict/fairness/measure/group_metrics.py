@@ -1,8 +1,8 @@
-"""The figures of a group, in fairlearn's vocabulary, read from counts.
+"""Metrics of a group from its counts, checked against fairlearn.
 
-fairlearn works on four weighted cells a group (missed or not, selected or not) instead of on rows:
-the same numbers to the last digit in milliseconds. Where there is nothing to take a share of,
-fairlearn answers 0; here the figure is *not estimable* (None), since nobody is not the same as none.
+fairlearn gets four weighted cells for each group (missed or not, selected or not) instead of rows: the same numbers
+to the last digit in milliseconds. Where the denominator is 0, fairlearn returns 0; here the metric is not estimable
+(None).
 """
 
 import math
@@ -19,17 +19,15 @@ from fairlearn.metrics import (
     true_positive_rate,
 )
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit
 from sklearn.metrics import precision_score
 
-from dnapredict.fairness.measure.counts import BINS, SUMS, Counted, GroupCounts
+from dnapredict.fairness.measure.counts import BINS, SUMS, CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.intervals import Rate, RateDifference, Ratio
+from dnapredict.model.evaluate.logistic import calibration_line, log_odds
+from dnapredict.model.evaluate.risk_metrics import TieGroups, discrimination
 
-_LOWEST = 1e-6  # risks are kept this far from 0 and 1
-_STEPS = 50
-_ILL_CONDITIONED = 1e12
-_STEEPEST = 50.0  # log-odds for one standard deviation of the risk: beyond it outcomes are separated but for one
-_FEWEST_FOR_A_LINE = 50  # missed and attended, below which a fitted line says nothing
+_LOWEST = 1e-6  # log odds nearer to each other than this are one risk
+_FEWEST_FOR_A_LINE = 50  # missed and attended, below which a calibration line is not fitted
 KNOWS_THE_OUTCOME = (
     "The scores tell everyone who missed from everyone who came. No forecast does that: "
     "check that they were made before the appointments and without their outcomes."
@@ -71,10 +69,10 @@ _PARTS = {
 
 
 def rate(counts: GroupCounts, name: str) -> Rate:
-    """One of `RATES` with its design effect: how much less its n tells than so many independent people.
+    """One of `RATES` with its design effect.
 
-    The design effect is the patient-clustered variance over the binomial one. At a rate of 0 or 1,
-    where both are 0, Kish's bound for people who always act alike takes its place. Never below 1.
+    The design effect is the patient-clustered variance over the binomial variance, at least 1. At a rate of 0 or 1,
+    where both are 0, it is Kish's bound for perfectly correlated appointments of a patient.
     """
     above, below = _PARTS[name]
     numerator, denominator = float(above @ counts.totals), float(below @ counts.totals)
@@ -82,16 +80,16 @@ def rate(counts: GroupCounts, name: str) -> Rate:
         return Rate(numerator, denominator)
     share = numerator / denominator
     if 0 < share < 1:
-        effect = counts.spread(above, below) * denominator / (share * (1 - share))
+        effect = counts.ratio_variance(above, below) * denominator / (share * (1 - share))
     else:
         effect = float(below @ counts.second @ below) / denominator
     return Rate(numerator, denominator, max(1.0, effect))
 
 
-def by_fairlearn(counted: Counted) -> dict[str, tuple[float | None, ...]]:
+def by_fairlearn(counted: CountedGrouping) -> dict[str, tuple[float | None, ...]]:
     """Selection rate, reach, missed support, unneeded calls and precision of each group, by fairlearn.
 
-    None where the group has nothing to take a share of.
+    None where the denominator is 0.
     """
     cells = pd.concat([_cells(place, counts) for place, counts in enumerate(counted.counts)])
     cells = cells[cells["n"] > 0]
@@ -125,24 +123,23 @@ def _estimable(frame: pd.DataFrame, name: str, place: int, counts: GroupCounts) 
 
 
 def observed_over_expected(counts: GroupCounts) -> Ratio:
-    """Missed appointments over the sum of their predicted risks: 1 where a risk means what it says.
+    """Missed appointments over the sum of predicted risks: 1 is right, above 1 the model understates the risk.
 
-    Above 1 the model under-states the group's risk. Error clustered by patient.
+    The error is clustered by patient.
     """
     above, below = _combination(["missed"], []), _combination(["expected"], [])
     numerator, denominator = counts.total("missed"), counts.total("expected")
     if numerator <= 0 or denominator <= 0:
         return Ratio(numerator, denominator, float("inf"))
-    error = float(np.sqrt(counts.spread(above, below))) / (numerator / denominator)
+    error = float(np.sqrt(counts.ratio_variance(above, below))) / (numerator / denominator)
     return Ratio(numerator, denominator, error)
 
 
-def calibration_line(counts: GroupCounts) -> tuple[RateDifference, RateDifference] | None:
-    """Slope and intercept of the logistic calibration line, each with its standard error.
+def group_calibration_line(counts: GroupCounts) -> tuple[RateDifference, RateDifference] | None:
+    """Slope and intercept of the calibration line (see `calibration_line`), each with its standard error.
 
-    Slope 1 and intercept 0: risks are as spread and as high as they should be. A slope below 1 means that
-    high risks are too high and low ones too low (Cox 1958; Van Calster et al. 2019). Fitted by Newton's
-    method on the score histogram, at the mean risk of each bin; errors are widened by the design effect.
+    Slope 1 and intercept 0 are right. Fitted on the score histogram, at the mean risk of each bin; errors are
+    widened by the design effect.
 
     None where no line can be estimated: nobody missed, nobody came, all risks are alike, or the risks
     separate the outcomes (see `separated`). Under separation the likelihood has no maximum (Albert and
@@ -150,26 +147,23 @@ def calibration_line(counts: GroupCounts) -> tuple[RateDifference, RateDifferenc
     and the number of appointments, not by the calibration of the risks, so none is reported.
     """
     n, missed, odds = _binned(counts)
-    spread = float(np.std(odds)) if len(odds) else 0.0
-    if missed.sum() in (0, n.sum()) or spread < _LOWEST or separated(counts):
+    if not len(odds) or np.std(odds) < _LOWEST or separated(counts):
         return None
-    centre = float(np.average(odds, weights=n))
-    fit = _logistic((odds - centre) / spread, missed, n)
-    if fit is None:
+    line = calibration_line(missed, odds, trials=n)
+    if line is None:
         return None
-    (level, slope), covariance = fit
-    back = np.array([[1.0, -centre / spread], [0.0, 1.0 / spread]])  # to the scale of the log-odds
-    intercept, slope = back @ np.array([level, slope])
-    effect = rate(counts, "base_rate").design_effect
-    errors = np.sqrt(np.diag(back @ covariance @ back.T) * effect)
-    return RateDifference(float(slope), float(errors[1])), RateDifference(float(intercept), float(errors[0]))
+    widening = math.sqrt(rate(counts, "base_rate").design_effect)
+    return (
+        RateDifference(line.slope, line.slope_error * widening),
+        RateDifference(line.intercept, line.intercept_error * widening),
+    )
 
 
 def separated(counts: GroupCounts) -> bool:
-    """Whether a threshold of the risk tells all who missed from all who came, either way round.
+    """Whether a threshold of the risk separates all missed from all attended appointments, in either direction.
 
-    Real forecasts overlap. Scores that do not, on more than a handful of appointments, were most likely
-    made with knowledge of the outcome. False where only one outcome occurred.
+    Risks of real forecasts overlap. Scores that do not, on more than a few appointments, were most likely made with
+    knowledge of the outcome. False where only one outcome occurred.
     """
     n, missed, odds = _binned(counts)
     came, absent = odds[n > missed], odds[missed > 0]
@@ -179,59 +173,27 @@ def separated(counts: GroupCounts) -> bool:
 
 
 def knows_the_outcome(counts: GroupCounts) -> bool:
-    """Whether the risks separate the outcomes of so many appointments that it cannot be a forecast."""
-    return enough_for_a_line(counts) and separated(counts)
+    """Whether the risks separate the outcomes of too many appointments to be a forecast."""
+    return enough_for_calibration_line(counts) and separated(counts)
 
 
-def enough_for_a_line(counts: GroupCounts) -> bool:
-    """Whether as many missed and as many came as a fitted line needs."""
+def enough_for_calibration_line(counts: GroupCounts) -> bool:
+    """Whether enough were missed and enough attended to fit a calibration line."""
     return min(counts.missed, counts.appointments - counts.missed) >= _FEWEST_FOR_A_LINE
 
 
 def _binned(
     counts: GroupCounts,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Appointments, missed ones and log-odds of the mean risk of each bin that is not empty."""
+    """Appointments, missed appointments and log odds of the mean risk of each non-empty bin."""
     rows = counts.histogram.sum(axis=0)
     filled = rows > 0
     n = rows[filled]
-    risk = np.clip(counts.expected.sum(axis=0)[filled] / n, _LOWEST, 1 - _LOWEST)
-    return n, counts.histogram[1][filled], np.log(risk / (1 - risk))
-
-
-def _logistic(
-    unit: NDArray[np.float64], missed: NDArray[np.float64], n: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Intercept and slope on a standardised scale, with their covariance; None without a stable maximum.
-
-    Newton steps are halved until the likelihood rises, so that none leaves the hill.
-    """
-    x = np.column_stack([np.ones(len(n)), unit])
-    beta = np.array([np.log(missed.sum() / (n.sum() - missed.sum())), 0.0])
-    for _ in range(_STEPS):
-        fitted = expit(x @ beta)
-        information = (x * (n * fitted * (1 - fitted))[:, None]).T @ x
-        if np.linalg.cond(information) > _ILL_CONDITIONED:
-            return None
-        step = np.linalg.solve(information, x.T @ (missed - n * fitted))
-        while _likelihood(x @ (beta + step), missed, n) < _likelihood(x @ beta, missed, n):
-            if np.abs(step).max() < _LOWEST:
-                break
-            step = step / 2
-        beta = beta + step
-        if np.abs(beta).max() > _STEEPEST:
-            return None
-        if np.abs(step).max() < _LOWEST:
-            return beta, np.linalg.inv(information)
-    return None
-
-
-def _likelihood(odds: NDArray[np.float64], missed: NDArray[np.float64], n: NDArray[np.float64]) -> float:
-    return float((missed * log_expit(odds) + (n - missed) * log_expit(-odds)).sum())
+    return n, counts.histogram[1][filled], log_odds(counts.expected.sum(axis=0)[filled] / n)
 
 
 def allocation_index(group: GroupCounts, rest: GroupCounts) -> Ratio:
-    """The group's share of calls over its share of all who missed: below 1, fewer than its share."""
+    """The group's share of calls over its share of missed appointments: below 1, fewer than its share."""
     everyone = group + rest
     selected, missed = everyone.total("selected"), everyone.total("missed")
     above, below = group.total("selected"), group.total("missed")
@@ -246,15 +208,15 @@ def allocation_index(group: GroupCounts, rest: GroupCounts) -> Ratio:
 
 
 def fall_in_reach(counts: GroupCounts) -> RateDifference:
-    """How much lower the reach is than under the model in use, on the same missed appointments."""
+    """Reach under the model in use minus reach under the audited model, on the same missed appointments."""
     missed = _combination(["missed"], [])
     lost = _combination(["live_reached"], ["reached"])
     value = float(lost @ counts.totals) / counts.total("missed")
-    return RateDifference(value, float(np.sqrt(counts.spread(lost, missed))))
+    return RateDifference(value, float(np.sqrt(counts.ratio_variance(lost, missed))))
 
 
 def reach_at_share(counts: GroupCounts, share: float) -> float:
-    """How many who missed are among the `share` of the group's own appointments with the highest risk."""
+    """Missed appointments among the `share` of the group's own appointments with the highest risk."""
     attended, missed = counts.histogram[0][::-1], counts.histogram[1][::-1]
     calls = share * counts.appointments
     before = np.cumsum(attended + missed) - (attended + missed)
@@ -264,9 +226,9 @@ def reach_at_share(counts: GroupCounts, share: float) -> float:
 
 
 def own_top_reach(counts: GroupCounts, share: float) -> Rate:
-    """Reach if the group had a list of its own, as long for its size as the whole list is.
+    """Reach of a separate list of the group that selects the same share as the whole list.
 
-    Lower than elsewhere: the model tells this group's members apart less well.
+    Lower than elsewhere: the model ranks this group less well.
     """
     effect = rate(counts, "reach").design_effect
     return Rate(reach_at_share(counts, share), counts.total("missed"), effect)
@@ -274,8 +236,9 @@ def own_top_reach(counts: GroupCounts, share: float) -> Rate:
 
 def ranking_quality(counts: GroupCounts) -> float | None:
     """AUROC within the group, from the score histogram (ties within a thousandth count half)."""
-    attended, missed = counts.histogram
+    attended, missed = counts.histogram[:, ::-1]  # from the highest risk down
     if attended.sum() == 0 or missed.sum() == 0:
         return None
-    below = np.cumsum(attended) - attended
-    return float((missed * (below + attended / 2)).sum() / (attended.sum() * missed.sum()))
+    rows = attended + missed
+    bins = TieGroups(before=np.cumsum(rows) - rows, rows=np.cumsum(rows), missed=np.cumsum(missed))
+    return float(discrimination(bins, float(rows.sum())).auroc)

@@ -1,4 +1,4 @@
-"""The groupings: ethnic groups, deciles of deprivation, bands of age, places."""
+"""The groupings: ethnic group, deprivation, age, sex, interpreter, disability, PLUS group, history, site, specialty."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -21,29 +21,29 @@ _UNKNOWN: Final = {
     "invalid": "Not a national code",
 }
 _WHOLE_CODE: Final = re.compile(codes.WHOLE_ETHNIC_CODE)
-# The part before the colon of a code's meaning is the larger group; the last is too short to stand alone.
+# The part before the colon of a code's meaning is the broad group; "Other" alone would be unclear.
 _FULL_NAMES: Final = {"Other": "Chinese or other"}
 
 
-def _larger(code: str) -> str:
+def _broad_group(code: str) -> str:
     return ETHNICITY[code].partition(":")[0]
 
 
 UNKNOWN_GROUPS: Final = tuple(Group(code, name, known=False) for code, name in _UNKNOWN.items())
 SIXTEEN_GROUPS: Final = (
-    *(Group(code, name, within=(("ethnicity_5", _larger(code).lower()),)) for code, name in ETHNICITY.items()),
+    *(Group(code, name, within=(("ethnicity_5", _broad_group(code).lower()),)) for code, name in ETHNICITY.items()),
     *(Group(code, name, known=False, within=(("ethnicity_5", code),)) for code, name in _UNKNOWN.items()),
 )
 FIVE_GROUPS: Final = (
-    *(Group(name.lower(), _FULL_NAMES.get(name, name)) for name in dict.fromkeys(map(_larger, ETHNICITY))),
+    *(Group(name.lower(), _FULL_NAMES.get(name, name)) for name in dict.fromkeys(map(_broad_group, ETHNICITY))),
     *UNKNOWN_GROUPS,
 )
 
 
 def ethnic_code(value: str | None) -> str:
-    """National code of an ETHNIC CATEGORY, where the whole value is one; unknown kinds kept apart.
+    """National code of an ETHNIC CATEGORY; kinds of unknown values are kept apart.
 
-    A description is no code: it is "invalid", and never read by its first letter.
+    A description is "invalid" and is never read by its first letter.
 
     >>> [ethnic_code(v) for v in ("A1", "j ", "Z", "99", "X", None, "?", "Indian", "Not stated")]
     ['A', 'J', 'Z', '99', '99', 'blank', 'invalid', 'invalid', 'invalid']
@@ -57,14 +57,14 @@ def ethnic_code(value: str | None) -> str:
     return NOT_ASKED if code in (NOT_ASKED, NOT_ASKED_IN_STATISTICS) else code[0]
 
 
-def five_of(value: str | None) -> str:
-    """The larger group of an ETHNIC CATEGORY, or the way in which it is not known.
+def broad_ethnic_group(value: str | None) -> str:
+    """The broad group of an ETHNIC CATEGORY, or the kind of unknown value.
 
-    >>> [five_of(v) for v in ("A1", "R", "Z")]
+    >>> [broad_ethnic_group(v) for v in ("A1", "R", "Z")]
     ['white', 'other', 'Z']
     """
     code = ethnic_code(value)
-    return _larger(code).lower() if code in ETHNICITY else code
+    return _broad_group(code).lower() if code in ETHNICITY else code
 
 
 _AGES = (
@@ -82,11 +82,11 @@ _NO = (
     *("n", "no", "0", "f", "false", "none", "nil", "none known"),
     *("no disability", "no disabilities", "not disabled"),
 )
-_NOT_SAID = (
+_NOT_STATED = (
     *("", "z", "x", "u", "9", "99", "unknown", "not known", "not stated", "nk", "n/k"),
     *("declined", "refused", "prefer not to say", "undisclosed"),
 )
-# "Not asked", "no answer": whatever else begins so is neither a need nor the lack of one.
+# Other values that begin so ("not asked", "no answer") say neither yes nor no.
 _NEGATED = ("no ", "not ", "none ", "n/")
 
 
@@ -132,7 +132,7 @@ def _age(value: float | None) -> str:
 
 
 def _yes_no(value: bool | str | None) -> str:
-    """A flag, which some extracts write as a word: an N is a no, and what is described is a yes.
+    """A flag, which some extracts write as text: N is no, and a description is yes.
 
     >>> [_yes_no(value) for value in (True, False, None, "Y", "N", " ", "Z")]
     ['yes', 'no', 'unknown', 'yes', 'no', 'unknown', 'unknown']
@@ -143,7 +143,7 @@ def _yes_no(value: bool | str | None) -> str:
         word = " ".join(value.casefold().split())
         if word in _NO:
             return "no"
-        return "unknown" if word in _NOT_SAID or word.startswith(_NEGATED) else "yes"
+        return "unknown" if word in _NOT_STATED or word.startswith(_NEGATED) else "yes"
     return "unknown" if value is None else ("yes" if value else "no")
 
 
@@ -196,7 +196,7 @@ GROUPINGS = (
     ),
     Grouping(
         "ethnicity_5", "Ethnic group (five high-level groups)", "ethnic_category_code",
-        FIVE_GROUPS, five_of,
+        FIVE_GROUPS, broad_ethnic_group,
     ),
     Grouping(
         "sex", "Sex", "gender_code",
@@ -221,7 +221,7 @@ GROUPINGS = (
 )  # fmt: skip
 
 
-PLACES = (
+PLACE_GROUPINGS = (
     Grouping("site", "Site", "site_code", (_unknown(code="blank"),), _open, exploratory=True),
     Grouping(
         "specialty",
@@ -234,7 +234,7 @@ PLACES = (
 )
 
 
-def everyone(rows: int) -> Membership:
+def everyone_membership(rows: int) -> Membership:
     """All rows as one group."""
     return Membership(_EVERYONE, _EVERYONE.groups, np.zeros(rows, dtype=np.int32))
 
@@ -248,8 +248,8 @@ def grouping_named(name: str) -> Grouping:
     return next(grouping for grouping in GROUPINGS if grouping.name == name)
 
 
-# What is not known where a column is missing, as people say it.
-_SPOKEN: Final = {
+# What is unknown where a column is missing, in plain words.
+_PHRASES: Final = {
     "imd_decile": "how deprived people's areas are",
     "ethnic_category_code": "people's ethnic groups",
     "gender_code": "people's sex",
@@ -261,10 +261,10 @@ _SPOKEN: Final = {
 }
 
 
-def spoken(groupings: Iterable[Grouping]) -> tuple[str, ...]:
-    """What these groupings tell of patients, as people say it; two of one column are one.
+def grouping_phrases(groupings: Iterable[Grouping]) -> tuple[str, ...]:
+    """What these groupings say about patients, in plain words; two groupings of one column give one phrase.
 
-    >>> spoken([grouping_named("core20"), grouping_named("imd_decile"), grouping_named("sex")])
+    >>> grouping_phrases([grouping_named("core20"), grouping_named("imd_decile"), grouping_named("sex")])
     ("how deprived people's areas are", "people's sex")
     """
-    return tuple(dict.fromkeys(_SPOKEN[grouping.column] for grouping in groupings))
+    return tuple(dict.fromkeys(_PHRASES[grouping.column] for grouping in groupings))

@@ -1,8 +1,7 @@
-"""Rates, gaps and how sure one can be of them.
+"""Rates and differences of rates with confidence intervals and p-values.
 
-Repeat patients are not independent: a patient with five appointments tells less than five patients.
-Every interval here therefore works on an *effective* number, the denominator divided by the design
-effect that :mod:`dnapredict.fairness.measure.counts` measures from the patients' sums.
+Appointments of one patient are not independent. Every interval therefore uses the effective sample size: the
+denominator divided by the design effect, which `fairness.measure.group_metrics.rate` computes from patients' sums.
 """
 
 import math
@@ -12,7 +11,7 @@ from statistics import NormalDist
 _NORMAL = NormalDist()
 _BISECTIONS = 60
 _Z_MAX = 12.0
-_OFTEN = 0.8
+_POWER = 0.8
 _ALMOST_NOTHING = 1e-6
 _WIDEST_LOG_RANGE = 20.0
 
@@ -28,20 +27,20 @@ def z_of(confidence: float) -> float:
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its likely range."""
+    """An estimate with its confidence interval."""
 
     value: float
     low: float
     high: float
 
     def rounded(self) -> "Interval":
-        """To four decimals, as it is printed."""
+        """Rounded to four decimals, as it is printed."""
         return Interval(round(self.value, 4), round(self.low, 4), round(self.high, 4))
 
 
 @dataclass(frozen=True)
 class Rate:
-    """`numerator` out of `denominator`, as informative as `denominator / design_effect` independent people.
+    """`numerator` out of `denominator`, with an effective sample size of `denominator / design_effect`.
 
     >>> Rate(0, 0).value is None        # the share of nothing is not 0
     True
@@ -53,18 +52,18 @@ class Rate:
 
     @property
     def value(self) -> float | None:
-        """The rate, or None where there is nothing to take a share of."""
+        """The rate, or None where the denominator is 0."""
         return self.numerator / self.denominator if self.denominator > 0 else None
 
     @property
     def variance(self) -> float:
-        """That of the share at the effective number, with half a person added to either side; never 0."""
+        """Variance at the effective sample size, with half a person added to either side so that it is never 0."""
         number = self.denominator / self.design_effect
         softened = (self.numerator / self.design_effect + 0.5) / (number + 1)
         return softened * (1 - softened) / number
 
     def interval(self, z: float) -> Interval | None:
-        """Wilson's interval at the effective number (Wilson 1927; Korn and Graubard 1998 for clusters).
+        """Wilson's interval at the effective sample size (Wilson 1927; Korn and Graubard 1998 for clusters).
 
         >>> found = Rate(5, 10).interval(z_of(0.95))
         >>> round(found.low, 3), round(found.high, 3)
@@ -93,10 +92,10 @@ class Ratio:
     log_error: float
 
     def interval(self, z: float) -> Interval | None:
-        """Range on the logarithmic scale; None where either part is 0 or the range has no useful end.
+        """Interval on the logarithmic scale; None where either part is 0 or the interval is unbounded.
 
-        A range that spans a factor of more than `exp(20)` to either side says nothing, and one without
-        an end (infinity) could not be written to JSON.
+        An interval of more than a factor `exp(20)` to either side is uninformative, and infinity could not be
+        written to JSON.
         """
         if self.numerator <= 0 or self.denominator <= 0 or not z * self.log_error < _WIDEST_LOG_RANGE:
             return None
@@ -106,13 +105,13 @@ class Ratio:
 
 @dataclass(frozen=True)
 class RateDifference:
-    """A difference measured on the same people, with its standard error."""
+    """A paired difference, measured on the same people, with its standard error."""
 
     value: float
     error: float
 
     def interval(self, z: float) -> Interval:
-        """Range by the normal distribution."""
+        """Interval by the normal approximation."""
         return Interval(self.value, self.value - z * self.error, self.value + z * self.error)
 
     def p_value(self, tolerance: float) -> float:
@@ -126,11 +125,17 @@ class RateDifference:
         return _NORMAL.cdf((tolerance - self.value) / self.error)
 
 
+def printed_interval(figure: "Rate | Ratio | None", z: float) -> Interval | None:
+    """The interval of a figure that may be published, rounded as it is printed; None where there is none."""
+    found = figure.interval(z) if figure else None
+    return found.rounded() if found else None
+
+
 def gap(rest: Rate, group: Rate, *, z: float) -> Interval | None:
     """How much lower the group's rate is than everyone else's, with Newcombe's hybrid interval.
 
-    Positive: the group is worse off. Newcombe (1998), method 10, on effective numbers; a patient
-    who is in both is counted as two, which widens the range slightly.
+    Positive: the group is worse off. Newcombe (1998), method 10, on effective sample sizes; a patient who is in both
+    counts as two, which widens the interval slightly.
 
     >>> found = gap(Rate(50, 100), Rate(40, 100), z=z_of(0.95))
     >>> round(found.value, 2), round(found.low, 3), round(found.high, 3)
@@ -148,8 +153,8 @@ def gap(rest: Rate, group: Rate, *, z: float) -> Interval | None:
 def rate_ratio(rest: Rate, group: Rate, *, z: float) -> Interval | None:
     """The group's rate as a multiple of everyone else's: below 1, lower.
 
-    Range on the logarithmic scale, on effective numbers (Katz et al. 1978). None where a rate is 0 or
-    cannot be estimated: a multiple of nothing says nothing.
+    Interval on the logarithmic scale, on effective sample sizes (Katz et al. 1978). None where a rate is 0 or cannot
+    be estimated.
 
     >>> found = rate_ratio(Rate(50, 100), Rate(40, 100), z=z_of(0.95))
     >>> round(found.value, 2), round(found.low, 2), round(found.high, 2)
@@ -164,8 +169,8 @@ def rate_ratio(rest: Rate, group: Rate, *, z: float) -> Interval | None:
 def gap_p_value(rest: Rate, group: Rate, *, tolerance: float) -> float | None:
     """One-sided p-value for "the gap is larger than `tolerance`".
 
-    Found by turning the interval round: the level at which its bound touches the tolerance,
-    so that a verdict and the printed range never contradict each other.
+    By inversion of the interval: the level at which its bound touches the tolerance, so that a verdict and the
+    printed interval never contradict each other.
 
     >>> gap_p_value(Rate(900, 1000), Rate(500, 1000), tolerance=0.05) < 1e-6
     True
@@ -179,30 +184,29 @@ def gap_p_value(rest: Rate, group: Rate, *, tolerance: float) -> float | None:
     low, high = 0.0, _Z_MAX
     for _ in range(_BISECTIONS):
         z = (low + high) / 2
-        reached = gap(rest, group, z=z) or found
-        clear = reached.low > tolerance if above else reached.high < tolerance
+        wider = gap(rest, group, z=z) or found
+        clear = wider.low > tolerance if above else wider.high < tolerance
         low, high = (z, high) if clear else (low, z)
     return _NORMAL.cdf(-low if above else low)
 
 
-def smallest_gap(rest: Rate, group: Rate, *, tolerance: float, level: float) -> float | None:
-    """The smallest true gap that would be found to be above `tolerance` in 8 of 10 audits like this one.
+def detectable_gap(rest: Rate, group: Rate, *, tolerance: float, level: float) -> float | None:
+    """The smallest true gap that would be found to be above `tolerance` with a power of 80%.
 
-    `rest` and `group` give the sizes and everyone else's rate. By the normal approximation at the gap's own
-    rate. None where no gap would be: the group is too small, everyone else's rate too low, or the tolerance
-    so loose that a group reached by nobody is within it.
+    `rest` and `group` give the sizes and everyone else's rate; normal approximation. None where no gap would be:
+    the group is too small, everyone else's rate too low, or the tolerance so wide that a reach of 0 is within it.
 
-    >>> found = smallest_gap(Rate(20_000, 45_000), Rate(441, 980), tolerance=0.05, level=0.025)
+    >>> found = detectable_gap(Rate(20_000, 45_000), Rate(441, 980), tolerance=0.05, level=0.025)
     >>> round(found, 3)
     0.093
     """
     if rest.value is None or group.denominator <= 0 or rest.value <= tolerance:
         return None
-    sure = _NORMAL.inv_cdf(1 - level) + _NORMAL.inv_cdf(_OFTEN)
+    distance = _NORMAL.inv_cdf(1 - level) + _NORMAL.inv_cdf(_POWER)
     low, high = tolerance, rest.value
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         behind = Rate((rest.value - middle) * group.denominator, group.denominator, group.design_effect)
         error = math.sqrt(rest.variance + behind.variance)
-        low, high = (middle, high) if middle - tolerance < sure * error else (low, middle)
+        low, high = (middle, high) if middle - tolerance < distance * error else (low, middle)
     return None if high >= rest.value - _ALMOST_NOTHING else high

@@ -1,7 +1,7 @@
-"""Who is compared with whom: groups of patients, each row in exactly one group of each grouping.
+"""Groups of patients: each row is in exactly one group of each grouping.
 
-Nobody is dropped. A patient whose group is not known is in a group of its own, since not being asked,
-declining to say and a blank mean different things (NHS Data Dictionary, ETHNIC CATEGORY).
+Nobody is dropped. Patients of unknown group are in separate groups, since not being asked, declining to say and a
+blank mean different things (NHS Data Dictionary, ETHNIC CATEGORY).
 """
 
 from collections.abc import Callable
@@ -12,16 +12,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dnapredict.fairness.measure.audited_appointments import Audited
+from dnapredict.fairness.measure.audited_appointments import AuditData
 
 
 @dataclass(frozen=True)
 class Group:
-    """One group: the code in the figures and the name people read.
+    """One group: its code in the figures and its name in reports.
 
-    `within` are the larger groups of other groupings that it is part of, as grouping and code; the groups
-    that are part of one add up to it. `facets` are the codes it is crossed from, where two groupings are
-    crossed.
+    `within` are the larger groups of other groupings that it is part of, as grouping and code; the parts of a larger
+    group add up to it. `facets` are the two codes of a group of crossed groupings.
     """
 
     code: str
@@ -36,10 +35,9 @@ class Grouping:
     """A way to divide all patients.
 
     `assign` turns a value of `column` (None where blank) into a group's code. Codes that are not
-    among `groups` open a group of their own under the value's name, as local PLUS groups do.
-    `harmed` names the groups that a gate asks about (every known group where it is empty); an
-    `exploratory` grouping never makes a verdict, one that is not `shown` has a chart and no table, and
-    the groups of an `ordered` one stand on a scale.
+    among `groups` become groups named after the value, as local PLUS groups do. `harmed` are the codes of groups
+    that gates judge (every known group where it is empty). An `exploratory` grouping has no verdicts, one that is
+    not `shown` has a chart and no table, and the groups of an `ordered` one are on a scale.
     """
 
     name: str
@@ -52,24 +50,24 @@ class Grouping:
     shown: bool = True
     ordered: bool = False
 
-    def asked_about(self, group: Group) -> bool:
-        """Whether a gate asks if this group is worse off."""
+    def is_judged(self, group: Group) -> bool:
+        """Whether gates judge this group."""
         return group.known and (not self.harmed or group.code in self.harmed)
 
 
 @dataclass(frozen=True)
 class Membership:
-    """Which group of a grouping each row is in, as positions in `groups`."""
+    """The group of each row, as its index in `groups`."""
 
     grouping: Grouping
     groups: tuple[Group, ...]
     index: NDArray[np.int32]
 
 
-def membership(audited: Audited, grouping: Grouping) -> Membership | None:
+def membership(audited: AuditData, grouping: Grouping) -> Membership | None:
     """The group of every row, or None where the extract has no such column.
 
-    Each distinct value is looked up once, so that a million rows cost milliseconds.
+    Each distinct value is assigned once, so that a million rows take milliseconds.
     """
     if not audited.has([grouping.column]):
         return None
@@ -79,14 +77,14 @@ def membership(audited: Audited, grouping: Grouping) -> Membership | None:
     values = encoded.dictionary.to_pylist()
     codes = [grouping.assign(None if value != value else value) for value in values]  # NaN is a blank
     known = {group.code for group in grouping.groups}
-    opened = tuple(Group(code, code) for code in sorted(set(codes) - known))
-    groups = (*opened, *grouping.groups)
-    position = {group.code: place for place, group in enumerate(groups)}
-    lookup = np.array([position[code] for code in codes], dtype=np.int32)
+    further = tuple(Group(code, code) for code in sorted(set(codes) - known))
+    groups = (*further, *grouping.groups)
+    index_of = {group.code: index for index, group in enumerate(groups)}
+    lookup = np.array([index_of[code] for code in codes], dtype=np.int32)
     return Membership(grouping, groups, lookup[encoded.indices.to_numpy(zero_copy_only=False)])
 
 
-def months(audited: Audited) -> Membership:
+def months(audited: AuditData) -> Membership:
     """The calendar month of each appointment."""
     month = audited.table["starts_at"].to_numpy().astype("datetime64[M]")
     values, index = np.unique(month, return_inverse=True)
@@ -95,10 +93,10 @@ def months(audited: Audited) -> Membership:
     return Membership(grouping, groups, index.astype(np.int32))
 
 
-def crossed(first: Membership, second: Membership) -> Membership:
-    """Every known group of one grouping within every known group of another; the rest as one group.
+def cross_memberships(first: Membership, second: Membership) -> Membership:
+    """Cross two groupings: a group for each pair of known groups, and one for the rest.
 
-    Exploratory: with so many small groups some always look bad by chance.
+    Exploratory: among so many small groups some always look bad by chance.
     """
     known = [(p, q) for p in _known(first) for q in _known(second)]
     groups = [_both(first.groups[p], second.groups[q]) for p, q in known]

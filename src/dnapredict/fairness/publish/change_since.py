@@ -1,4 +1,4 @@
-"""What changed since the last audit: verdicts, reach, and limits that somebody moved."""
+"""Changes since the last audit: verdicts, reach, and limits of the policy."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,19 +10,19 @@ from dnapredict.errors import ConfigurationError, UsageError
 from dnapredict.fairness.publish.group_tables import GroupTable
 from dnapredict.fairness.verdicts import Gate, Verdict
 
-# What decides a verdict beside the tables of limits: none of it moves in silence either.
+# Settings besides `limits` that decide a verdict: a change must be recorded as well.
 _ALSO_LIMITS = ("use", "smallest_group", "confidence", "compared", "may_be_absent")
-_WORTH_TELLING = 0.02  # a change of reach in a group, as a share
+_SMALLEST_CHANGE = 0.02  # a change of reach in a group, as a share
 _COMPARED = ("core20", "ethnicity", "interpreter", "plus")
 
 
 def refuse_silent_changes(policy: Policy, previous: Mapping[str, Any]) -> None:
-    """Refuse a limit that differs from the last audit's and stands under no `[[changes]]`.
+    """Refuse a limit that differs from the last audit's and is not recorded under `[[changes]]`.
 
     Raises
     ------
     ConfigurationError
-        Names each limit: one that is moved after a result was seen needs two names.
+        Names the limit: a change after a result was seen needs two names.
     """
     before, now = _deciding(previous.get("policy", {})), _deciding(policy.model_dump(mode="json"))
     recorded = {change.limit: change.model_dump(mode="json")["now"] for change in policy.changes}
@@ -55,7 +55,7 @@ def previous_audit(path: Path) -> dict[str, Any]:
 
 
 def _deciding(policy: Mapping[str, Any]) -> dict[str, Any]:
-    """Every value of a policy that decides a verdict, by its place in the file."""
+    """Every setting of a policy that decides a verdict, by its key in the file."""
     also = {name: policy[name] for name in _ALSO_LIMITS if name in policy}
     return _flat(policy.get("limits", {}), "limits") | also
 
@@ -95,6 +95,6 @@ def _reach(tables: Sequence[GroupTable], previous: Mapping[str, Any]) -> Iterato
         before = {row["group"]["code"]: row["rates"]["reach"] for row in groupings[table.name]["rows"]}
         for row in table.rows:
             was, now = before.get(row.group.code), row.rates["reach"]
-            if was and now and row.group.known and abs(now.value - was["value"]) > _WORTH_TELLING:
+            if was and now and row.group.known and abs(now.value - was["value"]) > _SMALLEST_CHANGE:
                 moved = f"was {100 * was['value']:.0f} in 100 and is {100 * now.value:.0f}"
                 yield f"{row.group.name}: reach {moved}."

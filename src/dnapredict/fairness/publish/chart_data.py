@@ -1,4 +1,4 @@
-"""What the charts show beyond the tables: curves and crossed groups, as they may be published."""
+"""Published figures of the charts that are in no table: curves, months and crossed groups."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.fairness.compare.comparisons import Evidence, parts_of, published_rate, ranged
+from dnapredict.fairness.compare.comparisons import Evidence, counts_in_rate, published_rate
 from dnapredict.fairness.compare.control_charts import ControlChart, control_charts
 from dnapredict.fairness.compare.heterogeneity import between_group_sd
 from dnapredict.fairness.disclosure.hidden_counts import publish_rate
-from dnapredict.fairness.disclosure.suppression import CountCell as Sum
-from dnapredict.fairness.disclosure.suppression import SumConstraint, hidden_cells
-from dnapredict.fairness.measure.counts import Counted, GroupCounts
+from dnapredict.fairness.disclosure.suppression import CountCell, SumConstraint, cells_to_hide
+from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.group_metrics import rate
-from dnapredict.fairness.measure.intervals import Interval, Rate
+from dnapredict.fairness.measure.intervals import Interval, Rate, printed_interval
 from dnapredict.fairness.measure.membership import Group
 
 SHARES = (0.01, 0.02, 0.05, 0.08, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)
@@ -23,7 +22,7 @@ _RISK_BANDS = 5
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One point of a curve: where it stands, its figure with a range, how many it rests on."""
+    """One point of a curve: x, the figure with its interval, and the number of appointments."""
 
     x: float
     y: Interval | None
@@ -40,7 +39,7 @@ class GroupCurve:
 
 @dataclass(frozen=True)
 class CrossedCell:
-    """One cell of ethnic group by deprivation. `shrunk` leans on the mean the more, the less is known."""
+    """One cell of ethnic group by deprivation; `shrunk` is reach, shrunk towards the mean (empirical Bayes)."""
 
     ethnic_group: str
     deprivation: str
@@ -50,8 +49,8 @@ class CrossedCell:
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Everything that is drawn and is not in a table."""
+class ChartData:
+    """Figures that are drawn and are not in a table."""
 
     calibration: tuple[GroupCurve, ...]
     capacity: tuple[GroupCurve, ...]
@@ -59,8 +58,8 @@ class Pictures:
     cells: tuple[CrossedCell, ...]
 
 
-def drawn_from(evidence: Evidence) -> Pictures:
-    """The published numbers of the charts; empty where the extract lacks the groups."""
+def published_chart_data(evidence: Evidence) -> ChartData:
+    """The published figures of the charts; empty where the extract lacks the groups."""
     counted = evidence.counted
     compared = [
         (group, counts)
@@ -71,7 +70,7 @@ def drawn_from(evidence: Evidence) -> Pictures:
     ]
     first = [pair for pair in compared if pair[0].code in ("core20", "rest")]
     everyone = (Group("all", "Everyone"), evidence.everyone)
-    return Pictures(
+    return ChartData(
         calibration=tuple(_calibration(*pair, evidence) for pair in compared or [everyone]),
         capacity=tuple(_capacity(*pair, evidence) for pair in first or [everyone]),
         months=control_charts(evidence),
@@ -82,8 +81,8 @@ def drawn_from(evidence: Evidence) -> Pictures:
 def _calibration(group: Group, counts: GroupCounts, evidence: Evidence) -> GroupCurve:
     """Observed against predicted in fifths of the group's own risk.
 
-    A fifth that must be hidden has no point at all: the mean risk of a few people tells who they are, and
-    where scores know the outcome, how many of them missed.
+    A fifth that must be hidden has no point: the mean risk of a few people could identify them and, where scores
+    know the outcome, reveal how many of them missed.
     """
     rows = counts.histogram.sum(axis=0)
     band = np.minimum((np.cumsum(rows) - rows / 2) / rows.sum() * _RISK_BANDS, _RISK_BANDS - 1).astype(int)
@@ -95,7 +94,7 @@ def _calibration(group: Group, counts: GroupCounts, evidence: Evidence) -> Group
     return GroupCurve(
         group.name,
         tuple(
-            CurvePoint(mean, ranged(one, evidence), int(one.denominator))
+            CurvePoint(mean, printed_interval(one, evidence.z), int(one.denominator))
             for mean, one in zip(means, shown, strict=True)
             if one is not None
         ),
@@ -106,10 +105,10 @@ def _without_small_bands(shares: list[Rate], evidence: Evidence) -> list[Rate | 
     """The bands that may be printed: they add up to the group, which is printed too."""
     rule, found = evidence.policy.disclosure, set()
     for name in ("numerator", "denominator"):
-        cells = [Sum(name, "band", str(place)) for place in range(len(shares))]
+        cells = [CountCell(name, "band", str(place)) for place in range(len(shares))]
         exact = dict(zip(cells, (getattr(one, name) for one in shares), strict=True))
-        total = Sum(name, "band", "all")
-        hidden = hidden_cells(exact | {total: sum(exact.values())}, [SumConstraint(tuple(cells), total)], rule)
+        total = CountCell(name, "band", "all")
+        hidden = cells_to_hide(exact | {total: sum(exact.values())}, [SumConstraint(tuple(cells), total)], rule)
         found |= {place for place, cell in enumerate(cells) if cell in hidden}
     return [None if place in found else publish_rate(one, rule) for place, one in enumerate(shares)]
 
@@ -120,7 +119,7 @@ def _capacity(group: Group, counts: GroupCounts, evidence: Evidence) -> GroupCur
     points = []
     for share in SHARES:
         reached = Rate(_reached_at(counts, evidence.everyone, share), float(counts.missed), effect)
-        figure = ranged(publish_rate(reached, evidence.policy.disclosure), evidence)
+        figure = printed_interval(publish_rate(reached, evidence.policy.disclosure), evidence.z)
         points.append(CurvePoint(share, figure, publish_count(counts.missed, evidence.policy.disclosure)))
     return GroupCurve(group.name, tuple(points))
 
@@ -134,7 +133,7 @@ def _reached_at(counts: GroupCounts, everyone: GroupCounts, share: float) -> flo
     return float(within[::-1] @ counts.histogram[1])
 
 
-def _cells(counted: Counted | None, evidence: Evidence) -> tuple[CrossedCell, ...]:
+def _cells(counted: CountedGrouping | None, evidence: Evidence) -> tuple[CrossedCell, ...]:
     if counted is None:
         return ()
     name = counted.grouping.name
@@ -150,13 +149,13 @@ def _cells(counted: Counted | None, evidence: Evidence) -> tuple[CrossedCell, ..
         for group, counts, _ in found
     ]
     return tuple(
-        _cell(group, ranged(reach, evidence), number, prior)
+        _cell(group, printed_interval(reach, evidence.z), number, prior)
         for (group, _, reach), number in zip(found, missed, strict=True)
     )
 
 
 def _shown(group: Group, counts: GroupCounts, name: str, evidence: Evidence) -> Rate | None:
-    blocked = evidence.hidden.hides(name, group.code, parts_of("reach"))
+    blocked = evidence.hidden.hides(name, group.code, counts_in_rate("reach"))
     return None if blocked else publish_rate(rate(counts, "reach"), evidence.policy.disclosure)
 
 
@@ -167,7 +166,7 @@ def _cell(group: Group, reach: Interval | None, missed: int | None, prior: tuple
 
 
 def _shrunk(reach: Interval, missed: int, prior: tuple[float, float]) -> float:
-    """Empirical Bayes: the estimate, pulled to the mean by how little it is known."""
+    """Empirical Bayes: the estimate, shrunk towards the mean by its sampling variance."""
     mean, spread = prior
     error = mean * (1 - mean) / missed
     weight = spread**2 / (spread**2 + error) if spread > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Tables of figures by group as they may leave the trust: rounded, small numbers hidden."""
+"""Published tables of figures by group: rounded, with small numbers hidden."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,25 +9,25 @@ from dnapredict.errors import DataError
 from dnapredict.fairness.compare.heterogeneity import between_group_sd, slope_index
 from dnapredict.fairness.disclosure.hidden_counts import (
     HiddenCells,
-    hidden_in,
+    find_hidden_counts,
     publish_allocation,
     publish_rate,
     publish_ratio,
 )
-from dnapredict.fairness.measure.counts import Counted, GroupCounts
+from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.group_metrics import (
     RATES,
     allocation_index,
     by_fairlearn,
-    calibration_line,
-    enough_for_a_line,
+    enough_for_calibration_line,
+    group_calibration_line,
     observed_over_expected,
     own_top_reach,
     ranking_quality,
     rate,
     separated,
 )
-from dnapredict.fairness.measure.intervals import Interval, Rate, Ratio, gap, rate_ratio
+from dnapredict.fairness.measure.intervals import Interval, Rate, Ratio, gap, printed_interval, rate_ratio
 from dnapredict.fairness.measure.membership import Group
 
 COUNTS = ("appointments", "missed", "selected", "reached")
@@ -36,7 +36,7 @@ _FEWEST_FOR_RANKING = 8  # missed and attended, below which a rank figure could 
 
 
 @dataclass(frozen=True)
-class Row:
+class GroupRow:
     """One group's figures. None is *hidden or not estimable*; ranges are at the policy's confidence.
 
     `reach_gap` says how much lower the reach is than everyone else's (in points, positive: worse off),
@@ -60,7 +60,7 @@ class Row:
 
 @dataclass(frozen=True)
 class GroupTable:
-    """The rows of one grouping and how far its groups differ beyond chance.
+    """The rows of one grouping, and how much its groups differ beyond chance.
 
     `spread_of_reach` is the between-group standard deviation, `equal_reach_p` the p-value of the test that
     all groups are reached alike, `slope_of_reach` (ordered groups only) how much higher the reach is at
@@ -70,14 +70,14 @@ class GroupTable:
     name: str
     title: str
     exploratory: bool
-    rows: tuple[Row, ...]
+    rows: tuple[GroupRow, ...]
     spread_of_reach: float | None
     equal_reach_p: float | None
     slope_of_reach: Interval | None
 
 
 def published_table(
-    counted: Counted, *, rule: Disclosure, z: float, share: float, hidden: HiddenCells | None = None
+    counted: CountedGrouping, *, rule: Disclosure, z: float, share: float, hidden: HiddenCells | None = None
 ) -> GroupTable:
     """The table of one grouping; without `hidden`, what is hidden is what this table alone needs hidden.
 
@@ -88,9 +88,9 @@ def published_table(
     """
     _agree_with_fairlearn(counted)
     grouping = counted.grouping
-    tabled = _Tabled(counted, hidden or hidden_in({grouping.name: counted}, rule), rule, z, share)
-    rows = tuple(tabled.row(place) for place in range(len(counted.groups)))
-    known = [(row, reach) for place, row in enumerate(rows) if row.group.known and (reach := tabled.reach(place))]
+    publisher = _Publisher(counted, hidden or find_hidden_counts({grouping.name: counted}, rule), rule, z, share)
+    rows = tuple(publisher.row(index) for index in range(len(counted.groups)))
+    known = [(row, reach) for index, row in enumerate(rows) if row.group.known and (reach := publisher.reach(index))]
     spread = between_group_sd([reach for _, reach in known])
     sizes = [float(row.counts["appointments"] or 0) for row, _ in known]
     slope = slope_index([reach for _, reach in known], sizes, z=z) if grouping.ordered else None
@@ -105,7 +105,7 @@ def published_table(
     )
 
 
-def _agree_with_fairlearn(counted: Counted) -> None:
+def _agree_with_fairlearn(counted: CountedGrouping) -> None:
     for name, values in by_fairlearn(counted).items():
         for counts, value in zip(counted.counts, values, strict=True):
             own = rate(counts, name).value
@@ -115,49 +115,49 @@ def _agree_with_fairlearn(counted: Counted) -> None:
 
 
 @dataclass(frozen=True)
-class _Tabled:
-    """A grouping with all that decides how its figures are printed."""
+class _Publisher:
+    """A grouping with the settings by which its figures are published."""
 
-    counted: Counted
+    counted: CountedGrouping
     hidden: HiddenCells
     rule: Disclosure
     z: float
     share: float
 
-    def blocked(self, place: int, names: Iterable[str]) -> bool:
-        """Whether a count that a figure is made of is hidden."""
-        return self.hidden.hides(self.counted.grouping.name, self.counted.groups[place].code, tuple(names))
+    def blocked(self, index: int, names: Iterable[str]) -> bool:
+        """Whether any of the counts `names` is hidden."""
+        return self.hidden.hides(self.counted.grouping.name, self.counted.groups[index].code, tuple(names))
 
-    def rate(self, place: int, name: str) -> Rate | None:
+    def rate(self, index: int, name: str) -> Rate | None:
         """A rate as it may be printed."""
         parts = [part for side in RATES[name] for part in side]
-        blocked = self.blocked(place, parts)
-        return None if blocked else publish_rate(rate(self.counted.counts[place], name), self.rule)
+        blocked = self.blocked(index, parts)
+        return None if blocked else publish_rate(rate(self.counted.counts[index], name), self.rule)
 
-    def reach(self, place: int) -> Rate | None:
-        """Reach as it may be printed, of groups whose numbers are printed too."""
-        return None if self.blocked(place, COUNTS) else self.rate(place, "reach")
+    def reach(self, index: int) -> Rate | None:
+        """Reach as it may be printed, where all counts of the group are printed."""
+        return None if self.blocked(index, COUNTS) else self.rate(index, "reach")
 
-    def reach_of_others(self, place: int) -> Rate | None:
-        """Reach of everyone else than the group, as it may be printed."""
-        grouping, code = self.counted.grouping, self.counted.groups[place].code
+    def reach_of_others(self, index: int) -> Rate | None:
+        """Reach of everyone except the group, as it may be printed."""
+        grouping, code = self.counted.grouping, self.counted.groups[index].code
         if grouping.exploratory or self.hidden.hides_others(grouping.name, code, ("missed", "reached")):
             return None
-        return publish_rate(rate(self.counted.rest(place), "reach"), self.rule)
+        return publish_rate(rate(self.counted.rest(index), "reach"), self.rule)
 
-    def row(self, place: int) -> Row:
+    def row(self, index: int) -> GroupRow:
         """All figures of a group."""
-        counts, rest = self.counted.counts[place], self.counted.rest(place)
-        whole = not self.blocked(place, COUNTS)
+        counts, rest = self.counted.counts[index], self.counted.rest(index)
+        whole = not self.blocked(index, COUNTS)
         quality = ranking_quality(counts) if whole and _enough(counts, _FEWEST_FOR_RANKING) else None
-        fitted = whole and enough_for_a_line(counts)
-        line = calibration_line(counts) if fitted else None
-        group, others = self.reach(place), self.reach_of_others(place)
+        fitted = whole and enough_for_calibration_line(counts)
+        line = group_calibration_line(counts) if fitted else None
+        group, others = self.reach(index), self.reach_of_others(index)
         both = (others, group) if others and group else None
-        return Row(
-            group=self.counted.groups[place],
-            counts={name: None if self.blocked(place, [name]) else self._count(place, name) for name in COUNTS},
-            rates={name: self._ranged(self.rate(place, name)) for name in RATES},
+        return GroupRow(
+            group=self.counted.groups[index],
+            counts={name: None if self.blocked(index, [name]) else self._count(index, name) for name in COUNTS},
+            rates={name: self._ranged(self.rate(index, name)) for name in RATES},
             reach_gap=_rounded(gap(*both, z=self.z)) if both else None,
             reach_ratio=_rounded(rate_ratio(*both, z=self.z)) if both else None,
             own_top_reach=self._ranged(publish_rate(own_top_reach(counts, self.share), self.rule), whole),
@@ -172,22 +172,22 @@ class _Tabled:
             no_line_because=_no_line_because(counts) if fitted and line is None else "",
         )
 
-    def _count(self, place: int, name: str) -> int | None:
-        return publish_count(self.counted.counts[place].total(name), self.rule)
+    def _count(self, index: int, name: str) -> int | None:
+        return publish_count(self.counted.counts[index].total(name), self.rule)
 
     def _ranged(self, figure: Rate | Ratio | None, shown: bool = True) -> Interval | None:
-        return _rounded(figure.interval(self.z)) if figure and shown else None
+        return printed_interval(figure, self.z) if shown else None
 
 
 def _no_line_because(counts: GroupCounts) -> str:
-    """Why no calibration line can be estimated of a group that has enough appointments."""
+    """Why a group with enough appointments has no calibration line."""
     if separated(counts):
         return "not estimable: the risks separate those who missed from those who came"
     return "not estimable: all risks are alike, or nearly separate the outcomes"
 
 
 def _enough(counts: GroupCounts, fewest: int) -> bool:
-    """Whether enough missed and enough came that no one person shows in a figure without a numerator."""
+    """Whether enough were missed and enough attended that a metric without a numerator reveals no person."""
     return min(counts.missed, counts.appointments - counts.missed) >= fewest
 
 

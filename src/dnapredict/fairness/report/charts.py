@@ -1,6 +1,6 @@
-"""The charts of the report as inline SVG: titled with the finding, described in words, drawn without script.
+"""The charts of the report as inline SVG, each with its finding as the title and a description in words.
 
-Each chart reads only published figures, and names the CSV file that holds its numbers.
+Charts use only published figures, and name the CSV file that holds the numbers.
 """
 
 import math
@@ -10,13 +10,14 @@ from matplotlib.axes import Axes
 
 from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.publish.chart_data import GroupCurve
-from dnapredict.fairness.publish.group_tables import GroupTable, Row
-from dnapredict.fairness.report.monthly_page import by_month
-from dnapredict.fairness.report.phrases import in_100, named
-from dnapredict.fairness.report.templating import AMBER, BLUE, GREY, MARKERS, PALETTE, Chart, canvas, chart_of
+from dnapredict.fairness.publish.group_tables import GroupRow, GroupTable
+from dnapredict.fairness.report.monthly_page import monthly_chart
+from dnapredict.fairness.report.phrases import in_100, list_and
+from dnapredict.fairness.report.templating import MARKERS, PALETTE, Chart, chart_of
 from dnapredict.fairness.run_audit import AuditResult
+from dnapredict.model.report.chart_canvas import AMBER, BLUE, GREY, canvas
 
-_FEWEST_PLACES = 3
+_FEWEST_ROWS = 3
 _ENOUGH = 100  # missed appointments below which a dot is drawn hollow
 _LIMITS = ((1.96, "--", "95 in 100"), (3.09, "-", "998 in 1,000"))
 
@@ -26,17 +27,17 @@ def charts(result: AuditResult) -> tuple[Chart, ...]:
     found = [
         _reach_by_group(result),
         _need_and_calls(result.table("imd_decile")),
-        _meaning(result.pictures.calibration),
+        _meaning(result.chart_data.calibration),
         _by_capacity(result),
         *(_funnel(result.table(name), result) for name in ("site", "specialty")),
-        *(by_month(chart) for chart in result.pictures.months if chart.measure == "reach"),
+        *(monthly_chart(chart) for chart in result.chart_data.months if chart.measure == "reach"),
         _who_is_missing(result),
         _trust_side(result),
     ]
     return tuple(chart for chart in found if chart is not None)
 
 
-def _rows(result: AuditResult, names: Sequence[str], rate: str) -> list[tuple[Row, Interval]]:
+def _rows(result: AuditResult, names: Sequence[str], rate: str) -> list[tuple[GroupRow, Interval]]:
     tables = [table for name in names if (table := result.table(name))]
     rows = [row for table in tables for row in table.rows if row.group.known]
     return [(row, figure) for row in rows if (figure := row.rates[rate])]
@@ -60,7 +61,7 @@ def _reach_by_group(result: AuditResult) -> Chart | None:
 
 
 def _who_is_missing(result: AuditResult) -> Chart | None:
-    """Appointments of people whose group is not known, by what is not known."""
+    """Appointments of unknown group, by grouping."""
     found = [
         (f"{title}: {row.group.name.lower()}", row.counts["appointments"] or 0)
         for name, title in (("ethnicity", "Ethnic group"), ("core20", "Area"), ("disability", "Disability"))
@@ -77,11 +78,11 @@ def _who_is_missing(result: AuditResult) -> Chart | None:
     axes.set_yticks(range(len(found)), [f"{name}  (n {number:,})" for name, number in found])
     axes.invert_yaxis()
     axes.set_xlabel("Appointments, of 100")
-    told = "; ".join(f"{name} {share:.1f}" for (name, _), share in zip(found, shares, strict=True))
+    listed = "; ".join(f"{name} {share:.1f}" for (name, _), share in zip(found, shares, strict=True))
     name, most = max(zip((name for name, _ in found), shares, strict=True), key=lambda pair: pair[1])
     title = f"Who is missing: {name.partition(': ')[2]} ({name.partition(': ')[0].lower()}), {most:.0f} in 100"
     numbers = "figures_ethnicity.csv, figures_core20.csv"
-    return chart_of("missing", figure, title=title, description=f"Of 100 appointments: {told}.", numbers=numbers)
+    return chart_of("missing", figure, title=title, description=f"Of 100 appointments: {listed}.", numbers=numbers)
 
 
 def _trust_side(result: AuditResult) -> Chart | None:
@@ -97,11 +98,11 @@ def _trust_side(result: AuditResult) -> Chart | None:
     return chart_of("trust-side", figure, title=title, description=_in_words(rows), numbers=numbers)
 
 
-def _enough(rows: Sequence[tuple[Row, Interval]]) -> list[tuple[Row, Interval]]:
+def _enough(rows: Sequence[tuple[GroupRow, Interval]]) -> list[tuple[GroupRow, Interval]]:
     return [pair for pair in rows if (pair[0].counts["missed"] or 0) >= _ENOUGH]
 
 
-def _dots(axes: Axes, rows: Sequence[tuple[Row, Interval]]) -> None:
+def _dots(axes: Axes, rows: Sequence[tuple[GroupRow, Interval]]) -> None:
     for place, (row, figure) in enumerate(rows):
         solid = (row.counts["missed"] or 0) >= _ENOUGH
         axes.plot([100 * figure.low, 100 * figure.high], [place, place], color=GREY, linewidth=1.6)
@@ -111,7 +112,7 @@ def _dots(axes: Axes, rows: Sequence[tuple[Row, Interval]]) -> None:
     axes.invert_yaxis()
 
 
-def _in_words(rows: Sequence[tuple[Row, Interval]]) -> str:
+def _in_words(rows: Sequence[tuple[GroupRow, Interval]]) -> str:
     parts = [
         f"{row.group.name} {100 * value.value:.0f} ({100 * value.low:.0f} to {100 * value.high:.0f})"
         for row, value in rows
@@ -145,7 +146,7 @@ def _need_and_calls(table: GroupTable | None) -> Chart | None:
     return chart_of("need", figure, title=title, description=description, numbers="figures_imd_decile.csv")
 
 
-def _shares(rows: Sequence[Row], count: str) -> list[float]:
+def _shares(rows: Sequence[GroupRow], count: str) -> list[float]:
     numbers = [row.counts[count] or 0 for row in rows]
     return [100 * number / sum(numbers) for number in numbers]
 
@@ -159,7 +160,7 @@ def _meaning(curves: Sequence[GroupCurve]) -> Chart | None:
     axes.text(top, top, "as predicted ", ha="right", va="bottom", color=GREY)
     _lines(axes, curves)
     axes.set(xlabel="Predicted to miss, of 100", ylabel="Missed, of 100")
-    description = "Predicted and observed, in 100. " + _told(curves, "predicted", "missed")
+    description = "Predicted and observed, in 100. " + _points_in_words(curves, "predicted", "missed")
     title = "Does 20 in 100 mean 20 in 100? Points on the dashed line mean what they say"
     return chart_of("meaning", figure, title=title, description=description, numbers="chart_calibration.csv")
 
@@ -172,8 +173,8 @@ def _lines(axes: Axes, curves: Sequence[GroupCurve]) -> None:
     axes.legend(frameon=False)
 
 
-def _told(curves: Sequence[GroupCurve], x: str, y: str) -> str:
-    """The points of curves in words."""
+def _points_in_words(curves: Sequence[GroupCurve], x: str, y: str) -> str:
+    """Description of the points of curves."""
     return "; ".join(
         f"{curve.group}: " + ", ".join(f"{100 * p.x:.0f} {x}, {100 * p.y.value:.0f} {y}" for p in curve.points if p.y)
         for curve in curves
@@ -181,7 +182,7 @@ def _told(curves: Sequence[GroupCurve], x: str, y: str) -> str:
 
 
 def _by_capacity(result: AuditResult) -> Chart | None:
-    curves, share = result.pictures.capacity, result.everyone.rows[0].rates["selection_rate"]
+    curves, share = result.chart_data.capacity, result.everyone.rows[0].rates["selection_rate"]
     if share is None or not any(point.y for curve in curves for point in curve.points):
         return None
     figure, axes = canvas(height=3.4)
@@ -189,7 +190,7 @@ def _by_capacity(result: AuditResult) -> Chart | None:
     axes.axvline(100 * share.value, color=AMBER, linewidth=1.4, linestyle="--")
     axes.text(100 * share.value, 2, " this list", color=AMBER)
     axes.set(xlabel="People called, of 100", ylabel="Reach, of 100 who missed", ylim=(0, 100))
-    description = "In 100. " + _told(curves, "called", "reached")
+    description = "In 100. " + _points_in_words(curves, "called", "reached")
     title = f"A longer list reaches more people; this one calls {in_100(share)}"
     return chart_of("capacity", figure, title=title, description=description, numbers="chart_capacity.csv")
 
@@ -197,7 +198,7 @@ def _by_capacity(result: AuditResult) -> Chart | None:
 def _funnel(table: GroupTable | None, result: AuditResult) -> Chart | None:
     everyone = result.everyone.rows[0].rates["reach"]
     rows = [(row, reach) for row in (table.rows if table else ()) if (reach := row.rates["reach"])]
-    if table is None or len(rows) < _FEWEST_PLACES or everyone is None:
+    if table is None or len(rows) < _FEWEST_ROWS or everyone is None:
         return None
     figure, axes = canvas(height=3.4)
     _limits(axes, everyone.value, most=max(_missed(row) for row, _ in rows))
@@ -211,17 +212,17 @@ def _funnel(table: GroupTable | None, result: AuditResult) -> Chart | None:
     axes.set(xlabel="Missed appointments", ylabel="Reach, of 100 who missed", ylim=(0, 100))
     axes.legend(frameon=False, title="Chance alone stays inside for")
     kind = table.title.partition(" (")[0].lower()
-    title = f"Reach by {kind}; outside what chance allows: {named([row.group.name for row, _ in outside])}"
+    title = f"Reach by {kind}; outside what chance allows: {list_and([row.group.name for row, _ in outside])}"
     numbers = f"figures_{table.name}.csv"
     return chart_of(table.name, figure, title=title, description=_in_words(rows), numbers=numbers)
 
 
-def _missed(row: Row) -> int:
+def _missed(row: GroupRow) -> int:
     return row.counts["missed"] or 0
 
 
-def _is_outside(pair: tuple[Row, Interval], centre: float) -> bool:
-    """Beyond the outer limit, which chance alone leaves twice in a thousand."""
+def _is_outside(pair: tuple[GroupRow, Interval], centre: float) -> bool:
+    """Whether reach is outside the outer limit, which chance alone exceeds twice in a thousand."""
     error = math.sqrt(centre * (1 - centre) / max(1, _missed(pair[0])))
     return abs(pair[1].value - centre) > _LIMITS[1][0] * error
 

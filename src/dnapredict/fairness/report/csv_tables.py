@@ -1,4 +1,4 @@
-"""The CSV files of a report: what is hidden is "*", and no cell runs as a formula."""
+"""The CSV files of a report: a hidden number is "*", and no cell is read as a formula."""
 
 import csv
 import io
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from dnapredict.data.spreadsheet_formulas import neutral_cell
-from dnapredict.fairness.compare.allocation_cost import Sharing
+from dnapredict.fairness.compare.allocation_cost import AllocationCost
 from dnapredict.fairness.measure.intervals import Interval
-from dnapredict.fairness.publish.chart_data import GroupCurve, Pictures
-from dnapredict.fairness.publish.group_tables import COUNTS, GroupTable, Row
+from dnapredict.fairness.publish.chart_data import ChartData, GroupCurve
+from dnapredict.fairness.publish.group_tables import COUNTS, GroupRow, GroupTable
 from dnapredict.fairness.run_audit import AuditResult
 
 _HIDDEN = "*"
@@ -25,31 +25,31 @@ _ALSO_RANGED = (
 )
 
 
-def as_tables(result: AuditResult) -> dict[str, str]:
+def csv_files(result: AuditResult) -> dict[str, str]:
     """The CSV files by name: the gates, and the figures of each grouping ("*" is a hidden number)."""
     found = {"gates.csv": _gates(result)}
     for table in (result.everyone, *result.tables):
         found[f"figures_{table.name}.csv"] = _figures(table)
-    if result.sharings:
-        found["sharing.csv"] = _shared(result.sharings)
-    return found | _drawn(result.pictures)
+    if result.allocation_costs:
+        found["sharing.csv"] = _allocation_rows(result.allocation_costs)
+    return found | _chart_tables(result.chart_data)
 
 
-def _shared(sharings: Sequence[Sharing]) -> str:
-    """Each rule of sharing the calls by fifth of deprivation; the price stands in the line of everyone."""
+def _allocation_rows(sharings: Sequence[AllocationCost]) -> str:
+    """Each allocation rule by fifth of deprivation; the row of everyone has the cost."""
     header = ["rule", "in_use", "group", "called", "reached", "reach", "low", "high"]
     lines: list[list[Any]] = [[*header, "fewer_reached", "price", "price_low", "price_high"]]
     for one in sharings:
         start = [one.rule, one.in_use]
-        price = [or_hidden(one.fewer), *ends(one.price)]
-        lines.append([*start, "Everyone", "", or_hidden(one.reached), *ends(one.reach), *price])
+        price = [or_hidden(one.fewer), *interval_cells(one.price)]
+        lines.append([*start, "Everyone", "", or_hidden(one.reached), *interval_cells(one.reach), *price])
         for fifth in one.fifths:
             counts = [or_hidden(fifth.selected), or_hidden(fifth.reached)]
-            lines.append([*start, fifth.group.name, *counts, *ends(fifth.reach), *[""] * 4])
+            lines.append([*start, fifth.group.name, *counts, *interval_cells(fifth.reach), *[""] * 4])
     return csv_text(lines)
 
 
-def _drawn(pictures: Pictures) -> dict[str, str]:
+def _chart_tables(pictures: ChartData) -> dict[str, str]:
     """The numbers of the charts that are in no table."""
     curve = ["group", "x", "value", "low", "high", "n"]
     months = ["measure", "group", "month", "rate", "limit_low", "limit_high", "centre"]
@@ -59,12 +59,16 @@ def _drawn(pictures: Pictures) -> dict[str, str]:
         "chart_capacity.csv": csv_text([curve, *_points(pictures.capacity)]),
         "chart_months.csv": csv_text(
             [months]
-            + [[c.measure, c.group, m.name, *ends(m.rate), c.centre] for c in pictures.months for m in c.months]
+            + [
+                [c.measure, c.group, m.name, *interval_cells(m.rate), c.centre]
+                for c in pictures.months
+                for m in c.months
+            ]
         ),
         "chart_ethnicity_by_deprivation.csv": csv_text(
             [cells]
             + [
-                [c.ethnic_group, c.deprivation, or_hidden(c.missed), *ends(c.reach), or_hidden(c.shrunk)]
+                [c.ethnic_group, c.deprivation, or_hidden(c.missed), *interval_cells(c.reach), or_hidden(c.shrunk)]
                 for c in pictures.cells
             ]
         ),
@@ -72,7 +76,7 @@ def _drawn(pictures: Pictures) -> dict[str, str]:
 
 
 def _points(curves: Sequence[GroupCurve]) -> list[list[Any]]:
-    return [[curve.group, p.x, *ends(p.y), or_hidden(p.n)] for curve in curves for p in curve.points]
+    return [[curve.group, p.x, *interval_cells(p.y), or_hidden(p.n)] for curve in curves for p in curve.points]
 
 
 def or_hidden(number: float | None) -> Any:
@@ -87,14 +91,14 @@ def _figures(table: GroupTable) -> str:
     return csv_text([[*header, "ranking_quality"], *(_cells(row, rates) for row in table.rows)])
 
 
-def _cells(row: Row, rates: list[str]) -> list[Any]:
+def _cells(row: GroupRow, rates: list[str]) -> list[Any]:
     ranged = [*(row.rates[name] for name in rates), *(getattr(row, name) for name in _ALSO_RANGED)]
     counts = [or_hidden(row.counts[name]) for name in COUNTS]
-    parts = [part for figure in ranged for part in ends(figure)]
+    parts = [part for figure in ranged for part in interval_cells(figure)]
     return [row.group.code, row.group.name, *counts, *parts, or_hidden(row.ranking_quality)]
 
 
-def ends(figure: Interval | None) -> list[Any]:
+def interval_cells(figure: Interval | None) -> list[Any]:
     """Value, low and high of a figure, three times "*" where it is hidden."""
     return [_HIDDEN] * 3 if figure is None else [figure.value, figure.low, figure.high]
 
@@ -108,13 +112,13 @@ def _gates(result: AuditResult) -> str:
             start = [gate.code, gate.title, check.grouping, check.group.name, check.verdict, check.measure]
             p_value = "" if check.p_adjusted is None else check.p_adjusted
             smallest = "" if check.detectable is None else check.detectable
-            figures = [*ends(check.estimate), p_value, check.cause or "", smallest]
+            figures = [*interval_cells(check.estimate), p_value, check.cause or "", smallest]
             lines.append([*start, *figures, check.sentence])
     return csv_text(lines)
 
 
 def csv_text(lines: list[list[Any]]) -> str:
-    """Lines as CSV; texts that a spreadsheet would run as a formula are made plain."""
+    """Lines as CSV; text that a spreadsheet would read as a formula is neutralised."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([[neutral_cell(cell) for cell in line] for line in lines])
     return text.getvalue()

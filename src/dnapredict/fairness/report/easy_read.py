@@ -1,7 +1,7 @@
-"""A summary in Easy Read: short sentences, one idea each, a picture beside it, on one sheet.
+"""A summary in Easy Read on one sheet: short sentences with one idea each, and a picture for each idea.
 
-After the accessible information standard of NHS England: large type, no more words than needed, hard
-words explained or left out. It never says more than the report.
+It follows the accessible information standard of NHS England: large type, few words, hard words explained or left
+out. It says nothing that is not in the report.
 """
 
 from collections.abc import Iterator
@@ -29,14 +29,14 @@ _MOST_NAMED: Final = 3
 
 @dataclass(frozen=True)
 class EasyReadIdea:
-    """One idea: the name of its picture and its short sentences."""
+    """One idea: the name of its picture, and its short sentences."""
 
     picture: str
     sentences: tuple[str, ...]
 
 
-def said(result: AuditResult) -> tuple[EasyReadIdea, ...]:
-    """The ideas of the summary, in the order in which they are read."""
+def easy_read_ideas(result: AuditResult) -> tuple[EasyReadIdea, ...]:
+    """The ideas of the summary, in order."""
     return (
         EasyReadIdea("phone", _CALLS),
         EasyReadIdea("list", ("A computer makes a list.", "The list says who we call first.")),
@@ -79,4 +79,4 @@ def _number(share: Interval) -> str:
 
 def easy_read_page(result: AuditResult) -> str:
     """The summary as HTML."""
-    return page("easy-read.html.j2", context=result.context, said=said(result), policy=result.policy)
+    return page("easy-read.html.j2", context=result.context, ideas=easy_read_ideas(result), policy=result.policy)

@@ -1,4 +1,4 @@
-"""Page 1 of a kept report, read back from its figures: verdict, summary tiles, and who cannot be seen."""
+"""Page 1 of a stored report, read from its figures: verdict, summary tiles, and unknown groups."""
 
 import hashlib
 import json
@@ -30,8 +30,8 @@ class Tile:
     sentence: str
 
 
-def tiles(gates: Sequence[Gate]) -> tuple[Tile, ...]:
-    """The tiles of the gates that were asked; a tile says the worst of its gates."""
+def summary_tiles(gates: Sequence[Gate]) -> tuple[Tile, ...]:
+    """The tiles of the gates that apply; a tile has the worst verdict of its gates."""
     found = []
     for title, codes in _TILES:
         asked = [gate for gate in gates if gate.code in codes]
@@ -41,7 +41,7 @@ def tiles(gates: Sequence[Gate]) -> tuple[Tile, ...]:
     return tuple(found)
 
 
-# As `templates/report.html.j2` writes them: they are words about figures, and stand nowhere else.
+# Findings are only in the page, as `templates/report.html.j2` writes them.
 _FINDING: Final = re.compile(r'<p class="finding">([^<]*)</p>')
 _UNSEEN: Final = {"ethnicity": "Ethnic group", "core20": "Area"}
 
@@ -53,14 +53,13 @@ class FirstPage:
     Attributes
     ----------
     findings
-        What was found in numbers of people, a sentence each.
+        Sentences on what was found, in numbers of people.
     window
         The first and the last day of the appointments, as 2026-06-18.
     unseen
-        By what is not known: the groups that stand for that, each with its number of appointments, or None
-        where that is hidden.
+        Groups for unknown values by grouping, each with its number of appointments, or None where that is hidden.
     absent
-        What the extract did not hold at all.
+        Groupings that the extract does not have.
     """
 
     verdict: Verdict
@@ -73,27 +72,27 @@ class FirstPage:
 
 
 @dataclass(frozen=True)
-class KeptReport:
-    """A report as it was written: its first page, and the whole page as HTML."""
+class StoredReport:
+    """A report as it was written: its first page, and the whole report as HTML."""
 
     first_page: FirstPage
     html: bytes
 
 
-def kept_report(folder: Path, *, sha256: str) -> KeptReport | None:
-    """The report in `folder`, if it is the one with that digest and has the figures that it names.
+def stored_report(folder: Path, *, sha256: str) -> StoredReport | None:
+    """The report in `folder`, if its page has that digest and its figures are those that the page names.
 
-    None where it is missing or was changed: what a reader goes by must be what was signed.
+    None where it is missing or was changed: what is shown must be what was signed.
     """
     try:
         html, figures = ((folder / name).read_bytes() for name in (REPORT, FIGURES))
     except OSError:
         return None
     # The registry holds the digest of the page, and the page that of its figures.
-    is_known = hashlib.sha256(html).hexdigest() == sha256
-    if not is_known or hashlib.sha256(figures).hexdigest().encode() not in html:
+    is_unchanged = hashlib.sha256(html).hexdigest() == sha256
+    if not is_unchanged or hashlib.sha256(figures).hexdigest().encode() not in html:
         return None
-    return KeptReport(_first_page(json.loads(figures), html), html)
+    return StoredReport(_first_page(json.loads(figures), html), html)
 
 
 def _first_page(figures: Mapping[str, Any], html: bytes) -> FirstPage:
@@ -101,25 +100,25 @@ def _first_page(figures: Mapping[str, Any], html: bytes) -> FirstPage:
     return FirstPage(
         verdict=Verdict(figures["verdict"]),
         sentence=figures["sentence"],
-        findings=tuple(unescape(said) for said in _FINDING.findall(html.decode())),
+        findings=tuple(unescape(sentence) for sentence in _FINDING.findall(html.decode())),
         window=(first, last),
-        tiles=tiles([_gate(gate) for gate in figures["gates"]]),
+        tiles=summary_tiles([_gate(gate) for gate in figures["gates"]]),
         unseen=_unseen(figures["groupings"]),
         absent=tuple(figures["not_in_this_extract"]),
     )
 
 
-def _gate(told: Mapping[str, Any]) -> Gate:
-    return Gate(told["code"], told["title"], told["question"], Verdict(told["verdict"]), told["sentence"])
+def _gate(stored: Mapping[str, Any]) -> Gate:
+    return Gate(stored["code"], stored["title"], stored["question"], Verdict(stored["verdict"]), stored["sentence"])
 
 
 def _unseen(groupings: Mapping[str, Any]) -> dict[str, dict[str, int | None]]:
-    """Groups that stand for "we do not know", by what is not known."""
+    """Groups for unknown values, by grouping."""
     found: dict[str, dict[str, int | None]] = {}
     for name, title in _UNSEEN.items():
         rows = groupings[name]["rows"] if name in groupings else ()
-        strangers = [row for row in rows if not row["group"]["known"]]
-        numbers = {row["group"]["name"]: row["counts"]["appointments"] for row in strangers}
+        unknown = [row for row in rows if not row["group"]["known"]]
+        numbers = {row["group"]["name"]: row["counts"]["appointments"] for row in unknown}
         shown = {group: number for group, number in numbers.items() if number != 0}
         if shown:
             found[title] = shown

@@ -1,12 +1,13 @@
-"""The page of control charts: how Core20 and the five ethnic groups fare from month to month."""
+"""The page of control charts by month, for Core20 and the five broad ethnic groups."""
 
 from typing import Final
 
 from dnapredict.fairness.compare.control_charts import CHARTED, RUN, SIGMAS, ControlChart
-from dnapredict.fairness.report.templating import AMBER, BLUE, GREY, Chart, canvas, chart_of, page
+from dnapredict.fairness.report.templating import Chart, chart_of, page
 from dnapredict.fairness.run_audit import AuditResult
+from dnapredict.model.report.chart_canvas import AMBER, BLUE, GREY, canvas
 
-# What each rate is called on a chart, and of whom it is a share.
+# Name of each rate on a chart, and its denominator.
 MEASURED: Final = {
     "reach": ("Reach", "of 100 who missed"),
     "base_rate": ("Missed", "of 100 appointments"),
@@ -15,8 +16,8 @@ MEASURED: Final = {
 _FEWEST_MONTHS: Final = 3
 
 
-def by_month(chart: ControlChart) -> Chart | None:
-    """The picture of a control chart; None with fewer than three months."""
+def monthly_chart(chart: ControlChart) -> Chart | None:
+    """The drawing of a control chart; None with fewer than three months."""
     months = [(month.name, month.rate) for month in chart.months if month.rate]
     if len(months) < _FEWEST_MONTHS:
         return None
@@ -32,12 +33,12 @@ def by_month(chart: ControlChart) -> Chart | None:
     axes.set_xticks(list(places), [name for name, _ in months], rotation=40, ha="right")
     axes.set_ylabel(f"{what}, {whom}")
     axes.set_ylim(0, max(*high, *value) * 1.15)
-    told = ", ".join(f"{name} {number:.0f}" for (name, _), number in zip(months, value, strict=True))
+    listed = ", ".join(f"{name} {number:.0f}" for (name, _), number in zip(months, value, strict=True))
     return chart_of(
         f"months-{chart.measure}-" + "".join(letter for letter in chart.group.lower() if letter.isalnum()),
         figure,
         title=f"{chart.group}: {chart.signal}",
-        description=f"{what} {whom} by month, with limits around {100 * chart.centre:.0f}: {told}.",
+        description=f"{what} {whom} by month, with limits around {100 * chart.centre:.0f}: {listed}.",
         numbers="chart_months.csv",
     )
 
@@ -51,8 +52,8 @@ _TITLES = {
 
 
 def monthly_page(result: AuditResult) -> str:
-    """The page as HTML. Charts that signal something are named first."""
-    found = [(chart, drawn) for chart in result.pictures.months if (drawn := by_month(chart))]
+    """The page as HTML; charts with a signal are listed first."""
+    found = [(chart, drawn) for chart in result.chart_data.months if (drawn := monthly_chart(chart))]
     measures: dict[str, list[Chart]] = {
         measure: [drawn for chart, drawn in found if chart.measure == measure] for measure in CHARTED
     }

@@ -1,4 +1,4 @@
-"""Phrases of the report: shares, counts and lists as people say them, and what a gate says of its groups."""
+"""Phrases of the report: shares, counts and lists in words, and the sentences of a gate about its groups."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ NOT_ESTIMABLE = "not enough data to say"
 
 
 def in_100(figure: Interval | None) -> str:
-    """A share as people say it.
+    """A share in words.
 
     >>> in_100(Interval(0.384, 0.35, 0.42)), in_100(Interval(0.0012, 0, 0.01)), in_100(None)
     ('38 in 100', 'fewer than 1 in 100', 'not enough data to say')
@@ -41,7 +41,7 @@ def ratio_of(figure: Interval | None) -> str:
 
 
 def count_of(number: int | None) -> str:
-    """A published count, or that it is hidden.
+    """A published count in words.
 
     >>> count_of(10025), count_of(None)
     ('10,025', 'hidden (small number)')
@@ -49,28 +49,28 @@ def count_of(number: int | None) -> str:
     return HIDDEN if number is None else f"{number:,}"
 
 
-def named(names: Sequence[str]) -> str:
-    """A list as a sentence has it.
+def list_and(names: Sequence[str]) -> str:
+    """The names joined by commas and "and".
 
-    >>> named(["a", "b", "c"])
+    >>> list_and(["a", "b", "c"])
     'a, b and c'
     """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
 
 
-def either(names: Sequence[str]) -> str:
-    """A list of which each one counts.
+def list_or(names: Sequence[str]) -> str:
+    """The names joined by commas and "or".
 
-    >>> either(["a", "b", "c"])
+    >>> list_or(["a", "b", "c"])
     'a, b or c'
     """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}" if names else "none"
 
 
-def told(gate: Gate, smallest_group: int) -> tuple[str, ...]:
-    """Sentences on the groups that do not pass: those that fail first, then what may be chance.
+def group_sentences(gate: Gate, smallest_group: int) -> tuple[str, ...]:
+    """Sentences on the groups that do not pass: FAIL first, then REVIEW, then not enough data.
 
-    Groups about whom the same is to be said share a sentence.
+    Groups with the same sentence are listed together.
     """
     return (*_alike(gate, Verdict.FAIL), *_alike(gate, Verdict.REVIEW), *_thin(gate, smallest_group))
 
@@ -78,7 +78,7 @@ def told(gate: Gate, smallest_group: int) -> tuple[str, ...]:
 def _alike(gate: Gate, verdict: Verdict) -> Iterator[str]:
     found: dict[tuple[str, bool], list[str]] = {}
     for check in gate.checks:
-        if check.verdict is verdict and check.grouping != "all":  # of everyone the gate's sentence tells
+        if check.verdict is verdict and check.grouping != "all":  # the gate's own sentence is about everyone
             rest = check.sentence.removeprefix(f"{check.group.name}: ")
             found.setdefault((rest, rest != check.sentence), []).append(check.group.name)
     for (rest, begins_with_name), names in found.items():

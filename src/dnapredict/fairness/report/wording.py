@@ -1,34 +1,13 @@
-"""The sentences of page 1 of the report: plain, about people, never blaming a patient."""
+"""The sentences of page 1 of the report, in plain words that never blame a patient."""
 
 from collections.abc import Mapping, Sequence
 
 from dnapredict.fairness.measure.group_metrics import KNOWS_THE_OUTCOME
-from dnapredict.fairness.publish.group_tables import GroupTable, Row
-from dnapredict.fairness.report.phrases import named
+from dnapredict.fairness.publish.group_tables import GroupRow, GroupTable
+from dnapredict.fairness.report.phrases import list_and
 from dnapredict.fairness.verdicts import Check, Gate, Verdict
 
-# Words that put the blame on patients; a test searches every report for them.
-BANNED = (
-    "non-compliant",
-    "non-compliance",
-    "non compliant",
-    "offender",
-    "repeat offender",
-    "failed to attend",
-    "fails to attend",
-    "failure to attend",
-    "no-show",
-    "no show",
-    "wasted appointment",
-    "unreliable",
-    "hard to reach",
-    "defaulter",
-    "culprit",
-    "poor attender",
-)
-
-
-# What a list of each permitted use decides, and why its first figure is the one that shows harm.
+# What a list of each permitted use decides, and why its primary metric shows harm.
 _USES = {
     "supportive contact": (
         "The list says whom to offer help first, such as a call, transport, an interpreter or another time.",
@@ -51,10 +30,10 @@ _USES = {
 }
 
 
-def use_words(use: str) -> tuple[str, str]:
-    """What a list of that use decides, and why we look at one figure first.
+def describe_use(use: str) -> tuple[str, str]:
+    """What a list of that use decides, and why its primary metric comes first.
 
-    >>> use_words("capacity planning")[0]
+    >>> describe_use("capacity planning")[0]
     'The risks are added up to plan clinics. Nobody is named, and nobody is called.'
     """
     return _USES[use]
@@ -69,31 +48,31 @@ _VERDICT = {
 }
 
 
-def verdict_words(verdict: Verdict) -> str:
+def describe_verdict(verdict: Verdict) -> str:
     """What the verdict means, in one sentence."""
     return _VERDICT[verdict]
 
 
 def headline(
-    gates: Sequence[Gate], tables: Mapping[str, GroupTable], everyone: Row, *, smallest_group: int
+    gates: Sequence[Gate], tables: Mapping[str, GroupTable], everyone: GroupRow, *, smallest_group: int
 ) -> tuple[str, ...]:
-    """The finding in numbers of people: why a gate failed, each group left behind, then Core20 and others.
+    """The findings in numbers of people: groups that are reached less, other failed gates, then Core20.
 
-    Where no group is known, how many of everyone are reached.
+    Where no group is known, the reach of everyone.
     """
     behind = [check for gate in gates if gate.code == "G3" for check in gate.checks]
     found = [_left_behind(check, tables) for check in behind if check.verdict is Verdict.FAIL]
-    told = {check.group.code for check in behind if check.verdict is Verdict.FAIL}
+    named = {check.group.code for check in behind if check.verdict is Verdict.FAIL}
     found += [KNOWS_THE_OUTCOME for gate in gates for check in gate.checks if check.sentence == KNOWS_THE_OUTCOME]
-    found += _other_failures(gates, told=told)
+    found += _other_failures(gates, named=named)
     found.append(_core20(tables.get("core20"), everyone))
     if behind and all(check.verdict is Verdict.NOT_ENOUGH_DATA for check in behind):
         found.append(_too_few(everyone, smallest_group))
     return tuple(sentence for sentence in found if sentence)
 
 
-def _too_few(everyone: Row, smallest_group: int) -> str:
-    """How many were missed in all, beside how many a verdict on one group takes."""
+def _too_few(everyone: GroupRow, smallest_group: int) -> str:
+    """How many appointments were missed in all, and how many a verdict on a group needs."""
     missed = everyone.counts["missed"]
     number = f"about {missed:,}" if missed is not None else "a small number of"
     return (
@@ -102,17 +81,17 @@ def _too_few(everyone: Row, smallest_group: int) -> str:
     )
 
 
-def _other_failures(gates: Sequence[Gate], *, told: set[str]) -> list[str]:
-    """Why a gate failed that is not about reach: its groups, or its own sentence where it names none.
+def _other_failures(gates: Sequence[Gate], *, named: set[str]) -> list[str]:
+    """Sentences on failed gates that are not about reach: of each group, or of the gate where it names none.
 
-    Groups in `told` are named already; what has to be done stands further down the page.
+    Groups in `named` have a sentence already; required actions are further down the page.
     """
     found = []
     for gate in gates:
         if gate.judged and gate.verdict is Verdict.FAIL and gate.code not in ("G3", "G3b"):
             failed = [check for check in gate.checks if check.verdict is Verdict.FAIL]
             groups = [check for check in failed if check.grouping != "all"]
-            new = [_first(check.sentence) for check in groups if check.group.code not in told]
+            new = [_first(check.sentence) for check in groups if check.group.code not in named]
             found += new[:_NAMED_ON_PAGE_ONE] if groups else [gate.sentence]
     return found
 
@@ -133,7 +112,7 @@ def _left_behind(check: Check, tables: Mapping[str, GroupTable]) -> str:
     )
 
 
-def _core20(core20: GroupTable | None, everyone: Row) -> str:
+def _core20(core20: GroupTable | None, everyone: GroupRow) -> str:
     rows = {row.group.code: row.rates["reach"] for row in core20.rows} if core20 else {}
     first, second = rows.get("core20"), rows.get("rest")
     if first and second:
@@ -178,8 +157,8 @@ _NOBODY = (
 _NAMED_ON_PAGE_ONE = 4
 
 
-def actions_owed(gates: Sequence[Gate]) -> tuple[str, ...]:
-    """What somebody has to do next: what must be put right, what must be looked at, what is not known yet."""
+def required_actions(gates: Sequence[Gate]) -> tuple[str, ...]:
+    """Required actions: what must be put right, what must be reviewed, what is not known yet."""
     asked = [gate for gate in gates if gate.judged]
     first = sorted(asked, key=lambda gate: gate.code != "G3")  # what stops a list comes first
     failed = [_to_put_right(gate) for gate in first if gate.verdict is Verdict.FAIL]
@@ -189,23 +168,23 @@ def actions_owed(gates: Sequence[Gate]) -> tuple[str, ...]:
         *([_NOBODY] if not any(gate.checks for gate in asked if gate.code in ("G2", "G3")) else []),
         *_records(asked),
         *_to_look_at(asked),
-        *([_MORE.format(names=named(thin))] if thin else []),
+        *([_MORE.format(names=list_and(thin))] if thin else []),
     )
 
 
 def _records(gates: Sequence[Gate]) -> list[str]:
-    """What is owed where no single group is to be looked at: records and evidence."""
+    """Actions of the gates that are not about single groups: records and evidence."""
     found = [gate for gate in gates if gate.verdict is Verdict.REVIEW and gate.code in ("G0", "G7")]
     return [f"{_PUT_RIGHT['G0']}. {gate.sentence}" if gate.code == "G0" else gate.sentence for gate in found]
 
 
 def _to_put_right(gate: Gate) -> str:
     names = [_name(check) for check in gate.checks if check.verdict is Verdict.FAIL]
-    return f"{_PUT_RIGHT.get(gate.code, gate.sentence).format(names=named(names))}."
+    return f"{_PUT_RIGHT.get(gate.code, gate.sentence).format(names=list_and(names))}."
 
 
 def _to_look_at(gates: Sequence[Gate]) -> list[str]:
-    """One action for all groups whose answer may be chance, each with the questions it is about."""
+    """One action for all groups with a REVIEW, each with its questions."""
     about: dict[str, list[str]] = {}
     for gate in gates:
         for check in gate.checks:

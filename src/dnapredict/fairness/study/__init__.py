@@ -1,7 +1,7 @@
-"""A study of ways to make a list fairer: the rules that a trust may use, and what research offers.
+"""A study of methods that make a list fairer: rules that a trust may use, and methods from research.
 
-fairlearn's threshold optimiser and its reductions are compared as research, with what they break. No list is
-ever made with them.
+fairlearn's threshold optimiser and reductions are compared as research, with the properties that they violate. No
+list is made with them.
 """
 
 from dnapredict.fairness.study.method_comparison import Method, Study, study, study_files

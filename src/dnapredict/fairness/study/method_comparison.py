@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.errors import NoEventsError
-from dnapredict.fairness.compare.comparisons import parts_of
-from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, hidden_in, publish_rate
-from dnapredict.fairness.measure.audited_appointments import Audited
-from dnapredict.fairness.measure.counts import Counted, count
+from dnapredict.fairness.compare.comparisons import counts_in_rate
+from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, find_hidden_counts, publish_rate
+from dnapredict.fairness.measure.audited_appointments import AuditData
+from dnapredict.fairness.measure.counts import CountedGrouping, count_groups
 from dnapredict.fairness.measure.group_metrics import rate
 from dnapredict.fairness.measure.groupings import grouping_named
-from dnapredict.fairness.measure.intervals import Interval, z_of
+from dnapredict.fairness.measure.intervals import Interval, printed_interval, z_of
 from dnapredict.fairness.measure.membership import membership
-from dnapredict.fairness.report.csv_tables import csv_text, ends
+from dnapredict.fairness.report.csv_tables import csv_text, interval_cells
 from dnapredict.fairness.report.templating import page
 from dnapredict.fairness.run_audit import ReportContext
 from dnapredict.fairness.study.methods import RESEARCH, RULES, Calls, Half, by_risk, halves
@@ -34,17 +34,16 @@ _TITLES: Final = {
     "optimised": "fairlearn: threshold optimiser by ethnic group",
     "reduced": "fairlearn: reduction (exponentiated gradient)",
 }
-_CALLS_OFF: Final = 0.005  # a list longer or shorter than asked by this share of appointments breaks it
+_CALLS_OFF: Final = 0.005  # a list longer or shorter than settings by this share of appointments breaks it
 _WORTH_SAYING: Final = 0.005
 
 
 @dataclass(frozen=True)
 class Method:
-    """What one method would have done on patients it was not fitted on.
+    """The results of one method on patients that it was not fitted on.
 
-    `called` and the reaches are shares with their ranges; `lowest` is the least reached ethnic group;
-    `by_risk` is what risk alone would have reached with as many calls.
-    `breaks` says in sentences what could not be kept.
+    `called` and the reaches are shares with their intervals; `lowest` is the ethnic group with the lowest reach;
+    `by_risk` is the reach of ranking by risk with as many calls. `breaks` are sentences on what the method violates.
     """
 
     name: str
@@ -61,7 +60,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Study:
-    """All methods on the same appointments: how many (rounded), which share can be called, by what seed."""
+    """All methods on the same appointments: their number (rounded), the share that is called, and the seed."""
 
     rows: int
     share: float
@@ -70,7 +69,7 @@ class Study:
 
 
 def study(
-    audited: Audited,
+    audited: AuditData,
     *,
     factors: NDArray[np.float64] | None,
     allocate: Allocate,
@@ -84,7 +83,7 @@ def study(
     factors : (n, p) float, optional
         What the model sees of each appointment; without them the reduction sees the risk alone.
     allocate
-        Who is called by a rule of sharing: risks, deciles, number of calls and the rule's name.
+        Selects appointments by an allocation rule: risks, deciles, number of calls and the rule's name.
 
     Raises
     ------
@@ -100,15 +99,15 @@ def study(
             )
     share = float(audited.table["selected"].to_numpy(zero_copy_only=False).mean())
     calls = max(1, round(share * len(judged.risk)))
-    asked = _Asked(fit, judged, calls, share, policy, seed)
-    found = (*_rules(asked, allocate), *_research(asked))
+    settings = _Settings(fit, judged, calls, share, policy, seed)
+    found = (*_rules(settings, allocate), *_research(settings))
     rows = publish_count(len(judged.risk), policy.disclosure) or 0  # it has `smallest_group` missed ones
     return Study(rows, round(share, 3), seed, found)
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What every method is given and judged by."""
+class _Settings:
+    """The input and settings of every method."""
 
     fit: Half
     judged: Half
@@ -118,34 +117,34 @@ class _Asked:
     seed: int
 
 
-def _rules(asked: _Asked, allocate: Allocate) -> Iterator[Method]:
-    judged, policy = asked.judged, asked.policy
+def _rules(settings: _Settings, allocate: Allocate) -> Iterator[Method]:
+    judged, policy = settings.judged, settings.policy
     for rule_name, rule in RULES.items():
-        yield _judged(rule_name, judged, rule(asked.fit, judged, asked.calls), policy)
+        yield _judged(rule_name, judged, rule(settings.fit, judged, settings.calls), policy)
     if judged.audited.has(["imd_decile"]):
         decile = judged.audited.table["imd_decile"].cast("float64").to_numpy()
         for name in _SHARED:
-            yield _judged(name, judged, allocate(judged.risk, decile, asked.calls, name), policy)
+            yield _judged(name, judged, allocate(judged.risk, decile, settings.calls, name), policy)
 
 
-def _research(asked: _Asked) -> Iterator[Method]:
-    fit, judged = asked.fit, asked.judged
+def _research(settings: _Settings) -> Iterator[Method]:
+    fit, judged = settings.fit, settings.judged
     if not judged.audited.has(["ethnic_category_code"]):
         return
     for name, method in RESEARCH.items():
-        called, again = (method(fit, judged, seed) for seed in (asked.seed, asked.seed + 1))
-        unseen = _unseen(method, asked) if name == "optimised" else None
-        breaks = tuple(_broken(judged, called, again, share=asked.share, unseen=unseen, name=name))
-        yield _judged(name, judged, called, asked.policy, breaks=breaks)
+        called, again = (method(fit, judged, seed) for seed in (settings.seed, settings.seed + 1))
+        unseen = _unseen(method, settings) if name == "optimised" else None
+        breaks = tuple(_broken(judged, called, again, share=settings.share, unseen=unseen, name=name))
+        yield _judged(name, judged, called, settings.policy, breaks=breaks)
 
 
-def _unseen(method: Callable[..., Calls], asked: _Asked) -> tuple[int, int] | None:
-    """How many of a group that the fit did not see are called, and how many they are; None of one group."""
-    group, (places, sizes) = asked.judged.group, np.unique(asked.fit.group, return_counts=True)
+def _unseen(method: Callable[..., Calls], settings: _Settings) -> tuple[int, int] | None:
+    """Calls to, and size of, a group that was left out of the fit; None where there is only one group."""
+    group, (places, sizes) = settings.judged.group, np.unique(settings.fit.group, return_counts=True)
     if len(places) < 2:
         return None
     smallest = int(places[sizes.argmin()])
-    called = method(asked.fit, asked.judged, asked.seed, leave_out=smallest)
+    called = method(settings.fit, settings.judged, settings.seed, leave_out=smallest)
     return int(called[group == smallest].sum()), int((group == smallest).sum())
 
 
@@ -188,7 +187,7 @@ def _judged(name: str, judged: Half, called: Calls, policy: Policy, *, breaks: t
     core20, ethnic = (_counted(appointments, grouping) for grouping in ("core20", "ethnicity_5"))
     everyone = core20 or ethnic
     present = {found.grouping.name: found for found in (core20, ethnic) if found is not None}
-    hidden = hidden_in(present, policy.disclosure)
+    hidden = find_hidden_counts(present, policy.disclosure)
     return Method(
         name=name,
         title=_TITLES[name],
@@ -210,28 +209,26 @@ def _by_risk(judged: Half, called: Calls, policy: Policy) -> Interval | None:
     return _figure(everyone, None, "reach", policy=policy)
 
 
-def _counted(appointments: Audited, grouping: str) -> Counted | None:
+def _counted(appointments: AuditData, grouping: str) -> CountedGrouping | None:
     members = membership(appointments, grouping_named(grouping))
-    return None if members is None else count(appointments, members)
+    return None if members is None else count_groups(appointments, members)
 
 
 def _figure(
-    counted: Counted | None, code: str | None, name: str, *, policy: Policy, hidden: HiddenCells | None = None
+    counted: CountedGrouping | None, code: str | None, name: str, *, policy: Policy, hidden: HiddenCells | None = None
 ) -> Interval | None:
     """A rate of a group, or of everyone without a `code`, as it may be printed."""
     if counted is None:
         return None
-    if code and hidden and hidden.hides(counted.grouping.name, code, parts_of(name)):
+    if code and hidden and hidden.hides(counted.grouping.name, code, counts_in_rate(name)):
         return None
     pairs = zip(counted.groups, counted.counts, strict=True)
     counts = counted.total if code is None else next(found for group, found in pairs if group.code == code)
-    shown = publish_rate(rate(counts, name), policy.disclosure)
-    found = shown.interval(z_of(policy.confidence)) if shown else None
-    return found.rounded() if found else None
+    return printed_interval(publish_rate(rate(counts, name), policy.disclosure), z_of(policy.confidence))
 
 
-def _lowest(ethnic: Counted | None, policy: Policy, hidden: HiddenCells) -> tuple[str, Interval] | None:
-    """The least reached of the ethnic groups that have enough missed appointments to say."""
+def _lowest(ethnic: CountedGrouping | None, policy: Policy, hidden: HiddenCells) -> tuple[str, Interval] | None:
+    """The ethnic group with the lowest reach, among those with enough missed appointments."""
     if ethnic is None:
         return None
     pairs = zip(ethnic.groups, ethnic.counts, strict=True)
@@ -257,6 +254,6 @@ def study_files(study: Study, context: ReportContext) -> dict[str, bytes]:
 
 
 def _line(method: Method) -> list[Any]:
-    figures = [end for name in _FIGURES for end in ends(getattr(method, name))]
+    figures = [end for name in _FIGURES for end in interval_cells(getattr(method, name))]
     name, lowest = method.lowest or ("", None)
-    return [method.name, method.research, *figures, name, *ends(lowest), " ".join(method.breaks)]
+    return [method.name, method.research, *figures, name, *interval_cells(lowest), " ".join(method.breaks)]

@@ -17,22 +17,22 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dnapredict.fairness.measure.audited_appointments import Audited
+from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.groupings import QUINTILE, grouping_named
 from dnapredict.fairness.measure.membership import membership
 
-MOST_ROWS: Final = 60_000  # a reduction fits dozens of models: more rows say no more and take minutes
+MOST_ROWS: Final = 60_000  # a reduction fits dozens of models: more rows take minutes and change little
 
 
 @dataclass(frozen=True)
 class Half:
-    """Appointments of half of the patients, with what a method may look at.
+    """Appointments of half of the patients, with the input of a method.
 
-    `factors` are what the model sees, or the log-odds of its risk where the scores are somebody else's.
-    `group` is the place of the ethnic group among five and the unknown; `fifth` that of deprivation.
+    `factors` are the model's factors, or the log odds of the risk for other scores. `group` is the index of the broad
+    ethnic group, unknown last; `fifth` that of deprivation.
     """
 
-    audited: Audited
+    audited: AuditData
     missed: NDArray[np.bool_]
     risk: NDArray[np.float64]
     factors: NDArray[np.float64]
@@ -40,7 +40,7 @@ class Half:
     fifth: NDArray[np.int64]
 
 
-def halves(audited: Audited, factors: NDArray[np.float64] | None, *, seed: int) -> tuple[Half, Half]:
+def halves(audited: AuditData, factors: NDArray[np.float64] | None, *, seed: int) -> tuple[Half, Half]:
     """Two halves of a sample of at most `MOST_ROWS` appointments, split by patient."""
     random = np.random.default_rng(seed)
     patient = audited.table["patient"].to_numpy()
@@ -53,7 +53,7 @@ def halves(audited: Audited, factors: NDArray[np.float64] | None, *, seed: int) 
 
 
 def _with_both_outcomes(fit: Half, judged: Half) -> tuple[Half, Half]:
-    """Put groups in which nobody missed, or nobody came, with the largest: no method can be fitted on them."""
+    """Merge groups in which nobody missed, or nobody attended, into the largest: no method can be fitted on them."""
     sizes = np.bincount(fit.group)
     missed = np.bincount(fit.group, weights=fit.missed)
     one_sided = (missed == 0) | (missed == sizes)
@@ -65,8 +65,8 @@ def _with_both_outcomes(fit: Half, judged: Half) -> tuple[Half, Half]:
     )
 
 
-def _half(audited: Audited, factors: NDArray[np.float64] | None, inside: NDArray[np.bool_]) -> Half:
-    kept = Audited(audited.table.filter(pa.array(inside)).combine_chunks())
+def _half(audited: AuditData, factors: NDArray[np.float64] | None, inside: NDArray[np.bool_]) -> Half:
+    kept = AuditData(audited.table.filter(pa.array(inside)).combine_chunks())
     risk = np.clip(kept.table["probability"].to_numpy(), 1e-6, 1 - 1e-6)
     seen = np.log(risk / (1 - risk))[:, None] if factors is None else factors[inside]
     return Half(
@@ -74,13 +74,13 @@ def _half(audited: Audited, factors: NDArray[np.float64] | None, inside: NDArray
         missed=kept.table["dna"].to_numpy(zero_copy_only=False).astype(bool),
         risk=risk,
         factors=seen,
-        group=_known_places(kept, "ethnicity_5"),
-        fifth=_known_places(kept, QUINTILE.name),
+        group=_known_group_index(kept, "ethnicity_5"),
+        fifth=_known_group_index(kept, QUINTILE.name),
     )
 
 
-def _known_places(audited: Audited, name: str) -> NDArray[np.int64]:
-    """Place of each row's group; all groups that are not known are one, the last."""
+def _known_group_index(audited: AuditData, name: str) -> NDArray[np.int64]:
+    """Index of each row's group; unknown groups are one, the last."""
     grouping = QUINTILE if name == QUINTILE.name else grouping_named(name)
     members = membership(audited, grouping)
     if members is None:
@@ -103,7 +103,7 @@ def by_risk(_fit: Half, judged: Half, calls: int) -> Calls:
 
 
 def recalibrated(fit: Half, judged: Half, calls: int) -> Calls:
-    """The highest risks, after the level of risk is set right in each fifth of deprivation."""
+    """The highest risks, after recalibration in each fifth of deprivation."""
     risk = judged.risk.copy()
     for fifth in np.unique(judged.fifth):
         learnt, asked = fit.fifth == fifth, judged.fifth == fifth
@@ -119,7 +119,7 @@ def optimised(fit: Half, judged: Half, seed: int, *, leave_out: int | None = Non
     """
     kept = fit.group != (-1 if leave_out is None else leave_out)
     optimiser = ThresholdOptimizer(
-        estimator=_Given(),
+        estimator=_IdentityModel(),
         constraints="true_positive_rate_parity",
         objective="balanced_accuracy_score",
         prefit=True,
@@ -170,12 +170,12 @@ def _column(risk: NDArray[np.float64]) -> pd.DataFrame:
     return pd.DataFrame({"risk": risk})
 
 
-class _Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """A model that answers with the risk it is given."""
+class _IdentityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A model whose prediction is its input."""
 
     classes_ = np.array([0, 1])
 
-    def fit(self, *_: Any) -> "_Given":
+    def fit(self, *_: Any) -> "_IdentityModel":
         """Nothing to learn."""
         return self
 
@@ -186,7 +186,7 @@ class _Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
 
 
 class _Balanced(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Logistic regression in which missed appointments weigh as much as attended ones."""
+    """Logistic regression with balanced class weights."""
 
     def fit(self, x: NDArray[np.float64], y: NDArray[np.int64], sample_weight: Any = None) -> "_Balanced":
         """Fit with the weights of the reduction, times those of balance."""

@@ -1,4 +1,4 @@
-"""The cohort: appointments whose outcome says whether the patient came, as arrays."""
+"""The cohort: appointments that were attended or missed, as arrays."""
 
 import hashlib
 from collections.abc import Mapping
@@ -26,9 +26,9 @@ Rows = NDArray[np.bool_] | NDArray[np.int64] | slice
 
 @dataclass(frozen=True)
 class CohortGroups:
-    """To which specialty, site or mode each appointment belongs.
+    """The specialty, site or mode of each appointment.
 
-    `names[codes[i]]` is the group of row i; -1 is not known.
+    `names[codes[i]]` is the group of row i; code -1 is unknown.
     """
 
     names: tuple[str, ...]
@@ -56,7 +56,7 @@ class Cohort:
     dna : (n,) bool
         Whether the appointment was missed, by the configured label rule.
     patient : (n,) int64
-        A code for each patient, by which figures are resampled. An unknown patient has a code alone.
+        A code for each patient, by which metrics are resampled. Each row of an unknown patient has its own code.
     starts_at : (n,) datetime64[us], UTC
     lead_days : (n,) int64
         Whole local calendar days from booking to appointment.
@@ -65,11 +65,11 @@ class Cohort:
     contacted : (n,) bool, where the extract has the column
         The patient was reached by a validation call before the appointment, which may have
         changed its outcome.
-    weight : (n,) float64, where not all weigh alike
-        How many appointments each stands for when a model is fitted (see `treatment`).
+    weight : (n,) float64, where weights are used
+        Weight of each appointment when a model is fitted (see `contacted_weights`).
     appointment : (n,) uint64, where known
         A fingerprint of each `appointment_id`, by which the tests of two models are paired.
-    groupings : by name, how the appointments are grouped beside the populations
+    groupings : groups of the appointments, by name of the grouping
     zone : the clinic's time zone, in which days and weeks begin
 
     Raises
@@ -105,26 +105,26 @@ class Cohort:
         return len(self.dna)
 
     def take(self, rows: Rows) -> "Cohort":
-        """The appointments of a mask, or of positions in rising order; neighbours are not copied."""
-        wanted = _neighbours(rows)
+        """The appointments of a mask, or of sorted row numbers; a contiguous window is not copied."""
+        wanted = _as_slice(rows)
         taken: dict[str, Any] = {name: values[wanted] for name, values in self._arrays().items()}
         groupings = {name: grouping.take(wanted) for name, grouping in self.groupings.items()}
         return replace(self, **taken, groupings=groupings)
 
     def without_factors(self) -> "Cohort":
-        """The same appointments without what is known of their patients: enough to judge risks by."""
+        """The same appointments without their factors: enough to evaluate risks."""
         return replace(self, factors=(), matrix=np.empty((len(self), 0)))
 
     @property
     def sites(self) -> list[str | None] | None:
-        """The site of each appointment, where the extract tells."""
+        """The site of each appointment, where the extract has sites."""
         return self.groupings[SITE].labels if SITE in self.groupings else None
 
     def populations(self) -> dict[str, NDArray[np.bool_]]:
-        """A mask for each population that is reported apart.
+        """A mask for each population whose metrics are reported.
 
-        Same-day bookings are rarely missed and easy to tell, so that they flatter a figure over
-        all rows; a weekly call list holds only what was booked a week ahead.
+        Same-day bookings are rarely missed and easy to predict, so that they flatter a metric over all rows; a
+        weekly call list holds only what was booked a week ahead.
         """
         return {
             EVERYONE: np.ones(len(self), dtype=bool),
@@ -138,26 +138,26 @@ class Cohort:
         return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
 
-def _neighbours(rows: Rows) -> Rows:
-    """A mask of one run of rows as a slice: a window in time is one, and may be most of the matrix."""
+def _as_slice(rows: Rows) -> Rows:
+    """A contiguous mask as a slice: a window in time is one, and may be most of the matrix."""
     if isinstance(rows, slice) or rows.dtype != np.bool_ or not rows.any():
         return rows
     first, after = int(rows.argmax()), len(rows) - int(rows[::-1].argmax())
     return slice(first, after) if rows[first:after].all() else rows
 
 
-# How figures are told apart beside the populations, and the contract column that says so.
+# Groupings by which metrics are reported, and their contract columns.
 GROUPINGS = {
     "specialty": "treatment_function_code",
     SITE: "site_code",
     "mode": "consultation_mechanism_code",
 }
-# Contract columns that a cohort is made from, beside the factors.
-BESIDE = ("patient_id", "starts_at", "outcome_code", "contacted", *GROUPINGS.values())
+# Contract columns that a cohort needs besides the factors.
+COHORT_COLUMNS = ("patient_id", "starts_at", "outcome_code", "contacted", *GROUPINGS.values())
 
 
 def labelled(matrix: Matrix, *, outcomes: LabelRule) -> Matrix:
-    """The appointments that were attended or missed; cancelled and future ones carry no label."""
+    """The appointments that were attended or missed; cancelled and future ones have no label."""
     known = pa.array([*outcomes.dna_codes, *outcomes.came_codes])
     return Matrix(matrix.table.filter(pc.is_in(matrix.table["outcome_code"], known)), matrix.factors)
 
@@ -182,7 +182,7 @@ def cohort_of(matrix: Matrix, *, outcomes: LabelRule, zone: str) -> Cohort:
 
 
 def appointment_keys(appointment_id: pa.ChunkedArray) -> NDArray[np.uint64]:
-    """A fingerprint of each appointment, by which two models' tests are paired: 64 bits of SHA-256.
+    """A key of each appointment, by which two models' tests are paired: 64 bits of SHA-256.
 
     >>> first, other, again = appointment_keys(pa.chunked_array([["a", "b", "a"]]))
     >>> bool(first == again), bool(first == other)
@@ -193,7 +193,7 @@ def appointment_keys(appointment_id: pa.ChunkedArray) -> NDArray[np.uint64]:
 
 
 def patient_codes(patient_id: pa.ChunkedArray) -> NDArray[np.int64]:
-    """A whole number for each patient, and one of its own for each appointment without a patient."""
+    """A code for each patient, and a separate one for each appointment without a patient."""
     encoded = patient_id.combine_chunks().dictionary_encode()
     codes: NDArray[np.int64] = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     unknown = codes < 0
@@ -202,7 +202,7 @@ def patient_codes(patient_id: pa.ChunkedArray) -> NDArray[np.int64]:
 
 
 def _contacted(column: pa.ChunkedArray) -> NDArray[np.bool_] | None:
-    """Who was reached by a call; None where the extract does not say it of anybody."""
+    """Whether a call reached the patient; None where the column is empty."""
     if column.null_count == len(column):
         return None
     reached: NDArray[np.bool_] = column.fill_null(False).to_numpy().astype(np.bool_)

@@ -1,4 +1,4 @@
-"""The split in time: train on the past, calibrate on its latest slice, test on what came after; rolling folds."""
+"""The split in time: fit, calibrate and test windows, and rolling folds for tuning."""
 
 import datetime
 from dataclasses import dataclass, replace
@@ -13,13 +13,13 @@ from dnapredict.model.cohort.cohort import Cohort
 
 _DAY = datetime.timedelta(days=1)
 _WEEK = 7
-# The level of a slice with so many missed appointments is known to about 3 in 100 of itself.
+# With so many missed appointments the share missed in a slice is known to about 3% of itself.
 _ENOUGH_DNA = 1_000
 
 
 @dataclass(frozen=True)
 class Window:
-    """Appointments from `first` to `last`, local dates, both included, and what they hold."""
+    """Local dates `first` to `last`, both included, with their appointments (`rows`) and missed ones (`dna`)."""
 
     first: datetime.date
     last: datetime.date
@@ -27,13 +27,13 @@ class Window:
     dna: int
 
     def __str__(self) -> str:
-        """The days as a person would write them."""
+        """The dates in words."""
         return f"{self.first.day} {self.first:%B %Y} to {self.last.day} {self.last:%B %Y}"
 
 
 @dataclass(frozen=True)
 class TimeWindows:
-    """The three windows of a training, for the model card: no row lies in two of them."""
+    """The three windows of a training; no row is in two of them."""
 
     fit: Window
     calibrate: Window
@@ -41,19 +41,19 @@ class TimeWindows:
 
     @property
     def train(self) -> Window:
-        """All that training saw: the days to fit and the days to calibrate."""
+        """The window that training used: fit and calibrate."""
         earlier, later = self.fit, self.calibrate
         return Window(earlier.first, later.last, earlier.rows + later.rows, earlier.dna + later.dna)
 
     @property
     def test_from(self) -> datetime.date:
-        """First day of the test; a model is audited on no earlier one."""
+        """First day of the test window; a model is not audited on earlier days."""
         return self.test.first
 
 
 @dataclass(frozen=True)
 class Windows:
-    """The split, and the mask of each window over the cohort."""
+    """The windows, and the mask of each over the cohort."""
 
     split: TimeWindows
     fit: NDArray[np.bool_]
@@ -62,11 +62,11 @@ class Windows:
 
     @property
     def train(self) -> NDArray[np.bool_]:
-        """All that training may see: fit and calibrate."""
+        """Rows that training may use: fit and calibrate."""
         return self.fit | self.calibrate
 
-    def only(self, cohort: Cohort, rows: NDArray[np.bool_]) -> "Windows":
-        """The same days without the other rows.
+    def restrict(self, cohort: Cohort, rows: NDArray[np.bool_]) -> "Windows":
+        """The same windows with only some of the rows.
 
         Raises
         ------
@@ -78,16 +78,15 @@ class Windows:
             name: replace(getattr(self.split, name), rows=int(mask.sum()), dna=int(cohort.dna[mask].sum()))
             for name, mask in masks.items()
         }
-        return Windows(_sound(TimeWindows(**counted)), **masks)
+        return Windows(_require_events_in_all(TimeWindows(**counted)), **masks)
 
 
-def cut(cohort: Cohort, *, config: TrainingConfig) -> Windows:
-    """Cut the cohort by `starts_at` at local midnights.
+def split_by_time(cohort: Cohort, *, config: TrainingConfig) -> Windows:
+    """Split the cohort by `starts_at` at local midnights.
 
-    `test_from` (or the last `test_share` of the days) starts the test; the gap before it is left
-    out; the `calibration_days` before those calibrate (where they are not set: the latest whole weeks
-    that hold `_ENOUGH_DNA` missed appointments, at most a quarter of the time), and everything
-    earlier is fitted.
+    The test window begins at `test_from`, or is the last `test_share` of the days. The gap before it is left out.
+    The `calibration_days` before the gap calibrate; where they are not set, the latest whole weeks that hold
+    `_ENOUGH_DNA` missed appointments, at most a quarter of the time. Everything earlier is the fit window.
 
     Raises
     ------
@@ -103,11 +102,11 @@ def cut(cohort: Cohort, *, config: TrainingConfig) -> Windows:
     fit, fit_mask = _window(cohort, first, calibrate_from)
     calibrate, calibrate_mask = _window(cohort, calibrate_from, train_end)
     test, test_mask = _window(cohort, test_from, max(last + _DAY, test_from))
-    return Windows(_sound(TimeWindows(fit, calibrate, test)), fit_mask, calibrate_mask, test_mask)
+    return Windows(_require_events_in_all(TimeWindows(fit, calibrate, test)), fit_mask, calibrate_mask, test_mask)
 
 
 def local_date(instant: np.datetime64, zone: str) -> datetime.date:
-    """Date of a UTC instant on the clinic's calendar.
+    """Local date of a UTC instant in the clinic's time zone.
 
     >>> local_date(np.datetime64("2025-06-30T23:30"), "Europe/London")
     datetime.date(2025, 7, 1)
@@ -117,7 +116,7 @@ def local_date(instant: np.datetime64, zone: str) -> datetime.date:
 
 
 def midnight(day: datetime.date, zone: str) -> np.datetime64:
-    """UTC instant at which the clinic's day begins.
+    """UTC instant at which a local day begins.
 
     >>> str(midnight(datetime.date(2025, 7, 1), "Europe/London"))
     '2025-06-30T23:00:00.000000'
@@ -138,7 +137,7 @@ def _share_of_time(first: datetime.date, last: datetime.date, share: float) -> d
 
 
 def _calibration_days(cohort: Cohort, first: datetime.date, train_end: datetime.date, *, config: TrainingConfig) -> int:
-    """Days of the calibration slice: as configured, else as many whole weeks as it takes."""
+    """Days of the calibration window: as configured, otherwise as many whole weeks as are needed."""
     if config.split.calibration_days is not None:
         return config.split.calibration_days
     most = max((train_end - first).days // 4, 1)
@@ -149,14 +148,14 @@ def _calibration_days(cohort: Cohort, first: datetime.date, train_end: datetime.
     return most
 
 
-def _sound(split: TimeWindows) -> TimeWindows:
-    _refuse_without_events(split.fit, "training")
-    _refuse_without_events(split.calibrate, "calibration")
-    _refuse_without_events(split.test, "test")
+def _require_events_in_all(split: TimeWindows) -> TimeWindows:
+    _require_events(split.fit, "training")
+    _require_events(split.calibrate, "calibration")
+    _require_events(split.test, "test")
     return split
 
 
-def _refuse_without_events(window: Window, name: str) -> None:
+def _require_events(window: Window, name: str) -> None:
     if 0 < window.dna < window.rows:
         return
     held = f"{window.rows:,} appointments with an outcome, {window.dna:,} of them missed"
@@ -172,10 +171,10 @@ _ONE_DAY = np.timedelta64(1, "D")
 
 @dataclass(frozen=True)
 class Fold:
-    """One cut of the training window, as masks over the cohort.
+    """One fold of the training window, as masks over the cohort.
 
-    `fit` grows trees, `later` tells when to stop and calibrates, `held` judges. Between the last two
-    lies the gap that a model in use has. No row of the test is in any.
+    Trees are fitted on `fit`, stopped early and calibrated on `later`, and evaluated on `held`. Between the last
+    two is the gap that a model in use has. No row of the test window is in a fold.
     """
 
     fit: NDArray[np.bool_]
@@ -183,11 +182,11 @@ class Fold:
     held: NDArray[np.bool_]
 
 
-def rolling(cohort: Cohort, *, windows: Windows, most: int, gap_days: int) -> tuple[Fold, ...]:
+def rolling_folds(cohort: Cohort, *, windows: Windows, most: int, gap_days: int) -> tuple[Fold, ...]:
     """Up to `most` folds, the latest first, each as long as the calibration slice and one slice apart.
 
-    A fold whose part to fit would be shorter than a slice, or that lacks missed or attended
-    appointments in any part, is left out; a short extract may have none.
+    A fold whose `fit` part would be shorter than a slice, or a part of which lacks missed or attended
+    appointments, is left out; a short extract may have none.
     """
     split = windows.split
     ends = midnight(split.train.last, cohort.zone) + _ONE_DAY

@@ -1,4 +1,4 @@
-"""What a call list drawn from the risks reaches and earns, week by week as a clinic lives it."""
+"""Capacity metrics: what weekly call lists, ranked by risk, reach and earn."""
 
 import datetime
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ _CURVE: Final = (0.01, 0.02, 0.03, 0.05, 0.075, 0.10, 0.15, 0.20, 0.25, 0.30, 0.
 
 @dataclass(frozen=True)
 class WeeklyCapacity:
-    """How many calls a week's list can have: a share of it or, where it is set, a number."""
+    """How many calls can be made in a week: a share of the week's appointments, or a number."""
 
     share: float
     number: int | None = None
 
     def of(self, rows: int) -> int:
-        """Calls for a list of that many appointments; one at least.
+        """Calls for a week with that many appointments; at least one.
 
         >>> WeeklyCapacity(0.10).of(256)
         26
@@ -36,15 +36,15 @@ class WeeklyCapacity:
         return min(rows, self.number) if self.number is not None else max(1, round(self.share * rows))
 
     def __str__(self) -> str:
-        """As a person would say it."""
+        """The capacity in words."""
         return f"{self.number:,} calls a week" if self.number is not None else f"top {self.share:.0%}"
 
 
 @dataclass(frozen=True)
 class WeekReach:
-    """A week of a clinic: the Monday it began, and what its calls would have reached.
+    """One week, which begins on `monday`, and what its calls would have reached.
 
-    `missed` of its `n` appointments were missed, `reached` of them were among the `called`.
+    Of its `n` appointments `missed` were missed; `reached` of those are among the `called`.
     """
 
     monday: datetime.date
@@ -55,17 +55,17 @@ class WeekReach:
 
     @property
     def reach(self) -> float | None:
-        """Share of those who missed that were called; None where nobody missed."""
+        """Share of the missed appointments that were called; None where nobody missed."""
         return self.reached / self.missed if self.missed else None
 
     @property
     def ppv(self) -> float:
-        """Share of the calls that went to someone who missed."""
+        """Share of the calls whose appointment was missed."""
         return self.reached / self.called
 
 
 class Reach(NamedTuple):
-    """Reach and PPV of many weekly lists together, and what a blind list would have reached."""
+    """Reach and PPV of several weeks together, and the reach of calls drawn at random (`blind`)."""
 
     reach: float
     ppv: float
@@ -73,7 +73,7 @@ class Reach(NamedTuple):
 
 
 class NetBenefitPoint(NamedTuple):
-    """Pounds earned for each appointment on the list when that share of it is called."""
+    """Net benefit in pounds for each appointment on the list when `share` of it is called, and if drawn at random."""
 
     share: float
     pounds: float
@@ -81,20 +81,20 @@ class NetBenefitPoint(NamedTuple):
 
 
 def reach_by_week(cohort: Cohort, probability: NDArray[np.float64], *, calls: WeeklyCapacity) -> tuple[WeekReach, ...]:
-    """What a team reaches that calls those of each week's list with the highest risk.
+    """Reach of a list that calls the highest risks of each week.
 
-    A list over the whole test would move calls from quiet weeks to bad ones, which no team can do.
-    Weeks begin on Monday by the clinic's calendar.
+    One list over the whole test window would move calls from quiet weeks to busy ones, which no team can do.
+    Weeks begin on Monday in the clinic's time zone.
     """
-    begun = mondays(cohort)
+    begun = week_starts(cohort)
     return tuple(
         _week(monday, cohort.dna[begun == monday], probability[begun == monday], calls=calls)
         for monday in np.unique(begun)
     )
 
 
-def together(weeks: Sequence[WeekReach]) -> Reach:
-    """The weeks added up: of all who missed, how many had been on their week's list.
+def total_reach(weeks: Sequence[WeekReach]) -> Reach:
+    """Reach and PPV over all weeks.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def together(weeks: Sequence[WeekReach]) -> Reach:
 
 
 def net_benefit(dna: NDArray[np.bool_], probability: NDArray[np.float64], *, capacity: int, worth: Worth) -> float:
-    """Pounds earned for each appointment on the list by calling the `capacity` with the highest risk.
+    """Net benefit in pounds for each appointment on the list when the `capacity` highest risks are called.
 
     A call costs `call_cost` and leaves `relative_risk` of the missed appointments it reaches; each of
     the others saves `slot_value`. Published: a median relative risk of 0.61 in three randomised
@@ -126,10 +126,10 @@ def net_benefit(dna: NDArray[np.bool_], probability: NDArray[np.float64], *, cap
 def net_benefit_curve(
     dna: NDArray[np.bool_], probability: NDArray[np.float64], *, worth: Worth
 ) -> tuple[NetBenefitPoint, ...]:
-    """`net_benefit` by the share of the list that is called, and that of a list drawn blindly.
+    """`net_benefit` by the share of the list that is called, with that of calls drawn at random.
 
-    Where the curve is highest, one call more costs what it saves; where `blind` is as high, calling
-    by risk gains nothing over calling anybody.
+    At the maximum of the curve one more call costs what it saves; where `blind` is as high, ranking by risk
+    gains nothing.
     """
     points = []
     for share in _CURVE:
@@ -139,12 +139,12 @@ def net_benefit_curve(
     return tuple(points)
 
 
-def mondays(cohort: Cohort) -> NDArray[np.datetime64]:
-    """The Monday on which the week of each appointment begins, on the clinic's calendar."""
-    hours, place = np.unique(cohort.starts_at.astype("datetime64[h]"), return_inverse=True)
+def week_starts(cohort: Cohort) -> NDArray[np.datetime64]:
+    """Monday of the week of each appointment, in the clinic's time zone."""
+    hours, index = np.unique(cohort.starts_at.astype("datetime64[h]"), return_inverse=True)
     dates = [local_date(hour, cohort.zone) for hour in hours]
     begun = [date - datetime.timedelta(days=date.weekday()) for date in dates]
-    return np.array(begun, dtype="datetime64[D]")[place]
+    return np.array(begun, dtype="datetime64[D]")[index]
 
 
 def _pounds(reached: float, called: int, worth: Worth) -> float:

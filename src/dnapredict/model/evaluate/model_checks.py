@@ -1,4 +1,4 @@
-"""Checks of a model beyond its metrics: signs of leakage, drift by week, and subgroups that are served badly."""
+"""Checks of a model beyond its overall metrics: leakage, drift by week, and metrics by subgroup."""
 
 import datetime
 from collections.abc import Iterator
@@ -7,23 +7,23 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
+from dnapredict.data.small_numbers import SMALLEST_EVALUATED
 from dnapredict.model.cohort.cohort import Cohort
 from dnapredict.model.cohort.time_split import Windows
-from dnapredict.model.evaluate.capacity_metrics import mondays
-from dnapredict.model.evaluate.risk_metrics import Figures, figures
+from dnapredict.model.evaluate.capacity_metrics import week_starts
+from dnapredict.model.evaluate.risk_metrics import RiskMetrics, auroc, compute_metrics
 
-# A list of factors is told from the strongest down; one that tells less alone than this is none's leak.
-_TELLS: Final = 0.75
-_NAMED: Final = 3
+# A factor whose AUROC alone is below this cannot explain a leak; at most so many are named, strongest first.
+_SUSPICIOUS_ALONE: Final = 0.75
+_MOST_NAMED: Final = 3
 
 
-def leak_alarm(tested: Cohort, probability: NDArray[np.float64], *, above: float) -> str:
-    """A sentence where AUROC on the test is above `above`, which honest models do not reach; else empty.
+def leakage_warning(tested: Cohort, probability: NDArray[np.float64], *, above: float) -> str:
+    """A warning where the AUROC on the test is above `above`, which honest models do not reach; else empty.
 
-    Honest whole-trust models stand at 0.74 to 0.77; a patient's share of missed appointments over the
-    whole extract, the test included, gives 0.97. The factors that tell most by themselves are named.
+    Honest models of a whole trust have 0.74 to 0.77; a patient's share of missed appointments over the whole
+    extract, test window included, gives 0.97. The factors with the highest AUROC alone are named.
 
     Parameters
     ----------
@@ -31,39 +31,35 @@ def leak_alarm(tested: Cohort, probability: NDArray[np.float64], *, above: float
     """
     if tested.dna.all() or not tested.dna.any():
         return ""
-    auroc = float(roc_auc_score(tested.dna, probability))
-    if auroc <= above:
+    overall = auroc(tested.dna, probability)
+    if overall <= above:
         return ""
     alone = {name: _alone(tested, column) for column, name in enumerate(tested.factors)}
-    strongest = sorted((name for name in alone if alone[name] >= _TELLS), key=lambda name: -alone[name])
-    told = ", ".join(f"{name} ({alone[name]:.2f})" for name in strongest[:_NAMED])
-    named = f" Alone, these tell most: {told}." if told else ""
+    strongest = sorted((name for name in alone if alone[name] >= _SUSPICIOUS_ALONE), key=lambda name: -alone[name])
+    listed = ", ".join(f"{name} ({alone[name]:.2f})" for name in strongest[:_MOST_NAMED])
+    named = f" Highest AUROC alone: {listed}." if listed else ""
     return (
-        f"AUROC on the test is {auroc:.3f}, above {above:g}: does a factor know the outcome?{named} "
+        f"AUROC on the test is {overall:.3f}, above {above:g}: does a factor know the outcome?{named} "
         "Where the figure is honest, raise 'leak_alarm_auroc' in training/config.toml, which is on record."
     )
 
 
 def _alone(tested: Cohort, column: int) -> float:
-    """AUROC of one factor in either direction, with what is not known in the middle."""
+    """AUROC of one factor in either direction, unknown values replaced by the median."""
     values = tested.matrix[:, column]
     known = ~np.isnan(values)
     if not known.any():
         return 0.5
-    found = float(roc_auc_score(tested.dna, np.where(known, values, np.median(values[known]))))
-    return max(found, 1 - found)
-
-
-# A week with fewer appointments is not shown: its share is chance, and may point at a patient.
-FEWEST = 100
+    alone = auroc(tested.dna, np.where(known, values, np.median(values[known])))
+    return max(alone, 1 - alone)
 
 
 @dataclass(frozen=True)
 class WeekRate:
-    """The share missed in a week, and in weeks of the test the mean risk that was foretold.
+    """The share missed in a week and, in weeks of the test window, the mean predicted risk.
 
-    The calibration on the latest slice sets the level of risk to that slice's; what moves later is not
-    foreseen, and shows here as a ratio that leaves 1.
+    Calibration sets the mean risk to the share missed in the latest slice of training. A later change shows as
+    an observed-to-expected ratio away from 1.
     """
 
     monday: datetime.date
@@ -73,7 +69,7 @@ class WeekRate:
 
     @property
     def observed_over_expected(self) -> float | None:
-        """Missed appointments for each that was foretold; 1 is right, below 1 too many were."""
+        """Missed appointments divided by predicted ones; 1 is right, below 1 too many were predicted."""
         return self.share_missed / self.mean_risk if self.mean_risk else None
 
 
@@ -83,13 +79,15 @@ def rates_by_week(cohort: Cohort, windows: Windows, tested: NDArray[np.float64])
     Parameters
     ----------
     tested : (k,) float64
-        The risk of each appointment of the test, in order.
+        The predicted risk of each appointment of the test window, in the order of the cohort.
     """
     risk = np.full(len(cohort), np.nan)
     risk[windows.test] = tested
-    begun, used = mondays(cohort), windows.train | windows.test
+    begun, used = week_starts(cohort), windows.train | windows.test
     found = ((monday, used & (begun == monday)) for monday in np.unique(begun))
-    return tuple(_week(monday, cohort.dna[rows], risk[rows]) for monday, rows in found if rows.sum() >= FEWEST)
+    return tuple(
+        _week(monday, cohort.dna[rows], risk[rows]) for monday, rows in found if rows.sum() >= SMALLEST_EVALUATED
+    )
 
 
 def _week(monday: np.datetime64, dna: NDArray[np.bool_], risk: NDArray[np.float64]) -> WeekRate:
@@ -99,31 +97,29 @@ def _week(monday: np.datetime64, dna: NDArray[np.bool_], risk: NDArray[np.float6
 
 
 SMALLER: Final = "smaller ones together"
-# Below it a figure is chance, and may point at a patient; such groups are counted together.
-_FEWEST: Final = 100
 _FEWEST_MISSED: Final = 10
 
 
 @dataclass(frozen=True)
-class GroupFigures:
-    """The figures of one group, and missed appointments for each that was foretold (1 is right)."""
+class GroupMetrics:
+    """The metrics of one group, and its observed-to-expected ratio (1 is right)."""
 
     grouping: str
     name: str
-    figures: Figures
+    metrics: RiskMetrics
     observed_over_expected: float
 
 
-def by_group(cohort: Cohort, probability: NDArray[np.float64]) -> tuple[GroupFigures, ...]:
-    """Figures of each group of each grouping of the cohort, the largest first.
+def metrics_by_group(cohort: Cohort, probability: NDArray[np.float64]) -> tuple[GroupMetrics, ...]:
+    """Metrics of each group of each grouping of the cohort, the largest group first.
 
-    A group with fewer than 100 appointments, 10 missed or 10 attended is counted with others like it.
+    Groups with fewer than 100 appointments, 10 missed or 10 attended are pooled.
     """
     return tuple(
-        GroupFigures(
+        GroupMetrics(
             grouping,
             name,
-            figures(cohort.dna[rows], probability[rows]),
+            compute_metrics(cohort.dna[rows], probability[rows]),
             float(cohort.dna[rows].sum() / probability[rows].sum()),
         )
         for grouping in cohort.groupings
@@ -132,7 +128,7 @@ def by_group(cohort: Cohort, probability: NDArray[np.float64]) -> tuple[GroupFig
 
 
 def _groups(cohort: Cohort, grouping: str) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Each group that is large enough, then the others together where they are."""
+    """Each group that is large enough, then the smaller ones pooled, if they are large enough together."""
     found = cohort.groupings[grouping]
     sizes = np.bincount(found.codes[found.codes >= 0], minlength=len(found.names))
     smaller = np.zeros(len(cohort), dtype=bool)
@@ -148,4 +144,4 @@ def _groups(cohort: Cohort, grouping: str) -> Iterator[tuple[str, NDArray[np.boo
 
 def _enough(dna: NDArray[np.bool_]) -> bool:
     missed = int(dna.sum())
-    return len(dna) >= _FEWEST and min(missed, len(dna) - missed) >= _FEWEST_MISSED
+    return len(dna) >= SMALLEST_EVALUATED and min(missed, len(dna) - missed) >= _FEWEST_MISSED

@@ -1,4 +1,4 @@
-"""Whether risks can be taken at their word: the table of reliability, and the Brier score in parts."""
+"""Calibration in detail: the reliability table, and the decomposition of the Brier score."""
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.isotonic import IsotonicRegression
 
+from dnapredict.data.small_numbers import SMALLEST_EVALUATED
 from dnapredict.model.evaluate.risk_metrics import brier
 
 _MOST_BINS: Final = 10
-_FEWEST_IN_A_BIN: Final = 100
 
 
 @dataclass(frozen=True)
-class Bin:
-    """Appointments of about one risk: their mean risk, and the share missed with its 95% interval."""
+class ReliabilityBin:
+    """Appointments of similar risk: their mean risk, and the share missed with its 95% interval."""
 
     n: int
     mean_risk: float
@@ -25,12 +25,12 @@ class Bin:
     high: float
 
 
-class Decomposition(NamedTuple):
+class BrierDecomposition(NamedTuple):
     """A Brier score in three parts: `miscalibration - discrimination + uncertainty`.
 
-    miscalibration : what recalibration could win; 0 is right.
-    discrimination : what telling people apart wins over everyone at the base rate; higher is better.
-    uncertainty : the score of everyone at the base rate.
+    miscalibration : what perfect recalibration would gain; 0 is best.
+    discrimination : what ranking gains over predicting the base rate for everyone; higher is better.
+    uncertainty : the score of predicting the base rate for everyone.
     """
 
     miscalibration: float
@@ -38,31 +38,33 @@ class Decomposition(NamedTuple):
     uncertainty: float
 
 
-def reliability(dna: NDArray[np.bool_], probability: NDArray[np.float64]) -> tuple[Bin, ...]:
-    """Share missed in up to ten bins of rising risk and equal size, none below 100 appointments.
+def reliability_table(dna: NDArray[np.bool_], probability: NDArray[np.float64]) -> tuple[ReliabilityBin, ...]:
+    """Share missed in up to ten bins of increasing risk and equal size, none below 100 appointments.
 
-    In a good model each bin's mean risk lies in its interval (Wilson 1927). Fewer than 100
-    appointments have no table: a share of few is chance, and may point at a patient.
+    In a well-calibrated model each bin's mean risk is inside the interval (Wilson 1927). Fewer than 100
+    appointments have no table (`SMALLEST_EVALUATED`).
     """
-    bins = min(_MOST_BINS, len(dna) // _FEWEST_IN_A_BIN)
+    bins = min(_MOST_BINS, len(dna) // SMALLEST_EVALUATED)
     order = np.argsort(probability, kind="stable")
     return tuple(_bin(dna[rows], probability[rows]) for rows in np.array_split(order, bins)) if bins else ()
 
 
-def decomposition(dna: NDArray[np.bool_], probability: NDArray[np.float64]) -> Decomposition:
-    """Take the Brier score apart by the best rising recalibration (Dimitriadis et al. 2021, PNAS).
+def brier_decomposition(dna: NDArray[np.bool_], probability: NDArray[np.float64]) -> BrierDecomposition:
+    """Decompose the Brier score by isotonic recalibration (CORP; Dimitriadis et al. 2021, PNAS).
 
     No bins are chosen, and the parts add up exactly.
 
-    >>> Decomposition(*np.round(decomposition(np.array([True, False]), np.array([0.9, 0.2])), 3).tolist())
-    Decomposition(miscalibration=0.025, discrimination=0.25, uncertainty=0.25)
+    >>> BrierDecomposition(*np.round(brier_decomposition(np.array([True, False]), np.array([0.9, 0.2])), 3).tolist())
+    BrierDecomposition(miscalibration=0.025, discrimination=0.25, uncertainty=0.25)
     """
-    best = IsotonicRegression().fit(probability, dna).predict(probability)
+    isotonic = IsotonicRegression().fit(probability, dna).predict(probability)
     uncertainty = float(dna.mean() * (1 - dna.mean()))
-    recalibrated = brier(dna, best)
-    return Decomposition(brier(dna, probability) - recalibrated, uncertainty - recalibrated, uncertainty)
+    recalibrated = brier(dna, isotonic)
+    return BrierDecomposition(brier(dna, probability) - recalibrated, uncertainty - recalibrated, uncertainty)
 
 
-def _bin(dna: NDArray[np.bool_], probability: NDArray[np.float64]) -> Bin:
-    found = binomtest(int(dna.sum()), len(dna)).proportion_ci(method="wilson")
-    return Bin(len(dna), float(probability.mean()), float(dna.mean()), float(found.low), float(found.high))
+def _bin(dna: NDArray[np.bool_], probability: NDArray[np.float64]) -> ReliabilityBin:
+    interval = binomtest(int(dna.sum()), len(dna)).proportion_ci(method="wilson")
+    return ReliabilityBin(
+        len(dna), float(probability.mean()), float(dna.mean()), float(interval.low), float(interval.high)
+    )

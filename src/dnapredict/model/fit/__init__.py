@@ -1,5 +1,5 @@
-"""Fitting: from a cohort to a calibrated, tested risk model.
+"""Fitting: from a cohort to a calibrated and tested risk model.
 
-In: a cohort and a configuration. Out: a model with its figures. Never: a choice that follows from the test
-window.
+In: a cohort and a configuration. Out: a model with its metrics. Never: a setting that was tuned on the test window;
+only the choice between trees and logistic regression is made there.
 """

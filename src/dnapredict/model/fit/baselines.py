@@ -1,4 +1,4 @@
-"""Baselines: simple rivals that a model must beat, and whether it does."""
+"""Baselines that a model is compared with, and the choice between trees and logistic regression."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,34 +10,34 @@ from numpy.typing import NDArray
 
 from dnapredict.model.cohort.cohort import Cohort
 from dnapredict.model.cohort.time_split import Windows
-from dnapredict.model.evaluate.metric_intervals import PairedDifference, loss_difference
+from dnapredict.model.evaluate.metric_intervals import PairedDifference, log_loss_difference
+from dnapredict.model.fit.calibration import fit_platt
 from dnapredict.model.fit.fitting import training_threads
-from dnapredict.model.form.calibrators import fit_platt
-from dnapredict.model.form.spline_logistic import fit_curves
+from dnapredict.model.form.spline_logistic import fit_splines
 from dnapredict.model.form.tree_ensemble import Trees
 
 BASE_RATE: Final = "base_rate"
 LIGHTGBM_DEFAULT: Final = "lightgbm_default"
-# Rules that need one factor of the register, where the extract feeds it.
-_RULES: Final = {
+# Baselines of one factor each, where the extract has it.
+_ONE_FACTOR: Final = {
     "specialty_rate": "specialty_rate",
     "missed_last_time": "last_outcome_dna",
     "patient_rate": "past_dna_rate",
 }
 _ENOUGH: Final = 100_000
-_FREEDOM: Final = 1.0  # one curve has too few weights to need a rein
+_FREEDOM: Final = 1.0  # one spline has too few weights to need a penalty
 _DEFAULT_ROUNDS: Final = 100
-_AS_IT_COMES: Final = np.array(np.nan)  # what is not known is left to LightGBM
+_NO_IMPUTATION: Final = np.array(np.nan)  # unknown values are left to LightGBM
 
 
-def rivals(cohort: Cohort, *, windows: Windows, seed: int) -> dict[str, NDArray[np.float64]]:
-    """Risk of each test appointment by each rival that the cohort's factors can feed.
+def baseline_risks(cohort: Cohort, *, windows: Windows, seed: int) -> dict[str, NDArray[np.float64]]:
+    """Risk of each test appointment by each baseline whose factors the cohort has.
 
-    Every rival has the same chances as the model: the same factors as known at scoring, the same
-    windows, and Platt's calibration on the latest slice.
+    Every baseline has the same factors as known at scoring and the same windows as the model, and is calibrated
+    by Platt's method on the latest slice.
     """
     risks = {BASE_RATE: np.full(int(windows.test.sum()), cohort.dna[windows.calibrate].mean())}
-    for name, factor in _RULES.items():
+    for name, factor in _ONE_FACTOR.items():
         if factor in cohort.factors:
             risks[name] = _by_one_factor(cohort, windows, column=cohort.factors.index(factor))
     return risks | {LIGHTGBM_DEFAULT: _lightgbm_default(cohort, windows, seed=seed)}
@@ -45,12 +45,12 @@ def rivals(cohort: Cohort, *, windows: Windows, seed: int) -> dict[str, NDArray[
 
 def _by_one_factor(cohort: Cohort, windows: Windows, *, column: int) -> NDArray[np.float64]:
     alone = cohort.matrix[:, [column]]
-    curves = fit_curves(alone[windows.fit], cohort.dna[windows.fit], freedom=_FREEDOM)
+    curves = fit_splines(alone[windows.fit], cohort.dna[windows.fit], inverse_penalty=_FREEDOM)
     return _calibrated(curves.margin(alone), cohort, windows)
 
 
 def _lightgbm_default(cohort: Cohort, windows: Windows, *, seed: int) -> NDArray[np.float64]:
-    """LightGBM as it comes: 100 rounds of 31 leaves, on at most 100,000 rows, evenly over time."""
+    """LightGBM with its default settings: 100 rounds of 31 leaves, on at most 100,000 rows, evenly over time."""
     rows = np.flatnonzero(windows.fit)
     rows = rows[:: -(-len(rows) // _ENOUGH)]
     settings = {
@@ -63,7 +63,7 @@ def _lightgbm_default(cohort: Cohort, windows: Windows, *, seed: int) -> NDArray
     booster = lgb.train(settings, lgb.Dataset(cohort.matrix[rows], cohort.dna[rows]), _DEFAULT_ROUNDS)
     later = windows.calibrate | windows.test
     margin = np.zeros(len(cohort))
-    margin[later] = Trees(booster, fill=_AS_IT_COMES).margin(cohort.matrix[later])
+    margin[later] = Trees(booster, fill=_NO_IMPUTATION).margin(cohort.matrix[later])
     return _calibrated(margin, cohort, windows)
 
 
@@ -77,14 +77,14 @@ LOGISTIC: Final = "logistic_regression"
 
 
 @dataclass(frozen=True)
-class Skill:
-    """Whether a model is worth having: differences of log loss on the test, below 0 where it is better.
+class ModelSelection:
+    """The choice between trees and logistic regression, by differences of log loss on the test.
 
     Parameters
     ----------
     chosen : `lightgbm`, or `logistic_regression` where trees are not better beyond chance
-    over_base_rate : the chosen model less everyone at the base rate
-    over_logistic : trees less logistic regression on the same factors
+    over_base_rate : log loss of the chosen model minus that of the base rate; below 0 is better
+    over_logistic : log loss of trees minus that of logistic regression on the same factors
     """
 
     chosen: str
@@ -92,25 +92,25 @@ class Skill:
     over_logistic: PairedDifference
 
     @property
-    def exists(self) -> bool:
-        """Whether the model beats the base rate beyond chance; without that it is never promoted."""
+    def beats_base_rate(self) -> bool:
+        """Whether the model beats the base rate beyond chance; otherwise it is never promoted."""
         return self.over_base_rate.high < 0
 
     def __str__(self) -> str:
-        """The verdict in a sentence."""
-        if not self.exists:
+        """The choice in a sentence."""
+        if not self.beats_base_rate:
             return "No skill over the base rate: these factors do not tell who will miss an appointment."
         if self.chosen == LOGISTIC:
             return "Trees are not better than logistic regression beyond chance: the simpler model is used."
         return "Trees are better than logistic regression beyond chance."
 
 
-def skill_of(tested: Cohort, risks: Mapping[str, NDArray[np.float64]], *, seed: int) -> Skill:
-    """Choose between trees and logistic regression by their risks of the test: the simpler unless beaten."""
+def select_model(tested: Cohort, risks: Mapping[str, NDArray[np.float64]], *, seed: int) -> ModelSelection:
+    """Choose logistic regression, the simpler model, unless trees have a lower log loss on the test beyond chance."""
 
     def less(one: str, other: str) -> PairedDifference:
-        return loss_difference(tested.dna, risks[one], risks[other], patient=tested.patient, seed=seed)
+        return log_loss_difference(tested.dna, risks[one], risks[other], patient=tested.patient, seed=seed)
 
     over_logistic = less(LIGHTGBM, LOGISTIC)
     chosen = LIGHTGBM if over_logistic.high < 0 else LOGISTIC
-    return Skill(chosen, less(chosen, BASE_RATE), over_logistic)
+    return ModelSelection(chosen, less(chosen, BASE_RATE), over_logistic)

@@ -1,4 +1,4 @@
-"""Fitting of each form, calibrated on the latest slice: LightGBM trees in agreed directions, logistic regression."""
+"""Fit LightGBM trees with monotone constraints, or spline logistic regression, and calibrate them."""
 
 import os
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ import lightgbm as lgb
 from dnapredict.config.training_config import ModelSettings
 from dnapredict.model.cohort.cohort import SITE, Cohort
 from dnapredict.model.cohort.time_split import Windows
-from dnapredict.model.form.calibrators import choose_calibrator
+from dnapredict.model.fit.calibration import choose_calibrator
+from dnapredict.model.fit.site_recalibration import fit_sites
 from dnapredict.model.form.risk_model import Form, RiskModel
-from dnapredict.model.form.site_recalibration import fit_sites
-from dnapredict.model.form.spline_logistic import fit_curves
-from dnapredict.model.form.tree_ensemble import Trees, fill_gaps, gap_filling
+from dnapredict.model.form.spline_logistic import fit_splines
+from dnapredict.model.form.tree_ensemble import Trees, imputation_values, impute
 
 # Threads wait for one another after every split: on a busy machine boosting 70,000 rows took 141 s with
 # two threads and 12 s with one, at somewhat different loads. An idle machine was not measured.
@@ -23,10 +23,9 @@ _ONE_THREAD_BELOW = 200_000
 
 @dataclass(frozen=True)
 class BoostingSettings:
-    """How trees are grown; with one recipe they are the same on every run and any number of threads.
+    """Settings of boosting. Equal settings and data give equal trees with any number of threads.
 
-    `directions` is -1, 0 or 1 for each factor: where it is 1, a patient with more of the factor is
-    never given a lower risk for it.
+    `directions` is -1, 0 or 1 for each factor: where it is 1, the risk never falls as the factor rises.
     """
 
     settings: ModelSettings
@@ -34,7 +33,7 @@ class BoostingSettings:
     seed: int
 
     def parameters(self, *, rows: int) -> dict[str, Any]:
-        """The recipe in LightGBM's words, for a cohort of that many rows."""
+        """The settings as LightGBM's parameters, for a cohort of that many rows."""
         return {
             "objective": "binary",
             "metric": "binary_logloss",
@@ -55,18 +54,18 @@ class BoostingSettings:
 
 
 @dataclass(frozen=True)
-class Growth:
-    """Trees, the rounds that did best on the later slice, and its log loss after each round."""
+class BoostingFit:
+    """Trees, the number of rounds with the lowest log loss on the later slice, and that loss after each round."""
 
     booster: lgb.Booster
     rounds: int
     iterations: tuple[float, ...]
 
 
-def grow(fit: Cohort, later: Cohort, *, recipe: BoostingSettings) -> Growth:
-    """Grow trees on `fit` until log loss on `later` has not fallen for `patience` rounds.
+def fit_boosting(fit: Cohort, later: Cohort, *, recipe: BoostingSettings) -> BoostingFit:
+    """Boost trees on `fit` until the log loss on `later` has not fallen for `patience` rounds.
 
-    Both cohorts hold matrices with their gaps filled.
+    The matrices of both cohorts are imputed already.
     """
     settings, history = recipe.settings, _History()
     data = _dataset(fit)
@@ -80,16 +79,16 @@ def grow(fit: Cohort, later: Cohort, *, recipe: BoostingSettings) -> Growth:
         valid_names=["later"],
         callbacks=[stop, lgb.record_evaluation(history)],
     )
-    return Growth(booster, booster.best_iteration, tuple(history["later"]["binary_logloss"]))
+    return BoostingFit(booster, booster.best_iteration, tuple(history["later"]["binary_logloss"]))
 
 
-def regrow(cohort: Cohort, *, recipe: BoostingSettings, rounds: int) -> lgb.Booster:
-    """Grow `rounds` trees on the whole cohort, where a later slice has told how many."""
+def refit_boosting(cohort: Cohort, *, recipe: BoostingSettings, rounds: int) -> lgb.Booster:
+    """Boost `rounds` trees on the whole cohort, without early stopping."""
     return lgb.train(recipe.parameters(rows=len(cohort)), _dataset(cohort), num_boost_round=rounds)
 
 
 def training_threads(rows: int) -> int:
-    """Threads worth starting to grow trees on that many rows; they change the time, never the trees."""
+    """Threads to boost with on that many rows; they change the time, never the trees."""
     return 1 if rows < _ONE_THREAD_BELOW else (os.cpu_count() or 1)
 
 
@@ -100,31 +99,33 @@ def _dataset(cohort: Cohort) -> lgb.Dataset:
     return lgb.Dataset(cohort.matrix, cohort.dna, weight=cohort.weight, feature_name=list(cohort.factors))
 
 
-_MUCH: Final = 0.05
+_REFIT_ABOVE: Final = 0.05
 
 
-def trees(cohort: Cohort, windows: Windows, *, recipe: BoostingSettings) -> tuple[RiskModel, tuple[float, ...]]:
-    """Choose rounds and calibrate without the latest slice; where it is much of the data, grow again with it.
+def fit_tree_model(
+    cohort: Cohort, windows: Windows, *, recipe: BoostingSettings
+) -> tuple[RiskModel, tuple[float, ...]]:
+    """Choose the number of rounds on the latest slice and calibrate on it, then refit with it where it is large.
 
-    On six weeks of real data that last step won 0.0002 to 0.0009 of log loss, and averaging three
-    seeds at most 0.0005 (docs/decisions.md). Where the slice is a small part, it would only double the time.
+    On six weeks of real data refitting won 0.0002 to 0.0009 of log loss, and averaging three seeds at most
+    0.0005 (docs/decisions.md). Where the slice is under 5% of the data, it would only double the time.
     """
     known = cohort.take(windows.train)
-    fill = gap_filling(known.matrix, enough=recipe.settings.min_child_samples)
-    filled = replace(known, matrix=fill_gaps(known.matrix, fill))
+    fill = imputation_values(known.matrix, enough=recipe.settings.min_child_samples)
+    filled = replace(known, matrix=impute(known.matrix, fill))
     fit, later = (filled.take(window[windows.train]) for window in (windows.fit, windows.calibrate))
-    growth = grow(fit, later, recipe=recipe)
+    growth = fit_boosting(fit, later, recipe=recipe)
     model = _calibrated(Trees(growth.booster, fill), cohort, windows, seed=recipe.seed)
-    if windows.calibrate.sum() > _MUCH * windows.train.sum():
-        booster = regrow(filled, recipe=recipe, rounds=growth.rounds)
+    if windows.calibrate.sum() > _REFIT_ABOVE * windows.train.sum():
+        booster = refit_boosting(filled, recipe=recipe, rounds=growth.rounds)
         model = replace(model, form=Trees(booster, fill))
     return model, growth.iterations
 
 
-def logistic_regression(cohort: Cohort, windows: Windows, *, seed: int) -> RiskModel:
-    """Logistic regression on the same factors, bent at quantiles, and calibrated alike."""
+def fit_logistic_model(cohort: Cohort, windows: Windows, *, seed: int) -> RiskModel:
+    """Logistic regression on linear splines of the same factors, calibrated in the same way."""
     fit = cohort.take(windows.fit)
-    curves = fit_curves(fit.matrix, fit.dna, weight=fit.weight)
+    curves = fit_splines(fit.matrix, fit.dna, weight=fit.weight)
     return _calibrated(curves, cohort, windows, seed=seed)
 
 

@@ -1,8 +1,7 @@
-"""Look for better settings of the trees, inside the training window only, within a budget of time.
+"""Tune the settings of the trees inside the training window, within a time budget.
 
-Settings are judged as they will be used: on later weeks than they learned from, recalibrated, and by
-log loss. Trees stay so shallow that their exact SHAP values can be looked up (`lookup`): what each
-leaf more costs there is in docs/results.md.
+Settings are evaluated on later weeks than they were fitted on, recalibrated, and by log loss. Trees stay so shallow
+that their exact SHAP values can be looked up (`shap_tables`); docs/results.md has the cost of each further leaf.
 """
 
 import logging
@@ -18,15 +17,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from dnapredict.config.training_config import ModelSettings, TrainingConfig
 from dnapredict.errors import StoreError
 from dnapredict.model.cohort.cohort import Cohort
-from dnapredict.model.cohort.time_split import Fold, Windows, rolling
-from dnapredict.model.fit.fitting import BoostingSettings, grow
-from dnapredict.model.form.calibrators import fit_platt
-from dnapredict.model.form.tree_ensemble import Trees, fill_gaps, gap_filling
+from dnapredict.model.cohort.time_split import Fold, Windows, rolling_folds
+from dnapredict.model.evaluate.risk_metrics import row_losses
+from dnapredict.model.fit.calibration import fit_platt
+from dnapredict.model.fit.fitting import BoostingSettings, fit_boosting
+from dnapredict.model.form.tree_ensemble import Trees, imputation_values, impute
 
-# Settings that do well on an even share over time do well on all of it; a trial must end in minutes.
-_ENOUGH: Final = 200_000
-# Least, most, and whether steps are ratios. Eight leaves ask at most seven factors: 3 ** 7 ways through a
-# tree still make a table to look up.
+# Settings that do well on an even sample over time do well on all of it; a trial must end in minutes.
+_MOST_ROWS: Final = 200_000
+# Lowest, highest, and whether the scale is logarithmic. Eight leaves split on at most seven factors: a table of
+# 3 ** 7 rows can still be looked up.
 _SEARCHED: Final[dict[str, tuple[Any, Any, bool]]] = {
     "num_leaves": (3, 8, False),
     "learning_rate": (0.02, 0.2, True),
@@ -35,12 +35,11 @@ _SEARCHED: Final[dict[str, tuple[Any, Any, bool]]] = {
     "bagging_fraction": (0.4, 1.0, False),
     "lambda_l2": (0.1, 300.0, True),
 }
-_LEAST_RISK: Final = 1e-15
 
 
 @dataclass(frozen=True)
 class TuningProgress:
-    """How far a search has come: trials done, of how many, and the least log loss so far."""
+    """Trials done, of how many, and the lowest log loss so far."""
 
     done: int
     wanted: int
@@ -49,15 +48,15 @@ class TuningProgress:
 
 @dataclass(frozen=True)
 class StudyStorage:
-    """Where a study is kept, so that one that was stopped goes on: a database's address, and a name."""
+    """Database URL and name of a study, under which an interrupted search is resumed."""
 
-    storage: str
+    url: str
     name: str
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Some settings, and their log loss on each fold."""
+    """Settings, and their log loss on each fold."""
 
     number: int
     settings: ModelSettings
@@ -70,11 +69,11 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """What a search found.
+class TuningResult:
+    """The result of a search.
 
-    `settings` are those to use: the best trial's where they beat those of the configuration, trial 0,
-    by more than one standard error on held rows, otherwise those of the configuration.
+    `settings` are those to use: the best trial's where they beat those of the configuration (trial 0) by more than
+    one standard error on held-out rows, otherwise those of the configuration.
     """
 
     settings: ModelSettings
@@ -91,7 +90,7 @@ class Tuned:
         )
 
 
-Watch = Callable[[TuningProgress], None]
+ProgressCallback = Callable[[TuningProgress], None]
 
 
 def tune(
@@ -100,15 +99,15 @@ def tune(
     windows: Windows,
     config: TrainingConfig,
     directions: Sequence[int],
-    place: StudyStorage | None = None,
-    watch: Watch | None = None,
-) -> Tuned | None:
+    storage: StudyStorage | None = None,
+    on_trial: ProgressCallback | None = None,
+) -> TuningResult | None:
     """Search for settings of the trees; None where the training window is too short for a fold.
 
     Parameters
     ----------
-    place : where trials are kept; without it they are forgotten when the search ends
-    watch : told after each trial
+    storage : where trials are kept; without it they are lost when the search ends
+    on_trial : called after each trial
 
     Raises
     ------
@@ -116,13 +115,13 @@ def tune(
         If the study cannot be read or written.
     """
     thinned = _thinned(windows)
-    folds = rolling(cohort, windows=thinned, most=config.tuning.folds, gap_days=config.gap_days)
+    folds = rolling_folds(cohort, windows=thinned, most=config.tuning.folds, gap_days=config.gap_days)
     if not folds:
         return None
     judge = _CrossValidatedLoss(cohort, folds, directions=directions, seed=config.seed)
     try:
-        study = _study(config, place)
-        _search(study, judge, config=config, watch=watch)
+        study = _study(config, storage)
+        _search(study, judge, config=config, on_trial=on_trial)
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError):
         raise StoreError("The study of settings cannot be read or written; is the disk full?") from None
     trials = tuple(_trial(trial) for trial in study.trials if trial.state.is_finished() and trial.values)
@@ -130,32 +129,32 @@ def tune(
 
 
 class _CrossValidatedLoss:
-    """Log loss of held rows under some settings, fold by fold."""
+    """Log loss of held-out rows under given settings, by fold."""
 
     def __init__(self, cohort: Cohort, folds: Sequence[Fold], *, directions: Sequence[int], seed: int) -> None:
         self._cohort, self._folds = cohort, folds
         self._directions, self._seed = directions, seed
 
     def losses(self, settings: ModelSettings) -> list[NDArray[np.float64]]:
-        """For each fold, the log loss of each held row."""
+        """For each fold, the log loss of each held-out row."""
         return [self._of(fold, BoostingSettings(settings, self._directions, self._seed)) for fold in self._folds]
 
     def _of(self, fold: Fold, recipe: BoostingSettings) -> NDArray[np.float64]:
         fit, later, held = (self._cohort.take(rows) for rows in (fold.fit, fold.later, fold.held))
-        fill = gap_filling(fit.matrix, enough=recipe.settings.min_child_samples)
-        filled = [replace(part, matrix=fill_gaps(part.matrix, fill)) for part in (fit, later)]
-        trees = Trees(grow(*filled, recipe=recipe).booster, fill)
+        fill = imputation_values(fit.matrix, enough=recipe.settings.min_child_samples)
+        filled = [replace(part, matrix=impute(part.matrix, fill)) for part in (fit, later)]
+        trees = Trees(fit_boosting(*filled, recipe=recipe).booster, fill)
         risk = fit_platt(later.dna, trees.margin(later.matrix)).probability(trees.margin(held.matrix))
-        return -np.log(np.maximum(np.where(held.dna, risk, 1 - risk), _LEAST_RISK))
+        return row_losses(held.dna, risk)
 
 
-def _study(config: TrainingConfig, place: StudyStorage | None) -> optuna.Study:
-    """The study of that name, as far as it has come; the settings of the configuration go first."""
+def _study(config: TrainingConfig, storage: StudyStorage | None) -> optuna.Study:
+    """The stored study, or a new one whose first trial is the settings of the configuration."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     study = optuna.create_study(
-        storage=place.storage if place else None,
-        study_name=place.name if place else None,
+        storage=storage.url if storage else None,
+        study_name=storage.name if storage else None,
         load_if_exists=True,
     )
     if not study.trials:
@@ -164,7 +163,9 @@ def _study(config: TrainingConfig, place: StudyStorage | None) -> optuna.Study:
     return study
 
 
-def _search(study: optuna.Study, judge: _CrossValidatedLoss, *, config: TrainingConfig, watch: Watch | None) -> None:
+def _search(
+    study: optuna.Study, judge: _CrossValidatedLoss, *, config: TrainingConfig, on_trial: ProgressCallback | None
+) -> None:
     wanted = config.tuning.trials
 
     def objective(trial: optuna.Trial) -> float:
@@ -174,19 +175,19 @@ def _search(study: optuna.Study, judge: _CrossValidatedLoss, *, config: Training
         trial.set_user_attr("folds", folds)
         return float(np.mean(folds))
 
-    def tell(study: optuna.Study, _: optuna.trial.FrozenTrial) -> None:
-        if watch is not None:
-            watch(TuningProgress(_finished(study), wanted, study.best_value))
+    def report(study: optuna.Study, _: optuna.trial.FrozenTrial) -> None:
+        if on_trial is not None:
+            on_trial(TuningProgress(_finished(study), wanted, study.best_value))
 
-    left = wanted - _finished(study)
-    if left > 0:
-        study.optimize(objective, n_trials=left, timeout=config.tuning.minutes * 60, callbacks=[tell])
+    remaining = wanted - _finished(study)
+    if remaining > 0:
+        study.optimize(objective, n_trials=remaining, timeout=config.tuning.minutes * 60, callbacks=[report])
 
 
 def _suggested(trial: optuna.Trial, config: TrainingConfig) -> ModelSettings:
     found: dict[str, float] = {}
     for name, (least, most, log) in _SEARCHED.items():
-        usual = getattr(config.model, name)  # a study begins with it, wherever it lies
+        usual = getattr(config.model, name)  # the first trial, which must be inside the range
         suggest = trial.suggest_int if isinstance(usual, int) else trial.suggest_float
         found[name] = suggest(name, min(least, usual), max(most, usual), log=log)
     return config.model.model_copy(update=found)
@@ -196,17 +197,17 @@ def _searched(settings: ModelSettings) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in _SEARCHED}
 
 
-def _chosen(trials: tuple[Trial, ...], judge: _CrossValidatedLoss) -> Tuned | None:
-    """The best trial, where it beats trial 0 by more than chance in the held weeks would."""
+def _chosen(trials: tuple[Trial, ...], judge: _CrossValidatedLoss) -> TuningResult | None:
+    """The best trial, where it beats trial 0 by more than one standard error on held-out rows."""
     if not trials:
         return None
     first, best = trials[0], min(trials, key=lambda trial: trial.log_loss)
     if best is first:
-        return Tuned(first.settings, trials, 0.0, 0.0)
+        return TuningResult(first.settings, trials, 0.0, 0.0)
     less = [one - other for one, other in zip(judge.losses(first.settings), judge.losses(best.settings), strict=True)]
     gain = float(np.mean([losses.mean() for losses in less]))
     error = float(np.sqrt(sum(losses.var() / len(losses) for losses in less))) / len(less)
-    return Tuned(best.settings if gain > error else first.settings, trials, gain, error)
+    return TuningResult(best.settings if gain > error else first.settings, trials, gain, error)
 
 
 def _trial(trial: optuna.trial.FrozenTrial) -> Trial:
@@ -223,5 +224,5 @@ def _thinned(windows: Windows) -> Windows:
     """The same windows with at most 200,000 rows to train on, evenly over time."""
     rows = np.flatnonzero(windows.train)
     kept = np.zeros(len(windows.train), dtype=bool)
-    kept[rows[:: -(-len(rows) // _ENOUGH)]] = True
+    kept[rows[:: -(-len(rows) // _MOST_ROWS)]] = True
     return replace(windows, fit=windows.fit & kept, calibrate=windows.calibrate & kept)

@@ -1,4 +1,4 @@
-"""A margin that is the sum of LightGBM's trees, and what the trees read where a value is not known."""
+"""LightGBM trees, whose sum is the margin, and the imputation of unknown values."""
 
 import logging
 import os
@@ -10,16 +10,16 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
-from dnapredict.model.form.shap_tables import Tables, tables
+from dnapredict.model.form.shap_tables import ShapTables, shap_tables
 
 
-def gap_filling(matrix: NDArray[np.float64], *, enough: int) -> NDArray[np.float64]:
-    """What to read for "not known", column by column: the median, or NaN where it can be learned.
+def imputation_values(matrix: NDArray[np.float64], *, enough: int) -> NDArray[np.float64]:
+    """Value to impute in each column: the median, or NaN where trees can learn from unknown values.
 
-    With fewer than `enough` rows not known, trees cannot learn what that means and LightGBM would
-    read zero: an unknown age would be a newborn's. A column that is never known stays NaN.
+    With fewer than `enough` unknown values trees cannot learn what they mean and LightGBM would read zero: an
+    unknown age would be a newborn's. A column that is always unknown stays NaN.
 
-    >>> gap_filling(np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, 5.0]]), enough=2).tolist()
+    >>> imputation_values(np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, 5.0]]), enough=2).tolist()
     [2.0, nan]
     """
     gaps = np.isnan(matrix).sum(axis=0, dtype=np.int32)
@@ -30,12 +30,12 @@ def gap_filling(matrix: NDArray[np.float64], *, enough: int) -> NDArray[np.float
     return fill
 
 
-def fill_gaps(matrix: NDArray[np.float64], fill: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The matrix with `fill` where a value is not known; it stays NaN where `fill` is NaN.
+def impute(matrix: NDArray[np.float64], fill: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The matrix with unknown values replaced by `fill`; they stay NaN where `fill` is NaN.
 
-    Where nothing is to be filled it is the matrix itself, and not a copy.
+    Where nothing is to be imputed the matrix itself is returned, and not a copy.
 
-    >>> fill_gaps(np.array([[np.nan, np.nan]]), np.array([2.0, np.nan])).tolist()
+    >>> impute(np.array([[np.nan, np.nan]]), np.array([2.0, np.nan])).tolist()
     [[2.0, nan]]
     """
     gaps = np.isnan(matrix) & ~np.isnan(fill)
@@ -57,9 +57,8 @@ class Trees:
     ----------
     booster : the trees; their sum is the margin, in log odds before calibration
     fill : (p,) float64
-        What stands in for a value that is not known, in columns that (almost) always were known in
-        training, where LightGBM would silently read it as zero. NaN in a column where
-        "not known" was common enough to be learned.
+        Value to impute in columns that were (almost) always known in training, where LightGBM would silently
+        read an unknown value as zero. NaN in columns where unknown values were common enough to be learned.
     """
 
     booster: lgb.Booster
@@ -69,18 +68,18 @@ class Trees:
         """Sum of the trees for each row."""
         if not len(matrix):
             return np.empty(0)
-        known = fill_gaps(matrix, self.fill)
+        known = impute(matrix, self.fill)
         raw = self.booster.predict(known, raw_score=True, num_threads=_threads(len(known)))
         return np.asarray(raw, dtype=np.float64)
 
     def contributions(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Path-dependent SHAP values of the margin (Lundberg et al. 2020): (n, p), exact.
 
-        Many rows are looked up, which gave the same values 34 times as fast (see `lookup`).
+        Many rows are looked up, which gave the same values 34 times as fast (see `shap_tables`).
         """
         if not len(matrix):
             return np.empty(matrix.shape)
-        known = fill_gaps(matrix, self.fill)
+        known = impute(matrix, self.fill)
         if len(known) >= _LOOK_UP_FROM and self._tables is not None:
             return self._tables.contributions(known)
         values = self.booster.predict(known, pred_contrib=True, num_threads=_threads(len(known)))
@@ -88,14 +87,14 @@ class Trees:
 
     @property
     def has_tables(self) -> bool:
-        """Whether the trees are shallow enough for their values to be looked up."""
+        """Whether the trees are shallow enough for their SHAP values to be looked up."""
         return self._tables is not None
 
     @cached_property
-    def _tables(self) -> Tables | None:
-        return tables(self.booster)
+    def _tables(self) -> ShapTables | None:
+        return shap_tables(self.booster)
 
 
 def _threads(rows: int) -> int:
-    """Threads worth starting for that many rows: for few, starting them costs more than it saves."""
+    """Threads for that many rows: for few rows, starting them costs more than it saves."""
     return 1 if rows < _ONE_THREAD_BELOW else (os.cpu_count() or 1)

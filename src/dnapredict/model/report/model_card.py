@@ -1,15 +1,21 @@
-"""The model card: what a model is for, what it learned from, how good it is, and what is not known."""
+"""The model card: intended use, training data, metrics, limitations and provenance of a model."""
 
 from typing import Final
 
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.cohort.cohort import EVERYONE, POPULATIONS
 from dnapredict.model.evaluate.metric_intervals import PercentileInterval
-from dnapredict.model.evaluate.reliability import decomposition, reliability
-from dnapredict.model.evaluate.risk_metrics import Figures
+from dnapredict.model.evaluate.reliability import brier_decomposition, reliability_table
+from dnapredict.model.evaluate.risk_metrics import RiskMetrics
 from dnapredict.model.fit.training import Training
 from dnapredict.model.manifest import Provenance
-from dnapredict.model.report.card_tables import calls, drift, groups, markdown, plain
+from dnapredict.model.report.card_tables import (
+    capacity_section,
+    drift_section,
+    four_decimals,
+    group_section,
+    markdown_table,
+)
 from dnapredict.model.report.training_charts import mean_strengths
 
 _NAMES: Final = {
@@ -39,7 +45,7 @@ transport, an interpreter, another time or mode.
 _LIMITS: Final = """
 ## What is not known
 
-- A risk is linked with what is recorded; it does not say why a person misses an appointment, nor whom a
+- A risk is estimated from what is recorded; it does not say why a person misses an appointment, nor whom a
   call would help most.
 - The figures are of the test window above, at the place that the extract is from. Elsewhere, and after
   a change of booking, reminders or clinics, measure again.
@@ -49,8 +55,8 @@ _LIMITS: Final = """
 """
 
 
-def card(training: Training, stored: StoredModel) -> str:
-    """The card of a model as Markdown; aggregates only, no appointment can be told from it."""
+def model_card(training: Training, stored: StoredModel) -> str:
+    """The card of a model as Markdown; it holds aggregates only."""
     origin = stored.manifest.provenance
     parts = [
         _title(stored),
@@ -59,9 +65,9 @@ def card(training: Training, stored: StoredModel) -> str:
         _figures(training),
         _rivals(training),
         _calibration(training),
-        drift(training),
-        groups(training),
-        calls(training, worth=origin.config.worth),
+        drift_section(training),
+        group_section(training),
+        capacity_section(training, worth=origin.config.worth),
         _factors(training, stored),
         _LIMITS,
         _origin(stored),
@@ -87,7 +93,7 @@ carry no label. It is scored {config.horizon_days} days before it starts, or whe
 later, from what had been recorded by then; an outcome without a date of record counts as recorded
 {config.recording_delay_days} days after the appointment.
 
-{markdown(("", "Days", "Appointments", "Missed"), rows)}
+{markdown_table(("", "Days", "Appointments", "Missed"), rows)}
 
 {_deprivation(training, origin)}
 {training.contacts or "The extract does not say which patients a validation call had reached."}
@@ -112,10 +118,10 @@ def _figures(training: Training) -> str:
     return f"""
 ## How good it is
 
-On the test window, with 95% intervals (patients drawn again). {training.skill}
-{f"**{training.alarm}**" if training.alarm else ""}
+On the test window, with 95% intervals (patients resampled). {training.selection}
+{f"**{training.leakage_warning}**" if training.leakage_warning else ""}
 
-{markdown(("", *(_NAMES[p] for p in POPULATIONS)), [sizes, *rows])}
+{markdown_table(("", *(_NAMES[p] for p in POPULATIONS)), [sizes, *rows])}
 """
 
 
@@ -125,7 +131,7 @@ def _row(training: Training, figure: str) -> list[str]:
     ]
 
 
-def _with_interval(figures: Figures, intervals: dict[str, PercentileInterval], figure: str) -> str:
+def _with_interval(figures: RiskMetrics, intervals: dict[str, PercentileInterval], figure: str) -> str:
     value = figures.as_dict()[figure]
     if value is None:
         return "not estimable"
@@ -138,39 +144,40 @@ def _rivals(training: Training) -> str:
     rows = (
         (
             name.replace("_", " "),
-            *(plain(found[EVERYONE].as_dict()[f]) for f in ("log_loss", "brier", "auroc")),
+            *(four_decimals(found[EVERYONE].as_dict()[f]) for f in ("log_loss", "brier", "auroc")),
         )
         for name, found in named.items()
     )
     return f"""
-## Beside simple rivals
+## Compared with simple baselines
 
-All appointments of the test window; each rival was recalibrated on the same days.
+All appointments of the test window; each baseline was calibrated on the same days.
 
-{markdown(("", "Log loss", "Brier", "AUROC"), rows)}
+{markdown_table(("", "Log loss", "Brier", "AUROC"), rows)}
 """
 
 
 def _calibration(training: Training) -> str:
     dna, risk = training.test_dna, training.test_probability
-    parts = decomposition(dna, risk)
+    parts = brier_decomposition(dna, risk)
     rows = (
-        (f"{b.mean_risk:.3f}", f"{b.share_missed:.3f} ({b.low:.3f} to {b.high:.3f})") for b in reliability(dna, risk)
+        (f"{b.mean_risk:.3f}", f"{b.share_missed:.3f} ({b.low:.3f} to {b.high:.3f})")
+        for b in reliability_table(dna, risk)
     )
     return f"""
-## Can a risk be taken at its word?
+## Calibration: does a risk mean what it says?
 
 Calibrated by `{training.model.calibrator.method}` on the latest days of training{_sites(training)}.
 The Brier score is {parts.miscalibration:.4f} (miscalibration) - {parts.discrimination:.4f} (discrimination)
 + {parts.uncertainty:.4f} (uncertainty).
 
-{markdown(("Mean risk", "Share missed (95% interval)"), rows)}
+{markdown_table(("Mean risk", "Share missed (95% interval)"), rows)}
 """
 
 
 def _sites(training: Training) -> str:
     shifts = training.model.site_shifts
-    return f", and for {len(shifts)} sites at a level of their own" if shifts else ""
+    return f", and separately for {len(shifts)} sites" if shifts else ""
 
 
 def _factors(training: Training, stored: StoredModel) -> str:
@@ -179,7 +186,7 @@ def _factors(training: Training, stored: StoredModel) -> str:
     strengths = mean_strengths(training)
     moved = [float(s) for s in strengths] if strengths is not None else [None] * len(found)
     rows = (
-        (f.title, f.factor_class, plain(m), f.agreed_by, f"{f.agreed_on:%d %B %Y}" if f.agreed_on else "")
+        (f.title, f.factor_class, four_decimals(m), f.agreed_by, f"{f.agreed_on:%d %B %Y}" if f.agreed_on else "")
         for f, m in zip(found, moved, strict=True)
     )
     dropped = [f.title for f in register.agreed if f.name not in stored.manifest.factors]
@@ -191,7 +198,7 @@ A factor moves the risk of an appointment of the test by its mean absolute SHAP 
 calibration ({len(training.sample):,} appointments, drawn at random). That is what the model does,
 and no cause.
 
-{markdown(("Factor", "Class", "Mean absolute SHAP", "Agreed by", "On"), rows)}
+{markdown_table(("Factor", "Class", "Mean absolute SHAP", "Agreed by", "On"), rows)}
 {without}"""
 
 
@@ -206,4 +213,4 @@ def _origin(stored: StoredModel) -> str:
         ("Seed", str(origin.config.seed)),
         ("Libraries", ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())),
     ]
-    return f"## Where it comes from\n\n{markdown(('', ''), rows)}\n"
+    return f"## Where it comes from\n\n{markdown_table(('', ''), rows)}\n"

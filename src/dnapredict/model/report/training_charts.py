@@ -1,63 +1,30 @@
-"""Charts of a training for its MLflow run: SHAP summary, calibration, reach and net benefit of a list, drift."""
+"""Charts of a training for its MLflow run: SHAP summary, calibration, precision, reach, net benefit, drift."""
 
-import io
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve
 
 from dnapredict.config.training_config import Worth
+from dnapredict.data.small_numbers import SMALLEST_EVALUATED
 from dnapredict.model.cohort.time_split import TimeWindows
 from dnapredict.model.evaluate.capacity_metrics import WeeklyCapacity, net_benefit_curve
 from dnapredict.model.evaluate.model_checks import WeekRate
-from dnapredict.model.evaluate.reliability import Bin, reliability
+from dnapredict.model.evaluate.reliability import ReliabilityBin, reliability_table
 from dnapredict.model.fit.training import Training
 from dnapredict.model.form.risk_model import RiskModel
 from dnapredict.model.reasons import contributions
+from dnapredict.model.report.chart_canvas import BLUE, GREY, INK, canvas, svg_text
 
 if TYPE_CHECKING:
     import shap
     from matplotlib.figure import Figure
 
 
-BLUE: Final = "#005eb8"
-GREY: Final = "#425563"
-INK: Final = "#212b32"
-_STYLE: Final[dict[Any, Any]] = {
-    "svg.fonttype": "none",  # text stays text: it can be read out, searched and enlarged
-    "svg.hashsalt": "dnapredict",  # the same training gives the same bytes
-    "font.family": "DejaVu Sans",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
-
-
-def canvas(title: str, *, height: float) -> "Figure":
-    """A figure that belongs to no window, with one pair of axes: it is drawn where there is no screen."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(8.6, height), layout="constrained")
-        figure.suptitle(title, x=0.01, horizontalalignment="left", fontsize=12)
-        figure.add_subplot()
-        return figure
-
-
-def svg(figure: "Figure") -> str:
-    """The figure as SVG text, without the time at which it was drawn."""
-    import matplotlib
-
-    text = io.StringIO()
-    with matplotlib.rc_context(_STYLE):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return text.getvalue()
-
-
 _HEIGHT = 5.0
-# Points of a curve: drawn through fewer, no line can be traced back to one appointment.
+# Points of a curve: so few that no step of it can be traced back to one appointment.
 _POINTS = 100
 
 
@@ -65,10 +32,11 @@ def precision_recall(dna: NDArray[np.bool_], probability: NDArray[np.float64]) -
     """Share of calls that go to someone who missed, by the share of those who missed that is reached."""
     precision, recall, _ = precision_recall_curve(dna, probability)
     at = np.linspace(0.01, 1, _POINTS)
-    figure = canvas("Of those called, how many missed? By how many of those who missed are called", height=_HEIGHT)
-    axes = figure.gca()
+    figure, axes = canvas(
+        title="Of those called, how many missed? By how many of those who missed are called", height=_HEIGHT
+    )
     axes.plot(at, np.interp(at, recall[::-1], precision[::-1]), color=BLUE, label="This model")
-    axes.axhline(float(dna.mean()), color=GREY, linestyle="--", label="A list drawn blindly")
+    axes.axhline(float(dna.mean()), color=GREY, linestyle="--", label="A list drawn at random")
     axes.set(xlabel="Reach (recall)", ylabel="Share of calls to someone who missed (precision)")
     axes.set(xlim=(0, 1), ylim=(0, None))
     axes.legend(frameon=False, loc="upper right")
@@ -80,10 +48,9 @@ def reach(dna: NDArray[np.bool_], probability: NDArray[np.float64], *, calls: We
     found = np.cumsum(dna[np.argsort(-probability, kind="stable")]) / dna.sum()
     shares = np.linspace(0, 1, _POINTS + 1)
     reached = np.interp(shares * len(dna), np.arange(len(dna) + 1), np.concatenate([[0.0], found]))
-    figure = canvas("How many of those who missed does a list of calls hold?", height=_HEIGHT)
-    axes = figure.gca()
+    figure, axes = canvas(title="How many of those who missed does a list of calls hold?", height=_HEIGHT)
     axes.plot(shares, reached, color=BLUE, label="This model")
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="A list drawn blindly")
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="A list drawn at random")
     if calls.number is None:
         axes.axvline(calls.share, color=GREY, linestyle=":", label=f"Capacity: {calls}")
     axes.set(xlabel="Share of the list that is called", ylabel="Reach", xlim=(0, 1), ylim=(0, 1))
@@ -96,10 +63,9 @@ def net_benefit(dna: NDArray[np.bool_], probability: NDArray[np.float64], *, wor
     points = net_benefit_curve(dna, probability, worth=worth)
     shares = [point.share for point in points]
     title = f"What calling earns, at {worth.call_cost:g} pounds a call, {worth.slot_value:g} a kept appointment"
-    figure = canvas(title, height=_HEIGHT)
-    axes = figure.gca()
+    figure, axes = canvas(title=title, height=_HEIGHT)
     axes.plot(shares, [point.pounds for point in points], color=BLUE, marker="o", label="By this model")
-    axes.plot(shares, [point.blind for point in points], color=GREY, linestyle="--", label="Drawn blindly")
+    axes.plot(shares, [point.blind for point in points], color=GREY, linestyle="--", label="Drawn at random")
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set(xlabel="Share of the list that is called", ylabel="Pounds for each appointment on the list")
     axes.legend(frameon=False, loc="best")
@@ -107,14 +73,13 @@ def net_benefit(dna: NDArray[np.bool_], probability: NDArray[np.float64], *, wor
 
 
 def share_missed(weeks: Sequence[WeekRate], *, split: TimeWindows) -> "Figure":
-    """The share missed of each week, and the mean risk of those of the test."""
-    figure = canvas("Does the share missed move, and do the risks move with it?", height=_HEIGHT)
-    axes = figure.gca()
+    """The share missed by week, and the mean risk in weeks of the test window."""
+    figure, axes = canvas(title="Does the share missed change, and do the risks change with it?", height=_HEIGHT)
     days = [np.datetime64(week.monday) for week in weeks]
     axes.plot(days, [week.share_missed for week in weeks], color=BLUE, marker="o", label="Share missed")
-    told = [(day, week.mean_risk) for day, week in zip(days, weeks, strict=True) if week.mean_risk]
-    if told:
-        axes.plot(*zip(*told, strict=True), color=GREY, marker="s", linestyle="--", label="Mean risk")
+    predicted = [(day, week.mean_risk) for day, week in zip(days, weeks, strict=True) if week.mean_risk]
+    if predicted:
+        axes.plot(*zip(*predicted, strict=True), color=GREY, marker="s", linestyle="--", label="Mean risk")
     highest = max(max(week.share_missed, week.mean_risk or 0) for week in weeks)
     begins = {"Calibration begins": (split.calibrate.first, ":"), "Test begins": (split.test.first, "-.")}
     for label, (day, style) in begins.items():
@@ -125,11 +90,8 @@ def share_missed(weeks: Sequence[WeekRate], *, split: TimeWindows) -> "Figure":
     return figure
 
 
-_FEWEST: Final = 100
-
-
-def drawn(training: Training, *, titles: Sequence[str], worth: Worth) -> Iterator[tuple[str, str]]:
-    """File names and SVG text of the figures of a training; fewer than 100 appointments have none.
+def chart_files(training: Training, *, titles: Sequence[str], worth: Worth) -> Iterator[tuple[str, str]]:
+    """File names and SVG text of the charts of a training; fewer than 100 appointments have none.
 
     Parameters
     ----------
@@ -139,29 +101,29 @@ def drawn(training: Training, *, titles: Sequence[str], worth: Worth) -> Iterato
     dna, risk = training.test_dna, training.test_probability
     if mean_strengths(training) is not None:
         explained = explanation(training.model, training.sample, titles=titles)
-        yield "what-moves-the-risk.svg", svg(_strengths(explained))
-    if bins := reliability(dna, risk):
-        yield "calibration.svg", svg(_calibration(bins))
-        yield "precision-recall.svg", svg(precision_recall(dna, risk))
-        yield "reach.svg", svg(reach(dna, risk, calls=training.calls))
-        yield "net-benefit.svg", svg(net_benefit(dna, risk, worth=worth))
+        yield "what-moves-the-risk.svg", svg_text(_strengths(explained))
+    if bins := reliability_table(dna, risk):
+        yield "calibration.svg", svg_text(_calibration(bins))
+        yield "precision-recall.svg", svg_text(precision_recall(dna, risk))
+        yield "reach.svg", svg_text(reach(dna, risk, calls=training.calls))
+        yield "net-benefit.svg", svg_text(net_benefit(dna, risk, worth=worth))
     if training.weeks:
-        yield "share-missed.svg", svg(share_missed(training.weeks, split=training.split))
+        yield "share-missed.svg", svg_text(share_missed(training.weeks, split=training.split))
 
 
 def mean_strengths(training: Training) -> NDArray[np.float64] | None:
-    """Mean absolute SHAP value of each factor over the sample of the test, in log odds: (p,).
+    """Mean absolute SHAP value of each factor over the sample of the test window, in log odds: (p,).
 
-    None below 100 appointments: an average of few is chance, and may point at a patient.
+    None below 100 appointments (`SMALLEST_EVALUATED`).
     """
-    if len(training.sample) < _FEWEST or not training.model.factors:
+    if len(training.sample) < SMALLEST_EVALUATED or not training.model.factors:
         return None
     found: NDArray[np.float64] = np.abs(contributions(training.model, training.sample)).mean(axis=0)
     return found
 
 
 def explanation(model: RiskModel, matrix: NDArray[np.float64], *, titles: Sequence[str]) -> "shap.Explanation":
-    """Our exact SHAP values in shap's own form, for its plots; without the rows they explain.
+    """The exact SHAP values as shap's own type, for its plots, without the rows that they explain.
 
     A row's values and its base value, the model's expected margin, add up to the row's margin.
     """
@@ -176,8 +138,9 @@ def _strengths(explained: "shap.Explanation") -> "Figure":
     import shap
 
     n, p = explained.shape
-    figure = canvas(f"What moves the risk: mean over {n:,} appointments of the test", height=1.5 + 0.32 * p)
-    axes = shap.plots.bar(explained, max_display=None, ax=figure.gca(), show=False)
+    title = f"What moves the risk: mean over {n:,} appointments of the test"
+    figure, empty = canvas(title=title, height=1.5 + 0.32 * p)
+    axes = shap.plots.bar(explained, max_display=None, ax=empty, show=False)
     # shap writes each label twice, in a pale grey; and red and a plus would say "raises the risk".
     labels = [label.get_text() for label in axes.get_yticklabels()]
     axes.set_yticks(axes.get_yticks()[:p], labels[:p], fontsize=10, color=INK)
@@ -189,9 +152,8 @@ def _strengths(explained: "shap.Explanation") -> "Figure":
     return figure
 
 
-def _calibration(bins: tuple[Bin, ...]) -> "Figure":
-    figure = canvas("Can a risk be taken at its word? Share missed by mean risk", height=5.5)
-    axes = figure.gca()
+def _calibration(bins: tuple[ReliabilityBin, ...]) -> "Figure":
+    figure, axes = canvas(title="Does a risk mean what it says? Share missed by mean risk", height=5.5)
     risk, share = [b.mean_risk for b in bins], np.array([b.share_missed for b in bins])
     reach = share - [b.low for b in bins], [b.high for b in bins] - share
     end = max(*risk, *(b.high for b in bins)) * 1.05

@@ -1,4 +1,4 @@
-"""A training as flat names and plain values, and as CSV tables: by group, week and share called."""
+"""A training as MLflow tags, parameters and metrics, and as CSV tables."""
 
 import csv
 import io
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from dnapredict.config.training_config import Worth
+from dnapredict.data.small_numbers import SMALLEST_EVALUATED
 from dnapredict.data.spreadsheet_formulas import neutral_cell
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.cohort.cohort import EVERYONE, WEEKLY
@@ -14,25 +15,25 @@ from dnapredict.model.evaluate.capacity_metrics import (
     WeeklyCapacity,
     net_benefit_curve,
     reach_by_week,
-    together,
+    total_reach,
 )
 from dnapredict.model.evaluate.metric_intervals import ModelComparison
-from dnapredict.model.evaluate.model_checks import FEWEST, by_group
-from dnapredict.model.evaluate.reliability import reliability
-from dnapredict.model.evaluate.risk_metrics import Figures
+from dnapredict.model.evaluate.model_checks import metrics_by_group
+from dnapredict.model.evaluate.reliability import reliability_table
+from dnapredict.model.evaluate.risk_metrics import RiskMetrics
 from dnapredict.model.fit.training import Training
 
 
-class RunFigure(NamedTuple):
-    """One figure of a run, at a step where it has steps."""
+class RunMetric(NamedTuple):
+    """One metric of a run, at a step where it has steps."""
 
     name: str
     value: float
     step: int = 0
 
 
-def tags(stored: StoredModel) -> dict[str, str]:
-    """Where the model comes from: code, data, register, seed, and whether its patients are made up."""
+def run_tags(stored: StoredModel) -> dict[str, str]:
+    """Tags of provenance: code, data, register, seed, and whether its patients are made up."""
     origin = stored.manifest.provenance
     return {
         "code_revision": origin.code_revision,
@@ -47,19 +48,23 @@ def tags(stored: StoredModel) -> dict[str, str]:
     }
 
 
-def verdict(training: Training) -> dict[str, str]:
-    """Which form was chosen, whether it beats the base rate beyond chance, and that in a sentence."""
-    skill = training.skill
-    said = {"form": skill.chosen, "skill": "yes" if skill.exists else "none", "skill_verdict": str(skill)}
+def selection_tags(training: Training) -> dict[str, str]:
+    """Tags of the form that was chosen, and whether it beats the base rate beyond chance."""
+    selection = training.selection
+    tags = {
+        "form": selection.chosen,
+        "skill": "yes" if selection.beats_base_rate else "none",
+        "skill_verdict": str(selection),
+    }
     if training.tuned:
-        said["tuning"] = str(training.tuned)
-    if training.alarm:
-        said["leak_alarm"] = training.alarm
-    return said
+        tags["tuning"] = str(training.tuned)
+    if training.leakage_warning:
+        tags["leak_alarm"] = training.leakage_warning
+    return tags
 
 
-def parameters(stored: StoredModel) -> dict[str, str]:
-    """The configuration, flat, by the names it has in its file; and the factors."""
+def run_parameters(stored: StoredModel) -> dict[str, str]:
+    """The configuration, flattened under the names of its file, and the factors."""
     config = stored.manifest.provenance.config.model_dump(mode="json")
     flat: dict[str, str] = {}
     for key, value in config.items():
@@ -69,88 +74,88 @@ def parameters(stored: StoredModel) -> dict[str, str]:
     return flat | {"factors": " ".join(factors), "n_factors": str(len(factors))}
 
 
-def measured(training: Training) -> Iterator[RunFigure]:
-    """Every figure on the test, as `weekly/log_loss` or `logistic_regression/weekly/log_loss`.
+def run_metrics(training: Training) -> Iterator[RunMetric]:
+    """Every metric on the test, as `weekly/log_loss` or `logistic_regression/weekly/log_loss`.
 
-    With them the log loss on the later slice after each round. What is not estimable is left out.
+    Includes the log loss on the later slice after each round; metrics that are not estimable are left out.
     """
     yield from _of("", training.test)
     for rival, populations in training.baselines.items():
         yield from _of(f"{rival}/", populations)
-    yield RunFigure("log_loss_less_base_rate", training.skill.over_base_rate.value)
-    yield RunFigure("lightgbm_log_loss_less_logistic", training.skill.over_logistic.value)
+    yield RunMetric("log_loss_less_base_rate", training.selection.over_base_rate.value)
+    yield RunMetric("lightgbm_log_loss_less_logistic", training.selection.over_logistic.value)
     for step, value in enumerate(training.iterations, start=1):
-        yield RunFigure("validation_log_loss", value, step)
+        yield RunMetric("validation_log_loss", value, step)
 
 
-def compared(comparison: ModelComparison) -> Iterator[RunFigure]:
+def comparison_metrics(comparison: ModelComparison) -> Iterator[RunMetric]:
     """Every paired difference, as `difference/weekly/log_loss`, with `.../low` and `.../high`."""
     for population, found in comparison.differences.items():
         for name, difference in found.items():
             at = f"difference/{population}/{name}"
-            yield RunFigure(at, difference.value)
-            yield RunFigure(f"{at}/low", difference.low)
-            yield RunFigure(f"{at}/high", difference.high)
+            yield RunMetric(at, difference.value)
+            yield RunMetric(f"{at}/low", difference.low)
+            yield RunMetric(f"{at}/high", difference.high)
 
 
 def comparison_table(comparison: ModelComparison, *, versions: tuple[str, str]) -> str:
-    """The comparison as CSV, one row for each population and figure."""
+    """The comparison as CSV, one row for each population and metric."""
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["population", "n", "figure", *(f"version_{v}" for v in versions), "difference", "low", "high"])
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["population", "n", "figure", *(f"version_{v}" for v in versions), "difference", "low", "high"])
     for population, found in comparison.differences.items():
         one, other = comparison.one[population], comparison.other[population]
         for name, difference in found.items():
             values = (one.as_dict()[name], other.as_dict()[name], *difference)
-            table.writerow([population, one.n, name, *(f"{value:.6f}" for value in values)])
+            writer.writerow([population, one.n, name, *(f"{value:.6f}" for value in values)])
     return text.getvalue()
 
 
-def _of(prefix: str, populations: dict[str, Figures]) -> Iterator[RunFigure]:
+def _of(prefix: str, populations: dict[str, RiskMetrics]) -> Iterator[RunMetric]:
     for population, figures in populations.items():
         for name, value in figures.as_dict().items():
             if value is not None:
-                yield RunFigure(f"{prefix}{population}/{name}", float(value))
+                yield RunMetric(f"{prefix}{population}/{name}", float(value))
 
 
-_FIGURES: Final = tuple(Figures.__dataclass_fields__)
+_FIGURES: Final = tuple(RiskMetrics.__dataclass_fields__)
 _PLACES: Final = 6
 
 
-def tables(training: Training, *, worth: Worth) -> Iterator[tuple[str, str]]:
-    """File names and CSV text of every table; groups and weeks of fewer than 100 are not shown apart."""
+def table_files(training: Training, *, worth: Worth) -> Iterator[tuple[str, str]]:
+    """File names and CSV text of every table; weeks of fewer than 100 appointments are left out, such groups pooled."""
     dna, risk = training.test_dna, training.test_probability
     yield (
         "figures-by-population.csv",
-        table(("model", "population", *_FIGURES), _populations(training)),
+        csv_table(("model", "population", *_FIGURES), _populations(training)),
     )
-    groups = by_group(training.tested, risk)
-    rows = ((g.grouping, g.name, *g.figures.as_dict().values(), g.observed_over_expected) for g in groups)
-    yield "figures-by-group.csv", table(("grouping", "group", *_FIGURES, "observed_over_expected"), rows)
-    yield "reach.csv", table(("population", "week", "calls", "n", "reach", "ppv"), _reach(training))
+    groups = metrics_by_group(training.tested, risk)
+    rows = ((g.grouping, g.name, *g.metrics.as_dict().values(), g.observed_over_expected) for g in groups)
+    yield "figures-by-group.csv", csv_table(("grouping", "group", *_FIGURES, "observed_over_expected"), rows)
+    yield "reach.csv", csv_table(("population", "week", "calls", "n", "reach", "ppv"), _reach(training))
     weeks = (
         (week.monday, week.n, week.share_missed, week.mean_risk, week.observed_over_expected) for week in training.weeks
     )
     head = ("week", "n", "share_missed", "mean_risk", "observed_over_expected")
-    yield "share-missed-by-week.csv", table(head, weeks)
-    bins = ((b.n, b.mean_risk, b.share_missed, b.low, b.high) for b in reliability(dna, risk))
-    yield "reliability.csv", table(("n", "mean_risk", "share_missed", "low", "high"), bins)
-    yield "net-benefit.csv", table(("share", "pounds", "blind"), net_benefit_curve(dna, risk, worth=worth))
+    yield "share-missed-by-week.csv", csv_table(head, weeks)
+    bins = ((b.n, b.mean_risk, b.share_missed, b.low, b.high) for b in reliability_table(dna, risk))
+    yield "reliability.csv", csv_table(("n", "mean_risk", "share_missed", "low", "high"), bins)
+    yield "net-benefit.csv", csv_table(("share", "pounds", "blind"), net_benefit_curve(dna, risk, worth=worth))
 
 
 def reach_table(training: Training, population: str) -> Iterator[tuple[str, float, float]]:
-    """For 5, 10 and 20 in 100 and the configured capacity: what weekly lists together reach, and PPV."""
+    """Reach and PPV of all weekly lists, for capacities of 5%, 10%, 20% and the configured one."""
     rows = training.tested.populations()[population]
     cohort, risk = training.tested.take(rows), training.test_probability[rows]
     if not cohort.dna.any():
         return
     for calls in _capacities(training.calls):
-        found = together(reach_by_week(cohort, risk, calls=calls))
+        found = total_reach(reach_by_week(cohort, risk, calls=calls))
         yield str(calls), found.reach, found.ppv
 
 
-def table(head: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
-    """CSV text: numbers to six places, what is not known empty."""
+def csv_table(head: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    """CSV text: numbers to six decimals, unknown values empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
@@ -174,7 +179,7 @@ def _reach(training: Training) -> Iterator[tuple[Any, ...]]:
             yield population, "every week", name, len(cohort), reach, ppv
         for calls in _capacities(training.calls):
             for week in reach_by_week(cohort, risk, calls=calls):
-                if week.n >= FEWEST:
+                if week.n >= SMALLEST_EVALUATED:
                     yield population, week.monday, str(calls), week.n, week.reach, week.ppv
 
 

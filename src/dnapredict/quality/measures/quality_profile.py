@@ -1,4 +1,4 @@
-"""All that is counted of an extract's quality, in a handful of passes of the embedded engine."""
+"""All counts of an extract's quality, in a few passes of DuckDB."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,7 @@ from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.mapping.ingest import IngestReport
 from dnapredict.data.validation.checked import Checked, Rejection
 from dnapredict.quality.measures.record_quality import (
-    Duplicates,
     ExtractMonth,
-    TimesRead,
-    UnknownCodes,
     duplicates,
     months,
     times_read,
@@ -21,11 +18,12 @@ from dnapredict.quality.measures.recording_by_group import (
     ethnicity_by_site,
     missed_by_group,
 )
+from dnapredict.quality.report_figures import CodesNotKnown, Duplicates, TimeColumn
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Exact figures of one extract: nothing here may be shown before it is rounded."""
+    """Exact counts of one extract, which must be rounded before they are shown."""
 
     rows: int
     kept: int
@@ -34,15 +32,15 @@ class Profile:
     entry: IngestReport
     rejections: tuple[Rejection, ...]
     months: tuple[ExtractMonth, ...]
-    unknown_codes: tuple[UnknownCodes, ...]
+    unknown_codes: tuple[CodesNotKnown, ...]
     duplicates: Duplicates
     ethnicity: tuple[SiteEthnicity, ...]
     missed: tuple[MissedByGroup, ...]
-    times: tuple[TimesRead, ...]
+    times: tuple[TimeColumn, ...]
 
 
 def profile(checked: Checked, workspace: Workspace, *, zone: str) -> Profile:
-    """Count everything about an extract that was held against the contract.
+    """Count the quality of an extract that was checked against the contract.
 
     Parameters
     ----------

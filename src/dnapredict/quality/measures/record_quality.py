@@ -1,4 +1,4 @@
-"""Quality of the records: duplicates, times that cannot be taken at their word, months, codes that are not national."""
+"""Quality of the records: duplicates, doubtful times, counts by month, and codes that are not national."""
 
 import datetime
 import re
@@ -10,29 +10,13 @@ from dnapredict.data.contract import codes
 from dnapredict.data.contract.columns import COLUMNS, NAMES, Column
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation.checked import Checked
+from dnapredict.quality.report_figures import Code, CodesNotKnown, Duplicates, TimeColumn
 
 _CANCELLED: Final = f"'{codes.CANCELLED_BY_PATIENT}', '{codes.CANCELLED_BY_PROVIDER}'"
 
 
-@dataclass(frozen=True)
-class Duplicates:
-    """What is there twice.
-
-    Attributes
-    ----------
-    repeated_ids
-        Rows refused because an earlier row has their `appointment_id`.
-    same_visit
-        Kept rows that share patient, time and clinic with an earlier row under another id, those
-        cancelled left out; None where the extract has no patients.
-    """
-
-    repeated_ids: int
-    same_visit: int | None
-
-
 def duplicates(checked: Checked, workspace: Workspace) -> Duplicates:
-    """Both kinds, counted over the whole extract."""
+    """Count repeated ids and repeated visits over the whole extract."""
     repeated = sum(each.count for each in checked.rejections if each.rule == "duplicate_appointment_id")
     if "patient_id" not in checked.present:
         return Duplicates(repeated, None)
@@ -45,46 +29,20 @@ def duplicates(checked: Checked, workspace: Workspace) -> Duplicates:
     return Duplicates(repeated, int(found["later"][0].as_py()))
 
 
-# What a column without a clock time reads as: see `typed`.
+# The time of day that a date without a clock time is read as (`data.validation.cast`).
 _NO_CLOCK: Final = {"booked_at": "00:00:00", "starts_at": "23:59:59", "recorded_at": "23:59:59"}
 
 
-@dataclass(frozen=True)
-class TimesRead:
-    """One time column over the kept rows.
-
-    Attributes
-    ----------
-    filled
-        Rows with a time.
-    no_clock
-        Rows at midnight, which is how a date without a clock time reads.
-    skipped
-        Rows in the hour that the clock skips in spring: taken an hour later.
-    twice
-        Rows in the hour that the clock shows twice in autumn: the later one, unless an offset said.
-    night
-        Rows with a clock time from 22:00 to 05:59.
-    """
-
-    column: str
-    filled: int
-    no_clock: int
-    skipped: int
-    twice: int
-    night: int
-
-
-def times_read(checked: Checked, workspace: Workspace, *, zone: str) -> tuple[TimesRead, ...]:
+def times_read(checked: Checked, workspace: Workspace, *, zone: str) -> tuple[TimeColumn, ...]:
     """Every time column that the extract has, on the clock of `zone` (a name of the IANA database)."""
     named = [name for name in _NO_CLOCK if name in checked.present]
     sql = " UNION ALL ".join(_of_column(name, checked.rows.get_name(), zone) for name in named)
     found = {row["column"]: row for row in workspace.fetch(sql).to_pylist()}
-    return tuple(TimesRead(**{**found[name], "column": name}) for name in named)
+    return tuple(TimeColumn(**{**found[name], "column": name}) for name in named)
 
 
 def _of_column(name: str, rows: str, zone: str) -> str:
-    """Counted by the hour first, so that the zone's rules are asked once an hour and not once a row."""
+    """Counted by hour first, so that the zone's rules are applied once for each hour and not for each row."""
     local = name.removesuffix("_at") + "_local"
     return f"""
     SELECT '{name}' AS column, coalesce(sum(n), 0)::BIGINT AS filled,
@@ -126,7 +84,7 @@ class ExtractMonth:
 
 
 def months(checked: Checked, workspace: Workspace) -> tuple[ExtractMonth, ...]:
-    """Every month of the extract in time, counted in one pass."""
+    """Every month of the extract in order, counted in one pass."""
     names = [name for name in NAMES if name in checked.present]
     filled = [f'count("{name}") AS "filled_{name}"' for name in names]
     outcomes = [f"count(*) FILTER (outcome_code = '{code}') AS outcome_{code}" for code in codes.OUTCOME]
@@ -148,10 +106,10 @@ def months(checked: Checked, workspace: Workspace) -> tuple[ExtractMonth, ...]:
 
 FEWEST_PATIENTS: Final = 10
 _LOOKS_LIKE_A_CODE: Final = re.compile(r"[A-Z0-9]{1,4}")
-# A list of codes is shorter; names and numbers of patients are more.
+# Code lists are shorter; names or numbers of patients would be more.
 _MOST_CODES: Final = 60
 _LONGEST_DESCRIPTION: Final = 80
-# Words of descriptions beside those in the meanings of the column's own codes. A name is none of them.
+# Words that descriptions may consist of, besides those in the meanings of the column's codes. None is a name.
 _DESCRIPTIONS: Final = """
 a any all as at been by did do for from has in is it of on or other others the to with and not no none yes
 known unknown stated specified recorded given asked obtained available applicable assigned declined refused
@@ -164,36 +122,8 @@ up first telephone phone video face routine urgent week wait gp self referral
 _OF_DESCRIPTIONS: Final = frozenset(_DESCRIPTIONS.split())
 
 
-@dataclass(frozen=True)
-class UnknownCode:
-    """A code that is not national, as read (capitals, leading zeros back), and its rows."""
-
-    code: str
-    rows: int
-
-
-@dataclass(frozen=True)
-class UnknownCodes:
-    """What one coded column holds besides national codes.
-
-    Attributes
-    ----------
-    rows
-        Rows with a value that is no national code, over all rows read.
-    values
-        Different such values.
-    told
-        Those that may be told, most frequent first.
-    """
-
-    column: str
-    rows: int
-    values: int
-    told: tuple[UnknownCode, ...]
-
-
-def unknown_codes(checked: Checked, workspace: Workspace) -> tuple[UnknownCodes, ...]:
-    """Of every coded column of the extract that holds any, in the contract's order."""
+def unknown_codes(checked: Checked, workspace: Workspace) -> tuple[CodesNotKnown, ...]:
+    """The unknown codes of every coded column that has any, in the contract's order."""
     asked = [column for column in COLUMNS if column.codes and column.name in checked.present]
     rows = _rows_with_unknown(asked, checked, workspace) if asked else {}
     return tuple(_unknown(column, checked, workspace) for column in asked if rows[column.name])
@@ -204,14 +134,14 @@ def _words(text: str) -> list[str]:
 
 
 def _is_description(value: str, words: Collection[str]) -> bool:
-    """Whether nothing but known words, signs and at most three digits of a code stand there."""
+    """Whether the value consists of known words, punctuation and at most three digits."""
     if len(value) > _LONGEST_DESCRIPTION or not value.isascii() or len(re.findall(r"\d", value)) > 3:
         return False
     return bool(_words(value)) and set(_words(value)) <= set(words)
 
 
 def _rows_with_unknown(asked: list[Column], checked: Checked, workspace: Workspace) -> dict[str, int | None]:
-    """Rows of each column with a value that is no code of it.
+    """Number of rows of each column with a value that is none of its codes.
 
     Each value is compared once and not each row: 2.4 times as fast, and most extracts hold none.
     """
@@ -228,7 +158,7 @@ def _holds_none(column: Column) -> str:
     return f"{column.name} NOT IN ({known})"
 
 
-def _unknown(column: Column, checked: Checked, workspace: Workspace) -> UnknownCodes:
+def _unknown(column: Column, checked: Checked, workspace: Workspace) -> CodesNotKnown:
     patients = "count(DISTINCT patient_id)" if "patient_id" in checked.present else "count(*)"
     found = workspace.fetch(
         f"SELECT {column.name} AS code, count(*) AS rows, {patients} AS patients, "
@@ -244,9 +174,9 @@ def _unknown(column: Column, checked: Checked, workspace: Workspace) -> UnknownC
         and row["patients"] >= FEWEST_PATIENTS
         and (_LOOKS_LIKE_A_CODE.fullmatch(row["code"]) or _is_description(row["code"], words))
     ]
-    return UnknownCodes(
+    return CodesNotKnown(
         column.name,
         int(found[0]["every_row"]),
         int(found[0]["kinds"]),
-        tuple(UnknownCode(row["code"], row["rows"]) for row in told),
+        tuple(Code(row["code"], row["rows"]) for row in told),
     )

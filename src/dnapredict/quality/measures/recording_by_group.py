@@ -1,4 +1,4 @@
-"""Recording by group: how well ethnicity is recorded, and signs of wrongly recorded missed appointments."""
+"""Recording by group: ethnicity by site, and signs of wrongly recorded missed appointments."""
 
 import re
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from typing import Final
 from dnapredict.data.contract import codes
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation.checked import Checked
+from dnapredict.quality.measures.record_quality import FEWEST_PATIENTS
 
 _LOOKS_LIKE_A_SITE: Final = re.compile(r"[A-Z0-9]{3,9}")
-_FEWEST_PATIENTS: Final = 10
 _MOST_SITES: Final = 300
 
 
 @dataclass(frozen=True)
 class SiteEthnicity:
-    """Rows of one site by what its records say of ethnicity.
+    """Rows of one site by what is recorded of ethnicity.
 
     `site` is its code, a number where the code does not look like one, and blank where none is
     recorded.
@@ -31,9 +31,9 @@ class SiteEthnicity:
 
 
 def ethnicity_by_site(checked: Checked, workspace: Workspace) -> tuple[SiteEthnicity, ...]:
-    """Every site with its kept rows, the largest first; nothing where the extract has no ethnicity.
+    """Every site with its kept rows, the largest first; empty where the extract has no ethnicity.
 
-    An extract without sites, or with more different ones than a board can have, counts as one.
+    An extract without sites, or with more than `_MOST_SITES`, counts as one site.
     """
     if "ethnic_category_code" not in checked.present:
         return ()
@@ -67,7 +67,7 @@ def _name(site: object, patients: int, place: int) -> str:
     if site is None:
         return ""
     looks_like_one = _LOOKS_LIKE_A_SITE.fullmatch(str(site)) is not None
-    return str(site) if looks_like_one and patients >= _FEWEST_PATIENTS else f"site {place}"
+    return str(site) if looks_like_one and patients >= FEWEST_PATIENTS else f"site {place}"
 
 
 def _list(values: object) -> str:
@@ -85,7 +85,7 @@ _BROAD: Final = "\n".join(
 
 @dataclass(frozen=True)
 class MissedByGroup:
-    """Missed appointments of one group, and how many of them bear each sign.
+    """Missed appointments of one group, and how many of them have each sign of a wrong record.
 
     Attributes
     ----------

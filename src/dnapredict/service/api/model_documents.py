@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     # It brings the libraries of the audit, which a worker loads only when somebody reads a report.
-    from dnapredict.fairness.report.first_page import KeptReport
+    from dnapredict.fairness.report.first_page import StoredReport
 
 
 # An audit or a signature that is new is seen after this, without asking the registry at each page.
@@ -31,7 +31,7 @@ class Paper:
 
     card: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
-    report: "KeptReport | None" = None
+    report: "StoredReport | None" = None
 
 
 class Papers:

@@ -17,7 +17,7 @@ def say(text: str) -> None:
 def tell_rejections(extract: Path, checked: "Checked") -> None:
     """How many rows keep the contract, and which rule the others break; never a value."""
     say(f"{extract.name}: {checked.kept:,} of {checked.total:,} rows keep the contract.")
-    for sentence in checked.entry.sentences:
+    for sentence in checked.ingest.sentences:
         say(f"  {sentence}")
     for rejection in checked.rejections:
         say(f"  rejected: {rejection}")

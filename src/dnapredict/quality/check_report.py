@@ -14,7 +14,7 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import Setting
 from dnapredict.data.contract import codes
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.files.atomic_write import whole
+from dnapredict.data.files.atomic_write import write_atomically
 from dnapredict.data.readers.table_file import is_synthetic
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import UsageError
@@ -148,9 +148,9 @@ def write(checked: Checked, workspace: Workspace, out: Path, *, extract: Path, s
     """
     figures, page = places(out)
     report = report_of(checked, workspace, extract=extract, setting=setting)
-    with whole(figures) as draft:
+    with write_atomically(figures) as draft:
         draft.write_text(as_json(report), encoding="utf-8")
-    with whole(page) as draft:
+    with write_atomically(page) as draft:
         draft.write_text(render(report), encoding="utf-8")
     return figures, page
 

@@ -214,7 +214,7 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
         history = history_in_use(home)
         if history is not None:
             history.verify()  # a damaged one is refused before a model is tried out with it
-        return ExpectedModel(version, history.folder.name if history else "", warning=registry.wrong_alias())
+        return ExpectedModel(version, history.folder.name if history else "", warning=registry.alias_problem())
 
     def open_scorer(version: str) -> Scoring:
         from dnapredict import pipeline

@@ -159,7 +159,7 @@ def _require_champion(home: Path) -> None:
 
     registry = Registry(home)
     registry.usable(registry.version_of("champion"))
-    if warning := registry.wrong_alias():
+    if warning := registry.alias_problem():
         sys.stderr.write(f"{warning}\n")
 
 

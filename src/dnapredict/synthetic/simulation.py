@@ -7,7 +7,6 @@ column tells, so a model can learn it only from their past, as with real ones.
 
 import contextlib
 import datetime
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dnapredict import __version__
-from dnapredict.data.files.atomic_write import require_apart
+from dnapredict.data.files.atomic_write import SHARED_FILE, require_apart, write_atomically
 from dnapredict.data.readers.table_file import is_synthetic
-from dnapredict.errors import StoreError, UsageError
+from dnapredict.errors import UsageError
 from dnapredict.synthetic import (
     appointment_table,
     bookings,
@@ -213,12 +212,8 @@ def _notes(setting: _Setting, *, appointments: int) -> dict[str, str]:
 @contextlib.contextmanager
 def _written(path: Path, schema: pa.Schema, notes: dict[str, str]) -> Iterator[pq.ParquetWriter]:
     """A Parquet file that takes its name only once it is whole."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        with pq.ParquetWriter(unfinished, schema.with_metadata(notes)) as writer:
-            yield writer
-        unfinished.replace(path)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror or type(error).__name__}).") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with (
+        write_atomically(path, mode=SHARED_FILE) as draft,
+        pq.ParquetWriter(draft, schema.with_metadata(notes)) as writer,
+    ):
+        yield writer

@@ -159,14 +159,19 @@ def create_folder(path: Path, *, mode: int = PRIVATE_FOLDER, replace: bool = Fal
 
 
 def _flush(path: Path) -> None:
-    """Have the system put a file, or the names in a folder, on the disk; Windows knows no flush of folders."""
-    if os.name == "nt" and path.is_dir():
-        return
-    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    """Write a file, or the names in a folder, from the system's memory to the disk."""
+    is_folder = path.is_dir()
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        # Windows flushes only what is open for writing.
+        handle = os.open(path, os.O_RDWR if os.name == "nt" and not is_folder else os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError:
+        # Windows and some network disks cannot flush a folder; a folder may also be writable and not readable.
+        if not is_folder:
+            raise
 
 
 def private_folder(folder: Path) -> Path:

@@ -39,7 +39,7 @@ def cohort_from(extract: Path) -> tuple[Cohort, list[int]]:
     setting, register = Setting(), factor_register()
     with Workspace() as workspace:
         checked = sound_extract(extract, setting, workspace)
-        matrix = matrix_of(checked, setting.training, register, beside=COHORT_COLUMNS, workspace=workspace)
+        matrix = matrix_of(checked, setting.training, register, extra_columns=COHORT_COLUMNS, workspace=workspace)
     outcomes = LabelRule(setting.training.dna_codes)
     cohort = cohort_of(matrix, outcomes=outcomes, zone="Europe/London")
     return cohort, [register.factor(name).direction for name in matrix.factors]

@@ -44,7 +44,9 @@ def prepared(extract: Path, *, days: int) -> tuple[Cohort, dict[str, int]]:
     with Workspace() as workspace:
         checked = sound_extract(extract, Setting(mapping, config), workspace)
         agreed = tuple(factor.name for factor in fed_by(register, checked.present))
-        matrix = matrix_of(checked, config, factors=agreed + WITHDRAWN, beside=COHORT_COLUMNS, workspace=workspace)
+        matrix = matrix_of(
+            checked, config, factors=agreed + WITHDRAWN, extra_columns=COHORT_COLUMNS, workspace=workspace
+        )
     cohort = cohort_of(matrix, outcomes=LabelRule(config.dna_codes), zone=mapping.timezone)
     raw = pd.read_csv(extract, dtype={"AppointmentID": str}).set_index("AppointmentID")
     flags = raw.loc[matrix.table["appointment_id"].to_pylist(), list(HEALTH)].to_numpy(float)

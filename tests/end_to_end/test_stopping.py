@@ -59,7 +59,7 @@ def test_scoring_that_is_stopped_at_any_moment_says_so_and_goes_on_when_it_is_ru
     [
         ("check", "dnapredict.data.validation.contract_check.check"),
         ("features", "dnapredict.features.matrix.Past.of"),
-        ("train", "dnapredict.pipeline.making.train_model"),
+        ("train", "dnapredict.pipeline.model_building.train_model"),
         ("audit", "dnapredict.fairness.run"),
         ("refresh", "dnapredict.features.store.history_store.write_minutes"),
         ("score", "dnapredict.data.readers.table_file.sha256"),

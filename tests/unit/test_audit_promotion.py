@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
 from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
@@ -29,11 +30,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory):
     return training, folder
 
 
-@pytest.fixture
-def home(tmp_path: Path, trained) -> Path:
+@pytest.fixture(scope="module")
+def registered_home(tmp_path_factory: pytest.TempPathFactory, trained) -> Path:
     training, folder = trained
-    assert Registry(tmp_path / "home").register(folder, training).version == "1"
-    return tmp_path / "home"
+    home = tmp_path_factory.mktemp("registered") / "home"
+    assert Registry(home).register(folder, training).version == "1"
+    return home
+
+
+@pytest.fixture
+def home(tmp_path: Path, registered_home: Path) -> Path:
+    """A home with version 1."""
+    return copy_of(registered_home, tmp_path / "home")
 
 
 def report(folder: Path, trained, verdict: str, *, text: str = "a report") -> Path:
@@ -406,7 +414,7 @@ def ends_at(number):
                 os._exit(9)
             return function(*arguments, **named)
         return call
-    writes = [(os, "replace"), (os, "rename"), (Path, "write_text")]
+    writes = [(os, "replace"), (os, "rename"), (Path, "write_text"), (Path, "write_bytes")]
     for owner, name in [*writes, (shutil, "copytree"), (mlflow.MlflowClient, "set_model_version_tag")]:
         setattr(owner, name, counted(getattr(owner, name)))
 

@@ -10,29 +10,29 @@ from pathlib import Path
 import pytest
 
 from dnapredict.errors import StoreError
-from dnapredict.registry.decision_ledger import Decisions, Draft
+from dnapredict.registry.decision_ledger import Decisions, NewEntry
 
 
-class Witness:
-    """A place that is told how far the ledger went."""
+class HeadInMemory:
+    """A record of the head of the ledger, which can be made to fail."""
 
     def __init__(self) -> None:
-        self.told = ""
+        self.head = ""
         self.broken = False
 
     def read(self) -> str:
-        return self.told
+        return self.head
 
     def write(self, head: str) -> None:
         if self.broken:
-            raise StoreError("the witness cannot be written")
-        self.told = head
+            raise StoreError("the record cannot be written")
+        self.head = head
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Decisions:
     ledger = Decisions(tmp_path / "home")
-    ledger.begin([Draft("training", {"version": "1", "model": "m"})])
+    ledger.create([NewEntry("training", {"version": "1", "model": "m"})])
     ledger.append("audit", {"version": "1", "verdict": "PASS"})
     ledger.append("decision", {"decision": "reject", "name": "A. Reviewer"})
     return ledger
@@ -108,7 +108,7 @@ def test_a_key_that_was_emptied_or_changed_is_refused_and_never_made_again(ledge
 @pytest.mark.parametrize("missing", [0, 1])
 def test_a_ledger_without_its_key_or_a_key_without_its_ledger_is_damage(ledger: Decisions, missing) -> None:
     files(ledger)[missing].unlink()
-    ledger.begin()  # does not begin a second one
+    ledger.create()  # does not begin a second one
     with pytest.raises(StoreError, match="cannot be read"):
         Decisions(ledger.home).entries()
 
@@ -126,7 +126,7 @@ def test_an_entry_that_is_refused_is_not_written(ledger: Decisions) -> None:
 def test_processes_that_write_at_once_lose_no_entry(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from dnapredict.registry.decision_ledger import Decisions;"
-        f"ledger = Decisions(Path({str(tmp_path)!r})); ledger.begin();"
+        f"ledger = Decisions(Path({str(tmp_path)!r})); ledger.create();"
         "[ledger.append('audit', {'version': sys.argv[1]}) for _ in range(10)]"
     )
     running = [subprocess.Popen([sys.executable, "-c", script, str(number)]) for number in range(3)]
@@ -148,36 +148,36 @@ def cut(ledger: Decisions) -> None:
     path.write_text(json.dumps(content | {"count": len(entries), "head": entries[-1]["seal"], "entries": entries}))
 
 
-def begun_again(ledger: Decisions) -> None:
+def created_again(ledger: Decisions) -> None:
     emptied(ledger)
-    Decisions(ledger.home).begin([Draft("training", {"version": "1", "model": "m"})] * 5)
+    Decisions(ledger.home).create([NewEntry("training", {"version": "1", "model": "m"})] * 5)
 
 
-@pytest.mark.parametrize("taken", [emptied, cut, begun_again])
-def test_a_ledger_that_was_taken_away_cut_or_begun_again_is_told_by_its_witness(tmp_path: Path, taken) -> None:
-    witness = Witness()
-    ledger = Decisions(tmp_path / "home", witness)
-    ledger.begin([Draft("training", {"version": "1", "model": "m"})])
+@pytest.mark.parametrize("taken", [emptied, cut, created_again])
+def test_a_ledger_that_was_emptied_cut_or_created_again_is_noticed_by_its_recorded_head(tmp_path: Path, taken) -> None:
+    record = HeadInMemory()
+    ledger = Decisions(tmp_path / "home", record)
+    ledger.create([NewEntry("training", {"version": "1", "model": "m"})])
     ledger.append("audit", {"version": "1", "verdict": "PASS"})
     ledger.append("decision", {"decision": "reject", "name": "A. Reviewer"})
     taken(ledger)
-    again = Decisions(tmp_path / "home", witness)
-    for use in (again.entries, lambda: (again.begin(), again.entries()), lambda: again.append("audit", {})):
+    again = Decisions(tmp_path / "home", record)
+    for use in (again.entries, lambda: (again.create(), again.entries()), lambda: again.append("audit", {})):
         with pytest.raises(StoreError, match="Restore the folder decisions of the home from a backup"):
             use()
-    assert again.exists == (taken is not emptied)  # none is begun in place of the one that is missing
+    assert again.exists == (taken is not emptied)  # none is created in place of the missing one
 
 
-def test_a_witness_that_could_not_be_told_is_told_with_the_next_entry(tmp_path: Path) -> None:
-    witness = Witness()
-    ledger = Decisions(tmp_path / "home", witness)
-    ledger.begin([Draft("training", {"version": "1", "model": "m"})])
+def test_a_head_that_could_not_be_recorded_is_recorded_with_the_next_entry(tmp_path: Path) -> None:
+    record = HeadInMemory()
+    ledger = Decisions(tmp_path / "home", record)
+    ledger.create([NewEntry("training", {"version": "1", "model": "m"})])
     ledger.append("training", {"version": "2", "model": "n"})
-    witness.broken = True
-    ledger.append("audit", {"version": "1", "verdict": "FAIL"})  # what was found stands
-    assert (witness.told, len(ledger.entries())) == (f"2:{ledger.entries()[1].seal}", 3)
-    with pytest.raises(StoreError, match="cannot be written"):  # but nothing more is added unseen
+    record.broken = True
+    ledger.append("audit", {"version": "1", "verdict": "FAIL"})  # the result of the audit counts
+    assert (record.head, len(ledger.entries())) == (f"2:{ledger.entries()[1].seal}", 3)
+    with pytest.raises(StoreError, match="cannot be written"):  # but no further entry is added without a record
         ledger.append("audit", {"version": "1", "verdict": "PASS"})
-    witness.broken = False
+    record.broken = False
     ledger.append("audit", {"version": "1", "verdict": "PASS"})
-    assert witness.told == f"4:{ledger.entries()[-1].seal}"
+    assert record.head == f"4:{ledger.entries()[-1].seal}"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnapredict.data.readers.csv_dialect import Dialect, header_row, sniff
-from dnapredict.data.readers.csv_normalise import survey
+from dnapredict.data.readers.csv_normalise import scan
 from dnapredict.errors import DataError
 
 HEADER = ["Id", "Booked", "Starts", "Clinic"]
@@ -63,10 +63,10 @@ CELL = st.text(st.sampled_from('a,"\n\r ;'), max_size=6)
 @settings(max_examples=200)
 @given(st.lists(st.tuples(CELL, CELL), min_size=1, max_size=6), st.sampled_from(["\n", "\r\n"]))
 def test_a_line_is_only_called_a_row_where_the_rules_of_quoting_make_it_one(tmp_path_factory, cells, end):
-    path = tmp_path_factory.mktemp("survey") / "list.csv"
+    path = tmp_path_factory.mktemp("scan") / "list.csv"
     lines = [",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in cells]
     path.write_bytes("".join(line + end for line in lines).encode())
-    found = survey(path, delimiter=",", name=path)
+    found = scan(path, delimiter=",", name=path)
     assert not found.strays
     assert found.quoted_breaks == any("\n" in cell for row in cells for cell in row)
     if found.line_is_row:

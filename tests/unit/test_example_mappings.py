@@ -89,7 +89,7 @@ def test_hospital_statistics_with_the_indices_of_2019(tmp_path: Path):
     table(tmp_path / imd, ["LSOA code (2011)", DECILE], ["E01000001", 8], ["E01000005", 1])
     checked, rows = read(extract, mapping)
     assert [row["imd_decile"] for _, row in sorted(rows.items())] == [8, 8, None, 1, 1]
-    assert checked.entry.areas.release == "2019"
+    assert checked.ingest.areas.release == "2019"
 
 
 def test_a_clinic_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -124,5 +124,7 @@ def test_a_clinic_list_with_postcodes_and_places(tmp_path: Path, monkeypatch: py
     checked, rows = read(extract, mapping)
     assert (rows["A1"]["imd_decile"], rows["A1"]["distance_km"]) == (1, 13.4)
     assert (rows["A3"]["imd_decile"], rows["A3"]["distance_km"]) == (None, None)
-    assert checked.entry.areas.release == "2025"
-    assert str(checked.entry.matches[0]) == ("postcodes (ONSPD.csv): 0 of 2 rows found no match (0.0%); 2 have no key.")
+    assert checked.ingest.areas.release == "2025"
+    assert str(checked.ingest.matches[0]) == (
+        "postcodes (ONSPD.csv): 0 of 2 rows found no match (0.0%); 2 have no key."
+    )

@@ -10,7 +10,7 @@ import pytest
 
 from dnapredict.config.mapping_config import Geography, Mapping
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.mapping.deprivation_lookup import atlas
+from dnapredict.data.mapping.deprivation_lookup import area_lookup
 from dnapredict.data.mapping.geography import kilometres
 from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.checked import Checked
@@ -73,7 +73,7 @@ def of(**geography: object) -> Mapping:
 def test_the_published_file_names_its_release_and_gives_the_decile(release_2019: Path):
     checked, rows = read(of(imd=release_2019), lsoa_code=["E01000001", "e01000005 ", None, "E01099999"])
     assert deciles(rows) == [8, 1, None, None]
-    assert (checked.entry.areas.release, checked.entry.areas.vintage) == ("2019", "2011")
+    assert (checked.ingest.areas.release, checked.ingest.areas.vintage) == ("2019", "2011")
     assert "imd_decile" in checked.present
 
 
@@ -81,14 +81,14 @@ def test_nobody_is_dropped_for_want_of_an_area_and_each_want_is_counted(release_
     codes = ["E01000001", None, "E01032999", "W01000001", "E01099999"]
     checked, rows = read(of(imd=release_2025), lsoa_code=codes)
     assert deciles(rows) == [9, None, None, None, None]
-    assert dict(checked.entry.areas.rows) == {
+    assert dict(checked.ingest.areas.rows) == {
         "known": 1,
         "blank": 1,
         "other vintage": 1,  # of 2011: England's whole list of 2021 does not have it
         "outside England": 1,
         "unknown": 1,
     }
-    assert str(checked.entry.areas) == (
+    assert str(checked.ingest.areas) == (
         "IMD deciles: release 2025, LSOA 2021; no IMD for 4 rows (1 without LSOA, 1 with an LSOA of another "
         "year's codes, 1 with what is no English LSOA, 1 with an LSOA that the lookup lacks)."
     )
@@ -97,7 +97,7 @@ def test_nobody_is_dropped_for_want_of_an_area_and_each_want_is_counted(release_
 def test_codes_of_2021_are_told_apart_under_the_release_of_2019(release_2019: Path):
     checked, rows = read(of(imd=release_2019), lsoa_code=["E01000001", "E01033769", "E01000002"])
     assert deciles(rows) == [8, None, None]
-    assert dict(checked.entry.areas.rows) == {"known": 1, "other vintage": 1, "unknown": 1}
+    assert dict(checked.ingest.areas.rows) == {"known": 1, "other vintage": 1, "unknown": 1}
 
 
 def test_deciles_of_unknown_release_give_way_to_those_of_the_lookup(release_2019: Path):
@@ -114,7 +114,7 @@ def test_deciles_of_the_same_release_stay_and_the_lookup_fills_the_rest(release_
 def test_a_release_is_recorded_without_any_lookup():
     checked, rows = read(of(imd_release="2019"), imd_decile=["3"])
     assert deciles(rows) == [3]
-    assert checked.entry.sentences == ("IMD deciles: release 2019, LSOA 2011.",)
+    assert checked.ingest.sentences == ("IMD deciles: release 2019, LSOA 2011.",)
 
 
 def test_the_two_releases_are_never_mixed(release_2019: Path, tmp_path: Path):
@@ -147,7 +147,7 @@ def test_a_lookup_with_what_is_no_decile_is_refused_by_row(tmp_path: Path, decil
 
 def test_a_lookup_that_contradicts_itself_is_refused_by_row(tmp_path: Path):
     rows = (["E01000001", "A", "x", 8], ["E01000001", "A", "x", 8], ["E01000001", "A", "x", 9])
-    with pytest.raises(DataError, match=r"code: 1 row \(row 4\) with .* another value than before"):
+    with pytest.raises(DataError, match=r"code: 1 row \(row 4\) with .* a second value"):
         read(of(imd=written(tmp_path / "twice.csv", OF_2019, *rows)), lsoa_code=["E01000001"])
 
 
@@ -160,7 +160,7 @@ def test_distance_is_from_the_areas_centre_to_the_site_where_both_are_known(tmp_
     # Liverpool to Chester, as the crow flies
     assert [row["distance_km"] for row in rows] == [25.1, None, None, 4.5]
     assert "distance_km" in checked.present
-    assert checked.entry.sentences == ()
+    assert checked.ingest.sentences == ()
 
 
 def test_a_distance_needs_two_ends(tmp_path: Path):
@@ -188,9 +188,9 @@ def test_the_haversine_formula(here: tuple, there: tuple, expected: float):
 def test_the_whole_of_england_and_real_sites():
     areas = SHARED / "england_lsoa21_iod2025.csv.gz"
     sites = SHARED / "nhs_sites_cheshire_merseyside_2014.csv"
-    found = atlas(Geography(imd=areas, centroids=areas, sites=sites))
+    found = area_lookup(Geography(imd=areas, centroids=areas, sites=sites))
     assert (found.release, found.complete, found.areas.num_rows) == ("2025", True, 33_755)
     checked, rows = read(of(imd=areas, centroids=areas, sites=sites), lsoa_code=["E01000001"], site_code=["R1D34"])
     assert deciles(rows) == [8]
     assert rows[0]["distance_km"] == pytest.approx(238.8, abs=0.2)
-    assert dict(checked.entry.areas.rows) == {"known": 1}
+    assert dict(checked.ingest.areas.rows) == {"known": 1}

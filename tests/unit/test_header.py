@@ -12,7 +12,7 @@ from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.mapping.file_joins import missing_column
 from dnapredict.data.mapping.suggestion import suggest
 from dnapredict.data.readers import table_file
-from dnapredict.data.readers.csv_dialect import columns_told, looks_like_header, name_told
+from dnapredict.data.readers.csv_dialect import describe_columns, looks_like_header, printable_name
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError
 from dnapredict.worklist.files.worklist_files import require_carried
@@ -34,14 +34,14 @@ HEADERS = (
 
 @pytest.mark.parametrize("row", DATA_ROWS)
 def test_a_row_of_values_is_no_header_though_some_are_names_of_codes(row: str):
-    told = columns_told(row.split(","))
+    told = describe_columns(row.split(","))
     assert "looks like data" in told
     assert not [cell for cell in row.split(",") if len(cell) > 2 and cell in told.replace("None of", "")]
 
 
 @pytest.mark.parametrize("row", HEADERS)
 def test_a_header_is_told_whole(row: str):
-    assert columns_told(row.split(",")) == f"The file has: {row.replace(',', ', ')}."
+    assert describe_columns(row.split(",")) == f"The file has: {row.replace(',', ', ')}."
 
 
 def test_columns_that_only_the_mapping_knows_make_a_header():
@@ -52,8 +52,8 @@ def test_columns_that_only_the_mapping_knows_make_a_header():
 
 def test_a_name_that_could_be_a_value_is_told_by_its_place():
     names = ["appointment_id", "9434765919", "a@b.uk", "LSOA11CD", "Ward"]
-    assert columns_told(names) == "The file has: appointment_id, column 2, column 3, LSOA11CD, Ward."
-    assert name_told("07700 900123", 7) == "column 7"
+    assert describe_columns(names) == "The file has: appointment_id, column 2, column 3, LSOA11CD, Ward."
+    assert printable_name("07700 900123", 7) == "column 7"
 
 
 def refusals(path: Path) -> list[str]:

@@ -99,7 +99,7 @@ def test_whether_a_telephone_is_on_record_enters_and_the_number_does_not(folder:
 
 def test_how_much_found_no_match_is_told(folder: Path):
     checked, _ = read(FOUR, load_mapping(folder / "mapping.toml"))
-    assert checked.entry.sentences == (
+    assert checked.ingest.sentences == (
         "patients (patients.csv): 1 of 3 rows found no match (33.3%); 1 have no key.",
         "postcodes (postcodes.csv): 0 of 2 rows found no match (0.0%); 2 have no key.",
     )

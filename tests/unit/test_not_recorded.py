@@ -45,7 +45,7 @@ def test_a_word_for_not_recorded_is_an_empty_cell_in_every_column_and_costs_no_r
     kept, rejected = checked(rows(len(WORDS), **shifted))
     assert rejected == {}
     for name in OPTIONAL:
-        says = [word for word in shifted[name] if word.upper() in column(name).says]
+        says = [word for word in shifted[name] if word.upper() in column(name).meaningful_words]
         assert [row[name] for row in kept if row[name] is not None] == says
 
 

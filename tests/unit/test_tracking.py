@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
 from tests.unit.risk_worlds import CONFIG, FACTORS, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
@@ -87,9 +88,15 @@ def test_the_validation_loss_is_kept_round_by_round(training, home, first):
     assert [metric.value for metric in steps] == list(training.iterations)
 
 
-def test_only_an_audited_version_is_promoted(tmp_path, folder, training):
-    registry = Registry(tmp_path)
-    version = registry.register(folder, training).version
+@pytest.fixture
+def own(home: Path, first: Registered, tmp_path: Path) -> Registry:
+    """A home with version 1 that the test may change."""
+    assert first.version == "1"
+    return Registry(copy_of(home, tmp_path / "home"))
+
+
+def test_only_an_audited_version_is_promoted(own):
+    registry, version = own, "1"
     with pytest.raises(ModelError, match=f"dnapredict audit EXTRACT --model {version}"):
         registry.promote(version)
     registry.set_audit(version, verdict="FAIL", digest="1" * 64)
@@ -100,16 +107,14 @@ def test_only_an_audited_version_is_promoted(tmp_path, folder, training):
         registry.promote(version)
 
 
-def test_a_version_whose_audit_asks_for_a_review_is_promoted(tmp_path, folder, training):
-    registry = Registry(tmp_path)
-    version = registry.register(folder, training).version
+def test_a_version_whose_audit_asks_for_a_review_is_promoted(own):
+    registry, version = own, "1"
     registry.set_audit(version, verdict="REVIEW", digest="1" * 64)
     assert registry.promote(version) == registry.version_of(CHAMPION) == version
 
 
-def test_a_passing_version_is_promoted_and_remembers_whom_it_replaced(tmp_path, folder, training):
-    registry = Registry(tmp_path)
-    versions = [registry.register(folder, training).version for _ in range(2)]
+def test_a_passing_version_is_promoted_and_remembers_whom_it_replaced(own, folder, training):
+    registry, versions = own, ["1", own.register(folder, training).version]
     for version in versions:
         registry.set_audit(version, verdict="PASS", digest="1" * 64)
         registry.promote(version)
@@ -132,9 +137,8 @@ def test_the_card_lies_with_the_run(first, home):
     assert text.startswith("# Risk of a missed appointment")
 
 
-def test_another_folder_than_the_registered_one_is_refused(tmp_path, folder, training):
-    registry = Registry(tmp_path)
-    version = registry.register(folder, training).version
+def test_another_folder_than_the_registered_one_is_refused(own):
+    registry, version = own, "1"
     manifest = registry.folder(version) / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"synthetic": true', '"synthetic": false'))
     with pytest.raises(ModelError, match="does not hold the model that was registered"):

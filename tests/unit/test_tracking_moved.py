@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
 from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
@@ -36,9 +37,7 @@ def trained(folder: Path, training: Training, tmp_path_factory: pytest.TempPathF
 @pytest.fixture
 def home(trained: Path, tmp_path: Path) -> Path:
     """A home that was trained in and has moved once before, so that its old place is this test's own."""
-    home = Path(shutil.copytree(trained, tmp_path / "home"))
-    Registry(home).compare("1", "1")  # which is kept as a run: any writing sets the addresses right
-    return home
+    return copy_of(trained, tmp_path / "home")
 
 
 def addresses(home: Path) -> set[str]:

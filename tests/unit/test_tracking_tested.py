@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.unit.registry_homes import without_charts  # noqa: F401 - a fixture
 from tests.unit.test_tracking_compare import blurred, folder, training  # noqa: F401 - fixtures
 
 from dnapredict.errors import StoreError
@@ -67,6 +68,29 @@ def test_a_home_that_was_open_to_every_account_is_closed_and_its_group_keeps_its
     for home in (made, shared):
         Registry(home).register(folder, training)
     assert [mode(made), mode(shared)] == [0o700, 0o770]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_every_file_of_a_new_home_is_for_its_owner_alone(
+    tmp_path,
+    folder,  # noqa: F811
+    training,  # noqa: F811
+):
+    """What the program writes is 0600; what MLflow writes lies in a folder that is 0700."""
+    before = os.umask(0o022)
+    try:
+        registry = Registry(tmp_path / "home")
+        registry.register(folder, training)
+        registry.set_audit("1", verdict="PASS", digest="1" * 64)
+        registry.promote("1")
+    finally:
+        os.umask(before)
+    home = tmp_path / "home"
+    private = {path for path in (home, *home.rglob("*")) if path.is_dir() and not mode(path) & 0o077}
+    assert {home, home / "mlruns", home / "models" / "cards", home / "tested", home / "decisions"} <= private
+    open_to_others = {path for path in home.rglob("*") if path.is_file() and mode(path) & 0o077}
+    assert all(set(path.parents) & (private - {home}) for path in open_to_others)
+    assert mode(home / "mlflow.db") == mode(home / "tested.secret") == 0o600
 
 
 @pytest.mark.parametrize("touched_by", ["training", "comparing"])

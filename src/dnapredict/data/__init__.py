@@ -1,1 +1,1 @@
-"""From a trust's extract to rows that keep the contract."""
+"""From a trust's extract to typed rows that meet the data contract."""

@@ -1,4 +1,4 @@
-"""How a patient's number is recognised in whatever form a spreadsheet or another system has left it."""
+"""The normal form of a patient's number, whatever a spreadsheet or another system made of it."""
 
 import re
 from typing import Final
@@ -7,13 +7,13 @@ _BLANKS: Final = re.compile(r"[\s\u200b\ufeff]+")
 _DIGITS: Final = re.compile(r"[0-9]+(?:\.0)?")
 
 
-def one_form(number: str) -> str:
-    """The number in the one form under which its patient is known.
+def normal_form(number: str) -> str:
+    """The number without blanks, leading zeros and ".0", so that its patient is always recognised.
 
-    Excel drops the zeros in front and adds ".0", systems fill up with blanks, and NHS numbers are written
-    in groups. Letters stay as they are: in a pseudonym their case may count.
+    Excel drops leading zeros and adds ".0", systems pad with blanks, and NHS numbers are written in groups.
+    Numbers with letters stay as they are: the case of a pseudonym may matter.
 
-    >>> [one_form(each) for each in ("0005913", "5913.0", " 943 476 5919", " Ab 17 ", "000")]
+    >>> [normal_form(each) for each in ("0005913", "5913.0", " 943 476 5919", " Ab 17 ", "000")]
     ['5913', '5913', '9434765919', 'Ab 17', '0']
     """
     bare = _BLANKS.sub("", number)

@@ -1,7 +1,7 @@
-"""Small-number control of counts: every count that is written anywhere passes through here.
+"""Small-number suppression: every count that is published passes through here.
 
 Hospital statistics rule of 2018: counts of 1 to 7 are hidden, others are rounded to the nearest 5.
-Rates have more to hide: see `fairness.disclosure.hidden_counts`.
+Rates need more: see `fairness.disclosure.hidden_counts`.
 """
 
 import math
@@ -16,7 +16,7 @@ SMALLEST_EVALUATED = 100
 
 
 def publish_count(count: float, rule: Disclosure) -> int | None:
-    """`count` as it may be printed, or None where it must be hidden.
+    """`count` rounded for publication, or None where it must be suppressed.
 
     >>> from dnapredict.config.fairness_policy import Disclosure
     >>> rule = Disclosure(why="The rule of hospital statistics.")
@@ -29,10 +29,10 @@ def publish_count(count: float, rule: Disclosure) -> int | None:
 
 
 def second_suppression(counts: Sequence[float], rule: Disclosure) -> int | None:
-    """Place of a second count to hide, where the printed total would give a single hidden one back.
+    """Index of a second count to suppress, where the published total would reveal a single suppressed one.
 
-    `counts` add up to a total that is printed too. Rounding usually hides the rest; where total and
-    shown counts leave the hidden one fewer than three possible values, the smallest shown count goes.
+    `counts` add up to a total that is published too. Rounding usually protects the rest; where total and
+    published counts leave fewer than three possible values, the smallest published count is suppressed.
 
     >>> from dnapredict.config.fairness_policy import Disclosure
     >>> rule = Disclosure(why="The rule of hospital statistics.")
@@ -47,7 +47,7 @@ def second_suppression(counts: Sequence[float], rule: Disclosure) -> int | None:
     left = total - sum(value for value in shown if value is not None)
     slack = (rule.round_to - 1) / 2 * sum(1 for value in shown if value) + (rule.round_to - 1) / 2
     possible = [value for value in range(1, rule.suppress_below) if abs(value - left) <= slack]
-    others = [place for place, value in enumerate(shown) if value]
+    others = [index for index, value in enumerate(shown) if value]
     if len(possible) >= FEWEST_POSSIBLE or not others:
         return None
-    return min(others, key=lambda place: counts[place])
+    return min(others, key=lambda index: counts[index])

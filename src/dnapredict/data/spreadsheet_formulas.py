@@ -1,10 +1,10 @@
-"""Texts that a spreadsheet would run as a formula, made plain: one rule for every file that is written.
+"""Neutralise texts that a spreadsheet would run as a formula: one rule for every file that is written.
 
 A cell that begins with = + - or @ is a formula to Excel and LibreOffice, also after blanks and invisible
 signs, and with the full-width forms of these signs. In CSV an apostrophe goes before every such text, so that
-it is shown as it is: a telephone number too, since `+44 7700 900123` would be worked out and lose its sign.
-In a workbook a cell is text because it is written as text, so numbers and telephone numbers stay as they are;
-what could be run has its apostrophe there too, for a workbook is often saved as CSV.
+it is shown as written: a telephone number too, since `+44 7700 900123` would be calculated and lose its sign.
+In a workbook a cell has a type, so numbers and telephone numbers stay as they are; texts that could be run get
+the apostrophe there too, because a workbook is often saved as CSV.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Blanks, control signs and signs without width. Not \s: RE2 and Python mean different signs by it.
+# Blanks, control characters and characters without width. Not \s: RE2 and Python define it differently.
 _UNSEEN: Final = (
     r"\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180e\u2000-\u200f"
     r"\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
@@ -33,7 +33,7 @@ def _as_re2(pattern: str) -> str:
 
 
 def neutral(text: str, *, workbook: bool = False) -> str:
-    """`text` as it may stand in a cell of a CSV file, or of a `workbook`.
+    """`text` made safe for a cell of a CSV file, or of a `workbook`.
 
     >>> neutral("=1+1"), neutral("\u00a0\uff1d1+1"), neutral("a = b"), neutral("+44 7700 900123")
     ("'=1+1", "'\u00a0\uff1d1+1", 'a = b', "'+44 7700 900123")
@@ -46,7 +46,7 @@ def neutral(text: str, *, workbook: bool = False) -> str:
 
 
 def neutral_cell(cell: Any) -> Any:
-    """A cell of any kind for Python's `csv`: a number that is typed as one stays a number."""
+    """A cell of any type for Python's `csv`; numbers stay numbers."""
     if not isinstance(cell, str):
         return cell
     # Before Python 3.13 `csv` puts no quotes around a lone carriage return, and the rest of the text would
@@ -55,7 +55,7 @@ def neutral_cell(cell: Any) -> Any:
 
 
 def neutral_table(table: pa.Table, *, workbook: bool = False) -> pa.Table:
-    """`table` with every text and every column name made neutral."""
+    """`table` with every text and every column name made safe."""
     columns = [_neutral_column(column, workbook=workbook) for column in table.columns]
     return pa.table(columns, names=[neutral(name, workbook=workbook) for name in table.column_names])
 

@@ -1,11 +1,10 @@
 """Write a report folder atomically, and never over other files."""
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from dnapredict.data.files.atomic_write import SHARED_FOLDER, create_folder
 from dnapredict.errors import StoreError, UsageError
 
 REPORT = "report.html"
@@ -32,14 +31,9 @@ def write_folder(files: Mapping[str, bytes], out: Path, *, proof: str) -> Path:
     require_free(out, proof=proof)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        try:
+        with create_folder(out, mode=SHARED_FOLDER, replace=True) as draft:
             for name, content in files.items():
-                (fresh / name).write_bytes(content)
-            fresh.chmod(0o755)
-            _move(fresh, out)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+                (draft / name).write_bytes(content)
     except OSError as error:
         raise StoreError(f"{out}: the report cannot be written ({error.strerror}).") from None
     return out
@@ -67,13 +61,3 @@ def require_free(out: Path, *, proof: str) -> None:
         raise UsageError(
             f"{out} holds '{min(others)}' beside the report, which would be lost. Move it, or choose another folder."
         )
-
-
-def _move(fresh: Path, out: Path) -> None:
-    if out.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{out.name}-old-", dir=out.parent))
-        out.rename(old / "report")
-        fresh.rename(out)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        fresh.rename(out)

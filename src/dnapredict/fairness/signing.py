@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dnapredict.data.files.atomic_write import whole
+from dnapredict.data.files.atomic_write import SHARED_FILE, write_atomically
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.fairness.report_folder import FIGURES, REPORT, SIGNATURE
 from dnapredict.fairness.verdicts import Verdict
@@ -137,9 +137,8 @@ def _sha256(path: Path) -> str:
 
 def _write(path: Path, signature: Signature) -> None:
     try:
-        with whole(path) as draft:
+        with write_atomically(path, mode=SHARED_FILE) as draft:
             draft.write_text(signature.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            draft.chmod(0o644)
     except StoreError as error:
         raise StoreError(
             f"{error} The decision is on record in the registry; run `dnapredict sign` again once the folder can "

@@ -1,10 +1,6 @@
 """A model on disk: text and plain numbers with a hash each, and no pickle."""
 
-import contextlib
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -16,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from dnapredict.data.files.atomic_write import SHARED_FOLDER, create_folder
 from dnapredict.errors import ModelError, StoreError
 from dnapredict.model.form.risk_model import Form, RiskModel
 from dnapredict.model.form.spline_logistic import SplineLogistic
@@ -73,7 +70,7 @@ def save(model: RiskModel, folder: Path, *, provenance: Provenance, specimens: N
         raise StoreError(f"{folder}: exists already; a stored model is never written over.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _whole_or_not_at_all(folder) as draft:
+        with create_folder(folder, mode=SHARED_FOLDER) as draft:
             _write(model, draft, provenance=provenance, specimens=specimens)
     except OSError as error:
         raise StoreError(f"{folder}: the model cannot be written ({error.strerror}).") from None
@@ -112,17 +109,6 @@ def _write(model: RiskModel, draft: Path, *, provenance: Provenance, specimens: 
     )
     for name, content in {**contents, _MANIFEST: as_json(manifest)}.items():
         (draft / name).write_bytes(content)
-
-
-@contextlib.contextmanager
-def _whole_or_not_at_all(folder: Path) -> Iterator[Path]:
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        yield draft
-        draft.chmod(0o755)
-        os.replace(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _contents(model: RiskModel) -> dict[str, bytes]:

@@ -1,9 +1,9 @@
-"""What dnapredict does, a verb at a time: features, train, audit, access, sign, refresh, score, watch.
+"""One function for each verb: features, train, audit, access, sign, refresh, score, watch.
 
 extract -> contract -> history -> features -> risk -> worklist and reasons -> page | file | report
 
-A module is loaded when a name in it is first used: `check` needs no model and no registry, and the libraries
-behind those take longer to load than most extracts to check.
+A module is imported when one of its names is first used: `check` needs neither model nor registry, whose
+libraries take longer to import than most extracts to check.
 """
 
 from importlib import import_module
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, sign
-    from dnapredict.pipeline.making import FeatureEngine, Trained, features, train
+    from dnapredict.pipeline.model_building import FeatureEngine, Trained, features, train
     from dnapredict.pipeline.scoring import HISTORY, ScoredList, history_in_use, open_scorer, refresh, score_list
     from dnapredict.pipeline.watching import watch
 
@@ -37,7 +37,7 @@ __all__ = [
 
 _MODULES: Final = {
     "auditing": ("Assessment", "Audit", "Signed", "access", "audit", "sign"),
-    "making": ("FeatureEngine", "Trained", "features", "train"),
+    "model_building": ("FeatureEngine", "Trained", "features", "train"),
     "scoring": ("HISTORY", "ScoredList", "history_in_use", "open_scorer", "refresh", "score_list"),
     "watching": ("watch",),
 }

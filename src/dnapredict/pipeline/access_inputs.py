@@ -1,4 +1,4 @@
-"""A service as its extract shows it: every appointment, who it is for, how long after booking."""
+"""Inputs of the access report: every appointment of an extract, its groups and its waiting time."""
 
 import datetime
 from pathlib import Path
@@ -21,23 +21,23 @@ _GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "out
 
 
 def listed(checked: Checked, *, dna_codes: tuple[str, ...], source: str, workspace: Workspace) -> AccessData:
-    """Every appointment that keeps the contract, with or without an outcome.
+    """Every valid appointment, with or without an outcome.
 
     Raises
     ------
     DataError
-        If no appointment has an outcome: nothing can be said about who waits or misses.
+        If no appointment has an outcome: waiting and missing cannot be measured.
     """
     rows = workspace.fetch(_sql(checked.rows.get_name()))
     if rows["outcome_code"].null_count == rows.num_rows:
         raise DataError(f"{source}: no appointment has an outcome_code.")
-    made = {"patient": pa.array(patient_codes(rows["patient_id"]))}
+    computed = {"patient": pa.array(patient_codes(rows["patient_id"]))}
     kept = {name: rows[name] for name in rows.column_names if name != "patient_id"}
-    return AccessData.of(pa.table(made | kept), dna_codes=dna_codes)
+    return AccessData.of(pa.table(computed | kept), dna_codes=dna_codes)
 
 
 def _sql(name: str) -> str:
-    """An appointment lies ahead if it is after the last one that has an outcome."""
+    """`ahead` marks appointments after the last one with an outcome, which are still to come."""
     lists = (REMOTE_MECHANISMS, REMOTE_FIRST_ATTENDANCE, FIRST_ATTENDANCE)
     remote, by_first, known_first = (", ".join(f"'{code}'" for code in codes) for codes in lists)
     last = f"(SELECT max(starts_at) FROM {name} WHERE outcome_code IS NOT NULL)"
@@ -54,7 +54,7 @@ def _sql(name: str) -> str:
 
 
 def access_context(appointments: AccessData, path: Path) -> AccessContext:
-    """What the report says about where its numbers come from."""
+    """The source of the report's numbers."""
     table = appointments.table
     known = table.filter(pc.is_valid(table["outcome_code"]))["starts_at"].to_numpy().astype("datetime64[D]")
     return AccessContext(

@@ -1,4 +1,4 @@
-"""From a matrix and risks to what the audit reads: groups beside outcomes, and where they come from."""
+"""Inputs of the audit: groups, outcomes, risks and calls of each appointment, and their source."""
 
 import datetime
 from collections.abc import Mapping
@@ -31,12 +31,12 @@ from dnapredict.model.cohort.cohort import patient_codes
 from dnapredict.worklist.plan.allocation import RULES, Rule, allocated
 from dnapredict.worklist.plan.ranking import select_by_week
 
-# Contract columns that say which groups a patient belongs to; the audit reads them, no factor does.
+# Contract columns with a patient's groups; the audit reads them, no factor does.
 _GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "outcome_code")
-BESIDE = ("patient_id", "starts_at", "starts_local", "outcome_code", *_GROUPS)
+EXTRA_COLUMNS = ("patient_id", "starts_at", "starts_local", "outcome_code", *_GROUPS)
 
 
-_SHARED: dict[Rule, str] = {
+_ALLOCATION_TEXT: dict[Rule, str] = {
     "global": "those most likely to miss",
     "proportionate": "shared between areas by need, those most likely to miss first",
     "floor": "those most likely to miss, with a floor for each fifth of deprivation",
@@ -44,7 +44,7 @@ _SHARED: dict[Rule, str] = {
 
 
 def not_trained_on(matrix: Matrix, stored: StoredModel, *, source: str) -> Matrix:
-    """The appointments since the model's test began: those that its training did not see.
+    """The appointments since the start of the model's test period, which its training did not see.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def not_trained_on(matrix: Matrix, stored: StoredModel, *, source: str) -> Matri
 
 
 def rows_expected(checked: Checked, stored: StoredModel | None, workspace: Workspace) -> int:
-    """Attended or missed appointments that an audit must hold, counted before anything is joined to them."""
+    """The number of attended or missed appointments that an audit must have, counted before any join."""
     since = "" if stored is None else f"AND starts_local >= DATE '{stored.manifest.provenance.test_from}'"
     codes = ", ".join(f"'{code}'" for code in ATTENDANCE_CODES)
     sql = f"SELECT count(*) AS n FROM {checked.rows.get_name()} WHERE outcome_code IN ({codes}) {since}"
@@ -78,12 +78,12 @@ def audited(
     worklist: WorklistConfig,
     live: NDArray[np.float64] | None = None,
 ) -> AuditData:
-    """Outcomes, risks, groups, and who would have been called, week by week.
+    """Outcomes, risks, groups, and who would have been called in each week.
 
     Parameters
     ----------
     live : (n,) float, optional
-        Risks by the model now in use, whose list the new one is compared with.
+        Risks by the current champion, whose list is compared with the new one.
 
     Raises
     ------
@@ -91,25 +91,25 @@ def audited(
         If nobody missed an appointment.
     """
     table = matrix.table
-    selected = _lists(probability, table, worklist)
-    made = {
+    selected = _selected(probability, table, worklist)
+    computed = {
         "patient": pa.array(patient_codes(table["patient_id"])),
         "dna": pc.is_in(table["outcome_code"], pa.array(outcomes.dna_codes)),
         "probability": pa.array(probability),
         "selected": selected[worklist.allocation],
         "n_past": table[PAST_APPOINTMENTS],
     }
-    made |= {f"{CALLED_BY}{rule}": called for rule, called in selected.items()}
+    computed |= {f"{CALLED_BY}{rule}": called for rule, called in selected.items()}
     if live is not None:
-        made["live_selected"] = _lists(live, table, worklist)[worklist.allocation]
+        computed["live_selected"] = _selected(live, table, worklist)[worklist.allocation]
     kept = {name: table[name] for name in ("starts_at", "outcome_code", *_GROUPS)}
-    return AuditData.of(pa.table(made | kept))
+    return AuditData.of(pa.table(computed | kept))
 
 
-def _lists(
+def _selected(
     probability: NDArray[np.float64], table: pa.Table, worklist: WorklistConfig
 ) -> dict[Rule, NDArray[np.bool_]]:
-    """Who would have been called under each rule of sharing the calls; by risk alone without deciles."""
+    """Who would have been called under each allocation rule; only by risk where there are no deciles."""
     starts = table["starts_local"].to_numpy()
     decile = table["imd_decile"].cast("float64").to_numpy()
     rules = RULES if np.isfinite(decile).any() else (worklist.allocation,)
@@ -129,12 +129,12 @@ def studied(
     worklist: WorklistConfig,
     seed: int,
 ) -> Study:
-    """The study of ways to a fairer list, with this trust's rules of sharing the calls.
+    """The study of methods for a fairer list, with this trust's allocation rules.
 
     Raises
     ------
     NoEventsError
-        If too few missed to fit and judge anything.
+        If too few missed an appointment to fit and evaluate a model.
     """
 
     def allocate(risk: NDArray[np.float64], decile: NDArray[np.float64], calls: int, rule: Rule) -> NDArray[np.bool_]:
@@ -143,24 +143,24 @@ def studied(
     return study(appointments, factors=factors, allocate=allocate, policy=policy, seed=seed)
 
 
-def earlier(named: Path | None, *, out: Path, kept: Path | None) -> dict[str, Any] | None:
-    """The figures of the last audit: the one that was named, or is kept, or is about to be replaced.
+def previous_figures(named: Path | None, *, out: Path, kept: Path | None) -> dict[str, Any] | None:
+    """The figures of the previous audit: the named one, else the kept one, else the one that will be replaced.
 
     Raises
     ------
     UsageError
-        If the one that was named is no report.
+        If the named one is no report.
     """
     if named is not None:
         return previous_audit(named)
-    found = (place for place in (kept, out) if place is not None and (place / "audit.json").is_file())
-    first = next(found, None)
+    folders = (folder for folder in (kept, out) if folder is not None and (folder / "audit.json").is_file())
+    first = next(folders, None)
     return None if first is None else previous_audit(first)
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an audit's numbers come from: the extract, and a stored model of the home or a file of scores."""
+    """The source of an audit's numbers: the extract, and a stored model of the home or a file of scores."""
 
     path: Path
     config: TrainingConfig
@@ -171,7 +171,7 @@ class Origin:
 
 
 def context(appointments: AuditData, origin: Origin, *, previous: Mapping[str, Any] | None, rows: int) -> ReportContext:
-    """What the report says about where its numbers come from; `rows` is how many it must hold."""
+    """The source of the report's numbers; `rows` is how many appointments it must have."""
     stored, scores, worklist = origin.stored, origin.scores, origin.worklist
     days = appointments.table["starts_at"].to_numpy().astype("datetime64[D]")
     share = f"{worklist.capacity_share * 100:g} of every 100 appointments of each week"
@@ -181,7 +181,7 @@ def context(appointments: AuditData, origin: Origin, *, previous: Mapping[str, A
         model_sha256=stored.digest if stored else table_file.sha256(scores) if scores else "",
         data_sha256=table_file.sha256(origin.path),
         window=(days.min().item(), days.max().item()),
-        capacity=f"{calls}, {_SHARED[worklist.allocation]}",
+        capacity=f"{calls}, {_ALLOCATION_TEXT[worklist.allocation]}",
         code_revision=code_revision(),
         synthetic=table_file.is_synthetic(origin.path) or bool(stored and stored.manifest.provenance.synthetic),
         seed=origin.config.seed,

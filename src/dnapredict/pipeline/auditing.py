@@ -1,4 +1,4 @@
-"""Judge a model, or a service before there is one, and put a decision on record."""
+"""Audit a model, report on access before there is one, and record a decision."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Audit:
-    """An audit and the page that tells of it."""
+    """The result of an audit and the path of its report."""
 
     result: "AuditResult"
     report: Path
@@ -38,7 +38,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class Assessment:
-    """Equity of the service itself, and the page that tells of it."""
+    """The result of an access report and its path."""
 
     result: "AccessAssessment"
     report: Path
@@ -46,7 +46,7 @@ class Assessment:
 
 @dataclass(frozen=True)
 class Signed:
-    """A decision, and the versions in the registry beside which it stands."""
+    """A decision, and the versions in the registry that it applies to."""
 
     signature: "Signature"
     versions: tuple[str, ...]
@@ -67,12 +67,12 @@ def audit(
 ) -> Audit:
     """Audit a model of the home, or anybody's scores, on the outcomes in the extract at `path`.
 
-    A model is audited on appointments that its training did not see: those since its test began, and
-    beside the champion's list, where it is another. `previous` is the last report, for what changed.
-    `extras` of `fairness.EXTRA_OUTPUTS` are written beside the report. `say` is told of values that no code list has:
-    the people with them are in groups that are not known.
+    A model is audited on the appointments since the start of its test period, which its training did not see,
+    and compared with the champion where that is another model. `previous` is the previous report, for what
+    changed. `extras` of `fairness.EXTRA_OUTPUTS` are written with the report. `say` is called with a warning for
+    values that no code list has: these people are in the group "not known".
     """
-    from dnapredict import fairness as auditing  # fairlearn and matplotlib: seconds that scoring need not wait
+    from dnapredict import fairness as auditing  # fairlearn and matplotlib take seconds to import
     from dnapredict.pipeline import audit_inputs
 
     auditing.require_free(out)
@@ -81,14 +81,14 @@ def audit(
     stored = None if version is None else load_model(registry.folder(version))
     config = setting.training if stored is None else stored.manifest.provenance.config
     outcomes = LabelRule(config.dna_codes)
-    earlier = audit_inputs.earlier(previous, out=out, kept=registry.last_audit() if stored else None)
+    earlier = audit_inputs.previous_figures(previous, out=out, kept=registry.last_audit() if stored else None)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
         _warn(checked, workspace, policy, say)
         if stored is not None:
-            stored.manifest.provenance.require_release(checked.entry.areas.release)
-        factors = stored.model.factors if stored else ()
-        matrix = matrix_of(checked, config, factors=factors, beside=audit_inputs.BESIDE, workspace=workspace)
+            stored.manifest.provenance.require_release(checked.ingest.areas.release)
+        factors, extra = stored.model.factors if stored else (), audit_inputs.EXTRA_COLUMNS
+        matrix = matrix_of(checked, config, factors=factors, extra_columns=extra, workspace=workspace)
         live = _live_risk(registry, stored, checked, workspace)
         expected = audit_inputs.rows_expected(checked, stored, workspace)
     tested = labelled(matrix, outcomes=outcomes)
@@ -118,18 +118,18 @@ def audit(
 def _live_risk(
     registry: Registry, stored: StoredModel | None, checked: Checked, workspace: Workspace
 ) -> Callable[[Matrix], NDArray[np.float64]] | None:
-    """How the champion judges appointments, where there is one and it is not the model audited."""
+    """A function that gives the champion's risks, where there is a champion and it is not the audited model."""
     if stored is None or not registry.has(CHAMPION):
         return None
     live = load_model(registry.folder(CHAMPION))
     if live.digest == stored.digest:
         return None
     config = live.manifest.provenance.config
-    beside = ("appointment_id", "site_code")
-    matrix = matrix_of(checked, config, factors=live.model.factors, beside=beside, workspace=workspace)
+    extra = ("appointment_id", "site_code")
+    matrix = matrix_of(checked, config, factors=live.model.factors, extra_columns=extra, workspace=workspace)
     risk = live.model.probability(matrix.values, sites=matrix.table["site_code"].to_pylist())
-    place = pd.Index(matrix.table["appointment_id"].to_pandas())
-    return lambda asked: risk[place.get_indexer(asked.table["appointment_id"].to_pandas())]
+    index = pd.Index(matrix.table["appointment_id"].to_pandas())
+    return lambda audited: risk[index.get_indexer(audited.table["appointment_id"].to_pandas())]
 
 
 def _warn(checked: Checked, workspace: Workspace, policy: Policy, say: Callable[[str], None] | None) -> None:
@@ -146,7 +146,7 @@ def access(
     policy: Policy,
     say: Callable[[str], None] | None = None,
 ) -> Assessment:
-    """Report who is on the list of the extract at `path`, who waits and who misses, before any model."""
+    """Report who is booked, who waits and who misses in the extract at `path`, without a model."""
     from dnapredict.fairness import access as assessing
     from dnapredict.pipeline import access_inputs
 
@@ -161,7 +161,7 @@ def access(
 
 
 def sign(report: Path, *, home: Path, name: str, role: str, decision: str, reason: str, dissent: str = "") -> Signed:
-    """Put a person's decision beside a report, and beside the versions of the home that it is about."""
+    """Record a person's decision with a report, and with the versions of the home that it applies to."""
     from dnapredict import fairness as auditing
 
     registry, versions = Registry(home), list[str]()

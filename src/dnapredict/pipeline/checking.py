@@ -105,7 +105,7 @@ def check(
 def contract_sentences(checked: Checked, *, source: str) -> Iterator[str]:
     """How many rows keep the contract, and which rules the others break; never a value."""
     yield f"{source}: {checked.kept:,} of {checked.total:,} rows keep the contract."
-    for sentence in checked.entry.sentences:
+    for sentence in checked.ingest.sentences:
         yield f"  {sentence}"
     for rejection in checked.rejections:
         yield f"  rejected: {rejection}"

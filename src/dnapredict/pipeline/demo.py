@@ -1,4 +1,4 @@
-"""The whole path on made-up patients: what a newcomer runs first."""
+"""All steps on synthetic patients: the first thing a newcomer runs."""
 
 import datetime
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from dnapredict import pipeline
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import Setting
-from dnapredict.data.files.atomic_write import whole
+from dnapredict.data.files.atomic_write import private_folder, write_atomically
 from dnapredict.registry import Registry
 from dnapredict.synthetic.simulation import simulate
 
@@ -24,14 +24,13 @@ _OUTCOME = ("outcome_code", "recorded_at")
 
 
 def run(home: Path, *, say: Callable[[str], None]) -> None:
-    """Simulate, check, train, audit, promote and score a weekly list; say where to look."""
-    place = home / "demo"
-    extract, weekly = place / "synthetic-extract.parquet", place / "synthetic-weekly-list.parquet"
-    to_upload, worklist = place / "synthetic-weekly-list.xlsx", place / "synthetic-worklist.xlsx"
-    place.mkdir(parents=True, exist_ok=True)
+    """Simulate, check, train, audit, promote and score a weekly list; print the paths of the results."""
+    folder = private_folder(home / "demo")
+    extract, weekly = folder / "synthetic-extract.parquet", folder / "synthetic-weekly-list.parquet"
+    to_upload, worklist = folder / "synthetic-weekly-list.xlsx", folder / "synthetic-worklist.xlsx"
     say("Everything below is SYNTHETIC: no row is, or comes from, a real person.")
     say(f"1 of 6  Making up {_APPOINTMENTS:,} appointments")
-    made = simulate(extract, appointments=_APPOINTMENTS, seed=_SEED, truth=place / "truth.parquet")
+    made = simulate(extract, appointments=_APPOINTMENTS, seed=_SEED, truth=folder / "truth.parquet")
     _cut_week(extract, weekly, after=made.as_of)
     _write_workbook(weekly, to_upload)
     setting = Setting()
@@ -43,7 +42,7 @@ def run(home: Path, *, say: Callable[[str], None]) -> None:
     version = trained.registered.version
     say("4 of 6  Auditing who is reached")
     policy = load(shipped("fairness/policy.toml"), Policy)
-    audited = pipeline.audit(extract, out=place / "audit", setting=setting, policy=policy, home=home, model=version)
+    audited = pipeline.audit(extract, out=folder / "audit", setting=setting, policy=policy, home=home, model=version)
     say(f"        Verdict: {audited.result.verdict}; the report says why, in words, and for which groups")
     say("5 of 6  Promoting the model to champion")
     Registry(home).promote(version)
@@ -65,15 +64,15 @@ def _cut_week(extract: Path, out: Path, *, after: datetime.datetime) -> None:
     first = pa.scalar(datetime.datetime.combine(monday, datetime.time()), table["starts_at"].type)
     last = pa.scalar(datetime.datetime.combine(monday + datetime.timedelta(days=7), datetime.time()), first.type)
     inside = pc.and_(pc.greater_equal(table["starts_at"], first), pc.less(table["starts_at"], last))
-    with whole(out) as draft:
+    with write_atomically(out) as draft:
         pq.write_table(table.filter(inside).drop_columns(list(_OUTCOME)), draft)
 
 
 def _write_workbook(weekly: Path, out: Path) -> None:
-    """The same list as a clerk has it: a spreadsheet, to upload on the page."""
+    """The same list as a spreadsheet, as a clerk has it, to upload on the page."""
     rows = pq.read_table(weekly).to_pandas()
     with (
-        whole(out) as draft,
+        write_atomically(out) as draft,
         draft.open("wb") as file,
         pd.ExcelWriter(file, engine="xlsxwriter") as book,
     ):

@@ -1,4 +1,4 @@
-"""What every run begins with: the files that a trust owns, a sound extract, its matrix."""
+"""Inputs of every verb: the trust's configuration, a checked extract, its matrix."""
 
 import difflib
 from collections.abc import Callable
@@ -28,12 +28,12 @@ def checked_extract(
     mapping: Mapping = IDENTITY,
     tell: Callable[[str], None] | None = None,
 ) -> Checked:
-    """The extract at `path`, held against the contract; `tell` hears what is unusual about the file.
+    """The extract at `path`, checked against the contract; `tell` is called with what is unusual about the file.
 
     Raises
     ------
     ConfigurationError
-        If the key for pseudonyms lies in the folder of the extract: who got hold of that would have both.
+        If the key for pseudonyms is in the folder of the extract: whoever has the folder would have both.
     """
     key = mapping.makes_pseudonyms and mapping.key_file
     if key and key.resolve().parent == path.resolve().parent:
@@ -46,25 +46,25 @@ def checked_extract(
 
 
 def columns_fed(path: Path, mapping: Mapping = IDENTITY) -> frozenset[str]:
-    """The contract columns that the file at `path` can feed through `mapping`; its rows are not read."""
+    """The contract columns that the file at `path` supplies through `mapping`; its rows are not read."""
     with Workspace() as workspace:
         return contract_check.present(table_file.columns(path, workspace), mapping)
 
 
 def sound_extract(path: Path, setting: Setting, workspace: Workspace) -> Checked:
-    """The same, refused where more rows break the contract than the configuration allows."""
+    """The checked extract; refused where more rows break the contract than the configuration allows."""
     checked = checked_extract(path, workspace, mapping=setting.mapping)
     checked.require(max_rejected_share=setting.training.max_rejected_share, source=path.name)
     return checked
 
 
 def worklist_config() -> WorklistConfig:
-    """How many calls can be made, and what bands and actions are called.
+    """The configuration of worklists: number of calls, bands and actions.
 
     Raises
     ------
     ConfigurationError
-        If an action is for a factor that no register knows: it would never be offered.
+        If an action is for a factor that is not in the register: it would never be offered.
     """
     path = shipped("serving/worklist.toml")
     config = load(path, WorklistConfig)
@@ -85,11 +85,11 @@ def matrix_of(
     config: TrainingConfig,
     register: FactorRegister | None = None,
     *,
-    beside: tuple[str, ...],
+    extra_columns: tuple[str, ...],
     workspace: Workspace,
     factors: tuple[str, ...] = (),
 ) -> Matrix:
-    """The matrix of all checked rows, in time: the agreed factors that they can feed, or just `factors`."""
+    """The matrix of all valid rows in order of time: the agreed factors they have columns for, or only `factors`."""
     clock = Clock.of(config)
     if register is not None:
         factors = tuple(factor.name for factor in fed_by(register, checked.present))
@@ -99,7 +99,7 @@ def matrix_of(
         factors=factors,
         clock=clock,
         outcomes=LabelRule(config.dna_codes),
-        beside=(*beside, *(name for name in _IN_TIME if name not in beside)),
+        beside=(*extra_columns, *(name for name in _IN_TIME if name not in extra_columns)),
         order_by=_IN_TIME,
         workspace=workspace,
     )
@@ -108,7 +108,7 @@ def matrix_of(
 def matrix_on_spark(
     checked: Checked, config: TrainingConfig, register: FactorRegister, *, workspace: Workspace
 ) -> Matrix:
-    """The same from Spark, which is asked for by name: the agreed factors, in time."""
+    """The same matrix, computed by Spark."""
     from dnapredict.features import spark_features
 
     return spark_features.build(

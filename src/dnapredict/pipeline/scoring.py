@@ -1,4 +1,4 @@
-"""Score weekly lists: keep a history, open the one scoring path, write a worklist."""
+"""Score weekly lists: store the history, open a scorer, write a worklist."""
 
 import datetime
 import json
@@ -13,7 +13,7 @@ from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.service_config import ServiceConfig
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.files.atomic_write import close_to_others, require_apart, whole
+from dnapredict.data.files.atomic_write import close_to_others, require_apart, write_atomically
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import StoreError
 from dnapredict.features.scoring_clock import Clock
@@ -31,9 +31,9 @@ from dnapredict.worklist.scorer import Scorer
 
 Say = Callable[[str], None]
 
-# Where the history of a home is kept.
+# Folder of the history in a home.
 HISTORY: Final = "history"
-# Says that this home has a history, so that a folder that was lost is not taken for a home without one.
+# Shows that this home has a history, so that a lost folder is not mistaken for a home without one.
 _HAS_HISTORY: Final = "history.json"
 
 _SECONDS_A_DAY: Final = 86_400
@@ -41,7 +41,7 @@ _SECONDS_A_DAY: Final = 86_400
 
 @dataclass(frozen=True)
 class ScoredList:
-    """A list that was scored: counts for a person, and factors the list could not feed."""
+    """The result of scoring a list: counts, and the factors for which the list has no columns."""
 
     rows: int
     selected: int
@@ -53,34 +53,34 @@ class ScoredList:
 
 
 def refresh(path: Path, *, home: Path, setting: Setting) -> Checked:
-    """Make the extract at `path` the history that lists and requests are scored with."""
+    """Store the extract at `path` as the history with which lists and requests are scored."""
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
         close_to_others(home)
         clock = Clock.of(setting.training)
         HistoryStore.write(checked.rows, home / HISTORY, clock=clock, workspace=workspace)
-    with whole(home / _HAS_HISTORY) as draft:
+    with write_atomically(home / _HAS_HISTORY) as draft:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         draft.write_text(json.dumps({"refreshed_at": now}) + "\n", encoding="utf-8")
     return checked
 
 
 def history_in_use(home: Path) -> HistoryStore | None:
-    """The history that lists of this home are scored with; None where it never had one.
+    """The history with which this home scores lists; None where it never had one.
 
     Raises
     ------
     StoreError
-        If the home has had a history and it is missing: without it nobody would have a past, and every
-        risk would be another.
+        If the home has had a history and it is missing: without it every patient would count as new, and every
+        risk would differ.
     """
-    found = HistoryStore.current(home / HISTORY)
-    if found is None and (home / _HAS_HISTORY).exists():
+    history = HistoryStore.current(home / HISTORY)
+    if history is None and (home / _HAS_HISTORY).exists():
         raise StoreError(
             f"{home / HISTORY}: the history of this home is missing. Run 'dnapredict refresh EXTRACT' to "
             f"write it anew, or remove {home / _HAS_HISTORY} to score without a history."
         )
-    return found
+    return history
 
 
 def score_list(
@@ -98,23 +98,23 @@ def score_list(
 ) -> ScoredList:
     """Score the weekly list at `path` and write the worklist to `out`, every row exactly once.
 
-    `tell` hears what is unusual about how the list is written, and under which name a worklist is kept
-    that was at `out` before and is not as it was written. `recorded` is the scoring log, which knows who
-    was reached and who asked not to be called.
+    `tell` is called with what is unusual about the file, and with the new name of an earlier worklist at `out`
+    that somebody has changed. `recorded` is the scoring log, which knows who was reached and who opted out of
+    calls.
 
     Raises
     ------
     UsageError
-        If `out` is the list or another file that is read, or ends in no form that can be written.
+        If `out` is one of the inputs, or has an ending that cannot be written.
     """
     worklist_files.require_form(out)
     require_apart({"--out": out}, {"LIST": path, "--history": history, **mapping.files_read})
     written = WrittenWorklists(home)
 
     def keep(earlier: Path) -> None:
-        kept = written.keep_changed(earlier)
-        if kept and tell:
-            tell(f"{earlier.name}: was there before and is not as it was written. It is kept as {kept.name}.")
+        renamed = written.keep_changed(earlier)
+        if renamed and tell:
+            tell(f"{earlier.name}: was there before and is not as it was written. It is kept as {renamed.name}.")
 
     scorer = open_scorer(home, model=model, mapping=mapping, recorded=recorded)
     past = GivenHistory(history, partial(_history_of, history, scorer=scorer)) if history else None
@@ -142,7 +142,7 @@ def score_list(
         ),
         notices=done.notices,
     )
-    # A team may work on the list that was scored before, and on this one when the next is scored.
+    # A team may still be working on the previous list, and on this one when the next is scored.
     kept.keep_latest(home, saved)
     retention = load(shipped("serving/service.toml"), ServiceConfig).retention
     kept.forget_older(home, saved.saved_at.timestamp() - retention.list_days * _SECONDS_A_DAY)
@@ -164,10 +164,9 @@ def open_scorer(
     mapping: Mapping = IDENTITY,
     recorded: RecordedContacts | None = None,
 ) -> Scorer:
-    """The one scoring path, with a model of the registry and the history of the home.
+    """A scorer with a model of the registry and the history of the home.
 
-    `recorded` is the scoring log. Without it, who was reached is known as far as the home's calls database
-    holds it.
+    `recorded` is the scoring log. Without it, only the home's calls database says who was reached.
 
     Raises
     ------
@@ -175,7 +174,7 @@ def open_scorer(
         If the registry holds no such model, or `promote` did not put it in use; the message says which
         command does.
     GateFailedError
-        If its audit or the decision on it stands no longer.
+        If its audit or the decision on it no longer allows it.
     """
     registry = Registry(home)
     version = registry.usable(model)
@@ -189,8 +188,8 @@ def open_scorer(
     )
 
 
-def _history_of(path: Path, place: Path, *, scorer: Scorer) -> HistoryStore:
+def _history_of(path: Path, folder: Path, *, scorer: Scorer) -> HistoryStore:
     config = scorer.stored.manifest.provenance.config
     with Workspace() as workspace:
         checked = sound_extract(path, Setting(scorer.mapping, config), workspace)
-        return HistoryStore.write(checked.rows, place, clock=Clock.of(config), workspace=workspace)
+        return HistoryStore.write(checked.rows, folder, clock=Clock.of(config), workspace=workspace)

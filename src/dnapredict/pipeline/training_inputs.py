@@ -1,4 +1,4 @@
-"""What a training needs beside the matrix: calls, a place for trials, where it comes from."""
+"""Inputs of a training other than the matrix: capacity, storage of trials, provenance."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,7 @@ from dnapredict.config.code_revision import code_revision
 from dnapredict.config.factor_register import FactorRegister
 from dnapredict.config.toml_writing import as_toml
 from dnapredict.config.training_config import Setting, Tuning
-from dnapredict.data.files.atomic_write import private_folder
+from dnapredict.data.files.atomic_write import create_private_file
 from dnapredict.data.readers import table_file
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.evaluate.capacity_metrics import WeeklyCapacity
@@ -18,29 +18,29 @@ from dnapredict.pipeline.run_inputs import worklist_config
 
 
 def calls() -> WeeklyCapacity:
-    """How many calls a list can have, as serving/worklist.toml says."""
+    """The weekly capacity of calls in serving/worklist.toml."""
     worklist = worklist_config()
     return WeeklyCapacity(worklist.capacity_share, worklist.capacity)
 
 
 def study(home: Path, path: Path, setting: Setting) -> StudyStorage | None:
-    """Where the trials of tuning are kept: in the home, one study for each extract and configuration.
+    """Storage of the trials of tuning: in the home, one study for each extract and configuration.
 
-    How long to search is no part of its name, so that a longer search goes on where a shorter one ended.
+    The study's name does not depend on the length of the search, so that a longer one continues a shorter one.
     """
     config = setting.training
     if not config.tuning.trials:
         return None
-    private_folder(home)
-    asked = config.model_dump_json(exclude={"tuning": {"trials", "minutes"}, "worth": True})
-    digest = hashlib.sha256(f"{table_file.sha256(path)} {asked}".encode()).hexdigest()
+    create_private_file(home / "tuning.db")
+    settings = config.model_dump_json(exclude={"tuning": {"trials", "minutes"}, "worth": True})
+    digest = hashlib.sha256(f"{table_file.sha256(path)} {settings}".encode()).hexdigest()
     return StudyStorage(f"sqlite:///{(home / 'tuning.db').as_posix()}", digest[:16])
 
 
 def reproduction(stored: StoredModel, setting: Setting) -> dict[str, str]:
-    """What makes the model again, byte for byte, as files to keep with its run.
+    """Files from which the model can be reproduced byte for byte, to be kept with its run.
 
-    The mapping is told without the place of a key.
+    The mapping is written without the path of a key.
     """
     origin = stored.manifest.provenance
     mapping = setting.mapping.model_dump_json(by_alias=True, exclude={"key_file"}, exclude_defaults=True)
@@ -60,9 +60,9 @@ dnapredict train EXTRACT --config config.toml{"" if mapping == "{}" else " --map
 def provenance(
     path: Path, training: Training, setting: Setting, register: FactorRegister, *, imd_release: str
 ) -> Provenance:
-    """Where a model comes from.
+    """The provenance of a model.
 
-    Its configuration is the one that makes it again: with the settings that were used, and without a search.
+    Its configuration reproduces the model: it has the settings that were used, and no search.
     """
     split = training.split
     return Provenance(

@@ -1,4 +1,4 @@
-"""Anybody's scores, read for an audit: one probability for each labelled appointment."""
+"""Read any vendor's scores for an audit: one probability for each labelled appointment."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,8 +26,8 @@ def vendor_scores(
     Parameters
     ----------
     known
-        Every appointment of the extract, those without an outcome and those that break the contract
-        among them: their scores are not needed, and no sign of another extract.
+        Every appointment of the extract, including those without an outcome and rejected ones: their scores are
+        not needed, but do not show that the scores belong to another extract.
 
     Raises
     ------
@@ -45,16 +45,16 @@ def vendor_scores(
     _refuse(path, "a probability that is not a number from 0 to 1", pc.invert(pc.fill_null(sound, False)), table)
     ids = table["appointment_id"].to_pandas()
     _refuse(path, "an appointment that has a score already", pa.array(ids.duplicated()), table)
-    foreign = ~ids.isin(pd.concat([column.to_pandas() for column in known]))
-    _refuse(path, "the score of an appointment that is not in the extract", pa.array(foreign), table)
-    place = ids.reset_index().set_index("appointment_id")["index"].reindex(appointment_id.to_pandas())
-    if place.isna().any():
+    unknown = ~ids.isin(pd.concat([column.to_pandas() for column in known]))
+    _refuse(path, "the score of an appointment that is not in the extract", pa.array(unknown), table)
+    index = ids.reset_index().set_index("appointment_id")["index"].reindex(appointment_id.to_pandas())
+    if index.isna().any():
         raise DataError(
-            f"{path.name}: {int(place.isna().sum()):,} of {len(place):,} attended or missed appointments of "
+            f"{path.name}: {int(index.isna().sum()):,} of {len(index):,} attended or missed appointments of "
             "the extract have no score. An audit that leaves some out cannot be trusted; score them all."
         )
-    asked: NDArray[np.float64] = probability.to_numpy()[place.to_numpy(dtype=np.int64)]
-    return asked
+    scores: NDArray[np.float64] = probability.to_numpy()[index.to_numpy(dtype=np.int64)]
+    return scores
 
 
 def _typed(table: ir.Table, source: str) -> ir.Table:
@@ -69,8 +69,8 @@ def _typed(table: ir.Table, source: str) -> ir.Table:
     ).order_by(ROW_NUMBER)
 
 
-def _refuse(path: Path, what: str, bad: pa.ChunkedArray | pa.Array, table: pa.Table) -> None:
+def _refuse(path: Path, problem: str, bad: pa.ChunkedArray | pa.Array, table: pa.Table) -> None:
     rows = table[ROW_NUMBER].filter(bad).to_pylist()
     if rows:
         first = ", ".join(f"{row:,}" for row in rows[:5])
-        raise DataError(f"{path.name}: {len(rows):,} rows hold {what} (rows {first}).")
+        raise DataError(f"{path.name}: {len(rows):,} rows hold {problem} (rows {first}).")

@@ -1,4 +1,4 @@
-"""Score each list that is dropped into a folder, one at a time, until somebody stops it."""
+"""Score each list that is put into a folder, one at a time, until the process is stopped."""
 
 import contextlib
 import shutil
@@ -9,7 +9,7 @@ from typing import Final
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.data.engine import interruption
-from dnapredict.data.files.file_lock import held
+from dnapredict.data.files.file_lock import locked
 from dnapredict.errors import ConfigurationError, DnapredictError, GateFailedError, ModelError, StoreError
 from dnapredict.pipeline.scoring import Say, ScoredList, open_scorer, score_list
 from dnapredict.worklist.batch import Progress
@@ -18,7 +18,7 @@ from dnapredict.worklist.files.watch_folder import Inbox, ListDestination
 from dnapredict.worklist.files.worklist_files import require_form
 
 _LOCK: Final = ".dnapredict-watch"
-# What is no fault of a list: it waits, and is tried again after so many looks.
+# Errors that are not caused by the list: it waits, and is tried again after some looks at the folder.
 _NOT_THE_LIST: Final = (ModelError, GateFailedError, StoreError, ConfigurationError)
 _LOOKS_TO_WAIT: Final = 30
 
@@ -37,32 +37,32 @@ def watch(
     recorded: RecordedContacts | None = None,
     looks: Iterator[object] | None = None,
 ) -> None:
-    """Score the lists of `folder` as they come, until it is stopped.
+    """Score the lists of `folder` as they arrive, until the process is stopped.
 
-    A list that was scored moves to `done`, beside its worklist and a message; one that cannot be moves to
-    `failed` with the reason. Where model, home or configuration are at fault the list waits.
+    A scored list moves to `done`, with its worklist and a message; a list that cannot be scored moves to
+    `failed` with the reason. If the cause is the model, the home or the configuration, the list waits.
 
     Parameters
     ----------
     form
-        Of the worklists: .xlsx, .csv or .parquet.
+        File ending of the worklists: .xlsx, .csv or .parquet.
     every_seconds
-        How often to look. A file that did not change between two looks is whole.
+        Time between two looks. A file that did not change in between is complete.
     recorded
-        The scoring log, which knows who was reached and who asked not to be called.
+        The scoring log, which knows who was reached and who opted out of calls.
     looks
-        Ends with the watch, where it is not to go on for ever.
+        Ends the watch when it is exhausted; without it the watch never ends.
 
     Raises
     ------
     UsageError
         If there is no such folder.
     ModelError
-        If there is no model to begin with.
+        If there is no model in use.
     GateFailedError
-        If its audit or the decision on it stands no longer.
+        If its audit or the decision on it no longer allows it.
     StoreError
-        If another watch looks after the folder.
+        If another process watches the folder.
     """
     require_form(Path(f"worklist{form}"))
     inbox = Inbox.open(folder)
@@ -80,12 +80,12 @@ def watch(
             recorded=recorded,
         )
 
-    with held(folder / _LOCK, otherwise=f"{folder}: another watch looks after this folder already."):
+    with locked(folder / _LOCK, busy_message=f"{folder}: another watch looks after this folder already."):
         say(f"Watching {folder}. Drop lists into it; Ctrl-C ends.")
         for _ in looks or _looks(every_seconds):
             for path in inbox.whole():
                 with _waiting(inbox, path, say):
-                    say(_answered(path, inbox, form, score))
+                    say(_processed(path, inbox, form, score))
 
 
 def _looks(seconds: float) -> Iterator[None]:
@@ -96,7 +96,7 @@ def _looks(seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _waiting(inbox: Inbox, path: Path, say: Say) -> Iterator[None]:
-    """What is no fault of the list leaves it where it is, to be tried again."""
+    """Leave the list in the folder if the error is not caused by it."""
     try:
         yield
     except _NOT_THE_LIST as error:
@@ -104,42 +104,42 @@ def _waiting(inbox: Inbox, path: Path, say: Say) -> Iterator[None]:
         inbox.put_off(path, looks=_LOOKS_TO_WAIT)
 
 
-def _answered(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path], ScoredList]) -> str:
-    """Score the list at `path`, move it to where it belongs, and return what became of it."""
-    place = inbox.place(path.name, folder="done")
-    out = place.worklist(form)
+def _processed(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path], ScoredList]) -> str:
+    """Score the list at `path`, move it, and return a message about the result."""
+    destination = inbox.place(path.name, folder="done")
+    out = destination.worklist(form)
     try:
-        done = score(path, out)
+        scored = score(path, out)
     except _NOT_THE_LIST:
         raise
-    except Exception as error:  # noqa: BLE001 - a list never ends the watch, and no message quotes a value
+    except Exception as error:  # noqa: BLE001 - a list must not end the watch, and no message may quote a value
         if interruption.requested():
-            raise KeyboardInterrupt from None  # the list is not at fault, and waits where it is
+            raise KeyboardInterrupt from None  # the list is not the cause, so it stays
         if isinstance(error, DnapredictError):
             return _failed(path, inbox, str(error))
         return _failed(path, inbox, f"An error that nobody foresaw ({type(error).__name__}).")
     shutil.copymode(path, out)
-    told = _told(path, out, done)
-    place.take(path, told)
-    return "\n".join([told.splitlines()[0], *done.notices])
+    message = _message(path, out, scored)
+    destination.take(path, message)
+    return "\n".join([message.splitlines()[0], *scored.notices])
 
 
 def _failed(path: Path, inbox: Inbox, why: str) -> str:
-    place: ListDestination = inbox.place(path.name, folder="failed")
-    told = f"{path.name} could not be scored: {why.replace(str(path), path.name)}"
-    place.take(path, f"{told}\nMend the list and drop it into the folder again.")
-    return told
+    destination: ListDestination = inbox.place(path.name, folder="failed")
+    message = f"{path.name} could not be scored: {why.replace(str(path), path.name)}"
+    destination.take(path, f"{message}\nMend the list and drop it into the folder again.")
+    return message
 
 
-def _told(path: Path, out: Path, done: ScoredList) -> str:
+def _message(path: Path, out: Path, scored: ScoredList) -> str:
     lines = [
-        f"{path.name}: {done.rows:,} rows, {done.selected:,} to call, {done.rejected:,} not scored.",
-        f"The worklist is {out.name}. Model version {done.model_version}.",
+        f"{path.name}: {scored.rows:,} rows, {scored.selected:,} to call, {scored.rejected:,} not scored.",
+        f"The worklist is {out.name}. Model version {scored.model_version}.",
     ]
-    if done.rejected:
+    if scored.rejected:
         lines.append("Rows that were not scored stand last in the worklist, each with its error.")
-    if done.unknown_factors:
-        lines.append(f"The list lacks columns for: {', '.join(done.unknown_factors)}.")
-    if not done.has_history:
+    if scored.unknown_factors:
+        lines.append(f"The list lacks columns for: {', '.join(scored.unknown_factors)}.")
+    if not scored.has_history:
         lines.append("No attendance history is kept here: patients counted as new.")
-    return "\n".join([*lines, *done.notices])
+    return "\n".join([*lines, *scored.notices])

@@ -14,7 +14,7 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import Setting
 from dnapredict.data.contract import codes
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.files.atomic_write import whole
+from dnapredict.data.files.atomic_write import write_atomically
 from dnapredict.data.readers.table_file import is_synthetic
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import UsageError
@@ -150,9 +150,9 @@ def write(checked: Checked, workspace: Workspace, out: Path, *, extract: Path, s
 def write_report(report: Report, out: Path) -> tuple[Path, Path]:
     """Write JSON and page of a report; returns their paths. Raises StoreError if they cannot be written."""
     figures, page = report_paths(out)
-    with whole(figures) as draft:
+    with write_atomically(figures) as draft:
         draft.write_text(as_json(report), encoding="utf-8")
-    with whole(page) as draft:
+    with write_atomically(page) as draft:
         draft.write_text(render(report), encoding="utf-8")
     return figures, page
 

@@ -1,13 +1,13 @@
-"""A home that was made before decisions were kept in a ledger: what MLflow tells of it is taken over once."""
+"""Create the ledger of a home that was made before there was one, from what MLflow has recorded."""
 
 import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dnapredict.errors import DnapredictError, ModelError, StoreError
-from dnapredict.registry.decision_ledger import FOLDER, DecisionEntry, Decisions, Draft
+from dnapredict.registry.decision_ledger import FOLDER, DecisionEntry, Decisions, NewEntry
 from dnapredict.registry.mlflow_store import CHAMPION, MODEL_NAME, Store
-from dnapredict.registry.promotion import judgement, kept_reports, refuse_against_audit, refuse_unskilled
+from dnapredict.registry.promotion import judgement, kept_reports, refuse_by_audit, refuse_unskilled
 from dnapredict.registry.signatures import data_of
 from dnapredict.registry.version_identity import Identity, identity_of
 
@@ -17,75 +17,66 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("dnapredict.registry")
 _ADOPTED: Final = {"adopted": "yes"}
+_TAG_OF_KEY: Final = {"name": "signed_by", "role": "signed_role", "reason": "signed_reason", "signed_at": "signed_at"}
 
 
 def adopt(store: Store, ledger: Decisions) -> None:
-    """Begin the ledger of a home with what its MLflow store tells of trainings, audits and decisions.
+    """Create the ledger of a home from the trainings, audits and decisions in its MLflow store.
 
-    Each signature that is kept counts, so that a reviewer's no that a later audit covered up is in force
-    again. The champion stays in use if `promote` would put it in use today; otherwise a warning says why not.
+    Every kept signature counts, so that a rejection that a later audit covered up is in force again. The
+    champion stays in use if `promote` would allow it today; otherwise a warning says why not.
     """
-    found = _versions(store)
-    told = [moment for version in found for moment in _history(store, version)]
-    drafts = [moment.draft for moment in sorted(told, key=lambda moment: moment.at)]
-    used = _used(store, found, drafts)
-    ledger.begin([*drafts, *used])
-    if drafts:
-        _tell(store, used)
+    with store.errors_as_messages():
+        found = store.client.search_model_versions(f"name='{MODEL_NAME}'")
+    versions = sorted(found, key=lambda version: int(version.version))
+    events = [event for version in versions for event in _history(store, version)]
+    entries = [event.entry for event in sorted(events, key=lambda event: event.at)]
+    promotions = _promotions(store, versions, entries)
+    ledger.create([*entries, *promotions])
+    if entries:
+        _report(store, promotions)
 
 
-class _Moment(NamedTuple):
-    """What happened, and when: in the order of time, whatever the version."""
+class _Event(NamedTuple):
+    """An entry and its time, so that entries of all versions can be put in order."""
 
     at: str
-    draft: Draft
+    entry: NewEntry
 
 
-def _versions(store: Store) -> list[Any]:
-    with store.sentences():
-        found = list(store.client.search_model_versions(f"name='{MODEL_NAME}'"))
-    return sorted(found, key=lambda version: int(version.version))
-
-
-def _history(store: Store, found: Any) -> Iterator[_Moment]:
+def _history(store: Store, version: Any) -> Iterator[_Event]:
     """Training, last audit and every signature of one version."""
-    tags = found.tags
+    tags = version.tags
     try:
-        identity = identity_of(store, found, ())
-    except ModelError:  # its files are gone or changed, so that it can never be loaded
+        identity = identity_of(store, version, ())
+    except ModelError:  # its files are missing or changed, so that it can never be loaded
         return
-    told = {key: tags[key] for key in ("skill", "skill_verdict", "leak_alarm") if tags.get(key)}
-    yield _Moment("", Draft("training", identity.data | told | _ADOPTED))
+    verdicts = {key: tags[key] for key in ("skill", "skill_verdict", "leak_alarm") if tags.get(key)}
+    yield _Event("", NewEntry("training", identity.data | verdicts | _ADOPTED))
     report, audited_at = tags.get("audit_sha256", ""), tags.get("audited_at", "")
     if tags.get("audit_verdict"):
         audit = {"report": report, "verdict": tags["audit_verdict"], "audited_at": audited_at}
-        yield _Moment(audited_at, Draft("audit", identity.data | audit | _ADOPTED))
-    for decision in _decisions(store, found, identity):
+        yield _Event(audited_at, NewEntry("audit", identity.data | audit | _ADOPTED))
+    for decision in _decisions(store, version, identity):
         at = decision["signed_at"]
         at = max(at, audited_at) if decision["report"] == report else at
-        yield _Moment(at, Draft("decision", decision | _ADOPTED))
+        yield _Event(at, NewEntry("decision", decision | _ADOPTED))
 
 
-def _decisions(store: Store, found: Any, identity: Identity) -> Iterator[dict[str, str]]:
-    """Every signature that is kept, and a reject of which only MLflow's tags are left."""
-    tags, report = found.tags, found.tags.get("audit_sha256", "")
-    signed = [data_of(each, content=identity.content) for each in _signatures(store, found, identity)]
+def _decisions(store: Store, version: Any, identity: Identity) -> Iterator[dict[str, str]]:
+    """Every kept signature, and a rejection of which only MLflow's tags are left."""
+    tags, report = version.tags, version.tags.get("audit_sha256", "")
+    signed = [data_of(each, content=identity.content) for each in _signatures(store, version, identity)]
     yield from signed
     if tags.get("signed_decision") == "reject" and report not in {each["report"] for each in signed}:
-        keys = {
-            "name": "signed_by",
-            "role": "signed_role",
-            "reason": "signed_reason",
-            "signed_at": "signed_at",
-        }
-        told = {key: tags.get(tag, "") for key, tag in keys.items()}
-        yield identity.data | told | {"report": report, "decision": "reject"}
+        decision = {key: tags.get(tag, "") for key, tag in _TAG_OF_KEY.items()}
+        yield identity.data | decision | {"report": report, "decision": "reject"}
 
 
-def _signatures(store: Store, found: Any, identity: Identity) -> Iterator["Signature"]:
-    from dnapredict.fairness.signing import signature_of  # with it come libraries that take seconds
+def _signatures(store: Store, version: Any, identity: Identity) -> Iterator["Signature"]:
+    from dnapredict.fairness.signing import signature_of  # imports libraries that take seconds
 
-    for folder in kept_reports(store, found):
+    for folder in kept_reports(store, version):
         try:
             signature = signature_of(folder)
         except StoreError as error:
@@ -95,14 +86,14 @@ def _signatures(store: Store, found: Any, identity: Identity) -> Iterator["Signa
             yield signature
 
 
-def _used(store: Store, versions: list[Any], drafts: list[Draft]) -> list[Draft]:
-    """Promotions of the champion and of those before it, oldest first; none where it may not be used."""
+def _promotions(store: Store, versions: list[Any], entries: list[NewEntry]) -> list[NewEntry]:
+    """Promotions of the champion and its predecessors, oldest first; none where the champion is refused."""
     try:
-        name = str(store.found(CHAMPION).version)
+        name = str(store.version(CHAMPION).version)
     except ModelError:
         return []
-    trained = {draft.data["version"]: draft.data for draft in drafts if draft.kind == "training"}
-    tags = {str(found.version): found.tags for found in versions if str(found.version) in trained}
+    trained = {entry.data["version"]: entry.data for entry in entries if entry.kind == "training"}
+    tags = {str(version.version): version.tags for version in versions if str(version.version) in trained}
     chain: list[str] = []
     while name in tags and name not in chain and tags[name].get("promoted_at"):
         chain.append(name)
@@ -110,29 +101,27 @@ def _used(store: Store, versions: list[Any], drafts: list[Draft]) -> list[Draft]
     if not chain:
         return []
     try:
-        _refuse(trained[chain[0]], drafts)
+        _refuse(trained[chain[0]], entries)
     except DnapredictError as error:
         _LOG.warning("%s: %s", store.home, error)
         return []
     return [
-        Draft("promotion", {key: trained[name][key] for key in ("version", "model", "content")} | _ADOPTED)
+        NewEntry("promotion", {key: trained[name][key] for key in ("version", "model", "content")} | _ADOPTED)
         for name in reversed(chain)
     ]
 
 
-def _refuse(champion: Any, drafts: list[Draft]) -> None:
-    entries = [
-        DecisionEntry(number=0, kind=draft.kind, at="", by="", data=dict(draft.data), seal="") for draft in drafts
-    ]
+def _refuse(champion: Any, entries: list[NewEntry]) -> None:
+    unsealed = [DecisionEntry(number=0, kind=kind, at="", by="", data=dict(data), seal="") for kind, data in entries]
     refuse_unskilled(champion["version"], champion)
-    found = judgement(entries, champion["version"], model=champion["model"], content=champion["content"])
-    refuse_against_audit(champion["version"], found, done="used")
+    judged = judgement(unsealed, champion["version"], model=champion["model"], content=champion["content"])
+    refuse_by_audit(champion["version"], judged, action="used")
 
 
-def _tell(store: Store, used: list[Draft]) -> None:
+def _report(store: Store, promotions: list[NewEntry]) -> None:
     champion = (
-        f"Version {used[-1].data['version']} stays in use as its audit and decision allow."
-        if used
+        f"Version {promotions[-1].data['version']} stays in use as its audit and decision allow."
+        if promotions
         else "No version is in use until `dnapredict promote V` puts one in use."
     )
     _LOG.warning(

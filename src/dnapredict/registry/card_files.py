@@ -1,17 +1,18 @@
-"""Model cards in the home: `models/cards/<version>.md`, with what became of the version since.
+"""Model cards in the home: `models/cards/<version>.md`, with the current status of the version.
 
-The card of a training is kept with its run and never changes. This one begins with its text and ends
-with audit, signature, promotion and rollback as they stand.
+The card of a training is kept with its run and never changes. This one repeats its text and ends with the
+current audit, signature, promotion and rollback.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from dnapredict.data.files.atomic_write import write_private
 from dnapredict.errors import StoreError
 
 CARDS: Final = Path("models") / "cards"
-_STANDING: Final = {
+_STATUS_ROWS: Final = {
     "audit_verdict": "Fairness audit",
     "audited_at": "Audited at",
     "audit_sha256": "Report SHA-256",
@@ -32,7 +33,7 @@ _STANDING: Final = {
 
 
 def card_of(home: Path, *, version: str) -> str:
-    """The card of a version as it stands; "" where there is none.
+    """The current card of a version; "" where there is none.
 
     Raises
     ------
@@ -48,25 +49,19 @@ def card_of(home: Path, *, version: str) -> str:
         raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
 
 
-def write_card(home: Path, *, version: str, run_id: str, known: Mapping[str, str]) -> Path:
-    """Write the card of a version anew from its run's and its tags; the file is whole at any moment."""
-    told = (home / "mlruns" / run_id / "artifacts" / "model-card.md").read_text(encoding="utf-8")
+def write_card(home: Path, *, version: str, run_id: str, tags: Mapping[str, str]) -> Path:
+    """Write the card of a version from the card of its run and its current tags."""
+    card = (home / "mlruns" / run_id / "artifacts" / "model-card.md").read_text(encoding="utf-8")
     path = home / CARDS / f"{version}.md"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".unfinished")
-    draft.write_text(f"{told}\n{_standing(version, known)}", encoding="utf-8")
-    draft.replace(path)
+    write_private(path, f"{card}\n{_status_table(version, tags)}")
     return path
 
 
-def _standing(version: str, known: Mapping[str, str]) -> str:
-    rows = [("Version", version), *((name, known[key]) for key, name in _STANDING.items() if known.get(key))]
-    if not known.get("audit_verdict"):
+def _status_table(version: str, tags: Mapping[str, str]) -> str:
+    rows = [("Version", version), *((name, tags[key]) for key, name in _STATUS_ROWS.items() if tags.get(key))]
+    if not tags.get("audit_verdict"):
         rows.append(("Fairness audit", "not audited yet"))
-    lines = "\n".join(f"| {name} | {_in_a_cell(value)} |" for name, value in rows)
+    # A person's own words are kept to one cell of the table.
+    cells = [(name, " ".join(value.split()).replace("|", "\\|")) for name, value in rows]
+    lines = "\n".join(f"| {name} | {value} |" for name, value in cells)
     return f"## Where it stands\n\n|  |  |\n| --- | --- |\n{lines}\n"
-
-
-def _in_a_cell(text: str) -> str:
-    """A person's own words, kept to one cell of the table."""
-    return " ".join(text.split()).replace("|", "\\|")

@@ -1,16 +1,14 @@
-"""What each version was tested on, kept in the home so that two versions can be compared.
+"""The test set of each version with its predicted risks, kept in the home to compare two versions.
 
 One row an appointment: a keyed fingerprint of its identifier, a number for its patient that means nothing
-outside the file, its outcome and the risk it was given. No factor is kept. The key is a secret of the home,
-because anybody can hash every appointment number there is; only the owner may read the files. They lie beside
-MLflow's folders and not in them, so that `mlflow ui` does not show them.
+outside the file, its outcome and its predicted risk. No factor is kept. The key is a secret of the home,
+because anybody can hash every possible appointment number; only the owner may read the files. They are
+outside MLflow's folders, so that `mlflow ui` does not show them.
 """
 
 import contextlib
 import hashlib
 import hmac
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dnapredict.data.files.atomic_write import PRIVATE_FILE, PRIVATE_FOLDER, private_folder
+from dnapredict.data.files.atomic_write import PRIVATE_FILE, PRIVATE_FOLDER, private_folder, write_atomically
 from dnapredict.data.files.digests import UNSEALED, has_seal, is_intact, seal
 from dnapredict.data.files.secret_files import read_or_make
 from dnapredict.errors import ModelError, StoreError
@@ -30,19 +28,20 @@ from dnapredict.model.fit.training import Training
 FOLDER: Final = "tested"
 _SECRET: Final = "tested.secret"  # noqa: S105 - the name of a file
 _KEPT: Final = ("appointment", "patient", "dna", "starts_at", "lead_days", "first_time")
-# In a file's metadata, which secret its fingerprints are keyed with. Releases before had no key.
+# In a file's metadata: the name of the secret that its fingerprints are keyed with. Early releases had no key.
 _KEYED_WITH: Final = b"dnapredict.keyed_with"
 
 
 def keep(home: Path, training: Training, *, digest: str) -> None:
-    """Write the tested appointments of a training; those without an identifier are kept nowhere.
+    """Write the test set of a training, unless its appointments have no identifier.
 
     Raises
     ------
     StoreError
-        If the secret of the home is damaged, or was lost while files are keyed with it.
+        If the file cannot be written; if the secret of the home is damaged, or was lost while files are
+        keyed with it.
     OSError
-        If the file cannot be written.
+        If the folder cannot be created.
     """
     if training.tested.appointment is None:
         return
@@ -55,14 +54,14 @@ def keep(home: Path, training: Training, *, digest: str) -> None:
 
 
 def kept(home: Path, *, digest: str, version: str) -> HoldoutRisks:
-    """The tested appointments of the version whose manifest has that digest.
+    """The test set of the version whose manifest has that digest.
 
     Raises
     ------
     ModelError
-        If they were not kept, or cannot be read.
+        If it was not kept, or cannot be read.
     StoreError
-        If the secret of the home is damaged, or is not the one that they are keyed with.
+        If the secret of the home is damaged, or is not the one that it is keyed with.
     """
     try:
         table = _read(_path(home, digest), version=version)
@@ -71,7 +70,7 @@ def kept(home: Path, *, digest: str, version: str) -> HoldoutRisks:
         else:
             secret = _secret(home)
             table = _keyed(table, secret)
-            with contextlib.suppress(OSError):  # somebody who may only read compares all the same
+            with contextlib.suppress(OSError):  # without the right to write, compare all the same
                 _upgrade(home, secret)
         read: dict[str, Any] = {name: np.asarray(table[name].to_numpy()) for name in _KEPT}
         probability = np.asarray(table["probability"].to_numpy())
@@ -85,7 +84,7 @@ def kept(home: Path, *, digest: str, version: str) -> HoldoutRisks:
 
 
 def _read(path: Path, *, version: str) -> pa.Table:
-    """A file whose digest was checked before Arrow reads it; files of earlier releases have none."""
+    """A file, after checking its digest; files of earlier releases have none."""
     content = path.read_bytes()
     if has_seal(content) and not is_intact(content, name=path.stem):
         raise ModelError(f"{path}: is damaged. Train version {version} again to compare it.")
@@ -93,11 +92,11 @@ def _read(path: Path, *, version: str) -> pa.Table:
 
 
 def _upgrade(home: Path, secret: bytes) -> None:
-    """Key and seal the files of earlier releases, and close all files to others."""
+    """Key and seal the files of earlier releases, and make all files private."""
     (home / FOLDER).chmod(PRIVATE_FOLDER)
     for path in sorted((home / FOLDER).glob("*.parquet")):
         path.chmod(PRIVATE_FILE)
-        with contextlib.suppress(pa.ArrowException, ModelError):  # damaged: `kept` says so when it is asked for
+        with contextlib.suppress(pa.ArrowException, ModelError):  # damaged: `kept` raises when it is needed
             table = _read(path, version="")
             if _is_keyed(table.schema):
                 _require_key(table.schema, home, secret)
@@ -106,19 +105,13 @@ def _upgrade(home: Path, secret: bytes) -> None:
 
 
 def _write(table: pa.Table, path: Path) -> None:
-    """Whole or not at all; the file is made for its owner alone."""
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".draft-")
-    os.close(handle)
-    try:
+    with write_atomically(path) as draft:
         pq.write_table(table, draft)
-        seal(Path(draft), name=path.stem)
-        os.replace(draft, path)
-    finally:
-        Path(draft).unlink(missing_ok=True)
+        seal(draft, name=path.stem)
 
 
 def _keyed(table: pa.Table, secret: bytes) -> pa.Table:
-    """The same with keyed fingerprints: 64 bits of HMAC-SHA-256 of what was hashed without a key."""
+    """`table` with keyed fingerprints: 64 bits of HMAC-SHA-256 of the plain ones."""
     plain = table["appointment"].to_numpy().astype(">u8").tobytes()
     keyed = pa.array(_fingerprints(plain, secret))
     named = table.set_column(table.column_names.index("appointment"), "appointment", keyed)
@@ -126,17 +119,17 @@ def _keyed(table: pa.Table, secret: bytes) -> pa.Table:
 
 
 def _fingerprints(plain: bytes, secret: bytes) -> NDArray[np.uint64]:
-    started = hmac.new(secret, digestmod=hashlib.sha256)
-    found = bytearray()
-    for place in range(0, len(plain), 8):
-        one = started.copy()
-        one.update(plain[place : place + 8])
-        found += one.digest()[:8]
-    return np.frombuffer(bytes(found), dtype=">u8").astype(np.uint64)
+    keyed = hmac.new(secret, digestmod=hashlib.sha256)
+    digests = bytearray()
+    for start in range(0, len(plain), 8):
+        one = keyed.copy()
+        one.update(plain[start : start + 8])
+        digests += one.digest()[:8]
+    return np.frombuffer(bytes(digests), dtype=">u8").astype(np.uint64)
 
 
 def _secret(home: Path) -> bytes:
-    """The secret of the home, made at the first need; never a second while files are keyed with it."""
+    """The secret of the home, created when first needed, and never again while files are keyed with it."""
     path = home / _SECRET
     keyed = not path.exists() and any(map(_is_keyed_file, (home / FOLDER).glob("*.parquet")))
     used_for = (
@@ -154,7 +147,7 @@ def _require_key(schema: pa.Schema, home: Path, secret: bytes) -> None:
 
 
 def _name_of(secret: bytes) -> bytes:
-    """By which a secret is told from another, and from which it cannot be found."""
+    """A digest that identifies a secret without revealing it."""
     return hashlib.sha256(b"name of a secret" + secret).hexdigest()[:16].encode()
 
 

@@ -1,4 +1,4 @@
-"""The versions of one home: registered as challenger, audited, promoted to champion."""
+"""The model versions of one home: registered as challenger, audited, promoted to champion."""
 
 import contextlib
 from collections import ChainMap
@@ -19,25 +19,24 @@ from dnapredict.registry.adoption import adopt
 from dnapredict.registry.card_files import card_of, write_card
 from dnapredict.registry.decision_ledger import DecisionEntry, Decisions
 from dnapredict.registry.holdout_store import keep, kept
-from dnapredict.registry.ledger_tag import LedgerTag
-from dnapredict.registry.mlflow_store import CHALLENGER, CHAMPION, MODEL_NAME, Store
+from dnapredict.registry.mlflow_store import CHALLENGER, CHAMPION, MODEL_NAME, LedgerTag, Store
 from dnapredict.registry.promotion import (
     REPORT,
     Judgement,
+    alias_problem,
+    champions,
     judgement,
     keep_report,
     keep_signature,
     kept_report,
     last_report,
-    put_in_use,
-    refuse_against_audit,
+    refuse_by_audit,
     refuse_changed_report,
     refuse_not_in_use,
     refuse_unskilled,
     report_digest,
-    wrong_alias,
 )
-from dnapredict.registry.run_logging import log_comparison, log_model, record
+from dnapredict.registry.run_logging import log_comparison, log_model, log_training
 from dnapredict.registry.signatures import bound_versions, data_of, decision_on, refuse_decision, signature_from
 from dnapredict.registry.version_identity import Identity, content_of, identity_of, model_folder
 
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Registered:
-    """A version in the registry, and the run that tells how it came to be."""
+    """A version in the registry, and the MLflow run of its training."""
 
     version: str
     run_id: str
@@ -59,8 +58,8 @@ class Registered:
 class Registry:
     """The models of one home.
 
-    Which version is in use, and what was decided about it, is read from the ledger of decisions
-    (`registry.decision_ledger`). Tags and the alias `champion` in MLflow are copies of it, for people to look at.
+    The version in use and all decisions are read from the ledger (`registry.decision_ledger`). Tags and the
+    alias `champion` in MLflow are copies for people to look at.
 
     Raises
     ------
@@ -69,7 +68,7 @@ class Registry:
     """
 
     def __init__(self, home: Path) -> None:
-        """Name the home; nothing is made until a model is registered."""
+        """Name the home; nothing is created until a model is registered."""
         self._store = Store(home)
         self._ledger = Decisions(self._store.home, LedgerTag(self._store))
 
@@ -81,28 +80,28 @@ class Registry:
         with store.writing():
             private_folder(store.home)
             close_to_others(store.home)
-            self._begin_ledger()
-            run_id = record(store, training, stored, files=files)
+            self._ensure_ledger()
+            run_id = log_training(store, training, stored, files=files)
             model_id = log_model(store, folder, run_id, factors=stored.manifest.factors)
             keep(store.home, training, digest=stored.digest)
-            told = selection_tags(training)
-            version = self._add_version(run_id, model_id, run_tags(stored) | told)
+            selection = selection_tags(training)
+            version = self._add_version(run_id, model_id, run_tags(stored) | selection)
             identity = Identity(version, stored.digest, content_of(folder))
-            self._ledger.append("training", identity.data | told)
+            self._ledger.append("training", identity.data | selection)
             self._write_card(version)
         return Registered(version, run_id)
 
     def version_of(self, name: str) -> str:
-        """The version that an alias (`champion`, `challenger`) or a number stands for.
+        """The version of an alias (`champion`, `challenger`) or a number.
 
-        `champion` is the version that `promote` or `rollback` put in use last.
+        `champion` is the version that was put in use last, by `promote` or `rollback`.
 
         Raises
         ------
         ModelError
             If there is none; the message names the command that makes one.
         """
-        return str(self._found(name).version)
+        return str(self._record(name).version)
 
     def has(self, name: str) -> bool:
         """Whether there is a version of that number or alias."""
@@ -113,29 +112,29 @@ class Registry:
         return True
 
     def folder(self, name: str) -> Path:
-        """Where the stored model of a version or alias lies, once it is the one that was registered."""
-        found = self._found(name)
-        return model_folder(self._store, found, digest=self._identity(found).model)
+        """The folder of the stored model of a version or alias, after checking that it is the registered one."""
+        record = self._record(name)
+        return model_folder(self._store, record, digest=self._identity(record).model)
 
     def usable(self, name: str) -> str:
-        """The version that an alias or a number stands for, if lists may be scored with it.
+        """The version of an alias or a number, if lists may be scored with it.
 
         Raises
         ------
         ModelError
             If `promote` or `rollback` did not put it in use, or MLflow's alias names another champion.
         GateFailedError
-            If its audit or the decision on it stands no longer.
+            If its audit or the decision on it no longer allows it.
         StoreError
-            If its report is not as it was signed.
+            If its report was changed since it was signed.
         """
-        found, entries = self._found(name), self._entries()
-        if name == CHAMPION and (wrong := self._wrong_alias(entries)):
-            raise ModelError(wrong)
-        return self._usable(found, entries)
+        record, entries = self._record(name), self._entries()
+        if name == CHAMPION and (problem := self._alias_problem(entries)):
+            raise ModelError(problem)
+        return self._usable(record, entries)
 
     def in_use(self) -> tuple[str, str]:
-        """The version in use, if lists may be scored with it, and what is wrong with MLflow's alias of it or "".
+        """The version in use, if lists may be scored with it, and a message where MLflow's alias is another or "".
 
         A service asks every few seconds, so the ledger is read once.
 
@@ -145,35 +144,36 @@ class Registry:
             As `usable`; a wrong alias alone raises nothing.
         """
         entries = self._entries()
-        used = "".join(put_in_use(entries)[-1:])
-        if not used:  # raises what is wrong
+        version = "".join(champions(entries)[-1:])
+        if not version:  # raises the reason
             return self.usable(CHAMPION), ""
-        return self._usable(self._store.found(used), entries), self._wrong_alias(entries)
+        return self._usable(self._store.version(version), entries), self._alias_problem(entries)
 
-    def _usable(self, found: Any, entries: tuple[DecisionEntry, ...]) -> str:
-        identity = identity_of(self._store, found, entries)
+    def _usable(self, record: Any, entries: tuple[DecisionEntry, ...]) -> str:
+        identity = identity_of(self._store, record, entries)
         refuse_not_in_use(identity.version, entries, model=identity.model)
         judged = judgement(entries, identity.version, model=identity.model, content=identity.content)
-        refuse_against_audit(identity.version, judged, done="used")
-        refuse_changed_report(self._report_of(found, judged), judged)
+        refuse_by_audit(identity.version, judged, action="used")
+        refuse_changed_report(self._report_of(record, judged), judged)
         return identity.version
 
-    def _wrong_alias(self, entries: tuple[DecisionEntry, ...]) -> str:
-        """What is wrong where MLflow's alias `champion` is not the version in use; "" where nothing is."""
+    def _alias_problem(self, entries: tuple[DecisionEntry, ...]) -> str:
+        """A message where MLflow's alias `champion` is not the version in use; "" where it is."""
         try:
-            named = str(self._store.found(CHAMPION).version)
+            alias = str(self._store.version(CHAMPION).version)
         except ModelError:
-            named = ""
-        return wrong_alias(named, "".join(put_in_use(entries)[-1:]))
+            alias = ""
+        return alias_problem(alias, "".join(champions(entries)[-1:]))
 
     def tags(self, name: str) -> dict[str, str]:
-        """What is known of a version: its audit, who signed and promoted it, whether it is synthetic."""
-        found = self._found(name)
-        told = {key: value for key, value in found.tags.items() if not key.startswith(("audit", "signed_"))}
-        return told | self._judged(self._identity(found)).tags
+        """Tags of a version: its audit, who signed and promoted it, whether it is synthetic."""
+        record = self._record(name)
+        # Audit and decision are read from the ledger, since anybody can set tags in MLflow.
+        others = {key: value for key, value in record.tags.items() if not key.startswith(("audit", "signed_"))}
+        return others | self._judged(self._identity(record)).tags
 
     def card(self, name: str) -> str:
-        """The model card of a version as it stands, Markdown; "" where the home holds none.
+        """The current model card of a version, Markdown; "" where the home holds none.
 
         Raises
         ------
@@ -183,24 +183,24 @@ class Registry:
         return card_of(self._store.home, version=self.version_of(name))
 
     def decisions(self) -> tuple[DecisionEntry, ...]:
-        """Every entry of the ledger, oldest first, once all were checked; none in a home that has no ledger yet."""
-        return self._ledger.entries() if self._ledger.begun else ()
+        """Every entry of the ledger, oldest first, after checking all; none in a home that has no ledger yet."""
+        return self._ledger.entries() if self._ledger.has_existed else ()
 
     def report(self, name: str) -> Path | None:
         """The folder of the report of a version's last audit, None where none is kept."""
-        found = self._found(name)
-        kept_here = self._report_of(found, self._judged(self._identity(found)))
-        return kept_here if kept_here.is_dir() else None
+        record = self._record(name)
+        folder = self._report_of(record, self._judged(self._identity(record)))
+        return folder if folder.is_dir() else None
 
     def set_audit(self, name: str, *, verdict: str, digest: str) -> None:
-        """Write an audit's verdict (PASS, REVIEW, FAIL, NOT ENOUGH DATA) beside the version audited."""
-        identity = self._identity(self._found(name))
+        """Record an audit's verdict (PASS, REVIEW, FAIL, NOT ENOUGH DATA) of a version."""
+        identity = self._identity(self._record(name))
         self._ledger.append("audit", identity.data | {"verdict": verdict, "report": digest})
         self._copy_judgement(identity.version)
 
     def keep_audit(self, name: str, report: Path, *, verdict: str) -> None:
-        """Keep an audit's `report` folder with the run of a version, its verdict and digest on record."""
-        digest = keep_report(self._store, self._found(name), report)
+        """Keep an audit's `report` folder with the run of a version, and record its verdict and digest."""
+        digest = keep_report(self._store, self._record(name), report)
         self.set_audit(name, verdict=verdict, digest=digest)
 
     def last_audit(self) -> Path | None:
@@ -210,22 +210,22 @@ class Registry:
     def signature_on(self, report: Path) -> "Signature | None":
         """The decision on a report since its last audit, None where there is none.
 
-        It is on record before `signature.json` is written, which a process that was killed may not have done.
+        It is recorded before `signature.json` is written, which a process that was killed may not have done.
         """
         digest = report_digest(report) if (report / REPORT).is_file() else ""
-        found = decision_on(self._entries(), digest)
-        return None if found is None else signature_from(found)
+        decision = decision_on(self._entries(), digest)
+        return None if decision is None else signature_from(decision)
 
     def keep_signature(self, report: Path, signature: "Signature") -> tuple[str, ...]:
-        """Put the decision on a `report` on record, unless it is, and copy it to where it is looked for.
+        """Record the decision on a `report`, unless it is recorded, and copy it to the versions it applies to.
 
-        Returns the versions that it binds: those whose last audit it is on; with a reject all versions of
-        the model. None where the report is of another home or of another product's scores.
+        Returns those versions: whose last audit it is on; for a rejection all versions of the model. Empty
+        where the report is of another home or of another product's scores.
 
         Raises
         ------
         UsageError
-            If the report was decided on already, or a model that failed would be approved.
+            If there is a decision on the report, or a model that failed would be approved.
         """
         entries = self._entries()
         content = next((e["content"] for e in entries if e["model"] == signature.model_sha256), "")
@@ -242,62 +242,62 @@ class Registry:
     def promote(self, name: str) -> str:
         """Make a version the champion, unless its audit failed or a reviewer rejected it.
 
-        REVIEW and NOT ENOUGH DATA do not stop a promotion: the verdict stays beside the version, as
-        a judgement that a reviewer owes. A failed version is promoted once its report is signed with
+        REVIEW and NOT ENOUGH DATA do not prevent a promotion; the verdict is shown with the version, since a
+        reviewer still owes a decision. A failed version can be promoted once its report is signed with
         conditions.
 
         Raises
         ------
         ModelError
-            If it was never audited, or has no skill over the base rate: that nobody can sign for.
+            If it was never audited, or has no skill over the base rate, which no signature can allow.
         GateFailedError
             If a gate of its audit failed and nobody signed, or a reviewer rejected it.
         StoreError
-            If report or signature are not as they were signed.
+            If the report was changed since it was signed.
         """
-        found = self._found(name)
-        identity = self._identity(found)
+        record = self._record(name)
+        identity = self._identity(record)
         version = identity.version
-        refuse_unskilled(version, self._trained(found, identity))
+        refuse_unskilled(version, self._training_tags(record, identity))
 
         def refuse(entries: tuple[DecisionEntry, ...]) -> None:
             judged = judgement(entries, version, model=identity.model, content=identity.content)
-            refuse_against_audit(version, judged)
-            refuse_changed_report(self._report_of(found, judged), judged)
+            refuse_by_audit(version, judged)
+            refuse_changed_report(self._report_of(record, judged), judged)
 
         entry = self._ledger.append("promotion", identity.data, refuse=refuse)
-        used = put_in_use(self._entries())
-        self._tag(version, promoted_at=entry.at, promoted_by=entry.by, champion_before="".join(used[-2:-1]))
-        self._point(CHAMPION, version)
+        before = "".join(champions(self._entries())[-2:-1])
+        self._tag(version, promoted_at=entry.at, promoted_by=entry.by, champion_before=before)
+        self._set_alias(CHAMPION, version)
         return version
 
     def rollback(self, *, signed_by: str, why: str) -> str:
-        """Make the version that was champion before this one the champion again, and give its number.
+        """Make the previous champion the champion again, and return its number.
 
-        Who did it and why stay beside the version that is left.
+        Name and reason are recorded with the version that goes out of use.
 
         Raises
         ------
         ModelError
             If no version was champion before, or its stored model is damaged.
         GateFailedError
-            If the audit of that version or the decision on it stands no longer.
+            If the audit of that version or the decision on it no longer allows it.
         """
         leaving = self.version_of(CHAMPION)
-        before = "".join(put_in_use(self._entries())[-2:-1])
+        before = "".join(champions(self._entries())[-2:-1])
         if not before:
             raise ModelError(f"Version {leaving} is the first champion: there is none to go back to.")
-        identity = self._identity(self._found(before))
+        identity = self._identity(self._record(before))
         load(self.folder(before))
 
         def refuse(entries: tuple[DecisionEntry, ...]) -> None:
-            if put_in_use(entries)[-2:] != (before, leaving):
+            if champions(entries)[-2:] != (before, leaving):
                 raise ModelError("Another version was put in use meanwhile. Look, and try again.")
             judged = judgement(entries, before, model=identity.model, content=identity.content)
-            refuse_against_audit(before, judged, done="put in use again")
+            refuse_by_audit(before, judged, action="put in use again")
 
-        why_and_who = {"from": leaving, "signed_by": signed_by, "why": why}
-        entry = self._ledger.append("rollback", identity.data | why_and_who, refuse=refuse)
+        details = {"from": leaving, "signed_by": signed_by, "why": why}
+        entry = self._ledger.append("rollback", identity.data | details, refuse=refuse)
         self._tag(
             leaving,
             rolled_back_by=signed_by,
@@ -305,13 +305,13 @@ class Registry:
             rolled_back_at=entry.at,
             rolled_back_to=before,
         )
-        self._point(CHAMPION, before)
+        self._set_alias(CHAMPION, before)
         return before
 
     def compare(self, one: str, other: str) -> ModelComparison:
-        """Hold two versions against each other on the appointments that both were tested on.
+        """Compare two versions on the appointments that both were tested on.
 
-        The comparison is kept as a run of its own, beside those of the two trainings.
+        The comparison is recorded as an MLflow run.
 
         Raises
         ------
@@ -320,86 +320,85 @@ class Registry:
         DataError
             If the two tests have too few appointments in common.
         """
-        store, found = self._store, [self._found(name) for name in (one, other)]
-        tests = [kept(store.home, digest=f.tags["manifest_sha256"], version=f.version) for f in found]
-        comparison = compare_models(tests[0], tests[1], seed=int(found[0].tags["seed"]))
+        store, records = self._store, [self._record(name) for name in (one, other)]
+        tests = [kept(store.home, digest=r.tags["manifest_sha256"], version=r.version) for r in records]
+        comparison = compare_models(tests[0], tests[1], seed=int(records[0].tags["seed"]))
         with store.writing():
-            log_comparison(store, comparison, versions=(str(found[0].version), str(found[1].version)))
+            log_comparison(store, comparison, versions=(str(records[0].version), str(records[1].version)))
         return comparison
 
-    def _begin_ledger(self) -> None:
+    def _ensure_ledger(self) -> None:
         if self._ledger.exists:
             return
         if (self._store.home / "mlflow.db").is_file():
             adopt(self._store, self._ledger)
         else:
-            self._ledger.begin()
+            self._ledger.create()
 
     def _entries(self) -> tuple[DecisionEntry, ...]:
-        """The ledger; that of a home that was made before there was one is begun now."""
+        """The entries of the ledger, which is created where the home is older than ledgers."""
         if not self._ledger.exists and not (self._store.home / "mlflow.db").is_file():
             return ()
-        self._begin_ledger()
+        self._ensure_ledger()
         return self._ledger.entries()
 
-    def _found(self, name: str) -> Any:
-        """MLflow's record of a version; which one is champion, the ledger tells."""
-        if name == CHAMPION and (used := put_in_use(self._entries())):
-            return self._store.found(used[-1])
-        found = self._store.found(name)
+    def _record(self, name: str) -> Any:
+        """MLflow's record of a version; the ledger says which one is champion."""
+        if name == CHAMPION and (versions := champions(self._entries())):
+            return self._store.version(versions[-1])
+        record = self._store.version(name)
         if name == CHAMPION:
-            raise ModelError(self._wrong_alias(self._entries()))
-        return found
+            raise ModelError(self._alias_problem(self._entries()))
+        return record
 
-    def _identity(self, found: Any) -> Identity:
-        return identity_of(self._store, found, self._entries())
+    def _identity(self, record: Any) -> Identity:
+        return identity_of(self._store, record, self._entries())
 
     def _judged(self, identity: Identity) -> Judgement:
         return judgement(self._entries(), identity.version, model=identity.model, content=identity.content)
 
-    def _trained(self, found: Any, identity: Identity) -> Mapping[str, str]:
-        """The verdict of the trainings that gave this model; otherwise MLflow's tags."""
+    def _training_tags(self, record: Any, identity: Identity) -> Mapping[str, str]:
+        """Skill and alarm of the trainings that gave this model; otherwise MLflow's tags."""
         same = [e.data for e in self._entries() if e.kind == "training" and e["content"] == identity.content]
-        return ChainMap(*reversed(same)) if same else dict(found.tags)
+        return ChainMap(*reversed(same)) if same else dict(record.tags)
 
-    def _report_of(self, found: Any, judged: Judgement) -> Path:
+    def _report_of(self, record: Any, judged: Judgement) -> Path:
         digest = "none" if judged.audit is None else judged.audit["report"]
-        return kept_report(self._store, found, digest)
+        return kept_report(self._store, record, digest)
 
     def _copy_signature(self, version: str, report: Path, signature: "Signature") -> None:
         if not self.has(version):  # it was deleted in MLflow
             return
-        found = self._found(version)
-        folder = kept_report(self._store, found, signature.report_sha256)
-        if signature.model_sha256 == self._identity(found).model:
-            keep_report(self._store, found, report)
+        record = self._record(version)
+        folder = kept_report(self._store, record, signature.report_sha256)
+        if signature.model_sha256 == self._identity(record).model:
+            keep_report(self._store, record, report)
         if folder.is_dir():
-            with self._store.sentences():
-                keep_signature(folder, signature)
+            keep_signature(folder, signature)
         self._copy_judgement(version)
 
     def _copy_judgement(self, version: str) -> None:
-        """Copy what stands for or against a version to its tags in MLflow and to its card."""
-        self._tag(version, **self._judged(self._identity(self._found(version))).tags)
+        """Copy audit and decision of a version to its tags in MLflow and to its card."""
+        self._tag(version, **self._judged(self._identity(self._record(version))).tags)
 
-    def _point(self, alias: str, version: str) -> None:
-        with self._store.sentences():
+    def _set_alias(self, alias: str, version: str) -> None:
+        with self._store.errors_as_messages():
             self._store.client.set_registered_model_alias(MODEL_NAME, alias, version)
 
     def _tag(self, name: str, **tags: str) -> None:
         version = self.version_of(name)
-        with self._store.sentences():
+        with self._store.errors_as_messages():
             for key, value in tags.items():
                 self._store.client.set_model_version_tag(MODEL_NAME, version, key, value)
             self._write_card(version)
 
     def _write_card(self, version: str) -> None:
-        found = self._found(version)
-        write_card(self._store.home, version=version, run_id=found.run_id, known=self.tags(version))
+        run_id = self._record(version).run_id
+        write_card(self._store.home, version=version, run_id=run_id, tags=self.tags(version))
 
     def _add_version(self, run_id: str, model_id: str, tags: dict[str, str]) -> str:
         client = self._store.client
-        with contextlib.suppress(MlflowException):  # there is one already
+        with contextlib.suppress(MlflowException):  # it exists
             client.create_registered_model(MODEL_NAME)
         made = client.create_model_version(MODEL_NAME, f"models:/{model_id}", run_id, tags=tags, model_id=model_id)
         client.set_registered_model_alias(MODEL_NAME, CHALLENGER, made.version)

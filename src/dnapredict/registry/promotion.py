@@ -1,13 +1,16 @@
-"""What stops a version from becoming the champion, and the audits and decisions that are kept with it."""
+"""The rules that allow or refuse a version, and the audit reports that are kept with it.
 
-import hashlib
-import os
+`tests/spec/test_promotion.py` has these rules as tables.
+"""
+
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
+from dnapredict.data.files.digests import file_sha256
 from dnapredict.errors import GateFailedError, ModelError, StoreError
 from dnapredict.registry.decision_ledger import DecisionEntry
 from dnapredict.registry.mlflow_store import Store
@@ -21,7 +24,7 @@ _FAILED: Final = "FAIL"
 
 @dataclass(frozen=True)
 class Judgement:
-    """What stands for or against a version.
+    """The audits and decisions that count for a version.
 
     Attributes
     ----------
@@ -30,8 +33,8 @@ class Judgement:
     decision
         The signature on that audit's report.
     failed, rejected
-        An audit that failed and a reviewer's no that nobody has signed against since. They stick to the
-        content of the model: no further audit, and no other version number, clears them.
+        An audit that failed, and a reviewer's rejection, that no later signature has lifted. They belong to
+        the content of the model: neither another audit nor another version number removes them.
     """
 
     audit: DecisionEntry | None = None
@@ -41,7 +44,7 @@ class Judgement:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Audit and decision as they are shown beside a version."""
+        """Audit and decision as tags of the version in MLflow."""
         if self.audit is None:
             return {}
         shown = {
@@ -64,14 +67,14 @@ class Judgement:
 
 
 def judgement(entries: Iterable[DecisionEntry], version: str, *, model: str, content: str) -> Judgement:
-    """What stands for or against a version whose model has the digest `model`, its files `content`."""
-    last: dict[tuple[str, str], str] = {}
+    """The judgement of a version whose manifest has the digest `model` and whose files have `content`."""
+    last_report: dict[tuple[str, str], str] = {}
     audit = decision = failed = rejected = None
     for entry in entries:
         if entry["content"] != content:
             continue
         if entry.kind == "audit":
-            last[entry["version"], entry["model"]] = entry["report"]
+            last_report[entry["version"], entry["model"]] = entry["report"]
             if (entry["version"], entry["model"]) == (version, model):
                 audit, decision = entry, None
             if entry["verdict"] == _FAILED:
@@ -79,82 +82,88 @@ def judgement(entries: Iterable[DecisionEntry], version: str, *, model: str, con
         elif entry.kind == "decision" and entry["decision"] == "reject":
             rejected = entry
             decision = entry if audit and entry["report"] == audit["report"] else decision
-        elif entry.kind == "decision" and entry["report"] in last.values():  # an older report binds nothing
+        elif entry.kind == "decision" and entry["report"] in last_report.values():
+            # Approval and conditions count on the last report of a version only, a rejection on any report.
             rejected, failed = None, failed if entry["decision"] == "approve" else None
             decision = entry if audit and entry["report"] == audit["report"] else decision
     return Judgement(audit, decision, failed, rejected)
 
 
-def put_in_use(entries: Iterable[DecisionEntry]) -> tuple[str, ...]:
-    """The versions that were put in use one after another and not gone back from; the last is in use."""
-    used: list[str] = []
+def champions(entries: Iterable[DecisionEntry]) -> tuple[str, ...]:
+    """The versions that were promoted and not rolled back, oldest first; the last one is in use."""
+    versions: list[str] = []
     for entry in entries:
-        if entry.kind == "promotion" and used[-1:] != [entry["version"]]:
-            used.append(entry["version"])
+        if entry.kind == "promotion" and versions[-1:] != [entry["version"]]:
+            versions.append(entry["version"])
         elif entry.kind == "rollback":
-            used.pop()
-    return tuple(used)
+            versions.pop()
+    return tuple(versions)
 
 
-def wrong_alias(named: str, used: str) -> str:
-    """What is wrong where MLflow's alias names another version than the one in use; "" where nothing is.
+def alias_problem(alias: str, champion: str) -> str:
+    """A message where MLflow's alias names another version than the champion; "" where they agree.
 
-    Both are "" where there is none.
+    Each is "" where there is none.
     """
-    if named == used:
+    if alias == champion:
         return ""
-    if not used:
+    if not champion:
         return (
-            f"The alias champion in MLflow names version {named}, which was never put in use. "
-            f"`dnapredict promote {named}` does so once its audit allows it."
+            f"The alias champion in MLflow names version {alias}, which was never put in use. "
+            f"`dnapredict promote {alias}` does so once its audit allows it."
         )
-    told = f"names version {named}, and" if named else "is gone, though"
+    problem = f"names version {alias}, and" if alias else "is gone, though"
     return (
-        f"The alias champion in MLflow {told} version {used} was put in use. `dnapredict promote "
-        f"{used}` sets the alias right; `dnapredict promote V` puts another version in use."
+        f"The alias champion in MLflow {problem} version {champion} was put in use. `dnapredict promote "
+        f"{champion}` sets the alias right; `dnapredict promote V` puts another version in use."
     )
 
 
-def refuse_unskilled(version: str, known: Mapping[str, str]) -> None:
-    """Refuse a version without skill, and one whose figures are too good: nobody can sign for that."""
-    if known.get("skill") == "none":
-        raise ModelError(f"Version {version} is not promoted. {known['skill_verdict']}")
-    if known.get("leak_alarm"):
-        raise ModelError(f"Version {version} is not promoted. {known['leak_alarm']}")
+def refuse_unskilled(version: str, training: Mapping[str, str]) -> None:
+    """Refuse a version without skill, and one whose figures are too good: no signature can allow it."""
+    if training.get("skill") == "none":
+        raise ModelError(f"Version {version} is not promoted. {training['skill_verdict']}")
+    if training.get("leak_alarm"):
+        raise ModelError(f"Version {version} is not promoted. {training['leak_alarm']}")
 
 
-def refuse_against_audit(version: str, found: Judgement, *, done: str = "promoted") -> None:
-    """Refuse a version without an audit, a rejected one, and one that failed and is not signed for.
+def refuse_by_audit(version: str, judged: Judgement, *, action: str = "promoted") -> None:
+    """Refuse a version without an audit, a rejected one, and one that failed without a signature.
+
+    Parameters
+    ----------
+    action
+        The participle for the message: "Version 3 is not promoted: ...".
 
     Raises
     ------
     ModelError
         If it was never audited.
     GateFailedError
-        If its model failed an audit or was rejected, and nobody has signed against that since.
+        If its model failed an audit or was rejected, and no later signature has lifted that.
     """
-    if found.audit is None:
+    if judged.audit is None:
         raise ModelError(
             f"Version {version} was never audited. `dnapredict audit EXTRACT --model {version} --out DIR` "
             "compares how well patients of different groups are reached."
         )
-    if (no := found.rejected) is not None:
+    if (rejection := judged.rejected) is not None:
         raise GateFailedError(
-            f"Version {version} is not {done}: {no['name']} ({no['role']}) rejected it on "
-            f"{no['signed_at'][:10]}. Reason: {no['reason'].rstrip('.')}. Another audit does not "
+            f"Version {version} is not {action}: {rejection['name']} ({rejection['role']}) rejected it on "
+            f"{rejection['signed_at'][:10]}. Reason: {rejection['reason'].rstrip('.')}. Another audit does not "
             "change that: a person has to sign its report (`dnapredict sign REPORT_DIR`)."
         )
-    if found.failed is not None or (found.audit["verdict"] == _FAILED and found.decision is None):
-        failed = found.failed or found.audit
+    if judged.failed is not None or (judged.audit["verdict"] == _FAILED and judged.decision is None):
+        failed = judged.failed or judged.audit
         raise GateFailedError(
-            f"Version {version} is not {done}: a fairness gate failed in the audit of {failed.when[:10]}. "
+            f"Version {version} is not {action}: a fairness gate failed in the audit of {failed.when[:10]}. "
             "Read the report; the person who answers for equality may sign the last one (`dnapredict sign "
             "REPORT_DIR --decision conditions`) with a reason, which goes on record."
         )
 
 
 def refuse_not_in_use(version: str, entries: Iterable[DecisionEntry], *, model: str) -> None:
-    """Refuse a version that was never put in use with this model, or was taken out of use.
+    """Refuse a version that was never promoted with this model, or was rolled back.
 
     Raises
     ------
@@ -185,15 +194,15 @@ _SIGNATURE: Final = "signature.json"
 
 
 def report_digest(report: Path) -> str:
-    """What binds a signature and a version to one report: the SHA-256 of its page."""
-    return _sha256(report / REPORT)
+    """SHA-256 of a report's page, by which signatures and versions refer to the report."""
+    return file_sha256(report / REPORT)
 
 
 def kept_report(store: Store, version: Any, digest: str) -> Path:
-    """Where the report with that digest is kept for a version; there may be none.
+    """The folder for the report with that digest of a version, whether it exists or not.
 
-    By its place in this home and not by MLflow's address, which stays that of the old home when a home is
-    moved or copied.
+    It is found by its path in this home and not by MLflow's address, which still names the old home after a
+    home was moved or copied.
     """
     return _audits(store, version) / digest
 
@@ -204,24 +213,20 @@ def kept_reports(store: Store, version: Any) -> Iterator[Path]:
 
 
 def keep_report(store: Store, version: Any, report: Path) -> str:
-    """Copy a report to the artefacts of a version's run, whole or not at all, and give its digest."""
+    """Copy a report to the artefacts of a version's run and return its digest."""
     digest = report_digest(report)
-    place = kept_report(store, version, digest)
-    with store.sentences():
-        if not (place.is_dir() and report_digest(place) == digest):
-            draft = place.with_name(f".{digest}.part")
-            for old in (draft, place):
-                shutil.rmtree(old, ignore_errors=True)
-            shutil.copytree(report, draft)
-            draft.rename(place)
+    folder = kept_report(store, version, digest)
+    with store.errors_as_messages():
+        if not (folder.is_dir() and report_digest(folder) == digest):
+            private_folder(folder.parent)
+            with create_folder(folder, replace=True) as draft:
+                shutil.copytree(report, draft, dirs_exist_ok=True)
     return digest
 
 
 def keep_signature(folder: Path, signature: "Signature") -> None:
-    """Put a copy of a signature beside the kept report in `folder`."""
-    draft = folder / f".{_SIGNATURE}.part"
-    draft.write_text(signature.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    os.replace(draft, folder / _SIGNATURE)
+    """Write a copy of a signature next to the kept report in `folder`."""
+    write_private(folder / _SIGNATURE, signature.model_dump_json(indent=1) + "\n")
 
 
 def last_report(store: Store, entries: Sequence[DecisionEntry]) -> Path | None:
@@ -230,7 +235,7 @@ def last_report(store: Store, entries: Sequence[DecisionEntry]) -> Path | None:
         if entry.kind != "audit":
             continue
         try:
-            kept = kept_report(store, store.found(entry["version"]), entry["report"])
+            kept = kept_report(store, store.version(entry["version"]), entry["report"])
         except ModelError:  # the version was deleted in MLflow
             continue
         if kept.is_dir():
@@ -238,7 +243,7 @@ def last_report(store: Store, entries: Sequence[DecisionEntry]) -> Path | None:
     return None
 
 
-def refuse_changed_report(folder: Path, found: Judgement) -> None:
+def refuse_changed_report(folder: Path, judged: Judgement) -> None:
     """Refuse a kept report that is not the one that was audited and signed.
 
     Raises
@@ -246,13 +251,13 @@ def refuse_changed_report(folder: Path, found: Judgement) -> None:
     StoreError
     """
     expected = {}
-    if found.decision is not None:
-        expected = {REPORT: found.decision["report"], _FIGURES: found.decision["figures"]}
-    elif found.audit is not None and folder.is_dir():
-        expected = {REPORT: found.audit["report"]}
+    if judged.decision is not None:
+        expected = {REPORT: judged.decision["report"], _FIGURES: judged.decision["figures"]}
+    elif judged.audit is not None and folder.is_dir():
+        expected = {REPORT: judged.audit["report"]}
     for name, digest in expected.items():
-        if not (folder / name).is_file() or _sha256(folder / name) != digest:
-            signed = "signed" if found.decision is not None else "kept at the audit"
+        if not (folder / name).is_file() or file_sha256(folder / name) != digest:
+            signed = "signed" if judged.decision is not None else "kept at the audit"
             raise StoreError(
                 f"{folder / name}: is not the file that was {signed}. Restore the home from a backup, or "
                 "audit the version again."
@@ -261,7 +266,3 @@ def refuse_changed_report(folder: Path, found: Judgement) -> None:
 
 def _audits(store: Store, version: Any) -> Path:
     return store.home / "mlruns" / str(version.run_id) / "artifacts" / "audits"
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

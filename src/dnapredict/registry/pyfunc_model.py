@@ -1,9 +1,9 @@
-"""What MLflow runs when it loads a registered model: a script kept beside it, with no pickle.
+"""The script that MLflow keeps with a registered model and runs when it loads one, without pickle.
 
 `mlflow.pyfunc.load_model("models:/dna-risk@champion").predict(frame)` gives the risk of each row
 of a frame with one column for each factor, and `site_code` where the model has levels of risk by site;
-any other column is ignored. MLflow goes by its own alias and knows nothing of the ledger of decisions:
-this is for an analyst who looks at risks, and never makes a list to work by.
+any other column is ignored. MLflow uses its own alias and does not know the ledger of decisions: this is
+for an analyst who looks at risks, never for a list that patients are called from.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A training as an MLflow run: parameters, metrics by step, datasets, child runs, charts, the model and its card."""
+"""Log a training as an MLflow run: parameters, metrics, datasets, child runs, charts, the model and its card."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,29 +32,20 @@ from dnapredict.model.report.training_records import (
 )
 from dnapredict.registry.mlflow_store import Store
 
-_AT_ONCE: Final = 1_000  # metrics that MLflow takes in one call
+_BATCH: Final = 1_000  # metrics that MLflow takes in one call
+_DIGEST: Final = 32  # MLflow keeps 36 characters of a digest; the whole is the tag `data_sha256`
+_PARENT: Final = "mlflow.parentRunId"
+_SERVED: Final = Path(__file__).with_name("pyfunc_model.py")
 
 
-def metrics_of(figures: Iterable[RunMetric]) -> list[Metric]:
-    """Figures as metrics, all of one moment."""
+def _metrics(figures: Iterable[RunMetric]) -> list[Metric]:
+    """Figures as metrics, all with the same time."""
     now = int(datetime.now(UTC).timestamp() * 1000)
     return [Metric(figure.name, figure.value, now, figure.step) for figure in figures]
 
 
-def batches(metrics: list[Metric]) -> Iterator[list[Metric]]:
-    """The metrics, as many at a time as MLflow takes."""
-    for start in range(0, len(metrics), _AT_ONCE):
-        yield metrics[start : start + _AT_ONCE]
-
-
-# isort: split
-
-
-_DIGEST = 36  # characters that MLflow keeps of a digest; the whole is the tag `data_sha256`
-
-
-def record_inputs(store: Store, training: Training, stored: StoredModel, *, run_id: str) -> None:
-    """Name the three windows of the extract as inputs of the run; no row of it is written."""
+def _log_inputs(store: Store, training: Training, stored: StoredModel, *, run_id: str) -> None:
+    """Log the three windows of the extract as inputs of the run; no row of it is written."""
     split, digest = training.split, stored.manifest.provenance.data_sha256
     windows = {"fitting": split.fit, "calibration": split.calibrate, "test": split.test}
     inputs = [_input(name, window, digest=digest) for name, window in windows.items()]
@@ -69,27 +60,21 @@ def _input(name: str, window: Window, *, digest: str) -> DatasetInput:
         "missed": window.dna,
     }
     source = json.dumps({"sha256": digest})
-    dataset = Dataset(name, f"{digest[: _DIGEST - 4]}", "extract", source, profile=json.dumps(profile))
+    dataset = Dataset(name, digest[:_DIGEST], "extract", source, profile=json.dumps(profile))
     return DatasetInput(dataset, [InputTag("mlflow.data.context", name)])
 
 
-# isort: split
-
-
-_PARENT: Final = "mlflow.parentRunId"
-
-
-def record_children(store: Store, training: Training, *, parent: str) -> None:
-    """Make the runs beneath `parent`."""
+def _log_children(store: Store, training: Training, *, parent: str) -> None:
+    """Log the baselines and the trials of tuning as runs below `parent`."""
     for name, populations in training.baselines.items():
-        _child(store, parent, name=name, kind="rival", figures=_of(populations))
+        _child(store, parent, name=name, kind="rival", figures=_of_populations(populations))
     if training.tuned is not None:
         for trial in training.tuned.trials:
             _trial(store, training.tuned, trial, parent=parent)
 
 
 def _trial(store: Store, tuned: TuningResult, trial: Trial, *, parent: str) -> None:
-    """One trial: its settings, and the log loss of held weeks, fold by fold as steps, the latest first."""
+    """One trial: its settings, and the log loss of the validation weeks, a step for each fold, the latest first."""
     settings = trial.settings.model_dump(mode="json")
     _child(
         store,
@@ -108,7 +93,7 @@ def _of_trial(trial: Trial) -> Iterator[RunMetric]:
         yield RunMetric("fold_log_loss", loss, step)
 
 
-def _of(populations: dict[str, RiskMetrics]) -> Iterator[RunMetric]:
+def _of_populations(populations: dict[str, RiskMetrics]) -> Iterator[RunMetric]:
     for population, figures in populations.items():
         for name, value in figures.as_dict().items():
             if value is not None:
@@ -121,7 +106,7 @@ def _child(
     *,
     name: str,
     kind: str,
-    figures: Iterator[RunMetric],
+    figures: Iterable[RunMetric],
     params: dict[str, Any] | None = None,
     **tags: str,
 ) -> None:
@@ -129,51 +114,45 @@ def _child(
     run = client.create_run(store.experiment(), run_name=name, tags={_PARENT: parent})
     client.log_batch(
         run.info.run_id,
-        metrics=metrics_of(figures),
+        metrics=_metrics(figures),
         params=[Param(key, str(value)) for key, value in (params or {}).items()],
         tags=[RunTag("kind", kind), *(RunTag(key, value) for key, value in tags.items())],
     )
     client.set_terminated(run.info.run_id)
 
 
-# isort: split
+def log_training(store: Store, training: Training, stored: StoredModel, *, files: Mapping[str, str]) -> str:
+    """Log a training as a run with its child runs, and return its id.
 
-
-_SERVED: Final = Path(__file__).with_name("pyfunc_model.py")
-
-
-def record(store: Store, training: Training, stored: StoredModel, *, files: Mapping[str, str]) -> str:
-    """Make the run of a training, and those beneath it, and give its id.
-
-    `files` are texts to keep with it, by name, such as what makes the model again.
+    `files` are texts to keep with it, by name, such as those that reproduce the model.
     """
     client = store.client
     run = client.create_run(store.experiment(), run_name=stored.digest[:8])
     run_id = str(run.info.run_id)
-    written = [
-        RunTag(key, value)
-        for key, value in (run_tags(stored) | selection_tags(training) | {"kind": "training"}).items()
-    ]
+    tags = run_tags(stored) | selection_tags(training) | {"kind": "training"}
     params = [Param(key, value) for key, value in run_parameters(stored).items()]
-    client.log_batch(run_id, params=params, tags=written)
-    for metrics in batches(metrics_of(run_metrics(training))):
-        client.log_batch(run_id, metrics=metrics)
+    client.log_batch(run_id, params=params, tags=[RunTag(key, value) for key, value in tags.items()])
+    metrics = _metrics(run_metrics(training))
+    for start in range(0, len(metrics), _BATCH):
+        client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
     client.log_text(run_id, model_card(training, stored), "model-card.md")
     worth = stored.manifest.provenance.config.worth
-    for name, figure in chart_files(training, titles=_titles(stored), worth=worth):
+    register = stored.manifest.provenance.register_of_factors
+    titles = [register.factor(name).title for name in stored.manifest.factors]
+    for name, figure in chart_files(training, titles=titles, worth=worth):
         client.log_text(run_id, figure, f"figures/{name}")
     for name, content in table_files(training, worth=worth):
         client.log_text(run_id, content, f"tables/{name}")
     for name, content in files.items():
         client.log_text(run_id, content, name)
-    record_inputs(store, training, stored, run_id=run_id)
-    record_children(store, training, parent=run_id)
+    _log_inputs(store, training, stored, run_id=run_id)
+    _log_children(store, training, parent=run_id)
     client.set_terminated(run_id)
     return run_id
 
 
 def log_model(store: Store, folder: Path, run_id: str, *, factors: tuple[str, ...]) -> str:
-    """Keep the stored model with its run, as MLflow loads one without pickle; give its id."""
+    """Log the stored model with its run, in a form that MLflow loads without pickle; return its id."""
     mlflow.set_tracking_uri(store.address)
     mlflow.set_registry_uri(store.address)
     with mlflow.start_run(run_id=run_id):
@@ -189,11 +168,11 @@ def log_model(store: Store, folder: Path, run_id: str, *, factors: tuple[str, ..
 
 
 def log_comparison(store: Store, comparison: ModelComparison, *, versions: tuple[str, str]) -> str:
-    """Make a run of the paired differences of two versions and give its id."""
+    """Log the paired differences of two versions as a run and return its id."""
     client, (one, other) = store.client, versions
     run = client.create_run(store.experiment(), run_name=f"version {one} less version {other}")
     run_id = str(run.info.run_id)
-    said = {
+    tags = {
         "kind": "comparison",
         "version": one,
         "compared_with": other,
@@ -201,14 +180,9 @@ def log_comparison(store: Store, comparison: ModelComparison, *, versions: tuple
     }
     client.log_batch(
         run_id,
-        metrics=metrics_of(comparison_metrics(comparison)),
-        tags=[RunTag(key, value) for key, value in said.items()],
+        metrics=_metrics(comparison_metrics(comparison)),
+        tags=[RunTag(key, value) for key, value in tags.items()],
     )
     client.log_text(run_id, comparison_table(comparison, versions=versions), "comparison.csv")
     client.set_terminated(run_id)
     return run_id
-
-
-def _titles(stored: StoredModel) -> list[str]:
-    register = stored.manifest.provenance.register_of_factors
-    return [register.factor(name).title for name in stored.manifest.factors]

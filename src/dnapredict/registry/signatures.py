@@ -1,4 +1,4 @@
-"""Signatures in the ledger of decisions: written, read back, and which versions they bind."""
+"""Signatures in the ledger of decisions: written, read back, and the versions they apply to."""
 
 import datetime
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def decision_on(entries: Sequence[DecisionEntry], report: str) -> DecisionEntry | None:
     """The decision on the report with that digest since its last audit, None where there is none."""
-    about = [e for e in entries if e["report"] == report and e.kind in {"audit", "decision"}]
-    return about[-1] if about and about[-1].kind == "decision" else None
+    of_report = [e for e in entries if e["report"] == report and e.kind in {"audit", "decision"}]
+    return of_report[-1] if of_report and of_report[-1].kind == "decision" else None
 
 
 def refuse_decision(entries: Sequence[DecisionEntry], signature: "Signature", *, content: str) -> None:
@@ -36,19 +36,22 @@ def refuse_decision(entries: Sequence[DecisionEntry], signature: "Signature", *,
 
 
 def bound_versions(entries: Sequence[DecisionEntry], signature: "Signature", *, content: str) -> tuple[str, ...]:
-    """The versions whose last audit the decision is on; with a reject, all versions of the model."""
-    about = (signature.model_sha256, signature.report_sha256)
+    """The versions that a decision applies to.
+
+    Those whose last audit it is on; for a rejection, all versions of the model.
+    """
+    audited = (signature.model_sha256, signature.report_sha256)
     bound: dict[str, bool] = {}
     for entry in entries:
         if entry["content"] != content or entry.kind not in {"training", "audit"}:
             continue
-        is_about = entry.kind == "audit" and (entry["model"], entry["report"]) == about
-        bound[entry["version"]] = signature.decision == "reject" or is_about
+        is_audited = entry.kind == "audit" and (entry["model"], entry["report"]) == audited
+        bound[entry["version"]] = signature.decision == "reject" or is_audited
     return tuple(version for version, is_bound in bound.items() if is_bound)
 
 
 def data_of(signature: "Signature", *, content: str) -> dict[str, str]:
-    """A signature as it stands in an entry of the ledger."""
+    """A signature as the data of a ledger entry."""
     return {
         "model": signature.model_sha256,
         "content": content,
@@ -66,8 +69,8 @@ def data_of(signature: "Signature", *, content: str) -> dict[str, str]:
 
 
 def signature_from(entry: DecisionEntry) -> "Signature":
-    """The signature that an entry of the ledger holds."""
-    from dnapredict.fairness.signing import Signature  # with it come libraries that take seconds
+    """The signature in an entry of the ledger."""
+    from dnapredict.fairness.signing import Signature  # imports libraries that take seconds
 
     return Signature(
         name=entry["name"],

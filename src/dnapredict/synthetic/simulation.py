@@ -7,7 +7,6 @@ only from their past, as with real patients.
 
 import contextlib
 import datetime
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dnapredict import __version__
-from dnapredict.data.files.atomic_write import require_apart
+from dnapredict.data.files.atomic_write import SHARED_FILE, require_apart, write_atomically
 from dnapredict.data.readers.table_file import is_synthetic
-from dnapredict.errors import StoreError, UsageError
+from dnapredict.errors import UsageError
 from dnapredict.synthetic import (
     appointment_table,
     bookings,
@@ -217,12 +216,8 @@ def _notes(setting: _SharedParts, *, appointments: int) -> dict[str, str]:
 @contextlib.contextmanager
 def _written(path: Path, schema: pa.Schema, notes: dict[str, str]) -> Iterator[pq.ParquetWriter]:
     """A writer of a Parquet file that gets its name only when it is complete."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        with pq.ParquetWriter(unfinished, schema.with_metadata(notes)) as writer:
-            yield writer
-        unfinished.replace(path)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror or type(error).__name__}).") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with (
+        write_atomically(path, mode=SHARED_FILE) as draft,
+        pq.ParquetWriter(draft, schema.with_metadata(notes)) as writer,
+    ):
+        yield writer

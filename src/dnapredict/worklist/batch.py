@@ -110,7 +110,7 @@ def score_file(
         done = staging.paths(len(parts))
         judged = _weighed(points, done, workspace)
         name = list_name(chunk.to_pylist() for chunk in judged["appointment_id"].chunks)
-        plan = scorer.planned(judged.combine_chunks(), capacity=capacity, wished=checked.wished)
+        plan = scorer.planned(judged.combine_chunks(), capacity=capacity, wished=checked.opt_outs)
         gathered = Gathered(
             workspace,
             listed=points.get_name(),

@@ -10,9 +10,7 @@ import contextlib
 import datetime
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,8 +20,9 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dnapredict.data.files.atomic_write import write_atomically, write_private
 from dnapredict.data.files.digests import UNSEALED, is_intact, seal
-from dnapredict.data.files.file_lock import held, is_free
+from dnapredict.data.files.file_lock import is_unlocked, locked
 from dnapredict.errors import StoreError
 
 _ENDING: Final = ".scoring"
@@ -76,14 +75,9 @@ class Staging:
         StoreError
             If it cannot be written; the parts before stay.
         """
-        draft = self.folder / f"draft-{part}"
-        try:
+        with write_atomically(self._path(part)) as draft:
             pq.write_table(judged.replace_schema_metadata(UNSEALED), draft, compression="zstd")
             seal(draft, name=self._name(part))
-            _settle(draft)
-            os.replace(draft, self._path(part))
-        except OSError as error:
-            raise StoreError(f"{self.folder}: cannot be written ({error.strerror}).") from None
 
     def paths(self, parts: int) -> list[Path]:
         """The files of all parts, in order."""
@@ -118,7 +112,7 @@ def staged(out: Path, question: str) -> Iterator[Staging]:
         raise StoreError(f"{folder}: cannot be written ({error.strerror}).") from None
     busy = f"{out}: another run of dnapredict is writing it. Wait for that, or stop it."
     try:
-        with held(folder / _LOCK, otherwise=busy):
+        with locked(folder / _LOCK, busy_message=busy):
             yield from _open(folder, question)
     finally:
         _remove_empty(folder)
@@ -151,10 +145,7 @@ def _taken_up(folder: Path, question: str) -> datetime.date:
         _empty(folder)
         begun = datetime.datetime.now(datetime.UTC).date()
         told = {"form": _FORM, "question": question, "begun": begun.isoformat()}
-        text = json.dumps(told | {"seal": _sealed(question, begun.isoformat())})
-        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as draft:
-            draft.write(text)
-        os.replace(draft.name, about)
+        write_private(about, json.dumps(told | {"seal": _sealed(question, begun.isoformat())}))
     (folder / _OVERFLOW).mkdir(mode=0o700)
     return begun
 
@@ -170,7 +161,7 @@ def _forget_stale(place: Path, *, but: Path) -> None:
             about = folder / _ABOUT
             if folder == but or time.time() - about.stat().st_mtime < _STALE_SECONDS:
                 continue
-            if is_free(folder / _LOCK):
+            if is_unlocked(folder / _LOCK):
                 _empty(folder)
             _remove_empty(folder)
 
@@ -190,8 +181,3 @@ def _remove_empty(folder: Path) -> None:
         if [path.name for path in folder.iterdir()] == [_LOCK]:
             (folder / _LOCK).unlink()
             folder.rmdir()
-
-
-def _settle(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

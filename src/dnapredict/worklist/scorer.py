@@ -19,7 +19,7 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.engine_pool import Engine, done
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation import contract_check
-from dnapredict.data.validation.checked import NO_WISHES, Checked
+from dnapredict.data.validation.checked import NO_OPT_OUTS, Checked
 from dnapredict.features.matrix import Past
 from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.history_store import HistoryStore
@@ -89,7 +89,7 @@ class Scorer:
         """
         work = partial(self._judged, _numbered(appointments), Judge(self.stored, reasons, self.worklist.needs))
         judged, checked = done(work, rows=appointments.num_rows)
-        plan = self.planned(judged, capacity=capacity, wished=checked.wished)
+        plan = self.planned(judged, capacity=capacity, wished=checked.opt_outs)
         notices = plan.notices
         if remember:
             name = list_name([judged["appointment_id"].to_pylist()])
@@ -106,7 +106,7 @@ class Scorer:
         beside = tuple(dict.fromkeys(("appointment_id", *PLACES, *WEIGHED)))
         return judge.judged(points, past, beside=beside, workspace=workspace), checked
 
-    def planned(self, judged: pa.Table, *, capacity: int | None, wished: pa.Table = NO_WISHES) -> CallPlan:
+    def planned(self, judged: pa.Table, *, capacity: int | None, wished: pa.Table = NO_OPT_OUTS) -> CallPlan:
         """What is to be done with the rows of a list, given who was reached and who asked not to be called.
 
         `wished` are rows that could not be judged and say that too, as in `Checked`.
@@ -151,7 +151,7 @@ class Scorer:
     def checked(self, table: ir.Table, workspace: Engine) -> Checked:
         """The rows of a list held against the contract, and its deciles against the model's release."""
         checked = contract_check.check(table, workspace, mapping=self.mapping, source="list", future=True)
-        self.stored.manifest.provenance.require_release(checked.entry.areas.release)
+        self.stored.manifest.provenance.require_release(checked.ingest.areas.release)
         return checked
 
     def past(self, points: ir.Table, *, clock: Clock, workspace: Engine) -> Past:

@@ -1,9 +1,9 @@
 """NHS national codes and their meanings, in one place.
 
 Source: NHS Data Model and Dictionary, June 2026 archive. The dictionary is replacing ATTENDED
-OR DID NOT ATTEND CODE by ATTENDANCE STATUS, which is why nothing outside this file spells a meaning.
-CONSULTATION MEDIUM USED (01 to 04) and its successor CONSULTATION MECHANISM share one table: where both
-have a code it means the same, and 03 is of the older alone.
+OR DID NOT ATTEND CODE by ATTENDANCE STATUS, so no other file spells out a meaning. CONSULTATION MEDIUM
+USED (01 to 04) and its successor CONSULTATION MECHANISM share one table: common codes have the same
+meaning, and 03 exists in the older one only.
 """
 
 from collections.abc import Mapping
@@ -104,10 +104,10 @@ ETHNIC_CATEGORY: Final = _codes(
     X="not known (hospital statistics)",
 )
 UNKNOWN_ETHNICITY: Final = ("Z", "99", "X")
-# A whole cell that is a code of ETHNIC CATEGORY. "The national code must be transmitted as the first
-# character [...]. The second character is optional for use locally." Only a local digit is read: with a
-# second letter, words and codes of countries (No, Na, GB, PL) would be taken for ethnic groups.
+# A cell that is a code of ETHNIC CATEGORY. "The national code must be transmitted as the first
+# character [...]. The second character is optional for use locally." Only a local digit is accepted: with a
+# second letter, words and country codes (No, Na, GB, PL) would be read as ethnic groups.
 WHOLE_ETHNIC_CODE: Final = r"^(99|[Xx]|[A-HJ-NPRSZa-hj-nprsz][0-9]?)$"
 
-# Identifiers that ORGANISATION SITE IDENTIFIER has for "no site of ours": read as blank.
+# Values of ORGANISATION SITE IDENTIFIER that name no hospital site: read as blank.
 NOT_A_SITE: Final = _codes(R9998="not a hospital site", c89997="provider outside the United Kingdom")

@@ -1,4 +1,4 @@
-"""The columns of the data contract, as data: type, role, unit, source and a sentence each.
+"""The columns of the data contract: type, role, unit, source and description.
 
 One table, one row per booked appointment. A row without `outcome_code` is one to score;
 with it, it is history and label. `training/DATA.md` is generated from this module.
@@ -42,8 +42,8 @@ class Column:
     """One column of the contract.
 
     `width` pads a numeric code with the leading zeros that spreadsheets drop ("3" -> "03").
-    `lowest` and `highest` bound a number, both included. `blanks` are values that stand for none.
-    `says` are words of `vocabulary.NOT_RECORDED` that say something in this column.
+    `lowest` and `highest` bound a number, both inclusive. `blanks` are values that are read as blank.
+    `meaningful_words` are words of `known_names.NOT_RECORDED` that have a meaning in this column.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Column:
     lowest: float | None = None
     highest: float | None = None
     blanks: Mapping[str, str] = field(default_factory=dict)
-    says: tuple[str, ...] = ()
+    meaningful_words: tuple[str, ...] = ()
 
 
 COLUMNS: Final = (
@@ -234,14 +234,14 @@ COLUMNS: Final = (
         "Anything else counts as not known, and is reported.",
         source="ETHNIC CATEGORY",
         codes=codes.ETHNIC_CATEGORY,
-        says=("NOT STATED",),
+        meaningful_words=("NOT STATED",),
     ),
     Column(
         "disability_flag",
         Kind.TEXT,
         Role.AUDIT,
         "Disability, as recorded locally; None means that there is none.",
-        says=("NONE",),
+        meaningful_words=("NONE",),
     ),
     Column("language_code", Kind.TEXT, Role.AUDIT, "Preferred language, as recorded locally."),
     Column("plus_group", Kind.TEXT, Role.AUDIT, "Locally defined inclusion group of CORE20PLUS5."),

@@ -1,7 +1,8 @@
-"""Read text as a moment: ISO, as Britain writes it, or the serial number of a spreadsheet.
+"""Parse dates and times: ISO, the British formats, or the serial number of a spreadsheet.
 
-Whether a column has the day or the month first is never guessed row by row. The day is read first;
-`order_of` says of each row what it proves, and `in_doubt` which rows the whole column throws in doubt.
+Whether a column has the day or the month first is never guessed row by row. Dates are parsed day first;
+`order_of` gives the evidence of each row, and `is_ambiguous` the rows that the evidence of the whole column
+makes ambiguous.
 """
 
 from collections.abc import Sequence
@@ -20,13 +21,13 @@ LOCAL: Final = dt.Timestamp()
 _strptime: Final = engine_function("try_strptime", (dt.string, dt.string), LOCAL)
 _strptime_any: Final = engine_function("try_strptime", (dt.string, dt.Array(dt.string)), LOCAL)
 _from_micros: Final = engine_function("make_timestamp", (dt.int64,), LOCAL)
-# The instant at which a clock in a zone shows a local time, and what a clock in a zone shows then.
+# From local time in a zone to an instant, and from an instant to local time in a zone.
 instant_of: Final = engine_function("timezone", (dt.string, LOCAL), INSTANT)
 wall_clock: Final = engine_function("timezone", (dt.string, INSTANT), LOCAL)
 
 _DAY: Final = r"^\d{1,2}/\d{1,2}/\d{4}"
 _NAMED_DAY: Final = r"^\d{1,2}-[A-Za-z]{3}-\d{4}"
-# Trying patterns in turn is slow where they fail, so the shape of the text chooses one.
+# Trying all patterns in turn is slow, so the shape of the text chooses one.
 _SHAPES: Final = tuple(
     (day + clock + "$", pattern + format_)
     for day, pattern in ((_DAY, "%d/%m/%Y"), (_NAMED_DAY, "%d-%b-%Y"))
@@ -36,12 +37,12 @@ _SERIAL: Final = r"^\d{5,6}(\.\d+)?$"
 # Days from 30 December 1899, which a spreadsheet counts from, to 1 January 1970.
 _TO_1970: Final = 25_569
 _SECONDS: Final = 86_400
-# A column is taken for day first where at most one in so many proofs says otherwise.
-_STRAYS: Final = 20
+# A column counts as day first where at most one in this many unambiguous dates says otherwise.
+_EXCEPTIONS: Final = 20
 
 
 class Order(IntEnum):
-    """What one row tells about the order of day and month in its column."""
+    """What one row shows about the order of day and month in its column."""
 
     EITHER = 1
     """Numbers with strokes, both at most 12."""
@@ -56,10 +57,10 @@ class Order(IntEnum):
 
 
 def local_of(text: ir.StringValue, formats: Sequence[str] = ()) -> ir.TimestampValue:
-    """The local time that `text` says, by one of the patterns `formats` where they are given; else null."""
+    """`text` parsed as local time, by one of the patterns `formats` where they are given; null where it fails."""
     if formats:
         return _strptime_any(text, list(formats)) if len(formats) > 1 else _strptime(text, formats[0])
-    # The engine also knows words such as "infinity" and "epoch".
+    # The engine would also accept words such as "infinity" and "epoch".
     digits = text.substr(0, 1).between("0", "9")
     iso = ibis.ifelse(digits, text.try_cast(LOCAL), ibis.null(LOCAL))
     british = ibis.cases(
@@ -76,11 +77,11 @@ def _from_serial(text: ir.StringValue) -> ir.Value:
 
 
 def order_of(text: ir.StringValue, local: ir.TimestampValue) -> ir.IntegerValue:
-    """One of `Order` for each row, null where there is nothing to tell; `local` is `text` read day first."""
+    """The `Order` of each row, null where it shows nothing; `local` is `text` parsed day first."""
     year_first = text.substr(4, 1).isin(["-", "/"]) & ~text.substr(0, 4).contains("/")
     low = local.day() <= 12
     read = ibis.cases(
-        # No spreadsheet writes a T, nor what follows it.
+        # No spreadsheet writes an ISO time with a T.
         (text.contains("T"), ibis.null("int8")),
         (year_first & low, Order.ISO_EITHER.value),
         (year_first, Order.ISO_CERTAIN.value),
@@ -93,17 +94,17 @@ def order_of(text: ir.StringValue, local: ir.TimestampValue) -> ir.IntegerValue:
     return ibis.ifelse(local.notnull(), read, unread).cast("int8")
 
 
-def in_doubt(order: ir.IntegerColumn) -> ir.BooleanValue:
-    """Rows of a column whose day and month the column itself throws in doubt; `order` is of its rows.
+def is_ambiguous(order: ir.IntegerColumn) -> ir.BooleanValue:
+    """Whether day and month of a row may be swapped; `order` holds the `Order` of every row of the column.
 
-    Where rows prove the month first, no row that could be either is read. And a spreadsheet of
-    American habit turns what it can into a date, month first, and leaves the rest as text: where every
-    real date has a day of at most 12 and every text one above, the dates are swapped.
+    Where some rows have the month first, rows that could be either are ambiguous. A spreadsheet with American
+    settings parses what it can month first and leaves the rest as text: where every real date has a day of
+    at most 12 and every text a day above 12, the real dates are swapped.
     """
-    proofs = order.as_table().agg(**{f"n_{kind.value}": (order == kind.value).sum().fill_null(0) for kind in Order})
-    month, day = proofs[f"n_{Order.MONTH_FIRST}"], proofs[f"n_{Order.DAY_FIRST}"]
-    both = proofs[f"n_{Order.EITHER}"] + proofs[f"n_{Order.ISO_CERTAIN}"] + month
-    said = proofs.select(flipped=month * _STRAYS > day, half=(both == 0) & (day > 0))
-    flipped, half = said.select("flipped").as_scalar(), said.select("half").as_scalar()
-    doubtful = ((order == Order.EITHER.value) & flipped) | ((order == Order.ISO_EITHER.value) & half)
-    return doubtful.fill_null(False)
+    counts = order.as_table().agg(**{f"n_{kind.value}": (order == kind.value).sum().fill_null(0) for kind in Order})
+    month, day = counts[f"n_{Order.MONTH_FIRST}"], counts[f"n_{Order.DAY_FIRST}"]
+    contrary = counts[f"n_{Order.EITHER}"] + counts[f"n_{Order.ISO_CERTAIN}"] + month
+    verdict = counts.select(month_first=month * _EXCEPTIONS > day, half_parsed=(contrary == 0) & (day > 0))
+    month_first, half_parsed = (verdict.select(name).as_scalar() for name in ("month_first", "half_parsed"))
+    ambiguous = ((order == Order.EITHER.value) & month_first) | ((order == Order.ISO_EITHER.value) & half_parsed)
+    return ambiguous.fill_null(False)

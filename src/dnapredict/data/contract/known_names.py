@@ -1,14 +1,14 @@
 """What columns and codes are called elsewhere: hospital statistics, administration systems, public extracts.
 
 Names are compared without case, spaces and punctuation. Where two columns of an extract could be the same
-contract column, the name that stands earlier here is the better one.
+contract column, the name that comes first here wins.
 """
 
 import re
 from typing import Final
 
-# Words for "nothing is recorded here", in capitals; compared in any case. They mean the same as an empty
-# cell in every column, except where a column names one of them in `Column.says`.
+# Words for "not recorded", in capitals; compared in any case. They mean the same as an empty cell in every
+# column, except where a column lists one of them in `Column.meaningful_words`.
 NOT_RECORDED: Final = (
     *("N/A", "N.A.", "N.A", "N\\A", "NA", "<NA>", "#N/A", "#NA", "NOT APPLICABLE"),
     *("N / A", "N/A.", "NK", "N/K", "N.K.", "N.K", "NIL", "NO DATA", "NONE RECORDED", "NOT STATED"),
@@ -21,7 +21,7 @@ NOT_RECORDED: Final = (
 
 
 def plain(text: str) -> str:
-    """A name or a word as it is compared.
+    """A name or word in the form in which it is compared.
 
     >>> plain("DNA / Cancelled (Pt.)")
     'dnacancelledpt'

@@ -1,7 +1,7 @@
-"""Turn source columns into contract columns: the only place that reads text as time, number or code.
+"""Parse source columns as contract columns: the only module that reads text as time, number or code.
 
-Every function takes and gives Ibis expressions. A value that cannot be read becomes null
-beside a flag, so that the contract can name the rule and the row and never the value.
+Every function takes and returns Ibis expressions. A value that cannot be parsed becomes null and sets a flag,
+so that a message can name the rule and the row and never the value.
 """
 
 import re
@@ -19,10 +19,10 @@ from dnapredict.data.contract.datetimes import INSTANT, LOCAL, instant_of, local
 from dnapredict.data.contract.known_names import NOT_RECORDED
 from dnapredict.data.engine.duckdb_functions import engine_function
 
-# A key or a code of more bytes than this is something else in the wrong column.
+# A longer key or code, in bytes, is other text in the wrong column.
 LONGEST: Final = 1_000
 _OFFSET: Final = r"\d:\d\d.*([Zz]|[+-]\d\d:?\d\d)$"
-# How a spreadsheet shows a long number, of which it has kept the first digits.
+# How a spreadsheet shows a long number, of which only the first digits are left.
 _SCIENTIFIC: Final = r"^\d(\.\d+)?[Ee]\+\d+$|^\d\.\d+[Ee]\d+$"
 _BLANK: Final = " \t\n\r\v\f\u00a0\u2007\u2009\u200b\u202f\u2060\u3000\ufeff"
 
@@ -34,22 +34,22 @@ _bytes: Final = engine_function("strlen", (dt.string,), dt.int64)
 
 @dataclass(frozen=True)
 class Parsed:
-    """A contract column as read.
+    """A parsed contract column.
 
     Attributes
     ----------
     value
-        What stands there, null where nothing does or where it cannot be read. Times are UTC.
+        Null where the cell is blank or cannot be parsed. Times are UTC.
     unreadable
-        Something stands there that is not one.
+        The cell is not blank and cannot be parsed.
     local
-        Of a time, what the clinic's clock shows.
+        Of a time: the same in the clinic's time zone.
     order
-        Of a time written as text of no given pattern, what it tells of day and month: `moments.Order`.
+        Of a time in text without a given pattern: its `datetimes.Order`.
     scientific
-        Of a key, that only the first digits of a number are left, as in 9.43477E+09.
+        Of a key: it has only the first digits of a number, as in 9.43477E+09.
     too_long
-        Of a key or a code, that it is longer than `LONGEST`.
+        Of a key or a code: it is longer than `LONGEST`.
     """
 
     value: ir.Value
@@ -61,19 +61,19 @@ class Parsed:
 
 
 def parse(source: ir.Value, column: Column, *, zone: str, formats: tuple[str, ...] = ()) -> Parsed:
-    """Read `source` as the contract's `column`, in one expression.
+    """Parse `source` as the contract's `column`, in one expression.
 
-    Naive times are the clock of `zone`; times with an offset are what they say. An expression grows with
-    each step that names its source several times, so a whole table takes the steps one after the other:
-    `tidied`, `cells_recorded`, `moment`, `interpreted`.
+    Times without an offset are in the time zone `zone`. An expression grows with each step that uses its
+    source several times, so a whole table takes the steps in separate queries: `trimmed`,
+    `drop_missing_words`, `clock_time`, `typed_value`.
     """
-    text = tidied(source, column)
-    text = recorded(text, says=column.says) if text.type().is_string() else text
-    return interpreted(text, column, zone=zone, formats=formats, local=moment(text, column, formats))
+    text = trimmed(source, column)
+    text = null_if_missing_word(text, meaningful_words=column.meaningful_words) if text.type().is_string() else text
+    return typed_value(text, column, zone=zone, formats=formats, local=clock_time(text, column, formats))
 
 
-def tidied(source: ir.Value, column: Column) -> ir.Value:
-    """First step: trimmed text, blank as null; what is typed as the column already stays as it is."""
+def trimmed(source: ir.Value, column: Column) -> ir.Value:
+    """First step: text without blanks at its ends, null where empty; a column of the right type stays as it is."""
     kind = source.type()
     if column.kind is Kind.TIMESTAMP and (kind.is_timestamp() or kind.is_date()):
         return source
@@ -84,45 +84,45 @@ def tidied(source: ir.Value, column: Column) -> ir.Value:
     return _text(source)
 
 
-def recorded(text: ir.StringValue, *, says: tuple[str, ...] = ()) -> ir.StringValue:
-    """`text`, null where it is empty or a word for "not recorded" in any case, unless it is in `says`."""
+def null_if_missing_word(text: ir.StringValue, *, meaningful_words: tuple[str, ...] = ()) -> ir.StringValue:
+    """`text`, null where it is empty or a word for "not recorded" in any case, unless it is in `meaningful_words`."""
     # Names `text` once: an expression that named it often would grow with each step that follows.
-    return text.re_replace(_not_recorded(says), "").nullif("")
+    return text.re_replace(_missing_words(meaningful_words), "").nullif("")
 
 
-def cells_recorded(text: ir.Value, column: Column) -> ir.Value:
-    """`recorded` for a whole column, which must stand in a query of its own since this names it several times.
+def drop_missing_words(text: ir.Value, column: Column) -> ir.Value:
+    """`null_if_missing_word` for a whole column; it needs a separate query since it uses the column several times.
 
-    Asking whether a cell is such a word takes two thirds of the time of replacing it, and none begins with a digit.
+    Testing whether a cell is such a word takes two thirds of the time of replacing it, and none begins with a digit.
     """
     if not text.type().is_string():
         return text
-    is_word = ~text.between("0", ":") & text.re_search(_not_recorded(column.says))
+    is_word = ~text.between("0", ":") & text.re_search(_missing_words(column.meaningful_words))
     return ibis.ifelse(is_word, ibis.null("string"), text)
 
 
 @lru_cache
-def _not_recorded(says: tuple[str, ...]) -> str:
-    """A pattern for the whole of a word, letters in both cases."""
-    words = (word for word in NOT_RECORDED if word not in says)
-    return "^(" + "|".join("".join(map(_either_case, word)) for word in words) + ")$"
+def _missing_words(meaningful_words: tuple[str, ...]) -> str:
+    """A pattern that matches a whole cell, with letters of both cases."""
+    words = (word for word in NOT_RECORDED if word not in meaningful_words)
+    return "^(" + "|".join("".join(map(_any_case, word)) for word in words) + ")$"
 
 
-def _either_case(sign: str) -> str:
-    if sign.isalpha():
-        return f"[{sign}{sign.lower()}]"
-    if sign == " ":
+def _any_case(character: str) -> str:
+    if character.isalpha():
+        return f"[{character}{character.lower()}]"
+    if character == " ":
         return "[ \u00a0]+"
-    return "[?]" if sign == "?" else re.escape(sign)
+    return "[?]" if character == "?" else re.escape(character)
 
 
-def moment(text: ir.Value, column: Column, formats: tuple[str, ...] = ()) -> ir.TimestampValue | None:
-    """Second step, of a time in text: what a clock shows, by the patterns `formats` where there are some."""
+def clock_time(text: ir.Value, column: Column, formats: tuple[str, ...] = ()) -> ir.TimestampValue | None:
+    """Second step, for times in text: the local time, by the patterns `formats` where there are some."""
     is_text = column.kind is Kind.TIMESTAMP and text.type().is_string()
     return local_of(text, formats) if is_text else None
 
 
-def interpreted(
+def typed_value(
     text: ir.Value,
     column: Column,
     *,
@@ -130,49 +130,45 @@ def interpreted(
     formats: tuple[str, ...] = (),
     local: ir.TimestampValue | None = None,
 ) -> Parsed:
-    """Last step: the value, from what the steps before made of it."""
+    """Last step: the typed value and its flags, from the results of the steps before."""
     if column.kind is Kind.TIMESTAMP:
         return _timestamp(text, local, zone, is_guessed=not formats)
     if column.kind in (Kind.NUMBER, Kind.INTEGER):
         return _number(text, column)
     if column.kind is Kind.BOOLEAN:
         return _boolean(text)
-    return _word(text, column)
+    return _key_or_code(text, column)
 
 
 def _text(source: ir.Value) -> ir.StringValue:
-    """Trimmed text; blank is null. Whole numbers lose the ".0" that spreadsheets and floats add."""
+    """Text without blanks at its ends, null where empty, and whole numbers without the ".0" of a spreadsheet."""
     text = source.cast("string")
     if source.type().is_floating():
         text = text.re_replace(r"\.0$", "")
-    # Taking blanks off is slow, and few cells have any: those that begin or end with one, or hold more
-    # than ASCII, such as the space that does not break.
-    edged = (_left(text, 1) <= " ") | (_right(text, 1) <= " ") | (_bytes(text) != text.length())
-    trimmed = ibis.ifelse(edged, trimmed_of(text), text).nullif("")
-    return _whole(trimmed)
+    # Trimming is slow, and few cells need it: those that begin or end with a blank, or hold more than
+    # ASCII, such as the no-break space.
+    needs_trim = (_left(text, 1) <= " ") | (_right(text, 1) <= " ") | (_bytes(text) != text.length())
+    text = ibis.ifelse(needs_trim, without_blanks(text), text).nullif("")
+    # A whole number has ".0" if it was once in a column of floats, such as one with gaps.
+    return ibis.ifelse(text.endswith(".0"), text.re_replace(r"^(\d+)\.0$", r"\1"), text)
 
 
-def trimmed_of(text: ir.StringValue) -> ir.StringValue:
-    """`text` without the blanks at its ends, those that do not break or have no width among them."""
+def without_blanks(text: ir.StringValue) -> ir.StringValue:
+    """`text` without blanks at its ends, including no-break spaces and characters without width."""
     return _trim(text, _BLANK)
 
 
-def _word(text: ir.StringValue, column: Column) -> Parsed:
+def _key_or_code(text: ir.StringValue, column: Column) -> Parsed:
     value = _code(text, column) if column.kind is Kind.CODE else text
     scientific = text.re_search(_SCIENTIFIC).fill_null(False) if column.role is Role.KEY else None
     too_long = (_bytes(text) > LONGEST).fill_null(False)
     return Parsed(value, ibis.literal(False), scientific=scientific, too_long=too_long)
 
 
-def _whole(text: ir.StringValue) -> ir.StringValue:
-    """12345.0 as 12345: how a number looks that was once in a column with gaps."""
-    return ibis.ifelse(text.endswith(".0"), text.re_replace(r"^(\d+)\.0$", r"\1"), text)
-
-
 def _code(text: ir.StringValue, column: Column) -> ir.StringValue:
     upper = text.upper()
     if column.name == "ethnic_category_code":
-        # A text that is no whole code stays as it is written, which never equals a code.
+        # A text that is not exactly a code stays as it is, so that it never equals one.
         code = ibis.ifelse(upper == "99", upper, upper.substr(0, 1))
         return ibis.ifelse(text.re_search(WHOLE_ETHNIC_CODE), code, text)
     if not column.width:
@@ -188,7 +184,7 @@ def _number(text: ir.Value, column: Column) -> Parsed:
         sound = sound & number.between(column.lowest, column.highest)
     value = number
     if column.kind is Kind.INTEGER:
-        # Never cast before it is known to fit: 1e60 has no whole number of 64 bits.
+        # 1e60 does not fit 64 bits, so only numbers that survive the cast are kept.
         value = number.try_cast("int64")
         sound = sound & (number == value.cast("float64"))
     sound = sound.fill_null(False)
@@ -196,7 +192,7 @@ def _number(text: ir.Value, column: Column) -> Parsed:
 
 
 def _boolean(text: ir.Value) -> Parsed:
-    """Yes and no in the engine's own words: true, t, yes, y, 1 and their opposites, in any case."""
+    """Yes and no as the engine knows them: true, t, yes, y, 1 and their opposites, in any case."""
     if text.type().is_boolean():
         return Parsed(text, ibis.literal(False))
     value = text.try_cast("boolean")

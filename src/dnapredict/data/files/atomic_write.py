@@ -1,7 +1,13 @@
-"""Files that are written whole or not at all, never over what they are made from, and privately in a home."""
+"""Write files and folders whole or not at all, and never over the files that they are made from.
+
+There is one way: a draft with a random name on the same disk, flushed to the disk, then renamed. A reader
+never meets half a file, and a process that is killed leaves at most a draft whose name begins with a dot.
+"""
 
 import contextlib
 import os
+import secrets
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -12,83 +18,171 @@ from dnapredict.errors import StoreError, UsageError
 
 PRIVATE_FOLDER: Final = 0o700
 PRIVATE_FILE: Final = 0o600
+SHARED_FOLDER: Final = 0o755
+SHARED_FILE: Final = 0o666
+"""Less what the umask takes away: for files that other people are meant to read, such as a report."""
 
 
 @contextlib.contextmanager
-def whole(
-    out: Path, *, place: Path | None = None, before_replacing: Callable[[Path], None] = lambda _: None
+def write_atomically(
+    path: Path,
+    *,
+    draft_folder: Path | None = None,
+    before_replacing: Callable[[Path], None] | None = None,
+    mode: int = PRIVATE_FILE,
 ) -> Iterator[Path]:
-    """A draft beside `out` that takes its place when it is whole, and is removed when it is not.
+    """Yield a draft file that replaces `path` when the block ends, and is removed if the block raises.
 
-    A process that is killed leaves its draft; one in `place`, a folder of the same disk, is found again.
-    `before_replacing` is called with `out` once the draft is whole, if a file of that name is there.
+    Parameters
+    ----------
+    draft_folder
+        A folder on the same disk for the draft, so that a draft left by a killed process is found there;
+        otherwise the folder of `path`.
+    before_replacing
+        Called with `path` once the draft is complete, if a file of that name exists.
+    mode
+        Permissions of the file. Missing folders are private where the file is.
 
     Raises
     ------
     StoreError
-        If the place cannot be written; an earlier file of that name stays.
+        If the file cannot be written; an earlier file of that name stays.
     """
-    out = out.resolve()
-    draft = Path()
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{out.name}-", suffix=out.suffix, dir=place or out.parent)
-        os.close(handle)
-        draft = Path(name)
+    path = path.resolve()
+    with _draft(path, draft_folder or path.parent, mode=mode) as draft:
         yield draft
-        if out.exists():
-            before_replacing(out)
-        os.replace(draft, out)
-    except OSError as error:
-        raise StoreError(f"{out}: cannot be written ({error.strerror or type(error).__name__}).") from None
-    finally:
-        if draft.name:
-            draft.unlink(missing_ok=True)
+        _flush(draft)
+        if before_replacing is not None and path.exists():
+            before_replacing(path)
+        os.replace(draft, path)
+        _flush(path.parent)
 
 
-def require_apart(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]) -> None:
-    """Refuse to write to a file that is read, whichever way it is named, or over a folder that holds it.
-
-    Links, relative paths and the other case of a name on a file system that ignores case are
-    recognised, because the file itself is compared and not its name.
-
-    Parameters
-    ----------
-    outputs, inputs
-        Paths by the word that the command line has for them, such as "--out"; None is not given.
+def write_private(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8; only its owner may read or write the file.
 
     Raises
     ------
-    UsageError
+    StoreError
+        If it cannot be written; an earlier file of that name stays.
     """
-    for option, out in outputs.items():
-        for name, path in inputs.items():
-            if out is not None and path is not None and _holds(out, path):
-                raise UsageError(
-                    f"{option} {out}: would overwrite {name} ({path}), which is read. Give the output another name."
-                )
+    with write_atomically(path) as draft:
+        draft.write_bytes(text.encode())
 
 
-def _holds(out: Path, path: Path) -> bool:
-    """Whether `out` is the file `path`, or a folder that it is in."""
+def write_once(path: Path, text: str) -> None:
+    """Write `text` to `path` unless a file is there, for its owner alone.
+
+    Where several processes do so at the same time, all find the file of the first.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    if path.exists():
+        return
+    with _draft(path, path.parent, mode=PRIVATE_FILE) as draft:
+        draft.write_bytes(text.encode())
+        _flush(draft)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)  # a rename would replace the file of another process
+
+
+@contextlib.contextmanager
+def _draft(path: Path, folder: Path, *, mode: int) -> Iterator[Path]:
+    """An empty file in `folder`, removed at the end if it is still there."""
+    draft = None
     try:
-        if out.samefile(path):
-            return True
-        return out.is_dir() and path.resolve().is_relative_to(out.resolve())
-    except OSError:
-        # One of the two is not there. An output that is not there yet overwrites nothing.
-        return out.absolute() == path.absolute()
+        _make_parents(path, private=mode == PRIVATE_FILE)
+        draft = new_draft(folder, name=path.name, mode=mode)
+        yield draft
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror or type(error).__name__}).") from None
+    finally:
+        if draft is not None:
+            draft.unlink(missing_ok=True)
 
 
-def private_folder(folder: Path) -> Path:
-    """Make `folder` and the folders above it that are missing, for their owner alone; return it.
+def _make_parents(path: Path, *, private: bool) -> None:
+    if private:
+        private_folder(path.parent)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
 
-    A folder that is there already stays as it is: a trust may share a home within a group.
+
+def new_draft(folder: Path, *, name: str = "draft", mode: int = PRIVATE_FILE) -> Path:
+    """Create an empty file with a random name in `folder`, to be filled and renamed.
+
+    Libraries choose a format by the ending, so the draft keeps the ending of `name`.
 
     Raises
     ------
     OSError
-        If it cannot be made.
+        If it cannot be created.
+    """
+    draft = folder / f".{secrets.token_hex(8)}-{name}"
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+    return draft
+
+
+@contextlib.contextmanager
+def create_folder(path: Path, *, mode: int = PRIVATE_FOLDER, replace: bool = False) -> Iterator[Path]:
+    """Yield a draft folder that becomes `path` when the block ends, and is removed if the block raises.
+
+    Parameters
+    ----------
+    replace
+        Remove an earlier folder at `path`, once the draft is complete.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, or `path` is a folder that holds something and is not to be replaced.
+    """
+    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield draft
+        for each in draft.rglob("*"):
+            _flush(each)
+        draft.chmod(mode)
+        if replace and path.exists():
+            # A folder that holds something cannot be replaced by a rename, so it is moved away first.
+            with tempfile.TemporaryDirectory(prefix=f".{path.name}-old-", dir=path.parent) as old:
+                path.rename(Path(old) / path.name)
+                draft.rename(path)
+        else:
+            draft.rename(path)
+        _flush(path.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Write a file, or the names in a folder, from the system's memory to the disk."""
+    is_folder = path.is_dir()
+    try:
+        # Windows flushes only what is open for writing.
+        handle = os.open(path, os.O_RDWR if os.name == "nt" and not is_folder else os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError:
+        # Windows and some network disks cannot flush a folder; a folder may also be writable and not readable.
+        if not is_folder:
+            raise
+
+
+def private_folder(folder: Path) -> Path:
+    """Create `folder` and the missing folders above it, for their owner alone; return it.
+
+    A folder that exists stays as it is: a trust may share a home within a group.
+
+    Raises
+    ------
+    OSError
+        If it cannot be created.
     """
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
@@ -98,14 +192,64 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
-def close_to_others(home: Path) -> None:
-    """Take from everybody but the owner and the group what they may do in a home that is there already.
+def create_private_file(path: Path) -> None:
+    """Create an empty file at `path` for its owner alone, unless there is one.
 
-    Releases before made homes as the umask of the shell said, mostly open to every account of the
-    machine. What the group may do is left: a trust may have given it on purpose. Nothing happens where
-    the home is another account's.
+    A library that is then given the path, such as SQLite, keeps its permissions. A file that exists is not
+    opened: closing it would drop the locks that SQLite holds on it in this process.
+
+    Raises
+    ------
+    OSError
+        If it cannot be created.
+    """
+    private_folder(path.parent)
+    if not path.exists():
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
+
+
+def close_to_others(home: Path) -> None:
+    """Remove the permissions of everybody but owner and group from an existing home.
+
+    Earlier releases made homes as the umask of the shell said, mostly open to every account of the
+    machine. The group's permissions stay: a trust may have given them on purpose. Nothing happens where
+    the home belongs to another account.
     """
     with contextlib.suppress(OSError):
         mode = stat.S_IMODE(home.stat().st_mode)
         if mode & stat.S_IRWXO:
             home.chmod(mode & ~stat.S_IRWXO)
+
+
+def require_apart(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]) -> None:
+    """Refuse an output that is one of the inputs, under whatever name, or a folder that holds one.
+
+    The files are compared and not their names, so that links, relative paths and another case of letters
+    on a file system that ignores case are recognised.
+
+    Parameters
+    ----------
+    outputs, inputs
+        Paths by their names on the command line, such as "--out"; None where it was not given.
+
+    Raises
+    ------
+    UsageError
+    """
+    for option, out in outputs.items():
+        for name, path in inputs.items():
+            if out is not None and path is not None and _overwrites(out, path):
+                raise UsageError(
+                    f"{option} {out}: would overwrite {name} ({path}), which is read. Give the output another name."
+                )
+
+
+def _overwrites(out: Path, path: Path) -> bool:
+    try:
+        if out.samefile(path):
+            return True
+        return out.is_dir() and path.resolve().is_relative_to(out.resolve())
+    except OSError:
+        # One of the two does not exist. An output that does not exist yet overwrites nothing.
+        return out.absolute() == path.absolute()

@@ -1,4 +1,4 @@
-"""SHA-256 digests that show whether a file is still as it was written, and seals that chain entries of a log."""
+"""SHA-256 digests that detect a changed file, and seals that chain the entries of a log."""
 
 import hashlib
 import hmac
@@ -9,28 +9,28 @@ from pathlib import Path
 from typing import Any, Final
 
 FIRST_SEAL: Final = "0" * 64
-"""Stands before the first entry."""
+"""The seal before the first entry."""
 
 
-def seal_of(values: Sequence[Any], *, before: str, key: bytes = b"") -> str:
+def entry_seal(values: Sequence[Any], *, previous: str, key: bytes = b"") -> str:
     """The seal of an entry with these `values`, SHA-256 in hexadecimal.
 
     Parameters
     ----------
-    before
-        The seal of the entry before it, or `FIRST_SEAL`.
+    previous
+        The seal of the previous entry, or `FIRST_SEAL`.
     key
         With a key the seal is an HMAC, which nobody can make without the key; without one anybody can
         check the chain.
     """
-    text = (before + json.dumps(values, allow_nan=False, sort_keys=True)).encode()
+    text = (previous + json.dumps(values, allow_nan=False, sort_keys=True)).encode()
     return hmac.new(key, text, hashlib.sha256).hexdigest() if key else hashlib.sha256(text).hexdigest()
 
 
 _KEY: Final = b"dnapredict.sha256"
 _BLANK: Final = b"sha256:" + b"0" * 64
 UNSEALED: Final = {_KEY: _BLANK}
-"""Metadata of a Parquet file that `seal` will put the digest into."""
+"""Metadata of a Parquet file in which `seal` will replace the placeholder by the digest."""
 
 _SEAL: Final = re.compile(rb"sha256:[0-9a-f]{64}")
 _SEALED_JSON: Final = re.compile(rb'\{"sha256":"([0-9a-f]{64})",')
@@ -43,30 +43,32 @@ def file_sha256(path: Path) -> str:
 
 
 def seal(path: Path, *, name: str) -> None:
-    """Put the digest of a Parquet file into the file itself, which was written with `UNSEALED`.
+    """Write the digest of a Parquet file into the file itself, whose metadata must hold `UNSEALED`.
 
-    The file stays a valid Parquet file, since the digest replaces a blank of the same length. `name` is
-    part of what is hashed, so that two sealed files cannot be taken for each other.
+    The file stays a valid Parquet file, since the digest replaces a placeholder of the same length. `name` is
+    hashed too, so that one sealed file cannot be put in the place of another.
     """
     content = path.read_bytes()
     at = content.rindex(_BLANK)
     with path.open("rb+") as file:
         file.seek(at)
-        file.write(_seal_of(content, name))
+        file.write(_file_seal(content, name))
 
 
 def has_seal(content: bytes) -> bool:
-    """Whether a Parquet file was written to be sealed; those of earlier versions were not."""
+    """Whether a Parquet file was written with a seal; those of earlier releases were not."""
     return _KEY in content
 
 
 def is_intact(content: bytes, *, name: str) -> bool:
     """Whether the content of a sealed Parquet file is what was written under this name."""
-    found = _last_seal(content)
-    if found is None:
+    # The seal is in the footer, after any text of the table that might look like one.
+    start = content.rfind(b"sha256:")
+    seal = _SEAL.match(content, start) if start >= 0 else None
+    if seal is None:
         return False
-    blank = content[: found.start()] + _BLANK + content[found.end() :]
-    return found.group() == _seal_of(blank, name)
+    blank = content[:start] + _BLANK + content[seal.end() :]
+    return seal.group() == _file_seal(blank, name)
 
 
 def sealed_json(text: str) -> str:
@@ -79,29 +81,23 @@ def sealed_json(text: str) -> str:
 
 
 def unsealed_json(content: bytes) -> bytes | None:
-    """The object that `sealed_json` was given, None where it is not as it was written.
+    """The object that `sealed_json` was given; None where it was changed since.
 
-    What does not begin with a digest is returned as it is: earlier versions wrote none.
+    Content that does not begin with a digest is returned unchanged: earlier releases wrote none.
 
     >>> unsealed_json(sealed_json('{"a":1}').encode())
     b'{"a":1}'
     >>> unsealed_json(sealed_json('{"a":1}').replace("1}", "2}").encode()) is None
     True
     """
-    found = _SEALED_JSON.match(content)
-    if found is None:
+    sealed = _SEALED_JSON.match(content)
+    if sealed is None:
         return content
-    text = b"{" + content[found.end() :]
-    return text if hashlib.sha256(text).hexdigest().encode() == found.group(1) else None
+    text = b"{" + content[sealed.end() :]
+    return text if hashlib.sha256(text).hexdigest().encode() == sealed.group(1) else None
 
 
-def _seal_of(blank: bytes, name: str) -> bytes:
+def _file_seal(blank: bytes, name: str) -> bytes:
     digest = hashlib.sha256(f"{name}\0".encode())
     digest.update(blank)
     return b"sha256:" + digest.hexdigest().encode()
-
-
-def _last_seal(content: bytes) -> re.Match[bytes] | None:
-    """The seal stands in the footer, after any text of the table that might look like one."""
-    at = content.rfind(b"sha256:")
-    return _SEAL.match(content, at) if at >= 0 else None

@@ -1,4 +1,8 @@
-"""Files that one process holds at a time; a process that ends, however it ends, lets go."""
+"""Locks on files between processes; the system releases them when a process ends, however it ends.
+
+Ours and not the library filelock: that is no dependency of any other, its lock is exclusive, and a shared one
+is what lets many requests read the database of calls at a time.
+"""
 
 import contextlib
 import sys
@@ -13,50 +17,50 @@ _SECONDS_BETWEEN_TRIES: Final = 0.02
 
 
 @contextlib.contextmanager
-def held(path: Path, *, otherwise: str, seconds: float = 0.0) -> Iterator[None]:
-    """Hold the file at `path`, which is made where it is missing.
+def locked(path: Path, *, busy_message: str, seconds: float = 0.0) -> Iterator[None]:
+    """Hold an exclusive lock on the file at `path`, which is created if missing.
 
     Raises
     ------
     StoreError
-        With the message `otherwise` if another process holds it for longer than `seconds`; or if it
-        cannot be made.
+        With `busy_message` if another process holds it for longer than `seconds`; or if the file cannot be
+        created.
     """
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(waited_for(path, seconds=seconds))
+            stack.enter_context(wait_for_lock(path, seconds=seconds))
         except TimeoutError:
-            raise StoreError(otherwise) from None
+            raise StoreError(busy_message) from None
         except OSError as error:
             raise StoreError(f"{path.parent}: cannot be written ({error.strerror}).") from None
         yield
 
 
 @contextlib.contextmanager
-def waited_for(path: Path, *, seconds: float, shared: bool = False) -> Iterator[None]:
-    """Hold the file at `path`, which is made where it is missing; wait for others so many seconds.
+def wait_for_lock(path: Path, *, seconds: float, shared: bool = False) -> Iterator[None]:
+    """Hold a lock on the file at `path`, which is created if missing; wait up to `seconds` for it.
 
-    Any number may hold it `shared` at a time, while nobody holds it alone. Windows knows no shared lock:
-    there all take turns.
+    Any number of processes may hold a `shared` lock while none holds an exclusive one. Windows has no
+    shared locks: there every lock is exclusive.
 
     Raises
     ------
     TimeoutError
         If others hold it for longer.
     OSError
-        If it cannot be made.
+        If the file cannot be created.
     """
     until = time.monotonic() + seconds
     with path.open("ab") as file:
-        while not _taken(file, shared=shared):
+        while not _try_lock(file, shared=shared):
             if time.monotonic() >= until:
                 raise TimeoutError
             time.sleep(_SECONDS_BETWEEN_TRIES)
         yield
 
 
-def is_free(path: Path) -> bool:
-    """Whether nobody holds the file at `path`.
+def is_unlocked(path: Path) -> bool:
+    """Whether no process holds a lock on the file at `path`.
 
     Raises
     ------
@@ -64,14 +68,14 @@ def is_free(path: Path) -> bool:
         If it cannot be opened.
     """
     with path.open("ab") as file:
-        return _taken(file)
+        return _try_lock(file)
 
 
 if sys.platform == "win32":
     import msvcrt
 
-    def _taken(file: IO[bytes], *, shared: bool = False) -> bool:  # noqa: ARG001
-        """Whether this process alone now holds the file; it does until the file is closed."""
+    def _try_lock(file: IO[bytes], *, shared: bool = False) -> bool:  # noqa: ARG001
+        """Whether this process now has an exclusive lock, which it keeps until the file is closed."""
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -81,8 +85,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _taken(file: IO[bytes], *, shared: bool = False) -> bool:
-        """Whether this process now holds the file, alone or shared; it does until the file is closed."""
+    def _try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
+        """Whether this process now has the lock, which it keeps until the file is closed."""
         try:
             fcntl.flock(file.fileno(), (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError:

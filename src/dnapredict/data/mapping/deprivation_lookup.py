@@ -1,4 +1,4 @@
-"""Read what is published of areas and sites: deciles of deprivation, centres of LSOAs, places of sites."""
+"""Read published reference files: deprivation deciles, centroids of LSOAs, coordinates of sites."""
 
 import math
 import re
@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from dnapredict.config.mapping_config import Geography
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.mapping.file_joins import Stamp, read_beside, rows_told, stamp
-from dnapredict.data.readers.csv_dialect import ROW_NUMBER, columns_told
+from dnapredict.data.mapping.file_joins import FileState, describe_rows, file_state, read_reference
+from dnapredict.data.readers.csv_dialect import ROW_NUMBER, describe_columns
 from dnapredict.errors import ConfigurationError, DataError
 
 # Which LSOA codes a release of the indices is of.
@@ -23,14 +23,14 @@ AREAS: Final = ibis.schema(
     {"area": "string", "decile": "int64", "area_latitude": "float64", "area_longitude": "float64"}
 )
 SITES: Final = ibis.schema({"site": "string", "site_latitude": "float64", "site_longitude": "float64"})
-# The 2,000 codes that came with 2021 are numbered from here on.
+# Codes that are new in 2021 have higher numbers.
 LAST_OF_2011: Final = 33_768
 _ENGLAND: Final = {"2011": 32_844, "2021": 33_755}
 _CODE: Final = re.compile(r"E01[0-9]{6}")
-_MANY: Final = 1_000  # areas of a board; fewer may all be older than 2021
-_Place = tuple[float | None, float | None]
+_MANY: Final = 1_000  # areas of a care board; fewer may all have codes of 2011
+_Coordinates = tuple[float | None, float | None]
 
-# Headers by which files are published: the indices' File 7, the Open Geography Portal, ONSPD, and plain ones.
+# Headers of the indices' File 7, the Open Geography Portal, ONSPD, and plain ones.
 _LSOA: Final = {
     "2021": re.compile(r"lsoa code \(2021\)|lsoa21(cd|_code)?"),
     "2011": re.compile(r"lsoa code \(2011\)|lsoa11(cd|_code)?"),
@@ -42,19 +42,19 @@ _SITE: Final = re.compile(r"((site|ods|organisation)[ _]?)?code|organisation sit
 
 
 @dataclass(frozen=True)
-class Atlas:
-    """What is known of areas and sites.
+class AreaLookup:
+    """Deprivation and coordinates of areas and sites.
 
     Attributes
     ----------
     release
-        Of the deciles: "2019", "2025", or "" where nobody said.
+        Of the deciles: "2019", "2025", or "" where it is not stated.
     areas
-        `AREAS`: one row an LSOA; decile or place may be missing.
+        `AREAS`: one row an LSOA; decile or coordinates may be missing.
     sites
         `SITES`: one row a site.
     complete
-        Whether all of England's deciles are there, so that a code without one is none of its vintage.
+        Whether it has all deciles of England, so that a code without one is of another vintage.
     """
 
     release: str
@@ -63,28 +63,30 @@ class Atlas:
     complete: bool
 
 
-def atlas(geography: Geography) -> Atlas:
-    """Read the files that `geography` names; each is read once, until it changes.
+def area_lookup(geography: Geography) -> AreaLookup:
+    """Read the files that `geography` names; a file is read again only when it has changed.
 
     Raises
     ------
     DataError
-        If a file cannot be read, lacks a column, or holds a code, a decile or a place that cannot be.
+        If a file cannot be read, lacks a column, or holds an impossible code, decile or coordinate.
     ConfigurationError
         If LSOA codes of two vintages would be mixed.
     """
     paths = (geography.imd, geography.centroids, geography.sites)
-    return _atlas(*(path and stamp(path) for path in paths), geography.imd_release)
+    return _area_lookup(*(path and file_state(path) for path in paths), geography.imd_release)
 
 
 @lru_cache(maxsize=4)
-def _atlas(imd: Stamp | None, centroids: Stamp | None, sites: Stamp | None, said: str | None) -> Atlas:
+def _area_lookup(
+    imd: FileState | None, centroids: FileState | None, sites: FileState | None, stated: str | None
+) -> AreaLookup:
     deciles = _deciles(imd[0]) if imd else _Listed()
     places = _centroids(centroids[0]) if centroids else _Listed()
-    vintage = _one_vintage(said, deciles, places)
-    release = said or (next(r for r, of in VINTAGES.items() if of == vintage) if imd else "")
+    vintage = _one_vintage(stated, deciles, places)
+    release = stated or (next(r for r, of in VINTAGES.items() if of == vintage) if imd else "")
     complete = bool(imd) and len(deciles.values) >= _ENGLAND[vintage]
-    return Atlas(release, _areas(deciles.values, places.values), _sites(sites), complete)
+    return AreaLookup(release, _areas(deciles.values, places.values), _sites(sites), complete)
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,9 @@ class _Listed:
     path: Path = Path()
 
 
-def _one_vintage(said: str | None, *found: _Listed) -> str:
-    vintage = VINTAGES[said] if said else ""
-    for file in found:
+def _one_vintage(stated: str | None, *files: _Listed) -> str:
+    vintage = VINTAGES[stated] if stated else ""
+    for file in files:
         if vintage and file.vintage and file.vintage != vintage:
             raise ConfigurationError(
                 f"{file.path}: holds LSOA codes of {file.vintage}, where those of {vintage} are wanted. "
@@ -109,17 +111,17 @@ def _one_vintage(said: str | None, *found: _Listed) -> str:
 
 
 def _deciles(path: Path) -> _Listed:
-    sheet = _ReferenceTable.read(path)
-    vintage, areas = _lsoa(sheet)
-    deciles = sheet.numbers(_DECILE, "IMD decile", lowest=1, highest=10)
-    sheet.refuse([value is None or value % 1 != 0 for value in deciles], "IMD decile")
-    values = sheet.by_code(areas, [int(value) for value in deciles if value is not None])
-    _require_genuine(values, vintage, path)
+    table = _ReferenceTable.read(path)
+    vintage, areas = _lsoa(table)
+    deciles = table.numbers(_DECILE, "IMD decile", lowest=1, highest=10)
+    table.refuse([value is None or value % 1 != 0 for value in deciles], "IMD decile")
+    values = table.by_code(areas, [int(value) for value in deciles if value is not None])
+    _require_vintage(values, vintage, path)
     return _Listed(values, vintage, path)
 
 
-def _require_genuine(areas: dict[str, Any], vintage: str, path: Path) -> None:
-    """A header says which vintage a file is of; its codes must not say another."""
+def _require_vintage(areas: dict[str, Any], vintage: str, path: Path) -> None:
+    """Refuse a file whose header names another vintage than its codes are of."""
     newest = max((int(code[3:]) for code in areas if _CODE.fullmatch(code)), default=0)
     is_2021 = newest > LAST_OF_2011
     if (vintage == "2011" and is_2021) or (vintage == "2021" and not is_2021 and len(areas) > _MANY):
@@ -127,22 +129,22 @@ def _require_genuine(areas: dict[str, Any], vintage: str, path: Path) -> None:
 
 
 def _centroids(path: Path) -> _Listed:
-    sheet = _ReferenceTable.read(path)
-    vintage, areas = _lsoa(sheet)
-    return _Listed(sheet.by_code(areas, sheet.places()), vintage, path)
+    table = _ReferenceTable.read(path)
+    vintage, areas = _lsoa(table)
+    return _Listed(table.by_code(areas, table.coordinates()), vintage, path)
 
 
-def _sites(stamped: Stamp | None) -> pa.Table:
-    if stamped is None:
+def _sites(state: FileState | None) -> pa.Table:
+    if state is None:
         return SITES.to_pyarrow().empty_table()
-    sheet = _ReferenceTable.read(stamped[0])
-    codes = [code and code.upper().replace(" ", "") for code in sheet.column(_SITE, "site code")]
-    places = sheet.by_code(codes, sheet.places())
+    table = _ReferenceTable.read(state[0])
+    codes = [code and code.upper().replace(" ", "") for code in table.column(_SITE, "site code")]
+    places = table.by_code(codes, table.coordinates())
     rows = [{"site": code, "site_latitude": at[0], "site_longitude": at[1]} for code, at in places.items()]
     return pa.Table.from_pylist(rows, schema=SITES.to_pyarrow())
 
 
-def _areas(deciles: dict[str, int], places: dict[str, _Place]) -> pa.Table:
+def _areas(deciles: dict[str, int], places: dict[str, _Coordinates]) -> pa.Table:
     nowhere = (None, None)
     rows = [
         {
@@ -156,20 +158,20 @@ def _areas(deciles: dict[str, int], places: dict[str, _Place]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=AREAS.to_pyarrow())
 
 
-def _lsoa(sheet: "_ReferenceTable") -> tuple[str, list[str | None]]:
-    """The vintage that the header names, and the codes below it."""
+def _lsoa(table: "_ReferenceTable") -> tuple[str, list[str | None]]:
+    """The vintage in the header, and the codes of the column."""
     for vintage, header in _LSOA.items():
-        if sheet.find(header):
-            return vintage, [code and code.upper() for code in sheet.column(header, "")]
+        if table.find(header):
+            return vintage, [code and code.upper() for code in table.column(header, "")]
     raise DataError(
-        f"{sheet.path}: no header says which LSOA codes it holds. Expected 'LSOA code (2021)' or 'LSOA21CD', "
-        f"'LSOA code (2011)' or 'LSOA11CD'. {columns_told(sheet.headers)}"
+        f"{table.path}: no header says which LSOA codes it holds. Expected 'LSOA code (2021)' or 'LSOA21CD', "
+        f"'LSOA code (2011)' or 'LSOA11CD'. {describe_columns(table.headers)}"
     )
 
 
 @dataclass(frozen=True)
 class _ReferenceTable:
-    """A reference table as text, with the numbers of its rows."""
+    """A reference table as text, with its row numbers."""
 
     path: Path
     columns: dict[str, list[str | None]]
@@ -178,7 +180,7 @@ class _ReferenceTable:
     @classmethod
     def read(cls, path: Path) -> "_ReferenceTable":
         with Workspace() as workspace:
-            table = read_beside(path, workspace)
+            table = read_reference(path, workspace)
             text = table.select(ROW_NUMBER, **{c: table[c].cast("string") for c in table.columns[1:]})
             columns = workspace.backend.to_pyarrow(text).to_pydict()
         return cls(path, columns, columns.pop(ROW_NUMBER))
@@ -197,37 +199,37 @@ class _ReferenceTable:
         return [(text or "").strip() or None for text in self.columns[name]]
 
     def numbers(self, header: re.Pattern[str], what: str, *, lowest: float, highest: float) -> list[float | None]:
-        """A column as numbers within bounds; blank where it is blank."""
+        """A column as numbers within bounds; None where it is blank."""
         numbers = [_number(text) for text in self.column(header, what)]
         self.refuse([n is not None and not lowest <= n <= highest for n in numbers], what)
         return numbers
 
-    def places(self) -> list[_Place]:
+    def coordinates(self) -> list[_Coordinates]:
         """Latitude and longitude in degrees (WGS 84)."""
         north = self.numbers(_LATITUDE, "latitude", lowest=-90, highest=90)
         return list(zip(north, self.numbers(_LONGITUDE, "longitude", lowest=-180, highest=180), strict=True))
 
     def by_code(self, codes: list[str | None], values: Sequence[Any]) -> dict[str, Any]:
-        """Values by code; the same row may be there twice, a code with two values may not."""
-        found: dict[str, Any] = {}
+        """Values by code; a row may be repeated, but a code may not have two values."""
+        values_of: dict[str, Any] = {}
         for code, value in zip(codes, values, strict=True):
             if code is not None:
-                found.setdefault(code, value)
+                values_of.setdefault(code, value)
         pairs = zip(codes, values, strict=True)
-        self.refuse([code is not None and found[code] != value for code, value in pairs], "code")
-        return found
+        self.refuse([code is not None and values_of[code] != value for code, value in pairs], "code")
+        return values_of
 
     def refuse(self, wrong: Sequence[bool], what: str) -> None:
         numbers = [number for number, bad in zip(self.row_numbers, wrong, strict=True) if bad]
         if numbers:
             raise DataError(
-                f"{self.path}: column with the {what}: {rows_told(numbers)} with what cannot be, or with "
-                "another value than before for the same code. Correct the file."
+                f"{self.path}: column with the {what}: {describe_rows(numbers)} with an impossible value, or "
+                "with a second value for the same code. Correct the file."
             )
 
 
 def _number(text: str | None) -> float | None:
-    """NaN, which lies within no bounds, where there is text and no number."""
+    """The number; NaN, which is outside any bounds, where the text is no number."""
     try:
         return None if text is None else float(text)
     except ValueError:

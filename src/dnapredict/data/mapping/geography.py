@@ -1,7 +1,7 @@
-"""Where patients live: the deprivation of an LSOA, and how far its centre is from the site.
+"""Deprivation decile of a patient's LSOA, and the distance from its centre to the site.
 
-A release of the English Indices of Deprivation goes with one vintage of LSOA codes, 2019 with 2011 and
-2025 with 2021, and the two are never mixed. A patient without a known LSOA stays, in the group "no IMD".
+A release of the English Indices of Deprivation goes with one set of LSOA codes, 2019 with 2011 and 2025 with
+2021, and the two are never mixed. A patient without a known LSOA is kept, in the group "no IMD".
 """
 
 from typing import Final
@@ -14,60 +14,60 @@ from dnapredict.data.engine.bound_query import placeholder
 from dnapredict.data.mapping.deprivation_lookup import AREAS, LAST_OF_2011, SITES
 from dnapredict.data.mapping.file_joins import key
 
-# What an LSOA code turned out to be, beside each row until it has been counted.
-AREA: Final = "told_area"
+# A note about the LSOA code of each row, which `ingest` counts.
+AREA: Final = "note_area"
 _EARTH_KM: Final = 6_371.0088  # mean radius (IUGG)
 
 
-def fed(geography: Geography, present: frozenset[str]) -> frozenset[str]:
-    """The contract columns that `geography` adds to an extract that has the columns `present`."""
+def columns_added(geography: Geography, present: frozenset[str]) -> frozenset[str]:
+    """The contract columns that `geography` adds to an extract with the columns `present`."""
     decile = {"imd_decile"} if geography.imd and "lsoa_code" in present else set()
     distance = {"distance_km"} if geography.sites and {"lsoa_code", "site_code"} <= present else set()
     return frozenset(decile | distance)
 
 
-def located(table: ir.Table, geography: Geography, *, release: str, complete: bool) -> ir.Table:
-    """`table`, whose columns have the contract's names, with decile and distance where they can be known.
+def add_geography(table: ir.Table, geography: Geography, *, release: str, complete: bool) -> ir.Table:
+    """Add decile and distance to `table`, whose columns have the contract's names.
 
-    A distance that the extract has stays. A decile stays where the mapping says which release it is of;
-    otherwise that of the lookup stands in its place. Areas and sites are filled in as the tables `areas`
-    and `sites` (`data.mapping.deprivation_lookup`), of which `release` and `complete` tell.
+    A distance in the extract is kept. A decile in the extract is kept where the mapping states its release;
+    otherwise that of the lookup replaces it. The placeholders `areas` and `sites` are the tables of
+    `data.mapping.deprivation_lookup`, and `release` and `complete` its attributes.
     """
-    feeds = fed(geography, frozenset(table.columns))
-    if not feeds:
+    added = columns_added(geography, frozenset(table.columns))
+    if not added:
         return table
     own = table.columns
     areas = placeholder("areas", AREAS)
     table = table.mutate(lsoa_code=key(table.lsoa_code, loose=True))
     table = table.left_join(areas, table.lsoa_code == areas.area)
-    if "distance_km" in feeds:
-        table = _measured(table)
-    if "imd_decile" in feeds:
+    if "distance_km" in added:
+        table = _with_distance(table)
+    if "imd_decile" in added:
         table = _with_decile(table, geography, release=release, complete=complete)
-    added = (name for name in (*sorted(feeds), AREA) if name not in own and name in table.columns)
-    return table.select(*own, *added)
+    new = (name for name in (*sorted(added), AREA) if name not in own and name in table.columns)
+    return table.select(*own, *new)
 
 
 def _with_decile(table: ir.Table, geography: Geography, *, release: str, complete: bool) -> ir.Table:
     decile = table.decile
     if geography.imd_release and "imd_decile" in table.columns:
-        decile = _first(table.imd_decile, decile)
-    kind = standing(table.lsoa_code, found=table.decile.notnull(), release=release, complete=complete)
+        decile = _prefer_own(table.imd_decile, decile)
+    kind = area_status(table.lsoa_code, found=table.decile.notnull(), release=release, complete=complete)
     return table.mutate(imd_decile=decile, **{AREA: kind})
 
 
-def _measured(table: ir.Table) -> ir.Table:
+def _with_distance(table: ir.Table) -> ir.Table:
     sites = placeholder("sites", SITES)
     table = table.left_join(sites, key(table.site_code, loose=True) == sites.site)
     here, there = (table.area_latitude, table.area_longitude), (table.site_latitude, table.site_longitude)
     distance = kilometres(here, there)
     if "distance_km" in table.columns:
-        distance = _first(table.distance_km, distance)
+        distance = _prefer_own(table.distance_km, distance)
     return table.mutate(distance_km=distance)
 
 
-def _first(own: ir.Value, found: ir.NumericValue) -> ir.Value:
-    """What the extract holds, as it is written, and where it holds nothing what was found."""
+def _prefer_own(own: ir.Value, found: ir.NumericValue) -> ir.Value:
+    """The extract's own value, as it is written; where it is blank, the value of the lookup."""
     if own.type().is_numeric():
         return ibis.coalesce(own, found)
     return ibis.coalesce(key(own, loose=True), found.cast("string"))
@@ -76,23 +76,23 @@ def _first(own: ir.Value, found: ir.NumericValue) -> ir.Value:
 def kilometres(
     here: tuple[ir.FloatingValue, ir.FloatingValue], there: tuple[ir.FloatingValue, ir.FloatingValue]
 ) -> ir.FloatingValue:
-    """Great-circle distance in km, to 0.1 km, between two places: latitude and longitude in degrees.
+    """Great-circle distance in km, to 0.1 km, between two points: latitude and longitude in degrees.
 
     The haversine formula (R. W. Sinnott, Sky and Telescope 68, 1984) on a sphere of the mean radius:
-    within 0.6% of the distance on the ellipsoid. As the crow flies: a journey is longer.
+    within 0.6% of the distance on the ellipsoid. It is a straight line: a journey is longer.
     """
     half = (there[0] - here[0]).radians() / 2
     turn = (there[1] - here[1]).radians() / 2
     chord = half.sin() ** 2 + here[0].radians().cos() * there[0].radians().cos() * turn.sin() ** 2
-    # Rounding may carry the chord between antipodes past 1, where there is no arc sine.
+    # Rounding may make the chord between antipodes larger than 1, where the arc sine is not defined.
     return (2 * _EARTH_KM * ibis.ifelse(chord > 1, 1.0, chord).sqrt().asin()).round(1)
 
 
-def standing(code: ir.StringValue, *, found: ir.BooleanValue, release: str, complete: bool) -> ir.StringValue:
-    """What an LSOA code is to the lookup: known, blank, other vintage, outside England or unknown.
+def area_status(code: ir.StringValue, *, found: ir.BooleanValue, release: str, complete: bool) -> ir.StringValue:
+    """Whether an LSOA code is known, blank, of another vintage, outside England or unknown to the lookup.
 
-    2021 kept most codes of 2011; those that it split or merged have new ones, numbered from 33,769 on. A
-    code up to there that is missing from all of England's of 2021 is therefore one of before.
+    Most codes of 2011 exist in 2021 too; areas that were split or merged have new codes, numbered from 33,769.
+    A lower code that is missing from the complete list of 2021 is therefore one of 2011.
     """
     number = code.substr(3).try_cast("int64")
     earlier = (number <= LAST_OF_2011) & ibis.literal(complete)

@@ -1,9 +1,10 @@
-"""The way in: what stands beside an extract is joined to it, and patients' numbers become pseudonyms.
+"""Prepare an extract for its mapping: join other files and replace patients' numbers by pseudonyms.
 
-What happened there is counted, so that a check can tell how much of a file found its match and which
-release of the indices of deprivation the deciles are of.
+The results are counted, so that a check can report how many rows had a match and which release of the indices
+of deprivation the deciles are from.
 """
 
+from collections.abc import Iterator
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,36 +17,36 @@ import pyarrow.compute as pc
 from dnapredict.config.mapping_config import Mapping
 from dnapredict.data.engine.bound_query import compiled, placeholder
 from dnapredict.data.engine.engine_pool import Engine
-from dnapredict.data.mapping.apply_mapping import BAD_NUMBER, TOLD, patient_number
-from dnapredict.data.mapping.deprivation_lookup import VINTAGES, atlas
+from dnapredict.data.mapping.apply_mapping import BAD_NUMBER, NOTE, patient_number
+from dnapredict.data.mapping.deprivation_lookup import VINTAGES, area_lookup
 from dnapredict.data.mapping.file_joins import join_files
 from dnapredict.data.mapping.geography import AREA
 from dnapredict.data.mapping.pseudonyms import number_in, pseudonyms, read_key
 
 
 @dataclass(frozen=True)
-class Entered:
-    """An extract with its joins.
+class PreparedExtract:
+    """An extract with its joined files and lookups.
 
     Attributes
     ----------
     table
-        The extract's columns and `NAME.COLUMN` of what was joined.
-    beside
-        Tables that `data.mapping.apply_mapping` reads, by the role they are filled in as.
+        The extract's columns, and `NAME.COLUMN` for each column of a joined file.
+    lookups
+        Tables that `data.mapping.apply_mapping` joins, by the name of their placeholder.
     release, complete
-        Of the areas, as in `data.mapping.deprivation_lookup.Atlas`.
+        Of the deprivation lookup, as in `data.mapping.deprivation_lookup.AreaLookup`.
     """
 
     table: ir.Table
-    beside: MappingOf[str, ir.Table] = field(default_factory=dict)
+    lookups: MappingOf[str, ir.Table] = field(default_factory=dict)
     release: str = ""
     complete: bool = False
 
 
 @dataclass(frozen=True)
 class Matches:
-    """How many rows found their match in a joined file; those without a key looked for none."""
+    """How many rows have a match in a joined file; rows without a key are counted separately."""
 
     name: str
     file: str
@@ -54,18 +55,18 @@ class Matches:
     without_key: int
 
     def __str__(self) -> str:
-        asked = self.matched + self.unmatched
-        share = f" ({self.unmatched / asked:.1%})" if asked else ""
+        total = self.matched + self.unmatched
+        share = f" ({self.unmatched / total:.1%})" if total else ""
         blank = f"; {self.without_key:,} have no key" if self.without_key else ""
-        return f"{self.name} ({self.file}): {self.unmatched:,} of {asked:,} rows found no match{share}{blank}."
+        return f"{self.name} ({self.file}): {self.unmatched:,} of {total:,} rows found no match{share}{blank}."
 
 
 @dataclass(frozen=True)
 class Areas:
-    """Which release of the indices the deciles are of, and what the rows' LSOA codes were to it.
+    """The release of the indices that the deciles are from, and how many LSOA codes it has.
 
-    `rows` counts by "known", "blank", "other vintage", "outside England" and "unknown"; it is empty
-    where no lookup was given. A release "" is one that nobody named.
+    `rows` counts rows by "known", "blank", "other vintage", "outside England" and "unknown"; it is empty
+    where no lookup was given. The release is "" where it is not stated.
     """
 
     release: str = ""
@@ -73,16 +74,16 @@ class Areas:
 
     @property
     def vintage(self) -> str:
-        """The LSOA codes that go with the release: "2011", "2021" or "" for not known."""
+        """The year of the release's LSOA codes: "2011", "2021" or "" for not known."""
         return VINTAGES.get(self.release, "")
 
     def __str__(self) -> str:
-        named = f"release {self.release}, LSOA {self.vintage}" if self.release else "release not stated"
+        release = f"release {self.release}, LSOA {self.vintage}" if self.release else "release not stated"
         without = {kind: n for kind, n in self.rows.items() if kind != "known"}
         if not sum(without.values()):
-            return f"IMD deciles: {named}."
-        told = ", ".join(f"{n:,} {_WORDS[kind]}" for kind, n in sorted(without.items()) if n)
-        return f"IMD deciles: {named}; no IMD for {sum(without.values()):,} rows ({told})."
+            return f"IMD deciles: {release}."
+        reasons = ", ".join(f"{n:,} {_WORDS[kind]}" for kind, n in sorted(without.items()) if n)
+        return f"IMD deciles: {release}; no IMD for {sum(without.values()):,} rows ({reasons})."
 
 
 _WORDS = {
@@ -95,7 +96,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What happened on the way in; `str` of its parts are sentences for a person, without any value."""
+    """What was joined and looked up; `str` of its parts are sentences without any patient's value."""
 
     matches: tuple[Matches, ...] = ()
     areas: Areas = Areas()
@@ -103,15 +104,15 @@ class IngestReport:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What there is to tell; nothing for an extract that came as it was."""
+        """One sentence for each joined file and for the deciles; empty where nothing was joined."""
         areas = (str(self.areas),) if self.areas.release or self.areas.rows else ()
         return (*map(str, self.matches), *areas)
 
 
-def enter(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: str) -> Entered:
-    """Join to `table` what `mapping` says, and make ready what is looked up.
+def prepare(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: str) -> PreparedExtract:
+    """Join to `table` the files that `mapping` names, and load its lookups.
 
-    No row is added, lost or moved: `row_number` stands as it did.
+    No row is added, lost or moved: `row_number` does not change.
 
     Raises
     ------
@@ -122,49 +123,49 @@ def enter(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: str) 
     """
     if mapping.joins:
         table = join_files(table, mapping, workspace.embedded, source=source)
-    beside = {}
+    lookups = {}
     if mapping.makes_pseudonyms:
-        beside["pseudonyms"] = _pseudonyms(table, mapping, workspace, source)
+        lookups["pseudonyms"] = _pseudonyms(table, mapping, workspace, source)
     geography = mapping.geography
     if not (geography.imd or geography.centroids):
-        return Entered(table, beside, geography.imd_release or "")
-    known = atlas(geography)
-    beside |= {"areas": workspace.refer(known.areas), "sites": workspace.refer(known.sites)}
-    return Entered(table, beside, known.release, known.complete)
+        return PreparedExtract(table, lookups, geography.imd_release or "")
+    areas = area_lookup(geography)
+    lookups |= {"areas": workspace.refer(areas.areas), "sites": workspace.refer(areas.sites)}
+    return PreparedExtract(table, lookups, areas.release, areas.complete)
 
 
 def _pseudonyms(table: ir.Table, mapping: Mapping, workspace: Engine, source: str) -> ir.Table:
     key = read_key(mapping.key_file)
-    found = workspace.fetch(_numbers(table.schema(), mapping, source).over(asked=table))
-    hashed = pseudonyms(found["number"], key=key, kind=mapping.numbers)
-    bad = pc.and_(found["number"].is_valid(), hashed.is_null())
-    return workspace.keep(pa.table({"written": found["written"], "pseudonym": hashed, "bad": bad}))
+    numbers = workspace.fetch(_numbers(table.schema(), mapping, source).over(extract=table))
+    hashed = pseudonyms(numbers["number"], key=key, kind=mapping.numbers)
+    bad = pc.and_(numbers["number"].is_valid(), hashed.is_null())
+    return workspace.keep(pa.table({"written": numbers["written"], "pseudonym": hashed, "bad": bad}))
 
 
 @compiled
 def _numbers(schema: ibis.Schema, mapping: Mapping, source: str) -> ir.Table:
-    """What is written, each once, and the number in it."""
-    asked = placeholder("asked", schema)
-    found = asked.select(written=patient_number(asked, mapping, where=source)).distinct()
-    found = found.filter(found.written.notnull())
-    return found.mutate(number=number_in(found.written, mapping.numbers))
+    """Each distinct text, and the number in it."""
+    extract = placeholder("extract", schema)
+    distinct = extract.select(written=patient_number(extract, mapping, where=source)).distinct()
+    distinct = distinct.filter(distinct.written.notnull())
+    return distinct.mutate(number=number_in(distinct.written, mapping.numbers))
 
 
-def entry_of(read: ir.Table, mapping: Mapping, entered: Entered, workspace: Engine) -> IngestReport:
-    """Count what `data.mapping.apply_mapping` noted beside each row of `read`."""
+def ingest_report(typed: ir.Table, mapping: Mapping, prepared: PreparedExtract, workspace: Engine) -> IngestReport:
+    """Count the notes that `data.mapping.apply_mapping` made about each row of `typed`."""
     return IngestReport(
-        matches=tuple(_matches(read, mapping, workspace)),
-        areas=Areas(entered.release, _counts(read, AREA, workspace) if AREA in read.columns else {}),
-        pseudonymised=BAD_NUMBER in read.columns and mapping.makes_pseudonyms,
+        matches=tuple(_matches(typed, mapping, workspace)),
+        areas=Areas(prepared.release, _counts(typed, AREA, workspace) if AREA in typed.columns else {}),
+        pseudonymised=BAD_NUMBER in typed.columns and mapping.makes_pseudonyms,
     )
 
 
-def _matches(read: ir.Table, mapping: Mapping, workspace: Engine) -> Any:
+def _matches(typed: ir.Table, mapping: Mapping, workspace: Engine) -> Iterator[Matches]:
     for name, join in mapping.joins.items():
-        counts = _counts(read, TOLD + name, workspace)
+        counts = _counts(typed, NOTE + name, workspace)
         yield Matches(name, join.path.name, counts.get(True, 0), counts.get(False, 0), counts.get(None, 0))
 
 
-def _counts(read: ir.Table, column: str, workspace: Engine) -> dict[Any, int]:
-    sql = f'SELECT "{column}" AS kind, count(*) AS n FROM {read.get_name()} GROUP BY ALL ORDER BY ALL'
+def _counts(typed: ir.Table, column: str, workspace: Engine) -> dict[Any, int]:
+    sql = f'SELECT "{column}" AS kind, count(*) AS n FROM {typed.get_name()} GROUP BY ALL ORDER BY ALL'
     return {row["kind"]: row["n"] for row in workspace.embedded.fetch(sql).to_pylist()}

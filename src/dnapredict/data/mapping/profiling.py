@@ -1,4 +1,4 @@
-"""Look at the values of an extract for what a mapping needs: how dates are written, which codes occur."""
+"""Profile the columns of an extract for a draft mapping: date formats, and codes that occur."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,8 +10,8 @@ from dnapredict.data.contract.known_names import NOT_RECORDED, WORDS, plain
 from dnapredict.data.contract.parsing import parse
 from dnapredict.data.engine.duckdb_engine import Workspace
 
-# Patterns that are not read without being named. Day first: where every day is below 13 both fit, and
-# British extracts write it so.
+# Date formats that are parsed only if a mapping names them. Day first: where every day is below 13 both orders
+# fit, and British extracts have the day first.
 _PATTERNS: Final = (
     "%Y%m%d",
     "%d%m%Y",
@@ -34,7 +34,7 @@ _PATTERNS: Final = (
 _WITH_Z: Final = "%Y-%m-%dT%H:%M:%SZ"
 _MIDNIGHT: Final = r"\d{4}-\d\d-\d\dT00:00:00Z"
 _CLOCK: Final = r"(\d{4}-\d\d-\d\d[ T])?\d{1,2}[:.]?\d\d(:\d\d)?"
-# A value is shown only where so many rows have it, in a column of so few, that it says nothing of a patient.
+# A value is shown only if many rows share it and the column has few values, so that it identifies nobody.
 _LEAST_ROWS: Final = 10
 _MOST_VALUES: Final = 30
 _MOST_LETTERS: Final = 40
@@ -42,9 +42,9 @@ _MOST_LETTERS: Final = 40
 
 @dataclass(frozen=True)
 class Codes:
-    """What a column of codes needs: translations, and values that have none.
+    """Translations for a column of codes, and values without one.
 
-    `unknown` holds values that many rows share; `hidden` counts the others, which are not shown.
+    `unknown` has the values that many rows share; `hidden` counts the others, which are not shown.
     """
 
     translate: dict[str, str]
@@ -52,24 +52,24 @@ class Codes:
     hidden: int = 0
 
 
-class Glance:
-    """Answers questions about the columns of one extract."""
+class ColumnProfiler:
+    """Queries about the columns of one extract."""
 
     def __init__(self, table: ir.Table, workspace: Workspace) -> None:
-        """Read nothing yet."""
+        """Keep the table; nothing is read yet."""
         self._table = table
         self._workspace = workspace
 
     def is_clock(self, name: str) -> bool:
-        """Whether a column holds times of the day alone."""
+        """Whether a column has only times of day."""
         return self._holds(f"regexp_full_match({_text(name)}, '{_CLOCK}')", name)
 
     def is_day_with_z(self, name: str) -> bool:
-        """Whether a column is always midnight with a Z, which is how some tools write a day."""
+        """Whether a column is always midnight with a Z, which is how some tools write a date."""
         return self._holds(f"regexp_full_match({_text(name)}, '{_MIDNIGHT}')", name)
 
     def pattern(self, name: str, *, days_have_z: bool = False) -> str | None:
-        """The strptime pattern that a time column needs; None where it needs none or none fits."""
+        """The strptime format that a time column needs; None where it needs none or none fits."""
         if days_have_z and self._fits(name, _WITH_Z):
             return _WITH_Z
         if self._is_read(name):
@@ -77,18 +77,18 @@ class Glance:
         return next((pattern for pattern in _PATTERNS if self._fits(name, pattern)), None)
 
     def codes(self, name: str, to: Column) -> Codes:
-        """How the values of a column become the codes of the contract's column `to`."""
+        """Translations of the values of a column to the codes of the contract column `to`."""
         counted = self._counted(name)
         known = {plain(code): code for code in to.codes}
         words = WORDS.get(to.name, {})
         wrong = {value: n for value, n in counted.items() if value not in to.codes}
         translate = {value: words[plain(value)] for value in wrong if plain(value) in words}
         padded = {value for value in wrong if value.zfill(to.width) in to.codes or plain(value) in known}
-        left = {value: n for value, n in wrong.items() if value not in translate and value not in padded}
+        rest = {value: n for value, n in wrong.items() if value not in translate and value not in padded}
         if len(counted) > _MOST_VALUES:
-            return Codes(translate, hidden=len(left))
-        shown = tuple(v for v, n in left.items() if n >= _LEAST_ROWS and len(v) <= _MOST_LETTERS)
-        return Codes(translate, shown, len(left) - len(shown))
+            return Codes(translate, hidden=len(rest))
+        shown = tuple(v for v, n in rest.items() if n >= _LEAST_ROWS and len(v) <= _MOST_LETTERS)
+        return Codes(translate, shown, len(rest) - len(shown))
 
     def _counted(self, name: str) -> dict[str, int]:
         rows = self._workspace.fetch(
@@ -106,7 +106,7 @@ class Glance:
         return self._holds(f"try_strptime({_text(name)}, '{pattern}') IS NOT NULL", name)
 
     def _holds(self, condition: str, name: str) -> bool:
-        """Whether a condition holds in every row in which something is recorded, one at least."""
+        """Whether a condition holds in every row with a recorded value, and there is at least one."""
         words = ", ".join(f"'{word}'" for word in NOT_RECORDED)
         counted = self._workspace.fetch(
             f"SELECT count(*) AS n, count(*) FILTER ({condition}) AS held FROM {self._table.get_name()} "

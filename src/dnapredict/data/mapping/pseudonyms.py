@@ -1,7 +1,7 @@
-"""Patients' numbers become pseudonyms on entry: a keyed hash, whose key never lies beside the data.
+"""Replace patients' numbers by pseudonyms: a keyed hash, whose key is never in the folder of the data.
 
 HMAC-SHA-256 (RFC 2104, FIPS 198-1): without the key a number of ten digits cannot be found by
-trying them all. The same key gives the same pseudonym, so that a patient's history holds together.
+trying them all. The same key gives the same pseudonym, so that a patient's appointments stay linked.
 """
 
 import hmac
@@ -31,7 +31,7 @@ _BATCH: Final = 65_536
 _TEN_DIGITS: Final = re.compile(r"[0-9]{10}")
 # Local numbers of ten digits pass the check digit once in eleven times; NHS numbers always.
 _NEARLY_ALL: Final = 0.9
-# Among fewer numbers, none is taken for what it looks like.
+# With fewer numbers there is no test.
 FEWEST_NUMBERS: Final = 20
 # Ten digits, and blanks or hyphens between any two of them.
 _LONGEST: Final = 19
@@ -40,7 +40,7 @@ _LONGEST: Final = 19
 def is_nhs_number(digits: str) -> bool:
     """Whether ten digits are an NHS number (NHS Data Dictionary, NHS NUMBER: weights 10 to 2, modulus 11).
 
-    Ten equal digits are a placeholder, though some pass: they would make one patient of many.
+    Ten equal digits are a placeholder, although some pass: many patients would become one.
 
     >>> is_nhs_number("9434765919")
     True
@@ -61,18 +61,18 @@ def read_key(file: Path | None) -> bytes:
     ConfigurationError
         If there is none, or it is shorter than 32 bytes. The key itself is never shown.
     """
-    found = _from_file(file) if file else os.environ.get(KEY_VARIABLE, "").encode()
+    key = _from_file(file) if file else os.environ.get(KEY_VARIABLE, "").encode()
     where = str(file) if file else KEY_VARIABLE
-    found = found.strip()
-    if not found:
+    key = key.strip()
+    if not key:
         raise ConfigurationError(
             f"{where}: holds no key, and patients' numbers may enter only as a keyed hash. Make a key with "
             '`python -c "import secrets; print(secrets.token_hex(32))"`, keep it away from the data, and '
             f"name its file with --key-file or put it into {KEY_VARIABLE}."
         )
-    if len(found) < _LEAST_KEY_BYTES:
-        raise ConfigurationError(f"{where}: the key has {len(found)} bytes and needs at least {_LEAST_KEY_BYTES}.")
-    return found
+    if len(key) < _LEAST_KEY_BYTES:
+        raise ConfigurationError(f"{where}: the key has {len(key)} bytes and needs at least {_LEAST_KEY_BYTES}.")
+    return key
 
 
 def _from_file(file: Path) -> bytes:
@@ -84,7 +84,7 @@ def _from_file(file: Path) -> bytes:
 
 
 def number_in(text: ir.StringValue, kind: Kind) -> ir.StringValue:
-    """The number in what was written, without what only sets digits apart; blank is null."""
+    """The number in a text, without separators between digits; null where blank."""
     text = text.re_replace(r"\.0$", "")
     if kind == "nhs":
         text = text.replace(" ", "").replace("-", "")
@@ -92,7 +92,7 @@ def number_in(text: ir.StringValue, kind: Kind) -> ir.StringValue:
 
 
 def pseudonym(number: str, *, key: bytes, kind: Kind) -> str | None:
-    """The pseudonym of a number; None where an NHS number is wanted and this is none.
+    """The pseudonym of a number; None where it should be an NHS number and is not.
 
     >>> pseudonym("9434765919", key=b"k" * 32, kind="nhs")
     '999b7188a2c1eb1816fa9e7a7e52e360'
@@ -103,10 +103,10 @@ def pseudonym(number: str, *, key: bytes, kind: Kind) -> str | None:
 
 
 def pseudonyms(numbers: pa.ChunkedArray, *, key: bytes, kind: Kind) -> pa.ChunkedArray:
-    """The pseudonym of each of `numbers`; null where it is not what it says.
+    """The pseudonym of each of `numbers`; null where it should be an NHS number and is not.
 
-    Give each number once: a patient with 40 appointments then costs as much as one. Python holds no more
-    than a batch of them at a time.
+    Give each number once: a patient with 40 appointments then costs as much as one with a single appointment.
+    Python objects exist for one batch at a time.
     """
     keyed = hmac.new(key, digestmod="sha256")
     hashed = [
@@ -127,14 +127,14 @@ def _hashed(numbers: list[str | None], keyed: hmac.HMAC, kind: Kind) -> Iterator
 
 
 def refuse_nhs_numbers(rows: ir.Table, workspace: Engine, *, source: str) -> None:
-    """Refuse rows whose `patient_id` are NHS numbers as they stand.
+    """Refuse rows whose `patient_id` are NHS numbers and no pseudonyms.
 
     Raises
     ------
     DataError
         If nearly all of at least 20 patient ids are ten digits with the right check digit.
     """
-    counted = workspace.fetch(_counting(rows.schema()).over(read=rows)).to_pylist()[0]
+    counted = workspace.fetch(_counts(rows.schema()).over(rows=rows)).to_pylist()[0]
     known, valid = counted["known"], counted["valid"]
     if known >= FEWEST_NUMBERS and valid >= _NEARLY_ALL * known:
         raise DataError(
@@ -145,9 +145,9 @@ def refuse_nhs_numbers(rows: ir.Table, workspace: Engine, *, source: str) -> Non
 
 
 @compiled
-def _counting(schema: ibis.Schema) -> ir.Table:
-    numbers = placeholder("read", schema).patient_id
-    # Most pseudonyms begin with a letter or are long: the check digit is worked out for the others alone.
+def _counts(schema: ibis.Schema) -> ir.Table:
+    numbers = placeholder("rows", schema).patient_id
+    # Most pseudonyms begin with a letter or are long: the check digit is calculated for the others only.
     may_be = numbers.substr(0, 1).between("0", "9") & (numbers.length() <= _LONGEST)
     passes = ibis.ifelse(may_be, _passes(numbers.re_replace(r"[ -]", "")), ibis.literal(False))
     valid = passes.sum().fill_null(0)
@@ -157,5 +157,5 @@ def _counting(schema: ibis.Schema) -> ir.Table:
 def _passes(digits: ir.StringValue) -> ir.BooleanValue:
     """`is_nhs_number` as an expression, for a whole column at once."""
     ten = digits.re_search(r"^[0-9]{10}$")
-    total = sum((digits.substr(place, 1).try_cast("int64") * (10 - place) for place in range(9)), ibis.literal(0))
+    total = sum((digits.substr(index, 1).try_cast("int64") * (10 - index) for index in range(9)), ibis.literal(0))
     return (ten & ((11 - total % 11) % 11 == digits.substr(9, 1).try_cast("int64"))).fill_null(False)

@@ -1,6 +1,6 @@
-"""Draft a mapping from an extract: which columns are the contract's, what they need, what stays outside.
+"""Draft a mapping from an extract: source columns, formats and translations, and the columns not used.
 
-The draft names columns and codes and never a patient's value.
+The draft has column names and codes and never a patient's value.
 """
 
 import difflib
@@ -14,12 +14,18 @@ from typing import Final
 from dnapredict.data.contract.columns import COLUMNS, Column, Kind, column
 from dnapredict.data.contract.known_names import BIRTH, DAYS, HEADERS, LEFT_OUT, NHS_NUMBER, POSTCODE, TIMES, plain
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.mapping.profiling import Glance
+from dnapredict.data.mapping.profiling import ColumnProfiler
 from dnapredict.data.readers import table_file
-from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER, columns_told, looks_like_header, name_told
+from dnapredict.data.readers.csv_dialect import (
+    ROW_FAULT,
+    ROW_NUMBER,
+    describe_columns,
+    looks_like_header,
+    printable_name,
+)
 from dnapredict.errors import DataError
 
-# How alike a name must be to one that is known, where none is the same.
+# Similarity at which a name counts as a known one, where none is equal.
 _ALIKE: Final = 0.88
 _WIDTH: Final = 108
 _MOBILE: Final = re.compile(r".*mobile.*|phone(number|no)?|telephone.*|contactno")
@@ -28,7 +34,7 @@ _PSEUDONYMS: Final = ("patientid", "tokenpersonid", "hesid", "encryptedhesid", "
 
 @dataclass
 class _Draft:
-    """What has been found so far: an origin in TOML by contract column, and what became of each header."""
+    """The draft so far: a source by contract column, notes, and the columns that are used."""
 
     headers: dict[str, str]  # the extract's name, by its plain form
     origins: dict[str, dict[str, object]] = field(default_factory=dict)
@@ -36,9 +42,9 @@ class _Draft:
     used: set[str] = field(default_factory=set)
 
     def first(self, names: tuple[str, ...]) -> str | None:
-        """The first of `names` that the extract has and that nothing else took."""
-        found = (self.headers[name] for name in names if name in self.headers)
-        return next((header for header in found if header not in self.used), None)
+        """The first of `names` that the extract has and that is not used yet."""
+        headers = (self.headers[name] for name in names if name in self.headers)
+        return next((header for header in headers if header not in self.used), None)
 
     def take(self, name: str, **origin: object) -> None:
         self.origins[name] = {key.rstrip("_"): value for key, value in origin.items()}
@@ -60,25 +66,25 @@ def suggest(path: Path) -> str:
         table = table_file.read(path, workspace)
         _require_header(table.columns, path)
         headers = {plain(name): name for name in table.columns if name not in (ROW_NUMBER, ROW_FAULT)}
-        draft, glance = _Draft(headers), Glance(table, workspace)
-        _together(draft, glance)
-        _by_name(draft)
-        _by_likeness(draft)
-        _formats(draft, glance)
-        _codes(draft, glance)
-    return "\n".join(_written(draft, path)) + "\n"
+        draft, profiler = _Draft(headers), ColumnProfiler(table, workspace)
+        _match_combined(draft, profiler)
+        _match_names(draft)
+        _match_similar_names(draft)
+        _add_formats(draft, profiler)
+        _add_translations(draft, profiler)
+    return "\n".join(_lines(draft, path)) + "\n"
 
 
 def _require_header(columns: Sequence[str], path: Path) -> None:
-    """Refuse to draft from what may be a patient's row: the draft would repeat it."""
+    """Refuse a file whose first row may be a patient's: the draft would repeat it."""
     if not looks_like_header(columns):
-        raise DataError(f"{path}: no mapping can be drafted. {columns_told(columns)}")
+        raise DataError(f"{path}: no mapping can be drafted. {describe_columns(columns)}")
 
 
-def _together(draft: _Draft, glance: Glance) -> None:
-    """Columns that become one together, or in another form."""
+def _match_combined(draft: _Draft, profiler: ColumnProfiler) -> None:
+    """Contract columns that are made of two columns, or of a column of another kind."""
     time, day = draft.first(TIMES), draft.first(DAYS)
-    if time and day and time != day and glance.is_clock(time):
+    if time and day and time != day and profiler.is_clock(time):
         draft.take("starts_at", date=day, time=time)
     number = draft.first(NHS_NUMBER)
     if number and not draft.first(_PSEUDONYMS):
@@ -93,15 +99,15 @@ def _together(draft: _Draft, glance: Glance) -> None:
         draft.note("has_mobile", "Whether a number is on record; the number itself stays outside.")
 
 
-def _by_name(draft: _Draft) -> None:
+def _match_names(draft: _Draft) -> None:
     for target in COLUMNS:
-        found = draft.first((plain(target.name), *HEADERS.get(target.name, ())))
-        if found and target.name not in draft.origins:
-            draft.take(target.name, from_=found)
+        header = draft.first((plain(target.name), *HEADERS.get(target.name, ())))
+        if header and target.name not in draft.origins:
+            draft.take(target.name, from_=header)
 
 
-def _by_likeness(draft: _Draft) -> None:
-    """A slip or an ending should not cost a column: names that are nearly one that is known."""
+def _match_similar_names(draft: _Draft) -> None:
+    """Names that differ from a known one by a typing error or an ending."""
     known = {name: target for target, names in HEADERS.items() for name in (plain(target), *names)}
     for name, header in draft.headers.items():
         near = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
@@ -110,41 +116,41 @@ def _by_likeness(draft: _Draft) -> None:
             draft.note(known[near[0]], f"Is '{header}' this? Its name is only alike.")
 
 
-def _formats(draft: _Draft, glance: Glance) -> None:
+def _add_formats(draft: _Draft, profiler: ColumnProfiler) -> None:
     times = [name for name in draft.origins if column(name).kind is Kind.TIMESTAMP]
     sources = {name: str(draft.origins[name]["from"]) for name in times if "from" in draft.origins[name]}
-    days_have_z = any(glance.is_day_with_z(source) for source in sources.values())
+    days_have_z = any(profiler.is_day_with_z(source) for source in sources.values())
     if days_have_z:
         draft.note("booked_at", "A day at 00:00:00Z is no time in UTC: read as the clinic's clock.")
     if "born" in draft.origins.get("age_years", {}):
         sources["age_years"] = str(draft.origins["age_years"]["born"])
     for name, source in sources.items():
-        pattern = glance.pattern(source, days_have_z=days_have_z)
+        pattern = profiler.pattern(source, days_have_z=days_have_z)
         if pattern:
             draft.origins[name]["format"] = pattern
     both = draft.origins.get("starts_at", {})
-    if "date" in both and (pattern := glance.pattern(str(both["date"]))):
+    if "date" in both and (pattern := profiler.pattern(str(both["date"]))):
         both["format"] = [f"{pattern} %H:%M", f"{pattern} %H:%M:%S"]
 
 
-def _codes(draft: _Draft, glance: Glance) -> None:
+def _add_translations(draft: _Draft, profiler: ColumnProfiler) -> None:
     for target in (column(name) for name in draft.origins):
         if not target.codes or "from" not in draft.origins[target.name]:
             continue
-        found = glance.codes(str(draft.origins[target.name]["from"]), target)
-        if found.translate:
-            draft.origins[target.name]["translate"] = found.translate
-        for value in found.unknown:
+        codes = profiler.codes(str(draft.origins[target.name]["from"]), target)
+        if codes.translate:
+            draft.origins[target.name]["translate"] = codes.translate
+        for value in codes.unknown:
             draft.note(target.name, f"Say in translate what {_toml(value)} means ({_choices(target)}).")
-        if found.hidden:
-            draft.note(target.name, f"{found.hidden} more values are no national codes; not shown here.")
+        if codes.hidden:
+            draft.note(target.name, f"{codes.hidden} more values are no national codes; not shown here.")
 
 
 def _choices(target: Column) -> str:
     return ", ".join(f"{code} {meaning}" for code, meaning in list(target.codes.items())[:3]) + ", ..."
 
 
-def _written(draft: _Draft, path: Path) -> Iterator[str]:
+def _lines(draft: _Draft, path: Path) -> Iterator[str]:
     yield f"# Drafted from the headers and codes of {path.name}. Read every line, then run"
     yield f"#   dnapredict check {path.name} --mapping THIS_FILE"
     yield f"description = {_toml(path.name)}"
@@ -153,12 +159,12 @@ def _written(draft: _Draft, path: Path) -> Iterator[str]:
     yield ""
     yield "[columns]"
     for target in COLUMNS:
-        yield from _one(draft, target)
-    yield from _lookups(draft)
-    yield from _outside(draft)
+        yield from _column_lines(draft, target)
+    yield from _lookup_lines(draft)
+    yield from _unused_lines(draft)
 
 
-def _one(draft: _Draft, target: Column) -> Iterator[str]:
+def _column_lines(draft: _Draft, target: Column) -> Iterator[str]:
     for note in draft.notes.get(target.name, ()):
         yield from _comment(note)
     origin = draft.origins.get(target.name)
@@ -169,7 +175,7 @@ def _one(draft: _Draft, target: Column) -> Iterator[str]:
         yield f'# {target.name} = {{ from = "..." }}'
 
 
-def _lookups(draft: _Draft) -> Iterator[str]:
+def _lookup_lines(draft: _Draft) -> Iterator[str]:
     postcode = draft.first(POSTCODE)
     if postcode and "lsoa_code" not in draft.origins:
         draft.used.add(postcode)
@@ -186,15 +192,15 @@ def _lookups(draft: _Draft) -> Iterator[str]:
         yield '# imd = "File_7_IoD2025.csv"                     # LSOA 2021; for LSOA 2011 that of 2019'
 
 
-def _outside(draft: _Draft) -> Iterator[str]:
+def _unused_lines(draft: _Draft) -> Iterator[str]:
     left = {name: header for name, header in draft.headers.items() if header not in draft.used}
     if not left:
         return
     yield ""
     yield "# Left outside:"
     for name, header in left.items():
-        place = list(draft.headers).index(name) + 1
-        yield from _comment(f"- {name_told(header, place)}: {_reason(name) or 'not part of the contract'}.")
+        number = list(draft.headers).index(name) + 1
+        yield from _comment(f"- {printable_name(header, number)}: {_reason(name) or 'not part of the contract'}.")
 
 
 def _reason(name: str) -> str:
@@ -212,7 +218,7 @@ def _comment(text: str) -> Iterator[str]:
 
 
 def _toml(value: object) -> str:
-    """A value in TOML; text as in JSON, whose escapes TOML shares."""
+    """A value in TOML on one line, which tomli-w cannot write; text as in JSON, whose escapes are TOML's too."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{_key(key)} = {_toml(inside)}" for key, inside in value.items()) + " }"
     if isinstance(value, list):

@@ -1,5 +1,5 @@
-"""Readers: any file of appointments as columns of text with row numbers.
+"""Readers: read any file of appointments as columns of text with row numbers.
 
-In: CSV, CSV.GZ, XLSX or Parquet. Out: a table with `row_number` and `row_fault`. Never: an interpreted
+In: CSV, CSV.GZ, XLSX or Parquet. Out: a table with `row_number` and `row_fault`. Never: a parsed
 value.
 """

@@ -1,4 +1,4 @@
-"""The layout of a delimited text: separator, titles above the header, and the names of its columns."""
+"""Detect the layout of a delimited text: separator, titles above the header, and column names."""
 
 import csv
 import re
@@ -13,19 +13,19 @@ from dnapredict.data.readers.csv_normalise import not_text
 from dnapredict.errors import DataError
 
 ROW_NUMBER: Final = "row_number"
-# The rule that a row breaks as a row, before any of its cells is looked at; null in a sound one.
+# The rule that a row breaks in its layout, whatever its cells hold; null where there is none.
 ROW_FAULT: Final = "row_fault"
-# What a spreadsheet or a database writes where there is nothing.
-NOTHING: Final = ("", "NULL", "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?")
-# How many rows are looked at: titles, and the header after them.
+# What spreadsheets and databases write in an empty cell.
+EMPTY_CELLS: Final = ("", "NULL", "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?")
+# Number of rows that may be titles above the header.
 TITLE_ROWS: Final = 30
-# Dates, times, numbers and codes of digits: what stands under a header, and not in one.
+# Dates, times, numbers and numeric codes: cells of data, and not of a header.
 _LIKE_DATA: Final = re.compile(r"[\s#+-]*\d[\d\s/:.,+-]*(?:T[\d:.]+Z?|E[+-]?\d+)?", re.IGNORECASE)
 _MOST_LIKE_DATA: Final = 0.2
 
-# Names of columns that no other list holds, and that every clinic list has.
+# Column names that clinic lists have and no other list here contains.
 _PERSONAL: Final = ("surname", "forename", "firstname", "lastname", "patientname", "telephone", "mobile")
-# Names of columns that could as well stand in a cell, as an outcome, a medium or a kind of telephone does.
+# Column names that could also be values, such as outcomes, media and kinds of telephone.
 _ALSO_VALUES: Final = frozenset(
     {word for words in WORDS.values() for word in words}
     | {"medium", "mode", "called", "contacted", "welfare", "interpreter", "transport", "patienttransport"}
@@ -44,10 +44,10 @@ Row = Sequence[str | None]
 
 
 def header_row(rows: Sequence[Row]) -> int | None:
-    """The place in `rows`, from 0, of the header: the first that fills nearly as many cells as the widest.
+    """Index of the header: the first row with nearly as many filled cells as the widest row.
 
-    A title fills one cell or a few. None where no row has two cells, or where the first wide one holds
-    dates and numbers: such a list has no header, and its first patient must not be taken for one.
+    A title fills one cell or a few. None where no row has two cells, or where the first wide row has dates and
+    numbers: such a list has no header, and its first patient must not be read as one.
 
     >>> header_row([["Clinic list", ""], ["Id", "Booked", "Starts"], ["a", "2025-01-02", "2025-02-01"]])
     1
@@ -55,97 +55,97 @@ def header_row(rows: Sequence[Row]) -> int | None:
     True
     """
     width = max((filled(row) for row in rows), default=0)
-    for place, row in enumerate(rows[:TITLE_ROWS]):
+    for index, row in enumerate(rows[:TITLE_ROWS]):
         if width > 1 and filled(row) >= width - width // 4 and len(row) > 1:
             like_data = sum(bool(_LIKE_DATA.fullmatch(cell)) for cell in row if cell)
-            return place if like_data <= _MOST_LIKE_DATA * filled(row) else None
+            return index if like_data <= _MOST_LIKE_DATA * filled(row) else None
     return None
 
 
 def filled(row: Row) -> int:
-    """How many cells hold something."""
+    """Number of cells that are not blank."""
     return sum(bool(cell and cell.strip()) for cell in row)
 
 
 def column_names(header: Row, *, row: int, path: Path) -> tuple[str, ...]:
-    """A name for each column; one without is called by its place, `column_3`.
+    """A name for each column; a blank one becomes `column_3` by its position.
 
     Raises
     ------
     DataError
         If two columns share a name, in any case of letters.
     """
-    names = tuple(_name(cell, place) for place, cell in enumerate(header, start=1))
+    names = tuple(_name(cell, number) for number, cell in enumerate(header, start=1))
     if len({name.lower() for name in names}) < len(names):
         raise DataError(f"{path}: row {row:,} names a column twice. Give every column its own name.")
     return names
 
 
 def looks_like_header(names: Iterable[str], *, expected: Iterable[str] = ()) -> bool:
-    """Whether these are names of columns, and not the first row of a list that has no header.
+    """Whether these are column names, and not the first row of a list without a header.
 
-    Only then may a message repeat them: the first row of a list is a patient's. They are where one is the
-    contract's own, or two (of few columns, half) are among the `expected` ones or known from other systems.
-    Words that could as well be a value do not count.
+    Only then may a message repeat them: the first row of a list is a patient's. They are column names where one
+    is the contract's, or two (half, where there are few) are `expected` or known from other systems. Words that
+    could be values do not count.
 
     >>> looks_like_header(["Appt ID", "Booked Date", "Ward"]), looks_like_header(["Jones", "DNA", "Attended"])
     (True, False)
     """
-    found, expected = tuple(_own(names)), frozenset(expected)
-    if any(name.strip().lower().replace(" ", "_") in _OWN for name in found):
+    columns, expected = tuple(_file_columns(names)), frozenset(expected)
+    if any(name.strip().lower().replace(" ", "_") in _OWN for name in columns):
         return True
-    known = sum(name in expected or plain(name) in _KNOWN for name in found)
-    return known >= 2 or 0 < len(found) <= 2 * known
+    known = sum(name in expected or plain(name) in _KNOWN for name in columns)
+    return known >= 2 or 0 < len(columns) <= 2 * known
 
 
-def columns_told(names: Iterable[str], *, expected: Iterable[str] = ()) -> str:
-    """The columns of a file in a sentence for a message, or that its first row is no header."""
-    found = tuple(_own(names))
-    if not looks_like_header(found, expected=expected):
+def describe_columns(names: Iterable[str], *, expected: Iterable[str] = ()) -> str:
+    """A sentence with the columns of a file, or that its first row is no header."""
+    columns = tuple(_file_columns(names))
+    if not looks_like_header(columns, expected=expected):
         return (
-            f"None of its {len(found)} columns has a name that is known here: the first row looks like data, "
+            f"None of its {len(columns)} columns has a name that is known here: the first row looks like data, "
             "not like column names. Put the names of the columns above the first row."
         )
-    told = (name_told(name, place) for place, name in enumerate(found, start=1))
-    return f"The file has: {', '.join(told)}."
+    printable = (printable_name(name, number) for number, name in enumerate(columns, start=1))
+    return f"The file has: {', '.join(printable)}."
 
 
-def name_told(name: str, place: int) -> str:
-    """A column's name as a message may repeat it; its place where the name could be a value."""
+def printable_name(name: str, number: int) -> str:
+    """A column's name for a message; its number where the name could be a patient's value."""
     known = plain(name) in _KNOWN or name.strip().lower().replace(" ", "_") in _OWN
     may_be_value = "@" in name or len(name) > _LONGEST_NAME or len(re.findall(r"\d", name)) > 3
-    return f"column {place}" if may_be_value and not known else name
+    return f"column {number}" if may_be_value and not known else name
 
 
-def _own(names: Iterable[str]) -> Iterator[str]:
-    """Names that stand in the file: not those that are added to it while it is read."""
+def _file_columns(names: Iterable[str]) -> Iterator[str]:
+    """Names of the file's own columns, without those that are added while it is read."""
     return (name for name in names if name not in (ROW_NUMBER, ROW_FAULT) and "::" not in name)
 
 
-def title_habit(header_row: int) -> list[str]:
-    """What to say of the rows above the header, if there are any."""
+def title_notes(header_row: int) -> list[str]:
+    """A note about rows above the header, if there are any."""
     if header_row == 1:
         return []
     above = "row 1 is a title" if header_row == 2 else f"rows 1 to {header_row - 1} are titles"
     return [f"{above} and row {header_row} is the header"]
 
 
-def _name(cell: str | None, place: int) -> str:
+def _name(cell: str | None, number: int) -> str:
     name = " ".join((cell or "").split())
     reserved = name.lower() in (ROW_NUMBER, ROW_FAULT)
-    return f"column_{place}" if reserved or not name else name
+    return f"column_{number}" if reserved or not name else name
 
 
 _SAMPLE_BYTES: Final = 262_144
 _SAMPLE_ROWS: Final = TITLE_ROWS + 100
 _SEPARATORS: Final = (",", ";", "\t", "|")
-# A first line that tells Excel which separator follows.
-_SAID: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+# A first line that names the separator for Excel.
+_SEP_LINE: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How to read one text. `header_row` counts from 1; the rows below it are data."""
+    """The layout of a delimited text. `header_row` counts from 1; the rows below it are data."""
 
     delimiter: str
     header_row: int
@@ -153,7 +153,7 @@ class Dialect:
 
 
 def sniff(path: Path, *, name: Path) -> Dialect:
-    """Look at the start of `path`, which is UTF-8, and say how it is laid out; its owner calls it `name`.
+    """Detect the layout of `path`, which is UTF-8, from its start; messages call the file `name`.
 
     Raises
     ------
@@ -167,14 +167,14 @@ def sniff(path: Path, *, name: Path) -> Dialect:
     lines = re.split(r"\r\n|\n|\r", raw.decode("utf-8-sig", errors="ignore"))
     if len(raw) == _SAMPLE_BYTES:
         lines.pop()
-    said = _SAID.fullmatch(lines[0].strip()) if lines else None
-    separators = said.groups() if said else _SEPARATORS
+    sep_line = _SEP_LINE.fullmatch(lines[0].strip()) if lines else None
+    separators = sep_line.groups() if sep_line else _SEPARATORS
     delimiter = max(separators, key=lambda separator: _fit(_rows(lines, separator)))
     rows = _rows(lines, delimiter)
-    place = header_row(rows)
-    if place is None:
+    index = header_row(rows)
+    if index is None:
         raise DataError(f"{name}: no header row with at least two columns was found. Name the columns in row 1.")
-    return Dialect(delimiter, place + 1, column_names(rows[place], row=place + 1, path=name))
+    return Dialect(delimiter, index + 1, column_names(rows[index], row=index + 1, path=name))
 
 
 def _rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
@@ -186,17 +186,17 @@ def _rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
             if len(rows) == _SAMPLE_ROWS:
                 break
     except csv.Error:
-        # A quote is opened and never closed: what stands above it still tells the layout.
+        # A quote is opened and never closed; the rows above it still show the layout.
         pass
     return rows
 
 
 def _fit(rows: Sequence[Sequence[str]]) -> float:
-    """How well a separator explains the rows: many columns, and as many in every row as in the header."""
-    place = header_row(rows)
-    if place is None:
+    """How well a separator fits: many columns, and as many in every row as in the header."""
+    index = header_row(rows)
+    if index is None:
         return max((filled(row) for row in rows), default=0) / 1_000
-    width, below = len(rows[place]), [row for row in rows[place + 1 :] if filled(row)]
+    width, below = len(rows[index]), [row for row in rows[index + 1 :] if filled(row)]
     alike = sum(len(row) == width for row in below) / len(below) if below else 1
     explained = (1 + len(below)) / sum(filled(row) > 0 for row in rows)
     return width * explained * (0.1 + alike)

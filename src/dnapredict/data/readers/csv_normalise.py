@@ -1,4 +1,8 @@
-"""Scan a delimited text, and normalise it where a line is not a row: every row keeps its number."""
+"""Scan a delimited text, and normalise it where a line is not a row, so that rows keep their numbers.
+
+Ours and not a library's: DuckDB reads the text fast but skips empty lines and joins rows after a stray quote, so
+that the row numbers in messages, by which a person finds a row, would be wrong.
+"""
 
 import csv
 import re
@@ -19,23 +23,23 @@ Positions = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What is true of all lines.
+class CsvScan:
+    """The result of scanning all lines.
 
     Attributes
     ----------
     lines
-        How many there are, the header and titles too.
+        Number of lines, including header and titles.
     empty_lines
-        At least one has no character: the engine would pass it over and count the rows below wrongly.
+        At least one line is empty: the engine would skip it and number the rows below wrongly.
     blank_rows
-        At least one has nothing but separators, spaces and quotes.
+        At least one line has only separators, spaces and quotes.
     lone_returns
-        Lines end in a carriage return alone, all or some.
+        Some lines end in a carriage return without a line feed.
     quoted_breaks
-        At least one quoted cell holds a line break.
+        At least one quoted cell has a line break.
     strays
-        A quote stands where none can: inside a cell, or after a closing quote.
+        A quote is inside a cell, or follows a closing quote.
     """
 
     lines: int = 0
@@ -47,46 +51,46 @@ class Survey:
 
     @property
     def line_is_row(self) -> bool:
-        """Whether every line is a row as it stands."""
+        """Whether every line is a row."""
         return not (self.empty_lines or self.lone_returns or self.quoted_breaks or self.strays)
 
     @property
     def may_have_blank_rows(self) -> bool:
-        """Whether rows of nothing are to be looked for; a blank line may hide between lone returns."""
+        """Whether to look for blank rows; between lone carriage returns the scan does not see them."""
         return self.blank_rows or self.lone_returns
 
 
-def survey(path: Path, *, delimiter: str, name: Path) -> Survey:
-    """Look at every line of `path`, which is UTF-8; `name` is what its owner calls it.
+def scan(path: Path, *, delimiter: str, name: Path) -> CsvScan:
+    """Scan every line of `path`, which is UTF-8; messages call the file `name`.
 
     Raises
     ------
     DataError
-        If it holds NUL bytes or a line beyond all measure; the message names the row.
+        If it has NUL bytes or a line longer than `LONGEST_LINE`; the message names the row.
     """
-    found, inside = Survey(), False
-    # Begins with a plain character, which is looked for at the speed of memory.
+    scanned, inside = CsvScan(), False
+    # The pattern begins with a literal character, which is searched for fast.
     blank = re.compile(rb'\n[" \t\xa0\xc2\x1a%s]*\r?(?=\n)' % re.escape(delimiter.encode()))
     with path.open("rb") as file:
         for piece in lines_of(file, name):
             if b"\x00" in piece:
-                row = found.lines + piece.count(b"\n", 0, piece.index(b"\x00")) + 1
+                row = scanned.lines + piece.count(b"\n", 0, piece.index(b"\x00")) + 1
                 raise not_text(name, row)
-            found = _with_lines(found, piece, blank)
+            scanned = _with_lines(scanned, piece, blank)
             if b'"' in piece:
-                found, inside = _with_quotes(found, piece, delimiter, inside)
+                scanned, inside = _with_quotes(scanned, piece, delimiter, inside)
             elif inside:
-                found = replace(found, quoted_breaks=True)
-    return replace(found, strays=found.strays or inside)
+                scanned = replace(scanned, quoted_breaks=True)
+    return replace(scanned, strays=scanned.strays or inside)
 
 
 def not_text(name: Path, row: int) -> DataError:
-    """The error for a NUL character, which no text holds."""
+    """The error for a NUL character, which is not in any text."""
     return DataError(f"{name}: is not text: row {row:,} holds a NUL character. Export it as CSV again.")
 
 
 def lines_of(file: BinaryIO, name: Path) -> Iterator[bytes]:
-    """Pieces that end where a line does, each with a line feed at its end.
+    """Pieces of the file that end with a complete line.
 
     Raises
     ------
@@ -104,26 +108,26 @@ def lines_of(file: BinaryIO, name: Path) -> Iterator[bytes]:
         first = False
 
 
-def _with_lines(found: Survey, piece: bytes, blank: re.Pattern[bytes]) -> Survey:
+def _with_lines(scanned: CsvScan, piece: bytes, blank: re.Pattern[bytes]) -> CsvScan:
     first = piece[: piece.find(b"\n") + 1]
     hit = blank.match(b"\n" + first) or blank.search(piece)
     empty = hit and (first in (b"\n", b"\r\n") or b"\n\n" in piece or b"\n\r\n" in piece)
     return replace(
-        found,
-        lines=found.lines + piece.count(b"\n"),
-        blank_rows=found.blank_rows or hit is not None,
-        empty_lines=found.empty_lines or bool(empty),
-        lone_returns=found.lone_returns or (b"\r" in piece and piece.count(b"\r") != piece.count(b"\r\n")),
+        scanned,
+        lines=scanned.lines + piece.count(b"\n"),
+        blank_rows=scanned.blank_rows or hit is not None,
+        empty_lines=scanned.empty_lines or bool(empty),
+        lone_returns=scanned.lone_returns or (b"\r" in piece and piece.count(b"\r") != piece.count(b"\r\n")),
     )
 
 
-def _with_quotes(found: Survey, piece: bytes, delimiter: str, inside: bool) -> tuple[Survey, bool]:
+def _with_quotes(scanned: CsvScan, piece: bytes, delimiter: str, inside: bool) -> tuple[CsvScan, bool]:
     text = np.frombuffer(piece, np.uint8)
     quotes = np.flatnonzero(text == _QUOTE)
-    strays = found.strays or _has_stray(text, quotes, ord(delimiter), inside)
+    strays = scanned.strays or _has_stray(text, quotes, ord(delimiter), inside)
     breaks = bool(openings(text, quotes, inside=inside).any())
     inside ^= bool(len(quotes) % 2)
-    return replace(found, strays=strays, quoted_breaks=found.quoted_breaks or breaks), inside
+    return replace(scanned, strays=strays, quoted_breaks=scanned.quoted_breaks or breaks), inside
 
 
 def openings(text: NDArray[np.uint8], quotes: Positions, *, inside: bool) -> NDArray[np.bool_]:
@@ -133,10 +137,10 @@ def openings(text: NDArray[np.uint8], quotes: Positions, *, inside: bool) -> NDA
 
 
 def _has_stray(text: NDArray[np.uint8], quotes: Positions, delimiter: int, inside: bool) -> bool:
-    """Whether quotes fail to alternate between the start of a cell and its end; doubled ones alternate.
+    """Whether a quote is neither at the start nor at the end of a cell.
 
-    The quote before a doubled one closes and the next opens again, so every opening quote follows a
-    separator, a line's end or a quote, and every closing one is followed by one of these.
+    A doubled quote counts as one that closes and one that opens again. Then every opening quote follows a
+    separator, a line end or a quote, and every closing one is followed by one of these.
     """
     edges = np.zeros(256, bool)
     edges[[delimiter, _LF, ord("\r"), _QUOTE]] = True
@@ -145,21 +149,21 @@ def _has_stray(text: NDArray[np.uint8], quotes: Positions, delimiter: int, insid
     return not (edges[padded[opening]].all() and edges[padded[closing + 2]].all())
 
 
-# Four times what a cell of a spreadsheet holds: beyond it a quote was opened and never closed.
+# Four times the limit of a spreadsheet's cell: in a longer one a quote was opened and never closed.
 LONGEST_CELL: Final = 131_072
 _END: Final = "\x1eend of file\x1e"
 _SPACE: Final = ord(" ")
 
 
-def rewrite(path: Path, out: Path, *, found: Survey, delimiter: str, name: Path) -> None:
-    """Write the rows of `path`, about which `found` is known, to `out`, a line each.
+def normalise(path: Path, out: Path, *, scanned: CsvScan, delimiter: str, name: Path) -> None:
+    """Write the rows of `path`, whose scan is `scanned`, to `out`, one line each.
 
     Raises
     ------
     DataError
-        If a quote is opened and never closed, so that rows would be lost in a cell.
+        If a quote is opened and never closed, so that rows would be swallowed by a cell.
     """
-    if found.strays or found.lone_returns:
+    if scanned.strays or scanned.lone_returns:
         _row_by_row(path, out, delimiter, name)
     else:
         _in_place(path, out, delimiter, name)
@@ -185,7 +189,7 @@ def _in_place(path: Path, out: Path, delimiter: str, name: Path) -> None:
 
 
 def _require_closed(quotes: Positions, breaks: Positions, line: int, name: Path) -> None:
-    """Refuse a cell that spans lines and is longer than a cell can be; `quotes` begin with an opening one."""
+    """Refuse a cell that spans lines and is too long; the first of `quotes` opens a cell."""
     pairs = len(quotes) // 2
     opened, closed = quotes[0 : 2 * pairs : 2], quotes[1 : 2 * pairs : 2]
     for at in np.flatnonzero(closed - opened > LONGEST_CELL):
@@ -205,7 +209,7 @@ def _row_by_row(path: Path, out: Path, delimiter: str, name: Path) -> None:
 
 
 def _rows(lines: Iterator[str], delimiter: str, name: Path) -> Iterator[list[str]]:
-    """Rows as they were meant: a quote inside a cell is a character, unless it swallows lines."""
+    """Rows in which a quote inside a cell is an ordinary character, unless it would swallow lines."""
     seen: list[str] = []
 
     def noted() -> Iterator[str]:
@@ -227,12 +231,12 @@ def _rows(lines: Iterator[str], delimiter: str, name: Path) -> Iterator[list[str
             yield row
     except csv.Error:
         raise _unclosed(name, done + 1) from None
-    # The last quote swallowed even the end.
+    # The end marker is inside the last cell, whose quote was never closed.
     raise _unclosed(name, done)
 
 
 def _require_sound(lines: Sequence[str], delimiter: str) -> None:
-    """Hold a row that spans lines to the rules, so that no stray quote joins two patients in one row."""
+    """Parse a row that spans lines strictly, so that no stray quote joins two patients in one row."""
     list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Cells of a workbook as text that the contract can read, merged cells included."""
+"""Convert cells of a workbook, merged ones included, to text that the contract can parse."""
 
 import datetime
 import re
@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from openpyxl.utils.cell import range_boundaries
 
-from dnapredict.data.readers.csv_dialect import NOTHING
+from dnapredict.data.readers.csv_dialect import EMPTY_CELLS
 from dnapredict.errors import DataError
 
-# A spreadsheet keeps fifteen digits; a longer number has lost its last ones.
+# A spreadsheet stores fifteen digits; a longer number has lost its last ones.
 _FIRST_INEXACT: Final = 10**15
 # 1990 to 2100 where days count from 1904.
 _SERIALS_FROM_1904: Final = (31_412, 71_953)
@@ -21,12 +21,12 @@ _DAY: Final = datetime.timedelta(days=1)
 
 
 def cell_text(cell: Any) -> str | None:
-    """The cell as text: dates in ISO form, whole numbers without a fraction, errors and blanks as nothing.
+    """The cell as text: dates in ISO format, whole numbers without a fraction; None for errors and blanks.
 
     >>> cell_text(3.0), cell_text("#N/A"), cell_text(datetime.datetime(2025, 2, 1, 9, 29, 59, 999998))
     ('3', None, '2025-02-01 09:30:00')
 
-    A number of more than fifteen digits is not exact, so it is left as such: no key can be made of it.
+    A number of more than fifteen digits is not exact, so it stays in scientific notation, which no key may have.
 
     >>> cell_text(1234567890123456789)
     '1.23456789012346E+18'
@@ -41,22 +41,22 @@ def cell_text(cell: Any) -> str | None:
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         return _number(cell)
     text = "" if cell is None else str(cell).strip()
-    return None if text in NOTHING else text
+    return None if text in EMPTY_CELLS else text
 
 
 def is_bare_serial(cell: Any) -> bool:
-    """Whether a number without the format of a date could be one, where days count from 1904."""
+    """Whether a number without a date format could be a date, where days count from 1904."""
     first, last = _SERIALS_FROM_1904
     return isinstance(cell, (int, float)) and not isinstance(cell, bool) and first <= cell < last
 
 
 def _to_the_second(at: datetime.datetime) -> datetime.datetime:
-    """Times are kept as fractions of a day, which miss the second by a little."""
+    """Workbooks store times as fractions of a day, which differ slightly from whole seconds."""
     return (at + datetime.timedelta(milliseconds=500)).replace(microsecond=0)
 
 
 def _clock(span: datetime.timedelta) -> str:
-    """A span below a day is how `[h]:mm` keeps a clock time."""
+    """The format `[h]:mm` stores a clock time as a duration below one day."""
     if datetime.timedelta() <= span < _DAY:
         return _to_the_second(datetime.datetime(2000, 1, 1) + span).time().isoformat()
     return str(span)
@@ -69,39 +69,39 @@ def _number(value: float) -> str:
 
 
 _RANGE: Final = re.compile(rb"<(?:\w+:)?mergeCell\b[^>]{0,200}?\bref=[\"']([A-Z]{1,3}\d{1,7}:[A-Z]{1,3}\d{1,7})[\"']")
-# No sheet has such an address, and filling the gap up to it would take all memory.
+# No sheet has such a cell address, and filling the gap up to it would take all memory.
 _IMPOSSIBLE: Final = re.compile(rb"\br=[\"'](?:[A-Z]{4,}\d*|[A-Z]*\d{8,})[\"']")
 _PIECE: Final = 1_048_576
-# Longer than the tags that are looked for, so that none is missed between two pieces.
+# Longer than any matching tag, so that none is missed between two pieces.
 _OVERLAP: Final = 512
 _MOST: Final = 100_000
 
 
 @dataclass(frozen=True)
 class Merged:
-    """By first row: the column of a merged range, from 0, and its last row."""
+    """Merged ranges by their first row: column, from 0, and last row."""
 
     ranges: dict[int, list[tuple[int, int]]]
     open_: dict[int, tuple[int, Any]]
 
     @classmethod
     def of(cls, path: Path, sheet: Any) -> "Merged":
-        """The ranges of `sheet` that span rows, which a reader that streams does not tell.
+        """The merged ranges of `sheet` that span rows, which openpyxl's streaming reader does not report.
 
         Raises
         ------
         DataError
-            If the sheet names a cell where no sheet has one.
+            If the sheet has an impossible cell address.
         """
         ranges: dict[int, list[tuple[int, int]]] = {}
-        for written in _ranges(path, sheet._worksheet_path):  # noqa: SLF001 - no other way to the part
-            column, first, _, last = range_boundaries(written)
+        for address in _ranges(path, sheet._worksheet_path):  # noqa: SLF001 - openpyxl has no public name for it
+            column, first, _, last = range_boundaries(address)
             if last > first:
                 ranges.setdefault(first, []).append((column - 1, last))
         return cls(ranges, {})
 
     def filled(self, number: int, values: Sequence[Any]) -> list[Any]:
-        """The cells of row `number`, with the value of a range that began above; rows come in order."""
+        """The cells of row `number`, with the values of ranges that began above; call it in row order."""
         cells = list(values)
         for column, (last, value) in list(self.open_.items()):
             if number > last:

@@ -1,4 +1,7 @@
-"""Read a workbook as named columns of text with row numbers, as a person who opens it sees them."""
+"""Read a workbook as named columns of text with the row numbers that a person sees.
+
+openpyxl and not python-calamine: see docs/decisions.md.
+"""
 
 import itertools
 import warnings
@@ -20,8 +23,8 @@ from dnapredict.data.readers.csv_dialect import (
     column_names,
     header_row,
     looks_like_header,
-    name_told,
-    title_habit,
+    printable_name,
+    title_notes,
 )
 from dnapredict.data.readers.excel_cells import Merged, cell_text, is_bare_serial
 from dnapredict.data.readers.file_limits import FileLimits
@@ -30,9 +33,9 @@ from dnapredict.errors import DataError
 Numbered = tuple[int, Sequence[Any]]
 
 _BATCH: Final = 10_000
-# Rows that are looked at to find the header.
+# Rows that are searched for the header.
 _LOOKED_AT: Final = TITLE_ROWS + 20
-# A number under one of these names is no date.
+# Columns in which a number is not a date.
 _NOT_DATES: Final = frozenset(column.name for column in COLUMNS if column.kind is not Kind.TIMESTAMP)
 
 
@@ -40,7 +43,7 @@ _NOT_DATES: Final = frozenset(column.name for column in COLUMNS if column.kind i
 class _Sheet:
     """A table in a workbook: its header, and the rows below it with their numbers."""
 
-    place: int
+    position: int
     header_row: int
     names: tuple[str, ...]
     rows: Iterator[Numbered]
@@ -48,24 +51,24 @@ class _Sheet:
 
 
 def read_sheet(path: Path, workspace: Workspace, *, limits: FileLimits) -> tuple[ir.Table, tuple[str, ...]]:
-    """The first visible sheet that holds a table, and what is unusual about it, a phrase each.
+    """The first visible sheet that has a table, and notes on what is unusual about it.
 
-    Formulas count as what they last gave. Merged cells hold their value in each of their rows.
+    Of a formula the last result is read. A merged cell has its value in each of its rows.
 
     Raises
     ------
     DataError
         If `path` is no workbook, is damaged or too large, or holds no table.
     """
-    limits.hold_archive(path)
+    limits.check_archive(path)
     try:
         with warnings.catch_warnings():
-            # What openpyxl warns of holds the values of cells.
+            # Warnings of openpyxl quote the values of cells.
             warnings.simplefilter("ignore")
             return _read(path, workspace, limits)
     except DataError:
         raise
-    except Exception:  # noqa: BLE001 - openpyxl raises whatever a damaged part led to, with its values
+    except Exception:  # noqa: BLE001 - openpyxl raises any error for a damaged part, with its values
         raise DataError(f"{path}: is not an XLSX workbook, or it is damaged.") from None
 
 
@@ -79,21 +82,21 @@ def _read(path: Path, workspace: Workspace, limits: FileLimits) -> tuple[ir.Tabl
         book.close()
     if not kept.num_rows:
         raise DataError(f"{path}: holds a header and no rows.")
-    return workspace.keep(kept), tuple(_habits(sheet, sheets))
+    return workspace.keep(kept), tuple(_notes(sheet, sheets))
 
 
 def _first_table(book: Any, path: Path, limits: FileLimits) -> _Sheet:
-    for place, sheet in enumerate(book.worksheets, start=1):
+    for position, sheet in enumerate(book.worksheets, start=1):
         if sheet.sheet_state != "visible":
             continue
         rows = _rows(sheet, path, limits)
         start = list(itertools.islice(rows, _LOOKED_AT))
         texts = [[cell_text(value) for value in values] for _, values in start]
-        found = header_row(texts)
-        if found is not None:
-            names = column_names(texts[found], row=found + 1, path=path)
-            below = itertools.chain(start[found + 1 :], rows)
-            return _Sheet(place, found + 1, names, below, book.epoch == CALENDAR_MAC_1904)
+        index = header_row(texts)
+        if index is not None:
+            names = column_names(texts[index], row=index + 1, path=path)
+            below = itertools.chain(start[index + 1 :], rows)
+            return _Sheet(position, index + 1, names, below, book.epoch == CALENDAR_MAC_1904)
     raise DataError(
         f"{path}: no visible sheet has a header row with at least two columns. "
         "Expected a table of appointments with its columns named."
@@ -104,11 +107,11 @@ def _rows(sheet: Any, path: Path, limits: FileLimits) -> Iterator[Numbered]:
     merged = Merged.of(path, sheet)
     sheet.reset_dimensions()
     for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
-        limits.hold_rows(path, number - 1)
+        limits.check_rows(path, number - 1)
         cells = merged.filled(number, values)
         while cells and cells[-1] is None:
             cells.pop()
-        limits.hold_columns(path, len(cells))
+        limits.check_columns(path, len(cells))
         yield number, cells
 
 
@@ -125,28 +128,28 @@ def _columns(sheet: _Sheet, path: Path) -> pa.Table:
 
 def _batch(rows: list[tuple[int, list[str | None]]], schema: pa.Schema) -> pa.RecordBatch:
     arrays = [pa.array([number for number, _ in rows], pa.int64())]
-    for place in range(len(schema) - 1):
-        cells = [cells[place] if place < len(cells) else None for _, cells in rows]
+    for index in range(len(schema) - 1):
+        cells = [cells[index] if index < len(cells) else None for _, cells in rows]
         arrays.append(pa.array(cells, pa.string()))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _require_dated(rows: list[Numbered], names: tuple[str, ...], path: Path) -> None:
-    """Refuse a bare number that may be a date, where its four years of difference would go unseen."""
-    for place, name in enumerate(names):
+    """Refuse a bare number that may be a date: read from 1900 it would be wrong by four years, unnoticed."""
+    for index, name in enumerate(names):
         if name.lower().replace(" ", "_") in _NOT_DATES:
             continue
         for number, values in rows:
-            if place < len(values) and is_bare_serial(values[place]):
-                told = name_told(name, place + 1) if looks_like_header(names) else f"column {place + 1}"
+            if index < len(values) and is_bare_serial(values[index]):
+                column = printable_name(name, index + 1) if looks_like_header(names) else f"column {index + 1}"
                 raise DataError(
-                    f"{path}: '{told}' holds a bare number in row {number:,}, and this workbook "
+                    f"{path}: '{column}' holds a bare number in row {number:,}, and this workbook "
                     "counts days from 1904. Format the column as dates, or as text if it holds none."
                 )
 
 
-def _habits(sheet: _Sheet, sheets: int) -> list[str]:
-    said = [f"sheet {sheet.place} of {sheets} is read"] if sheets > 1 else []
+def _notes(sheet: _Sheet, sheets: int) -> list[str]:
+    notes = [f"sheet {sheet.position} of {sheets} is read"] if sheets > 1 else []
     if sheet.counts_from_1904:
-        said.append("days count from 1904")
-    return [*said, *title_habit(sheet.header_row)]
+        notes.append("days count from 1904")
+    return [*notes, *title_notes(sheet.header_row)]

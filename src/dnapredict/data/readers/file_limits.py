@@ -1,7 +1,7 @@
-"""How large a file may be, so that a small one cannot take all of a machine's memory or disk.
+"""Limits on the size of files, so that none takes all of a machine's memory or disk.
 
-A limit is held before what it limits is spent: the size of a file before it is opened, the promise
-of an archive before it is unpacked, the growth of a compressed file while it is unpacked.
+Each limit is checked before the resource is used: the size of a file before it is opened, the declared size of
+an archive before it is unpacked, the growth of a compressed file while it is unpacked.
 """
 
 import io
@@ -17,11 +17,11 @@ from dnapredict.errors import DataError
 
 _MIB: Final = 1_048_576
 _GIB: Final = 1_024 * _MIB
-# Below this many bytes even a thousandfold growth is harmless, and mostly blanks.
+# Below this many bytes even a thousandfold growth is harmless.
 _RATIO_COUNTS_FROM: Final = _MIB
 _MOST_PARTS: Final = 1_000
-# Of a table of contents; an entry takes 46 bytes and its name.
-_MOST_AT_ONCE: Final = 256 * 1_024
+# Bytes of an archive's table of contents; an entry takes 46 bytes and its name.
+_MOST_CONTENTS: Final = 256 * 1_024
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,12 @@ class FileLimits:
     Attributes
     ----------
     file_bytes
-        On disk, as it is.
+        On disk.
     expanded_bytes
         After unpacking; the same for a file that is not packed.
     ratio
-        Unpacked to packed bytes. A synthetic extract shrinks 7 times, a bomb by hundreds.
+        Unpacked to packed bytes. A synthetic extract is packed to a seventh, an archive bomb to less than a
+        hundredth.
     rows, columns
         Of the table, without its header.
     """
@@ -46,8 +47,8 @@ class FileLimits:
     rows: int
     columns: int
 
-    def hold_file(self, path: Path) -> None:
-        """Refuse a file that is too large as it stands.
+    def check_size(self, path: Path) -> None:
+        """Refuse a file that is too large on disk.
 
         Raises
         ------
@@ -56,7 +57,7 @@ class FileLimits:
         if path.stat().st_size > self.file_bytes:
             raise DataError(f"{path}: is larger than {_size(self.file_bytes)}, the most that is read. Split it.")
 
-    def hold_growth(self, path: Path, *, packed: int, unpacked: int) -> None:
+    def check_growth(self, path: Path, *, packed: int, unpacked: int) -> None:
         """Refuse a compressed file that has grown too far.
 
         Raises
@@ -70,19 +71,19 @@ class FileLimits:
                 "times its size, which no table of appointments does. Export it again."
             )
 
-    def hold_archive(self, path: Path) -> None:
-        """Refuse a workbook whose table of contents promises too much, or whose parts would grow when read.
+    def check_archive(self, path: Path) -> None:
+        """Refuse a workbook that declares too large a size, or whose XML would grow when read.
 
-        Python's unpacker stops at the size that is promised, so a false promise gains nothing.
+        Python's unpacker stops at the declared size, so a false declaration gains nothing.
 
         Raises
         ------
         DataError
-            Also if the file is no archive, or names its parts wrongly.
+            Also if the file is no archive, or a damaged one.
         """
         try:
             with _Contents(path) as file, zipfile.ZipFile(file) as archive:
-                self._hold_parts(path, archive.infolist())
+                self._check_parts(path, archive.infolist())
                 grows = any(_declares_doctype(archive, part) for part in archive.infolist())
         except _TooLong:
             raise _too_many_parts(path) from None
@@ -91,14 +92,14 @@ class FileLimits:
         if grows:
             raise DataError(f"{path}: declares a document type, which no workbook does. Export it again.")
 
-    def _hold_parts(self, path: Path, parts: Sequence[zipfile.ZipInfo]) -> None:
+    def _check_parts(self, path: Path, parts: Sequence[zipfile.ZipInfo]) -> None:
         if len(parts) > _MOST_PARTS:
             raise _too_many_parts(path)
         for part in parts:
-            self.hold_growth(path, packed=part.compress_size, unpacked=part.file_size)
-        self.hold_growth(path, packed=self.expanded_bytes, unpacked=sum(part.file_size for part in parts))
+            self.check_growth(path, packed=part.compress_size, unpacked=part.file_size)
+        self.check_growth(path, packed=self.expanded_bytes, unpacked=sum(part.file_size for part in parts))
 
-    def hold_rows(self, path: Path, rows: int) -> None:
+    def check_rows(self, path: Path, rows: int) -> None:
         """Refuse a table of too many rows.
 
         Raises
@@ -108,7 +109,7 @@ class FileLimits:
         if rows > self.rows:
             raise DataError(f"{path}: has more than {self.rows:,} rows, the most that is read. Split it.")
 
-    def hold_columns(self, path: Path, columns: int) -> None:
+    def check_columns(self, path: Path, columns: int) -> None:
         """Refuse a table of too many columns.
 
         Raises
@@ -121,23 +122,23 @@ class FileLimits:
 
 # Delimited text and Parquet: the appointments of a whole integrated care board over years.
 EXTRACT: Final = FileLimits(64 * _GIB, 64 * _GIB, ratio=100, rows=1_000_000_000, columns=2_000)
-# A workbook is unpacked and read cell by cell; a sheet of Excel ends at 1,048,576 rows.
+# A workbook is unpacked and read cell by cell; a sheet of Excel has at most 1,048,576 rows.
 WORKBOOK: Final = FileLimits(100 * _MIB, _GIB, ratio=100, rows=1_048_575, columns=2_000)
 
 
-class _TooLong(Exception):  # noqa: N818 - a signal to whoever opened the file
-    """A table of contents has more parts than anybody needs."""
+class _TooLong(Exception):  # noqa: N818 - caught by whoever opened the file
+    """The table of contents of an archive is too long."""
 
 
 class _Contents(io.FileIO):
-    """A file of which no more is read at once than a table of contents of many parts has.
+    """A file that refuses to read a too long table of contents.
 
-    `zipfile` reads the whole table and makes an object of each entry before it can be asked how many there
-    are: for 6 MB of them a quarter of a second and 200 MB.
+    `zipfile` reads the whole table and makes an object of each entry before it can tell their number: for a
+    table of 6 MB that takes a quarter of a second and 200 MB.
     """
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > _MOST_AT_ONCE:
+        if size is not None and size > _MOST_CONTENTS:
             raise _TooLong
         return super().read(size)
 

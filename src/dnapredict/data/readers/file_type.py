@@ -11,17 +11,17 @@ from dnapredict.errors import DataError
 _AT_ONCE: Final = 4_096
 
 
-class _Found(Exception):  # noqa: N818 - it ends the reading, and is no error
-    """What came first in a part."""
+class _FirstMarkup(Exception):  # noqa: N818 - it ends the parsing and is no error
+    """The first markup of a part was reached."""
 
     def __init__(self, is_doctype: bool) -> None:
         self.is_doctype = is_doctype
 
 
 def declares_doctype(part: IO[bytes]) -> bool:
-    """Whether a document type is declared before the first element, which is where it has to stand.
+    """Whether a document type is declared, which XML allows only before the first element.
 
-    Read no further than that. What is no XML declares none; whoever reads it on will say so.
+    Nothing after that is read. A part that is no XML declares none; the reader of the workbook refuses it.
 
     >>> import io
     >>> declares_doctype(io.BytesIO(b"<!DOCTYPE w [<!ENTITY a 'b'>]><w>&a;</w>"))
@@ -35,42 +35,42 @@ def declares_doctype(part: IO[bytes]) -> bool:
     try:
         while content := part.read(_AT_ONCE):
             parser.Parse(content)
-    except _Found as found:
-        return found.is_doctype
+    except _FirstMarkup as first:
+        return first.is_doctype
     except (expat.ExpatError, ValueError, LookupError):
         return False
     return False
 
 
 def _doctype(*_: Any) -> None:
-    raise _Found(True)
+    raise _FirstMarkup(True)
 
 
 def _element(*_: Any) -> None:
-    raise _Found(False)
+    raise _FirstMarkup(False)
 
 
 READ: Final = "CSV, CSV.GZ, XLSX or Parquet"
 
 
-class Form(StrEnum):
-    """The forms that are read."""
+class FileType(StrEnum):
+    """The types of files that can be read."""
 
     TEXT = "delimited text"
     WORKBOOK = "an XLSX workbook"
     PARQUET = "a Parquet file"
 
 
-_ENDINGS: Final[Mapping[str, Form]] = {
-    ".csv": Form.TEXT,
-    ".csv.gz": Form.TEXT,
-    ".tsv": Form.TEXT,
-    ".txt": Form.TEXT,
-    ".xlsx": Form.WORKBOOK,
-    ".xlsm": Form.WORKBOOK,
-    ".parquet": Form.PARQUET,
+_ENDINGS: Final[Mapping[str, FileType]] = {
+    ".csv": FileType.TEXT,
+    ".csv.gz": FileType.TEXT,
+    ".tsv": FileType.TEXT,
+    ".txt": FileType.TEXT,
+    ".xlsx": FileType.WORKBOOK,
+    ".xlsm": FileType.WORKBOOK,
+    ".parquet": FileType.PARQUET,
 }
-_SIGNATURES: Final = ((b"PK\x03\x04", Form.WORKBOOK), (b"PAR1", Form.PARQUET))
+_SIGNATURES: Final = ((b"PK\x03\x04", FileType.WORKBOOK), (b"PAR1", FileType.PARQUET))
 _FOREIGN: Final = (
     (b"\x89PNG", "a picture"),
     (b"\xff\xd8\xff", "a picture"),
@@ -90,38 +90,38 @@ _OLD_OFFICE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 # The name of the stream that holds an encrypted workbook, as the old container writes names.
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
 _MARKUP: Final = (b"<html", b"<table", b"<!doctype", b"<?xml")
-# How far into an old container its list of streams may lie.
+# Bytes within which an old container has its list of streams.
 _LOOKED_AT: Final = 1_048_576
 
 
-def form_of(path: Path) -> Form:
-    """What `path` holds, where its name and its first bytes agree.
+def file_type_of(path: Path) -> FileType:
+    """The type of `path`, where its name and its first bytes agree.
 
     Raises
     ------
     DataError
-        If there is nothing, if it is of a form that is not read, or another than its name says.
+        If the file is missing or empty, of a type that cannot be read, or of another than its name says.
     """
     _require_content(path)
     with path.open("rb") as file:
         start = file.read(_LOOKED_AT)
-    named = _named(path)
-    found = next((form for signature, form in _SIGNATURES if start.startswith(signature)), Form.TEXT)
+    named = _type_by_name(path)
+    actual = next((file_type for signature, file_type in _SIGNATURES if start.startswith(signature)), FileType.TEXT)
     _refuse_foreign(path, start, named)
-    if named is not Form.TEXT and found is Form.TEXT:
+    if named is not FileType.TEXT and actual is FileType.TEXT:
         raise DataError(f"{path}: is not {named}, or it is damaged.")
-    if found is not named:
-        raise DataError(f"{path}: is {found}, which its name does not say. Give it the right ending.")
-    return found
+    if actual is not named:
+        raise DataError(f"{path}: is {actual}, which its name does not say. Give it the right ending.")
+    return actual
 
 
 def require_file(path: Path) -> None:
-    """Refuse what is no file.
+    """Refuse a path that is no file.
 
     Raises
     ------
     DataError
-        If nothing is there, or a folder, a pipe or a device is.
+        If it does not exist, or is a folder, a pipe or a device.
     """
     if path.is_dir():
         raise DataError(f"{path}: is a folder. Give a file ({READ}).")
@@ -137,23 +137,23 @@ def _require_content(path: Path) -> None:
         raise DataError(f"{path}: the file is empty. Expected a table of appointments ({READ}).")
 
 
-def _named(path: Path) -> Form:
+def _type_by_name(path: Path) -> FileType:
     name = path.name.lower()
     if name.endswith(".xls"):
         raise DataError(f"{path}: is named as a workbook of the old form. Open it and save it as .xlsx.")
-    form = next((form for ending, form in _ENDINGS.items() if name.endswith(ending)), None)
-    if form is None:
+    file_type = next((file_type for ending, file_type in _ENDINGS.items() if name.endswith(ending)), None)
+    if file_type is None:
         raise DataError(f"{path}: a file of this kind cannot be read. Expected {READ}.")
-    return form
+    return file_type
 
 
-def _refuse_foreign(path: Path, start: bytes, named: Form) -> None:
+def _refuse_foreign(path: Path, start: bytes, named: FileType) -> None:
     if start.startswith(_OLD_OFFICE):
         if _ENCRYPTED in start:
             raise DataError(f"{path}: is protected by a password. Open it and save it without one.")
         raise DataError(f"{path}: is an Office file of the old form. Open it and save it as .xlsx.")
     for signature, what in _FOREIGN:
-        # A text may well begin with "BM"; a picture never goes on as text does.
+        # A text may begin with "BM" too, but only a binary file has a NUL soon.
         if start.startswith(signature) and b"\x00" in start[:4_096]:
             raise DataError(f"{path}: is {what}, not text. Expected {READ}.")
     if start[:4_096].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(_MARKUP):

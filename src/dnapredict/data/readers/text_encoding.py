@@ -1,7 +1,7 @@
-"""Make plain UTF-8 text of a file, whatever its compression and encoding.
+"""Convert a text file of any compression and encoding to UTF-8.
 
-The embedded engine reads UTF-8. A file that is already plain is used where it lies; any other is
-copied, a piece at a time, into a folder that is removed with the workspace.
+The embedded engine reads UTF-8. A file that is UTF-8 already is used directly; any other is copied, a piece at a
+time, into a folder that is removed with the workspace.
 """
 
 import codecs
@@ -25,7 +25,7 @@ _MARKS: Final = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-
 
 @dataclass(frozen=True)
 class Plain:
-    """UTF-8 text: where it lies, the file it came from, and what that was written in."""
+    """UTF-8 text: its path, the original file, and the encoding of that."""
 
     path: Path
     source: Path
@@ -35,13 +35,13 @@ class Plain:
 def plain_text(source: Path, new_file: Callable[[], Path], *, limits: FileLimits) -> Plain:
     """The text of `source` as UTF-8.
 
-    What is not UTF-8 is taken as Windows-1252, in which a British spreadsheet writes; UTF-16 is told
-    by its byte-order mark.
+    Text that is not UTF-8 is read as Windows-1252, which British spreadsheets write; UTF-16 is recognised by its
+    byte-order mark.
 
     Parameters
     ----------
     new_file
-        Gives the name of a file to write, which its owner removes.
+        Returns the path of a new file, which the caller removes.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def _unpacked(source: Path, new_file: Callable[[], Path], limits: FileLimits) ->
         with gzip.open(source) as archive, copy.open("wb") as out:
             while piece := archive.read(_PIECE):
                 unpacked += len(piece)
-                limits.hold_growth(source, packed=packed, unpacked=unpacked)
+                limits.check_growth(source, packed=packed, unpacked=unpacked)
                 out.write(piece)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise DataError(f"{source}: the compressed file is damaged or cut short. Export it again.") from None
@@ -78,7 +78,7 @@ def _unpacked(source: Path, new_file: Callable[[], Path], limits: FileLimits) ->
 
 
 def _encoding(path: Path) -> tuple[str, str]:
-    """The codec, and what people call it."""
+    """The codec, and its common name."""
     with path.open("rb") as file:
         start = file.read(2)
         codec = next((codec for mark, codec in _MARKS if start == mark), None)
@@ -89,7 +89,7 @@ def _encoding(path: Path) -> tuple[str, str]:
 
 
 def _is_utf_8(file: BinaryIO) -> bool:
-    """Whether all bytes are UTF-8. Most pieces are ASCII, which is told at the speed of memory."""
+    """Whether all bytes are UTF-8. Most pieces are ASCII, which is checked much faster."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     between = False
     try:

@@ -1,4 +1,4 @@
-"""Validation: contract columns cast to their types, and the rules that reject a row.
+"""Validation: cast the contract columns to their types and reject the rows that break a rule.
 
 In: mapped columns. Out: `Checked(rows, rejected)`. Never: a rejected row that is not counted.
 """

@@ -1,4 +1,4 @@
-"""What an extract comes back as when it was held against the contract."""
+"""The result of checking an extract against the contract."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,7 +15,7 @@ from dnapredict.errors import DataError
 
 @dataclass(frozen=True)
 class Rejection:
-    """One rule that rows broke: how many, and the first of their row numbers."""
+    """A rule, the number of rows that break it, and the first row numbers."""
 
     rule: str
     count: int
@@ -28,63 +28,63 @@ class Rejection:
         return f"{self.count:,} {noun}: {sentence_of(self.rule)} ({noun} {rows}{more})"
 
 
-NO_WISHES: Final = pa.schema([("appointment_id", pa.string()), ("patient_id", pa.string())]).empty_table()
+NO_OPT_OUTS: Final = pa.schema([("appointment_id", pa.string()), ("patient_id", pa.string())]).empty_table()
 
 
 @dataclass(frozen=True)
 class Checked:
-    """An extract held against the contract.
+    """An extract checked against the contract.
 
     Attributes
     ----------
     rows
-        Rows that keep it: `row_number`, every contract column (absent ones null), and the
-        clinic's clock as `booked_local` and `starts_local`. Times are UTC without offset.
+        The valid rows: `row_number`, every contract column (absent ones null), and the local times
+        `booked_local` and `starts_local`. Other times are UTC without offset.
     rejected
-        `row_number`, `appointment_id` (may be null), `rule`: the first rule that a row broke.
+        `row_number`, `appointment_id` (may be null), `rule`: the first rule that a row breaks.
     total
-        Rows read.
+        Number of rows read.
     present
         Contract columns that the extract has.
-    read
-        Every row read, as typed, refused ones among them: for figures about the extract alone.
-    entry
-        What happened on the way in: joins, release of the IMD deciles, pseudonyms.
-    wished
-        `appointment_id` and `patient_id` of rejected rows that say that the patient asked not to be called,
-        or hold there what cannot be read: a wish counts though its row cannot be scored.
+    all_rows
+        Every row read, rejected ones too: for figures about the extract only.
+    ingest
+        What was joined, the release of the IMD deciles, whether there are pseudonyms.
+    opt_outs
+        `appointment_id` and `patient_id` of rejected rows in which the patient opted out of calls, or whose
+        `opt_out` cannot be read: an opt-out counts even if its row cannot be scored.
     """
 
     rows: ir.Table
     rejected: pa.Table
     total: int
     present: frozenset[str]
-    read: ir.Table
-    entry: IngestReport
-    wished: pa.Table = field(default_factory=lambda: NO_WISHES, repr=False)
+    all_rows: ir.Table
+    ingest: IngestReport
+    opt_outs: pa.Table = field(default_factory=lambda: NO_OPT_OUTS, repr=False)
 
     @property
     def kept(self) -> int:
-        """Number of rows that keep the contract."""
+        """Number of valid rows."""
         return self.total - int(self.rejected.num_rows)
 
     @property
     def rejections(self) -> tuple[Rejection, ...]:
         """Broken rules, most frequent first, each with its first five row numbers."""
-        found = []
+        rejections = []
         for rule in pc.unique(self.rejected["rule"]).to_pylist():
             rows = self.rejected.filter(pc.field("rule") == rule)[ROW_NUMBER].to_pylist()
-            found.append(Rejection(rule, len(rows), tuple(sorted(rows)[:5])))
-        return tuple(sorted(found, key=lambda rejection: (-rejection.count, rejection.rule)))
+            rejections.append(Rejection(rule, len(rows), tuple(sorted(rows)[:5])))
+        return tuple(sorted(rejections, key=lambda rejection: (-rejection.count, rejection.rule)))
 
     @property
     def rejected_share(self) -> float:
-        """Share of all rows that are faulty; rows set aside by rule are no fault."""
+        """Share of all rows with an error; administrative events are no error of the extract."""
         faults = sum(r.count for r in self.rejections if r.rule not in NOT_A_FAULT)
         return faults / self.total if self.total else 0.0
 
     def require(self, *, max_rejected_share: float, source: str) -> None:
-        """Refuse an extract of which too much is faulty.
+        """Refuse an extract with too many rejected rows.
 
         Raises
         ------

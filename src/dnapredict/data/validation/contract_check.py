@@ -1,4 +1,4 @@
-"""Check an extract against the data contract: typed rows that keep it, and rejected rows by rule."""
+"""Check an extract against the data contract: typed valid rows, and rejected rows with their rule."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -6,52 +6,54 @@ from functools import lru_cache
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.data.contract.columns import COLUMNS, REQUIRED, Column, Kind
-from dnapredict.data.contract.parsing import Parsed, cells_recorded, interpreted, moment, tidied
+from dnapredict.data.contract.parsing import Parsed, clock_time, drop_missing_words, trimmed, typed_value
 from dnapredict.data.engine.bound_query import compiled, placeholder
 from dnapredict.data.engine.engine_pool import Engine
-from dnapredict.data.mapping.apply_mapping import BAD_NUMBER, FAULT, TOLD, MappingRequest, feeds, map_columns
-from dnapredict.data.mapping.ingest import enter, entry_of
+from dnapredict.data.mapping.apply_mapping import BAD_NUMBER, FAULT, NOTE, MappingRequest, columns_supplied, map_columns
+from dnapredict.data.mapping.ingest import ingest_report, prepare
 from dnapredict.data.mapping.pseudonyms import FEWEST_NUMBERS, refuse_nhs_numbers
-from dnapredict.data.readers.csv_dialect import ROW_NUMBER, columns_told
-from dnapredict.data.validation.checked import NO_WISHES, Checked
+from dnapredict.data.readers.csv_dialect import ROW_NUMBER, describe_columns
+from dnapredict.data.validation.checked import NO_OPT_OUTS, Checked
 from dnapredict.data.validation.rules import first_broken_rule
 from dnapredict.errors import DataError
 
-_MOMENT = "moment::"
+_CLOCK_TIME = "clock_time::"
 
 
-def typed(table: ir.Table, present: frozenset[str], mapping: Mapping) -> ir.Table:
-    """Every contract column with its type, a `bad_` flag beside each that can be unreadable."""
-    table = _staged(table, present, mapping)
+def cast_columns(table: ir.Table, present: frozenset[str], mapping: Mapping) -> ir.Table:
+    """Every contract column with its type, and a `bad_` flag for each that can be unreadable."""
+    table = _with_stages(table, present, mapping)
     columns: dict[str, ir.Value] = {ROW_NUMBER: table[ROW_NUMBER].cast("int64")}
     for column in COLUMNS:
         if column.name in present:
-            columns |= _named(column, _interpreted(table, column, mapping))
+            columns |= _columns_of(column, _parsed(table, column, mapping))
         else:
-            columns |= _absent(column)
-    beside = [name for name in table.columns if name in (BAD_NUMBER, FAULT) or name.startswith(TOLD)]
-    return table.select(**columns | {name: table[name] for name in beside})
+            columns |= _null_columns(column)
+    notes = [name for name in table.columns if name in (BAD_NUMBER, FAULT) or name.startswith(NOTE)]
+    return table.select(**columns | {name: table[name] for name in notes})
 
 
-def _staged(table: ir.Table, present: frozenset[str], mapping: Mapping) -> ir.Table:
-    """`table` with its columns tidied, and a column of clock times beside each time that is text.
+def _with_stages(table: ir.Table, present: frozenset[str], mapping: Mapping) -> ir.Table:
+    """`table` with trimmed columns, and a column of local times for each time that is text.
 
-    Each stage is a query of its own, in which the next names a column as often as it likes.
+    Each stage is a separate query, so that the next can use a column several times without repeating it.
     """
-    found = [column for column in COLUMNS if column.name in present]
-    tidy = table.mutate(**{column.name: tidied(table[column.name], column) for column in found})
-    tidy = tidy.mutate(**{column.name: cells_recorded(tidy[column.name], column) for column in found})
-    moments = {_MOMENT + column.name: moment(tidy[column.name], column, _formats(column, mapping)) for column in found}
+    columns = [column for column in COLUMNS if column.name in present]
+    tidy = table.mutate(**{column.name: trimmed(table[column.name], column) for column in columns})
+    tidy = tidy.mutate(**{column.name: drop_missing_words(tidy[column.name], column) for column in columns})
+    moments = {
+        _CLOCK_TIME + column.name: clock_time(tidy[column.name], column, _formats(column, mapping))
+        for column in columns
+    }
     return tidy.mutate(**{name: value for name, value in moments.items() if value is not None})
 
 
-def _interpreted(table: ir.Table, column: Column, mapping: Mapping) -> Parsed:
-    name = _MOMENT + column.name
-    return interpreted(
+def _parsed(table: ir.Table, column: Column, mapping: Mapping) -> Parsed:
+    name = _CLOCK_TIME + column.name
+    return typed_value(
         table[column.name],
         column,
         zone=mapping.timezone,
@@ -65,13 +67,13 @@ def _formats(column: Column, mapping: Mapping) -> tuple[str, ...]:
     return origin.formats if origin else ()
 
 
-def _absent(column: Column) -> dict[str, ir.Value]:
+def _null_columns(column: Column) -> dict[str, ir.Value]:
     null = ibis.null(type_of(column))
     locals_ = {_local_name(column): null} if column.kind is Kind.TIMESTAMP else {}
     return {column.name: null, **locals_}
 
 
-def _named(column: Column, parsed: Parsed) -> dict[str, ir.Value]:
+def _columns_of(column: Column, parsed: Parsed) -> dict[str, ir.Value]:
     value = parsed.value
     if column.blanks:
         value = ibis.ifelse(value.upper().isin(list(column.blanks)), ibis.null("string"), value)
@@ -79,7 +81,7 @@ def _named(column: Column, parsed: Parsed) -> dict[str, ir.Value]:
         return {
             column.name: value.cast(type_of(column)),
             f"bad_{column.name}": parsed.unreadable,
-            **_doubts(column, parsed),
+            **_flags(column, parsed),
         }
     local = parsed.local
     if column.name in ("starts_at", "recorded_at"):
@@ -88,18 +90,18 @@ def _named(column: Column, parsed: Parsed) -> dict[str, ir.Value]:
         column.name: value.cast(type_of(column)),
         _local_name(column): local.cast(type_of(column)),
         f"bad_{column.name}": parsed.unreadable,
-        **_doubts(column, parsed),
+        **_flags(column, parsed),
     }
 
 
-def _doubts(column: Column, parsed: Parsed) -> dict[str, ir.Value]:
-    """What else is known of a cell as it was written, for the rules alone."""
-    told = {"order": parsed.order, "scientific": parsed.scientific, "long": parsed.too_long}
-    return {f"bad_{what}_{column.name}": found for what, found in told.items() if found is not None}
+def _flags(column: Column, parsed: Parsed) -> dict[str, ir.Value]:
+    """Flags of a cell as it was written, which only the rules use."""
+    flags = {"order": parsed.order, "scientific": parsed.scientific, "long": parsed.too_long}
+    return {f"bad_{name}_{column.name}": flag for name, flag in flags.items() if flag is not None}
 
 
 def _end_of_day_if_midnight(utc: ir.Value, local: ir.Value) -> tuple[ir.Value, ir.Value]:
-    """Midnight is how a date without a clock time reads: it may happen at any time until the day ends."""
+    """A date without a clock time is parsed as midnight; the event may be at any time until the day ends."""
     no_clock = local == local.truncate("D")
     rest_of_day = ibis.interval(seconds=86_399)
     return ibis.ifelse(no_clock, utc + rest_of_day, utc), ibis.ifelse(no_clock, local + rest_of_day, local)
@@ -110,7 +112,7 @@ def _local_name(column: Column) -> str:
 
 
 def type_of(column: Column) -> dt.DataType:
-    """The type of a contract column once it is read."""
+    """The type of a contract column after parsing."""
     return {
         Kind.TEXT: dt.string,
         Kind.CODE: dt.string,
@@ -129,38 +131,40 @@ def check(
     source: str,
     future: bool = False,
 ) -> Checked:
-    """Read the columns of `table` through `mapping` and hold every row against the contract.
+    """Parse the columns of `table` through `mapping` and check every row against the contract.
 
-    A list of `future` appointments may lack what the mapping takes the outcome from.
+    A list of `future` appointments may lack the source columns of the outcome.
 
     Raises
     ------
     DataError
         If a required column is missing; the message names it and the columns that are there. If a
-        file that is joined cannot be, or patients' NHS numbers would enter as they are.
+        file that is joined cannot be, or patients' NHS numbers would prepare as they are.
     ConfigurationError
         If the mapping names a contract column that does not exist, or there is no key for pseudonyms.
     """
-    entered = enter(table, mapping, workspace, source=source)
-    asked = MappingRequest(mapping, source, future=future, release=entered.release, complete=entered.complete)
-    schema = entered.table.schema()
-    present = _present(schema, asked)
+    prepared = prepare(table, mapping, workspace, source=source)
+    request = MappingRequest(mapping, source, future=future, release=prepared.release, complete=prepared.complete)
+    schema = prepared.table.schema()
+    present = _present(schema, request)
     _require_columns(present, table, mapping, source)
-    read = workspace.compute(_reading(schema, asked).over(asked=entered.table, **entered.beside))
-    total = workspace.count(read)
+    typed = workspace.compute(_typed_rows(schema, request).over(extract=prepared.table, **prepared.lookups))
+    total = workspace.count(typed)
     if total >= FEWEST_NUMBERS and "patient_id" in present and not mapping.makes_pseudonyms:
-        refuse_nhs_numbers(read, workspace, source=source)
-    rejected = workspace.fetch(_judging(read.schema()).over(read=read))
-    wished = _of_rejected(read, workspace) if "opt_out" in present and rejected.num_rows else NO_WISHES
+        refuse_nhs_numbers(typed, workspace, source=source)
+    rejected = workspace.fetch(_rejected_rows(typed.schema()).over(typed=typed))
+    opt_outs = NO_OPT_OUTS
+    if "opt_out" in present and rejected.num_rows:
+        opt_outs = workspace.fetch(_opt_outs(typed.schema()).over(typed=typed)).cast(NO_OPT_OUTS.schema)
     numbers = workspace.keep(rejected.select([ROW_NUMBER]))
-    rows = workspace.view(_keeping(read.schema()).over(read=read, rejected=numbers))
-    entry = entry_of(read, mapping, entered, workspace)
-    return Checked(rows, rejected, total, present, read, entry, wished)
+    rows = workspace.view(_kept_rows(typed.schema()).over(typed=typed, rejected=numbers))
+    report = ingest_report(typed, mapping, prepared, workspace)
+    return Checked(rows, rejected, total, present, typed, report, opt_outs)
 
 
-def present(found: Iterable[str], mapping: Mapping = IDENTITY) -> frozenset[str]:
-    """The contract columns that a file with the columns `found` can feed through `mapping`."""
-    return feeds(found, mapping)
+def present(columns: Iterable[str], mapping: Mapping = IDENTITY) -> frozenset[str]:
+    """The contract columns that a file with these columns supplies through `mapping`."""
+    return columns_supplied(columns, mapping)
 
 
 def _require_columns(present: frozenset[str], table: ir.Table, mapping: Mapping, source: str) -> None:
@@ -169,46 +173,45 @@ def _require_columns(present: frozenset[str], table: ir.Table, mapping: Mapping,
         raise DataError(
             f"{source}: required column '{missing[0]}' is missing"
             + (f" (and {', '.join(missing[1:])})" if missing[1:] else "")
-            + f". {columns_told(table.columns, expected=mapping.drawn)} "
+            + f". {describe_columns(table.columns, expected=mapping.drawn)} "
             "Rename the column, or give a mapping with --mapping."
         )
 
 
 @lru_cache(maxsize=64)
-def _present(schema: ibis.Schema, asked: MappingRequest) -> frozenset[str]:
-    return map_columns(placeholder("asked", schema), asked).present
+def _present(schema: ibis.Schema, request: MappingRequest) -> frozenset[str]:
+    return map_columns(placeholder("extract", schema), request).present
 
 
 @compiled
-def _reading(schema: ibis.Schema, asked: MappingRequest) -> ir.Table:
-    mapped = map_columns(placeholder("asked", schema), asked)
-    return typed(mapped.table, mapped.present, asked.mapping)
+def _typed_rows(schema: ibis.Schema, request: MappingRequest) -> ir.Table:
+    mapped = map_columns(placeholder("extract", schema), request)
+    return cast_columns(mapped.table, mapped.present, request.mapping)
 
 
 @compiled
-def _judging(schema: ibis.Schema) -> ir.Table:
-    read = placeholder("read", schema)
-    judged = read.mutate(rule=first_broken_rule(read))
-    broken = judged.filter(judged.rule.notnull())
-    return broken.select(ROW_NUMBER, "appointment_id", "rule").order_by(ROW_NUMBER)
-
-
-def _of_rejected(read: ir.Table, workspace: Engine) -> pa.Table:
-    return workspace.fetch(_wishing(read.schema()).over(read=read)).cast(NO_WISHES.schema)
+def _rejected_rows(schema: ibis.Schema) -> ir.Table:
+    rejected = _with_rule(placeholder("typed", schema))
+    return rejected.select(ROW_NUMBER, "appointment_id", "rule").order_by(ROW_NUMBER)
 
 
 @compiled
-def _wishing(schema: ibis.Schema) -> ir.Table:
-    """Whose wish not to be called stands in a row that is rejected, or cannot be read."""
-    read = placeholder("read", schema)
-    judged = read.mutate(rule=first_broken_rule(read))
-    wished = judged.filter(judged.rule.notnull(), judged.opt_out.fill_null(False) | judged.bad_opt_out.fill_null(False))
-    return wished.select("appointment_id", "patient_id")
+def _opt_outs(schema: ibis.Schema) -> ir.Table:
+    """Patients of rejected rows who opted out of calls, or whose `opt_out` cannot be read."""
+    rejected = _with_rule(placeholder("typed", schema))
+    opted_out = rejected.opt_out.fill_null(False) | rejected.bad_opt_out.fill_null(False)
+    return rejected.filter(opted_out).select("appointment_id", "patient_id")
+
+
+def _with_rule(typed: ir.Table) -> ir.Table:
+    """The rejected rows with the first rule that each breaks."""
+    checked = typed.mutate(rule=first_broken_rule(typed))
+    return checked.filter(checked.rule.notnull())
 
 
 @compiled
-def _keeping(schema: ibis.Schema) -> ir.Table:
-    read = placeholder("read", schema)
+def _kept_rows(schema: ibis.Schema) -> ir.Table:
+    typed = placeholder("typed", schema)
     rejected = placeholder("rejected", ibis.schema({ROW_NUMBER: "int64"}))
-    flags = [name for name in read.columns if name.startswith(("bad_", TOLD))]
-    return read.anti_join(rejected, ROW_NUMBER).drop(*flags)
+    flags = [name for name in typed.columns if name.startswith(("bad_", NOTE))]
+    return typed.anti_join(rejected, ROW_NUMBER).drop(*flags)

@@ -1,6 +1,6 @@
-"""The data dictionary, written from the contract.
+"""The data dictionary, generated from the contract.
 
-`python -m dnapredict.data.validation.data_dictionary > training/DATA.md` writes it anew.
+`python -m dnapredict.data.validation.data_dictionary > training/DATA.md` updates it.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""The rules of the contract: which rows are refused, in words and as expressions.
+"""The rules of the contract, as sentences and as expressions.
 
-Each rule is a boolean Ibis expression over typed columns; the embedded engine evaluates all of
-them in one pass and gives the first that a row breaks.
+Each rule is a boolean Ibis expression over typed columns; the engine evaluates all of them in one pass and
+returns the first that a row breaks. `tests/spec/test_contract_rules.py` shows each rule in a table.
 """
 
 from collections.abc import Iterator
@@ -12,17 +12,17 @@ import ibis.expr.types as ir
 
 from dnapredict.data.contract import codes
 from dnapredict.data.contract.columns import COLUMNS, Column, Kind, Role
-from dnapredict.data.contract.datetimes import in_doubt
+from dnapredict.data.contract.datetimes import is_ambiguous
 from dnapredict.data.contract.parsing import LONGEST
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.readers.csv_reader import MORE_CELLS
 
-# Nothing is booked or held outside these years; 2999-12-31 is how a dictionary says "not known".
+# No appointment is outside these years; systems write 2999-12-31 for "not known".
 _YEARS: Final = (1990, 2100)
 _BOUNDED: Final = (Kind.NUMBER, Kind.INTEGER, Kind.BOOLEAN)
 
 _KEYS: Final = tuple(column.name for column in COLUMNS if column.role is Role.KEY)
-# A row of this many cells or fewer, none of them a date, is no appointment.
+# A row with this many cells or fewer, none of them a date, is no appointment.
 _MOST_IN_A_SUMMARY: Final = 2
 
 RULES: Final = {
@@ -45,12 +45,12 @@ RULES: Final = {
     "administrative_event": "is an administrative event "
     f"(first_attendance_code {codes.ADMINISTRATIVE_EVENT}), not an appointment",
 }
-# Set aside by rule, and no fault of the extract.
+# Rejected, but no error of the extract.
 NOT_A_FAULT: Final = frozenset({"administrative_event"})
 
 
 def sentence_of(rule: str) -> str:
-    """What a row does that breaks `rule`, to follow "row 12 ...".
+    """The predicate of a message about a row that breaks `rule`: "row 12 ...".
 
     >>> sentence_of("starts_before_booked")
     'starts before it was booked'
@@ -82,70 +82,70 @@ def _expected(column: Column) -> str:
     return f"{whole} from {column.lowest:g} to {column.highest:g}"
 
 
-def first_broken_rule(read: ir.Table) -> ir.StringValue:
+def first_broken_rule(typed: ir.Table) -> ir.StringValue:
     """The name of the first rule that a row breaks, in the order of `RULES`; null where it breaks none."""
-    broken = dict(_broken(read, _repeats(read)))
+    broken = dict(_broken(typed, _repeats(typed)))
     return ibis.cases(*((broken[rule], rule) for rule in RULES if rule in broken), else_=ibis.null("string"))
 
 
-def _repeats(read: ir.Table) -> ir.Table:
-    """Ids that occur more than once, with the row that keeps the id: the first."""
-    named = read.filter(read.appointment_id.notnull())
-    counted = named.group_by("appointment_id").agg(first_row=named[ROW_NUMBER].min(), times=named.count())
+def _repeats(typed: ir.Table) -> ir.Table:
+    """Ids that occur more than once, with the first row of each, which is kept."""
+    with_id = typed.filter(typed.appointment_id.notnull())
+    counted = with_id.group_by("appointment_id").agg(first_row=with_id[ROW_NUMBER].min(), times=with_id.count())
     return counted.filter(counted.times > 1)
 
 
-def _broken(read: ir.Table, repeats: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:
-    yield from _broken_as_written(read)
-    yield "no_appointment_id", read.appointment_id.isnull()
-    later = read.inner_join(repeats, "appointment_id")
+def _broken(typed: ir.Table, repeats: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:
+    yield from _broken_as_written(typed)
+    yield "no_appointment_id", typed.appointment_id.isnull()
+    later = typed.inner_join(repeats, "appointment_id")
     yield (
         "duplicate_appointment_id",
-        read[ROW_NUMBER].isin(later.filter(later[ROW_NUMBER] > later.first_row)[ROW_NUMBER]),
+        typed[ROW_NUMBER].isin(later.filter(later[ROW_NUMBER] > later.first_row)[ROW_NUMBER]),
     )
-    yield "patient_id_not_an_nhs_number", _flag(read, "bad_patient_id")
+    yield "patient_id_not_an_nhs_number", _flag(typed, "bad_patient_id")
     for column in COLUMNS:
-        if f"bad_{column.name}" in read.columns:
+        if f"bad_{column.name}" in typed.columns:
             ending = "unreadable" if column.kind is Kind.TIMESTAMP else "invalid"
-            yield f"{column.name}_{ending}", read[f"bad_{column.name}"]
-    yield from _broken_times(read)
-    yield "outcome_code_unknown", read.outcome_code.notin(list(codes.OUTCOME))
-    yield "administrative_event", read.first_attendance_code == codes.ADMINISTRATIVE_EVENT
+            yield f"{column.name}_{ending}", typed[f"bad_{column.name}"]
+    yield from _broken_times(typed)
+    yield "outcome_code_unknown", typed.outcome_code.notin(list(codes.OUTCOME))
+    yield "administrative_event", typed.first_attendance_code == codes.ADMINISTRATIVE_EVENT
 
 
-def _broken_as_written(read: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:
-    if "bad_row" in read.columns:
-        yield MORE_CELLS, (read.bad_row == MORE_CELLS).fill_null(False)
-    yield "summary_row", _is_summary(read)
+def _broken_as_written(typed: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:
+    if "bad_row" in typed.columns:
+        yield MORE_CELLS, (typed.bad_row == MORE_CELLS).fill_null(False)
+    yield "summary_row", _is_summary(typed)
     for name in _KEYS:
-        yield f"{name}_in_scientific_notation", _flag(read, f"bad_scientific_{name}")
-    long = [read[name] for name in read.columns if name.startswith("bad_long_")]
+        yield f"{name}_in_scientific_notation", _flag(typed, f"bad_scientific_{name}")
+    long = [typed[name] for name in typed.columns if name.startswith("bad_long_")]
     yield "cell_too_long", ibis.or_(*long)
-    for name in read.columns:
+    for name in typed.columns:
         if name.startswith("bad_order_"):
-            yield f"{name.removeprefix('bad_order_')}_order_unclear", in_doubt(read[name])
+            yield f"{name.removeprefix('bad_order_')}_order_unclear", is_ambiguous(typed[name])
 
 
-def _is_summary(read: ir.Table) -> ir.BooleanValue:
-    """Counted only where there is no date, so that it costs nothing elsewhere."""
-    undated = read.booked_at.isnull() & read.starts_at.isnull()
+def _is_summary(typed: ir.Table) -> ir.BooleanValue:
+    """Cells are counted only where there is no date, so that other rows cost nothing."""
+    undated = typed.booked_at.isnull() & typed.starts_at.isnull()
     others = [column.name for column in COLUMNS if column.kind is not Kind.TIMESTAMP]
-    held = [(read[name].notnull() | _flag(read, f"bad_{name}")).cast("int8") for name in others]
-    return ibis.ifelse(undated, sum(held[1:], held[0]) <= _MOST_IN_A_SUMMARY, False)
+    filled = [(typed[name].notnull() | _flag(typed, f"bad_{name}")).cast("int8") for name in others]
+    return ibis.ifelse(undated, sum(filled[1:], filled[0]) <= _MOST_IN_A_SUMMARY, False)
 
 
-def _broken_times(read: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:
-    yield "no_booked_at", read.booked_at.isnull() & ~_flag(read, "bad_booked_at")
-    yield "no_starts_at", read.starts_at.isnull() & ~_flag(read, "bad_starts_at")
-    times = [read.booked_at, read.starts_at, read.recorded_at]
+def _broken_times(typed: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:
+    yield "no_booked_at", typed.booked_at.isnull() & ~_flag(typed, "bad_booked_at")
+    yield "no_starts_at", typed.starts_at.isnull() & ~_flag(typed, "bad_starts_at")
+    times = [typed.booked_at, typed.starts_at, typed.recorded_at]
     yield "date_out_of_range", ibis.or_(*(~time.year().between(*_YEARS) for time in times))
-    yield "starts_before_booked", read.starts_at < read.booked_at
-    came_or_missed = read.outcome_code.isin([*codes.ATTENDED, *codes.MISSED])
+    yield "starts_before_booked", typed.starts_at < typed.booked_at
+    attended_or_missed = typed.outcome_code.isin([*codes.ATTENDED, *codes.MISSED])
     yield (
         "outcome_before_start",
-        came_or_missed & (read.recorded_local.date() < read.starts_local.date()),
+        attended_or_missed & (typed.recorded_local.date() < typed.starts_local.date()),
     )
 
 
-def _flag(read: ir.Table, name: str) -> ir.BooleanValue:
-    return read[name] if name in read.columns else ibis.literal(False)
+def _flag(typed: ir.Table, name: str) -> ir.BooleanValue:
+    return typed[name] if name in typed.columns else ibis.literal(False)

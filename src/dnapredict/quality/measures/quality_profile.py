@@ -52,7 +52,7 @@ def profile(checked: Checked, workspace: Workspace, *, zone: str) -> Profile:
         kept=checked.kept,
         rejected_share=checked.rejected_share,
         present=checked.present,
-        entry=checked.entry,
+        entry=checked.ingest,
         rejections=checked.rejections,
         months=months(checked, workspace),
         unknown_codes=unknown_codes(checked, workspace),

@@ -147,7 +147,7 @@ def _rows_with_unknown(asked: list[Column], checked: Checked, workspace: Workspa
     """
     counts = ", ".join(
         f"(SELECT sum(rows) FILTER ({_holds_none(column)}) FROM "
-        f"(SELECT {column.name}, count(*) AS rows FROM {checked.read.get_name()} GROUP BY ALL)) AS {column.name}"
+        f"(SELECT {column.name}, count(*) AS rows FROM {checked.all_rows.get_name()} GROUP BY ALL)) AS {column.name}"
         for column in asked
     )
     return dict(workspace.fetch(f"SELECT {counts}").to_pylist()[0])
@@ -163,7 +163,7 @@ def _unknown(column: Column, checked: Checked, workspace: Workspace) -> CodesNot
     found = workspace.fetch(
         f"SELECT {column.name} AS code, count(*) AS rows, {patients} AS patients, "
         f"count(*) OVER () AS kinds, sum(count(*)) OVER () AS every_row "
-        f"FROM {checked.read.get_name()} WHERE {_holds_none(column)} "
+        f"FROM {checked.all_rows.get_name()} WHERE {_holds_none(column)} "
         f"GROUP BY {column.name} ORDER BY rows DESC, code LIMIT {_MOST_CODES}"
     ).to_pylist()
     words = _OF_DESCRIPTIONS | {word for text in column.codes.values() for word in _words(text)}

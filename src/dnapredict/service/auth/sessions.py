@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from dnapredict.data.files.private_files import write_private
+from dnapredict.data.files.atomic_write import write_private
 from dnapredict.errors import StoreError
 
 # A clock that is set back must not bring a session back to life.

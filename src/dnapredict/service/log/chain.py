@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, insert, select, update
 
-from dnapredict.data.files.digests import FIRST_SEAL, seal_of
+from dnapredict.data.files.digests import FIRST_SEAL, entry_seal
 from dnapredict.service.log.log_tables import ANCHORS, ANSWERS, ENTRIES, FIRST_FORM_COLUMNS, HEAD, own_columns
 
 _ROWS_AT_ONCE: Final = 10_000
@@ -107,4 +107,4 @@ def _seal_of(kind: str, entry: Mapping[str, Any], *, before: str) -> str:
     values = [kind, entry["number"], *(entry[name] for name in columns)]
     if ENTRIES[kind] is ANSWERS and entry["form"] == _FIRST_FORM and entry["list"] is None:
         values = [entry["number"], *(entry[name] for name in FIRST_FORM_COLUMNS)]
-    return seal_of(values, before=before)
+    return entry_seal(values, previous=before)

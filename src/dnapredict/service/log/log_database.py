@@ -20,8 +20,7 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from dnapredict.data.files.atomic_write import private_folder
-from dnapredict.data.files.private_files import private_file
+from dnapredict.data.files.atomic_write import new_draft, private_folder
 from dnapredict.errors import ConfigurationError, StoreError
 
 ADDRESS_VARIABLE: Final = "DNAPREDICT_DATABASE"
@@ -223,7 +222,7 @@ class Database:
         private_folder(self._path.parent)
         if any(_identities(self._path)[1:]) and not self._path.exists():
             raise StoreError(f"{self._path}: the scoring log is missing, and files of it are there. {self._mend()}")
-        draft = private_file(self._path.parent)
+        draft = new_draft(self._path.parent)
         try:
             engine = _sqlite_engine(draft)
             _migrate(engine)

@@ -20,9 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
-from dnapredict.data.files.atomic_write import private_folder
-from dnapredict.data.files.file_lock import waited_for
-from dnapredict.data.files.private_files import private_file
+from dnapredict.data.files.atomic_write import new_draft, private_folder
+from dnapredict.data.files.file_lock import wait_for_lock
 
 REBUILT: Final = "rebuilt"
 """The setting that says when the database was made anew, and why."""
@@ -133,7 +132,7 @@ class CallsDatabase:
     def _locked(self, *, shared: bool) -> Iterator[None]:
         private_folder(self.path.parent)
         lock = self.path.with_name(f"{self.path.name}.lock")
-        with waited_for(lock, seconds=_SECONDS_TO_WAIT, shared=shared):
+        with wait_for_lock(lock, seconds=_SECONDS_TO_WAIT, shared=shared):
             yield
 
     @contextlib.contextmanager
@@ -204,7 +203,7 @@ class CallsDatabase:
 
     def _new(self, aside: Path | None, why: str) -> Path:
         """A new database under another name, with what can be read of the one that was set aside."""
-        draft = private_file(self.path.parent)
+        draft = new_draft(self.path.parent)
         with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_FORM}; COMMIT")

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from dnapredict.data.files.secret_files import AS_WRITTEN, PATIENT
-from dnapredict.data.patient_numbers import one_form
+from dnapredict.data.patient_numbers import normal_form
 
 Hashed = Callable[[str, str], str]
 """The keyed hash of a value of a kind, "appointment" or "patient"."""
@@ -109,7 +109,7 @@ def _of_patient(number: str | None, hashed: Hashed) -> tuple[str, ...]:
     if number is None:
         return ()
     known = hashed(PATIENT, number)
-    return (known,) if one_form(number) == number else (known, hashed(AS_WRITTEN, number))
+    return (known,) if normal_form(number) == number else (known, hashed(AS_WRITTEN, number))
 
 
 def _by(connection: sqlite3.Connection, column: str, hashes: Sequence[str]) -> Mapping[str, list[_Contact]]:

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.digests import sealed_json, unsealed_json
-from dnapredict.data.files.private_files import write_private
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.excel_worklist import Note
 

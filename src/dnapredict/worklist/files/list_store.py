@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dnapredict.data.files.atomic_write import whole
+from dnapredict.data.files.atomic_write import write_atomically
 from dnapredict.data.files.digests import UNSEALED, is_intact, seal
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.excel_worklist import Note
@@ -120,7 +120,7 @@ def keep(home: Path, worklist: pa.Table, heading: Heading) -> None:
         If the home cannot be written to.
     """
     noted = worklist.replace_schema_metadata({_KEY: heading.model_dump_json().encode(), **UNSEALED})
-    with whole(_place(home, heading.list_id)) as draft:
+    with write_atomically(_place(home, heading.list_id)) as draft:
         pq.write_table(noted, draft)
         seal(draft, name=heading.list_id)
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from dnapredict.data.files.atomic_write import whole
-from dnapredict.data.readers.csv_dialect import ROW_NUMBER, columns_told
+from dnapredict.data.files.atomic_write import write_atomically
+from dnapredict.data.readers.csv_dialect import ROW_NUMBER, describe_columns
 from dnapredict.data.spreadsheet_formulas import neutral_table
 from dnapredict.errors import ConfigurationError, DataError, UsageError
 from dnapredict.worklist.answer_table import COLUMNS
@@ -52,7 +52,7 @@ def require_carried(found: Sequence[str], names: Sequence[str], *, source: str) 
     if lacking:
         raise DataError(
             f"{source}: column '{lacking[0]}', to be carried through (serving/worklist.toml), is missing. "
-            + columns_told(found, expected=names)
+            + describe_columns(found, expected=names)
         )
 
 
@@ -111,7 +111,7 @@ def write_tables(
     """
     require_form(out)
     form = out.suffix.lower()
-    with whole(out, place=place, before_replacing=before_replacing) as draft:
+    with write_atomically(out, draft_folder=place, before_replacing=before_replacing) as draft:
         if form == ".parquet":
             _write_parquet(tables, draft, str(note))
         elif form == ".csv":

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dnapredict.data.files.private_files import write_private
+from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.readers.table_file import sha256
 
 _PLACE: Final = Path("lists") / "written.json"

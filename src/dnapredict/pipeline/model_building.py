@@ -1,4 +1,4 @@
-"""Make a model: the matrix of an extract, and a training on it."""
+"""Train a model: the matrix of an extract, and the training on it."""
 
 import tempfile
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.files.atomic_write import require_apart, whole
+from dnapredict.data.files.atomic_write import require_apart, write_atomically
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import UsageError
 from dnapredict.features.factors import factor_register
@@ -30,14 +30,14 @@ from dnapredict.pipeline.run_inputs import matrix_of, matrix_on_spark, sound_ext
 from dnapredict.quality.unknown_values import unknown_value_sentences
 from dnapredict.registry import Registered, Registry
 
-# The first columns of a file of factors, by which it is told from any other.
+# The first columns of a file of factors, by which it is recognised.
 _KEYS: Final = ("appointment_id", "scored_at")
 
 Say = Callable[[str], None]
 
 
 class FeatureEngine(StrEnum):
-    """What runs the expression of the factors."""
+    """The engine that computes the factors."""
 
     DUCKDB = "duckdb"
     SPARK = "spark"
@@ -45,7 +45,7 @@ class FeatureEngine(StrEnum):
 
 @dataclass(frozen=True)
 class Trained:
-    """A model in the registry and what is known of its making."""
+    """A model in the registry and the results of its training."""
 
     registered: Registered
     training: Training
@@ -62,7 +62,7 @@ def features(path: Path, out: Path, *, setting: Setting, engine: FeatureEngine =
     Raises
     ------
     UsageError
-        If `out` is read, is a folder, or a file that holds something else than factors.
+        If `out` is one of the inputs, a folder, or a file without factors.
     """
     require_apart({"--out": out}, {"EXTRACT": path, **setting.mapping.files_read})
     _require_replaceable(out)
@@ -72,15 +72,15 @@ def features(path: Path, out: Path, *, setting: Setting, engine: FeatureEngine =
         if engine is FeatureEngine.SPARK:
             matrix = matrix_on_spark(checked, config, register, workspace=workspace)
         else:
-            matrix = matrix_of(checked, config, register, beside=(), workspace=workspace)
+            matrix = matrix_of(checked, config, register, extra_columns=(), workspace=workspace)
     table = matrix.table.select([*_KEYS, *matrix.factors])
-    with whole(out) as draft:
+    with write_atomically(out) as draft:
         pq.write_table(table, draft)
     return Matrix(table, matrix.factors)
 
 
 def _require_replaceable(out: Path) -> None:
-    """Refuse to write factors over what is not a file of factors, such as an extract."""
+    """Refuse to replace a file that has no factors, such as an extract."""
     if out.is_dir():
         raise UsageError(f"{out}: is a folder. Name a Parquet file in it.")
     if not out.exists():
@@ -96,7 +96,7 @@ def _require_replaceable(out: Path) -> None:
 def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: ProgressCallback | None = None) -> Trained:
     """Train on the extract at `path`, test on its latest part, register the model as challenger.
 
-    `watch` is told after each trial, where the configuration asks for tuning.
+    `watch` is called after each trial, where the configuration has tuning.
     """
     config, register = setting.training, factor_register()
     with Workspace() as workspace:
@@ -106,7 +106,7 @@ def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: Progress
         for sentence in unknown_value_sentences(checked, workspace, rule=rule):
             say(f"WARNING: {sentence}")
         say("Building the factors as known when each appointment would have been scored")
-        matrix = matrix_of(checked, config, register, beside=COHORT_COLUMNS, workspace=workspace)
+        matrix = matrix_of(checked, config, register, extra_columns=COHORT_COLUMNS, workspace=workspace)
     say("Training, calibrating and testing in time")
     cohort = cohort_of(matrix, outcomes=LabelRule(config.dna_codes), zone=setting.mapping.timezone)
     directions = [register.factor(name).direction for name in matrix.factors]
@@ -123,9 +123,9 @@ def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: Progress
     if training.leakage_warning:
         say(f"ALARM: {training.leakage_warning}")
     say("Storing the model and its record")
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "model"
-        release = checked.entry.areas.release
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "model"
+        release = checked.ingest.areas.release
         origin = training_inputs.provenance(path, training, setting, register, imd_release=release)
         stored = save(training.model, folder, provenance=origin, specimens=training.specimens)
         files = training_inputs.reproduction(stored, setting)

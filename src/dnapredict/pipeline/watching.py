@@ -15,7 +15,7 @@ from dnapredict.pipeline.scoring import Say, ScoredList, open_scorer, score_list
 from dnapredict.worklist.batch import Progress
 from dnapredict.worklist.calls.contacts import RecordedContacts
 from dnapredict.worklist.files.watch_folder import Inbox, ListDestination
-from dnapredict.worklist.files.worklist_files import require_form
+from dnapredict.worklist.files.worklist_files import require_format
 
 _LOCK: Final = ".dnapredict-watch"
 # What is no fault of a list: it waits, and is tried again after so many looks.
@@ -64,7 +64,7 @@ def watch(
     StoreError
         If another watch looks after the folder.
     """
-    require_form(Path(f"worklist{form}"))
+    require_format(Path(f"worklist{form}"))
     inbox = Inbox.open(folder)
     open_scorer(home, model=model, mapping=mapping)
 
@@ -83,7 +83,7 @@ def watch(
     with held(folder / _LOCK, otherwise=f"{folder}: another watch looks after this folder already."):
         say(f"Watching {folder}. Drop lists into it; Ctrl-C ends.")
         for _ in looks or _looks(every_seconds):
-            for path in inbox.whole():
+            for path in inbox.complete_lists():
                 with _waiting(inbox, path, say):
                     say(_answered(path, inbox, form, score))
 
@@ -101,12 +101,12 @@ def _waiting(inbox: Inbox, path: Path, say: Say) -> Iterator[None]:
         yield
     except _NOT_THE_LIST as error:
         say(f"{path.name} waits: {error}")
-        inbox.put_off(path, looks=_LOOKS_TO_WAIT)
+        inbox.postpone(path, looks=_LOOKS_TO_WAIT)
 
 
 def _answered(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path], ScoredList]) -> str:
     """Score the list at `path`, move it to where it belongs, and return what became of it."""
-    place = inbox.place(path.name, folder="done")
+    place = inbox.destination(path.name, folder="done")
     out = place.worklist(form)
     try:
         done = score(path, out)
@@ -120,14 +120,14 @@ def _answered(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path],
         return _failed(path, inbox, f"An error that nobody foresaw ({type(error).__name__}).")
     shutil.copymode(path, out)
     told = _told(path, out, done)
-    place.take(path, told)
+    place.move(path, told)
     return "\n".join([told.splitlines()[0], *done.notices])
 
 
 def _failed(path: Path, inbox: Inbox, why: str) -> str:
-    place: ListDestination = inbox.place(path.name, folder="failed")
+    place: ListDestination = inbox.destination(path.name, folder="failed")
     told = f"{path.name} could not be scored: {why.replace(str(path), path.name)}"
-    place.take(path, f"{told}\nMend the list and drop it into the folder again.")
+    place.move(path, f"{told}\nMend the list and drop it into the folder again.")
     return told
 
 

@@ -191,20 +191,20 @@ def keep_a_list(world: World) -> None:
     import datetime
 
     from dnapredict import pipeline
-    from dnapredict.worklist.files import latest_list, list_store
+    from dnapredict.worklist.files import list_store
 
     scorer = pipeline.open_scorer(world.home)
     worklist = scorer.score(pq.read_table(world.weekly))
     heading = list_store.Heading(
         list_id=LIST_ID,
         name="weekly.parquet",
-        scored_at=datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC),
+        created_at=datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC),
         model_version="1",
         synthetic=True,
-        counts=latest_list.counted(worklist),
+        counts=list_store.Counts.of(worklist),
         note=scorer.note("weekly.parquet", day=datetime.date(2026, 11, 23)),
     )
-    list_store.keep(world.home, worklist, heading)
+    list_store.keep(world.home, list_store.KeptList(heading, worklist))
 
 
 def keep_a_key(world: World) -> None:
@@ -274,23 +274,23 @@ def served(home: Path, key: str, appointments: pa.Table) -> list[object]:
     from dnapredict.service.api.request_models import ScoreRequest
     from dnapredict.service.api.score_endpoint import answer
     from dnapredict.service.auth.api_keys import KeyRing
-    from dnapredict.service.log.answer_entries import Hashes, Logbook
+    from dnapredict.service.log.answer_entries import AnswerLog, Hashes
     from dnapredict.service.log.scoring_log import ScoringLog
     from dnapredict.service.start import served_config
-    from dnapredict.worklist.files import latest_list, list_store
+    from dnapredict.worklist.files import list_store
 
-    shown = latest_list.read(home)
+    shown = list_store.latest(home)
     found = list_store.find(home, LIST_ID)
     if KeyRing(home).holder(key) is None:
         raise StoreError("the key is not known.")
     champion = app.champion_of(home)
-    champion.look()
+    champion.refresh()
     champion.require()
-    logbook = Logbook(ScoringLog(home, served_config().database), Hashes(home))
+    logbook = AnswerLog(ScoringLog(home, served_config().database), Hashes(home))
     request = ScoreRequest(appointments=as_requests(appointments), reasons=True)
     given = answer(request, champion=champion, logbook=logbook, home=home)
-    lists = [heading.list_id for heading in list_store.every(home)]
-    return [given.results, shown and shown.rows, found and found.worklist.to_pydict(), lists]
+    lists = [heading.list_id for heading in list_store.headings(home)]
+    return [given.results, shown and shown.worklist.to_pydict(), found and found.worklist.to_pydict(), lists]
 
 
 def as_requests(appointments: pa.Table) -> list[dict[str, object]]:

@@ -104,7 +104,7 @@ async def _client(served: Served, acknowledged: list[str], answers: Answers, sto
 def judged(home: Path, acknowledged: list[str]) -> dict[str, int]:
     """How many acknowledged answers have no row, how many have several, and how long the sound chain is."""
     log, hashes = ScoringLog(home), Hashes(home)
-    rows = Counter(row.appointment for row in log.ask(select(ANSWERS.c.appointment)))
+    rows = Counter(row.appointment for row in log.query(select(ANSWERS.c.appointment)))
     each = [rows[hashes.of("appointment", mark)] for mark in acknowledged]
     return {
         "acknowledged": len(acknowledged),

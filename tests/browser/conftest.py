@@ -8,7 +8,7 @@ import pytest
 from tests.browser.worklists import worklist
 from tests.service.process import Running, running
 
-from dnapredict.worklist.files import latest_list
+from dnapredict.worklist.files.list_store import KeptList, save_latest
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -29,7 +29,7 @@ def browser(chromium: Path) -> Iterator[Browser]:
 def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     assert browser.is_connected()
     home = tmp_path_factory.mktemp("home")
-    latest_list.save(home, worklist(), name="outpatients-week-49.xlsx", model_version="7", synthetic=True)
+    save_latest(home, KeptList.new(worklist(), name="outpatients-week-49.xlsx", model_version="7", synthetic=True))
     with running(home) as service:
         yield service
 

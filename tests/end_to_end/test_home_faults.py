@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ from dnapredict.config.training_config import Setting
 from dnapredict.errors import DnapredictError, ModelError, StoreError
 from dnapredict.service import app
 from dnapredict.service.api.champion import Champion
-from dnapredict.worklist.files import latest_list, list_store
+from dnapredict.worklist.files import list_store
 
 # Files that no score rests on: they may be damaged, and the score stays the same.
 BESIDE = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "pyfunc_model.py", "calls.db")
@@ -164,7 +165,7 @@ def test_a_damaged_history_of_an_earlier_version_ends_no_process(home: Path, twe
 @pytest.fixture
 def champion(home: Path) -> Champion:
     champion = app.champion_of(home)
-    champion.look()
+    champion.refresh()
     return champion
 
 
@@ -194,14 +195,14 @@ def test_a_service_that_meets_a_damaged_history_keeps_the_one_before_and_says_so
     before = answers(champion, twenty)
     damaged(new_history(home, trust, rows=20_000) / "counts.arrow", "zeroed", random.Random(1), home=home)  # noqa: S311
     with caplog.at_level(logging.ERROR):
-        champion.look()
-        champion.look()
+        champion.refresh()
+        champion.refresh()
     assert answers(champion, twenty) == before
     (trouble,) = troubles(caplog)
     assert "counts.arrow: is damaged" in trouble
     assert "What was loaded before goes on answering" in trouble
     new_history(home, trust, rows=20_000)
-    champion.look()
+    champion.refresh()
     assert answers(champion, twenty) != before
 
 
@@ -211,7 +212,7 @@ def test_a_service_that_starts_with_a_damaged_history_is_not_ready_and_says_why(
     damaged(store_of(home) / "minutes.arrow", "emptied", random.Random(1), home=home)  # noqa: S311
     champion = app.champion_of(home)
     with caplog.at_level(logging.ERROR):
-        champion.look()
+        champion.refresh()
     assert champion.scorer is None  # by which /readyz answers 503
     with pytest.raises(ModelError, match="No model is loaded yet"):
         champion.require()
@@ -231,7 +232,7 @@ def test_a_request_is_answered_from_one_history_while_others_are_written(
         new_history(home, trust, rows=rows)
     assert not store.folder.exists()
     assert answers(champion, twenty) == before
-    assert scorer.with_history(store).score(twenty)["probability"].to_pylist() == before
+    assert replace(scorer, history=lambda: store).score(twenty)["probability"].to_pylist() == before
 
 
 def test_a_history_that_is_damaged_while_it_is_in_use_is_refused_until_it_is_written_anew(
@@ -242,18 +243,18 @@ def test_a_history_that_is_damaged_while_it_is_in_use_is_refused_until_it_is_wri
     with pytest.raises(StoreError, match=r"appointments\.arrow: is damaged; it holds 100 bytes"):
         answers(champion, twenty)
     with caplog.at_level(logging.ERROR):
-        champion.look()
+        champion.refresh()
     assert champion.scorer is None
     assert "appointments.arrow: is damaged" in caplog.text
     new_history(home, trust, rows=20_000)
-    champion.look()
+    champion.refresh()
     assert None not in answers(champion, twenty)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_kept_list_is_refused_or_the_same(home: Path, trust: Trust, damage: str) -> None:
     worklist = pipeline.open_scorer(home).score(pq.read_table(trust.weekly))
-    others = [heading.list_id for heading in list_store.every(home)]
+    others = [heading.list_id for heading in list_store.headings(home)]
     for number in range(2):
         keep_list(home, worklist.slice(number), list_id=str(number) * 16)
     path = home / "lists" / f"{'0' * 16}.parquet"
@@ -263,19 +264,19 @@ def test_a_damaged_kept_list_is_refused_or_the_same(home: Path, trust: Trust, da
         return
     with pytest.raises(StoreError, match=r"the list (is damaged|cannot be read|does not say)"):
         list_store.find(home, "0" * 16)
-    assert {heading.list_id for heading in list_store.every(home)} == {*others, "1" * 16}
+    assert {heading.list_id for heading in list_store.headings(home)} == {*others, "1" * 16}
 
 
 def keep_list(home: Path, worklist: pa.Table, *, list_id: str) -> None:
     heading = list_store.Heading(
         list_id=list_id,
         name="week-47.csv",
-        scored_at=datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC),
+        created_at=datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC),
         model_version="1",
         synthetic=True,
-        counts=latest_list.counted(worklist),
+        counts=list_store.Counts.of(worklist),
     )
-    list_store.keep(home, worklist, heading)
+    list_store.keep(home, list_store.KeptList(heading, worklist))
 
 
 def test_a_registry_that_is_lost_or_empty_is_not_taken_for_a_home_without_models(

@@ -175,9 +175,9 @@ def test_a_file_of_another_kind_under_the_worklists_name_is_kept(trust: Trust, w
 
 def test_two_lists_that_differ_in_their_ending_have_a_worklist_each(tmp_path):
     box = Inbox.open(tmp_path)
-    first = box.place("week.csv", folder="done")
+    first = box.destination("week.csv", folder="done")
     write(first.folder / first.name, "a")
     write(first.worklist(".xlsx"), "of week.csv")
-    second = box.place("week.xlsx", folder="done")
+    second = box.destination("week.xlsx", folder="done")
     assert second.worklist(".xlsx") != first.worklist(".xlsx")
     assert second.name == "week (2).xlsx"

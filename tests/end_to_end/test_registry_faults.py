@@ -28,7 +28,7 @@ def home(trust: Trust, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def champion(home: Path) -> Iterator[Champion]:
     champion = app.champion_of(home)
-    champion.look()
+    champion.refresh()
     yield champion
     champion.stop()
 
@@ -49,15 +49,15 @@ def test_while_the_registry_is_gone_the_last_model_answers_and_later_the_new_one
     for place in home.glob("mlflow.db*"):
         place.rename(place.with_name("away-" + place.name))
     with caplog.at_level(logging.ERROR):
-        champion.look()
-        champion.look()
+        champion.refresh()
+        champion.refresh()
     assert answers(champion, trust) == before
     assert len(troubles(caplog)) == 1
     for place in home.glob("mlflow.db*"):
         place.unlink()
     for place in home.glob("away-mlflow.db*"):
         place.rename(place.with_name(place.name.removeprefix("away-")))
-    champion.look()
+    champion.refresh()
     assert answers(champion, trust) == before
 
 
@@ -66,18 +66,18 @@ def test_a_damaged_challenger_is_tried_out_elsewhere_and_never_answers(
 ) -> None:
     named = ["1"]
     champion = Champion(
-        standing=lambda: ExpectedModel(named[0]),
+        expected=lambda: ExpectedModel(named[0]),
         open_scorer=lambda _: pipeline.open_scorer(home, model="1"),
-        try_out=lambda _: smoke_test.try_out("1"),
+        run_smoke_test=lambda _: smoke_test.run_smoke_test("1"),
     )
-    champion.look()
+    champion.refresh()
     before = answers(champion, trust)
     model = max(Registry(home).folder("1").iterdir(), key=lambda place: place.stat().st_size)
     model.write_bytes(model.read_bytes()[: model.stat().st_size // 2])  # so cut, LightGBM ends its process
     named[0] = "2"
     with caplog.at_level(logging.ERROR):
-        champion.look()
-        champion.look()
+        champion.refresh()
+        champion.refresh()
     assert answers(champion, trust) == before
     assert len(troubles(caplog)) == 1
     assert "failed when it was tried out; the model before it goes on answering" in caplog.text
@@ -103,14 +103,14 @@ def test_an_alias_that_was_set_by_hand_changes_no_answer_and_is_told_once(
     before = answers(champion, trust)
     version = copied_and_named_champion(home)
     with caplog.at_level(logging.ERROR):
-        champion.look()
-        champion.look()
+        champion.refresh()
+        champion.refresh()
     assert champion.require().model_version == "1"
     assert answers(champion, trust) == before
     assert len(troubles(caplog)) == 1
     assert f"names version {version}, and version 1 was put in use" in caplog.text
     fresh = app.champion_of(home)  # a worker that starts now
-    fresh.look()
+    fresh.refresh()
     fresh.stop()
     assert fresh.require().model_version == "1"
 

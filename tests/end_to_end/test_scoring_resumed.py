@@ -20,7 +20,7 @@ from dnapredict import pipeline
 from dnapredict.errors import DataError, StoreError
 from dnapredict.worklist import batch
 from dnapredict.worklist.checkpoints import Staging, staged
-from dnapredict.worklist.predict import JUDGED
+from dnapredict.worklist.predict import PREDICTION_SCHEMA
 
 # Parts of 500 rows, so that there is a moment between any two of them.
 RUN = """
@@ -159,7 +159,7 @@ def test_what_lies_there_meanwhile_is_private_and_names_nobody(trust, long_list,
         "part-.parquet",
     ]
     columns = pq.read_schema(folder / "part-000000.parquet").names
-    assert set(columns) == set(JUDGED.names)
+    assert set(columns) == set(PREDICTION_SCHEMA.names)
     assert not {"appointment_id", "patient_id"} & set(columns)
 
 
@@ -181,7 +181,7 @@ def test_two_runs_cannot_write_one_output(tmp_path):
 
 def interrupted_at_once(out: Path) -> None:
     with contextlib.suppress(KeyboardInterrupt), staged(out, "q") as staging:
-        staging.keep(0, JUDGED.empty_table())
+        staging.keep(0, PREDICTION_SCHEMA.empty_table())
         raise KeyboardInterrupt
 
 

@@ -106,15 +106,15 @@ def test_a_file_that_is_still_arriving_or_open_elsewhere_is_left_alone(tmp_path)
         (tmp_path / name).write_text("a")
     growing = tmp_path / "week.csv"
     growing.write_text("")
-    assert box.whole() == box.whole() == []  # nothing is in it yet
+    assert box.complete_lists() == box.complete_lists() == []  # nothing is in it yet
     growing.write_text("a")
-    assert box.whole() == []
+    assert box.complete_lists() == []
     growing.write_text("a\n1")
-    assert box.whole() == []
-    assert box.whole() == [growing]
+    assert box.complete_lists() == []
+    assert box.complete_lists() == [growing]
     os.utime(growing, (1, 1))  # a clock that is wrong says nothing
-    assert box.whole() == []
-    assert box.whole() == [growing]
+    assert box.complete_lists() == []
+    assert box.complete_lists() == [growing]
 
 
 def test_a_name_that_was_there_before_gets_a_number(trust, inbox):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.worklist.plan.allocation import RULES, allocated, fifths
-from dnapredict.worklist.plan.ranking import chosen, ranks, select_by_week
+from dnapredict.worklist.plan.ranking import ranks, select_by_week, select_calls
 
 CONFIG = load(shipped("serving/worklist.toml"), WorklistConfig)
 Patients = Sequence[tuple[float, float]]
@@ -115,7 +115,7 @@ def test_each_week_is_a_list_of_its_own():
 
 
 def test_ethnicity_cannot_be_asked_for():
-    for rule in (allocated, chosen, select_by_week):
+    for rule in (allocated, select_calls, select_by_week):
         assert not [name for name in inspect.signature(rule).parameters if "ethnic" in name]
     with pytest.raises(ValidationError, match="allocation"):
         WorklistConfig.model_validate({**CONFIG.model_dump(), "allocation": "by ethnicity"})

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.worklist_config import Team, WorklistConfig
 from dnapredict.worklist.answer_table import FACTORS
-from dnapredict.worklist.plan.call_capacity import calls_of
-from dnapredict.worklist.plan.call_plan import MUTED, covered, planned
-from dnapredict.worklist.plan.ranking import NOBODY, RankingInputs, chosen
+from dnapredict.worklist.plan.call_capacity import call_capacity
+from dnapredict.worklist.plan.call_plan import MUTED, assign_calls, plan_calls
+from dnapredict.worklist.plan.ranking import NOBODY, RankingInputs, select_calls
 
 SHIPPED = load(shipped("serving/worklist.toml"), WorklistConfig)
 FIRST = datetime.datetime(2026, 11, 2)
@@ -54,8 +54,8 @@ def judged(listed: list[dict]) -> pa.Table:
 def test_calls_are_given_out_whole_and_to_nobody_twice(listed, changes, muted):
     config = SHIPPED.model_copy(update=changes)
     standing = RankingInputs.of(judged(listed), config=config)
-    calls = calls_of(standing, config=config)
-    found = covered(standing, calls, config=config, is_muted=lambda row: row in muted)
+    calls = call_capacity(standing, config=config)
+    found = assign_calls(standing, calls, config=config, is_muted=lambda row: row in muted)
     own = found == np.arange(len(found))
 
     given_ = np.bincount(calls.group[own], minlength=len(calls.number))
@@ -83,16 +83,16 @@ def test_where_each_patient_has_one_appointment_it_is_the_rule_that_the_audit_ju
         row["patient_id"] = str(number)
     config = SHIPPED.model_copy(update={"allocation": rule})
     table = judged(listed)
-    made = planned(table, config=config, capacity=capacity)
+    made = plan_calls(table, config=config, capacity=capacity)
     decile = table["imd_decile"].cast("float64").to_numpy()
-    asked = chosen(table["probability"].to_numpy(), decile, config=config, capacity=capacity)
+    asked = select_calls(table["probability"].to_numpy(), decile, config=config, capacity=capacity)
     assert np.flatnonzero(asked).tolist() == made.called.tolist()
 
 
 @given(rows, settings)
 def test_ranks_count_every_row_once_and_with_risk_alone_follow_it(listed, changes):
     config = SHIPPED.model_copy(update=changes)
-    made = planned(judged(listed), config=config, capacity=None).table
+    made = plan_calls(judged(listed), config=config, capacity=None).table
     rank = np.asarray(made["rank"])
     assert sorted(rank.tolist()) == list(range(1, len(listed) + 1))
     if changes["allocation"] == "global" and not (changes["teams"] or changes["capacity_per"]):
@@ -103,5 +103,5 @@ def test_ranks_count_every_row_once_and_with_risk_alone_follow_it(listed, change
 @given(rows, settings)
 def test_the_same_list_gives_the_same_plan(listed, changes):
     config = SHIPPED.model_copy(update=changes)
-    first, second = (planned(judged(listed), config=config, capacity=None).table for _ in range(2))
+    first, second = (plan_calls(judged(listed), config=config, capacity=None).table for _ in range(2))
     assert first.equals(second)

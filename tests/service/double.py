@@ -56,7 +56,7 @@ class AgeScorer:
         *,
         capacity: int | None,
         reasons: bool,
-        remember: bool = False,  # noqa: ARG002
+        record_calls: bool = False,  # noqa: ARG002
     ) -> pa.Table:
         lines = [
             _line(row, reasons=reasons, version=self.model_version) | {"row_number": row.get("row_number", number)}
@@ -85,9 +85,9 @@ class AgeScorer:
 def steady_champion() -> Champion:
     """Version 7, always."""
     return Champion(
-        standing=lambda: ExpectedModel("7"),
+        expected=lambda: ExpectedModel("7"),
         open_scorer=lambda version: AgeScorer(model_version=version),
-        try_out=lambda _: None,
+        run_smoke_test=lambda _: None,
     )
 
 

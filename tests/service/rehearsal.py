@@ -5,7 +5,7 @@ import hashlib
 from tests.service.double import steady_champion
 from tests.service.process import ROOT
 
-from dnapredict.service.api.model_documents import Paper
+from dnapredict.service.api.model_documents import ModelDocuments
 from dnapredict.service.app import build
 from dnapredict.service.start import served_config, served_home
 
@@ -27,12 +27,12 @@ CARD = """# Risk of a missed appointment: model e02e461e4ebb
 """
 
 
-def read(_: str) -> Paper:
+def read(_: str) -> ModelDocuments:
     """A card with wide tables, and the audit that the repository holds as an example."""
     from dnapredict.fairness.report.first_page import stored_report
 
     digest = hashlib.sha256((REPORT / "report.html").read_bytes()).hexdigest()
-    return Paper(CARD, {"audit_verdict": "FAIL"}, stored_report(REPORT, sha256=digest))
+    return ModelDocuments(CARD, {"audit_verdict": "FAIL"}, stored_report(REPORT, sha256=digest))
 
 
-service = build(served_home(), steady_champion(), config=served_config(), papers=read)
+service = build(served_home(), steady_champion(), config=served_config(), documents=read)

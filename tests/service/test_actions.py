@@ -12,8 +12,8 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 from tests.service.test_lists import CSV, upload
 
-from dnapredict.service.call_actions import WORDS, Actions, ClinicCalls, Outcome, OutcomeChanged, TakenAction
-from dnapredict.service.log.answer_entries import ASKED_BY, Hashes
+from dnapredict.service.call_actions import WORDS, Actions, ClinicCalls, Outcome, OutcomeChanged, RecordedAction
+from dnapredict.service.log.answer_entries import REQUESTED_BY, Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog
 
@@ -42,7 +42,7 @@ def test_the_last_action_counts_and_the_one_before_stays_on_record(actions: Acti
     actions.record("l1", line("a"), Outcome.NO_ANSWER)
     taken = actions.record("l2", line("a"), Outcome.CONFIRMED)
     assert actions.latest(["a", "b"]) == {"a": taken}
-    assert [entry.outcome for entry in log.ask(select(ACTIONS))] == ["no_answer", "confirmed"]
+    assert [entry.outcome for entry in log.query(select(ACTIONS))] == ["no_answer", "confirmed"]
     assert log.verify().entries == 2
 
 
@@ -57,12 +57,12 @@ def test_many_appointments_are_asked_about_at_once(actions: Actions) -> None:
     assert list(actions.latest(str(number) for number in range(2_000))) == ["1999"]
 
 
-def at_of(taken: TakenAction) -> str:
+def at_of(taken: RecordedAction) -> str:
     return taken.at.isoformat()
 
 
 def outcomes_of(log: ScoringLog) -> list[str]:
-    return [entry.outcome for entry in log.ask(select(ACTIONS).order_by(ACTIONS.c.number))]
+    return [entry.outcome for entry in log.query(select(ACTIONS).order_by(ACTIONS.c.number))]
 
 
 def test_an_outcome_that_was_not_seen_is_not_replaced(actions: Actions, log: ScoringLog) -> None:
@@ -104,12 +104,12 @@ def test_a_second_attempt_is_an_entry_of_its_own(
 
 
 def test_what_another_key_records_is_never_taken_for_a_second_click(actions: Actions) -> None:
-    token = ASKED_BY.set("key-1")
+    token = REQUESTED_BY.set("key-1")
     actions.record("l", line("a"), Outcome.NO_ANSWER, seen="")
-    ASKED_BY.set("key-2")
+    REQUESTED_BY.set("key-2")
     with pytest.raises(OutcomeChanged):
         actions.record("l", line("a"), Outcome.NO_ANSWER, seen="")
-    ASKED_BY.reset(token)
+    REQUESTED_BY.reset(token)
 
 
 def test_of_many_at_once_one_is_recorded_and_the_others_are_told(actions: Actions, log: ScoringLog) -> None:
@@ -182,8 +182,8 @@ def test_an_action_goes_on_record_beside_its_answer_and_names_nobody(client: Tes
     assert answer.status_code == 201
     assert set(answer.json()) == {"list_id", "appointment_id", "outcome", "recorded_at"}
     log = ScoringLog(home)
-    (entry,) = log.ask(select(ACTIONS))
-    scored = {answer.appointment: answer for answer in log.ask(select(ANSWERS))}
+    (entry,) = log.query(select(ACTIONS))
+    scored = {answer.appointment: answer for answer in log.query(select(ANSWERS))}
     assert scored[entry.appointment].probability == 0.8
     assert (entry.outcome, entry.list, scored[entry.appointment].list) == (
         "transport_arranged",

@@ -8,7 +8,7 @@ import pytest
 
 from dnapredict.config.service_config import Retention
 from dnapredict.service.background_thread import Background
-from dnapredict.service.log.retention import Keeper
+from dnapredict.service.log.retention import RetentionThread
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.service.prometheus_metrics import exposition
 
@@ -20,14 +20,14 @@ def no_files(*_: Any, **__: Any) -> Any:
 def test_what_keeps_the_retention_from_its_work_does_not_end_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keeper = Keeper(tmp_path, ScoringLog(tmp_path), Retention(log_days=30))
+    keeper = RetentionThread(tmp_path, ScoringLog(tmp_path), Retention(log_days=30))
     (tmp_path / "lists").mkdir()
     with monkeypatch.context() as broken:
         broken.setattr(Path, "glob", no_files)
-        keeper.look()
+        keeper.run_once()
     assert "cannot be removed now (OSError)" in caplog.text
     assert "Too many open files" not in caplog.text
-    assert keeper.look()
+    assert keeper.run_once()
 
 
 def test_a_thread_goes_on_after_any_error(caplog: pytest.LogCaptureFixture) -> None:
@@ -75,12 +75,12 @@ def test_the_champion_is_looked_for_again_after_any_error() -> None:
         return next(looks, lambda: ExpectedModel("7"))()
 
     champion = Champion(
-        standing=standing,
+        expected=standing,
         open_scorer=lambda version: AgeScorer(model_version=version),
-        try_out=lambda _: None,
+        run_smoke_test=lambda _: None,
     )
     for _ in range(2):
-        champion.look()
+        champion.refresh()
         assert champion.scorer is None
-    champion.look()
+    champion.refresh()
     assert champion.require().model_version == "7"

@@ -9,7 +9,7 @@ from tests.service.double import AgeScorer
 from dnapredict.errors import GateFailedError, ModelError
 from dnapredict.service.api import smoke_test
 from dnapredict.service.api.champion import Champion, ExpectedModel
-from dnapredict.service.scorer_protocol import Scoring
+from dnapredict.service.scorer_protocol import ScorerProtocol
 
 
 class Registry:
@@ -29,16 +29,16 @@ class Registry:
             raise GateFailedError("Version 1 is not used: A. Reviewer rejected it.")
         return self.standing
 
-    def try_out(self, version: str) -> None:
+    def run_smoke_test(self, version: str) -> None:
         self.tried.append(version)
         if self.unfit:
             raise ModelError(f"Version {version} failed.")
 
-    def still_stands(self, version: str) -> None:
+    def require_usable(self, version: str) -> None:
         if version in self.no:
             raise GateFailedError(f"Version {version} is not used: A. Reviewer rejected it.")
 
-    def open(self, version: str) -> Scoring:
+    def open(self, version: str) -> ScorerProtocol:
         if self.trouble:
             raise self.trouble
         self.opened.append(version)
@@ -53,10 +53,10 @@ def registry() -> Registry:
 @pytest.fixture
 def champion(registry: Registry) -> Champion:
     return Champion(
-        standing=registry.ask,
+        expected=registry.ask,
         open_scorer=registry.open,
-        try_out=registry.try_out,
-        still_stands=registry.still_stands,
+        run_smoke_test=registry.run_smoke_test,
+        require_usable=registry.require_usable,
     )
 
 
@@ -68,18 +68,18 @@ def test_nothing_answers_before_the_first_look(champion: Champion) -> None:
 def test_a_new_champion_is_swapped_in_and_the_same_one_is_not_loaded_again(
     champion: Champion, registry: Registry
 ) -> None:
-    champion.look()
-    champion.look()
+    champion.refresh()
+    champion.refresh()
     registry.standing = ExpectedModel("2", "history-a")
-    champion.look()
+    champion.refresh()
     assert champion.require().model_version == "2"
     assert registry.opened == ["1", "2"]
 
 
 def test_a_new_history_is_taken_up_as_a_new_champion_is(champion: Champion, registry: Registry) -> None:
-    champion.look()
+    champion.refresh()
     registry.standing = ExpectedModel("1", "history-b")
-    champion.look()
+    champion.refresh()
     assert registry.opened == ["1", "1"]
 
 
@@ -87,33 +87,33 @@ def test_a_new_history_is_taken_up_as_a_new_champion_is(champion: Champion, regi
 def test_a_champion_that_cannot_be_loaded_leaves_the_last_good_one(
     champion: Champion, registry: Registry, trouble: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    champion.look()
+    champion.refresh()
     registry.standing, registry.trouble = ExpectedModel("2"), trouble
-    champion.look()
-    champion.look()
+    champion.refresh()
+    champion.refresh()
     assert champion.require().model_version == "1"
     assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
     assert "zebra-4711" not in caplog.text
 
 
 def test_only_a_replacement_is_tried_out_and_never_a_new_history(champion: Champion, registry: Registry) -> None:
-    champion.look()
+    champion.refresh()
     registry.standing = ExpectedModel("1", "history-b")
-    champion.look()
+    champion.refresh()
     assert registry.tried == []
     registry.standing = ExpectedModel("2", "history-b")
-    champion.look()
+    champion.refresh()
     assert registry.tried == ["2"]
 
 
 def test_a_version_that_fails_is_not_tried_again_and_its_successor_is(champion: Champion, registry: Registry) -> None:
-    champion.look()
+    champion.refresh()
     registry.standing, registry.unfit = ExpectedModel("2"), True
-    champion.look()
-    champion.look()
+    champion.refresh()
+    champion.refresh()
     assert champion.require().model_version == "1"
     registry.standing, registry.unfit = ExpectedModel("3"), False
-    champion.look()
+    champion.refresh()
     assert champion.require().model_version == "3"
     assert registry.tried == ["2", "3"]
 
@@ -125,13 +125,13 @@ def test_a_process_that_is_ended_by_a_model_costs_the_child_alone(
     monkeypatch.setattr(smoke_test, "__name__", "abrupt")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(ModelError, match="Version 9 failed when it was tried out"):
-        smoke_test.try_out("9")
+        smoke_test.run_smoke_test("9")
 
 
 def test_a_home_without_that_version_fails_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DNAPREDICT_HOME", str(tmp_path))
     with pytest.raises(ModelError, match="Version 9 failed"):
-        smoke_test.try_out("9")
+        smoke_test.run_smoke_test("9")
 
 
 def test_without_a_champion_the_service_lives_and_says_that_it_is_not_ready(
@@ -153,13 +153,13 @@ def test_without_a_champion_the_service_lives_and_says_that_it_is_not_ready(
 def test_a_model_that_answers_in_place_of_one_that_failed_stops_once_it_is_rejected(
     champion: Champion, registry: Registry
 ) -> None:
-    champion.look()
+    champion.refresh()
     registry.standing, registry.unfit = ExpectedModel("2", "history-a"), True
-    champion.look()
-    champion.look()
+    champion.refresh()
+    champion.refresh()
     assert champion.require().model_version == "1"
     registry.no = {"1"}
-    champion.look()
+    champion.refresh()
     with pytest.raises(ModelError, match="Reviewer rejected it"):
         champion.require()
 
@@ -167,10 +167,10 @@ def test_a_model_that_answers_in_place_of_one_that_failed_stops_once_it_is_rejec
 def test_a_model_that_is_rejected_while_it_answers_answers_no_longer(
     champion: Champion, registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    champion.look()
+    champion.refresh()
     registry.rejected = True
-    champion.look()
-    champion.look()
+    champion.refresh()
+    champion.refresh()
     assert caplog.text.count("A. Reviewer rejected it") == 1
     with client_of(champion, tmp_path) as client:
         assert client.get("/readyz").status_code == 503
@@ -178,7 +178,7 @@ def test_a_model_that_is_rejected_while_it_answers_answers_no_longer(
         assert (answer.status_code, "A. Reviewer rejected it" in answer.text) == (503, True)
     champion.stop()
     registry.rejected = False
-    champion.look()
+    champion.refresh()
     assert champion.require().model_version == "1"
 
 
@@ -186,8 +186,8 @@ def test_what_an_operator_has_to_mend_is_said_once_and_the_model_answers(
     champion: Champion, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry.standing = ExpectedModel("1", "history-a", warning="The alias champion in MLflow names version 2.")
-    champion.look()
-    champion.look()
+    champion.refresh()
+    champion.refresh()
     assert champion.require().model_version == "1"
     assert caplog.text.count("names version 2") == 1
     assert registry.opened == ["1"]

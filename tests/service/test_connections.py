@@ -144,7 +144,7 @@ def test_one_connection_too_many_closes_the_anonymous_one_that_waits_longest() -
         clients = [Client(f"192.0.2.{number}") for number in range(6)]
         for client in clients[:4]:
             held.opened(client)
-        held.asked(clients[0])
+        held.request_arrived(clients[0])
         held.trust(clients[1])
         for client in clients[4:]:
             held.opened(client)

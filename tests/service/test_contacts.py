@@ -53,7 +53,7 @@ def test_an_outcome_that_another_host_recorded_is_known_here_with_the_next_list(
     (there / "scoring-log.secret").write_bytes((here / "scoring-log.secret").read_bytes())
     ledger = Ledger(there, LoggedContacts(log, Hashes(there, log)))
     assert not ledger.known(ROW).opted_out
-    Actions(log, hashes, Ledger(here, LoggedContacts(log, hashes))).record("l", line("a"), Outcome.NO_CALLS_WISHED)
+    Actions(log, hashes, Ledger(here, LoggedContacts(log, hashes))).record("l", line("a"), Outcome.OPTED_OUT)
     assert ledger.known(ROW).opted_out == {0}
     assert Ledger(here).known(ROW).opted_out == {0}  # without the service, from the home alone
     again = logged_contacts(here, database)
@@ -69,7 +69,7 @@ def test_each_outcome_has_its_effect(log: ScoringLog, tmp_path: Path, outcome: O
     is_reached = contact.effect in ("reached", "rebooked", "opted out")
     assert is_reached is outcome.reached
     assert contact.patient == hashes.of("patient", "p")
-    assert (contact.effect == "opted out") is (outcome is Outcome.NO_CALLS_WISHED)
+    assert (contact.effect == "opted out") is (outcome is Outcome.OPTED_OUT)
     assert (contact.effect == "withdrawn") is (outcome is Outcome.WITHDRAWN)
 
 
@@ -81,7 +81,7 @@ def test_only_what_follows_is_read_also_where_the_rest_was_kept_long_enough(log:
     (second,) = contacts.after(first.number, first.seal)
     assert second.number > first.number
     assert list(contacts.after(second.number, second.seal)) == []
-    assert log.forget_before(datetime.date(2026, 2, 1)) == 2
+    assert log.remove_before(datetime.date(2026, 2, 1)) == 2
     assert list(contacts.after(second.number, second.seal)) == []
     log.write_action(action(outcome="confirmed"))
     assert len(list(contacts.after(first.number, first.seal))) == 1
@@ -132,7 +132,7 @@ def test_a_mistake_that_is_taken_back_twice_leaves_the_patients_wish(log: Scorin
         scored(log, hashes, appointment, "p")
     ledger = Ledger(tmp_path, LoggedContacts(log, hashes))
     actions = Actions(log, hashes, ledger)
-    actions.record("l", line("a"), Outcome.NO_CALLS_WISHED)
+    actions.record("l", line("a"), Outcome.OPTED_OUT)
     seen = actions.record("l", line("b"), Outcome.NO_ANSWER).at.isoformat()
     first = actions.record("l", line("b"), Outcome.WITHDRAWN, seen=seen)
     stale = actions.record("l", line("b"), Outcome.WITHDRAWN, seen=seen)  # a tab that was left open
@@ -149,8 +149,8 @@ def test_a_wish_is_known_of_appointments_that_were_scored_before_it(log: Scoring
     ledger.plan("file", (), listed=[("d", "p")])
     actions = Actions(log, hashes, ledger)
     everywhere = ["a", "b", "c", "d", "e"]
-    assert actions.wished_no_calls(everywhere) == frozenset()
-    actions.record("l", line("a"), Outcome.NO_CALLS_WISHED)
-    assert actions.wished_no_calls(everywhere) == {"a", "b", "d"}
+    assert actions.opted_out(everywhere) == frozenset()
+    actions.record("l", line("a"), Outcome.OPTED_OUT)
+    assert actions.opted_out(everywhere) == {"a", "b", "d"}
     actions.record("l", line("a"), Outcome.WITHDRAWN)
-    assert actions.wished_no_calls(everywhere) == frozenset()
+    assert actions.opted_out(everywhere) == frozenset()

@@ -5,7 +5,7 @@ import logging
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from dnapredict.service.log.log_redaction import Discretion
+from dnapredict.service.log.log_redaction import LogRedaction
 
 MARK = "zebra-4711"
 
@@ -20,7 +20,7 @@ def test_of_an_exception_remain_its_type_and_its_line() -> None:
         raise RuntimeError(MARK)
     except RuntimeError as error:
         written = record("bentoml.serve", "Exception on %s", "/v1/score/" + MARK, error=error)
-    assert Discretion().filter(written)
+    assert LogRedaction().filter(written)
     said = logging.Formatter().format(written)
     assert said.startswith("RuntimeError at ")
     assert "test_discretion.py" in said
@@ -29,13 +29,13 @@ def test_of_an_exception_remain_its_type_and_its_line() -> None:
 
 def test_of_another_librarys_warning_remains_its_template() -> None:
     written = record("uvicorn.error", "Invalid header %s", MARK)
-    assert Discretion().filter(written)
+    assert LogRedaction().filter(written)
     assert written.getMessage() == "Invalid header %s"
 
 
 def test_our_own_sentences_pass() -> None:
     written = record("dnapredict.service", "Model version %s answers now.", "7")
-    assert Discretion().filter(written)
+    assert LogRedaction().filter(written)
     assert written.getMessage() == "Model version 7 answers now."
 
 
@@ -45,4 +45,4 @@ def test_a_refused_request_is_not_logged_at_all() -> None:
 
     with pytest.raises(ValidationError) as refused:
         Age(years=MARK)  # type: ignore[arg-type]
-    assert not Discretion().filter(record("bentoml.serve", "Exception", error=refused.value))
+    assert not LogRedaction().filter(record("bentoml.serve", "Exception", error=refused.value))

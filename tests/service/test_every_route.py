@@ -9,38 +9,18 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 from tests.service.conftest import client_of, wait_until_ready
 from tests.service.double import steady_champion
+from tests.spec.test_service_access import ROLES, rows
 
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.api_keys import KeyScope
 
-LIST = "/v1/lists/0123456789abcdef"
 PAGE = "/lists/0123456789abcdef"
-# What each scope meets at each address: let in, whatever comes of it there, or 403.
 REACHED_BY = {
-    ("POST", "/v1/score"): {"score", "admin"},
-    ("POST", "/v1/lists"): {"list", "admin"},
-    ("GET", LIST): {"list", "admin"},
-    ("POST", LIST + "/actions"): {"list", "admin"},
-    ("GET", "/v1/model"): {"score", "list", "admin"},
-    ("GET", "/docs.json"): {"score", "list", "admin"},
-    ("GET", "/schema.json"): {"score", "list", "admin"},
-    ("GET", "/metrics"): {"admin"},
-    ("GET", "/"): {"list", "admin"},
-    ("GET", "/lists"): {"list", "admin"},
-    ("GET", PAGE): {"list", "admin"},
-    ("GET", PAGE + "/file"): {"list", "admin"},
-    ("POST", PAGE + "/outcomes"): {"list", "admin"},
-    ("GET", "/model"): {"list", "admin"},
-    ("GET", "/model/report"): {"list", "admin"},
-    ("GET", "/upload"): {"list", "admin"},
-    ("POST", "/upload"): {"list", "admin"},
-    ("POST", "/sign-out"): {"list", "admin"},
-    ("GET", "/no-such-page"): {"list", "admin"},
+    (row["method"], row["address"]): {scope.value for scope in KeyScope if row[scope.value]}
+    for row in rows(ROLES)
+    if not row["nobody"]
 }
-OPEN_TO_ALL = {("GET", path) for path in ("/livez", "/readyz", "/healthz", "/about", "/accessibility", "/sign-in")} | {
-    ("POST", "/sign-in"),
-    ("GET", "/static/dnapredict.css"),
-}
+OPEN_TO_ALL = {(row["method"], row["address"]) for row in rows(ROLES) if row["nobody"]}
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +91,7 @@ def _routes() -> Iterator[str]:
         failed=nothing,
         lists=nothing,
         actions=nothing,
-        papers=nothing,
+        documents=nothing,
         worklist=nothing,
     )
     for route in app.routes:

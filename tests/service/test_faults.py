@@ -103,7 +103,7 @@ def test_after_workers_were_killed_each_answer_that_was_given_is_on_record_once(
         for each in asking:
             each.result()
     log, hashes = ScoringLog(served_home), Hashes(served_home)
-    rows = Counter(row.appointment for row in log.ask(select(ANSWERS.c.appointment)))
+    rows = Counter(row.appointment for row in log.query(select(ANSWERS.c.appointment)))
     assert len(acknowledged) > 5 * KILLS
     assert {rows[hashes.of("appointment", mark)] for mark in acknowledged} == {1}
     assert log.verify().entries == sum(rows.values())

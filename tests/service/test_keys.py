@@ -54,7 +54,7 @@ def test_a_revoked_key_is_refused_and_stays_on_record(tmp_path: Path) -> None:
     made = api_keys.create(tmp_path, name="x", scopes=(KeyScope.SCORE,))
     api_keys.revoke(tmp_path, made.key.key_id)
     assert ring(tmp_path).holder(made.token) is None
-    (kept,) = api_keys.every(tmp_path)
+    (kept,) = api_keys.all_keys(tmp_path)
     assert kept.revoked_at is not None
     assert not kept.may(KeyScope.SCORE)
 

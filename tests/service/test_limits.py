@@ -18,8 +18,8 @@ from dnapredict.config.service_config import ServiceConfig, ServiceLimits
 from dnapredict.service.app import build
 from dnapredict.service.auth import api_keys
 from dnapredict.service.middleware.body_limits import AnonymousBodies, BodyLimits
-from dnapredict.service.middleware.concurrency_limit import Turns
-from dnapredict.service.middleware.plain_errors import PlainRefusals
+from dnapredict.service.middleware.concurrency_limit import ConcurrencyLimit
+from dnapredict.service.middleware.plain_errors import PlainErrors
 from dnapredict.service.middleware.rate_limit import Buckets
 
 
@@ -108,7 +108,7 @@ class Work:
 
 def turns(work: Work, **more: Any) -> httpx.AsyncClient:
     settings = {"at_once": 2, "waiting": 3, "seconds_to_wait": 5.0, "seconds_to_answer": 5.0} | more
-    app = Turns(work, guarded=lambda path: path != "/livez", **settings)
+    app = ConcurrencyLimit(work, guarded=lambda path: path != "/livez", **settings)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
 
 
@@ -234,7 +234,7 @@ def test_what_escapes_from_anything_is_answered_at_once_and_without_its_text() -
         said.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/v1/model", "headers": []}
-    run_apart(PlainRefusals(fail)(scope, None, send))  # type: ignore[arg-type]
+    run_apart(PlainErrors(fail)(scope, None, send))  # type: ignore[arg-type]
     assert said[0]["status"] == 500
     assert b"The service's log names the cause" in said[1]["body"]
     assert b"okapi" not in said[1]["body"]

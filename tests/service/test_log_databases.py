@@ -73,7 +73,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
 def test_answers_and_actions_share_one_chain(home: Home) -> None:
     found = home.log.verify()
     assert (found.entries, found.last) == (5, 5)
-    assert [taken.number for taken in home.log.ask(select(ACTIONS))] == [4]
+    assert [taken.number for taken in home.log.query(select(ACTIONS))] == [4]
 
 
 @pytest.mark.parametrize("table", ["scores", "actions"])
@@ -122,20 +122,20 @@ def test_what_is_wrong_with_an_answer_is_written_as_little_as_the_answer(home: H
 
 def test_entries_whose_time_is_up_go_and_what_is_left_is_still_sound(home: Home) -> None:
     home.log.write([row(at="2026-03-01T09:00:00+00:00")])
-    assert home.log.forget_before(datetime.date(2026, 2, 1)) == 5
+    assert home.log.remove_before(datetime.date(2026, 2, 1)) == 5
     found = home.log.verify()
     assert (found.entries, found.last) == (2, 7)
-    assert [answer.number for answer in home.log.ask(select(ANSWERS.c.number))] == [6]
-    assert home.log.forget_before(datetime.date(2026, 2, 1)) == 0
+    assert [answer.number for answer in home.log.query(select(ANSWERS.c.number))] == [6]
+    assert home.log.remove_before(datetime.date(2026, 2, 1)) == 0
 
 
 def test_forgetting_up_to_a_day_in_the_future_comes_to_an_end(home: Home) -> None:
-    assert home.log.forget_before(datetime.date(9999, 1, 1)) == 5
+    assert home.log.remove_before(datetime.date(9999, 1, 1)) == 5
     assert home.log.verify().entries == 1  # the anchor of today
 
 
 def test_an_entry_that_goes_without_an_anchor_is_missed(home: Home) -> None:
-    home.log.forget_before(datetime.date(2026, 1, 6))  # the first three
+    home.log.remove_before(datetime.date(2026, 1, 6))  # the first three
     assert home.log.verify().entries == 3
     home.tamper("DELETE FROM actions WHERE number = 4")
     with pytest.raises(StoreError, match="row 4 is not as it was written"):
@@ -143,8 +143,8 @@ def test_an_entry_that_goes_without_an_anchor_is_missed(home: Home) -> None:
 
 
 def test_all_may_go_but_the_anchor(home: Home) -> None:
-    assert home.log.forget_before(datetime.date(2026, 2, 1)) == 5
-    (anchor,) = home.log.ask(select(ANCHORS))
+    assert home.log.remove_before(datetime.date(2026, 2, 1)) == 5
+    (anchor,) = home.log.query(select(ANCHORS))
     assert (anchor.number, anchor.kept_from, anchor.asked_by) == (6, 6, "retention")
     home.log.write([row()])
     assert home.log.verify().entries == 2
@@ -153,7 +153,7 @@ def test_all_may_go_but_the_anchor(home: Home) -> None:
 def test_a_young_entry_keeps_those_behind_it(home: Home) -> None:
     """A clock that was wrong once must not let a gap into the chain."""
     home.log.write([row(at="2031-01-01T00:00:00+00:00"), row()])
-    assert home.log.forget_before(datetime.date(2026, 2, 1)) == 5
+    assert home.log.remove_before(datetime.date(2026, 2, 1)) == 5
     assert home.log.verify().entries == 3
 
 
@@ -177,7 +177,7 @@ def test_writers_take_turns_and_one_that_is_killed_loses_nothing_it_acknowledged
     acknowledged += [line.strip() for writer in writers for line in writer.stdout]
     for writer in writers:
         writer.wait(timeout=60)
-    written = [answer.request for answer in home.log.ask(select(ANSWERS.c.request)) if "-" in answer.request]
+    written = [answer.request for answer in home.log.query(select(ANSWERS.c.request)) if "-" in answer.request]
     assert len(written) == len(set(written))
     assert set(acknowledged) <= set(written)
     assert len(written) - len(acknowledged) <= 1

@@ -29,7 +29,7 @@ def test_a_log_of_the_first_release_is_upgraded_and_every_answer_in_it_is_still_
     assert log.verify().entries == 3
     log.write([row(list="0" * 16)])
     assert log.verify().entries == 4
-    assert [answer.form for answer in log.ask(select(ANSWERS.c.form))] == [1, 1, 1, 2]
+    assert [answer.form for answer in log.query(select(ANSWERS.c.form))] == [1, 1, 1, 2]
     assert log.upgrade() == log_database.REVISION
 
 

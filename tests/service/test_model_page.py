@@ -18,7 +18,7 @@ from tests.service.process import ROOT
 
 from dnapredict.fairness.report.first_page import stored_report
 from dnapredict.service.api import model_documents
-from dnapredict.service.api.model_documents import Paper
+from dnapredict.service.api.model_documents import ModelDocuments
 from dnapredict.service.app import build
 from dnapredict.service.pages.model_pages import card_html
 
@@ -50,16 +50,16 @@ def signed(report: Path) -> dict[str, str]:
     }
 
 
-def audited(report: Path, tags: dict[str, str] | None = None) -> Paper:
+def audited(report: Path, tags: dict[str, str] | None = None) -> ModelDocuments:
     """A version that was audited and signed, as the registry tells it."""
     tags = tags or signed(report)
-    return Paper(tags=tags, report=stored_report(report, sha256=tags["audit_sha256"]))
+    return ModelDocuments(tags=tags, report=stored_report(report, sha256=tags["audit_sha256"]))
 
 
 @contextmanager
-def service(home: Path, read: Callable[[str], Paper]) -> Iterator[TestClient]:
+def service(home: Path, read: Callable[[str], ModelDocuments]) -> Iterator[TestClient]:
     champion = steady_champion()
-    with TestClient(build(home, champion, papers=read).to_asgi(), "http://127.0.0.1") as client:
+    with TestClient(build(home, champion, documents=read).to_asgi(), "http://127.0.0.1") as client:
         wait_until_ready(client)
         yield client
     champion.stop()
@@ -119,7 +119,7 @@ def test_a_report_that_is_not_as_it_was_written_is_not_shown(home: Path, report:
 
 
 def test_the_card_is_readable_and_what_it_holds_of_html_is_text(home: Path) -> None:
-    with service(home, lambda _: Paper(CARD)) as client:
+    with service(home, lambda _: ModelDocuments(CARD)) as client:
         page = client.get("/model").text
     assert "<h2>Risk of a missed appointment: model e02e</h2>" in page
     assert "<strong>Never for</strong> overbooking." in page
@@ -137,16 +137,16 @@ def test_the_registry_is_asked_once_in_a_while_and_not_by_each_reader(
 ) -> None:
     asked: list[str] = []
 
-    def read(version: str) -> Paper:
+    def read(version: str) -> ModelDocuments:
         asked.append(version)
-        return Paper()
+        return ModelDocuments()
 
     with service(home, read) as client:
         assert asked == []
         for _ in range(3):
             client.get("/model")
         assert asked == ["7"]
-        monkeypatch.setattr(model_documents, "_SECONDS_REMEMBERED", 0.0)
+        monkeypatch.setattr(model_documents, "_SECONDS_CACHED", 0.0)
         client.get("/model")
         assert asked == ["7", "7"]
 

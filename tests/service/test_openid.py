@@ -224,7 +224,7 @@ def test_the_log_says_whose_token_it_was(client: TestClient, tmp_path: Path) -> 
 
     row = {"appointment_id": "a", "age_years": 50}
     client.post("/v1/score", json={"appointments": [row]}, headers={"authorization": f"Bearer {token()}"})
-    (entry,) = ScoringLog(tmp_path).ask(select(ANSWERS))
+    (entry,) = ScoringLog(tmp_path).query(select(ANSWERS))
     assert entry.asked_by == "openid:booking-system"
 
 

@@ -22,8 +22,8 @@ from dnapredict.service.auth import api_keys
 from dnapredict.service.call_actions import OFFERED_WORDS
 from dnapredict.service.log.log_tables import ACTIONS
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.worklist.files import latest_list
 from dnapredict.worklist.files.excel_worklist import Note
+from dnapredict.worklist.files.list_store import KeptList, save_latest
 
 
 def test_what_happened_is_recorded_and_shown_where_the_line_stood(client: TestClient, address: str, home: Path) -> None:
@@ -33,7 +33,7 @@ def test_what_happened_is_recorded_and_shown_where_the_line_stood(client: TestCl
     page = client.get(answer.headers["location"]).text
     assert "<title>Recorded for place 2: Transport arranged" in page
     assert re.search(r'id="said" tabindex="-1" role="status">Recorded for place 2: Transport arranged<', page)
-    (entry,) = ScoringLog(home).ask(select(ACTIONS))
+    (entry,) = ScoringLog(home).query(select(ACTIONS))
     assert (entry.outcome, entry.clinic, "/lists/" + entry.list) == ("transport_arranged", "EYE2", address)
 
 
@@ -45,7 +45,7 @@ def test_the_last_word_counts_and_a_mistake_can_be_taken_back(client: TestClient
     back = record(client, address, outcome="withdrawn").headers["location"]
     assert "Place 1: nothing is recorded any more" in client.get(back).text
     assert "0 of 4 calls made" in client.get(address).text
-    assert len(ScoringLog(home).ask(select(ACTIONS))) == 3
+    assert len(ScoringLog(home).query(select(ACTIONS))) == 3
 
 
 def form_of(page: str, line: int) -> dict[str, str]:
@@ -61,7 +61,7 @@ def send(client: TestClient, address: str, form: dict[str, str], outcome: str, *
 
 
 def outcomes(home: Path) -> list[str]:
-    return [entry.outcome for entry in ScoringLog(home).ask(select(ACTIONS).order_by(ACTIONS.c.number))]
+    return [entry.outcome for entry in ScoringLog(home).query(select(ACTIONS).order_by(ACTIONS.c.number))]
 
 
 def test_a_colleagues_outcome_is_not_replaced_before_it_was_seen(client: TestClient, address: str, home: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_line_that_is_not_on_the_list_is_not_recorded(
     answer = record(client, address, line=line)
     assert answer.status_code == 404
     assert MARK not in answer.text
-    assert ScoringLog(home).ask(select(ACTIONS)) == []
+    assert ScoringLog(home).query(select(ACTIONS)) == []
 
 
 def test_a_row_that_could_not_be_scored_takes_no_outcome(client: TestClient) -> None:
@@ -179,7 +179,7 @@ def test_a_form_on_a_page_of_another_site_records_nothing(
     answer = client.post(f"{address}/outcomes", data=sent, headers=headers, follow_redirects=False)
     assert answer.status_code == 403
     assert client.post("/upload", files={"file": ("w.csv", week())}, headers=headers).status_code == 403
-    assert ScoringLog(home).ask(select(ACTIONS)) == []
+    assert ScoringLog(home).query(select(ACTIONS)) == []
 
 
 def test_a_form_of_another_kind_is_refused(client: TestClient, address: str) -> None:
@@ -269,8 +269,8 @@ def test_a_log_that_cannot_be_written_is_said_and_nothing_is_acknowledged(
 
 def test_a_list_that_was_scored_as_a_file_is_worked_on_the_page_too(client: TestClient, home: Path) -> None:
     note = Note(("Worklist for week 51.csv.",), day=datetime.date(2026, 12, 14), outcomes=("Confirmed", "Rang"))
-    last = latest_list.save(home, worklist(), name="week 51.csv", model_version="7", synthetic=True, note=note)
-    address = f"/lists/{last.list_id}"
+    kept = KeptList.new(worklist(), name="week 51.csv", model_version="7", synthetic=True, note=note)
+    address = f"/lists/{save_latest(home, kept).heading.list_id}"
     assert "week 51.csv" in client.get("/lists").text
     record(client, address, outcome="confirmed")
     assert "1 of 12 calls made" in client.get("/").text
@@ -292,7 +292,7 @@ def test_who_was_signed_out_is_told_that_nothing_was_recorded(
     assert "what you sent last was <strong>not</strong> recorded" in answer.text
     assert "<title>Not recorded: Sign in" in answer.text
     assert client.post(f"{address}/outcomes", data=sent).status_code == 401
-    assert ScoringLog(home).ask(select(ACTIONS)) == []
+    assert ScoringLog(home).query(select(ACTIONS)) == []
 
 
 def test_teams_see_how_far_they_are_by_specialty(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

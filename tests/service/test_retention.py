@@ -21,10 +21,10 @@ from dnapredict.errors import StoreError
 from dnapredict.service.app import build
 from dnapredict.service.call_actions import Actions, Outcome
 from dnapredict.service.log.answer_entries import Hashes
-from dnapredict.service.log.retention import Keeper, forget_entries, forget_lists, require_room
+from dnapredict.service.log.retention import RetentionThread, remove_entries, remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import list_store
-from dnapredict.worklist.files.latest_list import counted
+from dnapredict.worklist.files.list_store import Counts, KeptList
 
 TODAY = datetime.datetime.now(datetime.UTC)
 
@@ -36,8 +36,8 @@ def days_ago(days: int) -> str:
 def test_entries_go_after_their_days_and_the_chain_is_sound(tmp_path: Path) -> None:
     log = ScoringLog(tmp_path)
     log.write([row(at=days_ago(400)), row(at=days_ago(20)), row(at=days_ago(1))])
-    assert forget_entries(log, Retention()) == 0
-    assert forget_entries(log, Retention(log_days=30)) == 1
+    assert remove_entries(log, Retention()) == 0
+    assert remove_entries(log, Retention(log_days=30)) == 1
     assert log.verify().entries == 3  # two answers, and the anchor
 
 
@@ -45,23 +45,23 @@ def test_a_clock_that_jumped_ahead_does_not_empty_the_log(tmp_path: Path, caplog
     log = ScoringLog(tmp_path)
     log.write([row(at=days_ago(10_000)), row(at=days_ago(9_990))])  # to a clock 27 years ahead of them
     with caplog.at_level(logging.ERROR):
-        Keeper(tmp_path, log, Retention(log_days=30)).look()
+        RetentionThread(tmp_path, log, Retention(log_days=30)).run_once()
     assert "If this machine's clock is right, run `dnapredict log prune`" in caplog.text
     assert log.verify().entries == 2
-    assert forget_entries(log, Retention(log_days=30)) == 2  # as a person says
+    assert remove_entries(log, Retention(log_days=30)) == 2  # as a person says
 
 
 def test_a_clock_that_jumped_back_leaves_a_chain_that_is_sound(tmp_path: Path) -> None:
     log = ScoringLog(tmp_path)
     log.write([row(at=days_ago(0)), row(at=days_ago(3_000)), row(at=days_ago(0))])
-    assert forget_entries(log, Retention(log_days=30)) == 0
+    assert remove_entries(log, Retention(log_days=30)) == 0
     assert log.verify().entries == 3
 
 
 def test_the_keeper_does_by_itself_what_is_due(tmp_path: Path) -> None:
     log = ScoringLog(tmp_path)
     log.write([row(at=days_ago(50)), row(at=days_ago(1))])
-    Keeper(tmp_path, log, Retention(log_days=30)).look()
+    RetentionThread(tmp_path, log, Retention(log_days=30)).run_once()
     assert log.verify().entries == 2
     assert log.oldest_day() == (TODAY - datetime.timedelta(days=1)).date()
 
@@ -73,9 +73,9 @@ def test_lists_go_after_their_days_and_the_newest_stay_within_their_number(tmp_p
         (folder / name).write_text("x")
         at = time.time() - (100 if name == "old.parquet" else age) * 86_400
         os.utime(folder / name, (at, at))
-    assert forget_lists(tmp_path, Retention(list_days=90, lists=3)) == 1
-    assert forget_lists(tmp_path, Retention(list_days=90, lists=2)) == 1
-    assert forget_lists(tmp_path, Retention(list_days=3)) == 1  # the page's own, of four days ago
+    assert remove_lists(tmp_path, Retention(list_days=90, lists=3)) == 1
+    assert remove_lists(tmp_path, Retention(list_days=90, lists=2)) == 1
+    assert remove_lists(tmp_path, Retention(list_days=3)) == 1  # the page's own, of four days ago
     assert {place.name for place in folder.iterdir()} == {"new.parquet", "b.parquet"}
 
 
@@ -94,12 +94,12 @@ def keep(home: Path, list_id: str, *starts: datetime.datetime, days_old: float =
     heading = list_store.Heading(
         list_id=list_id * 16,
         name="w",
-        scored_at=TODAY,
+        created_at=TODAY,
         model_version="7",
         synthetic=True,
-        counts=counted(worklist),
+        counts=Counts.of(worklist),
     )
-    list_store.keep(home, worklist, heading)
+    list_store.keep(home, KeptList(heading, worklist))
     at = time.time() - days_old * 86_400
     os.utime(home / "lists" / f"{heading.list_id}.parquet", (at, at))
     return heading.list_id
@@ -117,9 +117,9 @@ def test_beyond_their_number_no_list_goes_that_a_team_works_on(tmp_path: Path) -
     log = ScoringLog(tmp_path)
     actions = Actions(log, Hashes(tmp_path))
     actions.record(worked_on, {"appointment_id": "apt-0"}, Outcome.NO_ANSWER)
-    assert forget_lists(tmp_path, Retention(lists=1), log) == 1
+    assert remove_lists(tmp_path, Retention(lists=1), log) == 1
     assert there(tmp_path) == {"a", "b", "d"}
-    Keeper(tmp_path, log, Retention(lists=1, list_days=2)).look()  # what is too old goes all the same
+    RetentionThread(tmp_path, log, Retention(lists=1, list_days=2)).run_once()  # what is too old goes all the same
     assert there(tmp_path) == {"d"}
 
 
@@ -128,7 +128,7 @@ def test_while_it_cannot_be_known_what_is_worked_on_nothing_goes(tmp_path: Path)
         keep(tmp_path, name, PAST)
     (tmp_path / "scoring-log.db").write_bytes(b"not a database" * 100)
     with pytest.raises(StoreError):
-        forget_lists(tmp_path, Retention(lists=1), ScoringLog(tmp_path))
+        remove_lists(tmp_path, Retention(lists=1), ScoringLog(tmp_path))
     assert there(tmp_path) == {"a", "b", "c"}
 
 
@@ -200,4 +200,4 @@ def test_a_list_whose_appointments_are_over_is_not_shown_first(client: TestClien
 
 
 def test_a_home_without_lists_has_none_to_remove(tmp_path: Path) -> None:
-    assert forget_lists(tmp_path, Retention()) == 0
+    assert remove_lists(tmp_path, Retention()) == 0

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from starlette.testclient import TestClient
+from tests.service.pages import week
 
 from dnapredict.errors import StoreError
 from dnapredict.service.auth import api_keys
@@ -90,6 +91,30 @@ def test_what_cannot_be_put_on_record_is_not_answered(client: TestClient, home: 
     assert "the scoring log cannot be written" in answer.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "accept"),
+    [
+        ("POST", "/v1/score", "application/json"),
+        ("POST", "/v1/lists", "application/json"),
+        ("POST", "/upload", "text/html"),
+        ("GET", "/lists", "text/html"),
+    ],
+)
+def test_a_failure_of_the_log_is_answered_without_the_folder_of_the_home_which_the_services_own_log_names(
+    client: TestClient, home: Path, caplog: pytest.LogCaptureFixture, method: str, path: str, accept: str
+) -> None:
+    (home / FILE).mkdir(parents=True)
+    sent: dict[str, Any] = {"files": {"file": ("week-49.csv", week())}} if method == "POST" else {}
+    if path == "/v1/score":
+        sent = {"json": {"appointments": [{"appointment_id": "a", "age_years": 1}]}}
+    answer = client.request(method, path, headers={"accept": accept}, **sent)
+    assert answer.status_code == 503
+    assert "scoring-log.db: the scoring log cannot be" in answer.text
+    assert str(home) not in answer.text
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert f"{home / FILE}: the scoring log cannot be" in caplog.text
+
+
 def test_an_untouched_log_is_sound(log: ScoringLog) -> None:
     assert log.verify().entries == 3
 
@@ -137,7 +162,7 @@ def test_a_log_that_was_removed_while_it_is_in_use_is_not_written_to(log: Scorin
     with pytest.raises(StoreError, match="removed or replaced while it was in use"):
         log.write([row()])
     with pytest.raises(StoreError, match="removed or replaced while it was in use"):
-        log.ask(select(ANSWERS.c.number))
+        log.query(select(ANSWERS.c.number))
     kept.rename(tmp_path / FILE)
     log.write([row()])
     assert log.verify().entries == 4

@@ -8,9 +8,8 @@ import pytest
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.service.call_actions import ClinicCalls
-from dnapredict.service.call_progress import CallProgress, CallWeek, of_week
-from dnapredict.worklist.files.latest_list import counted
-from dnapredict.worklist.files.list_store import Heading, KeptList
+from dnapredict.service.call_progress import CallProgress, CallWeek, week_progress
+from dnapredict.worklist.files.list_store import Counts, Heading, KeptList
 
 WEDNESDAY = datetime.date(2026, 7, 1)
 SHIPPED = load(shipped("serving/worklist.toml"), WorklistConfig)
@@ -24,7 +23,7 @@ def scored(day: datetime.date, *rows: tuple[str, str, str, str]) -> KeptList:
     worklist = pa.table(columns | {"selected": [True] * len(rows), "error": pa.nulls(len(rows), pa.string())})
     at = datetime.datetime.combine(day, datetime.time(12), datetime.UTC)
     heading = Heading(
-        list_id="0" * 16, name="w", scored_at=at, model_version="7", synthetic=True, counts=counted(worklist)
+        list_id="0" * 16, name="w", created_at=at, model_version="7", synthetic=True, counts=Counts.of(worklist)
     )
     return KeptList(heading, worklist)
 
@@ -38,7 +37,7 @@ LISTS = (
 
 def week(day: datetime.date = WEDNESDAY, **changes: object) -> CallWeek:
     config = WorklistConfig.model_validate(SHIPPED.model_dump() | changes)
-    return of_week(day, calls=CALLS, lists=LISTS, config=config)
+    return week_progress(day, calls=CALLS, lists=LISTS, config=config)
 
 
 def figures(parts: tuple[CallProgress, ...]) -> dict[str, tuple[int, int, int]]:
@@ -81,6 +80,6 @@ def test_teams_are_told_apart_by_clinic_site_or_specialty(named: dict[str, tuple
 
 
 def test_a_week_without_lists_and_calls_is_empty() -> None:
-    found = of_week(WEDNESDAY, calls=(), lists=(), config=SHIPPED)
+    found = week_progress(WEDNESDAY, calls=(), lists=(), config=SHIPPED)
     assert found.whole == CallProgress("", 0, 0, 0)
     assert found.whole.words == "0 of 0 calls made"

@@ -13,9 +13,9 @@ from dnapredict.config.loading import shipped
 from dnapredict.config.worklist_config import NEEDS, Action, Band, Need, Team, WorklistConfig
 from dnapredict.data.contract.columns import audit_only
 from dnapredict.worklist.answer_table import FACTORS
-from dnapredict.worklist.plan.call_plan import OPTED_OUT, REACHED, UNCALLED, planned
+from dnapredict.worklist.plan.call_plan import OPTED_OUT, REACHED, UNCALLED, plan_calls
 from dnapredict.worklist.plan.needs import COLUMNS, with_words
-from dnapredict.worklist.plan.working_days import due
+from dnapredict.worklist.plan.working_days import call_by_day
 
 RULES = {
     "use": "supportive contact",
@@ -64,7 +64,7 @@ def _yes(cell: str | None) -> bool | None:
 def plan(text: str, *, capacity: int | None = None, is_muted=None, **changes: object) -> list[str]:
     """What is to be done with each row: its rank and its action."""
     muted = {} if is_muted is None else {"is_muted": is_muted}
-    made = planned(appointments(text), config=rules(**changes), capacity=capacity, **muted).table
+    made = plan_calls(appointments(text), config=rules(**changes), capacity=capacity, **muted).table
     return [f"{row['rank']} {row['action']}" for row in made.to_pylist()]
 
 
@@ -175,7 +175,7 @@ def test_a_week_with_a_bank_holiday_has_fewer_calls():
     days = np.array(["2026-12-24"] * 20 + ["2026-12-15"] * 20, dtype="datetime64[us]")
     listed = appointments("appointment | risk\n" + "\n".join(f"{n} | 0.5" for n in range(40)))
     listed = listed.set_column(listed.column_names.index("starts_local"), "starts_local", pa.array(days))
-    made = planned(listed, config=rules(capacity=10, capacity_per=("week",)), capacity=None)
+    made = plan_calls(listed, config=rules(capacity=10, capacity_per=("week",)), capacity=None)
     called = np.asarray(made.table["selected"])
     assert (called[:20].sum(), called[20:].sum()) == (8, 10)  # Christmas Day 2026 is a Friday
 
@@ -193,7 +193,7 @@ def test_a_week_with_a_bank_holiday_has_fewer_calls():
 )
 def test_calls_are_due_in_working_days_of_england(appointment: str, before: int, by: str):
     day = np.array([appointment], dtype="datetime64[D]")
-    assert str(due(day, working_days_before=before)[0]) == by
+    assert str(call_by_day(day, working_days_before=before)[0]) == by
 
 
 def test_the_action_says_by_when():
@@ -206,6 +206,56 @@ def test_the_action_says_by_when():
         "1 Offer transport, by Thu 26 Nov",
         "2 Call, by Wed 25 Nov",
     ]
+
+
+@pytest.mark.parametrize(
+    ("today", "action"),
+    [
+        ("2026-11-20", "1 Call, by Tue 24 Nov"),
+        ("2026-11-24", "1 Call, by Tue 24 Nov"),
+        ("2026-11-25", "1 Call, by Wed 25 Nov"),  # the day by which has passed: today
+        ("2026-11-26", "1 Call, by Thu 26 Nov"),  # the day of the appointment
+        ("2026-11-27", "1 Call, by Tue 24 Nov"),  # it has been: such a list is looked at and not worked through
+    ],
+)
+def test_no_action_asks_for_a_call_by_a_day_that_has_passed(today: str, action: str):
+    listed = appointments("appointment | patient | day | risk\na | p | 26 | 0.9")
+    config = rules(call_working_days_before=2)
+    made = plan_calls(listed, config=config, capacity=1, today=datetime.date.fromisoformat(today))
+    (row,) = made.table.to_pylist()
+    assert f"{row['rank']} {row['action']}" == action
+    assert str(made.call_by[0]) == "2026-11-24"  # mute period and weeks are counted from the day it was due
+
+
+# Three calls for five patients of two areas. Need is the sum of risks: 1.2 of 1.6 in decile 1, 0.4 in decile 9.
+SHARED = """
+    appointment | patient | decile | risk
+    a           | p       | 1      | 0.5
+    b           | q       | 1      | 0.4
+    c           | r       | 1      | 0.3
+    d           | s       | 9      | 0.2
+    e           | t       | 9      | 0.2
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "called"),
+    [
+        ("global", "a b c"),  # the highest risks
+        ("proportionate", "a b d"),  # 2.25 and 0.75 calls: two, and the last one to the largest remainder
+        ("floor", "a b c"),  # at least 80% of its share: 1.8 and 0.6, in whole calls 1 and 0; the rest by risk
+    ],
+)
+def test_each_allocation_rule_shares_the_calls_between_areas(rule: str, called: str):
+    made = plan(SHARED, capacity=3, allocation=rule)
+    assert [name for name, action in zip("abcde", made, strict=True) if action.endswith("Call")] == called.split()
+
+
+def test_a_guaranteed_share_keeps_a_call_for_an_area_whose_risks_are_lower():
+    # Need is 1.2 in decile 1 and 0.8 in decile 9: of three calls 90% of 1.8 and of 1.2, in whole calls 1 and 1.
+    wider = SHARED + "    f           | u       | 9      | 0.2\n    g           | v       | 9      | 0.2\n"
+    made = plan(wider, capacity=3, allocation="floor", floor_share=0.9)
+    assert [name for name, action in zip("abcdefg", made, strict=True) if action.endswith("Call")] == ["a", "b", "d"]
 
 
 def test_calls_shared_by_need_go_to_each_fifth_and_a_call_saved_goes_on():
@@ -234,7 +284,7 @@ SHIPPED = tomllib.loads(shipped("serving/worklist.toml").read_text(encoding="utf
 def shipped_plan(text: str, **changes: object) -> list[str]:
     """What the shipped file says is to be done with each row, without the day by which."""
     config = WorklistConfig.model_validate(SHIPPED | {"call_working_days_before": None} | changes)
-    return planned(appointments(text), config=config, capacity=99).table["action"].to_pylist()
+    return plan_calls(appointments(text), config=config, capacity=99).table["action"].to_pylist()
 
 
 def test_what_a_patient_needs_shapes_the_action_whatever_the_strongest_reason_is():
@@ -376,8 +426,8 @@ def test_somebody_who_asked_not_to_be_called_is_told_apart_and_the_call_goes_to_
         c           | q       | 10  | 0.5
         d           | r       | 10  | 0.1
     """
-    barred = np.array([OPTED_OUT, UNCALLED, REACHED, UNCALLED])
-    made = planned(appointments(listed), config=rules(), capacity=1, barred=barred).table.to_pylist()
+    excluded = np.array([OPTED_OUT, UNCALLED, REACHED, UNCALLED])
+    made = plan_calls(appointments(listed), config=rules(), capacity=1, excluded=excluded).table.to_pylist()
     assert [row["action"] for row in made] == [
         "Asked not to be called",
         "Call",
@@ -393,8 +443,8 @@ def test_an_appointment_that_was_settled_is_not_mentioned_in_a_call_about_anothe
         a           | p       | 10  | 0.9
         b           | p       | 12  | 0.8
     """
-    barred = np.array([UNCALLED, REACHED])
-    made = planned(appointments(listed), config=rules(), capacity=2, barred=barred).table
+    excluded = np.array([UNCALLED, REACHED])
+    made = plan_calls(appointments(listed), config=rules(), capacity=2, excluded=excluded).table
     assert made["action"].to_pylist() == ["Call", "Reached already"]
 
 

@@ -16,7 +16,7 @@ from tests.spec.test_contacts import Recorded, SharedSecret, listed
 from dnapredict.errors import StoreError
 from dnapredict.worklist.calls import calls_database
 from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall
-from dnapredict.worklist.calls.contacts import settle
+from dnapredict.worklist.calls.contacts import accept_rows
 
 WISH = "header\n2026-11-10 | a | p | X | wishes no calls\n2026-11-10 | b | q | X | confirmed"
 ROWS = listed(("c", "p", "X"), ("d", "q", "X"), ("e", "r", "X"))
@@ -258,7 +258,7 @@ def secret(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     with sqlite3.connect(tmp_path / "lists" / "calls.db") as connection:
         row = ("a", "p", "X", "2026-11-10", "no_calls_wished", 1, 1, 1)
         connection.execute("INSERT INTO contacts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-        settle(connection)
+        accept_rows(connection)
     connection.close()
     Ledger(tmp_path).known(ROWS)
     return tmp_path / request.param

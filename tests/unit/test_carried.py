@@ -3,6 +3,7 @@
 import datetime
 from pathlib import Path
 
+import numpy as np
 import openpyxl
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -12,11 +13,13 @@ import pytest
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.errors import ConfigurationError, DataError
 from dnapredict.worklist.answer_table import COLUMNS
-from dnapredict.worklist.assemble import Gathered
+from dnapredict.worklist.assemble import PredictionsOnDisk, Worklist, file_columns
 from dnapredict.worklist.files import worklist_files
 from dnapredict.worklist.files.excel_worklist import Note
-from dnapredict.worklist.files.worklist_files import require_carried
-from dnapredict.worklist.predict import JUDGED
+from dnapredict.worklist.files.worklist_files import require_passthrough
+from dnapredict.worklist.plan.call_plan import CallPlan
+from dnapredict.worklist.plan.ranking import RANKING_COLUMNS
+from dnapredict.worklist.predict import PREDICTION_SCHEMA
 
 READ = pa.table(
     {
@@ -34,17 +37,20 @@ LISTED = pa.table(
         "clinic_code": ["C1", "C2", "C3"],
         "site_code": ["S"] * 3,
     }
+    | {name: pa.nulls(3) for name in RANKING_COLUMNS if name not in ("clinic_code", "site_code")}
 )
-JUDGEMENT = pa.Table.from_pylist([{"row_number": row, "probability": row / 10} for row in (2, 3, 4)], JUDGED)
+JUDGEMENT = pa.Table.from_pylist([{"row_number": row, "probability": row / 10} for row in (2, 3, 4)], PREDICTION_SCHEMA)
 # In rank order, which is not the order of the list.
-PLAN = pa.table(
-    {
-        "row_number": pa.array([2, 3, 4], pa.int64()),
-        "rank": pa.array([2, 3, 1], pa.int64()),
-        "selected": [False, False, True],
-        "band": ["High"] * 3,
-        "action": ["Call"] * 3,
-    }
+PLAN = CallPlan(
+    pa.table(
+        {
+            "rank": pa.array([2, 3, 1], pa.int64()),
+            "selected": [False, False, True],
+            "band": ["High"] * 3,
+            "action": ["Call"] * 3,
+        }
+    ),
+    call_by=np.array([], dtype="datetime64[D]"),
 )
 REJECTED = pa.table({"row_number": [5], "appointment_id": ["a5"], "rule": ["no_booked_at"]})
 
@@ -53,17 +59,16 @@ def written(folder: Path, name: str, names: list[str]) -> Path:
     part, out = folder / "part.parquet", folder / name
     pq.write_table(JUDGEMENT, part)
     with Workspace() as workspace:
-        gathered = Gathered(
+        predictions = PredictionsOnDisk(
             workspace,
-            listed=workspace.keep(LISTED).get_name(),
+            sound=workspace.keep(LISTED).get_name(),
             read=workspace.keep(READ).get_name(),
-            plan=PLAN,
-            rejected=REJECTED,
             parts=[part],
-            model_version="7",
-            carried=tuple(names),
+            passthrough=tuple(names),
         )
-        worklist_files.write_tables(map(gathered.written, gathered.tables()), out, note=Note(("n",)))
+        worklist = Worklist(predictions, PLAN, REJECTED, "7")
+        tables = (file_columns(table, passthrough=names) for table in worklist.tables())
+        worklist_files.write_tables(tables, out, note=Note(("n",)))
     return out
 
 
@@ -100,9 +105,9 @@ def test_nothing_is_carried_unless_it_is_asked_for(tmp_path: Path):
 def test_a_column_that_the_list_lacks_is_named_with_those_it_has():
     found = ["row_number", "Surname", "Phone"]
     with pytest.raises(DataError, match=r"list.csv: column 'Name', .* missing. The file has: Surname, Phone"):
-        require_carried(found, ["Name"], source="list.csv")
+        require_passthrough(found, ["Name"], source="list.csv")
 
 
 def test_a_column_of_the_worklists_own_cannot_be_carried_over_it():
     with pytest.raises(ConfigurationError, match="'rank' is a column that every worklist has"):
-        require_carried(["Surname"], ["rank"], source="list.csv")
+        require_passthrough(["Surname"], ["rank"], source="list.csv")

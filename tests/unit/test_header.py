@@ -15,7 +15,7 @@ from dnapredict.data.readers import table_file
 from dnapredict.data.readers.csv_dialect import describe_columns, looks_like_header, printable_name
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError
-from dnapredict.worklist.files.worklist_files import require_carried
+from dnapredict.worklist.files.worklist_files import require_passthrough
 
 DATA_ROWS = (
     "Smith,John,F,LS1 4AP,Cardiology,DNA",
@@ -64,7 +64,7 @@ def refusals(path: Path) -> list[str]:
         asked = (
             lambda: contract_check.check(table, workspace, source="list.csv"),
             lambda: contract_check.check(table, workspace, mapping=mapped, source="list.csv"),
-            lambda: require_carried(table.columns, ["Phone"], source="list.csv"),
+            lambda: require_passthrough(table.columns, ["Phone"], source="list.csv"),
             lambda: suggest(path),
         )
         said = [str(missing_column("list.csv", "Key", table, expected=("Key",)))]

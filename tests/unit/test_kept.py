@@ -2,6 +2,8 @@
 
 import datetime
 import logging
+import os
+import secrets
 import shutil
 from pathlib import Path
 
@@ -13,24 +15,25 @@ from hypothesis import strategies as st
 from tests.unit.test_latest import WORKLIST
 
 from dnapredict.errors import StoreError
-from dnapredict.worklist.files import latest_list, list_store
+from dnapredict.worklist.files import list_store
 from dnapredict.worklist.files.excel_worklist import Note
+from dnapredict.worklist.files.list_store import Counts, Heading, KeptList
 
 NOTE = Note(("A list", "Never for overbooking"), (("Bands", (("20 of 100", "High"),)),), outcomes=("Confirmed",))
 NINE = datetime.datetime(2026, 11, 23, 9, tzinfo=datetime.UTC)
 
 
-def keep(home: Path, *, hour: int = 9) -> list_store.Heading:
-    heading = list_store.Heading(
-        list_id=list_store.new_id(),
+def keep(home: Path, *, hour: int = 9) -> Heading:
+    heading = Heading(
+        list_id=secrets.token_hex(8),
         name="week-47.csv",
-        scored_at=NINE.replace(hour=hour),
+        created_at=NINE.replace(hour=hour),
         model_version="7",
         synthetic=True,
-        counts=latest_list.counted(WORKLIST),
+        counts=Counts.of(WORKLIST),
         note=NOTE,
     )
-    list_store.keep(home, WORKLIST, heading)
+    list_store.keep(home, KeptList(heading, WORKLIST))
     return heading
 
 
@@ -40,7 +43,7 @@ def test_a_list_is_found_again_with_its_heading_and_its_note(tmp_path: Path) -> 
     assert found is not None
     assert found.heading == heading
     assert found.heading.note == NOTE
-    assert found.heading.counts == latest_list.Counts(appointments=3, selected=1, not_scored=1)
+    assert found.heading.counts == Counts(appointments=3, selected=1, not_scored=1)
     assert found.worklist.to_pylist() == WORKLIST.to_pylist()
 
 
@@ -48,7 +51,7 @@ def test_headings_come_newest_first_and_damaged_files_are_left_out(tmp_path: Pat
     headings = [keep(tmp_path, hour=hour) for hour in (9, 11, 10)]
     (tmp_path / "lists" / ("0" * 16 + ".parquet")).write_bytes(b"zebra")
     pq.write_table(WORKLIST, tmp_path / "lists" / ("1" * 16 + ".parquet"))
-    assert list_store.every(tmp_path) == tuple(headings[place] for place in (1, 2, 0))
+    assert list_store.headings(tmp_path) == tuple(headings[place] for place in (1, 2, 0))
 
 
 @pytest.mark.parametrize("name", ["0" * 16, "../latest", "x", "", "A" * 16])
@@ -75,7 +78,7 @@ def test_a_list_without_its_heading_is_scored_again(tmp_path: Path) -> None:
 def test_a_line_is_found_by_its_place_if_it_was_scored(tmp_path: Path) -> None:
     found = list_store.find(tmp_path, keep(tmp_path).list_id)
     assert found is not None
-    lines = [found.line_at(number) for number in (0, 1, 2, 3, 4)]
+    lines = [found.row_at(number) for number in (0, 1, 2, 3, 4)]
     assert [line and line["appointment_id"] for line in lines] == [None, "b", "a", None, None]
     assert found.calls == ["b"]
 
@@ -83,12 +86,17 @@ def test_a_line_is_found_by_its_place_if_it_was_scored(tmp_path: Path) -> None:
 def test_what_is_kept_of_the_latest_has_the_same_shape(tmp_path: Path) -> None:
     starts_at = pa.array([datetime.datetime(2026, 7, 1, 9), None, None], pa.timestamp("us"))
     worklist = WORKLIST.append_column("starts_at", starts_at)
-    last = latest_list.save(tmp_path, worklist, name="w", model_version="7", synthetic=False, note=NOTE)
-    found = list_store.of_latest(last)
-    assert found.lines.schema == list_store.KeptList(found.heading, worklist).lines.schema
-    assert found.lines["starts_at"].to_pylist() == worklist["starts_at"].to_pylist()
-    assert (found.heading.note, found.heading.list_id) == (NOTE, last.list_id)
-    assert latest_list.read(tmp_path) == last
+    kept = KeptList.new(worklist, name="w", model_version="7", synthetic=False, note=NOTE)
+    last = list_store.save_latest(tmp_path, kept)
+    assert last.page_rows.schema == kept.page_rows.schema
+    assert last.page_rows["starts_at"].to_pylist() == worklist["starts_at"].to_pylist()
+    assert last.heading == kept.heading.model_copy(update={"page_only": True})
+    assert list_store.latest(tmp_path) == list_store.newest(tmp_path) == last
+    assert list_store.find_shown(tmp_path, last.heading.list_id) == last
+    assert list_store.headings(tmp_path) == (last.heading,)
+    list_store.keep(tmp_path, kept)
+    assert list_store.newest(tmp_path) == list_store.find_shown(tmp_path, last.heading.list_id) == kept
+    assert list_store.headings(tmp_path) == (kept.heading,)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -120,12 +128,24 @@ def test_a_list_that_was_kept_by_an_earlier_version_is_found(tmp_path: Path) -> 
     found = list_store.find(tmp_path, heading.list_id)
     assert found is not None
     assert found.heading == heading
-    assert list_store.every(tmp_path) == (heading,)
+    assert list_store.headings(tmp_path) == (heading,)
 
 
 def test_a_damaged_list_is_said_in_the_log_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "lists" / f"{keep(tmp_path).list_id}.parquet"
     path.write_bytes(path.read_bytes()[:-9])
     with caplog.at_level(logging.ERROR):
-        assert [list_store.every(tmp_path) for _ in range(2)] == [(), ()]
+        assert [list_store.headings(tmp_path) for _ in range(2)] == [(), ()]
     assert caplog.text.count("the list is damaged") == 1
+
+
+def test_a_named_pipe_among_the_lists_is_no_list_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    heading = keep(tmp_path)
+    for name in ("0" * 16 + ".parquet", "latest.json"):
+        os.mkfifo(tmp_path / "lists" / name)
+    assert list_store.kept_files(tmp_path) == [tmp_path / "lists" / f"{heading.list_id}.parquet"]
+    assert list_store.find(tmp_path, "0" * 16) is None
+    with pytest.raises(StoreError, match=r"latest\.json: cannot be read"):
+        list_store.headings(tmp_path)
+    (tmp_path / "lists" / "latest.json").unlink()
+    assert list_store.headings(tmp_path) == (heading,)

@@ -80,7 +80,7 @@ def list_keys(home: Home = HOME) -> None:
     """
     from dnapredict.service.auth import api_keys
 
-    for key in api_keys.every(home_option(home)):
+    for key in api_keys.all_keys(home_option(home)):
         state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "in force"
         typer.echo(f"{key.key_id}  {key.name}  {', '.join(key.scopes)}  made {key.made_at:%Y-%m-%d}  {state}")
 
@@ -137,12 +137,12 @@ def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
 
     Example:  dnapredict log prune
     """
-    from dnapredict.service.log.retention import forget_entries, forget_lists
+    from dnapredict.service.log.retention import remove_entries, remove_lists
     from dnapredict.service.start import served_config
 
     retention, folder = served_config(settings).retention, home_option(home)
     log = _log(folder, settings)
-    rows, lists = forget_entries(log, retention), forget_lists(folder, retention, log)
+    rows, lists = remove_entries(log, retention), remove_lists(folder, retention, log)
     typer.echo(f"{rows:,} rows and {lists:,} lists were kept long enough and are removed.")
 
 

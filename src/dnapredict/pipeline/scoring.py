@@ -21,11 +21,11 @@ from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import load as load_model
 from dnapredict.pipeline.run_inputs import sound_extract, worklist_config
 from dnapredict.registry import Registry
-from dnapredict.worklist.batch import GivenHistory, Progress, score_file
+from dnapredict.worklist.batch import HistoryExtract, Progress, score_file
 from dnapredict.worklist.calls.calls_ledger import Ledger
 from dnapredict.worklist.calls.contacts import RecordedContacts
-from dnapredict.worklist.files import latest_list, worklist_files
-from dnapredict.worklist.files import list_store as kept
+from dnapredict.worklist.files import list_store, worklist_files
+from dnapredict.worklist.files.list_store import Counts, KeptList
 from dnapredict.worklist.files.written_worklists import WrittenWorklists
 from dnapredict.worklist.scorer import Scorer
 
@@ -107,7 +107,7 @@ def score_list(
     UsageError
         If `out` is one of the inputs, or has an ending that cannot be written.
     """
-    worklist_files.require_form(out)
+    worklist_files.require_format(out)
     require_apart({"--out": out}, {"LIST": path, "--history": history, **mapping.files_read})
     written = WrittenWorklists(home)
 
@@ -117,7 +117,7 @@ def score_list(
             tell(f"{earlier.name}: was there before and is not as it was written. It is kept as {renamed.name}.")
 
     scorer = open_scorer(home, model=model, mapping=mapping, recorded=recorded)
-    past = GivenHistory(history, partial(_history_of, history, scorer=scorer)) if history else None
+    past = HistoryExtract(history, partial(_history_of, history, scorer=scorer)) if history else None
     done = score_file(
         path,
         out,
@@ -130,22 +130,20 @@ def score_list(
     )
     written.note(out)
     unknown = scorer.unknown_factors(done.present)
-    saved = latest_list.save(
-        home,
+    note = scorer.note(path.name, day=datetime.datetime.now(datetime.UTC).date(), unknown=unknown)
+    kept = KeptList.new(
         done.first,
         name=path.name,
         model_version=scorer.model_version,
         synthetic=scorer.synthetic,
-        counts=latest_list.Counts(done.rows, done.selected, done.rejected),
-        note=scorer.note(path.name, day=datetime.datetime.now(datetime.UTC).date(), unknown=unknown).with_notices(
-            done.notices
-        ),
+        counts=Counts(done.rows, done.selected, done.rejected),
+        note=note.with_notices(done.notices),
         notices=done.notices,
     )
-    # A team may still be working on the previous list, and on this one when the next is scored.
-    kept.keep_latest(home, saved)
+    # A team may work on the list that was scored before, and on this one when the next is scored.
+    list_store.keep(home, list_store.save_latest(home, kept))
     retention = load(shipped("serving/service.toml"), ServiceConfig).retention
-    kept.forget_older(home, saved.saved_at.timestamp() - retention.list_days * _SECONDS_A_DAY)
+    list_store.remove_older(home, kept.heading.created_at.timestamp() - retention.list_days * _SECONDS_A_DAY)
     return ScoredList(
         rows=done.rows,
         selected=done.selected,

@@ -15,7 +15,7 @@ from dnapredict.pipeline.scoring import Say, ScoredList, open_scorer, score_list
 from dnapredict.worklist.batch import Progress
 from dnapredict.worklist.calls.contacts import RecordedContacts
 from dnapredict.worklist.files.watch_folder import Inbox, ListDestination
-from dnapredict.worklist.files.worklist_files import require_form
+from dnapredict.worklist.files.worklist_files import require_format
 
 _LOCK: Final = ".dnapredict-watch"
 # Errors that are not caused by the list: it waits, and is tried again after some looks at the folder.
@@ -64,7 +64,7 @@ def watch(
     StoreError
         If another process watches the folder.
     """
-    require_form(Path(f"worklist{form}"))
+    require_format(Path(f"worklist{form}"))
     inbox = Inbox.open(folder)
     open_scorer(home, model=model, mapping=mapping)
 
@@ -83,7 +83,7 @@ def watch(
     with locked(folder / _LOCK, busy_message=f"{folder}: another watch looks after this folder already."):
         say(f"Watching {folder}. Drop lists into it; Ctrl-C ends.")
         for _ in looks or _looks(every_seconds):
-            for path in inbox.whole():
+            for path in inbox.complete_lists():
                 with _waiting(inbox, path, say):
                     say(_processed(path, inbox, form, score))
 
@@ -101,12 +101,12 @@ def _waiting(inbox: Inbox, path: Path, say: Say) -> Iterator[None]:
         yield
     except _NOT_THE_LIST as error:
         say(f"{path.name} waits: {error}")
-        inbox.put_off(path, looks=_LOOKS_TO_WAIT)
+        inbox.postpone(path, looks=_LOOKS_TO_WAIT)
 
 
 def _processed(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path], ScoredList]) -> str:
     """Score the list at `path`, move it, and return a message about the result."""
-    destination = inbox.place(path.name, folder="done")
+    destination = inbox.destination(path.name, folder="done")
     out = destination.worklist(form)
     try:
         scored = score(path, out)
@@ -120,14 +120,14 @@ def _processed(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path]
         return _failed(path, inbox, f"An error that nobody foresaw ({type(error).__name__}).")
     shutil.copymode(path, out)
     message = _message(path, out, scored)
-    destination.take(path, message)
+    destination.move(path, message)
     return "\n".join([message.splitlines()[0], *scored.notices])
 
 
 def _failed(path: Path, inbox: Inbox, why: str) -> str:
-    destination: ListDestination = inbox.place(path.name, folder="failed")
+    destination: ListDestination = inbox.destination(path.name, folder="failed")
     message = f"{path.name} could not be scored: {why.replace(str(path), path.name)}"
-    destination.take(path, f"{message}\nMend the list and drop it into the folder again.")
+    destination.move(path, f"{message}\nMend the list and drop it into the folder again.")
     return message
 
 

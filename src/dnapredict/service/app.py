@@ -1,10 +1,12 @@
 """The BentoML service: the only module that knows BentoML.
 
-It is thin: middleware guards the door, `answering` scores, and everything that a browser asks
-for is Starlette's.
+It is thin: middleware checks each request, `score_endpoint` scores, and Starlette answers all else.
 """
 
+import os
 from collections.abc import Callable
+from collections.abc import Mapping as MappingOf
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
@@ -16,12 +18,12 @@ from dnapredict.config.service_config import Anonymous, ServiceConfig
 from dnapredict.errors import DnapredictError
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service.api.champion import Champion, ExpectedModel
-from dnapredict.service.api.model_documents import Paper, Papers
+from dnapredict.service.api.model_documents import DocumentCache, ModelDocuments
 from dnapredict.service.api.request_models import ScoreRequest
-from dnapredict.service.api.response_models import ScoreAnswer, refuse
+from dnapredict.service.api.response_models import ScoreAnswer
 from dnapredict.service.api.score_endpoint import answer
-from dnapredict.service.api.smoke_test import try_out
-from dnapredict.service.api.uploaded_lists import KeptLists
+from dnapredict.service.api.smoke_test import run_smoke_test
+from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.auth.access_control import AccessControl, is_guarded
 from dnapredict.service.auth.api_keys import KeyRing
 from dnapredict.service.auth.failed_keys import FailedKeys
@@ -30,29 +32,30 @@ from dnapredict.service.call_actions import Actions
 from dnapredict.service.client_address import networks
 from dnapredict.service.connections import (
     Connections,
-    OpenConnections,
+    ConnectionsMiddleware,
     use_guarded_protocol,
 )
-from dnapredict.service.log.answer_entries import Hashes, Logbook
-from dnapredict.service.log.log_redaction import keep_logs_discreet
-from dnapredict.service.log.retention import Keeper
+from dnapredict.service.error_responses import error_response
+from dnapredict.service.log.answer_entries import AnswerLog, Hashes
+from dnapredict.service.log.log_redaction import redact_logs
+from dnapredict.service.log.retention import RetentionThread
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.service.logged_contacts import LoggedContacts, logged_contacts
 from dnapredict.service.middleware.body_limits import AnonymousBodies, BodyLimits
-from dnapredict.service.middleware.concurrency_limit import Turns
-from dnapredict.service.middleware.plain_errors import PlainRefusals
+from dnapredict.service.middleware.concurrency_limit import ConcurrencyLimit
+from dnapredict.service.middleware.plain_errors import PlainErrors
 from dnapredict.service.middleware.rate_limit import AnonymousRate, Buckets, RateLimit
 from dnapredict.service.middleware.security_headers import SecurityHeaders
 from dnapredict.service.open_files import connections_for, raise_file_limit
 from dnapredict.service.pages.page_routes import STATIC_PATH
 from dnapredict.service.prometheus_metrics import Metrics
 from dnapredict.service.route_names import body_types, route_of
-from dnapredict.service.scorer_protocol import Scoring
+from dnapredict.service.scorer_protocol import ScorerProtocol
 from dnapredict.service.start import served_config, served_home, served_mapping
 from dnapredict.service.web import web_app
 from dnapredict.worklist.calls.calls_ledger import Ledger
 
-# Ours comes first, with a sentence; this one only stands for the case that ours fails.
+# Our own time-out comes first, with a sentence; this one is for the case that it fails.
 _LAST_RESORT: Final = 30
 
 
@@ -62,18 +65,18 @@ def build(
     *,
     mapping: Mapping = IDENTITY,
     config: ServiceConfig = ServiceConfig(),  # noqa: B008 - frozen
-    papers: Callable[[str], Paper] = lambda _: Paper(),
+    documents: Callable[[str], ModelDocuments] = lambda _: ModelDocuments(),
 ) -> Any:
     """The service that scores with `champion` and keeps its lists in `home`.
 
     The champion begins to watch the registry when a worker starts, not when this is called.
-    Uploaded lists are read through `mapping`. `papers` reads what there is to read about a version.
+    Uploaded lists are read through `mapping`. `documents` reads the documents about a version.
     """
 
     log = ScoringLog(home, config.database)
     hashes = Hashes(home, log)
-    logbook = Logbook(log, hashes)
-    keeper = Keeper(home, log, config.retention)
+    logbook = AnswerLog(log, hashes)
+    keeper = RetentionThread(home, log, config.retention)
     connections = _connections(config)
     failed = FailedKeys(config.anonymous.failures, config.anonymous.longest_wait)
 
@@ -81,7 +84,7 @@ def build(
         """Order outpatient appointments by the chance that they are missed, to offer help to attend."""
 
         def __init__(self) -> None:
-            keep_logs_discreet()
+            redact_logs()
             connections.most = connections_for(raise_file_limit(), wanted=connections.most)
             champion.watch()
             keeper.watch()
@@ -96,7 +99,7 @@ def build(
                 return answer(request, champion=champion, logbook=logbook, home=home)
             except DnapredictError as error:
                 # BentoML passes a response on as it is; its own exceptions would lose the sentence.
-                return cast("ScoreAnswer", refuse(error))
+                return cast("ScoreAnswer", error_response(error))
 
     limits = config.limits
     service = bentoml.service(
@@ -106,10 +109,10 @@ def build(
         traffic={"timeout": limits.seconds_to_wait + limits.seconds_to_answer + _LAST_RESORT},
         logging={"access": {"enabled": False}},
         metrics={"enabled": False},  # ours count by known addresses alone
-        tracing={"excluded_urls": ".*"},  # nobody is told, so nothing is traced
+        tracing={"excluded_urls": ".*"},  # traces are sent nowhere
     )(Dnapredict)
     ring = KeyRing(home)
-    lists = KeptLists(home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention, log=log)
+    lists = ListService(home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention, log=log)
     actions = Actions(log, hashes, Ledger(home, LoggedContacts(log, hashes)))
     web = web_app(
         champion,
@@ -117,14 +120,21 @@ def build(
         failed=failed,
         lists=lists,
         actions=actions,
-        papers=Papers(papers),
+        documents=DocumentCache(documents),
         worklist=worklist_config,
     )
     service.mount_asgi_app(web, path="/")
-    service.add_asgi_middleware(OpenConnections, connections=connections)
-    _guard(service, config, ring=ring)
+    service.add_asgi_middleware(ConnectionsMiddleware, connections=connections)
+    _guard(service, config, ring=ring, private=_private_texts(home, log))
     use_guarded_protocol()
     return service
+
+
+def _private_texts(home: Path, log: ScoringLog) -> dict[str, str]:
+    """What error responses must not tell of this machine: the folder of the home, the address of the database."""
+    folders = {str(path) for path in (home.absolute(), home.resolve())}
+    paths = {f"{folder}{os.sep}": "" for folder in folders} | dict.fromkeys(folders, "the home")
+    return paths if log.is_file else paths | {log.name: "the database"}
 
 
 def _connections(config: ServiceConfig) -> Connections:
@@ -137,13 +147,13 @@ def _connections(config: ServiceConfig) -> Connections:
     )
 
 
-def _guard(service: Any, config: ServiceConfig, *, ring: KeyRing) -> None:
-    """Put everything before the service that a request must pass, the outermost first."""
+def _guard(service: Any, config: ServiceConfig, *, ring: KeyRing, private: MappingOf[str, str]) -> None:
+    """Add the middleware that a request passes before it reaches the service, the outermost first."""
     limits = config.limits
     guarded = partial(is_guarded, static_path=STATIC_PATH)
     service.add_asgi_middleware(Metrics, route_of=route_of)
     service.add_asgi_middleware(SecurityHeaders, static_path=STATIC_PATH)
-    service.add_asgi_middleware(PlainRefusals)
+    service.add_asgi_middleware(PlainErrors, private=private)
     service.add_asgi_middleware(
         AccessControl,
         ring=ring,
@@ -157,7 +167,7 @@ def _guard(service: Any, config: ServiceConfig, *, ring: KeyRing) -> None:
     service.add_asgi_middleware(RateLimit, buckets=buckets, guarded=guarded)
     _limit_bodies(service, config, guarded=guarded)
     service.add_asgi_middleware(
-        Turns,
+        ConcurrencyLimit,
         at_once=limits.at_once,
         waiting=limits.waiting,
         seconds_to_wait=limits.seconds_to_wait,
@@ -205,7 +215,7 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
     """
     recorded = logged_contacts(home, database)
 
-    def standing() -> ExpectedModel:
+    def expected() -> ExpectedModel:
         from dnapredict.pipeline import history_in_use
         from dnapredict.registry import Registry
 
@@ -215,25 +225,30 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
             history.verify()  # a damaged one is refused before a model is tried out with it
         return ExpectedModel(version, history.folder.name if history else "", warning=warning)
 
-    def open_scorer(version: str) -> Scoring:
+    def open_scorer(version: str) -> ScorerProtocol:
         from dnapredict import pipeline
 
-        # The history stays the one that was verified here: a damaged one that comes later is not asked.
+        # The history stays the one that was verified here: a damaged one that comes later is not used.
         history = pipeline.history_in_use(home)
-        return pipeline.open_scorer(home, model=version, recorded=recorded).with_history(history)
+        return replace(pipeline.open_scorer(home, model=version, recorded=recorded), history=lambda: history)
 
-    def still_stands(version: str) -> None:
+    def require_usable(version: str) -> None:
         from dnapredict.registry import Registry
 
         Registry(home).usable(version)
 
-    return Champion(standing=standing, open_scorer=open_scorer, try_out=try_out, still_stands=still_stands)
+    return Champion(
+        expected=expected,
+        open_scorer=open_scorer,
+        run_smoke_test=run_smoke_test,
+        require_usable=require_usable,
+    )
 
 
-def papers_of(home: Path) -> Callable[[str], Paper]:
-    """What a home holds to read about a version; the registry is asked only when somebody reads."""
+def documents_of(home: Path) -> Callable[[str], ModelDocuments]:
+    """The documents of a home about a version; the registry is read only on demand."""
 
-    def read(version: str) -> Paper:
+    def read(version: str) -> ModelDocuments:
         from dnapredict.fairness.report.first_page import stored_report
         from dnapredict.registry import Registry
 
@@ -241,7 +256,7 @@ def papers_of(home: Path) -> Callable[[str], Paper]:
         tags, folder = registry.tags(version), registry.report(version)
         digest = tags.get("audit_sha256", "")
         report = None if folder is None else stored_report(folder, sha256=digest)
-        return Paper(registry.card(version), tags, report)
+        return ModelDocuments(registry.card(version), tags, report)
 
     return read
 
@@ -249,8 +264,8 @@ def papers_of(home: Path) -> Callable[[str], Paper]:
 def _production() -> Any:
     home = served_home()
     config = served_config()
-    champion, papers = champion_of(home, config.database), papers_of(home)
-    return build(home, champion, mapping=served_mapping(), config=config, papers=papers)
+    champion, documents = champion_of(home, config.database), documents_of(home)
+    return build(home, champion, mapping=served_mapping(), config=config, documents=documents)
 
 
 service = _production()

@@ -16,7 +16,7 @@ _LOG: Final = logging.getLogger("dnapredict.service")
 
 
 class Background:
-    """A piece of work that a thread of its own repeats.
+    """A thread that repeats a piece of work.
 
     Parameters
     ----------

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, select
 
 from dnapredict.errors import StoreError
-from dnapredict.service.log.answer_entries import ASKED_BY, Hashes
+from dnapredict.service.log.answer_entries import REQUESTED_BY, Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.calls.calls_database import UnusableError
 from dnapredict.worklist.calls.calls_ledger import Ledger
+from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 
 class Outcome(StrEnum):
@@ -32,7 +32,7 @@ class Outcome(StrEnum):
     MESSAGE_LEFT = "message_left"
     NO_ANSWER = "no_answer"
     WRONG_NUMBER = "wrong_number"
-    NO_CALLS_WISHED = "no_calls_wished"
+    OPTED_OUT = "no_calls_wished"
     WITHDRAWN = "withdrawn"
 
     @property
@@ -54,7 +54,7 @@ WORDS: Final = {
     Outcome.MESSAGE_LEFT: "Message left",
     Outcome.NO_ANSWER: "No answer",
     Outcome.WRONG_NUMBER: "Wrong number",
-    Outcome.NO_CALLS_WISHED: "Does not wish to be called",
+    Outcome.OPTED_OUT: "Does not wish to be called",
     Outcome.WITHDRAWN: "Recorded by mistake",
 }
 """Each outcome as a clerk reads it, in the order in which the page offers them.
@@ -74,35 +74,34 @@ NEXT: Final = {
 
 
 _LOG: Final = logging.getLogger("dnapredict.service")
-_LOCAL: Final = ZoneInfo("Europe/London")
 _DAYS_A_WEEK: Final = 7
 # As many values as any SQLite takes in one statement, with room to spare.
-_ASKED_AT_ONCE: Final = 500
+_VALUES_AT_ONCE: Final = 500
 # What the same key records again so soon after is a second click, or a request that was sent again.
 _RESENT_WITHIN: Final = datetime.timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
-class TakenAction:
-    """What was done about an appointment, when (UTC) and by whose key; and what that took the place of."""
+class RecordedAction:
+    """What was done about an appointment, when (UTC) and by whose key; and the action that it replaced."""
 
     outcome: Outcome
     at: datetime.datetime
-    asked_by: str
-    replaced: "TakenAction | None" = field(default=None, compare=False)
+    requested_by: str
+    replaced: "RecordedAction | None" = field(default=None, compare=False)
 
 
-class OutcomeChanged(Exception):  # noqa: N818 - a finding, made into an answer by whoever asked
+class OutcomeChanged(Exception):  # noqa: N818 - turned into a response by the caller
     """Somebody else recorded an outcome in the meantime; nothing was recorded now."""
 
-    def __init__(self, last: TakenAction) -> None:
-        """`last` is what stands there."""
+    def __init__(self, last: RecordedAction) -> None:
+        """`last` is the outcome that counts."""
         super().__init__(last.outcome)
         self.last = last
 
 
-class _RecordedAlready(Exception):  # noqa: N818 - a finding
-    def __init__(self, taken: TakenAction) -> None:
+class _RecordedAlready(Exception):  # noqa: N818 - not an error
+    def __init__(self, taken: RecordedAction) -> None:
         super().__init__(taken.outcome)
         self.taken = taken
 
@@ -122,15 +121,15 @@ class Actions:
     """Actions in the scoring log, each a further entry: nothing that was recorded is changed."""
 
     def __init__(self, log: ScoringLog, hashes: Hashes, ledger: Ledger | None = None) -> None:
-        """Read and write `log`, and hash with `hashes`; `ledger` is told who was reached."""
+        """Read and write `log`, and hash with `hashes`; `ledger` takes over who was reached."""
         self._log = log
         self._hashes = hashes
         self._ledger = ledger
 
     def record(
         self, list_id: str, line: Mapping[str, Any], outcome: Outcome, *, seen: str | None = None
-    ) -> TakenAction:
-        """Put on record what was done about one line of a kept list.
+    ) -> RecordedAction:
+        """Record what was done about one row of a kept list.
 
         What the same key records twice within half a minute is recorded once.
 
@@ -139,8 +138,8 @@ class Actions:
         line
             The line's `appointment_id`, and its `clinic_code` and `site_code` where it has them.
         seen
-            When the outcome was recorded that whoever asks has seen, in ISO format, and "" if they saw
-            none. Without it the last word counts.
+            When the outcome was recorded that the caller has seen, in ISO format, and "" if they saw
+            none. Without it, this outcome replaces whatever was recorded.
 
         Raises
         ------
@@ -151,16 +150,16 @@ class Actions:
         """
         at = datetime.datetime.now(datetime.UTC)
         appointment = self._hash(line["appointment_id"])
-        taken = TakenAction(outcome, at, ASKED_BY.get())
-        replaced: TakenAction | None = None
+        taken = RecordedAction(outcome, at, REQUESTED_BY.get())
+        replaced: RecordedAction | None = None
 
-        def look(connection: Connection) -> None:
+        def find_replaced(connection: Connection) -> None:
             nonlocal replaced
             replaced = _replaced(connection, taken, appointment, list_id=list_id, seen=seen)
 
         entry = {
             "at": at.isoformat(),
-            "asked_by": taken.asked_by,
+            "asked_by": taken.requested_by,
             "list": list_id,
             "appointment": appointment,
             "patient": self._patient_of(appointment),
@@ -169,14 +168,14 @@ class Actions:
             "outcome": outcome.value,
         }
         try:
-            self._log.write_action(entry, first=look)
+            self._log.write_action(entry, first=find_replaced)
         except _RecordedAlready as already:
             return already.taken
-        self._tell_ledger()
+        self._update_ledger()
         return replace(taken, replaced=replaced)
 
-    def entries(self, appointment_ids: Iterable[str]) -> dict[str, tuple[TakenAction, ...]]:
-        """All that was ever recorded about each appointment, on whatever list, oldest first.
+    def entries(self, appointment_ids: Iterable[str]) -> dict[str, tuple[RecordedAction, ...]]:
+        """All actions about each appointment, on any list, oldest first.
 
         Raises
         ------
@@ -184,13 +183,13 @@ class Actions:
             If the log cannot be read.
         """
         by_hash = {self._hash(appointment): appointment for appointment in appointment_ids}
-        found: dict[str, list[TakenAction]] = {}
+        found: dict[str, list[RecordedAction]] = {}
         for row in self._of(list(by_hash)):
             found.setdefault(by_hash[row.appointment], []).append(_taken(row))
         return {appointment: tuple(done) for appointment, done in found.items()}
 
-    def latest(self, appointment_ids: Iterable[str]) -> dict[str, TakenAction]:
-        """What was done last about each appointment, on whatever list; those without an action are left out.
+    def latest(self, appointment_ids: Iterable[str]) -> dict[str, RecordedAction]:
+        """The last action about each appointment, on any list; appointments without one are left out.
 
         Raises
         ------
@@ -200,8 +199,8 @@ class Actions:
         taken = {appointment: done[-1] for appointment, done in self.entries(appointment_ids).items()}
         return {key: action for key, action in taken.items() if action.outcome is not Outcome.WITHDRAWN}
 
-    def wished_no_calls(self, appointment_ids: Iterable[str]) -> frozenset[str]:
-        """Those of the appointments whose patient asked by now, about whatever appointment, not to be called.
+    def opted_out(self, appointment_ids: Iterable[str]) -> frozenset[str]:
+        """Those of the appointments whose patient has opted out of calls by now, about any appointment.
 
         A list that was scored before still says to call. Where the calls database cannot be used, that is
         logged and nothing is known.
@@ -214,19 +213,19 @@ class Actions:
         if self._ledger is None:
             return frozenset()
         by_hash = {self._hash(appointment): appointment for appointment in appointment_ids}
-        told: dict[str, str | None] = dict.fromkeys(by_hash)
-        for asked in _parts(list(by_hash)):
-            about = select(ANSWERS.c.appointment, ANSWERS.c.patient).where(ANSWERS.c.appointment.in_(asked))
-            told |= {row.appointment: row.patient for row in self._log.ask(about.order_by(ANSWERS.c.number))}
+        patients: dict[str, str | None] = dict.fromkeys(by_hash)
+        for hashes in _parts(list(by_hash)):
+            about = select(ANSWERS.c.appointment, ANSWERS.c.patient).where(ANSWERS.c.appointment.in_(hashes))
+            patients |= {row.appointment: row.patient for row in self._log.query(about.order_by(ANSWERS.c.number))}
         try:
-            found = self._ledger.wished_no_calls(told)
+            found = self._ledger.opted_out(patients)
         except UnusableError as error:
             _LOG.error("Who asked not to be called is not known on this list: %s", error)
             return frozenset()
         return frozenset(by_hash[each] for each in found)
 
     def of_week(self, day: datetime.date) -> tuple[ClinicCalls, ...]:
-        """What came of the calls in the week (Monday to Sunday, local time) of `day`, by clinic and site.
+        """Results of the calls in the week (Monday to Sunday, local time) of `day`, by clinic and site.
 
         An appointment counts once, with what was recorded last in that week. Appointments whose list
         names no clinic or site count under "".
@@ -238,32 +237,32 @@ class Actions:
         """
         since, until = (moment.isoformat() for moment in week_of(day))
         during = select(ACTIONS).where(ACTIONS.c.at >= since, ACTIONS.c.at < until)
-        last = {row.appointment: row for row in self._log.ask(during.order_by(ACTIONS.c.number))}
-        places: dict[tuple[str, str], Counter[Outcome]] = {}
+        last = {row.appointment: row for row in self._log.query(during.order_by(ACTIONS.c.number))}
+        counts: dict[tuple[str, str], Counter[Outcome]] = {}
         for row in last.values():
-            places.setdefault((row.clinic or "", row.site or ""), Counter())[Outcome(row.outcome)] += 1
-        return tuple(_calls(*place, places[place]) for place in sorted(places))
+            counts.setdefault((row.clinic or "", row.site or ""), Counter())[Outcome(row.outcome)] += 1
+        return tuple(_calls(*clinic_and_site, counts[clinic_and_site]) for clinic_and_site in sorted(counts))
 
     def _of(self, hashes: Sequence[str]) -> Iterable[Row[Any]]:
         """Entries about these appointments, oldest first within each appointment."""
-        for asked in _parts(hashes):
-            about = select(ACTIONS).where(ACTIONS.c.appointment.in_(asked))
-            yield from self._log.ask(about.order_by(ACTIONS.c.number))
+        for some in _parts(hashes):
+            about = select(ACTIONS).where(ACTIONS.c.appointment.in_(some))
+            yield from self._log.query(about.order_by(ACTIONS.c.number))
 
     def _patient_of(self, appointment: str) -> str | None:
-        """Whose appointment it is: as the lists had it once they were read, else as the log was told.
+        """The patient of an appointment: by the lists that were scored, else by the log.
 
-        The log has the number as it was sent, before a mapping made a pseudonym of it.
+        The log has the number as it was sent, before a mapping replaced it by a pseudonym.
         """
         listed = None if self._ledger is None else self._ledger.patient_of(appointment)
         if listed is not None:
             return listed
         scored = select(ANSWERS.c.patient).where(ANSWERS.c.appointment == appointment)
-        found = self._log.ask(scored.order_by(ANSWERS.c.number.desc()).limit(1))
+        found = self._log.query(scored.order_by(ANSWERS.c.number.desc()).limit(1))
         return None if not found or found[0].patient is None else str(found[0].patient)
 
-    def _tell_ledger(self) -> None:
-        """Bring it into the calls database, so that a list that is scored elsewhere knows it."""
+    def _update_ledger(self) -> None:
+        """Update the calls database, so that the next list takes it into account."""
         try:
             notices = () if self._ledger is None else self._ledger.catch_up()
         except (UnusableError, StoreError) as error:
@@ -276,7 +275,7 @@ class Actions:
 
 
 def _parts(hashes: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (hashes[start : start + _ASKED_AT_ONCE] for start in range(0, len(hashes), _ASKED_AT_ONCE))
+    return (hashes[start : start + _VALUES_AT_ONCE] for start in range(0, len(hashes), _VALUES_AT_ONCE))
 
 
 def week_of(day: datetime.date) -> tuple[datetime.datetime, datetime.datetime]:
@@ -287,14 +286,14 @@ def week_of(day: datetime.date) -> tuple[datetime.datetime, datetime.datetime]:
     """
     monday = day - datetime.timedelta(days=day.weekday())
     ends = (monday, monday + datetime.timedelta(days=_DAYS_A_WEEK))
-    start, end = (datetime.datetime.combine(each, datetime.time(), _LOCAL) for each in ends)
+    start, end = (datetime.datetime.combine(each, datetime.time(), LOCAL_ZONE) for each in ends)
     return start.astimezone(datetime.UTC), end.astimezone(datetime.UTC)
 
 
 def _replaced(
-    connection: Connection, taken: TakenAction, appointment: str, *, list_id: str, seen: str | None
-) -> TakenAction | None:
-    """What `taken` takes the place of; None where nothing counts.
+    connection: Connection, taken: RecordedAction, appointment: str, *, list_id: str, seen: str | None
+) -> RecordedAction | None:
+    """The action that `taken` replaces; None where none counts.
 
     Raises
     ------
@@ -307,11 +306,11 @@ def _replaced(
         return None
     before = _taken(row)
     is_seen = seen is None or (seen != "" and before.at == datetime.datetime.fromisoformat(seen))
-    same = (before.outcome, before.asked_by, row.list) == (taken.outcome, taken.asked_by, list_id)
+    same = (before.outcome, before.requested_by, row.list) == (taken.outcome, taken.requested_by, list_id)
     if same and (seen is None or not is_seen) and taken.at - before.at < _RESENT_WITHIN:
         raise _RecordedAlready(before)
     if before.outcome is Outcome.WITHDRAWN:
-        if taken.outcome is Outcome.WITHDRAWN:  # it was taken back already, and nothing else is
+        if taken.outcome is Outcome.WITHDRAWN:  # it was withdrawn already
             raise _RecordedAlready(before)
         return None
     if not is_seen:
@@ -319,8 +318,8 @@ def _replaced(
     return before
 
 
-def _taken(row: Row[Any]) -> TakenAction:
-    return TakenAction(Outcome(row.outcome), datetime.datetime.fromisoformat(row.at), row.asked_by)
+def _taken(row: Row[Any]) -> RecordedAction:
+    return RecordedAction(Outcome(row.outcome), datetime.datetime.fromisoformat(row.at), row.asked_by)
 
 
 def _calls(clinic: str, site: str, outcomes: Counter[Outcome]) -> ClinicCalls:

@@ -1,4 +1,4 @@
-"""How far the calls have come: of one list, and of the week against what `serving/worklist.toml` gives it."""
+"""Progress of the calls: of one list, and of the week against the capacity in `serving/worklist.toml`."""
 
 import datetime
 from collections import Counter
@@ -9,14 +9,14 @@ from typing import Final
 import numpy as np
 
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.service.call_actions import ClinicCalls, TakenAction, week_of
+from dnapredict.service.call_actions import ClinicCalls, RecordedAction, week_of
 from dnapredict.worklist.files.list_store import SPECIALTY, KeptList
 from dnapredict.worklist.plan import working_days
 
 _WORKING_DAYS: Final = 5
 _NO_TEAM: Final = "No team named"
 _NO_CLINIC: Final = "No clinic named"
-_PLACE: Final = ("clinic_code", "site_code", SPECIALTY)
+_CLINIC_COLUMNS: Final = ("clinic_code", "site_code", SPECIALTY)
 
 Grouping = Callable[[str, str], str]
 """By whom an appointment of a clinic and a site is called: a team, a clinic, or "" for all alike."""
@@ -70,14 +70,14 @@ class CallWeek:
     planned: bool
 
 
-def of_calls(calls: Iterable[str], taken: Mapping[str, TakenAction]) -> CallProgress:
-    """How far the calls about these appointments have come."""
-    asked = dict.fromkeys(calls)
-    done = [taken[each] for each in asked if each in taken]
-    return CallProgress("", len(done), sum(not each.outcome.reached for each in done), len(asked))
+def list_progress(calls: Iterable[str], taken: Mapping[str, RecordedAction]) -> CallProgress:
+    """Progress of the calls about these appointments."""
+    unique = dict.fromkeys(calls)
+    done = [taken[each] for each in unique if each in taken]
+    return CallProgress("", len(done), sum(not each.outcome.reached for each in done), len(unique))
 
 
-def of_week(
+def week_progress(
     day: datetime.date,
     *,
     calls: Sequence[ClinicCalls],
@@ -157,12 +157,12 @@ def _team(config: WorklistConfig, clinic: str, site: str, specialty: str) -> str
 
 def _specialties(lists: Iterable[KeptList]) -> dict[tuple[str, str], str]:
     """The specialty of a clinic, as the newest list that names one has it: the log knows clinics alone."""
-    found: dict[tuple[str, str], str] = {}
+    specialties: dict[tuple[str, str], str] = {}
     for each in lists:
-        for place in each.lines.select(_PLACE).group_by(_PLACE).aggregate([]).to_pylist():
-            if place[SPECIALTY]:
-                found.setdefault((place["clinic_code"] or "", place["site_code"] or ""), place[SPECIALTY])
-    return found
+        for row in each.page_rows.select(_CLINIC_COLUMNS).group_by(_CLINIC_COLUMNS).aggregate([]).to_pylist():
+            if row[SPECIALTY]:
+                specialties.setdefault((row["clinic_code"] or "", row["site_code"] or ""), row[SPECIALTY])
+    return specialties
 
 
 def _made(calls: Sequence[ClinicCalls], group_of: Grouping) -> tuple[Counter[str], Counter[str]]:
@@ -177,14 +177,14 @@ def _made(calls: Sequence[ClinicCalls], group_of: Grouping) -> tuple[Counter[str
 
 def _scored_in_week(lists: Iterable[KeptList], day: datetime.date) -> list[KeptList]:
     since, until = week_of(day)
-    return [each for each in lists if since <= each.heading.scored_at < until]
+    return [each for each in lists if since <= each.heading.created_at < until]
 
 
 def _planned(lists: Iterable[KeptList], group_of: Grouping) -> dict[str, int]:
-    """The calls that lists ask for; an appointment that is on several counts once."""
+    """The calls that lists ask for; an appointment on several lists counts once."""
     groups: dict[str, str] = {}
     for each in lists:
-        for line in each.lines.select(["appointment_id", "selected", "clinic_code", "site_code"]).to_pylist():
+        for line in each.page_rows.select(["appointment_id", "selected", "clinic_code", "site_code"]).to_pylist():
             if line["selected"] and line["appointment_id"] is not None:
                 group = group_of(line["clinic_code"] or "", line["site_code"] or "")
                 groups.setdefault(line["appointment_id"], group)

@@ -1,7 +1,7 @@
-"""The address that a request comes from: what anonymous clients are told apart by.
+"""The address that a request comes from: by which anonymous clients are distinguished.
 
 `X-Forwarded-For` is believed only where the connection itself comes from a proxy that the settings name, and
-then only its last entry that is no such proxy: whatever a client wrote stands further left.
+then only its last entry that is no such proxy: what a client wrote itself is further left.
 """
 
 import ipaddress
@@ -12,7 +12,7 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-# Where the address is found in an ASGI scope, once `middleware.access` has looked.
+# Where the address is found in an ASGI scope, once `AccessControl` has set it.
 ADDRESS: Final = "dnapredict.address"
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 _IPV6_HOST_PREFIX: Final = 64
@@ -47,8 +47,8 @@ def client_address(scope: Scope, *, peer: str, proxies: Networks) -> str:
     """The address of the client, `peer` or what its proxy says."""
     if not in_networks(peer, proxies):
         return grouped(peer)
-    said = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
-    for entry in reversed([each.strip() for each in said.split(",")]):
+    forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
+    for entry in reversed([each.strip() for each in forwarded.split(",")]):
         if _parsed(entry) is None:
             break
         if not in_networks(entry, proxies):

@@ -2,7 +2,7 @@
 
 uvicorn has no time-out for request headers and no limit by address, and asyncio accepts every pending
 connection before it serves one: 2,200 idle connections used up the file descriptors of a worker, and with
-them its databases. The limits here stand in uvicorn's protocol class. When too many connections are open,
+them its databases. The limits are in a subclass of uvicorn's protocol. When too many connections are open,
 the one of an anonymous client that has waited longest is closed and the new one is served: a client that
 sends its request at once is not refused because others send nothing.
 """
@@ -103,7 +103,7 @@ class Connections:
         self._anonymous.pop(connection, None)
         self._leave_address(connection)
 
-    def asked(self, connection: "GuardedProtocol") -> None:
+    def request_arrived(self, connection: "GuardedProtocol") -> None:
         """A request arrived: others have waited longer now."""
         for those in (self._known, self._anonymous, self._by_address.get(connection.address, {})):
             if connection in those:
@@ -166,7 +166,7 @@ class GuardedProtocol(H11Protocol):
     """uvicorn's HTTP/1.1 protocol, held to the limits of `Connections`; it takes no web sockets."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
-        """As uvicorn makes its protocols; without `OpenConnections`, nothing is limited."""
+        """As uvicorn makes its protocols; without `ConnectionsMiddleware`, nothing is limited."""
         super().__init__(*arguments, **more)
         self.logger = _HTTP_LOG
         self.peer = self.address = ""
@@ -229,7 +229,7 @@ class GuardedProtocol(H11Protocol):
         self._running += 1
         self._waiting_since = None
         if self._held is not None:
-            self._held.asked(self)
+            self._held.request_arrived(self)
         try:
             await app(scope, receive, send)
         finally:
@@ -241,7 +241,7 @@ class GuardedProtocol(H11Protocol):
         return False
 
 
-class OpenConnections:
+class ConnectionsMiddleware:
     """ASGI middleware that gives a worker's protocols the `Connections` to count in."""
 
     def __init__(self, app: ASGIApp, *, connections: Connections) -> None:
@@ -279,7 +279,7 @@ def accepting_loop(*, use_subprocess: bool = False) -> Callable[[], asyncio.Abst
 def use_guarded_protocol() -> None:
     """Register the protocol and the loop under the name that BentoML's workers have uvicorn look for.
 
-    BentoML starts uvicorn with `http="auto"` and `loop="auto"` and lets nothing else be said.
+    BentoML starts uvicorn with `http="auto"` and `loop="auto"` and takes no other value.
     """
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{GuardedProtocol.__name__}"
     if os.name == "posix":

@@ -1,10 +1,9 @@
-"""Who was reached and who asked not to be called, as the scoring log holds it, for those who make lists."""
+"""Contacts of the scoring log, for the scorer: who was reached and who opted out of calls."""
 
 import datetime
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, bindparam, select
 
@@ -15,12 +14,12 @@ from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANCHORS
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.calls.contacts import Contact, Effect
+from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
-_LOCAL: Final = ZoneInfo("Europe/London")
-# Made once: a single score asks for it, and making a query takes longer than answering it.
+# Built once: a single score uses it, and building a query takes longer than running it.
 _FROM: Final = select(ACTIONS).where(ACTIONS.c.number >= bindparam("number")).order_by(ACTIONS.c.number)
 _EFFECTS: Final[dict[Outcome, Effect]] = {
-    Outcome.NO_CALLS_WISHED: "opted out",
+    Outcome.OPTED_OUT: "opted out",
     Outcome.REBOOKED: "rebooked",
     Outcome.WITHDRAWN: "withdrawn",
 }
@@ -62,17 +61,17 @@ class LoggedContacts:
         rows = self._from(number)
         if number and rows and (rows[0].number, rows[0].seal) == (number, seal):
             return map(_contact, rows[1:])
-        if number and not self._forgot(number):
+        if number and not self._was_removed(number):
             rows = self._from(0)
         return map(_contact, rows)
 
     def _from(self, number: int) -> Sequence[Row[Any]]:
-        return self._log.ask(_FROM, {"number": number})
+        return self._log.query(_FROM, {"number": number})
 
-    def _forgot(self, number: int) -> bool:
-        """Whether the entry's time was up, so that the log no longer holds it."""
+    def _was_removed(self, number: int) -> bool:
+        """Whether the entry was removed when its time was up."""
         kept_from = select(ANCHORS.c.kept_from).order_by(ANCHORS.c.number.desc()).limit(1)
-        found = self._log.ask(kept_from)
+        found = self._log.query(kept_from)
         return bool(found) and found[0].kept_from > number
 
 
@@ -84,6 +83,6 @@ def logged_contacts(home: Path, database: str | None = None) -> LoggedContacts:
 
 def _contact(row: Row[Any]) -> Contact:
     outcome = Outcome(row.outcome)
-    day = datetime.datetime.fromisoformat(row.at).astimezone(_LOCAL).date()
+    day = datetime.datetime.fromisoformat(row.at).astimezone(LOCAL_ZONE).date()
     effect = _EFFECTS.get(outcome, "reached" if outcome.reached else "not reached")
     return Contact(row.number, row.seal, row.appointment, row.patient, row.clinic, day, row.outcome, effect)

@@ -108,7 +108,7 @@ def exposition() -> bytes:
 
 
 def _forget_ended_workers(folder: Path) -> None:
-    """Remove what workers that are no more said about themselves: they are not failing any longer."""
+    """Remove the figures of workers that have ended: they are not failing any longer."""
     import psutil  # type: ignore[import-untyped]
     from prometheus_client.multiprocess import mark_process_dead
 

@@ -1,4 +1,4 @@
-"""Protocols of what scores: what the service needs of a scorer, for its log, its endpoints and its pages."""
+"""Protocols of a scorer and its model, as far as the service needs them; tests have a double."""
 
 import datetime
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from dnapredict.model.manifest import Manifest
 from dnapredict.worklist.files.excel_worklist import Note
 
 
-class Fingerprinted(Protocol):
+class ModelProtocol(Protocol):
     """What the service needs of `dnapredict.model.artefact.StoredModel`."""
 
     @property
@@ -24,7 +24,7 @@ class Fingerprinted(Protocol):
         """All that is known of the model."""
 
 
-class Scoring(Protocol):
+class ScorerProtocol(Protocol):
     """What the service needs of `dnapredict.worklist.scorer.Scorer`."""
 
     @property
@@ -32,17 +32,19 @@ class Scoring(Protocol):
         """Version in the registry."""
 
     @property
-    def stored(self) -> Fingerprinted:
+    def stored(self) -> ModelProtocol:
         """The model as it lies on disk."""
 
     @property
     def synthetic(self) -> bool:
         """Whether the model was trained on made-up patients."""
 
-    def score(self, appointments: pa.Table, *, capacity: int | None, reasons: bool, remember: bool = False) -> pa.Table:
-        """The worklist of `appointments`, in rank order; later lists may have to `remember` its calls."""
+    def score(
+        self, appointments: pa.Table, *, capacity: int | None, reasons: bool, record_calls: bool = False
+    ) -> pa.Table:
+        """The worklist of `appointments`, in rank order; its calls are recorded as planned if `record_calls`."""
 
-    def through(self, mapping: Mapping) -> "Scoring":
+    def with_mapping(self, mapping: Mapping) -> "ScorerProtocol":
         """The same for lists of another shape."""
 
     def note(self, name: str, *, day: datetime.date, unknown: Sequence[str] = ()) -> Note:
@@ -52,7 +54,7 @@ class Scoring(Protocol):
         """Factors that a list with the contract columns `present` cannot feed."""
 
 
-def factors_of(scorer: Scoring) -> tuple[Factor, ...]:
+def factors_of(scorer: ScorerProtocol) -> tuple[Factor, ...]:
     """What the model looks at, by the register that it was trained with."""
     manifest = scorer.stored.manifest
     register = manifest.provenance.register_of_factors

@@ -1,4 +1,4 @@
-"""Start the service on this machine: look first whether it can run, then hand over to BentoML."""
+"""Start the service on this machine: check first whether it can run, then hand over to BentoML."""
 
 import importlib
 import ipaddress
@@ -18,8 +18,7 @@ from dnapredict.config.mapping_config import Mapping, load_mapping
 from dnapredict.config.service_config import ServiceConfig
 from dnapredict.data.mapping.pseudonyms import read_key
 from dnapredict.errors import StoreError, UsageError
-from dnapredict.service.auth.api_keys import KeyRing
-from dnapredict.service.auth.api_keys import mark as mark_as_keyed
+from dnapredict.service.auth.api_keys import KeyRing, mark_keys_made
 from dnapredict.service.log.scoring_log import ScoringLog
 
 Files = MappingOf[str, Path]
@@ -70,7 +69,7 @@ def serve(
     ModelError
         If the registry has no champion; the message names the command that makes one.
     GateFailedError
-        If the champion's audit or the decision on it stands no longer.
+        If the champion's audit or the decision on it is no longer valid.
     StoreError
         If the address is taken or cannot be used.
     ConfigurationError
@@ -79,7 +78,7 @@ def serve(
         If `host` is not an IP address, or is open to others while there is no key.
     """
     host = _address(host)
-    _let_workers_know(mapping, files, key_file, settings)
+    _export_to_workers(mapping, files, key_file, settings)
     config = served_config()
     if config.openid is None:
         _require_keys(home, host)
@@ -109,26 +108,26 @@ def served_config(settings: Path | None = None) -> ServiceConfig:
     ConfigurationError
         If the file is missing or holds something it must not.
     """
-    named = settings or os.environ.get(SETTINGS_VARIABLE)
-    return load(Path(named) if named else shipped("serving/service.toml"), ServiceConfig)
+    path = settings or os.environ.get(SETTINGS_VARIABLE)
+    return load(Path(path) if path else shipped("serving/service.toml"), ServiceConfig)
 
 
 def served_mapping() -> Mapping:
     """How this process reads the lists that people upload."""
     named, key = os.environ.get(MAPPING_VARIABLE), os.environ.get(_KEY_FILE_VARIABLE)
-    files = {name: Path(place) for name, place in json.loads(os.environ.get(_FILES_VARIABLE, "{}")).items()}
+    files = {name: Path(path) for name, path in json.loads(os.environ.get(_FILES_VARIABLE, "{}")).items()}
     mapping = load_mapping(Path(named) if named else None, files=files, key_file=Path(key) if key else None)
     if mapping.makes_pseudonyms:
         read_key(mapping.key_file)
     return mapping
 
 
-def _let_workers_know(mapping: Path | None, files: Files, key_file: Path | None, settings: Path | None) -> None:
-    """Workers are processes of their own: they read what was named here from their environment."""
+def _export_to_workers(mapping: Path | None, files: Files, key_file: Path | None, settings: Path | None) -> None:
+    """Pass these settings on to the worker processes, through their environment."""
     if mapping is not None:
         os.environ[MAPPING_VARIABLE] = str(mapping.resolve())
     if files:
-        os.environ[_FILES_VARIABLE] = json.dumps({name: str(place.resolve()) for name, place in files.items()})
+        os.environ[_FILES_VARIABLE] = json.dumps({name: str(path.resolve()) for name, path in files.items()})
     if settings is not None:
         os.environ[SETTINGS_VARIABLE] = str(settings.resolve())
     if key_file is not None:
@@ -146,7 +145,7 @@ def _address(host: str) -> str:
 def _require_keys(home: Path, host: str) -> None:
     has_keys = KeyRing(home).required  # refused where they were lost, whatever the address
     if has_keys:
-        mark_as_keyed(home)
+        mark_keys_made(home)
     if not has_keys and not ipaddress.ip_address(host).is_loopback:
         raise UsageError(
             f"--host {host}: others could reach the service there, and no key was ever made. "

@@ -1,4 +1,4 @@
-"""Everything the service answers besides scores: the pages, the model, the description."""
+"""The web application: everything the service answers besides scores."""
 
 from collections.abc import Callable
 from typing import Final
@@ -12,22 +12,23 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import ModelError
 from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.list_endpoints import LISTS, list_routes
-from dnapredict.service.api.model_documents import Papers
+from dnapredict.service.api.model_documents import DocumentCache
 from dnapredict.service.api.openapi import description
-from dnapredict.service.api.response_models import ModelAnswer, Refusal, refuse
-from dnapredict.service.api.uploaded_lists import KeptLists
+from dnapredict.service.api.response_models import ModelAnswer
+from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.auth.api_keys import KeyRing
 from dnapredict.service.auth.failed_keys import FailedKeys
 from dnapredict.service.call_actions import Actions
+from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.pages.entry_forms import OUTCOMES
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.list_view import LIST_PAGES
 from dnapredict.service.pages.page_routes import page_routes
-from dnapredict.service.pages.rendering import trouble_page
+from dnapredict.service.pages.rendering import error_page
 from dnapredict.service.prometheus_metrics import CONTENT_TYPE, exposition
 from dnapredict.service.purpose import NEVER_FOR, USE
 
-# Others answer the POST; without these, the last route would say that nothing is here.
+# Other routes take the POST; without these, a GET would be answered 404 and not 405.
 _POSTED: Final = ("/v1/score", LISTS, LISTS + "/{list_id}/actions", LIST_PAGES + "/{list_id}" + OUTCOMES)
 
 
@@ -36,9 +37,9 @@ def web_app(
     *,
     ring: KeyRing,
     failed: FailedKeys,
-    lists: KeptLists,
+    lists: ListService,
     actions: Actions,
-    papers: Papers,
+    documents: DocumentCache,
     worklist: Callable[[], WorklistConfig],
 ) -> Starlette:
     """The Starlette application that is mounted at the root of the service."""
@@ -49,13 +50,13 @@ def web_app(
 
     return Starlette(
         routes=[
-            *page_routes(pages, champion, papers=papers, ring=ring, failed=failed),
+            *page_routes(pages, champion, documents=documents, ring=ring, failed=failed),
             *list_routes(lists, actions, worklist),
             Route("/v1/model", _model_view(champion)),
             *(Route(path, _post_only) for path in _POSTED),
             Route("/docs.json", docs),
             Route("/metrics", _metrics),
-            Route("/{path:path}", _nothing_here),
+            Route("/{path:path}", _not_found),
         ]
     )
 
@@ -65,7 +66,7 @@ def _model_view(champion: Champion) -> Callable[[Request], Response]:
         try:
             scorer = champion.require()
         except ModelError as error:
-            return refuse(error)
+            return error_response(error)
         answer = ModelAnswer(
             model_version=scorer.model_version,
             synthetic=scorer.synthetic,
@@ -82,12 +83,11 @@ def _metrics(_: Request) -> Response:
 
 
 def _post_only(_: Request) -> Response:
-    refusal = Refusal(error="Send this with POST.")
-    return JSONResponse(refusal.model_dump(), 405, headers={"allow": "POST"})
+    return json_error(405, "Send this with POST.", headers={"allow": "POST"})
 
 
-def _nothing_here(request: Request) -> Response:
-    """Say so as a page to a person and as JSON to a program; it also hides BentoML's own pages."""
+def _not_found(request: Request) -> Response:
+    """404 as a page for a person and as JSON for a program; it also hides BentoML's own pages."""
     if "text/html" in request.headers.get("accept", ""):
-        return trouble_page("There is no such page", "The address may be mistyped.", status=404)
-    return JSONResponse(Refusal(error="There is nothing at this address.").model_dump(), 404)
+        return error_page("There is no such page", "The address may be mistyped.", status=404)
+    return json_error(404, "There is nothing at this address.")

@@ -1,115 +1,192 @@
-"""Gather the worklist of a long list from its parts, in rank order, a few thousand rows at a time."""
+"""Assemble a worklist from predictions and the plan of the calls: the same for a request and a long file.
+
+Predictions are held in memory, where a request or an uploaded list was scored, or on disk, where a file of any
+length was. Both give the columns that the plan needs and the rows in rank order; all else is done here once.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
-from dnapredict.worklist.answer_table import COLUMNS, PLACES, REASONS, rejected_rows
+from dnapredict.worklist.answer_table import (
+    COLUMNS,
+    FACTORS,
+    LOCATION_COLUMNS,
+    REASONS,
+    SCHEMA,
+    rejected_rows,
+    scored_rows,
+)
+from dnapredict.worklist.plan.call_plan import CallPlan
+from dnapredict.worklist.plan.ranking import RANKING_COLUMNS
 
 _ROWS_AT_ONCE: Final = 20_000
-_TYPES: Final = {"probability": pa.float64(), "rank": pa.int64(), "selected": pa.bool_()}
-_SCHEMA: Final = pa.schema(
-    [(name, _TYPES.get(name, pa.string())) for name in COLUMNS]
-    + [("starts_at", pa.timestamp("us")), ("clinic_code", pa.string()), ("site_code", pa.string())]
-)
+EXTRA_COLUMNS: Final = tuple(dict.fromkeys(("appointment_id", *LOCATION_COLUMNS, *RANKING_COLUMNS)))
+"""Contract columns that predictions in memory hold next to what was predicted."""
+
+
+class Predictions(Protocol):
+    """What was predicted for the sound rows of a list."""
+
+    @property
+    def ranking_inputs(self) -> pa.Table:
+        """What the plan of the whole list rests on, a row for each sound row, by row number."""
+
+    def ranked(self, plan: pa.Table) -> Iterator[pa.Table]:
+        """The rows in rank order, each with its predictions, its plan and its passthrough columns."""
+
+    def passthrough_of(self, rejected: pa.Table) -> pa.Table:
+        """The passthrough columns of rejected rows, under numbered names."""
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """The answers to a list, where each piece of them is.
+class PredictionsInMemory:
+    """Predictions as one table, with `EXTRA_COLUMNS`."""
+
+    ranking_inputs: pa.Table
+
+    def ranked(self, plan: pa.Table) -> Iterator[pa.Table]:
+        """All rows in one table."""
+        table = self.ranking_inputs
+        for name in plan.column_names:
+            table = table.append_column(name, plan[name])
+        yield table.take(pa.array(np.argsort(plan["rank"].to_numpy())))
+
+    def passthrough_of(self, rejected: pa.Table) -> pa.Table:
+        """None: whoever sent the list has its other columns."""
+        return rejected.select([])
+
+
+@dataclass(frozen=True)
+class PredictionsOnDisk:
+    """Predictions as files, and the list as tables of a workspace, joined and sorted by the engine.
 
     Attributes
     ----------
-    listed, read
-        Tables of `workspace`: the sound rows, and the list as it was read.
-    plan
-        What is to be done with each sound row.
-    rejected
-        The other rows, each with the rule that it broke.
+    sound, read
+        Tables of `workspace`: the rows that keep the contract, and the list as it was read.
     parts
-        Files with what was judged.
-    carried
+        Files with the predictions, in the order of the list.
+    passthrough
         Columns of the list that the worklist shows after its own.
     """
 
     workspace: Workspace
-    listed: str
+    sound: str
     read: str
-    plan: pa.Table
-    rejected: pa.Table
     parts: Sequence[Path]
-    model_version: str
-    carried: tuple[str, ...]
+    passthrough: tuple[str, ...]
 
-    def tables(self) -> Iterator[pa.Table]:
-        """Scored rows in rank order, and then refused ones by row number, each of them once.
+    @cached_property
+    def ranking_inputs(self) -> pa.Table:
+        """The only figures of the whole list that are in memory at once; reasons and texts stay on disk."""
+        columns = [ROW_NUMBER, "probability", *FACTORS]
+        inputs = pa.concat_tables(
+            pq.read_table(path, columns=columns, read_dictionary=list(FACTORS)) for path in self.parts
+        ).unify_dictionaries()
+        names = ("appointment_id", *RANKING_COLUMNS)
+        contract = self.workspace.fetch(f"SELECT {', '.join(names)} FROM {self.sound} ORDER BY {ROW_NUMBER}")
+        for name, column in zip(names, contract.columns, strict=True):
+            inputs = inputs.append_column(name, column)
+        return inputs.combine_chunks()
 
-        Beside `COLUMNS` they hold `PLACES`, and what is carried through under names of its own.
-        """
-        for batch in self._scored():
-            yield self._answered(pa.Table.from_batches([batch]))
-        yield self._refused()
-
-    def written(self, table: pa.Table) -> pa.Table:
-        """What is written of one of the tables: `COLUMNS`, and what is carried through by its own name."""
-        carried = [pc.cast(table[name], pa.string()) for name in self._numbered]
-        return pa.table([*(table[name] for name in COLUMNS), *carried], names=[*COLUMNS, *self.carried])
-
-    @property
-    def _numbered(self) -> list[str]:
-        return [f"carried {place}" for place in range(len(self.carried))]
-
-    def _scored(self) -> Iterator[pa.RecordBatch]:
-        own = ["j.probability", "n.band", "n.rank", "n.selected", "n.action"]
-        reasons = [f"j.{name}" for name in REASONS]
-        beside = [f"p.{name}" for name in PLACES]
+    def ranked(self, plan: pa.Table) -> Iterator[pa.Table]:
+        """A few thousand rows at a time."""
+        columns = [
+            *(f"s.{name}" for name in ("appointment_id", *LOCATION_COLUMNS)),
+            *(f"m.{name}" for name in ("probability", *REASONS)),
+            *(f"p.{name}" for name in plan.column_names),
+            *self._passthrough_columns,
+        ]
         files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in self.parts)
         connection = self.workspace.backend.con
-        connection.register("planned_rows", self.plan)
+        numbers = self.ranking_inputs[ROW_NUMBER]
+        connection.register("planned_rows", plan.append_column(ROW_NUMBER, numbers))
         try:
-            yield from connection.sql(
-                f"SELECT p.appointment_id, {', '.join([*own, *reasons, *beside, *self._carried()])} "
-                f"FROM planned_rows n JOIN {self.listed} p USING ({ROW_NUMBER}) "
-                f"JOIN read_parquet([{files}]) j USING ({ROW_NUMBER}) {self._joined()} ORDER BY n.rank"
+            batches = connection.sql(
+                f"SELECT {', '.join(columns)} FROM planned_rows p JOIN {self.sound} s USING ({ROW_NUMBER}) "
+                f"JOIN read_parquet([{files}]) m USING ({ROW_NUMBER}) {self._join} ORDER BY p.rank"
             ).to_arrow_reader(_ROWS_AT_ONCE)
+            yield from (pa.Table.from_batches([batch]) for batch in batches)
         finally:
             connection.unregister("planned_rows")
 
-    def _carried(self) -> list[str]:
-        quoted = [name.replace('"', '""') for name in self.carried]
-        return [f'l."{name}" AS "{alias}"' for name, alias in zip(quoted, self._numbered, strict=True)]
-
-    def _joined(self) -> str:
-        return f"LEFT JOIN {self.read} l USING ({ROW_NUMBER})" if self.carried else ""
-
-    def _answered(self, table: pa.Table) -> pa.Table:
-        n = table.num_rows
-        columns = {name: table[name] for name in table.column_names if name in _SCHEMA.names}
-        columns["model_version"] = pa.array([self.model_version] * n, pa.string())
-        columns["error"] = pa.nulls(n, pa.string())
-        return self._with_carried(pa.table(columns).select(_SCHEMA.names).cast(_SCHEMA), table)
-
-    def _with_carried(self, answers: pa.Table, table: pa.Table) -> pa.Table:
-        for name in self._numbered:
-            answers = answers.append_column(name, table[name])
-        return answers
-
-    def _refused(self) -> pa.Table:
-        refused = self.rejected.sort_by(ROW_NUMBER)
-        answers = rejected_rows(refused, _SCHEMA, model_version=self.model_version)
-        if not self.carried:
-            return self._with_carried(answers, refused)
+    def passthrough_of(self, rejected: pa.Table) -> pa.Table:
+        """Read from the list, by row number."""
+        if not self.passthrough:
+            return rejected.select([])
         connection = self.workspace.backend.con
-        connection.register("refused_rows", refused.select([ROW_NUMBER]))
+        connection.register("rejected_rows", rejected.select([ROW_NUMBER]))
         try:
-            asked = f"SELECT {', '.join(self._carried())} FROM refused_rows {self._joined()}"
-            found = connection.sql(f"{asked} ORDER BY {ROW_NUMBER}").to_arrow_table()
+            sql = f"SELECT {', '.join(self._passthrough_columns)} FROM rejected_rows {self._join} ORDER BY {ROW_NUMBER}"
+            return connection.sql(sql).to_arrow_table()
         finally:
-            connection.unregister("refused_rows")
-        return self._with_carried(answers, found)
+            connection.unregister("rejected_rows")
+
+    @property
+    def _passthrough_columns(self) -> list[str]:
+        """Numbered, since a passthrough column may have the name of a column that the page shows too."""
+        quoted = (name.replace('"', '""') for name in self.passthrough)
+        return [f'l."{name}" AS "{_numbered(number)}"' for number, name in enumerate(quoted)]
+
+    @property
+    def _join(self) -> str:
+        return f"LEFT JOIN {self.read} l USING ({ROW_NUMBER})" if self.passthrough else ""
+
+
+@dataclass(frozen=True)
+class Worklist:
+    """A worklist whose rows are still where their predictions are.
+
+    Attributes
+    ----------
+    plan
+        What is to be done with each sound row.
+    rejected
+        The other rows, each with the rule that it broke.
+    """
+
+    predictions: Predictions
+    plan: CallPlan
+    rejected: pa.Table
+    model_version: str
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Scored rows in rank order, then rejected rows by row number: each row of the list exactly once.
+
+        The columns are those of `SCHEMA` that the predictions have, and then the passthrough columns.
+        """
+        schema = SCHEMA
+        for table in self.predictions.ranked(self.plan.table):
+            answers = scored_rows(table, model_version=self.model_version)
+            schema = answers.schema
+            yield _with_passthrough(answers, table)
+        rejected = self.rejected.sort_by(ROW_NUMBER)
+        answers = rejected_rows(rejected, schema, model_version=self.model_version)
+        yield _with_passthrough(answers, self.predictions.passthrough_of(rejected))
+
+
+def file_columns(table: pa.Table, *, passthrough: Sequence[str]) -> pa.Table:
+    """What a file holds of a table of a worklist: `COLUMNS`, and the passthrough columns by their own names."""
+    extra = [pc.cast(table[_numbered(number)], pa.string()) for number in range(len(passthrough))]
+    return pa.table([*(table[name] for name in COLUMNS), *extra], names=[*COLUMNS, *passthrough])
+
+
+def _numbered(number: int) -> str:
+    return f"passthrough {number}"
+
+
+def _with_passthrough(answers: pa.Table, table: pa.Table) -> pa.Table:
+    for name in table.column_names:
+        if name.startswith("passthrough "):
+            answers = answers.append_column(name, table[name])
+    return answers

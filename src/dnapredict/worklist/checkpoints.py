@@ -1,9 +1,9 @@
-"""What a long scoring has done so far, in a folder beside its output, so that it can be taken up again.
+"""Checkpoints of a long scoring, in a folder beside its output, so that it can be resumed.
 
-The folder belongs to one question: the bytes of the list, the model, the history and the settings. It holds
+The folder belongs to one input digest: of the list, the model, the history and the settings. It holds
 row numbers, risks and reasons, no identifier; while the scoring runs, also what the engine
-cannot hold in memory. Only its owner may enter it. It goes when the output stands, and what a
-scoring that was killed and never run again has left goes after a week.
+cannot hold in memory. Only its owner may enter it. It is removed when the output is written; the folder of a
+scoring that was killed and never run again is removed after a week.
 """
 
 import contextlib
@@ -39,18 +39,18 @@ class Staging:
 
     Attributes
     ----------
-    begun
-        The day on which the question was first asked.
-    question
-        The digest of all that the answer rests on. A part is sealed with it: one that is damaged or of
-        another question counts as not done.
+    started_on
+        The day on which the scoring was first started.
+    input_digest
+        The digest of all that the worklist rests on. A part is sealed with it: one that is damaged or of
+        other inputs counts as missing.
     overflow
         Where the engine may put what memory does not hold.
     """
 
     folder: Path
-    begun: datetime.date
-    question: str
+    started_on: datetime.date
+    input_digest: str
 
     @property
     def overflow(self) -> Path:
@@ -58,7 +58,7 @@ class Staging:
         return self.folder / _OVERFLOW
 
     def has(self, part: int, *, rows: int) -> bool:
-        """Whether `part`, of so many rows, is done."""
+        """Whether `part`, of so many rows, is written."""
         try:
             content = self._path(part).read_bytes()
             if not is_intact(content, name=self._name(part)):
@@ -67,7 +67,7 @@ class Staging:
         except (OSError, pa.ArrowException):
             return False
 
-    def keep(self, part: int, judged: pa.Table) -> None:
+    def keep(self, part: int, predictions: pa.Table) -> None:
         """Put `part` on disk, whole or not at all.
 
         Raises
@@ -76,7 +76,7 @@ class Staging:
             If it cannot be written; the parts before stay.
         """
         with write_atomically(self._path(part)) as draft:
-            pq.write_table(judged.replace_schema_metadata(UNSEALED), draft, compression="zstd")
+            pq.write_table(predictions.replace_schema_metadata(UNSEALED), draft, compression="zstd")
             seal(draft, name=self._name(part))
 
     def paths(self, parts: int) -> list[Path]:
@@ -84,79 +84,79 @@ class Staging:
         return [self._path(part) for part in range(parts)]
 
     def _name(self, part: int) -> str:
-        return f"{self.question}/{part}"
+        return f"{self.input_digest}/{part}"
 
     def _path(self, part: int) -> Path:
         return self.folder / f"part-{part:06d}.parquet"
 
 
 @contextlib.contextmanager
-def staged(out: Path, question: str) -> Iterator[Staging]:
-    """The folder for scoring to `out`, with what was done of the same `question` before.
+def staged(out: Path, input_digest: str) -> Iterator[Staging]:
+    """The folder for scoring to `out`, with the parts that were written for the same `input_digest` before.
 
-    What stands there of another question is removed. After success the folder goes; after an error,
-    and when the process is killed, it stays.
+    Parts of other inputs are removed. After success the folder is removed; after an error, and when the process
+    is killed, it stays.
 
     Raises
     ------
     StoreError
-        If the place cannot be written, or another process is writing the same output.
+        If the folder cannot be written, or another process is writing the same output.
     """
     out = out.resolve()
     folder = out.parent / f".{out.name}{_ENDING}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        _forget_stale(out.parent, but=folder)
+        _remove_stale(out.parent, but=folder)
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written ({error.strerror}).") from None
     busy = f"{out}: another run of dnapredict is writing it. Wait for that, or stop it."
     try:
         with locked(folder / _LOCK, busy_message=busy):
-            yield from _open(folder, question)
+            yield from _open(folder, input_digest)
     finally:
         _remove_empty(folder)
 
 
-def _open(folder: Path, question: str) -> Iterator[Staging]:
-    is_done = False
+def _open(folder: Path, input_digest: str) -> Iterator[Staging]:
+    is_finished = False
     try:
-        yield Staging(folder, _taken_up(folder, question), question)
-        is_done = True
+        yield Staging(folder, _resume(folder, input_digest), input_digest)
+        is_finished = True
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written ({error.strerror}).") from None
     finally:
         shutil.rmtree(folder / _OVERFLOW, ignore_errors=True)
-        if is_done or not any(folder.glob("part-*")):
+        if is_finished or not any(folder.glob("part-*")):
             _empty(folder)
 
 
-def _taken_up(folder: Path, question: str) -> datetime.date:
-    """The day on which the question was first asked; what is left of another question is removed."""
+def _resume(folder: Path, input_digest: str) -> datetime.date:
+    """The day on which the scoring was first started; what is left of other inputs is removed."""
     shutil.rmtree(folder / _OVERFLOW, ignore_errors=True)
     about = folder / _ABOUT
     try:
-        found = json.loads(about.read_text(encoding="utf-8"))
-        is_same = found["question"] == question and found["seal"] == _sealed(question, found["begun"])
-        begun = datetime.date.fromisoformat(found["begun"]) if is_same else None
+        content = json.loads(about.read_text(encoding="utf-8"))
+        is_same = content["question"] == input_digest and content["seal"] == _seal_of(input_digest, content["begun"])
+        started_on = datetime.date.fromisoformat(content["begun"]) if is_same else None
     except (OSError, ValueError, KeyError, TypeError):
-        begun = None
-    if begun is None:
+        started_on = None
+    if started_on is None:
         _empty(folder)
-        begun = datetime.datetime.now(datetime.UTC).date()
-        told = {"form": _FORM, "question": question, "begun": begun.isoformat()}
-        write_private(about, json.dumps(told | {"seal": _sealed(question, begun.isoformat())}))
+        started_on = datetime.datetime.now(datetime.UTC).date()
+        content = {"form": _FORM, "question": input_digest, "begun": started_on.isoformat()}
+        write_private(about, json.dumps(content | {"seal": _seal_of(input_digest, started_on.isoformat())}))
     (folder / _OVERFLOW).mkdir(mode=0o700)
-    return begun
+    return started_on
 
 
-def _sealed(question: str, begun: str) -> str:
-    return hashlib.sha256(f"{question} {begun}".encode()).hexdigest()
+def _seal_of(input_digest: str, started_on: str) -> str:
+    return hashlib.sha256(f"{input_digest} {started_on}".encode()).hexdigest()
 
 
-def _forget_stale(place: Path, *, but: Path) -> None:
-    """Remove what scorings to other outputs in `place` have left that nobody takes up any more."""
-    for folder in place.glob(f".*{_ENDING}"):
+def _remove_stale(parent: Path, *, but: Path) -> None:
+    """Remove the folders of scorings to other outputs in `parent` that nobody resumes any more."""
+    for folder in parent.glob(f".*{_ENDING}"):
         with contextlib.suppress(OSError):
             about = folder / _ABOUT
             if folder == but or time.time() - about.stat().st_mtime < _STALE_SECONDS:
@@ -167,7 +167,7 @@ def _forget_stale(place: Path, *, but: Path) -> None:
 
 
 def _empty(folder: Path) -> None:
-    """Remove all but the lock; what says that the folder is ours goes last, so that a rest is found again."""
+    """Remove all but the lock; the file that marks the folder as ours goes last, so that a rest is found again."""
     for path in sorted(folder.iterdir(), key=lambda path: path.name == _ABOUT):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -176,7 +176,7 @@ def _empty(folder: Path) -> None:
 
 
 def _remove_empty(folder: Path) -> None:
-    """Remove a folder in which nothing but the lock is left, unless somebody is about to use it."""
+    """Remove a folder in which only the lock is left, unless another process is about to use it."""
     with contextlib.suppress(OSError):
         if [path.name for path in folder.iterdir()] == [_LOCK]:
             (folder / _LOCK).unlink()

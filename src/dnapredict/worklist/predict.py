@@ -1,6 +1,6 @@
-"""What a model says of appointments: the risk and the reasons, with nothing of any other appointment.
+"""Predict the risk of each appointment and its reasons, from that appointment's own factors.
 
-A row's answer is the same whether it is asked alone, in a list, or in a part of a long list.
+A row has the same prediction whether it is scored alone, in a list, or in a part of a long list.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,82 +23,86 @@ from dnapredict.features.scoring_clock import Clock, LabelRule
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.reasons import ReasonColumns
 from dnapredict.worklist.answer_table import FACTORS, REASONS
-from dnapredict.worklist.files.worklist_files import of_one_size
+from dnapredict.worklist.files.worklist_files import rebatch
 from dnapredict.worklist.plan.needs import has_need, with_words
 
-# What is judged of a row, and all that is kept of it until a long list is done: no one's identifier.
-JUDGED: Final = pa.schema(
+# What is predicted for a row, and all that is kept of it until a long list is finished: no identifier.
+PREDICTION_SCHEMA: Final = pa.schema(
     [(ROW_NUMBER, pa.int64()), ("probability", pa.float64())] + [(name, pa.string()) for name in (*REASONS, *FACTORS)]
 )
 
 
 @dataclass(frozen=True)
-class Judge:
-    """A model that says how likely each appointment is to be missed, and why."""
+class Predictor:
+    """A model that predicts how likely each appointment is to be missed, with reasons.
+
+    Attributes
+    ----------
+    needs
+        Needs whose words the reasons are put into: a child "was not brought" and did not miss.
+    """
 
     stored: StoredModel
     with_reasons: bool = True
     needs: tuple[Need, ...] = ()
-    """Needs whose words the reasons are put into; what was not brought did not miss."""
 
     @property
     def clock(self) -> Clock:
         """When the model scores an appointment."""
         return Clock.of(self.stored.manifest.provenance.config)
 
-    def judged(self, points: ir.Table, past: Past, *, beside: Sequence[str] = (), workspace: Engine) -> pa.Table:
-        """The columns of `JUDGED` for the contract rows `points`, by row number, and then `beside`."""
-        table = workspace.fetch(self._question(points, past, beside))
-        return self._said(table, beside)
+    def predict(
+        self, points: ir.Table, past: Past, *, extra_columns: Sequence[str] = (), workspace: Engine
+    ) -> pa.Table:
+        """The columns of `PREDICTION_SCHEMA` for the contract rows `points`, by row number, then `extra_columns`."""
+        table = workspace.fetch(self._query(points, past, extra_columns))
+        return self._predictions(table, extra_columns)
 
-    def judged_in_parts(
+    def predict_in_parts(
         self, points: ir.Table, past: Past, *, rows: int, workspace: Workspace
     ) -> Iterator[Callable[[], pa.Table]]:
-        """The same in parts of so many `rows`; each is judged when it is called.
+        """The same in parts of `rows` rows; each part is predicted when it is called.
 
-        The factors of all parts come from one question, since some look at other rows of the list.
+        The factors of all parts come from one query, since some factors look at other rows of the list.
         """
-        stream = workspace.stream(self._question(points, past, ()), rows=rows)
-        for table in of_one_size(map(_as_table, stream), rows=rows):
-            yield partial(self._said, table, ())
+        batches = workspace.stream(self._query(points, past, ()), rows=rows)
+        for table in rebatch((pa.Table.from_batches([batch]) for batch in batches), rows=rows):
+            yield partial(self._predictions, table, ())
 
-    def _said(self, table: pa.Table, beside: Sequence[str]) -> pa.Table:
+    def _predictions(self, table: pa.Table, extra_columns: Sequence[str]) -> pa.Table:
         values = Matrix(table, self.stored.model.factors).values
         probability = self.stored.model.probability(values, sites=table["site_code"].to_pylist())
-        said = self.stored.explainer.explain(values) if self.with_reasons else ReasonColumns.empty(len(values))
-        texts = self._in_their_words(said.texts, table)
-        columns = [table[ROW_NUMBER], pa.array(probability), *texts, *said.factors]
-        judged = pa.table(dict(zip(JUDGED.names, columns, strict=True)), schema=JUDGED)
-        for name in beside:
-            judged = judged.append_column(name, table[name])
-        return judged
+        reasons = self.stored.explainer.explain(values) if self.with_reasons else ReasonColumns.empty(len(values))
+        texts = self._in_agreed_words(reasons.texts, table)
+        columns = [table[ROW_NUMBER], pa.array(probability), *texts, *reasons.factors]
+        predictions = pa.table(dict(zip(PREDICTION_SCHEMA.names, columns, strict=True)), schema=PREDICTION_SCHEMA)
+        for name in extra_columns:
+            predictions = predictions.append_column(name, table[name])
+        return predictions
 
-    def _in_their_words(
+    def _in_agreed_words(
         self, texts: tuple[NDArray[np.object_], ...], table: pa.Table
     ) -> tuple[NDArray[np.object_], ...]:
         """The reasons in the words agreed for patients with a need, such as of a child."""
-        for need in self._worded:
+        for need in self._needs_with_words:
             for row in np.flatnonzero(has_need(table, need)).tolist():
-                for place in texts:
-                    if place[row] is not None:
-                        place[row] = with_words(place[row], [need])
+                for column in texts:
+                    if column[row] is not None:
+                        column[row] = with_words(column[row], [need])
         return texts
 
     @property
-    def _worded(self) -> list[Need]:
+    def _needs_with_words(self) -> list[Need]:
         return [need for need in self.needs if need.words] if self.with_reasons else []
 
-    def _question(self, points: ir.Table, past: Past, beside: Sequence[str]) -> BoundQuery:
+    def _query(self, points: ir.Table, past: Past, extra_columns: Sequence[str]) -> BoundQuery:
+        need_columns = (need.column for need in self._needs_with_words)
         return question(
             points,
             past,
             factors=self.stored.model.factors,
             clock=self.clock,
             outcomes=LabelRule(self.stored.manifest.provenance.config.dna_codes),
-            beside=tuple(dict.fromkeys((ROW_NUMBER, "site_code", *(need.column for need in self._worded), *beside))),
+            beside=tuple(dict.fromkeys((ROW_NUMBER, "site_code", *need_columns, *extra_columns))),
             order_by=[ROW_NUMBER],
         )
-
-
-def _as_table(batch: pa.RecordBatch) -> pa.Table:
-    return pa.Table.from_batches([batch])

@@ -1,6 +1,6 @@
-"""Score appointments: the one path that file, page and request all take.
+"""Score appointments: the one path of the page, the API, files and watched folders.
 
-appointments -> contract -> history -> factors -> risk -> reasons -> worklist
+appointments -> contract -> history -> factors -> risk and reasons -> plan of the calls -> worklist
 """
 
 import datetime
@@ -19,27 +19,29 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.engine_pool import Engine, done
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation import contract_check
-from dnapredict.data.validation.checked import NO_OPT_OUTS, Checked
+from dnapredict.data.validation.checked import Checked
 from dnapredict.features.matrix import Past
 from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import StoredModel
-from dnapredict.worklist.answer_table import PLACES, with_notices, worklist_table
-from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall, list_name
-from dnapredict.worklist.calls.known_contacts import Known
+from dnapredict.worklist.answer_table import with_notices
+from dnapredict.worklist.assemble import EXTRA_COLUMNS, Predictions, PredictionsInMemory, Worklist
+from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall, list_digest
+from dnapredict.worklist.calls.known_contacts import KnownContacts
 from dnapredict.worklist.files.cover_sheet import note_of
 from dnapredict.worklist.files.excel_worklist import Note
-from dnapredict.worklist.files.latest_list import KEPT_ROWS
-from dnapredict.worklist.plan.call_plan import OPTED_OUT, REACHED, UNCALLED, CallPlan, planned
-from dnapredict.worklist.plan.ranking import WEIGHED, RankingInputs
-from dnapredict.worklist.predict import Judge
+from dnapredict.worklist.files.list_store import KEPT_ROWS
+from dnapredict.worklist.plan.call_plan import OPTED_OUT, REACHED, UNCALLED, plan_calls
+from dnapredict.worklist.plan.ranking import RankingInputs
+from dnapredict.worklist.plan.working_days import local_today
+from dnapredict.worklist.predict import Predictor
 
 
 @dataclass(frozen=True)
 class Scorer:
     """A model with all it needs to score: the history it may know and the rules of the worklist.
 
-    `history` is asked for anew at every list, so that a refreshed one is taken up at once.
+    `history` is called for each list, so that a refreshed history is used at once.
     """
 
     stored: StoredModel
@@ -60,25 +62,25 @@ class Scorer:
         *,
         capacity: int | None = None,
         reasons: bool = True,
-        remember: bool = False,
+        record_calls: bool = False,
     ) -> pa.Table:
-        """The worklist of `appointments`: every row exactly once, in rank order, bad rows last.
+        """The worklist of `appointments`: every row exactly once, in rank order, rejected rows last.
 
         Parameters
         ----------
         appointments
             Contract columns, or the source columns of `mapping`, as text or typed; `row_number`
-            where the rows have numbers of their own, otherwise they count from 1.
+            where the rows are numbered already, otherwise they count from 1.
         capacity
             Calls that can be made; otherwise as `serving/worklist.toml` says.
         reasons
-            Whether to say why, in at most three sentences a row.
-        remember
-            Whether this is a list that somebody works through, so that its calls are recorded as planned.
+            Whether to give reasons, at most three sentences a row.
+        record_calls
+            Whether a team will work through this list, so that its calls are recorded as planned.
 
         Returns
         -------
-        Table with the columns of `worklist.answer_table.COLUMNS`.
+        Table with the columns of `worklist.answer_table.SCHEMA`.
 
         Raises
         ------
@@ -87,52 +89,58 @@ class Scorer:
         ConfigurationError
             If the list's deprivation deciles are of another release than the model learned from.
         """
-        work = partial(self._judged, _numbered(appointments), Judge(self.stored, reasons, self.worklist.needs))
-        judged, checked = done(work, rows=appointments.num_rows)
-        plan = self.planned(judged, capacity=capacity, wished=checked.opt_outs)
-        notices = plan.notices
-        if remember:
-            name = list_name([judged["appointment_id"].to_pylist()])
-            notices = (*notices, *self.remember(plan, judged, name=name))
-        worklist = worklist_table(judged, plan.table, checked.rejected, model_version=self.model_version)
-        return with_notices(worklist, notices)
+        work = partial(self._predict, _numbered(appointments), Predictor(self.stored, reasons, self.worklist.needs))
+        predictions, checked = done(work, rows=appointments.num_rows)
+        worklist = self.assemble(PredictionsInMemory(predictions), checked, capacity=capacity)
+        recorded = self.record_calls(worklist) if record_calls else ()
+        return with_notices(pa.concat_tables(worklist.tables()), (*worklist.plan.notices, *recorded))
 
-    def _judged(self, appointments: pa.Table, judge: Judge, workspace: Engine) -> tuple[pa.Table, Checked]:
-        """What is said of the rows that keep the contract, and what became of all rows."""
+    def _predict(self, appointments: pa.Table, predictor: Predictor, workspace: Engine) -> tuple[pa.Table, Checked]:
+        """The predictions of the rows that keep the contract, and the result of the check of all rows."""
         checked = self.checked(workspace.keep(appointments), workspace)
-        # The sound rows are read many times over: once they are a table, that costs nothing.
+        # The sound rows are read many times: once they are a table, that costs nothing.
         points = workspace.settled(checked.rows)
-        past = self.past(points, clock=judge.clock, workspace=workspace)
-        beside = tuple(dict.fromkeys(("appointment_id", *PLACES, *WEIGHED)))
-        return judge.judged(points, past, beside=beside, workspace=workspace), checked
+        past = self.past(points, clock=predictor.clock, workspace=workspace)
+        return predictor.predict(points, past, extra_columns=EXTRA_COLUMNS, workspace=workspace), checked
 
-    def planned(self, judged: pa.Table, *, capacity: int | None, wished: pa.Table = NO_OPT_OUTS) -> CallPlan:
-        """What is to be done with the rows of a list, given who was reached and who asked not to be called.
+    def assemble(
+        self,
+        predictions: Predictions,
+        checked: Checked,
+        *,
+        capacity: int | None,
+        today: datetime.date | None = None,
+    ) -> Worklist:
+        """Plan the calls of a list, and put its worklist together.
 
-        `wished` are rows that could not be judged and say that too, as in `Checked`.
+        Patients who were reached lately or asked not to be called are passed over. `today` is the day on which
+        the list is scored, if that is not the day of the clock.
 
         Raises
         ------
         SecretError
-            If a secret of the home is missing, damaged or another one.
+            If a secret of the home is missing, damaged or replaced by another.
         """
-        known = Known() if self.ledger is None else self.ledger.known(judged)
-        days = self.worklist.mute_days
+        inputs = predictions.ranking_inputs
+        known = KnownContacts() if self.ledger is None else self.ledger.known(inputs)
+        mute_days = self.worklist.mute_days
 
-        def is_muted(standing: RankingInputs, row: int) -> bool:
-            return known.mutes(row, standing.call_by[row].astype(object), mute_days=days)
+        def is_muted(ranking: RankingInputs, row: int) -> bool:
+            return known.mutes(row, ranking.call_by[row].astype(object), mute_days=mute_days)
 
-        return planned(
-            judged,
+        plan = plan_calls(
+            inputs,
             config=self.worklist,
             capacity=capacity,
             is_muted=is_muted,
-            barred=_barred(judged, known, wished),
+            excluded=_excluded(inputs, known, opted_out=checked.opt_outs),
             notices=known.notices,
+            today=today or local_today(),
         )
+        return Worklist(predictions, plan, checked.rejected, self.model_version)
 
-    def remember(self, plan: CallPlan, judged: pa.Table, *, name: str) -> tuple[str, ...]:
-        """Record whom the list `name` plans to call, and whose appointments stand on it.
+    def record_calls(self, worklist: Worklist) -> tuple[str, ...]:
+        """Record the calls that a worklist plans, and the patient of each appointment that the page shows.
 
         Returns
         -------
@@ -141,12 +149,15 @@ class Scorer:
         Raises
         ------
         SecretError
-            If a secret of the home is missing, damaged or another one.
+            If a secret of the home is missing, damaged or replaced by another.
         """
         if self.ledger is None:
             return ()
-        calls = (_call(judged, row, due=plan.call_by) for row in plan.called.tolist())
-        return self.ledger.plan(name, (call for call in calls if call is not None), listed=_shown(judged, plan))
+        inputs, plan = worklist.predictions.ranking_inputs, worklist.plan
+        digest = list_digest(chunk.to_pylist() for chunk in inputs["appointment_id"].chunks)
+        calls = (_call(inputs, row, call_by=plan.call_by) for row in plan.called.tolist())
+        shown = _patients_shown(inputs.filter(pc.less_equal(plan.table["rank"], KEPT_ROWS)))
+        return self.ledger.plan(digest, (call for call in calls if call is not None), listed=shown)
 
     def checked(self, table: ir.Table, workspace: Engine) -> Checked:
         """The rows of a list held against the contract, and its deciles against the model's release."""
@@ -155,18 +166,14 @@ class Scorer:
         return checked
 
     def past(self, points: ir.Table, *, clock: Clock, workspace: Engine) -> Past:
-        """What may be known of `points`: the history, if there is one, and what they say themselves."""
+        """What may be known of `points`: the history, if there is one, and the list itself."""
         history = self.history()
         if history is None:
             return Past.of(points, clock=clock, workspace=workspace)
         return history.past(points, clock=clock, workspace=workspace)
 
-    def with_history(self, history: HistoryStore | None) -> "Scorer":
-        """The same scorer, knowing this history and none that is written later."""
-        return replace(self, history=lambda: history)
-
-    def through(self, mapping: Mapping) -> "Scorer":
-        """The same scorer for lists of another shape."""
+    def with_mapping(self, mapping: Mapping) -> "Scorer":
+        """The same scorer for lists with other columns."""
         return replace(self, mapping=mapping)
 
     def note(self, name: str, *, day: datetime.date, unknown: Sequence[str] = ()) -> Note:
@@ -181,7 +188,7 @@ class Scorer:
         )
 
     def unknown_factors(self, present: frozenset[str]) -> tuple[str, ...]:
-        """Factors of the model that a list with the columns `present` cannot feed: "not known" to it."""
+        """Factors of the model that a list with the columns `present` cannot feed."""
         register = self.stored.manifest.provenance.register_of_factors
         return tuple(
             name
@@ -190,42 +197,39 @@ class Scorer:
         )
 
 
-def _barred(judged: pa.Table, known: Known, elsewhere: pa.Table) -> NDArray[np.int64]:
-    """Rows that are not called about: of patients who asked for that, or who were reached already.
+def _excluded(inputs: pa.Table, known: KnownContacts, *, opted_out: pa.Table) -> NDArray[np.int64]:
+    """Rows that are not called whatever their risk: of patients who opted out, or who were reached already.
 
-    A wish in one row of the list holds for all of the patient's rows, also in one that could not be judged
-    (`elsewhere`).
+    An opt-out in one row of the list holds for all rows of the patient, also where that row was rejected: those
+    rows are `opted_out`.
     """
-    barred = np.full(judged.num_rows, UNCALLED)
-    barred[list(known.settled)] = REACHED
-    wished = pc.fill_null(judged["opt_out"], False)
-    patients = [*judged["patient_id"].filter(wished).to_pylist(), *elsewhere["patient_id"].to_pylist()]
-    for name, values in (("patient_id", patients), ("appointment_id", elsewhere["appointment_id"].to_pylist())):
+    excluded = np.full(inputs.num_rows, UNCALLED)
+    excluded[list(known.settled)] = REACHED
+    is_out = pc.fill_null(inputs["opt_out"], False)
+    patients = [*inputs["patient_id"].filter(is_out).to_pylist(), *opted_out["patient_id"].to_pylist()]
+    for name, values in (("patient_id", patients), ("appointment_id", opted_out["appointment_id"].to_pylist())):
         known_values = {value for value in values if value is not None}
         if known_values:
-            theirs = pc.is_in(judged[name].cast(pa.string()), value_set=pa.array(known_values, pa.string()))
-            wished = pc.or_(wished, pc.fill_null(theirs, False))
-    barred[np.asarray(wished, dtype=bool)] = OPTED_OUT
-    barred[list(known.opted_out)] = OPTED_OUT
-    return barred
+            has_opted_out = pc.is_in(inputs[name].cast(pa.string()), value_set=pa.array(known_values, pa.string()))
+            is_out = pc.or_(is_out, pc.fill_null(has_opted_out, False))
+    excluded[np.asarray(is_out, dtype=bool)] = OPTED_OUT
+    excluded[list(known.opted_out)] = OPTED_OUT
+    return excluded
 
 
-def _shown(judged: pa.Table, plan: CallPlan) -> Iterator[tuple[str, str]]:
-    """Appointment and patient of the rows that a page shows, about which people record what they did."""
-    shown = pc.less_equal(plan.table["rank"], KEPT_ROWS)
-    rows = judged.select(["appointment_id", "patient_id"]).filter(shown)
-    for appointment, patient in zip(*(column.cast(pa.string()).to_pylist() for column in rows.columns), strict=True):
-        if patient is not None:
-            yield appointment, patient
+def _patients_shown(shown: pa.Table) -> Iterator[tuple[str, str]]:
+    """Appointment and patient of the rows that a page shows, about which people record outcomes."""
+    columns = (shown[name].cast(pa.string()).to_pylist() for name in ("appointment_id", "patient_id"))
+    return ((appointment, patient) for appointment, patient in zip(*columns, strict=True) if patient is not None)
 
 
-def _call(judged: pa.Table, row: int, *, due: NDArray[np.datetime64]) -> PlannedCall | None:
-    """The call about a row; None where its patient or clinic is not known, which cannot be told apart."""
-    named = (judged[name][row].as_py() for name in ("appointment_id", "patient_id", "clinic_code"))
-    appointment, patient, clinic = named
+def _call(inputs: pa.Table, row: int, *, call_by: NDArray[np.datetime64]) -> PlannedCall | None:
+    """The call about a row; None where its patient or clinic is not known: such calls cannot be told apart."""
+    names = ("appointment_id", "patient_id", "clinic_code")
+    appointment, patient, clinic = (inputs[name][row].as_py() for name in names)
     if patient is None or clinic is None:
         return None
-    return PlannedCall(appointment, patient, clinic, due[row].astype(object))
+    return PlannedCall(appointment, patient, clinic, call_by[row].astype(object))
 
 
 def _numbered(appointments: pa.Table) -> pa.Table:

@@ -1,4 +1,4 @@
-"""What there is to read about the model that answers: its card, its tags, the report of its audit."""
+"""Documents about the model in use: its card, its tags, the report of its audit."""
 
 import threading
 import time
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 
 # An audit or a signature that is new is seen after this, without asking the registry at each page.
-_SECONDS_REMEMBERED: Final = 30.0
+_SECONDS_CACHED: Final = 30.0
 
 
 @dataclass(frozen=True)
-class Paper:
-    """All there is to read about one version.
+class ModelDocuments:
+    """The documents about one version.
 
     Attributes
     ----------
     card
         Its model card, Markdown; "" where the home holds none.
     tags
-        What the registry holds beside it: who audited, signed and promoted it, and when.
+        Tags of the registry: who audited, signed and promoted it, and when.
     report
-        That of its last audit; None where there was none, or it is not kept as it was written.
+        The report of its last audit; None where there was none, or the file has changed since.
     """
 
     card: str = ""
@@ -34,19 +34,19 @@ class Paper:
     report: "StoredReport | None" = None
 
 
-class Papers:
-    """The papers of versions, read when they are asked for and remembered for a moment."""
+class DocumentCache:
+    """The documents of a version, read on demand and cached for half a minute."""
 
-    def __init__(self, read: Callable[[str], Paper]) -> None:
-        """Read nothing yet; `read` asks the registry for those of a version, which takes its time."""
+    def __init__(self, read: Callable[[str], ModelDocuments]) -> None:
+        """Read nothing yet; `read` reads those of a version from the registry, which is slow."""
         self._read = read
         self._lock = threading.Lock()
         self._read_at = -float("inf")
         self._version = ""
-        self._paper = Paper()
+        self._documents = ModelDocuments()
 
-    def of(self, version: str) -> Paper:
-        """The papers of that version.
+    def of(self, version: str) -> ModelDocuments:
+        """The documents of that version.
 
         Raises
         ------
@@ -54,8 +54,8 @@ class Papers:
             If the registry cannot be read.
         """
         with self._lock:
-            fresh = time.monotonic() - self._read_at < _SECONDS_REMEMBERED
+            fresh = time.monotonic() - self._read_at < _SECONDS_CACHED
             if version != self._version or not fresh:
-                self._paper = self._read(version)
+                self._documents = self._read(version)
                 self._version, self._read_at = version, time.monotonic()
-            return self._paper
+            return self._documents

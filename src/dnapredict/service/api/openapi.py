@@ -1,6 +1,6 @@
-"""The OpenAPI description at `/docs.json`: what is really asked and answered, refusals included.
+"""The OpenAPI description at `/docs.json`, errors included.
 
-BentoML generates one too; it declares bodies for refusals that the service does not send.
+BentoML generates one too, with error bodies that the service does not send.
 """
 
 from typing import Any, Final
@@ -53,10 +53,10 @@ _LIST_PARAMETERS: Final = [
 
 def description() -> dict[str, Any]:
     """The whole description, in OpenAPI 3.1."""
-    asked: list[type[BaseModel]] = [ScoreRequest, ActionRequest]
-    answered: list[type[BaseModel]] = [ScoreAnswer, ListAnswer, ActionAnswer, Conflict, ModelAnswer, Refusal]
+    requests: list[type[BaseModel]] = [ScoreRequest, ActionRequest]
+    responses: list[type[BaseModel]] = [ScoreAnswer, ListAnswer, ActionAnswer, Conflict, ModelAnswer, Refusal]
     _, schemas = models_json_schema(
-        [*((model, "validation") for model in asked), *((model, "serialization") for model in answered)],
+        [*((model, "validation") for model in requests), *((model, "serialization") for model in responses)],
         ref_template=_REFERENCE,
     )
     return {
@@ -146,10 +146,10 @@ def _refused(statuses: tuple[int, ...]) -> dict[str, Any]:
 
 def _refusal(status: int) -> dict[str, Any]:
     model = Conflict if status == _CONFLICT else Refusal
-    said: dict[str, Any] = {"description": _REFUSALS[status], "content": _content(model)}
+    response: dict[str, Any] = {"description": _REFUSALS[status], "content": _content(model)}
     if status in _COME_AGAIN:
-        said["headers"] = {"Retry-After": {"schema": {"type": "integer", "minimum": 1}, "required": status == 429}}
-    return said
+        response["headers"] = {"Retry-After": {"schema": {"type": "integer", "minimum": 1}, "required": status == 429}}
+    return response
 
 
 def _content(model: type[BaseModel]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class ActionRequest(BaseModel):
 
     @property
     def seen(self) -> str | None:
-        """As `Actions.record` wants it: "" for no outcome seen, None where nothing was said of it."""
+        """For `Actions.record`: "" where the caller saw no outcome, None where they did not say."""
         if "after" not in self.model_fields_set:
             return None
         return "" if self.after is None else self.after.isoformat()

@@ -5,9 +5,7 @@ from typing import Annotated, Any, Final
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse
 
-from dnapredict.errors import DnapredictError, ModelError, StoreError
 from dnapredict.service.call_actions import Outcome
 
 FILE_TYPES: Final = {
@@ -20,7 +18,14 @@ _REASONS: Final = (1, 2, 3)
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+        validate_by_name=True,
+        serialize_by_alias=True,
+    )
 
 
 class ReasonAnswer(_Answer):
@@ -31,7 +36,7 @@ class ReasonAnswer(_Answer):
 
 
 class ScoredAppointment(_Answer):
-    """One appointment with its place on the worklist.
+    """One appointment with its rank on the worklist.
 
     `rank` counts from 1 within this request; `selected` says whether it lies within the capacity.
     """
@@ -56,7 +61,8 @@ class ScoreAnswer(_Answer):
     """Every row of the request once, in rank order; rows that could not be scored come last."""
 
     model_version: str
-    scored_at: datetime.datetime
+    # The JSON key is fixed; in the code `scored_at` is the cut-off of an appointment.
+    created_at: datetime.datetime = Field(validation_alias="scored_at", serialization_alias="scored_at")
     results: list[ScoredAppointment | NotScored]
     notices: list[str] = Field(
         default=[],
@@ -75,7 +81,7 @@ class ListAnswer(ScoreAnswer):
 
 
 class Recorded(_Answer):
-    """An outcome that stands on record."""
+    """An outcome that was recorded."""
 
     outcome: Outcome
     recorded_at: datetime.datetime
@@ -134,17 +140,3 @@ def _result(line: dict[str, Any]) -> ScoredAppointment | NotScored:
             if line[f"reason_{place}"]
         ],
     )
-
-
-# What is wrong with the service and not with the request; the caller may try again.
-_OUR_FAULT: Final = (ModelError, StoreError)
-
-
-def status_of(error: DnapredictError) -> int:
-    """503 where the service is at fault, 400 otherwise."""
-    return 503 if isinstance(error, _OUR_FAULT) else 400
-
-
-def refuse(error: DnapredictError) -> JSONResponse:
-    """The answer to a request that met `error`: its sentence, which names no value."""
-    return JSONResponse(Refusal(error=str(error)).model_dump(), status_of(error))

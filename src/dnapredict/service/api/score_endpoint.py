@@ -11,10 +11,10 @@ from dnapredict.errors import StoreError
 from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.request_models import ScoreRequest, as_table
 from dnapredict.service.api.response_models import ScoreAnswer, results
-from dnapredict.service.log.answer_entries import Logbook
-from dnapredict.service.scorer_protocol import Scoring
+from dnapredict.service.log.answer_entries import AnswerLog
+from dnapredict.service.scorer_protocol import ScorerProtocol
 from dnapredict.worklist.answer_table import notices_of
-from dnapredict.worklist.files import latest_list
+from dnapredict.worklist.files.list_store import KeptList, save_latest
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 # One appointment is a question, two or more are a list that somebody will want to see.
@@ -22,7 +22,7 @@ _FEWEST_FOR_A_LIST: Final = 2
 _LIST_NAME: Final = "A list sent by another system"
 
 
-def answer(request: ScoreRequest, *, champion: Champion, logbook: Logbook, home: Path) -> ScoreAnswer:
+def answer(request: ScoreRequest, *, champion: Champion, logbook: AnswerLog, home: Path) -> ScoreAnswer:
     """Score the appointments of `request` with the model that is champion now, and put it on record.
 
     Raises
@@ -40,28 +40,28 @@ def answer(request: ScoreRequest, *, champion: Champion, logbook: Logbook, home:
     notices = notices_of(worklist)
     for notice in notices:
         _LOG.error("%s", notice)
-    logbook.note(worklist, asked=dict(enumerate(request.appointments, start=1)), scorer=scorer, at=at)
+    logbook.note(worklist, rows=dict(enumerate(request.appointments, start=1)), scorer=scorer, at=at)
     _keep(worklist, scorer=scorer, home=home)
     return ScoreAnswer(
         model_version=scorer.model_version,
-        scored_at=at,
+        created_at=at,
         results=results(worklist),
         notices=list(notices),
     )
 
 
-def _keep(worklist: pa.Table, *, scorer: Scoring, home: Path) -> None:
+def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path) -> None:
     """Keep a list for the page. The caller is answered either way: a full disk costs the page alone."""
     if worklist.num_rows < _FEWEST_FOR_A_LIST:
         return
     try:
-        latest_list.save(
-            home,
+        kept = KeptList.new(
             worklist,
             name=_LIST_NAME,
             model_version=scorer.model_version,
             synthetic=scorer.synthetic,
             notices=notices_of(worklist),
         )
+        save_latest(home, kept)
     except StoreError as error:
         _LOG.error("%s", error)

@@ -1,7 +1,7 @@
-"""Try a model out in a process of its own before it replaces one that works.
+"""Smoke test of a model: score examples in a child process before it replaces a model that works.
 
 A model whose hashes are right can still end the process that loads it, where LightGBM of another
-version meets its text. Better a child than the worker that answers.
+version reads its text. Better a child process than a worker.
 """
 
 import subprocess
@@ -13,7 +13,7 @@ from dnapredict.errors import DnapredictError, ModelError
 from dnapredict.service.api.request_models import as_table
 
 _SECONDS: Final = 180
-# Made up; what is scored matters less than that the whole path is walked.
+# Made up: the whole path is run, whatever the score.
 _APPOINTMENT: Final = {
     "patient_id": "nobody",
     "booked_at": "2026-01-05 09:00",
@@ -23,21 +23,21 @@ _ROWS: Final = (1, HANDFUL + 1)
 EXAMPLES: Final = tuple(
     as_table([_APPOINTMENT | {"appointment_id": f"example {number}"} for number in range(rows)]) for rows in _ROWS
 )
-"""A request for one score and one for a list, in the shape of all requests: they go different ways."""
+"""A request for one score and one for a list, which different engines answer."""
 
 
-def try_out(version: str) -> None:
+def run_smoke_test(version: str) -> None:
     """Load a version of the served home and score an example with it, in a child process.
 
     Raises
     ------
     ModelError
-        If the child does not get to the end of it.
+        If the child process fails or takes too long.
     """
     command = [sys.executable, "-m", __name__, version]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)  # noqa: S603
-        failed = done.returncode != 0
+        result = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)  # noqa: S603
+        failed = result.returncode != 0
     except subprocess.TimeoutExpired:
         failed = True
     if failed:

@@ -20,13 +20,12 @@ from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError
 from dnapredict.service.api.champion import Champion
-from dnapredict.service.log.answer_entries import Logbook
-from dnapredict.service.log.retention import forget_lists, require_room
+from dnapredict.service.log.answer_entries import AnswerLog
+from dnapredict.service.log.retention import remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.service.scorer_protocol import Scoring
 from dnapredict.worklist.answer_table import notices_of
-from dnapredict.worklist.files import latest_list, list_store
-from dnapredict.worklist.files.excel_worklist import Note
+from dnapredict.worklist.files import list_store
+from dnapredict.worklist.files.list_store import SPECIALTY, Heading, KeptList
 
 MOST_ROWS: Final = 20_000
 _MOST_COLUMNS: Final = 60
@@ -38,7 +37,7 @@ _LOG: Final = logging.getLogger("dnapredict.service")
 _FORMS: Final = (".csv", ".xlsx")
 
 
-class KeptLists:
+class ListService:
     """The lists of one home, each a Parquet file in `lists/`."""
 
     def __init__(
@@ -46,7 +45,7 @@ class KeptLists:
         home: Path,
         *,
         champion: Champion,
-        logbook: Logbook,
+        logbook: AnswerLog,
         mapping: Mapping = IDENTITY,
         retention: Retention = Retention(),  # noqa: B008 - frozen
         log: ScoringLog | None = None,
@@ -68,7 +67,7 @@ class KeptLists:
         """How many lists are kept, and for how long."""
         return self._retention
 
-    def score(self, content: bytes, *, name: str) -> list_store.KeptList:
+    def score(self, content: bytes, *, name: str) -> KeptList:
         """Score the list in an uploaded file, put it on record and keep it as the latest.
 
         Parameters
@@ -85,54 +84,50 @@ class KeptLists:
         """
         name = _plain(name)
         require_room(self._home, self._retention, self._log)
-        at = datetime.datetime.now(datetime.UTC)
         scorer = self._champion.require()
         appointments = _read(content, name)
-        reader = scorer if self._mapping == IDENTITY else scorer.through(self._mapping)
-        worklist = reader.score(appointments, capacity=None, reasons=True, remember=True)
+        reader = scorer if self._mapping == IDENTITY else scorer.with_mapping(self._mapping)
+        worklist = reader.score(appointments, capacity=None, reasons=True, record_calls=True)
         notices = notices_of(worklist)
         for notice in notices:
             _LOG.error("%s", notice)
-        asked = _by_number(_under_own_names(appointments, self._mapping))
-        heading = list_store.Heading(
-            list_id=list_store.new_id(),
+        rows = {row[ROW_NUMBER]: row for row in _under_contract_names(appointments, self._mapping).to_pylist()}
+        present = contract_check.present(appointments.column_names, self._mapping)
+        day = datetime.datetime.now(datetime.UTC).date()
+        kept = KeptList.new(
+            _with_specialties(worklist, rows),
             name=name,
-            scored_at=at,
             model_version=scorer.model_version,
             synthetic=scorer.synthetic,
-            counts=latest_list.counted(worklist),
-            note=self._note(reader, appointments, name=name, day=at.date()).with_notices(notices),
+            note=reader.note(name, day=day, unknown=reader.unknown_factors(present)).with_notices(notices),
             notices=notices,
         )
-        self._logbook.note(worklist, asked=asked, scorer=scorer, at=at, list_id=heading.list_id)
-        worklist = _with_specialties(worklist, asked)
-        self._keep(worklist, heading)
-        return list_store.KeptList(heading, worklist)
+        heading = kept.heading
+        self._logbook.note(worklist, rows=rows, scorer=scorer, at=heading.created_at, list_id=heading.list_id)
+        list_store.keep(self._home, kept)
+        remove_lists(self._home, self._retention, self._log)
+        list_store.save_latest(self._home, kept)
+        return kept
 
-    def find(self, list_id: str) -> list_store.KeptList | None:
+    def find(self, list_id: str) -> KeptList | None:
         """The list of that id, kept whole; None if there is none, or none any more."""
-        found = list_store.find(self._home, list_id)
-        return None if found is None or found.heading.page_only else found
+        kept = list_store.find(self._home, list_id)
+        return None if kept is None or kept.heading.page_only else kept
 
-    def shown(self, list_id: str) -> list_store.KeptList | None:
+    def shown(self, list_id: str) -> KeptList | None:
         """The list that a page of that id shows: one that is kept whole, or what is kept of the latest."""
-        found = list_store.find(self._home, list_id)
-        if found is None:
-            last = latest_list.read(self._home)
-            found = list_store.of_latest(last) if last is not None and last.list_id == list_id else None
-        return found
+        return list_store.find_shown(self._home, list_id)
 
-    def newest(self) -> list_store.KeptList | None:
-        """The list that was scored last, by whatever door; None where there is none."""
-        last = latest_list.read(self._home)
-        return None if last is None else list_store.find(self._home, last.list_id) or list_store.of_latest(last)
+    def newest(self) -> KeptList | None:
+        """The list that was scored last, through the page, the API or a file; None where there is none."""
+        return list_store.newest(self._home)
 
-    def newest_heading(self) -> list_store.Heading | None:
-        """What the list that was scored last says of itself, without its rows."""
-        last = latest_list.read(self._home)
-        return None if last is None else list_store.heading_of_latest(last)
+    def newest_heading(self) -> Heading | None:
+        """The heading of the list that was scored last, without reading its rows."""
+        last = list_store.latest(self._home)
+        return None if last is None else last.heading
 
-    def hold(self, found: list_store.KeptList) -> None:
+    def hold(self, kept: KeptList) -> None:
         """Keep a list that somebody works on, where it would be gone as soon as another one is scored.
 
         Raises
@@ -140,35 +135,12 @@ class KeptLists:
         StoreError
             If the home cannot be written to.
         """
-        if found.heading.page_only and list_store.find(self._home, found.heading.list_id) is None:
-            list_store.keep(self._home, found.worklist, found.heading)
+        if kept.heading.page_only and list_store.find(self._home, kept.heading.list_id) is None:
+            list_store.keep(self._home, kept)
 
-    def every(self) -> tuple[list_store.Heading, ...]:
-        """What each list that can be shown says of itself, newest first."""
-        whole = list_store.every(self._home)
-        last = latest_list.read(self._home)
-        if last is None or any(heading.list_id == last.list_id for heading in whole):
-            return whole
-        headings = [list_store.of_latest(last).heading, *whole]
-        return tuple(sorted(headings, key=lambda heading: heading.scored_at, reverse=True))
-
-    def _note(self, scorer: Scoring, appointments: pa.Table, *, name: str, day: datetime.date) -> Note:
-        present = contract_check.present(appointments.column_names, self._mapping)
-        return scorer.note(name, day=day, unknown=scorer.unknown_factors(present))
-
-    def _keep(self, worklist: pa.Table, heading: list_store.Heading) -> None:
-        list_store.keep(self._home, worklist, heading)
-        forget_lists(self._home, self._retention, self._log)
-        latest_list.save(
-            self._home,
-            worklist,
-            name=heading.name,
-            model_version=heading.model_version,
-            synthetic=heading.synthetic,
-            list_id=heading.list_id,
-            note=heading.note,
-            notices=heading.notices,
-        )
+    def headings(self) -> tuple[Heading, ...]:
+        """The headings of all lists that can be shown, newest first."""
+        return list_store.headings(self._home)
 
 
 def _read(content: bytes, name: str) -> pa.Table:
@@ -192,26 +164,22 @@ def _read(content: bytes, name: str) -> pa.Table:
     return table
 
 
-def _under_own_names(appointments: pa.Table, mapping: Mapping) -> pa.Table:
-    """What the log is told: a list as it is, of a foreign one the mapped columns by their new names."""
+def _under_contract_names(appointments: pa.Table, mapping: Mapping) -> pa.Table:
+    """What the log records of a list: the list as it is, or its mapped columns under the names of the contract."""
     if mapping == IDENTITY:
         return appointments
-    had = set(appointments.column_names)
-    own = {name: appointments[name] for name in had if contract_name(name) in NAMES}
-    drawn = {name: origin.source for name, origin in mapping.columns.items() if origin.source in had}
-    mapped = {name: appointments[source] for name, source in drawn.items()}
+    names = set(appointments.column_names)
+    own = {name: appointments[name] for name in names if contract_name(name) in NAMES}
+    sources = {name: origin.source for name, origin in mapping.columns.items() if origin.source in names}
+    mapped = {name: appointments[source] for name, source in sources.items()}
     return pa.table({ROW_NUMBER: appointments[ROW_NUMBER]} | own | mapped)
 
 
-def _by_number(appointments: pa.Table) -> dict[int, dict[str, object]]:
-    return {row[ROW_NUMBER]: row for row in appointments.to_pylist()}
-
-
-def _with_specialties(worklist: pa.Table, asked: dict[int, dict[str, object]]) -> pa.Table:
-    """The worklist with the specialty that each row was asked about, by which a team may be named."""
-    specialties = [asked[number].get(list_store.SPECIALTY) for number in worklist[ROW_NUMBER].to_pylist()]
-    told = [None if each is None else str(each).strip() for each in specialties]
-    return worklist.append_column(list_store.SPECIALTY, pa.array(told, pa.string()))
+def _with_specialties(worklist: pa.Table, rows: dict[int, dict[str, object]]) -> pa.Table:
+    """The worklist with the specialty of each row as it was sent, by which a team may be named."""
+    specialties = [rows[number].get(SPECIALTY) for number in worklist[ROW_NUMBER].to_pylist()]
+    texts = [None if each is None else str(each).strip() for each in specialties]
+    return worklist.append_column(SPECIALTY, pa.array(texts, pa.string()))
 
 
 def _plain(name: str) -> str:

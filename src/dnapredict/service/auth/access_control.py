@@ -1,15 +1,15 @@
-"""Let in who may come in: this machine alone until a key exists, then whoever holds one.
+"""Access control: this machine only until a key exists, then only holders of a key.
 
 Without keys the service is for the person who started it. A request must then arrive on a
-loopback address, under a loopback name (so that no web page can reach it by renaming itself)
-and not through a proxy. From the first key on, every address but the public ones asks for a
-key of the right scope: `Authorization: Bearer KEY` from a program, a session from a browser.
+loopback address, under a loopback name (against DNS rebinding) and not through a proxy. From the first key on,
+every address but the public ones needs a key of the right scope: `Authorization: Bearer KEY` from a program, a
+session from a browser.
 """
 
 import contextlib
 import ipaddress
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dnapredict.errors import StoreError
@@ -28,22 +28,23 @@ from dnapredict.service.auth.failed_keys import FailedKeys
 from dnapredict.service.auth.openid import Issuer, TokenHolder
 from dnapredict.service.client_address import ADDRESS, Networks, client_address
 from dnapredict.service.connections import CONNECTION
-from dnapredict.service.log.answer_entries import ASKED_BY
+from dnapredict.service.error_responses import json_error
+from dnapredict.service.log.answer_entries import REQUESTED_BY
 
 SESSION_COOKIE: Final = "dnapredict_session"
 SIGN_IN: Final = "/sign-in"
 ABOUT: Final = "/about"
 ACCESSIBILITY: Final = "/accessibility"
-# Where the holder's key is found in an ASGI scope, once it is known.
+# The key of an ASGI scope for the holder's key, once it is known.
 HOLDER: Final = "dnapredict.key"
-# Whose request it is, as limits count it: a session, a key, or whoever is at this machine; none is anonymous.
+# The same for the client as limits count it: a session, a key, or this machine; without one it is anonymous.
 CALLER: Final = "dnapredict.caller"
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 _PUBLIC: Final = frozenset({"/livez", "/healthz", "/readyz", SIGN_IN, ABOUT, ACCESSIBILITY})
-# So much of a session tells it from others: the rest is the seal, which is kept nowhere.
+# So many characters identify a session: the rest is the seal, which is stored nowhere.
 _NAMED: Final = 52
-_OF_PROGRAMS: Final = "/v1/"
+_API_PREFIX: Final = "/v1/"
 _PROXIED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host")
 _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _SCOPES: Final = {"/v1/score": KeyScope.SCORE, "/metrics": KeyScope.ADMIN}
@@ -52,13 +53,12 @@ _ANY_SCOPE: Final = frozenset({"/v1/model", "/docs.json", "/schema.json"})
 
 @dataclass(frozen=True)
 class AccessControl:
-    """Answer 401, 403 or a way to sign in, or pass the request on with its holder's key.
+    """Answer 401, 403 or a redirect to the sign-in page, or pass the request on with its holder's key.
 
     Parameters
     ----------
     anonymous
-        What to answer instead to a request without a valid key or session, or to a public path, if there
-        were too many.
+        The response instead, if too many requests came without a valid key or session, or to public paths.
     failed
         Counts wrong keys.
     proxies
@@ -84,7 +84,7 @@ class AccessControl:
         scope[ADDRESS] = client_address(scope, peer=peer, proxies=self.proxies)
         refusal = await self._refusal(scope)
         if HOLDER in scope:
-            ASKED_BY.set(scope[HOLDER].key_id)
+            REQUESTED_BY.set(scope[HOLDER].key_id)
         if CALLER in scope and connection:
             connection.trust()
         if CALLER not in scope or not is_guarded(scope["path"], static_path=self.static_path):
@@ -93,39 +93,39 @@ class AccessControl:
 
     async def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        if scope["method"] in _CHANGING and _comes_from_another_site(headers):
-            return _refuse(403, "This was sent by a page of another site.")
+        if scope["method"] in _CHANGING and _is_cross_site(headers):
+            return json_error(403, "This was sent by a page of another site.")
         if not is_guarded(scope["path"], static_path=self.static_path):
-            await self._recognise(scope, headers)
+            await self._note_holder(scope, headers)
             return None
         try:
             if self.ring.stale:
                 await run_in_threadpool(self.ring.refresh)
-            return await self._of_keys(scope, headers)
+            return await self._check_key(scope, headers)
         except StoreError as error:
             _LOG.error("%s", error)
-            return _refuse(503, "The keys cannot be read. The service's log names the cause.")
+            return json_error(503, "The keys cannot be read. The service's log names the cause.")
 
-    async def _recognise(self, scope: Scope, headers: Headers) -> None:
-        """Note whose request for a public path this is, if somebody's: it is answered in any case."""
-        if not _claims_a_key(headers):
+    async def _note_holder(self, scope: Scope, headers: Headers) -> None:
+        """Note the holder of a request for a public path, which is answered in any case."""
+        if "authorization" not in headers and SESSION_COOKIE not in headers.get("cookie", ""):
             return
         with contextlib.suppress(StoreError):
             if self.ring.stale:
                 await run_in_threadpool(self.ring.refresh)
             self._own_holder(scope, headers)
 
-    async def _of_keys(self, scope: Scope, headers: Headers) -> Response | None:
+    async def _check_key(self, scope: Scope, headers: Headers) -> Response | None:
         if self.issuer is None and not self.ring.required:
             if not _is_of_this_machine(scope, headers):
-                return _refuse(401, _MAKE_A_KEY)
+                return _unauthorised(_MAKE_A_KEY)
             scope[CALLER] = _THIS_MACHINE
             return None
         key = await self._holder(scope, headers)
         if key is None:
-            return self._wrong_key(scope, headers) or _ask(scope, headers)
-        if not _reaches(key, scope["path"]):
-            return _refuse(403, "This key may not do that.")
+            return self._wrong_key(scope, headers) or _sign_in_or_401(scope, headers)
+        if not may_reach(key.scopes, scope["path"]):
+            return json_error(403, "This key may not do that.")
         scope[HOLDER] = key
         return None
 
@@ -149,24 +149,19 @@ class AccessControl:
         return key
 
     def _wrong_key(self, scope: Scope, headers: Headers) -> Response | None:
-        """The wait for an address that sent too many wrong keys. A session that ran out is none of them."""
+        """429 for an address that sent too many wrong keys; an expired session does not count."""
         token = _bearer(headers)
         if not token:
             return None
         wait = self.failed.failed(address=scope[ADDRESS], key_id=self.ring.key_id(token))
         if not wait:
             return None
-        sentence = f"Too many wrong keys were sent. Come again in {wait} s."
-        return JSONResponse({"error": sentence}, 429, headers={"retry-after": str(wait)})
+        return json_error(429, f"Too many wrong keys were sent. Come again in {wait} s.", retry_after=wait)
 
 
 def is_guarded(path: str, *, static_path: str) -> bool:
-    """Whether an address asks for a key; health checks, static files and a few pages do not."""
+    """Whether a path needs a key; health checks, static files and a few pages do not."""
     return path not in _PUBLIC and not path.startswith(static_path + "/")
-
-
-def _claims_a_key(headers: Headers) -> bool:
-    return "authorization" in headers or SESSION_COOKIE in headers.get("cookie", "")
 
 
 def _bearer(headers: Headers) -> str:
@@ -181,10 +176,11 @@ _MAKE_A_KEY: Final = (
 )
 
 
-def _reaches(key: Key | TokenHolder, path: str) -> bool:
+def may_reach(scopes: Collection[KeyScope], path: str) -> bool:
+    """Whether a key with these scopes reaches a path: see the table in `tests/spec/test_service_access.py`."""
     if path in _ANY_SCOPE:
-        return any(key.may(scope) for scope in KeyScope)
-    return key.may(_SCOPES.get(path, KeyScope.LIST))
+        return bool(scopes)
+    return KeyScope.ADMIN in scopes or _SCOPES.get(path, KeyScope.LIST) in scopes
 
 
 def _is_of_this_machine(scope: Scope, headers: Headers) -> bool:
@@ -205,8 +201,8 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-def _comes_from_another_site(headers: Headers) -> bool:
-    """A browser says where a form stood; programs say nothing, and carry no session to abuse."""
+def _is_cross_site(headers: Headers) -> bool:
+    """Whether a browser sent this from a page of another site; programs send no such header and have no session."""
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return True
     origin = headers.get("origin")
@@ -214,7 +210,7 @@ def _comes_from_another_site(headers: Headers) -> bool:
 
 
 def _netloc_of(address: str) -> str | None:
-    """Host and port of an address; None where it is none, such as `http://[::1`."""
+    """Host and port of an address; None where it cannot be parsed, such as `http://[::1`."""
     try:
         return urlsplit(address).netloc
     except ValueError:
@@ -228,14 +224,13 @@ def _host_of(address: str) -> str:
         return ""
 
 
-def _ask(scope: Scope, headers: Headers) -> Response:
-    """A person is shown where to sign in, a program is told what to send."""
-    if "text/html" in headers.get("accept", "") and not scope["path"].startswith(_OF_PROGRAMS):
+def _sign_in_or_401(scope: Scope, headers: Headers) -> Response:
+    """A redirect to the sign-in page for a person, 401 for a program."""
+    if "text/html" in headers.get("accept", "") and not scope["path"].startswith(_API_PREFIX):
         lost = "" if scope["method"] == "GET" else "?lost=1"
         return RedirectResponse(SIGN_IN + lost, 303)
-    return _refuse(401, "Send an API key: Authorization: Bearer KEY.")
+    return _unauthorised("Send an API key: Authorization: Bearer KEY.")
 
 
-def _refuse(status: int, sentence: str) -> Response:
-    headers = {"www-authenticate": "Bearer"} if status == 401 else {}
-    return JSONResponse({"error": sentence}, status, headers=headers)
+def _unauthorised(sentence: str) -> Response:
+    return json_error(401, sentence, headers={"www-authenticate": "Bearer"})

@@ -1,9 +1,9 @@
 """API keys: who may ask for what. A key is shown once; only its hash is kept.
 
-Each key is a file of its own in the home, so that making or revoking one cannot lose another.
+Each key is a separate file in the home, so that making or revoking one cannot lose another.
 While no key was ever made, the service answers this machine alone (`middleware.access`); from
 the first key on, everybody needs one. Revoking the last key therefore opens no door, nor does losing
-the files of the keys: a mark in the home, and what else lies beside them, tells that there were some.
+the files of the keys: a mark in the home, and other files in their folder, show that there were some.
 
 A key is 256 random bits, so a plain SHA-256 of it cannot be reversed by guessing.
 """
@@ -88,12 +88,12 @@ def create(home: Path, *, name: str, scopes: tuple[KeyScope, ...]) -> MadeKey:
         raise UsageError(f"A key needs at least one scope: {', '.join(KeyScope)}.")
     key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
     key = Key(key_id=key_id, name=name, scopes=scopes, sha256=_hashed(secret), made_at=_now())
-    mark(home)
+    mark_keys_made(home)
     _write(home, key)
     return MadeKey(key, f"{_PREFIX}_{key_id}_{secret}")
 
 
-def every(home: Path) -> tuple[Key, ...]:
+def all_keys(home: Path) -> tuple[Key, ...]:
     """Every key that was ever made, revoked ones included, oldest first.
 
     Raises
@@ -112,7 +112,7 @@ def every(home: Path) -> tuple[Key, ...]:
     return tuple(sorted(keys, key=lambda key: (key.made_at, key.key_id)))
 
 
-def mark(home: Path) -> None:
+def mark_keys_made(home: Path) -> None:
     """Note that keys were made in this home; homes of earlier releases have no such note.
 
     Raises
@@ -156,7 +156,7 @@ def revoke(home: Path, key_id: str) -> Key:
     UsageError
         If there is no such key.
     """
-    found = next((key for key in every(home) if key.key_id == key_id), None)
+    found = next((key for key in all_keys(home) if key.key_id == key_id), None)
     if found is None:
         raise UsageError(f"There is no key '{key_id}'. `dnapredict keys list` names them all.")
     if found.revoked_at is None:
@@ -177,7 +177,7 @@ class KeyRing:
 
     @property
     def stale(self) -> bool:
-        """Whether the next question reads the keys anew, which asks the disk."""
+        """Whether the next look-up reads the keys from disk."""
         return time.monotonic() - self._read_at > _SECONDS_REMEMBERED
 
     def refresh(self) -> None:
@@ -215,7 +215,7 @@ class KeyRing:
         return key_id if token.startswith(f"{_PREFIX}_") and key_id in self._current() else ""
 
     def session(self, key: Key) -> str:
-        """What a browser keeps instead of the key: whose it is, until when, and a name of its own, sealed."""
+        """The value of a browser's cookie: the id of the key, the end, and a random name, sealed."""
         until = int(time.time()) + _SESSION_SECONDS
         named = f"{key.key_id}.{until}.{secrets.token_hex(16)}"
         return named + self._seal(named)
@@ -226,7 +226,7 @@ class KeyRing:
         Raises
         ------
         StoreError
-            If it cannot be told whether the session was ended.
+            If it cannot be read whether the session was ended.
         """
         match = self._sealed(session)
         if match is None or int(match["until"]) < time.time() or sessions.is_ended(self._home, match["name"]):
@@ -248,7 +248,7 @@ class KeyRing:
 
     def _current(self) -> dict[str, Key]:
         if self.stale:
-            self._keys = {key.key_id: key for key in every(self._home)}
+            self._keys = {key.key_id: key for key in all_keys(self._home)}
             self._read_at = time.monotonic()
         return self._keys
 
@@ -259,16 +259,9 @@ class KeyRing:
         return match if match and hmac.compare_digest(match["seal"], self._seal(named)) else None
 
     def _seal(self, named: str) -> str:
-        self._secret = self._secret or _session_secret(self._home)
+        # The same for every worker. A missing one is made: only the sessions are lost.
+        self._secret = self._secret or read_or_make(self._home / _FOLDER / _SECRET)
         return hmac.new(self._secret, named.encode(), hashlib.sha256).hexdigest()
-
-
-def _session_secret(home: Path) -> bytes:
-    """The secret that seals sessions, the same for every worker.
-
-    A missing one is made: nothing is lost but the sessions. An empty one would let anybody seal a session.
-    """
-    return read_or_make(home / _FOLDER / _SECRET)
 
 
 def _hashed(secret: str) -> str:

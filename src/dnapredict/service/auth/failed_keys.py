@@ -1,8 +1,8 @@
 """Wrong keys, counted by address and by key: each one more makes the next wait longer.
 
 Only wrong keys wait. A key has 256 random bits, so that guessing is no danger; a right key that had to wait
-would let a stranger keep people out, by sending wrong ones from their address or for their key. Nothing
-sleeps: whoever comes too soon is told when to come again.
+would let a stranger keep people out, by sending wrong ones from their address or for their key. No
+request waits: one that comes too soon is answered with the seconds to wait.
 """
 
 import logging
@@ -15,7 +15,7 @@ from typing import Final
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 _MOST_REMEMBERED: Final = 10_000
-# Without another failure for so many times the longest wait, a name starts anew.
+# Without another failure for so many times the longest wait, the count of a name starts again.
 _FORGOTTEN_AFTER: Final = 2
 
 

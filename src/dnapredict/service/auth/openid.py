@@ -1,7 +1,7 @@
 """Bearer tokens of an OpenID Connect issuer, checked with the issuer's own keys.
 
-A token is believed if one of those keys signed it by an algorithm that the settings allow, for this
-audience, and it has not run out. Shared secrets and unsigned tokens are never among the algorithms.
+A token is accepted if one of those keys signed it by an algorithm that the settings allow, for this audience, and
+it has not expired. Shared secrets and unsigned tokens are never among the algorithms.
 """
 
 import contextlib
@@ -38,14 +38,10 @@ _REQUIRED: Final = ("exp", "iss", "aud", "sub")
 
 @dataclass(frozen=True)
 class TokenHolder:
-    """Whose token it was, and what it reaches; stands where one of our own keys would."""
+    """The holder of a token, in the place of the holder of an API key."""
 
     key_id: str
     scopes: frozenset[KeyScope]
-
-    def may(self, scope: KeyScope) -> bool:
-        """Whether it reaches that far."""
-        return scope in self.scopes or KeyScope.ADMIN in self.scopes
 
 
 @dataclass(frozen=True)
@@ -155,7 +151,7 @@ class _KeySet:
 
     def _fetch(self, now: float) -> bool:
         try:
-            content = _read(self._config.keys) if self._config.keys_are_remote else _file(self._config.keys)
+            content = _read(self._config.keys) if self._config.keys_are_remote else Path(self._config.keys).read_bytes()
             self._keys = _signing_keys(content)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             _LOG.error("The issuer's keys cannot be had from %s (%s).", self._config.keys, type(error).__name__)
@@ -180,12 +176,8 @@ def _signing_keys(content: bytes) -> tuple[_SigningKey, ...]:
     return tuple(keys)
 
 
-def _file(place: str) -> bytes:
-    return Path(place).read_bytes()
-
-
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The address that operations wrote down is asked, and no other."""
+    """Only the configured address is asked, and no redirect is followed."""
 
     def redirect_request(self, *_: Any) -> None:
         return None

@@ -25,7 +25,7 @@ def is_ended(home: Path, name: str) -> bool:
     Raises
     ------
     StoreError
-        If that cannot be told.
+        If that cannot be read.
     """
     try:
         (home / _FOLDER / name).stat()

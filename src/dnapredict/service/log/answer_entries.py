@@ -1,4 +1,4 @@
-"""Entries of the scoring log: keyed hashes instead of numbers, and what is written about an answer."""
+"""Entries of the scoring log about answers, with keyed hashes in the place of numbers."""
 
 import datetime
 import json
@@ -13,7 +13,7 @@ import pyarrow as pa
 from dnapredict.data.files.secret_files import keyed_hash, read_or_make
 from dnapredict.errors import StoreError
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.service.scorer_protocol import Scoring
+from dnapredict.service.scorer_protocol import ScorerProtocol
 
 _SECRET: Final = "scoring-log.secret"  # noqa: S105 - the name of a file
 
@@ -23,12 +23,12 @@ class Hashes:
 
     def __init__(self, home: Path, log: ScoringLog | None = None) -> None:
         """Read nothing yet; the first hash makes the secret, unless `log` has entries hashed with one."""
-        self._place = home / _SECRET
+        self._path = home / _SECRET
         self._log = log
         self._secret = b""
 
     def of(self, kind: str, value: str) -> str:
-        """The hash of a value of that kind: keyed, since ten digits can be found by trying them all.
+        """The hash of a value of that kind: keyed, since a ten-digit number can be guessed.
 
         Raises
         ------
@@ -40,34 +40,34 @@ class Hashes:
         return keyed_hash(self._secret, kind, value)
 
     def unchecked(self, kind: str, value: str) -> str:
-        """The same with the secret that is there, while the log cannot be asked which one is right.
+        """The same with the secret in the home, while the log cannot be read to check it.
 
         Raises
         ------
         StoreError
             If there is none, or it is damaged.
         """
-        if not self._place.exists():
-            raise StoreError(f"{self._place}: is missing, and cannot be made while the scoring log is unreadable.")
-        return keyed_hash(read_or_make(self._place), kind, value)
+        if not self._path.exists():
+            raise StoreError(f"{self._path}: is missing, and cannot be made while the scoring log is unreadable.")
+        return keyed_hash(read_or_make(self._path), kind, value)
 
     def _checked(self) -> bytes:
         if self._log is not None:
-            self._log.require_secret(self._check_value, path=self._place)
-        return read_or_make(self._place)
+            self._log.require_secret(self._check_value, path=self._path)
+        return read_or_make(self._path)
 
     def _check_value(self, has_entries: bool) -> str:
         used_for = "the entries of the scoring log were hashed with it" if has_entries else ""
-        return keyed_hash(read_or_make(self._place, used_for=used_for), "secret", "check")
+        return keyed_hash(read_or_make(self._path, used_for=used_for), "secret", "check")
 
 
 # The id of the key that a request came with; middleware sets it, and a worker's thread inherits it.
-ASKED_BY: ContextVar[str] = ContextVar("ASKED_BY", default="this machine")
+REQUESTED_BY: ContextVar[str] = ContextVar("REQUESTED_BY", default="this machine")
 _REASONS: Final = (1, 2, 3)
 
 
-class Logbook:
-    """Turns answers into rows of the scoring log."""
+class AnswerLog:
+    """ConcurrencyLimit answers into rows of the scoring log."""
 
     def __init__(self, log: ScoringLog, hashes: Hashes) -> None:
         """Write to `log`, and hash with `hashes`."""
@@ -78,21 +78,21 @@ class Logbook:
         self,
         worklist: pa.Table,
         *,
-        asked: Mapping[int, Mapping[str, Any]],
-        scorer: Scoring,
+        rows: Mapping[int, Mapping[str, Any]],
+        scorer: ScorerProtocol,
         at: datetime.datetime,
         list_id: str | None = None,
     ) -> str:
-        """Write down what is about to be answered, and return the request's id in the log.
+        """Record answers before they are sent, and return the id of the request in the log.
 
         Parameters
         ----------
         worklist
             The answers, each with its `row_number`.
-        asked
-            What was asked, by row number.
+        rows
+            The rows of the request, by row number.
         list_id
-            The list that the answers are kept as, if they are.
+            The id of the kept list, if the answers are kept as one.
 
         Raises
         ------
@@ -102,24 +102,24 @@ class Logbook:
         request = secrets.token_hex(8)
         always = {
             "at": at.isoformat(),
-            "asked_by": ASKED_BY.get(),
+            "asked_by": REQUESTED_BY.get(),
             "request": request,
             "model_version": scorer.model_version,
             "model_sha256": scorer.stored.digest,
             "list": list_id,
         }
-        self._log.write([always | self._row(line, asked[line["row_number"]]) for line in worklist.to_pylist()])
+        self._log.write([always | self._entry(line, rows[line["row_number"]]) for line in worklist.to_pylist()])
         return request
 
-    def _row(self, line: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-        patient = asked.get("patient_id")
+    def _entry(self, line: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+        patient = row.get("patient_id")
         # As the worklist has it, trimmed and mapped: so an action is found by the same number.
-        appointment = line["appointment_id"] or asked.get("appointment_id")
-        factors = [line[f"reason_factor_{place}"] for place in _REASONS]
+        appointment = line["appointment_id"] or row.get("appointment_id")
+        factors = [line[f"reason_factor_{number}"] for number in _REASONS]
         return {
             "appointment": self._hashes.of("appointment", str(appointment)),
             "patient": None if patient is None else self._hashes.of("patient", str(patient)),
-            "inputs": self._hashes.of("inputs", json.dumps(asked, sort_keys=True)),
+            "inputs": self._hashes.of("inputs", json.dumps(row, sort_keys=True)),
             "reasons": " ".join(factor for factor in factors if factor),
             **{name: line[name] for name in ("probability", "band", "rank", "selected", "action", "error")},
         }

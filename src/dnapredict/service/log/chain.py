@@ -1,8 +1,7 @@
-"""The chain of seals: how an entry is added, and how all of them are checked.
+"""The hash chain of the scoring log: how an entry is added, and how all entries are verified.
 
-An entry's seal is SHA-256 over the seal of the entry before it and the entry itself as JSON, so
-that one that was changed, removed or slipped in afterwards is found. Anybody can check it with
-nothing but the database.
+An entry's seal is SHA-256 over the seal of the entry before it and the entry itself as JSON, so that a change, a
+removal or an insertion is detected. Anybody can verify it with the database alone.
 """
 
 import heapq
@@ -13,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table, insert, select, update
 
 from dnapredict.data.files.digests import FIRST_SEAL, entry_seal
-from dnapredict.service.log.log_tables import ANCHORS, ANSWERS, ENTRIES, FIRST_FORM_COLUMNS, HEAD, own_columns
+from dnapredict.service.log.log_tables import ANCHORS, ANSWERS, ENTRIES, FIRST_FORM_COLUMNS, HEAD, entry_columns
 
 _ROWS_AT_ONCE: Final = 10_000
 _FIRST_FORM: Final = 1
@@ -22,13 +21,13 @@ _FORM: Final = 2
 
 @dataclass(frozen=True)
 class Link:
-    """An entry's place: its number, and its seal."""
+    """Number and seal of an entry."""
 
     number: int
     seal: str
 
 
-class BrokenAt(Exception):  # noqa: N818 - a finding, made into a StoreError by whoever knows the file
+class BrokenChain(Exception):  # noqa: N818 - turned into a StoreError where the file is known
     """The chain does not hold at this entry."""
 
     def __init__(self, number: int) -> None:
@@ -38,12 +37,12 @@ class BrokenAt(Exception):  # noqa: N818 - a finding, made into a StoreError by 
 
 
 def append(connection: Connection, kind: str, rows: Sequence[Mapping[str, Any]]) -> Link:
-    """Add `rows` to the chain, inside a transaction that nobody else can add in, and return the last place.
+    """Add `rows` to the chain, inside a transaction in which nobody else can add, and return the last link.
 
-    Where the database has row locks, the row of `head` is what writers wait for.
+    Where the database has row locks, writers wait for the row of `head`.
     """
-    found = connection.execute(select(HEAD.c.number, HEAD.c.seal).with_for_update()).one()
-    link, sealed = Link(found.number, found.seal), []
+    head = connection.execute(select(HEAD.c.number, HEAD.c.seal).with_for_update()).one()
+    link, sealed = Link(head.number, head.seal), []
     for row in rows:
         entry = {**row, "number": link.number + 1}
         if kind == "answer":
@@ -56,12 +55,12 @@ def append(connection: Connection, kind: str, rows: Sequence[Mapping[str, Any]])
     return link
 
 
-def checked(connection: Connection) -> tuple[int, Link]:
-    """How many entries the database holds, and the last one's place, once every seal was checked.
+def verify_chain(connection: Connection) -> tuple[int, Link]:
+    """Check every seal; return how many entries the database holds, and the last link.
 
     Raises
     ------
-    BrokenAt
+    BrokenChain
         At the first entry that is not what the entry before it and the head promise.
     """
     link = _start(connection)
@@ -69,23 +68,23 @@ def checked(connection: Connection) -> tuple[int, Link]:
     for kind, entry in _entries(connection):
         number = link.number + 1
         if entry["number"] != number or entry["seal"] != _seal_of(kind, entry, before=link.seal):
-            raise BrokenAt(number)
+            raise BrokenChain(number)
         link = Link(number, entry["seal"])
     head = connection.execute(select(HEAD.c.number, HEAD.c.seal)).one()
     if (head.number, head.seal) != (link.number, link.seal):
-        raise BrokenAt(link.number + 1)
+        raise BrokenChain(link.number + 1)
     return link.number - before, link
 
 
 def _start(connection: Connection) -> Link:
-    """What the first entry that was kept is sealed with."""
+    """The link before the first entry that was kept."""
     anchors = select(ANCHORS.c.kept_from, ANCHORS.c.seal_before).order_by(ANCHORS.c.number.desc()).limit(1)
     last = connection.execute(anchors).first()
     return Link(0, FIRST_SEAL) if last is None else Link(last.kept_from - 1, last.seal_before)
 
 
 def _entries(connection: Connection) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every entry with its kind, by number, a piece at a time."""
+    """Every entry with its kind, by number, some thousand at a time."""
     streams = [_of(connection, kind, table) for kind, table in ENTRIES.items()]
     yield from heapq.merge(*streams, key=lambda entry: entry[1]["number"])
 
@@ -93,8 +92,8 @@ def _entries(connection: Connection) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _of(connection: Connection, kind: str, table: Table) -> Iterator[tuple[str, Mapping[str, Any]]]:
     after = -1
     while True:
-        piece = select(table).where(table.c.number > after).order_by(table.c.number).limit(_ROWS_AT_ONCE)
-        rows = connection.execute(piece).mappings().all()
+        query = select(table).where(table.c.number > after).order_by(table.c.number).limit(_ROWS_AT_ONCE)
+        rows = connection.execute(query).mappings().all()
         for row in rows:
             yield kind, dict(row)
         if len(rows) < _ROWS_AT_ONCE:
@@ -103,7 +102,7 @@ def _of(connection: Connection, kind: str, table: Table) -> Iterator[tuple[str, 
 
 
 def _seal_of(kind: str, entry: Mapping[str, Any], *, before: str) -> str:
-    columns = own_columns(ENTRIES[kind])
+    columns = entry_columns(ENTRIES[kind])
     values = [kind, entry["number"], *(entry[name] for name in columns)]
     if ENTRIES[kind] is ANSWERS and entry["form"] == _FIRST_FORM and entry["list"] is None:
         values = [entry["number"], *(entry[name] for name in FIRST_FORM_COLUMNS)]

@@ -1,11 +1,11 @@
 """The scoring log's database: SQLite in the home, or PostgreSQL at an address.
 
-SQLite is brought to the newest form when it is opened, in a transaction of its own. On PostgreSQL
-several hosts may be of several releases, and the role that answers need not be allowed to change
-tables: there `dnapredict log upgrade` does it, and a database of another form is refused.
+SQLite is migrated to the newest schema when it is opened, in a separate transaction. On PostgreSQL several hosts
+may run different releases, and the service's role need not be allowed to change tables: there `dnapredict log
+upgrade` migrates, and a database with another schema is refused.
 
-Connections to SQLite are kept, and one to a file that was removed goes on as if it were there: entries of
-answers would go nowhere. So the files are looked at before each use.
+Connections to SQLite are kept open, and one to a file that was removed goes on without an error: entries would be
+lost. So the identity of the files is checked before each use.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from dnapredict.errors import ConfigurationError, StoreError
 ADDRESS_VARIABLE: Final = "DNAPREDICT_DATABASE"
 FILE: Final = "scoring-log.db"
 VERSION_TABLE: Final = "dnapredict_log_version"
-"""Beside ours a database may hold another program's tables, and its `alembic_version`."""
+"""The database may also hold tables of another program, and its `alembic_version`."""
 
 REVISION: Final = "r0003"
 """The newest migration; a test compares it with the folder of migrations."""
@@ -37,7 +37,7 @@ _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _WRITES: Final = "dnapredict_writes"
 # FULL: an answer that was acknowledged is in the log even after a power cut.
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "trusted_schema=OFF")
-# What SQLite keeps beside the file while anybody has it open.
+# The files that SQLite has next to the database while it is open.
 _SIDE_FILES: Final = ("-wal", "-shm")
 # SQLite's extended codes hold the primary code in the last byte.
 _PRIMARY_CODE: Final = 0xFF
@@ -51,7 +51,7 @@ _REASONS: Final = {
     sqlite3.SQLITE_NOTADB: "it is damaged: restore it from a backup",
 }
 _SECONDS_TO_CONNECT: Final = 3
-# An answer waits for its entry, and a person for the answer: what hangs is given up.
+# An answer waits for its entry, and a person for the answer: no statement may hang.
 _POSTGRES: Final = (
     "-c synchronous_commit=on -c statement_timeout=10000 -c lock_timeout=10000 "
     "-c idle_in_transaction_session_timeout=30000"
@@ -87,12 +87,17 @@ class Database:
 
     @property
     def name(self) -> str:
-        """What a message calls it: the file, or the address without its password."""
+        """Its name in messages: the file, or the address without its password."""
         return str(self._path) if self._url is None else self._url.render_as_string(hide_password=True)
 
     @property
+    def is_file(self) -> bool:
+        """Whether it is SQLite in the home."""
+        return self._url is None
+
+    @property
     def exists(self) -> bool:
-        """False where nothing was ever written. A log that this process opened and that is gone is a loss."""
+        """False where nothing was ever written. A log that this process has opened exists, even if its file is gone."""
         return self._url is not None or self._engine is not None or self._path.exists()
 
     @contextlib.contextmanager
@@ -105,7 +110,7 @@ class Database:
             If anything in it fails; nothing was written.
         """
         with (
-            self._told("written"),
+            self._store_errors("written"),
             self._writing,
             self._opened().execution_options(**{_WRITES: True}).begin() as connection,
         ):
@@ -120,7 +125,7 @@ class Database:
         StoreError
             If anything in it fails.
         """
-        with self._told("read"):
+        with self._store_errors("read"):
             engine = self._opened()
             if self._url is not None:
                 engine = engine.execution_options(isolation_level="REPEATABLE READ")
@@ -128,21 +133,21 @@ class Database:
                 yield connection
 
     def upgrade(self) -> str:
-        """Bring the database to the newest form, and return which form it had ("" for an empty one).
+        """Migrate the database to the newest schema, and return which revision it had ("" for an empty one).
 
         Raises
         ------
         StoreError
             If that cannot be done; the database is as it was.
         """
-        with self._told("upgraded"), self._opening:
-            engine = self._engine or self._made()
+        with self._store_errors("upgraded"), self._opening:
+            engine = self._engine or self._new_engine()
             found = _migrate(engine)
             self._engine, self._files = engine, _identities(self._path)
             return found
 
     def close(self) -> None:
-        """Let go of every connection; the next use opens it again."""
+        """Close every connection; the next use opens it again."""
         with self._opening:
             if self._engine is not None:
                 self._engine.dispose()
@@ -151,58 +156,58 @@ class Database:
     def _opened(self) -> Engine:
         with self._opening:
             if self._engine is not None and self._url is None:
-                self._let_go_of_what_is_gone(self._engine)
+                self._close_if_replaced(self._engine)
             if self._engine is None:
-                engine = self._made()
+                engine = self._new_engine()
                 with engine.connect() as connection:
                     found = _revision(connection)
                 if found != REVISION:
-                    self._settle_form(engine, found)
+                    self._require_revision(engine, found)
                 self._engine = engine
                 self._files = _identities(self._path)
             return self._engine
 
-    def _let_go_of_what_is_gone(self, engine: Engine) -> None:
-        """Open the log anew where a file beside it is not the one that was opened.
+    def _close_if_replaced(self, engine: Engine) -> None:
+        """Close the log where a side file is not the one that was opened; it is then opened again.
 
         Raises
         ------
         StoreError
-            If the log itself is gone or another: a new one would hide that entries are lost, and SQLite would
-            take what stands beside the old one for a part of the new one.
+            If the log itself was removed or replaced: a new one would hide that entries are lost, and SQLite
+            would take the side files of the old one for its own.
         """
         found = _identities(self._path)
         if found[0] != self._files[0]:
             raise StoreError(
                 f"{self._path}: the scoring log was removed or replaced while it was in use; until it is back there "
-                f"is no answer. {self._mend()}"
+                f"is no answer. {self._advice()}"
             )
         if found == self._files:
             return
-        _LOG.error("%s: a file beside the scoring log was removed or replaced. The log is opened anew.", self._path)
-        # What was last written stands only in the file that was removed, and in this connection.
+        _LOG.error("%s: a side file of the scoring log was removed or replaced. The log is opened again.", self._path)
+        # The last entries are only in the file that was removed, and in this connection.
         with engine.connect() as connection:
             connection.exec_driver_sql("COMMIT")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(FULL)")
         engine.dispose()
         self._engine = None
 
-    def _mend(self) -> str:
-        beside = " and ".join(f"{self._path.name}{end}" for end in _SIDE_FILES)
+    def _advice(self) -> str:
+        side_files = " and ".join(f"{self._path.name}{end}" for end in _SIDE_FILES)
         return (
-            f"Stop the service, remove {beside}, and put the log back from a backup; without a backup a new log is "
+            f"Stop the service, remove {side_files}, and put the log back from a backup; without a backup a new log is "
             "begun."
         )
 
-    def _settle_form(self, engine: Engine, found: str) -> None:
+    def _require_revision(self, engine: Engine, found: str) -> None:
         if self._url is None and found in _OLDER:
             _migrate(engine)
             return
-        what = f"is of form '{found}'" if found else "holds no scoring log"
-        mend = "Run `dnapredict log upgrade`." if found in _OLDER else "Install the newer dnapredict."
-        raise StoreError(f"{self.name}: {what}, and this release works with '{REVISION}'. {mend}")
+        state = f"is of form '{found}'" if found else "holds no scoring log"
+        advice = "Run `dnapredict log upgrade`." if found in _OLDER else "Install the newer dnapredict."
+        raise StoreError(f"{self.name}: {state}, and this release works with '{REVISION}'. {advice}")
 
-    def _made(self) -> Engine:
+    def _new_engine(self) -> Engine:
         if self._url is not None:
             return _postgres_engine(self._url)
         if not self._path.exists():
@@ -215,13 +220,13 @@ class Database:
         return _sqlite_engine(self._path)
 
     def _make_file(self) -> None:
-        """A whole database is put into place: nobody ever meets an empty one, and nobody but SQLite opens it.
+        """Make the database under another name, then link it: no process ever opens an empty one.
 
-        Closing a descriptor of an SQLite file would drop the locks that this process holds on it.
+        Only SQLite may open the file: closing a descriptor would drop the locks that this process holds on it.
         """
         private_folder(self._path.parent)
         if any(_identities(self._path)[1:]) and not self._path.exists():
-            raise StoreError(f"{self._path}: the scoring log is missing, and files of it are there. {self._mend()}")
+            raise StoreError(f"{self._path}: the scoring log is missing, and files of it are there. {self._advice()}")
         draft = new_draft(self._path.parent)
         try:
             engine = _sqlite_engine(draft)
@@ -233,11 +238,11 @@ class Database:
             draft.unlink()
 
     @contextlib.contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _store_errors(self, verb: str) -> Iterator[None]:
         try:
             yield
         except (SQLAlchemyError, OSError) as error:
-            raise StoreError(f"{self.name}: the scoring log cannot be {what} ({_reason(error)}).") from None
+            raise StoreError(f"{self.name}: the scoring log cannot be {verb} ({_reason(error)}).") from None
 
 
 _Identity = tuple[int, int] | None
@@ -245,7 +250,7 @@ _Identity = tuple[int, int] | None
 
 
 def _identities(path: Path) -> tuple[_Identity, ...]:
-    """Which files a database and those beside it are now. Nothing is opened: that would drop SQLite's locks."""
+    """Identity of the database and its side files. Nothing is opened: closing it would drop SQLite's locks."""
     return tuple(map(_identity, (path, *(path.with_name(path.name + end) for end in _SIDE_FILES))))
 
 
@@ -258,22 +263,22 @@ def _identity(path: Path) -> _Identity:
 
 
 def _reason(error: Exception) -> str:
-    """What an operator has to see to, without anything of what was written."""
+    """The cause for an operator, without any content of the log."""
     code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & _PRIMARY_CODE
     return _REASONS.get(code, type(error).__name__)
 
 
 def _is_empty(path: Path) -> bool:
-    """Whether a database's file holds nothing, and what SQLite keeps beside it neither."""
-    written_ahead = path.with_name(f"{path.name}-wal")
-    return not path.stat().st_size and not (written_ahead.exists() and written_ahead.stat().st_size)
+    """Whether the file of a database and its write-ahead log are both empty."""
+    wal = path.with_name(f"{path.name}-wal")
+    return not path.stat().st_size and not (wal.exists() and wal.stat().st_size)
 
 
 def _sqlite_engine(path: Path) -> Engine:
     # Parameters belong to patients, and SQLAlchemy would put them into its errors.
     engine = create_engine(f"sqlite:///{path.as_posix()}", hide_parameters=True)
-    event.listen(engine, "connect", _settle)
-    event.listen(engine, "begin", _take_turns)
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -303,21 +308,21 @@ def _postgres_engine(url: URL) -> Engine:
         ) from None
 
 
-def _settle(connection: Any, _: Any) -> None:
-    """SQLite as an audit log needs it; SQLAlchemy begins transactions itself."""
+def _set_pragmas(connection: Any, _: Any) -> None:
+    """Set SQLite up for an audit log; `_begin` starts the transactions."""
     connection.isolation_level = None
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _take_turns(connection: Connection) -> None:
-    """Writers lock at the start: two that read the same last seal would fork the chain. Readers do not."""
+def _begin(connection: Connection) -> None:
+    """Start a transaction; writers lock at once, since two that read the same last seal would fork the chain."""
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _revision(connection: Connection) -> str:
-    """The form of the database, "" where it has none of our tables or is older than its forms."""
+    """The revision of the database's schema, "" where it has no table of ours or none was recorded."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return ""
     found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
@@ -325,7 +330,7 @@ def _revision(connection: Connection) -> str:
 
 
 def _migrate(engine: Engine) -> str:
-    """Every migration that is missing, in one transaction, while others wait."""
+    """Run all missing migrations in one transaction, while other processes wait; return the revision before."""
     from alembic import command
     from alembic.config import Config
 

@@ -1,8 +1,8 @@
-"""Keep what belongs to patients out of the service's log.
+"""Redact the service's log: no value of a patient may be in it.
 
-Libraries log the values they stumble over: BentoML writes a traceback for every bad request,
-and pydantic, pandas and DuckDB quote the cell at fault. Nothing of theirs that was filled in
-at run time passes: of an exception remain its type and the line of code, of a message its template.
+Libraries log the values at fault: BentoML writes a traceback for every bad request, and pydantic, pandas and
+DuckDB quote the cell. Of their exceptions only the type and the line of code are logged, of their warnings only
+the template.
 """
 
 import logging
@@ -16,15 +16,15 @@ _OURS: Final = "dnapredict"
 _LOGGERS: Final = ("", "bentoml", "uvicorn.error", "circus")
 
 
-class Discretion(logging.Filter):
-    """A filter that strips run-time values from the records of other people's code."""
+class LogRedaction(logging.Filter):
+    """A filter that removes run-time values from the log records of libraries."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is kept; what it must not say is taken out first."""
+        """Whether the record is kept; run-time values are removed from it first."""
         if record.exc_info:
             kind, _, trace = record.exc_info
             if kind is not None and issubclass(kind, ValidationError):
-                # A request that was refused: its sender has the answer, and it is no fault of ours.
+                # A request that was refused: its sender has the answer, and the service is not at fault.
                 return False
             record.msg, record.args = f"{_name(kind)} at {_line(trace)}", ()
             record.exc_info = record.exc_text = record.stack_info = None
@@ -33,12 +33,12 @@ class Discretion(logging.Filter):
         return True
 
 
-def keep_logs_discreet() -> None:
+def redact_logs() -> None:
     """Put the filter before everything that this process logs, warnings included."""
-    discretion = Discretion()
+    redaction = LogRedaction()
     for name in _LOGGERS:
         for handler in logging.getLogger(name).handlers:
-            handler.addFilter(discretion)
+            handler.addFilter(redaction)
     logging.captureWarnings(True)
     logging.getLogger(_OURS).setLevel(logging.INFO)
 

@@ -1,7 +1,7 @@
 """The tables of the scoring log, as the newest migration leaves them.
 
 Three kinds of entry share one chain: an *answer* that was given, an *action* that a person took
-afterwards, and an *anchor* that stands for entries whose time was up. Each entry has a number of
+afterwards, and an *anchor* in the place of entries that were removed when their time was up. Each entry has a number of
 the chain, from 1, and a seal. `head` holds the number and the seal of the last one. `secret` tells whether
 appointments are still hashed with the same secret.
 """
@@ -32,7 +32,7 @@ ANSWERS: Final = Table(
     Column("action", Text),
     Column("error", Text),
     Column("seal", Text, nullable=False),
-    # What a row's seal covers: 1 as the first release wrote it, 2 with the list.
+    # Which columns the seal covers: 1 as in the first release, 2 with the list.
     Column("form", Integer, nullable=False),
     Column("list", Text),
 )
@@ -81,13 +81,13 @@ ENTRIES: Final = {"answer": ANSWERS, "action": ACTIONS, "anchor": ANCHORS}
 _CHAINS_OWN: Final = ("number", "seal", "form")
 
 
-def own_columns(table: Table) -> tuple[str, ...]:
-    """What an entry of `table` says; its number, its seal and the seal's form are the chain's."""
+def entry_columns(table: Table) -> tuple[str, ...]:
+    """The columns of an entry of `table`, without number, seal and form, which are the chain's."""
     return tuple(column.name for column in table.columns if column.name not in _CHAINS_OWN)
 
 
-ANSWER_COLUMNS: Final = own_columns(ANSWERS)
-"""What an answer says."""
+ANSWER_COLUMNS: Final = entry_columns(ANSWERS)
+"""The columns of an answer."""
 
 FIRST_FORM_COLUMNS: Final = tuple(name for name in ANSWER_COLUMNS if name != "list")
-"""What an answer said before it named its list."""
+"""The columns of an answer before it named its list."""

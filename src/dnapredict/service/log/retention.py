@@ -1,4 +1,4 @@
-"""Let go of what was kept long enough: scored lists, and the oldest entries of the scoring log."""
+"""Retention: remove scored lists and entries of the scoring log that were kept long enough."""
 
 import contextlib
 import datetime
@@ -24,11 +24,11 @@ _SECONDS_AFTER_FAILURE: Final = 600.0
 # A service that is starting has other things to do.
 _SECONDS_BEFORE_FIRST: Final = 60.0
 # A clock that jumped years ahead must not empty the log: to remove more at once, a person says so.
-_MOST_DAYS_UNASKED: Final = 31
+_MOST_DAYS_UNCONFIRMED: Final = 31
 
 
-class Keeper:
-    """A thread that looks every few hours. Any number of them, on any number of hosts, do no harm."""
+class RetentionThread:
+    """A thread that removes what is due every few hours. Several, on several hosts, do no harm."""
 
     def __init__(self, home: Path, log: ScoringLog, retention: Retention) -> None:
         """Start nothing yet."""
@@ -37,30 +37,30 @@ class Keeper:
         self._retention = retention
         self._background = Background(
             "retention",
-            self.look,
+            self.run_once,
             seconds_between=_SECONDS_BETWEEN,
             seconds_after_failure=_SECONDS_AFTER_FAILURE,
             seconds_before_first=_SECONDS_BEFORE_FIRST,
         )
 
     def watch(self) -> None:
-        """Look now and then for as long as the process lives."""
+        """Start the thread."""
         self._background.start()
 
-    def look(self) -> bool:
-        """Remove what is due, and return whether that went well; what cannot be removed now is logged."""
-        return all([self._attempt(self._forget_lists), self._attempt(self._forget_entries)])
+    def run_once(self) -> bool:
+        """Remove what is due, and return whether that succeeded; failures are logged."""
+        return all([self._attempt(self._remove_lists), self._attempt(self._remove_entries)])
 
-    def _forget_lists(self) -> None:
-        forget_lists(self._home, self._retention, self._log)
+    def _remove_lists(self) -> None:
+        remove_lists(self._home, self._retention, self._log)
 
-    def _forget_entries(self) -> None:
-        removed = forget_entries(self._log, self._retention, most_days=_MOST_DAYS_UNASKED)
+    def _remove_entries(self) -> None:
+        removed = remove_entries(self._log, self._retention, most_days=_MOST_DAYS_UNCONFIRMED)
         if removed:
             _LOG.info("%s entries of the scoring log were kept long enough and are removed.", removed)
 
     def _attempt(self, work: Callable[[], None]) -> bool:
-        """Do one of the two: that the other fails does not keep this one from being done."""
+        """Do one of the two, whether or not the other fails."""
         try:
             work()
         except DnapredictError as error:
@@ -72,7 +72,7 @@ class Keeper:
         return False
 
 
-def forget_entries(log: ScoringLog, retention: Retention, *, most_days: int | None = None) -> int:
+def remove_entries(log: ScoringLog, retention: Retention, *, most_days: int | None = None) -> int:
     """Remove entries of the log that are older than `log_days`, and return how many there were.
 
     Parameters
@@ -95,10 +95,10 @@ def forget_entries(log: ScoringLog, retention: Retention, *, most_days: int | No
             f"The scoring log goes back to {oldest}, and by its retention to {kept_from}: too much to remove "
             "unasked. If this machine's clock is right, run `dnapredict log prune`."
         )
-    return log.forget_before(kept_from)
+    return log.remove_before(kept_from)
 
 
-def forget_lists(home: Path, retention: Retention, log: ScoringLog | None = None) -> int:
+def remove_lists(home: Path, retention: Retention, log: ScoringLog | None = None) -> int:
     """Remove lists that are older than `list_days`, and some of those beyond the newest `lists`.
 
     Of the latter only a list goes whose appointments are over and on which, by `log`, nothing was recorded:
@@ -113,9 +113,9 @@ def forget_lists(home: Path, retention: Retention, log: ScoringLog | None = None
     StoreError
         If the log cannot be read: then only what is older than `list_days` was removed.
     """
-    removed = list_store.forget_older(home, time.time() - retention.list_days * _SECONDS_A_DAY)
+    removed = list_store.remove_older(home, time.time() - retention.list_days * _SECONDS_A_DAY)
     idle = _idle(list_store.kept_files(home)[retention.lists :], log)
-    return removed + sum(map(_removed, idle))
+    return removed + sum(map(_remove, idle))
 
 
 def require_room(home: Path, retention: Retention, log: ScoringLog) -> None:
@@ -130,7 +130,7 @@ def require_room(home: Path, retention: Retention, log: ScoringLog) -> None:
     if _megabytes(files) < retention.list_mb:
         return
     for path in reversed(_idle(files, log)):
-        _removed(path)
+        _remove(path)
         if _megabytes(list_store.kept_files(home)) < retention.list_mb:
             return
     raise StoreError(
@@ -147,7 +147,7 @@ def _idle(files: Sequence[Path], log: ScoringLog | None) -> list[Path]:
     if not over or log is None:
         return over
     recorded = select(ACTIONS.c.list).where(ACTIONS.c.list.in_([path.stem for path in over])).distinct()
-    worked_on = {row.list for row in log.ask(recorded)}
+    worked_on = {row.list for row in log.query(recorded)}
     return [path for path in over if path.stem not in worked_on]
 
 
@@ -159,7 +159,7 @@ def _megabytes(files: Sequence[Path]) -> float:
     return sizes / 1_048_576
 
 
-def _removed(path: Path) -> bool:
+def _remove(path: Path) -> bool:
     with contextlib.suppress(OSError):
         path.unlink()
         return True

@@ -1,12 +1,11 @@
-"""The scoring log: every answer that was given, who asked, which model gave it, and what was done.
+"""The scoring log: every answer that was given, to whom, by which model, and what was done about it.
 
-Written before the answer is sent; where it cannot be written, there is no answer. Entries are only
-ever added (the database refuses to change one, or to remove one whose time is not up) and each is
-sealed with the seal of the entry before it, so that one that was changed, removed or slipped in
-afterwards is found.
+An entry is written before the answer is sent; where it cannot be written, there is no answer. Entries are only
+added (the database refuses to change one, or to remove one before its time) and each is sealed with the seal of
+the entry before it, so that a change, a removal or an insertion is detected.
 
-Appointments, patients and inputs stand in it as keyed hashes: with the home's secret, a person who
-holds an appointment number can find its entries; without it, nobody can tell whose they are.
+Appointments, patients and inputs are stored as keyed hashes: with the home's secret, a person who has an
+appointment number can find its entries; without it, nobody can tell whose they are.
 """
 
 import datetime
@@ -20,20 +19,20 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 from dnapredict.data.files.digests import FIRST_SEAL
 from dnapredict.data.files.secret_files import SecretError
 from dnapredict.errors import StoreError
-from dnapredict.service.log.chain import BrokenAt, append, checked
+from dnapredict.service.log.chain import BrokenChain, append, verify_chain
 from dnapredict.service.log.log_database import Database
 from dnapredict.service.log.log_tables import ANSWER_COLUMNS, ENTRIES, HEAD, SECRET
 
 COLUMNS: Final = ANSWER_COLUMNS
-"""What a caller gives for each answer; its number and its seal are the log's own."""
+"""The columns that a caller gives for each answer; the log adds number and seal."""
 
 _RETENTION: Final = "retention"
-_FORGOTTEN_AT_ONCE: Final = 20_000
+_REMOVED_AT_ONCE: Final = 20_000
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What a sound log holds: its number of entries, and the number and seal of the last one."""
+    """The result of a check without fault: the number of entries, and the number and seal of the last one."""
 
     entries: int
     last: int
@@ -41,19 +40,29 @@ class Verified:
 
 
 class ScoringLog:
-    """The log of one home, or of several that name one database. Writers take turns."""
+    """The log of one home, or of several that share one database. Writers wait for each other."""
 
     def __init__(self, home: Path, database: str | None = None) -> None:
         """Open nothing yet; the first entry makes the log. `database` is as in `record.database`."""
         self._database = Database(home, database)
 
+    @property
+    def name(self) -> str:
+        """The file of the log, or the address of its database without the password."""
+        return self._database.name
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the log is a file of the home, and not a database at an address."""
+        return self._database.is_file
+
     def open(self) -> None:
-        """Open the database now, so that what is wrong with it is said before anybody waits for an answer.
+        """Open the database now, so that a fault is reported before anybody waits for an answer.
 
         Raises
         ------
         StoreError
-            If it cannot be opened, or is of a form that this release does not work with.
+            If it cannot be opened, or has a schema that this release does not work with.
         """
         with self._database.reading():
             pass
@@ -66,7 +75,8 @@ class ScoringLog:
         StoreError
             If they cannot be written; nothing was.
         """
-        self._append("answer", rows)
+        with self._database.writing() as connection:
+            append(connection, "answer", rows)
 
     def write_action(self, row: Mapping[str, Any], *, first: Callable[[Connection], None] = lambda _: None) -> None:
         """Add what was done about an appointment: the columns of `record.tables.ACTIONS`.
@@ -74,8 +84,7 @@ class ScoringLog:
         Parameters
         ----------
         first
-            Looks at the log before the entry is added, while nobody else can add one; what it raises is
-            raised, and then nothing is written.
+            Called before the entry is added, while nobody else can add one; if it raises, nothing is written.
 
         Raises
         ------
@@ -88,8 +97,8 @@ class ScoringLog:
             first(connection)
             append(connection, "action", [row])
 
-    def ask(self, query: Select[Any], parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
-        """The rows that `query` finds with its `parameters`; none where nothing was ever written.
+    def query(self, query: Select[Any], parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+        """The rows that `query` selects with its `parameters`; none where nothing was ever written.
 
         Raises
         ------
@@ -107,7 +116,7 @@ class ScoringLog:
         Parameters
         ----------
         check_of
-            Gives the check value of the secret, told whether the log has entries.
+            Returns the check value of the secret; its argument is whether the log has entries.
 
         Raises
         ------
@@ -134,8 +143,8 @@ class ScoringLog:
 
         Returns
         -------
-        What it holds. Keep the last number and seal, with the date, in another place: whoever may
-        write the database can make a whole chain anew, and cannot make one with the seal you kept.
+        Keep the last number and seal, with the date, in another place: whoever may write the database can
+        make a whole new chain, but not one with the seal you kept.
 
         Raises
         ------
@@ -146,15 +155,15 @@ class ScoringLog:
             return Verified(0, 0, FIRST_SEAL)
         try:
             with self._database.reading() as connection:
-                entries, link = checked(connection)
-        except BrokenAt as broken:
+                entries, link = verify_chain(connection)
+        except BrokenChain as broken:
             raise StoreError(
                 f"{self._database.name}: row {broken.number:,} is not as it was written, or rows before it "
                 "or at the end are missing. Keep this database and compare it with a backup."
             ) from None
         return Verified(entries, link.number, link.seal)
 
-    def forget_before(self, day: datetime.date) -> int:
+    def remove_before(self, day: datetime.date) -> int:
         """Remove the oldest entries, up to the first one of `day` (UTC) or later.
 
         An anchor takes their place at the end of the chain first: it holds the seal that the first
@@ -174,9 +183,9 @@ class ScoringLog:
         removed = 0
         while self._database.exists:
             with self._database.writing() as connection:
-                piece = _forget_piece(connection, day)
-            removed += piece
-            if not piece:
+                count = _remove_some(connection, day)
+            removed += count
+            if not count:
                 break
         return removed
 
@@ -188,14 +197,12 @@ class ScoringLog:
         StoreError
             If the log cannot be read.
         """
-        firsts = [
-            self.ask(select(table.c.number, table.c.at).order_by(table.c.number).limit(1)) for table in ENTRIES.values()
-        ]
-        there = [found[0] for found in firsts if found]
-        return datetime.date.fromisoformat(min(there).at[:10]) if there else None
+        queries = [select(table.c.number, table.c.at).order_by(table.c.number).limit(1) for table in ENTRIES.values()]
+        first = [row for query in queries for row in self.query(query)]
+        return datetime.date.fromisoformat(min(first).at[:10]) if first else None
 
     def upgrade(self) -> str:
-        """Bring the database to the form this release works with; returns the form it had, "" for none.
+        """Migrate the database to the schema of this release; returns the revision it had, "" for none.
 
         Raises
         ------
@@ -205,20 +212,16 @@ class ScoringLog:
         return self._database.upgrade()
 
     def close(self) -> None:
-        """Let go of every connection to the database."""
+        """Close every connection to the database."""
         self._database.close()
 
-    def _append(self, kind: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        with self._database.writing() as connection:
-            append(connection, kind, rows)
 
-
-def _forget_piece(connection: Connection, day: datetime.date) -> int:
-    """Remove the oldest entries before `day`, so few that an answer need not wait long for its turn."""
+def _remove_some(connection: Connection, day: datetime.date) -> int:
+    """Remove the oldest entries before `day`, so few that no answer waits long."""
     first, kept_from = _oldest(connection), _first_since(connection, day)
     if first is None or first >= kept_from:
         return 0
-    kept_from = min(kept_from, first + _FORGOTTEN_AT_ONCE)
+    kept_from = min(kept_from, first + _REMOVED_AT_ONCE)
     anchor = {
         "at": datetime.datetime.now(datetime.UTC).isoformat(),
         "asked_by": _RETENTION,

@@ -1,1 +1,1 @@
-"""What stands between the network and the service: one module a duty, each plain ASGI."""
+"""ASGI middleware between the network and the service: one module for each duty."""

@@ -17,13 +17,14 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dnapredict.service.client_address import ADDRESS
+from dnapredict.service.error_responses import json_error
 
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 @dataclass(frozen=True)
 class BodyType:
-    """What paths of a pattern take: content types, and bytes at most."""
+    """The content types that paths of a pattern take, and the largest body in bytes."""
 
     path: re.Pattern[str]
     content_types: Collection[str]
@@ -31,7 +32,7 @@ class BodyType:
 
 
 class AnonymousBodies:
-    """Bodies of anonymous clients that are on their way; a surplus ends the one that has waited longest.
+    """Bodies that anonymous clients are sending; above the limit the oldest is cancelled.
 
     A body of an honest client comes with its header, so that the oldest is a slow one. Refusing the newest
     instead would let slow clients keep others from signing in.
@@ -39,13 +40,13 @@ class AnonymousBodies:
     Parameters
     ----------
     at_once, of_address
-        Bodies that may be on their way, in all and from one address.
+        Bodies that may be sent at the same time, in all and from one address.
     seconds
         How long a client may take to send one.
     """
 
     def __init__(self, *, at_once: int, of_address: int, seconds: float) -> None:
-        """None is on its way."""
+        """No body is being sent yet."""
         self.seconds = seconds
         self._at_once = at_once
         self._of_address = of_address
@@ -53,7 +54,7 @@ class AnonymousBodies:
 
     @contextlib.asynccontextmanager
     async def arriving(self, address: str) -> AsyncIterator[None]:
-        """While one arrives; raises TimeoutError when it takes too long or must give way."""
+        """While a body arrives; raises TimeoutError when it takes too long or is cancelled for another."""
         self._make_room(address)
         async with asyncio.timeout(self.seconds) as deadline:
             self._arriving[deadline] = address
@@ -77,17 +78,17 @@ class BodyLimits:
     Parameters
     ----------
     largest
-        Bytes a body may hold on a path that takes none in particular.
+        Bytes a body may hold on a path that `body_types` does not name.
     body_types
-        What some paths take.
+        What each path takes.
     seconds
         How long a client with a key may take to send a body.
     at_once
-        Bodies that may be on their way at the same time from those with a key: each is held in memory.
+        Bodies that clients with a key may send at the same time: each is held in memory.
     anonymous
-        The bodies of public paths, which take no place of the others.
+        The bodies of public paths, counted apart from the others.
     guarded
-        Whether a path asks for a key.
+        Whether a path needs a key.
     """
 
     app: ASGIApp
@@ -137,7 +138,7 @@ class BodyLimits:
 
 
 def _refusal(scope: Scope, kind: BodyType | None, largest: int) -> JSONResponse | None:
-    """What the headers alone already tell."""
+    """The refusal that the headers alone call for, if any."""
     headers = Headers(scope=scope)
     declared = headers.get("content-length", "0")
     if not declared.isdigit() or int(declared[:20]) > largest:
@@ -173,8 +174,7 @@ def _too_large(largest: int) -> JSONResponse:
 
 def _refuse(status: int, sentence: str) -> JSONResponse:
     # What follows on this connection may be the rest of a body nobody will read.
-    headers = {"connection": "close"} | ({"retry-after": "1"} if status == 503 else {})
-    return JSONResponse({"error": sentence}, status, headers=headers)
+    return json_error(status, sentence, retry_after=1 if status == 503 else None, headers={"connection": "close"})
 
 
 def _replay(parts: deque[bytes], receive: Receive) -> Receive:

@@ -1,8 +1,7 @@
-"""Work on a few requests at a time, let a few more wait, and answer the others at once that it is too much.
+"""Limit the requests that are worked on at a time and those that wait; the others are answered 503 at once.
 
-A queue without an end would answer nobody: each would wait until they had given up. Work that takes
-too long is answered 504; a thread cannot be stopped, so it goes on behind that answer and keeps its
-place until it is done.
+With an endless queue every client would wait until it gave up. Work that takes too long is answered 504; a thread
+cannot be stopped, so that it goes on after that answer and counts until it ends.
 """
 
 import asyncio
@@ -11,28 +10,29 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dnapredict.service.pages.rendering import trouble_page
+from dnapredict.service.error_responses import json_error
+from dnapredict.service.pages.rendering import error_page
 
-_SECONDS_TO_COME_AGAIN: Final = 1
+_RETRY_AFTER: Final = 1
 _BUSY: Final = "The service is too busy now. Try again in a moment."
 _TOO_LONG: Final = "This took too long and was given up. Send fewer appointments at a time."
 
 
 @dataclass
-class Turns:
-    """Answer 503 to those for whom there is no room, and 504 to those whose answer takes too long.
+class ConcurrencyLimit:
+    """Answer 503 to requests above the limits, and 504 to those that take too long.
 
     Parameters
     ----------
     at_once
-        Requests that are worked on side by side.
+        Requests that are worked on at the same time.
     waiting
-        Requests that may wait for their turn.
+        Requests that may wait.
     seconds_to_wait, seconds_to_answer
-        How long they wait, and how long the work may take.
+        How long they may wait, and how long the work may take.
     guarded
         Whether a path is held to this; health checks and static files are not.
     """
@@ -48,19 +48,19 @@ class Turns:
     _behind: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
-        """All places are free."""
+        """No request is being worked on."""
         self._free = asyncio.Semaphore(self.at_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http" or not self.guarded(scope["path"]):
             await self.app(scope, receive, send)
-        elif await self._has_turn():
+        elif await self._acquire():
             await self._work(scope, receive, send)
         else:
             await _refusal(scope, 503, _BUSY)(scope, receive, send)
 
-    async def _has_turn(self) -> bool:
+    async def _acquire(self) -> bool:
         if self._free.locked() and self._queue >= self.waiting:
             return False
         self._queue += 1
@@ -74,14 +74,14 @@ class Turns:
         return True
 
     async def _work(self, scope: Scope, receive: Receive, send: Send) -> None:
-        line = _Line(send)
-        task = asyncio.ensure_future(self.app(scope, receive, line.send))
+        client = _Client(send)
+        task = asyncio.ensure_future(self.app(scope, receive, client.send))
         self._behind.add(task)
         task.add_done_callback(self._done)
         await asyncio.wait({task}, timeout=self.seconds_to_answer)
         if task.done():
             await task
-        elif line.cut():
+        elif client.cut():
             await _refusal(scope, 504, _TOO_LONG)(scope, receive, send)
 
     def _done(self, task: asyncio.Task[None]) -> None:
@@ -91,8 +91,8 @@ class Turns:
             task.exception()  # whoever waited has it; asyncio need not complain that nobody did
 
 
-class _Line:
-    """What goes to the client until it is cut; what comes after that is dropped."""
+class _Client:
+    """The messages to a client; those after a cut are dropped."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -104,15 +104,14 @@ class _Line:
             await self._send(message)
 
     def cut(self) -> bool:
-        """Whether there is still an answer to give: one that has begun can only be broken off."""
+        """Drop all that comes, and return whether no answer had begun: one that has begun can only be broken off."""
         self._cut = True
         return not self._begun
 
 
 def _refusal(scope: Scope, status: int, sentence: str) -> Response:
-    again = {"retry-after": str(_SECONDS_TO_COME_AGAIN)} if status == 503 else {}
+    response = json_error(status, sentence, retry_after=_RETRY_AFTER if status == 503 else None)
     if scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", ""):
-        page = trouble_page("This cannot be shown now", sentence, status=status)
-        page.headers.update(again)
-        return page
-    return JSONResponse({"error": sentence}, status, headers=again)
+        again = {name: value for name, value in response.headers.items() if name == "retry-after"}
+        return error_page("This cannot be shown now", sentence, status=status, headers=again)
+    return response

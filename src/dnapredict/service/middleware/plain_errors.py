@@ -1,23 +1,26 @@
-"""Give every refusal of the service one shape: `{"error": "a sentence"}`, or a page for a person.
+"""Give every error response one shape: `{"error": "a sentence"}`, or a page for a person.
 
-BentoML answers an error as a list, an object or plain text, by its origin. A caller should
-need one way to read it, and a sentence that repeats nothing of what was sent. At the addresses
-of the pages a browser is shown the same sentence as a page.
+BentoML answers an error as a list, an object or plain text, by its origin. A caller should need one way to read
+it, with a sentence that repeats nothing of what was sent, and nothing of the machine that the service runs on. At
+the addresses of the pages a browser is shown the same sentence as a page.
 
-What escapes from anything below is answered here as well: BentoML would wait for an answer until its own
-time-out, for a minute and a half, and say nothing.
+An exception that nothing else caught is answered here as well: BentoML would send nothing until its own time-out,
+after a minute and a half.
 """
 
+import html
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dnapredict.service.pages.rendering import trouble_page
+from dnapredict.service.error_responses import json_error
+from dnapredict.service.pages.rendering import error_page
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 _SENTENCES: Final = {
@@ -40,20 +43,27 @@ _HEADINGS: Final = {
     503: "Please try again in a moment",
     504: "This took too long",
 }
-_OF_PROGRAMS: Final = "/v1/"
+_API_PREFIX: Final = "/v1/"
 # A model is loaded, a database comes back: not at once, and not in hours.
-_SECONDS_TO_COME_AGAIN: Final = "5"
-# A conflict is answered by us alone, and with more than a sentence: what counts by now.
+_RETRY_AFTER: Final = "5"
+# A conflict has more than a sentence: the outcome that counts by now.
 _WITH_MORE: Final = frozenset({409})
-_OURS: Final = frozenset({"error"})
+_OWN_KEYS: Final = frozenset({"error"})
 _KEPT: Final = ("allow", "connection", "retry-after", "www-authenticate")
 
 
 @dataclass(frozen=True)
-class PlainRefusals:
-    """Rewrite answers of status 400 and above, unless they are pages for people."""
+class PlainErrors:
+    """Rewrite responses of status 400 and above.
+
+    Parameters
+    ----------
+    private
+        Texts that no caller may read, such as the folder of the home, and what to write in their place.
+    """
 
     app: ASGIApp
+    private: Mapping[str, str] = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -66,7 +76,7 @@ class PlainRefusals:
 
         async def send_plainly(message: Message) -> None:
             nonlocal started, is_answered
-            if message["type"] == "http.response.start" and _needs_rewriting(message):
+            if message["type"] == "http.response.start" and message["status"] >= 400:
                 started = message
                 return
             if started is None:
@@ -76,7 +86,7 @@ class PlainRefusals:
             parts.append(message.get("body", b""))
             if not message.get("more_body", False):
                 is_answered = True
-                await _plain(started, b"".join(parts), to_person=_is_of_person(scope))(scope, receive, send)
+                await self._plain(scope, started, b"".join(parts))(scope, receive, send)
 
         try:
             await self.app(scope, receive, send_plainly)
@@ -84,30 +94,37 @@ class PlainRefusals:
             if is_answered:
                 raise
             _LOG.exception("A request was not answered.")
-            await _plain({"status": 500}, b"", to_person=_is_of_person(scope))(scope, receive, send)
+            await self._plain(scope, {"status": 500}, b"")(scope, receive, send)
 
+    def _plain(self, scope: Scope, started: Message, body: bytes) -> Response:
+        status: int = started["status"]
+        headers = Headers(raw=started.get("headers", []))
+        if headers.get("content-type", "").startswith("text/html") or status in _WITH_MORE:
+            public = self._without_private(body.decode("utf-8", "replace"))
+            response = Response(public, status)
+            response.raw_headers = [
+                *((name, value) for name, value in headers.raw if name != b"content-length"),
+                (b"content-length", str(len(response.body)).encode()),
+            ]
+            return response
+        kept = {name: headers[name] for name in _KEPT if name in headers}
+        if status == 503:
+            kept.setdefault("retry-after", _RETRY_AFTER)
+        sentence = self._without_private(_sentence(status, body))
+        if _is_of_person(scope):
+            return error_page(_HEADINGS.get(status, _HEADING), sentence, status=status, headers=kept)
+        return json_error(status, sentence, headers=kept)
 
-def _needs_rewriting(message: Message) -> bool:
-    is_page = Headers(raw=message.get("headers", [])).get("content-type", "").startswith("text/html")
-    return message["status"] >= 400 and not is_page and message["status"] not in _WITH_MORE
+    def _without_private(self, text: str) -> str:
+        for private, public in self.private.items():
+            text = text.replace(private, public).replace(html.escape(private), public)
+        return text
 
 
 def _is_of_person(scope: Scope) -> bool:
-    """Whether a browser asks for a page; programs use other addresses, and some of them take HTML as well."""
+    """Whether a browser wants a page; programs use other addresses, and some of them accept HTML as well."""
     wanted = Headers(scope=scope).get("accept", "")
-    return "text/html" in wanted and not scope["path"].startswith(_OF_PROGRAMS)
-
-
-def _plain(started: Message, body: bytes, *, to_person: bool) -> Response:
-    status: int = started["status"]
-    received = Headers(raw=started.get("headers", []))
-    kept = {name: received[name] for name in _KEPT if name in received}
-    if status == 503:
-        kept.setdefault("retry-after", _SECONDS_TO_COME_AGAIN)
-    sentence = _sentence(status, body)
-    if to_person:
-        return trouble_page(_HEADINGS.get(status, _HEADING), sentence, status=status, headers=kept)
-    return JSONResponse({"error": sentence}, status, headers=kept)
+    return "text/html" in wanted and not scope["path"].startswith(_API_PREFIX)
 
 
 def _sentence(status: int, body: bytes) -> str:
@@ -115,7 +132,7 @@ def _sentence(status: int, body: bytes) -> str:
         content: Any = json.loads(body)
     except ValueError:
         content = None
-    if isinstance(content, dict) and set(content) == _OURS and status != 500:
+    if isinstance(content, dict) and set(content) == _OWN_KEYS and status != 500:
         return str(content["error"])
     problems = content.get("detail") if isinstance(content, dict) else None
     if status == 400 and isinstance(problems, list) and problems:
@@ -124,7 +141,7 @@ def _sentence(status: int, body: bytes) -> str:
 
 
 def _of_validation(problem: dict[str, Any]) -> str:
-    """The first problem that pydantic found, as a sentence. Its input was left out at the source."""
+    """The first problem that pydantic found, as a sentence; it was reported without the input."""
     if problem.get("type") == "json_invalid":
         return "The request is not valid JSON."
     if problem.get("type") == "extra_forbidden":

@@ -1,8 +1,7 @@
-"""So many requests for each key, and for each address without one: what is over is answered 429.
+"""Rate limits for each key, and for each address without one: requests above them are answered 429.
 
-A bucket for each key, in this worker's memory: a worker that answers knows nothing of what another
-did, so a key may reach as many times the rate as there are workers. That costs no look-up and has
-nothing to fail.
+A token bucket for each key, in the memory of the worker: a key may reach the rate times the number of workers.
+That costs no look-up and has nothing to fail.
 """
 
 import math
@@ -16,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dnapredict.service.auth.access_control import CALLER, HOLDER
 from dnapredict.service.client_address import ADDRESS
+from dnapredict.service.error_responses import json_error
 
 _MOST_REMEMBERED: Final = 10_000
 _NOBODY: Final = ""
@@ -66,7 +66,7 @@ class Buckets:
 
 @dataclass(frozen=True)
 class RateLimit:
-    """Answer 429 to a key that asks for too much.
+    """Answer 429 to a key with too many requests.
 
     Addresses that need no key are counted by `AnonymousRate`.
     """
@@ -114,7 +114,7 @@ class AnonymousRate:
         self._all = {health: Buckets(a_second_in_all, burst_in_all, clock) for health in (True, False)}
 
     def __call__(self, scope: Scope) -> JSONResponse | None:
-        """What to answer instead, if this request is one too many."""
+        """The response instead, if this request is one too many."""
         wait = self._wait(scope)
         return _come_again("Too many requests came from this address. {}.", wait) if wait else None
 
@@ -130,5 +130,4 @@ class AnonymousRate:
 
 def _come_again(sentence: str, wait: float) -> JSONResponse:
     seconds = math.ceil(wait)
-    told = sentence.format(f"Come again in {seconds} s")
-    return JSONResponse({"error": told}, 429, headers={"retry-after": str(seconds)})
+    return json_error(429, sentence.format(f"Come again in {seconds} s"), retry_after=seconds)

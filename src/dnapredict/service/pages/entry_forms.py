@@ -1,4 +1,4 @@
-"""What a clerk enters: a list to score, and what happened with an appointment."""
+"""The forms of the pages: a list to score, and the outcome of a call."""
 
 import datetime
 from collections.abc import Sequence
@@ -13,15 +13,16 @@ from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DataError, DnapredictError
 from dnapredict.service.api.list_endpoints import uploaded
-from dnapredict.service.api.response_models import status_of
 from dnapredict.service.auth.access_control import HOLDER
-from dnapredict.service.call_actions import WORDS, Outcome, OutcomeChanged, TakenAction
-from dnapredict.service.log.answer_entries import ASKED_BY
+from dnapredict.service.call_actions import WORDS, Outcome, OutcomeChanged, RecordedAction
+from dnapredict.service.error_responses import status_of
+from dnapredict.service.log.answer_entries import REQUESTED_BY
 from dnapredict.service.pages.list_pages import WORKED_ON, ListPages
 from dnapredict.service.pages.list_query import ListQuery
-from dnapredict.service.pages.list_view import LIST_PAGES, said_of
-from dnapredict.service.pages.rendering import local_day, moment_words, page, today, trouble_page
+from dnapredict.service.pages.list_view import LIST_PAGES, outcome_shown
+from dnapredict.service.pages.rendering import error_page, local_day, moment_words, page
 from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.plan.working_days import local_today
 
 UPLOAD: Final = "/upload"
 OUTCOMES: Final = "/outcomes"
@@ -32,7 +33,7 @@ _GONE: Final = "This list is not kept any more, or it has no such line. Open the
 
 
 @dataclass(frozen=True)
-class Entering:
+class EntryForms:
     """The forms of the pages of a home's lists."""
 
     pages: ListPages
@@ -46,7 +47,7 @@ class Entering:
         ]
 
     async def record(self, request: Request) -> Response:
-        """Put down what happened with one line, and go back to where it stood."""
+        """Record the outcome for one line, and go back to the same part of the list."""
         body = (await request.body()).decode("utf-8", "replace")
         return await run_in_threadpool(self._record, request, body)
 
@@ -61,53 +62,53 @@ class Entering:
             scored = await run_in_threadpool(self.pages.lists.score, content, name=name)
         except DnapredictError as error:
             signed_in = HOLDER in request.scope
-            said, status = str(error), status_of(error)
-            return page("upload_page.html", here=UPLOAD, status=status, signed_in=signed_in, complaint=said)
+            status, message = status_of(error), str(error)
+            return page("upload_page.html", here=UPLOAD, status=status, signed_in=signed_in, complaint=message)
         return _worked_on(scored, RedirectResponse(f"{LIST_PAGES}/{scored.heading.list_id}", 303))
 
     def _record(self, request: Request, body: str) -> Response:
         try:
-            found = self.pages.lists.shown(request.path_params["list_id"])
+            kept = self.pages.lists.shown(request.path_params["list_id"])
             sent = _Sent.of(body)
-            line = None if found is None else found.line_at(sent.number)
-            if found is None or line is None:
-                return trouble_page("This was not recorded", _GONE, status=404)
+            line = None if kept is None else kept.row_at(sent.number)
+            if kept is None or line is None:
+                return error_page("This was not recorded", _GONE, status=404)
             if sent.outcome is None:
-                return self.pages.show(found, request, here=self.pages.here(found, request), wrong=sent.number)
-            self.pages.lists.hold(found)
+                return self.pages.show(kept, request, here=self.pages.here(kept, request), wrong=sent.number)
+            self.pages.lists.hold(kept)
             try:
-                self.pages.actions.record(found.heading.list_id, line, sent.outcome, seen=sent.seen)
+                self.pages.actions.record(kept.heading.list_id, line, sent.outcome, seen=sent.seen)
             except OutcomeChanged as changed:
-                return self._asked_again(request, found, sent, changed.last)
+                return self._conflict_page(request, kept, sent, changed.last)
         except DnapredictError as error:
-            return trouble_page("This was not recorded", str(error), status=status_of(error))
-        return _worked_on(found, RedirectResponse(f"{_back(request, found, sent.number)}#said", 303))
+            return error_page("This was not recorded", str(error), status=status_of(error))
+        return _worked_on(kept, RedirectResponse(f"{_back(request, kept, sent.number)}#said", 303))
 
-    def _asked_again(self, request: Request, found: KeptList, sent: "_Sent", last: TakenAction) -> Response:
-        """Show what somebody else recorded in the meantime, and ask whether to record this all the same."""
+    def _conflict_page(self, request: Request, kept: KeptList, sent: "_Sent", last: RecordedAction) -> Response:
+        """Show what somebody else recorded in the meantime, and ask whether to record this anyway."""
         return page(
             "outcome_changed.html",
-            here=self.pages.here(found, request),
+            here=self.pages.here(kept, request),
             status=409,
             signed_in=HOLDER in request.scope,
-            synthetic=found.heading.synthetic,
-            name=found.heading.name,
-            line=found.line_at(sent.number),
+            synthetic=kept.heading.synthetic,
+            name=kept.heading.name,
+            line=kept.row_at(sent.number),
             number=sent.number,
             outcome=sent.outcome,
             words=WORDS[sent.outcome or Outcome.WITHDRAWN],
-            last=said_of(last, who=self.pages.who),
+            last=outcome_shown(last, who=self.pages.who),
             whose=_whose(last),
             at=_at(last.at),
             seen=last.at.isoformat(),
-            action=f"{LIST_PAGES}/{found.heading.list_id}{OUTCOMES}{ListQuery.of(request.query_params).query()}",
-            back=f"{_back(request, found, 0)}#line-{sent.number}",
+            action=f"{LIST_PAGES}/{kept.heading.list_id}{OUTCOMES}{ListQuery.of(request.query_params).query()}",
+            back=f"{_back(request, kept, 0)}#line-{sent.number}",
         )
 
 
 @dataclass(frozen=True)
 class _Sent:
-    """What a form holds.
+    """The content of a form.
 
     Attributes
     ----------
@@ -125,7 +126,7 @@ class _Sent:
 
     @classmethod
     def of(cls, body: str) -> "_Sent":
-        """Read it off a form.
+        """Read it from a form.
 
         Raises
         ------
@@ -144,24 +145,24 @@ class _Sent:
         return cls(number, Outcome(outcome) if outcome in {each.value for each in Outcome} else None, seen)
 
 
-def _worked_on(found: KeptList, response: Response) -> Response:
-    """The response, after which this browser is shown that list first."""
-    list_id = found.heading.list_id
+def _worked_on(kept: KeptList, response: Response) -> Response:
+    """The response, with a cookie by which this browser is shown that list first."""
+    list_id = kept.heading.list_id
     response.set_cookie(WORKED_ON, list_id, max_age=_SECONDS_A_WEEK, httponly=True, samesite="strict")
     return response
 
 
-def _back(request: Request, found: KeptList, said: int) -> str:
+def _back(request: Request, kept: KeptList, said: int) -> str:
     """The part of the list from which the form was sent."""
-    return f"{LIST_PAGES}/{found.heading.list_id}{ListQuery.of(request.query_params).query(said=said)}"
+    return f"{LIST_PAGES}/{kept.heading.list_id}{ListQuery.of(request.query_params).query(said=said)}"
 
 
-def _whose(last: TakenAction) -> str:
-    """Who that was, as far as a key tells: a team may share one."""
-    return "Somebody with your key" if last.asked_by == ASKED_BY.get() else "Another colleague"
+def _whose(last: RecordedAction) -> str:
+    """Who recorded it, as far as a key tells: a team may share one."""
+    return "Somebody with your key" if last.requested_by == REQUESTED_BY.get() else "Another colleague"
 
 
 def _at(moment: datetime.datetime) -> str:
     """When, without the day if that is today."""
     day, _, time = moment_words(moment).rpartition(", ")
-    return f"at {time}" if local_day(moment) == today() else f"on {day} at {time}"
+    return f"at {time}" if local_day(moment) == local_today() else f"on {day} at {time}"

@@ -13,16 +13,17 @@ from starlette.routing import BaseRoute, Route
 
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import DnapredictError, StoreError
-from dnapredict.service.api.list_endpoints import heeded, in_form
-from dnapredict.service.api.response_models import status_of
-from dnapredict.service.api.uploaded_lists import KeptLists
+from dnapredict.service.api.list_endpoints import file_response, with_opt_outs
+from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.auth.access_control import HOLDER
 from dnapredict.service.call_actions import Actions, Outcome
-from dnapredict.service.call_progress import CallProgress, CallWeek, of_calls, of_week
+from dnapredict.service.call_progress import CallProgress, CallWeek, list_progress, week_progress
+from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.list_query import ListQuery
-from dnapredict.service.pages.list_view import LIST_PAGES, OFFERED, Who, Wishes, view_of
-from dnapredict.service.pages.rendering import day_words, moment_words, page, today, trouble_page
+from dnapredict.service.pages.list_view import LIST_PAGES, OFFERED, OptOuts, Who, build_view
+from dnapredict.service.pages.rendering import day_words, error_page, moment_words, page
 from dnapredict.worklist.files.list_store import Heading, KeptList
+from dnapredict.worklist.plan.working_days import local_today
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 WORKED_ON: Final = "dnapredict_list"
@@ -42,19 +43,19 @@ class Recent:
 
     heading: Heading
     address: str
-    scored_at: str
+    created_at: str
     progress: CallProgress
 
 
-def _in_words(view: View) -> View:
-    """The view, with a page that says what is wrong in the place of an error of ours."""
+def _with_error_page(view: View) -> View:
+    """The view, with an error page in the place of an error of ours."""
 
     @wraps(view)
     def shown(pages: "ListPages", request: Request) -> Response:
         try:
             return view(pages, request)
         except DnapredictError as error:
-            return trouble_page("The list cannot be shown", str(error), status=status_of(error))
+            return error_page("The list cannot be shown", str(error), status=status_of(error))
 
     return shown
 
@@ -63,11 +64,11 @@ def _in_words(view: View) -> View:
 class ListPages:
     """The pages of the lists of a home.
 
-    `worklist` tells how many calls a week has; it is asked for at each page, so that a change is seen.
-    `who` tells what the holder of a key is called.
+    `worklist` reads the capacity of a week at each page, so that a change is seen. `who` gives the name of the
+    holder of a key.
     """
 
-    lists: KeptLists
+    lists: ListService
     actions: Actions
     worklist: Callable[[], WorklistConfig]
     who: Who = lambda key_id: ""  # noqa: ARG005
@@ -82,24 +83,24 @@ class ListPages:
             Route(one + _FILE, self.file, methods=["GET"]),
         ]
 
-    @_in_words
+    @_with_error_page
     def current(self, request: Request) -> Response:
         """The list that this browser works on, or else the one that was scored last."""
-        found = self._worked_on(request) or self.lists.newest()
-        if found is None:
+        kept = self._worked_on(request) or self.lists.newest()
+        if kept is None:
             return page("no_list.html", here="/", signed_in=HOLDER in request.scope, complaint="")
-        return self.show(found, request, here="/")
+        return self.show(kept, request, here="/")
 
-    @_in_words
+    @_with_error_page
     def one(self, request: Request) -> Response:
         """The list whose id is in the address."""
-        found = self.lists.shown(request.path_params["list_id"])
-        return no_list() if found is None else self.show(found, request, here=self.here(found, request))
+        kept = self.lists.shown(request.path_params["list_id"])
+        return list_not_found() if kept is None else self.show(kept, request, here=self.here(kept, request))
 
-    @_in_words
+    @_with_error_page
     def recent(self, request: Request) -> Response:
         """Every list that is kept, newest first, and how far the week has come."""
-        headings = self.lists.every()
+        headings = self.lists.headings()
         return page(
             "lists.html",
             here=LIST_PAGES,
@@ -107,19 +108,19 @@ class ListPages:
             synthetic=any(heading.synthetic for heading in headings),
             retention=self.lists.retention,
             recent=[recent for heading in headings if (recent := self._recent(heading))],
-            **self._of_week(),
+            **self._week(),
         )
 
-    @_in_words
+    @_with_error_page
     def file(self, request: Request) -> Response:
         """The list as a workbook or CSV, with what was recorded."""
-        found = self.lists.shown(request.path_params["list_id"])
-        if found is None:
-            return no_list()
-        found = heeded(found, self.actions, action=self.worklist().opted_out_action)
-        return in_form(found, request.query_params.get("form", "xlsx"), actions=self.actions)
+        kept = self.lists.shown(request.path_params["list_id"])
+        if kept is None:
+            return list_not_found()
+        kept = with_opt_outs(kept, self.actions, action=self.worklist().opted_out_action)
+        return file_response(kept, request.query_params.get("form", "xlsx"), actions=self.actions)
 
-    def show(self, found: KeptList, request: Request, *, here: str, wrong: int = 0) -> Response:
+    def show(self, kept: KeptList, request: Request, *, here: str, wrong: int = 0) -> Response:
         """A page of a list; `wrong` is the line for which no outcome was chosen.
 
         Raises
@@ -127,47 +128,47 @@ class ListPages:
         StoreError
             If what was recorded cannot be read.
         """
-        self._hold(found)
-        asked = ListQuery.of(request.query_params)
+        self._hold(kept)
+        list_query = ListQuery.of(request.query_params)
         return page(
             "list.html",
             here=here,
             status=400 if wrong else 200,
             signed_in=HOLDER in request.scope,
-            synthetic=found.heading.synthetic,
-            found=found.heading,
-            newest=self._newer(found),
-            view=view_of(
-                found,
-                asked,
-                taken_of=self.actions.latest,
+            synthetic=kept.heading.synthetic,
+            kept=kept.heading,
+            newest=self._newer(kept),
+            view=build_view(
+                kept,
+                list_query,
+                latest_of=self.actions.latest,
                 entries_of=self.actions.entries,
                 who=self.who,
-                wishes=Wishes(self.actions.wished_no_calls, self.worklist().opted_out_action),
+                opt_outs=OptOuts(self.actions.opted_out, self.worklist().opted_out_action),
             ),
             offered=OFFERED,
             mistake=Outcome.WITHDRAWN,
             wrong=wrong,
             complaint=_CHOOSE,
-            **self._of_week(),
+            **self._week(),
         )
 
-    def _hold(self, found: KeptList) -> None:
-        """Keep what is shown: who called from it can record that, whatever is scored meanwhile."""
+    def _hold(self, kept: KeptList) -> None:
+        """Keep the list that is shown: its outcomes can then be recorded, whatever is scored meanwhile."""
         try:
-            self.lists.hold(found)
+            self.lists.hold(kept)
         except StoreError as error:
             _LOG.error("%s", error)
 
-    def here(self, found: KeptList, request: Request) -> str:
-        """The address that the menu shows as the one where we are."""
-        if request.cookies.get(WORKED_ON) == found.heading.list_id:
-            current = None if _is_over(found) else found.heading
+    def here(self, kept: KeptList, request: Request) -> str:
+        """The address that the menu marks as current."""
+        if request.cookies.get(WORKED_ON) == kept.heading.list_id:
+            current = None if _is_over(kept) else kept.heading
         else:
             worked_on = self._worked_on(request)
             current = None if worked_on is None else worked_on.heading
         current = current or self.lists.newest_heading()
-        return "/" if current is not None and current.list_id == found.heading.list_id else LIST_PAGES
+        return "/" if current is not None and current.list_id == kept.heading.list_id else LIST_PAGES
 
     def _worked_on(self, request: Request) -> KeptList | None:
         """The list that this browser uploaded or recorded on last, until its appointments are over.
@@ -175,41 +176,41 @@ class ListPages:
         So that a list which another team scores does not take its place in front of those who call.
         """
         list_id = request.cookies.get(WORKED_ON, "")
-        found = self.lists.shown(list_id) if list_id else None
-        return None if found is None or _is_over(found) else found
+        kept = self.lists.shown(list_id) if list_id else None
+        return None if kept is None or _is_over(kept) else kept
 
-    def _newer(self, found: KeptList) -> Heading | None:
+    def _newer(self, kept: KeptList) -> Heading | None:
         """The list that was scored last, if that is another one."""
         last = self.lists.newest_heading()
-        return None if last is None or last.list_id == found.heading.list_id else last
+        return None if last is None or last.list_id == kept.heading.list_id else last
 
     def _recent(self, heading: Heading) -> Recent | None:
-        found = self.lists.shown(heading.list_id)
-        if found is None:  # removed a moment ago
+        kept = self.lists.shown(heading.list_id)
+        if kept is None:  # removed a moment ago
             return None
-        calls = found.calls
+        calls = kept.calls
         return Recent(
             heading,
             f"{LIST_PAGES}/{heading.list_id}",
-            moment_words(heading.scored_at),
-            of_calls(calls, self.actions.latest(calls)),
+            moment_words(heading.created_at),
+            list_progress(calls, self.actions.latest(calls)),
         )
 
-    def _of_week(self) -> dict[str, Any]:
-        day = today()
+    def _week(self) -> dict[str, Any]:
+        day = local_today()
         since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=_DAYS_BACK)
-        found = [self.lists.shown(each.list_id) for each in self.lists.every() if each.scored_at >= since]
-        week = of_week(
+        kept = [self.lists.shown(each.list_id) for each in self.lists.headings() if each.created_at >= since]
+        week = week_progress(
             day,
             calls=self.actions.of_week(day),
-            lists=[each for each in found if each is not None],
+            lists=[each for each in kept if each is not None],
             config=self.worklist(),
         )
         return {"week": week, "week_words": _week_words(week)}
 
 
-def _is_over(found: KeptList) -> bool:
-    return found.is_over(datetime.datetime.now(datetime.UTC))
+def _is_over(kept: KeptList) -> bool:
+    return kept.is_over(datetime.datetime.now(datetime.UTC))
 
 
 def _week_words(week: CallWeek) -> str:
@@ -217,9 +218,9 @@ def _week_words(week: CallWeek) -> str:
     return f"This week, {day_words(week.monday)} to {day_words(sunday)}"
 
 
-def no_list() -> Response:
-    """The page in the place of a list that is not there."""
-    return trouble_page(
+def list_not_found() -> Response:
+    """The page for a list that does not exist."""
+    return error_page(
         "There is no such list",
         "It may have been kept long enough and removed, or another list has taken its place.",
         status=404,

@@ -1,4 +1,4 @@
-"""Which part of a list is asked for: what stands behind the `?` of an address, nothing about a patient."""
+"""The query of a list page, after the `?` of its address: nothing about a patient."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -16,8 +16,7 @@ _MOST_DIGITS: Final = 6
 class ListQuery:
     """A part of a list, filters, an order and a page.
 
-    What is mistyped in an address is taken as not asked for: a clerk is better served by the list than by an
-    error.
+    A value that is mistyped in an address is ignored: a clerk is better served by the list than by an error.
 
     Attributes
     ----------
@@ -26,7 +25,7 @@ class ListQuery:
     clinic, day, band, progress
         Filters; "" for none. A day is written as 2026-11-30.
     said
-        The line about which something was just recorded; 0 for none.
+        The line whose outcome was just recorded; 0 for none. The name is that of the address.
     """
 
     show: str = SHOWS[0]
@@ -40,7 +39,7 @@ class ListQuery:
 
     @classmethod
     def of(cls, named: Mapping[str, str]) -> "ListQuery":
-        """Read it off the parameters of an address."""
+        """Read it from the parameters of an address."""
         show, sort, progress = (named.get(name, "") for name in ("show", "sort", "progress"))
         return cls(
             show=show if show in SHOWS else SHOWS[0],
@@ -68,13 +67,13 @@ class ListQuery:
         return replace(self, **none)
 
     def query(self, **changes: Any) -> str:
-        """It as an address has it behind the list's own, with `changes`; without what goes without saying."""
+        """The query as text with `changes`; "" where it has only default values."""
         named = replace(self, **{"said": 0, **changes}).named
         return "?" + urlencode(named) if named else ""
 
     @property
     def named(self) -> dict[str, Any]:
-        """The parameters of an address, without what goes without saying."""
+        """The parameters that differ from their default values."""
         usual = ListQuery()
         return {name: value for name, value in vars(self).items() if value != getattr(usual, name)}
 

@@ -1,4 +1,4 @@
-"""The lines of a list that are asked for, in the order asked for, and what can be filtered by."""
+"""The lines of a list that a query selects, in its order, and the options of the filters."""
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.service.call_actions import TakenAction
+from dnapredict.service.call_actions import RecordedAction
 from dnapredict.service.pages.list_query import ListQuery
 from dnapredict.service.pages.rendering import day_words, local_day
 from dnapredict.worklist.files.list_store import KeptList
@@ -17,59 +17,59 @@ LINES_A_PAGE: Final = 50
 _NUMBER: Final = "line"
 _DAY: Final = "day"
 
-Taken = Callable[[Iterable[str]], Mapping[str, TakenAction]]
+LatestActions = Callable[[Iterable[str]], Mapping[str, RecordedAction]]
 
 
 @dataclass(frozen=True)
-class Part:
-    """What a page shows of a list.
+class ListSlice:
+    """The part of a list that a page shows.
 
     Attributes
     ----------
-    asked
-        What was asked for, as far as the list has it.
+    list_query
+        The query, without filters for values that the list does not have.
     lines
         One page of the lines, each with `line` (its place in the list, from 1) and `day`.
     total
         How many lines there are on all pages.
     clinics, days, bands
-        What there is on the whole list to filter by: value and words.
+        The options of the filters over the whole list: value and words.
     taken
-        What was recorded last, by appointment, for this part of the list and for all calls to make.
+        The latest action by appointment, for this part of the list and for all calls to make.
     calls
         The appointments to call.
     """
 
-    asked: ListQuery
+    list_query: ListQuery
     lines: Sequence[Mapping[str, Any]]
     total: int
     pages: int
     clinics: Mapping[str, str]
     days: Mapping[str, str]
     bands: Mapping[str, str]
-    taken: Mapping[str, TakenAction]
+    taken: Mapping[str, RecordedAction]
     calls: Sequence[str]
 
 
-def part_of(found: KeptList, asked: ListQuery, *, taken_of: Taken) -> Part:
-    """The part `asked` of a list; a page that is not there is answered with the nearest there is.
+def slice_list(kept: KeptList, list_query: ListQuery, *, latest_of: LatestActions) -> ListSlice:
+    """The part of a list that `list_query` selects; beyond the last page, the last one.
 
     Raises
     ------
     StoreError
         If what was recorded cannot be read.
     """
-    whole = _numbered(found.lines)
+    whole = _numbered(kept.page_rows)
     calls = _known(whole.filter(pc.fill_null(whole["selected"], False)))
-    rows = _shown(whole, asked.show)
-    taken = taken_of(dict.fromkeys([*calls, *(_known(rows) if asked.show == "all" else ())]))
+    rows = _shown(whole, list_query.show)
+    taken = latest_of(dict.fromkeys([*calls, *(_known(rows) if list_query.show == "all" else ())]))
     clinics, days, bands = _clinics(whole), _days(whole), _bands(whole)
-    asked = _sound(asked, clinic=clinics, day=days, band=bands)
-    rows = _sorted(_filtered(rows, asked, taken), asked.sort)
+    list_query = _with_known_filters(list_query, clinic=clinics, day=days, band=bands)
+    rows = _sorted(_filtered(rows, list_query, taken), list_query.sort)
     pages = max(1, -(-rows.num_rows // LINES_A_PAGE))
-    page = min(max(asked.page, 1), pages)
-    return Part(
-        asked=asked.at(page),
+    page = min(max(list_query.page, 1), pages)
+    return ListSlice(
+        list_query=list_query.at(page),
         lines=rows.slice((page - 1) * LINES_A_PAGE, LINES_A_PAGE).to_pylist(),
         total=rows.num_rows,
         pages=pages,
@@ -97,17 +97,17 @@ def _shown(lines: pa.Table, show: str) -> pa.Table:
     return lines.filter(pc.fill_null(lines["selected"], False))
 
 
-def _filtered(lines: pa.Table, asked: ListQuery, taken: Mapping[str, TakenAction]) -> pa.Table:
-    for column, wanted in (("clinic_code", asked.clinic), (_DAY, asked.day), ("band", asked.band)):
+def _filtered(lines: pa.Table, list_query: ListQuery, taken: Mapping[str, RecordedAction]) -> pa.Table:
+    for column, wanted in (("clinic_code", list_query.clinic), (_DAY, list_query.day), ("band", list_query.band)):
         if wanted:
             lines = lines.filter(pc.equal(lines[column], wanted))
-    if not asked.progress:
+    if not list_query.progress:
         return lines
     done = pa.array([_is_done(taken.get(each)) for each in lines["appointment_id"].to_pylist()], pa.bool_())
-    return lines.filter(done if asked.progress == "done" else pc.invert(done))
+    return lines.filter(done if list_query.progress == "done" else pc.invert(done))
 
 
-def _is_done(taken: TakenAction | None) -> bool:
+def _is_done(taken: RecordedAction | None) -> bool:
     """Whether nothing is left to do: where nobody was reached, somebody has to try again."""
     return taken is not None and taken.outcome.reached
 
@@ -120,9 +120,9 @@ def _sorted(lines: pa.Table, sort: str) -> pa.Table:
     return lines.take(order)
 
 
-def _sound(asked: ListQuery, **there: Mapping[str, str]) -> ListQuery:
-    """What was asked, without filters for what the list does not have."""
-    return asked.without({name for name, known in there.items() if getattr(asked, name) not in known})
+def _with_known_filters(list_query: ListQuery, **there: Mapping[str, str]) -> ListQuery:
+    """The query without filters for values that the list does not have."""
+    return list_query.without({name for name, known in there.items() if getattr(list_query, name) not in known})
 
 
 def _known(lines: pa.Table) -> list[str]:

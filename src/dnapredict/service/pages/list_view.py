@@ -1,17 +1,16 @@
-"""What a list page shows: its lines, its parts, and where its links lead."""
+"""The view of a list page: its lines, its parts and its links."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from dnapredict.service.call_actions import NEXT, WORDS, Outcome, TakenAction
-from dnapredict.service.call_progress import CallProgress, of_calls
+from dnapredict.service.call_actions import NEXT, WORDS, Outcome, RecordedAction
+from dnapredict.service.call_progress import CallProgress, list_progress
 from dnapredict.service.pages.list_query import PROGRESS, SHOWS, SORTS, ListQuery
-from dnapredict.service.pages.list_slice import LINES_A_PAGE, Part, Taken, part_of
+from dnapredict.service.pages.list_slice import LINES_A_PAGE, LatestActions, ListSlice, slice_list
 from dnapredict.service.pages.rendering import moment_words
-from dnapredict.worklist.files.latest_list import Counts
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.list_store import Counts, KeptList
 
 _NEIGHBOURS: Final = 2
 
@@ -36,7 +35,7 @@ class Filter:
     chosen: str
 
 
-def parts(counts: Counts, asked: ListQuery, *, address: str) -> tuple[Choice, ...]:
+def parts(counts: Counts, list_query: ListQuery, *, address: str) -> tuple[Choice, ...]:
     """To call, all, and what could not be scored."""
     words = {
         "to-call": f"To call ({counts.selected:,})",
@@ -44,45 +43,46 @@ def parts(counts: Counts, asked: ListQuery, *, address: str) -> tuple[Choice, ..
         "not-scored": f"Could not be scored ({counts.not_scored:,})",
     }
     there = [show for show in SHOWS if show != "not-scored" or counts.not_scored]
-    return tuple(Choice(words[show], address + asked.at(1).query(show=show), show == asked.show) for show in there)
+    first = list_query.at(1)
+    return tuple(Choice(words[show], address + first.query(show=show), show == list_query.show) for show in there)
 
 
-def filters(part: Part) -> tuple[Filter, ...]:
+def filters(part: ListSlice) -> tuple[Filter, ...]:
     """What the part can be filtered and sorted by."""
-    if part.asked.show == "not-scored":
+    if part.list_query.show == "not-scored":
         return ()
-    asked = part.asked
+    list_query = part.list_query
     every = (
-        Filter("clinic", "Clinic", "All clinics", part.clinics, asked.clinic),
-        Filter("day", "Day", "All days", part.days, asked.day),
-        Filter("band", "Chance of missing it", "Any", part.bands, asked.band),
-        Filter("progress", "Progress", "All", PROGRESS, asked.progress),
-        Filter("sort", "Order", "", SORTS, asked.sort),
+        Filter("clinic", "Clinic", "All clinics", part.clinics, list_query.clinic),
+        Filter("day", "Day", "All days", part.days, list_query.day),
+        Filter("band", "Chance of missing it", "Any", part.bands, list_query.band),
+        Filter("progress", "Progress", "All", PROGRESS, list_query.progress),
+        Filter("sort", "Order", "", SORTS, list_query.sort),
     )
     return tuple(each for each in every if each.options)
 
 
-def page_links(part: Part, *, address: str) -> tuple[Choice, ...]:
+def page_links(part: ListSlice, *, address: str) -> tuple[Choice, ...]:
     """The first and the last page and those around this one, with gaps between."""
-    here = part.asked.page
+    here = part.list_query.page
     near = {1, part.pages, *range(here - _NEIGHBOURS, here + _NEIGHBOURS + 1)}
     numbers = sorted(number for number in near if 1 <= number <= part.pages)
-    links = {n: Choice(str(n), address + part.asked.at(n).query(), n == here) for n in numbers}
-    found = [links[numbers[0]]]
+    links = {n: Choice(str(n), address + part.list_query.at(n).query(), n == here) for n in numbers}
+    choices = [links[numbers[0]]]
     for before, number in pairwise(numbers):
-        found += [Choice("…", "", False)] * (number > before + 1) + [links[number]]
-    return tuple(found)
+        choices += [Choice("…", "", False)] * (number > before + 1) + [links[number]]
+    return tuple(choices)
 
 
-def neighbour(part: Part, step: int, *, address: str) -> str:
+def neighbour(part: ListSlice, step: int, *, address: str) -> str:
     """The address of the page so many steps on; "" where there is none."""
-    page = part.asked.page + step
-    return address + part.asked.at(page).query() if 1 <= page <= part.pages else ""
+    page = part.list_query.page + step
+    return address + part.list_query.at(page).query() if 1 <= page <= part.pages else ""
 
 
 LIST_PAGES: Final = "/lists"
 
-Entries = Callable[[Iterable[str]], Mapping[str, Sequence[TakenAction]]]
+Entries = Callable[[Iterable[str]], Mapping[str, Sequence[RecordedAction]]]
 Who = Callable[[str], str]
 
 # The strongest colour for the highest band; all below the second are grey. The words carry the meaning.
@@ -114,10 +114,10 @@ class ListLine:
 
     Attributes
     ----------
-    said
-        What counts by now; None where nothing does.
+    outcome
+        The outcome that counts; None where none does.
     history
-        All that was recorded, the newest first.
+        All recorded outcomes, the newest first.
     seen
         When the newest of it was recorded, "" where nothing was: the form sends it back, so that nobody
         replaces an outcome without having seen it.
@@ -128,21 +128,21 @@ class ListLine:
     reasons: tuple[str, ...]
     when: str
     colour: str
-    said: RecordedOutcome | None
+    outcome: RecordedOutcome | None
     history: tuple[RecordedOutcome, ...]
     seen: str
 
 
 @dataclass(frozen=True)
 class ListView:
-    """Everything the list page shows."""
+    """All that the page of a list shows."""
 
-    asked: ListQuery
+    list_query: ListQuery
     address: str
     query: str
     heading: str
     summary: str
-    scored_at: str
+    created_at: str
     caption: str
     progress: CallProgress
     choices: tuple[Choice, ...]
@@ -159,9 +159,9 @@ class ListView:
     has_clinics: bool
 
     @property
-    def asked_on_every_page(self) -> Mapping[str, Any]:
-        """What is asked for beside the page, as fields of a form."""
-        return self.asked.at(1).named
+    def query_fields(self) -> Mapping[str, Any]:
+        """The query without the page number, as fields of a form."""
+        return self.list_query.at(1).named
 
     @property
     def has_gap(self) -> bool:
@@ -171,64 +171,64 @@ class ListView:
     @property
     def shows_recorded(self) -> bool:
         """Whether the line about which something was just recorded is on this page."""
-        return any(line.number == self.asked.said for line in self.lines)
+        return any(line.number == self.list_query.said for line in self.lines)
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """Which of some appointments are of patients who asked not to be called, and what to do about those."""
+class OptOuts:
+    """Which appointments are of patients who opted out of calls, and the action for those."""
 
     among: Callable[[Iterable[str]], Collection[str]]
     action: str
 
 
-def view_of(
-    found: KeptList, asked: ListQuery, *, taken_of: Taken, entries_of: Entries, who: Who, wishes: Wishes
+def build_view(
+    kept: KeptList, list_query: ListQuery, *, latest_of: LatestActions, entries_of: Entries, who: Who, opt_outs: OptOuts
 ) -> ListView:
     """What a page shows of a list.
 
     Parameters
     ----------
-    taken_of, entries_of
-        What counts, and all that was recorded, by appointment.
+    latest_of, entries_of
+        The latest action, and all recorded actions, by appointment.
     who
-        What the holder of a key is called, by its id.
-    wishes
-        Who asked not to be called, perhaps since the list was scored: the page says so instead.
+        The name of the holder of a key, by its id.
+    opt_outs
+        Patients who opted out, perhaps since the list was scored: their action is shown instead.
 
     Raises
     ------
     StoreError
         If what was recorded cannot be read.
     """
-    part = part_of(found, asked, taken_of=taken_of)
-    asked, address = part.asked, f"{LIST_PAGES}/{found.heading.list_id}"
+    part = slice_list(kept, list_query, latest_of=latest_of)
+    list_query, address = part.list_query, f"{LIST_PAGES}/{kept.heading.list_id}"
     return ListView(
-        asked=asked,
+        list_query=list_query,
         address=address,
-        query=asked.query(),
-        heading=f"{_counted(found.heading.counts.selected, 'call', 'calls')} to make",
-        summary=_summary(found),
-        scored_at=moment_words(found.heading.scored_at),
+        query=list_query.query(),
+        heading=f"{_counted(kept.heading.counts.selected, 'call', 'calls')} to make",
+        summary=_summary(kept),
+        created_at=moment_words(kept.heading.created_at),
         caption=_caption(part),
-        progress=of_calls(part.calls, part.taken),
-        choices=parts(found.heading.counts, asked, address=address),
+        progress=list_progress(part.calls, part.taken),
+        choices=parts(kept.heading.counts, list_query, address=address),
         filters=filters(part),
-        unfiltered=address + asked.without(("clinic", "day", "band", "progress")).at(1).query(),
-        sorted_by={sort: address + asked.at(1).query(sort=sort) for sort in SORTS},
+        unfiltered=address + list_query.without(("clinic", "day", "band", "progress")).at(1).query(),
+        sorted_by={sort: address + list_query.at(1).query(sort=sort) for sort in SORTS},
         pages=page_links(part, address=address),
         previous=neighbour(part, -1, address=address),
         next=neighbour(part, 1, address=address),
         last_page=part.pages,
-        lines=_lines(part, entries_of=entries_of, who=who, wishes=wishes),
-        recorded=_recorded(found, part),
+        lines=_lines(part, entries_of=entries_of, who=who, opt_outs=opt_outs),
+        recorded=_recorded(kept, part),
         has_times=bool(part.days),
         has_clinics=bool(part.clinics),
     )
 
 
-def _summary(found: KeptList) -> str:
-    counts, held = found.heading.counts, found.worklist.num_rows
+def _summary(kept: KeptList) -> str:
+    counts, held = kept.heading.counts, kept.worklist.num_rows
     words = f"Out of {_counted(counts.appointments, 'appointment', 'appointments')} on the list."
     if counts.not_scored:
         words += f" {_counted(counts.not_scored, 'appointment', 'appointments')} could not be scored."
@@ -237,33 +237,33 @@ def _summary(found: KeptList) -> str:
     return words
 
 
-def _caption(part: Part) -> str:
-    asked = part.asked
+def _caption(part: ListSlice) -> str:
+    list_query = part.list_query
     words = {
         "to-call": "Call these",
         "all": "The whole list",
         "not-scored": "These could not be scored: correct them and score the list again",
-    }[asked.show]
-    if asked.show != "not-scored":
+    }[list_query.show]
+    if list_query.show != "not-scored":
         words += {"time": ", by date and time", "clinic": ", by clinic"}.get(
-            asked.sort, " first" if asked.show == "to-call" else ", highest chance of missing first"
+            list_query.sort, " first" if list_query.show == "to-call" else ", highest chance of missing first"
         )
-    if asked.filtered:
+    if list_query.filtered:
         words += ", filtered"
     shown = len(part.lines)
     if shown == part.total:
         return words
-    first = (asked.page - 1) * LINES_A_PAGE + 1
+    first = (list_query.page - 1) * LINES_A_PAGE + 1
     return f"{words} ({first:,} to {first + shown - 1:,} of {part.total:,})"
 
 
-def _lines(part: Part, *, entries_of: Entries, who: Who, wishes: Wishes) -> tuple[ListLine, ...]:
+def _lines(part: ListSlice, *, entries_of: Entries, who: Who, opt_outs: OptOuts) -> tuple[ListLine, ...]:
     colours = dict(zip(part.bands, _COLOURS, strict=False))
     known = [row["appointment_id"] for row in part.lines if row["appointment_id"] is not None]
-    entries, wished = entries_of(known), wishes.among(known)
+    entries, opted_out = entries_of(known), opt_outs.among(known)
     return tuple(
         _line(
-            {**row, "action": wishes.action} if row["appointment_id"] in wished else row,
+            {**row, "action": opt_outs.action} if row["appointment_id"] in opted_out else row,
             colour=colours.get(row["band"], _OTHER_COLOUR),
             done=entries.get(row["appointment_id"], ()),
             who=who,
@@ -272,7 +272,7 @@ def _lines(part: Part, *, entries_of: Entries, who: Who, wishes: Wishes) -> tupl
     )
 
 
-def _line(row: Mapping[str, Any], *, colour: str, done: Sequence[TakenAction], who: Who) -> ListLine:
+def _line(row: Mapping[str, Any], *, colour: str, done: Sequence[RecordedAction], who: Who) -> ListLine:
     last = done[-1] if done else None
     return ListLine(
         number=row["line"],
@@ -280,22 +280,22 @@ def _line(row: Mapping[str, Any], *, colour: str, done: Sequence[TakenAction], w
         reasons=tuple(row[name] for name in ("reason_1", "reason_2", "reason_3") if row[name]),
         when=moment_words(row["starts_at"]),
         colour=colour,
-        said=None if last is None or last.outcome is Outcome.WITHDRAWN else said_of(last, who=who),
-        history=tuple(said_of(each, who=who) for each in reversed(done)),
+        outcome=None if last is None or last.outcome is Outcome.WITHDRAWN else outcome_shown(last, who=who),
+        history=tuple(outcome_shown(each, who=who) for each in reversed(done)),
         seen="" if last is None else last.at.isoformat(),
     )
 
 
-def said_of(taken: TakenAction, *, who: Who) -> RecordedOutcome:
+def outcome_shown(taken: RecordedAction, *, who: Who) -> RecordedOutcome:
     """An entry in words."""
-    by = who(taken.asked_by) or taken.asked_by
+    by = who(taken.requested_by) or taken.requested_by
     return RecordedOutcome(WORDS[taken.outcome], moment_words(taken.at), NEXT.get(taken.outcome, ""), by)
 
 
-def _recorded(found: KeptList, part: Part) -> str:
-    """What was just recorded, in a sentence; "" where nothing was."""
-    line = found.line_at(part.asked.said)
-    if line is None or (part.asked.show == "to-call" and not line["selected"]):
+def _recorded(kept: KeptList, part: ListSlice) -> str:
+    """A sentence about the outcome that was just recorded; "" where none was."""
+    line = kept.row_at(part.list_query.said)
+    if line is None or (part.list_query.show == "to-call" and not line["selected"]):
         return ""
     taken = part.taken.get(line["appointment_id"])
     if taken is None:

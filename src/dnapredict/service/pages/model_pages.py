@@ -13,10 +13,10 @@ from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DnapredictError
 from dnapredict.service.api.champion import Champion
-from dnapredict.service.api.model_documents import Papers
-from dnapredict.service.api.response_models import status_of
+from dnapredict.service.api.model_documents import DocumentCache
 from dnapredict.service.auth.access_control import HOLDER
-from dnapredict.service.pages.rendering import page, trouble_page
+from dnapredict.service.error_responses import status_of
+from dnapredict.service.pages.rendering import error_page, page
 
 MODEL: Final = "/model"
 REPORT: Final = MODEL + "/report"
@@ -32,34 +32,34 @@ _DECISIONS: Final = {
 }
 
 
-def model_routes(champion: Champion, papers: Papers) -> Sequence[BaseRoute]:
+def model_routes(champion: Champion, cache: DocumentCache) -> Sequence[BaseRoute]:
     """The routes, telling of the champion."""
 
     def model(request: Request) -> Response:
         try:
             scorer = champion.require()
-            paper = papers.of(scorer.model_version)
+            documents = cache.of(scorer.model_version)
         except DnapredictError as error:
-            return trouble_page("The model cannot be shown", str(error), status=status_of(error))
+            return error_page("The model cannot be shown", str(error), status=status_of(error))
         return page(
             "model.html",
             here=MODEL,
             signed_in=HOLDER in request.scope,
             synthetic=scorer.synthetic,
             version=scorer.model_version,
-            paper=paper,
-            card=card_html(paper.card),
-            decision=_DECISIONS.get(paper.tags.get("signed_decision", ""), ""),
+            documents=documents,
+            card=card_html(documents.card),
+            decision=_DECISIONS.get(documents.tags.get("signed_decision", ""), ""),
             report_address=REPORT,
         )
 
     def report(_: Request) -> Response:
         try:
-            found = papers.of(champion.require().model_version).report
+            found = cache.of(champion.require().model_version).report
         except DnapredictError as error:
-            return trouble_page("The report cannot be shown", str(error), status=status_of(error))
+            return error_page("The report cannot be shown", str(error), status=status_of(error))
         if found is None:
-            return trouble_page("There is no report", "The model was not audited here.", status=404)
+            return error_page("There is no report", "The model was not audited here.", status=404)
         return HTMLResponse(found.html, headers={"content-security-policy": _REPORT_POLICY})
 
     return [Route(MODEL, model), Route(REPORT, report)]

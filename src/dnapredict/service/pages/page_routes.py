@@ -11,11 +11,11 @@ from starlette.staticfiles import StaticFiles
 
 from dnapredict.config.factor_register import Factor, FactorClass
 from dnapredict.service.api.champion import Champion
-from dnapredict.service.api.model_documents import Papers
+from dnapredict.service.api.model_documents import DocumentCache
 from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY
 from dnapredict.service.auth.api_keys import KeyRing
 from dnapredict.service.auth.failed_keys import FailedKeys
-from dnapredict.service.pages.entry_forms import Entering
+from dnapredict.service.pages.entry_forms import EntryForms
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.model_pages import model_routes
 from dnapredict.service.pages.rendering import page
@@ -58,13 +58,13 @@ STATIC_PATH: Final = "/static"
 
 
 def page_routes(
-    lists: ListPages, champion: Champion, *, papers: Papers, ring: KeyRing, failed: FailedKeys
+    lists: ListPages, champion: Champion, *, documents: DocumentCache, ring: KeyRing, failed: FailedKeys
 ) -> Sequence[BaseRoute]:
     """Routes of every page."""
     return [
         *lists.routes(),
-        *Entering(lists).routes(),
-        *model_routes(champion, papers),
+        *EntryForms(lists).routes(),
+        *model_routes(champion, documents),
         *plain_routes(champion),
         *sign_in_routes(ring, failed),
         Mount(STATIC_PATH, StaticFiles(directory=Path(__file__).with_name("static"))),

@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from dnapredict.service.purpose import NEVER_FOR
-
-_LOCAL: Final = ZoneInfo("Europe/London")
+from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 
 def moment_words(moment: datetime.datetime | None) -> str:
@@ -44,13 +42,8 @@ def local_day(moment: datetime.datetime) -> datetime.date:
     return _local(moment).date()
 
 
-def today() -> datetime.date:
-    """The day it is in England."""
-    return datetime.datetime.now(_LOCAL).date()
-
-
 def _local(moment: datetime.datetime) -> datetime.datetime:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).astimezone(_LOCAL)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).astimezone(LOCAL_ZONE)
 
 
 _MENU: Final = (
@@ -100,10 +93,10 @@ def page(
     return HTMLResponse(_TEMPLATES.get_template(template).render(shown), status)
 
 
-def trouble_page(
+def error_page(
     heading: str, sentence: str, *, status: int, headers: Mapping[str, str] = MappingProxyType({})
 ) -> Response:
-    """A page that says what went wrong and leads back to the list."""
-    shown = page("trouble.html", here="", status=status, heading=heading, sentence=sentence)
+    """A page with an error message and a link back to the list."""
+    shown = page("error.html", here="", status=status, heading=heading, sentence=sentence)
     shown.headers.update(headers)
     return shown

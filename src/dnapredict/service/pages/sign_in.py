@@ -16,7 +16,7 @@ from dnapredict.service.auth.api_keys import KeyRing, KeyScope
 from dnapredict.service.auth.failed_keys import FailedKeys
 from dnapredict.service.client_address import ADDRESS
 from dnapredict.service.pages.list_pages import WORKED_ON
-from dnapredict.service.pages.rendering import page, trouble_page
+from dnapredict.service.pages.rendering import error_page, page
 
 SIGN_OUT: Final = "/sign-out"
 _TEMPLATE: Final = "sign_in.html"
@@ -89,4 +89,4 @@ def _refused(wait: int) -> Response:
 
 def _unavailable(error: StoreError) -> Response:
     _LOG.error("%s", error)
-    return trouble_page("This was not done", _UNREADABLE, status=503)
+    return error_page("This was not done", _UNREADABLE, status=503)

@@ -6,7 +6,7 @@ drops them:
 - Only SQLite opens the file. It is made under another name and put into place when it is whole, so that
   an empty file is always a damaged one.
 - A connection lives for one transaction. Writers wait for each other; readers wait for nobody (WAL).
-- A damaged file is set aside under another name, never deleted, and what can be read of it is kept.
+- A damaged file is renamed, never deleted, and the rows that can be read are copied.
   Meanwhile nobody else has the database open: connections share the lock `calls.db.lock`, and replacing
   the file needs it alone. (SQLite would take the `-wal` of the old file for that of the new one.)
 """
@@ -24,7 +24,7 @@ from dnapredict.data.files.atomic_write import new_draft, private_folder
 from dnapredict.data.files.file_lock import wait_for_lock
 
 REBUILT: Final = "rebuilt"
-"""The setting that says when the database was made anew, and why."""
+"""The setting that says when the database was rebuilt, and why."""
 
 _FILE: Final = Path("lists") / "calls.db"
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
@@ -79,25 +79,25 @@ class _DamagedError(Exception):
 class CallsDatabase:
     """One home's calls database. Safe for any number of threads and processes."""
 
-    def __init__(self, home: Path, *, verify: Verify, settle: Work, was_used: Callable[[], bool]) -> None:
+    def __init__(self, home: Path, *, verify: Verify, accept_rows: Work, was_used: Callable[[], bool]) -> None:
         """Open nothing yet.
 
         Parameters
         ----------
         verify
             Whether the rows are as they were written; asked once when a process first opens the file.
-        settle
+        accept_rows
             Makes rows that were saved from a damaged file such that `verify` holds.
         was_used
             Whether this home had the database before, so that a missing file is a loss.
         """
         self.path = home / _FILE
         self._verify = verify
-        self._settle = settle
+        self._accept_rows = accept_rows
         self._was_used = was_used
 
     def run(self, work: Callable[[sqlite3.Connection], Result], *, writes: bool) -> Result:
-        """Do `work` in one transaction. A missing or damaged database is made anew before.
+        """Do `work` in one transaction. A missing or damaged database is rebuilt before.
 
         Raises
         ------
@@ -108,7 +108,7 @@ class CallsDatabase:
             try:
                 return self._run(work, writes=writes)
             except (FileNotFoundError, _DamagedError):
-                self._make_anew()
+                self._rebuild()
                 return self._run(work, writes=writes)
         except _DamagedError:
             raise UnusableError("it is damaged") from None
@@ -118,7 +118,7 @@ class CallsDatabase:
             raise UnusableError(_reason(error)) from None
 
     def _run(self, work: Callable[[sqlite3.Connection], Result], *, writes: bool) -> Result:
-        with self._damage_told(), self._locked(shared=True), self._connected() as connection:
+        with self._damage_detected(), self._locked(shared=True), self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             try:
                 result = work(connection)
@@ -165,41 +165,41 @@ class CallsDatabase:
         if not self._verify(connection):
             raise _DamagedError
 
-    def _make_anew(self) -> None:
-        """Put a new database in the place of a missing or damaged one, unless another process just did."""
+    def _rebuild(self) -> None:
+        """Replace a missing or damaged database by a new one, unless another process just did."""
         with self._locked(shared=False):
             aside, why = None, f"{self.path.name} was missing" if self._was_used() else ""
             if self.path.exists():
                 if self._is_sound():
                     return
-                aside = self._set_aside()
+                aside = self._rename_damaged()
                 why = f"{self.path.name} was damaged and is kept as {aside.name}"
-            self._forget_side_files(aside)
+            self._move_side_files(aside)
             os.replace(self._new(aside, why), self.path)
 
     def _is_sound(self) -> bool:
         try:
-            with self._damage_told(), self._connected() as connection:
+            with self._damage_detected(), self._connected() as connection:
                 self._check(connection)
         except _DamagedError:
             return False
         return True
 
-    def _set_aside(self) -> Path:
+    def _rename_damaged(self) -> Path:
         now = datetime.datetime.now(datetime.UTC)
         aside = self.path.with_name(f"{self.path.name}.damaged-{now:%Y%m%dT%H%M%S%f}")
         self.path.rename(aside)
         return aside
 
-    def _forget_side_files(self, aside: Path | None) -> None:
-        """Let what SQLite kept beside the old file go with it."""
+    def _move_side_files(self, aside: Path | None) -> None:
+        """Move or remove the files that SQLite kept for the old database, together with it."""
         for end in _SIDE_FILES:
-            beside = self.path.with_name(self.path.name + end)
+            side_file = self.path.with_name(self.path.name + end)
             with contextlib.suppress(FileNotFoundError):
                 if aside is None:
-                    beside.unlink()
+                    side_file.unlink()
                 else:
-                    beside.rename(aside.with_name(aside.name + end))
+                    side_file.rename(aside.with_name(aside.name + end))
 
     def _new(self, aside: Path | None, why: str) -> Path:
         """A new database under another name, with what can be read of the one that was set aside."""
@@ -209,14 +209,14 @@ class CallsDatabase:
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_FORM}; COMMIT")
             if aside is not None:
                 _save_rows(aside, connection)
-            self._settle(connection)
+            self._accept_rows(connection)
             if why:
                 now = datetime.datetime.now(datetime.UTC)
                 write_settings(connection, {REBUILT: f"{now.isoformat()} {why}"})
         return draft
 
     @contextlib.contextmanager
-    def _damage_told(self) -> Iterator[None]:
+    def _damage_detected(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.DatabaseError as error:
@@ -249,10 +249,10 @@ def _save_rows(aside: Path, connection: sqlite3.Connection) -> None:
     Of its settings only fingerprints of secrets are kept: the scoring log is read from the beginning.
     """
     address = f"{aside.absolute().as_uri()}?mode=ro"
-    asked = [(table, f"SELECT * FROM {table}") for table in _TABLES]
-    asked.append(("settings", "SELECT * FROM settings WHERE name LIKE 'secret %'"))
+    queries = [(table, f"SELECT * FROM {table}") for table in _TABLES]
+    queries.append(("settings", "SELECT * FROM settings WHERE name LIKE 'secret %'"))
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(address, uri=True)) as old:
-        for table, sql in asked:
+        for table, sql in queries:
             with contextlib.suppress(sqlite3.Error):
                 for row in old.execute(sql):  # one at a time: those before a damaged page are kept
                     marks = ", ".join("?" * len(row))

@@ -1,12 +1,12 @@
-"""What a home knows about calls: which were planned, who was reached, who asked not to be called.
+"""What a home knows about calls: which were planned, who was reached, who opted out.
 
 A patient who was reached is not called again for the same clinic within the mute period; a planned call
-alone changes nothing. A patient who asked not to be called is not called until that is withdrawn. Patients
-and appointments stand in the database as keyed hashes (HMAC-SHA-256).
+alone changes nothing. A patient who opted out is not called until that is withdrawn. The database holds patients
+and appointments as keyed hashes (HMAC-SHA-256).
 
-Who was reached is a copy of what the scoring log holds, brought up to date before each use. Where the
-database cannot be used, the log is read into memory instead; where neither can be read, the list is scored
-all the same. In each case a notice says so.
+The contacts in it are a copy of the scoring log, brought up to date before each use. Where the database cannot be
+used, the log is read into memory instead; where neither can be read, the list is scored all the same. In each
+case a notice says so.
 """
 
 import datetime
@@ -31,8 +31,8 @@ from dnapredict.worklist.calls.calls_database import (
     setting,
     write_settings,
 )
-from dnapredict.worklist.calls.contacts import Contact, RecordedContacts, add, read_up_to, settle, verify
-from dnapredict.worklist.calls.known_contacts import Hashed, Known, known_of, wished_no_calls
+from dnapredict.worklist.calls.contacts import Contact, RecordedContacts, accept_rows, add, read_up_to, verify
+from dnapredict.worklist.calls.known_contacts import Hashed, KnownContacts, contacts_of, opted_out
 
 _CALLS_SECRET: Final = Path("lists") / "calls.secret"
 _LOG_SECRET: Final = Path("scoring-log.secret")
@@ -72,11 +72,11 @@ class Ledger:
         """
         self._home = home
         self._recorded = recorded
-        self._database = CallsDatabase(home, verify=verify, settle=settle, was_used=self._was_used)
+        self._database = CallsDatabase(home, verify=verify, accept_rows=accept_rows, was_used=self._was_used)
         self._memory: sqlite3.Connection | None = None
         self._memory_lock = threading.Lock()
 
-    def known(self, listed: pa.Table) -> Known:
+    def known(self, listed: pa.Table) -> KnownContacts:
         """What is known about the rows of a list with `appointment_id`, `patient_id` and `clinic_code`.
 
         Raises
@@ -94,7 +94,7 @@ class Ledger:
         return known
 
     def catch_up(self) -> tuple[str, ...]:
-        """Bring what was recorded since into the calls database; return what could not be done, in words.
+        """Copy what was recorded since into the calls database; return notices about what could not be done.
 
         Raises
         ------
@@ -106,17 +106,17 @@ class Ledger:
         if self._recorded is None:
             return ()
         while True:
-            place = self._database.run(read_up_to, writes=False)
-            new, notices = self._recorded_after(place)
+            last = self._database.run(read_up_to, writes=False)
+            new, notices = self._recorded_after(last)
             if not new:
                 return notices
-            if self._database.run(partial(self._add, after=place, new=new), writes=True):
+            if self._database.run(partial(self._add, after=last, new=new), writes=True):
                 return ()
 
     def plan(
         self, name: str, calls: Iterable[PlannedCall], *, listed: Iterable[tuple[str, str]] = ()
     ) -> tuple[str, ...]:
-        """Record the calls of the list `name`, in place of what was planned for it before.
+        """Record the calls of the list with the digest `name`, in place of what was planned for it before.
 
         Parameters
         ----------
@@ -144,15 +144,15 @@ class Ledger:
 
     def patient_of(self, appointment: str) -> str | None:
         """Hash of the patient of an appointment, by its hash; None where no list had it."""
-        asked = "SELECT patient FROM listed WHERE appointment = ?"
+        sql = "SELECT patient FROM listed WHERE appointment = ?"
         try:
-            found = self._database.run(lambda c: c.execute(asked, (appointment,)).fetchone(), writes=False)
+            row = self._database.run(lambda c: c.execute(sql, (appointment,)).fetchone(), writes=False)
         except UnusableError:
             return None
-        return None if found is None else str(found[0])
+        return None if row is None else str(row[0])
 
-    def wished_no_calls(self, patient_of: Mapping[str, str | None]) -> frozenset[str]:
-        """Those of the appointments whose patient asked by now not to be called; all are hashes.
+    def opted_out(self, patient_of: Mapping[str, str | None]) -> frozenset[str]:
+        """Those of the appointments whose patient has opted out by now; all are hashes.
 
         Parameters
         ----------
@@ -167,14 +167,14 @@ class Ledger:
             If a secret is missing, damaged or another one.
         """
         self.catch_up()
-        return self._database.run(partial(wished_no_calls, patient_of), writes=False)
+        return self._database.run(partial(opted_out, patient_of), writes=False)
 
-    def _recorded_after(self, place: tuple[int, str]) -> tuple[list[Contact], tuple[str, ...]]:
-        """Contacts after a place of the scoring log, and what could not be read, in words."""
+    def _recorded_after(self, last: tuple[int, str]) -> tuple[list[Contact], tuple[str, ...]]:
+        """Contacts after the entry `last` of the scoring log, and notices about what could not be read."""
         if self._recorded is None:
             return [], ()
         try:
-            return list(self._recorded.after(*place)), ()
+            return list(self._recorded.after(*last)), ()
         except StoreError:
             return [], (_LOG_UNREADABLE,)
 
@@ -182,15 +182,15 @@ class Ledger:
         return (self._home / _CALLS_SECRET).exists()
 
     def _add(self, connection: sqlite3.Connection, *, after: tuple[int, str], new: Sequence[Contact]) -> bool:
-        """Add what follows the place `after`; False where another process was first."""
+        """Add what follows the entry `after`; False where another process was first."""
         if read_up_to(connection) != after:
             return False
         self._hashed_with(connection, writes=True)
         add(connection, new)
         return True
 
-    def _look(self, connection: sqlite3.Connection, *, listed: pa.Table) -> Known | None:
-        """What is known about the rows; None where something was recorded that must be brought in first."""
+    def _look(self, connection: sqlite3.Connection, *, listed: pa.Table) -> KnownContacts | None:
+        """What is known about the rows; None where something was recorded that must be copied first."""
         new, notices = self._recorded_after(read_up_to(connection))
         if new:
             return None
@@ -198,24 +198,24 @@ class Ledger:
             self._planned_with(connection, writes=False)
         notices = (*self._rebuilt(connection), *notices)
         if not _has_rows(connection, "contacts"):
-            return Known(notices=notices)
-        return known_of(listed, connection, hashed=self._hashed_with(connection), notices=notices)
+            return KnownContacts(notices=notices)
+        return contacts_of(listed, connection, hashed=self._hashed_with(connection), notices=notices)
 
-    def _from_memory(self, listed: pa.Table, trouble: str) -> Known:
+    def _from_memory(self, listed: pa.Table, problem: str) -> KnownContacts:
         """What the scoring log alone says."""
         if self._recorded is None:
-            return Known(notices=(f"{trouble} {_CHECK_FIRST}",))
+            return KnownContacts(notices=(f"{problem} {_CHECK_FIRST}",))
         with self._memory_lock:
             self._memory = self._memory or in_memory()
             try:
                 add(self._memory, self._recorded.after(*read_up_to(self._memory)))
             except StoreError:
-                return Known(notices=(f"{trouble} {_CHECK_FIRST}",))
-            said = (f"{trouble} {_READ_FROM_LOG}",)
-            return known_of(listed, self._memory, hashed=self._recorded.hashed, notices=said)
+                return KnownContacts(notices=(f"{problem} {_CHECK_FIRST}",))
+            notices = (f"{problem} {_READ_FROM_LOG}",)
+            return contacts_of(listed, self._memory, hashed=self._recorded.hashed, notices=notices)
 
     def _rebuilt(self, connection: sqlite3.Connection) -> tuple[str, ...]:
-        """For a day, that the database was made anew."""
+        """A notice, for a day, that the database was rebuilt."""
         at, _, why = setting(connection, REBUILT).partition(" ")
         now = datetime.datetime.now(datetime.UTC)
         if not at or now - datetime.datetime.fromisoformat(at) > datetime.timedelta(days=_NOTICE_DAYS):
@@ -263,11 +263,11 @@ class Ledger:
         return hashed
 
 
-def list_name(appointment_ids: Iterable[Sequence[str]]) -> str:
-    """What a list is known by: a digest of its appointments, in their order."""
+def list_digest(appointment_ids: Iterable[Sequence[str]]) -> str:
+    """The digest by which a list is known: of its appointments, in their order."""
     digest = hashlib.sha256()
-    for some in appointment_ids:
-        digest.update("".join(f"{name}\0" for name in some).encode())
+    for chunk in appointment_ids:
+        digest.update("".join(f"{name}\0" for name in chunk).encode())
     return digest.hexdigest()
 
 
@@ -277,12 +277,11 @@ def _columns(call: PlannedCall, hashed: Hashed) -> tuple[str, str, str, str]:
 
 
 def _has_rows(connection: sqlite3.Connection, table: str) -> bool:
-    found = connection.execute(f"SELECT 1 FROM {table} LIMIT 1")
-    return found.fetchone() is not None
+    return connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None
 
 
 def _require_same(connection: sqlite3.Connection, hashed: Hashed, path: Path, *, data: str, writes: bool) -> None:
-    """Compare a secret with the one that `data`, in words, was hashed with; note it where there is none yet.
+    """Compare a secret with the one that `data` was hashed with; note it where there is none yet.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Who was reached, and who asked not to be called: one row for each appointment in the table `contacts`.
+"""Who was reached, and who opted out of calls: one row for each appointment in the table `contacts`.
 
 The rows come from the actions that people record, oldest first. Of an appointment the last outcome counts,
-with two exceptions: a patient's wish not to be called stays whatever is recorded after it, and an outcome
-that was recorded by mistake takes the last one away, but not a wish that was recorded before that.
+with two exceptions: an opt-out stays whatever is recorded after it, and "recorded by mistake" takes back the last
+outcome, but not an opt-out that was recorded before that.
 """
 
 import datetime
@@ -21,9 +21,9 @@ _SEAL: Final = "log seal"
 _SUM: Final = "contacts sum"
 _MODULUS: Final = 1 << 128
 _EMPTY: Final = f"{0:032x}"
-# In the column `opted_out`: the wish was recorded last, or something else after it.
-_WISHED: Final = 1
-_WISHED_BEFORE: Final = 2
+# In the column `opted_out`: the opt-out was recorded last, or something else after it.
+_OUT: Final = 1
+_OUT_BEFORE: Final = 2
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Contact:
     Attributes
     ----------
     number, seal
-        Place of the entry in the log.
+        Number and seal of the entry in the log.
     appointment, patient
         Keyed hashes; the patient may not be known.
     day
@@ -68,7 +68,7 @@ def read_up_to(connection: sqlite3.Connection) -> tuple[int, str]:
 
 
 def add(connection: sqlite3.Connection, contacts: Iterable[Contact]) -> None:
-    """Bring `contacts`, which follow what is there, into the table."""
+    """Add `contacts`, which follow those that are there, to the table."""
     last = None
     for last in contacts:
         _add(connection, last)
@@ -77,18 +77,18 @@ def add(connection: sqlite3.Connection, contacts: Iterable[Contact]) -> None:
 
 
 def verify(connection: sqlite3.Connection) -> bool:
-    """Whether the rows are those that were written: a changed hash would lose a patient's wish unseen."""
+    """Whether the rows are those that were written: with a changed hash an opt-out would be lost unnoticed."""
     return (setting(connection, _SUM) or _EMPTY) == _total(connection)
 
 
-def settle(connection: sqlite3.Connection) -> None:
-    """Take the rows that are there for those that were written."""
+def accept_rows(connection: sqlite3.Connection) -> None:
+    """Make `verify` hold for the rows that are there."""
     write_settings(connection, {_SUM: _total(connection)})
 
 
 def _add(connection: sqlite3.Connection, new: Contact) -> None:
-    asked = "SELECT patient, opted_out FROM contacts WHERE appointment = ?"
-    old = connection.execute(asked, (new.appointment,)).fetchone()
+    sql = "SELECT patient, opted_out FROM contacts WHERE appointment = ?"
+    old = connection.execute(sql, (new.appointment,)).fetchone()
     if new.effect == "withdrawn":
         _withdraw(connection, new, opted_out=None if old is None else old[1])
         return
@@ -102,7 +102,7 @@ def _add(connection: sqlite3.Connection, new: Contact) -> None:
         new.outcome,
         int(reached),
         int(reached and new.effect != "rebooked"),
-        _WISHED if new.effect == "opted out" else _WISHED_BEFORE if opted_out else 0,
+        _OUT if new.effect == "opted out" else _OUT_BEFORE if opted_out else 0,
     )
     _put(connection, row)
 
@@ -114,19 +114,19 @@ def _put(connection: sqlite3.Connection, row: tuple[object, ...]) -> None:
 
 
 def _patient_listed(connection: sqlite3.Connection, appointment: str) -> str | None:
-    """Whose appointment it is, if a list of this home had it: the log does not know lists that were files."""
-    found = connection.execute("SELECT patient FROM listed WHERE appointment = ?", (appointment,)).fetchone()
-    return None if found is None else str(found[0])
+    """The patient of an appointment, if a list of this home had it: the log does not know lists that were files."""
+    row = connection.execute("SELECT patient FROM listed WHERE appointment = ?", (appointment,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _withdraw(connection: sqlite3.Connection, new: Contact, *, opted_out: int | None) -> None:
-    """Take back what was recorded last about the appointment; where nothing stands, the patient's wish.
+    """Take back what was recorded last about the appointment; where nothing is recorded, the patient's opt-out.
 
-    `opted_out` is None where nothing stands.
+    `opted_out` is None where nothing is recorded.
     """
-    if opted_out == _WISHED_BEFORE:
+    if opted_out == _OUT_BEFORE:
         kept = "SELECT appointment, patient, clinic, day, outcome, 1, 1, ? FROM contacts WHERE appointment = ?"
-        _put(connection, connection.execute(kept, (_WISHED, new.appointment)).fetchone())
+        _put(connection, connection.execute(kept, (_OUT, new.appointment)).fetchone())
     elif opted_out is not None:
         _remove(connection, "appointment = ?", new.appointment)
     elif new.patient is not None:

@@ -1,4 +1,4 @@
-"""What is known about the patients of a list: who asked not to be called, who was reached and when."""
+"""What is known about the patients of a list: who opted out of calls, who was reached and when."""
 
 import datetime
 import sqlite3
@@ -18,17 +18,17 @@ Hashed = Callable[[str, str], str]
 
 _COLUMNS: Final = ("appointment_id", "patient_id", "clinic_code")
 # As many values as any SQLite takes in one statement, with room to spare.
-_ASKED_AT_ONCE: Final = 400
+_VALUES_AT_ONCE: Final = 400
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownContacts:
     """What is known about the rows of a list.
 
     Attributes
     ----------
     opted_out
-        Rows whose patient asked not to be called.
+        Rows whose patient opted out of calls.
     settled
         Rows about whose appointment the patient was already reached.
     reached_on
@@ -61,9 +61,9 @@ class _Contact(NamedTuple):
     opted_out: int
 
 
-def known_of(
+def contacts_of(
     listed: pa.Table, connection: sqlite3.Connection, *, hashed: Hashed, notices: tuple[str, ...] = ()
-) -> Known:
+) -> KnownContacts:
     """What the table `contacts` holds about the rows of `listed`, a few hundred rows at a time.
 
     Parameters
@@ -82,26 +82,26 @@ def known_of(
         for each in of_patient:
             if each.reached and clinic is not None and each.clinic == clinic:
                 reached_on[row].append(datetime.date.fromisoformat(each.day))
-    return Known(frozenset(opted_out), frozenset(settled), dict(reached_on), notices)
+    return KnownContacts(frozenset(opted_out), frozenset(settled), dict(reached_on), notices)
 
 
 def _rows(
     listed: pa.Table, connection: sqlite3.Connection, hashed: Hashed
 ) -> Iterator[tuple[int, str | None, Sequence[_Contact], Sequence[_Contact]]]:
     """Each row that anything is known about: its number, clinic, and contacts by appointment and patient."""
-    for first in range(0, listed.num_rows, _ASKED_AT_ONCE):
-        part = listed.select(_COLUMNS).slice(first, _ASKED_AT_ONCE)
-        names, people, clinics = (column.cast(pa.string()).to_pylist() for column in part.columns)
-        appointments = [hashed("appointment", each) for each in names]
-        patients = [_of_patient(each, hashed) for each in people]
+    for first in range(0, listed.num_rows, _VALUES_AT_ONCE):
+        part = listed.select(_COLUMNS).slice(first, _VALUES_AT_ONCE)
+        ids, patient_ids, clinics = (column.cast(pa.string()).to_pylist() for column in part.columns)
+        appointments = [hashed("appointment", each) for each in ids]
+        patients = [_of_patient(each, hashed) for each in patient_ids]
         about = _by(connection, "appointment", appointments)
         of_patient = _by(connection, "patient", list(chain.from_iterable(patients)))
         if not about and not of_patient:
             continue
-        for place, (appointment, forms) in enumerate(zip(appointments, patients, strict=True)):
-            theirs = list(chain.from_iterable(of_patient.get(form, ()) for form in forms))
-            if theirs or appointment in about:
-                yield first + place, clinics[place], about.get(appointment, ()), theirs
+        for index, (appointment, forms) in enumerate(zip(appointments, patients, strict=True)):
+            contacts = list(chain.from_iterable(of_patient.get(form, ()) for form in forms))
+            if contacts or appointment in about:
+                yield first + index, clinics[index], about.get(appointment, ()), contacts
 
 
 def _of_patient(number: str | None, hashed: Hashed) -> tuple[str, ...]:
@@ -116,14 +116,14 @@ def _by(connection: sqlite3.Connection, column: str, hashes: Sequence[str]) -> M
     """Contacts whose `column` is one of `hashes`, by it."""
     marks = ", ".join("?" * len(hashes))
     sql = f"SELECT {', '.join(_Contact._fields)} FROM contacts WHERE {column} IN ({marks})"
-    found: dict[str, list[_Contact]] = defaultdict(list)
+    contacts: dict[str, list[_Contact]] = defaultdict(list)
     for each in map(_Contact._make, connection.execute(sql, hashes)):
-        found[getattr(each, column)].append(each)
-    return found
+        contacts[getattr(each, column)].append(each)
+    return contacts
 
 
-def wished_no_calls(patient_of: Mapping[str, str | None], connection: sqlite3.Connection) -> frozenset[str]:
-    """Those of the appointments, all as hashes, whose patient asked not to be called.
+def opted_out(patient_of: Mapping[str, str | None], connection: sqlite3.Connection) -> frozenset[str]:
+    """Those of the appointments, all as hashes, whose patient opted out of calls.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def wished_no_calls(patient_of: Mapping[str, str | None], connection: sqlite3.Co
     if not rows:
         return frozenset()
     appointments, patients = {row[0] for row in rows}, {row[1] for row in rows} - {None}
-    listed = _listed(list(patient_of), connection)
+    listed = _patients_listed(list(patient_of), connection)
     return frozenset(
         each
         for each, patient in patient_of.items()
@@ -142,12 +142,12 @@ def wished_no_calls(patient_of: Mapping[str, str | None], connection: sqlite3.Co
     )
 
 
-def _listed(appointments: Sequence[str], connection: sqlite3.Connection) -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    for first in range(0, len(appointments), _ASKED_AT_ONCE):
-        asked = appointments[first : first + _ASKED_AT_ONCE]
-        marks = ", ".join("?" * len(asked))
-        found |= dict(
-            connection.execute(f"SELECT appointment, patient FROM listed WHERE appointment IN ({marks})", asked)
+def _patients_listed(appointments: Sequence[str], connection: sqlite3.Connection) -> Mapping[str, str]:
+    patients: dict[str, str] = {}
+    for first in range(0, len(appointments), _VALUES_AT_ONCE):
+        some = appointments[first : first + _VALUES_AT_ONCE]
+        marks = ", ".join("?" * len(some))
+        patients |= dict(
+            connection.execute(f"SELECT appointment, patient FROM listed WHERE appointment IN ({marks})", some)
         )
-    return found
+    return patients

@@ -32,22 +32,23 @@ def note_of(
 
     `unknown` are factors of the model that the list could not feed.
     """
+    needs = tuple((need.said, need.kind or "confirm", need.evidence) for need in config.needs)
     synthetic = ("SYNTHETIC: made-up patients, for demonstration only.",) if provenance.synthetic else ()
-    learned = f"{_day(provenance.data_from)} to {_day(provenance.data_to)}"
-    lacks = f"The list lacks columns for: {', '.join(unknown)}. They counted as not known."
+    trained_on = f"{_day(provenance.data_from)} to {_day(provenance.data_to)}"
+    missing = f"The list lacks columns for: {', '.join(unknown)}. They counted as not known."
     return Note(
         lines=(
             *synthetic,
             f"Worklist for {name}, model version {model_version}, scored on {_day(day)}.",
             *_USE,
-            f"The model learned from appointments of {learned}.",
-            *((lacks,) if unknown else ()),
-            *_how(config),
+            f"The model learned from appointments of {trained_on}.",
+            *((missing,) if unknown else ()),
+            *_rules(config),
         ),
         tables=(
             ("Bands", _bands(config)),
             ("What is offered, and what is known of its effect on missed appointments", _offers(config)),
-            *((("What a patient needs, whatever the reasons are", _needs(config)),) if config.needs else ()),
+            *((("What a patient needs, whatever the reasons are", needs),) if config.needs else ()),
         ),
         day=day,
         bands=tuple(band.name for band in config.bands),
@@ -56,8 +57,8 @@ def note_of(
     )
 
 
-def _how(config: WorklistConfig) -> Iterator[str]:
-    """What 'selected' and the action mean."""
+def _rules(config: WorklistConfig) -> Iterator[str]:
+    """What 'selected' and the action mean, and who is not called."""
     yield (
         "Rows with TRUE in 'selected' are the calls to make. One call is about all appointments of a patient "
         "that are near to each other."
@@ -78,10 +79,6 @@ def _bands(config: WorklistConfig) -> tuple[tuple[str, ...], ...]:
 
 def _offers(config: WorklistConfig) -> tuple[tuple[str, ...], ...]:
     return tuple((action.do, action.kind, action.evidence) for action in config.actions)
-
-
-def _needs(config: WorklistConfig) -> tuple[tuple[str, ...], ...]:
-    return tuple((need.said, need.kind or "confirm", need.evidence) for need in config.needs)
 
 
 def _day(day: datetime.date) -> str:

@@ -1,8 +1,8 @@
 """A worklist as a workbook that is pleasant to work in: to filter, to fill in and to print.
 
-The first sheet has the columns that every worklist has, in their order, what is carried through, and last a
-column `outcome` with the choices to pick from, empty but for what was recorded. The second says what the list
-is and is not for.
+The first sheet has the columns that every worklist has, the passthrough columns, and last a column `outcome`
+with the choices to pick from, filled in only where an outcome was recorded. The second says what the list is for
+and never for.
 """
 
 import datetime
@@ -32,7 +32,7 @@ _REASON_WIDTH: Final = 34
 _OTHER_WIDTH: Final = 16
 _MOST_SHEET_ROWS: Final = 1_048_575
 _HEADER_BLUE: Final = "#005EB8"
-# A band is told by its word; the colour, from the highest band down, only helps the eye. Dark text on
+# The word names the band; the colour, from the highest band down, only helps the eye. Dark text on
 # each has a contrast above 7 to 1.
 _BAND_COLOURS: Final = ("#FFD9B3", "#FFF3C2", "#FFFFFF")
 _WRAPPED: Final = ("action", "error")
@@ -49,7 +49,7 @@ class Note:
     bands
         Names, from the highest risk down.
     outcomes
-        What can become of a call; without any there is no such column.
+        The outcomes of a call; without any there is no such column.
     """
 
     lines: tuple[str, ...]
@@ -63,12 +63,12 @@ class Note:
         return "\n".join(self.lines)
 
     def with_notices(self, notices: Iterable[str]) -> "Note":
-        """The same, told first what could not be known as the list was made."""
+        """The same, beginning with what could not be known as the list was made."""
         return replace(self, lines=(*notices, *self.lines))
 
 
 def write_sheet(tables: Iterable[pa.Table], draft: Path, *, note: Note) -> None:
-    """Write `tables`, which follow each other, to the workbook `draft`, with a sheet for the `note`.
+    """Write a stream of `tables` to the workbook `draft`, with a sheet for the `note`.
 
     Raises
     ------
@@ -77,15 +77,15 @@ def write_sheet(tables: Iterable[pa.Table], draft: Path, *, note: Note) -> None:
     """
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(str(draft), options) as book:
-        # Without a day of its own a workbook has the second at which it was written, and no two are equal.
+        # Without a day given, a workbook has the second at which it was written, and no two are equal.
         day = note.day or datetime.date(2000, 1, 1)
         created = datetime.datetime(day.year, day.month, day.day)
         book.set_properties({"title": note.title, "comments": str(note), "created": created})
-        _List(book, note).fill(tables)
-        _tell(book, note)
+        _WorklistSheet(book, note).fill(tables)
+        _write_about(book, note)
 
 
-class _List:
+class _WorklistSheet:
     """The sheet to work in."""
 
     def __init__(self, book: Any, note: Note) -> None:
@@ -102,17 +102,17 @@ class _List:
         self._percent = book.add_format({"num_format": "0.0%", **top})
         self._to_fill = book.add_format({"bg_color": "#F0F4F5", "border": 1, "border_color": "#AEB7BD", **top})
         self._bands = {
-            band: book.add_format({"bg_color": colour, "bold": place == 0, **top})
-            for place, (band, colour) in enumerate(zip(note.bands, _BAND_COLOURS, strict=False))
+            band: book.add_format({"bg_color": colour, "bold": index == 0, **top})
+            for index, (band, colour) in enumerate(zip(note.bands, _BAND_COLOURS, strict=False))
         }
 
     def fill(self, tables: Iterable[pa.Table]) -> None:
-        """Write all rows, and then what holds for all of them."""
+        """Write all rows, and then the settings that depend on their number."""
         row = 0
         names: list[str] = []
         for table in tables:
             if not names:
-                names = self._begun(table.column_names)
+                names = self._write_header(table.column_names)
             if row + table.num_rows > _MOST_SHEET_ROWS:
                 raise UsageError(f"A sheet holds {_MOST_SHEET_ROWS:,} rows and the list has more: write it as .csv.")
             for values in _rows(table):
@@ -120,26 +120,26 @@ class _List:
                 self._write(row, names, values)
         self._finish(names, row)
 
-    def _begun(self, columns: list[str]) -> list[str]:
-        asks = self._note.outcomes and OUTCOME not in columns
-        names = [*columns, *([OUTCOME] if asks else [])]
-        for place, name in enumerate(names):
-            self._sheet.set_column(place, place, _width(name), self._format(name, None))
-            self._sheet.write_string(0, place, name, self._header)
+    def _write_header(self, columns: list[str]) -> list[str]:
+        has_outcome = OUTCOME in columns or not self._note.outcomes
+        names = [*columns, *([] if has_outcome else [OUTCOME])]
+        for index, name in enumerate(names):
+            self._sheet.set_column(index, index, _width(name), self._format(name, None))
+            self._sheet.write_string(0, index, name, self._header)
         self._sheet.freeze_panes(1, 1)
         return names
 
     def _write(self, row: int, names: list[str], values: tuple[Any, ...]) -> None:
-        for place, (name, value) in enumerate(zip(names, values, strict=False)):
+        for index, (name, value) in enumerate(zip(names, values, strict=False)):
             if value is None:
                 continue
-            look = self._format(name, value)
+            cell_format = self._format(name, value)
             if isinstance(value, bool):
-                self._sheet.write_boolean(row, place, value, look)
+                self._sheet.write_boolean(row, index, value, cell_format)
             elif isinstance(value, str):
-                self._sheet.write_string(row, place, value, look)
+                self._sheet.write_string(row, index, value, cell_format)
             else:
-                self._sheet.write_number(row, place, value, look)
+                self._sheet.write_number(row, index, value, cell_format)
         if self._note.outcomes and (len(values) < len(names) or values[-1] is None):
             self._sheet.write_blank(row, len(names) - 1, None, self._to_fill)
 
@@ -182,7 +182,7 @@ class _List:
         sheet.set_footer("&LNever for overbooking, discharge, delaying or withholding care&RPage &P of &N")
 
 
-def _tell(book: Any, note: Note) -> None:
+def _write_about(book: Any, note: Note) -> None:
     """The sheet about the list."""
     sheet = book.add_worksheet("About")
     wrapped = book.add_format({"text_wrap": True, "valign": "top"})
@@ -197,8 +197,8 @@ def _tell(book: Any, note: Note) -> None:
     for title, lines in note.tables:
         sheet.write_string(row + 1, 0, title, bold)
         for cells in lines:
-            for place, cell in enumerate(cells):
-                sheet.write_string(row + 2, place, cell, wrapped)
+            for index, cell in enumerate(cells):
+                sheet.write_string(row + 2, index, cell, wrapped)
             row += 1
         row += 2
     sheet.set_landscape()

@@ -1,9 +1,9 @@
-"""Scored lists that are kept, each a Parquet file in the home's `lists/` with a heading in its footer.
+"""Scored lists that a home keeps, in its folder `lists/`: whole ones, and the list that was scored last.
 
-The footer also holds the digest of the file, which is checked before the file is read.
-
-The heading tells what a person asks of a list before opening it (its name, when it was scored, how many
-calls) and what its workbook says: a list is given back as it was scored, whatever is champion by then.
+A whole list is a Parquet file with a heading in its footer; `latest.json` holds what the page shows of the list
+that was scored last. Each carries a digest that is checked before it is used. The heading says what a person
+wants to know before opening a list (its name, when it was scored, how many calls) and what its workbook says: a
+list is given back as it was scored, whichever model is champion by then.
 """
 
 import contextlib
@@ -11,7 +11,8 @@ import datetime
 import logging
 import re
 import secrets
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,74 +21,179 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dnapredict.data.files.atomic_write import write_atomically
-from dnapredict.data.files.digests import UNSEALED, is_intact, seal
+from dnapredict.data.files.atomic_write import write_atomically, write_private
+from dnapredict.data.files.digests import UNSEALED, is_intact, seal, sealed_json, unsealed_json
 from dnapredict.errors import StoreError
+from dnapredict.worklist.answer_table import COLUMNS, LOCATION_COLUMNS, SCHEMA
 from dnapredict.worklist.files.excel_worklist import Note
-from dnapredict.worklist.files.latest_list import Counts, LatestList, ListedAppointment
 
+# A page is for people: more than a team could read in a week is left to the file that `score` writes.
+KEPT_ROWS: Final = 5_000
 SPECIALTY: Final = "treatment_function_code"
 """By which teams may be named; no page shows it."""
 
 _FOLDER: Final = "lists"
+_LATEST: Final = "latest.json"
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 _KEY: Final = b"dnapredict.sealed-list"
-# The heading's key before lists were sealed. By it they are told apart, whatever happens to a seal.
+# The heading's key before lists were sealed. It tells them apart, whatever happens to a seal.
 _KEY_BEFORE: Final = b"dnapredict.list"
 _LOG: Final = logging.getLogger("dnapredict.worklist")
-_TYPES: Final = {
-    "probability": pa.float64(),
-    "rank": pa.int64(),
-    "selected": pa.bool_(),
-    "starts_at": pa.timestamp("us"),
-}
-_LINE: Final = pa.schema(
-    [(name, _TYPES.get(name, pa.string())) for name in (*ListedAppointment.model_fields, SPECIALTY)]
-)
+# What a page shows of each row, and the specialty.
+_PAGE_COLUMNS: Final = (*COLUMNS, *LOCATION_COLUMNS)
+_PAGE_SCHEMA: Final = pa.schema([SCHEMA.field(name) for name in _PAGE_COLUMNS] + [(SPECIALTY, pa.string())])
+_State = tuple[int, int, int, int]
 
 
-class Heading(BaseModel):
-    """What a kept list says of itself; nothing of it is about a patient."""
+@dataclass(frozen=True)
+class Counts:
+    """How many appointments a list has, how many of them are to be called, how many were not scored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    appointments: int
+    selected: int
+    not_scored: int
+
+    @classmethod
+    def of(cls, worklist: pa.Table) -> "Counts":
+        """The counts of a whole worklist."""
+        return cls(
+            appointments=worklist.num_rows,
+            selected=pc.sum(worklist["selected"]).as_py() or 0,
+            not_scored=worklist.num_rows - worklist["error"].null_count,
+        )
+
+
+class _Stored(BaseModel):
+    """Base of what is stored: frozen, closed, and silent about values, which belong to patients."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+        validate_by_name=True,
+        serialize_by_alias=True,
+    )
+
+
+class Heading(_Stored):
+    """What a kept list says about itself; nothing in it is about a patient.
+
+    `page_only` says that only what the page shows is kept: the first rows, without the names of the factors.
+    """
 
     list_id: str
     name: str
-    scored_at: datetime.datetime
+    # The stored name is that of the first release; in the code `scored_at` is the cut-off of an appointment.
+    created_at: datetime.datetime = Field(validation_alias="scored_at", serialization_alias="scored_at")
     model_version: str
     synthetic: bool
     counts: Counts
     note: Note | None = None
     page_only: bool = False
-    """Whether only what the page shows is kept: the first rows, without the names of the factors."""
+    notices: tuple[str, ...] = ()
+
+
+class ListedAppointment(_Stored):
+    """One row of a worklist in `latest.json`: scored, or with the `error` that kept it from being scored.
+
+    `starts_at` is in UTC, as everywhere in the contract.
+    """
+
+    appointment_id: str | None = None
+    probability: float | None = None
+    band: str | None = None
+    rank: int | None = None
+    selected: bool | None = None
+    action: str | None = None
+    reason_1: str | None = None
+    reason_2: str | None = None
+    reason_3: str | None = None
+    model_version: str | None = None
+    error: str | None = None
+    starts_at: datetime.datetime | None = None
+    clinic_code: str | None = None
+    site_code: str | None = None
+
+
+class LatestList(_Stored):
+    """The content of `latest.json`: the first `KEPT_ROWS` rows in rank order, and the counts of the whole list."""
+
+    saved_at: datetime.datetime
+    name: str
+    model_version: str
+    synthetic: bool
+    appointments: int
+    selected: int
+    not_scored: int
+    rows: tuple[ListedAppointment, ...]
+    list_id: str
+    note: Note | None = None
     notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class KeptList:
-    """A list that was scored and kept: its heading, and its rows in rank order."""
+    """A list that was scored: its heading, and its rows in rank order."""
 
     heading: Heading
     worklist: pa.Table
 
-    def line(self, appointment_id: str) -> dict[str, Any] | None:
-        """The line of that appointment; None if it is not on the list. The first, if it is there twice."""
-        found = self.worklist.filter(pc.equal(self.worklist["appointment_id"], appointment_id)).slice(0, 1)
-        return next(iter(found.to_pylist()), None)
+    @classmethod
+    def new(
+        cls,
+        worklist: pa.Table,
+        *,
+        name: str,
+        model_version: str,
+        synthetic: bool,
+        counts: Counts | None = None,
+        note: Note | None = None,
+        notices: tuple[str, ...] = (),
+    ) -> "KeptList":
+        """A list that was scored now, under a new id that tells nothing and that nobody can guess.
 
-    def line_at(self, number: int) -> dict[str, Any] | None:
-        """The scored line at that place of the list, counted from 1; None where there is none."""
+        Parameters
+        ----------
+        worklist
+            What `Scorer.score` returned, in rank order, or the first rows of it; then `counts` are those of all.
+        name
+            What a person calls the list, such as the name of its file.
+        note
+            What its workbook says, if it is known.
+        notices
+            What could not be known as the list was made; the page shows it.
+        """
+        heading = Heading(
+            list_id=secrets.token_hex(8),
+            name=name,
+            created_at=datetime.datetime.now(datetime.UTC),
+            model_version=model_version,
+            synthetic=synthetic,
+            counts=counts or Counts.of(worklist),
+            note=note,
+            notices=notices,
+        )
+        return cls(heading, worklist)
+
+    def row_of(self, appointment_id: str) -> dict[str, Any] | None:
+        """The row of that appointment; None if it is not on the list. The first, if it is there twice."""
+        rows = self.worklist.filter(pc.equal(self.worklist["appointment_id"], appointment_id)).slice(0, 1)
+        return next(iter(rows.to_pylist()), None)
+
+    def row_at(self, number: int) -> dict[str, Any] | None:
+        """The scored row at that place of the list, counted from 1; None where there is none."""
         if not 1 <= number <= self.worklist.num_rows:
             return None
-        line: dict[str, Any] = self.lines.slice(number - 1, 1).to_pylist()[0]
-        return line if line["error"] is None and line["appointment_id"] is not None else None
+        row: dict[str, Any] = self.page_rows.slice(number - 1, 1).to_pylist()[0]
+        return row if row["error"] is None and row["appointment_id"] is not None else None
 
     @property
     def calls(self) -> list[str]:
         """The appointments to call, in the order of the list."""
-        selected = self.lines.filter(pc.fill_null(self.lines["selected"], False))
+        selected = self.page_rows.filter(pc.fill_null(self.page_rows["selected"], False))
         return [each for each in selected["appointment_id"].to_pylist() if each is not None]
 
     def is_over(self, now: datetime.datetime) -> bool:
@@ -95,23 +201,17 @@ class KeptList:
         return _is_over(self.worklist, now)
 
     @property
-    def lines(self) -> pa.Table:
-        """What a page needs of each row: `latest.ListedAppointment` and `SPECIALTY`, null where unknown."""
-        known = set(self.worklist.column_names)
-        rows = self.worklist.num_rows
+    def page_rows(self) -> pa.Table:
+        """What a page needs of each row, and `SPECIALTY`; null where it is not known."""
+        known, rows = set(self.worklist.column_names), self.worklist.num_rows
         columns = [
-            self.worklist[column.name].cast(column.type) if column.name in known else pa.nulls(rows, column.type)
-            for column in _LINE
+            self.worklist[field.name].cast(field.type) if field.name in known else pa.nulls(rows, field.type)
+            for field in _PAGE_SCHEMA
         ]
-        return pa.table(columns, schema=_LINE)
+        return pa.table(columns, schema=_PAGE_SCHEMA)
 
 
-def new_id() -> str:
-    """A name for a list that tells nothing and that nobody can guess."""
-    return secrets.token_hex(8)
-
-
-def keep(home: Path, worklist: pa.Table, heading: Heading) -> None:
+def keep(home: Path, kept: KeptList) -> None:
     """Keep a list under its id, whole or not at all.
 
     Raises
@@ -119,36 +219,128 @@ def keep(home: Path, worklist: pa.Table, heading: Heading) -> None:
     StoreError
         If the home cannot be written to.
     """
-    noted = worklist.replace_schema_metadata({_KEY: heading.model_dump_json().encode(), **UNSEALED})
-    with write_atomically(_place(home, heading.list_id)) as draft:
+    heading = kept.heading
+    noted = kept.worklist.replace_schema_metadata({_KEY: heading.model_dump_json().encode(), **UNSEALED})
+    with write_atomically(_path(home, heading.list_id)) as draft:
         pq.write_table(noted, draft)
         seal(draft, name=heading.list_id)
 
 
-def keep_latest(home: Path, last: LatestList) -> None:
-    """Keep what there is of the list scored last, so that the next one does not take its place.
+def save_latest(home: Path, kept: KeptList) -> KeptList:
+    """Save a list as the one that was scored last, in the place of the one before; return what is kept of it.
 
     Raises
     ------
     StoreError
-        If the home cannot be written to.
+        If the home cannot be written to. The list saved before stays as it was.
     """
-    if not _place(home, last.list_id).exists():
-        found = of_latest(last)
-        keep(home, found.worklist, found.heading)
+    heading = kept.heading
+    names = [name for name in _PAGE_COLUMNS if name in kept.worklist.column_names]
+    rows = kept.worklist.select(names).slice(0, KEPT_ROWS).to_pylist()
+    stored = LatestList(
+        saved_at=heading.created_at,
+        name=heading.name,
+        model_version=heading.model_version,
+        synthetic=heading.synthetic,
+        appointments=heading.counts.appointments,
+        selected=heading.counts.selected,
+        not_scored=heading.counts.not_scored,
+        list_id=heading.list_id,
+        note=heading.note,
+        notices=heading.notices,
+        rows=tuple(ListedAppointment(**_in_utc(row)) for row in rows),
+    )
+    write_private(home / _FOLDER / _LATEST, sealed_json(stored.model_dump_json(exclude_none=True)))
+    return _of_latest(stored)
+
+
+def latest(home: Path) -> KeptList | None:
+    """What is kept in `latest.json` of the list that was scored last; None where no list was scored yet.
+
+    Raises
+    ------
+    StoreError
+        If it is there and cannot be read. The message holds nothing of its content.
+    """
+    path = home / _FOLDER / _LATEST
+    try:
+        return _latest_once(path, _state(path))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
+    except ValidationError:
+        raise StoreError(f"{path}: is damaged. Score a list again to replace it.") from None
+
+
+def find(home: Path, list_id: str) -> KeptList | None:
+    """The list that is kept under that id; None if there is none, or none any more.
+
+    Raises
+    ------
+    StoreError
+        If it is there and cannot be read.
+    """
+    path = _path(home, list_id)
+    if not _ID.fullmatch(list_id) or not path.is_file():
+        return None
+    content, key = _content(path)
+    heading = _heading(path, content, key)
+    try:
+        return KeptList(heading, pq.read_table(pa.BufferReader(content)))
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path}: the list cannot be read ({type(error).__name__}).") from None
+
+
+def find_shown(home: Path, list_id: str) -> KeptList | None:
+    """The list that a page of that id shows: one that is kept, or what `latest.json` has of it.
+
+    Raises
+    ------
+    StoreError
+        As `find` and `latest`.
+    """
+    kept = find(home, list_id)
+    if kept is None:
+        last = latest(home)
+        kept = last if last is not None and last.heading.list_id == list_id else None
+    return kept
+
+
+def newest(home: Path) -> KeptList | None:
+    """The list that was scored last, whole where it is kept so; None where there is none.
+
+    Raises
+    ------
+    StoreError
+        As `find` and `latest`.
+    """
+    last = latest(home)
+    return None if last is None else find(home, last.heading.list_id) or last
+
+
+def headings(home: Path) -> tuple[Heading, ...]:
+    """The headings of all lists that can be shown, newest first. One that cannot be read is logged and left out.
+
+    Raises
+    ------
+    StoreError
+        If `latest.json` cannot be read.
+    """
+    found = {heading.list_id: heading for heading in _headings(home)}
+    last = latest(home)
+    if last is not None:
+        found.setdefault(last.heading.list_id, last.heading)
+    return tuple(sorted(found.values(), key=lambda heading: heading.created_at, reverse=True))
 
 
 def kept_files(home: Path) -> list[Path]:
     """The files of all kept lists, the one that was kept last first."""
-    written = []
-    for path in (home / _FOLDER).glob("*.parquet"):
-        with contextlib.suppress(FileNotFoundError):  # another process was first
-            written.append((path.stat().st_mtime, path))
-    return [path for _, path in sorted(written, reverse=True)]
+    return [path for path, _ in sorted(_files(home), key=lambda file: (file[1][2], file[0]), reverse=True)]
 
 
 def is_over(path: Path, now: datetime.datetime) -> bool:
-    """Whether all appointments of the list in that file have begun; a damaged one has none to come."""
+    """Whether all appointments of the list in that file have begun; a damaged file has none to come."""
     try:
         return _is_over(pq.read_table(path, columns=["starts_at", "error"]), now)
     except FileNotFoundError:
@@ -157,64 +349,15 @@ def is_over(path: Path, now: datetime.datetime) -> bool:
         return True
 
 
-def forget_older(home: Path, before: float) -> int:
+def remove_older(home: Path, before: float) -> int:
     """Remove lists that were kept, or scored last, before that time of the Unix clock; returns how many."""
-    last = home / _FOLDER / "latest.json"
     removed = 0
-    for path in [*kept_files(home), last]:
+    for path in [*kept_files(home), home / _FOLDER / _LATEST]:
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < before:
                 path.unlink()
                 removed += 1
     return removed
-
-
-def find(home: Path, list_id: str) -> KeptList | None:
-    """The list of that id; None if there is none, or none any more.
-
-    Raises
-    ------
-    StoreError
-        If it is there and cannot be read.
-    """
-    path = _place(home, list_id)
-    if not _ID.fullmatch(list_id) or not path.is_file():
-        return None
-    return _read(path)
-
-
-def every(home: Path) -> tuple[Heading, ...]:
-    """The headings of all kept lists, newest first. One that cannot be read is logged and left out."""
-    return tuple(sorted(_headings(home), key=lambda heading: heading.scored_at, reverse=True))
-
-
-def of_latest(latest: LatestList) -> KeptList:
-    """The list scored last, of which only the first rows are kept, in the shape of the others."""
-    rows = [_plain(row) for row in latest.rows]
-    return KeptList(heading_of_latest(latest), pa.Table.from_pylist(rows, schema=_LINE))
-
-
-def heading_of_latest(latest: LatestList) -> Heading:
-    """What the list scored last says of itself."""
-    return Heading(
-        list_id=latest.list_id,
-        name=latest.name,
-        scored_at=latest.saved_at,
-        model_version=latest.model_version,
-        synthetic=latest.synthetic,
-        counts=Counts(latest.appointments, latest.selected, latest.not_scored),
-        note=latest.note,
-        page_only=True,
-        notices=latest.notices,
-    )
-
-
-def _plain(row: ListedAppointment) -> dict[str, Any]:
-    """A row as the contract holds it: times in UTC without a zone."""
-    values = row.model_dump()
-    if row.starts_at is not None:
-        values["starts_at"] = row.starts_at.astimezone(datetime.UTC).replace(tzinfo=None)
-    return values
 
 
 def _is_over(worklist: pa.Table, now: datetime.datetime) -> bool:
@@ -225,23 +368,71 @@ def _is_over(worklist: pa.Table, now: datetime.datetime) -> bool:
     return last is not None and last < now.astimezone(datetime.UTC).replace(tzinfo=None)
 
 
-def _place(home: Path, list_id: str) -> Path:
+def _path(home: Path, list_id: str) -> Path:
     return home / _FOLDER / f"{list_id}.parquet"
 
 
-def _headings(home: Path) -> Iterator[Heading]:
+def _state(path: Path) -> _State:
+    """What changes whenever the file is written.
+
+    Raises
+    ------
+    OSError
+        If it is not there, or no file: to open a named pipe would wait for ever.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError("not a regular file")
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _files(home: Path) -> Iterator[tuple[Path, _State]]:
+    """The regular files of kept lists, each with its state; another process may remove one meanwhile."""
     for path in (home / _FOLDER).glob("*.parquet"):
-        try:
-            state = path.stat()
-        except OSError:  # another process removed it
-            continue
-        heading = _heading_once(path, (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
+        with contextlib.suppress(OSError):
+            yield path, _state(path)
+
+
+def _in_utc(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The contract's times carry no zone and mean UTC; in JSON they say so."""
+    starts_at = row.get("starts_at")
+    return {**row, "starts_at": starts_at and starts_at.replace(tzinfo=datetime.UTC)}
+
+
+@lru_cache(maxsize=1)
+def _latest_once(path: Path, _: _State) -> KeptList:
+    """A page needs it several times; it is read again only when it has been written."""
+    return _of_latest(LatestList.model_validate_json(unsealed_json(path.read_bytes()) or b""))
+
+
+def _of_latest(stored: LatestList) -> KeptList:
+    heading = Heading(
+        list_id=stored.list_id,
+        name=stored.name,
+        created_at=stored.saved_at,
+        model_version=stored.model_version,
+        synthetic=stored.synthetic,
+        counts=Counts(stored.appointments, stored.selected, stored.not_scored),
+        note=stored.note,
+        page_only=True,
+        notices=stored.notices,
+    )
+    rows = [row.model_dump() for row in stored.rows]
+    for row in rows:
+        if row["starts_at"] is not None:
+            row["starts_at"] = row["starts_at"].astimezone(datetime.UTC).replace(tzinfo=None)
+    return KeptList(heading, pa.Table.from_pylist(rows, schema=_PAGE_SCHEMA))
+
+
+def _headings(home: Path) -> Iterator[Heading]:
+    for path, state in _files(home):
+        heading = _heading_once(path, state)
         if heading is not None:
             yield heading
 
 
 @lru_cache(maxsize=10_000)
-def _heading_once(path: Path, _state: tuple[int, ...]) -> Heading | None:
+def _heading_once(path: Path, _: _State) -> Heading | None:
     """The heading of a file, which is hashed again only when it has been written: a page lists many."""
     try:
         return _heading(path, *_content(path))
@@ -251,16 +442,8 @@ def _heading_once(path: Path, _state: tuple[int, ...]) -> Heading | None:
         return None
 
 
-def _read(path: Path) -> KeptList:
-    content, key = _content(path)
-    try:
-        return KeptList(_heading(path, content, key), pq.read_table(pa.BufferReader(content)))
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{path}: the list cannot be read ({type(error).__name__}).") from None
-
-
 def _content(path: Path) -> tuple[bytes, bytes]:
-    """The bytes of a list, once its seal agrees, and the key under which its heading stands."""
+    """The bytes of a list, once its seal agrees, and the key of its heading."""
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -1,7 +1,7 @@
-"""A folder that lists are dropped into: which of them are whole, and where they go once they are answered.
+"""A watched folder: which lists in it are complete, and where they go once they are scored.
 
-A file is whole when nobody has changed it for two looks in a row. Looking again and again works on network
-shares too, which tell nobody of a change; the clocks of other machines are not asked.
+A file is complete when it did not change between two looks. Polling works on network shares too, which send no
+notice of a change; the clocks of other machines do not matter.
 """
 
 import os
@@ -21,7 +21,7 @@ _UNFINISHED: Final = re.compile(r"^[.~]|\.(tmp|part|partial|crdownload|filepart)
 
 @dataclass(frozen=True)
 class ListDestination:
-    """Where a list and what is said of it go, under one name that nothing else has.
+    """Where a list, its worklist and its message go, under one name that nothing else has.
 
     Attributes
     ----------
@@ -45,11 +45,11 @@ class ListDestination:
 
     @property
     def message(self) -> Path:
-        """Where it says what became of the list."""
+        """Where the message with the result goes."""
         return self.folder / f"{self.name}.txt"
 
-    def take(self, path: Path, told: str) -> None:
-        """Say what became of the list at `path`, and move it here; the move comes last.
+    def move(self, path: Path, message: str) -> None:
+        """Write the message, then move the list at `path` here.
 
         Raises
         ------
@@ -57,7 +57,7 @@ class ListDestination:
             If that cannot be done; the list stays where it is.
         """
         try:
-            self.message.write_text(told.rstrip() + "\n", encoding="utf-8")
+            self.message.write_text(message.rstrip() + "\n", encoding="utf-8")
             shutil.copymode(path, self.message)
             os.replace(path, self.folder / self.name)
         except OSError as error:
@@ -70,7 +70,7 @@ class Inbox:
 
     folder: Path
     _seen: dict[Path, tuple[int, int]] = field(default_factory=dict)
-    _put_off: dict[Path, int] = field(default_factory=dict)
+    _postponed: dict[Path, int] = field(default_factory=dict)
 
     @classmethod
     def open(cls, folder: Path) -> "Inbox":
@@ -92,23 +92,23 @@ class Inbox:
             raise StoreError(f"{folder}: cannot be written ({error.strerror}).") from None
         return cls(folder)
 
-    def whole(self) -> list[Path]:
-        """Lists that are as they were at the last look, the oldest first."""
+    def complete_lists(self) -> list[Path]:
+        """Lists that have not changed since the last look, the oldest first."""
         try:
-            found = {path: (stat.st_mtime_ns, stat.st_size) for path, stat in self._lists()}
+            states = {path: (stat.st_mtime_ns, stat.st_size) for path, stat in self._lists()}
         except OSError:
             return []  # a share that is away for a moment
-        steady = [path for path, state in found.items() if self._seen.get(path) == state and state[1]]
-        self._seen = found
-        self._put_off = {path: looks - 1 for path, looks in self._put_off.items() if looks > 1}
-        steady = [path for path in steady if path not in self._put_off]
-        return sorted(steady, key=lambda path: (found[path][0], path.name))
+        steady = [path for path, state in states.items() if self._seen.get(path) == state and state[1]]
+        self._seen = states
+        self._postponed = {path: looks - 1 for path, looks in self._postponed.items() if looks > 1}
+        steady = [path for path in steady if path not in self._postponed]
+        return sorted(steady, key=lambda path: (states[path][0], path.name))
 
-    def put_off(self, path: Path, *, looks: int) -> None:
+    def postpone(self, path: Path, *, looks: int) -> None:
         """Leave `path` alone for so many looks."""
-        self._put_off[path] = looks
+        self._postponed[path] = looks
 
-    def place(self, name: str, *, folder: str) -> ListDestination:
+    def destination(self, name: str, *, folder: str) -> ListDestination:
         """Where a list called `name` goes; the same until the list is there.
 
         Two lists whose names differ only in their endings would share a worklist, so the later one gets

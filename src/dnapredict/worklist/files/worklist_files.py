@@ -16,11 +16,11 @@ from dnapredict.worklist.answer_table import COLUMNS
 from dnapredict.worklist.files.excel_worklist import Note, write_sheet
 
 
-def of_one_size(tables: Iterable[pa.Table], *, rows: int) -> Iterator[pa.Table]:
-    """The same rows in tables of `rows` each, the last one shorter.
+def rebatch(tables: Iterable[pa.Table], *, rows: int) -> Iterator[pa.Table]:
+    """Re-batch a stream of tables into tables of `rows` rows each, the last one shorter.
 
     >>> tables = [pa.table({"n": [1, 2, 3]}), pa.table({"n": [4, 5]})]
-    >>> [table["n"].to_pylist() for table in of_one_size(tables, rows=2)]
+    >>> [table["n"].to_pylist() for table in rebatch(tables, rows=2)]
     [[1, 2], [3, 4], [5]]
     """
     waiting: pa.Table | None = None
@@ -33,8 +33,8 @@ def of_one_size(tables: Iterable[pa.Table], *, rows: int) -> Iterator[pa.Table]:
         yield waiting.combine_chunks()
 
 
-def require_carried(found: Sequence[str], names: Sequence[str], *, source: str) -> None:
-    """Refuse to carry through what a list with the columns `found` lacks, or what a worklist has itself.
+def require_passthrough(columns: Sequence[str], names: Sequence[str], *, source: str) -> None:
+    """Refuse passthrough columns that a list with these `columns` lacks, or that a worklist has itself.
 
     Raises
     ------
@@ -48,29 +48,29 @@ def require_carried(found: Sequence[str], names: Sequence[str], *, source: str) 
         raise ConfigurationError(
             f"serving/worklist.toml: carry_through: '{own[0]}' is a column that every worklist has."
         )
-    lacking = [name for name in names if name not in found]
+    lacking = [name for name in names if name not in columns]
     if lacking:
         raise DataError(
             f"{source}: column '{lacking[0]}', to be carried through (serving/worklist.toml), is missing. "
-            + describe_columns(found, expected=names)
+            + describe_columns(columns, expected=names)
         )
 
 
-FORMS: Final = (".csv", ".xlsx", ".parquet")
+FORMATS: Final = (".csv", ".xlsx", ".parquet")
 _ROW_GROUP: Final = 100_000
 
 
-def require_form(out: Path) -> None:
-    """Refuse a file name whose ending says a form that cannot be written, and the name of a folder.
+def require_format(out: Path) -> None:
+    """Refuse a file name whose ending is none of `FORMATS`, and the name of a folder.
 
     Raises
     ------
     UsageError
     """
     if out.is_dir():
-        raise UsageError(f"{out}: is a folder. Name a file in it that ends in {', '.join(FORMS)}.")
-    if out.suffix.lower() not in FORMS:
-        raise UsageError(f"{out}: give the output a name that ends in {', '.join(FORMS)}.")
+        raise UsageError(f"{out}: is a folder. Name a file in it that ends in {', '.join(FORMATS)}.")
+    if out.suffix.lower() not in FORMATS:
+        raise UsageError(f"{out}: give the output a name that ends in {', '.join(FORMATS)}.")
 
 
 def write(worklist: pa.Table, out: Path, *, note: Note | str) -> None:
@@ -87,43 +87,42 @@ def write_tables(
     place: Path | None = None,
     before_replacing: Callable[[Path], None] = lambda _: None,
 ) -> None:
-    """Write `tables`, which follow each other, to `out` in the form that its name says.
+    """Write a stream of `tables` to `out` in the format that the ending of its name says.
 
     Parameters
     ----------
     tables
         One at least, all with the same columns.
     note
-        What the list is and must not be used for: a sheet of its own in XLSX, metadata in Parquet. In XLSX it
-        also says what can become of a call, for a column to be filled in.
-
+        What the list is and must not be used for: a second sheet in XLSX, metadata in Parquet. In XLSX it
+        also names the outcomes of a call, for a column to be filled in.
     place
-        A folder of the same disk for what is not finished; otherwise beside `out`.
+        A folder of the same disk for the unfinished file; otherwise beside `out`.
     before_replacing
-        Is called with `out` when all is written, if a file of that name is about to be replaced.
+        Called with `out` when all is written, if a file of that name is about to be replaced.
 
     Raises
     ------
     UsageError
-        If the form is unknown, or a sheet would have more rows than a spreadsheet holds.
+        If the format is unknown, or a sheet would have more rows than a spreadsheet holds.
     StoreError
         If the file cannot be written; an earlier file of that name stays.
     """
-    require_form(out)
-    form = out.suffix.lower()
+    require_format(out)
+    ending = out.suffix.lower()
     with write_atomically(out, draft_folder=place, before_replacing=before_replacing) as draft:
-        if form == ".parquet":
+        if ending == ".parquet":
             _write_parquet(tables, draft, str(note))
-        elif form == ".csv":
+        elif ending == ".csv":
             _write_csv(map(neutral_table, tables), draft)
         else:
             write_sheet((neutral_table(table, workbook=True) for table in tables), draft, note=note)
 
 
 def _write_parquet(tables: Iterable[pa.Table], draft: Path, note: str) -> None:
-    """In groups of rows of one size, so that the file is the same however the tables were cut."""
+    """In row groups of one size, so that the file is the same however the stream was batched."""
     writer = None
-    for table in of_one_size(tables, rows=_ROW_GROUP):
+    for table in rebatch(tables, rows=_ROW_GROUP):
         noted = table.replace_schema_metadata({"dnapredict.note": note})
         writer = writer or pq.ParquetWriter(draft, noted.schema)
         writer.write_table(noted)

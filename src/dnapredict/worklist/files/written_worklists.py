@@ -1,4 +1,4 @@
-"""Worklists that a home wrote, so that one that somebody has changed since is kept and not overwritten.
+"""Digests of the worklists that a home wrote, so that one that somebody has changed since is not overwritten.
 
 A clerk writes what became of a call into the worklist, and a weekly job writes the next one to the same name.
 The home notes a digest of each file it writes. A file that is not as noted is kept beside the new one.
@@ -16,14 +16,14 @@ from typing import Final
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.readers.table_file import sha256
 
-_PLACE: Final = Path("lists") / "written.json"
+_FILE: Final = Path("lists") / "written.json"
 # Names that are not written to any more need not be known for ever.
 _MOST_NAMES: Final = 1_000
 
 
 @dataclass(frozen=True)
 class WrittenWorklists:
-    """The worklists that one home wrote, by a digest of where and of what."""
+    """The worklists that one home wrote: a digest of each path, and of the content."""
 
     home: Path
 
@@ -59,15 +59,15 @@ class WrittenWorklists:
         noted = self._noted()
         noted.pop(_name(out), None)
         newest = list(noted.items())[-_MOST_NAMES + 1 :]
-        write_private(self.home / _PLACE, json.dumps(dict(newest) | {_name(out): sha256(out)}))
+        write_private(self.home / _FILE, json.dumps(dict(newest) | {_name(out): sha256(out)}))
 
     def _noted(self) -> dict[str, str]:
         """Digests by name. Where they cannot be read nothing is known, and every file is kept."""
         try:
-            found = json.loads((self.home / _PLACE).read_text(encoding="utf-8"))
+            digests = json.loads((self.home / _FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return digests if isinstance(digests, dict) else {}
 
 
 def _name(out: Path) -> str:

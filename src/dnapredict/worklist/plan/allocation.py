@@ -1,10 +1,10 @@
-"""Share a fixed number of calls between areas: by risk alone, by need, or by risk above a floor.
+"""Allocate a fixed number of calls to areas: by risk alone, by need, or by risk above a floor.
 
-Only the deprivation of the area is looked at. Ethnicity is held for monitoring, is never an input to
+Only the deprivation of the area is used. Ethnicity is held for monitoring, is never an input to
 a decision about a person, and is no parameter here.
 
 An appointment's need is its risk: the chance that it is missed. A fifth's need is the sum of its risks,
-and those without a decile are a group of their own, which is never left out.
+and those without a decile are a separate group, which is never left out.
 """
 
 from typing import Literal, get_args
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Rule = Literal["global", "proportionate", "floor"]
 RULES: tuple[Rule, ...] = get_args(Rule)
-GROUPS = 6  # five fifths of deprivation, and nobody's
+GROUPS = 6  # five fifths of deprivation, and one for areas that are not known
 
 
 def fifths(decile: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -24,9 +24,9 @@ def fifths(decile: NDArray[np.float64]) -> NDArray[np.int64]:
     [0, 0, 1, 4, 5]
     """
     known = (decile >= 1) & (decile <= 10)
-    found = np.full(len(decile), GROUPS - 1, dtype=np.int64)
-    found[known] = (decile[known].astype(np.int64) - 1) // 2
-    return found
+    fifth = np.full(len(decile), GROUPS - 1, dtype=np.int64)
+    fifth[known] = (decile[known].astype(np.int64) - 1) // 2
+    return fifth
 
 
 def allocated(
@@ -37,7 +37,7 @@ def allocated(
     rule: Rule,
     floor_share: float,
 ) -> NDArray[np.bool_]:
-    """Who gets one of `calls` calls.
+    """Which rows get one of `calls` calls.
 
     *global*: the highest risks. *proportionate*: each fifth gets its share of need, in whole calls by
     largest remainder. *floor*: each fifth gets at least `floor_share` of its share of need, and what is
@@ -63,11 +63,11 @@ def allocated(
     first = np.zeros(len(probability), dtype=bool)
     if rule != "global":
         fifth = fifths(decile)
-        given = quotas(probability, decile, calls=calls, rule=rule, floor_share=floor_share)
-        first = _place_within(probability, fifth) < given[fifth]
-    rest = np.lexsort((-probability, ~first))  # those chosen already, then the highest risks
+        quota = quotas(probability, decile, calls=calls, rule=rule, floor_share=floor_share)
+        first = _rank_within(probability, fifth) < quota[fifth]
+    order = np.lexsort((-probability, ~first))  # those within a quota, then the highest risks
     selected = np.zeros(len(probability), dtype=bool)
-    selected[rest[:calls]] = True
+    selected[order[:calls]] = True
     return selected
 
 
@@ -89,13 +89,13 @@ def quotas(
     return np.minimum(given, room)
 
 
-def _place_within(probability: NDArray[np.float64], fifth: NDArray[np.int64]) -> NDArray[np.int64]:
+def _rank_within(probability: NDArray[np.float64], fifth: NDArray[np.int64]) -> NDArray[np.int64]:
     """Rank of each risk within its fifth, from 0."""
     order = np.lexsort((-probability, fifth))
     starts = np.concatenate([[0], np.cumsum(np.bincount(fifth, minlength=GROUPS))])
-    place = np.empty(len(probability), dtype=np.int64)
-    place[order] = np.arange(len(probability)) - starts[fifth[order]]
-    return place
+    rank = np.empty(len(probability), dtype=np.int64)
+    rank[order] = np.arange(len(probability)) - starts[fifth[order]]
+    return rank
 
 
 def _floor(need: NDArray[np.float64], calls: int, share: float) -> NDArray[np.int64]:

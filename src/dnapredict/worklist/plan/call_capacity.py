@@ -29,7 +29,7 @@ class CallCapacity:
     number: NDArray[np.int64]
 
 
-def calls_of(standing: RankingInputs, *, config: WorklistConfig, capacity: int | None = None) -> CallCapacity:
+def call_capacity(inputs: RankingInputs, *, config: WorklistConfig, capacity: int | None = None) -> CallCapacity:
     """The calls of a list: `capacity` for the whole of it, or what the configuration says.
 
     Raises
@@ -37,46 +37,46 @@ def calls_of(standing: RankingInputs, *, config: WorklistConfig, capacity: int |
     UsageError
         If `capacity` is below 1.
     """
-    n = len(standing)
+    n = len(inputs)
     if capacity is not None or not (config.teams or config.capacity_per):
         number = calls_for(n, config=config, capacity=capacity)
         return CallCapacity(np.zeros(n, dtype=np.int64), np.array([number]))
-    keys = [_teams(standing, config), *_parts(standing, config)]
-    found, first, group = np.unique(np.column_stack(keys), axis=0, return_index=True, return_inverse=True)
-    sizes = np.bincount(group.reshape(-1), minlength=len(found))
+    keys = [_teams(inputs, config), *_parts(inputs, config)]
+    groups, first, group = np.unique(np.column_stack(keys), axis=0, return_index=True, return_inverse=True)
+    sizes = np.bincount(group.reshape(-1), minlength=len(groups))
     numbers = [
-        _number(int(team), int(size), due=standing.call_by[[row]], config=config)
-        for (team, *_), size, row in zip(found, sizes, first, strict=True)
+        _number(int(team), int(size), call_by=inputs.call_by[[row]], config=config)
+        for (team, *_), size, row in zip(groups, sizes, first, strict=True)
     ]
     return CallCapacity(group.reshape(-1).astype(np.int64), np.array(numbers, dtype=np.int64))
 
 
-def _teams(standing: RankingInputs, config: WorklistConfig) -> NDArray[np.int64]:
+def _teams(inputs: RankingInputs, config: WorklistConfig) -> NDArray[np.int64]:
     """The first team that names each appointment; `NOBODY` where none does."""
-    team = np.full(len(standing), NOBODY)
+    team = np.full(len(inputs), NOBODY)
     for number in reversed(range(len(config.teams))):
-        named = config.teams[number]
-        team[standing.is_one_of("clinic_code", named.clinics)] = number
-        team[standing.is_one_of("site_code", named.sites)] = number
-        team[standing.is_one_of("treatment_function_code", named.specialties)] = number
+        one = config.teams[number]
+        team[inputs.is_one_of("clinic_code", one.clinics)] = number
+        team[inputs.is_one_of("site_code", one.sites)] = number
+        team[inputs.is_one_of("treatment_function_code", one.specialties)] = number
     return team
 
 
-def _parts(standing: RankingInputs, config: WorklistConfig) -> list[NDArray[np.int64]]:
+def _parts(inputs: RankingInputs, config: WorklistConfig) -> list[NDArray[np.int64]]:
     parts = []
     if "clinic" in config.capacity_per:
-        parts.append(standing.clinic)
+        parts.append(inputs.clinic)
     if "week" in config.capacity_per:
-        parts.append(week_of(standing.call_by))
+        parts.append(week_of(inputs.call_by))
     return parts
 
 
-def _number(team: int, size: int, *, due: NDArray[np.datetime64], config: WorklistConfig) -> int:
-    """The calls of a group of `size` appointments, of which one is `due`."""
+def _number(team: int, size: int, *, call_by: NDArray[np.datetime64], config: WorklistConfig) -> int:
+    """The calls of a group of `size` appointments, one of which is due on `call_by`."""
     number = config.teams[team].capacity if team != NOBODY else config.capacity
     if number is None:
         return calls_for(size, config=config)
     if "week" in config.capacity_per:
-        days = working_days_of_week(int(week_of(due)[0]))
+        days = working_days_of_week(int(week_of(call_by)[0]))
         number = max(1, number * days // _WORKING_DAYS)
     return min(number, size)

@@ -30,7 +30,7 @@ class Needs:
     Attributes
     ----------
     known
-        The needs that are asked about.
+        The needs that the configuration names.
     pattern
         For each row, the sum of `2 ** n` over the needs `known[n]` that it has.
     """
@@ -40,10 +40,10 @@ class Needs:
 
     @classmethod
     def of(cls, table: pa.Table, known: tuple[Need, ...]) -> "Needs":
-        """Read them off the contract columns of `table`."""
+        """Read them from the contract columns of `table`."""
         pattern = np.zeros(table.num_rows, dtype=np.int64)
-        for place, need in enumerate(known):
-            pattern |= has_need(table, need).astype(np.int64) << place
+        for bit, need in enumerate(known):
+            pattern |= has_need(table, need).astype(np.int64) << bit
         return cls(known, pattern)
 
     def at(self, row: int) -> tuple[Need, ...]:
@@ -52,13 +52,13 @@ class Needs:
 
     def in_pattern(self, pattern: int) -> tuple[Need, ...]:
         """The needs that a pattern stands for."""
-        return tuple(need for place, need in enumerate(self.known) if pattern >> place & 1)
+        return tuple(need for bit, need in enumerate(self.known) if pattern >> bit & 1)
 
     def of_calls(self, call: NDArray[np.int64]) -> "Needs":
-        """The same with the needs of all rows that are spoken about in a call, at the row of that call.
+        """The same, where each call has the needs of all rows that it covers.
 
         One appointment of a patient may say that an interpreter is needed and the other not: the call
-        about both has one.
+        about both needs one.
 
         Parameters
         ----------
@@ -66,8 +66,8 @@ class Needs:
             For each row the row that its patient is called about; negative where there is no call.
         """
         pattern = self.pattern.copy()
-        spoken = np.flatnonzero(call >= 0)
-        np.bitwise_or.at(pattern, call[spoken], self.pattern[spoken])
+        covered = np.flatnonzero(call >= 0)
+        np.bitwise_or.at(pattern, call[covered], self.pattern[covered])
         return Needs(self.known, pattern)
 
 
@@ -75,11 +75,11 @@ def has_need(table: pa.Table, need: Need) -> NDArray[np.bool_]:
     """Which rows of `table` have the need; none where the column is absent, and not where it is blank."""
     if need.column not in table.column_names:
         return np.zeros(table.num_rows, dtype=bool)
-    # As a factor of the model it stands there as a number, with NaN where it is not known.
+    # As a factor of the model it is a number, with NaN where it is not known.
     column = table[need.column]
     numbers = (column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column).cast(pa.float64())
-    found = pc.equal(numbers, 1) if need.below is None else pc.less(numbers, need.below)
-    return np.asarray(pc.fill_null(found, False).to_numpy(), dtype=bool)
+    has = pc.equal(numbers, 1) if need.below is None else pc.less(numbers, need.below)
+    return np.asarray(pc.fill_null(has, False).to_numpy(), dtype=bool)
 
 
 def with_needs(action: str, needs: Sequence[Need]) -> str:
@@ -90,18 +90,18 @@ def with_needs(action: str, needs: Sequence[Need]) -> str:
     'Book an interpreter, then call the parent or carer with one and offer another time; confirm the \
 transport that is booked'
     """
-    said = _said_to(with_words(action, needs), " ".join(_named(needs, "whom") + _named(needs, "how")))
-    first = _named(needs, "before")
+    text = _addressed(with_words(action, needs), " ".join(_parts(needs, "whom") + _parts(needs, "how")))
+    first = _parts(needs, "before")
     if first:
-        steps = ", ".join(first) + (", " if ", then " in said else ", then ")
-        said = steps + _lower(said)
-    return "; ".join([said, *_named(needs, "also")])
+        steps = ", ".join(first) + (", " if ", then " in text else ", then ")
+        text = steps + _lower(text)
+    return "; ".join([text, *_parts(needs, "also")])
 
 
 def without_call(action: str, needs: Sequence[Need]) -> str:
     """What is to be done for a patient with these needs where nobody is called about the appointment."""
-    said = "; ".join([*([action] if action else []), *_named(needs, "uncalled")])
-    return said[:1].upper() + said[1:]
+    text = "; ".join([*([action] if action else []), *_parts(needs, "uncalled")])
+    return text[:1].upper() + text[1:]
 
 
 def with_words(text: str, needs: Iterable[Need]) -> str:
@@ -117,7 +117,8 @@ def with_words(text: str, needs: Iterable[Need]) -> str:
     return text
 
 
-def _said_to(action: str, whom: str) -> str:
+def _addressed(action: str, whom: str) -> str:
+    """The action with whom to call, and how."""
     if not whom:
         return action
     if _CALL.search(action):
@@ -125,7 +126,7 @@ def _said_to(action: str, whom: str) -> str:
     return f"Call {whom}: {_lower(action)}"
 
 
-def _named(needs: Sequence[Need], part: str) -> list[str]:
+def _parts(needs: Sequence[Need], part: str) -> list[str]:
     return [text for need in needs if (text := getattr(need, part))]
 
 

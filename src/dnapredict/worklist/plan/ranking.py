@@ -14,12 +14,12 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import UsageError
 from dnapredict.worklist.plan import needs
 from dnapredict.worklist.plan.allocation import allocated
-from dnapredict.worklist.plan.working_days import due
+from dnapredict.worklist.plan.working_days import call_by_day, week_of
 
 # Stands for a patient or a group that is not known.
 NOBODY: Final = -1
-# The contract columns that are weighed, beside what was judged.
-WEIGHED: Final = (
+# The contract columns that the plan of the calls rests on, next to the predictions.
+RANKING_COLUMNS: Final = (
     "imd_decile",
     "patient_id",
     "clinic_code",
@@ -55,17 +55,17 @@ class RankingInputs:
     call_by: NDArray[np.datetime64]
 
     @classmethod
-    def of(cls, judged: pa.Table, *, config: WorklistConfig) -> "RankingInputs":
-        """Read it off a table with `probability` and the columns of `WEIGHED`."""
-        day = judged["starts_local"].to_numpy().astype("datetime64[D]")
+    def of(cls, table: pa.Table, *, config: WorklistConfig) -> "RankingInputs":
+        """Read them from a table with `probability` and `RANKING_COLUMNS`."""
+        day = table["starts_local"].to_numpy().astype("datetime64[D]")
         before = config.call_working_days_before
         return cls(
-            judged,
-            probability=judged["probability"].to_numpy(),
-            decile=judged["imd_decile"].cast("float64").to_numpy(),
-            patient=_numbers(judged["patient_id"]),
+            table,
+            probability=table["probability"].to_numpy(),
+            decile=table["imd_decile"].cast("float64").to_numpy(),
+            patient=_numbers(table["patient_id"]),
             day=day,
-            call_by=day if before is None else due(day, working_days_before=before),
+            call_by=day if before is None else call_by_day(day, working_days_before=before),
         )
 
     def __len__(self) -> int:
@@ -78,22 +78,18 @@ class RankingInputs:
 
     def is_one_of(self, column: str, codes: Sequence[str]) -> NDArray[np.bool_]:
         """Which appointments have one of these `codes` in `column`."""
-        found = pc.is_in(self.table[column], value_set=pa.array(codes, pa.string()))
-        return np.asarray(found.to_numpy(), dtype=bool)
+        is_in = pc.is_in(self.table[column], value_set=pa.array(codes, pa.string()))
+        return np.asarray(is_in.to_numpy(), dtype=bool)
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Equal texts have equal numbers, and those that are missing have `NOBODY`."""
+    """A number for each text, the same for equal texts; `NOBODY` where it is missing."""
     codes = column.combine_chunks().dictionary_encode().indices
     return np.asarray(codes.cast(pa.int64()).fill_null(NOBODY))
 
 
-_EPOCH_THURSDAY_TO_MONDAY = 3
-_WEEK = 7
-
-
 def ranks(probability: NDArray[np.float64], selected: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-    """Place of each appointment on the worklist: those to call first, the highest risk first.
+    """Rank of each appointment on the worklist, from 1: those to call first, the highest risk first.
 
     Ties keep the order of the list. Without `selected`, or where the highest risks are called, this is
     the rank of the risk.
@@ -105,13 +101,13 @@ def ranks(probability: NDArray[np.float64], selected: NDArray[np.bool_] | None =
     """
     called = np.zeros(len(probability), dtype=bool) if selected is None else selected
     order = np.lexsort((-probability, ~called))
-    place = np.empty(len(probability), dtype=np.int64)
-    place[order] = np.arange(1, len(probability) + 1)
-    return place
+    rank = np.empty(len(probability), dtype=np.int64)
+    rank[order] = np.arange(1, len(probability) + 1)
+    return rank
 
 
 def calls_for(appointments: int, *, config: WorklistConfig, capacity: int | None = None) -> int:
-    """How many of a list's appointments can be called: what was asked, else the configured number or share.
+    """How many of a list's appointments can be called: `capacity`, else the configured number or share.
 
     A share is rounded up, so that a short list still gets its call.
 
@@ -126,14 +122,14 @@ def calls_for(appointments: int, *, config: WorklistConfig, capacity: int | None
     return min(wanted, appointments)
 
 
-def chosen(
+def select_calls(
     probability: NDArray[np.float64],
     decile: NDArray[np.float64],
     *,
     config: WorklistConfig,
     capacity: int | None = None,
 ) -> NDArray[np.bool_]:
-    """Who is called of one list, under the configured number of calls and rule of sharing them.
+    """Which rows of one list are called, under the configured number of calls and allocation rule.
 
     Parameters
     ----------
@@ -151,19 +147,18 @@ def select_by_week(
     starts_at: NDArray[np.datetime64],
     config: WorklistConfig,
 ) -> NDArray[np.bool_]:
-    """Who would have been called, week by week, under the configured capacity and rule.
+    """Which rows would have been called, week by week, under the configured capacity and rule.
 
     Parameters
     ----------
     starts_at : (n,) datetime64
         Each calendar week, Monday to Sunday, is one list.
     """
-    days = starts_at.astype("datetime64[D]").astype(np.int64)
-    weeks = (days + _EPOCH_THURSDAY_TO_MONDAY) // _WEEK
+    weeks = week_of(starts_at.astype("datetime64[D]"))
     selected = np.zeros(len(probability), dtype=bool)
     order = np.argsort(weeks, kind="stable")
     for week in np.split(order, np.flatnonzero(np.diff(weeks[order])) + 1):
-        selected[week] = chosen(probability[week], decile[week], config=config)
+        selected[week] = select_calls(probability[week], decile[week], config=config)
     return selected
 
 
@@ -171,14 +166,14 @@ def bands(probability: NDArray[np.float64], *, config: WorklistConfig) -> list[s
     """The name of the band of each risk."""
     starts = np.array([band.from_probability for band in config.bands])
     first = (probability[:, None] >= starts[None, :]).argmax(axis=1) if len(probability) else []
-    return [config.bands[position].name for position in first]
+    return [config.bands[index].name for index in first]
 
 
 def action_for(factors: Sequence[str], *, config: WorklistConfig, without: Container[str | None] = ()) -> str:
     """What to do for an appointment whose reasons rest on `factors`, the strongest first.
 
-    Actions of the kinds `without` are passed over: a need of the patient already stands for them.
+    Actions of the kinds `without` are passed over: a need of the patient already leads to them.
     """
-    agreed = (config.action_of(name) for name in factors)
-    found = (action.do for action in agreed if action is not None and action.kind not in without)
-    return next(found, config.default_action)
+    actions = (config.action_of(name) for name in factors)
+    offers = (action.do for action in actions if action is not None and action.kind not in without)
+    return next(offers, config.default_action)

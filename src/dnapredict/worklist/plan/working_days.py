@@ -1,24 +1,32 @@
 """Working days of England: when a call is due, and how many of them a week has."""
 
+import datetime
 from functools import lru_cache
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 Days = NDArray[np.datetime64]
 
+LOCAL_ZONE: Final = ZoneInfo("Europe/London")
 _FULL_WEEK: Final = 7
 # 1 January 1970 was a Thursday.
 _THURSDAY_TO_MONDAY: Final = 3
 
 
-def due(day: Days, *, working_days_before: int) -> Days:
-    """The day by which a patient is called: so many working days before the appointment.
+def local_today() -> datetime.date:
+    """The day it is in England."""
+    return datetime.datetime.now(LOCAL_ZONE).date()
 
-    With 0 it is the day itself, or the working day before a day that is none.
 
-    >>> due(np.array(["2026-12-29"], dtype="datetime64[D]"), working_days_before=2).tolist()
+def call_by_day(day: Days, *, working_days_before: int) -> Days:
+    """The day by which a patient is called: `working_days_before` working days before the appointment.
+
+    With 0 it is the day itself, or the last working day before a weekend or bank holiday.
+
+    >>> call_by_day(np.array(["2026-12-29"], dtype="datetime64[D]"), working_days_before=2).tolist()
     [datetime.date(2026, 12, 23)]
     """
     if not len(day):

@@ -99,7 +99,7 @@ def matrix_of(
         factors=factors,
         clock=clock,
         outcomes=LabelRule(config.dna_codes),
-        beside=(*beside, *(name for name in _IN_TIME if name not in beside)),
+        extra_columns=(*beside, *(name for name in _IN_TIME if name not in beside)),
         order_by=_IN_TIME,
         workspace=workspace,
     )

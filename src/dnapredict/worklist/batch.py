@@ -97,7 +97,7 @@ def score_file(
     question = _question(path, scorer=scorer, past=past, capacity=capacity)
     with (
         staged(out, question) as staging,
-        Workspace(place=staging.overflow, most_memory=_MEMORY) as workspace,
+        Workspace(folder=staging.overflow, memory_limit=_MEMORY) as workspace,
     ):
         known = history.write(staging.overflow) if history else known
         scorer = replace(scorer, history=lambda: known)

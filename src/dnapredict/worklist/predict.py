@@ -46,10 +46,10 @@ class Judge:
         """When the model scores an appointment."""
         return Clock.of(self.stored.manifest.provenance.config)
 
-    def judged(self, points: ir.Table, past: Past, *, beside: Sequence[str] = (), workspace: Engine) -> pa.Table:
-        """The columns of `JUDGED` for the contract rows `points`, by row number, and then `beside`."""
-        table = workspace.fetch(self._question(points, past, beside))
-        return self._said(table, beside)
+    def judged(self, points: ir.Table, past: Past, *, extra_columns: Sequence[str] = (), workspace: Engine) -> pa.Table:
+        """The columns of `JUDGED` for the contract rows `points`, by row number, and then `extra_columns`."""
+        table = workspace.fetch(self._question(points, past, extra_columns))
+        return self._said(table, extra_columns)
 
     def judged_in_parts(
         self, points: ir.Table, past: Past, *, rows: int, workspace: Workspace
@@ -62,14 +62,14 @@ class Judge:
         for table in of_one_size(map(_as_table, stream), rows=rows):
             yield partial(self._said, table, ())
 
-    def _said(self, table: pa.Table, beside: Sequence[str]) -> pa.Table:
+    def _said(self, table: pa.Table, extra_columns: Sequence[str]) -> pa.Table:
         values = Matrix(table, self.stored.model.factors).values
         probability = self.stored.model.probability(values, sites=table["site_code"].to_pylist())
         said = self.stored.teller.told(values) if self.with_reasons else Told.nothing(len(values))
         texts = self._in_their_words(said.texts, table)
         columns = [table[ROW_NUMBER], pa.array(probability), *texts, *said.factors]
         judged = pa.table(dict(zip(JUDGED.names, columns, strict=True)), schema=JUDGED)
-        for name in beside:
+        for name in extra_columns:
             judged = judged.append_column(name, table[name])
         return judged
 
@@ -88,14 +88,16 @@ class Judge:
     def _worded(self) -> list[Need]:
         return [need for need in self.needs if need.words] if self.with_reasons else []
 
-    def _question(self, points: ir.Table, past: Past, beside: Sequence[str]) -> BoundQuery:
+    def _question(self, points: ir.Table, past: Past, extra_columns: Sequence[str]) -> BoundQuery:
         return question(
             points,
             past,
             factors=self.stored.model.factors,
             clock=self.clock,
             outcomes=LabelRule(self.stored.manifest.provenance.config.dna_codes),
-            beside=tuple(dict.fromkeys((ROW_NUMBER, "site_code", *(need.column for need in self._worded), *beside))),
+            extra_columns=tuple(
+                dict.fromkeys((ROW_NUMBER, "site_code", *(need.column for need in self._worded), *extra_columns))
+            ),
             order_by=[ROW_NUMBER],
         )
 

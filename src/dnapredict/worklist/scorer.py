@@ -6,7 +6,6 @@ appointments -> contract -> history -> factors -> risk -> reasons -> worklist
 import datetime
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import ibis.expr.types as ir
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.data.engine.engine_pool import Engine, done
+from dnapredict.data.engine.engine_pool import Engine, borrow_engine
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.checked import NO_WISHES, Checked
@@ -87,8 +86,9 @@ class Scorer:
         ConfigurationError
             If the list's deprivation deciles are of another release than the model learned from.
         """
-        work = partial(self._judged, _numbered(appointments), Judge(self.stored, reasons, self.worklist.needs))
-        judged, checked = done(work, rows=appointments.num_rows)
+        judge = Judge(self.stored, reasons, self.worklist.needs)
+        with borrow_engine(rows=appointments.num_rows) as engine:
+            judged, checked = self._judged(_numbered(appointments), judge, engine)
         plan = self.planned(judged, capacity=capacity, wished=checked.wished)
         notices = plan.notices
         if remember:
@@ -101,10 +101,10 @@ class Scorer:
         """What is said of the rows that keep the contract, and what became of all rows."""
         checked = self.checked(workspace.keep(appointments), workspace)
         # The sound rows are read many times over: once they are a table, that costs nothing.
-        points = workspace.settled(checked.rows)
+        points = workspace.materialise(checked.rows)
         past = self.past(points, clock=judge.clock, workspace=workspace)
-        beside = tuple(dict.fromkeys(("appointment_id", *PLACES, *WEIGHED)))
-        return judge.judged(points, past, beside=beside, workspace=workspace), checked
+        extra_columns = tuple(dict.fromkeys(("appointment_id", *PLACES, *WEIGHED)))
+        return judge.judged(points, past, extra_columns=extra_columns, workspace=workspace), checked
 
     def planned(self, judged: pa.Table, *, capacity: int | None, wished: pa.Table = NO_WISHES) -> CallPlan:
         """What is to be done with the rows of a list, given who was reached and who asked not to be called.

@@ -17,6 +17,7 @@ from dnapredict.config.mapping_config import Join, Mapping
 from dnapredict.data.contract.parsing import recorded
 from dnapredict.data.engine.bound_query import compiled, placeholder
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.engine_pool import Engine
 from dnapredict.data.readers import table_file
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER, columns_told
 from dnapredict.errors import DataError
@@ -28,7 +29,7 @@ _FIRST: Final = 5
 Stamp = tuple[Path, int, int]
 
 
-def join_files(table: ir.Table, mapping: Mapping, workspace: Workspace, *, source: str) -> ir.Table:
+def join_files(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: str) -> ir.Table:
     """`table` with the columns `NAME.COLUMN` that `mapping` draws from other files, and `MATCHED` of each.
 
     Raises
@@ -45,7 +46,7 @@ def join_files(table: ir.Table, mapping: Mapping, workspace: Workspace, *, sourc
         sides[f"side_{name}"] = workspace.refer(side)
     _require_columns(table, mapping, source)
     shapes = tuple((role, side.schema()) for role, side in sides.items())
-    return workspace.view(_joining(table.schema(), mapping, shapes).over(asked=table, **sides))
+    return workspace.view(_joining(table.schema(), mapping, shapes).bind(asked=table, **sides))
 
 
 def stamp(path: Path) -> Stamp:

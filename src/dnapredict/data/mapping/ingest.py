@@ -121,7 +121,7 @@ def enter(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: str) 
         If a joined file cannot be read, lacks a column, or holds a key twice.
     """
     if mapping.joins:
-        table = join_files(table, mapping, workspace.embedded, source=source)
+        table = join_files(table, mapping, workspace, source=source)
     beside = {}
     if mapping.makes_pseudonyms:
         beside["pseudonyms"] = _pseudonyms(table, mapping, workspace, source)
@@ -135,7 +135,7 @@ def enter(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: str) 
 
 def _pseudonyms(table: ir.Table, mapping: Mapping, workspace: Engine, source: str) -> ir.Table:
     key = read_key(mapping.key_file)
-    found = workspace.fetch(_numbers(table.schema(), mapping, source).over(asked=table))
+    found = workspace.fetch(_numbers(table.schema(), mapping, source).bind(asked=table))
     hashed = pseudonyms(found["number"], key=key, kind=mapping.numbers)
     bad = pc.and_(found["number"].is_valid(), hashed.is_null())
     return workspace.keep(pa.table({"written": found["written"], "pseudonym": hashed, "bad": bad}))
@@ -166,5 +166,11 @@ def _matches(read: ir.Table, mapping: Mapping, workspace: Engine) -> Any:
 
 
 def _counts(read: ir.Table, column: str, workspace: Engine) -> dict[Any, int]:
-    sql = f'SELECT "{column}" AS kind, count(*) AS n FROM {read.get_name()} GROUP BY ALL ORDER BY ALL'
-    return {row["kind"]: row["n"] for row in workspace.embedded.fetch(sql).to_pylist()}
+    counts = workspace.fetch(_counting(read.schema(), column).bind(read=read))
+    return {row["kind"]: row["n"] for row in counts.to_pylist()}
+
+
+@compiled
+def _counting(schema: ibis.Schema, column: str) -> ir.Table:
+    read = placeholder("read", schema)
+    return read.group_by(kind=read[column]).agg(n=read.count()).order_by("kind")

@@ -146,14 +146,14 @@ def check(
     schema = entered.table.schema()
     present = _present(schema, asked)
     _require_columns(present, table, mapping, source)
-    read = workspace.compute(_reading(schema, asked).over(asked=entered.table, **entered.beside))
+    read = workspace.compute(_reading(schema, asked).bind(asked=entered.table, **entered.beside))
     total = workspace.count(read)
     if total >= FEWEST_NUMBERS and "patient_id" in present and not mapping.makes_pseudonyms:
         refuse_nhs_numbers(read, workspace, source=source)
-    rejected = workspace.fetch(_judging(read.schema()).over(read=read))
+    rejected = workspace.fetch(_judging(read.schema()).bind(read=read))
     wished = _of_rejected(read, workspace) if "opt_out" in present and rejected.num_rows else NO_WISHES
     numbers = workspace.keep(rejected.select([ROW_NUMBER]))
-    rows = workspace.view(_keeping(read.schema()).over(read=read, rejected=numbers))
+    rows = workspace.view(_keeping(read.schema()).bind(read=read, rejected=numbers))
     entry = entry_of(read, mapping, entered, workspace)
     return Checked(rows, rejected, total, present, read, entry, wished)
 
@@ -194,7 +194,7 @@ def _judging(schema: ibis.Schema) -> ir.Table:
 
 
 def _of_rejected(read: ir.Table, workspace: Engine) -> pa.Table:
-    return workspace.fetch(_wishing(read.schema()).over(read=read)).cast(NO_WISHES.schema)
+    return workspace.fetch(_wishing(read.schema()).bind(read=read)).cast(NO_WISHES.schema)
 
 
 @compiled

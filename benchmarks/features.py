@@ -126,7 +126,7 @@ def matrix(path: Path) -> dict[str, float]:
             factors=factors,
             clock=clock,
             outcomes=LabelRule(("3", "7")),
-            beside=(),
+            extra_columns=(),
             order_by=["appointment_id"],
             workspace=workspace,
         )

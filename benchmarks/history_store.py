@@ -11,7 +11,6 @@ import statistics
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -19,7 +18,7 @@ import pyarrow as pa
 
 from dnapredict.config.training_config import TrainingConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.engine.engine_pool import Engine, done
+from dnapredict.data.engine.engine_pool import Engine, borrow_engine
 from dnapredict.data.validation import contract_check
 from dnapredict.features.factors import factor_register
 from dnapredict.features.matrix import build
@@ -54,12 +53,13 @@ def asked_for(extract: Path, patients: int) -> pa.Table:
 
 def answered(store: HistoryStore, appointments: pa.Table) -> float:
     """Milliseconds from checked rows to the matrix."""
-    return done(partial(_answered, store, appointments), rows=appointments.num_rows)
+    with borrow_engine(rows=appointments.num_rows) as engine:
+        return _answered(store, appointments, engine)
 
 
 def _answered(store: HistoryStore, appointments: pa.Table, workspace: Engine) -> float:
     checked = contract_check.check(workspace.keep(appointments), workspace, source="list", future=True)
-    points = workspace.settled(checked.rows)
+    points = workspace.materialise(checked.rows)
     began = time.perf_counter()
     matrix = build(
         points,
@@ -67,7 +67,7 @@ def _answered(store: HistoryStore, appointments: pa.Table, workspace: Engine) ->
         factors=FACTORS,
         clock=CLOCK,
         outcomes=OUTCOMES,
-        beside=(),
+        extra_columns=(),
         order_by=["row_number"],
         workspace=workspace,
     )

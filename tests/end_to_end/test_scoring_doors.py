@@ -17,7 +17,6 @@ import pytest
 from tests.end_to_end.world import Trust, as_requests
 
 from dnapredict import pipeline
-from dnapredict.data.engine import engine_pool
 from dnapredict.service.api.request_models import as_table
 from dnapredict.worklist.files import list_store
 
@@ -155,11 +154,7 @@ def test_one_row_at_a_time_gives_the_numbers_of_the_whole_list(trust, scored):
         assert row["probability"] == pytest.approx(scored[row["appointment_id"]]["probability"], abs=1e-12)
 
 
-def test_few_rows_as_they_mostly_come_need_no_query_and_give_the_same(trust, scored, monkeypatch):
-    def refuse(*, rows):
-        raise AssertionError(f"{rows} rows were left to the embedded engine")
-
-    monkeypatch.setattr(engine_pool, "lent", refuse)
+def test_few_rows_as_requests_give_the_same(trust, scored):
     scorer = pipeline.open_scorer(trust.home)
     table = pq.read_table(trust.weekly)
     for part in (as_table(as_requests(table.slice(0, 1))), as_table(as_requests(table.slice(5, 30)))):

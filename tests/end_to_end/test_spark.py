@@ -41,7 +41,7 @@ def test_every_factor_is_equal_value_by_value(extract):
         rows = checked_extract(extract, workspace).rows
         asked = {"factors": tuple(EXPRESSIONS), "clock": CLOCK, "outcomes": OUTCOMES, "order_by": IN_TIME}
         past = Past.of(rows, clock=CLOCK, workspace=workspace)
-        embedded = on_duckdb(rows, past, beside=IN_TIME, workspace=workspace, **asked)
+        embedded = on_duckdb(rows, past, extra_columns=IN_TIME, workspace=workspace, **asked)
         spark = on_spark(rows, workspace, **asked)
     assert spark.table.column_names == embedded.table.column_names
     assert spark.table["appointment_id"].equals(embedded.table["appointment_id"])

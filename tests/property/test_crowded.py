@@ -5,13 +5,13 @@ import random
 
 import pyarrow as pa
 from hypothesis import given, settings
-from tests.property.test_handful import SLOW
 from tests.property.test_history import appointments, contract_table
+from tests.property.test_prepared_queries import SLOW
 
 from dnapredict.data.engine.bound_query import compiled, placeholder
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.engine_pool import Engine
-from dnapredict.data.engine.handful.engine import Handful
+from dnapredict.data.engine.prepared_queries import PreparedQueries
 from dnapredict.data.validation import contract_check
 from dnapredict.features.booking_context import AROUND, other_bookings
 from dnapredict.features.matrix import Past
@@ -30,8 +30,8 @@ def counting(schema, crowded):
 def counted(table: pa.Table, engine: Engine, *, crowded: bool) -> dict[int, tuple[int, ...]]:
     """What is counted around each row; a row with nothing around it is left out."""
     checked = contract_check.check(engine.keep(table), engine, source="table")
-    rows = engine.settled(checked.rows)
-    found = engine.fetch(counting(rows.schema(), crowded).over(known=rows)).to_pylist()
+    rows = engine.materialise(checked.rows)
+    found = engine.fetch(counting(rows.schema(), crowded).bind(known=rows)).to_pylist()
     counts = {row["row_number"]: tuple(int(row[name]) for name in AROUND) for row in found}
     return {number: around for number, around in counts.items() if any(around)}
 
@@ -76,7 +76,7 @@ def test_bookings_around_an_appointment_are_counted_alike_by_pairs_by_sums_and_b
         assert counted(table, workspace, crowded=False) == expected
     with Workspace() as workspace:
         assert counted(table, workspace, crowded=True) == expected
-    assert counted(table, Handful(), crowded=True) == expected
+    assert counted(table, PreparedQueries(), crowded=True) == expected
 
 
 def drawn_for(patients: int, *, rows: int) -> pa.Table:
@@ -107,7 +107,7 @@ def test_a_patient_of_hundreds_of_appointments_has_the_same_counts_by_sums():
 def is_crowded(table: pa.Table) -> bool:
     with Workspace() as workspace:
         checked = contract_check.check(workspace.keep(table), workspace, source="table")
-        return Past.of(workspace.settled(checked.rows), clock=CLOCK, workspace=workspace).crowded
+        return Past.of(workspace.materialise(checked.rows), clock=CLOCK, workspace=workspace).crowded
 
 
 def test_sums_are_taken_where_pairs_would_be_very_many_and_nowhere_else():

@@ -11,7 +11,7 @@ from tests.property.test_history import appointments, contract_table
 from tests.spec.appointments import BOTH, factors_of
 
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.engine.engine_pool import lent
+from dnapredict.data.engine.engine_pool import borrow_engine
 from dnapredict.data.files.digests import file_sha256
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import StoreError
@@ -39,16 +39,16 @@ def stored(table: pa.Table, place: Path, *, clock: Clock = CLOCK) -> HistoryStor
 
 def asked(store: HistoryStore, table: pa.Table, *, clock: Clock = CLOCK) -> dict[str, dict]:
     """The factors of the appointments in `table`, known from the store."""
-    with lent(rows=table.num_rows) as workspace:
+    with borrow_engine(rows=table.num_rows) as workspace:
         checked = contract_check.check(workspace.keep(table), workspace, source="table")
-        points = workspace.compute(f"FROM {checked.rows.get_name()}")
+        points = workspace.materialise(checked.rows)
         matrix = build(
             points,
             store.past(points, clock=clock, workspace=workspace),
             factors=tuple(EXPRESSIONS),
             clock=clock,
             outcomes=LabelRule(BOTH),
-            beside=(),
+            extra_columns=(),
             order_by=["appointment_id"],
             workspace=workspace,
         )

@@ -43,7 +43,7 @@ def factors_of(
             factors=tuple(EXPRESSIONS),
             clock=clock,
             outcomes=LabelRule(dna_codes),
-            beside=(),
+            extra_columns=(),
             order_by=["appointment_id"],
             workspace=workspace,
         )

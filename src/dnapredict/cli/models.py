@@ -133,16 +133,25 @@ def refresh(
     config: ConfigFile = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
+    append: Annotated[
+        bool, typer.Option("--append", help="Add EXTRACT to the history instead of replacing the history.")
+    ] = False,
     home: Home = HOME,
 ) -> None:
     """Store EXTRACT as the history that lists are scored with.
 
     Run it weekly with the newest extract; a running service switches to it by itself.
 
+    With --append, EXTRACT needs to hold only what is new. Appointments that the history lacks are added; one
+    without an outcome is given the outcome that EXTRACT holds; one that has not changed is skipped. If anything
+    else of an appointment has changed, nothing is written (exit code 10): give the whole extract, without --append.
+
     Example:  dnapredict refresh outpatients.parquet
+
+    Example:  dnapredict refresh --append outpatients-week-47.parquet
     """
     from dnapredict import pipeline
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
-    checked = pipeline.refresh(extract, home=home_option(home), setting=setting)
+    checked = pipeline.refresh(extract, home=home_option(home), setting=setting, append=append, tell=typer.echo)
     say_rejections(extract, checked)

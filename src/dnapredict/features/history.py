@@ -97,8 +97,8 @@ def patient_history(
     asked = {scope: names for scope, names in asked.items() if names}
     trails = tuple(scope for scope, names in asked.items() if "trail" in _measures_of(names))
     stacked = _points(points, clock, trails).union(_events(known, clock, outcomes, trails))
-    told = stacked.mutate(**{k: v for scope, names in asked.items() for k, v in _so_far(stacked, scope, names)})
-    at_points = told.filter(told.kind == _POINT)
+    windowed = stacked.mutate(**{k: v for scope, names in asked.items() for k, v in _so_far(stacked, scope, names)})
+    at_points = windowed.filter(windowed.kind == _POINT)
     return at_points.select(
         ROW_NUMBER, **{k: v for scope, names in asked.items() for k, v in _known(at_points, scope, names)}
     )
@@ -196,13 +196,13 @@ def _so_far(s: ir.Table, scope: HistoryScope, names: Iterable[str]) -> Iterator[
         )
 
 
-def _known(told: ir.Table, scope: HistoryScope, names: Iterable[str]) -> Iterator[tuple[str, ir.Value]]:
+def _known(windowed: ir.Table, scope: HistoryScope, names: Iterable[str]) -> Iterator[tuple[str, ir.Value]]:
     for name in names:
         recipe = KNOWN[name]
-        so_far = (told[f"{measure}{scope.ending}_so_far"] for measure in recipe.measures)
-        value = recipe.of(told.moment, *so_far)
+        so_far = (windowed[f"{measure}{scope.ending}_so_far"] for measure in recipe.measures)
+        value = recipe.of(windowed.moment, *so_far)
         if scope.key is not None:
-            value = ibis.ifelse(told[scope.key].notnull(), value, ibis.null(value.type()))
+            value = ibis.ifelse(windowed[scope.key].notnull(), value, ibis.null(value.type()))
         yield f"{name}{scope.ending}", value
 
 

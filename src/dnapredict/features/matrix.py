@@ -41,7 +41,7 @@ def expression(
     factors: Sequence[str],
     clock: Clock,
     outcomes: LabelRule,
-    beside: Sequence[str] = (),
+    extra_columns: Sequence[str] = (),
     crowded: bool = False,
 ) -> ir.Table:
     """Factors of every point as known at its `scored_at`.
@@ -59,8 +59,8 @@ def expression(
         `clinic_bookings.minute_counts` of everything known; counted from `known` where not given.
     factors
         Names of agreed factors, in the order of the matrix.
-    beside
-        Contract columns to hand through.
+    extra_columns
+        Contract columns to pass through.
     crowded
         Whether some patients have very many bookings (`bookings.pairs_per_booking`): the factors are the
         same, worked out in a time that does not grow with the square of the rows.
@@ -68,12 +68,12 @@ def expression(
     Returns
     -------
     Table of `row_number`, `appointment_id`, `scored_at`, `LEAD_DAYS`, `PAST_APPOINTMENTS`, one
-    float64 column a factor, null where not known, and `beside`. A contract column of the same name
+    float64 column a factor, null where not known, and `extra_columns`. A contract column of the same name
     as a factor stands once, as the factor. Rows stand in no particular order.
     """
     read = columns_read(factors) | {"n_past_appointments"}
     always = (ROW_NUMBER, "appointment_id", "patient_id")
-    own = (name for name in points.columns if name in read.union(beside).difference(always))
+    own = (name for name in points.columns if name in read.union(extra_columns).difference(always))
     wide = points.select(
         *always,
         *own,
@@ -81,14 +81,14 @@ def expression(
         lead_days=points.starts_local.date().epoch_days() - points.booked_local.date().epoch_days(),
     )
     parts = _parts(points, known, read, daily=daily, made=made, clock=clock, outcomes=outcomes, crowded=crowded)
-    for place, part in enumerate(parts):
-        named = part.rename({f"of_{place}": ROW_NUMBER})
-        wide = wide.left_join(named, wide[ROW_NUMBER] == named[f"of_{place}"])
+    for index, part in enumerate(parts):
+        named = part.rename({f"of_{index}": ROW_NUMBER})
+        wide = wide.left_join(named, wide[ROW_NUMBER] == named[f"of_{index}"])
     return wide.select(
         ROW_NUMBER,
         "appointment_id",
         "scored_at",
-        *(name for name in beside if name not in {*factors, ROW_NUMBER, "appointment_id", "scored_at"}),
+        *(name for name in extra_columns if name not in {*factors, ROW_NUMBER, "appointment_id", "scored_at"}),
         **{LEAD_DAYS: wide.lead_days, PAST_APPOINTMENTS: wide.n_past_appointments},
         **{name: EXPRESSIONS[name](wide).cast("float64") for name in factors},
     )
@@ -105,7 +105,7 @@ def _parts(
     outcomes: LabelRule,
     crowded: bool,
 ) -> Iterator[ir.Table]:
-    """What is known beside the points' own columns, as far as it is `read`."""
+    """Tables of `row_number` and what is known of each point from other rows, as far as it is `read`."""
     yield patient_history(points, known, clock=clock, outcomes=outcomes, wanted=read)
     if read.intersection(AROUND):
         yield other_bookings(points, known, clock=clock, crowded=crowded)
@@ -136,13 +136,13 @@ class Past:
     @classmethod
     def of(cls, rows: ir.Table, *, clock: Clock, workspace: Engine) -> "Past":
         """A past whose counts are made from its own rows."""
-        counts = workspace.compute(counting(rows.schema(), clock).over(known=rows))
+        counts = workspace.compute(counting(rows.schema(), clock).bind(known=rows))
         return cls(rows, counts, crowded=is_crowded(rows, clock=clock, workspace=workspace))
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """Factors of appointments, one row each, with the columns that were asked for beside them."""
+    """Factors of appointments, one row each, with the extra columns that were asked for."""
 
     table: pa.Table
     factors: tuple[str, ...]
@@ -163,16 +163,18 @@ def build(
     factors: Sequence[str],
     clock: Clock,
     outcomes: LabelRule,
-    beside: Sequence[str],
+    extra_columns: Sequence[str],
     order_by: Sequence[str],
     workspace: Engine,
 ) -> Matrix:
-    """The matrix of `points` with their contract columns `beside`, in the order of `order_by`.
+    """The matrix of `points` with the contract columns `extra_columns`, in the order of `order_by`.
 
     One factor is one column of `Matrix.table`; a contract column of the same name as a factor
     stands once, as the factor.
     """
-    asked = question(points, past, factors=factors, clock=clock, outcomes=outcomes, beside=beside, order_by=order_by)
+    asked = question(
+        points, past, factors=factors, clock=clock, outcomes=outcomes, extra_columns=extra_columns, order_by=order_by
+    )
     return Matrix(workspace.fetch(asked), tuple(factors))
 
 
@@ -183,7 +185,7 @@ def question(
     factors: Sequence[str],
     clock: Clock,
     outcomes: LabelRule,
-    beside: Sequence[str],
+    extra_columns: Sequence[str],
     order_by: Sequence[str],
 ) -> BoundQuery:
     """The plan for the table of that matrix, for who would rather not have it all at once."""
@@ -195,18 +197,18 @@ def question(
         factors=tuple(factors),
         clock=clock,
         outcomes=outcomes,
-        beside=tuple(beside),
+        extra_columns=tuple(extra_columns),
         order_by=tuple(order_by),
         crowded=past.crowded,
     )
-    return _factoring(asked).over(**tables)
+    return _factoring(asked).bind(**tables)
 
 
 def is_crowded(rows: ir.Table, *, clock: Clock, workspace: Engine) -> bool:
     """Whether some patients of `rows`, a table of `workspace`, have too many bookings to look at pairs."""
     if workspace.count(rows) <= _FEW_ROWS:
         return False
-    found = workspace.fetch(_pairing(rows.schema(), clock).over(known=rows))
+    found = workspace.fetch(_pairing(rows.schema(), clock).bind(known=rows))
     return (found["pairs"][0].as_py() or 0.0) > MOST_PAIRS
 
 
@@ -229,7 +231,7 @@ class _Question:
     factors: tuple[str, ...]
     clock: Clock
     outcomes: LabelRule
-    beside: tuple[str, ...]
+    extra_columns: tuple[str, ...]
     order_by: tuple[str, ...]
     crowded: bool
 
@@ -245,7 +247,7 @@ def _factoring(question: _Question) -> ir.Table:
         factors=question.factors,
         clock=question.clock,
         outcomes=question.outcomes,
-        beside=question.beside,
+        extra_columns=question.extra_columns,
         crowded=question.crowded,
     )
     return matrix.order_by(list(question.order_by))

@@ -28,7 +28,7 @@ def _weekday_hour(rows: ir.Table) -> ir.StringValue:
     return weekday.cast("string") + "-" + rows.starts_local.hour().cast("string")
 
 
-# In a table a kind is its place in this order.
+# In a table a kind is its index in this order.
 KINDS: Final[Mapping[str, Callable[[ir.Table], ir.StringValue]]] = {
     "clinic": lambda rows: rows.clinic_code,
     "site": lambda rows: rows.site_code,
@@ -71,17 +71,17 @@ def keys_of(points: ir.Table, *, clock: Clock, kinds: Sequence[str] = tuple(KIND
     return _unfolded(points, kinds, day=clock.scored_at(points).date()).distinct()
 
 
-def _unfolded(rows: ir.Table, kinds: Sequence[str], **beside: ir.Value) -> ir.Table:
-    """A row for each kind of key that a row has: `kind`, `key` and what is asked for beside them."""
-    pairs = [ibis.struct({"kind": ibis.literal(_place(kind), "int8"), "key": KINDS[kind](rows)}) for kind in kinds]
-    unfolded = rows.select(pair=ibis.array(pairs).unnest(), **beside)
+def _unfolded(rows: ir.Table, kinds: Sequence[str], **extra_columns: ir.Value) -> ir.Table:
+    """A row for each kind of key that a row has: `kind`, `key` and what is asked for extra_columns them."""
+    pairs = [ibis.struct({"kind": ibis.literal(_index(kind), "int8"), "key": KINDS[kind](rows)}) for kind in kinds]
+    unfolded = rows.select(pair=ibis.array(pairs).unnest(), **extra_columns)
     named = unfolded.select(
-        kind=unfolded.pair["kind"], key=unfolded.pair["key"], **{name: unfolded[name] for name in beside}
+        kind=unfolded.pair["kind"], key=unfolded.pair["key"], **{name: unfolded[name] for name in extra_columns}
     )
     return named.filter(named.key.notnull())
 
 
-def _place(kind: str) -> int:
+def _index(kind: str) -> int:
     return list(KINDS).index(kind)
 
 
@@ -163,7 +163,7 @@ def _total(daily: ir.Table, of: tuple[str, ...]) -> ir.FloatingValue:
 
 def _of_kind(known: ir.Table, kind: str, *, shares: Sequence[str]) -> ir.Table:
     """The rows of one kind under names of their own, so that all kinds are joined in one go."""
-    of_kind = known.filter(known.kind == _place(kind))
+    of_kind = known.filter(known.kind == _index(kind))
     return of_kind.select(
         *(("n_outcomes", *shares) if shares else ()),
         **{

@@ -85,7 +85,7 @@ def _matrix(
         factors=factors,
         clock=clock,
         outcomes=outcomes,
-        beside=order_by,
+        extra_columns=order_by,
         crowded=pairs > MOST_PAIRS,
     )
     return Matrix(made.order_by(list(order_by)).to_pyarrow(), tuple(factors))

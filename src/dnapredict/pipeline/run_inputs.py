@@ -99,7 +99,7 @@ def matrix_of(
         factors=factors,
         clock=clock,
         outcomes=LabelRule(config.dna_codes),
-        beside=(*extra_columns, *(name for name in _IN_TIME if name not in extra_columns)),
+        extra_columns=(*extra_columns, *(name for name in _IN_TIME if name not in extra_columns)),
         order_by=_IN_TIME,
         workspace=workspace,
     )

@@ -14,6 +14,7 @@ from dnapredict.config.service_config import ServiceConfig
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.files.atomic_write import close_to_others, require_apart, write_atomically
+from dnapredict.data.files.file_lock import locked
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import StoreError
 from dnapredict.features.scoring_clock import Clock
@@ -36,6 +37,9 @@ HISTORY: Final = "history"
 # Shows that this home has a history, so that a lost folder is not mistaken for a home without one.
 _HAS_HISTORY: Final = "history.json"
 
+# Held while a history is read and written again, so that two appends do not lose one another's rows.
+_APPENDING: Final = "history.lock"
+
 _SECONDS_A_DAY: Final = 86_400
 
 
@@ -52,17 +56,44 @@ class ScoredList:
     notices: tuple[str, ...] = ()
 
 
-def refresh(path: Path, *, home: Path, setting: Setting) -> Checked:
-    """Store the extract at `path` as the history with which lists and requests are scored."""
+def refresh(path: Path, *, home: Path, setting: Setting, append: bool = False, tell: Say | None = None) -> Checked:
+    """Store the extract at `path` as the history with which lists and requests are scored.
+
+    With `append`, add it to the history in use; `tell` then gets a sentence with the counts.
+
+    Raises
+    ------
+    DataError
+        If the extract cannot be used, or with `append` changes what the history holds.
+    StoreError
+        If the history cannot be written, or with `append` there is none or it was written for another clock.
+    """
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
         close_to_others(home)
         clock = Clock.of(setting.training)
-        HistoryStore.write(checked.rows, home / HISTORY, clock=clock, workspace=workspace)
+        if append:
+            busy = f"{home}: another 'refresh --append' is running. Wait for it."
+            with locked(home / _APPENDING, busy_message=busy):
+                store = _history_to_append_to(home)
+                _, added = store.append(
+                    checked.rows, home / HISTORY, clock=clock, workspace=workspace, source=path.name
+                )
+            if tell:
+                tell(str(added))
+        else:
+            HistoryStore.write(checked.rows, home / HISTORY, clock=clock, workspace=workspace)
     with write_atomically(home / _HAS_HISTORY) as draft:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         draft.write_text(json.dumps({"refreshed_at": now}) + "\n", encoding="utf-8")
     return checked
+
+
+def _history_to_append_to(home: Path) -> HistoryStore:
+    store = history_in_use(home)
+    if store is None:
+        raise StoreError(f"{home}: has no history to append to. Run 'dnapredict refresh EXTRACT' without --append.")
+    return store
 
 
 def history_in_use(home: Path) -> HistoryStore | None:

@@ -93,7 +93,7 @@ def score_file(
     digest = _input_digest(path, scorer=scorer, past=past, capacity=capacity)
     with (
         staged(out, digest) as staging,
-        Workspace(place=staging.overflow, most_memory=_MEMORY) as workspace,
+        Workspace(folder=staging.overflow, memory_limit=_MEMORY) as workspace,
     ):
         known = history.write(staging.overflow) if history else known
         scorer = replace(scorer, history=lambda: known)
@@ -101,7 +101,7 @@ def score_file(
         table = extract.read(path, workspace, tell=tell)
         require_passthrough(table.columns, passthrough, source=path.name)
         checked = scorer.checked(table, workspace)
-        points = workspace.settled(checked.rows)
+        points = workspace.materialise(checked.rows)
         sizes = [min(PART_ROWS, checked.kept - first) for first in range(0, max(checked.kept, 1), PART_ROWS)]
         _predict(scorer, points, sizes, staging=staging, workspace=workspace, progress=progress)
         predictions = PredictionsOnDisk(

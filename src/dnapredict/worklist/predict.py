@@ -103,6 +103,6 @@ class Predictor:
             factors=self.stored.model.factors,
             clock=self.clock,
             outcomes=LabelRule(self.stored.manifest.provenance.config.dna_codes),
-            beside=tuple(dict.fromkeys((ROW_NUMBER, "site_code", *need_columns, *extra_columns))),
+            extra_columns=tuple(dict.fromkeys((ROW_NUMBER, "site_code", *need_columns, *extra_columns))),
             order_by=[ROW_NUMBER],
         )

@@ -6,7 +6,6 @@ appointments -> contract -> history -> factors -> risk and reasons -> plan of th
 import datetime
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import ibis.expr.types as ir
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.data.engine.engine_pool import Engine, done
+from dnapredict.data.engine.engine_pool import Engine, borrow_engine
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.checked import Checked
@@ -89,8 +88,9 @@ class Scorer:
         ConfigurationError
             If the list's deprivation deciles are of another release than the model learned from.
         """
-        work = partial(self._predict, _numbered(appointments), Predictor(self.stored, reasons, self.worklist.needs))
-        predictions, checked = done(work, rows=appointments.num_rows)
+        predictor = Predictor(self.stored, reasons, self.worklist.needs)
+        with borrow_engine(rows=appointments.num_rows) as engine:
+            predictions, checked = self._predict(_numbered(appointments), predictor, engine)
         worklist = self.assemble(PredictionsInMemory(predictions), checked, capacity=capacity)
         recorded = self.record_calls(worklist) if record_calls else ()
         return with_notices(pa.concat_tables(worklist.tables()), (*worklist.plan.notices, *recorded))
@@ -99,7 +99,7 @@ class Scorer:
         """The predictions of the rows that keep the contract, and the result of the check of all rows."""
         checked = self.checked(workspace.keep(appointments), workspace)
         # The sound rows are read many times: once they are a table, that costs nothing.
-        points = workspace.settled(checked.rows)
+        points = workspace.materialise(checked.rows)
         past = self.past(points, clock=predictor.clock, workspace=workspace)
         return predictor.predict(points, past, extra_columns=EXTRA_COLUMNS, workspace=workspace), checked
 

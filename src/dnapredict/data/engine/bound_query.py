@@ -1,8 +1,7 @@
-"""Queries compiled once and run often: an Ibis expression over tables that are filled in later.
+"""Compiled queries: an Ibis expression over placeholder tables, compiled once and bound to real tables at each use.
 
-Compiling the factors takes about a second and running them for one patient milliseconds, so a
-plan is kept for each shape of input. An expression is the same whether DuckDB runs its SQL here or
-another engine compiles it anew.
+Compiling the factors takes about a second and running them for one patient milliseconds, so a compiled query is
+kept for each input schema. The expression is kept too, for an engine that does not read DuckDB's SQL.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,53 +12,52 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-_PREFIX: Final = "filled_in_by_"
+_PREFIX: Final = "placeholder_"
 
 
 @dataclass(frozen=True)
 class CompiledQuery:
-    """An expression, and the embedded engine's SQL for it, with a place for each table it reads."""
+    """An Ibis expression over placeholders, and DuckDB's SQL for it."""
 
     sql: str
     expression: ir.Table = field(compare=False, repr=False)
 
-    def over(self, **tables: ir.Table) -> "BoundQuery":
-        """The plan with each place filled by a named table of an engine."""
+    def bind(self, **tables: ir.Table) -> "BoundQuery":
+        """The query with a table of an engine for each placeholder, by role."""
         return BoundQuery(self, tables)
+
+    def sql_on(self, names: Mapping[str, str]) -> str:
+        """The SQL with a table name for each role."""
+        sql = self.sql
+        for role, name in names.items():
+            sql = sql.replace(f'"{_PREFIX}{role}"', f'"{name}"')
+        return sql
 
 
 @dataclass(frozen=True)
 class BoundQuery:
-    """A plan and the tables that it reads."""
+    """A compiled query and the tables that it reads, by role."""
 
-    plan: CompiledQuery
+    compiled: CompiledQuery
     tables: Mapping[str, ir.Table]
 
     @cached_property
     def sql(self) -> str:
-        """The SQL with each place filled."""
-        sql = self.plan.sql
-        for role, table in self.tables.items():
-            sql = sql.replace(f'"{_PREFIX}{role}"', f'"{table.get_name()}"')
-        return sql
+        """The SQL that names the tables."""
+        return self.compiled.sql_on({role: table.get_name() for role, table in self.tables.items()})
 
 
 def placeholder(role: str, schema: ibis.Schema) -> ir.Table:
-    """A table that will be filled in as `role`, with the columns of `schema`."""
+    """A table with the columns of `schema`, to be bound to a real one as `role`."""
     return ibis.table(schema, name=f"{_PREFIX}{role}")
 
 
-def role_of(name: str) -> str:
-    """The role that a placeholder of that name stands for."""
-    return name.removeprefix(_PREFIX)
-
-
 def compiled(expression: Callable[..., ir.Table]) -> Callable[..., CompiledQuery]:
-    """Make a plan of a function that builds an expression on placeholders; equal arguments share one."""
+    """Compile what a function builds on placeholders; calls with equal arguments share one compiled query."""
 
     @lru_cache(maxsize=64)
-    def plan(*arguments: object) -> CompiledQuery:
-        found = expression(*arguments)
-        return CompiledQuery(str(ibis.to_sql(found, dialect="duckdb")), found)
+    def compile_once(*arguments: object) -> CompiledQuery:
+        built = expression(*arguments)
+        return CompiledQuery(str(ibis.to_sql(built, dialect="duckdb")), built)
 
-    return plan
+    return compile_once

@@ -1,86 +1,76 @@
-"""A pool of engines: the protocol that an engine keeps, and which engine suits so many rows."""
+"""The interface of an engine, and a pool that lends the engine that suits a number of rows."""
 
+import atexit
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Final, Protocol, TypeVar
+from collections.abc import Iterator
+from typing import Final, Protocol
 
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from dnapredict.data.engine.bound_query import BoundQuery
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.engine.handful.certainty import NotCertain
-from dnapredict.data.engine.handful.engine import Handful
+from dnapredict.data.engine.prepared_queries import PreparedQueries
 
 
 class Engine(Protocol):
-    """What runs plans: the embedded engine, or for a handful of rows one that plans nothing."""
+    """What runs compiled queries: `Workspace`, or for few rows `PreparedQueries`."""
 
     def keep(self, rows: pa.Table | pa.RecordBatchReader) -> ir.Table:
         """A table that holds `rows`."""
 
     def refer(self, rows: pa.Table) -> ir.Table:
-        """A table that reads `rows` where they are: for what many share."""
+        """A table that reads `rows` without a copy: for reference data that many requests share."""
 
-    def compute(self, asked: BoundQuery) -> ir.Table:
-        """A table that holds the answer to a plan."""
+    def compute(self, query: BoundQuery) -> ir.Table:
+        """A table that holds the result of a query."""
 
-    def view(self, asked: BoundQuery) -> ir.Table:
-        """The answer to a plan, worked out at the latest when it is read."""
+    def view(self, query: BoundQuery) -> ir.Table:
+        """A table of the result of a query, run when it is read at the latest."""
 
-    def settled(self, table: ir.Table) -> ir.Table:
-        """A table or view as a table, to be read many times over."""
+    def materialise(self, table: ir.Table) -> ir.Table:
+        """A table or view as a table that can be read many times at no cost."""
 
-    def fetch(self, asked: BoundQuery) -> pa.Table:
-        """The answer to a plan."""
+    def fetch(self, query: BoundQuery) -> pa.Table:
+        """The result of a query."""
 
     def count(self, table: ir.Table) -> int:
         """Rows of a table."""
 
-    @property
-    def embedded(self) -> Workspace:
-        """The embedded engine itself, for what no plan says."""
 
+FEW_ROWS: Final = 4_096
+"""Up to so many rows, planning a query takes longer than running it (benchmarks/prepared_queries.py)."""
 
-Found = TypeVar("Found")
-
-HANDFUL: Final = 64
-"""Up to so many rows, to plan a query takes longer than to answer it (benchmarks/handful.py)."""
-
-# Up to so many rows a piece of work is small: one thread, and no time spent on a better plan.
-_FEW: Final = 4_096
-_RESTING: Final[dict[bool, deque[Workspace]]] = {True: deque(maxlen=16), False: deque(maxlen=4)}
-
-
-def done(work: Callable[[Engine], Found], *, rows: int) -> Found:
-    """What a piece of work on about so many `rows` comes to, by the engine that suits them.
-
-    The work may be begun twice, and must change nothing but what the engine holds.
-    """
-    if rows <= HANDFUL:
-        with contextlib.suppress(NotCertain):
-            return work(Handful())
-    with lent(rows=rows) as workspace:
-        return work(workspace)
+# As many as answer at the same time; a service that needs more for a moment opens and closes them.
+_IDLE: Final[deque[PreparedQueries]] = deque(maxlen=16)
 
 
 @contextlib.contextmanager
-def lent(*, rows: int) -> Iterator[Workspace]:
-    """A workspace for work on about so many `rows`. After an error it is not lent again."""
-    few = rows <= _FEW
+def borrow_engine(*, rows: int) -> Iterator[Engine]:
+    """An engine for work on about so many `rows`. After an error it is closed and not lent again."""
+    if rows > FEW_ROWS:
+        with Workspace() as workspace:
+            yield workspace
+        return
     try:
-        workspace = _RESTING[few].pop()
+        engine = _IDLE.pop()
     except IndexError:
-        workspace = Workspace(few_rows=few)
+        engine = PreparedQueries()
     try:
-        workspace.begin()
-        yield workspace
-        workspace.empty()
+        yield engine
     except BaseException:
-        workspace.close()
+        engine.close()
         raise
-    if workspace.is_worn or len(_RESTING[few]) == _RESTING[few].maxlen:
-        workspace.close()
+    engine.clear()
+    if engine.is_full or len(_IDLE) == _IDLE.maxlen:
+        engine.close()
     else:
-        _RESTING[few].append(workspace)
+        _IDLE.append(engine)
+
+
+@atexit.register
+def _close_idle() -> None:
+    """Close the connections before Python takes down the sources that they read."""
+    while _IDLE:
+        _IDLE.pop().close()

@@ -17,6 +17,7 @@ from dnapredict.config.mapping_config import Join, Mapping
 from dnapredict.data.contract.parsing import null_if_missing_word
 from dnapredict.data.engine.bound_query import compiled, placeholder
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.engine_pool import Engine
 from dnapredict.data.readers import table_file
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER, describe_columns
 from dnapredict.errors import DataError
@@ -28,7 +29,7 @@ _FIRST: Final = 5
 FileState = tuple[Path, int, int]
 
 
-def join_files(table: ir.Table, mapping: Mapping, workspace: Workspace, *, source: str) -> ir.Table:
+def join_files(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: str) -> ir.Table:
     """`table` with the columns `NAME.COLUMN` that `mapping` takes from other files, and `MATCHED` of each file.
 
     Raises
@@ -45,7 +46,7 @@ def join_files(table: ir.Table, mapping: Mapping, workspace: Workspace, *, sourc
         join_tables[f"side_{name}"] = workspace.refer(right)
     _require_columns(table, mapping, source)
     shapes = tuple((role, right.schema()) for role, right in join_tables.items())
-    return workspace.view(_joined(table.schema(), mapping, shapes).over(extract=table, **join_tables))
+    return workspace.view(_joined(table.schema(), mapping, shapes).bind(extract=table, **join_tables))
 
 
 def file_state(path: Path) -> FileState:

@@ -122,7 +122,7 @@ def prepare(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: str
         If a joined file cannot be read, lacks a column, or holds a key twice.
     """
     if mapping.joins:
-        table = join_files(table, mapping, workspace.embedded, source=source)
+        table = join_files(table, mapping, workspace, source=source)
     lookups = {}
     if mapping.makes_pseudonyms:
         lookups["pseudonyms"] = _pseudonyms(table, mapping, workspace, source)
@@ -136,7 +136,7 @@ def prepare(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: str
 
 def _pseudonyms(table: ir.Table, mapping: Mapping, workspace: Engine, source: str) -> ir.Table:
     key = read_key(mapping.key_file)
-    numbers = workspace.fetch(_numbers(table.schema(), mapping, source).over(extract=table))
+    numbers = workspace.fetch(_numbers(table.schema(), mapping, source).bind(extract=table))
     hashed = pseudonyms(numbers["number"], key=key, kind=mapping.numbers)
     bad = pc.and_(numbers["number"].is_valid(), hashed.is_null())
     return workspace.keep(pa.table({"written": numbers["written"], "pseudonym": hashed, "bad": bad}))
@@ -167,5 +167,11 @@ def _matches(typed: ir.Table, mapping: Mapping, workspace: Engine) -> Iterator[M
 
 
 def _counts(typed: ir.Table, column: str, workspace: Engine) -> dict[Any, int]:
-    sql = f'SELECT "{column}" AS kind, count(*) AS n FROM {typed.get_name()} GROUP BY ALL ORDER BY ALL'
-    return {row["kind"]: row["n"] for row in workspace.embedded.fetch(sql).to_pylist()}
+    counts = workspace.fetch(_count_by(typed.schema(), column).bind(typed=typed))
+    return {row["kind"]: row["n"] for row in counts.to_pylist()}
+
+
+@compiled
+def _count_by(schema: ibis.Schema, column: str) -> ir.Table:
+    typed = placeholder("typed", schema)
+    return typed.group_by(kind=typed[column]).agg(n=typed.count()).order_by("kind")

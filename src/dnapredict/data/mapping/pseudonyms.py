@@ -134,7 +134,7 @@ def refuse_nhs_numbers(rows: ir.Table, workspace: Engine, *, source: str) -> Non
     DataError
         If nearly all of at least 20 patient ids are ten digits with the right check digit.
     """
-    counted = workspace.fetch(_counts(rows.schema()).over(rows=rows)).to_pylist()[0]
+    counted = workspace.fetch(_counts(rows.schema()).bind(rows=rows)).to_pylist()[0]
     known, valid = counted["known"], counted["valid"]
     if known >= FEWEST_NUMBERS and valid >= _NEARLY_ALL * known:
         raise DataError(

@@ -148,16 +148,16 @@ def check(
     schema = prepared.table.schema()
     present = _present(schema, request)
     _require_columns(present, table, mapping, source)
-    typed = workspace.compute(_typed_rows(schema, request).over(extract=prepared.table, **prepared.lookups))
+    typed = workspace.compute(_typed_rows(schema, request).bind(extract=prepared.table, **prepared.lookups))
     total = workspace.count(typed)
     if total >= FEWEST_NUMBERS and "patient_id" in present and not mapping.makes_pseudonyms:
         refuse_nhs_numbers(typed, workspace, source=source)
-    rejected = workspace.fetch(_rejected_rows(typed.schema()).over(typed=typed))
+    rejected = workspace.fetch(_rejected_rows(typed.schema()).bind(typed=typed))
     opt_outs = NO_OPT_OUTS
     if "opt_out" in present and rejected.num_rows:
-        opt_outs = workspace.fetch(_opt_outs(typed.schema()).over(typed=typed)).cast(NO_OPT_OUTS.schema)
+        opt_outs = workspace.fetch(_opt_outs(typed.schema()).bind(typed=typed)).cast(NO_OPT_OUTS.schema)
     numbers = workspace.keep(rejected.select([ROW_NUMBER]))
-    rows = workspace.view(_kept_rows(typed.schema()).over(typed=typed, rejected=numbers))
+    rows = workspace.view(_kept_rows(typed.schema()).bind(typed=typed, rejected=numbers))
     report = ingest_report(typed, mapping, prepared, workspace)
     return Checked(rows, rejected, total, present, typed, report, opt_outs)
 

@@ -56,7 +56,16 @@ def _of_one_size(rows: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 
 def _one(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+    batch = pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+    return pa.RecordBatch.from_arrays([_zero_nulls(column) for column in batch.columns], schema=batch.schema)
+
+
+def _zero_nulls(column: pa.Array) -> pa.Array:
+    """Zeros in the memory of nulls, so that equal rows give equal files: DuckDB leaves anything there."""
+    if not column.null_count or not pa.types.is_primitive(column.type):
+        return column
+    numbers = pc.fill_null(column.view(pa.int64()), 0).to_numpy()
+    return pa.array(numbers, mask=column.is_null().to_numpy(zero_copy_only=False)).view(column.type)
 
 
 @dataclass(frozen=True)

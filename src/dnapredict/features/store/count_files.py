@@ -53,9 +53,9 @@ class KeyIndex:
 
     def rows(self, keys: Iterable[str]) -> NDArray[np.int64]:
         """Numbers of the rows of `keys`, rising; in the rarest of cases also of one with the same hash."""
-        asked = np.unique(np.array([_hash(key) for key in keys], dtype=np.uint64))
-        first = np.searchsorted(self.hashes, asked, side="left")
-        last = np.searchsorted(self.hashes, asked, side="right")
+        hashes = np.unique(np.array([_hash(key) for key in keys], dtype=np.uint64))
+        first = np.searchsorted(self.hashes, hashes, side="left")
+        last = np.searchsorted(self.hashes, hashes, side="right")
         places = _ranges(first, last - first)
         return np.sort(_ranges(self.starts[places], self.counts[places]))
 
@@ -119,7 +119,7 @@ class KeptCounts:
         numbers = {key: number for number, key in enumerate(keys)}
         return cls(rows, numbers, (np.cumsum(new) - 1) * _DAYS + _day_numbers(rows["day"]))
 
-    def asked(self, keys: pa.Table) -> pa.Table:
+    def before(self, keys: pa.Table) -> pa.Table:
         """Additions up to the day before each `day` of `keys`, which `rates.keys_of` gave."""
         pairs = zip(keys["kind"].to_pylist(), keys["key"].to_pylist(), strict=True)
         number = np.array([self.numbers.get(pair, -1) for pair in pairs], dtype=np.int64)
@@ -198,7 +198,7 @@ class KeptMinutes:
         table = pa.ipc.open_file(pa.memory_map(str(folder / _MINUTES))).read_all()
         return cls(table, KeyIndex.open(folder / _CLINIC_DAYS))
 
-    def asked(self, clinic_days: pa.Table) -> pa.Table:
+    def of_clinic_days(self, clinic_days: pa.Table) -> pa.Table:
         """The minutes of each `kind`, `clinic` and `day` of `clinic_days`."""
         return self.rows.take(pa.array(self.clinic_days.rows(_keys(clinic_days))))
 

@@ -7,15 +7,13 @@ written whole beside the old one and swapped in a single step, while a service m
 All of them are checked once, when a process opens the store, before Arrow maps a file into memory.
 """
 
-import contextlib
-import os
 import re
+import secrets
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +27,7 @@ import pyarrow.compute as pc
 from dnapredict.data.engine.bound_query import compiled, placeholder
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.engine_pool import Engine
-from dnapredict.data.files.atomic_write import private_folder
+from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
 from dnapredict.errors import StoreError
 from dnapredict.features.booking_context import clinic_days_of, minute_counts
 from dnapredict.features.history import REMEMBERED
@@ -38,15 +36,23 @@ from dnapredict.features.rates import COUNTED, daily_counts, keys_of
 from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.appointment_file import write_appointments
 from dnapredict.features.store.count_files import CUMULATIVE, SORTED_MINUTES, write_counts, write_minutes
+from dnapredict.features.store.merging import (
+    Additions,
+    additions,
+    merged_appointments,
+    merged_counts,
+    merged_minutes,
+)
 from dnapredict.features.store.store_files import MEND, Contents, opened, write_manifest
 
 _CURRENT: Final = "CURRENT"
 # Two lines: folder and digest. Before digests were kept it was one line that did not end.
 _NAMED: Final = re.compile(r"(history-\w+)\n([0-9a-f]{64})\n", re.ASCII)
 _NAMED_BEFORE: Final = re.compile(r"history-\w+", re.ASCII)
-_DRAFT: Final = "draft-"
+# Names of unfinished folders: of this release, and of those before it.
+_DRAFTS: Final = (".history-*", "draft-*")
 _DRAFT_SECONDS: Final = 86_400
-# What a row of a question to the store is, where it is not the kind of a key of the daily counts.
+# Kinds of look-up keys beside those of the daily counts (`rates.KINDS`), which count from 0.
 _PATIENT: Final = -1
 _OUTCOME: Final = -2
 _CLINIC: Final = -3
@@ -56,7 +62,7 @@ _BATCH: Final = 100_000
 
 @dataclass(frozen=True)
 class HistoryStore:
-    """One written history, read by as many as like to.
+    """One written history, which any number of processes may read.
 
     Attributes
     ----------
@@ -68,8 +74,8 @@ class HistoryStore:
     digest: str = ""
 
     @classmethod
-    def current(cls, place: Path) -> "HistoryStore | None":
-        """The history in use at `place`; None where none was ever written.
+    def current(cls, root: Path) -> "HistoryStore | None":
+        """The history in use at `root`; None where none was ever written.
 
         Raises
         ------
@@ -77,49 +83,74 @@ class HistoryStore:
             If there are histories and what says which of them is in use is missing or damaged.
         """
         try:
-            text = (place / _CURRENT).read_bytes().decode("ascii")
+            text = (root / _CURRENT).read_bytes().decode("ascii")
         except FileNotFoundError:
-            if any(place.glob("history-*")):
-                raise StoreError(f"{place / _CURRENT}: is missing. {MEND}") from None
+            if any(root.glob("history-*")):
+                raise StoreError(f"{root / _CURRENT}: is missing. {MEND}") from None
             return None
         except UnicodeDecodeError:
             text = ""
         except OSError as error:
-            raise StoreError(f"{place}: the history store cannot be read ({type(error).__name__}).") from None
-        return cls._named(text, place)
+            raise StoreError(f"{root}: the history store cannot be read ({type(error).__name__}).") from None
+        return cls._named(text, root)
 
     @classmethod
-    def _named(cls, text: str, place: Path) -> "HistoryStore":
+    def _named(cls, text: str, root: Path) -> "HistoryStore":
         if found := _NAMED.fullmatch(text):
-            return cls(place / found[1], found[2])
+            return cls(root / found[1], found[2])
         if _NAMED_BEFORE.fullmatch(text):
-            return cls(place / text)
-        raise StoreError(f"{place / _CURRENT}: is damaged; it does not name a history. {MEND}")
+            return cls(root / text)
+        raise StoreError(f"{root / _CURRENT}: is damaged; it does not name a history. {MEND}")
 
     @classmethod
-    def write(cls, rows: ir.Table, place: Path, *, clock: Clock, workspace: Workspace) -> "HistoryStore":
-        """Write contract rows as the history at `place` and make it the current one.
+    def write(cls, rows: ir.Table, root: Path, *, clock: Clock, workspace: Workspace) -> "HistoryStore":
+        """Write contract rows as the history at `root` and make it the current one.
 
         Raises
         ------
         StoreError
-            If the place cannot be written to; the history in use stays.
+            If the root cannot be written to; the history in use stays.
         """
+        return cls._written(root, clock, partial(_fill, rows=rows, clock=clock, workspace=workspace))
+
+    def append(
+        self, rows: ir.Table, root: Path, *, clock: Clock, workspace: Workspace, source: str
+    ) -> tuple["HistoryStore", Additions]:
+        """Write this history and the contract rows of the extract `source` as the history at `root`.
+
+        The new store equals one of both extracts together, file by file, where every row of this history was
+        written for the same `clock`. See `features.store.merging` for appointments that stand in both.
+
+        Raises
+        ------
+        DataError
+            If an appointment of this history has changed otherwise than by its first outcome.
+        StoreError
+            If this history is damaged or was written for another clock, or the root cannot be written to.
+        """
+        contents = self._contents
+        contents.require_clock(clock)
+        added = additions(rows, contents, workspace, source=source)
+        fill = partial(_fill_merged, added=added, store=contents, clock=clock, workspace=workspace)
+        return self._written(root, clock, fill), added
+
+    @classmethod
+    def _written(cls, root: Path, clock: Clock, fill: Callable[[Path], None]) -> "HistoryStore":
+        """A history whose files `fill` writes, made the current one at `root` in a single step."""
         try:
-            private_folder(place)
-            with _draft(place) as draft:
-                _fill(draft, rows, clock, workspace)
-                digest = write_manifest(draft, recording_delay_days=clock.recording_delay_days)
-                store = cls(place / draft.name.replace(_DRAFT, "history-"), digest)
-                draft.rename(store.folder)
-            _replace_text(place / _CURRENT, f"{store.folder.name}\n{digest}\n")
+            private_folder(root)
+            folder = root / f"history-{secrets.token_hex(8)}"
+            with create_folder(folder) as draft:
+                fill(draft)
+                digest = write_manifest(draft, clock=clock)
+            write_private(root / _CURRENT, f"{folder.name}\n{digest}\n")
         except (OSError, duckdb.Error, pa.ArrowException) as error:
-            raise StoreError(f"{place}: the history cannot be written ({type(error).__name__}).") from None
-        _forget_older(place, store.folder)
-        return store
+            raise StoreError(f"{root}: the history cannot be written ({type(error).__name__}).") from None
+        _remove_older(root, folder)
+        return cls(folder, digest)
 
     def verify(self) -> None:
-        """Check every file against its digest; it is done once in a process, here or at the first question.
+        """Check every file against its digest; it is done once in a process, here or at the first look-up.
 
         Raises
         ------
@@ -137,60 +168,77 @@ class HistoryStore:
 
     @cached_property
     def _held(self) -> dict[str, Contents]:
-        """Kept with the store, so that a newer history does not close one that is still asked."""
+        """Kept with the store, so that a newer history does not close one that is still read."""
         return {}
 
     def past(self, points: ir.Table, *, clock: Clock, workspace: Engine) -> Past:
         """What may be known when `points` are scored: this history and what the points say themselves.
 
-        An appointment that stands in both is taken from the points. Counts of the points' own
+        An appointment that is in both is taken from the points. Counts of the points' own
         outcomes are added where the history does not hold them yet; of a point whose patient is not
         known that cannot be told, and it is not counted. Nor are bookings, in the minutes of a clinic.
         """
         contents = self._contents
         contents.require_delay(clock.recording_delay_days)
         appointments, counts, minutes = contents.appointments, contents.counts, contents.minutes
-        asked = workspace.fetch(_asking(points.schema(), clock).over(points=points))
-        told = asked["kind"].to_numpy()
-        stored = workspace.keep(appointments.read(asked.filter(told == _PATIENT)["key"].to_pylist()))
-        daily = counts.asked(asked.filter(told >= 0))
-        if (told == _OUTCOME).any():
-            fresh = _freshly_counted(points.schema(), stored.schema(), clock)
-            added = workspace.fetch(fresh.over(points=points, stored=stored))
+        keys = workspace.fetch(_lookup_keys(points.schema(), clock).bind(points=points))
+        kinds = keys["kind"].to_numpy()
+        stored = workspace.keep(appointments.read(keys.filter(kinds == _PATIENT)["key"].to_pylist()))
+        daily = counts.before(keys.filter(kinds >= 0))
+        if (kinds == _OUTCOME).any():
+            fresh = _new_counts(points.schema(), stored.schema(), clock)
+            added = workspace.fetch(fresh.bind(points=points, stored=stored))
             daily = pa.concat_tables([daily, added.cast(daily.schema)])
-        held = workspace.fetch(_holding(points.schema(), stored.schema()).over(points=points, stored=stored))
-        own = _minutes_of(asked.filter(told == _CLINIC), held)
-        made = minutes.asked(own)
+        held = workspace.fetch(_in_both(points.schema(), stored.schema()).bind(points=points, stored=stored))
+        own = _minutes_of(keys.filter(kinds == _CLINIC), held)
+        made = minutes.of_clinic_days(own)
         made = pa.concat_tables([made, own.cast(made.schema)])
-        recalled = _recalling(points.schema(), stored.schema()).over(points=points, stored=stored)
-        known = workspace.compute(recalled)
+        known = workspace.compute(_known_rows(points.schema(), stored.schema()).bind(points=points, stored=stored))
         crowded = is_crowded(known, clock=clock, workspace=workspace)
         return Past(known, workspace.keep(daily), workspace.keep(made), crowded)
 
 
-def _fill(folder: Path, rows: ir.Table, clock: Clock, workspace: Workspace) -> None:
-    connection = workspace.backend.con
-    kept = connection.sql(
-        f"SELECT {', '.join(REMEMBERED)} FROM {rows.get_name()} ORDER BY patient_id, starts_at, appointment_id"
+def _fill(folder: Path, *, rows: ir.Table, clock: Clock, workspace: Workspace) -> None:
+    daily, made = _counts_of(rows, rows, clock)
+    appointments = f"SELECT {', '.join(REMEMBERED)} FROM {rows.get_name()}"
+    _write_files(folder, workspace, appointments=appointments, daily=daily, made=made)
+
+
+def _fill_merged(folder: Path, *, added: Additions, store: Contents, clock: Clock, workspace: Workspace) -> None:
+    daily, made = _counts_of(added.rows, added.bookings, clock)
+    _write_files(
+        folder,
+        workspace,
+        appointments=merged_appointments(added.rows, store, workspace),
+        daily=merged_counts(daily, store, workspace),
+        made=merged_minutes(made, store, workspace),
     )
-    write_appointments(kept.to_arrow_reader(_BATCH), folder)
-    daily = counting(rows.schema(), clock).over(known=rows)
-    write_counts(workspace.fetch(CUMULATIVE.format(daily=daily.sql)), folder)
-    made = _booking(rows.schema()).over(known=rows)
-    write_minutes(workspace.fetch(SORTED_MINUTES.format(made=made.sql)), folder)
+
+
+def _counts_of(rows: ir.Table, bookings: ir.Table, clock: Clock) -> tuple[str, str]:
+    """Queries of the outcomes by day of `rows` and of the bookings by minute of `bookings`."""
+    daily = counting(rows.schema(), clock).bind(known=rows)
+    return daily.sql, _minutes(bookings.schema()).bind(known=bookings).sql
+
+
+def _write_files(folder: Path, workspace: Workspace, *, appointments: str, daily: str, made: str) -> None:
+    in_order = workspace.backend.con.sql(f"FROM ({appointments}) ORDER BY patient_id, starts_at, appointment_id")
+    write_appointments(in_order.to_arrow_reader(_BATCH), folder)
+    write_counts(workspace.fetch(CUMULATIVE.format(daily=daily)), folder)
+    write_minutes(workspace.fetch(SORTED_MINUTES.format(made=made)), folder)
 
 
 @compiled
-def _holding(points_schema: ibis.Schema, stored_schema: ibis.Schema) -> ir.Table:
-    """The appointments that stand in both."""
+def _in_both(points_schema: ibis.Schema, stored_schema: ibis.Schema) -> ir.Table:
+    """Appointments that are both points and stored."""
     points, stored = placeholder("points", points_schema), placeholder("stored", stored_schema)
     return stored.semi_join(points, "appointment_id").select("appointment_id")
 
 
 @compiled
-def _recalling(points_schema: ibis.Schema, stored_schema: ibis.Schema) -> ir.Table:
-    """The points, and the stored appointments that are not among them. A stranger whose hash is that of
-    a point's patient does no harm: history runs within a patient.
+def _known_rows(points_schema: ibis.Schema, stored_schema: ibis.Schema) -> ir.Table:
+    """The points, and the stored appointments that are not among them. Another patient with the same hash does no
+    harm: history runs within a patient.
     """
     points, stored = placeholder("points", points_schema), placeholder("stored", stored_schema)
     others = stored.anti_join(points, "appointment_id")
@@ -199,8 +247,8 @@ def _recalling(points_schema: ibis.Schema, stored_schema: ibis.Schema) -> ir.Tab
 
 
 @compiled
-def _asking(points_schema: ibis.Schema, clock: Clock) -> ir.Table:
-    """All that a store is asked: keys and days, each patient, and a row if there are outcomes to add."""
+def _lookup_keys(points_schema: ibis.Schema, clock: Clock) -> ir.Table:
+    """Look-up keys of `points` in one table: of daily counts, patients and clinics, and a row if there are outcomes."""
     points = placeholder("points", points_schema)
     keys = keys_of(points, clock=clock)
     asked = clinic_days_of(points)
@@ -236,7 +284,7 @@ def _minutes_of(clinics: pa.Table, held: pa.Table) -> pa.Table:
 
 
 @compiled
-def _freshly_counted(points_schema: ibis.Schema, stored_schema: ibis.Schema, clock: Clock) -> ir.Table:
+def _new_counts(points_schema: ibis.Schema, stored_schema: ibis.Schema, clock: Clock) -> ir.Table:
     """Counts of the points with an outcome that the stored history does not hold yet."""
     points, stored = placeholder("points", points_schema), placeholder("stored", stored_schema)
     counted = stored.filter(stored.outcome_code.isin(list(COUNTED)))
@@ -245,37 +293,19 @@ def _freshly_counted(points_schema: ibis.Schema, stored_schema: ibis.Schema, clo
 
 
 @compiled
-def _booking(schema: ibis.Schema) -> ir.Table:
+def _minutes(schema: ibis.Schema) -> ir.Table:
     return minute_counts(placeholder("known", schema))
 
 
-@contextlib.contextmanager
-def _draft(place: Path) -> Iterator[Path]:
-    """A folder for a history that is not whole yet; it goes if it is not renamed."""
-    draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=place))
-    try:
-        yield draft
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _replace_text(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-def _forget_older(place: Path, current: Path) -> None:
+def _remove_older(root: Path, current: Path) -> None:
     """Keep the history before this one, which a service may still be reading, and remove the rest.
 
     Also what is left of a writing that was killed, once it is a day old.
     """
-    others = [folder for folder in place.glob("history-*") if folder != current]
+    others = [folder for folder in root.glob("history-*") if folder != current]
     others.sort(key=_modified, reverse=True)
-    left = [draft for draft in place.glob(f"{_DRAFT}*") if time.time() - _modified(draft) > _DRAFT_SECONDS]
+    drafts = (draft for pattern in _DRAFTS for draft in root.glob(pattern))
+    left = [draft for draft in drafts if time.time() - _modified(draft) > _DRAFT_SECONDS]
     for folder in [*others[1:], *left]:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 from dnapredict.data.files.digests import file_sha256
 from dnapredict.errors import StoreError
 from dnapredict.features.history import REMEMBERED
+from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.appointment_file import KeptAppointments
 from dnapredict.features.store.count_files import COLUMNS as MINUTE_COLUMNS
 from dnapredict.features.store.count_files import KeptCounts, KeptMinutes
@@ -48,6 +49,8 @@ class Contents:
     folder: Path
     state: State
     recording_delay_days: int
+    horizon_days: int | None
+    """None in a store of an earlier version, which did not record it."""
     appointments: KeptAppointments
     counts: KeptCounts
     minutes: KeptMinutes
@@ -73,11 +76,31 @@ class Contents:
                 f"({days} days). Run 'dnapredict refresh EXTRACT'."
             )
 
+    def require_clock(self, clock: Clock) -> None:
+        """Refuse to add rows that would be counted by another clock than those that are there.
 
-def write_manifest(folder: Path, *, recording_delay_days: int) -> str:
+        Raises
+        ------
+        StoreError
+        """
+        self.require_delay(clock.recording_delay_days)
+        if self.horizon_days != clock.horizon_days:
+            raise StoreError(
+                f"{self.folder}: the history was written for another horizon ({clock.horizon_days} days now), or by "
+                "an earlier version, which did not record it. Run 'dnapredict refresh' with the whole extract, "
+                "without --append."
+            )
+
+
+def write_manifest(folder: Path, *, clock: Clock) -> str:
     """Write `store.json` about the files in `folder`, and give its SHA-256."""
     files = {path.name: _settled(path) for path in sorted(folder.iterdir())}
-    about = {"form": _FORM, "recording_delay_days": recording_delay_days, "files": files}
+    about = {
+        "form": _FORM,
+        "recording_delay_days": clock.recording_delay_days,
+        "horizon_days": clock.horizon_days,
+        "files": files,
+    }
     path = folder / _MANIFEST
     path.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     return str(_settled(path)["sha256"])
@@ -138,6 +161,7 @@ def _checked(folder: Path, digest: str, state: State) -> Contents:
             folder,
             state,
             about["recording_delay_days"],
+            about.get("horizon_days"),
             KeptAppointments.open(folder),
             KeptCounts.open(folder),
             KeptMinutes.open(folder),

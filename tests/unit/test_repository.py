@@ -43,6 +43,7 @@ IMPORTED_AS = {
     "prometheus-client": "prometheus_client",
     "pyjwt": "jwt",
     "scikit-learn": "sklearn",
+    "tomli-w": "tomli_w",
 }
 
 

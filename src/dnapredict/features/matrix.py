@@ -62,7 +62,7 @@ def expression(
     extra_columns
         Contract columns to pass through.
     crowded
-        Whether some patients have very many bookings (`bookings.pairs_per_booking`): the factors are the
+        Whether some patients have very many bookings (`booking_context.pairs_per_booking`): the factors are the
         same, worked out in a time that does not grow with the square of the rows.
 
     Returns
@@ -125,7 +125,7 @@ class Past:
 
     `rows` may be limited to the patients that are asked about. `daily` (`rates.daily_counts`) and `made`
     (`clinic_bookings.minute_counts`) may not; where `made` is not given, it is counted from `rows`.
-    `crowded` says that some patients have very many bookings: see `bookings.other_bookings`.
+    `crowded` says that some patients have very many bookings: see `booking_context.other_bookings`.
     """
 
     rows: ir.Table

@@ -18,7 +18,7 @@ class AccessData:
 
     `table` holds `patient` (integer code, the cluster), `starts_at`, `wait_days` (days between booking and
     appointment), `outcome_code` (null where none is known), `ahead` (it lies in the future), and any of
-    `audited_appointments.GROUP_COLUMNS`, `first_attendance_code` and `remote`. Made by `Listed.of`.
+    `audited_appointments.GROUP_COLUMNS`, `first_attendance_code` and `remote`. Made by `AccessData.of`.
     """
 
     table: pa.Table

@@ -29,7 +29,7 @@ def duplicates(checked: Checked, workspace: Workspace) -> Duplicates:
     return Duplicates(repeated, int(found["later"][0].as_py()))
 
 
-# The time of day that a date without a clock time is read as (`data.validation.cast`).
+# The time of day that a date without a clock time is read as (`data.contract.parsing`).
 _NO_CLOCK: Final = {"booked_at": "00:00:00", "starts_at": "23:59:59", "recorded_at": "23:59:59"}
 
 

@@ -1,7 +1,7 @@
 """API keys: who may ask for what. A key is shown once; only its hash is kept.
 
 Each key is a separate file in the home, so that making or revoking one cannot lose another.
-While no key was ever made, the service answers this machine alone (`middleware.access`); from
+While no key was ever made, the service answers this machine alone (`auth.access_control`); from
 the first key on, everybody needs one. Revoking the last key therefore opens no door, nor does losing
 the files of the keys: a mark in the home, and other files in their folder, show that there were some.
 

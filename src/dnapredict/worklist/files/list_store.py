@@ -1,6 +1,7 @@
 """Scored lists that are kept, each a Parquet file in the home's `lists/` with a heading in its footer.
 
-The footer also holds the digest of the file, which is checked before the file is read.
+The footer also holds the digest of the file, which is checked before the file is read. A small file beside
+each list says that it is kept, so that a list which is lost is told from one that was removed in its time.
 
 The heading tells what a person asks of a list before opening it (its name, when it was scored, how many
 calls) and what its workbook says: a list is given back as it was scored, whatever is champion by then.
@@ -24,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dnapredict.data.files.atomic_write import whole
 from dnapredict.data.files.digests import UNSEALED, is_intact, seal
+from dnapredict.data.files.private_files import write_private
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.excel_worklist import Note
 from dnapredict.worklist.files.latest_list import Counts, LatestList, ListedAppointment
@@ -32,6 +34,7 @@ SPECIALTY: Final = "treatment_function_code"
 """By which teams may be named; no page shows it."""
 
 _FOLDER: Final = "lists"
+_MARKER: Final = ".kept"
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 _KEY: Final = b"dnapredict.sealed-list"
 # The heading's key before lists were sealed. By it they are told apart, whatever happens to a seal.
@@ -120,9 +123,11 @@ def keep(home: Path, worklist: pa.Table, heading: Heading) -> None:
         If the home cannot be written to.
     """
     noted = worklist.replace_schema_metadata({_KEY: heading.model_dump_json().encode(), **UNSEALED})
-    with whole(_place(home, heading.list_id)) as draft:
+    path = _place(home, heading.list_id)
+    with whole(path) as draft:
         pq.write_table(noted, draft)
         seal(draft, name=heading.list_id)
+    write_private(_marker(path), f"{heading.scored_at:%Y-%m-%d}\n")
 
 
 def keep_latest(home: Path, last: LatestList) -> None:
@@ -164,9 +169,22 @@ def forget_older(home: Path, before: float) -> int:
     for path in [*kept_files(home), last]:
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < before:
-                path.unlink()
+                forget(path)
                 removed += 1
     return removed
+
+
+def forget(path: Path) -> None:
+    """Remove a kept list on purpose.
+
+    Raises
+    ------
+    OSError
+        If it is there and cannot be removed, or is not there.
+    """
+    # The marker first: a process that is killed in between leaves a list that is kept a while longer.
+    _marker(path).unlink(missing_ok=True)
+    path.unlink()
 
 
 def find(home: Path, list_id: str) -> KeptList | None:
@@ -175,16 +193,22 @@ def find(home: Path, list_id: str) -> KeptList | None:
     Raises
     ------
     StoreError
-        If it is there and cannot be read.
+        If it is there and cannot be read, or is lost.
     """
     path = _place(home, list_id)
-    if not _ID.fullmatch(list_id) or not path.is_file():
+    if not _ID.fullmatch(list_id):
+        return None
+    if not path.is_file():
+        if lost := _loss_of(path):
+            raise StoreError(lost)
         return None
     return _read(path)
 
 
 def every(home: Path) -> tuple[Heading, ...]:
-    """The headings of all kept lists, newest first. One that cannot be read is logged and left out."""
+    """The headings of all kept lists, newest first. One that is lost or cannot be read is logged and left out."""
+    for marker in (home / _FOLDER).glob(f"*{_MARKER}"):
+        _log_once(_loss_of(marker.with_suffix(".parquet")))
     return tuple(sorted(_headings(home), key=lambda heading: heading.scored_at, reverse=True))
 
 
@@ -227,6 +251,30 @@ def _is_over(worklist: pa.Table, now: datetime.datetime) -> bool:
 
 def _place(home: Path, list_id: str) -> Path:
     return home / _FOLDER / f"{list_id}.parquet"
+
+
+def _marker(path: Path) -> Path:
+    return path.with_suffix(_MARKER)
+
+
+def _loss_of(path: Path) -> str:
+    """What to say of a list that is kept and is not there; "" where it is, or was removed in its time."""
+    try:
+        day = _marker(path).read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
+    if path.exists():  # it was put into place meanwhile
+        return ""
+    return (
+        f"{path}: the list scored on {day[:10]} is lost. Restore it from a backup or score it again; if it was "
+        f"removed on purpose, remove {_marker(path).name} too."
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _log_once(sentence: str) -> None:
+    if sentence:
+        _LOG.error("%s", sentence)
 
 
 def _headings(home: Path) -> Iterator[Heading]:

@@ -398,7 +398,7 @@ def outcome_of(place: Path, status: int) -> Outcome:
 
 
 def judged(outcome: Outcome, sound: Outcome) -> str:
-    """ "same", "refused" and "told" are well; what else it is called is not."""
+    """Classify a run: "same", "refused" and "told" are acceptable, any other value is a failure."""
     if outcome.code < 0:
         return f"signal {-outcome.code}"
     if "Traceback" in outcome.said or "Internal error" in outcome.said:

@@ -79,6 +79,15 @@ def test_a_list_that_is_lost_is_told_and_one_that_was_removed_in_its_time_is_not
     assert f"{lost.list_id}.parquet: the list scored on 2026-11-23 is lost" in record.message
 
 
+def test_a_damaged_marker_of_a_lost_list_is_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "lists" / f"{keep(tmp_path).list_id}.parquet"
+    path.unlink()
+    path.with_suffix(".kept").write_text("9434765919")
+    with pytest.raises(StoreError, match="scored on an unknown day is lost") as refused:
+        list_store.find(tmp_path, path.stem)
+    assert "9434765919" not in str(refused.value)
+
+
 def test_a_list_without_its_heading_is_scored_again(tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     pq.write_table(WORKLIST, tmp_path / "lists" / ("1" * 16 + ".parquet"))

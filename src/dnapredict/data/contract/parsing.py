@@ -91,7 +91,7 @@ def recorded(text: ir.StringValue, *, says: tuple[str, ...] = ()) -> ir.StringVa
 
 
 def cells_recorded(text: ir.Value, column: Column) -> ir.Value:
-    """`recorded` for a whole column, which must stand in a query of its own since this names it several times.
+    """`recorded` for a whole column. Use it in a separate query stage: the expression refers to `text` several times.
 
     Asking whether a cell is such a word takes two thirds of the time of replacing it, and none begins with a digit.
     """

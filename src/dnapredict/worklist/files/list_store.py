@@ -1,7 +1,7 @@
 """Scored lists that are kept, each a Parquet file in the home's `lists/` with a heading in its footer.
 
-The footer also holds the digest of the file, which is checked before the file is read. A small file beside
-each list says that it is kept, so that a list which is lost is told from one that was removed in its time.
+The footer also holds the digest of the file, which is checked before the file is read. Each list has a marker
+file, `ID.kept`, which is deleted with it: a marker without a list means that the list was lost.
 
 The heading tells what a person asks of a list before opening it (its name, when it was scored, how many
 calls) and what its workbook says: a list is given back as it was scored, whatever is champion by then.
@@ -35,6 +35,7 @@ SPECIALTY: Final = "treatment_function_code"
 
 _FOLDER: Final = "lists"
 _MARKER: Final = ".kept"
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 _KEY: Final = b"dnapredict.sealed-list"
 # The heading's key before lists were sealed. By it they are told apart, whatever happens to a seal.
@@ -127,7 +128,11 @@ def keep(home: Path, worklist: pa.Table, heading: Heading) -> None:
     with whole(path) as draft:
         pq.write_table(noted, draft)
         seal(draft, name=heading.list_id)
-    write_private(_marker(path), f"{heading.scored_at:%Y-%m-%d}\n")
+    try:
+        write_private(_marker(path), f"{heading.scored_at:%Y-%m-%d}")
+    except StoreError:
+        path.unlink(missing_ok=True)  # the caller is told that the list was not kept
+        raise
 
 
 def keep_latest(home: Path, last: LatestList) -> None:
@@ -208,7 +213,9 @@ def find(home: Path, list_id: str) -> KeptList | None:
 def every(home: Path) -> tuple[Heading, ...]:
     """The headings of all kept lists, newest first. One that is lost or cannot be read is logged and left out."""
     for marker in (home / _FOLDER).glob(f"*{_MARKER}"):
-        _log_once(_loss_of(marker.with_suffix(".parquet")))
+        path = marker.with_suffix(".parquet")
+        if not path.exists():
+            _log_once(_loss_of(path))
     return tuple(sorted(_headings(home), key=lambda heading: heading.scored_at, reverse=True))
 
 
@@ -258,15 +265,17 @@ def _marker(path: Path) -> Path:
 
 
 def _loss_of(path: Path) -> str:
-    """What to say of a list that is kept and is not there; "" where it is, or was removed in its time."""
+    """The message that a list is lost; "" if the list exists, or was deleted together with its marker."""
     try:
-        day = _marker(path).read_text(encoding="ascii", errors="replace").strip()
+        written = _marker(path).read_text(encoding="ascii", errors="replace")
     except OSError:
         return ""
-    if path.exists():  # it was put into place meanwhile
+    if path.exists():  # another process has just written it
         return ""
+    # A damaged marker may hold the content of another file, which must not reach the log.
+    day = written if _DAY.fullmatch(written) else "an unknown day"
     return (
-        f"{path}: the list scored on {day[:10]} is lost. Restore it from a backup or score it again; if it was "
+        f"{path}: the list scored on {day} is lost. Restore it from a backup or score it again; if it was "
         f"removed on purpose, remove {_marker(path).name} too."
     )
 

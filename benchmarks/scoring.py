@@ -1,9 +1,10 @@
 """Scoring 1,000,000 rows with three reasons each, file to file: memory, rate, and whether it is linear.
 
-The claim: memory that does not grow with the list, under 4 GB; twice the rows take about twice the time. A
-process of its own scores each file with the model and the history of `dnapredict demo`; beside it stands bare
-`Booster.predict` on as many rows. The longest list is scored once more, killed when two thirds of its rows are
-judged and run again: the bytes must be the same. `python benchmarks/scoring.py [ROWS] [--world WORLD]`.
+The claim: memory that does not grow with the list, under 4 GB; twice the rows take about twice the time. Each
+file is scored in a separate process, with the model and the history of `dnapredict demo`, and is compared with
+`Booster.predict` alone on the same number of rows. The longest list is scored once more, killed when two thirds
+of its rows are scored, and run again: the bytes must be the same.
+`python benchmarks/scoring.py [ROWS] [--world WORLD]`.
 
 WORLD `few-patients` gives all rows to 50 patients, as where a number stands for "not known"; `few-clinics` to
 as many clinics as give 550 appointments a clinic and day.

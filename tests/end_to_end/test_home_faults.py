@@ -252,19 +252,20 @@ def test_a_history_that_is_damaged_while_it_is_in_use_is_refused_until_it_is_wri
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_kept_list_is_refused_or_the_same(home: Path, trust: Trust, damage: str) -> None:
+def test_a_damaged_or_lost_kept_list_is_refused_and_told(
+    home: Path, trust: Trust, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
     worklist = pipeline.open_scorer(home).score(pq.read_table(trust.weekly))
     others = [heading.list_id for heading in list_store.headings(home)]
     for number in range(2):
         keep_list(home, worklist.slice(number), list_id=str(number) * 16)
     path = home / "lists" / f"{'0' * 16}.parquet"
     damaged(path, damage, random.Random(5), home=home / "lists")  # noqa: S311
-    if damage == "deleted":
-        assert list_store.find(home, "0" * 16) is None
-        return
-    with pytest.raises(StoreError, match=r"the list (is damaged|cannot be read|does not say)"):
+    sentence = r"the list (is damaged|cannot be read|does not say|scored on 2026-11-23 is lost)"
+    with pytest.raises(StoreError, match=sentence):
         list_store.find(home, "0" * 16)
     assert {heading.list_id for heading in list_store.headings(home)} == {*others, "1" * 16}
+    assert re.search(f"{'0' * 16}.parquet: {sentence}", caplog.text)
 
 
 def keep_list(home: Path, worklist: pa.Table, *, list_id: str) -> None:

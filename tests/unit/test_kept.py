@@ -68,6 +68,29 @@ def test_a_damaged_list_is_named_without_its_content(tmp_path: Path) -> None:
     assert "zebra" not in str(refused.value)
 
 
+def test_a_list_that_is_lost_is_told_and_one_that_was_removed_in_its_time_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost, removed, there = keep(tmp_path), keep(tmp_path), keep(tmp_path)
+    (tmp_path / "lists" / f"{lost.list_id}.parquet").unlink()
+    list_store.forget(tmp_path / "lists" / f"{removed.list_id}.parquet")
+    with pytest.raises(StoreError, match=r"the list scored on 2026-11-23 is lost\. Restore it from a backup"):
+        list_store.find(tmp_path, lost.list_id)
+    assert list_store.find(tmp_path, removed.list_id) is None
+    assert list_store.headings(tmp_path) == (there,)
+    (record,) = caplog.records
+    assert f"{lost.list_id}.parquet: the list scored on 2026-11-23 is lost" in record.message
+
+
+def test_a_damaged_marker_of_a_lost_list_is_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "lists" / f"{keep(tmp_path).list_id}.parquet"
+    path.unlink()
+    path.with_suffix(".kept").write_text("9434765919")
+    with pytest.raises(StoreError, match="scored on an unknown day is lost") as refused:
+        list_store.find(tmp_path, path.stem)
+    assert "9434765919" not in str(refused.value)
+
+
 def test_a_list_without_its_heading_is_scored_again(tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     pq.write_table(WORKLIST, tmp_path / "lists" / ("1" * 16 + ".parquet"))

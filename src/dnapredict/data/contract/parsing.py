@@ -91,7 +91,7 @@ def null_if_missing_word(text: ir.StringValue, *, meaningful_words: tuple[str, .
 
 
 def drop_missing_words(text: ir.Value, column: Column) -> ir.Value:
-    """`null_if_missing_word` for a whole column; it needs a separate query since it uses the column several times.
+    """`null_if_missing_word` for a whole column. Use it in a separate query stage: it refers to `text` several times.
 
     Testing whether a cell is such a word takes two thirds of the time of replacing it, and none begins with a digit.
     """

@@ -161,6 +161,6 @@ def _megabytes(files: Sequence[Path]) -> float:
 
 def _remove(path: Path) -> bool:
     with contextlib.suppress(OSError):
-        path.unlink()
+        list_store.forget(path)
         return True
     return False

@@ -1,9 +1,11 @@
 """Scored lists that a home keeps, in its folder `lists/`: whole ones, and the list that was scored last.
 
 A whole list is a Parquet file with a heading in its footer; `latest.json` holds what the page shows of the list
-that was scored last. Each carries a digest that is checked before it is used. The heading says what a person
-wants to know before opening a list (its name, when it was scored, how many calls) and what its workbook says: a
-list is given back as it was scored, whichever model is champion by then.
+that was scored last. Each carries a digest that is checked before it is used. Each whole list has a marker file,
+`ID.kept`, which is deleted with it: a marker without a list means that the list was lost.
+
+The heading says what a person wants to know before opening a list (its name, when it was scored, how many calls)
+and what its workbook says: a list is given back as it was scored, whichever model is champion by then.
 """
 
 import contextlib
@@ -36,6 +38,8 @@ SPECIALTY: Final = "treatment_function_code"
 
 _FOLDER: Final = "lists"
 _LATEST: Final = "latest.json"
+_MARKER: Final = ".kept"
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 _KEY: Final = b"dnapredict.sealed-list"
 # The heading's key before lists were sealed. It tells them apart, whatever happens to a seal.
@@ -221,9 +225,15 @@ def keep(home: Path, kept: KeptList) -> None:
     """
     heading = kept.heading
     noted = kept.worklist.replace_schema_metadata({_KEY: heading.model_dump_json().encode(), **UNSEALED})
-    with write_atomically(_path(home, heading.list_id)) as draft:
+    path = _path(home, heading.list_id)
+    with write_atomically(path) as draft:
         pq.write_table(noted, draft)
         seal(draft, name=heading.list_id)
+    try:
+        write_private(_marker(path), f"{heading.created_at:%Y-%m-%d}")
+    except StoreError:
+        path.unlink(missing_ok=True)  # the caller is told that the list was not kept
+        raise
 
 
 def save_latest(home: Path, kept: KeptList) -> KeptList:
@@ -279,10 +289,14 @@ def find(home: Path, list_id: str) -> KeptList | None:
     Raises
     ------
     StoreError
-        If it is there and cannot be read.
+        If it is there and cannot be read, or is lost.
     """
     path = _path(home, list_id)
-    if not _ID.fullmatch(list_id) or not path.is_file():
+    if not _ID.fullmatch(list_id):
+        return None
+    if not path.is_file():
+        if lost := _loss_of(path):
+            raise StoreError(lost)
         return None
     content, key = _content(path)
     heading = _heading(path, content, key)
@@ -320,13 +334,17 @@ def newest(home: Path) -> KeptList | None:
 
 
 def headings(home: Path) -> tuple[Heading, ...]:
-    """The headings of all lists that can be shown, newest first. One that cannot be read is logged and left out.
+    """The headings of all lists that can be shown, newest first. Lost and unreadable ones are logged and left out.
 
     Raises
     ------
     StoreError
         If `latest.json` cannot be read.
     """
+    for marker in (home / _FOLDER).glob(f"*{_MARKER}"):
+        path = marker.with_suffix(".parquet")
+        if not path.exists():
+            _log_once(_loss_of(path))
     found = {heading.list_id: heading for heading in _headings(home)}
     last = latest(home)
     if last is not None:
@@ -355,9 +373,22 @@ def remove_older(home: Path, before: float) -> int:
     for path in [*kept_files(home), home / _FOLDER / _LATEST]:
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < before:
-                path.unlink()
+                forget(path)
                 removed += 1
     return removed
+
+
+def forget(path: Path) -> None:
+    """Remove a kept list on purpose.
+
+    Raises
+    ------
+    OSError
+        If it is there and cannot be removed, or is not there.
+    """
+    # The marker first: a process that is killed in between leaves a list that is kept a while longer.
+    _marker(path).unlink(missing_ok=True)
+    path.unlink()
 
 
 def _is_over(worklist: pa.Table, now: datetime.datetime) -> bool:
@@ -370,6 +401,32 @@ def _is_over(worklist: pa.Table, now: datetime.datetime) -> bool:
 
 def _path(home: Path, list_id: str) -> Path:
     return home / _FOLDER / f"{list_id}.parquet"
+
+
+def _marker(path: Path) -> Path:
+    return path.with_suffix(_MARKER)
+
+
+def _loss_of(path: Path) -> str:
+    """The message that a list is lost; "" if the list exists, or was deleted together with its marker."""
+    try:
+        written = _marker(path).read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+    if path.exists():  # another process has just written it
+        return ""
+    # A damaged marker may hold the content of another file, which must not reach the log.
+    day = written if _DAY.fullmatch(written) else "an unknown day"
+    return (
+        f"{path}: the list scored on {day} is lost. Restore it from a backup or score it again; if it was "
+        f"removed on purpose, remove {_marker(path).name} too."
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _log_once(message: str) -> None:
+    if message:
+        _LOG.error("%s", message)
 
 
 def _state(path: Path) -> _State:

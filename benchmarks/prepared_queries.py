@@ -1,7 +1,8 @@
 """How long a few appointments take to score, with queries that are planned once and with queries planned each time.
 
-The claim: up to `data.engine.engine_pool.FEW_ROWS` rows, planning a query costs more than running it. Processor time
-in one run, the two in turn, from the cells of a request to the worklist with reasons.
+The claims: up to `data.engine.engine_pool.FEW_ROWS` rows, planning a query costs more than running it; a connection
+that is replaced after `prepared_queries.MOST_RUNS` runs does not slow down with use, and one that is kept does.
+Processor time in one run, the two in turn, from the cells of a request to the worklist with reasons.
 `python benchmarks/prepared_queries.py [HOME]`; without a home, that of the demo is made.
 """
 
@@ -15,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from dnapredict import pipeline
-from dnapredict.data.engine import engine_pool
+from dnapredict.data.engine import engine_pool, prepared_queries
 from dnapredict.service.api.request_models import as_table
 from dnapredict.worklist.scorer import Scorer
 from under_load.asking import appointments
@@ -23,6 +24,8 @@ from under_load.home import made_home
 
 ROWS = (1, 16, 64, 500, 4_000)
 LISTS = 9
+# Scores on one connection, and how many of them make up one median.
+SCORES, LAP = 2_000, 250
 
 
 def taken(scorer: Scorer, lists: list[pa.Table], *, few_rows: int) -> tuple[float, list[dict]]:
@@ -37,21 +40,39 @@ def taken(scorer: Scorer, lists: list[pa.Table], *, few_rows: int) -> tuple[floa
     return statistics.median(times) * 1_000, answers
 
 
+def worn(scorer: Scorer, *, most_runs: int) -> list[float]:
+    """Median processor time in ms of each `LAP` of single scores, on connections replaced after `most_runs`."""
+    prepared_queries.MOST_RUNS = most_runs
+    lists = [as_table(json.loads(appointments(1, seed=n))["appointments"]) for n in range(LAP)]
+    medians = []
+    for _ in range(SCORES // LAP):
+        times = []
+        for one in lists:
+            began = time.process_time()
+            scorer.score(one)
+            times.append(time.process_time() - began)
+        medians.append(statistics.median(times) * 1_000)
+    return medians
+
+
 def main() -> None:
     """Print a line for each number of rows and write benchmarks/out/prepared_queries.json."""
-    found = {}
-    with tempfile.TemporaryDirectory() as place:
-        scorer = pipeline.open_scorer(Path(sys.argv[1]) if len(sys.argv) > 1 else made_home(Path(place)))
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        scorer = pipeline.open_scorer(Path(sys.argv[1]) if len(sys.argv) > 1 else made_home(Path(folder)))
         for rows in ROWS:
             lists = [as_table(json.loads(appointments(rows, seed=n))["appointments"]) for n in range(LISTS)]
             planned, expected = taken(scorer, lists, few_rows=-1)
             prepared, answers = taken(scorer, lists, few_rows=rows)
             assert answers == expected
-            found[rows] = {"planned_each_time_ms": planned, "prepared_ms": prepared, "times": planned / prepared}
+            results[rows] = {"planned_each_time_ms": planned, "prepared_ms": prepared, "times": planned / prepared}
             print(f"{rows:>4} rows: {planned:.1f} ms and {prepared:.1f} ms, {planned / prepared:.1f} times")
+        for name, most_runs in (("replaced", prepared_queries.MOST_RUNS), ("kept", 10**9)):
+            results[name] = worn(scorer, most_runs=most_runs)
+            print(f"{name} connections, each {LAP} scores: {', '.join(f'{ms:.1f}' for ms in results[name])} ms")
     out = Path(__file__).parent / "out"
     out.mkdir(exist_ok=True)
-    (out / "prepared_queries.json").write_text(json.dumps(found, indent=2) + "\n")
+    (out / "prepared_queries.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

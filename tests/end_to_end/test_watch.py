@@ -188,5 +188,5 @@ def test_an_unset_variable_in_a_job_moves_no_file_of_the_working_folder(
     (tmp_path / "LICENSE").write_text("kept")
     done = dnapredict("score", "--watch", folder, "--home", trust.home)
     assert done.returncode == 2
-    assert "name a folder of its own" in done.stderr
+    assert "name a folder for lists alone" in done.stderr
     assert names(tmp_path) == ["LICENSE"]

@@ -258,3 +258,13 @@ def test_a_connection_with_too_many_queries_is_not_lent_again(monkeypatch):
     with borrow_engine(rows=1) as engine:
         numbers_in(engine, "1")
     assert engine not in engine_pool._IDLE
+
+
+def test_a_connection_that_ran_too_many_queries_is_replaced(monkeypatch):
+    monkeypatch.setattr("dnapredict.data.engine.prepared_queries.MOST_RUNS", 2)
+    with borrow_engine(rows=1) as engine:
+        assert [numbers_in(engine, text) for text in "12"] == [[1], [2]]
+    assert engine not in engine_pool._IDLE
+    with borrow_engine(rows=1) as fresh:
+        assert numbers_in(fresh, "3") == [3]
+    assert fresh in engine_pool._IDLE

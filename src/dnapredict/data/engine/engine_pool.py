@@ -63,7 +63,7 @@ def borrow_engine(*, rows: int) -> Iterator[Engine]:
         engine.close()
         raise
     engine.clear()
-    if engine.is_full or len(_IDLE) == _IDLE.maxlen:
+    if engine.is_worn or len(_IDLE) == _IDLE.maxlen:
         engine.close()
     else:
         _IDLE.append(engine)

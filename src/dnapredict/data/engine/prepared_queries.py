@@ -21,6 +21,9 @@ from dnapredict.data.engine.interruption import interrupt_on_stop
 
 # Every shape of a list adds about seven; a connection with more is replaced, so that memory is bounded.
 _MOST_PREPARED: Final = 100
+# Each run leaves DuckDB's memory a little more scattered: after 2,000 scores a connection takes twice the time of
+# a new one (benchmarks/prepared_queries.py). A score runs seven queries, and a new connection plans them once.
+MOST_RUNS: Final = 2_000
 
 # A copy of few rows is cheap, and the way that DuckDB advises instead binds a statement a second time.
 warnings.filterwarnings("ignore", message="Arrow output on a DB-API result", category=UserWarning)
@@ -56,6 +59,7 @@ class PreparedQueries:
         self._connection.execute("SET threads = 1; SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         self._prepared: dict[tuple[CompiledQuery, tuple[pa.Schema, ...]], _Prepared] = {}
         self._tables: dict[str, pa.Table] = {}
+        self._runs = 0
         interrupt_on_stop(self)
 
     def interrupt(self) -> None:
@@ -73,9 +77,9 @@ class PreparedQueries:
         self._tables.clear()
 
     @property
-    def is_full(self) -> bool:
-        """Whether the connection holds so many queries that it should be replaced."""
-        return len(self._prepared) >= _MOST_PREPARED
+    def is_worn(self) -> bool:
+        """Whether the connection holds so many queries, or has run so many, that it should be replaced."""
+        return len(self._prepared) >= _MOST_PREPARED or self._runs >= MOST_RUNS
 
     def keep(self, rows: pa.Table | pa.RecordBatchReader) -> ir.Table:
         """A table that holds `rows`."""
@@ -106,6 +110,7 @@ class PreparedQueries:
         """The result of a query."""
         tables = {role: self._tables[table.get_name()] for role, table in query.tables.items()}
         prepared = self._prepare(query.compiled, tables)
+        self._runs += 1
         try:
             for role, table in tables.items():
                 prepared.sources[role].rows = table

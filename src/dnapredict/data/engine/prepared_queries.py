@@ -23,7 +23,7 @@ from dnapredict.data.engine.interruption import interrupt_on_stop
 _MOST_PREPARED: Final = 100
 # Each run leaves DuckDB's memory a little more scattered: after 2,000 scores a connection takes twice the time of
 # a new one (benchmarks/prepared_queries.py). A score runs seven queries, and a new connection plans them once.
-MOST_RUNS: Final = 2_000
+MOST_RUNS: Final = 1_000
 
 # A copy of few rows is cheap, and the way that DuckDB advises instead binds a statement a second time.
 warnings.filterwarnings("ignore", message="Arrow output on a DB-API result", category=UserWarning)

@@ -23,7 +23,7 @@ import dnapredict
 
 SOURCE = Path(dnapredict.__file__).parent
 TESTS = Path(__file__).parents[1] / "tests"
-APPOINTMENTS = "6000"
+APPOINTMENTS = "30000"
 
 
 def main() -> None:
@@ -96,10 +96,12 @@ def entered() -> dict[str, int]:
 def trace(out: Path, arguments: list[str]) -> None:
     """Run a verb in this process and write how many of our files it entered."""
     files: set[str] = set()
+    source = str(SOURCE)
 
     def profile(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code.co_name != "<module>":
-            files.add(frame.f_code.co_filename)
+        path = frame.f_code.co_filename
+        if event == "call" and path.startswith(source) and path not in files and not _is_import(frame):
+            files.add(path)
 
     from dnapredict.cli import main as program
 
@@ -110,7 +112,16 @@ def trace(out: Path, arguments: list[str]) -> None:
         program()
     finally:
         sys.setprofile(None)
-        out.write_text(json.dumps(sum(Path(file).is_relative_to(SOURCE) for file in files)), encoding="utf-8")
+        out.write_text(json.dumps(len(files)), encoding="utf-8")
+
+
+def _is_import(frame: FrameType | None) -> bool:
+    """Whether the call is made while one of our modules is imported, by a decorator or a class body for instance."""
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_code.co_filename.startswith(str(SOURCE)):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _traced(out: Path, arguments: list[str]) -> int:

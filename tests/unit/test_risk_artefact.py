@@ -114,7 +114,7 @@ def test_a_failed_write_leaves_nothing_behind(training, tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(os, "rename", full)
     with pytest.raises(StoreError, match="No space left"):
         save(training.model, tmp_path / "model", provenance=PROVENANCE, specimens=training.specimens)
     assert list(tmp_path.iterdir()) == []

@@ -110,7 +110,7 @@ def test_a_database_that_was_copied_without_its_files_is_refused(home, folder, t
     part = tmp_path / "part"
     part.mkdir()
     shutil.copy(home / "mlflow.db", part)
-    with pytest.raises(StoreError, match=r"1 of 1 models .* not in its mlruns\. Copy the whole folder"):
+    with pytest.raises(StoreError, match=r"1 of 1 models .* missing from its mlruns\. Copy the whole folder"):
         Registry(part).register(folder, training)
     assert addresses(part) == addresses(home)
 

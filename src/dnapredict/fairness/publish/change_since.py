@@ -46,12 +46,13 @@ def previous_audit(path: Path) -> dict[str, Any]:
     """
     file = path / "audit.json" if path.is_dir() else path
     try:
-        found = json.loads(file.read_bytes())
+        # Reading a pipe that nobody writes to would wait for ever.
+        figures = json.loads(file.read_bytes()) if file.is_file() else None
     except (OSError, ValueError):
-        raise UsageError(f"{file}: is not the audit.json of an earlier audit.") from None
-    if not isinstance(found, dict) or not {"verdict", "gates", "policy"} <= found.keys():
+        figures = None
+    if not isinstance(figures, dict) or not {"verdict", "gates", "policy"} <= figures.keys():
         raise UsageError(f"{file}: is not the audit.json of an earlier audit.")
-    return found
+    return figures
 
 
 def _deciding(policy: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_MEMORY: Final = ("OutOfMemoryException", "ArrowMemoryError")
 _NO_DISK: Final = ("IOException",)
 
-# How `Path.resolve` words it before Python 3.13, without a type of its own.
+# The message of `Path.resolve` before Python 3.13, which raises a plain RuntimeError.
 _LINK_LOOP: Final = "Symlink loop from "
 
 _RUN_AGAIN: Final = "Run the same command again."
@@ -33,7 +33,7 @@ _KEPT: Final = {
 def stopped_message(words: Sequence[str]) -> str:
     """The message after Ctrl-C: what is kept, and how to continue.
 
-    `words` are those that were typed after the program's name.
+    `words` are the arguments of the command.
     """
     verb = next((word for word in words if word in _KEPT), "")
     return "Stopped. " + _KEPT.get(verb, f"Nothing was left half written. {_RUN_AGAIN}")

@@ -49,12 +49,12 @@ class StoredModel:
 
     @cached_property
     def explainer(self) -> Explainer:
-        """Gives the reasons of its risks, in the words of the register that it was trained with."""
+        """The explainer of its risks, with the sentences of the register that it was trained with."""
         return Explainer.of(self.model, self.manifest.provenance.register_of_factors)
 
 
 def save(model: RiskModel, folder: Path, *, provenance: Provenance, specimens: NDArray[np.float64]) -> StoredModel:
-    """Write `folder`, whole or not at all.
+    """Write the model to `folder`, atomically.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def save(model: RiskModel, folder: Path, *, provenance: Provenance, specimens: N
         If the folder exists, or cannot be written.
     """
     if folder.exists():
-        raise StoreError(f"{folder}: exists already; a stored model is never written over.")
+        raise StoreError(f"{folder}: exists already; a stored model is never overwritten.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with create_folder(folder, mode=SHARED_FOLDER) as draft:
@@ -83,7 +83,7 @@ def load(folder: Path) -> StoredModel:
     Raises
     ------
     ModelError
-        If a file is missing or was changed. LightGBM never reads a changed text: some end the whole process.
+        If a file is missing or was changed. LightGBM never reads a changed text file: some of them abort the process.
     """
     content = _bytes(folder / _MANIFEST)
     manifest = _parsed(content, Manifest, folder / _MANIFEST)

@@ -33,7 +33,7 @@ from dnapredict.model.report.training_records import (
 from dnapredict.registry.mlflow_store import Store
 
 _BATCH: Final = 1_000  # metrics that MLflow takes in one call
-_DIGEST: Final = 32  # MLflow keeps 36 characters of a digest; the whole is the tag `data_sha256`
+_DIGEST: Final = 32  # MLflow stores 36 characters of a digest; the tag `data_sha256` has all of it
 _PARENT: Final = "mlflow.parentRunId"
 _SERVED: Final = Path(__file__).with_name("pyfunc_model.py")
 

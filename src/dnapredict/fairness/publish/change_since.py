@@ -46,12 +46,12 @@ def previous_audit(path: Path) -> dict[str, Any]:
     """
     file = path / "audit.json" if path.is_dir() else path
     try:
-        found = json.loads(file.read_bytes())
+        audit = json.loads(file.read_bytes())
     except (OSError, ValueError):
         raise UsageError(f"{file}: is not the audit.json of an earlier audit.") from None
-    if not isinstance(found, dict) or not {"verdict", "gates", "policy"} <= found.keys():
+    if not isinstance(audit, dict) or not {"verdict", "gates", "policy"} <= audit.keys():
         raise UsageError(f"{file}: is not the audit.json of an earlier audit.")
-    return found
+    return audit
 
 
 def _deciding(policy: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,21 +61,21 @@ def _deciding(policy: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}.{key}")
+            settings |= _flat(value, f"{prefix}.{key}")
         elif key != "why":
-            found[f"{prefix}.{key}"] = value
-    return found
+            settings[f"{prefix}.{key}"] = value
+    return settings
 
 
 def what_changed(
     verdict: Verdict, gates: Sequence[Gate], tables: Sequence[GroupTable], previous: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Sentences on what is different from the last audit's published figures."""
-    found = [*_verdicts(verdict, gates, previous), *_reach(tables, previous)]
-    return tuple(found) or ("Verdicts are the same and no group's reach moved by more than 2 in 100.",)
+    changes = [*_verdicts(verdict, gates, previous), *_reach(tables, previous)]
+    return tuple(changes) or ("Verdicts are the same and no group's reach moved by more than 2 in 100.",)
 
 
 def _verdicts(verdict: Verdict, gates: Sequence[Gate], previous: Mapping[str, Any]) -> Iterator[str]:

@@ -23,7 +23,7 @@ import dnapredict
 
 SOURCE = Path(dnapredict.__file__).parent
 TESTS = Path(__file__).parents[1] / "tests"
-APPOINTMENTS = "6000"
+APPOINTMENTS = "20000"
 
 
 def main() -> None:

@@ -20,10 +20,10 @@ _LINK_LOOP: Final = "Symlink loop from "
 
 _RUN_AGAIN: Final = "Run the same command again."
 _KEPT: Final = {
-    "score": "What was scored so far is kept beside the output; run the same command again to go on.",
+    "score": "What was scored so far is kept beside the output; run the same command again to continue.",
     "train": f"No unfinished model is registered. {_RUN_AGAIN}",
     "refresh": f"The history in use stays as it was. {_RUN_AGAIN}",
-    "audit": f"No unfinished report was written, and the model's last audit stands. {_RUN_AGAIN}",
+    "audit": f"No unfinished report was written, and the model's last audit remains valid. {_RUN_AGAIN}",
     "promote": "'dnapredict score' says which model version is in use; run the same command again.",
     "serve": "The service has ended.",
     "demo": f"What was made so far is in the home. {_RUN_AGAIN}",

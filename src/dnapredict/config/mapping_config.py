@@ -160,7 +160,7 @@ class Mapping(Settings):
             for column in join.match:
                 inside = self.join_of(column)
                 if inside and inside not in above:
-                    raise ValueError(f"'{name}' is matched by '{column}', so '{inside}' must stand above it")
+                    raise ValueError(f"'{name}' is matched by '{column}', so '{inside}' must come before it")
             above.add(name)
         return self
 

@@ -43,7 +43,7 @@ def checked_extract(
     key = mapping.makes_pseudonyms and mapping.key_file
     if key and key.resolve().parent == path.resolve().parent:
         raise ConfigurationError(
-            f"{key}: the key for pseudonyms lies beside the data. Keep it in another folder, which fewer "
+            f"{key}: the key for pseudonyms is in the folder of the data. Keep it in another folder, which fewer "
             "people can read."
         )
     table = table_file.read(path, workspace, tell=say)

@@ -109,7 +109,7 @@ def history_in_use(home: Path) -> HistoryStore | None:
     if history is None and (home / _HAS_HISTORY).exists():
         raise StoreError(
             f"{home / HISTORY}: the history of this home is missing. Run 'dnapredict refresh EXTRACT' to "
-            f"write it anew, or remove {home / _HAS_HISTORY} to score without a history."
+            f"write it again, or remove {home / _HAS_HISTORY} to score without a history."
         )
     return history
 

@@ -137,7 +137,7 @@ def _message(path: Path, out: Path, scored: ScoredList) -> str:
         f"The worklist is {out.name}. Model version {scored.model_version}.",
     ]
     if scored.rejected:
-        lines.append("Rows that were not scored stand last in the worklist, each with its error.")
+        lines.append("Rows that were not scored come last in the worklist, each with its error.")
     if scored.unknown_factors:
         lines.append(f"The list lacks columns for: {', '.join(scored.unknown_factors)}.")
     if not scored.has_history:

@@ -64,4 +64,4 @@ def _status_table(version: str, tags: Mapping[str, str]) -> str:
     # Free text is escaped to stay within its cell of the table.
     cells = [(name, " ".join(value.split()).replace("|", "\\|")) for name, value in rows]
     lines = "\n".join(f"| {name} | {value} |" for name, value in cells)
-    return f"## Where it stands\n\n|  |  |\n| --- | --- |\n{lines}\n"
+    return f"## Status\n\n|  |  |\n| --- | --- |\n{lines}\n"

@@ -165,6 +165,7 @@ class Decisions:
         busy = f"{self._folder}: another process writes to it for too long. Try again."
         self._key()  # a missing ledger must not be created by a lock file in its folder
         with locked(self._folder / _LOCK, busy_message=busy, seconds=_SECONDS_TO_WAIT):
+            # Read again under the lock: another process may have added a rejection since the caller looked.
             before = self.entries()
             if refuse is not None:
                 refuse(before)

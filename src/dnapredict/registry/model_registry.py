@@ -292,7 +292,7 @@ class Registry:
 
         def refuse(entries: tuple[DecisionEntry, ...]) -> None:
             if champions(entries)[-2:] != (before, leaving):
-                raise ModelError("Another version was put in use meanwhile. Look, and try again.")
+                raise ModelError("Another version was put in use in the meantime. Check, and try again.")
             judged = judgement(entries, before, model=identity.model, content=identity.content)
             refuse_by_audit(before, judged, action="put in use again")
 

@@ -160,7 +160,9 @@ def log_model(store: Store, folder: Path, run_id: str, *, factors: tuple[str, ..
             name="model",
             python_model=str(_SERVED),
             artifacts={"model": str(folder)},
+            # Given, or MLflow starts a process to infer them: 7 s for each training.
             pip_requirements=[f"dnapredict=={installed('dnapredict')}"],
+            # No input schema: MLflow's own check prints the whole frame of patients when it fails.
             signature=ModelSignature(outputs=Schema([ColSpec("double")])),
             metadata={"factors": list(factors)},
         )

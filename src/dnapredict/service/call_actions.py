@@ -112,7 +112,6 @@ class ClinicCalls:
     clinic: str
     worked_on: int
     reached: int
-    by_outcome: Mapping[Outcome, int]
     site: str = ""
 
 
@@ -322,7 +321,5 @@ def _taken(row: Row[Any]) -> RecordedAction:
 
 
 def _calls(clinic: str, site: str, outcomes: Counter[Outcome]) -> ClinicCalls:
-    done: dict[Outcome, int] = {**outcomes}
-    done.pop(Outcome.WITHDRAWN, None)
-    reached = sum(count for outcome, count in done.items() if outcome.reached)
-    return ClinicCalls(clinic, sum(done.values()), reached, done, site)
+    reached = sum(count for outcome, count in outcomes.items() if outcome.reached)
+    return ClinicCalls(clinic, outcomes.total() - outcomes[Outcome.WITHDRAWN], reached, site)

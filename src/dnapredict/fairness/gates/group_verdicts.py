@@ -44,6 +44,7 @@ def judge_groups(
     tested = [(one, measured) for one, measured in zip(compared, harms, strict=True) if measured]
     groupings = [one.grouping for one, _ in tested]
     exact = adjust_within_families([measured.p_value for _, measured in tested], groupings)
+    # A second correction of p-values from rounded counts, since exact ones would reveal the hidden counts.
     printed = adjust_within_families([1.0 if h.printed_p is None else h.printed_p for _, h in tested], groupings)
     judge = _Judge(evidence.policy, tolerance=tolerance, measure=measure, alike=alike or {})
     answers = (
@@ -89,6 +90,7 @@ class _Judge:
 
     def _verdict(self, one: GroupComparison, harm: Harm, p_exact: float) -> Verdict:
         level = 1 - self.policy.confidence
+        # PASS needs the upper bound below the limit, and not only an insignificant gap: absence of evidence is no pass.
         if harm.exact.high < self.tolerance:
             return Verdict.PASS
         differ = self.alike.get(one.grouping, 0.0) < level

@@ -94,6 +94,7 @@ class Champion:
         ModelError
             While no champion is loaded, or while its audit or the decision on it is no longer valid.
         """
+        # Read once: the thread that watches the registry may replace it while a request is answered.
         scorer = self._scorer
         if scorer is None:
             raise ModelError(
@@ -170,8 +171,8 @@ class Champion:
     def _log_problem(self, sentence: str) -> None:
         """Log each new problem once, not every five seconds."""
         if sentence != self._problem:
-            is_complete = "goes on answering" in sentence or not self._still_answers()
-            _LOG.error("%s%s", sentence, "" if is_complete else " What was loaded before goes on answering.")
+            is_complete = "stays in use" in sentence or not self._still_answers()
+            _LOG.error("%s%s", sentence, "" if is_complete else " The model that was loaded before stays in use.")
         self._problem = sentence
 
     def _still_answers(self) -> bool:

@@ -51,6 +51,7 @@ Row = Annotated[dict[str, Any], WithJsonSchema(_ROW_SCHEMA)]
 class ScoreRequest(BaseModel):
     """Appointments to score, as rows of the data contract."""
 
+    # BentoML logs validation errors with a traceback, which would hold a patient's values; its JSON parser accepts NaN.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, strict=True)
 
     appointments: Annotated[list[Row], Field(max_length=MOST_ROWS)]

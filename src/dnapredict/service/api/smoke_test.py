@@ -38,7 +38,7 @@ def run_smoke_test(version: str) -> None:
         failed = True
     if failed:
         raise ModelError(
-            f"Version {version} failed when it was tried out; the model before it goes on answering. "
+            f"Version {version} failed when it was tried out; the model before it stays in use. "
             f"`dnapredict promote` chooses another champion."
         )
 

@@ -106,7 +106,7 @@ def all_keys(home: Path) -> tuple[Key, ...]:
     keys = [_read(path) for path in paths if path.suffix == ".json"]
     if not keys and (paths or _is_there(home / _MARK)):
         raise StoreError(
-            f"{folder}: keys were made in this home, and none is there any more. Restore the folder from a "
+            f"{folder}: keys were created in this home, and all of them are missing. Restore the folder from a "
             "backup, or make a new key with `dnapredict keys create`."
         )
     return tuple(sorted(keys, key=lambda key: (key.made_at, key.key_id)))

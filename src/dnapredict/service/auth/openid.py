@@ -154,7 +154,7 @@ class _KeySet:
             content = _read(self._config.keys) if self._config.keys_are_remote else Path(self._config.keys).read_bytes()
             self._keys = _signing_keys(content)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            _LOG.error("The issuer's keys cannot be had from %s (%s).", self._config.keys, type(error).__name__)
+            _LOG.error("The issuer's keys are not available from %s (%s).", self._config.keys, type(error).__name__)
             self._require_some(now)
             return False
         self._fetched_at = now
@@ -162,7 +162,7 @@ class _KeySet:
 
     def _require_some(self, now: float) -> None:
         if not self._keys or now - self._fetched_at > _SECONDS_KEPT_WITHOUT_ISSUER:
-            raise StoreError("The issuer's keys cannot be had.")
+            raise StoreError("The issuer's keys are not available.")
 
 
 def _signing_keys(content: bytes) -> tuple[_SigningKey, ...]:

@@ -128,6 +128,8 @@ class Database:
         with self._store_errors("read"):
             engine = self._opened()
             if self._url is not None:
+                # One snapshot for all three tables of the chain: with PostgreSQL's default, an entry that is added
+                # between two queries would look like a gap.
                 engine = engine.execution_options(isolation_level="REPEATABLE READ")
             with engine.begin() as connection:
                 yield connection
@@ -226,7 +228,7 @@ class Database:
         """
         private_folder(self._path.parent)
         if any(_identities(self._path)[1:]) and not self._path.exists():
-            raise StoreError(f"{self._path}: the scoring log is missing, and files of it are there. {self._advice()}")
+            raise StoreError(f"{self._path}: the scoring log is missing, but its side files exist. {self._advice()}")
         draft = new_draft(self._path.parent)
         try:
             engine = _sqlite_engine(draft)
@@ -310,6 +312,7 @@ def _postgres_engine(url: URL) -> Engine:
 
 def _set_pragmas(connection: Any, _: Any) -> None:
     """Configure SQLite as an audit log; `_begin` starts the transactions."""
+    # Python's sqlite3 would begin transactions by itself, deferred, and two writers could read the same last seal.
     connection.isolation_level = None
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
@@ -336,6 +339,7 @@ def _migrate(engine: Engine) -> str:
 
     with engine.execution_options(**{_WRITES: True}).begin() as connection:
         if connection.dialect.name == "postgresql":
+            # Several hosts may start at once after an upgrade; the others wait and then find nothing to do.
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('dnapredict log upgrade'))"))
         revision = _revision(connection)
         config = Config(attributes={"connection": connection})

@@ -224,7 +224,7 @@ class Ledger:
         if not at or now - datetime.datetime.fromisoformat(at) > datetime.timedelta(days=_NOTICE_DAYS):
             return ()
         known = _CHECK_FIRST if self._recorded is None else _READ_FROM_LOG
-        return (f"{_DATABASE} was made anew on {at[:10]}: {why}. {known}",)
+        return (f"{_DATABASE} was rebuilt on {at[:10]}: {why}. {known}",)
 
     def _plan(
         self,

@@ -101,6 +101,7 @@ def _add(connection: sqlite3.Connection, new: Contact) -> None:
         new.day.isoformat(),
         new.outcome,
         int(reached),
+        # Rebooked: the patient was reached, so that the mute period counts, but about a time that no longer exists.
         int(reached and new.effect != "rebooked"),
         _OUT if new.effect == "opted out" else _OUT_BEFORE if opted_out else 0,
     )
@@ -124,6 +125,7 @@ def _withdraw(connection: sqlite3.Connection, new: Contact, *, opted_out: int | 
 
     `opted_out` is None if the appointment has no outcome.
     """
+    # Only the outcome after the opt-out was a mistake: the opt-out itself counts again.
     if opted_out == _OUT_BEFORE:
         kept = "SELECT appointment, patient, clinic, day, outcome, 1, 1, ? FROM contacts WHERE appointment = ?"
         _put(connection, connection.execute(kept, (_OUT, new.appointment)).fetchone())
@@ -141,6 +143,7 @@ def _remove(connection: sqlite3.Connection, where: str, value: object) -> None:
 
 
 def _change_sum(connection: sqlite3.Connection, change: int) -> None:
+    # A sum of row hashes modulo 2**128: it is updated for one row at a time, whatever the order of the rows.
     before = int(setting(connection, _SUM) or _EMPTY, 16)
     write_settings(connection, {_SUM: f"{(before + change) % _MODULUS:032x}"})
 

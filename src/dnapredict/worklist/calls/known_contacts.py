@@ -46,6 +46,7 @@ class KnownContacts:
         """Whether the patient was reached for this clinic within `mute_days` of the day of the call."""
         if not mute_days:
             return False
+        # Before or after: an overdue call is due on a day before the patient was reached.
         return any(abs((call_by - day).days) <= mute_days for day in self.reached_on.get(row, ()))
 
 

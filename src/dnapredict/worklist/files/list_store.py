@@ -523,5 +523,5 @@ def _heading(path: Path, content: bytes, key: bytes) -> Heading:
         heading = None
     # A file that was copied under another name is not that list: outcomes would be recorded on the wrong lines.
     if heading is None or heading.list_id != path.stem:
-        raise StoreError(f"{path}: the list does not say what it is. Score it again.")
+        raise StoreError(f"{path}: the list has no valid heading. Score it again.")
     return heading

@@ -113,7 +113,11 @@ def _words(claim: Any) -> Collection[str]:
 
 
 class _KeySet:
-    """The issuer's keys, fetched again when they are old or lack the key id of a token."""
+    """The issuer's keys, fetched again when they are old or lack the key id of a token.
+
+    Not PyJWT's `PyJWKClient`: while an issuer takes 2 s to answer it makes every request wait 2 s, it refuses all
+    tokens while the issuer fails, and it reads an answer of any size (measured in docs/decisions.md).
+    """
 
     def __init__(self, config: OpenId) -> None:
         self._config = config

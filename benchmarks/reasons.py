@@ -22,6 +22,7 @@ from dnapredict.model.cohort.time_split import split_by_time
 from dnapredict.model.evaluate.logistic import log_odds
 from dnapredict.model.evaluate.risk_metrics import log_loss
 from dnapredict.model.fit.fitting import BoostingSettings, fit_boosting
+from dnapredict.model.form.shap_tables import shap_tables
 from dnapredict.model.form.tree_ensemble import Trees, imputation_values, impute
 from dnapredict.synthetic.simulation import simulate
 
@@ -65,7 +66,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for leaves in LEAVES:
         trees, loss = grown(cohort, directions, leaves=leaves)
-        looked_up = matrix if trees.has_tables else matrix[:SHAP_ROWS]
+        looked_up = matrix if shap_tables(trees.booster) else matrix[:SHAP_ROWS]
         ours, values = seconds(trees.contributions, looked_up)
         explainer = shap.TreeExplainer(trees.booster)
         few = impute(matrix[:SHAP_ROWS], trees.fill)

@@ -200,7 +200,7 @@ def test_a_service_that_meets_a_damaged_history_keeps_the_one_before_and_says_so
     assert answers(champion, twenty) == before
     (trouble,) = troubles(caplog)
     assert "counts.arrow: is damaged" in trouble
-    assert "What was loaded before goes on answering" in trouble
+    assert "The model that was loaded before stays in use" in trouble
     new_history(home, trust, rows=20_000)
     champion.refresh()
     assert answers(champion, twenty) != before

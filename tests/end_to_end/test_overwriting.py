@@ -167,7 +167,7 @@ def test_what_a_clerk_wrote_into_a_worklist_is_kept_when_next_weeks_takes_its_na
 def test_a_file_of_another_kind_under_the_worklists_name_is_kept(trust: Trust, weekly, tmp_path):
     out = write(tmp_path / "worklist.csv", "somebody else's table\n")
     said: list[str] = []
-    pipeline.score_list(weekly, out=out, home=trust.home, tell=said.append)
+    pipeline.score_list(weekly, out=out, home=trust.home, say=said.append)
     (kept,) = tmp_path.glob("worklist.kept-*.csv")
     assert kept.read_text() == "somebody else's table\n"
     assert any(kept.name in sentence for sentence in said)

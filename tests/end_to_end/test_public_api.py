@@ -135,7 +135,7 @@ def test_training_auditing_and_promoting_give_the_model_of_the_command(trust: Tr
     champion = dp.promote(ours.version, home=home)
     assert champion.not_usable_because == ""
     assert champion.card.startswith("#")
-    assert "Where it stands" in champion.card
+    assert "## Status" in champion.card
 
 
 def test_the_scores_of_another_product_are_audited_from_a_table(trust: Trust, tmp_path):

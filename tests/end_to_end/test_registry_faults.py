@@ -80,7 +80,7 @@ def test_a_damaged_challenger_is_tried_out_elsewhere_and_never_answers(
         champion.refresh()
     assert answers(champion, trust) == before
     assert len(troubles(caplog)) == 1
-    assert "failed when it was tried out; the model before it goes on answering" in caplog.text
+    assert "failed when it was tried out; the model before it stays in use" in caplog.text
 
 
 def copied_and_named_champion(home: Path) -> str:

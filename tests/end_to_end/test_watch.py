@@ -80,7 +80,7 @@ def test_an_error_that_nobody_foresaw_stops_nothing_and_quotes_nothing(trust, in
 
     (inbox / "list.csv").write_text("a\n1\n")
     monkeypatch.setattr(watching, "score_list", broken)
-    assert "An error that nobody foresaw (RuntimeError)" in looked(trust, inbox)[-1]
+    assert "An unexpected error (RuntimeError)" in looked(trust, inbox)[-1]
     assert "Marked" not in (inbox / "failed" / "list.csv.txt").read_text()
 
 

@@ -25,7 +25,7 @@ def test_what_keeps_the_retention_from_its_work_does_not_end_it(
     with monkeypatch.context() as broken:
         broken.setattr(Path, "glob", no_files)
         keeper.run_once()
-    assert "cannot be removed now (OSError)" in caplog.text
+    assert "what is past its period now (OSError)" in caplog.text
     assert "Too many open files" not in caplog.text
     assert keeper.run_once()
 

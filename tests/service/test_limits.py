@@ -84,7 +84,7 @@ def test_a_key_that_asks_too_much_is_told_when_to_come_again_and_others_are_answ
     refused = client.post("/v1/score", json={"appointments": []}, headers=one)
     assert refused.status_code == 429
     assert 1 <= int(refused.headers["retry-after"]) <= 60
-    assert refused.json()["error"].startswith("This key asked for too much.")
+    assert refused.json()["error"].startswith("This key sent too many requests.")
     assert client.get("/v1/model", headers=other).status_code == 200
     assert {client.get("/livez").status_code for _ in range(10)} == {200}
 

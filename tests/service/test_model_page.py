@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 from starlette.testclient import TestClient
 from tests.service.conftest import wait_until_ready
 from tests.service.double import steady_champion
@@ -94,6 +95,23 @@ def test_the_first_page_of_the_audit_is_shown_in_its_own_words(home: Path, repor
     assert "Approved with conditions" in page
     assert "Call &lt;more&gt; people of group N first." in page
     assert 'href="/model/report"' in page
+
+
+def test_of_a_report_of_an_earlier_release_the_gates_that_did_not_pass_are_shown(home: Path, report: Path) -> None:
+    """Its figures have no headline; the page must still belong to them."""
+    text = (report / "audit.json").read_text(encoding="utf-8")
+    figures = json.loads(text)
+    del figures["headline"]
+    old, page = json.dumps(figures), report / "report.html"
+    (report / "audit.json").write_text(old, encoding="utf-8")
+    digests = [hashlib.sha256(each.encode()).hexdigest() for each in (text, old)]
+    page.write_text(page.read_text(encoding="utf-8").replace(*digests), encoding="utf-8")
+    with service(home, lambda _: audited(report)) as client:
+        shown = client.get("/model").text
+    failed = [gate["sentence"] for gate in figures["gates"] if gate["verdict"] == "FAIL"]
+    assert failed
+    for sentence in failed:
+        assert str(escape(sentence)) in shown
 
 
 def test_the_whole_report_is_served_under_a_policy_of_its_own(home: Path, report: Path) -> None:

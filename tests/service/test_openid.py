@@ -157,7 +157,7 @@ def test_an_issuer_that_cannot_be_reached_shuts_nobody_out_for_a_day(
     clock += 3_600
     assert issuer.holder(token()) is not None
     clock += 86_400
-    with pytest.raises(StoreError, match="The issuer's keys cannot be had"):
+    with pytest.raises(StoreError, match="The issuer's keys are not available"):
         issuer.holder(token())
 
 

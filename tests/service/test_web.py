@@ -1,7 +1,11 @@
 """What the service answers besides scores, and the headers on all of it."""
 
+from pathlib import Path
+
 import pytest
 from starlette.testclient import TestClient
+
+from dnapredict.service import app
 
 ADDRESSES = ["/", "/about", "/static/dnapredict.css", "/v1/model", "/docs.json", "/livez", "/readyz", "/no"]
 
@@ -66,3 +70,17 @@ def test_a_page_of_a_refusal_has_the_headers_of_every_page(client: TestClient) -
     assert answer.status_code == 403
     assert "<h1>You may not do that</h1>" in answer.text
     assert answer.headers["content-security-policy"].startswith("default-src 'self';")
+
+
+def test_the_service_is_built_when_bentoml_asks_for_it_and_not_at_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "service" not in vars(app)
+    monkeypatch.setenv("DNAPREDICT_HOME", str(tmp_path))
+    monkeypatch.setitem(vars(app), "service", None)  # so that what is built here is taken out again
+    monkeypatch.delitem(vars(app), "service")
+    built = app.service
+    assert built.import_string == "dnapredict.service.app:service"
+    assert app.service is built
+    with pytest.raises(AttributeError, match="no attribute 'servce'"):
+        app.servce  # noqa: B018

@@ -13,7 +13,7 @@ from dnapredict.worklist.files.list_store import Counts, Heading, KeptList
 
 WEDNESDAY = datetime.date(2026, 7, 1)
 SHIPPED = load(shipped("serving/worklist.toml"), WorklistConfig)
-CALLS = (ClinicCalls("ENT1", 5, 3, {}, "S1"), ClinicCalls("EYE2", 2, 2, {}, "S2"))
+CALLS = (ClinicCalls("ENT1", 5, 3, "S1"), ClinicCalls("EYE2", 2, 2, "S2"))
 
 
 def scored(day: datetime.date, *rows: tuple[str, str, str, str]) -> KeptList:

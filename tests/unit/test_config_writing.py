@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from dnapredict.config.factor_register import FactorRegister
 from dnapredict.config.fairness_policy import Policy
-from dnapredict.config.loading import load, shipped
-from dnapredict.config.toml_writing import as_toml
+from dnapredict.config.loading import as_toml, load, shipped
 from dnapredict.config.training_config import ModelSettings, SplitConfig, TrainingConfig
 from dnapredict.config.worklist_config import WorklistConfig
 

@@ -150,7 +150,7 @@ def test_a_lookup_stands_below_what_it_builds_on():
             "c": {"path": "c", "match": {"k": "k"}},
         }
     }
-    with pytest.raises(ValueError, match=r"'b' is matched by 'c\.key', so 'c' must stand above it"):
+    with pytest.raises(ValueError, match=r"'b' is matched by 'c\.key', so 'c' must come before it"):
         Mapping.model_validate(upside_down)
 
 

@@ -94,7 +94,7 @@ def test_a_damaged_marker_of_a_lost_list_is_not_repeated(tmp_path: Path) -> None
 def test_a_list_without_its_heading_is_scored_again(tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     pq.write_table(WORKLIST, tmp_path / "lists" / ("1" * 16 + ".parquet"))
-    with pytest.raises(StoreError, match=r"does not say what it is\. Score it again"):
+    with pytest.raises(StoreError, match=r"has no valid heading\. Score it again"):
         list_store.find(tmp_path, "1" * 16)
 
 
@@ -131,7 +131,7 @@ def test_any_byte_of_a_kept_list_that_changes_is_refused(tmp_path: Path, data: s
     at = data.draw(st.integers(0, len(whole) - 1))
     byte = data.draw(st.integers(0, 255).filter(lambda value: value != whole[at]))
     path.write_bytes(whole[:at] + bytes([byte]) + whole[at + 1 :])
-    with pytest.raises(StoreError, match=r"the list (is damaged|cannot be read|does not say what it is)"):
+    with pytest.raises(StoreError, match=r"the list (is damaged|cannot be read|has no valid heading)"):
         list_store.find(tmp_path, list_id)
 
 

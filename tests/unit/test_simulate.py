@@ -218,7 +218,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
         ({"appointments": 0}, "at least 1 appointment"),
         ({"seed": -1}, "seed of 0 or more"),
         ({"truth": Path("truth.csv")}, "ends in .parquet"),
-        ({"truth": Path("nowhere/truth.parquet")}, "a folder that is there"),
+        ({"truth": Path("nowhere/truth.parquet")}, "a folder that exists"),
     ],
 )
 def test_what_cannot_be_done_is_refused(tmp_path: Path, options: dict[str, object], words: str):

@@ -12,7 +12,7 @@ from tests.unit.test_risk_artefact import PROVENANCE
 from dnapredict.errors import StoreError
 from dnapredict.model.artefact import load, save
 from dnapredict.model.fit.training import Training, train
-from dnapredict.registry import CHALLENGER, MODEL_NAME, Registry
+from dnapredict.registry import CHALLENGER, MODEL_NAME, Registry, moved_home
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +135,29 @@ def test_the_same_home_by_another_name_is_not_moved(home, folder, training, tmp_
     connection.close()
     assert Registry(home).register(folder, training).version == "2"
     assert share in addresses(home)
+
+
+def test_no_column_of_mlflow_names_the_old_home_but_the_note_of_the_move(home, tmp_path):
+    """Lists every column of every table, so that a release of MLflow with a further address is noticed."""
+    moved = home.rename(tmp_path / "another disk")
+    copy_of(moved, tmp_path / "copy")
+    with sqlite3.connect(tmp_path / "copy" / "mlflow.db") as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        naming = {
+            (table, column)
+            for table in tables
+            for _, column, *_ in connection.execute(f'PRAGMA table_info("{table}")').fetchall()
+            for (value,) in connection.execute(f'SELECT "{column}" FROM "{table}"')
+            if isinstance(value, str) and home.as_uri() in value
+        }
+    connection.close()
+    assert naming == {("experiment_tags", "value")}
+
+
+def test_an_unchecked_release_of_mlflow_changes_no_table(home, folder, training, tmp_path, monkeypatch):
+    moved = home.rename(tmp_path / "another disk")
+    monkeypatch.setattr(moved_home, "version", lambda _: "4.0.0")
+    before = addresses(moved)
+    with pytest.raises(StoreError, match=r"cannot be corrected with MLflow 4\.0\.0\. Move the home back"):
+        Registry(moved).register(folder, training)
+    assert addresses(moved) == before

@@ -1,14 +1,19 @@
-"""What surrounds a training: its study's name, its calls, and the bar that only a terminal sees."""
+"""What surrounds a training: its study's name, its calls, its code revision, and the bar that only a terminal sees."""
 
 import io
+import re
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from dnapredict.cli.progress import tuning_bar
+from dnapredict.cli.messages import tuning_bar
 from dnapredict.config.training_config import ModelSettings, Setting, TrainingConfig, Tuning
 from dnapredict.model.fit.tuning import TuningProgress
 from dnapredict.pipeline import training_inputs
+from dnapredict.pipeline.run_inputs import code_revision
 
 
 @pytest.fixture
@@ -63,3 +68,27 @@ def test_a_pipe_sees_no_bar_and_a_terminal_sees_how_far_it_is(monkeypatch):
         assert "Tuning" not in screen.getvalue()
         watch(TuningProgress(done=3, wanted=10, best=0.41234))
     assert "best log loss 0.41234" in screen.getvalue()
+
+
+def git(folder, *words):
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_a_checkout_is_named_by_its_commit_and_an_installed_package_by_its_version(tmp_path):
+    package = tmp_path / "src" / "dnapredict"
+    package.mkdir(parents=True)
+    (package / "module.py").write_text("")
+    assert code_revision(package).startswith("dnapredict ")
+    git(tmp_path, "init")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "First")
+    assert re.fullmatch("[0-9a-f]{40}", code_revision(package))
+    (package / "module.py").write_text("changed")
+    assert re.fullmatch(r"[0-9a-f]{40}\+dirty", code_revision(package))
+
+
+@pytest.mark.skipif(not (Path(__file__).parents[2] / ".git").exists(), reason="needs a checkout")
+def test_the_running_code_of_a_checkout_is_named_by_its_commit():
+    assert re.fullmatch(r"[0-9a-f]{40}(\+dirty)?", code_revision())

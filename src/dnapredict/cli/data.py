@@ -1,4 +1,4 @@
-"""Verbs about data: simulate an extract, check one, list its factors, write them."""
+"""Verbs about data: run the demo, simulate an extract, check one, list its factors, write them."""
 
 import json
 from pathlib import Path
@@ -8,16 +8,31 @@ import typer
 
 from dnapredict.cli.messages import say
 from dnapredict.cli.options import (
+    HOME,
     AsJson,
     ConfigFile,
     Extract,
+    Home,
     JoinedFiles,
     KeyFile,
     MappingFile,
+    home_option,
     require_apart,
     setting_of,
 )
 from dnapredict.errors import UsageError
+
+
+def demo(home: Home = HOME) -> None:
+    """Run every step on made-up patients, and say where results are.
+
+    The steps: simulate, check, train, audit, promote, score a weekly list.
+
+    Example:  dnapredict demo
+    """
+    from dnapredict.pipeline import demo as demonstration
+
+    demonstration.run(home_option(home), say=say)
 
 
 def simulate(

@@ -15,15 +15,15 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_MEMORY: Final = ("OutOfMemoryException", "ArrowMemoryError")
 _NO_DISK: Final = ("IOException",)
 
-# How `Path.resolve` words it before Python 3.13, without a type of its own.
+# The message of `Path.resolve` before Python 3.13, which raises a plain RuntimeError.
 _LINK_LOOP: Final = "Symlink loop from "
 
 _RUN_AGAIN: Final = "Run the same command again."
 _KEPT: Final = {
-    "score": "What was scored so far is kept beside the output; run the same command again to go on.",
+    "score": "What was scored so far is kept beside the output; run the same command again to continue.",
     "train": f"No unfinished model is registered. {_RUN_AGAIN}",
     "refresh": f"The history in use stays as it was. {_RUN_AGAIN}",
-    "audit": f"No unfinished report was written, and the model's last audit stands. {_RUN_AGAIN}",
+    "audit": f"No unfinished report was written, and the model's last audit remains valid. {_RUN_AGAIN}",
     "promote": "'dnapredict score' says which model version is in use; run the same command again.",
     "serve": "The service has ended.",
     "demo": f"What was made so far is in the home. {_RUN_AGAIN}",
@@ -33,7 +33,7 @@ _KEPT: Final = {
 def stopped_message(words: Sequence[str]) -> str:
     """The message after Ctrl-C: what is kept, and how to continue.
 
-    `words` are those that were typed after the program's name.
+    `words` are the arguments of the command.
     """
     verb = next((word for word in words if word in _KEPT), "")
     return "Stopped. " + _KEPT.get(verb, f"Nothing was left half written. {_RUN_AGAIN}")

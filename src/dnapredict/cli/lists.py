@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dnapredict.cli.messages import say
+from dnapredict.cli.messages import rows_bar, say
 from dnapredict.cli.options import (
     HOME,
     Home,
@@ -17,7 +17,6 @@ from dnapredict.cli.options import (
     require_apart,
     setting_of,
 )
-from dnapredict.cli.progress import rows_bar
 from dnapredict.errors import UsageError
 
 
@@ -63,7 +62,7 @@ def score(
     setting = setting_of(mapping, None, files=files, key_file=key_file)
     folder = home_option(home)
     recorded = logged_contacts(folder, served_config().database)
-    if watch == Path():  # also "", as a job passes it whose variable is not set
+    if watch == Path():  # also "", which a job passes if its variable is not set
         raise UsageError("--watch: name a folder for lists alone. Every file in it is treated as a list and moved.")
     if watch is not None:
         if list_ or out or history:
@@ -95,7 +94,7 @@ def score(
             history=history,
             model=model,
             capacity=capacity,
-            tell=say,
+            say=say,
             progress=progress,
             recorded=recorded,
         )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dnapredict.cli.messages import say, say_rejections
+from dnapredict.cli.messages import say, say_rejections, tuning_bar
 from dnapredict.cli.options import (
     HOME,
     AsJson,
@@ -19,7 +19,6 @@ from dnapredict.cli.options import (
     home_option,
     setting_of,
 )
-from dnapredict.cli.progress import tuning_bar
 
 
 def train(
@@ -153,5 +152,5 @@ def refresh(
     from dnapredict import pipeline
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
-    checked = pipeline.refresh(extract, home=home_option(home), setting=setting, append=append, tell=typer.echo)
+    checked = pipeline.refresh(extract, home=home_option(home), setting=setting, append=append, say=typer.echo)
     say_rejections(extract, checked)

@@ -10,8 +10,7 @@ import typer
 
 from dnapredict import __version__
 from dnapredict.cli.audits import access, audit, sign
-from dnapredict.cli.data import check, factors, features, simulate
-from dnapredict.cli.demo_verb import demo
+from dnapredict.cli.data import check, demo, factors, features, simulate
 from dnapredict.cli.exit_handling import message_and_code
 from dnapredict.cli.lists import score
 from dnapredict.cli.messages import say
@@ -50,7 +49,7 @@ def _options(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Options that stand before the verb."""
+    """Options before the verb."""
 
 
 keys_app = typer.Typer(help="Keys of the service: create, list, revoke.", no_args_is_help=True)

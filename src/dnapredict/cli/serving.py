@@ -143,7 +143,7 @@ def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
     retention, folder = served_config(settings).retention, home_option(home)
     log = _log(folder, settings)
     rows, lists = remove_entries(log, retention), remove_lists(folder, retention, log)
-    typer.echo(f"{rows:,} rows and {lists:,} lists were kept long enough and are removed.")
+    typer.echo(f"{rows:,} rows and {lists:,} lists were past their retention period and are deleted.")
 
 
 def _log(home: Path, settings: Path | None) -> "ScoringLog":

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from dnapredict.config.loading import Settings
 
-# Permitted uses, each with the metric that shows the worst harm first (fairness-audit, section 2).
+# Permitted uses, each with the metric that shows its worst harm (fairness-audit, section 2).
 USES = {
     "supportive contact": "reach",
     "offer of another time or mode": "reach",

@@ -18,7 +18,7 @@ def home_folder(home: Path | None = None) -> Path:
     Raises
     ------
     StoreError
-        If it is a file, or a link that leads back to itself: found out before any work is done.
+        If it is a file, or a link that leads back to itself; checked before any work is done.
     """
     given = home or Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
     try:

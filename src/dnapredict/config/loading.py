@@ -1,4 +1,4 @@
-"""Read a TOML file into a frozen model; errors name the file, the key and the nearest right key."""
+"""Read a TOML file into a frozen model, and write one; errors name the file, the key and the nearest right key."""
 
 import difflib
 import stat
@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dnapredict.errors import ConfigurationError
@@ -24,15 +25,15 @@ Model = TypeVar("Model", bound=Settings)
 
 
 def shipped(name: str) -> Path:
-    """Path of a configuration file by its place in the repository, such as `training/config.toml`.
+    """Path of a configuration file by its path in the repository, such as `training/config.toml`.
 
-    The working directory's own copy wins, so that a trust that keeps the four folders
-    under its own version control needs no option; then the checkout; then the copy in the wheel.
+    The copy in the working directory comes first, so that a trust that keeps the four folders under its own version
+    control needs no option; then the checkout; then the copy in the wheel.
     """
-    places = [Path.cwd() / name, _CHECKOUT / name, _PACKAGE / "defaults" / name]
-    for place in places:
-        if place.is_file():
-            return place.resolve()
+    candidates = [Path.cwd() / name, _CHECKOUT / name, _PACKAGE / "defaults" / name]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate.resolve()
     raise ConfigurationError(f"{name}: no such file here, and none came with the installation.")
 
 
@@ -56,6 +57,18 @@ def load(path: Path, model: type[Model]) -> Model:
         return model.model_validate(content)
     except ValidationError as error:
         raise ConfigurationError(_sentence(path, error, model)) from None
+
+
+def as_toml(settings: Settings) -> str:
+    """The settings as TOML that `loading.load` reads back to an equal model; None is left out.
+
+    >>> import datetime
+    >>> from dnapredict.config.training_config import SplitConfig
+    >>> print(as_toml(SplitConfig(test_from=datetime.date(2025, 10, 1))), end="")
+    test_from = 2025-10-01
+    test_share = 0.2
+    """
+    return tomli_w.dumps(settings.model_dump(by_alias=True, exclude_none=True))
 
 
 def require_file(path: Path) -> None:
@@ -117,7 +130,7 @@ def _unknown_key(where: list[str], model: type[Settings]) -> str:
 
 
 def _known_keys(model: type[Settings], path: list[str]) -> set[str]:
-    """Keys of the model that sits at `path`, found by following the schema's references."""
+    """Keys of the (nested) model at `path`, resolved through the schema's references."""
     schema = model.model_json_schema()
     node = schema
     for part in path:

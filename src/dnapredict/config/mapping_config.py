@@ -54,7 +54,7 @@ class Geography(Settings):
         return self
 
 
-# A date cell of a sheet is read as ISO text, whatever pattern the texts of its column have.
+# Date cells of a sheet are read as ISO text, whatever the format of text cells in the same column.
 _ISO: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 
 JoinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -160,7 +160,7 @@ class Mapping(Settings):
             for column in join.match:
                 inside = self.join_of(column)
                 if inside and inside not in above:
-                    raise ValueError(f"'{name}' is matched by '{column}', so '{inside}' must stand above it")
+                    raise ValueError(f"'{name}' is matched by '{column}', so '{inside}' must come before it")
             above.add(name)
         return self
 
@@ -172,9 +172,9 @@ class Mapping(Settings):
     @property
     def files_read(self) -> dict[str, Path]:
         """Every file that is read in addition to the extract, by its name in the mapping."""
-        places = {name: path for name, path in self.geography if isinstance(path, Path)}
+        paths = {name: path for name, path in self.geography if isinstance(path, Path)}
         key = {} if self.key_file is None else {"key_file": self.key_file}
-        return {name: join.path for name, join in self.joins.items()} | places | key
+        return {name: join.path for name, join in self.joins.items()} | paths | key
 
     @property
     def drawn(self) -> frozenset[str]:
@@ -215,17 +215,17 @@ class Mapping(Settings):
             known = ", ".join(self.joins) or "none"
             raise UsageError(f"--file {unknown[0]}: the mapping joins no file of that name (it has: {known}).")
 
-        def join(name: str, found: Join) -> Join:
-            path = resolved(files[name]) if name in files else folder / found.path
-            return found.model_copy(update={"path": path})
+        def join(name: str, joined: Join) -> Join:
+            path = resolved(files[name]) if name in files else folder / joined.path
+            return joined.model_copy(update={"path": path})
 
-        places = {name: path and folder / path for name, path in self.geography if isinstance(path, Path)}
+        paths = {name: path and folder / path for name, path in self.geography if isinstance(path, Path)}
         key = resolved(key_file) if key_file else self.key_file and folder / self.key_file
         return self.model_copy(
             update={
-                "files": {name: join(name, found) for name, found in self.files.items()},
-                "lookups": {name: join(name, found) for name, found in self.lookups.items()},
-                "geography": self.geography.model_copy(update=places),
+                "files": {name: join(name, joined) for name, joined in self.files.items()},
+                "lookups": {name: join(name, joined) for name, joined in self.lookups.items()},
+                "geography": self.geography.model_copy(update=paths),
                 "key_file": key,
             }
         )

@@ -112,7 +112,7 @@ class OpenId(Settings):
     def _keys_come_safely(cls, keys: str) -> str:
         address = urlsplit(keys)
         if address.scheme == "http" and address.hostname not in _THIS_MACHINE:
-            raise ValueError("must be https, or whoever stands between could sign tokens")
+            raise ValueError("must be https, or anybody on the network could replace the keys")
         return keys
 
     @property

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from dnapredict.config.loading import Settings
 
-# Words of refused uses; no text of the file that says what to do may hold one.
+# Words of prohibited uses, which no action in the file may contain.
 _REFUSED: Final = re.compile(
     r"over-?\s?book|double-?\s?book|discharg|withh[oe]ld|den(y|ied|ies)\b|downgrad"
     r"|remov\w* from the (waiting )?list|delay",
@@ -215,10 +215,10 @@ class WorklistConfig(Settings):
 
     @model_validator(mode="after")
     def _no_use_against_patients(self) -> "WorklistConfig":
-        for said in self._texts():
-            if _REFUSED.search(said):
+        for words in self._texts():
+            if _REFUSED.search(words):
                 raise ValueError(
-                    f"'{said}' is refused: a list is for supportive contact, never for overbooking, "
+                    f"'{words}' is refused: a list is for supportive contact, never for overbooking, "
                     "discharge, delaying or withholding care"
                 )
         return self

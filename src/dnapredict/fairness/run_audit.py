@@ -181,5 +181,5 @@ def _strictly_counted(audited: AuditData, policy: Policy) -> dict[str, CountedGr
     strict = audited.with_strict_label()
     if strict is None:
         return {}
-    found = (membership(strict, grouping_named(name)) for name in policy.compared)
-    return {members.grouping.name: count_groups(strict, members) for members in found if members is not None}
+    memberships = (membership(strict, grouping_named(name)) for name in policy.compared)
+    return {members.grouping.name: count_groups(strict, members) for members in memberships if members is not None}

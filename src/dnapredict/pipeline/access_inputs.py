@@ -6,7 +6,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.config.code_revision import code_revision
 from dnapredict.data.contract.codes import FIRST_ATTENDANCE, REMOTE_FIRST_ATTENDANCE, REMOTE_MECHANISMS
 from dnapredict.data.contract.columns import NAMES
 from dnapredict.data.engine.duckdb_engine import Workspace
@@ -16,6 +15,7 @@ from dnapredict.errors import DataError
 from dnapredict.fairness.access import AccessContext, AccessData
 from dnapredict.fairness.measure.audited_appointments import GROUP_COLUMNS
 from dnapredict.model.cohort.cohort import patient_codes
+from dnapredict.pipeline.run_inputs import code_revision
 
 _GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "outcome_code")
 

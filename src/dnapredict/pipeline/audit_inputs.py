@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from dnapredict.config.code_revision import code_revision
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.training_config import ATTENDANCE_CODES, TrainingConfig
 from dnapredict.config.worklist_config import WorklistConfig
@@ -28,6 +27,7 @@ from dnapredict.features.matrix import PAST_APPOINTMENTS, Matrix
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.cohort.cohort import patient_codes
+from dnapredict.pipeline.run_inputs import code_revision
 from dnapredict.worklist.plan.allocation import RULES, Rule, allocated
 from dnapredict.worklist.plan.ranking import select_by_week
 
@@ -78,12 +78,12 @@ def audited(
     worklist: WorklistConfig,
     live: NDArray[np.float64] | None = None,
 ) -> AuditData:
-    """Outcomes, risks, groups, and who would have been called in each week.
+    """Outcomes, risks, groups, and weekly selections of each appointment.
 
     Parameters
     ----------
     live : (n,) float, optional
-        Risks by the current champion, whose list is compared with the new one.
+        Risks by the current champion, whose list is compared with that of the audited model.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def audited(
 def _selected(
     probability: NDArray[np.float64], table: pa.Table, worklist: WorklistConfig
 ) -> dict[Rule, NDArray[np.bool_]]:
-    """Who would have been called under each allocation rule; only by risk where there are no deciles."""
+    """The selection under each allocation rule; by risk only if there are no deciles."""
     starts = table["starts_local"].to_numpy()
     decile = table["imd_decile"].cast("float64").to_numpy()
     rules = RULES if np.isfinite(decile).any() else (worklist.allocation,)

@@ -89,7 +89,7 @@ def check(
     if out is not None:
         require_free(out)
     with Workspace() as workspace:
-        checked = checked_extract(path, workspace, mapping=setting.mapping, tell=say)
+        checked = checked_extract(path, workspace, mapping=setting.mapping, say=say)
         for sentence in contract_sentences(checked, source=path.name):
             say(sentence)
         rule = load(shipped("fairness/policy.toml"), Policy).disclosure

@@ -69,7 +69,7 @@ def _cut_week(extract: Path, out: Path, *, after: datetime.datetime) -> None:
 
 
 def _write_workbook(weekly: Path, out: Path) -> None:
-    """The same list as a spreadsheet, as a clerk has it, to upload on the page."""
+    """The same list as a spreadsheet, to upload on the page."""
     rows = pq.read_table(weekly).to_pandas()
     with (
         write_atomically(out) as draft,

@@ -90,7 +90,7 @@ def _require_replaceable(out: Path) -> None:
     except (pa.ArrowException, OSError):
         names = []
     if tuple(names[: len(_KEYS)]) != _KEYS:
-        raise UsageError(f"{out}: is there already and holds no factors. Give the output another name.")
+        raise UsageError(f"{out}: exists already and holds no factors. Give the output another name.")
 
 
 def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: ProgressCallback | None = None) -> Trained:

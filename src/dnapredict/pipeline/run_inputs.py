@@ -1,8 +1,12 @@
-"""Inputs of every verb: the trust's configuration, a checked extract, its matrix."""
+"""Inputs that all verbs share: configuration, the checked extract, its matrix, and the code revision."""
 
 import difflib
+import shutil
+import subprocess
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from dnapredict.config.factor_register import FactorRegister
 from dnapredict.config.loading import load, shipped
@@ -19,6 +23,7 @@ from dnapredict.features.matrix import Matrix, Past, build
 from dnapredict.features.scoring_clock import Clock, LabelRule
 
 _IN_TIME = ("starts_at", "appointment_id")
+_PACKAGE: Final = Path(__file__).resolve().parents[1]
 
 
 def checked_extract(
@@ -26,22 +31,22 @@ def checked_extract(
     workspace: Workspace,
     *,
     mapping: Mapping = IDENTITY,
-    tell: Callable[[str], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Checked:
-    """The extract at `path`, checked against the contract; `tell` is called with what is unusual about the file.
+    """The extract at `path`, checked against the contract; `say` receives a sentence on anything unusual in the file.
 
     Raises
     ------
     ConfigurationError
-        If the key for pseudonyms is in the folder of the extract: whoever has the folder would have both.
+        If the key for pseudonyms is in the folder of the extract: whoever gets the folder would have both.
     """
     key = mapping.makes_pseudonyms and mapping.key_file
     if key and key.resolve().parent == path.resolve().parent:
         raise ConfigurationError(
-            f"{key}: the key for pseudonyms lies beside the data. Keep it in another folder, which fewer "
+            f"{key}: the key for pseudonyms is in the folder of the data. Keep it in another folder, which fewer "
             "people can read."
         )
-    table = table_file.read(path, workspace, tell=tell)
+    table = table_file.read(path, workspace, tell=say)
     return contract_check.check(table, workspace, mapping=mapping, source=path.name)
 
 
@@ -119,3 +124,25 @@ def matrix_on_spark(
         outcomes=LabelRule(config.dna_codes),
         order_by=_IN_TIME,
     )
+
+
+def code_revision(package: Path = _PACKAGE) -> str:
+    """The commit of the checkout that contains `package`, with `+dirty` if files differ; else the version installed.
+
+    A model card needs it, so that the model can be reproduced.
+    """
+    if _git(package, "rev-parse", "--show-prefix") != "src/dnapredict/":  # installed, or inside another repository
+        return f"dnapredict {version('dnapredict')}"
+    commit = _git(package, "rev-parse", "HEAD")
+    changed = _git(package, "status", "--porcelain", "--untracked-files=no", "--", "..")
+    return f"{commit}+dirty" if changed else commit
+
+
+def _git(folder: Path, *words: str) -> str:
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    answer = subprocess.run(  # noqa: S603 - fixed words, no shell
+        [git, "-C", str(folder), *words], capture_output=True, text=True, check=False, timeout=30
+    )
+    return answer.stdout.strip()

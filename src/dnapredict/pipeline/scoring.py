@@ -34,10 +34,10 @@ Say = Callable[[str], None]
 
 # Folder of the history in a home.
 HISTORY: Final = "history"
-# Shows that this home has a history, so that a lost folder is not mistaken for a home without one.
+# Marker that this home has a history, so that a lost folder is not mistaken for a home without one.
 _HAS_HISTORY: Final = "history.json"
 
-# Held while a history is read and written again, so that two appends do not lose one another's rows.
+# Lock held while a history is read and rewritten, so that two appends do not lose each other's rows.
 _APPENDING: Final = "history.lock"
 
 _SECONDS_A_DAY: Final = 86_400
@@ -56,10 +56,10 @@ class ScoredList:
     notices: tuple[str, ...] = ()
 
 
-def refresh(path: Path, *, home: Path, setting: Setting, append: bool = False, tell: Say | None = None) -> Checked:
-    """Store the extract at `path` as the history with which lists and requests are scored.
+def refresh(path: Path, *, home: Path, setting: Setting, append: bool = False, say: Say | None = None) -> Checked:
+    """Store the extract at `path` as the history for scoring lists and requests.
 
-    With `append`, add it to the history in use; `tell` then gets a sentence with the counts.
+    With `append`, add it to the history in use; `say` then receives a sentence with the counts.
 
     Raises
     ------
@@ -79,8 +79,8 @@ def refresh(path: Path, *, home: Path, setting: Setting, append: bool = False, t
                 _, added = store.append(
                     checked.rows, home / HISTORY, clock=clock, workspace=workspace, source=path.name
                 )
-            if tell:
-                tell(str(added))
+            if say:
+                say(str(added))
         else:
             HistoryStore.write(checked.rows, home / HISTORY, clock=clock, workspace=workspace)
     with write_atomically(home / _HAS_HISTORY) as draft:
@@ -109,7 +109,7 @@ def history_in_use(home: Path) -> HistoryStore | None:
     if history is None and (home / _HAS_HISTORY).exists():
         raise StoreError(
             f"{home / HISTORY}: the history of this home is missing. Run 'dnapredict refresh EXTRACT' to "
-            f"write it anew, or remove {home / _HAS_HISTORY} to score without a history."
+            f"write it again, or remove {home / _HAS_HISTORY} to score without a history."
         )
     return history
 
@@ -123,14 +123,14 @@ def score_list(
     history: Path | None = None,
     model: str = "champion",
     capacity: int | None = None,
-    tell: Say | None = None,
+    say: Say | None = None,
     progress: Progress | None = None,
     recorded: RecordedContacts | None = None,
 ) -> ScoredList:
     """Score the weekly list at `path` and write the worklist to `out`, every row exactly once.
 
-    `tell` is called with what is unusual about the file, and with the new name of an earlier worklist at `out`
-    that somebody has changed. `recorded` is the scoring log, which knows who was reached and who opted out of
+    `say` receives a sentence on anything unusual in the file, and the new name of an earlier worklist at `out` that
+    somebody has changed. `recorded` is the scoring log, which knows who was reached and who opted out of
     calls.
 
     Raises
@@ -144,8 +144,8 @@ def score_list(
 
     def keep(earlier: Path) -> None:
         renamed = written.keep_changed(earlier)
-        if renamed and tell:
-            tell(f"{earlier.name}: was there before and is not as it was written. It is kept as {renamed.name}.")
+        if renamed and say:
+            say(f"{earlier.name}: was there before and is not as it was written. It is kept as {renamed.name}.")
 
     scorer = open_scorer(home, model=model, mapping=mapping, recorded=recorded)
     past = HistoryExtract(history, partial(_history_of, history, scorer=scorer)) if history else None
@@ -155,7 +155,7 @@ def score_list(
         scorer=scorer,
         history=past,
         capacity=capacity,
-        tell=tell,
+        say=say,
         progress=progress or (lambda *_: None),
         before_replacing=keep,
     )
@@ -171,7 +171,7 @@ def score_list(
         note=note.with_notices(done.notices),
         notices=done.notices,
     )
-    # A team may work on the list that was scored before, and on this one when the next is scored.
+    # A team may still work on the earlier list, and on this one after the next is scored.
     list_store.keep(home, list_store.save_latest(home, kept))
     retention = load(shipped("serving/service.toml"), ServiceConfig).retention
     list_store.remove_older(home, kept.heading.created_at.timestamp() - retention.list_days * _SECONDS_A_DAY)

@@ -3,9 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from dnapredict.config.code_revision import code_revision
 from dnapredict.config.factor_register import FactorRegister
-from dnapredict.config.toml_writing import as_toml
+from dnapredict.config.loading import as_toml
 from dnapredict.config.training_config import Setting, Tuning
 from dnapredict.data.files.atomic_write import create_private_file
 from dnapredict.data.readers import table_file
@@ -14,7 +13,7 @@ from dnapredict.model.evaluate.capacity_metrics import WeeklyCapacity
 from dnapredict.model.fit.training import Training
 from dnapredict.model.fit.tuning import StudyStorage
 from dnapredict.model.manifest import Provenance
-from dnapredict.pipeline.run_inputs import worklist_config
+from dnapredict.pipeline.run_inputs import code_revision, worklist_config
 
 
 def calls() -> WeeklyCapacity:
@@ -46,7 +45,7 @@ def reproduction(stored: StoredModel, setting: Setting) -> dict[str, str]:
     mapping = setting.mapping.model_dump_json(by_alias=True, exclude={"key_file"}, exclude_defaults=True)
     command = f"""# With dnapredict at {origin.code_revision}, and the extract whose SHA-256 is
 # {origin.data_sha256}.
-# mapping.json is what the mapping came to; give the mapping's own file, where there was one.
+# mapping.json is the mapping that was used; give its original file, if there was one.
 dnapredict train EXTRACT --config config.toml{"" if mapping == "{}" else " --mapping MAPPING.toml"}
 """
     return {

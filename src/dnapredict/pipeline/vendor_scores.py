@@ -26,8 +26,8 @@ def vendor_scores(
     Parameters
     ----------
     known
-        Every appointment of the extract, including those without an outcome and rejected ones: their scores are
-        not needed, but do not show that the scores belong to another extract.
+        All appointments of the extract, including rejected ones and those without an outcome: their scores are
+        unused, but are no sign that the file belongs to another extract.
 
     Raises
     ------

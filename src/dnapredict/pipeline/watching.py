@@ -18,7 +18,7 @@ from dnapredict.worklist.files.watch_folder import Inbox, ListDestination
 from dnapredict.worklist.files.worklist_files import require_format
 
 _LOCK: Final = ".dnapredict-watch"
-# Errors that are not caused by the list: it waits, and is tried again after some looks at the folder.
+# Errors that are not caused by the list: it stays in the folder, and is tried again after some polls.
 _NOT_THE_LIST: Final = (ModelError, GateFailedError, StoreError, ConfigurationError)
 _LOOKS_TO_WAIT: Final = 30
 
@@ -47,7 +47,7 @@ def watch(
     form
         File ending of the worklists: .xlsx, .csv or .parquet.
     every_seconds
-        Time between two looks. A file that did not change in between is complete.
+        Time between two polls. A file that did not change in between is complete.
     recorded
         The scoring log, which knows who was reached and who opted out of calls.
     looks
@@ -112,12 +112,12 @@ def _processed(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path]
         scored = score(path, out)
     except _NOT_THE_LIST:
         raise
-    except Exception as error:  # noqa: BLE001 - a list must not end the watch, and no message may quote a value
+    except Exception as error:  # noqa: BLE001 - one list must not end the watch; messages quote no value
         if interruption.requested():
             raise KeyboardInterrupt from None  # the list is not the cause, so it stays
         if isinstance(error, DnapredictError):
             return _failed(path, inbox, str(error))
-        return _failed(path, inbox, f"An error that nobody foresaw ({type(error).__name__}).")
+        return _failed(path, inbox, f"An unexpected error ({type(error).__name__}).")
     shutil.copymode(path, out)
     message = _message(path, out, scored)
     destination.move(path, message)
@@ -137,7 +137,7 @@ def _message(path: Path, out: Path, scored: ScoredList) -> str:
         f"The worklist is {out.name}. Model version {scored.model_version}.",
     ]
     if scored.rejected:
-        lines.append("Rows that were not scored stand last in the worklist, each with its error.")
+        lines.append("Rows that were not scored come last in the worklist, each with its error.")
     if scored.unknown_factors:
         lines.append(f"The list lacks columns for: {', '.join(scored.unknown_factors)}.")
     if not scored.has_history:

@@ -1,4 +1,4 @@
-"""A registered model in Python: what it is, where it stands, and lists scored with it."""
+"""A registered model in Python: its identity, audit status, and scoring of lists."""
 
 import datetime
 from dataclasses import dataclass, field
@@ -35,13 +35,13 @@ class LoadedModel:
     synthetic
         Whether its patients were made up; such a model must never score a real one.
     audit_verdict, decision
-        Of the last audit and of the reviewer; "" where there is none.
+        Verdict of the last audit, and the reviewer's decision; "" where there is none.
     not_usable_because
-        Why no list may be scored with it, as the command says; "" where lists may.
+        Why no list may be scored with it, in the command's words; "" if lists may be scored.
     card
         The model card, in Markdown.
     stored
-        The model itself, for `stored.model.probability(matrix)`: an analyst's look at risks, not a list.
+        The model itself, to look at risks by `stored.model.probability(matrix)`; not for lists of patients.
     """
 
     version: str

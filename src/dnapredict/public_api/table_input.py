@@ -1,7 +1,7 @@
 """Tables in memory as input: written to a private temporary Parquet file, which is then read as any other.
 
-A file is the simplest exact way: the reader, its limits, its row numbers and its digest are those of the
-command line, so that no result depends on where a table came from.
+So the reader, its limits, its row numbers and its digest are those of the command line, and no result depends on
+where a table came from.
 """
 
 import contextlib
@@ -83,15 +83,15 @@ def _from_stream(table: ArrowStream, name: str) -> pa.Table:
 
 
 def _from_pandas(frame: pd.DataFrame, name: str) -> pa.Table:
-    """A column at a time: pandas' own conversion quotes the value that it stumbles over."""
+    """Convert a column at a time: the error of pandas' own conversion quotes the offending value."""
     if any(level is not None for level in frame.index.names):
         frame = frame.reset_index()
     names = [str(column) for column in frame.columns]
     _refuse_duplicates(names, name)
     columns = []
-    for place, column in enumerate(names):
+    for index, column in enumerate(names):
         try:
-            columns.append(pa.Array.from_pandas(frame.iloc[:, place]))
+            columns.append(pa.Array.from_pandas(frame.iloc[:, index]))
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
             raise DataError(
                 f"{name}: column '{column}' mixes types that no file can hold. Convert it first, such as with "

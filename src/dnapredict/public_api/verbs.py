@@ -33,7 +33,7 @@ _DEFAULT_APPOINTMENTS: Final = 200_000
 
 @dataclass
 class _Messages:
-    """Collects the messages of a run, and passes each on to whoever wants to follow it."""
+    """Collects the messages of a run, and passes each on to the caller's `say`."""
 
     follow: Say | None
     said: list[str] = field(default_factory=list)
@@ -243,7 +243,7 @@ def score(
             history=past,
             model=str(model),
             capacity=capacity,
-            tell=messages,
+            say=messages,
             recorded=logged_contacts(folder, served_config().database),
         )
         rows = read_worklist(worklist)

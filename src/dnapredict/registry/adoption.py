@@ -1,4 +1,4 @@
-"""Create the ledger of a home that was made before there was one, from what MLflow has recorded."""
+"""Create the ledger of a home of an earlier release from the records in MLflow."""
 
 import logging
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ _TAG_OF_KEY: Final = {"name": "signed_by", "role": "signed_role", "reason": "sig
 def adopt(store: Store, ledger: Decisions) -> None:
     """Create the ledger of a home from the trainings, audits and decisions in its MLflow store.
 
-    Every kept signature counts, so that a rejection that a later audit covered up is in force again. The
+    Every kept signature counts, so that a rejection is in force again even if a later audit replaced its report. The
     champion stays in use if `promote` would allow it today; otherwise a warning says why not.
     """
     with store.errors_as_messages():
-        found = store.client.search_model_versions(f"name='{MODEL_NAME}'")
-    versions = sorted(found, key=lambda version: int(version.version))
+        records = store.client.search_model_versions(f"name='{MODEL_NAME}'")
+    versions = sorted(records, key=lambda version: int(version.version))
     events = [event for version in versions for event in _history(store, version)]
     entries = [event.entry for event in sorted(events, key=lambda event: event.at)]
     promotions = _promotions(store, versions, entries)
@@ -38,7 +38,7 @@ def adopt(store: Store, ledger: Decisions) -> None:
 
 
 class _Event(NamedTuple):
-    """An entry and its time, so that entries of all versions can be put in order."""
+    """An entry and its time, by which the entries of all versions are sorted."""
 
     at: str
     entry: NewEntry
@@ -49,7 +49,7 @@ def _history(store: Store, version: Any) -> Iterator[_Event]:
     tags = version.tags
     try:
         identity = identity_of(store, version, ())
-    except ModelError:  # its files are missing or changed, so that it can never be loaded
+    except ModelError:  # its files are missing or changed, so that it cannot be loaded anyway
         return
     verdicts = {key: tags[key] for key in ("skill", "skill_verdict", "leak_alarm") if tags.get(key)}
     yield _Event("", NewEntry("training", identity.data | verdicts | _ADOPTED))

@@ -61,7 +61,7 @@ def _status_table(version: str, tags: Mapping[str, str]) -> str:
     rows = [("Version", version), *((name, tags[key]) for key, name in _STATUS_ROWS.items() if tags.get(key))]
     if not tags.get("audit_verdict"):
         rows.append(("Fairness audit", "not audited yet"))
-    # A person's own words are kept to one cell of the table.
+    # Free text is escaped to stay within its cell of the table.
     cells = [(name, " ".join(value.split()).replace("|", "\\|")) for name, value in rows]
     lines = "\n".join(f"| {name} | {value} |" for name, value in cells)
-    return f"## Where it stands\n\n|  |  |\n| --- | --- |\n{lines}\n"
+    return f"## Status\n\n|  |  |\n| --- | --- |\n{lines}\n"

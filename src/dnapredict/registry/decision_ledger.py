@@ -38,10 +38,10 @@ class DecisionEntry(BaseModel):
     Attributes
     ----------
     at, by
-        When (UTC), and under which account of the machine.
+        Time (UTC), and account on the machine.
     data
-        Details. Most entries have `version`, `model` (SHA-256 of the manifest) and `content` (SHA-256 of the
-        model's files, whoever trained it and when); `report` is the SHA-256 of a report's page.
+        Details. Most entries have `version`, `model` (SHA-256 of the manifest) and `content` (SHA-256 of the model's
+        files without provenance); `report` is the SHA-256 of a report's page.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,7 +59,7 @@ class DecisionEntry(BaseModel):
 
     @property
     def when(self) -> str:
-        """When the audit was made; an older home's audits are entered later (see `adoption`)."""
+        """Time of the audit; audits of an older home are entered later (see `adoption`)."""
         return self["audited_at"] or self.at
 
 
@@ -113,7 +113,7 @@ class Decisions:
 
     @property
     def has_existed(self) -> bool:
-        """Whether the home has, or had, a ledger."""
+        """Whether the home has or had a ledger."""
         return self.exists or bool(self._recorded_head())
 
     def create(self, new: Iterable[NewEntry] = ()) -> None:
@@ -165,6 +165,7 @@ class Decisions:
         busy = f"{self._folder}: another process writes to it for too long. Try again."
         self._key()  # a missing ledger must not be created by a lock file in its folder
         with locked(self._folder / _LOCK, busy_message=busy, seconds=_SECONDS_TO_WAIT):
+            # Read again under the lock: another process may have added a rejection since the caller looked.
             before = self.entries()
             if refuse is not None:
                 refuse(before)
@@ -247,7 +248,7 @@ def _head(entries: tuple[DecisionEntry, ...]) -> str:
 
 
 def _account_name() -> str:
-    """The account of the machine; the user of a container may have no name."""
+    """The account on the machine, by number where it has no name, as in some containers."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -1,7 +1,7 @@
 """The test set of each version with its predicted risks, kept in the home to compare two versions.
 
-One row an appointment: a keyed fingerprint of its identifier, a number for its patient that means nothing
-outside the file, its outcome and its predicted risk. No factor is kept. The key is a secret of the home,
+One row an appointment: a keyed fingerprint of its identifier, a patient number that has no meaning outside the
+file, its outcome and its predicted risk. No factor is kept. The key is a secret of the home,
 because anybody can hash every possible appointment number; only the owner may read the files. They are
 outside MLflow's folders, so that `mlflow ui` does not show them.
 """
@@ -70,7 +70,7 @@ def kept(home: Path, *, digest: str, version: str) -> HoldoutRisks:
         else:
             secret = _secret(home)
             table = _keyed(table, secret)
-            with contextlib.suppress(OSError):  # without the right to write, compare all the same
+            with contextlib.suppress(OSError):  # without write permission, compare all the same
                 _upgrade(home, secret)
         read: dict[str, Any] = {name: np.asarray(table[name].to_numpy()) for name in _KEPT}
         probability = np.asarray(table["probability"].to_numpy())

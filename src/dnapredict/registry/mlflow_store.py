@@ -50,7 +50,7 @@ class Store:
     """
 
     def __init__(self, home: Path) -> None:
-        """Name the home."""
+        """Bind the store to a home; nothing is read yet."""
         self.home = home.resolve()
         self.address = f"sqlite:///{(self.home / 'mlflow.db').as_posix()}"
 
@@ -112,7 +112,7 @@ class Store:
             if self.has_database():
                 correct_addresses(self.address, self.home, experiment=MODEL_NAME)
             else:
-                # MLflow would create both with the permissions of the umask.
+                # MLflow would create both with the permissions of the umask, readable by others.
                 create_private_file(self.home / "mlflow.db")
                 private_folder(self.home / "mlruns")
             yield
@@ -176,7 +176,7 @@ class LedgerTag:
     """The head of the ledger of decisions (`decision_ledger.HeadRecord`), as a tag of the registered model."""
 
     def __init__(self, store: Store) -> None:
-        """Name the store; nothing is read yet."""
+        """Use the registered model of `store`; nothing is read yet."""
         self._store = store
 
     def read(self) -> str:

@@ -68,7 +68,7 @@ class Registry:
     """
 
     def __init__(self, home: Path) -> None:
-        """Name the home; nothing is created until a model is registered."""
+        """Bind the registry to a home; nothing is created until a model is registered."""
         self._store = Store(home)
         self._ledger = Decisions(self._store.home, LedgerTag(self._store))
 
@@ -292,7 +292,7 @@ class Registry:
 
         def refuse(entries: tuple[DecisionEntry, ...]) -> None:
             if champions(entries)[-2:] != (before, leaving):
-                raise ModelError("Another version was put in use meanwhile. Look, and try again.")
+                raise ModelError("Another version was put in use in the meantime. Check, and try again.")
             judged = judgement(entries, before, model=identity.model, content=identity.content)
             refuse_by_audit(before, judged, action="put in use again")
 
@@ -358,7 +358,7 @@ class Registry:
         return judgement(self._entries(), identity.version, model=identity.model, content=identity.content)
 
     def _training_tags(self, record: Any, identity: Identity) -> Mapping[str, str]:
-        """Skill and alarm of the trainings that gave this model; otherwise MLflow's tags."""
+        """Skill and leak alarm of the trainings of this model, from the ledger or else from MLflow's tags."""
         same = [e.data for e in self._entries() if e.kind == "training" and e["content"] == identity.content]
         return ChainMap(*reversed(same)) if same else dict(record.tags)
 

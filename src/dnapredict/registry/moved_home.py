@@ -1,21 +1,27 @@
-"""MLflow's addresses after a home was moved or copied: its database keeps absolute ones.
+"""Correct the absolute addresses in MLflow's database after a home was moved or copied.
 
-MLflow has no call that changes where a run or model lies, and would write new runs into the old folder, so
-the addresses are corrected in its tables.
+This is the one module that writes to MLflow's own tables, because no public call of MLflow can (looked up in 3.17):
+the `artifact_location` of `create_experiment` cannot be changed later, `update_run` takes status and name, the
+locations of a model version and a logged model are set once, and `mlflow db` upgrades the schema and moves between
+workspaces. Left alone, MLflow would write new runs into the old folder, which can be another home that is in use. So
+the write is bounded: to the major release of MLflow whose columns were checked, and to addresses below the old home.
 """
 
 import logging
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, inspect, text
 
 from dnapredict.errors import StoreError
 
 _LOG: Final = logging.getLogger("dnapredict.registry")
+# The major release of MLflow whose columns of addresses are listed below; a test compares them with its tables.
+_CHECKED_MLFLOW: Final = "3"
 _ADDRESS_COLUMNS: Final = (
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
@@ -32,7 +38,8 @@ def correct_addresses(database: str, home: Path, *, experiment: str) -> None:
     Raises
     ------
     StoreError
-        If models in the database are missing from `home`: it was not moved or copied completely.
+        If models in the database are missing from `home`: it was not moved or copied completely. If the home was
+        moved and this release of MLflow, or its database, is not one whose addresses can be corrected.
     """
     engine = create_engine(database)
     try:
@@ -48,6 +55,7 @@ def _correct(connection: Connection, home: Path, experiment: str) -> None:
     old = connection.execute(query, {"name": experiment}).scalar()
     if old is None or old == new or not old.startswith("file:") or _same(_path(old), home / "mlruns"):
         return
+    _refuse_unknown_tables(connection, home, old)
     _refuse_incomplete(connection, home, old)
     if not _replace(connection, "experiments", "artifact_location", old=old, new=new):
         return  # another process was faster
@@ -59,6 +67,22 @@ def _correct(connection: Connection, home: Path, experiment: str) -> None:
         _path(old).parent,
         f"{changed:,}",
     )
+
+
+def _refuse_unknown_tables(connection: Connection, home: Path, old: str) -> None:
+    """Refuse to write to tables of MLflow that may mean something else in this release."""
+    tables = inspect(connection)
+    lacking = [
+        f"{table}.{column}"
+        for table, column in (("experiments", "artifact_location"), *_ADDRESS_COLUMNS)
+        if column not in {known["name"] for known in tables.get_columns(table)}
+    ]
+    release = version("mlflow")
+    if lacking or release.split(".")[0] != _CHECKED_MLFLOW:
+        raise StoreError(
+            f"{home}: was moved or copied from {_path(old).parent}, and its addresses cannot be corrected with MLflow "
+            f"{release}. Move the home back, or install MLflow {_CHECKED_MLFLOW} as in requirements.lock."
+        )
 
 
 def _replace(connection: Connection, table: str, column: str, *, old: str, new: str) -> int:

@@ -103,7 +103,7 @@ def champions(entries: Iterable[DecisionEntry]) -> tuple[str, ...]:
 def alias_problem(alias: str, champion: str) -> str:
     """A message where MLflow's alias names another version than the champion; "" where they agree.
 
-    Each is "" where there is none.
+    Each argument is "" where there is none.
     """
     if alias == champion:
         return ""
@@ -120,7 +120,7 @@ def alias_problem(alias: str, champion: str) -> str:
 
 
 def refuse_unskilled(version: str, training: Mapping[str, str]) -> None:
-    """Refuse a version without skill, and one whose figures are too good: no signature can allow it."""
+    """Refuse a version without skill, and one with a leak alarm: no signature can allow either."""
     if training.get("skill") == "none":
         raise ModelError(f"Version {version} is not promoted. {training['skill_verdict']}")
     if training.get("leak_alarm"):

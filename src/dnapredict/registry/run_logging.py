@@ -33,7 +33,7 @@ from dnapredict.model.report.training_records import (
 from dnapredict.registry.mlflow_store import Store
 
 _BATCH: Final = 1_000  # metrics that MLflow takes in one call
-_DIGEST: Final = 32  # MLflow keeps 36 characters of a digest; the whole is the tag `data_sha256`
+_DIGEST: Final = 32  # MLflow stores 36 characters of a digest; the tag `data_sha256` has all of it
 _PARENT: Final = "mlflow.parentRunId"
 _SERVED: Final = Path(__file__).with_name("pyfunc_model.py")
 
@@ -160,7 +160,9 @@ def log_model(store: Store, folder: Path, run_id: str, *, factors: tuple[str, ..
             name="model",
             python_model=str(_SERVED),
             artifacts={"model": str(folder)},
+            # Given, or MLflow starts a process to infer them: 7 s for each training.
             pip_requirements=[f"dnapredict=={installed('dnapredict')}"],
+            # No input schema: MLflow's own check prints the whole frame of patients when it fails.
             signature=ModelSignature(outputs=Schema([ColSpec("double")])),
             metadata={"factors": list(factors)},
         )

@@ -14,7 +14,7 @@ from dnapredict.registry.mlflow_store import Store
 
 
 class Identity(NamedTuple):
-    """A version, SHA-256 of its manifest, and SHA-256 of what it computes with."""
+    """A version, SHA-256 of its manifest (`model`), and of the files that it computes with (`content`)."""
 
     version: str
     model: str
@@ -22,7 +22,7 @@ class Identity(NamedTuple):
 
     @property
     def data(self) -> dict[str, str]:
-        """As the data of a ledger entry."""
+        """The identity as data of a ledger entry."""
         return self._asdict()
 
 

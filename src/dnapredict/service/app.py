@@ -1,6 +1,6 @@
 """The BentoML service: the only module that knows BentoML.
 
-It is thin: middleware checks each request, `score_endpoint` scores, and Starlette answers all else.
+It is thin: middleware checks each request, `score_endpoint` scores, and Starlette serves everything else.
 """
 
 import os
@@ -55,7 +55,7 @@ from dnapredict.service.start import served_config, served_home, served_mapping
 from dnapredict.service.web import web_app
 from dnapredict.worklist.calls.calls_ledger import Ledger
 
-# Our own time-out comes first, with a sentence; this one is for the case that it fails.
+# The time-out of `concurrency_limit` comes first and answers with a sentence; this one is a fallback.
 _LAST_RESORT: Final = 30
 
 
@@ -108,8 +108,8 @@ def build(
         threads=limits.at_once,
         traffic={"timeout": limits.seconds_to_wait + limits.seconds_to_answer + _LAST_RESORT},
         logging={"access": {"enabled": False}},
-        metrics={"enabled": False},  # ours count by known addresses alone
-        tracing={"excluded_urls": ".*"},  # traces are sent nowhere
+        metrics={"enabled": False},  # replaced by `prometheus_metrics`, which counts known routes only
+        tracing={"excluded_urls": ".*"},  # no traces are sent to other machines
     )(Dnapredict)
     ring = KeyRing(home)
     lists = ListService(home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention, log=log)
@@ -131,7 +131,7 @@ def build(
 
 
 def _private_texts(home: Path, log: ScoringLog) -> dict[str, str]:
-    """What error responses must not tell of this machine: the folder of the home, the address of the database."""
+    """Texts that no error response may contain: the folder of the home, the address of the database."""
     folders = {str(path) for path in (home.absolute(), home.resolve())}
     paths = {f"{folder}{os.sep}": "" for folder in folders} | dict.fromkeys(folders, "the home")
     return paths if log.is_file else paths | {log.name: "the database"}
@@ -211,7 +211,7 @@ def run(*, host: str, port: int) -> None:
 def champion_of(home: Path, database: str | None = None) -> Champion:
     """The champion of a home's registry, with the home's history; nothing is loaded yet.
 
-    `database` is where the scoring log is, as in `record.database`: it knows who was reached.
+    `database` is the address of the scoring log, which records who was reached.
     """
     recorded = logged_contacts(home, database)
 
@@ -219,7 +219,7 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
         from dnapredict.pipeline import history_in_use
         from dnapredict.registry import Registry
 
-        version, warning = Registry(home).in_use()  # first: a no counts whatever else is wrong
+        version, warning = Registry(home).in_use()  # first: a rejection counts even if other things are wrong
         history = history_in_use(home)
         if history is not None:
             history.verify()  # a damaged one is refused before a model is tried out with it
@@ -228,7 +228,7 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
     def open_scorer(version: str) -> ScorerProtocol:
         from dnapredict import pipeline
 
-        # The history stays the one that was verified here: a damaged one that comes later is not used.
+        # The scorer keeps the history that was verified here; a damaged one that replaces it later is not used.
         history = pipeline.history_in_use(home)
         return replace(pipeline.open_scorer(home, model=version, recorded=recorded), history=lambda: history)
 
@@ -268,4 +268,13 @@ def _production() -> Any:
     return build(home, champion, mapping=served_mapping(), config=config, documents=documents)
 
 
-service = _production()
+def __getattr__(name: str) -> Any:
+    """Build `service` when BentoML first asks for it, and not when this module is imported.
+
+    Building reads the configuration and fixes the home; an import must not. BentoML looks `service` up among the
+    module's variables afterwards, so that it is stored there.
+    """
+    if name != "service":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = built = _production()
+    return built

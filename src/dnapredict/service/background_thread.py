@@ -1,7 +1,7 @@
-"""Threads that do a piece of work again and again for as long as a worker lives, whatever fails meanwhile.
+"""Background threads that repeat a task for as long as the worker runs, even after errors.
 
-A thread that ends at its first error ends in silence: after a minute without free file descriptors nothing
-was removed any more until the next restart. Here an error is logged, counted, and the work is tried again.
+A plain thread dies silently at its first error: after a minute without free file descriptors, retention
+stopped until the next restart. Here an error is logged and counted, and the work is tried again.
 """
 
 import logging
@@ -16,18 +16,18 @@ _LOG: Final = logging.getLogger("dnapredict.service")
 
 
 class Background:
-    """A thread that repeats a piece of work.
+    """A thread that repeats a task.
 
     Parameters
     ----------
     name
         What the thread is called, in the log and in the metrics.
     work
-        Done each time; returns whether it went well. An exception counts as if it had not.
+        The task; returns whether it succeeded. An exception counts as a failure.
     seconds_between, seconds_after_failure
-        The pause after work that went well, and after work that did not.
+        The pause after a success, and after a failure.
     seconds_before_first
-        The pause before it is done for the first time.
+        The pause before the first run.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Background:
         self._failing_since: float | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         threading.Thread(target=self._run, name=self._name, daemon=True).start()
 
     def stop(self) -> None:
@@ -57,7 +57,7 @@ class Background:
         self._stopped.set()
 
     def once(self) -> float:
-        """Do the work once, and return the seconds to pause for."""
+        """Run the task once, and return the seconds to pause for."""
         try:
             went_well = self._work()
         except Exception as error:  # noqa: BLE001 - whatever fails, the thread goes on

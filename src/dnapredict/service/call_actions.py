@@ -20,7 +20,7 @@ from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 
 class Outcome(StrEnum):
-    """What was done about an appointment. The last one that was recorded counts."""
+    """The outcome of a call about an appointment. The last one that was recorded counts."""
 
     CONFIRMED = "confirmed"
     REBOOKED = "rebooked"
@@ -37,7 +37,7 @@ class Outcome(StrEnum):
 
     @property
     def reached(self) -> bool:
-        """Whether the patient, or who answers for them, was spoken to."""
+        """Whether somebody spoke to the patient or their carer."""
         return self not in _NOT_REACHED
 
 
@@ -57,33 +57,32 @@ WORDS: Final = {
     Outcome.OPTED_OUT: "Does not wish to be called",
     Outcome.WITHDRAWN: "Recorded by mistake",
 }
-"""Each outcome as a clerk reads it, in the order in which the page offers them.
-
-They are the words that `serving/worklist.toml` ships with for the same column of a workbook.
+"""Each outcome in words, in the order of the page: the same words as the shipped `serving/worklist.toml` has for
+the column `outcome` of a workbook.
 """
 
 OFFERED_WORDS: Final = tuple(words for outcome, words in WORDS.items() if outcome is not Outcome.WITHDRAWN)
-"""The words to choose from where nothing was recorded yet."""
+"""The choices where nothing was recorded yet."""
 
 NEXT: Final = {
     Outcome.MESSAGE_LEFT: "Call again if they do not call back",
     Outcome.NO_ANSWER: "Call again at another time of day",
     Outcome.WRONG_NUMBER: "Look for another number, or write",
 }
-"""What is still to do where nobody was reached."""
+"""The next step where nobody was reached."""
 
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 _DAYS_A_WEEK: Final = 7
-# As many values as any SQLite takes in one statement, with room to spare.
+# Below the limit on parameters of a statement in any SQLite (999).
 _VALUES_AT_ONCE: Final = 500
-# What the same key records again so soon after is a second click, or a request that was sent again.
+# The same outcome by the same key within this time is a second click or a repeated request.
 _RESENT_WITHIN: Final = datetime.timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
 class RecordedAction:
-    """What was done about an appointment, when (UTC) and by whose key; and the action that it replaced."""
+    """A recorded outcome, its time (UTC) and key, and the action that it replaced."""
 
     outcome: Outcome
     at: datetime.datetime
@@ -95,33 +94,32 @@ class OutcomeChanged(Exception):  # noqa: N818 - turned into a response by the c
     """Somebody else recorded an outcome in the meantime; nothing was recorded now."""
 
     def __init__(self, last: RecordedAction) -> None:
-        """`last` is the outcome that counts."""
+        """`last` is the outcome that counts now."""
         super().__init__(last.outcome)
         self.last = last
 
 
 class _RecordedAlready(Exception):  # noqa: N818 - not an error
-    def __init__(self, taken: RecordedAction) -> None:
-        super().__init__(taken.outcome)
-        self.taken = taken
+    def __init__(self, action: RecordedAction) -> None:
+        super().__init__(action.outcome)
+        self.action = action
 
 
 @dataclass(frozen=True)
 class ClinicCalls:
-    """How many appointments of a clinic were worked on, and at how many the patient was reached."""
+    """Counts for a clinic: appointments with a recorded outcome, and those whose patient was reached."""
 
     clinic: str
     worked_on: int
     reached: int
-    by_outcome: Mapping[Outcome, int]
     site: str = ""
 
 
 class Actions:
-    """Actions in the scoring log, each a further entry: nothing that was recorded is changed."""
+    """The actions in the scoring log. Each is a new entry; recorded entries never change."""
 
     def __init__(self, log: ScoringLog, hashes: Hashes, ledger: Ledger | None = None) -> None:
-        """Read and write `log`, and hash with `hashes`; `ledger` takes over who was reached."""
+        """Read and write `log`, and hash with `hashes`; `ledger` copies who was reached."""
         self._log = log
         self._hashes = hashes
         self._ledger = ledger
@@ -129,37 +127,37 @@ class Actions:
     def record(
         self, list_id: str, line: Mapping[str, Any], outcome: Outcome, *, seen: str | None = None
     ) -> RecordedAction:
-        """Record what was done about one row of a kept list.
+        """Record the outcome for one row of a kept list.
 
-        What the same key records twice within half a minute is recorded once.
+        The same outcome by the same key within half a minute is recorded once.
 
         Parameters
         ----------
         line
             The line's `appointment_id`, and its `clinic_code` and `site_code` where it has them.
         seen
-            When the outcome was recorded that the caller has seen, in ISO format, and "" if they saw
-            none. Without it, this outcome replaces whatever was recorded.
+            Time (ISO format) of the last outcome that the caller has seen, "" if none. If None, this outcome
+            replaces any other.
 
         Raises
         ------
         OutcomeChanged
-            If another outcome than the one `seen` counts by now: then nothing was recorded.
+            If a newer outcome than `seen` exists: then nothing was recorded.
         StoreError
             If the log cannot be written: then nothing was recorded.
         """
         at = datetime.datetime.now(datetime.UTC)
         appointment = self._hash(line["appointment_id"])
-        taken = RecordedAction(outcome, at, REQUESTED_BY.get())
+        action = RecordedAction(outcome, at, REQUESTED_BY.get())
         replaced: RecordedAction | None = None
 
         def find_replaced(connection: Connection) -> None:
             nonlocal replaced
-            replaced = _replaced(connection, taken, appointment, list_id=list_id, seen=seen)
+            replaced = _replaced(connection, action, appointment, list_id=list_id, seen=seen)
 
         entry = {
             "at": at.isoformat(),
-            "asked_by": taken.requested_by,
+            "asked_by": action.requested_by,
             "list": list_id,
             "appointment": appointment,
             "patient": self._patient_of(appointment),
@@ -170,9 +168,9 @@ class Actions:
         try:
             self._log.write_action(entry, first=find_replaced)
         except _RecordedAlready as already:
-            return already.taken
+            return already.action
         self._update_ledger()
-        return replace(taken, replaced=replaced)
+        return replace(action, replaced=replaced)
 
     def entries(self, appointment_ids: Iterable[str]) -> dict[str, tuple[RecordedAction, ...]]:
         """All actions about each appointment, on any list, oldest first.
@@ -183,10 +181,10 @@ class Actions:
             If the log cannot be read.
         """
         by_hash = {self._hash(appointment): appointment for appointment in appointment_ids}
-        found: dict[str, list[RecordedAction]] = {}
+        by_appointment: dict[str, list[RecordedAction]] = {}
         for row in self._of(list(by_hash)):
-            found.setdefault(by_hash[row.appointment], []).append(_taken(row))
-        return {appointment: tuple(done) for appointment, done in found.items()}
+            by_appointment.setdefault(by_hash[row.appointment], []).append(_taken(row))
+        return {appointment: tuple(done) for appointment, done in by_appointment.items()}
 
     def latest(self, appointment_ids: Iterable[str]) -> dict[str, RecordedAction]:
         """The last action about each appointment, on any list; appointments without one are left out.
@@ -196,14 +194,14 @@ class Actions:
         StoreError
             If the log cannot be read.
         """
-        taken = {appointment: done[-1] for appointment, done in self.entries(appointment_ids).items()}
-        return {key: action for key, action in taken.items() if action.outcome is not Outcome.WITHDRAWN}
+        last = {appointment: done[-1] for appointment, done in self.entries(appointment_ids).items()}
+        return {key: action for key, action in last.items() if action.outcome is not Outcome.WITHDRAWN}
 
     def opted_out(self, appointment_ids: Iterable[str]) -> frozenset[str]:
-        """Those of the appointments whose patient has opted out of calls by now, about any appointment.
+        """The appointments whose patient has opted out of calls, on whichever appointment.
 
-        A list that was scored before still says to call. Where the calls database cannot be used, that is
-        logged and nothing is known.
+        A list that was scored before the opt-out still says to call. If the calls database cannot be used, that
+        is logged and the result is empty.
 
         Raises
         ------
@@ -218,11 +216,11 @@ class Actions:
             about = select(ANSWERS.c.appointment, ANSWERS.c.patient).where(ANSWERS.c.appointment.in_(hashes))
             patients |= {row.appointment: row.patient for row in self._log.query(about.order_by(ANSWERS.c.number))}
         try:
-            found = self._ledger.opted_out(patients)
+            opted_out_hashes = self._ledger.opted_out(patients)
         except UnusableError as error:
             _LOG.error("Who asked not to be called is not known on this list: %s", error)
             return frozenset()
-        return frozenset(by_hash[each] for each in found)
+        return frozenset(by_hash[each] for each in opted_out_hashes)
 
     def of_week(self, day: datetime.date) -> tuple[ClinicCalls, ...]:
         """Results of the calls in the week (Monday to Sunday, local time) of `day`, by clinic and site.
@@ -250,19 +248,19 @@ class Actions:
             yield from self._log.query(about.order_by(ACTIONS.c.number))
 
     def _patient_of(self, appointment: str) -> str | None:
-        """The patient of an appointment: by the lists that were scored, else by the log.
+        """The patient of an appointment, from the scored lists or else from the log.
 
-        The log has the number as it was sent, before a mapping replaced it by a pseudonym.
+        The log hashes the number as it was sent, before a mapping replaced it by a pseudonym.
         """
         listed = None if self._ledger is None else self._ledger.patient_of(appointment)
         if listed is not None:
             return listed
         scored = select(ANSWERS.c.patient).where(ANSWERS.c.appointment == appointment)
-        found = self._log.query(scored.order_by(ANSWERS.c.number.desc()).limit(1))
-        return None if not found or found[0].patient is None else str(found[0].patient)
+        rows = self._log.query(scored.order_by(ANSWERS.c.number.desc()).limit(1))
+        return None if not rows or rows[0].patient is None else str(rows[0].patient)
 
     def _update_ledger(self) -> None:
-        """Update the calls database, so that the next list takes it into account."""
+        """Update the calls database, so that the next list knows this contact."""
         try:
             notices = () if self._ledger is None else self._ledger.catch_up()
         except (UnusableError, StoreError) as error:
@@ -291,9 +289,9 @@ def week_of(day: datetime.date) -> tuple[datetime.datetime, datetime.datetime]:
 
 
 def _replaced(
-    connection: Connection, taken: RecordedAction, appointment: str, *, list_id: str, seen: str | None
+    connection: Connection, action: RecordedAction, appointment: str, *, list_id: str, seen: str | None
 ) -> RecordedAction | None:
-    """The action that `taken` replaces; None where none counts.
+    """The action that `action` replaces; None where none counts.
 
     Raises
     ------
@@ -306,11 +304,11 @@ def _replaced(
         return None
     before = _taken(row)
     is_seen = seen is None or (seen != "" and before.at == datetime.datetime.fromisoformat(seen))
-    same = (before.outcome, before.requested_by, row.list) == (taken.outcome, taken.requested_by, list_id)
-    if same and (seen is None or not is_seen) and taken.at - before.at < _RESENT_WITHIN:
+    same = (before.outcome, before.requested_by, row.list) == (action.outcome, action.requested_by, list_id)
+    if same and (seen is None or not is_seen) and action.at - before.at < _RESENT_WITHIN:
         raise _RecordedAlready(before)
     if before.outcome is Outcome.WITHDRAWN:
-        if taken.outcome is Outcome.WITHDRAWN:  # it was withdrawn already
+        if action.outcome is Outcome.WITHDRAWN:  # it was withdrawn already
             raise _RecordedAlready(before)
         return None
     if not is_seen:
@@ -323,7 +321,5 @@ def _taken(row: Row[Any]) -> RecordedAction:
 
 
 def _calls(clinic: str, site: str, outcomes: Counter[Outcome]) -> ClinicCalls:
-    done: dict[Outcome, int] = {**outcomes}
-    done.pop(Outcome.WITHDRAWN, None)
-    reached = sum(count for outcome, count in done.items() if outcome.reached)
-    return ClinicCalls(clinic, sum(done.values()), reached, done, site)
+    reached = sum(count for outcome, count in outcomes.items() if outcome.reached)
+    return ClinicCalls(clinic, outcomes.total() - outcomes[Outcome.WITHDRAWN], reached, site)

@@ -19,23 +19,23 @@ _NO_CLINIC: Final = "No clinic named"
 _CLINIC_COLUMNS: Final = ("clinic_code", "site_code", SPECIALTY)
 
 Grouping = Callable[[str, str], str]
-"""By whom an appointment of a clinic and a site is called: a team, a clinic, or "" for all alike."""
+"""Maps clinic and site to the group that makes the call: a team, a clinic, or "" where there are no groups."""
 
 
 @dataclass(frozen=True)
 class CallProgress:
-    """Calls that were made.
+    """Progress of a group of calls.
 
     Attributes
     ----------
     name
-        Whose they are; "" for all.
+        The group; "" for all calls.
     made
-        Appointments about which something was recorded.
+        Appointments with a recorded outcome.
     nobody
-        How many of them reached nobody, so that somebody has to try again.
+        How many of them reached nobody, so that the call must be repeated.
     capacity
-        How many calls there are to make.
+        The number of calls to make.
     """
 
     name: str
@@ -45,7 +45,7 @@ class CallProgress:
 
     @property
     def words(self) -> str:
-        """It in a sentence."""
+        """The progress as a sentence."""
         calls = "call" if self.capacity == 1 else "calls"
         nobody = f", {self.nobody:,} reached nobody" if self.nobody else ""
         return f"{self.made:,} of {self.capacity:,} {calls} made{nobody}"
@@ -53,14 +53,14 @@ class CallProgress:
 
 @dataclass(frozen=True)
 class CallWeek:
-    """A week of calls.
+    """The calls of a week.
 
     Attributes
     ----------
     by
-        "team" or "clinic" where the configuration counts so, "" otherwise; then there are no `parts`.
+        "team" or "clinic" where the capacity is set for each of them; otherwise "", and `parts` is empty.
     planned
-        Whether the capacity is what the lists of the week ask for, since there is no number for a week.
+        Whether the capacity is the number of calls on the lists of the week, since none is configured.
     """
 
     monday: datetime.date
@@ -70,10 +70,10 @@ class CallWeek:
     planned: bool
 
 
-def list_progress(calls: Iterable[str], taken: Mapping[str, RecordedAction]) -> CallProgress:
+def list_progress(calls: Iterable[str], latest: Mapping[str, RecordedAction]) -> CallProgress:
     """Progress of the calls about these appointments."""
     unique = dict.fromkeys(calls)
-    done = [taken[each] for each in unique if each in taken]
+    done = [latest[each] for each in unique if each in latest]
     return CallProgress("", len(done), sum(not each.outcome.reached for each in done), len(unique))
 
 
@@ -84,10 +84,10 @@ def week_progress(
     lists: Sequence[KeptList],
     config: WorklistConfig,
 ) -> CallWeek:
-    """The week that holds `day`: what came of its calls, and how many there are.
+    """Progress and capacity of the week that contains `day`.
 
-    Where the configuration has a number for a week that counts, less for the days that are bank holidays;
-    otherwise the calls that the lists scored in that week ask for, each appointment once.
+    The capacity is the configured weekly number, reduced for bank holidays; without one, it is the number of
+    calls on the lists that were scored in that week, each appointment counted once.
     """
     group_of = _grouping(config, lists)
     made, nobody = _made(calls, group_of)
@@ -120,21 +120,21 @@ def _has_weekly_number(config: WorklistConfig) -> bool:
 
 
 def _weekly_numbers(config: WorklistConfig, groups: Iterable[str], day: datetime.date) -> dict[str, int]:
-    """The calls of a week by group, as far as the configuration has a number for one."""
+    """The weekly capacity of each group that has a configured number."""
     if not _has_weekly_number(config):
         return {}
     own = {} if config.capacity is None else dict.fromkeys(groups, config.capacity)
     if _by(config) == "":
         own = {"": config.capacity or 0}
     elif _by(config) == "team" and "clinic" in config.capacity_per:
-        own = {}  # a number for each clinic of a team, of which the week has as many as its lists name
+        own = {}  # the number is for each clinic of a team: multiply by the clinics on the lists of the week
     elif _by(config) == "team":
         own |= {team.name: team.capacity for team in config.teams}
     return {name: _scaled(number, day) for name, number in own.items()}
 
 
 def _scaled(number: int, day: datetime.date) -> int:
-    """A number for five working days, in the week of `day`."""
+    """A number for five working days, scaled to the working days in the week of `day`."""
     week = int(working_days.week_of(np.array([day], dtype="datetime64[D]"))[0])
     return max(1, number * working_days.working_days_of_week(week) // _WORKING_DAYS)
 
@@ -148,7 +148,7 @@ def _grouping(config: WorklistConfig, lists: Iterable[KeptList]) -> Grouping:
 
 
 def _team(config: WorklistConfig, clinic: str, site: str, specialty: str) -> str:
-    """The first team that names an appointment, as the calls of a list are given out."""
+    """The first team that matches an appointment: the rule by which `call_capacity` assigns calls."""
     for team in config.teams:
         if clinic in team.clinics or site in team.sites or specialty in team.specialties:
             return team.name
@@ -156,7 +156,7 @@ def _team(config: WorklistConfig, clinic: str, site: str, specialty: str) -> str
 
 
 def _specialties(lists: Iterable[KeptList]) -> dict[tuple[str, str], str]:
-    """The specialty of a clinic, as the newest list that names one has it: the log knows clinics alone."""
+    """The specialty of each clinic according to the newest list that has one; the log holds clinics only."""
     specialties: dict[tuple[str, str], str] = {}
     for each in lists:
         for row in each.page_rows.select(_CLINIC_COLUMNS).group_by(_CLINIC_COLUMNS).aggregate([]).to_pylist():
@@ -181,7 +181,7 @@ def _scored_in_week(lists: Iterable[KeptList], day: datetime.date) -> list[KeptL
 
 
 def _planned(lists: Iterable[KeptList], group_of: Grouping) -> dict[str, int]:
-    """The calls that lists ask for; an appointment on several lists counts once."""
+    """The number of calls on these lists; an appointment on several lists counts once."""
     groups: dict[str, str] = {}
     for each in lists:
         for line in each.page_rows.select(["appointment_id", "selected", "clinic_code", "site_code"]).to_pylist():

@@ -1,7 +1,7 @@
-"""The address that a request comes from: by which anonymous clients are distinguished.
+"""The client address of a request, which distinguishes anonymous clients.
 
-`X-Forwarded-For` is believed only where the connection itself comes from a proxy that the settings name, and
-then only its last entry that is no such proxy: what a client wrote itself is further left.
+`X-Forwarded-For` is trusted only if the connection comes from a configured proxy, and then only its last
+entry that is not such a proxy: entries further left may have been written by the client.
 """
 
 import ipaddress
@@ -12,27 +12,27 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-# Where the address is found in an ASGI scope, once `AccessControl` has set it.
+# The key of the address in an ASGI scope, set by `AccessControl`.
 ADDRESS: Final = "dnapredict.address"
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 _IPV6_HOST_PREFIX: Final = 64
 
 
 def networks(texts: Sequence[str]) -> Networks:
-    """The addresses and networks that the settings name."""
+    """The proxies in the settings as networks."""
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
 @lru_cache(maxsize=4_096)
 def in_networks(address: str, those: Networks) -> bool:
-    """Whether an address belongs to one of them."""
+    """Whether an address belongs to one of the networks."""
     parsed = _parsed(address)
     return parsed is not None and any(parsed in network for network in those)
 
 
 @lru_cache(maxsize=4_096)
 def grouped(address: str) -> str:
-    """The address by which a client is counted: of IPv6 its network, since one host has all of its addresses.
+    """The address by which a client is counted: for IPv6 its /64 network, since one host owns all of it.
 
     >>> grouped("192.0.2.7"), grouped("::ffff:192.0.2.7"), grouped("2001:db8:1:2:3:4:5:6")
     ('192.0.2.7', '192.0.2.7', '2001:db8:1:2::/64')
@@ -44,7 +44,7 @@ def grouped(address: str) -> str:
 
 
 def client_address(scope: Scope, *, peer: str, proxies: Networks) -> str:
-    """The address of the client, `peer` or what its proxy says."""
+    """The client's address: `peer`, or the one that its proxy reports."""
     if not in_networks(peer, proxies):
         return grouped(peer)
     forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))

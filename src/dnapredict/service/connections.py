@@ -1,4 +1,4 @@
-"""The open connections of a worker: their number, and how long a client may keep one waiting.
+"""Limits on a worker's open connections: their number, and how long a client may stay silent.
 
 uvicorn has no time-out for request headers and no limit by address, and asyncio accepts every pending
 connection before it serves one: 2,200 idle connections used up the file descriptors of a worker, and with
@@ -23,11 +23,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from dnapredict.service.client_address import Networks, grouped, in_networks
 from dnapredict.service.open_files import ACCEPTED_AT_ONCE
 
-# Where the connection of a request is found in its ASGI scope.
+# The key of the connection in the ASGI scope of a request.
 CONNECTION: Final = "dnapredict.connection"
 _STATE: Final = "dnapredict.connections"
 _LOG: Final = logging.getLogger("dnapredict.service")
-# uvicorn warns of each request that is no HTTP: a stranger could fill the disk with that.
+# uvicorn logs every request that is not HTTP: a stranger could fill the disk.
 _HTTP_LOG: Final = logging.getLogger("uvicorn.error.requests")
 _HTTP_LOG.setLevel(logging.ERROR)
 
@@ -64,14 +64,14 @@ class Connections:
         proxies: Networks = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """No connection is open yet."""
+        """Start without connections."""
         self.most = most
         self.clock = clock
         self._most_of_address = most_of_address
         self._seconds_to_ask = seconds_to_ask
         self._seconds_to_read = seconds_to_read
         self._proxies = proxies
-        # Dictionaries keep their order: the first is the one that waits longest.
+        # Dictionaries keep insertion order: the first connection is the one that has waited longest.
         self._anonymous: dict[GuardedProtocol, None] = {}
         self._known: dict[GuardedProtocol, None] = {}
         self._by_address: dict[str, dict[GuardedProtocol, None]] = {}
@@ -80,15 +80,16 @@ class Connections:
         self._noted_at = -float("inf")
 
     def __len__(self) -> int:
-        """Connections that are open."""
+        """Number of open connections."""
         return len(self._anonymous) + len(self._known)
 
     def opened(self, connection: "GuardedProtocol") -> None:
-        """A client connected: make room for it if there is none."""
+        """Add a connection, closing another one if there is no room."""
         self._anonymous[connection] = None
         own = self._of_address(connection)
         if own is not None:
             own[connection] = None
+            # The oldest of the same address first: one client's connections must not displace those of others.
             if len(own) > self._most_of_address:
                 self._drop(next(iter(own)))
         if len(self) > self.most:
@@ -98,26 +99,26 @@ class Connections:
             asyncio.get_running_loop().call_later(_SECONDS_BETWEEN_SWEEPS, self._sweep_again)
 
     def closed(self, connection: "GuardedProtocol") -> None:
-        """The connection is gone."""
+        """Remove a closed connection."""
         self._known.pop(connection, None)
         self._anonymous.pop(connection, None)
         self._leave_address(connection)
 
     def request_arrived(self, connection: "GuardedProtocol") -> None:
-        """A request arrived: others have waited longer now."""
+        """Note a request on a connection: it is no longer the one that has waited longest."""
         for those in (self._known, self._anonymous, self._by_address.get(connection.address, {})):
             if connection in those:
                 those[connection] = those.pop(connection)
 
     def trust(self, connection: "GuardedProtocol") -> None:
-        """A request with a valid key or session came on it: it is no longer counted by address."""
+        """Note a valid key or session: the connection is no longer counted by address."""
         if connection in self._anonymous:
             del self._anonymous[connection]
             self._leave_address(connection)
             self._known[connection] = None
 
     def sweep(self) -> None:
-        """Close every connection whose client keeps the service waiting for too long."""
+        """Close every connection whose client has been silent for too long."""
         now = self.clock()
         for connection in [*self._anonymous, *self._known]:
             if connection.is_overdue(now, to_ask=self._seconds_to_ask, to_read=self._seconds_to_read):
@@ -133,7 +134,7 @@ class Connections:
                 asyncio.get_running_loop().call_later(_SECONDS_BETWEEN_SWEEPS, self._sweep_again)
 
     def _least_missed(self, newest: "GuardedProtocol") -> "GuardedProtocol":
-        """The anonymous connection that waits longest; without one, an idle one of a key; then the newest."""
+        """The connection to close: the anonymous one that has waited longest, else an idle one, else the newest."""
         if len(self._anonymous) > 1:
             return next(iter(self._anonymous))
         return next((each for each in self._known if each.is_idle), newest)
@@ -177,7 +178,7 @@ class GuardedProtocol(H11Protocol):
         self.app = functools.partial(self._ask, self.app)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count the connection from here on."""
+        """Count the connection."""
         super().connection_made(transport)
         self.peer = self.client[0] if self.client else ""
         self.address = grouped(self.peer)
@@ -186,33 +187,33 @@ class GuardedProtocol(H11Protocol):
             self._held.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count it no longer."""
+        """Stop counting the connection."""
         if self._held is not None:
             self._held.closed(self)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """The client reads more slowly than it is sent to."""
+        """The client reads more slowly than the service writes."""
         self._stuck_since = None if self._held is None else self._held.clock()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """The client read what was there."""
+        """The client has caught up."""
         self._stuck_since = None
         super().resume_writing()
 
     def trust(self) -> None:
-        """Say that a request with a valid key or session came on this connection."""
+        """Note a valid key or session on this connection."""
         if self._held is not None:
             self._held.trust(self)
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is being served on it."""
+        """Whether no request is being served on this connection."""
         return not self._running
 
     def is_overdue(self, now: float, *, to_ask: float, to_read: float) -> bool:
-        """Whether the client has kept the service waiting for longer than it may."""
+        """Whether the client has been silent for longer than allowed."""
         if self._stuck_since is not None and now - self._stuck_since > to_read:
             return True
         if self._waiting_since is None:
@@ -224,7 +225,7 @@ class GuardedProtocol(H11Protocol):
         return bool(self.cycle) and self.cycle.response_complete and self.cycle.more_body
 
     async def _ask(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; while it is served, the client is waiting and not the service."""
+        """Serve one request; meanwhile the client waits for the service, so that no limit applies to it."""
         scope[CONNECTION] = self
         self._running += 1
         self._waiting_since = None
@@ -242,15 +243,15 @@ class GuardedProtocol(H11Protocol):
 
 
 class ConnectionsMiddleware:
-    """ASGI middleware that gives a worker's protocols the `Connections` to count in."""
+    """ASGI middleware that hands `Connections` to the worker's protocols."""
 
     def __init__(self, app: ASGIApp, *, connections: Connections) -> None:
-        """Count in `connections`."""
+        """Count connections in `connections`."""
         self.app = app
         self.connections = connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand them over when the worker starts."""
+        """Hand the counter over when the worker starts."""
         if scope["type"] == "lifespan" and "state" in scope:
             scope["state"][_STATE] = self.connections
         await self.app(scope, receive, send)
@@ -259,11 +260,11 @@ class ConnectionsMiddleware:
 class AcceptingLoop(asyncio.SelectorEventLoop):
     """An event loop that accepts a few connections a round: a burst cannot take every file descriptor.
 
-    asyncio accepts as many at once as the backlog is long. The kernel's own queue stays long.
+    asyncio accepts as many connections at once as the backlog allows; the others stay in the kernel's queue.
     """
 
     async def create_server(self, *arguments: Any, **more: Any) -> asyncio.Server:
-        """As asyncio does it."""
+        """Override of asyncio's method with a smaller backlog per round."""
         listening: socket.socket | None = more.get("sock")
         server = await super().create_server(*arguments, **more | {"backlog": ACCEPTED_AT_ONCE})
         if listening is not None:
@@ -272,14 +273,14 @@ class AcceptingLoop(asyncio.SelectorEventLoop):
 
 
 def accepting_loop(*, use_subprocess: bool = False) -> Callable[[], asyncio.AbstractEventLoop]:  # noqa: ARG001
-    """The loop, as uvicorn asks for one."""
+    """The event loop factory that uvicorn calls."""
     return AcceptingLoop
 
 
 def use_guarded_protocol() -> None:
-    """Register the protocol and the loop under the name that BentoML's workers have uvicorn look for.
+    """Register protocol and loop as uvicorn's "auto" choices.
 
-    BentoML starts uvicorn with `http="auto"` and `loop="auto"` and takes no other value.
+    BentoML always starts uvicorn with `http="auto"` and `loop="auto"`.
     """
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{GuardedProtocol.__name__}"
     if os.name == "posix":

@@ -1,4 +1,4 @@
-"""Error responses: `{"error": "a sentence"}`, which repeats nothing of what was sent."""
+"""Error responses: `{"error": "a sentence"}`, without any content of the request."""
 
 import logging
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def json_error(
 def status_of(error: DnapredictError) -> int:
     """503 where the service is at fault, 400 otherwise.
 
-    What is wrong with a file of the home is logged: the caller is not shown where that is.
+    An error about a file of the home is logged with its path, which the caller must not see.
     """
     if isinstance(error, StoreError):
         _LOG.error("%s", error)
@@ -32,5 +32,5 @@ def status_of(error: DnapredictError) -> int:
 
 
 def error_response(error: DnapredictError) -> JSONResponse:
-    """The response to a request that met `error`: its message, which holds no value of a patient."""
+    """The response for `error`, with its message, which holds no patient's value."""
     return json_error(status_of(error), str(error))

@@ -1,4 +1,4 @@
-"""Contacts of the scoring log, for the scorer: who was reached and who opted out of calls."""
+"""Contacts in the scoring log: who was reached and who opted out of calls, for the scorer."""
 
 import datetime
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.calls.contacts import Contact, Effect
 from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
-# Built once: a single score uses it, and building a query takes longer than running it.
+# Built once: building the query takes longer than running it, and every single score needs it.
 _FROM: Final = select(ACTIONS).where(ACTIONS.c.number >= bindparam("number")).order_by(ACTIONS.c.number)
 _EFFECTS: Final[dict[Outcome, Effect]] = {
     Outcome.OPTED_OUT: "opted out",
@@ -26,7 +26,7 @@ _EFFECTS: Final[dict[Outcome, Effect]] = {
 
 
 class LoggedContacts:
-    """The actions of a scoring log, in the order in which they were recorded."""
+    """The actions of a scoring log as contacts, in the order of recording."""
 
     def __init__(self, log: ScoringLog, hashes: Hashes) -> None:
         """Read `log`, whose appointments and patients are hashed with `hashes`."""
@@ -45,13 +45,13 @@ class LoggedContacts:
             return self._hashes.of(kind, value)
         except SecretError:
             raise
-        except StoreError:  # a log that cannot be read stops no list
+        except StoreError:  # a list is scored even if the log cannot be read
             return self._hashes.unchecked(kind, value)
 
     def after(self, number: int, seal: str) -> Iterable[Contact]:
-        """Contacts after the entry `number` with that `seal`; all of them where the log has no such entry.
+        """Contacts after the entry `number` with that `seal`; all contacts if the log has no such entry.
 
-        That is so where the database was replaced by another one, whose numbers mean other entries.
+        An entry with another seal means that the database was replaced, so that numbers mean other entries.
 
         Raises
         ------
@@ -69,14 +69,14 @@ class LoggedContacts:
         return self._log.query(_FROM, {"number": number})
 
     def _was_removed(self, number: int) -> bool:
-        """Whether the entry was removed when its time was up."""
+        """Whether retention removed the entry."""
         kept_from = select(ANCHORS.c.kept_from).order_by(ANCHORS.c.number.desc()).limit(1)
-        found = self._log.query(kept_from)
-        return bool(found) and found[0].kept_from > number
+        rows = self._log.query(kept_from)
+        return bool(rows) and rows[0].kept_from > number
 
 
 def logged_contacts(home: Path, database: str | None = None) -> LoggedContacts:
-    """Those of the log of `home`; nothing is opened yet. `database` is as in `record.database`."""
+    """The contacts in the log of `home`, or of the address `database`; nothing is opened yet."""
     log = ScoringLog(home, database)
     return LoggedContacts(log, Hashes(home, log))
 

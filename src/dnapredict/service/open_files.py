@@ -4,12 +4,12 @@ import os
 import sys
 from typing import Final
 
-# File descriptors that are kept free of connections: databases, the history store, the model, threads, and
-# the connections of a burst that are accepted before the surplus is closed (four rounds of the loop).
-# Few a round also give a client that was just accepted the time to send, before others take its place.
+# File descriptors reserved for databases, the history store, the model and threads, and for the connections of a
+# burst that are accepted before surplus ones are closed (four rounds of the loop). Accepting few in a round also
+# gives a new client time to send its request before it can be displaced.
 ACCEPTED_AT_ONCE: Final = 16
 _RESERVED_FILES: Final = 4 * ACCEPTED_AT_ONCE + 360
-# A connection can hold a second file: the static file that it is being sent.
+# A connection can need a second descriptor: the static file that it is being sent.
 _FILES_A_CONNECTION: Final = 2
 _FEWEST_CONNECTIONS: Final = 16
 _WANTED_FILES: Final = (65_536, 10_240, 4_096, 2_048)
@@ -18,9 +18,9 @@ _MOST_ON_WINDOWS: Final = 400
 
 
 def raise_file_limit() -> int:
-    """Ask for more open files, up to the hard limit; returns the limit that holds now.
+    """Raise the soft limit on open files to the hard limit; returns the limit.
 
-    On Windows there is no such limit, and the returned value stands for none.
+    Windows has no such limit; the returned value then means none.
     """
     if sys.platform == "win32":
         return sys.maxsize

@@ -1,7 +1,7 @@
-"""Counts and times for Prometheus, by the service's own addresses: never by what a caller wrote into one.
+"""Counts and times for Prometheus by route name, never by the requested path.
 
-BentoML's own would keep a line for every path that was ever asked for, so that a stranger could fill the
-memory, and a patient's number in a mistyped address would stand in the figures.
+BentoML's own metrics have a line for every path ever requested, so that a stranger could fill the memory, and a
+patient's number in a mistyped address would appear in the metrics.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-# Where BentoML has its workers keep their figures, so that one of them can tell those of all.
+# The folder in which BentoML's workers share their metrics, so that one of them can report all.
 _SHARED_BY_WORKERS: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 _SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
@@ -25,12 +25,12 @@ _SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 
 
 @dataclass(frozen=True)
 class Metrics:
-    """Count each request and time it.
+    """Count and time each request.
 
     Parameters
     ----------
     route_of
-        The name under which a path is counted, one of a few.
+        The route name of a path, one of a small set.
     """
 
     app: ASGIApp
@@ -59,10 +59,10 @@ class Metrics:
 
 @cache
 def _figures() -> tuple[Any, Any]:
-    """The figures of this process.
+    """The metrics of this process.
 
-    The library decides when it is loaded whether it keeps figures for several processes, and BentoML
-    says so in the environment of its workers: so it is loaded at the first request.
+    prometheus_client decides on import, by the environment, whether metrics are shared between processes. BentoML
+    sets that in its workers, so that it is imported at the first request.
     """
     from prometheus_client import Counter, Histogram
 
@@ -73,7 +73,7 @@ def _figures() -> tuple[Any, Any]:
 
 
 def note_background(thread: str, *, failed: bool, seconds: float) -> None:
-    """Note how a thread's work went: whether it failed, and for how many seconds it has been failing now."""
+    """Record a run of a background thread: whether it failed, and for how many seconds it has been failing."""
     failures, failing = _background_figures()
     failures.labels(thread=thread).inc(int(failed))
     failing.labels(thread=thread).set(seconds)
@@ -84,10 +84,10 @@ def _background_figures() -> tuple[Any, Any]:
     from prometheus_client import Counter, Gauge
 
     return (
-        Counter("dnapredict_background_failures", "Work of a thread that failed.", ["thread"]),
+        Counter("dnapredict_background_failures", "Failed runs of a background thread.", ["thread"]),
         Gauge(
             "dnapredict_background_failing_seconds",
-            "How long the work of a thread has been failing, of the worker where it is longest.",
+            "Seconds for which a background thread has been failing, the longest of all workers.",
             ["thread"],
             multiprocess_mode="livemax",
         ),
@@ -95,7 +95,7 @@ def _background_figures() -> tuple[Any, Any]:
 
 
 def exposition() -> bytes:
-    """The figures of all workers, as Prometheus reads them."""
+    """The metrics of all workers in Prometheus's text format."""
     from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
     from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -108,7 +108,7 @@ def exposition() -> bytes:
 
 
 def _forget_ended_workers(folder: Path) -> None:
-    """Remove the figures of workers that have ended: they are not failing any longer."""
+    """Remove the metrics of workers that have ended, whose threads no longer fail."""
     import psutil  # type: ignore[import-untyped]
     from prometheus_client.multiprocess import mark_process_dead
 

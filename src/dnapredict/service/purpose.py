@@ -1,4 +1,4 @@
-"""What a worklist is for and what it is never for, in the words that every page and answer uses."""
+"""The permitted use of a worklist and the prohibited uses, in the words of every page and answer."""
 
 from typing import Final
 

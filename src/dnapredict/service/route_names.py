@@ -1,4 +1,4 @@
-"""The service's addresses: what each of them takes, and the name under which it is counted."""
+"""The service's routes: what each accepts, and its name in the metrics."""
 
 import re
 from typing import Final
@@ -17,12 +17,12 @@ _FILE: Final = frozenset({"multipart/form-data"})
 
 
 def body_types(*, largest: int, largest_form: int) -> tuple[BodyType, ...]:
-    """What each address takes; any other takes no body, and is held to `largest_form` in case one comes.
+    """The bodies that each path accepts; other paths accept none, and are limited to `largest_form`.
 
     Parameters
     ----------
     largest, largest_form
-        Bytes of a list or a request to score, and of a form of a page.
+        Largest size in bytes of a list or scoring request, and of a form on a page.
     """
     return (
         BodyType(re.compile("/v1/score"), _JSON, largest),
@@ -57,7 +57,7 @@ _BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file")
 
 
 def route_of(path: str) -> str:
-    """The name under which an address is counted."""
+    """The route name of a path, for the metrics."""
     if path.startswith(STATIC_PATH + "/"):
         return STATIC_PATH
     for lists in (LISTS, LIST_PAGES):

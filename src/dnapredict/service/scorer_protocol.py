@@ -1,4 +1,4 @@
-"""Protocols of a scorer and its model, as far as the service needs them; tests have a double."""
+"""The interface of a scorer and its model that the service uses; tests have a double."""
 
 import datetime
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from dnapredict.worklist.files.excel_worklist import Note
 
 
 class ModelProtocol(Protocol):
-    """What the service needs of `dnapredict.model.artefact.StoredModel`."""
+    """The part of `dnapredict.model.artefact.StoredModel` that the service uses."""
 
     @property
     def digest(self) -> str:
-        """SHA-256 that stands for the model's files."""
+        """SHA-256 that identifies the model's files."""
 
     @property
     def manifest(self) -> Manifest:
-        """All that is known of the model."""
+        """The model's manifest."""
 
 
 class ScorerProtocol(Protocol):
-    """What the service needs of `dnapredict.worklist.scorer.Scorer`."""
+    """The part of `dnapredict.worklist.scorer.Scorer` that the service uses."""
 
     @property
     def model_version(self) -> str:
@@ -33,7 +33,7 @@ class ScorerProtocol(Protocol):
 
     @property
     def stored(self) -> ModelProtocol:
-        """The model as it lies on disk."""
+        """The stored model."""
 
     @property
     def synthetic(self) -> bool:
@@ -45,17 +45,17 @@ class ScorerProtocol(Protocol):
         """The worklist of `appointments`, in rank order; its calls are recorded as planned if `record_calls`."""
 
     def with_mapping(self, mapping: Mapping) -> "ScorerProtocol":
-        """The same for lists of another shape."""
+        """The same scorer for lists with other columns."""
 
     def note(self, name: str, *, day: datetime.date, unknown: Sequence[str] = ()) -> Note:
-        """What a reader of the list called `name` must know."""
+        """The cover note of the list called `name`."""
 
     def unknown_factors(self, present: frozenset[str]) -> tuple[str, ...]:
         """Factors that a list with the contract columns `present` cannot feed."""
 
 
 def factors_of(scorer: ScorerProtocol) -> tuple[Factor, ...]:
-    """What the model looks at, by the register that it was trained with."""
+    """The model's factors, from the register that it was trained with."""
     manifest = scorer.stored.manifest
     register = manifest.provenance.register_of_factors
     return tuple(register.factor(name) for name in manifest.factors)

@@ -1,4 +1,4 @@
-"""Start the service on this machine: check first whether it can run, then hand over to BentoML."""
+"""Start the service: check that it can run, then hand over to BentoML."""
 
 import importlib
 import ipaddress
@@ -30,7 +30,7 @@ SETTINGS_VARIABLE: Final = "DNAPREDICT_SERVICE"
 _FILES_VARIABLE: Final = "DNAPREDICT_MAPPING_FILES"
 _KEY_FILE_VARIABLE: Final = "DNAPREDICT_MAPPING_KEY_FILE"
 _APP: Final = "dnapredict.service.app"
-# What BentoML and MLflow would otherwise send to their makers, and print.
+# Switch off telemetry and start-up messages of BentoML and MLflow.
 _SILENCE: Final = {
     "BENTOML_DO_NOT_TRACK": "true",
     "BENTOML_QUIET": "true",
@@ -58,9 +58,9 @@ def serve(
     host, port
         Address to listen on, such as "127.0.0.1" and 3000.
     mapping
-        How uploaded lists are read; otherwise as `MAPPING_VARIABLE` names it, or by the contract's names.
+        Mapping of uploaded lists; by default the one that `MAPPING_VARIABLE` names, or none.
     files, key_file
-        Where files are that the mapping joins, and the key for pseudonyms, instead of what it says.
+        Paths of joined files and of the key for pseudonyms, instead of those in the mapping.
     settings
         TOML like `serving/service.toml`, which is the default.
 
@@ -96,7 +96,7 @@ def serve(
 
 
 def served_home() -> Path:
-    """The home that this process serves, as `serve` or the operator's environment names it."""
+    """The home that this process serves, as named by `serve` or by the environment."""
     return Path(os.environ.get(HOME_VARIABLE, ".dnapredict")).resolve()
 
 
@@ -113,7 +113,7 @@ def served_config(settings: Path | None = None) -> ServiceConfig:
 
 
 def served_mapping() -> Mapping:
-    """How this process reads the lists that people upload."""
+    """The mapping of uploaded lists in this process."""
     named, key = os.environ.get(MAPPING_VARIABLE), os.environ.get(_KEY_FILE_VARIABLE)
     files = {name: Path(path) for name, path in json.loads(os.environ.get(_FILES_VARIABLE, "{}")).items()}
     mapping = load_mapping(Path(named) if named else None, files=files, key_file=Path(key) if key else None)
@@ -143,7 +143,7 @@ def _address(host: str) -> str:
 
 
 def _require_keys(home: Path, host: str) -> None:
-    has_keys = KeyRing(home).required  # refused where they were lost, whatever the address
+    has_keys = KeyRing(home).required  # raises if the keys were lost, whatever the address
     if has_keys:
         mark_keys_made(home)
     if not has_keys and not ipaddress.ip_address(host).is_loopback:
@@ -164,7 +164,7 @@ def _require_champion(home: Path) -> None:
 def _require_free(host: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        # As the server itself will: an address that only lingers from a closed connection is free.
+        # As the server does: a port in TIME_WAIT after a closed connection counts as free.
         if os.name == "posix":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

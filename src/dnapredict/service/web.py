@@ -1,4 +1,4 @@
-"""The web application: everything the service answers besides scores."""
+"""The web application: all routes besides `POST /v1/score`."""
 
 from collections.abc import Callable
 from typing import Final
@@ -28,7 +28,7 @@ from dnapredict.service.pages.rendering import error_page
 from dnapredict.service.prometheus_metrics import CONTENT_TYPE, exposition
 from dnapredict.service.purpose import NEVER_FOR, USE
 
-# Other routes take the POST; without these, a GET would be answered 404 and not 405.
+# These paths accept POST only; without these routes a GET would be answered 404 and not 405.
 _POSTED: Final = ("/v1/score", LISTS, LISTS + "/{list_id}/actions", LIST_PAGES + "/{list_id}" + OUTCOMES)
 
 

@@ -133,10 +133,10 @@ def _require_parquet(out: Path, truth: Path | None) -> None:
     """Refuse names that are not Parquet: only its metadata can say that nobody in the file is real."""
     for path in filter(None, (out, truth)):
         if path.suffix != ".parquet" or not path.parent.is_dir():
-            raise UsageError(f"{path}: name a file that ends in .parquet, in a folder that is there.")
+            raise UsageError(f"{path}: name a file that ends in .parquet, in a folder that exists.")
         if path.exists() and not is_synthetic(path):
             raise UsageError(
-                f"{path}: is there already, and is not synthetic. Made-up appointments never replace "
+                f"{path}: exists already, and is not synthetic. Made-up appointments never replace "
                 "real ones; give another name."
             )
     if truth and (out.resolve() == truth.resolve() or (truth.exists() and out.exists() and out.samefile(truth))):

@@ -75,7 +75,7 @@ def plan_visits(rng: np.random.Generator, each: NDArray[np.int64], *, tendency: 
 
 
 def cancellation_chance(tendency: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Probability that the patient cancels a visit, and that nobody does, given the patient's tendency."""
+    """Probability that the patient cancels a visit, and that neither side does, given the patient's tendency."""
     by_patient = logistic(_BY_PATIENT + _BY_PATIENT_TENDENCY * tendency)
     return by_patient, 1 - _BY_PROVIDER - by_patient
 

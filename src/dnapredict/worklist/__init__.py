@@ -1,1 +1,1 @@
-"""From appointments to a worklist: the one scoring path, and what a booking team can do with it."""
+"""From appointments to a worklist: scoring, the plan of calls, worklist files, and records of calls."""

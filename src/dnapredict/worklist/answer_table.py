@@ -14,7 +14,7 @@ _NUMBERS: Final = range(1, MOST_REASONS + 1)
 REASONS: Final = tuple(f"reason_{number}" for number in _NUMBERS)
 # The names of the factors behind the reasons.
 FACTORS: Final = tuple(f"reason_factor_{number}" for number in _NUMBERS)
-# What a file holds, in this order.
+# The columns of a worklist file, in order.
 COLUMNS: Final = (
     "appointment_id",
     "probability",
@@ -27,7 +27,7 @@ COLUMNS: Final = (
     "error",
 )
 
-# When and where, by which a clerk finds an appointment on the page.
+# Time and location, by which a clerk finds an appointment on the page.
 LOCATION_COLUMNS: Final = ("starts_at", "clinic_code", "site_code")
 
 _TYPES: Final = {
@@ -40,13 +40,13 @@ _TYPES: Final = {
 SCHEMA: Final = pa.schema(
     [(name, _TYPES.get(name, pa.string())) for name in (*COLUMNS, *FACTORS, ROW_NUMBER, *LOCATION_COLUMNS)]
 )
-"""All columns of a worklist in memory: those of a file, and what the log and the page need of a row."""
+"""All columns of a worklist in memory: those of a file, and those that the log and the page need."""
 
 _NOTICES: Final = b"dnapredict.notices"
 
 
 def scored_rows(ranked: pa.Table, *, model_version: str) -> pa.Table:
-    """Rows that were scored, in the columns of `SCHEMA` that `ranked` has."""
+    """The scored rows, in the columns of `SCHEMA` that `ranked` has."""
     n = ranked.num_rows
     table = ranked.append_column("model_version", pa.array([model_version] * n, pa.string())).append_column(
         "error", pa.nulls(n, pa.string())
@@ -56,7 +56,7 @@ def scored_rows(ranked: pa.Table, *, model_version: str) -> pa.Table:
 
 
 def rejected_rows(rejected: pa.Table, schema: pa.Schema, *, model_version: str) -> pa.Table:
-    """Rejected rows in the order given, each with a sentence, in the columns of `schema`."""
+    """The rejected rows in the given order, each with its error, in the columns of `schema`."""
     n = rejected.num_rows
     sentences = [f"This row {sentence_of(rule)}." for rule in rejected["rule"].to_pylist()]
     known = {
@@ -70,10 +70,10 @@ def rejected_rows(rejected: pa.Table, schema: pa.Schema, *, model_version: str) 
 
 
 def with_notices(worklist: pa.Table, notices: Sequence[str]) -> pa.Table:
-    """The worklist with sentences for its readers, such as that the calls database was damaged."""
+    """The worklist with notices for its readers, such as that the calls database was damaged."""
     return worklist.replace_schema_metadata({_NOTICES: json.dumps(list(notices))} if notices else None)
 
 
 def notices_of(worklist: pa.Table) -> tuple[str, ...]:
-    """The sentences for the readers of a worklist; mostly none."""
+    """The notices for the readers of a worklist; usually none."""
     return tuple(json.loads((worklist.schema.metadata or {}).get(_NOTICES, b"[]")))

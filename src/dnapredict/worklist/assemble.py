@@ -1,7 +1,7 @@
 """Assemble a worklist from predictions and the plan of the calls: the same for a request and a long file.
 
-Predictions are held in memory, where a request or an uploaded list was scored, or on disk, where a file of any
-length was. Both give the columns that the plan needs and the rows in rank order; all else is done here once.
+Predictions are in memory for a request or an uploaded list, and on disk for a file of any length. Both supply the
+columns that the plan needs and the rows in rank order; everything else is done here once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,15 +31,15 @@ from dnapredict.worklist.plan.ranking import RANKING_COLUMNS
 
 _ROWS_AT_ONCE: Final = 20_000
 EXTRA_COLUMNS: Final = tuple(dict.fromkeys(("appointment_id", *LOCATION_COLUMNS, *RANKING_COLUMNS)))
-"""Contract columns that predictions in memory hold next to what was predicted."""
+"""Contract columns of predictions in memory, in addition to the predictions."""
 
 
 class Predictions(Protocol):
-    """What was predicted for the sound rows of a list."""
+    """The predictions for the valid rows of a list."""
 
     @property
     def ranking_inputs(self) -> pa.Table:
-        """What the plan of the whole list rests on, a row for each sound row, by row number."""
+        """The columns that the plan needs, one row for each valid row, by row number."""
 
     def ranked(self, plan: pa.Table) -> Iterator[pa.Table]:
         """The rows in rank order, each with its predictions, its plan and its passthrough columns."""
@@ -62,7 +62,7 @@ class PredictionsInMemory:
         yield table.take(pa.array(np.argsort(plan["rank"].to_numpy())))
 
     def passthrough_of(self, rejected: pa.Table) -> pa.Table:
-        """None: whoever sent the list has its other columns."""
+        """No columns: the sender of the list has its other columns."""
         return rejected.select([])
 
 
@@ -73,7 +73,7 @@ class PredictionsOnDisk:
     Attributes
     ----------
     sound, read
-        Tables of `workspace`: the rows that keep the contract, and the list as it was read.
+        Tables of `workspace`: the valid rows, and the whole list as read.
     parts
         Files with the predictions, in the order of the list.
     passthrough
@@ -88,7 +88,7 @@ class PredictionsOnDisk:
 
     @cached_property
     def ranking_inputs(self) -> pa.Table:
-        """The only figures of the whole list that are in memory at once; reasons and texts stay on disk."""
+        """The only columns of the whole list in memory at once; reasons and other texts stay on disk."""
         columns = [ROW_NUMBER, "probability", *FACTORS]
         inputs = pa.concat_tables(
             pq.read_table(path, columns=columns, read_dictionary=list(FACTORS)) for path in self.parts
@@ -134,7 +134,7 @@ class PredictionsOnDisk:
 
     @property
     def _passthrough_columns(self) -> list[str]:
-        """Numbered, since a passthrough column may have the name of a column that the page shows too."""
+        """Numbered names, since a passthrough column may have the name of another column of the page."""
         quoted = (name.replace('"', '""') for name in self.passthrough)
         return [f'l."{name}" AS "{_numbered(number)}"' for number, name in enumerate(quoted)]
 
@@ -145,14 +145,14 @@ class PredictionsOnDisk:
 
 @dataclass(frozen=True)
 class Worklist:
-    """A worklist whose rows are still where their predictions are.
+    """A planned worklist whose rows are assembled when they are read.
 
     Attributes
     ----------
     plan
-        What is to be done with each sound row.
+        Rank, selection and action of each valid row.
     rejected
-        The other rows, each with the rule that it broke.
+        The rejected rows, each with the rule that it breaks.
     """
 
     predictions: Predictions
@@ -176,7 +176,7 @@ class Worklist:
 
 
 def file_columns(table: pa.Table, *, passthrough: Sequence[str]) -> pa.Table:
-    """What a file holds of a table of a worklist: `COLUMNS`, and the passthrough columns by their own names."""
+    """The columns of a worklist file: `COLUMNS`, then the passthrough columns under their own names."""
     extra = [pc.cast(table[_numbered(number)], pa.string()) for number in range(len(passthrough))]
     return pa.table([*(table[name] for name in COLUMNS), *extra], names=[*COLUMNS, *passthrough])
 

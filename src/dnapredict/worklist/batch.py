@@ -1,9 +1,8 @@
-"""Score a list of any length from file to file, in bounded memory, and resume what was interrupted.
+"""Score a list of any length from file to file, in bounded memory, with resumption.
 
-The list is held against the contract as a whole and its factors are computed as a whole, since some rules
-and factors look at other rows; that is done by an engine that goes to disk where memory ends. Risks and reasons
-are predicted a part at a time, and each part is written at once. Ranks and calls are given over the whole list,
-of which only the columns that they rest on are in memory by then.
+The contract is checked and the factors are computed over the whole list, since some rules and factors look at other
+rows; DuckDB does that and spills to disk. Risks and reasons are predicted in parts, each of which is written at once.
+Ranks and calls are planned over the whole list, of which only the columns that they need are in memory.
 """
 
 import hashlib
@@ -31,7 +30,7 @@ from dnapredict.worklist.predict import PREDICTION_SCHEMA, Predictor
 from dnapredict.worklist.scorer import Scorer
 
 Progress = Callable[[int, int], None]
-"""Called with the number of rows that are scored, and of all rows."""
+"""Called with the number of scored rows and of all rows."""
 
 _MEMORY: Final = "1GB"
 # A part takes about 3 KB a row while it is predicted.
@@ -41,7 +40,7 @@ _MADE_BY: Final = ("dnapredict", "duckdb", "ibis-framework", "lightgbm", "numpy"
 
 @dataclass(frozen=True)
 class HistoryExtract:
-    """An extract whose appointments a list is scored with; `write` makes a history of it in a folder."""
+    """An extract used as the history of one list; `write` stores it as a history in a folder."""
 
     extract: Path
     write: Callable[[Path], HistoryStore]
@@ -49,9 +48,9 @@ class HistoryExtract:
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """The result of scoring a file: counts, its first rows in rank order, and the contract columns that it has.
+    """The result of scoring a file: counts, the first rows in rank order, and the contract columns of the list.
 
-    `notices` tell its readers what could not be known.
+    `notices` are limitations for its readers, such as that opt-outs could not be read.
     """
 
     rows: int
@@ -69,25 +68,25 @@ def score_file(
     scorer: Scorer,
     history: HistoryExtract | None = None,
     capacity: int | None = None,
-    tell: Callable[[str], None] | None = None,
+    say: Callable[[str], None] | None = None,
     progress: Progress = lambda *_: None,
     before_replacing: Callable[[Path], None] = lambda _: None,
 ) -> ScoredFile:
     """Score the list at `path` and write the worklist to `out`, every row exactly once.
 
-    `history` replaces the scorer's own. `before_replacing` is called with `out` when the worklist is whole,
-    if it is about to replace a file.
+    `history` replaces the scorer's own. `before_replacing` is called with `out` when the worklist is complete and
+    about to replace a file.
 
     Raises
     ------
     DataError, ConfigurationError
-        As `Scorer.score`, and if the file is no list.
+        As `Scorer.score`, and if the file is not a list.
     StoreError
         If `out` or the folder beside it cannot be written.
     """
     known = None if history else scorer.history()
     if known is not None:
-        known.verify()  # and kept open: a refresh meanwhile may remove its folder
+        known.verify()  # kept open, since a refresh may delete its folder meanwhile
     past = f"{known.folder.resolve()} {known.digest}" if known else None
     past = extract.sha256(history.extract) if history else past
     digest = _input_digest(path, scorer=scorer, past=past, capacity=capacity)
@@ -98,7 +97,7 @@ def score_file(
         known = history.write(staging.overflow) if history else known
         scorer = replace(scorer, history=lambda: known)
         passthrough = scorer.worklist.carry_through
-        table = extract.read(path, workspace, tell=tell)
+        table = extract.read(path, workspace, tell=say)
         require_passthrough(table.columns, passthrough, source=path.name)
         checked = scorer.checked(table, workspace)
         points = workspace.materialise(checked.rows)
@@ -119,7 +118,7 @@ def score_file(
             (file_columns(each, passthrough=passthrough) for each in _keep_first(worklist.tables(), first)),
             out,
             note=note.with_notices(worklist.plan.notices),
-            place=staging.folder,
+            draft_folder=staging.folder,
             before_replacing=before_replacing,
         )
         return ScoredFile(
@@ -133,7 +132,7 @@ def score_file(
 
 
 def _input_digest(path: Path, *, scorer: Scorer, past: str | None, capacity: int | None) -> str:
-    """A digest of all that the worklist rests on; nothing about a key for pseudonyms can be told from it."""
+    """A digest of all inputs of the worklist; it reveals nothing about a key for pseudonyms."""
     mapping = scorer.mapping
     inputs = {
         "list": extract.sha256(path),
@@ -145,8 +144,10 @@ def _input_digest(path: Path, *, scorer: Scorer, past: str | None, capacity: int
         "mapping": mapping.model_dump(mode="json"),
         "joined": {name: extract.sha256(join.path) for name, join in mapping.joins.items()},
         "places": {n: extract.sha256(p) for n, p in mapping.geography if isinstance(p, Path)},
+        # Of the key only a hash, within the hash of all inputs.
         "key": hashlib.sha256(read_key(mapping.key_file)).hexdigest() if mapping.makes_pseudonyms else "",
         "part_rows": PART_ROWS,
+        # Another release of a library can give other last digits: parts of two releases must not be mixed.
         "made_by": [version(name) for name in _MADE_BY],
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
@@ -161,7 +162,7 @@ def _predict(
     workspace: Workspace,
     progress: Progress,
 ) -> None:
-    """Predict the parts that were not written yet."""
+    """Predict the parts that are not on disk yet."""
     finished, total = 0, sum(sizes)
     progress(finished, total)
     if not total:
@@ -169,6 +170,7 @@ def _predict(
     missing = {part for part, size in enumerate(sizes) if not staging.has(part, rows=size)}
     if not missing:
         return
+    # The factors are computed anew even if only one part is missing, since they depend on the whole list.
     predictor = Predictor(scorer.stored, needs=scorer.worklist.needs)
     past = scorer.past(points, clock=predictor.clock, workspace=workspace)
     parts = predictor.predict_in_parts(points, past, rows=PART_ROWS, workspace=workspace)
@@ -180,7 +182,7 @@ def _predict(
 
 
 def _keep_first(tables: Iterator[pa.Table], first: list[pa.Table]) -> Iterator[pa.Table]:
-    """The same tables; the rows that a page can show are also put into `first`."""
+    """Pass the tables on, and copy the rows that a page can show into `first`."""
     wanted = KEPT_ROWS
     for table in tables:
         if wanted > 0:

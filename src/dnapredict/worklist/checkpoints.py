@@ -1,9 +1,8 @@
 """Checkpoints of a long scoring, in a folder beside its output, so that it can be resumed.
 
-The folder belongs to one input digest: of the list, the model, the history and the settings. It holds
-row numbers, risks and reasons, no identifier; while the scoring runs, also what the engine
-cannot hold in memory. Only its owner may enter it. It is removed when the output is written; the folder of a
-scoring that was killed and never run again is removed after a week.
+The folder belongs to one input digest: of the list, the model, the history and the settings. It holds row numbers,
+risks and reasons but no identifier, and during the scoring DuckDB's spilled data. Only its owner may
+read it. It is removed when the output is written, or after a week if a killed scoring is never run again.
 """
 
 import contextlib
@@ -35,17 +34,16 @@ _FORM: Final = 2
 
 @dataclass(frozen=True)
 class Staging:
-    """The folder of one scoring, which no other process uses meanwhile.
+    """The folder of one scoring, locked against other processes.
 
     Attributes
     ----------
     started_on
         The day on which the scoring was first started.
     input_digest
-        The digest of all that the worklist rests on. A part is sealed with it: one that is damaged or of
-        other inputs counts as missing.
+        The digest of all inputs. Each part carries it: a damaged part, or one of other inputs, counts as missing.
     overflow
-        Where the engine may put what memory does not hold.
+        Folder into which DuckDB may spill.
     """
 
     folder: Path
@@ -58,7 +56,7 @@ class Staging:
         return self.folder / _OVERFLOW
 
     def has(self, part: int, *, rows: int) -> bool:
-        """Whether `part`, of so many rows, is written."""
+        """Whether `part`, with that number of rows, is complete on disk."""
         try:
             content = self._path(part).read_bytes()
             if not is_intact(content, name=self._name(part)):
@@ -68,7 +66,7 @@ class Staging:
             return False
 
     def keep(self, part: int, predictions: pa.Table) -> None:
-        """Put `part` on disk, whole or not at all.
+        """Write `part` atomically.
 
         Raises
         ------
@@ -155,7 +153,7 @@ def _seal_of(input_digest: str, started_on: str) -> str:
 
 
 def _remove_stale(parent: Path, *, but: Path) -> None:
-    """Remove the folders of scorings to other outputs in `parent` that nobody resumes any more."""
+    """Remove folders of abandoned scorings to other outputs in `parent`."""
     for folder in parent.glob(f".*{_ENDING}"):
         with contextlib.suppress(OSError):
             about = folder / _ABOUT
@@ -167,7 +165,7 @@ def _remove_stale(parent: Path, *, but: Path) -> None:
 
 
 def _empty(folder: Path) -> None:
-    """Remove all but the lock; the file that marks the folder as ours goes last, so that a rest is found again."""
+    """Remove everything but the lock; the marker file goes last, so that an interrupted removal is continued."""
     for path in sorted(folder.iterdir(), key=lambda path: path.name == _ABOUT):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -1,6 +1,6 @@
 """Predict the risk of each appointment and its reasons, from that appointment's own factors.
 
-A row has the same prediction whether it is scored alone, in a list, or in a part of a long list.
+A row gets the same prediction alone, in a list, or in a part of a long list.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ from dnapredict.worklist.answer_table import FACTORS, REASONS
 from dnapredict.worklist.files.worklist_files import rebatch
 from dnapredict.worklist.plan.needs import has_need, with_words
 
-# What is predicted for a row, and all that is kept of it until a long list is finished: no identifier.
+# The predictions of a row: all that checkpoints of a long list hold of it, without an identifier.
 PREDICTION_SCHEMA: Final = pa.schema(
     [(ROW_NUMBER, pa.int64()), ("probability", pa.float64())] + [(name, pa.string()) for name in (*REASONS, *FACTORS)]
 )
@@ -34,12 +34,12 @@ PREDICTION_SCHEMA: Final = pa.schema(
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model that predicts how likely each appointment is to be missed, with reasons.
+    """A model with its history and configuration, which predicts risks with reasons.
 
     Attributes
     ----------
     needs
-        Needs whose words the reasons are put into: a child "was not brought" and did not miss.
+        Needs that change the wording of reasons: a child "was not brought" rather than "missed".
     """
 
     stored: StoredModel
@@ -48,7 +48,7 @@ class Predictor:
 
     @property
     def clock(self) -> Clock:
-        """When the model scores an appointment."""
+        """The model's scoring clock."""
         return Clock.of(self.stored.manifest.provenance.config)
 
     def predict(
@@ -61,9 +61,9 @@ class Predictor:
     def predict_in_parts(
         self, points: ir.Table, past: Past, *, rows: int, workspace: Workspace
     ) -> Iterator[Callable[[], pa.Table]]:
-        """The same in parts of `rows` rows; each part is predicted when it is called.
+        """The same in parts of `rows` rows, each as a function that predicts it.
 
-        The factors of all parts come from one query, since some factors look at other rows of the list.
+        The factors of all parts come from one query, since some factors depend on other rows of the list.
         """
         batches = workspace.stream(self._query(points, past, ()), rows=rows)
         for table in rebatch((pa.Table.from_batches([batch]) for batch in batches), rows=rows):
@@ -83,7 +83,7 @@ class Predictor:
     def _in_agreed_words(
         self, texts: tuple[NDArray[np.object_], ...], table: pa.Table
     ) -> tuple[NDArray[np.object_], ...]:
-        """The reasons in the words agreed for patients with a need, such as of a child."""
+        """The reasons in the wording agreed for patients with a need, such as children."""
         for need in self._needs_with_words:
             for row in np.flatnonzero(has_need(table, need)).tolist():
                 for column in texts:

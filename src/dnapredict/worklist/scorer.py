@@ -1,4 +1,4 @@
-"""Score appointments: the one path of the page, the API, files and watched folders.
+"""Score appointments: the same path for the page, the API, files and watched folders.
 
 appointments -> contract -> history -> factors -> risk and reasons -> plan of the calls -> worklist
 """
@@ -38,7 +38,7 @@ from dnapredict.worklist.predict import Predictor
 
 @dataclass(frozen=True)
 class Scorer:
-    """A model with all it needs to score: the history it may know and the rules of the worklist.
+    """A model with everything that scoring needs: history, calls ledger and worklist configuration.
 
     `history` is called for each list, so that a refreshed history is used at once.
     """
@@ -84,7 +84,7 @@ class Scorer:
         Raises
         ------
         DataError
-            If a required column is missing. A bad row is no error: it comes back with its own.
+            If a required column is missing. An invalid row is not an error: it is returned with its error.
         ConfigurationError
             If the list's deprivation deciles are of another release than the model learned from.
         """
@@ -96,9 +96,9 @@ class Scorer:
         return with_notices(pa.concat_tables(worklist.tables()), (*worklist.plan.notices, *recorded))
 
     def _predict(self, appointments: pa.Table, predictor: Predictor, workspace: Engine) -> tuple[pa.Table, Checked]:
-        """The predictions of the rows that keep the contract, and the result of the check of all rows."""
+        """The predictions of the valid rows, and the result of the check of all rows."""
         checked = self.checked(workspace.keep(appointments), workspace)
-        # The sound rows are read many times: once they are a table, that costs nothing.
+        # Materialised, since the valid rows are read many times.
         points = workspace.materialise(checked.rows)
         past = self.past(points, clock=predictor.clock, workspace=workspace)
         return predictor.predict(points, past, extra_columns=EXTRA_COLUMNS, workspace=workspace), checked
@@ -111,10 +111,10 @@ class Scorer:
         capacity: int | None,
         today: datetime.date | None = None,
     ) -> Worklist:
-        """Plan the calls of a list, and put its worklist together.
+        """Plan the calls of a list, and assemble its worklist.
 
-        Patients who were reached lately or asked not to be called are passed over. `today` is the day on which
-        the list is scored, if that is not the day of the clock.
+        Patients who were reached lately or asked not to be called are passed over. `today` is the day of scoring, by
+        default the clock's.
 
         Raises
         ------
@@ -140,11 +140,11 @@ class Scorer:
         return Worklist(predictions, plan, checked.rejected, self.model_version)
 
     def record_calls(self, worklist: Worklist) -> tuple[str, ...]:
-        """Record the calls that a worklist plans, and the patient of each appointment that the page shows.
+        """Record the planned calls of a worklist, and the patient of each appointment on the page.
 
         Returns
         -------
-        Notices, where that cannot be done.
+        Notices, if that fails.
 
         Raises
         ------
@@ -160,13 +160,13 @@ class Scorer:
         return self.ledger.plan(digest, (call for call in calls if call is not None), listed=shown)
 
     def checked(self, table: ir.Table, workspace: Engine) -> Checked:
-        """The rows of a list held against the contract, and its deciles against the model's release."""
+        """Check the rows of a list against the contract, and its deciles against the model's release."""
         checked = contract_check.check(table, workspace, mapping=self.mapping, source="list", future=True)
         self.stored.manifest.provenance.require_release(checked.ingest.areas.release)
         return checked
 
     def past(self, points: ir.Table, *, clock: Clock, workspace: Engine) -> Past:
-        """What may be known of `points`: the history, if there is one, and the list itself."""
+        """The past of `points`: the history, if there is one, and the list itself."""
         history = self.history()
         if history is None:
             return Past.of(points, clock=clock, workspace=workspace)
@@ -177,7 +177,7 @@ class Scorer:
         return replace(self, mapping=mapping)
 
     def note(self, name: str, *, day: datetime.date, unknown: Sequence[str] = ()) -> Note:
-        """What a reader of the list called `name` must know: see `worklist.files.cover_sheet`."""
+        """The note of the list called `name`: see `worklist.files.cover_sheet`."""
         return note_of(
             name,
             day=day,
@@ -198,10 +198,9 @@ class Scorer:
 
 
 def _excluded(inputs: pa.Table, known: KnownContacts, *, opted_out: pa.Table) -> NDArray[np.int64]:
-    """Rows that are not called whatever their risk: of patients who opted out, or who were reached already.
+    """Rows that are not called whatever their risk: of patients who opted out or were already reached.
 
-    An opt-out in one row of the list holds for all rows of the patient, also where that row was rejected: those
-    rows are `opted_out`.
+    An opt-out in one row of the list applies to all rows of the patient, even if that row was rejected.
     """
     excluded = np.full(inputs.num_rows, UNCALLED)
     excluded[list(known.settled)] = REACHED
@@ -218,13 +217,13 @@ def _excluded(inputs: pa.Table, known: KnownContacts, *, opted_out: pa.Table) ->
 
 
 def _patients_shown(shown: pa.Table) -> Iterator[tuple[str, str]]:
-    """Appointment and patient of the rows that a page shows, about which people record outcomes."""
+    """Appointment and patient of the rows on the page, on which people record outcomes."""
     columns = (shown[name].cast(pa.string()).to_pylist() for name in ("appointment_id", "patient_id"))
     return ((appointment, patient) for appointment, patient in zip(*columns, strict=True) if patient is not None)
 
 
 def _call(inputs: pa.Table, row: int, *, call_by: NDArray[np.datetime64]) -> PlannedCall | None:
-    """The call about a row; None where its patient or clinic is not known: such calls cannot be told apart."""
+    """The call about a row; None if patient or clinic is unknown, since such calls cannot be told apart."""
     names = ("appointment_id", "patient_id", "clinic_code")
     appointment, patient, clinic = (inputs[name][row].as_py() for name in names)
     if patient is None or clinic is None:

@@ -27,7 +27,7 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class FifthReach:
-    """Calls, missed appointments reached and reach of a rule in a fifth of deprivation, as they may be printed."""
+    """Published calls, missed appointments reached, and reach of a rule in a fifth of deprivation."""
 
     group: Group
     selected: int | None
@@ -95,7 +95,7 @@ def _fifths(counted: CountedGrouping, evidence: Evidence) -> tuple[FifthReach, .
     """The fifths, without counts that are hidden under this rule or elsewhere in the report."""
     name, rule = QUINTILE.name, evidence.policy.disclosure
     own = find_hidden_counts({name: counted}, rule)
-    found = []
+    rows = []
     for group, counts in zip(counted.groups, counted.counts, strict=True):
         blocked = {
             part
@@ -106,5 +106,5 @@ def _fifths(counted: CountedGrouping, evidence: Evidence) -> tuple[FifthReach, .
             None if part in blocked else publish_count(counts.total(part), rule) for part in ("selected", "reached")
         )
         shown = None if blocked & {"missed", "reached"} else publish_rate(rate(counts, "reach"), rule)
-        found.append(FifthReach(group, calls, reached, printed_interval(shown, evidence.z)))
-    return tuple(found)
+        rows.append(FifthReach(group, calls, reached, printed_interval(shown, evidence.z)))
+    return tuple(rows)

@@ -124,13 +124,13 @@ def equal_rates_p_values(evidence: Evidence, of: Callable[[GroupCounts], Rate]) 
     Tested before any group is said to differ: among many equal groups some always look bad. Groups with too few
     missed appointments for a verdict are left out.
     """
-    found = {}
+    p_values = {}
     for name, counted in evidence.counted.items():
         large = [counts for counts in counted.counts if counts.missed >= evidence.policy.smallest_group]
         spread = between_group_sd([of(counts) for counts in large])
         if spread is not None:
-            found[name] = spread[1]
-    return found
+            p_values[name] = spread[1]
+    return p_values
 
 
 def counts_in_rate(name: str) -> tuple[str, ...]:

@@ -57,11 +57,11 @@ def _by_group(evidence: Evidence, name: str) -> Iterator[Months]:
     counted = evidence.counted.get(name)
     if counted is None:
         return
-    found: dict[str, Months] = {}
+    months: dict[str, Months] = {}
     for group, counts in zip(counted.groups, counted.counts, strict=True):
         if group.known:
-            found.setdefault(group.facets[0], []).append((group, counts))
-    yield from found.values()
+            months.setdefault(group.facets[0], []).append((group, counts))
+    yield from months.values()
 
 
 def _chart(grouping: str, months: Months, measure: str, evidence: Evidence) -> ControlChart | None:
@@ -86,12 +86,12 @@ def _shown(at: tuple[str, str], counts: GroupCounts, measure: str, evidence: Evi
 
 
 def _month(name: str, shown: Rate | None, centre: Rate, evidence: Evidence) -> MonthlyRate:
-    found = printed_interval(shown, evidence.z)
-    if shown is None or found is None or centre.value is None:
+    interval = printed_interval(shown, evidence.z)
+    if shown is None or interval is None or centre.value is None:
         return MonthlyRate(name, None)
     error = (centre.value * (1 - centre.value) * centre.design_effect / shown.denominator) ** 0.5
     low, high = max(0.0, centre.value - SIGMAS * error), min(1.0, centre.value + SIGMAS * error)
-    return MonthlyRate(name, Interval(found.value, round(low, 3), round(high, 3)))
+    return MonthlyRate(name, Interval(interval.value, round(low, 3), round(high, 3)))
 
 
 def _signal(points: tuple[MonthlyRate, ...], centre: float) -> str:

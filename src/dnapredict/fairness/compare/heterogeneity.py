@@ -29,8 +29,8 @@ def slope_index(rates: Sequence[Rate], sizes: Sequence[float], *, z: float) -> I
     A regression line through the groups' rates, each at the middle of its share of all people and weighted by the
     inverse of its variance (Mackenbach and Kunst 1997). One number for ten deciles instead of 45 pairs.
 
-    >>> found = slope_index([Rate(40, 100), Rate(45, 100), Rate(50, 100)], [1, 1, 1], z=1.96)
-    >>> round(found.value, 2)
+    >>> slope = slope_index([Rate(40, 100), Rate(45, 100), Rate(50, 100)], [1, 1, 1], z=1.96)
+    >>> round(slope.value, 2)
     0.15
     """
     total, before, points = sum(sizes), 0.0, []

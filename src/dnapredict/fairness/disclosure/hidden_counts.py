@@ -89,21 +89,21 @@ def find_hidden_counts(counted: Mapping[str, CountedGrouping], rule: Disclosure)
     everyone = next(iter(counted.values())).total
     exact = {CountCell(name, *EVERYONE): everyone.total(name) for name in _NAMES}
     constraints: list[SumConstraint] = []
-    for name, found in counted.items():
+    for name, grouping in counted.items():
         if name == EVERYONE[0]:
             continue
-        if found.grouping.shown:
+        if grouping.grouping.shown:
             exact |= {
                 CountCell(count, name, group.code): counts.total(count)
-                for group, counts in zip(found.groups, found.counts, strict=True)
+                for group, counts in zip(grouping.groups, grouping.counts, strict=True)
                 for count in _NAMES
             }
-            constraints += group_constraints(name, found.groups, _NAMES, present=tuple(counted))
-            if not found.grouping.exploratory:
-                exact |= _others(found)
-                constraints += rest_constraints(name, found.groups, _OF_OTHERS)
+            constraints += group_constraints(name, grouping.groups, _NAMES, present=tuple(counted))
+            if not grouping.grouping.exploratory:
+                exact |= _others(grouping)
+                constraints += rest_constraints(name, grouping.groups, _OF_OTHERS)
         else:
-            crossed, sums = _crossed(found, present=counted)
+            crossed, sums = _crossed(grouping, present=counted)
             exact, constraints = exact | crossed, constraints + sums
     constraints += _record_constraints(counted)
     return HiddenCells(cells_to_hide(exact, constraints, rule, keep=_cells_to_keep(counted)))
@@ -113,8 +113,8 @@ def _cells_to_keep(counted: Mapping[str, CountedGrouping]) -> frozenset[CountCel
     """Cells of groups that a board looks at first, such as Core20."""
     return frozenset(
         CountCell(count, name, code)
-        for name, found in counted.items()
-        for code in found.grouping.harmed
+        for name, grouping in counted.items()
+        for code in grouping.grouping.harmed
         for count in _NAMES
     )
 
@@ -131,11 +131,11 @@ def group_constraints(
                 yield SumConstraint(parts, CountCell(count, *larger))
 
 
-def _others(found: CountedGrouping) -> dict[CountCell, float]:
+def _others(counted: CountedGrouping) -> dict[CountCell, float]:
     """Counts of everyone except each group, which follow from a printed gap or ratio."""
     return {
-        rest_cell(group, found.grouping.name, count): found.rest(index).total(count)
-        for index, group in enumerate(found.groups)
+        rest_cell(group, counted.grouping.name, count): counted.rest(index).total(count)
+        for index, group in enumerate(counted.groups)
         for count in _OF_OTHERS
     }
 
@@ -157,12 +157,12 @@ def rest_constraints(name: str, groups: Sequence[Group], counts: Sequence[str]) 
 
 
 def _crossed(
-    found: CountedGrouping, *, present: Mapping[str, CountedGrouping]
+    counted: CountedGrouping, *, present: Mapping[str, CountedGrouping]
 ) -> tuple[dict[CountCell, float], list[SumConstraint]]:
     """Cells of crossed groupings and their sums: months add up to the period, others leave out unknown groups."""
-    name = found.grouping.name
+    name = counted.grouping.name
     first, _, second = name.partition("_by_")
-    known = [(g, c) for g, c in zip(found.groups, found.counts, strict=True) if g.facets]
+    known = [(g, c) for g, c in zip(counted.groups, counted.counts, strict=True) if g.facets]
     exact = {CountCell(count, name, g.code): c.total(count) for g, c in known for count in _OF_CROSSED}
     lines = []
     for side, margin in enumerate((first, second)):

@@ -90,8 +90,8 @@ def _more_to_hide(
     # Written without a difference of bounds: a cell without an upper bound (infinity) is safe.
     exposed = [p for p in small if high[p] < math.ceil(low[p]) + FEWEST_POSSIBLE - 1]
     shown = {index for index, count in enumerate(counts) if count and index not in hidden}
-    found = (_cell_to_hide(index, counts, sums, shown=shown, kept=kept) for index in exposed)
-    return {index for index in found if index is not None}
+    further = (_cell_to_hide(index, counts, sums, shown=shown, kept=kept) for index in exposed)
+    return {index for index in further if index is not None}
 
 
 def _cell_to_hide(
@@ -107,6 +107,7 @@ def _cell_to_hide(
         mine = [line for line in sums if not frontier.isdisjoint((*line.parts, line.total))]
         parts = {part for line in mine for part in line.parts} & shown - {index}
         totals = {line.total for line in mine} & shown - {index}
+        # Never the total while a part is left: a hidden total takes away the figure that a reader wants most.
         candidates = parts - kept or parts or totals
         if candidates:
             return min(candidates, key=lambda other: counts[other])
@@ -119,10 +120,12 @@ def _bounds(
     counts: Sequence[float], sums: Sequence[_Sum], *, hidden: set[int], rule: Disclosure
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Lowest and highest possible value of each cell, for somebody who knows the rule and what is printed."""
+    # Rounded to 5, a printed 10 is 8 to 12: the reader knows the count to 2 on either side.
     half = (rule.round_to - 1) / 2
     low, high = np.empty(len(counts)), np.empty(len(counts))
     for index, count in enumerate(counts):
         printed = publish_count(count, rule) or 0
+        # 0 is printed as 0 and is exact.
         known = 0.0 if count == 0 else half
         low[index], high[index] = (1.0, np.inf) if index in hidden else (printed - known, printed + known)
     for _ in range(_PASSES):
@@ -139,12 +142,14 @@ def _tighten(line: _Sum, low: NDArray[np.float64], high: NDArray[np.float64]) ->
     parts = np.array(line.parts)
     total = line.total
     low[total] = max(low[total], low[parts].sum())
+    # An open sum has a part that is printed nowhere, so that the printed parts bound the total from below only.
     if not line.open:
         high[total] = min(high[total], high[parts].sum())
     others_low = low[parts].sum() - low[parts]
     high[parts] = np.minimum(high[parts], high[total] - others_low)
     if line.open:
         return
+    # inf - inf is NaN, so that parts without an upper bound are counted and not subtracted.
     endless = np.isinf(high[parts])
     finite = np.where(endless, 0.0, high[parts])
     others_high = np.where(endless.sum() - endless > 0, np.inf, finite.sum() - finite)

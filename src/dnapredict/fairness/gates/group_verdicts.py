@@ -41,24 +41,25 @@ def judge_groups(
     that all groups of a grouping are equal; no group of a grouping FAILs where that test is not significant.
     """
     harms = [harm(one) if one.enough(evidence.policy) else None for one in compared]
-    tested = [(one, found) for one, found in zip(compared, harms, strict=True) if found]
+    tested = [(one, measured) for one, measured in zip(compared, harms, strict=True) if measured]
     groupings = [one.grouping for one, _ in tested]
-    exact = adjust_within_families([found.p_value for _, found in tested], groupings)
+    exact = adjust_within_families([measured.p_value for _, measured in tested], groupings)
+    # A second correction of p-values from rounded counts, since exact ones would reveal the hidden counts.
     printed = adjust_within_families([1.0 if h.printed_p is None else h.printed_p for _, h in tested], groupings)
     judge = _Judge(evidence.policy, tolerance=tolerance, measure=measure, alike=alike or {})
     answers = (
-        judge.check(one, found, p_exact=p, p_printed=q, level=level)
-        for (one, found), p, q, level in zip(tested, exact, printed, _levels(tested, evidence.policy), strict=True)
+        judge.check(one, measured, p_exact=p, p_printed=q, level=level)
+        for (one, measured), p, q, level in zip(tested, exact, printed, _levels(tested, evidence.policy), strict=True)
     )
     return tuple(
-        next(answers) if found else not_enough(one, evidence, measure=measure)
-        for one, found in zip(compared, harms, strict=True)
+        next(answers) if measured else not_enough(one, evidence, measure=measure)
+        for one, measured in zip(compared, harms, strict=True)
     )
 
 
 def _levels(tested: Sequence[tuple[GroupComparison, Harm]], policy: Policy) -> list[float]:
     """The level below which each group's own p-value would be significant."""
-    p_values, groupings = [found.p_value for _, found in tested], [one.grouping for one, _ in tested]
+    p_values, groupings = [measured.p_value for _, measured in tested], [one.grouping for one, _ in tested]
     return [single_group_level(p_values, groupings, index, level=1 - policy.confidence) for index in range(len(tested))]
 
 
@@ -89,6 +90,7 @@ class _Judge:
 
     def _verdict(self, one: GroupComparison, harm: Harm, p_exact: float) -> Verdict:
         level = 1 - self.policy.confidence
+        # PASS needs the upper bound below the limit, and not only an insignificant gap: absence of evidence is no pass.
         if harm.exact.high < self.tolerance:
             return Verdict.PASS
         differ = self.alike.get(one.grouping, 0.0) < level

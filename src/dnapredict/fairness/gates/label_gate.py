@@ -56,11 +56,11 @@ def _trust_side(compared: Sequence[GroupComparison], evidence: Evidence) -> tupl
     groupings = [one.grouping for one in judged]
     exact = adjust_within_families([_two_sided(*one.rates(_RATE), limit) for one in judged], groupings)
     shown = adjust_within_families([_two_sided(*pair, limit) if pair else 1.0 for pair in pairs], groupings)
-    found = {
+    checks = {
         (one.grouping, one.group.code): _check(one, evidence, pair, p_exact=p, p_printed=q)
         for one, pair, p, q in zip(judged, pairs, exact, shown, strict=True)
     }
-    return tuple(found.get((one.grouping, one.group.code)) or _thin(one) for one in compared)
+    return tuple(checks.get((one.grouping, one.group.code)) or _thin(one) for one in compared)
 
 
 def _printed(comparison: GroupComparison, evidence: Evidence) -> tuple[Rate, Rate] | None:

@@ -37,7 +37,7 @@ def reach_gate(evidence: Evidence) -> Gate:
 def reach_checks(compared: Sequence[GroupComparison], evidence: Evidence) -> tuple[Check, ...]:
     """The reach of each compared group against everyone else (also used on the strict label)."""
     tolerance = evidence.policy.limits.reach.max_harm_gap
-    found = judge_groups(
+    checks = judge_groups(
         compared,
         evidence,
         lambda one: _gap(one, one.rates("reach"), evidence=evidence, tolerance=tolerance),
@@ -45,7 +45,7 @@ def reach_checks(compared: Sequence[GroupComparison], evidence: Evidence) -> tup
         measure="reach",
         alike=equal_rates_p_values(evidence, lambda counts: rate(counts, "reach")),
     )
-    return tuple(_explained(check, one, evidence) for check, one in zip(found, compared, strict=True))
+    return tuple(_explained(check, one, evidence) for check, one in zip(checks, compared, strict=True))
 
 
 def _gap(comparison: GroupComparison, pair: tuple[Rate, Rate], *, evidence: Evidence, tolerance: float) -> Harm | None:
@@ -55,11 +55,11 @@ def _gap(comparison: GroupComparison, pair: tuple[Rate, Rate], *, evidence: Evid
     shown = published_pair(comparison, pair, made_of=counts_in_rate("reach"), evidence=evidence)
     if shown is None:
         return Harm(exact, p_value, None)
-    found = gap(*shown, z=evidence.z)
+    published = gap(*shown, z=evidence.z)
     return Harm(
         exact,
         p_value,
-        found.rounded() if found else None,
+        published.rounded() if published else None,
         gap_p_value(*shown, tolerance=tolerance),
         lambda level: detectable_gap(*shown, tolerance=tolerance, level=level),
     )
@@ -141,12 +141,12 @@ def allocation_gate(evidence: Evidence) -> Gate:
 
 
 def _short_of_calls(checks: Sequence[Check]) -> str:
-    asked = [check for check in checks if check.verdict is not Verdict.NOT_ENOUGH_DATA]
-    short = sum(check.verdict is Verdict.REVIEW for check in asked)
-    if not asked:
+    judged = [check for check in checks if check.verdict is not Verdict.NOT_ENOUGH_DATA]
+    short = sum(check.verdict is Verdict.REVIEW for check in judged)
+    if not judged:
         return "There is not enough data to say of any group."
     get = f"{short} {'gets' if short == 1 else 'get'}" if short else "none gets"
-    return f"Of {len(asked)} groups that we can judge, {get} clearly fewer calls than its share of need."
+    return f"Of {len(judged)} groups that we can judge, {get} clearly fewer calls than its share of need."
 
 
 def _allocated(comparison: GroupComparison, evidence: Evidence) -> Check:

@@ -56,7 +56,7 @@ def _unevenly_missing(counted: CountedGrouping, evidence: Evidence) -> list[Chec
         return []
     ratio = evidence.policy.limits.records.missing_ratio
     mean = rate(counted.total, _UNKNOWN).value or 0.0
-    found = []
+    checks = []
     for group, counts in zip(counted.groups, counted.counts, strict=True):
         unknown = rate(counts, _UNKNOWN)
         exact = unknown.interval(evidence.z)
@@ -65,8 +65,8 @@ def _unevenly_missing(counted: CountedGrouping, evidence: Evidence) -> list[Chec
         sentence = f"{group.name}: ethnicity is missing more than {ratio:g} times as often as on average."
         at = (counted.grouping.name, group.code)
         printed = published_rate(counts, _UNKNOWN, at=at, evidence=evidence)
-        found.append(Check(counted.grouping.name, group, Verdict.REVIEW, "ethnicity not known", sentence, printed))
-    return found
+        checks.append(Check(counted.grouping.name, group, Verdict.REVIEW, "ethnicity not known", sentence, printed))
+    return checks
 
 
 def calibration_gate(evidence: Evidence) -> Gate:

@@ -114,7 +114,9 @@ class GroupCounts(SummedCounts):
         below = float(denominator @ self.totals)
         ratio = float(numerator @ self.totals) / below
         leverage = numerator - ratio * denominator
+        # As in cluster-robust variances of regression packages: n / (n - 1) for n clusters.
         small_sample = self.patients / max(1, self.patients - 1)
+        # The quadratic form can be -1e-18 by rounding where all patients have the same ratio.
         return max(0.0, small_sample * float(leverage @ self.second @ leverage)) / below**2
 
 
@@ -150,7 +152,7 @@ def count_groups(audited: AuditData, members: Membership) -> CountedGrouping:
         profiles = engine.sql(_PROFILES).to_arrow_table()
         histogram = engine.sql(_HISTOGRAM).to_arrow_table()
     bins = _bins(histogram, len(members.groups))
-    counts = tuple(_summed(_profiles_of(profiles, place), *pair) for place, pair in enumerate(bins))
+    counts = tuple(_summed(_profiles_of(profiles, index), *pair) for index, pair in enumerate(bins))
     counted = CountedGrouping(grouping, members.groups, counts)
     if counted.total.appointments != len(audited):
         raise DataError(f"audit: the groups of '{grouping.name}' do not add up to all {len(audited):,} rows.")
@@ -176,8 +178,8 @@ def _numbers(audited: AuditData, members: Membership) -> pa.Table:
 
 
 def _ones(column: pa.ChunkedArray) -> NDArray[np.int8]:
-    found: NDArray[np.int8] = pc.fill_null(column, False).to_numpy().astype(np.int8)
-    return found
+    ones: NDArray[np.int8] = pc.fill_null(column, False).to_numpy().astype(np.int8)
+    return ones
 
 
 def _live(table: pa.Table) -> NDArray[np.int8]:
@@ -190,12 +192,12 @@ def _trust_side(audited: AuditData) -> NDArray[np.int8]:
 
     That is a recorded reason, or outcome code 7: the patient came late and was not seen.
     """
-    found = np.zeros(len(audited), np.int8)
+    trust_side = np.zeros(len(audited), np.int8)
     if audited.has(["trust_side_reason"]):
-        found |= _ones(audited.table["trust_side_reason"])
+        trust_side |= _ones(audited.table["trust_side_reason"])
     if audited.has(["outcome_code"]):
-        found |= _ones(pc.equal(audited.table["outcome_code"], codes.ARRIVED_TOO_LATE))
-    return found
+        trust_side |= _ones(pc.equal(audited.table["outcome_code"], codes.ARRIVED_TOO_LATE))
+    return trust_side
 
 
 def _unrecorded(audited: AuditData) -> NDArray[np.int8]:
@@ -204,12 +206,12 @@ def _unrecorded(audited: AuditData) -> NDArray[np.int8]:
     if members is None:
         return np.ones(len(audited), np.int8)
     unknown = np.array([not group.known for group in members.groups], dtype=np.int8)
-    found: NDArray[np.int8] = unknown[members.index]
-    return found
+    unrecorded: NDArray[np.int8] = unknown[members.index]
+    return unrecorded
 
 
-def _profiles_of(table: pa.Table, place: int) -> _Profiles:
-    part = table.filter(pc.equal(table["g"], place))
+def _profiles_of(table: pa.Table, index: int) -> _Profiles:
+    part = table.filter(pc.equal(table["g"], index))
     sums = np.column_stack([part[name].to_numpy().astype(np.float64) for name in SUMS[:-1]])
     return _Profiles(
         sums=sums,
@@ -232,7 +234,7 @@ def _summed(profiles: _Profiles, histogram: NDArray[np.float64], expected: NDArr
 
 def _bins(table: pa.Table, groups: int) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     numbers, expected = np.zeros((groups, 2, BINS)), np.zeros((groups, 2, BINS))
-    place = (table["g"].to_numpy(), table["dna"].to_numpy(), table["bin"].to_numpy())
-    numbers[place] = table["n"].to_numpy()
-    expected[place] = table["expected"].to_numpy() / _SCALE
+    cell = (table["g"].to_numpy(), table["dna"].to_numpy(), table["bin"].to_numpy())
+    numbers[cell] = table["n"].to_numpy()
+    expected[cell] = table["expected"].to_numpy() / _SCALE
     return list(zip(numbers, expected, strict=True))

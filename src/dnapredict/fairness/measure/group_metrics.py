@@ -56,10 +56,10 @@ FAIRLEARN = {
 
 
 def _combination(plus: Sequence[str], minus: Sequence[str]) -> NDArray[np.float64]:
-    found = np.zeros(len(SUMS))
-    found[[SUMS.index(name) for name in plus]] = 1.0
-    found[[SUMS.index(name) for name in minus]] = -1.0
-    return found
+    weights = np.zeros(len(SUMS))
+    weights[[SUMS.index(name) for name in plus]] = 1.0
+    weights[[SUMS.index(name) for name in minus]] = -1.0
+    return weights
 
 
 _PARTS = {
@@ -91,7 +91,7 @@ def by_fairlearn(counted: CountedGrouping) -> dict[str, tuple[float | None, ...]
 
     None where the denominator is 0.
     """
-    cells = pd.concat([_cells(place, counts) for place, counts in enumerate(counted.counts)])
+    cells = pd.concat([_cells(index, counts) for index, counts in enumerate(counted.counts)])
     cells = cells[cells["n"] > 0]
     frame = MetricFrame(
         metrics=FAIRLEARN,
@@ -100,17 +100,17 @@ def by_fairlearn(counted: CountedGrouping) -> dict[str, tuple[float | None, ...]
         sensitive_features=cells["group"],
         sample_params={name: {"sample_weight": cells["n"]} for name in FAIRLEARN},
     ).by_group
-    return {name: tuple(_estimable(frame, name, place, counts) for place, counts in enumerate(counted.counts))
+    return {name: tuple(_estimable(frame, name, index, counts) for index, counts in enumerate(counted.counts))
             for name in FAIRLEARN}  # fmt: skip
 
 
-def _cells(place: int, counts: GroupCounts) -> pd.DataFrame:
+def _cells(index: int, counts: GroupCounts) -> pd.DataFrame:
     total = {name: counts.total(name) for name in SUMS}
     reached, selected, missed = total["reached"], total["selected"], total["missed"]
     attended_uncalled = total["appointments"] - missed - selected + reached
     return pd.DataFrame(
         {
-            "group": place,
+            "group": index,
             "missed": [1, 1, 0, 0],
             "selected": [1, 0, 1, 0],
             "n": [reached, missed - reached, selected - reached, attended_uncalled],
@@ -118,8 +118,8 @@ def _cells(place: int, counts: GroupCounts) -> pd.DataFrame:
     )
 
 
-def _estimable(frame: pd.DataFrame, name: str, place: int, counts: GroupCounts) -> float | None:
-    return float(frame[name].loc[place]) if rate(counts, name).denominator > 0 else None
+def _estimable(frame: pd.DataFrame, name: str, index: int, counts: GroupCounts) -> float | None:
+    return float(frame[name].loc[index]) if rate(counts, name).denominator > 0 else None
 
 
 def observed_over_expected(counts: GroupCounts) -> Ratio:
@@ -220,8 +220,8 @@ def reach_at_share(counts: GroupCounts, share: float) -> float:
     attended, missed = counts.histogram[0][::-1], counts.histogram[1][::-1]
     calls = share * counts.appointments
     before = np.cumsum(attended + missed) - (attended + missed)
-    taken = np.clip(calls - before, 0.0, attended + missed)
-    within = np.divide(taken, attended + missed, out=np.zeros(BINS), where=attended + missed > 0)
+    called = np.clip(calls - before, 0.0, attended + missed)
+    within = np.divide(called, attended + missed, out=np.zeros(BINS), where=attended + missed > 0)
     return float(within @ missed)
 
 

@@ -59,14 +59,15 @@ class Rate:
     def variance(self) -> float:
         """Variance at the effective sample size, with half a person added to either side so that it is never 0."""
         number = self.denominator / self.design_effect
+        # Plain p(1 - p)/n is 0 at a rate of 0 or 1, which would make a group of ten as certain as one of ten thousand.
         softened = (self.numerator / self.design_effect + 0.5) / (number + 1)
         return softened * (1 - softened) / number
 
     def interval(self, z: float) -> Interval | None:
         """Wilson's interval at the effective sample size (Wilson 1927; Korn and Graubard 1998 for clusters).
 
-        >>> found = Rate(5, 10).interval(z_of(0.95))
-        >>> round(found.low, 3), round(found.high, 3)
+        >>> interval = Rate(5, 10).interval(z_of(0.95))
+        >>> round(interval.low, 3), round(interval.high, 3)
         (0.237, 0.763)
         """
         share = self.value
@@ -74,6 +75,7 @@ class Rate:
             return None
         number = self.denominator / self.design_effect
         middle = (share + z * z / (2 * number)) / (1 + z * z / number)
+        # Wilson and not Wald: at rates near 0 and small groups, Wald's interval is too narrow and can leave [0, 1].
         half = z / (1 + z * z / number) * math.sqrt(share * (1 - share) / number + z * z / (4 * number**2))
         return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
 
@@ -82,8 +84,8 @@ class Rate:
 class Ratio:
     """A ratio such as observed over expected, with the standard error of its logarithm.
 
-    >>> found = Ratio(110, 100, log_error=0.05).interval(z_of(0.95))
-    >>> round(found.low, 3), round(found.high, 3)
+    >>> interval = Ratio(110, 100, log_error=0.05).interval(z_of(0.95))
+    >>> round(interval.low, 3), round(interval.high, 3)
     (0.997, 1.213)
     """
 
@@ -127,8 +129,8 @@ class RateDifference:
 
 def printed_interval(figure: "Rate | Ratio | None", z: float) -> Interval | None:
     """The interval of a figure that may be published, rounded as it is printed; None where there is none."""
-    found = figure.interval(z) if figure else None
-    return found.rounded() if found else None
+    interval = figure.interval(z) if figure else None
+    return interval.rounded() if interval else None
 
 
 def gap(rest: Rate, group: Rate, *, z: float) -> Interval | None:
@@ -137,14 +139,16 @@ def gap(rest: Rate, group: Rate, *, z: float) -> Interval | None:
     Positive: the group is worse off. Newcombe (1998), method 10, on effective sample sizes; a patient who is in both
     counts as two, which widens the interval slightly.
 
-    >>> found = gap(Rate(50, 100), Rate(40, 100), z=z_of(0.95))
-    >>> round(found.value, 2), round(found.low, 3), round(found.high, 3)
+    >>> estimate = gap(Rate(50, 100), Rate(40, 100), z=z_of(0.95))
+    >>> round(estimate.value, 2), round(estimate.low, 3), round(estimate.high, 3)
     (0.1, -0.037, 0.232)
     """
     first, second = rest.interval(z), group.interval(z)
     if first is None or second is None:
         return None
     value = first.value - second.value
+    # The one-sided widths of both Wilson intervals, which are skewed near 0 and 1, are squared and added; a sum of
+    # variances would give a symmetric interval with too low a coverage for small groups.
     down = math.hypot(first.value - first.low, second.high - second.value)
     up = math.hypot(first.high - first.value, second.value - second.low)
     return Interval(value, value - down, value + up)
@@ -156,8 +160,8 @@ def rate_ratio(rest: Rate, group: Rate, *, z: float) -> Interval | None:
     Interval on the logarithmic scale, on effective sample sizes (Katz et al. 1978). None where a rate is 0 or cannot
     be estimated.
 
-    >>> found = rate_ratio(Rate(50, 100), Rate(40, 100), z=z_of(0.95))
-    >>> round(found.value, 2), round(found.low, 2), round(found.high, 2)
+    >>> estimate = rate_ratio(Rate(50, 100), Rate(40, 100), z=z_of(0.95))
+    >>> round(estimate.value, 2), round(estimate.low, 2), round(estimate.high, 2)
     (0.8, 0.59, 1.09)
     """
     if not rest.value or not group.value:
@@ -177,14 +181,15 @@ def gap_p_value(rest: Rate, group: Rate, *, tolerance: float) -> float | None:
     >>> gap_p_value(Rate(500, 1000), Rate(500, 1000), tolerance=0.05) > 0.5
     True
     """
-    found = gap(rest, group, z=1.0)
-    if found is None:
+    estimate = gap(rest, group, z=1.0)
+    if estimate is None:
         return None
-    above = found.value > tolerance
+    above = estimate.value > tolerance
+    # The interval's bound moves monotonically with z, so that bisection finds the z at which it meets the tolerance.
     low, high = 0.0, _Z_MAX
     for _ in range(_BISECTIONS):
         z = (low + high) / 2
-        wider = gap(rest, group, z=z) or found
+        wider = gap(rest, group, z=z) or estimate
         clear = wider.low > tolerance if above else wider.high < tolerance
         low, high = (z, high) if clear else (low, z)
     return _NORMAL.cdf(-low if above else low)
@@ -196,8 +201,8 @@ def detectable_gap(rest: Rate, group: Rate, *, tolerance: float, level: float) -
     `rest` and `group` give the sizes and everyone else's rate; normal approximation. None where no gap would be:
     the group is too small, everyone else's rate too low, or the tolerance so wide that a reach of 0 is within it.
 
-    >>> found = detectable_gap(Rate(20_000, 45_000), Rate(441, 980), tolerance=0.05, level=0.025)
-    >>> round(found, 3)
+    >>> smallest = detectable_gap(Rate(20_000, 45_000), Rate(441, 980), tolerance=0.05, level=0.025)
+    >>> round(smallest, 3)
     0.093
     """
     if rest.value is None or group.denominator <= 0 or rest.value <= tolerance:
@@ -207,6 +212,7 @@ def detectable_gap(rest: Rate, group: Rate, *, tolerance: float, level: float) -
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         behind = Rate((rest.value - middle) * group.denominator, group.denominator, group.design_effect)
+        # The group's variance at its assumed lower rate, not at the observed one: the gap is what is being sought.
         error = math.sqrt(rest.variance + behind.variance)
         low, high = (middle, high) if middle - tolerance < distance * error else (low, middle)
     return None if high >= rest.value - _ALMOST_NOTHING else high

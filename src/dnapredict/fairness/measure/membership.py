@@ -102,8 +102,8 @@ def cross_memberships(first: Membership, second: Membership) -> Membership:
     groups = [_both(first.groups[p], second.groups[q]) for p, q in known]
     groups.append(Group("unknown", "Not known", known=False))
     lookup = np.full((len(first.groups), len(second.groups)), len(known), dtype=np.int32)
-    for place, (p, q) in enumerate(known):
-        lookup[p, q] = place
+    for index, (p, q) in enumerate(known):
+        lookup[p, q] = index
     grouping = Grouping(
         f"{first.grouping.name}_by_{second.grouping.name}",
         f"{first.grouping.title}, by {second.grouping.title}",
@@ -117,7 +117,7 @@ def cross_memberships(first: Membership, second: Membership) -> Membership:
 
 
 def _known(members: Membership) -> list[int]:
-    return [place for place, group in enumerate(members.groups) if group.known]
+    return [index for index, group in enumerate(members.groups) if group.known]
 
 
 def _both(first: Group, second: Group) -> Group:

@@ -62,21 +62,21 @@ def _deciding(policy: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}.{key}")
+            settings |= _flat(value, f"{prefix}.{key}")
         elif key != "why":
-            found[f"{prefix}.{key}"] = value
-    return found
+            settings[f"{prefix}.{key}"] = value
+    return settings
 
 
 def what_changed(
     verdict: Verdict, gates: Sequence[Gate], tables: Sequence[GroupTable], previous: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Sentences on what is different from the last audit's published figures."""
-    found = [*_verdicts(verdict, gates, previous), *_reach(tables, previous)]
-    return tuple(found) or ("Verdicts are the same and no group's reach moved by more than 2 in 100.",)
+    changes = [*_verdicts(verdict, gates, previous), *_reach(tables, previous)]
+    return tuple(changes) or ("Verdicts are the same and no group's reach moved by more than 2 in 100.",)
 
 
 def _verdicts(verdict: Verdict, gates: Sequence[Gate], previous: Mapping[str, Any]) -> Iterator[str]:

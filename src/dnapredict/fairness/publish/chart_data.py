@@ -87,7 +87,7 @@ def _calibration(group: Group, counts: GroupCounts, evidence: Evidence) -> Group
     rows = counts.histogram.sum(axis=0)
     band = np.minimum((np.cumsum(rows) - rows / 2) / rows.sum() * _RISK_BANDS, _RISK_BANDS - 1).astype(int)
     effect = rate(counts, "base_rate").design_effect
-    bands = [inside for place in range(_RISK_BANDS) if rows[inside := band == place].sum()]
+    bands = [inside for number in range(_RISK_BANDS) if rows[inside := band == number].sum()]
     shares = [Rate(float(counts.histogram[1][i].sum()), float(rows[i].sum()), effect) for i in bands]
     shown = _without_small_bands(shares, evidence)
     means = [round(float(counts.expected[:, i].sum() / rows[i].sum()), 3) for i in bands]
@@ -103,14 +103,14 @@ def _calibration(group: Group, counts: GroupCounts, evidence: Evidence) -> Group
 
 def _without_small_bands(shares: list[Rate], evidence: Evidence) -> list[Rate | None]:
     """The bands that may be printed: they add up to the group, which is printed too."""
-    rule, found = evidence.policy.disclosure, set()
+    rule, small = evidence.policy.disclosure, set()
     for name in ("numerator", "denominator"):
-        cells = [CountCell(name, "band", str(place)) for place in range(len(shares))]
+        cells = [CountCell(name, "band", str(index)) for index in range(len(shares))]
         exact = dict(zip(cells, (getattr(one, name) for one in shares), strict=True))
         total = CountCell(name, "band", "all")
         hidden = cells_to_hide(exact | {total: sum(exact.values())}, [SumConstraint(tuple(cells), total)], rule)
-        found |= {place for place, cell in enumerate(cells) if cell in hidden}
-    return [None if place in found else publish_rate(one, rule) for place, one in enumerate(shares)]
+        small |= {index for index, cell in enumerate(cells) if cell in hidden}
+    return [None if index in small else publish_rate(one, rule) for index, one in enumerate(shares)]
 
 
 def _capacity(group: Group, counts: GroupCounts, evidence: Evidence) -> GroupCurve:
@@ -126,10 +126,11 @@ def _capacity(group: Group, counts: GroupCounts, evidence: Evidence) -> GroupCur
 
 def _reached_at(counts: GroupCounts, everyone: GroupCounts, share: float) -> float:
     """Missed appointments of the group above the score that selects `share` of everyone."""
-    taken: NDArray[np.float64] = everyone.histogram.sum(axis=0)[::-1]
-    before = np.cumsum(taken) - taken
+    appointments: NDArray[np.float64] = everyone.histogram.sum(axis=0)[::-1]
+    before = np.cumsum(appointments) - appointments
     calls = share * everyone.appointments
-    within = np.divide(np.clip(calls - before, 0, taken), taken, out=np.zeros_like(taken), where=taken > 0)
+    called = np.clip(calls - before, 0, appointments)
+    within = np.divide(called, appointments, out=np.zeros_like(appointments), where=appointments > 0)
     return float(within[::-1] @ counts.histogram[1])
 
 
@@ -138,19 +139,19 @@ def _cells(counted: CountedGrouping | None, evidence: Evidence) -> tuple[Crossed
         return ()
     name = counted.grouping.name
     known = [(g, c) for g, c in zip(counted.groups, counted.counts, strict=True) if g.known]
-    found = [(g, c, _shown(g, c, name, evidence)) for g, c in known]
-    spread = between_group_sd([reach for *_, reach in found if reach])
+    estimates = [(g, c, _shown(g, c, name, evidence)) for g, c in known]
+    spread = between_group_sd([reach for *_, reach in estimates if reach])
     everyone = published_rate(counted.total, "reach", at=("all", "all"), evidence=evidence)
     prior = (everyone.value if everyone else 0.0, spread[0] if spread else 0.0)
     missed = [
         None
         if evidence.hidden.hides(name, group.code, ("missed",))
         else publish_count(counts.missed, evidence.policy.disclosure)
-        for group, counts, _ in found
+        for group, counts, _ in estimates
     ]
     return tuple(
         _cell(group, printed_interval(reach, evidence.z), number, prior)
-        for (group, _, reach), number in zip(found, missed, strict=True)
+        for (group, _, reach), number in zip(estimates, missed, strict=True)
     )
 
 

@@ -24,7 +24,7 @@ _LIMITS = ((1.96, "--", "95 in 100"), (3.09, "-", "998 in 1,000"))
 
 def charts(result: AuditResult) -> tuple[Chart, ...]:
     """Every chart that this extract can give, in the order of the report."""
-    found = [
+    drawn = [
         _reach_by_group(result),
         _need_and_calls(result.table("imd_decile")),
         _meaning(result.chart_data.calibration),
@@ -34,7 +34,7 @@ def charts(result: AuditResult) -> tuple[Chart, ...]:
         _who_is_missing(result),
         _trust_side(result),
     ]
-    return tuple(chart for chart in found if chart is not None)
+    return tuple(chart for chart in drawn if chart is not None)
 
 
 def _rows(result: AuditResult, names: Sequence[str], rate: str) -> list[tuple[GroupRow, Interval]]:
@@ -62,7 +62,7 @@ def _reach_by_group(result: AuditResult) -> Chart | None:
 
 def _who_is_missing(result: AuditResult) -> Chart | None:
     """Appointments of unknown group, by grouping."""
-    found = [
+    unknown = [
         (f"{title}: {row.group.name.lower()}", row.counts["appointments"] or 0)
         for name, title in (("ethnicity", "Ethnic group"), ("core20", "Area"), ("disability", "Disability"))
         if (table := result.table(name))
@@ -70,16 +70,16 @@ def _who_is_missing(result: AuditResult) -> Chart | None:
         if not row.group.known and row.counts["appointments"]
     ]
     everyone = result.everyone.rows[0].counts["appointments"]
-    if not found or not everyone:
+    if not unknown or not everyone:
         return None
-    shares = [100 * number / everyone for _, number in found]
-    figure, axes = canvas(height=1.1 + 0.3 * len(found))
-    axes.barh(range(len(found)), shares, 0.6, color=BLUE, hatch="//", edgecolor="white")
-    axes.set_yticks(range(len(found)), [f"{name}  (n {number:,})" for name, number in found])
+    shares = [100 * number / everyone for _, number in unknown]
+    figure, axes = canvas(height=1.1 + 0.3 * len(unknown))
+    axes.barh(range(len(unknown)), shares, 0.6, color=BLUE, hatch="//", edgecolor="white")
+    axes.set_yticks(range(len(unknown)), [f"{name}  (n {number:,})" for name, number in unknown])
     axes.invert_yaxis()
     axes.set_xlabel("Appointments, of 100")
-    listed = "; ".join(f"{name} {share:.1f}" for (name, _), share in zip(found, shares, strict=True))
-    name, most = max(zip((name for name, _ in found), shares, strict=True), key=lambda pair: pair[1])
+    listed = "; ".join(f"{name} {share:.1f}" for (name, _), share in zip(unknown, shares, strict=True))
+    name, most = max(zip((name for name, _ in unknown), shares, strict=True), key=lambda pair: pair[1])
     title = f"Who is missing: {name.partition(': ')[2]} ({name.partition(': ')[0].lower()}), {most:.0f} in 100"
     numbers = "figures_ethnicity.csv, figures_core20.csv"
     return chart_of("missing", figure, title=title, description=f"Of 100 appointments: {listed}.", numbers=numbers)
@@ -103,10 +103,10 @@ def _enough(rows: Sequence[tuple[GroupRow, Interval]]) -> list[tuple[GroupRow, I
 
 
 def _dots(axes: Axes, rows: Sequence[tuple[GroupRow, Interval]]) -> None:
-    for place, (row, figure) in enumerate(rows):
+    for y, (row, figure) in enumerate(rows):
         solid = (row.counts["missed"] or 0) >= _ENOUGH
-        axes.plot([100 * figure.low, 100 * figure.high], [place, place], color=GREY, linewidth=1.6)
-        axes.plot(100 * figure.value, place, "o", color=BLUE, markerfacecolor=BLUE if solid else "white", zorder=3)
+        axes.plot([100 * figure.low, 100 * figure.high], [y, y], color=GREY, linewidth=1.6)
+        axes.plot(100 * figure.value, y, "o", color=BLUE, markerfacecolor=BLUE if solid else "white", zorder=3)
     labels = [f"{row.group.name}  (n {row.counts['missed']:,})" for row, _ in rows]
     axes.set_yticks(range(len(rows)), labels)
     axes.invert_yaxis()
@@ -128,11 +128,11 @@ def _need_and_calls(table: GroupTable | None) -> Chart | None:
     need = _shares(shown, "missed")
     calls = _shares(shown, "selected")
     figure, axes = canvas(height=3.2)
-    places = range(len(shown))
-    axes.bar([place - 0.2 for place in places], need, 0.38, color=GREY, label="of all who missed")
-    axes.bar([place + 0.2 for place in places], calls, 0.38, color=BLUE, hatch="//", edgecolor="white",
+    positions = range(len(shown))
+    axes.bar([x - 0.2 for x in positions], need, 0.38, color=GREY, label="of all who missed")
+    axes.bar([x + 0.2 for x in positions], calls, 0.38, color=BLUE, hatch="//", edgecolor="white",
              label="of all calls")  # fmt: skip
-    axes.set_xticks(list(places), [row.group.code for row in shown])
+    axes.set_xticks(list(positions), [row.group.code for row in shown])
     axes.set_xlabel("Deprivation decile of the area (1 is the most deprived)")
     axes.set_ylabel("Share, in 100")
     axes.set_ylim(0, 1.25 * max(*need, *calls))
@@ -207,8 +207,8 @@ def _funnel(table: GroupTable | None, result: AuditResult) -> Chart | None:
         marked = (row, reach) in outside
         axes.plot(_missed(row), 100 * reach.value, "D" if marked else "o", color=AMBER if marked else BLUE)
     for row, reach in outside:
-        place = (_missed(row), 100 * reach.value)
-        axes.annotate(row.group.name, place, xytext=(5, 4), textcoords="offset points")
+        point = (_missed(row), 100 * reach.value)
+        axes.annotate(row.group.name, point, xytext=(5, 4), textcoords="offset points")
     axes.set(xlabel="Missed appointments", ylabel="Reach, of 100 who missed", ylim=(0, 100))
     axes.legend(frameon=False, title="Chance alone stays inside for")
     kind = table.title.partition(" (")[0].lower()

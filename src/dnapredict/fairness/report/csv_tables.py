@@ -27,12 +27,12 @@ _ALSO_RANGED = (
 
 def csv_files(result: AuditResult) -> dict[str, str]:
     """The CSV files by name: the gates, and the figures of each grouping ("*" is a hidden number)."""
-    found = {"gates.csv": _gates(result)}
+    files = {"gates.csv": _gates(result)}
     for table in (result.everyone, *result.tables):
-        found[f"figures_{table.name}.csv"] = _figures(table)
+        files[f"figures_{table.name}.csv"] = _figures(table)
     if result.allocation_costs:
-        found["sharing.csv"] = _allocation_rows(result.allocation_costs)
-    return found | _chart_tables(result.chart_data)
+        files["sharing.csv"] = _allocation_rows(result.allocation_costs)
+    return files | _chart_tables(result.chart_data)
 
 
 def _allocation_rows(sharings: Sequence[AllocationCost]) -> str:

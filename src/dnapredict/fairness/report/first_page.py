@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import unescape
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,17 +30,15 @@ class Tile:
 
 def summary_tiles(gates: Sequence[Gate]) -> tuple[Tile, ...]:
     """The tiles of the gates that apply; a tile has the worst verdict of its gates."""
-    found = []
+    tiles = []
     for title, codes in _TILES:
-        asked = [gate for gate in gates if gate.code in codes]
-        if asked:
-            worst = min(asked, key=lambda gate: _ORDER.index(gate.verdict))
-            found.append(Tile(title, worst.verdict, worst.sentence))
-    return tuple(found)
+        judging = [gate for gate in gates if gate.code in codes]
+        if judging:
+            worst = min(judging, key=lambda gate: _ORDER.index(gate.verdict))
+            tiles.append(Tile(title, worst.verdict, worst.sentence))
+    return tuple(tiles)
 
 
-# Findings are only in the page, as `templates/report.html.j2` writes them.
-_FINDING: Final = re.compile(r'<p class="finding">([^<]*)</p>')
 _UNSEEN: Final = {"ethnicity": "Ethnic group", "core20": "Area"}
 
 
@@ -92,17 +88,20 @@ def stored_report(folder: Path, *, sha256: str) -> StoredReport | None:
     is_unchanged = hashlib.sha256(html).hexdigest() == sha256
     if not is_unchanged or hashlib.sha256(figures).hexdigest().encode() not in html:
         return None
-    return StoredReport(_first_page(json.loads(figures), html), html)
+    return StoredReport(_first_page(json.loads(figures)), html)
 
 
-def _first_page(figures: Mapping[str, Any], html: bytes) -> FirstPage:
+def _first_page(figures: Mapping[str, Any]) -> FirstPage:
     first, last = figures["context"]["window"]
+    gates = [_gate(gate) for gate in figures["gates"]]
+    # Reports of earlier releases have no headline among their figures: the gates that did not pass are shown.
+    not_passed = (gate.sentence for gate in gates if gate.verdict is not Verdict.PASS)
     return FirstPage(
         verdict=Verdict(figures["verdict"]),
         sentence=figures["sentence"],
-        findings=tuple(unescape(sentence) for sentence in _FINDING.findall(html.decode())),
+        findings=tuple(figures.get("headline", not_passed)),
         window=(first, last),
-        tiles=summary_tiles([_gate(gate) for gate in figures["gates"]]),
+        tiles=summary_tiles(gates),
         unseen=_unseen(figures["groupings"]),
         absent=tuple(figures["not_in_this_extract"]),
     )
@@ -114,12 +113,12 @@ def _gate(stored: Mapping[str, Any]) -> Gate:
 
 def _unseen(groupings: Mapping[str, Any]) -> dict[str, dict[str, int | None]]:
     """Groups for unknown values, by grouping."""
-    found: dict[str, dict[str, int | None]] = {}
+    unseen: dict[str, dict[str, int | None]] = {}
     for name, title in _UNSEEN.items():
         rows = groupings[name]["rows"] if name in groupings else ()
         unknown = [row for row in rows if not row["group"]["known"]]
         numbers = {row["group"]["name"]: row["counts"]["appointments"] for row in unknown}
         shown = {group: number for group, number in numbers.items() if number != 0}
         if shown:
-            found[title] = shown
-    return found
+            unseen[title] = shown
+    return unseen

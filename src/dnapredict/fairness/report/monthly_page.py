@@ -23,14 +23,14 @@ def monthly_chart(chart: ControlChart) -> Chart | None:
         return None
     what, whom = MEASURED[chart.measure]
     figure, axes = canvas(height=2.6)
-    places = range(len(months))
+    positions = range(len(months))
     value, low, high = ([100 * getattr(rate, end) for _, rate in months] for end in ("value", "low", "high"))
-    axes.fill_between(places, low, high, step="mid", color=BLUE, alpha=0.12, linewidth=0)
+    axes.fill_between(positions, low, high, step="mid", color=BLUE, alpha=0.12, linewidth=0)
     axes.axhline(100 * chart.centre, color=GREY, linewidth=1)
-    axes.plot(places, value, color=BLUE, marker="o", linewidth=1.2)
-    out = [place for place in places if not low[place] <= value[place] <= high[place]]
-    axes.plot(out, [value[place] for place in out], "D", color=AMBER, markersize=9)
-    axes.set_xticks(list(places), [name for name, _ in months], rotation=40, ha="right")
+    axes.plot(positions, value, color=BLUE, marker="o", linewidth=1.2)
+    out = [x for x in positions if not low[x] <= value[x] <= high[x]]
+    axes.plot(out, [value[x] for x in out], "D", color=AMBER, markersize=9)
+    axes.set_xticks(list(positions), [name for name, _ in months], rotation=40, ha="right")
     axes.set_ylabel(f"{what}, {whom}")
     axes.set_ylim(0, max(*high, *value) * 1.15)
     listed = ", ".join(f"{name} {number:.0f}" for (name, _), number in zip(months, value, strict=True))
@@ -53,11 +53,11 @@ _TITLES = {
 
 def monthly_page(result: AuditResult) -> str:
     """The page as HTML; charts with a signal are listed first."""
-    found = [(chart, drawn) for chart in result.chart_data.months if (drawn := monthly_chart(chart))]
+    drawings = [(chart, drawn) for chart in result.chart_data.months if (drawn := monthly_chart(chart))]
     measures: dict[str, list[Chart]] = {
-        measure: [drawn for chart, drawn in found if chart.measure == measure] for measure in CHARTED
+        measure: [drawn for chart, drawn in drawings if chart.measure == measure] for measure in CHARTED
     }
-    signals = [(MEASURED[c.measure][0], f"{c.group}. {c.signal}") for c, _ in found if c.signal != _CALM]
+    signals = [(MEASURED[c.measure][0], f"{c.group}. {c.signal}") for c, _ in drawings if c.signal != _CALM]
     return page(
         "monthly.html.j2",
         context=result.context,

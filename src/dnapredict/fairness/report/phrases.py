@@ -76,12 +76,12 @@ def group_sentences(gate: Gate, smallest_group: int) -> tuple[str, ...]:
 
 
 def _alike(gate: Gate, verdict: Verdict) -> Iterator[str]:
-    found: dict[tuple[str, bool], list[str]] = {}
+    names_by_sentence: dict[tuple[str, bool], list[str]] = {}
     for check in gate.checks:
         if check.verdict is verdict and check.grouping != "all":  # the gate's own sentence is about everyone
             rest = check.sentence.removeprefix(f"{check.group.name}: ")
-            found.setdefault((rest, rest != check.sentence), []).append(check.group.name)
-    for (rest, begins_with_name), names in found.items():
+            names_by_sentence.setdefault((rest, rest != check.sentence), []).append(check.group.name)
+    for (rest, begins_with_name), names in names_by_sentence.items():
         yield f"{'; '.join(names)}: {rest}" if begins_with_name else rest
 
 

@@ -62,6 +62,7 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "schema": _SCHEMA,
         "verdict": str(result.verdict),
         "sentence": wording.describe_verdict(result.verdict),
+        "headline": list(_headline(result)),
         "synthetic": result.context.synthetic,
         "context": {k: v for k, v in to_json_value(result.context).items() if k not in _NOT_WRITTEN},
         "policy": result.policy.model_dump(mode="json"),
@@ -97,12 +98,7 @@ def render(result: AuditResult, *, figures_sha256: str) -> str:
         context=result.context,
         policy=result.policy,
         everyone=result.everyone.rows[0],
-        findings=wording.headline(
-            result.gates,
-            {table.name: table for table in result.tables},
-            result.everyone.rows[0],
-            smallest_group=result.policy.smallest_group,
-        ),
+        findings=_headline(result),
         use=wording.describe_use(result.policy.use),
         meaning=wording.describe_verdict(result.verdict),
         tiles=summary_tiles(result.gates),
@@ -120,6 +116,15 @@ def render(result: AuditResult, *, figures_sha256: str) -> str:
     )
 
 
+def _headline(result: AuditResult) -> tuple[str, ...]:
+    return wording.headline(
+        result.gates,
+        {table.name: table for table in result.tables},
+        result.everyone.rows[0],
+        smallest_group=result.policy.smallest_group,
+    )
+
+
 def _changes(result: AuditResult) -> tuple[str, ...]:
     previous = result.context.previous
     if previous is None:
@@ -129,10 +134,10 @@ def _changes(result: AuditResult) -> tuple[str, ...]:
 
 def _grid(result: AuditResult) -> dict[str, list[CrossedCell]]:
     """Cells of ethnic group by deprivation, a list for each ethnic group."""
-    found: dict[str, list[CrossedCell]] = {}
+    rows: dict[str, list[CrossedCell]] = {}
     for cell in result.chart_data.cells:
-        found.setdefault(cell.ethnic_group, []).append(cell)
-    return found
+        rows.setdefault(cell.ethnic_group, []).append(cell)
+    return rows
 
 
 def _worst(result: AuditResult) -> list[CrossedCell]:
@@ -157,11 +162,11 @@ def _gaps(result: AuditResult) -> list[tuple[Check, GroupRow]]:
 
 def _unseen(result: AuditResult) -> dict[str, list[GroupRow]]:
     """Groups for unknown values, by grouping."""
-    found: dict[str, list[GroupRow]] = {}
+    unseen: dict[str, list[GroupRow]] = {}
     for name, title in (("ethnicity", "Ethnic group"), ("core20", "Area")):
         table = result.table(name)
         rows = [row for row in table.rows if not row.group.known] if table else []
         shown = [row for row in rows if row.counts["appointments"] != 0]
         if shown:
-            found[title] = shown
-    return found
+            unseen[title] = shown
+    return unseen

@@ -61,14 +61,14 @@ def headline(
     Where no group is known, the reach of everyone.
     """
     behind = [check for gate in gates if gate.code == "G3" for check in gate.checks]
-    found = [_left_behind(check, tables) for check in behind if check.verdict is Verdict.FAIL]
+    sentences = [_left_behind(check, tables) for check in behind if check.verdict is Verdict.FAIL]
     named = {check.group.code for check in behind if check.verdict is Verdict.FAIL}
-    found += [KNOWS_THE_OUTCOME for gate in gates for check in gate.checks if check.sentence == KNOWS_THE_OUTCOME]
-    found += _other_failures(gates, named=named)
-    found.append(_core20(tables.get("core20"), everyone))
+    sentences += [KNOWS_THE_OUTCOME for gate in gates for check in gate.checks if check.sentence == KNOWS_THE_OUTCOME]
+    sentences += _other_failures(gates, named=named)
+    sentences.append(_core20(tables.get("core20"), everyone))
     if behind and all(check.verdict is Verdict.NOT_ENOUGH_DATA for check in behind):
-        found.append(_too_few(everyone, smallest_group))
-    return tuple(sentence for sentence in found if sentence)
+        sentences.append(_too_few(everyone, smallest_group))
+    return tuple(sentence for sentence in sentences if sentence)
 
 
 def _too_few(everyone: GroupRow, smallest_group: int) -> str:
@@ -86,14 +86,14 @@ def _other_failures(gates: Sequence[Gate], *, named: set[str]) -> list[str]:
 
     Groups in `named` have a sentence already; required actions are further down the page.
     """
-    found = []
+    sentences = []
     for gate in gates:
         if gate.judged and gate.verdict is Verdict.FAIL and gate.code not in ("G3", "G3b"):
             failed = [check for check in gate.checks if check.verdict is Verdict.FAIL]
             groups = [check for check in failed if check.grouping != "all"]
             new = [_first(check.sentence) for check in groups if check.group.code not in named]
-            found += new[:_NAMED_ON_PAGE_ONE] if groups else [gate.sentence]
-    return found
+            sentences += new[:_NAMED_ON_PAGE_ONE] if groups else [gate.sentence]
+    return sentences
 
 
 def _first(text: str) -> str:
@@ -137,7 +137,7 @@ _PUT_RIGHT = {
     "G6": "Keep the model in use: the new one reaches fewer among {names}",
     "G7": "Get the groups that the policy names into the extract",
 }
-# What a gate is about, as a sentence has it.
+# The subject of each gate, as a phrase within a sentence.
 _ABOUT = {
     "G0": "the records",
     "G1": "how missed appointments are recorded",
@@ -159,23 +159,23 @@ _NAMED_ON_PAGE_ONE = 4
 
 def required_actions(gates: Sequence[Gate]) -> tuple[str, ...]:
     """Required actions: what must be put right, what must be reviewed, what is not known yet."""
-    asked = [gate for gate in gates if gate.judged]
-    first = sorted(asked, key=lambda gate: gate.code != "G3")  # what stops a list comes first
+    judged = [gate for gate in gates if gate.judged]
+    first = sorted(judged, key=lambda gate: gate.code != "G3")  # what stops a list comes first
     failed = [_to_put_right(gate) for gate in first if gate.verdict is Verdict.FAIL]
-    thin = [_ABOUT[gate.code] for gate in asked if gate.verdict is Verdict.NOT_ENOUGH_DATA and gate.checks]
+    thin = [_ABOUT[gate.code] for gate in judged if gate.verdict is Verdict.NOT_ENOUGH_DATA and gate.checks]
     return (
         *failed,
-        *([_NOBODY] if not any(gate.checks for gate in asked if gate.code in ("G2", "G3")) else []),
-        *_records(asked),
-        *_to_look_at(asked),
+        *([_NOBODY] if not any(gate.checks for gate in judged if gate.code in ("G2", "G3")) else []),
+        *_records(judged),
+        *_to_look_at(judged),
         *([_MORE.format(names=list_and(thin))] if thin else []),
     )
 
 
 def _records(gates: Sequence[Gate]) -> list[str]:
     """Actions of the gates that are not about single groups: records and evidence."""
-    found = [gate for gate in gates if gate.verdict is Verdict.REVIEW and gate.code in ("G0", "G7")]
-    return [f"{_PUT_RIGHT['G0']}. {gate.sentence}" if gate.code == "G0" else gate.sentence for gate in found]
+    reviews = [gate for gate in gates if gate.verdict is Verdict.REVIEW and gate.code in ("G0", "G7")]
+    return [f"{_PUT_RIGHT['G0']}. {gate.sentence}" if gate.code == "G0" else gate.sentence for gate in reviews]
 
 
 def _to_put_right(gate: Gate) -> str:

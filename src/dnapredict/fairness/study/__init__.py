@@ -4,6 +4,6 @@ fairlearn's threshold optimiser and reductions are compared as research, with th
 list is made with them.
 """
 
-from dnapredict.fairness.study.method_comparison import Method, Study, study, study_files
+from dnapredict.fairness.study.method_comparison import Study, study, study_files
 
-__all__ = ["Method", "Study", "study", "study_files"]
+__all__ = ["Study", "study", "study_files"]

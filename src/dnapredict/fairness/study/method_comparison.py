@@ -100,9 +100,9 @@ def study(
     share = float(audited.table["selected"].to_numpy(zero_copy_only=False).mean())
     calls = max(1, round(share * len(judged.risk)))
     settings = _Settings(fit, judged, calls, share, policy, seed)
-    found = (*_rules(settings, allocate), *_research(settings))
+    results = (*_rules(settings, allocate), *_research(settings))
     rows = publish_count(len(judged.risk), policy.disclosure) or 0  # it has `smallest_group` missed ones
-    return Study(rows, round(share, 3), seed, found)
+    return Study(rows, round(share, 3), seed, results)
 
 
 @dataclass(frozen=True)
@@ -140,10 +140,10 @@ def _research(settings: _Settings) -> Iterator[Method]:
 
 def _unseen(method: Callable[..., Calls], settings: _Settings) -> tuple[int, int] | None:
     """Calls to, and size of, a group that was left out of the fit; None where there is only one group."""
-    group, (places, sizes) = settings.judged.group, np.unique(settings.fit.group, return_counts=True)
-    if len(places) < 2:
+    group, (groups, sizes) = settings.judged.group, np.unique(settings.fit.group, return_counts=True)
+    if len(groups) < 2:
         return None
-    smallest = int(places[sizes.argmin()])
+    smallest = int(groups[sizes.argmin()])
     called = method(settings.fit, settings.judged, settings.seed, leave_out=smallest)
     return int(called[group == smallest].sum()), int((group == smallest).sum())
 
@@ -186,7 +186,7 @@ def _judged(name: str, judged: Half, called: Calls, policy: Policy, *, breaks: t
     appointments = judged.audited.with_calls(called)
     core20, ethnic = (_counted(appointments, grouping) for grouping in ("core20", "ethnicity_5"))
     everyone = core20 or ethnic
-    present = {found.grouping.name: found for found in (core20, ethnic) if found is not None}
+    present = {members.grouping.name: members for members in (core20, ethnic) if members is not None}
     hidden = find_hidden_counts(present, policy.disclosure)
     return Method(
         name=name,
@@ -223,7 +223,7 @@ def _figure(
     if code and hidden and hidden.hides(counted.grouping.name, code, counts_in_rate(name)):
         return None
     pairs = zip(counted.groups, counted.counts, strict=True)
-    counts = counted.total if code is None else next(found for group, found in pairs if group.code == code)
+    counts = counted.total if code is None else next(each for group, each in pairs if group.code == code)
     return printed_interval(publish_rate(rate(counts, name), policy.disclosure), z_of(policy.confidence))
 
 
@@ -233,12 +233,12 @@ def _lowest(ethnic: CountedGrouping | None, policy: Policy, hidden: HiddenCells)
         return None
     pairs = zip(ethnic.groups, ethnic.counts, strict=True)
     names = [group for group, counts in pairs if group.known and counts.missed >= policy.smallest_group]
-    found = [
+    reaches = [
         (group.name, figure)
         for group in names
         if (figure := _figure(ethnic, group.code, "reach", policy=policy, hidden=hidden))
     ]
-    return min(found, key=lambda pair: pair[1].value) if found else None
+    return min(reaches, key=lambda pair: pair[1].value) if reaches else None
 
 
 _FIGURES = ("called", "reach", "by_risk", "core20", "rest")

@@ -46,8 +46,8 @@ def halves(audited: AuditData, factors: NDArray[np.float64] | None, *, seed: int
     patient = audited.table["patient"].to_numpy()
     people = random.permutation(np.unique(patient))
     share = min(1.0, MOST_ROWS / len(patient))
-    taken = people[: max(2, int(share * len(people)))]
-    first, second = np.array_split(taken, 2)
+    sampled = people[: max(2, int(share * len(people)))]
+    first, second = np.array_split(sampled, 2)
     fit, judged = (_half(audited, factors, np.isin(patient, people)) for people in (first, second))
     return _with_both_outcomes(fit, judged)
 
@@ -85,11 +85,11 @@ def _known_group_index(audited: AuditData, name: str) -> NDArray[np.int64]:
     members = membership(audited, grouping)
     if members is None:
         return np.zeros(len(audited), dtype=np.int64)
-    known = [place for place, group in enumerate(members.groups) if group.known]
-    place = np.full(len(members.groups), len(known), dtype=np.int64)
-    place[known] = np.arange(len(known))
-    found: NDArray[np.int64] = place[members.index]
-    return found
+    known = [new_index for new_index, group in enumerate(members.groups) if group.known]
+    new_index = np.full(len(members.groups), len(known), dtype=np.int64)
+    new_index[known] = np.arange(len(known))
+    index: NDArray[np.int64] = new_index[members.index]
+    return index
 
 
 Calls = NDArray[np.bool_]
@@ -106,9 +106,9 @@ def recalibrated(fit: Half, judged: Half, calls: int) -> Calls:
     """The highest risks, after recalibration in each fifth of deprivation."""
     risk = judged.risk.copy()
     for fifth in np.unique(judged.fifth):
-        learnt, asked = fit.fifth == fifth, judged.fifth == fifth
-        if fit.missed[learnt].any():
-            risk[asked] *= fit.missed[learnt].mean() / fit.risk[learnt].mean()
+        in_fit, in_judged = fit.fifth == fifth, judged.fifth == fifth
+        if fit.missed[in_fit].any():
+            risk[in_judged] *= fit.missed[in_fit].mean() / fit.risk[in_fit].mean()
     return _top(risk, calls)
 
 
@@ -128,8 +128,8 @@ def optimised(fit: Half, judged: Half, seed: int, *, leave_out: int | None = Non
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of an estimator that was not fitted: there is nothing to fit
         optimiser.fit(_column(fit.risk[kept]), fit.missed[kept], sensitive_features=fit.group[kept])
-        found = optimiser.predict(_column(judged.risk), sensitive_features=judged.group, random_state=seed)
-    return np.asarray(found).astype(bool)
+        called = optimiser.predict(_column(judged.risk), sensitive_features=judged.group, random_state=seed)
+    return np.asarray(called).astype(bool)
 
 
 def reduced(fit: Half, judged: Half, seed: int, *, leave_out: int | None = None) -> Calls:
@@ -149,8 +149,8 @@ def reduced(fit: Half, judged: Half, seed: int, *, leave_out: int | None = None)
             fit.missed[kept].astype(int),
             sensitive_features=fit.group[kept],
         )
-        found = reduction.predict(prepare.transform(judged.factors), random_state=seed)
-    return np.asarray(found).astype(bool)
+        called = reduction.predict(prepare.transform(judged.factors), random_state=seed)
+    return np.asarray(called).astype(bool)
 
 
 RULES: Final[dict[str, Callable[[Half, Half, int], Calls]]] = {
@@ -179,9 +179,9 @@ class _IdentityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         """Nothing to learn."""
         return self
 
-    def predict_proba(self, asked: pd.DataFrame) -> NDArray[np.float64]:
+    def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """The risk, and its complement first."""
-        risk = asked["risk"].to_numpy()
+        risk = frame["risk"].to_numpy()
         return np.column_stack([1 - risk, risk])
 
 
@@ -197,5 +197,5 @@ class _Balanced(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, x: NDArray[np.float64]) -> NDArray[np.int64]:
         """1 for those to call."""
-        found: NDArray[np.int64] = self.model_.predict(x)
-        return found
+        called: NDArray[np.int64] = self.model_.predict(x)
+        return called

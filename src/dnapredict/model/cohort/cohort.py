@@ -107,9 +107,9 @@ class Cohort:
     def take(self, rows: Rows) -> "Cohort":
         """The appointments of a mask, or of sorted row numbers; a contiguous window is not copied."""
         wanted = _as_slice(rows)
-        taken: dict[str, Any] = {name: values[wanted] for name, values in self._arrays().items()}
+        arrays: dict[str, Any] = {name: values[wanted] for name, values in self._arrays().items()}
         groupings = {name: grouping.take(wanted) for name, grouping in self.groupings.items()}
-        return replace(self, **taken, groupings=groupings)
+        return replace(self, **arrays, groupings=groupings)
 
     def without_factors(self) -> "Cohort":
         """The same appointments without their factors: enough to evaluate risks."""

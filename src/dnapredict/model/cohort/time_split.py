@@ -13,7 +13,7 @@ from dnapredict.model.cohort.cohort import Cohort
 
 _DAY = datetime.timedelta(days=1)
 _WEEK = 7
-# With so many missed appointments the share missed in a slice is known to about 3% of itself.
+# With 1,000 missed appointments the standard error of the share missed is about 3% of that share.
 _ENOUGH_DNA = 1_000
 
 
@@ -192,20 +192,20 @@ def rolling_folds(cohort: Cohort, *, windows: Windows, most: int, gap_days: int)
     ends = midnight(split.train.last, cohort.zone) + _ONE_DAY
     slice_ = ((split.calibrate.last - split.calibrate.first).days + 1) * _ONE_DAY
     begins = midnight(split.train.first, cohort.zone)
-    found = []
+    folds = []
     for number in range(most):
         held = ends - (number + 1) * slice_
         later = held - gap_days * _ONE_DAY - slice_
         if later - slice_ < begins:
             break
-        found.append(
+        folds.append(
             Fold(
                 fit=windows.train & (cohort.starts_at < later),
                 later=windows.train & _within(cohort, later, later + slice_),
                 held=windows.train & _within(cohort, held, held + slice_),
             )
         )
-    return tuple(fold for fold in found if all(_both(cohort, rows) for rows in vars(fold).values()))
+    return tuple(fold for fold in folds if all(_both(cohort, rows) for rows in vars(fold).values()))
 
 
 def _within(cohort: Cohort, begins: np.datetime64, ends: np.datetime64) -> NDArray[np.bool_]:

@@ -38,11 +38,11 @@ class ExcludedContacts:
     most_weight: float
 
     def __str__(self) -> str:
-        """The method in two sentences, for the model card."""
+        """The method in words, for the model card."""
         return (
             f"{self.trained:,} appointments of the training window and {self.tested:,} of the test were left "
-            "out because a validation call had reached the patient; the model tells the risk without a call. "
-            "Appointments of similar patients who were not called stand for them, with a weight of up to "
+            "out because a validation call had reached the patient; the model gives the risk without a call. "
+            "Similar patients who were not called represent them, with a weight of up to "
             f"{self.most_weight:.1f}."
         )
 

@@ -47,6 +47,7 @@ class BoostingSettings:
             "monotone_constraints": list(self.directions),
             "seed": self.seed,
             "deterministic": True,
+            # Without it LightGBM times both layouts and chooses one, so that two runs could differ in the last digits.
             "force_row_wise": True,
             "num_threads": training_threads(rows),
             "verbosity": -1,

@@ -44,6 +44,7 @@ def fit_sites(
     for number in range(_FOLDS):
         out = fold == number
         shift[out] = _shift_of_rows(_shrunk_shifts(dna[~out], margin[~out], site.take(~out)), site.take(out))
+    # Out of fold, since shifts that are fitted on the same rows always lower their log loss.
     gain = row_losses(dna, expit(margin)) - row_losses(dna, expit(margin + shift))
     if gain.mean() <= gain.std() / np.sqrt(max(len(gain), 1)):
         return {}
@@ -51,21 +52,22 @@ def fit_sites(
 
 
 def _shrunk_shifts(dna: NDArray[np.bool_], margin: NDArray[np.float64], site: CohortGroups) -> dict[str, float]:
-    found = {}
+    estimates = {}
     for code, name in enumerate(site.names):
         rows = site.codes == code
         missed = int(dna[rows].sum())
         if rows.sum() >= _FEWEST and min(missed, rows.sum() - missed) >= _FEWEST_MISSED:
             level = calibration_in_the_large(dna[rows], margin[rows]) or 0.0
             risk = expit(margin[rows] + level)
-            found[name] = (level, 1 / float((risk * (1 - risk)).sum()))
-    if not found:
+            estimates[name] = (level, 1 / float((risk * (1 - risk)).sum()))
+    if not estimates:
         return {}
-    levels, variances = np.array(list(found.values())).T
+    levels, variances = np.array(list(estimates.values())).T
+    # mean=0: the calibrator has made the average over all sites right already.
     between = between_group_variance(levels, variances, mean=0.0).variance
     return {
         name: float(level * between / (between + variance))
-        for name, level, variance in zip(found, levels, variances, strict=True)
+        for name, level, variance in zip(estimates, levels, variances, strict=True)
     }
 
 

@@ -118,6 +118,7 @@ def train(
         grown, iterations = fit_tree_model(cohort, windows, recipe=BoostingSettings(settings, directions, config.seed))
         logistic, simple = _fit_baselines(cohort, windows, seed=config.seed)
         models = {LIGHTGBM: grown, LOGISTIC: logistic}
+        # Taken once for all models: the test window can be a gigabyte.
         tested = cohort.take(windows.test)
         risks = {name: model.probability(tested.matrix, sites=tested.sites) for name, model in models.items()}
         risks |= simple
@@ -134,8 +135,9 @@ def train(
             contacts=contacts,
             test=reported[selection.chosen],
             intervals=_intervals(tested, risk, seed=config.seed),
-            baselines={name: found for name, found in reported.items() if name != selection.chosen or name == LOGISTIC},
+            baselines={name: each for name, each in reported.items() if name != selection.chosen or name == LOGISTIC},
             iterations=iterations,
+            # Quartiles, not rows of patients: they are stored with the model.
             specimens=_specimens(cohort.take(windows.train).matrix),
             test_rows=windows.test,
             tested=tested.without_factors(),

@@ -23,7 +23,7 @@ from dnapredict.model.fit.calibration import fit_platt
 from dnapredict.model.fit.fitting import BoostingSettings, fit_boosting
 from dnapredict.model.form.tree_ensemble import Trees, imputation_values, impute
 
-# Settings that do well on an even sample over time do well on all of it; a trial must end in minutes.
+# A sample, so that a trial ends in minutes; it is spread evenly over time.
 _MOST_ROWS: Final = 200_000
 # Lowest, highest, and whether the scale is logarithmic. Eight leaves split on at most seven factors: a table of
 # 3 ** 7 rows can still be looked up.
@@ -185,12 +185,12 @@ def _search(
 
 
 def _suggested(trial: optuna.Trial, config: TrainingConfig) -> ModelSettings:
-    found: dict[str, float] = {}
+    settings: dict[str, float] = {}
     for name, (least, most, log) in _SEARCHED.items():
         usual = getattr(config.model, name)  # the first trial, which must be inside the range
         suggest = trial.suggest_int if isinstance(usual, int) else trial.suggest_float
-        found[name] = suggest(name, min(least, usual), max(most, usual), log=log)
-    return config.model.model_copy(update=found)
+        settings[name] = suggest(name, min(least, usual), max(most, usual), log=log)
+    return config.model.model_copy(update=settings)
 
 
 def _searched(settings: ModelSettings) -> dict[str, Any]:

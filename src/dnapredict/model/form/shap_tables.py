@@ -45,6 +45,7 @@ class ShapTables:
 
     def _of(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         bins = {factor: _bins(matrix[:, factor], known) for factor, known in self.thresholds.items()}
+        # Factors in rows, so that each addition runs over contiguous memory.
         total = np.zeros((self.width, len(matrix)))
         for tree in self.trees:
             index = np.zeros(len(matrix), dtype=np.int32)
@@ -58,6 +59,7 @@ class ShapTables:
 def shap_tables(booster: lgb.Booster) -> ShapTables | None:
     """The tables of the trees of `booster`; None where a tree is so deep that its table would be large."""
     grown = [_thresholds(tree["tree_structure"]) for tree in booster.dump_model()["tree_info"]]
+    # All or none: with one deep tree, LightGBM's own method is needed for all rows in any case.
     if any(_combinations(tree) > _MOST_COMBINATIONS for tree in grown):
         return None
     shared = _shared_thresholds(grown)
@@ -68,11 +70,14 @@ def shap_tables(booster: lgb.Booster) -> ShapTables | None:
 def _table(booster: lgb.Booster, number: int, tree: Thresholds, shared: Thresholds) -> _Table:
     """Let LightGBM compute the SHAP values of one row for each combination of intervals."""
     rows = np.zeros((_combinations(tree), booster.num_feature()))
+    # One value for each interval: LightGBM goes left if value <= threshold, so that a threshold itself stands for the
+    # interval below it, the next larger number for the last interval, and NaN for unknown values.
     specimens = [np.concatenate([t, [np.nextafter(t[-1], np.inf), np.nan]]) for t in tree.values()]
     if tree:
         rows[:, list(tree)] = np.array(list(itertools.product(*specimens)))
     values = booster.predict(rows, pred_contrib=True, start_iteration=number, num_iteration=1, num_threads=1)
     offsets, stride = {}, 1
+    # The order of itertools.product: the last factor varies fastest, so that its stride is 1.
     for factor in reversed(list(tree)):
         offsets[factor] = (_coarser(shared[factor], tree[factor]) * stride).astype(np.int32)
         stride *= len(tree[factor]) + 2
@@ -81,8 +86,9 @@ def _table(booster: lgb.Booster, number: int, tree: Thresholds, shared: Threshol
 
 def _bins(values: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.int64]:
     """Interval (.., t1], (t1, t2], .. of each value; unknown values have a bin of their own, the last."""
-    found = np.searchsorted(thresholds, values, side="left")
-    return np.where(np.isnan(values), len(thresholds) + 1, found)
+    # side="left" puts a value equal to a threshold into the interval below it, as LightGBM's <= does.
+    intervals = np.searchsorted(thresholds, values, side="left")
+    return np.where(np.isnan(values), len(thresholds) + 1, intervals)
 
 
 def _coarser(fine: NDArray[np.float64], coarse: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -91,10 +97,10 @@ def _coarser(fine: NDArray[np.float64], coarse: NDArray[np.float64]) -> NDArray[
 
 
 def _thresholds(node: dict[str, Any]) -> Thresholds:
-    found: dict[int, set[float]] = {}
+    thresholds: dict[int, set[float]] = {}
     for split in _splits(node):
-        found.setdefault(split["split_feature"], set()).add(split["threshold"])
-    return {factor: np.array(sorted(values)) for factor, values in found.items()}
+        thresholds.setdefault(split["split_feature"], set()).add(split["threshold"])
+    return {factor: np.array(sorted(values)) for factor, values in thresholds.items()}
 
 
 def _splits(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -69,6 +69,7 @@ class Trees:
         if not len(matrix):
             return np.empty(0)
         known = impute(matrix, self.fill)
+        # A numpy array and not a data frame: one row takes LightGBM about 25 microseconds instead of 213.
         raw = self.booster.predict(known, raw_score=True, num_threads=_threads(len(known)))
         return np.asarray(raw, dtype=np.float64)
 
@@ -84,11 +85,6 @@ class Trees:
             return self._tables.contributions(known)
         values = self.booster.predict(known, pred_contrib=True, num_threads=_threads(len(known)))
         return np.asarray(values, dtype=np.float64)[:, :-1]
-
-    @property
-    def has_tables(self) -> bool:
-        """Whether the trees are shallow enough for their SHAP values to be looked up."""
-        return self._tables is not None
 
     @cached_property
     def _tables(self) -> ShapTables | None:

@@ -14,8 +14,8 @@ from dnapredict.model.report.training_records import reach_table
 
 def group_section(training: Training) -> str:
     """Metrics by specialty, site and mode, where the extract has them."""
-    found = metrics_by_group(training.tested, training.test_probability)
-    if not found:
+    by_group = metrics_by_group(training.tested, training.test_probability)
+    if not by_group:
         return ""
     rows = (
         (
@@ -27,7 +27,7 @@ def group_section(training: Training) -> str:
             four_decimals(group.metrics.auroc),
             f"{group.observed_over_expected:.2f}",
         )
-        for group in found
+        for group in by_group
     )
     head = ("", "", "Appointments", "Share missed", "Log loss", "AUROC", "Missed for each predicted")
     return f"""

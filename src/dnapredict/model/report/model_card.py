@@ -105,7 +105,7 @@ def _deprivation(training: Training, origin: Provenance) -> str:
     if "imd_decile" not in training.model.factors:
         return "It does not use deprivation deciles."
     if not origin.imd_release:
-        return "Of which release of the Indices of Deprivation the deciles are, the extract does not say."
+        return "The extract does not say which release of the Indices of Deprivation its deciles are from."
     return (
         f"Deprivation deciles are those of the English Indices of Deprivation {origin.imd_release}; "
         "deciles of another release are not the same, and must not be fed to it."
@@ -144,9 +144,9 @@ def _rivals(training: Training) -> str:
     rows = (
         (
             name.replace("_", " "),
-            *(four_decimals(found[EVERYONE].as_dict()[f]) for f in ("log_loss", "brier", "auroc")),
+            *(four_decimals(metrics[EVERYONE].as_dict()[f]) for f in ("log_loss", "brier", "auroc")),
         )
-        for name, found in named.items()
+        for name, metrics in named.items()
     )
     return f"""
 ## Compared with simple baselines
@@ -182,12 +182,12 @@ def _sites(training: Training) -> str:
 
 def _factors(training: Training, stored: StoredModel) -> str:
     register = stored.manifest.provenance.register_of_factors
-    found = [register.factor(name) for name in stored.manifest.factors]
+    factors = [register.factor(name) for name in stored.manifest.factors]
     strengths = mean_strengths(training)
-    moved = [float(s) for s in strengths] if strengths is not None else [None] * len(found)
+    moved = [float(s) for s in strengths] if strengths is not None else [None] * len(factors)
     rows = (
         (f.title, f.factor_class, four_decimals(m), f.agreed_by, f"{f.agreed_on:%d %B %Y}" if f.agreed_on else "")
-        for f, m in zip(found, moved, strict=True)
+        for f, m in zip(factors, moved, strict=True)
     )
     dropped = [f.title for f in register.agreed if f.name not in stored.manifest.factors]
     without = f"\nAgreed but not fed by this extract: {'; '.join(dropped)}.\n" if dropped else ""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 _HEIGHT = 5.0
-# Points of a curve: so few that no step of it can be traced back to one appointment.
+# Points of a curve: few enough that no step can be traced back to one appointment.
 _POINTS = 100
 
 
@@ -45,9 +45,9 @@ def precision_recall(dna: NDArray[np.bool_], probability: NDArray[np.float64]) -
 
 def reach(dna: NDArray[np.bool_], probability: NDArray[np.float64], *, calls: WeeklyCapacity) -> "Figure":
     """Share of those who missed that is reached, by the share of the list that is called."""
-    found = np.cumsum(dna[np.argsort(-probability, kind="stable")]) / dna.sum()
+    cumulative = np.cumsum(dna[np.argsort(-probability, kind="stable")]) / dna.sum()
     shares = np.linspace(0, 1, _POINTS + 1)
-    reached = np.interp(shares * len(dna), np.arange(len(dna) + 1), np.concatenate([[0.0], found]))
+    reached = np.interp(shares * len(dna), np.arange(len(dna) + 1), np.concatenate([[0.0], cumulative]))
     figure, axes = canvas(title="How many of those who missed does a list of calls hold?", height=_HEIGHT)
     axes.plot(shares, reached, color=BLUE, label="This model")
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="A list drawn at random")
@@ -118,8 +118,8 @@ def mean_strengths(training: Training) -> NDArray[np.float64] | None:
     """
     if len(training.sample) < SMALLEST_EVALUATED or not training.model.factors:
         return None
-    found: NDArray[np.float64] = np.abs(contributions(training.model, training.sample)).mean(axis=0)
-    return found
+    strengths: NDArray[np.float64] = np.abs(contributions(training.model, training.sample)).mean(axis=0)
+    return strengths
 
 
 def explanation(model: RiskModel, matrix: NDArray[np.float64], *, titles: Sequence[str]) -> "shap.Explanation":

@@ -90,8 +90,8 @@ def run_metrics(training: Training) -> Iterator[RunMetric]:
 
 def comparison_metrics(comparison: ModelComparison) -> Iterator[RunMetric]:
     """Every paired difference, as `difference/weekly/log_loss`, with `.../low` and `.../high`."""
-    for population, found in comparison.differences.items():
-        for name, difference in found.items():
+    for population, differences in comparison.differences.items():
+        for name, difference in differences.items():
             at = f"difference/{population}/{name}"
             yield RunMetric(at, difference.value)
             yield RunMetric(f"{at}/low", difference.low)
@@ -103,9 +103,9 @@ def comparison_table(comparison: ModelComparison, *, versions: tuple[str, str]) 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["population", "n", "figure", *(f"version_{v}" for v in versions), "difference", "low", "high"])
-    for population, found in comparison.differences.items():
+    for population, differences in comparison.differences.items():
         one, other = comparison.one[population], comparison.other[population]
-        for name, difference in found.items():
+        for name, difference in differences.items():
             values = (one.as_dict()[name], other.as_dict()[name], *difference)
             writer.writerow([population, one.n, name, *(f"{value:.6f}" for value in values)])
     return text.getvalue()
@@ -150,8 +150,8 @@ def reach_table(training: Training, population: str) -> Iterator[tuple[str, floa
     if not cohort.dna.any():
         return
     for calls in _capacities(training.calls):
-        found = total_reach(reach_by_week(cohort, risk, calls=calls))
-        yield str(calls), found.reach, found.ppv
+        total = total_reach(reach_by_week(cohort, risk, calls=calls))
+        yield str(calls), total.reach, total.ppv
 
 
 def csv_table(head: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
@@ -165,8 +165,8 @@ def csv_table(head: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _populations(training: Training) -> Iterator[tuple[Any, ...]]:
-    for model, found in ({"this model": training.test} | training.baselines).items():
-        for population, figures in found.items():
+    for model, by_population in ({"this model": training.test} | training.baselines).items():
+        for population, figures in by_population.items():
             yield (model, population, *figures.as_dict().values())
 
 

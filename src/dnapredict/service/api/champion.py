@@ -1,7 +1,7 @@
 """The model in use: the registry's champion, loaded once and replaced as a whole.
 
-A thread checks the registry every few seconds. Whatever fails there, the last good model goes on
-answering; while there is none yet, the service says that it is not ready.
+A thread checks the registry every few seconds. If the check fails, the last good model stays
+in use; until a first model is loaded, the service reports that it is not ready.
 """
 
 import gc
@@ -28,7 +28,7 @@ _COLLECT_AFTER: Final = (50_000, 50, 50)
 class ExpectedModel:
     """The model that should be in use: a version of the registry, with one written history.
 
-    `warning` is what an operator has to correct, though the version may be used.
+    `warning` is a problem that an operator should correct, although the version may be used.
     """
 
     version: str
@@ -37,7 +37,7 @@ class ExpectedModel:
 
 
 class Champion:
-    """Holds the scorer of the current champion.
+    """The scorer of the current champion.
 
     Parameters
     ----------
@@ -94,6 +94,7 @@ class Champion:
         ModelError
             While no champion is loaded, or while its audit or the decision on it is no longer valid.
         """
+        # Read once: the thread that watches the registry may replace it while a request is answered.
         scorer = self._scorer
         if scorer is None:
             raise ModelError(
@@ -115,7 +116,7 @@ class Champion:
         self._background.stop()
 
     def refresh(self) -> None:
-        """Load the champion again if it, or its history, is another than the one in use."""
+        """Load the champion if it or its history differs from the one in use."""
         try:
             expected = self._expected()
             if self._loaded is not None and self._loaded.version != expected.version:
@@ -129,7 +130,7 @@ class Champion:
             elif expected == self._loaded:
                 self._problem = ""  # the same problem, once it comes back, is logged again
         except GateFailedError as error:
-            # A rejection by a reviewer takes effect at once: no answer is better than one from a rejected model.
+            # A reviewer's rejection takes effect at once: no answer is better than one from a rejected model.
             self._scorer, self._loaded, self._refusal = None, None, str(error)
             self._log_problem(str(error))
         except DnapredictError as error:
@@ -145,10 +146,10 @@ class Champion:
             self._scorer, self._loaded = None, None
             raise
         except DnapredictError:
-            pass  # such as: taken out of use by the rollback that is under way
+            pass  # for example a version that a rollback has just taken out of use
 
     def _replace(self, expected: ExpectedModel) -> None:
-        """Load the expected model; the one in use is replaced only when that has succeeded."""
+        """Load the expected model, and replace the one in use only after success."""
         if self._loaded is not None and self._loaded.version != expected.version:
             self._failed = expected.version
             self._try_out(expected.version)
@@ -160,7 +161,7 @@ class Champion:
         _LOG.info("Model version %s answers now.", expected.version)
 
     def _watch(self) -> bool:
-        """Refresh, and return whether there is no problem."""
+        """Refresh, and return whether it succeeded."""
         try:
             self.refresh()
         finally:
@@ -170,14 +171,14 @@ class Champion:
     def _log_problem(self, sentence: str) -> None:
         """Log each new problem once, not every five seconds."""
         if sentence != self._problem:
-            is_complete = "goes on answering" in sentence or not self._still_answers()
-            _LOG.error("%s%s", sentence, "" if is_complete else " What was loaded before goes on answering.")
+            is_complete = "stays in use" in sentence or not self._still_answers()
+            _LOG.error("%s%s", sentence, "" if is_complete else " The model that was loaded before stays in use.")
         self._problem = sentence
 
     def _still_answers(self) -> bool:
         """Whether the loaded model can still score; if not, it is dropped, and the service is not ready.
 
-        It cannot where the damaged files are those that it reads.
+        It cannot score if the files that it reads from the home are damaged.
         """
         if self._scorer is None:
             return False

@@ -1,4 +1,4 @@
-"""`/v1/lists`: score a list, give it back as JSON or a file, and record what was done."""
+"""`/v1/lists`: score a list, return it as JSON or a file, and record the outcomes of calls."""
 
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -36,12 +36,12 @@ from dnapredict.worklist.files.excel_worklist import OUTCOME, Note
 from dnapredict.worklist.files.list_store import KeptList
 
 
-def as_file(kept: list_store.KeptList, *, form: str, taken: Mapping[str, RecordedAction]) -> bytes:
-    """A kept list as the bytes of a CSV or XLSX file, with what was recorded about each appointment.
+def as_file(kept: list_store.KeptList, *, form: str, latest: Mapping[str, RecordedAction]) -> bytes:
+    """A kept list as the bytes of a CSV or XLSX file, with the recorded outcome of each appointment.
 
-    It is written as `dnapredict score` writes one, from the note that was made when it was scored.
+    The file is the same as the one that `dnapredict score` writes, with the note from the day of scoring.
     """
-    words = [WORDS[taken[each].outcome] if each in taken else None for each in _appointments(kept)]
+    words = [WORDS[latest[each].outcome] if each in latest else None for each in _appointments(kept)]
     worklist = kept.worklist.select(COLUMNS).append_column(OUTCOME, pa.array(words, pa.string()))
     with tempfile.TemporaryDirectory(prefix="dnapredict-") as folder:
         out = Path(folder) / f"worklist.{form}"
@@ -74,7 +74,7 @@ _NO_LIST: Final = "This list does not exist or has been deleted."
 
 
 def list_routes(lists: ListService, actions: Actions, worklist: Callable[[], WorklistConfig]) -> Sequence[BaseRoute]:
-    """The routes, for the lists of a home and the actions taken on them.
+    """The routes for the lists of a home and the actions recorded on them.
 
     `worklist` gives the action for patients who opted out of calls.
     """
@@ -118,7 +118,7 @@ def _action_view(lists: ListService, actions: Actions) -> Callable[[Request], Aw
         try:
             action = ActionRequest.model_validate_json(await request.body())
         except ValidationError as error:
-            # As BentoML answers; middleware makes a sentence of it.
+            # The same shape as BentoML's own errors; `plain_errors` turns both into a sentence.
             return JSONResponse({"detail": error.errors(include_url=False, include_input=False)}, 400)
         try:
             return await run_in_threadpool(_act, request.path_params["list_id"], action, lists, actions)
@@ -135,15 +135,15 @@ def _act(list_id: str, action: ActionRequest, lists: ListService, actions: Actio
         sentence = _NO_LIST if kept is None else "There is no such appointment on this list."
         return json_error(404, sentence)
     try:
-        taken = actions.record(list_id, line, action.outcome, seen=action.seen)
+        recorded = actions.record(list_id, line, action.outcome, seen=action.seen)
     except OutcomeChanged as changed:
         return _conflict(changed.last)
-    before = taken.replaced
+    before = recorded.replaced
     answer = ActionAnswer(
         list_id=list_id,
         appointment_id=action.appointment_id,
-        outcome=taken.outcome,
-        recorded_at=taken.at,
+        outcome=recorded.outcome,
+        recorded_at=recorded.at,
         replaced=None if before is None else Recorded(outcome=before.outcome, recorded_at=before.at),
     )
     return Response(answer.model_dump_json(exclude_none=True), 201, media_type="application/json")
@@ -156,7 +156,7 @@ def _conflict(last: RecordedAction) -> Response:
 
 
 def with_opt_outs(kept: KeptList, actions: Actions, *, action: str) -> KeptList:
-    """The list without calls to patients who opted out since it was scored; they get `action`.
+    """The list without calls to patients who opted out after it was scored; their action becomes `action`.
 
     Raises
     ------
@@ -188,10 +188,10 @@ def file_response(kept: KeptList, form: str, *, actions: Actions) -> Response:
     """
     if form not in FILE_TYPES:
         raise DataError("'form' is one of json, csv, xlsx.")
-    taken = actions.latest(each for each in kept.worklist["appointment_id"].to_pylist() if each is not None)
+    latest = actions.latest(each for each in kept.worklist["appointment_id"].to_pylist() if each is not None)
     named = f'attachment; filename="worklist-{kept.heading.created_at:%Y-%m-%d}.{form}"'
     return Response(
-        as_file(kept, form=form, taken=taken),
+        as_file(kept, form=form, latest=latest),
         media_type=FILE_TYPES[form],
         headers={"content-disposition": named},
     )
@@ -209,7 +209,7 @@ def _json(kept: KeptList) -> Response:
 
 
 async def uploaded(request: Request) -> tuple[str, bytes]:
-    """Name and content of the one file of a form; its size was limited before it got here.
+    """Name and content of the one file in a form; `body_limits` has already limited its size.
 
     Raises
     ------

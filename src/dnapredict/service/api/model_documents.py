@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    # It brings the libraries of the audit, which a worker loads only when somebody reads a report.
+    # Imports the audit's libraries, which a worker needs only when somebody opens a report.
     from dnapredict.fairness.report.first_page import StoredReport
 
 
-# An audit or a signature that is new is seen after this, without asking the registry at each page.
+# A new audit or signature appears after this delay; the registry is not read for every page.
 _SECONDS_CACHED: Final = 30.0
 
 
@@ -38,7 +38,7 @@ class DocumentCache:
     """The documents of a version, read on demand and cached for half a minute."""
 
     def __init__(self, read: Callable[[str], ModelDocuments]) -> None:
-        """Read nothing yet; `read` reads those of a version from the registry, which is slow."""
+        """`read` reads the documents of a version from the registry, which is slow; nothing is read yet."""
         self._read = read
         self._lock = threading.Lock()
         self._read_at = -float("inf")

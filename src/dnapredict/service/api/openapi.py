@@ -1,6 +1,6 @@
 """The OpenAPI description at `/docs.json`, errors included.
 
-BentoML generates one too, with error bodies that the service does not send.
+BentoML's own description has error bodies that the service does not send.
 """
 
 from typing import Any, Final
@@ -23,16 +23,16 @@ from dnapredict.service.api.response_models import (
 _REFERENCE: Final = "#/components/schemas/{model}"
 _REFUSALS: Final = {
     400: "The request cannot be read: not JSON, an unknown key or column, or too many rows.",
-    401: "No key, or one that is not in force.",
-    403: "The key may not do that.",
-    404: "There is no such list, it is no longer kept, or it does not hold the appointment.",
-    409: "Another outcome counts by now than the one that was seen; nothing was recorded.",
+    401: "No key, or a key that is not valid.",
+    403: "The key lacks the scope for this.",
+    404: "The list does not exist or was deleted, or the appointment is not on it.",
+    409: "The outcome was changed by somebody else in the meantime; nothing was recorded.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The content type is not one that this address takes.",
-    429: "The key asked for too much; `Retry-After` says in how many seconds to come again.",
+    429: "The key sent too many requests; `Retry-After` is the number of seconds to wait.",
     500: "A fault of the service.",
-    503: "No model is loaded yet, the answer cannot be put on record, or the service is too busy.",
+    503: "No model is loaded yet, the answer cannot be recorded, or the service is too busy.",
     504: "It took too long.",
 }
 
@@ -93,7 +93,7 @@ def _paths() -> dict[str, Any]:
         "/v1/lists/{list_id}": {
             "get": {
                 "operationId": "list",
-                "summary": "A kept list in the form asked for; files have what was recorded as `outcome`.",
+                "summary": "A kept list in the requested format; files have a column `outcome`.",
                 "parameters": _LIST_PARAMETERS,
                 "responses": _list_responses(),
             }
@@ -101,7 +101,7 @@ def _paths() -> dict[str, Any]:
         "/v1/lists/{list_id}/actions": {
             "post": {
                 "operationId": "recordAction",
-                "summary": "Put on record what was done about an appointment of a list. The last one counts.",
+                "summary": "Record the outcome of a call about an appointment on a list. The last one counts.",
                 "parameters": _LIST_PARAMETERS[:1],
                 "requestBody": {"required": True, "content": _content(ActionRequest)},
                 "responses": _responses(

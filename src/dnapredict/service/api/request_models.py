@@ -1,7 +1,7 @@
-"""What a caller may send to `POST /v1/score`, and how its rows become a table; and what was done about one.
+"""Request bodies: the appointments of `POST /v1/score` and their conversion to a table, and a call's outcome.
 
-The shape is checked here, at once and with one sentence for an answer. What the columns may
-hold is the data contract's to say, row by row, so that one wrong age costs one answer.
+The shape is checked here and refused as a whole, with one sentence. Values are checked by the data contract,
+row by row, so that one invalid age rejects one row and not the request.
 """
 
 import difflib
@@ -24,7 +24,7 @@ from dnapredict.service.call_actions import Outcome
 
 MOST_ROWS: Final = 5_000
 LONGEST_TEXT: Final = 500
-# Beyond 2**53 a JSON number no longer means the same integer everywhere.
+# Above 2**53 many JSON parsers lose digits of an integer.
 _LARGEST_NUMBER: Final = 2**53
 
 Cell = str | int | float | bool | None
@@ -51,10 +51,11 @@ Row = Annotated[dict[str, Any], WithJsonSchema(_ROW_SCHEMA)]
 class ScoreRequest(BaseModel):
     """Appointments to score, as rows of the data contract."""
 
+    # BentoML logs validation errors with a traceback, which would hold a patient's values; its JSON parser accepts NaN.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, strict=True)
 
     appointments: Annotated[list[Row], Field(max_length=MOST_ROWS)]
-    reasons: bool = Field(True, description="Whether to say why each appointment is at risk.")
+    reasons: bool = Field(True, description="Whether to return the reasons of each risk.")
 
     @model_validator(mode="before")
     @classmethod
@@ -82,10 +83,10 @@ class ScoreRequest(BaseModel):
 
 
 class ActionRequest(BaseModel):
-    """What was done about one appointment of a list. What is recorded last counts.
+    """The outcome of a call about one appointment of a list; the last one recorded counts.
 
-    Whoever sends `after` says which outcome they have seen: null for none, or when the last one that they
-    know of was recorded. Where another one counts by then, nothing is recorded and the answer is 409.
+    `after` is the `recorded_at` of the last outcome that the caller has seen, null for none. If a newer outcome
+    exists, nothing is recorded and the answer is 409. Without `after` there is no such check.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -98,17 +99,17 @@ class ActionRequest(BaseModel):
 
     @property
     def seen(self) -> str | None:
-        """For `Actions.record`: "" where the caller saw no outcome, None where they did not say."""
+        """For `Actions.record`: "" where the caller has seen no outcome, None where `after` was not sent."""
         if "after" not in self.model_fields_set:
             return None
         return "" if self.after is None else self.after.isoformat()
 
 
 def as_table(rows: list[dict[str, Any]]) -> pa.Table:
-    """Rows as one table of text, as a CSV file would hold them: one reading of values for every door.
+    """Rows as one table of text, as read from a CSV file, so that values are parsed in one place for all inputs.
 
-    It has every column of the contract, so that an omission is a row's error and not a table's, and
-    requests are of one shape: to make ready for another takes a third of a second.
+    The table has every column of the contract. A missing value is then an error of its row and not of the
+    table, and all requests have one shape: compiling the queries for another shape takes a third of a second.
     """
     return pa.table({name: pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in NAMES})
 
@@ -138,7 +139,7 @@ def _is_cell(cell: Any) -> bool:
 
 
 def _nearest(name: str, known: Any) -> str:
-    """A hint that never repeats the unknown name: a caller may have put a value where a key belongs."""
+    """A hint that never quotes the unknown name: it could be a patient's value in the place of a key."""
     near = difflib.get_close_matches(name[:100], list(known), n=1, cutoff=0.6)
     return f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(known)}"
 

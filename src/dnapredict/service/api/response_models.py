@@ -1,4 +1,4 @@
-"""Answers of the HTTP interface, and how an error becomes one."""
+"""Response bodies of the HTTP interface."""
 
 import datetime
 from typing import Annotated, Any, Final
@@ -12,7 +12,7 @@ FILE_TYPES: Final = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-"""The forms in which a list is given back besides JSON, and their content types."""
+"""File formats of a list besides JSON, and their content types."""
 
 _REASONS: Final = (1, 2, 3)
 
@@ -75,7 +75,7 @@ class ScoreAnswer(_Answer):
 
 
 class ListAnswer(ScoreAnswer):
-    """A list that was scored and kept; `list_id` finds it again for as long as it is kept."""
+    """A list that was scored and kept; `list_id` identifies it until it is deleted."""
 
     list_id: str
 
@@ -88,7 +88,7 @@ class Recorded(_Answer):
 
 
 class ActionAnswer(_Answer):
-    """What was put on record about one appointment of a list, and the outcome whose place that took."""
+    """The outcome recorded for one appointment of a list, and the outcome that it replaced."""
 
     list_id: str
     appointment_id: str
@@ -102,25 +102,25 @@ class ModelAnswer(_Answer):
 
     model_version: str
     synthetic: bool = Field(description="Whether it was trained on made-up patients.")
-    use: str = Field(description="What its scores are for; any other use is refused.")
+    use: str = Field(description="The permitted use of the scores.")
     never_for: list[str]
 
 
 class Refusal(_Answer):
-    """Why a request was not carried out: a sentence, without anything that was sent."""
+    """Why a request was refused: a sentence without any content of the request."""
 
     error: str
 
 
 class Conflict(Refusal):
-    """Another outcome counts by now than the one that was seen: send its `recorded_at` as `after`."""
+    """The outcome has changed since the caller saw it: send its `recorded_at` as `after` to replace it."""
 
     outcome: Outcome
     recorded_at: datetime.datetime
 
 
 def results(worklist: pa.Table) -> list[ScoredAppointment | NotScored]:
-    """Lines of a worklist as answers, in the worklist's order."""
+    """Rows of a worklist as response models, in the order of the worklist."""
     return [_result(line) for line in worklist.to_pylist()]
 
 
@@ -135,8 +135,8 @@ def _result(line: dict[str, Any]) -> ScoredAppointment | NotScored:
         selected=line["selected"],
         action=line["action"],
         reasons=[
-            ReasonAnswer(factor=line[f"reason_factor_{place}"], text=line[f"reason_{place}"])
-            for place in _REASONS
-            if line[f"reason_{place}"]
+            ReasonAnswer(factor=line[f"reason_factor_{number}"], text=line[f"reason_{number}"])
+            for number in _REASONS
+            if line[f"reason_{number}"]
         ],
     )

@@ -1,4 +1,4 @@
-"""Answer one request for scores, and keep what was a list for the page."""
+"""Answer `POST /v1/score`, and keep a request with several appointments as a list for the page."""
 
 import datetime
 import logging
@@ -17,20 +17,20 @@ from dnapredict.worklist.answer_table import notices_of
 from dnapredict.worklist.files.list_store import KeptList, save_latest
 
 _LOG: Final = logging.getLogger("dnapredict.service")
-# One appointment is a question, two or more are a list that somebody will want to see.
+# One appointment is a single query; two or more are a list that people may want to work through.
 _FEWEST_FOR_A_LIST: Final = 2
 _LIST_NAME: Final = "A list sent by another system"
 
 
 def answer(request: ScoreRequest, *, champion: Champion, logbook: AnswerLog, home: Path) -> ScoreAnswer:
-    """Score the appointments of `request` with the model that is champion now, and put it on record.
+    """Score the appointments of `request` with the current champion, and log the answers.
 
     Raises
     ------
     ModelError
         If no model is loaded yet.
     StoreError
-        If the scoring log cannot be written: an answer that is not on record is not given.
+        If the scoring log cannot be written: no answer is given that is not logged.
     DnapredictError
         Whatever the scorer refuses.
     """
@@ -51,7 +51,7 @@ def answer(request: ScoreRequest, *, champion: Champion, logbook: AnswerLog, hom
 
 
 def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path) -> None:
-    """Keep a list for the page. The caller is answered either way: a full disk costs the page alone."""
+    """Keep a list for the page. If that fails (full disk), the caller is answered all the same."""
     if worklist.num_rows < _FEWEST_FOR_A_LIST:
         return
     try:

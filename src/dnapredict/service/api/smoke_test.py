@@ -1,7 +1,7 @@
 """Smoke test of a model: score examples in a child process before it replaces a model that works.
 
-A model whose hashes are right can still end the process that loads it, where LightGBM of another
-version reads its text. Better a child process than a worker.
+Even with correct hashes, LightGBM of another version can abort the process that loads a model's text file.
+Here that ends a child process and not a worker.
 """
 
 import subprocess
@@ -12,14 +12,14 @@ from dnapredict.errors import DnapredictError, ModelError
 from dnapredict.service.api.request_models import as_table
 
 _SECONDS: Final = 180
-# Made up: the whole path is run, whatever the score.
+# Made-up values: the test is that the whole path runs, not which score it gives.
 _APPOINTMENT: Final = {
     "patient_id": "nobody",
     "booked_at": "2026-01-05 09:00",
     "starts_at": "2026-02-02 10:20",
 }
 EXAMPLES: Final = (as_table([_APPOINTMENT | {"appointment_id": "example"}]),)
-"""Requests in the shape of all requests: the queries that they need are compiled when they are scored."""
+"""Requests of the usual shape: scoring them compiles all queries that later requests need."""
 
 
 def run_smoke_test(version: str) -> None:
@@ -38,7 +38,7 @@ def run_smoke_test(version: str) -> None:
         failed = True
     if failed:
         raise ModelError(
-            f"Version {version} failed when it was tried out; the model before it goes on answering. "
+            f"Version {version} failed when it was tried out; the model before it stays in use. "
             f"`dnapredict promote` chooses another champion."
         )
 

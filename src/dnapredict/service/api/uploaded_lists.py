@@ -1,4 +1,4 @@
-"""Weekly lists that people upload: score one, keep it, give it back in the form they like."""
+"""Uploaded weekly lists: score one, keep it, and find it again."""
 
 import datetime
 import logging
@@ -29,7 +29,7 @@ from dnapredict.worklist.files.list_store import SPECIALTY, Heading, KeptList
 
 MOST_ROWS: Final = 20_000
 _MOST_COLUMNS: Final = 60
-# A list of 20,000 rows and 40 columns unpacks to about 30 MB. Lines are more than rows: titles, blanks.
+# A list of 20,000 rows and 40 columns unpacks to about 30 MB. A sheet has more lines than rows: titles, blanks.
 _LIMITS: Final = replace(
     file_limits.WORKBOOK, expanded_bytes=50 * 1_048_576, rows=5 * MOST_ROWS, columns=2 * _MOST_COLUMNS
 )
@@ -50,10 +50,9 @@ class ListService:
         retention: Retention = Retention(),  # noqa: B008 - frozen
         log: ScoringLog | None = None,
     ) -> None:
-        """Read nothing yet.
+        """Read lists through `mapping`, and keep them for as long as `retention` says.
 
-        Lists are read through `mapping`, and kept as `retention` says; `log` knows which are worked on, and
-        is the one of the home if it is not given.
+        `log` (by default that of the home) tells which lists are in use.
         """
         self._log = log or ScoringLog(home)
         self._home = home
@@ -64,23 +63,23 @@ class ListService:
 
     @property
     def retention(self) -> Retention:
-        """How many lists are kept, and for how long."""
+        """The limits on kept lists: their number and age."""
         return self._retention
 
     def score(self, content: bytes, *, name: str) -> KeptList:
-        """Score the list in an uploaded file, put it on record and keep it as the latest.
+        """Score the list in an uploaded file, log the answers, and keep it as the latest list.
 
         Parameters
         ----------
         name
-            What the sender calls the file; its ending says the form.
+            The file name given by the sender; its ending decides the format.
 
         Raises
         ------
         DataError
-            If it is no list of appointments: the message names file, column and rule.
+            If it is not a list of appointments: the message names file, column and rule.
         ModelError, StoreError
-            If there is no model yet, or the answer cannot be put on record.
+            If there is no model yet, or the answers cannot be logged.
         """
         name = _plain(name)
         require_room(self._home, self._retention, self._log)
@@ -110,12 +109,12 @@ class ListService:
         return kept
 
     def find(self, list_id: str) -> KeptList | None:
-        """The list of that id, kept whole; None if there is none, or none any more."""
+        """The whole list of that id; None if it never existed or was deleted."""
         kept = list_store.find(self._home, list_id)
         return None if kept is None or kept.heading.page_only else kept
 
     def shown(self, list_id: str) -> KeptList | None:
-        """The list that a page of that id shows: one that is kept whole, or what is kept of the latest."""
+        """The list to show for that id: a whole list, or the stored part of the latest one."""
         return list_store.find_shown(self._home, list_id)
 
     def newest(self) -> KeptList | None:
@@ -128,7 +127,7 @@ class ListService:
         return None if last is None else last.heading
 
     def hold(self, kept: KeptList) -> None:
-        """Keep a list that somebody works on, where it would be gone as soon as another one is scored.
+        """Keep a list that somebody works on, if only the next scoring would otherwise replace it.
 
         Raises
         ------
@@ -165,7 +164,7 @@ def _read(content: bytes, name: str) -> pa.Table:
 
 
 def _under_contract_names(appointments: pa.Table, mapping: Mapping) -> pa.Table:
-    """What the log records of a list: the list as it is, or its mapped columns under the names of the contract."""
+    """The rows to log: the list itself, or its mapped columns under their contract names."""
     if mapping == IDENTITY:
         return appointments
     names = set(appointments.column_names)
@@ -176,13 +175,13 @@ def _under_contract_names(appointments: pa.Table, mapping: Mapping) -> pa.Table:
 
 
 def _with_specialties(worklist: pa.Table, rows: dict[int, dict[str, object]]) -> pa.Table:
-    """The worklist with the specialty of each row as it was sent, by which a team may be named."""
+    """The worklist with the specialty of each row as sent, since teams can be defined by specialty."""
     specialties = [rows[number].get(SPECIALTY) for number in worklist[ROW_NUMBER].to_pylist()]
     texts = [None if each is None else str(each).strip() for each in specialties]
     return worklist.append_column(SPECIALTY, pa.array(texts, pa.string()))
 
 
 def _plain(name: str) -> str:
-    """The file's name without folders and without what a page or a log would stumble over."""
+    """The file's name without folders and control characters."""
     bare = PurePosixPath(PureWindowsPath(name).name).name
     return re.sub(r"[^\w .()+-]", "_", bare)[-80:] or "list"

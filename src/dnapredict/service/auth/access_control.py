@@ -37,12 +37,12 @@ ABOUT: Final = "/about"
 ACCESSIBILITY: Final = "/accessibility"
 # The key of an ASGI scope for the holder's key, once it is known.
 HOLDER: Final = "dnapredict.key"
-# The same for the client as limits count it: a session, a key, or this machine; without one it is anonymous.
+# The key for the client that rate limits count: a session, a key, or this machine; absent if anonymous.
 CALLER: Final = "dnapredict.caller"
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 _PUBLIC: Final = frozenset({"/livez", "/healthz", "/readyz", SIGN_IN, ABOUT, ACCESSIBILITY})
-# So many characters identify a session: the rest is the seal, which is stored nowhere.
+# Length of the part that identifies a session; the rest is the seal, which is stored nowhere.
 _NAMED: Final = 52
 _API_PREFIX: Final = "/v1/"
 _PROXIED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host")
@@ -58,11 +58,11 @@ class AccessControl:
     Parameters
     ----------
     anonymous
-        The response instead, if too many requests came without a valid key or session, or to public paths.
+        Returns the response if too many requests came without a valid key or session, or to public paths.
     failed
         Counts wrong keys.
     proxies
-        Whose `X-Forwarded-For` is believed.
+        Proxies whose `X-Forwarded-For` is trusted.
     """
 
     app: ASGIApp
@@ -79,7 +79,7 @@ class AccessControl:
             await self.app(scope, receive, send)
             return
         connection = scope.get(CONNECTION)
-        # Not the ASGI scope's client: uvicorn has put there what a header of any local client says.
+        # Not the ASGI scope's client: uvicorn overwrites it with a header that any local client can send.
         peer = connection.peer if connection else (scope.get("client") or ("",))[0]
         scope[ADDRESS] = client_address(scope, peer=peer, proxies=self.proxies)
         refusal = await self._refusal(scope)
@@ -107,7 +107,7 @@ class AccessControl:
             return json_error(503, "The keys cannot be read. The service's log names the cause.")
 
     async def _note_holder(self, scope: Scope, headers: Headers) -> None:
-        """Note the holder of a request for a public path, which is answered in any case."""
+        """Note the key's holder on a public path, which is answered with or without a key."""
         if "authorization" not in headers and SESSION_COOKIE not in headers.get("cookie", ""):
             return
         with contextlib.suppress(StoreError):

@@ -1,9 +1,9 @@
-"""API keys: who may ask for what. A key is shown once; only its hash is kept.
+"""API keys and their scopes. A key is shown once; only its hash is stored.
 
 Each key is a separate file in the home, so that making or revoking one cannot lose another.
-While no key was ever made, the service answers this machine alone (`auth.access_control`); from
-the first key on, everybody needs one. Revoking the last key therefore opens no door, nor does losing
-the files of the keys: a mark in the home, and other files in their folder, show that there were some.
+Until a first key is created, the service answers this machine only (`auth.access_control`); afterwards every
+request needs one. Revoking the last key, or losing the key files, does not open the service again: a marker in
+the home, and other files in the folder, show that keys existed.
 
 A key is 256 random bits, so a plain SHA-256 of it cannot be reversed by guessing.
 """
@@ -28,12 +28,12 @@ from dnapredict.service.auth import sessions
 
 _FOLDER: Final = "keys"
 _SECRET: Final = "session.secret"  # noqa: S105 - the name of a file
-# Not in the folder of the keys, so that it stays where that is lost.
+# Outside the folder of the keys, so that it survives the loss of that folder.
 _MARK: Final = "keys-were-made"
 _SAYS: Final = "From the first key on, the service asks everybody for one. Do not delete this file.\n"
 _PREFIX: Final = "dnap"
 _TOKEN: Final = re.compile(rf"{_PREFIX}_([0-9a-f]{{8}})_([A-Za-z0-9_-]{{43}})")
-# How long a worker goes on with the keys that it last read: a revoked key is refused after this.
+# Seconds for which a worker uses the keys that it last read; a revoked key is refused after that.
 _SECONDS_REMEMBERED: Final = 1.0
 _SESSION_SECONDS: Final = 12 * 3600
 _SESSION: Final = re.compile(
@@ -42,7 +42,7 @@ _SESSION: Final = re.compile(
 
 
 class KeyScope(StrEnum):
-    """What a key may be used for."""
+    """The scopes of a key."""
 
     SCORE = "score"  # POST /v1/score
     LIST = "list"  # the page and the lists
@@ -50,7 +50,7 @@ class KeyScope(StrEnum):
 
 
 class Key(BaseModel):
-    """A key as it is kept: all but the key itself."""
+    """The stored record of a key, without the key itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -62,7 +62,7 @@ class Key(BaseModel):
     revoked_at: datetime.datetime | None = None
 
     def may(self, scope: KeyScope) -> bool:
-        """Whether the key is in force and reaches that far."""
+        """Whether the key is valid and has that scope."""
         return self.revoked_at is None and (scope in self.scopes or KeyScope.ADMIN in self.scopes)
 
 
@@ -75,7 +75,7 @@ class MadeKey:
 
 
 def create(home: Path, *, name: str, scopes: tuple[KeyScope, ...]) -> MadeKey:
-    """Make a key for `name`, a system or a team and not a patient.
+    """Create a key for `name`, a system or a team.
 
     Raises
     ------
@@ -94,26 +94,26 @@ def create(home: Path, *, name: str, scopes: tuple[KeyScope, ...]) -> MadeKey:
 
 
 def all_keys(home: Path) -> tuple[Key, ...]:
-    """Every key that was ever made, revoked ones included, oldest first.
+    """All keys including revoked ones, oldest first.
 
     Raises
     ------
     StoreError
-        If one of them cannot be read, or none is left: a door whose list is damaged or lost stays shut.
+        If one of them cannot be read, or all files are lost: the service then stays closed.
     """
     folder = home / _FOLDER
-    found = _files(folder)
-    keys = [_read(path) for path in found if path.suffix == ".json"]
-    if not keys and (found or _is_there(home / _MARK)):
+    paths = _files(folder)
+    keys = [_read(path) for path in paths if path.suffix == ".json"]
+    if not keys and (paths or _is_there(home / _MARK)):
         raise StoreError(
-            f"{folder}: keys were made in this home, and none is there any more. Restore the folder from a "
+            f"{folder}: keys were created in this home, and all of them are missing. Restore the folder from a "
             "backup, or make a new key with `dnapredict keys create`."
         )
     return tuple(sorted(keys, key=lambda key: (key.made_at, key.key_id)))
 
 
 def mark_keys_made(home: Path) -> None:
-    """Note that keys were made in this home; homes of earlier releases have no such note.
+    """Write the marker that keys exist in this home; homes of earlier releases lack it.
 
     Raises
     ------
@@ -125,9 +125,10 @@ def mark_keys_made(home: Path) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """What lies in the folder of the keys; nothing where there is no such folder.
+    """The files in the folder of the keys; empty if there is no folder.
 
-    Not with `Path.glob`, which finds nothing where it may not look: that would be a home without keys.
+    Not with `Path.glob`, which returns nothing for a folder that may not be read: the home would seem to have
+    no keys.
     """
     try:
         return [path for path in folder.iterdir() if not path.name.startswith(".")]
@@ -138,7 +139,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is such a file, or nobody can tell."""
+    """Whether the file exists, or cannot be checked."""
     try:
         path.lstat()
     except FileNotFoundError:
@@ -149,24 +150,24 @@ def _is_there(path: Path) -> bool:
 
 
 def revoke(home: Path, key_id: str) -> Key:
-    """Take a key out of force, for good. A running service refuses it within a second.
+    """Revoke a key permanently. A running service refuses it within a second.
 
     Raises
     ------
     UsageError
         If there is no such key.
     """
-    found = next((key for key in all_keys(home) if key.key_id == key_id), None)
-    if found is None:
+    revoked = next((key for key in all_keys(home) if key.key_id == key_id), None)
+    if revoked is None:
         raise UsageError(f"There is no key '{key_id}'. `dnapredict keys list` names them all.")
-    if found.revoked_at is None:
-        found = found.model_copy(update={"revoked_at": _now()})
-        _write(home, found)
-    return found
+    if revoked.revoked_at is None:
+        revoked = revoked.model_copy(update={"revoked_at": _now()})
+        _write(home, revoked)
+    return revoked
 
 
 class KeyRing:
-    """The keys as a worker knows them, and the sessions of people who signed in with one."""
+    """A worker's copy of the keys, and the sessions of people who signed in with one."""
 
     def __init__(self, home: Path) -> None:
         """Read nothing yet."""
@@ -192,25 +193,25 @@ class KeyRing:
 
     @property
     def required(self) -> bool:
-        """Whether a key was ever made, so that everybody needs one."""
+        """Whether any key was ever created, so that every request needs one."""
         return bool(self._current())
 
     def holder(self, token: str) -> Key | None:
-        """The key that `token` is, if it is one and in force."""
+        """The valid key that `token` is; None if it is none."""
         match = _TOKEN.fullmatch(token)
         key_id, secret = match.groups() if match else ("", "")
         key = self._current().get(key_id)
-        # Compared whether there is such a key or not, so that the time taken tells nothing.
+        # Compared even if there is no such key, so that response times reveal nothing.
         same = hmac.compare_digest(_hashed(secret), key.sha256 if key else _hashed("no such key"))
         return key if key is not None and same and key.revoked_at is None else None
 
     def name_of(self, key_id: str) -> str:
-        """What the key with that id is called, "" where there is none."""
+        """The name of the key with that id, "" where there is none."""
         key = self._current().get(key_id)
         return "" if key is None else key.name
 
     def key_id(self, token: str) -> str:
-        """The id of the key that `token` is meant for, right or wrong; "" where there is no such key."""
+        """The key id in `token`, whether or not the token is valid; "" if no key has that id."""
         key_id = token[len(_PREFIX) + 1 : len(_PREFIX) + 9]
         return key_id if token.startswith(f"{_PREFIX}_") and key_id in self._current() else ""
 
@@ -221,12 +222,12 @@ class KeyRing:
         return named + self._seal(named)
 
     def session_holder(self, session: str) -> Key | None:
-        """The key behind a session, while both are in force.
+        """The key of a session, if both are still valid.
 
         Raises
         ------
         StoreError
-            If it cannot be read whether the session was ended.
+            If the ended sessions cannot be read.
         """
         match = self._sealed(session)
         if match is None or int(match["until"]) < time.time() or sessions.is_ended(self._home, match["name"]):
@@ -235,12 +236,12 @@ class KeyRing:
         return key if key is not None and key.revoked_at is None else None
 
     def end_session(self, session: str) -> None:
-        """Put a session out of force for every worker, so that a copy of its cookie is of no use.
+        """End a session for every worker, so that a copy of its cookie is useless.
 
         Raises
         ------
         StoreError
-            If that cannot be written down.
+            If that cannot be written.
         """
         match = self._sealed(session)
         if match is not None:
@@ -253,13 +254,13 @@ class KeyRing:
         return self._keys
 
     def _sealed(self, session: str) -> re.Match[str] | None:
-        """The parts of a session that was made here."""
+        """The parts of a session whose seal is valid."""
         match = _SESSION.fullmatch(session)
         named = session[: match.start("seal")] if match else ""
         return match if match and hmac.compare_digest(match["seal"], self._seal(named)) else None
 
     def _seal(self, named: str) -> str:
-        # The same for every worker. A missing one is made: only the sessions are lost.
+        # Shared by all workers. A missing one is created: only the open sessions are lost.
         self._secret = self._secret or read_or_make(self._home / _FOLDER / _SECRET)
         return hmac.new(self._secret, named.encode(), hashlib.sha256).hexdigest()
 

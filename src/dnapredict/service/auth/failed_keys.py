@@ -1,8 +1,8 @@
-"""Wrong keys, counted by address and by key: each one more makes the next wait longer.
+"""Delays after wrong keys, counted by address and by key; each further one doubles the delay.
 
-Only wrong keys wait. A key has 256 random bits, so that guessing is no danger; a right key that had to wait
-would let a stranger keep people out, by sending wrong ones from their address or for their key. No
-request waits: one that comes too soon is answered with the seconds to wait.
+Only wrong keys are delayed. A key has 256 random bits, so that guessing is hopeless; and if valid keys were
+delayed too, a stranger could lock people out by sending wrong ones from their address or for their key. No
+request is held open: one that comes too soon is answered with the seconds to wait.
 """
 
 import logging
@@ -15,7 +15,7 @@ from typing import Final
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 _MOST_REMEMBERED: Final = 10_000
-# Without another failure for so many times the longest wait, the count of a name starts again.
+# The count is reset after this many times the longest delay without a failure.
 _FORGOTTEN_AFTER: Final = 2
 
 
@@ -28,14 +28,14 @@ class _Failures:
 
 @dataclass
 class FailedKeys:
-    """How often a wrong key came from an address or for a key, in this worker's memory.
+    """Counts of wrong keys by address and by key, in this worker's memory.
 
     Parameters
     ----------
     free
-        Failures that are answered at once.
+        Failures without a delay.
     longest
-        Seconds that a wait grows to; it begins at one second and doubles.
+        The longest delay in seconds; the first is one second, and each further one doubles.
     """
 
     free: int
@@ -44,14 +44,14 @@ class FailedKeys:
     _of: OrderedDict[str, _Failures] = field(default_factory=OrderedDict)
 
     def failed(self, *, address: str, key_id: str = "") -> int:
-        """A wrong key came: 0 if it is answered now, otherwise the whole seconds until another one may be.
+        """Count a wrong key; return 0 if it is answered now, otherwise the whole seconds to wait.
 
         Parameters
         ----------
         address
-            Where it came from.
+            The client's address.
         key_id
-            The key that it was meant for, where there is such a key.
+            The key id in the token, if a key has that id.
         """
         now = self.clock()
         names = [f"address {address}", *([f"key {key_id}"] if key_id else [])]
@@ -59,7 +59,7 @@ class FailedKeys:
         if wait > 0:
             return math.ceil(wait)
         count, *_ = [self._count(name, now) for name in names]
-        # The key is never logged, nor which key was meant: whoever mistypes one may have typed a password.
+        # Neither the key nor its id is logged: people who mistype one may have typed a password.
         _LOG.warning("A wrong key came from %s: %s in a row.", address, count)
         return 0
 
@@ -71,7 +71,7 @@ class FailedKeys:
         known = self._of.pop(name, None)
         fresh = known is None or now - known.at > _FORGOTTEN_AFTER * self.longest
         count = 1 if known is None or fresh else known.count + 1
-        # From some 40 doublings on, the longest wait in any case.
+        # More than 40 doublings exceed any longest delay, and would overflow.
         pause = 0.0 if count < self.free else min(self.longest, 2.0 ** min(count - self.free, 40))
         self._of[name] = _Failures(count, now, now + pause)
         if len(self._of) > _MOST_REMEMBERED:

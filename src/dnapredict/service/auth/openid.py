@@ -27,18 +27,18 @@ _LOG: Final = logging.getLogger("dnapredict.service")
 _LONGEST_TOKEN: Final = 16_384
 _LARGEST_KEY_SET: Final = 1_048_576
 _SECONDS_TO_FETCH: Final = 5.0
-# A new key of the issuer is looked for at once, and not again for every token that names an unknown one.
+# Seconds between two fetches caused by unknown key ids, however many such tokens arrive.
 _SECONDS_BETWEEN_FETCHES: Final = 30.0
-# An issuer that cannot be reached shuts nobody out for as long as this.
+# Seconds for which the last keys stay valid while the issuer cannot be reached.
 _SECONDS_KEPT_WITHOUT_ISSUER: Final = 86_400.0
-# What names a person or a system in the scoring log: staff numbers, addresses, an issuer's own ids.
+# Accepted subjects, which the scoring log records: staff numbers, e-mail addresses, an issuer's own ids.
 _SUBJECT: Final = re.compile(r"[\w.@|:+-]{1,200}")
 _REQUIRED: Final = ("exp", "iss", "aud", "sub")
 
 
 @dataclass(frozen=True)
 class TokenHolder:
-    """The holder of a token, in the place of the holder of an API key."""
+    """The holder of a token, with the interface of an API key."""
 
     key_id: str
     scopes: frozenset[KeyScope]
@@ -46,7 +46,7 @@ class TokenHolder:
 
 @dataclass(frozen=True)
 class _SigningKey:
-    """A key as the issuer published it; `algorithm` is None where it did not say."""
+    """A published key of the issuer; `algorithm` is None where the key set does not name one."""
 
     key_id: str | None
     algorithm: str | None
@@ -54,7 +54,7 @@ class _SigningKey:
 
 
 class Issuer:
-    """The issuer whose tokens are taken."""
+    """The issuer whose tokens are accepted."""
 
     def __init__(self, config: OpenId) -> None:
         """Fetch nothing yet."""
@@ -62,12 +62,12 @@ class Issuer:
         self._keys = _KeySet(config)
 
     def holder(self, token: str) -> TokenHolder | None:
-        """Whose token this is; None if it is not one to believe.
+        """The holder of a token; None if the token is not valid.
 
         Raises
         ------
         StoreError
-            If the issuer's keys cannot be had.
+            If the issuer's keys are not available.
         """
         if len(token) > _LONGEST_TOKEN:
             return None
@@ -82,7 +82,7 @@ class Issuer:
         if header.get("alg") not in self._config.algorithms:
             return None
         key = self._keys.find(header.get("kid"))
-        # A key that was published for one algorithm checks no other.
+        # A key that was published for one algorithm is not used for another.
         return key if key is not None and key.algorithm in (None, header["alg"]) else None
 
     def _claims(self, token: str, key: _SigningKey) -> dict[str, Any]:
@@ -106,14 +106,18 @@ class Issuer:
 
 
 def _words(claim: Any) -> Collection[str]:
-    """Scopes as issuers write them: words with spaces between, or a list."""
+    """Scopes in either form that issuers use: words separated by spaces, or a list."""
     if isinstance(claim, str):
         return claim.split()
     return [word for word in claim if isinstance(word, str)] if isinstance(claim, list) else []
 
 
 class _KeySet:
-    """The issuer's keys, fetched again when they are old or lack one that a token names."""
+    """The issuer's keys, fetched again when they are old or lack the key id of a token.
+
+    Not PyJWT's `PyJWKClient`: while an issuer takes 2 s to answer it makes every request wait 2 s, it refuses all
+    tokens while the issuer fails, and it reads an answer of any size (measured in docs/decisions.md).
+    """
 
     def __init__(self, config: OpenId) -> None:
         self._config = config
@@ -122,13 +126,13 @@ class _KeySet:
         self._fetching = threading.Lock()
 
     def find(self, kid: object) -> _SigningKey | None:
-        """The key of that id; where a token names none, the only key there is."""
+        """The key of that id; for a token without a key id, the only key of the set."""
         if time.monotonic() - self._fetched_at > self._config.keys_minutes * 60:
             self._renew()
-        found = self._among(kid)
-        if found is None and self._renew():
-            found = self._among(kid)
-        return found
+        key = self._among(kid)
+        if key is None and self._renew():
+            key = self._among(kid)
+        return key
 
     def _among(self, kid: object) -> _SigningKey | None:
         if kid is None:
@@ -136,7 +140,7 @@ class _KeySet:
         return next((key for key in self._keys if key.key_id == kid), None)
 
     def _renew(self) -> bool:
-        """Fetch the keys unless that was just tried; whether they are new. Others go on with the old ones."""
+        """Fetch the keys unless that was just tried; return whether it succeeded. Others use the old keys meanwhile."""
         if not self._fetching.acquire(blocking=not self._keys):
             return False
         try:
@@ -154,7 +158,7 @@ class _KeySet:
             content = _read(self._config.keys) if self._config.keys_are_remote else Path(self._config.keys).read_bytes()
             self._keys = _signing_keys(content)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            _LOG.error("The issuer's keys cannot be had from %s (%s).", self._config.keys, type(error).__name__)
+            _LOG.error("The issuer's keys are not available from %s (%s).", self._config.keys, type(error).__name__)
             self._require_some(now)
             return False
         self._fetched_at = now
@@ -162,11 +166,11 @@ class _KeySet:
 
     def _require_some(self, now: float) -> None:
         if not self._keys or now - self._fetched_at > _SECONDS_KEPT_WITHOUT_ISSUER:
-            raise StoreError("The issuer's keys cannot be had.")
+            raise StoreError("The issuer's keys are not available.")
 
 
 def _signing_keys(content: bytes) -> tuple[_SigningKey, ...]:
-    """The keys for signatures in a key set (RFC 7517); a kind of key that is not known is passed over."""
+    """The signature keys of a key set (RFC 7517); keys of an unknown type are skipped."""
     keys = []
     for published in json.loads(content)["keys"]:
         with contextlib.suppress(jwt.PyJWTError):
@@ -177,7 +181,7 @@ def _signing_keys(content: bytes) -> tuple[_SigningKey, ...]:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Only the configured address is asked, and no redirect is followed."""
+    """Follow no redirect: keys come from the configured address only."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -189,7 +193,7 @@ def _read(address: str) -> bytes:
         with opener.open(address, timeout=_SECONDS_TO_FETCH) as answer:
             content: bytes = answer.read(_LARGEST_KEY_SET + 1)
     except urllib.error.HTTPError as refusal:
-        refusal.close()  # it holds the connection
+        refusal.close()  # an HTTPError is an open response
         raise
     if len(content) > _LARGEST_KEY_SET:
         raise ValueError

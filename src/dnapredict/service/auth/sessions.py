@@ -1,8 +1,8 @@
-"""The sessions that people ended by signing out, as a file each in the home.
+"""Ended sessions: one file in the home for each session that was signed out.
 
-A session is a sealed text in a cookie, so that it can be copied; what ends it must be known to every worker,
-at once and after a restart. A worker looks whether the file is there, which needs no lock and no open file.
-A file is removed a day after the session would have run out by itself.
+A session is a sealed text in a cookie, which can be copied, so that every worker must know at once, and after a
+restart, that it was ended. Checking whether a file exists needs no lock and no open file. A file is removed a
+day after its session would have expired.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from typing import Final
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.errors import StoreError
 
-# A clock that is set back must not bring a session back to life.
+# A clock that is set back must not make an ended session valid again.
 _SECONDS_KEPT: Final = 86_400
 _FOLDER: Final = Path("keys") / "ended-sessions"
 
@@ -42,14 +42,14 @@ def end(home: Path, name: str, *, until: int) -> None:
     Raises
     ------
     StoreError
-        If that cannot be written down: the session then goes on.
+        If that cannot be written: the session then remains valid.
     """
     write_private(home / _FOLDER / name, str(until))
     _remove_outdated(home / _FOLDER)
 
 
 def _remove_outdated(folder: Path) -> None:
-    """Remove the files of sessions that ran out by themselves; another worker may be doing the same."""
+    """Remove the files of sessions that have expired; another worker may be doing the same."""
     oldest = time.time() - _SECONDS_KEPT
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:

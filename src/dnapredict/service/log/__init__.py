@@ -1,1 +1,1 @@
-"""The scoring log's own workings: its tables, its database, its chain of seals, how it grew."""
+"""The scoring log: tables, database, chain of seals, retention, and migrations."""

@@ -1,4 +1,4 @@
-"""Entries of the scoring log about answers, with keyed hashes in the place of numbers."""
+"""Entries of the scoring log about answers, with keyed hashes instead of identifiers."""
 
 import datetime
 import json
@@ -19,28 +19,27 @@ _SECRET: Final = "scoring-log.secret"  # noqa: S105 - the name of a file
 
 
 class Hashes:
-    """Hashes with a home's secret. Hosts that write one log need the same secret in their homes."""
+    """Keyed hashes with a home's secret. Hosts that share a log need the same secret in their homes."""
 
     def __init__(self, home: Path, log: ScoringLog | None = None) -> None:
-        """Read nothing yet; the first hash makes the secret, unless `log` has entries hashed with one."""
+        """The first hash creates the secret, unless `log` already has entries that were hashed with one."""
         self._path = home / _SECRET
         self._log = log
         self._secret = b""
 
     def of(self, kind: str, value: str) -> str:
-        """The hash of a value of that kind: keyed, since a ten-digit number can be guessed.
+        """The keyed hash of a value of that kind; a plain hash of a ten-digit number could be guessed.
 
         Raises
         ------
         StoreError
-            If the secret can be neither made nor read, is damaged, or is not the one that the log's
-            entries were hashed with.
+            If the secret can be neither created nor read, is damaged, or is not the one of the log's entries.
         """
         self._secret = self._secret or self._checked()
         return keyed_hash(self._secret, kind, value)
 
     def unchecked(self, kind: str, value: str) -> str:
-        """The same with the secret in the home, while the log cannot be read to check it.
+        """The same, with the secret unchecked because the log cannot be read.
 
         Raises
         ------
@@ -61,13 +60,13 @@ class Hashes:
         return keyed_hash(read_or_make(self._path, used_for=used_for), "secret", "check")
 
 
-# The id of the key that a request came with; middleware sets it, and a worker's thread inherits it.
+# The key id of the current request; middleware sets it, and worker threads inherit the context.
 REQUESTED_BY: ContextVar[str] = ContextVar("REQUESTED_BY", default="this machine")
 _REASONS: Final = (1, 2, 3)
 
 
 class AnswerLog:
-    """ConcurrencyLimit answers into rows of the scoring log."""
+    """Turns answers into rows of the scoring log."""
 
     def __init__(self, log: ScoringLog, hashes: Hashes) -> None:
         """Write to `log`, and hash with `hashes`."""
@@ -83,7 +82,7 @@ class AnswerLog:
         at: datetime.datetime,
         list_id: str | None = None,
     ) -> str:
-        """Record answers before they are sent, and return the id of the request in the log.
+        """Log answers before they are sent, and return the id of the request in the log.
 
         Parameters
         ----------
@@ -97,7 +96,7 @@ class AnswerLog:
         Raises
         ------
         StoreError
-            If the log cannot be written: then there must be no answer.
+            If the log cannot be written: then no answer may be sent.
         """
         request = secrets.token_hex(8)
         always = {
@@ -113,7 +112,7 @@ class AnswerLog:
 
     def _entry(self, line: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
         patient = row.get("patient_id")
-        # As the worklist has it, trimmed and mapped: so an action is found by the same number.
+        # The trimmed and mapped number of the worklist, by which a later action is recorded too.
         appointment = line["appointment_id"] or row.get("appointment_id")
         factors = [line[f"reason_factor_{number}"] for number in _REASONS]
         return {

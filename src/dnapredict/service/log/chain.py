@@ -1,7 +1,7 @@
 """The hash chain of the scoring log: how an entry is added, and how all entries are verified.
 
 An entry's seal is SHA-256 over the seal of the entry before it and the entry itself as JSON, so that a change, a
-removal or an insertion is detected. Anybody can verify it with the database alone.
+removal or an insertion is detected. The database alone is enough to verify it.
 """
 
 import heapq
@@ -28,19 +28,22 @@ class Link:
 
 
 class BrokenChain(Exception):  # noqa: N818 - turned into a StoreError where the file is known
-    """The chain does not hold at this entry."""
+    """The chain is broken at this entry."""
 
     def __init__(self, number: int) -> None:
-        """`number` is the first entry that is not as it was written."""
+        """`number` is the first entry that differs from what was written."""
         super().__init__(number)
         self.number = number
 
 
 def append(connection: Connection, kind: str, rows: Sequence[Mapping[str, Any]]) -> Link:
-    """Add `rows` to the chain, inside a transaction in which nobody else can add, and return the last link.
+    """Append `rows` to the chain and return the last link.
 
-    Where the database has row locks, writers wait for the row of `head`.
+    Runs inside a transaction that excludes other writers: on SQLite by the lock of the database, on PostgreSQL by
+    a lock on the row of `head`.
     """
+    # FOR UPDATE: without it two hosts could read the same last seal, and the chain would fork. SQLAlchemy leaves it out
+    # for SQLite, where the transaction locks the whole database when it begins.
     head = connection.execute(select(HEAD.c.number, HEAD.c.seal).with_for_update()).one()
     link, sealed = Link(head.number, head.seal), []
     for row in rows:
@@ -61,7 +64,7 @@ def verify_chain(connection: Connection) -> tuple[int, Link]:
     Raises
     ------
     BrokenChain
-        At the first entry that is not what the entry before it and the head promise.
+        At the first entry whose seal does not follow from the entry before it, or if the head disagrees.
     """
     link = _start(connection)
     before = link.number
@@ -71,6 +74,7 @@ def verify_chain(connection: Connection) -> tuple[int, Link]:
             raise BrokenChain(number)
         link = Link(number, entry["seal"])
     head = connection.execute(select(HEAD.c.number, HEAD.c.seal)).one()
+    # The seals alone cannot show that entries are missing at the end; the head can.
     if (head.number, head.seal) != (link.number, link.seal):
         raise BrokenChain(link.number + 1)
     return link.number - before, link
@@ -84,7 +88,7 @@ def _start(connection: Connection) -> Link:
 
 
 def _entries(connection: Connection) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every entry with its kind, by number, some thousand at a time."""
+    """Every entry with its kind, by number, read in batches."""
     streams = [_of(connection, kind, table) for kind, table in ENTRIES.items()]
     yield from heapq.merge(*streams, key=lambda entry: entry[1]["number"])
 

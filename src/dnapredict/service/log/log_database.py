@@ -4,8 +4,8 @@ SQLite is migrated to the newest schema when it is opened, in a separate transac
 may run different releases, and the service's role need not be allowed to change tables: there `dnapredict log
 upgrade` migrates, and a database with another schema is refused.
 
-Connections to SQLite are kept open, and one to a file that was removed goes on without an error: entries would be
-lost. So the identity of the files is checked before each use.
+Connections to SQLite stay open, and writing through one to a file that was deleted raises no error: entries would
+be lost. So the identity of the files is checked before each use.
 """
 
 import contextlib
@@ -35,11 +35,11 @@ _OLDER: Final = ("", "r0001", "r0002")
 _LOG: Final = logging.getLogger("dnapredict.service")
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _WRITES: Final = "dnapredict_writes"
-# FULL: an answer that was acknowledged is in the log even after a power cut.
+# FULL: a logged answer survives a power cut.
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "trusted_schema=OFF")
 # The files that SQLite has next to the database while it is open.
 _SIDE_FILES: Final = ("-wal", "-shm")
-# SQLite's extended codes hold the primary code in the last byte.
+# The last byte of an extended error code of SQLite is the primary code.
 _PRIMARY_CODE: Final = 0xFF
 _REASONS: Final = {
     sqlite3.SQLITE_FULL: "the disk is full: make room on it",
@@ -51,7 +51,7 @@ _REASONS: Final = {
     sqlite3.SQLITE_NOTADB: "it is damaged: restore it from a backup",
 }
 _SECONDS_TO_CONNECT: Final = 3
-# An answer waits for its entry, and a person for the answer: no statement may hang.
+# Every answer waits for its log entry, so that no statement may hang.
 _POSTGRES: Final = (
     "-c synchronous_commit=on -c statement_timeout=10000 -c lock_timeout=10000 "
     "-c idle_in_transaction_session_timeout=30000"
@@ -62,7 +62,7 @@ class Database:
     """One log's database, opened at the first use; safe for any number of threads and processes."""
 
     def __init__(self, home: Path, address: str | None = None) -> None:
-        """Open nothing yet.
+        """Connect at the first use only.
 
         Parameters
         ----------
@@ -74,7 +74,7 @@ class Database:
         Raises
         ------
         ConfigurationError
-            If the address is none, or not of PostgreSQL. It may hold a password and is not quoted.
+            If the address is not one of PostgreSQL. It may hold a password and is not quoted.
         """
         given = os.environ.get(ADDRESS_VARIABLE) or address
         self._url = _postgres(given) if given else None
@@ -82,7 +82,7 @@ class Database:
         self._engine: Engine | None = None
         self._files: tuple[_Identity, ...] = ()
         self._opening = threading.Lock()
-        # Threads of one process take turns here: waiting for SQLite's own lock is done by sleeping.
+        # Threads of a process queue here, since SQLite waits for its own lock by sleeping and polling.
         self._writing = threading.Lock()
 
     @property
@@ -97,17 +97,17 @@ class Database:
 
     @property
     def exists(self) -> bool:
-        """False where nothing was ever written. A log that this process has opened exists, even if its file is gone."""
+        """Whether anything was ever written. A log that this process opened still counts after its file was deleted."""
         return self._url is not None or self._engine is not None or self._path.exists()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction in which nobody else adds to the chain; on disk when it ends.
+        """A transaction that excludes other writers; durable when it ends.
 
         Raises
         ------
         StoreError
-            If anything in it fails; nothing was written.
+            If anything in the transaction fails; nothing was written.
         """
         with (
             self._store_errors("written"),
@@ -118,7 +118,7 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that sees the log as it was when it began, and keeps nobody from writing.
+        """A read-only snapshot of the log, which does not block writers.
 
         Raises
         ------
@@ -128,6 +128,8 @@ class Database:
         with self._store_errors("read"):
             engine = self._opened()
             if self._url is not None:
+                # One snapshot for all three tables of the chain: with PostgreSQL's default, an entry that is added
+                # between two queries would look like a gap.
                 engine = engine.execution_options(isolation_level="REPEATABLE READ")
             with engine.begin() as connection:
                 yield connection
@@ -142,9 +144,9 @@ class Database:
         """
         with self._store_errors("upgraded"), self._opening:
             engine = self._engine or self._new_engine()
-            found = _migrate(engine)
+            revision = _migrate(engine)
             self._engine, self._files = engine, _identities(self._path)
-            return found
+            return revision
 
     def close(self) -> None:
         """Close every connection; the next use opens it again."""
@@ -160,9 +162,9 @@ class Database:
             if self._engine is None:
                 engine = self._new_engine()
                 with engine.connect() as connection:
-                    found = _revision(connection)
-                if found != REVISION:
-                    self._require_revision(engine, found)
+                    revision = _revision(connection)
+                if revision != REVISION:
+                    self._require_revision(engine, revision)
                 self._engine = engine
                 self._files = _identities(self._path)
             return self._engine
@@ -176,16 +178,16 @@ class Database:
             If the log itself was removed or replaced: a new one would hide that entries are lost, and SQLite
             would take the side files of the old one for its own.
         """
-        found = _identities(self._path)
-        if found[0] != self._files[0]:
+        identities = _identities(self._path)
+        if identities[0] != self._files[0]:
             raise StoreError(
                 f"{self._path}: the scoring log was removed or replaced while it was in use; until it is back there "
                 f"is no answer. {self._advice()}"
             )
-        if found == self._files:
+        if identities == self._files:
             return
         _LOG.error("%s: a side file of the scoring log was removed or replaced. The log is opened again.", self._path)
-        # The last entries are only in the file that was removed, and in this connection.
+        # The last entries are only in the deleted write-ahead log, which this connection still has open.
         with engine.connect() as connection:
             connection.exec_driver_sql("COMMIT")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(FULL)")
@@ -199,12 +201,12 @@ class Database:
             "begun."
         )
 
-    def _require_revision(self, engine: Engine, found: str) -> None:
-        if self._url is None and found in _OLDER:
+    def _require_revision(self, engine: Engine, revision: str) -> None:
+        if self._url is None and revision in _OLDER:
             _migrate(engine)
             return
-        state = f"is of form '{found}'" if found else "holds no scoring log"
-        advice = "Run `dnapredict log upgrade`." if found in _OLDER else "Install the newer dnapredict."
+        state = f"is of form '{revision}'" if revision else "holds no scoring log"
+        advice = "Run `dnapredict log upgrade`." if revision in _OLDER else "Install the newer dnapredict."
         raise StoreError(f"{self.name}: {state}, and this release works with '{REVISION}'. {advice}")
 
     def _new_engine(self) -> Engine:
@@ -226,7 +228,7 @@ class Database:
         """
         private_folder(self._path.parent)
         if any(_identities(self._path)[1:]) and not self._path.exists():
-            raise StoreError(f"{self._path}: the scoring log is missing, and files of it are there. {self._advice()}")
+            raise StoreError(f"{self._path}: the scoring log is missing, but its side files exist. {self._advice()}")
         draft = new_draft(self._path.parent)
         try:
             engine = _sqlite_engine(draft)
@@ -250,16 +252,16 @@ _Identity = tuple[int, int] | None
 
 
 def _identities(path: Path) -> tuple[_Identity, ...]:
-    """Identity of the database and its side files. Nothing is opened: closing it would drop SQLite's locks."""
+    """Identity of the database and its side files, without opening them: closing one would drop SQLite's locks."""
     return tuple(map(_identity, (path, *(path.with_name(path.name + end) for end in _SIDE_FILES))))
 
 
 def _identity(path: Path) -> _Identity:
     try:
-        found = path.stat()
+        state = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return state.st_dev, state.st_ino
 
 
 def _reason(error: Exception) -> str:
@@ -309,7 +311,8 @@ def _postgres_engine(url: URL) -> Engine:
 
 
 def _set_pragmas(connection: Any, _: Any) -> None:
-    """Set SQLite up for an audit log; `_begin` starts the transactions."""
+    """Configure SQLite as an audit log; `_begin` starts the transactions."""
+    # Python's sqlite3 would begin transactions by itself, deferred, and two writers could read the same last seal.
     connection.isolation_level = None
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
@@ -325,8 +328,8 @@ def _revision(connection: Connection) -> str:
     """The revision of the database's schema, "" where it has no table of ours or none was recorded."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return ""
-    found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
-    return str(found or "")
+    revision = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+    return str(revision or "")
 
 
 def _migrate(engine: Engine) -> str:
@@ -336,9 +339,10 @@ def _migrate(engine: Engine) -> str:
 
     with engine.execution_options(**{_WRITES: True}).begin() as connection:
         if connection.dialect.name == "postgresql":
+            # Several hosts may start at once after an upgrade; the others wait and then find nothing to do.
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('dnapredict log upgrade'))"))
-        found = _revision(connection)
+        revision = _revision(connection)
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         command.upgrade(config, "head")
-    return found
+    return revision

@@ -1,8 +1,7 @@
-"""Redact the service's log: no value of a patient may be in it.
+"""Redact the service's log: it may hold no patient's value.
 
-Libraries log the values at fault: BentoML writes a traceback for every bad request, and pydantic, pandas and
-DuckDB quote the cell. Of their exceptions only the type and the line of code are logged, of their warnings only
-the template.
+Libraries log the values at fault: BentoML writes a traceback for every bad request, and pydantic, pandas and DuckDB
+quote the cell. Only the type and code line of their exceptions are logged, and the template of their warnings.
 """
 
 import logging
@@ -20,11 +19,11 @@ class LogRedaction(logging.Filter):
     """A filter that removes run-time values from the log records of libraries."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is kept; run-time values are removed from it first."""
+        """Remove run-time values from the record; return whether to log it."""
         if record.exc_info:
             kind, _, trace = record.exc_info
             if kind is not None and issubclass(kind, ValidationError):
-                # A request that was refused: its sender has the answer, and the service is not at fault.
+                # A refused request: the sender has the answer, and nothing is wrong with the service.
                 return False
             record.msg, record.args = f"{_name(kind)} at {_line(trace)}", ()
             record.exc_info = record.exc_text = record.stack_info = None
@@ -34,7 +33,7 @@ class LogRedaction(logging.Filter):
 
 
 def redact_logs() -> None:
-    """Put the filter before everything that this process logs, warnings included."""
+    """Install the filter for everything that this process logs, including warnings."""
     redaction = LogRedaction()
     for name in _LOGGERS:
         for handler in logging.getLogger(name).handlers:

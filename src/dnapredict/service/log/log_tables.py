@@ -1,9 +1,8 @@
-"""The tables of the scoring log, as the newest migration leaves them.
+"""The tables of the scoring log after the newest migration.
 
-Three kinds of entry share one chain: an *answer* that was given, an *action* that a person took
-afterwards, and an *anchor* in the place of entries that were removed when their time was up. Each entry has a number of
-the chain, from 1, and a seal. `head` holds the number and the seal of the last one. `secret` tells whether
-appointments are still hashed with the same secret.
+Three kinds of entry share one chain: an *answer* that was given, an *action* that a person recorded about it,
+and an *anchor* that replaces entries removed by retention. Each entry has a number, from 1, and a seal.
+`head` holds number and seal of the last entry, `secret` a check value of the hashing secret.
 """
 
 from typing import Final
@@ -32,7 +31,7 @@ ANSWERS: Final = Table(
     Column("action", Text),
     Column("error", Text),
     Column("seal", Text, nullable=False),
-    # Which columns the seal covers: 1 as in the first release, 2 with the list.
+    # The columns that the seal covers: form 1 as in the first release, form 2 with the list.
     Column("form", Integer, nullable=False),
     Column("list", Text),
 )
@@ -56,7 +55,7 @@ ANCHORS: Final = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("at", Text, nullable=False),
     Column("asked_by", Text, nullable=False),
-    # The first entry that was kept, and the seal of the one before it, which was not.
+    # The number of the first remaining entry, and the seal of the removed entry before it.
     Column("kept_from", Integer, nullable=False),
     Column("seal_before", Text, nullable=False),
     Column("seal", Text, nullable=False),
@@ -72,7 +71,7 @@ SECRET: Final = Table(
     "secret",
     _METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    # A keyed hash of a fixed text, so that another secret is noticed.
+    # A keyed hash of a fixed text, which detects that the secret was replaced.
     Column("check_value", Text, nullable=False),
 )
 ENTRIES: Final = {"answer": ANSWERS, "action": ACTIONS, "anchor": ANCHORS}
@@ -82,7 +81,7 @@ _CHAINS_OWN: Final = ("number", "seal", "form")
 
 
 def entry_columns(table: Table) -> tuple[str, ...]:
-    """The columns of an entry of `table`, without number, seal and form, which are the chain's."""
+    """The columns of an entry of `table`, without those of the chain (number, seal, form)."""
     return tuple(column.name for column in table.columns if column.name not in _CHAINS_OWN)
 
 
@@ -90,4 +89,4 @@ ANSWER_COLUMNS: Final = entry_columns(ANSWERS)
 """The columns of an answer."""
 
 FIRST_FORM_COLUMNS: Final = tuple(name for name in ANSWER_COLUMNS if name != "list")
-"""The columns of an answer before it named its list."""
+"""The columns of an answer of form 1, without the list."""

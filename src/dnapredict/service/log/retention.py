@@ -1,4 +1,4 @@
-"""Retention: remove scored lists and entries of the scoring log that were kept long enough."""
+"""Retention: delete scored lists and entries of the scoring log after their retention period."""
 
 import contextlib
 import datetime
@@ -21,17 +21,17 @@ _LOG: Final = logging.getLogger("dnapredict.service")
 _SECONDS_A_DAY: Final = 86_400
 _SECONDS_BETWEEN: Final = 6 * 3_600.0
 _SECONDS_AFTER_FAILURE: Final = 600.0
-# A service that is starting has other things to do.
+# Leave a starting service its processor time.
 _SECONDS_BEFORE_FIRST: Final = 60.0
-# A clock that jumped years ahead must not empty the log: to remove more at once, a person says so.
+# A clock that jumped years ahead must not empty the log: deleting more at once takes `log prune`.
 _MOST_DAYS_UNCONFIRMED: Final = 31
 
 
 class RetentionThread:
-    """A thread that removes what is due every few hours. Several, on several hosts, do no harm."""
+    """A thread that applies retention every few hours; several of them, on several hosts, are harmless."""
 
     def __init__(self, home: Path, log: ScoringLog, retention: Retention) -> None:
-        """Start nothing yet."""
+        """Prepare the thread; `start` starts it."""
         self._home = home
         self._log = log
         self._retention = retention
@@ -48,7 +48,7 @@ class RetentionThread:
         self._background.start()
 
     def run_once(self) -> bool:
-        """Remove what is due, and return whether that succeeded; failures are logged."""
+        """Delete what is due, and return whether that succeeded; failures are logged."""
         return all([self._attempt(self._remove_lists), self._attempt(self._remove_entries)])
 
     def _remove_lists(self) -> None:
@@ -57,33 +57,33 @@ class RetentionThread:
     def _remove_entries(self) -> None:
         removed = remove_entries(self._log, self._retention, most_days=_MOST_DAYS_UNCONFIRMED)
         if removed:
-            _LOG.info("%s entries of the scoring log were kept long enough and are removed.", removed)
+            _LOG.info("%s entries of the scoring log were past their retention period and are deleted.", removed)
 
     def _attempt(self, work: Callable[[], None]) -> bool:
-        """Do one of the two, whether or not the other fails."""
+        """Run one of the two deletions, whether or not the other fails."""
         try:
             work()
         except DnapredictError as error:
             _LOG.error("%s", error)
         except Exception as error:  # noqa: BLE001 - it is tried again
-            _LOG.error("What was kept long enough cannot be removed now (%s).", type(error).__name__)
+            _LOG.error("Retention cannot delete what is past its period now (%s).", type(error).__name__)
         else:
             return True
         return False
 
 
 def remove_entries(log: ScoringLog, retention: Retention, *, most_days: int | None = None) -> int:
-    """Remove entries of the log that are older than `log_days`, and return how many there were.
+    """Delete entries of the log older than `log_days`, and return their number.
 
     Parameters
     ----------
     most_days
-        Days of entries that may go at once; None for any number.
+        Days of entries that may be deleted at once; None for no limit.
 
     Raises
     ------
     StoreError
-        If the log cannot be written, or more than `most_days` would go: then none did.
+        If the log cannot be written, or more than `most_days` would be deleted: then nothing is.
     """
     if retention.log_days is None:
         return 0
@@ -99,19 +99,19 @@ def remove_entries(log: ScoringLog, retention: Retention, *, most_days: int | No
 
 
 def remove_lists(home: Path, retention: Retention, log: ScoringLog | None = None) -> int:
-    """Remove lists that are older than `list_days`, and some of those beyond the newest `lists`.
+    """Delete lists older than `list_days`, and unused ones beyond the newest `lists`.
 
-    Of the latter only a list goes whose appointments are over and on which, by `log`, nothing was recorded:
-    one list never displaces another that somebody works on.
+    A list is unused if its appointments are over and `log` has no action on it: a new list never displaces one
+    that somebody works on.
 
     Returns
     -------
-    How many lists were removed.
+    The number of deleted lists.
 
     Raises
     ------
     StoreError
-        If the log cannot be read: then only what is older than `list_days` was removed.
+        If the log cannot be read: then only lists older than `list_days` were deleted.
     """
     removed = list_store.remove_older(home, time.time() - retention.list_days * _SECONDS_A_DAY)
     idle = _idle(list_store.kept_files(home)[retention.lists :], log)
@@ -119,7 +119,7 @@ def remove_lists(home: Path, retention: Retention, log: ScoringLog | None = None
 
 
 def require_room(home: Path, retention: Retention, log: ScoringLog) -> None:
-    """Make room for another list: where kept lists take too much, those go first that nobody works on.
+    """Make room for another list: if kept lists take too much space, delete unused ones, oldest first.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def require_room(home: Path, retention: Retention, log: ScoringLog) -> None:
 
 
 def _idle(files: Sequence[Path], log: ScoringLog | None) -> list[Path]:
-    """Those of the lists that are over and on which nothing was recorded."""
+    """The unused lists: their appointments are over and nothing was recorded on them."""
     now = datetime.datetime.now(datetime.UTC)
     over = [path for path in files if list_store.is_over(path, now)]
     if not over or log is None:

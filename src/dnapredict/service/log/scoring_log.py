@@ -1,11 +1,11 @@
-"""The scoring log: every answer that was given, to whom, by which model, and what was done about it.
+"""The scoring log: every answer with its recipient and model, and the actions recorded about it.
 
-An entry is written before the answer is sent; where it cannot be written, there is no answer. Entries are only
+An entry is written before the answer is sent; if it cannot be written, no answer is sent. Entries are only
 added (the database refuses to change one, or to remove one before its time) and each is sealed with the seal of
 the entry before it, so that a change, a removal or an insertion is detected.
 
-Appointments, patients and inputs are stored as keyed hashes: with the home's secret, a person who has an
-appointment number can find its entries; without it, nobody can tell whose they are.
+Appointments, patients and inputs are stored as keyed hashes: the home's secret and an appointment number together
+find its entries; without the secret nobody can tell whose they are.
 """
 
 import datetime
@@ -24,7 +24,7 @@ from dnapredict.service.log.log_database import Database
 from dnapredict.service.log.log_tables import ANSWER_COLUMNS, ENTRIES, HEAD, SECRET
 
 COLUMNS: Final = ANSWER_COLUMNS
-"""The columns that a caller gives for each answer; the log adds number and seal."""
+"""The columns that a caller supplies for each answer; the log adds number and seal."""
 
 _RETENTION: Final = "retention"
 _REMOVED_AT_ONCE: Final = 20_000
@@ -32,7 +32,7 @@ _REMOVED_AT_ONCE: Final = 20_000
 
 @dataclass(frozen=True)
 class Verified:
-    """The result of a check without fault: the number of entries, and the number and seal of the last one."""
+    """The result of a successful verification: the number of entries, and number and seal of the last one."""
 
     entries: int
     last: int
@@ -43,7 +43,7 @@ class ScoringLog:
     """The log of one home, or of several that share one database. Writers wait for each other."""
 
     def __init__(self, home: Path, database: str | None = None) -> None:
-        """Open nothing yet; the first entry makes the log. `database` is as in `record.database`."""
+        """The first entry creates the log. `database` is an address as for `LogDatabase`."""
         self._database = Database(home, database)
 
     @property
@@ -57,7 +57,7 @@ class ScoringLog:
         return self._database.is_file
 
     def open(self) -> None:
-        """Open the database now, so that a fault is reported before anybody waits for an answer.
+        """Open the database now, so that a fault is reported at start and not at the first request.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class ScoringLog:
             pass
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add answers, all or none, on disk when this returns. Each has the keys of `COLUMNS`.
+        """Add answers, all or none, durably. Each has the keys of `COLUMNS`.
 
         Raises
         ------
@@ -79,12 +79,12 @@ class ScoringLog:
             append(connection, "answer", rows)
 
     def write_action(self, row: Mapping[str, Any], *, first: Callable[[Connection], None] = lambda _: None) -> None:
-        """Add what was done about an appointment: the columns of `record.tables.ACTIONS`.
+        """Add an action about an appointment, with the columns of `log_tables.ACTIONS`.
 
         Parameters
         ----------
         first
-            Called before the entry is added, while nobody else can add one; if it raises, nothing is written.
+            Called in the transaction before the entry is added; if it raises, nothing is written.
 
         Raises
         ------
@@ -92,7 +92,7 @@ class ScoringLog:
             If it cannot be written; nothing was.
         """
         with self._database.writing() as connection:
-            # On PostgreSQL it is this row that writers wait for; on SQLite they wait already.
+            # The row lock that makes writers wait on PostgreSQL; on SQLite the transaction itself does.
             connection.execute(select(HEAD.c.number).with_for_update()).one()
             first(connection)
             append(connection, "action", [row])
@@ -129,10 +129,10 @@ class ScoringLog:
             return
         with self._database.writing() as connection:
             check = check_of(connection.execute(select(HEAD.c.number)).scalar_one() > 0)
-            found = connection.execute(select(SECRET.c.check_value)).scalar()
-            if found is None:
+            stored = connection.execute(select(SECRET.c.check_value)).scalar()
+            if stored is None:
                 connection.execute(insert(SECRET).values(id=1, check_value=check))
-            elif found != check:
+            elif stored != check:
                 raise SecretError(
                     f"{path}: this is another secret than the entries of the scoring log were hashed with "
                     f"({self._database.name}). Restore it from a backup, or copy it from another host."
@@ -143,13 +143,13 @@ class ScoringLog:
 
         Returns
         -------
-        Keep the last number and seal, with the date, in another place: whoever may write the database can
-        make a whole new chain, but not one with the seal you kept.
+        Number and seal of the last entry. Keep them, with the date, elsewhere: somebody who can write the database
+        could build a new chain, but not one that contains the seal you kept.
 
         Raises
         ------
         StoreError
-            If an entry is not as it was written; the message names the first such entry.
+            If an entry was changed, removed or inserted; the message names the first such entry.
         """
         if not self._database.exists:
             return Verified(0, 0, FIRST_SEAL)
@@ -164,21 +164,21 @@ class ScoringLog:
         return Verified(entries, link.number, link.seal)
 
     def remove_before(self, day: datetime.date) -> int:
-        """Remove the oldest entries, up to the first one of `day` (UTC) or later.
+        """Delete the oldest entries, up to the first one of `day` (UTC) or later.
 
-        An anchor takes their place at the end of the chain first: it holds the seal that the first
-        entry which is kept was built on, so that `verify` still checks all that is left.
+        Beforehand an anchor is appended to the chain. It holds the seal on which the first remaining entry was
+        built, so that `verify` can still check everything that is left.
 
         Returns
         -------
-        How many entries were removed.
+        The number of deleted entries.
 
         Raises
         ------
         StoreError
             If that cannot be done; the log is as it was.
         """
-        # The anchors that this adds are entries of today: with a later day there would be no end.
+        # The anchors added here are entries of today: with a later `day` the loop would never end.
         day = min(day, datetime.datetime.now(datetime.UTC).date())
         removed = 0
         while self._database.exists:
@@ -190,7 +190,7 @@ class ScoringLog:
         return removed
 
     def oldest_day(self) -> datetime.date | None:
-        """The day (UTC) of the first entry that is kept; None while there is none.
+        """The day (UTC) of the first entry; None for an empty log.
 
         Raises
         ------
@@ -217,7 +217,7 @@ class ScoringLog:
 
 
 def _remove_some(connection: Connection, day: datetime.date) -> int:
-    """Remove the oldest entries before `day`, so few that no answer waits long."""
+    """Delete a batch of the oldest entries before `day`, small enough that answers are not delayed."""
     first, kept_from = _oldest(connection), _first_since(connection, day)
     if first is None or first >= kept_from:
         return 0
@@ -234,8 +234,8 @@ def _remove_some(connection: Connection, day: datetime.date) -> int:
 
 
 def _oldest(connection: Connection) -> int | None:
-    found = [connection.execute(select(func.min(table.c.number))).scalar() for table in ENTRIES.values()]
-    return min((number for number in found if number is not None), default=None)
+    numbers = [connection.execute(select(func.min(table.c.number))).scalar() for table in ENTRIES.values()]
+    return min((number for number in numbers if number is not None), default=None)
 
 
 def _first_since(connection: Connection, day: datetime.date) -> int:
@@ -251,7 +251,7 @@ def _first_since(connection: Connection, day: datetime.date) -> int:
 
 
 def _seal_at(connection: Connection, number: int) -> str:
-    """The seal of that entry, which the log holds."""
+    """The seal of an existing entry."""
     seals = [
         connection.execute(select(table.c.seal).where(table.c.number == number)).scalar() for table in ENTRIES.values()
     ]

@@ -1,1 +1,1 @@
-"""ASGI middleware between the network and the service: one module for each duty."""
+"""ASGI middleware, one module for each duty: limits, access log, security headers, error format."""

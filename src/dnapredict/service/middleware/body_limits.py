@@ -1,7 +1,7 @@
 """Refuse a body that is too large, too slow or of an unexpected type, before anything reads it.
 
 BentoML itself sets no limit: 53 MB of JSON took a worker to 1 GB and held up its health check
-for five seconds. Here the bytes are counted as they come, whatever the header promises.
+for five seconds. Here the bytes are counted as they arrive, whatever the header claims.
 """
 
 import asyncio
@@ -34,8 +34,8 @@ class BodyType:
 class AnonymousBodies:
     """Bodies that anonymous clients are sending; above the limit the oldest is cancelled.
 
-    A body of an honest client comes with its header, so that the oldest is a slow one. Refusing the newest
-    instead would let slow clients keep others from signing in.
+    Ordinary clients send the body right after the header, so that the oldest body is a slow one. Refusing the
+    newest instead would let slow clients block the sign-in of others.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class AnonymousBodies:
     """
 
     def __init__(self, *, at_once: int, of_address: int, seconds: float) -> None:
-        """No body is being sent yet."""
+        """Start without bodies."""
         self.seconds = seconds
         self._at_once = at_once
         self._of_address = of_address
@@ -54,7 +54,7 @@ class AnonymousBodies:
 
     @contextlib.asynccontextmanager
     async def arriving(self, address: str) -> AsyncIterator[None]:
-        """While a body arrives; raises TimeoutError when it takes too long or is cancelled for another."""
+        """Context while a body arrives; raises TimeoutError if it takes too long or is cancelled for another."""
         self._make_room(address)
         async with asyncio.timeout(self.seconds) as deadline:
             self._arriving[deadline] = address
@@ -73,14 +73,14 @@ class AnonymousBodies:
 
 @dataclass
 class BodyLimits:
-    """Let a body through whole, or answer 408, 413, 415, or 503 while too many are being sent.
+    """Pass on a complete body, or answer 408, 413, 415, or 503 while too many are being sent.
 
     Parameters
     ----------
     largest
         Bytes a body may hold on a path that `body_types` does not name.
     body_types
-        What each path takes.
+        The content types and sizes that each path accepts.
     seconds
         How long a client with a key may take to send a body.
     at_once
@@ -138,7 +138,7 @@ class BodyLimits:
 
 
 def _refusal(scope: Scope, kind: BodyType | None, largest: int) -> JSONResponse | None:
-    """The refusal that the headers alone call for, if any."""
+    """The refusal that follows from the headers alone, if any."""
     headers = Headers(scope=scope)
     declared = headers.get("content-length", "0")
     if not declared.isdigit() or int(declared[:20]) > largest:
@@ -154,8 +154,8 @@ async def _body(receive: Receive, largest: int) -> deque[bytes] | JSONResponse:
     size = 0
     while True:
         message = await receive()
-        if message["type"] == "http.disconnect":  # half a form must not pass for a whole one
-            # Nobody reads this; BentoML waits for some answer.
+        if message["type"] == "http.disconnect":  # an incomplete form must not be processed
+            # The client is gone, but BentoML waits for some answer.
             return _refuse(400, "The connection ended before all of the request was received.")
         part = message.get("body", b"")
         size += len(part)
@@ -173,12 +173,12 @@ def _too_large(largest: int) -> JSONResponse:
 
 
 def _refuse(status: int, sentence: str) -> JSONResponse:
-    # What follows on this connection may be the rest of a body nobody will read.
+    # The rest of the body may follow on this connection, so it cannot be used again.
     return json_error(status, sentence, retry_after=1 if status == 503 else None, headers={"connection": "close"})
 
 
 def _replay(parts: deque[bytes], receive: Receive) -> Receive:
-    """Give the parts of a body that was already read, each let go as it is given; then what comes next."""
+    """Replay the parts of a body that was already read, releasing each part, then pass on later messages."""
 
     async def next_message() -> Message:
         if not parts:

@@ -1,7 +1,7 @@
-"""Limit the requests that are worked on at a time and those that wait; the others are answered 503 at once.
+"""Limit the requests processed in parallel and those waiting; others are answered 503 at once.
 
-With an endless queue every client would wait until it gave up. Work that takes too long is answered 504; a thread
-cannot be stopped, so that it goes on after that answer and counts until it ends.
+With an unlimited queue every client would wait until its own time-out. Work that takes too long is answered 504;
+a thread cannot be stopped, so that it continues after that answer and counts until it ends.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ class ConcurrencyLimit:
     Parameters
     ----------
     at_once
-        Requests that are worked on at the same time.
+        Requests that are processed in parallel.
     waiting
         Requests that may wait.
     seconds_to_wait, seconds_to_answer
         How long they may wait, and how long the work may take.
     guarded
-        Whether a path is held to this; health checks and static files are not.
+        Whether a path is subject to the limit; health checks and static files are not.
     """
 
     app: ASGIApp
@@ -48,7 +48,7 @@ class ConcurrencyLimit:
     _behind: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
-        """No request is being worked on."""
+        """Start without requests."""
         self._free = asyncio.Semaphore(self.at_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,6 +61,7 @@ class ConcurrencyLimit:
             await _refusal(scope, 503, _BUSY)(scope, receive, send)
 
     async def _acquire(self) -> bool:
+        # Only if no slot is free: a full queue that is just being emptied must not refuse a request that could start.
         if self._free.locked() and self._queue >= self.waiting:
             return False
         self._queue += 1
@@ -77,7 +78,10 @@ class ConcurrencyLimit:
         client = _Client(send)
         task = asyncio.ensure_future(self.app(scope, receive, client.send))
         self._behind.add(task)
+        # The slot is released when the work ends, not when the client is answered: a thread that scores cannot be
+        # stopped, and giving its slot away would let slow work pile up.
         task.add_done_callback(self._done)
+        # Not `wait_for`, which would cancel the task: the thread behind it would go on without a slot.
         await asyncio.wait({task}, timeout=self.seconds_to_answer)
         if task.done():
             await task
@@ -88,7 +92,7 @@ class ConcurrencyLimit:
         self._behind.discard(task)
         self._free.release()
         if not task.cancelled():
-            task.exception()  # whoever waited has it; asyncio need not complain that nobody did
+            task.exception()  # retrieved, or asyncio logs an error
 
 
 class _Client:
@@ -104,7 +108,7 @@ class _Client:
             await self._send(message)
 
     def cut(self) -> bool:
-        """Drop all that comes, and return whether no answer had begun: one that has begun can only be broken off."""
+        """Drop further messages; return whether no answer had begun, since one that has begun can only be cut off."""
         self._cut = True
         return not self._begun
 

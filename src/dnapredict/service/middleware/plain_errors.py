@@ -1,11 +1,9 @@
-"""Give every error response one shape: `{"error": "a sentence"}`, or a page for a person.
+"""Give every error response one format: `{"error": "a sentence"}`, or a page for a browser.
 
-BentoML answers an error as a list, an object or plain text, by its origin. A caller should need one way to read
-it, with a sentence that repeats nothing of what was sent, and nothing of the machine that the service runs on. At
-the addresses of the pages a browser is shown the same sentence as a page.
+BentoML answers an error as a list, an object or plain text, depending on its origin. Here every error is a sentence
+without content of the request or details of the machine. On the paths of pages, a browser gets it as a page.
 
-An exception that nothing else caught is answered here as well: BentoML would send nothing until its own time-out,
-after a minute and a half.
+Uncaught exceptions are answered here too: BentoML would send nothing until its own time-out of a minute and a half.
 """
 
 import html
@@ -44,9 +42,9 @@ _HEADINGS: Final = {
     504: "This took too long",
 }
 _API_PREFIX: Final = "/v1/"
-# A model is loaded, a database comes back: not at once, and not in hours.
+# Seconds after which a model may be loaded or a database be available again.
 _RETRY_AFTER: Final = "5"
-# A conflict has more than a sentence: the outcome that counts by now.
+# The body of a conflict also holds the outcome that counts now.
 _WITH_MORE: Final = frozenset({409})
 _OWN_KEYS: Final = frozenset({"error"})
 _KEPT: Final = ("allow", "connection", "retry-after", "www-authenticate")
@@ -59,7 +57,7 @@ class PlainErrors:
     Parameters
     ----------
     private
-        Texts that no caller may read, such as the folder of the home, and what to write in their place.
+        Texts that no response may contain, such as the folder of the home, and their replacements.
     """
 
     app: ASGIApp
@@ -122,7 +120,7 @@ class PlainErrors:
 
 
 def _is_of_person(scope: Scope) -> bool:
-    """Whether a browser wants a page; programs use other addresses, and some of them accept HTML as well."""
+    """Whether a browser asks for a page; some programs accept HTML too, but use other paths."""
     wanted = Headers(scope=scope).get("accept", "")
     return "text/html" in wanted and not scope["path"].startswith(_API_PREFIX)
 
@@ -141,11 +139,11 @@ def _sentence(status: int, body: bytes) -> str:
 
 
 def _of_validation(problem: dict[str, Any]) -> str:
-    """The first problem that pydantic found, as a sentence; it was reported without the input."""
+    """The first problem in pydantic's report as a sentence; the report does not contain the input."""
     if problem.get("type") == "json_invalid":
         return "The request is not valid JSON."
     if problem.get("type") == "extra_forbidden":
-        return "The request holds an unknown key."  # which is the caller's, and may be a value put in its place
+        return "The request holds an unknown key."  # the unknown key is not quoted: it could be a patient's value
     message = str(problem.get("msg", "")).removeprefix("Value error, ")
     if problem.get("type") == "value_error":
         return message[:1].upper() + message[1:] + ("" if message.endswith((".", "?")) else ".")

@@ -1,7 +1,7 @@
 """Rate limits for each key, and for each address without one: requests above them are answered 429.
 
 A token bucket for each key, in the memory of the worker: a key may reach the rate times the number of workers.
-That costs no look-up and has nothing to fail.
+This needs no look-up in a shared store, which could fail.
 """
 
 import math
@@ -19,20 +19,20 @@ from dnapredict.service.error_responses import json_error
 
 _MOST_REMEMBERED: Final = 10_000
 _NOBODY: Final = ""
-_TOO_MUCH: Final = "This key asked for too much. {}, or send several appointments at once."
+_TOO_MUCH: Final = "This key sent too many requests. {}, or send several appointments at once."
 _HEALTH: Final = frozenset({"/livez", "/healthz", "/readyz"})
 
 
 @dataclass
 class Buckets:
-    """Token buckets, kept as the time at which each would be full again.
+    """Token buckets, each stored as the time at which it will be full again.
 
     Parameters
     ----------
     a_second
-        Requests a bucket is refilled by.
+        Requests by which a bucket is refilled each second.
     burst
-        Requests a full bucket holds.
+        Requests in a full bucket.
     """
 
     a_second: float
@@ -41,12 +41,15 @@ class Buckets:
     _full_at: dict[str, float] = field(default_factory=dict)
 
     def take(self, key: str) -> float:
-        """Take one for `key`: 0 if there was one, otherwise the seconds until there is."""
+        """Take a token for `key`: 0 if there was one, otherwise the seconds until there is."""
         now = self.clock()
+        # One number for each key instead of tokens and a time: a bucket that refills needs no timer.
         full_at = max(self._full_at.get(key, now), now) + 1 / self.a_second
         wait = full_at - now - self.burst / self.a_second
+        # Rounding of floats must not refuse the last token of a burst.
         if wait > 1e-9:
             return wait
+        # Bounded memory: a stranger can send from a million addresses. Forgetting a full bucket changes nothing.
         if key not in self._full_at and len(self._full_at) >= _MOST_REMEMBERED:
             self._make_room(now)
         self._full_at[key] = full_at
@@ -57,7 +60,7 @@ class Buckets:
         return (self._full_at.get(key, 0.0) - self.clock()) * self.a_second > self.burst / 2
 
     def _make_room(self, now: float) -> None:
-        """Forget the full buckets; where all are in use, a tenth of them, the first that came."""
+        """Forget the full buckets; if none is full, the oldest tenth."""
         self._full_at = {name: at for name, at in self._full_at.items() if at > now}
         if len(self._full_at) >= _MOST_REMEMBERED:
             for name in list(self._full_at)[: _MOST_REMEMBERED // 10]:
@@ -85,19 +88,18 @@ class RateLimit:
 
 
 class AnonymousRate:
-    """The rates of requests that need no key or have none, by the address of the client and in all.
+    """Rate limits of requests without a key, by client address and in total.
 
-    The public paths that a session or a key asks for are counted by that, so that people behind one
-    address do not share one bucket. Health checks have buckets of their own: whoever uses up the pages
-    of an address does not make its probes fail.
+    Requests for public paths with a session or a key are counted by that, so that people behind one address do not
+    share a bucket. Health checks have separate buckets: page requests from an address cannot make its probes fail.
 
     Parameters
     ----------
     a_second, burst
-        What one address may ask for, as in `Buckets`.
+        The limits of one address, as in `Buckets`.
     a_second_in_all, burst_in_all
-        What all addresses may ask for together; an address whose own bucket is at least half full is
-        served nevertheless.
+        The limits of all addresses together; an address whose own bucket is at least half full is served
+        all the same.
     """
 
     def __init__(
@@ -109,12 +111,12 @@ class AnonymousRate:
         burst_in_all: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """All buckets are full."""
+        """Start with full buckets."""
         self._own = {health: Buckets(a_second, burst, clock) for health in (True, False)}
         self._all = {health: Buckets(a_second_in_all, burst_in_all, clock) for health in (True, False)}
 
     def __call__(self, scope: Scope) -> JSONResponse | None:
-        """The response instead, if this request is one too many."""
+        """The response to send if this request exceeds a limit."""
         wait = self._wait(scope)
         return _come_again("Too many requests came from this address. {}.", wait) if wait else None
 

@@ -1,4 +1,4 @@
-"""The headers that keep a page to itself: nothing from outside, nothing kept, nothing framed."""
+"""Security headers: nothing is loaded from other hosts, cached or framed."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,21 +12,21 @@ SECURITY_HEADERS: Final = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
-    # Not "no-referrer": a browser would then hide where a form stood, and every form would look foreign.
+    # Not "no-referrer": browsers would then send no origin with a form, and every form would seem to be foreign.
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-# An answer can hold a patient's appointment, so neither a browser nor a proxy may keep it.
+# A response can hold a patient's appointment, so neither a browser nor a proxy may cache it.
 _NOT_KEPT: Final = "no-store"
 _KEPT_AN_HOUR: Final = "max-age=3600"
-# They tell a stranger what runs here.
+# These headers would reveal which software runs here.
 _REMOVED: Final = ("server", "x-bentoml-request-id")
 
 
 @dataclass(frozen=True)
 class SecurityHeaders:
-    """Add the headers to every answer, and take away those that describe the server."""
+    """Add the headers to every response, and remove those that describe the server."""
 
     app: ASGIApp
     static_path: str
@@ -43,7 +43,7 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name in _REMOVED:
                     del headers[name]
-                # A page of ours that has styles inside, such as a report, brings a policy of its own.
+                # A page with inline styles, such as a report, sets its own policy.
                 policy = headers.get(_POLICY, SECURITY_HEADERS[_POLICY])
                 headers.update({**SECURITY_HEADERS, "cache-control": kept, _POLICY: policy})
             await send(message)

@@ -1,1 +1,1 @@
-"""The booking team's pages: plain HTML that needs no script and asks nothing of any other host."""
+"""The booking team's pages: plain HTML without scripts and without requests to other hosts."""

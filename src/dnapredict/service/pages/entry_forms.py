@@ -29,7 +29,7 @@ OUTCOMES: Final = "/outcomes"
 _MOST_FIELDS: Final = 5
 _MOST_DIGITS: Final = 6
 _SECONDS_A_WEEK: Final = 7 * 86_400
-_GONE: Final = "This list is not kept any more, or it has no such line. Open the list again."
+_GONE: Final = "This list was deleted, or it has no such line. Open the list again."
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class EntryForms:
         ]
 
     async def record(self, request: Request) -> Response:
-        """Record the outcome for one line, and go back to the same part of the list."""
+        """Record the outcome for one line, and return to the same part of the list."""
         body = (await request.body()).decode("utf-8", "replace")
         return await run_in_threadpool(self._record, request, body)
 
@@ -85,7 +85,7 @@ class EntryForms:
         return _worked_on(kept, RedirectResponse(f"{_back(request, kept, sent.number)}#said", 303))
 
     def _conflict_page(self, request: Request, kept: KeptList, sent: "_Sent", last: RecordedAction) -> Response:
-        """Show what somebody else recorded in the meantime, and ask whether to record this anyway."""
+        """Show the outcome that somebody else recorded in the meantime, and ask for confirmation."""
         return page(
             "outcome_changed.html",
             here=self.pages.here(kept, request),
@@ -113,11 +113,11 @@ class _Sent:
     Attributes
     ----------
     number
-        The line, 0 for one that is none.
+        The line; 0 if it is not a number.
     outcome
-        None for one that is none.
+        None if it is not one of the outcomes.
     seen
-        When the outcome was recorded that the form showed, "" for none; None where the form does not say.
+        Time of the outcome that the form showed, "" for none; None if the form has no such field.
     """
 
     number: int
@@ -131,7 +131,7 @@ class _Sent:
         Raises
         ------
         DataError
-            If it is no such form.
+            If the body is not such a form.
         """
         try:
             fields = parse_qs(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
@@ -146,23 +146,23 @@ class _Sent:
 
 
 def _worked_on(kept: KeptList, response: Response) -> Response:
-    """The response, with a cookie by which this browser is shown that list first."""
+    """The response, with a cookie that makes this list the first one in this browser."""
     list_id = kept.heading.list_id
     response.set_cookie(WORKED_ON, list_id, max_age=_SECONDS_A_WEEK, httponly=True, samesite="strict")
     return response
 
 
-def _back(request: Request, kept: KeptList, said: int) -> str:
-    """The part of the list from which the form was sent."""
-    return f"{LIST_PAGES}/{kept.heading.list_id}{ListQuery.of(request.query_params).query(said=said)}"
+def _back(request: Request, kept: KeptList, number: int) -> str:
+    """The address of the list page from which the form was sent."""
+    return f"{LIST_PAGES}/{kept.heading.list_id}{ListQuery.of(request.query_params).query(said=number)}"
 
 
 def _whose(last: RecordedAction) -> str:
-    """Who recorded it, as far as a key tells: a team may share one."""
+    """The name of the key that recorded it; a team may share a key."""
     return "Somebody with your key" if last.requested_by == REQUESTED_BY.get() else "Another colleague"
 
 
 def _at(moment: datetime.datetime) -> str:
-    """When, without the day if that is today."""
+    """The time, without the day if that is today."""
     day, _, time = moment_words(moment).rpartition(", ")
     return f"at {time}" if local_day(moment) == local_today() else f"on {day} at {time}"

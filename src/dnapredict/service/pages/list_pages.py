@@ -1,4 +1,4 @@
-"""The lists as pages: the newest, the recent ones, one with its filters, a file of it."""
+"""The pages of lists: the newest, the recent ones, a list with filters, and its download as a file."""
 
 import datetime
 import logging
@@ -27,10 +27,10 @@ from dnapredict.worklist.plan.working_days import local_today
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 WORKED_ON: Final = "dnapredict_list"
-"""A cookie with the id of the list that a browser works on; it opens nothing without a key."""
+"""A cookie with the id of the list in use in a browser; it gives no access without a key."""
 
 _FILE: Final = "/file"
-# A clinic's specialty is looked for in lists so far back; older ones are worked through.
+# Days of lists in which a clinic's specialty is looked up; older lists are finished.
 _DAYS_BACK: Final = 14
 _CHOOSE: Final = "Choose what happened, then record it."
 
@@ -48,7 +48,7 @@ class Recent:
 
 
 def _with_error_page(view: View) -> View:
-    """The view, with an error page in the place of an error of ours."""
+    """The view, with an error page for dnapredict's own errors."""
 
     @wraps(view)
     def shown(pages: "ListPages", request: Request) -> Response:
@@ -62,10 +62,10 @@ def _with_error_page(view: View) -> View:
 
 @dataclass(frozen=True)
 class ListPages:
-    """The pages of the lists of a home.
+    """The pages of a home's lists.
 
-    `worklist` reads the capacity of a week at each page, so that a change is seen. `who` gives the name of the
-    holder of a key.
+    `worklist` returns the worklist configuration, read for each page so that a change takes effect. `who` returns
+    the name of a key's holder.
     """
 
     lists: ListService
@@ -99,7 +99,7 @@ class ListPages:
 
     @_with_error_page
     def recent(self, request: Request) -> Response:
-        """Every list that is kept, newest first, and how far the week has come."""
+        """All kept lists, newest first, and the progress of the week."""
         headings = self.lists.headings()
         return page(
             "lists.html",
@@ -113,7 +113,7 @@ class ListPages:
 
     @_with_error_page
     def file(self, request: Request) -> Response:
-        """The list as a workbook or CSV, with what was recorded."""
+        """The list as a workbook or CSV, with the recorded outcomes."""
         kept = self.lists.shown(request.path_params["list_id"])
         if kept is None:
             return list_not_found()
@@ -126,7 +126,7 @@ class ListPages:
         Raises
         ------
         StoreError
-            If what was recorded cannot be read.
+            If the recorded outcomes cannot be read.
         """
         self._hold(kept)
         list_query = ListQuery.of(request.query_params)
@@ -154,7 +154,7 @@ class ListPages:
         )
 
     def _hold(self, kept: KeptList) -> None:
-        """Keep the list that is shown: its outcomes can then be recorded, whatever is scored meanwhile."""
+        """Keep the list that is shown, so that outcomes can be recorded on it after the next list is scored."""
         try:
             self.lists.hold(kept)
         except StoreError as error:
@@ -173,7 +173,7 @@ class ListPages:
     def _worked_on(self, request: Request) -> KeptList | None:
         """The list that this browser uploaded or recorded on last, until its appointments are over.
 
-        So that a list which another team scores does not take its place in front of those who call.
+        Without it, a list that another team scores would replace the one that the callers have open.
         """
         list_id = request.cookies.get(WORKED_ON, "")
         kept = self.lists.shown(list_id) if list_id else None
@@ -186,7 +186,7 @@ class ListPages:
 
     def _recent(self, heading: Heading) -> Recent | None:
         kept = self.lists.shown(heading.list_id)
-        if kept is None:  # removed a moment ago
+        if kept is None:  # deleted in the meantime
             return None
         calls = kept.calls
         return Recent(
@@ -222,6 +222,6 @@ def list_not_found() -> Response:
     """The page for a list that does not exist."""
     return error_page(
         "There is no such list",
-        "It may have been kept long enough and removed, or another list has taken its place.",
+        "It may have been deleted after its retention period, or replaced by another list.",
         status=404,
     )

@@ -1,4 +1,4 @@
-"""The query of a list page, after the `?` of its address: nothing about a patient."""
+"""The query string of a list page; it holds nothing about a patient."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -14,9 +14,9 @@ _MOST_DIGITS: Final = 6
 
 @dataclass(frozen=True)
 class ListQuery:
-    """A part of a list, filters, an order and a page.
+    """The tab, filters, order and page of a list.
 
-    A value that is mistyped in an address is ignored: a clerk is better served by the list than by an error.
+    Invalid values in an address are ignored: the list helps a clerk more than an error.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class ListQuery:
     clinic, day, band, progress
         Filters; "" for none. A day is written as 2026-11-30.
     said
-        The line whose outcome was just recorded; 0 for none. The name is that of the address.
+        The line whose outcome was just recorded; 0 for none. The name is that of the parameter.
     """
 
     show: str = SHOWS[0]
@@ -39,7 +39,7 @@ class ListQuery:
 
     @classmethod
     def of(cls, named: Mapping[str, str]) -> "ListQuery":
-        """Read it from the parameters of an address."""
+        """Parse the parameters of an address."""
         show, sort, progress = (named.get(name, "") for name in ("show", "sort", "progress"))
         return cls(
             show=show if show in SHOWS else SHOWS[0],
@@ -54,15 +54,15 @@ class ListQuery:
 
     @property
     def filtered(self) -> bool:
-        """Whether a filter is set."""
+        """Whether any filter is set."""
         return bool(self.clinic or self.day or self.band or self.progress)
 
     def at(self, page: int) -> "ListQuery":
-        """The same on another page."""
+        """The same query for another page."""
         return replace(self, page=page)
 
     def without(self, filters: Collection[str]) -> "ListQuery":
-        """The same without some of the filters."""
+        """The same query without some of the filters."""
         none: dict[str, Any] = dict.fromkeys(filters, "")
         return replace(self, **none)
 

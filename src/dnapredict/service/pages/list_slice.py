@@ -1,4 +1,4 @@
-"""The lines of a list that a query selects, in its order, and the options of the filters."""
+"""The lines of a list that a query selects and sorts, and the options of the filters."""
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,12 +29,12 @@ class ListSlice:
     list_query
         The query, without filters for values that the list does not have.
     lines
-        One page of the lines, each with `line` (its place in the list, from 1) and `day`.
+        One page of the lines, each with `line` (its number in the list, from 1) and `day`.
     total
         How many lines there are on all pages.
     clinics, days, bands
         The options of the filters over the whole list: value and words.
-    taken
+    latest
         The latest action by appointment, for this part of the list and for all calls to make.
     calls
         The appointments to call.
@@ -47,7 +47,7 @@ class ListSlice:
     clinics: Mapping[str, str]
     days: Mapping[str, str]
     bands: Mapping[str, str]
-    taken: Mapping[str, RecordedAction]
+    latest: Mapping[str, RecordedAction]
     calls: Sequence[str]
 
 
@@ -62,10 +62,10 @@ def slice_list(kept: KeptList, list_query: ListQuery, *, latest_of: LatestAction
     whole = _numbered(kept.page_rows)
     calls = _known(whole.filter(pc.fill_null(whole["selected"], False)))
     rows = _shown(whole, list_query.show)
-    taken = latest_of(dict.fromkeys([*calls, *(_known(rows) if list_query.show == "all" else ())]))
+    latest = latest_of(dict.fromkeys([*calls, *(_known(rows) if list_query.show == "all" else ())]))
     clinics, days, bands = _clinics(whole), _days(whole), _bands(whole)
     list_query = _with_known_filters(list_query, clinic=clinics, day=days, band=bands)
-    rows = _sorted(_filtered(rows, list_query, taken), list_query.sort)
+    rows = _sorted(_filtered(rows, list_query, latest), list_query.sort)
     pages = max(1, -(-rows.num_rows // LINES_A_PAGE))
     page = min(max(list_query.page, 1), pages)
     return ListSlice(
@@ -76,7 +76,7 @@ def slice_list(kept: KeptList, list_query: ListQuery, *, latest_of: LatestAction
         clinics=clinics,
         days=days,
         bands=bands,
-        taken=taken,
+        latest=latest,
         calls=calls,
     )
 
@@ -97,19 +97,19 @@ def _shown(lines: pa.Table, show: str) -> pa.Table:
     return lines.filter(pc.fill_null(lines["selected"], False))
 
 
-def _filtered(lines: pa.Table, list_query: ListQuery, taken: Mapping[str, RecordedAction]) -> pa.Table:
+def _filtered(lines: pa.Table, list_query: ListQuery, latest: Mapping[str, RecordedAction]) -> pa.Table:
     for column, wanted in (("clinic_code", list_query.clinic), (_DAY, list_query.day), ("band", list_query.band)):
         if wanted:
             lines = lines.filter(pc.equal(lines[column], wanted))
     if not list_query.progress:
         return lines
-    done = pa.array([_is_done(taken.get(each)) for each in lines["appointment_id"].to_pylist()], pa.bool_())
+    done = pa.array([_is_done(latest.get(each)) for each in lines["appointment_id"].to_pylist()], pa.bool_())
     return lines.filter(done if list_query.progress == "done" else pc.invert(done))
 
 
-def _is_done(taken: RecordedAction | None) -> bool:
-    """Whether nothing is left to do: where nobody was reached, somebody has to try again."""
-    return taken is not None and taken.outcome.reached
+def _is_done(action: RecordedAction | None) -> bool:
+    """Whether the call is done; one that reached nobody has to be repeated."""
+    return action is not None and action.outcome.reached
 
 
 def _sorted(lines: pa.Table, sort: str) -> pa.Table:
@@ -140,7 +140,7 @@ def _days(lines: pa.Table) -> dict[str, str]:
 
 
 def _bands(lines: pa.Table) -> dict[str, str]:
-    """The bands, the one with the highest risk first: that is the order in which the list has them."""
+    """The bands in the order of the list, the highest risk first."""
     scored = lines.filter(pc.is_valid(lines["band"]))
     highest = scored.group_by("band").aggregate([("probability", "max")]).sort_by([("probability_max", "descending")])
     names = highest["band"].to_pylist()

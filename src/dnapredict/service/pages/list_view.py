@@ -17,7 +17,7 @@ _NEIGHBOURS: Final = 2
 
 @dataclass(frozen=True)
 class Choice:
-    """A link to another part of the list; without an address a gap between links."""
+    """A link to another part of the list; one without an address is an ellipsis."""
 
     words: str
     address: str
@@ -26,7 +26,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Filter:
-    """One thing to filter or sort by, as a box to choose from: value and words."""
+    """A drop-down of a filter or of the order: values and labels."""
 
     name: str
     label: str
@@ -36,7 +36,7 @@ class Filter:
 
 
 def parts(counts: Counts, list_query: ListQuery, *, address: str) -> tuple[Choice, ...]:
-    """To call, all, and what could not be scored."""
+    """The tabs: to call, the whole list, and rows that could not be scored."""
     words = {
         "to-call": f"To call ({counts.selected:,})",
         "all": f"Whole list ({counts.appointments - counts.not_scored:,})",
@@ -48,7 +48,7 @@ def parts(counts: Counts, list_query: ListQuery, *, address: str) -> tuple[Choic
 
 
 def filters(part: ListSlice) -> tuple[Filter, ...]:
-    """What the part can be filtered and sorted by."""
+    """The drop-downs of filters and order."""
     if part.list_query.show == "not-scored":
         return ()
     list_query = part.list_query
@@ -63,7 +63,7 @@ def filters(part: ListSlice) -> tuple[Filter, ...]:
 
 
 def page_links(part: ListSlice, *, address: str) -> tuple[Choice, ...]:
-    """The first and the last page and those around this one, with gaps between."""
+    """Links to the first and last page and those near this one, with ellipses between."""
     here = part.list_query.page
     near = {1, part.pages, *range(here - _NEIGHBOURS, here + _NEIGHBOURS + 1)}
     numbers = sorted(number for number in near if 1 <= number <= part.pages)
@@ -75,7 +75,7 @@ def page_links(part: ListSlice, *, address: str) -> tuple[Choice, ...]:
 
 
 def neighbour(part: ListSlice, step: int, *, address: str) -> str:
-    """The address of the page so many steps on; "" where there is none."""
+    """The address of the page `steps` away; "" where there is none."""
     page = part.list_query.page + step
     return address + part.list_query.at(page).query() if 1 <= page <= part.pages else ""
 
@@ -85,10 +85,10 @@ LIST_PAGES: Final = "/lists"
 Entries = Callable[[Iterable[str]], Mapping[str, Sequence[RecordedAction]]]
 Who = Callable[[str], str]
 
-# The strongest colour for the highest band; all below the second are grey. The words carry the meaning.
+# Colours of the bands from the highest; below the second all are grey. The label carries the meaning.
 _COLOURS: Final = ("orange", "yellow")
 _OTHER_COLOUR: Final = "grey"
-# Two groups, since where nobody was reached somebody has to try again.
+# Two groups, since a call that reached nobody has to be repeated.
 OFFERED: Final = tuple(
     (
         words,
@@ -100,7 +100,7 @@ OFFERED: Final = tuple(
 
 @dataclass(frozen=True)
 class RecordedOutcome:
-    """What was recorded about a line, when and by whom."""
+    """A recorded outcome in words, with its time and the key's holder."""
 
     words: str
     at: str
@@ -110,17 +110,17 @@ class RecordedOutcome:
 
 @dataclass(frozen=True)
 class ListLine:
-    """One appointment as it is shown.
+    """An appointment as the page shows it.
 
     Attributes
     ----------
     outcome
-        The outcome that counts; None where none does.
+        The current outcome; None where there is none.
     history
         All recorded outcomes, the newest first.
     seen
-        When the newest of it was recorded, "" where nothing was: the form sends it back, so that nobody
-        replaces an outcome without having seen it.
+        Time of the newest entry, "" where there is none. The form sends it back, so that nobody replaces an
+        outcome that they have not seen.
     """
 
     number: int
@@ -135,7 +135,7 @@ class ListLine:
 
 @dataclass(frozen=True)
 class ListView:
-    """All that the page of a list shows."""
+    """Everything that a list page shows."""
 
     list_query: ListQuery
     address: str
@@ -165,18 +165,18 @@ class ListView:
 
     @property
     def has_gap(self) -> bool:
-        """Whether there are pages that no link leads to."""
+        """Whether there are pages without a link."""
         return any(not choice.address for choice in self.pages)
 
     @property
     def shows_recorded(self) -> bool:
-        """Whether the line about which something was just recorded is on this page."""
+        """Whether the line whose outcome was just recorded is on this page."""
         return any(line.number == self.list_query.said for line in self.lines)
 
 
 @dataclass(frozen=True)
 class OptOuts:
-    """Which appointments are of patients who opted out of calls, and the action for those."""
+    """Appointments of patients who opted out of calls, and the action for them."""
 
     among: Callable[[Iterable[str]], Collection[str]]
     action: str
@@ -185,7 +185,7 @@ class OptOuts:
 def build_view(
     kept: KeptList, list_query: ListQuery, *, latest_of: LatestActions, entries_of: Entries, who: Who, opt_outs: OptOuts
 ) -> ListView:
-    """What a page shows of a list.
+    """The view of a list page.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def build_view(
     who
         The name of the holder of a key, by its id.
     opt_outs
-        Patients who opted out, perhaps since the list was scored: their action is shown instead.
+        Patients who opted out, possibly after the list was scored: their action is replaced.
 
     Raises
     ------
@@ -211,7 +211,7 @@ def build_view(
         summary=_summary(kept),
         created_at=moment_words(kept.heading.created_at),
         caption=_caption(part),
-        progress=list_progress(part.calls, part.taken),
+        progress=list_progress(part.calls, part.latest),
         choices=parts(kept.heading.counts, list_query, address=address),
         filters=filters(part),
         unfiltered=address + list_query.without(("clinic", "day", "band", "progress")).at(1).query(),
@@ -286,21 +286,21 @@ def _line(row: Mapping[str, Any], *, colour: str, done: Sequence[RecordedAction]
     )
 
 
-def outcome_shown(taken: RecordedAction, *, who: Who) -> RecordedOutcome:
+def outcome_shown(action: RecordedAction, *, who: Who) -> RecordedOutcome:
     """An entry in words."""
-    by = who(taken.requested_by) or taken.requested_by
-    return RecordedOutcome(WORDS[taken.outcome], moment_words(taken.at), NEXT.get(taken.outcome, ""), by)
+    by = who(action.requested_by) or action.requested_by
+    return RecordedOutcome(WORDS[action.outcome], moment_words(action.at), NEXT.get(action.outcome, ""), by)
 
 
 def _recorded(kept: KeptList, part: ListSlice) -> str:
-    """A sentence about the outcome that was just recorded; "" where none was."""
+    """The message about the outcome that was just recorded; "" where there is none."""
     line = kept.row_at(part.list_query.said)
     if line is None or (part.list_query.show == "to-call" and not line["selected"]):
         return ""
-    taken = part.taken.get(line["appointment_id"])
-    if taken is None:
+    action = part.latest.get(line["appointment_id"])
+    if action is None:
         return f"Place {line['rank']:,}: nothing is recorded any more"
-    return f"Recorded for place {line['rank']:,}: {WORDS[taken.outcome]}"
+    return f"Recorded for place {line['rank']:,}: {WORDS[action.outcome]}"
 
 
 def _counted(count: int, one: str, many: str) -> str:

@@ -20,7 +20,7 @@ from dnapredict.service.pages.rendering import error_page, page
 
 MODEL: Final = "/model"
 REPORT: Final = MODEL + "/report"
-# The report is one file with its styles and pictures inside; it has no script and asks for nothing.
+# The report is one file with inline styles and images, without scripts or requests.
 _REPORT_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -33,7 +33,7 @@ _DECISIONS: Final = {
 
 
 def model_routes(champion: Champion, cache: DocumentCache) -> Sequence[BaseRoute]:
-    """The routes, telling of the champion."""
+    """The routes of the pages about the champion."""
 
     def model(request: Request) -> Response:
         try:
@@ -55,26 +55,26 @@ def model_routes(champion: Champion, cache: DocumentCache) -> Sequence[BaseRoute
 
     def report(_: Request) -> Response:
         try:
-            found = cache.of(champion.require().model_version).report
+            document = cache.of(champion.require().model_version).report
         except DnapredictError as error:
             return error_page("The report cannot be shown", str(error), status=status_of(error))
-        if found is None:
+        if document is None:
             return error_page("There is no report", "The model was not audited here.", status=404)
-        return HTMLResponse(found.html, headers={"content-security-policy": _REPORT_POLICY})
+        return HTMLResponse(document.html, headers={"content-security-policy": _REPORT_POLICY})
 
     return [Route(MODEL, model), Route(REPORT, report)]
 
 
 def card_html(markdown: str) -> str:
-    """A model card as HTML to stand on a page beneath its own headings; HTML in the card is shown as text.
+    """A model card as HTML within a page, with its headings one level lower; HTML in the card is shown as text.
 
-    Tables are wide: each stands in a box of its own that can be scrolled, also with the keyboard.
+    Tables are wide: each is in a box that can be scrolled, also with the keyboard.
     """
     return str(_READER.render(markdown))
 
 
 class _CardRenderer(RendererHTML):
-    """The renderer of markdown-it, with the classes of NHS.UK frontend. A heading without words is none."""
+    """The renderer of markdown-it with the classes of NHS.UK frontend. Empty headings are left out."""
 
     def heading_open(self, tokens: Sequence[Token], index: int, *_: object) -> str:
         return f"<{_beneath(tokens[index].tag)}>"
@@ -99,7 +99,7 @@ class _CardRenderer(RendererHTML):
 
 
 def _beneath(tag: str) -> str:
-    """The card's title is a second heading here, and so on."""
+    """Render headings one level lower: the title of the card becomes an h2."""
     return f"h{min(int(tag[1]) + 1, 6)}"
 
 

@@ -1,4 +1,4 @@
-"""Routes of the pages that everybody may read, and of the files that pages load."""
+"""Routes of the public pages, and of the static files of all pages."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from dnapredict.service.pages.rendering import page
 from dnapredict.service.pages.sign_in import sign_in_routes
 from dnapredict.service.scorer_protocol import factors_of
 
-# The classes of the register as a patient would call them, in the order in which they are told.
+# The classes of the factor register in a patient's words, in the order of the page.
 _KINDS: Final = {
     FactorClass.ATTENDANCE_HISTORY: "Earlier appointments",
     FactorClass.OPERATIONAL: "How and when the appointment was booked",
@@ -33,7 +33,7 @@ _KINDS: Final = {
 
 
 def plain_routes(champion: Champion) -> Sequence[BaseRoute]:
-    """The routes, telling what the champion looks at."""
+    """The routes of the public pages, which list the champion's factors."""
 
     def about(_: Request) -> Response:
         scorer = champion.scorer
@@ -47,11 +47,11 @@ def plain_routes(champion: Champion) -> Sequence[BaseRoute]:
 
 
 def _by_kind(factors: Iterable[Factor]) -> dict[str, list[str]]:
-    """The factors' names by the kind of thing that they are about."""
-    found: dict[str, list[str]] = {words: [] for words in _KINDS.values()}
+    """The titles of the factors by class."""
+    titles_by_kind: dict[str, list[str]] = {words: [] for words in _KINDS.values()}
     for factor in factors:
-        found[_KINDS[factor.factor_class]].append(factor.title)
-    return {words: titles for words, titles in found.items() if titles}
+        titles_by_kind[_KINDS[factor.factor_class]].append(factor.title)
+    return {words: titles for words, titles in titles_by_kind.items() if titles}
 
 
 STATIC_PATH: Final = "/static"

@@ -14,9 +14,9 @@ from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 
 def moment_words(moment: datetime.datetime | None) -> str:
-    """A moment as people in England write it; without a zone it means UTC, as in the contract.
+    """A time in words, in the time zone of England; without a zone it is UTC, as in the contract.
 
-    A day's last second is how the contract keeps a date that came without a clock time.
+    The last second of a day is how the contract stores a date without a clock time: only the date is shown.
 
     >>> moment_words(datetime.datetime(2026, 7, 1, 8, 5))
     'Wed 1 Jul 2026, 09:05'
@@ -29,7 +29,7 @@ def moment_words(moment: datetime.datetime | None) -> str:
 
 
 def day_words(day: datetime.date) -> str:
-    """A day as people in England write it.
+    """A date in words.
 
     >>> day_words(datetime.date(2026, 7, 1))
     'Wed 1 Jul 2026'
@@ -38,7 +38,7 @@ def day_words(day: datetime.date) -> str:
 
 
 def local_day(moment: datetime.datetime) -> datetime.date:
-    """The day in England on which a moment falls."""
+    """The date of a time, in the time zone of England."""
     return _local(moment).date()
 
 
@@ -72,14 +72,14 @@ def page(
     signed_in: bool = False,
     **shown: Any,
 ) -> Response:
-    """The page that `template` makes of `shown`.
+    """The HTML page of `template` with the values `shown`.
 
     Parameters
     ----------
     here
         The address of the page, to mark it in the menu.
     synthetic
-        Whether what is shown comes from made-up patients, so that the page says so.
+        Whether the patients are made up; the page then says so.
     signed_in
         Whether to offer to sign out.
     """

@@ -1,4 +1,4 @@
-"""Sign in with a key, and out again."""
+"""Signing in with a key, and signing out."""
 
 import logging
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _WRONG: Final = "This is not a key that may see the list. Check that all of it w
 
 
 def sign_in_routes(ring: KeyRing, failed: FailedKeys) -> Sequence[BaseRoute]:
-    """The routes, for the keys of `ring`; wrong ones are counted in `failed`."""
+    """The routes, with the keys in `ring`; wrong keys are counted in `failed`."""
 
     async def sign_in(request: Request) -> Response:
         token = _key_of(await request.body())
@@ -49,7 +49,7 @@ def sign_in_routes(ring: KeyRing, failed: FailedKeys) -> Sequence[BaseRoute]:
             return _unavailable(error)
         response = RedirectResponse(SIGN_IN, 303)
         response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
-        response.delete_cookie(WORKED_ON, httponly=True, samesite="strict")  # the next person has their own list
+        response.delete_cookie(WORKED_ON, httponly=True, samesite="strict")  # of the person who signs out
         return response
 
     return [
@@ -64,7 +64,7 @@ def _ask(request: Request) -> Response:
 
 
 def _key_of(body: bytes) -> str:
-    """The key in a form; "" if it is no such form."""
+    """The key in a form; "" if the body is not such a form."""
     try:
         fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
     except ValueError:

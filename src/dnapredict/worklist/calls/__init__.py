@@ -1,4 +1,4 @@
-"""Calls that were planned and contacts that were made, so that nobody is called twice or against a wish.
+"""Planned calls and recorded contacts, so that nobody is called twice or after an opt-out.
 
-In: plans and recorded outcomes. Out: who is passed over. Never: a number or a name; keyed hashes only.
+In: plans and recorded outcomes. Out: rows that are not called. Never: an identifier or a name; keyed hashes only.
 """

@@ -24,7 +24,7 @@ from dnapredict.data.files.atomic_write import new_draft, private_folder
 from dnapredict.data.files.file_lock import wait_for_lock
 
 REBUILT: Final = "rebuilt"
-"""The setting that says when the database was rebuilt, and why."""
+"""The setting with the time and cause of the last rebuild."""
 
 _FILE: Final = Path("lists") / "calls.db"
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
@@ -73,7 +73,7 @@ class UnusableError(Exception):
 
 
 class _DamagedError(Exception):
-    """The file is no sound calls database."""
+    """The file is not a valid calls database."""
 
 
 class CallsDatabase:
@@ -85,11 +85,11 @@ class CallsDatabase:
         Parameters
         ----------
         verify
-            Whether the rows are as they were written; asked once when a process first opens the file.
+            Whether the rows are as they were written; called when a process first opens the file.
         accept_rows
-            Makes rows that were saved from a damaged file such that `verify` holds.
+            Makes `verify` hold for rows that were rescued from a damaged file.
         was_used
-            Whether this home had the database before, so that a missing file is a loss.
+            Whether this home had the database before, so that a missing file is a loss of data.
         """
         self.path = home / _FILE
         self._verify = verify
@@ -97,7 +97,7 @@ class CallsDatabase:
         self._was_used = was_used
 
     def run(self, work: Callable[[sqlite3.Connection], Result], *, writes: bool) -> Result:
-        """Do `work` in one transaction. A missing or damaged database is rebuilt before.
+        """Run `work` in one transaction. A missing or damaged database is rebuilt first.
 
         Raises
         ------
@@ -137,16 +137,16 @@ class CallsDatabase:
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        """A connection to the file. The first one of a process checks the whole of it."""
-        found = self.path.stat()
-        if not found.st_size:
+        """A connection to the file. The first one of a process checks the whole file."""
+        state = self.path.stat()
+        if not state.st_size:
             raise _DamagedError
         address = f"{self.path.absolute().as_uri()}?mode=rw"
         with contextlib.closing(
             sqlite3.connect(address, uri=True, timeout=_SECONDS_TO_WAIT, isolation_level=None)
         ) as connection:
             connection.execute("PRAGMA synchronous = NORMAL")
-            file = (str(self.path), found.st_dev, found.st_ino)
+            file = (str(self.path), state.st_dev, state.st_ino)
             if file not in _checked:
                 with _checking:
                     self._check(connection)
@@ -154,7 +154,7 @@ class CallsDatabase:
             yield connection
 
     def _check(self, connection: sqlite3.Connection) -> None:
-        """Check every page and row, and bring a database of the first release to this form."""
+        """Check every page and row, and upgrade a database of the first release."""
         if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
             raise _DamagedError
         if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'calls'").fetchone():
@@ -226,7 +226,7 @@ class CallsDatabase:
 
 
 def in_memory() -> sqlite3.Connection:
-    """An empty calls database that lives in this process alone, to be used under a lock."""
+    """An empty in-memory calls database of this process, to be used under a lock."""
     connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
     connection.executescript(_SCHEMA)
     return connection
@@ -234,12 +234,12 @@ def in_memory() -> sqlite3.Connection:
 
 def setting(connection: sqlite3.Connection, name: str) -> str:
     """A setting of the database; "" where there is none."""
-    found = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
-    return str(found[0]) if found else ""
+    row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+    return str(row[0]) if row else ""
 
 
 def write_settings(connection: sqlite3.Connection, values: dict[str, str]) -> None:
-    """Write settings, each in the place of what it was."""
+    """Write settings, replacing earlier values."""
     connection.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", values.items())
 
 
@@ -264,7 +264,7 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """Why the database cannot be used, without anything of its content."""
+    """The cause of the failure, without content of the database."""
     if isinstance(error, sqlite3.Error):
         return _REASONS.get(_code(error), f"SQLite refuses it ({type(error).__name__})")
     return f"its folder cannot be used ({getattr(error, 'strerror', '') or type(error).__name__})"

@@ -1,12 +1,13 @@
-"""What a home knows about calls: which were planned, who was reached, who opted out.
+"""A home's knowledge about calls: planned calls, who was reached, who opted out.
 
 A patient who was reached is not called again for the same clinic within the mute period; a planned call
 alone changes nothing. A patient who opted out is not called until that is withdrawn. The database holds patients
 and appointments as keyed hashes (HMAC-SHA-256).
 
-The contacts in it are a copy of the scoring log, brought up to date before each use. Where the database cannot be
-used, the log is read into memory instead; where neither can be read, the list is scored all the same. In each
-case a notice says so.
+The
+contacts in it are a copy of the scoring log, brought up to date before each use. If the database cannot be used,
+the log is read into memory; if neither can be read, the list is scored without this knowledge. In both cases a
+notice says so.
 """
 
 import datetime
@@ -60,7 +61,7 @@ class PlannedCall:
 
 
 class Ledger:
-    """What one home knows about calls. Safe for any number of threads and processes."""
+    """The calls and contacts of one home. Safe for any number of threads and processes."""
 
     def __init__(self, home: Path, recorded: RecordedContacts | None = None) -> None:
         """Open nothing yet.
@@ -68,7 +69,7 @@ class Ledger:
         Parameters
         ----------
         recorded
-            The scoring log; without it only what is in the calls database is known.
+            The scoring log; without it only the calls database is used.
         """
         self._home = home
         self._recorded = recorded
@@ -82,11 +83,11 @@ class Ledger:
         Raises
         ------
         SecretError
-            If a secret is missing, damaged or another one. Whatever else is wrong becomes a notice.
+            If a secret is missing, damaged or replaced. Any other problem becomes a notice.
         """
         look = partial(self._look, listed=listed)
         try:
-            # Mostly nothing was recorded since: then one connection and one transaction do for both.
+            # Usually nothing new was recorded: then one connection and one transaction are enough for both.
             while (known := self._database.run(look, writes=False)) is None:
                 self.catch_up()
         except UnusableError as error:
@@ -94,7 +95,7 @@ class Ledger:
         return known
 
     def catch_up(self) -> tuple[str, ...]:
-        """Copy what was recorded since into the calls database; return notices about what could not be done.
+        """Copy new entries of the scoring log into the calls database; return notices about failures.
 
         Raises
         ------
@@ -110,22 +111,23 @@ class Ledger:
             new, notices = self._recorded_after(last)
             if not new:
                 return notices
+            # The log is read outside the write lock, so that `_add` checks that nobody was faster; if so, read again.
             if self._database.run(partial(self._add, after=last, new=new), writes=True):
                 return ()
 
     def plan(
         self, name: str, calls: Iterable[PlannedCall], *, listed: Iterable[tuple[str, str]] = ()
     ) -> tuple[str, ...]:
-        """Record the calls of the list with the digest `name`, in place of what was planned for it before.
+        """Record the calls of the list with the digest `name`, replacing those planned for it earlier.
 
         Parameters
         ----------
         listed
-            Appointment and patient of each row about which people may record something.
+            Appointment and patient of each row on which people may record outcomes.
 
         Returns
         -------
-        Notices, where they cannot be recorded; what was there stays.
+        Notices if the calls cannot be recorded; earlier ones then stay.
 
         Raises
         ------
@@ -138,7 +140,7 @@ class Ledger:
             raise
         except UnusableError as error:
             return (f"{_DATABASE} cannot be used: {error}. The calls of this list are not recorded in it.",)
-        except StoreError as error:  # a secret that cannot be made yet
+        except StoreError as error:  # a secret that cannot be created yet
             return (f"The calls of this list are not recorded: {error}",)
         return ()
 
@@ -152,7 +154,7 @@ class Ledger:
         return None if row is None else str(row[0])
 
     def opted_out(self, patient_of: Mapping[str, str | None]) -> frozenset[str]:
-        """Those of the appointments whose patient has opted out by now; all are hashes.
+        """The appointments whose patient has opted out; all are hashes.
 
         Parameters
         ----------
@@ -170,7 +172,7 @@ class Ledger:
         return self._database.run(partial(opted_out, patient_of), writes=False)
 
     def _recorded_after(self, last: tuple[int, str]) -> tuple[list[Contact], tuple[str, ...]]:
-        """Contacts after the entry `last` of the scoring log, and notices about what could not be read."""
+        """Contacts after the entry `last` of the scoring log, and notices about read failures."""
         if self._recorded is None:
             return [], ()
         try:
@@ -182,7 +184,8 @@ class Ledger:
         return (self._home / _CALLS_SECRET).exists()
 
     def _add(self, connection: sqlite3.Connection, *, after: tuple[int, str], new: Sequence[Contact]) -> bool:
-        """Add what follows the entry `after`; False where another process was first."""
+        """Add the contacts after the entry `after`; False if another process was faster."""
+        # Another process has copied these entries meanwhile: adding them twice would apply a withdrawal twice.
         if read_up_to(connection) != after:
             return False
         self._hashed_with(connection, writes=True)
@@ -190,7 +193,7 @@ class Ledger:
         return True
 
     def _look(self, connection: sqlite3.Connection, *, listed: pa.Table) -> KnownContacts | None:
-        """What is known about the rows; None where something was recorded that must be copied first."""
+        """What is known about the rows; None if new entries of the log must be copied first."""
         new, notices = self._recorded_after(read_up_to(connection))
         if new:
             return None
@@ -202,7 +205,7 @@ class Ledger:
         return contacts_of(listed, connection, hashed=self._hashed_with(connection), notices=notices)
 
     def _from_memory(self, listed: pa.Table, problem: str) -> KnownContacts:
-        """What the scoring log alone says."""
+        """The same from the scoring log alone."""
         if self._recorded is None:
             return KnownContacts(notices=(f"{problem} {_CHECK_FIRST}",))
         with self._memory_lock:
@@ -221,7 +224,7 @@ class Ledger:
         if not at or now - datetime.datetime.fromisoformat(at) > datetime.timedelta(days=_NOTICE_DAYS):
             return ()
         known = _CHECK_FIRST if self._recorded is None else _READ_FROM_LOG
-        return (f"{_DATABASE} was made anew on {at[:10]}: {why}. {known}",)
+        return (f"{_DATABASE} was rebuilt on {at[:10]}: {why}. {known}",)
 
     def _plan(
         self,
@@ -244,7 +247,7 @@ class Ledger:
         connection.executemany("INSERT OR REPLACE INTO listed VALUES (?, ?, ?)", people)
 
     def _planned_with(self, connection: sqlite3.Connection, *, writes: bool) -> Hashed:
-        """How planned calls are hashed, once the secret was compared with the one used before."""
+        """The hash of planned calls, after comparing its secret with the one used before."""
         path = self._home / _CALLS_SECRET
         used = "planned calls were recorded with it" if _has_rows(connection, "calls") else ""
         hashed = partial(keyed_hash, read_or_make(path, used_for=used))
@@ -252,7 +255,7 @@ class Ledger:
         return hashed
 
     def _hashed_with(self, connection: sqlite3.Connection, *, writes: bool = False) -> Hashed:
-        """How contacts are hashed, once the secret was compared with the one used before."""
+        """The hash of contacts, after comparing its secret with the one used before."""
         path = self._home / _LOG_SECRET
         if self._recorded is None:
             used = "recorded calls were hashed with it" if _has_rows(connection, "contacts") else ""
@@ -264,7 +267,7 @@ class Ledger:
 
 
 def list_digest(appointment_ids: Iterable[Sequence[str]]) -> str:
-    """The digest by which a list is known: of its appointments, in their order."""
+    """The digest that identifies a list: of its appointments, in order."""
     digest = hashlib.sha256()
     for chunk in appointment_ids:
         digest.update("".join(f"{name}\0" for name in chunk).encode())
@@ -281,12 +284,12 @@ def _has_rows(connection: sqlite3.Connection, table: str) -> bool:
 
 
 def _require_same(connection: sqlite3.Connection, hashed: Hashed, path: Path, *, data: str, writes: bool) -> None:
-    """Compare a secret with the one that `data` was hashed with; note it where there is none yet.
+    """Compare a secret with the one that `data` was hashed with; store its check value if there is none.
 
     Raises
     ------
     SecretError
-        If it is another one.
+        If the secret was replaced.
     """
     name, mark = f"secret {path.name}", hashed("secret", "check")
     expected = setting(connection, name)

@@ -1,8 +1,8 @@
 """Who was reached, and who opted out of calls: one row for each appointment in the table `contacts`.
 
-The rows come from the actions that people record, oldest first. Of an appointment the last outcome counts,
-with two exceptions: an opt-out stays whatever is recorded after it, and "recorded by mistake" takes back the last
-outcome, but not an opt-out that was recorded before that.
+The rows come from the actions that people record, oldest first. The last outcome of an appointment counts, with two
+exceptions: an opt-out stays in force after later outcomes, and "recorded by mistake" withdraws the last outcome, but
+not an earlier opt-out.
 """
 
 import datetime
@@ -28,7 +28,7 @@ _OUT_BEFORE: Final = 2
 
 @dataclass(frozen=True)
 class Contact:
-    """What was recorded about an appointment, as an entry of the scoring log.
+    """An outcome recorded about an appointment, from the scoring log.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Contact:
     day
         Local day on which it was recorded.
     effect
-        "rebooked" is "reached", about a time that no longer holds.
+        "rebooked" counts as reached, but about an appointment time that no longer exists.
     """
 
     number: int
@@ -53,10 +53,10 @@ class Contact:
 
 
 class RecordedContacts(Protocol):
-    """Where contacts are recorded: the scoring log, which this layer does not know."""
+    """The interface to the scoring log, which is in a higher layer."""
 
     def hashed(self, kind: str, value: str) -> str:
-        """The keyed hash under which an appointment or a patient is recorded."""
+        """The keyed hash that identifies an appointment or a patient in the log."""
 
     def after(self, number: int, seal: str) -> Iterable[Contact]:
         """Contacts recorded after the entry `number` with that seal; all where there is no such entry."""
@@ -77,12 +77,12 @@ def add(connection: sqlite3.Connection, contacts: Iterable[Contact]) -> None:
 
 
 def verify(connection: sqlite3.Connection) -> bool:
-    """Whether the rows are those that were written: with a changed hash an opt-out would be lost unnoticed."""
+    """Whether the rows are unchanged: with an altered hash an opt-out would be lost unnoticed."""
     return (setting(connection, _SUM) or _EMPTY) == _total(connection)
 
 
 def accept_rows(connection: sqlite3.Connection) -> None:
-    """Make `verify` hold for the rows that are there."""
+    """Make `verify` hold for the present rows."""
     write_settings(connection, {_SUM: _total(connection)})
 
 
@@ -101,6 +101,7 @@ def _add(connection: sqlite3.Connection, new: Contact) -> None:
         new.day.isoformat(),
         new.outcome,
         int(reached),
+        # Rebooked: the patient was reached, so that the mute period counts, but about a time that no longer exists.
         int(reached and new.effect != "rebooked"),
         _OUT if new.effect == "opted out" else _OUT_BEFORE if opted_out else 0,
     )
@@ -114,16 +115,17 @@ def _put(connection: sqlite3.Connection, row: tuple[object, ...]) -> None:
 
 
 def _patient_listed(connection: sqlite3.Connection, appointment: str) -> str | None:
-    """The patient of an appointment, if a list of this home had it: the log does not know lists that were files."""
+    """The patient of an appointment on a list of this home; lists scored as files are not in the log."""
     row = connection.execute("SELECT patient FROM listed WHERE appointment = ?", (appointment,)).fetchone()
     return None if row is None else str(row[0])
 
 
 def _withdraw(connection: sqlite3.Connection, new: Contact, *, opted_out: int | None) -> None:
-    """Take back what was recorded last about the appointment; where nothing is recorded, the patient's opt-out.
+    """Withdraw the last outcome of the appointment, or the patient's opt-out if the appointment has no outcome.
 
-    `opted_out` is None where nothing is recorded.
+    `opted_out` is None if the appointment has no outcome.
     """
+    # Only the outcome after the opt-out was a mistake: the opt-out itself counts again.
     if opted_out == _OUT_BEFORE:
         kept = "SELECT appointment, patient, clinic, day, outcome, 1, 1, ? FROM contacts WHERE appointment = ?"
         _put(connection, connection.execute(kept, (_OUT, new.appointment)).fetchone())
@@ -141,6 +143,7 @@ def _remove(connection: sqlite3.Connection, where: str, value: object) -> None:
 
 
 def _change_sum(connection: sqlite3.Connection, change: int) -> None:
+    # A sum of row hashes modulo 2**128: it is updated for one row at a time, whatever the order of the rows.
     before = int(setting(connection, _SUM) or _EMPTY, 16)
     write_settings(connection, {_SUM: f"{(before + change) % _MODULUS:032x}"})
 

@@ -17,7 +17,7 @@ Hashed = Callable[[str, str], str]
 """The keyed hash of a value of a kind, "appointment" or "patient"."""
 
 _COLUMNS: Final = ("appointment_id", "patient_id", "clinic_code")
-# As many values as any SQLite takes in one statement, with room to spare.
+# Below the limit on parameters of a statement in any SQLite (999).
 _VALUES_AT_ONCE: Final = 400
 
 
@@ -34,7 +34,7 @@ class KnownContacts:
     reached_on
         By row: days on which the patient was reached for the row's clinic.
     notices
-        Sentences about what could not be known, for the people who work with the list.
+        Limitations, in sentences for the people who work with the list.
     """
 
     opted_out: frozenset[int] = frozenset()
@@ -46,11 +46,12 @@ class KnownContacts:
         """Whether the patient was reached for this clinic within `mute_days` of the day of the call."""
         if not mute_days:
             return False
+        # Before or after: an overdue call is due on a day before the patient was reached.
         return any(abs((call_by - day).days) <= mute_days for day in self.reached_on.get(row, ()))
 
 
 class _Contact(NamedTuple):
-    """A row of the table `contacts`, as far as a list needs it."""
+    """The columns of the table `contacts` that a list needs."""
 
     appointment: str
     patient: str | None
@@ -64,7 +65,7 @@ class _Contact(NamedTuple):
 def contacts_of(
     listed: pa.Table, connection: sqlite3.Connection, *, hashed: Hashed, notices: tuple[str, ...] = ()
 ) -> KnownContacts:
-    """What the table `contacts` holds about the rows of `listed`, a few hundred rows at a time.
+    """The contacts that concern the rows of `listed`, queried for a few hundred rows at a time.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def contacts_of(
 def _rows(
     listed: pa.Table, connection: sqlite3.Connection, hashed: Hashed
 ) -> Iterator[tuple[int, str | None, Sequence[_Contact], Sequence[_Contact]]]:
-    """Each row that anything is known about: its number, clinic, and contacts by appointment and patient."""
+    """Each row with contacts: its number, its clinic, and the contacts by appointment and by patient."""
     for first in range(0, listed.num_rows, _VALUES_AT_ONCE):
         part = listed.select(_COLUMNS).slice(first, _VALUES_AT_ONCE)
         ids, patient_ids, clinics = (column.cast(pa.string()).to_pylist() for column in part.columns)
@@ -105,7 +106,7 @@ def _rows(
 
 
 def _of_patient(number: str | None, hashed: Hashed) -> tuple[str, ...]:
-    """The hashes under which a patient may be recorded: of the number's one form, and as it is written."""
+    """The hashes under which a patient may be recorded: of the normalised number, and of the number as written."""
     if number is None:
         return ()
     known = hashed(PATIENT, number)
@@ -113,7 +114,7 @@ def _of_patient(number: str | None, hashed: Hashed) -> tuple[str, ...]:
 
 
 def _by(connection: sqlite3.Connection, column: str, hashes: Sequence[str]) -> Mapping[str, list[_Contact]]:
-    """Contacts whose `column` is one of `hashes`, by it."""
+    """The contacts whose `column` is one of `hashes`, by hash."""
     marks = ", ".join("?" * len(hashes))
     sql = f"SELECT {', '.join(_Contact._fields)} FROM contacts WHERE {column} IN ({marks})"
     contacts: dict[str, list[_Contact]] = defaultdict(list)
@@ -123,7 +124,7 @@ def _by(connection: sqlite3.Connection, column: str, hashes: Sequence[str]) -> M
 
 
 def opted_out(patient_of: Mapping[str, str | None], connection: sqlite3.Connection) -> frozenset[str]:
-    """Those of the appointments, all as hashes, whose patient opted out of calls.
+    """The appointments (as hashes) whose patient opted out of calls.
 
     Parameters
     ----------

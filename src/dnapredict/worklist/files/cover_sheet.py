@@ -1,4 +1,4 @@
-"""What a reader of a worklist must know: where it is from, what it is for and never for, and its limits."""
+"""The cover sheet of a worklist: provenance, permitted and prohibited use, and limitations."""
 
 import datetime
 from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ def note_of(
 
 
 def _rules(config: WorklistConfig) -> Iterator[str]:
-    """What 'selected' and the action mean, and who is not called."""
+    """The meaning of 'selected' and of the action, and who is not called."""
     yield (
         "Rows with TRUE in 'selected' are the calls to make. One call is about all appointments of a patient "
         "that are near to each other."

@@ -1,8 +1,7 @@
-"""A worklist as a workbook that is pleasant to work in: to filter, to fill in and to print.
+"""A worklist as a workbook, laid out for filtering, filling in and printing.
 
-The first sheet has the columns that every worklist has, the passthrough columns, and last a column `outcome`
-with the choices to pick from, filled in only where an outcome was recorded. The second says what the list is for
-and never for.
+The first sheet has the columns of every worklist, the passthrough columns, and last a column `outcome` with a
+drop-down, filled in only where an outcome was recorded. The second sheet has the permitted and prohibited use.
 """
 
 import datetime
@@ -32,15 +31,14 @@ _REASON_WIDTH: Final = 34
 _OTHER_WIDTH: Final = 16
 _MOST_SHEET_ROWS: Final = 1_048_575
 _HEADER_BLUE: Final = "#005EB8"
-# The word names the band; the colour, from the highest band down, only helps the eye. Dark text on
-# each has a contrast above 7 to 1.
+# Colours of the bands from the highest; the label carries the meaning. Dark text on each has a contrast above 7:1.
 _BAND_COLOURS: Final = ("#FFD9B3", "#FFF3C2", "#FFFFFF")
 _WRAPPED: Final = ("action", "error")
 
 
 @dataclass(frozen=True)
 class Note:
-    """What a reader of a worklist must know: lines of text, and tables with a title each.
+    """The note of a worklist: lines of text, and titled tables.
 
     Attributes
     ----------
@@ -49,7 +47,7 @@ class Note:
     bands
         Names, from the highest risk down.
     outcomes
-        The outcomes of a call; without any there is no such column.
+        The outcomes of a call; without any there is no column `outcome`.
     """
 
     lines: tuple[str, ...]
@@ -63,7 +61,7 @@ class Note:
         return "\n".join(self.lines)
 
     def with_notices(self, notices: Iterable[str]) -> "Note":
-        """The same, beginning with what could not be known as the list was made."""
+        """The same note, beginning with the limitations of this list."""
         return replace(self, lines=(*notices, *self.lines))
 
 
@@ -77,7 +75,7 @@ def write_sheet(tables: Iterable[pa.Table], draft: Path, *, note: Note) -> None:
     """
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(str(draft), options) as book:
-        # Without a day given, a workbook has the second at which it was written, and no two are equal.
+        # Without a fixed date a workbook records the second of writing, and no two files are equal.
         day = note.day or datetime.date(2000, 1, 1)
         created = datetime.datetime(day.year, day.month, day.day)
         book.set_properties({"title": note.title, "comments": str(note), "created": created})

@@ -1,11 +1,11 @@
 """Scored lists that a home keeps, in its folder `lists/`: whole ones, and the list that was scored last.
 
 A whole list is a Parquet file with a heading in its footer; `latest.json` holds what the page shows of the list
-that was scored last. Each carries a digest that is checked before it is used. Each whole list has a marker file,
+that was scored last. Each carries a digest that is checked when it is read. Each whole list has a marker file,
 `ID.kept`, which is deleted with it: a marker without a list means that the list was lost.
 
-The heading says what a person wants to know before opening a list (its name, when it was scored, how many calls)
-and what its workbook says: a list is given back as it was scored, whichever model is champion by then.
+The heading has what a person wants to know before opening a list (name, time of scoring, number of calls) and the
+note of its workbook, so that a list can be downloaded as it was scored, whichever model is champion by then.
 """
 
 import contextlib
@@ -31,10 +31,10 @@ from dnapredict.errors import StoreError
 from dnapredict.worklist.answer_table import COLUMNS, LOCATION_COLUMNS, SCHEMA
 from dnapredict.worklist.files.excel_worklist import Note
 
-# A page is for people: more than a team could read in a week is left to the file that `score` writes.
+# The page shows no more rows than a team could read in a week; the file of `score` has all.
 KEPT_ROWS: Final = 5_000
 SPECIALTY: Final = "treatment_function_code"
-"""By which teams may be named; no page shows it."""
+"""Teams can be defined by it; no page shows it."""
 
 _FOLDER: Final = "lists"
 _LATEST: Final = "latest.json"
@@ -42,10 +42,10 @@ _MARKER: Final = ".kept"
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 _KEY: Final = b"dnapredict.sealed-list"
-# The heading's key before lists were sealed. It tells them apart, whatever happens to a seal.
+# The key of the heading in lists without a seal, of earlier releases, even if a seal was removed.
 _KEY_BEFORE: Final = b"dnapredict.list"
 _LOG: Final = logging.getLogger("dnapredict.worklist")
-# What a page shows of each row, and the specialty.
+# The columns that a page shows, and the specialty.
 _PAGE_COLUMNS: Final = (*COLUMNS, *LOCATION_COLUMNS)
 _PAGE_SCHEMA: Final = pa.schema([SCHEMA.field(name) for name in _PAGE_COLUMNS] + [(SPECIALTY, pa.string())])
 _State = tuple[int, int, int, int]
@@ -53,7 +53,7 @@ _State = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Counts:
-    """How many appointments a list has, how many of them are to be called, how many were not scored."""
+    """The numbers of appointments on a list, of those to call, and of those that were not scored."""
 
     appointments: int
     selected: int
@@ -70,7 +70,7 @@ class Counts:
 
 
 class _Stored(BaseModel):
-    """Base of what is stored: frozen, closed, and silent about values, which belong to patients."""
+    """Base of stored records: frozen, without unknown keys, and with errors that quote no patient's value."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -83,7 +83,7 @@ class _Stored(BaseModel):
 
 
 class Heading(_Stored):
-    """What a kept list says about itself; nothing in it is about a patient.
+    """The heading of a kept list; it holds nothing about a patient.
 
     `page_only` says that only what the page shows is kept: the first rows, without the names of the factors.
     """
@@ -157,18 +157,18 @@ class KeptList:
         note: Note | None = None,
         notices: tuple[str, ...] = (),
     ) -> "KeptList":
-        """A list that was scored now, under a new id that tells nothing and that nobody can guess.
+        """A newly scored list, under a new random id.
 
         Parameters
         ----------
         worklist
-            What `Scorer.score` returned, in rank order, or the first rows of it; then `counts` are those of all.
+            The result of `Scorer.score`, in rank order, or its first rows; then `counts` are those of all rows.
         name
-            What a person calls the list, such as the name of its file.
+            The name of the list, such as its file name.
         note
-            What its workbook says, if it is known.
+            The note of its workbook, if there is one.
         notices
-            What could not be known as the list was made; the page shows it.
+            Limitations of this list, which the page shows.
         """
         heading = Heading(
             list_id=secrets.token_hex(8),
@@ -183,12 +183,12 @@ class KeptList:
         return cls(heading, worklist)
 
     def row_of(self, appointment_id: str) -> dict[str, Any] | None:
-        """The row of that appointment; None if it is not on the list. The first, if it is there twice."""
+        """The row of that appointment, the first if there are two; None if it is not on the list."""
         rows = self.worklist.filter(pc.equal(self.worklist["appointment_id"], appointment_id)).slice(0, 1)
         return next(iter(rows.to_pylist()), None)
 
     def row_at(self, number: int) -> dict[str, Any] | None:
-        """The scored row at that place of the list, counted from 1; None where there is none."""
+        """The scored row with that number on the list, counted from 1; None if there is none."""
         if not 1 <= number <= self.worklist.num_rows:
             return None
         row: dict[str, Any] = self.page_rows.slice(number - 1, 1).to_pylist()[0]
@@ -201,12 +201,12 @@ class KeptList:
         return [each for each in selected["appointment_id"].to_pylist() if each is not None]
 
     def is_over(self, now: datetime.datetime) -> bool:
-        """Whether all its appointments have begun; not where nobody knows when they are."""
+        """Whether all its appointments have begun; False if their times are not known."""
         return _is_over(self.worklist, now)
 
     @property
     def page_rows(self) -> pa.Table:
-        """What a page needs of each row, and `SPECIALTY`; null where it is not known."""
+        """The columns that a page shows, and `SPECIALTY`; null if absent."""
         known, rows = set(self.worklist.column_names), self.worklist.num_rows
         columns = [
             self.worklist[field.name].cast(field.type) if field.name in known else pa.nulls(rows, field.type)
@@ -232,12 +232,12 @@ def keep(home: Path, kept: KeptList) -> None:
     try:
         write_private(_marker(path), f"{heading.created_at:%Y-%m-%d}")
     except StoreError:
-        path.unlink(missing_ok=True)  # the caller is told that the list was not kept
+        path.unlink(missing_ok=True)  # raised below: the caller must know that the list was not kept
         raise
 
 
 def save_latest(home: Path, kept: KeptList) -> KeptList:
-    """Save a list as the one that was scored last, in the place of the one before; return what is kept of it.
+    """Save a list as the latest one, replacing the one before; return the part that is stored.
 
     Raises
     ------
@@ -265,7 +265,7 @@ def save_latest(home: Path, kept: KeptList) -> KeptList:
 
 
 def latest(home: Path) -> KeptList | None:
-    """What is kept in `latest.json` of the list that was scored last; None where no list was scored yet.
+    """The stored part of the latest list (`latest.json`); None if no list was scored yet.
 
     Raises
     ------
@@ -284,7 +284,7 @@ def latest(home: Path) -> KeptList | None:
 
 
 def find(home: Path, list_id: str) -> KeptList | None:
-    """The list that is kept under that id; None if there is none, or none any more.
+    """The kept list of that id; None if it never existed or was deleted.
 
     Raises
     ------
@@ -307,7 +307,7 @@ def find(home: Path, list_id: str) -> KeptList | None:
 
 
 def find_shown(home: Path, list_id: str) -> KeptList | None:
-    """The list that a page of that id shows: one that is kept, or what `latest.json` has of it.
+    """The list that the page of that id shows: a kept one, or the stored part of the latest list.
 
     Raises
     ------
@@ -322,7 +322,7 @@ def find_shown(home: Path, list_id: str) -> KeptList | None:
 
 
 def newest(home: Path) -> KeptList | None:
-    """The list that was scored last, whole where it is kept so; None where there is none.
+    """The latest list, whole if it is kept; None if there is none.
 
     Raises
     ------
@@ -345,20 +345,20 @@ def headings(home: Path) -> tuple[Heading, ...]:
         path = marker.with_suffix(".parquet")
         if not path.exists():
             _log_once(_loss_of(path))
-    found = {heading.list_id: heading for heading in _headings(home)}
+    by_id = {heading.list_id: heading for heading in _headings(home)}
     last = latest(home)
     if last is not None:
-        found.setdefault(last.heading.list_id, last.heading)
-    return tuple(sorted(found.values(), key=lambda heading: heading.created_at, reverse=True))
+        by_id.setdefault(last.heading.list_id, last.heading)
+    return tuple(sorted(by_id.values(), key=lambda heading: heading.created_at, reverse=True))
 
 
 def kept_files(home: Path) -> list[Path]:
-    """The files of all kept lists, the one that was kept last first."""
+    """The files of all kept lists, newest first."""
     return [path for path, _ in sorted(_files(home), key=lambda file: (file[1][2], file[0]), reverse=True)]
 
 
 def is_over(path: Path, now: datetime.datetime) -> bool:
-    """Whether all appointments of the list in that file have begun; a damaged file has none to come."""
+    """Whether all appointments of the list in that file have begun; True for a damaged file."""
     try:
         return _is_over(pq.read_table(path, columns=["starts_at", "error"]), now)
     except FileNotFoundError:
@@ -368,7 +368,7 @@ def is_over(path: Path, now: datetime.datetime) -> bool:
 
 
 def remove_older(home: Path, before: float) -> int:
-    """Remove lists that were kept, or scored last, before that time of the Unix clock; returns how many."""
+    """Delete lists that were kept before that Unix time, including the latest; return their number."""
     removed = 0
     for path in [*kept_files(home), home / _FOLDER / _LATEST]:
         with contextlib.suppress(OSError):
@@ -379,14 +379,14 @@ def remove_older(home: Path, before: float) -> int:
 
 
 def forget(path: Path) -> None:
-    """Remove a kept list on purpose.
+    """Delete a kept list.
 
     Raises
     ------
     OSError
         If it is there and cannot be removed, or is not there.
     """
-    # The marker first: a process that is killed in between leaves a list that is kept a while longer.
+    # The marker first: if the process is killed in between, a list without a marker is left, and not a lost list.
     _marker(path).unlink(missing_ok=True)
     path.unlink()
 
@@ -430,17 +430,17 @@ def _log_once(message: str) -> None:
 
 
 def _state(path: Path) -> _State:
-    """What changes whenever the file is written.
+    """A state of the file that changes with every write.
 
     Raises
     ------
     OSError
-        If it is not there, or no file: to open a named pipe would wait for ever.
+        If it does not exist or is not a regular file: opening a named pipe would block for ever.
     """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
         raise OSError("not a regular file")
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def _files(home: Path) -> Iterator[tuple[Path, _State]]:
@@ -451,14 +451,14 @@ def _files(home: Path) -> Iterator[tuple[Path, _State]]:
 
 
 def _in_utc(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The contract's times carry no zone and mean UTC; in JSON they say so."""
+    """Times of the contract have no zone and are UTC; JSON states the zone."""
     starts_at = row.get("starts_at")
     return {**row, "starts_at": starts_at and starts_at.replace(tzinfo=datetime.UTC)}
 
 
 @lru_cache(maxsize=1)
 def _latest_once(path: Path, _: _State) -> KeptList:
-    """A page needs it several times; it is read again only when it has been written."""
+    """Cached, since a page needs it several times; read again only after it was written."""
     return _of_latest(LatestList.model_validate_json(unsealed_json(path.read_bytes()) or b""))
 
 
@@ -490,7 +490,7 @@ def _headings(home: Path) -> Iterator[Heading]:
 
 @lru_cache(maxsize=10_000)
 def _heading_once(path: Path, _: _State) -> Heading | None:
-    """The heading of a file, which is hashed again only when it has been written: a page lists many."""
+    """The heading of a file, cached since a page lists many; hashed again only after the file was written."""
     try:
         return _heading(path, *_content(path))
     except StoreError as error:
@@ -500,13 +500,14 @@ def _heading_once(path: Path, _: _State) -> Heading | None:
 
 
 def _content(path: Path) -> tuple[bytes, bytes]:
-    """The bytes of a list, once its seal agrees, and the key of its heading."""
+    """The bytes of a list whose seal is valid, and the key of its heading."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise StoreError(f"{path}: the list cannot be read ({type(error).__name__}).") from None
     if is_intact(content, name=path.stem):
         return content, _KEY
+    # The key of the heading tells a damaged list from an old one without a seal, which is read unchecked.
     if _KEY in content:
         raise StoreError(f"{path}: the list is damaged; it is not what was kept. Score it again.")
     return content, _KEY_BEFORE
@@ -520,6 +521,7 @@ def _heading(path: Path, content: bytes, key: bytes) -> Heading:
         raise StoreError(f"{path}: the list cannot be read ({type(error).__name__}).") from None
     except ValidationError:
         heading = None
+    # A file that was copied under another name is not that list: outcomes would be recorded on the wrong lines.
     if heading is None or heading.list_id != path.stem:
-        raise StoreError(f"{path}: the list does not say what it is. Score it again.")
+        raise StoreError(f"{path}: the list has no valid heading. Score it again.")
     return heading

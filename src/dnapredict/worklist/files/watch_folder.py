@@ -1,7 +1,7 @@
 """A watched folder: which lists in it are complete, and where they go once they are scored.
 
-A file is complete when it did not change between two looks. Polling works on network shares too, which send no
-notice of a change; the clocks of other machines do not matter.
+A file is complete if it did not change between two polls. Polling works on network shares too, which send no change
+events, and does not depend on the clocks of other machines.
 """
 
 import os
@@ -15,20 +15,20 @@ from typing import Final
 from dnapredict.errors import StoreError, UsageError
 
 _ENDINGS: Final = (".csv", ".csv.gz", ".xlsx", ".parquet")
-# What programs leave beside a file that is open or still arriving.
+# Temporary and lock files of programs that have a file open or are still copying it.
 _UNFINISHED: Final = re.compile(r"^[.~]|\.(tmp|part|partial|crdownload|filepart)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class ListDestination:
-    """Where a list, its worklist and its message go, under one name that nothing else has.
+    """The destination of a list, its worklist and its message, under one unused name.
 
     Attributes
     ----------
     folder
         `done` or `failed`.
     name
-        Of the list, with a number where that name was there before.
+        Name of the list, with a number if that name is in use.
     """
 
     folder: Path
@@ -40,12 +40,12 @@ class ListDestination:
         return _stem(self.name)
 
     def worklist(self, form: str) -> Path:
-        """Where the worklist goes."""
+        """Path of the worklist."""
         return self.folder / f"{self.stem}-worklist{form}"
 
     @property
     def message(self) -> Path:
-        """Where the message with the result goes."""
+        """Path of the message with the result."""
         return self.folder / f"{self.name}.txt"
 
     def move(self, path: Path, message: str) -> None:
@@ -93,11 +93,11 @@ class Inbox:
         return cls(folder)
 
     def complete_lists(self) -> list[Path]:
-        """Lists that have not changed since the last look, the oldest first."""
+        """Lists that have not changed since the last poll, oldest first."""
         try:
             states = {path: (stat.st_mtime_ns, stat.st_size) for path, stat in self._lists()}
         except OSError:
-            return []  # a share that is away for a moment
+            return []  # a network share may be away for a moment
         steady = [path for path, state in states.items() if self._seen.get(path) == state and state[1]]
         self._seen = states
         self._postponed = {path: looks - 1 for path, looks in self._postponed.items() if looks > 1}
@@ -105,14 +105,13 @@ class Inbox:
         return sorted(steady, key=lambda path: (states[path][0], path.name))
 
     def postpone(self, path: Path, *, looks: int) -> None:
-        """Leave `path` alone for so many looks."""
+        """Skip `path` for that number of polls."""
         self._postponed[path] = looks
 
     def destination(self, name: str, *, folder: str) -> ListDestination:
-        """Where a list called `name` goes; the same until the list is there.
+        """The destination of a list called `name`, stable until the list is moved there.
 
-        Two lists whose names differ only in their endings would share a worklist, so the later one gets
-        a number.
+        Two lists whose names differ only in their endings would share a worklist, so the later one gets a number.
         """
         target, number = self.folder / folder, 1
         stem = _stem(name)

@@ -1,4 +1,4 @@
-"""Write a worklist as CSV, XLSX or Parquet, whole or not at all, with the columns that it passes through."""
+"""Write a worklist as CSV, XLSX or Parquet, atomically, with its passthrough columns."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -84,7 +84,7 @@ def write_tables(
     out: Path,
     *,
     note: Note,
-    place: Path | None = None,
+    draft_folder: Path | None = None,
     before_replacing: Callable[[Path], None] = lambda _: None,
 ) -> None:
     """Write a stream of `tables` to `out` in the format that the ending of its name says.
@@ -94,12 +94,12 @@ def write_tables(
     tables
         One at least, all with the same columns.
     note
-        What the list is and must not be used for: a second sheet in XLSX, metadata in Parquet. In XLSX it
-        also names the outcomes of a call, for a column to be filled in.
-    place
-        A folder of the same disk for the unfinished file; otherwise beside `out`.
+        Permitted and prohibited use: a second sheet in XLSX, metadata in Parquet. In XLSX it also supplies the
+        outcomes of a call, for the column to be filled in.
+    draft_folder
+        Folder for the unfinished file, on the same disk; by default that of `out`.
     before_replacing
-        Called with `out` when all is written, if a file of that name is about to be replaced.
+        Called with `out` when the file is complete, if a file of that name is about to be replaced.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def write_tables(
     """
     require_format(out)
     ending = out.suffix.lower()
-    with write_atomically(out, draft_folder=place, before_replacing=before_replacing) as draft:
+    with write_atomically(out, draft_folder=draft_folder, before_replacing=before_replacing) as draft:
         if ending == ".parquet":
             _write_parquet(tables, draft, str(note))
         elif ending == ".csv":

@@ -1,7 +1,7 @@
 """Digests of the worklists that a home wrote, so that one that somebody has changed since is not overwritten.
 
 A clerk writes what became of a call into the worklist, and a weekly job writes the next one to the same name.
-The home notes a digest of each file it writes. A file that is not as noted is kept beside the new one.
+The home records a digest of each file that it writes. A file with another digest is renamed and kept.
 """
 
 import datetime
@@ -17,18 +17,18 @@ from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.readers.table_file import sha256
 
 _FILE: Final = Path("lists") / "written.json"
-# Names that are not written to any more need not be known for ever.
+# The number of outputs remembered; the oldest are forgotten.
 _MOST_NAMES: Final = 1_000
 
 
 @dataclass(frozen=True)
 class WrittenWorklists:
-    """The worklists that one home wrote: a digest of each path, and of the content."""
+    """The worklists that a home wrote: digests of path and content."""
 
     home: Path
 
     def keep_changed(self, out: Path) -> Path | None:
-        """Keep the file at `out` under another name beside it, unless it is as this home wrote it.
+        """Keep the file at `out` under another name, unless it is unchanged since this home wrote it.
 
         Returns
         -------
@@ -38,7 +38,7 @@ class WrittenWorklists:
         Raises
         ------
         OSError
-            If it can be neither linked nor copied. It then stays where it is.
+            If it can be neither linked nor copied. It then stays in place.
         """
         digest = sha256(out)
         if self._noted().get(_name(out)) == digest:
@@ -49,7 +49,7 @@ class WrittenWorklists:
         return kept
 
     def note(self, out: Path) -> None:
-        """Note that the file at `out` is as this home wrote it.
+        """Record the digest of the file that this home wrote at `out`.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class WrittenWorklists:
         write_private(self.home / _FILE, json.dumps(dict(newest) | {_name(out): sha256(out)}))
 
     def _noted(self) -> dict[str, str]:
-        """Digests by name. Where they cannot be read nothing is known, and every file is kept."""
+        """Digests by name. If they cannot be read the result is empty, so that every file is kept."""
         try:
             digests = json.loads((self.home / _FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -71,12 +71,12 @@ class WrittenWorklists:
 
 
 def _name(out: Path) -> str:
-    """A digest of the path, since the name of a file can be that of a patient."""
+    """A digest of the path, since a file name can contain a patient's name."""
     return hashlib.sha256(os.fsencode(out.resolve())).hexdigest()
 
 
 def _free_name(out: Path, digest: str) -> Path:
-    """A name that nothing has, or that the same content has already."""
+    """A name that is unused, or already has the same content."""
     changed_on = datetime.datetime.fromtimestamp(out.stat().st_mtime, datetime.UTC).date()
     number, kept = 1, out.with_name(f"{out.stem}.kept-{changed_on}{out.suffix}")
     while kept.exists() and sha256(kept) != digest:
@@ -86,7 +86,7 @@ def _free_name(out: Path, digest: str) -> Path:
 
 
 def _link(out: Path, kept: Path) -> None:
-    """A second name for the same file; a copy where the file system has no such links."""
+    """A hard link to the file; a copy if the file system has no hard links."""
     try:
         os.link(out, kept)
     except OSError:

@@ -1,7 +1,7 @@
 """Allocate a fixed number of calls to areas: by risk alone, by need, or by risk above a floor.
 
-Only the deprivation of the area is used. Ethnicity is held for monitoring, is never an input to
-a decision about a person, and is no parameter here.
+Only the deprivation of the area is used. Ethnicity is held for monitoring and must never influence a decision about
+a person, so that no function here has it as a parameter.
 
 An appointment's need is its risk: the chance that it is missed. A fifth's need is the sum of its risks,
 and those without a decile are a separate group, which is never left out.
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Rule = Literal["global", "proportionate", "floor"]
 RULES: tuple[Rule, ...] = get_args(Rule)
-GROUPS = 6  # five fifths of deprivation, and one for areas that are not known
+GROUPS = 6  # five fifths of deprivation, and one for unknown areas
 
 
 def fifths(decile: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -64,6 +64,7 @@ def allocated(
     if rule != "global":
         fifth = fifths(decile)
         quota = quotas(probability, decile, calls=calls, rule=rule, floor_share=floor_share)
+        # Rows within the quota of their fifth come first; calls that no quota takes go to the highest risks of all.
         first = _rank_within(probability, fifth) < quota[fifth]
     order = np.lexsort((-probability, ~first))  # those within a quota, then the highest risks
     selected = np.zeros(len(probability), dtype=bool)
@@ -86,6 +87,7 @@ def quotas(
     room = np.bincount(fifth, minlength=GROUPS)
     need: NDArray[np.float64] = np.bincount(fifth, weights=probability, minlength=GROUPS).astype(float)
     given = _by_need(need, calls, room) if rule == "proportionate" else _floor(need, calls, floor_share)
+    # With many calls, a fifth's share of need can be more calls than it has appointments.
     return np.minimum(given, room)
 
 
@@ -100,6 +102,7 @@ def _rank_within(probability: NDArray[np.float64], fifth: NDArray[np.int64]) -> 
 
 def _floor(need: NDArray[np.float64], calls: int, share: float) -> NDArray[np.int64]:
     total = need.sum()
+    # Rounded down: rounded up, the floors of six groups could exceed the calls, and no rest would go by risk.
     guaranteed = np.floor(share * calls * need / total) if total > 0 else np.zeros(len(need))
     return guaranteed.astype(np.int64)
 
@@ -113,10 +116,11 @@ def _by_need(need: NDArray[np.float64], calls: int, room: NDArray[np.int64]) -> 
     while left > 0:
         weight = np.where(room > given, need, 0.0)
         if weight.sum() <= 0:
-            break  # nobody is left who is expected to miss; the caller fills up in order of risk
+            break  # no need is left; the caller fills up in order of risk
         ideal = left * weight / weight.sum()
         whole = np.floor(ideal).astype(np.int64)
         added = np.minimum(whole, room - given)
+        # Largest remainder only in the last round: before it, calls that a full fifth could not take are shared again.
         if (added == whole).all():
             added = added + _by_remainder(ideal - whole, left - int(added.sum()), room > given + added)
         given += added

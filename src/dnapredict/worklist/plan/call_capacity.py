@@ -1,4 +1,4 @@
-"""How many calls there are, and for which appointments: a list's, a team's, a clinic's, a week's."""
+"""The number of calls that can be made, for a list, a team, a clinic or a week."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -20,9 +20,9 @@ class CallCapacity:
     Attributes
     ----------
     group
-        Of each appointment, by whom and when it would be called.
+        Of each appointment, the group (team, clinic, week) whose calls it competes for.
     number
-        Of each group, how many calls there are.
+        The number of calls of each group.
     """
 
     group: NDArray[np.int64]
@@ -30,7 +30,7 @@ class CallCapacity:
 
 
 def call_capacity(inputs: RankingInputs, *, config: WorklistConfig, capacity: int | None = None) -> CallCapacity:
-    """The calls of a list: `capacity` for the whole of it, or what the configuration says.
+    """The capacity of a list: `capacity` for the whole list, or as configured.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def call_capacity(inputs: RankingInputs, *, config: WorklistConfig, capacity: in
 
 
 def _teams(inputs: RankingInputs, config: WorklistConfig) -> NDArray[np.int64]:
-    """The first team that names each appointment; `NOBODY` where none does."""
+    """The first team that matches each appointment; `NOBODY` where none does."""
     team = np.full(len(inputs), NOBODY)
     for number in reversed(range(len(config.teams))):
         one = config.teams[number]

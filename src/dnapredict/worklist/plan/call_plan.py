@@ -21,7 +21,7 @@ UNCALLED: Final = -1
 MUTED: Final = -2
 REACHED: Final = -3
 OPTED_OUT: Final = -4
-# Beyond so many, the further appointments of a call are not all named.
+# At most this many further appointments of a call are named in its action.
 _MOST_NAMED: Final = 5
 
 Rows = NDArray[np.int64]
@@ -46,13 +46,14 @@ def assign_calls(
 
     Returns
     -------
-    Rows of `inputs`: its own row for an appointment that is called about, another row for one that
-    is mentioned in that call, `MUTED`, `REACHED` or `OPTED_OUT` for one that was passed over, and else
-    `UNCALLED`.
+    For each row: its own index if it is called about, the index of another row if it is mentioned in that call,
+    `MUTED`, `REACHED` or `OPTED_OUT` if it was passed over, and else `UNCALLED`.
     """
     assignment = _Assignment(inputs, calls, config=config, is_muted=is_muted, excluded=excluded)
     order = np.argsort(-inputs.probability, kind="stable")
     if config.allocation != "global":
+        # Two passes: first what the rule guarantees to each fifth, then by risk alone what is left, since a guaranteed
+        # call is saved where the patient is muted, opted out, or called already about another appointment.
         assignment.go_down(order, quota=_quotas(inputs, calls, config))
     assignment.go_down(order)
     return assignment.with_mentioned()
@@ -73,7 +74,7 @@ class _Assignment:
         self._inputs = inputs
         self._near_days = config.mute_days
         self._is_muted = is_muted
-        # Lists, since single items of an array are slow to read.
+        # Lists, since reading single items of an array is slow.
         self._group = calls.group.tolist()
         self._left = calls.number.tolist()
         self._fifth = fifths(inputs.decile).tolist()
@@ -89,6 +90,7 @@ class _Assignment:
             if left == 0:
                 return
             group, fifth = self._group[row], self._fifth[row]
+            # Skipping does not end the pass: the next row may be of another team, clinic or fifth with calls left.
             if not self._left[group] or (quota and not quota[group][fifth]) or not self._may_call(row):
                 continue
             self._call_row[row] = row
@@ -96,12 +98,15 @@ class _Assignment:
             left -= 1
             if quota:
                 quota[group][fifth] -= 1
+            # Rows of unknown patients are not one patient: each needs its own call.
             if self._patient[row] != NOBODY:
                 self._calls_of_patient[self._patient[row]].append(row)
 
     def with_mentioned(self) -> Rows:
         """All rows, with those that are mentioned in a call about another."""
         patients = np.array(list(self._calls_of_patient), dtype=np.int64)
+        # A muted row is mentioned too if the patient is called anyway: one conversation covers it. Opted-out and
+        # reached rows are not: they are settled.
         others = np.isin(self._inputs.patient, patients) & np.isin(self._call_row, (UNCALLED, MUTED))
         for row in np.flatnonzero(others).tolist():
             call = self._call_near(row)
@@ -150,16 +155,16 @@ def _by_value(rows: Rows, values: Rows) -> Iterator[Rows]:
 
 @dataclass(frozen=True)
 class CallPlan:
-    """What is to be done with each appointment, in the order of the list.
+    """The plan for each appointment, in the order of the list.
 
     Attributes
     ----------
     table
         `rank`, `selected`, `band` and `action`.
     call_by
-        The day by which to call, of every appointment.
+        The day by which to call about each appointment.
     notices
-        What could not be known as the plan was made, in words for those who work with the list.
+        Limitations of the plan, in sentences for the people who work with the list.
     """
 
     table: pa.Table
@@ -168,7 +173,7 @@ class CallPlan:
 
     @property
     def called(self) -> NDArray[np.int64]:
-        """The rows about which somebody is called."""
+        """The rows that are called about."""
         return np.flatnonzero(self.table["selected"].to_numpy())
 
 
@@ -196,7 +201,7 @@ def plan_calls(
     inputs = RankingInputs.of(table, config=config)
     calls = call_capacity(inputs, config=config, capacity=capacity)
     call_row = assign_calls(inputs, calls, config=config, is_muted=lambda row: is_muted(inputs, row), excluded=excluded)
-    # Where risk alone decides, the list is in order of risk; otherwise those with a call come first.
+    # If risk alone decides, the list is in order of risk; otherwise rows with a call come first.
     by_risk = config.allocation == "global" and len(calls.number) == 1
     rank = ranks(inputs.probability, None if by_risk else call_row >= 0)
     actions = _actions(table, call_row, rank, printed_day=_printed_day(inputs, today), config=config)
@@ -212,10 +217,7 @@ def plan_calls(
 
 
 def _printed_day(inputs: RankingInputs, today: datetime.date | None) -> NDArray[np.datetime64]:
-    """The day by which to call, as it is printed: a call that is overdue is due today.
-
-    Of an appointment that has been, the day is left as it was.
-    """
+    """The printed day by which to call: overdue calls are due today; past appointments keep their day."""
     if today is None:
         return inputs.call_by
     now = np.datetime64(today, "D")
@@ -246,7 +248,7 @@ def _actions(
 
 
 def _actions_without_call(needs: Needs, call_row: NDArray[np.int64], *, config: WorklistConfig) -> NDArray[np.object_]:
-    """What is to be done about each row if nobody is called; there are few different needs and texts."""
+    """The action of each row without a call; computed once for each combination of needs and text."""
     actions = np.full(len(call_row), config.unselected_action, dtype=object)
     texts = {
         UNCALLED: config.unselected_action,
@@ -262,7 +264,7 @@ def _actions_without_call(needs: Needs, call_row: NDArray[np.int64], *, config: 
 
 
 def _offers(table: pa.Table, needs: Needs, called: NDArray[np.int64], *, config: WorklistConfig) -> list[str]:
-    """What to offer in each call, by the strongest reason and by what the patient needs."""
+    """The action of each call, from the strongest reason and the patient's needs."""
     factors = table.select(FACTORS).take(pa.array(called)).to_pylist()
     offers = []
     for row, reasons in zip(called.tolist(), factors, strict=True):

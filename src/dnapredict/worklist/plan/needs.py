@@ -1,7 +1,7 @@
-"""What patients need, and how it shapes the words of an action and of the reasons.
+"""Patients' needs, and their effect on the wording of actions and reasons.
 
-A need holds whatever the strongest reason is: an interpreter is booked, transport is confirmed and the
-parent of a child is called, also where the risk rests on something else.
+A need applies whatever the strongest reason is: an interpreter is booked, transport is confirmed and the parent of a
+child is called even if the risk has other reasons.
 """
 
 import re
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from dnapredict.config.worklist_config import Need
 
 COLUMNS: Final = ("interpreter_needed", "transport_booked", "age_years")
-"""The contract columns that say a need."""
+"""The contract columns that express a need."""
 
-# The verb, and not the noun as in "the same call": somebody is called and, to, or with something.
+# "Call" as a verb, not as in "the same call": the verb is followed by "and", "to" or "with".
 _CALL: Final = re.compile(r"\b([Cc]all)(?= (?:and|to|with)\b|$)")
 
 
@@ -40,7 +40,7 @@ class Needs:
 
     @classmethod
     def of(cls, table: pa.Table, known: tuple[Need, ...]) -> "Needs":
-        """Read them from the contract columns of `table`."""
+        """Read the needs from the contract columns of `table`."""
         pattern = np.zeros(table.num_rows, dtype=np.int64)
         for bit, need in enumerate(known):
             pattern |= has_need(table, need).astype(np.int64) << bit
@@ -55,10 +55,10 @@ class Needs:
         return tuple(need for bit, need in enumerate(self.known) if pattern >> bit & 1)
 
     def of_calls(self, call: NDArray[np.int64]) -> "Needs":
-        """The same, where each call has the needs of all rows that it covers.
+        """The same, with the needs of all rows of a call merged.
 
-        One appointment of a patient may say that an interpreter is needed and the other not: the call
-        about both needs one.
+        If one appointment of a patient says that an interpreter is needed and another does not, the call about both
+        needs one.
 
         Parameters
         ----------
@@ -72,10 +72,10 @@ class Needs:
 
 
 def has_need(table: pa.Table, need: Need) -> NDArray[np.bool_]:
-    """Which rows of `table` have the need; none where the column is absent, and not where it is blank."""
+    """A mask of the rows of `table` with the need; False where the column is absent or blank."""
     if need.column not in table.column_names:
         return np.zeros(table.num_rows, dtype=bool)
-    # As a factor of the model it is a number, with NaN where it is not known.
+    # A factor of the model is a number, with NaN for unknown values.
     column = table[need.column]
     numbers = (column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column).cast(pa.float64())
     has = pc.equal(numbers, 1) if need.below is None else pc.less(numbers, need.below)
@@ -99,7 +99,7 @@ transport that is booked'
 
 
 def without_call(action: str, needs: Sequence[Need]) -> str:
-    """What is to be done for a patient with these needs where nobody is called about the appointment."""
+    """The action for a patient with these needs whose appointment is not called about."""
     text = "; ".join([*([action] if action else []), *_parts(needs, "uncalled")])
     return text[:1].upper() + text[1:]
 
@@ -118,7 +118,7 @@ def with_words(text: str, needs: Iterable[Need]) -> str:
 
 
 def _addressed(action: str, whom: str) -> str:
-    """The action with whom to call, and how."""
+    """The action with the person to call, and the way to call, inserted."""
     if not whom:
         return action
     if _CALL.search(action):
@@ -131,5 +131,5 @@ def _parts(needs: Sequence[Need], part: str) -> list[str]:
 
 
 def _lower(text: str) -> str:
-    """Within a sentence; what begins with two capitals is a name."""
+    """The text in lower case for use within a sentence, unless it begins with an abbreviation."""
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]

@@ -16,9 +16,9 @@ from dnapredict.worklist.plan import needs
 from dnapredict.worklist.plan.allocation import allocated
 from dnapredict.worklist.plan.working_days import call_by_day, week_of
 
-# Stands for a patient or a group that is not known.
+# The code of an unknown patient or group.
 NOBODY: Final = -1
-# The contract columns that the plan of the calls rests on, next to the predictions.
+# The contract columns that the call plan needs, in addition to the predictions.
 RANKING_COLUMNS: Final = (
     "imd_decile",
     "patient_id",
@@ -40,7 +40,7 @@ class RankingInputs:
     decile
         IMD decile of the area, NaN where it is not known.
     patient
-        A number for each patient of the list, `NOBODY` where the patient is not known.
+        A code for each patient of the list; `NOBODY` if unknown.
     day
         Local day of the appointment.
     call_by
@@ -56,7 +56,7 @@ class RankingInputs:
 
     @classmethod
     def of(cls, table: pa.Table, *, config: WorklistConfig) -> "RankingInputs":
-        """Read them from a table with `probability` and `RANKING_COLUMNS`."""
+        """Read the arrays from a table with `probability` and `RANKING_COLUMNS`."""
         day = table["starts_local"].to_numpy().astype("datetime64[D]")
         before = config.call_working_days_before
         return cls(
@@ -73,17 +73,17 @@ class RankingInputs:
 
     @cached_property
     def clinic(self) -> NDArray[np.int64]:
-        """A number for each clinic."""
+        """An integer code for each clinic."""
         return _numbers(self.table["clinic_code"])
 
     def is_one_of(self, column: str, codes: Sequence[str]) -> NDArray[np.bool_]:
-        """Which appointments have one of these `codes` in `column`."""
+        """A mask of the appointments with one of these `codes` in `column`."""
         is_in = pc.is_in(self.table[column], value_set=pa.array(codes, pa.string()))
         return np.asarray(is_in.to_numpy(), dtype=bool)
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """A number for each text, the same for equal texts; `NOBODY` where it is missing."""
+    """Integer codes of the texts, equal for equal texts; `NOBODY` for null."""
     codes = column.combine_chunks().dictionary_encode().indices
     return np.asarray(codes.cast(pa.int64()).fill_null(NOBODY))
 
@@ -107,9 +107,9 @@ def ranks(probability: NDArray[np.float64], selected: NDArray[np.bool_] | None =
 
 
 def calls_for(appointments: int, *, config: WorklistConfig, capacity: int | None = None) -> int:
-    """How many of a list's appointments can be called: `capacity`, else the configured number or share.
+    """The number of calls for a list: `capacity`, else the configured number or share.
 
-    A share is rounded up, so that a short list still gets its call.
+    A share is rounded up, so that even a short list gets a call.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def select_calls(
     config: WorklistConfig,
     capacity: int | None = None,
 ) -> NDArray[np.bool_]:
-    """Which rows of one list are called, under the configured number of calls and allocation rule.
+    """A mask of the rows of one list that are called, under the configured capacity and allocation rule.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def select_by_week(
     starts_at: NDArray[np.datetime64],
     config: WorklistConfig,
 ) -> NDArray[np.bool_]:
-    """Which rows would have been called, week by week, under the configured capacity and rule.
+    """A mask of the rows that would have been called, week by week, under the configured capacity and rule.
 
     Parameters
     ----------
@@ -170,9 +170,9 @@ def bands(probability: NDArray[np.float64], *, config: WorklistConfig) -> list[s
 
 
 def action_for(factors: Sequence[str], *, config: WorklistConfig, without: Container[str | None] = ()) -> str:
-    """What to do for an appointment whose reasons rest on `factors`, the strongest first.
+    """The action for an appointment whose reasons are from `factors`, the strongest first.
 
-    Actions of the kinds `without` are passed over: a need of the patient already leads to them.
+    Actions of the kinds `without` are skipped, since a need of the patient already covers them.
     """
     actions = (config.action_of(name) for name in factors)
     offers = (action.do for action in actions if action is not None and action.kind not in without)

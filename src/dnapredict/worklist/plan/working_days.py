@@ -1,4 +1,4 @@
-"""Working days of England: when a call is due, and how many of them a week has."""
+"""Working days of England: due days of calls, and the number of working days in a week."""
 
 import datetime
 from functools import lru_cache
@@ -17,7 +17,7 @@ _THURSDAY_TO_MONDAY: Final = 3
 
 
 def local_today() -> datetime.date:
-    """The day it is in England."""
+    """Today's date in England."""
     return datetime.datetime.now(LOCAL_ZONE).date()
 
 
@@ -31,7 +31,7 @@ def call_by_day(day: Days, *, working_days_before: int) -> Days:
     """
     if not len(day):
         return day.astype("datetime64[D]")
-    # From a Sunday, as from the Monday after it, one working day back is the Friday.
+    # One working day before a Sunday, like one before the Monday after it, is the Friday.
     roll: Literal["forward", "backward"] = "forward" if working_days_before else "backward"
     before = -working_days_before
     return np.asarray(np.busday_offset(day, before, roll=roll, busdaycal=_calendar_of(day)))
@@ -44,7 +44,7 @@ def week_of(day: Days) -> NDArray[np.int64]:
 
 
 def working_days_of_week(week: int) -> int:
-    """How many working days a week of `week_of` has.
+    """The number of working days in a week of `week_of`.
 
     >>> working_days_of_week(int(week_of(np.array(["2026-12-25"], dtype="datetime64[D]"))[0]))
     4

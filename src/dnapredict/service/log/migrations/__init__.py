@@ -1,1 +1,1 @@
-"""How the scoring log's tables grew, one step a file, in `versions`."""
+"""The migrations of the scoring log's tables (alembic), one file each in `versions`."""

@@ -1,4 +1,4 @@
-"""Run migrations on the connection that `record.database` gives, inside its transaction."""
+"""Run migrations on the connection of `log_database`, inside its transaction."""
 
 from typing import Final
 
@@ -6,16 +6,16 @@ from alembic import context
 
 from dnapredict.service.log.log_database import VERSION_TABLE
 
-# The name under which alembic runs this file; imported under another, it does nothing.
+# Alembic runs this file under this name; under any other name, importing it does nothing.
 _RUN_BY_ALEMBIC: Final = "env_py"
 
 
 def run() -> None:
-    """Every step that the database lacks."""
+    """Run every migration that the database lacks."""
     context.configure(
         connection=context.config.attributes["connection"],
         version_table=VERSION_TABLE,
-        # SQLite can take a change of its tables back; alembic does not trust it to unless told.
+        # SQLite can roll back schema changes; alembic assumes that it cannot unless told so.
         transactional_ddl=True,
     )
     context.run_migrations()

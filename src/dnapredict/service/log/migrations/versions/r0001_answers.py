@@ -1,6 +1,6 @@
-"""The answers, each sealed with the one before it.
+"""The table of answers, each sealed with the one before it.
 
-Homes of the first release have this table already, without a record of its form: it is left as it is.
+Homes of the first release have this table already, without a recorded revision: it is left as it is.
 """
 
 import sqlalchemy as sa
@@ -11,10 +11,10 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the table where there is none."""
+    """Create the table unless it exists."""
     if sa.inspect(op.get_bind()).has_table("scores"):
         return
-    # Days are compared as text: that needs the order of code points.
+    # Days are compared as text, which needs ordering by code point.
     at = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
     op.create_table(
         "scores",

@@ -1,6 +1,6 @@
-"""Actions taken, the list of an answer, a head of the chain, and entries whose time is up.
+"""Actions, the list of an answer, the head of the chain, and anchors for entries removed by retention.
 
-Answers that are there keep their seals: they are of the first form, which does not cover the list.
+Existing answers keep their seals: they are of form 1, which does not cover the list.
 """
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ _FIRST_SEAL = "0" * 64
 
 
 def upgrade() -> None:
-    """Add the tables and columns, and let the database itself refuse to change what was written."""
+    """Add tables and columns, and triggers by which the database refuses to change entries."""
     _widen_answers()
     _make_actions()
     _make_anchors()
@@ -72,8 +72,8 @@ def _make_head() -> None:
         sa.Column("seal", sa.Text, nullable=False),
     )
     last = sa.text("SELECT number, seal FROM scores ORDER BY number DESC LIMIT 1")
-    found = op.get_bind().execute(last).first()
-    number, seal = found or (0, _FIRST_SEAL)
+    row = op.get_bind().execute(last).first()
+    number, seal = row or (0, _FIRST_SEAL)
     op.bulk_insert(head, [{"id": 1, "number": number, "seal": seal}])
 
 

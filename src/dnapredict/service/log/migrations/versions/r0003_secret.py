@@ -1,6 +1,6 @@
 """A check value of the secret that appointments and patients are hashed with.
 
-With another secret new entries would name other hashes than those before, and nobody would notice.
+With a replaced secret, the hashes of new entries would not match older ones, unnoticed.
 """
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ down_revision = "r0002"
 
 
 def upgrade() -> None:
-    """Add the table; the first host that hashes with its secret fills it."""
+    """Add the table; the first host that hashes fills it."""
     op.create_table(
         "secret",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dnapredict.config.worklist_config import Need
 
-COLUMNS: Final = ("interpreter_needed", "transport_booked", "age_years")
+COLUMNS: Final = ("interpreter_needed", "transport_booked", "age_years", "carer_or_child")
 """The contract columns that say a need."""
 
 # The verb, and not the noun as in "the same call": somebody is called and, to, or with something.

@@ -73,8 +73,7 @@ def test_a_provider_a_place_and_the_referral_are_in_no_model_until_somebody_agre
         found = REGISTER.factor(name)
         assert (found.factor_class, found.status) == ("operational", "proposed")
         assert found not in fed_by(REGISTER, frozenset(NAMES))
-        agreed = found.model_copy(update={"status": "agreed"})
-        verify(register(agreed.model_dump(by_alias=True) | {"agreed_by": "A group", "agreed_on": "2026-11-28"}))
+        verify(register(found.model_dump(by_alias=True) | AGREED | {"status": "agreed"}))
 
 
 def test_an_agreement_needs_a_group_and_a_date():

@@ -5,6 +5,8 @@ import os
 import shutil
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from tests.end_to_end.conftest import command
@@ -28,9 +30,14 @@ needs_spark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def extract(tmp_path_factory):
-    path = tmp_path_factory.mktemp("spark") / "synthetic.parquet"
-    simulate(path, appointments=12_000, seed=5)
-    return path
+    """Of every tenth appointment the patient is not known."""
+    folder = tmp_path_factory.mktemp("spark")
+    simulate(folder / "whole.parquet", appointments=12_000, seed=5)
+    table = pq.read_table(folder / "whole.parquet")
+    known = pc.if_else(pa.array(np.arange(table.num_rows) % 10 > 0), table["patient_id"], None)
+    place = table.column_names.index("patient_id")
+    pq.write_table(table.set_column(place, "patient_id", known), folder / "synthetic.parquet")
+    return folder / "synthetic.parquet"
 
 
 @needs_spark

@@ -125,3 +125,25 @@ def test_another_patient_changes_nothing_of_this_ones_own_history(mine, theirs):
         for factor, value in factors.items():
             if "_rate" not in factor:  # drawn towards the rate of the trust, which strangers belong to
                 assert together[name][factor] == value, (name, factor)
+
+
+@SLOW
+@given(appointments, st.lists(st.integers(0, 20), min_size=1, max_size=6), st.booleans())
+def test_bookings_of_the_minute_of_scoring_and_later_count_nowhere(drawn, minutes, of_same_patient):
+    """Whether their patients are known or not."""
+    table = contract_table(drawn)
+    point = table.to_pylist()[0]
+    moment = scored_at(point).replace(second=0)
+    later = [
+        {name: point[name] for name in ("starts_at", "clinic_code", "site_code")}
+        | {"row_number": 100 + n, "appointment_id": f"later{n}"}
+        | {"booked_at": moment + datetime.timedelta(minutes=minute)}
+        | {"patient_id": point["patient_id"] if of_same_patient else None}
+        for n, minute in enumerate(minutes)
+        if moment + datetime.timedelta(minutes=minute) <= point["starts_at"]
+    ]
+    clock = Clock(HORIZON, 3)
+    before = factors_of(table, clock=clock)[point["appointment_id"]]
+    after = factors_of(pa.concat_tables([table, pa.Table.from_pylist(later, schema=table.schema)]), clock=clock)
+    for name in ("booked_together", "booked_just_before"):
+        assert after[point["appointment_id"]][name] == before[name]

@@ -1,5 +1,6 @@
 """A history store changes no factor: asked for one appointment or for all, it answers as the whole would."""
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -37,15 +38,21 @@ def stored(table: pa.Table, place: Path, *, clock: Clock = CLOCK) -> HistoryStor
         return HistoryStore.write(checked.rows, place, clock=clock, workspace=workspace)
 
 
-def asked(store: HistoryStore, table: pa.Table, *, clock: Clock = CLOCK) -> dict[str, dict]:
+# A store of an earlier version cannot give the rates of providers and places.
+EARLIER = tuple(name for name in EXPRESSIONS if name not in ("provider_rate", "place_rate"))
+
+
+def asked(
+    store: HistoryStore, table: pa.Table, *, clock: Clock = CLOCK, factors: tuple[str, ...] | None = None
+) -> dict[str, dict]:
     """The factors of the appointments in `table`, known from the store."""
     with borrow_engine(rows=table.num_rows) as workspace:
         checked = contract_check.check(workspace.keep(table), workspace, source="table")
         points = workspace.materialise(checked.rows)
         matrix = build(
             points,
-            store.past(points, clock=clock, workspace=workspace),
-            factors=tuple(EXPRESSIONS),
+            past := store.past(points, clock=clock, workspace=workspace),
+            factors=factors or (tuple(EXPRESSIONS) if past.with_unidentified else EARLIER),
             clock=clock,
             outcomes=LabelRule(BOTH),
             extra_columns=(),
@@ -94,6 +101,63 @@ def test_past_appointments_in_a_request_count_once_whether_the_store_holds_them_
         found = asked(store, table)
     whole = factors_of(table)
     assert all(same(found[name], whole[name]) for name in whole)
+
+
+@SLOW
+@given(appointments, st.data())
+def test_bookings_without_a_patient_in_a_request_count_once_whether_the_store_holds_them_or_not(drawn, data):
+    """The request may also lack the patient whom the store knows, or know one whom the store lacks."""
+    drawn = [one | {"booked": one["booked"] % 4, "lead": 9 + one["lead"] % 2} for one in drawn]
+    whole, patients = contract_table(drawn), st.sampled_from(["p", None])
+    known = data.draw(st.lists(patients, min_size=whole.num_rows, max_size=whole.num_rows))
+    held = data.draw(st.lists(st.booleans(), min_size=whole.num_rows, max_size=whole.num_rows))
+    held[0] = True
+    as_asked = whole.set_column(whole.column_names.index("patient_id"), "patient_id", pa.array(known, pa.string()))
+    expected = factors_of(whole)
+    with tempfile.TemporaryDirectory() as place:
+        store = stored(whole.filter(pa.array(held)), Path(place))
+        together = asked(store, as_asked)
+        alone = asked(stored(whole, Path(place)), without_outcome(as_asked.slice(0, 1)))
+    for name in ("booked_together", "booked_just_before"):
+        assert {each: row[name] for each, row in together.items()} == {
+            each: row[name] for each, row in expected.items()
+        }
+        assert alone["a00"][name] == expected["a00"][name]
+
+
+def test_a_store_of_an_earlier_version_counts_as_it_did(tmp_path):
+    """It has no list of bookings and counts none without a patient; nothing can be appended to it."""
+    table = contract_table([row(patient, "5") | {"lead": 30} for patient in ("p", "q", "r")])
+    points = contract_table([row(patient, "5") | {"lead": 30} for patient in (None, None, "p")])
+    points = without_outcome(points.set_column(1, "appointment_id", pa.array(["new1", "new2", "a00"])))
+    earlier = as_of_an_earlier_version(stored(table, tmp_path))
+    counts = {name: found["booked_together"] for name, found in asked(earlier, points).items()}
+    assert counts == {"new1": 3, "new2": 3, "a00": 2}
+    now = {name: found["booked_together"] for name, found in asked(stored(table, tmp_path), points).items()}
+    assert now == {"new1": 4, "new2": 4, "a00": 4}
+    with Workspace() as workspace:
+        rows = contract_check.check(workspace.keep(table), workspace, source="table").rows
+        with pytest.raises(StoreError, match=r"earlier version.*without a patient number.*without --append"):
+            earlier.append(rows, tmp_path, clock=CLOCK, workspace=workspace, source="extract.csv")
+
+
+def test_a_store_of_an_earlier_version_is_not_asked_for_rates_that_it_does_not_have(tmp_path):
+    table = contract_table([row("p", "5"), row("q", "3")])
+    earlier = as_of_an_earlier_version(stored(table, tmp_path))
+    assert asked(earlier, table, factors=("site_rate", "lead_days"))["a00"]["lead_days"] == 10
+    with pytest.raises(StoreError, match=r"did not count outcomes by provider and place.*dnapredict refresh"):
+        asked(earlier, table, factors=("place_rate",))
+
+
+def as_of_an_earlier_version(store: HistoryStore) -> HistoryStore:
+    """The same history in the files of form 3; every patient of it is known."""
+    (store.folder / "bookings.arrow").unlink()
+    manifest = store.folder / "store.json"
+    about = json.loads(manifest.read_text())
+    about["form"] = 3
+    del about["files"]["bookings.arrow"]
+    manifest.write_text(json.dumps(about, indent=1) + "\n")
+    return HistoryStore(store.folder, file_sha256(manifest))
 
 
 def test_a_store_is_swapped_whole_and_the_old_one_still_answers(tmp_path):
@@ -166,7 +230,7 @@ def test_files_that_were_refused_are_hashed_again_only_when_they_were_written(tm
     for _ in range(2):
         with pytest.raises(StoreError, match=r"minutes\.arrow: is damaged"):
             store.verify()
-    assert len(hashed) == 6  # each file once
+    assert len(hashed) == 7  # each file once
     path.write_bytes(whole)
     store.verify()
 

@@ -14,10 +14,14 @@ from dnapredict.features.scoring_clock import Clock, LabelRule
 BOTH = ("3", "7")
 
 
+def cells(text: str) -> list[list[str]]:
+    """The cells between the bars, line by line; the first line is the header."""
+    return [[cell.strip() for cell in line.split("|")] for line in text.strip().splitlines()]
+
+
 def table(text: str) -> pa.Table:
     """Columns between bars, one row a line; a blank cell is not known."""
-    lines = [[cell.strip() for cell in line.split("|")] for line in text.strip().splitlines()]
-    header, rows = lines[0], lines[1:]
+    header, *rows = cells(text)
     unknown = set(header) - set(NAMES)
     assert not unknown, f"not in the contract: {unknown}"
     columns = {name: [row[place] or None for row in rows] for place, name in enumerate(header)}

@@ -94,6 +94,12 @@ ONE_CELL = """
     gender_code             | 7                  |
     treatment_function_code | Cardiology         |
     ethnic_category_code    | White British      |
+    referred_at             | next week          |
+    referred_at             | 2999-12-31         |
+    rtt_period_start        | 31/02/2025         |
+    rtt_status_code         | 77                 |
+    carer_or_child          | her daughter       |
+    provider_code           | RBL                |
 """
 
 
@@ -116,6 +122,8 @@ OF_A_ROW = {
     "booked_at_order_unclear",
     "starts_at_order_unclear",
     "recorded_at_order_unclear",
+    "referred_at_order_unclear",
+    "rtt_period_start_order_unclear",
 }
 
 
@@ -183,14 +191,61 @@ ORDERS = {
 }
 
 
-@pytest.mark.parametrize("name", ["booked_at", "starts_at", "recorded_at"])
+@pytest.mark.parametrize("name", ["booked_at", "starts_at", "recorded_at", "referred_at", "rtt_period_start"])
 @pytest.mark.parametrize("extract", ORDERS)
 def test_a_column_whose_order_of_day_and_month_is_unclear_loses_the_rows_that_could_be_either(extract, name):
     cells = lines(ORDERS[extract])
     valid = {"starts_at": "2024-06-20", "booked_at": "2024-01-20", "outcome_code": ""}
     rows = [valid | {"appointment_id": f"a{n}", name: cell} for n, (cell, _) in enumerate(cells)]
-    expected = [read.replace("booked_at", name) if "_" in read else "" for _, read in cells]
-    assert rule_of_each(rows) == expected
+    rules = [read.replace("booked_at", name) for _, read in cells]
+    assert rule_of_each(rows) == [rule if rule in RULES else "" for rule in rules]
+
+
+def kept(name: str, rows: list[dict[str, str]]) -> list[object]:
+    """The column `name` of rows that are all valid."""
+    cells = {column: pa.array([row[column] or None for row in rows], pa.string()) for column in rows[0]}
+    with Workspace() as workspace:
+        table = workspace.keep(pa.table({"row_number": pa.array(range(len(rows)), pa.int64())} | cells))
+        checked = contract_check.check(table, workspace, source="list")
+        assert checked.rejections == ()
+        return workspace.fetch(f"SELECT {name} FROM {checked.rows.get_name()} ORDER BY row_number")[name].to_pylist()
+
+
+def test_a_date_of_referral_counts_only_where_it_can_be_one():
+    cells = lines("""
+        cell             | referred_at; the appointment is booked on 20 January and starts at 9:30 on 20 February 2025
+        01/12/2024       | 2024-12-01 00:00:00
+        2025-02-20 09:30 | 2025-02-20 09:30:00
+        2025-02-20 09:31 |
+        2025-03-01       |
+        1900-01-01       |
+        2999-12-31       |
+        next week        |
+        n/a              |
+    """)
+    for name in ("referred_at", "rtt_period_start"):
+        rows = [VALID | {"appointment_id": f"a{n}", name: cell} for n, (cell, _) in enumerate(cells)]
+        assert ["" if time is None else str(time) for time in kept(name, rows)] == [time for _, time in cells]
+
+
+def test_a_call_goes_to_the_parent_or_carer_of_a_child_and_of_whom_the_extract_says_so():
+    cells = lines("""
+        age_years | carer_or_child | a call goes to the parent or carer
+        15.9      |                | True
+        0         |                | True
+        16        |                | False
+        70        |                | False
+        70        | Y              | True
+        15        | no             | False
+        70        | her daughter   | False
+                  |                | None
+                  | true           | True
+    """)
+    rows = [
+        VALID | {"appointment_id": f"a{n}", "age_years": age, "carer_or_child": cell}
+        for n, (age, cell, _) in enumerate(cells)
+    ]
+    assert [str(value) for value in kept("carer_or_child", rows)] == [value for _, _, value in cells]
 
 
 def read_as(name: str, cells: list[str]) -> list[str]:

@@ -214,6 +214,33 @@ def test_a_clinic_is_as_it_was_known_on_the_day_before_scoring():
     assert d["clinic_rate"] == pytest.approx((1 + 50 * 0.5) / (1 + 50))
 
 
+def test_a_provider_and_a_place_are_as_they_were_known_on_the_day_before_scoring():
+    appointments = table("""
+        appointment_id | booked_at  | starts_at        | recorded_at      | outcome_code | provider_code | place_code
+        a              | 2024-06-01 | 2025-01-20 09:00 | 2025-01-24 09:00 | 3            | RBL           | Wirral
+        b              | 2024-06-01 | 2025-01-20 09:00 | 2025-01-25 09:00 | 3            | RBL           | Wirral
+        c              | 2024-06-01 | 2025-01-20 09:00 | 2025-01-24 09:00 | 5            | RBN           | Wirral
+        d              | 2024-06-01 | 2025-02-01 09:00 |                  |              | RBL           | Wirral
+        e              | 2024-06-01 | 2025-02-01 09:00 |                  |              |               |
+    """)
+    found = factors_of(appointments, horizon_days=7)  # d is scored on 25 January: a and c are known, b is not
+    assert found["d"]["provider_rate"] == pytest.approx((1 + 50 * 0.5) / (1 + 50))
+    assert found["d"]["place_rate"] == pytest.approx((1 + 50 * 0.5) / (2 + 50))
+    assert (found["e"]["provider_rate"], found["e"]["place_rate"]) == (None, None)
+
+
+def test_days_since_the_referral_are_counted_by_the_clinics_calendar():
+    found = factors_of(
+        table("""
+        appointment_id | booked_at        | referred_at      | starts_at
+        a              | 2025-03-20 10:00 | 2025-03-01 23:59 | 2025-04-01 09:00
+        b              | 2025-03-20 10:00 |                  | 2025-04-01 09:00
+        c              | 2025-03-20 10:00 | 2025-05-01       | 2025-04-01 09:00
+    """)
+    )
+    assert [found[name]["days_since_referral"] for name in "abc"] == [31, None, None]
+
+
 def test_an_unknown_clinic_time_has_no_hour():
     found = factors_of(
         table("""

@@ -68,11 +68,31 @@ def test_a_list_moved_from_another_system_counts_as_twenty():
     assert found["a7"]["booked_together"] == 20
 
 
-def test_a_booking_whose_patient_is_not_known_has_neighbours_and_is_nobodys():
+def test_a_booking_counts_whether_its_patient_is_known_or_not():
     appointments = table("""
         appointment_id | patient_id | booked_at        | starts_at        | clinic_code
         a              |            | 2025-01-06 09:00 | 2025-02-10 09:00 | EYE
         b              | q          | 2025-01-06 09:00 | 2025-02-10 09:30 | EYE
+        c              |            | 2025-01-06 09:05 | 2025-03-10 09:30 | EYE
     """)
     found = factors_of(appointments)
-    assert (found["a"]["booked_together"], found["b"]["booked_together"]) == (1, 0)
+    assert {name: (row["booked_together"], row["booked_just_before"]) for name, row in found.items()} == {
+        "a": (1, 0),
+        "b": (1, 0),
+        "c": (0, 2),
+    }
+
+
+def test_an_extract_without_patient_numbers_has_the_same_counts_as_one_with_them():
+    rows = """
+        appointment_id {} | booked_at           | starts_at        | clinic_code
+        a              {} | 2025-01-06 09:00:10 | 2025-02-10 09:00 | EYE
+        b              {} | 2025-01-06 09:00:50 | 2025-02-10 09:30 | EYE
+        c              {} | 2025-01-06 09:01:59 | 2025-02-10 10:00 | EYE
+        d              {} | 2025-01-06 09:04:00 | 2025-02-11 10:30 | EYE
+    """
+    numbered = factors_of(table(rows.format("| patient_id", "| p", "| p", "| q", "| r")))
+    without = factors_of(table(rows.format("", "", "", "", "")))
+    for name in ("booked_together", "booked_just_before"):
+        assert {each: row[name] for each, row in without.items()} == {each: row[name] for each, row in numbered.items()}
+    assert {name: row["booked_together"] for name, row in without.items()} == {"a": 2, "b": 2, "c": 2, "d": 0}

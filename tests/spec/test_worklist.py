@@ -14,7 +14,7 @@ from dnapredict.config.worklist_config import NEEDS, Action, Band, Need, Team, W
 from dnapredict.data.contract.columns import audit_only
 from dnapredict.worklist.answer_table import FACTORS
 from dnapredict.worklist.plan.call_plan import OPTED_OUT, REACHED, UNCALLED, plan_calls
-from dnapredict.worklist.plan.needs import COLUMNS, with_words
+from dnapredict.worklist.plan.needs import COLUMNS, Needs, with_needs, with_words
 from dnapredict.worklist.plan.working_days import call_by_day
 
 RULES = {
@@ -413,6 +413,17 @@ def test_what_is_held_for_monitoring_alone_cannot_be_a_need():
     for name in sorted(audit_only()):
         with pytest.raises(ValidationError, match="interpreter_needed"):
             Need.model_validate({"column": name, "before": "Book an interpreter", "why": "x"})
+
+
+def test_a_need_can_be_a_call_to_the_parent_or_carer_whatever_the_age():
+    need = Need.model_validate({"column": "carer_or_child", "whom": "the parent or carer", "why": "As agreed."})
+    table = pa.table({"age_years": [12.0, 45.0, 45.0, None], "carer_or_child": [True, True, False, None]})
+    needs = Needs.of(table, (need,))
+    actions = [with_needs("Call and offer another time", needs.at(row)) for row in range(4)]
+    called = "Call the parent or carer and offer another time"
+    assert actions == [called, called, "Call and offer another time", "Call and offer another time"]
+    with pytest.raises(ValidationError, match="'below' belongs to column 'age_years'"):
+        Need.model_validate({"column": "carer_or_child", "below": 16, "whom": "the parent or carer", "why": "x"})
 
 
 # Patients who are passed over, as the list says. From one list to the next: tests/spec/test_contacts.py.

@@ -10,15 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from tests.plain_words import BANNED
+from tests.spec.appointments import table as spec_table
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError, UsageError
 from dnapredict.fairness.access import AccessAssessment, AccessContext, AccessData, assess, write
 from dnapredict.fairness.access.access_counts import count_access
 from dnapredict.fairness.access.access_findings import findings
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.membership import membership
+from dnapredict.pipeline import access_inputs
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = AccessContext(
@@ -119,6 +123,86 @@ def test_page_one_answers_the_questions_of_a_board_in_numbers_of_people(access: 
     assert "Chance does not explain the gap" in said["Who misses their appointment?"]
     assert "Learning disability" in said["Who needs more help to come?"]
     assert "declined to say 10 in 100" in said["Whom can we not see?"]
+
+
+@pytest.mark.parametrize(
+    ("share", "sentence", "title"),
+    [
+        (None, r"days of booking; .* not the wait since referral, which the extract does not hold\.", "booking"),
+        (0.0, r"days of booking; .* not the wait since referral, which the extract does not hold\.", "booking"),
+        (1.0, r"days of referral; of other people, within \d+\. Longer than six weeks: [^.]*\.$", "referral"),
+        (
+            0.8,
+            r"days of referral, or booking where no referral is recorded; .* referral is recorded for 80 in 100; ",
+            "referral, or booking where no referral is recorded",
+        ),
+    ],
+)
+def test_the_report_says_from_when_waits_are_counted(table: pa.Table, tmp_path: Path, share, sentence, title):
+    if share is not None:
+        known = np.random.default_rng(3).random(ROWS) < share
+        table = table.append_column("from_referral", pa.array(known))
+    access = assess(listed(table), policy=POLICY, context=CONTEXT)
+    answers = {one.question: one.answer for one in findings(access)}
+    assert re.search(sentence, answers["Who waits?"])
+    folder = write(access, tmp_path / "report").parent
+    lines = list(csv.DictReader((folder / "indicators.csv").read_text(encoding="utf-8-sig").splitlines()))
+    titles = {line["title"] for line in lines if line["indicator"] == "wait_over_6_weeks"}
+    assert titles == {f"First appointment more than 6 weeks after {title}"}
+    assert json.loads((folder / "access.json").read_text())["waits_counted_from"] == title
+    assert f"Days are from {title}" in (folder / "access.html").read_text()
+
+
+def test_waits_are_counted_from_referral_where_it_is_known_and_else_from_booking():
+    appointments = spec_table("""
+        appointment_id | booked_at  | referred_at | rtt_period_start | starts_at        | outcome_code
+        referral       | 2025-01-20 | 2025-01-01  | 2025-01-05       | 2025-02-01 09:00 | 5
+        rtt            | 2025-01-20 |             | 2025-01-05       | 2025-02-01 09:00 | 5
+        booking        | 2025-01-20 |             |                  | 2025-02-01 09:00 | 5
+        unreadable     | 2025-01-20 | next week   |                  | 2025-02-01 09:00 | 5
+        afterwards     | 2025-01-20 | 2025-03-01  |                  | 2025-02-01 09:00 | 5
+        placeholder    | 2025-01-20 | 1900-01-01  | 2999-12-31       | 2025-02-01 09:00 | 5
+        the same day   | 2025-01-20 | 2025-02-01  |                  | 2025-02-01       | 5
+    """)
+    with Workspace() as workspace:
+        checked = contract_check.check(workspace.keep(appointments), workspace, source="list")
+        data = access_inputs.listed(checked, dna_codes=("3", "7"), source="list", workspace=workspace)
+        assert checked.rejections == ()
+        assert checked.ingest.sentences == (
+            "referred_at: the cells of 2 rows cannot be used and count as blank.",
+            "rtt_period_start: the cells of 1 rows cannot be used and count as blank.",
+        )
+    waits = zip(data.table["wait_days"].to_pylist(), data.table["from_referral"].to_pylist(), strict=True)
+    assert list(waits) == [
+        (31, True), (27, True), (12, False), (12, False), (12, False), (12, False), (0, True),
+    ]  # fmt: skip
+
+
+def test_providers_places_and_people_with_a_learning_disability_are_groups(table: pa.Table):
+    """As any other: with unknown ones apart, and those of fewer people than may be shown hidden."""
+    people = table["patient"].to_numpy()
+    flags = {
+        "provider_code": np.where(people % 2 == 0, "RBL", "RBN"),
+        "place_code": np.where(people == 7, "Sefton", np.where(people % 5 == 0, None, "Wirral")),
+        "learning_disability_flag": np.where(people % 10 == 0, "Y", np.where(people % 3 == 0, None, "N")),
+    }
+    for name, values in flags.items():
+        table = table.append_column(name, pa.array(values.tolist(), pa.string()))
+    access = assess(listed(table), policy=POLICY, context=CONTEXT)
+    names = ("provider", "place", "learning_disability")
+    codes = {name: {row.group.code for row in found.rows} for name in names if (found := access.table(name))}
+    assert codes == {
+        "provider": {"RBL", "RBN", "blank"},
+        "place": {"Sefton", "Wirral", "blank"},
+        "learning_disability": {"yes", "no", "unknown"},
+    }
+    place = access.table("place")
+    assert place
+    assert place.row("Sefton").numbers["patients"] is None  # type: ignore[union-attr]
+    assert (
+        "Learning disability recorded"
+        in {one.question: one.answer for one in findings(access)}["Who needs more help to come?"]
+    )
 
 
 def test_a_small_group_is_hidden_with_its_ranges_everywhere(folder: Path):

@@ -116,8 +116,8 @@ def test_a_clinic_list_with_postcodes_and_places(tmp_path: Path, monkeypatch: py
     extract.write_text(PAS)
     mapping = uncommented("pas_clinic_list.toml", tmp_path)
     named = tomllib.loads(mapping.read_text())
-    table(tmp_path / named["lookups"]["postcodes"]["path"], ["pcds", "lsoa21"], ["L1 8JQ", "E01033750"])
     geography = named["geography"]
+    table(tmp_path / geography["postcodes"], ["pcds", "lsoa21"], ["L1 8JQ", "E01033750"])
     table(tmp_path / geography["imd"], ["LSOA code (2021)", DECILE], ["E01033750", 1], ["E01033800", 2])
     table(tmp_path / geography["centroids"], ["LSOA21CD", "long", "lat"], ["E01033750", -2.98, 53.40])
     table(tmp_path / geography["sites"], ["Code", "Latitude", "Longitude"], ["RBN01", 53.42, -2.78])

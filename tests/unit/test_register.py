@@ -11,7 +11,7 @@ from dnapredict.config.factor_register import Factor, FactorRegister, Status
 from dnapredict.config.loading import load, shipped
 from dnapredict.data.contract.columns import NAMES, audit_only
 from dnapredict.errors import ConfigurationError
-from dnapredict.features.factors import EXPRESSIONS, verify
+from dnapredict.features.factors import EXPRESSIONS, fed_by, verify
 from dnapredict.quality.factor_availability import register_json, register_lines
 
 REGISTER = load(shipped("training/factors.toml"), FactorRegister)
@@ -61,6 +61,19 @@ def test_a_reason_holds_for_one_as_for_many(each: Factor):
 def test_a_factor_that_draws_on_a_column_held_for_the_audit_is_refused(status: str, column: str):
     with pytest.raises(ConfigurationError, match=f"'lead_days' draws on '{column}', held for the audit only"):
         verify(register(factor(columns=[column], status=status)))
+
+
+def test_whom_a_call_goes_to_feeds_no_factor():
+    with pytest.raises(ConfigurationError, match="'lead_days' draws on 'carer_or_child', held for"):
+        verify(register(factor(columns=["carer_or_child"])))
+
+
+def test_a_provider_a_place_and_the_referral_are_in_no_model_until_somebody_agrees():
+    for name in ("provider_rate", "place_rate", "days_since_referral"):
+        found = REGISTER.factor(name)
+        assert (found.factor_class, found.status) == ("operational", "proposed")
+        assert found not in fed_by(REGISTER, frozenset(NAMES))
+        verify(register(found.model_dump(by_alias=True) | AGREED | {"status": "agreed"}))
 
 
 def test_an_agreement_needs_a_group_and_a_date():

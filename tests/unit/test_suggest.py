@@ -1,5 +1,6 @@
 """A draft of a mapping: right about headers and codes, honest about the rest, silent about patients."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -154,3 +155,20 @@ def test_the_draft_for_vitoria_is_the_mapping_that_comes_with_dnapredict():
     ours = load(shipped("training/mappings/vitoria.toml"), Mapping)
     drafted = Mapping.model_validate(tomllib.loads(suggest(VITORIA)))
     assert drafted.columns == ours.columns
+
+
+def test_postcode_provider_and_referral_are_drafted(tmp_path: Path):
+    """The commented lines of the geography are one table, and valid once they are no comments."""
+    path = extract(
+        tmp_path,
+        "Appt ID,Appt Date,Booked Date,Referral Date,RTT Status,Status,Postcode,Provider Code,LD Flag",
+        "1,01/02/2026,03/01/2026,01/12/2025,10,Attended,ZY1 1AA,RBL,N",
+    )
+    draft = suggest(path)
+    columns = tomllib.loads(draft)["columns"]
+    drawn = {name: columns[name]["from"] for name in ("referred_at", "rtt_status_code", "provider_code")}
+    assert drawn == {"referred_at": "Referral Date", "rtt_status_code": "RTT Status", "provider_code": "Provider Code"}
+    assert columns["learning_disability_flag"] == {"from": "LD Flag"}
+    geography = tomllib.loads("\n".join(re.findall(r"^# (\[geography\]|\w+ = \".*)$", draft, re.MULTILINE)))
+    assert geography["geography"].keys() == {"postcode", "postcodes", "imd"}
+    assert "ZY1" not in draft

@@ -27,10 +27,15 @@ class Join(Settings):
 
 
 class Geography(Settings):
-    """Where patients live: deprivation and distance by LSOA.
+    """Where patients live: LSOA by postcode, and deprivation, distance and place by LSOA.
 
     Attributes
     ----------
+    postcode
+        The column of the extract, or `NAME.COLUMN` of a joined file, that holds the patient's postcode. It gives the
+        LSOA and goes no further.
+    postcodes
+        The ONS Postcode Directory, or a file with its columns `pcds` and `lsoa21` or `lsoa11`.
     imd
         File 7 of the English Indices of Deprivation as published, or a CSV with its two columns.
     imd_release
@@ -40,12 +45,26 @@ class Geography(Settings):
         LSOA code, latitude and longitude.
     sites
         Site code, latitude and longitude.
+    places
+        Place of each LSOA, or of each provider: see `places_by`.
+    places_by
+        The contract column by which a place is looked up.
     """
 
+    postcode: str | None = None
+    postcodes: Path | None = None
     imd: Path | None = None
     imd_release: Literal["2019", "2025"] | None = None
     centroids: Path | None = None
     sites: Path | None = None
+    places: Path | None = None
+    places_by: Literal["lsoa_code", "provider_code"] = "lsoa_code"
+
+    @model_validator(mode="after")
+    def _a_postcode_needs_a_directory(self) -> "Geography":
+        if (self.postcode is None) != (self.postcodes is None):
+            raise ValueError("'postcode' (a column) and 'postcodes' (the ONS Postcode Directory) go together")
+        return self
 
     @model_validator(mode="after")
     def _distance_has_two_ends(self) -> "Geography":
@@ -186,6 +205,8 @@ class Mapping(Settings):
             yield from origin.columns
         for join in self.joins.values():
             yield from join.match
+        if self.geography.postcode is not None:
+            yield self.geography.postcode
 
     @property
     def makes_pseudonyms(self) -> bool:

@@ -71,7 +71,7 @@ class Need(Settings):
         The kind of evidence for its effect on missed appointments, and why it was agreed.
     """
 
-    column: Literal["interpreter_needed", "transport_booked", "age_years"]
+    column: Literal["interpreter_needed", "transport_booked", "age_years", "carer_or_child"]
     below: Annotated[float, Field(gt=0, le=130)] | None = None
     before: str = ""
     whom: str = ""

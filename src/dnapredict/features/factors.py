@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 from dnapredict.config.factor_register import Factor, FactorRegister, Status
 from dnapredict.config.loading import load, shipped
 from dnapredict.data.contract import codes
-from dnapredict.data.contract.columns import COLUMNS, NAMES, audit_only
+from dnapredict.data.contract.columns import COLUMNS, NAMES, never_factors
 from dnapredict.data.validation.contract_check import type_of
 from dnapredict.errors import ConfigurationError
 from dnapredict.features.booking_context import AROUND, AT_CLINIC
@@ -98,6 +98,7 @@ def _history(scope: HistoryScope) -> dict[str, Expression]:
 EXPRESSIONS: Final[Mapping[str, Expression]] = MappingProxyType(
     {
         "lead_days": _column("lead_days"),
+        "days_since_referral": lambda t: t.starts_local.date().epoch_days() - t.referred_local.date().epoch_days(),
         "appointment_weekday": _weekday,
         "appointment_hour": _hour,
         "booking_hour": lambda t: t.booked_local.hour(),
@@ -116,6 +117,8 @@ EXPRESSIONS: Final[Mapping[str, Expression]] = MappingProxyType(
         "clinic_rate": _column("rate_clinic"),
         "site_rate": _column("rate_site"),
         "specialty_rate": _column("rate_specialty"),
+        "provider_rate": _column("rate_provider"),
+        "place_rate": _column("rate_place"),
         "weekday_hour_rate": _column("rate_weekday_hour"),
         "referral_source_rate": _column("rate_referral_source"),
         "overall_rate": _column("rate_whole"),
@@ -145,7 +148,7 @@ def columns_read(factors: Iterable[str]) -> frozenset[str]:
 def _every_column() -> ir.Table:
     """Stands for a table that has whatever an expression may read."""
     own = {column.name: type_of(column) for column in COLUMNS}
-    clocks = dict.fromkeys(("booked_local", "starts_local"), "timestamp")
+    clocks = dict.fromkeys(("booked_local", "starts_local", "referred_local"), "timestamp")
     history = {f"{name}{scope.ending}": "float64" for scope in SCOPES for name in KNOWN}
     counts = dict.fromkeys((*AROUND, *AT_CLINIC), "int64") | {"lead_days": "int64"}
     shares = dict.fromkeys((*SHARES, *(f"rate_{kind}" for kind in KINDS)), "float64")
@@ -178,7 +181,7 @@ def _verify_columns(factor: Factor) -> None:
         raise ConfigurationError(
             f"factor register: '{factor.name}' needs column '{unknown[0]}', which the contract does not have."
         )
-    withheld = sorted(audit_only() & set(factor.columns))
+    withheld = sorted(never_factors() & set(factor.columns))
     if withheld:
         raise ConfigurationError(
             f"factor register: '{factor.name}' draws on '{withheld[0]}', held for the audit only; it "

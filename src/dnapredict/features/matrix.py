@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dnapredict.data.engine.bound_query import BoundQuery, compiled, placeholder
 from dnapredict.data.engine.engine_pool import Engine
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
+from dnapredict.errors import StoreError
 from dnapredict.features.booking_context import (
     AROUND,
     AT_CLINIC,
@@ -43,6 +44,7 @@ def expression(
     outcomes: LabelRule,
     extra_columns: Sequence[str] = (),
     crowded: bool = False,
+    with_unidentified: bool = True,
 ) -> ir.Table:
     """Factors of every point as known at its `scored_at`.
 
@@ -64,6 +66,8 @@ def expression(
     crowded
         Whether some patients have very many bookings (`booking_context.pairs_per_booking`): the factors are the
         same, worked out in a time that does not grow with the square of the rows.
+    with_unidentified
+        Whether `made` counts bookings whose patient is not known (`booking_context.clinic_bookings`).
 
     Returns
     -------
@@ -80,7 +84,17 @@ def expression(
         scored_at=clock.scored_at(points),
         lead_days=points.starts_local.date().epoch_days() - points.booked_local.date().epoch_days(),
     )
-    parts = _parts(points, known, read, daily=daily, made=made, clock=clock, outcomes=outcomes, crowded=crowded)
+    parts = _parts(
+        points,
+        known,
+        read,
+        daily=daily,
+        made=made,
+        clock=clock,
+        outcomes=outcomes,
+        crowded=crowded,
+        with_unidentified=with_unidentified,
+    )
     for index, part in enumerate(parts):
         named = part.rename({f"of_{index}": ROW_NUMBER})
         wide = wide.left_join(named, wide[ROW_NUMBER] == named[f"of_{index}"])
@@ -104,17 +118,20 @@ def _parts(
     clock: Clock,
     outcomes: LabelRule,
     crowded: bool,
+    with_unidentified: bool,
 ) -> Iterator[ir.Table]:
     """Tables of `row_number` and what is known of each point from other rows, as far as it is `read`."""
     yield patient_history(points, known, clock=clock, outcomes=outcomes, wanted=read)
     if read.intersection(AROUND):
         yield other_bookings(points, known, clock=clock, crowded=crowded)
     if read.intersection(AT_CLINIC):
-        yield clinic_bookings(points, known, made=made, clock=clock)
+        yield clinic_bookings(points, known, made=made, with_unidentified=with_unidentified, clock=clock)
     if any(name.startswith(("rate_", "share_")) for name in read):
         yield rates(points, daily, clock=clock, outcomes=outcomes, wanted=read)
 
 
+# Not in the daily counts of a history whose bookings lack unidentified patients: both came in one version.
+_NEW_COUNTS: Final = frozenset(("rate_provider", "rate_place"))
 # Among fewer rows pairs are quick whatever they share, and to ask costs more than it saves.
 _FEW_ROWS: Final = 4_096
 
@@ -126,12 +143,14 @@ class Past:
     `rows` may be limited to the patients that are asked about. `daily` (`rates.daily_counts`) and `made`
     (`clinic_bookings.minute_counts`) may not; where `made` is not given, it is counted from `rows`.
     `crowded` says that some patients have very many bookings: see `booking_context.other_bookings`.
+    `with_unidentified` says that `made` counts bookings whose patient is not known.
     """
 
     rows: ir.Table
     daily: ir.Table
     made: ir.Table | None = None
     crowded: bool = False
+    with_unidentified: bool = True
 
     @classmethod
     def of(cls, rows: ir.Table, *, clock: Clock, workspace: Engine) -> "Past":
@@ -188,7 +207,18 @@ def question(
     extra_columns: Sequence[str],
     order_by: Sequence[str],
 ) -> BoundQuery:
-    """The plan for the table of that matrix, for who would rather not have it all at once."""
+    """The query for the table of that matrix, for callers that read it in parts.
+
+    Raises
+    ------
+    StoreError
+        If a factor needs counts that a history of an earlier version does not have.
+    """
+    if not past.with_unidentified and _NEW_COUNTS & columns_read(factors):
+        raise StoreError(
+            "The history was written by an earlier version, which did not count outcomes by provider and place, and "
+            "the model uses them. Run 'dnapredict refresh EXTRACT' to write the history anew."
+        )
     tables = {"points": points, "known": past.rows, "daily": past.daily}
     if past.made is not None:
         tables["made"] = past.made
@@ -200,6 +230,7 @@ def question(
         extra_columns=tuple(extra_columns),
         order_by=tuple(order_by),
         crowded=past.crowded,
+        with_unidentified=past.with_unidentified,
     )
     return _factoring(asked).bind(**tables)
 
@@ -234,6 +265,7 @@ class _Question:
     extra_columns: tuple[str, ...]
     order_by: tuple[str, ...]
     crowded: bool
+    with_unidentified: bool
 
 
 @compiled
@@ -249,5 +281,6 @@ def _factoring(question: _Question) -> ir.Table:
         outcomes=question.outcomes,
         extra_columns=question.extra_columns,
         crowded=question.crowded,
+        with_unidentified=question.with_unidentified,
     )
     return matrix.order_by(list(question.order_by))

@@ -1,8 +1,7 @@
-"""DNA rates of clinics, sites, specialties, hours and areas, as known on the day before scoring.
+"""DNA rates of clinics, sites, specialties, hours, areas, providers and places, known on the day before scoring.
 
-These carry the signal for patients without a history. They are built from one table of daily
-counts for each kind and key, in training and in serving alike, so that a request reads a few days of
-its own keys and not the whole history.
+They carry the signal for patients without a history. Training and serving compute them from the same table of
+daily counts by kind and key, so that a request reads a few days of a few keys and not the whole history.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,7 +16,7 @@ from dnapredict.features.scoring_clock import Clock, LabelRule
 
 # A key with this many known outcomes weighs as much as the rate of the whole.
 PRIOR_WEIGHT: Final = 50.0
-# Outcomes that are counted day by day; which of them are a DNA is left to `rates`.
+# Outcomes that are counted day by day; `rates` decides which of them are a DNA.
 COUNTED: Final = tuple(code for code in codes.OUTCOME if code != codes.NOT_APPLICABLE)
 WHOLE: Final = "whole"
 _WEEKDAYS: Final = 7
@@ -28,7 +27,7 @@ def _weekday_hour(rows: ir.Table) -> ir.StringValue:
     return weekday.cast("string") + "-" + rows.starts_local.hour().cast("string")
 
 
-# In a table a kind is its index in this order.
+# In a table a kind is its index in this order: new kinds go to the end, so that older stores keep their meaning.
 KINDS: Final[Mapping[str, Callable[[ir.Table], ir.StringValue]]] = {
     "clinic": lambda rows: rows.clinic_code,
     "site": lambda rows: rows.site_code,
@@ -37,6 +36,8 @@ KINDS: Final[Mapping[str, Callable[[ir.Table], ir.StringValue]]] = {
     "area": lambda rows: rows.lsoa_code,
     "referral_source": lambda rows: rows.referral_source_code,
     WHOLE: lambda _: ibis.literal("", "string"),
+    "provider": lambda rows: rows.provider_code,
+    "place": lambda rows: rows.place_code,
 }
 
 
@@ -56,8 +57,8 @@ def count_of(code: str) -> str:
 def daily_counts(known: ir.Table, *, clock: Clock) -> ir.Table:
     """Outcomes that became known each day: `kind`, `key`, `day` and a count for each code of `COUNTED`.
 
-    Rows of the same kind, key and day may stand more than once and are added up in `rates`, so that
-    a store's counts and those of a request's own past appointments can be stacked.
+    A kind, key and day may have several rows, which `rates` adds up, so that the counts of a store and of a
+    request's past appointments can be stacked.
     """
     decided = known.filter(known.outcome_code.isin(list(COUNTED)))
     unfolded = _unfolded(decided, tuple(KINDS), day=clock.known_at(decided).date(), code=decided.outcome_code)
@@ -67,12 +68,12 @@ def daily_counts(known: ir.Table, *, clock: Clock) -> ir.Table:
 
 
 def keys_of(points: ir.Table, *, clock: Clock, kinds: Sequence[str] = tuple(KINDS)) -> ir.Table:
-    """What `rates` will ask of the daily counts for `points`: `kind`, `key`, `day` of scoring, each once."""
+    """The rows of daily counts that `rates` needs for `points`: distinct `kind`, `key` and `day` of scoring."""
     return _unfolded(points, kinds, day=clock.scored_at(points).date()).distinct()
 
 
 def _unfolded(rows: ir.Table, kinds: Sequence[str], **extra_columns: ir.Value) -> ir.Table:
-    """A row for each kind of key that a row has: `kind`, `key` and what is asked for extra_columns them."""
+    """One row for each key of a row: `kind`, `key` and `extra_columns`; null keys are dropped."""
     pairs = [ibis.struct({"kind": ibis.literal(_index(kind), "int8"), "key": KINDS[kind](rows)}) for kind in kinds]
     unfolded = rows.select(pair=ibis.array(pairs).unnest(), **extra_columns)
     named = unfolded.select(
@@ -96,14 +97,14 @@ def rates(
     """The shrunken DNA rate of each of a point's keys, from outcomes known before the day of scoring.
 
     `(dna + w * whole) / (n + w)` with `w = PRIOR_WEIGHT` and `whole` the rate of all appointments
-    known by then: the posterior mean under a beta prior, so that a clinic with three appointments
-    does not look certain.
+    known by then: the posterior mean under a beta prior, so that the rate of a clinic with three appointments
+    stays close to the rate of the whole.
 
     Returns
     -------
-    Table of `row_number` and what is `wanted` (by default all): `rate_<kind>` for each of `KINDS`, null
-    where the point has no such key or nothing is known at all, and `SHARES`, each the share of one kind
-    of outcome among all outcomes of the whole.
+    Table of `row_number` and the columns that are `wanted` (by default all): `rate_<kind>` for each of `KINDS`,
+    null where the point has no such key or no outcome is known at all, and `SHARES`, the share of one kind of
+    outcome among all outcomes.
     """
     kinds = [*(kind for kind in KINDS if kind != WHOLE and _is_wanted(f"rate_{kind}", wanted)), WHOLE]
     shares = [share for share in SHARES if _is_wanted(share, wanted)]
@@ -115,8 +116,8 @@ def rates(
     )
     for kind in kinds:
         of_kind = _of_kind(known, kind, shares=shares if kind == WHOLE else ())
-        is_mine = [joined.day == of_kind[f"day_{kind}"], joined[f"key_{kind}"] == of_kind[f"of_{kind}"]]
-        joined = joined.left_join(of_kind, is_mine)
+        is_same_key = [joined.day == of_kind[f"day_{kind}"], joined[f"key_{kind}"] == of_kind[f"of_{kind}"]]
+        joined = joined.left_join(of_kind, is_same_key)
     whole = joined[f"dna_{WHOLE}"] / joined[f"n_{WHOLE}"].nullif(0)
     return joined.select(
         ROW_NUMBER,
@@ -132,8 +133,8 @@ def _is_wanted(name: str, wanted: Collection[str] | None) -> bool:
     return wanted is None or name in wanted
 
 
-def _known_before(asked: ir.Table, daily: ir.Table, outcomes: LabelRule, shares: Sequence[str]) -> ir.Table:
-    """Counts up to the day before, for each (kind, key, day) that is asked about."""
+def _known_before(keys: ir.Table, daily: ir.Table, outcomes: LabelRule, shares: Sequence[str]) -> ir.Table:
+    """Cumulative counts up to the day before, for each (kind, key, day) of `keys`."""
     sums = {"n": (*outcomes.came_codes, *outcomes.dna_codes), "dna": outcomes.dna_codes}
     if shares:
         sums |= {"n_outcomes": COUNTED} | {share: SHARES[share](outcomes) for share in shares}
@@ -144,7 +145,7 @@ def _known_before(asked: ir.Table, daily: ir.Table, outcomes: LabelRule, shares:
         is_count=ibis.literal(1, "int8"),
         **{name: _total(daily, of) for name, of in sums.items()},
     )
-    points = asked.mutate(is_count=ibis.literal(0, "int8"), **dict.fromkeys(sums, ibis.literal(0.0)))
+    points = keys.mutate(is_count=ibis.literal(0, "int8"), **dict.fromkeys(sums, ibis.literal(0.0)))
     stacked = points.union(counts)
     so_far = ibis.window(group_by=[stacked.kind, stacked.key], order_by=[stacked.day, stacked.is_count], rows=(None, 0))
     # New names, and no dropping: so Ibis keeps this as one table that each kind reads.
@@ -154,7 +155,7 @@ def _known_before(asked: ir.Table, daily: ir.Table, outcomes: LabelRule, shares:
 
 
 def _total(daily: ir.Table, of: tuple[str, ...]) -> ir.FloatingValue:
-    """Whole numbers as floats: engines sum integers into wider types that differ, and slowly."""
+    """The sum of counts as a float: engines sum integers into wider types that differ, and more slowly."""
     total = ibis.literal(0, "int64")
     for code in of:
         total = total + daily[count_of(code)]
@@ -162,7 +163,7 @@ def _total(daily: ir.Table, of: tuple[str, ...]) -> ir.FloatingValue:
 
 
 def _of_kind(known: ir.Table, kind: str, *, shares: Sequence[str]) -> ir.Table:
-    """The rows of one kind under names of their own, so that all kinds are joined in one go."""
+    """The rows of one kind, with the kind in the column names, so that all kinds can be joined to one table."""
     of_kind = known.filter(known.kind == _index(kind))
     return of_kind.select(
         *(("n_outcomes", *shares) if shares else ()),

@@ -37,13 +37,19 @@ def listed(checked: Checked, *, dna_codes: tuple[str, ...], source: str, workspa
 
 
 def _sql(name: str) -> str:
-    """`ahead` marks appointments after the last one with an outcome, which are still to come."""
+    """`ahead` marks appointments after the last one with an outcome, which are still to come.
+
+    Where the extract has no date of referral, the start of the RTT period stands for it: the clock of the wait for
+    treatment begins when the referral request is received.
+    """
+    referral = "coalesce(referred_local, rtt_period_start_local)"
     lists = (REMOTE_MECHANISMS, REMOTE_FIRST_ATTENDANCE, FIRST_ATTENDANCE)
     remote, by_first, known_first = (", ".join(f"'{code}'" for code in codes) for codes in lists)
     last = f"(SELECT max(starts_at) FROM {name} WHERE outcome_code IS NOT NULL)"
     return f"""
         SELECT patient_id, starts_at, outcome_code, first_attendance_code, {", ".join(_GROUPS)},
-               date_diff('day', booked_local::DATE, starts_local::DATE) AS wait_days,
+               date_diff('day', coalesce({referral}, booked_local)::DATE, starts_local::DATE) AS wait_days,
+               {referral} IS NOT NULL AS from_referral,
                outcome_code IS NULL AND starts_at > {last} AS ahead,
                CASE WHEN consultation_mechanism_code IS NOT NULL
                     THEN consultation_mechanism_code IN ({remote})

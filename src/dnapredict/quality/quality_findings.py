@@ -60,7 +60,7 @@ def _columns(report: Report) -> Iterator[QualityFinding]:
     yield from _absent(report)
     for each in report.completeness:
         shares = {month: share for month, share in each.by_month.items() if share is not None}
-        if each.share is None or not shares or each.column in ("outcome_code", "recorded_at"):
+        if each.share is None or not shares or each.column in ("outcome_code", "recorded_at", "rtt_status_code"):
             continue
         best = max(shares.values())
         fallen = [month for month, share in shares.items() if share < best - _FALL]

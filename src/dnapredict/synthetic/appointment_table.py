@@ -13,18 +13,21 @@ from dnapredict.synthetic.calendar import FIRST_DAY, MINUTES_A_DAY
 from dnapredict.synthetic.pathways import Pathways
 from dnapredict.synthetic.people import DISABILITY, GENDERS, LANGUAGES, PLUS_GROUPS, RECORDED_ETHNICITIES, PatientBlock
 from dnapredict.synthetic.places import REFERRALS, SPECIALTIES, Places
+from dnapredict.synthetic.referrals import Referrals
 from dnapredict.synthetic.visit_outcomes import CAUSES, OUTCOME_CODES, VisitOutcomes
 from dnapredict.synthetic.visits import Visits
 
-_TIMES: Final = ("booked_at", "starts_at", "recorded_at")
+_TIMES: Final = ("booked_at", "starts_at", "recorded_at", "referred_at", "rtt_period_start")
 APPOINTMENTS: Final = pa.schema(
     [pa.field(name, pa.string()) for name in ("appointment_id", "patient_id")]
     + [pa.field(name, pa.timestamp("us")) for name in _TIMES]
     + [
         pa.field(name, pa.string())
         for name in (
+            "rtt_status_code",
             "outcome_code",
             "site_code",
+            "provider_code",
             "clinic_code",
             "treatment_function_code",
             "first_attendance_code",
@@ -37,6 +40,7 @@ APPOINTMENTS: Final = pa.schema(
         pa.field("age_years", pa.int64()),
         pa.field("gender_code", pa.string()),
         pa.field("lsoa_code", pa.string()),
+        pa.field("place_code", pa.string()),
         pa.field("imd_decile", pa.int64()),
         pa.field("distance_km", pa.float64()),
         pa.field("interpreter_needed", pa.bool_()),
@@ -45,8 +49,10 @@ APPOINTMENTS: Final = pa.schema(
         pa.field("times_rescheduled", pa.int64()),
         pa.field("ethnic_category_code", pa.string()),
         pa.field("disability_flag", pa.string()),
+        pa.field("learning_disability_flag", pa.string()),
         pa.field("language_code", pa.string()),
         pa.field("plus_group", pa.string()),
+        pa.field("carer_or_child", pa.bool_()),
     ]
 )
 TRUTH: Final = pa.schema(
@@ -68,6 +74,7 @@ def appointments(
     pathways: Pathways,
     outcomes: VisitOutcomes,
     *,
+    referrals: Referrals,
     places: Places,
     booked: NDArray[np.int64],
     offsets: tuple[int, int],
@@ -109,6 +116,13 @@ def appointments(
         "disability_flag": _words(DISABILITY, people.disability[patient]),
         "language_code": _words(LANGUAGES, people.language[patient]),
         "plus_group": _words(PLUS_GROUPS, people.plus_group[patient]),
+        "provider_code": _words([site[:3] for site in places.sites], pathways.site),
+        "place_code": _words((*places.place_codes, None), people.area[patient]),
+        "referred_at": _time(referrals.referred, mask=~referrals.is_recorded),
+        "rtt_period_start": _time(referrals.referred, mask=~referrals.is_recorded),
+        "rtt_status_code": referrals.rtt_status,
+        "learning_disability_flag": referrals.learning_disability,
+        "carer_or_child": referrals.carer,
     }
     return pa.table(columns, schema=APPOINTMENTS)
 
@@ -135,8 +149,8 @@ def _words(words: Sequence[str | None], position: NDArray[np.int64]) -> pa.Array
     return pa.array(words, pa.string()).take(pa.array(np.where(position < 0, len(words) - 1, position)))
 
 
-def _time(minute: NDArray[np.int64]) -> pa.Array:
-    return pa.array(_MIDNIGHT + minute.astype("timedelta64[m]"))
+def _time(minute: NDArray[np.int64], *, mask: NDArray[np.bool_] | None = None) -> pa.Array:
+    return pa.array(_MIDNIGHT + minute.astype("timedelta64[m]"), mask=mask)
 
 
 def _clinic(places: Places, pathways: Pathways) -> pa.Array:

@@ -18,6 +18,7 @@ NEAREST: Final = 3  # sites that a patient may be sent to
 _CENTRE: Final = (-2.85, 53.38)  # Cheshire and Merseyside, longitude and latitude
 _KM_A_DEGREE: Final = 111.2
 _TOWNS: Final = 7
+_PLACES: Final = 9  # places of the care board
 _COLUMNS: Final = {
     "lsoa21_code": pa.string(),
     "imd_decile": pa.int64(),
@@ -51,6 +52,11 @@ class Places:
     sites: tuple[str, ...]
     nearest: NDArray[np.int64]
     distance_km: NDArray[np.float64]
+
+    @property
+    def place_codes(self) -> tuple[str, ...]:
+        """The place of each area: SYP1 to SYP9, by its nearest site."""
+        return tuple(f"SYP{site % _PLACES + 1}" for site in self.nearest[:, 0].tolist())
 
 
 @dataclass(frozen=True)

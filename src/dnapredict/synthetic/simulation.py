@@ -27,6 +27,7 @@ from dnapredict.synthetic import (
     pathways,
     people,
     places,
+    referrals,
     true_risk,
     visit_outcomes,
     visits,
@@ -35,7 +36,7 @@ from dnapredict.synthetic.calendar import AS_OF, generator
 from dnapredict.synthetic.worlds import World
 
 _BLOCK: Final = 200_000  # appointments made at a time: what bounds memory
-_MAP, _CLINICS, _PATIENTS, _ALONE = range(4)  # random streams of one seed
+_MAP, _CLINICS, _PATIENTS, _ALONE, _REFERRALS = range(5)  # random streams of one seed
 
 
 @dataclass(frozen=True)
@@ -190,8 +191,23 @@ def _block(setting: _SharedParts, number: int, *, size: int, offsets: tuple[int,
         log_odds=log_odds,
         errors=errors[planned.patient],
     )
+    referred = referrals.draw_referrals(
+        generator(setting.seed, _REFERRALS, number),
+        population,
+        planned,
+        assigned,
+        booked=booked,
+        outcome=outcomes.code,
+    )
     rows = appointment_table.appointments(
-        population, planned, assigned, outcomes, places=setting.places, booked=booked, offsets=offsets
+        population,
+        planned,
+        assigned,
+        outcomes,
+        referrals=referred,
+        places=setting.places,
+        booked=booked,
+        offsets=offsets,
     )
     if not with_truth:
         return _Block(rows, None, len(each))

@@ -103,6 +103,26 @@ ETHNIC_CATEGORY: Final = _codes(
     c99="not known (not asked)",
     X="not known (hospital statistics)",
 )
+RTT_STATUS: Final = _codes(
+    c10="first activity of the referral to treatment period",
+    c11="first activity after active monitoring",
+    c12="first activity after a consultant referral for another condition",
+    c20="subsequent activity, further activity anticipated",
+    c21="transfer to another provider",
+    c30="start of first definitive treatment",
+    c31="start of active monitoring, by the patient",
+    c32="start of active monitoring, by the care professional",
+    c33="did not attend the first activity",
+    c34="decision not to treat",
+    c35="patient declined treatment",
+    c36="patient died before treatment",
+    c90="after first definitive treatment",
+    c91="during active monitoring",
+    c92="not yet referred for treatment",
+    c98="not applicable",
+    c99="not yet known",
+)
+
 UNKNOWN_ETHNICITY: Final = ("Z", "99", "X")
 # A cell that is a code of ETHNIC CATEGORY. "The national code must be transmitted as the first
 # character [...]. The second character is optional for use locally." Only a local digit is accepted: with a

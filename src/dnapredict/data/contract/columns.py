@@ -35,6 +35,7 @@ class Role(StrEnum):
     AUDIT = "audit only"
     TREATMENT = "treatment"
     WISH = "wish"
+    CONTACT = "contact"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Column:
     `width` pads a numeric code with the leading zeros that spreadsheets drop ("3" -> "03").
     `lowest` and `highest` bound a number, both inclusive. `blanks` are values that are read as blank.
     `meaningful_words` are words of `known_names.NOT_RECORDED` that have a meaning in this column.
+    `unreadable_is_blank`: a cell that cannot be read counts as blank, and its row is kept.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Column:
     highest: float | None = None
     blanks: Mapping[str, str] = field(default_factory=dict)
     meaningful_words: tuple[str, ...] = ()
+    unreadable_is_blank: bool = False
 
 
 COLUMNS: Final = (
@@ -100,6 +103,33 @@ COLUMNS: Final = (
         "When the outcome was recorded; otherwise the configured delay after `starts_at`.",
     ),
     Column(
+        "referred_at",
+        Kind.TIMESTAMP,
+        Role.TIME,
+        "When the referral request was received: waits are counted from it. Blank where it is no date, or is after "
+        "`starts_at`.",
+        source="REFERRAL REQUEST RECEIVED DATE",
+        unreadable_is_blank=True,
+    ),
+    Column(
+        "rtt_period_start",
+        Kind.TIMESTAMP,
+        Role.TIME,
+        "When the clock of the wait for treatment started. Blank where it is no date, or is after `starts_at`.",
+        source="REFERRAL TO TREATMENT PERIOD START DATE",
+        unreadable_is_blank=True,
+    ),
+    Column(
+        "rtt_status_code",
+        Kind.CODE,
+        Role.AUDIT,
+        "What the appointment did to that clock: known only after it (33: the first activity was missed), so never "
+        "a factor.",
+        source="REFERRAL TO TREATMENT PERIOD STATUS",
+        codes=codes.RTT_STATUS,
+        width=2,
+    ),
+    Column(
         "outcome_code",
         Kind.CODE,
         Role.OUTCOME,
@@ -115,6 +145,13 @@ COLUMNS: Final = (
         "Where it takes place: an ODS code of five to nine characters.",
         source="ORGANISATION SITE IDENTIFIER (OF TREATMENT)",
         blanks=codes.NOT_A_SITE,
+    ),
+    Column(
+        "provider_code",
+        Kind.TEXT,
+        Role.FACTOR_AND_AUDIT,
+        "The organisation that provides it: an ODS code.",
+        source="ORGANISATION IDENTIFIER (CODE OF PROVIDER)",
     ),
     Column("clinic_code", Kind.TEXT, Role.FACTOR, "Clinic, as the trust names it.", source="CLINIC CODE"),
     Column(
@@ -189,6 +226,13 @@ COLUMNS: Final = (
         source="LOWER LAYER SUPER OUTPUT AREA, of the postcode of residence",
     ),
     Column(
+        "place_code",
+        Kind.TEXT,
+        Role.FACTOR_AND_AUDIT,
+        "Place of an integrated care system, such as one of the nine of Cheshire and Merseyside: where the patient "
+        "lives or the provider is, as the trust decides. A lookup by LSOA or provider can give it.",
+    ),
+    Column(
         "imd_decile",
         Kind.INTEGER,
         Role.FACTOR_AND_AUDIT,
@@ -243,6 +287,13 @@ COLUMNS: Final = (
         "Disability, as recorded locally; None means that there is none.",
         meaningful_words=("NONE",),
     ),
+    Column(
+        "learning_disability_flag",
+        Kind.TEXT,
+        Role.AUDIT,
+        "Learning disability, as recorded locally; None means that there is none.",
+        meaningful_words=("NONE",),
+    ),
     Column("language_code", Kind.TEXT, Role.AUDIT, "Preferred language, as recorded locally."),
     Column("plus_group", Kind.TEXT, Role.AUDIT, "Locally defined inclusion group of CORE20PLUS5."),
     Column(
@@ -257,6 +308,14 @@ COLUMNS: Final = (
         Kind.BOOLEAN,
         Role.WISH,
         "The patient asked not to be called: such a row is never selected. Never a factor.",
+    ),
+    Column(
+        "carer_or_child",
+        Kind.BOOLEAN,
+        Role.CONTACT,
+        "A call goes to the parent or carer. Where it is blank: yes for a patient under 16, no from 16 on. "
+        "Never a factor.",
+        unreadable_is_blank=True,
     ),
 )
 NAMES: Final = tuple(column.name for column in COLUMNS)
@@ -275,6 +334,15 @@ def column(name: str) -> Column:
     return _BY_NAME[name]
 
 
+CHILD_BELOW_YEARS: Final = 16
+"""From 16 on a young person is presumed able to decide (Family Law Reform Act 1969, section 8)."""
+
+
 def audit_only() -> frozenset[str]:
-    """Names of the columns that may never feed a factor."""
+    """Names of the columns that neither a factor nor the worklist may read."""
     return frozenset(column.name for column in COLUMNS if column.role in (Role.AUDIT, Role.TREATMENT, Role.WISH))
+
+
+def never_factors() -> frozenset[str]:
+    """Names of the columns that may never feed a factor."""
+    return audit_only() | {column.name for column in COLUMNS if column.role is Role.CONTACT}

@@ -54,12 +54,25 @@ HEADERS: Final = {
         "start date time, appointment day, appointment date, appt date, clinic date, apptdate"
     ),
     "recorded_at": _names("outcome recorded, outcome date, recorded at, status changed, date outcome recorded"),
+    "referred_at": _names(
+        "referral date, referred date, referred at, date of referral, referral received date, ref date, "
+        "date referral received, referral request received date, reqdate"
+    ),
+    "rtt_period_start": _names(
+        "rtt period start, rtt start date, clock start, clock start date, rttperstart, "
+        "referral to treatment period start date"
+    ),
+    "rtt_status_code": _names("rtt status, rtt status code, rttperstat, referral to treatment period status"),
     "outcome_code": _names(
         "attended or did not attend, attended or did not attend code, attendance status, attended, "
         "appointment status, appt status, no show, dna, attendance, status"
     ),
     "site_code": _names(
         "site code, site code of treatment, site, organisation site identifier, hospital site, location code, sitetret"
+    ),
+    "provider_code": _names(
+        "provider code, procode, procode3, procodet, trust code, organisation code code of provider, "
+        "organisation identifier code of provider"
     ),
     "clinic_code": _names("clinic code, clinic, clinic id, session code, clinic name, neighbourhood"),
     "treatment_function_code": _names(
@@ -78,6 +91,7 @@ HEADERS: Final = {
     "age_years": _names("age, age at appointment, age years, patient age, apptage, age at cds activity date"),
     "gender_code": _names("gender, sex, person stated gender code, gender code, person gender"),
     "lsoa_code": _names("lsoa, lsoa21, lsoa21cd, lsoa 2021, lsoa11, lsoa11cd, lsoa 2011, lsoa code, soal"),
+    "place_code": _names("place code, icb place, icb place code"),
     "imd_decile": _names("imd decile, index of multiple deprivation decile, deprivation decile, imd04 decile"),
     "distance_km": _names("distance km, distance, distance to site"),
     "interpreter_needed": _names(
@@ -89,6 +103,9 @@ HEADERS: Final = {
     "times_rescheduled": _names("times rescheduled, reschedules, number of reschedules, times moved"),
     "ethnic_category_code": _names("ethnic category, ethnicity, ethnic origin, ethnic group, ethnos"),
     "disability_flag": _names("disability, disability flag, handcap, handicap"),
+    "learning_disability_flag": _names(
+        "learning disability, learning disability flag, ld flag, learning disability register"
+    ),
     "language_code": _names("language, preferred language, language code, spoken language"),
     "plus_group": _names("plus group, inclusion group"),
     "trust_side_reason": _names("trust side reason, trust reason, hospital error"),
@@ -97,6 +114,7 @@ HEADERS: Final = {
         "opt out, opted out, opt out of calls, opted out of calls, do not call, do not ring, no calls, "
         "no calls wished, does not wish to be called"
     ),
+    "carer_or_child": _names("carer or child, call parent or carer, contact carer, contact parent"),
 }
 # Columns that become a contract column together with another, or in another form.
 DAYS: Final = _names("appointment date, appt date, clinic date, date, appointment day, session date")

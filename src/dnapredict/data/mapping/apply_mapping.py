@@ -14,7 +14,7 @@ from dnapredict.data.contract.known_names import HEADERS, plain
 from dnapredict.data.contract.parsing import null_if_missing_word, parse, without_blanks
 from dnapredict.data.engine.bound_query import placeholder
 from dnapredict.data.mapping.file_joins import MATCHED, missing_column
-from dnapredict.data.mapping.geography import add_geography, columns_added
+from dnapredict.data.mapping.geography import add_geography, area_of_postcode, columns_added
 from dnapredict.data.mapping.pseudonyms import PSEUDONYMS
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
 from dnapredict.errors import ConfigurationError
@@ -188,7 +188,9 @@ def _columns(table: ir.Table, request: MappingRequest) -> dict[str, ir.Value]:
     }
     if mapping.makes_pseudonyms:
         columns["patient_id"] = patient_number(table, mapping, where=request.source)
-    return columns | {name: table[own] for own, name in _by_own_name(table.columns, mapping)}
+    columns |= {name: table[own] for own, name in _by_own_name(table.columns, mapping)}
+    area = area_of_postcode(table, columns.get("lsoa_code"))
+    return columns if area is None else columns | {"lsoa_code": area}
 
 
 def _notes(table: ir.Table) -> dict[str, ir.Value]:
@@ -205,6 +207,9 @@ def columns_supplied(columns: Iterable[str], mapping: Mapping) -> frozenset[str]
         for name, origin in mapping.columns.items()
         if all(column in found or mapping.join_of(column) for column in origin.columns)
     }
+    postcode = mapping.geography.postcode
+    if postcode and (postcode in found or mapping.join_of(postcode)):
+        mapped.add("lsoa_code")
     named = frozenset(mapped | {name for _, name in _by_own_name(found, mapping)})
     return named | columns_added(mapping.geography, named)
 

@@ -1,4 +1,4 @@
-"""Read published reference files: deprivation deciles, centroids of LSOAs, coordinates of sites."""
+"""Read reference files: deprivation deciles, centroids of LSOAs, coordinates of sites, places."""
 
 import math
 import re
@@ -22,6 +22,7 @@ VINTAGES: Final = {"2019": "2011", "2025": "2021"}
 AREAS: Final = ibis.schema(
     {"area": "string", "decile": "int64", "area_latitude": "float64", "area_longitude": "float64"}
 )
+PLACES: Final = ibis.schema({"place_key": "string", "place": "string"})
 SITES: Final = ibis.schema({"site": "string", "site_latitude": "float64", "site_longitude": "float64"})
 # Codes that are new in 2021 have higher numbers.
 LAST_OF_2011: Final = 33_768
@@ -31,13 +32,15 @@ _MANY: Final = 1_000  # areas of a care board; fewer may all have codes of 2011
 _Coordinates = tuple[float | None, float | None]
 
 # Headers of the indices' File 7, the Open Geography Portal, ONSPD, and plain ones.
-_LSOA: Final = {
+LSOA_HEADERS: Final = {
     "2021": re.compile(r"lsoa code \(2021\)|lsoa21(cd|_code)?"),
     "2011": re.compile(r"lsoa code \(2011\)|lsoa11(cd|_code)?"),
 }
 _DECILE: Final = re.compile(r"index of multiple deprivation \(imd\) decile.*|imd[_ ]?decile")
 _LATITUDE: Final = re.compile(r"lat(itude)?")
 _LONGITUDE: Final = re.compile(r"long?|lng|longitude")
+_PROVIDER: Final = re.compile(r"((provider|organisation|trust|ods)[ _]?)(code|identifier|cd)?|code")
+_PLACE: Final = re.compile(r"place([ _]?(code|cd|name))?")
 _SITE: Final = re.compile(r"((site|ods|organisation)[ _]?)?code|organisation site identifier")
 
 
@@ -53,6 +56,10 @@ class AreaLookup:
         `AREAS`: one row an LSOA; decile or coordinates may be missing.
     sites
         `SITES`: one row a site.
+    places
+        `PLACES`: one row for each LSOA or provider.
+    vintage
+        Of the LSOA codes of all files: "2011", "2021", or "" where no file has any.
     complete
         Whether it has all deciles of England, so that a code without one is of another vintage.
     """
@@ -60,6 +67,8 @@ class AreaLookup:
     release: str
     areas: pa.Table
     sites: pa.Table
+    places: pa.Table
+    vintage: str
     complete: bool
 
 
@@ -73,20 +82,29 @@ def area_lookup(geography: Geography) -> AreaLookup:
     ConfigurationError
         If LSOA codes of two vintages would be mixed.
     """
-    paths = (geography.imd, geography.centroids, geography.sites)
-    return _area_lookup(*(path and file_state(path) for path in paths), geography.imd_release)
+    paths = (geography.imd, geography.centroids, geography.sites, geography.places)
+    states = (path and file_state(path) for path in paths)
+    return _area_lookup(*states, stated=geography.imd_release, places_by=geography.places_by)
 
 
 @lru_cache(maxsize=4)
 def _area_lookup(
-    imd: FileState | None, centroids: FileState | None, sites: FileState | None, stated: str | None
+    imd: FileState | None,
+    centroids: FileState | None,
+    sites: FileState | None,
+    places: FileState | None,
+    *,
+    stated: str | None,
+    places_by: str,
 ) -> AreaLookup:
     deciles = _deciles(imd[0]) if imd else _Listed()
-    places = _centroids(centroids[0]) if centroids else _Listed()
-    vintage = _one_vintage(stated, deciles, places)
+    centres = _centroids(centroids[0]) if centroids else _Listed()
+    named = _places(places[0], places_by) if places else _Listed()
+    vintage = _one_vintage(stated, deciles, centres, named)
     release = stated or (next(r for r, of in VINTAGES.items() if of == vintage) if imd else "")
     complete = bool(imd) and len(deciles.values) >= _ENGLAND[vintage]
-    return AreaLookup(release, _areas(deciles.values, places.values), _sites(sites), complete)
+    areas = _areas(deciles.values, centres.values)
+    return AreaLookup(release, areas, _sites(sites), _place_table(named.values), vintage, complete)
 
 
 @dataclass(frozen=True)
@@ -134,6 +152,24 @@ def _centroids(path: Path) -> _Listed:
     return _Listed(table.by_code(areas, table.coordinates()), vintage, path)
 
 
+def _places(path: Path, key: str) -> _Listed:
+    """The place of each LSOA or provider."""
+    table = _ReferenceTable.read(path)
+    if key == "lsoa_code":
+        vintage, codes = _lsoa(table)
+    else:
+        vintage, codes = (
+            "",
+            [code and code.upper().replace(" ", "") for code in table.column(_PROVIDER, "provider code")],
+        )
+    return _Listed(table.by_code(codes, table.column(_PLACE, "place")), vintage, path)
+
+
+def _place_table(places: dict[str, str | None]) -> pa.Table:
+    rows = [{"place_key": code, "place": place} for code, place in places.items()]
+    return pa.Table.from_pylist(rows, schema=PLACES.to_pyarrow())
+
+
 def _sites(state: FileState | None) -> pa.Table:
     if state is None:
         return SITES.to_pyarrow().empty_table()
@@ -160,7 +196,7 @@ def _areas(deciles: dict[str, int], places: dict[str, _Coordinates]) -> pa.Table
 
 def _lsoa(table: "_ReferenceTable") -> tuple[str, list[str | None]]:
     """The vintage in the header, and the codes of the column."""
-    for vintage, header in _LSOA.items():
+    for vintage, header in LSOA_HEADERS.items():
         if table.find(header):
             return vintage, [code and code.upper() for code in table.column(header, "")]
     raise DataError(

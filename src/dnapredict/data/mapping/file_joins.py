@@ -42,7 +42,7 @@ def join_files(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: 
     for name, join in mapping.joins.items():
         used = (column for column in mapping.drawn if mapping.join_of(column) == name)
         wanted = sorted(column.partition(".")[2] for column in used)
-        right = _join_table(file_state(join.path), name, join, tuple(wanted), once=name in mapping.files)
+        right = join_table(file_state(join.path), name, join, tuple(wanted), once=name in mapping.files)
         join_tables[f"side_{name}"] = workspace.refer(right)
     _require_columns(table, mapping, source)
     shapes = tuple((role, right.schema()) for role, right in join_tables.items())
@@ -147,8 +147,10 @@ def _join(table: ir.Table, right: ir.Table, keys: _JoinKeys) -> ir.Table:
 
 
 @lru_cache(maxsize=8)
-def _join_table(state: FileState, name: str, join: Join, wanted: tuple[str, ...], *, once: bool) -> pa.Table:
-    """One row a key, with only the columns that are used: names and telephone numbers are not copied."""
+def join_table(state: FileState, name: str, join: Join, wanted: tuple[str, ...], *, once: bool) -> pa.Table:
+    """The joined file `name` with one row a key, and only the columns that are used: names and telephone numbers are
+    not copied. Its first columns are the keys, in normal form unless `once`.
+    """
     path = state[0]
     keys = _JoinKeys(name, join, loose=not once)
     with Workspace() as workspace:

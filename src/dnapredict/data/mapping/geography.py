@@ -1,4 +1,4 @@
-"""Deprivation decile of a patient's LSOA, and the distance from its centre to the site.
+"""Deprivation decile of a patient's LSOA, the distance from its centre to the site, and the place.
 
 A release of the English Indices of Deprivation goes with one set of LSOA codes, 2019 with 2011 and 2025 with
 2021, and the two are never mixed. A patient without a known LSOA is kept, in the group "no IMD".
@@ -10,12 +10,17 @@ import ibis
 import ibis.expr.types as ir
 
 from dnapredict.config.mapping_config import Geography
+from dnapredict.data.contract.parsing import null_if_missing_word, without_blanks
 from dnapredict.data.engine.bound_query import placeholder
-from dnapredict.data.mapping.deprivation_lookup import AREAS, LAST_OF_2011, SITES
+from dnapredict.data.mapping.deprivation_lookup import AREAS, LAST_OF_2011, PLACES, SITES
 from dnapredict.data.mapping.file_joins import key
+from dnapredict.data.mapping.postcodes import AREA_COLUMN
 
 # A note about the LSOA code of each row, which `ingest` counts.
 AREA: Final = "note_area"
+# Name of the join of places in notes.
+PLACES_JOIN: Final = "geography.places"
+_BY_AREA: Final = frozenset(("imd_decile", "distance_km"))
 _EARTH_KM: Final = 6_371.0088  # mean radius (IUGG)
 
 
@@ -23,29 +28,54 @@ def columns_added(geography: Geography, present: frozenset[str]) -> frozenset[st
     """The contract columns that `geography` adds to an extract with the columns `present`."""
     decile = {"imd_decile"} if geography.imd and "lsoa_code" in present else set()
     distance = {"distance_km"} if geography.sites and {"lsoa_code", "site_code"} <= present else set()
-    return frozenset(decile | distance)
+    place = {"place_code"} if geography.places and geography.places_by in present else set()
+    return frozenset(decile | distance | place)
+
+
+def area_of_postcode(table: ir.Table, own: ir.Value | None) -> ir.Value | None:
+    """The LSOA of the postcode; that of the extract itself where it has one. None where there is neither."""
+    if AREA_COLUMN not in table.columns:
+        return own
+    return table[AREA_COLUMN] if own is None else ibis.coalesce(key(own, loose=True), table[AREA_COLUMN])
 
 
 def add_geography(table: ir.Table, geography: Geography, *, release: str, complete: bool) -> ir.Table:
-    """Add decile and distance to `table`, whose columns have the contract's names.
+    """Add decile, distance and place to `table`, whose columns have the contract's names.
 
-    A distance in the extract is kept. A decile in the extract is kept where the mapping states its release;
-    otherwise that of the lookup replaces it. The placeholders `areas` and `sites` are the tables of
+    A distance or place in the extract is kept. A decile in the extract is kept where the mapping states its release;
+    otherwise that of the lookup replaces it. The placeholders `areas`, `sites` and `places` are the tables of
     `data.mapping.deprivation_lookup`, and `release` and `complete` its attributes.
     """
     added = columns_added(geography, frozenset(table.columns))
     if not added:
         return table
     own = table.columns
-    areas = placeholder("areas", AREAS)
-    table = table.mutate(lsoa_code=key(table.lsoa_code, loose=True))
-    table = table.left_join(areas, table.lsoa_code == areas.area)
+    if "lsoa_code" in own:
+        table = table.mutate(lsoa_code=key(table.lsoa_code, loose=True))
+    if added & _BY_AREA:
+        areas = placeholder("areas", AREAS)
+        table = table.left_join(areas, table.lsoa_code == areas.area)
     if "distance_km" in added:
         table = _with_distance(table)
     if "imd_decile" in added:
         table = _with_decile(table, geography, release=release, complete=complete)
-    new = (name for name in (*sorted(added), AREA) if name not in own and name in table.columns)
+    if "place_code" in added:
+        table = _with_place(table, geography)
+    notes = (AREA, f"note_{PLACES_JOIN}")
+    new = (name for name in (*sorted(added), *notes) if name not in own and name in table.columns)
     return table.select(*own, *new)
+
+
+def _with_place(table: ir.Table, geography: Geography) -> ir.Table:
+    places = placeholder("places", PLACES)
+    code = key(table[geography.places_by], loose=True)
+    table = table.left_join(places, code == places.place_key)
+    place = table.place
+    if "place_code" in table.columns:
+        place = ibis.coalesce(null_if_missing_word(without_blanks(table.place_code.cast("string")).nullif("")), place)
+    has_code = key(table[geography.places_by], loose=True).notnull()
+    matched = ibis.ifelse(has_code, table.place_key.notnull(), ibis.null("boolean"))
+    return table.mutate(place_code=place, **{f"note_{PLACES_JOIN}": matched})
 
 
 def _with_decile(table: ir.Table, geography: Geography, *, release: str, complete: bool) -> ir.Table:

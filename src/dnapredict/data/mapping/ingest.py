@@ -15,12 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dnapredict.config.mapping_config import Mapping
+from dnapredict.data.contract.columns import COLUMNS
 from dnapredict.data.engine.bound_query import compiled, placeholder
 from dnapredict.data.engine.engine_pool import Engine
 from dnapredict.data.mapping.apply_mapping import BAD_NUMBER, NOTE, patient_number
 from dnapredict.data.mapping.deprivation_lookup import VINTAGES, area_lookup
 from dnapredict.data.mapping.file_joins import join_files
-from dnapredict.data.mapping.geography import AREA
+from dnapredict.data.mapping.geography import AREA, PLACES_JOIN
+from dnapredict.data.mapping.postcodes import POSTCODES, with_areas
 from dnapredict.data.mapping.pseudonyms import number_in, pseudonyms, read_key
 
 
@@ -101,12 +103,18 @@ class IngestReport:
     matches: tuple[Matches, ...] = ()
     areas: Areas = Areas()
     pseudonymised: bool = False
+    read_as_blank: MappingOf[str, int] = field(default_factory=dict)
+    """Rows by optional column whose cell cannot be used and counts as blank."""
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """One sentence for each joined file and for the deciles; empty where nothing was joined."""
+        """One sentence for each joined file, for the deciles and for each column with cells read as blank."""
         areas = (str(self.areas),) if self.areas.release or self.areas.rows else ()
-        return (*map(str, self.matches), *areas)
+        blanks = (
+            f"{name}: the cells of {rows:,} rows cannot be used and count as blank."
+            for name, rows in self.read_as_blank.items()
+        )
+        return (*map(str, self.matches), *areas, *blanks)
 
 
 def prepare(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: str) -> PreparedExtract:
@@ -127,10 +135,12 @@ def prepare(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: str
     if mapping.makes_pseudonyms:
         lookups["pseudonyms"] = _pseudonyms(table, mapping, workspace, source)
     geography = mapping.geography
-    if not (geography.imd or geography.centroids):
-        return PreparedExtract(table, lookups, geography.imd_release or "")
     areas = area_lookup(geography)
-    lookups |= {"areas": workspace.refer(areas.areas), "sites": workspace.refer(areas.sites)}
+    if geography.postcodes:
+        table = with_areas(table, geography, vintage=areas.vintage, workspace=workspace, source=source)
+    if not (geography.imd or geography.centroids or geography.places):
+        return PreparedExtract(table, lookups, geography.imd_release or "")
+    lookups |= {name: workspace.refer(getattr(areas, name)) for name in ("areas", "sites", "places")}
     return PreparedExtract(table, lookups, areas.release, areas.complete)
 
 
@@ -157,13 +167,35 @@ def ingest_report(typed: ir.Table, mapping: Mapping, prepared: PreparedExtract, 
         matches=tuple(_matches(typed, mapping, workspace)),
         areas=Areas(prepared.release, _counts(typed, AREA, workspace) if AREA in typed.columns else {}),
         pseudonymised=BAD_NUMBER in typed.columns and mapping.makes_pseudonyms,
+        read_as_blank=_read_as_blank(typed, workspace),
     )
 
 
+def _read_as_blank(typed: ir.Table, workspace: Engine) -> dict[str, int]:
+    names = [each.name for each in COLUMNS if each.unreadable_is_blank and f"bad_{each.name}" in typed.columns]
+    if not names:
+        return {}
+    counted = workspace.fetch(_blank_counts(typed.schema(), tuple(names)).bind(typed=typed)).to_pylist()[0]
+    return {name: rows for name, rows in counted.items() if rows}
+
+
+@compiled
+def _blank_counts(schema: ibis.Schema, names: tuple[str, ...]) -> ir.Table:
+    """Rows whose cell cannot be read or, of a time, is after the appointment."""
+    typed = placeholder("typed", schema)
+    wrong = {name: typed[f"bad_{name}"].fill_null(False) for name in names}
+    late = {name: (typed[name] > typed.starts_at).fill_null(False) for name in names if schema[name].is_timestamp()}
+    return typed.agg(**{name: (flag | late[name] if name in late else flag).sum() for name, flag in wrong.items()})
+
+
 def _matches(typed: ir.Table, mapping: Mapping, workspace: Engine) -> Iterator[Matches]:
-    for name, join in mapping.joins.items():
-        counts = _counts(typed, NOTE + name, workspace)
-        yield Matches(name, join.path.name, counts.get(True, 0), counts.get(False, 0), counts.get(None, 0))
+    geography = {POSTCODES: mapping.geography.postcodes, PLACES_JOIN: mapping.geography.places}
+    paths = {name: join.path for name, join in mapping.joins.items()}
+    for name, path in (paths | geography).items():
+        if path is not None and NOTE + name in typed.columns:
+            counts = _counts(typed, NOTE + name, workspace)
+            label = name.removeprefix("geography.")
+            yield Matches(label, path.name, counts.get(True, 0), counts.get(False, 0), counts.get(None, 0))
 
 
 def _counts(typed: ir.Table, column: str, workspace: Engine) -> dict[Any, int]:

@@ -181,14 +181,14 @@ def _lookup_lines(draft: _Draft) -> Iterator[str]:
         draft.used.add(postcode)
         yield ""
         yield from _comment("The postcode gives the LSOA by the ONS Postcode Directory, and goes no further:")
-        yield '# lsoa_code = { from = "postcodes.lsoa21" }     # under [columns]'
-        yield "# [lookups.postcodes]"
-        yield '# path = "ONSPD.csv"'
-        yield f'# match = {{ {_toml(postcode)} = "pcds" }}'
+        yield "# [geography]"
+        yield f"# postcode = {_toml(postcode)}"
+        yield '# postcodes = "ONSPD.csv"'
     if (postcode or "lsoa_code" in draft.origins) and "imd_decile" not in draft.origins:
         yield ""
         yield from _comment("The LSOA gives the deprivation by File 7 of the English Indices of Deprivation:")
-        yield "# [geography]"
+        if not postcode or "lsoa_code" in draft.origins:
+            yield "# [geography]"
         yield '# imd = "File_7_IoD2025.csv"                     # LSOA 2021; for LSOA 2011 that of 2019'
 
 

@@ -8,7 +8,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
-from dnapredict.data.contract.columns import COLUMNS, REQUIRED, Column, Kind
+from dnapredict.data.contract.columns import CHILD_BELOW_YEARS, COLUMNS, REQUIRED, Column, Kind
 from dnapredict.data.contract.parsing import Parsed, clock_time, drop_missing_words, trimmed, typed_value
 from dnapredict.data.engine.bound_query import compiled, placeholder
 from dnapredict.data.engine.engine_pool import Engine
@@ -17,10 +17,12 @@ from dnapredict.data.mapping.ingest import ingest_report, prepare
 from dnapredict.data.mapping.pseudonyms import FEWEST_NUMBERS, refuse_nhs_numbers
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER, describe_columns
 from dnapredict.data.validation.checked import NO_OPT_OUTS, Checked
-from dnapredict.data.validation.rules import first_broken_rule
+from dnapredict.data.validation.rules import YEARS, first_broken_rule
 from dnapredict.errors import DataError
 
 _CLOCK_TIME = "clock_time::"
+# Optional times, and the same on the clinic's clock.
+_OF_REFERRAL = {"referred_at": "referred_local", "rtt_period_start": "rtt_period_start_local"}
 
 
 def cast_columns(table: ir.Table, present: frozenset[str], mapping: Mapping) -> ir.Table:
@@ -214,4 +216,17 @@ def _kept_rows(schema: ibis.Schema) -> ir.Table:
     typed = placeholder("typed", schema)
     rejected = placeholder("rejected", ibis.schema({ROW_NUMBER: "int64"}))
     flags = [name for name in typed.columns if name.startswith(("bad_", NOTE))]
-    return typed.anti_join(rejected, ROW_NUMBER).drop(*flags)
+    kept = typed.anti_join(rejected, ROW_NUMBER).drop(*flags)
+    is_child = kept.age_years < CHILD_BELOW_YEARS
+    return kept.mutate(carer_or_child=ibis.coalesce(kept.carer_or_child, is_child), **_plausible_times(kept))
+
+
+def _plausible_times(kept: ir.Table) -> dict[str, ir.Value]:
+    """The optional times of a referral, null where they are after the appointment or before any system's records."""
+    times: dict[str, ir.Value] = {}
+    for name, local in _OF_REFERRAL.items():
+        is_plausible = (kept[name] <= kept.starts_at) & (kept[name].year() >= YEARS[0])
+        times |= {
+            column: ibis.ifelse(is_plausible, kept[column], ibis.null(kept[column].type())) for column in (name, local)
+        }
+    return times

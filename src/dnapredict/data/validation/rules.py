@@ -18,7 +18,7 @@ from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.readers.csv_reader import MORE_CELLS
 
 # No appointment is outside these years; systems write 2999-12-31 for "not known".
-_YEARS: Final = (1990, 2100)
+YEARS: Final = (1990, 2100)
 _BOUNDED: Final = (Kind.NUMBER, Kind.INTEGER, Kind.BOOLEAN)
 
 _KEYS: Final = tuple(column.name for column in COLUMNS if column.role is Role.KEY)
@@ -35,13 +35,19 @@ RULES: Final = {
     "patient_id_not_an_nhs_number": "holds a patient_id that is not an NHS number (ten digits, check digit)",
     "no_booked_at": "has no booked_at",
     "no_starts_at": "has no starts_at",
-    **{f"{column.name}_unreadable": "" for column in COLUMNS if column.kind is Kind.TIMESTAMP},
+    **{
+        f"{column.name}_unreadable": ""
+        for column in COLUMNS
+        if column.kind is Kind.TIMESTAMP and not column.unreadable_is_blank
+    },
     **{f"{column.name}_order_unclear": "" for column in COLUMNS if column.kind is Kind.TIMESTAMP},
-    "date_out_of_range": f"holds a date outside {_YEARS[0]} to {_YEARS[1]}, such as a placeholder",
+    "date_out_of_range": f"holds a date outside {YEARS[0]} to {YEARS[1]}, such as a placeholder",
     "starts_before_booked": "starts before it was booked",
     "outcome_before_start": "has an attendance outcome recorded before the appointment",
     "outcome_code_unknown": f"holds an outcome_code that is not one of {', '.join(sorted(codes.OUTCOME))}",
-    **{f"{column.name}_invalid": "" for column in COLUMNS if column.kind in _BOUNDED},
+    **{
+        f"{column.name}_invalid": "" for column in COLUMNS if column.kind in _BOUNDED and not column.unreadable_is_blank
+    },
     "administrative_event": "is an administrative event "
     f"(first_attendance_code {codes.ADMINISTRATIVE_EVENT}), not an appointment",
 }
@@ -138,7 +144,7 @@ def _broken_times(typed: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:
     yield "no_booked_at", typed.booked_at.isnull() & ~_flag(typed, "bad_booked_at")
     yield "no_starts_at", typed.starts_at.isnull() & ~_flag(typed, "bad_starts_at")
     times = [typed.booked_at, typed.starts_at, typed.recorded_at]
-    yield "date_out_of_range", ibis.or_(*(~time.year().between(*_YEARS) for time in times))
+    yield "date_out_of_range", ibis.or_(*(~time.year().between(*YEARS) for time in times))
     yield "starts_before_booked", typed.starts_at < typed.booked_at
     attended_or_missed = typed.outcome_code.isin([*codes.ATTENDED, *codes.MISSED])
     yield (

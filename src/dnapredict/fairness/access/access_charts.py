@@ -74,7 +74,7 @@ def _waits(access: AccessAssessment) -> Chart | None:
     figure, axes = canvas(height=0.9 + 0.24 * len(dots))
     _draw(axes, dots, scale=1)
     axes.set_xlim(left=0)
-    axes.set_xlabel("Days from booking to a first appointment: half waited less, half more")
+    axes.set_xlabel(f"Days from {access.wait_begins} to a first appointment: half waited less, half more")
     (first, short), (last, long) = (pick(dots, key=lambda dot: dot[1].value) for pick in (min, max))
     title = f"Half waited at most {short.value:.0f} days ({first}) to {long.value:.0f} days ({last})"
     return _chart("waits", figure, title, f"Median days, with the likely range: {_dots_in_words(dots, 1)}.")

@@ -18,7 +18,7 @@ from dnapredict.fairness.measure.intervals import Rate
 from dnapredict.fairness.measure.membership import Group, Grouping, Membership, membership
 
 LONGEST: Final = 1_000  # days; longer waits count as this long
-_OPTIONAL: Final = {"first_attendance_code": pa.string(), "remote": pa.bool_()}
+_OPTIONAL: Final = {"first_attendance_code": pa.string(), "remote": pa.bool_(), "from_referral": pa.bool_()}
 _FINAL: Final = ("2", "3", "4", "5", "6", "7")
 
 

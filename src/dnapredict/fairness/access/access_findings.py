@@ -26,7 +26,7 @@ def findings(access: AccessAssessment) -> tuple[AccessFinding, ...]:
     deprived, others = (core20.row("core20"), core20.row("rest")) if core20 else (None, None)
     return (
         AccessFinding("Who is on the list?", _listed(deprived)),
-        AccessFinding("Who waits?", _waits(deprived, others)),
+        AccessFinding("Who waits?", _waits(access, deprived, others)),
         AccessFinding("Who misses their appointment?", _misses(access, deprived, others)),
         AccessFinding("Whose appointments does the hospital cancel?", _cancelled(deprived, others)),
         AccessFinding("Who needs more help to come?", _inclusion(access)),
@@ -46,18 +46,23 @@ def _listed(deprived: AccessRow | None) -> str:
     return sentence
 
 
-def _waits(deprived: AccessRow | None, others: AccessRow | None) -> str:
+def _waits(access: AccessAssessment, deprived: AccessRow | None, others: AccessRow | None) -> str:
     if deprived is None or others is None or deprived.median_wait is None or others.median_wait is None:
         return f"{_NOTHING} The extract does not say which appointments are first ones, and when booked."
     first, second = deprived.median_wait, others.median_wait
     sentence = (
         "Half of the first appointments of people in the most deprived areas took place within "
-        f"{first.value:.0f} days of booking; of other people, within {second.value:.0f}."
+        f"{first.value:.0f} days of {access.wait_begins.removesuffix(',')}; of other people, within {second.value:.0f}."
     )
     over = [row.measures["wait_over_6_weeks"].rate for row in (deprived, others)]
     if over[0] and over[1]:
         sentence += f" Longer than six weeks: {in_100(over[0])} there, {in_100(over[1])} elsewhere."
-    return f"{sentence} This is not the wait since referral, which the extract does not hold."
+    share = access.everyone.rows[0].measures["from_referral"].rate
+    if share is None or share.value == 0:
+        return f"{sentence} This is not the wait since referral, which the extract does not hold."
+    if share.value == 1:
+        return sentence
+    return f"{sentence} The referral is recorded for {in_100(share)}; the others are counted from booking."
 
 
 def _misses(access: AccessAssessment, deprived: AccessRow | None, others: AccessRow | None) -> str:
@@ -106,7 +111,8 @@ def _cancelled(deprived: AccessRow | None, others: AccessRow | None) -> str:
 def _inclusion(access: AccessAssessment) -> str:
     """Rates of PLUS groups, interpreter users and people with a recorded disability."""
     told = []
-    for name, codes in (("plus", None), ("disability", ("yes",)), ("interpreter", ("yes",))):
+    groupings = ("disability", "learning_disability", "interpreter")
+    for name, codes in (("plus", None), *((name, ("yes",)) for name in groupings)):
         table = access.table(name)
         for row in table.rows if table else ():
             rate = row.measures["missed"].rate

@@ -9,7 +9,7 @@ from typing import Any
 from dnapredict.fairness import report_folder
 from dnapredict.fairness.access.access_charts import access_charts
 from dnapredict.fairness.access.access_findings import findings
-from dnapredict.fairness.access.access_measures import MEASURES
+from dnapredict.fairness.access.access_measures import MEASURES, WAIT_BEGINS
 from dnapredict.fairness.access.assessment import AccessAssessment, AccessRow, AccessTable
 from dnapredict.fairness.report.csv_tables import csv_text, interval_cells, or_hidden
 from dnapredict.fairness.report.report_files import to_json_value
@@ -33,11 +33,12 @@ def indicators(access: AccessAssessment) -> str:
     """
     period = [day.isoformat() for day in access.context.window]
     tables = (access.everyone, *access.tables)
-    lines = [[*line, *period] for table in tables for row in table.rows for line in _lines(table, row)]
+    begins = access.wait_begins.removesuffix(",")
+    lines = [[*line, *period] for table in tables for row in table.rows for line in _lines(table, row, begins)]
     return csv_text([list(_HEADER), *lines])
 
 
-def _lines(table: AccessTable, row: AccessRow) -> Iterator[list[Any]]:
+def _lines(table: AccessTable, row: AccessRow, wait_begins: str) -> Iterator[list[Any]]:
     """The indicators of one group, in the columns of `_HEADER` up to `england`."""
     group = [table.name, row.group.code, row.group.name]
     numbers = {name: or_hidden(number) for name, number in row.numbers.items()}
@@ -51,7 +52,15 @@ def _lines(table: AccessTable, row: AccessRow) -> Iterator[list[Any]]:
     for measure in MEASURES:
         found = row.measures[measure.name]
         counts = [or_hidden(found.above), or_hidden(found.below)]
-        yield [measure.name, measure.title, "share", *group, *counts, *interval_cells(found.rate), ""]
+        yield [
+            measure.name,
+            measure.title.replace(WAIT_BEGINS, wait_begins),
+            "share",
+            *group,
+            *counts,
+            *interval_cells(found.rate),
+            "",
+        ]
     title, unit = "Missed more often than by everyone else", "difference of shares"
     yield ["more_missed", title, unit, *group, "", "", *interval_cells(row.more_missed), ""]
     wait = interval_cells(row.median_wait)
@@ -79,6 +88,7 @@ def write(access: AccessAssessment, out: Path) -> Path:
         "schema": _SCHEMA,
         "synthetic": access.context.synthetic,
         "context": to_json_value(access.context),
+        "waits_counted_from": access.wait_begins.removesuffix(","),
         "everyone": to_json_value(access.everyone),
         "groupings": {table.name: to_json_value(table) for table in access.tables},
         "not_in_this_extract": list(access.absent),

@@ -14,10 +14,15 @@ from dnapredict.fairness.access.access_disclosure import (
     hidden_access_counts,
     hidden_names,
 )
-from dnapredict.fairness.access.access_measures import MEASURES, AccessData
+from dnapredict.fairness.access.access_measures import MEASURES, WAIT_BEGINS, AccessData
 from dnapredict.fairness.compare.heterogeneity import slope_index
 from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, publish_rate
-from dnapredict.fairness.measure.groupings import GROUPINGS, everyone_membership, grouping_phrases
+from dnapredict.fairness.measure.groupings import (
+    GROUPINGS,
+    PLACE_GROUPINGS,
+    everyone_membership,
+    grouping_phrases,
+)
 from dnapredict.fairness.measure.intervals import Interval, Rate, gap, printed_interval, z_of
 from dnapredict.fairness.measure.membership import Group, membership
 
@@ -143,7 +148,8 @@ def _slope(tallied: CountedAccess, measure: str, hidden: HiddenCells, *, rule: D
 
 
 _ASSESSED = (
-    "core20", "imd_decile", "ethnicity", "ethnicity_5", "sex", "age", "interpreter", "disability", "plus",
+    "core20", "imd_decile", "ethnicity", "ethnicity_5", "sex", "age", "interpreter", "disability",
+    "learning_disability", "plus", "provider", "place",
 )  # fmt: skip
 
 
@@ -169,6 +175,17 @@ class AccessAssessment:
     policy: Policy
     context: AccessContext
 
+    @property
+    def wait_begins(self) -> str:
+        """From when waits for a first appointment are counted, in words that follow "days from".
+
+        Of so few without a referral that their number is rounded away nothing is said.
+        """
+        share = self.everyone.rows[0].measures["from_referral"].rate
+        if share is None or share.value == 0:
+            return WAIT_BEGINS
+        return "referral" if share.value == 1 else f"referral, or {WAIT_BEGINS} where no referral is recorded,"
+
     def table(self, name: str) -> AccessTable | None:
         """The table of a grouping by its name, None where the extract lacks it."""
         return next((table for table in self.tables if table.name == name), None)
@@ -180,10 +197,11 @@ def assess(listed: AccessData, *, policy: Policy, context: AccessContext) -> Acc
     The result holds no exact counts: numbers are rounded and small ones hidden by the policy's rule.
     """
     rule, z = policy.disclosure, z_of(policy.confidence)
-    asked = [(g, membership(listed.grouped, g)) for g in GROUPINGS if g.name in _ASSESSED]
+    groupings = (*GROUPINGS, *PLACE_GROUPINGS)
+    asked = [(g, membership(listed.grouped, g)) for g in groupings if g.name in _ASSESSED]
     found = [everyone_membership(len(listed)), *(members for _, members in asked if members is not None)]
     tallied = [count_access(listed, members) for members in found]
     hidden = hidden_access_counts(tallied, rule)
     first, *others = (access_table(one, hidden=hidden, rule=rule, z=z) for one in tallied)
-    absent = grouping_phrases(grouping for grouping, members in asked if members is None)
+    absent = grouping_phrases(g for g, members in asked if members is None and g in GROUPINGS)
     return AccessAssessment(first, tuple(others), absent, policy, context)

@@ -20,10 +20,13 @@ GROUP_COLUMNS = (
     "age_years",
     "interpreter_needed",
     "disability_flag",
+    "learning_disability_flag",
     "plus_group",
     "n_past",
     "site_code",
     "treatment_function_code",
+    "provider_code",
+    "place_code",
     "trust_side_reason",
     "live_selected",
 )

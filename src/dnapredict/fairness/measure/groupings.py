@@ -1,4 +1,7 @@
-"""The groupings: ethnic group, deprivation, age, sex, interpreter, disability, PLUS group, history, site, specialty."""
+"""The groupings: ethnic group, deprivation, age, sex, interpreter, disability, PLUS group, history.
+
+And those of the service: site, specialty, provider, place.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -213,6 +216,14 @@ GROUPINGS = (
         (Group("yes", "Disability recorded"), Group("no", "No disability recorded"), _unknown()), _yes_no,
         harmed=("yes",),
     ),
+    Grouping(
+        "learning_disability", "Learning disability", "learning_disability_flag",
+        (
+            Group("yes", "Learning disability recorded"), Group("no", "No learning disability recorded"), _unknown(),
+        ),
+        _yes_no,
+        harmed=("yes",),
+    ),
     Grouping("plus", "Local PLUS groups", "plus_group", (_unknown("In no PLUS group", "blank"),), _open),
     Grouping(
         "history", "Past appointments known", "n_past",
@@ -231,6 +242,8 @@ PLACE_GROUPINGS = (
         _open,
         exploratory=True,
     ),
+    Grouping("provider", "Provider", "provider_code", (_unknown(code="blank"),), _open, exploratory=True),
+    Grouping("place", "Place", "place_code", (_unknown(code="blank"),), _open, exploratory=True),
 )
 
 
@@ -256,6 +269,7 @@ _PHRASES: Final = {
     "age_years": "people's age",
     "interpreter_needed": "who needs an interpreter",
     "disability_flag": "who has a disability",
+    "learning_disability_flag": "who has a learning disability",
     "plus_group": "who is in a local PLUS group",
     "n_past": "earlier appointments",
 }

@@ -1,4 +1,4 @@
-"""Past appointments in a file that is mapped into memory, found by patient without reading the rest.
+"""Past appointments in a memory-mapped file, looked up by patient without reading the rest.
 
 `appointments.arrow` holds the rows sorted by patient, in batches of one size; `patients.arrow` where each
 patient's rows are. Several processes that read the same files share the memory.
@@ -41,7 +41,7 @@ def write_appointments(rows: pa.RecordBatchReader, folder: Path) -> None:
 
 
 def _of_one_size(rows: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    """Batches of `_BATCH` rows, the last one shorter, so that a row's number says where it is."""
+    """Batches of `_BATCH` rows, the last one shorter, so that a row number gives batch and position."""
     waiting: list[pa.RecordBatch] = []
     count = 0
     for batch in rows:
@@ -86,7 +86,7 @@ class KeptAppointments:
     def read(self, patients: Sequence[str]) -> pa.RecordBatchReader:
         """The rows of `patients`, some at a time: many patients have more than memory should hold.
 
-        In the rarest of cases also those of one whose hash is the same.
+        A patient whose hash is the same as that of another is returned too, which is very rare.
         """
         numbers = self.patients.rows(patients)
         some = (numbers[first : first + _AT_ONCE] for first in range(0, len(numbers), _AT_ONCE))
@@ -96,8 +96,8 @@ class KeptAppointments:
     def _rows(self, numbers: NDArray[np.int64]) -> pa.Table:
         parts = np.searchsorted(numbers, np.arange(len(self.batches) + 1) * _BATCH)
         taken = [
-            batch.take(pa.array(numbers[low:high] - place * _BATCH))
-            for place, (batch, low, high) in enumerate(zip(self.batches, parts[:-1], parts[1:], strict=True))
+            batch.take(pa.array(numbers[low:high] - index * _BATCH))
+            for index, (batch, low, high) in enumerate(zip(self.batches, parts[:-1], parts[1:], strict=True))
             if high > low
         ]
         return pa.Table.from_batches(taken, schema=self.schema)

@@ -1,4 +1,7 @@
-"""Counts by key and time in files that are mapped into memory: by day, and of bookings by minute."""
+"""Counts by key and time in files that are mapped into memory: by day, and of bookings by minute.
+
+`bookings.arrow` says which appointments are among those counts.
+"""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,9 +18,9 @@ from dnapredict.features.rates import COUNTED, count_of
 
 
 def write_index(keys: Sequence[str | None], bounds: NDArray[np.int64], path: Path) -> None:
-    """Write that rows `bounds[i]` to `bounds[i + 1]` are those of `keys[i]`; those of None are not found.
+    """Write an index in which rows `bounds[i]` to `bounds[i + 1]` belong to `keys[i]`; a key of None is left out.
 
-    Kept is a hash of each key, not the key.
+    It holds a hash of each key, not the key.
     """
     known = np.array([key is not None for key in keys], dtype=bool)
     hashes = np.array([_hash(key) for key in keys if key is not None], dtype=np.uint64)
@@ -35,7 +38,7 @@ def write_index(keys: Sequence[str | None], bounds: NDArray[np.int64], path: Pat
 
 @dataclass(frozen=True)
 class KeyIndex:
-    """What `write_index` wrote, open for reading; several processes that read it share the memory."""
+    """The index that `write_index` wrote, memory-mapped: processes that read it share the memory."""
 
     hashes: NDArray[np.uint64]
     starts: NDArray[np.int64]
@@ -52,12 +55,12 @@ class KeyIndex:
         )
 
     def rows(self, keys: Iterable[str]) -> NDArray[np.int64]:
-        """Numbers of the rows of `keys`, rising; in the rarest of cases also of one with the same hash."""
+        """Row numbers of `keys`, ascending; also those of another key with the same hash, which is very rare."""
         hashes = np.unique(np.array([_hash(key) for key in keys], dtype=np.uint64))
         first = np.searchsorted(self.hashes, hashes, side="left")
         last = np.searchsorted(self.hashes, hashes, side="right")
-        places = _ranges(first, last - first)
-        return np.sort(_ranges(self.starts[places], self.counts[places]))
+        entries = _ranges(first, last - first)
+        return np.sort(_ranges(self.starts[entries], self.counts[entries]))
 
 
 def _hash(key: str) -> int:
@@ -81,7 +84,7 @@ def _ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.
 
 _COUNTS: Final = "counts.arrow"
 _COLUMNS: Final = tuple(count_of(code) for code in COUNTED)
-# A place is the number of the key and the number of the day in one whole number.
+# A position is the number of the key times this, plus the number of the day.
 _DAYS: Final = 1 << 20
 
 CUMULATIVE: Final = f"""
@@ -106,7 +109,7 @@ class KeptCounts:
 
     rows: pa.RecordBatch
     numbers: Mapping[tuple[int, str], int]
-    places: NDArray[np.int64]
+    positions: NDArray[np.int64]
 
     @classmethod
     def open(cls, folder: Path) -> "KeptCounts":
@@ -124,14 +127,14 @@ class KeptCounts:
         pairs = zip(keys["kind"].to_pylist(), keys["key"].to_pylist(), strict=True)
         number = np.array([self.numbers.get(pair, -1) for pair in pairs], dtype=np.int64)
         days = _day_numbers(keys["day"].combine_chunks())
-        before = np.searchsorted(self.places, number * _DAYS + days, side="left") - 1
+        before = np.searchsorted(self.positions, number * _DAYS + days, side="left") - 1
         known = (number >= 0) & (before >= 0)
-        known[known] = self.places[before[known]] // _DAYS == number[known]
+        known[known] = self.positions[before[known]] // _DAYS == number[known]
         return self._additions(np.unique(before[known]))
 
     def _additions(self, found: NDArray[np.int64]) -> pa.Table:
         taken = pa.Table.from_batches([self.rows.take(pa.array(found))])
-        number = self.places[found] // _DAYS
+        number = self.positions[found] // _DAYS
         follows = np.concatenate([[False], number[1:] == number[:-1]]) if len(found) else np.array([], bool)
         columns = {name: taken[name] for name in ("kind", "key", "day")}
         for name in _COLUMNS:
@@ -206,3 +209,40 @@ class KeptMinutes:
 def _keys(clinic_days: pa.Table) -> Iterator[str]:
     columns = (clinic_days[name].to_pylist() for name in _KEY)
     return (f"{kind} {day} {clinic}" for kind, clinic, day in zip(*columns, strict=True))
+
+
+_BOOKINGS: Final = "bookings.arrow"
+
+SORTED_BOOKINGS: Final = """
+    SELECT DISTINCT md5_number_lower(appointment_id) AS booking FROM ({appointments}) ORDER BY booking
+"""
+
+
+def write_bookings(hashes: pa.Table, folder: Path) -> None:
+    """Write the result of `SORTED_BOOKINGS`."""
+    table = hashes.combine_chunks()
+    with pa.OSFile(str(folder / _BOOKINGS), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=max(table.num_rows, 1))
+
+
+@dataclass(frozen=True)
+class KeptBookings:
+    """What `write_bookings` wrote, open for reading: a hash of each appointment's id, rising.
+
+    An appointment is looked up here and not among those of its patient, so that it is recognised without a patient.
+    """
+
+    hashes: NDArray[np.uint64]
+
+    @classmethod
+    def open(cls, folder: Path) -> "KeptBookings":
+        """Map the file of `folder` into memory; nothing is read yet."""
+        table = pa.ipc.open_file(pa.memory_map(str(folder / _BOOKINGS))).read_all()
+        return cls(_plain(table["booking"]).view(np.uint64))
+
+    def holds(self, hashes: pa.ChunkedArray) -> NDArray[np.bool_]:
+        """Whether each appointment is in the store, by the hash of its id."""
+        asked = _plain(hashes).view(np.uint64)
+        first = np.searchsorted(self.hashes, asked, side="left")
+        last = np.searchsorted(self.hashes, asked, side="right")
+        return last > first

@@ -1,7 +1,7 @@
 """The history store: what is known of past appointments, in the files of one folder.
 
-It holds the columns that factors read and no others: no age, no ethnicity, no address. A folder is
-written whole beside the old one and swapped in a single step, while a service may still read the old.
+It holds only the columns that factors read: no age, no ethnicity, no address. A new history is written to a new
+folder and then becomes the current one in a single step, while a service may still read the previous folder.
 
 `CURRENT` names the folder in use and the digest of its `store.json`, which holds those of the other files.
 All of them are checked once, when a process opens the store, before Arrow maps a file into memory.
@@ -19,6 +19,7 @@ from typing import Final
 
 import duckdb
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,7 @@ import pyarrow.compute as pc
 
 from dnapredict.data.engine.bound_query import compiled, placeholder
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.duckdb_functions import engine_function
 from dnapredict.data.engine.engine_pool import Engine
 from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
 from dnapredict.errors import StoreError
@@ -35,7 +37,14 @@ from dnapredict.features.matrix import Past, counting, is_crowded
 from dnapredict.features.rates import COUNTED, daily_counts, keys_of
 from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.appointment_file import write_appointments
-from dnapredict.features.store.count_files import CUMULATIVE, SORTED_MINUTES, write_counts, write_minutes
+from dnapredict.features.store.count_files import (
+    CUMULATIVE,
+    SORTED_BOOKINGS,
+    SORTED_MINUTES,
+    write_bookings,
+    write_counts,
+    write_minutes,
+)
 from dnapredict.features.store.merging import (
     Additions,
     additions,
@@ -52,11 +61,13 @@ _NAMED_BEFORE: Final = re.compile(r"history-\w+", re.ASCII)
 # Names of unfinished folders: of this release, and of those before it.
 _DRAFTS: Final = (".history-*", "draft-*")
 _DRAFT_SECONDS: Final = 86_400
-# Kinds of look-up keys beside those of the daily counts (`rates.KINDS`), which count from 0.
+# Kinds of look-up keys in addition to those of the daily counts (`rates.KINDS`), which are numbered from 0.
 _PATIENT: Final = -1
 _OUTCOME: Final = -2
 _CLINIC: Final = -3
-_OF_CLINICS: Final = ("booked_day", "minute", "appointment_id")
+_OF_CLINICS: Final = ("booked_day", "minute", "appointment_id", "booking", "has_patient")
+# The hash of `count_files.SORTED_BOOKINGS`.
+_booking: Final = engine_function("md5_number_lower", (dt.string,), dt.uint64)
 _BATCH: Final = 100_000
 
 
@@ -80,7 +91,7 @@ class HistoryStore:
         Raises
         ------
         StoreError
-            If there are histories and what says which of them is in use is missing or damaged.
+            If there are histories, and the file that names the current one is missing or damaged.
         """
         try:
             text = (root / _CURRENT).read_bytes().decode("ascii")
@@ -119,7 +130,7 @@ class HistoryStore:
         """Write this history and the contract rows of the extract `source` as the history at `root`.
 
         The new store equals one of both extracts together, file by file, where every row of this history was
-        written for the same `clock`. See `features.store.merging` for appointments that stand in both.
+        written for the same `clock`. See `features.store.merging` for appointments that are in both.
 
         Raises
         ------
@@ -130,6 +141,7 @@ class HistoryStore:
         """
         contents = self._contents
         contents.require_clock(clock)
+        contents.require_bookings()
         added = additions(rows, contents, workspace, source=source)
         fill = partial(_fill_merged, added=added, store=contents, clock=clock, workspace=workspace)
         return self._written(root, clock, fill), added
@@ -172,11 +184,10 @@ class HistoryStore:
         return {}
 
     def past(self, points: ir.Table, *, clock: Clock, workspace: Engine) -> Past:
-        """What may be known when `points` are scored: this history and what the points say themselves.
+        """What may be known when `points` are scored: this history and the points themselves.
 
-        An appointment that is in both is taken from the points. Counts of the points' own
-        outcomes are added where the history does not hold them yet; of a point whose patient is not
-        known that cannot be told, and it is not counted. Nor are bookings, in the minutes of a clinic.
+        An appointment that is in both is taken from the points. The outcome of a point is added to the daily
+        counts unless the history holds it already, or the patient of the point is not known.
         """
         contents = self._contents
         contents.require_delay(clock.recording_delay_days)
@@ -189,13 +200,26 @@ class HistoryStore:
             fresh = _new_counts(points.schema(), stored.schema(), clock)
             added = workspace.fetch(fresh.bind(points=points, stored=stored))
             daily = pa.concat_tables([daily, added.cast(daily.schema)])
-        held = workspace.fetch(_in_both(points.schema(), stored.schema()).bind(points=points, stored=stored))
-        own = _minutes_of(keys.filter(kinds == _CLINIC), held)
+        clinics = keys.filter(kinds == _CLINIC)
+        if contents.bookings is None:
+            held = workspace.fetch(_in_both(points.schema(), stored.schema()).bind(points=points, stored=stored))
+            is_new = pc.and_(
+                clinics["has_patient"], pc.invert(pc.is_in(clinics["appointment_id"], held["appointment_id"]))
+            )
+        else:
+            is_new = pa.chunked_array([~contents.bookings.holds(clinics["booking"])])
+        own = _minutes_of(clinics, is_new)
         made = minutes.of_clinic_days(own)
         made = pa.concat_tables([made, own.cast(made.schema)])
         known = workspace.compute(_known_rows(points.schema(), stored.schema()).bind(points=points, stored=stored))
         crowded = is_crowded(known, clock=clock, workspace=workspace)
-        return Past(known, workspace.keep(daily), workspace.keep(made), crowded)
+        return Past(
+            known,
+            workspace.keep(daily),
+            workspace.keep(made),
+            crowded=crowded,
+            with_unidentified=contents.bookings is not None,
+        )
 
 
 def _fill(folder: Path, *, rows: ir.Table, clock: Clock, workspace: Workspace) -> None:
@@ -226,6 +250,7 @@ def _write_files(folder: Path, workspace: Workspace, *, appointments: str, daily
     write_appointments(in_order.to_arrow_reader(_BATCH), folder)
     write_counts(workspace.fetch(CUMULATIVE.format(daily=daily)), folder)
     write_minutes(workspace.fetch(SORTED_MINUTES.format(made=made)), folder)
+    write_bookings(workspace.fetch(SORTED_BOOKINGS.format(appointments=appointments)), folder)
 
 
 @compiled
@@ -237,13 +262,14 @@ def _in_both(points_schema: ibis.Schema, stored_schema: ibis.Schema) -> ir.Table
 
 @compiled
 def _known_rows(points_schema: ibis.Schema, stored_schema: ibis.Schema) -> ir.Table:
-    """The points, and the stored appointments that are not among them. Another patient with the same hash does no
-    harm: history runs within a patient.
+    """The points, and the stored appointments that are not among them.
+
+    Rows of another patient with the same hash change nothing, since history is computed for each patient.
     """
     points, stored = placeholder("points", points_schema), placeholder("stored", stored_schema)
     others = stored.anti_join(points, "appointment_id")
-    mine = points.select(**{name: points[name].cast(stored[name].type()) for name in stored.columns})
-    return mine.union(others)
+    own = points.select(**{name: points[name].cast(stored[name].type()) for name in stored.columns})
+    return own.union(others)
 
 
 @compiled
@@ -251,23 +277,22 @@ def _lookup_keys(points_schema: ibis.Schema, clock: Clock) -> ir.Table:
     """Look-up keys of `points` in one table: of daily counts, patients and clinics, and a row if there are outcomes."""
     points = placeholder("points", points_schema)
     keys = keys_of(points, clock=clock)
-    asked = clinic_days_of(points)
-    clinics = asked.select(*_OF_CLINICS, kind=ibis.literal(_CLINIC, "int32"), key=asked.clinic, day=asked.starts_day)
+    booked = clinic_days_of(points)
+    booked = booked.mutate(booking=_booking(booked.appointment_id))
+    clinics = booked.select(*_OF_CLINICS, kind=ibis.literal(_CLINIC, "int32"), key=booked.clinic, day=booked.starts_day)
     nothing = {name: ibis.null(clinics[name].type()) for name in ("day", *_OF_CLINICS)}
     patients = points.filter(points.patient_id.notnull()).select(
         kind=ibis.literal(_PATIENT, "int32"), key=points.patient_id, **nothing
     )
-    told = points.filter(points.outcome_code.isin(list(COUNTED)), points.patient_id.notnull())
-    outcomes = told.select(kind=ibis.literal(_OUTCOME, "int32"), key=ibis.literal(""), **nothing).limit(1)
+    counted = points.filter(points.outcome_code.isin(list(COUNTED)), points.patient_id.notnull())
+    outcomes = counted.select(kind=ibis.literal(_OUTCOME, "int32"), key=ibis.literal(""), **nothing).limit(1)
     counts = keys.select(key=keys.key, **(nothing | {"kind": keys.kind.cast("int32"), "day": keys.day}))
     in_order = ("kind", "key", "day", *_OF_CLINICS)
     return ibis.union(*(part.select(in_order) for part in (counts, patients.distinct(), outcomes, clinics)))
 
 
-def _minutes_of(clinics: pa.Table, held: pa.Table) -> pa.Table:
-    """The minutes of the points' bookings, counting those that are not `held` by the store."""
-    own = clinics["appointment_id"]
-    fresh = pc.and_(pc.is_valid(own), pc.invert(pc.is_in(own, value_set=held["appointment_id"])))
+def _minutes_of(clinics: pa.Table, is_new: pa.ChunkedArray) -> pa.Table:
+    """The minutes of the points' bookings, of which those that the store does not hold are counted."""
     parts = (
         pa.table(
             {
@@ -275,7 +300,7 @@ def _minutes_of(clinics: pa.Table, held: pa.Table) -> pa.Table:
                 "clinic": clinics["key"],
                 "day": clinics[day],
                 "minute": clinics["minute"],
-                "n": fresh.cast(pa.int32()),
+                "n": is_new.cast(pa.int32()),
             }
         )
         for kind, day in enumerate(("day", "booked_day"))
@@ -288,8 +313,8 @@ def _new_counts(points_schema: ibis.Schema, stored_schema: ibis.Schema, clock: C
     """Counts of the points with an outcome that the stored history does not hold yet."""
     points, stored = placeholder("points", points_schema), placeholder("stored", stored_schema)
     counted = stored.filter(stored.outcome_code.isin(list(COUNTED)))
-    told = points.filter(points.outcome_code.isin(list(COUNTED)), points.patient_id.notnull())
-    return daily_counts(told.anti_join(counted, "appointment_id"), clock=clock)
+    with_outcome = points.filter(points.outcome_code.isin(list(COUNTED)), points.patient_id.notnull())
+    return daily_counts(with_outcome.anti_join(counted, "appointment_id"), clock=clock)
 
 
 @compiled

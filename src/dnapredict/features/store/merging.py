@@ -1,7 +1,7 @@
 """What an extract adds to a history store, so that the result equals a store of both extracts together.
 
-An appointment that the store lacks is added. One that it holds is left out where nothing has changed, and takes
-the place of the stored one where an outcome has come in. Any other change is refused: the counts of clinics and
+An appointment that the store lacks is added. One that it holds is skipped where nothing has changed, and replaces
+the stored one where an outcome has come in. Any other change is refused: the counts of clinics and
 areas that the stored appointment is part of cannot be taken back, since the store keeps no area of an appointment.
 """
 
@@ -33,7 +33,7 @@ class Additions:
     bookings
         Those of them that are added.
     added, updated, unchanged
-        How many rows are added, bring an outcome, or say nothing new.
+        How many rows are added, bring an outcome, or have not changed.
     """
 
     rows: ir.Table
@@ -95,7 +95,7 @@ def merged_appointments(rows: ir.Table, store: Contents, workspace: Workspace) -
 
 
 def merged_counts(daily: str, store: Contents, workspace: Workspace) -> str:
-    """Query of the daily counts of the query `daily` and of the store, whose own are running totals."""
+    """Query of the daily counts of the query `daily` and of the store, which keeps cumulative counts."""
     stored = workspace.refer(pa.Table.from_batches([store.counts.rows])).get_name()
     counts = [count_of(code) for code in COUNTED]
     by_day = ", ".join(f'"{name}" - lag("{name}", 1, 0) OVER of_key AS "{name}"' for name in counts)

@@ -23,14 +23,16 @@ from dnapredict.features.history import REMEMBERED
 from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.appointment_file import KeptAppointments
 from dnapredict.features.store.count_files import COLUMNS as MINUTE_COLUMNS
-from dnapredict.features.store.count_files import KeptCounts, KeptMinutes
+from dnapredict.features.store.count_files import KeptBookings, KeptCounts, KeptMinutes
 
 MEND: Final = "Run 'dnapredict refresh EXTRACT' to write the history anew."
 
 _LOG: Final = logging.getLogger("dnapredict.features")
 _MANIFEST: Final = "store.json"
-# Counted up when the files change their form: a store of another form is refused and written anew.
-_FORM: Final = 3
+# Increased when the files change their form: a store of an unknown form is refused and must be written anew.
+_FORM: Final = 4
+# Its minutes do not count bookings whose patient is not known, and it has no `bookings.arrow`.
+_FORM_WITHOUT_BOOKINGS: Final = 3
 _KEPT_OPEN: Final = 2
 _READERS: Final = 4
 
@@ -54,11 +56,13 @@ class Contents:
     appointments: KeptAppointments
     counts: KeptCounts
     minutes: KeptMinutes
+    bookings: KeptBookings | None
+    """None in a store of an earlier version."""
 
     def is_as_opened(self) -> bool:
         """Whether no file has been written to since; one that was removed is still mapped.
 
-        It is asked at every look-up, since a file that is cut short under its mapping ends the process.
+        Called at every look-up: a file that is truncated while it is mapped ends the process.
         """
         now = _state(self.folder)
         return all(now.get(name, then) == then for name, then in self.state.items())
@@ -89,6 +93,19 @@ class Contents:
                 f"{self.folder}: the history was written for another horizon ({clock.horizon_days} days now), or by "
                 "an earlier version, which did not record it. Run 'dnapredict refresh' with the whole extract, "
                 "without --append."
+            )
+
+    def require_bookings(self) -> None:
+        """Refuse to add rows to a store of an earlier version, which counts fewer bookings than this one.
+
+        Raises
+        ------
+        StoreError
+        """
+        if self.bookings is None:
+            raise StoreError(
+                f"{self.folder}: the history was written by an earlier version, which did not count bookings without "
+                "a patient number. Run 'dnapredict refresh' once with the whole extract, without --append."
             )
 
 
@@ -141,7 +158,7 @@ def opened(folder: Path, digest: str) -> Contents:
 
 
 def _state(folder: Path) -> State:
-    """What changes when somebody writes to a file of the folder, or replaces one."""
+    """Inode, size and times of each file of the folder: they change when a file is written to or replaced."""
     try:
         with os.scandir(folder) as entries:
             stats = [(entry.name, entry.stat()) for entry in entries]
@@ -165,6 +182,7 @@ def _checked(folder: Path, digest: str, state: State) -> Contents:
             KeptAppointments.open(folder),
             KeptCounts.open(folder),
             KeptMinutes.open(folder),
+            KeptBookings.open(folder) if about["form"] == _FORM else None,
         )
         if not digest:
             _require_within(contents)
@@ -184,7 +202,7 @@ def _manifest(folder: Path, digest: str) -> dict[str, Any]:
         raise StoreError(f"{path}: is missing; the history is damaged. {MEND}") from None
     except (OSError, ValueError, KeyError, TypeError):
         raise StoreError(f"{path}: the history is damaged. {MEND}") from None
-    if form != _FORM or not has_delay:
+    if form not in (_FORM, _FORM_WITHOUT_BOOKINGS) or not has_delay:
         raise StoreError(f"{folder}: the history was written by another version of dnapredict. {MEND}")
     if not digest and "files" in about:
         raise StoreError(f"{folder.parent / 'CURRENT'}: is damaged; it lacks the digest of {path}. {MEND}")
@@ -192,7 +210,7 @@ def _manifest(folder: Path, digest: str) -> dict[str, Any]:
 
 
 def _require_intact(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
-    """Hash the files side by side: hashing lets other threads run, and a store can hold a gigabyte."""
+    """Hash the files in parallel: hashing releases the interpreter lock, and a store can hold a gigabyte."""
     for name, wanted in files.items():
         _require_size(folder / name, wanted["bytes"])
     with ThreadPoolExecutor(_READERS) as readers:
@@ -219,7 +237,7 @@ def _digest(path: Path) -> str:
 
 
 def _require_sound(folder: Path) -> None:
-    """What can be told without digests: that the offsets of each Arrow file lead into the file."""
+    """Check what can be checked without digests: that the offsets of each Arrow file are within the file."""
     for path in sorted(folder.glob("*.arrow")):
         pa.ipc.open_file(pa.memory_map(str(path))).read_all().validate(full=True)
     _LOG.warning(
@@ -230,7 +248,7 @@ def _require_sound(folder: Path) -> None:
 
 
 def _require_within(contents: Contents) -> None:
-    """The same of the columns that are asked for, and of the rows that an index leads to."""
+    """Check that the files have their columns, and that the indexes refer to existing rows."""
     appointments, minutes = contents.appointments, contents.minutes
     if appointments.schema.names != list(REMEMBERED) or minutes.rows.column_names != list(MINUTE_COLUMNS):
         raise ValueError("a file is in the place of another")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dnapredict.config.worklist_config import Need
 
-COLUMNS: Final = ("interpreter_needed", "transport_booked", "age_years")
+COLUMNS: Final = ("interpreter_needed", "transport_booked", "age_years", "carer_or_child")
 """The contract columns that express a need."""
 
 # "Call" as a verb, not as in "the same call": the verb is followed by "and", "to" or "with".

@@ -44,6 +44,7 @@ class Column:
     `width` pads a numeric code with the leading zeros that spreadsheets drop ("3" -> "03").
     `lowest` and `highest` bound a number, both inclusive. `blanks` are values that are read as blank.
     `meaningful_words` are words of `known_names.NOT_RECORDED` that have a meaning in this column.
+    `yes` and `no` are further words of a yes/no column, in small letters.
     """
 
     name: str
@@ -59,6 +60,8 @@ class Column:
     highest: float | None = None
     blanks: Mapping[str, str] = field(default_factory=dict)
     meaningful_words: tuple[str, ...] = ()
+    yes: tuple[str, ...] = ()
+    no: tuple[str, ...] = ()
 
 
 COLUMNS: Final = (
@@ -213,9 +216,43 @@ COLUMNS: Final = (
         Role.FACTOR_AND_AUDIT,
         "An interpreter is on record.",
         source="Personal Demographics Service, interpreter required",
+        yes=("required", "needed", "interpreter required", "interpreter needed", "yes - required"),
+        no=("not required", "not needed", "no interpreter", "none required", "none needed", "no interpreter required"),
     ),
-    Column("transport_booked", Kind.BOOLEAN, Role.FACTOR, "Patient transport is booked."),
-    Column("has_mobile", Kind.BOOLEAN, Role.FACTOR, "A mobile number is on record."),
+    Column(
+        "transport_booked",
+        Kind.BOOLEAN,
+        Role.FACTOR,
+        "Patient transport is booked; None means that there is none.",
+        meaningful_words=("NONE",),
+        yes=(
+            "booked",
+            "ambulance",
+            "hospital transport",
+            "patient transport",
+            "transport booked",
+            "pts",
+            "hospital car",
+        ),
+        no=(
+            "none",
+            "not required",
+            "not needed",
+            "none required",
+            "not booked",
+            "none booked",
+            "no transport",
+            "own transport",
+        ),
+    ),
+    Column(
+        "has_mobile",
+        Kind.BOOLEAN,
+        Role.FACTOR,
+        "A mobile number is on record.",
+        yes=("on record", "recorded"),
+        no=("not on record", "no mobile", "no number"),
+    ),
     Column("receives_welfare", Kind.BOOLEAN, Role.FACTOR, "A welfare benefit is on record, where agreed."),
     Column(
         "times_rescheduled",
@@ -230,11 +267,11 @@ COLUMNS: Final = (
         "ethnic_category_code",
         Kind.CODE,
         Role.AUDIT,
-        "A national code: one letter, with or without a local digit (A, A1); Z declined, 99 not asked. "
-        "Anything else counts as not known, and is reported.",
+        "A national code: one letter, with or without a local digit (A, A1); Z declined, 99 not asked; or a "
+        "description of one. Anything else counts as not known, and is reported.",
         source="ETHNIC CATEGORY",
         codes=codes.ETHNIC_CATEGORY,
-        meaningful_words=("NOT STATED",),
+        meaningful_words=("NOT STATED", "NOT KNOWN", "UNKNOWN"),
     ),
     Column(
         "disability_flag",

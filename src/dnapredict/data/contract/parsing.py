@@ -136,7 +136,7 @@ def typed_value(
     if column.kind in (Kind.NUMBER, Kind.INTEGER):
         return _number(text, column)
     if column.kind is Kind.BOOLEAN:
-        return _boolean(text)
+        return _boolean(text, column)
     return _key_or_code(text, column)
 
 
@@ -191,11 +191,15 @@ def _number(text: ir.Value, column: Column) -> Parsed:
     return Parsed(ibis.ifelse(sound, value, ibis.null()), text.notnull() & ~sound)
 
 
-def _boolean(text: ir.Value) -> Parsed:
-    """Yes and no as the engine knows them: true, t, yes, y, 1 and their opposites, in any case."""
+def _boolean(text: ir.Value, column: Column) -> Parsed:
+    """Yes and no as the engine knows them (true, t, yes, y, 1 and their opposites), or in the column's own words."""
     if text.type().is_boolean():
         return Parsed(text, ibis.literal(False))
     value = text.try_cast("boolean")
+    if column.yes or column.no:
+        word = text.lower()
+        in_words = ibis.cases((word.isin(column.yes), True), (word.isin(column.no), False), else_=ibis.null("boolean"))
+        value = ibis.coalesce(value, in_words)
     return Parsed(value, text.notnull() & value.isnull())
 
 

@@ -36,14 +36,28 @@ def value_of(table: ir.Table, origin: ColumnSource, *, where: str, expected: Col
     for name in origin.columns:
         if name not in table.columns:
             raise missing_column(where, name, table, expected=expected or origin.columns)
-    value = _drawn(table, origin)
+    return translated(value_before_translation(table, origin), origin)
+
+
+def translated(value: ir.Value, origin: ColumnSource) -> ir.Value:
+    """`value` with the codes of `origin.translate`; another value passes unchanged."""
     if not origin.translate:
         return value
     text = value.cast("string").strip()
     return text.cases(*origin.translate.items(), else_=text)
 
 
-def _drawn(table: ir.Table, origin: ColumnSource) -> ir.Value:
+def source_of(name: str, columns: Collection[str], mapping: Mapping) -> ColumnSource | None:
+    """The source of the contract column `name` in an extract with these columns; None where it has none."""
+    if name in mapping.columns:
+        origin = mapping.columns[name]
+        return origin if set(origin.columns) <= set(columns) else None
+    own = next((own for own, contract in _by_own_name(columns, mapping) if contract == name), None)
+    return None if own is None else ColumnSource.model_validate({"from": own})
+
+
+def value_before_translation(table: ir.Table, origin: ColumnSource) -> ir.Value:
+    """The values of `origin` as the extract writes them."""
     if origin.constant is not None:
         return ibis.literal(origin.constant)
     if origin.date is not None and origin.time is not None:

@@ -11,13 +11,15 @@ from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.data.contract.columns import COLUMNS, REQUIRED, Column, Kind
 from dnapredict.data.contract.parsing import Parsed, clock_time, drop_missing_words, trimmed, typed_value
 from dnapredict.data.engine.bound_query import compiled, placeholder
-from dnapredict.data.engine.engine_pool import Engine
+from dnapredict.data.engine.engine_pool import FEW_ROWS, Engine
 from dnapredict.data.mapping.apply_mapping import BAD_NUMBER, FAULT, NOTE, MappingRequest, columns_supplied, map_columns
 from dnapredict.data.mapping.ingest import ingest_report, prepare
 from dnapredict.data.mapping.pseudonyms import FEWEST_NUMBERS, refuse_nhs_numbers
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER, describe_columns
 from dnapredict.data.validation.checked import NO_OPT_OUTS, Checked
+from dnapredict.data.validation.code_texts import CODED, replace_descriptions
 from dnapredict.data.validation.rules import first_broken_rule
+from dnapredict.data.validation.unreadable_cells import flagged, unreadable_cells
 from dnapredict.errors import DataError
 
 _CLOCK_TIME = "clock_time::"
@@ -150,6 +152,9 @@ def check(
     _require_columns(present, table, mapping, source)
     typed = workspace.compute(_typed_rows(schema, request).bind(extract=prepared.table, **prepared.lookups))
     total = workspace.count(typed)
+    # One plain query is the quickest for a single appointment.
+    cells = workspace.fetch(_cells(typed.schema()).bind(typed=typed)) if total <= FEW_ROWS else None
+    typed, texts = replace_descriptions(typed, present, workspace, cells=cells)
     if total >= FEWEST_NUMBERS and "patient_id" in present and not mapping.makes_pseudonyms:
         refuse_nhs_numbers(typed, workspace, source=source)
     rejected = workspace.fetch(_rejected_rows(typed.schema()).bind(typed=typed))
@@ -159,7 +164,20 @@ def check(
     numbers = workspace.keep(rejected.select([ROW_NUMBER]))
     rows = workspace.view(_kept_rows(typed.schema()).bind(typed=typed, rejected=numbers))
     report = ingest_report(typed, mapping, prepared, workspace)
-    return Checked(rows, rejected, total, present, typed, report, opt_outs)
+    unreadable = unreadable_cells(typed, workspace, cells=cells)
+    return Checked(
+        rows,
+        rejected,
+        total,
+        present,
+        typed,
+        report,
+        opt_outs,
+        texts=texts,
+        unreadable=unreadable,
+        extract=prepared.table,
+        mapping=mapping,
+    )
 
 
 def present(columns: Iterable[str], mapping: Mapping = IDENTITY) -> frozenset[str]:
@@ -187,6 +205,13 @@ def _present(schema: ibis.Schema, request: MappingRequest) -> frozenset[str]:
 def _typed_rows(schema: ibis.Schema, request: MappingRequest) -> ir.Table:
     mapped = map_columns(placeholder("extract", schema), request)
     return cast_columns(mapped.table, mapped.present, request.mapping)
+
+
+@compiled
+def _cells(schema: ibis.Schema) -> ir.Table:
+    """What is read of few rows outside the engine: codes, and optional cells with their flags."""
+    typed, optional = placeholder("typed", schema), flagged(schema.names)
+    return typed.select(ROW_NUMBER, *CODED, *optional, *(f"bad_{name}" for name in optional))
 
 
 @compiled

@@ -1,15 +1,18 @@
 """Sentences on values that no code list has, for every verb that reads an extract: nothing is recoded silently."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.mapping.pseudonyms import TEMPORARY, UNLINKED
+from dnapredict.data.small_numbers import publish_count
 from dnapredict.data.validation.checked import Checked
 from dnapredict.quality.measures.record_quality import unknown_codes
 from dnapredict.quality.measures.source_words import source_words
 from dnapredict.quality.published_figures import published_codes, published_words
 
-_MOST_TOLD = 12
+_MOST_TOLD: Final = 12
 
 
 def unknown_value_sentences(checked: Checked, workspace: Workspace, *, rule: Disclosure) -> Iterator[str]:
@@ -41,3 +44,43 @@ def word_sentences(checked: Checked, workspace: Workspace, *, rule: Disclosure) 
     for column, words in by_column.items():
         more = f", and {len(words) - _MOST_TOLD:,} more" if len(words) > _MOST_TOLD else ""
         yield f"{column}: words read as codes: {', '.join(words[:_MOST_TOLD])}{more}. Confirm them."
+
+
+def patient_number_sentences(checked: Checked, workspace: Workspace, *, rule: Disclosure) -> Iterator[str]:
+    """How many rows have a temporary number or none of a person, and how many numbers occur in two forms."""
+    if "patient_id" not in checked.present:
+        return
+    counted = workspace.fetch(_PATIENT_NUMBERS.format(rows=checked.all_rows.get_name())).to_pylist()[0]
+    two_forms = counted["two_forms"] + checked.ingest.numbers_in_two_forms
+    if counted["temporary"]:
+        yield f"patient_id: {_rows(counted['temporary'], rule)} hold a temporary number, kept as that of a patient."
+    if counted["unlinked"]:
+        yield (
+            f"patient_id: {_rows(counted['unlinked'], rule)} hold a placeholder such as TBC or 999, each kept as "
+            "another patient without history."
+        )
+    if two_forms:
+        yield (
+            f"patient_id: {_count(two_forms, rule)} numbers occur with and without leading zeros. They are kept as "
+            "different patients: export the numbers as text, with their zeros."
+        )
+
+
+def _count(number: int, rule: Disclosure) -> str:
+    shown = publish_count(number, rule)
+    return "a few" if shown is None else f"about {shown:,}"
+
+
+def _rows(number: int, rule: Disclosure) -> str:
+    return f"{_count(number, rule)} rows"
+
+
+_PATIENT_NUMBERS: Final = f"""
+WITH rows AS (SELECT patient_id, count(*) AS n FROM {{rows}} WHERE patient_id LIKE '{TEMPORARY}%'
+              OR patient_id LIKE '{UNLINKED}%' OR patient_id SIMILAR TO '0[0-9]+' GROUP BY ALL)
+SELECT coalesce(sum(n) FILTER (patient_id LIKE '{TEMPORARY}%'), 0)::BIGINT AS temporary,
+       coalesce(sum(n) FILTER (patient_id LIKE '{UNLINKED}%'), 0)::BIGINT AS unlinked,
+       (SELECT count(DISTINCT patient_id) FROM {{rows}}
+        WHERE patient_id IN (SELECT ltrim(patient_id, '0') FROM rows WHERE patient_id[1] = '0')) AS two_forms
+FROM rows
+"""

@@ -80,6 +80,7 @@ _DESCRIPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "11": "video, video consultation, video call, video appointment, by video, video clinic",
         "12": "message board",
         "13": "chat room",
+        "98": "other",
     },
     "priority_type_code": {
         "1": "routine, routine referral, routine appointment",

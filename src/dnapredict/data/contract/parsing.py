@@ -15,7 +15,16 @@ import ibis.expr.types as ir
 
 from dnapredict.data.contract.codes import WHOLE_ETHNIC_CODE
 from dnapredict.data.contract.columns import Column, Kind, Role
-from dnapredict.data.contract.datetimes import INSTANT, LOCAL, instant_of, local_of, order_of, wall_clock
+from dnapredict.data.contract.datetimes import (
+    EPOCHS,
+    INSTANT,
+    LOCAL,
+    instant_of,
+    instant_of_epoch,
+    local_of,
+    order_of,
+    wall_clock,
+)
 from dnapredict.data.contract.known_names import NOT_RECORDED
 from dnapredict.data.engine.duckdb_functions import engine_function
 
@@ -118,7 +127,7 @@ def _any_case(character: str) -> str:
 
 def clock_time(text: ir.Value, column: Column, formats: tuple[str, ...] = ()) -> ir.TimestampValue | None:
     """Second step, for times in text: the local time, by the patterns `formats` where there are some."""
-    is_text = column.kind is Kind.TIMESTAMP and text.type().is_string()
+    is_text = column.kind is Kind.TIMESTAMP and text.type().is_string() and not set(formats) & set(EPOCHS)
     return local_of(text, formats) if is_text else None
 
 
@@ -131,6 +140,8 @@ def typed_value(
     local: ir.TimestampValue | None = None,
 ) -> Parsed:
     """Last step: the typed value and its flags, from the results of the steps before."""
+    if column.kind is Kind.TIMESTAMP and len(formats) == 1 and formats[0] in EPOCHS:
+        return _both_clocks(instant_of_epoch(text, formats[0]), None, zone, present=text.notnull())
     if column.kind is Kind.TIMESTAMP:
         return _timestamp(text, local, zone, is_guessed=not formats)
     if column.kind in (Kind.NUMBER, Kind.INTEGER):

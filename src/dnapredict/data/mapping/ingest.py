@@ -36,12 +36,15 @@ class PreparedExtract:
         Tables that `data.mapping.apply_mapping` joins, by the name of their placeholder.
     release, complete
         Of the deprivation lookup, as in `data.mapping.deprivation_lookup.AreaLookup`.
+    numbers_in_two_forms
+        Patients' numbers, of those that become pseudonyms, that also occur with leading zeros.
     """
 
     table: ir.Table
     lookups: MappingOf[str, ir.Table] = field(default_factory=dict)
     release: str = ""
     complete: bool = False
+    numbers_in_two_forms: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ class IngestReport:
     matches: tuple[Matches, ...] = ()
     areas: Areas = Areas()
     pseudonymised: bool = False
+    numbers_in_two_forms: int = 0
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -123,23 +127,30 @@ def prepare(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: str
     """
     if mapping.joins:
         table = join_files(table, mapping, workspace, source=source)
-    lookups = {}
+    lookups, two_forms = {}, 0
     if mapping.makes_pseudonyms:
-        lookups["pseudonyms"] = _pseudonyms(table, mapping, workspace, source)
+        lookups["pseudonyms"], two_forms = _pseudonyms(table, mapping, workspace, source)
     geography = mapping.geography
     if not (geography.imd or geography.centroids):
-        return PreparedExtract(table, lookups, geography.imd_release or "")
+        return PreparedExtract(table, lookups, geography.imd_release or "", numbers_in_two_forms=two_forms)
     areas = area_lookup(geography)
     lookups |= {"areas": workspace.refer(areas.areas), "sites": workspace.refer(areas.sites)}
-    return PreparedExtract(table, lookups, areas.release, areas.complete)
+    return PreparedExtract(table, lookups, areas.release, areas.complete, two_forms)
 
 
-def _pseudonyms(table: ir.Table, mapping: Mapping, workspace: Engine, source: str) -> ir.Table:
+def _pseudonyms(table: ir.Table, mapping: Mapping, workspace: Engine, source: str) -> tuple[ir.Table, int]:
     key = read_key(mapping.key_file)
     numbers = workspace.fetch(_numbers(table.schema(), mapping, source).bind(extract=table))
     hashed = pseudonyms(numbers["number"], key=key, kind=mapping.numbers)
     bad = pc.and_(numbers["number"].is_valid(), hashed.is_null())
-    return workspace.keep(pa.table({"written": numbers["written"], "pseudonym": hashed, "bad": bad}))
+    kept = workspace.keep(pa.table({"written": numbers["written"], "pseudonym": hashed, "bad": bad}))
+    return kept, _in_two_forms(numbers["number"])
+
+
+def _in_two_forms(numbers: pa.ChunkedArray) -> int:
+    """How many numbers also occur with leading zeros."""
+    with_zeros = pc.drop_null(numbers.filter(pc.match_substring_regex(numbers, "^0[0-9]+$")))
+    return int(pc.sum(pc.is_in(numbers.unique(), pc.utf8_ltrim(with_zeros, "0").unique())).as_py() or 0)
 
 
 @compiled
@@ -157,6 +168,7 @@ def ingest_report(typed: ir.Table, mapping: Mapping, prepared: PreparedExtract, 
         matches=tuple(_matches(typed, mapping, workspace)),
         areas=Areas(prepared.release, _counts(typed, AREA, workspace) if AREA in typed.columns else {}),
         pseudonymised=BAD_NUMBER in typed.columns and mapping.makes_pseudonyms,
+        numbers_in_two_forms=prepared.numbers_in_two_forms,
     )
 
 

@@ -117,7 +117,9 @@ prefer prefers say answer wish wishes unable client patient person does backgrou
 group groups ethnic ethnicity race mixed multiple english welsh scottish northern ireland european gypsy roma
 romany traveller arab caribbean african chinese indian pakistani bangladeshi irish british asian black white
 male female trans indeterminate booked attended cancelled late arrived seen hospital provider trust new follow
-up first telephone phone video face routine urgent week wait gp self referral
+up first telephone phone video face routine urgent week wait gp self referral soon virtual consultant service
+polish romanian turkish kurdish somali nigerian ghanaian kenyan zimbabwean vietnamese filipino japanese nepali tamil
+iranian iraqi afghan latin american middle eastern
 """
 _OF_DESCRIPTIONS: Final = frozenset(_DESCRIPTIONS.split())
 

@@ -101,6 +101,9 @@ def score_file(
         table = extract.read(path, workspace, tell=tell)
         require_passthrough(table.columns, passthrough, source=path.name)
         checked = scorer.checked(table, workspace)
+        if tell:
+            for cells in checked.unreadable:
+                tell(f"{path.name}: {cells}.")
         points = workspace.materialise(checked.rows)
         sizes = [min(PART_ROWS, checked.kept - first) for first in range(0, max(checked.kept, 1), PART_ROWS)]
         _predict(scorer, points, sizes, staging=staging, workspace=workspace, progress=progress)

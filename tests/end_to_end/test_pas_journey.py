@@ -15,7 +15,7 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.data.mapping.pseudonyms import KEY_VARIABLE
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.measure.groupings import ethnic_code
-from dnapredict.model.artefact import load_model
+from dnapredict.model.artefact import load as load_model
 from dnapredict.registry.model_registry import Registry
 
 # What a person changes in the draft: a line of it, and the line that takes its place.

@@ -111,8 +111,8 @@ class ColumnSource(Settings):
 
     @model_validator(mode="after")
     def _one_origin(self) -> "ColumnSource":
-        given = (self.source, self.constant, self.date, self.born, self.filled, self.birth_year, self.combine)
-        given = (*given, self.row_number, self.id_from)
+        of_columns = (self.source, self.date, self.born, self.birth_year, self.filled, self.combine)
+        given = (*of_columns, self.constant, self.row_number, self.id_from)
         if sum(origin is not None for origin in given) != 1:
             raise ValueError(
                 "needs exactly one of 'from' (a column of the extract), 'constant', 'date' (with 'time'), "

@@ -50,8 +50,11 @@ def patient_number_sentences(checked: Checked, workspace: Workspace, *, rule: Di
     """How many rows have a temporary number or none of a person, and how many numbers occur in two forms."""
     if "patient_id" not in checked.present:
         return
-    counted = workspace.fetch(_PATIENT_NUMBERS.format(rows=checked.all_rows.get_name())).to_pylist()[0]
-    two_forms = counted["two_forms"] + checked.ingest.numbers_in_two_forms
+    rows = checked.all_rows.get_name()
+    counted = workspace.fetch(_PATIENT_NUMBERS.format(rows=rows)).to_pylist()[0]
+    two_forms = checked.ingest.numbers_in_two_forms
+    if counted["with_zeros"]:
+        two_forms += workspace.fetch(_TWO_FORMS.format(rows=rows))["n"][0].as_py()
     if counted["temporary"]:
         yield f"patient_id: {_rows(counted['temporary'], rule)} hold a temporary number, kept as that of a patient."
     if counted["unlinked"]:
@@ -76,11 +79,12 @@ def _rows(number: int, rule: Disclosure) -> str:
 
 
 _PATIENT_NUMBERS: Final = f"""
-WITH rows AS (SELECT patient_id, count(*) AS n FROM {{rows}} WHERE patient_id LIKE '{TEMPORARY}%'
-              OR patient_id LIKE '{UNLINKED}%' OR patient_id SIMILAR TO '0[0-9]+' GROUP BY ALL)
-SELECT coalesce(sum(n) FILTER (patient_id LIKE '{TEMPORARY}%'), 0)::BIGINT AS temporary,
-       coalesce(sum(n) FILTER (patient_id LIKE '{UNLINKED}%'), 0)::BIGINT AS unlinked,
-       (SELECT count(DISTINCT patient_id) FROM {{rows}}
-        WHERE patient_id IN (SELECT ltrim(patient_id, '0') FROM rows WHERE patient_id[1] = '0')) AS two_forms
-FROM rows
+SELECT count(*) FILTER (starts_with(patient_id, '{TEMPORARY}')) AS temporary,
+       count(*) FILTER (starts_with(patient_id, '{UNLINKED}')) AS unlinked,
+       count(*) FILTER (starts_with(patient_id, '0')) AS with_zeros
+FROM {{rows}}
+"""
+_TWO_FORMS: Final = """
+SELECT count(DISTINCT patient_id) AS n FROM {rows} WHERE patient_id IN (
+    SELECT ltrim(patient_id, '0') FROM {rows} WHERE starts_with(patient_id, '0') AND patient_id SIMILAR TO '0[0-9]+')
 """

@@ -134,8 +134,8 @@ def ethnic_descriptions() -> Iterator[tuple[str, str]]:
 def _of_categories() -> Iterator[tuple[str, str]]:
     for code, (headings, details) in _DETAILS.items():
         yield from ((code, f"{heading} {detail}".strip()) for heading in headings for detail in _split(details))
-    for code, headings in _OF_A_HEADING.items():
-        yield from ((code, f"{heading} {other}") for heading in _split(headings) for other in _ANY_OTHER)
+    for code, broad in _OF_A_HEADING.items():
+        yield from ((code, f"{heading} {other}") for heading in _split(broad) for other in _ANY_OTHER)
 
 
 def _split(phrases: str) -> list[str]:

@@ -82,10 +82,6 @@ class Workspace:
         """The rows of a table or view as a table, which can be read many times at no cost."""
         return self.compute(f"FROM {table.get_name()}")
 
-    def forget(self, table: ir.Table) -> None:
-        """Give back the memory of a table made by `keep` or `compute` that nothing reads any more."""
-        self.backend.con.execute(f"DROP TABLE {table.get_name()}")
-
     def count(self, table: ir.Table) -> int:
         """Rows of a table or view."""
         return int(self.fetch(f"SELECT count(*) AS n FROM {table.get_name()}")["n"][0].as_py())

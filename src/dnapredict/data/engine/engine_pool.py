@@ -32,9 +32,6 @@ class Engine(Protocol):
     def materialise(self, table: ir.Table) -> ir.Table:
         """A table or view as a table that can be read many times at no cost."""
 
-    def forget(self, table: ir.Table) -> None:
-        """Give back the memory of a table that nothing reads any more."""
-
     def fetch(self, query: BoundQuery) -> pa.Table:
         """The result of a query."""
 

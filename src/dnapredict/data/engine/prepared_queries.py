@@ -98,9 +98,6 @@ class PreparedQueries:
         """The same table: every table is materialised here."""
         return table
 
-    def forget(self, table: ir.Table) -> None:
-        """The same table stays until `clear`: a few rows take no room."""
-
     def count(self, table: ir.Table) -> int:
         """Rows of a table."""
         return int(self._tables[table.get_name()].num_rows)

@@ -18,14 +18,13 @@ from dnapredict.data.engine.bound_query import placeholder
 from dnapredict.data.engine.duckdb_functions import engine_function
 from dnapredict.data.mapping.file_joins import MATCHED, missing_column
 from dnapredict.data.mapping.geography import add_geography, columns_added
-from dnapredict.data.mapping.pseudonyms import PLACEHOLDERS, PSEUDONYMS, UNLINKED
+from dnapredict.data.mapping.pseudonyms import PSEUDONYMS, UNLINKED
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
 from dnapredict.errors import ConfigurationError
 
 # Helper columns for the calculation of the age.
 _START: Final = "clock::start"
 _BORN: Final = "clock::born"
-_LONGEST_PLACEHOLDER: Final = max(map(len, PLACEHOLDERS)) + 2
 _ID_DIGITS: Final = 32
 _sha256: Final = engine_function("sha256", (dt.string,), dt.string)
 
@@ -214,8 +213,6 @@ def map_columns(table: ir.Table, request: MappingRequest) -> Mapped:
         mapped = add_age(mapped, mapping)
     if mapping.makes_pseudonyms:
         mapped = _with_pseudonyms(mapped)
-    elif "patient_id" in columns:
-        mapped = mapped.mutate(patient_id=_without_placeholders(mapped))
     appointment = mapping.columns.get("appointment_id")
     if appointment and appointment.id_from:
         mapped = mapped.mutate(appointment_id=_id_from(mapped, appointment.id_from))
@@ -281,16 +278,7 @@ def _with_pseudonyms(mapped: ir.Table) -> ir.Table:
     bad = {BAD_NUMBER: joined.bad.fill_null(False)}
     named = joined.mutate(patient_id=joined.pseudonym, **bad).select(*own, BAD_NUMBER)
     is_unlinked = (named.patient_id == UNLINKED).fill_null(False)
-    return named.mutate(patient_id=ibis.ifelse(is_unlinked, _id_of_row(named), named.patient_id))
-
-
-def _without_placeholders(mapped: ir.Table) -> ir.StringValue:
-    """`patient_id`, with an id for the row alone where several patients share a word such as "TBC" or "999"."""
-    number = mapped.patient_id.cast("string")
-    # Most pseudonyms are longer than any of the words.
-    is_short = number.length() <= _LONGEST_PLACEHOLDER
-    is_placeholder = ibis.ifelse(is_short, number.strip().upper().isin(PLACEHOLDERS), False).fill_null(False)
-    return ibis.ifelse(is_placeholder, _id_of_row(mapped), number)
+    return named.mutate(patient_id=ibis.ifelse(is_unlinked, id_of_row(named), named.patient_id))
 
 
 def _id_from(mapped: ir.Table, names: tuple[str, ...]) -> ir.StringValue:
@@ -306,7 +294,7 @@ def _id_from(mapped: ir.Table, names: tuple[str, ...]) -> ir.StringValue:
     return ibis.ifelse(ibis.coalesce(*texts).notnull(), _sha256(joined).substr(0, _ID_DIGITS), ibis.null("string"))
 
 
-def _id_of_row(mapped: ir.Table) -> ir.StringValue:
+def id_of_row(mapped: ir.Table) -> ir.StringValue:
     """A patient id that no other row has."""
     number = mapped[ROW_NUMBER].cast("string")
     own = mapped.appointment_id.cast("string") if "appointment_id" in mapped.columns else ibis.null("string")

@@ -1,4 +1,7 @@
-"""Replace descriptions in coded columns by their codes: each different text is looked up once, not each row."""
+"""Replace descriptions in coded columns by their codes, and placeholders in the column of patients' numbers.
+
+Each different text is looked up once, not each row.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,11 +16,17 @@ from dnapredict.data.contract.columns import COLUMNS, column
 from dnapredict.data.contract.descriptions import described_code
 from dnapredict.data.engine.bound_query import compiled, placeholder
 from dnapredict.data.engine.engine_pool import Engine
+from dnapredict.data.mapping.apply_mapping import id_of_row
+from dnapredict.data.mapping.pseudonyms import PLACEHOLDERS
 
 # A column with more different texts holds no descriptions but names or notes, and costs no more time.
 _MOST_TEXTS: Final = 10_000
 CODED: Final = tuple(each.name for each in COLUMNS if each.codes)
 _KNOWN: Final = ibis.schema({"column": "string", "text": "string", "code": "string"})
+
+
+# Forms of the placeholders for a patient's number.
+_WRITTEN: Final = frozenset(form for word in PLACEHOLDERS for form in (word, word.lower(), word.capitalize()))
 
 
 @dataclass(frozen=True)
@@ -30,27 +39,38 @@ class CodeText:
     rows: int
 
 
-def replace_descriptions(
-    typed: ir.Table, present: frozenset[str], workspace: Engine, *, cells: pa.Table | None
+def replace_texts(
+    typed: ir.Table, present: frozenset[str], workspace: Engine, *, cells: pa.Table | None, has_pseudonyms: bool
 ) -> tuple[ir.Table, tuple[CodeText, ...]]:
     """`typed` with a code for each known description, and all texts that were no codes.
 
-    A text without a code stays as it is, which equals no code. `cells` are those of `typed` where it has few rows.
+    A text without a code stays as it is, which equals no code. Where patients' numbers are no pseudonyms that a
+    mapping made (`has_pseudonyms`), a placeholder such as "TBC" becomes an id of the row alone. `cells` are those
+    of `typed` where it has few rows.
     """
     coded = tuple(name for name in CODED if name in present)
-    if not coded:
-        return typed, ()
     counted = _texts_of_many(typed, coded, workspace) if cells is None else _texts_of_few(cells, coded)
     texts = tuple(CodeText(name, text, described_code(text, column(name)), rows) for name, text, rows in counted)
     known = [each for each in texts if each.code]
-    if not known:
-        return typed, texts
     names = tuple(name for name in coded if any(each.column == name for each in known))
-    replaced = workspace.compute(
-        _replaced(typed.schema(), names).bind(typed=typed, known=workspace.keep(_table(known)))
-    )
-    workspace.forget(typed)
-    return replaced, texts
+    may_unlink = "patient_id" in present and not has_pseudonyms
+    unlinks = may_unlink and _has_placeholders(typed, workspace, cells)
+    if not names and not unlinks:
+        return typed, texts
+    query = _replaced(typed.schema(), names, unlinks)
+    return workspace.view(query.bind(typed=typed, known=workspace.keep(_table(known)))), texts
+
+
+def _has_placeholders(typed: ir.Table, workspace: Engine, cells: pa.Table | None) -> bool:
+    if cells is None:
+        cells = workspace.fetch(_placeholders(typed.schema()).bind(typed=typed))
+    return any(number in _WRITTEN for number in cells["patient_id"].to_pylist())
+
+
+@compiled
+def _placeholders(schema: ibis.Schema) -> ir.Table:
+    typed = placeholder("typed", schema)
+    return typed.filter(typed.patient_id.isin(sorted(_WRITTEN))).select("patient_id").limit(1)
 
 
 def _table(known: Iterable[CodeText]) -> pa.Table:
@@ -67,6 +87,8 @@ def _texts_of_few(cells: pa.Table, coded: tuple[str, ...]) -> Iterator[tuple[str
 
 
 def _texts_of_many(typed: ir.Table, coded: tuple[str, ...], workspace: Engine) -> list[tuple[str, str, int]]:
+    if not coded:
+        return []
     rows = workspace.fetch(_texts(typed.schema(), coded).bind(typed=typed)).to_pylist()
     return [(row["column"], row["text"], row["rows"]) for row in rows]
 
@@ -86,12 +108,15 @@ def _texts_of(typed: ir.Table, name: str) -> ir.Table:
 
 
 @compiled
-def _replaced(schema: ibis.Schema, names: tuple[str, ...]) -> ir.Table:
+def _replaced(schema: ibis.Schema, names: tuple[str, ...], unlinks: bool) -> ir.Table:
     typed, known = placeholder("typed", schema), placeholder("known", _KNOWN)
     joined = typed
     for name in names:
         own = known.filter(known.column == name)
         own = own.select(**{f"text::{name}": own.text, f"code::{name}": own.code})
         joined = joined.left_join(own, joined[name] == own[f"text::{name}"])
-    codes = {name: ibis.coalesce(joined[f"code::{name}"], joined[name]) for name in names}
-    return joined.mutate(**codes).select(*typed.columns)
+    values = {name: ibis.coalesce(joined[f"code::{name}"], joined[name]) for name in names}
+    if unlinks:
+        is_placeholder = joined.patient_id.isin(sorted(_WRITTEN)).fill_null(False)
+        values["patient_id"] = ibis.ifelse(is_placeholder, id_of_row(joined), joined.patient_id)
+    return joined.mutate(**values).select(*typed.columns)

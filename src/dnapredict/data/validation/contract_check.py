@@ -17,7 +17,7 @@ from dnapredict.data.mapping.ingest import ingest_report, prepare
 from dnapredict.data.mapping.pseudonyms import FEWEST_NUMBERS, refuse_nhs_numbers
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER, describe_columns
 from dnapredict.data.validation.checked import NO_OPT_OUTS, Checked
-from dnapredict.data.validation.code_texts import CODED, replace_descriptions
+from dnapredict.data.validation.code_texts import CODED, replace_texts
 from dnapredict.data.validation.rules import first_broken_rule
 from dnapredict.data.validation.unreadable_cells import flagged, unreadable_cells
 from dnapredict.errors import DataError
@@ -154,7 +154,7 @@ def check(
     total = workspace.count(typed)
     # One plain query is the quickest for a single appointment.
     cells = workspace.fetch(_cells(typed.schema()).bind(typed=typed)) if total <= FEW_ROWS else None
-    typed, texts = replace_descriptions(typed, present, workspace, cells=cells)
+    typed, texts = replace_texts(typed, present, workspace, cells=cells, has_pseudonyms=mapping.makes_pseudonyms)
     if total >= FEWEST_NUMBERS and "patient_id" in present and not mapping.makes_pseudonyms:
         refuse_nhs_numbers(typed, workspace, source=source)
     rejected = workspace.fetch(_rejected_rows(typed.schema()).bind(typed=typed))
@@ -211,7 +211,7 @@ def _typed_rows(schema: ibis.Schema, request: MappingRequest) -> ir.Table:
 def _cells(schema: ibis.Schema) -> ir.Table:
     """What is read of few rows outside the engine: codes, and optional cells with their flags."""
     typed, optional = placeholder("typed", schema), flagged(schema.names)
-    return typed.select(ROW_NUMBER, *CODED, *optional, *(f"bad_{name}" for name in optional))
+    return typed.select(ROW_NUMBER, "patient_id", *CODED, *optional, *(f"bad_{name}" for name in optional))
 
 
 @compiled

@@ -54,11 +54,7 @@ def unreadable_cells(typed: ir.Table, workspace: Engine, *, cells: pa.Table | No
     if not names:
         return ()
     counts = workspace.fetch(_counts(typed.schema(), names).bind(typed=typed)).to_pylist()[0]
-    return tuple(
-        UnreadableCells(name, counts[name], counts[f"filled::{name}"] + counts[name], _rows(typed, name, workspace))
-        for name in names
-        if counts[name]
-    )
+    return tuple(_of_many(name, counts[name], typed, workspace) for name in names if counts[name])
 
 
 def flagged(columns: Iterable[str]) -> tuple[str, ...]:
@@ -73,15 +69,22 @@ def _of_few(name: str, cells: pa.Table) -> UnreadableCells:
     return UnreadableCells(name, len(rows), filled, tuple(rows[:_FIRST_ROWS]))
 
 
-def _rows(typed: ir.Table, name: str, workspace: Engine) -> tuple[int, ...]:
-    return tuple(workspace.fetch(_first_rows(typed.schema(), name).bind(typed=typed))[ROW_NUMBER].to_pylist())
+def _of_many(name: str, count: int, typed: ir.Table, workspace: Engine) -> UnreadableCells:
+    filled = workspace.fetch(_filled(typed.schema(), name).bind(typed=typed))["filled"][0].as_py()
+    rows = workspace.fetch(_first_rows(typed.schema(), name).bind(typed=typed))[ROW_NUMBER].to_pylist()
+    return UnreadableCells(name, count, filled + count, tuple(rows))
 
 
 @compiled
 def _counts(schema: ibis.Schema, names: tuple[str, ...]) -> ir.Table:
     typed = placeholder("typed", schema)
-    bad = {name: typed[f"bad_{name}"].sum().fill_null(0) for name in names}
-    return typed.agg(**bad, **{f"filled::{name}": typed[name].count() for name in names})
+    return typed.agg(**{name: typed[f"bad_{name}"].sum().fill_null(0) for name in names})
+
+
+@compiled
+def _filled(schema: ibis.Schema, name: str) -> ir.Table:
+    typed = placeholder("typed", schema)
+    return typed.agg(filled=typed[name].count())
 
 
 @compiled

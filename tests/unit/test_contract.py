@@ -164,16 +164,16 @@ def test_a_missing_required_column_is_named_beside_those_that_are_there():
 
 def test_too_many_faults_are_refused_and_administrative_events_are_no_fault():
     appointments = table("""
-        appointment_id | booked_at  | starts_at  | first_attendance_code | age_years
-        a              | 2025-01-02 | 2025-02-01 | 5                     | 40
-        b              | 2025-01-02 | 2025-02-01 | 5                     | 40
-        c              | 2025-01-02 | 2025-02-01 | 1                     | 140
-        d              | 2025-01-02 | 2025-02-01 | 1                     | 40
+        appointment_id | booked_at  | starts_at  | first_attendance_code | outcome_code
+        a              | 2025-01-02 | 2025-02-01 | 5                     | 5
+        b              | 2025-01-02 | 2025-02-01 | 5                     | 5
+        c              | 2025-01-02 | 2025-02-01 | 1                     | 9
+        d              | 2025-01-02 | 2025-02-01 | 1                     | 5
     """)
     found, _ = checked(appointments)
     assert found.rejected_share == 0.25
     found.require(max_rejected_share=0.25, source="extract.csv")
-    with pytest.raises(DataError, match=r"extract.csv: 25.0% of 4 rows.*1 row: holds an age_years.*row 4"):
+    with pytest.raises(DataError, match=r"extract.csv: 25.0% of 4 rows.*1 row: holds an outcome_code.*row 4"):
         found.require(max_rejected_share=0.2, source="extract.csv")
 
 

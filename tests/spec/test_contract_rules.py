@@ -67,27 +67,28 @@ ONE_CELL = """
     outcome_code            | not recorded       |
     outcome_code            | 0                  |
     outcome_code            | 8                  | outcome_code_unknown
-    outcome_code            | DNA                | outcome_code_unknown
+    outcome_code            | DNA                |
+    outcome_code            | Cancelled          | outcome_code_unknown
     age_years               |                    |
     age_years               | 0                  |
     age_years               | 120                |
-    age_years               | 121                | age_years_invalid
-    age_years               | -1                 | age_years_invalid
-    age_years               | forty              | age_years_invalid
+    age_years               | 121                |
+    age_years               | -1                 |
+    age_years               | forty              |
     imd_decile              | 1                  |
-    imd_decile              | 0                  | imd_decile_invalid
-    imd_decile              | 1.5                | imd_decile_invalid
+    imd_decile              | 0                  |
+    imd_decile              | 1.5                |
     distance_km             | 0.4                |
-    distance_km             | -0.4               | distance_km_invalid
+    distance_km             | -0.4               |
     times_rescheduled       | 2                  |
-    times_rescheduled       | twice              | times_rescheduled_invalid
+    times_rescheduled       | twice              |
     interpreter_needed      | Y                  |
-    interpreter_needed      | Urdu               | interpreter_needed_invalid
-    transport_booked        | 2                  | transport_booked_invalid
-    has_mobile              | 07700 900123       | has_mobile_invalid
-    receives_welfare        | perhaps            | receives_welfare_invalid
-    trust_side_reason       | letter             | trust_side_reason_invalid
-    contacted               | voicemail          | contacted_invalid
+    interpreter_needed      | Urdu               |
+    transport_booked        | 2                  |
+    has_mobile              | 07700 900123       |
+    receives_welfare        | perhaps            |
+    trust_side_reason       | letter             |
+    contacted               | voicemail          |
     opt_out                 | sometimes          | opt_out_invalid
     first_attendance_code   | 1                  |
     first_attendance_code   | 5                  | administrative_event

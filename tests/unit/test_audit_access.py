@@ -168,10 +168,10 @@ def test_waits_are_counted_from_referral_where_it_is_known_and_else_from_booking
         checked = contract_check.check(workspace.keep(appointments), workspace, source="list")
         data = access_inputs.listed(checked, dna_codes=("3", "7"), source="list", workspace=workspace)
         assert checked.rejections == ()
-        assert checked.ingest.sentences == (
-            "referred_at: the cells of 2 rows cannot be used and count as blank.",
-            "rtt_period_start: the cells of 1 rows cannot be used and count as blank.",
-        )
+        assert list(map(str, checked.unreadable)) == [
+            "referred_at: 3 cells are not a date and time before the appointment and count as not known (rows 4, 5, 6)",
+            "rtt_period_start: 1 cell is not a date and time before the appointment and counts as not known (row 6)",
+        ]
     waits = zip(data.table["wait_days"].to_pylist(), data.table["from_referral"].to_pylist(), strict=True)
     assert list(waits) == [
         (31, True), (27, True), (12, False), (12, False), (12, False), (12, False), (0, True),

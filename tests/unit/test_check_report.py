@@ -10,6 +10,7 @@ from tests.spec.appointments import table
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
+from dnapredict.config.mapping_config import ColumnSource, Mapping
 from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.data.contract.columns import NAMES
 from dnapredict.data.engine.duckdb_engine import Workspace
@@ -18,7 +19,7 @@ from dnapredict.data.validation.rules import RULES
 from dnapredict.quality.check_report import as_json, render, report_of, write
 from dnapredict.quality.remedies import remedy
 from dnapredict.quality.report_figures import SCHEMA, Report, Urgency
-from dnapredict.quality.unknown_values import unknown_value_sentences
+from dnapredict.quality.unknown_values import unknown_value_sentences, word_sentences
 
 FILE = Path("extract.csv")
 SETTING = Setting(config=TrainingConfig())
@@ -49,12 +50,20 @@ def found(report: Report) -> str:
 
 
 def test_a_broken_rule_is_told_with_its_rows_and_what_to_do():
-    report = reported(rows(40, age_years=["140"] * 3 + ["40"] * 37))
+    report = reported(rows(40, opt_out=["perhaps"] * 3 + ["N"] * 37))
     (refused,) = report.rejections
-    assert (refused.rule, refused.count, refused.first_rows) == ("age_years_invalid", 3, (2, 3, 4))
-    assert refused.action == remedy("age_years_invalid")
+    assert (refused.rule, refused.count, refused.first_rows) == ("opt_out_invalid", 3, (2, 3, 4))
+    assert refused.action == remedy("opt_out_invalid")
     assert (report.rows, report.kept, report.usable) == (40, 37, False)
     assert report.findings[0].urgency is Urgency.NOW
+
+
+def test_cells_that_cannot_be_read_are_told_with_their_rows_and_cost_none():
+    report = reported(rows(40, age_years=["140"] * 3 + ["40"] * 37))
+    assert (report.kept, report.usable) == (40, True)
+    (cells,) = report.cells_not_known
+    assert (cells.column, cells.count, cells.first_rows) == ("age_years", 3, (2, 3, 4))
+    assert "age_years: 3 cells are not a number from 0 to 120" in found(report)
 
 
 def test_every_rule_has_something_to_do():
@@ -73,9 +82,9 @@ def test_completeness_counts_each_column_by_month():
 
 
 def test_a_code_of_many_patients_is_told_and_translating_it_is_advised():
-    report = reported(rows(100, outcome_code=["DNA"] * 20 + ["5"] * 80))
+    report = reported(rows(100, outcome_code=["UTA"] * 20 + ["5"] * 80))
     (codes,) = report.codes_not_known
-    assert [(code.code, code.rows) for code in codes.told] == [("DNA", 20)]
+    assert [(code.code, code.rows) for code in codes.told] == [("UTA", 20)]
     assert "[columns.outcome_code.translate]" in found(report)
 
 
@@ -187,40 +196,73 @@ def test_a_value_that_everybody_has_is_told_only_if_it_looks_like_a_code():
 
 
 def test_the_meaning_of_a_national_code_is_told_as_a_code_is():
-    (codes,) = reported(rows(50, gender_code=["Female"] * 30 + ["1"] * 20)).codes_not_known
-    assert [code.code for code in codes.told] == ["FEMALE"]
+    (codes,) = reported(rows(50, gender_code=["Trans"] * 30 + ["1"] * 20)).codes_not_known
+    assert [code.code for code in codes.told] == ["TRANS"]
 
 
 WORDS = {
-    "Asian or Asian British - Indian": 30,
-    "Not stated": 20,
-    "Black - Any other": 15,
-    "White British": 12,
+    "Asian or Asian British": 30,
+    "White": 20,
+    "Zimbabwean": 15,
+    "Black or Mixed": 12,
     "Marked Surname": 11,
-    "Gypsy or Roma": 9,
+    "Gypsy or Black": 9,
 }
 
 
 def in_words() -> pa.Table:
-    """An extract that has ethnicity in words, a stray name and a word of few patients among them."""
+    """Ethnicity in words that are no description of a group, a stray name and a word of few patients among them."""
     ethnic = [word for word, count in WORDS.items() for _ in range(count)]
     return rows(len(ethnic), ethnic_category_code=ethnic, site_code="RX101")
+
+
+def test_words_that_are_read_as_codes_are_shown_beside_them_to_be_confirmed():
+    ethnic = ["White - British"] * 33 + ["Arab"] * 12 + ["Irish"] * 3 + ["A"] * 10 + ["Marked Surname"] * 2
+    report = reported(rows(60, ethnic_category_code=ethnic, transport_booked=["Ambulance"] * 20 + ["N"] * 40))
+    assert [(each.column, each.word, each.code, each.by, each.rows) for each in report.words] == [
+        ("transport_booked", "Ambulance", "yes", "description", 20),
+        ("ethnic_category_code", "White - British", "A", "description", 35),
+        ("ethnic_category_code", "Arab", "S", "description", 10),
+        ("ethnic_category_code", "Irish", "B", "description", None),
+    ]
+    assert report.words[2].meaning == "Other: any other ethnic group"
+    for text in (as_json(report), render(report)):
+        assert "White - British" in text
+        assert "Marked" not in text
+    with Workspace() as workspace:
+        checked = contract_check.check(
+            workspace.keep(rows(60, ethnic_category_code=ethnic)), workspace, source=FILE.name
+        )
+        rule = load(shipped("fairness/policy.toml"), Policy).disclosure
+        assert list(word_sentences(checked, workspace, rule=rule)) == [
+            'ethnic_category_code: words read as codes: "White - British" = A, "Arab" = S, "Irish" = B. Confirm them.'
+        ]
+
+
+def test_a_word_that_the_mapping_translates_is_shown_unless_few_rows_have_it():
+    origin = ColumnSource.model_validate({"from": "Group", "translate": {"Local 7": "C", "Mrs Marked": "A"}})
+    table = rows(40).append_column("Group", pa.array(["Local 7"] * 38 + ["Mrs Marked"] * 2))
+    with Workspace() as workspace:
+        mapping = Mapping(columns={"ethnic_category_code": origin})
+        checked = contract_check.check(workspace.keep(table), workspace, mapping=mapping, source=FILE.name)
+        report = report_of(checked, workspace, extract=FILE, setting=SETTING)
+    assert [(each.word, each.code, each.by, each.rows) for each in report.words] == [("Local 7", "C", "mapping", 40)]
 
 
 def test_ethnicity_in_words_is_not_known_and_told_by_value_and_count():
     report = reported(in_words())
     (codes,) = report.codes_not_known
     assert {code.code: code.rows for code in codes.told} == {
-        "Asian or Asian British - Indian": 30,
-        "Not stated": 20,
-        "Black - Any other": 15,
-        "White British": 10,
+        "Asian or Asian British": 30,
+        "White": 20,
+        "Zimbabwean": 15,
+        "Black or Mixed": 10,
     }
     (site,) = report.ethnicity_by_site
     assert (site.known, site.declined, site.not_asked, site.blank, site.not_national) == (0, 0, 0, 0, 95)
     assert "ethnic_category_code holds values that are not national codes: Asian or" in found(report)
     for text in (as_json(report), render(report)):
-        assert "Not stated" in text
+        assert "Zimbabwean" in text
         assert "Marked" not in text
         assert "Gypsy" not in text
 
@@ -232,7 +274,7 @@ def test_values_that_are_no_codes_are_told_in_a_sentence_wherever_an_extract_is_
         (said,) = unknown_value_sentences(checked, workspace, rule=rule)
     assert said == (
         "ethnic_category_code: about 95 rows hold no national code and are counted as not known "
-        '("Asian or Asian British - Indian" 30, "Not stated" 20, "Black - Any other" 15, "White British" 10, '
+        '("Asian or Asian British" 30, "White" 20, "Zimbabwean" 15, "Black or Mixed" 10, '
         "2 other values). Translate the values in a mapping."
     )
 

@@ -36,10 +36,6 @@ def test_each_broken_rule_is_named_with_its_row_and_the_rest_goes_on():
         placeholder    | 2025-01-02 | 2999-12-31 | 5            | 40        | 1          | 1
         backwards      | 2025-03-02 | 2025-02-01 | 5            | 40        | 1          | 1
         code-9         | 2025-01-02 | 2025-02-01 | 9            | 40        | 1          | 1
-        too-old        | 2025-01-02 | 2025-02-01 | 5            | 140       | 1          | 1
-        unborn         | 2025-01-02 | 2025-02-01 | 5            | -1        | 1          | 1
-        decile-11      | 2025-01-02 | 2025-02-01 | 5            | 40        | 11         | 1
-        half-decile    | 2025-01-02 | 2025-02-01 | 5            | 40        | 1.5        | 1
         clock-stop     | 2025-01-02 | 2025-02-01 | 5            | 40        | 1          | 5
     """)
     assert rejected(appointments) == {
@@ -51,12 +47,38 @@ def test_each_broken_rule_is_named_with_its_row_and_the_rest_goes_on():
         8: "date_out_of_range",
         9: "starts_before_booked",
         10: "outcome_code_unknown",
-        11: "age_years_invalid",
-        12: "age_years_invalid",
-        13: "imd_decile_invalid",
-        14: "imd_decile_invalid",
-        15: "administrative_event",
+        11: "administrative_event",
     }
+
+
+def test_an_optional_cell_that_cannot_be_read_is_not_known_and_told_and_its_row_stays():
+    found, rows = checked(
+        table("""
+        appointment_id | booked_at  | starts_at  | age_years | imd_decile | has_mobile | opt_out
+        too-old        | 2025-01-02 | 2025-02-01 | 140       | 1          | Y          |
+        unborn         | 2025-01-02 | 2025-02-01 | -1        | 1          | voicemail  |
+        decile-11      | 2025-01-02 | 2025-02-01 | 40        | 11         | N/A        |
+        half-decile    | 2025-01-02 | 2025-02-01 | 40        | 1.5        | N          |
+        wish           | 2025-01-02 | 2025-02-01 | 40        | 2          | N          | sometimes
+    """)
+    )
+    assert [rejection.rule for rejection in found.rejections] == ["opt_out_invalid"]
+    assert [row["age_years"] for row in rows] == [None, None, 40, 40]
+    assert [row["imd_decile"] for row in rows] == [1, 1, None, None]
+    assert [row["has_mobile"] for row in rows] == [True, None, None, False]
+    assert [str(each) for each in found.unreadable] == [
+        "age_years: 2 cells are not a number from 0 to 120 and count as not known (rows 2, 3)",
+        "imd_decile: 2 cells are not a whole number from 1 to 10 and count as not known (rows 4, 5)",
+        "has_mobile: 1 cell is not yes or no (1 or 0, true or false) and counts as not known (row 3)",
+    ]
+
+
+def test_a_column_of_which_most_cells_cannot_be_read_is_refused():
+    """It is another column: a rank of deprivation, or a telephone number."""
+    lines = "\n".join(f"a{n} | 2025-01-02 | 2025-02-01 | {n * 100}" for n in range(30))
+    found, _ = checked(table(f"appointment_id | booked_at | starts_at | imd_decile\n{lines}"))
+    with pytest.raises(DataError, match=r"list: imd_decile: 30 cells are not .* Most of its cells cannot be read"):
+        found.require(max_rejected_share=0.02, source="list")
 
 
 def test_every_rule_has_a_sentence():
@@ -142,16 +164,16 @@ def test_a_missing_required_column_is_named_beside_those_that_are_there():
 
 def test_too_many_faults_are_refused_and_administrative_events_are_no_fault():
     appointments = table("""
-        appointment_id | booked_at  | starts_at  | first_attendance_code | age_years
-        a              | 2025-01-02 | 2025-02-01 | 5                     | 40
-        b              | 2025-01-02 | 2025-02-01 | 5                     | 40
-        c              | 2025-01-02 | 2025-02-01 | 1                     | 140
-        d              | 2025-01-02 | 2025-02-01 | 1                     | 40
+        appointment_id | booked_at  | starts_at  | first_attendance_code | outcome_code
+        a              | 2025-01-02 | 2025-02-01 | 5                     | 5
+        b              | 2025-01-02 | 2025-02-01 | 5                     | 5
+        c              | 2025-01-02 | 2025-02-01 | 1                     | 9
+        d              | 2025-01-02 | 2025-02-01 | 1                     | 5
     """)
     found, _ = checked(appointments)
     assert found.rejected_share == 0.25
     found.require(max_rejected_share=0.25, source="extract.csv")
-    with pytest.raises(DataError, match=r"extract.csv: 25.0% of 4 rows.*1 row: holds an age_years.*row 4"):
+    with pytest.raises(DataError, match=r"extract.csv: 25.0% of 4 rows.*1 row: holds an outcome_code.*row 4"):
         found.require(max_rejected_share=0.2, source="extract.csv")
 
 

@@ -20,9 +20,10 @@ from dnapredict.data.contract.columns import column
 from dnapredict.data.contract.parsing import parse
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.fairness.measure.groupings import broad_ethnic_group, ethnic_code
+from dnapredict.pipeline.auditing import Audit
 from dnapredict.synthetic.simulation import simulate
 
-DESCRIBED = {code: meaning.replace(":", " -") for code, meaning in codes.ETHNIC_CATEGORY.items()}
+DESCRIBED = {code: meaning.replace(":", " -") for code, meaning in codes.ETHNIC_CATEGORY.items()} | {"X": "X"}
 
 # The NHS's own descriptions, which are no codes.
 DESCRIPTIONS = (
@@ -98,53 +99,78 @@ def test_no_text_that_is_not_a_whole_code_ever_becomes_one(texts: list[str]):
 
 
 @pytest.fixture(scope="module")
-def in_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A synthetic extract whose ethnic categories are described and not coded."""
+def coded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic extract with codes."""
     path = tmp_path_factory.mktemp("words") / "extract.parquet"
     simulate(path, appointments=6_000, seed=3)
-    table = pq.read_table(path)
-    place = table.column_names.index("ethnic_category_code")
-    words = [code and DESCRIBED[code] for code in table[place].to_pylist()]
-    pq.write_table(table.set_column(place, "ethnic_category_code", pa.array(words)), path)
     return path
 
 
-def appointments_by_group(report: Path, name: str) -> dict[str, int]:
+def in_words(coded: Path, words: dict[str, str], folder: Path) -> Path:
+    """The same extract with a word for each code."""
+    table = pq.read_table(coded)
+    place = table.column_names.index("ethnic_category_code")
+    written = [code and words[code] for code in table[place].to_pylist()]
+    path = folder / "extract.parquet"
+    pq.write_table(table.set_column(place, "ethnic_category_code", pa.array(written)), path)
+    return path
+
+
+# Headings alone, from which nobody's group is known.
+HEADINGS = {code: meaning.partition(":")[0] + " background" for code, meaning in codes.ETHNIC_CATEGORY.items()}
+
+
+def appointments_by_group(report: Path, name: str) -> dict[str, str]:
     """Appointments of each group in a folder's figures by ethnic group; hidden counts are some."""
     with (report / name).open(encoding="utf-8-sig", newline="") as text:
         lines = list(csv.DictReader(text))
     return {line["code"]: line["appointments"] for line in lines}
 
 
-def test_an_audit_of_an_extract_in_words_says_that_ethnicity_is_not_known(in_words: Path, tmp_path: Path):
-    rows = pq.read_table(in_words)
+def audited(extract: Path, folder: Path) -> tuple[dict[str, str], Audit, list[str]]:
+    """Appointments by group of an audit of risks made up by row, the audit, and what it says meanwhile."""
+    rows = pq.read_table(extract)
     scored = rows.filter(pc.is_in(rows["outcome_code"], pa.array(["3", "5", "6", "7"])))
     risk = pa.array([0.05 + 0.9 * (n % 97) / 97 for n in range(scored.num_rows)])
-    scores = tmp_path / "scores.parquet"
+    scores = folder / "scores.parquet"
     pq.write_table(pa.table({"appointment_id": scored["appointment_id"], "probability": risk}), scores)
     said: list[str] = []
     done = pipeline.audit(
-        in_words,
-        out=tmp_path / "report",
+        extract,
+        out=folder / "report",
         setting=Setting(config=TrainingConfig()),
         policy=load(shipped("fairness/policy.toml"), Policy),
-        home=tmp_path / "home",
+        home=folder / "home",
         scores=scores,
         say=said.append,
     )
-    found = appointments_by_group(tmp_path / "report", "figures_ethnicity.csv")
+    return appointments_by_group(folder / "report", "figures_ethnicity.csv"), done, said
+
+
+def test_an_audit_of_descriptions_counts_the_same_groups_as_one_of_codes(coded: Path, tmp_path: Path):
+    for name in ("codes", "words"):
+        (tmp_path / name).mkdir()
+    truth, _, _ = audited(in_words(coded, {code: code for code in DESCRIBED}, tmp_path / "codes"), tmp_path / "codes")
+    found, _, said = audited(in_words(coded, DESCRIBED, tmp_path / "words"), tmp_path / "words")
+    assert found == truth
+    assert len([count for count in found.values() if count not in ("0", "*")]) > 5
+    assert [text for text in said if "ethnic_category_code" in text] == []
+
+
+def test_an_audit_of_words_that_describe_no_group_says_that_ethnicity_is_not_known(coded: Path, tmp_path: Path):
+    found, done, said = audited(in_words(coded, HEADINGS, tmp_path), tmp_path)
     assert {code for code, count in found.items() if count not in ("0", "*")} == {"invalid", "blank"}
     (records,) = [gate for gate in done.result.gates if gate.code == "G0"]
     assert "known for 0 in 100 appointments" in records.sentence
     (warning,) = [text for text in said if "ethnic_category_code" in text]
-    assert '"White - British"' in warning
+    assert '"White background"' in warning
     assert "counted as not known" in warning
 
 
-def test_a_report_on_the_service_says_that_ethnicity_in_words_is_not_known(in_words: Path, tmp_path: Path):
+def test_a_report_on_the_service_says_that_ethnicity_in_words_is_not_known(coded: Path, tmp_path: Path):
     said: list[str] = []
     done = pipeline.access(
-        in_words,
+        in_words(coded, HEADINGS, tmp_path),
         out=tmp_path / "access",
         setting=Setting(config=TrainingConfig()),
         policy=load(shipped("fairness/policy.toml"), Policy),

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dnapredict.config.mapping_config import ColumnSource, Mapping
 from dnapredict.data.contract.columns import column
 from dnapredict.data.contract.parsing import parse
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation import contract_check
+from dnapredict.errors import ConfigurationError
 
 
 def read(name: str, *cells: object, kind: pa.DataType | None = None) -> list[dict[str, object]]:
@@ -131,3 +133,46 @@ def test_a_column_that_is_day_first_throughout_is_never_in_doubt(days):
     written = [day.strftime("%d/%m/") + f"{day.year:04}" for day in days]
     assert UNCLEAR not in rules(*written)
     assert UNREADABLE not in rules(*written)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("%s", "is no format of a date and time"),
+        ("%Q", "is no format of a date and time"),
+        ("%", "is no format of a date and time"),
+        ("%d/%m", "gives no whole date"),
+        ("%H:%M", "gives no whole date"),
+        ("dd/mm/yyyy", "gives no whole date"),
+        ("", "is no format of a date and time"),
+        ("%Y-%m-%dT%H:%M:%S%z", "has an offset"),
+        ("%d/%m/%Y %Z", "has an offset"),
+    ],
+)
+def test_a_format_that_the_engine_cannot_read_a_date_by_is_refused_by_name(pattern: str, says: str):
+    origin = ColumnSource.model_validate({"from": "Booked", "format": ["%d/%m/%Y", pattern]})
+    row = {"row_number": [2], "appointment_id": ["a"], "Booked": ["01/02/2025"], "starts_at": ["2025-03-01"]}
+    mapping = Mapping(columns={"booked_at": origin})
+    with Workspace() as workspace:
+        table = workspace.keep(pa.table(row))
+        with pytest.raises(ConfigurationError, match="mapping: column 'booked_at'") as refused:
+            contract_check.check(table, workspace, mapping=mapping, source="list.csv")
+    assert says in str(refused.value)
+    assert refused.value.exit_code == 11
+
+
+@settings(max_examples=5, deadline=None)
+@given(
+    st.lists(st.datetimes(datetime.datetime(1990, 1, 1), datetime.datetime(2100, 1, 1)), min_size=1, max_size=20),
+    st.sampled_from([("epoch", 1), ("epoch_ms", 1_000)]),
+)
+def test_a_count_from_1970_is_that_instant(times, counted):
+    form, each = counted
+    instants = [time.replace(microsecond=0, tzinfo=datetime.UTC) for time in times]
+    written = [str(int(instant.timestamp()) * each) for instant in instants]
+    with Workspace() as workspace:
+        table = workspace.keep(pa.table({"cell": [*written, "soon", "1e30", None]}))
+        found = parse(table.cell, column("booked_at"), zone="Europe/London", formats=(form,))
+        read = workspace.backend.to_pyarrow(table.select(value=found.value, bad=found.unreadable))
+    assert read["value"].to_pylist() == [*(instant.replace(tzinfo=None) for instant in instants), None, None, None]
+    assert read["bad"].to_pylist() == [*(False for _ in instants), True, True, False]

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dnapredict.config.mapping_config import Mapping
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.mapping.pseudonyms import KEY_VARIABLE, is_nhs_number, pseudonym, read_key
+from dnapredict.data.mapping.pseudonyms import KEY_VARIABLE, UNLINKED, is_nhs_number, pseudonym, pseudonyms, read_key
 from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import ConfigurationError, DataError
@@ -117,3 +119,78 @@ def test_nhs_numbers_do_not_enter_as_they_are():
 def test_local_numbers_of_ten_digits_do():
     checked, _ = read([str(4_000_000_000 + 7 * row) for row in range(60)], mapping=Mapping(), name="Patient ID")
     assert checked.kept == 60
+
+
+# One line for each kind of number in a column of NHS numbers: what becomes of two rows that hold it.
+IN_A_COLUMN_OF_NHS_NUMBERS = """
+    number       | two rows are
+    9434765919   | one patient
+    TEMP123      | one patient
+    temp123      | one patient
+    9990000001   | one patient
+    RX1/0042     | one patient
+    TBC          | two patients
+    tbc          | two patients
+    TEMP         | two patients
+    999          | two patients
+    9999999999   | two patients
+    0000000000   | two patients
+    1111111111   | two patients
+    awaiting     | two patients
+    UNKNOWN      | without a number
+    N/A          | without a number
+    9434765918   | refused
+    123456       | refused
+    9.43477E+09  | refused
+"""
+
+
+def test_temporary_numbers_are_kept_and_placeholders_never_make_one_patient_of_two(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    lines = [[cell.strip() for cell in line.split("|")] for line in IN_A_COLUMN_OF_NHS_NUMBERS.strip().splitlines()[1:]]
+    for number, expected in lines:
+        _, rows = read([number, number], mapping=MAPPING)
+        found = [row["patient_id"] for row in rows]
+        kinds = {
+            (2, 1): "without a number" if found == [None, None] else "one patient",
+            (2, 2): "two patients",
+            (0, 0): "refused",
+        }
+        assert (number, kinds[len(found), len(set(found))]) == (number, expected)
+        assert number == "N/A" or number not in str(found)
+
+
+@pytest.mark.parametrize("kind", ["local", False])
+@pytest.mark.parametrize("number", ["TBC", "tba", " 999 ", "000", "Temp", "9999999999"])
+def test_a_placeholder_makes_no_patient_in_a_column_of_local_numbers_or_pseudonyms(
+    monkeypatch: pytest.MonkeyPatch, kind: str | bool, number: str
+):
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    mapping = Mapping.model_validate({"columns": {"patient_id": {"from": "NHS Number", "pseudonymise": kind}}})
+    _, rows = read([number, number, "RX17"], mapping=mapping)
+    assert len({row["patient_id"] for row in rows}) == 3
+
+
+def test_a_column_of_other_numbers_is_not_taken_for_temporary_ones(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    checked, rows = read([f"RX{number:04d}" for number in range(30)], mapping=MAPPING)
+    assert rows == []
+    assert [each.rule for each in checked.rejections] == ["patient_id_not_an_nhs_number"]
+
+
+def test_two_forms_of_a_number_are_neither_merged_nor_passed_over(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    mapping = Mapping.model_validate({"columns": {"patient_id": {"from": "NHS Number", "pseudonymise": "local"}}})
+    checked, rows = read(["0123", "123", "0456", "7"], mapping=mapping)
+    assert len({row["patient_id"] for row in rows}) == 4
+    assert checked.ingest.numbers_in_two_forms == 1
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sets(st.text("ABTCEMP0129 /-", min_size=1, max_size=8), min_size=1, max_size=20))
+def test_no_two_numbers_of_people_share_a_pseudonym_and_no_placeholder_has_one(numbers: set[str]):
+    found = pseudonyms(pa.chunked_array([sorted(numbers)], pa.string()), key=KEY.encode(), kind="nhs").to_pylist()
+    made = [name for name in found if name not in (None, UNLINKED)]
+    assert len(set(made)) == len(
+        {number.upper() for number, name in zip(sorted(numbers), found, strict=True) if name in made}
+    )

@@ -10,11 +10,15 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.mapping_config import Mapping, load_mapping
 from dnapredict.data.contract.columns import COLUMNS
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.mapping.pseudonyms import KEY_VARIABLE
+from dnapredict.data.mapping.pseudonyms import KEY_VARIABLE, is_nhs_number
 from dnapredict.data.mapping.suggestion import suggest
 from dnapredict.pipeline.run_inputs import checked_extract
 
 VITORIA = Path(__file__).resolve().parents[3] / "shared" / "data" / "vitoria_appointments_2016.csv.gz"
+
+NHS_NUMBERS = [
+    f"{nine}{digit}" for nine in range(999000100, 999000140) for digit in range(10) if is_nhs_number(f"{nine}{digit}")
+]
 
 
 def extract(folder: Path, header: str, *rows: str) -> Path:
@@ -172,3 +176,50 @@ def test_postcode_provider_and_referral_are_drafted(tmp_path: Path):
     geography = tomllib.loads("\n".join(re.findall(r"^# (\[geography\]|\w+ = \".*)$", draft, re.MULTILINE)))
     assert geography["geography"].keys() == {"postcode", "postcodes", "imd"}
     assert "ZY1" not in draft
+
+
+def test_words_are_written_into_the_draft_with_the_meaning_of_their_codes(tmp_path: Path):
+    groups = ["White - British", "Indian - Asian or Asian British", "Not stated", "Asian"]
+    rows = [f"{row},{groups[row % 4]},110 - Trauma and Orthopaedics" for row in range(40)]
+    path = extract(tmp_path, "Appt ID,Ethnicity,Specialty", *rows)
+    assert drafted(path)["ethnic_category_code"] == {
+        "from": "Ethnicity",
+        "translate": {"White - British": "A", "Indian - Asian or Asian British": "H", "Not stated": "Z"},
+    }
+    draft = suggest(path)
+    assert '"Indian - Asian or Asian British" = "H"  # Asian: Indian' in draft
+    assert '"110 - Trauma and Orthopaedics" = "110"  # trauma and orthopaedics' in draft
+    assert 'Say in translate what "Asian" means' in draft
+
+
+def test_columns_are_known_by_their_values_where_their_names_say_nothing(tmp_path: Path):
+    rows = [
+        f"{row},{('White - British', 'Chinese')[row % 2]},{('Male', 'Female')[row % 2]},{('DNA', 'Attended')[row % 2]},"
+        f"{('Single', 'Married')[row % 2]},{number},01/02/2025,02/03/2025"
+        for row, number in enumerate(NHS_NUMBERS)
+    ]
+    path = extract(tmp_path, "Appt ID,Field 7,Field 8,Result,Status,Field 9,Booked,When", *rows)
+    draft = drafted(path)
+    assert draft["ethnic_category_code"]["from"] == "Field 7"
+    assert draft["gender_code"]["from"] == "Field 8"
+    assert draft["outcome_code"]["from"] == "Result"
+    assert draft["patient_id"] == {"from": "Field 9", "pseudonymise": True}
+    assert draft["starts_at"] == {"from": "When"}
+    assert "'Field 7' is taken by its values, not by its name. Is it this?" in suggest(path)
+
+
+def test_yes_in_a_column_that_asks_whether_one_missed_is_a_missed_appointment_and_elsewhere_a_question(tmp_path: Path):
+    rows = [f"{row},{'Yes' if row % 2 else 'No'}" for row in range(30)]
+    assert drafted(extract(tmp_path, "Appt ID,DNA", *rows))["outcome_code"]["translate"] == {"Yes": "3", "No": "5"}
+    attended = extract(tmp_path, "Appt ID,Attended", *rows)
+    assert "translate" not in drafted(attended)["outcome_code"]
+    assert 'Say in translate what "Yes" means' in suggest(attended)
+
+
+def test_counts_from_1970_get_their_format(tmp_path: Path):
+    path = extract(
+        tmp_path, "Appt ID,Booked,Appointment Date", "1,1735813800,1738490400000", "2,1735813801,1738490400000"
+    )
+    assert drafted(path)["booked_at"]["format"] == "epoch"
+    assert drafted(path)["starts_at"]["format"] == "epoch_ms"
+    assert kept(path) == 2

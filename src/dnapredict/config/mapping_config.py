@@ -92,10 +92,21 @@ class ColumnSource(Settings):
         Two columns that together hold a time; `format` is then a pattern of both, with one space between.
     born
         Date of birth, for `age_years`: whole years on the day of the appointment. The date itself is not kept.
+    birth_year
+        Year of birth, for `age_years`: whole years on the day of the appointment of who was born on 1 July.
+    combine
+        Columns that are read as one text, with " | " between those that are filled: an outcome from a flag and a
+        reason of cancellation.
+    row_number
+        For `appointment_id`: true for an id from the number of the row. The same appointment has another id in
+        another export.
+    id_from
+        For `appointment_id`: contract columns whose values together are the id, as a hash.
     filled
         True where the column is not blank, such as `has_mobile` from a telephone number.
     format
-        strptime patterns for times; several are tried in turn.
+        strptime patterns for times; several are tried in turn. `epoch` and `epoch_ms` are seconds and milliseconds
+        from 1 January 1970 UTC.
     translate
         Contract values by source value; any other value passes unchanged, so that the contract rejects it
         under its own rule.
@@ -108,18 +119,23 @@ class ColumnSource(Settings):
     date: str | None = None
     time: str | None = None
     born: str | None = None
+    birth_year: str | None = None
     filled: str | None = None
+    combine: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
+    row_number: Literal[True] | None = None
+    id_from: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     format: str | tuple[str, ...] = ()
     translate: dict[str, str] = {}
     pseudonymise: bool | Literal["local"] = False
 
     @model_validator(mode="after")
     def _one_origin(self) -> "ColumnSource":
-        given = (self.source, self.constant, self.date, self.born, self.filled)
+        of_columns = (self.source, self.date, self.born, self.birth_year, self.filled, self.combine)
+        given = (*of_columns, self.constant, self.row_number, self.id_from)
         if sum(origin is not None for origin in given) != 1:
             raise ValueError(
                 "needs exactly one of 'from' (a column of the extract), 'constant', 'date' (with 'time'), "
-                "'born', 'filled'"
+                "'born', 'birth_year', 'filled', 'combine', 'row_number', 'id_from'"
             )
         if (self.date is None) != (self.time is None):
             raise ValueError("'date' and 'time' go together; a column that holds both is 'from'")
@@ -139,7 +155,7 @@ class ColumnSource(Settings):
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that it uses: of the extract, or `NAME.COLUMN` of a joined file."""
-        drawn = (self.source, self.date, self.time, self.born, self.filled)
+        drawn = (self.source, self.date, self.time, self.born, self.birth_year, self.filled, *(self.combine or ()))
         return tuple(name for name in drawn if name is not None)
 
 

@@ -14,7 +14,7 @@ from dnapredict.data.validation.checked import Checked, Rejection
 from dnapredict.pipeline.run_inputs import checked_extract
 from dnapredict.quality.check_report import report_of, require_free, write_report
 from dnapredict.quality.report_figures import Report
-from dnapredict.quality.unknown_values import unknown_value_sentences
+from dnapredict.quality.unknown_values import patient_number_sentences, unknown_value_sentences, word_sentences
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,10 @@ def check(
             say(sentence)
         rule = load(shipped("fairness/policy.toml"), Policy).disclosure
         for sentence in unknown_value_sentences(checked, workspace, rule=rule):
+            say(f"  {sentence}")
+        for sentence in patient_number_sentences(checked, workspace, rule=rule):
+            say(f"  {sentence}")
+        for sentence in word_sentences(checked, workspace, rule=rule):
             say(f"  {sentence}")
         report: Report | None = None
         if with_report or out is not None:

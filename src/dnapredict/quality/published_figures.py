@@ -1,20 +1,24 @@
 """Publish exact counts: small ones hidden, others rounded."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
 from dnapredict.config.factor_register import FactorRegister
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.contract.columns import COLUMNS
+from dnapredict.data.contract.columns import column as contract_column
 from dnapredict.data.small_numbers import publish_count, second_suppression
 from dnapredict.data.validation.rules import NOT_A_FAULT, sentence_of
 from dnapredict.quality.factor_availability import factor_availability
 from dnapredict.quality.measures.quality_profile import Profile
 from dnapredict.quality.measures.record_quality import ExtractMonth
 from dnapredict.quality.measures.recording_by_group import MissedByGroup
+from dnapredict.quality.measures.source_words import SourceWord
 from dnapredict.quality.quality_findings import findings
 from dnapredict.quality.remedies import remedy
 from dnapredict.quality.report_figures import (
     SCHEMA,
+    CellsNotKnown,
     CodesNotKnown,
     Completeness,
     Duplicates,
@@ -25,6 +29,7 @@ from dnapredict.quality.report_figures import (
     Report,
     SiteCompleteness,
     TimeColumn,
+    WordRead,
 )
 
 _SIGNS = ("little_notice", "moved", "too_late", "any_sign")
@@ -71,6 +76,10 @@ def publish_report(profile: Profile, *, source: ReportSource, rule: Disclosure, 
         factors=factor_availability(profile.present, register),
         suppress_below=rule.suppress_below,
         round_to=rule.round_to,
+        words=published_words(profile.words, rule),
+        cells_not_known=tuple(
+            CellsNotKnown(each.column, each.count, each.first_rows, str(each)) for each in profile.unreadable
+        ),
     )
     return findings(report)
 
@@ -134,6 +143,23 @@ def published_codes(found: tuple[CodesNotKnown, ...], rule: Disclosure) -> tuple
         )
         for each in found
     )
+
+
+def published_words(words: Iterable[SourceWord], rule: Disclosure) -> tuple[WordRead, ...]:
+    """Words with their codes, small counts hidden and others rounded.
+
+    A word that only the mapping knows is left out where its count is hidden: it may be a note about one patient.
+    """
+    shown = ((word, publish_count(word.rows, rule)) for word in words)
+    return tuple(
+        WordRead(word.column, word.word.strip(), word.code, _meaning(word), word.by, rows)
+        for word, rows in shown
+        if rows is not None or word.by == "description"
+    )
+
+
+def _meaning(word: SourceWord) -> str:
+    return contract_column(word.column).codes.get(word.code, word.code)
 
 
 def _month(month: ExtractMonth, rule: Disclosure) -> MonthOutcomes:

@@ -40,6 +40,17 @@ def _contract(report: Report) -> Iterator[QualityFinding]:
 
 
 def _codes(report: Report) -> Iterator[QualityFinding]:
+    if any(each.by == "description" for each in report.words):
+        yield QualityFinding(
+            Urgency.SOON,
+            "Words of the extract were read as codes by the contract's list of descriptions.",
+            "Have a person confirm each of them in the list of words below, and write them into the mapping with "
+            "check --suggest.",
+        )
+    for cells in report.cells_not_known:
+        yield QualityFinding(
+            Urgency.SOON, f"{cells.sentence}.", "Translate them in the mapping, or correct the extract."
+        )
     for each in report.codes_not_known:
         refused = each.column == "outcome_code"
         consequence = "Their rows are refused." if refused else "They count as not known."

@@ -79,6 +79,31 @@ class CodesNotKnown:
 
 
 @dataclass(frozen=True)
+class WordRead:
+    """A word of the extract, the code (or yes, no) that it became with its meaning, and its rows.
+
+    `by` is "mapping" or "description": who translated it, the mapping or the contract's list of descriptions.
+    """
+
+    column: str
+    word: str
+    code: str
+    meaning: str
+    by: str
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class CellsNotKnown:
+    """Cells of an optional column that cannot be read and count as not known; exact, with their first rows."""
+
+    column: str
+    count: int
+    first_rows: tuple[int, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Duplicates:
     """Rows rejected because an earlier row has their `appointment_id`, and possible repeats of one visit.
 
@@ -191,6 +216,10 @@ class Report:
         the files that were joined; `entry` says it in sentences.
     suppress_below, round_to
         The rule for small numbers that was kept.
+    words
+        Words of the extract and the codes that they became, for a person to confirm.
+    cells_not_known
+        Optional cells that cannot be read; their rows are kept.
     """
 
     schema: int
@@ -218,3 +247,5 @@ class Report:
     factors: tuple[FactorAvailability, ...]
     suppress_below: int
     round_to: int
+    words: tuple[WordRead, ...] = ()
+    cells_not_known: tuple[CellsNotKnown, ...] = ()

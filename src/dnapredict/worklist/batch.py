@@ -100,6 +100,9 @@ def score_file(
         table = extract.read(path, workspace, tell=say)
         require_passthrough(table.columns, passthrough, source=path.name)
         checked = scorer.checked(table, workspace)
+        if say:
+            for cells in checked.unreadable:
+                say(f"{path.name}: {cells}.")
         points = workspace.materialise(checked.rows)
         sizes = [min(PART_ROWS, checked.kept - first) for first in range(0, max(checked.kept, 1), PART_ROWS)]
         _predict(scorer, points, sizes, staging=staging, workspace=workspace, progress=progress)

@@ -45,7 +45,8 @@ class Column:
     `width` pads a numeric code with the leading zeros that spreadsheets drop ("3" -> "03").
     `lowest` and `highest` bound a number, both inclusive. `blanks` are values that are read as blank.
     `meaningful_words` are words of `known_names.NOT_RECORDED` that have a meaning in this column.
-    `unreadable_is_blank`: a cell that cannot be read counts as blank, and its row is kept.
+    `is_optional_time`: a time that cannot be read, or is after the appointment, counts as not known.
+    `yes` and `no` are further words of a yes/no column, in small letters.
     """
 
     name: str
@@ -61,7 +62,9 @@ class Column:
     highest: float | None = None
     blanks: Mapping[str, str] = field(default_factory=dict)
     meaningful_words: tuple[str, ...] = ()
-    unreadable_is_blank: bool = False
+    is_optional_time: bool = False
+    yes: tuple[str, ...] = ()
+    no: tuple[str, ...] = ()
 
 
 COLUMNS: Final = (
@@ -109,7 +112,7 @@ COLUMNS: Final = (
         "When the referral request was received: waits are counted from it. Blank where it is no date, or is after "
         "`starts_at`.",
         source="REFERRAL REQUEST RECEIVED DATE",
-        unreadable_is_blank=True,
+        is_optional_time=True,
     ),
     Column(
         "rtt_period_start",
@@ -117,7 +120,7 @@ COLUMNS: Final = (
         Role.TIME,
         "When the clock of the wait for treatment started. Blank where it is no date, or is after `starts_at`.",
         source="REFERRAL TO TREATMENT PERIOD START DATE",
-        unreadable_is_blank=True,
+        is_optional_time=True,
     ),
     Column(
         "rtt_status_code",
@@ -257,9 +260,43 @@ COLUMNS: Final = (
         Role.FACTOR_AND_AUDIT,
         "An interpreter is on record.",
         source="Personal Demographics Service, interpreter required",
+        yes=("required", "needed", "interpreter required", "interpreter needed", "yes - required"),
+        no=("not required", "not needed", "no interpreter", "none required", "none needed", "no interpreter required"),
     ),
-    Column("transport_booked", Kind.BOOLEAN, Role.FACTOR, "Patient transport is booked."),
-    Column("has_mobile", Kind.BOOLEAN, Role.FACTOR, "A mobile number is on record."),
+    Column(
+        "transport_booked",
+        Kind.BOOLEAN,
+        Role.FACTOR,
+        "Patient transport is booked; None means that there is none.",
+        meaningful_words=("NONE",),
+        yes=(
+            "booked",
+            "ambulance",
+            "hospital transport",
+            "patient transport",
+            "transport booked",
+            "pts",
+            "hospital car",
+        ),
+        no=(
+            "none",
+            "not required",
+            "not needed",
+            "none required",
+            "not booked",
+            "none booked",
+            "no transport",
+            "own transport",
+        ),
+    ),
+    Column(
+        "has_mobile",
+        Kind.BOOLEAN,
+        Role.FACTOR,
+        "A mobile number is on record.",
+        yes=("on record", "recorded"),
+        no=("not on record", "no mobile", "no number"),
+    ),
     Column("receives_welfare", Kind.BOOLEAN, Role.FACTOR, "A welfare benefit is on record, where agreed."),
     Column(
         "times_rescheduled",
@@ -274,11 +311,11 @@ COLUMNS: Final = (
         "ethnic_category_code",
         Kind.CODE,
         Role.AUDIT,
-        "A national code: one letter, with or without a local digit (A, A1); Z declined, 99 not asked. "
-        "Anything else counts as not known, and is reported.",
+        "A national code: one letter, with or without a local digit (A, A1); Z declined, 99 not asked; or a "
+        "description of one. Anything else counts as not known, and is reported.",
         source="ETHNIC CATEGORY",
         codes=codes.ETHNIC_CATEGORY,
-        meaningful_words=("NOT STATED",),
+        meaningful_words=("NOT STATED", "NOT KNOWN", "UNKNOWN"),
     ),
     Column(
         "disability_flag",
@@ -315,7 +352,6 @@ COLUMNS: Final = (
         Role.CONTACT,
         "A call goes to the parent or carer. Where it is blank: yes for a patient under 16, no from 16 on. "
         "Never a factor.",
-        unreadable_is_blank=True,
     ),
 )
 NAMES: Final = tuple(column.name for column in COLUMNS)

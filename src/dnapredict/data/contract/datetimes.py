@@ -5,15 +5,19 @@ Whether a column has the day or the month first is never guessed row by row. Dat
 makes ambiguous.
 """
 
+import re
 from collections.abc import Sequence
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
+import duckdb
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from dnapredict.data.engine.duckdb_functions import engine_function
+from dnapredict.errors import ConfigurationError
 
 INSTANT: Final = dt.Timestamp(timezone="UTC")
 LOCAL: Final = dt.Timestamp()
@@ -25,6 +29,8 @@ _from_micros: Final = engine_function("make_timestamp", (dt.int64,), LOCAL)
 instant_of: Final = engine_function("timezone", (dt.string, LOCAL), INSTANT)
 wall_clock: Final = engine_function("timezone", (dt.string, INSTANT), LOCAL)
 
+# Formats for counts of seconds or milliseconds from 1 January 1970 UTC, with the microseconds of one.
+EPOCHS: Final = {"epoch": 1_000_000, "epoch_ms": 1_000}
 _DAY: Final = r"^\d{1,2}/\d{1,2}/\d{4}"
 _NAMED_DAY: Final = r"^\d{1,2}-[A-Za-z]{3}-\d{4}"
 # Trying all patterns in turn is slow, so the shape of the text chooses one.
@@ -37,6 +43,7 @@ _SERIAL: Final = r"^\d{5,6}(\.\d+)?$"
 # Days from 30 December 1899, which a spreadsheet counts from, to 1 January 1970.
 _TO_1970: Final = 25_569
 _SECONDS: Final = 86_400
+_MOST_MICROS: Final = 253_402_300_799_000_000
 # A column counts as day first where at most one in this many unambiguous dates says otherwise.
 _EXCEPTIONS: Final = 20
 
@@ -69,6 +76,47 @@ def local_of(text: ir.StringValue, formats: Sequence[str] = ()) -> ir.TimestampV
     )
     serial = ibis.ifelse(text.re_search(_SERIAL), _from_serial(text), ibis.null(LOCAL))
     return ibis.coalesce(iso, british, serial)
+
+
+def instant_of_epoch(text: ir.StringValue, format_: str) -> ir.TimestampValue:
+    """The instant of a count from 1970; null where `text` is no number, or one of no year up to 9999."""
+    micros = text.try_cast("float64") * EPOCHS[format_]
+    sound = ibis.ifelse(micros.between(-_MOST_MICROS, _MOST_MICROS), micros, ibis.null("float64"))
+    return instant_of("UTC", _from_micros(sound.round().cast("int64")))
+
+
+@lru_cache
+def require_pattern(pattern: str, *, where: str) -> None:
+    """Refuse a time format that the engine does not know, or that gives no whole date; `where` begins the message.
+
+    Raises
+    ------
+    ConfigurationError
+    """
+    if pattern in EPOCHS:
+        return
+    if re.search(r"%[zZ]", pattern):
+        raise ConfigurationError(
+            f"{where}: the format '{pattern}' has an offset. ISO times with an offset need no format: leave it out."
+        )
+    try:
+        with duckdb.connect(":memory:") as engine:
+            parsed = engine.execute(_ROUND_TRIP, {"pattern": pattern}).fetchone()
+    except duckdb.Error:
+        raise ConfigurationError(
+            f"{where}: '{pattern}' is no format of a date and time. Use the codes of strptime, such as "
+            "'%d/%m/%Y %H:%M', or 'epoch' or 'epoch_ms' for counts from 1970."
+        ) from None
+    if not (parsed and parsed[0]):
+        raise ConfigurationError(
+            f"{where}: the format '{pattern}' gives no whole date. It needs day, month and year, as in '%d/%m/%Y'."
+        )
+
+
+_ROUND_TRIP: Final = (
+    "SELECT coalesce(try_strptime(strftime(TIMESTAMP '2021-03-14 15:09:26', $pattern), $pattern)::DATE "
+    "= DATE '2021-03-14', false)"
+)
 
 
 def _from_serial(text: ir.StringValue) -> ir.Value:

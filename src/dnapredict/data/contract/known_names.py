@@ -37,6 +37,7 @@ def _names(text: str) -> tuple[str, ...]:
 HEADERS: Final = {
     "appointment_id": _names(
         "appointment id, appt id, appointment number, appt number, attendance id, booking id, ubrn, "
+        "appt ref, appointment ref, appointment reference, booking ref, booking reference, episode id, "
         "attendance identifier, outpatient attendance identifier, attendkey, attendno"
     ),
     "patient_id": _names(
@@ -163,15 +164,20 @@ _LOCAL_ETHNIC_CODES: Final = {
     for local in locals_
 }
 
-# Words for codes, by contract column.
-_YES_NO: Final = {"yes": "3", "no": "5", "noshow": "3", "show": "5"}
-WORDS: Final = {
+# Names of columns that ask whether an appointment was missed; in one that asks whether it was attended, "no" may
+# also be a cancellation.
+ASKS_WHETHER_MISSED: Final = _names("no show, noshow, dna, did not attend, missed, dna flag, dna y n")
+MISSED_YES_NO: Final = {"yes": "3", "no": "5", "y": "3", "n": "5"}
+# Words for codes by contract column, which a draft proposes for a person to confirm. The contract itself takes only
+# the descriptions in `data.contract.descriptions`, which can mean nothing else.
+PROPOSED_WORDS: Final = {
     "outcome_code": {
-        **_YES_NO,
+        "noshow": "3",
+        "show": "5",
         **dict.fromkeys(_names("attended, arrived, seen, checked out, complete, completed, attended on time"), "5"),
         **dict.fromkeys(_names("attended late, late seen, arrived late seen"), "6"),
         **dict.fromkeys(_names("dna, did not attend, no show, not attended, failed to attend, fta, dnatt"), "3"),
-        **dict.fromkeys(_names("arrived late not seen, late not seen, late"), "7"),
+        **dict.fromkeys(_names("arrived late not seen, late not seen"), "7"),
         **dict.fromkeys(
             _names("cancelled by patient, patient cancelled, pt cancelled, cancelled patient, can pat, pcan"),
             "2",
@@ -204,13 +210,13 @@ WORDS: Final = {
     },
     "priority_type_code": {
         **dict.fromkeys(_names("routine, r"), "1"),
-        **dict.fromkeys(_names("urgent, u, soon"), "2"),
-        **dict.fromkeys(_names("two week wait, 2ww, 2 week wait, cancer"), "3"),
+        **dict.fromkeys(_names("urgent, u"), "2"),
+        **dict.fromkeys(_names("two week wait, 2ww, 2 week wait"), "3"),
     },
     "referral_source_code": {
         **dict.fromkeys(_names("gp, gp referral, general practitioner"), "03"),
         **dict.fromkeys(_names("a&e, ae, ed, emergency department"), "04"),
-        **dict.fromkeys(_names("consultant, other consultant"), "05"),
+        **dict.fromkeys(_names("other consultant"), "05"),
         **dict.fromkeys(_names("self, self referral"), "06"),
     },
     "ethnic_category_code": {

@@ -15,7 +15,16 @@ import ibis.expr.types as ir
 
 from dnapredict.data.contract.codes import WHOLE_ETHNIC_CODE
 from dnapredict.data.contract.columns import Column, Kind, Role
-from dnapredict.data.contract.datetimes import INSTANT, LOCAL, instant_of, local_of, order_of, wall_clock
+from dnapredict.data.contract.datetimes import (
+    EPOCHS,
+    INSTANT,
+    LOCAL,
+    instant_of,
+    instant_of_epoch,
+    local_of,
+    order_of,
+    wall_clock,
+)
 from dnapredict.data.contract.known_names import NOT_RECORDED
 from dnapredict.data.engine.duckdb_functions import engine_function
 
@@ -118,7 +127,7 @@ def _any_case(character: str) -> str:
 
 def clock_time(text: ir.Value, column: Column, formats: tuple[str, ...] = ()) -> ir.TimestampValue | None:
     """Second step, for times in text: the local time, by the patterns `formats` where there are some."""
-    is_text = column.kind is Kind.TIMESTAMP and text.type().is_string()
+    is_text = column.kind is Kind.TIMESTAMP and text.type().is_string() and not set(formats) & set(EPOCHS)
     return local_of(text, formats) if is_text else None
 
 
@@ -131,12 +140,14 @@ def typed_value(
     local: ir.TimestampValue | None = None,
 ) -> Parsed:
     """Last step: the typed value and its flags, from the results of the steps before."""
+    if column.kind is Kind.TIMESTAMP and len(formats) == 1 and formats[0] in EPOCHS:
+        return _both_clocks(instant_of_epoch(text, formats[0]), None, zone, present=text.notnull())
     if column.kind is Kind.TIMESTAMP:
         return _timestamp(text, local, zone, is_guessed=not formats)
     if column.kind in (Kind.NUMBER, Kind.INTEGER):
         return _number(text, column)
     if column.kind is Kind.BOOLEAN:
-        return _boolean(text)
+        return _boolean(text, column)
     return _key_or_code(text, column)
 
 
@@ -191,11 +202,15 @@ def _number(text: ir.Value, column: Column) -> Parsed:
     return Parsed(ibis.ifelse(sound, value, ibis.null()), text.notnull() & ~sound)
 
 
-def _boolean(text: ir.Value) -> Parsed:
-    """Yes and no as the engine knows them: true, t, yes, y, 1 and their opposites, in any case."""
+def _boolean(text: ir.Value, column: Column) -> Parsed:
+    """Yes and no as the engine knows them (true, t, yes, y, 1 and their opposites), or in the column's own words."""
     if text.type().is_boolean():
         return Parsed(text, ibis.literal(False))
     value = text.try_cast("boolean")
+    if column.yes or column.no:
+        word = text.lower()
+        in_words = ibis.cases((word.isin(column.yes), True), (word.isin(column.no), False), else_=ibis.null("boolean"))
+        value = ibis.coalesce(value, in_words)
     return Parsed(value, text.notnull() & value.isnull())
 
 

@@ -6,22 +6,27 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from dnapredict.config.mapping_config import ColumnSource, Mapping
 from dnapredict.data.contract.columns import NAMES, Kind, column
+from dnapredict.data.contract.datetimes import require_pattern
 from dnapredict.data.contract.known_names import HEADERS, plain
 from dnapredict.data.contract.parsing import null_if_missing_word, parse, without_blanks
 from dnapredict.data.engine.bound_query import placeholder
+from dnapredict.data.engine.duckdb_functions import engine_function
 from dnapredict.data.mapping.file_joins import MATCHED, missing_column
 from dnapredict.data.mapping.geography import add_geography, area_of_postcode, columns_added
-from dnapredict.data.mapping.pseudonyms import PSEUDONYMS
+from dnapredict.data.mapping.pseudonyms import PSEUDONYMS, UNLINKED
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
 from dnapredict.errors import ConfigurationError
 
 # Helper columns for the calculation of the age.
 _START: Final = "clock::start"
 _BORN: Final = "clock::born"
+_ID_DIGITS: Final = 32
+_sha256: Final = engine_function("sha256", (dt.string,), dt.string)
 
 
 def value_of(table: ir.Table, origin: ColumnSource, *, where: str, expected: Collection[str] = ()) -> ir.Value:
@@ -36,21 +41,45 @@ def value_of(table: ir.Table, origin: ColumnSource, *, where: str, expected: Col
     for name in origin.columns:
         if name not in table.columns:
             raise missing_column(where, name, table, expected=expected or origin.columns)
-    value = _drawn(table, origin)
+    return translated(value_before_translation(table, origin), origin)
+
+
+def translated(value: ir.Value, origin: ColumnSource) -> ir.Value:
+    """`value` with the codes of `origin.translate`; another value passes unchanged."""
     if not origin.translate:
         return value
     text = value.cast("string").strip()
     return text.cases(*origin.translate.items(), else_=text)
 
 
-def _drawn(table: ir.Table, origin: ColumnSource) -> ir.Value:
+def source_of(name: str, columns: Collection[str], mapping: Mapping) -> ColumnSource | None:
+    """The source of the contract column `name` in an extract with these columns; None where it has none."""
+    if name in mapping.columns:
+        origin = mapping.columns[name]
+        return origin if set(origin.columns) <= set(columns) else None
+    own = next((own for own, contract in _by_own_name(columns, mapping) if contract == name), None)
+    return None if own is None else ColumnSource.model_validate({"from": own})
+
+
+def value_before_translation(table: ir.Table, origin: ColumnSource) -> ir.Value:
+    """The values of `origin` as the extract writes them."""
     if origin.constant is not None:
         return ibis.literal(origin.constant)
     if origin.date is not None and origin.time is not None:
         return _date_and_time(table[origin.date], table[origin.time], tidy=not origin.format)
     if origin.filled is not None:
         return _has_value(table, origin.filled)
+    if origin.combine is not None:
+        return _combined([table[name] for name in origin.combine])
+    if origin.row_number:
+        return ibis.literal("row ") + table[ROW_NUMBER].cast("string")
     return table[origin.columns[0]]
+
+
+def _combined(values: list[ir.Value]) -> ir.StringValue:
+    """The filled values as one text with " | " between."""
+    texts = [_text(value) for value in values]
+    return ibis.literal(" | ").join(texts).nullif("")
 
 
 def _has_value(table: ir.Table, name: str) -> ir.BooleanValue:
@@ -91,13 +120,21 @@ def add_age(table: ir.Table, mapping: Mapping) -> ir.Table:
     NaN where the cell is no date. A birthday on 29 February is on 1 March of other years.
     """
     # The two times are in a separate query, since the age uses each of them several times.
-    clocks = {_START: _local_time(table, "starts_at", mapping), _BORN: _local_time(table, "age_years", mapping)}
+    born = _mid_year(table) if mapping.columns["age_years"].birth_year else _local_time(table, "age_years", mapping)
+    clocks = {_START: _local_time(table, "starts_at", mapping), _BORN: born}
     clocked = table.mutate(age_years=_text(table.age_years), **clocks)
     start, born = clocked[_START], clocked[_BORN]
     had_birthday = _day_of_year(start) >= _day_of_year(born)
     years = (start.year() - born.year() - ibis.ifelse(had_birthday, 0, 1)).cast("float64")
     no_date = clocked.age_years.notnull() & born.isnull()
     return clocked.mutate(age_years=ibis.ifelse(no_date, ibis.literal(float("nan")), years)).drop(_START, _BORN)
+
+
+def _mid_year(table: ir.Table) -> ir.TimestampValue:
+    """1 July of a year of birth: at most half a year from the birthday."""
+    text = _text(table.age_years).re_replace(r"\.0$", "")
+    year = ibis.ifelse(text.re_search(r"^(19|20)\d\d$"), text, ibis.null("string"))
+    return (year + ibis.literal("-07-01")).try_cast("timestamp")
 
 
 def _local_time(table: ir.Table, name: str, mapping: Mapping) -> ir.TimestampValue:
@@ -171,12 +208,16 @@ def map_columns(table: ir.Table, request: MappingRequest) -> Mapped:
     _require_valid(mapping)
     columns = _columns(table, request)
     mapped = table.select(table[ROW_NUMBER], **columns, **_notes(table))
-    if "age_years" in mapping.columns and mapping.columns["age_years"].born:
+    age = mapping.columns.get("age_years")
+    if age and (age.born or age.birth_year):
         mapped = add_age(mapped, mapping)
     if mapping.makes_pseudonyms:
         mapped = _with_pseudonyms(mapped)
+    appointment = mapping.columns.get("appointment_id")
+    if appointment and appointment.id_from:
+        mapped = mapped.mutate(appointment_id=_id_from(mapped, appointment.id_from))
     mapped = add_geography(mapped, geography, release=request.release, complete=request.complete)
-    return Mapped(mapped, frozenset(columns) | columns_added(geography, frozenset(columns)))
+    return Mapped(mapped, frozenset(mapped.columns) & frozenset(NAMES) | columns_added(geography, frozenset(columns)))
 
 
 def _columns(table: ir.Table, request: MappingRequest) -> dict[str, ir.Value]:
@@ -184,7 +225,7 @@ def _columns(table: ir.Table, request: MappingRequest) -> dict[str, ir.Value]:
     columns = {
         name: value_of(table, origin, where=request.source, expected=mapping.drawn)
         for name, origin in mapping.columns.items()
-        if not (request.future and name in _OF_THE_OUTCOME and not set(origin.columns) <= found)
+        if not origin.id_from and not (request.future and name in _OF_THE_OUTCOME and not set(origin.columns) <= found)
     }
     if mapping.makes_pseudonyms:
         columns["patient_id"] = patient_number(table, mapping, where=request.source)
@@ -240,7 +281,29 @@ def _with_pseudonyms(mapped: ir.Table) -> ir.Table:
     own = mapped.columns
     joined = mapped.left_join(pseudonyms, mapped.patient_id == pseudonyms.written)
     bad = {BAD_NUMBER: joined.bad.fill_null(False)}
-    return joined.mutate(patient_id=joined.pseudonym, **bad).select(*own, BAD_NUMBER)
+    named = joined.mutate(patient_id=joined.pseudonym, **bad).select(*own, BAD_NUMBER)
+    is_unlinked = (named.patient_id == UNLINKED).fill_null(False)
+    return named.mutate(patient_id=ibis.ifelse(is_unlinked, id_of_row(named), named.patient_id))
+
+
+def _id_from(mapped: ir.Table, names: tuple[str, ...]) -> ir.StringValue:
+    """A hash of contract columns, in which patients' numbers are pseudonyms already; null where all are blank."""
+    absent = [name for name in names if name not in mapped.columns]
+    if absent:
+        raise ConfigurationError(
+            f"mapping: 'id_from' of appointment_id names '{absent[0]}', which is no contract column that the mapping "
+            "gives."
+        )
+    texts = [_text(mapped[name]) for name in names]
+    joined = ibis.literal("|").join([ibis.coalesce(text, "") for text in texts])
+    return ibis.ifelse(ibis.coalesce(*texts).notnull(), _sha256(joined).substr(0, _ID_DIGITS), ibis.null("string"))
+
+
+def id_of_row(mapped: ir.Table) -> ir.StringValue:
+    """A patient id that no other row has."""
+    number = mapped[ROW_NUMBER].cast("string")
+    own = mapped.appointment_id.cast("string") if "appointment_id" in mapped.columns else ibis.null("string")
+    return ibis.literal(UNLINKED) + _sha256(ibis.coalesce(own, ibis.literal("row ") + number)).substr(0, _ID_DIGITS)
 
 
 def _require_valid(mapping: Mapping) -> None:
@@ -249,6 +312,8 @@ def _require_valid(mapping: Mapping) -> None:
             near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.4)
             hint = f" Did you mean '{near[0]}'?" if near else ""
             raise ConfigurationError(f"mapping: the contract has no column '{name}'.{hint}")
+        for pattern in origin.formats:
+            require_pattern(pattern, where=f"mapping: column '{name}'")
         for key, allowed in _key_rules(name, origin):
             if not allowed:
                 raise ConfigurationError(f"mapping: column '{name}' cannot be had with '{key}'.")
@@ -256,8 +321,14 @@ def _require_valid(mapping: Mapping) -> None:
 
 def _key_rules(name: str, origin: ColumnSource) -> Iterator[tuple[str, bool]]:
     kind = column(name).kind
-    if origin.born is not None:
-        yield "born", name == "age_years"
+    for key in ("born", "birth_year"):
+        if getattr(origin, key) is not None:
+            yield key, name == "age_years"
+    for key in ("row_number", "id_from"):
+        if getattr(origin, key) is not None:
+            yield key, name == "appointment_id"
+    if origin.combine is not None:
+        yield "combine", kind is not Kind.TIMESTAMP and name != "patient_id"
     if origin.date is not None:
         yield "date", kind is Kind.TIMESTAMP
     if origin.filled is not None:

@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dnapredict.config.mapping_config import Mapping
-from dnapredict.data.contract.columns import COLUMNS
 from dnapredict.data.engine.bound_query import compiled, placeholder
 from dnapredict.data.engine.engine_pool import Engine
 from dnapredict.data.mapping.apply_mapping import BAD_NUMBER, NOTE, patient_number
@@ -38,12 +37,15 @@ class PreparedExtract:
         Tables that `data.mapping.apply_mapping` joins, by the name of their placeholder.
     release, complete
         Of the deprivation lookup, as in `data.mapping.deprivation_lookup.AreaLookup`.
+    numbers_in_two_forms
+        Patients' numbers, of those that become pseudonyms, that also occur with leading zeros.
     """
 
     table: ir.Table
     lookups: MappingOf[str, ir.Table] = field(default_factory=dict)
     release: str = ""
     complete: bool = False
+    numbers_in_two_forms: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,18 +105,13 @@ class IngestReport:
     matches: tuple[Matches, ...] = ()
     areas: Areas = Areas()
     pseudonymised: bool = False
-    read_as_blank: MappingOf[str, int] = field(default_factory=dict)
-    """Rows by optional column whose cell cannot be used and counts as blank."""
+    numbers_in_two_forms: int = 0
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """One sentence for each joined file, for the deciles and for each column with cells read as blank."""
+        """One sentence for each joined file and for the deciles; empty where nothing was joined."""
         areas = (str(self.areas),) if self.areas.release or self.areas.rows else ()
-        blanks = (
-            f"{name}: the cells of {rows:,} rows cannot be used and count as blank."
-            for name, rows in self.read_as_blank.items()
-        )
-        return (*map(str, self.matches), *areas, *blanks)
+        return (*map(str, self.matches), *areas)
 
 
 def prepare(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: str) -> PreparedExtract:
@@ -131,25 +128,32 @@ def prepare(table: ir.Table, mapping: Mapping, workspace: Engine, *, source: str
     """
     if mapping.joins:
         table = join_files(table, mapping, workspace, source=source)
-    lookups = {}
+    lookups, two_forms = {}, 0
     if mapping.makes_pseudonyms:
-        lookups["pseudonyms"] = _pseudonyms(table, mapping, workspace, source)
+        lookups["pseudonyms"], two_forms = _pseudonyms(table, mapping, workspace, source)
     geography = mapping.geography
     areas = area_lookup(geography)
     if geography.postcodes:
         table = with_areas(table, geography, vintage=areas.vintage, workspace=workspace, source=source)
     if not (geography.imd or geography.centroids or geography.places):
-        return PreparedExtract(table, lookups, geography.imd_release or "")
+        return PreparedExtract(table, lookups, geography.imd_release or "", numbers_in_two_forms=two_forms)
     lookups |= {name: workspace.refer(getattr(areas, name)) for name in ("areas", "sites", "places")}
-    return PreparedExtract(table, lookups, areas.release, areas.complete)
+    return PreparedExtract(table, lookups, areas.release, areas.complete, two_forms)
 
 
-def _pseudonyms(table: ir.Table, mapping: Mapping, workspace: Engine, source: str) -> ir.Table:
+def _pseudonyms(table: ir.Table, mapping: Mapping, workspace: Engine, source: str) -> tuple[ir.Table, int]:
     key = read_key(mapping.key_file)
     numbers = workspace.fetch(_numbers(table.schema(), mapping, source).bind(extract=table))
     hashed = pseudonyms(numbers["number"], key=key, kind=mapping.numbers)
     bad = pc.and_(numbers["number"].is_valid(), hashed.is_null())
-    return workspace.keep(pa.table({"written": numbers["written"], "pseudonym": hashed, "bad": bad}))
+    kept = workspace.keep(pa.table({"written": numbers["written"], "pseudonym": hashed, "bad": bad}))
+    return kept, _in_two_forms(numbers["number"])
+
+
+def _in_two_forms(numbers: pa.ChunkedArray) -> int:
+    """How many numbers also occur with leading zeros."""
+    with_zeros = pc.drop_null(numbers.filter(pc.match_substring_regex(numbers, "^0[0-9]+$")))
+    return int(pc.sum(pc.is_in(numbers.unique(), pc.utf8_ltrim(with_zeros, "0").unique())).as_py() or 0)
 
 
 @compiled
@@ -167,25 +171,8 @@ def ingest_report(typed: ir.Table, mapping: Mapping, prepared: PreparedExtract, 
         matches=tuple(_matches(typed, mapping, workspace)),
         areas=Areas(prepared.release, _counts(typed, AREA, workspace) if AREA in typed.columns else {}),
         pseudonymised=BAD_NUMBER in typed.columns and mapping.makes_pseudonyms,
-        read_as_blank=_read_as_blank(typed, workspace),
+        numbers_in_two_forms=prepared.numbers_in_two_forms,
     )
-
-
-def _read_as_blank(typed: ir.Table, workspace: Engine) -> dict[str, int]:
-    names = [each.name for each in COLUMNS if each.unreadable_is_blank and f"bad_{each.name}" in typed.columns]
-    if not names:
-        return {}
-    counted = workspace.fetch(_blank_counts(typed.schema(), tuple(names)).bind(typed=typed)).to_pylist()[0]
-    return {name: rows for name, rows in counted.items() if rows}
-
-
-@compiled
-def _blank_counts(schema: ibis.Schema, names: tuple[str, ...]) -> ir.Table:
-    """Rows whose cell cannot be read or, of a time, is after the appointment."""
-    typed = placeholder("typed", schema)
-    wrong = {name: typed[f"bad_{name}"].fill_null(False) for name in names}
-    late = {name: (typed[name] > typed.starts_at).fill_null(False) for name in names if schema[name].is_timestamp()}
-    return typed.agg(**{name: (flag | late[name] if name in late else flag).sum() for name, flag in wrong.items()})
 
 
 def _matches(typed: ir.Table, mapping: Mapping, workspace: Engine) -> Iterator[Matches]:

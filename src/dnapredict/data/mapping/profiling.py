@@ -6,9 +6,17 @@ from typing import Final
 import ibis.expr.types as ir
 
 from dnapredict.data.contract.columns import Column, column
-from dnapredict.data.contract.known_names import NOT_RECORDED, WORDS, plain
+from dnapredict.data.contract.descriptions import described_code, whole_code
+from dnapredict.data.contract.known_names import (
+    ASKS_WHETHER_MISSED,
+    MISSED_YES_NO,
+    NOT_RECORDED,
+    PROPOSED_WORDS,
+    plain,
+)
 from dnapredict.data.contract.parsing import parse
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.mapping.pseudonyms import FEWEST_NUMBERS, is_nhs_number
 
 # Date formats that are parsed only if a mapping names them. Day first: where every day is below 13 both orders
 # fit, and British extracts have the day first.
@@ -38,6 +46,11 @@ _CLOCK: Final = r"(\d{4}-\d\d-\d\d[ T])?\d{1,2}[:.]?\d\d(:\d\d)?"
 _LEAST_ROWS: Final = 10
 _MOST_VALUES: Final = 30
 _MOST_LETTERS: Final = 40
+_MOST_COUNTED: Final = 1_000
+# Seconds or milliseconds from 1970 of the years 2001 to 2033.
+_EPOCH: Final = r"1\d{9}(\d{3})?"
+_MOST_NUMBERS: Final = 2_000
+_NEARLY_ALL: Final = 0.9
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,7 @@ class ColumnProfiler:
         """Keep the table; nothing is read yet."""
         self._table = table
         self._workspace = workspace
+        self._counts: dict[str, dict[str, int]] = {}
 
     def is_clock(self, name: str) -> bool:
         """Whether a column has only times of day."""
@@ -74,28 +88,57 @@ class ColumnProfiler:
             return _WITH_Z
         if self._is_read(name):
             return None
+        if self._holds(f"regexp_full_match({_text(name)}, '{_EPOCH}')", name):
+            return "epoch_ms" if self._holds(f"length({_text(name)}) = 13", name) else "epoch"
         return next((pattern for pattern in _PATTERNS if self._fits(name, pattern)), None)
 
     def codes(self, name: str, to: Column) -> Codes:
         """Translations of the values of a column to the codes of the contract column `to`."""
         counted = self._counted(name)
-        known = {plain(code): code for code in to.codes}
-        words = WORDS.get(to.name, {})
-        wrong = {value: n for value, n in counted.items() if value not in to.codes}
-        translate = {value: words[plain(value)] for value in wrong if plain(value) in words}
-        padded = {value for value in wrong if value.zfill(to.width) in to.codes or plain(value) in known}
-        rest = {value: n for value, n in wrong.items() if value not in translate and value not in padded}
-        if len(counted) > _MOST_VALUES:
+        written = {value: n for value, n in counted.items() if value.upper() not in NOT_RECORDED or _says(value, to)}
+        wrong = {value: n for value, n in written.items() if not whole_code(value, to)}
+        proposed = {value: described_code(value, to) or _proposed(value, name, to) for value in wrong}
+        translate = {value: code for value, code in proposed.items() if code}
+        rest = {value: n for value, n in wrong.items() if value not in translate}
+        if len(rest) > _MOST_VALUES:
             return Codes(translate, hidden=len(rest))
         shown = tuple(v for v, n in rest.items() if n >= _LEAST_ROWS and len(v) <= _MOST_LETTERS)
         return Codes(translate, shown, len(rest) - len(shown))
 
-    def _counted(self, name: str) -> dict[str, int]:
+    def share_known(self, name: str, to: Column, *, in_words: bool) -> float:
+        """Share of the filled rows of a column that are codes or descriptions of `to`, only descriptions if `in_words`.
+
+        0 where there are fewer than `_LEAST_ROWS` rows, or where all say the same: that is no evidence.
+        """
+        counted = self._counted(name)
+        known = {value: (None if in_words else whole_code(value, to)) or described_code(value, to) for value in counted}
+        if sum(counted.values()) < _LEAST_ROWS or len({code for code in known.values() if code}) < 2:
+            return 0.0
+        filled = {value: n for value, n in counted.items() if value.upper() not in NOT_RECORDED}
+        return sum(n for value, n in filled.items() if known[value]) / max(1, sum(filled.values()))
+
+    def is_nhs_numbers(self, name: str) -> bool:
+        """Whether nearly all values of a column are NHS numbers."""
+        text = f"regexp_replace({_text(name)}, '[ -]', '', 'g')"
         rows = self._workspace.fetch(
-            f"SELECT {_text(name)} AS value, count(*) AS n FROM {self._table.get_name()} "
-            f"WHERE {_text(name)} <> '' GROUP BY ALL ORDER BY n DESC, value LIMIT {_MOST_VALUES + 1}"
-        )
-        return {row["value"]: row["n"] for row in rows.to_pylist()}
+            f"SELECT DISTINCT {text} AS number FROM {self._table.get_name()} "
+            f"WHERE {_text(name)} <> '' ORDER BY number LIMIT {_MOST_NUMBERS}"
+        )["number"].to_pylist()
+        valid = sum(is_nhs_number(number) for number in rows)
+        return len(rows) >= FEWEST_NUMBERS and valid >= _NEARLY_ALL * len(rows)
+
+    def is_time(self, name: str) -> bool:
+        """Whether every value of a column can be read as a date."""
+        return self._holds("true", name) and (self._is_read(name) or self.pattern(name) is not None)
+
+    def _counted(self, name: str) -> dict[str, int]:
+        if name not in self._counts:
+            rows = self._workspace.fetch(
+                f"SELECT {_text(name)} AS value, count(*) AS n FROM {self._table.get_name()} "
+                f"WHERE {_text(name)} <> '' GROUP BY ALL ORDER BY n DESC, value LIMIT {_MOST_COUNTED}"
+            )
+            self._counts[name] = {row["value"]: row["n"] for row in rows.to_pylist()}
+        return self._counts[name]
 
     def _is_read(self, name: str) -> bool:
         unreadable = parse(self._table[name], column("starts_at"), zone="UTC").unreadable
@@ -113,6 +156,18 @@ class ColumnProfiler:
             f"WHERE {_text(name)} <> '' AND upper({_text(name)}) NOT IN ({words})"
         ).to_pylist()[0]
         return bool(counted["n"]) and counted["n"] == counted["held"]
+
+
+def _proposed(value: str, name: str, to: Column) -> str | None:
+    """The code of a word that only a reader of the extract can judge, such as a letter or a yes."""
+    if to.name == "outcome_code" and plain(name) in ASKS_WHETHER_MISSED and plain(value) in MISSED_YES_NO:
+        return MISSED_YES_NO[plain(value)]
+    return PROPOSED_WORDS.get(to.name, {}).get(plain(value))
+
+
+def _says(value: str, to: Column) -> bool:
+    """Whether a word for "not recorded" has a meaning in the column `to`, or a code for it."""
+    return value.upper() in to.meaningful_words or plain(value) in PROPOSED_WORDS.get(to.name, {})
 
 
 def _text(name: str) -> str:

@@ -14,6 +14,7 @@ from typing import Final, Literal
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dnapredict.config.loading import require_file
 from dnapredict.data.engine.bound_query import compiled, placeholder
@@ -22,6 +23,9 @@ from dnapredict.errors import ConfigurationError, DataError
 
 KEY_VARIABLE: Final = "DNAPREDICT_PSEUDONYM_KEY"
 PSEUDONYMS: Final = ibis.schema({"written": "string", "pseudonym": "string", "bad": "boolean"})
+# Beginnings of the pseudonyms of patients with a temporary number, and of rows without a number of a person.
+TEMPORARY: Final = "temporary-"
+UNLINKED: Final = "unlinked-"
 Kind = Literal["nhs", "local"]
 
 _LEAST_KEY_BYTES: Final = 32
@@ -51,6 +55,41 @@ def is_nhs_number(digits: str) -> bool:
         return False
     total = sum(int(digit) * weight for digit, weight in zip(digits, range(10, 1, -1), strict=False))
     return (11 - total % 11) % 11 == int(digits[9])
+
+
+# What is written until a patient has a number. Two rows with such a word are not one patient.
+PLACEHOLDERS: Final = (
+    *("TBC", "TBA", "TBD", "T.B.C.", "TEMP", "TEMPORARY", "PENDING", "AWAITED", "AWAITING", "AWAITING NUMBER"),
+    *("UNREGISTERED", "NOT REGISTERED", "NO NUMBER", "NO NHS NUMBER", "NO NHS NO", "NOT ALLOCATED", "UNALLOCATED"),
+    *("NEW PATIENT", "DUMMY", "XXX", "XXXX"),
+    *(digit * length for digit in "09" for length in range(3, 14)),
+)
+# Numbers that systems give until there is an NHS number: with letters, or from 999, which is kept for such uses.
+_TEMPORARY_NUMBER: Final = re.compile(r"(?=[A-Z0-9/._-]*[0-9])(?=[A-Z0-9/._-]*[A-Z])[A-Z0-9/._-]{2,20}|999[0-9]{3,9}")
+_ROUNDED: Final = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+")
+# In a column with more temporary numbers, the numbers are of another kind.
+_MOST_TEMPORARY: Final = 0.5
+
+
+def is_placeholder(number: str, kind: Kind) -> bool:
+    """Whether a text stands for no number of a person: a known word, the same digit throughout, or no digit at all.
+
+    >>> [is_placeholder(number, "nhs") for number in ("TBC", "9999999999", "Smith", "TEMP123", "9434765919")]
+    [True, True, True, False, False]
+    """
+    bare = number.upper()
+    is_repeated = kind == "nhs" and len(bare) >= 3 and len(set(bare)) == 1
+    return bare in PLACEHOLDERS or is_repeated or not any(sign.isdigit() for sign in bare)
+
+
+def is_temporary(number: str) -> bool:
+    """Whether a text in a column of NHS numbers is a temporary number of one patient.
+
+    >>> [is_temporary(number) for number in ("TEMP123", "9990000001", "9434765918", "9.43477E+09", "TBC")]
+    [True, True, False, False, False]
+    """
+    bare = number.upper()
+    return bool(_TEMPORARY_NUMBER.fullmatch(bare)) and not _ROUNDED.fullmatch(bare)
 
 
 def read_key(file: Path | None) -> bytes:
@@ -92,7 +131,10 @@ def number_in(text: ir.StringValue, kind: Kind) -> ir.StringValue:
 
 
 def pseudonym(number: str, *, key: bytes, kind: Kind) -> str | None:
-    """The pseudonym of a number; None where it should be an NHS number and is not.
+    """The pseudonym of a number; None where it should be an NHS number or a temporary one and is neither.
+
+    It begins with `TEMPORARY` for a temporary number, and is `UNLINKED` alone for a placeholder, which stands for
+    a different patient in each row.
 
     >>> pseudonym("9434765919", key=b"k" * 32, kind="nhs")
     '999b7188a2c1eb1816fa9e7a7e52e360'
@@ -103,27 +145,42 @@ def pseudonym(number: str, *, key: bytes, kind: Kind) -> str | None:
 
 
 def pseudonyms(numbers: pa.ChunkedArray, *, key: bytes, kind: Kind) -> pa.ChunkedArray:
-    """The pseudonym of each of `numbers`; null where it should be an NHS number and is not.
+    """The `pseudonym` of each of `numbers`.
 
     Give each number once: a patient with 40 appointments then costs as much as one with a single appointment.
     Python objects exist for one batch at a time.
     """
     keyed = hmac.new(key, digestmod="sha256")
-    hashed = [
-        pa.array(_hashed(numbers.slice(start, _BATCH).to_pylist(), keyed, kind), pa.string())
-        for start in range(0, len(numbers), _BATCH)
-    ]
-    return pa.chunked_array(hashed, pa.string())
+    hashed = pa.chunked_array(
+        [
+            pa.array(_hashed(numbers.slice(start, _BATCH).to_pylist(), keyed, kind), pa.string())
+            for start in range(0, len(numbers), _BATCH)
+        ],
+        pa.string(),
+    )
+    temporary = pc.fill_null(pc.starts_with(hashed, TEMPORARY), False)
+    is_other_kind = len(hashed) >= FEWEST_NUMBERS and pc.sum(temporary).as_py() > _MOST_TEMPORARY * len(hashed)
+    return pc.if_else(temporary, None, hashed) if is_other_kind else hashed
 
 
 def _hashed(numbers: list[str | None], keyed: hmac.HMAC, kind: Kind) -> Iterator[str | None]:
     for number in numbers:
-        if number is None or (kind == "nhs" and not is_nhs_number(number)):
+        if number is None:
             yield None
-            continue
-        one = keyed.copy()
-        one.update(f"{kind}:{number}".encode())
-        yield one.hexdigest()[:_DIGITS]
+        elif kind == "nhs" and is_nhs_number(number):
+            yield _digest(f"nhs:{number}", keyed)
+        elif is_placeholder(number, kind):
+            yield UNLINKED
+        elif kind == "local":
+            yield _digest(f"local:{number}", keyed)
+        else:
+            yield TEMPORARY + _digest(f"temporary:{number.upper()}", keyed) if is_temporary(number) else None
+
+
+def _digest(text: str, keyed: hmac.HMAC) -> str:
+    one = keyed.copy()
+    one.update(text.encode())
+    return one.hexdigest()[:_DIGITS]
 
 
 def refuse_nhs_numbers(rows: ir.Table, workspace: Engine, *, source: str) -> None:

@@ -29,6 +29,11 @@ from dnapredict.errors import DataError
 _ALIKE: Final = 0.88
 _WIDTH: Final = 108
 _MOBILE: Final = re.compile(r".*mobile.*|phone(number|no)?|telephone.*|contactno")
+_HALF: Final = 0.5
+_NEARLY_ALL: Final = 0.9
+# Their codes are not those of any other column, so that codes without words are evidence too.
+_TOLD_BY_CODES: Final = ("treatment_function_code",)
+_NEEDS_A_KEY: Final = "Needs a key: --key-file FILE, or DNAPREDICT_PSEUDONYM_KEY."
 _PSEUDONYMS: Final = ("patientid", "tokenpersonid", "hesid", "encryptedhesid", "pseudohesid")
 
 
@@ -45,6 +50,10 @@ class _Draft:
         """The first of `names` that the extract has and that is not used yet."""
         headers = (self.headers[name] for name in names if name in self.headers)
         return next((header for header in headers if header not in self.used), None)
+
+    def unused(self) -> list[str]:
+        """The columns of the extract that no contract column uses yet."""
+        return [header for header in self.headers.values() if header not in self.used]
 
     def take(self, name: str, **origin: object) -> None:
         self.origins[name] = {key.rstrip("_"): value for key, value in origin.items()}
@@ -70,6 +79,8 @@ def suggest(path: Path) -> str:
         _match_combined(draft, profiler)
         _match_names(draft)
         _match_similar_names(draft)
+        _drop_other_contents(draft, profiler)
+        _match_values(draft, profiler)
         _add_formats(draft, profiler)
         _add_translations(draft, profiler)
     return "\n".join(_lines(draft, path)) + "\n"
@@ -89,7 +100,7 @@ def _match_combined(draft: _Draft, profiler: ColumnProfiler) -> None:
     number = draft.first(NHS_NUMBER)
     if number and not draft.first(_PSEUDONYMS):
         draft.take("patient_id", from_=number, pseudonymise=True)
-        draft.note("patient_id", "Needs a key: --key-file FILE, or DNAPREDICT_PSEUDONYM_KEY.")
+        draft.note("patient_id", _NEEDS_A_KEY)
     born = draft.first(BIRTH)
     if born and not draft.first((plain("age_years"), *HEADERS["age_years"])):
         draft.take("age_years", born=born)
@@ -114,6 +125,44 @@ def _match_similar_names(draft: _Draft) -> None:
         if near and header not in draft.used and known[near[0]] not in draft.origins and not _reason(name):
             draft.take(known[near[0]], from_=header)
             draft.note(known[near[0]], f"Is '{header}' this? Its name is only alike.")
+
+
+def _drop_other_contents(draft: _Draft, profiler: ColumnProfiler) -> None:
+    """Columns of codes that a name alone brought in and whose values are of another kind, if another column fits."""
+    for target in (column(name) for name in list(draft.origins)):
+        origin = draft.origins[target.name].get("from")
+        if not target.codes or origin is None or profiler.share_known(str(origin), target, in_words=False) >= _HALF:
+            continue
+        if any(_fits(header, target, profiler) for header in draft.unused()):
+            del draft.origins[target.name]
+            draft.used.discard(str(origin))
+
+
+def _match_values(draft: _Draft, profiler: ColumnProfiler) -> None:
+    """Contract columns that no name gives and the values of a column do."""
+    numbers = str(draft.origins.get("patient_id", {}).get("from", ""))
+    if "patient_id" not in draft.origins:
+        numbers = next((header for header in draft.unused() if profiler.is_nhs_numbers(header)), "")
+    if numbers and "pseudonymise" not in draft.origins.get("patient_id", {}) and profiler.is_nhs_numbers(numbers):
+        draft.take("patient_id", from_=numbers, pseudonymise=True)
+        draft.note("patient_id", f"'{numbers}' holds NHS numbers. {_NEEDS_A_KEY}")
+    for target in COLUMNS:
+        if target.codes and target.name not in draft.origins:
+            header = next((header for header in draft.unused() if _fits(header, target, profiler)), None)
+            if header:
+                draft.take(target.name, from_=header)
+                draft.note(target.name, f"'{header}' is taken by its values, not by its name. Is it this?")
+    for name in ("booked_at", "starts_at"):
+        times = [header for header in draft.unused() if plain(header) not in BIRTH and not _reason(plain(header))]
+        times = [header for header in times if name not in draft.origins and profiler.is_time(header)]
+        if len(times) == 1:
+            draft.take(name, from_=times[0])
+            draft.note(name, f"'{times[0]}' is taken as the only other column of dates. Is it this?")
+
+
+def _fits(header: str, target: Column, profiler: ColumnProfiler) -> bool:
+    in_words = target.name not in _TOLD_BY_CODES
+    return not _reason(plain(header)) and profiler.share_known(header, target, in_words=in_words) >= _NEARLY_ALL
 
 
 def _add_formats(draft: _Draft, profiler: ColumnProfiler) -> None:
@@ -162,17 +211,35 @@ def _lines(draft: _Draft, path: Path) -> Iterator[str]:
         yield from _column_lines(draft, target)
     yield from _lookup_lines(draft)
     yield from _unused_lines(draft)
+    yield from _translation_lines(draft)
 
 
 def _column_lines(draft: _Draft, target: Column) -> Iterator[str]:
     for note in draft.notes.get(target.name, ()):
         yield from _comment(note)
     origin = draft.origins.get(target.name)
-    if origin:
+    if origin and "translate" in origin:
+        yield from _comment(f"{target.name}: see its table of words at the end.")
+    elif origin:
         yield f"{target.name} = {_toml(origin)}"
     elif target.required:
         yield from _comment(f"{target.name} must be had, and no column looks like it. {target.note}")
         yield f'# {target.name} = {{ from = "..." }}'
+        if target.name == "appointment_id":
+            yield "# appointment_id = { row_number = true }     # where the extract has none"
+
+
+def _translation_lines(draft: _Draft) -> Iterator[str]:
+    """A table for each column whose words become codes, a line for each word, for a person to confirm."""
+    for name, origin in draft.origins.items():
+        words = origin.get("translate")
+        if not isinstance(words, dict):
+            continue
+        yield ""
+        yield f"[columns.{name}]"
+        yield from (f"{key} = {_toml(value)}" for key, value in origin.items() if key != "translate")
+        yield f"[columns.{name}.translate]"
+        yield from (f"{_toml(word)} = {_toml(code)}  # {column(name).codes[code]}" for word, code in words.items())
 
 
 def _lookup_lines(draft: _Draft) -> Iterator[str]:

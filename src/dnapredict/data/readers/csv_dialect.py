@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from dnapredict.data.contract.columns import NAMES
-from dnapredict.data.contract.known_names import BIRTH, DAYS, HEADERS, NHS_NUMBER, POSTCODE, TIMES, WORDS, plain
+from dnapredict.data.contract.known_names import (
+    BIRTH,
+    DAYS,
+    HEADERS,
+    NHS_NUMBER,
+    POSTCODE,
+    PROPOSED_WORDS,
+    TIMES,
+    plain,
+)
 from dnapredict.data.readers.csv_normalise import not_text
 from dnapredict.errors import DataError
 
@@ -27,7 +36,8 @@ _MOST_LIKE_DATA: Final = 0.2
 _PERSONAL: Final = ("surname", "forename", "firstname", "lastname", "patientname", "telephone", "mobile")
 # Column names that could also be values, such as outcomes, media and kinds of telephone.
 _ALSO_VALUES: Final = frozenset(
-    {word for words in WORDS.values() for word in words}
+    {word for words in PROPOSED_WORDS.values() for word in words}
+    | {"yes", "no", "late", "soon", "cancer", "consultant"}
     | {"medium", "mode", "called", "contacted", "welfare", "interpreter", "transport", "patienttransport"}
     | {"disability", "handicap", "language", "clinic", "telephone", "mobile"}
 )

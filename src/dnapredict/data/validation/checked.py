@@ -7,9 +7,12 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.data.mapping.ingest import IngestReport
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
+from dnapredict.data.validation.code_texts import CodeText
 from dnapredict.data.validation.rules import NOT_A_FAULT, sentence_of
+from dnapredict.data.validation.unreadable_cells import UnreadableCells
 from dnapredict.errors import DataError
 
 
@@ -53,6 +56,12 @@ class Checked:
     opt_outs
         `appointment_id` and `patient_id` of rejected rows in which the patient opted out of calls, or whose
         `opt_out` cannot be read: an opt-out counts even if its row cannot be scored.
+    texts
+        Texts of coded columns that are no codes, and the code that replaced each description.
+    extract, mapping
+        What was read, with joined files, and how it was mapped: for reports on how it is written.
+    unreadable
+        Cells of optional columns that cannot be read and count as not known.
     """
 
     rows: ir.Table
@@ -62,6 +71,10 @@ class Checked:
     all_rows: ir.Table
     ingest: IngestReport
     opt_outs: pa.Table = field(default_factory=lambda: NO_OPT_OUTS, repr=False)
+    texts: tuple[CodeText, ...] = field(default=(), repr=False)
+    unreadable: tuple[UnreadableCells, ...] = ()
+    extract: ir.Table | None = field(default=None, repr=False)
+    mapping: Mapping = field(default=IDENTITY, repr=False)
 
     @property
     def kept(self) -> int:
@@ -84,13 +97,20 @@ class Checked:
         return faults / self.total if self.total else 0.0
 
     def require(self, *, max_rejected_share: float, source: str) -> None:
-        """Refuse an extract with too many rejected rows.
+        """Refuse an extract with too many rejected rows, or with a column that holds something else.
 
         Raises
         ------
         DataError
-            If more than `max_rejected_share` of the rows were rejected, or none is left.
+            If more than `max_rejected_share` of the rows were rejected, or none is left, or most cells of an
+            optional column cannot be read.
         """
+        wrong = [str(each) for each in self.unreadable if each.is_wrong_column]
+        if wrong:
+            raise DataError(
+                f"{source}: {'; '.join(wrong)}. Most of its cells cannot be read, so that it is not the column that "
+                "it is mapped to. Correct the mapping, or leave the column out of it."
+            )
         if self.kept and self.rejected_share <= max_rejected_share:
             return
         reasons = "; ".join(str(rejection) for rejection in self.rejections)

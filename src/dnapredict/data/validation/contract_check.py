@@ -11,18 +11,19 @@ from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.data.contract.columns import CHILD_BELOW_YEARS, COLUMNS, REQUIRED, Column, Kind
 from dnapredict.data.contract.parsing import Parsed, clock_time, drop_missing_words, trimmed, typed_value
 from dnapredict.data.engine.bound_query import compiled, placeholder
-from dnapredict.data.engine.engine_pool import Engine
+from dnapredict.data.engine.engine_pool import FEW_ROWS, Engine
 from dnapredict.data.mapping.apply_mapping import BAD_NUMBER, FAULT, NOTE, MappingRequest, columns_supplied, map_columns
 from dnapredict.data.mapping.ingest import ingest_report, prepare
 from dnapredict.data.mapping.pseudonyms import FEWEST_NUMBERS, refuse_nhs_numbers
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER, describe_columns
 from dnapredict.data.validation.checked import NO_OPT_OUTS, Checked
+from dnapredict.data.validation.code_texts import CODED, replace_texts
 from dnapredict.data.validation.rules import YEARS, first_broken_rule
+from dnapredict.data.validation.unreadable_cells import flagged, unreadable_cells
 from dnapredict.errors import DataError
 
 _CLOCK_TIME = "clock_time::"
-# Optional times, and the same on the clinic's clock.
-_OF_REFERRAL = {"referred_at": "referred_local", "rtt_period_start": "rtt_period_start_local"}
+_TIME = dt.Timestamp(scale=6)
 
 
 def cast_columns(table: ir.Table, present: frozenset[str], mapping: Mapping) -> ir.Table:
@@ -118,7 +119,7 @@ def type_of(column: Column) -> dt.DataType:
     return {
         Kind.TEXT: dt.string,
         Kind.CODE: dt.string,
-        Kind.TIMESTAMP: dt.Timestamp(scale=6),
+        Kind.TIMESTAMP: _TIME,
         Kind.NUMBER: dt.float64,
         Kind.INTEGER: dt.int64,
         Kind.BOOLEAN: dt.boolean,
@@ -152,6 +153,9 @@ def check(
     _require_columns(present, table, mapping, source)
     typed = workspace.compute(_typed_rows(schema, request).bind(extract=prepared.table, **prepared.lookups))
     total = workspace.count(typed)
+    # One plain query is the quickest for a single appointment.
+    cells = workspace.fetch(_cells(typed.schema()).bind(typed=typed)) if total <= FEW_ROWS else None
+    typed, texts = replace_texts(typed, present, workspace, cells=cells, has_pseudonyms=mapping.makes_pseudonyms)
     if total >= FEWEST_NUMBERS and "patient_id" in present and not mapping.makes_pseudonyms:
         refuse_nhs_numbers(typed, workspace, source=source)
     rejected = workspace.fetch(_rejected_rows(typed.schema()).bind(typed=typed))
@@ -161,7 +165,20 @@ def check(
     numbers = workspace.keep(rejected.select([ROW_NUMBER]))
     rows = workspace.view(_kept_rows(typed.schema()).bind(typed=typed, rejected=numbers))
     report = ingest_report(typed, mapping, prepared, workspace)
-    return Checked(rows, rejected, total, present, typed, report, opt_outs)
+    unreadable = unreadable_cells(typed, workspace, cells=cells)
+    return Checked(
+        rows,
+        rejected,
+        total,
+        present,
+        typed,
+        report,
+        opt_outs,
+        texts=texts,
+        unreadable=unreadable,
+        extract=prepared.table,
+        mapping=mapping,
+    )
 
 
 def present(columns: Iterable[str], mapping: Mapping = IDENTITY) -> frozenset[str]:
@@ -188,7 +205,27 @@ def _present(schema: ibis.Schema, request: MappingRequest) -> frozenset[str]:
 @compiled
 def _typed_rows(schema: ibis.Schema, request: MappingRequest) -> ir.Table:
     mapped = map_columns(placeholder("extract", schema), request)
-    return cast_columns(mapped.table, mapped.present, request.mapping)
+    typed = cast_columns(mapped.table, mapped.present, request.mapping)
+    return typed.mutate(**_plausible_times(typed, mapped.present))
+
+
+def _plausible_times(typed: ir.Table, present: frozenset[str]) -> dict[str, ir.Value]:
+    """The optional times, null and flagged where they are after the appointment or before any system's records."""
+    columns: dict[str, ir.Value] = {}
+    for each in COLUMNS:
+        if each.is_optional_time and each.name in present:
+            value, local = typed[each.name], _local_name(each)
+            is_wrong = ((value > typed.starts_at) | (value.year() < YEARS[0])).fill_null(False)
+            columns |= {name: ibis.ifelse(is_wrong, ibis.null(_TIME), typed[name]) for name in (each.name, local)}
+            columns[f"bad_{each.name}"] = typed[f"bad_{each.name}"].fill_null(False) | is_wrong
+    return columns
+
+
+@compiled
+def _cells(schema: ibis.Schema) -> ir.Table:
+    """What is read of few rows outside the engine: codes, and optional cells with their flags."""
+    typed, optional = placeholder("typed", schema), flagged(schema.names)
+    return typed.select(ROW_NUMBER, "patient_id", *CODED, *optional, *(f"bad_{name}" for name in optional))
 
 
 @compiled
@@ -218,15 +255,4 @@ def _kept_rows(schema: ibis.Schema) -> ir.Table:
     flags = [name for name in typed.columns if name.startswith(("bad_", NOTE))]
     kept = typed.anti_join(rejected, ROW_NUMBER).drop(*flags)
     is_child = kept.age_years < CHILD_BELOW_YEARS
-    return kept.mutate(carer_or_child=ibis.coalesce(kept.carer_or_child, is_child), **_plausible_times(kept))
-
-
-def _plausible_times(kept: ir.Table) -> dict[str, ir.Value]:
-    """The optional times of a referral, null where they are after the appointment or before any system's records."""
-    times: dict[str, ir.Value] = {}
-    for name, local in _OF_REFERRAL.items():
-        is_plausible = (kept[name] <= kept.starts_at) & (kept[name].year() >= YEARS[0])
-        times |= {
-            column: ibis.ifelse(is_plausible, kept[column], ibis.null(kept[column].type())) for column in (name, local)
-        }
-    return times
+    return kept.mutate(carer_or_child=ibis.coalesce(kept.carer_or_child, is_child))

@@ -22,8 +22,15 @@ that the clock skips in spring is taken an hour later; one that it shows twice i
 
 `N/A`, `NA`, `NULL`, `none`, `-`, `?`, `unknown`, `not known`, `not recorded` and their like, in any case,
 mean "not recorded" in every column, as an empty cell does: no number, no mobile, no history, and no row is
-lost. An appointment whose outcome is such a word has no outcome: it is no label and no history. Where a word
-says something (`None` for "no transport", `Unknown` for a gender of `X`), a mapping translates it first.
+lost. An appointment whose outcome is such a word has no outcome: it is no label and no history. The exceptions:
+`Not known` and `Unknown` in `ethnic_category_code` are 99, `Not stated` is Z; `None` is no in `transport_booked`, and
+no disability in `disability_flag`. Where a word says something else, a mapping translates it first.
+
+A coded column may hold the NHS's own descriptions in place of codes ("White - British", "110 - Trauma and
+Orthopaedics", "Did not attend"). They are matched as a whole, whatever their case and punctuation, and `dnapredict
+check` lists each beside its code. A text that is neither a code nor a description counts as not known.
+
+A yes or no, a number or a decile that cannot be read counts as not known; `check` names its rows, which are kept.
 
 | column | type | role | unit | what it is | NHS Data Dictionary |
 |---|---|---|---|---|---|
@@ -46,7 +53,8 @@ def _note(column: Column) -> str:
     bounds = ""
     if column.lowest is not None and column.highest is not None:
         bounds = f" From {column.lowest:g} to {column.highest:g}."
-    return column.note + bounds
+    words = f" Also yes: {', '.join(column.yes)}; no: {', '.join(column.no)}." if column.yes or column.no else ""
+    return column.note + bounds + words
 
 
 def _rules() -> Iterator[str]:

@@ -20,6 +20,13 @@ from dnapredict.data.readers.csv_reader import MORE_CELLS
 # No appointment is outside these years; systems write 2999-12-31 for "not known".
 YEARS: Final = (1990, 2100)
 _BOUNDED: Final = (Kind.NUMBER, Kind.INTEGER, Kind.BOOLEAN)
+# Columns in which a cell that cannot be read counts as not known, and its row stays: a patient is not lost over
+# an age of 121. A wish not to be called that cannot be read is not passed over.
+OPTIONAL_CELLS: Final = frozenset(
+    column.name
+    for column in COLUMNS
+    if column.is_optional_time or (column.kind in _BOUNDED and not column.required and column.role is not Role.WISH)
+)
 
 _KEYS: Final = tuple(column.name for column in COLUMNS if column.role is Role.KEY)
 # A row with this many cells or fewer, none of them a date, is no appointment.
@@ -38,7 +45,7 @@ RULES: Final = {
     **{
         f"{column.name}_unreadable": ""
         for column in COLUMNS
-        if column.kind is Kind.TIMESTAMP and not column.unreadable_is_blank
+        if column.kind is Kind.TIMESTAMP and not column.is_optional_time
     },
     **{f"{column.name}_order_unclear": "" for column in COLUMNS if column.kind is Kind.TIMESTAMP},
     "date_out_of_range": f"holds a date outside {YEARS[0]} to {YEARS[1]}, such as a placeholder",
@@ -46,7 +53,9 @@ RULES: Final = {
     "outcome_before_start": "has an attendance outcome recorded before the appointment",
     "outcome_code_unknown": f"holds an outcome_code that is not one of {', '.join(sorted(codes.OUTCOME))}",
     **{
-        f"{column.name}_invalid": "" for column in COLUMNS if column.kind in _BOUNDED and not column.unreadable_is_blank
+        f"{column.name}_invalid": ""
+        for column in COLUMNS
+        if column.kind in _BOUNDED and column.name not in OPTIONAL_CELLS
     },
     "administrative_event": "is an administrative event "
     f"(first_attendance_code {codes.ADMINISTRATIVE_EVENT}), not an appointment",
@@ -56,14 +65,14 @@ NOT_A_FAULT: Final = frozenset({"administrative_event"})
 
 
 def sentence_of(rule: str) -> str:
-    """The predicate of a message about a row that breaks `rule`: "row 12 ...".
+    """The predicate of a message about a row that breaks `rule`, or has an unreadable cell: "row 12 ...".
 
     >>> sentence_of("starts_before_booked")
     'starts before it was booked'
     >>> sentence_of("age_years_invalid")
     'holds an age_years that is not a number from 0 to 120'
     """
-    if RULES[rule]:
+    if RULES.get(rule):
         return RULES[rule]
     if rule.endswith("_unreadable"):
         return f"holds a {rule.removesuffix('_unreadable')} that is not a date and time"
@@ -78,12 +87,19 @@ def sentence_of(rule: str) -> str:
     name = rule.removesuffix("_invalid")
     column = next(column for column in COLUMNS if column.name == name)
     article = "an" if name[0] in "aeio" else "a"
-    return f"holds {article} {name} that is not {_expected(column)}"
+    return f"holds {article} {name} that is not {expected_in(column)}"
 
 
-def _expected(column: Column) -> str:
+def expected_in(column: Column) -> str:
+    """What a cell of a yes/no column, a column of numbers or an optional time should be.
+
+    >>> expected_in(next(column for column in COLUMNS if column.name == "imd_decile"))
+    'a whole number from 1 to 10'
+    """
     if column.kind is Kind.BOOLEAN:
         return "yes or no (1 or 0, true or false)"
+    if column.kind is Kind.TIMESTAMP:
+        return "a date and time before the appointment"
     whole = "a whole number" if column.kind is Kind.INTEGER else "a number"
     return f"{whole} from {column.lowest:g} to {column.highest:g}"
 
@@ -111,7 +127,7 @@ def _broken(typed: ir.Table, repeats: ir.Table) -> Iterator[tuple[str, ir.Boolea
     )
     yield "patient_id_not_an_nhs_number", _flag(typed, "bad_patient_id")
     for column in COLUMNS:
-        if f"bad_{column.name}" in typed.columns:
+        if f"bad_{column.name}" in typed.columns and column.name not in OPTIONAL_CELLS:
             ending = "unreadable" if column.kind is Kind.TIMESTAMP else "invalid"
             yield f"{column.name}_{ending}", typed[f"bad_{column.name}"]
     yield from _broken_times(typed)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.mapping.ingest import IngestReport
 from dnapredict.data.validation.checked import Checked, Rejection
+from dnapredict.data.validation.unreadable_cells import UnreadableCells
 from dnapredict.quality.measures.record_quality import (
     ExtractMonth,
     duplicates,
@@ -18,6 +19,7 @@ from dnapredict.quality.measures.recording_by_group import (
     ethnicity_by_site,
     missed_by_group,
 )
+from dnapredict.quality.measures.source_words import SourceWord, source_words
 from dnapredict.quality.report_figures import CodesNotKnown, Duplicates, TimeColumn
 
 
@@ -37,6 +39,8 @@ class Profile:
     ethnicity: tuple[SiteEthnicity, ...]
     missed: tuple[MissedByGroup, ...]
     times: tuple[TimeColumn, ...]
+    words: tuple[SourceWord, ...] = ()
+    unreadable: tuple[UnreadableCells, ...] = ()
 
 
 def profile(checked: Checked, workspace: Workspace, *, zone: str) -> Profile:
@@ -60,4 +64,6 @@ def profile(checked: Checked, workspace: Workspace, *, zone: str) -> Profile:
         ethnicity=ethnicity_by_site(checked, workspace),
         missed=missed_by_group(checked, workspace),
         times=times_read(checked, workspace, zone=zone),
+        words=source_words(checked, workspace),
+        unreadable=checked.unreadable,
     )

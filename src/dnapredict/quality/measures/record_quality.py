@@ -117,16 +117,17 @@ prefer prefers say answer wish wishes unable client patient person does backgrou
 group groups ethnic ethnicity race mixed multiple english welsh scottish northern ireland european gypsy roma
 romany traveller arab caribbean african chinese indian pakistani bangladeshi irish british asian black white
 male female trans indeterminate booked attended cancelled late arrived seen hospital provider trust new follow
-up first telephone phone video face routine urgent week wait gp self referral
+up first telephone phone video face routine urgent week wait gp self referral soon virtual consultant service
+polish romanian turkish kurdish somali nigerian ghanaian kenyan zimbabwean vietnamese filipino japanese nepali tamil
+iranian iraqi afghan latin american middle eastern
 """
 _OF_DESCRIPTIONS: Final = frozenset(_DESCRIPTIONS.split())
 
 
 def unknown_codes(checked: Checked, workspace: Workspace) -> tuple[CodesNotKnown, ...]:
     """The unknown codes of every coded column that has any, in the contract's order."""
-    asked = [column for column in COLUMNS if column.codes and column.name in checked.present]
-    rows = _rows_with_unknown(asked, checked, workspace) if asked else {}
-    return tuple(_unknown(column, checked, workspace) for column in asked if rows[column.name])
+    unknown = {each.column for each in checked.texts if each.code is None}
+    return tuple(_unknown(each, checked, workspace) for each in COLUMNS if each.name in unknown)
 
 
 def _words(text: str) -> list[str]:
@@ -138,19 +139,6 @@ def _is_description(value: str, words: Collection[str]) -> bool:
     if len(value) > _LONGEST_DESCRIPTION or not value.isascii() or len(re.findall(r"\d", value)) > 3:
         return False
     return bool(_words(value)) and set(_words(value)) <= set(words)
-
-
-def _rows_with_unknown(asked: list[Column], checked: Checked, workspace: Workspace) -> dict[str, int | None]:
-    """Number of rows of each column with a value that is none of its codes.
-
-    Each value is compared once and not each row: 2.4 times as fast, and most extracts hold none.
-    """
-    counts = ", ".join(
-        f"(SELECT sum(rows) FILTER ({_holds_none(column)}) FROM "
-        f"(SELECT {column.name}, count(*) AS rows FROM {checked.all_rows.get_name()} GROUP BY ALL)) AS {column.name}"
-        for column in asked
-    )
-    return dict(workspace.fetch(f"SELECT {counts}").to_pylist()[0])
 
 
 def _holds_none(column: Column) -> str:

@@ -1,7 +1,7 @@
 """Inputs of every verb: the trust's configuration, a checked extract, its matrix."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dnapredict.config.factor_register import FactorRegister
@@ -43,6 +43,22 @@ def checked_extract(
         )
     table = table_file.read(path, workspace, tell=tell)
     return contract_check.check(table, workspace, mapping=mapping, source=path.name)
+
+
+def checked_lists(paths: Sequence[Path], workspace: Workspace, *, mapping: Mapping = IDENTITY) -> tuple[Checked, ...]:
+    """Lists of appointments without outcomes, as they were drawn before the appointments, checked against the contract.
+
+    Raises
+    ------
+    DataError
+        If one cannot be read, or lacks a required column.
+    """
+    return tuple(
+        contract_check.check(
+            table_file.read(path, workspace), workspace, mapping=mapping, source=path.name, future=True
+        )
+        for path in paths
+    )
 
 
 def columns_fed(path: Path, mapping: Mapping = IDENTITY) -> frozenset[str]:

@@ -13,8 +13,8 @@ from dnapredict.service.purpose import NEVER_FOR
 from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 
-def moment_words(moment: datetime.datetime | None) -> str:
-    """A moment as people in England write it; without a zone it means UTC, as in the contract.
+def moment_words(moment: datetime.datetime | None, zone: datetime.tzinfo = LOCAL_ZONE) -> str:
+    """A moment by the clock of `zone`, as people in England write it; without a zone it means UTC, as in the contract.
 
     A day's last second is how the contract keeps a date that came without a clock time.
 
@@ -23,7 +23,7 @@ def moment_words(moment: datetime.datetime | None) -> str:
     """
     if moment is None:
         return ""
-    local = _local(moment)
+    local = _local(moment, zone)
     day = day_words(local.date())
     return day if (local.hour, local.minute, local.second) == (23, 59, 59) else f"{day}, {local:%H:%M}"
 
@@ -37,13 +37,13 @@ def day_words(day: datetime.date) -> str:
     return f"{day:%a} {day.day} {day:%b %Y}"
 
 
-def local_day(moment: datetime.datetime) -> datetime.date:
-    """The day in England on which a moment falls."""
-    return _local(moment).date()
+def local_day(moment: datetime.datetime, zone: datetime.tzinfo = LOCAL_ZONE) -> datetime.date:
+    """The day in `zone` on which a moment falls."""
+    return _local(moment, zone).date()
 
 
-def _local(moment: datetime.datetime) -> datetime.datetime:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).astimezone(LOCAL_ZONE)
+def _local(moment: datetime.datetime, zone: datetime.tzinfo) -> datetime.datetime:
+    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).astimezone(zone)
 
 
 _MENU: Final = (

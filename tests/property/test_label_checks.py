@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import betabinom, binom
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
@@ -18,7 +19,16 @@ from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation import contract_check
 from dnapredict.pipeline.checking import check
-from dnapredict.quality.extreme_shares import FALSE_ALARM, MissedCounts, extreme_groups, share_bounds
+from dnapredict.quality.extreme_shares import (
+    FALSE_ALARM,
+    MissedCounts,
+    _beta,
+    _lower_tail,
+    _upper_tail,
+    extreme_groups,
+    is_surely_above,
+    is_surely_below,
+)
 from dnapredict.quality.label_checks import label_faults
 from dnapredict.quality.report_figures import LabelFault
 from dnapredict.synthetic.simulation import simulate
@@ -70,8 +80,7 @@ def test_of_4000_honest_extracts_no_more_are_reported_than_the_stated_error():
         counts = drawn(draw, days=120, size=size, share=share, correlation=(0.0005, 0.003)[number % 2])
         above, below = reported(counts)
         found += bool(above.any() or below.any())
-    _, most = share_bounds(round(4_000 * FALSE_ALARM), 4_000, error=0.01)
-    assert found <= 4_000 * most
+    assert not is_surely_above(found, 4_000, FALSE_ALARM, error=0.01)
 
 
 def drawn(draw: np.random.Generator, *, days: int, size: int, share: float, correlation: float) -> MissedCounts:
@@ -151,3 +160,20 @@ def test_no_value_of_a_patient_is_in_a_sentence():
     faults = faults_of(frame)
     assert {"clinic_code", "site_code", "plus_group"} <= {fault.found.split()[0] for fault in faults}
     assert marked not in " ".join(f"{fault.found} {fault.action}" for fault in faults)
+
+
+@given(known=st.integers(1, 400), share=st.floats(0.01, 0.9), correlation=st.floats(0.003, 0.5), part=st.floats(0, 1))
+def test_the_tails_of_a_day_are_those_of_the_beta_binomial_distribution(known, share, correlation, part):
+    missed, shape = round(part * known), _beta(share, correlation)
+    expected = betabinom(known, *shape)
+    assert _lower_tail(missed, known, shape) == pytest.approx(expected.cdf(missed), rel=1e-6, abs=1e-12)
+    assert _upper_tail(missed, known, shape) == pytest.approx(expected.sf(missed - 1), rel=1e-6, abs=1e-9)
+
+
+@given(total=st.integers(1, 2_000), share=st.floats(0.01, 0.99), part=st.floats(0, 1))
+def test_a_share_is_surely_above_only_where_the_binomial_distribution_agrees(total, share, part):
+    count = round(part * total)
+    if is_surely_above(count, total, share):
+        assert binom.sf(count - 1, total, share) <= FALSE_ALARM
+    if is_surely_below(count, total, share):
+        assert binom.cdf(count, total, share) <= FALSE_ALARM

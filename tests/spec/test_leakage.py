@@ -15,7 +15,7 @@ from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.checked import Checked
 from dnapredict.model.cohort.cohort import Cohort
 from dnapredict.model.evaluate.model_checks import leakage_warning
-from dnapredict.quality.label_checks import list_faults
+from dnapredict.quality.leak_faults import list_faults
 
 # 100 missed and 100 attended appointments. `risk` and each factor are ranked so that a missed appointment has the
 # higher value in so many of 100 pairs of a missed and an attended one; a factor below 50 has the lower value.

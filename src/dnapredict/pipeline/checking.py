@@ -80,7 +80,7 @@ def check(
         Receives a sentence for each rule that rows break, each code that no code list has and each fault of the
         outcomes.
     out
-        Where to write the report: JSON, and a page beside it.
+        Where to write the report: JSON, and a page with the same name.
     with_report
         Whether the result holds the report's figures; they take another pass over the extract.
     lists

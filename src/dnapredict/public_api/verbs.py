@@ -70,7 +70,7 @@ def check(
         A path, or a table of pandas, Arrow or Polars with one row an appointment. Codes must be texts: read
         a CSV with `dtype="string"`, or give its path.
     report
-        Where to write the report: JSON, and a page beside it.
+        Where to write the report: JSON, and a page with the same name.
     mapping
         TOML that maps the extract's columns to the contract.
     config

@@ -20,7 +20,8 @@ from dnapredict.data.readers.table_file import is_synthetic
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import UsageError
 from dnapredict.features.factors import factor_register
-from dnapredict.quality.label_checks import label_faults, list_faults
+from dnapredict.quality.label_checks import label_faults
+from dnapredict.quality.leak_faults import list_faults
 from dnapredict.quality.measures.quality_profile import profile
 from dnapredict.quality.measures.record_quality import BLANK, FEWEST_PATIENTS
 from dnapredict.quality.measures.recording_by_group import LITTLE_NOTICE_DAYS, MOVED_WITHIN_DAYS
@@ -70,9 +71,15 @@ def render(report: Report) -> str:
         little_notice_days=LITTLE_NOTICE_DAYS,
         moved_within_days=MOVED_WITHIN_DAYS,
         fewest_patients=FEWEST_PATIENTS,
+        has_outcomes=any(_has_outcomes(month) for month in report.outcomes_by_month),
         lowest=_lowest,
         best=_best,
     )
+
+
+def _has_outcomes(month: MonthOutcomes) -> bool:
+    """Whether appointments of the month were attended or missed; a hidden count is not 0."""
+    return any(month.outcomes.get(code) != 0 for code in (*codes.ATTENDED, *codes.MISSED))
 
 
 def percent(share: float | None) -> str:

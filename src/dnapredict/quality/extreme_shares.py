@@ -8,11 +8,11 @@ together, an extract whose records are right is reported with a probability of a
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import lgamma, log
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv, betaln, gammaln
 
 # Probability that one family of groups (all days, or all values of all columns) holds a false report.
 FALSE_ALARM: Final = 0.001
@@ -117,29 +117,58 @@ def _beta(share: float, correlation: float) -> tuple[float, float]:
 
 
 def _upper_tail(missed: int, known: int, shape: tuple[float, float]) -> float:
-    return _sum_of_probabilities(np.arange(missed, known + 1), known, shape)
+    return _sum_of_probabilities(missed, known, known, shape)
 
 
 def _lower_tail(missed: int, known: int, shape: tuple[float, float]) -> float:
-    return _sum_of_probabilities(np.arange(missed + 1), known, shape)
+    return _sum_of_probabilities(0, missed, known, shape)
 
 
-def _sum_of_probabilities(missed: NDArray[np.int64], known: int, shape: tuple[float, float]) -> float:
-    """Probability of any of these numbers missed, under the beta-binomial distribution."""
-    a, b = shape
-    choices = gammaln(known + 1) - gammaln(missed + 1) - gammaln(known - missed + 1)
-    return float(np.exp(choices + betaln(missed + a, known - missed + b) - betaln(a, b)).sum())
+def _sum_of_probabilities(first: int, last: int, known: int, shape: tuple[float, float]) -> float:
+    """Probability of `first` to `last` missed, under the beta-binomial distribution.
 
-
-def share_bounds(count: int, total: int, *, error: float = FALSE_ALARM) -> tuple[float, float]:
-    """Clopper-Pearson limits of a share: each is passed with a probability of at most `error`.
-
-    >>> low, high = share_bounds(0, 30)
-    >>> low, round(high, 2)
-    (0.0, 0.21)
+    Each probability follows from the one before, since the gamma function of arrays would need SciPy, which takes
+    longer to load than most extracts to check.
     """
-    if total == 0:
-        return 0.0, 1.0
-    low = 0.0 if count == 0 else float(betaincinv(count, total - count + 1, error))
-    high = 1.0 if count == total else float(betaincinv(count + 1, total - count, 1 - error))
-    return low, high
+    a, b = shape
+    before = np.arange(first, last)
+    ratios = (known - before) / (before + 1) * (before + a) / (known - before - 1 + b)
+    logarithms = _log_probability(first, known, shape) + np.concatenate([[0.0], np.cumsum(np.log(ratios))])
+    return float(np.exp(logarithms).sum())
+
+
+def _log_probability(missed: int, known: int, shape: tuple[float, float]) -> float:
+    a, b = shape
+    choices = lgamma(known + 1) - lgamma(missed + 1) - lgamma(known - missed + 1)
+    return choices + _log_beta(missed + a, known - missed + b) - _log_beta(a, b)
+
+
+def _log_beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)
+
+
+def is_surely_above(count: int, total: int, share: float, *, error: float = FALSE_ALARM) -> bool:
+    """Whether so many of `total` independent draws are too many for a true share of `share` or less.
+
+    The probability of a wrong yes is at most `error`, by Chernoff's bound.
+
+    >>> is_surely_above(8, 10, 0.3), is_surely_above(80, 100, 0.3)
+    (False, True)
+    """
+    return total > 0 and count > share * total and total * _divergence(count / total, share) > -log(error)
+
+
+def is_surely_below(count: int, total: int, share: float, *, error: float = FALSE_ALARM) -> bool:
+    """Whether so many of `total` independent draws are too few for a true share of `share` or more.
+
+    >>> is_surely_below(0, 30, 0.02), is_surely_below(0, 400, 0.02)
+    (False, True)
+    """
+    return is_surely_above(total - count, total, 1 - share, error=error)
+
+
+def _divergence(share: float, expected: float) -> float:
+    """Kullback-Leibler divergence of two shares, in nats."""
+    hit = share * log(share / expected) if share > 0 else 0.0
+    miss = (1 - share) * log((1 - share) / (1 - expected)) if share < 1 else 0.0
+    return hit + miss

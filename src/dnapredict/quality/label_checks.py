@@ -4,7 +4,7 @@ A fault stops (exit code 10, as other data do) where training would learn someth
 is no label at all, where more than half are recorded as missed, where most outcomes are read as "in the future", or
 where a fault that is certain concerns more of the labels than the faulty rows that a training takes
 (`max_rejected_share`). Everything else is a warning, since a service can be unusual and its records right.
-`tests/spec/test_label_checks.py` shows each fault in a table.
+Columns that give the outcome away are in `leak_faults`. `tests/spec/test_label_checks.py` shows each fault in a table.
 """
 
 import datetime
@@ -18,16 +18,15 @@ import numpy as np
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.config.training_config import TrainingConfig
 from dnapredict.data.contract import codes
-from dnapredict.data.contract.columns import audit_only
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.small_numbers import publish_count
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import DataError
 from dnapredict.features.scoring_clock import LabelRule
-from dnapredict.quality.extreme_shares import FALSE_ALARM, MissedCounts, extreme_groups, share_bounds
+from dnapredict.quality.count_words import in_100, shown_count
+from dnapredict.quality.extreme_shares import MissedCounts, extreme_groups, is_surely_above, is_surely_below
+from dnapredict.quality.leak_faults import leak_fault
 from dnapredict.quality.measures.label_counts import DayCounts, LabelCounts, label_counts
-from dnapredict.quality.measures.list_changes import ChangedColumn, ListComparison, list_changes
-from dnapredict.quality.measures.outcome_leaks import OutcomeLeak, outcome_leaks
+from dnapredict.quality.measures.outcome_leaks import outcome_leaks
 from dnapredict.quality.report_figures import LabelFault
 
 # In England 6 to 8 in 100 outpatient appointments are missed; single services have 2 to 30.
@@ -67,32 +66,6 @@ class _Checks:
         return rows > self.limit * self.counts.known
 
 
-def shown_count(count: int, rule: Disclosure) -> str:
-    """A count as it may be printed: rounded, and without its figure if it is small.
-
-    >>> [shown_count(count, Disclosure(why="The rule of hospital statistics.")) for count in (0, 3, 1_234)]
-    ['0', 'a few', '1,235']
-    """
-    shown = publish_count(count, rule)
-    return "a few" if shown is None else f"{shown:,}"
-
-
-def in_100(part: int, whole: int, rule: Disclosure) -> str:
-    """A share in words, from counts as they may be printed.
-
-    >>> rule = Disclosure(why="The rule of hospital statistics.")
-    >>> [in_100(part, whole, rule) for part, whole in ((70, 1_000), (5, 1_000), (5, 12), (12, 12))]
-    ['7 in 100', 'under 1 in 100', 'a few', '100 in 100']
-    """
-    shown, total = publish_count(part, rule), publish_count(whole, rule)
-    if not total:
-        return "a few"
-    if shown is None:
-        return "under 1 in 100" if 100 * rule.suppress_below < whole else "a few"
-    share = 100 * min(shown / total, 1.0)
-    return f"{share:.0f} in 100" if share >= 1 or shown == 0 else "under 1 in 100"
-
-
 def label_faults(
     checked: Checked,
     workspace: Workspace,
@@ -122,7 +95,7 @@ def label_faults(
         *_after_now(checks),
         *_after_last_booking(checks),
         *_extreme_days(checks),
-        *(_leak(checks, each) for each in leaks),
+        *(leak_fault(each, counts, rule=rule, limit=checks.limit) for each in leaks),
     )
 
 
@@ -161,22 +134,23 @@ def _no_outcome(checks: _Checks) -> Iterator[LabelFault]:
 
 def _implausible_share(checks: _Checks) -> Iterator[LabelFault]:
     counts = checks.counts
-    low, high = share_bounds(counts.missed, counts.known)
-    if low <= USUAL_SHARES[1] and high >= USUAL_SHARES[0]:
+    low, high = USUAL_SHARES
+    is_turned = is_surely_above(counts.missed, counts.known, _TURNED_ROUND)
+    if not (is_surely_below(counts.missed, counts.known, low) or is_surely_above(counts.missed, counts.known, high)):
         return
     known, share = checks.number(counts.known), checks.in_100(counts.missed, counts.known)
     if counts.missed == 0:
         found, action = f"None of {known} appointments with an outcome is recorded as missed.", "Translate"
-    elif low > _TURNED_ROUND:
+    elif is_turned:
         found = f"{share} of {known} appointments with an outcome are recorded as missed: the flag may be turned round."
         action = "Correct"
     else:
-        unusual = f"outpatient services have {USUAL_SHARES[0] * 100:.0f} to {USUAL_SHARES[1] * 100:.0f}"
+        unusual = f"outpatient services have {low * 100:.0f} to {high * 100:.0f}"
         found = f"{share} of {known} appointments with an outcome are recorded as missed; {unusual}."
         action = "If that is not so, correct"
     yield LabelFault(
         "share_missed",
-        counts.missed == 0 or low > _TURNED_ROUND,
+        counts.missed == 0 or is_turned,
         _upper(found),
         f"{action} the outcome {_TRANSLATE}: {codes.MISSED[0]} means missed, {codes.ATTENDED[0]} attended.",
     )
@@ -185,8 +159,7 @@ def _implausible_share(checks: _Checks) -> Iterator[LabelFault]:
 def _not_translated(checks: _Checks) -> Iterator[LabelFault]:
     started = sum(day.rows for day in checks.counts.started)
     zeros = sum(day.not_applicable for day in checks.counts.started)
-    low, _ = share_bounds(zeros, started)
-    if low > _NOT_APPLICABLE:
+    if is_surely_above(zeros, started, _NOT_APPLICABLE):
         yield _zeros(checks, zeros, stops=2 * zeros > started)
 
 
@@ -273,68 +246,6 @@ def _missed_of(checks: _Checks, day: DayCounts) -> str:
     if day.attended in small or day.missed in small:
         return f"{'nearly all' if day.missed > day.attended else 'hardly any'} of {checks.number(day.known)}"
     return f"{checks.number(day.missed)} of {checks.number(day.known)}"
-
-
-_CONDITIONS: Final = {
-    "blank": "is blank",
-    "filled": "is filled",
-    "clock": "holds a time of day",
-    "no clock": "holds a date without a time of day",
-}
-
-
-def _leak(checks: _Checks, leak: OutcomeLeak) -> LabelFault:
-    holds = "one value" if leak.values == 1 else f"one of {leak.values} values"
-    condition = _CONDITIONS.get(leak.what, f"holds {holds}")
-    missed = "nearly all were missed" if leak.all_missed else "hardly any was missed"
-    usual = checks.in_100(checks.counts.missed, checks.counts.known)
-    return LabelFault(
-        "outcome_given_away",
-        leak.column not in audit_only() and checks.stops(leak.rows),
-        f"{leak.column} gives the outcome away: of {checks.number(leak.rows)} appointments in which it {condition}, "
-        f"{missed} (usually {usual}).",
-        f"See whether it is filled or changed at the appointment or after it: {_harm(leak.column)}. Export it as it "
-        "stood before the appointment, or leave it out.",
-    )
-
-
-def _harm(column: str) -> str:
-    if column in audit_only():
-        return "groups of the audit would depend on the outcome"
-    return "a model would learn the outcome from it"
-
-
-def list_faults(
-    checked: Checked, lists: Sequence[Checked], workspace: Workspace, *, config: TrainingConfig, rule: Disclosure
-) -> tuple[LabelFault, ...]:
-    """Columns that have changed since lists before the appointments, and whose change goes with the outcome.
-
-    A column is reported if the share missed among the appointments in which it has changed differs from that of all,
-    beyond chance: over all columns the error is `extreme_shares.FALSE_ALARM`.
-    """
-    compared = list_changes(checked, lists, workspace, labels=LabelRule(config.dna_codes))
-    if not compared.known:
-        return ()
-    share, error = compared.missed / compared.known, FALSE_ALARM / (2 * max(len(compared.columns), 1))
-    found = []
-    for each in compared.columns:
-        low, high = share_bounds(each.missed, each.changed, error=error)
-        if not low <= share <= high:
-            found.append(_changed(each, compared, rule=rule, limit=config.max_rejected_share))
-    return tuple(found)
-
-
-def _changed(each: ChangedColumn, compared: ListComparison, *, rule: Disclosure, limit: float) -> LabelFault:
-    changed, known = shown_count(each.changed, rule), shown_count(compared.known, rule)
-    return LabelFault(
-        "changed_since_list",
-        each.column not in audit_only() and each.changed > limit * compared.known,
-        f"{each.column} has changed since the list in {changed} of {known} appointments, and "
-        f"{in_100(each.missed, each.changed, rule)} of these were missed "
-        f"({in_100(compared.missed, compared.known, rule)} of all).",
-        f"It is filled or corrected at the appointment or after it: {_harm(each.column)}. Export it as it stood when "
-        "the list was drawn, or leave it out.",
-    )
 
 
 def _listed(days: Sequence[DayCounts], words: Callable[[DayCounts], str]) -> str:

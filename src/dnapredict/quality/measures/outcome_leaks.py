@@ -12,8 +12,8 @@ from dnapredict.data.validation.checked import Checked
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.quality.extreme_shares import MissedCounts, extreme_groups
 
-# With more rows a random part is searched: a leak in 1 of 1,000 rows still has 1,000 of them.
-_MOST_ROWS: Final = 1_000_000
+# With more rows a random part is searched: a leak in 1 of 100 rows still has 2,500 of them.
+_MOST_ROWS: Final = 250_000
 # In a group this small even "all missed" is chance; leaving it out keeps the number of tests low.
 _SMALLEST_GROUP: Final = 20
 # `trust_side_reason` explains a missed appointment, and `opt_out` is no factor and no group of the audit.

@@ -309,3 +309,25 @@ def test_a_table_that_a_person_can_read_goes_through_whole():
     )
     assert report.duplicates.repeated_ids == 1
     assert [refused.rule for refused in report.rejections] == ["duplicate_appointment_id"]
+
+
+def test_a_list_without_outcomes_is_for_scoring_only():
+    """Its appointments take place after the last booking; an extract without outcomes is refused."""
+    later = rows(40, outcome_code=None, starts_at="2025-01-20 10:00")
+    report = reported(later)
+    assert (report.usable, report.labels) == (True, ())
+    assert "For scoring only: no appointment has an outcome" in render(report)
+    booked = ["2025-01-02 10:00"] * 39 + ["2025-03-01 10:00"]
+    starts = ["2025-01-20 10:00"] * 39 + ["2025-03-20 10:00"]
+    past = reported(rows(40, outcome_code=None, booked_at=booked, starts_at=starts))
+    assert (past.usable, [fault.fault for fault in past.labels]) == (False, ["no_outcome"])
+    assert past.findings[0].urgency is Urgency.NOW
+    assert "Not yet" in render(past)
+
+
+def test_a_fault_of_the_outcomes_is_a_finding_with_what_to_do():
+    report = reported(rows(400, outcome_code=["3"] * 360 + ["5"] * 40))
+    (fault,) = report.labels
+    assert (fault.fault, fault.stops, report.usable) == ("share_missed", True, False)
+    assert f"{fault.found} {fault.action}" in found(report)
+    assert "90 in 100 of 400 appointments with an outcome are recorded as missed" in render(report)

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 from tests.unit.risk_worlds import CONFIG, QUICK, world
 
+from dnapredict.cli.summaries import population_words
+from dnapredict.config.fairness_policy import Policy
+from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import SplitConfig, TrainingConfig
 from dnapredict.errors import NoEventsError
 from dnapredict.model.cohort.cohort import POPULATIONS
 from dnapredict.model.cohort.time_split import split_by_time
+from dnapredict.model.evaluate.risk_metrics import compute_metrics
 from dnapredict.model.fit.training import Training, train
 from dnapredict.model.form.spline_logistic import SplineLogistic
 from dnapredict.model.form.tree_ensemble import Trees, imputation_values, impute
@@ -190,3 +194,25 @@ def test_the_calibration_slice_grows_until_it_holds_enough_missed_appointments()
     weeks, rest = divmod((split.calibrate.last - split.calibrate.first).days + 1, 7)
     quarter = (split.calibrate.last - split.fit.first).days // 4
     assert split.calibrate.dna >= 1_000 or (weeks * 7 + rest) >= quarter
+
+
+# Appointments of a population, those missed, and the line that `train` prints of it.
+TEST_LINES = """
+    n     | missed | line
+    1,003 | 98     | 1,005 appointments, 10.0% missed; AUROC
+    1,003 | 5      | too few appointments to give figures
+    1,003 | 0      | too few appointments to give figures
+    1,003 | 1,000  | too few appointments to give figures
+    99    | 30     | too few appointments to give figures
+    0     | 0      | too few appointments to give figures
+"""
+
+
+@pytest.mark.parametrize("line", TEST_LINES.strip().splitlines()[1:])
+def test_the_test_lines_of_a_training_hold_no_small_count(line: str):
+    rows, missed, words = (cell.strip() for cell in line.split("|"))
+    n, count = int(rows.replace(",", "")), int(missed.replace(",", ""))
+    dna = np.arange(n) < count
+    metrics = compute_metrics(dna, np.linspace(0.9, 0.1, n))
+    rule = load(shipped("fairness/policy.toml"), Policy).disclosure
+    assert population_words(metrics, rule).startswith(words)

@@ -11,6 +11,7 @@ from dnapredict.cli.options import (
     HOME,
     AsJson,
     ConfigFile,
+    EarlierLists,
     Extract,
     Home,
     JoinedFiles,
@@ -73,13 +74,15 @@ def check(
     config: ConfigFile = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
+    lists: EarlierLists = None,
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Print a draft mapping for EXTRACT instead of checking it.")
     ] = False,
 ) -> None:
     """Check an extract against the data contract, and report on it.
 
-    Lists the rows that break each rule, and exits 10 when more rows are faulty than training/config.toml allows.
+    Lists the rows that break each rule, and what is doubtful about the outcomes. Exits 10 when more rows are faulty
+    than training/config.toml allows, or when the outcomes cannot be trained on.
     No patient's value is printed. With --suggest, drafts the mapping for an extract with other columns or codes.
 
     Example:  dnapredict check outpatients.csv --mapping training/mappings/pas.toml --report check.json
@@ -96,8 +99,10 @@ def check(
     outputs = (
         {} if report is None else {"--report": report_paths(report)[0], "The page of --report": report_paths(report)[1]}
     )
-    require_apart(setting, outputs=outputs, inputs={"EXTRACT": extract, "--mapping": mapping, "--config": config})
-    result = check_extract(extract, setting=setting, say=say, out=report)
+    earlier = {f"--list {path}": path for path in lists or ()}
+    inputs = {"EXTRACT": extract, "--mapping": mapping, "--config": config, **earlier}
+    require_apart(setting, outputs=outputs, inputs=inputs)
+    result = check_extract(extract, setting=setting, say=say, out=report, lists=tuple(lists or ()))
     for path in result.files:
         say(f"{path}: written.")
     result.require()

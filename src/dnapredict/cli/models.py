@@ -11,6 +11,7 @@ from dnapredict.cli.options import (
     HOME,
     AsJson,
     ConfigFile,
+    EarlierLists,
     Extract,
     Home,
     JoinedFiles,
@@ -27,12 +28,13 @@ def train(
     config: ConfigFile = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
+    lists: EarlierLists = None,
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
     """Train a model on earlier appointments and test it on later ones.
 
-    The model is registered as challenger.
+    The model is registered as challenger. Doubtful outcomes are named, and it exits 10 if they cannot be trained on.
 
     Example:  dnapredict train outpatients.parquet --json
     """
@@ -43,7 +45,7 @@ def train(
     folder = home_option(home)
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     with tuning_bar() as watch:
-        trained = pipeline.train(extract, home=folder, setting=setting, say=say, watch=watch)
+        trained = pipeline.train(extract, home=folder, setting=setting, say=say, watch=watch, lists=tuple(lists or ()))
     say_rejections(extract, trained.checked)
     if as_json:
         sys.stdout.write(json.dumps(TrainingResult.of(trained, folder).as_dict()) + "\n")

@@ -42,6 +42,14 @@ Home = Annotated[
         show_default=True,
     ),
 ]
+EarlierLists = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--list",
+        help="A list as it was before its appointments, mapped as EXTRACT is, to find columns of EXTRACT that have "
+        "changed with the outcome; may be repeated.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 HOME = DEFAULT_HOME
 

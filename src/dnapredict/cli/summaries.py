@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from dnapredict.config.fairness_policy import Disclosure, Policy
+from dnapredict.config.loading import load, shipped
+from dnapredict.data.small_numbers import SMALLEST_EVALUATED, publish_count
 from dnapredict.public_api.results import POPULATIONS
 
 if TYPE_CHECKING:
     from dnapredict.model.evaluate.metric_intervals import ModelComparison
+    from dnapredict.model.evaluate.risk_metrics import RiskMetrics
     from dnapredict.pipeline import Trained
 
 
@@ -19,14 +23,24 @@ def training_lines(trained: "Trained") -> Iterator[str]:
     if trained.dropped:
         yield f"The extract lacks the columns for: {', '.join(trained.dropped)}."
     yield f"Tested on {training.split.test}:"
+    rule = load(shipped("fairness/policy.toml"), Policy).disclosure
     for name, metrics in training.test.items():
-        if metrics.n and metrics.auroc is not None and metrics.sensitivity_at_10 is not None:
-            yield (
-                f"  {POPULATIONS[name]}: {metrics.n:,} appointments, {metrics.base_rate:.1%} missed; "
-                f"AUROC {metrics.auroc:.3f}, log loss {metrics.log_loss:.4f}; the riskiest tenth holds "
-                f"{metrics.sensitivity_at_10 * 100:.0f} in 100 of those who missed"
-            )
+        yield f"  {POPULATIONS[name]}: {population_words(metrics, rule)}"
     yield f"Next: dnapredict audit EXTRACT --model {version} --out reports/{version}"
+
+
+def population_words(metrics: "RiskMetrics", rule: Disclosure) -> str:
+    """The test metrics of a population, counts rounded; none where so few appointments may point at a patient."""
+    missed = round(metrics.n * (metrics.base_rate or 0.0))
+    shown, total = publish_count(missed, rule), publish_count(metrics.n, rule)
+    is_small = metrics.n < SMALLEST_EVALUATED or publish_count(metrics.n - missed, rule) is None
+    if is_small or not shown or not total or metrics.auroc is None or metrics.sensitivity_at_10 is None:
+        return "too few appointments to give figures"
+    return (
+        f"{total:,} appointments, {shown / total:.1%} missed; AUROC {metrics.auroc:.3f}, "
+        f"log loss {metrics.log_loss:.4f}; the riskiest tenth holds {metrics.sensitivity_at_10 * 100:.0f} in 100 of "
+        "those who missed"
+    )
 
 
 _COMPARED = {

@@ -2,6 +2,7 @@
 
 import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,7 +38,7 @@ def listed(checked: Checked, *, dna_codes: tuple[str, ...], source: str, workspa
 
 
 def _sql(name: str) -> str:
-    """`ahead` marks appointments after the last one with an outcome, which are still to come.
+    """`starts_at` is by the clinic's clock; `ahead` marks appointments after the last one with an outcome.
 
     Where the extract has no date of referral, the start of the RTT period stands for it: the clock of the wait for
     treatment begins when the referral request is received.
@@ -47,20 +48,20 @@ def _sql(name: str) -> str:
     remote, by_first, known_first = (", ".join(f"'{code}'" for code in codes) for codes in lists)
     last = f"(SELECT max(starts_at) FROM {name} WHERE outcome_code IS NOT NULL)"
     return f"""
-        SELECT patient_id, starts_at, outcome_code, first_attendance_code, {", ".join(_GROUPS)},
+        SELECT patient_id, starts_local AS starts_at, outcome_code, first_attendance_code, {", ".join(_GROUPS)},
                date_diff('day', coalesce({referral}, booked_local)::DATE, starts_local::DATE) AS wait_days,
                {referral} IS NOT NULL AS from_referral,
-               outcome_code IS NULL AND starts_at > {last} AS ahead,
+               outcome_code IS NULL AND extract.starts_at > {last} AS ahead,
                CASE WHEN consultation_mechanism_code IS NOT NULL
                     THEN consultation_mechanism_code IN ({remote})
                     WHEN first_attendance_code IN ({known_first}) THEN first_attendance_code IN ({by_first})
                END AS remote
-        FROM {name}
+        FROM {name} AS extract
     """
 
 
-def access_context(appointments: AccessData, path: Path) -> AccessContext:
-    """The source of the report's numbers."""
+def access_context(appointments: AccessData, path: Path, *, timezone: str) -> AccessContext:
+    """The source of the report's numbers; `timezone` is that of the clinics."""
     table = appointments.table
     known = table.filter(pc.is_valid(table["outcome_code"]))["starts_at"].to_numpy().astype("datetime64[D]")
     return AccessContext(
@@ -69,5 +70,5 @@ def access_context(appointments: AccessData, path: Path) -> AccessContext:
         window=(known.min().item(), known.max().item()),
         code_revision=code_revision(),
         synthetic=table_file.is_synthetic(path),
-        created_at=datetime.datetime.now(datetime.UTC),
+        created_at=datetime.datetime.now(ZoneInfo(timezone)),
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -102,7 +103,8 @@ def audited(
     computed |= {f"{CALLED_BY}{rule}": called for rule, called in selected.items()}
     if live is not None:
         computed["live_selected"] = _selected(live, table, worklist)[worklist.allocation]
-    kept = {name: table[name] for name in ("starts_at", "outcome_code", *_GROUPS)}
+    # Months and the first and last day of a report are those of the clinic's clock.
+    kept = {"starts_at": table["starts_local"], **{name: table[name] for name in ("outcome_code", *_GROUPS)}}
     return AuditData.of(pa.table(computed | kept))
 
 
@@ -160,7 +162,10 @@ def previous_figures(named: Path | None, *, out: Path, kept: Path | None) -> dic
 
 @dataclass(frozen=True)
 class Origin:
-    """The source of an audit's numbers: the extract, and a stored model of the home or a file of scores."""
+    """The source of an audit's numbers: the extract, and a stored model of the home or a file of scores.
+
+    `timezone` is that of the clinics.
+    """
 
     path: Path
     config: TrainingConfig
@@ -168,6 +173,7 @@ class Origin:
     stored: StoredModel | None
     version: str | None
     scores: Path | None
+    timezone: str
 
 
 def context(appointments: AuditData, origin: Origin, *, previous: Mapping[str, Any] | None, rows: int) -> ReportContext:
@@ -185,7 +191,7 @@ def context(appointments: AuditData, origin: Origin, *, previous: Mapping[str, A
         code_revision=code_revision(),
         synthetic=table_file.is_synthetic(origin.path) or bool(stored and stored.manifest.provenance.synthetic),
         seed=origin.config.seed,
-        created_at=datetime.datetime.now(datetime.UTC),
+        created_at=datetime.datetime.now(ZoneInfo(origin.timezone)),
         rows_expected=rows,
         previous=previous,
         allocation=worklist.allocation,

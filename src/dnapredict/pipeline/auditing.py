@@ -102,7 +102,8 @@ def audit(
     audited = audit_inputs.audited(
         tested, probability, outcomes=outcomes, worklist=worklist, live=live and live(tested)
     )
-    origin = audit_inputs.Origin(path, config, worklist, stored=stored, version=version, scores=scores)
+    zone = setting.mapping.timezone
+    origin = audit_inputs.Origin(path, config, worklist, stored=stored, version=version, scores=scores, timezone=zone)
     context = audit_inputs.context(audited, origin, previous=earlier, rows=expected)
     result = auditing.run(audited, policy=policy, context=context)
     studied = None
@@ -156,7 +157,9 @@ def access(
         _warn(checked, workspace, policy, say)
         codes = setting.training.dna_codes
         listed = access_inputs.listed(checked, dna_codes=codes, source=path.name, workspace=workspace)
-    result = assessing.assess(listed, policy=policy, context=access_inputs.access_context(listed, path))
+    result = assessing.assess(
+        listed, policy=policy, context=access_inputs.access_context(listed, path, timezone=setting.mapping.timezone)
+    )
     return Assessment(result, assessing.write(result, out))
 
 

@@ -1,6 +1,6 @@
 """Check an extract against the data contract, and report on it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation.checked import Checked, Rejection
-from dnapredict.pipeline.run_inputs import checked_extract
-from dnapredict.quality.check_report import report_of, require_free, write_report
-from dnapredict.quality.report_figures import Report
+from dnapredict.pipeline.run_inputs import checked_extract, checked_lists
+from dnapredict.quality.check_report import extract_label_faults, report_of, require_free, write_report
+from dnapredict.quality.label_checks import require_labels
+from dnapredict.quality.report_figures import LabelFault, Report
 from dnapredict.quality.unknown_values import patient_number_sentences, unknown_value_sentences, word_sentences
 
 
@@ -26,6 +27,8 @@ class ExtractCheck:
     checked
         Counts and rejected rows. Its `rows` live in the engine, which is closed: use only the counts,
         `rejected` and `rejections`.
+    labels
+        Faults of the outcomes, some of which stop a training.
     report
         The figures of the check report, small counts hidden; None where none was asked for.
     files
@@ -35,6 +38,7 @@ class ExtractCheck:
     checked: Checked
     setting: Setting
     source: str
+    labels: tuple[LabelFault, ...] = ()
     report: Report | None = None
     files: tuple[Path, ...] = ()
 
@@ -49,13 +53,14 @@ class ExtractCheck:
         return self.checked.rejections
 
     def require(self) -> None:
-        """Refuse an extract with more faulty rows than the configuration allows.
+        """Refuse an extract with more faulty rows than the configuration allows, or with outcomes that mislead.
 
         Raises
         ------
         DataError
         """
         self.checked.require(max_rejected_share=self.setting.training.max_rejected_share, source=self.source)
+        require_labels(self.labels, source=self.source)
 
 
 def check(
@@ -65,17 +70,21 @@ def check(
     say: Callable[[str], None],
     out: Path | None = None,
     with_report: bool = False,
+    lists: Sequence[Path] = (),
 ) -> ExtractCheck:
-    """Check the extract at `path`; too many faulty rows are no error here, see `ExtractCheck.require`.
+    """Check the extract at `path`; faults are no error here, see `ExtractCheck.require`.
 
     Parameters
     ----------
     say
-        Receives a sentence for each rule that rows break and each code that no code list has.
+        Receives a sentence for each rule that rows break, each code that no code list has and each fault of the
+        outcomes.
     out
-        Where to write the report: JSON, and a page beside it.
+        Where to write the report: JSON, and a page with the same name.
     with_report
         Whether the result holds the report's figures; they take another pass over the extract.
+    lists
+        Lists as they were before the appointments of the extract, with which its columns are compared.
 
     Raises
     ------
@@ -99,11 +108,15 @@ def check(
             say(f"  {sentence}")
         for sentence in word_sentences(checked, workspace, rule=rule):
             say(f"  {sentence}")
+        earlier = checked_lists(lists, workspace, mapping=setting.mapping)
+        labels = extract_label_faults(checked, workspace, extract=path, setting=setting, lists=earlier)
+        for fault in labels:
+            say(f"  {fault.found} {fault.action}")
         report: Report | None = None
         if with_report or out is not None:
-            report = report_of(checked, workspace, extract=path, setting=setting)
+            report = report_of(checked, workspace, extract=path, setting=setting, labels=labels)
     files = write_report(report, out) if out is not None and report is not None else ()
-    return ExtractCheck(checked, setting, path.name, report, files)
+    return ExtractCheck(checked, setting, path.name, labels, report, files)
 
 
 def contract_sentences(checked: Checked, *, source: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Train a model: the matrix of an extract, and the training on it."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -26,7 +26,9 @@ from dnapredict.model.fit.training import Training
 from dnapredict.model.fit.training import train as train_model
 from dnapredict.model.fit.tuning import ProgressCallback
 from dnapredict.pipeline import training_inputs
-from dnapredict.pipeline.run_inputs import matrix_of, matrix_on_spark, sound_extract
+from dnapredict.pipeline.run_inputs import checked_lists, matrix_of, matrix_on_spark, sound_extract
+from dnapredict.quality.check_report import extract_label_faults
+from dnapredict.quality.label_checks import require_labels
 from dnapredict.quality.unknown_values import unknown_value_sentences
 from dnapredict.registry import Registered, Registry
 
@@ -93,10 +95,24 @@ def _require_replaceable(out: Path) -> None:
         raise UsageError(f"{out}: exists already and holds no factors. Give the output another name.")
 
 
-def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: ProgressCallback | None = None) -> Trained:
+def train(
+    path: Path,
+    *,
+    home: Path,
+    setting: Setting,
+    say: Say,
+    watch: ProgressCallback | None = None,
+    lists: Sequence[Path] = (),
+) -> Trained:
     """Train on the extract at `path`, test on its latest part, register the model as challenger.
 
-    `watch` is called after each trial, where the configuration has tuning.
+    `watch` is called after each trial, where the configuration has tuning. `lists` are lists as they were before
+    the appointments of the extract, with which its columns are compared.
+
+    Raises
+    ------
+    DataError
+        If too many rows are faulty, or the outcomes cannot be trained on (`quality.label_checks`).
     """
     config, register = setting.training, factor_register()
     with Workspace() as workspace:
@@ -105,6 +121,12 @@ def train(path: Path, *, home: Path, setting: Setting, say: Say, watch: Progress
         rule = load(shipped("fairness/policy.toml"), Policy).disclosure
         for sentence in unknown_value_sentences(checked, workspace, rule=rule):
             say(f"WARNING: {sentence}")
+        earlier = checked_lists(lists, workspace, mapping=setting.mapping)
+        labels = extract_label_faults(checked, workspace, extract=path, setting=setting, lists=earlier)
+        for fault in labels:
+            if not fault.stops:
+                say(f"WARNING: {fault.found} {fault.action}")
+        require_labels(labels, source=path.name)
         say("Building the factors as known when each appointment would have been scored")
         matrix = matrix_of(checked, config, register, extra_columns=COHORT_COLUMNS, workspace=workspace)
     say("Training, calibrating and testing in time")

@@ -3,7 +3,7 @@
 import difflib
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -48,6 +48,22 @@ def checked_extract(
         )
     table = table_file.read(path, workspace, tell=say)
     return contract_check.check(table, workspace, mapping=mapping, source=path.name)
+
+
+def checked_lists(paths: Sequence[Path], workspace: Workspace, *, mapping: Mapping = IDENTITY) -> tuple[Checked, ...]:
+    """Lists of appointments without outcomes, as they were drawn before the appointments, checked against the contract.
+
+    Raises
+    ------
+    DataError
+        If one cannot be read, or lacks a required column.
+    """
+    return tuple(
+        contract_check.check(
+            table_file.read(path, workspace), workspace, mapping=mapping, source=path.name, future=True
+        )
+        for path in paths
+    )
 
 
 def columns_fed(path: Path, mapping: Mapping = IDENTITY) -> frozenset[str]:

@@ -28,6 +28,7 @@ from dnapredict.worklist.calls.contacts import RecordedContacts
 from dnapredict.worklist.files import list_store, worklist_files
 from dnapredict.worklist.files.list_store import Counts, KeptList
 from dnapredict.worklist.files.written_worklists import WrittenWorklists
+from dnapredict.worklist.plan.working_days import local_today
 from dnapredict.worklist.scorer import Scorer
 
 Say = Callable[[str], None]
@@ -161,7 +162,7 @@ def score_list(
     )
     written.note(out)
     unknown = scorer.unknown_factors(done.present)
-    note = scorer.note(path.name, day=datetime.datetime.now(datetime.UTC).date(), unknown=unknown)
+    note = scorer.note(path.name, day=local_today(scorer.zone), unknown=unknown)
     kept = KeptList.new(
         done.first,
         name=path.name,
@@ -170,6 +171,7 @@ def score_list(
         counts=Counts(done.rows, done.selected, done.rejected),
         note=note.with_notices(done.notices),
         notices=done.notices,
+        timezone=scorer.mapping.timezone,
     )
     # A team may still work on the earlier list, and on this one after the next is scored.
     list_store.keep(home, list_store.save_latest(home, kept))

@@ -39,7 +39,8 @@ class CheckResult:
     rows, kept
         Rows read, and those that keep the contract.
     rejected_share, usable
-        Share of faulty rows, and whether `train` would take the extract (`max_rejected_share`).
+        Share of faulty rows, and whether `train` would take the extract: few faulty rows (`max_rejected_share`), and
+        no fault of the outcomes that stops it (`report.labels`).
     report
         The figures of the check report, with small counts hidden.
     rejections : DataFrame
@@ -83,7 +84,7 @@ class CheckResult:
         )
 
     def require(self) -> None:
-        """Raise DataError where the extract has more faulty rows than the configuration allows."""
+        """Raise DataError where `train` would not take the extract."""
         if self._check is not None:
             self._check.require()
 

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -56,11 +56,13 @@ def check(
     config: PathInput | TrainingConfig | None = None,
     files: Mapping[str, PathInput] | None = None,
     key_file: PathInput | None = None,
+    lists: Sequence[PathInput] = (),
     say: Say | None = None,
 ) -> CheckResult:
     """Check an extract against the data contract, as `dnapredict check` does.
 
-    Too many faulty rows are no error: see `CheckResult.usable`, and `CheckResult.require`, which raises.
+    Too many faulty rows, or outcomes that cannot be trained on, are no error: see `CheckResult.usable`, and
+    `CheckResult.require`, which raises.
 
     Parameters
     ----------
@@ -68,13 +70,15 @@ def check(
         A path, or a table of pandas, Arrow or Polars with one row an appointment. Codes must be texts: read
         a CSV with `dtype="string"`, or give its path.
     report
-        Where to write the report: JSON, and a page beside it.
+        Where to write the report: JSON, and a page with the same name.
     mapping
         TOML that maps the extract's columns to the contract.
     config
         TOML like training/config.toml, which is the default, or a `TrainingConfig`.
     files, key_file
         As `--file` and `--key-file`: the files that the mapping joins, by name, and the key for pseudonyms.
+    lists
+        Lists as they were before the appointments, to find columns that have changed with the outcome.
     say
         Receives each message as it comes, such as `print`.
 
@@ -86,7 +90,7 @@ def check(
     setting, messages, out = _setting(mapping, config, files, key_file), _Messages(say), _path(report)
     with as_file(extract, name="extract") as path:
         _require_apart(setting, {"report": out}, {"extract": path, "mapping": _path(mapping)})
-        result = checking.check(path, setting=setting, say=messages, out=out, with_report=True)
+        result = checking.check(path, setting=setting, say=messages, out=out, with_report=True, lists=_paths(lists))
     if result.report is None:  # pragma: no cover - it was asked for
         raise AssertionError
     return CheckResult.of(result, result.report, messages.all)
@@ -100,6 +104,7 @@ def train(
     config: PathInput | TrainingConfig | None = None,
     files: Mapping[str, PathInput] | None = None,
     key_file: PathInput | None = None,
+    lists: Sequence[PathInput] = (),
     say: Say | None = None,
 ) -> TrainingResult:
     """Train a model on the past, test it on what came after, register it as challenger: `dnapredict train`.
@@ -108,7 +113,7 @@ def train(
     ----------
     home
         Folder of models, runs and lists; otherwise `DNAPREDICT_HOME`, or `.dnapredict` here.
-    extract, mapping, config, files, key_file, say
+    extract, mapping, config, files, key_file, lists, say
         As for `check`.
 
     Raises
@@ -118,7 +123,7 @@ def train(
     """
     setting, messages, folder = _setting(mapping, config, files, key_file), _Messages(say), home_folder(_path(home))
     with as_file(extract, name="extract") as path:
-        trained = pipeline.train(path, home=folder, setting=setting, say=messages)
+        trained = pipeline.train(path, home=folder, setting=setting, say=messages, lists=_paths(lists))
         for sentence in checking.contract_sentences(trained.checked, source=path.name):
             messages(sentence)
     return TrainingResult.of(trained, folder, messages.all)
@@ -274,6 +279,10 @@ def simulate(
 
 def _path(path: PathInput | None) -> Path | None:
     return None if path is None else Path(path)
+
+
+def _paths(paths: Sequence[PathInput]) -> tuple[Path, ...]:
+    return tuple(map(Path, paths))
 
 
 @contextlib.contextmanager

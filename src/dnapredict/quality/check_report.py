@@ -2,8 +2,9 @@
 
 import calendar
 import dataclasses
+import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,11 +20,13 @@ from dnapredict.data.readers.table_file import is_synthetic
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import UsageError
 from dnapredict.features.factors import factor_register
+from dnapredict.quality.label_checks import label_faults
+from dnapredict.quality.leak_faults import list_faults
 from dnapredict.quality.measures.quality_profile import profile
 from dnapredict.quality.measures.record_quality import BLANK, FEWEST_PATIENTS
 from dnapredict.quality.measures.recording_by_group import LITTLE_NOTICE_DAYS, MOVED_WITHIN_DAYS
 from dnapredict.quality.published_figures import ReportSource, publish_report
-from dnapredict.quality.report_figures import MonthOutcomes, Report
+from dnapredict.quality.report_figures import LabelFault, MonthOutcomes, Report
 
 # Both reports use the audit's style sheet, without importing the audit's package.
 _PACKAGE: Final = Path(__file__).parents[1]
@@ -68,9 +71,15 @@ def render(report: Report) -> str:
         little_notice_days=LITTLE_NOTICE_DAYS,
         moved_within_days=MOVED_WITHIN_DAYS,
         fewest_patients=FEWEST_PATIENTS,
+        has_outcomes=any(_has_outcomes(month) for month in report.outcomes_by_month),
         lowest=_lowest,
         best=_best,
     )
+
+
+def _has_outcomes(month: MonthOutcomes) -> bool:
+    """Whether appointments of the month were attended or missed; a hidden count is not 0."""
+    return any(month.outcomes.get(code) != 0 for code in (*codes.ATTENDED, *codes.MISSED))
 
 
 def percent(share: float | None) -> str:
@@ -182,15 +191,46 @@ def _is_report(figures: Path) -> bool:
     return isinstance(found, dict) and found.keys() >= _KEYS
 
 
-def report_of(checked: Checked, workspace: Workspace, *, extract: Path, setting: Setting) -> Report:
-    """The report of an extract that was checked against the contract, with the policy's small-number rule."""
-    source = ReportSource(extract.name, is_synthetic(extract), setting.training.max_rejected_share)
+def report_of(
+    checked: Checked,
+    workspace: Workspace,
+    *,
+    extract: Path,
+    setting: Setting,
+    labels: tuple[LabelFault, ...] | None = None,
+) -> Report:
+    """The report of an extract that was checked against the contract, with the policy's small-number rule.
+
+    `labels` are the faults of its outcomes, where they are known already.
+    """
+    if labels is None:
+        labels = extract_label_faults(checked, workspace, extract=extract, setting=setting)
+    source = ReportSource(extract.name, is_synthetic(extract), setting.training.max_rejected_share, labels)
     return publish_report(
         profile(checked, workspace, zone=setting.mapping.timezone),
         source=source,
         rule=load(shipped("fairness/policy.toml"), Policy).disclosure,
         register=factor_register(),
     )
+
+
+def extract_label_faults(
+    checked: Checked,
+    workspace: Workspace,
+    *,
+    extract: Path,
+    setting: Setting,
+    lists: Sequence[Checked] = (),
+) -> tuple[LabelFault, ...]:
+    """Faults of the outcomes of the extract in a file, with the policy's small-number rule and this machine's clock.
+
+    `lists` were drawn before the appointments; columns that have changed since are looked for.
+    """
+    now = None if is_synthetic(extract) else datetime.datetime.now(datetime.UTC)
+    rule, config = load(shipped("fairness/policy.toml"), Policy).disclosure, setting.training
+    faults = label_faults(checked, workspace, config=config, rule=rule, now=now)
+    changed = list_faults(checked, lists, workspace, config=config, rule=rule) if lists else ()
+    return (*faults, *changed)
 
 
 def report_paths(out: Path) -> tuple[Path, Path]:

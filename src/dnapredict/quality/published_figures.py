@@ -23,6 +23,7 @@ from dnapredict.quality.report_figures import (
     Completeness,
     Duplicates,
     Joined,
+    LabelFault,
     MissedSigns,
     MonthOutcomes,
     RejectedRule,
@@ -43,6 +44,7 @@ class ReportSource:
     file: str
     synthetic: bool
     limit: float
+    labels: tuple[LabelFault, ...] = ()
 
 
 def publish_report(profile: Profile, *, source: ReportSource, rule: Disclosure, register: FactorRegister) -> Report:
@@ -55,13 +57,16 @@ def publish_report(profile: Profile, *, source: ReportSource, rule: Disclosure, 
         kept=profile.kept,
         rejected_share=round(profile.rejected_share, 6),
         limit=source.limit,
-        usable=profile.kept > 0 and profile.rejected_share <= source.limit,
+        usable=profile.kept > 0
+        and profile.rejected_share <= source.limit
+        and not any(fault.stops for fault in source.labels),
         columns=tuple(sorted(profile.present)),
         imd_release=profile.entry.areas.release,
         areas=dict(profile.entry.areas.rows),
         joined=tuple(Joined(**asdict(each)) for each in profile.entry.matches),
         entry=profile.entry.sentences,
         findings=(),
+        labels=source.labels,
         rejections=_refused(profile),
         completeness=_completeness(profile, rule),
         codes_not_known=published_codes(profile.unknown_codes, rule),

@@ -24,14 +24,19 @@ _ENOUGH_IN_MONTH = 200
 
 def findings(report: Report) -> Report:
     """The report with its findings filled in."""
-    found = [*_contract(report), *_codes(report), *_columns(report), *_outcomes(report)]
+    found = [*_contract(report), *_labels(report), *_codes(report), *_columns(report), *_outcomes(report)]
     found += [*_groups(report), *_times(report), *_twice(report)]
     order = list(Urgency)
     return dataclasses.replace(report, findings=tuple(sorted(found, key=lambda finding: order.index(finding.urgency))))
 
 
+def _labels(report: Report) -> Iterator[QualityFinding]:
+    for fault in report.labels:
+        yield QualityFinding(Urgency.NOW if fault.stops else Urgency.SOON, fault.found, fault.action)
+
+
 def _contract(report: Report) -> Iterator[QualityFinding]:
-    if report.usable:
+    if report.kept and report.rejected_share <= report.limit:
         return
     share = f"{report.rejected_share:.1%} of the rows break the contract; a training takes {report.limit:.1%}."
     if report.kept == 0:

@@ -30,6 +30,16 @@ class QualityFinding:
 
 
 @dataclass(frozen=True)
+class LabelFault:
+    """A fault of the outcomes: its name, whether it stops a training, what was found, and what to do."""
+
+    fault: str
+    stops: bool
+    found: str
+    action: str
+
+
+@dataclass(frozen=True)
 class RejectedRule:
     """Rows that break one rule; exact, with their first row numbers as in the file."""
 
@@ -208,7 +218,9 @@ class Report:
     rejected_share, limit
         Share of rows that are faulty, and the most that a training takes.
     usable
-        Whether the extract keeps that limit.
+        Whether the extract keeps that limit, and no fault of its outcomes stops a training.
+    labels
+        Faults of the outcomes (`quality.label_checks`).
     columns
         Contract columns that the extract has.
     imd_release, areas, joined
@@ -236,6 +248,7 @@ class Report:
     joined: tuple[Joined, ...]
     entry: tuple[str, ...]
     findings: tuple[QualityFinding, ...]
+    labels: tuple[LabelFault, ...]
     rejections: tuple[RejectedRule, ...]
     completeness: tuple[Completeness, ...]
     codes_not_known: tuple[CodesNotKnown, ...]

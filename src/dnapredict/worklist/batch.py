@@ -91,7 +91,7 @@ def score_file(
     past = extract.sha256(history.extract) if history else past
     digest = _input_digest(path, scorer=scorer, past=past, capacity=capacity)
     with (
-        staged(out, digest) as staging,
+        staged(out, digest, zone=scorer.zone) as staging,
         Workspace(folder=staging.overflow, memory_limit=_MEMORY) as workspace,
     ):
         known = history.write(staging.overflow) if history else known

@@ -89,11 +89,11 @@ class Staging:
 
 
 @contextlib.contextmanager
-def staged(out: Path, input_digest: str) -> Iterator[Staging]:
+def staged(out: Path, input_digest: str, *, zone: datetime.tzinfo = datetime.UTC) -> Iterator[Staging]:
     """The folder for scoring to `out`, with the parts that were written for the same `input_digest` before.
 
-    Parts of other inputs are removed. After success the folder is removed; after an error, and when the process
-    is killed, it stays.
+    Parts of other inputs are removed; the day of the scoring is that of `zone`. After success the folder is removed;
+    after an error, and when the process is killed, it stays.
 
     Raises
     ------
@@ -111,15 +111,15 @@ def staged(out: Path, input_digest: str) -> Iterator[Staging]:
     busy = f"{out}: another run of dnapredict is writing it. Wait for that, or stop it."
     try:
         with locked(folder / _LOCK, busy_message=busy):
-            yield from _open(folder, input_digest)
+            yield from _open(folder, input_digest, zone)
     finally:
         _remove_empty(folder)
 
 
-def _open(folder: Path, input_digest: str) -> Iterator[Staging]:
+def _open(folder: Path, input_digest: str, zone: datetime.tzinfo) -> Iterator[Staging]:
     is_finished = False
     try:
-        yield Staging(folder, _resume(folder, input_digest), input_digest)
+        yield Staging(folder, _resume(folder, input_digest, zone), input_digest)
         is_finished = True
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written ({error.strerror}).") from None
@@ -129,7 +129,7 @@ def _open(folder: Path, input_digest: str) -> Iterator[Staging]:
             _empty(folder)
 
 
-def _resume(folder: Path, input_digest: str) -> datetime.date:
+def _resume(folder: Path, input_digest: str, zone: datetime.tzinfo) -> datetime.date:
     """The day on which the scoring was first started; what is left of other inputs is removed."""
     shutil.rmtree(folder / _OVERFLOW, ignore_errors=True)
     about = folder / _ABOUT
@@ -141,7 +141,7 @@ def _resume(folder: Path, input_digest: str) -> datetime.date:
         started_on = None
     if started_on is None:
         _empty(folder)
-        started_on = datetime.datetime.now(datetime.UTC).date()
+        started_on = datetime.datetime.now(zone).date()
         content = {"form": _FORM, "question": input_digest, "begun": started_on.isoformat()}
         write_private(about, json.dumps(content | {"seal": _seal_of(input_digest, started_on.isoformat())}))
     (folder / _OVERFLOW).mkdir(mode=0o700)

@@ -6,6 +6,7 @@ appointments -> contract -> history -> factors -> risk and reasons -> plan of th
 import datetime
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
 
 import ibis.expr.types as ir
 import numpy as np
@@ -135,9 +136,14 @@ class Scorer:
             is_muted=is_muted,
             excluded=_excluded(inputs, known, opted_out=checked.opt_outs),
             notices=known.notices,
-            today=today or local_today(),
+            today=today or local_today(self.zone),
         )
         return Worklist(predictions, plan, checked.rejected, self.model_version)
+
+    @property
+    def zone(self) -> datetime.tzinfo:
+        """The time zone of the clinics whose lists are scored."""
+        return ZoneInfo(self.mapping.timezone)
 
     def record_calls(self, worklist: Worklist) -> tuple[str, ...]:
         """Record the planned calls of a worklist, and the patient of each appointment on the page.

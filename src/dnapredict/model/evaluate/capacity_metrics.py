@@ -86,10 +86,10 @@ def reach_by_week(cohort: Cohort, probability: NDArray[np.float64], *, calls: We
     One list over the whole test window would move calls from quiet weeks to busy ones, which no team can do.
     Weeks begin on Monday in the clinic's time zone.
     """
-    begun = week_starts(cohort)
+    mondays = week_starts(cohort)
     return tuple(
-        _week(monday, cohort.dna[begun == monday], probability[begun == monday], calls=calls)
-        for monday in np.unique(begun)
+        _week(monday, cohort.dna[mondays == monday], probability[mondays == monday], calls=calls)
+        for monday in np.unique(mondays)
     )
 
 
@@ -143,8 +143,8 @@ def week_starts(cohort: Cohort) -> NDArray[np.datetime64]:
     """Monday of the week of each appointment, in the clinic's time zone."""
     hours, index = np.unique(cohort.starts_at.astype("datetime64[h]"), return_inverse=True)
     dates = [local_date(hour, cohort.zone) for hour in hours]
-    begun = [date - datetime.timedelta(days=date.weekday()) for date in dates]
-    return np.array(begun, dtype="datetime64[D]")[index]
+    mondays = [date - datetime.timedelta(days=date.weekday()) for date in dates]
+    return np.array(mondays, dtype="datetime64[D]")[index]
 
 
 def _pounds(reached: float, called: int, worth: Worth) -> float:

@@ -83,10 +83,10 @@ def rates_by_week(cohort: Cohort, windows: Windows, tested: NDArray[np.float64])
     """
     risk = np.full(len(cohort), np.nan)
     risk[windows.test] = tested
-    begun, used = week_starts(cohort), windows.train | windows.test
-    found = ((monday, used & (begun == monday)) for monday in np.unique(begun))
+    mondays, used = week_starts(cohort), windows.train | windows.test
+    weeks = ((monday, used & (mondays == monday)) for monday in np.unique(mondays))
     return tuple(
-        _week(monday, cohort.dna[rows], risk[rows]) for monday, rows in found if rows.sum() >= SMALLEST_EVALUATED
+        _week(monday, cohort.dna[rows], risk[rows]) for monday, rows in weeks if rows.sum() >= SMALLEST_EVALUATED
     )
 
 
@@ -129,13 +129,13 @@ def metrics_by_group(cohort: Cohort, probability: NDArray[np.float64]) -> tuple[
 
 def _groups(cohort: Cohort, grouping: str) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Each group that is large enough, then the smaller ones pooled, if they are large enough together."""
-    found = cohort.groupings[grouping]
-    sizes = np.bincount(found.codes[found.codes >= 0], minlength=len(found.names))
+    groups = cohort.groupings[grouping]
+    sizes = np.bincount(groups.codes[groups.codes >= 0], minlength=len(groups.names))
     smaller = np.zeros(len(cohort), dtype=bool)
     for code in np.argsort(-sizes, kind="stable"):
-        rows = found.codes == code
+        rows = groups.codes == code
         if _enough(cohort.dna[rows]):
-            yield found.names[code], rows
+            yield groups.names[code], rows
         else:
             smaller |= rows
     if _enough(cohort.dna[smaller]):

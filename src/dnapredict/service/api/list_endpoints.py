@@ -59,7 +59,7 @@ def _default_note(heading: list_store.Heading) -> Note:
     never = (f"Never use it to {use}." for use in NEVER_FOR)
     first = f"Worklist for {USE}, made by model version {heading.model_version} on "
     synthetic = ("SYNTHETIC: made-up patients, for demonstration only.",) if heading.synthetic else ()
-    day = heading.created_at.date()
+    day = heading.day
     return Note(
         (*synthetic, f"{first}{day.day} {day:%B %Y}.", *never),
         day=day,
@@ -189,7 +189,7 @@ def file_response(kept: KeptList, form: str, *, actions: Actions) -> Response:
     if form not in FILE_TYPES:
         raise DataError("'form' is one of json, csv, xlsx.")
     latest = actions.latest(each for each in kept.worklist["appointment_id"].to_pylist() if each is not None)
-    named = f'attachment; filename="worklist-{kept.heading.created_at:%Y-%m-%d}.{form}"'
+    named = f'attachment; filename="worklist-{kept.heading.day}.{form}"'
     return Response(
         as_file(kept, form=form, latest=latest),
         media_type=FILE_TYPES[form],

@@ -1,12 +1,12 @@
 """Uploaded weekly lists: score one, keep it, and find it again."""
 
-import datetime
 import logging
 import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -26,6 +26,7 @@ from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.answer_table import notices_of
 from dnapredict.worklist.files import list_store
 from dnapredict.worklist.files.list_store import SPECIALTY, Heading, KeptList
+from dnapredict.worklist.plan.working_days import local_today
 
 MOST_ROWS: Final = 20_000
 _MOST_COLUMNS: Final = 60
@@ -92,7 +93,7 @@ class ListService:
             _LOG.error("%s", notice)
         rows = {row[ROW_NUMBER]: row for row in _under_contract_names(appointments, self._mapping).to_pylist()}
         present = contract_check.present(appointments.column_names, self._mapping)
-        day = datetime.datetime.now(datetime.UTC).date()
+        day = local_today(ZoneInfo(self._mapping.timezone))
         kept = KeptList.new(
             _with_specialties(worklist, rows),
             name=name,
@@ -100,6 +101,7 @@ class ListService:
             synthetic=scorer.synthetic,
             note=reader.note(name, day=day, unknown=reader.unknown_factors(present)).with_notices(notices),
             notices=notices,
+            timezone=self._mapping.timezone,
         )
         heading = kept.heading
         self._logbook.note(worklist, rows=rows, scorer=scorer, at=heading.created_at, list_id=heading.list_id)

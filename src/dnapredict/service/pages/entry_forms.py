@@ -97,9 +97,9 @@ class EntryForms:
             number=sent.number,
             outcome=sent.outcome,
             words=WORDS[sent.outcome or Outcome.WITHDRAWN],
-            last=outcome_shown(last, who=self.pages.who),
+            last=outcome_shown(last, who=self.pages.who, zone=kept.heading.zone),
             whose=_whose(last),
-            at=_at(last.at),
+            at=_at(last.at, kept.heading.zone),
             seen=last.at.isoformat(),
             action=f"{LIST_PAGES}/{kept.heading.list_id}{OUTCOMES}{ListQuery.of(request.query_params).query()}",
             back=f"{_back(request, kept, 0)}#line-{sent.number}",
@@ -162,7 +162,7 @@ def _whose(last: RecordedAction) -> str:
     return "Somebody with your key" if last.requested_by == REQUESTED_BY.get() else "Another colleague"
 
 
-def _at(moment: datetime.datetime) -> str:
+def _at(moment: datetime.datetime, zone: datetime.tzinfo) -> str:
     """The time, without the day if that is today."""
-    day, _, time = moment_words(moment).rpartition(", ")
-    return f"at {time}" if local_day(moment) == local_today() else f"on {day} at {time}"
+    day, _, time = moment_words(moment, zone).rpartition(", ")
+    return f"at {time}" if local_day(moment, zone) == local_today(zone) else f"on {day} at {time}"

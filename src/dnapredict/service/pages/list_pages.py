@@ -192,7 +192,7 @@ class ListPages:
         return Recent(
             heading,
             f"{LIST_PAGES}/{heading.list_id}",
-            moment_words(heading.created_at),
+            moment_words(heading.created_at, heading.zone),
             list_progress(calls, self.actions.latest(calls)),
         )
 

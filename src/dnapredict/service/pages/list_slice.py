@@ -59,7 +59,7 @@ def slice_list(kept: KeptList, list_query: ListQuery, *, latest_of: LatestAction
     StoreError
         If what was recorded cannot be read.
     """
-    whole = _numbered(kept.page_rows)
+    whole = _numbered(kept.page_rows, kept.heading.zone)
     calls = _known(whole.filter(pc.fill_null(whole["selected"], False)))
     rows = _shown(whole, list_query.show)
     latest = latest_of(dict.fromkeys([*calls, *(_known(rows) if list_query.show == "all" else ())]))
@@ -81,10 +81,10 @@ def slice_list(kept: KeptList, list_query: ListQuery, *, latest_of: LatestAction
     )
 
 
-def _numbered(lines: pa.Table) -> pa.Table:
+def _numbered(lines: pa.Table, zone: datetime.tzinfo) -> pa.Table:
     numbers = pa.array(range(1, lines.num_rows + 1), pa.int64())
     moments = lines["starts_at"]
-    day_of = {moment: local_day(moment).isoformat() for moment in pc.unique(moments).to_pylist() if moment}
+    day_of = {moment: local_day(moment, zone).isoformat() for moment in pc.unique(moments).to_pylist() if moment}
     days = pa.array([day_of.get(moment) for moment in moments.to_pylist()], pa.string())
     return lines.append_column(_NUMBER, numbers).append_column(_DAY, days)
 

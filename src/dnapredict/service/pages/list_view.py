@@ -1,5 +1,6 @@
 """The view of a list page: its lines, its parts and its links."""
 
+import datetime
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -209,7 +210,7 @@ def build_view(
         query=list_query.query(),
         heading=f"{_counted(kept.heading.counts.selected, 'call', 'calls')} to make",
         summary=_summary(kept),
-        created_at=moment_words(kept.heading.created_at),
+        created_at=moment_words(kept.heading.created_at, kept.heading.zone),
         caption=_caption(part),
         progress=list_progress(part.calls, part.latest),
         choices=parts(kept.heading.counts, list_query, address=address),
@@ -220,7 +221,7 @@ def build_view(
         previous=neighbour(part, -1, address=address),
         next=neighbour(part, 1, address=address),
         last_page=part.pages,
-        lines=_lines(part, entries_of=entries_of, who=who, opt_outs=opt_outs),
+        lines=_lines(part, entries_of=entries_of, who=who, opt_outs=opt_outs, zone=kept.heading.zone),
         recorded=_recorded(kept, part),
         has_times=bool(part.days),
         has_clinics=bool(part.clinics),
@@ -257,7 +258,9 @@ def _caption(part: ListSlice) -> str:
     return f"{words} ({first:,} to {first + shown - 1:,} of {part.total:,})"
 
 
-def _lines(part: ListSlice, *, entries_of: Entries, who: Who, opt_outs: OptOuts) -> tuple[ListLine, ...]:
+def _lines(
+    part: ListSlice, *, entries_of: Entries, who: Who, opt_outs: OptOuts, zone: datetime.tzinfo
+) -> tuple[ListLine, ...]:
     colours = dict(zip(part.bands, _COLOURS, strict=False))
     known = [row["appointment_id"] for row in part.lines if row["appointment_id"] is not None]
     entries, opted_out = entries_of(known), opt_outs.among(known)
@@ -267,29 +270,32 @@ def _lines(part: ListSlice, *, entries_of: Entries, who: Who, opt_outs: OptOuts)
             colour=colours.get(row["band"], _OTHER_COLOUR),
             done=entries.get(row["appointment_id"], ()),
             who=who,
+            zone=zone,
         )
         for row in part.lines
     )
 
 
-def _line(row: Mapping[str, Any], *, colour: str, done: Sequence[RecordedAction], who: Who) -> ListLine:
+def _line(
+    row: Mapping[str, Any], *, colour: str, done: Sequence[RecordedAction], who: Who, zone: datetime.tzinfo
+) -> ListLine:
     last = done[-1] if done else None
     return ListLine(
         number=row["line"],
         row=row,
         reasons=tuple(row[name] for name in ("reason_1", "reason_2", "reason_3") if row[name]),
-        when=moment_words(row["starts_at"]),
+        when=moment_words(row["starts_at"], zone),
         colour=colour,
-        outcome=None if last is None or last.outcome is Outcome.WITHDRAWN else outcome_shown(last, who=who),
-        history=tuple(outcome_shown(each, who=who) for each in reversed(done)),
+        outcome=None if last is None or last.outcome is Outcome.WITHDRAWN else outcome_shown(last, who=who, zone=zone),
+        history=tuple(outcome_shown(each, who=who, zone=zone) for each in reversed(done)),
         seen="" if last is None else last.at.isoformat(),
     )
 
 
-def outcome_shown(action: RecordedAction, *, who: Who) -> RecordedOutcome:
-    """An entry in words."""
+def outcome_shown(action: RecordedAction, *, who: Who, zone: datetime.tzinfo) -> RecordedOutcome:
+    """An entry in words, its time by the clock of `zone`."""
     by = who(action.requested_by) or action.requested_by
-    return RecordedOutcome(WORDS[action.outcome], moment_words(action.at), NEXT.get(action.outcome, ""), by)
+    return RecordedOutcome(WORDS[action.outcome], moment_words(action.at, zone), NEXT.get(action.outcome, ""), by)
 
 
 def _recorded(kept: KeptList, part: ListSlice) -> str:

@@ -13,8 +13,8 @@ from dnapredict.service.purpose import NEVER_FOR
 from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 
-def moment_words(moment: datetime.datetime | None) -> str:
-    """A time in words, in the time zone of England; without a zone it is UTC, as in the contract.
+def moment_words(moment: datetime.datetime | None, zone: datetime.tzinfo = LOCAL_ZONE) -> str:
+    """A time in words, by the clock of `zone`; a time without a zone is UTC, as in the contract.
 
     The last second of a day is how the contract stores a date without a clock time: only the date is shown.
 
@@ -23,7 +23,7 @@ def moment_words(moment: datetime.datetime | None) -> str:
     """
     if moment is None:
         return ""
-    local = _local(moment)
+    local = _local(moment, zone)
     day = day_words(local.date())
     return day if (local.hour, local.minute, local.second) == (23, 59, 59) else f"{day}, {local:%H:%M}"
 
@@ -37,13 +37,13 @@ def day_words(day: datetime.date) -> str:
     return f"{day:%a} {day.day} {day:%b %Y}"
 
 
-def local_day(moment: datetime.datetime) -> datetime.date:
-    """The date of a time, in the time zone of England."""
-    return _local(moment).date()
+def local_day(moment: datetime.datetime, zone: datetime.tzinfo = LOCAL_ZONE) -> datetime.date:
+    """The date of a time, by the clock of `zone`."""
+    return _local(moment, zone).date()
 
 
-def _local(moment: datetime.datetime) -> datetime.datetime:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).astimezone(LOCAL_ZONE)
+def _local(moment: datetime.datetime, zone: datetime.tzinfo) -> datetime.datetime:
+    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).astimezone(zone)
 
 
 _MENU: Final = (

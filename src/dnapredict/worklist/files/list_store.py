@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,6 +37,8 @@ KEPT_ROWS: Final = 5_000
 SPECIALTY: Final = "treatment_function_code"
 """Teams can be defined by it; no page shows it."""
 
+# The clinics' time zone of lists that were kept before it was recorded, and of requests.
+ENGLAND: Final = "Europe/London"
 _FOLDER: Final = "lists"
 _LATEST: Final = "latest.json"
 _MARKER: Final = ".kept"
@@ -86,6 +89,7 @@ class Heading(_Stored):
     """The heading of a kept list; it holds nothing about a patient.
 
     `page_only` says that only what the page shows is kept: the first rows, without the names of the factors.
+    `timezone` is that of the clinics; a list that was kept before it was recorded is of England.
     """
 
     list_id: str
@@ -98,6 +102,17 @@ class Heading(_Stored):
     note: Note | None = None
     page_only: bool = False
     notices: tuple[str, ...] = ()
+    timezone: str = ENGLAND
+
+    @property
+    def zone(self) -> datetime.tzinfo:
+        """The time zone of the clinics, in which times are shown."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def day(self) -> datetime.date:
+        """The day on which the list was scored."""
+        return self.created_at.astimezone(self.zone).date()
 
 
 class ListedAppointment(_Stored):
@@ -136,6 +151,7 @@ class LatestList(_Stored):
     list_id: str
     note: Note | None = None
     notices: tuple[str, ...] = ()
+    timezone: str = ENGLAND
 
 
 @dataclass(frozen=True)
@@ -156,6 +172,7 @@ class KeptList:
         counts: Counts | None = None,
         note: Note | None = None,
         notices: tuple[str, ...] = (),
+        timezone: str = ENGLAND,
     ) -> "KeptList":
         """A newly scored list, under a new random id.
 
@@ -169,6 +186,8 @@ class KeptList:
             The note of its workbook, if there is one.
         notices
             Limitations of this list, which the page shows.
+        timezone
+            The time zone of the clinics, in which the page shows times.
         """
         heading = Heading(
             list_id=secrets.token_hex(8),
@@ -179,6 +198,7 @@ class KeptList:
             counts=counts or Counts.of(worklist),
             note=note,
             notices=notices,
+            timezone=timezone,
         )
         return cls(heading, worklist)
 
@@ -258,6 +278,7 @@ def save_latest(home: Path, kept: KeptList) -> KeptList:
         list_id=heading.list_id,
         note=heading.note,
         notices=heading.notices,
+        timezone=heading.timezone,
         rows=tuple(ListedAppointment(**_in_utc(row)) for row in rows),
     )
     write_private(home / _FOLDER / _LATEST, sealed_json(stored.model_dump_json(exclude_none=True)))
@@ -473,6 +494,7 @@ def _of_latest(stored: LatestList) -> KeptList:
         note=stored.note,
         page_only=True,
         notices=stored.notices,
+        timezone=stored.timezone,
     )
     rows = [row.model_dump() for row in stored.rows]
     for row in rows:

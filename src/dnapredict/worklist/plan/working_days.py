@@ -16,9 +16,9 @@ _FULL_WEEK: Final = 7
 _THURSDAY_TO_MONDAY: Final = 3
 
 
-def local_today() -> datetime.date:
-    """Today's date in England."""
-    return datetime.datetime.now(LOCAL_ZONE).date()
+def local_today(zone: datetime.tzinfo = LOCAL_ZONE) -> datetime.date:
+    """Today's date by the clock of `zone`."""
+    return datetime.datetime.now(zone).date()
 
 
 def call_by_day(day: Days, *, working_days_before: int) -> Days:

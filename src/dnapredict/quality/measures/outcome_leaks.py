@@ -1,0 +1,168 @@
+"""Search an extract for values of a column that go with one outcome only, so that the column gives it away."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from dnapredict.data.contract.columns import COLUMNS, Column, Kind, Role
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.validation.checked import Checked
+from dnapredict.features.scoring_clock import LabelRule
+from dnapredict.quality.extreme_shares import MissedCounts, extreme_groups
+
+# With more rows a random part is searched: a leak in 1 of 100 rows still has 2,500 of them.
+_MOST_ROWS: Final = 250_000
+# In a group this small even "all missed" is chance; leaving it out keeps the number of tests low.
+_SMALLEST_GROUP: Final = 20
+# `trust_side_reason` explains a missed appointment, and `opt_out` is no factor and no group of the audit.
+_NOT_SEARCHED: Final = frozenset({"trust_side_reason", "opt_out"})
+# True shares of values differ more than those of days: by a tenth of a standard deviation of one appointment.
+_LEAST_CORRELATION: Final = 0.01
+BLANK: Final = "blank"
+FILLED: Final = "filled"
+VALUES: Final = "values"
+_CLOCK: Final = "clock"
+_DATE: Final = "no clock"
+# How the contract stores a date that came without a clock time.
+_NO_CLOCK: Final = {"booked_at": "00:00:00", "starts_at": "23:59:59"}
+
+
+@dataclass(frozen=True)
+class OutcomeLeak:
+    """Values of one column with which nearly all, or hardly any, appointments are missed.
+
+    Attributes
+    ----------
+    column
+        A contract column.
+    what
+        `blank`, `filled`, `clock` (a time of day is given), `no clock`, or some of its values (`values`).
+    values
+        How many different values it concerns; 0 where `what` is not about values.
+    all_missed
+        Whether nearly all are missed; otherwise hardly any.
+    rows, missed
+        Appointments with a known outcome that hold the value, and those missed; scaled to the whole extract if
+        only a part was searched.
+    """
+
+    column: str
+    what: str
+    values: int
+    all_missed: bool
+    rows: int
+    missed: int
+
+
+@dataclass(frozen=True)
+class _Group:
+    column: str
+    value: str | None
+    rows: int
+    missed: int
+
+
+def outcome_leaks(checked: Checked, workspace: Workspace, *, labels: LabelRule, known: int) -> tuple[OutcomeLeak, ...]:
+    """Every column of which some values, or whose being blank, go with one outcome only, beyond chance.
+
+    Parameters
+    ----------
+    known
+        Appointments that were attended or missed.
+    """
+    parts = -(-known // _MOST_ROWS)
+    groups = _groups(checked, workspace, labels=labels, parts=parts) if known else []
+    whole = next((group for group in groups if group.column == _WHOLE), None)
+    if whole is None:
+        return ()
+    share = whole.missed / whole.rows
+    families = [family for name in dict.fromkeys(g.column for g in groups) for family in _families(groups, name, whole)]
+    tests = sum(map(len, families))
+    marked = [each for family in families for each in _marked(family, share=share, tests=tests)]
+    return tuple(_leaks_of(marked, parts=parts))
+
+
+_WHOLE: Final = ""
+
+
+def _groups(checked: Checked, workspace: Workspace, *, labels: LabelRule, parts: int) -> list[_Group]:
+    """Each value of each column with its rows, and a group of all rows."""
+    columns = [column for column in COLUMNS if column.name in checked.present and _is_searched(column)]
+    known = ", ".join(f"'{code}'" for code in (*labels.dna_codes, *labels.came_codes))
+    missed = ", ".join(f"'{code}'" for code in labels.dna_codes)
+    values = ", ".join(f"{_value(column)} AS {column.name}" for column in columns)
+    part = f" AND hash(row_number) % {parts} = 0" if parts > 1 else ""
+    searched = workspace.compute(
+        f"SELECT outcome_code IN ({missed}) AS missed_, {values} FROM {checked.rows.get_name()} "
+        f"WHERE outcome_code IN ({known}){part}"
+    ).get_name()
+    counts = f"count(*) AS n, count(*) FILTER (missed_) AS m FROM {searched}"
+    # Values of few rows stay in the engine: a text column may have very many.
+    queries = [
+        f"SELECT '{column.name}' AS name, {column.name}::VARCHAR AS value, {counts} "
+        f"GROUP BY {column.name} HAVING n >= {_SMALLEST_GROUP}"
+        for column in columns
+    ]
+    whole = f"SELECT '{_WHOLE}' AS name, NULL AS value, {counts} HAVING n > 0"
+    found = workspace.fetch(f"SELECT * FROM ({' UNION ALL '.join([whole, *queries])}) ORDER BY name, value").to_pylist()
+    return [_Group(row["name"], row["value"], row["n"], row["m"]) for row in found]
+
+
+def _is_searched(column: Column) -> bool:
+    if column.kind is Kind.TIMESTAMP:
+        return column.name in _NO_CLOCK
+    return column.role is not Role.OUTCOME and column.name != "appointment_id" and column.name not in _NOT_SEARCHED
+
+
+def _value(column: Column) -> str:
+    """Expression of the values that are compared: a number in whole units, a time by whether it has a clock time."""
+    if column.kind is Kind.TIMESTAMP:
+        local = column.name.removesuffix("_at") + "_local"
+        return f"CASE WHEN {local}::TIME = TIME '{_NO_CLOCK[column.name]}' THEN '{_DATE}' ELSE '{_CLOCK}' END"
+    if column.name == "patient_id":
+        return f"CASE WHEN patient_id IS NOT NULL THEN '{FILLED}' END"
+    return f"floor({column.name})" if column.kind is Kind.NUMBER else column.name
+
+
+def _families(groups: list[_Group], name: str, whole: _Group) -> list[list[_Group]]:
+    """Groups of a column that are compared with each other: blank and filled, and the values.
+
+    A column that holds the same in every row gives nothing away.
+    """
+    blank = [group for group in groups if group.column == name and group.value is None]
+    values = [group for group in groups if group.column == name and group.value is not None]
+    filled = [_Group(name, FILLED, whole.rows - each.rows, whole.missed - each.missed) for each in blank]
+    is_one_value = len(values) == 1 and values[0].rows + sum(each.rows for each in blank) == whole.rows
+    return [
+        [each for each in (*blank, *filled) if 0 < each.rows < whole.rows],
+        [] if name == _WHOLE or is_one_value else values,
+    ]
+
+
+def _marked(family: list[_Group], *, share: float, tests: int) -> list[tuple[_Group, bool]]:
+    """Groups of which nearly all (True) or hardly any (False) are missed, beyond chance."""
+    counts = MissedCounts(np.array([group.rows for group in family]), np.array([group.missed for group in family]))
+    above, below = extreme_groups(counts, usual_share=share, tests=tests, least_correlation=_LEAST_CORRELATION)
+    return [
+        (group, bool(is_above))
+        for group, is_above, is_below in zip(family, above, below, strict=True)
+        if is_above or is_below
+    ]
+
+
+def _leaks_of(marked: list[tuple[_Group, bool]], *, parts: int) -> Iterator[OutcomeLeak]:
+    """One leak for each column, kind of value and direction."""
+    kinds = dict.fromkeys((group.column, _what(group), all_missed) for group, all_missed in marked)
+    for column, what, all_missed in kinds:
+        groups = [group for group, above in marked if (group.column, _what(group), above) == (column, what, all_missed)]
+        rows, missed = sum(group.rows for group in groups), sum(group.missed for group in groups)
+        number = len(groups) if what == VALUES else 0
+        yield OutcomeLeak(column, what, number, all_missed, rows * parts, missed * parts)
+
+
+def _what(group: _Group) -> str:
+    if group.value is None:
+        return BLANK
+    return group.value if group.column in _NO_CLOCK or group.value == FILLED else VALUES

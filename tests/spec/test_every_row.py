@@ -1,6 +1,6 @@
 """What a list becomes: every row exactly once, those to call first, and a row in error with its reason. For operations.
 
-The model of the table knows one thing, the days between booking and appointment: the longer, the higher the risk. There
+An age that cannot be one counts as not known. The model of the table knows one thing, the days between booking and appointment: the longer, the higher the risk. There
 are calls for two appointments. The list is scored as a table and written as a file, as `dnapredict score` does.
 """
 
@@ -44,12 +44,12 @@ WORKLIST = """
     long           | 1    | true     |
     twin           | 2    | true     |
     middle         | 3    | false    |
-    short          | 4    | false    |
+    age            | 4    | false    |
+    short          | 5    | false    |
     long           |      | false    | repeats
     -              |      | false    | appointment_id
     unreadable     |      | false    | booked_at
     backwards      |      | false    | starts before it was booked
-    age            |      | false    | age_years
 """
 
 

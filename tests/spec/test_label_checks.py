@@ -70,7 +70,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     path = tmp_path_factory.mktemp("board") / "board.parquet"
     simulate(path, appointments=20_000, seed=3)
     frame = pd.read_parquet(path)
-    for name in ("booked_at", "starts_at", "recorded_at"):
+    for name in ("booked_at", "starts_at", "recorded_at", "referred_at", "rtt_period_start"):
         frame[name] -= pd.Timedelta(weeks=_YEARS_BACK)
     return frame
 

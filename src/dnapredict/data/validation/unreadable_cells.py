@@ -54,7 +54,7 @@ def unreadable_cells(typed: ir.Table, workspace: Engine, *, cells: pa.Table | No
     if not names:
         return ()
     counts = workspace.fetch(_counts(typed.schema(), names).bind(typed=typed)).to_pylist()[0]
-    return tuple(_of_many(name, counts[name], typed, workspace) for name in names if counts[name])
+    return tuple(_of_many(name, int(counts[name]), typed, workspace) for name in names if counts[name])
 
 
 def flagged(columns: Iterable[str]) -> tuple[str, ...]:

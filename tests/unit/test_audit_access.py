@@ -169,8 +169,8 @@ def test_waits_are_counted_from_referral_where_it_is_known_and_else_from_booking
         data = access_inputs.listed(checked, dna_codes=("3", "7"), source="list", workspace=workspace)
         assert checked.rejections == ()
         assert list(map(str, checked.unreadable)) == [
-            "referred_at: 3 cells are not a date and time before the appointment and count as not known (rows 4, 5, 6)",
-            "rtt_period_start: 1 cell is not a date and time before the appointment and counts as not known (row 6)",
+            "referred_at: 3 cells are not a date and time before the appointment and count as not known (rows 5, 6, 7)",
+            "rtt_period_start: 1 cell is not a date and time before the appointment and counts as not known (row 7)",
         ]
     waits = zip(data.table["wait_days"].to_pylist(), data.table["from_referral"].to_pylist(), strict=True)
     assert list(waits) == [

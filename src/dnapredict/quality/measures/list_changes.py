@@ -14,8 +14,8 @@ from dnapredict.data.validation.checked import Checked
 from dnapredict.features.scoring_clock import LabelRule
 
 _COMPARED: Final = (Role.KEY, Role.TIME, Role.FACTOR, Role.FACTOR_AND_AUDIT, Role.AUDIT)
-# `recorded_at` is empty before the appointment, and `appointment_id` joins the two.
-_NOT_COMPARED: Final = frozenset({"appointment_id", "recorded_at", "trust_side_reason"})
+# These are empty before the appointment, and `appointment_id` joins the two.
+_NOT_COMPARED: Final = frozenset({"appointment_id", "recorded_at", "trust_side_reason", "rtt_status_code"})
 
 
 @dataclass(frozen=True)

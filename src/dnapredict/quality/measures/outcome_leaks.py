@@ -16,8 +16,9 @@ from dnapredict.quality.extreme_shares import MissedCounts, extreme_groups
 _MOST_ROWS: Final = 250_000
 # In a group this small even "all missed" is chance; leaving it out keeps the number of tests low.
 _SMALLEST_GROUP: Final = 20
-# `trust_side_reason` explains a missed appointment, and `opt_out` is no factor and no group of the audit.
-_NOT_SEARCHED: Final = frozenset({"trust_side_reason", "opt_out"})
+# `trust_side_reason` explains a missed appointment, `rtt_status_code` says what it did to the wait for treatment, and
+# `opt_out` is no factor and no group of the audit.
+_NOT_SEARCHED: Final = frozenset({"trust_side_reason", "opt_out", "rtt_status_code"})
 # True shares of values differ more than those of days: by a tenth of a standard deviation of one appointment.
 _LEAST_CORRELATION: Final = 0.01
 BLANK: Final = "blank"

@@ -12,6 +12,7 @@ from tests.end_to_end.world import Trust
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.skipif(not os.environ.get("CI"), reason="takes two minutes and both processors: run in CI"),
 ]
 

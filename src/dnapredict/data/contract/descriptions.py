@@ -223,7 +223,9 @@ def _phrases(target: Column) -> Iterator[tuple[str, str]]:
         return ethnic_descriptions()
     if target.codes is TREATMENT_FUNCTION:
         return chain(_services(), _split(_OTHER_SERVICES))
-    return _split(_DESCRIPTIONS.get(target.name, {}))
+    if target.name not in _DESCRIPTIONS:
+        return ((meaning, code) for code, meaning in target.codes.items())
+    return _split(_DESCRIPTIONS[target.name])
 
 
 def _services() -> Iterator[tuple[str, str]]:

@@ -59,7 +59,7 @@ def test_every_sound_row_has_its_factors(dnapredict, tmp_path):
 def test_the_model_is_as_good_as_can_be_and_not_better(trained):
     _, told, _ = trained
     figures = told["test"]
-    assert [figures[name]["n"] for name in ("all", "booked_1_day", "weekly")] == [35_243, 23_086, 15_003]
+    assert [figures[name]["n"] for name in ("all", "booked_1_day", "weekly")] == [35_244, 23_086, 15_003]
     # What `benchmarks/vitoria.py` wants, less what another machine's arithmetic may change.
     assert 0.735 <= figures["all"]["auroc"] < 0.80
     assert 0.605 <= figures["booked_1_day"]["auroc"] < 0.80

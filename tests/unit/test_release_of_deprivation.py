@@ -42,7 +42,7 @@ def of_release(training: Training, folder, release: str) -> StoredModel:
 
 @pytest.mark.parametrize(
     ("release", "sentence"),
-    [("2019", "English Indices of Deprivation 2019"), ("", "the extract does not say")],
+    [("2019", "English Indices of Deprivation 2019"), ("", "The extract does not say which release")],
 )
 def test_the_card_names_the_release(training, tmp_path, release, sentence):
     assert sentence in model_card(training, of_release(training, tmp_path, release))

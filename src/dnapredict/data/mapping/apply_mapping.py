@@ -26,6 +26,8 @@ from dnapredict.errors import ConfigurationError
 _START: Final = "clock::start"
 _BORN: Final = "clock::born"
 _ID_DIGITS: Final = 32
+# With the appointment's id, or the number of the row, what tells a row from those of other exports.
+_OF_A_ROW: Final = ("booked_at", "starts_at", "clinic_code")
 _sha256: Final = engine_function("sha256", (dt.string,), dt.string)
 
 
@@ -300,10 +302,13 @@ def _id_from(mapped: ir.Table, names: tuple[str, ...]) -> ir.StringValue:
 
 
 def id_of_row(mapped: ir.Table) -> ir.StringValue:
-    """A patient id that no other row has."""
-    number = mapped[ROW_NUMBER].cast("string")
+    """A patient id that no other row has, of this export or of another."""
+    number = ibis.literal("row ") + mapped[ROW_NUMBER].cast("string")
     own = mapped.appointment_id.cast("string") if "appointment_id" in mapped.columns else ibis.null("string")
-    return ibis.literal(UNLINKED) + _sha256(ibis.coalesce(own, ibis.literal("row ") + number)).substr(0, _ID_DIGITS)
+    # Where the appointment's id is made from the row's number, each export has the same ids.
+    parts = [ibis.coalesce(own, number)]
+    parts += [mapped[name].cast("string").fill_null("") for name in _OF_A_ROW if name in mapped.columns]
+    return ibis.literal(UNLINKED) + _sha256(ibis.literal("|").join(parts)).substr(0, _ID_DIGITS)
 
 
 def _require_valid(mapping: Mapping) -> None:

@@ -20,6 +20,16 @@ NOT_RECORDED: Final = (
 )
 
 
+# What stands in a cell that is filled and holds nothing: a field that must be filled, a telephone that is not there.
+# In small letters; zeros and nines throughout are added where they are looked up.
+SAYS_NOTHING: Final = (
+    *("no", "n", "f", "false", "x", "xx", "xxx", "tbc", "tba", "to be confirmed", "no mobile number", "no number"),
+    *("no phone", "no telephone", "no contact number", "not given", "none given", "not provided", "none provided"),
+    *("not supplied", "declined", "refused", "declined to give", "refused to give", "withheld", "ex-directory"),
+    *("ex directory", "landline only", "landline", "not held", "none held", "not applicable"),
+)
+
+
 def plain(text: str) -> str:
     """A name or word in the form in which it is compared.
 

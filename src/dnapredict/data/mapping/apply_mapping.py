@@ -10,9 +10,9 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from dnapredict.config.mapping_config import ColumnSource, Mapping
-from dnapredict.data.contract.columns import NAMES, Kind, column
+from dnapredict.data.contract.columns import COLUMNS, NAMES, Kind, column
 from dnapredict.data.contract.datetimes import require_pattern
-from dnapredict.data.contract.known_names import HEADERS, plain
+from dnapredict.data.contract.known_names import HEADERS, SAYS_NOTHING, plain
 from dnapredict.data.contract.parsing import null_if_missing_word, parse, without_blanks
 from dnapredict.data.engine.bound_query import placeholder
 from dnapredict.data.engine.duckdb_functions import engine_function
@@ -26,6 +26,8 @@ from dnapredict.errors import ConfigurationError
 _START: Final = "clock::start"
 _BORN: Final = "clock::born"
 _ID_DIGITS: Final = 32
+# Words for no in any column, and for a telephone number that is not there.
+_NO_VALUE: Final = tuple(dict.fromkeys((*SAYS_NOTHING, *(word for each in COLUMNS for word in each.no))))
 # With the appointment's id, or the number of the row, what tells a row from those of other exports.
 _OF_A_ROW: Final = ("booked_at", "starts_at", "clinic_code")
 _sha256: Final = engine_function("sha256", (dt.string,), dt.string)
@@ -85,8 +87,9 @@ def _combined(values: list[ir.Value]) -> ir.StringValue:
 
 
 def _has_value(table: ir.Table, name: str) -> ir.BooleanValue:
-    """Whether the column has a value; null where the joined file has no matching row."""
-    holds = _text(table[name]).notnull()
+    """Whether the column has a value that does not say "no"; null where the joined file has no matching row."""
+    text = _text(table[name]).lower()
+    holds = (text.notin(_NO_VALUE) & ~text.re_search("^(0+|9+)$")).fill_null(False)
     matched = MATCHED + name.partition(".")[0]
     return ibis.ifelse(table[matched], holds, ibis.null("boolean")) if matched in table.columns else holds
 

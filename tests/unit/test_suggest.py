@@ -223,3 +223,34 @@ def test_counts_from_1970_get_their_format(tmp_path: Path):
     assert drafted(path)["booked_at"]["format"] == "epoch"
     assert drafted(path)["starts_at"]["format"] == "epoch_ms"
     assert kept(path) == 2
+
+
+def test_years_of_two_digits_get_their_format(tmp_path: Path):
+    path = extract(
+        tmp_path,
+        "Appt ID,Booked Date,Appt Date,Appt Time,DOB",
+        "1,02/01/26,01/03/26,0930,14/06/34",
+        "2,03/01/26,02/03/26,1045,15/07/99",
+    )
+    draft = drafted(path)
+    assert draft["booked_at"] == {"from": "Booked Date", "format": "%d/%m/%y"}
+    assert draft["starts_at"]["format"] == ["%d/%m/%y %H:%M", "%d/%m/%y %H:%M:%S", "%d/%m/%y %H%M"]
+    mapping = path.with_suffix(".toml")
+    mapping.write_text(suggest(path))
+    with Workspace() as workspace:
+        checked = checked_extract(path, workspace, mapping=load_mapping(mapping))
+        ages = workspace.fetch(f"SELECT age_years FROM {checked.rows.get_name()} ORDER BY row_number")
+    assert ages["age_years"].to_pylist() == [91, 26]
+
+
+@pytest.mark.parametrize("flag", ["N,Y", "No,Yes", "0,1"])
+def test_no_in_a_column_that_asks_whether_one_missed_may_be_a_cancellation(tmp_path: Path, flag: str):
+    no, yes = flag.split(",")
+    rows = [f"{row},{yes if row % 9 == 0 else no},{'Patient' if row % 4 == 1 else ''}" for row in range(40)]
+    path = extract(tmp_path, "Appt ID,DNA,Cancelled By,Clinic Code,Site Code", *(f"{row},C1,RX1" for row in rows))
+    draft = suggest(path)
+    assert drafted(path)["outcome_code"] == {
+        "combine": ["DNA", "Cancelled By"],
+        "translate": {no: "5", yes: "3", f"{no} | Patient": "2", "Patient": "2"},
+    }
+    assert "'Cancelled By' says which appointments were cancelled" in draft

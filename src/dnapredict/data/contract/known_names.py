@@ -177,7 +177,13 @@ _LOCAL_ETHNIC_CODES: Final = {
 # Names of columns that ask whether an appointment was missed; in one that asks whether it was attended, "no" may
 # also be a cancellation.
 ASKS_WHETHER_MISSED: Final = _names("no show, noshow, dna, did not attend, missed, dna flag, dna y n")
-MISSED_YES_NO: Final = {"yes": "3", "no": "5", "y": "3", "n": "5"}
+MISSED_YES_NO: Final = {"yes": "3", "no": "5", "y": "3", "n": "5", "true": "3", "false": "5", "1": "3", "0": "5"}
+# Names of columns that say who cancelled, and their words.
+SAYS_WHO_CANCELLED: Final = _names("cancelled by, canceled by, cancellation by, who cancelled, cancellation source")
+CANCELLED_BY: Final = {
+    **dict.fromkeys(_names("patient, pt, by patient, client, p"), "2"),
+    **dict.fromkeys(_names("hospital, hosp, by hospital, trust, provider, clinic, h"), "4"),
+}
 # Words for codes by contract column, which a draft proposes for a person to confirm. The contract itself takes only
 # the descriptions in `data.contract.descriptions`, which can mean nothing else.
 PROPOSED_WORDS: Final = {

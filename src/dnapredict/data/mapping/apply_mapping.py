@@ -131,6 +131,9 @@ def add_age(table: ir.Table, mapping: Mapping) -> ir.Table:
     start, born = clocked[_START], clocked[_BORN]
     had_birthday = _day_of_year(start) >= _day_of_year(born)
     years = (start.year() - born.year() - ibis.ifelse(had_birthday, 0, 1)).cast("float64")
+    if any("%y" in pattern for pattern in mapping.columns["age_years"].formats):
+        # The engine reads a year of two digits up to 68 as one from 2000 on: who was born in 1934, as born in 2034.
+        years = ibis.ifelse(years < 0, years + 100, years)
     no_date = clocked.age_years.notnull() & born.isnull()
     return clocked.mutate(age_years=ibis.ifelse(no_date, ibis.literal(float("nan")), years)).drop(_START, _BORN)
 

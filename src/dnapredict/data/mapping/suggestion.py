@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Final
 
 from dnapredict.data.contract.columns import COLUMNS, Column, Kind, column
-from dnapredict.data.contract.known_names import BIRTH, DAYS, HEADERS, LEFT_OUT, NHS_NUMBER, POSTCODE, TIMES, plain
+from dnapredict.data.contract.known_names import (
+    BIRTH,
+    DAYS,
+    HEADERS,
+    LEFT_OUT,
+    NHS_NUMBER,
+    POSTCODE,
+    SAYS_WHO_CANCELLED,
+    TIMES,
+    plain,
+)
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.mapping.profiling import ColumnProfiler
 from dnapredict.data.readers import table_file
@@ -81,6 +91,7 @@ def suggest(path: Path) -> str:
         _match_similar_names(draft)
         _drop_other_contents(draft, profiler)
         _match_values(draft, profiler)
+        _match_cancellations(draft, profiler)
         _add_formats(draft, profiler)
         _add_translations(draft, profiler)
     return "\n".join(_lines(draft, path)) + "\n"
@@ -160,6 +171,24 @@ def _match_values(draft: _Draft, profiler: ColumnProfiler) -> None:
             draft.note(name, f"'{times[0]}' is taken as the only other column of dates. Is it this?")
 
 
+def _match_cancellations(draft: _Draft, profiler: ColumnProfiler) -> None:
+    """Who cancelled, beside a flag of missed appointments: a cancelled one was not missed, and not attended either."""
+    flag = str(draft.origins.get("outcome_code", {}).get("from", ""))
+    words = profiler.missed_flag(flag) if flag else {}
+    if not words:
+        return
+    no = next(word for word, code in words.items() if code == "5")
+    who = draft.first(SAYS_WHO_CANCELLED)
+    if who is None:
+        draft.note("outcome_code", f"{_toml(no)} is taken as attended. Are cancelled appointments among them?")
+        return
+    by = profiler.cancelled_by(who)
+    cancelled = {f"{no} | {word}": code for word, code in by.items()} | by
+    draft.take("outcome_code", combine=[flag, who], translate=words | cancelled)
+    draft.used.update((flag, who))
+    draft.note("outcome_code", f"'{who}' says which appointments were cancelled. Give each of its words a code.")
+
+
 def _fits(header: str, target: Column, profiler: ColumnProfiler) -> bool:
     in_words = target.name not in _TOLD_BY_CODES
     return not _reason(plain(header)) and profiler.share_known(header, target, in_words=in_words) >= _NEARLY_ALL
@@ -179,7 +208,7 @@ def _add_formats(draft: _Draft, profiler: ColumnProfiler) -> None:
             draft.origins[name]["format"] = pattern
     both = draft.origins.get("starts_at", {})
     if "date" in both and (pattern := profiler.pattern(str(both["date"]))):
-        both["format"] = [f"{pattern} %H:%M", f"{pattern} %H:%M:%S"]
+        both["format"] = [f"{pattern} {clock}" for clock in ("%H:%M", "%H:%M:%S", "%H%M")]
 
 
 def _add_translations(draft: _Draft, profiler: ColumnProfiler) -> None:

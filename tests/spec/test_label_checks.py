@@ -55,6 +55,8 @@ FAULTS = """
     distance_km is only filled at the appointment     | check | 10   | distance_km gives the outcome away
     transport_booked is filled in 5 of 100, attended  | check | 10   | transport_booked gives the outcome away: of 815 appointments in which it is filled, hardly any was missed
     a clinic to which missed appointments are moved   | check | 10   | clinic_code gives the outcome away
+    a walk-in site, where none is missed              | check | 0    | If nobody can miss there, as in a walk-in clinic, nothing is wrong
+    a walk-in site, where none is missed              | train | 0    | site_code gives the outcome away
     times_rescheduled counts the appointment itself   | check | 10   | times_rescheduled gives the outcome away
     the clock time is lost where it is missed         | check | 10   | starts_at gives the outcome away
     plus_group is a mark in 3 of 100 rows, all missed | check | 0    | plus_group gives the outcome away
@@ -255,6 +257,11 @@ def ten_days(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+def walk_in(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.loc[first(attended(frame), 2_000), "site_code"] = "SYAWI"
+    return frame
+
+
 def trust_side(frame: pd.DataFrame) -> pd.DataFrame:
     frame["trust_side_reason"] = None
     frame.loc[first(missed(frame), 500), "trust_side_reason"] = True
@@ -291,6 +298,7 @@ PLANTED: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "distance_km is only filled at the appointment": emptied("distance_km", attended),
     "transport_booked is filled in 5 of 100, attended": part_filled,
     "a clinic to which missed appointments are moved": leak("clinic_code", "DNA-CLINIC", 0.03),
+    "a walk-in site, where none is missed": walk_in,
     "times_rescheduled counts the appointment itself": rescheduled,
     "the clock time is lost where it is missed": without_clock,
     "plus_group is a mark in 3 of 100 rows, all missed": leak("plus_group", "MARK", 0.03),

@@ -206,3 +206,13 @@ def test_a_column_is_not_had_from_what_it_cannot_be(column: str, origin: dict, k
     mapping = Mapping.model_validate({"columns": {column: origin}})
     with pytest.raises(ConfigurationError, match=f"column '{column}' cannot be had with '{key}'"):
         read(FOUR, mapping)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [{"from": "Booked", "format": ["%d/%m/%Y", "epoch"]}, {"date": "Booked", "time": "Booked", "format": "epoch_ms"}],
+)
+def test_a_count_from_1970_is_the_format_of_a_whole_column(origin: dict):
+    mapping = Mapping.model_validate({"columns": {"booked_at": origin}})
+    with pytest.raises(ConfigurationError, match="'booked_at': 'epoch' and 'epoch_ms' are the format of a"):
+        read(FOUR, mapping)

@@ -254,3 +254,15 @@ def test_no_in_a_column_that_asks_whether_one_missed_may_be_a_cancellation(tmp_p
         "translate": {no: "5", yes: "3", f"{no} | Patient": "2", "Patient": "2"},
     }
     assert "'Cancelled By' says which appointments were cancelled" in draft
+
+
+@pytest.mark.parametrize("name", ["MRN", "Hospital Number", "PAS Number", "Unit Number"])
+def test_a_hospital_number_is_drafted_as_a_pseudonym(tmp_path: Path, name: str):
+    path = extract(tmp_path, f"Appt ID,Clinic Code,{name}", *(f"{row},C1,RX{row}" for row in range(30)))
+    assert drafted(path)["patient_id"] == {"from": name, "pseudonymise": "local"}
+    assert "Needs a key" in suggest(path)
+
+
+def test_nhs_numbers_in_a_column_of_hospital_numbers_are_drafted_as_such(tmp_path: Path):
+    path = extract(tmp_path, "Appt ID,Clinic Code,MRN", *(f"a{number},C1,{number}" for number in NHS_NUMBERS))
+    assert drafted(path)["patient_id"] == {"from": "MRN", "pseudonymise": True}

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 
 from dnapredict.config.mapping_config import ColumnSource, Mapping
 from dnapredict.data.contract.columns import COLUMNS, NAMES, Kind, column
-from dnapredict.data.contract.datetimes import require_pattern
+from dnapredict.data.contract.datetimes import EPOCHS, require_pattern
 from dnapredict.data.contract.known_names import HEADERS, SAYS_NOTHING, plain
 from dnapredict.data.contract.parsing import null_if_missing_word, parse, without_blanks
 from dnapredict.data.engine.bound_query import placeholder
@@ -325,6 +325,11 @@ def _require_valid(mapping: Mapping) -> None:
             raise ConfigurationError(f"mapping: the contract has no column '{name}'.{hint}")
         for pattern in origin.formats:
             require_pattern(pattern, where=f"mapping: column '{name}'")
+        if len(origin.formats) > 1 and set(origin.formats) & set(EPOCHS):
+            raise ConfigurationError(
+                f"mapping: column '{name}': 'epoch' and 'epoch_ms' are the format of a whole column, which holds no "
+                "dates in another format, nor a date apart from its time."
+            )
         for key, allowed in _key_rules(name, origin):
             if not allowed:
                 raise ConfigurationError(f"mapping: column '{name}' cannot be had with '{key}'.")

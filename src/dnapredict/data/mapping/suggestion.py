@@ -44,6 +44,7 @@ _NEARLY_ALL: Final = 0.9
 # Their codes are not those of any other column, so that codes without words are evidence too.
 _TOLD_BY_CODES: Final = ("treatment_function_code",)
 _NEEDS_A_KEY: Final = "Needs a key: --key-file FILE, or DNAPREDICT_PSEUDONYM_KEY."
+# Names of columns that hold pseudonyms; numbers of another name are those of people.
 _PSEUDONYMS: Final = ("patientid", "tokenpersonid", "hesid", "encryptedhesid", "pseudohesid")
 
 
@@ -126,6 +127,10 @@ def _match_names(draft: _Draft) -> None:
         header = draft.first((plain(target.name), *HEADERS.get(target.name, ())))
         if header and target.name not in draft.origins:
             draft.take(target.name, from_=header)
+    patient = draft.origins.get("patient_id", {})
+    if "from" in patient and "pseudonymise" not in patient and plain(str(patient["from"])) not in _PSEUDONYMS:
+        patient["pseudonymise"] = "local"
+        draft.note("patient_id", f"Where these are pseudonyms already, leave pseudonymise out. {_NEEDS_A_KEY}")
 
 
 def _match_similar_names(draft: _Draft) -> None:
@@ -154,9 +159,10 @@ def _match_values(draft: _Draft, profiler: ColumnProfiler) -> None:
     numbers = str(draft.origins.get("patient_id", {}).get("from", ""))
     if "patient_id" not in draft.origins:
         numbers = next((header for header in draft.unused() if profiler.is_nhs_numbers(header)), "")
-    if numbers and "pseudonymise" not in draft.origins.get("patient_id", {}) and profiler.is_nhs_numbers(numbers):
+    is_known = draft.origins.get("patient_id", {}).get("pseudonymise") is True
+    if numbers and not is_known and profiler.is_nhs_numbers(numbers):
         draft.take("patient_id", from_=numbers, pseudonymise=True)
-        draft.note("patient_id", f"'{numbers}' holds NHS numbers. {_NEEDS_A_KEY}")
+        draft.notes["patient_id"] = [f"'{numbers}' holds NHS numbers. {_NEEDS_A_KEY}"]
     for target in COLUMNS:
         if target.codes and target.name not in draft.origins:
             header = next((header for header in draft.unused() if _fits(header, target, profiler)), None)

@@ -42,6 +42,8 @@ FAULTS = """
     ten days are all missed                           | check | 10   | On 10 days nearly all appointments are recorded as missed
     a day of 300 without one missed                   | check | 0    | 6 October 2023 (0 of 300)
     a day of 300 without one missed                   | train | 0    | On 1 day hardly any appointment is recorded as missed
+    three weeks without one missed                    | check | 0    | From 6 August 2023 to 26 August 2023 none of
+    three weeks without one missed                    | train | 0    | From 6 August 2023 to 26 August 2023 none of
     outcomes in the year 2090                         | check | 0    | 40 appointments have an outcome that lies in the future
     outcomes in the year 2090                         | train | 0    | 4 October 2090 (40)
     1,000 outcomes in the year 2090                   | check | 10   | 1,000 appointments have an outcome that lies in the future
@@ -262,6 +264,11 @@ def walk_in(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+def weeks_attended(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.loc[missed(frame) & frame.starts_at.between("2023-08-07", "2023-08-28"), "outcome_code"] = "5"
+    return frame
+
+
 def trust_side(frame: pd.DataFrame) -> pd.DataFrame:
     frame["trust_side_reason"] = None
     frame.loc[first(missed(frame), 500), "trust_side_reason"] = True
@@ -289,6 +296,7 @@ PLANTED: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "the last day is all missed but three": chain(LAST_DAY, all_on("2023-10-06", "3", except_rows=3)),
     "ten days are all missed": ten_days,
     "a day of 300 without one missed": chain(LAST_DAY, all_on("2023-10-06", "5")),
+    "three weeks without one missed": weeks_attended,
     "outcomes in the year 2090": in_2090("starts_at", 40),
     "1,000 outcomes in the year 2090": in_2090("starts_at", 1_000),
     "outcomes recorded in the year 2090": in_2090("recorded_at", 40),

@@ -216,3 +216,10 @@ def test_a_count_from_1970_is_the_format_of_a_whole_column(origin: dict):
     mapping = Mapping.model_validate({"columns": {"booked_at": origin}})
     with pytest.raises(ConfigurationError, match="'booked_at': 'epoch' and 'epoch_ms' are the format of a"):
         read(FOUR, mapping)
+
+
+def test_a_date_of_birth_without_a_day_of_the_appointment_says_what_is_missing():
+    mapping = Mapping.model_validate({"columns": {"age_years": {"born": "DOB"}}})
+    table = pa.table({"row_number": pa.array([2], pa.int64()), "appointment_id": ["a"], "DOB": ["01/02/1980"]})
+    with pytest.raises(DataError, match="required column 'booked_at' is missing"):
+        read(table, mapping)

@@ -266,3 +266,26 @@ def test_a_hospital_number_is_drafted_as_a_pseudonym(tmp_path: Path, name: str):
 def test_nhs_numbers_in_a_column_of_hospital_numbers_are_drafted_as_such(tmp_path: Path):
     path = extract(tmp_path, "Appt ID,Clinic Code,MRN", *(f"a{number},C1,{number}" for number in NHS_NUMBERS))
     assert drafted(path)["patient_id"] == {"from": "MRN", "pseudonymise": True}
+
+
+def test_an_outcome_is_known_by_its_words_whatever_its_name_hints_at(tmp_path: Path):
+    words = ("Attended", "Did Not Attend", "Patient Cancelled", "Hospital Cancelled", "Attended")
+    rows = [f"{row},C1,{words[row % 5]},White - British,Cardiology" for row in range(50)]
+    for name in ("Attendance Outcome", "APPT_STATUS_NAME", "outcome"):
+        path = extract(tmp_path, f"Appt ID,Clinic Code,{name},Ethnicity Description,Specialty Name", *rows)
+        draft = drafted(path)
+        assert draft["outcome_code"]["from"] == name
+        assert draft["outcome_code"]["translate"]["Patient Cancelled"] == "2"
+        assert draft["ethnic_category_code"]["from"] == "Ethnicity Description"
+        assert draft["treatment_function_code"]["from"] == "Specialty Name"
+
+
+def test_a_draft_without_an_outcome_asks_for_it(tmp_path: Path):
+    path = extract(tmp_path, "Appt ID,Clinic Code,Booked Date", "1,C1,01/02/2025")
+    assert "# outcome_code: no column looks like it" in suggest(path)
+
+
+def test_who_cancelled_is_pointed_out_beside_a_flag_that_is_asked_about(tmp_path: Path):
+    rows = [f"{row},C1,{'Y' if row % 3 else 'N'},{'Patient' if row % 4 == 1 else ''}" for row in range(40)]
+    path = extract(tmp_path, "Appt ID,Clinic Code,Attended,Cancelled By", *rows)
+    assert 'combine = ["Attended", "Cancelled By"]' in " ".join(suggest(path).replace("\n#", "").split())

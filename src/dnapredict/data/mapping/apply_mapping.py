@@ -217,7 +217,7 @@ def map_columns(table: ir.Table, request: MappingRequest) -> Mapped:
     columns = _columns(table, request)
     mapped = table.select(table[ROW_NUMBER], **columns, **_notes(table))
     age = mapping.columns.get("age_years")
-    if age and (age.born or age.birth_year):
+    if age and (age.born or age.birth_year) and "starts_at" in mapped.columns:
         mapped = add_age(mapped, mapping)
     if mapping.makes_pseudonyms:
         mapped = _with_pseudonyms(mapped)

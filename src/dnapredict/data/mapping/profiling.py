@@ -5,6 +5,7 @@ from typing import Final
 
 import ibis.expr.types as ir
 
+from dnapredict.data.contract.codes import ATTENDED, MISSED
 from dnapredict.data.contract.columns import Column, column
 from dnapredict.data.contract.descriptions import described_code, whole_code
 from dnapredict.data.contract.known_names import (
@@ -125,11 +126,15 @@ class ColumnProfiler:
     def share_known(self, name: str, to: Column, *, in_words: bool) -> float:
         """Share of the filled rows of a column that are codes or descriptions of `to`, only descriptions if `in_words`.
 
-        0 where there are fewer than `_LEAST_ROWS` rows, or where all say the same: that is no evidence.
+        0 where there are fewer than `_LEAST_ROWS` rows, or where all say the same: that is no evidence. Nor are
+        outcomes of which none is an attendance: those are reasons of cancellations.
         """
         counted = self._counted(name)
         known = {value: (None if in_words else whole_code(value, to)) or described_code(value, to) for value in counted}
-        if sum(counted.values()) < _LEAST_ROWS or len({code for code in known.values() if code}) < 2:
+        different = {code for code in known.values() if code}
+        if sum(counted.values()) < _LEAST_ROWS or len(different) < 2:
+            return 0.0
+        if to.name == "outcome_code" and different.isdisjoint((*ATTENDED, *MISSED)):
             return 0.0
         filled = {value: n for value, n in counted.items() if value.upper() not in NOT_RECORDED}
         return sum(n for value, n in filled.items() if known[value]) / max(1, sum(filled.values()))

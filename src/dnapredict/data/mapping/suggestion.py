@@ -35,6 +35,8 @@ from dnapredict.data.readers.csv_dialect import (
 )
 from dnapredict.errors import DataError
 
+# What follows the name of a column that holds the descriptions of its codes.
+_OF_WORDS: Final = ("description", "desc", "name", "text")
 # Similarity at which a name counts as a known one, where none is equal.
 _ALIKE: Final = 0.88
 _WIDTH: Final = 108
@@ -43,6 +45,7 @@ _HALF: Final = 0.5
 _NEARLY_ALL: Final = 0.9
 # Their codes are not those of any other column, so that codes without words are evidence too.
 _TOLD_BY_CODES: Final = ("treatment_function_code",)
+_NO_OUTCOME: Final = "A list of appointments to come needs none; to train, say which column holds who came."
 _NEEDS_A_KEY: Final = "Needs a key: --key-file FILE, or DNAPREDICT_PSEUDONYM_KEY."
 # Names of columns that hold pseudonyms; numbers of another name are those of people.
 _PSEUDONYMS: Final = ("patientid", "tokenpersonid", "hesid", "encryptedhesid", "pseudohesid")
@@ -124,7 +127,9 @@ def _match_combined(draft: _Draft, profiler: ColumnProfiler) -> None:
 
 def _match_names(draft: _Draft) -> None:
     for target in COLUMNS:
-        header = draft.first((plain(target.name), *HEADERS.get(target.name, ())))
+        names = (plain(target.name), *HEADERS.get(target.name, ()))
+        in_words = tuple(name + ending for name in names for ending in _OF_WORDS) if target.codes else ()
+        header = draft.first((*names, *in_words))
         if header and target.name not in draft.origins:
             draft.take(target.name, from_=header)
     patient = draft.origins.get("patient_id", {})
@@ -181,10 +186,12 @@ def _match_cancellations(draft: _Draft, profiler: ColumnProfiler) -> None:
     """Who cancelled, beside a flag of missed appointments: a cancelled one was not missed, and not attended either."""
     flag = str(draft.origins.get("outcome_code", {}).get("from", ""))
     words = profiler.missed_flag(flag) if flag else {}
+    who = draft.first(SAYS_WHO_CANCELLED)
     if not words:
+        if flag and who:
+            draft.note("outcome_code", f"'{who}' may say which were cancelled: combine = {_toml([flag, who])}.")
         return
     no = next(word for word, code in words.items() if code == "5")
-    who = draft.first(SAYS_WHO_CANCELLED)
     if who is None:
         draft.note("outcome_code", f"{_toml(no)} is taken as attended. Are cancelled appointments among them?")
         return
@@ -197,7 +204,9 @@ def _match_cancellations(draft: _Draft, profiler: ColumnProfiler) -> None:
 
 def _fits(header: str, target: Column, profiler: ColumnProfiler) -> bool:
     in_words = target.name not in _TOLD_BY_CODES
-    return not _reason(plain(header)) and profiler.share_known(header, target, in_words=in_words) >= _NEARLY_ALL
+    # The outcome is known only after the event, as it must be.
+    is_left_out = _reason(plain(header)) and target.name != "outcome_code"
+    return not is_left_out and profiler.share_known(header, target, in_words=in_words) >= _NEARLY_ALL
 
 
 def _add_formats(draft: _Draft, profiler: ColumnProfiler) -> None:
@@ -257,6 +266,8 @@ def _column_lines(draft: _Draft, target: Column) -> Iterator[str]:
         yield from _comment(f"{target.name}: see its table of words at the end.")
     elif origin:
         yield f"{target.name} = {_toml(origin)}"
+    elif target.name == "outcome_code":
+        yield from _comment(f"outcome_code: no column looks like it. {_NO_OUTCOME}")
     elif target.required:
         yield from _comment(f"{target.name} must be had, and no column looks like it. {target.note}")
         yield f'# {target.name} = {{ from = "..." }}'

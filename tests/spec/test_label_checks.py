@@ -42,6 +42,8 @@ FAULTS = """
     ten days are all missed                           | check | 10   | On 10 days nearly all appointments are recorded as missed
     a day of 300 without one missed                   | check | 0    | 6 October 2023 (0 of 300)
     a day of 300 without one missed                   | train | 0    | On 1 day hardly any appointment is recorded as missed
+    three weeks without one missed                    | check | 0    | From 6 August 2023 to 26 August 2023 none of
+    three weeks without one missed                    | train | 0    | From 6 August 2023 to 26 August 2023 none of
     outcomes in the year 2090                         | check | 0    | 40 appointments have an outcome that lies in the future
     outcomes in the year 2090                         | train | 0    | 4 October 2090 (40)
     1,000 outcomes in the year 2090                   | check | 10   | 1,000 appointments have an outcome that lies in the future
@@ -55,6 +57,8 @@ FAULTS = """
     distance_km is only filled at the appointment     | check | 10   | distance_km gives the outcome away
     transport_booked is filled in 5 of 100, attended  | check | 10   | transport_booked gives the outcome away: of 815 appointments in which it is filled, hardly any was missed
     a clinic to which missed appointments are moved   | check | 10   | clinic_code gives the outcome away
+    a walk-in site, where none is missed              | check | 0    | If nobody can miss there, as in a walk-in clinic, nothing is wrong
+    a walk-in site, where none is missed              | train | 0    | site_code gives the outcome away
     times_rescheduled counts the appointment itself   | check | 10   | times_rescheduled gives the outcome away
     the clock time is lost where it is missed         | check | 10   | starts_at gives the outcome away
     plus_group is a mark in 3 of 100 rows, all missed | check | 0    | plus_group gives the outcome away
@@ -255,6 +259,16 @@ def ten_days(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+def walk_in(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.loc[first(attended(frame), 2_000), "site_code"] = "SYAWI"
+    return frame
+
+
+def weeks_attended(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.loc[missed(frame) & frame.starts_at.between("2023-08-07", "2023-08-28"), "outcome_code"] = "5"
+    return frame
+
+
 def trust_side(frame: pd.DataFrame) -> pd.DataFrame:
     frame["trust_side_reason"] = None
     frame.loc[first(missed(frame), 500), "trust_side_reason"] = True
@@ -282,6 +296,7 @@ PLANTED: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "the last day is all missed but three": chain(LAST_DAY, all_on("2023-10-06", "3", except_rows=3)),
     "ten days are all missed": ten_days,
     "a day of 300 without one missed": chain(LAST_DAY, all_on("2023-10-06", "5")),
+    "three weeks without one missed": weeks_attended,
     "outcomes in the year 2090": in_2090("starts_at", 40),
     "1,000 outcomes in the year 2090": in_2090("starts_at", 1_000),
     "outcomes recorded in the year 2090": in_2090("recorded_at", 40),
@@ -291,6 +306,7 @@ PLANTED: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "distance_km is only filled at the appointment": emptied("distance_km", attended),
     "transport_booked is filled in 5 of 100, attended": part_filled,
     "a clinic to which missed appointments are moved": leak("clinic_code", "DNA-CLINIC", 0.03),
+    "a walk-in site, where none is missed": walk_in,
     "times_rescheduled counts the appointment itself": rescheduled,
     "the clock time is lost where it is missed": without_clock,
     "plus_group is a mark in 3 of 100 rows, all missed": leak("plus_group", "MARK", 0.03),

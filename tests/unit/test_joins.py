@@ -206,3 +206,20 @@ def test_a_column_is_not_had_from_what_it_cannot_be(column: str, origin: dict, k
     mapping = Mapping.model_validate({"columns": {column: origin}})
     with pytest.raises(ConfigurationError, match=f"column '{column}' cannot be had with '{key}'"):
         read(FOUR, mapping)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [{"from": "Booked", "format": ["%d/%m/%Y", "epoch"]}, {"date": "Booked", "time": "Booked", "format": "epoch_ms"}],
+)
+def test_a_count_from_1970_is_the_format_of_a_whole_column(origin: dict):
+    mapping = Mapping.model_validate({"columns": {"booked_at": origin}})
+    with pytest.raises(ConfigurationError, match="'booked_at': 'epoch' and 'epoch_ms' are the format of a"):
+        read(FOUR, mapping)
+
+
+def test_a_date_of_birth_without_a_day_of_the_appointment_says_what_is_missing():
+    mapping = Mapping.model_validate({"columns": {"age_years": {"born": "DOB"}}})
+    table = pa.table({"row_number": pa.array([2], pa.int64()), "appointment_id": ["a"], "DOB": ["01/02/1980"]})
+    with pytest.raises(DataError, match="required column 'booked_at' is missing"):
+        read(table, mapping)

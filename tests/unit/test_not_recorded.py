@@ -92,6 +92,39 @@ def test_a_telephone_that_is_not_recorded_is_no_mobile():
     assert [row["has_mobile"] for row in kept] == [False, False, True, False]
 
 
+# A column that stands for a yes where it is filled: what its words say.
+FILLED = """
+    column             | cell             | is
+    has_mobile         | 07700 900001     | yes
+    has_mobile         | +44 7700 900001  | yes
+    has_mobile         | Y                | yes
+    has_mobile         | No               | no
+    has_mobile         | no mobile        | no
+    has_mobile         | 0                | no
+    has_mobile         | 00000000000      | no
+    has_mobile         | TBC              | no
+    has_mobile         | Ex-directory     | no
+    has_mobile         | None given       | no
+    interpreter_needed | Urdu             | yes
+    interpreter_needed | Yes              | yes
+    interpreter_needed | No               | no
+    interpreter_needed | N                | no
+    interpreter_needed | Not required     | no
+    interpreter_needed | no interpreter   | no
+    transport_booked   | Ambulance        | yes
+    transport_booked   | own transport    | no
+    transport_booked   | FALSE            | no
+"""
+
+
+def test_a_filled_cell_that_says_no_is_no_yes():
+    lines = [[cell.strip() for cell in line.split("|")] for line in FILLED.strip().splitlines()[1:]]
+    for name, cell, expected in lines:
+        mapping = Mapping(columns={name: ColumnSource(filled="Own")})
+        kept, _ = checked(rows(1).append_column("Own", pa.array([cell])), mapping)
+        assert (name, cell, kept[0][name]) == (name, cell, expected == "yes")
+
+
 def test_a_time_that_is_not_recorded_leaves_the_day():
     mapping = Mapping(columns={"starts_at": ColumnSource(date="Day", time="Time")})
     table = rows(2).drop_columns(["starts_at"])

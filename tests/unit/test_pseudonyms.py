@@ -25,14 +25,16 @@ def numbers(count: int) -> list[str]:
     return [number for number, _ in zip(whole, range(count), strict=False)]
 
 
-def read(written: list[str | None], *, mapping: Mapping, name: str = "NHS Number") -> tuple[Checked, list[dict]]:
+def read(
+    written: list[str | None], *, mapping: Mapping, name: str = "NHS Number", starts_at: str = "2025-02-01"
+) -> tuple[Checked, list[dict]]:
     rows = range(len(written))
     table = pa.table(
         {
             "row_number": pa.array([row + 2 for row in rows], pa.int64()),
             "appointment_id": [f"a{row}" for row in rows],
             "booked_at": ["2025-01-02"] * len(written),
-            "starts_at": ["2025-02-01"] * len(written),
+            "starts_at": [starts_at] * len(written),
             name: pa.array(written, pa.string()),
         }
     )
@@ -161,7 +163,14 @@ def test_temporary_numbers_are_kept_and_placeholders_never_make_one_patient_of_t
 
 
 @pytest.mark.parametrize("kind", ["local", False])
-@pytest.mark.parametrize("number", ["TBC", "tba", " 999 ", "000", "Temp", "9999999999"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        *("TBC", "tba", " 999 ", "000", "Temp", "9999999999", "0", "-1", "1234567890"),
+        *("Not Registered", "No NHS Number", "To be confirmed", "New Patient", "Awaiting Number", "Tbc."),
+        *("Unknown Male", "Anonymous", "TEST PATIENT", "Walk-in", "not traced", "Baby"),
+    ],
+)
 def test_a_placeholder_makes_no_patient_in_a_column_of_local_numbers_or_pseudonyms(
     monkeypatch: pytest.MonkeyPatch, kind: str | bool, number: str
 ):
@@ -169,6 +178,22 @@ def test_a_placeholder_makes_no_patient_in_a_column_of_local_numbers_or_pseudony
     mapping = Mapping.model_validate({"columns": {"patient_id": {"from": "NHS Number", "pseudonymise": kind}}})
     _, rows = read([number, number, "RX17"], mapping=mapping)
     assert len({row["patient_id"] for row in rows}) == 3
+
+
+@pytest.mark.parametrize(
+    "appointment", [{"row_number": True}, {"id_from": ["patient_id", "starts_at"]}], ids=["row number", "hash"]
+)
+@pytest.mark.parametrize("kind", [True, "local", False])
+def test_a_placeholder_in_the_same_row_of_two_exports_makes_no_patient(
+    monkeypatch: pytest.MonkeyPatch, appointment: dict, kind: str | bool
+):
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    columns = {"patient_id": {"from": "NHS Number", "pseudonymise": kind}, "appointment_id": appointment}
+    mapping = Mapping.model_validate({"columns": columns})
+    _, history = read(["TBC"], mapping=mapping)
+    _, week = read(["TBC"], mapping=mapping, starts_at="2025-06-01")
+    assert history[0]["patient_id"].startswith(UNLINKED)
+    assert history[0]["patient_id"] != week[0]["patient_id"]
 
 
 def test_a_column_of_other_numbers_is_not_taken_for_temporary_ones(monkeypatch: pytest.MonkeyPatch):

@@ -223,3 +223,69 @@ def test_counts_from_1970_get_their_format(tmp_path: Path):
     assert drafted(path)["booked_at"]["format"] == "epoch"
     assert drafted(path)["starts_at"]["format"] == "epoch_ms"
     assert kept(path) == 2
+
+
+def test_years_of_two_digits_get_their_format(tmp_path: Path):
+    path = extract(
+        tmp_path,
+        "Appt ID,Booked Date,Appt Date,Appt Time,DOB",
+        "1,02/01/26,01/03/26,0930,14/06/34",
+        "2,03/01/26,02/03/26,1045,15/07/99",
+    )
+    draft = drafted(path)
+    assert draft["booked_at"] == {"from": "Booked Date", "format": "%d/%m/%y"}
+    assert draft["starts_at"]["format"] == ["%d/%m/%y %H:%M", "%d/%m/%y %H:%M:%S", "%d/%m/%y %H%M"]
+    mapping = path.with_suffix(".toml")
+    mapping.write_text(suggest(path))
+    with Workspace() as workspace:
+        checked = checked_extract(path, workspace, mapping=load_mapping(mapping))
+        ages = workspace.fetch(f"SELECT age_years FROM {checked.rows.get_name()} ORDER BY row_number")
+    assert ages["age_years"].to_pylist() == [91, 26]
+
+
+@pytest.mark.parametrize("flag", ["N,Y", "No,Yes", "0,1"])
+def test_no_in_a_column_that_asks_whether_one_missed_may_be_a_cancellation(tmp_path: Path, flag: str):
+    no, yes = flag.split(",")
+    rows = [f"{row},{yes if row % 9 == 0 else no},{'Patient' if row % 4 == 1 else ''}" for row in range(40)]
+    path = extract(tmp_path, "Appt ID,DNA,Cancelled By,Clinic Code,Site Code", *(f"{row},C1,RX1" for row in rows))
+    draft = suggest(path)
+    assert drafted(path)["outcome_code"] == {
+        "combine": ["DNA", "Cancelled By"],
+        "translate": {no: "5", yes: "3", f"{no} | Patient": "2", "Patient": "2"},
+    }
+    assert "'Cancelled By' says which appointments were cancelled" in draft
+
+
+@pytest.mark.parametrize("name", ["MRN", "Hospital Number", "PAS Number", "Unit Number"])
+def test_a_hospital_number_is_drafted_as_a_pseudonym(tmp_path: Path, name: str):
+    path = extract(tmp_path, f"Appt ID,Clinic Code,{name}", *(f"{row},C1,RX{row}" for row in range(30)))
+    assert drafted(path)["patient_id"] == {"from": name, "pseudonymise": "local"}
+    assert "Needs a key" in suggest(path)
+
+
+def test_nhs_numbers_in_a_column_of_hospital_numbers_are_drafted_as_such(tmp_path: Path):
+    path = extract(tmp_path, "Appt ID,Clinic Code,MRN", *(f"a{number},C1,{number}" for number in NHS_NUMBERS))
+    assert drafted(path)["patient_id"] == {"from": "MRN", "pseudonymise": True}
+
+
+def test_an_outcome_is_known_by_its_words_whatever_its_name_hints_at(tmp_path: Path):
+    words = ("Attended", "Did Not Attend", "Patient Cancelled", "Hospital Cancelled", "Attended")
+    rows = [f"{row},C1,{words[row % 5]},White - British,Cardiology" for row in range(50)]
+    for name in ("Attendance Outcome", "APPT_STATUS_NAME", "outcome"):
+        path = extract(tmp_path, f"Appt ID,Clinic Code,{name},Ethnicity Description,Specialty Name", *rows)
+        draft = drafted(path)
+        assert draft["outcome_code"]["from"] == name
+        assert draft["outcome_code"]["translate"]["Patient Cancelled"] == "2"
+        assert draft["ethnic_category_code"]["from"] == "Ethnicity Description"
+        assert draft["treatment_function_code"]["from"] == "Specialty Name"
+
+
+def test_a_draft_without_an_outcome_asks_for_it(tmp_path: Path):
+    path = extract(tmp_path, "Appt ID,Clinic Code,Booked Date", "1,C1,01/02/2025")
+    assert "# outcome_code: no column looks like it" in suggest(path)
+
+
+def test_who_cancelled_is_pointed_out_beside_a_flag_that_is_asked_about(tmp_path: Path):
+    rows = [f"{row},C1,{'Y' if row % 3 else 'N'},{'Patient' if row % 4 == 1 else ''}" for row in range(40)]
+    path = extract(tmp_path, "Appt ID,Clinic Code,Attended,Cancelled By", *rows)
+    assert 'combine = ["Attended", "Cancelled By"]' in " ".join(suggest(path).replace("\n#", "").split())

@@ -103,7 +103,7 @@ class ColumnSource(Settings):
     id_from
         For `appointment_id`: contract columns whose values together are the id, as a hash.
     filled
-        True where the column is not blank, such as `has_mobile` from a telephone number.
+        True where the column is neither blank nor says no, such as `has_mobile` from a telephone number.
     format
         strptime patterns for times; several are tried in turn. `epoch` and `epoch_ms` are seconds and milliseconds
         from 1 January 1970 UTC.

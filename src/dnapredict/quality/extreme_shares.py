@@ -106,6 +106,24 @@ def extreme_groups(
     return np.array(above, dtype=bool), np.array(below, dtype=bool)
 
 
+def runs_without_missed(counts: MissedCounts, *, usual_share: float, least_correlation: float) -> list[slice]:
+    """Groups that follow each other and in which none is missed, beyond chance: a small service, over weeks.
+
+    The groups are in order and none is empty. With as many starts and lengths of a run as there are groups, an extract
+    whose records are right is reported with a probability of at most `FALSE_ALARM` (Bonferroni).
+    """
+    size = len(counts.known)
+    if not 0 < usual_share < 1 or not size:
+        return []
+    shape = _beta(usual_share, counts.correlation(least=least_correlation))
+    none = np.concatenate([[False], counts.missed == 0, [False]]).astype(int)
+    starts, ends = np.flatnonzero(np.diff(none) == 1), np.flatnonzero(np.diff(none) == -1)
+    of_none = [_log_probability(0, known, shape) for known in counts.known.tolist()]
+    limit = log(FALSE_ALARM) - 2 * log(size)
+    runs = (slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
+    return [run for run in runs if sum(of_none[run]) < limit]
+
+
 def _rows(mask: NDArray[np.bool_], counts: MissedCounts) -> Iterator[tuple[bool, int, int]]:
     return zip(mask.tolist(), counts.missed.tolist(), counts.known.tolist(), strict=True)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.config.training_config import TrainingConfig
@@ -23,7 +24,13 @@ from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import DataError
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.quality.count_words import in_100, shown_count
-from dnapredict.quality.extreme_shares import MissedCounts, extreme_groups, is_surely_above, is_surely_below
+from dnapredict.quality.extreme_shares import (
+    MissedCounts,
+    extreme_groups,
+    is_surely_above,
+    is_surely_below,
+    runs_without_missed,
+)
 from dnapredict.quality.leak_faults import leak_fault
 from dnapredict.quality.measures.label_counts import DayCounts, LabelCounts, label_counts
 from dnapredict.quality.measures.outcome_leaks import outcome_leaks
@@ -42,6 +49,10 @@ _LAST_BOOKING_ERROR: Final = 1e-6
 # Vitória extract it is 0.002.
 _DAY_CORRELATION: Final = 0.003
 _MOST_DAYS: Final = 3
+_ASK: Final = (
+    "Ask what happened: a clinic that was called off, a default that nobody changed. Leave these days out of the "
+    "extract, or have their outcomes corrected."
+)
 _TRANSLATE: Final = "under [columns.outcome_code.translate] in the mapping"
 
 
@@ -235,8 +246,25 @@ def _extreme_days(checks: _Checks) -> Iterator[LabelFault]:
                 fault,
                 checks.stops(sum(day.known for day in marked)),
                 f"{on} {words}, where {usually}: {_listed(marked, lambda day: _missed_of(checks, day))}.",
-                "Ask what happened: a clinic that was called off, a default that nobody changed. Leave these days out "
-                "of the extract, or have their outcomes corrected.",
+                _ASK,
+            )
+    yield from _without_missed(checks, days, counts, told=below)
+
+
+def _without_missed(
+    checks: _Checks, days: Sequence[DayCounts], counts: MissedCounts, *, told: NDArray[np.bool_]
+) -> Iterator[LabelFault]:
+    """Weeks without one missed appointment, any day of which may be chance: a warning."""
+    usual = counts.usual_share
+    for run in runs_without_missed(counts, usual_share=usual, least_correlation=_DAY_CORRELATION):
+        if not told[run].any():
+            known = checks.number(sum(day.known for day in days[run]))
+            yield LabelFault(
+                "days_none_missed",
+                False,
+                f"From {_day(days[run.start].day)} to {_day(days[run.stop - 1].day)} none of {known} appointments is "
+                f"recorded as missed, where usually {100 * usual:.0f} in 100 are.",
+                _ASK,
             )
 
 

@@ -13,7 +13,7 @@ from dnapredict.quality.count_words import in_100, shown_count
 from dnapredict.quality.extreme_shares import FALSE_ALARM, is_surely_above, is_surely_below
 from dnapredict.quality.measures.label_counts import LabelCounts
 from dnapredict.quality.measures.list_changes import ChangedColumn, ListComparison, list_changes
-from dnapredict.quality.measures.outcome_leaks import OutcomeLeak
+from dnapredict.quality.measures.outcome_leaks import VALUES, OutcomeLeak
 from dnapredict.quality.report_figures import LabelFault
 
 _CONDITIONS: Final = {
@@ -28,17 +28,20 @@ def leak_fault(leak: OutcomeLeak, counts: LabelCounts, *, rule: Disclosure, limi
     """The fault of a column of which some values go with one outcome only.
 
     It stops a training where a factor may read the column, and where it concerns more than `limit` of the outcomes.
+    Values with which hardly any are missed are only a warning: nobody misses a walk-in clinic.
     """
+    may_be_right = leak.what == VALUES and not leak.all_missed
+    right = " If nobody can miss there, as in a walk-in clinic, nothing is wrong." if may_be_right else ""
     holds = "one value" if leak.values == 1 else f"one of {leak.values} values"
     condition = _CONDITIONS.get(leak.what, f"holds {holds}")
     missed = "nearly all were missed" if leak.all_missed else "hardly any was missed"
     return LabelFault(
         "outcome_given_away",
-        leak.column not in audit_only() and leak.rows > limit * counts.known,
+        not may_be_right and leak.column not in audit_only() and leak.rows > limit * counts.known,
         f"{leak.column} gives the outcome away: of {shown_count(leak.rows, rule)} appointments in which it "
         f"{condition}, {missed} (usually {in_100(counts.missed, counts.known, rule)}).",
         f"See whether it is filled or changed at the appointment or after it: {_harm(leak.column)}. Export it as it "
-        "stood before the appointment, or leave it out.",
+        f"stood before the appointment, or leave it out.{right}",
     )
 
 

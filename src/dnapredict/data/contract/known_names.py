@@ -20,6 +20,16 @@ NOT_RECORDED: Final = (
 )
 
 
+# What stands in a cell that is filled and holds nothing: a field that must be filled, a telephone that is not there.
+# In small letters; zeros and nines throughout are added where they are looked up.
+SAYS_NOTHING: Final = (
+    *("no", "n", "f", "false", "x", "xx", "xxx", "tbc", "tba", "to be confirmed", "no mobile number", "no number"),
+    *("no phone", "no telephone", "no contact number", "not given", "none given", "not provided", "none provided"),
+    *("not supplied", "declined", "refused", "declined to give", "refused to give", "withheld", "ex-directory"),
+    *("ex directory", "landline only", "landline", "not held", "none held", "not applicable"),
+)
+
+
 def plain(text: str) -> str:
     """A name or word in the form in which it is compared.
 
@@ -167,7 +177,13 @@ _LOCAL_ETHNIC_CODES: Final = {
 # Names of columns that ask whether an appointment was missed; in one that asks whether it was attended, "no" may
 # also be a cancellation.
 ASKS_WHETHER_MISSED: Final = _names("no show, noshow, dna, did not attend, missed, dna flag, dna y n")
-MISSED_YES_NO: Final = {"yes": "3", "no": "5", "y": "3", "n": "5"}
+MISSED_YES_NO: Final = {"yes": "3", "no": "5", "y": "3", "n": "5", "true": "3", "false": "5", "1": "3", "0": "5"}
+# Names of columns that say who cancelled, and their words.
+SAYS_WHO_CANCELLED: Final = _names("cancelled by, canceled by, cancellation by, who cancelled, cancellation source")
+CANCELLED_BY: Final = {
+    **dict.fromkeys(_names("patient, pt, by patient, client, p"), "2"),
+    **dict.fromkeys(_names("hospital, hosp, by hospital, trust, provider, clinic, h"), "4"),
+}
 # Words for codes by contract column, which a draft proposes for a person to confirm. The contract itself takes only
 # the descriptions in `data.contract.descriptions`, which can mean nothing else.
 PROPOSED_WORDS: Final = {

@@ -10,9 +10,9 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from dnapredict.config.mapping_config import ColumnSource, Mapping
-from dnapredict.data.contract.columns import NAMES, Kind, column
-from dnapredict.data.contract.datetimes import require_pattern
-from dnapredict.data.contract.known_names import HEADERS, plain
+from dnapredict.data.contract.columns import COLUMNS, NAMES, Kind, column
+from dnapredict.data.contract.datetimes import EPOCHS, require_pattern
+from dnapredict.data.contract.known_names import HEADERS, SAYS_NOTHING, plain
 from dnapredict.data.contract.parsing import null_if_missing_word, parse, without_blanks
 from dnapredict.data.engine.bound_query import placeholder
 from dnapredict.data.engine.duckdb_functions import engine_function
@@ -26,6 +26,10 @@ from dnapredict.errors import ConfigurationError
 _START: Final = "clock::start"
 _BORN: Final = "clock::born"
 _ID_DIGITS: Final = 32
+# Words for no in any column, and for a telephone number that is not there.
+_NO_VALUE: Final = tuple(dict.fromkeys((*SAYS_NOTHING, *(word for each in COLUMNS for word in each.no))))
+# With the appointment's id, or the number of the row, what tells a row from those of other exports.
+_OF_A_ROW: Final = ("booked_at", "starts_at", "clinic_code")
 _sha256: Final = engine_function("sha256", (dt.string,), dt.string)
 
 
@@ -83,8 +87,9 @@ def _combined(values: list[ir.Value]) -> ir.StringValue:
 
 
 def _has_value(table: ir.Table, name: str) -> ir.BooleanValue:
-    """Whether the column has a value; null where the joined file has no matching row."""
-    holds = _text(table[name]).notnull()
+    """Whether the column has a value that does not say "no"; null where the joined file has no matching row."""
+    text = _text(table[name]).lower()
+    holds = (text.notin(_NO_VALUE) & ~text.re_search("^(0+|9+)$")).fill_null(False)
     matched = MATCHED + name.partition(".")[0]
     return ibis.ifelse(table[matched], holds, ibis.null("boolean")) if matched in table.columns else holds
 
@@ -126,6 +131,9 @@ def add_age(table: ir.Table, mapping: Mapping) -> ir.Table:
     start, born = clocked[_START], clocked[_BORN]
     had_birthday = _day_of_year(start) >= _day_of_year(born)
     years = (start.year() - born.year() - ibis.ifelse(had_birthday, 0, 1)).cast("float64")
+    if any("%y" in pattern for pattern in mapping.columns["age_years"].formats):
+        # The engine reads a year of two digits up to 68 as one from 2000 on: who was born in 1934, as born in 2034.
+        years = ibis.ifelse(years < 0, years + 100, years)
     no_date = clocked.age_years.notnull() & born.isnull()
     return clocked.mutate(age_years=ibis.ifelse(no_date, ibis.literal(float("nan")), years)).drop(_START, _BORN)
 
@@ -209,7 +217,7 @@ def map_columns(table: ir.Table, request: MappingRequest) -> Mapped:
     columns = _columns(table, request)
     mapped = table.select(table[ROW_NUMBER], **columns, **_notes(table))
     age = mapping.columns.get("age_years")
-    if age and (age.born or age.birth_year):
+    if age and (age.born or age.birth_year) and "starts_at" in mapped.columns:
         mapped = add_age(mapped, mapping)
     if mapping.makes_pseudonyms:
         mapped = _with_pseudonyms(mapped)
@@ -300,10 +308,13 @@ def _id_from(mapped: ir.Table, names: tuple[str, ...]) -> ir.StringValue:
 
 
 def id_of_row(mapped: ir.Table) -> ir.StringValue:
-    """A patient id that no other row has."""
-    number = mapped[ROW_NUMBER].cast("string")
+    """A patient id that no other row has, of this export or of another."""
+    number = ibis.literal("row ") + mapped[ROW_NUMBER].cast("string")
     own = mapped.appointment_id.cast("string") if "appointment_id" in mapped.columns else ibis.null("string")
-    return ibis.literal(UNLINKED) + _sha256(ibis.coalesce(own, ibis.literal("row ") + number)).substr(0, _ID_DIGITS)
+    # Where the appointment's id is made from the row's number, each export has the same ids.
+    parts = [ibis.coalesce(own, number)]
+    parts += [mapped[name].cast("string").fill_null("") for name in _OF_A_ROW if name in mapped.columns]
+    return ibis.literal(UNLINKED) + _sha256(ibis.literal("|").join(parts)).substr(0, _ID_DIGITS)
 
 
 def _require_valid(mapping: Mapping) -> None:
@@ -314,6 +325,11 @@ def _require_valid(mapping: Mapping) -> None:
             raise ConfigurationError(f"mapping: the contract has no column '{name}'.{hint}")
         for pattern in origin.formats:
             require_pattern(pattern, where=f"mapping: column '{name}'")
+        if len(origin.formats) > 1 and set(origin.formats) & set(EPOCHS):
+            raise ConfigurationError(
+                f"mapping: column '{name}': 'epoch' and 'epoch_ms' are the format of a whole column, which holds no "
+                "dates in another format, nor a date apart from its time."
+            )
         for key, allowed in _key_rules(name, origin):
             if not allowed:
                 raise ConfigurationError(f"mapping: column '{name}' cannot be had with '{key}'.")

@@ -5,10 +5,12 @@ from typing import Final
 
 import ibis.expr.types as ir
 
+from dnapredict.data.contract.codes import ATTENDED, MISSED
 from dnapredict.data.contract.columns import Column, column
 from dnapredict.data.contract.descriptions import described_code, whole_code
 from dnapredict.data.contract.known_names import (
     ASKS_WHETHER_MISSED,
+    CANCELLED_BY,
     MISSED_YES_NO,
     NOT_RECORDED,
     PROPOSED_WORDS,
@@ -50,6 +52,7 @@ _MOST_COUNTED: Final = 1_000
 # Seconds or milliseconds from 1970 of the years 2001 to 2033.
 _EPOCH: Final = r"1\d{9}(\d{3})?"
 _MOST_NUMBERS: Final = 2_000
+_FIRST_YEAR: Final = 1_000
 _NEARLY_ALL: Final = 0.9
 
 
@@ -98,6 +101,7 @@ class ColumnProfiler:
         written = {value: n for value, n in counted.items() if value.upper() not in NOT_RECORDED or _says(value, to)}
         wrong = {value: n for value, n in written.items() if not whole_code(value, to)}
         proposed = {value: described_code(value, to) or _proposed(value, name, to) for value in wrong}
+        proposed |= self.missed_flag(name) if to.name == "outcome_code" else {}
         translate = {value: code for value, code in proposed.items() if code}
         rest = {value: n for value, n in wrong.items() if value not in translate}
         if len(rest) > _MOST_VALUES:
@@ -105,14 +109,32 @@ class ColumnProfiler:
         shown = tuple(v for v, n in rest.items() if n >= _LEAST_ROWS and len(v) <= _MOST_LETTERS)
         return Codes(translate, shown, len(rest) - len(shown))
 
+    def missed_flag(self, name: str) -> dict[str, str]:
+        """Outcome codes of the values of a column that asks whether an appointment was missed.
+
+        Empty where the column asks something else, or holds other values than a yes and a no.
+        """
+        values = {value for value in self._counted(name) if value.upper() not in NOT_RECORDED}
+        known = {value: MISSED_YES_NO.get(plain(value), "") for value in sorted(values)}
+        return known if plain(name) in ASKS_WHETHER_MISSED and set(known.values()) == {"3", "5"} else {}
+
+    def cancelled_by(self, name: str) -> dict[str, str]:
+        """Outcome codes of the words in a column that says who cancelled; only those that are known."""
+        known = {value: CANCELLED_BY.get(plain(value), "") for value in self._counted(name)}
+        return {value: code for value, code in known.items() if code}
+
     def share_known(self, name: str, to: Column, *, in_words: bool) -> float:
         """Share of the filled rows of a column that are codes or descriptions of `to`, only descriptions if `in_words`.
 
-        0 where there are fewer than `_LEAST_ROWS` rows, or where all say the same: that is no evidence.
+        0 where there are fewer than `_LEAST_ROWS` rows, or where all say the same: that is no evidence. Nor are
+        outcomes of which none is an attendance: those are reasons of cancellations.
         """
         counted = self._counted(name)
         known = {value: (None if in_words else whole_code(value, to)) or described_code(value, to) for value in counted}
-        if sum(counted.values()) < _LEAST_ROWS or len({code for code in known.values() if code}) < 2:
+        different = {code for code in known.values() if code}
+        if sum(counted.values()) < _LEAST_ROWS or len(different) < 2:
+            return 0.0
+        if to.name == "outcome_code" and different.isdisjoint((*ATTENDED, *MISSED)):
             return 0.0
         filled = {value: n for value, n in counted.items() if value.upper() not in NOT_RECORDED}
         return sum(n for value, n in filled.items() if known[value]) / max(1, sum(filled.values()))
@@ -141,8 +163,10 @@ class ColumnProfiler:
         return self._counts[name]
 
     def _is_read(self, name: str) -> bool:
-        unreadable = parse(self._table[name], column("starts_at"), zone="UTC").unreadable
-        counted = self._table.agg(wrong=unreadable.sum())
+        parsed = parse(self._table[name], column("starts_at"), zone="UTC")
+        # A year of two digits is read as one of antiquity: 01/03/26 as 26 March of the year 1.
+        antique = (parsed.value.year() < _FIRST_YEAR).fill_null(False)
+        counted = self._table.agg(wrong=(parsed.unreadable | antique).sum())
         return not self._workspace.backend.to_pyarrow(counted)["wrong"][0].as_py()
 
     def _fits(self, name: str, pattern: str) -> bool:

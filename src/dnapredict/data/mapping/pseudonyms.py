@@ -59,10 +59,15 @@ def is_nhs_number(digits: str) -> bool:
 
 # What is written until a patient has a number. Two rows with such a word are not one patient.
 PLACEHOLDERS: Final = (
-    *("TBC", "TBA", "TBD", "T.B.C.", "TEMP", "TEMPORARY", "PENDING", "AWAITED", "AWAITING", "AWAITING NUMBER"),
+    *("TBC", "TBA", "TBD", "T.B.C", "TEMP", "TEMPORARY", "PENDING", "AWAITED", "AWAITING", "AWAITING NUMBER"),
     *("UNREGISTERED", "NOT REGISTERED", "NO NUMBER", "NO NHS NUMBER", "NO NHS NO", "NOT ALLOCATED", "UNALLOCATED"),
-    *("NEW PATIENT", "DUMMY", "XXX", "XXXX"),
+    *("TO BE CONFIRMED", "TO BE ADVISED", "NOT YET ALLOCATED", "NOT YET REGISTERED", "NOT TRACED", "UNTRACED"),
+    *("NO TRACE", "NOT FOUND", "UNIDENTIFIED", "UNKNOWN PATIENT", "UNKNOWN MALE", "UNKNOWN FEMALE", "UNK", "ANON"),
+    *("ANONYMOUS", "NEW PATIENT", "NEW", "WALK IN", "WALK-IN", "OVERSEAS", "PRIVATE", "PRIVATE PATIENT", "VISITOR"),
+    *("SEE NOTES", "BABY", "NEWBORN", "TEST", "TEST PATIENT", "DUMMY", "ERROR", "X", "XX", "XXX", "XXXX"),
     *(digit * length for digit in "09" for length in range(3, 14)),
+    # The number that warehouses give to "no patient", and what is typed into a field that must be filled.
+    *("0", "00", "-1", "1234567890"),
 )
 # Numbers that systems give until there is an NHS number: with letters, or from 999, which is kept for such uses.
 _TEMPORARY_NUMBER: Final = re.compile(r"(?=[A-Z0-9/._-]*[0-9])(?=[A-Z0-9/._-]*[A-Z])[A-Z0-9/._-]{2,20}|999[0-9]{3,9}")
@@ -79,7 +84,7 @@ def is_placeholder(number: str, kind: Kind) -> bool:
     """
     bare = number.upper()
     is_repeated = kind == "nhs" and len(bare) >= 3 and len(set(bare)) == 1
-    return bare in PLACEHOLDERS or is_repeated or not any(sign.isdigit() for sign in bare)
+    return bare.rstrip(".") in PLACEHOLDERS or is_repeated or not any(sign.isdigit() for sign in bare)
 
 
 def is_temporary(number: str) -> bool:

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Final
 
 from dnapredict.data.contract.columns import COLUMNS, Column, Kind, column
-from dnapredict.data.contract.known_names import BIRTH, DAYS, HEADERS, LEFT_OUT, NHS_NUMBER, POSTCODE, TIMES, plain
+from dnapredict.data.contract.known_names import (
+    BIRTH,
+    DAYS,
+    HEADERS,
+    LEFT_OUT,
+    NHS_NUMBER,
+    POSTCODE,
+    SAYS_WHO_CANCELLED,
+    TIMES,
+    plain,
+)
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.mapping.profiling import ColumnProfiler
 from dnapredict.data.readers import table_file
@@ -25,6 +35,8 @@ from dnapredict.data.readers.csv_dialect import (
 )
 from dnapredict.errors import DataError
 
+# What follows the name of a column that holds the descriptions of its codes.
+_OF_WORDS: Final = ("description", "desc", "name", "text")
 # Similarity at which a name counts as a known one, where none is equal.
 _ALIKE: Final = 0.88
 _WIDTH: Final = 108
@@ -33,7 +45,9 @@ _HALF: Final = 0.5
 _NEARLY_ALL: Final = 0.9
 # Their codes are not those of any other column, so that codes without words are evidence too.
 _TOLD_BY_CODES: Final = ("treatment_function_code",)
+_NO_OUTCOME: Final = "A list of appointments to come needs none; to train, say which column holds who came."
 _NEEDS_A_KEY: Final = "Needs a key: --key-file FILE, or DNAPREDICT_PSEUDONYM_KEY."
+# Names of columns that hold pseudonyms; numbers of another name are those of people.
 _PSEUDONYMS: Final = ("patientid", "tokenpersonid", "hesid", "encryptedhesid", "pseudohesid")
 
 
@@ -81,6 +95,7 @@ def suggest(path: Path) -> str:
         _match_similar_names(draft)
         _drop_other_contents(draft, profiler)
         _match_values(draft, profiler)
+        _match_cancellations(draft, profiler)
         _add_formats(draft, profiler)
         _add_translations(draft, profiler)
     return "\n".join(_lines(draft, path)) + "\n"
@@ -112,9 +127,15 @@ def _match_combined(draft: _Draft, profiler: ColumnProfiler) -> None:
 
 def _match_names(draft: _Draft) -> None:
     for target in COLUMNS:
-        header = draft.first((plain(target.name), *HEADERS.get(target.name, ())))
+        names = (plain(target.name), *HEADERS.get(target.name, ()))
+        in_words = tuple(name + ending for name in names for ending in _OF_WORDS) if target.codes else ()
+        header = draft.first((*names, *in_words))
         if header and target.name not in draft.origins:
             draft.take(target.name, from_=header)
+    patient = draft.origins.get("patient_id", {})
+    if "from" in patient and "pseudonymise" not in patient and plain(str(patient["from"])) not in _PSEUDONYMS:
+        patient["pseudonymise"] = "local"
+        draft.note("patient_id", f"Where these are pseudonyms already, leave pseudonymise out. {_NEEDS_A_KEY}")
 
 
 def _match_similar_names(draft: _Draft) -> None:
@@ -143,9 +164,10 @@ def _match_values(draft: _Draft, profiler: ColumnProfiler) -> None:
     numbers = str(draft.origins.get("patient_id", {}).get("from", ""))
     if "patient_id" not in draft.origins:
         numbers = next((header for header in draft.unused() if profiler.is_nhs_numbers(header)), "")
-    if numbers and "pseudonymise" not in draft.origins.get("patient_id", {}) and profiler.is_nhs_numbers(numbers):
+    is_known = draft.origins.get("patient_id", {}).get("pseudonymise") is True
+    if numbers and not is_known and profiler.is_nhs_numbers(numbers):
         draft.take("patient_id", from_=numbers, pseudonymise=True)
-        draft.note("patient_id", f"'{numbers}' holds NHS numbers. {_NEEDS_A_KEY}")
+        draft.notes["patient_id"] = [f"'{numbers}' holds NHS numbers. {_NEEDS_A_KEY}"]
     for target in COLUMNS:
         if target.codes and target.name not in draft.origins:
             header = next((header for header in draft.unused() if _fits(header, target, profiler)), None)
@@ -160,9 +182,31 @@ def _match_values(draft: _Draft, profiler: ColumnProfiler) -> None:
             draft.note(name, f"'{times[0]}' is taken as the only other column of dates. Is it this?")
 
 
+def _match_cancellations(draft: _Draft, profiler: ColumnProfiler) -> None:
+    """Who cancelled, beside a flag of missed appointments: a cancelled one was not missed, and not attended either."""
+    flag = str(draft.origins.get("outcome_code", {}).get("from", ""))
+    words = profiler.missed_flag(flag) if flag else {}
+    who = draft.first(SAYS_WHO_CANCELLED)
+    if not words:
+        if flag and who:
+            draft.note("outcome_code", f"'{who}' may say which were cancelled: combine = {_toml([flag, who])}.")
+        return
+    no = next(word for word, code in words.items() if code == "5")
+    if who is None:
+        draft.note("outcome_code", f"{_toml(no)} is taken as attended. Are cancelled appointments among them?")
+        return
+    by = profiler.cancelled_by(who)
+    cancelled = {f"{no} | {word}": code for word, code in by.items()} | by
+    draft.take("outcome_code", combine=[flag, who], translate=words | cancelled)
+    draft.used.update((flag, who))
+    draft.note("outcome_code", f"'{who}' says which appointments were cancelled. Give each of its words a code.")
+
+
 def _fits(header: str, target: Column, profiler: ColumnProfiler) -> bool:
     in_words = target.name not in _TOLD_BY_CODES
-    return not _reason(plain(header)) and profiler.share_known(header, target, in_words=in_words) >= _NEARLY_ALL
+    # The outcome is known only after the event, as it must be.
+    is_left_out = _reason(plain(header)) and target.name != "outcome_code"
+    return not is_left_out and profiler.share_known(header, target, in_words=in_words) >= _NEARLY_ALL
 
 
 def _add_formats(draft: _Draft, profiler: ColumnProfiler) -> None:
@@ -179,7 +223,7 @@ def _add_formats(draft: _Draft, profiler: ColumnProfiler) -> None:
             draft.origins[name]["format"] = pattern
     both = draft.origins.get("starts_at", {})
     if "date" in both and (pattern := profiler.pattern(str(both["date"]))):
-        both["format"] = [f"{pattern} %H:%M", f"{pattern} %H:%M:%S"]
+        both["format"] = [f"{pattern} {clock}" for clock in ("%H:%M", "%H:%M:%S", "%H%M")]
 
 
 def _add_translations(draft: _Draft, profiler: ColumnProfiler) -> None:
@@ -222,6 +266,8 @@ def _column_lines(draft: _Draft, target: Column) -> Iterator[str]:
         yield from _comment(f"{target.name}: see its table of words at the end.")
     elif origin:
         yield f"{target.name} = {_toml(origin)}"
+    elif target.name == "outcome_code":
+        yield from _comment(f"outcome_code: no column looks like it. {_NO_OUTCOME}")
     elif target.required:
         yield from _comment(f"{target.name} must be had, and no column looks like it. {target.note}")
         yield f'# {target.name} = {{ from = "..." }}'

@@ -25,8 +25,14 @@ CODED: Final = tuple(each.name for each in COLUMNS if each.codes)
 _KNOWN: Final = ibis.schema({"column": "string", "text": "string", "code": "string"})
 
 
-# Forms of the placeholders for a patient's number.
-_WRITTEN: Final = frozenset(form for word in PLACEHOLDERS for form in (word, word.lower(), word.capitalize()))
+# Forms of the placeholders for a patient's number. A comparison with a list costs less than an expression that
+# brings each number into one form.
+_WRITTEN: Final = frozenset(
+    form + end
+    for word in PLACEHOLDERS
+    for form in (word, word.lower(), word.capitalize(), word.title(), word.title().replace("Nhs", "NHS"))
+    for end in ("", ".")
+)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@
 #   make test     run every test
 #   make check    format, lint, types and layers
 #   make bench    measure each claim of speed; writes benchmarks/out/
-#   make lock     write the three locks anew (UPGRADE=--upgrade takes newer releases)
+#   make lock     update the three lock files (UPGRADE=--upgrade takes newer releases)
 #   make clean    remove the virtual environment and caches
 
 SHELL := /bin/sh

@@ -398,7 +398,7 @@ def outcome_of(place: Path, status: int) -> Outcome:
 
 
 def judged(outcome: Outcome, sound: Outcome) -> str:
-    """Classify a run: "same", "refused" and "told" are acceptable, any other value is a failure."""
+    """Classify a run: "same", "refused" and "reported" pass, any other value is a failure."""
     if outcome.code < 0:
         return f"signal {-outcome.code}"
     if "Traceback" in outcome.said or "Internal error" in outcome.said:
@@ -406,12 +406,12 @@ def judged(outcome: Outcome, sound: Outcome) -> str:
     if outcome.code == 0:
         if outcome.answer == sound.answer:
             return "same"
-        return "told" if is_told(outcome, sound) else "ANOTHER ANSWER"
+        return "reported" if is_reported(outcome, sound) else "ANOTHER ANSWER"
     sentences = [line for line in outcome.said.splitlines() if line.startswith("Error: ")]
     return "refused" if outcome.code in REFUSALS and len(sentences) == 1 else f"exit {outcome.code}"
 
 
-def is_told(outcome: Outcome, sound: Outcome) -> bool:
+def is_reported(outcome: Outcome, sound: Outcome) -> bool:
     """Whether all that differs is that kept lists are missing on the page, and the log names their files."""
     answer, *lists = outcome.answer.split()
     expected, *kept = sound.answer.split()
@@ -493,7 +493,7 @@ def measured(world: World, given: argparse.Namespace, folder: Path) -> dict[str,
     for run, outcome in all_outcomes(world, [(run, run.door) for run in runs], **how):
         verdict = judged(outcome, sound[run.door])
         counts[f"{run.door}: {verdict}"] += 1
-        if verdict not in ("same", "refused", "told"):
+        if verdict not in ("same", "refused", "reported"):
             wrong.append(asdict(run) | {"verdict": verdict, "said": outcome.said[-600:]})
     return {"runs": len(runs), "counts": dict(sorted(counts.items())), "wrong": wrong}
 

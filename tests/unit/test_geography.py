@@ -46,9 +46,10 @@ def release_2025(tmp_path: Path) -> Path:
     return written(tmp_path / "File_7_2025.csv", OF_2025, first, *others, *rest, *more, *last)
 
 
-def read(mapping: Mapping, **columns: list) -> tuple[Checked, list[dict]]:
+def appointments_with(**columns: list) -> pa.Table:
+    """An extract of valid appointments with these further columns."""
     length = len(next(iter(columns.values())))
-    table = pa.table(
+    return pa.table(
         {
             "row_number": pa.array(range(2, length + 2), pa.int64()),
             "appointment_id": [f"a{row}" for row in range(length)],
@@ -57,8 +58,12 @@ def read(mapping: Mapping, **columns: list) -> tuple[Checked, list[dict]]:
         }
         | {name: pa.array(values, pa.string()) for name, values in columns.items()}
     )
+
+
+def read(mapping: Mapping, **columns: list) -> tuple[Checked, list[dict]]:
     with Workspace() as workspace:
-        checked = contract_check.check(workspace.keep(table), workspace, mapping=mapping, source="list.csv")
+        extract = workspace.keep(appointments_with(**columns))
+        checked = contract_check.check(extract, workspace, mapping=mapping, source="list.csv")
         return checked, workspace.fetch(f"FROM {checked.rows.get_name()} ORDER BY row_number").to_pylist()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from tests.spec.appointments import cells
+from tests.unit.test_geography import appointments_with
 
 from dnapredict.config.mapping_config import Geography, Mapping, load_mapping
 from dnapredict.data.engine.bound_query import compiled, placeholder
@@ -44,18 +45,9 @@ def directory(folder: Path, *columns: str) -> Path:
 
 def check(mapping: Mapping, **columns: list) -> tuple[Checked, pa.Table]:
     """The extract with these columns, checked, and its valid rows."""
-    length = len(next(iter(columns.values())))
-    table = pa.table(
-        {
-            "row_number": pa.array(range(2, length + 2), pa.int64()),
-            "appointment_id": [f"a{row}" for row in range(length)],
-            "booked_at": ["2025-01-02"] * length,
-            "starts_at": ["2025-02-01"] * length,
-        }
-        | {name: pa.array(values, pa.string()) for name, values in columns.items()}
-    )
     with Workspace() as workspace:
-        checked = contract_check.check(workspace.keep(table), workspace, mapping=mapping, source="extract.csv")
+        extract = workspace.keep(appointments_with(**columns))
+        checked = contract_check.check(extract, workspace, mapping=mapping, source="extract.csv")
         return checked, workspace.backend.to_pyarrow(checked.rows)
 
 

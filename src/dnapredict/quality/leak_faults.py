@@ -54,7 +54,7 @@ def _harm(column: str) -> str:
 def list_faults(
     checked: Checked, lists: Sequence[Checked], workspace: Workspace, *, config: TrainingConfig, rule: Disclosure
 ) -> tuple[LabelFault, ...]:
-    """Columns that have changed since lists before the appointments, and whose change goes with the outcome.
+    """Columns that differ from lists drawn before the appointments, with differences associated with the outcome.
 
     A column is reported if the share missed among the appointments in which it has changed differs from that of all,
     beyond chance: over all columns the error is `extreme_shares.FALSE_ALARM`.

@@ -173,7 +173,7 @@ def _predict(
     missing = {part for part, size in enumerate(sizes) if not staging.has(part, rows=size)}
     if not missing:
         return
-    # The factors are computed anew even if only one part is missing, since they depend on the whole list.
+    # All factors are computed again even if only one part is missing, since they depend on the whole list.
     predictor = Predictor(scorer.stored, needs=scorer.worklist.needs)
     past = scorer.past(points, clock=predictor.clock, workspace=workspace)
     parts = predictor.predict_in_parts(points, past, rows=PART_ROWS, workspace=workspace)

@@ -1,4 +1,4 @@
-"""Descriptions for codes: what a coded column says in words, and the code that each description stands for.
+"""Descriptions of codes: the words that coded columns contain in place of a code, and the code of each.
 
 A description is matched as a whole, whatever its case and punctuation; of ethnic groups and services in any order
 of words, since "Indian - Asian or Asian British" is one too. Nothing is guessed: a text that is neither a code nor

@@ -3,8 +3,8 @@
 Sources: NHS Data Model and Dictionary, ETHNIC CATEGORY (the categories of the 2001 census and their headings);
 Office for National Statistics, ethnic group (detailed) of the Censuses of 2011 and 2021 for England and Wales.
 Four labels of 2021 have no code of 2001. Chinese is R, which the later census only placed under another heading.
-Gypsy or Irish Traveller and Roma are C, as in the NHS's local subdivisions (CL, CM, CN), and Arab is S, which includes
-whoever has no other code (docs/decisions.md).
+Gypsy or Irish Traveller and Roma are C, as in the NHS's local subdivisions (CL, CM, CN), and Arab is S, the
+category for every group without a code of its own (docs/decisions.md).
 """
 
 from collections.abc import Iterator

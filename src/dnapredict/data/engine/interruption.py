@@ -2,7 +2,7 @@
 
 Both raise KeyboardInterrupt, so that every `finally` on the way runs. Libraries in C may turn that into an
 error of their own (DuckDB: RuntimeError), or not notice it until a long query ends. So the request is also
-remembered here, and passed on at once to whoever asked to hear of it.
+remembered here, and passed on at once to every engine that registered for it.
 """
 
 import contextlib

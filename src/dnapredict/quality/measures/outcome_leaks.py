@@ -66,7 +66,7 @@ class _Group:
 
 
 def outcome_leaks(checked: Checked, workspace: Workspace, *, labels: LabelRule, known: int) -> tuple[OutcomeLeak, ...]:
-    """Every column of which some values, or whose being blank, go with one outcome only, beyond chance.
+    """Columns in which some value, or missingness, occurs with only one outcome, beyond chance.
 
     Parameters
     ----------

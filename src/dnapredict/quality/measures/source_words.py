@@ -1,4 +1,4 @@
-"""The words of an extract beside the codes that they became, for a person to confirm."""
+"""Words in coded columns of an extract and the code assigned to each, for a person to confirm."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

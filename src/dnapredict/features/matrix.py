@@ -217,7 +217,7 @@ def question(
     if not past.with_unidentified and _NEW_COUNTS & columns_read(factors):
         raise StoreError(
             "The history was written by an earlier version, which did not count outcomes by provider and place, and "
-            "the model uses them. Run 'dnapredict refresh EXTRACT' to write the history anew."
+            "the model uses them. Run 'dnapredict refresh EXTRACT' to rebuild the history."
         )
     tables = {"points": points, "known": past.rows, "daily": past.daily}
     if past.made is not None:

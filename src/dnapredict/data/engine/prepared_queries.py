@@ -1,7 +1,7 @@
 """DuckDB for few rows: each query is planned once, and reads Arrow tables that are exchanged between runs.
 
 Planning the factors takes ten times as long as running them for one patient. DuckDB plans a prepared statement
-anew at every run if it reads a table of the database, because the statistics of a table may have gone into the
+again at every run if it reads a table of the database, because the statistics of a table may have gone into the
 plan. It does not if the statement reads an Arrow stream, of which it knows the types and nothing else; so a plan
 cannot hold anything of the rows it was made with.
 """

@@ -25,11 +25,11 @@ from dnapredict.features.store.appointment_file import KeptAppointments
 from dnapredict.features.store.count_files import COLUMNS as MINUTE_COLUMNS
 from dnapredict.features.store.count_files import KeptBookings, KeptCounts, KeptMinutes
 
-MEND: Final = "Run 'dnapredict refresh EXTRACT' to write the history anew."
+MEND: Final = "Run 'dnapredict refresh EXTRACT' to rebuild the history."
 
 _LOG: Final = logging.getLogger("dnapredict.features")
 _MANIFEST: Final = "store.json"
-# Increased when the files change their form: a store of an unknown form is refused and must be written anew.
+# Increased when the files change their form: a store of an unknown form is refused and must be rebuilt.
 _FORM: Final = 4
 # Its minutes do not count bookings whose patient is not known, and it has no `bookings.arrow`.
 _FORM_WITHOUT_BOOKINGS: Final = 3

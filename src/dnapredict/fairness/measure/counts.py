@@ -22,7 +22,7 @@ from dnapredict.data.contract import codes
 from dnapredict.errors import DataError
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.groupings import grouping_named
-from dnapredict.fairness.measure.membership import Group, Grouping, Membership, membership
+from dnapredict.fairness.measure.membership import Group, Grouping, Membership, membership, united_groups
 
 BINS = 1_000
 # What is summed for each patient; `expected` is the sum of probabilities.
@@ -98,6 +98,12 @@ class GroupCounts(SummedCounts):
     called_histogram: NDArray[np.float64] = field(default_factory=_no_bins)  # (2, BINS) those that are selected
     called_expected: NDArray[np.float64] = field(default_factory=_no_bins)  # (2, BINS) their sums of probabilities
 
+    @classmethod
+    def nobody(cls) -> "GroupCounts":
+        """The counts of an empty group."""
+        sums = len(SUMS)
+        return cls(np.zeros(sums), np.zeros((sums, sums)), 0, np.zeros((2, BINS)), np.zeros((2, BINS)))
+
     def total(self, name: str) -> float:
         """Total of one of `SUMS`."""
         return float(self.totals[_COLUMN[name]])
@@ -139,6 +145,14 @@ class CountedGrouping:
     def total(self) -> GroupCounts:
         """Everyone: the sum of the groups."""
         return functools.reduce(operator.add, self.counts)
+
+    def __add__(self, other: "CountedGrouping") -> "CountedGrouping":
+        """The grouping of both extracts: groups of the same code are added."""
+        groups = united_groups(self.grouping, self.groups, other.groups)
+        sides = [dict(zip((g.code for g in side.groups), side.counts, strict=True)) for side in (self, other)]
+        parts = ([side[group.code] for side in sides if group.code in side] for group in groups)
+        counts = tuple(functools.reduce(operator.add, part, GroupCounts.nobody()) for part in parts)
+        return CountedGrouping(self.grouping, groups, counts)
 
     def rest(self, index: int) -> GroupCounts:
         """Everyone except the group at `index`."""

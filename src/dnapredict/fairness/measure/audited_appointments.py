@@ -30,6 +30,8 @@ GROUP_COLUMNS = (
     "place_code",
     "trust_side_reason",
     "live_selected",
+    "lead_days",
+    "patient_half",
 )
 # Prefix of the columns that hold who would have been called under another allocation rule.
 CALLED_BY = "called_by_"
@@ -41,7 +43,8 @@ class AuditData:
     """Appointments with a known outcome, one row each.
 
     `table` holds `patient` (integer code, the cluster), `dna`, `selected` (bool), `probability`
-    (in [0, 1]), `starts_at` and any of `GROUP_COLUMNS`. Made by `AuditData.of`.
+    (in [0, 1]), `starts_at` and any of `GROUP_COLUMNS`. Of these, `lead_days` are whole days from booking to start,
+    and `patient_half` (0 or 1) divides patients by lot for an honest search (`patient_halves`). Made by `AuditData.of`.
     """
 
     table: pa.Table

@@ -7,6 +7,7 @@ from typing import Any
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.errors import ConfigurationError
+from dnapredict.fairness.compare.adjusted_effects import adjusted_effects
 from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocation_costs
 from dnapredict.fairness.compare.comparisons import Evidence
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
@@ -115,20 +116,8 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
     ConfigurationError
         As `run`.
     """
-    counted = counts.judged_groupings()
-    _require_groupings(counted, policy)
-    if context.previous is not None:
-        refuse_silent_changes(policy, context.previous)
-    evidence = Evidence(
-        counted=counted,
-        strict=counts.judged_strictly(),
-        policy=policy,
-        rows=counts.rows,
-        hidden=find_hidden_counts(counted, policy.disclosure),
-        rows_expected=context.rows_expected,
-        has_live=counts.has_live,
-        has_trust_side=counts.has_trust_side,
-    )
+    evidence = evidence_of(counts, policy=policy, context=context)
+    counted = evidence.counted
     verdict, gates = judge_gates(evidence)
     tables = [
         published_table(group, rule=policy.disclosure, z=evidence.z, share=evidence.share, hidden=evidence.hidden)
@@ -147,6 +136,31 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
         absent=absent,
         policy=policy,
         context=context,
+    )
+
+
+def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Evidence:
+    """What the gates judge, from counts.
+
+    Raises
+    ------
+    ConfigurationError
+        As `run`.
+    """
+    counted = counts.judged_groupings()
+    _require_groupings(counted, policy)
+    if context.previous is not None:
+        refuse_silent_changes(policy, context.previous)
+    return Evidence(
+        counted=counted,
+        strict=counts.judged_strictly(),
+        policy=policy,
+        rows=counts.rows,
+        hidden=find_hidden_counts(counted, policy.disclosure),
+        rows_expected=context.rows_expected,
+        has_live=counts.has_live,
+        has_trust_side=counts.has_trust_side,
+        effects=adjusted_effects(counts.pairs) if counts.pairs else None,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from dnapredict.config.fairness_policy import Policy
+from dnapredict.fairness.compare.adjusted_effects import AdjustedEffect, AdjustedEffects
 from dnapredict.fairness.compare.causes import CauseEvidence, cause_evidence
 from dnapredict.fairness.compare.heterogeneity import between_group_sd
 from dnapredict.fairness.disclosure.hidden_counts import (
@@ -42,6 +43,11 @@ class Evidence:
     rows_expected: int | None = None
     has_live: bool = False
     has_trust_side: bool = False
+    effects: AdjustedEffects | None = None
+
+    def effect(self, comparison: "GroupComparison") -> AdjustedEffect | None:
+        """What is particular to a group, others taken into account; None where pairs were not counted."""
+        return self.effects.get((comparison.grouping, comparison.group.code)) if self.effects else None
 
     @property
     def everyone(self) -> GroupCounts:

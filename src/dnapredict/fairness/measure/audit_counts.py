@@ -28,6 +28,7 @@ from dnapredict.fairness.measure.membership import (
     month_grouping,
     months,
 )
+from dnapredict.fairness.measure.pair_counts import PairCounts, count_pairs
 from dnapredict.fairness.measure.row_counting import count_groups, count_memberships
 
 BY_RISK: Final = "global"
@@ -60,6 +61,8 @@ class AuditCounts:
         where the extract has no deciles.
     has_live, has_trust_side
         Whether the live model's list, and reasons or outcome codes, are known.
+    pairs
+        Every pair of groups, from which effects are adjusted for each other; None where they were not counted.
     """
 
     rows: int
@@ -70,6 +73,7 @@ class AuditCounts:
     allocated: Mapping[str, CountedGrouping]
     has_live: bool = False
     has_trust_side: bool = False
+    pairs: PairCounts | None = None
 
     @property
     def everyone(self) -> GroupCounts:
@@ -94,6 +98,7 @@ class AuditCounts:
             },
             has_live=self.has_live or other.has_live,
             has_trust_side=self.has_trust_side or other.has_trust_side,
+            pairs=self.pairs + other.pairs if self.pairs and other.pairs else None,
         )
 
     def _counted_with(self, other: "AuditCounts") -> "_Counted":
@@ -137,6 +142,7 @@ def count(audited: AuditData, policy: Policy) -> AuditCounts:
         allocated=_counted_by_rule(audited),
         has_live=audited.has(["live_selected"]),
         has_trust_side=audited.has(["trust_side_reason"]) or audited.has(["outcome_code"]),
+        pairs=count_pairs(audited),
     )
 
 

@@ -89,13 +89,36 @@ class GroupComparison:
 
 
 def comparisons(counted: Mapping[str, CountedGrouping], policy: Policy) -> Iterator[GroupComparison]:
-    """Every group that the policy compares, in its order; groupings that the extract lacks are left out."""
+    """Every group that the policy compares, in its order; groupings that the extract lacks are left out.
+
+    Of groups that are parts of one another, such as a decile and Core20, the one whose grouping is named first is
+    judged, and another only where that one is too small: the same people are not judged twice.
+    """
+    judged: dict[tuple[str, str], Group] = {}
     for name in policy.compared:
-        if name not in counted:
-            continue
-        for index, group in enumerate(counted[name].groups):
-            if counted[name].grouping.is_judged(group):
-                yield GroupComparison(name, group, counted[name].counts[index], counted[name].rest(index))
+        for comparison in _of_grouping(counted, name, policy):
+            if not _is_nested(comparison, judged):
+                yield comparison
+                if comparison.enough(policy):
+                    judged[name, comparison.group.code] = comparison.group
+
+
+def _of_grouping(counted: Mapping[str, CountedGrouping], name: str, policy: Policy) -> Iterator[GroupComparison]:
+    """The judged groups of one grouping; people of unknown group only if there are any."""
+    if name not in counted:
+        return
+    one = counted[name]
+    for index, (group, counts) in enumerate(zip(one.groups, one.counts, strict=True)):
+        if one.grouping.is_judged(group, unknown=policy.judge_unknown) and (group.known or counts.appointments):
+            yield GroupComparison(name, group, counts, one.rest(index))
+
+
+def _is_nested(comparison: GroupComparison, judged: Mapping[tuple[str, str], Group]) -> bool:
+    """Whether a group that is part of this one, or that this one is part of, is judged already."""
+    own = (comparison.grouping, comparison.group.code)
+    return any(where in judged for where in comparison.group.within) or any(
+        own in group.within for group in judged.values()
+    )
 
 
 def cause_of(comparison: GroupComparison, *, share: float, z: float) -> Cause:

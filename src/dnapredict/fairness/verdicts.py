@@ -1,8 +1,10 @@
 """Verdicts of checks and gates, and the rules that combine them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.measure.membership import Group
@@ -18,11 +20,49 @@ class Verdict(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a group is reached less (fairness-audit, section 5)."""
+    """Why a group is reached less (fairness-audit, section 10). None but `UNKNOWN` is said without evidence for it."""
 
     LOWER_NEED = "lower need"
     WEAKER_INFORMATION = "weaker information"
     UNDER_SCORED = "under-scored"
+    OVER_SCORED = "over-scored"
+    SQUEEZED_RISKS = "squeezed risks"
+    LABEL = "how missed appointments are recorded"
+    MIX = "mix of clinics"
+    CAPACITY = "who is called at the same risk"
+    CALLS = "effect of calls"
+    UNKNOWN = "cause not known"
+
+    @property
+    def explains(self) -> bool:
+        """Whether a gap with this cause is no fault of the list, so that a person looks and nothing fails."""
+        return self in (Cause.LOWER_NEED, Cause.MIX)
+
+
+ACTIONS: Final[Mapping[Cause, str]] = MappingProxyType(
+    {
+        Cause.LOWER_NEED: "no action by default; a named person looks",
+        Cause.WEAKER_INFORMATION: "find factors that say more of this group, give it a fair share of calls, "
+        "or offer a route that needs no model",
+        Cause.UNDER_SCORED: "recalibrate the risks of this group, and check how missed appointments are recorded",
+        Cause.OVER_SCORED: "recalibrate the risks of this group: fewer miss than the model says",
+        Cause.SQUEEZED_RISKS: "recalibrate the spread of the risks of this group: the highest are stated too low",
+        Cause.LABEL: "check how missed appointments are recorded, before any other figure is believed",
+        Cause.MIX: "compare within clinics; the clinics that this group uses differ",
+        Cause.CAPACITY: "look at who is called: at the same risk this group is called less",
+        Cause.CALLS: "judge on appointments that were not called, or on a trial",
+        Cause.UNKNOWN: "a named person looks into it before the list is used",
+    }
+)
+
+
+@dataclass(frozen=True)
+class GapPart:
+    """Points of a group's gap in reach that are due to one cause; positive: the group is behind for it."""
+
+    cause: Cause
+    points: Interval
+    action: str
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ class AuditData:
     def with_strict_label(self) -> "AuditData | None":
         """The same appointments without outcome code 7 (came late, not seen), so that only code 3 is missed.
 
-        None where there is no outcome code, nothing would change, or no missed appointment is left.
+        None where there is no outcome code, or nothing would change.
         """
         if not self.has(["outcome_code"]):
             return None
@@ -112,8 +112,7 @@ class AuditData:
         late = pc.fill_null(pc.equal(code, "7"), False)
         if not pc.any(pc.and_(late, self.table["dna"])).as_py():
             return None
-        kept = self.table.filter(pc.invert(late))
-        return AuditData(kept) if pc.any(kept["dna"]).as_py() else None
+        return AuditData(self.table.filter(pc.invert(late)))
 
 
 def _require_none(column: str, wrong: pa.ChunkedArray, *, rule: str) -> None:

@@ -7,7 +7,8 @@ sums. These *profiles* are enough for every rate and for the exact patient-clust
 
 import functools
 import operator
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Self
 
@@ -21,7 +22,7 @@ from dnapredict.data.contract import codes
 from dnapredict.errors import DataError
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.groupings import grouping_named
-from dnapredict.fairness.measure.membership import Group, Grouping, Membership, membership
+from dnapredict.fairness.measure.membership import Group, Grouping, Membership, membership, united_groups
 
 BINS = 1_000
 # What is summed for each patient; `expected` is the sum of probabilities.
@@ -51,7 +52,7 @@ SELECT g, {", ".join(f"{name}::BIGINT AS {name}" for name in SUMS[:-1])},
 FROM ({_ROWS}) GROUP BY ALL ORDER BY ALL
 """
 _HISTOGRAM = """
-SELECT g, dna, bin, count(*)::BIGINT AS n, sum(scaled)::DOUBLE AS expected FROM audited GROUP BY ALL
+SELECT g, selected, dna, bin, count(*)::BIGINT AS n, sum(scaled)::DOUBLE AS expected FROM audited GROUP BY ALL
 """
 
 
@@ -81,6 +82,10 @@ class SummedCounts:
         return type(self)(*(getattr(self, f.name) + sign * getattr(other, f.name) for f in fields(self)))
 
 
+def _no_bins() -> NDArray[np.float64]:
+    return np.zeros((2, BINS))
+
+
 @dataclass(frozen=True)
 class GroupCounts(SummedCounts):
     """Sums over a group: enough for any rate and its variance."""
@@ -90,6 +95,14 @@ class GroupCounts(SummedCounts):
     patients: int
     histogram: NDArray[np.float64]  # (2, BINS) appointments by attended/missed and score
     expected: NDArray[np.float64]  # (2, BINS) sums of probabilities in the same bins
+    called_histogram: NDArray[np.float64] = field(default_factory=_no_bins)  # (2, BINS) those that are selected
+    called_expected: NDArray[np.float64] = field(default_factory=_no_bins)  # (2, BINS) their sums of probabilities
+
+    @classmethod
+    def nobody(cls) -> "GroupCounts":
+        """The counts of an empty group."""
+        sums = len(SUMS)
+        return cls(np.zeros(sums), np.zeros((sums, sums)), 0, np.zeros((2, BINS)), np.zeros((2, BINS)))
 
     def total(self, name: str) -> float:
         """Total of one of `SUMS`."""
@@ -133,6 +146,14 @@ class CountedGrouping:
         """Everyone: the sum of the groups."""
         return functools.reduce(operator.add, self.counts)
 
+    def __add__(self, other: "CountedGrouping") -> "CountedGrouping":
+        """The grouping of both extracts: groups of the same code are added."""
+        groups = united_groups(self.grouping, self.groups, other.groups)
+        sides = [dict(zip((g.code for g in side.groups), side.counts, strict=True)) for side in (self, other)]
+        parts = ([side[group.code] for side in sides if group.code in side] for group in groups)
+        counts = tuple(functools.reduce(operator.add, part, GroupCounts.nobody()) for part in parts)
+        return CountedGrouping(self.grouping, groups, counts)
+
     def rest(self, index: int) -> GroupCounts:
         """Everyone except the group at `index`."""
         return self.total - self.counts[index]
@@ -152,7 +173,7 @@ def count_groups(audited: AuditData, members: Membership) -> CountedGrouping:
         profiles = engine.sql(_PROFILES).to_arrow_table()
         histogram = engine.sql(_HISTOGRAM).to_arrow_table()
     bins = _bins(histogram, len(members.groups))
-    counts = tuple(_summed(_profiles_of(profiles, index), *pair) for index, pair in enumerate(bins))
+    counts = tuple(_summed(_profiles_of(profiles, index), four) for index, four in enumerate(bins))
     counted = CountedGrouping(grouping, members.groups, counts)
     if counted.total.appointments != len(audited):
         raise DataError(f"audit: the groups of '{grouping.name}' do not add up to all {len(audited):,} rows.")
@@ -221,7 +242,7 @@ def _profiles_of(table: pa.Table, index: int) -> _Profiles:
     )
 
 
-def _summed(profiles: _Profiles, histogram: NDArray[np.float64], expected: NDArray[np.float64]) -> GroupCounts:
+def _summed(profiles: _Profiles, bins: Sequence[NDArray[np.float64]]) -> GroupCounts:
     sums, weight = profiles.sums, profiles.patients.astype(np.float64)
     integers = len(SUMS) - 1
     second = np.zeros((len(SUMS), len(SUMS)))
@@ -229,12 +250,14 @@ def _summed(profiles: _Profiles, histogram: NDArray[np.float64], expected: NDArr
     second[:integers, integers] = second[integers, :integers] = profiles.expected @ sums
     second[integers, integers] = profiles.squared.sum()
     totals = np.append(weight @ sums, profiles.expected.sum())
-    return GroupCounts(totals, second, int(weight.sum()), histogram, expected)
+    return GroupCounts(totals, second, int(weight.sum()), *bins)
 
 
-def _bins(table: pa.Table, groups: int) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    numbers, expected = np.zeros((groups, 2, BINS)), np.zeros((groups, 2, BINS))
-    cell = (table["g"].to_numpy(), table["dna"].to_numpy(), table["bin"].to_numpy())
+def _bins(table: pa.Table, groups: int) -> list[tuple[NDArray[np.float64], ...]]:
+    """Histogram and expected of each group, of all its appointments and of those that are selected."""
+    numbers, expected = np.zeros((groups, 2, 2, BINS)), np.zeros((groups, 2, 2, BINS))
+    cell = tuple(table[name].to_numpy() for name in ("g", "selected", "dna", "bin"))
     numbers[cell] = table["n"].to_numpy()
     expected[cell] = table["expected"].to_numpy() / _SCALE
-    return list(zip(numbers, expected, strict=True))
+    called = zip(numbers[:, 1], expected[:, 1], strict=True)
+    return [(n.sum(axis=0), e.sum(axis=0), *one) for n, e, one in zip(numbers, expected, called, strict=True)]

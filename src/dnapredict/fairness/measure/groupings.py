@@ -174,7 +174,7 @@ QUINTILE = Grouping(
     ordered=True,
 )  # fmt: skip
 
-_EVERYONE = Grouping("all", "Everyone", "", (Group("all", "Everyone"),), lambda _: "all")
+EVERYONE = Grouping("all", "Everyone", "", (Group("all", "Everyone"),), lambda _: "all")
 
 GROUPINGS = (
     Grouping(
@@ -249,7 +249,7 @@ PLACE_GROUPINGS = (
 
 def everyone_membership(rows: int) -> Membership:
     """All rows as one group."""
-    return Membership(_EVERYONE, _EVERYONE.groups, np.zeros(rows, dtype=np.int32))
+    return Membership(EVERYONE, EVERYONE.groups, np.zeros(rows, dtype=np.int32))
 
 
 def grouping_named(name: str) -> Grouping:

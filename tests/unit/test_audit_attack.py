@@ -36,9 +36,9 @@ from dnapredict.fairness.access.assessment import _ASSESSED
 from dnapredict.fairness.disclosure import hidden_counts
 from dnapredict.fairness.measure.audit_counts import memberships
 from dnapredict.fairness.measure.counts import CountedGrouping
-from dnapredict.fairness.measure.counts import count_groups as counted_of
 from dnapredict.fairness.measure.groupings import GROUPINGS, everyone_membership
 from dnapredict.fairness.measure.membership import membership
+from dnapredict.fairness.measure.row_counting import count_groups as counted_of
 from dnapredict.fairness.report.charts import charts
 from dnapredict.worklist.plan.allocation import RULES
 from dnapredict.worklist.plan.call_assignment import allocated

@@ -24,10 +24,10 @@ from dnapredict.fairness import AuditData, ReportContext
 from dnapredict.fairness.measure.audited_appointments import CALLED_BY, GROUP_COLUMNS
 from dnapredict.fairness.publish.change_since import previous_audit
 from dnapredict.fairness.study import Study, study
-from dnapredict.features.matrix import PAST_APPOINTMENTS
+from dnapredict.features.matrix import LEAD_DAYS, PAST_APPOINTMENTS
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
-from dnapredict.model.cohort.cohort import patient_codes
+from dnapredict.model.cohort.cohort import patient_codes, patient_halves
 from dnapredict.pipeline.audited_lists import LIST_COLUMNS, PastLists, capacity_phrase, replayed
 from dnapredict.pipeline.run_inputs import code_revision
 from dnapredict.worklist.plan.allocation import Rule
@@ -99,6 +99,8 @@ def audited(
         "probability": pa.array(probability[has_outcome]),
         "selected": called[worklist.allocation][has_outcome],
         "n_past": table[PAST_APPOINTMENTS],
+        "lead_days": table[LEAD_DAYS],
+        "patient_half": pa.array(patient_halves(table["patient_id"], table["appointment_id"])),
     }
     computed |= {f"{CALLED_BY}{rule}": rows[has_outcome] for rule, rows in called.items()}
     if live is not None:

@@ -246,6 +246,33 @@ PLACE_GROUPINGS = (
     Grouping("place", "Place", "place_code", (_unknown(code="blank"),), _open, exploratory=True),
 )
 
+_LEADS: Final = (
+    (0, "under 1 week"),
+    (7, "1 to 3 weeks"),
+    (28, "4 to 7 weeks"),
+    (56, "8 to 12 weeks"),
+    (91, "13 weeks or more"),
+)
+
+
+def _lead(value: float | None) -> str:
+    if value is None or value != value:
+        return "unknown"
+    return max((floor, name) for floor, name in _LEADS if floor <= max(value, 0))[1]
+
+
+# Not a grouping of patients and without a table: gaps are standardised by it, as by site and specialty.
+LEAD = Grouping(
+    "lead", "Time from booking to appointment", "lead_days",
+    (*(Group(name, name) for _, name in _LEADS), _unknown()),
+    _lead,
+    exploratory=True,
+    shown=False,
+    ordered=True,
+)  # fmt: skip
+# Groupings whose groups are unions of another's: fifths and Core20 of deciles, broad ethnic groups of national codes.
+DERIVED: Final = MappingProxyType({"core20": "imd_decile", "imd_quintile": "imd_decile", "ethnicity_5": "ethnicity"})
+
 
 def everyone_membership(rows: int) -> Membership:
     """All rows as one group."""

@@ -118,7 +118,9 @@ def _places(probability: NDArray[np.float64], appointment_id: pa.ChunkedArray) -
     """The rank of each risk from 0."""
     order = np.argsort(-probability, kind="stable")
     same = np.diff(probability[order]) == 0
-    tied = np.concatenate([[False], same]) | np.concatenate([same, [False]])
+    tied = np.zeros(len(order), dtype=bool)
+    tied[1:] |= same
+    tied[:-1] |= same
     rows = order[tied]
     if len(rows):
         # A fixed hash, the same on every machine: an identifier's own order may tell when an appointment was booked.

@@ -7,6 +7,10 @@ asked whether the audit names it. `OddWorld` is a small or odd service instead:
     python -m benchmarks.audit_worlds --worlds 200
 
 audits so many of them and counts reports, refusals and crashes.
+
+    python -m benchmarks.audit_worlds --table --runs 20
+
+audits every planted world of `benchmarks.planted_worlds` so often, and prints verdicts, groups and causes.
 """
 
 import argparse
@@ -20,6 +24,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
+from benchmarks.audit_table import print_table
 from numpy.typing import NDArray
 
 from dnapredict.config.fairness_policy import Policy
@@ -320,8 +325,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--worlds", type=int, default=200)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--table", action="store_true", help="the table of planted worlds instead")
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--appointments", type=int, default=120_000)
+    parser.add_argument("--only", action="append", default=[], help="one planted world; can be repeated")
     asked = parser.parse_args()
     warnings.simplefilter("error")
+    if asked.table:
+        print_table(runs=asked.runs, first_seed=asked.first_seed, appointments=asked.appointments, names=asked.only)
+        return
     policy = load(shipped("fairness/policy.toml"), Policy)
     loose = policy.model_dump()
     for name, limit in (("reach", "max_harm_gap"), ("ranking", "max_harm_gap"), ("change", "max_fall")):

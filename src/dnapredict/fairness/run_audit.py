@@ -12,7 +12,8 @@ from dnapredict.fairness.compare.comparisons import Evidence
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
 from dnapredict.fairness.gates.label_gate import label_gate
 from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_gate
-from dnapredict.fairness.gates.record_gates import calibration_gate, evidence_gate, records_gate
+from dnapredict.fairness.gates.record_gates import evidence_gate, records_gate
+from dnapredict.fairness.gates.risk_gates import calibration_gate, level_gate
 from dnapredict.fairness.measure.audit_counts import AuditCounts, count
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.counts import CountedGrouping
@@ -20,7 +21,7 @@ from dnapredict.fairness.measure.groupings import GROUPINGS, grouping_named, gro
 from dnapredict.fairness.publish.change_since import refuse_silent_changes
 from dnapredict.fairness.publish.chart_data import ChartData, published_chart_data
 from dnapredict.fairness.publish.group_tables import GroupTable, published_table
-from dnapredict.fairness.verdicts import Gate, Verdict, overall_verdict
+from dnapredict.fairness.verdicts import AuditVerdicts, Gate, Verdict, overall_verdict, separate_verdicts
 
 PRIMARY_GATE = {"reach": "G3", "calibration": "G2"}
 
@@ -38,7 +39,7 @@ def judge_gates(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
             allocation_gate(evidence),
             change_gate(evidence),
         ]
-    gates.append(evidence_gate(evidence))
+    gates += [evidence_gate(evidence), level_gate(evidence)]
     applied = tuple(gate for gate in gates if gate is not None)
     return overall_verdict(applied, primary=PRIMARY_GATE[evidence.policy.primary]), applied
 
@@ -73,6 +74,7 @@ class AuditResult:
     """Verdict, gates and published tables; it holds no exact counts."""
 
     verdict: Verdict
+    verdicts: AuditVerdicts
     gates: tuple[Gate, ...]
     everyone: GroupTable
     tables: tuple[GroupTable, ...]
@@ -137,6 +139,7 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
     absent = grouping_phrases(grouping for grouping in GROUPINGS if grouping.name not in counted)
     return AuditResult(
         verdict,
+        separate_verdicts(gates, primary=PRIMARY_GATE[policy.primary]),
         gates,
         everyone=tables[0],
         tables=tuple(tables[1:]),

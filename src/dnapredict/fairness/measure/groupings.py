@@ -182,6 +182,7 @@ GROUPINGS = (
         (Group("core20", "Most deprived areas (Core20)"), Group("rest", "Other areas"), _no_decile()),
         _core20,
         harmed=("core20",),
+        is_standing=True,
     ),
     Grouping(
         "imd_decile", "Deprivation of the area (IMD decile)", "imd_decile",
@@ -196,6 +197,7 @@ GROUPINGS = (
     Grouping(
         "ethnicity", "Ethnic group (16 national codes)", "ethnic_category_code",
         SIXTEEN_GROUPS, ethnic_code,
+        is_standing=True, judges_unknown=True,
     ),
     Grouping(
         "ethnicity_5", "Ethnic group (five high-level groups)", "ethnic_category_code",
@@ -204,17 +206,23 @@ GROUPINGS = (
     Grouping(
         "sex", "Sex", "gender_code",
         (*(Group(code, name) for code, name in _SEX.items()), _unknown("Not known")), _sex,
+        is_standing=True,
     ),
-    Grouping("age", "Age", "age_years", (*(Group(name, name) for _, name in _AGES), _unknown()), _age),
+    Grouping(
+        "age", "Age", "age_years", (*(Group(name, name) for _, name in _AGES), _unknown()), _age,
+        is_standing=True,
+    ),
     Grouping(
         "interpreter", "Interpreter", "interpreter_needed",
         (Group("yes", "Needs an interpreter"), Group("no", "Does not need one"), _unknown()), _yes_no,
         harmed=("yes",),
+        is_standing=True,
     ),
     Grouping(
         "disability", "Disability", "disability_flag",
         (Group("yes", "Disability recorded"), Group("no", "No disability recorded"), _unknown()), _yes_no,
         harmed=("yes",),
+        is_standing=True,
     ),
     Grouping(
         "learning_disability", "Learning disability", "learning_disability_flag",
@@ -223,11 +231,13 @@ GROUPINGS = (
         ),
         _yes_no,
         harmed=("yes",),
+        is_standing=True,
     ),
     Grouping("plus", "Local PLUS groups", "plus_group", (_unknown("In no PLUS group", "blank"),), _open),
     Grouping(
         "history", "Past appointments known", "n_past",
         (Group("none", "None"), Group("1-2", "One or two"), Group("3+", "Three or more"), _unknown()), _depth,
+        is_standing=True,
     ),
 )  # fmt: skip
 

@@ -205,7 +205,9 @@ GROUPINGS = (
         "sex", "Sex", "gender_code",
         (*(Group(code, name) for code, name in _SEX.items()), _unknown("Not known")), _sex,
     ),
-    Grouping("age", "Age", "age_years", (*(Group(name, name) for _, name in _AGES), _unknown()), _age),
+    Grouping(
+        "age", "Age", "age_years", (*(Group(name, name) for _, name in _AGES), _unknown()), _age,
+    ),
     Grouping(
         "interpreter", "Interpreter", "interpreter_needed",
         (Group("yes", "Needs an interpreter"), Group("no", "Does not need one"), _unknown()), _yes_no,

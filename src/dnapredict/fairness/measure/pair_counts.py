@@ -406,8 +406,9 @@ def _added_up(
     """Sums of `OVERLAPS` over rows that are alike, and one row of each such cell."""
     number = alike if service is None else alike * len(service.codes) + service.index
     cells, values = pd.factorize(number)
-    weights: tuple[NDArray[np.float64], ...] = tuple(
-        np.bincount(cells, sums, minlength=len(values)) for sums in (rows.expected, rows.variance)
+    weights = tuple(
+        np.asarray(np.bincount(cells, sums, minlength=len(values)), dtype=np.float64)
+        for sums in (rows.expected, rows.variance)
     )
     one = np.zeros(len(values), dtype=np.int64)
     one[cells] = np.arange(len(cells))

@@ -18,7 +18,7 @@ import collections
 import datetime
 import tempfile
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -36,7 +36,8 @@ from dnapredict.fairness.measure.groupings import ETHNICITY
 from dnapredict.model.cohort.cohort import patient_codes
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.worklist.plan.allocation import RULES
-from dnapredict.worklist.plan.ranking import select_by_week
+from dnapredict.worklist.plan.ranking import RankingInputs
+from dnapredict.worklist.plan.replay import replay
 
 __all__ = ["OddWorld", "World"]
 
@@ -293,13 +294,10 @@ class OddWorld:
             "probability": pa.array(risk),
             "n_past": pa.array(np.arange(self.appointments) % 5),
         }
+        day = table["starts_at"].to_numpy().astype("datetime64[D]")
+        listed = replace(RankingInputs.of_risks(risk, decile), day=day, call_by=day)
         for rule in RULES if np.isfinite(decile).any() else ("global",):
-            called = select_by_week(
-                risk,
-                decile,
-                starts_at=table["starts_at"].to_numpy(),
-                config=config.model_copy(update={"allocation": rule}),
-            )
+            called = replay(listed, config=config.model_copy(update={"allocation": rule})).covered
             made[f"{CALLED_BY}{rule}"] = pa.array(called)
         made["selected"] = made[f"{CALLED_BY}global"]
         kept = {name: table[name] for name in ("starts_at", *GROUP_COLUMNS) if name in table.column_names}

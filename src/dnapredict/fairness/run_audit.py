@@ -52,7 +52,7 @@ class ReportContext:
     `capacity` is a phrase such as "10 of every 100 appointments of each week, those most likely to miss".
     `rows_expected` is the number of labelled appointments in the extract, so that a dropped row is noticed.
     `previous` is the `audit.json` of the last audit, for what has changed. `allocation` is the rule by which calls
-    are allocated between areas.
+    are allocated between areas. `assumptions` are sentences on what the replay of the lists takes for granted.
     """
 
     model_version: str
@@ -67,6 +67,7 @@ class ReportContext:
     rows_expected: int | None = None
     previous: Mapping[str, Any] | None = None
     allocation: str = "global"
+    assumptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,10 @@ def _no_bins() -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class GroupCounts(SummedCounts):
-    """Sums over a group: enough for any rate and its variance."""
+    """Sums over a group: enough for any rate and its variance.
+
+    Where outcomes after a call are left out, the sums are of weights: estimates of the numbers without any call.
+    """
 
     totals: NDArray[np.float64]  # (8,) in the order of SUMS
     second: NDArray[np.float64]  # (8, 8) sum over patients of products of their sums
@@ -61,6 +64,13 @@ class GroupCounts(SummedCounts):
     expected: NDArray[np.float64]  # (2, BINS) sums of probabilities in the same bins
     called_histogram: NDArray[np.float64] = field(default_factory=_no_bins)  # (2, BINS) those that are selected
     called_expected: NDArray[np.float64] = field(default_factory=_no_bins)  # (2, BINS) their sums of probabilities
+    # (8,) the sums without weights; where rows have none, `totals`. Whether a number is small is decided on these.
+    rows: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        """Without weights, every row stands for itself."""
+        if self.rows is None:
+            object.__setattr__(self, "rows", self.totals)
 
     @classmethod
     def nobody(cls) -> "GroupCounts":
@@ -71,6 +81,11 @@ class GroupCounts(SummedCounts):
     def total(self, name: str) -> float:
         """Total of one of `SUMS`."""
         return float(self.totals[_COLUMN[name]])
+
+    def counted(self, name: str) -> float:
+        """The same without weights: how many appointments, and so at most how many people, the total rests on."""
+        rows = self.totals if self.rows is None else self.rows
+        return float(rows[_COLUMN[name]])
 
     @property
     def appointments(self) -> int:

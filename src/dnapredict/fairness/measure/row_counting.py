@@ -25,6 +25,7 @@ from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.membership import Membership, membership
 
 SCALE: Final = 10**9  # of summed probabilities
+WEIGHT_PARTS: Final = 8  # a weight is a whole number of eighths, whose sums are exact
 _BATCH: Final = 400_000  # appointments
 _CELLS: Final = 4 * BINS  # of a histogram: selected or not, missed or not, score
 Floats = NDArray[np.float64]
@@ -54,13 +55,14 @@ def count_memberships(
     sums = [_GroupSums(one) for one in members]
     total = 0
     for batch in _batches(audited, rows):
-        total += batch.size
+        total += round(batch.numbers[0].sum() * WEIGHT_PARTS)
         for one in sums:
             one.add(batch)
     counted = [one.counted() for one in sums]
     for grouping in counted:
-        if grouping.total.appointments != total:
-            raise DataError(f"audit: the groups of '{grouping.grouping.name}' do not add up to all {total:,} rows.")
+        if round(grouping.total.total("appointments") * WEIGHT_PARTS) != total:
+            rows = total // WEIGHT_PARTS
+            raise DataError(f"audit: the groups of '{grouping.grouping.name}' do not add up to all {rows:,} rows.")
     return counted
 
 
@@ -73,8 +75,9 @@ class _Batch:
     rows : (n,) places in the table
     patient : (n,) the patient's number within the batch
     starts : (p,) the first place of each patient
-    numbers : (len(SUMS), n) what is summed; the last are scaled probabilities
+    numbers : (len(SUMS), n) what is summed, by weight; the last are scaled probabilities
     cell : (n,) of the histogram
+    flags : (len(SUMS) - 1, n) the same without weights; none where every row stands for itself
     """
 
     rows: NDArray[np.intp]
@@ -82,11 +85,7 @@ class _Batch:
     starts: NDArray[np.intp]
     numbers: Floats
     cell: NDArray[np.int64]
-
-    @property
-    def size(self) -> int:
-        """Appointments."""
-        return len(self.rows)
+    flags: NDArray[np.int8] | None
 
     @cached_property
     def sums(self) -> Floats:
@@ -118,7 +117,8 @@ def _batches(audited: AuditData, rows: NDArray[np.bool_] | None) -> Iterator[_Ba
     columns = _Columns.of(audited)
     patient = audited.table["patient"].to_numpy()
     order = np.argsort(patient, kind="stable")
-    order = order if rows is None else order[rows[order]]
+    kept = columns.weight > 0 if rows is None else rows & (columns.weight > 0)
+    order = order[kept[order]]
     patient = patient[order]
     ends = [0]
     while ends[-1] < len(order):
@@ -134,6 +134,7 @@ class _Columns:
 
     flags: tuple[NDArray[np.int8], ...]
     probability: Floats
+    weight: Floats
 
     @classmethod
     def of(cls, audited: AuditData) -> "_Columns":
@@ -148,17 +149,17 @@ class _Columns:
             missed & _live(table),
             _unrecorded(audited),
         )
-        return cls(flags, table["probability"].to_numpy())
+        return cls(flags, table["probability"].to_numpy(), audited.weight)
 
     def batch(self, rows: NDArray[np.intp], patient: NDArray[Any]) -> _Batch:
         """The appointments at `rows`, which are in order of `patient`."""
         changes = np.concatenate([[True], patient[1:] != patient[:-1]])
-        probability = self.probability[rows]
+        probability, weight = self.probability[rows], self.weight[rows]
+        flags = np.stack([flag[rows] for flag in self.flags])
         numbers = np.empty((len(SUMS), len(rows)))
-        for number, flag in zip(numbers, self.flags, strict=False):
-            number[:] = flag[rows]
-        numbers[-1] = np.rint(probability * SCALE)
-        missed, selected = (numbers[SUMS.index(name)].astype(np.int64) for name in ("missed", "selected"))
+        numbers[:-1] = flags * weight
+        numbers[-1] = np.rint(probability * weight * SCALE)
+        missed, selected = (flags[SUMS.index(name)].astype(np.int64) for name in ("missed", "selected"))
         scores = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
         return _Batch(
             rows=rows,
@@ -166,6 +167,7 @@ class _Columns:
             starts=np.flatnonzero(changes),
             numbers=numbers,
             cell=(selected * 2 + missed) * BINS + scores,
+            flags=flags if (weight != 1).any() else None,
         )
 
 
@@ -180,6 +182,7 @@ class _GroupSums:
         self._patients = np.zeros(size, dtype=np.int64)
         self._totals = np.zeros((size, len(SUMS)))
         self._second = np.zeros((size, len(SUMS), len(SUMS)))
+        self._rows = np.zeros((size, len(SUMS)))
         self._bins = np.zeros((2, size * _CELLS))
 
     def add(self, batch: _Batch) -> None:
@@ -187,9 +190,15 @@ class _GroupSums:
         group = self._index[batch.rows].astype(np.int64)
         place = group * _CELLS + batch.cell
         cells = self._bins.shape[1]
-        self._bins[0] += np.bincount(place, minlength=cells)
+        self._bins[0] += np.bincount(place, batch.numbers[0], minlength=cells)
         self._bins[1] += np.bincount(place, batch.numbers[-1], minlength=cells)
+        before = self._totals.copy()
         self._add_patients(*batch.within(group, len(self._patients)))
+        if batch.flags is None:
+            self._rows += self._totals - before
+        else:
+            for number, flag in enumerate(batch.flags):
+                self._rows[:, number] += np.bincount(group, flag, minlength=len(self._rows))
 
     def _add_patients(self, group: NDArray[np.int64], sums: Floats) -> None:
         patients = np.bincount(group, minlength=len(self._patients))
@@ -219,6 +228,7 @@ class _GroupSums:
                 expected=every[1, index] / SCALE,
                 called_histogram=called[0, index],
                 called_expected=called[1, index] / SCALE,
+                rows=self._rows[index] * unscaled,
             )
             for index in range(len(self._patients))
         )

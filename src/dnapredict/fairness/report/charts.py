@@ -25,6 +25,7 @@ _ENOUGH: Final = 100  # missed appointments below which a dot is drawn hollow
 _LIMITS: Final = ((1.96, "--", "95 in 100"), (3.09, "-", "998 in 1,000"))
 _MOST_ROWS: Final = 18
 _MOST_NAMED: Final = 5
+_ROOM: Final = 20  # of 100, above and below the dots of a funnel
 
 Dot = tuple[str, GroupRow, Interval]
 """Grouping, row and figure of a group."""
@@ -284,8 +285,11 @@ def _funnel(table: GroupTable | None, result: AuditResult) -> Chart | None:
             axes.plot(_missed(row), 100 * reach.value, "D" if marked else "o", color=AMBER if marked else BLUE)
         for number, (row, reach) in numbered:
             point = (_missed(row), 100 * reach.value)
-            axes.annotate(str(number), point, xytext=(6, 5), textcoords="offset points", fontweight="bold")
-        axes.set(xlabel="Missed appointments", ylabel="Reached, of 100 who missed", ylim=(0, 100))
+            offset = (6, 5) if reach.value > centre else (-4, -16)
+            axes.annotate(str(number), point, xytext=offset, textcoords="offset points", fontweight="bold")
+        ends = [100 * reach.value for _, reach in rows]
+        axes.set(xlabel="Missed appointments", ylabel="Reached, of 100 who missed")
+        axes.set_ylim(max(0, min(ends) - _ROOM), min(100, max(ends) + _ROOM))
         axes.legend(frameon=False, title="Chance alone stays inside for", loc="upper right")
         return figure
 

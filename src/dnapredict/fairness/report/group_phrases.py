@@ -152,7 +152,7 @@ def row_name(grouping: str, group: Group) -> str:
     phrase = people(grouping, group)
     for opening, kept in _OPENINGS.items():
         if phrase.startswith(opening):
-            return capital(kept + phrase.removeprefix(opening))
+            return capital(kept + phrase.removeprefix(opening).removesuffix(" background"))
     return capital(phrase)
 
 

@@ -246,13 +246,13 @@ def _figures_of_all(checks: Sequence[Check], result: AuditResult) -> str:
     if len(checks) == 1:
         return _figures(checks[0], result)
     named = [
-        f"{people(check.grouping, check.group)} {numbers[0]} (others {numbers[1]})"
+        f"{people(check.grouping, check.group)}: {numbers[0]}, others {numbers[1]}"
         for check in checks[:_MOST_NAMED]
         if (numbers := whole_numbers(check, result))
     ]
     more = len(checks) - len(named)
     others = f"; and {more} more groups" if more > 1 else "; and one more group" if more else ""
-    return f"Of 100 who missed, these would have been called: {'; '.join(named)}{others}."
+    return f"Of 100 who missed, these would have been called. {capital('; '.join(named))}{others}."
 
 
 def of_100(grouping: str, group: Group) -> str:

@@ -38,7 +38,7 @@ Draw = Callable[[float], Figure]
 """Draws a chart that is so many inches wide."""
 
 _NARROW: Final = 4.1
-_LETTERS: Final = 24  # of a line of a label on a narrow chart
+_LETTERS: Final = 27  # of a line of a label on a narrow chart
 
 
 def chart_of(name: str, draw: Draw, *, title: str, description: str, numbers: str, note: str = "") -> Chart:

@@ -50,7 +50,7 @@ class Harm(StrEnum):
 
 
 @dataclass(frozen=True)
-class HarmFinding:
+class FoundHarm:
     """A group that is worse off than most people, and that no other group explains.
 
     Attributes
@@ -104,7 +104,7 @@ class _Judged:
     half: int  # on which it is judged
 
 
-def search_harms(pairs: PairCounts, *, limits: HarmLimits | None = None) -> tuple[HarmFinding, ...]:
+def search_harms(pairs: PairCounts, *, limits: HarmLimits | None = None) -> tuple[FoundHarm, ...]:
     """The groups that are harmed and that no other group explains, the most certain first.
 
     Empty in a fair world in at least 19 of 20 audits; `benchmarks/harm_search.py` shows it by simulation.
@@ -280,7 +280,7 @@ class _Search:
         expected, variance = (float(v[group].sum()) for v in (self.figures.expected, self.figures.variance))
         return max(variance / max(expected, 1e-9), 1.0)
 
-    def explained(self, confirmed: Sequence[_Judged], *, harm: Harm, judged: int) -> Iterator[HarmFinding]:
+    def explained(self, confirmed: Sequence[_Judged], *, harm: Harm, judged: int) -> Iterator[FoundHarm]:
         """As few of the confirmed groups as explain all of them."""
         level = ERROR_RATE / max(judged, 1)
         both = list(range(HALVES))
@@ -314,13 +314,13 @@ class _Search:
 
     def _finding(
         self, group: int, found: Sequence[int], confirmed: Sequence[_Judged], *, harm: Harm, judged: int
-    ) -> HarmFinding:
+    ) -> FoundHarm:
         both = list(range(HALVES))
         ratios = self._refitted(found, both)
         ratio = ratios.pop(group)
         observed, _, variance = (float(values[group]) for values in self._sums(ratios, both))
         sums = self.groups.sums[group].sum(axis=(0, 1))
-        return HarmFinding(
+        return FoundHarm(
             path=self.groups.paths[group],
             harm=harm,
             ratio=Ratio(observed, observed / max(ratio, 1e-9), math.sqrt(max(variance, observed)) / max(observed, 1.0)),

@@ -77,6 +77,8 @@ def _p_value(pair: tuple[Rate, Rate], evidence: Evidence, *, limit: float, few: 
         return gap_p_value(*pair, tolerance=limit)
     rest, group = pair
     policy = evidence.policy
+    if evidence.outcomes.are_weighted:
+        return None  # an exact test is of people, and not of weights
     if rest.denominator < policy.smallest_group or group.denominator < max(1, policy.disclosure.suppress_below):
         return None
     return exact_gap_p_value(rest, group, tolerance=limit)

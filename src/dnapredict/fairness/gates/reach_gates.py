@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from dnapredict.fairness.compare.causes import cause_of, explains_all, is_badly_recorded
+from dnapredict.fairness.compare.causes import CauseEvidence, cause_of, explains_all, is_badly_recorded
 from dnapredict.fairness.compare.comparisons import (
     Evidence,
     GroupComparison,
@@ -107,11 +107,11 @@ def _explained(check: Check, comparison: GroupComparison, evidence: Evidence) ->
 def _may_be_need(cause: Cause, why: CauseEvidence | None, evidence: Evidence) -> bool:
     """Whether a group misses less often, and calls leave too few outcomes on the list to show whether that is all.
 
-    Only of the called could it be shown that a risk means the same, and of them one in ten may have an outcome that no
-    call changed. The gap is not put down to need: a person looks.
+    Whether a risk means the same, and tells people apart as well, is shown by appointments on the list, and of them
+    one in ten may have an outcome that no call changed. The gap is not put down to need: a person looks.
     """
     less = why is not None and why.less_often is not None and why.less_often.low > 0
-    return less and evidence.outcomes.are_weighted and cause is Cause.UNKNOWN
+    return less and evidence.outcomes.are_weighted and cause in (Cause.UNKNOWN, Cause.WEAKER_INFORMATION)
 
 
 _TOO_FEW_UNCALLED: Final = (

@@ -13,6 +13,7 @@ from dnapredict.fairness.compare.comparisons import Evidence
 from dnapredict.fairness.compare.harm_search import search_harms
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
 from dnapredict.fairness.gates.label_gate import label_gate
+from dnapredict.fairness.gates.outcome_gate import refuse_called, said_of_outcomes
 from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_gate
 from dnapredict.fairness.gates.record_gates import evidence_gate, records_gate
 from dnapredict.fairness.gates.risk_gates import calibration_gate, level_gate
@@ -44,7 +45,10 @@ def judge_gates(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
             search_gate(evidence),
         ]
     gates += [evidence_gate(evidence), level_gate(evidence)]
-    applied = without_blame_for_parts([gate for gate in gates if gate is not None], evidence)
+    applied = tuple(
+        refuse_called(gate, evidence.outcomes)
+        for gate in without_blame_for_parts([gate for gate in gates if gate is not None], evidence)
+    )
     return overall_verdict(applied, primary=PRIMARY_GATE[evidence.policy.primary]), applied
 
 
@@ -75,7 +79,10 @@ class ReportContext:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """Verdict, gates and published tables; it holds no exact counts."""
+    """Verdict, gates and published tables; it holds no exact counts.
+
+    `outcomes` says in sentences whose outcomes the figures rest on, where some patients were called.
+    """
 
     verdict: Verdict
     verdicts: AuditVerdicts
@@ -87,6 +94,7 @@ class AuditResult:
     absent: tuple[str, ...]
     policy: Policy
     context: ReportContext
+    outcomes: tuple[str, ...] = ()
 
     def table(self, name: str) -> GroupTable | None:
         """The table of a grouping by its name, None where the extract lacks it."""
@@ -140,6 +148,7 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
         absent=absent,
         policy=policy,
         context=context,
+        outcomes=said_of_outcomes(counts.outcomes, counts.everyone, policy),
     )
 
 
@@ -157,13 +166,14 @@ def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) 
         refuse_silent_changes(policy, context.previous)
     return Evidence(
         counted=counted,
-        strict=counts.judged_strictly(),
+        strict=counts.judged_strictly() if counts.outcomes.can_be_judged else {},
         policy=policy,
         rows=counts.rows,
         hidden=find_hidden_counts(counted, policy.disclosure),
         rows_expected=context.rows_expected,
         has_live=counts.has_live,
         has_trust_side=counts.has_trust_side,
+        outcomes=counts.outcomes,
         effects=adjusted_effects(counts.pairs) if counts.pairs else None,
         harms=search_harms(counts.pairs) if counts.pairs else None,
     )

@@ -87,14 +87,14 @@ def find_hidden_counts(counted: Mapping[str, CountedGrouping], rule: Disclosure)
     if not counted:
         return HiddenCells()
     everyone = next(iter(counted.values())).total
-    exact = {CountCell(name, *EVERYONE): everyone.total(name) for name in _NAMES}
+    exact = {CountCell(name, *EVERYONE): everyone.counted(name) for name in _NAMES}
     constraints: list[SumConstraint] = []
     for name, grouping in counted.items():
         if name == EVERYONE[0]:
             continue
         if grouping.grouping.shown:
             exact |= {
-                CountCell(count, name, group.code): counts.total(count)
+                CountCell(count, name, group.code): counts.counted(count)
                 for group, counts in zip(grouping.groups, grouping.counts, strict=True)
                 for count in _NAMES
             }
@@ -134,7 +134,7 @@ def group_constraints(
 def _others(counted: CountedGrouping) -> dict[CountCell, float]:
     """Counts of everyone except each group, which follow from a printed gap or ratio."""
     return {
-        rest_cell(group, counted.grouping.name, count): counted.rest(index).total(count)
+        rest_cell(group, counted.grouping.name, count): counted.rest(index).counted(count)
         for index, group in enumerate(counted.groups)
         for count in _OF_OTHERS
     }
@@ -163,7 +163,7 @@ def _crossed(
     name = counted.grouping.name
     first, _, second = name.partition("_by_")
     known = [(g, c) for g, c in zip(counted.groups, counted.counts, strict=True) if g.facets]
-    exact = {CountCell(count, name, g.code): c.total(count) for g, c in known for count in _OF_CROSSED}
+    exact = {CountCell(count, name, g.code): c.counted(count) for g, c in known for count in _OF_CROSSED}
     lines = []
     for side, margin in enumerate((first, second)):
         if margin not in present:

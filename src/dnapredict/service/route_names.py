@@ -8,7 +8,7 @@ from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, SIGN_IN
 from dnapredict.service.middleware.body_limits import BodyType
 from dnapredict.service.pages.entry_forms import OUTCOMES, UPLOAD
 from dnapredict.service.pages.list_view import LIST_PAGES
-from dnapredict.service.pages.model_pages import MODEL, REPORT
+from dnapredict.service.pages.model_pages import MODEL, REPORT, REPORT_FILE, TABLES
 from dnapredict.service.pages.page_routes import STATIC_PATH
 
 _JSON: Final = frozenset({"application/json"})
@@ -43,6 +43,8 @@ _COUNTED: Final = frozenset(
         LIST_PAGES,
         MODEL,
         REPORT,
+        REPORT_FILE,
+        TABLES,
         UPLOAD,
         SIGN_IN,
         ABOUT,

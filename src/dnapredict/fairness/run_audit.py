@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dnapredict.config.fairness_policy import Policy
@@ -10,6 +10,7 @@ from dnapredict.errors import ConfigurationError
 from dnapredict.fairness.compare.adjusted_effects import adjusted_effects
 from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocation_costs
 from dnapredict.fairness.compare.comparisons import Evidence
+from dnapredict.fairness.compare.e_values import EvidenceIncrement
 from dnapredict.fairness.compare.harm_search import search_harms
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
 from dnapredict.fairness.gates.label_gate import label_gate
@@ -23,8 +24,9 @@ from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.groupings import GROUPINGS, grouping_named, grouping_phrases
 from dnapredict.fairness.publish.change_since import refuse_silent_changes
 from dnapredict.fairness.publish.chart_data import ChartData, published_chart_data
+from dnapredict.fairness.publish.group_findings import group_findings
 from dnapredict.fairness.publish.group_tables import GroupTable, published_table
-from dnapredict.fairness.verdicts import AuditVerdicts, Gate, Verdict, overall_verdict, separate_verdicts
+from dnapredict.fairness.verdicts import AuditVerdicts, Gate, GroupFinding, Verdict, overall_verdict, separate_verdicts
 
 PRIMARY_GATE = {"reach": "G3", "calibration": "G2"}
 
@@ -56,6 +58,8 @@ class ReportContext:
     `rows_expected` is the number of labelled appointments in the extract, so that a dropped row is noticed.
     `previous` is the `audit.json` of the last audit, for what has changed. `allocation` is the rule by which calls
     are allocated between areas. `assumptions` are sentences on what the replay of the lists takes for granted.
+    `accumulated` is the evidence of earlier audits of other appointments, by grouping and code: logarithms of e-values
+    against "not behind" and against "behind" (`EvidenceIncrement`).
     """
 
     model_version: str
@@ -71,6 +75,7 @@ class ReportContext:
     previous: Mapping[str, Any] | None = None
     allocation: str = "global"
     assumptions: tuple[str, ...] = ()
+    accumulated: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,8 @@ class AuditResult:
     absent: tuple[str, ...]
     policy: Policy
     context: ReportContext
+    findings: tuple[GroupFinding, ...] = ()
+    increments: tuple[EvidenceIncrement, ...] = ()
 
     def table(self, name: str) -> GroupTable | None:
         """The table of a grouping by its name, None where the extract lacks it."""
@@ -140,6 +147,8 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
         absent=absent,
         policy=policy,
         context=context,
+        findings=group_findings(gates, evidence),
+        increments=evidence.increments,
     )
 
 
@@ -166,6 +175,8 @@ def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) 
         has_trust_side=counts.has_trust_side,
         effects=adjusted_effects(counts.pairs) if counts.pairs else None,
         harms=search_harms(counts.pairs) if counts.pairs else None,
+        window=context.window,
+        accumulated=context.accumulated,
     )
 
 

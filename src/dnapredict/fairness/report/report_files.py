@@ -25,7 +25,12 @@ from dnapredict.fairness.verdicts import Check, Verdict
 
 _SCHEMA = 1
 _WORST_CELLS = 3
-_NOT_WRITTEN = ("previous", "rows_expected")  # an exact number of rows would help to derive hidden counts
+# An exact number of rows would help to derive hidden counts.
+_NOT_WRITTEN = (
+    "previous",
+    "rows_expected",
+    "accumulated",
+)
 
 
 def write(result: AuditResult, out: Path, *, extra_files: Mapping[str, bytes] | None = None) -> Path:
@@ -66,6 +71,8 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "synthetic": result.context.synthetic,
         "context": {k: v for k, v in to_json_value(result.context).items() if k not in _NOT_WRITTEN},
         "policy": result.policy.model_dump(mode="json"),
+        "verdicts": to_json_value(result.verdicts),
+        "findings": to_json_value(result.findings),
         "gates": to_json_value(result.gates),
         "overall": to_json_value(result.everyone.rows[0]),
         "pictures": to_json_value(result.chart_data),

@@ -104,6 +104,40 @@ class EvidenceLimit(Settings):
     why: Why
 
 
+class LevelLimit(Settings):
+    """G8: the risks of everyone against the outcomes of everyone.
+
+    Range of observed over expected, range of the slope of the calibration line, and the least and the most that the
+    ranking quality (AUROC) of a forecast can be: below, it has no skill; above, it knew the outcomes.
+    """
+
+    low: Annotated[float, Field(gt=0, le=1)] = 0.90
+    high: Annotated[float, Field(ge=1)] = 1.10
+    slope_low: Annotated[float, Field(gt=0, le=1)] = 0.80
+    slope_high: Annotated[float, Field(ge=1)] = 1.25
+    least_ranking: Annotated[float, Field(ge=0.5, lt=1)] = 0.55
+    most_ranking: Annotated[float, Field(gt=0.5, le=1)] = 0.98
+    why: Why = "A list ranks people by risk; where all risks are off, that is said once and is no matter of a group."
+
+
+class CauseLimit(Settings):
+    """How near to everyone else's a group's figures must be shown to be before lower need is said.
+
+    Ratios: 1.35 is a range of 1/1.35 to 1.35. `risk` is observed over expected relative to everyone else,
+    `risk_by_call` that of the called and of the others apart, `slope` the relative slope; `recorded` is the share of
+    missed appointments by which reasons on the trust's side must be more common before the records are the cause.
+    """
+
+    risk: Annotated[float, Field(gt=1)] = 1.35
+    risk_by_call: Annotated[float, Field(gt=1)] = 2.0
+    slope: Annotated[float, Field(gt=1)] = 1.5
+    recorded: Share = 0.05
+    why: Why = (
+        "Lower need is said only where it is shown. Risks that are a quarter too low cost a group about 5 points of "
+        "reach; narrower limits could not be shown for a group of 5 in 100 among 120,000 appointments."
+    )
+
+
 class GateLimits(Settings):
     """One table a gate."""
 
@@ -115,6 +149,8 @@ class GateLimits(Settings):
     allocation: AllocationLimit
     change: ChangeLimit
     evidence: EvidenceLimit
+    level: LevelLimit = LevelLimit()
+    causes: CauseLimit = CauseLimit()
 
 
 class Disclosure(Settings):

@@ -341,6 +341,13 @@ COLUMNS: Final = (
     ),
     Column("contacted", Kind.BOOLEAN, Role.TREATMENT, "The patient was reached by a validation call."),
     Column(
+        "trial_arm",
+        Kind.CODE,
+        Role.TREATMENT,
+        "The arm of a trial of calls to which the appointment was assigned by lot; blank where it was in no trial.",
+        codes=codes.TRIAL_ARM,
+    ),
+    Column(
         "opt_out",
         Kind.BOOLEAN,
         Role.WISH,

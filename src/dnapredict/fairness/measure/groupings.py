@@ -174,7 +174,7 @@ QUINTILE = Grouping(
     ordered=True,
 )  # fmt: skip
 
-_EVERYONE = Grouping("all", "Everyone", "", (Group("all", "Everyone"),), lambda _: "all")
+EVERYONE = Grouping("all", "Everyone", "", (Group("all", "Everyone"),), lambda _: "all")
 
 GROUPINGS = (
     Grouping(
@@ -182,6 +182,7 @@ GROUPINGS = (
         (Group("core20", "Most deprived areas (Core20)"), Group("rest", "Other areas"), _no_decile()),
         _core20,
         harmed=("core20",),
+        is_standing=True,
     ),
     Grouping(
         "imd_decile", "Deprivation of the area (IMD decile)", "imd_decile",
@@ -196,6 +197,7 @@ GROUPINGS = (
     Grouping(
         "ethnicity", "Ethnic group (16 national codes)", "ethnic_category_code",
         SIXTEEN_GROUPS, ethnic_code,
+        is_standing=True, judges_unknown=True,
     ),
     Grouping(
         "ethnicity_5", "Ethnic group (five high-level groups)", "ethnic_category_code",
@@ -204,17 +206,23 @@ GROUPINGS = (
     Grouping(
         "sex", "Sex", "gender_code",
         (*(Group(code, name) for code, name in _SEX.items()), _unknown("Not known")), _sex,
+        is_standing=True,
     ),
-    Grouping("age", "Age", "age_years", (*(Group(name, name) for _, name in _AGES), _unknown()), _age),
+    Grouping(
+        "age", "Age", "age_years", (*(Group(name, name) for _, name in _AGES), _unknown()), _age,
+        is_standing=True,
+    ),
     Grouping(
         "interpreter", "Interpreter", "interpreter_needed",
         (Group("yes", "Needs an interpreter"), Group("no", "Does not need one"), _unknown()), _yes_no,
         harmed=("yes",),
+        is_standing=True,
     ),
     Grouping(
         "disability", "Disability", "disability_flag",
         (Group("yes", "Disability recorded"), Group("no", "No disability recorded"), _unknown()), _yes_no,
         harmed=("yes",),
+        is_standing=True,
     ),
     Grouping(
         "learning_disability", "Learning disability", "learning_disability_flag",
@@ -223,11 +231,13 @@ GROUPINGS = (
         ),
         _yes_no,
         harmed=("yes",),
+        is_standing=True,
     ),
     Grouping("plus", "Local PLUS groups", "plus_group", (_unknown("In no PLUS group", "blank"),), _open),
     Grouping(
         "history", "Past appointments known", "n_past",
         (Group("none", "None"), Group("1-2", "One or two"), Group("3+", "Three or more"), _unknown()), _depth,
+        is_standing=True,
     ),
 )  # fmt: skip
 
@@ -246,10 +256,37 @@ PLACE_GROUPINGS = (
     Grouping("place", "Place", "place_code", (_unknown(code="blank"),), _open, exploratory=True),
 )
 
+_LEADS: Final = (
+    (0, "under 1 week"),
+    (7, "1 to 3 weeks"),
+    (28, "4 to 7 weeks"),
+    (56, "8 to 12 weeks"),
+    (91, "13 weeks or more"),
+)
+
+
+def _lead(value: float | None) -> str:
+    if value is None or value != value:
+        return "unknown"
+    return max((floor, name) for floor, name in _LEADS if floor <= max(value, 0))[1]
+
+
+# Not a grouping of patients and without a table: gaps are standardised by it, as by site and specialty.
+LEAD = Grouping(
+    "lead", "Time from booking to appointment", "lead_days",
+    (*(Group(name, name) for _, name in _LEADS), _unknown()),
+    _lead,
+    exploratory=True,
+    shown=False,
+    ordered=True,
+)  # fmt: skip
+# Groupings whose groups are unions of another's: fifths and Core20 of deciles, broad ethnic groups of national codes.
+DERIVED: Final = MappingProxyType({"core20": "imd_decile", "imd_quintile": "imd_decile", "ethnicity_5": "ethnicity"})
+
 
 def everyone_membership(rows: int) -> Membership:
     """All rows as one group."""
-    return Membership(_EVERYONE, _EVERYONE.groups, np.zeros(rows, dtype=np.int32))
+    return Membership(EVERYONE, EVERYONE.groups, np.zeros(rows, dtype=np.int32))
 
 
 def grouping_named(name: str) -> Grouping:

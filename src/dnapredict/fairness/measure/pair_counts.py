@@ -147,6 +147,14 @@ class PairCounts:
             return self.pairs[first, second].sums / _SCALES
         return np.swapaxes(self.pairs[second, first].sums, 0, 1) / _SCALES
 
+    def triples(self) -> NDArray[np.float64] | None:
+        """Sums of each group of `TRIPLE`: (ethnicity, sex, Core20, bands, halves, `MEASURES`)."""
+        return None if self.triple is None else self.triple.sums / _SCALES
+
+    def overlap(self, groupings: tuple[str, ...]) -> NDArray[np.float64]:
+        """Expected missed appointments of each cell of crossed groupings, of which `overlaps` has the sums."""
+        return self.overlaps[groupings].sums[..., OVERLAPS.index("expected")] / _RISK_SCALE
+
     def total(self, measure: str, *, half: int | None = None) -> float:
         """A measure summed over all appointments."""
         return float(_unscaled(self.singles[EVERYONE].sums, measure, half).sum())

@@ -156,7 +156,7 @@ def test_the_shipped_policy_audits_an_extract_without_ethnicity_and_area_and_say
     evidence = result.gate("G7")
     assert evidence is not None
     assert evidence.verdict is Verdict.REVIEW
-    assert "how deprived people's areas are and people's ethnic groups: not in this" in evidence.sentence
+    assert "Nothing is known of how deprived people's areas are, people's ethnic groups, who has" in evidence.sentence
     assert result.verdict is not Verdict.PASS
 
 

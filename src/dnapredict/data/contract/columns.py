@@ -292,8 +292,8 @@ COLUMNS: Final = (
     Column(
         "has_mobile",
         Kind.BOOLEAN,
-        Role.FACTOR,
-        "A mobile number is on record.",
+        Role.FACTOR_AND_AUDIT,
+        "A mobile number is on record. The audit compares people without one, whether or not it is an agreed factor.",
         yes=("on record", "recorded"),
         no=("not on record", "no mobile", "no number"),
     ),

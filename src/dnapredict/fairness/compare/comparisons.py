@@ -102,17 +102,36 @@ class GroupComparison:
 
 
 def comparisons(counted: Mapping[str, CountedGrouping], policy: Policy) -> Iterator[GroupComparison]:
-    """Every group that is compared: those that the policy names first, then the standing comparisons.
+    """Every group that the policy compares, in its order; groupings that the extract lacks are left out.
 
-    Groupings that the extract lacks are left out, and of the standing ones those that are parts or unions of another.
+    Of groups that are parts of one another, such as a decile and Core20, the one whose grouping is named first is
+    judged, and another only where that one is too small: the same people are not judged twice.
     """
-    standing = (name for name, one in counted.items() if one.grouping.is_standing and name not in policy.compared)
-    for name in (*policy.compared, *standing):
-        if name not in counted:
-            continue
-        for index, group in enumerate(counted[name].groups):
-            if counted[name].grouping.is_judged(group) and counted[name].counts[index].appointments:
-                yield GroupComparison(name, group, counted[name].counts[index], counted[name].rest(index))
+    judged: dict[tuple[str, str], Group] = {}
+    for name in policy.compared:
+        for comparison in _of_grouping(counted, name, policy):
+            if not _is_nested(comparison, judged):
+                yield comparison
+                if comparison.enough(policy):
+                    judged[name, comparison.group.code] = comparison.group
+
+
+def _of_grouping(counted: Mapping[str, CountedGrouping], name: str, policy: Policy) -> Iterator[GroupComparison]:
+    """The judged groups of one grouping that have appointments."""
+    if name not in counted:
+        return
+    one = counted[name]
+    for index, (group, counts) in enumerate(zip(one.groups, one.counts, strict=True)):
+        if one.grouping.is_judged(group, unknown=policy.judge_unknown) and counts.appointments:
+            yield GroupComparison(name, group, counts, one.rest(index))
+
+
+def _is_nested(comparison: GroupComparison, judged: Mapping[tuple[str, str], Group]) -> bool:
+    """Whether a group that is part of this one, or that this one is part of, is judged already."""
+    own = (comparison.grouping, comparison.group.code)
+    return any(where in judged for where in comparison.group.within) or any(
+        own in group.within for group in judged.values()
+    )
 
 
 def equal_rates_p_values(evidence: Evidence, of: Callable[[GroupCounts], Rate]) -> dict[str, float]:

@@ -86,6 +86,12 @@ def evidence_gate(evidence: Evidence) -> Gate:
     return Gate("G7", "Evidence", question, Verdict.REVIEW, " ".join(sentences), notes=tuple(thin))
 
 
+_MOST_LISTED = 4
+
+
 def _listed(names: Sequence[str]) -> str:
-    *first, last = grouping_phrases(map(grouping_named, names))
+    phrases = grouping_phrases(map(grouping_named, names))
+    if len(phrases) > _MOST_LISTED:
+        phrases = (*phrases[: _MOST_LISTED - 1], f"{len(phrases) - _MOST_LISTED + 1} more")
+    *first, last = phrases
     return f"{', '.join(first)} and {last}" if first else last

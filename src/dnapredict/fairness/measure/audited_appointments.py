@@ -22,6 +22,7 @@ GROUP_COLUMNS = (
     "interpreter_needed",
     "disability_flag",
     "learning_disability_flag",
+    "has_mobile",
     "plus_group",
     "n_past",
     "site_code",

@@ -40,8 +40,7 @@ class Grouping:
     `assign` turns a value of `column` (None where blank) into a group's code. Codes that are not
     among `groups` become groups named after the value, as local PLUS groups do. `harmed` are the codes of groups
     that gates judge (every known group where it is empty). An `exploratory` grouping has no verdicts, one that is
-    not `shown` has a chart and no table, and the groups of an `ordered` one are on a scale. One that `is_standing` is
-    compared whether or not the policy names it, and one that `judges_unknown` judges those whose group is not known.
+    not `shown` has a chart and no table, and the groups of an `ordered` one are on a scale.
     """
 
     name: str
@@ -53,12 +52,15 @@ class Grouping:
     exploratory: bool = False
     shown: bool = True
     ordered: bool = False
-    is_standing: bool = False
-    judges_unknown: bool = False
 
-    def is_judged(self, group: Group) -> bool:
-        """Whether gates judge this group."""
-        return (group.known or self.judges_unknown) and (not self.harmed or group.code in self.harmed)
+    def is_judged(self, group: Group, *, unknown: bool = False) -> bool:
+        """Whether gates judge this group; `unknown` says whether people of unknown group are judged too.
+
+        Who is in no local group is everyone else, and not unknown.
+        """
+        if not group.known:
+            return unknown and self.name != "plus"
+        return not self.harmed or group.code in self.harmed
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def count_memberships(
     sums = [_GroupSums(one) for one in members]
     total = 0
     for batch in _batches(audited, rows):
-        total += int(round(batch.numbers[0].sum() * WEIGHT_PARTS))
+        total += round(batch.numbers[0].sum() * WEIGHT_PARTS)
         for one in sums:
             one.add(batch)
     counted = [one.counted() for one in sums]

@@ -7,7 +7,6 @@ inverse probability of not being called in its stratum of risk within the week (
 nobody at some risk was left uncalled, nothing stands for those appointments, and reach cannot be judged.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 

@@ -40,7 +40,7 @@ def indicators(access: AccessAssessment) -> str:
 
 def _lines(table: AccessTable, row: AccessRow, wait_begins: str) -> Iterator[list[Any]]:
     """The indicators of one group, in the columns of `_HEADER` up to `england`."""
-    group = [table.name, row.group.code, row.group.name]
+    group = [table.name, row.group.code, row.group.full_name]
     numbers = {name: or_hidden(number) for name, number in row.numbers.items()}
     england = _ENGLAND.get(table.name, {}).get(row.group.code, "")
     for name, title in (("patients", "People with an appointment"), ("appointments", "Appointments")):

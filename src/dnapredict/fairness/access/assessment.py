@@ -71,8 +71,9 @@ class AccessTable:
 
 
 def access_table(tallied: CountedAccess, *, hidden: HiddenCells, rule: Disclosure, z: float) -> AccessTable:
-    """The table of one grouping, as it may be printed."""
+    """The table of one grouping, as it may be printed: small groups put together, small counts hidden."""
     total, grouping = tallied.total, tallied.grouping
+    tallied = CountedAccess(grouping, *hidden.merged.apply(grouping.name, tallied.groups, tallied.counts))
     rows = tuple(
         _row(group, own, total, hidden=hidden_names(group, grouping.name, hidden), rule=rule, z=z)
         for group, own in zip(tallied.groups, tallied.counts, strict=True)

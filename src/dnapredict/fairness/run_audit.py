@@ -11,6 +11,7 @@ from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocati
 from dnapredict.fairness.compare.comparisons import Evidence
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
 from dnapredict.fairness.gates.label_gate import label_gate
+from dnapredict.fairness.gates.outcome_gate import refuse_called, said_of_outcomes
 from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_gate
 from dnapredict.fairness.gates.record_gates import evidence_gate, records_gate
 from dnapredict.fairness.gates.risk_gates import calibration_gate, level_gate
@@ -40,7 +41,7 @@ def judge_gates(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
             change_gate(evidence),
         ]
     gates += [evidence_gate(evidence), level_gate(evidence)]
-    applied = tuple(gate for gate in gates if gate is not None)
+    applied = tuple(refuse_called(gate, evidence.outcomes) for gate in gates if gate is not None)
     return overall_verdict(applied, primary=PRIMARY_GATE[evidence.policy.primary]), applied
 
 
@@ -71,7 +72,10 @@ class ReportContext:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """Verdict, gates and published tables; it holds no exact counts."""
+    """Verdict, gates and published tables; it holds no exact counts.
+
+    `outcomes` says in sentences whose outcomes the figures rest on, where some patients were called.
+    """
 
     verdict: Verdict
     verdicts: AuditVerdicts
@@ -83,6 +87,7 @@ class AuditResult:
     absent: tuple[str, ...]
     policy: Policy
     context: ReportContext
+    outcomes: tuple[str, ...] = ()
 
     def table(self, name: str) -> GroupTable | None:
         """The table of a grouping by its name, None where the extract lacks it."""
@@ -122,13 +127,14 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
         refuse_silent_changes(policy, context.previous)
     evidence = Evidence(
         counted=counted,
-        strict=counts.judged_strictly(),
+        strict=counts.judged_strictly() if counts.outcomes.can_be_judged else {},
         policy=policy,
         rows=counts.rows,
         hidden=find_hidden_counts(counted, policy.disclosure),
         rows_expected=context.rows_expected,
         has_live=counts.has_live,
         has_trust_side=counts.has_trust_side,
+        outcomes=counts.outcomes,
     )
     verdict, gates = judge_gates(evidence)
     tables = [
@@ -148,6 +154,7 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
         absent=absent,
         policy=policy,
         context=context,
+        outcomes=said_of_outcomes(counts.outcomes, counts.everyone, policy),
     )
 
 

@@ -243,7 +243,7 @@ def audit_tables(counted: Mapping[str, CountedGrouping], merged: MergedGroups, r
 
 
 def _by_name(own: GroupCounts) -> dict[str, float]:
-    return {count: own.total(count) for count in _NAMES}
+    return {count: own.counted(count) for count in _NAMES}
 
 
 def _never_more(grouping: str, code: str) -> Iterator[AtMost]:
@@ -294,7 +294,7 @@ def _crossed(
     name = counted.grouping.name
     first, _, second = name.partition("_by_")
     known = [(g, c) for g, c in zip(counted.groups, counted.counts, strict=True) if g.facets]
-    exact = {CountCell(count, name, g.code): c.total(count) for g, c in known for count in COUNTS_OF_A_ROW}
+    exact = {CountCell(count, name, g.code): c.counted(count) for g, c in known for count in COUNTS_OF_A_ROW}
     lines = []
     for side, margin in enumerate((first, second)):
         if margin not in present:

@@ -66,7 +66,7 @@ def published_chart_data(evidence: Evidence) -> ChartData:
         for name in ("core20", "ethnicity_5")
         if name in counted
         for group, counts in zip(counted[name].groups, counted[name].counts, strict=True)
-        if group.known and counts.missed >= evidence.policy.smallest_group
+        if group.known and counts.counted("missed") >= evidence.policy.smallest_group
     ]
     first = [pair for pair in compared if pair[0].code in ("core20", "rest")]
     everyone = (Group("all", "Everyone"), evidence.everyone)

@@ -72,6 +72,7 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "sharing": to_json_value(result.allocation_costs),
         "groupings": {table.name: to_json_value(table) for table in result.tables},
         "not_in_this_extract": list(result.absent),
+        "outcomes": list(result.outcomes),
     }
 
 
@@ -117,12 +118,13 @@ def render(result: AuditResult, *, figures_sha256: str) -> str:
 
 
 def _headline(result: AuditResult) -> tuple[str, ...]:
-    return wording.headline(
+    found = wording.headline(
         result.gates,
         {table.name: table for table in result.tables},
         result.everyone.rows[0],
         smallest_group=result.policy.smallest_group,
     )
+    return (*result.outcomes, *found)
 
 
 def _changes(result: AuditResult) -> tuple[str, ...]:

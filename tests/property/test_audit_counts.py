@@ -99,7 +99,7 @@ LACKING = st.sets(st.sampled_from(OPTIONAL), max_size=3)
 
 
 @given(seed=st.integers(0, 10_000), lacking=st.lists(LACKING, min_size=2, max_size=9))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_the_counts_of_trusts_add_up_to_those_of_the_pooled_rows(seed: int, lacking: list[set[str]]):
     tables = parts(len(lacking), seed, lacking)
     pooled = counted(pa.concat_tables(tables, promote_options="default"))

@@ -36,11 +36,12 @@ from dnapredict.fairness.access.assessment import _ASSESSED
 from dnapredict.fairness.disclosure import hidden_counts
 from dnapredict.fairness.measure.audit_counts import memberships
 from dnapredict.fairness.measure.counts import CountedGrouping
-from dnapredict.fairness.measure.counts import count_groups as counted_of
 from dnapredict.fairness.measure.groupings import GROUPINGS, everyone_membership
 from dnapredict.fairness.measure.membership import membership
+from dnapredict.fairness.measure.row_counting import count_groups as counted_of
 from dnapredict.fairness.report.charts import charts
-from dnapredict.worklist.plan.allocation import RULES, allocated
+from dnapredict.worklist.plan.allocation import RULES
+from dnapredict.worklist.plan.call_assignment import allocated
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)

@@ -22,8 +22,8 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.errors import ConfigurationError, NoEventsError
 from dnapredict.fairness import AuditData, AuditResult, ReportContext, Verdict, run, write
 from dnapredict.fairness.measure.audit_counts import memberships
-from dnapredict.fairness.measure.counts import count_groups
 from dnapredict.fairness.measure.group_metrics import KNOWS_THE_OUTCOME
+from dnapredict.fairness.measure.row_counting import count_groups
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)

@@ -38,7 +38,10 @@ _SYNONYMS = {
     "withhold": "withholding care",
 }
 
-_COMPARABLE = ("core20", "ethnicity", "ethnicity_5", "interpreter", "plus", "disability", "sex")
+_COMPARABLE = (
+    *("core20", "imd_decile", "imd_quintile", "ethnicity", "ethnicity_5", "sex", "age", "interpreter", "disability"),
+    *("learning_disability", "digital", "history", "plus", "place", "site"),
+)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Why = Annotated[str, Field(min_length=10)]
@@ -183,7 +186,8 @@ class Policy(Settings):
     """The whole of `fairness/policy.toml`.
 
     The extract must hold every grouping in `compared`, except those that `may_be_absent` names too; the report
-    then says that they are missing.
+    then says that they are missing. With `judge_unknown`, people whose group is not known (declined, not asked, blank)
+    are judged as a group is.
     """
 
     version: str
@@ -195,6 +199,8 @@ class Policy(Settings):
     confidence: Annotated[float, Field(ge=0.90, le=0.99)] = 0.95
     compared: tuple[str, ...] = ("core20", "ethnicity", "interpreter", "plus")
     may_be_absent: tuple[str, ...] = ()
+    # Off where the file does not say: a policy that was agreed before is judged as it was agreed.
+    judge_unknown: bool = False
     limits: GateLimits
     disclosure: Disclosure
     changes: tuple[Change, ...] = ()

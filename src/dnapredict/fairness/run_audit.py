@@ -7,12 +7,14 @@ from typing import Any
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.errors import ConfigurationError
+from dnapredict.fairness.compare.adjusted_effects import adjusted_effects
 from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocation_costs
 from dnapredict.fairness.compare.comparisons import Evidence
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
 from dnapredict.fairness.gates.label_gate import label_gate
 from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_gate
-from dnapredict.fairness.gates.record_gates import calibration_gate, evidence_gate, records_gate
+from dnapredict.fairness.gates.record_gates import evidence_gate, records_gate
+from dnapredict.fairness.gates.risk_gates import calibration_gate, level_gate
 from dnapredict.fairness.measure.audit_counts import AuditCounts, count
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.counts import CountedGrouping
@@ -20,7 +22,7 @@ from dnapredict.fairness.measure.groupings import GROUPINGS, grouping_named, gro
 from dnapredict.fairness.publish.change_since import refuse_silent_changes
 from dnapredict.fairness.publish.chart_data import ChartData, published_chart_data
 from dnapredict.fairness.publish.group_tables import GroupTable, published_table
-from dnapredict.fairness.verdicts import Gate, Verdict, overall_verdict
+from dnapredict.fairness.verdicts import AuditVerdicts, Gate, Verdict, overall_verdict, separate_verdicts
 
 PRIMARY_GATE = {"reach": "G3", "calibration": "G2"}
 
@@ -38,7 +40,7 @@ def judge_gates(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
             allocation_gate(evidence),
             change_gate(evidence),
         ]
-    gates.append(evidence_gate(evidence))
+    gates += [evidence_gate(evidence), level_gate(evidence)]
     applied = tuple(gate for gate in gates if gate is not None)
     return overall_verdict(applied, primary=PRIMARY_GATE[evidence.policy.primary]), applied
 
@@ -50,7 +52,7 @@ class ReportContext:
     `capacity` is a phrase such as "10 of every 100 appointments of each week, those most likely to miss".
     `rows_expected` is the number of labelled appointments in the extract, so that a dropped row is noticed.
     `previous` is the `audit.json` of the last audit, for what has changed. `allocation` is the rule by which calls
-    are allocated between areas.
+    are allocated between areas. `assumptions` are sentences on what the replay of the lists takes for granted.
     """
 
     model_version: str
@@ -65,6 +67,7 @@ class ReportContext:
     rows_expected: int | None = None
     previous: Mapping[str, Any] | None = None
     allocation: str = "global"
+    assumptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class AuditResult:
     """Verdict, gates and published tables; it holds no exact counts."""
 
     verdict: Verdict
+    verdicts: AuditVerdicts
     gates: tuple[Gate, ...]
     everyone: GroupTable
     tables: tuple[GroupTable, ...]
@@ -113,20 +117,8 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
     ConfigurationError
         As `run`.
     """
-    counted = counts.judged_groupings()
-    _require_groupings(counted, policy)
-    if context.previous is not None:
-        refuse_silent_changes(policy, context.previous)
-    evidence = Evidence(
-        counted=counted,
-        strict=counts.judged_strictly(),
-        policy=policy,
-        rows=counts.rows,
-        hidden=find_hidden_counts(counted, policy.disclosure),
-        rows_expected=context.rows_expected,
-        has_live=counts.has_live,
-        has_trust_side=counts.has_trust_side,
-    )
+    evidence = evidence_of(counts, policy=policy, context=context)
+    counted = evidence.counted
     verdict, gates = judge_gates(evidence)
     tables = [
         published_table(group, rule=policy.disclosure, z=evidence.z, share=evidence.share, hidden=evidence.hidden)
@@ -136,6 +128,7 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
     absent = grouping_phrases(grouping for grouping in GROUPINGS if grouping.name not in counted)
     return AuditResult(
         verdict,
+        separate_verdicts(gates, primary=PRIMARY_GATE[policy.primary]),
         gates,
         everyone=tables[0],
         tables=tuple(tables[1:]),
@@ -144,6 +137,31 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
         absent=absent,
         policy=policy,
         context=context,
+    )
+
+
+def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Evidence:
+    """What the gates judge, from counts.
+
+    Raises
+    ------
+    ConfigurationError
+        As `run`.
+    """
+    counted = counts.judged_groupings()
+    _require_groupings(counted, policy)
+    if context.previous is not None:
+        refuse_silent_changes(policy, context.previous)
+    return Evidence(
+        counted=counted,
+        strict=counts.judged_strictly(),
+        policy=policy,
+        rows=counts.rows,
+        hidden=find_hidden_counts(counted, policy.disclosure),
+        rows_expected=context.rows_expected,
+        has_live=counts.has_live,
+        has_trust_side=counts.has_trust_side,
+        effects=adjusted_effects(counts.pairs) if counts.pairs else None,
     )
 
 

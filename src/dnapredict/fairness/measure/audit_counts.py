@@ -10,7 +10,7 @@ from typing import Final
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.fairness.measure.audited_appointments import AuditData
-from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts, count_groups
+from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.groupings import (
     EVERYONE,
     GROUPINGS,
@@ -28,6 +28,8 @@ from dnapredict.fairness.measure.membership import (
     month_grouping,
     months,
 )
+from dnapredict.fairness.measure.pair_counts import PairCounts, count_pairs
+from dnapredict.fairness.measure.row_counting import count_groups, count_memberships
 
 BY_RISK: Final = "global"
 """The allocation rule against which the cost of every other is counted."""
@@ -59,6 +61,8 @@ class AuditCounts:
         where the extract has no deciles.
     has_live, has_trust_side
         Whether the live model's list, and reasons or outcome codes, are known.
+    pairs
+        Every pair of groups, from which effects are adjusted for each other; None where they were not counted.
     """
 
     rows: int
@@ -69,6 +73,7 @@ class AuditCounts:
     allocated: Mapping[str, CountedGrouping]
     has_live: bool = False
     has_trust_side: bool = False
+    pairs: PairCounts | None = None
 
     @property
     def everyone(self) -> GroupCounts:
@@ -93,6 +98,7 @@ class AuditCounts:
             },
             has_live=self.has_live or other.has_live,
             has_trust_side=self.has_trust_side or other.has_trust_side,
+            pairs=self.pairs + other.pairs if self.pairs and other.pairs else None,
         )
 
     def _counted_with(self, other: "AuditCounts") -> "_Counted":
@@ -131,11 +137,12 @@ def count(audited: AuditData, policy: Policy) -> AuditCounts:
         rows=len(audited),
         months=tuple(group.code for group in months(audited).groups),
         compared=policy.compared,
-        counted={members.grouping.name: count_groups(audited, members) for members in memberships(audited)},
+        counted=_by_name(count_memberships(audited, memberships(audited))),
         strict=_strictly_counted(audited, policy),
         allocated=_counted_by_rule(audited),
         has_live=audited.has(["live_selected"]),
         has_trust_side=audited.has(["trust_side_reason"]) or audited.has(["outcome_code"]),
+        pairs=count_pairs(audited),
     )
 
 
@@ -154,12 +161,12 @@ def memberships(audited: AuditData) -> Iterator[Membership]:
 
 
 def _strictly_counted(audited: AuditData, policy: Policy) -> dict[str, CountedGrouping]:
-    strict = audited.with_strict_label()
-    if strict is None:
+    kept = audited.strictly_labelled()
+    if kept is None:
         return {}
-    compared = (membership(strict, grouping_named(name)) for name in policy.compared)
-    every = (everyone_membership(len(strict)), *(members for members in compared if members is not None))
-    return {members.grouping.name: count_groups(strict, members) for members in every}
+    compared = (membership(audited, grouping_named(name)) for name in policy.compared)
+    every = (everyone_membership(len(audited)), *(members for members in compared if members is not None))
+    return _by_name(count_memberships(audited, every, rows=kept))
 
 
 def _counted_by_rule(audited: AuditData) -> dict[str, CountedGrouping]:
@@ -169,6 +176,10 @@ def _counted_by_rule(audited: AuditData) -> dict[str, CountedGrouping]:
     if members is None:
         raise AssertionError("rules allocate by decile, so that there are deciles")
     return {rule: count_groups(audited.under(rule, against=BY_RISK), members) for rule in audited.rules}
+
+
+def _by_name(counted: Iterable[CountedGrouping]) -> dict[str, CountedGrouping]:
+    return {one.grouping.name: one for one in counted}
 
 
 _Counted = Mapping[str, CountedGrouping]

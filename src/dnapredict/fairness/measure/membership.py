@@ -53,9 +53,14 @@ class Grouping:
     shown: bool = True
     ordered: bool = False
 
-    def is_judged(self, group: Group) -> bool:
-        """Whether gates judge this group."""
-        return group.known and (not self.harmed or group.code in self.harmed)
+    def is_judged(self, group: Group, *, unknown: bool = False) -> bool:
+        """Whether gates judge this group; `unknown` says whether people of unknown group are judged too.
+
+        Who is in no local group is everyone else, and not unknown.
+        """
+        if not group.known:
+            return unknown and self.name != "plus"
+        return not self.harmed or group.code in self.harmed
 
 
 @dataclass(frozen=True)

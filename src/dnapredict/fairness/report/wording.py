@@ -135,6 +135,7 @@ _PUT_RIGHT = {
     "G3": "Do not use the list until this is put right: too few are reached among {names}",
     "G3b": "Find factors that say more, or offer a route that needs no model, for {names}",
     "G6": "Keep the model in use: the new one reaches fewer among {names}",
+    "G8": "Set the risks of everyone right (recalibrate), and look where they come from",
     "G7": "Get the groups that the policy names into the extract",
 }
 # The subject of each gate, as a phrase within a sentence.
@@ -147,6 +148,7 @@ _ABOUT = {
     "G4": "share of calls",
     "G6": "change",
     "G7": "small groups",
+    "G8": "the level of all risks",
 }
 _LOOK = "A named person looks at these groups and writes down what they find: {names}."
 _MORE = "Audit again when more appointments have taken place: there is not enough data yet on {names}."

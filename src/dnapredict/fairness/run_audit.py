@@ -10,11 +10,13 @@ from dnapredict.errors import ConfigurationError
 from dnapredict.fairness.compare.adjusted_effects import adjusted_effects
 from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocation_costs
 from dnapredict.fairness.compare.comparisons import Evidence
+from dnapredict.fairness.compare.harm_search import search_harms
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
 from dnapredict.fairness.gates.label_gate import label_gate
 from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_gate
 from dnapredict.fairness.gates.record_gates import evidence_gate, records_gate
 from dnapredict.fairness.gates.risk_gates import calibration_gate, level_gate
+from dnapredict.fairness.gates.search_gate import search_gate, without_blame_for_parts
 from dnapredict.fairness.measure.audit_counts import AuditCounts, count
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.counts import CountedGrouping
@@ -39,9 +41,10 @@ def judge_gates(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
             ranking_gate(evidence),
             allocation_gate(evidence),
             change_gate(evidence),
+            search_gate(evidence),
         ]
     gates += [evidence_gate(evidence), level_gate(evidence)]
-    applied = tuple(gate for gate in gates if gate is not None)
+    applied = without_blame_for_parts([gate for gate in gates if gate is not None], evidence)
     return overall_verdict(applied, primary=PRIMARY_GATE[evidence.policy.primary]), applied
 
 
@@ -162,6 +165,7 @@ def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) 
         has_live=counts.has_live,
         has_trust_side=counts.has_trust_side,
         effects=adjusted_effects(counts.pairs) if counts.pairs else None,
+        harms=search_harms(counts.pairs) if counts.pairs else None,
     )
 
 

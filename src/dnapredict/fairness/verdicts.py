@@ -149,7 +149,7 @@ class AuditVerdicts:
     level: Verdict
 
 
-LIST_GATES: Final = ("G2", "G3", "G3b", "G4", "G6")
+LIST_GATES: Final = ("G2", "G3", "G3b", "G4", "G5", "G6")
 RECORD_GATES: Final = ("G0", "G1", "G7")
 LEVEL_GATES: Final = ("G8",)
 

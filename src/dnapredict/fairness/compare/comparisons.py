@@ -7,6 +7,7 @@ from functools import cached_property
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.fairness.compare.adjusted_effects import AdjustedEffect, AdjustedEffects
 from dnapredict.fairness.compare.causes import CauseEvidence, cause_evidence
+from dnapredict.fairness.compare.harm_search import FoundHarm
 from dnapredict.fairness.compare.heterogeneity import between_group_sd
 from dnapredict.fairness.disclosure.hidden_counts import (
     HiddenCells,
@@ -44,6 +45,7 @@ class Evidence:
     has_live: bool = False
     has_trust_side: bool = False
     effects: AdjustedEffects | None = None
+    harms: tuple[FoundHarm, ...] | None = None
 
     def effect(self, comparison: "GroupComparison") -> AdjustedEffect | None:
         """What is particular to a group, others taken into account; None where pairs were not counted."""

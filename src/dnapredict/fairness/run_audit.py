@@ -7,14 +7,17 @@ from typing import Any
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.errors import ConfigurationError
+from dnapredict.fairness.compare.adjusted_effects import adjusted_effects
 from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocation_costs
 from dnapredict.fairness.compare.comparisons import Evidence
+from dnapredict.fairness.compare.harm_search import search_harms
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
 from dnapredict.fairness.gates.label_gate import label_gate
 from dnapredict.fairness.gates.outcome_gate import refuse_called, said_of_outcomes
 from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_gate
 from dnapredict.fairness.gates.record_gates import evidence_gate, records_gate
 from dnapredict.fairness.gates.risk_gates import calibration_gate, level_gate
+from dnapredict.fairness.gates.search_gate import search_gate, without_blame_for_parts
 from dnapredict.fairness.measure.audit_counts import AuditCounts, count
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.counts import CountedGrouping
@@ -39,9 +42,11 @@ def judge_gates(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
             ranking_gate(evidence),
             allocation_gate(evidence),
             change_gate(evidence),
+            search_gate(evidence),
         ]
     gates += [evidence_gate(evidence), level_gate(evidence)]
-    applied = tuple(refuse_called(gate, evidence.outcomes) for gate in gates if gate is not None)
+    applied = without_blame_for_parts([gate for gate in gates if gate is not None], evidence)
+    applied = tuple(refuse_called(gate, evidence.outcomes) for gate in applied)
     return overall_verdict(applied, primary=PRIMARY_GATE[evidence.policy.primary]), applied
 
 
@@ -121,21 +126,8 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
     ConfigurationError
         As `run`.
     """
-    counted = counts.judged_groupings()
-    _require_groupings(counted, policy)
-    if context.previous is not None:
-        refuse_silent_changes(policy, context.previous)
-    evidence = Evidence(
-        counted=counted,
-        strict=counts.judged_strictly() if counts.outcomes.can_be_judged else {},
-        policy=policy,
-        rows=counts.rows,
-        hidden=find_hidden_counts(counted, policy.disclosure),
-        rows_expected=context.rows_expected,
-        has_live=counts.has_live,
-        has_trust_side=counts.has_trust_side,
-        outcomes=counts.outcomes,
-    )
+    evidence = evidence_of(counts, policy=policy, context=context)
+    counted = evidence.counted
     verdict, gates = judge_gates(evidence)
     tables = [
         published_table(group, rule=policy.disclosure, z=evidence.z, share=evidence.share, hidden=evidence.hidden)
@@ -155,6 +147,33 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
         policy=policy,
         context=context,
         outcomes=said_of_outcomes(counts.outcomes, counts.everyone, policy),
+    )
+
+
+def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Evidence:
+    """What the gates judge, from counts.
+
+    Raises
+    ------
+    ConfigurationError
+        As `run`.
+    """
+    counted = counts.judged_groupings()
+    _require_groupings(counted, policy)
+    if context.previous is not None:
+        refuse_silent_changes(policy, context.previous)
+    return Evidence(
+        counted=counted,
+        strict=counts.judged_strictly() if counts.outcomes.can_be_judged else {},
+        policy=policy,
+        rows=counts.rows,
+        hidden=find_hidden_counts(counted, policy.disclosure),
+        rows_expected=context.rows_expected,
+        has_live=counts.has_live,
+        has_trust_side=counts.has_trust_side,
+        outcomes=counts.outcomes,
+        effects=adjusted_effects(counts.pairs) if counts.pairs else None,
+        harms=search_harms(counts.pairs) if counts.pairs else None,
     )
 
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from dnapredict.config.fairness_policy import Policy
+from dnapredict.fairness.compare.adjusted_effects import AdjustedEffect, AdjustedEffects
 from dnapredict.fairness.compare.causes import CauseEvidence, cause_evidence
+from dnapredict.fairness.compare.harm_search import FoundHarm
 from dnapredict.fairness.compare.heterogeneity import between_group_sd
 from dnapredict.fairness.disclosure.hidden_counts import (
     HiddenCells,
@@ -47,6 +49,12 @@ class Evidence:
     has_live: bool = False
     has_trust_side: bool = False
     outcomes: UncalledOutcomes = field(default_factory=UncalledOutcomes)
+    effects: AdjustedEffects | None = None
+    harms: tuple[FoundHarm, ...] | None = None
+
+    def effect(self, comparison: "GroupComparison") -> AdjustedEffect | None:
+        """What is particular to a group, others taken into account; None where pairs were not counted."""
+        return self.effects.get((comparison.grouping, comparison.group.code)) if self.effects else None
 
     @property
     def everyone(self) -> GroupCounts:

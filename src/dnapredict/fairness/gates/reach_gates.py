@@ -26,6 +26,7 @@ _REACH = "Are people who would miss their appointment as likely to be called, wh
 _RANKING = "Does the model know enough about every group to find those who will miss?"
 _ALLOCATION = "Does every group get its share of the calls?"
 _CHANGE = "Does the new model take help away from any group?"
+_MUCH: Final = 0.5  # what is left of a gap, below which it belongs elsewhere
 _INDEX = "share of calls over share of need"
 
 
@@ -90,11 +91,8 @@ def _explained(check: Check, comparison: GroupComparison, evidence: Evidence) ->
     behind = (rest.value or 0) - (group.value or 0)
     if check.verdict not in (Verdict.FAIL, Verdict.REVIEW) or behind <= 0:
         return check
-    limits, tolerance = evidence.policy.limits.causes, evidence.policy.limits.reach.max_harm_gap
-    why = comparison.why
-    cause = cause_of(why, limits, tolerance=tolerance)
-    explained = cause.explains and why is not None and explains_all(why, tolerance=tolerance)
-    may_be_need = _may_be_need(cause, why, evidence)
+    cause, explained = _belongs_elsewhere(comparison, evidence) or _own_cause(comparison, evidence)
+    may_be_need = _may_be_need(cause, comparison.why, evidence)
     return dataclasses.replace(
         check,
         verdict=Verdict.REVIEW if cause.explains or may_be_need else check.verdict,
@@ -120,6 +118,29 @@ _TOO_FEW_UNCALLED: Final = (
 )
 
 
+def _own_cause(comparison: GroupComparison, evidence: Evidence) -> tuple[Cause, bool]:
+    """The cause in the group itself, and whether it is shown to leave less than the limit."""
+    why, limits, tolerance = comparison.why, evidence.policy.limits.causes, evidence.policy.limits.reach.max_harm_gap
+    cause = cause_of(why, limits, tolerance=tolerance)
+    return cause, cause.explains and why is not None and explains_all(why, tolerance=tolerance)
+
+
+def _belongs_elsewhere(comparison: GroupComparison, evidence: Evidence) -> tuple[Cause, bool] | None:
+    """Whether the gap goes with the clinics that the group uses, or with other groups that it overlaps with."""
+    effect = evidence.effect(comparison)
+    rest, group = comparison.rates("reach")
+    if effect is None or rest.value is None or group.value is None:
+        return None
+    tolerance, gap_found = evidence.policy.limits.reach.max_harm_gap, rest.value - group.value
+    adjusted = RateDifference(-effect.reach.value, effect.reach.error)
+    if adjusted.p_value(tolerance) < 1 - evidence.policy.confidence or adjusted.value > _MUCH * gap_found:
+        return None
+    explained = adjusted.interval(evidence.z).high < tolerance
+    within = effect.standardised_gap
+    by_mix = within is not None and within.value < _MUCH * gap_found and effect.mix.interval(evidence.z).high < 0
+    return (Cause.MIX if by_mix else Cause.OTHER_GROUP), explained
+
+
 def said_of(cause: Cause) -> str:
     """What the figures show of a cause, and what helps, as a sentence or two."""
     return f"{_SHOWN[cause]} {ACTIONS[cause][0].upper()}{ACTIONS[cause][1:]}."
@@ -133,6 +154,7 @@ _SHOWN: Final[Mapping[Cause, str]] = {
     Cause.SQUEEZED_RISKS: "High risks in this group are stated too low and low ones too high.",
     Cause.LABEL: "More of its appointments are recorded as missed, at every risk or for the trust's own reasons.",
     Cause.MIX: "Within the same clinics the gap is not there.",
+    Cause.OTHER_GROUP: "Among people who are alike in everything else the gap is not there.",
     Cause.CAPACITY: "At the same risk fewer of this group are called.",
     Cause.CALLS: "Calls that were made changed these outcomes.",
     Cause.UNKNOWN: "No cause could be shown, and lower need could not be shown either.",

@@ -93,7 +93,7 @@ def _meant_alike(compared: Sequence[GroupComparison], evidence: Evidence) -> tup
     measured = {
         at: relative
         for at, one in enumerate(compared)
-        if one.counts.counted("missed") >= smallest and (relative := _relative(one, levels[one.grouping]))
+        if one.counts.counted("missed") >= smallest and (relative := _relative(one, levels[one.grouping], evidence))
     }
     groupings = [compared[at].grouping for at in measured]
     outside = adjust_within_families([one.beyond(limits.low, limits.high) for one in measured.values()], groupings)
@@ -117,7 +117,12 @@ def _by_grouping(compared: Sequence[GroupComparison]) -> dict[str, list[Ratio]]:
     return ratios
 
 
-def _relative(one: GroupComparison, level: Ratio) -> RelativeRisk | None:
+def _relative(one: GroupComparison, level: Ratio, evidence: Evidence) -> RelativeRisk | None:
+    """The group's observed over expected against most people; adjusted for other groups where pairs were counted."""
+    effect = evidence.effect(one)
+    if effect is not None and effect.missed > 0 and effect.expected > 0 and math.isfinite(effect.log_error):
+        own, adjusted = observed_over_expected(one.counts), math.log(effect.missed / effect.expected)
+        return RelativeRisk(adjusted, effect.log_error, own.numerator / own.denominator / math.exp(adjusted))
     own = observed_over_expected(one.counts)
     if own.numerator <= 0 or own.denominator <= 0 or not math.isfinite(own.log_error) or own.log_error <= 0:
         return None

@@ -28,6 +28,7 @@ from dnapredict.fairness.measure.membership import (
     month_grouping,
     months,
 )
+from dnapredict.fairness.measure.pair_counts import PairCounts, count_pairs
 from dnapredict.fairness.measure.row_counting import count_groups, count_memberships
 from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes, uncalled_outcomes
 
@@ -63,6 +64,8 @@ class AuditCounts:
         Whether the live model's list, and reasons or outcome codes, are known.
     outcomes
         Whose outcomes the counts rest on, where some patients were called.
+    pairs
+        Every pair of groups, from which effects are adjusted for each other; None where they were not counted.
     """
 
     rows: int
@@ -74,6 +77,7 @@ class AuditCounts:
     has_live: bool = False
     has_trust_side: bool = False
     outcomes: UncalledOutcomes = field(default_factory=UncalledOutcomes)
+    pairs: PairCounts | None = None
 
     @property
     def everyone(self) -> GroupCounts:
@@ -99,6 +103,7 @@ class AuditCounts:
             has_live=self.has_live or other.has_live,
             has_trust_side=self.has_trust_side or other.has_trust_side,
             outcomes=self.outcomes + other.outcomes,
+            pairs=self.pairs + other.pairs if self.pairs and other.pairs else None,
         )
 
     def _counted_with(self, other: "AuditCounts") -> "_Counted":
@@ -144,6 +149,7 @@ def count(audited: AuditData, policy: Policy) -> AuditCounts:
         has_live=audited.has(["live_selected"]),
         has_trust_side=audited.has(["trust_side_reason"]) or audited.has(["outcome_code"]),
         outcomes=outcomes,
+        pairs=count_pairs(audited),
     )
 
 

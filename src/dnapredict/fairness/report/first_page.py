@@ -11,7 +11,7 @@ from dnapredict.fairness.report_folder import FIGURES, REPORT
 from dnapredict.fairness.verdicts import Gate, Verdict
 
 _TILES = (
-    ("Are people reached?", ("G3", "G3b", "G6")),
+    ("Are people reached?", ("G3", "G3b", "G5", "G6")),
     ("Are calls shared fairly?", ("G4",)),
     ("Does a risk mean the same?", ("G2", "G8")),
     ("Can we trust the records?", ("G0", "G1", "G7")),

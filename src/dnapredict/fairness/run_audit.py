@@ -15,6 +15,7 @@ from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, 
 from dnapredict.fairness.gates.record_gates import calibration_gate, evidence_gate, records_gate
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.counts import CountedGrouping, count_groups
+from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.measure.groupings import (
     GROUPINGS,
     PLACE_GROUPINGS,
@@ -57,7 +58,8 @@ class ReportContext:
     `capacity` is a phrase such as "10 of every 100 appointments of each week, those most likely to miss".
     `rows_expected` is the number of labelled appointments in the extract, so that a dropped row is noticed.
     `previous` is the `audit.json` of the last audit, for what has changed. `allocation` is the rule by which calls
-    are allocated between areas.
+    are allocated between areas. `coverage` is what was found again of the appointments that the model was tested on;
+    None for another product's scores, and where the training kept none.
     """
 
     model_version: str
@@ -72,6 +74,7 @@ class ReportContext:
     rows_expected: int | None = None
     previous: Mapping[str, Any] | None = None
     allocation: str = "global"
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ def run(audited: AuditData, *, policy: Policy, context: ReportContext) -> AuditR
         rows=len(audited),
         hidden=find_hidden_counts(counted, policy.disclosure),
         rows_expected=context.rows_expected,
+        coverage=context.coverage,
         has_live=audited.has(["live_selected"]),
         has_trust_side=audited.has(["trust_side_reason"]) or audited.has(["outcome_code"]),
     )

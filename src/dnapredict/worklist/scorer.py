@@ -41,7 +41,8 @@ from dnapredict.worklist.predict import Predictor
 class Scorer:
     """A model with everything that scoring needs: history, calls ledger and worklist configuration.
 
-    `history` is called for each list, so that a refreshed history is used at once.
+    `history` is called for each list, so that a refreshed history is used at once. `notices` are sentences for the
+    readers of each list, such as that the conditions of the model have ended.
     """
 
     stored: StoredModel
@@ -50,6 +51,7 @@ class Scorer:
     history: Callable[[], HistoryStore | None] = lambda: None
     mapping: Mapping = IDENTITY
     ledger: Ledger | None = None
+    notices: tuple[str, ...] = ()
 
     @property
     def synthetic(self) -> bool:
@@ -135,7 +137,7 @@ class Scorer:
             capacity=capacity,
             is_muted=is_muted,
             excluded=_excluded(inputs, known, opted_out=checked.opt_outs),
-            notices=known.notices,
+            notices=(*self.notices, *known.notices),
             today=today or local_today(self.zone),
         )
         return Worklist(predictions, plan, checked.rejected, self.model_version)

@@ -18,9 +18,9 @@ from audit_worlds import World
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.fairness import AuditData
-from dnapredict.fairness.measure.counts import count_groups
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.membership import cross_memberships, membership
+from dnapredict.fairness.measure.row_counting import count_groups
 from dnapredict.fairness.publish.group_tables import published_table
 from profile_bootstrap import reach_profiles, reach_replicates
 

@@ -7,6 +7,10 @@ asked whether the audit names it. `OddWorld` is a small or odd service instead:
     python -m benchmarks.audit_worlds --worlds 200
 
 audits so many of them and counts reports, refusals and crashes.
+
+    python -m benchmarks.audit_worlds --table --runs 20
+
+audits every planted world of `benchmarks.planted_worlds` so often, and prints verdicts, groups and causes.
 """
 
 import argparse
@@ -14,12 +18,13 @@ import collections
 import datetime
 import tempfile
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
+from benchmarks.audit_table import print_table
 from numpy.typing import NDArray
 
 from dnapredict.config.fairness_policy import Policy
@@ -31,7 +36,8 @@ from dnapredict.fairness.measure.groupings import ETHNICITY
 from dnapredict.model.cohort.cohort import patient_codes
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.worklist.plan.allocation import RULES
-from dnapredict.worklist.plan.ranking import select_by_week
+from dnapredict.worklist.plan.ranking import RankingInputs
+from dnapredict.worklist.plan.replay import replay
 
 __all__ = ["OddWorld", "World"]
 
@@ -288,13 +294,10 @@ class OddWorld:
             "probability": pa.array(risk),
             "n_past": pa.array(np.arange(self.appointments) % 5),
         }
+        day = table["starts_at"].to_numpy().astype("datetime64[D]")
+        listed = replace(RankingInputs.of_risks(risk, decile), day=day, call_by=day)
         for rule in RULES if np.isfinite(decile).any() else ("global",):
-            called = select_by_week(
-                risk,
-                decile,
-                starts_at=table["starts_at"].to_numpy(),
-                config=config.model_copy(update={"allocation": rule}),
-            )
+            called = replay(listed, config=config.model_copy(update={"allocation": rule})).covered
             made[f"{CALLED_BY}{rule}"] = pa.array(called)
         made["selected"] = made[f"{CALLED_BY}global"]
         kept = {name: table[name] for name in ("starts_at", *GROUP_COLUMNS) if name in table.column_names}
@@ -322,8 +325,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--worlds", type=int, default=200)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--table", action="store_true", help="the table of planted worlds instead")
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--appointments", type=int, default=120_000)
+    parser.add_argument("--only", action="append", default=[], help="one planted world; can be repeated")
     asked = parser.parse_args()
     warnings.simplefilter("error")
+    if asked.table:
+        print_table(runs=asked.runs, first_seed=asked.first_seed, appointments=asked.appointments, names=asked.only)
+        return
     policy = load(shipped("fairness/policy.toml"), Policy)
     loose = policy.model_dump()
     for name, limit in (("reach", "max_harm_gap"), ("ranking", "max_harm_gap"), ("change", "max_fall")):

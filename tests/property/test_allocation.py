@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from pydantic import ValidationError
 
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.worklist.plan.allocation import RULES, allocated, fifths
-from dnapredict.worklist.plan.ranking import ranks, select_by_week, select_calls
+from dnapredict.worklist.plan.allocation import RULES, fifths, quotas
+from dnapredict.worklist.plan.call_assignment import allocated, assign_calls
+from dnapredict.worklist.plan.ranking import RankingInputs, ranks
+from dnapredict.worklist.plan.replay import replay
 
 CONFIG = load(shipped("serving/worklist.toml"), WorklistConfig)
 Patients = Sequence[tuple[float, float]]
@@ -100,9 +103,8 @@ def test_fairer_shares_are_paid_for_in_expected_reach(rows: Patients, share: flo
 
 @given(patients, shares)
 def test_people_to_call_stand_first_and_every_place_is_given_once(rows: Patients, share: float):
-    risk, _ = lists_of(rows)
     selected = called(rows, "proportionate", int(np.ceil(share * len(rows))))
-    place = ranks(risk, selected)
+    place = ranks(RankingInputs.of_risks(*lists_of(rows)).place, selected)
     assert sorted(place) == list(range(1, len(rows) + 1))
     assert (place[selected] <= selected.sum()).all()
 
@@ -110,12 +112,12 @@ def test_people_to_call_stand_first_and_every_place_is_given_once(rows: Patients
 def test_each_week_is_a_list_of_its_own():
     starts = np.array(["2025-01-06", "2025-01-12", "2025-01-13", "2025-01-14"], dtype="datetime64[us]")
     risk, decile = np.array([0.2, 0.9, 0.1, 0.3]), np.array([1.0, 9.0, 1.0, np.nan])
-    found = select_by_week(risk, decile, starts_at=starts, config=CONFIG)
-    assert found.tolist() == [False, True, False, True]
+    made = replay(replace(RankingInputs.of_risks(risk, decile), day=starts.astype("datetime64[D]")), config=CONFIG)
+    assert made.calls.tolist() == [False, True, False, True]
 
 
 def test_ethnicity_cannot_be_asked_for():
-    for rule in (allocated, select_calls, select_by_week):
+    for rule in (allocated, quotas, assign_calls, replay, RankingInputs):
         assert not [name for name in inspect.signature(rule).parameters if "ethnic" in name]
     with pytest.raises(ValidationError, match="allocation"):
         WorklistConfig.model_validate({**CONFIG.model_dump(), "allocation": "by ethnicity"})

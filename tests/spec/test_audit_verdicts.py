@@ -115,7 +115,7 @@ def test_shares_of_calls_are_for_information_until_the_board_makes_them_a_rule()
 def test_for_capacity_planning_nobody_is_called_so_only_the_meaning_of_a_risk_is_judged():
     policy = POLICY.model_copy(update={"use": "capacity planning"})
     result = run(AuditData.of(World(appointments=100_000).table()), policy=policy, context=CONTEXT)
-    assert {gate.code for gate in result.gates} == {"G0", "G1", "G2", "G7"}
+    assert {gate.code for gate in result.gates} == {"G0", "G1", "G2", "G7", "G8"}
 
 
 def test_a_group_that_the_policy_names_and_the_extract_lacks_fails_the_evidence():
@@ -156,7 +156,7 @@ def test_the_shipped_policy_audits_an_extract_without_ethnicity_and_area_and_say
     evidence = result.gate("G7")
     assert evidence is not None
     assert evidence.verdict is Verdict.REVIEW
-    assert "how deprived people's areas are and people's ethnic groups: not in this" in evidence.sentence
+    assert "Nothing is known of how deprived people's areas are, people's ethnic groups, who has" in evidence.sentence
     assert result.verdict is not Verdict.PASS
 
 

@@ -89,6 +89,8 @@ ONE_CELL = """
     receives_welfare        | perhaps            |
     trust_side_reason       | letter             |
     contacted               | voicemail          |
+    trial_arm               | Control            |
+    trial_arm               | arm B              |
     opt_out                 | sometimes          | opt_out_invalid
     first_attendance_code   | 1                  |
     first_attendance_code   | 5                  | administrative_event

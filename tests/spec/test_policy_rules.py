@@ -40,6 +40,8 @@ SETTINGS = """
     limits.calibration.low           | 0.95         | accepted
     smallest_group                   | 200          | accepted
     compared                         | ["core20"]   | accepted
+    compared                         | ["age"]      | accepted
+    compared                         | ["site"]     | accepted
     compared                         | ["shoe"]     | refused: must name groupings among
     compared                         | []           | refused: compared
     may_be_absent                    | ["shoe"]     | refused: must name groupings among
@@ -54,6 +56,18 @@ CHANGES = """
     0.10    | 0.08        | A. Person | B. Person   | refused: needs an entry under [[changes]] with two names
     0.10    | 0.10        | A. Person | a. person   | refused: must be another person
     0.02    |             |           |             | refused: needs an entry under [[changes]] with two names
+"""
+# What the policy named at the last audit and names now, without an entry under `[[changes]]`.
+GROUPINGS = """
+    setting        | at the last audit | now               | answer
+    compared       | core20            | core20, age       | audited
+    compared       | core20, age       | age, core20       | audited
+    compared       | core20, age       | age               | refused: 'compared' was
+    may_be_absent  |                   | age               | audited
+    may_be_absent  |                   | core20            | refused: 'may_be_absent' was
+    may_be_absent  | core20, age       | core20            | audited
+    judge_unknown  | false             | true              | audited
+    judge_unknown  | true              | false             | refused: 'judge_unknown' was
 """
 
 
@@ -117,3 +131,27 @@ def test_a_limit_that_moves_after_a_result_was_seen_needs_two_names(
     with pytest.raises((ValidationError, ConfigurationError)) as refusal:
         audit()
     assert answer.removeprefix("refused: ") in str(refusal.value)
+
+
+def setting_of(text: str) -> Any:
+    return text == "true" if text in ("true", "false") else [name.strip() for name in text.split(",") if name.strip()]
+
+
+@pytest.mark.parametrize(("setting", "before", "now", "answer"), lines(GROUPINGS))
+def test_further_groups_may_be_judged_at_once_and_none_is_dropped_in_silence(
+    setting: str, before: str, now: str, answer: str
+):
+    base = {"compared": ["core20"], "may_be_absent": [], "judge_unknown": True}
+    was, changed = (policy(**(base | {setting: setting_of(text)})) for text in (before, now))
+    if answer == "audited":
+        refuse_silent_changes(changed, {"policy": was.model_dump(mode="json")})
+        return
+    with pytest.raises(ConfigurationError, match=answer.removeprefix("refused: ")):
+        refuse_silent_changes(changed, {"policy": was.model_dump(mode="json")})
+
+
+def test_a_policy_of_an_earlier_release_is_judged_as_it_was_agreed():
+    earlier = policy(compared=["core20", "ethnicity", "interpreter", "plus"])
+    content = earlier.model_dump(exclude={"judge_unknown"})
+    assert Policy.model_validate(content).judge_unknown is False
+    assert Policy.model_validate(content).compared == earlier.compared

@@ -40,10 +40,10 @@ def test_without_a_missed_appointment_there_is_nothing_to_say():
 
 def test_the_strict_label_leaves_out_those_who_came_late():
     table = pa.table(ROWS | {"outcome_code": ["3", "5", "7"], "dna": [True, False, True]})
-    strict = AuditData.of(table).with_strict_label()
-    assert strict is not None
-    assert strict.table["outcome_code"].to_pylist() == ["3", "5"]
+    kept = AuditData.of(table).strictly_labelled()
+    assert kept is not None
+    assert kept.tolist() == [True, True, False]
 
 
 def test_the_strict_label_is_nothing_new_where_nobody_came_late():
-    assert AuditData.of(pa.table(ROWS | {"outcome_code": ["3", "5", "5"]})).with_strict_label() is None
+    assert AuditData.of(pa.table(ROWS | {"outcome_code": ["3", "5", "5"]})).strictly_labelled() is None

@@ -34,13 +34,14 @@ from dnapredict.fairness.access.access_disclosure import _counts as counts_of_ac
 from dnapredict.fairness.access.access_disclosure import denominator_of as denominator
 from dnapredict.fairness.access.assessment import _ASSESSED
 from dnapredict.fairness.disclosure import hidden_counts
+from dnapredict.fairness.measure.audit_counts import memberships
 from dnapredict.fairness.measure.counts import CountedGrouping
-from dnapredict.fairness.measure.counts import count_groups as counted_of
 from dnapredict.fairness.measure.groupings import GROUPINGS, everyone_membership
 from dnapredict.fairness.measure.membership import membership
+from dnapredict.fairness.measure.row_counting import count_groups as counted_of
 from dnapredict.fairness.report.charts import charts
-from dnapredict.fairness.run_audit import _memberships
-from dnapredict.worklist.plan.allocation import RULES, allocated
+from dnapredict.worklist.plan.allocation import RULES
+from dnapredict.worklist.plan.call_assignment import allocated
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)
@@ -261,7 +262,7 @@ def attacked(table: pa.Table, folder: Path) -> tuple[dict[Cell, float], dict[Cel
     """The secrets of a report, and what an attacker knows of them."""
     audited = AuditData.of(table)
     write(run(audited, policy=POLICY, context=CONTEXT), folder)
-    counted = {members.grouping.name: counted_of(audited, members) for members in _memberships(audited)}
+    counted = {members.grouping.name: counted_of(audited, members) for members in memberships(audited)}
     secret = small_cells(counted)
     return secret, Attack(folder, groups_of(counted)).possible(list(secret))
 

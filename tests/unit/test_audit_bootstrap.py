@@ -6,10 +6,10 @@ from benchmarks.audit_worlds import World
 from benchmarks.profile_bootstrap import reach_profiles, reach_replicates
 
 from dnapredict.fairness import AuditData
-from dnapredict.fairness.measure.counts import count_groups
 from dnapredict.fairness.measure.group_metrics import rate
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.membership import membership
+from dnapredict.fairness.measure.row_counting import count_groups
 
 
 def test_the_bootstrap_agrees_with_the_closed_form():

@@ -8,7 +8,7 @@ from fairlearn.metrics import MetricFrame
 
 from dnapredict.fairness.compare.heterogeneity import slope_index
 from dnapredict.fairness.measure.audited_appointments import AuditData
-from dnapredict.fairness.measure.counts import CountedGrouping, count_groups
+from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.group_metrics import (
     FAIRLEARN,
     allocation_index,
@@ -22,6 +22,7 @@ from dnapredict.fairness.measure.group_metrics import (
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.intervals import Rate
 from dnapredict.fairness.measure.membership import membership
+from dnapredict.fairness.measure.row_counting import count_groups
 
 WORLD = AuditData.of(World(appointments=8_000, under_scored="J").table())
 

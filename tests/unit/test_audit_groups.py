@@ -5,9 +5,9 @@ import pytest
 from benchmarks.audit_worlds import World
 
 from dnapredict.fairness.measure.audited_appointments import AuditData
-from dnapredict.fairness.measure.counts import count_groups
 from dnapredict.fairness.measure.groupings import GROUPINGS, grouping_named
 from dnapredict.fairness.measure.membership import membership
+from dnapredict.fairness.measure.row_counting import count_groups
 
 
 def audited(**columns: list[object]) -> AuditData:

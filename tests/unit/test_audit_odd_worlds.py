@@ -21,9 +21,9 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.errors import ConfigurationError, NoEventsError
 from dnapredict.fairness import AuditData, AuditResult, ReportContext, Verdict, run, write
-from dnapredict.fairness.measure.counts import count_groups
+from dnapredict.fairness.measure.audit_counts import memberships
 from dnapredict.fairness.measure.group_metrics import KNOWS_THE_OUTCOME
-from dnapredict.fairness.run_audit import _memberships
+from dnapredict.fairness.measure.row_counting import count_groups
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)
@@ -115,7 +115,7 @@ def test_no_count_of_a_tiny_trust_can_be_worked_out(world: OddWorld, tmp_path: P
     """Also where a printed total is itself 1 to 7."""
     appointments = AuditData.of(world.table())
     write(run(appointments, policy=POLICY, context=CONTEXT), tmp_path / "report")
-    counted = {m.grouping.name: count_groups(appointments, m) for m in _memberships(appointments)}
+    counted = {m.grouping.name: count_groups(appointments, m) for m in memberships(appointments)}
     secret = small_cells(counted)
     found = Attack(tmp_path / "report", groups_of(counted)).possible(list(secret))
     assert secret

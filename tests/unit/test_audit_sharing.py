@@ -15,7 +15,8 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.fairness import AuditData, AuditResult, ReportContext, run, write
 from dnapredict.fairness.report.csv_tables import csv_files
 from dnapredict.fairness.report.report_files import as_json
-from dnapredict.worklist.plan.allocation import RULES, allocated
+from dnapredict.worklist.plan.allocation import RULES
+from dnapredict.worklist.plan.call_assignment import allocated
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)

@@ -14,7 +14,7 @@ from dnapredict.errors import NoEventsError
 from dnapredict.fairness import AuditData, ReportContext
 from dnapredict.fairness.study import Study, study, study_files
 from dnapredict.fairness.study.methods import halves
-from dnapredict.worklist.plan.allocation import allocated
+from dnapredict.worklist.plan.call_assignment import allocated
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)

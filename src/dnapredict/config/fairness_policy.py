@@ -38,7 +38,10 @@ _SYNONYMS = {
     "withhold": "withholding care",
 }
 
-_COMPARABLE = ("core20", "ethnicity", "ethnicity_5", "interpreter", "plus", "disability", "sex")
+_COMPARABLE = (
+    *("core20", "imd_decile", "imd_quintile", "ethnicity", "ethnicity_5", "sex", "age", "interpreter", "disability"),
+    *("learning_disability", "digital", "history", "plus", "place", "site"),
+)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Why = Annotated[str, Field(min_length=10)]
@@ -106,6 +109,40 @@ class EvidenceLimit(Settings):
     why: Why
 
 
+class LevelLimit(Settings):
+    """G8: the risks of everyone against the outcomes of everyone.
+
+    Range of observed over expected, range of the slope of the calibration line, and the least and the most that the
+    ranking quality (AUROC) of a forecast can be: below, it has no skill; above, it knew the outcomes.
+    """
+
+    low: Annotated[float, Field(gt=0, le=1)] = 0.90
+    high: Annotated[float, Field(ge=1)] = 1.10
+    slope_low: Annotated[float, Field(gt=0, le=1)] = 0.80
+    slope_high: Annotated[float, Field(ge=1)] = 1.25
+    least_ranking: Annotated[float, Field(ge=0.5, lt=1)] = 0.55
+    most_ranking: Annotated[float, Field(gt=0.5, le=1)] = 0.98
+    why: Why = "A list ranks people by risk; where all risks are off, that is said once and is no matter of a group."
+
+
+class CauseLimit(Settings):
+    """How near to everyone else's a group's figures must be shown to be before lower need is said.
+
+    Ratios: 1.35 is a range of 1/1.35 to 1.35. `risk` is observed over expected relative to everyone else,
+    `risk_by_call` that of the called and of the others apart, `slope` the relative slope; `recorded` is the share of
+    missed appointments by which reasons on the trust's side must be more common before the records are the cause.
+    """
+
+    risk: Annotated[float, Field(gt=1)] = 1.35
+    risk_by_call: Annotated[float, Field(gt=1)] = 2.0
+    slope: Annotated[float, Field(gt=1)] = 1.5
+    recorded: Share = 0.05
+    why: Why = (
+        "Lower need is said only where it is shown. Risks that are a quarter too low cost a group about 5 points of "
+        "reach; narrower limits could not be shown for a group of 5 in 100 among 120,000 appointments."
+    )
+
+
 class GateLimits(Settings):
     """One table a gate."""
 
@@ -117,6 +154,8 @@ class GateLimits(Settings):
     allocation: AllocationLimit
     change: ChangeLimit
     evidence: EvidenceLimit
+    level: LevelLimit = LevelLimit()
+    causes: CauseLimit = CauseLimit()
 
 
 class Disclosure(Settings):
@@ -168,7 +207,8 @@ class Policy(Settings):
     """The whole of `fairness/policy.toml`.
 
     The extract must hold every grouping in `compared`, except those that `may_be_absent` names too; the report
-    then says that they are missing.
+    then says that they are missing. With `judge_unknown`, people whose group is not known (declined, not asked, blank)
+    are judged as a group is.
     """
 
     version: str
@@ -180,6 +220,8 @@ class Policy(Settings):
     confidence: Annotated[float, Field(ge=0.90, le=0.99)] = 0.95
     compared: tuple[str, ...] = ("core20", "ethnicity", "interpreter", "plus")
     may_be_absent: tuple[str, ...] = ()
+    # Off where the file does not say: a policy that was agreed before is judged as it was agreed.
+    judge_unknown: bool = False
     limits: GateLimits
     disclosure: Disclosure
     changes: tuple[Change, ...] = ()

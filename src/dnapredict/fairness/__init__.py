@@ -7,7 +7,7 @@ the report. `fairness/README.md` explains how to read it.
 from dnapredict.fairness.extra_outputs import EXTRA_OUTPUTS, extra_files
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.report.report_files import require_free, write
-from dnapredict.fairness.run_audit import AuditResult, ReportContext, run
+from dnapredict.fairness.run_audit import AuditResult, ReportContext, judge, run
 from dnapredict.fairness.signing import Signature, sign, signature_of
 from dnapredict.fairness.verdicts import Verdict
 
@@ -19,6 +19,7 @@ __all__ = [
     "Signature",
     "Verdict",
     "extra_files",
+    "judge",
     "require_free",
     "run",
     "sign",

@@ -1,34 +1,31 @@
 """Run the audit: count each grouping, judge every gate, and return only what may be published."""
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.errors import ConfigurationError
+from dnapredict.fairness.compare.adjusted_effects import adjusted_effects
 from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocation_costs
 from dnapredict.fairness.compare.comparisons import Evidence
+from dnapredict.fairness.compare.harm_search import search_harms
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
 from dnapredict.fairness.gates.label_gate import label_gate
 from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_gate
-from dnapredict.fairness.gates.record_gates import calibration_gate, evidence_gate, records_gate
+from dnapredict.fairness.gates.record_gates import evidence_gate, records_gate
+from dnapredict.fairness.gates.risk_gates import calibration_gate, level_gate
+from dnapredict.fairness.gates.search_gate import search_gate, without_blame_for_parts
+from dnapredict.fairness.measure.audit_counts import AuditCounts, count
 from dnapredict.fairness.measure.audited_appointments import AuditData
-from dnapredict.fairness.measure.counts import CountedGrouping, count_groups
+from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.coverage import Coverage
-from dnapredict.fairness.measure.groupings import (
-    GROUPINGS,
-    PLACE_GROUPINGS,
-    QUINTILE,
-    everyone_membership,
-    grouping_named,
-    grouping_phrases,
-)
-from dnapredict.fairness.measure.membership import Membership, cross_memberships, membership, months
+from dnapredict.fairness.measure.groupings import GROUPINGS, grouping_named, grouping_phrases
 from dnapredict.fairness.publish.change_since import refuse_silent_changes
 from dnapredict.fairness.publish.chart_data import ChartData, published_chart_data
 from dnapredict.fairness.publish.group_tables import GroupTable, published_table
-from dnapredict.fairness.verdicts import Gate, Verdict, overall_verdict
+from dnapredict.fairness.verdicts import AuditVerdicts, Gate, Verdict, overall_verdict, separate_verdicts
 
 PRIMARY_GATE = {"reach": "G3", "calibration": "G2"}
 
@@ -45,9 +42,10 @@ def judge_gates(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
             ranking_gate(evidence),
             allocation_gate(evidence),
             change_gate(evidence),
+            search_gate(evidence),
         ]
-    gates.append(evidence_gate(evidence))
-    applied = tuple(gate for gate in gates if gate is not None)
+    gates += [evidence_gate(evidence), level_gate(evidence)]
+    applied = without_blame_for_parts([gate for gate in gates if gate is not None], evidence)
     return overall_verdict(applied, primary=PRIMARY_GATE[evidence.policy.primary]), applied
 
 
@@ -58,8 +56,9 @@ class ReportContext:
     `capacity` is a phrase such as "10 of every 100 appointments of each week, those most likely to miss".
     `rows_expected` is the number of labelled appointments in the extract, so that a dropped row is noticed.
     `previous` is the `audit.json` of the last audit, for what has changed. `allocation` is the rule by which calls
-    are allocated between areas. `coverage` is what was found again of the appointments that the model was tested on;
-    None for another product's scores, and where the training kept none.
+    are allocated between areas. `assumptions` are sentences on what the replay of the lists takes for granted.
+    `coverage` is what was found again of the appointments that the model was tested on; None for another product's
+    scores, and where the training kept none.
     """
 
     model_version: str
@@ -74,6 +73,7 @@ class ReportContext:
     rows_expected: int | None = None
     previous: Mapping[str, Any] | None = None
     allocation: str = "global"
+    assumptions: tuple[str, ...] = ()
     coverage: Coverage | None = None
 
 
@@ -82,6 +82,7 @@ class AuditResult:
     """Verdict, gates and published tables; it holds no exact counts."""
 
     verdict: Verdict
+    verdicts: AuditVerdicts
     gates: tuple[Gate, ...]
     everyone: GroupTable
     tables: tuple[GroupTable, ...]
@@ -101,10 +102,7 @@ class AuditResult:
 
 
 def run(audited: AuditData, *, policy: Policy, context: ReportContext) -> AuditResult:
-    """Audit labelled appointments under `policy`.
-
-    Every row is read once for each grouping. Gates are judged on exact counts; the result holds only figures that
-    may be printed under the policy's small-number rule.
+    """Audit labelled appointments under `policy`: count them, then judge the counts.
 
     Raises
     ------
@@ -112,21 +110,22 @@ def run(audited: AuditData, *, policy: Policy, context: ReportContext) -> AuditR
         If the policy compares a grouping that the extract lacks and does not allow that, or a limit
         differs from the last audit's without two names.
     """
-    _require_groupings(audited, policy)
-    if context.previous is not None:
-        refuse_silent_changes(policy, context.previous)
-    counted = {members.grouping.name: count_groups(audited, members) for members in _memberships(audited)}
-    evidence = Evidence(
-        counted=counted,
-        strict=_strictly_counted(audited, policy),
-        policy=policy,
-        rows=len(audited),
-        hidden=find_hidden_counts(counted, policy.disclosure),
-        rows_expected=context.rows_expected,
-        coverage=context.coverage,
-        has_live=audited.has(["live_selected"]),
-        has_trust_side=audited.has(["trust_side_reason"]) or audited.has(["outcome_code"]),
-    )
+    return judge(count(audited, policy), policy=policy, context=context)
+
+
+def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> AuditResult:
+    """Judge the counts of one extract, or of several that were added up.
+
+    Gates are judged on exact counts; the result holds only figures that may be printed under the policy's
+    small-number rule.
+
+    Raises
+    ------
+    ConfigurationError
+        As `run`.
+    """
+    evidence = evidence_of(counts, policy=policy, context=context)
+    counted = evidence.counted
     verdict, gates = judge_gates(evidence)
     tables = [
         published_table(group, rule=policy.disclosure, z=evidence.z, share=evidence.share, hidden=evidence.hidden)
@@ -136,54 +135,51 @@ def run(audited: AuditData, *, policy: Policy, context: ReportContext) -> AuditR
     absent = grouping_phrases(grouping for grouping in GROUPINGS if grouping.name not in counted)
     return AuditResult(
         verdict,
+        separate_verdicts(gates, primary=PRIMARY_GATE[policy.primary]),
         gates,
         everyone=tables[0],
         tables=tuple(tables[1:]),
         chart_data=published_chart_data(evidence),
-        allocation_costs=allocation_costs(audited, evidence, in_use=context.allocation),
+        allocation_costs=allocation_costs(counts.allocated, evidence, in_use=context.allocation),
         absent=absent,
         policy=policy,
         context=context,
     )
 
 
-def _require_groupings(audited: AuditData, policy: Policy) -> None:
+def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Evidence:
+    """What the gates judge, from counts.
+
+    Raises
+    ------
+    ConfigurationError
+        As `run`.
+    """
+    counted = counts.judged_groupings()
+    _require_groupings(counted, policy)
+    if context.previous is not None:
+        refuse_silent_changes(policy, context.previous)
+    return Evidence(
+        counted=counted,
+        strict=counts.judged_strictly(),
+        policy=policy,
+        rows=counts.rows,
+        hidden=find_hidden_counts(counted, policy.disclosure),
+        rows_expected=context.rows_expected,
+        coverage=context.coverage,
+        has_live=counts.has_live,
+        has_trust_side=counts.has_trust_side,
+        effects=adjusted_effects(counts.pairs) if counts.pairs else None,
+        harms=search_harms(counts.pairs) if counts.pairs else None,
+    )
+
+
+def _require_groupings(counted: Mapping[str, CountedGrouping], policy: Policy) -> None:
     required = (grouping_named(name) for name in policy.compared if name not in policy.may_be_absent)
-    absent = [grouping for grouping in required if not audited.has([grouping.column])]
-    if absent:
-        first = absent[0]
+    first = next((grouping for grouping in required if grouping.name not in counted), None)
+    if first is not None:
         raise ConfigurationError(
             f"fairness policy: 'compared' names '{first.name}', and the extract holds nothing in its column "
             f"'{first.column}'. Bring the column in, or name '{first.name}' under 'may_be_absent' too: the "
             "report then says that it is missing, and does not pass."
         )
-
-
-def _memberships(audited: AuditData) -> Iterator[Membership]:
-    """Everyone first, then each grouping that the extract has, then those that only charts show."""
-    yield everyone_membership(len(audited))
-    for grouping in (*GROUPINGS, *PLACE_GROUPINGS):
-        members = membership(audited, grouping)
-        if members is not None:
-            yield members
-    five = membership(audited, grouping_named("ethnicity_5"))
-    fifths = membership(audited, QUINTILE)
-    for first, second in ((five, fifths), *_by_month(audited, five)):
-        if first is not None and second is not None:
-            yield cross_memberships(first, second)
-
-
-def _by_month(audited: AuditData, five: Membership | None) -> list[tuple[Membership | None, Membership | None]]:
-    month = months(audited)
-    if len(month.groups) < 2:
-        return []
-    return [(membership(audited, grouping_named("core20")), month), (five, month)]
-
-
-def _strictly_counted(audited: AuditData, policy: Policy) -> dict[str, CountedGrouping]:
-    """The compared groupings, counted with only outcome code 3 as missed."""
-    strict = audited.with_strict_label()
-    if strict is None:
-        return {}
-    memberships = (membership(strict, grouping_named(name)) for name in policy.compared)
-    return {members.grouping.name: count_groups(strict, members) for members in memberships if members is not None}

@@ -1,8 +1,11 @@
 """Verdicts of checks and gates, and the rules that combine them."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.measure.membership import Group
@@ -18,18 +21,60 @@ class Verdict(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a group is reached less (fairness-audit, section 5)."""
+    """Why a group is reached less (fairness-audit, section 10). None but `UNKNOWN` is said without evidence for it."""
 
     LOWER_NEED = "lower need"
     WEAKER_INFORMATION = "weaker information"
     UNDER_SCORED = "under-scored"
+    OVER_SCORED = "over-scored"
+    SQUEEZED_RISKS = "squeezed risks"
+    LABEL = "how missed appointments are recorded"
+    MIX = "mix of clinics"
+    OTHER_GROUP = "another group that it overlaps with"
+    CAPACITY = "who is called at the same risk"
+    CALLS = "effect of calls"
+    UNKNOWN = "cause not known"
+
+    @property
+    def explains(self) -> bool:
+        """Whether a gap with this cause is no fault of the list, so that a person looks and nothing fails."""
+        return self in (Cause.LOWER_NEED, Cause.MIX, Cause.OTHER_GROUP)
+
+
+ACTIONS: Final[Mapping[Cause, str]] = MappingProxyType(
+    {
+        Cause.LOWER_NEED: "no action by default; a named person looks",
+        Cause.WEAKER_INFORMATION: "find factors that say more of this group, give it a fair share of calls, "
+        "or offer a route that needs no model",
+        Cause.UNDER_SCORED: "recalibrate the risks of this group, and check how missed appointments are recorded",
+        Cause.OVER_SCORED: "recalibrate the risks of this group: fewer miss than the model says",
+        Cause.SQUEEZED_RISKS: "recalibrate the spread of the risks of this group: the highest are stated too low",
+        Cause.LABEL: "check how missed appointments are recorded, before any other figure is believed",
+        Cause.MIX: "compare within clinics; the clinics that this group uses differ",
+        Cause.OTHER_GROUP: "put right what is said of the group that it overlaps with",
+        Cause.CAPACITY: "look at who is called: at the same risk this group is called less",
+        Cause.CALLS: "judge on appointments that were not called, or on a trial",
+        Cause.UNKNOWN: "a named person looks into it before the list is used",
+    }
+)
+
+
+@dataclass(frozen=True)
+class GapPart:
+    """Points of a group's gap in reach that are due to one cause; positive: the group is behind for it."""
+
+    cause: Cause
+    points: Interval
+    action: str
 
 
 @dataclass(frozen=True)
 class Check:
     """The verdict on one group in one gate. Its numbers may be printed: they come from rounded counts.
 
-    `detectable` is the smallest true gap that this audit would call a FAIL in 8 of 10 cases.
+    `detectable` is the smallest true gap that this audit would call a FAIL in 8 of 10 cases. `weight` is the group's
+    share of all appointments, to two decimals. `is_explained` says that the gap is shown to be no fault of the list: a
+    named person looks, and the list may pass.
     """
 
     grouping: str
@@ -41,6 +86,8 @@ class Check:
     p_adjusted: float | None = None
     cause: Cause | None = None
     detectable: float | None = None
+    weight: float = 1.0
+    is_explained: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,9 +107,9 @@ class Gate:
 def combine_checks(checks: Sequence[Check]) -> Verdict:
     """The verdict of a gate from its groups.
 
-    A FAIL of one group fails the gate. Otherwise, where fewer than half of the groups can be judged, the verdict is
-    NOT ENOUGH DATA. Otherwise a REVIEW of one group is a REVIEW. A gate passes when every group that can be
-    judged passes; gate G7 is about the groups that cannot.
+    A FAIL of one group fails the gate. Otherwise, where the groups that can be judged hold fewer than half of the
+    people, the verdict is NOT ENOUGH DATA. Otherwise a REVIEW of one group is a REVIEW. A gate passes when every group
+    that can be judged passes; gate G7 is about the groups that cannot.
 
     >>> def check(verdict): return Check("ethnicity", Group("A", "A"), verdict, "reach", "")
     >>> combine_checks([check(Verdict.PASS), check(Verdict.REVIEW)]).value
@@ -71,10 +118,10 @@ def combine_checks(checks: Sequence[Check]) -> Verdict:
     'NOT ENOUGH DATA'
     """
     verdicts = [check.verdict for check in checks]
-    judged = [verdict for verdict in verdicts if verdict is not Verdict.NOT_ENOUGH_DATA]
+    judged = [check for check in checks if check.verdict is not Verdict.NOT_ENOUGH_DATA]
     if Verdict.FAIL in verdicts:
         return Verdict.FAIL
-    if not judged or 2 * len(judged) < len(verdicts):
+    if not judged or 2 * sum(check.weight for check in judged) < sum(check.weight for check in checks):
         return Verdict.NOT_ENOUGH_DATA
     return Verdict.REVIEW if Verdict.REVIEW in verdicts else Verdict.PASS
 
@@ -88,3 +135,47 @@ def overall_verdict(gates: Sequence[Gate], *, primary: str) -> Verdict:
         return verdicts.get(primary, Verdict.NOT_ENOUGH_DATA)
     others = set(verdicts.values()) - {Verdict.PASS}
     return Verdict.REVIEW if others else Verdict.PASS
+
+
+@dataclass(frozen=True)
+class AuditVerdicts:
+    """Verdicts apart: on the list (is it fair?), on the records, and on the level of all risks.
+
+    Records that are incomplete do not stop a fair list from passing, nor do risks that are too high for everyone.
+    """
+
+    list: Verdict
+    records: Verdict
+    level: Verdict
+
+
+LIST_GATES: Final = ("G2", "G3", "G3b", "G4", "G5", "G6")
+RECORD_GATES: Final = ("G0", "G1", "G7")
+LEVEL_GATES: Final = ("G8",)
+
+
+def separate_verdicts(gates: Sequence[Gate], *, primary: str) -> AuditVerdicts:
+    """The verdicts on list, records and level.
+
+    The list passes where every group that can be judged is inside the limits, or its gap is shown to be no fault of
+    the list. Records and level have the worst verdict of their gates.
+    """
+    judged = [gate for gate in gates if gate.judged]
+    of_list = [_without_explained(gate) for gate in judged if gate.code in LIST_GATES]
+    records, level = ([gate.verdict for gate in judged if gate.code in codes] for codes in (RECORD_GATES, LEVEL_GATES))
+    return AuditVerdicts(overall_verdict(of_list, primary=primary), _worst(records), _worst(level))
+
+
+def _without_explained(gate: Gate) -> Gate:
+    """The gate as if gaps that are shown to be no fault of the list were none."""
+    if not any(check.is_explained for check in gate.checks):
+        return gate
+    checks = [dataclasses.replace(c, verdict=Verdict.PASS) if c.is_explained else c for c in gate.checks]
+    return dataclasses.replace(gate, verdict=combine_checks(checks))
+
+
+_WORST_FIRST: Final = (Verdict.FAIL, Verdict.REVIEW, Verdict.NOT_ENOUGH_DATA, Verdict.PASS)
+
+
+def _worst(verdicts: Sequence[Verdict]) -> Verdict:
+    return min(verdicts, key=_WORST_FIRST.index, default=Verdict.NOT_ENOUGH_DATA)

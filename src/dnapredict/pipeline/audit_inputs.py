@@ -18,51 +18,45 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.contract.columns import NAMES
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.readers import table_file
-from dnapredict.data.validation.checked import Checked
+from dnapredict.data.validation.checked import NO_OPT_OUTS, Checked
 from dnapredict.errors import DataError
 from dnapredict.fairness import AuditData, ReportContext
 from dnapredict.fairness.measure.audited_appointments import CALLED_BY, GROUP_COLUMNS
 from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.publish.change_since import previous_audit
 from dnapredict.fairness.study import Study, study
-from dnapredict.features.matrix import PAST_APPOINTMENTS, Matrix
+from dnapredict.features.matrix import LEAD_DAYS, PAST_APPOINTMENTS
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
-from dnapredict.model.cohort.cohort import appointment_keys, patient_codes
+from dnapredict.model.cohort.cohort import appointment_keys, patient_codes, patient_halves
+from dnapredict.pipeline.audited_lists import LIST_COLUMNS, PastLists, capacity_phrase, replayed
 from dnapredict.pipeline.run_inputs import code_revision
 from dnapredict.registry.tested_appointments import ATTENDED, MISSED, RecordedOutcomes
-from dnapredict.worklist.plan.allocation import RULES, Rule, allocated
-from dnapredict.worklist.plan.ranking import select_by_week
+from dnapredict.worklist.plan.allocation import Rule
+from dnapredict.worklist.plan.call_assignment import allocated
 
 # Contract columns with a patient's groups; the audit reads them, no factor does.
 _GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "outcome_code")
-EXTRA_COLUMNS = ("patient_id", "starts_at", "starts_local", "outcome_code", *_GROUPS)
+EXTRA_COLUMNS = tuple(dict.fromkeys(("starts_at", *LIST_COLUMNS, "contacted", "trial_arm", *_GROUPS)))
 
 
-_ALLOCATION_TEXT: dict[Rule, str] = {
-    "global": "those most likely to miss",
-    "proportionate": "shared between areas by need, those most likely to miss first",
-    "floor": "those most likely to miss, with a floor for each fifth of deprivation",
-}
-
-
-def not_trained_on(matrix: Matrix, stored: StoredModel, *, source: str) -> Matrix:
+def not_trained_on(lists: PastLists, stored: StoredModel, *, source: str) -> PastLists:
     """The appointments since the start of the model's test period, which its training did not see.
 
     Raises
     ------
     DataError
-        If there is none.
+        If none of them has an outcome.
     """
     test_from = stored.manifest.provenance.test_from
-    later = pc.greater_equal(matrix.table["starts_local"], pa.scalar(test_from, pa.date32()).cast(pa.timestamp("us")))
-    kept = matrix.table.filter(later)
-    if kept.num_rows == 0:
+    starts = lists.matrix.table["starts_local"]
+    later = lists.take(pc.greater_equal(starts, pa.scalar(test_from, pa.date32()).cast(pa.timestamp("us"))).to_numpy())
+    if not later.has_outcome.any():
         raise DataError(
             f"{source}: holds no outcome since {test_from:%d %B %Y}, where this model's training ended. "
             "A model is audited on later appointments than it has seen: give a newer extract."
         )
-    return Matrix(kept, matrix.factors)
+    return later
 
 
 def rows_expected(checked: Checked, stored: StoredModel | None, workspace: Workspace) -> int:
@@ -74,60 +68,55 @@ def rows_expected(checked: Checked, stored: StoredModel | None, workspace: Works
 
 
 def audited(
-    matrix: Matrix,
+    lists: PastLists,
     probability: NDArray[np.float64],
     *,
     outcomes: LabelRule,
     worklist: WorklistConfig,
     live: NDArray[np.float64] | None = None,
+    refused: pa.Table = NO_OPT_OUTS,
 ) -> AuditData:
-    """Outcomes, risks, groups, and weekly selections of each appointment.
+    """Outcomes, risks, groups, and who would have been called, of each appointment with an outcome.
 
     Parameters
     ----------
+    probability : (n,) float
+        The risk of each appointment on the lists.
     live : (n,) float, optional
         Risks by the current champion, whose list is compared with that of the audited model.
+    refused
+        Opt-outs of refused rows (`Checked.opt_outs`).
 
     Raises
     ------
     NoEventsError
         If nobody missed an appointment.
     """
-    table = matrix.table
-    selected = _selected(probability, table, worklist)
+    has_outcome = lists.has_outcome
+    table = lists.judged.table
+    called = replayed(lists, probability, worklist=worklist, refused=refused)
     computed = {
         "patient": pa.array(patient_codes(table["patient_id"])),
         "dna": pc.is_in(table["outcome_code"], pa.array(outcomes.dna_codes)),
-        "probability": pa.array(probability),
-        "selected": selected[worklist.allocation],
+        "probability": pa.array(probability[has_outcome]),
+        "selected": called[worklist.allocation][has_outcome],
         "n_past": table[PAST_APPOINTMENTS],
+        "lead_days": table[LEAD_DAYS],
+        "patient_half": pa.array(patient_halves(table["patient_id"], table["appointment_id"])),
     }
-    computed |= {f"{CALLED_BY}{rule}": called for rule, called in selected.items()}
+    computed |= {f"{CALLED_BY}{rule}": rows[has_outcome] for rule, rows in called.items()}
     if live is not None:
-        computed["live_selected"] = _selected(live, table, worklist)[worklist.allocation]
+        rules = (worklist.allocation,)
+        of_live = replayed(lists, live, worklist=worklist, rules=rules, refused=refused)
+        computed["live_selected"] = of_live[worklist.allocation][has_outcome]
     # Months and the first and last day of a report are those of the clinic's clock.
     kept = {"starts_at": table["starts_local"], **{name: table[name] for name in ("outcome_code", *_GROUPS)}}
     return AuditData.of(pa.table(computed | kept))
 
 
-def _selected(
-    probability: NDArray[np.float64], table: pa.Table, worklist: WorklistConfig
-) -> dict[Rule, NDArray[np.bool_]]:
-    """The selection under each allocation rule; by risk only if there are no deciles."""
-    starts = table["starts_local"].to_numpy()
-    decile = table["imd_decile"].cast("float64").to_numpy()
-    rules = RULES if np.isfinite(decile).any() else (worklist.allocation,)
-    return {
-        rule: select_by_week(
-            probability, decile, starts_at=starts, config=worklist.model_copy(update={"allocation": rule})
-        )
-        for rule in rules
-    }
-
-
-def recorded_outcomes(matrix: Matrix, *, outcomes: LabelRule) -> RecordedOutcomes:
+def recorded_outcomes(lists: PastLists, *, outcomes: LabelRule) -> RecordedOutcomes:
     """The labelled appointments of an audit, to be held against those that the model was tested on."""
-    table = matrix.table
+    table = lists.judged.table
     missed = pc.is_in(table["outcome_code"], pa.array(outcomes.dna_codes)).to_numpy()
     return RecordedOutcomes(
         appointment=appointment_keys(table["appointment_id"]),
@@ -202,19 +191,22 @@ def context(
     *,
     previous: Mapping[str, Any] | None,
     rows: int,
+    assumed: tuple[str, ...] = (),
     coverage: Coverage | None = None,
 ) -> ReportContext:
-    """The source of the report's numbers; `rows` is how many appointments it must have."""
+    """The source of the report's numbers.
+
+    `rows` is how many appointments it must have, `assumed` what the replay of the lists takes for granted.
+    """
     stored, scores, worklist = origin.stored, origin.scores, origin.worklist
     days = appointments.table["starts_at"].to_numpy().astype("datetime64[D]")
-    share = f"{worklist.capacity_share * 100:g} of every 100 appointments of each week"
-    calls = f"{worklist.capacity:,} appointments of each week" if worklist.capacity else share
     return ReportContext(
         model_version=str(origin.version) if scores is None else f"scores of {scores.name}",
         model_sha256=stored.digest if stored else table_file.sha256(scores) if scores else "",
         data_sha256=table_file.sha256(origin.path),
         window=(days.min().item(), days.max().item()),
-        capacity=f"{calls}, {_ALLOCATION_TEXT[worklist.allocation]}",
+        capacity=capacity_phrase(worklist),
+        assumptions=assumed,
         code_revision=code_revision(),
         synthetic=table_file.is_synthetic(origin.path) or bool(stored and stored.manifest.provenance.synthetic),
         seed=origin.config.seed,

@@ -18,7 +18,7 @@ from dnapredict.features.matrix import Matrix
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.artefact import load as load_model
-from dnapredict.model.cohort.cohort import labelled
+from dnapredict.pipeline.audited_lists import PastLists, assumptions
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores
 from dnapredict.quality.unknown_values import unknown_value_sentences
@@ -99,27 +99,35 @@ def audit(
         matrix = matrix_of(checked, config, factors=factors, extra_columns=extra, workspace=workspace)
         live = _live_risk(registry, stored, checked, workspace)
         expected = audit_inputs.rows_expected(checked, stored, workspace)
-    tested = labelled(matrix, outcomes=outcomes)
+    lists = PastLists.of(matrix, outcomes=outcomes)
     appointments = coverage = None
     if stored is not None and version is not None:
-        tested = audit_inputs.not_trained_on(tested, stored, source=path.name)
-        sites = tested.table["site_code"].to_pylist()
-        probability = stored.model.probability(tested.values, sites=sites)
-        appointments = audit_inputs.recorded_outcomes(tested, outcomes=outcomes)
+        lists = audit_inputs.not_trained_on(lists, stored, source=path.name)
+        sites = lists.matrix.table["site_code"].to_pylist()
+        probability = stored.model.probability(lists.matrix.values, sites=sites)
+        appointments = audit_inputs.recorded_outcomes(lists, outcomes=outcomes)
         coverage = registry.coverage(version, appointments)
     else:
         known = (matrix.table["appointment_id"], checked.rejected["appointment_id"])
-        probability = vendor_scores(scores, tested.table["appointment_id"], known=known)
+        ids = lists.matrix.table["appointment_id"]
+        probability = vendor_scores(scores, ids, required=lists.has_outcome, known=known)
+        lists, probability = lists.take(~np.isnan(probability)), probability[~np.isnan(probability)]
     audited = audit_inputs.audited(
-        tested, probability, outcomes=outcomes, worklist=worklist, live=live and live(tested)
+        lists,
+        probability,
+        outcomes=outcomes,
+        worklist=worklist,
+        live=live and live(lists.matrix),
+        refused=checked.opt_outs,
     )
     zone = setting.mapping.timezone
     origin = audit_inputs.Origin(path, config, worklist, stored=stored, version=version, scores=scores, timezone=zone)
-    context = audit_inputs.context(audited, origin, previous=earlier, rows=expected, coverage=coverage)
+    assumed = assumptions(lists, worklist, policy.disclosure)
+    context = audit_inputs.context(audited, origin, previous=earlier, rows=expected, assumed=assumed, coverage=coverage)
     result = auditing.run(audited, policy=policy, context=context)
     studied = None
     if "study" in extras:
-        seen = None if stored is None else tested.values
+        seen = None if stored is None else lists.judged.values
         studied = audit_inputs.studied(audited, seen, policy=policy, worklist=worklist, seed=config.seed)
     report = auditing.write(result, out, extra_files=auditing.extra_files(result, extras, studied=studied))
     if version is not None:

@@ -4,11 +4,13 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from dnapredict.config.factor_register import FactorRegister
 from dnapredict.config.loading import as_toml
 from dnapredict.config.training_config import Setting, Tuning
+from dnapredict.data.contract.codes import NOT_APPLICABLE
 from dnapredict.data.contract.columns import NAMES
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.files.atomic_write import create_private_file
@@ -46,9 +48,10 @@ def training_extract(checked: Checked, workspace: Workspace, *, outcomes: LabelR
     table = workspace.fetch(sql)
     codes = table["outcome_code"]
     outcome = np.full(len(table), NO_OUTCOME, dtype=np.int8)
-    outcome[pc.is_valid(codes).to_numpy()] = CANCELLED
+    is_unrecorded = pc.or_kleene(pc.is_null(codes), pc.equal(codes, NOT_APPLICABLE))
+    outcome[~is_unrecorded.to_numpy()] = CANCELLED
     for code, named in ((MISSED, outcomes.dna_codes), (ATTENDED, outcomes.came_codes)):
-        outcome[np.isin(codes.fill_null("").to_numpy(zero_copy_only=False), named)] = code
+        outcome[pc.is_in(codes, pa.array(named)).to_numpy()] = code
     came = ", ".join(f"'{code}'" for code in outcomes.came_codes)
     counts = {
         column: workspace.fetch(

@@ -19,12 +19,18 @@ _COLUMNS = ("appointment_id", "probability")
 
 
 def vendor_scores(
-    path: Path | None, appointment_id: pa.ChunkedArray, *, known: Sequence[pa.ChunkedArray]
+    path: Path | None,
+    appointment_id: pa.ChunkedArray,
+    *,
+    required: NDArray[np.bool_],
+    known: Sequence[pa.ChunkedArray],
 ) -> NDArray[np.float64]:
-    """The probability of each of `appointment_id`, in that order.
+    """The probability of each of `appointment_id`, in that order; NaN where it is not `required` and not given.
 
     Parameters
     ----------
+    required
+        Which of them must have a score: those with an outcome.
     known
         All appointments of the extract, including rejected ones and those without an outcome: their scores are
         unused, but are no sign that the file belongs to another extract.
@@ -48,12 +54,15 @@ def vendor_scores(
     unknown = ~ids.isin(pd.concat([column.to_pandas() for column in known]))
     _refuse(path, "the score of an appointment that is not in the extract", pa.array(unknown), table)
     index = ids.reset_index().set_index("appointment_id")["index"].reindex(appointment_id.to_pandas())
-    if index.isna().any():
+    missing = int((index.isna().to_numpy() & required).sum())
+    if missing:
         raise DataError(
-            f"{path.name}: {int(index.isna().sum()):,} of {len(index):,} attended or missed appointments of "
+            f"{path.name}: {missing:,} of {int(required.sum()):,} attended or missed appointments of "
             "the extract have no score. An audit that leaves some out cannot be trusted; score them all."
         )
-    scores: NDArray[np.float64] = probability.to_numpy()[index.to_numpy(dtype=np.int64)]
+    scores = np.full(len(index), np.nan)
+    given = index.notna().to_numpy()
+    scores[given] = probability.to_numpy()[index[given].to_numpy(dtype=np.int64)]
     return scores
 
 

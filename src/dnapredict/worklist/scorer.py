@@ -6,6 +6,7 @@ appointments -> contract -> history -> factors -> risk and reasons -> plan of th
 import datetime
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import ibis.expr.types as ir
@@ -31,8 +32,10 @@ from dnapredict.worklist.calls.known_contacts import KnownContacts
 from dnapredict.worklist.files.cover_sheet import note_of
 from dnapredict.worklist.files.excel_worklist import Note
 from dnapredict.worklist.files.list_store import KEPT_ROWS
-from dnapredict.worklist.plan.call_plan import OPTED_OUT, REACHED, UNCALLED, plan_calls
-from dnapredict.worklist.plan.ranking import RankingInputs
+from dnapredict.worklist.plan.call_assignment import OPTED_OUT, REACHED, UNCALLED
+from dnapredict.worklist.plan.call_plan import plan_calls
+from dnapredict.worklist.plan.opt_outs import of_the_same_patients, opted_out_rows
+from dnapredict.worklist.plan.ranking import text_codes
 from dnapredict.worklist.plan.working_days import local_today
 from dnapredict.worklist.predict import Predictor
 
@@ -126,16 +129,11 @@ class Scorer:
         """
         inputs = predictions.ranking_inputs
         known = KnownContacts() if self.ledger is None else self.ledger.known(inputs)
-        mute_days = self.worklist.mute_days
-
-        def is_muted(ranking: RankingInputs, row: int) -> bool:
-            return known.mutes(row, ranking.call_by[row].astype(object), mute_days=mute_days)
-
         plan = plan_calls(
             inputs,
             config=self.worklist,
             capacity=capacity,
-            is_muted=is_muted,
+            muted=partial(known.muted, mute_days=self.worklist.mute_days),
             excluded=_excluded(inputs, known, opted_out=checked.opt_outs),
             notices=(*self.notices, *known.notices),
             today=today or local_today(self.zone),
@@ -212,14 +210,8 @@ def _excluded(inputs: pa.Table, known: KnownContacts, *, opted_out: pa.Table) ->
     """
     excluded = np.full(inputs.num_rows, UNCALLED)
     excluded[list(known.settled)] = REACHED
-    is_out = pc.fill_null(inputs["opt_out"], False)
-    patients = [*inputs["patient_id"].filter(is_out).to_pylist(), *opted_out["patient_id"].to_pylist()]
-    for name, values in (("patient_id", patients), ("appointment_id", opted_out["appointment_id"].to_pylist())):
-        known_values = {value for value in values if value is not None}
-        if known_values:
-            has_opted_out = pc.is_in(inputs[name].cast(pa.string()), value_set=pa.array(known_values, pa.string()))
-            is_out = pc.or_(is_out, pc.fill_null(has_opted_out, False))
-    excluded[np.asarray(is_out, dtype=bool)] = OPTED_OUT
+    is_out = opted_out_rows(inputs, refused=opted_out)
+    excluded[of_the_same_patients(is_out, text_codes(inputs["patient_id"]))] = OPTED_OUT
     excluded[list(known.opted_out)] = OPTED_OUT
     return excluded
 

@@ -59,6 +59,10 @@ REMOTE_MECHANISMS: Final = ("02", "03", "04", "05", "09", "10", "11", "12", "13"
 
 PRIORITY_TYPE: Final = _codes(c1="routine", c2="urgent", c3="two week wait")
 
+TRIAL_ARM: Final = _codes(TREATMENT="may be called, as the list says", CONTROL="not called, whatever the risk")
+TREATMENT: Final = "TREATMENT"
+CONTROL: Final = "CONTROL"
+
 GENDER: Final = _codes(c1="male", c2="female", c9="indeterminate", cX="not known")
 
 REFERRAL_SOURCE: Final = _codes(

@@ -292,8 +292,8 @@ COLUMNS: Final = (
     Column(
         "has_mobile",
         Kind.BOOLEAN,
-        Role.FACTOR,
-        "A mobile number is on record.",
+        Role.FACTOR_AND_AUDIT,
+        "A mobile number is on record. The audit compares people without one, whether or not it is an agreed factor.",
         yes=("on record", "recorded"),
         no=("not on record", "no mobile", "no number"),
     ),
@@ -340,6 +340,13 @@ COLUMNS: Final = (
         "The record gives a reason on the trust's side: a letter that was not sent, a clinic that was moved.",
     ),
     Column("contacted", Kind.BOOLEAN, Role.TREATMENT, "The patient was reached by a validation call."),
+    Column(
+        "trial_arm",
+        Kind.CODE,
+        Role.TREATMENT,
+        "The arm of a trial of calls to which the appointment was assigned by lot; blank where it was in no trial.",
+        codes=codes.TRIAL_ARM,
+    ),
     Column(
         "opt_out",
         Kind.BOOLEAN,

@@ -121,6 +121,7 @@ HEADERS: Final = {
     "plus_group": _names("plus group, inclusion group"),
     "trust_side_reason": _names("trust side reason, trust reason, hospital error"),
     "contacted": _names("contacted, validation call, called"),
+    "trial_arm": _names("trial arm, arm of trial, randomised arm, study arm"),
     "opt_out": _names(
         "opt out, opted out, opt out of calls, opted out of calls, do not call, do not ring, no calls, "
         "no calls wished, does not wish to be called"

@@ -5,19 +5,19 @@ deprivation. The cost of a rule is how many fewer missed appointments it would h
 alone, with the same number of calls.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.compare.comparisons import Evidence, published_fall, published_rate
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts, publish_rate
-from dnapredict.fairness.measure.audited_appointments import AuditData
-from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts, count_groups
+from dnapredict.fairness.measure.audit_counts import BY_RISK
+from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.group_metrics import rate
 from dnapredict.fairness.measure.groupings import QUINTILE
 from dnapredict.fairness.measure.intervals import Interval, printed_interval
-from dnapredict.fairness.measure.membership import Group, membership
+from dnapredict.fairness.measure.membership import Group
 
-BY_RISK = "global"
 _TITLES = {
     BY_RISK: "By risk alone",
     "proportionate": "Each fifth its share of need",
@@ -58,19 +58,14 @@ class AllocationCost:
         return next((fifth.reach for fifth in self.fifths if fifth.group.code == code), None)
 
 
-def allocation_costs(audited: AuditData, evidence: Evidence, *, in_use: str) -> tuple[AllocationCost, ...]:
-    """The cost of every rule whose list is known, risk alone first; empty where the extract has no deciles."""
-    if BY_RISK not in audited.rules or len(audited.rules) == 1:
-        return ()
-    return tuple(_cost(audited, evidence, rule, in_use=rule == in_use) for rule in audited.rules)
+def allocation_costs(
+    allocated: Mapping[str, CountedGrouping], evidence: Evidence, *, in_use: str
+) -> tuple[AllocationCost, ...]:
+    """The cost of every rule of `AuditCounts.allocated`, risk alone first; empty where the extract has no deciles."""
+    return tuple(_cost(counted, evidence, rule, in_use=rule == in_use) for rule, counted in allocated.items())
 
 
-def _cost(audited: AuditData, evidence: Evidence, rule: str, *, in_use: bool) -> AllocationCost:
-    appointments = audited.under(rule, against=BY_RISK)
-    members = membership(appointments, QUINTILE)
-    if members is None:
-        raise AssertionError("rules allocate by decile, so that there are deciles")
-    counted = count_groups(appointments, members)
+def _cost(counted: CountedGrouping, evidence: Evidence, rule: str, *, in_use: bool) -> AllocationCost:
     everyone, at = counted.total, ("all", "all")
     return AllocationCost(
         rule=rule,

@@ -2,8 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from dnapredict.config.fairness_policy import Policy
+from dnapredict.fairness.compare.adjusted_effects import AdjustedEffect, AdjustedEffects
+from dnapredict.fairness.compare.causes import CauseEvidence, cause_evidence
+from dnapredict.fairness.compare.harm_search import FoundHarm
 from dnapredict.fairness.compare.heterogeneity import between_group_sd
 from dnapredict.fairness.disclosure.hidden_counts import (
     HiddenCells,
@@ -22,13 +26,8 @@ from dnapredict.fairness.measure.group_metrics import (
     own_top_reach,
     rate,
 )
-from dnapredict.fairness.measure.intervals import Interval, Rate, gap, printed_interval, z_of
+from dnapredict.fairness.measure.intervals import Interval, Rate, printed_interval, z_of
 from dnapredict.fairness.measure.membership import Group
-from dnapredict.fairness.verdicts import Cause
-
-# A cause is named when its metric is this far off and chance does not explain it.
-_UNDER_SCORED = 1.10
-_WEAKER = 0.025
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,12 @@ class Evidence:
     coverage: Coverage | None = None
     has_live: bool = False
     has_trust_side: bool = False
+    effects: AdjustedEffects | None = None
+    harms: tuple[FoundHarm, ...] | None = None
+
+    def effect(self, comparison: "GroupComparison") -> AdjustedEffect | None:
+        """What is particular to a group, others taken into account; None where pairs were not counted."""
+        return self.effects.get((comparison.grouping, comparison.group.code)) if self.effects else None
 
     @property
     def everyone(self) -> GroupCounts:
@@ -81,9 +86,25 @@ class GroupComparison:
         """A rate of everyone else and of the group, in that order."""
         return rate(self.rest, name), rate(self.counts, name)
 
+    @property
+    def weight(self) -> float:
+        """Share of all appointments that are the group's, to two decimals; at least a hundredth."""
+        everyone = self.counts.appointments + self.rest.appointments
+        return max(0.01, round(self.counts.appointments / everyone, 2))
+
+    @cached_property
+    def why(self) -> CauseEvidence | None:
+        """What the counts show of why the group is reached less."""
+        return cause_evidence(self.counts, self.rest)
+
     def own_top(self, share: float) -> tuple[Rate, Rate]:
-        """Reach of everyone else and of the group, each on a separate list of the same share."""
-        return own_top_reach(self.rest, share), own_top_reach(self.counts, share)
+        """Reach of everyone else and of the group, each on a separate list of the same share.
+
+        Everyone else's is that of people who miss as often as the group does: where more miss, the same number of calls
+        reaches fewer of them, however much is known.
+        """
+        base = rate(self.counts, "base_rate").value or 0.0
+        return own_top_reach(self.rest, share, base_rate=base), own_top_reach(self.counts, share)
 
     def allocation(self) -> Interval | None:
         """Allocation index with its 95% interval."""
@@ -91,33 +112,36 @@ class GroupComparison:
 
 
 def comparisons(counted: Mapping[str, CountedGrouping], policy: Policy) -> Iterator[GroupComparison]:
-    """Every group that the policy compares, in its order; groupings that the extract lacks are left out."""
-    for name in policy.compared:
-        if name not in counted:
-            continue
-        for index, group in enumerate(counted[name].groups):
-            if counted[name].grouping.is_judged(group):
-                yield GroupComparison(name, group, counted[name].counts[index], counted[name].rest(index))
+    """Every group that the policy compares, in its order; groupings that the extract lacks are left out.
 
-
-def cause_of(comparison: GroupComparison, *, share: float, z: float) -> Cause:
-    """Why a group is reached less.
-
-    *Under-scored*: its observed-to-expected ratio is higher than everyone else's. *Weaker information*: even a
-    separate list of the group would have a lower reach. Otherwise *lower need*: fewer of the group are at high risk.
-    The observed-to-expected ratio is relative to everyone else, so that uncalibrated scores of a vendor can be judged
-    too.
+    Of groups that are parts of one another, such as a decile and Core20, the one whose grouping is named first is
+    judged, and another only where that one is too small: the same people are not judged twice.
     """
-    own, others = observed_over_expected(comparison.counts), observed_over_expected(comparison.rest)
-    first, second = own.interval(z), others.interval(z)
-    if first and second:
-        relative = first.value / second.value
-        if relative > _UNDER_SCORED and first.low / second.value > 1.0:
-            return Cause.UNDER_SCORED
-    weaker = gap(*comparison.own_top(share), z=z)
-    if weaker and weaker.value > _WEAKER and weaker.low > 0:
-        return Cause.WEAKER_INFORMATION
-    return Cause.LOWER_NEED
+    judged: dict[tuple[str, str], Group] = {}
+    for name in policy.compared:
+        for comparison in _of_grouping(counted, name, policy):
+            if not _is_nested(comparison, judged):
+                yield comparison
+                if comparison.enough(policy):
+                    judged[name, comparison.group.code] = comparison.group
+
+
+def _of_grouping(counted: Mapping[str, CountedGrouping], name: str, policy: Policy) -> Iterator[GroupComparison]:
+    """The judged groups of one grouping that have appointments."""
+    if name not in counted:
+        return
+    one = counted[name]
+    for index, (group, counts) in enumerate(zip(one.groups, one.counts, strict=True)):
+        if one.grouping.is_judged(group, unknown=policy.judge_unknown) and counts.appointments:
+            yield GroupComparison(name, group, counts, one.rest(index))
+
+
+def _is_nested(comparison: GroupComparison, judged: Mapping[tuple[str, str], Group]) -> bool:
+    """Whether a group that is part of this one, or that this one is part of, is judged already."""
+    own = (comparison.grouping, comparison.group.code)
+    return any(where in judged for where in comparison.group.within) or any(
+        own in group.within for group in judged.values()
+    )
 
 
 def equal_rates_p_values(evidence: Evidence, of: Callable[[GroupCounts], Rate]) -> dict[str, float]:

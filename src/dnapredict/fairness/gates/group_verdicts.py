@@ -1,13 +1,18 @@
 """Verdicts on many groups: is each worse off than everyone else by more than the limit, beyond chance?"""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.fairness.compare.comparisons import Evidence, GroupComparison
 from dnapredict.fairness.compare.multiple_testing import adjust_within_families, single_group_level
-from dnapredict.fairness.measure.intervals import Interval
+from dnapredict.fairness.measure.intervals import Interval, z_of
 from dnapredict.fairness.verdicts import Check, Verdict
+
+# A group is large enough for a pass where it would pass in 99 of 100 audits if it were not behind at all.
+_SURE_TO_PASS: Final = z_of(0.98)
 
 
 @dataclass(frozen=True)
@@ -15,7 +20,9 @@ class Harm:
     """How much worse off a group is.
 
     `exact` and `p_value` (against the limit) decide the verdict; `printed`, `printed_p` and `detectable` come from
-    rounded counts. `detectable` returns, for a level, the gap that would be found with a power of 80%.
+    rounded counts. `p_behind` is against 0: a sign that the group is behind at all. `detectable` returns, for a level,
+    the gap that would be found with a power of 80%. `few` marks a group below the policy's smallest, whose `p_value`
+    is of an exact test: it can fail, and never pass.
     """
 
     exact: Interval
@@ -23,6 +30,13 @@ class Harm:
     printed: Interval | None
     printed_p: float | None = None
     detectable: Callable[[float], float | None] | None = None
+    p_behind: float = 1.0
+    few: bool = False
+
+    def is_decidable(self, tolerance: float, z: float) -> bool:
+        """Whether a group of this size would nearly always pass if it were not behind."""
+        error = (self.exact.high - self.exact.low) / (2 * z)
+        return not self.few and tolerance > (z + _SURE_TO_PASS) * error
 
 
 def judge_groups(
@@ -37,19 +51,24 @@ def judge_groups(
     """A verdict on each group, corrected for multiple comparisons.
 
     PASS where the upper bound of the harm is below the limit, FAIL where the corrected p-value says that the harm is
-    above it, REVIEW in between, NOT ENOUGH DATA below the policy's smallest group. `alike` holds p-values of the test
-    that all groups of a grouping are equal; no group of a grouping FAILs where that test is not significant.
+    above it. In between, REVIEW where the group is behind beyond chance or is large enough that it should have passed,
+    and NOT ENOUGH DATA otherwise. PASS and FAIL must hold on the rounded counts too, so that no verdict contradicts
+    the range that is printed beside it. `alike` holds p-values of the test that all groups of a grouping are equal; no
+    group of a grouping FAILs where that test is not significant.
     """
-    harms = [harm(one) if one.enough(evidence.policy) else None for one in compared]
+    harms = [harm(one) for one in compared]
     tested = [(one, measured) for one, measured in zip(compared, harms, strict=True) if measured]
     groupings = [one.grouping for one, _ in tested]
     exact = adjust_within_families([measured.p_value for _, measured in tested], groupings)
     # A second correction of p-values from rounded counts, since exact ones would reveal the hidden counts.
     printed = adjust_within_families([1.0 if h.printed_p is None else h.printed_p for _, h in tested], groupings)
+    behind = adjust_within_families([measured.p_behind for _, measured in tested], groupings)
     judge = _Judge(evidence.policy, tolerance=tolerance, measure=measure, alike=alike or {})
     answers = (
-        judge.check(one, measured, p_exact=p, p_printed=q, level=level)
-        for (one, measured), p, q, level in zip(tested, exact, printed, _levels(tested, evidence.policy), strict=True)
+        judge.check(one, measured, _Adjusted(*p_values), level=level)
+        for (one, measured), *p_values, level in zip(
+            tested, exact, printed, behind, _levels(tested, evidence.policy), strict=True
+        )
     )
     return tuple(
         next(answers) if measured else not_enough(one, evidence, measure=measure)
@@ -64,6 +83,15 @@ def _levels(tested: Sequence[tuple[GroupComparison, Harm]], policy: Policy) -> l
 
 
 @dataclass(frozen=True)
+class _Adjusted:
+    """P-values of one group, corrected for the number of groups."""
+
+    exact: float
+    printed: float
+    behind: float
+
+
+@dataclass(frozen=True)
 class _Judge:
     """The limit, measure and policy by which one gate judges every group."""
 
@@ -72,35 +100,75 @@ class _Judge:
     measure: str
     alike: Mapping[str, float]
 
-    def check(self, one: GroupComparison, harm: Harm, *, p_exact: float, p_printed: float, level: float) -> Check:
+    def check(self, one: GroupComparison, harm: Harm, adjusted: _Adjusted, *, level: float) -> Check:
         """The verdict on one group."""
-        verdict = self._verdict(one, harm, p_exact)
-        points = f"{100 * self.tolerance:g}"
+        verdict = self._verdict(one, harm, adjusted)
         smallest = harm.detectable(level) if harm.detectable else None
         return Check(
             one.grouping,
             one.group,
             verdict,
             self.measure,
-            _MEANING[verdict].format(name=one.group.name, points=points),
+            self._sentence(one, harm, verdict),
             harm.printed,
-            None if harm.printed_p is None else round(p_printed, 3),
+            None if harm.printed_p is None else as_tested(adjusted.printed, 1 - self.policy.confidence),
             detectable=None if smallest is None else round(smallest, 3),
+            weight=one.weight,
         )
 
-    def _verdict(self, one: GroupComparison, harm: Harm, p_exact: float) -> Verdict:
-        level = 1 - self.policy.confidence
+    def _sentence(self, one: GroupComparison, harm: Harm, verdict: Verdict) -> str:
+        points = f"{100 * self.tolerance:g}"
+        alone = verdict is Verdict.REVIEW and harm.printed is not None and harm.printed.low > self.tolerance
+        meaning = _ALONE if alone else _FEW[verdict] if harm.few else _MEANING[verdict]
+        return meaning.format(name=one.group.name, points=points, smallest=self.policy.smallest_group)
+
+    def _verdict(self, one: GroupComparison, harm: Harm, adjusted: _Adjusted) -> Verdict:
+        level, z = 1 - self.policy.confidence, z_of(self.policy.confidence)
         # PASS needs the upper bound below the limit, and not only an insignificant gap: absence of evidence is no pass.
-        if harm.exact.high < self.tolerance:
+        highest = max(harm.exact.high, harm.printed.high if harm.printed else harm.exact.high)
+        if not harm.few and highest < self.tolerance:
             return Verdict.PASS
-        differ = self.alike.get(one.grouping, 0.0) < level
-        return Verdict.FAIL if differ and p_exact < level else Verdict.REVIEW
+        differ = harm.few or self.alike.get(one.grouping, 0.0) < level
+        worst = max(adjusted.exact, 0.0 if harm.printed_p is None else adjusted.printed)
+        if differ and worst < level:
+            return Verdict.FAIL
+        doubtful = adjusted.behind < level or harm.is_decidable(self.tolerance, z)
+        return Verdict.REVIEW if doubtful else Verdict.NOT_ENOUGH_DATA
+
+
+def as_tested(p_value: float, level: float) -> float:
+    """A p-value rounded to three decimals so that it stays on the side of `level` on which it was tested.
+
+    >>> as_tested(0.0496, 0.05), as_tested(0.05004, 0.05), as_tested(3e-16, 0.05)
+    (0.049, 0.051, 0.001)
+    """
+    step = 1000
+    below = p_value < level
+    rounded = round(p_value, 3)
+    if below and rounded >= level:
+        rounded = (math.ceil(level * step) - 1) / step
+    if not below and rounded <= level:
+        rounded = (math.floor(level * step) + 1) / step
+    # A p-value is never 0: the smallest that three decimals hold means "at most".
+    return min(1.0, max(rounded, 1 / step))
 
 
 _MEANING = {
     Verdict.PASS: "{name}: not more than {points} points behind.",
     Verdict.REVIEW: "{name}: may be {points} points or more behind; it could be chance.",
     Verdict.FAIL: "{name}: more than {points} points behind, and chance does not explain it.",
+    Verdict.NOT_ENOUGH_DATA: "{name}: not enough data to say whether it is {points} points behind.",
+}
+_ALONE = (
+    "{name}: more than {points} points behind if it were looked at alone; among as many groups as are compared "
+    "it could be chance."
+)
+_FEW = {
+    Verdict.REVIEW: "{name}: few missed appointments, and fewer of them reached than elsewhere; "
+    "whether that is {points} points or more is not certain.",
+    Verdict.FAIL: "{name}: more than {points} points behind. Few missed appointments, but so few of them reached that "
+    "chance does not explain it.",
+    Verdict.NOT_ENOUGH_DATA: "{name}: not enough data to say. A verdict needs {smallest} missed appointments.",
 }
 
 
@@ -110,7 +178,9 @@ def not_enough(comparison: GroupComparison, evidence: Evidence, *, measure: str)
         f"{comparison.group.name}: not enough data to say. A verdict needs "
         f"{evidence.policy.smallest_group} missed appointments."
     )
-    return Check(comparison.grouping, comparison.group, Verdict.NOT_ENOUGH_DATA, measure, sentence)
+    return Check(
+        comparison.grouping, comparison.group, Verdict.NOT_ENOUGH_DATA, measure, sentence, weight=comparison.weight
+    )
 
 
 def summary(checks: Sequence[Check], *, good: str, bad: str) -> str:

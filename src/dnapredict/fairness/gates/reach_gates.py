@@ -1,13 +1,14 @@
 """Gates about who is reached: G3 reach, G3b ranking, G4 allocation, G6 change."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Final
 
+from dnapredict.fairness.compare.causes import cause_of, explains_all, is_badly_recorded
 from dnapredict.fairness.compare.comparisons import (
     Evidence,
     GroupComparison,
-    cause_of,
     comparisons,
     counts_in_rate,
     equal_rates_p_values,
@@ -15,15 +16,17 @@ from dnapredict.fairness.compare.comparisons import (
     published_fall,
     published_pair,
 )
+from dnapredict.fairness.compare.exact_test import exact_gap_p_value
 from dnapredict.fairness.gates.group_verdicts import Harm, judge_groups, not_enough, summary
 from dnapredict.fairness.measure.group_metrics import allocation_index, fall_in_reach, own_top_reach, rate
 from dnapredict.fairness.measure.intervals import Rate, RateDifference, detectable_gap, gap, gap_p_value
-from dnapredict.fairness.verdicts import Cause, Check, Gate, Verdict, combine_checks
+from dnapredict.fairness.verdicts import ACTIONS, Cause, Check, Gate, Verdict, combine_checks
 
 _REACH = "Are people who would miss their appointment as likely to be called, whatever their group?"
 _RANKING = "Does the model know enough about every group to find those who will miss?"
 _ALLOCATION = "Does every group get its share of the calls?"
 _CHANGE = "Does the new model take help away from any group?"
+_MUCH: Final = 0.5  # what is left of a gap, below which it belongs elsewhere
 _INDEX = "share of calls over share of need"
 
 
@@ -49,43 +52,93 @@ def reach_checks(compared: Sequence[GroupComparison], evidence: Evidence) -> tup
 
 
 def _gap(comparison: GroupComparison, pair: tuple[Rate, Rate], *, evidence: Evidence, tolerance: float) -> Harm | None:
-    exact, p_value = gap(*pair, z=evidence.z), gap_p_value(*pair, tolerance=tolerance)
-    if exact is None or p_value is None:
+    exact = gap(*pair, z=evidence.z)
+    few = not comparison.enough(evidence.policy)
+    p_value, p_behind = (_p_value(pair, evidence, limit=limit, few=few) for limit in (tolerance, 0.0))
+    if exact is None or p_value is None or p_behind is None:
         return None
     shown = published_pair(comparison, pair, made_of=counts_in_rate("reach"), evidence=evidence)
     if shown is None:
-        return Harm(exact, p_value, None)
+        return Harm(exact, p_value, None, p_behind=p_behind, few=few)
     published = gap(*shown, z=evidence.z)
     return Harm(
         exact,
         p_value,
         published.rounded() if published else None,
-        gap_p_value(*shown, tolerance=tolerance),
-        lambda level: detectable_gap(*shown, tolerance=tolerance, level=level),
+        _p_value(shown, evidence, limit=tolerance, few=few),
+        None if few else lambda level: detectable_gap(*shown, tolerance=tolerance, level=level),
+        p_behind,
+        few,
     )
+
+
+def _p_value(pair: tuple[Rate, Rate], evidence: Evidence, *, limit: float, few: bool) -> float | None:
+    """P-value for "behind by more than `limit`", exact where few are missed; None where too few are."""
+    if not few:
+        return gap_p_value(*pair, tolerance=limit)
+    rest, group = pair
+    policy = evidence.policy
+    if rest.denominator < policy.smallest_group or group.denominator < max(1, policy.disclosure.suppress_below):
+        return None
+    return exact_gap_p_value(rest, group, tolerance=limit)
 
 
 def _explained(check: Check, comparison: GroupComparison, evidence: Evidence) -> Check:
-    """Add the cause of a gap; lower need alone is a REVIEW and never a FAIL."""
+    """Add the cause of a gap. What is shown to be no fault of the list is a REVIEW and never a FAIL."""
     rest, group = comparison.rates("reach")
-    lower = (rest.value or 0) - (group.value or 0) > evidence.policy.limits.reach.max_harm_gap
-    if check.verdict not in (Verdict.FAIL, Verdict.REVIEW) or not lower:
+    behind = (rest.value or 0) - (group.value or 0)
+    if check.verdict not in (Verdict.FAIL, Verdict.REVIEW) or behind <= 0:
         return check
-    cause = cause_of(comparison, share=evidence.share, z=evidence.z)
+    cause, explained = _belongs_elsewhere(comparison, evidence) or _own_cause(comparison, evidence)
     return dataclasses.replace(
         check,
-        verdict=Verdict.REVIEW if cause is Cause.LOWER_NEED else check.verdict,
-        sentence=f"{check.sentence} Why: {_EXPLAINED[cause]}",
+        verdict=Verdict.REVIEW if cause.explains else check.verdict,
+        sentence=f"{check.sentence} Why: {cause}. {said_of(cause)}",
         cause=cause,
+        is_explained=explained,
     )
 
 
-_EXPLAINED = {
-    Cause.LOWER_NEED: "lower need. Risks in this group are right and fewer are high; no action by default.",
-    Cause.WEAKER_INFORMATION: "weaker information. The model tells people in this group apart less well; "
-    "look for better factors, give the group a fair share of calls, or offer a route that needs no model.",
-    Cause.UNDER_SCORED: "under-scored. People in this group miss more often than the model says; "
-    "recalibrate, and check how missed appointments are recorded.",
+def _own_cause(comparison: GroupComparison, evidence: Evidence) -> tuple[Cause, bool]:
+    """The cause in the group itself, and whether it is shown to leave less than the limit."""
+    why, limits, tolerance = comparison.why, evidence.policy.limits.causes, evidence.policy.limits.reach.max_harm_gap
+    cause = cause_of(why, limits, tolerance=tolerance)
+    return cause, cause.explains and why is not None and explains_all(why, tolerance=tolerance)
+
+
+def _belongs_elsewhere(comparison: GroupComparison, evidence: Evidence) -> tuple[Cause, bool] | None:
+    """Whether the gap goes with the clinics that the group uses, or with other groups that it overlaps with."""
+    effect = evidence.effect(comparison)
+    rest, group = comparison.rates("reach")
+    if effect is None or rest.value is None or group.value is None:
+        return None
+    tolerance, gap_found = evidence.policy.limits.reach.max_harm_gap, rest.value - group.value
+    adjusted = RateDifference(-effect.reach.value, effect.reach.error)
+    if adjusted.p_value(tolerance) < 1 - evidence.policy.confidence or adjusted.value > _MUCH * gap_found:
+        return None
+    explained = adjusted.interval(evidence.z).high < tolerance
+    within = effect.standardised_gap
+    by_mix = within is not None and within.value < _MUCH * gap_found and effect.mix.interval(evidence.z).high < 0
+    return (Cause.MIX if by_mix else Cause.OTHER_GROUP), explained
+
+
+def said_of(cause: Cause) -> str:
+    """What the figures show of a cause, and what helps, as a sentence or two."""
+    return f"{_SHOWN[cause]} {ACTIONS[cause][0].upper()}{ACTIONS[cause][1:]}."
+
+
+_SHOWN: Final[Mapping[Cause, str]] = {
+    Cause.LOWER_NEED: "Fewer of this group miss, and a risk means the same in it, on the list and off it.",
+    Cause.WEAKER_INFORMATION: "The model tells people in this group apart less well.",
+    Cause.UNDER_SCORED: "People in this group miss more often than the model says.",
+    Cause.OVER_SCORED: "People in this group miss less often than the model says.",
+    Cause.SQUEEZED_RISKS: "High risks in this group are stated too low and low ones too high.",
+    Cause.LABEL: "More of its appointments are recorded as missed, at every risk or for the trust's own reasons.",
+    Cause.MIX: "Within the same clinics the gap is not there.",
+    Cause.OTHER_GROUP: "Among people who are alike in everything else the gap is not there.",
+    Cause.CAPACITY: "At the same risk fewer of this group are called.",
+    Cause.CALLS: "Calls that were made changed these outcomes.",
+    Cause.UNKNOWN: "No cause could be shown, and lower need could not be shown either.",
 }
 
 
@@ -100,8 +153,18 @@ def ranking_gate(evidence: Evidence) -> Gate:
         measure="reach at the group's own top",
         alike=equal_rates_p_values(evidence, partial(own_top_reach, share=evidence.share)),
     )
+    by_group = zip(checks, comparisons(evidence.counted, evidence.policy), strict=True)
+    checks = tuple(_with_cause(check, one, evidence) for check, one in by_group)
     sentence = summary(checks, good="known to the model about as well as others", bad="Clearly known less well")
     return Gate("G3b", "Ranking", _RANKING, combine_checks(checks), sentence, checks)
+
+
+def _with_cause(check: Check, comparison: GroupComparison, evidence: Evidence) -> Check:
+    """Why a group is known less well: badly recorded appointments look like chance to any model."""
+    if check.verdict is not Verdict.FAIL:
+        return check
+    recorded = comparison.why is not None and is_badly_recorded(comparison.why, evidence.policy.limits.causes)
+    return dataclasses.replace(check, cause=Cause.LABEL if recorded else Cause.WEAKER_INFORMATION)
 
 
 def change_gate(evidence: Evidence) -> Gate | None:
@@ -120,14 +183,16 @@ def change_gate(evidence: Evidence) -> Gate | None:
     return Gate("G6", "Change", _CHANGE, combine_checks(checks), sentence, checks)
 
 
-def _fall(comparison: GroupComparison, evidence: Evidence, tolerance: float) -> Harm:
-    """The fall in reach, paired by patient: both models ranked the same people."""
+def _fall(comparison: GroupComparison, evidence: Evidence, tolerance: float) -> Harm | None:
+    """The fall in reach, paired by patient: both models ranked the same people. None for a group that is too small."""
+    if not comparison.enough(evidence.policy):
+        return None
     fall = fall_in_reach(comparison.counts)
     at = (comparison.grouping, comparison.group.code)
     printed = published_fall(comparison.counts, at=at, evidence=evidence)
     shown = printed and RateDifference(printed.value, (printed.high - printed.value) / evidence.z)
     printed_p = shown.p_value(tolerance) if shown else None
-    return Harm(fall.interval(evidence.z), fall.p_value(tolerance), printed, printed_p)
+    return Harm(fall.interval(evidence.z), fall.p_value(tolerance), printed, printed_p, p_behind=fall.p_value(0.0))
 
 
 def allocation_gate(evidence: Evidence) -> Gate:

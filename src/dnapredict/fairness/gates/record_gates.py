@@ -1,28 +1,19 @@
-"""Gates about the data and the scores: G0 records, G2 meaning of a risk, G7 evidence."""
+"""Gates about the data: G0 records, G7 evidence."""
 
 from collections.abc import Sequence
 
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.fairness.compare.comparisons import (
-    Evidence,
-    GroupComparison,
-    comparisons,
-    published_rate,
-    published_risk,
-)
-from dnapredict.fairness.gates.group_verdicts import summary
+from dnapredict.fairness.compare.comparisons import Evidence, comparisons, published_rate
 from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.coverage import Coverage, CoverageCell
-from dnapredict.fairness.measure.group_metrics import KNOWS_THE_OUTCOME, knows_the_outcome, observed_over_expected, rate
+from dnapredict.fairness.measure.group_metrics import rate
 from dnapredict.fairness.measure.groupings import grouping_named, grouping_phrases
-from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.measure.membership import Group
 from dnapredict.fairness.verdicts import Check, Gate, Verdict, combine_checks
 
 _EVERYONE = Group("all", "Everyone")
 _UNKNOWN = "ethnicity_unknown"
 _NAMED = 5
-_SAME_RISK = "Does a risk mean the same in every group?"
 
 
 def records_gate(evidence: Evidence) -> Gate:
@@ -116,45 +107,6 @@ def _unevenly_missing(counted: CountedGrouping, evidence: Evidence) -> list[Chec
     return checks
 
 
-def calibration_gate(evidence: Evidence) -> Gate:
-    """G2: do as many miss as the model expects, in every group?"""
-    compared = comparisons(evidence.counted, evidence.policy)
-    checks = tuple(_meant(comparison, evidence) for comparison in compared)
-    sentence = summary(checks, good="judged right: as many miss as the model says", bad="Clearly more or fewer miss")
-    if knows_the_outcome(evidence.everyone):
-        sentence = f"{KNOWS_THE_OUTCOME} {sentence}"
-        checks = (
-            Check("all", _EVERYONE, Verdict.REVIEW, "risks against outcomes", KNOWS_THE_OUTCOME),
-            *checks,
-        )
-    return Gate("G2", "Meaning of a risk", _SAME_RISK, combine_checks(checks), sentence, checks)
-
-
-def _meant(comparison: GroupComparison, evidence: Evidence) -> Check:
-    limits, policy = evidence.policy.limits.calibration, evidence.policy
-    ratio = observed_over_expected(comparison.counts)
-    exact = ratio.interval(evidence.z)
-    name, printed = comparison.group.name, published_risk(comparison, evidence)
-    if exact is None or comparison.counts.missed < policy.smallest_group:
-        verdict, sentence = Verdict.NOT_ENOUGH_DATA, f"{name}: not enough data to say."
-    elif limits.low <= exact.low and exact.high <= limits.high:
-        verdict, sentence = Verdict.PASS, f"{name}: a risk means what it says."
-    elif exact.low > limits.high:
-        verdict, sentence = Verdict.FAIL, f"{name}: {_for_100(printed)}, more than the model says."
-    elif exact.high < limits.low:
-        verdict, sentence = Verdict.FAIL, f"{name}: {_for_100(printed)}, fewer than the model says."
-    else:
-        verdict, sentence = Verdict.REVIEW, f"{name}: the likely range crosses a limit; it could be chance."
-    return Check(comparison.grouping, comparison.group, verdict, "observed over expected", sentence, printed)
-
-
-def _for_100(printed: Interval | None) -> str:
-    """Missed for every 100 expected, in words."""
-    if printed is None:
-        return "a hidden number of appointments are missed for every 100 expected"
-    return f"{100 * printed.value:.0f} appointments are missed for every 100 expected"
-
-
 def evidence_gate(evidence: Evidence) -> Gate:
     """G7: can something be said about every group that the policy names?"""
     question = "Can we say something about every group that was named beforehand?"
@@ -181,6 +133,12 @@ def evidence_gate(evidence: Evidence) -> Gate:
     return Gate("G7", "Evidence", question, Verdict.REVIEW, " ".join(sentences), notes=tuple(thin))
 
 
+_MOST_LISTED = 4
+
+
 def _listed(names: Sequence[str]) -> str:
-    *first, last = grouping_phrases(map(grouping_named, names))
+    phrases = grouping_phrases(map(grouping_named, names))
+    if len(phrases) > _MOST_LISTED:
+        phrases = (*phrases[: _MOST_LISTED - 1], f"{len(phrases) - _MOST_LISTED + 1} more")
+    *first, last = phrases
     return f"{', '.join(first)} and {last}" if first else last

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dnapredict.data.contract import codes
 from dnapredict.errors import DataError, NoEventsError
 
 REQUIRED_COLUMNS = ("patient", "dna", "probability", "selected", "starts_at")
@@ -21,6 +22,7 @@ GROUP_COLUMNS = (
     "interpreter_needed",
     "disability_flag",
     "learning_disability_flag",
+    "has_mobile",
     "plus_group",
     "n_past",
     "site_code",
@@ -29,6 +31,11 @@ GROUP_COLUMNS = (
     "place_code",
     "trust_side_reason",
     "live_selected",
+    "lead_days",
+    "patient_half",
+    "contacted",
+    "trial_arm",
+    "weight",
 )
 # Prefix of the columns that hold who would have been called under another allocation rule.
 CALLED_BY = "called_by_"
@@ -40,7 +47,10 @@ class AuditData:
     """Appointments with a known outcome, one row each.
 
     `table` holds `patient` (integer code, the cluster), `dna`, `selected` (bool), `probability`
-    (in [0, 1]), `starts_at` and any of `GROUP_COLUMNS`. Made by `AuditData.of`.
+    (in [0, 1]), `starts_at` and any of `GROUP_COLUMNS`. Of these, `lead_days` are whole days from booking to start,
+    and `patient_half` (0 or 1) divides patients by lot for an honest search (`patient_halves`). `contacted` and
+    `trial_arm` tell whose outcome a call may have changed; `weight` is for how many appointments a row stands, 0 where
+    its outcome is left out (`uncalled_outcomes`). Made by `AuditData.of`.
     """
 
     table: pa.Table
@@ -87,6 +97,18 @@ class AuditData:
         names = self.table.column_names
         return tuple(name.removeprefix(CALLED_BY) for name in names if name.startswith(CALLED_BY))
 
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """For how many appointments each row stands: 1 unless some outcomes are left out."""
+        if "weight" not in self.table.column_names:
+            return np.ones(len(self))
+        return np.asarray(self.table["weight"].to_numpy(), dtype=np.float64)
+
+    def with_weights(self, weight: NDArray[np.float64]) -> "AuditData":
+        """The same appointments with other weights."""
+        kept = [name for name in self.table.column_names if name != "weight"]
+        return AuditData(self.table.select(kept).append_column("weight", pa.array(weight)))
+
     def with_calls(self, selected: NDArray[np.bool_]) -> "AuditData":
         """The same appointments with another selection."""
         kept = self.table.drop_columns(["selected"])
@@ -101,19 +123,18 @@ class AuditData:
             changed = changed.append_column(name, column)
         return AuditData(changed)
 
-    def with_strict_label(self) -> "AuditData | None":
-        """The same appointments without outcome code 7 (came late, not seen), so that only code 3 is missed.
+    def strictly_labelled(self) -> NDArray[np.bool_] | None:
+        """A mask without the appointments of outcome code 7 (came late, not seen), so that only code 3 is missed.
 
-        None where there is no outcome code, nothing would change, or no missed appointment is left.
+        None where there is no outcome code, or no missed appointment has code 7.
         """
         if not self.has(["outcome_code"]):
             return None
-        code = self.table["outcome_code"]
-        late = pc.fill_null(pc.equal(code, "7"), False)
+        late = pc.fill_null(pc.equal(self.table["outcome_code"], codes.ARRIVED_TOO_LATE), False)
         if not pc.any(pc.and_(late, self.table["dna"])).as_py():
             return None
-        kept = self.table.filter(pc.invert(late))
-        return AuditData(kept) if pc.any(kept["dna"]).as_py() else None
+        kept: NDArray[np.bool_] = pc.invert(late).to_numpy()
+        return kept
 
 
 def _require_none(column: str, wrong: pa.ChunkedArray, *, rule: str) -> None:

@@ -27,6 +27,7 @@ from dnapredict.model.evaluate.logistic import calibration_line, log_odds
 from dnapredict.model.evaluate.risk_metrics import TieGroups, discrimination
 
 _LOWEST = 1e-6  # log odds nearer to each other than this are one risk
+_LARGEST_SHIFT, _BISECTIONS = 12.0, 60
 _FEWEST_FOR_A_LINE = 50  # missed and attended, below which a calibration line is not fitted
 KNOWS_THE_OUTCOME = (
     "The scores tell everyone who missed from everyone who came. No forecast does that: "
@@ -215,23 +216,44 @@ def fall_in_reach(counts: GroupCounts) -> RateDifference:
     return RateDifference(value, float(np.sqrt(counts.ratio_variance(lost, missed))))
 
 
-def reach_at_share(counts: GroupCounts, share: float) -> float:
-    """Missed appointments among the `share` of the group's own appointments with the highest risk."""
+def reach_at_share(counts: GroupCounts, share: float, *, base_rate: float | None = None) -> float:
+    """Share of the missed appointments among the `share` of the group's own appointments with the highest risk.
+
+    With `base_rate`, of a group in which the odds of missing are multiplied so that this share is missed.
+    """
     attended, missed = counts.histogram[0][::-1], counts.histogram[1][::-1]
-    calls = share * counts.appointments
-    before = np.cumsum(attended + missed) - (attended + missed)
-    called = np.clip(calls - before, 0.0, attended + missed)
-    within = np.divide(called, attended + missed, out=np.zeros(BINS), where=attended + missed > 0)
-    return float(within @ missed)
+    if base_rate is not None:
+        attended, missed = _as_often_missed(attended, missed, base_rate)
+    rows = attended + missed
+    before = np.cumsum(rows) - rows
+    called = np.clip(share * rows.sum() - before, 0.0, rows)
+    within = np.divide(called, rows, out=np.zeros(BINS), where=rows > 0)
+    return float(within @ missed / missed.sum())
 
 
-def own_top_reach(counts: GroupCounts, share: float) -> Rate:
+def _as_often_missed(
+    attended: NDArray[np.float64], missed: NDArray[np.float64], base_rate: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same appointments by risk, with the odds of missing multiplied so that `base_rate` of them are missed."""
+    rows = attended + missed
+    low, high = -_LARGEST_SHIFT, _LARGEST_SHIFT
+    for _ in range(_BISECTIONS):
+        factor = math.exp((low + high) / 2)
+        shifted = np.divide(rows * missed * factor, attended + missed * factor, out=np.zeros(BINS), where=rows > 0)
+        low, high = ((low + high) / 2, high) if shifted.sum() < base_rate * rows.sum() else (low, (low + high) / 2)
+    return rows - shifted, shifted
+
+
+def own_top_reach(counts: GroupCounts, share: float, *, base_rate: float | None = None) -> Rate:
     """Reach of a separate list of the group that selects the same share as the whole list.
 
-    Lower than elsewhere: the model ranks this group less well.
+    Lower than elsewhere: the model ranks this group less well. `base_rate` as in `reach_at_share`.
     """
+    number = counts.total("missed")
+    if number <= 0:
+        return Rate(0.0, 0.0)
     effect = rate(counts, "reach").design_effect
-    return Rate(reach_at_share(counts, share), counts.total("missed"), effect)
+    return Rate(number * reach_at_share(counts, share, base_rate=base_rate), number, effect)
 
 
 def ranking_quality(counts: GroupCounts) -> float | None:

@@ -174,7 +174,7 @@ QUINTILE = Grouping(
     ordered=True,
 )  # fmt: skip
 
-_EVERYONE = Grouping("all", "Everyone", "", (Group("all", "Everyone"),), lambda _: "all")
+EVERYONE = Grouping("all", "Everyone", "", (Group("all", "Everyone"),), lambda _: "all")
 
 GROUPINGS = (
     Grouping(
@@ -205,7 +205,9 @@ GROUPINGS = (
         "sex", "Sex", "gender_code",
         (*(Group(code, name) for code, name in _SEX.items()), _unknown("Not known")), _sex,
     ),
-    Grouping("age", "Age", "age_years", (*(Group(name, name) for _, name in _AGES), _unknown()), _age),
+    Grouping(
+        "age", "Age", "age_years", (*(Group(name, name) for _, name in _AGES), _unknown()), _age,
+    ),
     Grouping(
         "interpreter", "Interpreter", "interpreter_needed",
         (Group("yes", "Needs an interpreter"), Group("no", "Does not need one"), _unknown()), _yes_no,
@@ -224,7 +226,12 @@ GROUPINGS = (
         _yes_no,
         harmed=("yes",),
     ),
-    Grouping("plus", "Local PLUS groups", "plus_group", (_unknown("In no PLUS group", "blank"),), _open),
+    Grouping(
+        "digital", "Mobile telephone", "has_mobile",
+        (Group("no", "No mobile telephone on record"), Group("yes", "Mobile telephone on record"), _unknown()), _yes_no,
+        harmed=("no",),
+    ),
+    Grouping("plus", "Local PLUS groups", "plus_group", (Group("blank", "In no PLUS group", known=False),), _open),
     Grouping(
         "history", "Past appointments known", "n_past",
         (Group("none", "None"), Group("1-2", "One or two"), Group("3+", "Three or more"), _unknown()), _depth,
@@ -233,7 +240,7 @@ GROUPINGS = (
 
 
 PLACE_GROUPINGS = (
-    Grouping("site", "Site", "site_code", (_unknown(code="blank"),), _open, exploratory=True),
+    Grouping("site", "Site", "site_code", (_unknown(code="blank"),), _open),
     Grouping(
         "specialty",
         "Specialty (treatment function)",
@@ -243,22 +250,49 @@ PLACE_GROUPINGS = (
         exploratory=True,
     ),
     Grouping("provider", "Provider", "provider_code", (_unknown(code="blank"),), _open, exploratory=True),
-    Grouping("place", "Place", "place_code", (_unknown(code="blank"),), _open, exploratory=True),
+    Grouping("place", "Place", "place_code", (_unknown(code="blank"),), _open),
 )
+
+_LEADS: Final = (
+    (0, "under 1 week"),
+    (7, "1 to 3 weeks"),
+    (28, "4 to 7 weeks"),
+    (56, "8 to 12 weeks"),
+    (91, "13 weeks or more"),
+)
+
+
+def _lead(value: float | None) -> str:
+    if value is None or value != value:
+        return "unknown"
+    return max((floor, name) for floor, name in _LEADS if floor <= max(value, 0))[1]
+
+
+# Not a grouping of patients and without a table: gaps are standardised by it, as by site and specialty.
+LEAD = Grouping(
+    "lead", "Time from booking to appointment", "lead_days",
+    (*(Group(name, name) for _, name in _LEADS), _unknown()),
+    _lead,
+    exploratory=True,
+    shown=False,
+    ordered=True,
+)  # fmt: skip
+# Groupings whose groups are unions of another's: fifths and Core20 of deciles, broad ethnic groups of national codes.
+DERIVED: Final = MappingProxyType({"core20": "imd_decile", "imd_quintile": "imd_decile", "ethnicity_5": "ethnicity"})
 
 
 def everyone_membership(rows: int) -> Membership:
     """All rows as one group."""
-    return Membership(_EVERYONE, _EVERYONE.groups, np.zeros(rows, dtype=np.int32))
+    return Membership(EVERYONE, EVERYONE.groups, np.zeros(rows, dtype=np.int32))
 
 
 def grouping_named(name: str) -> Grouping:
-    """The grouping of that name in `GROUPINGS`.
+    """The grouping of that name, of patients or of the service.
 
     >>> grouping_named("core20").column
     'imd_decile'
     """
-    return next(grouping for grouping in GROUPINGS if grouping.name == name)
+    return next(grouping for grouping in (*GROUPINGS, *PLACE_GROUPINGS) if grouping.name == name)
 
 
 # What is unknown where a column is missing, in plain words.
@@ -271,7 +305,10 @@ _PHRASES: Final = {
     "disability_flag": "who has a disability",
     "learning_disability_flag": "who has a learning disability",
     "plus_group": "who is in a local PLUS group",
+    "has_mobile": "who has a mobile telephone",
     "n_past": "earlier appointments",
+    "site_code": "at which site people are seen",
+    "place_code": "in which place people live",
 }
 
 

@@ -4,15 +4,18 @@ Nobody is dropped. Patients of unknown group are in separate groups, since not b
 blank mean different things (NHS Data Dictionary, ETHNIC CATEGORY).
 """
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from dnapredict.fairness.measure.audited_appointments import AuditData
+
+_REST: Final = "unknown"  # of crossed groupings: one of the two groups is not known
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,14 @@ class Grouping:
     shown: bool = True
     ordered: bool = False
 
-    def is_judged(self, group: Group) -> bool:
-        """Whether gates judge this group."""
-        return group.known and (not self.harmed or group.code in self.harmed)
+    def is_judged(self, group: Group, *, unknown: bool = False) -> bool:
+        """Whether gates judge this group; `unknown` says whether people of unknown group are judged too.
+
+        Who is in no local group is everyone else, and not unknown.
+        """
+        if not group.known:
+            return unknown and self.name != "plus"
+        return not self.harmed or group.code in self.harmed
 
 
 @dataclass(frozen=True)
@@ -88,36 +96,62 @@ def months(audited: AuditData) -> Membership:
     """The calendar month of each appointment."""
     month = audited.table["starts_at"].to_numpy().astype("datetime64[M]")
     values, index = np.unique(month, return_inverse=True)
-    groups = tuple(Group(str(value), str(value)) for value in values)
-    grouping = Grouping("month", "Month", "starts_at", groups, str, exploratory=True, shown=False)
-    return Membership(grouping, groups, index.astype(np.int32))
+    grouping = month_grouping([str(value) for value in values])
+    return Membership(grouping, grouping.groups, index.astype(np.int32))
+
+
+def month_grouping(names: Sequence[str]) -> Grouping:
+    """The grouping by calendar months, which are named as 2025-04."""
+    groups = tuple(Group(name, name) for name in names)
+    return Grouping("month", "Month", "starts_at", groups, str, exploratory=True, shown=False)
 
 
 def cross_memberships(first: Membership, second: Membership) -> Membership:
-    """Cross two groupings: a group for each pair of known groups, and one for the rest.
-
-    Exploratory: among so many small groups some always look bad by chance.
-    """
-    known = [(p, q) for p in _known(first) for q in _known(second)]
-    groups = [_both(first.groups[p], second.groups[q]) for p, q in known]
-    groups.append(Group("unknown", "Not known", known=False))
+    """Cross two groupings: a group for each pair of known groups, and one for the rest."""
+    grouping = crossed_grouping(
+        dataclasses.replace(first.grouping, groups=first.groups),
+        dataclasses.replace(second.grouping, groups=second.groups),
+    )
+    known = [(p, q) for p in _known(first.groups) for q in _known(second.groups)]
     lookup = np.full((len(first.groups), len(second.groups)), len(known), dtype=np.int32)
     for index, (p, q) in enumerate(known):
         lookup[p, q] = index
-    grouping = Grouping(
-        f"{first.grouping.name}_by_{second.grouping.name}",
-        f"{first.grouping.title}, by {second.grouping.title}",
-        "",
-        tuple(groups),
-        str,
-        exploratory=True,
-        shown=False,
+    return Membership(grouping, grouping.groups, lookup[first.index, second.index])
+
+
+def crossed_grouping(first: Grouping, second: Grouping) -> Grouping:
+    """A group for each pair of known groups, and one for the rest.
+
+    Exploratory: among so many small groups some always look bad by chance.
+    """
+    pairs = [(p, q) for p in _known(first.groups) for q in _known(second.groups)]
+    groups = (
+        *(_both(first.groups[p], second.groups[q]) for p, q in pairs),
+        Group(_REST, "Not known", known=False),
     )
-    return Membership(grouping, tuple(groups), lookup[first.index, second.index])
+    name, title = f"{first.name}_by_{second.name}", f"{first.title}, by {second.title}"
+    return Grouping(name, title, "", groups, lambda _: _REST, exploratory=True, shown=False)
 
 
-def _known(members: Membership) -> list[int]:
-    return [index for index, group in enumerate(members.groups) if group.known]
+def united_groups(grouping: Grouping, first: Sequence[Group], second: Sequence[Group]) -> tuple[Group, ...]:
+    """The groups of two extracts, in the order that they would have in one.
+
+    Local names first, in alphabetical order, then the groups that a grouping always has; crossed groups in the
+    order of their first grouping, then of the second.
+    """
+    groups = {group.code: group for group in (*first, *second)}
+    if any(group.facets for group in groups.values()):
+        order = list(dict.fromkeys(group.facets[0] for group in groups.values() if group.facets))
+        crossed = [group for group in groups.values() if group.facets]
+        crossed.sort(key=lambda group: (order.index(group.facets[0]), group.facets[1]))
+        return (*crossed, *(group for group in groups.values() if not group.facets))
+    fixed = {group.code for group in grouping.groups}
+    local = (groups[code] for code in sorted(groups.keys() - fixed))
+    return (*local, *grouping.groups)
+
+
+def _known(groups: Sequence[Group]) -> list[int]:
+    return [index for index, group in enumerate(groups) if group.known]
 
 
 def _both(first: Group, second: Group) -> Group:

@@ -11,7 +11,7 @@ from dnapredict.fairness.publish.group_tables import GroupTable
 from dnapredict.fairness.verdicts import Gate, Verdict
 
 # Settings besides `limits` that decide a verdict: a change must be recorded as well.
-_ALSO_LIMITS = ("use", "smallest_group", "confidence", "compared", "may_be_absent")
+_ALSO_LIMITS = ("use", "smallest_group", "confidence", "compared", "may_be_absent", "judge_unknown")
 _SMALLEST_CHANGE = 0.02  # a change of reach in a group, as a share
 _COMPARED = ("core20", "ethnicity", "interpreter", "plus")
 
@@ -37,7 +37,7 @@ def refuse_changed_settings(policy: Policy, before: Mapping[str, Any]) -> None:
     """
     now = deciding_settings(policy.model_dump(mode="json"))
     recorded = {change.limit: change.model_dump(mode="json")["now"] for change in policy.changes}
-    moved = [name for name in before if name in now and before[name] != now[name]]
+    moved = [name for name in before if name in now and not _asks_as_much(name, before, now)]
     silent = [name for name in moved if recorded.get(name) != now[name]]
     if silent:
         name = silent[0]
@@ -45,6 +45,19 @@ def refuse_changed_settings(policy: Policy, before: Mapping[str, Any]) -> None:
             f"fairness policy: '{name}' was {before[name]!r} at the last audit and is {now[name]!r} now. "
             "A limit that changes after a result was seen needs an entry under [[changes]] with two names."
         )
+
+
+def _asks_as_much(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a setting is as it was, or further groups are judged, which takes nothing away.
+
+    Each grouping is a family of its own, so that one more changes no verdict on another.
+    """
+    was, is_now = before[name], now[name]
+    if name == "compared":
+        return set(was) <= set(is_now)
+    if name == "may_be_absent":
+        return not (set(is_now) - set(was)) & set(before.get("compared", ()))
+    return bool(was == is_now or (name == "judge_unknown" and is_now))
 
 
 def previous_audit(path: Path) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from dnapredict.fairness.report_folder import FIGURES, REPORT
 from dnapredict.fairness.verdicts import Gate, Verdict
 
 _TILES = (
-    ("Are people reached?", ("G3", "G3b", "G6")),
+    ("Are people reached?", ("G3", "G3b", "G5", "G6")),
     ("Are calls shared fairly?", ("G4",)),
-    ("Does a risk mean the same?", ("G2",)),
+    ("Does a risk mean the same?", ("G2", "G8")),
     ("Can we trust the records?", ("G0", "G1", "G7")),
 )
 _ORDER = (Verdict.FAIL, Verdict.NOT_ENOUGH_DATA, Verdict.REVIEW, Verdict.PASS)

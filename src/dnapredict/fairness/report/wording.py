@@ -134,7 +134,9 @@ _PUT_RIGHT = {
     "G2": "Set the risks right (recalibrate): more or fewer people miss than the model says among {names}",
     "G3": "Do not use the list until this is put right: too few are reached among {names}",
     "G3b": "Find factors that say more, or offer a route that needs no model, for {names}",
+    "G5": "Look into it, and put right what is said of {names}",
     "G6": "Keep the model in use: the new one reaches fewer among {names}",
+    "G8": "Set the risks of everyone right (recalibrate), and look where they come from",
     "G7": "Get the groups that the policy names into the extract",
 }
 # The subject of each gate, as a phrase within a sentence.
@@ -145,8 +147,10 @@ _ABOUT = {
     "G3": "reach",
     "G3b": "how much the model knows",
     "G4": "share of calls",
+    "G5": "harm that was searched for",
     "G6": "change",
     "G7": "small groups",
+    "G8": "the level of all risks",
 }
 _LOOK = "A named person looks at these groups and writes down what they find: {names}."
 _MORE = "Audit again when more appointments have taken place: there is not enough data yet on {names}."

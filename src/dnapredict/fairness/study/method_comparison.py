@@ -13,11 +13,12 @@ from dnapredict.errors import NoEventsError
 from dnapredict.fairness.compare.comparisons import counts_in_rate
 from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, find_hidden_counts, publish_rate
 from dnapredict.fairness.measure.audited_appointments import AuditData
-from dnapredict.fairness.measure.counts import CountedGrouping, count_groups
+from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.group_metrics import rate
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.intervals import Interval, printed_interval, z_of
 from dnapredict.fairness.measure.membership import membership
+from dnapredict.fairness.measure.row_counting import count_groups
 from dnapredict.fairness.report.csv_tables import csv_text, interval_cells
 from dnapredict.fairness.report.templating import page
 from dnapredict.fairness.run_audit import ReportContext

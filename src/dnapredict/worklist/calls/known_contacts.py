@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from dnapredict.data.files.secret_files import AS_WRITTEN, PATIENT
 from dnapredict.data.patient_numbers import normal_form
@@ -48,6 +50,13 @@ class KnownContacts:
             return False
         # Before or after: an overdue call is due on a day before the patient was reached.
         return any(abs((call_by - day).days) <= mute_days for day in self.reached_on.get(row, ()))
+
+    def muted(self, call_by: NDArray[np.datetime64], *, mute_days: int) -> NDArray[np.bool_]:
+        """The same for every row of the list, each to be called by its day of `call_by`."""
+        found = np.zeros(len(call_by), dtype=bool)
+        for row in self.reached_on:
+            found[row] = self.mutes(row, call_by[row].astype(object), mute_days=mute_days)
+        return found
 
 
 class _Contact(NamedTuple):

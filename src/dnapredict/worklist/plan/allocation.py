@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Rule = Literal["global", "proportionate", "floor"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 GROUPS = 6  # five fifths of deprivation, and one for unknown areas
+_SCALE = 10**9
 
 
 def fifths(decile: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -27,49 +28,6 @@ def fifths(decile: NDArray[np.float64]) -> NDArray[np.int64]:
     fifth = np.full(len(decile), GROUPS - 1, dtype=np.int64)
     fifth[known] = (decile[known].astype(np.int64) - 1) // 2
     return fifth
-
-
-def allocated(
-    probability: NDArray[np.float64],
-    decile: NDArray[np.float64],
-    *,
-    calls: int,
-    rule: Rule,
-    floor_share: float,
-) -> NDArray[np.bool_]:
-    """Which rows get one of `calls` calls.
-
-    *global*: the highest risks. *proportionate*: each fifth gets its share of need, in whole calls by
-    largest remainder. *floor*: each fifth gets at least `floor_share` of its share of need, and what is
-    left goes to the highest risks anywhere. Within a fifth the highest risks are always called
-    first; ties keep the order of the list, so that the same list gives the same calls.
-
-    Parameters
-    ----------
-    probability : (n,) float in [0, 1]
-    decile : (n,) float
-        IMD decile, NaN where it is not known.
-    calls
-        At most n.
-
-    >>> risk, decile = np.array([0.9, 0.8, 0.7, 0.1, 0.3]), np.array([1.0, 1.0, 1.0, 9.0, 9.0])
-    >>> allocated(risk, decile, calls=3, rule="global", floor_share=0.8).tolist()
-    [True, True, True, False, False]
-    >>> allocated(risk, decile, calls=3, rule="proportionate", floor_share=0.8).tolist()
-    [True, True, True, False, False]
-    >>> allocated(risk, decile, calls=4, rule="proportionate", floor_share=0.8).tolist()
-    [True, True, True, False, True]
-    """
-    first = np.zeros(len(probability), dtype=bool)
-    if rule != "global":
-        fifth = fifths(decile)
-        quota = quotas(probability, decile, calls=calls, rule=rule, floor_share=floor_share)
-        # Rows within the quota of their fifth come first; calls that no quota takes go to the highest risks of all.
-        first = _rank_within(probability, fifth) < quota[fifth]
-    order = np.lexsort((-probability, ~first))  # those within a quota, then the highest risks
-    selected = np.zeros(len(probability), dtype=bool)
-    selected[order[:calls]] = True
-    return selected
 
 
 def quotas(
@@ -85,19 +43,13 @@ def quotas(
         return np.zeros(GROUPS, dtype=np.int64)
     fifth = fifths(decile)
     room = np.bincount(fifth, minlength=GROUPS)
-    need: NDArray[np.float64] = np.bincount(fifth, weights=probability, minlength=GROUPS).astype(float)
+    # Sums of whole numbers are exact: they do not depend on the order of the rows.
+    need: NDArray[np.float64] = np.bincount(fifth, weights=np.rint(probability * _SCALE), minlength=GROUPS).astype(
+        float
+    )
     given = _by_need(need, calls, room) if rule == "proportionate" else _floor(need, calls, floor_share)
     # With many calls, a fifth's share of need can be more calls than it has appointments.
     return np.minimum(given, room)
-
-
-def _rank_within(probability: NDArray[np.float64], fifth: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rank of each risk within its fifth, from 0."""
-    order = np.lexsort((-probability, fifth))
-    starts = np.concatenate([[0], np.cumsum(np.bincount(fifth, minlength=GROUPS))])
-    rank = np.empty(len(probability), dtype=np.int64)
-    rank[order] = np.arange(len(probability)) - starts[fifth[order]]
-    return rank
 
 
 def _floor(need: NDArray[np.float64], calls: int, share: float) -> NDArray[np.int64]:

@@ -41,25 +41,15 @@ def call_capacity(inputs: RankingInputs, *, config: WorklistConfig, capacity: in
     if capacity is not None or not (config.teams or config.capacity_per):
         number = calls_for(n, config=config, capacity=capacity)
         return CallCapacity(np.zeros(n, dtype=np.int64), np.array([number]))
-    keys = [_teams(inputs, config), *_parts(inputs, config)]
-    groups, first, group = np.unique(np.column_stack(keys), axis=0, return_index=True, return_inverse=True)
-    sizes = np.bincount(group.reshape(-1), minlength=len(groups))
+    group = inputs.team
+    for part in _parts(inputs, config):
+        group = (group + 1) * (part.max(initial=0) + 2) + part + 1  # one number for each combination; unknown is -1
+    _, first, group, sizes = np.unique(group, return_index=True, return_inverse=True, return_counts=True)
     numbers = [
-        _number(int(team), int(size), call_by=inputs.call_by[[row]], config=config)
-        for (team, *_), size, row in zip(groups, sizes, first, strict=True)
+        _number(int(inputs.team[row]), int(size), call_by=inputs.call_by[[row]], config=config)
+        for row, size in zip(first, sizes, strict=True)
     ]
     return CallCapacity(group.reshape(-1).astype(np.int64), np.array(numbers, dtype=np.int64))
-
-
-def _teams(inputs: RankingInputs, config: WorklistConfig) -> NDArray[np.int64]:
-    """The first team that matches each appointment; `NOBODY` where none does."""
-    team = np.full(len(inputs), NOBODY)
-    for number in reversed(range(len(config.teams))):
-        one = config.teams[number]
-        team[inputs.is_one_of("clinic_code", one.clinics)] = number
-        team[inputs.is_one_of("site_code", one.sites)] = number
-        team[inputs.is_one_of("treatment_function_code", one.specialties)] = number
-    return team
 
 
 def _parts(inputs: RankingInputs, config: WorklistConfig) -> list[NDArray[np.int64]]:

@@ -1,7 +1,6 @@
 """The plan of a list: who is called, in which order, by when, and what to offer."""
 
 import datetime
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -12,138 +11,21 @@ from numpy.typing import NDArray
 
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.worklist.answer_table import FACTORS
-from dnapredict.worklist.plan.allocation import GROUPS, fifths, quotas
-from dnapredict.worklist.plan.call_capacity import CallCapacity, call_capacity
+from dnapredict.worklist.plan.call_assignment import (
+    MUTED,
+    OPTED_OUT,
+    REACHED,
+    UNCALLED,
+    Mask,
+    Rows,
+    assign_calls,
+)
+from dnapredict.worklist.plan.call_capacity import call_capacity
 from dnapredict.worklist.plan.needs import Needs, with_needs, without_call
-from dnapredict.worklist.plan.ranking import NOBODY, RankingInputs, action_for, bands, ranks
+from dnapredict.worklist.plan.ranking import RankingInputs, action_for, bands, ranks
 
-UNCALLED: Final = -1
-MUTED: Final = -2
-REACHED: Final = -3
-OPTED_OUT: Final = -4
 # At most this many further appointments of a call are named in its action.
 _MOST_NAMED: Final = 5
-
-Rows = NDArray[np.int64]
-
-
-def assign_calls(
-    inputs: RankingInputs,
-    calls: CallCapacity,
-    *,
-    config: WorklistConfig,
-    is_muted: Callable[[int], bool],
-    excluded: Rows | None = None,
-) -> Rows:
-    """For each appointment the row whose call covers it.
-
-    Parameters
-    ----------
-    is_muted
-        Whether the patient of a row was reached for that clinic lately.
-    excluded
-        `OPTED_OUT` or `REACHED` for rows that are not called whatever their risk, else `UNCALLED`.
-
-    Returns
-    -------
-    For each row: its own index if it is called about, the index of another row if it is mentioned in that call,
-    `MUTED`, `REACHED` or `OPTED_OUT` if it was passed over, and else `UNCALLED`.
-    """
-    assignment = _Assignment(inputs, calls, config=config, is_muted=is_muted, excluded=excluded)
-    order = np.argsort(-inputs.probability, kind="stable")
-    if config.allocation != "global":
-        # Two passes: first what the rule guarantees to each fifth, then by risk alone what is left, since a guaranteed
-        # call is saved where the patient is muted, opted out, or called already about another appointment.
-        assignment.go_down(order, quota=_quotas(inputs, calls, config))
-    assignment.go_down(order)
-    return assignment.with_mentioned()
-
-
-class _Assignment:
-    """Calls as they are assigned to rows."""
-
-    def __init__(
-        self,
-        inputs: RankingInputs,
-        calls: CallCapacity,
-        *,
-        config: WorklistConfig,
-        is_muted: Callable[[int], bool],
-        excluded: Rows | None,
-    ) -> None:
-        self._inputs = inputs
-        self._near_days = config.mute_days
-        self._is_muted = is_muted
-        # Lists, since reading single items of an array is slow.
-        self._group = calls.group.tolist()
-        self._left = calls.number.tolist()
-        self._fifth = fifths(inputs.decile).tolist()
-        self._patient = inputs.patient.tolist()
-        self._day = inputs.day.astype(np.int64).tolist()
-        self._calls_of_patient: dict[int, list[int]] = defaultdict(list)
-        self._call_row = np.full(len(inputs), UNCALLED) if excluded is None else excluded.copy()
-
-    def go_down(self, order: Rows, *, quota: list[list[int]] | None = None) -> None:
-        """Assign calls to rows that have none yet, each fifth of a group at most its `quota`."""
-        left = sum(self._left)
-        for row in order.tolist():
-            if left == 0:
-                return
-            group, fifth = self._group[row], self._fifth[row]
-            # Skipping does not end the pass: the next row may be of another team, clinic or fifth with calls left.
-            if not self._left[group] or (quota and not quota[group][fifth]) or not self._may_call(row):
-                continue
-            self._call_row[row] = row
-            self._left[group] -= 1
-            left -= 1
-            if quota:
-                quota[group][fifth] -= 1
-            # Rows of unknown patients are not one patient: each needs its own call.
-            if self._patient[row] != NOBODY:
-                self._calls_of_patient[self._patient[row]].append(row)
-
-    def with_mentioned(self) -> Rows:
-        """All rows, with those that are mentioned in a call about another."""
-        patients = np.array(list(self._calls_of_patient), dtype=np.int64)
-        # A muted row is mentioned too if the patient is called anyway: one conversation covers it. Opted-out and
-        # reached rows are not: they are settled.
-        others = np.isin(self._inputs.patient, patients) & np.isin(self._call_row, (UNCALLED, MUTED))
-        for row in np.flatnonzero(others).tolist():
-            call = self._call_near(row)
-            if call is not None:
-                self._call_row[row] = call
-        return self._call_row
-
-    def _may_call(self, row: int) -> bool:
-        if self._call_row[row] != UNCALLED or self._call_near(row) is not None:
-            return False
-        if self._is_muted(row):
-            self._call_row[row] = MUTED
-            return False
-        return True
-
-    def _call_near(self, row: int) -> int | None:
-        """The call to the same patient about an appointment that is near in time, if there is one."""
-        for call in self._calls_of_patient.get(self._patient[row], ()):
-            if abs(self._day[call] - self._day[row]) <= self._near_days:
-                return call
-        return None
-
-
-def _quotas(inputs: RankingInputs, calls: CallCapacity, config: WorklistConfig) -> list[list[int]]:
-    """For each group and fifth, the calls that the allocation rule gives it before risk alone decides."""
-    table = np.zeros((len(calls.number), GROUPS), dtype=np.int64)
-    for rows in _by_value(np.arange(len(inputs)), calls.group):
-        group = calls.group[rows[0]]
-        table[group] = quotas(
-            inputs.probability[rows],
-            inputs.decile[rows],
-            calls=int(calls.number[group]),
-            rule=config.allocation,
-            floor_share=config.floor_share,
-        )
-    result: list[list[int]] = table.tolist()
-    return result
 
 
 def _by_value(rows: Rows, values: Rows) -> Iterator[Rows]:
@@ -182,8 +64,8 @@ def plan_calls(
     *,
     config: WorklistConfig,
     capacity: int | None,
-    is_muted: Callable[[RankingInputs, int], bool] = lambda *_: False,
-    excluded: NDArray[np.int64] | None = None,
+    muted: Callable[[NDArray[np.datetime64]], Mask] | None = None,
+    excluded: Rows | None = None,
     notices: tuple[str, ...] = (),
     today: datetime.date | None = None,
 ) -> CallPlan:
@@ -191,8 +73,8 @@ def plan_calls(
 
     Parameters
     ----------
-    is_muted
-        Whether the patient of a row was reached for its clinic lately.
+    muted
+        Tells whose patient was reached for its clinic lately, given the day by which each is to be called.
     excluded
         Rows that are not called, as in `assign_calls`.
     today
@@ -200,10 +82,11 @@ def plan_calls(
     """
     inputs = RankingInputs.of(table, config=config)
     calls = call_capacity(inputs, config=config, capacity=capacity)
-    call_row = assign_calls(inputs, calls, config=config, is_muted=lambda row: is_muted(inputs, row), excluded=excluded)
+    silent = None if muted is None else muted(inputs.call_by)
+    call_row = assign_calls(inputs, calls, config=config, muted=silent, excluded=excluded)
     # If risk alone decides, the list is in order of risk; otherwise rows with a call come first.
     by_risk = config.allocation == "global" and len(calls.number) == 1
-    rank = ranks(inputs.probability, None if by_risk else call_row >= 0)
+    rank = ranks(inputs.place, None if by_risk else call_row >= 0)
     actions = _actions(table, call_row, rank, printed_day=_printed_day(inputs, today), config=config)
     plan = pa.table(
         {

@@ -1,7 +1,7 @@
 """Ranking: appointments as arrays, their ranks and bands, and the action to offer."""
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Final
 
@@ -12,23 +12,25 @@ from numpy.typing import NDArray
 
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import UsageError
+from dnapredict.model.cohort.cohort import appointment_keys
 from dnapredict.worklist.plan import needs
-from dnapredict.worklist.plan.allocation import allocated
-from dnapredict.worklist.plan.working_days import call_by_day, week_of
+from dnapredict.worklist.plan.working_days import call_by_day
 
 # The code of an unknown patient or group.
 NOBODY: Final = -1
-# The contract columns that the call plan needs, in addition to the predictions.
-RANKING_COLUMNS: Final = (
+ASSIGNMENT_COLUMNS: Final = (
     "imd_decile",
     "patient_id",
     "clinic_code",
     "site_code",
     "treatment_function_code",
     "starts_local",
-    *needs.COLUMNS,
     "opt_out",
 )
+"""The contract columns that decide who is called, in addition to `appointment_id` and the risk."""
+
+RANKING_COLUMNS: Final = (*ASSIGNMENT_COLUMNS, *needs.COLUMNS)
+"""The same, and those that decide what is offered."""
 
 
 @dataclass(frozen=True)
@@ -37,72 +39,129 @@ class RankingInputs:
 
     Attributes
     ----------
+    place
+        Rank by risk alone, from 0. Ties are broken by a hash of the appointment's identifier, so that neither the order
+        of the list nor anything about the patient decides.
     decile
         IMD decile of the area, NaN where it is not known.
-    patient
-        A code for each patient of the list; `NOBODY` if unknown.
+    patient, clinic
+        A code for each patient and clinic of the list; `NOBODY` if unknown.
+    team
+        The first configured team that matches; `NOBODY` where none does.
     day
         Local day of the appointment.
     call_by
         The day by which to call.
     """
 
-    table: pa.Table
     probability: NDArray[np.float64]
+    place: NDArray[np.int64]
     decile: NDArray[np.float64]
     patient: NDArray[np.int64]
+    clinic: NDArray[np.int64]
+    team: NDArray[np.int64]
     day: NDArray[np.datetime64]
     call_by: NDArray[np.datetime64]
 
     @classmethod
-    def of(cls, table: pa.Table, *, config: WorklistConfig) -> "RankingInputs":
-        """Read the arrays from a table with `probability` and `RANKING_COLUMNS`."""
+    def of(
+        cls, table: pa.Table, *, config: WorklistConfig, probability: NDArray[np.float64] | None = None
+    ) -> "RankingInputs":
+        """Read the arrays from a table with `appointment_id` and `ASSIGNMENT_COLUMNS`.
+
+        The risks are its column `probability`, or those given.
+        """
         day = table["starts_local"].to_numpy().astype("datetime64[D]")
         before = config.call_working_days_before
+        if probability is None:
+            probability = table["probability"].to_numpy()
         return cls(
-            table,
-            probability=table["probability"].to_numpy(),
+            probability,
+            place=_places(probability, table["appointment_id"]),
             decile=table["imd_decile"].cast("float64").to_numpy(),
-            patient=_numbers(table["patient_id"]),
+            patient=text_codes(table["patient_id"]),
+            clinic=text_codes(table["clinic_code"]),
+            team=_teams(table, config),
             day=day,
             call_by=day if before is None else call_by_day(day, working_days_before=before),
         )
+
+    @classmethod
+    def of_risks(cls, probability: NDArray[np.float64], decile: NDArray[np.float64]) -> "RankingInputs":
+        """Appointments of which only risk and decile are known, on one day; ties keep their order."""
+        unknown = np.full(len(probability), NOBODY)
+        day = np.zeros(len(probability), dtype="datetime64[D]")
+        place = np.empty(len(probability), dtype=np.int64)
+        place[np.argsort(-probability, kind="stable")] = np.arange(len(probability))
+        return cls(probability, place, decile, patient=unknown, clinic=unknown, team=unknown, day=day, call_by=day)
 
     def __len__(self) -> int:
         return len(self.probability)
 
     @cached_property
-    def clinic(self) -> NDArray[np.int64]:
-        """An integer code for each clinic."""
-        return _numbers(self.table["clinic_code"])
+    def order(self) -> NDArray[np.int64]:
+        """The rows from the highest risk down."""
+        return np.argsort(self.place, kind="stable")
 
-    def is_one_of(self, column: str, codes: Sequence[str]) -> NDArray[np.bool_]:
-        """A mask of the appointments with one of these `codes` in `column`."""
-        is_in = pc.is_in(self.table[column], value_set=pa.array(codes, pa.string()))
-        return np.asarray(is_in.to_numpy(), dtype=bool)
+    def take(self, rows: NDArray[np.int64]) -> "RankingInputs":
+        """The appointments of one of several lists."""
+        return RankingInputs(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
+def text_codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """Integer codes of the texts, equal for equal texts; `NOBODY` for null."""
     codes = column.combine_chunks().dictionary_encode().indices
     return np.asarray(codes.cast(pa.int64()).fill_null(NOBODY))
 
 
-def ranks(probability: NDArray[np.float64], selected: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+def _places(probability: NDArray[np.float64], appointment_id: pa.ChunkedArray) -> NDArray[np.int64]:
+    """The rank of each risk from 0."""
+    order = np.argsort(-probability, kind="stable")
+    same = np.diff(probability[order]) == 0
+    tied = np.zeros(len(order), dtype=bool)
+    tied[1:] |= same
+    tied[:-1] |= same
+    rows = order[tied]
+    if len(rows):
+        # A fixed hash, the same on every machine: an identifier's own order may tell when an appointment was booked.
+        keys = appointment_keys(pc.fill_null(appointment_id.take(pa.array(rows)).cast(pa.string()), ""))
+        order[tied] = rows[np.lexsort((keys, -probability[rows]))]
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return place
+
+
+def _teams(table: pa.Table, config: WorklistConfig) -> NDArray[np.int64]:
+    team = np.full(table.num_rows, NOBODY)
+    for number in reversed(range(len(config.teams))):
+        one = config.teams[number]
+        team[_is_one_of(table["clinic_code"], one.clinics)] = number
+        team[_is_one_of(table["site_code"], one.sites)] = number
+        team[_is_one_of(table["treatment_function_code"], one.specialties)] = number
+    return team
+
+
+def _is_one_of(column: pa.ChunkedArray, codes: Sequence[str]) -> NDArray[np.bool_]:
+    return np.asarray(pc.is_in(column, value_set=pa.array(codes, pa.string())).to_numpy(), dtype=bool)
+
+
+def ranks(place: NDArray[np.int64], selected: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
     """Rank of each appointment on the worklist, from 1: those to call first, the highest risk first.
 
-    Ties keep the order of the list. Without `selected`, or where the highest risks are called, this is
-    the rank of the risk.
+    Parameters
+    ----------
+    place
+        The rank by risk alone, as in `RankingInputs`.
 
-    >>> ranks(np.array([0.2, 0.5, 0.2])).tolist()
-    [2, 1, 3]
-    >>> ranks(np.array([0.2, 0.5, 0.3]), np.array([True, False, False])).tolist()
+    >>> ranks(np.array([2, 0, 1])).tolist()
+    [3, 1, 2]
+    >>> ranks(np.array([2, 0, 1]), np.array([True, False, False])).tolist()
     [1, 2, 3]
     """
-    called = np.zeros(len(probability), dtype=bool) if selected is None else selected
-    order = np.lexsort((-probability, ~called))
-    rank = np.empty(len(probability), dtype=np.int64)
-    rank[order] = np.arange(1, len(probability) + 1)
+    called = np.zeros(len(place), dtype=bool) if selected is None else selected
+    order = np.lexsort((place, ~called))
+    rank = np.empty(len(place), dtype=np.int64)
+    rank[order] = np.arange(1, len(place) + 1)
     return rank
 
 
@@ -120,46 +179,6 @@ def calls_for(appointments: int, *, config: WorklistConfig, capacity: int | None
         raise UsageError(f"A capacity of {capacity} calls was asked for; it must be at least 1.")
     wanted = capacity or config.capacity or int(np.ceil(config.capacity_share * appointments))
     return min(wanted, appointments)
-
-
-def select_calls(
-    probability: NDArray[np.float64],
-    decile: NDArray[np.float64],
-    *,
-    config: WorklistConfig,
-    capacity: int | None = None,
-) -> NDArray[np.bool_]:
-    """A mask of the rows of one list that are called, under the configured capacity and allocation rule.
-
-    Parameters
-    ----------
-    decile : (n,) float
-        IMD decile of the area, NaN where it is not known.
-    """
-    calls = calls_for(len(probability), config=config, capacity=capacity)
-    return allocated(probability, decile, calls=calls, rule=config.allocation, floor_share=config.floor_share)
-
-
-def select_by_week(
-    probability: NDArray[np.float64],
-    decile: NDArray[np.float64],
-    *,
-    starts_at: NDArray[np.datetime64],
-    config: WorklistConfig,
-) -> NDArray[np.bool_]:
-    """A mask of the rows that would have been called, week by week, under the configured capacity and rule.
-
-    Parameters
-    ----------
-    starts_at : (n,) datetime64
-        Each calendar week, Monday to Sunday, is one list.
-    """
-    weeks = week_of(starts_at.astype("datetime64[D]"))
-    selected = np.zeros(len(probability), dtype=bool)
-    order = np.argsort(weeks, kind="stable")
-    for week in np.split(order, np.flatnonzero(np.diff(weeks[order])) + 1):
-        selected[week] = select_calls(probability[week], decile[week], config=config)
-    return selected
 
 
 def bands(probability: NDArray[np.float64], *, config: WorklistConfig) -> list[str]:

@@ -1,0 +1,193 @@
+"""Why a group is reached less: a cause is named only where the counts show it.
+
+*Lower need* is a finding and no default. It is said where the group misses less often beyond chance, and where its
+risks are shown to mean what everyone else's mean: slope and observed over expected, of the called and of the others,
+are equivalent to everyone else's (two one-sided tests, Schuirmann 1987), and need is shown to be most of the gap. Where
+nothing is shown, the cause is not known, and the verdict stands.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from dnapredict.config.fairness_policy import CauseLimit
+from dnapredict.fairness.compare.gap_parts import GapPoints, points_of
+from dnapredict.fairness.compare.risk_bins import RiskBins, fit_line, fit_shift, risk_bins
+from dnapredict.fairness.measure.counts import GroupCounts
+from dnapredict.fairness.measure.group_metrics import rate
+from dnapredict.fairness.measure.intervals import Interval, RateDifference, Ratio, gap, z_of
+from dnapredict.fairness.verdicts import Cause
+
+Floats = NDArray[np.float64]
+
+_ONE_SIDED: Final = z_of(0.90)  # two one-sided tests at 5% are a 90% range inside the limits
+_CLEAR: Final = z_of(0.95)
+# Twice the log likelihood by which a constant share of wrong records must fit better than a shift of the risks.
+_FITS_BETTER: Final = 3.0
+_SHARES: Final = np.concatenate([[0.0], np.geomspace(0.001, 0.5, 120)])
+_MOST: Final = 0.5  # what need does not explain is shown to be less than this share of the gap, or than the limit
+_LEADS: Final = 1 / 3  # a cause must explain this share of the gap to be named
+
+
+@dataclass(frozen=True)
+class CauseEvidence:
+    """What the counts show of why a group is reached less than everyone else.
+
+    Attributes
+    ----------
+    risk, risk_called, risk_others
+        Observed over expected, relative to everyone else's outcomes at the same risk: of all, of those on the list
+        and of those not on it.
+    slope
+        How much more (above 1) spread out outcomes are than risks, relative to everyone else.
+    less_often
+        How much less often the group misses, as a share of its appointments.
+    recorded
+        How much more of its missed appointments have a reason on the trust's side, where that is known.
+    wrong_records
+        Twice the log likelihood by which a constant share of wrongly recorded attendances fits better than risks that
+        are too low.
+    points
+        The gap in points by cause.
+    """
+
+    risk: Ratio
+    risk_called: Ratio
+    risk_others: Ratio
+    slope: RateDifference
+    less_often: Interval | None
+    recorded: Interval | None
+    wrong_records: float
+    points: GapPoints
+
+
+def cause_evidence(group: GroupCounts, rest: GroupCounts, *, has_trust_side: bool = True) -> CauseEvidence | None:
+    """What the counts show; None where group or rest has nobody missed or called, or one risk alone."""
+    inside, outside = risk_bins(group, rest, resamples=200)
+    points = points_of(inside, outside)
+    if points is None:
+        return None
+    base, steepness, _ = fit_line(outside.odds, outside.appointments[:1], outside.missed[:1])
+    margin = base[0] + steepness[0] * inside.odds
+    effect = rate(group, "base_rate").design_effect
+    _, slope, error = fit_line(margin, inside.appointments[:1], inside.missed[:1])
+    everyone, called = inside.cells[0].sum(axis=0), inside.cells[0, 1]
+    return CauseEvidence(
+        risk=_ratio(everyone, margin, effect),
+        risk_called=_ratio(called, margin, effect),
+        risk_others=_ratio(everyone - called, margin, effect),
+        slope=RateDifference(float(slope[0]), float(error[0] * np.sqrt(effect))),
+        less_often=gap(rate(rest, "base_rate"), rate(group, "base_rate"), z=_CLEAR),
+        recorded=gap(rate(group, "trust_side"), rate(rest, "trust_side"), z=_CLEAR) if has_trust_side else None,
+        wrong_records=_wrong_records(inside, margin) / effect,
+        points=points,
+    )
+
+
+def _ratio(cells: Floats, margin: Floats, effect: float) -> Ratio:
+    """Missed over expected in (2, k) cells by attended/missed, with the error of its logarithm."""
+    rows, missed, risk = cells.sum(axis=0), float(cells[1].sum()), expit(margin)
+    expected = float((rows * risk).sum())
+    variance = effect * float((rows * risk * (1 - risk)).sum())
+    return Ratio(missed, expected, np.sqrt(variance) / missed if missed else float("inf"))
+
+
+def _wrong_records(inside: RiskBins, margin: Floats) -> float:
+    """Twice the gain in log likelihood of a constant share of wrong records over risks that are off.
+
+    These are shifted, or shifted and stretched; the second has one parameter more, and pays for it (Akaike 1974).
+    """
+    rows, missed = inside.appointments[0], inside.missed[0]
+    shift = fit_shift(margin, inside.appointments[:1], inside.missed[:1])[0]
+    intercept, slope, _ = fit_line(margin, inside.appointments[:1], inside.missed[:1])
+    shifted = _likelihood(expit(margin + shift), rows, missed)
+    stretched = _likelihood(expit(intercept[0] + slope[0] * margin), rows, missed) - 1
+    risk = expit(margin)
+    with_wrong = risk + _SHARES[:, None] * (1 - risk)
+    return 2 * float(_likelihood(with_wrong, rows, missed).max() - max(shifted, stretched))
+
+
+def _likelihood(risk: Floats, rows: Floats, missed: Floats) -> Floats:
+    safe = np.clip(risk, 1e-9, 1 - 1e-9)
+    return np.asarray((missed * np.log(safe) + (rows - missed) * np.log1p(-safe)).sum(axis=-1))
+
+
+def is_lower_need(evidence: CauseEvidence, limits: CauseLimit, *, tolerance: float) -> bool:
+    """Whether lower need is shown: the group misses less often, its risks mean what others' do, and that is all."""
+    less = evidence.less_often is not None and evidence.less_often.low > 0
+    ratios = (
+        (evidence.risk, limits.risk),
+        (evidence.risk_called, limits.risk_by_call),
+        (evidence.risk_others, limits.risk_by_call),
+    )
+    alike = all(_equivalent(ratio.interval(_ONE_SIDED), limit) for ratio, limit in ratios)
+    spread = _equivalent(evidence.slope.interval(_ONE_SIDED), limits.slope)
+    beyond = points_range(evidence.points.beyond_need, z=_ONE_SIDED)
+    return less and alike and spread and beyond.high < max(tolerance, _MOST * float(evidence.points.gap[0]))
+
+
+def explains_all(evidence: CauseEvidence, *, tolerance: float) -> bool:
+    """Whether what need does not explain of the gap is shown to be below the limit."""
+    return points_range(evidence.points.beyond_need, z=_ONE_SIDED).high < tolerance
+
+
+def _equivalent(interval: Interval | None, limit: float) -> bool:
+    """Whether a range around a ratio is inside 1/limit to limit."""
+    return interval is not None and 1 / limit < interval.low and interval.high < limit
+
+
+def points_range(points: Floats, *, z: float) -> Interval:
+    """Estimate and range of points of a gap, by the standard deviation of the resamples."""
+    value = float(points[0])
+    half = z * float(np.std(points[1:]))
+    return Interval(value, value - half, value + half)
+
+
+def cause_of(evidence: CauseEvidence | None, limits: CauseLimit, *, tolerance: float) -> Cause:
+    """The cause of a gap in reach that has most points and is shown; `Cause.UNKNOWN` where none is.
+
+    Need is named only where `is_lower_need` holds; no other cause is named without points beyond chance and the
+    evidence of its own kind.
+    """
+    if evidence is None:
+        return Cause.UNKNOWN
+    if is_badly_recorded(evidence, limits):
+        return Cause.LABEL
+    shown = shown_causes(evidence)
+    if shown:
+        return max(shown, key=shown.__getitem__)
+    return Cause.LOWER_NEED if is_lower_need(evidence, limits, tolerance=tolerance) else Cause.UNKNOWN
+
+
+def is_badly_recorded(evidence: CauseEvidence, limits: CauseLimit) -> bool:
+    """Whether the records of missed appointments explain what is seen.
+
+    Either more of them have a reason on the trust's side, or more miss than the risks say, and by the same share at
+    every risk: a shift of the risks would show most where they are middling.
+    """
+    flagged = evidence.recorded is not None and evidence.recorded.low > limits.recorded
+    risk = evidence.risk.interval(_CLEAR)
+    more = risk is not None and risk.low > 1
+    return flagged or (more and evidence.wrong_records > _FITS_BETTER and evidence.slope.value < 1)
+
+
+def shown_causes(evidence: CauseEvidence) -> dict[Cause, float]:
+    """Points of each cause but need and records that is shown beyond chance and explains a good part of the gap."""
+    points = evidence.points
+    clear = {
+        Cause.WEAKER_INFORMATION: points.information,
+        Cause.SQUEEZED_RISKS: points.slope if evidence.slope.interval(_CLEAR).low > 1 else None,
+        Cause.UNDER_SCORED: points.level if _above_one(evidence.risk) else None,
+        Cause.CAPACITY: points.capacity,
+    }
+    found = {cause: (part, points_range(part, z=_CLEAR)) for cause, part in clear.items() if part is not None}
+    least = _LEADS * float(points.gap[0])
+    return {cause: one.value for cause, (_, one) in found.items() if one.low > 0 and one.value > least}
+
+
+def _above_one(ratio: Ratio) -> bool:
+    interval = ratio.interval(_CLEAR)
+    return interval is not None and interval.low > 1

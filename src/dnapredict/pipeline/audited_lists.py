@@ -1,0 +1,164 @@
+"""The lists of the audited period: which appointments were on them, and who would have been called.
+
+The plan is that of a scored list (`worklist.plan`). A list holds what was booked when it was scored: appointments
+with an outcome, those that were cancelled later, and those of which no outcome was recorded. Only the first kind is
+judged; all of them used calls.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from dnapredict.config.fairness_policy import Disclosure
+from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.data.contract.codes import CANCELLED_BY_PATIENT, CANCELLED_BY_PROVIDER, NOT_APPLICABLE
+from dnapredict.data.small_numbers import publish_count
+from dnapredict.features.matrix import Matrix
+from dnapredict.features.scoring_clock import LabelRule
+from dnapredict.worklist.plan.allocation import RULES, Rule
+from dnapredict.worklist.plan.opt_outs import opted_out_rows
+from dnapredict.worklist.plan.ranking import ASSIGNMENT_COLUMNS, RankingInputs
+from dnapredict.worklist.plan.replay import replay
+from dnapredict.worklist.plan.working_days import week_of
+
+LIST_COLUMNS: Final = ("appointment_id", "outcome_code", "recorded_at", *ASSIGNMENT_COLUMNS)
+"""Contract columns that the lists of a period are made from, beside the times of the matrix."""
+
+Mask = NDArray[np.bool_]
+_CANCELLED: Final = (CANCELLED_BY_PATIENT, CANCELLED_BY_PROVIDER)
+_ALLOCATION_TEXT: Final[dict[Rule, str]] = {
+    "global": "those most likely to miss",
+    "proportionate": "shared between areas by need, those most likely to miss first",
+    "floor": "those most likely to miss, with a floor for each fifth of deprivation",
+}
+
+
+@dataclass(frozen=True)
+class PastLists:
+    """The appointments that were on the lists of a period.
+
+    Attributes
+    ----------
+    matrix
+        Their factors, with `LIST_COLUMNS`.
+    has_outcome
+        Which were attended or missed: those that are judged.
+    cancelled
+        Which were cancelled after they were scored; of the others no outcome is recorded.
+    knows_cancellations
+        Whether the extract says when any appointment was cancelled.
+    """
+
+    matrix: Matrix
+    has_outcome: Mask
+    cancelled: Mask
+    knows_cancellations: bool
+
+    @classmethod
+    def of(cls, matrix: Matrix, *, outcomes: LabelRule) -> "PastLists":
+        """The lists of the weeks in which an appointment has an outcome."""
+        table = matrix.table
+        code = table["outcome_code"]
+        has_outcome = _mask(pc.is_in(code, pa.array([*outcomes.dna_codes, *outcomes.came_codes])))
+        was_cancelled = _mask(pc.is_in(code, pa.array(_CANCELLED)))
+        later = was_cancelled & _mask(pc.greater(table["recorded_at"], table["scored_at"]))
+        unrecorded = _mask(pc.or_kleene(pc.is_null(code), pc.equal(code, NOT_APPLICABLE)))
+        week = week_of(table["starts_local"].to_numpy().astype("datetime64[D]"))
+        listed = (has_outcome | later | unrecorded) & np.isin(week, np.unique(week[has_outcome]))
+        knows = bool((was_cancelled & _mask(pc.is_valid(table["recorded_at"]))).any())
+        return cls(matrix, has_outcome, later, knows or not was_cancelled.any()).take(listed)
+
+    def take(self, rows: Mask) -> "PastLists":
+        """Some of the appointments."""
+        matrix = Matrix(self.matrix.table.filter(pa.array(rows)), self.matrix.factors)
+        return replace(self, matrix=matrix, has_outcome=self.has_outcome[rows], cancelled=self.cancelled[rows])
+
+    @property
+    def judged(self) -> Matrix:
+        """The appointments with an outcome."""
+        return self.take(self.has_outcome).matrix
+
+
+def replayed(
+    lists: PastLists,
+    probability: NDArray[np.float64],
+    *,
+    worklist: WorklistConfig,
+    rules: tuple[Rule, ...] | None = None,
+    refused: pa.Table,
+) -> dict[Rule, Mask]:
+    """Which appointments would have been called about, under each allocation rule.
+
+    Parameters
+    ----------
+    rules
+        By default all; only that in use where no decile is known.
+    refused
+        Opt-outs of refused rows, as in `opted_out_rows`.
+    """
+    table = lists.matrix.table
+    inputs = RankingInputs.of(table, config=worklist, probability=probability)
+    opted_out = opted_out_rows(table, refused=refused)
+    rules = rules or (RULES if np.isfinite(inputs.decile).any() else (worklist.allocation,))
+    return {
+        rule: replay(inputs, config=worklist.model_copy(update={"allocation": rule}), opted_out=opted_out).covered
+        for rule in rules
+    }
+
+
+def capacity_phrase(worklist: WorklistConfig) -> str:
+    """The number of calls, in words that follow "It holds"."""
+    unit = "each calling week" if "week" in worklist.capacity_per else "each week"
+    unit = f"each clinic in {unit}" if "clinic" in worklist.capacity_per else unit
+    share = f"{worklist.capacity_share * 100:g} of every 100 appointments of {unit}"
+    calls = f"{worklist.capacity:,} appointments of {unit}" if worklist.capacity else share
+    if worklist.teams:
+        teams = ", ".join(f"{team.name} {team.capacity:,}" for team in worklist.teams)
+        calls = f"the calls of each team in {unit} ({teams}), and for all other appointments {calls}"
+    return f"{calls}, {_ALLOCATION_TEXT[worklist.allocation]}"
+
+
+def assumptions(lists: PastLists, worklist: WorklistConfig, rule: Disclosure) -> tuple[str, ...]:
+    """What the replay of the lists takes for granted, in sentences for the report."""
+    return tuple(_assumptions(lists, worklist, rule))
+
+
+def _assumptions(lists: PastLists, worklist: WorklistConfig, rule: Disclosure) -> Iterator[str]:
+    days = worklist.mute_days
+    yield "The calls are those that a scored list of each week would plan, by the same program."
+    near = f"at most {days} days apart" if days else "on one day"
+    yield f"One call is about all appointments of a patient on a list that are {near}; each of them counts as called."
+    if days:
+        yield (
+            "Every call is taken to reach the patient on the day on which it is due. For "
+            f"{days} days the patient is then not called again for the same clinic."
+        )
+    yield "Patients who asked not to be called are not called."
+    if lists.cancelled.any():
+        number = _about(lists.cancelled, rule)
+        yield f"{number} appointments were cancelled after the list was made, and could take a call."
+    elif not lists.knows_cancellations:
+        yield (
+            "The extract does not say when appointments were cancelled (recorded_at): cancelled ones are taken to be "
+            "gone before the list was made."
+        )
+    unrecorded = ~lists.has_outcome & ~lists.cancelled
+    if unrecorded.any():
+        number = _about(unrecorded, rule)
+        yield f"{number} appointments without a recorded outcome were on the lists, and could take a call."
+    yield "Of equal risks, a fixed hash of the appointment's identifier decides who comes first."
+
+
+def _about(rows: Mask, rule: Disclosure) -> str:
+    number = publish_count(float(rows.sum()), rule)
+    return "A few" if number is None else f"About {number:,}"
+
+
+def _mask(column: pa.ChunkedArray) -> Mask:
+    found: Mask = pc.fill_null(column, False).to_numpy().astype(np.bool_)
+    return found

@@ -1,0 +1,231 @@
+"""The audited list is the worked list: the same appointments, through the audit and through scoring.
+
+Each table is a list, or the weeks of an extract, in its own order. `called` says who is called about an appointment:
+with a call of its own, or mentioned in a call to the same patient.
+"""
+
+import datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from tests.spec.test_worklist import appointments, rules
+
+from dnapredict.config.worklist_config import Team
+from dnapredict.data.validation.checked import NO_OPT_OUTS
+from dnapredict.features.matrix import Matrix
+from dnapredict.features.scoring_clock import LabelRule
+from dnapredict.pipeline.audited_lists import PastLists, assumptions, capacity_phrase, replayed
+from dnapredict.worklist.calls.known_contacts import KnownContacts
+from dnapredict.worklist.plan.call_plan import plan_calls
+from dnapredict.worklist.scorer import _excluded
+
+LABEL = LabelRule(("3", "7"))
+EYES, HEARTS = (
+    Team(name="Eyes", capacity=1, specialties=("130",)),
+    Team(name="Hearts", capacity=1, clinics=("H1",)),
+)
+
+
+def extract(text: str) -> pa.Table:
+    """A list with what became of its appointments; an outcome of 5 where the table has none."""
+    table = appointments(text)
+    cells = [[cell.strip() for cell in line.split("|")] for line in text.strip().splitlines()]
+    rows = [dict(zip(cells[0], line, strict=True)) for line in cells[1:]]
+    starts = table["starts_local"].to_pylist()
+    scored = [start - datetime.timedelta(days=7) for start in starts]
+    recorded = [None if not row.get("recorded") else datetime.datetime(2026, 11, int(row["recorded"])) for row in rows]
+    return (
+        table.append_column("outcome_code", pa.array([row.get("outcome", "5") or None for row in rows]))
+        .append_column("recorded_at", pa.array(recorded, pa.timestamp("us")))
+        .append_column("scored_at", pa.array(scored, pa.timestamp("us")))
+        .append_column("opt_out", pa.array([row.get("opt out") == "yes" for row in rows]))
+        .append_column("called", pa.array([row.get("called", "") for row in rows]))
+    )
+
+
+def audited(table: pa.Table, **changes: object) -> list[str]:
+    """The appointments that the audit takes as called about."""
+    config = rules(**changes)
+    lists = PastLists.of(Matrix(table, ()), outcomes=LABEL)
+    called = replayed(lists, lists.matrix.table["probability"].to_numpy(), worklist=config, refused=NO_OPT_OUTS)
+    return sorted(lists.matrix.table["appointment_id"].filter(pa.array(called[config.allocation])).to_pylist())
+
+
+def scored(table: pa.Table, **changes: object) -> list[str]:
+    """The appointments that a scored list calls about."""
+    config = rules(**changes)
+    excluded = _excluded(table, KnownContacts(), opted_out=NO_OPT_OUTS)
+    plan = plan_calls(table, config=config, capacity=None, excluded=excluded).table
+    about = [
+        called or "Mention" in action
+        for called, action in zip(*(plan[n].to_pylist() for n in ("selected", "action")), strict=True)
+    ]
+    return sorted(table["appointment_id"].filter(pa.array(about)).to_pylist())
+
+
+WEEKS = {
+    "the highest risks": (
+        {},
+        """
+        appointment | patient | day | risk | called
+        a           | p       | 23  | 0.2  |
+        b           | q       | 24  | 0.5  | yes
+        c           | r       | 25  | 0.4  | yes
+        """,
+    ),
+    "one call is about both appointments of a patient": (
+        {},
+        """
+        appointment | patient | day | risk | called
+        a           | p       | 23  | 0.9  | yes
+        b           | p       | 25  | 0.3  | yes
+        c           | q       | 24  | 0.5  | yes
+        d           | r       | 24  | 0.4  |
+        """,
+    ),
+    "each team has calls of its own": (
+        {"teams": (EYES, HEARTS), "capacity": 1},
+        """
+        appointment | patient | day | specialty | clinic | risk | called
+        a           | p       | 23  | 130       | X      | 0.9  | yes
+        b           | q       | 23  | 130       | X      | 0.8  |
+        c           | r       | 23  | 320       | H1     | 0.3  | yes
+        d           | s       | 23  | 100       | X      | 0.2  | yes
+        e           | t       | 23  | 100       | X      | 0.1  |
+        """,
+    ),
+    "each clinic has calls of its own": (
+        {"capacity_per": ("clinic",), "capacity": 1},
+        """
+        appointment | patient | day | clinic | risk | called
+        a           | p       | 23  | X      | 0.9  | yes
+        b           | q       | 23  | X      | 0.8  |
+        c           | r       | 23  | Y      | 0.1  | yes
+        """,
+    ),
+    "who asked not to be called is not called about any appointment": (
+        {},
+        """
+        appointment | patient | day | risk | opt out | called
+        a           | p       | 23  | 0.9  | yes     |
+        b           | p       | 25  | 0.8  |         |
+        c           | q       | 23  | 0.2  |         | yes
+        d           | r       | 23  | 0.3  |         | yes
+        """,
+    ),
+    "calls shared by need": (
+        {"allocation": "proportionate", "capacity": 2},
+        """
+        appointment | patient | day | decile | risk | called
+        a           | p       | 23  | 1      | 0.3  | yes
+        b           | q       | 23  | 1      | 0.2  |
+        c           | r       | 23  | 9      | 0.5  | yes
+        d           | s       | 23  | 9      | 0.4  |
+        """,
+    ),
+    "of equal risks a hash of the identifier decides": (
+        {},
+        """
+        appointment | patient | day | risk | called
+        a           | p       | 23  | 0.1  |
+        b           | q       | 23  | 0.3  |
+        c           | r       | 23  | 0.3  | yes
+        d           | s       | 23  | 0.3  | yes
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WEEKS)
+def test_a_week_of_appointments_gets_the_same_calls_in_the_audit_and_when_it_is_scored(name):
+    changes, text = WEEKS[name]
+    table = extract(text)
+    called = sorted(
+        table["appointment_id"].filter(pa.array([cell == "yes" for cell in table["called"].to_pylist()])).to_pylist()
+    )
+    assert (scored(table, **changes), audited(table, **changes)) == (called, called)
+
+
+def test_a_patient_who_was_called_is_not_called_again_for_the_same_clinic_within_the_mute_period():
+    weeks = """
+        appointment | patient | clinic | day | risk
+        a           | p       | X      | 9   | 0.9
+        b           | p       | X      | 17  | 0.9
+        c           | q       | X      | 17  | 0.1
+        d           | p       | Y      | 24  | 0.9
+        e           | q       | Y      | 24  | 0.1
+        f           | p       | X      | 30  | 0.9
+    """
+    # b is eight days after a call for clinic X; d is another clinic, and f is 21 days on.
+    assert audited(extract(weeks), capacity=1) == ["a", "c", "d", "f"]
+    assert audited(extract(weeks), capacity=1, mute_days=0) == ["a", "b", "d", "f"]
+
+
+def test_an_appointment_that_is_cancelled_after_it_was_scored_takes_a_call_and_is_not_judged():
+    """`recorded` is the day on which the outcome was recorded; each is scored seven days before."""
+    week = """
+        appointment | patient | day | risk | outcome | recorded
+        a           | p       | 23  | 0.9  | 2       | 20
+        b           | q       | 23  | 0.8  | 4       | 10
+        c           | r       | 23  | 0.3  | 3       | 24
+        d           | s       | 23  | 0.2  | 5       | 24
+        e           | t       | 23  | 0.1  |         |
+    """
+    table = extract(week)
+    assert audited(table) == ["a", "c"]
+    lists = PastLists.of(Matrix(table, ()), outcomes=LABEL)
+    assert lists.matrix.table["appointment_id"].to_pylist() == ["a", "c", "d", "e"]  # b was gone before
+    assert lists.judged.table["appointment_id"].to_pylist() == ["c", "d"]
+
+
+def test_where_nothing_tells_when_an_appointment_was_cancelled_it_was_gone_before():
+    week = """
+        appointment | patient | day | risk | outcome
+        a           | p       | 23  | 0.9  | 2
+        b           | q       | 23  | 0.3  | 3
+    """
+    assert audited(extract(week), capacity=1) == ["b"]
+
+
+def test_a_share_of_a_list_counts_all_that_was_on_it():
+    week = "appointment | patient | day | risk | outcome | recorded\n" + "\n".join(
+        f"a{n} | p{n} | 23 | 0.{n} | {2 if n > 5 else 5} | {20 if n > 5 else 24}" for n in range(1, 10)
+    )
+    # A fifth of nine appointments is two calls; both go to appointments that are cancelled later.
+    assert audited(extract(week), capacity=None, capacity_share=0.2) == ["a8", "a9"]
+
+
+def test_a_week_with_a_bank_holiday_has_fewer_calls():
+    """Christmas Day 2026 is a Friday; the list of a calling week holds what is due in it."""
+    table = extract("appointment | risk\n" + "\n".join(f"a{n} | 0.5" for n in range(40)))
+    days = np.array(["2026-12-24"] * 20 + ["2026-12-15"] * 20, dtype="datetime64[us]")
+    table = table.set_column(table.column_names.index("starts_local"), "starts_local", pa.array(days))
+    changes = {"capacity": 10, "capacity_per": ("week",)}
+    called = audited(table, **changes)
+    assert called == scored(table, **changes)
+    assert len([name for name in called if int(name[1:]) < 20]) == 8
+    assert len(called) == 18
+
+
+def test_the_report_says_what_the_lists_were_taken_to_be(policy_rule):
+    week = """
+        appointment | patient | day | risk | outcome | recorded
+        a           | p       | 23  | 0.9  | 2       |
+        b           | q       | 23  | 0.3  | 3       |
+    """
+    said = assumptions(PastLists.of(Matrix(extract(week), ()), outcomes=LABEL), rules(), policy_rule)
+    assert any("does not say when appointments were cancelled" in sentence for sentence in said)
+    assert any("For 14 days the patient is then not called again for the same clinic" in sentence for sentence in said)
+    assert capacity_phrase(rules(teams=(EYES,))) == (
+        "the calls of each team in each week (Eyes 1), and for all other appointments 2 appointments of each week, "
+        "those most likely to miss"
+    )
+
+
+@pytest.fixture
+def policy_rule():
+    from dnapredict.config.fairness_policy import Policy
+    from dnapredict.config.loading import load, shipped
+
+    return load(shipped("fairness/policy.toml"), Policy).disclosure

@@ -21,6 +21,7 @@ from dnapredict.fairness.gates.search_gate import search_gate, without_blame_for
 from dnapredict.fairness.measure.audit_counts import AuditCounts, count
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.counts import CountedGrouping
+from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.measure.groupings import GROUPINGS, grouping_named, grouping_phrases
 from dnapredict.fairness.publish.change_since import refuse_silent_changes
 from dnapredict.fairness.publish.chart_data import ChartData, published_chart_data
@@ -58,6 +59,8 @@ class ReportContext:
     `rows_expected` is the number of labelled appointments in the extract, so that a dropped row is noticed.
     `previous` is the `audit.json` of the last audit, for what has changed. `allocation` is the rule by which calls
     are allocated between areas. `assumptions` are sentences on what the replay of the lists takes for granted.
+    `coverage` is what was found again of the appointments that the model was tested on; None for another product's
+    scores, and where the training kept none.
     """
 
     model_version: str
@@ -73,6 +76,7 @@ class ReportContext:
     previous: Mapping[str, Any] | None = None
     allocation: str = "global"
     assumptions: tuple[str, ...] = ()
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,7 @@ def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) 
         rows=counts.rows,
         hidden=find_hidden_counts(counted, policy.disclosure),
         rows_expected=context.rows_expected,
+        coverage=context.coverage,
         has_live=counts.has_live,
         has_trust_side=counts.has_trust_side,
         outcomes=counts.outcomes,

@@ -17,6 +17,7 @@ from dnapredict.fairness.disclosure.hidden_counts import (
     rounded_error,
 )
 from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
+from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.measure.group_metrics import (
     RATES,
     allocation_index,
@@ -46,6 +47,7 @@ class Evidence:
     rows: int
     hidden: HiddenCells = field(default_factory=HiddenCells)
     rows_expected: int | None = None
+    coverage: Coverage | None = None
     has_live: bool = False
     has_trust_side: bool = False
     outcomes: UncalledOutcomes = field(default_factory=UncalledOutcomes)

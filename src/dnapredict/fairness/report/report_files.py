@@ -25,7 +25,8 @@ from dnapredict.fairness.verdicts import Check, Verdict
 
 _SCHEMA = 1
 _WORST_CELLS = 3
-_NOT_WRITTEN = ("previous", "rows_expected")  # an exact number of rows would help to derive hidden counts
+# Exact numbers of rows would help to derive hidden counts.
+_NOT_WRITTEN = ("previous", "rows_expected", "coverage")
 
 
 def write(result: AuditResult, out: Path, *, extra_files: Mapping[str, bytes] | None = None) -> Path:

@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dnapredict.config.fairness_policy import Policy
@@ -10,6 +10,7 @@ from dnapredict.errors import ConfigurationError
 from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocation_costs
 from dnapredict.fairness.compare.comparisons import Evidence
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
+from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
 from dnapredict.fairness.gates.label_gate import label_gate
 from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_gate
 from dnapredict.fairness.gates.record_gates import calibration_gate, evidence_gate, records_gate
@@ -57,7 +58,8 @@ class ReportContext:
     `capacity` is a phrase such as "10 of every 100 appointments of each week, those most likely to miss".
     `rows_expected` is the number of labelled appointments in the extract, so that a dropped row is noticed.
     `previous` is the `audit.json` of the last audit, for what has changed. `allocation` is the rule by which calls
-    are allocated between areas.
+    are allocated between areas. `before` is what the home has published before, `not_protected` says which
+    comparisons with other reports could give a small number back.
     """
 
     model_version: str
@@ -72,11 +74,16 @@ class ReportContext:
     rows_expected: int | None = None
     previous: Mapping[str, Any] | None = None
     allocation: str = "global"
+    before: PublishedBefore | None = None
+    not_protected: str = ""
 
 
 @dataclass(frozen=True)
 class AuditResult:
-    """Verdict, gates and published tables; it holds no exact counts."""
+    """Verdict, gates and published tables; it holds no exact counts.
+
+    `publication` is what the memory of the home keeps of the printed numbers.
+    """
 
     verdict: Verdict
     gates: tuple[Gate, ...]
@@ -87,6 +94,7 @@ class AuditResult:
     absent: tuple[str, ...]
     policy: Policy
     context: ReportContext
+    publication: Publication | None = None
 
     def table(self, name: str) -> GroupTable | None:
         """The table of a grouping by its name, None where the extract lacks it."""
@@ -118,7 +126,7 @@ def run(audited: AuditData, *, policy: Policy, context: ReportContext) -> AuditR
         strict=_strictly_counted(audited, policy),
         policy=policy,
         rows=len(audited),
-        hidden=find_hidden_counts(counted, policy.disclosure),
+        hidden=find_hidden_counts(counted, policy.disclosure, before=context.before),
         rows_expected=context.rows_expected,
         has_live=audited.has(["live_selected"]),
         has_trust_side=audited.has(["trust_side_reason"]) or audited.has(["outcome_code"]),
@@ -139,7 +147,8 @@ def run(audited: AuditData, *, policy: Policy, context: ReportContext) -> AuditR
         allocation_costs=allocation_costs(audited, evidence, in_use=context.allocation),
         absent=absent,
         policy=policy,
-        context=context,
+        context=replace(context, not_protected=evidence.hidden.not_protected(context.not_protected)),
+        publication=evidence.hidden.publication,
     )
 
 

@@ -34,7 +34,9 @@ from dnapredict.fairness.access.access_disclosure import _counts as counts_of_ac
 from dnapredict.fairness.access.access_disclosure import denominator_of as denominator
 from dnapredict.fairness.access.assessment import _ASSESSED
 from dnapredict.fairness.disclosure import hidden_counts
+from dnapredict.fairness.disclosure.derived_ranges import LinkedCounts
 from dnapredict.fairness.disclosure.merged_groups import MergedGroups
+from dnapredict.fairness.disclosure.suppression import HiddenCounts
 from dnapredict.fairness.measure.audit_counts import memberships
 from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.groupings import GROUPINGS, everyone_membership
@@ -286,8 +288,9 @@ def test_no_small_count_can_be_worked_out_from_all_files_together(seed: int, tmp
 
 
 def test_the_attack_finds_what_hiding_small_counts_alone_gives_back(tmp_path: Path, monkeypatch):
-    def small_alone(exact: dict, _lines: object, rule: Disclosure, **_: object) -> frozenset:
-        return frozenset(cell for cell, number in exact.items() if publish_count(number, rule) is None)
+    def small_alone(exact: dict, _lines: object, rule: Disclosure, **_: object) -> HiddenCounts:
+        small = frozenset(cell for cell, number in exact.items() if publish_count(number, rule) is None)
+        return HiddenCounts(small, LinkedCounts())
 
     monkeypatch.setattr(hidden_counts, "cells_to_hide", small_alone)
     monkeypatch.setattr(hidden_counts, "merge_small_groups", lambda *_, **__: MergedGroups())

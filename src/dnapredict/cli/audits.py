@@ -168,11 +168,13 @@ def access(
     config: ConfigFile = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
+    home: Home = HOME,
 ) -> None:
     """Report who is on the list, who waits long and who misses.
 
     Describes the service itself, without any model. Writes a report of four pages and a table of indicators for
-    yearly publication: aggregates with confidence intervals, rounded and with small counts hidden.
+    yearly publication: aggregates with confidence intervals, rounded and with small counts hidden. The home
+    remembers what was published, so that two reports together give no small count back.
 
     Example:  dnapredict access outpatients.parquet --out reports/access
     """
@@ -188,6 +190,7 @@ def access(
         out=out,
         setting=setting,
         policy=load(policy or shipped("fairness/policy.toml"), Policy),
+        home=home_option(home),
         say=say,
     )
     typer.echo(f"The report is {result.report}, its figures {result.report.with_name('indicators.csv')}")

@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dnapredict.config.fairness_policy import Policy
@@ -12,6 +12,7 @@ from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocati
 from dnapredict.fairness.compare.comparisons import Evidence
 from dnapredict.fairness.compare.harm_search import search_harms
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
+from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
 from dnapredict.fairness.gates.label_gate import label_gate
 from dnapredict.fairness.gates.outcome_gate import refuse_called, said_of_outcomes
 from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_gate
@@ -60,7 +61,9 @@ class ReportContext:
     `previous` is the `audit.json` of the last audit, for what has changed. `allocation` is the rule by which calls
     are allocated between areas. `assumptions` are sentences on what the replay of the lists takes for granted.
     `coverage` is what was found again of the appointments that the model was tested on; None for another product's
-    scores, and where the training kept none.
+    scores, and where the training kept none. `before` is what the
+    home has published before, `not_protected` says which comparisons with other reports could give a small number
+    back.
     """
 
     model_version: str
@@ -77,6 +80,8 @@ class ReportContext:
     allocation: str = "global"
     assumptions: tuple[str, ...] = ()
     coverage: Coverage | None = None
+    before: PublishedBefore | None = None
+    not_protected: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class AuditResult:
     """Verdict, gates and published tables; it holds no exact counts.
 
     `outcomes` says in sentences whose outcomes the figures rest on, where some patients were called.
+    `publication` is what the memory of the home keeps of the printed numbers.
     """
 
     verdict: Verdict
@@ -97,6 +103,7 @@ class AuditResult:
     policy: Policy
     context: ReportContext
     outcomes: tuple[str, ...] = ()
+    publication: Publication | None = None
 
     def table(self, name: str) -> GroupTable | None:
         """The table of a grouping by its name, None where the extract lacks it."""
@@ -149,8 +156,9 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
         allocation_costs=allocation_costs(counts.allocated, evidence, in_use=context.allocation),
         absent=absent,
         policy=policy,
-        context=context,
+        context=replace(context, not_protected=evidence.hidden.not_protected(context.not_protected)),
         outcomes=said_of_outcomes(counts.outcomes, counts.everyone, policy),
+        publication=evidence.hidden.publication,
     )
 
 
@@ -171,7 +179,7 @@ def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) 
         strict=counts.judged_strictly() if counts.outcomes.can_be_judged else {},
         policy=policy,
         rows=counts.rows,
-        hidden=find_hidden_counts(counted, policy.disclosure),
+        hidden=find_hidden_counts(counted, policy.disclosure, before=context.before),
         rows_expected=context.rows_expected,
         coverage=context.coverage,
         has_live=counts.has_live,

@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,12 +124,23 @@ def audit(
     origin = audit_inputs.Origin(path, config, worklist, stored=stored, version=version, scores=scores, timezone=zone)
     assumed = assumptions(lists, worklist, policy.disclosure)
     context = audit_inputs.context(audited, origin, previous=earlier, rows=expected, assumed=assumed, coverage=coverage)
-    result = auditing.run(audited, policy=policy, context=context)
-    studied = None
-    if "study" in extras:
-        seen = None if stored is None else lists.judged.values
-        studied = audit_inputs.studied(audited, seen, policy=policy, worklist=worklist, seed=config.seed)
-    report = auditing.write(result, out, extra_files=auditing.extra_files(result, extras, studied=studied))
+    with auditing.remembered(home, has_reports=registry.last_audit() is not None) as memory:
+        before = memory.before(
+            "audit",
+            context.window,
+            data_sha256=context.data_sha256,
+            listed=(context.model_sha256, context.capacity, context.allocation),
+        )
+        context = replace(context, before=before, not_protected=memory.note)
+        _tell(memory.note, say)
+        result = auditing.run(audited, policy=policy, context=context)
+        studied = None
+        if "study" in extras:
+            seen = None if stored is None else lists.judged.values
+            studied = audit_inputs.studied(audited, seen, policy=policy, worklist=worklist, seed=config.seed)
+        files = auditing.extra_files(result, extras, studied=studied)
+        memory.keep(result.publication)
+        report = auditing.write(result, out, extra_files=files)
     if version is not None:
         record = AuditRecord(
             verdict=str(result.verdict),
@@ -169,16 +180,26 @@ def _warn(checked: Checked, workspace: Workspace, policy: Policy, say: Callable[
             say(f"WARNING: {sentence}")
 
 
+def _tell(note: str, say: Callable[[str], None] | None) -> None:
+    if note and say is not None:
+        say(f"WARNING: {note}")
+
+
 def access(
     path: Path,
     *,
     out: Path,
     setting: Setting,
     policy: Policy,
+    home: Path | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Assessment:
-    """Report who is booked, who waits and who misses in the extract at `path`, without a model."""
+    """Report who is booked, who waits and who misses in the extract at `path`, without a model.
+
+    `home` remembers what was published; without it, comparisons with other reports are not protected.
+    """
     from dnapredict.fairness import access as assessing
+    from dnapredict.fairness import remembered
     from dnapredict.pipeline import access_inputs
 
     assessing.require_free(out)
@@ -187,10 +208,14 @@ def access(
         _warn(checked, workspace, policy, say)
         codes = setting.training.dna_codes
         listed = access_inputs.listed(checked, dna_codes=codes, source=path.name, workspace=workspace)
-    result = assessing.assess(
-        listed, policy=policy, context=access_inputs.access_context(listed, path, timezone=setting.mapping.timezone)
-    )
-    return Assessment(result, assessing.write(result, out))
+    context = access_inputs.access_context(listed, path, timezone=setting.mapping.timezone)
+    with remembered(home) as memory:
+        before = memory.before("access", context.window, data_sha256=context.data_sha256)
+        context = replace(context, before=before, not_protected=memory.note)
+        _tell(memory.note, say)
+        result = assessing.assess(listed, policy=policy, context=context)
+        memory.keep(result.publication)
+        return Assessment(result, assessing.write(result, out))
 
 
 def sign(

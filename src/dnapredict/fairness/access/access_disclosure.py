@@ -13,6 +13,7 @@ from dnapredict.fairness.disclosure.hidden_counts import (
     group_constraints,
 )
 from dnapredict.fairness.disclosure.merged_groups import MergedGroups, merge_small_groups
+from dnapredict.fairness.disclosure.publications import PublishedBefore
 from dnapredict.fairness.disclosure.suppression import AtMost, CountCell, SumConstraint
 from dnapredict.fairness.measure.membership import Group
 
@@ -35,11 +36,16 @@ _KNOWN: Final = {
 }
 
 
-def hidden_access_counts(tallied: Sequence[CountedAccess], rule: Disclosure) -> HiddenCells:
-    """Small groups put together, and then the counts to hide so that no small one can be derived from all tables."""
+def hidden_access_counts(
+    tallied: Sequence[CountedAccess], rule: Disclosure, *, before: PublishedBefore | None = None
+) -> HiddenCells:
+    """Small groups put together, and then the counts to hide so that no small one can be derived from all tables.
+
+    `before` is what was published before.
+    """
     merged = merge_small_groups(tallied, rule, sizes=lambda one: (one.patients, one.appointments, one.total("missed")))
     linked = access_tables(tallied, merged, rule)
-    return HiddenCells(linked.cells_to_hide(rule), merged)
+    return linked.hide(rule, merged, before=before)
 
 
 def access_tables(tallied: Sequence[CountedAccess], merged: MergedGroups, rule: Disclosure) -> LinkedTables:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, linprog
 from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from dnapredict.data.small_numbers import FEWEST_POSSIBLE
 
@@ -26,6 +27,7 @@ Unknown = Hashable
 Range = tuple[float, float]
 _TOLERANCE: Final = 1e-6
 _INFEASIBLE: Final = 2
+_WORTH_IT: Final = 4  # counts shown to be safe by four programs for many; by itself each would take two
 
 
 @dataclass
@@ -49,14 +51,43 @@ class LinkedCounts:
         (self.at_most if open_ended else self.equal).append(row)
 
 
+def unlinked_parts(linked: LinkedCounts) -> list[LinkedCounts]:
+    """The counts that are linked with one another, each such part by itself: smaller programs are solved faster."""
+    place = {name: number for number, name in enumerate(linked.ranges)}
+    pairs = [
+        (place[first], place[name])
+        for row in (*linked.equal, *linked.at_most)
+        for first in [next(iter(row))]
+        for name in row
+    ]
+    ends = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    links = csr_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(place), len(place)))
+    number, label = connected_components(links, directed=False)
+    parts = [LinkedCounts() for _ in range(number)]
+    for name, known in linked.ranges.items():
+        parts[label[place[name]]].ranges[name] = known
+    for row in linked.equal:
+        parts[label[place[next(iter(row))]]].equal.append(row)
+    for row in linked.at_most:
+        parts[label[place[next(iter(row))]]].at_most.append(row)
+    return parts
+
+
 class DerivedRanges:
     """The ranges that follow from `LinkedCounts`, as cells are hidden one by one.
 
     A range only widens when a cell is hidden, so that what was found safe stays safe.
     """
 
-    def __init__(self, linked: LinkedCounts, *, truth: Mapping[Unknown, float] | None = None) -> None:
-        """Bind the system; `truth` is one possible set of counts, where every count is known."""
+    def __init__(
+        self, linked: LinkedCounts, *, truth: Mapping[Unknown, float] | None = None, largest: float = math.inf
+    ) -> None:
+        """Bind the system; `truth` is one possible set of counts, where every count is known.
+
+        A count that is surely 0, or surely above `largest`, is no secret.
+        """
+        self._largest = largest
+        self._settled: set[Unknown] = set()  # surely no secret, or given up
         self._names = list(linked.ranges)
         self._place = {name: place for place, name in enumerate(self._names)}
         ranges = np.array([linked.ranges[name] for name in self._names], dtype=float).reshape(-1, 2)
@@ -82,6 +113,11 @@ class DerivedRanges:
         """Whether any counts at all agree with everything that is printed."""
         return bool(self._found) or self._solve(np.zeros(len(self._names))) is not None
 
+    @classmethod
+    def are_consistent(cls, linked: LinkedCounts) -> bool:
+        """Whether any counts at all agree with everything that is printed."""
+        return all(cls(part).consistent for part in unlinked_parts(linked))
+
     def set_range(self, name: Unknown, low: float, high: float) -> Range:
         """Give an unknown another range; returns the one that it had. Solutions that no longer hold are dropped."""
         place = self._place[name]
@@ -93,19 +129,25 @@ class DerivedRanges:
         return before
 
     def unsafe(self, secrets: Collection[Unknown]) -> list[Unknown]:
-        """Those of `secrets` that no solutions show to be safe; programs for many at a time are tried first."""
+        """Those of `secrets` that no solutions show to be safe; programs for many at a time are tried first.
+
+        All are made large, then small, then some large and others small, as long as that helps.
+        """
         left, before = self._open(secrets), math.inf
-        while left and len(left) < before:
+        signs = np.random.default_rng(len(left))
+        while left and before - len(left) >= _WORTH_IT:
             before = len(left)
-            for sign in (-1.0, 1.0):
+            places = [self._place[name] for name in left]
+            mixed = signs.choice([-1.0, 1.0], len(left))
+            for weights in (np.full(len(left), -1.0), np.full(len(left), 1.0), mixed, -mixed):
                 aim = np.zeros(len(self._names))
-                aim[[self._place[name] for name in left]] = sign
+                aim[places] = weights
                 self._solve(aim)
             left = self._open(left)
         return left
 
     def _open(self, secrets: Collection[Unknown]) -> list[Unknown]:
-        names = list(secrets)
+        names = [name for name in secrets if name not in self._settled]
         if not names or not self._found:
             return names
         places = [self._place[name] for name in names]
@@ -122,9 +164,16 @@ class DerivedRanges:
             solved = self._solve(aim)
             if solved is None or not self._open([secret]):
                 return None
+            if (solved.x[place] < 1 - _TOLERANCE) if sign < 0 else (solved.x[place] > self._largest + _TOLERANCE):
+                self._settled.add(secret)
+                return None
             bounding |= set(np.flatnonzero(np.abs(solved.lower.marginals) > _TOLERANCE).tolist())
             bounding |= set(np.flatnonzero(np.abs(solved.upper.marginals) > _TOLERANCE).tolist())
         return [self._names[each] for each in sorted(bounding - {place})]
+
+    def give_up(self, secret: Unknown) -> None:
+        """Leave out a secret that nothing can protect."""
+        self._settled.add(secret)
 
     def range_of(self, secret: Unknown) -> Range:
         """Lowest and highest possible value of an unknown; the highest is infinity where nothing bounds it."""
@@ -165,6 +214,7 @@ def protect(
     *,
     cost: Callable[[Unknown], float | None],
     hide: Callable[[Unknown], Range],
+    print_again: bool = True,
 ) -> list[Unknown]:
     """Hide printed unknowns until every one of `secrets` is safe, at little cost; returns those hidden.
 
@@ -179,13 +229,14 @@ def protect(
         while (bounding := derived.exposing(secret)) is not None:
             prices = {name: price for name in bounding if name not in hidden and (price := cost(name)) is not None}
             if not prices:
+                derived.give_up(secret)
                 break
             cheapest = min(prices, key=lambda name: prices[name])
             hidden[cheapest] = derived.set_range(cheapest, *hide(cheapest))
-    return _printed_again(derived, secrets, hidden, cost=cost)
+    return _still_needed(derived, secrets, hidden, cost=cost) if print_again else list(hidden)
 
 
-def _printed_again(
+def _still_needed(
     derived: DerivedRanges,
     secrets: Collection[Unknown],
     hidden: dict[Unknown, Range],
@@ -194,11 +245,9 @@ def _printed_again(
 ) -> list[Unknown]:
     """Those of `hidden` that the secrets need; the others are printed again."""
     needed = []
-    exposed_already = {name for name in derived.unsafe(secrets) if derived.exposing(name) is not None}
     for name in sorted(hidden, key=lambda each: -(cost(each) or 0.0)):
         while_hidden = derived.set_range(name, *hidden[name])
-        left = [each for each in derived.unsafe(secrets) if each not in exposed_already]
-        if any(derived.exposing(each) is not None for each in left):
+        if any(derived.exposing(each) is not None for each in derived.unsafe(secrets)):
             derived.set_range(name, *while_hidden)
             needed.append(name)
     return needed

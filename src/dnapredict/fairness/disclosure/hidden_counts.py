@@ -27,6 +27,7 @@ from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.disclosure.derived_ranges import Range
 from dnapredict.fairness.disclosure.merged_groups import MergedGroups, merge_small_groups
+from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
 from dnapredict.fairness.disclosure.suppression import AtMost, CountCell, SumConstraint, cells_to_hide
 from dnapredict.fairness.measure.counts import SUMS, CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.intervals import Rate, Ratio
@@ -100,10 +101,24 @@ _NEVER_MORE: Final = (
 
 @dataclass(frozen=True)
 class HiddenCells:
-    """The cells that must not be printed, and the groups that are printed together."""
+    """The cells that must not be printed, and the groups that are printed together.
+
+    `publication` is what the memory of the home keeps of this report, where there is one; `reports_left_out` is how
+    many earlier reports of the same days could not be followed.
+    """
 
     cells: frozenset[CountCell] = frozenset()
     merged: MergedGroups = field(default_factory=MergedGroups)
+    publication: Publication | None = None
+    reports_left_out: int = 0
+
+    def not_protected(self, known: str) -> str:
+        """What `known` says of comparisons that are not protected, and the earlier reports that were left out."""
+        left_out = (
+            f"Numbers that follow from comparing this report with {self.reports_left_out} earlier ones of the same "
+            "days are not protected: their records differ from these, or there are too many."
+        )
+        return " ".join(filter(None, (known, left_out if self.reports_left_out else "")))
 
     def may_print(self, cells: Iterable[CountCell]) -> bool:
         """Whether a figure that is computed from these counts may be printed."""
@@ -136,16 +151,23 @@ class FurtherGroup:
 
 
 def find_hidden_counts(
-    counted: Mapping[str, CountedGrouping], rule: Disclosure, *, further: Sequence[FurtherGroup] = ()
+    counted: Mapping[str, CountedGrouping],
+    rule: Disclosure,
+    *,
+    further: Sequence[FurtherGroup] = (),
+    before: PublishedBefore | None = None,
 ) -> HiddenCells:
-    """The counts to hide in all tables of `counted`, which need not have the grouping of everyone."""
+    """The counts to hide in all tables of `counted`, which need not have the grouping of everyone.
+
+    `further` are groups in no table, `before` is what was published before.
+    """
     if not counted:
         return HiddenCells()
     merged = merge_small_groups(counted.values(), rule, sizes=lambda one: (one.appointments, one.missed))
     linked = audit_tables(counted, merged, rule)
     for group in further:
         linked.add_further(group)
-    return HiddenCells(linked.cells_to_hide(rule, keep=_cells_to_keep(counted)), merged)
+    return linked.hide(rule, merged, keep=_cells_to_keep(counted), before=before)
 
 
 @dataclass
@@ -204,9 +226,16 @@ class LinkedTables:
             self.unprinted[cell] = (0.0, most)
         return held
 
-    def cells_to_hide(self, rule: Disclosure, *, keep: frozenset[CountCell] = frozenset()) -> frozenset[CountCell]:
-        """The cells to hide: small ones, and those from which a small one could be derived."""
-        return cells_to_hide(
+    def hide(
+        self,
+        rule: Disclosure,
+        merged: MergedGroups,
+        *,
+        keep: frozenset[CountCell] = frozenset(),
+        before: PublishedBefore | None = None,
+    ) -> HiddenCells:
+        """Small cells are hidden, and those from which a small one could be derived, here or with earlier reports."""
+        found = cells_to_hide(
             self.exact,
             self.sums,
             rule,
@@ -214,7 +243,10 @@ class LinkedTables:
             unprinted=self.unprinted,
             at_most=self.at_most,
             cost=_cost_of_hiding,
+            with_earlier=(before.link, before.link_added) if before else (),
         )
+        publication = before.publication(found.linked) if before else None
+        return HiddenCells(found.cells, merged, publication, found.left_out)
 
 
 def audit_tables(counted: Mapping[str, CountedGrouping], merged: MergedGroups, rule: Disclosure) -> LinkedTables:

@@ -8,11 +8,18 @@ count is hidden as well: of those that bound it, the one whose loss costs a read
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.fairness.disclosure.derived_ranges import DerivedRanges, LinkedCounts, Range, Unknown, protect
+from dnapredict.fairness.disclosure.derived_ranges import (
+    DerivedRanges,
+    LinkedCounts,
+    Range,
+    Unknown,
+    protect,
+    unlinked_parts,
+)
 
 _KEPT: Final = 1_000.0  # how much dearer a cell is that is hidden only where no other is left
 _TOTAL: Final = 10_000.0
@@ -40,6 +47,30 @@ class AtMost(NamedTuple):
 
     smaller: tuple[CountCell, ...]
     larger: tuple[CountCell, ...]
+
+
+class Linked(Protocol):
+    """Counts of several reports, and the unknowns that no reader may learn."""
+
+    @property
+    def counts(self) -> LinkedCounts:
+        """The counts of all of them."""
+
+    @property
+    def left_out(self) -> int:
+        """How many earlier reports could not be followed."""
+
+    @property
+    def secrets(self) -> Sequence[Unknown]:
+        """What must not follow where it is small."""
+
+
+class HiddenCounts(NamedTuple):
+    """The cells to hide, and what is known of every count when they are; `left_out` counts earlier reports."""
+
+    cells: frozenset[CountCell]
+    linked: LinkedCounts
+    left_out: int = 0
 
 
 def printed_range(count: float, rule: Disclosure) -> Range:
@@ -72,7 +103,8 @@ def cells_to_hide(
     unprinted: Mapping[CountCell, Range] | None = None,
     at_most: Sequence[AtMost] = (),
     cost: Callable[[CountCell], float] | None = None,
-) -> frozenset[CountCell]:
+    with_earlier: Sequence[Callable[[LinkedCounts], Linked | None]] = (),
+) -> HiddenCounts:
     """The cells to hide: small ones, and others from which a small one could be derived.
 
     Parameters
@@ -87,19 +119,19 @@ def cells_to_hide(
     cost
         What a reader loses with a cell, by default the same for every count; the smaller of two equal ones is
         hidden, and a total only where no part is left.
+    with_earlier
+        Functions that add what earlier reports tell, and the unknowns that must not follow from all of them.
 
     >>> from dnapredict.config.fairness_policy import Disclosure
     >>> rule = Disclosure(why="The rule of hospital statistics.")
     >>> total, *parts = (CountCell("missed", "sex", code) for code in ("all", "1", "2", "9"))
     >>> exact = dict(zip((total, *parts), (217, 108, 108, 1), strict=True))
-    >>> sorted(cell.code for cell in cells_to_hide(exact, [SumConstraint(tuple(parts), total)], rule))
+    >>> sorted(cell.code for cell in cells_to_hide(exact, [SumConstraint(tuple(parts), total)], rule).cells)
     ['1', '9']
     """
     outside = unprinted or {}
     secrets = [cell for cell, count in exact.items() if publish_count(count, rule) is None]
     small = frozenset(secrets) - outside.keys()
-    if not secrets:
-        return small
     linked = linked_counts(exact, constraints, rule, unprinted=outside, at_most=at_most)
     prices = _Prices(exact, frozenset(line.total for line in constraints), frozenset(keep), cost)
 
@@ -107,9 +139,23 @@ def cells_to_hide(
         hideable = isinstance(name, CountCell) and exact[name] and name not in small and name not in outside
         return prices.of(name) if hideable and isinstance(name, CountCell) else None
 
-    derived = DerivedRanges(linked, truth=exact)
-    further = protect(derived, secrets, cost=price, hide=lambda _: HIDDEN_RANGE)
-    return small | {cell for cell in further if isinstance(cell, CountCell)}
+    def hide(derived: DerivedRanges, unknown: Sequence[Unknown], *, print_again: bool) -> None:
+        hidden = protect(derived, unknown, cost=price, hide=lambda _: HIDDEN_RANGE, print_again=print_again)
+        linked.ranges.update(dict.fromkeys(hidden, HIDDEN_RANGE))
+        further.update(hidden)
+
+    further: set[Unknown] = set()
+    if secrets:
+        hide(DerivedRanges(linked, truth=exact), secrets, print_again=True)
+    left_out = 0
+    for add in with_earlier if rule.suppress_below else ():
+        together = add(linked)
+        left_out += together.left_out if together is not None else 0
+        for part in unlinked_parts(together.counts) if together is not None else ():
+            unknown = [name for name in [*secrets, *together.secrets] if name in part.ranges]
+            if unknown:
+                hide(DerivedRanges(part, largest=rule.suppress_below - 1), unknown, print_again=False)
+    return HiddenCounts(small | {cell for cell in further if isinstance(cell, CountCell)}, linked, left_out)
 
 
 def linked_counts(
@@ -123,6 +169,9 @@ def linked_counts(
     """What is printed of `exact` where only small counts are hidden, and how the counts are linked."""
     linked = LinkedCounts({cell: unprinted.get(cell) or printed_range(count, rule) for cell, count in exact.items()})
     for line in constraints:
+        # A person who is seen at two hospitals is counted at each, so that such groups do not add up to everyone.
+        if not line.open and sum(exact[part] for part in line.parts) != exact[line.total]:
+            continue
         linked.add_sum(line.parts, line.total, open_ended=line.open)
     for limit in at_most:
         row = dict.fromkeys(limit.smaller, 1.0)

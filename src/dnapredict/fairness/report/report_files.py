@@ -26,7 +26,7 @@ from dnapredict.fairness.verdicts import Check, Verdict
 _SCHEMA = 1
 _WORST_CELLS = 3
 # Exact numbers of rows would help to derive hidden counts.
-_NOT_WRITTEN = ("previous", "rows_expected", "coverage")
+_NOT_WRITTEN = ("previous", "rows_expected", "coverage", "before")
 
 
 def write(result: AuditResult, out: Path, *, extra_files: Mapping[str, bytes] | None = None) -> Path:
@@ -65,7 +65,11 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "sentence": wording.describe_verdict(result.verdict),
         "headline": list(_headline(result)),
         "synthetic": result.context.synthetic,
-        "context": {k: v for k, v in to_json_value(result.context).items() if k not in _NOT_WRITTEN},
+        "context": {
+            k: v
+            for k, v in to_json_value(dataclasses.replace(result.context, before=None)).items()
+            if k not in _NOT_WRITTEN
+        },
         "policy": result.policy.model_dump(mode="json"),
         "gates": to_json_value(result.gates),
         "overall": to_json_value(result.everyone.rows[0]),

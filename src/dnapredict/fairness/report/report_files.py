@@ -67,6 +67,7 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "context": {k: v for k, v in to_json_value(result.context).items() if k not in _NOT_WRITTEN},
         "policy": result.policy.model_dump(mode="json"),
         "gates": to_json_value(result.gates),
+        "harms": to_json_value(result.harms),
         "overall": to_json_value(result.everyone.rows[0]),
         "pictures": to_json_value(result.chart_data),
         "sharing": to_json_value(result.allocation_costs),

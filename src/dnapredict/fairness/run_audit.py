@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from dnapredict.config.fairness_policy import Policy
@@ -12,7 +12,9 @@ from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocati
 from dnapredict.fairness.compare.comparisons import Evidence
 from dnapredict.fairness.compare.harm_search import FoundHarm, HarmLimits, search_harms
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
+from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
 from dnapredict.fairness.gates.label_gate import label_gate
+from dnapredict.fairness.gates.outcome_gate import refuse_called, said_of_outcomes
 from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_gate
 from dnapredict.fairness.gates.record_gates import evidence_gate, records_gate
 from dnapredict.fairness.gates.risk_gates import calibration_gate, level_gate
@@ -20,6 +22,7 @@ from dnapredict.fairness.gates.search_gate import search_gate, without_blame_for
 from dnapredict.fairness.measure.audit_counts import BY_RISK, AuditCounts, count
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.counts import CountedGrouping
+from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.measure.groupings import GROUPINGS, grouping_named, grouping_phrases
 from dnapredict.fairness.measure.pair_counts import PairCounts
 from dnapredict.fairness.publish.change_since import refuse_silent_changes
@@ -48,6 +51,7 @@ def judge_gates(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
         ]
     gates += [evidence_gate(evidence), level_gate(evidence)]
     applied = without_blame_for_parts([gate for gate in gates if gate is not None], evidence)
+    applied = tuple(refuse_called(gate, evidence.outcomes) for gate in applied)
     return overall_verdict(applied, primary=PRIMARY_GATE[evidence.policy.primary]), applied
 
 
@@ -59,6 +63,10 @@ class ReportContext:
     `rows_expected` is the number of labelled appointments in the extract, so that a dropped row is noticed.
     `previous` is the `audit.json` of the last audit, for what has changed. `allocation` is the rule by which calls
     are allocated between areas. `assumptions` are sentences on what the replay of the lists takes for granted.
+    `coverage` is what was found again of the appointments that the model was tested on; None for another product's
+    scores, and where the training kept none. `before` is what the
+    home has published before, `not_protected` says which comparisons with other reports could give a small number
+    back.
     """
 
     model_version: str
@@ -74,11 +82,18 @@ class ReportContext:
     previous: Mapping[str, Any] | None = None
     allocation: str = "global"
     assumptions: tuple[str, ...] = ()
+    coverage: Coverage | None = None
+    before: PublishedBefore | None = None
+    not_protected: str = ""
 
 
 @dataclass(frozen=True)
 class AuditResult:
-    """Verdict, gates and published tables; it holds no exact counts."""
+    """Verdict, gates and published tables; it holds no exact counts.
+
+    `outcomes` says in sentences whose outcomes the figures rest on, where some patients were called.
+    `publication` is what the memory of the home keeps of the printed numbers.
+    """
 
     verdict: Verdict
     verdicts: AuditVerdicts
@@ -90,6 +105,8 @@ class AuditResult:
     absent: tuple[str, ...]
     policy: Policy
     context: ReportContext
+    outcomes: tuple[str, ...] = ()
+    publication: Publication | None = None
     harms: tuple[HarmFinding, ...] = ()
 
     def table(self, name: str) -> GroupTable | None:
@@ -143,10 +160,10 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
         allocation_costs=allocation_costs(counts.allocated, evidence, in_use=context.allocation),
         absent=absent,
         policy=policy,
-        context=context,
-        harms=published_harms(evidence.harms or (), counts.pairs, policy.disclosure, z=evidence.z)
-        if counts.pairs
-        else (),
+        context=replace(context, not_protected=evidence.hidden.not_protected(context.not_protected)),
+        outcomes=said_of_outcomes(counts.outcomes, counts.everyone, policy),
+        publication=evidence.hidden.publication,
+        harms=_published_harms(evidence, counts.pairs) if counts.pairs else (),
     )
 
 
@@ -164,15 +181,17 @@ def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) 
         refuse_silent_changes(policy, context.previous)
     return Evidence(
         counted=counted,
-        strict=counts.judged_strictly(),
+        strict=counts.judged_strictly() if counts.outcomes.can_be_judged else {},
         policy=policy,
         rows=counts.rows,
-        hidden=find_hidden_counts(counted, policy.disclosure),
+        hidden=find_hidden_counts(counted, policy.disclosure, before=context.before),
         rows_expected=context.rows_expected,
+        coverage=context.coverage,
         has_live=counts.has_live,
         has_trust_side=counts.has_trust_side,
+        outcomes=counts.outcomes,
         effects=adjusted_effects(counts.pairs) if counts.pairs else None,
-        harms=_searched(counts.pairs, policy, context) if counts.pairs else None,
+        harms=_searched(counts.pairs, policy, context) if counts.pairs and counts.outcomes.can_be_judged else None,
     )
 
 

@@ -17,6 +17,7 @@ from dnapredict.fairness.disclosure.hidden_counts import (
     rounded_error,
 )
 from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
+from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.measure.group_metrics import (
     RATES,
     allocation_index,
@@ -27,6 +28,10 @@ from dnapredict.fairness.measure.group_metrics import (
 )
 from dnapredict.fairness.measure.intervals import Interval, Rate, printed_interval, z_of
 from dnapredict.fairness.measure.membership import Group
+from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes
+
+# Missed appointments on the list that are expected among those that no call changed.
+_FEWEST_REACHED = 20
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,10 @@ class Evidence:
     rows: int
     hidden: HiddenCells = field(default_factory=HiddenCells)
     rows_expected: int | None = None
+    coverage: Coverage | None = None
     has_live: bool = False
     has_trust_side: bool = False
+    outcomes: UncalledOutcomes = field(default_factory=UncalledOutcomes)
     effects: AdjustedEffects | None = None
     harms: tuple[FoundHarm, ...] | None = None
 
@@ -78,7 +85,20 @@ class GroupComparison:
 
     def enough(self, policy: Policy) -> bool:
         """Whether group and rest each have the missed appointments that a verdict needs."""
-        return min(self.counts.missed, self.rest.missed) >= policy.smallest_group
+        sides = (self.counts, self.rest)
+        return min(side.counted("missed") for side in sides) >= policy.smallest_group and self._calls_are_known
+
+    @property
+    def _calls_are_known(self) -> bool:
+        """Whether enough appointments on the list are left where outcomes after a call are not counted.
+
+        A group's reach rests on them alone: with a handful, each of which stands for many, chance makes it 0.
+        """
+        sides = (self.counts, self.rest)
+        if not any(side.are_weighted for side in sides):
+            return True
+        precision = rate(self.counts + self.rest, "precision").value or 0.0
+        return min(side.counted("selected") for side in sides) * precision >= _FEWEST_REACHED
 
     def rates(self, name: str) -> tuple[Rate, Rate]:
         """A rate of everyone else and of the group, in that order."""
@@ -150,7 +170,8 @@ def equal_rates_p_values(evidence: Evidence, of: Callable[[GroupCounts], Rate]) 
     """
     p_values = {}
     for name, counted in evidence.counted.items():
-        large = [counts for counts in counted.counts if counts.missed >= evidence.policy.smallest_group]
+        smallest = evidence.policy.smallest_group
+        large = [counts for counts in counted.counts if counts.counted("missed") >= smallest]
         spread = between_group_sd([of(counts) for counts in large])
         if spread is not None:
             p_values[name] = spread[1]

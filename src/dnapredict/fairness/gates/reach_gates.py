@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from dnapredict.fairness.compare.causes import cause_of, explains_all, is_badly_recorded
+from dnapredict.fairness.compare.causes import CauseEvidence, cause_of, explains_all, is_badly_recorded
 from dnapredict.fairness.compare.comparisons import (
     Evidence,
     GroupComparison,
@@ -78,6 +78,8 @@ def _p_value(pair: tuple[Rate, Rate], evidence: Evidence, *, limit: float, few: 
         return gap_p_value(*pair, tolerance=limit)
     rest, group = pair
     policy = evidence.policy
+    if evidence.outcomes.are_weighted:
+        return None  # an exact test is of people, and not of weights
     if rest.denominator < policy.smallest_group or group.denominator < max(1, policy.disclosure.suppress_below):
         return None
     return exact_gap_p_value(rest, group, tolerance=limit)
@@ -90,13 +92,30 @@ def _explained(check: Check, comparison: GroupComparison, evidence: Evidence) ->
     if check.verdict not in (Verdict.FAIL, Verdict.REVIEW) or behind <= 0:
         return check
     cause, explained = _belongs_elsewhere(comparison, evidence) or _own_cause(comparison, evidence)
+    may_be_need = _may_be_need(cause, comparison.why, evidence)
     return dataclasses.replace(
         check,
-        verdict=Verdict.REVIEW if cause.explains else check.verdict,
-        sentence=f"{check.sentence} Why: {cause}. {said_of(cause)}",
+        verdict=Verdict.REVIEW if cause.explains or may_be_need else check.verdict,
+        sentence=f"{check.sentence} Why: {cause}. {_TOO_FEW_UNCALLED if may_be_need else said_of(cause)}",
         cause=cause,
         is_explained=explained,
     )
+
+
+def _may_be_need(cause: Cause, why: CauseEvidence | None, evidence: Evidence) -> bool:
+    """Whether a group misses less often, and calls leave too few outcomes on the list to show whether that is all.
+
+    Whether a risk means the same, and tells people apart as well, is shown by appointments on the list, and of them
+    one in ten may have an outcome that no call changed. The gap is not put down to need: a person looks.
+    """
+    less = why is not None and why.less_often is not None and why.less_often.low > 0
+    return less and evidence.outcomes.are_weighted and cause in (Cause.UNKNOWN, Cause.WEAKER_INFORMATION)
+
+
+_TOO_FEW_UNCALLED: Final = (
+    "Fewer of this group miss; too few of its appointments on the list were not called to tell whether that is all. "
+    "Keep a larger hold-out."
+)
 
 
 def _own_cause(comparison: GroupComparison, evidence: Evidence) -> tuple[Cause, bool]:

@@ -93,7 +93,7 @@ def _meant_alike(compared: Sequence[GroupComparison], evidence: Evidence) -> tup
     measured = {
         at: relative
         for at, one in enumerate(compared)
-        if one.counts.missed >= smallest and (relative := _relative(one, levels[one.grouping], evidence))
+        if one.counts.counted("missed") >= smallest and (relative := _relative(one, levels[one.grouping], evidence))
     }
     groupings = [compared[at].grouping for at in measured]
     outside = adjust_within_families([one.beyond(limits.low, limits.high) for one in measured.values()], groupings)
@@ -207,7 +207,7 @@ def level_gate(evidence: Evidence) -> Gate:
 def _level_and_slope(evidence: Evidence) -> list[Check]:
     limits, counts = evidence.policy.limits.level, evidence.everyone
     ratio = observed_over_expected(counts).interval(evidence.z)
-    enough = counts.missed >= evidence.policy.smallest_group
+    enough = counts.counted("missed") >= evidence.policy.smallest_group
     line = group_calibration_line(counts) if enough_for_calibration_line(counts) and enough else None
     slope = line[0].interval(evidence.z) if line else None
     return [
@@ -258,7 +258,7 @@ def _skill(evidence: Evidence) -> list[Check]:
     if knows_the_outcome(counts):
         return [Check("all", _EVERYONE, Verdict.FAIL, measure, KNOWS_THE_OUTCOME)]
     quality = ranking_quality(counts)
-    if quality is None or counts.missed < evidence.policy.smallest_group:
+    if quality is None or counts.counted("missed") < evidence.policy.smallest_group:
         sentence = "There is not enough data to say whether the risks tell people apart."
         return [Check("all", _EVERYONE, Verdict.NOT_ENOUGH_DATA, measure, sentence)]
     effect = rate(counts, "base_rate").design_effect

@@ -39,6 +39,8 @@ GROUP_COLUMNS = (
 )
 # Prefix of the columns that hold who would have been called under another allocation rule.
 CALLED_BY = "called_by_"
+# Weights are whole eighths of an appointment, whose sums are exact whatever the order.
+WEIGHT_PARTS = 8
 _SHOWN_ROWS = 5
 
 

@@ -25,7 +25,8 @@ from dnapredict.fairness.verdicts import Check, Verdict
 
 _SCHEMA = 1
 _WORST_CELLS = 3
-_NOT_WRITTEN = ("previous", "rows_expected")  # an exact number of rows would help to derive hidden counts
+# Exact numbers of rows would help to derive hidden counts.
+_NOT_WRITTEN = ("previous", "rows_expected", "coverage", "before")
 
 
 def write(result: AuditResult, out: Path, *, extra_files: Mapping[str, bytes] | None = None) -> Path:
@@ -64,7 +65,11 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "sentence": wording.describe_verdict(result.verdict),
         "headline": list(_headline(result)),
         "synthetic": result.context.synthetic,
-        "context": {k: v for k, v in to_json_value(result.context).items() if k not in _NOT_WRITTEN},
+        "context": {
+            k: v
+            for k, v in to_json_value(dataclasses.replace(result.context, before=None)).items()
+            if k not in _NOT_WRITTEN
+        },
         "policy": result.policy.model_dump(mode="json"),
         "gates": to_json_value(result.gates),
         "harms": to_json_value(result.harms),
@@ -73,6 +78,7 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "sharing": to_json_value(result.allocation_costs),
         "groupings": {table.name: to_json_value(table) for table in result.tables},
         "not_in_this_extract": list(result.absent),
+        "outcomes": list(result.outcomes),
     }
 
 
@@ -118,12 +124,13 @@ def render(result: AuditResult, *, figures_sha256: str) -> str:
 
 
 def _headline(result: AuditResult) -> tuple[str, ...]:
-    return wording.headline(
+    found = wording.headline(
         result.gates,
         {table.name: table for table in result.tables},
         result.everyone.rows[0],
         smallest_group=result.policy.smallest_group,
     )
+    return (*result.outcomes, *found)
 
 
 def _changes(result: AuditResult) -> tuple[str, ...]:

@@ -136,3 +136,16 @@ def test_a_finding_that_leaves_a_small_number_is_hidden():
     assert shown.appointments is None
     assert shown.estimate is None
     assert "495" not in shown.sentence
+
+
+def test_calls_that_are_shared_by_area_are_no_harm():
+    """With a floor for deprived areas others are called less at the same risk, as the board decided."""
+    table = PlantedWorld("fair", seed=6, appointments=60_000).table()
+    decile, risk = table["imd_decile"].fill_null(5).to_numpy(), table["probability"].to_numpy()
+    order = risk * np.where(decile <= 2, 2.5, np.where(decile >= 9, 0.4, 1.0))
+    called = order >= np.quantile(order, 0.9)
+    place = table.schema.get_field_index("selected")
+    pairs = count_pairs(AuditData.of(table.set_column(place, "selected", [called])))
+    by_risk = {part[0] for one in search_harms(pairs) for part in one.path}
+    assert by_risk == {"imd_decile"}
+    assert search_harms(pairs, called_by="imd_decile") == ()

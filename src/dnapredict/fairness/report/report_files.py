@@ -74,6 +74,7 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "verdicts": to_json_value(result.verdicts),
         "findings": to_json_value(result.findings),
         "gates": to_json_value(result.gates),
+        "harms": to_json_value(result.harms),
         "overall": to_json_value(result.everyone.rows[0]),
         "pictures": to_json_value(result.chart_data),
         "sharing": to_json_value(result.allocation_costs),

@@ -20,7 +20,7 @@ from dnapredict.fairness.report.csv_tables import csv_files
 from dnapredict.fairness.report.first_page import summary_tiles
 from dnapredict.fairness.report.templating import page
 from dnapredict.fairness.report_folder import FIGURES, REPORT
-from dnapredict.fairness.run_audit import AuditResult
+from dnapredict.fairness.run_audit import AuditResult, ReportContext
 from dnapredict.fairness.verdicts import Check, Verdict
 
 _SCHEMA = 1
@@ -65,11 +65,7 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "sentence": wording.describe_verdict(result.verdict),
         "headline": list(_headline(result)),
         "synthetic": result.context.synthetic,
-        "context": {
-            k: v
-            for k, v in to_json_value(dataclasses.replace(result.context, before=None)).items()
-            if k not in _NOT_WRITTEN
-        },
+        "context": _provenance(result.context),
         "policy": result.policy.model_dump(mode="json"),
         "verdicts": to_json_value(result.verdicts),
         "findings": to_json_value(result.findings),
@@ -82,6 +78,11 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "not_in_this_extract": list(result.absent),
         "outcomes": list(result.outcomes),
     }
+
+
+def _provenance(context: ReportContext) -> dict[str, Any]:
+    written = to_json_value(dataclasses.replace(context, before=None))
+    return {name: value for name, value in written.items() if name not in _NOT_WRITTEN}
 
 
 def to_json_value(value: Any) -> Any:

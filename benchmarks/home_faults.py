@@ -144,6 +144,9 @@ def made(place: Path) -> World:
     return world
 
 
+SIGNED = ("--name", "B. Marks", "--role", "Equality lead", "--decision", "approve", "--reason", "A rehearsal.")
+
+
 def make(world: World) -> None:
     """In a process of its own, so that no thread of an engine lives in the one that is forked."""
     (world.place / "config.toml").write_text(QUICK)
@@ -153,6 +156,7 @@ def make(world: World) -> None:
         ("simulate", extract, "--appointments", str(APPOINTMENTS), "--seed", "5"),
         ("train", extract, "--config", str(world.place / "config.toml"), *home),
         ("audit", extract, "--model", "1", "--out", str(world.place / "report"), *home),
+        ("sign", str(world.place / "report"), *SIGNED, *home),
         ("promote", "1", *home),
         ("refresh", extract, *home),
     ):

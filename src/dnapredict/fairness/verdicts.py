@@ -69,6 +69,23 @@ class GapPart:
 
 
 @dataclass(frozen=True)
+class GroupFinding:
+    """One group that is behind or fails: the worst verdict on it, its gap in reach, why, and what closes it.
+
+    `parts` add up to `gap`; both are None or empty where they must be hidden or cannot be estimated.
+    """
+
+    grouping: str
+    group: Group
+    verdict: Verdict
+    gap: Interval | None
+    parts: tuple[GapPart, ...]
+    cause: Cause
+    sentence: str
+    action: str
+
+
+@dataclass(frozen=True)
 class Check:
     """The verdict on one group in one gate. Its numbers may be printed: they come from rounded counts.
 

@@ -1,7 +1,8 @@
 """Audit a model, report on access before there is one, and record a decision."""
 
+import datetime
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dnapredict.config.fairness_policy import Policy
+from dnapredict.config.fairness_policy import Policy, Signatory
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation.checked import Checked
@@ -22,10 +23,12 @@ from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_co
 from dnapredict.pipeline.vendor_scores import vendor_scores
 from dnapredict.quality.unknown_values import unknown_value_sentences
 from dnapredict.registry import CHAMPION, Registry
+from dnapredict.registry.audit_record import AuditRecord
 
 if TYPE_CHECKING:
     from dnapredict.fairness import AuditResult, Signature
     from dnapredict.fairness.access import AccessAssessment
+    from dnapredict.fairness.signatories import Proof
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,11 @@ class Assessment:
 
 @dataclass(frozen=True)
 class Signed:
-    """A decision, and the versions in the registry that it applies to."""
+    """A decision, the versions in the registry that it applies to, and whether another signature is owed."""
 
     signature: "Signature"
     versions: tuple[str, ...]
+    is_owed: bool = False
 
 
 def audit(
@@ -81,7 +85,11 @@ def audit(
     stored = None if version is None else load_model(registry.folder(version))
     config = setting.training if stored is None else stored.manifest.provenance.config
     outcomes = LabelRule(config.dna_codes)
-    earlier = audit_inputs.previous_figures(previous, out=out, kept=registry.last_audit() if stored else None)
+    kept = registry.last_audit() if stored else None
+    if stored is not None:
+        registry.require_policy(policy)
+    require = registry.require_report if stored else _accept
+    earlier = audit_inputs.previous_figures(previous, out=out, kept=kept, require=require)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
         _warn(checked, workspace, policy, say)
@@ -92,10 +100,13 @@ def audit(
         live = _live_risk(registry, stored, checked, workspace)
         expected = audit_inputs.rows_expected(checked, stored, workspace)
     lists = PastLists.of(matrix, outcomes=outcomes)
-    if stored is not None:
+    appointments = coverage = None
+    if stored is not None and version is not None:
         lists = audit_inputs.not_trained_on(lists, stored, source=path.name)
         sites = lists.matrix.table["site_code"].to_pylist()
         probability = stored.model.probability(lists.matrix.values, sites=sites)
+        appointments = audit_inputs.recorded_outcomes(lists, outcomes=outcomes)
+        coverage = registry.coverage(version, appointments)
     else:
         known = (matrix.table["appointment_id"], checked.rejected["appointment_id"])
         ids = lists.matrix.table["appointment_id"]
@@ -112,16 +123,38 @@ def audit(
     zone = setting.mapping.timezone
     origin = audit_inputs.Origin(path, config, worklist, stored=stored, version=version, scores=scores, timezone=zone)
     assumed = assumptions(lists, worklist, policy.disclosure)
-    context = audit_inputs.context(audited, origin, previous=earlier, rows=expected, assumed=assumed)
-    result = auditing.run(audited, policy=policy, context=context)
-    studied = None
-    if "study" in extras:
-        seen = None if stored is None else lists.judged.values
-        studied = audit_inputs.studied(audited, seen, policy=policy, worklist=worklist, seed=config.seed)
-    report = auditing.write(result, out, extra_files=auditing.extra_files(result, extras, studied=studied))
+    context = audit_inputs.context(audited, origin, previous=earlier, rows=expected, assumed=assumed, coverage=coverage)
+    with auditing.remembered(home, has_reports=registry.last_audit() is not None) as memory:
+        before = memory.before(
+            "audit",
+            context.window,
+            data_sha256=context.data_sha256,
+            listed=(context.model_sha256, context.capacity, context.allocation),
+        )
+        context = replace(context, before=before, not_protected=memory.note)
+        _tell(memory.note, say)
+        result = auditing.run(audited, policy=policy, context=context)
+        studied = None
+        if "study" in extras:
+            seen = None if stored is None else lists.judged.values
+            studied = audit_inputs.studied(audited, seen, policy=policy, worklist=worklist, seed=config.seed)
+        files = auditing.extra_files(result, extras, studied=studied)
+        memory.keep(result.publication)
+        report = auditing.write(result, out, extra_files=files)
     if version is not None:
-        registry.keep_audit(version, report.parent, verdict=str(result.verdict))
+        record = AuditRecord(
+            verdict=str(result.verdict),
+            policy=policy,
+            gates={gate.code: str(gate.verdict) for gate in result.gates},
+            appointments=appointments,
+            coverage=None if coverage is None else coverage.share,
+        )
+        registry.record_audit(version, report.parent, record)
     return Audit(result, report)
+
+
+def _accept(_: Path) -> None:
+    """Scores of another product have no home: any earlier report may be named."""
 
 
 def _live_risk(
@@ -147,16 +180,26 @@ def _warn(checked: Checked, workspace: Workspace, policy: Policy, say: Callable[
             say(f"WARNING: {sentence}")
 
 
+def _tell(note: str, say: Callable[[str], None] | None) -> None:
+    if note and say is not None:
+        say(f"WARNING: {note}")
+
+
 def access(
     path: Path,
     *,
     out: Path,
     setting: Setting,
     policy: Policy,
+    home: Path | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Assessment:
-    """Report who is booked, who waits and who misses in the extract at `path`, without a model."""
+    """Report who is booked, who waits and who misses in the extract at `path`, without a model.
+
+    `home` remembers what was published; without it, comparisons with other reports are not protected.
+    """
     from dnapredict.fairness import access as assessing
+    from dnapredict.fairness import remembered
     from dnapredict.pipeline import access_inputs
 
     assessing.require_free(out)
@@ -165,25 +208,58 @@ def access(
         _warn(checked, workspace, policy, say)
         codes = setting.training.dna_codes
         listed = access_inputs.listed(checked, dna_codes=codes, source=path.name, workspace=workspace)
-    result = assessing.assess(
-        listed, policy=policy, context=access_inputs.access_context(listed, path, timezone=setting.mapping.timezone)
-    )
-    return Assessment(result, assessing.write(result, out))
+    context = access_inputs.access_context(listed, path, timezone=setting.mapping.timezone)
+    with remembered(home) as memory:
+        before = memory.before("access", context.window, data_sha256=context.data_sha256)
+        context = replace(context, before=before, not_protected=memory.note)
+        _tell(memory.note, say)
+        result = assessing.assess(listed, policy=policy, context=context)
+        memory.keep(result.publication)
+        return Assessment(result, assessing.write(result, out))
 
 
-def sign(report: Path, *, home: Path, name: str, role: str, decision: str, reason: str, dissent: str = "") -> Signed:
-    """Record a person's decision with a report, and with the versions of the home that it applies to."""
+def sign(
+    report: Path,
+    *,
+    home: Path,
+    name: str,
+    role: str,
+    decision: str,
+    reason: str,
+    dissent: str = "",
+    until: datetime.date | None = None,
+    prove: Callable[[], "Proof"] | None = None,
+    signatories: tuple[Signatory, ...] = (),
+) -> Signed:
+    """Record a person's decision with a report, and with the versions of the home that it applies to.
+
+    Parameters
+    ----------
+    until
+        The last day on which conditions hold.
+    prove
+        Gives the person's key or OpenID subject; called where the policy names who may sign.
+    signatories
+        Those of the policy in use, for a report whose audit in this home names nobody.
+    """
     from dnapredict import fairness as auditing
+    from dnapredict.fairness.signatories import NO_PROOF, require_signatory
 
     registry, versions = Registry(home), list[str]()
+    named = registry.signatories(report) or signatories
+    proof = prove() if prove is not None and named else NO_PROOF
+    person = require_signatory(name, proof, signatories=named)
     signature = auditing.sign(
         report,
-        name=name,
-        role=role,
+        name=name if person is None else person.name,
+        role=role if person is None else person.role,
         decision=decision,
         reason=reason,
         dissent=dissent,
+        until=until,
+        proven="" if person is None else proof.kind,
         on_record=registry.signature_on(report),
+        before=registry.signatures_before(report),
         record=lambda signature: versions.extend(registry.keep_signature(report, signature)),
     )
-    return Signed(signature, tuple(versions))
+    return Signed(signature, tuple(versions), is_owed=registry.is_owed(report))

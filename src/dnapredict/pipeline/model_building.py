@@ -129,8 +129,10 @@ def train(
         require_labels(labels, source=path.name)
         say("Building the factors as known when each appointment would have been scored")
         matrix = matrix_of(checked, config, register, extra_columns=COHORT_COLUMNS, workspace=workspace)
+        outcomes = LabelRule(config.dna_codes)
+        appointments = training_inputs.training_extract(checked, workspace, outcomes=outcomes)
     say("Training, calibrating and testing in time")
-    cohort = cohort_of(matrix, outcomes=LabelRule(config.dna_codes), zone=setting.mapping.timezone)
+    cohort = cohort_of(matrix, outcomes=outcomes, zone=setting.mapping.timezone)
     directions = [register.factor(name).direction for name in matrix.factors]
     training = train_model(
         cohort,
@@ -151,6 +153,6 @@ def train(
         origin = training_inputs.provenance(path, training, setting, register, imd_release=release)
         stored = save(training.model, folder, provenance=origin, specimens=training.specimens)
         files = training_inputs.reproduction(stored, setting)
-        registered = Registry(home).register(folder, training, files=files)
+        registered = Registry(home).register(folder, training, files=files, appointments=appointments)
     dropped = tuple(factor.name for factor in register.agreed if factor.name not in matrix.factors)
     return Trained(registered, training, stored, checked, dropped)

@@ -209,6 +209,7 @@ def open_scorer(
     """
     registry = Registry(home)
     version = registry.usable(model)
+    notice = registry.notice(version)
     return Scorer(
         stored=load_model(registry.folder(version)),
         model_version=version,
@@ -216,6 +217,7 @@ def open_scorer(
         history=lambda: history_in_use(home),
         mapping=mapping,
         ledger=Ledger(home, recorded),
+        notices=(notice,) if notice else (),
     )
 
 

@@ -83,6 +83,18 @@ def kept(home: Path, *, digest: str, version: str) -> HoldoutRisks:
     return HoldoutRisks(Cohort(factors=(), matrix=nothing, **read), probability)
 
 
+def fingerprints(home: Path, appointment: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Keyed fingerprints of appointments, given by their `cohort.appointment_keys`.
+
+    Raises
+    ------
+    StoreError
+        If the secret of the home is damaged, or was lost while files are keyed with it.
+    """
+    private_folder(home / FOLDER)
+    return _fingerprints(appointment.astype(">u8").tobytes(), _secret(home))
+
+
 def _read(path: Path, *, version: str) -> pa.Table:
     """A file, after checking its digest; files of earlier releases have none."""
     content = path.read_bytes()

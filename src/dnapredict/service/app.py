@@ -219,11 +219,13 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
         from dnapredict.pipeline import history_in_use
         from dnapredict.registry import Registry
 
-        version, warning = Registry(home).in_use()  # first: a rejection counts even if other things are wrong
+        registry = Registry(home)
+        version, warning = registry.in_use()  # first: a rejection counts even if other things are wrong
+        notice = registry.notice(version)
         history = history_in_use(home)
         if history is not None:
             history.verify()  # a damaged one is refused before a model is tried out with it
-        return ExpectedModel(version, history.folder.name if history else "", warning=warning)
+        return ExpectedModel(version, history.folder.name if history else "", warning=warning, notice=notice)
 
     def open_scorer(version: str) -> ScorerProtocol:
         from dnapredict import pipeline

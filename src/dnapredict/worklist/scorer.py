@@ -44,7 +44,8 @@ from dnapredict.worklist.predict import Predictor
 class Scorer:
     """A model with everything that scoring needs: history, calls ledger and worklist configuration.
 
-    `history` is called for each list, so that a refreshed history is used at once.
+    `history` is called for each list, so that a refreshed history is used at once. `notices` are sentences for the
+    readers of each list, such as that the conditions of the model have ended.
     """
 
     stored: StoredModel
@@ -53,6 +54,7 @@ class Scorer:
     history: Callable[[], HistoryStore | None] = lambda: None
     mapping: Mapping = IDENTITY
     ledger: Ledger | None = None
+    notices: tuple[str, ...] = ()
 
     @property
     def synthetic(self) -> bool:
@@ -133,7 +135,7 @@ class Scorer:
             capacity=capacity,
             muted=partial(known.muted, mute_days=self.worklist.mute_days),
             excluded=_excluded(inputs, known, opted_out=checked.opt_outs),
-            notices=known.notices,
+            notices=(*self.notices, *known.notices),
             today=today or local_today(self.zone),
         )
         return Worklist(predictions, plan, checked.rejected, self.model_version)

@@ -1,5 +1,6 @@
 """The comparisons that the policy fixed in advance: each group against everyone else."""
 
+import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -7,6 +8,7 @@ from functools import cached_property
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.fairness.compare.adjusted_effects import AdjustedEffect, AdjustedEffects
 from dnapredict.fairness.compare.causes import CauseEvidence, cause_evidence
+from dnapredict.fairness.compare.e_values import EvidenceIncrement, increment
 from dnapredict.fairness.compare.harm_search import FoundHarm
 from dnapredict.fairness.compare.heterogeneity import between_group_sd
 from dnapredict.fairness.disclosure.hidden_counts import (
@@ -17,6 +19,7 @@ from dnapredict.fairness.disclosure.hidden_counts import (
     rounded_error,
 )
 from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
+from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.measure.group_metrics import (
     RATES,
     allocation_index,
@@ -46,11 +49,26 @@ class Evidence:
     rows: int
     hidden: HiddenCells = field(default_factory=HiddenCells)
     rows_expected: int | None = None
+    coverage: Coverage | None = None
     has_live: bool = False
     has_trust_side: bool = False
     outcomes: UncalledOutcomes = field(default_factory=UncalledOutcomes)
     effects: AdjustedEffects | None = None
     harms: tuple[FoundHarm, ...] | None = None
+    window: tuple[datetime.date, datetime.date] | None = None
+    accumulated: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+
+    @cached_property
+    def increments(self) -> tuple[EvidenceIncrement, ...]:
+        """What this audit adds to the evidence on each group that is compared."""
+        if self.window is None or self.policy.primary != "reach":
+            return ()
+        limit, found = self.policy.limits.reach.max_harm_gap, []
+        for one in comparisons(self.counted, self.policy):
+            both = increment(*one.rates("reach"), limit=limit)
+            if both is not None:
+                found.append(EvidenceIncrement(one.grouping, one.group.code, *both, *self.window))
+        return tuple(found)
 
     def effect(self, comparison: "GroupComparison") -> AdjustedEffect | None:
         """What is particular to a group, others taken into account; None where pairs were not counted."""

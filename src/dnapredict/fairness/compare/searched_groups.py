@@ -84,6 +84,22 @@ def searched_groups(pairs: PairCounts, *, fewest_expected: float) -> SearchedGro
     return SearchedGroups(paths, np.stack([sums for _, _, sums in found]) if found else empty, kinds, pairs)
 
 
+def group_sums(pairs: PairCounts, path: Path) -> Floats:
+    """(4,) appointments, missed, selected and reached of a group or an intersection of up to three."""
+    unions = union_groups(pairs)
+    cells = _cells_of(path, unions)
+    if len(path) > 2:
+        sums = pairs.triples()
+        if sums is None or pairs.triple is None:
+            return np.zeros(4)
+        places = tuple([own.index(code)] for own, (_, code) in zip(pairs.triple.codes, path, strict=True))
+    else:
+        names = [DERIVED.get(name, name) for name, _ in path]
+        sums = pairs.single(names[0]) if len(names) == 1 else pairs.pair(names[0], names[1])
+        places = tuple([pairs.codes(name).index(code) for code in cells[name]] for name in names)
+    return np.asarray(sums[np.ix_(*places)].reshape(-1, sums.shape[-1]).sum(axis=0)[:4])
+
+
 def _searched_codes(pairs: PairCounts, name: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Each group of a grouping that may be harmed, with its places among the codes of what it is derived from."""
     base = DERIVED.get(name, name)

@@ -16,6 +16,7 @@ from dnapredict.fairness.compare.comparisons import (
     published_fall,
     published_pair,
 )
+from dnapredict.fairness.compare.e_values import accumulated, enough_by, is_certain
 from dnapredict.fairness.compare.exact_test import exact_gap_p_value
 from dnapredict.fairness.gates.group_verdicts import Harm, judge_groups, not_enough, summary
 from dnapredict.fairness.measure.group_metrics import allocation_index, fall_in_reach, own_top_reach, rate
@@ -48,7 +49,49 @@ def reach_checks(compared: Sequence[GroupComparison], evidence: Evidence) -> tup
         measure="reach",
         alike=equal_rates_p_values(evidence, lambda counts: rate(counts, "reach")),
     )
-    return tuple(_explained(check, one, evidence) for check, one in zip(checks, compared, strict=True))
+    certain = [_with_accumulated(check, one, evidence) for check, one in zip(checks, compared, strict=True)]
+    return tuple(_explained(check, one, evidence) for check, one in zip(certain, compared, strict=True))
+
+
+def _with_accumulated(check: Check, comparison: GroupComparison, evidence: Evidence) -> Check:
+    """The verdict where this audit alone is not certain, with the evidence of earlier audits of other appointments.
+
+    A group that is too small for a verdict can fail by it, and never pass.
+    """
+    if check.verdict in (Verdict.PASS, Verdict.FAIL):
+        return check
+    pair, limit = comparison.rates("reach"), evidence.policy.limits.reach.max_harm_gap
+    now = next((one for one in evidence.increments if (one.grouping, one.group) == _key(comparison)), None)
+    if now is None or evidence.window is None:
+        return check
+    level, number = 1 - evidence.policy.confidence, len(evidence.increments)
+    behind, alike = accumulated(evidence.accumulated, now)
+    if evidence.accumulated and is_certain(behind, level=level, comparisons=number):
+        return dataclasses.replace(
+            check,
+            verdict=Verdict.FAIL,
+            sentence=_ADDED_UP[Verdict.FAIL].format(name=check.group.name, points=f"{100 * limit:g}"),
+        )
+    if evidence.accumulated and comparison.enough(evidence.policy) and is_certain(alike, level=level):
+        return dataclasses.replace(
+            check,
+            verdict=Verdict.PASS,
+            sentence=_ADDED_UP[Verdict.PASS].format(name=check.group.name, points=f"{100 * limit:g}"),
+        )
+    day = enough_by(*pair, limit=limit, log_e_pass=alike, level=level, window=evidence.window)
+    if check.verdict is not Verdict.NOT_ENOUGH_DATA or day is None or check.estimate is None:
+        return check
+    return dataclasses.replace(check, sentence=f"{check.sentence} Enough by about {day:%B %Y} if it is not behind.")
+
+
+def _key(comparison: GroupComparison) -> tuple[str, str]:
+    return comparison.grouping, comparison.group.code
+
+
+_ADDED_UP: Final[Mapping[Verdict, str]] = {
+    Verdict.FAIL: "{name}: more than {points} points behind, by the evidence of all audits together.",
+    Verdict.PASS: "{name}: not more than {points} points behind, by the evidence of all audits together.",
+}
 
 
 def _gap(comparison: GroupComparison, pair: tuple[Rate, Rate], *, evidence: Evidence, tolerance: float) -> Harm | None:
@@ -89,16 +132,17 @@ def _explained(check: Check, comparison: GroupComparison, evidence: Evidence) ->
     """Add the cause of a gap. What is shown to be no fault of the list is a REVIEW and never a FAIL."""
     rest, group = comparison.rates("reach")
     behind = (rest.value or 0) - (group.value or 0)
-    if check.verdict not in (Verdict.FAIL, Verdict.REVIEW) or behind <= 0:
+    clearly = gap(rest, group, z=evidence.z)
+    if check.verdict is Verdict.PASS or behind <= 0 or clearly is None or clearly.low <= 0:
         return check
     cause, explained = _belongs_elsewhere(comparison, evidence) or _own_cause(comparison, evidence)
     may_be_need = _may_be_need(cause, comparison.why, evidence)
     return dataclasses.replace(
         check,
-        verdict=Verdict.REVIEW if cause.explains or may_be_need else check.verdict,
+        verdict=Verdict.REVIEW if (cause.explains or may_be_need) and check.verdict is Verdict.FAIL else check.verdict,
         sentence=f"{check.sentence} Why: {cause}. {_TOO_FEW_UNCALLED if may_be_need else said_of(cause)}",
         cause=cause,
-        is_explained=explained,
+        is_explained=explained and check.verdict is not Verdict.NOT_ENOUGH_DATA,
     )
 
 

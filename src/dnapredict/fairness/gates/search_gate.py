@@ -29,10 +29,16 @@ def search_gate(evidence: Evidence) -> Gate | None:
     """G5: the harms that were found by honest splitting; None where pairs of groups were not counted."""
     if evidence.harms is None:
         return None
-    checks = tuple(_check(harm, evidence) for harm in evidence.harms)
+    checks = tuple(_check(harm, evidence) for harm in _largest(evidence.harms))
     sentence = " ".join(check.sentence for check in checks) or _NOBODY
     verdict = Verdict.FAIL if checks else Verdict.PASS
     return Gate("G5", "Search", _QUESTION, verdict, sentence, checks)
+
+
+def _largest(harms: Sequence[FoundHarm]) -> list[FoundHarm]:
+    """The harms without those of a part of a group that is found as a whole."""
+    whole = {harm.path[0] for harm in harms if len(harm.path) == 1}
+    return [harm for harm in harms if len(harm.path) == 1 or whole.isdisjoint(harm.path)]
 
 
 def _check(harm: FoundHarm, evidence: Evidence) -> Check:

@@ -149,7 +149,7 @@ def count(audited: AuditData, policy: Policy) -> AuditCounts:
         has_live=audited.has(["live_selected"]),
         has_trust_side=audited.has(["trust_side_reason"]) or audited.has(["outcome_code"]),
         outcomes=outcomes,
-        pairs=count_pairs(audited.used) if outcomes.can_be_judged else None,
+        pairs=count_pairs(audited),
     )
 
 

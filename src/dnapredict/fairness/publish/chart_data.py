@@ -108,7 +108,7 @@ def _without_small_bands(shares: list[Rate], evidence: Evidence) -> list[Rate | 
         cells = [CountCell(name, "band", str(index)) for index in range(len(shares))]
         exact = dict(zip(cells, (getattr(one, name) for one in shares), strict=True))
         total = CountCell(name, "band", "all")
-        hidden = cells_to_hide(exact | {total: sum(exact.values())}, [SumConstraint(tuple(cells), total)], rule)
+        hidden = cells_to_hide(exact | {total: sum(exact.values())}, [SumConstraint(tuple(cells), total)], rule).cells
         small |= {index for index, cell in enumerate(cells) if cell in hidden}
     return [None if index in small else publish_rate(one, rule) for index, one in enumerate(shares)]
 

@@ -20,12 +20,13 @@ from dnapredict.fairness.report.page_one import page_one
 from dnapredict.fairness.report.phrases import group_sentences
 from dnapredict.fairness.report.templating import page
 from dnapredict.fairness.report_folder import FIGURES, REPORT, TABLES
-from dnapredict.fairness.run_audit import AuditResult
+from dnapredict.fairness.run_audit import AuditResult, ReportContext
 from dnapredict.fairness.verdicts import Check, Verdict
 
 _SCHEMA = 1
 _WORST_CELLS = 3
-_NOT_WRITTEN = ("previous", "rows_expected")  # an exact number of rows would help to derive hidden counts
+# Exact numbers of rows would help to derive hidden counts.
+_NOT_WRITTEN = ("previous", "rows_expected", "coverage", "before", "accumulated")
 
 
 def write(result: AuditResult, out: Path, *, extra_files: Mapping[str, bytes] | None = None) -> Path:
@@ -67,9 +68,12 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "headline": list(_headline(result)),
         "page_one": to_json_value(page_one(result, changes=_changes(result))),
         "synthetic": result.context.synthetic,
-        "context": {k: v for k, v in to_json_value(result.context).items() if k not in _NOT_WRITTEN},
+        "context": _provenance(result.context),
         "policy": result.policy.model_dump(mode="json"),
+        "verdicts": to_json_value(result.verdicts),
+        "findings": to_json_value(result.findings),
         "gates": to_json_value(result.gates),
+        "harms": to_json_value(result.harms),
         "overall": to_json_value(result.everyone.rows[0]),
         "pictures": to_json_value(result.chart_data),
         "sharing": to_json_value(result.allocation_costs),
@@ -77,6 +81,11 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "not_in_this_extract": list(result.absent),
         "outcomes": list(result.outcomes),
     }
+
+
+def _provenance(context: ReportContext) -> dict[str, Any]:
+    written = to_json_value(dataclasses.replace(context, before=None))
+    return {name: value for name, value in written.items() if name not in _NOT_WRITTEN}
 
 
 def to_json_value(value: Any) -> Any:

@@ -1,8 +1,10 @@
-"""Page 1 as a reader without statistics meets it: in several worlds, with figures that agree and words that are plain."""
+"""Page 1 as a reader without statistics meets it: in several worlds, with figures that agree and plain words."""
 
+import hashlib
 import html
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -72,8 +74,10 @@ def test_no_file_holds_a_sentence_that_readers_misread_or_a_word_that_blames(fol
 
 def test_page_one_has_its_parts_in_order(folder: Path):
     text = html.unescape(first_page(folder))
-    parts = ("Never use it for", "Is the list fair?", "Can we trust the records?", "Are the risks right", "Who is behind",
-             "What we can say", "What we cannot say", "Decision")  # fmt: skip
+    parts = (
+        *("Never use it for", "Is the list fair?", "Can we trust the records?", "Are the risks right"),
+        *("Who is behind", "What we can say", "What we cannot say", "Decision"),
+    )
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
     assert text.count('class="tile ') == 3
@@ -81,8 +85,11 @@ def test_page_one_has_its_parts_in_order(folder: Path):
 
 def test_numbers_of_people_agree_with_each_other(folder: Path):
     for row in one(folder)["behind"]:
-        found = re.search(r", (\d+) would have been called; of 100 others, (\d+)\. That is (\d+) fewer, most likely (\d+)"
-                          r"(?: to (\d+))?\.", row["figures"])  # fmt: skip
+        found = re.search(
+            r", (\d+) would have been called; of 100 others, (\d+)\. "
+            r"That is (\d+) fewer, most likely (\d+)(?: to (\d+))?\.",
+            row["figures"],
+        )
         if found:
             reach, others, fewer, low, high = (int(number or found[4]) for number in found.groups())
             assert others - reach == fewer
@@ -103,21 +110,18 @@ def test_no_number_is_below_zero(folder: Path):
 
 
 def test_a_stored_report_is_read_back_in_the_same_words(folder: Path):
-    import hashlib
-
     stored = stored_report(folder, sha256=hashlib.sha256((folder / "report.html").read_bytes()).hexdigest())
     assert stored is not None
     assert stored.first_page.page_one is not None
-    assert [row.figures for row in stored.first_page.page_one.behind] == [row["figures"] for row in one(folder)["behind"]]
+    assert [row.figures for row in stored.first_page.page_one.behind] == [
+        row["figures"] for row in one(folder)["behind"]
+    ]
     assert stored.tables == (folder / "figures.html").read_bytes()
     for row in stored.first_page.page_one.behind:
         assert html.escape(row.figures, quote=False) in (folder / "report.html").read_text().replace("&#39;", "'")
 
 
 def test_a_page_of_tables_that_was_changed_is_not_shown(folder: Path, tmp_path: Path):
-    import hashlib
-    import shutil
-
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
     (copy / "figures.html").write_text("other")
     digest = hashlib.sha256((copy / "report.html").read_bytes()).hexdigest()
@@ -133,7 +137,9 @@ def test_the_largest_gap_is_on_page_one_wherever_it_is():
     first = page.behind[0]
     assert first.verdict is Verdict.FAIL
     assert first.groups[0] in ("People aged 65 to 79", "People aged 80 and over")
-    assert re.match(r"Of 100 people aged .* who missed, \d+ would have been called; of 100 others, \d+\.", first.figures)
+    assert re.match(
+        r"Of 100 people aged .* who missed, \d+ would have been called; of 100 others, \d+\.", first.figures
+    )
     assert "too low" in first.why
     assert first.owner == POLICY.owners.model
     assert first.by_when == "before the list is used"

@@ -3,8 +3,6 @@
 `audit.json` keeps it, so that the service shows a stored report in the words that were signed.
 """
 
-import datetime
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -22,7 +20,6 @@ from dnapredict.fairness.verdicts import Cause, Check, Verdict
 
 MOST_ROWS: Final = 6
 _MOST_NAMED: Final = 4
-_FEWEST_DAYS: Final = 28  # of a period from which a rate is read
 _WITH_WHO: Final = (" who ", " whose ", " whom ")
 
 
@@ -336,7 +333,7 @@ def _cannot_say(result: AuditResult, behind: Sequence[Check]) -> Iterator[str]:
     thin = [check for check in checks if check.verdict is Verdict.NOT_ENOUGH_DATA]
     yield from _named("Whether these are behind, or it is chance: {}.", doubtful)
     if thin:
-        yield from (f"{sentence}{_enough_by(thin, result)}" for sentence in _named("Too few missed to say: {}.", thin))
+        yield from (f"{sentence}{_enough_by(thin)}" for sentence in _named("Too few missed to say: {}.", thin))
     if unknown := _unknown(result):
         yield unknown
     if result.absent:
@@ -366,19 +363,10 @@ def _unknown(result: AuditResult) -> str:
     return f"Of {everyone or 0:,} appointments we do not know {list_and(parts)}." if parts else ""
 
 
-def _enough_by(thin: Sequence[Check], result: AuditResult) -> str:
-    """When most of these groups will have the missed appointments that a verdict needs, at the present rate."""
-    first, last = result.context.window
-    days = (last - first).days + 1
-    needed = [
-        math.ceil(days * result.policy.smallest_group / missed)
-        for check in thin
-        if (row := _row(result, check)) and (missed := row.counts["missed"]) and missed < result.policy.smallest_group
-    ]
-    if not needed or days < _FEWEST_DAYS:
-        return ""
-    day = first + datetime.timedelta(days=min(needed))
-    return f" At this rate there will be enough for the first of them in {day:%B %Y}."
+def _enough_by(thin: Sequence[Check]) -> str:
+    """When there will be enough data for the first of these groups, at the present rate."""
+    days = [check.enough_by for check in thin if check.enough_by is not None]
+    return f" At this rate there will be enough for the first of them by {min(days):%B %Y}." if days else ""
 
 
 def _is_refused(result: AuditResult) -> bool:

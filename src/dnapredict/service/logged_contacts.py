@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select
 
-from dnapredict.data.files.secret_files import SecretError
+from dnapredict.data.files.digests import SecretError
 from dnapredict.errors import StoreError
 from dnapredict.service.call_actions import Outcome
 from dnapredict.service.log.answer_entries import Hashes

@@ -14,9 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dnapredict.config.worklist_config import Need
-from dnapredict.data.engine.bound_query import BoundQuery
-from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.engine.engine_pool import Engine
+from dnapredict.data.engine.duckdb_engine import BoundQuery, Workspace
+from dnapredict.data.engine.prepared_queries import Engine
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.features.matrix import Matrix, Past, question
 from dnapredict.features.scoring_clock import Clock, LabelRule

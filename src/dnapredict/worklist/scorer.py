@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.data.engine.engine_pool import Engine, borrow_engine
+from dnapredict.data.engine.prepared_queries import Engine, borrow_engine
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.checked import Checked

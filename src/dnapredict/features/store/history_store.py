@@ -25,10 +25,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.data.engine.bound_query import compiled, placeholder
-from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.engine.duckdb_functions import engine_function
-from dnapredict.data.engine.engine_pool import Engine
+from dnapredict.data.engine.duckdb_engine import Workspace, compiled, engine_function, placeholder
+from dnapredict.data.engine.prepared_queries import Engine
 from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
 from dnapredict.errors import StoreError
 from dnapredict.features.booking_context import clinic_days_of, minute_counts

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.mapping.ingest import IngestReport
-from dnapredict.data.validation.checked import Checked, Rejection
-from dnapredict.data.validation.unreadable_cells import UnreadableCells
+from dnapredict.data.validation.checked import Checked, Rejection, UnreadableCells
 from dnapredict.quality.measures.record_quality import (
     ExtractMonth,
     duplicates,

@@ -22,7 +22,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from dnapredict.data.files.secret_files import SecretError, keyed_hash, read_or_make
+from dnapredict.data.files.digests import SecretError, keyed_hash, read_or_make
 from dnapredict.errors import StoreError
 from dnapredict.worklist.calls.calls_database import (
     REBUILT,

@@ -10,8 +10,7 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
-from dnapredict.data.files.secret_files import AS_WRITTEN, PATIENT
-from dnapredict.data.patient_numbers import normal_form
+from dnapredict.data.files.digests import AS_WRITTEN, PATIENT, normal_form
 
 Hashed = Callable[[str, str], str]
 """The keyed hash of a value of a kind, "appointment" or "patient"."""

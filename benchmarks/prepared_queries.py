@@ -1,8 +1,8 @@
 """How long a few appointments take to score, with queries that are planned once and with queries planned each time.
 
-The claims: up to `data.engine.prepared_queries.FEW_ROWS` rows, planning a query costs more than running it; a connection
-that is replaced after `prepared_queries.MOST_RUNS` runs does not slow down with use, and one that is kept does; a
-column without a value costs a single score as much as one with values.
+The claims: up to `prepared_queries.FEW_ROWS` rows, planning a query costs more than running it; a connection that is
+replaced after `prepared_queries.MOST_RUNS` runs does not slow down with use, and one that is kept does; a column
+without a value costs a single score as much as one with values.
 Processor time in one run, the two in turn, from the cells of a request to the worklist with reasons.
 `python benchmarks/prepared_queries.py [HOME]`; without a home, that of the demo is made.
 """

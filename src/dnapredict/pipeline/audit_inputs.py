@@ -27,7 +27,7 @@ from dnapredict.fairness.study import Study, study
 from dnapredict.features.matrix import PAST_APPOINTMENTS, Matrix
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
-from dnapredict.model.cohort.cohort import patient_codes
+from dnapredict.model.cohort import patient_codes
 from dnapredict.pipeline.run_inputs import code_revision
 from dnapredict.worklist.plan.allocation import RULES, Rule, allocated
 from dnapredict.worklist.plan.ranking import select_by_week

@@ -17,7 +17,7 @@ from dnapredict.features.matrix import Matrix
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.artefact import load as load_model
-from dnapredict.model.cohort.cohort import labelled
+from dnapredict.model.cohort import labelled
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores
 from dnapredict.quality.unknown_values import unknown_value_sentences

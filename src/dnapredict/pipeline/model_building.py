@@ -21,7 +21,7 @@ from dnapredict.features.factors import factor_register
 from dnapredict.features.matrix import Matrix
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel, save
-from dnapredict.model.cohort.cohort import COHORT_COLUMNS, cohort_of
+from dnapredict.model.cohort import COHORT_COLUMNS, cohort_of
 from dnapredict.model.fit.training import Training
 from dnapredict.model.fit.training import train as train_model
 from dnapredict.model.fit.tuning import ProgressCallback

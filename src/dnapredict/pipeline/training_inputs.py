@@ -8,11 +8,10 @@ from dnapredict.config.loading import as_toml
 from dnapredict.config.training_config import Setting, Tuning
 from dnapredict.data.files.atomic_write import create_private_file
 from dnapredict.data.readers import table_file
-from dnapredict.model.artefact import StoredModel
+from dnapredict.model.artefact import Provenance, StoredModel
 from dnapredict.model.evaluate.capacity_metrics import WeeklyCapacity
 from dnapredict.model.fit.training import Training
 from dnapredict.model.fit.tuning import StudyStorage
-from dnapredict.model.manifest import Provenance
 from dnapredict.pipeline.run_inputs import code_revision, worklist_config
 
 

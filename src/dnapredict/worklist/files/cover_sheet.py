@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Iterator, Sequence
 
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.model.manifest import Provenance
+from dnapredict.model.artefact import Provenance
 from dnapredict.worklist.files.excel_worklist import Note
 
 _USE = (

@@ -20,7 +20,7 @@ from dnapredict.model.artefact import load as load_model
 from dnapredict.model.cohort import labelled
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores
-from dnapredict.quality.unknown_values import unknown_value_sentences
+from dnapredict.quality.published_figures import unknown_value_sentences
 from dnapredict.registry import CHAMPION, Registry
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from dnapredict.data.validation.checked import Checked, Rejection
 from dnapredict.pipeline.run_inputs import checked_extract, checked_lists
 from dnapredict.quality.check_report import extract_label_faults, report_of, require_free, write_report
 from dnapredict.quality.label_checks import require_labels
+from dnapredict.quality.published_figures import patient_number_sentences, unknown_value_sentences, word_sentences
 from dnapredict.quality.report_figures import LabelFault, Report
-from dnapredict.quality.unknown_values import patient_number_sentences, unknown_value_sentences, word_sentences
 
 
 @dataclass(frozen=True)

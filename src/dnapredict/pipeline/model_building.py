@@ -29,7 +29,7 @@ from dnapredict.pipeline import training_inputs
 from dnapredict.pipeline.run_inputs import checked_lists, matrix_of, matrix_on_spark, sound_extract
 from dnapredict.quality.check_report import extract_label_faults
 from dnapredict.quality.label_checks import require_labels
-from dnapredict.quality.unknown_values import unknown_value_sentences
+from dnapredict.quality.published_figures import unknown_value_sentences
 from dnapredict.registry import Registered, Registry
 
 # The first columns of a file of factors, by which it is recognised.

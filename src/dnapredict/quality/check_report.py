@@ -22,10 +22,9 @@ from dnapredict.errors import UsageError
 from dnapredict.features.factors import factor_register
 from dnapredict.quality.label_checks import label_faults
 from dnapredict.quality.leak_faults import list_faults
-from dnapredict.quality.measures.quality_profile import profile
-from dnapredict.quality.measures.record_quality import BLANK, FEWEST_PATIENTS
-from dnapredict.quality.measures.recording_by_group import LITTLE_NOTICE_DAYS, MOVED_WITHIN_DAYS
 from dnapredict.quality.published_figures import ReportSource, publish_report
+from dnapredict.quality.quality_profile import profile
+from dnapredict.quality.record_quality import BLANK, FEWEST_PATIENTS, LITTLE_NOTICE_DAYS, MOVED_WITHIN_DAYS
 from dnapredict.quality.report_figures import LabelFault, MonthOutcomes, Report
 
 # Both reports use the audit's style sheet, without importing the audit's package.

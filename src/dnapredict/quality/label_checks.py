@@ -23,7 +23,6 @@ from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import DataError
 from dnapredict.features.scoring_clock import LabelRule
-from dnapredict.quality.count_words import in_100, shown_count
 from dnapredict.quality.extreme_shares import (
     MissedCounts,
     extreme_groups,
@@ -31,9 +30,8 @@ from dnapredict.quality.extreme_shares import (
     is_surely_below,
     runs_without_missed,
 )
-from dnapredict.quality.leak_faults import leak_fault
-from dnapredict.quality.measures.label_counts import DayCounts, LabelCounts, label_counts
-from dnapredict.quality.measures.outcome_leaks import outcome_leaks
+from dnapredict.quality.leak_faults import in_100, leak_fault, shown_count
+from dnapredict.quality.outcome_counts import DayCounts, LabelCounts, label_counts, outcome_leaks
 from dnapredict.quality.report_figures import LabelFault
 
 # In England 6 to 8 in 100 outpatient appointments are missed; single services have 2 to 30.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.worklist_config import Team, WorklistConfig
-from dnapredict.worklist.answer_table import FACTORS
+from dnapredict.worklist.files.worklist_files import FACTORS
 from dnapredict.worklist.plan.call_capacity import call_capacity
 from dnapredict.worklist.plan.call_plan import MUTED, assign_calls, plan_calls
 from dnapredict.worklist.plan.ranking import NOBODY, RankingInputs, select_calls

@@ -11,7 +11,7 @@ import pytest
 from dnapredict.data.files.digests import keyed_hash
 from dnapredict.errors import StoreError
 from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall
-from dnapredict.worklist.calls.contacts import Contact
+from dnapredict.worklist.calls.known_contacts import Contact
 
 EFFECTS = {
     "confirmed": "reached",

@@ -23,11 +23,9 @@ from dnapredict.errors import UsageError
 from dnapredict.synthetic import (
     appointment_table,
     bookings,
-    knowable_risk,
     pathways,
     people,
     places,
-    referrals,
     true_risk,
     visit_outcomes,
     visits,
@@ -191,7 +189,7 @@ def _block(setting: _SharedParts, number: int, *, size: int, offsets: tuple[int,
         log_odds=log_odds,
         errors=errors[planned.patient],
     )
-    referred = referrals.draw_referrals(
+    referred = pathways.draw_referrals(
         generator(setting.seed, _REFERRALS, number),
         population,
         planned,
@@ -212,7 +210,7 @@ def _block(setting: _SharedParts, number: int, *, size: int, offsets: tuple[int,
     if not with_truth:
         return _Block(rows, None, len(each))
     hidden = true_risk.unobserved_traits(population, world=world)
-    known = knowable_risk.knowable_risk(planned, outcomes, hidden=hidden, log_odds=log_odds, scored=scored)
+    known = true_risk.knowable_risk(planned, outcomes, hidden=hidden, log_odds=log_odds, scored=scored)
     return _Block(rows, appointment_table.truth(outcomes, knowable=known, offset=offsets[0]), len(each))
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
-from dnapredict.worklist.answer_table import (
+from dnapredict.worklist.files.worklist_files import (
     COLUMNS,
     FACTORS,
     LOCATION_COLUMNS,

@@ -21,8 +21,7 @@ from dnapredict.features.matrix import Matrix, Past, question
 from dnapredict.features.scoring_clock import Clock, LabelRule
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.reasons import ReasonColumns
-from dnapredict.worklist.answer_table import FACTORS, REASONS
-from dnapredict.worklist.files.worklist_files import rebatch
+from dnapredict.worklist.files.worklist_files import FACTORS, REASONS, rebatch
 from dnapredict.worklist.plan.needs import has_need, with_words
 
 # The predictions of a row: all that checkpoints of a long list hold of it, without an identifier.

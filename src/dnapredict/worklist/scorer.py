@@ -24,13 +24,12 @@ from dnapredict.features.matrix import Past
 from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import StoredModel
-from dnapredict.worklist.answer_table import with_notices
 from dnapredict.worklist.assemble import EXTRA_COLUMNS, Predictions, PredictionsInMemory, Worklist
 from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall, list_digest
 from dnapredict.worklist.calls.known_contacts import KnownContacts
-from dnapredict.worklist.files.cover_sheet import note_of
-from dnapredict.worklist.files.excel_worklist import Note
+from dnapredict.worklist.files.excel_worklist import Note, note_of
 from dnapredict.worklist.files.list_store import KEPT_ROWS
+from dnapredict.worklist.files.worklist_files import with_notices
 from dnapredict.worklist.plan.call_plan import OPTED_OUT, REACHED, UNCALLED, plan_calls
 from dnapredict.worklist.plan.ranking import RankingInputs
 from dnapredict.worklist.plan.working_days import local_today
@@ -80,7 +79,7 @@ class Scorer:
 
         Returns
         -------
-        Table with the columns of `worklist.answer_table.SCHEMA`.
+        Table with the columns of `worklist.files.worklist_files.SCHEMA`.
 
         Raises
         ------
@@ -183,7 +182,7 @@ class Scorer:
         return replace(self, mapping=mapping)
 
     def note(self, name: str, *, day: datetime.date, unknown: Sequence[str] = ()) -> Note:
-        """The note of the list called `name`: see `worklist.files.cover_sheet`."""
+        """The note of the list called `name`: see `worklist.files.excel_worklist`."""
         return note_of(
             name,
             day=day,

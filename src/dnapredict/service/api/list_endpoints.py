@@ -30,10 +30,10 @@ from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.call_actions import OFFERED_WORDS, WORDS, Actions, OutcomeChanged, RecordedAction
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.purpose import NEVER_FOR, USE
-from dnapredict.worklist.answer_table import COLUMNS
 from dnapredict.worklist.files import list_store, worklist_files
 from dnapredict.worklist.files.excel_worklist import OUTCOME, Note
 from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.worklist_files import COLUMNS
 
 
 def as_file(kept: list_store.KeptList, *, form: str, latest: Mapping[str, RecordedAction]) -> bytes:

@@ -13,8 +13,8 @@ from dnapredict.service.api.request_models import ScoreRequest, as_table
 from dnapredict.service.api.response_models import ScoreAnswer, results
 from dnapredict.service.log.answer_entries import AnswerLog
 from dnapredict.service.scorer_protocol import ScorerProtocol
-from dnapredict.worklist.answer_table import notices_of
 from dnapredict.worklist.files.list_store import KeptList, save_latest
+from dnapredict.worklist.files.worklist_files import notices_of
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 # One appointment is a single query; two or more are a list that people may want to work through.

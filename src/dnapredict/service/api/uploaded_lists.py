@@ -23,9 +23,9 @@ from dnapredict.service.api.champion import Champion
 from dnapredict.service.log.answer_entries import AnswerLog
 from dnapredict.service.log.retention import remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.worklist.answer_table import notices_of
 from dnapredict.worklist.files import list_store
 from dnapredict.worklist.files.list_store import SPECIALTY, Heading, KeptList
+from dnapredict.worklist.files.worklist_files import notices_of
 from dnapredict.worklist.plan.working_days import local_today
 
 MOST_ROWS: Final = 20_000

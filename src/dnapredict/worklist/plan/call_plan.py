@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.worklist.answer_table import FACTORS
+from dnapredict.worklist.files.worklist_files import FACTORS
 from dnapredict.worklist.plan.allocation import GROUPS, fifths, quotas
 from dnapredict.worklist.plan.call_capacity import CallCapacity, call_capacity
 from dnapredict.worklist.plan.needs import Needs, with_needs, without_call

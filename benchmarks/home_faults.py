@@ -273,7 +273,7 @@ def served(home: Path, key: str, appointments: pa.Table) -> list[object]:
     from dnapredict.errors import StoreError
     from dnapredict.service import app
     from dnapredict.service.api.request_models import ScoreRequest
-    from dnapredict.service.api.score_endpoint import answer
+    from dnapredict.service.api.scoring_endpoints import answer
     from dnapredict.service.auth.api_keys import KeyRing
     from dnapredict.service.log.answer_entries import AnswerLog, Hashes
     from dnapredict.service.log.scoring_log import ScoringLog

@@ -11,8 +11,7 @@ from typing import Final
 
 from dnapredict import pipeline
 from dnapredict.config.fairness_policy import Policy
-from dnapredict.config.home import home_folder
-from dnapredict.config.loading import load, shipped
+from dnapredict.config.loading import home_folder, load, shipped
 from dnapredict.config.mapping_config import load_mapping
 from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.data.files.atomic_write import require_apart

@@ -18,9 +18,8 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from dnapredict.data.files.digests import FIRST_SEAL, SecretError
 from dnapredict.errors import StoreError
-from dnapredict.service.log.chain import BrokenChain, append, verify_chain
 from dnapredict.service.log.log_database import Database
-from dnapredict.service.log.log_tables import ANSWER_COLUMNS, ENTRIES, HEAD, SECRET
+from dnapredict.service.log.log_tables import ANSWER_COLUMNS, ENTRIES, HEAD, SECRET, BrokenChain, append, verify_chain
 
 COLUMNS: Final = ANSWER_COLUMNS
 """The columns that a caller supplies for each answer; the log adds number and seal."""

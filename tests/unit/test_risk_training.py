@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.unit.risk_worlds import CONFIG, QUICK, world
 
-from dnapredict.cli.summaries import population_words
+from dnapredict.cli.messages import population_words
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import SplitConfig, TrainingConfig

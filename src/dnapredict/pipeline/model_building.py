@@ -27,8 +27,7 @@ from dnapredict.model.fit.training import train as train_model
 from dnapredict.model.fit.tuning import ProgressCallback
 from dnapredict.pipeline import training_inputs
 from dnapredict.pipeline.run_inputs import checked_lists, matrix_of, matrix_on_spark, sound_extract
-from dnapredict.quality.check_report import extract_label_faults
-from dnapredict.quality.label_checks import require_labels
+from dnapredict.quality.label_checks import extract_label_faults, require_labels
 from dnapredict.quality.published_figures import unknown_value_sentences
 from dnapredict.registry import Registered, Registry
 

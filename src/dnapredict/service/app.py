@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import bentoml
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
-from dnapredict.config.service_config import Anonymous, ServiceConfig
+from dnapredict.config.service_config import Anonymous, ServiceConfig, served_config
 from dnapredict.errors import DnapredictError
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service.api.champion import Champion, ExpectedModel
@@ -47,7 +47,7 @@ from dnapredict.service.open_files import connections_for, raise_file_limit
 from dnapredict.service.pages.page_routes import STATIC_PATH
 from dnapredict.service.prometheus_metrics import Metrics
 from dnapredict.service.scorer_protocol import ScorerProtocol
-from dnapredict.service.start import served_config, served_home, served_mapping
+from dnapredict.service.start import served_home, served_mapping
 from dnapredict.service.web import body_types, route_of, web_app
 from dnapredict.worklist.calls.calls_ledger import Ledger
 

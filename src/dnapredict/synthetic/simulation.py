@@ -20,16 +20,7 @@ from dnapredict import __version__
 from dnapredict.data.files.atomic_write import SHARED_FILE, require_apart, write_atomically
 from dnapredict.data.readers.table_file import is_synthetic
 from dnapredict.errors import UsageError
-from dnapredict.synthetic import (
-    appointment_table,
-    bookings,
-    pathways,
-    people,
-    places,
-    true_risk,
-    visit_outcomes,
-    visits,
-)
+from dnapredict.synthetic import appointment_table, pathways, people, places, true_risk, visit_outcomes, visits
 from dnapredict.synthetic.calendar import AS_OF, generator
 from dnapredict.synthetic.worlds import World
 
@@ -173,11 +164,11 @@ def _block(setting: _SharedParts, number: int, *, size: int, offsets: tuple[int,
     assigned = pathways.assign_pathways(
         rng, population, visits=planned, places=setting.places, clinics=setting.clinics, tilt=world.group_effects
     )
-    booked = bookings.booking_times(rng, planned, assigned)
+    booked = pathways.booking_times(rng, planned, assigned)
     errors = np.full(len(population.age), world.trust_errors)
     if world.group:
         errors[people.in_group(population, world.group)] = world.trust_errors_in_group
-    scored = bookings.scoring_times(planned, booked)
+    scored = pathways.scoring_times(planned, booked)
     log_odds = true_risk.log_odds(
         population, planned, assigned, booked=booked, clinics=setting.clinic_risks, world=world
     )

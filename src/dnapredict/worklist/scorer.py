@@ -24,7 +24,6 @@ from dnapredict.features.matrix import Past
 from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import StoredModel
-from dnapredict.worklist.assemble import EXTRA_COLUMNS, Predictions, PredictionsInMemory, Worklist
 from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall, list_digest
 from dnapredict.worklist.calls.known_contacts import KnownContacts
 from dnapredict.worklist.files.excel_worklist import Note, note_of
@@ -33,7 +32,7 @@ from dnapredict.worklist.files.worklist_files import with_notices
 from dnapredict.worklist.plan.call_plan import OPTED_OUT, REACHED, UNCALLED, plan_calls
 from dnapredict.worklist.plan.ranking import RankingInputs
 from dnapredict.worklist.plan.working_days import local_today
-from dnapredict.worklist.predict import Predictor
+from dnapredict.worklist.predictions import EXTRA_COLUMNS, Predictions, PredictionsInMemory, Predictor, Worklist
 
 
 @dataclass(frozen=True)

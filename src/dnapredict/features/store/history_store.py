@@ -34,11 +34,11 @@ from dnapredict.features.history import REMEMBERED
 from dnapredict.features.matrix import Past, counting, is_crowded
 from dnapredict.features.rates import COUNTED, daily_counts, keys_of
 from dnapredict.features.scoring_clock import Clock
-from dnapredict.features.store.appointment_file import write_appointments
-from dnapredict.features.store.count_files import (
+from dnapredict.features.store.mapped_files import (
     CUMULATIVE,
     SORTED_BOOKINGS,
     SORTED_MINUTES,
+    write_appointments,
     write_bookings,
     write_counts,
     write_minutes,
@@ -64,7 +64,7 @@ _PATIENT: Final = -1
 _OUTCOME: Final = -2
 _CLINIC: Final = -3
 _OF_CLINICS: Final = ("booked_day", "minute", "appointment_id", "booking", "has_patient")
-# The hash of `count_files.SORTED_BOOKINGS`.
+# The hash of `mapped_files.SORTED_BOOKINGS`.
 _booking: Final = engine_function("md5_number_lower", (dt.string,), dt.uint64)
 _BATCH: Final = 100_000
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dnapredict.cli.messages import say
-from dnapredict.config.loading import DEFAULT_HOME, HOME_VARIABLE, home_folder
+from dnapredict.config.home import DEFAULT_HOME, HOME_VARIABLE, home_folder
 from dnapredict.errors import UsageError
 
 if TYPE_CHECKING:

@@ -1,43 +1,15 @@
-"""Where settings are: the home, the shipped files, and how a TOML file is read into a frozen model or written.
-
-Errors name the file, the key and the nearest right key.
-"""
+"""Read a TOML file into a frozen model, and write one; errors name the file, the key and the nearest right key."""
 
 import difflib
-import os
 import stat
 import tomllib
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dnapredict.errors import ConfigurationError, StoreError
-
-HOME_VARIABLE: Final = "DNAPREDICT_HOME"
-DEFAULT_HOME: Final = Path(".dnapredict")
-
-
-def home_folder(home: Path | None = None) -> Path:
-    """The absolute path of `home`, or of the one that `DNAPREDICT_HOME` names, or of `.dnapredict` here.
-
-    The folder need not exist yet.
-
-    Raises
-    ------
-    StoreError
-        If it is a file, or a link that leads back to itself; checked before any work is done.
-    """
-    given = home or Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
-    try:
-        folder = given.expanduser().resolve()
-    except (OSError, RuntimeError) as error:
-        raise StoreError(f"{given}: cannot be used as a home ({type(error).__name__}).") from None
-    if folder.exists() and not folder.is_dir():
-        raise StoreError(f"{folder}: is a file, and a home is a folder. Name another with --home.")
-    return folder
-
+from dnapredict.errors import ConfigurationError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CHECKOUT = _PACKAGE.parents[1]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dnapredict.config.loading import home_folder
+from dnapredict.config.home import home_folder
 from dnapredict.errors import DnapredictError
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.artefact import load as load_artefact

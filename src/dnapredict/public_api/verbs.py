@@ -11,7 +11,8 @@ from typing import Final
 
 from dnapredict import pipeline
 from dnapredict.config.fairness_policy import Policy
-from dnapredict.config.loading import home_folder, load, shipped
+from dnapredict.config.home import home_folder
+from dnapredict.config.loading import load, shipped
 from dnapredict.config.mapping_config import load_mapping
 from dnapredict.config.service_config import served_config
 from dnapredict.config.training_config import Setting, TrainingConfig

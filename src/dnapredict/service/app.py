@@ -1,6 +1,6 @@
 """The BentoML service: the only module that knows BentoML.
 
-It is thin: middleware checks each request, `score_endpoint` scores, and Starlette serves everything else.
+It is thin: middleware checks each request, `scoring_endpoints` scores, and Starlette serves everything else.
 """
 
 import os
@@ -51,7 +51,7 @@ from dnapredict.service.start import served_home, served_mapping
 from dnapredict.service.web import body_types, route_of, web_app
 from dnapredict.worklist.calls.calls_ledger import Ledger
 
-# The time-out of `concurrency_limit` comes first and answers with a sentence; this one is a fallback.
+# The time-out of `ConcurrencyLimit` comes first and answers with a sentence; this one is a fallback.
 _LAST_RESORT: Final = 30
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from dnapredict.config.home import DEFAULT_HOME, HOME_VARIABLE
 from dnapredict.config.mapping_config import Mapping, load_mapping
 from dnapredict.config.service_config import SETTINGS_VARIABLE, served_config
 from dnapredict.data.mapping.pseudonyms import read_key
@@ -23,7 +24,6 @@ from dnapredict.service.log.scoring_log import ScoringLog
 Files = MappingOf[str, Path]
 
 
-HOME_VARIABLE: Final = "DNAPREDICT_HOME"
 MAPPING_VARIABLE: Final = "DNAPREDICT_MAPPING"
 _FILES_VARIABLE: Final = "DNAPREDICT_MAPPING_FILES"
 _KEY_FILE_VARIABLE: Final = "DNAPREDICT_MAPPING_KEY_FILE"
@@ -95,7 +95,7 @@ def serve(
 
 def served_home() -> Path:
     """The home that this process serves, as named by `serve` or by the environment."""
-    return Path(os.environ.get(HOME_VARIABLE, ".dnapredict")).resolve()
+    return Path(os.environ.get(HOME_VARIABLE, DEFAULT_HOME)).resolve()
 
 
 def served_mapping() -> Mapping:

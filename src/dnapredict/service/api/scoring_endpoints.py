@@ -178,7 +178,7 @@ def _action_view(lists: ListService, actions: Actions) -> Callable[[Request], Aw
         try:
             action = ActionRequest.model_validate_json(await request.body())
         except ValidationError as error:
-            # The same shape as BentoML's own errors; `plain_errors` turns both into a sentence.
+            # The same shape as BentoML's own errors; `PlainErrors` turns both into a sentence.
             return JSONResponse({"detail": error.errors(include_url=False, include_input=False)}, 400)
         try:
             return await run_in_threadpool(_act, request.path_params["list_id"], action, lists, actions)

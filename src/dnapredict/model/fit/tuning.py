@@ -1,7 +1,7 @@
 """Tune the settings of the trees inside the training window, within a time budget.
 
 Settings are evaluated on later weeks than they were fitted on, recalibrated, and by log loss. Trees stay so shallow
-that their exact SHAP values can be looked up (`tree_ensemble.shap_tables`); docs/results.md has the cost of each further leaf.
+that their exact SHAP values can be looked up (`tree_ensemble`); docs/results.md has the cost of each further leaf.
 """
 
 import logging

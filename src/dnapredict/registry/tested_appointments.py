@@ -158,7 +158,7 @@ def coverage(home: Path, audited: RecordedOutcomes, *, digest: str, version: str
     found = same_day & same_outcome & tested[at]
     # An appointment without outcome when the model was trained has one by now; any other change is no matter of time.
     late = same_day & (was == NO_OUTCOME)
-    in_test = (audited.day >= test_from) & (audited.day <= np.max(kept.day[tested], initial=test_from))
+    in_test = (audited.day >= test_from) & (audited.day <= np.append(kept.day[tested], test_from).max())
     trained = known & kept.labelled[at] & (day < test_from)
     foreign = ((in_test & ~found & ~late) | trained) & ~(same_day & tested[at])
     cells = coverage_cells(

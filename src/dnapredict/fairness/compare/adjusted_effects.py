@@ -25,7 +25,7 @@ from scipy.special import expit, logit
 from dnapredict.fairness.measure.groupings import DERIVED, GROUPINGS
 from dnapredict.fairness.measure.intervals import Interval, RateDifference, Ratio, z_of
 from dnapredict.fairness.measure.pair_counts import EVERYONE, MEASURES, SERVICE, PairCounts
-from dnapredict.model.evaluate.random_effects import between_group_variance
+from dnapredict.model.evaluate.logistic import between_group_variance
 
 Floats = NDArray[np.float64]
 Key = tuple[str, str]

@@ -21,7 +21,7 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from dnapredict.data.files.secret_files import keyed_hash
+from dnapredict.data.files.digests import keyed_hash
 from dnapredict.fairness.disclosure.derived_ranges import DerivedRanges, LinkedCounts, Range, Unknown
 from dnapredict.fairness.disclosure.suppression import CountCell
 

@@ -47,7 +47,7 @@ _PHRASES: Final[Mapping[str, Mapping[str, str]]] = {
         "none": "people whose area is not known",
     },
     "ethnicity": _ETHNIC,
-    "ethnicity_5": _ETHNIC | _BROAD,
+    "ethnicity_5": {**_ETHNIC, **_BROAD},
     "sex": {"1": "men and boys", "2": "women and girls", "9": "people whose sex is recorded as indeterminate"},
     "interpreter": {"yes": "people who need an interpreter", "no": "people who need no interpreter"},
     "disability": {"yes": "people with a disability", "no": "people with no disability recorded"},

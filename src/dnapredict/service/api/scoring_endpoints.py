@@ -1,5 +1,10 @@
-"""`/v1/lists`: score a list, return it as JSON or a file, and record the outcomes of calls."""
+"""Answer `POST /v1/score` and `/v1/lists`: score appointments, return them as JSON or a file, record outcomes of calls.
 
+A request with several appointments is kept as a list for the page, as an uploaded list is.
+"""
+
+import datetime
+import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,24 +21,79 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.errors import DataError, DnapredictError
-from dnapredict.service.api.request_models import ActionRequest
+from dnapredict.errors import DataError, DnapredictError, StoreError
+from dnapredict.service.api.champion import Champion
+from dnapredict.service.api.request_models import ActionRequest, ScoreRequest, as_table
 from dnapredict.service.api.response_models import (
     FILE_TYPES,
+    NEVER_FOR,
+    USE,
     ActionAnswer,
     Conflict,
     ListAnswer,
     Recorded,
+    ScoreAnswer,
     results,
 )
 from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.call_actions import OFFERED_WORDS, WORDS, Actions, OutcomeChanged, RecordedAction
 from dnapredict.service.error_responses import error_response, json_error
-from dnapredict.service.purpose import NEVER_FOR, USE
-from dnapredict.worklist.answer_table import COLUMNS
+from dnapredict.service.log.answer_entries import AnswerLog
+from dnapredict.service.scorer_protocol import ScorerProtocol
 from dnapredict.worklist.files import list_store, worklist_files
 from dnapredict.worklist.files.excel_worklist import OUTCOME, Note
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.list_store import KeptList, save_latest
+from dnapredict.worklist.files.worklist_files import COLUMNS, notices_of
+
+_LOG: Final = logging.getLogger("dnapredict.service")
+# One appointment is a single query; two or more are a list that people may want to work through.
+_FEWEST_FOR_A_LIST: Final = 2
+_LIST_NAME: Final = "A list sent by another system"
+
+
+def answer(request: ScoreRequest, *, champion: Champion, logbook: AnswerLog, home: Path) -> ScoreAnswer:
+    """Score the appointments of `request` with the current champion, and log the answers.
+
+    Raises
+    ------
+    ModelError
+        If no model is loaded yet.
+    StoreError
+        If the scoring log cannot be written: no answer is given that is not logged.
+    DnapredictError
+        Whatever the scorer refuses.
+    """
+    at = datetime.datetime.now(datetime.UTC)
+    scorer = champion.require()
+    worklist = scorer.score(as_table(request.appointments), capacity=None, reasons=request.reasons)
+    notices = notices_of(worklist)
+    for notice in notices:
+        _LOG.error("%s", notice)
+    logbook.note(worklist, rows=dict(enumerate(request.appointments, start=1)), scorer=scorer, at=at)
+    _keep(worklist, scorer=scorer, home=home)
+    return ScoreAnswer(
+        model_version=scorer.model_version,
+        created_at=at,
+        results=results(worklist),
+        notices=list(notices),
+    )
+
+
+def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path) -> None:
+    """Keep a list for the page. If that fails (full disk), the caller is answered all the same."""
+    if worklist.num_rows < _FEWEST_FOR_A_LIST:
+        return
+    try:
+        kept = KeptList.new(
+            worklist,
+            name=_LIST_NAME,
+            model_version=scorer.model_version,
+            synthetic=scorer.synthetic,
+            notices=notices_of(worklist),
+        )
+        save_latest(home, kept)
+    except StoreError as error:
+        _LOG.error("%s", error)
 
 
 def as_file(kept: list_store.KeptList, *, form: str, latest: Mapping[str, RecordedAction]) -> bytes:
@@ -118,7 +178,7 @@ def _action_view(lists: ListService, actions: Actions) -> Callable[[Request], Aw
         try:
             action = ActionRequest.model_validate_json(await request.body())
         except ValidationError as error:
-            # The same shape as BentoML's own errors; `plain_errors` turns both into a sentence.
+            # The same shape as BentoML's own errors; `PlainErrors` turns both into a sentence.
             return JSONResponse({"detail": error.errors(include_url=False, include_input=False)}, 400)
         try:
             return await run_in_threadpool(_act, request.path_params["list_id"], action, lists, actions)

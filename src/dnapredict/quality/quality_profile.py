@@ -1,4 +1,4 @@
-"""Words in coded columns of an extract and the code assigned to each, for a person to confirm."""
+"""All exact counts of an extract's quality in a few passes of DuckDB, with the words that were read as codes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,20 @@ from dnapredict.data.contract.descriptions import described_code, whole_code
 from dnapredict.data.contract.parsing import parse
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.mapping.apply_mapping import source_of, translated, value_before_translation
-from dnapredict.data.validation.checked import Checked
+from dnapredict.data.mapping.ingest import IngestReport
+from dnapredict.data.validation.checked import Checked, Rejection, UnreadableCells
+from dnapredict.quality.record_quality import (
+    ExtractMonth,
+    MissedByGroup,
+    SiteEthnicity,
+    duplicates,
+    ethnicity_by_site,
+    missed_by_group,
+    months,
+    times_read,
+    unknown_codes,
+)
+from dnapredict.quality.report_figures import CodesNotKnown, Duplicates, TimeColumn
 
 _MOST_WORDS: Final = 10_000
 _PLAIN: Final = frozenset({"1", "0", "y", "n", "yes", "no", "t", "f", "true", "false"})
@@ -87,3 +100,49 @@ def _code_of(row: dict[str, str], column: Column, origin: ColumnSource) -> tuple
     code = value if value in column.codes else described_code(value or "", column)
     is_code = by == "description" and whole_code(word.removesuffix(".0"), column) == code
     return code, "" if is_code else by
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Exact counts of one extract, which must be rounded before they are shown."""
+
+    rows: int
+    kept: int
+    rejected_share: float
+    present: frozenset[str]
+    entry: IngestReport
+    rejections: tuple[Rejection, ...]
+    months: tuple[ExtractMonth, ...]
+    unknown_codes: tuple[CodesNotKnown, ...]
+    duplicates: Duplicates
+    ethnicity: tuple[SiteEthnicity, ...]
+    missed: tuple[MissedByGroup, ...]
+    times: tuple[TimeColumn, ...]
+    words: tuple[SourceWord, ...] = ()
+    unreadable: tuple[UnreadableCells, ...] = ()
+
+
+def profile(checked: Checked, workspace: Workspace, *, zone: str) -> Profile:
+    """Count the quality of an extract that was checked against the contract.
+
+    Parameters
+    ----------
+    zone
+        The clinic's clock, as a name of the IANA database such as Europe/London.
+    """
+    return Profile(
+        rows=checked.total,
+        kept=checked.kept,
+        rejected_share=checked.rejected_share,
+        present=checked.present,
+        entry=checked.ingest,
+        rejections=checked.rejections,
+        months=months(checked, workspace),
+        unknown_codes=unknown_codes(checked, workspace),
+        duplicates=duplicates(checked, workspace),
+        ethnicity=ethnicity_by_site(checked, workspace),
+        missed=missed_by_group(checked, workspace),
+        times=times_read(checked, workspace, zone=zone),
+        words=source_words(checked, workspace),
+        unreadable=checked.unreadable,
+    )

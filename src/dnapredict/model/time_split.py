@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dnapredict.config.training_config import TrainingConfig
 from dnapredict.errors import NoEventsError
-from dnapredict.model.cohort.cohort import Cohort
+from dnapredict.model.cohort import Cohort
 
 _DAY = datetime.timedelta(days=1)
 _WEEK = 7

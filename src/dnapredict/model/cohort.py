@@ -66,7 +66,7 @@ class Cohort:
         The patient was reached by a validation call before the appointment, which may have
         changed its outcome.
     weight : (n,) float64, where weights are used
-        Weight of each appointment when a model is fitted (see `contacted_weights`).
+        Weight of each appointment when a model is fitted (see `exclude_contacted`).
     appointment : (n,) uint64, where known
         A fingerprint of each `appointment_id`, by which the tests of two models are paired.
     groupings : groups of the appointments, by name of the grouping

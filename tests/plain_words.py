@@ -39,7 +39,7 @@ _WORD = re.compile(r"[A-Za-z\u2019']+")
 def sentences(markup: str) -> list[list[str]]:
     """The words of each sentence of a page, each item of a list being one; not what is folded up or drawn."""
     shown = re.sub(r"(?s)<details.*?</details>|<svg.*?</svg>|<style>.*?</style>", "", markup)
-    ended = re.sub(r"<(li|p|dd|dt|h\d|td|th|caption)[ >]", r". <\1 ", shown)
+    ended = re.sub(r"<(?=(?:li|p|dd|dt|h\d|td|th|caption)[ >])", ". <", shown)
     plain = html.unescape(re.sub(r"<[^>]*>", " ", ended))
     return [words for said in re.split(r"[.!?:;]+(?=\s)", plain) if len(words := _WORD.findall(said)) > 2]
 

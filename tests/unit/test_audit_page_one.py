@@ -94,8 +94,9 @@ def test_numbers_of_people_agree_with_each_other(folder: Path):
             reach, others, fewer, low, high = (int(number or found[4]) for number in found.groups())
             assert others - reach == fewer
             assert low <= fewer <= high
-    tables = (folder / "figures.html").read_text()
-    for row in re.findall(r"(?s)<tr.*?</tr>", tables):
+    tables = re.findall(r'(?s)<caption id="table-.*?</table>', (folder / "figures.html").read_text())
+    assert tables
+    for row in re.findall(r"(?s)<tr.*?</tr>", "".join(tables)):
         cells = re.findall(r'<td class="number">(\d+) <span class="range">\((\d+) to (\d+)\)', row)
         if len(cells) == 5:  # missed, called, reach, missed support, unneeded call
             (reach, low, high), support = cells[2], cells[3]

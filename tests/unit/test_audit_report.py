@@ -145,10 +145,10 @@ def test_an_extract_without_groups_says_so_and_does_not_pass(tmp_path: Path):
     result = audit(bare)
     assert result.verdict is Verdict.NOT_ENOUGH_DATA
     folder = write(result, tmp_path / "bare").parent
-    assert "Not in this extract: how deprived people's areas are, people's ethnic groups" in html.unescape(
-        _text(folder)
-    )
-    assert "Bring into the extract who people are" in _text(folder)
+    text = html.unescape(_text(folder))
+    assert "Not in the data: how deprived people's areas are, people's ethnic groups" in text
+    assert "bring into the data who people are" in text
+    assert "The data do not say who people are, so nobody can say." in text
 
 
 def test_a_local_group_whose_name_is_a_formula_stays_text(tmp_path: Path):

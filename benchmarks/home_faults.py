@@ -274,14 +274,14 @@ def service(world: World, home: Path, _place: Path) -> Outcome:
 
 def served(home: Path, key: str, appointments: pa.Table) -> list[object]:
     """What a caller with a key is answered, and the pages show."""
+    from dnapredict.config.service_config import served_config
     from dnapredict.errors import StoreError
     from dnapredict.service import app
     from dnapredict.service.api.request_models import ScoreRequest
-    from dnapredict.service.api.score_endpoint import answer
+    from dnapredict.service.api.scoring_endpoints import answer
     from dnapredict.service.auth.api_keys import KeyRing
     from dnapredict.service.log.answer_entries import AnswerLog, Hashes
     from dnapredict.service.log.scoring_log import ScoringLog
-    from dnapredict.service.start import served_config
     from dnapredict.worklist.files import list_store
 
     shown = list_store.latest(home)

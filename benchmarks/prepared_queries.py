@@ -1,8 +1,8 @@
 """How long a few appointments take to score, with queries that are planned once and with queries planned each time.
 
-The claims: up to `data.engine.engine_pool.FEW_ROWS` rows, planning a query costs more than running it; a connection
-that is replaced after `prepared_queries.MOST_RUNS` runs does not slow down with use, and one that is kept does; a
-column without a value costs a single score as much as one with values.
+The claims: up to `prepared_queries.FEW_ROWS` rows, planning a query costs more than running it; a connection that is
+replaced after `prepared_queries.MOST_RUNS` runs does not slow down with use, and one that is kept does; a column
+without a value costs a single score as much as one with values.
 Processor time in one run, the two in turn, from the cells of a request to the worklist with reasons.
 `python benchmarks/prepared_queries.py [HOME]`; without a home, that of the demo is made.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from dnapredict import pipeline
-from dnapredict.data.engine import engine_pool, prepared_queries
+from dnapredict.data.engine import prepared_queries
 from dnapredict.service.api.request_models import TableShapes, as_table
 from dnapredict.worklist.scorer import Scorer
 from under_load.asking import appointments
@@ -31,7 +31,7 @@ SCORES, LAP = 2_000, 250
 
 def taken(scorer: Scorer, lists: list[pa.Table], *, few_rows: int) -> tuple[float, list[dict]]:
     """Median processor time in ms where up to `few_rows` rows use prepared queries, and the answers."""
-    engine_pool.FEW_ROWS = few_rows
+    prepared_queries.FEW_ROWS = few_rows
     scorer.score(lists[0])
     times, answers = [], []
     for one in lists:

@@ -12,9 +12,8 @@ from dnapredict import __version__
 from dnapredict.cli.audits import access, audit, sign
 from dnapredict.cli.data import check, demo, factors, features, simulate
 from dnapredict.cli.exit_handling import message_and_code
-from dnapredict.cli.lists import score
 from dnapredict.cli.messages import say
-from dnapredict.cli.models import compare, promote, refresh, rollback, train
+from dnapredict.cli.models import compare, promote, refresh, rollback, score, train
 from dnapredict.cli.serving import (
     create_key,
     list_keys,

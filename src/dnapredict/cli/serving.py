@@ -163,8 +163,8 @@ def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
 
     Example:  dnapredict log prune
     """
+    from dnapredict.config.service_config import served_config
     from dnapredict.service.log.retention import remove_entries, remove_lists
-    from dnapredict.service.start import served_config
 
     retention, folder = served_config(settings).retention, home_option(home)
     log = _log(folder, settings)
@@ -173,7 +173,7 @@ def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
 
 
 def _log(home: Path, settings: Path | None) -> "ScoringLog":
+    from dnapredict.config.service_config import served_config
     from dnapredict.service.log.scoring_log import ScoringLog
-    from dnapredict.service.start import served_config
 
     return ScoringLog(home, served_config(settings).database)

@@ -53,8 +53,8 @@ def _typed() -> str:
 
 
 def _subject(token: str, settings: Path | None) -> str:
+    from dnapredict.config.service_config import served_config
     from dnapredict.service.auth.openid import Issuer
-    from dnapredict.service.start import served_config
 
     config = served_config(settings).openid
     if config is None:

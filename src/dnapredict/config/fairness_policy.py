@@ -166,6 +166,15 @@ class Disclosure(Settings):
     why: Why
 
 
+class Owners(Settings):
+    """Who acts on what an audit finds, as page 1 names them."""
+
+    model: str = "the team that looks after the model"
+    records: str = "the team that looks after the records"
+    calls: str = "the team that makes the calls"
+    review: str = "the equality lead"
+
+
 class Change(Settings):
     """A limit that was changed after a result had been seen, with the two people who agreed to it."""
 
@@ -227,6 +236,7 @@ class Policy(Settings):
     changes: tuple[Change, ...] = ()
     # Once any are named, only they sign reports.
     signatories: tuple[Signatory, ...] = ()
+    owners: Owners = Owners()
 
     @field_validator("use")
     @classmethod

@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.errors import ConfigurationError
@@ -11,7 +11,7 @@ from dnapredict.fairness.compare.adjusted_effects import adjusted_effects
 from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocation_costs
 from dnapredict.fairness.compare.comparisons import Evidence
 from dnapredict.fairness.compare.e_values import EvidenceIncrement
-from dnapredict.fairness.compare.harm_search import search_harms
+from dnapredict.fairness.compare.harm_search import FoundHarm, HarmLimits, search_harms
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
 from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
 from dnapredict.fairness.gates.label_gate import label_gate
@@ -20,17 +20,20 @@ from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, 
 from dnapredict.fairness.gates.record_gates import evidence_gate, records_gate
 from dnapredict.fairness.gates.risk_gates import calibration_gate, level_gate
 from dnapredict.fairness.gates.search_gate import search_gate, without_blame_for_parts
-from dnapredict.fairness.measure.audit_counts import AuditCounts, count
+from dnapredict.fairness.measure.audit_counts import BY_RISK, AuditCounts, count
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.measure.groupings import GROUPINGS, grouping_named, grouping_phrases
+from dnapredict.fairness.measure.pair_counts import PairCounts
 from dnapredict.fairness.publish.change_since import refuse_silent_changes
 from dnapredict.fairness.publish.chart_data import ChartData, published_chart_data
 from dnapredict.fairness.publish.group_findings import group_findings
 from dnapredict.fairness.publish.group_tables import GroupTable, published_table
+from dnapredict.fairness.publish.harm_findings import HarmFinding, published_harms
 from dnapredict.fairness.verdicts import AuditVerdicts, Gate, GroupFinding, Verdict, overall_verdict, separate_verdicts
 
+_DECILES: Final = "imd_decile"
 PRIMARY_GATE = {"reach": "G3", "calibration": "G2"}
 
 
@@ -111,6 +114,7 @@ class AuditResult:
     publication: Publication | None = None
     findings: tuple[GroupFinding, ...] = ()
     increments: tuple[EvidenceIncrement, ...] = ()
+    harms: tuple[HarmFinding, ...] = ()
 
     def table(self, name: str) -> GroupTable | None:
         """The table of a grouping by its name, None where the extract lacks it."""
@@ -168,6 +172,7 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
         publication=evidence.hidden.publication,
         findings=group_findings(gates, evidence),
         increments=evidence.increments,
+        harms=_published_harms(evidence, counts.pairs) if counts.pairs else (),
     )
 
 
@@ -195,10 +200,20 @@ def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) 
         has_trust_side=counts.has_trust_side,
         outcomes=counts.outcomes,
         effects=adjusted_effects(counts.pairs) if counts.pairs else None,
-        harms=search_harms(counts.pairs) if counts.pairs else None,
         window=context.window,
         accumulated=context.accumulated,
+        harms=_searched(counts.pairs, policy, context) if counts.pairs and counts.outcomes.can_be_judged else None,
     )
+
+
+def _searched(pairs: PairCounts, policy: Policy, context: ReportContext) -> tuple[FoundHarm, ...]:
+    """Harm that no comparison names. Calls that are shared by area on purpose are no harm."""
+    shared = None if context.allocation == BY_RISK else _DECILES
+    return search_harms(pairs, limits=HarmLimits.of(policy, pairs), called_by=shared)
+
+
+def _published_harms(evidence: Evidence, pairs: PairCounts) -> tuple[HarmFinding, ...]:
+    return published_harms(evidence.harms or (), pairs, evidence.policy.disclosure, z=evidence.z)
 
 
 def _require_groupings(counted: Mapping[str, CountedGrouping], policy: Policy) -> None:

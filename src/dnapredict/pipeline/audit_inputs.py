@@ -28,7 +28,7 @@ from dnapredict.fairness.study import Study, study
 from dnapredict.features.matrix import LEAD_DAYS, PAST_APPOINTMENTS
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
-from dnapredict.model.cohort.cohort import appointment_keys, patient_codes, patient_halves
+from dnapredict.model.cohort import appointment_keys, patient_codes, patient_halves
 from dnapredict.pipeline.audited_lists import LIST_COLUMNS, PastLists, capacity_phrase, replayed
 from dnapredict.pipeline.run_inputs import code_revision
 from dnapredict.registry.tested_appointments import ATTENDED, MISSED, RecordedOutcomes

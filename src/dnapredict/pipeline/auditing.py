@@ -21,7 +21,7 @@ from dnapredict.model.artefact import load as load_model
 from dnapredict.pipeline.audited_lists import PastLists, assumptions
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores
-from dnapredict.quality.unknown_values import unknown_value_sentences
+from dnapredict.quality.published_figures import unknown_value_sentences
 from dnapredict.registry import CHAMPION, Registry
 from dnapredict.registry.audit_record import AuditRecord
 

@@ -21,15 +21,14 @@ from dnapredict.features.factors import factor_register
 from dnapredict.features.matrix import Matrix
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel, save
-from dnapredict.model.cohort.cohort import COHORT_COLUMNS, cohort_of
+from dnapredict.model.cohort import COHORT_COLUMNS, cohort_of
 from dnapredict.model.fit.training import Training
 from dnapredict.model.fit.training import train as train_model
 from dnapredict.model.fit.tuning import ProgressCallback
 from dnapredict.pipeline import training_inputs
 from dnapredict.pipeline.run_inputs import checked_lists, matrix_of, matrix_on_spark, sound_extract
-from dnapredict.quality.check_report import extract_label_faults
-from dnapredict.quality.label_checks import require_labels
-from dnapredict.quality.unknown_values import unknown_value_sentences
+from dnapredict.quality.label_checks import extract_label_faults, require_labels
+from dnapredict.quality.published_figures import unknown_value_sentences
 from dnapredict.registry import Registered, Registry
 
 # The first columns of a file of factors, by which it is recognised.

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +18,11 @@ from dnapredict.data.files.atomic_write import create_private_file
 from dnapredict.data.readers import table_file
 from dnapredict.data.validation.checked import Checked
 from dnapredict.features.scoring_clock import LabelRule
-from dnapredict.model.artefact import StoredModel
-from dnapredict.model.cohort.cohort import appointment_keys
+from dnapredict.model.artefact import Provenance, StoredModel
+from dnapredict.model.cohort import appointment_keys
 from dnapredict.model.evaluate.capacity_metrics import WeeklyCapacity
 from dnapredict.model.fit.training import Training
 from dnapredict.model.fit.tuning import StudyStorage
-from dnapredict.model.manifest import Provenance
 from dnapredict.pipeline.run_inputs import code_revision, worklist_config
 from dnapredict.registry.tested_appointments import (
     ATTENDED,
@@ -53,7 +53,7 @@ def training_extract(checked: Checked, workspace: Workspace, *, outcomes: LabelR
     for code, named in ((MISSED, outcomes.dna_codes), (ATTENDED, outcomes.came_codes)):
         outcome[pc.is_in(codes, pa.array(named)).to_numpy()] = code
     came = ", ".join(f"'{code}'" for code in outcomes.came_codes)
-    counts = {
+    counts: dict[str, Any] = {
         column: workspace.fetch(
             f"SELECT {column}, CAST(starts_local AS DATE) AS day, outcome_code IN ({missed}) AS missed, count(*) AS n "
             f"FROM {rows} WHERE outcome_code IN ({missed}, {came}) GROUP BY ALL"

@@ -17,9 +17,8 @@ from typing import Final, Literal, NamedTuple, Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
-from dnapredict.data.files.digests import FIRST_SEAL, entry_seal
+from dnapredict.data.files.digests import FIRST_SEAL, SecretError, entry_seal, read_or_make, read_secret
 from dnapredict.data.files.file_lock import locked
-from dnapredict.data.files.secret_files import SecretError, read_or_make, read_secret
 from dnapredict.errors import StoreError
 
 _LOG: Final = logging.getLogger("dnapredict.registry")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.data.engine.engine_pool import Engine, borrow_engine
+from dnapredict.data.engine.prepared_queries import Engine, borrow_engine
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.checked import Checked
@@ -25,19 +25,17 @@ from dnapredict.features.matrix import Past
 from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import StoredModel
-from dnapredict.worklist.answer_table import with_notices
-from dnapredict.worklist.assemble import EXTRA_COLUMNS, Predictions, PredictionsInMemory, Worklist
 from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall, list_digest
 from dnapredict.worklist.calls.known_contacts import KnownContacts
-from dnapredict.worklist.files.cover_sheet import note_of
-from dnapredict.worklist.files.excel_worklist import Note
+from dnapredict.worklist.files.excel_worklist import Note, note_of
 from dnapredict.worklist.files.list_store import KEPT_ROWS
+from dnapredict.worklist.files.worklist_files import with_notices
 from dnapredict.worklist.plan.call_assignment import OPTED_OUT, REACHED, UNCALLED
 from dnapredict.worklist.plan.call_plan import plan_calls
 from dnapredict.worklist.plan.opt_outs import of_the_same_patients, opted_out_rows
 from dnapredict.worklist.plan.ranking import text_codes
 from dnapredict.worklist.plan.working_days import local_today
-from dnapredict.worklist.predict import Predictor
+from dnapredict.worklist.predictions import EXTRA_COLUMNS, Predictions, PredictionsInMemory, Predictor, Worklist
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class Scorer:
 
         Returns
         -------
-        Table with the columns of `worklist.answer_table.SCHEMA`.
+        Table with the columns of `worklist.files.worklist_files.SCHEMA`.
 
         Raises
         ------
@@ -183,7 +181,7 @@ class Scorer:
         return replace(self, mapping=mapping)
 
     def note(self, name: str, *, day: datetime.date, unknown: Sequence[str] = ()) -> Note:
-        """The note of the list called `name`: see `worklist.files.cover_sheet`."""
+        """The note of the list called `name`: see `worklist.files.excel_worklist`."""
         return note_of(
             name,
             day=day,

@@ -13,6 +13,7 @@ kinds is preferred to one of many (a penalty of the logarithm of how many were s
 length), so that a whole site is named and not each group at it.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammainc, gammaincc
 
-from dnapredict.fairness.compare.adjusted_effects import band_levels, call_shares
+from dnapredict.config.fairness_policy import Policy
+from dnapredict.fairness.compare.adjusted_effects import are_forecasts, band_levels, call_shares
 from dnapredict.fairness.compare.multiple_testing import weighted_holm
 from dnapredict.fairness.compare.searched_groups import Path, SearchedGroups, searched_groups
 from dnapredict.fairness.measure.intervals import Interval, Ratio
@@ -41,10 +43,11 @@ _MOST_NEAR: Final = 4
 _WEIGHT_OF_FURTHER: Final = 0.25  # the error rate's share of candidates after the best
 _STEADY_MISSED: Final = 300.0  # missed appointments' worth of everyone's clustering in a group's own
 _REFITS: Final = 4
+_LEAST_CALLS: Final = 0.5  # below this share of its calls a group is cut from them, however low reach is
 _LEAST_VARIANCE: Final = 0.05
 
 
-class Harm(StrEnum):
+class HarmKind(StrEnum):
     """A way in which a group is worse off."""
 
     UNDER_SCORED = "under-scored"
@@ -65,7 +68,7 @@ class FoundHarm:
     """
 
     path: Path
-    harm: Harm
+    harm: HarmKind
     ratio: Ratio
     p_value: float
     appointments: float
@@ -82,6 +85,13 @@ class HarmLimits:
 
     under_scored: float = 1.10
     fewer_calls: float = 0.85
+
+    @classmethod
+    def of(cls, policy: Policy, pairs: PairCounts) -> "HarmLimits":
+        """The policy's limits: of calibration, and the gap in reach as a share of everyone's reach."""
+        reach = pairs.total("reached") / max(pairs.total("missed"), 1.0)
+        fewest = 1 - policy.limits.reach.max_harm_gap / reach if reach > 0 else 0.0
+        return cls(policy.limits.calibration.high, max(fewest, _LEAST_CALLS))
 
 
 @dataclass(frozen=True)
@@ -118,22 +128,27 @@ class _Judged:
     level: float = 0.0  # of the p-value at which it is confirmed if no other candidate is
 
 
-def search_harms(pairs: PairCounts, *, limits: HarmLimits | None = None) -> tuple[FoundHarm, ...]:
+def search_harms(
+    pairs: PairCounts, *, limits: HarmLimits | None = None, called_by: str | None = None
+) -> tuple[FoundHarm, ...]:
     """The groups that are harmed and that no other group explains, the most certain first.
+
+    `called_by` is a grouping by which calls are shared on purpose, such as the deciles of deprivation: what it does to
+    calls is no harm.
 
     Empty in a fair world in at least 19 of 20 audits; `benchmarks/harm_search.py` shows it by simulation.
     """
-    if pairs.total("missed") <= 0 or pairs.total("expected") <= 0:
+    if not are_forecasts(pairs):
         return ()
     groups = searched_groups(pairs, fewest_expected=_FEWEST_EXPECTED)
     if not groups.paths:
         return ()
     bounds = limits or HarmLimits()
     searches = {
-        Harm.UNDER_SCORED: _Search(groups, _under_scored(groups, bounds.under_scored)),
-        Harm.FEWER_CALLS: _Search(groups, _fewer_calls(groups, bounds.fewer_calls)),
+        HarmKind.UNDER_SCORED: _Search(groups, _under_scored(groups, bounds.under_scored)),
+        HarmKind.FEWER_CALLS: _Search(groups, _fewer_calls(groups, bounds.fewer_calls), meant=called_by),
     }
-    confirmed: dict[Harm, list[_Judged]] = {harm: [] for harm in searches}
+    confirmed: dict[HarmKind, list[_Judged]] = {harm: [] for harm in searches}
     for half in range(HALVES):
         for harm, one in _confirmed(searches, half=half):
             confirmed[harm].append(one)
@@ -141,11 +156,11 @@ def search_harms(pairs: PairCounts, *, limits: HarmLimits | None = None) -> tupl
     return tuple(sorted(found, key=lambda finding: finding.p_value))
 
 
-def _confirmed(searches: Mapping[Harm, "_Search"], *, half: int) -> Iterator[tuple[Harm, _Judged]]:
+def _confirmed(searches: Mapping[HarmKind, "_Search"], *, half: int) -> Iterator[tuple[HarmKind, _Judged]]:
     """The candidates for any harm from the other half that hold on this one, each half with half of the error rate."""
     flat = [(harm, one) for harm, search in searches.items() for one in search.candidates(half)]
     weights = [one.weight for _, one in flat]
-    adjusted = weighted_holm([searches[harm].p_value(one, {}) for harm, one in flat], weights)
+    adjusted = weighted_holm([searches[harm].p_value(one, searches[harm].given) for harm, one in flat], weights)
     level = ERROR_RATE / HALVES
     for (harm, one), p_value in zip(flat, adjusted, strict=True):
         if p_value <= level:
@@ -190,7 +205,18 @@ class _Search:
 
     groups: SearchedGroups
     figures: _Figures
+    meant: str | None = None  # the grouping whose ratios are meant, and no harm
     _overlap: dict[int, Floats] = field(default_factory=dict)
+
+    @functools.cached_property
+    def given(self) -> dict[int, float]:
+        """The ratios that are meant, of the groups of `meant`."""
+        observed, expected = self.figures.observed.sum(axis=1), self.figures.expected.sum(axis=1)
+        return {
+            group: float(observed[group] / max(expected[group], 1e-9))
+            for group, path in enumerate(self.groups.paths)
+            if len(path) == 1 and path[0][0] == self.meant
+        }
 
     def candidates(self, half: int) -> list[_Judged]:
         """What looks bad in the other half, to be judged on this one."""
@@ -202,8 +228,9 @@ class _Search:
     def _looking_bad(self, half: int) -> Iterator[int]:
         """The group that gains most, and those nearly as good; then what gains most given the first, and so on."""
         seen: set[int] = set()
-        explained: dict[int, float] = {}
+        found: list[int] = []
         for _ in range(_MOST_FOUND):
+            explained = self._refitted(found, halves=[half])
             gain = self._gain(explained, halves=[half])
             gain[list(explained)] = -np.inf
             best = int(gain.argmax())
@@ -214,7 +241,7 @@ class _Search:
                 if group not in seen:
                     seen.add(group)
                     yield group
-            explained = self._refitted([*explained, best], halves=[half])
+            found.append(best)
 
     def _gain(self, explained: Mapping[int, float], halves: Sequence[int]) -> Floats:
         """(groups,) half the squared z, less the penalty of the group's kind; minus infinity where it is no harm."""
@@ -257,7 +284,7 @@ class _Search:
 
     def _refitted(self, found: Sequence[int], halves: Sequence[int]) -> dict[int, float]:
         """The ratio of each found group given the others, against most people."""
-        ratios = dict.fromkeys(found, 1.0)
+        ratios = self.given | dict.fromkeys(found, 1.0)
         for _ in range(_REFITS):
             for group in found:
                 others = {other: ratio for other, ratio in ratios.items() if other != group}
@@ -284,7 +311,7 @@ class _Search:
             return float(gammainc(max(observed / spread, 1e-9), mean / spread))
         return float(gammaincc((observed + 1) / spread, mean / spread))
 
-    def explained(self, confirmed: Sequence[_Judged], *, harm: Harm) -> Iterator[FoundHarm]:
+    def explained(self, confirmed: Sequence[_Judged], *, harm: HarmKind) -> Iterator[FoundHarm]:
         """As few of the confirmed groups as explain all of them."""
         both = list(range(HALVES))
         found: list[int] = []
@@ -317,7 +344,7 @@ class _Search:
         own = [one for one in confirmed if one.group == group]
         return min((min(1.0, self.p_value(one, ratios) * ERROR_RATE / one.level) for one in own), default=1.0)
 
-    def _finding(self, group: int, found: Sequence[int], confirmed: Sequence[_Judged], *, harm: Harm) -> FoundHarm:
+    def _finding(self, group: int, found: Sequence[int], confirmed: Sequence[_Judged], *, harm: HarmKind) -> FoundHarm:
         both = list(range(HALVES))
         ratios = self._refitted(found, both)
         ratio = ratios.pop(group)

@@ -13,7 +13,7 @@ solutions are kept: most cells are found to be safe without a program of their o
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,12 +54,8 @@ class LinkedCounts:
 def unlinked_parts(linked: LinkedCounts) -> list[LinkedCounts]:
     """The counts that are linked with one another, each such part by itself: smaller programs are solved faster."""
     place = {name: number for number, name in enumerate(linked.ranges)}
-    pairs = [
-        (place[first], place[name])
-        for row in (*linked.equal, *linked.at_most)
-        for first in [next(iter(row))]
-        for name in row
-    ]
+    rows = (*linked.equal, *linked.at_most)
+    pairs = [(place[next(iter(row))], place[name]) for row in rows for name in row]
     ends = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     links = csr_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(place), len(place)))
     number, label = connected_components(links, directed=False)
@@ -80,7 +76,7 @@ class DerivedRanges:
     """
 
     def __init__(
-        self, linked: LinkedCounts, *, truth: Mapping[Unknown, float] | None = None, largest: float = math.inf
+        self, linked: LinkedCounts, *, truth: Mapping[Any, float] | None = None, largest: float = math.inf
     ) -> None:
         """Bind the system; `truth` is one possible set of counts, where every count is known.
 

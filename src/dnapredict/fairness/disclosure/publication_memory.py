@@ -16,9 +16,8 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dnapredict.data.files.atomic_write import private_folder, write_private
-from dnapredict.data.files.digests import FIRST_SEAL, entry_seal
+from dnapredict.data.files.digests import FIRST_SEAL, SecretError, entry_seal, read_or_make
 from dnapredict.data.files.file_lock import locked
-from dnapredict.data.files.secret_files import SecretError, read_or_make
 from dnapredict.errors import StoreError
 from dnapredict.fairness.disclosure.publications import Kind, Publication, PublishedBefore
 

@@ -21,7 +21,7 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from dnapredict.data.files.secret_files import keyed_hash
+from dnapredict.data.files.digests import keyed_hash
 from dnapredict.fairness.disclosure.derived_ranges import DerivedRanges, LinkedCounts, Range, Unknown
 from dnapredict.fairness.disclosure.suppression import CountCell
 
@@ -117,7 +117,7 @@ class PublishedBefore:
         grouping, code, month = cell.grouping, cell.code, ""
         if grouping.endswith(_BY_MONTH):
             grouping, (code, _, month) = grouping.removesuffix(_BY_MONTH), code.rpartition("|")
-        name = keyed_hash(self.key, "published count", "\0".join((count, grouping, code)))[:_NAME_LENGTH]
+        name = keyed_hash(self.key, "published count", f"{count}/{grouping}/{code}")[:_NAME_LENGTH]
         adds_up = self.kind == "audit" or not (count in _OF_AN_EXTRACT or _OF_ALL_BOOKED in count)
         return PublishedNumber(
             name, low, None if math.isinf(high) else high, cell.counted in _OF_A_LIST, adds_up, month

@@ -150,8 +150,10 @@ def cells_to_hide(
     left_out = 0
     for add in with_earlier if rule.suppress_below else ():
         together = add(linked)
-        left_out += together.left_out if together is not None else 0
-        for part in unlinked_parts(together.counts) if together is not None else ():
+        if together is None:
+            continue
+        left_out += together.left_out
+        for part in unlinked_parts(together.counts):
             unknown = [name for name in [*secrets, *together.secrets] if name in part.ranges]
             if unknown:
                 hide(DerivedRanges(part, largest=rule.suppress_below - 1), unknown, print_again=False)
@@ -174,7 +176,7 @@ def linked_counts(
             continue
         linked.add_sum(line.parts, line.total, open_ended=line.open)
     for limit in at_most:
-        row = dict.fromkeys(limit.smaller, 1.0)
+        row: dict[Unknown, float] = dict.fromkeys(limit.smaller, 1.0)
         linked.at_most.append(row | {cell: row.get(cell, 0.0) - 1.0 for cell in limit.larger})
     return linked
 

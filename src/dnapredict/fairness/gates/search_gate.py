@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dnapredict.fairness.compare.comparisons import Evidence
-from dnapredict.fairness.compare.harm_search import FoundHarm, Harm
+from dnapredict.fairness.compare.harm_search import FoundHarm, HarmKind
 from dnapredict.fairness.measure.membership import Group
 from dnapredict.fairness.verdicts import ACTIONS, Cause, Check, Gate, Verdict, combine_checks
 
@@ -17,10 +17,10 @@ _QUESTION: Final = "Is anybody harmed whom no comparison names: people of severa
 _NOBODY: Final = (
     "None was found. Groups, pairs of groups and sites were searched; one search in twenty finds one by chance."
 )
-_CAUSES: Final = {Harm.UNDER_SCORED: Cause.UNDER_SCORED, Harm.FEWER_CALLS: Cause.CAPACITY}
+_CAUSES: Final = {HarmKind.UNDER_SCORED: Cause.UNDER_SCORED, HarmKind.FEWER_CALLS: Cause.CAPACITY}
 _SAID: Final = {
-    Harm.UNDER_SCORED: "{name}: more of them miss than the same risk means for others.",
-    Harm.FEWER_CALLS: "{name}: fewer of them are called than others at the same risk.",
+    HarmKind.UNDER_SCORED: "{name}: more of them miss than the same risk means for others.",
+    HarmKind.FEWER_CALLS: "{name}: fewer of them are called than others at the same risk.",
 }
 _PART: Final = "{name}: this goes with a part of the group, {part}; without that part nothing is shown."
 

@@ -16,10 +16,9 @@ import pandas as pd
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from dnapredict.fairness.measure.audited_appointments import AuditData
+from dnapredict.fairness.measure.audited_appointments import WEIGHT_PARTS, AuditData
 from dnapredict.fairness.measure.groupings import DERIVED, GROUPINGS, LEAD, PLACE_GROUPINGS
 from dnapredict.fairness.measure.membership import Membership, membership
-from dnapredict.fairness.measure.row_counting import WEIGHT_PARTS
 
 HALVES: Final = 2
 # Upper ends of the bands of risk, at which calls and outcomes of equal risks are compared.

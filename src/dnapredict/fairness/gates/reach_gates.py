@@ -81,7 +81,8 @@ def _with_accumulated(check: Check, comparison: GroupComparison, evidence: Evide
     day = enough_by(*pair, limit=limit, log_e_pass=alike, level=level, window=evidence.window)
     if check.verdict is not Verdict.NOT_ENOUGH_DATA or day is None or check.estimate is None:
         return check
-    return dataclasses.replace(check, sentence=f"{check.sentence} Enough by about {day:%B %Y} if it is not behind.")
+    sentence = f"{check.sentence} Enough by about {day:%B %Y} if it is not behind."
+    return dataclasses.replace(check, sentence=sentence, enough_by=day)
 
 
 def _key(comparison: GroupComparison) -> tuple[str, str]:

@@ -3,8 +3,6 @@
 `audit.json` keeps it, so that the service shows a stored report in the words that were signed.
 """
 
-import datetime
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -22,7 +20,6 @@ from dnapredict.fairness.verdicts import Cause, Check, Verdict
 
 MOST_ROWS: Final = 6
 _MOST_NAMED: Final = 4
-_FEWEST_DAYS: Final = 28  # of a period from which a rate is read
 _WITH_WHO: Final = (" who ", " whose ", " whom ")
 
 
@@ -114,10 +111,20 @@ def page_one(result: AuditResult, *, changes: Sequence[str] = ()) -> PageOne:
 
 
 def groups_behind(result: AuditResult) -> list[Check]:
-    """Groups that are behind in reach beyond chance: those that fail first, then those not explained, by their gaps."""
-    gate = result.gate("G3")
+    """Groups that are behind beyond chance: those that fail first, then those not explained, by their gaps.
+
+    What the search found is among them, unless the group is behind in reach as a whole.
+    """
+    gate, search = result.gate("G3"), result.gate("G5")
     checks = [check for check in gate.checks if _is_behind(check)] if gate else []
-    return sorted(checks, key=lambda check: (check.verdict is not Verdict.FAIL, check.is_explained, -_points(check)))
+    known = {(check.grouping, check.group.code) for check in checks if check.verdict is Verdict.FAIL}
+    found = [c for c in search.checks if (c.grouping, c.group.code) not in known] if search else []
+    kept = [c for c in checks if (c.grouping, c.group.code) not in {(f.grouping, f.group.code) for f in found}]
+    return sorted([*found, *kept], key=lambda c: (c.verdict is not Verdict.FAIL, _is_explained(c), -_points(c)))
+
+
+def _is_explained(check: Check) -> bool:
+    return check.verdict is Verdict.REVIEW and check.cause is not None and check.cause.explains
 
 
 def _is_behind(check: Check) -> bool:
@@ -174,9 +181,9 @@ _BY_CAUSE: Final[Mapping[Cause, _Task]] = {
         "Look at it clinic by clinic, and write down what you find.",
     ),
     Cause.OTHER_GROUP: _Task(
-        "Many of them belong to another group that is behind. Among people alike in the rest there is no gap.",
+        "It is the gap of another group that many of them belong to, or of a part of them.",
         "review",
-        "Look at that other group first.",
+        "Look at that group first.",
     ),
     Cause.CAPACITY: _Task(
         "At the same risk fewer of them are called.", "calls", "Find out who passes them over, and put it right."
@@ -198,7 +205,7 @@ def behind_rows(behind: Sequence[Check], result: AuditResult) -> Iterator[Behind
     """A row for each group, and one for all gaps that are explained by the same cause."""
     explained: dict[Cause, list[Check]] = {}
     for check in behind:
-        if check.is_explained and check.cause is not None:
+        if check.cause is not None and _is_explained(check):
             explained.setdefault(check.cause, []).append(check)
         else:
             yield _row_of((check,), _figures(check, result), result)
@@ -233,7 +240,15 @@ def whole_numbers(check: Check, result: AuditResult) -> tuple[int, int] | None:
     return round(100 * reach.value), round(100 * (reach.value + check.estimate.value))
 
 
+_FOUND: Final = {
+    Cause.UNDER_SCORED: "{who}: more of them miss than of others with the same risk.",
+    Cause.CAPACITY: "{who}: fewer of them are called than of others with the same risk.",
+}
+
+
 def _figures(check: Check, result: AuditResult) -> str:
+    if check.measure != "reach":
+        return _FOUND[check.cause or Cause.CAPACITY].format(who=capital(people(check.grouping, check.group)))
     whom, numbers = of_100(check.grouping, check.group), whole_numbers(check, result)
     if numbers is None or check.estimate is None:
         return f"{whom}, fewer would have been called than of 100 others. The numbers are too small to print."
@@ -311,13 +326,14 @@ def _core20(result: AuditResult) -> tuple[int, int] | None:
 
 
 def _cannot_say(result: AuditResult, behind: Sequence[Check]) -> Iterator[str]:
+    yield from result.outcomes if _is_refused(result) else ()
     gate = result.gate("G3")
     checks = [check for check in gate.checks if check not in behind] if gate else []
     doubtful = [check for check in checks if check.verdict is Verdict.REVIEW]
     thin = [check for check in checks if check.verdict is Verdict.NOT_ENOUGH_DATA]
     yield from _named("Whether these are behind, or it is chance: {}.", doubtful)
     if thin:
-        yield from (f"{sentence}{_enough_by(thin, result)}" for sentence in _named("Too few missed to say: {}.", thin))
+        yield from (f"{sentence}{_enough_by(thin)}" for sentence in _named("Too few missed to say: {}.", thin))
     if unknown := _unknown(result):
         yield unknown
     if result.absent:
@@ -347,24 +363,27 @@ def _unknown(result: AuditResult) -> str:
     return f"Of {everyone or 0:,} appointments we do not know {list_and(parts)}." if parts else ""
 
 
-def _enough_by(thin: Sequence[Check], result: AuditResult) -> str:
-    """When most of these groups will have the missed appointments that a verdict needs, at the present rate."""
-    first, last = result.context.window
-    days = (last - first).days + 1
-    needed = [
-        math.ceil(days * result.policy.smallest_group / missed)
-        for check in thin
-        if (row := _row(result, check)) and (missed := row.counts["missed"]) and missed < result.policy.smallest_group
-    ]
-    if not needed or days < _FEWEST_DAYS:
-        return ""
-    day = first + datetime.timedelta(days=min(needed))
-    return f" At this rate there will be enough for the first of them in {day:%B %Y}."
+def _enough_by(thin: Sequence[Check]) -> str:
+    """When there will be enough data for the first of these groups, at the present rate."""
+    days = [check.enough_by for check in thin if check.enough_by is not None]
+    return f" At this rate there will be enough for the first of them by {min(days):%B %Y}." if days else ""
+
+
+def _is_refused(result: AuditResult) -> bool:
+    """Whether reach cannot be judged, since nearly all were called: a second sentence says what to record."""
+    return len(result.outcomes) > 1
 
 
 def _method(result: AuditResult) -> str:
-    return (
-        f"The lists of these weeks were made again, {result.context.capacity}, and compared with who missed."
+    """How the lists were made again, and whose outcomes the figures rest on."""
+    lists = (
+        f"The lists of these weeks were made again: {result.context.capacity}. Then we looked who missed."
         if result.policy.primary == "reach"
-        else "The risks were compared with who missed."
+        else "We compared the risks with who missed."
     )
+    if _is_refused(result):
+        return lists
+    return f"{lists} {' '.join(result.outcomes) or _NO_CALLS}"
+
+
+_NO_CALLS: Final = "No calls are on record in these data; if there were any, they may hide who would have missed."

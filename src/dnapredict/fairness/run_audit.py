@@ -18,6 +18,7 @@ from dnapredict.fairness.measure.audit_counts import AuditCounts, count
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.groupings import GROUPINGS, grouping_named, grouping_phrases
+from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.publish.change_since import refuse_silent_changes
 from dnapredict.fairness.publish.chart_data import ChartData, published_chart_data
 from dnapredict.fairness.publish.group_tables import GroupTable, published_table
@@ -70,8 +71,29 @@ class ReportContext:
 
 
 @dataclass(frozen=True)
+class TrustPlace:
+    """A trust's place beside the verdict of a pooled audit; None is hidden or not estimable.
+
+    `largest_gap` is how far the group `behind` is reached less than everyone else of that trust, in points. `notes` say
+    what the trust's counts cannot tell, where they left it protected.
+    """
+
+    trust: str
+    verdict: Verdict
+    appointments: int | None
+    missed: int | None
+    reach: Interval | None
+    behind: str | None
+    largest_gap: Interval | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class AuditResult:
-    """Verdict, gates and published tables; it holds no exact counts."""
+    """Verdict, gates and published tables; it holds no exact counts.
+
+    `trusts` are those of a pooled audit; empty where the audit is of one extract.
+    """
 
     verdict: Verdict
     verdicts: AuditVerdicts
@@ -83,6 +105,7 @@ class AuditResult:
     absent: tuple[str, ...]
     policy: Policy
     context: ReportContext
+    trusts: tuple[TrustPlace, ...] = ()
 
     def table(self, name: str) -> GroupTable | None:
         """The table of a grouping by its name, None where the extract lacks it."""
@@ -116,20 +139,8 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
     ConfigurationError
         As `run`.
     """
-    counted = counts.judged_groupings()
-    _require_groupings(counted, policy)
-    if context.previous is not None:
-        refuse_silent_changes(policy, context.previous)
-    evidence = Evidence(
-        counted=counted,
-        strict=counts.judged_strictly(),
-        policy=policy,
-        rows=counts.rows,
-        hidden=find_hidden_counts(counted, policy.disclosure),
-        rows_expected=context.rows_expected,
-        has_live=counts.has_live,
-        has_trust_side=counts.has_trust_side,
-    )
+    evidence = evidence_of(counts, policy=policy, context=context)
+    counted = evidence.counted
     verdict, gates = judge_gates(evidence)
     tables = [
         published_table(group, rule=policy.disclosure, z=evidence.z, share=evidence.share, hidden=evidence.hidden)
@@ -148,6 +159,30 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
         absent=absent,
         policy=policy,
         context=context,
+    )
+
+
+def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Evidence:
+    """What the gates judge, from counts.
+
+    Raises
+    ------
+    ConfigurationError
+        As `run`.
+    """
+    counted = counts.judged_groupings()
+    _require_groupings(counted, policy)
+    if context.previous is not None:
+        refuse_silent_changes(policy, context.previous)
+    return Evidence(
+        counted=counted,
+        strict=counts.judged_strictly(),
+        policy=policy,
+        rows=counts.rows,
+        hidden=find_hidden_counts(counted, policy.disclosure),
+        rows_expected=context.rows_expected,
+        has_live=counts.has_live,
+        has_trust_side=counts.has_trust_side,
     )
 
 

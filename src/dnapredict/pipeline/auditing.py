@@ -5,23 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.validation.checked import Checked
-from dnapredict.features.matrix import Matrix
-from dnapredict.features.scoring_clock import LabelRule
-from dnapredict.model.artefact import StoredModel
-from dnapredict.model.artefact import load as load_model
-from dnapredict.pipeline.audited_lists import PastLists, assumptions
-from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
-from dnapredict.pipeline.vendor_scores import vendor_scores
-from dnapredict.quality.unknown_values import unknown_value_sentences
-from dnapredict.registry import CHAMPION, Registry
+from dnapredict.pipeline.run_inputs import sound_extract
+from dnapredict.registry import Registry
 
 if TYPE_CHECKING:
     from dnapredict.fairness import AuditResult, Signature
@@ -73,78 +61,28 @@ def audit(
     values that no code list has: these people are in the group "not known".
     """
     from dnapredict import fairness as auditing  # fairlearn and matplotlib take seconds to import
-    from dnapredict.pipeline import audit_inputs
+    from dnapredict.pipeline import audit_inputs, audit_source
 
     auditing.require_free(out)
-    registry, worklist = Registry(home), worklist_config()
-    version = None if model is None else registry.version_of(model)
-    stored = None if version is None else load_model(registry.folder(version))
-    config = setting.training if stored is None else stored.manifest.provenance.config
-    outcomes = LabelRule(config.dna_codes)
-    earlier = audit_inputs.previous_figures(previous, out=out, kept=registry.last_audit() if stored else None)
-    with Workspace() as workspace:
-        checked = sound_extract(path, setting, workspace)
-        _warn(checked, workspace, policy, say)
-        if stored is not None:
-            stored.manifest.provenance.require_release(checked.ingest.areas.release)
-        factors, extra = stored.model.factors if stored else (), audit_inputs.EXTRA_COLUMNS
-        matrix = matrix_of(checked, config, factors=factors, extra_columns=extra, workspace=workspace)
-        live = _live_risk(registry, stored, checked, workspace)
-        expected = audit_inputs.rows_expected(checked, stored, workspace)
-    lists = PastLists.of(matrix, outcomes=outcomes)
-    if stored is not None:
-        lists = audit_inputs.not_trained_on(lists, stored, source=path.name)
-        sites = lists.matrix.table["site_code"].to_pylist()
-        probability = stored.model.probability(lists.matrix.values, sites=sites)
-    else:
-        known = (matrix.table["appointment_id"], checked.rejected["appointment_id"])
-        ids = lists.matrix.table["appointment_id"]
-        probability = vendor_scores(scores, ids, required=lists.has_outcome, known=known)
-        lists, probability = lists.take(~np.isnan(probability)), probability[~np.isnan(probability)]
-    audited = audit_inputs.audited(
-        lists,
-        probability,
-        outcomes=outcomes,
-        worklist=worklist,
-        live=live and live(lists.matrix),
-        refused=checked.opt_outs,
-    )
-    zone = setting.mapping.timezone
-    origin = audit_inputs.Origin(path, config, worklist, stored=stored, version=version, scores=scores, timezone=zone)
-    assumed = assumptions(lists, worklist, policy.disclosure)
-    context = audit_inputs.context(audited, origin, previous=earlier, rows=expected, assumed=assumed)
-    result = auditing.run(audited, policy=policy, context=context)
+    registry = Registry(home)
+    kept = registry.last_audit() if model is not None else None
+    earlier = audit_inputs.previous_figures(previous, out=out, kept=kept)
+    source = audit_source.read_source(path, setting=setting, policy=policy, registry=registry, model=model, say=say)
+    given = audit_source.audit_input(source, scores=scores, previous=earlier)
+    result = auditing.run(given.appointments, policy=policy, context=given.context)
     studied = None
     if "study" in extras:
-        seen = None if stored is None else lists.judged.values
-        studied = audit_inputs.studied(audited, seen, policy=policy, worklist=worklist, seed=config.seed)
+        studied = audit_inputs.studied(
+            given.appointments,
+            None if source.stored is None else given.lists.judged.values,
+            policy=policy,
+            worklist=source.worklist,
+            seed=source.config.seed,
+        )
     report = auditing.write(result, out, extra_files=auditing.extra_files(result, extras, studied=studied))
-    if version is not None:
-        registry.keep_audit(version, report.parent, verdict=str(result.verdict))
+    if source.version is not None:
+        registry.keep_audit(source.version, report.parent, verdict=str(result.verdict))
     return Audit(result, report)
-
-
-def _live_risk(
-    registry: Registry, stored: StoredModel | None, checked: Checked, workspace: Workspace
-) -> Callable[[Matrix], NDArray[np.float64]] | None:
-    """A function that gives the champion's risks, where there is a champion and it is not the audited model."""
-    if stored is None or not registry.has(CHAMPION):
-        return None
-    live = load_model(registry.folder(CHAMPION))
-    if live.digest == stored.digest:
-        return None
-    config = live.manifest.provenance.config
-    extra = ("appointment_id", "site_code")
-    matrix = matrix_of(checked, config, factors=live.model.factors, extra_columns=extra, workspace=workspace)
-    risk = live.model.probability(matrix.values, sites=matrix.table["site_code"].to_pylist())
-    index = pd.Index(matrix.table["appointment_id"].to_pandas())
-    return lambda audited: risk[index.get_indexer(audited.table["appointment_id"].to_pandas())]
-
-
-def _warn(checked: Checked, workspace: Workspace, policy: Policy, say: Callable[[str], None] | None) -> None:
-    if say is not None:
-        for sentence in unknown_value_sentences(checked, workspace, rule=policy.disclosure):
-            say(f"WARNING: {sentence}")
 
 
 def access(
@@ -157,12 +95,12 @@ def access(
 ) -> Assessment:
     """Report who is booked, who waits and who misses in the extract at `path`, without a model."""
     from dnapredict.fairness import access as assessing
-    from dnapredict.pipeline import access_inputs
+    from dnapredict.pipeline import access_inputs, audit_source
 
     assessing.require_free(out)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
-        _warn(checked, workspace, policy, say)
+        audit_source.warn_of_unknown_values(checked, workspace, policy, say)
         codes = setting.training.dna_codes
         listed = access_inputs.listed(checked, dna_codes=codes, source=path.name, workspace=workspace)
     result = assessing.assess(

@@ -4,7 +4,7 @@ A grouping that one trust's extract lacks is completed when counts are added: it
 unknown values, as they would be in the pooled table.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,8 @@ from dnapredict.fairness.measure.groupings import (
     grouping_named,
 )
 from dnapredict.fairness.measure.membership import (
+    WITHHELD,
+    Group,
     Grouping,
     Membership,
     cross_memberships,
@@ -28,6 +30,7 @@ from dnapredict.fairness.measure.membership import (
     month_grouping,
     months,
 )
+from dnapredict.fairness.measure.pair_counts import PairCounts, count_pairs
 from dnapredict.fairness.measure.row_counting import count_groups, count_memberships
 
 BY_RISK: Final = "global"
@@ -60,6 +63,8 @@ class AuditCounts:
         where the extract has no deciles.
     has_live, has_trust_side
         Whether the live model's list, and reasons or outcome codes, are known.
+    pairs
+        Every pair of groups, from which effects are adjusted for each other; None where they were not counted.
     """
 
     rows: int
@@ -70,6 +75,7 @@ class AuditCounts:
     allocated: Mapping[str, CountedGrouping]
     has_live: bool = False
     has_trust_side: bool = False
+    pairs: PairCounts | None = None
 
     @property
     def everyone(self) -> GroupCounts:
@@ -94,6 +100,7 @@ class AuditCounts:
             },
             has_live=self.has_live or other.has_live,
             has_trust_side=self.has_trust_side or other.has_trust_side,
+            pairs=self.pairs + other.pairs if self.pairs and other.pairs else None,
         )
 
     def _counted_with(self, other: "AuditCounts") -> "_Counted":
@@ -137,6 +144,7 @@ def count(audited: AuditData, policy: Policy) -> AuditCounts:
         allocated=_counted_by_rule(audited),
         has_live=audited.has(["live_selected"]),
         has_trust_side=audited.has(["trust_side_reason"]) or audited.has(["outcome_code"]),
+        pairs=count_pairs(audited),
     )
 
 
@@ -200,6 +208,29 @@ def _crossed(names: Container[str], first: "AuditCounts", second: "AuditCounts")
                 for side in (first, second)
             )
             yield one, others[0]
+
+
+def grouping_of(name: str, codes: Sequence[str]) -> tuple[Grouping, tuple[Group, ...]]:
+    """A grouping of `AuditCounts` by name, and its groups of these codes.
+
+    Raises
+    ------
+    ValueError
+        If there is no such grouping, or a crossed one has no group of a code.
+    """
+    margin, crossed, of = name.partition("_by_")
+    if crossed and (margin, of) in _CROSSED:
+        of_months = sorted({code.partition("|")[2] for code in codes if "|" in code})
+        second = month_grouping(of_months) if of == _MONTH else grouping_named(of)
+        grouping: Grouping | None = crossed_grouping(grouping_named(margin), second)
+    else:
+        grouping = next((one for one in _SIMPLE if one.name == name), None)
+    if grouping is None:
+        raise ValueError(f"'{name}' is not a grouping of an audit")
+    known = {group.code: group for group in (*grouping.groups, WITHHELD)}
+    if crossed and not known.keys() >= set(codes):
+        raise ValueError(f"'{name}' does not have these groups")
+    return grouping, tuple(known.get(code) or Group(code, code) for code in codes)
 
 
 def _with(counted: _Counted, grouping: Grouping) -> CountedGrouping:

@@ -61,8 +61,8 @@ def count_memberships(
     counted = [one.counted() for one in sums]
     for grouping in counted:
         if round(grouping.total.total("appointments") * WEIGHT_PARTS) != total:
-            rows = total // WEIGHT_PARTS
-            raise DataError(f"audit: the groups of '{grouping.grouping.name}' do not add up to all {rows:,} rows.")
+            name, number = grouping.grouping.name, total // WEIGHT_PARTS
+            raise DataError(f"audit: the groups of '{name}' do not add up to all {number:,} rows.")
     return counted
 
 

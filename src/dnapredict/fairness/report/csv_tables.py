@@ -10,7 +10,7 @@ from dnapredict.fairness.compare.allocation_cost import AllocationCost
 from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.publish.chart_data import ChartData, GroupCurve
 from dnapredict.fairness.publish.group_tables import COUNTS, GroupRow, GroupTable
-from dnapredict.fairness.run_audit import AuditResult
+from dnapredict.fairness.run_audit import AuditResult, TrustPlace
 
 _HIDDEN = "*"
 # Figures of a row that have a range and are not rates.
@@ -30,9 +30,21 @@ def csv_files(result: AuditResult) -> dict[str, str]:
     files = {"gates.csv": _gates(result)}
     for table in (result.everyone, *result.tables):
         files[f"figures_{table.name}.csv"] = _figures(table)
+    if result.trusts:
+        files["trusts.csv"] = _trusts(result.trusts)
     if result.allocation_costs:
         files["sharing.csv"] = _allocation_rows(result.allocation_costs)
     return files | _chart_tables(result.chart_data)
+
+
+def _trusts(places: Sequence[TrustPlace]) -> str:
+    """The trusts of a pooled audit: verdict, reach and the group that is furthest behind."""
+    header = ["trust", "verdict", "appointments", "missed", "reach", "reach_low", "reach_high", "behind"]
+    lines: list[list[Any]] = [[*header, "gap", "gap_low", "gap_high"]]
+    for one in places:
+        start = [one.trust, one.verdict, or_hidden(one.appointments), or_hidden(one.missed)]
+        lines.append([*start, *interval_cells(one.reach), one.behind or "", *interval_cells(one.largest_gap)])
+    return csv_text(lines)
 
 
 def _allocation_rows(sharings: Sequence[AllocationCost]) -> str:

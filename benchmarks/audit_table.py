@@ -7,7 +7,7 @@ import collections
 import datetime
 import json
 import warnings
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, get_args
@@ -16,8 +16,10 @@ from benchmarks.planted_worlds import Planted, PlantedWorld
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.fairness import AuditData, AuditResult, ReportContext, Verdict, run
-from dnapredict.fairness.verdicts import Cause
+from dnapredict.fairness import AuditData, ReportContext, Verdict
+from dnapredict.fairness.measure.audit_counts import count
+from dnapredict.fairness.run_audit import evidence_of, judge_gates
+from dnapredict.fairness.verdicts import Cause, Gate, overall_verdict, separate_verdicts
 
 POLICY: Final = load(shipped("fairness/policy.toml"), Policy)
 _ETHNIC: Final = frozenset({("ethnicity", "J")})
@@ -50,8 +52,8 @@ EXPECTED: Final[Mapping[Planted, Expected]] = {
     "disabled under-scored": Expected(frozenset({("disability", "yes")}), Cause.UNDER_SCORED),
     "not asked cut from calls": Expected(frozenset({("ethnicity", "99")}), Cause.CAPACITY),
     "one site": Expected(frozenset({("site", "RXA03")}), Cause.UNDER_SCORED),
-    "one intersection": Expected(frozenset({("harm", "J women core20")}), Cause.UNDER_SCORED),
-    "one group at one site": Expected(frozenset({("harm", "J at RXA01")}), Cause.UNDER_SCORED),
+    "one intersection": Expected(frozenset({("search", "ethnicity=J|sex=2|core20=core20")}), Cause.UNDER_SCORED),
+    "one group at one site": Expected(frozenset({("search", "ethnicity=J|site=RXA01")}), Cause.UNDER_SCORED),
     "over-called": Expected(_ETHNIC, Cause.OVER_SCORED),
     "lower need": Expected(explained=Cause.LOWER_NEED),
     "mix of clinics": Expected(explained=Cause.MIX),
@@ -82,16 +84,17 @@ def _counted(counter: collections.Counter[str]) -> str:
     return ", ".join(f"{name} {number}" for name, number in counter.most_common(6)) or "-"
 
 
-def audit(world: PlantedWorld) -> AuditResult:
-    """The audit of a world under the shipped policy."""
+def audit(world: PlantedWorld) -> tuple[Gate, ...]:
+    """The gates of the audit of a world under the shipped policy."""
     context = ReportContext("1", "", "", (_day(1), _day(12)), "a tenth", "unknown", synthetic=True)
-    return run(AuditData.of(world.table()), policy=POLICY, context=context)
+    counts = count(AuditData.of(world.table()), POLICY)
+    return judge_gates(evidence_of(counts, policy=POLICY, context=context))[1]
 
 
-def failed_groups(result: AuditResult) -> dict[tuple[str, str], set[Cause]]:
+def failed_groups(gates: Sequence[Gate]) -> dict[tuple[str, str], set[Cause]]:
     """Every group that fails in a gate, with the causes that are said of it."""
     found: dict[tuple[str, str], set[Cause]] = {}
-    for gate in result.gates:
+    for gate in gates:
         for check in gate.checks:
             if check.verdict is Verdict.FAIL and check.grouping != "all" and gate.judged:
                 causes = found.setdefault((check.grouping, check.group.code), set())
@@ -99,15 +102,13 @@ def failed_groups(result: AuditResult) -> dict[tuple[str, str], set[Cause]]:
     return found
 
 
-def is_right_cause(result: AuditResult, expected: Expected) -> bool:
+def is_right_cause(gates: Sequence[Gate], expected: Expected) -> bool:
     """Whether the expected cause is said of each group that should fail, or the explaining one of the planted group."""
-    failed = failed_groups(result)
+    failed = failed_groups(gates)
     if expected.explained:
-        said = {check.cause for gate in result.gates for check in gate.checks if check.group.code == "J"}
-        return expected.explained in said
+        return expected.explained in {check.cause for gate in gates for check in gate.checks if check.group.code == "J"}
     if expected.level_fails:
-        level = result.gate("G8")
-        return level is not None and level.verdict is Verdict.FAIL
+        return any(gate.code == "G8" and gate.verdict is Verdict.FAIL for gate in gates)
     return all(expected.cause in failed.get(group, ()) for group in expected.fails)
 
 
@@ -115,14 +116,15 @@ def tally(name: Planted, *, seeds: Iterable[int], appointments: int) -> Tally:
     """Audit a world with every seed."""
     found, expected = Tally(), EXPECTED[name]
     for seed in seeds:
-        result = audit(PlantedWorld(name, seed=seed, appointments=appointments))
-        failed = failed_groups(result)
-        found.verdicts[result.verdict] += 1
-        found.lists[result.verdicts.list] += 1
+        gates = audit(PlantedWorld(name, seed=seed, appointments=appointments))
+        failed = failed_groups(gates)
+        verdicts = separate_verdicts(gates, primary="G3")
+        found.verdicts[overall_verdict(gates, primary="G3")] += 1
+        found.lists[verdicts.list] += 1
         found.failed.update(f"{code} of {grouping}" for grouping, code in failed)
         found.causes.update(str(cause) for causes in failed.values() for cause in causes)
         found.right_groups += failed.keys() == expected.fails
-        found.right_cause += is_right_cause(result, expected)
+        found.right_cause += is_right_cause(gates, expected)
     return found
 
 

@@ -33,7 +33,7 @@ from dnapredict.errors import DnapredictError
 from dnapredict.fairness import AuditData, ReportContext, run, write
 from dnapredict.fairness.measure.audited_appointments import CALLED_BY, GROUP_COLUMNS
 from dnapredict.fairness.measure.groupings import ETHNICITY
-from dnapredict.model.cohort.cohort import patient_codes
+from dnapredict.model.cohort import patient_codes
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.worklist.plan.allocation import RULES
 from dnapredict.worklist.plan.ranking import RankingInputs

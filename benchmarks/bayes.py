@@ -22,10 +22,10 @@ from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.features.factors import factor_register
 from dnapredict.features.scoring_clock import LabelRule
-from dnapredict.model.cohort.cohort import COHORT_COLUMNS, Cohort, appointment_keys, cohort_of
-from dnapredict.model.cohort.time_split import Windows, split_by_time
+from dnapredict.model.cohort import COHORT_COLUMNS, Cohort, appointment_keys, cohort_of
 from dnapredict.model.evaluate.risk_metrics import log_loss, reach_at_capacity
 from dnapredict.model.fit.training import Training, train
+from dnapredict.model.time_split import Windows, split_by_time
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract
 from dnapredict.synthetic.simulation import simulate
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from bayes import cohort_from, true_risks
 from dnapredict.config.training_config import Setting
-from dnapredict.model.cohort.cohort import Cohort
+from dnapredict.model.cohort import Cohort
 from dnapredict.model.evaluate.capacity_metrics import week_starts
 from dnapredict.model.fit.training import train
 from dnapredict.synthetic.simulation import simulate

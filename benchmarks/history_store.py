@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from dnapredict.config.training_config import TrainingConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.engine.engine_pool import Engine, borrow_engine
+from dnapredict.data.engine.prepared_queries import Engine, borrow_engine
 from dnapredict.data.validation import contract_check
 from dnapredict.features.factors import factor_register
 from dnapredict.features.matrix import build

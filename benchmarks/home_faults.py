@@ -144,6 +144,9 @@ def made(place: Path) -> World:
     return world
 
 
+SIGNED = ("--name", "B. Marks", "--role", "Equality lead", "--decision", "approve", "--reason", "A rehearsal.")
+
+
 def make(world: World) -> None:
     """In a process of its own, so that no thread of an engine lives in the one that is forked."""
     (world.place / "config.toml").write_text(QUICK)
@@ -153,6 +156,7 @@ def make(world: World) -> None:
         ("simulate", extract, "--appointments", str(APPOINTMENTS), "--seed", "5"),
         ("train", extract, "--config", str(world.place / "config.toml"), *home),
         ("audit", extract, "--model", "1", "--out", str(world.place / "report"), *home),
+        ("sign", str(world.place / "report"), *SIGNED, *home),
         ("promote", "1", *home),
         ("refresh", extract, *home),
     ):
@@ -270,14 +274,14 @@ def service(world: World, home: Path, _place: Path) -> Outcome:
 
 def served(home: Path, key: str, appointments: pa.Table) -> list[object]:
     """What a caller with a key is answered, and the pages show."""
+    from dnapredict.config.service_config import served_config
     from dnapredict.errors import StoreError
     from dnapredict.service import app
     from dnapredict.service.api.request_models import ScoreRequest
-    from dnapredict.service.api.score_endpoint import answer
+    from dnapredict.service.api.scoring_endpoints import answer
     from dnapredict.service.auth.api_keys import KeyRing
     from dnapredict.service.log.answer_entries import AnswerLog, Hashes
     from dnapredict.service.log.scoring_log import ScoringLog
-    from dnapredict.service.start import served_config
     from dnapredict.worklist.files import list_store
 
     shown = list_store.latest(home)

@@ -21,7 +21,7 @@ from dnapredict import pipeline
 from dnapredict.config.loading import load
 from dnapredict.config.mapping_config import Mapping
 from dnapredict.config.training_config import Setting, SplitConfig, TrainingConfig
-from dnapredict.model.cohort.cohort import appointment_keys
+from dnapredict.model.cohort import appointment_keys
 from dnapredict.model.evaluate.metric_intervals import HoldoutRisks, ModelComparison, PairedDifference, compare_models
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -171,7 +171,7 @@ class PlantedWorld:
         kinds[:, 7] = np.where(rows["woman"] & ~young, 1.5, 0.0)
         if self.planted == "mix of clinics":
             # The group goes to clinics where few miss and no model finds them; within a clinic nothing is different.
-            kinds[:, 3] = np.where(rows["ethnicity"] == self.group, 12.0, kinds[:, 3])
+            kinds[:, 3] = np.where(rows["ethnicity"] == self.group, 25.0, kinds[:, 3])
         specialty = _drawn(random, kinds / kinds.sum(axis=1, keepdims=True))
         lead = np.ceil(random.gamma(1.4, 28.0 + 4.0 * (specialty % 3), number))
         past = random.poisson(random.gamma(0.9, 2.2, int(rows["patient"].max()) + 1)[rows["patient"]])
@@ -189,7 +189,7 @@ class PlantedWorld:
         if self.planted == "lower need":
             odds -= np.where(people["ethnicity"] == self.group, self.strength or 1.0, 0.0)
         if self.planted == "mix of clinics":
-            odds -= np.where(people["specialty"] == 3, self.strength or 1.3, 0.0)
+            odds -= np.where(people["specialty"] == 3, self.strength or 1.6, 0.0)
         shift = np.log(self.base_rate / (1 - self.base_rate)) - self.spread**2 / 2 + 0.25
         hidden = random.normal(0, _HIDDEN, patients)[people["patient"]]
         return expit(odds + shift), hidden

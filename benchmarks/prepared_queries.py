@@ -1,7 +1,8 @@
 """How long a few appointments take to score, with queries that are planned once and with queries planned each time.
 
-The claims: up to `data.engine.engine_pool.FEW_ROWS` rows, planning a query costs more than running it; a connection
-that is replaced after `prepared_queries.MOST_RUNS` runs does not slow down with use, and one that is kept does.
+The claims: up to `prepared_queries.FEW_ROWS` rows, planning a query costs more than running it; a connection that is
+replaced after `prepared_queries.MOST_RUNS` runs does not slow down with use, and one that is kept does; a column
+without a value costs a single score as much as one with values.
 Processor time in one run, the two in turn, from the cells of a request to the worklist with reasons.
 `python benchmarks/prepared_queries.py [HOME]`; without a home, that of the demo is made.
 """
@@ -16,8 +17,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from dnapredict import pipeline
-from dnapredict.data.engine import engine_pool, prepared_queries
-from dnapredict.service.api.request_models import as_table
+from dnapredict.data.engine import prepared_queries
+from dnapredict.service.api.request_models import TableShapes, as_table
 from dnapredict.worklist.scorer import Scorer
 from under_load.asking import appointments
 from under_load.home import made_home
@@ -30,7 +31,7 @@ SCORES, LAP = 2_000, 250
 
 def taken(scorer: Scorer, lists: list[pa.Table], *, few_rows: int) -> tuple[float, list[dict]]:
     """Median processor time in ms where up to `few_rows` rows use prepared queries, and the answers."""
-    engine_pool.FEW_ROWS = few_rows
+    prepared_queries.FEW_ROWS = few_rows
     scorer.score(lists[0])
     times, answers = [], []
     for one in lists:
@@ -55,6 +56,15 @@ def worn(scorer: Scorer, *, most_runs: int) -> list[float]:
     return medians
 
 
+def by_columns(scorer: Scorer) -> dict[str, float]:
+    """Median processor time in ms of a single score with the columns that are filled, and with all columns."""
+    rows = [json.loads(appointments(1, seed=n))["appointments"] for n in range(LAP)]
+    medians = {}
+    for name, shapes in (("filled", TableShapes()), ("all", TableShapes(most=0))):
+        medians[name], _ = taken(scorer, [as_table(one, shapes=shapes) for one in rows], few_rows=1)
+    return medians
+
+
 def main() -> None:
     """Print a line for each number of rows and write benchmarks/out/prepared_queries.json."""
     results = {}
@@ -67,6 +77,8 @@ def main() -> None:
             assert answers == expected
             results[rows] = {"planned_each_time_ms": planned, "prepared_ms": prepared, "times": planned / prepared}
             print(f"{rows:>4} rows: {planned:.1f} ms and {prepared:.1f} ms, {planned / prepared:.1f} times")
+        results["columns"] = by_columns(scorer)
+        print("one row, " + ", ".join(f"{name} columns {ms:.1f} ms" for name, ms in results["columns"].items()))
         for name, most_runs in (("replaced", prepared_queries.MOST_RUNS), ("kept", 10**9)):
             results[name] = worn(scorer, most_runs=most_runs)
             print(f"{name} connections, each {LAP} scores: {', '.join(f'{ms:.1f}' for ms in results[name])} ms")

@@ -17,13 +17,12 @@ import shap
 
 from bayes import cohort_from
 from dnapredict.config.training_config import Setting
-from dnapredict.model.cohort.cohort import Cohort
-from dnapredict.model.cohort.time_split import split_by_time
+from dnapredict.model.cohort import Cohort
 from dnapredict.model.evaluate.logistic import log_odds
 from dnapredict.model.evaluate.risk_metrics import log_loss
 from dnapredict.model.fit.fitting import BoostingSettings, fit_boosting
-from dnapredict.model.form.shap_tables import shap_tables
-from dnapredict.model.form.tree_ensemble import Trees, imputation_values, impute
+from dnapredict.model.time_split import split_by_time
+from dnapredict.model.tree_ensemble import Trees, imputation_values, impute, shap_tables
 from dnapredict.synthetic.simulation import simulate
 
 ROWS, SHAP_ROWS, SHAP_TWICE = 100_000, 2_000, 2

@@ -84,7 +84,7 @@ def entered() -> dict[str, int]:
             "train": ["train", extract, *home],
             "audit": ["audit", extract, "--model", "1", "--out", str(folder / "report"), *home],
             "sign": ["sign", str(folder / "report"), "--name", "B. Marks", "--role", "Equality lead",
-                     "--decision", "conditions", "--reason", "Benchmark of the structure.", *home],
+                     "--decision", "approve", "--reason", "Benchmark of the structure.", *home],
             "promote": ["promote", "1", *home],
             "refresh": ["refresh", extract, *home],
             "score": ["score", extract, "--out", str(folder / "list.xlsx"), *home],

@@ -16,10 +16,10 @@ import lightgbm as lgb
 
 from bayes import cohort_from
 from dnapredict.config.training_config import Setting
-from dnapredict.model.cohort.cohort import Cohort
-from dnapredict.model.cohort.time_split import split_by_time
+from dnapredict.model.cohort import Cohort
 from dnapredict.model.fit.fitting import BoostingSettings
 from dnapredict.model.fit.training import train
+from dnapredict.model.time_split import split_by_time
 from dnapredict.synthetic.simulation import simulate
 
 ROWS, WANTED = 1_000_000, 1.3

@@ -20,7 +20,7 @@ from dnapredict.config.training_config import Setting, SplitConfig, TrainingConf
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.features.factors import factor_register, fed_by
 from dnapredict.features.scoring_clock import LabelRule
-from dnapredict.model.cohort.cohort import COHORT_COLUMNS, Cohort, cohort_of
+from dnapredict.model.cohort import COHORT_COLUMNS, Cohort, cohort_of
 from dnapredict.model.evaluate.risk_metrics import compute_metrics
 from dnapredict.model.fit.calibration import choose_calibrator
 from dnapredict.model.fit.fitting import BoostingSettings, fit_boosting, refit_boosting

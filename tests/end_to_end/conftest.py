@@ -14,6 +14,9 @@ from dnapredict import cli
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
+# Every verdict but PASS needs a signature.
+SIGNED = ("--name", "A. Reviewer", "--role", "Equality lead", "--reason", "Read by the panel.", "--decision", "approve")
+
 QUICK = """
 [model]
 max_rounds = 60
@@ -53,6 +56,7 @@ def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
         ("simulate", extract, "--appointments", 40_000, "--seed", 5),
         ("train", extract, "--home", home, "--config", config),
         ("audit", extract, "--model", "1", "--home", home, "--out", place / "report"),
+        ("sign", place / "report", *SIGNED, "--home", home),
         ("promote", "1", "--home", home),
         ("refresh", extract, "--home", home),
     ):

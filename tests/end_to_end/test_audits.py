@@ -1,5 +1,6 @@
 """The verbs about fairness as a person types them: audit, sign, promote, access; and what they refuse."""
 
+import datetime
 import json
 import shutil
 from pathlib import Path
@@ -183,7 +184,10 @@ def test_a_small_trust_trains_audits_signs_with_conditions_and_promotes(dnapredi
         "There is not enough data to say of any of the ",
     ):
         assert told in page[: page.index("Every question, and its answer")]
-    signed = dnapredict("sign", out, *SIGNED, "--decision", "conditions", "--home", home)
+    refused = dnapredict("promote", "1", "--home", home)
+    assert (refused.returncode, "its report is not signed" in refused.stderr) == (13, True)
+    until = datetime.date.today() + datetime.timedelta(days=90)  # noqa: DTZ011 - any day to come
+    signed = dnapredict("sign", out, *SIGNED, "--decision", "conditions", "--until", until, "--home", home)
     assert signed.returncode == 0, signed.stderr
     promoted = dnapredict("promote", "1", "--home", home)
     assert promoted.returncode == 0, promoted.stderr

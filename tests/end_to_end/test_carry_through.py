@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from tests.end_to_end.world import Trust
 
 from dnapredict.config.loading import shipped
-from dnapredict.worklist.answer_table import COLUMNS
+from dnapredict.worklist.files.worklist_files import COLUMNS
 
 MARKED = "Marked-Surname"
 

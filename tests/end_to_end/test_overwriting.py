@@ -12,7 +12,7 @@ from tests.end_to_end.test_refusals import GOOD, ROWS, refused, write
 from tests.end_to_end.world import Trust
 
 from dnapredict import pipeline
-from dnapredict.worklist.files.watch_folder import Inbox
+from dnapredict.pipeline.watching import Inbox
 
 
 def digests(place: Path) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from tests.end_to_end.conftest import QUICK
+from tests.end_to_end.conftest import QUICK, SIGNED
 from tests.end_to_end.world import Trust
 from tests.unit.test_public_api import LikePolars
 
@@ -132,6 +132,9 @@ def test_training_auditing_and_promoting_give_the_model_of_the_command(trust: Tr
     assert {"gates", "figures_core20"} <= report.tables.keys()
     assert report.report.is_file()
     assert report.verdict in report._repr_html_()
+    with pytest.raises(GateFailedError, match="its report is not signed"):
+        dp.promote(ours.version, home=home)
+    assert dnapredict("sign", tmp_path / "report", *SIGNED, "--home", home).returncode == 0
     champion = dp.promote(ours.version, home=home)
     assert champion.not_usable_because == ""
     assert champion.card.startswith("#")
@@ -167,9 +170,11 @@ def test_a_rejected_model_scores_no_list(trust: Trust, dnapredict, tmp_path):
     home = tmp_path / "home"
     version = dp.train(trust.extract, home=home, config=QUICK_CONFIG).version
     dp.audit(trust.extract, model=version, out=tmp_path / "report", home=home)
+    assert dnapredict("sign", tmp_path / "report", *SIGNED, "--home", home).returncode == 0
     model = dp.promote(version, home=home)
+    dp.audit(trust.extract, model=version, out=tmp_path / "later", home=home)
     words = ("--name", "A. Name", "--role", "Equality lead", "--decision", "reject", "--reason", "Not tested enough.")
-    assert dnapredict("sign", tmp_path / "report", *words, "--home", home).returncode == 0
+    assert dnapredict("sign", tmp_path / "later", *words, "--home", home).returncode == 0
     with pytest.raises(GateFailedError):
         model.score(trust.weekly)
     again = dp.load_model(version, home=home)

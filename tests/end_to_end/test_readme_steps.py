@@ -1,5 +1,6 @@
 """The README's steps on one's own extract, typed as they stand, by someone who has read nothing else."""
 
+import datetime
 import re
 import shlex
 import subprocess
@@ -13,13 +14,16 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 APPOINTMENTS = 30_000
 GATE_FAILED = 13
+UNTIL = datetime.date.today() + datetime.timedelta(days=90)  # noqa: DTZ011 - any day to come
 SIGNED = (
     "--name",
-    "A Reviewer",
+    "Ann Reviewer",
     "--role",
     "Rehearsal",
     "--decision",
     "conditions",
+    "--until",
+    UNTIL.isoformat(),
     "--reason",
     "To rehearse",
 )

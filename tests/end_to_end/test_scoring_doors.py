@@ -17,7 +17,7 @@ import pytest
 from tests.end_to_end.world import Trust, as_requests
 
 from dnapredict import pipeline
-from dnapredict.service.api.request_models import as_table
+from dnapredict.service.api.request_models import TableShapes, as_table
 from dnapredict.worklist.files import list_store
 
 
@@ -162,6 +162,18 @@ def test_few_rows_as_requests_give_the_same(trust, scored):
             whole = scored[row["appointment_id"]]
             assert row["probability"] == pytest.approx(whole["probability"], abs=1e-12)
             assert [row[f"reason_{place}"] for place in (1, 2, 3)] == [whole[f"reason_{place}"] for place in (1, 2, 3)]
+
+
+def test_a_request_is_answered_alike_whichever_columns_its_table_has(trust):
+    scorer = pipeline.open_scorer(trust.home)
+    table, shapes, all_columns = pq.read_table(trust.weekly), TableShapes(most=3), TableShapes(most=0)
+    optional = [name for name in table.column_names if name not in {"appointment_id", "booked_at", "starts_at"}]
+    for number in range(0, len(optional), 3):
+        left_out = optional[number : number + 3] if number else ["patient_id"]
+        rows = as_requests(table.slice(2 * number, 2).drop_columns(left_out))
+        narrow, wide = as_table(rows, shapes=shapes), as_table(rows, shapes=all_columns)
+        assert len(narrow.column_names) < len(wide.column_names)
+        assert scorer.score(narrow).to_pylist() == scorer.score(wide).to_pylist()
 
 
 def test_csv_and_xlsx_give_the_numbers_of_parquet(trust, scored, dnapredict, tmp_path):

@@ -20,7 +20,7 @@ from dnapredict import pipeline
 from dnapredict.errors import DataError, StoreError
 from dnapredict.worklist import batch
 from dnapredict.worklist.checkpoints import Staging, staged
-from dnapredict.worklist.predict import PREDICTION_SCHEMA
+from dnapredict.worklist.predictions import PREDICTION_SCHEMA
 
 # Parts of 500 rows, so that there is a moment between any two of them.
 RUN = """

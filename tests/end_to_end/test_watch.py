@@ -20,7 +20,7 @@ from tests.nasty_lists import HEADERLESS
 from dnapredict import pipeline
 from dnapredict.errors import GateFailedError, ModelError, StoreError
 from dnapredict.pipeline import watching
-from dnapredict.worklist.files.watch_folder import Inbox
+from dnapredict.pipeline.watching import Inbox
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.membership import WITHHELD, Group
 from dnapredict.fairness.pooling.counts_codec import from_json, to_json
 from dnapredict.fairness.pooling.counts_file import Provenance, contract_digest, policy_digest, write_counts
-from dnapredict.fairness.pooling.pooled_audit import audit_pool, read_pool
+from dnapredict.fairness.pooling.pooled_audit import audit_pool, pool_context, read_pool
 from dnapredict.fairness.pooling.protection import protected_counts
 from dnapredict.fairness.report.report_files import as_json
 
@@ -74,7 +74,8 @@ def test_the_pooled_audit_is_that_of_the_pooled_rows(seed: int, trusts: int):
     with TemporaryDirectory() as folder:
         for number, table in enumerate(parts(trusts, seed, [set()] * trusts)):
             write_counts(Path(folder) / f"{number}.counts.json", provenance(f"Trust {number}"), counted(table))
-        pool = audit_pool(read_pool(Path(folder), policy=POLICY), policy=POLICY, code_revision="", created_at=NOW)
+        files = read_pool(Path(folder), policy=POLICY)
+        pool = audit_pool(files, policy=POLICY, context=pool_context(files, code_revision="", created_at=NOW))
     ours, theirs = as_json(pool), as_json(judge(counted(pooled_table()), policy=POLICY, context=CONTEXT))
     assert len(ours.pop("trusts")) == trusts
     assert theirs.pop("trusts") == []

@@ -10,7 +10,7 @@ from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation import contract_check
 from dnapredict.quality.check_report import as_json, report_of
-from dnapredict.quality.measures.quality_profile import profile
+from dnapredict.quality.quality_profile import profile
 from dnapredict.quality.report_figures import Report
 
 ROW = st.fixed_dictionaries(

@@ -8,10 +8,8 @@ from hypothesis import given, settings
 from tests.property.test_history import appointments, contract_table
 from tests.property.test_prepared_queries import SLOW
 
-from dnapredict.data.engine.bound_query import compiled, placeholder
-from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.engine.engine_pool import Engine
-from dnapredict.data.engine.prepared_queries import PreparedQueries
+from dnapredict.data.engine.duckdb_engine import Workspace, compiled, placeholder
+from dnapredict.data.engine.prepared_queries import Engine, PreparedQueries
 from dnapredict.data.validation import contract_check
 from dnapredict.features.booking_context import AROUND, other_bookings
 from dnapredict.features.matrix import Past

@@ -12,7 +12,7 @@ from tests.property.test_history import appointments, contract_table
 from tests.spec.appointments import BOTH, factors_of
 
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.engine.engine_pool import borrow_engine
+from dnapredict.data.engine.prepared_queries import borrow_engine
 from dnapredict.data.files.digests import file_sha256
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import StoreError

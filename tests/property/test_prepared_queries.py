@@ -14,11 +14,9 @@ from tests.property.test_history_store import CLOCK, stored, without_outcome
 from tests.spec.appointments import BOTH, factors_of, table
 
 from dnapredict.data.contract.columns import COLUMNS, Kind
-from dnapredict.data.engine import engine_pool
-from dnapredict.data.engine.bound_query import compiled, placeholder
-from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.engine.engine_pool import Engine, borrow_engine
-from dnapredict.data.engine.prepared_queries import PreparedQueries
+from dnapredict.data.engine import prepared_queries
+from dnapredict.data.engine.duckdb_engine import Workspace, compiled, placeholder
+from dnapredict.data.engine.prepared_queries import Engine, PreparedQueries, borrow_engine
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError
 from dnapredict.features.factors import EXPRESSIONS
@@ -257,14 +255,14 @@ def test_a_connection_with_too_many_queries_is_not_lent_again(monkeypatch):
     monkeypatch.setattr("dnapredict.data.engine.prepared_queries._MOST_PREPARED", 1)
     with borrow_engine(rows=1) as engine:
         numbers_in(engine, "1")
-    assert engine not in engine_pool._IDLE
+    assert engine not in prepared_queries._IDLE
 
 
 def test_a_connection_that_ran_too_many_queries_is_replaced(monkeypatch):
     monkeypatch.setattr("dnapredict.data.engine.prepared_queries.MOST_RUNS", 2)
     with borrow_engine(rows=1) as engine:
         assert [numbers_in(engine, text) for text in "12"] == [[1], [2]]
-    assert engine not in engine_pool._IDLE
+    assert engine not in prepared_queries._IDLE
     with borrow_engine(rows=1) as fresh:
         assert numbers_in(fresh, "3") == [3]
-    assert fresh in engine_pool._IDLE
+    assert fresh in prepared_queries._IDLE

@@ -11,8 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from dnapredict.fairness.compare.multiple_testing import benjamini_hochberg
 from dnapredict.fairness.measure.intervals import Rate, z_of
-from dnapredict.model.evaluate.logistic import calibration_in_the_large, calibration_line
-from dnapredict.model.evaluate.random_effects import between_group_variance
+from dnapredict.model.evaluate.logistic import between_group_variance, calibration_in_the_large, calibration_line
 from dnapredict.model.evaluate.risk_metrics import auroc, log_loss
 
 SEEDS = st.integers(0, 2**32 - 1)

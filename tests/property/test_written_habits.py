@@ -17,7 +17,7 @@ from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.mapping.pseudonyms import KEY_VARIABLE
 from dnapredict.data.mapping.suggestion import suggest
 from dnapredict.data.validation import contract_check
-from dnapredict.quality.unknown_values import patient_number_sentences, unknown_value_sentences, word_sentences
+from dnapredict.quality.published_figures import patient_number_sentences, unknown_value_sentences, word_sentences
 
 MISSING = ["", "N/A", "n/a", "-", "none", "#N/A", "NULL", "Unknown", "?"]
 CODED = {

@@ -16,8 +16,7 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.features.factors import factor_register
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service.api.champion import Champion, ExpectedModel
-from dnapredict.worklist.files.cover_sheet import note_of
-from dnapredict.worklist.files.excel_worklist import Note
+from dnapredict.worklist.files.excel_worklist import Note, note_of
 
 BANDS = ((0.66, "High"), (0.33, "Medium"), (0.0, "Lower"))
 

@@ -5,9 +5,10 @@ import hashlib
 from tests.service.double import steady_champion
 from tests.service.process import ROOT
 
+from dnapredict.config.service_config import served_config
 from dnapredict.service.api.model_documents import ModelDocuments
 from dnapredict.service.app import build
-from dnapredict.service.start import served_config, served_home
+from dnapredict.service.start import served_home
 
 REPORT = ROOT / "fairness" / "example-report"
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from tests.service.test_log_databases import action, row
 
-from dnapredict.data.files.secret_files import SecretError
+from dnapredict.data.files.digests import SecretError
 from dnapredict.errors import StoreError
 from dnapredict.service.call_actions import Actions, Outcome
 from dnapredict.service.log.answer_entries import Hashes

@@ -37,7 +37,7 @@ def test_programs_with_wrong_keys_are_slowed_and_those_with_right_ones_are_not(g
 
 
 def test_each_further_wrong_key_waits_twice_as_long_by_address_and_by_key() -> None:
-    from dnapredict.service.auth.failed_keys import FailedKeys
+    from dnapredict.service.auth.access_control import FailedKeys
 
     now = 0.0
     failed = FailedKeys(free=3, longest=20, clock=lambda: now)
@@ -54,7 +54,7 @@ def test_each_further_wrong_key_waits_twice_as_long_by_address_and_by_key() -> N
 
 
 def test_failures_from_many_addresses_do_not_fill_the_memory() -> None:
-    from dnapredict.service.auth.failed_keys import FailedKeys
+    from dnapredict.service.auth.access_control import FailedKeys
 
     failed = FailedKeys(free=3, longest=20)
     for number in range(12_000):

@@ -18,9 +18,8 @@ from dnapredict.config.service_config import ServiceConfig, ServiceLimits
 from dnapredict.service.app import build
 from dnapredict.service.auth import api_keys
 from dnapredict.service.middleware.body_limits import AnonymousBodies, BodyLimits
-from dnapredict.service.middleware.concurrency_limit import ConcurrencyLimit
-from dnapredict.service.middleware.plain_errors import PlainErrors
-from dnapredict.service.middleware.rate_limit import Buckets
+from dnapredict.service.middleware.request_limits import Buckets, ConcurrencyLimit
+from dnapredict.service.middleware.safe_responses import PlainErrors
 
 
 def run_apart(work: Coroutine[Any, Any, None]) -> None:

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 from httpx import Response
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from dnapredict.config.service_config import ServiceLimits
-from dnapredict.service.api.request_models import MOST_ROWS
+from dnapredict.data.contract.columns import NAMES, REQUIRED
+from dnapredict.service.api.request_models import MOST_ROWS, TableShapes
 
 MARK = "zebra-4711"
 LARGEST_BODY = int(ServiceLimits().largest_body_mb * 1_048_576)
@@ -180,3 +183,14 @@ def test_a_list_that_cannot_be_kept_costs_the_page_and_not_the_answer(client: Te
     home.mkdir()
     (home / "lists").write_text("a file where the folder should be")
     assert score(client, appointment("one"), appointment("two")).status_code == 200
+
+
+@given(st.lists(st.sets(st.sampled_from(NAMES)), min_size=1, max_size=12))
+def test_requests_have_few_shapes_and_never_lack_a_column_that_is_filled(requests: list[set[str]]) -> None:
+    shapes = TableShapes(most=4)
+    first = [shapes.columns_for(filled) for filled in requests]
+    for filled, columns in zip(requests, first, strict=True):
+        assert filled.union(REQUIRED) <= set(columns)
+        assert list(columns) == [name for name in NAMES if name in columns]
+        assert len(shapes.columns_for(filled)) <= len(columns)
+    assert len(set(first)) <= 1 + 4

@@ -146,7 +146,7 @@ def test_every_path_that_a_stranger_can_ask_for_is_limited(home: Path, key: str,
 
 def test_many_addresses_share_what_is_left_and_one_that_asks_little_is_served() -> None:
     from dnapredict.service.client_address import ADDRESS
-    from dnapredict.service.middleware.rate_limit import AnonymousRate
+    from dnapredict.service.middleware.request_limits import AnonymousRate
 
     rate = AnonymousRate(a_second=1, burst=10, a_second_in_all=1, burst_in_all=20, clock=lambda: 0.0)
 
@@ -159,7 +159,7 @@ def test_many_addresses_share_what_is_left_and_one_that_asks_little_is_served() 
 
 
 def test_addresses_that_are_all_busy_do_not_fill_the_memory() -> None:
-    from dnapredict.service.middleware.rate_limit import Buckets
+    from dnapredict.service.middleware.request_limits import Buckets
 
     buckets = Buckets(1.0, 10, clock=lambda: 0.0)
     for number in range(25_000):

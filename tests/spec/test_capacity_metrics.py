@@ -10,7 +10,7 @@ import pytest
 
 from dnapredict.config.training_config import Worth
 from dnapredict.errors import NoEventsError
-from dnapredict.model.cohort.cohort import Cohort
+from dnapredict.model.cohort import Cohort
 from dnapredict.model.evaluate.capacity_metrics import (
     WeeklyCapacity,
     net_benefit,

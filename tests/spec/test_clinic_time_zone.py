@@ -21,9 +21,9 @@ from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation import contract_check
 from dnapredict.features.scoring_clock import LabelRule
-from dnapredict.model.cohort.cohort import COHORT_COLUMNS, cohort_of
-from dnapredict.model.cohort.time_split import Window, local_date
+from dnapredict.model.cohort import COHORT_COLUMNS, cohort_of
 from dnapredict.model.evaluate.capacity_metrics import week_starts
+from dnapredict.model.time_split import Window, local_date
 from dnapredict.pipeline.checking import check
 from dnapredict.pipeline.run_inputs import matrix_of
 from dnapredict.quality.label_checks import label_faults

@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from dnapredict.data.files.secret_files import keyed_hash
+from dnapredict.data.files.digests import keyed_hash
 from dnapredict.errors import StoreError
 from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall
-from dnapredict.worklist.calls.contacts import Contact
+from dnapredict.worklist.calls.known_contacts import Contact
 
 EFFECTS = {
     "confirmed": "reached",

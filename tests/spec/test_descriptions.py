@@ -14,7 +14,7 @@ from dnapredict.data.contract import codes, descriptions
 from dnapredict.data.contract.columns import COLUMNS, column
 from dnapredict.data.contract.descriptions import code_of
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.engine.engine_pool import FEW_ROWS
+from dnapredict.data.engine.prepared_queries import FEW_ROWS
 from dnapredict.data.validation import contract_check
 
 NATIONAL = """

@@ -17,11 +17,8 @@ from dnapredict.config.training_config import TrainingConfig
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.contract.columns import NAMES
 from dnapredict.features.factors import factor_register
-from dnapredict.model.artefact import save
-from dnapredict.model.form.calibrators import Platt
-from dnapredict.model.form.risk_model import RiskModel
-from dnapredict.model.form.spline_logistic import Spline, SplineLogistic
-from dnapredict.model.manifest import Provenance
+from dnapredict.model.artefact import Provenance, save
+from dnapredict.model.risk_model import Platt, RiskModel, Spline, SplineLogistic
 from dnapredict.worklist.files.worklist_files import write
 from dnapredict.worklist.scorer import Scorer
 

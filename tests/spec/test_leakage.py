@@ -13,7 +13,7 @@ from dnapredict.config.training_config import TrainingConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.checked import Checked
-from dnapredict.model.cohort.cohort import Cohort
+from dnapredict.model.cohort import Cohort
 from dnapredict.model.evaluate.model_checks import leakage_warning
 from dnapredict.quality.leak_faults import list_faults
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dnapredict.worklist.files.written_worklists import WrittenWorklists
+from dnapredict.worklist.files.worklist_files import WrittenWorklists
 
 BEFORE = """
     at the name of the output                | what becomes of it

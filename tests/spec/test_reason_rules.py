@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 
 from dnapredict.config.factor_register import FactorRegister
-from dnapredict.model.form.calibrators import Platt
-from dnapredict.model.form.risk_model import RiskModel
-from dnapredict.model.form.spline_logistic import Spline, SplineLogistic
 from dnapredict.model.reasons import reasons
+from dnapredict.model.risk_model import Platt, RiskModel, Spline, SplineLogistic
 
 # name: slope, usual value, class, sentence, what it says
 FACTORS = {

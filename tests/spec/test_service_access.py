@@ -8,7 +8,7 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.service_config import ServiceConfig
 from dnapredict.service.auth.access_control import KeyScope, is_guarded, may_reach
 from dnapredict.service.pages.page_routes import STATIC_PATH
-from dnapredict.service.route_names import body_types
+from dnapredict.service.web import body_types
 
 # score: a booking system. list: a booking team. admin: operations. nobody: whoever has no key, once there is one.
 ROLES: Final = """

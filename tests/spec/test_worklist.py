@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from dnapredict.config.loading import shipped
 from dnapredict.config.worklist_config import NEEDS, Action, Band, Need, Team, WorklistConfig
 from dnapredict.data.contract.columns import audit_only
-from dnapredict.worklist.answer_table import FACTORS
+from dnapredict.worklist.files.worklist_files import FACTORS
 from dnapredict.worklist.plan.call_assignment import OPTED_OUT, REACHED, UNCALLED
 from dnapredict.worklist.plan.call_plan import plan_calls
 from dnapredict.worklist.plan.needs import COLUMNS, Needs, with_needs, with_words

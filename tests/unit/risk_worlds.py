@@ -7,7 +7,7 @@ import numpy as np
 
 from dnapredict.config.factor_register import FactorRegister
 from dnapredict.config.training_config import ModelSettings, SplitConfig, TrainingConfig
-from dnapredict.model.cohort.cohort import Cohort, CohortGroups
+from dnapredict.model.cohort import Cohort, CohortGroups
 
 FACTORS = ("lead_days", "past_dnas", "age_years")
 FIRST_DAY = np.datetime64("2025-01-01", "us")

@@ -34,6 +34,9 @@ from dnapredict.fairness.access.access_disclosure import _counts as counts_of_ac
 from dnapredict.fairness.access.access_disclosure import denominator_of as denominator
 from dnapredict.fairness.access.assessment import _ASSESSED
 from dnapredict.fairness.disclosure import hidden_counts
+from dnapredict.fairness.disclosure.derived_ranges import LinkedCounts
+from dnapredict.fairness.disclosure.merged_groups import MergedGroups
+from dnapredict.fairness.disclosure.suppression import HiddenCounts
 from dnapredict.fairness.measure.audit_counts import memberships
 from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.groupings import GROUPINGS, everyone_membership
@@ -114,6 +117,7 @@ class Attack:
     def _table(self, path: Path, name: str) -> None:
         for line in self._lines(path):
             code = line["code"].removeprefix("'")
+            self._held(name, code)
             for count in NAMES[:4]:
                 self._learn((count, name, code), None if line[count] == "*" else float(line[count]))
             for rate, (above, below) in PRINTED_AS_RATE.items():
@@ -121,6 +125,14 @@ class Attack:
                     self._learn((above, name, code), round(float(line[rate]) * float(line[below]) / 5) * 5)
             if line["reach_gap"] != "*":
                 self._others(name, code, float(line["reach"]) + float(line["reach_gap"]), line)
+
+    def _held(self, name: str, code: str) -> None:
+        """A row that holds several groups is their sum; by the rule each of them has few missed appointments."""
+        held = code.split("&")
+        if len(held) > 1:
+            for count in NAMES:
+                self._between({(count, name, one): 1.0 for one in held} | {(count, name, code): -1.0}, 0, 0)
+            self.high |= {("missed", name, one): 7.0 for one in held}
 
     def _others(self, name: str, code: str, rate: float, line: dict[str, str]) -> None:
         """Everyone else's missed and reached, from a gap: the pairs of fives that give exactly that rate."""
@@ -276,10 +288,12 @@ def test_no_small_count_can_be_worked_out_from_all_files_together(seed: int, tmp
 
 
 def test_the_attack_finds_what_hiding_small_counts_alone_gives_back(tmp_path: Path, monkeypatch):
-    def small_alone(exact: dict, _lines: object, rule: Disclosure, **_: object) -> frozenset:
-        return frozenset(cell for cell, number in exact.items() if publish_count(number, rule) is None)
+    def small_alone(exact: dict, _lines: object, rule: Disclosure, **_: object) -> HiddenCounts:
+        small = frozenset(cell for cell, number in exact.items() if publish_count(number, rule) is None)
+        return HiddenCounts(small, LinkedCounts())
 
     monkeypatch.setattr(hidden_counts, "cells_to_hide", small_alone)
+    monkeypatch.setattr(hidden_counts, "merge_small_groups", lambda *_, **__: MergedGroups())
     _, found = attacked(world(0), tmp_path / "report")
     assert given_back(found)
 

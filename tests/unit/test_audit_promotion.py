@@ -1,5 +1,6 @@
 """From a signed report to a champion: whose decision counts, on what, and where it stays."""
 
+import datetime
 import json
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from dnapredict.model.artefact import load, save
 from dnapredict.model.fit.training import train
 from dnapredict.registry import CHAMPION, MODEL_NAME, Registry
 
+UNTIL = datetime.date.today() + datetime.timedelta(days=60)  # noqa: DTZ011 - any day to come
 WHO = {"name": "A. Reviewer", "role": "Equality lead", "reason": "Review in May."}
 
 
@@ -59,7 +61,7 @@ def test_a_failed_version_signed_with_conditions_is_promoted_and_the_decision_st
     registry.keep_audit("1", out, verdict="FAIL")
     with pytest.raises(GateFailedError, match="dnapredict sign REPORT_DIR"):
         registry.promote("1")
-    signed = pipeline.sign(out, home=home, decision="conditions", dissent="One member.", **WHO)
+    signed = pipeline.sign(out, home=home, decision="conditions", until=UNTIL, dissent="One member.", **WHO)
     assert signed.versions == ("1",)
     registry.promote("1")
     found = registry.tags(CHAMPION)
@@ -83,7 +85,7 @@ def test_a_new_audit_needs_a_new_decision(home, trained, tmp_path):
     first, second = (report(tmp_path / name, trained, "FAIL", text=name) for name in ("first", "second"))
     registry = Registry(home)
     registry.keep_audit("1", first, verdict="FAIL")
-    pipeline.sign(first, home=home, decision="conditions", **WHO)
+    pipeline.sign(first, home=home, decision="conditions", until=UNTIL, **WHO)
     registry.keep_audit("1", second, verdict="FAIL")
     assert registry.tags("1")["signed_decision"] == ""
     with pytest.raises(GateFailedError):
@@ -94,7 +96,7 @@ def test_an_older_report_can_be_signed_and_binds_no_version(home, trained, tmp_p
     first, second = (report(tmp_path / name, trained, "FAIL", text=name) for name in ("first", "second"))
     Registry(home).keep_audit("1", first, verdict="FAIL")
     Registry(home).keep_audit("1", second, verdict="FAIL")
-    assert pipeline.sign(first, home=home, decision="conditions", **WHO).versions == ()
+    assert pipeline.sign(first, home=home, decision="conditions", until=UNTIL, **WHO).versions == ()
 
 
 def test_a_report_of_other_scores_is_signed_without_a_registry(trained, tmp_path):
@@ -106,7 +108,7 @@ def test_a_report_of_other_scores_is_signed_without_a_registry(trained, tmp_path
 def test_a_kept_report_that_was_changed_promotes_nothing(home, trained, tmp_path):
     out = report(tmp_path / "report", trained, "FAIL")
     Registry(home).keep_audit("1", out, verdict="FAIL")
-    pipeline.sign(out, home=home, decision="conditions", **WHO)
+    pipeline.sign(out, home=home, decision="conditions", until=UNTIL, **WHO)
     kept = Registry(home).last_audit()
     assert kept is not None
     (kept / "audit.json").write_text("{}")
@@ -207,7 +209,7 @@ def test_a_failed_audit_sticks_until_a_person_signs_with_conditions(home, traine
     with pytest.raises(UsageError, match="failed the audit of"):
         pipeline.sign(fortnight, home=home, decision="approve", **WHO)
     assert not (fortnight / "signature.json").exists()
-    pipeline.sign(fortnight, home=home, decision="conditions", **WHO)
+    pipeline.sign(fortnight, home=home, decision="conditions", until=UNTIL, **WHO)
     assert registry.promote("1") == "1"
 
 
@@ -292,7 +294,7 @@ def test_tags_that_were_set_by_hand_change_nothing(home, trained, tmp_path):
 def test_a_report_that_was_edited_after_it_was_signed_keeps_its_model_from_use(home, trained, tmp_path):
     out = report(tmp_path / "report", trained, "REVIEW")
     Registry(home).keep_audit("1", out, verdict="REVIEW")
-    pipeline.sign(out, home=home, decision="conditions", **WHO)
+    pipeline.sign(out, home=home, decision="conditions", until=UNTIL, **WHO)
     Registry(home).promote("1")
     assert refusal(home) == (0, "")
     kept = Registry(home).report("1")
@@ -350,6 +352,7 @@ def test_a_signature_file_that_was_edited_decides_nothing(home, trained, tmp_pat
 def before_the_ledger(home: Path) -> Path:
     """The home as a release before the ledger left it: all that is known stands in MLflow's tags."""
     shutil.rmtree(home / "decisions")
+    (home / "tested" / "decisions.head").unlink()
     client_of(home).delete_registered_model_tag(MODEL_NAME, "decisions")
     return home
 
@@ -357,7 +360,7 @@ def before_the_ledger(home: Path) -> Path:
 def test_a_home_made_before_the_ledger_opens_with_its_champion_and_says_so(home, trained, tmp_path, caplog):
     out = report(tmp_path / "report", trained, "FAIL")
     Registry(home).keep_audit("1", out, verdict="FAIL")
-    pipeline.sign(out, home=home, decision="conditions", **WHO)
+    pipeline.sign(out, home=home, decision="conditions", until=UNTIL, **WHO)
     Registry(home).promote("1")
     other = registered(home, trained, tmp_path, "other", shift=0.2)
     audited(home, other)
@@ -392,7 +395,7 @@ def test_a_home_made_before_the_ledger_keeps_a_reject_that_another_audit_covered
 # Each attempt is a child process that ends at its n-th write, as a kill would end it. One more child
 # looks at what it left, so that no process works on a database that another one opened.
 KILLED = """
-import json, os, shutil, sys
+import datetime, json, os, shutil, sys
 from pathlib import Path
 import mlflow
 import dnapredict.fairness
@@ -402,6 +405,8 @@ from dnapredict.registry import Registry
 
 home, out, decision = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 who = {"name": "A. Reviewer", "role": "Equality lead", "reason": "Review in May."}
+if decision == "conditions":
+    who["until"] = datetime.date.today() + datetime.timedelta(days=60)
 
 def ends_at(number):
     left = {"writes": number, "tags": 1}  # of the many tags one is counted

@@ -16,7 +16,7 @@ from tests.spec.test_contacts import Recorded, SharedSecret, listed
 from dnapredict.errors import StoreError
 from dnapredict.worklist.calls import calls_database
 from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall
-from dnapredict.worklist.calls.contacts import accept_rows
+from dnapredict.worklist.calls.known_contacts import accept_rows
 
 WISH = "header\n2026-11-10 | a | p | X | wishes no calls\n2026-11-10 | b | q | X | confirmed"
 ROWS = listed(("c", "p", "X"), ("d", "q", "X"), ("e", "r", "X"))

@@ -17,9 +17,9 @@ from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.rules import RULES
 from dnapredict.quality.check_report import as_json, render, report_of, write
-from dnapredict.quality.remedies import remedy
+from dnapredict.quality.published_figures import unknown_value_sentences, word_sentences
+from dnapredict.quality.quality_findings import remedy
 from dnapredict.quality.report_figures import SCHEMA, Report, Urgency
-from dnapredict.quality.unknown_values import unknown_value_sentences, word_sentences
 
 FILE = Path("extract.csv")
 SETTING = Setting(config=TrainingConfig())

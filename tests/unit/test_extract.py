@@ -12,7 +12,7 @@ import pytest
 
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.readers import table_file
-from dnapredict.data.readers.file_limits import EXTRACT, WORKBOOK
+from dnapredict.data.readers.file_type import EXTRACT, WORKBOOK
 from dnapredict.errors import DataError
 
 HEADER = "id,name,note\n"

@@ -154,5 +154,18 @@ def test_a_grouping_that_one_trust_lacks_is_blank_there(column):
         assert np.array_equal(cube.sums.sum(), pooled.overlaps[key].sums.sum()) or "sex" in key
 
 
+def test_a_weighted_row_counts_as_often_as_its_weight():
+    """As if it stood there that many times, but with the chance of one outcome."""
+    weight = np.random.default_rng(1).choice([0.0, 1.0, 2.5], TABLE.num_rows)
+    found = count_pairs(AuditData.of(TABLE).with_weights(weight))
+    missed, risk = TABLE["dna"].to_numpy(), TABLE["probability"].to_numpy()
+    women = TABLE["gender_code"].to_numpy() == "2"
+    at = found.columns.index(("sex", "2"))
+    assert found.matrix("missed")[at, at] == weight[missed & women].sum()
+    assert found.total("expected") == pytest.approx((weight * risk).sum(), abs=1e-6)
+    assert found.total("variance") == pytest.approx((weight**2 * risk * (1 - risk)).sum(), abs=1e-6)
+    assert same(count_pairs(AuditData.of(TABLE).with_weights(np.ones(TABLE.num_rows))), COUNTED)
+
+
 def test_every_pair_of_groupings_is_there():
     assert set(COUNTED.pairs) == set(itertools.combinations(COUNTED.groupings, 2))

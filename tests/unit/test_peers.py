@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from benchmarks.peers import Scores, theirs, verdict
 
-from dnapredict.model.cohort.cohort import Cohort, appointment_keys
+from dnapredict.model.cohort import Cohort, appointment_keys
 from dnapredict.model.evaluate import metric_intervals
 from dnapredict.model.evaluate.metric_intervals import PairedDifference
 

@@ -10,9 +10,8 @@ from tests.spec.appointments import cells
 from tests.unit.test_geography import appointments_with
 
 from dnapredict.config.mapping_config import Geography, Mapping, load_mapping
-from dnapredict.data.engine.bound_query import compiled, placeholder
-from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.engine.engine_pool import borrow_engine
+from dnapredict.data.engine.duckdb_engine import Workspace, compiled, placeholder
+from dnapredict.data.engine.prepared_queries import borrow_engine
 from dnapredict.data.mapping.apply_mapping import columns_supplied
 from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.checked import Checked

@@ -11,11 +11,9 @@ import pytest
 from tests.unit.risk_worlds import CONFIG, register, world
 
 from dnapredict.errors import ModelError, StoreError
-from dnapredict.model.artefact import StoredModel, load, save
+from dnapredict.model.artefact import Provenance, StoredModel, load, save
 from dnapredict.model.fit.training import Training, train
-from dnapredict.model.form.calibrators import Beta, Isotonic, Platt
-from dnapredict.model.form.spline_logistic import fit_splines
-from dnapredict.model.manifest import Provenance
+from dnapredict.model.risk_model import Beta, Isotonic, Platt, fit_splines
 
 PROVENANCE = Provenance(
     config=CONFIG,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dnapredict.model.fit.calibration import choose_calibrator
-from dnapredict.model.form.calibrators import Beta, Isotonic
+from dnapredict.model.risk_model import Beta, Isotonic
 
 N = 20_000
 

@@ -10,7 +10,7 @@ from tests.unit.risk_worlds import CONFIG, world
 
 from dnapredict.config.training_config import Worth
 from dnapredict.errors import NoEventsError
-from dnapredict.model.cohort.cohort import CohortGroups
+from dnapredict.model.cohort import CohortGroups
 from dnapredict.model.evaluate.capacity_metrics import (
     WeeklyCapacity,
     net_benefit,

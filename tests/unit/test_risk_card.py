@@ -8,8 +8,7 @@ from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
 from dnapredict.model.artefact import StoredModel, save
-from dnapredict.model.evaluate.reliability import brier_decomposition, reliability_table
-from dnapredict.model.evaluate.risk_metrics import brier
+from dnapredict.model.evaluate.risk_metrics import brier, brier_decomposition, reliability_table
 from dnapredict.model.fit.training import Training, train
 from dnapredict.model.report.model_card import model_card
 from dnapredict.model.report.training_records import run_metrics, run_parameters, run_tags, selection_tags

@@ -12,11 +12,11 @@ from tests.unit.test_risk_artefact import PROVENANCE
 
 from dnapredict.model.artefact import save
 from dnapredict.model.fit.training import Training, train
-from dnapredict.model.form.spline_logistic import SplineLogistic
-from dnapredict.model.form.tree_ensemble import Trees
 from dnapredict.model.reasons import contributions
 from dnapredict.model.report.model_card import model_card
 from dnapredict.model.report.training_charts import chart_files, explanation, mean_strengths
+from dnapredict.model.risk_model import SplineLogistic
+from dnapredict.model.tree_ensemble import Trees
 from dnapredict.registry import Registry
 
 WORTH = CONFIG.worth

@@ -5,8 +5,8 @@ import pytest
 from tests.unit.risk_worlds import CONFIG, register, world
 
 from dnapredict.model.fit.training import Training, train
-from dnapredict.model.form.spline_logistic import fit_splines
 from dnapredict.model.reasons import reasons
+from dnapredict.model.risk_model import fit_splines
 
 WORDS = {
     "lead_days": "Booked {lead_days} days ahead",

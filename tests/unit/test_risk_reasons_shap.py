@@ -6,9 +6,9 @@ import shap
 from tests.unit.risk_worlds import CONFIG, world
 
 from dnapredict.model.fit.training import train
-from dnapredict.model.form.risk_model import RiskModel
-from dnapredict.model.form.tree_ensemble import impute
 from dnapredict.model.reasons import contributions
+from dnapredict.model.risk_model import RiskModel
+from dnapredict.model.tree_ensemble import impute
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
 from dnapredict.model.artefact import save
-from dnapredict.model.cohort.cohort import CohortGroups
+from dnapredict.model.cohort import CohortGroups
 from dnapredict.model.evaluate.risk_metrics import log_loss
-from dnapredict.model.fit.site_recalibration import fit_sites
+from dnapredict.model.fit.calibration import fit_sites
 from dnapredict.model.fit.training import train
-from dnapredict.model.form.risk_model import recalibrate_sites
+from dnapredict.model.risk_model import recalibrate_sites
 
 
 def slice_of(n: int, levels: list[float], *, seed: int = 0) -> dict[str, object]:

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from tests.unit.risk_worlds import CONFIG, QUICK, world
 
-from dnapredict.cli.summaries import population_words
+from dnapredict.cli.messages import population_words
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import SplitConfig, TrainingConfig
 from dnapredict.errors import NoEventsError
-from dnapredict.model.cohort.cohort import POPULATIONS
-from dnapredict.model.cohort.time_split import split_by_time
+from dnapredict.model.cohort import POPULATIONS
 from dnapredict.model.evaluate.risk_metrics import compute_metrics
 from dnapredict.model.fit.training import Training, train
-from dnapredict.model.form.spline_logistic import SplineLogistic
-from dnapredict.model.form.tree_ensemble import Trees, imputation_values, impute
+from dnapredict.model.risk_model import SplineLogistic
+from dnapredict.model.time_split import split_by_time
+from dnapredict.model.tree_ensemble import Trees, imputation_values, impute
 
 FREE = (0, 0, 0)
 

@@ -7,10 +7,10 @@ import pytest
 from tests.unit.risk_worlds import CONFIG, world
 
 from dnapredict.errors import NoEventsError
-from dnapredict.model.cohort.cohort import Cohort
-from dnapredict.model.cohort.time_split import split_by_time
-from dnapredict.model.fit.contacted_weights import exclude_contacted
+from dnapredict.model.cohort import Cohort
+from dnapredict.model.fit.fitting import exclude_contacted
 from dnapredict.model.fit.training import train
+from dnapredict.model.time_split import split_by_time
 
 FREE = (0, 0, 0)
 

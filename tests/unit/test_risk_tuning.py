@@ -9,10 +9,10 @@ from tests.unit.risk_worlds import CONFIG, world
 
 from dnapredict.config.training_config import TrainingConfig, Tuning
 from dnapredict.errors import StoreError
-from dnapredict.model.cohort.time_split import rolling_folds, split_by_time
 from dnapredict.model.fit.fitting import BoostingSettings, fit_boosting
 from dnapredict.model.fit.tuning import StudyStorage, TuningProgress, tune
-from dnapredict.model.form.shap_tables import shap_tables
+from dnapredict.model.time_split import rolling_folds, split_by_time
+from dnapredict.model.tree_ensemble import shap_tables
 
 FREE = (0, 0, 0)
 

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 
 from dnapredict.model.evaluate.metric_intervals import (
+    PatientIndex,
     PercentileInterval,
+    Replicates,
+    ResampledMetrics,
     bootstrap_intervals,
+    bootstrap_replicates,
     log_loss_difference,
     paired_difference,
 )
-from dnapredict.model.evaluate.patient_bootstrap import PatientIndex, Replicates, ResampledMetrics, bootstrap_replicates
 from dnapredict.model.evaluate.risk_metrics import compute_metrics
 
 

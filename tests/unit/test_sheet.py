@@ -9,9 +9,9 @@ import pytest
 
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.worklist.answer_table import COLUMNS
 from dnapredict.worklist.files import excel_worklist, worklist_files
 from dnapredict.worklist.files.excel_worklist import Note
+from dnapredict.worklist.files.worklist_files import COLUMNS
 
 NOTE = Note(
     lines=("Worklist for a & b.csv", "Never for overbooking"),

@@ -107,10 +107,13 @@ def test_only_an_audited_version_is_promoted(own):
         registry.promote(version)
 
 
-def test_a_version_whose_audit_asks_for_a_review_is_promoted(own):
+@pytest.mark.parametrize("verdict", ["REVIEW", "NOT ENOUGH DATA"])
+def test_a_version_whose_audit_did_not_pass_is_promoted_once_its_report_is_signed(own, verdict):
     registry, version = own, "1"
-    registry.set_audit(version, verdict="REVIEW", digest="1" * 64)
-    assert registry.promote(version) == registry.version_of(CHAMPION) == version
+    registry.set_audit(version, verdict=verdict, digest="1" * 64)
+    with pytest.raises(GateFailedError, match=f"is {verdict}, and its report is not signed"):
+        registry.promote(version)
+    assert not registry.has(CHAMPION)
 
 
 def test_a_passing_version_is_promoted_and_remembers_whom_it_replaced(own, folder, training):

@@ -12,7 +12,7 @@ from tests.unit.registry_homes import without_charts  # noqa: F401 - a fixture
 from tests.unit.test_tracking_compare import blurred, folder, training  # noqa: F401 - fixtures
 
 from dnapredict.errors import StoreError
-from dnapredict.model.cohort.cohort import appointment_keys
+from dnapredict.model.cohort import appointment_keys
 from dnapredict.model.fit.training import Training
 from dnapredict.registry import Registry
 from dnapredict.registry.holdout_store import keep, kept

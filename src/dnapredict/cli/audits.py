@@ -1,5 +1,6 @@
 """Verbs about fairness: audit a model or any product's scores, sign a report, report on access."""
 
+import datetime
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,7 @@ from dnapredict.cli.options import (
     JoinedFiles,
     KeyFile,
     MappingFile,
+    ServiceFile,
     home_option,
     require_apart,
     setting_of,
@@ -98,9 +100,16 @@ def audit(
     extras = frozenset(name for name, is_wanted in wanted.items() if is_wanted)
     limits = load(policy or shipped("fairness/policy.toml"), Policy)
     if pool is not None:
-        zone = setting.mapping.timezone
         result = pipeline.audit_pool(
-            pool, out=out, policy=limits, timezone=zone, previous=previous, extras=extras, seal_key=seal_key
+            pool,
+            out=out,
+            policy=limits,
+            timezone=setting.mapping.timezone,
+            home=home_option(home),
+            previous=previous,
+            extras=extras,
+            seal_key=seal_key,
+            say=say,
         )
     elif extract is not None and len(given) > 1:
         _compare_products(extract, given, out=out, setting=setting, policy=limits, home=home, extras=extras)
@@ -241,6 +250,16 @@ def sign(
     decision: Annotated[str, typer.Option(help="approve, conditions or reject.")],
     reason: Annotated[str, typer.Option(help="The reason, and any conditions.")],
     dissent: Annotated[str, typer.Option(help="Who disagreed, and why.")] = "",
+    until: Annotated[
+        datetime.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Last day of the conditions; needed with them."),
+    ] = None,
+    signing_key: Annotated[
+        Path | None,
+        typer.Option(help="File with your personal key, or an OpenID token; otherwise DNAPREDICT_SIGNING_KEY."),
+    ] = None,
+    policy: PolicyFile = None,
+    settings: ServiceFile = None,
     home: Home = HOME,
 ) -> None:
     """Sign a fairness report with a decision.
@@ -249,10 +268,17 @@ def sign(
     rejection takes effect at once and stays in force, whatever is audited afterwards, until a person signs a later
     report. If 'sign' was stopped, run it again to complete it.
 
+    Where the policy names signatories, only they sign, each with a personal key that is typed when asked for, or read
+    from a file or the environment; a failed audit needs two of them. Conditions end on the day that --until gives:
+    for 14 more days lists say so, and then no list is scored.
+
     Example:  dnapredict sign reports/7 --name "A. Name" --role "Equality lead" --decision approve
               --reason "Every group is reached."
     """
     from dnapredict import pipeline
+    from dnapredict.cli.signing_proof import proof_of
+    from dnapredict.config.fairness_policy import Policy
+    from dnapredict.config.loading import load, shipped
 
     signed = pipeline.sign(
         report,
@@ -262,8 +288,15 @@ def sign(
         decision=decision,
         reason=reason,
         dissent=dissent,
+        until=None if until is None else until.date(),
+        prove=lambda: proof_of(signing_key, settings),
+        signatories=load(policy or shipped("fairness/policy.toml"), Policy).signatories,
     )
     typer.echo(f"{report}: signed by {signed.signature.name}, {signed.signature.decision}.")
+    if not signed.signature.proven:
+        say("The policy names no signatories, so that nothing proves who signed (fairness/README.md).")
+    if signed.is_owed:
+        say("The audit failed: another signatory has to sign the report too.")
     if signed.signature.decision == "reject" and signed.versions:
         say("No list is scored with it from now on. `dnapredict rollback` or `promote` puts another in use.")
     if signed.versions:
@@ -280,11 +313,13 @@ def access(
     config: ConfigFile = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
+    home: Home = HOME,
 ) -> None:
     """Report who is on the list, who waits long and who misses.
 
     Describes the service itself, without any model. Writes a report of four pages and a table of indicators for
-    yearly publication: aggregates with confidence intervals, rounded and with small counts hidden.
+    yearly publication: aggregates with confidence intervals, rounded and with small counts hidden. The home
+    remembers what was published, so that two reports together give no small count back.
 
     Example:  dnapredict access outpatients.parquet --out reports/access
     """
@@ -300,6 +335,7 @@ def access(
         out=out,
         setting=setting,
         policy=load(policy or shipped("fairness/policy.toml"), Policy),
+        home=home_option(home),
         say=say,
     )
     typer.echo(f"The report is {result.report}, its figures {result.report.with_name('indicators.csv')}")

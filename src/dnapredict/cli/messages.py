@@ -1,16 +1,20 @@
-"""Messages and progress bars for the person who typed a command, on standard error."""
+"""Messages, progress bars and results for the person who typed a command, and results as JSON for a program."""
 
 import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from dnapredict.config.fairness_policy import Disclosure
     from dnapredict.data.validation.checked import Checked
+    from dnapredict.model.evaluate.metric_intervals import ModelComparison
+    from dnapredict.model.evaluate.risk_metrics import RiskMetrics
     from dnapredict.model.fit.tuning import ProgressCallback, TuningProgress
+    from dnapredict.pipeline import Trained
     from dnapredict.worklist.batch import Progress as Rows
 
 
@@ -21,7 +25,7 @@ def say(text: str) -> None:
 
 def say_rejections(extract: Path, checked: "Checked") -> None:
     """Print how many rows keep the contract, and which rules the others break; never a value."""
-    from dnapredict.pipeline.checking import contract_sentences
+    from dnapredict.pipeline.run_inputs import contract_sentences
 
     for sentence in contract_sentences(checked, source=extract.name):
         say(sentence)
@@ -67,3 +71,83 @@ def rows_bar(title: str) -> "Iterator[Rows | None]":
             bar.update(task, completed=done, total=of, visible=True)
 
         yield watch
+
+
+def training_lines(trained: "Trained") -> Iterator[str]:
+    """The result of a training for a person: version, test metrics, next command."""
+    from dnapredict.config.fairness_policy import Policy
+    from dnapredict.config.loading import load, shipped
+    from dnapredict.public_api.results import POPULATIONS
+
+    training, version = trained.training, trained.registered.version
+    if trained.stored.manifest.provenance.synthetic:
+        yield "SYNTHETIC: trained on made-up patients, for demonstration only."
+    yield f"Version {version} is registered as challenger ({len(training.model.factors)} factors)."
+    if trained.dropped:
+        yield f"The extract lacks the columns for: {', '.join(trained.dropped)}."
+    yield f"Tested on {training.split.test}:"
+    rule = load(shipped("fairness/policy.toml"), Policy).disclosure
+    for name, metrics in training.test.items():
+        yield f"  {POPULATIONS[name]}: {population_words(metrics, rule)}"
+    yield f"Next: dnapredict audit EXTRACT --model {version} --out reports/{version}"
+
+
+def population_words(metrics: "RiskMetrics", rule: "Disclosure") -> str:
+    """The test metrics of a population, counts rounded; none where so few appointments may point at a patient."""
+    from dnapredict.data.small_numbers import SMALLEST_EVALUATED, publish_count
+
+    missed = round(metrics.n * (metrics.base_rate or 0.0))
+    shown, total = publish_count(missed, rule), publish_count(metrics.n, rule)
+    is_small = metrics.n < SMALLEST_EVALUATED or publish_count(metrics.n - missed, rule) is None
+    if is_small or not shown or not total or metrics.auroc is None or metrics.sensitivity_at_10 is None:
+        return "too few appointments to give figures"
+    return (
+        f"{total:,} appointments, {shown / total:.1%} missed; AUROC {metrics.auroc:.3f}, "
+        f"log loss {metrics.log_loss:.4f}; the riskiest tenth holds {metrics.sensitivity_at_10 * 100:.0f} in 100 of "
+        "those who missed"
+    )
+
+
+_COMPARED = {
+    "log_loss": "log loss",
+    "brier": "Brier",
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "sensitivity_at_10": "reach of the top tenth",
+}
+
+
+def comparison_json(comparison: "ModelComparison", *, versions: tuple[str, str]) -> dict[str, Any]:
+    """`versions`, `verdict`, and for each population the metrics of both and their paired `differences`."""
+    return {
+        "versions": list(versions),
+        "verdict": comparison.verdict(*_versions(versions)),
+        "populations": {
+            name: {
+                "one": comparison.one[name].as_dict(),
+                "other": comparison.other[name].as_dict(),
+                "differences": {metric: difference._asdict() for metric, difference in differences.items()},
+            }
+            for name, differences in comparison.differences.items()
+        },
+    }
+
+
+def comparison_lines(comparison: "ModelComparison", *, versions: tuple[str, str]) -> Iterator[str]:
+    """The comparison for a person, with the verdict first."""
+    from dnapredict.public_api.results import POPULATIONS
+
+    one, other = versions
+    yield comparison.verdict(*_versions(versions))
+    yield f"On {comparison.n:,} appointments that both were tested on; version {one} less version {other}:"
+    for population, differences in comparison.differences.items():
+        if differences:
+            yield f"  {POPULATIONS[population]} ({comparison.one[population].n:,}):"
+        for metric, name in _COMPARED.items():
+            if (difference := differences.get(metric)) is not None:
+                interval = f"{difference.low:+.4f} to {difference.high:+.4f}"
+                yield f"    {name}: {difference.value:+.4f} (95% interval {interval})"
+
+
+def _versions(versions: tuple[str, str]) -> tuple[str, str]:
+    return f"Version {versions[0]}", f"version {versions[1]}"

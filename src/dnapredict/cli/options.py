@@ -33,6 +33,10 @@ KeyFile = Annotated[
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="TOML like training/config.toml, which is the default.")
 ]
+ServiceFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="TOML like serving/service.toml, which is the default."),
+]
 Home = Annotated[
     Path,
     typer.Option(

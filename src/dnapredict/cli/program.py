@@ -12,12 +12,12 @@ from dnapredict import __version__
 from dnapredict.cli.audits import access, audit, audit_counts, sign
 from dnapredict.cli.data import check, demo, factors, features, simulate
 from dnapredict.cli.exit_handling import message_and_code
-from dnapredict.cli.lists import score
 from dnapredict.cli.messages import say
-from dnapredict.cli.models import compare, promote, refresh, rollback, train
+from dnapredict.cli.models import compare, promote, refresh, rollback, score, train
 from dnapredict.cli.serving import (
     create_key,
     list_keys,
+    make_personal_key,
     prune_log,
     revoke_key,
     serve,
@@ -52,7 +52,9 @@ def _options(
     """Options before the verb."""
 
 
-keys_app = typer.Typer(help="Keys of the service: create, list, revoke.", no_args_is_help=True)
+keys_app = typer.Typer(
+    help="Keys of the service: create, list, revoke. Personal keys, to sign audits.", no_args_is_help=True
+)
 log_app = typer.Typer(help="The scoring log: verify, upgrade, prune.", no_args_is_help=True)
 
 _DATA = (demo, simulate, check, access, factors, features)
@@ -60,7 +62,12 @@ _MODELS = (train, audit, audit_counts, sign, compare, promote, rollback)
 _IN_USE = (refresh, score, serve)
 for _verb in (*_DATA, *_MODELS, *_IN_USE):
     app.command()(_verb)
-for _name, _key_verb in (("create", create_key), ("list", list_keys), ("revoke", revoke_key)):
+for _name, _key_verb in (
+    ("create", create_key),
+    ("list", list_keys),
+    ("revoke", revoke_key),
+    ("personal", make_personal_key),
+):
     keys_app.command(_name)(_key_verb)
 for _name, _log_verb in (("verify", verify_log), ("upgrade", upgrade_log), ("prune", prune_log)):
     log_app.command(_name)(_log_verb)

@@ -1,22 +1,26 @@
 """Verbs about the service: run it, manage its keys and its scoring log."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dnapredict.cli.messages import say
-from dnapredict.cli.options import HOME, Home, JoinedFiles, KeyFile, MappingFile, home_option, named_files
+from dnapredict.cli.options import (
+    HOME,
+    Home,
+    JoinedFiles,
+    KeyFile,
+    MappingFile,
+    ServiceFile,
+    home_option,
+    named_files,
+)
 from dnapredict.errors import UsageError
 
 if TYPE_CHECKING:
     from dnapredict.service.log.scoring_log import ScoringLog
-
-
-ServiceFile = Annotated[
-    Path | None,
-    typer.Option("--settings", help="TOML like serving/service.toml, which is the default."),
-]
 
 
 def serve(
@@ -71,6 +75,28 @@ def create_key(
     created = api_keys.create(home_option(home), name=name, scopes=tuple(known[word] for word in scopes))
     typer.echo(created.token)
     say("Store it now: it is not shown again.")
+
+
+def make_personal_key(
+    name: Annotated[str, typer.Argument(help="Name of the person who will sign.")],
+    role: Annotated[str, typer.Option(help="Their role, such as equality lead.")],
+) -> None:
+    """Make the personal key with which somebody signs audits, and print it once.
+
+    Prints too the lines that name the person in fairness/policy.toml: they hold the key's hash only. The person runs
+    this themselves, and keeps the key where they keep passwords.
+
+    Example:  dnapredict keys personal "A. Name" --role "Equality lead"
+    """
+    from dnapredict.fairness.signatories import key_sha256, make_key, require_person
+
+    require_person(name)
+    key = make_key()
+    typer.echo(key)
+    say("Store it now: it is not shown again. For fairness/policy.toml:")
+    for line in ("[[signatories]]", *(f"{k} = {json.dumps(v)}" for k, v in (("name", name), ("role", role)))):
+        say(line)
+    say(f'key_sha256 = "{key_sha256(key)}"')
 
 
 def list_keys(home: Home = HOME) -> None:
@@ -137,8 +163,8 @@ def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
 
     Example:  dnapredict log prune
     """
+    from dnapredict.config.service_config import served_config
     from dnapredict.service.log.retention import remove_entries, remove_lists
-    from dnapredict.service.start import served_config
 
     retention, folder = served_config(settings).retention, home_option(home)
     log = _log(folder, settings)
@@ -147,7 +173,7 @@ def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
 
 
 def _log(home: Path, settings: Path | None) -> "ScoringLog":
+    from dnapredict.config.service_config import served_config
     from dnapredict.service.log.scoring_log import ScoringLog
-    from dnapredict.service.start import served_config
 
     return ScoringLog(home, served_config(settings).database)

@@ -53,6 +53,8 @@ class RecordsLimit(Settings):
     pass_known: Share = 0.90
     fail_known: Share = 0.75
     missing_ratio: Annotated[float, Field(gt=1)] = 2.0
+    # Share of the appointments that a model was tested on which its audit must find again, in all and in every group.
+    least_coverage: Annotated[float, Field(ge=0.9, lt=1)] = 0.98
     why: Why
 
     @model_validator(mode="after")
@@ -175,6 +177,15 @@ class Pooling(Settings):
     why: Why = "Counts that leave the trust follow the small-number rule until an agreement allows more."
 
 
+class Owners(Settings):
+    """Who acts on what an audit finds, as page 1 names them."""
+
+    model: str = "the team that looks after the model"
+    records: str = "the team that looks after the records"
+    calls: str = "the team that makes the calls"
+    review: str = "the equality lead"
+
+
 class Change(Settings):
     """A limit that was changed after a result had been seen, with the two people who agreed to it."""
 
@@ -190,6 +201,25 @@ class Change(Settings):
     def _two_people(self) -> "Change":
         if self.by.strip().casefold() == self.seconded_by.strip().casefold():
             raise ValueError("'seconded_by' must be another person than 'by'")
+        return self
+
+
+class Signatory(Settings):
+    """A person who may sign, and how they prove who they are.
+
+    `key_sha256` is the SHA-256 of a personal key (`dnapredict keys personal` makes one), `openid_subject` the subject
+    of their OpenID tokens. Neither is written to a report.
+    """
+
+    name: Annotated[str, Field(min_length=2)]
+    role: Annotated[str, Field(min_length=2)]
+    key_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$", exclude=True)] = ""
+    openid_subject: Annotated[str, Field(max_length=200, exclude=True)] = ""
+
+    @model_validator(mode="after")
+    def _can_be_proven(self) -> "Signatory":
+        if not self.key_sha256 and not self.openid_subject:
+            raise ValueError(f"signatory '{self.name}' needs 'key_sha256' or 'openid_subject'")
         return self
 
 
@@ -216,6 +246,9 @@ class Policy(Settings):
     disclosure: Disclosure
     pooling: Pooling = Pooling()
     changes: tuple[Change, ...] = ()
+    # Once any are named, only they sign reports.
+    signatories: tuple[Signatory, ...] = ()
+    owners: Owners = Owners()
 
     @field_validator("use")
     @classmethod
@@ -245,6 +278,18 @@ class Policy(Settings):
         if not names:
             raise ValueError(f"must name groupings among {', '.join(_COMPARABLE)}")
         return names
+
+    @field_validator("signatories")
+    @classmethod
+    def _signatories_are_different_people(cls, people: tuple[Signatory, ...]) -> tuple[Signatory, ...]:
+        for values in (
+            [" ".join(person.name.casefold().split()) for person in people],
+            [person.key_sha256 for person in people if person.key_sha256],
+            [person.openid_subject for person in people if person.openid_subject],
+        ):
+            if len(set(values)) < len(values):
+                raise ValueError("must be different people, each with a name and a key of their own")
+        return people
 
     @property
     def primary(self) -> str:

@@ -1,4 +1,7 @@
-"""The home: the folder of models, runs, history and lists."""
+"""The home: the folder of models, runs, history and lists.
+
+Apart from `loading`, whose library takes a twentieth of a second to import: `--help` needs the home's name alone.
+"""
 
 import os
 from pathlib import Path

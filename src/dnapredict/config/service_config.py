@@ -1,13 +1,17 @@
 """`serving/service.toml`: load limits, retention periods, and trusted identity providers and proxies."""
 
 import ipaddress
-from typing import Annotated, Literal
+import os
+from pathlib import Path
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from dnapredict.config.loading import Settings
+from dnapredict.config.loading import Settings, load, shipped
 
+# The file of settings that `serve` hands on to its worker processes.
+SETTINGS_VARIABLE: Final = "DNAPREDICT_SERVICE"
 # Asymmetric algorithms only: with a shared secret, whoever verifies a token could also sign one.
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -140,3 +144,15 @@ class ServiceConfig(Settings):
         if self.database is not None and not self.database.startswith("postgresql"):
             raise ValueError("'database' must begin with postgresql://; without it the log is in the home")
         return self
+
+
+def served_config(settings: Path | None = None) -> ServiceConfig:
+    """The settings in `settings`, or in the file that the environment names, or in `serving/service.toml`.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file is missing or holds something it must not.
+    """
+    path = settings or os.environ.get(SETTINGS_VARIABLE)
+    return load(Path(path) if path else shipped("serving/service.toml"), ServiceConfig)

@@ -4,6 +4,7 @@
 the report. `fairness/README.md` explains how to read it.
 """
 
+from dnapredict.fairness.disclosure.publication_memory import remembered
 from dnapredict.fairness.extra_outputs import EXTRA_OUTPUTS, extra_files
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.report.report_files import require_free, write
@@ -20,6 +21,7 @@ __all__ = [
     "Verdict",
     "extra_files",
     "judge",
+    "remembered",
     "require_free",
     "run",
     "sign",

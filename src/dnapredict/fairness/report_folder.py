@@ -8,6 +8,7 @@ from dnapredict.data.files.atomic_write import SHARED_FOLDER, create_folder
 from dnapredict.errors import StoreError, UsageError
 
 REPORT = "report.html"
+TABLES = "figures.html"
 FIGURES = "audit.json"
 SIGNATURE = "signature.json"
 # Files of a report. Anything else in its folder belongs to somebody else.

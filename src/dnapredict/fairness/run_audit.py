@@ -2,28 +2,39 @@
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.errors import ConfigurationError
+from dnapredict.fairness.compare.adjusted_effects import adjusted_effects
 from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocation_costs
 from dnapredict.fairness.compare.comparisons import Evidence
+from dnapredict.fairness.compare.e_values import EvidenceIncrement
+from dnapredict.fairness.compare.harm_search import FoundHarm, HarmLimits, search_harms
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
+from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
 from dnapredict.fairness.gates.label_gate import label_gate
+from dnapredict.fairness.gates.outcome_gate import refuse_called, said_of_outcomes
 from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_gate
 from dnapredict.fairness.gates.record_gates import evidence_gate, records_gate
 from dnapredict.fairness.gates.risk_gates import calibration_gate, level_gate
-from dnapredict.fairness.measure.audit_counts import AuditCounts, count
+from dnapredict.fairness.gates.search_gate import search_gate, without_blame_for_parts
+from dnapredict.fairness.measure.audit_counts import BY_RISK, AuditCounts, count
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.counts import CountedGrouping
+from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.measure.groupings import GROUPINGS, grouping_named, grouping_phrases
 from dnapredict.fairness.measure.intervals import Interval
+from dnapredict.fairness.measure.pair_counts import PairCounts
 from dnapredict.fairness.publish.change_since import refuse_silent_changes
 from dnapredict.fairness.publish.chart_data import ChartData, published_chart_data
+from dnapredict.fairness.publish.group_findings import group_findings
 from dnapredict.fairness.publish.group_tables import GroupTable, published_table
-from dnapredict.fairness.verdicts import AuditVerdicts, Gate, Verdict, overall_verdict, separate_verdicts
+from dnapredict.fairness.publish.harm_findings import HarmFinding, published_harms
+from dnapredict.fairness.verdicts import AuditVerdicts, Gate, GroupFinding, Verdict, overall_verdict, separate_verdicts
 
+_DECILES: Final = "imd_decile"
 PRIMARY_GATE = {"reach": "G3", "calibration": "G2"}
 
 
@@ -39,9 +50,11 @@ def judge_gates(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
             ranking_gate(evidence),
             allocation_gate(evidence),
             change_gate(evidence),
+            search_gate(evidence),
         ]
     gates += [evidence_gate(evidence), level_gate(evidence)]
-    applied = tuple(gate for gate in gates if gate is not None)
+    applied = without_blame_for_parts([gate for gate in gates if gate is not None], evidence)
+    applied = tuple(refuse_called(gate, evidence.outcomes) for gate in applied)
     return overall_verdict(applied, primary=PRIMARY_GATE[evidence.policy.primary]), applied
 
 
@@ -53,6 +66,12 @@ class ReportContext:
     `rows_expected` is the number of labelled appointments in the extract, so that a dropped row is noticed.
     `previous` is the `audit.json` of the last audit, for what has changed. `allocation` is the rule by which calls
     are allocated between areas. `assumptions` are sentences on what the replay of the lists takes for granted.
+    `coverage` is what was found again of the appointments that the model was tested on; None for another product's
+    scores, and where the training kept none. `before` is what the
+    home has published before, `not_protected` says which comparisons with other reports could give a small number
+    back.
+    `accumulated` is the evidence of earlier audits of other appointments, by grouping and code: logarithms of e-values
+    against "not behind" and against "behind" (`EvidenceIncrement`).
     """
 
     model_version: str
@@ -68,6 +87,10 @@ class ReportContext:
     previous: Mapping[str, Any] | None = None
     allocation: str = "global"
     assumptions: tuple[str, ...] = ()
+    coverage: Coverage | None = None
+    before: PublishedBefore | None = None
+    not_protected: str = ""
+    accumulated: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,6 +116,8 @@ class AuditResult:
     """Verdict, gates and published tables; it holds no exact counts.
 
     `trusts` are those of a pooled audit; empty where the audit is of one extract.
+    `outcomes` says in sentences whose outcomes the figures rest on, where some patients were called.
+    `publication` is what the memory of the home keeps of the printed numbers.
     """
 
     verdict: Verdict
@@ -105,6 +130,11 @@ class AuditResult:
     absent: tuple[str, ...]
     policy: Policy
     context: ReportContext
+    outcomes: tuple[str, ...] = ()
+    publication: Publication | None = None
+    findings: tuple[GroupFinding, ...] = ()
+    increments: tuple[EvidenceIncrement, ...] = ()
+    harms: tuple[HarmFinding, ...] = ()
     trusts: tuple[TrustPlace, ...] = ()
 
     def table(self, name: str) -> GroupTable | None:
@@ -158,7 +188,12 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
         allocation_costs=allocation_costs(counts.allocated, evidence, in_use=context.allocation),
         absent=absent,
         policy=policy,
-        context=context,
+        context=replace(context, not_protected=evidence.hidden.not_protected(context.not_protected)),
+        outcomes=said_of_outcomes(counts.outcomes, counts.everyone, policy),
+        publication=evidence.hidden.publication,
+        findings=group_findings(gates, evidence),
+        increments=evidence.increments,
+        harms=_published_harms(evidence, counts.pairs) if counts.pairs else (),
     )
 
 
@@ -176,14 +211,30 @@ def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) 
         refuse_silent_changes(policy, context.previous)
     return Evidence(
         counted=counted,
-        strict=counts.judged_strictly(),
+        strict=counts.judged_strictly() if counts.outcomes.can_be_judged else {},
         policy=policy,
         rows=counts.rows,
-        hidden=find_hidden_counts(counted, policy.disclosure),
+        hidden=find_hidden_counts(counted, policy.disclosure, before=context.before),
         rows_expected=context.rows_expected,
+        coverage=context.coverage,
         has_live=counts.has_live,
         has_trust_side=counts.has_trust_side,
+        outcomes=counts.outcomes,
+        effects=adjusted_effects(counts.pairs) if counts.pairs else None,
+        window=context.window,
+        accumulated=context.accumulated,
+        harms=_searched(counts.pairs, policy, context) if counts.pairs and counts.outcomes.can_be_judged else None,
     )
+
+
+def _searched(pairs: PairCounts, policy: Policy, context: ReportContext) -> tuple[FoundHarm, ...]:
+    """Harm that no comparison names. Calls that are shared by area on purpose are no harm."""
+    shared = None if context.allocation == BY_RISK else _DECILES
+    return search_harms(pairs, limits=HarmLimits.of(policy, pairs), called_by=shared)
+
+
+def _published_harms(evidence: Evidence, pairs: PairCounts) -> tuple[HarmFinding, ...]:
+    return published_harms(evidence.harms or (), pairs, evidence.policy.disclosure, z=evidence.z)
 
 
 def _require_groupings(counted: Mapping[str, CountedGrouping], policy: Policy) -> None:

@@ -30,6 +30,7 @@ class Cause(StrEnum):
     SQUEEZED_RISKS = "squeezed risks"
     LABEL = "how missed appointments are recorded"
     MIX = "mix of clinics"
+    OTHER_GROUP = "another group that it overlaps with"
     CAPACITY = "who is called at the same risk"
     CALLS = "effect of calls"
     UNKNOWN = "cause not known"
@@ -37,7 +38,7 @@ class Cause(StrEnum):
     @property
     def explains(self) -> bool:
         """Whether a gap with this cause is no fault of the list, so that a person looks and nothing fails."""
-        return self in (Cause.LOWER_NEED, Cause.MIX)
+        return self in (Cause.LOWER_NEED, Cause.MIX, Cause.OTHER_GROUP)
 
 
 ACTIONS: Final[Mapping[Cause, str]] = MappingProxyType(
@@ -50,6 +51,7 @@ ACTIONS: Final[Mapping[Cause, str]] = MappingProxyType(
         Cause.SQUEEZED_RISKS: "recalibrate the spread of the risks of this group: the highest are stated too low",
         Cause.LABEL: "check how missed appointments are recorded, before any other figure is believed",
         Cause.MIX: "compare within clinics; the clinics that this group uses differ",
+        Cause.OTHER_GROUP: "put right what is said of the group that it overlaps with",
         Cause.CAPACITY: "look at who is called: at the same risk this group is called less",
         Cause.CALLS: "judge on appointments that were not called, or on a trial",
         Cause.UNKNOWN: "a named person looks into it before the list is used",
@@ -63,6 +65,23 @@ class GapPart:
 
     cause: Cause
     points: Interval
+    action: str
+
+
+@dataclass(frozen=True)
+class GroupFinding:
+    """One group that is behind or fails: the worst verdict on it, its gap in reach, why, and what closes it.
+
+    `parts` add up to `gap`; both are None or empty where they must be hidden or cannot be estimated.
+    """
+
+    grouping: str
+    group: Group
+    verdict: Verdict
+    gap: Interval | None
+    parts: tuple[GapPart, ...]
+    cause: Cause
+    sentence: str
     action: str
 
 
@@ -147,7 +166,7 @@ class AuditVerdicts:
     level: Verdict
 
 
-LIST_GATES: Final = ("G2", "G3", "G3b", "G4", "G6")
+LIST_GATES: Final = ("G2", "G3", "G3b", "G4", "G5", "G6")
 RECORD_GATES: Final = ("G0", "G1", "G7")
 LEVEL_GATES: Final = ("G8",)
 
@@ -159,9 +178,7 @@ def separate_verdicts(gates: Sequence[Gate], *, primary: str) -> AuditVerdicts:
     the list. Records and level have the worst verdict of their gates.
     """
     judged = [gate for gate in gates if gate.judged]
-    of_list = [
-        dataclasses.replace(gate, verdict=_without_explained(gate)) for gate in judged if gate.code in LIST_GATES
-    ]
+    of_list = [_without_explained(gate) for gate in judged if gate.code in LIST_GATES]
     records, level = ([gate.verdict for gate in judged if gate.code in codes] for codes in (RECORD_GATES, LEVEL_GATES))
     return AuditVerdicts(overall_verdict(of_list, primary=primary), _worst(records), _worst(level))
 

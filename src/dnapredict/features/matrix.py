@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dnapredict.data.engine.bound_query import BoundQuery, compiled, placeholder
-from dnapredict.data.engine.engine_pool import Engine
+from dnapredict.data.engine.duckdb_engine import BoundQuery, compiled, placeholder
+from dnapredict.data.engine.prepared_queries import Engine
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.errors import StoreError
 from dnapredict.features.booking_context import (

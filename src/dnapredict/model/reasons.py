@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.config.factor_register import Factor, FactorClass, FactorRegister
-from dnapredict.model.form.risk_model import RiskModel
+from dnapredict.model.risk_model import RiskModel
 
 MOST_REASONS: Final = 3
 _NONE: Final = -1

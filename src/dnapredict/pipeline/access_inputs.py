@@ -15,7 +15,7 @@ from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import DataError
 from dnapredict.fairness.access import AccessContext, AccessData
 from dnapredict.fairness.measure.audited_appointments import GROUP_COLUMNS
-from dnapredict.model.cohort.cohort import patient_codes
+from dnapredict.model.cohort import patient_codes
 from dnapredict.pipeline.run_inputs import code_revision
 
 _GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "outcome_code")

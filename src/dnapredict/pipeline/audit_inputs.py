@@ -1,7 +1,7 @@
 """Inputs of the audit: groups, outcomes, risks and calls of each appointment, and their source."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,16 @@ from dnapredict.data.validation.checked import NO_OPT_OUTS, Checked
 from dnapredict.errors import DataError
 from dnapredict.fairness import AuditData, ReportContext
 from dnapredict.fairness.measure.audited_appointments import CALLED_BY, GROUP_COLUMNS
+from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.publish.change_since import previous_audit
 from dnapredict.fairness.study import Study, study
 from dnapredict.features.matrix import LEAD_DAYS, PAST_APPOINTMENTS
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
-from dnapredict.model.cohort.cohort import patient_codes, patient_halves
+from dnapredict.model.cohort import appointment_keys, patient_codes, patient_halves
 from dnapredict.pipeline.audited_lists import LIST_COLUMNS, PastLists, capacity_phrase, replayed
 from dnapredict.pipeline.run_inputs import code_revision
+from dnapredict.registry.tested_appointments import ATTENDED, MISSED, RecordedOutcomes
 from dnapredict.worklist.plan.allocation import Rule
 from dnapredict.worklist.plan.call_assignment import allocated
 
@@ -112,6 +114,18 @@ def audited(
     return AuditData.of(pa.table(computed | kept))
 
 
+def recorded_outcomes(lists: PastLists, *, outcomes: LabelRule) -> RecordedOutcomes:
+    """The labelled appointments of an audit, to be held against those that the model was tested on."""
+    table = lists.judged.table
+    missed = pc.is_in(table["outcome_code"], pa.array(outcomes.dna_codes)).to_numpy()
+    return RecordedOutcomes(
+        appointment=appointment_keys(table["appointment_id"]),
+        outcome=np.where(missed, MISSED, ATTENDED).astype(np.int8),
+        day=table["starts_local"].to_numpy().astype("datetime64[D]"),
+        groups=table.select(list(_GROUPS)),
+    )
+
+
 def studied(
     appointments: AuditData,
     factors: NDArray[np.float64] | None,
@@ -134,8 +148,12 @@ def studied(
     return study(appointments, factors=factors, allocate=allocate, policy=policy, seed=seed)
 
 
-def previous_figures(named: Path | None, *, out: Path, kept: Path | None) -> dict[str, Any] | None:
+def previous_figures(
+    named: Path | None, *, out: Path, kept: Path | None, require: Callable[[Path], None] = lambda _: None
+) -> dict[str, Any] | None:
     """The figures of the previous audit: the named one, else the kept one, else the one that will be replaced.
+
+    `require` refuses a named one that the registry does not know.
 
     Raises
     ------
@@ -143,7 +161,9 @@ def previous_figures(named: Path | None, *, out: Path, kept: Path | None) -> dic
         If the named one is no report.
     """
     if named is not None:
-        return previous_audit(named)
+        figures = previous_audit(named)
+        require(named if named.is_dir() else named.parent)
+        return figures
     folders = (folder for folder in (kept, out) if folder is not None and (folder / "audit.json").is_file())
     first = next(folders, None)
     return None if first is None else previous_audit(first)
@@ -172,6 +192,7 @@ def context(
     previous: Mapping[str, Any] | None,
     rows: int,
     assumed: tuple[str, ...] = (),
+    coverage: Coverage | None = None,
 ) -> ReportContext:
     """The source of the report's numbers.
 
@@ -193,4 +214,5 @@ def context(
         rows_expected=rows,
         previous=previous,
         allocation=worklist.allocation,
+        coverage=coverage,
     )

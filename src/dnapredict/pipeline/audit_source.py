@@ -16,6 +16,7 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation.checked import Checked
 from dnapredict.fairness import AuditData, ReportContext
+from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.features.matrix import Matrix
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
@@ -24,8 +25,9 @@ from dnapredict.pipeline import audit_inputs
 from dnapredict.pipeline.audited_lists import PastLists, assumptions
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores
-from dnapredict.quality.unknown_values import unknown_value_sentences
+from dnapredict.quality.published_figures import unknown_value_sentences
 from dnapredict.registry import CHAMPION, Registry
+from dnapredict.registry.tested_appointments import RecordedOutcomes
 
 Say = Callable[[str], None]
 
@@ -40,6 +42,8 @@ class AuditSource:
         The appointments on past lists; with a model, those since the start of its test period.
     known
         The ids of all appointments of the extract, and of its refused rows.
+    outcomes_recorded, coverage
+        With a model, the outcomes that are judged, and what they cover of those that it was tested on.
     live
         Gives the champion's risks, where it is another model than the audited one.
     expected
@@ -58,6 +62,8 @@ class AuditSource:
     live: Callable[[Matrix], NDArray[np.float64]] | None
     expected: int
     refused: pa.Table
+    outcomes_recorded: RecordedOutcomes | None = None
+    coverage: Coverage | None = None
 
     @property
     def outcomes(self) -> LabelRule:
@@ -96,9 +102,13 @@ def read_source(
         matrix = matrix_of(checked, config, factors=factors, extra_columns=extra, workspace=workspace)
         live = _live_risk(registry, stored, checked, workspace)
         expected = audit_inputs.rows_expected(checked, stored, workspace)
-    lists = PastLists.of(matrix, outcomes=LabelRule(config.dna_codes))
-    if stored is not None:
+    outcomes = LabelRule(config.dna_codes)
+    lists = PastLists.of(matrix, outcomes=outcomes)
+    recorded = coverage = None
+    if stored is not None and version is not None:
         lists = audit_inputs.not_trained_on(lists, stored, source=path.name)
+        recorded = audit_inputs.recorded_outcomes(lists, outcomes=outcomes)
+        coverage = registry.coverage(version, recorded)
     return AuditSource(
         path,
         config,
@@ -112,6 +122,8 @@ def read_source(
         live=live,
         expected=expected,
         refused=checked.opt_outs,
+        outcomes_recorded=recorded,
+        coverage=coverage,
     )
 
 
@@ -136,7 +148,14 @@ def audit_input(source: AuditSource, *, scores: Path | None, previous: Mapping[s
         timezone=source.timezone,
     )
     assumed = assumptions(lists, source.worklist, source.policy.disclosure)
-    context = audit_inputs.context(appointments, origin, previous=previous, rows=source.expected, assumed=assumed)
+    context = audit_inputs.context(
+        appointments,
+        origin,
+        previous=previous,
+        rows=source.expected,
+        assumed=assumed,
+        coverage=source.coverage,
+    )
     return AuditInput(appointments, context, lists)
 
 

@@ -1,19 +1,23 @@
 """Audit a model, report on access before there is one, and record a decision."""
 
+import datetime
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dnapredict.config.fairness_policy import Policy
+from dnapredict.config.fairness_policy import Policy, Signatory
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.pipeline.run_inputs import sound_extract
 from dnapredict.registry import Registry
+from dnapredict.registry.audit_record import AuditRecord
 
 if TYPE_CHECKING:
-    from dnapredict.fairness import AuditResult, Signature
+    from dnapredict.fairness import AuditResult, ReportContext, Signature
     from dnapredict.fairness.access import AccessAssessment
+    from dnapredict.fairness.disclosure.publication_memory import PublicationMemory
+    from dnapredict.fairness.signatories import Proof
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,11 @@ class Assessment:
 
 @dataclass(frozen=True)
 class Signed:
-    """A decision, and the versions in the registry that it applies to."""
+    """A decision, the versions in the registry that it applies to, and whether another signature is owed."""
 
     signature: "Signature"
     versions: tuple[str, ...]
+    is_owed: bool = False
 
 
 def audit(
@@ -66,23 +71,57 @@ def audit(
     auditing.require_free(out)
     registry = Registry(home)
     kept = registry.last_audit() if model is not None else None
-    earlier = audit_inputs.previous_figures(previous, out=out, kept=kept)
+    if model is not None:
+        registry.require_policy(policy)
+    require = registry.require_report if model is not None else _accept
+    earlier = audit_inputs.previous_figures(previous, out=out, kept=kept, require=require)
     source = audit_source.read_source(path, setting=setting, policy=policy, registry=registry, model=model, say=say)
     given = audit_source.audit_input(source, scores=scores, previous=earlier)
-    result = auditing.run(given.appointments, policy=policy, context=given.context)
-    studied = None
-    if "study" in extras:
-        studied = audit_inputs.studied(
-            given.appointments,
-            None if source.stored is None else given.lists.judged.values,
-            policy=policy,
-            worklist=source.worklist,
-            seed=source.config.seed,
-        )
-    report = auditing.write(result, out, extra_files=auditing.extra_files(result, extras, studied=studied))
+    with auditing.remembered(home, has_reports=registry.last_audit() is not None) as memory:
+        context = remembered_context(given.context, memory, say)
+        result = auditing.run(given.appointments, policy=policy, context=context)
+        studied = None
+        if "study" in extras:
+            seen = None if source.stored is None else given.lists.judged.values
+            studied = audit_inputs.studied(
+                given.appointments, seen, policy=policy, worklist=source.worklist, seed=source.config.seed
+            )
+        files = auditing.extra_files(result, extras, studied=studied)
+        memory.keep(result.publication)
+        report = auditing.write(result, out, extra_files=files)
     if source.version is not None:
-        registry.keep_audit(source.version, report.parent, verdict=str(result.verdict))
+        record = AuditRecord(
+            verdict=str(result.verdict),
+            policy=policy,
+            gates={gate.code: str(gate.verdict) for gate in result.gates},
+            appointments=source.outcomes_recorded,
+            coverage=None if source.coverage is None else source.coverage.share,
+        )
+        registry.record_audit(source.version, report.parent, record)
     return Audit(result, report)
+
+
+def _accept(_: Path) -> None:
+    """Scores of another product have no home: any earlier report may be named."""
+
+
+def remembered_context(
+    context: "ReportContext", memory: "PublicationMemory", say: Callable[[str], None] | None
+) -> "ReportContext":
+    """The context with what the home has published on the same days, from which no small number may be derived."""
+    before = memory.before(
+        "audit",
+        context.window,
+        data_sha256=context.data_sha256,
+        listed=(context.model_sha256, context.capacity, context.allocation),
+    )
+    _tell(memory.note, say)
+    return replace(context, before=before, not_protected=memory.note)
+
+
+def _tell(note: str, say: Callable[[str], None] | None) -> None:
+    if note and say is not None:
+        say(f"WARNING: {note}")
 
 
 def access(
@@ -91,10 +130,15 @@ def access(
     out: Path,
     setting: Setting,
     policy: Policy,
+    home: Path | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Assessment:
-    """Report who is booked, who waits and who misses in the extract at `path`, without a model."""
+    """Report who is booked, who waits and who misses in the extract at `path`, without a model.
+
+    `home` remembers what was published; without it, comparisons with other reports are not protected.
+    """
     from dnapredict.fairness import access as assessing
+    from dnapredict.fairness import remembered
     from dnapredict.pipeline import access_inputs, audit_source
 
     assessing.require_free(out)
@@ -103,25 +147,58 @@ def access(
         audit_source.warn_of_unknown_values(checked, workspace, policy, say)
         codes = setting.training.dna_codes
         listed = access_inputs.listed(checked, dna_codes=codes, source=path.name, workspace=workspace)
-    result = assessing.assess(
-        listed, policy=policy, context=access_inputs.access_context(listed, path, timezone=setting.mapping.timezone)
-    )
-    return Assessment(result, assessing.write(result, out))
+    context = access_inputs.access_context(listed, path, timezone=setting.mapping.timezone)
+    with remembered(home) as memory:
+        before = memory.before("access", context.window, data_sha256=context.data_sha256)
+        context = replace(context, before=before, not_protected=memory.note)
+        _tell(memory.note, say)
+        result = assessing.assess(listed, policy=policy, context=context)
+        memory.keep(result.publication)
+        return Assessment(result, assessing.write(result, out))
 
 
-def sign(report: Path, *, home: Path, name: str, role: str, decision: str, reason: str, dissent: str = "") -> Signed:
-    """Record a person's decision with a report, and with the versions of the home that it applies to."""
+def sign(
+    report: Path,
+    *,
+    home: Path,
+    name: str,
+    role: str,
+    decision: str,
+    reason: str,
+    dissent: str = "",
+    until: datetime.date | None = None,
+    prove: Callable[[], "Proof"] | None = None,
+    signatories: tuple[Signatory, ...] = (),
+) -> Signed:
+    """Record a person's decision with a report, and with the versions of the home that it applies to.
+
+    Parameters
+    ----------
+    until
+        The last day on which conditions hold.
+    prove
+        Gives the person's key or OpenID subject; called where the policy names who may sign.
+    signatories
+        Those of the policy in use, for a report whose audit in this home names nobody.
+    """
     from dnapredict import fairness as auditing
+    from dnapredict.fairness.signatories import NO_PROOF, require_signatory
 
     registry, versions = Registry(home), list[str]()
+    named = registry.signatories(report) or signatories
+    proof = prove() if prove is not None and named else NO_PROOF
+    person = require_signatory(name, proof, signatories=named)
     signature = auditing.sign(
         report,
-        name=name,
-        role=role,
+        name=name if person is None else person.name,
+        role=role if person is None else person.role,
         decision=decision,
         reason=reason,
         dissent=dissent,
+        until=until,
+        proven="" if person is None else proof.kind,
         on_record=registry.signature_on(report),
+        before=registry.signatures_before(report),
         record=lambda signature: versions.extend(registry.keep_signature(report, signature)),
     )
-    return Signed(signature, tuple(versions))
+    return Signed(signature, tuple(versions), is_owed=registry.is_owed(report))

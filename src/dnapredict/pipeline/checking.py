@@ -1,6 +1,6 @@
 """Check an extract against the data contract, and report on it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation.checked import Checked, Rejection
-from dnapredict.pipeline.run_inputs import checked_extract, checked_lists
-from dnapredict.quality.check_report import extract_label_faults, report_of, require_free, write_report
-from dnapredict.quality.label_checks import require_labels
+from dnapredict.pipeline.run_inputs import checked_extract, checked_lists, contract_sentences
+from dnapredict.quality.check_report import report_of, require_free, write_report
+from dnapredict.quality.label_checks import extract_label_faults, require_labels
+from dnapredict.quality.published_figures import patient_number_sentences, unknown_value_sentences, word_sentences
 from dnapredict.quality.report_figures import LabelFault, Report
-from dnapredict.quality.unknown_values import patient_number_sentences, unknown_value_sentences, word_sentences
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,3 @@ def check(
             report = report_of(checked, workspace, extract=path, setting=setting, labels=labels)
     files = write_report(report, out) if out is not None and report is not None else ()
     return ExtractCheck(checked, setting, path.name, labels, report, files)
-
-
-def contract_sentences(checked: Checked, *, source: str) -> Iterator[str]:
-    """How many rows keep the contract, and which rules the others break; never a value."""
-    yield f"{source}: {checked.kept:,} of {checked.total:,} rows keep the contract."
-    for sentence in checked.ingest.sentences:
-        yield f"  {sentence}"
-    for rejection in checked.rejections:
-        yield f"  rejected: {rejection}"

@@ -44,7 +44,8 @@ def run(home: Path, *, say: Callable[[str], None]) -> None:
     policy = load(shipped("fairness/policy.toml"), Policy)
     audited = pipeline.audit(extract, out=folder / "audit", setting=setting, policy=policy, home=home, model=version)
     say(f"        Verdict: {audited.result.verdict}; the report says why, in words, and for which groups")
-    say("5 of 6  Promoting the model to champion")
+    say("5 of 6  Signing its report, as a reviewer would, and promoting the model to champion")
+    _sign(audited, home)
     Registry(home).promote(version)
     say("6 of 6  Scoring next week's list")
     scored = pipeline.score_list(weekly, out=worklist, home=home)
@@ -55,6 +56,20 @@ def run(home: Path, *, say: Callable[[str], None]) -> None:
     say(f"The page:       dnapredict serve --home {home}   then open http://127.0.0.1:3000")
     say(f"A list for it:  {to_upload}")
     say(f"The runs:       mlflow ui --backend-store-uri sqlite:///{home / 'mlflow.db'}")
+
+
+def _sign(audited: pipeline.Audit, home: Path) -> None:
+    """Every verdict but PASS needs a person who signs: here nobody is at risk, and nobody real signs."""
+    has_failed = str(audited.result.verdict) == "FAIL"
+    pipeline.sign(
+        audited.report.parent,
+        home=home,
+        name="Demo Reviewer",
+        role="demonstration, no real person",
+        decision="conditions" if has_failed else "approve",
+        reason="Made-up patients only.",
+        until=datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=365) if has_failed else None,
+    )
 
 
 def _cut_week(extract: Path, out: Path, *, after: datetime.datetime) -> None:

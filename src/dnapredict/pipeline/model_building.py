@@ -21,15 +21,14 @@ from dnapredict.features.factors import factor_register
 from dnapredict.features.matrix import Matrix
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel, save
-from dnapredict.model.cohort.cohort import COHORT_COLUMNS, cohort_of
+from dnapredict.model.cohort import COHORT_COLUMNS, cohort_of
 from dnapredict.model.fit.training import Training
 from dnapredict.model.fit.training import train as train_model
 from dnapredict.model.fit.tuning import ProgressCallback
 from dnapredict.pipeline import training_inputs
 from dnapredict.pipeline.run_inputs import checked_lists, matrix_of, matrix_on_spark, sound_extract
-from dnapredict.quality.check_report import extract_label_faults
-from dnapredict.quality.label_checks import require_labels
-from dnapredict.quality.unknown_values import unknown_value_sentences
+from dnapredict.quality.label_checks import extract_label_faults, require_labels
+from dnapredict.quality.published_figures import unknown_value_sentences
 from dnapredict.registry import Registered, Registry
 
 # The first columns of a file of factors, by which it is recognised.
@@ -129,8 +128,10 @@ def train(
         require_labels(labels, source=path.name)
         say("Building the factors as known when each appointment would have been scored")
         matrix = matrix_of(checked, config, register, extra_columns=COHORT_COLUMNS, workspace=workspace)
+        outcomes = LabelRule(config.dna_codes)
+        appointments = training_inputs.training_extract(checked, workspace, outcomes=outcomes)
     say("Training, calibrating and testing in time")
-    cohort = cohort_of(matrix, outcomes=LabelRule(config.dna_codes), zone=setting.mapping.timezone)
+    cohort = cohort_of(matrix, outcomes=outcomes, zone=setting.mapping.timezone)
     directions = [register.factor(name).direction for name in matrix.factors]
     training = train_model(
         cohort,
@@ -151,6 +152,6 @@ def train(
         origin = training_inputs.provenance(path, training, setting, register, imd_release=release)
         stored = save(training.model, folder, provenance=origin, specimens=training.specimens)
         files = training_inputs.reproduction(stored, setting)
-        registered = Registry(home).register(folder, training, files=files)
+        registered = Registry(home).register(folder, training, files=files, appointments=appointments)
     dropped = tuple(factor.name for factor in register.agreed if factor.name not in matrix.factors)
     return Trained(registered, training, stored, checked, dropped)

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.training_config import Setting
-from dnapredict.data.files.secret_files import read_secret
+from dnapredict.data.files.digests import read_secret
 from dnapredict.errors import UsageError
 from dnapredict.pipeline.audit_source import AuditInput, AuditSource, Say, audit_input, read_source
-from dnapredict.pipeline.auditing import Audit
+from dnapredict.pipeline.auditing import Audit, remembered_context
 from dnapredict.pipeline.run_inputs import code_revision
 from dnapredict.registry import Registry
 
@@ -106,9 +106,11 @@ def audit_pool(
     out: Path,
     policy: Policy,
     timezone: str,
+    home: Path,
     previous: Path | None = None,
     extras: frozenset[str] = frozenset(),
     seal_key: Path | None = None,
+    say: Say | None = None,
 ) -> Audit:
     """Audit the files of counts in `folder`: one verdict on all trusts, and each trust's place.
 
@@ -120,23 +122,22 @@ def audit_pool(
         As `fairness.pooling.pooled_audit.read_pool`.
     """
     from dnapredict import fairness as auditing
-    from dnapredict.fairness.pooling.pooled_audit import audit_pool as audit_counts_of_pool
-    from dnapredict.fairness.pooling.pooled_audit import read_pool
+    from dnapredict.fairness.pooling import pooled_audit
     from dnapredict.pipeline import audit_inputs
 
     if "study" in extras:
         raise UsageError("--study fits models on appointments, and a pool holds counts only. Leave it out.")
     auditing.require_free(out)
-    earlier = audit_inputs.previous_figures(previous, out=out, kept=None)
-    trusts = read_pool(folder, policy=policy, key=_key(seal_key))
-    result = audit_counts_of_pool(
-        trusts,
-        policy=policy,
-        code_revision=code_revision(),
-        created_at=datetime.datetime.now(ZoneInfo(timezone)),
-        previous=earlier,
-    )
-    return Audit(result, auditing.write(result, out, extra_files=auditing.extra_files(result, extras)))
+    earlier = audit_inputs.previous_figures(previous, out=out, kept=None, require=lambda _: None)
+    trusts = pooled_audit.read_pool(folder, policy=policy, key=_key(seal_key))
+    now = datetime.datetime.now(ZoneInfo(timezone))
+    context = pooled_audit.pool_context(trusts, code_revision=code_revision(), created_at=now, previous=earlier)
+    with auditing.remembered(home) as memory:
+        context = remembered_context(context, memory, say)
+        result = pooled_audit.audit_pool(trusts, policy=policy, context=context)
+        files = auditing.extra_files(result, extras)
+        memory.keep(result.publication)
+        return Audit(result, auditing.write(result, out, extra_files=files))
 
 
 def _key(path: Path | None) -> bytes:

@@ -13,6 +13,7 @@ from dnapredict.data.small_numbers import publish_count
 from dnapredict.errors import UsageError
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.pipeline.audit_source import Say, audit_input, read_source
+from dnapredict.pipeline.auditing import remembered_context
 from dnapredict.registry import Registry
 from dnapredict.worklist.plan.working_days import week_of
 
@@ -54,13 +55,16 @@ def compare_products(
         raise UsageError("--scores: two files have the same name. Name each after its product and version.")
     require_free(out, proof=PRODUCTS)
     source = read_source(path, setting=setting, policy=policy, registry=Registry(home), model=None, say=say)
-    results = {}
-    for name, file in zip(names, scores, strict=True):
-        given = audit_input(source, scores=file)
-        result = auditing.run(given.appointments, policy=policy, context=given.context)
-        results[product_place(name, result, tied=_tied_share(given.appointments, policy))] = result
-    folder = write_folder(product_files(results), out, proof=PRODUCTS)
-    return ProductComparison(tuple(results), folder / REPORT)
+    results = []
+    with auditing.remembered(home) as memory:
+        for name, file in zip(names, scores, strict=True):
+            given = audit_input(source, scores=file)
+            context = remembered_context(given.context, memory, say)
+            result = auditing.run(given.appointments, policy=policy, context=context)
+            memory.keep(result.publication)
+            results.append((product_place(name, result, tied=_tied_share(given.appointments, policy)), result))
+        folder = write_folder(product_files(results), out, proof=PRODUCTS)
+    return ProductComparison(tuple(place for place, _ in results), folder / REPORT)
 
 
 def _tied_share(appointments: AuditData, policy: Policy) -> float | None:

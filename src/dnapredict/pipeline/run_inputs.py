@@ -3,7 +3,7 @@
 import difflib
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -162,3 +162,12 @@ def _git(folder: Path, *words: str) -> str:
         [git, "-C", str(folder), *words], capture_output=True, text=True, check=False, timeout=30
     )
     return answer.stdout.strip()
+
+
+def contract_sentences(checked: Checked, *, source: str) -> Iterator[str]:
+    """How many rows keep the contract, and which rules the others break; never a value."""
+    yield f"{source}: {checked.kept:,} of {checked.total:,} rows keep the contract."
+    for sentence in checked.ingest.sentences:
+        yield f"  {sentence}"
+    for rejection in checked.rejections:
+        yield f"  rejected: {rejection}"

@@ -24,10 +24,10 @@ from dnapredict.pipeline.run_inputs import sound_extract, worklist_config
 from dnapredict.registry import Registry
 from dnapredict.worklist.batch import HistoryExtract, Progress, score_file
 from dnapredict.worklist.calls.calls_ledger import Ledger
-from dnapredict.worklist.calls.contacts import RecordedContacts
+from dnapredict.worklist.calls.known_contacts import RecordedContacts
 from dnapredict.worklist.files import list_store, worklist_files
 from dnapredict.worklist.files.list_store import Counts, KeptList
-from dnapredict.worklist.files.written_worklists import WrittenWorklists
+from dnapredict.worklist.files.worklist_files import WrittenWorklists
 from dnapredict.worklist.plan.working_days import local_today
 from dnapredict.worklist.scorer import Scorer
 
@@ -209,6 +209,7 @@ def open_scorer(
     """
     registry = Registry(home)
     version = registry.usable(model)
+    notice = registry.notice(version)
     return Scorer(
         stored=load_model(registry.folder(version)),
         model_version=version,
@@ -216,6 +217,7 @@ def open_scorer(
         history=lambda: history_in_use(home),
         mapping=mapping,
         ledger=Ledger(home, recorded),
+        notices=(notice,) if notice else (),
     )
 
 

@@ -2,24 +2,67 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from dnapredict.config.factor_register import FactorRegister
 from dnapredict.config.loading import as_toml
 from dnapredict.config.training_config import Setting, Tuning
+from dnapredict.data.contract.codes import NOT_APPLICABLE
+from dnapredict.data.contract.columns import NAMES
+from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.files.atomic_write import create_private_file
 from dnapredict.data.readers import table_file
-from dnapredict.model.artefact import StoredModel
+from dnapredict.data.validation.checked import Checked
+from dnapredict.features.scoring_clock import LabelRule
+from dnapredict.model.artefact import Provenance, StoredModel
+from dnapredict.model.cohort import appointment_keys
 from dnapredict.model.evaluate.capacity_metrics import WeeklyCapacity
 from dnapredict.model.fit.training import Training
 from dnapredict.model.fit.tuning import StudyStorage
-from dnapredict.model.manifest import Provenance
 from dnapredict.pipeline.run_inputs import code_revision, worklist_config
+from dnapredict.registry.tested_appointments import (
+    ATTENDED,
+    CANCELLED,
+    GROUP_COLUMNS,
+    MISSED,
+    NO_OUTCOME,
+    RecordedOutcomes,
+    TrainingExtract,
+)
 
 
 def calls() -> WeeklyCapacity:
     """The weekly capacity of calls in serving/worklist.toml."""
     worklist = worklist_config()
     return WeeklyCapacity(worklist.capacity_share, worklist.capacity)
+
+
+def training_extract(checked: Checked, workspace: Workspace, *, outcomes: LabelRule) -> TrainingExtract:
+    """Every valid appointment of an extract with its outcome, and counts by day, outcome and group."""
+    rows, missed = checked.rows.get_name(), ", ".join(f"'{code}'" for code in outcomes.dna_codes)
+    sql = f"SELECT appointment_id, outcome_code, CAST(starts_local AS DATE) AS day FROM {rows}"
+    table = workspace.fetch(sql)
+    codes = table["outcome_code"]
+    outcome = np.full(len(table), NO_OUTCOME, dtype=np.int8)
+    is_unrecorded = pc.or_kleene(pc.is_null(codes), pc.equal(codes, NOT_APPLICABLE))
+    outcome[~is_unrecorded.to_numpy()] = CANCELLED
+    for code, named in ((MISSED, outcomes.dna_codes), (ATTENDED, outcomes.came_codes)):
+        outcome[pc.is_in(codes, pa.array(named)).to_numpy()] = code
+    came = ", ".join(f"'{code}'" for code in outcomes.came_codes)
+    counts: dict[str, Any] = {
+        column: workspace.fetch(
+            f"SELECT {column}, CAST(starts_local AS DATE) AS day, outcome_code IN ({missed}) AS missed, count(*) AS n "
+            f"FROM {rows} WHERE outcome_code IN ({missed}, {came}) GROUP BY ALL"
+        )
+        for column in GROUP_COLUMNS
+        if column in NAMES
+    }
+    day = table["day"].to_numpy().astype("datetime64[D]")
+    return TrainingExtract(RecordedOutcomes(appointment_keys(table["appointment_id"]), outcome, day), counts)
 
 
 def study(home: Path, path: Path, setting: Setting) -> StudyStorage | None:

@@ -14,14 +14,15 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.home import home_folder
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.mapping_config import load_mapping
+from dnapredict.config.service_config import served_config
 from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.data.files.atomic_write import require_apart
 from dnapredict.errors import UsageError
 from dnapredict.pipeline import checking
+from dnapredict.pipeline.run_inputs import contract_sentences
 from dnapredict.public_api.results import AuditReport, CheckResult, ScoreResult, TrainingResult, read_worklist
 from dnapredict.public_api.table_input import TableInput, as_file
 from dnapredict.service.logged_contacts import logged_contacts
-from dnapredict.service.start import served_config
 from dnapredict.synthetic import simulation
 from dnapredict.synthetic.worlds import World
 
@@ -124,7 +125,7 @@ def train(
     setting, messages, folder = _setting(mapping, config, files, key_file), _Messages(say), home_folder(_path(home))
     with as_file(extract, name="extract") as path:
         trained = pipeline.train(path, home=folder, setting=setting, say=messages, lists=_paths(lists))
-        for sentence in checking.contract_sentences(trained.checked, source=path.name):
+        for sentence in contract_sentences(trained.checked, source=path.name):
             messages(sentence)
     return TrainingResult.of(trained, folder, messages.all)
 

@@ -2,9 +2,8 @@
 
 import calendar
 import dataclasses
-import datetime
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +19,10 @@ from dnapredict.data.readers.table_file import is_synthetic
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import UsageError
 from dnapredict.features.factors import factor_register
-from dnapredict.quality.label_checks import label_faults
-from dnapredict.quality.leak_faults import list_faults
-from dnapredict.quality.measures.quality_profile import profile
-from dnapredict.quality.measures.record_quality import BLANK, FEWEST_PATIENTS
-from dnapredict.quality.measures.recording_by_group import LITTLE_NOTICE_DAYS, MOVED_WITHIN_DAYS
+from dnapredict.quality.label_checks import extract_label_faults
 from dnapredict.quality.published_figures import ReportSource, publish_report
+from dnapredict.quality.quality_profile import profile
+from dnapredict.quality.record_quality import BLANK, FEWEST_PATIENTS, LITTLE_NOTICE_DAYS, MOVED_WITHIN_DAYS
 from dnapredict.quality.report_figures import LabelFault, MonthOutcomes, Report
 
 # Both reports use the audit's style sheet, without importing the audit's package.
@@ -212,25 +209,6 @@ def report_of(
         rule=load(shipped("fairness/policy.toml"), Policy).disclosure,
         register=factor_register(),
     )
-
-
-def extract_label_faults(
-    checked: Checked,
-    workspace: Workspace,
-    *,
-    extract: Path,
-    setting: Setting,
-    lists: Sequence[Checked] = (),
-) -> tuple[LabelFault, ...]:
-    """Faults of the outcomes of the extract in a file, with the policy's small-number rule and this machine's clock.
-
-    `lists` were drawn before the appointments; columns that have changed since are looked for.
-    """
-    now = None if is_synthetic(extract) else datetime.datetime.now(datetime.UTC)
-    rule, config = load(shipped("fairness/policy.toml"), Policy).disclosure, setting.training
-    faults = label_faults(checked, workspace, config=config, rule=rule, now=now)
-    changed = list_faults(checked, lists, workspace, config=config, rule=rule) if lists else ()
-    return (*faults, *changed)
 
 
 def report_paths(out: Path) -> tuple[Path, Path]:

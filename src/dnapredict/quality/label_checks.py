@@ -11,19 +11,21 @@ import datetime
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dnapredict.config.fairness_policy import Disclosure
-from dnapredict.config.training_config import TrainingConfig
+from dnapredict.config.fairness_policy import Disclosure, Policy
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.data.contract import codes
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.readers.table_file import is_synthetic
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import DataError
 from dnapredict.features.scoring_clock import LabelRule
-from dnapredict.quality.count_words import in_100, shown_count
 from dnapredict.quality.extreme_shares import (
     MissedCounts,
     extreme_groups,
@@ -31,9 +33,8 @@ from dnapredict.quality.extreme_shares import (
     is_surely_below,
     runs_without_missed,
 )
-from dnapredict.quality.leak_faults import leak_fault
-from dnapredict.quality.measures.label_counts import DayCounts, LabelCounts, label_counts
-from dnapredict.quality.measures.outcome_leaks import outcome_leaks
+from dnapredict.quality.leak_faults import in_100, leak_fault, list_faults, shown_count
+from dnapredict.quality.outcome_counts import DayCounts, LabelCounts, label_counts, outcome_leaks
 from dnapredict.quality.report_figures import LabelFault
 
 # In England 6 to 8 in 100 outpatient appointments are missed; single services have 2 to 30.
@@ -108,6 +109,25 @@ def label_faults(
         *_extreme_days(checks),
         *(leak_fault(each, counts, rule=rule, limit=checks.limit) for each in leaks),
     )
+
+
+def extract_label_faults(
+    checked: Checked,
+    workspace: Workspace,
+    *,
+    extract: Path,
+    setting: Setting,
+    lists: Sequence[Checked] = (),
+) -> tuple[LabelFault, ...]:
+    """Faults of the outcomes of the extract in a file, with the policy's small-number rule and this machine's clock.
+
+    `lists` were drawn before the appointments; columns that have changed since are looked for.
+    """
+    now = None if is_synthetic(extract) else datetime.datetime.now(datetime.UTC)
+    rule, config = load(shipped("fairness/policy.toml"), Policy).disclosure, setting.training
+    faults = label_faults(checked, workspace, config=config, rule=rule, now=now)
+    changed = list_faults(checked, lists, workspace, config=config, rule=rule) if lists else ()
+    return (*faults, *changed)
 
 
 def require_labels(faults: Sequence[LabelFault], *, source: str) -> None:

@@ -1,20 +1,114 @@
-"""Faults of columns that give the outcome away: within an extract, and compared with lists from before it."""
+"""Faults of columns that give the outcome away: within an extract, and compared with lists from before it.
+
+What changes between a list and the extract was not known when the list was scored. Where it changes more often for
+missed or for attended appointments, a model that is trained on the extract learns the outcome from it.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.config.training_config import TrainingConfig
-from dnapredict.data.contract.columns import audit_only
+from dnapredict.data.contract.columns import COLUMNS, Role, audit_only
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.small_numbers import publish_count
 from dnapredict.data.validation.checked import Checked
 from dnapredict.features.scoring_clock import LabelRule
-from dnapredict.quality.count_words import in_100, shown_count
 from dnapredict.quality.extreme_shares import FALSE_ALARM, is_surely_above, is_surely_below
-from dnapredict.quality.measures.label_counts import LabelCounts
-from dnapredict.quality.measures.list_changes import ChangedColumn, ListComparison, list_changes
-from dnapredict.quality.measures.outcome_leaks import VALUES, OutcomeLeak
+from dnapredict.quality.outcome_counts import VALUES, LabelCounts, OutcomeLeak
 from dnapredict.quality.report_figures import LabelFault
+
+
+def shown_count(count: int, rule: Disclosure) -> str:
+    """A count as it may be printed: rounded, and without its figure if it is small.
+
+    >>> [shown_count(count, Disclosure(why="The rule of hospital statistics.")) for count in (0, 3, 1_234)]
+    ['0', 'a few', '1,235']
+    """
+    shown = publish_count(count, rule)
+    return "a few" if shown is None else f"{shown:,}"
+
+
+def in_100(part: int, whole: int, rule: Disclosure) -> str:
+    """A share in words, from counts as they may be printed.
+
+    >>> rule = Disclosure(why="The rule of hospital statistics.")
+    >>> [in_100(part, whole, rule) for part, whole in ((70, 1_000), (5, 1_000), (5, 12), (12, 12))]
+    ['7 in 100', 'under 1 in 100', 'a few', '100 in 100']
+    """
+    shown, total = publish_count(part, rule), publish_count(whole, rule)
+    if not total:
+        return "a few"
+    if shown is None:
+        return "under 1 in 100" if 100 * rule.suppress_below < whole else "a few"
+    share = 100 * min(shown / total, 1.0)
+    return f"{share:.0f} in 100" if share >= 1 or shown == 0 else "under 1 in 100"
+
+
+_COMPARED: Final = (Role.KEY, Role.TIME, Role.FACTOR, Role.FACTOR_AND_AUDIT, Role.AUDIT)
+# These are empty before the appointment, and `appointment_id` joins the two.
+_NOT_COMPARED: Final = frozenset({"appointment_id", "recorded_at", "trust_side_reason", "rtt_status_code"})
+
+
+@dataclass(frozen=True)
+class ChangedColumn:
+    """Appointments with a known outcome in which a column differs from the list, and those of them that were missed."""
+
+    column: str
+    changed: int
+    missed: int
+
+
+@dataclass(frozen=True)
+class ListComparison:
+    """Appointments of the lists with a known outcome, those missed, and what has changed in each column."""
+
+    known: int
+    missed: int
+    columns: tuple[ChangedColumn, ...]
+
+
+def list_changes(
+    checked: Checked, lists: Sequence[Checked], workspace: Workspace, *, labels: LabelRule
+) -> ListComparison:
+    """Compare the kept rows of an extract with those of `lists`, by `appointment_id`.
+
+    An appointment that is in several lists is compared with the first. Columns that not every list has are left out.
+    """
+    names = [
+        column.name
+        for column in COLUMNS
+        if column.role in _COMPARED
+        and column.name not in _NOT_COMPARED
+        and all(column.name in each.present for each in (checked, *lists))
+    ]
+    missed, known = _in_list(labels.dna_codes), _in_list((*labels.dna_codes, *labels.came_codes))
+    columns = ", ".join(["appointment_id", *names])
+    drawn = " UNION ALL ".join(
+        f"SELECT {number} AS list_number, {columns} FROM {each.rows.get_name()}" for number, each in enumerate(lists)
+    )
+    counts = ", ".join(
+        f"count(*) FILTER ({_differs(name)}) AS changed_{name}, "
+        f"count(*) FILTER ({_differs(name)} AND x.outcome_code IN ({missed})) AS missed_{name}"
+        for name in names
+    )
+    (row,) = workspace.fetch(
+        f"SELECT count(*) AS n, count(*) FILTER (x.outcome_code IN ({missed})) AS m, {counts} "
+        f"FROM {checked.rows.get_name()} x JOIN (SELECT DISTINCT ON (appointment_id) * FROM ({drawn}) "
+        f"ORDER BY appointment_id, list_number) l USING (appointment_id) WHERE x.outcome_code IN ({known})"
+    ).to_pylist()
+    changes = tuple(ChangedColumn(name, row[f"changed_{name}"], row[f"missed_{name}"]) for name in names)
+    return ListComparison(row["n"], row["m"], changes)
+
+
+def _differs(name: str) -> str:
+    return f"x.{name} IS DISTINCT FROM l.{name}"
+
+
+def _in_list(values: tuple[str, ...]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
+
 
 _CONDITIONS: Final = {
     "blank": "is blank",

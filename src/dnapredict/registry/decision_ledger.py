@@ -1,4 +1,4 @@
-"""The ledger of decisions: trainings, audits, signatures, promotions and rollbacks, in `HOME/decisions/`.
+"""The ledger of decisions, in `HOME/decisions/`: trainings, audits, signatures, promotions, rollbacks, policies.
 
 Anybody who can open MLflow's page can set tags and aliases there. Promotions and reviewers' decisions are
 therefore read from this ledger only; MLflow holds a copy for people to look at. Entries are only added,
@@ -17,9 +17,8 @@ from typing import Final, Literal, NamedTuple, Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
-from dnapredict.data.files.digests import FIRST_SEAL, entry_seal
+from dnapredict.data.files.digests import FIRST_SEAL, SecretError, entry_seal, read_or_make, read_secret
 from dnapredict.data.files.file_lock import locked
-from dnapredict.data.files.secret_files import SecretError, read_or_make, read_secret
 from dnapredict.errors import StoreError
 
 _LOG: Final = logging.getLogger("dnapredict.registry")
@@ -29,7 +28,8 @@ _SECRET: Final = "ledger.secret"  # noqa: S105 - the name of a file
 _LOCK: Final = "lock"
 _SECONDS_TO_WAIT: Final = 10.0
 
-Kind = Literal["training", "audit", "decision", "promotion", "rollback"]
+# `policy` is a policy that an audit was judged by for the first time, `end` the end of conditions that was noticed.
+Kind = Literal["training", "audit", "decision", "promotion", "rollback", "policy", "end"]
 
 
 class DecisionEntry(BaseModel):
@@ -71,18 +71,25 @@ class NewEntry(NamedTuple):
 
 
 class _Ledger(BaseModel):
-    """The whole file. `head` and `count` reveal a file that was cut at the end of an entry."""
+    """The whole file. `head` and `count` reveal a file that was cut at the end of an entry.
+
+    In form 2 every head record was there when the file was written, so that a missing one is noticed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    form: Literal[1] = 1
+    form: Literal[1, 2] = 1
     count: int
     head: str
     entries: tuple[DecisionEntry, ...]
 
 
 class HeadRecord(Protocol):
-    """A second place that records the ledger's last entry, so that a removed or older ledger is noticed."""
+    """Another place that records the ledger's last entry, so that a removed or older ledger is noticed."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, as words for a message."""
 
     def read(self) -> str:
         """The head that was written last; "" where none was."""
@@ -103,8 +110,8 @@ class Decisions:
     """
 
     home: Path
-    head_record: HeadRecord | None = None
-    _verified: tuple[bytes, tuple[DecisionEntry, ...]] | None = field(default=None, repr=False)
+    head_records: tuple[HeadRecord, ...] = ()
+    _verified: tuple[bytes, _Ledger] | None = field(default=None, repr=False)
 
     @property
     def exists(self) -> bool:
@@ -114,7 +121,7 @@ class Decisions:
     @property
     def has_existed(self) -> bool:
         """Whether the home has or had a ledger."""
-        return self.exists or bool(self._recorded_head())
+        return self.exists or any(record.read() for record in self.head_records)
 
     def create(self, new: Iterable[NewEntry] = ()) -> None:
         """Create the ledger with these entries, unless there is one.
@@ -124,7 +131,7 @@ class Decisions:
         """
         if self.exists:
             return
-        if self._recorded_head():
+        if self.has_existed:
             raise self._damage(self._folder, "it is missing")
         try:
             private_folder(self.home)
@@ -138,17 +145,27 @@ class Decisions:
     def entries(self) -> tuple[DecisionEntry, ...]:
         """Every entry, oldest first, after checking each seal."""
         path, key = self._folder / _LEDGER, self._key()
-        recorded = self._recorded_head()  # before the ledger is read, which another process may extend
+        # Before the ledger is read, which another process may extend.
+        recorded = {record.place: record.read() for record in self.head_records}
         try:
             content = path.read_bytes()
         except OSError as error:
             raise self._damage(path, f"it cannot be read: {error.strerror}") from None
         if self._verified is None or content != self._verified[0]:
             self._verified = content, self._verify(content, key)
-        entries = self._verified[1]
-        if recorded and recorded not in (_head(entries[:number]) for number in range(1, len(entries) + 1)):
-            raise self._damage(path, "it is an older copy, or not the ledger that MLflow has recorded")
+        ledger, entries = self._verified[1], self._verified[1].entries
+        heads = {_head(entries[:number]) for number in range(1, len(entries) + 1)}
+        for place, head in recorded.items():
+            if not head and ledger.form > 1:
+                raise self._damage(path, f"its last entry is not recorded in {place} any more")
+            if head and head not in heads:
+                raise self._damage(path, f"it is an older copy, or not the ledger that {place} has recorded")
         return entries
+
+    def now(self) -> datetime:
+        """The time (UTC), never before the last entry: a clock that is turned back revives nothing."""
+        last = [datetime.fromisoformat(entry.at) for entry in self.entries()[-1:]] if self.exists else []
+        return max([datetime.now(UTC), *last])
 
     def append(
         self,
@@ -157,7 +174,7 @@ class Decisions:
         *,
         refuse: Callable[[tuple[DecisionEntry, ...]], None] | None = None,
     ) -> DecisionEntry:
-        """Add an entry; it is on disk when this returns.
+        """Add an entry; it is on disk when this returns. Its time is never before that of the last one.
 
         `refuse` is given the existing entries while no other process can add one, and raises where the new
         entry may not follow them.
@@ -169,23 +186,19 @@ class Decisions:
             before = self.entries()
             if refuse is not None:
                 refuse(before)
-            if before and self._recorded_head() != _head(before):  # a process was killed before it recorded it
-                self._record_head(before)
+            are_recorded = bool(before) and all(record.read() for record in self.head_records)
+            for record in self.head_records:
+                if before and record.read() != _head(before):  # a process was killed before it recorded it
+                    record.write(_head(before))
             entries = _extended(before, [NewEntry(kind, data)], self._key())
             # The whole file is written: a process that is killed while appending would leave half an entry.
-            write_private(self._folder / _LEDGER, _as_json(entries))
-            try:
-                self._record_head(entries)
-            except StoreError as error:  # the decision counts; the next entry records the head
-                _LOG.warning("%s", error)
+            write_private(self._folder / _LEDGER, _as_json(entries, form=2 if are_recorded else 1))
+            for record in self.head_records:
+                try:
+                    record.write(_head(entries))
+                except StoreError as error:  # the decision counts; the next entry records the head
+                    _LOG.warning("%s", error)
         return entries[-1]
-
-    def _recorded_head(self) -> str:
-        return "" if self.head_record is None else self.head_record.read()
-
-    def _record_head(self, entries: tuple[DecisionEntry, ...]) -> None:
-        if self.head_record is not None:
-            self.head_record.write(_head(entries))
 
     @property
     def _folder(self) -> Path:
@@ -200,7 +213,7 @@ class Decisions:
         except StoreError:
             raise self._damage(path, "it cannot be read") from None
 
-    def _verify(self, content: bytes, key: bytes) -> tuple[DecisionEntry, ...]:
+    def _verify(self, content: bytes, key: bytes) -> _Ledger:
         path = self._folder / _LEDGER
         try:
             ledger = _Ledger.model_validate_json(content)
@@ -213,19 +226,20 @@ class Decisions:
             previous = entry.seal
         if (ledger.count, ledger.head) != (len(ledger.entries), previous):
             raise self._damage(path, "entries at the end are missing")
-        return ledger.entries
+        return ledger
 
     @staticmethod
     def _damage(path: Path, problem: str) -> StoreError:
         return StoreError(
             f"{path}: {problem}. It holds which versions were audited, signed for and promoted. Restore the "
-            f"folder {FOLDER} of the home from a backup, with mlflow.db and mlruns as they were at that time."
+            f"folder {FOLDER} of the home from a backup, with mlflow.db, mlruns and tested as they were at that time."
         )
 
 
 def _extended(entries: tuple[DecisionEntry, ...], new: Iterable[NewEntry], key: bytes) -> tuple[DecisionEntry, ...]:
     extended = list(entries)
-    at, by = datetime.now(UTC).isoformat(timespec="seconds"), _account_name()
+    now = max([datetime.now(UTC), *(datetime.fromisoformat(entry.at) for entry in entries[-1:])])
+    at, by = now.isoformat(timespec="seconds"), _account_name()
     for kind, data in new:
         previous = extended[-1].seal if extended else FIRST_SEAL
         entry = DecisionEntry(number=len(extended) + 1, kind=kind, at=at, by=by, data=dict(data), seal="")
@@ -237,9 +251,9 @@ def _seal(entry: DecisionEntry, *, previous: str, key: bytes) -> str:
     return entry_seal([entry.number, entry.kind, entry.at, entry.by, entry.data], previous=previous, key=key)
 
 
-def _as_json(entries: tuple[DecisionEntry, ...]) -> str:
+def _as_json(entries: tuple[DecisionEntry, ...], *, form: Literal[1, 2] = 1) -> str:
     head = entries[-1].seal if entries else FIRST_SEAL
-    return _Ledger(count=len(entries), head=head, entries=entries).model_dump_json(indent=1) + "\n"
+    return _Ledger(form=form, count=len(entries), head=head, entries=entries).model_dump_json(indent=1) + "\n"
 
 
 def _head(entries: tuple[DecisionEntry, ...]) -> str:

@@ -18,10 +18,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dnapredict.data.files.atomic_write import PRIVATE_FILE, PRIVATE_FOLDER, private_folder, write_atomically
-from dnapredict.data.files.digests import UNSEALED, has_seal, is_intact, seal
-from dnapredict.data.files.secret_files import read_or_make
+from dnapredict.data.files.digests import UNSEALED, has_seal, is_intact, read_or_make, seal
 from dnapredict.errors import ModelError, StoreError
-from dnapredict.model.cohort.cohort import Cohort
+from dnapredict.model.cohort import Cohort
 from dnapredict.model.evaluate.metric_intervals import HoldoutRisks
 from dnapredict.model.fit.training import Training
 
@@ -81,6 +80,18 @@ def kept(home: Path, *, digest: str, version: str) -> HoldoutRisks:
         ) from None
     nothing = np.empty((len(probability), 0))
     return HoldoutRisks(Cohort(factors=(), matrix=nothing, **read), probability)
+
+
+def fingerprints(home: Path, appointment: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Keyed fingerprints of appointments, given by their `cohort.appointment_keys`.
+
+    Raises
+    ------
+    StoreError
+        If the secret of the home is damaged, or was lost while files are keyed with it.
+    """
+    private_folder(home / FOLDER)
+    return _fingerprints(appointment.astype(">u8").tobytes(), _secret(home))
 
 
 def _read(path: Path, *, version: str) -> pa.Table:

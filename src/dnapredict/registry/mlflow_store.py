@@ -179,6 +179,11 @@ class LedgerTag:
         """Use the registered model of `store`; nothing is read yet."""
         self._store = store
 
+    @property
+    def place(self) -> str:
+        """MLflow's database."""
+        return "MLflow"
+
     def read(self) -> str:
         """The head that was written last; "" where none was, such as in a home without a model."""
         if not self._store.has_database():

@@ -7,44 +7,72 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from dnapredict.config.fairness_policy import Policy, Signatory
 from dnapredict.data.files.atomic_write import close_to_others, private_folder
-from dnapredict.errors import ModelError
-from dnapredict.model.artefact import load
+from dnapredict.data.files.digests import file_sha256
+from dnapredict.errors import ModelError, StoreError
+from dnapredict.model.artefact import StoredModel, load
 from dnapredict.model.evaluate.metric_intervals import ModelComparison, compare_models
 from dnapredict.model.fit.training import Training
 from dnapredict.model.report.training_records import run_tags, selection_tags
 from dnapredict.registry.adoption import adopt
+from dnapredict.registry.audit_record import (
+    AuditRecord,
+    ComparisonEvidence,
+    accumulated_evidence,
+    last_policy,
+    policy_data,
+    refuse_made_up_report,
+    refuse_policy,
+)
 from dnapredict.registry.card_files import card_of, write_card
 from dnapredict.registry.decision_ledger import DecisionEntry, Decisions
+from dnapredict.registry.head_file import HeadFile
 from dnapredict.registry.holdout_store import keep, kept
+from dnapredict.registry.judgement import Judgement, deadline, judgement
 from dnapredict.registry.mlflow_store import CHALLENGER, CHAMPION, MODEL_NAME, LedgerTag, Store
 from dnapredict.registry.promotion import (
     REPORT,
-    Judgement,
     alias_problem,
     champions,
-    judgement,
+    deadline_notice,
     keep_report,
     keep_signature,
     kept_report,
     last_report,
+    refuse_after_deadline,
     refuse_by_audit,
     refuse_changed_report,
     refuse_not_in_use,
+    refuse_unsigned,
     refuse_unskilled,
     report_digest,
 )
 from dnapredict.registry.run_logging import log_comparison, log_model, log_training
-from dnapredict.registry.signatures import bound_versions, data_of, decision_on, refuse_decision, signature_from
+from dnapredict.registry.signatures import (
+    audit_of,
+    bound_versions,
+    data_of,
+    decision_on,
+    decisions_on,
+    is_owed,
+    refuse_decision,
+    signatories_of,
+    signature_from,
+)
+from dnapredict.registry.tested_appointments import RecordedOutcomes, TrainingExtract, coverage, keep_training
 from dnapredict.registry.version_identity import Identity, content_of, identity_of, model_folder
 
 # isort: split
 from mlflow.exceptions import MlflowException
 
 if TYPE_CHECKING:
+    from dnapredict.fairness.measure.coverage import Coverage
     from dnapredict.fairness.signing import Signature
+
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -70,12 +98,21 @@ class Registry:
     def __init__(self, home: Path) -> None:
         """Bind the registry to a home; nothing is created until a model is registered."""
         self._store = Store(home)
-        self._ledger = Decisions(self._store.home, LedgerTag(self._store))
+        self._ledger = Decisions(self._store.home, (LedgerTag(self._store), HeadFile(self._store.home)))
 
     def register(
-        self, folder: Path, training: Training, *, files: Mapping[str, str] = MappingProxyType({})
+        self,
+        folder: Path,
+        training: Training,
+        *,
+        files: Mapping[str, str] = MappingProxyType({}),
+        appointments: TrainingExtract | None = None,
     ) -> Registered:
-        """Record a training and make its stored model the challenger; `files` are kept with the run."""
+        """Record a training and make its stored model the challenger.
+
+        `files` are kept with the run. `appointments` are those of the extract, of which an audit must find again what
+        the model was tested on.
+        """
         stored, store = load(folder), self._store
         with store.writing():
             private_folder(store.home)
@@ -87,7 +124,8 @@ class Registry:
             selection = selection_tags(training)
             version = self._add_version(run_id, model_id, run_tags(stored) | selection)
             identity = Identity(version, stored.digest, content_of(folder))
-            self._ledger.append("training", identity.data | selection)
+            kept_as = self._keep_training(stored, appointments)
+            self._ledger.append("training", identity.data | selection | kept_as)
             self._write_card(version)
         return Registered(version, run_id)
 
@@ -149,13 +187,34 @@ class Registry:
             return self.usable(CHAMPION), ""
         return self._usable(self._store.version(version), entries), self._alias_problem(entries)
 
+    def notice(self, name: str) -> str:
+        """The sentence to print with each list while a version is used after its deadline; "" otherwise."""
+        identity = self._identity(self._record(name))
+        due = deadline(self._judged(identity), self._entries())
+        return deadline_notice(identity.version, due, today=self._ledger.now().date())
+
     def _usable(self, record: Any, entries: tuple[DecisionEntry, ...]) -> str:
         identity = identity_of(self._store, record, entries)
         refuse_not_in_use(identity.version, entries, model=identity.model)
         judged = judgement(entries, identity.version, model=identity.model, content=identity.content)
         refuse_by_audit(identity.version, judged, action="used")
+        self._refuse_after_deadline(identity, judged, entries)
         refuse_changed_report(self._report_of(record, judged), judged)
         return identity.version
+
+    def _refuse_after_deadline(
+        self, identity: Identity, judged: Judgement, entries: tuple[DecisionEntry, ...], *, promoting: bool = False
+    ) -> None:
+        """Refuse a version after its deadline, and enter that it passed: no clock turned back revives it."""
+        due, today = deadline(judged, entries), self._ledger.now().date()
+        if due is not None and today > due.day and not promoting:
+            ended = due.last_day if today > due.last_day else due.day
+            data = identity.data | {"problem": due.problem, "day": ended.isoformat()}
+            if not any(e.kind == "end" and (e["content"], e["day"]) == (data["content"], data["day"]) for e in entries):
+                with contextlib.suppress(StoreError):  # a home that may only be read; the refusal stands all the same
+                    self._ledger.append("end", data)
+        action = "promoted" if promoting else "used"
+        refuse_after_deadline(identity.version, due, today=today, with_grace=not promoting, action=action)
 
     def _alias_problem(self, entries: tuple[DecisionEntry, ...]) -> str:
         """A message where MLflow's alias `champion` is not the version in use; "" where it is."""
@@ -192,16 +251,85 @@ class Registry:
         folder = self._report_of(record, self._judged(self._identity(record)))
         return folder if folder.is_dir() else None
 
-    def set_audit(self, name: str, *, verdict: str, digest: str) -> None:
+    def set_audit(self, name: str, *, verdict: str, digest: str, details: Mapping[str, str] = NOTHING) -> None:
         """Record an audit's verdict (PASS, REVIEW, FAIL, NOT ENOUGH DATA) of a version."""
         identity = self._identity(self._record(name))
-        self._ledger.append("audit", identity.data | {"verdict": verdict, "report": digest})
+        self._ledger.append("audit", identity.data | {"verdict": verdict, "report": digest} | dict(details))
         self._copy_judgement(identity.version)
 
     def keep_audit(self, name: str, report: Path, *, verdict: str) -> None:
         """Keep an audit's `report` folder with the run of a version, and record its verdict and digest."""
         digest = keep_report(self._store, self._record(name), report)
         self.set_audit(name, verdict=verdict, digest=digest)
+
+    def record_audit(self, name: str, report: Path, record: AuditRecord) -> None:
+        """Keep an audit's `report` folder with the run of a version, and enter in the ledger what it rests on."""
+        from dnapredict.fairness.signing import report_files_sha256  # imports libraries that take seconds
+
+        identity, entries = self._identity(self._record(name)), self._entries()
+        if (last := last_policy(entries)) is None or last["policy"] != policy_data(record.policy)["policy"]:
+            self._ledger.append("policy", policy_data(record.policy))
+        digest = keep_report(self._store, self._record(name), report)
+        files = report_files_sha256(report)
+        details = record.data(self._store.home, entries, content=identity.content, files=files)
+        self.set_audit(name, verdict=record.verdict, digest=digest, details=details)
+
+    def coverage(self, name: str, appointments: RecordedOutcomes) -> "Coverage | None":
+        """What the appointments of an audit cover of a version's test; None where its training kept nothing.
+
+        Raises
+        ------
+        StoreError
+            If what the training kept is missing or was changed.
+        """
+        identity, trainings = self._identity(self._record(name)), self._trainings(self._record(name))
+        sha256 = next((e["coverage"] for e in reversed(trainings) if e["coverage"]), "")
+        return coverage(self._store.home, appointments, digest=identity.model, version=identity.version, sha256=sha256)
+
+    def require_policy(self, policy: Policy) -> None:
+        """Refuse a policy that decides otherwise than the last one here, without an agreed change.
+
+        Raises
+        ------
+        ConfigurationError
+            Names the setting.
+        """
+        refuse_policy(policy, self._entries())
+
+    def require_report(self, report: Path) -> None:
+        """Refuse a folder that is no report of an audit here, where there was an audit.
+
+        Raises
+        ------
+        UsageError
+        """
+        page, figures = (
+            file_sha256(report / name) if (report / name).is_file() else "" for name in (REPORT, "audit.json")
+        )
+        refuse_made_up_report(self._entries(), page=page, figures=figures, named=report)
+
+    def evidence(self, name: str) -> dict[tuple[str, str], ComparisonEvidence]:
+        """Evidence of all audits of a version's model so far, by grouping and group; each appointment counts once."""
+        return accumulated_evidence(self._entries(), content=self._identity(self._record(name)).content)
+
+    def signatories(self, report: Path) -> tuple[Signatory, ...]:
+        """Who may sign a report, by the policy that it was audited by here."""
+        digest = report_digest(report) if (report / REPORT).is_file() else ""
+        return signatories_of(self._entries(), digest)
+
+    def is_owed(self, report: Path) -> bool:
+        """Whether another person has to sign a report that was audited here."""
+        return audit_of(self._entries(), digest := report_digest(report)) is not None and is_owed(
+            self._entries(), digest
+        )
+
+    def signatures_before(self, report: Path) -> "tuple[Signature, ...]":
+        """The signatures on a report since its last audit, where another one is owed."""
+        digest = report_digest(report) if (report / REPORT).is_file() else ""
+        made = decisions_on(self._entries(), digest)
+        if decision_on(self._entries(), digest) is not None:
+            return ()
+        return tuple(signature_from(entry, made[:number]) for number, entry in enumerate(made))
 
     def last_audit(self) -> Path | None:
         """The newest kept report of any version here, None where there is none."""
@@ -214,7 +342,7 @@ class Registry:
         """
         digest = report_digest(report) if (report / REPORT).is_file() else ""
         decision = decision_on(self._entries(), digest)
-        return None if decision is None else signature_from(decision)
+        return None if decision is None else signature_from(decision, decisions_on(self._entries(), digest)[:-1])
 
     def keep_signature(self, report: Path, signature: "Signature") -> tuple[str, ...]:
         """Record the decision on a `report`, unless it is recorded, and copy it to the versions it applies to.
@@ -233,18 +361,17 @@ class Registry:
             return ()
         if self.signature_on(report) != signature:
             refuse = partial(refuse_decision, signature=signature, content=content)
-            self._ledger.append("decision", data_of(signature, content=content), refuse=refuse)
+            audit = audit_of(entries, signature.report_sha256)
+            self._ledger.append("decision", data_of(signature, content=content, audit=audit), refuse=refuse)
         bound = bound_versions(self._entries(), signature, content=content)
         for version in bound:
             self._copy_signature(version, report, signature)
         return bound
 
     def promote(self, name: str) -> str:
-        """Make a version the champion, unless its audit failed or a reviewer rejected it.
+        """Make a version the champion, unless its audit failed, is not signed, or a reviewer rejected it.
 
-        REVIEW and NOT ENOUGH DATA do not prevent a promotion; the verdict is shown with the version, since a
-        reviewer still owes a decision. A failed version can be promoted once its report is signed with
-        conditions.
+        Every verdict but PASS needs a signature on its report, a failed one with conditions.
 
         Raises
         ------
@@ -263,6 +390,8 @@ class Registry:
         def refuse(entries: tuple[DecisionEntry, ...]) -> None:
             judged = judgement(entries, version, model=identity.model, content=identity.content)
             refuse_by_audit(version, judged)
+            refuse_unsigned(version, judged)
+            self._refuse_after_deadline(identity, judged, entries, promoting=True)
             refuse_changed_report(self._report_of(record, judged), judged)
 
         entry = self._ledger.append("promotion", identity.data, refuse=refuse)
@@ -361,6 +490,18 @@ class Registry:
         """Skill and leak alarm of the trainings of this model, from the ledger or else from MLflow's tags."""
         same = [e.data for e in self._entries() if e.kind == "training" and e["content"] == identity.content]
         return ChainMap(*reversed(same)) if same else dict(record.tags)
+
+    def _trainings(self, record: Any) -> list[DecisionEntry]:
+        """The trainings of a version's model with this manifest, oldest first."""
+        model = self._identity(record).model
+        return [entry for entry in self._entries() if entry.kind == "training" and entry["model"] == model]
+
+    def _keep_training(self, stored: StoredModel, appointments: TrainingExtract | None) -> dict[str, str]:
+        if appointments is None:
+            return {}
+        test_from = stored.manifest.provenance.test_from
+        sha256 = keep_training(self._store.home, appointments, digest=stored.digest, test_from=test_from)
+        return {"coverage": sha256}
 
     def _report_of(self, record: Any, judged: Judgement) -> Path:
         digest = "none" if judged.audit is None else judged.audit["report"]

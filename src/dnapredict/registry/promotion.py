@@ -1,11 +1,12 @@
-"""The rules that allow or refuse a version, and the audit reports that are kept with it.
+"""The refusals of a version, and the audit reports that are kept with it.
 
 `tests/spec/test_promotion.py` has these rules as tables.
 """
 
+import datetime
+import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,80 +14,11 @@ from dnapredict.data.files.atomic_write import create_folder, private_folder, wr
 from dnapredict.data.files.digests import file_sha256
 from dnapredict.errors import GateFailedError, ModelError, StoreError
 from dnapredict.registry.decision_ledger import DecisionEntry
+from dnapredict.registry.judgement import FAILED, Deadline, Judgement
 from dnapredict.registry.mlflow_store import Store
 
 if TYPE_CHECKING:
     from dnapredict.fairness.signing import Signature
-
-
-_FAILED: Final = "FAIL"
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """The audits and decisions that count for a version.
-
-    Attributes
-    ----------
-    audit
-        The last audit of the version; None where there was none.
-    decision
-        The signature on that audit's report.
-    failed, rejected
-        An audit that failed, and a reviewer's rejection, that no later signature has lifted. They belong to
-        the content of the model: neither another audit nor another version number removes them.
-    """
-
-    audit: DecisionEntry | None = None
-    decision: DecisionEntry | None = None
-    failed: DecisionEntry | None = None
-    rejected: DecisionEntry | None = None
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """Audit and decision as tags of the version in MLflow."""
-        if self.audit is None:
-            return {}
-        shown = {
-            "audit_verdict": self.audit["verdict"],
-            "audit_sha256": self.audit["report"],
-            "audited_at": self.audit.when,
-        }
-        decision = self.rejected or self.decision
-        if decision is None:
-            return shown | {"signed_decision": ""}
-        return shown | {
-            "signed_decision": decision["decision"],
-            "signed_by": decision["name"],
-            "signed_role": decision["role"],
-            "signed_reason": decision["reason"],
-            "signed_dissent": decision["dissent"],
-            "signed_at": decision["signed_at"],
-            "signed_report_sha256": decision["report"],
-        }
-
-
-def judgement(entries: Iterable[DecisionEntry], version: str, *, model: str, content: str) -> Judgement:
-    """The judgement of a version whose manifest has the digest `model` and whose files have `content`."""
-    last_report: dict[tuple[str, str], str] = {}
-    audit = decision = failed = rejected = None
-    for entry in entries:
-        if entry["content"] != content:
-            continue
-        if entry.kind == "audit":
-            last_report[entry["version"], entry["model"]] = entry["report"]
-            if (entry["version"], entry["model"]) == (version, model):
-                audit, decision = entry, None
-            if entry["verdict"] == _FAILED:
-                failed = entry
-        elif entry.kind == "decision" and entry["decision"] == "reject":
-            rejected = entry
-            decision = entry if audit and entry["report"] == audit["report"] else decision
-        elif entry.kind == "decision" and entry["report"] in last_report.values():
-            # Approval and conditions count on the last report of a version only, a rejection on any report.
-            rejected, failed = None, failed if entry["decision"] == "approve" else None
-            decision = entry if audit and entry["report"] == audit["report"] else decision
-    return Judgement(audit, decision, failed, rejected)
 
 
 def champions(entries: Iterable[DecisionEntry]) -> tuple[str, ...]:
@@ -138,14 +70,14 @@ def refuse_by_audit(version: str, judged: Judgement, *, action: str = "promoted"
     Raises
     ------
     ModelError
-        If it was never audited.
+        If it was never audited for lists of patients.
     GateFailedError
-        If its model failed an audit or was rejected, and no later signature has lifted that.
+        If its model failed an audit or was rejected, and nothing later has lifted that.
     """
     if judged.audit is None:
         raise ModelError(
-            f"Version {version} was never audited. `dnapredict audit EXTRACT --model {version} --out DIR` "
-            "compares how well patients of different groups are reached."
+            f"Version {version} was never audited for lists of patients. `dnapredict audit EXTRACT --model {version} "
+            "--out DIR` compares how well patients of different groups are reached."
         )
     if (rejection := judged.rejected) is not None:
         raise GateFailedError(
@@ -153,13 +85,67 @@ def refuse_by_audit(version: str, judged: Judgement, *, action: str = "promoted"
             f"{rejection['signed_at'][:10]}. Reason: {rejection['reason'].rstrip('.')}. Another audit does not "
             "change that: a person has to sign its report (`dnapredict sign REPORT_DIR`)."
         )
-    if judged.failed is not None or (judged.audit["verdict"] == _FAILED and judged.decision is None):
-        failed = judged.failed or judged.audit
+    unsigned = judged.audit if judged.is_unsigned and judged.audit["verdict"] == FAILED else None
+    if (failed := judged.failed or unsigned) is not None:
         raise GateFailedError(
             f"Version {version} is not {action}: a fairness gate failed in the audit of {failed.when[:10]}. "
-            "Read the report; the person who answers for equality may sign the last one (`dnapredict sign "
-            "REPORT_DIR --decision conditions`) with a reason, which goes on record."
+            "An audit of at least the same appointments that does not fail lifts that. Otherwise read the report; who "
+            "answers for equality may sign the last one (`dnapredict sign REPORT_DIR --decision conditions`) with a "
+            f"reason, which goes on record.{_second(judged)}"
         )
+
+
+def refuse_unsigned(version: str, judged: Judgement) -> None:
+    """Refuse to promote a version whose last audit asks for a signature.
+
+    Raises
+    ------
+    GateFailedError
+        If the verdict is another than PASS and nobody signed the report.
+    """
+    if judged.audit is not None and judged.is_unsigned:
+        raise GateFailedError(
+            f"Version {version} is not promoted: the verdict of its audit of {judged.audit.when[:10]} is "
+            f"{judged.audit['verdict']}, and its report is not signed. Read it and decide: `dnapredict sign REPORT_DIR "
+            f"--decision approve`, `conditions` or `reject`.{_second(judged)}"
+        )
+
+
+def _second(judged: Judgement) -> str:
+    if judged.waiting is None:
+        return ""
+    return f" {judged.waiting['name']} has signed; a second signatory has to."
+
+
+def refuse_after_deadline(
+    version: str, due: Deadline | None, *, today: datetime.date, with_grace: bool, action: str = "used"
+) -> None:
+    """Refuse a version whose conditions have ended, or whose audit was not signed in time.
+
+    Parameters
+    ----------
+    with_grace
+        Whether it may still be used for `judgement.DAYS_OF_GRACE` days; a promotion has none.
+
+    Raises
+    ------
+    GateFailedError
+    """
+    if due is not None and today > (due.last_day if with_grace else due.day):
+        raise GateFailedError(
+            f"Version {version} is not {action}: {due.problem}. Audit it again on all outcomes, and let a person "
+            "decide (`dnapredict sign REPORT_DIR`)."
+        )
+
+
+def deadline_notice(version: str, due: Deadline | None, *, today: datetime.date) -> str:
+    """The sentence to print with each list while a version is used after its deadline; "" otherwise."""
+    if due is None or not due.day < today <= due.last_day:
+        return ""
+    return (
+        f"Somebody has to decide about model version {version}: {due.problem}. No list is scored with it after "
+        f"{due.last_day:%d %B %Y}. Audit it again and sign the report (`dnapredict audit`, `dnapredict sign`)."
+    )
 
 
 def refuse_not_in_use(version: str, entries: Iterable[DecisionEntry], *, model: str) -> None:
@@ -244,18 +230,20 @@ def last_report(store: Store, entries: Sequence[DecisionEntry]) -> Path | None:
 
 
 def refuse_changed_report(folder: Path, judged: Judgement) -> None:
-    """Refuse a kept report that is not the one that was audited and signed.
+    """Refuse a kept report of which a file is not the one that was audited and signed.
 
     Raises
     ------
     StoreError
     """
-    expected = {}
+    if judged.audit is None:
+        return
+    expected: dict[str, str] = json.loads(judged.audit["files"] or "{}")
     if judged.decision is not None:
-        expected = {REPORT: judged.decision["report"], _FIGURES: judged.decision["figures"]}
-    elif judged.audit is not None and folder.is_dir():
-        expected = {REPORT: judged.audit["report"]}
-    for name, digest in expected.items():
+        expected |= {REPORT: judged.decision["report"], _FIGURES: judged.decision["figures"]}
+    elif folder.is_dir():
+        expected |= {REPORT: judged.audit["report"]}
+    for name, digest in sorted(expected.items()):
         if not (folder / name).is_file() or file_sha256(folder / name) != digest:
             signed = "signed" if judged.decision is not None else "kept at the audit"
             raise StoreError(

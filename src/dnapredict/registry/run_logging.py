@@ -13,7 +13,6 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
 from dnapredict.model.artefact import StoredModel
-from dnapredict.model.cohort.time_split import Window
 from dnapredict.model.evaluate.metric_intervals import ModelComparison
 from dnapredict.model.evaluate.risk_metrics import RiskMetrics
 from dnapredict.model.fit.training import Training
@@ -30,6 +29,7 @@ from dnapredict.model.report.training_records import (
     selection_tags,
     table_files,
 )
+from dnapredict.model.time_split import Window
 from dnapredict.registry.mlflow_store import Store
 
 _BATCH: Final = 1_000  # metrics that MLflow takes in one call

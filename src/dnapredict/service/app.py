@@ -1,6 +1,6 @@
 """The BentoML service: the only module that knows BentoML.
 
-It is thin: middleware checks each request, `score_endpoint` scores, and Starlette serves everything else.
+It is thin: middleware checks each request, `scoring_endpoints` scores, and Starlette serves everything else.
 """
 
 import os
@@ -14,19 +14,18 @@ from typing import Any, Final, cast
 import bentoml
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
-from dnapredict.config.service_config import Anonymous, ServiceConfig
+from dnapredict.config.service_config import Anonymous, ServiceConfig, served_config
 from dnapredict.errors import DnapredictError
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service.api.champion import Champion, ExpectedModel
 from dnapredict.service.api.model_documents import DocumentCache, ModelDocuments
 from dnapredict.service.api.request_models import ScoreRequest
 from dnapredict.service.api.response_models import ScoreAnswer
-from dnapredict.service.api.score_endpoint import answer
+from dnapredict.service.api.scoring_endpoints import answer
 from dnapredict.service.api.smoke_test import run_smoke_test
 from dnapredict.service.api.uploaded_lists import ListService
-from dnapredict.service.auth.access_control import AccessControl, is_guarded
+from dnapredict.service.auth.access_control import AccessControl, FailedKeys, is_guarded
 from dnapredict.service.auth.api_keys import KeyRing
-from dnapredict.service.auth.failed_keys import FailedKeys
 from dnapredict.service.auth.openid import Issuer
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.client_address import networks
@@ -42,20 +41,17 @@ from dnapredict.service.log.retention import RetentionThread
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.service.logged_contacts import LoggedContacts, logged_contacts
 from dnapredict.service.middleware.body_limits import AnonymousBodies, BodyLimits
-from dnapredict.service.middleware.concurrency_limit import ConcurrencyLimit
-from dnapredict.service.middleware.plain_errors import PlainErrors
-from dnapredict.service.middleware.rate_limit import AnonymousRate, Buckets, RateLimit
-from dnapredict.service.middleware.security_headers import SecurityHeaders
+from dnapredict.service.middleware.request_limits import AnonymousRate, Buckets, ConcurrencyLimit, RateLimit
+from dnapredict.service.middleware.safe_responses import PlainErrors, SecurityHeaders
 from dnapredict.service.open_files import connections_for, raise_file_limit
 from dnapredict.service.pages.page_routes import STATIC_PATH
 from dnapredict.service.prometheus_metrics import Metrics
-from dnapredict.service.route_names import body_types, route_of
 from dnapredict.service.scorer_protocol import ScorerProtocol
-from dnapredict.service.start import served_config, served_home, served_mapping
-from dnapredict.service.web import web_app
+from dnapredict.service.start import served_home, served_mapping
+from dnapredict.service.web import body_types, route_of, web_app
 from dnapredict.worklist.calls.calls_ledger import Ledger
 
-# The time-out of `concurrency_limit` comes first and answers with a sentence; this one is a fallback.
+# The time-out of `ConcurrencyLimit` comes first and answers with a sentence; this one is a fallback.
 _LAST_RESORT: Final = 30
 
 
@@ -219,11 +215,13 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
         from dnapredict.pipeline import history_in_use
         from dnapredict.registry import Registry
 
-        version, warning = Registry(home).in_use()  # first: a rejection counts even if other things are wrong
+        registry = Registry(home)
+        version, warning = registry.in_use()  # first: a rejection counts even if other things are wrong
+        notice = registry.notice(version)
         history = history_in_use(home)
         if history is not None:
             history.verify()  # a damaged one is refused before a model is tried out with it
-        return ExpectedModel(version, history.folder.name if history else "", warning=warning)
+        return ExpectedModel(version, history.folder.name if history else "", warning=warning, notice=notice)
 
     def open_scorer(version: str) -> ScorerProtocol:
         from dnapredict import pipeline

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select
 
-from dnapredict.data.files.secret_files import SecretError
+from dnapredict.data.files.digests import SecretError
 from dnapredict.errors import StoreError
 from dnapredict.service.call_actions import Outcome
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANCHORS
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.worklist.calls.contacts import Contact, Effect
+from dnapredict.worklist.calls.known_contacts import Contact, Effect
 from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 # Built once: building the query takes longer than running it, and every single score needs it.

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from dnapredict.config.factor_register import Factor
 from dnapredict.config.mapping_config import Mapping
-from dnapredict.model.manifest import Manifest
+from dnapredict.model.artefact import Manifest
 from dnapredict.worklist.files.excel_worklist import Note
 
 

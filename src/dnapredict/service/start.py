@@ -13,9 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from dnapredict.config.loading import load, shipped
+from dnapredict.config.home import DEFAULT_HOME, HOME_VARIABLE
 from dnapredict.config.mapping_config import Mapping, load_mapping
-from dnapredict.config.service_config import ServiceConfig
+from dnapredict.config.service_config import SETTINGS_VARIABLE, served_config
 from dnapredict.data.mapping.pseudonyms import read_key
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth.api_keys import KeyRing, mark_keys_made
@@ -24,9 +24,7 @@ from dnapredict.service.log.scoring_log import ScoringLog
 Files = MappingOf[str, Path]
 
 
-HOME_VARIABLE: Final = "DNAPREDICT_HOME"
 MAPPING_VARIABLE: Final = "DNAPREDICT_MAPPING"
-SETTINGS_VARIABLE: Final = "DNAPREDICT_SERVICE"
 _FILES_VARIABLE: Final = "DNAPREDICT_MAPPING_FILES"
 _KEY_FILE_VARIABLE: Final = "DNAPREDICT_MAPPING_KEY_FILE"
 _APP: Final = "dnapredict.service.app"
@@ -97,19 +95,7 @@ def serve(
 
 def served_home() -> Path:
     """The home that this process serves, as named by `serve` or by the environment."""
-    return Path(os.environ.get(HOME_VARIABLE, ".dnapredict")).resolve()
-
-
-def served_config(settings: Path | None = None) -> ServiceConfig:
-    """The settings in `settings`, or in the file that the environment names, or in `serving/service.toml`.
-
-    Raises
-    ------
-    ConfigurationError
-        If the file is missing or holds something it must not.
-    """
-    path = settings or os.environ.get(SETTINGS_VARIABLE)
-    return load(Path(path) if path else shipped("serving/service.toml"), ServiceConfig)
+    return Path(os.environ.get(HOME_VARIABLE, DEFAULT_HOME)).resolve()
 
 
 def served_mapping() -> Mapping:

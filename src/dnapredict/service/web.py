@@ -1,5 +1,6 @@
-"""The web application: all routes besides `POST /v1/score`."""
+"""The web application: all routes besides `POST /v1/score`, what each accepts, and its name in the metrics."""
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -11,22 +12,79 @@ from starlette.routing import Route
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import ModelError
 from dnapredict.service.api.champion import Champion
-from dnapredict.service.api.list_endpoints import LISTS, list_routes
 from dnapredict.service.api.model_documents import DocumentCache
 from dnapredict.service.api.openapi import description
-from dnapredict.service.api.response_models import ModelAnswer
+from dnapredict.service.api.response_models import NEVER_FOR, USE, ModelAnswer
+from dnapredict.service.api.scoring_endpoints import LISTS, list_routes
 from dnapredict.service.api.uploaded_lists import ListService
+from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, SIGN_IN, FailedKeys
 from dnapredict.service.auth.api_keys import KeyRing
-from dnapredict.service.auth.failed_keys import FailedKeys
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.error_responses import error_response, json_error
-from dnapredict.service.pages.entry_forms import OUTCOMES
+from dnapredict.service.middleware.body_limits import BodyType
+from dnapredict.service.pages.entry_forms import OUTCOMES, UPLOAD
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.list_view import LIST_PAGES
-from dnapredict.service.pages.page_routes import page_routes
+from dnapredict.service.pages.model_pages import MODEL, REPORT
+from dnapredict.service.pages.page_routes import STATIC_PATH, page_routes
 from dnapredict.service.pages.rendering import error_page
 from dnapredict.service.prometheus_metrics import CONTENT_TYPE, exposition
-from dnapredict.service.purpose import NEVER_FOR, USE
+
+_JSON: Final = frozenset({"application/json"})
+_FORM: Final = frozenset({"application/x-www-form-urlencoded"})
+_FILE: Final = frozenset({"multipart/form-data"})
+
+
+def body_types(*, largest: int, largest_form: int) -> tuple[BodyType, ...]:
+    """The bodies that each path accepts; other paths accept none, and are limited to `largest_form`.
+
+    Parameters
+    ----------
+    largest, largest_form
+        Largest size in bytes of a list or scoring request, and of a form on a page.
+    """
+    return (
+        BodyType(re.compile("/v1/score"), _JSON, largest),
+        BodyType(re.compile(LISTS), _FILE, largest),
+        BodyType(re.compile(LISTS + "/[^/]+/actions"), _JSON, largest_form),
+        BodyType(re.compile(UPLOAD), _FILE, largest),
+        BodyType(re.compile(LIST_PAGES + "/[^/]+" + OUTCOMES), _FORM, largest_form),
+        BodyType(re.compile(SIGN_IN), _FORM, largest_form),
+    )
+
+
+_COUNTED: Final = frozenset(
+    {
+        "/",
+        "/v1/score",
+        LISTS,
+        "/v1/model",
+        LIST_PAGES,
+        MODEL,
+        REPORT,
+        UPLOAD,
+        SIGN_IN,
+        ABOUT,
+        ACCESSIBILITY,
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/docs.json",
+    }
+)
+_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file")
+
+
+def route_of(path: str) -> str:
+    """The route name of a path, for the metrics."""
+    if path.startswith(STATIC_PATH + "/"):
+        return STATIC_PATH
+    for lists in (LISTS, LIST_PAGES):
+        if path.startswith(lists + "/"):
+            beneath = next((each for each in _BENEATH_A_LIST if path.endswith(each)), "")
+            return lists + "/{list_id}" + beneath
+    return path if path in _COUNTED else "other"
+
 
 # These paths accept POST only; without these routes a GET would be answered 404 and not 405.
 _POSTED: Final = ("/v1/score", LISTS, LISTS + "/{list_id}/actions", LIST_PAGES + "/{list_id}" + OUTCOMES)

@@ -10,10 +10,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dnapredict.synthetic.calendar import FIRST_DAY, MINUTES_A_DAY
-from dnapredict.synthetic.pathways import Pathways
+from dnapredict.synthetic.pathways import Pathways, Referrals
 from dnapredict.synthetic.people import DISABILITY, GENDERS, LANGUAGES, PLUS_GROUPS, RECORDED_ETHNICITIES, PatientBlock
 from dnapredict.synthetic.places import REFERRALS, SPECIALTIES, Places
-from dnapredict.synthetic.referrals import Referrals
 from dnapredict.synthetic.visit_outcomes import CAUSES, OUTCOME_CODES, VisitOutcomes
 from dnapredict.synthetic.visits import Visits
 

@@ -1,15 +1,22 @@
-"""Pathways of the simulated patients: specialty, site and clinic of each visit, first or follow-up."""
+"""Pathways of the simulated patients: specialty, site and clinic of each visit, referral, booking and scoring time.
+
+Referrals and learning disability come from a random stream of their own, so that the columns that were there before
+are the same for every seed.
+"""
 
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
-from dnapredict.synthetic.calendar import MINUTES_A_DAY, choose
-from dnapredict.synthetic.people import PatientBlock
+from dnapredict.synthetic.calendar import DAYS_KNOWN, MINUTES_A_DAY, choose, diary
+from dnapredict.synthetic.people import PLUS_GROUPS, PatientBlock
 from dnapredict.synthetic.places import MIX, REFERRAL_SHARE, REMOTE_SHARE, Places
-from dnapredict.synthetic.visits import Visits
+from dnapredict.synthetic.visit_outcomes import OUTCOME_CODES
+from dnapredict.synthetic.visits import CANCELLED_BY_PROVIDER, Visits
 
 CLINICS_MOST: Final = 6
 URGENT: Final = 1
@@ -138,3 +145,161 @@ def _transport(rng: np.random.Generator, people: PatientBlock, visits: Visits) -
 def _distance(people: PatientBlock, visits: Visits, places: Places, site: NDArray[np.int64]) -> NDArray[np.float64]:
     distance = places.distance_km[people.home[visits.patient], site]
     return np.where(people.area[visits.patient] < 0, np.nan, distance)
+
+
+_LEARNING_DISABILITY: Final = "learning disability"
+# All of this is our assumption.
+_DAYS_TO_BOOKING: Final = 12.0  # mean, from referral to the first booking of a pathway
+_DAYS_IN_CARE: Final = 200.0  # mean, further back where the first visit that we see is a follow-up
+_NO_REFERRAL_DATE: Final = 0.08
+_NOT_ON_RECORD: Final = 0.25  # whether a patient has a learning disability
+_CARER_IS_CALLED: Final = 0.6  # of people with a learning disability
+_TREATED: Final = 0.35  # of follow-ups: after the first treatment
+
+
+@dataclass(frozen=True)
+class Referrals:
+    """Columns of one block, one entry for each visit."""
+
+    referred: NDArray[np.int64]
+    """Minutes from the midnight that begins the window."""
+    is_recorded: NDArray[np.bool_]
+    rtt_status: pa.Array
+    learning_disability: pa.Array
+    carer: pa.Array
+
+
+def draw_referrals(
+    rng: np.random.Generator,
+    people: PatientBlock,
+    visits: Visits,
+    pathways: Pathways,
+    *,
+    booked: NDArray[np.int64],
+    outcome: NDArray[np.int64],
+) -> Referrals:
+    """Draw the columns.
+
+    Parameters
+    ----------
+    booked
+        Minute at which each visit was booked.
+    outcome
+        Index of each visit's outcome in `OUTCOME_CODES`.
+    """
+    pathway = np.cumsum(pathways.begins) - 1
+    of = np.flatnonzero(pathways.begins)
+    days = rng.exponential(_DAYS_TO_BOOKING, len(of))
+    days += np.where(pathways.first[of], 0.0, rng.exponential(_DAYS_IN_CARE, len(of)))
+    referred = booked[of] - (days * MINUTES_A_DAY).astype(np.int64)
+    is_recorded = rng.random(len(of)) >= _NO_REFERRAL_DATE
+    has, carer = _learning_disability(rng, people)
+    return Referrals(
+        referred=referred[pathway] // MINUTES_A_DAY * MINUTES_A_DAY,
+        is_recorded=is_recorded[pathway],
+        rtt_status=_rtt_status(rng, pathways, outcome),
+        learning_disability=has.take(pa.array(visits.patient)),
+        carer=carer.take(pa.array(visits.patient)),
+    )
+
+
+def _learning_disability(rng: np.random.Generator, people: PatientBlock) -> tuple[pa.Array, pa.Array]:
+    """Whether each patient has one, and whether a carer is called; blank where that is not on record."""
+    has = people.plus_group == PLUS_GROUPS.index(_LEARNING_DISABILITY)
+    chance = rng.random((2, len(has)))
+    on_record = has | (chance[0] >= _NOT_ON_RECORD)
+    flag = pa.array(np.where(has, "Y", "N"), pa.string(), mask=~on_record)
+    with_carer = has & (chance[1] < _CARER_IS_CALLED)
+    return flag, pa.array(with_carer, mask=~with_carer)
+
+
+def _rtt_status(rng: np.random.Generator, pathways: Pathways, outcome: NDArray[np.int64]) -> pa.Array:
+    """Blank for cancelled and coming appointments."""
+    code = np.array([code or "" for code in OUTCOME_CODES])[outcome]
+    missed, came = np.isin(code, ("3", "7")), np.isin(code, ("5", "6"))
+    treated = rng.random(len(code)) < _TREATED
+    follow_up = np.where(treated, "90", "20")
+    status = np.where(pathways.first, np.where(missed, "33", "10"), follow_up)
+    return pa.array(status, pa.string(), mask=~(missed | came))
+
+
+HORIZON_DAYS: Final = 7
+_LAST_BOOKING: Final = DAYS_KNOWN * MINUTES_A_DAY - 2 * MINUTES_A_DAY - 7 * 60  # Friday 17:00
+# Median wait in days and its spread (of the logarithm): routine, urgent, two week wait, follow-up.
+_WAIT: Final = np.array([58.0, 18.0, 9.0, 46.0])
+_SPREAD: Final = np.array([0.8, 0.6, 0.4, 0.9])
+_FOLLOW_UP: Final = 3
+_LONGEST: Final = 400
+_SHORT_NOTICE: Final = 0.06  # fracture clinics, cancellations filled
+_GAP_BEFORE_WINDOW: Final = 60.0  # days, mean
+_NOTICE_OF_PATIENT: Final = 8.0  # days between a cancellation and the visit, mean
+_NOTICE_OF_PROVIDER: Final = 15.0
+
+
+def booking_times(rng: np.random.Generator, visits: Visits, pathways: Pathways) -> NDArray[np.int64]:
+    """Minute at which each visit was booked: before it starts, and not after the extract was drawn.
+
+    A follow-up is booked at the visit before it or later, and a moved appointment at the
+    moment when the one before it was cancelled.
+    """
+    day = visits.starts // MINUTES_A_DAY
+    lead = _wait(rng, pathways, at_least=day - (DAYS_KNOWN - 3))
+    booked = diary().office_day(day - lead) * MINUTES_A_DAY + rng.integers(8 * 60, 18 * 60, size=len(day))
+    last = _visit_before(rng, visits, pathways)
+    booked = np.maximum(booked, last + 20)
+    booked = _latest(visits, booked)
+    notice = _notice(rng, visits)
+    for times in range(1, int(visits.times_moved.max(initial=0)) + 1):
+        moved = np.flatnonzero(visits.times_moved == times)
+        cancelled = np.maximum(booked[moved - 1], visits.starts[moved - 1] - notice[moved - 1])
+        booked[moved] = _office_time(cancelled)
+        booked = _latest(visits, booked)
+    return booked
+
+
+def scoring_times(visits: Visits, booked: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Minute at which each visit is scored: a week ahead, or when it is booked if that is later."""
+    return np.maximum(booked, visits.starts - HORIZON_DAYS * MINUTES_A_DAY)
+
+
+def _wait(rng: np.random.Generator, pathways: Pathways, *, at_least: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Waiting time in days; a visit after the extract was drawn waits at least long enough to be in it."""
+    kind = np.where(pathways.first, pathways.priority, _FOLLOW_UP)
+    median, spread = _WAIT[kind], _SPREAD[kind]
+    least = np.maximum(at_least, 0)
+    below = np.where(least > 0, ndtr(np.log(np.maximum(least, 1) / median) / spread), 0.0)
+    chance = below + (1 - below) * rng.random(len(kind))
+    days = median * np.exp(spread * ndtri(np.minimum(chance, 0.9999)))
+    short = rng.random(len(kind)) < _SHORT_NOTICE
+    days = np.where(short & (least == 0), rng.integers(4, size=len(kind)), days)
+    return np.clip(days.astype(np.int64), least, _LONGEST)
+
+
+def _visit_before(rng: np.random.Generator, visits: Visits, pathways: Pathways) -> NDArray[np.int64]:
+    """Start of the visit at which this one was requested; far in the past where there is none.
+
+    For a patient in care before the window, the visit before the first is drawn, since it is not in the extract.
+    """
+    opens = visits.order == 0
+    unseen = opens & visits.in_care[visits.patient] & ~pathways.first
+    gap = rng.standard_exponential(len(opens)) * _GAP_BEFORE_WINDOW * MINUTES_A_DAY
+    before = np.where(opens, _office_time(visits.starts - gap.astype(np.int64)), np.roll(visits.starts, 1))
+    asked = unseen | (~pathways.begins & (visits.times_moved == 0))
+    return np.where(asked, before, -_LONGEST * 2 * MINUTES_A_DAY)
+
+
+def _latest(visits: Visits, booked: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.minimum(booked, np.minimum(visits.starts - 5, _LAST_BOOKING))
+
+
+def _notice(rng: np.random.Generator, visits: Visits) -> NDArray[np.int64]:
+    by_provider = visits.cancelled == CANCELLED_BY_PROVIDER
+    mean = np.where(by_provider, _NOTICE_OF_PROVIDER, _NOTICE_OF_PATIENT) * MINUTES_A_DAY
+    return (mean * rng.standard_exponential(len(mean))).astype(np.int64)
+
+
+def _office_time(minute: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same day, moved to between 8:00 and 18:00, so that no booking falls into the hour that summer time skips."""
+    day, time = np.divmod(minute, MINUTES_A_DAY)
+    in_hours: NDArray[np.int64] = day * MINUTES_A_DAY + 8 * 60 + time * 10 // 24
+    return in_hours

@@ -20,18 +20,7 @@ from dnapredict import __version__
 from dnapredict.data.files.atomic_write import SHARED_FILE, require_apart, write_atomically
 from dnapredict.data.readers.table_file import is_synthetic
 from dnapredict.errors import UsageError
-from dnapredict.synthetic import (
-    appointment_table,
-    bookings,
-    knowable_risk,
-    pathways,
-    people,
-    places,
-    referrals,
-    true_risk,
-    visit_outcomes,
-    visits,
-)
+from dnapredict.synthetic import appointment_table, pathways, people, places, true_risk, visit_outcomes, visits
 from dnapredict.synthetic.calendar import AS_OF, generator
 from dnapredict.synthetic.worlds import World
 
@@ -175,11 +164,11 @@ def _block(setting: _SharedParts, number: int, *, size: int, offsets: tuple[int,
     assigned = pathways.assign_pathways(
         rng, population, visits=planned, places=setting.places, clinics=setting.clinics, tilt=world.group_effects
     )
-    booked = bookings.booking_times(rng, planned, assigned)
+    booked = pathways.booking_times(rng, planned, assigned)
     errors = np.full(len(population.age), world.trust_errors)
     if world.group:
         errors[people.in_group(population, world.group)] = world.trust_errors_in_group
-    scored = bookings.scoring_times(planned, booked)
+    scored = pathways.scoring_times(planned, booked)
     log_odds = true_risk.log_odds(
         population, planned, assigned, booked=booked, clinics=setting.clinic_risks, world=world
     )
@@ -191,7 +180,7 @@ def _block(setting: _SharedParts, number: int, *, size: int, offsets: tuple[int,
         log_odds=log_odds,
         errors=errors[planned.patient],
     )
-    referred = referrals.draw_referrals(
+    referred = pathways.draw_referrals(
         generator(setting.seed, _REFERRALS, number),
         population,
         planned,
@@ -212,7 +201,7 @@ def _block(setting: _SharedParts, number: int, *, size: int, offsets: tuple[int,
     if not with_truth:
         return _Block(rows, None, len(each))
     hidden = true_risk.unobserved_traits(population, world=world)
-    known = knowable_risk.knowable_risk(planned, outcomes, hidden=hidden, log_odds=log_odds, scored=scored)
+    known = true_risk.knowable_risk(planned, outcomes, hidden=hidden, log_odds=log_odds, scored=scored)
     return _Block(rows, appointment_table.truth(outcomes, knowable=known, offset=offsets[0]), len(each))
 
 

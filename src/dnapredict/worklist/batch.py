@@ -21,12 +21,11 @@ from dnapredict.data.mapping.pseudonyms import read_key
 from dnapredict.data.readers import table_file as extract
 from dnapredict.data.validation import contract_check
 from dnapredict.features.store.history_store import HistoryStore
-from dnapredict.worklist.assemble import PredictionsOnDisk, file_columns
 from dnapredict.worklist.checkpoints import Staging, staged
 from dnapredict.worklist.files import worklist_files
 from dnapredict.worklist.files.list_store import KEPT_ROWS
 from dnapredict.worklist.files.worklist_files import require_passthrough
-from dnapredict.worklist.predict import PREDICTION_SCHEMA, Predictor
+from dnapredict.worklist.predictions import PREDICTION_SCHEMA, PredictionsOnDisk, Predictor, file_columns
 from dnapredict.worklist.scorer import Scorer
 
 Progress = Callable[[int, int], None]

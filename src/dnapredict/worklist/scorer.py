@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.data.engine.engine_pool import Engine, borrow_engine
+from dnapredict.data.engine.prepared_queries import Engine, borrow_engine
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.checked import Checked
@@ -25,26 +25,25 @@ from dnapredict.features.matrix import Past
 from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import StoredModel
-from dnapredict.worklist.answer_table import with_notices
-from dnapredict.worklist.assemble import EXTRA_COLUMNS, Predictions, PredictionsInMemory, Worklist
 from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall, list_digest
 from dnapredict.worklist.calls.known_contacts import KnownContacts
-from dnapredict.worklist.files.cover_sheet import note_of
-from dnapredict.worklist.files.excel_worklist import Note
+from dnapredict.worklist.files.excel_worklist import Note, note_of
 from dnapredict.worklist.files.list_store import KEPT_ROWS
+from dnapredict.worklist.files.worklist_files import with_notices
 from dnapredict.worklist.plan.call_assignment import OPTED_OUT, REACHED, UNCALLED
 from dnapredict.worklist.plan.call_plan import plan_calls
 from dnapredict.worklist.plan.opt_outs import of_the_same_patients, opted_out_rows
 from dnapredict.worklist.plan.ranking import text_codes
 from dnapredict.worklist.plan.working_days import local_today
-from dnapredict.worklist.predict import Predictor
+from dnapredict.worklist.predictions import EXTRA_COLUMNS, Predictions, PredictionsInMemory, Predictor, Worklist
 
 
 @dataclass(frozen=True)
 class Scorer:
     """A model with everything that scoring needs: history, calls ledger and worklist configuration.
 
-    `history` is called for each list, so that a refreshed history is used at once.
+    `history` is called for each list, so that a refreshed history is used at once. `notices` are sentences for the
+    readers of each list, such as that the conditions of the model have ended.
     """
 
     stored: StoredModel
@@ -53,6 +52,7 @@ class Scorer:
     history: Callable[[], HistoryStore | None] = lambda: None
     mapping: Mapping = IDENTITY
     ledger: Ledger | None = None
+    notices: tuple[str, ...] = ()
 
     @property
     def synthetic(self) -> bool:
@@ -83,7 +83,7 @@ class Scorer:
 
         Returns
         -------
-        Table with the columns of `worklist.answer_table.SCHEMA`.
+        Table with the columns of `worklist.files.worklist_files.SCHEMA`.
 
         Raises
         ------
@@ -133,7 +133,7 @@ class Scorer:
             capacity=capacity,
             muted=partial(known.muted, mute_days=self.worklist.mute_days),
             excluded=_excluded(inputs, known, opted_out=checked.opt_outs),
-            notices=known.notices,
+            notices=(*self.notices, *known.notices),
             today=today or local_today(self.zone),
         )
         return Worklist(predictions, plan, checked.rejected, self.model_version)
@@ -181,7 +181,7 @@ class Scorer:
         return replace(self, mapping=mapping)
 
     def note(self, name: str, *, day: datetime.date, unknown: Sequence[str] = ()) -> Note:
-        """The note of the list called `name`: see `worklist.files.cover_sheet`."""
+        """The note of the list called `name`: see `worklist.files.excel_worklist`."""
         return note_of(
             name,
             day=day,

@@ -16,7 +16,7 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-from dnapredict.data.engine.duckdb_functions import engine_function
+from dnapredict.data.engine.duckdb_engine import engine_function
 from dnapredict.errors import ConfigurationError
 
 INSTANT: Final = dt.Timestamp(timezone="UTC")

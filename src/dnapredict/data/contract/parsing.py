@@ -26,7 +26,7 @@ from dnapredict.data.contract.datetimes import (
     wall_clock,
 )
 from dnapredict.data.contract.known_names import NOT_RECORDED
-from dnapredict.data.engine.duckdb_functions import engine_function
+from dnapredict.data.engine.duckdb_engine import engine_function
 
 # A longer key or code, in bytes, is other text in the wrong column.
 LONGEST: Final = 1_000

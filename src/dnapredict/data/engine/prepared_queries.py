@@ -4,19 +4,25 @@ Planning the factors takes ten times as long as running them for one patient. Du
 again at every run if it reads a table of the database, because the statistics of a table may have gone into the
 plan. It does not if the statement reads an Arrow stream, of which it knows the types and nothing else; so a plan
 cannot hold anything of the rows it was made with.
+
+`borrow_engine` lends such a connection from a pool, or a `Workspace` where there are many rows.
 """
 
+import atexit
+import contextlib
 import warnings
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 import duckdb
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from dnapredict.data.engine.bound_query import BoundQuery, CompiledQuery
+from dnapredict.data.engine.duckdb_engine import BoundQuery, CompiledQuery, Workspace
 from dnapredict.data.engine.interruption import interrupt_on_stop
 
 # Every shape of a list adds about seven; a connection with more is replaced, so that memory is bounded.
@@ -140,3 +146,65 @@ def _ibis_schema(schema: pa.Schema) -> ibis.Schema:
 @lru_cache(maxsize=256)
 def _named(schema: ibis.Schema, name: str) -> ir.Table:
     return ibis.table(schema, name=name)
+
+
+class Engine(Protocol):
+    """What runs compiled queries: `Workspace`, or for few rows `PreparedQueries`."""
+
+    def keep(self, rows: pa.Table | pa.RecordBatchReader) -> ir.Table:
+        """A table that holds `rows`."""
+
+    def refer(self, rows: pa.Table) -> ir.Table:
+        """A table that reads `rows` without a copy: for reference data that many requests share."""
+
+    def compute(self, query: BoundQuery) -> ir.Table:
+        """A table that holds the result of a query."""
+
+    def view(self, query: BoundQuery) -> ir.Table:
+        """A table of the result of a query, run when it is read at the latest."""
+
+    def materialise(self, table: ir.Table) -> ir.Table:
+        """A table or view as a table that can be read many times at no cost."""
+
+    def fetch(self, query: BoundQuery) -> pa.Table:
+        """The result of a query."""
+
+    def count(self, table: ir.Table) -> int:
+        """Rows of a table."""
+
+
+FEW_ROWS: Final = 4_096
+"""Up to so many rows, planning a query takes longer than running it (benchmarks/prepared_queries.py)."""
+
+# As many as answer at the same time; a service that needs more for a moment opens and closes them.
+_IDLE: Final[deque[PreparedQueries]] = deque(maxlen=16)
+
+
+@contextlib.contextmanager
+def borrow_engine(*, rows: int) -> Iterator[Engine]:
+    """An engine for work on about so many `rows`. After an error it is closed and not lent again."""
+    if rows > FEW_ROWS:
+        with Workspace() as workspace:
+            yield workspace
+        return
+    try:
+        engine = _IDLE.pop()
+    except IndexError:
+        engine = PreparedQueries()
+    try:
+        yield engine
+    except BaseException:
+        engine.close()
+        raise
+    engine.clear()
+    if engine.is_worn or len(_IDLE) == _IDLE.maxlen:
+        engine.close()
+    else:
+        _IDLE.append(engine)
+
+
+@atexit.register
+def _close_idle() -> None:
+    """Close the connections before Python takes down the sources that they read."""
+    while _IDLE:
+        _IDLE.pop().close()

@@ -1,12 +1,21 @@
-"""SHA-256 digests that detect a changed file, and seals that chain the entries of a log."""
+"""Digests of files, seals that chain the entries of a log, and the secrets with which patients' numbers are hashed.
+
+A secret of a home is 64 hexadecimal characters in a file that only its owner may read. It is checked whenever it is
+read and never silently replaced: with a new secret no earlier hash can be matched, so that a patient's wish not to be
+called would be lost.
+"""
 
 import hashlib
 import hmac
 import json
 import re
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
+
+from dnapredict.data.files.atomic_write import write_once
+from dnapredict.errors import StoreError
 
 FIRST_SEAL: Final = "0" * 64
 """The seal before the first entry."""
@@ -101,3 +110,91 @@ def _file_seal(blank: bytes, name: str) -> bytes:
     digest = hashlib.sha256(f"{name}\0".encode())
     digest.update(blank)
     return b"sha256:" + digest.hexdigest().encode()
+
+
+_BLANKS: Final = re.compile(r"[\s\u200b\ufeff]+")
+_DIGITS: Final = re.compile(r"[0-9]+(?:\.0)?")
+
+
+def normal_form(number: str) -> str:
+    """The number without blanks, leading zeros and ".0", so that its patient is always recognised.
+
+    Excel drops leading zeros and adds ".0", systems pad with blanks, and NHS numbers are written in groups.
+    Numbers with letters stay as they are: the case of a pseudonym may matter.
+
+    >>> [normal_form(each) for each in ("0005913", "5913.0", " 943 476 5919", " Ab 17 ", "000")]
+    ['5913', '5913', '9434765919', 'Ab 17', '0']
+    """
+    bare = _BLANKS.sub("", number)
+    if not _DIGITS.fullmatch(bare):
+        return number.strip(" \t\n\r\v\f\u00a0\u200b\ufeff")
+    return bare.removesuffix(".0").lstrip("0") or "0"
+
+
+PATIENT: Final = "patient"
+AS_WRITTEN: Final = "patient as written"
+"""Kinds of values that are hashed. Releases before 0.3 hashed a patient's number as it was written."""
+
+# An operator's editor may add a line end, which is then part of the key.
+_FORM: Final = re.compile(rb"[0-9a-f]{64}\n?")
+
+
+class SecretError(StoreError):
+    """A secret of the home is missing, damaged, or not the one that was used before."""
+
+
+def read_or_make(path: Path, *, used_for: str = "") -> bytes:
+    """The secret at `path`; a new one is made where there is none and nothing was hashed with one yet.
+
+    Parameters
+    ----------
+    used_for
+        What was hashed with it, as a clause for the message; a missing secret is then an error. "" where
+        nothing was hashed with it yet.
+
+    Raises
+    ------
+    SecretError
+        If it is missing although it was used, or is not 64 hexadecimal characters.
+    StoreError
+        If it cannot be read or made.
+    """
+    if used_for and not path.exists():
+        raise SecretError(f"{path}: this secret is missing, and {used_for}. Restore it from a backup.")
+    write_once(path, secrets.token_hex(32))
+    return read_secret(path)
+
+
+def read_secret(path: Path) -> bytes:
+    """The secret at `path`, as it is in the file.
+
+    Raises
+    ------
+    SecretError
+        If it is not 64 hexadecimal characters.
+    StoreError
+        If it cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
+    if not _FORM.fullmatch(content):
+        raise SecretError(
+            f"{path}: this secret is damaged: expected 64 hexadecimal characters, found {len(content)} bytes. "
+            "Restore it from a backup. Do not delete it: without it nothing recorded before is found again."
+        )
+    return content
+
+
+def keyed_hash(secret: bytes, kind: str, value: str) -> str:
+    """HMAC-SHA-256 of a value of that kind. Without the key ten digits could be found by trying them all.
+
+    A number of the kind `PATIENT` is hashed in its normal form, so that a patient is recognised whatever a
+    spreadsheet made of the number; `AS_WRITTEN` matches what earlier releases recorded.
+    """
+    if kind == PATIENT:
+        value = normal_form(value)
+    elif kind == AS_WRITTEN:
+        kind = PATIENT
+    return hmac.new(secret, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()

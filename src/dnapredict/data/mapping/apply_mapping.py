@@ -14,8 +14,7 @@ from dnapredict.data.contract.columns import COLUMNS, NAMES, Kind, column
 from dnapredict.data.contract.datetimes import EPOCHS, require_pattern
 from dnapredict.data.contract.known_names import HEADERS, SAYS_NOTHING, plain
 from dnapredict.data.contract.parsing import null_if_missing_word, parse, without_blanks
-from dnapredict.data.engine.bound_query import placeholder
-from dnapredict.data.engine.duckdb_functions import engine_function
+from dnapredict.data.engine.duckdb_engine import engine_function, placeholder
 from dnapredict.data.mapping.file_joins import MATCHED, missing_column
 from dnapredict.data.mapping.geography import add_geography, area_of_postcode, columns_added
 from dnapredict.data.mapping.pseudonyms import PSEUDONYMS, UNLINKED

@@ -15,9 +15,8 @@ import pyarrow as pa
 
 from dnapredict.config.mapping_config import Join, Mapping
 from dnapredict.data.contract.parsing import null_if_missing_word
-from dnapredict.data.engine.bound_query import compiled, placeholder
-from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.engine.engine_pool import Engine
+from dnapredict.data.engine.duckdb_engine import Workspace, compiled, placeholder
+from dnapredict.data.engine.prepared_queries import Engine
 from dnapredict.data.readers import table_file
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER, describe_columns
 from dnapredict.errors import DataError

@@ -15,13 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dnapredict.config.mapping_config import Mapping
-from dnapredict.data.engine.bound_query import compiled, placeholder
-from dnapredict.data.engine.engine_pool import Engine
+from dnapredict.data.engine.duckdb_engine import compiled, placeholder
+from dnapredict.data.engine.prepared_queries import Engine
 from dnapredict.data.mapping.apply_mapping import BAD_NUMBER, NOTE, patient_number
 from dnapredict.data.mapping.deprivation_lookup import VINTAGES, area_lookup
 from dnapredict.data.mapping.file_joins import join_files
-from dnapredict.data.mapping.geography import AREA, PLACES_JOIN
-from dnapredict.data.mapping.postcodes import POSTCODES, with_areas
+from dnapredict.data.mapping.geography import AREA, PLACES_JOIN, POSTCODES, with_areas
 from dnapredict.data.mapping.pseudonyms import number_in, pseudonyms, read_key
 
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dnapredict.config.loading import require_file
-from dnapredict.data.engine.bound_query import compiled, placeholder
-from dnapredict.data.engine.engine_pool import Engine
+from dnapredict.data.engine.duckdb_engine import compiled, placeholder
+from dnapredict.data.engine.prepared_queries import Engine
 from dnapredict.errors import ConfigurationError, DataError
 
 KEY_VARIABLE: Final = "DNAPREDICT_PSEUDONYM_KEY"

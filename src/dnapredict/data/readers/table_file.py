@@ -17,11 +17,9 @@ import pyarrow.parquet as pq
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.files.digests import file_sha256
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER, sniff
-from dnapredict.data.readers.csv_reader import read_delimited
+from dnapredict.data.readers.csv_reader import plain_text, read_delimited
 from dnapredict.data.readers.excel_reader import read_sheet
-from dnapredict.data.readers.file_limits import EXTRACT, WORKBOOK, FileLimits
-from dnapredict.data.readers.file_type import FileType, file_type_of, require_file
-from dnapredict.data.readers.text_encoding import plain_text
+from dnapredict.data.readers.file_type import EXTRACT, WORKBOOK, FileLimits, FileType, file_type_of, require_file
 from dnapredict.errors import DataError
 
 

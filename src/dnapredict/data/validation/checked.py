@@ -1,19 +1,217 @@
-"""The result of checking an extract against the contract."""
+"""The result of checking an extract: rejected rows, cells that cannot be read, and texts that stand for codes.
 
+A rejected row is counted under the first rule that it breaks. A cell of an optional column that cannot be read counts
+as not known, and its row stays. Descriptions in coded columns are replaced by their codes, and placeholders in the
+column of patients' numbers by an id of the row; each different text is looked up once, not each row.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
+from dnapredict.data.contract.columns import COLUMNS, column
+from dnapredict.data.contract.descriptions import described_code
+from dnapredict.data.engine.duckdb_engine import compiled, placeholder
+from dnapredict.data.engine.prepared_queries import Engine
+from dnapredict.data.mapping.apply_mapping import id_of_row
 from dnapredict.data.mapping.ingest import IngestReport
+from dnapredict.data.mapping.pseudonyms import PLACEHOLDERS
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
-from dnapredict.data.validation.code_texts import CodeText
-from dnapredict.data.validation.rules import NOT_A_FAULT, sentence_of
-from dnapredict.data.validation.unreadable_cells import UnreadableCells
+from dnapredict.data.validation.rules import NOT_A_FAULT, OPTIONAL_CELLS, expected_in, sentence_of
 from dnapredict.errors import DataError
+
+_FIRST_ROWS: Final = 5
+# A column is the wrong one where more than this share of at least so many cells cannot be read.
+_MOST_UNREADABLE: Final = 0.5
+_FEWEST_CELLS: Final = 20
+
+
+@dataclass(frozen=True)
+class UnreadableCells:
+    """The cells of an optional column that cannot be read: their number and first rows, and the filled cells."""
+
+    column: str
+    count: int
+    filled: int
+    first_rows: tuple[int, ...]
+
+    @property
+    def is_wrong_column(self) -> bool:
+        """Whether so many cells are unreadable that the column must hold something else."""
+        return self.filled >= _FEWEST_CELLS and self.count > _MOST_UNREADABLE * self.filled
+
+    def __str__(self) -> str:
+        rows = ", ".join(f"{row:,}" for row in self.first_rows)
+        more = ", ..." if self.count > len(self.first_rows) else ""
+        cells, noun, verb = ("cell is", "row", "counts") if self.count == 1 else ("cells are", "rows", "count")
+        expected = expected_in(column(self.column))
+        return f"{self.column}: {self.count:,} {cells} not {expected} and {verb} as not known ({noun} {rows}{more})"
+
+
+def unreadable_cells(typed: ir.Table, workspace: Engine, *, cells: pa.Table | None) -> tuple[UnreadableCells, ...]:
+    """Every optional column with cells that cannot be read, in the contract's order.
+
+    `cells` are those of `typed` where it has few rows.
+    """
+    names = flagged(typed.columns)
+    if cells is not None:
+        return tuple(_of_few(name, cells) for name in names if pc.any(cells[f"bad_{name}"]).as_py())
+    if not names:
+        return ()
+    counts = workspace.fetch(_counts(typed.schema(), names).bind(typed=typed)).to_pylist()[0]
+    return tuple(_of_many(name, int(counts[name]), typed, workspace) for name in names if counts[name])
+
+
+def flagged(columns: Iterable[str]) -> tuple[str, ...]:
+    """The optional columns with a flag for unreadable cells, in the contract's order."""
+    flags = set(columns)
+    return tuple(each.name for each in COLUMNS if each.name in OPTIONAL_CELLS and f"bad_{each.name}" in flags)
+
+
+def _of_few(name: str, cells: pa.Table) -> UnreadableCells:
+    rows = sorted(cells.filter(cells[f"bad_{name}"])[ROW_NUMBER].to_pylist())
+    filled = cells.num_rows - cells[name].null_count + len(rows)
+    return UnreadableCells(name, len(rows), filled, tuple(rows[:_FIRST_ROWS]))
+
+
+def _of_many(name: str, count: int, typed: ir.Table, workspace: Engine) -> UnreadableCells:
+    filled = workspace.fetch(_filled(typed.schema(), name).bind(typed=typed))["filled"][0].as_py()
+    rows = workspace.fetch(_first_rows(typed.schema(), name).bind(typed=typed))[ROW_NUMBER].to_pylist()
+    return UnreadableCells(name, count, filled + count, tuple(rows))
+
+
+@compiled
+def _counts(schema: ibis.Schema, names: tuple[str, ...]) -> ir.Table:
+    typed = placeholder("typed", schema)
+    return typed.agg(**{name: typed[f"bad_{name}"].sum().fill_null(0) for name in names})
+
+
+@compiled
+def _filled(schema: ibis.Schema, name: str) -> ir.Table:
+    typed = placeholder("typed", schema)
+    return typed.agg(filled=typed[name].count())
+
+
+@compiled
+def _first_rows(schema: ibis.Schema, name: str) -> ir.Table:
+    typed = placeholder("typed", schema)
+    return typed.filter(typed[f"bad_{name}"]).select(ROW_NUMBER).order_by(ROW_NUMBER).limit(_FIRST_ROWS)
+
+
+# A column with more different texts holds no descriptions but names or notes, and costs no more time.
+_MOST_TEXTS: Final = 10_000
+CODED: Final = tuple(each.name for each in COLUMNS if each.codes)
+_KNOWN: Final = ibis.schema({"column": "string", "text": "string", "code": "string"})
+
+
+# Forms of the placeholders for a patient's number. A comparison with a list costs less than an expression that
+# brings each number into one form.
+_WRITTEN: Final = frozenset(
+    form + end
+    for word in PLACEHOLDERS
+    for form in (word, word.lower(), word.capitalize(), word.title(), word.title().replace("Nhs", "NHS"))
+    for end in ("", ".")
+)
+
+
+@dataclass(frozen=True)
+class CodeText:
+    """A text in a coded column that is no code, and its rows. `code` is what it describes; None: nothing known."""
+
+    column: str
+    text: str
+    code: str | None
+    rows: int
+
+
+def replace_texts(
+    typed: ir.Table, present: frozenset[str], workspace: Engine, *, cells: pa.Table | None, has_pseudonyms: bool
+) -> tuple[ir.Table, tuple[CodeText, ...]]:
+    """`typed` with a code for each known description, and all texts that were no codes.
+
+    A text without a code stays as it is, which equals no code. Where patients' numbers are no pseudonyms that a
+    mapping made (`has_pseudonyms`), a placeholder such as "TBC" becomes an id of the row alone. `cells` are those
+    of `typed` where it has few rows.
+    """
+    coded = tuple(name for name in CODED if name in present)
+    counted = _texts_of_many(typed, coded, workspace) if cells is None else _texts_of_few(cells, coded)
+    texts = tuple(CodeText(name, text, described_code(text, column(name)), rows) for name, text, rows in counted)
+    known = [each for each in texts if each.code]
+    names = tuple(name for name in coded if any(each.column == name for each in known))
+    may_unlink = "patient_id" in present and not has_pseudonyms
+    unlinks = may_unlink and _has_placeholders(typed, workspace, cells)
+    if not names and not unlinks:
+        return typed, texts
+    query = _replaced(typed.schema(), names, unlinks)
+    return workspace.view(query.bind(typed=typed, known=workspace.keep(_table(known)))), texts
+
+
+def _has_placeholders(typed: ir.Table, workspace: Engine, cells: pa.Table | None) -> bool:
+    if cells is None:
+        cells = workspace.fetch(_placeholders(typed.schema()).bind(typed=typed))
+    return any(number in _WRITTEN for number in cells["patient_id"].to_pylist())
+
+
+@compiled
+def _placeholders(schema: ibis.Schema) -> ir.Table:
+    typed = placeholder("typed", schema)
+    return typed.filter(typed.patient_id.isin(sorted(_WRITTEN))).select("patient_id").limit(1)
+
+
+def _table(known: Iterable[CodeText]) -> pa.Table:
+    rows = [{"column": each.column, "text": each.text, "code": each.code} for each in known]
+    return pa.Table.from_pylist(rows, schema=_KNOWN.to_pyarrow())
+
+
+def _texts_of_few(cells: pa.Table, coded: tuple[str, ...]) -> Iterator[tuple[str, str, int]]:
+    """Each text that is no code, with its column and rows."""
+    for name in coded:
+        known = column(name).codes
+        counts = Counter(text for text in cells[name].to_pylist() if text is not None and text not in known)
+        yield from ((name, text, rows) for text, rows in counts.items())
+
+
+def _texts_of_many(typed: ir.Table, coded: tuple[str, ...], workspace: Engine) -> list[tuple[str, str, int]]:
+    if not coded:
+        return []
+    rows = workspace.fetch(_texts(typed.schema(), coded).bind(typed=typed)).to_pylist()
+    return [(row["column"], row["text"], row["rows"]) for row in rows]
+
+
+@compiled
+def _texts(schema: ibis.Schema, coded: tuple[str, ...]) -> ir.Table:
+    typed = placeholder("typed", schema)
+    return ibis.union(*(_texts_of(typed, name) for name in coded)) if len(coded) > 1 else _texts_of(typed, coded[0])
+
+
+def _texts_of(typed: ir.Table, name: str) -> ir.Table:
+    """Counted before they are compared with the codes: most columns have few different texts."""
+    counted = typed.group_by(text=typed[name]).agg(rows=typed.count())
+    others = counted.filter(counted.text.notnull() & counted.text.notin(list(column(name).codes)))
+    ordered = others.order_by(others.rows.desc(), others.text).limit(_MOST_TEXTS)
+    return ordered.select(column=ibis.literal(name), text=ordered.text, rows=ordered.rows)
+
+
+@compiled
+def _replaced(schema: ibis.Schema, names: tuple[str, ...], unlinks: bool) -> ir.Table:
+    typed, known = placeholder("typed", schema), placeholder("known", _KNOWN)
+    joined = typed
+    for name in names:
+        own = known.filter(known.column == name)
+        own = own.select(**{f"text::{name}": own.text, f"code::{name}": own.code})
+        joined = joined.left_join(own, joined[name] == own[f"text::{name}"])
+    values = {name: ibis.coalesce(joined[f"code::{name}"], joined[name]) for name in names}
+    if unlinks:
+        is_placeholder = joined.patient_id.isin(sorted(_WRITTEN)).fill_null(False)
+        values["patient_id"] = ibis.ifelse(is_placeholder, id_of_row(joined), joined.patient_id)
+    return joined.mutate(**values).select(*typed.columns)
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,14 @@ import ibis.expr.types as ir
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.data.contract.columns import CHILD_BELOW_YEARS, COLUMNS, REQUIRED, Column, Kind
 from dnapredict.data.contract.parsing import Parsed, clock_time, drop_missing_words, trimmed, typed_value
-from dnapredict.data.engine.bound_query import compiled, placeholder
-from dnapredict.data.engine.engine_pool import FEW_ROWS, Engine
+from dnapredict.data.engine.duckdb_engine import compiled, placeholder
+from dnapredict.data.engine.prepared_queries import FEW_ROWS, Engine
 from dnapredict.data.mapping.apply_mapping import BAD_NUMBER, FAULT, NOTE, MappingRequest, columns_supplied, map_columns
 from dnapredict.data.mapping.ingest import ingest_report, prepare
 from dnapredict.data.mapping.pseudonyms import FEWEST_NUMBERS, refuse_nhs_numbers
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER, describe_columns
-from dnapredict.data.validation.checked import NO_OPT_OUTS, Checked
-from dnapredict.data.validation.code_texts import CODED, replace_texts
+from dnapredict.data.validation.checked import CODED, NO_OPT_OUTS, Checked, flagged, replace_texts, unreadable_cells
 from dnapredict.data.validation.rules import YEARS, first_broken_rule
-from dnapredict.data.validation.unreadable_cells import flagged, unreadable_cells
 from dnapredict.errors import DataError
 
 _CLOCK_TIME = "clock_time::"

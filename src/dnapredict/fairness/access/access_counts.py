@@ -19,6 +19,7 @@ from dnapredict.fairness.measure.membership import Group, Grouping, Membership, 
 
 LONGEST: Final = 1_000  # days; longer waits count as this long
 _OPTIONAL: Final = {"first_attendance_code": pa.string(), "remote": pa.bool_(), "from_referral": pa.bool_()}
+_ROW_OF: Final = {measure.name: row for row, measure in enumerate(MEASURES)}
 _FINAL: Final = ("2", "3", "4", "5", "6", "7")
 
 
@@ -36,10 +37,13 @@ class AccessCounts(SummedCounts):
     sums: NDArray[np.float64]
     waits: NDArray[np.float64]
 
+    def total(self, measure: str) -> float:
+        """The numerator of a measure."""
+        return float(self.sums[_ROW_OF[measure], 0])
+
     def rate(self, measure: str) -> Rate:
         """A measure with its design effect (see `group_metrics.rate`)."""
-        row = [known.name for known in MEASURES].index(measure)
-        above, below, squared, crossed, size = self.sums[row]
+        above, below, squared, crossed, size = self.sums[_ROW_OF[measure]]
         if below <= 0:
             return Rate(above, below)
         share = above / below

@@ -9,11 +9,12 @@ from dnapredict.fairness.access.access_measures import MEASURES
 from dnapredict.fairness.disclosure.hidden_counts import (
     EVERYONE,
     HiddenCells,
+    LinkedTables,
     group_constraints,
-    rest_cell,
-    rest_constraints,
 )
-from dnapredict.fairness.disclosure.suppression import CountCell, SumConstraint, cells_to_hide
+from dnapredict.fairness.disclosure.merged_groups import MergedGroups, merge_small_groups
+from dnapredict.fairness.disclosure.publications import PublishedBefore
+from dnapredict.fairness.disclosure.suppression import AtMost, CountCell, SumConstraint
 from dnapredict.fairness.measure.membership import Group
 
 NUMBERS: Final = ("patients", "appointments", "upcoming")
@@ -35,22 +36,40 @@ _KNOWN: Final = {
 }
 
 
-def hidden_access_counts(tallied: Sequence[CountedAccess], rule: Disclosure) -> HiddenCells:
-    """The counts to hide, so that no small one can be derived from all tables together."""
-    present = [found.grouping.name for found in tallied]
-    exact: dict[CountCell, float] = {}
-    constraints: list[SumConstraint] = []
+def hidden_access_counts(
+    tallied: Sequence[CountedAccess], rule: Disclosure, *, before: PublishedBefore | None = None
+) -> HiddenCells:
+    """Small groups put together, and then the counts to hide so that no small one can be derived from all tables.
+
+    `before` is what was published before.
+    """
+    merged = merge_small_groups(tallied, rule, sizes=lambda one: (one.patients, one.appointments, one.total("missed")))
+    linked = access_tables(tallied, merged, rule)
+    return linked.hide(rule, merged, before=before)
+
+
+def access_tables(tallied: Sequence[CountedAccess], merged: MergedGroups, rule: Disclosure) -> LinkedTables:
+    """All counts of the report, and how they are linked."""
+    linked, present = LinkedTables(), [found.grouping.name for found in tallied]
     for found in tallied:
-        name, total = found.grouping.name, found.total
-        pairs = list(zip(found.groups, found.counts, strict=True))
-        exact |= {CountCell(count, name, g.code): n for g, own in pairs for count, n in _counts(own).items()}
+        name, groups = found.grouping.name, found.groups
+        linked.add_groups(name, groups, [_counts(own) for own in found.counts], merged=merged)
+        linked.at_most += [limit for group in groups for limit in _never_more(name, group.code)]
         if name != EVERYONE[0]:
-            constraints += group_constraints(name, found.groups, _COUNTS, present=present)
-            constraints += rest_constraints(name, found.groups, OF_OTHERS)
-            for group, own in pairs:
-                others = _counts(total - own)
-                exact |= {rest_cell(group, name, count): others[count] for count in OF_OTHERS}
-    return HiddenCells(cells_to_hide(exact, [*constraints, *_equal_counts(tallied)], rule))
+            linked.sums += group_constraints(name, groups, _COUNTS, present=present)
+            held = linked.leave_out_held(name, merged, _COUNTS, rule)
+            rows = [group.code for group in groups if group.code not in held]
+            linked.add_others(name, [*rows, *(row.code for row in merged.of(name))], OF_OTHERS, _counts(found.total))
+    linked.sums += _equal_counts(tallied)
+    return linked
+
+
+def _never_more(grouping: str, code: str) -> Iterator[AtMost]:
+    """No measure is above its denominator, and none of these above the appointments."""
+    pairs = [(measure.name, denominator_of(measure.name)) for measure in MEASURES]
+    pairs += [(below, "appointments") for below in ("patients", "upcoming", *(below for _, below in pairs))]
+    for smaller, larger in dict.fromkeys(pairs):
+        yield AtMost((CountCell(smaller, grouping, code),), (CountCell(larger, grouping, code),))
 
 
 def _counts(own: AccessCounts) -> dict[str, float]:

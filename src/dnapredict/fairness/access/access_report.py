@@ -1,5 +1,6 @@
 """The report on access: a page of four sheets, a table of indicators, and the same figures as JSON."""
 
+import dataclasses
 import functools
 import json
 from collections.abc import Iterator
@@ -40,7 +41,7 @@ def indicators(access: AccessAssessment) -> str:
 
 def _lines(table: AccessTable, row: AccessRow, wait_begins: str) -> Iterator[list[Any]]:
     """The indicators of one group, in the columns of `_HEADER` up to `england`."""
-    group = [table.name, row.group.code, row.group.name]
+    group = [table.name, row.group.code, row.group.full_name]
     numbers = {name: or_hidden(number) for name, number in row.numbers.items()}
     england = _ENGLAND.get(table.name, {}).get(row.group.code, "")
     for name, title in (("patients", "People with an appointment"), ("appointments", "Appointments")):
@@ -87,7 +88,11 @@ def write(access: AccessAssessment, out: Path) -> Path:
     figures = {
         "schema": _SCHEMA,
         "synthetic": access.context.synthetic,
-        "context": to_json_value(access.context),
+        "context": {
+            key: value
+            for key, value in to_json_value(dataclasses.replace(access.context, before=None)).items()
+            if key != "before"
+        },
         "waits_counted_from": access.wait_begins.removesuffix(","),
         "everyone": to_json_value(access.everyone),
         "groupings": {table.name: to_json_value(table) for table in access.tables},

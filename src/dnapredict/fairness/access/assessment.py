@@ -2,7 +2,7 @@
 
 import datetime
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dnapredict.config.fairness_policy import Disclosure, Policy
 from dnapredict.data.small_numbers import publish_count
@@ -17,6 +17,7 @@ from dnapredict.fairness.access.access_disclosure import (
 from dnapredict.fairness.access.access_measures import MEASURES, WAIT_BEGINS, AccessData
 from dnapredict.fairness.compare.heterogeneity import slope_index
 from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, publish_rate
+from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
 from dnapredict.fairness.measure.groupings import (
     GROUPINGS,
     PLACE_GROUPINGS,
@@ -71,8 +72,9 @@ class AccessTable:
 
 
 def access_table(tallied: CountedAccess, *, hidden: HiddenCells, rule: Disclosure, z: float) -> AccessTable:
-    """The table of one grouping, as it may be printed."""
+    """The table of one grouping, as it may be printed: small groups put together, small counts hidden."""
     total, grouping = tallied.total, tallied.grouping
+    tallied = CountedAccess(grouping, *hidden.merged.apply(grouping.name, tallied.groups, tallied.counts))
     rows = tuple(
         _row(group, own, total, hidden=hidden_names(group, grouping.name, hidden), rule=rule, z=z)
         for group, own in zip(tallied.groups, tallied.counts, strict=True)
@@ -155,7 +157,11 @@ _ASSESSED = (
 
 @dataclass(frozen=True)
 class AccessContext:
-    """Where the numbers come from; `window` is the first and last day of appointments with an outcome."""
+    """Where the numbers come from; `window` is the first and last day of appointments with an outcome.
+
+    `before` is what the home has published before, `not_protected` says which comparisons with other reports could
+    give a small number back.
+    """
 
     source: str
     data_sha256: str
@@ -163,6 +169,8 @@ class AccessContext:
     code_revision: str
     synthetic: bool
     created_at: datetime.datetime | None = None
+    before: PublishedBefore | None = None
+    not_protected: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,6 +182,7 @@ class AccessAssessment:
     absent: tuple[str, ...]
     policy: Policy
     context: AccessContext
+    publication: Publication | None = None
 
     @property
     def wait_begins(self) -> str:
@@ -201,7 +210,8 @@ def assess(listed: AccessData, *, policy: Policy, context: AccessContext) -> Acc
     asked = [(g, membership(listed.grouped, g)) for g in groupings if g.name in _ASSESSED]
     found = [everyone_membership(len(listed)), *(members for _, members in asked if members is not None)]
     tallied = [count_access(listed, members) for members in found]
-    hidden = hidden_access_counts(tallied, rule)
+    hidden = hidden_access_counts(tallied, rule, before=context.before)
     first, *others = (access_table(one, hidden=hidden, rule=rule, z=z) for one in tallied)
     absent = grouping_phrases(g for g, members in asked if members is None and g in GROUPINGS)
-    return AccessAssessment(first, tuple(others), absent, policy, context)
+    context = replace(context, not_protected=hidden.not_protected(context.not_protected))
+    return AccessAssessment(first, tuple(others), absent, policy, context, hidden.publication)

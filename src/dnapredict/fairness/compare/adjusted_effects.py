@@ -25,7 +25,7 @@ from scipy.special import expit, logit
 from dnapredict.fairness.measure.groupings import DERIVED, GROUPINGS
 from dnapredict.fairness.measure.intervals import Interval, RateDifference, Ratio, z_of
 from dnapredict.fairness.measure.pair_counts import EVERYONE, MEASURES, SERVICE, PairCounts
-from dnapredict.model.evaluate.random_effects import between_group_variance
+from dnapredict.model.evaluate.logistic import between_group_variance
 
 Floats = NDArray[np.float64]
 Key = tuple[str, str]
@@ -113,7 +113,7 @@ def adjusted_effects(pairs: PairCounts) -> AdjustedEffects:
     One pass of sums is enough: a group's own effect is its observed over its expected, which needs no model; the
     effects of others enter through the expected numbers that both groups share.
     """
-    if pairs.total("missed") <= 0 or pairs.total("expected") <= 0:
+    if not pairs.groupings or not are_forecasts(pairs):
         return AdjustedEffects({})
     risk, reach, called = _risk(pairs), _reach(pairs, by_risk=False), _reach(pairs, by_risk=True)
     fitted = {"risk": _pooled(risk), "reach": _pooled(reach), "called": _pooled(called)}
@@ -123,6 +123,11 @@ def adjusted_effects(pairs: PairCounts) -> AdjustedEffects:
             for key, members in _groups(pairs).items()
         }
     )
+
+
+def are_forecasts(pairs: PairCounts) -> bool:
+    """Whether outcomes can differ from risks by chance: some were missed, and not all risks are 0 or 1."""
+    return min(pairs.total("missed"), pairs.total("expected"), pairs.total("variance")) > 0
 
 
 @dataclass(frozen=True)
@@ -274,7 +279,9 @@ def _own(scores: _Scores, block: slice, added: Floats) -> tuple[Floats, Floats]:
     if scores.logarithmic:
         adjusted = expected * np.exp(added)
         # Half a missed appointment on either side, so that a small group with none has an effect.
-        return np.log((observed + 0.5) / (adjusted + 0.5)), scores.variance[block] / (adjusted + 0.5) ** 2
+        return np.log((observed + 0.5) / (adjusted + 0.5)), np.maximum(scores.variance[block], 0.25) / (
+            adjusted + 0.5
+        ) ** 2
     missed = np.maximum(base, 0.5)
     return (observed - expected) / missed - added, np.maximum(scores.variance[block], 0.25) / missed**2
 

@@ -28,7 +28,7 @@ _CLEAR: Final = z_of(0.95)
 # Twice the log likelihood by which a constant share of wrong records must fit better than a shift of the risks.
 _FITS_BETTER: Final = 3.0
 _SHARES: Final = np.concatenate([[0.0], np.geomspace(0.001, 0.5, 120)])
-_MOST: Final = 0.5  # what need does not explain is shown to be less than this share of the gap, or than the limit
+_MOST: Final = 0.5  # share of the gap that need must be
 _LEADS: Final = 1 / 3  # a cause must explain this share of the gap to be named
 
 
@@ -116,7 +116,10 @@ def _likelihood(risk: Floats, rows: Floats, missed: Floats) -> Floats:
 
 
 def is_lower_need(evidence: CauseEvidence, limits: CauseLimit, *, tolerance: float) -> bool:
-    """Whether lower need is shown: the group misses less often, its risks mean what others' do, and that is all."""
+    """Whether lower need is shown: the group misses less often, and its risks mean what others' do.
+
+    It must also be most of the gap, and what it leaves must not be above the limit beyond chance.
+    """
     less = evidence.less_often is not None and evidence.less_often.low > 0
     ratios = (
         (evidence.risk, limits.risk),
@@ -125,8 +128,14 @@ def is_lower_need(evidence: CauseEvidence, limits: CauseLimit, *, tolerance: flo
     )
     alike = all(_equivalent(ratio.interval(_ONE_SIDED), limit) for ratio, limit in ratios)
     spread = _equivalent(evidence.slope.interval(_ONE_SIDED), limits.slope)
-    beyond = points_range(evidence.points.beyond_need, z=_ONE_SIDED)
-    return less and alike and spread and beyond.high < max(tolerance, _MOST * float(evidence.points.gap[0]))
+    need = points_range(evidence.points.need, z=_ONE_SIDED)
+    most = need.low > 0 and need.value >= _MOST * float(evidence.points.gap[0])
+    return less and alike and spread and most and not leaves_too_much(evidence, tolerance=tolerance)
+
+
+def leaves_too_much(evidence: CauseEvidence, *, tolerance: float) -> bool:
+    """Whether what need does not explain of the gap is above the limit beyond chance."""
+    return points_range(evidence.points.beyond_need, z=_ONE_SIDED).low > tolerance
 
 
 def explains_all(evidence: CauseEvidence, *, tolerance: float) -> bool:
@@ -156,10 +165,10 @@ def cause_of(evidence: CauseEvidence | None, limits: CauseLimit, *, tolerance: f
         return Cause.UNKNOWN
     if is_badly_recorded(evidence, limits):
         return Cause.LABEL
+    if is_lower_need(evidence, limits, tolerance=tolerance):
+        return Cause.LOWER_NEED
     shown = shown_causes(evidence)
-    if shown:
-        return max(shown, key=shown.__getitem__)
-    return Cause.LOWER_NEED if is_lower_need(evidence, limits, tolerance=tolerance) else Cause.UNKNOWN
+    return max(shown, key=shown.__getitem__) if shown else Cause.UNKNOWN
 
 
 def is_badly_recorded(evidence: CauseEvidence, limits: CauseLimit) -> bool:

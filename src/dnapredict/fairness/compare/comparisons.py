@@ -1,11 +1,15 @@
 """The comparisons that the policy fixed in advance: each group against everyone else."""
 
+import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from dnapredict.config.fairness_policy import Policy
+from dnapredict.fairness.compare.adjusted_effects import AdjustedEffect, AdjustedEffects
 from dnapredict.fairness.compare.causes import CauseEvidence, cause_evidence
+from dnapredict.fairness.compare.e_values import EvidenceIncrement, increment
+from dnapredict.fairness.compare.harm_search import FoundHarm
 from dnapredict.fairness.compare.heterogeneity import between_group_sd
 from dnapredict.fairness.disclosure.hidden_counts import (
     HiddenCells,
@@ -15,6 +19,7 @@ from dnapredict.fairness.disclosure.hidden_counts import (
     rounded_error,
 )
 from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
+from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.measure.group_metrics import (
     RATES,
     allocation_index,
@@ -25,6 +30,10 @@ from dnapredict.fairness.measure.group_metrics import (
 )
 from dnapredict.fairness.measure.intervals import Interval, Rate, printed_interval, z_of
 from dnapredict.fairness.measure.membership import Group
+from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes
+
+# Missed appointments on the list that are expected among those that no call changed.
+_FEWEST_REACHED = 20
 
 
 @dataclass(frozen=True)
@@ -40,8 +49,30 @@ class Evidence:
     rows: int
     hidden: HiddenCells = field(default_factory=HiddenCells)
     rows_expected: int | None = None
+    coverage: Coverage | None = None
     has_live: bool = False
     has_trust_side: bool = False
+    outcomes: UncalledOutcomes = field(default_factory=UncalledOutcomes)
+    effects: AdjustedEffects | None = None
+    harms: tuple[FoundHarm, ...] | None = None
+    window: tuple[datetime.date, datetime.date] | None = None
+    accumulated: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+
+    @cached_property
+    def increments(self) -> tuple[EvidenceIncrement, ...]:
+        """What this audit adds to the evidence on each group that is compared."""
+        if self.window is None or self.policy.primary != "reach":
+            return ()
+        limit, found = self.policy.limits.reach.max_harm_gap, []
+        for one in comparisons(self.counted, self.policy):
+            both = increment(*one.rates("reach"), limit=limit)
+            if both is not None:
+                found.append(EvidenceIncrement(one.grouping, one.group.code, *both, *self.window))
+        return tuple(found)
+
+    def effect(self, comparison: "GroupComparison") -> AdjustedEffect | None:
+        """What is particular to a group, others taken into account; None where pairs were not counted."""
+        return self.effects.get((comparison.grouping, comparison.group.code)) if self.effects else None
 
     @property
     def everyone(self) -> GroupCounts:
@@ -70,7 +101,20 @@ class GroupComparison:
 
     def enough(self, policy: Policy) -> bool:
         """Whether group and rest each have the missed appointments that a verdict needs."""
-        return min(self.counts.missed, self.rest.missed) >= policy.smallest_group
+        sides = (self.counts, self.rest)
+        return min(side.counted("missed") for side in sides) >= policy.smallest_group and self._calls_are_known
+
+    @property
+    def _calls_are_known(self) -> bool:
+        """Whether enough appointments on the list are left where outcomes after a call are not counted.
+
+        A group's reach rests on them alone: with a handful, each of which stands for many, chance makes it 0.
+        """
+        sides = (self.counts, self.rest)
+        if not any(side.are_weighted for side in sides):
+            return True
+        precision = rate(self.counts + self.rest, "precision").value or 0.0
+        return min(side.counted("selected") for side in sides) * precision >= _FEWEST_REACHED
 
     def rates(self, name: str) -> tuple[Rate, Rate]:
         """A rate of everyone else and of the group, in that order."""
@@ -142,7 +186,8 @@ def equal_rates_p_values(evidence: Evidence, of: Callable[[GroupCounts], Rate]) 
     """
     p_values = {}
     for name, counted in evidence.counted.items():
-        large = [counts for counts in counted.counts if counts.missed >= evidence.policy.smallest_group]
+        smallest = evidence.policy.smallest_group
+        large = [counts for counts in counted.counts if counts.counted("missed") >= smallest]
         spread = between_group_sd([of(counts) for counts in large])
         if spread is not None:
             p_values[name] = spread[1]

@@ -70,7 +70,7 @@ def _chart(grouping: str, months: Months, measure: str, evidence: Evidence) -> C
         total = total + counts
     whole = (grouping.partition("_by_")[0], months[0][0].facets[0])
     centre = _shown(whole, total, measure, evidence)
-    if centre is None or centre.value is None or total.missed < evidence.policy.smallest_group:
+    if centre is None or centre.value is None or total.counted("missed") < evidence.policy.smallest_group:
         return None
     points = tuple(
         _month(group.facets[1], _shown((grouping, group.code), counts, measure, evidence), centre, evidence)

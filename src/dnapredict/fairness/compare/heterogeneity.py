@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from dnapredict.fairness.measure.intervals import Interval, Rate
-from dnapredict.model.evaluate.random_effects import between_group_variance
+from dnapredict.model.evaluate.logistic import between_group_variance
 
 
 def between_group_sd(rates: Sequence[Rate]) -> tuple[float, float] | None:

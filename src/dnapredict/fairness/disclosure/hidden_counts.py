@@ -1,13 +1,34 @@
-"""Published rates and ratios, and which counts are hidden, decided once over all tables."""
+"""Published rates and ratios, and which counts are hidden, decided once over all tables.
+
+**May this figure be printed?** Every figure that a report prints follows from counts of groups. Name these counts and
+ask; then compute the figure from rounded counts:
+
+- of a group in a grouping that is counted: `hidden.hides(grouping, code, names)`, and `hidden.hides_others` where the
+  figure also uses everyone else. Both are true for a group that has no row of its own, because it is printed together
+  with other small ones (`merged_groups`): its verdict may be told, no number of it;
+- of any cells at all: `hidden.may_print(cells)`;
+- of a group that is in no table, such as women of one ethnic group at one site: give its counts and the larger
+  groups that it is part of to `find_hidden_counts` as a `FurtherGroup`, before anything is printed. What is left of
+  each larger group without it is protected as well. Then ask `hidden.hides(grouping, code, names)`;
+- then the number: `publish_rate`, `publish_ratio` and `publish_allocation` work on rounded counts. An estimate that
+  has no such form (a slope, the points of a gap by cause) may be printed where all of `COUNTS_OF_A_ROW` of the group
+  are shown, rounded to no more than two significant digits of its standard error (`rounded_error`) or to the whole
+  point in 100: a number with many digits can give back the counts that it was computed from.
+
+A p-value is computed from the rounded figures, never from the exact ones.
+"""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.fairness.disclosure.suppression import CountCell, SumConstraint, cells_to_hide
+from dnapredict.fairness.disclosure.derived_ranges import Range
+from dnapredict.fairness.disclosure.merged_groups import MergedGroups, merge_small_groups
+from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
+from dnapredict.fairness.disclosure.suppression import AtMost, CountCell, SumConstraint, cells_to_hide
 from dnapredict.fairness.measure.counts import SUMS, CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.intervals import Rate, Ratio
 from dnapredict.fairness.measure.membership import Group
@@ -59,54 +80,221 @@ def rounded_error(error: float) -> float:
 
 
 _NAMES: Final = SUMS[:-1]
+COUNTS_OF_A_ROW: Final = ("appointments", "missed", "selected", "reached")
 # Counts that are printed of everyone except a group, and of the cells of crossed groupings.
 _OF_OTHERS: Final = ("missed", "reached", "trust_side")
-_OF_CROSSED: Final = ("appointments", "missed", "selected", "reached")
 EVERYONE: Final = ("all", "all")
 _OTHERS: Final = "all but "
 _MONTH: Final = "month"
+# Of two counts of a group the second is never below the first; the last: who was called in vain did come.
+_NEVER_MORE: Final = (
+    (("missed",), ("appointments",)),
+    (("selected",), ("appointments",)),
+    (("unrecorded",), ("appointments",)),
+    (("reached",), ("missed",)),
+    (("reached",), ("selected",)),
+    (("live_reached",), ("missed",)),
+    (("trust_side",), ("missed",)),
+    (("selected", "missed"), ("appointments", "reached")),
+)
 
 
 @dataclass(frozen=True)
 class HiddenCells:
-    """The cells that must not be printed."""
+    """The cells that must not be printed, and the groups that are printed together.
+
+    `publication` is what the memory of the home keeps of this report, where there is one; `reports_left_out` is how
+    many earlier reports of the same days could not be followed.
+    """
 
     cells: frozenset[CountCell] = frozenset()
+    merged: MergedGroups = field(default_factory=MergedGroups)
+    publication: Publication | None = None
+    reports_left_out: int = 0
+
+    def not_protected(self, known: str) -> str:
+        """What `known` says of comparisons that are not protected, and the earlier reports that were left out."""
+        left_out = (
+            f"Numbers that follow from comparing this report with {self.reports_left_out} earlier ones of the same "
+            "days are not protected: their records differ from these, or there are too many."
+        )
+        return " ".join(filter(None, (known, left_out if self.reports_left_out else "")))
+
+    def may_print(self, cells: Iterable[CountCell]) -> bool:
+        """Whether a figure that is computed from these counts may be printed."""
+        return not any(cell in self.cells or self._has_no_row(cell) for cell in cells)
 
     def hides(self, grouping: str, code: str, names: Sequence[str]) -> bool:
         """Whether any of the counts `names` of a group is hidden."""
-        return any(CountCell(name, grouping, code) in self.cells for name in names)
+        return not self.may_print(CountCell(name, grouping, code) for name in names)
 
     def hides_others(self, grouping: str, code: str, names: Sequence[str]) -> bool:
         """Whether any of the counts `names` of everyone except a group is hidden."""
         return self.hides(grouping, _OTHERS + code, names)
 
+    def _has_no_row(self, cell: CountCell) -> bool:
+        return self.merged.row_of(cell.grouping, cell.code.removeprefix(_OTHERS)) is not None
 
-def find_hidden_counts(counted: Mapping[str, CountedGrouping], rule: Disclosure) -> HiddenCells:
-    """The counts to hide in all tables of `counted`, which need not have the grouping of everyone."""
+
+@dataclass(frozen=True)
+class FurtherGroup:
+    """A group that is in no table and of which a finding prints counts.
+
+    `counts` has exact counts by name, `wholes` the larger groups that it is part of, as grouping and code, with their
+    exact counts of the same names.
+    """
+
+    grouping: str
+    code: str
+    counts: Mapping[str, float]
+    wholes: Mapping[tuple[str, str], Mapping[str, float]]
+
+
+def find_hidden_counts(
+    counted: Mapping[str, CountedGrouping],
+    rule: Disclosure,
+    *,
+    further: Sequence[FurtherGroup] = (),
+    before: PublishedBefore | None = None,
+) -> HiddenCells:
+    """The counts to hide in all tables of `counted`, which need not have the grouping of everyone.
+
+    `further` are groups in no table, `before` is what was published before.
+    """
     if not counted:
         return HiddenCells()
-    everyone = next(iter(counted.values())).total
-    exact = {CountCell(name, *EVERYONE): everyone.total(name) for name in _NAMES}
-    constraints: list[SumConstraint] = []
-    for name, grouping in counted.items():
+    merged = merge_small_groups(counted.values(), rule, sizes=lambda one: (one.appointments, one.missed))
+    linked = audit_tables(counted, merged, rule)
+    for group in further:
+        linked.add_further(group)
+    return linked.hide(rule, merged, keep=_cells_to_keep(counted), before=before)
+
+
+@dataclass
+class LinkedTables:
+    """The exact counts of all tables of a report, and how they are linked.
+
+    `unprinted` are counts of groups that are printed together with others, and what is left of larger groups.
+    """
+
+    exact: dict[CountCell, float] = field(default_factory=dict)
+    sums: list[SumConstraint] = field(default_factory=list)
+    at_most: list[AtMost] = field(default_factory=list)
+    unprinted: dict[CountCell, Range] = field(default_factory=dict)
+
+    def add_groups(
+        self, name: str, groups: Sequence[Group], counts: Sequence[Mapping[str, float]], *, merged: MergedGroups
+    ) -> None:
+        """The groups of a grouping, and the rows that hold several of them."""
+        own = dict(zip((group.code for group in groups), counts, strict=True))
+        self.exact |= {
+            CountCell(count, name, code): number for code, found in own.items() for count, number in found.items()
+        }
+        for row, codes in merged.of(name).items():
+            for count in counts[0]:
+                parts, cell = tuple(CountCell(count, name, code) for code in codes), CountCell(count, name, row.code)
+                self.exact[cell] = sum(self.exact[part] for part in parts)
+                self.sums.append(SumConstraint(parts, cell))
+
+    def add_others(self, name: str, rows: Iterable[str], counts: Sequence[str], total: Mapping[str, float]) -> None:
+        """Counts of everyone except each group, which follow from a printed gap or ratio."""
+        for code in rows:
+            for count in counts:
+                own, others = CountCell(count, name, code), CountCell(count, name, _OTHERS + code)
+                self.exact[others] = total[count] - self.exact[own]
+                self.sums.append(SumConstraint((own, others), CountCell(count, *EVERYONE)))
+
+    def add_further(self, group: FurtherGroup) -> None:
+        """A group in no table, and what is left of the larger groups that it is part of."""
+        for count, number in group.counts.items():
+            own = CountCell(count, group.grouping, group.code)
+            self.exact[own] = number
+            for (grouping, code), whole in group.wholes.items():
+                left = CountCell(count, group.grouping, f"{grouping} {code} without {group.code}")
+                self.exact.setdefault(CountCell(count, grouping, code), whole[count])
+                self.exact[left], self.unprinted[left] = whole[count] - number, (0.0, math.inf)
+                self.sums.append(SumConstraint((own, left), CountCell(count, grouping, code)))
+
+    def leave_out_held(
+        self, name: str, merged: MergedGroups, counts: Sequence[str], rule: Disclosure
+    ) -> frozenset[str]:
+        """Mark the groups that a row holds as printed nowhere; returns their codes."""
+        held = frozenset(code for codes in merged.of(name).values() for code in codes)
+        for cell in (CountCell(count, name, code) for code in held for count in counts):
+            # Which groups go together is known to whoever knows the rule: those with few missed appointments.
+            most = rule.suppress_below - 1.0 if cell.counted == "missed" else math.inf
+            self.unprinted[cell] = (0.0, most)
+        return held
+
+    def hide(
+        self,
+        rule: Disclosure,
+        merged: MergedGroups,
+        *,
+        keep: frozenset[CountCell] = frozenset(),
+        before: PublishedBefore | None = None,
+    ) -> HiddenCells:
+        """Small cells are hidden, and those from which a small one could be derived, here or with earlier reports."""
+        found = cells_to_hide(
+            self.exact,
+            self.sums,
+            rule,
+            keep=keep,
+            unprinted=self.unprinted,
+            at_most=self.at_most,
+            cost=_cost_of_hiding,
+            with_earlier=(before.link, before.link_added) if before else (),
+        )
+        publication = before.publication(found.linked) if before else None
+        return HiddenCells(found.cells, merged, publication, found.left_out)
+
+
+def audit_tables(counted: Mapping[str, CountedGrouping], merged: MergedGroups, rule: Disclosure) -> LinkedTables:
+    """All counts of an audit's tables and charts, and how they are linked."""
+    linked = LinkedTables()
+    everyone = _by_name(next(iter(counted.values())).total)
+    linked.exact |= {CountCell(count, *EVERYONE): number for count, number in everyone.items()}
+    linked.at_most += _never_more(*EVERYONE)
+    for name, one in counted.items():
         if name == EVERYONE[0]:
             continue
-        if grouping.grouping.shown:
-            exact |= {
-                CountCell(count, name, group.code): counts.total(count)
-                for group, counts in zip(grouping.groups, grouping.counts, strict=True)
-                for count in _NAMES
-            }
-            constraints += group_constraints(name, grouping.groups, _NAMES, present=tuple(counted))
-            if not grouping.grouping.exploratory:
-                exact |= _others(grouping)
-                constraints += rest_constraints(name, grouping.groups, _OF_OTHERS)
+        if one.grouping.shown:
+            linked.add_groups(name, one.groups, [_by_name(own) for own in one.counts], merged=merged)
+            linked.sums += group_constraints(name, one.groups, _NAMES, present=tuple(counted))
+            linked.at_most += [limit for group in one.groups for limit in _never_more(name, group.code)]
+            held = linked.leave_out_held(name, merged, _NAMES, rule)
+            if not one.grouping.exploratory:
+                rows = [group.code for group in one.groups if group.code not in held]
+                linked.add_others(name, [*rows, *(row.code for row in merged.of(name))], _OF_OTHERS, everyone)
         else:
-            crossed, sums = _crossed(grouping, present=counted)
-            exact, constraints = exact | crossed, constraints + sums
-    constraints += _record_constraints(counted)
-    return HiddenCells(cells_to_hide(exact, constraints, rule, keep=_cells_to_keep(counted)))
+            exact, sums = _crossed(one, present=counted)
+            linked.exact |= exact
+            linked.sums += sums
+    linked.sums += _record_constraints(counted)
+    return linked
+
+
+def _by_name(own: GroupCounts) -> dict[str, float]:
+    return {count: own.counted(count) for count in _NAMES}
+
+
+def _never_more(grouping: str, code: str) -> Iterator[AtMost]:
+    for smaller, larger in _NEVER_MORE:
+        yield AtMost(*(tuple(CountCell(count, grouping, code) for count in side) for side in (smaller, larger)))
+
+
+# What a reader loses with a count: the missed appointments of a group carry most figures.
+_COST_OF_COUNT: Final = {"missed": 3.0, "reached": 2.0, "appointments": 2.0, "patients": 2.0}
+_COST_OF_GROUPING: Final = {"all": 1_000.0, "core20": 5.0, "sex": 4.0, "ethnicity_5": 3.0, "age": 3.0}
+_COST_OF_DETAIL: Final = 0.5  # sites, specialties, crossed groupings, and everyone except a group
+_DETAIL: Final = ("site", "specialty", "provider", "place")
+
+
+def _cost_of_hiding(cell: CountCell) -> float:
+    """How much a reader loses with a cell, relative to others."""
+    detail = cell.code.startswith(_OTHERS) or cell.grouping in _DETAIL or "_by_" in cell.grouping
+    weight = _COST_OF_DETAIL if detail else _COST_OF_GROUPING.get(cell.grouping, 2.0)
+    return weight * _COST_OF_COUNT.get(cell.counted, 1.0)
 
 
 def _cells_to_keep(counted: Mapping[str, CountedGrouping]) -> frozenset[CountCell]:
@@ -131,31 +319,6 @@ def group_constraints(
                 yield SumConstraint(parts, CountCell(count, *larger))
 
 
-def _others(counted: CountedGrouping) -> dict[CountCell, float]:
-    """Counts of everyone except each group, which follow from a printed gap or ratio."""
-    return {
-        rest_cell(group, counted.grouping.name, count): counted.rest(index).total(count)
-        for index, group in enumerate(counted.groups)
-        for count in _OF_OTHERS
-    }
-
-
-def rest_cell(group: Group, grouping: str, count: str) -> CountCell:
-    """The cell of everyone except a group."""
-    return CountCell(count, grouping, _OTHERS + group.code)
-
-
-def rest_constraints(name: str, groups: Sequence[Group], counts: Sequence[str]) -> Iterator[SumConstraint]:
-    """A group and everyone else add up to everyone; all other groups add up to everyone else."""
-    for count in counts:
-        for group in groups:
-            others = rest_cell(group, name, count)
-            yield SumConstraint((CountCell(count, name, group.code), others), CountCell(count, *EVERYONE))
-            parts = tuple(CountCell(count, name, one.code) for one in groups if one.code != group.code)
-            if parts:
-                yield SumConstraint(parts, others)
-
-
 def _crossed(
     counted: CountedGrouping, *, present: Mapping[str, CountedGrouping]
 ) -> tuple[dict[CountCell, float], list[SumConstraint]]:
@@ -163,7 +326,7 @@ def _crossed(
     name = counted.grouping.name
     first, _, second = name.partition("_by_")
     known = [(g, c) for g, c in zip(counted.groups, counted.counts, strict=True) if g.facets]
-    exact = {CountCell(count, name, g.code): c.total(count) for g, c in known for count in _OF_CROSSED}
+    exact = {CountCell(count, name, g.code): c.counted(count) for g, c in known for count in COUNTS_OF_A_ROW}
     lines = []
     for side, margin in enumerate((first, second)):
         if margin not in present:
@@ -176,7 +339,7 @@ def _crossed(
                     CountCell(count, margin, code),
                     open=second != _MONTH,
                 )
-                for count in _OF_CROSSED
+                for count in COUNTS_OF_A_ROW
             ]
     return exact, lines
 

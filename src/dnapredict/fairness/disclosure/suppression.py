@@ -1,22 +1,28 @@
 """Secondary suppression: hide further counts, so that no small one can be derived from what is printed.
 
-Printed counts are linked: groups add up to everyone, deciles to fifths, months to the year. Each printed number
-bounds its count within the rounding, and each sum bounds its parts. These bounds are computed as an attacker would;
-where they leave a small count fewer than three possible values, another count of the same sum is hidden as well.
+Each printed number bounds its count within the rounding, and each sum bounds its parts. These bounds are computed as
+an attacker would (see `derived_ranges`); where they leave a small count fewer than three possible values, another
+count is hidden as well: of those that bound it, the one whose loss costs a reader least.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final, NamedTuple, Protocol
 
 from dnapredict.config.fairness_policy import Disclosure
-from dnapredict.data.small_numbers import FEWEST_POSSIBLE, publish_count
+from dnapredict.data.small_numbers import publish_count
+from dnapredict.fairness.disclosure.derived_ranges import (
+    DerivedRanges,
+    LinkedCounts,
+    Range,
+    Unknown,
+    protect,
+    unlinked_parts,
+)
 
-_PASSES: Final = 20  # of tightening bounds; they converge in two or three
+_KEPT: Final = 1_000.0  # how much dearer a cell is that is hidden only where no other is left
+_TOTAL: Final = 10_000.0
 
 
 class CountCell(NamedTuple):
@@ -36,121 +42,158 @@ class SumConstraint:
     open: bool = False
 
 
+class AtMost(NamedTuple):
+    """The sum of some cells that is never above the sum of others: nobody is reached who was not called."""
+
+    smaller: tuple[CountCell, ...]
+    larger: tuple[CountCell, ...]
+
+
+class Linked(Protocol):
+    """Counts of several reports, and the unknowns that no reader may learn."""
+
+    @property
+    def counts(self) -> LinkedCounts:
+        """The counts of all of them."""
+
+    @property
+    def left_out(self) -> int:
+        """How many earlier reports could not be followed."""
+
+    @property
+    def secrets(self) -> Sequence[Unknown]:
+        """What must not follow where it is small."""
+
+
+class HiddenCounts(NamedTuple):
+    """The cells to hide, and what is known of every count when they are; `left_out` counts earlier reports."""
+
+    cells: frozenset[CountCell]
+    linked: LinkedCounts
+    left_out: int = 0
+
+
+def printed_range(count: float, rule: Disclosure) -> Range:
+    """Lowest and highest count that is printed as `count` is, for a reader who knows the rule.
+
+    >>> from dnapredict.config.fairness_policy import Disclosure
+    >>> rule = Disclosure(why="The rule of hospital statistics.")
+    >>> [printed_range(count, rule) for count in (0, 3, 8, 57)]
+    [(0.0, 0.0), (1.0, inf), (8.0, 12.0), (53.0, 57.0)]
+    """
+    printed = publish_count(count, rule)
+    if printed is None:
+        return HIDDEN_RANGE
+    if count == 0:
+        return 0.0, 0.0  # 0 is printed as 0 and is exact
+    lowest, highest = math.ceil(printed - rule.round_to / 2), math.ceil(printed + rule.round_to / 2) - 1
+    # Of a rounded number the reader also knows that it is not one of those that are hidden.
+    return float(max(lowest, rule.suppress_below, 1)), float(highest)
+
+
+HIDDEN_RANGE: Final = (1.0, math.inf)
+
+
 def cells_to_hide(
     exact: Mapping[CountCell, float],
     constraints: Sequence[SumConstraint],
     rule: Disclosure,
     *,
     keep: Collection[CountCell] = frozenset(),
-) -> frozenset[CountCell]:
+    unprinted: Mapping[CountCell, Range] | None = None,
+    at_most: Sequence[AtMost] = (),
+    cost: Callable[[CountCell], float] | None = None,
+    with_earlier: Sequence[Callable[[LinkedCounts], Linked | None]] = (),
+) -> HiddenCounts:
     """The cells to hide: small ones, and others from which a small one could be derived.
 
-    Every cell of `constraints` must be in `exact`. Larger cells are hidden one at a time, the smallest in a sum with
-    an exposed cell first; those in `keep` only where no other is left.
+    Parameters
+    ----------
+    exact
+        Every count of `constraints` and `at_most`.
+    keep
+        Cells that are hidden only where no other is left.
+    unprinted
+        Cells that are printed nowhere, such as the groups that a printed row holds together, with their range by
+        what a reader knows of them. They are never among the result; the small ones are protected all the same.
+    cost
+        What a reader loses with a cell, by default the same for every count; the smaller of two equal ones is
+        hidden, and a total only where no part is left.
+    with_earlier
+        Functions that add what earlier reports tell, and the unknowns that must not follow from all of them.
 
     >>> from dnapredict.config.fairness_policy import Disclosure
     >>> rule = Disclosure(why="The rule of hospital statistics.")
     >>> total, *parts = (CountCell("missed", "sex", code) for code in ("all", "1", "2", "9"))
     >>> exact = dict(zip((total, *parts), (217, 108, 108, 1), strict=True))
-    >>> sorted(cell.code for cell in cells_to_hide(exact, [SumConstraint(tuple(parts), total)], rule))
+    >>> sorted(cell.code for cell in cells_to_hide(exact, [SumConstraint(tuple(parts), total)], rule).cells)
     ['1', '9']
     """
-    cells = list(exact)
-    small = {index for index, cell in enumerate(cells) if publish_count(exact[cell], rule) is None}
-    if not small:
-        return frozenset()
-    index_of = {cell: index for index, cell in enumerate(cells)}
-    sums = [_Sum(tuple(index_of[part] for part in line.parts), index_of[line.total], line.open) for line in constraints]
-    counts, hidden = [exact[cell] for cell in cells], set(small)
-    kept = {index_of[cell] for cell in keep if cell in index_of}
-    while extra := _more_to_hide(counts, sums, small=small, hidden=hidden, kept=kept, rule=rule):
-        hidden |= extra
-    return frozenset(cells[index] for index in hidden)
+    outside = unprinted or {}
+    secrets = [cell for cell, count in exact.items() if publish_count(count, rule) is None]
+    small = frozenset(secrets) - outside.keys()
+    linked = linked_counts(exact, constraints, rule, unprinted=outside, at_most=at_most)
+    prices = _Prices(exact, frozenset(line.total for line in constraints), frozenset(keep), cost)
+
+    def price(name: Unknown) -> float | None:
+        hideable = isinstance(name, CountCell) and exact[name] and name not in small and name not in outside
+        return prices.of(name) if hideable and isinstance(name, CountCell) else None
+
+    def hide(derived: DerivedRanges, unknown: Sequence[Unknown], *, print_again: bool) -> None:
+        hidden = protect(derived, unknown, cost=price, hide=lambda _: HIDDEN_RANGE, print_again=print_again)
+        linked.ranges.update(dict.fromkeys(hidden, HIDDEN_RANGE))
+        further.update(hidden)
+
+    further: set[Unknown] = set()
+    if secrets:
+        hide(DerivedRanges(linked, truth=exact), secrets, print_again=True)
+    left_out = 0
+    for add in with_earlier if rule.suppress_below else ():
+        together = add(linked)
+        if together is None:
+            continue
+        left_out += together.left_out
+        for part in unlinked_parts(together.counts):
+            unknown = [name for name in [*secrets, *together.secrets] if name in part.ranges]
+            if unknown:
+                hide(DerivedRanges(part, largest=rule.suppress_below - 1), unknown, print_again=False)
+    return HiddenCounts(small | {cell for cell in further if isinstance(cell, CountCell)}, linked, left_out)
 
 
-class _Sum(NamedTuple):
-    """A `SumConstraint` with indices of cells."""
-
-    parts: tuple[int, ...]
-    total: int
-    open: bool
-
-
-def _more_to_hide(
-    counts: Sequence[float],
-    sums: Sequence[_Sum],
-    *,
-    small: set[int],
-    hidden: set[int],
-    kept: set[int],
+def linked_counts(
+    exact: Mapping[CountCell, float],
+    constraints: Sequence[SumConstraint],
     rule: Disclosure,
-) -> set[int]:
-    """A further cell to hide for each small one with too few possible values; empty when all are safe."""
-    low, high = _bounds(counts, sums, hidden=hidden, rule=rule)
-    # Written without a difference of bounds: a cell without an upper bound (infinity) is safe.
-    exposed = [p for p in small if high[p] < math.ceil(low[p]) + FEWEST_POSSIBLE - 1]
-    shown = {index for index, count in enumerate(counts) if count and index not in hidden}
-    further = (_cell_to_hide(index, counts, sums, shown=shown, kept=kept) for index in exposed)
-    return {index for index in further if index is not None}
+    *,
+    unprinted: Mapping[CountCell, Range],
+    at_most: Sequence[AtMost] = (),
+) -> LinkedCounts:
+    """What is printed of `exact` where only small counts are hidden, and how the counts are linked."""
+    linked = LinkedCounts({cell: unprinted.get(cell) or printed_range(count, rule) for cell, count in exact.items()})
+    for line in constraints:
+        # A person who is seen at two hospitals is counted at each, so that such groups do not add up to everyone.
+        if not line.open and sum(exact[part] for part in line.parts) != exact[line.total]:
+            continue
+        linked.add_sum(line.parts, line.total, open_ended=line.open)
+    for limit in at_most:
+        row: dict[Unknown, float] = dict.fromkeys(limit.smaller, 1.0)
+        linked.at_most.append(row | {cell: row.get(cell, 0.0) - 1.0 for cell in limit.larger})
+    return linked
 
 
-def _cell_to_hide(
-    index: int, counts: Sequence[float], sums: Sequence[_Sum], *, shown: set[int], kept: set[int]
-) -> int | None:
-    """The smallest printed part of a sum that contains `index`; a total only where no part is left.
+@dataclass(frozen=True)
+class _Prices:
+    """What hiding each cell costs."""
 
-    Where all cells of these sums are hidden already, the bounds came from other sums: then the sums of those hidden
-    cells are searched, and so on. None where no printed cell is connected.
-    """
-    reached, frontier = {index}, {index}
-    while frontier:
-        mine = [line for line in sums if not frontier.isdisjoint((*line.parts, line.total))]
-        parts = {part for line in mine for part in line.parts} & shown - {index}
-        totals = {line.total for line in mine} & shown - {index}
-        # Never the total while a part is left: a hidden total takes away the figure that a reader wants most.
-        candidates = parts - kept or parts or totals
-        if candidates:
-            return min(candidates, key=lambda other: counts[other])
-        frontier = {cell for line in mine for cell in (*line.parts, line.total)} - reached
-        reached |= frontier
-    return None
+    exact: Mapping[CountCell, float]
+    totals: frozenset[CountCell]
+    keep: frozenset[CountCell]
+    cost: Callable[[CountCell], float] | None
 
-
-def _bounds(
-    counts: Sequence[float], sums: Sequence[_Sum], *, hidden: set[int], rule: Disclosure
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lowest and highest possible value of each cell, for somebody who knows the rule and what is printed."""
-    # Rounded to 5, a printed 10 is 8 to 12: the reader knows the count to 2 on either side.
-    half = (rule.round_to - 1) / 2
-    low, high = np.empty(len(counts)), np.empty(len(counts))
-    for index, count in enumerate(counts):
-        printed = publish_count(count, rule) or 0
-        # 0 is printed as 0 and is exact.
-        known = 0.0 if count == 0 else half
-        low[index], high[index] = (1.0, np.inf) if index in hidden else (printed - known, printed + known)
-    for _ in range(_PASSES):
-        before = low.copy(), high.copy()
-        for line in sums:
-            _tighten(line, low, high)
-        if np.array_equal(before[0], low) and np.array_equal(before[1], high):
-            break
-    return low, high
-
-
-def _tighten(line: _Sum, low: NDArray[np.float64], high: NDArray[np.float64]) -> None:
-    """Tighten the bounds of the cells of a sum by one another."""
-    parts = np.array(line.parts)
-    total = line.total
-    low[total] = max(low[total], low[parts].sum())
-    # An open sum has a part that is printed nowhere, so that the printed parts bound the total from below only.
-    if not line.open:
-        high[total] = min(high[total], high[parts].sum())
-    others_low = low[parts].sum() - low[parts]
-    high[parts] = np.minimum(high[parts], high[total] - others_low)
-    if line.open:
-        return
-    # inf - inf is NaN, so that parts without an upper bound are counted and not subtracted.
-    endless = np.isinf(high[parts])
-    finite = np.where(endless, 0.0, high[parts])
-    others_high = np.where(endless.sum() - endless > 0, np.inf, finite.sum() - finite)
-    low[parts] = np.maximum(low[parts], low[total] - others_high)
+    def of(self, cell: CountCell) -> float:
+        """The cost of a cell; among equal ones less for the smaller count."""
+        price = self.cost(cell) if self.cost else 1.0
+        price *= 1.0 + math.log10(1.0 + self.exact[cell])
+        # A hidden total takes away the figure that a reader wants most.
+        price *= _TOTAL if cell in self.totals and self.cost is None else 1.0
+        return price * (_KEPT if cell in self.keep else 1.0)

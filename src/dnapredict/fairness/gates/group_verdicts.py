@@ -194,12 +194,17 @@ def summary(checks: Sequence[Check], *, good: str, bad: str) -> str:
     number = {verdict: sum(check.verdict is verdict for check in checks) for verdict in Verdict}
     if number[Verdict.NOT_ENOUGH_DATA] == len(checks):
         return f"There is not enough data to say of any of the {len(checks)} groups."
-    well = number[Verdict.PASS]
-    parts = [f"{well} of {len(checks)} groups {'is' if well == 1 else 'are'} {good}."]
-    if names:
-        parts.append(f"{bad}: {', '.join(names)}.")
+    parts = [f"{bad}: {', '.join(names)}."] if names else []
+    if number[Verdict.PASS] == len(checks):
+        parts.append(f"All {len(checks)} groups are {good}." if len(checks) > 1 else f"The group is {good}.")
+    elif well := number[Verdict.PASS]:
+        parts.append(f"{_groups(well)} {'is' if well == 1 else 'are'} {good}.")
     if number[Verdict.REVIEW]:
-        parts.append(f"For {number[Verdict.REVIEW]} we cannot tell: it could be chance.")
+        parts.append(f"Of {_groups(number[Verdict.REVIEW]).lower()} we cannot tell: it could be chance.")
     if number[Verdict.NOT_ENOUGH_DATA]:
-        parts.append(f"For {number[Verdict.NOT_ENOUGH_DATA]} there is not enough data to say.")
+        parts.append(f"Of {_groups(number[Verdict.NOT_ENOUGH_DATA]).lower()} there is not enough data to say.")
     return " ".join(parts)
+
+
+def _groups(number: int) -> str:
+    return "One group" if number == 1 else f"{number} groups"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from dnapredict.fairness.compare.causes import cause_of, explains_all, is_badly_recorded
+from dnapredict.fairness.compare.causes import CauseEvidence, cause_of, explains_all, is_badly_recorded
 from dnapredict.fairness.compare.comparisons import (
     Evidence,
     GroupComparison,
@@ -16,6 +16,7 @@ from dnapredict.fairness.compare.comparisons import (
     published_fall,
     published_pair,
 )
+from dnapredict.fairness.compare.e_values import accumulated, enough_by, is_certain
 from dnapredict.fairness.compare.exact_test import exact_gap_p_value
 from dnapredict.fairness.gates.group_verdicts import Harm, judge_groups, not_enough, summary
 from dnapredict.fairness.measure.group_metrics import allocation_index, fall_in_reach, own_top_reach, rate
@@ -26,6 +27,7 @@ _REACH = "Are people who would miss their appointment as likely to be called, wh
 _RANKING = "Does the model know enough about every group to find those who will miss?"
 _ALLOCATION = "Does every group get its share of the calls?"
 _CHANGE = "Does the new model take help away from any group?"
+_MUCH: Final = 0.5  # what is left of a gap, below which it belongs elsewhere
 _INDEX = "share of calls over share of need"
 
 
@@ -47,7 +49,49 @@ def reach_checks(compared: Sequence[GroupComparison], evidence: Evidence) -> tup
         measure="reach",
         alike=equal_rates_p_values(evidence, lambda counts: rate(counts, "reach")),
     )
-    return tuple(_explained(check, one, evidence) for check, one in zip(checks, compared, strict=True))
+    certain = [_with_accumulated(check, one, evidence) for check, one in zip(checks, compared, strict=True)]
+    return tuple(_explained(check, one, evidence) for check, one in zip(certain, compared, strict=True))
+
+
+def _with_accumulated(check: Check, comparison: GroupComparison, evidence: Evidence) -> Check:
+    """The verdict where this audit alone is not certain, with the evidence of earlier audits of other appointments.
+
+    A group that is too small for a verdict can fail by it, and never pass.
+    """
+    if check.verdict in (Verdict.PASS, Verdict.FAIL):
+        return check
+    pair, limit = comparison.rates("reach"), evidence.policy.limits.reach.max_harm_gap
+    now = next((one for one in evidence.increments if (one.grouping, one.group) == _key(comparison)), None)
+    if now is None or evidence.window is None:
+        return check
+    level, number = 1 - evidence.policy.confidence, len(evidence.increments)
+    behind, alike = accumulated(evidence.accumulated, now)
+    if evidence.accumulated and is_certain(behind, level=level, comparisons=number):
+        return dataclasses.replace(
+            check,
+            verdict=Verdict.FAIL,
+            sentence=_ADDED_UP[Verdict.FAIL].format(name=check.group.name, points=f"{100 * limit:g}"),
+        )
+    if evidence.accumulated and comparison.enough(evidence.policy) and is_certain(alike, level=level):
+        return dataclasses.replace(
+            check,
+            verdict=Verdict.PASS,
+            sentence=_ADDED_UP[Verdict.PASS].format(name=check.group.name, points=f"{100 * limit:g}"),
+        )
+    day = enough_by(*pair, limit=limit, log_e_pass=alike, level=level, window=evidence.window)
+    if check.verdict is not Verdict.NOT_ENOUGH_DATA or day is None or check.estimate is None:
+        return check
+    return dataclasses.replace(check, sentence=f"{check.sentence} Enough by about {day:%B %Y} if it is not behind.")
+
+
+def _key(comparison: GroupComparison) -> tuple[str, str]:
+    return comparison.grouping, comparison.group.code
+
+
+_ADDED_UP: Final[Mapping[Verdict, str]] = {
+    Verdict.FAIL: "{name}: more than {points} points behind, by the evidence of all audits together.",
+    Verdict.PASS: "{name}: not more than {points} points behind, by the evidence of all audits together.",
+}
 
 
 def _gap(comparison: GroupComparison, pair: tuple[Rate, Rate], *, evidence: Evidence, tolerance: float) -> Harm | None:
@@ -77,6 +121,8 @@ def _p_value(pair: tuple[Rate, Rate], evidence: Evidence, *, limit: float, few: 
         return gap_p_value(*pair, tolerance=limit)
     rest, group = pair
     policy = evidence.policy
+    if evidence.outcomes.are_weighted:
+        return None  # an exact test is of people, and not of weights
     if rest.denominator < policy.smallest_group or group.denominator < max(1, policy.disclosure.suppress_below):
         return None
     return exact_gap_p_value(rest, group, tolerance=limit)
@@ -86,19 +132,57 @@ def _explained(check: Check, comparison: GroupComparison, evidence: Evidence) ->
     """Add the cause of a gap. What is shown to be no fault of the list is a REVIEW and never a FAIL."""
     rest, group = comparison.rates("reach")
     behind = (rest.value or 0) - (group.value or 0)
-    if check.verdict not in (Verdict.FAIL, Verdict.REVIEW) or behind <= 0:
+    clearly = gap(rest, group, z=evidence.z)
+    if check.verdict is Verdict.PASS or behind <= 0 or clearly is None or clearly.low <= 0:
         return check
-    limits, tolerance = evidence.policy.limits.causes, evidence.policy.limits.reach.max_harm_gap
-    why = comparison.why
-    cause = cause_of(why, limits, tolerance=tolerance)
-    explained = cause.explains and why is not None and explains_all(why, tolerance=tolerance)
+    cause, explained = _belongs_elsewhere(comparison, evidence) or _own_cause(comparison, evidence)
+    may_be_need = _may_be_need(cause, comparison.why, evidence)
     return dataclasses.replace(
         check,
-        verdict=Verdict.REVIEW if cause.explains else check.verdict,
-        sentence=f"{check.sentence} Why: {cause}. {said_of(cause)}",
+        verdict=Verdict.REVIEW if (cause.explains or may_be_need) and check.verdict is Verdict.FAIL else check.verdict,
+        sentence=f"{check.sentence} Why: {cause}. {_TOO_FEW_UNCALLED if may_be_need else said_of(cause)}",
         cause=cause,
-        is_explained=explained,
+        is_explained=explained and check.verdict is not Verdict.NOT_ENOUGH_DATA,
     )
+
+
+def _may_be_need(cause: Cause, why: CauseEvidence | None, evidence: Evidence) -> bool:
+    """Whether a group misses less often, and calls leave too few outcomes on the list to show whether that is all.
+
+    Whether a risk means the same, and tells people apart as well, is shown by appointments on the list, and of them
+    one in ten may have an outcome that no call changed. The gap is not put down to need: a person looks.
+    """
+    less = why is not None and why.less_often is not None and why.less_often.low > 0
+    return less and evidence.outcomes.are_weighted and cause in (Cause.UNKNOWN, Cause.WEAKER_INFORMATION)
+
+
+_TOO_FEW_UNCALLED: Final = (
+    "Fewer of this group miss; too few of its appointments on the list were not called to tell whether that is all. "
+    "Keep a larger hold-out."
+)
+
+
+def _own_cause(comparison: GroupComparison, evidence: Evidence) -> tuple[Cause, bool]:
+    """The cause in the group itself, and whether it is shown to leave less than the limit."""
+    why, limits, tolerance = comparison.why, evidence.policy.limits.causes, evidence.policy.limits.reach.max_harm_gap
+    cause = cause_of(why, limits, tolerance=tolerance)
+    return cause, cause.explains and why is not None and explains_all(why, tolerance=tolerance)
+
+
+def _belongs_elsewhere(comparison: GroupComparison, evidence: Evidence) -> tuple[Cause, bool] | None:
+    """Whether the gap goes with the clinics that the group uses, or with other groups that it overlaps with."""
+    effect = evidence.effect(comparison)
+    rest, group = comparison.rates("reach")
+    if effect is None or rest.value is None or group.value is None:
+        return None
+    tolerance, gap_found = evidence.policy.limits.reach.max_harm_gap, rest.value - group.value
+    adjusted = RateDifference(-effect.reach.value, effect.reach.error)
+    if adjusted.p_value(tolerance) < 1 - evidence.policy.confidence or adjusted.value > _MUCH * gap_found:
+        return None
+    explained = adjusted.interval(evidence.z).high < tolerance
+    within = effect.standardised_gap
+    by_mix = within is not None and within.value < _MUCH * gap_found and effect.mix.interval(evidence.z).high < 0
+    return (Cause.MIX if by_mix else Cause.OTHER_GROUP), explained
 
 
 def said_of(cause: Cause) -> str:
@@ -114,6 +198,7 @@ _SHOWN: Final[Mapping[Cause, str]] = {
     Cause.SQUEEZED_RISKS: "High risks in this group are stated too low and low ones too high.",
     Cause.LABEL: "More of its appointments are recorded as missed, at every risk or for the trust's own reasons.",
     Cause.MIX: "Within the same clinics the gap is not there.",
+    Cause.OTHER_GROUP: "Among people who are alike in everything else the gap is not there.",
     Cause.CAPACITY: "At the same risk fewer of this group are called.",
     Cause.CALLS: "Calls that were made changed these outcomes.",
     Cause.UNKNOWN: "No cause could be shown, and lower need could not be shown either.",

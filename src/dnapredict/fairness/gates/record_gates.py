@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.compare.comparisons import Evidence, comparisons, published_rate
 from dnapredict.fairness.measure.counts import CountedGrouping
+from dnapredict.fairness.measure.coverage import Coverage, CoverageCell
 from dnapredict.fairness.measure.group_metrics import rate
 from dnapredict.fairness.measure.groupings import grouping_named, grouping_phrases
 from dnapredict.fairness.measure.membership import Group
@@ -12,6 +13,7 @@ from dnapredict.fairness.verdicts import Check, Gate, Verdict, combine_checks
 
 _EVERYONE = Group("all", "Everyone")
 _UNKNOWN = "ethnicity_unknown"
+_NAMED = 5
 
 
 def records_gate(evidence: Evidence) -> Gate:
@@ -23,6 +25,8 @@ def records_gate(evidence: Evidence) -> Gate:
         few = "A few" if missing is None else f"About {missing:,}"
         sentence = f"{few} labelled appointments did not reach the audit; a dropped row fails it."
         return Gate("G0", "Records", question, Verdict.FAIL, sentence)
+    if evidence.coverage is not None and (problems := coverage_problems(evidence.coverage, limits.least_coverage)):
+        return Gate("G0", "Records", question, Verdict.FAIL, " ".join(problems))
     if "ethnicity" not in evidence.counted:
         sentence = "Ethnicity is not in this extract, so nothing can be said about it."
         return Gate("G0", "Records", question, Verdict.NOT_ENOUGH_DATA, sentence)
@@ -39,6 +43,49 @@ def records_gate(evidence: Evidence) -> Gate:
     uneven = len(checks) - 1
     sentence += f" In {uneven} groups it is missing more than twice as often as on average." if uneven else ""
     return Gate("G0", "Records", question, combine_checks(checks), sentence, tuple(checks))
+
+
+def coverage_problems(coverage: Coverage, least: float) -> list[str]:
+    """Sentences on what an audit lacks of the appointments that the model was tested on, or holds too many of.
+
+    Of a group only the name is said, since a share of few would give counts away.
+    """
+    problems = []
+    if coverage.share < least:
+        problems.append(
+            f"Of every 100 appointments that this model was tested on, this audit holds {int(100 * coverage.share)} as "
+            f"they were; at least {100 * least:g} are needed.{_why_lost(coverage)} Audit an extract that holds all of "
+            "them."
+        )
+    if lacking := coverage.lacking(least):
+        problems.append(f"Beyond chance, too few are left of {_named(lacking)}.")
+    if enlarged := coverage.enlarged(least):
+        problems.append(f"Beyond chance, too many of the same appointments are now of {_named(enlarged)}.")
+    if coverage.foreign > (1 - least) * coverage.audited or (diluted := coverage.diluted(least)):
+        whose = f" of {_named(diluted)}" if coverage.foreign <= (1 - least) * coverage.audited else ""
+        problems.append(
+            f"Too many appointments{whose} were cancelled, on another day or not there when the model was trained, or "
+            "were trained on."
+        )
+    return problems
+
+
+def _why_lost(coverage: Coverage) -> str:
+    """The larger of the two edits, where it explains at least half of what is lost."""
+    lost = coverage.tested - coverage.found
+    count, what = max((coverage.changed, "another outcome"), (coverage.moved, "another day"))
+    return f" Most of the others have {what} now." if 2 * count >= lost else ""
+
+
+def _named(cells: Sequence[CoverageCell]) -> str:
+    """The groups of the cells, missed and attended appointments apart, at most five of each."""
+    parts = []
+    for missed, word in ((True, "missed"), (False, "attended")):
+        names = list(dict.fromkeys(cell.group.name for cell in cells if cell.missed is missed))
+        if names:
+            more = f" and {len(names) - _NAMED} more groups" if len(names) > _NAMED else ""
+            parts.append(f"the {word} appointments of {'; '.join(names[:_NAMED])}{more}")
+    return ", and of ".join(parts)
 
 
 def _unevenly_missing(counted: CountedGrouping, evidence: Evidence) -> list[Check]:

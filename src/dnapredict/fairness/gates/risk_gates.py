@@ -93,7 +93,7 @@ def _meant_alike(compared: Sequence[GroupComparison], evidence: Evidence) -> tup
     measured = {
         at: relative
         for at, one in enumerate(compared)
-        if one.counts.missed >= smallest and (relative := _relative(one, levels[one.grouping]))
+        if one.counts.counted("missed") >= smallest and (relative := _relative(one, levels[one.grouping], evidence))
     }
     groupings = [compared[at].grouping for at in measured]
     outside = adjust_within_families([one.beyond(limits.low, limits.high) for one in measured.values()], groupings)
@@ -117,7 +117,12 @@ def _by_grouping(compared: Sequence[GroupComparison]) -> dict[str, list[Ratio]]:
     return ratios
 
 
-def _relative(one: GroupComparison, level: Ratio) -> RelativeRisk | None:
+def _relative(one: GroupComparison, level: Ratio, evidence: Evidence) -> RelativeRisk | None:
+    """The group's observed over expected against most people; adjusted for other groups where pairs were counted."""
+    effect = evidence.effect(one)
+    if effect is not None and effect.missed > 0 and effect.expected > 0 and math.isfinite(effect.log_error):
+        own, adjusted = observed_over_expected(one.counts), math.log(effect.missed / effect.expected)
+        return RelativeRisk(adjusted, effect.log_error, own.numerator / own.denominator / math.exp(adjusted))
     own = observed_over_expected(one.counts)
     if own.numerator <= 0 or own.denominator <= 0 or not math.isfinite(own.log_error) or own.log_error <= 0:
         return None
@@ -202,7 +207,7 @@ def level_gate(evidence: Evidence) -> Gate:
 def _level_and_slope(evidence: Evidence) -> list[Check]:
     limits, counts = evidence.policy.limits.level, evidence.everyone
     ratio = observed_over_expected(counts).interval(evidence.z)
-    enough = counts.missed >= evidence.policy.smallest_group
+    enough = counts.counted("missed") >= evidence.policy.smallest_group
     line = group_calibration_line(counts) if enough_for_calibration_line(counts) and enough else None
     slope = line[0].interval(evidence.z) if line else None
     return [
@@ -253,7 +258,7 @@ def _skill(evidence: Evidence) -> list[Check]:
     if knows_the_outcome(counts):
         return [Check("all", _EVERYONE, Verdict.FAIL, measure, KNOWS_THE_OUTCOME)]
     quality = ranking_quality(counts)
-    if quality is None or counts.missed < evidence.policy.smallest_group:
+    if quality is None or counts.counted("missed") < evidence.policy.smallest_group:
         sentence = "There is not enough data to say whether the risks tell people apart."
         return [Check("all", _EVERYONE, Verdict.NOT_ENOUGH_DATA, measure, sentence)]
     effect = rate(counts, "base_rate").design_effect

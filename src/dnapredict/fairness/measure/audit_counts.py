@@ -5,7 +5,7 @@ unknown values, as they would be in the pooled table.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from dnapredict.config.fairness_policy import Policy
@@ -32,6 +32,7 @@ from dnapredict.fairness.measure.membership import (
 )
 from dnapredict.fairness.measure.pair_counts import PairCounts, count_pairs
 from dnapredict.fairness.measure.row_counting import count_groups, count_memberships
+from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes, uncalled_outcomes
 
 BY_RISK: Final = "global"
 """The allocation rule against which the cost of every other is counted."""
@@ -63,6 +64,8 @@ class AuditCounts:
         where the extract has no deciles.
     has_live, has_trust_side
         Whether the live model's list, and reasons or outcome codes, are known.
+    outcomes
+        Whose outcomes the counts rest on, where some patients were called.
     pairs
         Every pair of groups, from which effects are adjusted for each other; None where they were not counted.
     """
@@ -75,6 +78,7 @@ class AuditCounts:
     allocated: Mapping[str, CountedGrouping]
     has_live: bool = False
     has_trust_side: bool = False
+    outcomes: UncalledOutcomes = field(default_factory=UncalledOutcomes)
     pairs: PairCounts | None = None
 
     @property
@@ -100,6 +104,7 @@ class AuditCounts:
             },
             has_live=self.has_live or other.has_live,
             has_trust_side=self.has_trust_side or other.has_trust_side,
+            outcomes=self.outcomes + other.outcomes,
             pairs=self.pairs + other.pairs if self.pairs and other.pairs else None,
         )
 
@@ -135,6 +140,7 @@ def count(audited: AuditData, policy: Policy) -> AuditCounts:
     DataError
         If the groups of a grouping do not add up to all rows.
     """
+    audited, outcomes = uncalled_outcomes(audited)
     return AuditCounts(
         rows=len(audited),
         months=tuple(group.code for group in months(audited).groups),
@@ -144,6 +150,7 @@ def count(audited: AuditData, policy: Policy) -> AuditCounts:
         allocated=_counted_by_rule(audited),
         has_live=audited.has(["live_selected"]),
         has_trust_side=audited.has(["trust_side_reason"]) or audited.has(["outcome_code"]),
+        outcomes=outcomes,
         pairs=count_pairs(audited),
     )
 

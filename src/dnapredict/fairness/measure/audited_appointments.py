@@ -39,6 +39,8 @@ GROUP_COLUMNS = (
 )
 # Prefix of the columns that hold who would have been called under another allocation rule.
 CALLED_BY = "called_by_"
+# Weights are whole eighths of an appointment, whose sums are exact whatever the order.
+WEIGHT_PARTS = 8
 _SHOWN_ROWS = 5
 
 
@@ -103,6 +105,13 @@ class AuditData:
         if "weight" not in self.table.column_names:
             return np.ones(len(self))
         return np.asarray(self.table["weight"].to_numpy(), dtype=np.float64)
+
+    @property
+    def used(self) -> "AuditData":
+        """The appointments whose outcome is not left out."""
+        if "weight" not in self.table.column_names:
+            return self
+        return AuditData(self.table.filter(pa.array(self.weight > 0)))
 
     def with_weights(self, weight: NDArray[np.float64]) -> "AuditData":
         """The same appointments with other weights."""

@@ -88,6 +88,11 @@ class GroupCounts(SummedCounts):
         return float(rows[_COLUMN[name]])
 
     @property
+    def are_weighted(self) -> bool:
+        """Whether some appointments stand for others."""
+        return self.rows is not None and bool((self.rows[:-1] != self.totals[:-1]).any())
+
+    @property
     def appointments(self) -> int:
         """Appointments in the group."""
         return int(self.total("appointments"))

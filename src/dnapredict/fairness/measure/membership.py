@@ -23,7 +23,8 @@ class Group:
     """One group: its code in the figures and its name in reports.
 
     `within` are the larger groups of other groupings that it is part of, as grouping and code; the parts of a larger
-    group add up to it. `facets` are the two codes of a group of crossed groupings.
+    group add up to it. `facets` are the two codes of a group of crossed groupings. `holds` are the names of the
+    groups that a printed row puts together, because each of them is too small to be printed.
     """
 
     code: str
@@ -31,6 +32,16 @@ class Group:
     known: bool = True
     within: tuple[tuple[str, str], ...] = ()
     facets: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """The name, with the groups that the row puts together.
+
+        >>> Group("D&E", "Other ethnic groups, together", holds=("Mixed", "Chinese")).full_name
+        'Other ethnic groups, together (Mixed; Chinese)'
+        """
+        return f"{self.name} ({'; '.join(self.holds)})" if self.holds else self.name
 
 
 WITHHELD: Final = Group("withheld", "Too few in one trust to be told apart", known=False)

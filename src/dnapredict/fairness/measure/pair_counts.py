@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from dnapredict.fairness.measure.audited_appointments import AuditData
+from dnapredict.fairness.measure.audited_appointments import WEIGHT_PARTS, AuditData
 from dnapredict.fairness.measure.groupings import DERIVED, GROUPINGS, LEAD, PLACE_GROUPINGS
 from dnapredict.fairness.measure.membership import Membership, membership
 
@@ -35,7 +35,7 @@ OVERLAPS: Final = ("expected", "variance")
 CLUSTERS: Final = ("missed_missed", "missed_reached", "reached_reached")
 _RISK_SCALE: Final = 10**9
 _RESIDUAL_SCALE: Final = 10**3
-_SCALES: Final = np.array([1, 1, 1, 1, _RISK_SCALE, _RISK_SCALE, _RESIDUAL_SCALE**2], dtype=np.float64)
+_SCALES: Final = np.array([*[WEIGHT_PARTS] * 4, _RISK_SCALE, _RISK_SCALE, _RESIDUAL_SCALE**2], dtype=np.float64)
 # Rows counted at a time: bounds the memory, and keeps scaled sums within the integers of a float64.
 _BATCH: Final = 1_000_000
 # The one crossing of three groupings that is searched for harm.
@@ -88,6 +88,8 @@ class PairCounts:
     overlaps : three groupings, and `TRIPLE` with a fourth, to sums of `OVERLAPS`
         How much of one group's risk lies within another.
     clusters : (halves, 3) sums over patients of the products `CLUSTERS`
+
+    Where outcomes after a call are left out, all sums are of weights (`uncalled_outcomes`).
     """
 
     singles: Mapping[str, CountCube]
@@ -147,13 +149,21 @@ class PairCounts:
             return self.pairs[first, second].sums / _SCALES
         return np.swapaxes(self.pairs[second, first].sums, 0, 1) / _SCALES
 
+    def triples(self) -> NDArray[np.float64] | None:
+        """Sums of each group of `TRIPLE`: (ethnicity, sex, Core20, bands, halves, `MEASURES`)."""
+        return None if self.triple is None else self.triple.sums / _SCALES
+
+    def overlap(self, groupings: tuple[str, ...]) -> NDArray[np.float64]:
+        """Expected missed appointments of each cell of crossed groupings, of which `overlaps` has the sums."""
+        return self.overlaps[groupings].sums[..., OVERLAPS.index("expected")] / _RISK_SCALE
+
     def total(self, measure: str, *, half: int | None = None) -> float:
         """A measure summed over all appointments."""
         return float(_unscaled(self.singles[EVERYONE].sums, measure, half).sum())
 
     def reach_design_effect(self) -> float:
         """Patient-clustered over binomial variance of the share reached among the missed, at least 1."""
-        missed, both, reached = (float(number) for number in self.clusters.sum(axis=0))
+        missed, both, reached = (float(number) / WEIGHT_PARTS**2 for number in self.clusters.sum(axis=0))
         total, called = self.total("missed"), self.total("reached")
         if not 0 < called < total:
             return 1.0
@@ -236,12 +246,14 @@ class _Rows:
     """What is summed of each appointment."""
 
     cell: NDArray[np.int32]  # (n,) band of risk, half, missed and called as one number
+    weight: NDArray[np.float64] | None  # in `WEIGHT_PARTS`; None where every row stands for itself
     expected: NDArray[np.float64]  # scaled integers, as are the next two
     variance: NDArray[np.float64]
     clustered: NDArray[np.float64]
 
     def take(self, rows: slice) -> "_Rows":
-        return _Rows(self.cell[rows], self.expected[rows], self.variance[rows], self.clustered[rows])
+        weight = None if self.weight is None else self.weight[rows]
+        return _Rows(self.cell[rows], weight, self.expected[rows], self.variance[rows], self.clustered[rows])
 
 
 def count_pairs(audited: AuditData) -> PairCounts:
@@ -269,19 +281,23 @@ def _rows(audited: AuditData) -> tuple[_Rows, NDArray[np.int64]]:
     missed = pc.fill_null(table["dna"], False).to_numpy().astype(np.int32)
     called = pc.fill_null(table["selected"], False).to_numpy().astype(np.int32)
     patient, half = _patients(audited)
-    residual = np.rint((missed - probability) * _RESIDUAL_SCALE)
+    weight = audited.weight
+    residual = np.rint((missed - probability) * weight * _RESIDUAL_SCALE)
     band = np.searchsorted(BAND_ENDS, probability, side="right").astype(np.int32)
+    parts = np.rint(weight * WEIGHT_PARTS)
     rows = _Rows(
         cell=((band * HALVES + half) * 2 + missed) * 2 + called,
-        expected=np.rint(probability * _RISK_SCALE),
-        variance=np.rint(probability * (1 - probability) * _RISK_SCALE),
+        weight=None if (weight == 1).all() else parts,
+        expected=np.rint(probability * weight * _RISK_SCALE),
+        # Of a weighted outcome, so that chance is as large as the fewer outcomes that are used make it.
+        variance=np.rint(probability * (1 - probability) * weight**2 * _RISK_SCALE),
         clustered=residual * np.bincount(patient, residual)[patient],
     )
-    return rows, _clusters(patient, half, missed=missed, reached=missed * called)
+    return rows, _clusters(patient, half, missed=missed * parts, reached=missed * called * parts)
 
 
 def _clusters(
-    patient: NDArray[np.int64], half: NDArray[np.int32], *, missed: NDArray[np.int32], reached: NDArray[np.int32]
+    patient: NDArray[np.int64], half: NDArray[np.int32], *, missed: NDArray[np.float64], reached: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Sums over the patients of each half of the products of their missed and reached appointments."""
     of_patient = [np.bincount(patient, values).astype(np.int64) for values in (missed, reached)]
@@ -350,7 +366,10 @@ def _cube(groups: Sequence[_Coded], rows: _Rows, *, banded: bool) -> CountCube:
     own = rows.cell if banded else rows.cell % np.int32(inner)
     number = cell * np.int32(inner) + own
     cells = int(np.prod(shape)) * bands * HALVES
-    outcomes = np.bincount(number, minlength=cells * 4).reshape(cells, 2, 2)
+    if rows.weight is None:
+        outcomes = np.bincount(number, minlength=cells * 4).reshape(cells, 2, 2) * WEIGHT_PARTS
+    else:
+        outcomes = np.bincount(number, rows.weight, minlength=cells * 4).astype(np.int64).reshape(cells, 2, 2)
     sums = np.empty((cells, len(MEASURES)), dtype=np.int64)
     sums[:, 0] = outcomes.sum(axis=(1, 2))
     sums[:, 1] = outcomes[:, 1].sum(axis=1)

@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 
 from dnapredict.data.contract import codes
 from dnapredict.errors import DataError
-from dnapredict.fairness.measure.audited_appointments import AuditData
+from dnapredict.fairness.measure.audited_appointments import WEIGHT_PARTS, AuditData
 from dnapredict.fairness.measure.counts import BINS, SUMS, CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.membership import Membership, membership
 
 SCALE: Final = 10**9  # of summed probabilities
-WEIGHT_PARTS: Final = 8  # a weight is a whole number of eighths, whose sums are exact
 _BATCH: Final = 400_000  # appointments
 _CELLS: Final = 4 * BINS  # of a histogram: selected or not, missed or not, score
 Floats = NDArray[np.float64]
@@ -55,14 +54,14 @@ def count_memberships(
     sums = [_GroupSums(one) for one in members]
     total = 0
     for batch in _batches(audited, rows):
-        total += round(batch.numbers[0].sum() * WEIGHT_PARTS)
+        total += round(float(batch.numbers[0].sum()) * WEIGHT_PARTS)
         for one in sums:
             one.add(batch)
     counted = [one.counted() for one in sums]
     for grouping in counted:
         if round(grouping.total.total("appointments") * WEIGHT_PARTS) != total:
-            name, number = grouping.grouping.name, total // WEIGHT_PARTS
-            raise DataError(f"audit: the groups of '{name}' do not add up to all {number:,} rows.")
+            every = f"{total // WEIGHT_PARTS:,}"
+            raise DataError(f"audit: the groups of '{grouping.grouping.name}' do not add up to all {every} rows.")
     return counted
 
 

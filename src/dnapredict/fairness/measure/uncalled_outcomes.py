@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dnapredict.data.contract.codes import CONTROL, TREATMENT
-from dnapredict.fairness.measure.audited_appointments import AuditData
+from dnapredict.fairness.measure.audited_appointments import WEIGHT_PARTS, AuditData
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -25,14 +25,15 @@ Codes = NDArray[np.int64]
 # Upper ends of the bands of risk: shares of a week's appointments from the highest risk down. Narrow at the top, where
 # the end of a call list falls.
 _BANDS: Final = np.array([0.01, 0.02, 0.035, 0.05, 0.075, 0.10, 0.125, 0.15, 0.20, 0.30, 0.50])
+# The first band of each wider one: the top 5, 10 and 20 in 100, and the others.
+_WIDE_BANDS: Final = np.array([4, 6, 9])
 # Weeks are put together until the narrowest band has about 50 appointments.
 _ROWS_OF_A_BLOCK: Final = 5_000
 # A stratum with fewer uncalled appointments than this is put together with others: one would stand for too many.
-_FEWEST: Final = 5
+_FEWEST: Final = 20
+_FEWEST_OF_WIDE: Final = 5
 # Share of the expected missed appointments for which nothing may stand.
 _MOST_UNREPRESENTED: Final = 0.05
-# Weights are whole eighths, so that their sums are exact whatever the order.
-_PARTS: Final = 8
 _MONDAY: Final = 3  # 1 January 1970 was a Thursday
 
 
@@ -100,6 +101,8 @@ def uncalled_outcomes(audited: AuditData) -> tuple[AuditData, UncalledOutcomes]:
     table = audited.table
     contacted, arm = _contacted(table), _arm(table)
     usable = ~contacted & (arm != TREATMENT)
+    if usable.all():
+        return audited, UncalledOutcomes(rows=len(audited), used=len(audited), control=int((arm == CONTROL).sum()))
     strata = _Strata.of(audited, randomised=arm != "")
     weight, stood_for = strata.weights(usable)
     unrepresented = strata.share(~stood_for)
@@ -113,9 +116,7 @@ def uncalled_outcomes(audited: AuditData) -> tuple[AuditData, UncalledOutcomes]:
         planned=int(strata.selected.sum()),
         weeks=strata.weeks,
     )
-    if not outcomes.are_weighted or not outcomes.can_be_judged:
-        return audited, outcomes
-    return audited.with_weights(weight), outcomes
+    return (audited.with_weights(weight) if outcomes.can_be_judged else audited), outcomes
 
 
 def _contacted(table: pa.Table) -> Mask:
@@ -154,7 +155,8 @@ class _Strata:
         block = ((np.cumsum(rows) - rows) // _ROWS_OF_A_BLOCK)[week]
         band = 2 * _band(probability, week, rows) + selected
         apart = 2 * band + randomised
-        return cls(probability, selected, len(rows), (block * (apart.max() + 1) + apart, apart, band))
+        wide = 2 * np.searchsorted(_WIDE_BANDS, band // 2, side="right") + selected
+        return cls(probability, selected, len(rows), (block * (apart.max() + 1) + apart, apart, band, wide))
 
     def weights(self, usable: Mask) -> tuple[Floats, Mask]:
         """The weight of each appointment, and which appointments usable ones of the same risk stand for.
@@ -164,12 +166,13 @@ class _Strata:
         weight, waiting = np.zeros(len(usable)), np.ones(len(usable), dtype=bool)
         for stratum in self.levels:
             _, cell = np.unique(stratum, return_inverse=True)
-            waiting = _stand_for(waiting, cell.reshape(-1), usable, weight, fewest=_FEWEST)
+            fewest = _FEWEST if stratum is not self.levels[-1] else _FEWEST_OF_WIDE
+            waiting = _stand_for(waiting, cell.reshape(-1), usable, weight, fewest=fewest)
         stood_for = ~waiting
         # So that the weights add up in any case; whether that may be judged is for the caller.
         for cell in (self.selected.astype(np.int64), np.zeros(len(usable), dtype=np.int64)):
             waiting = _stand_for(waiting, cell, usable, weight, fewest=1)
-        return _in_parts(weight), stood_for
+        return _in_parts(weight, self.levels[-1]), stood_for
 
     def share(self, rows: Mask) -> float:
         """Share of the expected missed appointments in `rows`: of those on the list, or of all if that is more."""
@@ -181,11 +184,12 @@ class _Strata:
 
 
 def _band(probability: Floats, week: Codes, rows: Codes) -> Codes:
-    """The band of each risk within its week, 0 for the highest."""
+    """The band of each risk within its week, 0 for the highest; equal risks are in one band."""
     order = np.lexsort((-probability, week))
-    starts = np.cumsum(rows) - rows
+    new = np.append(True, (np.diff(probability[order]) != 0) | (np.diff(week[order]) != 0))
+    first = np.flatnonzero(new)[np.cumsum(new) - 1]
     place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order)) - starts[week[order]]
+    place[order] = first - (np.cumsum(rows) - rows)[week[order]]
     return np.asarray(np.searchsorted(_BANDS, (place + 0.5) / rows[week], side="left"))
 
 
@@ -199,6 +203,9 @@ def _stand_for(waiting: Mask, cell: Codes, usable: Mask, weight: Floats, *, fewe
     return waiting & ~served[cell]
 
 
-def _in_parts(weight: Floats) -> Floats:
-    """The weights in whole parts of an appointment, with the same sum: what is rounded off goes to the next row."""
-    return np.diff(np.rint(np.cumsum(weight) * _PARTS), prepend=0.0) / _PARTS
+def _in_parts(weight: Floats, stratum: Codes) -> Floats:
+    """The weights in whole parts of an appointment: what is rounded off goes to the next row of the stratum."""
+    order = np.argsort(stratum, kind="stable")
+    rounded = np.empty(len(weight))
+    rounded[order] = np.diff(np.rint(np.cumsum(weight[order]) * WEIGHT_PARTS), prepend=0.0) / WEIGHT_PARTS
+    return rounded

@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.fairness.measure.audit_counts import AuditCounts, grouping_of
+from dnapredict.fairness.measure.audited_appointments import WEIGHT_PARTS
 from dnapredict.fairness.measure.counts import BINS, SUMS, CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.pair_counts import CountCube, PairCounts
-from dnapredict.fairness.measure.row_counting import SCALE, WEIGHT_PARTS
+from dnapredict.fairness.measure.row_counting import SCALE
+from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes
 
 # Classes that are written field by field.
-_RECORDS: Final = {record.__name__: record for record in (AuditCounts, PairCounts, CountCube)}
+_RECORDS: Final = {record.__name__: record for record in (AuditCounts, PairCounts, CountCube, UncalledOutcomes)}
 _MOST_NUMBERS: Final = 50_000_000  # in one array: a file that claims more is not read
 _KIND: Final = "is"
 

@@ -88,15 +88,8 @@ def _require_once(trusts: Sequence[TrustCounts], what: str, of: Callable[[Proven
             )
 
 
-def audit_pool(
-    trusts: Sequence[TrustCounts],
-    *,
-    policy: Policy,
-    code_revision: str,
-    created_at: datetime.datetime,
-    previous: Mapping[str, Any] | None = None,
-) -> AuditResult:
-    """One audit of the trusts' counts.
+def audit_pool(trusts: Sequence[TrustCounts], *, policy: Policy, context: ReportContext) -> AuditResult:
+    """One audit of the trusts' counts; `context` is that of `pool_context`.
 
     Raises
     ------
@@ -104,19 +97,18 @@ def audit_pool(
         As `fairness.judge`.
     """
     pool = functools.reduce(operator.add, (one.counts for one in trusts))
-    provenances = [one.provenance for one in trusts]
-    context = _context(provenances, code_revision=code_revision, created_at=created_at, previous=previous)
-    result = judge(pool, policy=policy, context=context)
-    return replace(result, trusts=_places(trusts, pool, context, policy))
+    return replace(judge(pool, policy=policy, context=context), trusts=_places(trusts, pool, context, policy))
 
 
-def _context(
-    provenances: Sequence[Provenance],
+def pool_context(
+    trusts: Sequence[TrustCounts],
     *,
     code_revision: str,
     created_at: datetime.datetime,
-    previous: Mapping[str, Any] | None,
+    previous: Mapping[str, Any] | None = None,
 ) -> ReportContext:
+    """The provenance of a pooled report: what all files have in common, and all their days."""
+    provenances = [one.provenance for one in trusts]
     first = provenances[0]
     days = [datetime.date.fromisoformat(day) for one in provenances for day in one.window]
     data = hashlib.sha256("".join(one.data_sha256 for one in provenances).encode()).hexdigest()
@@ -162,7 +154,7 @@ def _place(
 ) -> TrustPlace:
     # A trust's extract may lack what the policy asks of the pool.
     lenient = policy.model_copy(update={"may_be_absent": policy.compared})
-    own = replace(context, rows_expected=one.provenance.rows_expected, previous=None)
+    own = replace(context, rows_expected=one.provenance.rows_expected, previous=None, before=None, accumulated={})
     evidence = evidence_of(one.counts, policy=lenient, context=own)
     verdict, gates = judge_gates(evidence)
     blocked = {cell.counted for cell in hidden}

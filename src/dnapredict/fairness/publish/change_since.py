@@ -24,7 +24,18 @@ def refuse_silent_changes(policy: Policy, previous: Mapping[str, Any]) -> None:
     ConfigurationError
         Names the limit: a change after a result was seen needs two names.
     """
-    before, now = _deciding(previous.get("policy", {})), _deciding(policy.model_dump(mode="json"))
+    refuse_changed_settings(policy, deciding_settings(previous.get("policy", {})))
+
+
+def refuse_changed_settings(policy: Policy, before: Mapping[str, Any]) -> None:
+    """Refuse a setting that differs from `before` (`deciding_settings`) and is not recorded under `[[changes]]`.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the setting.
+    """
+    now = deciding_settings(policy.model_dump(mode="json"))
     recorded = {change.limit: change.model_dump(mode="json")["now"] for change in policy.changes}
     moved = [name for name in before if name in now and not _asks_as_much(name, before, now)]
     silent = [name for name in moved if recorded.get(name) != now[name]]
@@ -68,7 +79,7 @@ def previous_audit(path: Path) -> dict[str, Any]:
     return figures
 
 
-def _deciding(policy: Mapping[str, Any]) -> dict[str, Any]:
+def deciding_settings(policy: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting of a policy that decides a verdict, by its key in the file."""
     also = {name: policy[name] for name in _ALSO_LIMITS if name in policy}
     return _flat(policy.get("limits", {}), "limits") | also

@@ -66,7 +66,7 @@ def published_chart_data(evidence: Evidence) -> ChartData:
         for name in ("core20", "ethnicity_5")
         if name in counted
         for group, counts in zip(counted[name].groups, counted[name].counts, strict=True)
-        if group.known and counts.missed >= evidence.policy.smallest_group
+        if group.known and counts.counted("missed") >= evidence.policy.smallest_group
     ]
     first = [pair for pair in compared if pair[0].code in ("core20", "rest")]
     everyone = (Group("all", "Everyone"), evidence.everyone)
@@ -108,7 +108,7 @@ def _without_small_bands(shares: list[Rate], evidence: Evidence) -> list[Rate | 
         cells = [CountCell(name, "band", str(index)) for index in range(len(shares))]
         exact = dict(zip(cells, (getattr(one, name) for one in shares), strict=True))
         total = CountCell(name, "band", "all")
-        hidden = cells_to_hide(exact | {total: sum(exact.values())}, [SumConstraint(tuple(cells), total)], rule)
+        hidden = cells_to_hide(exact | {total: sum(exact.values())}, [SumConstraint(tuple(cells), total)], rule).cells
         small |= {index for index, cell in enumerate(cells) if cell in hidden}
     return [None if index in small else publish_rate(one, rule) for index, one in enumerate(shares)]
 

@@ -79,7 +79,9 @@ class GroupTable:
 def published_table(
     counted: CountedGrouping, *, rule: Disclosure, z: float, share: float, hidden: HiddenCells | None = None
 ) -> GroupTable:
-    """The table of one grouping; without `hidden`, what is hidden is what this table alone needs hidden.
+    """The table of one grouping, in which small groups are put together (see `disclosure.merged_groups`).
+
+    Without `hidden`, what is hidden is what this table alone needs hidden.
 
     Raises
     ------
@@ -87,9 +89,10 @@ def published_table(
         If a figure differs from fairlearn's: each audit checks itself against the oracle.
     """
     _agree_with_fairlearn(counted)
-    grouping = counted.grouping
-    publisher = _Publisher(counted, hidden or find_hidden_counts({grouping.name: counted}, rule), rule, z, share)
-    rows = tuple(publisher.row(index) for index in range(len(counted.groups)))
+    grouping, hidden = counted.grouping, hidden or find_hidden_counts({counted.grouping.name: counted}, rule)
+    printed = CountedGrouping(grouping, *hidden.merged.apply(grouping.name, counted.groups, counted.counts))
+    publisher = _Publisher(printed, hidden, rule, z, share)
+    rows = tuple(publisher.row(index) for index in range(len(printed.groups)))
     known = [(row, reach) for index, row in enumerate(rows) if row.group.known and (reach := publisher.reach(index))]
     spread = between_group_sd([reach for _, reach in known])
     sizes = [float(row.counts["appointments"] or 0) for row, _ in known]

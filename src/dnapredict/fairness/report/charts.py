@@ -5,31 +5,48 @@ Charts use only published figures, and name the CSV file that holds the numbers.
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.publish.chart_data import GroupCurve
 from dnapredict.fairness.publish.group_tables import GroupRow, GroupTable
+from dnapredict.fairness.report.group_phrases import people, place_name, row_name
 from dnapredict.fairness.report.monthly_page import monthly_chart
 from dnapredict.fairness.report.phrases import in_100, list_and
-from dnapredict.fairness.report.templating import MARKERS, PALETTE, Chart, chart_of
+from dnapredict.fairness.report.templating import MARKERS, PALETTE, Chart, chart_of, label_of
 from dnapredict.fairness.run_audit import AuditResult
-from dnapredict.model.report.chart_canvas import AMBER, BLUE, GREY, canvas
+from dnapredict.model.report.chart_canvas import AMBER, BLUE, GREY, WIDTH, canvas
 
-_FEWEST_ROWS = 3
-_ENOUGH = 100  # missed appointments below which a dot is drawn hollow
-_LIMITS = ((1.96, "--", "95 in 100"), (3.09, "-", "998 in 1,000"))
+_FEWEST_ROWS: Final = 3
+_ENOUGH: Final = 100  # missed appointments below which a dot is drawn hollow
+_LIMITS: Final = ((1.96, "--", "95 in 100"), (3.09, "-", "998 in 1,000"))
+_MOST_ROWS: Final = 18
+_MOST_NAMED: Final = 5
+_ROOM: Final = 20  # of 100, above and below the dots of a funnel
+
+Dot = tuple[str, GroupRow, Interval]
+"""Grouping, row and figure of a group."""
 
 
 def charts(result: AuditResult) -> tuple[Chart, ...]:
-    """Every chart that this extract can give, in the order of the report."""
+    """The charts of the report, in their order; those that this extract can give."""
     drawn = [
-        _reach_by_group(result),
+        _reach_by_group(result, most=_MOST_ROWS),
         _need_and_calls(result.table("imd_decile")),
         _meaning(result.chart_data.calibration),
         _by_capacity(result),
         *(_funnel(result.table(name), result) for name in ("site", "specialty")),
+    ]
+    return tuple(chart for chart in drawn if chart is not None)
+
+
+def further_charts(result: AuditResult) -> tuple[Chart, ...]:
+    """The charts of the page of figures."""
+    drawn = [
+        _reach_by_group(result, most=None),
         *(monthly_chart(chart) for chart in result.chart_data.months if chart.measure == "reach"),
         _who_is_missing(result),
         _trust_side(result),
@@ -37,27 +54,62 @@ def charts(result: AuditResult) -> tuple[Chart, ...]:
     return tuple(chart for chart in drawn if chart is not None)
 
 
-def _rows(result: AuditResult, names: Sequence[str], rate: str) -> list[tuple[GroupRow, Interval]]:
+def _dots_of(result: AuditResult, names: Sequence[str], rate: str) -> list[Dot]:
     tables = [table for name in names if (table := result.table(name))]
-    rows = [row for table in tables for row in table.rows if row.group.known]
-    return [(row, figure) for row in rows if (figure := row.rates[rate])]
+    rows = [(table.name, row) for table in tables for row in table.rows if row.group.known]
+    return [(name, row, figure) for name, row in rows if (figure := row.rates[rate])]
 
 
-def _reach_by_group(result: AuditResult) -> Chart | None:
-    rows = _rows(result, ("core20", "ethnicity", "interpreter", "plus"), "reach")
-    everyone = result.everyone.rows[0].rates["reach"]
-    if not rows or everyone is None:
+def _judged_dots(result: AuditResult) -> list[Dot]:
+    """Reach of every group that is compared with others."""
+    gate = result.gate("G3")
+    judged = {(check.grouping, check.group.code) for check in gate.checks} if gate else set()
+    names = dict.fromkeys(name for name, _ in judged)
+    rows = [
+        (table.name, row)
+        for table in result.tables
+        if table.name in names
+        for row in table.rows
+        if (table.name, row.group.code) in judged
+    ]
+    return [(name, row, figure) for name, row in rows if (figure := row.rates["reach"])]
+
+
+def _reach_by_group(result: AuditResult, *, most: int | None) -> Chart | None:
+    dots, everyone = _judged_dots(result), result.everyone.rows[0].rates["reach"]
+    if not dots or everyone is None or (most is None and len(dots) <= _MOST_ROWS):
         return None
+    if most is not None:
+        furthest = sorted(dots, key=lambda dot: -abs(dot[2].value - everyone.value))[:most]
+        dots = [dot for dot in dots if dot in furthest]
     tolerance = result.policy.limits.reach.max_harm_gap
-    figure, axes = canvas(height=1.2 + 0.27 * len(rows))
-    axes.axvspan(100 * (everyone.value - tolerance), 100 * everyone.value, color=BLUE, alpha=0.12, linewidth=0)
-    axes.axvline(100 * everyone.value, color=BLUE, linewidth=1.2)
-    _dots(axes, rows)
-    axes.set_xlabel("Called, of 100 people who missed. Shaded: within the limit. Hollow: not enough data to say")
-    lowest, figure_of = min(_enough(rows) or rows, key=lambda pair: pair[1].value)
-    title = f"Lowest reach: {lowest.group.name}, {in_100(figure_of)}; everyone: {in_100(everyone)}"
-    numbers = "figures_core20.csv, figures_ethnicity.csv"
-    return chart_of("reach", figure, title=title, description=_in_words(rows), numbers=numbers)
+
+    def draw(width: float) -> Figure:
+        figure, axes = canvas(height=0.9 + (0.23 if width >= WIDTH else 0.36) * len(dots), width=width)
+        axes.axvspan(100 * (everyone.value - tolerance), 100 * everyone.value, color=BLUE, alpha=0.12, linewidth=0)
+        axes.axvline(100 * everyone.value, color=BLUE, linewidth=1.2)
+        _dots(axes, dots, width=width)
+        axes.set_xlabel("Called, of 100 who missed")
+        return figure
+
+    name, row, figure_of = min(_enough(dots) or dots, key=lambda dot: dot[2].value)
+    title = f"{_whom(name, row)} are reached least: {in_100(figure_of)}; everyone: {in_100(everyone)}"
+    if most is None:
+        title = "Reach of every group that is compared"
+    return chart_of(
+        "reach" if most is not None else "reach-of-all",
+        draw,
+        title=title,
+        description=_in_words(dots),
+        numbers="figures_*.csv, one of each grouping",
+        note="Of 100 who missed, how many would have been called, with the likely range. The line is everyone, the "
+        "shaded band is within the limit. Hollow: not enough data to say.",
+    )
+
+
+def _whom(name: str, row: GroupRow) -> str:
+    phrase = people(name, row.group)
+    return phrase[:1].upper() + phrase[1:]
 
 
 def _who_is_missing(result: AuditResult) -> Chart | None:
@@ -73,49 +125,57 @@ def _who_is_missing(result: AuditResult) -> Chart | None:
     if not unknown or not everyone:
         return None
     shares = [100 * number / everyone for _, number in unknown]
-    figure, axes = canvas(height=1.1 + 0.3 * len(unknown))
-    axes.barh(range(len(unknown)), shares, 0.6, color=BLUE, hatch="//", edgecolor="white")
-    axes.set_yticks(range(len(unknown)), [f"{name}  (n {number:,})" for name, number in unknown])
-    axes.invert_yaxis()
-    axes.set_xlabel("Appointments, of 100")
+
+    def draw(width: float) -> Figure:
+        figure, axes = canvas(height=1.0 + 0.3 * len(unknown), width=width)
+        axes.barh(range(len(unknown)), shares, 0.6, color=BLUE, hatch="//", edgecolor="white")
+        axes.set_yticks(range(len(unknown)), [label_of(f"{name}  ({number:,})", width) for name, number in unknown])
+        axes.invert_yaxis()
+        axes.set_xlabel("Appointments, of 100")
+        return figure
+
     listed = "; ".join(f"{name} {share:.1f}" for (name, _), share in zip(unknown, shares, strict=True))
     name, most = max(zip((name for name, _ in unknown), shares, strict=True), key=lambda pair: pair[1])
     title = f"Who is missing: {name.partition(': ')[2]} ({name.partition(': ')[0].lower()}), {most:.0f} in 100"
     numbers = "figures_ethnicity.csv, figures_core20.csv"
-    return chart_of("missing", figure, title=title, description=f"Of 100 appointments: {listed}.", numbers=numbers)
+    return chart_of("missing", draw, title=title, description=f"Of 100 appointments: {listed}.", numbers=numbers)
 
 
 def _trust_side(result: AuditResult) -> Chart | None:
-    rows = _rows(result, ("core20", "ethnicity_5"), "trust_side")
-    if not rows or all(figure.value == 0 for _, figure in rows):
+    dots = _dots_of(result, ("core20", "ethnicity_5"), "trust_side")
+    if not dots or all(figure.value == 0 for *_, figure in dots):
         return None
-    figure, axes = canvas(height=1.2 + 0.27 * len(rows))
-    _dots(axes, rows)
-    axes.set_xlabel("With a reason on the trust's side, of 100 missed appointments")
-    highest, figure_of = max(rows, key=lambda pair: pair[1].value)
-    title = f"Reasons on the trust's side are most common for {highest.group.name}: {in_100(figure_of)}"
+
+    def draw(width: float) -> Figure:
+        figure, axes = canvas(height=0.9 + (0.23 if width >= WIDTH else 0.36) * len(dots), width=width)
+        _dots(axes, dots, width=width)
+        axes.set_xlabel("Reason on the trust's side, of 100 missed", wrap=True)
+        return figure
+
+    name, row, figure_of = max(dots, key=lambda dot: dot[2].value)
+    title = f"Reasons on the trust's side are most common for {people(name, row.group)}: {in_100(figure_of)}"
     numbers = "figures_core20.csv, figures_ethnicity_5.csv"
-    return chart_of("trust-side", figure, title=title, description=_in_words(rows), numbers=numbers)
+    return chart_of("trust-side", draw, title=title, description=_in_words(dots), numbers=numbers)
 
 
-def _enough(rows: Sequence[tuple[GroupRow, Interval]]) -> list[tuple[GroupRow, Interval]]:
-    return [pair for pair in rows if (pair[0].counts["missed"] or 0) >= _ENOUGH]
+def _enough(dots: Sequence[Dot]) -> list[Dot]:
+    return [dot for dot in dots if (dot[1].counts["missed"] or 0) >= _ENOUGH]
 
 
-def _dots(axes: Axes, rows: Sequence[tuple[GroupRow, Interval]]) -> None:
-    for y, (row, figure) in enumerate(rows):
+def _dots(axes: Axes, dots: Sequence[Dot], *, width: float) -> None:
+    for y, (_, row, figure) in enumerate(dots):
         solid = (row.counts["missed"] or 0) >= _ENOUGH
         axes.plot([100 * figure.low, 100 * figure.high], [y, y], color=GREY, linewidth=1.6)
         axes.plot(100 * figure.value, y, "o", color=BLUE, markerfacecolor=BLUE if solid else "white", zorder=3)
-    labels = [f"{row.group.name}  (n {row.counts['missed']:,})" for row, _ in rows]
-    axes.set_yticks(range(len(rows)), labels)
+    names = [f"{row_name(name, row.group)}  ({row.counts['missed'] or 0:,})" for name, row, _ in dots]
+    axes.set_yticks(range(len(dots)), [label_of(name, width) for name in names])
     axes.invert_yaxis()
 
 
-def _in_words(rows: Sequence[tuple[GroupRow, Interval]]) -> str:
+def _in_words(dots: Sequence[Dot]) -> str:
     parts = [
-        f"{row.group.name} {100 * value.value:.0f} ({100 * value.low:.0f} to {100 * value.high:.0f})"
-        for row, value in rows
+        f"{row_name(name, row.group)} {100 * value.value:.0f} ({100 * value.low:.0f} to {100 * value.high:.0f})"
+        for name, row, value in dots
     ]
     return f"In 100, with the likely range: {'; '.join(parts)}."
 
@@ -127,23 +187,27 @@ def _need_and_calls(table: GroupTable | None) -> Chart | None:
         return None
     need = _shares(shown, "missed")
     calls = _shares(shown, "selected")
-    figure, axes = canvas(height=3.2)
-    positions = range(len(shown))
-    axes.bar([x - 0.2 for x in positions], need, 0.38, color=GREY, label="of all who missed")
-    axes.bar([x + 0.2 for x in positions], calls, 0.38, color=BLUE, hatch="//", edgecolor="white",
-             label="of all calls")  # fmt: skip
-    axes.set_xticks(list(positions), [row.group.code for row in shown])
-    axes.set_xlabel("Deprivation decile of the area (1 is the most deprived)")
-    axes.set_ylabel("Share, in 100")
-    axes.set_ylim(0, 1.25 * max(*need, *calls))
-    axes.legend(frameon=False, ncols=2)
+
+    def draw(width: float) -> Figure:
+        figure, axes = canvas(height=2.9, width=width)
+        positions = range(len(shown))
+        axes.bar([x - 0.2 for x in positions], need, 0.38, color=GREY, label="of all who missed")
+        axes.bar([x + 0.2 for x in positions], calls, 0.38, color=BLUE, hatch="//", edgecolor="white",
+                 label="of all calls")  # fmt: skip
+        axes.set_xticks(list(positions), [row.group.code for row in shown])
+        axes.set_xlabel("Deprivation tenth of the area (1 is the most deprived)")
+        axes.set_ylabel("Share, in 100")
+        axes.set_ylim(0, 1.3 * max(*need, *calls))
+        axes.legend(frameon=False, ncols=2, loc="upper right", borderaxespad=0)
+        return figure
+
     title = (
         f"The two most deprived tenths have {sum(need[:2]):.0f} in 100 of the need and get "
         f"{sum(calls[:2]):.0f} in 100 of the calls"
     )
     pairs = zip(shown, need, calls, strict=True)
     description = "; ".join(f"decile {row.group.code}: need {n:.0f}, calls {c:.0f}" for row, n, c in pairs)
-    return chart_of("need", figure, title=title, description=description, numbers="figures_imd_decile.csv")
+    return chart_of("need", draw, title=title, description=description, numbers="figures_imd_decile.csv")
 
 
 def _shares(rows: Sequence[GroupRow], count: str) -> list[float]:
@@ -154,23 +218,29 @@ def _shares(rows: Sequence[GroupRow], count: str) -> list[float]:
 def _meaning(curves: Sequence[GroupCurve]) -> Chart | None:
     if not any(point.y for curve in curves for point in curve.points):
         return None
-    figure, axes = canvas(height=4.0)
     top = 100 * max(max(p.x, p.y.high) for curve in curves for p in curve.points if p.y)
-    axes.plot([0, top], [0, top], color=GREY, linewidth=1, linestyle="--")
-    axes.text(top, top, "as predicted ", ha="right", va="bottom", color=GREY)
-    _lines(axes, curves)
-    axes.set(xlabel="Predicted to miss, of 100", ylabel="Missed, of 100")
+
+    def draw(width: float) -> Figure:
+        figure, axes = canvas(height=3.6 if width >= WIDTH else 4.6, width=width)
+        axes.plot([0, top], [0, top], color=GREY, linewidth=1, linestyle="--", label="as predicted")
+        _lines(axes, curves, width=width)
+        axes.set(xlabel="Predicted to miss, of 100", ylabel="Missed, of 100")
+        return figure
+
     description = "Predicted and observed, in 100. " + _points_in_words(curves, "predicted", "missed")
-    title = "Does 20 in 100 mean 20 in 100? Points on the dashed line mean what they say"
-    return chart_of("meaning", figure, title=title, description=description, numbers="chart_calibration.csv")
+    title = "Does a risk of 20 in 100 mean 20 in 100? On the dashed line it does"
+    return chart_of("meaning", draw, title=title, description=description, numbers="chart_calibration.csv")
 
 
-def _lines(axes: Axes, curves: Sequence[GroupCurve]) -> None:
+def _lines(axes: Axes, curves: Sequence[GroupCurve], *, width: float) -> None:
     for curve, colour, marker in zip(curves, PALETTE, MARKERS, strict=False):
         shown = [(100 * point.x, 100 * point.y.value) for point in curve.points if point.y]
         x, y = zip(*shown, strict=True) if shown else ((), ())
         axes.plot(x, y, color=colour, marker=marker, linewidth=1.2, label=curve.group)
-    axes.legend(frameon=False)
+    if width >= WIDTH:
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    else:
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(-0.05, -0.16), ncols=1)
 
 
 def _points_in_words(curves: Sequence[GroupCurve], x: str, y: str) -> str:
@@ -185,14 +255,17 @@ def _by_capacity(result: AuditResult) -> Chart | None:
     curves, share = result.chart_data.capacity, result.everyone.rows[0].rates["selection_rate"]
     if share is None or not any(point.y for curve in curves for point in curve.points):
         return None
-    figure, axes = canvas(height=3.4)
-    _lines(axes, curves)
-    axes.axvline(100 * share.value, color=AMBER, linewidth=1.4, linestyle="--")
-    axes.text(100 * share.value, 2, " this list", color=AMBER)
-    axes.set(xlabel="People called, of 100", ylabel="Reach, of 100 who missed", ylim=(0, 100))
+
+    def draw(width: float) -> Figure:
+        figure, axes = canvas(height=3.0 if width >= WIDTH else 3.8, width=width)
+        axes.axvline(100 * share.value, color=AMBER, linewidth=1.4, linestyle="--", label="this list")
+        _lines(axes, curves, width=width)
+        axes.set(xlabel="People called, of 100", ylabel="Reached, of 100 who missed", ylim=(0, 100))
+        return figure
+
     description = "In 100. " + _points_in_words(curves, "called", "reached")
     title = f"A longer list reaches more people; this one calls {in_100(share)}"
-    return chart_of("capacity", figure, title=title, description=description, numbers="chart_capacity.csv")
+    return chart_of("capacity", draw, title=title, description=description, numbers="chart_capacity.csv")
 
 
 def _funnel(table: GroupTable | None, result: AuditResult) -> Chart | None:
@@ -200,21 +273,38 @@ def _funnel(table: GroupTable | None, result: AuditResult) -> Chart | None:
     rows = [(row, reach) for row in (table.rows if table else ()) if (reach := row.rates["reach"])]
     if table is None or len(rows) < _FEWEST_ROWS or everyone is None:
         return None
-    figure, axes = canvas(height=3.4)
-    _limits(axes, everyone.value, most=max(_missed(row) for row, _ in rows))
-    outside = [pair for pair in rows if _is_outside(pair, everyone.value)]
-    for row, reach in rows:
-        marked = (row, reach) in outside
-        axes.plot(_missed(row), 100 * reach.value, "D" if marked else "o", color=AMBER if marked else BLUE)
-    for row, reach in outside:
-        point = (_missed(row), 100 * reach.value)
-        axes.annotate(row.group.name, point, xytext=(5, 4), textcoords="offset points")
-    axes.set(xlabel="Missed appointments", ylabel="Reach, of 100 who missed", ylim=(0, 100))
-    axes.legend(frameon=False, title="Chance alone stays inside for")
-    kind = table.title.partition(" (")[0].lower()
-    title = f"Reach by {kind}; outside what chance allows: {list_and([row.group.name for row, _ in outside])}"
-    numbers = f"figures_{table.name}.csv"
-    return chart_of(table.name, figure, title=title, description=_in_words(rows), numbers=numbers)
+    centre = everyone.value
+    outside = sorted((pair for pair in rows if _is_outside(pair, centre)), key=lambda pair: pair[1].value)
+    numbered = list(enumerate(outside[:_MOST_NAMED], start=1))
+
+    def draw(width: float) -> Figure:
+        figure, axes = canvas(height=3.0, width=width)
+        _limits(axes, centre, most=max(_missed(row) for row, _ in rows))
+        for row, reach in rows:
+            marked = (row, reach) in outside
+            axes.plot(_missed(row), 100 * reach.value, "D" if marked else "o", color=AMBER if marked else BLUE)
+        for number, (row, reach) in numbered:
+            point = (_missed(row), 100 * reach.value)
+            offset = (6, 5) if reach.value > centre else (-4, -16)
+            axes.annotate(str(number), point, xytext=offset, textcoords="offset points", fontweight="bold")
+        ends = [100 * reach.value for _, reach in rows]
+        axes.set(xlabel="Missed appointments", ylabel="Reached, of 100 who missed")
+        axes.set_ylim(max(0, min(ends) - _ROOM), min(100, max(ends) + _ROOM))
+        axes.legend(frameon=False, title="Chance alone stays inside for", loc="upper right")
+        return figure
+
+    kind = "site" if table.name == "site" else "specialty"
+    among = f"{len(outside)} of {len(rows)} {'differ' if len(outside) > 1 else 'differs'}"
+    title = f"Reach by {kind}: {among if outside else 'none differs'} by more than chance allows"
+    named = [f"{number} {place_name(table.name, row.group)} ({in_100(reach)})" for number, (row, reach) in numbered]
+    return chart_of(
+        table.name,
+        draw,
+        title=title,
+        description=_in_words([(table.name, row, reach) for row, reach in rows]),
+        numbers=f"figures_{table.name}.csv",
+        note=f"Outside: {list_and(named)}." if named else "",
+    )
 
 
 def _missed(row: GroupRow) -> int:

@@ -107,7 +107,7 @@ def _cells(row: GroupRow, rates: list[str]) -> list[Any]:
     ranged = [*(row.rates[name] for name in rates), *(getattr(row, name) for name in _ALSO_RANGED)]
     counts = [or_hidden(row.counts[name]) for name in COUNTS]
     parts = [part for figure in ranged for part in interval_cells(figure)]
-    return [row.group.code, row.group.name, *counts, *parts, or_hidden(row.ranking_quality)]
+    return [row.group.code, row.group.full_name, *counts, *parts, or_hidden(row.ranking_quality)]
 
 
 def interval_cells(figure: Interval | None) -> list[Any]:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from dnapredict.fairness.report_folder import FIGURES, REPORT
+from pydantic import TypeAdapter
+
+from dnapredict.fairness.report.page_one import PageOne
+from dnapredict.fairness.report_folder import FIGURES, REPORT, TABLES
 from dnapredict.fairness.verdicts import Gate, Verdict
 
 _TILES = (
-    ("Are people reached?", ("G3", "G3b", "G6")),
+    ("Are people reached?", ("G3", "G3b", "G5", "G6")),
     ("Are calls shared fairly?", ("G4",)),
     ("Does a risk mean the same?", ("G2", "G8")),
     ("Can we trust the records?", ("G0", "G1", "G7")),
@@ -39,6 +42,7 @@ def summary_tiles(gates: Sequence[Gate]) -> tuple[Tile, ...]:
     return tuple(tiles)
 
 
+_PAGE_ONE: Final = TypeAdapter(PageOne)
 _UNSEEN: Final = {"ethnicity": "Ethnic group", "core20": "Area"}
 
 
@@ -56,6 +60,8 @@ class FirstPage:
         Groups for unknown values by grouping, each with its number of appointments, or None where that is hidden.
     absent
         Groupings that the extract does not have.
+    page_one
+        The page as it is written today; None in reports of earlier releases, of which the other fields are shown.
     """
 
     verdict: Verdict
@@ -65,14 +71,19 @@ class FirstPage:
     tiles: tuple[Tile, ...]
     unseen: Mapping[str, Mapping[str, int | None]]
     absent: tuple[str, ...]
+    page_one: PageOne | None = None
 
 
 @dataclass(frozen=True)
 class StoredReport:
-    """A report as it was written: its first page, and the whole report as HTML."""
+    """A report as it was written: its first page, the whole report as HTML, and the page of its tables.
+
+    `tables` is None where there is none: in reports of earlier releases, or where it was changed.
+    """
 
     first_page: FirstPage
     html: bytes
+    tables: bytes | None = None
 
 
 def stored_report(folder: Path, *, sha256: str) -> StoredReport | None:
@@ -88,7 +99,16 @@ def stored_report(folder: Path, *, sha256: str) -> StoredReport | None:
     is_unchanged = hashlib.sha256(html).hexdigest() == sha256
     if not is_unchanged or hashlib.sha256(figures).hexdigest().encode() not in html:
         return None
-    return StoredReport(_first_page(json.loads(figures)), html)
+    return StoredReport(_first_page(json.loads(figures)), html, _tables(folder / TABLES, html))
+
+
+def _tables(path: Path, html: bytes) -> bytes | None:
+    """The page of tables, if it is the one that the report names."""
+    try:
+        tables = path.read_bytes()
+    except OSError:
+        return None
+    return tables if hashlib.sha256(tables).hexdigest().encode() in html else None
 
 
 def _first_page(figures: Mapping[str, Any]) -> FirstPage:
@@ -104,6 +124,7 @@ def _first_page(figures: Mapping[str, Any]) -> FirstPage:
         tiles=summary_tiles(gates),
         unseen=_unseen(figures["groupings"]),
         absent=tuple(figures["not_in_this_extract"]),
+        page_one=_PAGE_ONE.validate_python(figures["page_one"]) if "page_one" in figures else None,
     )
 
 

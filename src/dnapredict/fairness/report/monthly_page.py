@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from matplotlib.figure import Figure
+
 from dnapredict.fairness.compare.control_charts import CHARTED, RUN, SIGMAS, ControlChart
 from dnapredict.fairness.report.templating import Chart, chart_of, page
 from dnapredict.fairness.run_audit import AuditResult
-from dnapredict.model.report.chart_canvas import AMBER, BLUE, GREY, canvas
+from dnapredict.model.report.chart_canvas import AMBER, BLUE, GREY, WIDTH, canvas
 
 # Name of each rate on a chart, and its denominator.
 MEASURED: Final = {
@@ -22,21 +24,25 @@ def monthly_chart(chart: ControlChart) -> Chart | None:
     if len(months) < _FEWEST_MONTHS:
         return None
     what, whom = MEASURED[chart.measure]
-    figure, axes = canvas(height=2.6)
     positions = range(len(months))
     value, low, high = ([100 * getattr(rate, end) for _, rate in months] for end in ("value", "low", "high"))
-    axes.fill_between(positions, low, high, step="mid", color=BLUE, alpha=0.12, linewidth=0)
-    axes.axhline(100 * chart.centre, color=GREY, linewidth=1)
-    axes.plot(positions, value, color=BLUE, marker="o", linewidth=1.2)
     out = [x for x in positions if not low[x] <= value[x] <= high[x]]
-    axes.plot(out, [value[x] for x in out], "D", color=AMBER, markersize=9)
-    axes.set_xticks(list(positions), [name for name, _ in months], rotation=40, ha="right")
-    axes.set_ylabel(f"{what}, {whom}")
-    axes.set_ylim(0, max(*high, *value) * 1.15)
+
+    def draw(width: float) -> Figure:
+        figure, axes = canvas(height=2.6, width=width)
+        axes.fill_between(positions, low, high, step="mid", color=BLUE, alpha=0.12, linewidth=0)
+        axes.axhline(100 * chart.centre, color=GREY, linewidth=1)
+        axes.plot(positions, value, color=BLUE, marker="o", linewidth=1.2)
+        axes.plot(out, [value[x] for x in out], "D", color=AMBER, markersize=9)
+        axes.set_xticks(list(positions), [name for name, _ in months], rotation=40, ha="right")
+        axes.set_ylabel(f"{what}, {whom}" if width >= WIDTH else what)
+        axes.set_ylim(0, max(*high, *value) * 1.15)
+        return figure
+
     listed = ", ".join(f"{name} {number:.0f}" for (name, _), number in zip(months, value, strict=True))
     return chart_of(
         f"months-{chart.measure}-" + "".join(letter for letter in chart.group.lower() if letter.isalnum()),
-        figure,
+        draw,
         title=f"{chart.group}: {chart.signal}",
         description=f"{what} {whom} by month, with limits around {100 * chart.centre:.0f}: {listed}.",
         numbers="chart_months.csv",

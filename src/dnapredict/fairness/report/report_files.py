@@ -9,23 +9,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dnapredict.config.fairness_policy import REFUSED_USES
 from dnapredict.fairness import report_folder
 from dnapredict.fairness.publish.change_since import what_changed
 from dnapredict.fairness.publish.chart_data import CrossedCell
 from dnapredict.fairness.publish.group_tables import GroupRow
 from dnapredict.fairness.report import wording
-from dnapredict.fairness.report.charts import charts
+from dnapredict.fairness.report.charts import charts, further_charts
 from dnapredict.fairness.report.csv_tables import csv_files
-from dnapredict.fairness.report.first_page import summary_tiles
+from dnapredict.fairness.report.page_one import page_one
+from dnapredict.fairness.report.phrases import group_sentences
 from dnapredict.fairness.report.templating import page
-from dnapredict.fairness.report_folder import FIGURES, REPORT
-from dnapredict.fairness.run_audit import AuditResult
+from dnapredict.fairness.report_folder import FIGURES, REPORT, TABLES
+from dnapredict.fairness.run_audit import AuditResult, ReportContext
 from dnapredict.fairness.verdicts import Check, Verdict
 
 _SCHEMA = 1
 _WORST_CELLS = 3
-_NOT_WRITTEN = ("previous", "rows_expected")  # an exact number of rows would help to derive hidden counts
+# Exact numbers of rows would help to derive hidden counts.
+_NOT_WRITTEN = ("previous", "rows_expected", "coverage", "before", "accumulated")
 
 
 def write(result: AuditResult, out: Path, *, extra_files: Mapping[str, bytes] | None = None) -> Path:
@@ -48,11 +49,13 @@ require_free = functools.partial(report_folder.require_free, proof=FIGURES)
 
 
 def report_files(result: AuditResult) -> dict[str, bytes]:
-    """The files of every report by name: page, figures and tables."""
-    figures = json.dumps(as_json(result), indent=1, ensure_ascii=False).encode()
+    """The files of every report by name: the page, the page of tables, and the figures."""
     files = {name: text.encode("utf-8-sig") for name, text in csv_files(result).items()}
-    files[FIGURES] = figures
-    files[REPORT] = render(result, figures_sha256=hashlib.sha256(figures).hexdigest()).encode()
+    files[FIGURES] = json.dumps(as_json(result), indent=1, ensure_ascii=False).encode()
+    digest = hashlib.sha256(files[FIGURES]).hexdigest()
+    files[TABLES] = render_tables(result, figures_sha256=digest).encode()
+    tables = hashlib.sha256(files[TABLES]).hexdigest()
+    files[REPORT] = render(result, figures_sha256=digest, tables_sha256=tables).encode()
     return files
 
 
@@ -63,17 +66,27 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "verdict": str(result.verdict),
         "sentence": wording.describe_verdict(result.verdict),
         "headline": list(_headline(result)),
+        "page_one": to_json_value(page_one(result, changes=_changes(result))),
         "synthetic": result.context.synthetic,
-        "context": {k: v for k, v in to_json_value(result.context).items() if k not in _NOT_WRITTEN},
+        "context": _provenance(result.context),
         "policy": result.policy.model_dump(mode="json"),
+        "verdicts": to_json_value(result.verdicts),
+        "findings": to_json_value(result.findings),
         "gates": to_json_value(result.gates),
+        "harms": to_json_value(result.harms),
         "overall": to_json_value(result.everyone.rows[0]),
         "pictures": to_json_value(result.chart_data),
         "sharing": to_json_value(result.allocation_costs),
         "groupings": {table.name: to_json_value(table) for table in result.tables},
         "not_in_this_extract": list(result.absent),
         "trusts": to_json_value(result.trusts),
+        "outcomes": list(result.outcomes),
     }
+
+
+def _provenance(context: ReportContext) -> dict[str, Any]:
+    written = to_json_value(dataclasses.replace(context, before=None))
+    return {name: value for name, value in written.items() if name not in _NOT_WRITTEN}
 
 
 def to_json_value(value: Any) -> Any:
@@ -91,39 +104,47 @@ def to_json_value(value: Any) -> Any:
     return str(value)
 
 
-def render(result: AuditResult, *, figures_sha256: str) -> str:
-    """The page as HTML: no script, no outside request, styles inside."""
+def render(result: AuditResult, *, figures_sha256: str, tables_sha256: str) -> str:
+    """The report as HTML: no script, no outside request, styles inside."""
     return page(
         "report.html.j2",
         result=result,
         context=result.context,
         policy=result.policy,
-        everyone=result.everyone.rows[0],
-        findings=_headline(result),
-        use=wording.describe_use(result.policy.use),
-        meaning=wording.describe_verdict(result.verdict),
-        tiles=summary_tiles(result.gates),
+        one=page_one(result, changes=_changes(result)),
+        decision=None,
         charts=charts(result),
-        changes=_changes(result),
+        figures_sha256=figures_sha256,
+        tables_sha256=tables_sha256,
+    )
+
+
+def render_tables(result: AuditResult, *, figures_sha256: str) -> str:
+    """The page of all figures, group by group."""
+    smallest = result.policy.smallest_group
+    return page(
+        "figures.html.j2",
+        result=result,
+        context=result.context,
+        policy=result.policy,
+        charts=further_charts(result),
         cells=_grid(result),
         lines=_lines(result),
         gaps=_gaps(result),
-        alike=alike.equal_reach_p if (alike := result.table("ethnicity")) else None,
+        details=[(gate, said) for gate in result.gates if (said := group_sentences(gate, smallest))],
         worst=_worst(result),
-        actions=wording.required_actions(result.gates),
-        unseen=_unseen(result),
-        refused=REFUSED_USES,
         figures_sha256=figures_sha256,
     )
 
 
 def _headline(result: AuditResult) -> tuple[str, ...]:
-    return wording.headline(
+    found = wording.headline(
         result.gates,
         {table.name: table for table in result.tables},
         result.everyone.rows[0],
         smallest_group=result.policy.smallest_group,
     )
+    return (*result.outcomes, *found)
 
 
 def _changes(result: AuditResult) -> tuple[str, ...]:
@@ -147,10 +168,10 @@ def _worst(result: AuditResult) -> list[CrossedCell]:
     return sorted(known, key=lambda cell: cell.shrunk or 0.0)[:_WORST_CELLS]
 
 
-def _lines(result: AuditResult) -> list[GroupRow]:
+def _lines(result: AuditResult) -> list[tuple[str, GroupRow]]:
     """Rows whose calibration is listed under the chart: Core20 and the five broad ethnic groups."""
     tables = [table for name in ("core20", "ethnicity_5") if (table := result.table(name))]
-    return [row for table in tables for row in table.rows if row.group.known]
+    return [(table.name, row) for table in tables for row in table.rows if row.group.known]
 
 
 def _gaps(result: AuditResult) -> list[tuple[Check, GroupRow]]:
@@ -159,15 +180,3 @@ def _gaps(result: AuditResult) -> list[tuple[Check, GroupRow]]:
     judged = [c for c in gate.checks if c.verdict is not Verdict.NOT_ENOUGH_DATA] if gate else []
     tables = {table.name: {row.group.code: row for row in table.rows} for table in result.tables}
     return [(check, tables[check.grouping][check.group.code]) for check in judged]
-
-
-def _unseen(result: AuditResult) -> dict[str, list[GroupRow]]:
-    """Groups for unknown values, by grouping."""
-    unseen: dict[str, list[GroupRow]] = {}
-    for name, title in (("ethnicity", "Ethnic group"), ("core20", "Area")):
-        table = result.table(name)
-        rows = [row for row in table.rows if not row.group.known] if table else []
-        shown = [row for row in rows if row.counts["appointments"] != 0]
-        if shown:
-            unseen[title] = shown
-    return unseen

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -68,12 +68,12 @@ def _faults_of_scores(gates: Iterable[Gate]) -> Iterable[str]:
     )
 
 
-def product_files(results: Mapping[ProductPlace, AuditResult]) -> dict[str, bytes]:
+def product_files(results: Sequence[tuple[ProductPlace, AuditResult]]) -> dict[str, bytes]:
     """The page, its figures as JSON and CSV, and the whole report of each product."""
-    products = tuple(results)
-    first = next(iter(results.values()))
+    products = tuple(product for product, _ in results)
+    first = results[0][1]
     files: dict[str, bytes] = {}
-    for product, result in results.items():
+    for product, result in results:
         own = report_files(result)
         files |= {product.report: own[REPORT], product.figures: own[FIGURES]}
     figures = {"schema": _SCHEMA, "products": to_json_value(products)}

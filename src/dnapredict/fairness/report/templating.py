@@ -2,14 +2,16 @@
 
 import html
 import re
+import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import jinja2
 from matplotlib.figure import Figure
 
-from dnapredict.fairness.report import phrases
-from dnapredict.model.report.chart_canvas import AMBER, BLUE, GREY, svg_text
+from dnapredict.fairness.report import group_phrases, phrases
+from dnapredict.model.report.chart_canvas import AMBER, BLUE, GREY, WIDTH, svg_text
 
 PALETTE = (BLUE, AMBER, "#007f3b", "#7c2855", GREY, "#330072", "#00788c")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -18,18 +20,42 @@ _FONTS = "Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart: its finding as the title, a description, the SVG, and the file of its numbers."""
+    """One chart: its finding as the title, a description, the SVG, and the file of its numbers.
+
+    `narrow` is the same drawn for a screen of 390 pixels, on which the words of `drawing` would be too small.
+    """
 
     name: str
     title: str
     description: str
     drawing: str
+    narrow: str
     numbers: str
+    note: str = ""
 
 
-def chart_of(name: str, figure: Figure, *, title: str, description: str, numbers: str) -> Chart:
-    """The chart of a figure; `numbers` names the CSV file that holds them."""
-    return Chart(name, title, description, inline_svg(figure, name=name, description=description), numbers)
+Draw = Callable[[float], Figure]
+"""Draws a chart that is so many inches wide."""
+
+_NARROW: Final = 4.1
+_LETTERS: Final = 27  # of a line of a label on a narrow chart
+
+
+def chart_of(name: str, draw: Draw, *, title: str, description: str, numbers: str, note: str = "") -> Chart:
+    """The chart that `draw` draws, for wide screens and paper and for narrow screens.
+
+    `numbers` names the CSV file that holds the numbers, `note` says how to read the drawing.
+    """
+    wide, narrow = (
+        inline_svg(draw(width), name=f"{name}{end}", description=description)
+        for width, end in ((WIDTH, ""), (_NARROW, "-narrow"))
+    )
+    return Chart(name, title, description, wide, narrow, numbers, note)
+
+
+def label_of(text: str, width: float) -> str:
+    """A label in one line, or on a narrow chart in two."""
+    return text if width >= WIDTH else "\n".join(textwrap.wrap(text, _LETTERS))
 
 
 def inline_svg(figure: Figure, *, name: str, description: str) -> str:
@@ -60,6 +86,11 @@ def page(template: str, **content: Any) -> str:
         count_of=phrases.count_of,
         list_and=phrases.list_and,
         list_or=phrases.list_or,
-        group_sentences=phrases.group_sentences,
+        gate_sentence=phrases.gate_sentence,
+        fewer_or_more=phrases.fewer_or_more,
+        against_risk=phrases.against_risk,
+        spread_sentence=phrases.spread_sentence,
+        capital=group_phrases.capital,
+        row_name=lambda group, grouping: group_phrases.row_name(grouping, group),
     )
     return environment.get_template(template).render(**content)

@@ -1,11 +1,15 @@
 """The sentences of page 1 of the report, in plain words that never blame a patient."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from dnapredict.fairness.measure.group_metrics import KNOWS_THE_OUTCOME
 from dnapredict.fairness.publish.group_tables import GroupRow, GroupTable
+from dnapredict.fairness.report.group_phrases import capital, people
 from dnapredict.fairness.report.phrases import list_and
 from dnapredict.fairness.verdicts import Check, Gate, Verdict
+
+_NAMED: Final = 3
 
 # What a list of each permitted use decides, and why its primary metric shows harm.
 _USES = {
@@ -92,7 +96,7 @@ def _other_failures(gates: Sequence[Gate], *, named: set[str]) -> list[str]:
             failed = [check for check in gate.checks if check.verdict is Verdict.FAIL]
             groups = [check for check in failed if check.grouping != "all"]
             new = [_first(check.sentence) for check in groups if check.group.code not in named]
-            sentences += new[:_NAMED_ON_PAGE_ONE] if groups else [gate.sentence]
+            sentences += new[:_NAMED] if groups else [gate.sentence]
     return sentences
 
 
@@ -101,12 +105,13 @@ def _first(text: str) -> str:
 
 
 def _left_behind(check: Check, tables: Mapping[str, GroupTable]) -> str:
+    name = capital(people(check.grouping, check.group))
     rows = tables[check.grouping].rows if check.grouping in tables else ()
     reach = next((row.rates["reach"] for row in rows if row.group.code == check.group.code), None)
     if reach is None or check.estimate is None:
-        return f"{check.group.name}: clearly fewer who missed would have been called than elsewhere."
+        return f"{name}: clearly fewer who missed would have been called than elsewhere."
     return (
-        f"{check.group.name}: of every 100 people who missed their appointment, this list would have called "
+        f"{name}: of every 100 people who missed their appointment, this list would have called "
         f"{100 * reach.value:.0f}. "
         f"Of every 100 other people, {100 * (reach.value + check.estimate.value):.0f}."
     )
@@ -128,77 +133,44 @@ def _core20(core20: GroupTable | None, everyone: GroupRow) -> str:
     return "Too few people missed their appointment to say how many this list would have called."
 
 
-_PUT_RIGHT = {
-    "G0": "Ask people for their ethnic group and write it down",
-    "G1": "Put right how missed appointments are recorded, before believing other figures, for {names}",
-    "G2": "Set the risks right (recalibrate): more or fewer people miss than the model says among {names}",
-    "G3": "Do not use the list until this is put right: too few are reached among {names}",
-    "G3b": "Find factors that say more, or offer a route that needs no model, for {names}",
-    "G6": "Keep the model in use: the new one reaches fewer among {names}",
-    "G8": "Set the risks of everyone right (recalibrate), and look where they come from",
-    "G7": "Get the groups that the policy names into the extract",
+_PUT_RIGHT: Final = {
+    "G0": "Put the records right: {sentence}",
+    "G1": "First of all put right how missed appointments are recorded for {names}.",
+    "G2": "Set the risks right for {names}: more or fewer of them miss than the model says.",
+    "G3b": "Find facts that say more about {names}.",
+    "G6": "Keep the model in use: the new one would reach fewer of {names}.",
+    "G7": "Get the groups that the policy names into the data.",
+    "G8": "Set the risks of everyone right. {sentence}",
 }
-# The subject of each gate, as a phrase within a sentence.
-_ABOUT = {
-    "G0": "the records",
-    "G1": "how missed appointments are recorded",
-    "G2": "whether risks are right",
-    "G3": "reach",
-    "G3b": "how much the model knows",
-    "G4": "share of calls",
-    "G6": "change",
-    "G7": "small groups",
-    "G8": "the level of all risks",
-}
-_LOOK = "A named person looks at these groups and writes down what they find: {names}."
-_MORE = "Audit again when more appointments have taken place: there is not enough data yet on {names}."
-_NOBODY = (
-    "Bring into the extract who people are: their ethnic group and how deprived their area is. "
-    "Without that nobody can say whether the list is fair."
+_ASK: Final = "Ask people for their ethnic group, and write it down."
+_NOBODY: Final = (
+    "Bring into the data who people are: their ethnic group and how deprived their area is. "
+    "Without that nobody can say if the list is fair."
 )
-_NAMED_ON_PAGE_ONE = 4
 
 
-def required_actions(gates: Sequence[Gate]) -> tuple[str, ...]:
-    """Required actions: what must be put right, what must be reviewed, what is not known yet."""
+def further_tasks(gates: Sequence[Gate], *, named: Collection[tuple[str, str]]) -> tuple[str, ...]:
+    """What has to be put right beside the gaps in reach of the groups in `named` (grouping and code)."""
     judged = [gate for gate in gates if gate.judged]
-    first = sorted(judged, key=lambda gate: gate.code != "G3")  # what stops a list comes first
-    failed = [_to_put_right(gate) for gate in first if gate.verdict is Verdict.FAIL]
-    thin = [_ABOUT[gate.code] for gate in judged if gate.verdict is Verdict.NOT_ENOUGH_DATA and gate.checks]
-    return (
-        *failed,
-        *([_NOBODY] if not any(gate.checks for gate in judged if gate.code in ("G2", "G3")) else []),
-        *_records(judged),
-        *_to_look_at(judged),
-        *([_MORE.format(names=list_and(thin))] if thin else []),
-    )
+    tasks = [task for gate in judged if gate.verdict is Verdict.FAIL and (task := _to_put_right(gate, named))]
+    if any(gate.code == "G0" and gate.verdict is Verdict.REVIEW for gate in judged):
+        tasks.append(_ASK)
+    if not any(gate.checks for gate in judged if gate.code in ("G2", "G3")):
+        tasks.append(_NOBODY)
+    return tuple(tasks)
 
 
-def _records(gates: Sequence[Gate]) -> list[str]:
-    """Actions of the gates that are not about single groups: records and evidence."""
-    reviews = [gate for gate in gates if gate.verdict is Verdict.REVIEW and gate.code in ("G0", "G7")]
-    return [f"{_PUT_RIGHT['G0']}. {gate.sentence}" if gate.code == "G0" else gate.sentence for gate in reviews]
+def _to_put_right(gate: Gate, named: Collection[tuple[str, str]]) -> str:
+    failed = [check for check in gate.checks if check.verdict is Verdict.FAIL and check.grouping != "all"]
+    new = [check for check in failed if (check.grouping, check.group.code) not in named]
+    if gate.code not in _PUT_RIGHT or (failed and not new):
+        return ""
+    return _PUT_RIGHT[gate.code].format(names=named_groups(new), sentence=gate.sentence)
 
 
-def _to_put_right(gate: Gate) -> str:
-    names = [_name(check) for check in gate.checks if check.verdict is Verdict.FAIL]
-    return f"{_PUT_RIGHT.get(gate.code, gate.sentence).format(names=list_and(names))}."
-
-
-def _to_look_at(gates: Sequence[Gate]) -> list[str]:
-    """One action for all groups with a REVIEW, each with its questions."""
-    about: dict[str, list[str]] = {}
-    for gate in gates:
-        for check in gate.checks:
-            if check.verdict is Verdict.REVIEW and check.grouping != "all":
-                about.setdefault(check.group.name, []).append(_ABOUT[gate.code])
-    most_first = sorted(about.items(), key=lambda pair: -len(set(pair[1])))
-    names = [f"{name} ({', '.join(dict.fromkeys(titles))})" for name, titles in most_first]
-    others = len(names) - _NAMED_ON_PAGE_ONE
-    if others > 1:
-        names[_NAMED_ON_PAGE_ONE:] = [f"and {others} others that are listed below"]
-    return [_LOOK.format(names="; ".join(names))] if names else []
-
-
-def _name(check: Check) -> str:
-    return f"{check.group.name} ({check.cause})" if check.cause else check.group.name
+def named_groups(checks: Sequence[Check], *, most: int = _NAMED) -> str:
+    """The groups of checks in words, the largest gaps first, at most `most` of them by name."""
+    largest = sorted(checks, key=lambda check: -(check.estimate.value if check.estimate else 0.0))
+    names = [people(check.grouping, check.group) for check in largest]
+    more = len(names) - most
+    return list_and(names if more <= 1 else [*names[:most], f"{more} more groups"])

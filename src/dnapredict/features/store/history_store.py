@@ -25,10 +25,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.data.engine.bound_query import compiled, placeholder
-from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.engine.duckdb_functions import engine_function
-from dnapredict.data.engine.engine_pool import Engine
+from dnapredict.data.engine.duckdb_engine import Workspace, compiled, engine_function, placeholder
+from dnapredict.data.engine.prepared_queries import Engine
 from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
 from dnapredict.errors import StoreError
 from dnapredict.features.booking_context import clinic_days_of, minute_counts
@@ -36,11 +34,11 @@ from dnapredict.features.history import REMEMBERED
 from dnapredict.features.matrix import Past, counting, is_crowded
 from dnapredict.features.rates import COUNTED, daily_counts, keys_of
 from dnapredict.features.scoring_clock import Clock
-from dnapredict.features.store.appointment_file import write_appointments
-from dnapredict.features.store.count_files import (
+from dnapredict.features.store.mapped_files import (
     CUMULATIVE,
     SORTED_BOOKINGS,
     SORTED_MINUTES,
+    write_appointments,
     write_bookings,
     write_counts,
     write_minutes,
@@ -66,7 +64,7 @@ _PATIENT: Final = -1
 _OUTCOME: Final = -2
 _CLINIC: Final = -3
 _OF_CLINICS: Final = ("booked_day", "minute", "appointment_id", "booking", "has_patient")
-# The hash of `count_files.SORTED_BOOKINGS`.
+# The hash of `mapped_files.SORTED_BOOKINGS`.
 _booking: Final = engine_function("md5_number_lower", (dt.string,), dt.uint64)
 _BATCH: Final = 100_000
 

@@ -21,9 +21,8 @@ from dnapredict.data.files.digests import file_sha256
 from dnapredict.errors import StoreError
 from dnapredict.features.history import REMEMBERED
 from dnapredict.features.scoring_clock import Clock
-from dnapredict.features.store.appointment_file import KeptAppointments
-from dnapredict.features.store.count_files import COLUMNS as MINUTE_COLUMNS
-from dnapredict.features.store.count_files import KeptBookings, KeptCounts, KeptMinutes
+from dnapredict.features.store.mapped_files import COLUMNS as MINUTE_COLUMNS
+from dnapredict.features.store.mapped_files import KeptAppointments, KeptBookings, KeptCounts, KeptMinutes
 
 MEND: Final = "Run 'dnapredict refresh EXTRACT' to rebuild the history."
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from dnapredict.config.training_config import Worth
 from dnapredict.errors import NoEventsError
-from dnapredict.model.cohort.cohort import Cohort
-from dnapredict.model.cohort.time_split import local_date
+from dnapredict.model.cohort import Cohort
 from dnapredict.model.evaluate.risk_metrics import ppv_at_capacity
+from dnapredict.model.time_split import local_date
 
 SHARES: Final = (0.05, 0.10, 0.20)
 _CURVE: Final = (0.01, 0.02, 0.03, 0.05, 0.075, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50, 0.60, 0.80, 1.0)

@@ -1,6 +1,7 @@
-"""Logistic regression by Newton's method, and the calibration line and intercept that are fitted with it.
+"""Logistic regression by Newton's method, the calibration line and intercept, and how far groups differ beyond chance.
 
-The one implementation of Newton steps: calibrators, calibration metrics, the patient bootstrap and the audit use it.
+The one implementation of Newton steps and of the variance between groups: calibrators, site recalibration, calibration
+metrics, the patient bootstrap and the audit use it.
 """
 
 from typing import Final, NamedTuple
@@ -138,3 +139,36 @@ def log_odds(probability: Floats) -> Floats:
     [0.0, 13.8]
     """
     return np.asarray(logit(np.clip(probability, 1e-6, 1 - 1e-6)), dtype=np.float64)
+
+
+class Heterogeneity(NamedTuple):
+    """The variance between groups, and Cochran's Q with its degrees of freedom."""
+
+    variance: float
+    q: float
+    freedom: int
+
+
+def between_group_variance(
+    values: NDArray[np.float64], variances: NDArray[np.float64], *, mean: float | None = None
+) -> Heterogeneity:
+    """Variance of the groups' true values beyond sampling error, 0 where chance explains the differences.
+
+    The moment estimator of DerSimonian and Laird (1986, Control Clin Trials 7:177).
+
+    Parameters
+    ----------
+    values, variances : (k,) each group's estimate and its sampling variance
+    mean : the common value where it is known; otherwise it is estimated, which costs one degree of freedom
+
+    >>> between_group_variance(np.array([-1.0, 1.0]), np.array([0.25, 0.25]), mean=0.0)
+    Heterogeneity(variance=0.75, q=8.0, freedom=2)
+    """
+    weights = 1 / variances
+    total = float(weights.sum())
+    scale, freedom = total, len(values)
+    if mean is None:
+        mean = float((weights * values).sum()) / total
+        scale, freedom = total - float((weights**2).sum()) / total, len(values) - 1
+    q = float((weights * (values - mean) ** 2).sum())
+    return Heterogeneity(max((q - freedom) / scale, 0.0), q, freedom)

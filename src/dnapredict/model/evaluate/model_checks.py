@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.data.small_numbers import SMALLEST_EVALUATED
-from dnapredict.model.cohort.cohort import Cohort
-from dnapredict.model.cohort.time_split import Windows
+from dnapredict.model.cohort import Cohort
 from dnapredict.model.evaluate.capacity_metrics import week_starts
 from dnapredict.model.evaluate.risk_metrics import RiskMetrics, auroc, compute_metrics
+from dnapredict.model.time_split import Windows
 
 # A factor whose AUROC alone is below this cannot explain a leak; at most so many are named, strongest first.
 _SUSPICIOUS_ALONE: Final = 0.75

@@ -1,29 +1,146 @@
-"""Train a model on the past, calibrate it on the latest slice, and evaluate it on what came after."""
+"""Train a model on the past, calibrate it on the latest slice, and evaluate it on what came after.
 
-from collections.abc import Sequence
+Simple baselines are evaluated in the same windows: a model that does not beat them beyond chance has no use, and where
+trees do not beat logistic regression beyond chance, the regression is chosen, since a person can read it.
+"""
+
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dnapredict.config.training_config import ModelSettings, TrainingConfig
-from dnapredict.model.cohort.cohort import Cohort
-from dnapredict.model.cohort.time_split import TimeWindows, Windows, split_by_time
+from dnapredict.model.cohort import Cohort
 from dnapredict.model.evaluate.capacity_metrics import WeeklyCapacity
-from dnapredict.model.evaluate.metric_intervals import PercentileInterval, bootstrap_intervals
+from dnapredict.model.evaluate.metric_intervals import (
+    PairedDifference,
+    PercentileInterval,
+    bootstrap_intervals,
+    log_loss_difference,
+)
 from dnapredict.model.evaluate.model_checks import WeekRate, leakage_warning, rates_by_week
 from dnapredict.model.evaluate.risk_metrics import RiskMetrics, by_descending_risk, compute_metrics
-from dnapredict.model.fit.baselines import LIGHTGBM, LOGISTIC, ModelSelection, baseline_risks, select_model
-from dnapredict.model.fit.contacted_weights import ExcludedContacts, exclude_contacted
-from dnapredict.model.fit.fitting import BoostingSettings, fit_logistic_model, fit_tree_model
+from dnapredict.model.fit.calibration import fit_platt
+from dnapredict.model.fit.fitting import (
+    BoostingSettings,
+    ExcludedContacts,
+    exclude_contacted,
+    fit_logistic_model,
+    fit_tree_model,
+    training_threads,
+)
 from dnapredict.model.fit.tuning import ProgressCallback, StudyStorage, TuningResult, tune
-from dnapredict.model.form.risk_model import RiskModel
+from dnapredict.model.risk_model import RiskModel, fit_splines
+from dnapredict.model.time_split import TimeWindows, Windows, split_by_time
+from dnapredict.model.tree_ensemble import Trees
+
+BASE_RATE: Final = "base_rate"
+LIGHTGBM_DEFAULT: Final = "lightgbm_default"
+# Baselines of one factor each, where the extract has it.
+_ONE_FACTOR: Final = {
+    "specialty_rate": "specialty_rate",
+    "missed_last_time": "last_outcome_dna",
+    "patient_rate": "past_dna_rate",
+}
+# As many as the default trees need to be a fair baseline, and the quartiles of the factors to be exact enough.
+_MOST_ROWS: Final = 100_000
+_SPLINE_PENALTY: Final = 1.0  # one spline has too few weights to need a penalty
+_DEFAULT_ROUNDS: Final = 100
+_NO_IMPUTATION: Final = np.array(np.nan)  # unknown values are left to LightGBM
+
+
+def baseline_risks(cohort: Cohort, *, windows: Windows, seed: int) -> dict[str, NDArray[np.float64]]:
+    """Risk of each test appointment by each baseline whose factors the cohort has.
+
+    Every baseline has the same factors as known at scoring and the same windows as the model, and is calibrated
+    by Platt's method on the latest slice.
+    """
+    risks = {BASE_RATE: np.full(int(windows.test.sum()), cohort.dna[windows.calibrate].mean())}
+    for name, factor in _ONE_FACTOR.items():
+        if factor in cohort.factors:
+            risks[name] = _by_one_factor(cohort, windows, column=cohort.factors.index(factor))
+    return risks | {LIGHTGBM_DEFAULT: _lightgbm_default(cohort, windows, seed=seed)}
+
+
+def _by_one_factor(cohort: Cohort, windows: Windows, *, column: int) -> NDArray[np.float64]:
+    alone = cohort.matrix[:, [column]]
+    curves = fit_splines(alone[windows.fit], cohort.dna[windows.fit], inverse_penalty=_SPLINE_PENALTY)
+    return _calibrated(curves.margin(alone), cohort, windows)
+
+
+def _lightgbm_default(cohort: Cohort, windows: Windows, *, seed: int) -> NDArray[np.float64]:
+    """LightGBM with its default settings: 100 rounds of 31 leaves, on at most 100,000 rows, evenly over time."""
+    rows = np.flatnonzero(windows.fit)
+    rows = rows[:: -(-len(rows) // _MOST_ROWS)]
+    settings = {
+        "objective": "binary",
+        "seed": seed,
+        "deterministic": True,
+        "verbosity": -1,
+        "num_threads": training_threads(len(rows)),
+    }
+    booster = lgb.train(settings, lgb.Dataset(cohort.matrix[rows], cohort.dna[rows]), _DEFAULT_ROUNDS)
+    later = windows.calibrate | windows.test
+    margin = np.zeros(len(cohort))
+    margin[later] = Trees(booster, fill=_NO_IMPUTATION).margin(cohort.matrix[later])
+    return _calibrated(margin, cohort, windows)
+
+
+def _calibrated(margin: NDArray[np.float64], cohort: Cohort, windows: Windows) -> NDArray[np.float64]:
+    calibrator = fit_platt(cohort.dna[windows.calibrate], margin[windows.calibrate])
+    return calibrator.probability(margin[windows.test])
+
+
+LIGHTGBM: Final = "lightgbm"
+LOGISTIC: Final = "logistic_regression"
+
+
+@dataclass(frozen=True)
+class ModelSelection:
+    """The choice between trees and logistic regression, by differences of log loss on the test.
+
+    Parameters
+    ----------
+    chosen : `lightgbm`, or `logistic_regression` where trees are not better beyond chance
+    over_base_rate : log loss of the chosen model minus that of the base rate; below 0 is better
+    over_logistic : log loss of trees minus that of logistic regression on the same factors
+    """
+
+    chosen: str
+    over_base_rate: PairedDifference
+    over_logistic: PairedDifference
+
+    @property
+    def beats_base_rate(self) -> bool:
+        """Whether the model beats the base rate beyond chance; otherwise it is never promoted."""
+        return self.over_base_rate.high < 0
+
+    def __str__(self) -> str:
+        """The choice in a sentence."""
+        if not self.beats_base_rate:
+            return "No skill over the base rate: these factors do not tell who will miss an appointment."
+        if self.chosen == LOGISTIC:
+            return "Trees are not better than logistic regression beyond chance: the simpler model is used."
+        return "Trees are better than logistic regression beyond chance."
+
+
+def select_model(tested: Cohort, risks: Mapping[str, NDArray[np.float64]], *, seed: int) -> ModelSelection:
+    """Choose logistic regression, the simpler model, unless trees have a lower log loss on the test beyond chance."""
+
+    def less(one: str, other: str) -> PairedDifference:
+        return log_loss_difference(tested.dna, risks[one], risks[other], patient=tested.patient, seed=seed)
+
+    over_logistic = less(LIGHTGBM, LOGISTIC)
+    chosen = LIGHTGBM if over_logistic.high < 0 else LOGISTIC
+    return ModelSelection(chosen, less(chosen, BASE_RATE), over_logistic)
+
 
 _SAMPLE: Final = 2_000
-_ENOUGH: Final = 100_000  # rows for a quartile
 _TENTH: Final = WeeklyCapacity(0.10)
 
 Risks = dict[str, NDArray[np.float64]]
@@ -176,7 +293,7 @@ def _sample(matrix: NDArray[np.float64], *, seed: int) -> NDArray[np.float64]:
 
 
 def _specimens(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    matrix = matrix[:: -(-len(matrix) // _ENOUGH)]
+    matrix = matrix[:: -(-len(matrix) // _MOST_ROWS)]
     known = ~np.isnan(matrix).all(axis=0)
     rows = np.full((4, matrix.shape[1]), np.nan)
     rows[:3, known] = np.nanquantile(matrix[:, known], [0.25, 0.5, 0.75], axis=0)

@@ -1,7 +1,7 @@
 """Tune the settings of the trees inside the training window, within a time budget.
 
 Settings are evaluated on later weeks than they were fitted on, recalibrated, and by log loss. Trees stay so shallow
-that their exact SHAP values can be looked up (`shap_tables`); docs/results.md has the cost of each further leaf.
+that their exact SHAP values can be looked up (`tree_ensemble`); docs/results.md has the cost of each further leaf.
 """
 
 import logging
@@ -16,12 +16,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dnapredict.config.training_config import ModelSettings, TrainingConfig
 from dnapredict.errors import StoreError
-from dnapredict.model.cohort.cohort import Cohort
-from dnapredict.model.cohort.time_split import Fold, Windows, rolling_folds
+from dnapredict.model.cohort import Cohort
 from dnapredict.model.evaluate.risk_metrics import row_losses
 from dnapredict.model.fit.calibration import fit_platt
 from dnapredict.model.fit.fitting import BoostingSettings, fit_boosting
-from dnapredict.model.form.tree_ensemble import Trees, imputation_values, impute
+from dnapredict.model.time_split import Fold, Windows, rolling_folds
+from dnapredict.model.tree_ensemble import Trees, imputation_values, impute
 
 # A sample, so that a trial ends in minutes; it is spread evenly over time.
 _MOST_ROWS: Final = 200_000

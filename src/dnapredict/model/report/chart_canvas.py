@@ -23,7 +23,11 @@ _STYLE: Final[dict[Any, Any]] = {
 }
 
 
-def canvas(*, height: float, width: float = 8.6, title: str = "") -> "tuple[Figure, Axes]":
+WIDTH: Final = 8.6
+"""Inches that a chart is wide on paper and on a wide screen."""
+
+
+def canvas(*, height: float, width: float = WIDTH, title: str = "") -> "tuple[Figure, Axes]":
     """An empty figure, in inches, with one set of axes. It belongs to no window and needs no screen."""
     import matplotlib
     from matplotlib.figure import Figure

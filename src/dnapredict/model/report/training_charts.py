@@ -9,14 +9,14 @@ from sklearn.metrics import precision_recall_curve
 
 from dnapredict.config.training_config import Worth
 from dnapredict.data.small_numbers import SMALLEST_EVALUATED
-from dnapredict.model.cohort.time_split import TimeWindows
 from dnapredict.model.evaluate.capacity_metrics import WeeklyCapacity, net_benefit_curve
 from dnapredict.model.evaluate.model_checks import WeekRate
-from dnapredict.model.evaluate.reliability import ReliabilityBin, reliability_table
+from dnapredict.model.evaluate.risk_metrics import ReliabilityBin, reliability_table
 from dnapredict.model.fit.training import Training
-from dnapredict.model.form.risk_model import RiskModel
 from dnapredict.model.reasons import contributions
 from dnapredict.model.report.chart_canvas import BLUE, GREY, INK, canvas, svg_text
+from dnapredict.model.risk_model import RiskModel
+from dnapredict.model.time_split import TimeWindows
 
 if TYPE_CHECKING:
     import shap

@@ -9,7 +9,7 @@ from dnapredict.config.training_config import Worth
 from dnapredict.data.small_numbers import SMALLEST_EVALUATED
 from dnapredict.data.spreadsheet_formulas import neutral_cell
 from dnapredict.model.artefact import StoredModel
-from dnapredict.model.cohort.cohort import EVERYONE, WEEKLY
+from dnapredict.model.cohort import EVERYONE, WEEKLY
 from dnapredict.model.evaluate.capacity_metrics import (
     SHARES,
     WeeklyCapacity,
@@ -19,8 +19,7 @@ from dnapredict.model.evaluate.capacity_metrics import (
 )
 from dnapredict.model.evaluate.metric_intervals import ModelComparison
 from dnapredict.model.evaluate.model_checks import metrics_by_group
-from dnapredict.model.evaluate.reliability import reliability_table
-from dnapredict.model.evaluate.risk_metrics import RiskMetrics
+from dnapredict.model.evaluate.risk_metrics import RiskMetrics, reliability_table
 from dnapredict.model.fit.training import Training
 
 

@@ -28,12 +28,14 @@ _COLLECT_AFTER: Final = (50_000, 50, 50)
 class ExpectedModel:
     """The model that should be in use: a version of the registry, with one written history.
 
-    `warning` is a problem that an operator should correct, although the version may be used.
+    `warning` is a problem that an operator should correct, although the version may be used. `notice` is printed with
+    each list, so that the model is loaded again when it changes.
     """
 
     version: str
     history: str = ""
     warning: str = field(default="", compare=False)
+    notice: str = ""
 
 
 class Champion:

@@ -6,6 +6,8 @@ row by row, so that one invalid age rejects one row and not the request.
 
 import difflib
 import math
+import threading
+from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 import pyarrow as pa
@@ -19,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from dnapredict.data.contract.columns import COLUMNS, NAMES
+from dnapredict.data.contract.columns import COLUMNS, NAMES, REQUIRED
 from dnapredict.service.call_actions import Outcome
 
 MOST_ROWS: Final = 5_000
@@ -105,13 +107,50 @@ class ActionRequest(BaseModel):
         return "" if self.after is None else self.after.isoformat()
 
 
-def as_table(rows: list[dict[str, Any]]) -> pa.Table:
+class TableShapes:
+    """The sets of columns that requests are turned into, few enough that their queries stay compiled.
+
+    A column in which no row has a value costs a single score as much as one that has: a table of all 37 columns takes
+    74 ms, one of the 20 that a caller fills 48 ms (benchmarks/prepared_queries.py). Compiling the queries for another
+    set takes a third of a second, so that at most `most` sets are learned; what fits none of them takes all columns.
+    """
+
+    def __init__(self, *, most: int = 4) -> None:
+        """Know the set of all columns."""
+        self._shapes: tuple[frozenset[str], ...] = (frozenset(NAMES),)
+        self._most = most
+        self._lock = threading.Lock()
+
+    def columns_for(self, filled: Iterable[str]) -> tuple[str, ...]:
+        """Columns of the contract, in its order, among them those `filled` and those that are never left out."""
+        needed = _NEVER_LEFT_OUT.union(filled)
+        shape = self._smallest(needed)
+        if len(shape) - len(needed) > _SPARE_COLUMNS:
+            with self._lock:
+                if len(self._shapes) <= self._most:
+                    self._shapes += (needed,)
+            shape = self._smallest(needed)
+        return tuple(name for name in NAMES if name in shape)
+
+    def _smallest(self, needed: frozenset[str]) -> frozenset[str]:
+        return min((shape for shape in self._shapes if needed <= shape), key=len)
+
+
+# Without these columns a list is refused as a whole, or its patients have no history.
+_NEVER_LEFT_OUT: Final = frozenset({*REQUIRED, "patient_id"})
+_SPARE_COLUMNS: Final = 4
+_SHAPES: Final = TableShapes()
+
+
+def as_table(rows: list[dict[str, Any]], *, shapes: TableShapes = _SHAPES) -> pa.Table:
     """Rows as one table of text, as read from a CSV file, so that values are parsed in one place for all inputs.
 
-    The table has every column of the contract. A missing value is then an error of its row and not of the
-    table, and all requests have one shape: compiling the queries for another shape takes a third of a second.
+    The table has every column that a list needs, so that a missing value is an error of its row and not of the
+    table, and the other columns in which a row has a value (see `TableShapes`).
     """
-    return pa.table({name: pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in NAMES})
+    filled = {name for row in rows for name, cell in row.items() if cell is not None}
+    names = shapes.columns_for(filled)
+    return pa.table({name: pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in names})
 
 
 def _check_row(row: Any, number: int) -> None:

@@ -1,4 +1,4 @@
-"""Response bodies of the HTTP interface."""
+"""Response bodies of the HTTP interface, and the permitted use in the words of every page and answer."""
 
 import datetime
 from typing import Annotated, Any, Final
@@ -7,6 +7,15 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from dnapredict.service.call_actions import Outcome
+
+USE: Final = "supportive contact"
+NEVER_FOR: Final = (
+    "book two patients into one appointment",
+    "discharge a patient or take them off a waiting list",
+    "delay, move back or withhold anyone's care",
+    "judge a patient, or note on their record that they are likely to miss appointments",
+)
+
 
 FILE_TYPES: Final = {
     "csv": "text/csv; charset=utf-8",

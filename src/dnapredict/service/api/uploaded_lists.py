@@ -15,7 +15,7 @@ from dnapredict.config.service_config import Retention
 from dnapredict.data.contract.columns import NAMES
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.mapping.apply_mapping import contract_name
-from dnapredict.data.readers import file_limits, table_file
+from dnapredict.data.readers import file_type, table_file
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError
@@ -23,16 +23,16 @@ from dnapredict.service.api.champion import Champion
 from dnapredict.service.log.answer_entries import AnswerLog
 from dnapredict.service.log.retention import remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.worklist.answer_table import notices_of
 from dnapredict.worklist.files import list_store
 from dnapredict.worklist.files.list_store import SPECIALTY, Heading, KeptList
+from dnapredict.worklist.files.worklist_files import notices_of
 from dnapredict.worklist.plan.working_days import local_today
 
 MOST_ROWS: Final = 20_000
 _MOST_COLUMNS: Final = 60
 # A list of 20,000 rows and 40 columns unpacks to about 30 MB. A sheet has more lines than rows: titles, blanks.
 _LIMITS: Final = replace(
-    file_limits.WORKBOOK, expanded_bytes=50 * 1_048_576, rows=5 * MOST_ROWS, columns=2 * _MOST_COLUMNS
+    file_type.WORKBOOK, expanded_bytes=50 * 1_048_576, rows=5 * MOST_ROWS, columns=2 * _MOST_COLUMNS
 )
 _LOG: Final = logging.getLogger("dnapredict.service")
 _FORMS: Final = (".csv", ".xlsx")

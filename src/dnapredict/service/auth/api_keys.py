@@ -22,7 +22,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dnapredict.data.files.atomic_write import write_private
-from dnapredict.data.files.secret_files import read_or_make
+from dnapredict.data.files.digests import read_or_make
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth import sessions
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from dnapredict.data.files.secret_files import keyed_hash, read_or_make
+from dnapredict.data.files.digests import keyed_hash, read_or_make
 from dnapredict.errors import StoreError
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.service.scorer_protocol import ScorerProtocol

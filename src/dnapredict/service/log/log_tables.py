@@ -1,13 +1,20 @@
-"""The tables of the scoring log after the newest migration.
+"""The tables of the scoring log after the newest migration, and the hash chain of their entries.
 
 Three kinds of entry share one chain: an *answer* that was given, an *action* that a person recorded about it,
-and an *anchor* that replaces entries removed by retention. Each entry has a number, from 1, and a seal.
-`head` holds number and seal of the last entry, `secret` a check value of the hashing secret.
+and an *anchor* that replaces entries removed by retention. Each entry has a number, from 1, and a seal: SHA-256 over
+the seal of the entry before it and the entry itself as JSON, so that a change, a removal or an insertion is detected.
+The database alone is enough to verify it. `head` holds number and seal of the last entry, `secret` a check value of
+the hashing secret.
 """
 
-from typing import Final
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import Boolean, Column, Float, Integer, MetaData, Table, Text
+from sqlalchemy import Boolean, Column, Connection, Float, Integer, MetaData, Table, Text, insert, select, update
+
+from dnapredict.data.files.digests import FIRST_SEAL, entry_seal
 
 _METADATA: Final = MetaData()
 
@@ -90,3 +97,102 @@ ANSWER_COLUMNS: Final = entry_columns(ANSWERS)
 
 FIRST_FORM_COLUMNS: Final = tuple(name for name in ANSWER_COLUMNS if name != "list")
 """The columns of an answer of form 1, without the list."""
+
+
+_ROWS_AT_ONCE: Final = 10_000
+_FIRST_FORM: Final = 1
+_FORM: Final = 2
+
+
+@dataclass(frozen=True)
+class Link:
+    """Number and seal of an entry."""
+
+    number: int
+    seal: str
+
+
+class BrokenChain(Exception):  # noqa: N818 - turned into a StoreError where the file is known
+    """The chain is broken at this entry."""
+
+    def __init__(self, number: int) -> None:
+        """`number` is the first entry that differs from what was written."""
+        super().__init__(number)
+        self.number = number
+
+
+def append(connection: Connection, kind: str, rows: Sequence[Mapping[str, Any]]) -> Link:
+    """Append `rows` to the chain and return the last link.
+
+    Runs inside a transaction that excludes other writers: on SQLite by the lock of the database, on PostgreSQL by
+    a lock on the row of `head`.
+    """
+    # FOR UPDATE: without it two hosts could read the same last seal, and the chain would fork. SQLAlchemy leaves it out
+    # for SQLite, where the transaction locks the whole database when it begins.
+    head = connection.execute(select(HEAD.c.number, HEAD.c.seal).with_for_update()).one()
+    link, sealed = Link(head.number, head.seal), []
+    for row in rows:
+        entry = {**row, "number": link.number + 1}
+        if kind == "answer":
+            entry["form"] = _FORM
+        link = Link(entry["number"], _seal_of(kind, entry, before=link.seal))
+        sealed.append(entry | {"seal": link.seal})
+    if sealed:
+        connection.execute(insert(ENTRIES[kind]), sealed)
+        connection.execute(update(HEAD).values(number=link.number, seal=link.seal))
+    return link
+
+
+def verify_chain(connection: Connection) -> tuple[int, Link]:
+    """Check every seal; return how many entries the database holds, and the last link.
+
+    Raises
+    ------
+    BrokenChain
+        At the first entry whose seal does not follow from the entry before it, or if the head disagrees.
+    """
+    link = _start(connection)
+    before = link.number
+    for kind, entry in _entries(connection):
+        number = link.number + 1
+        if entry["number"] != number or entry["seal"] != _seal_of(kind, entry, before=link.seal):
+            raise BrokenChain(number)
+        link = Link(number, entry["seal"])
+    head = connection.execute(select(HEAD.c.number, HEAD.c.seal)).one()
+    # The seals alone cannot show that entries are missing at the end; the head can.
+    if (head.number, head.seal) != (link.number, link.seal):
+        raise BrokenChain(link.number + 1)
+    return link.number - before, link
+
+
+def _start(connection: Connection) -> Link:
+    """The link before the first entry that was kept."""
+    anchors = select(ANCHORS.c.kept_from, ANCHORS.c.seal_before).order_by(ANCHORS.c.number.desc()).limit(1)
+    last = connection.execute(anchors).first()
+    return Link(0, FIRST_SEAL) if last is None else Link(last.kept_from - 1, last.seal_before)
+
+
+def _entries(connection: Connection) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every entry with its kind, by number, read in batches."""
+    streams = [_of(connection, kind, table) for kind, table in ENTRIES.items()]
+    yield from heapq.merge(*streams, key=lambda entry: entry[1]["number"])
+
+
+def _of(connection: Connection, kind: str, table: Table) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    after = -1
+    while True:
+        query = select(table).where(table.c.number > after).order_by(table.c.number).limit(_ROWS_AT_ONCE)
+        rows = connection.execute(query).mappings().all()
+        for row in rows:
+            yield kind, dict(row)
+        if len(rows) < _ROWS_AT_ONCE:
+            return
+        after = rows[-1]["number"]
+
+
+def _seal_of(kind: str, entry: Mapping[str, Any], *, before: str) -> str:
+    columns = entry_columns(ENTRIES[kind])
+    values = [kind, entry["number"], *(entry[name] for name in columns)]
+    if ENTRIES[kind] is ANSWERS and entry["form"] == _FIRST_FORM and entry["list"] is None:
+        values = [entry["number"], *(entry[name] for name in FIRST_FORM_COLUMNS)]
+    return entry_seal(values, previous=before)

@@ -16,12 +16,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
-from dnapredict.data.files.digests import FIRST_SEAL
-from dnapredict.data.files.secret_files import SecretError
+from dnapredict.data.files.digests import FIRST_SEAL, SecretError
 from dnapredict.errors import StoreError
-from dnapredict.service.log.chain import BrokenChain, append, verify_chain
 from dnapredict.service.log.log_database import Database
-from dnapredict.service.log.log_tables import ANSWER_COLUMNS, ENTRIES, HEAD, SECRET
+from dnapredict.service.log.log_tables import ANSWER_COLUMNS, ENTRIES, HEAD, SECRET, BrokenChain, append, verify_chain
 
 COLUMNS: Final = ANSWER_COLUMNS
 """The columns that a caller supplies for each answer; the log adds number and seal."""

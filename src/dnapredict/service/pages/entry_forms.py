@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DataError, DnapredictError
-from dnapredict.service.api.list_endpoints import uploaded
+from dnapredict.service.api.scoring_endpoints import uploaded
 from dnapredict.service.auth.access_control import HOLDER
 from dnapredict.service.call_actions import WORDS, Outcome, OutcomeChanged, RecordedAction
 from dnapredict.service.error_responses import status_of

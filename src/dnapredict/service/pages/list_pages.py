@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import DnapredictError, StoreError
-from dnapredict.service.api.list_endpoints import file_response, with_opt_outs
+from dnapredict.service.api.scoring_endpoints import file_response, with_opt_outs
 from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.auth.access_control import HOLDER
 from dnapredict.service.call_actions import Actions, Outcome

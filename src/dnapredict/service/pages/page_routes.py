@@ -12,9 +12,8 @@ from starlette.staticfiles import StaticFiles
 from dnapredict.config.factor_register import Factor, FactorClass
 from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.model_documents import DocumentCache
-from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY
+from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, FailedKeys
 from dnapredict.service.auth.api_keys import KeyRing
-from dnapredict.service.auth.failed_keys import FailedKeys
 from dnapredict.service.pages.entry_forms import EntryForms
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.model_pages import model_routes

@@ -9,7 +9,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
-from dnapredict.service.purpose import NEVER_FOR
+from dnapredict.service.api.response_models import NEVER_FOR
 from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 

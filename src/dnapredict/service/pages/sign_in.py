@@ -11,9 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import StoreError
-from dnapredict.service.auth.access_control import SESSION_COOKIE, SIGN_IN
+from dnapredict.service.auth.access_control import SESSION_COOKIE, SIGN_IN, FailedKeys
 from dnapredict.service.auth.api_keys import KeyRing, KeyScope
-from dnapredict.service.auth.failed_keys import FailedKeys
 from dnapredict.service.client_address import ADDRESS
 from dnapredict.service.pages.list_pages import WORKED_ON
 from dnapredict.service.pages.rendering import error_page, page

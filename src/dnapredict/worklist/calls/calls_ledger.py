@@ -22,7 +22,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from dnapredict.data.files.secret_files import SecretError, keyed_hash, read_or_make
+from dnapredict.data.files.digests import SecretError, keyed_hash, read_or_make
 from dnapredict.errors import StoreError
 from dnapredict.worklist.calls.calls_database import (
     REBUILT,
@@ -32,8 +32,18 @@ from dnapredict.worklist.calls.calls_database import (
     setting,
     write_settings,
 )
-from dnapredict.worklist.calls.contacts import Contact, RecordedContacts, accept_rows, add, read_up_to, verify
-from dnapredict.worklist.calls.known_contacts import Hashed, KnownContacts, contacts_of, opted_out
+from dnapredict.worklist.calls.known_contacts import (
+    Contact,
+    Hashed,
+    KnownContacts,
+    RecordedContacts,
+    accept_rows,
+    add,
+    contacts_of,
+    opted_out,
+    read_up_to,
+    verify,
+)
 
 _CALLS_SECRET: Final = Path("lists") / "calls.secret"
 _LOG_SECRET: Final = Path("scoring-log.secret")

@@ -1,11 +1,12 @@
-"""A worklist as a workbook, laid out for filtering, filling in and printing.
+"""A worklist as a workbook, laid out for filtering, filling in and printing, and the note that is its second sheet.
 
 The first sheet has the columns of every worklist, the passthrough columns, and last a column `outcome` with a
-drop-down, filled in only where an outcome was recorded. The second sheet has the permitted and prohibited use.
+drop-down, filled in only where an outcome was recorded. The second has the permitted and prohibited use, where the
+model comes from, and its limitations.
 """
 
 import datetime
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,9 @@ from typing import Any, Final
 import pyarrow as pa
 import xlsxwriter
 
+from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import UsageError
+from dnapredict.model.artefact import Provenance
 
 OUTCOME: Final = "outcome"
 _WIDTHS: Final = {
@@ -211,3 +214,81 @@ def _width(name: str) -> int:
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
     for batch in table.to_batches(max_chunksize=10_000):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+_USE = (
+    "Use: offer patients who may miss their appointment a call, transport, an interpreter, another time.",
+    "Never for overbooking, discharge, delaying or withholding care.",
+    "A risk is linked with what is recorded; it says nothing about why a person misses an appointment.",
+    (
+        "Limits: most patients on the list will come, those with a high risk among them; some who are not "
+        "called will not. A patient whose history is not kept here counts as new."
+    ),
+    "The file holds data about patients. Keep it as such, and remove it once the list is worked through.",
+)
+
+
+def note_of(
+    name: str,
+    *,
+    day: datetime.date,
+    model_version: str,
+    provenance: Provenance,
+    config: WorklistConfig,
+    unknown: Sequence[str] = (),
+) -> Note:
+    """The note of the list called `name`, scored on `day`.
+
+    `unknown` are factors of the model that the list could not feed.
+    """
+    needs = tuple((need.said, need.kind or "confirm", need.evidence) for need in config.needs)
+    synthetic = ("SYNTHETIC: made-up patients, for demonstration only.",) if provenance.synthetic else ()
+    trained_on = f"{_day(provenance.data_from)} to {_day(provenance.data_to)}"
+    missing = f"The list lacks columns for: {', '.join(unknown)}. They counted as not known."
+    return Note(
+        lines=(
+            *synthetic,
+            f"Worklist for {name}, model version {model_version}, scored on {_day(day)}.",
+            *_USE,
+            f"The model learned from appointments of {trained_on}.",
+            *((missing,) if unknown else ()),
+            *_rules(config),
+        ),
+        tables=(
+            ("Bands", _bands(config)),
+            ("What is offered, and what is known of its effect on missed appointments", _offers(config)),
+            *((("What a patient needs, whatever the reasons are", needs),) if config.needs else ()),
+        ),
+        day=day,
+        bands=tuple(band.name for band in config.bands),
+        outcomes=config.outcomes,
+        title=f"Worklist for {name}",
+    )
+
+
+def _rules(config: WorklistConfig) -> Iterator[str]:
+    """The meaning of 'selected' and of the action, and who is not called."""
+    yield (
+        "Rows with TRUE in 'selected' are the calls to make. One call is about all appointments of a patient "
+        "that are near to each other."
+    )
+    if config.call_working_days_before is not None:
+        yield f"A call is due {config.call_working_days_before} working days before the appointment."
+    if config.mute_days:
+        days = config.mute_days
+        yield f"A patient who was reached is not called again for the same clinic within {days} days."
+    yield "A patient who asked not to be called is not called."
+    if config.outcomes:
+        yield "Put into the last column what became of a call."
+
+
+def _bands(config: WorklistConfig) -> tuple[tuple[str, ...], ...]:
+    return tuple((band.meaning or f"From {band.from_probability:.0%}", band.name) for band in config.bands)
+
+
+def _offers(config: WorklistConfig) -> tuple[tuple[str, ...], ...]:
+    return tuple((action.do, action.kind, action.evidence) for action in config.actions)
+
+
+def _day(day: datetime.date) -> str:
+    return f"{day.day} {day:%B %Y}"

@@ -29,8 +29,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dnapredict.data.files.atomic_write import write_atomically, write_private
 from dnapredict.data.files.digests import UNSEALED, is_intact, seal, sealed_json, unsealed_json
 from dnapredict.errors import StoreError
-from dnapredict.worklist.answer_table import COLUMNS, LOCATION_COLUMNS, SCHEMA
 from dnapredict.worklist.files.excel_worklist import Note
+from dnapredict.worklist.files.worklist_files import COLUMNS, LOCATION_COLUMNS, SCHEMA
 
 # The page shows no more rows than a team could read in a week; the file of `score` has all.
 KEPT_ROWS: Final = 5_000

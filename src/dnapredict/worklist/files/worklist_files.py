@@ -1,6 +1,17 @@
-"""Write a worklist as CSV, XLSX or Parquet, atomically, with its passthrough columns."""
+"""The columns of a worklist, its files as CSV, XLSX or Parquet, and digests of the files that a home wrote.
 
+Every row of a list has one answer, scored or rejected. A clerk writes what became of a call into the file, and a
+weekly job writes the next worklist to the same name. So the home records a digest of each file that it writes, and
+a file with another digest is renamed and kept.
+"""
+
+import datetime
+import hashlib
+import json
+import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -8,12 +19,82 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from dnapredict.data.files.atomic_write import write_atomically
+from dnapredict.data.files.atomic_write import write_atomically, write_private
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER, describe_columns
+from dnapredict.data.readers.table_file import sha256
 from dnapredict.data.spreadsheet_formulas import neutral_table
+from dnapredict.data.validation.rules import sentence_of
 from dnapredict.errors import ConfigurationError, DataError, UsageError
-from dnapredict.worklist.answer_table import COLUMNS
+from dnapredict.model.reasons import MOST_REASONS
 from dnapredict.worklist.files.excel_worklist import Note, write_sheet
+
+_NUMBERS: Final = range(1, MOST_REASONS + 1)
+REASONS: Final = tuple(f"reason_{number}" for number in _NUMBERS)
+# The names of the factors behind the reasons.
+FACTORS: Final = tuple(f"reason_factor_{number}" for number in _NUMBERS)
+# The columns of a worklist file, in order.
+COLUMNS: Final = (
+    "appointment_id",
+    "probability",
+    "band",
+    "rank",
+    "selected",
+    "action",
+    *REASONS,
+    "model_version",
+    "error",
+)
+
+# Time and location, by which a clerk finds an appointment on the page.
+LOCATION_COLUMNS: Final = ("starts_at", "clinic_code", "site_code")
+
+_TYPES: Final = {
+    "probability": pa.float64(),
+    "rank": pa.int64(),
+    "selected": pa.bool_(),
+    ROW_NUMBER: pa.int64(),
+    "starts_at": pa.timestamp("us"),
+}
+SCHEMA: Final = pa.schema(
+    [(name, _TYPES.get(name, pa.string())) for name in (*COLUMNS, *FACTORS, ROW_NUMBER, *LOCATION_COLUMNS)]
+)
+"""All columns of a worklist in memory: those of a file, and those that the log and the page need."""
+
+_NOTICES: Final = b"dnapredict.notices"
+
+
+def scored_rows(ranked: pa.Table, *, model_version: str) -> pa.Table:
+    """The scored rows, in the columns of `SCHEMA` that `ranked` has."""
+    n = ranked.num_rows
+    table = ranked.append_column("model_version", pa.array([model_version] * n, pa.string())).append_column(
+        "error", pa.nulls(n, pa.string())
+    )
+    schema = pa.schema([field for field in SCHEMA if field.name in table.column_names])
+    return table.select(schema.names).cast(schema)
+
+
+def rejected_rows(rejected: pa.Table, schema: pa.Schema, *, model_version: str) -> pa.Table:
+    """The rejected rows in the given order, each with its error, in the columns of `schema`."""
+    n = rejected.num_rows
+    sentences = [f"This row {sentence_of(rule)}." for rule in rejected["rule"].to_pylist()]
+    known = {
+        "appointment_id": rejected["appointment_id"].cast(pa.string()),
+        "selected": pa.array([False] * n, pa.bool_()),
+        "model_version": pa.array([model_version] * n, pa.string()),
+        "error": pa.array(sentences, pa.string()),
+        ROW_NUMBER: rejected[ROW_NUMBER].cast(pa.int64()),
+    }
+    return pa.table({field.name: known.get(field.name, pa.nulls(n, field.type)) for field in schema}, schema=schema)
+
+
+def with_notices(worklist: pa.Table, notices: Sequence[str]) -> pa.Table:
+    """The worklist with notices for its readers, such as that the calls database was damaged."""
+    return worklist.replace_schema_metadata({_NOTICES: json.dumps(list(notices))} if notices else None)
+
+
+def notices_of(worklist: pa.Table) -> tuple[str, ...]:
+    """The notices for the readers of a worklist; usually none."""
+    return tuple(json.loads((worklist.schema.metadata or {}).get(_NOTICES, b"[]")))
 
 
 def rebatch(tables: Iterable[pa.Table], *, rows: int) -> Iterator[pa.Table]:
@@ -136,3 +217,80 @@ def _write_csv(tables: Iterator[pa.Table], draft: Path) -> None:
         writer.write_table(first)
         for table in tables:
             writer.write_table(table)
+
+
+_FILE: Final = Path("lists") / "written.json"
+# The number of outputs remembered; the oldest are forgotten.
+_MOST_NAMES: Final = 1_000
+
+
+@dataclass(frozen=True)
+class WrittenWorklists:
+    """The worklists that a home wrote: digests of path and content."""
+
+    home: Path
+
+    def keep_changed(self, out: Path) -> Path | None:
+        """Keep the file at `out` under another name, unless it is unchanged since this home wrote it.
+
+        Returns
+        -------
+        The other name, such as `worklist.kept-2026-11-20.xlsx` for a file that was changed on that
+        day; None if nothing had to be kept.
+
+        Raises
+        ------
+        OSError
+            If it can be neither linked nor copied. It then stays in place.
+        """
+        digest = sha256(out)
+        if self._noted().get(_name(out)) == digest:
+            return None
+        kept = _free_name(out, digest)
+        if not kept.exists():
+            _link(out, kept)
+        return kept
+
+    def note(self, out: Path) -> None:
+        """Record the digest of the file that this home wrote at `out`.
+
+        Raises
+        ------
+        StoreError
+            If the home cannot be written.
+        """
+        noted = self._noted()
+        noted.pop(_name(out), None)
+        newest = list(noted.items())[-_MOST_NAMES + 1 :]
+        write_private(self.home / _FILE, json.dumps(dict(newest) | {_name(out): sha256(out)}))
+
+    def _noted(self) -> dict[str, str]:
+        """Digests by name. If they cannot be read the result is empty, so that every file is kept."""
+        try:
+            digests = json.loads((self.home / _FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return digests if isinstance(digests, dict) else {}
+
+
+def _name(out: Path) -> str:
+    """A digest of the path, since a file name can contain a patient's name."""
+    return hashlib.sha256(os.fsencode(out.resolve())).hexdigest()
+
+
+def _free_name(out: Path, digest: str) -> Path:
+    """A name that is unused, or already has the same content."""
+    changed_on = datetime.datetime.fromtimestamp(out.stat().st_mtime, datetime.UTC).date()
+    number, kept = 1, out.with_name(f"{out.stem}.kept-{changed_on}{out.suffix}")
+    while kept.exists() and sha256(kept) != digest:
+        number += 1
+        kept = out.with_name(f"{out.stem}.kept-{changed_on}-{number}{out.suffix}")
+    return kept
+
+
+def _link(out: Path, kept: Path) -> None:
+    """A hard link to the file; a copy if the file system has no hard links."""
+    try:
+        os.link(out, kept)
+    except OSError:
+        shutil.copy2(out, kept)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import UsageError
-from dnapredict.model.cohort.cohort import appointment_keys
+from dnapredict.model.cohort import appointment_keys
 from dnapredict.worklist.plan import needs
 from dnapredict.worklist.plan.working_days import call_by_day
 

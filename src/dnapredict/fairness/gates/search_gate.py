@@ -1,0 +1,101 @@
+"""Gate G5: is any group, intersection of groups or site harmed that nobody asked about?
+
+A group that fails only because a part of it is harmed is not blamed for it: what is said of it names the part.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from dnapredict.fairness.compare.comparisons import Evidence
+from dnapredict.fairness.compare.harm_search import FoundHarm, Harm
+from dnapredict.fairness.measure.membership import Group
+from dnapredict.fairness.verdicts import ACTIONS, Cause, Check, Gate, Verdict, combine_checks
+
+SEARCHED: Final = "search"
+_QUESTION: Final = "Is anybody harmed whom no comparison names: people of several groups at once, or at one site?"
+_NOBODY: Final = (
+    "None was found. Groups, pairs of groups and sites were searched; one search in twenty finds one by chance."
+)
+_CAUSES: Final = {Harm.UNDER_SCORED: Cause.UNDER_SCORED, Harm.FEWER_CALLS: Cause.CAPACITY}
+_SAID: Final = {
+    Harm.UNDER_SCORED: "{name}: more of them miss than the same risk means for others.",
+    Harm.FEWER_CALLS: "{name}: fewer of them are called than others at the same risk.",
+}
+_PART: Final = "{name}: this goes with a part of the group, {part}; without that part nothing is shown."
+
+
+def search_gate(evidence: Evidence) -> Gate | None:
+    """G5: the harms that were found by honest splitting; None where pairs of groups were not counted."""
+    if evidence.harms is None:
+        return None
+    checks = tuple(_check(harm, evidence) for harm in _largest(evidence.harms))
+    sentence = " ".join(check.sentence for check in checks) or _NOBODY
+    verdict = Verdict.FAIL if checks else Verdict.PASS
+    return Gate("G5", "Search", _QUESTION, verdict, sentence, checks)
+
+
+def _largest(harms: Sequence[FoundHarm]) -> list[FoundHarm]:
+    """The harms without those of a part of a group that is found as a whole."""
+    whole = {harm.path[0] for harm in harms if len(harm.path) == 1}
+    return [harm for harm in harms if len(harm.path) == 1 or whole.isdisjoint(harm.path)]
+
+
+def _check(harm: FoundHarm, evidence: Evidence) -> Check:
+    group = named_path(harm.path, evidence)
+    grouping = harm.path[0][0] if len(harm.path) == 1 else SEARCHED
+    cause = _CAUSES[harm.harm]
+    sentence = f"{_SAID[harm.harm].format(name=group.name)} {ACTIONS[cause][0].upper()}{ACTIONS[cause][1:]}."
+    return Check(grouping, group, Verdict.FAIL, str(harm.harm), sentence, cause=cause)
+
+
+def named_path(path: Sequence[tuple[str, str]], evidence: Evidence) -> Group:
+    """The intersection of the groups of a path, with a name that says all of them."""
+    if len(path) == 1:
+        return _group_of(*path[0], evidence)
+    codes = "|".join(f"{grouping}={code}" for grouping, code in path)
+    return Group(codes, "; ".join(_group_of(*part, evidence).name for part in path))
+
+
+def _group_of(grouping: str, code: str, evidence: Evidence) -> Group:
+    groups = evidence.counted[grouping].groups if grouping in evidence.counted else ()
+    return next((group for group in groups if group.code == code), Group(code, code))
+
+
+def without_blame_for_parts(gates: Sequence[Gate], evidence: Evidence) -> tuple[Gate, ...]:
+    """The gates, where a group that fails because of a harmed part of it is reviewed instead.
+
+    The part itself fails in G5. A group that the search found as a whole keeps its verdict.
+    """
+    parts = _harmed_parts(evidence)
+    if not parts:
+        return tuple(gates)
+    return tuple(_rejudged(gate, parts) if gate.code in _ABOUT_GROUPS else gate for gate in gates)
+
+
+_ABOUT_GROUPS: Final = ("G1", "G2", "G3", "G3b")
+
+
+def _harmed_parts(evidence: Evidence) -> dict[tuple[str, str], str]:
+    """The name of the harmed part of each group that has one and is not found as a whole."""
+    harms = evidence.harms or ()
+    whole = {harm.path[0] for harm in harms if len(harm.path) == 1}
+    return {
+        part: named_path(harm.path, evidence).name
+        for harm in harms
+        if len(harm.path) > 1
+        for part in harm.path
+        if part not in whole
+    }
+
+
+def _rejudged(gate: Gate, parts: Mapping[tuple[str, str], str]) -> Gate:
+    checks = tuple(_unblamed(check, parts.get((check.grouping, check.group.code))) for check in gate.checks)
+    return gate if checks == gate.checks else dataclasses.replace(gate, checks=checks, verdict=combine_checks(checks))
+
+
+def _unblamed(check: Check, part: str | None) -> Check:
+    if part is None or check.verdict is not Verdict.FAIL:
+        return check
+    sentence = _PART.format(name=check.group.name, part=part)
+    return dataclasses.replace(check, verdict=Verdict.REVIEW, sentence=sentence, cause=Cause.OTHER_GROUP)

@@ -1,0 +1,92 @@
+"""What the search for harm found, as it may be printed: rounded, and without what would reveal a small number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from dnapredict.config.fairness_policy import Disclosure
+from dnapredict.data.small_numbers import publish_count
+from dnapredict.fairness.compare.harm_search import FoundHarm, Harm
+from dnapredict.fairness.compare.searched_groups import Path, group_sums
+from dnapredict.fairness.disclosure.hidden_counts import publish_ratio
+from dnapredict.fairness.measure.groupings import GROUPINGS, LEAD, PLACE_GROUPINGS
+from dnapredict.fairness.measure.intervals import Interval, printed_interval
+from dnapredict.fairness.measure.pair_counts import SERVICE, PairCounts
+
+_BY_NAME: Final = {grouping.name: grouping for grouping in (*GROUPINGS, *PLACE_GROUPINGS, LEAD)}
+_SMALLEST_P: Final = 0.0001
+_SENTENCES: Final = {
+    Harm.UNDER_SCORED: "{name}: {number} appointments are missed for every 100 that the risks say, {beside}.",
+    Harm.FEWER_CALLS: "{name}: {number} are called for every 100 who would be if risk alone decided, {beside}.",
+}
+
+
+@dataclass(frozen=True)
+class HarmFinding:
+    """A harmed group, an intersection of groups or a site, that may be printed.
+
+    Attributes
+    ----------
+    path : grouping and code of each part
+    name : the parts' names, as in "Pakistani; Female; Most deprived areas (Core20)"
+    harm : in which way it is worse off
+    estimate : observed over expected, against most people, from rounded counts; None where it must be hidden
+    p_value : corrected for everything that was searched, and not below 0.0001: a smaller one would tell the counts
+    appointments : rounded; None where it must be hidden
+    sentence : all this in words
+    """
+
+    path: Path
+    name: str
+    harm: Harm
+    estimate: Interval | None
+    p_value: float
+    appointments: int | None
+    sentence: str
+
+
+def published_harms(
+    found: Sequence[FoundHarm], pairs: PairCounts, rule: Disclosure, *, z: float
+) -> tuple[HarmFinding, ...]:
+    """The findings as they may be printed, in the same order."""
+    return tuple(_published(one, pairs, rule, z=z) for one in found)
+
+
+def _published(one: FoundHarm, pairs: PairCounts, rule: Disclosure, *, z: float) -> HarmFinding:
+    hidden = _reveals_few(one, pairs, rule)
+    estimate = None if hidden else printed_interval(publish_ratio(one.ratio, rule), z)
+    name = named(one.path)
+    number = f"{100 * estimate.value:.0f}" if estimate else "a number that is hidden of"
+    beside = f"likely range {100 * estimate.low:.0f} to {100 * estimate.high:.0f}" if estimate else "beyond chance"
+    return HarmFinding(
+        path=one.path,
+        name=name,
+        harm=one.harm,
+        estimate=estimate,
+        p_value=max(round(one.p_value, 4), _SMALLEST_P),
+        appointments=None if hidden else publish_count(one.appointments, rule),
+        sentence=_SENTENCES[one.harm].format(name=name, number=number, beside=beside),
+    )
+
+
+def _reveals_few(one: FoundHarm, pairs: PairCounts, rule: Disclosure) -> bool:
+    """Whether the counts, or what is left of a part's own printed counts, are too small to be told."""
+    own = group_sums(pairs, one.path)
+    left = [group_sums(pairs, (part,)) - own for part in one.path] if len(one.path) > 1 else []
+    return any(publish_count(number, rule) is None for sums in (own, *left) for number in sums)
+
+
+def named(path: Path) -> str:
+    """The names of the parts of a path; a place is named with what kind of place it is.
+
+    >>> named((("sex", "2"), ("site", "RXA01")))
+    'Female; site RXA01'
+    """
+    return "; ".join(_group_name(grouping, code) for grouping, code in path)
+
+
+def _group_name(name: str, code: str) -> str:
+    grouping = _BY_NAME[name]
+    known = {group.code: group.name for group in grouping.groups}
+    title = grouping.title.partition(" (")[0].lower()
+    return f"{title} {known.get(code, code)}" if name in SERVICE else known.get(code, code)

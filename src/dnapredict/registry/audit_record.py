@@ -1,0 +1,210 @@
+"""What the ledger holds of an audit: verdict, files of the report, policy, appointments, and evidence by comparison."""
+
+import datetime
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dnapredict.config.fairness_policy import Policy
+from dnapredict.errors import ConfigurationError, UsageError
+from dnapredict.registry.decision_ledger import DecisionEntry
+from dnapredict.registry.tested_appointments import RecordedOutcomes, is_covered, keep_audited
+
+
+@dataclass(frozen=True)
+class ComparisonEvidence:
+    """Evidence of one audit about one comparison.
+
+    `log_e` is the natural logarithm of an e-value against "this group is not harmed", from the appointments of the days
+    `first` to `last`. E-values of different appointments may be multiplied, however often somebody looks
+    (Ramdas and others 2023, Statistical Science).
+    """
+
+    grouping: str
+    group: str
+    log_e: float
+    first: datetime.date
+    last: datetime.date
+
+
+@dataclass(frozen=True)
+class AuditRecord:
+    """An audit as it is entered in the ledger.
+
+    Attributes
+    ----------
+    verdict, gates
+        Of the audit, and of each gate by its code.
+    appointments
+        The labelled appointments that it was made of; None where they have no identifier.
+    coverage
+        Share of the tested appointments that were found again; None where the training kept none.
+    evidence
+        E-values by comparison.
+    """
+
+    verdict: str
+    policy: Policy
+    gates: Mapping[str, str] = field(default_factory=dict)
+    appointments: RecordedOutcomes | None = None
+    coverage: float | None = None
+    evidence: tuple[ComparisonEvidence, ...] = ()
+
+    def data(
+        self, home: Path, entries: Sequence[DecisionEntry], *, content: str, files: Mapping[str, str]
+    ) -> dict[str, str]:
+        """The audit as data of a ledger entry; its appointments are kept in the home.
+
+        `files` are the digests of the report's files by name.
+        """
+        appointments = "" if self.appointments is None else keep_audited(home, self.appointments)
+        settings = settings_of(self.policy)
+        earlier = (e for e in entries if e.kind == "audit" and (e["content"], e["settings"]) == (content, settings))
+        kept = (entry for entry in earlier if appointments and entry["appointments"])
+        covers = [entry.number for entry in kept if is_covered(home, entry["appointments"], by=appointments)]
+        return {
+            "verdict": self.verdict,
+            "gates": json.dumps(dict(self.gates), sort_keys=True),
+            "files": json.dumps(dict(files), sort_keys=True),
+            "policy": policy_digest(self.policy),
+            "settings": settings,
+            "primary": self.policy.primary,
+            "signatories": signatories_json(self.policy),
+            "appointments": appointments,
+            "coverage": "" if self.coverage is None else f"{self.coverage:.4f}",
+            "covers": json.dumps(covers),
+            "evidence": json.dumps([asdict(each) for each in self.evidence], default=str),
+        }
+
+
+def settings_of(policy: Policy) -> str:
+    """Every setting of a policy that decides a verdict, as JSON text."""
+    from dnapredict.fairness.publish.change_since import deciding_settings  # imports libraries that take seconds
+
+    return json.dumps(deciding_settings(policy.model_dump(mode="json")), sort_keys=True)
+
+
+def signatories_json(policy: Policy) -> str:
+    """Who may sign by a policy, with the digests of their keys, as JSON text."""
+    named = [
+        {"name": p.name, "role": p.role, "key_sha256": p.key_sha256, "openid_subject": p.openid_subject}
+        for p in policy.signatories
+    ]
+    return json.dumps(named, sort_keys=True)
+
+
+def policy_digest(policy: Policy) -> str:
+    """SHA-256 of everything that a policy says, with its signatories."""
+    text = json.dumps(policy.model_dump(mode="json"), sort_keys=True) + signatories_json(policy)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def policy_data(policy: Policy) -> dict[str, str]:
+    """A policy as data of a ledger entry."""
+    return {
+        "policy": policy_digest(policy),
+        "version": "",
+        "named": policy.version,
+        "agreed_by": policy.agreed_by,
+        "settings": settings_of(policy),
+        "signatories": signatories_json(policy),
+        "changes": json.dumps([change.model_dump(mode="json") for change in policy.changes]),
+    }
+
+
+def last_policy(entries: Sequence[DecisionEntry]) -> DecisionEntry | None:
+    """The entry of the policy by which this home audited last; None before the first such audit."""
+    return next((entry for entry in reversed(entries) if entry.kind == "policy"), None)
+
+
+def refuse_policy(policy: Policy, entries: Sequence[DecisionEntry]) -> None:
+    """Refuse a policy that decides otherwise than the home's last one, or names other signatories, without consent.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the setting, or the signatories that are on record.
+    """
+    from dnapredict.fairness.publish.change_since import refuse_changed_settings
+
+    last = last_policy(entries)
+    if last is None:
+        return
+    refuse_changed_settings(policy, json.loads(last["settings"]))
+    before = json.loads(last["signatories"])
+    if not before or last["policy"] == policy_digest(policy):
+        return
+    same_people = signatories_json(policy) == last["signatories"]
+    if same_people and settings_of(policy) == last["settings"]:
+        return
+    names = {" ".join(each["name"].casefold().split()) for each in before}
+    what = "limits" if same_people else "signatories"
+    wanted = [change for change in policy.changes if same_people or change.limit == "signatories"]
+    agreed = [{" ".join(name.casefold().split()) for name in (each.by, each.seconded_by)} for each in wanted]
+    if not agreed or not agreed[-1] <= names:
+        who = ", ".join(each["name"] for each in before)
+        raise ConfigurationError(
+            f"fairness policy: its {what} are not those on record in this home. A change needs an entry under "
+            f"[[changes]] by two of the signatories on record: {who}."
+        )
+
+
+def refuse_made_up_report(entries: Iterable[DecisionEntry], *, page: str, figures: str, named: Path) -> None:
+    """Refuse to compare with a report that no audit of this home wrote.
+
+    Parameters
+    ----------
+    page, figures
+        SHA-256 of `report.html` and `audit.json` in the folder `named`; "" for a file that is not there.
+
+    Raises
+    ------
+    UsageError
+    """
+    audits = [entry for entry in entries if entry.kind == "audit"]
+    for entry in audits:
+        files = json.loads(entry["files"] or "{}")
+        if figures and figures == files.get("audit.json"):
+            return
+        if not files and page and page == entry["report"]:
+            return
+    if audits:
+        raise UsageError(
+            f"{named}: is no report of an audit in this home, so that nothing is compared with it. Name an earlier "
+            "report of this home, or leave out --previous: the last audit of the home is taken."
+        )
+
+
+def accumulated_evidence(
+    entries: Iterable[DecisionEntry], *, content: str
+) -> dict[tuple[str, str], ComparisonEvidence]:
+    """Evidence of all audits of a model, by grouping and group.
+
+    Every appointment counts once: evidence from days that overlap with days counted before is left out.
+    """
+    found: dict[tuple[str, str], list[ComparisonEvidence]] = {}
+    for each in _evidence(entries, content):
+        counted = found.setdefault((each.grouping, each.group), [])
+        if all(each.first > other.last or each.last < other.first for other in counted):
+            counted.append(each)
+    return {
+        at: ComparisonEvidence(
+            *at, sum(each.log_e for each in counted), min(e.first for e in counted), max(e.last for e in counted)
+        )
+        for at, counted in found.items()
+    }
+
+
+def _evidence(entries: Iterable[DecisionEntry], content: str) -> Iterator[ComparisonEvidence]:
+    for entry in entries:
+        if entry.kind == "audit" and entry["content"] == content:
+            for each in json.loads(entry["evidence"] or "[]"):
+                yield _comparison(each)
+
+
+def _comparison(values: dict[str, Any]) -> ComparisonEvidence:
+    days = {name: datetime.date.fromisoformat(values[name]) for name in ("first", "last")}
+    return ComparisonEvidence(**(values | days))

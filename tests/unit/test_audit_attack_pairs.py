@@ -1,0 +1,107 @@
+"""An attacker subtracts two reports of the same home: no small count, and no small difference, comes back.
+
+The attacker knows everything that the one in `test_audit_attack` knows of each report, and that the shorter window is
+part of the longer one. Every group's count in the shorter is then at most that in the longer, and the differences are
+a table of their own, whose groups add up too.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from benchmarks.audit_worlds import World
+from tests.unit.test_audit_attack import NAMES, POLICY, Attack, given_back, groups_of, small_cells
+
+from dnapredict.fairness import AuditData, ReportContext, remembered, run, write
+from dnapredict.fairness.measure.counts import CountedGrouping, count_groups
+from dnapredict.fairness.run_audit import _memberships
+
+_ASKED = 60  # of some 1,500 small counts, drawn by lot: each takes two linear programs
+Counted = dict[str, CountedGrouping]
+
+
+def until(table: pa.Table, month: int) -> pa.Table:
+    """The appointments before a month of 2025."""
+    return table.filter(pc.less(table["starts_at"], pa.scalar(np.datetime64(f"2025-{month:02}-01", "us"))))
+
+
+def publish(table: pa.Table, folder: Path, home: Path, *, data: str) -> Counted:
+    """Audit `table` in a home, and return its exact counts."""
+    audited = AuditData.of(table)
+    days = table["starts_at"].to_numpy().astype("datetime64[D]")
+    window = days.min().item(), days.max().item()
+    home.mkdir(exist_ok=True)
+    with remembered(home) as memory:
+        before = memory.before("audit", window, data_sha256=data, listed=("model", "a tenth"))
+        context = ReportContext("1", "", data, window, "a tenth", "unknown", True, before=before)
+        result = run(audited, policy=POLICY, context=context)
+        memory.keep(result.publication)
+        write(result, folder)
+    return {members.grouping.name: count_groups(audited, members) for members in _memberships(audited)}
+
+
+def of_both(
+    short: Path, long: Path, counted: tuple[Counted, Counted]
+) -> list[tuple[object, float, tuple[float, float]]]:
+    """What the attacker knows of every small count of both reports and of their difference: cell, truth and range."""
+    groups = [groups_of(each) for each in counted]
+    attacks = [Attack(folder, each) for folder, each in zip((short, long), groups, strict=True)]
+    both = Attack.__new__(Attack)
+    both.groups, both.low, both.high, both.sums = {}, {}, {}, []
+    for number, attack in zip(("short", "long"), attacks, strict=True):
+        both.low |= {(number, *cell): low for cell, low in attack.low.items()}
+        both.high |= {(number, *cell): high for cell, high in attack.high.items()}
+        both.sums += [
+            ({(number, *cell): w for cell, w in parts.items()}, low, high) for parts, low, high in attack.sums
+        ]
+    secrets = {
+        (name, *cell): value
+        for name, each in zip(("short", "long"), counted, strict=True)
+        for cell, value in small_cells(each).items()
+    }
+    truth = [exact(each) for each in counted]
+    for cell in truth[0].keys() & truth[1].keys():
+        left = truth[1][cell] - truth[0][cell]
+        both.sums.append(({("long", *cell): 1.0, ("short", *cell): -1.0, ("left", *cell): -1.0}, 0, 0))
+        if 0 < left < 8:
+            secrets["left", *cell] = left
+    asked = sorted(secrets, key=str)
+    asked = [asked[place] for place in np.random.default_rng(0).permutation(len(asked))[:_ASKED]]
+    found = both.possible(asked)
+    return [(cell, secrets[cell], found[cell]) for cell in asked]
+
+
+def exact(counted: Counted) -> dict[tuple[str, str, str], float]:
+    """Every count of the tables."""
+    return {
+        (count, name, group.code): own.total(count)
+        for name, one in counted.items()
+        if one.grouping.shown
+        for group, own in zip(one.groups, one.counts, strict=True)
+        for count in NAMES
+    }
+
+
+def world(seed: int, appointments: int) -> pa.Table:
+    """A small trust with a few sites."""
+    table = World(appointments=appointments, seed=seed, mislabelled=0.02, deprivation=0.6).table()
+    sites = np.array(["RXA", "RXB", "RXC"])[
+        np.searchsorted([0.6, 0.97], np.random.default_rng(seed).random(appointments))
+    ]
+    return table.append_column("site_code", pa.array(sites)).sort_by("starts_at")
+
+
+@pytest.mark.parametrize(
+    ("seed", "shorter"), [(0, "eleven months"), (1, "one appointment fewer"), (2, "eleven months")]
+)
+def test_two_reports_of_a_home_give_no_small_number_by_subtraction(seed: int, shorter: str, tmp_path: Path):
+    year = world(seed, 1_500)
+    part = until(year, 12) if shorter == "eleven months" else year.slice(0, year.num_rows - 1)
+    order = [(part, "part"), (year, "year")] if seed % 2 == 0 else [(year, "year"), (part, "part")]
+    counted = {name: publish(table, tmp_path / name, tmp_path / "home", data=name) for table, name in order}
+    known = of_both(tmp_path / "part", tmp_path / "year", (counted["part"], counted["year"]))
+    assert len(known) == _ASKED
+    assert given_back({cell: ends for cell, _, ends in known}) == []
+    assert all(low - 1e-6 <= truth <= high + 1e-6 for _, truth, (low, high) in known)

@@ -5,7 +5,7 @@ one later needs two names, and the report prints the change.
 """
 
 import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -166,6 +166,17 @@ class Disclosure(Settings):
     why: Why
 
 
+class Pooling(Settings):
+    """How counts leave a trust for the audit of a care board (`audit-counts`).
+
+    `none`: exact counts, under a data sharing agreement; the pooled audit is that of the pooled rows. `suppressed`:
+    small groups of each grouping are put together, risks are told in bands, and what cannot be protected is left out.
+    """
+
+    protect: Literal["none", "suppressed"] = "suppressed"
+    why: Why = "Counts that leave the trust follow the small-number rule until an agreement allows more."
+
+
 class Owners(Settings):
     """Who acts on what an audit finds, as page 1 names them."""
 
@@ -233,6 +244,7 @@ class Policy(Settings):
     judge_unknown: bool = False
     limits: GateLimits
     disclosure: Disclosure
+    pooling: Pooling = Pooling()
     changes: tuple[Change, ...] = ()
     # Once any are named, only they sign reports.
     signatories: tuple[Signatory, ...] = ()

@@ -201,4 +201,7 @@ def sign(
         before=registry.signatures_before(report),
         record=lambda signature: versions.extend(registry.keep_signature(report, signature)),
     )
-    return Signed(signature, tuple(versions), is_owed=registry.is_owed(report))
+    is_owed = registry.is_owed(report)
+    if not is_owed:
+        auditing.write_signed_page(report, signature, seal=registry.seal_of_decision(signature.report_sha256))
+    return Signed(signature, tuple(versions), is_owed=is_owed)

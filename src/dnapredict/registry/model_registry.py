@@ -344,6 +344,11 @@ class Registry:
         decision = decision_on(self._entries(), digest)
         return None if decision is None else signature_from(decision, decisions_on(self._entries(), digest)[:-1])
 
+    def seal_of_decision(self, report_sha256: str) -> str:
+        """The seal of the entry that holds the last decision on a report; "" where none does."""
+        made = decisions_on(self._entries(), report_sha256)
+        return made[-1].seal if made else ""
+
     def keep_signature(self, report: Path, signature: "Signature") -> tuple[str, ...]:
         """Record the decision on a `report`, unless it is recorded, and copy it to the versions it applies to.
 

@@ -27,11 +27,14 @@ class ModelDocuments:
         Tags of the registry: who audited, signed and promoted it, and when.
     report
         The report of its last audit; None where there was none, or the file has changed since.
+    seal
+        The seal of the ledger's entry with the decision on that report; "" where there is none.
     """
 
     card: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     report: "StoredReport | None" = None
+    seal: str = ""
 
 
 class DocumentCache:

@@ -98,6 +98,8 @@ def _meant_alike(compared: Sequence[GroupComparison], evidence: Evidence) -> tup
     groupings = [compared[at].grouping for at in measured]
     outside = adjust_within_families([one.beyond(limits.low, limits.high) for one in measured.values()], groupings)
     off = adjust_within_families([one.beyond(1.0, 1.0) for one in measured.values()], groupings)
+    # Each grouping is a family; a sign that a group is off must not be found in one of them by chance.
+    off = tuple(min(1.0, len(set(groupings)) * p_value) for p_value in off)
     adjusted = dict(zip(measured, zip(outside, off, strict=True), strict=True))
     return tuple(
         _meant(one, measured[at], adjusted[at], evidence) if at in measured else _too_few(one)

@@ -146,7 +146,7 @@ def _hidden_numbers(trusts: Sequence[TrustCounts], pool: AuditCounts, policy: Po
         exact |= {cell: one.counts.everyone.total(name) for cell, one in zip(parts, trusts, strict=True)}
         exact[total] = pool.everyone.total(name)
         sums.append(SumConstraint(parts, total))
-    return cells_to_hide(exact, sums, policy.disclosure)
+    return cells_to_hide(exact, sums, policy.disclosure).cells
 
 
 def _place(

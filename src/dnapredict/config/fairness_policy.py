@@ -122,6 +122,8 @@ class LevelLimit(Settings):
     slope_high: Annotated[float, Field(ge=1)] = 1.25
     least_ranking: Annotated[float, Field(ge=0.5, lt=1)] = 0.55
     most_ranking: Annotated[float, Field(gt=0.5, le=1)] = 0.98
+    # Above this a named person checks when the scores were made: published forecasts stay below.
+    doubtful_ranking: Annotated[float, Field(gt=0.5, le=1)] = 0.90
     why: Why = "A list ranks people by risk; where all risks are off, that is said once and is no matter of a group."
 
 

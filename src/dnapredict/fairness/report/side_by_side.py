@@ -23,7 +23,7 @@ class ProductPlace:
     """What an audit found of one product; None is hidden or not estimable.
 
     `level` is missed over expected, `ranking` the AUROC, `tied` the share of calls that equal risks decided, `notes`
-    the sentences of gates that failed on the scores themselves. `report` and `figures` are the files of its own audit.
+    the sentences on the scores themselves that did not pass. `report` and `figures` are the files of its own audit.
     """
 
     name: str
@@ -61,10 +61,12 @@ def product_place(name: str, result: AuditResult, *, tied: float | None) -> Prod
 
 
 def _faults_of_scores(gates: Iterable[Gate]) -> Iterable[str]:
-    """Sentences on everyone's risks that did not pass: no skill, a leak, a level or slope that is off."""
+    """Sentences on everyone's risks that did not pass: no skill, a possible leak, a level or slope that is off."""
     checks: Iterable[Check] = (check for gate in gates if gate.code in ("G2", "G8") for check in gate.checks)
     return dict.fromkeys(
-        check.sentence for check in checks if check.grouping == "all" and check.verdict is Verdict.FAIL
+        check.sentence
+        for check in checks
+        if check.grouping == "all" and check.verdict in (Verdict.FAIL, Verdict.REVIEW)
     )
 
 

@@ -23,7 +23,9 @@ from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_co
 from dnapredict.pipeline.vendor_scores import vendor_scores
 from dnapredict.quality.unknown_values import unknown_value_sentences
 from dnapredict.registry import CHAMPION, Registry
+from dnapredict.registry.audit_book import AuditBook
 from dnapredict.registry.audit_record import AuditRecord
+from dnapredict.registry.tested_appointments import RecordedOutcomes
 
 if TYPE_CHECKING:
     from dnapredict.fairness import AuditResult, Signature
@@ -81,14 +83,14 @@ def audit(
 
     auditing.require_free(out)
     registry, worklist = Registry(home), worklist_config()
+    book = AuditBook(registry)
     version = None if model is None else registry.version_of(model)
     stored = None if version is None else load_model(registry.folder(version))
     config = setting.training if stored is None else stored.manifest.provenance.config
     outcomes = LabelRule(config.dna_codes)
-    kept = registry.last_audit() if stored else None
     if stored is not None:
-        registry.require_policy(policy)
-    require = registry.require_report if stored else _accept
+        book.require_policy(policy)
+    require, kept = (book.require_report, registry.last_audit()) if stored else (_accept, None)
     earlier = audit_inputs.previous_figures(previous, out=out, kept=kept, require=require)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
@@ -106,7 +108,7 @@ def audit(
         sites = lists.matrix.table["site_code"].to_pylist()
         probability = stored.model.probability(lists.matrix.values, sites=sites)
         appointments = audit_inputs.recorded_outcomes(lists, outcomes=outcomes)
-        coverage = registry.coverage(version, appointments)
+        coverage = book.coverage(version, appointments)
     else:
         known = (matrix.table["appointment_id"], checked.rejected["appointment_id"])
         ids = lists.matrix.table["appointment_id"]
@@ -131,15 +133,20 @@ def audit(
         studied = audit_inputs.studied(audited, seen, policy=policy, worklist=worklist, seed=config.seed)
     report = auditing.write(result, out, extra_files=auditing.extra_files(result, extras, studied=studied))
     if version is not None:
-        record = AuditRecord(
-            verdict=str(result.verdict),
-            policy=policy,
-            gates={gate.code: str(gate.verdict) for gate in result.gates},
-            appointments=appointments,
-            coverage=None if coverage is None else coverage.share,
-        )
-        registry.record_audit(version, report.parent, record)
+        book.enter(version, report.parent, _record(result, appointments))
     return Audit(result, report)
+
+
+def _record(result: "AuditResult", appointments: RecordedOutcomes | None) -> AuditRecord:
+    """The audit as it is entered in the ledger."""
+    coverage = result.context.coverage
+    return AuditRecord(
+        verdict=str(result.verdict),
+        policy=result.policy,
+        gates={gate.code: str(gate.verdict) for gate in result.gates},
+        appointments=appointments,
+        coverage=None if coverage is None else coverage.share,
+    )
 
 
 def _accept(_: Path) -> None:
@@ -221,7 +228,8 @@ def sign(
     from dnapredict.fairness.signatories import NO_PROOF, require_signatory
 
     registry, versions = Registry(home), list[str]()
-    named = registry.signatories(report) or signatories
+    book = AuditBook(registry)
+    named = book.signatories(report) or signatories
     proof = prove() if prove is not None and named else NO_PROOF
     person = require_signatory(name, proof, signatories=named)
     signature = auditing.sign(
@@ -234,7 +242,7 @@ def sign(
         until=until,
         proven="" if person is None else proof.kind,
         on_record=registry.signature_on(report),
-        before=registry.signatures_before(report),
+        before=book.signatures_before(report),
         record=lambda signature: versions.extend(registry.keep_signature(report, signature)),
     )
-    return Signed(signature, tuple(versions), is_owed=registry.is_owed(report))
+    return Signed(signature, tuple(versions), is_owed=bool(versions) and book.is_owed(report))

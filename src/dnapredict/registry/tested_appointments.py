@@ -78,7 +78,7 @@ class RecordedOutcomes:
     @property
     def labelled(self) -> NDArray[np.bool_]:
         """Whether each was missed or attended."""
-        return (self.outcome == MISSED) | (self.outcome == ATTENDED)
+        return np.isin(self.outcome, (MISSED, ATTENDED))
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def coverage(home: Path, audited: RecordedOutcomes, *, digest: str, version: str
     found = same_day & same_outcome & tested[at]
     # An appointment without outcome when the model was trained has one by now; any other change is no matter of time.
     late = same_day & (was == NO_OUTCOME)
-    in_test = (audited.day >= test_from) & (audited.day <= kept.day[tested].max(initial=test_from))
+    in_test = (audited.day >= test_from) & (audited.day <= np.max(np.append(kept.day[tested], test_from)))
     trained = known & kept.labelled[at] & (day < test_from)
     foreign = ((in_test & ~found & ~late) | trained) & ~(same_day & tested[at])
     cells = coverage_cells(
@@ -223,7 +223,7 @@ class _Kept:
     @property
     def labelled(self) -> NDArray[np.bool_]:
         """Whether each was missed or attended."""
-        return (self.outcome == MISSED) | (self.outcome == ATTENDED)
+        return np.isin(self.outcome, (MISSED, ATTENDED))
 
     def places(self, wanted: NDArray[np.uint64]) -> NDArray[np.int64]:
         """The position of each fingerprint, -1 where it was not kept."""

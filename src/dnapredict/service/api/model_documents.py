@@ -26,12 +26,15 @@ class ModelDocuments:
     tags
         Tags of the registry: who audited, signed and promoted it, and when.
     report
-        The report of its last audit; None where there was none, or the file has changed since.
+        The report of its last audit; None where there was none, or a file of it has changed since.
+    notice
+        That its conditions have ended, or its audit is not signed; "" otherwise.
     """
 
     card: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     report: "StoredReport | None" = None
+    notice: str = ""
 
 
 class DocumentCache:

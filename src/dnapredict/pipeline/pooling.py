@@ -14,6 +14,7 @@ from dnapredict.pipeline.audit_source import AuditInput, AuditSource, Say, audit
 from dnapredict.pipeline.auditing import Audit, remembered_context
 from dnapredict.pipeline.run_inputs import code_revision
 from dnapredict.registry import Registry
+from dnapredict.registry.audit_book import AuditBook
 
 if TYPE_CHECKING:
     from dnapredict.fairness.pooling.counts_file import Provenance
@@ -60,7 +61,7 @@ def audit_counts(
     if not trust.strip():
         raise UsageError("--trust must name the trust, as the pooled report is to call it.")
     key = _key(seal_key)
-    source = read_source(path, setting=setting, policy=policy, registry=Registry(home), model=model, say=say)
+    source = read_source(path, setting=setting, policy=policy, book=AuditBook(Registry(home)), model=model, say=say)
     given = audit_input(source, scores=scores)
     counts, unknown = count(given.appointments, policy), tuple[str, ...]()
     if policy.pooling.protect == "suppressed":

@@ -150,7 +150,7 @@ def _meant(one: GroupComparison, relative: RelativeRisk, adjusted: tuple[float, 
         cause = _cause_of(one, relative, evidence)
         meaning = f"{_for_100(printed)}, {'more' if relative.log > 0 else 'fewer'} than among most people."
     elif adjusted[1] < level or decidable:
-        verdict, meaning = Verdict.REVIEW, "the likely range crosses a limit; it could be chance."
+        verdict, meaning = Verdict.REVIEW, "a risk may mean something else than for most people; it could be chance."
     else:
         verdict, meaning = Verdict.NOT_ENOUGH_DATA, "not enough data to say whether a risk means the same."
     return Check(
@@ -223,7 +223,7 @@ _LEVEL_SAID: Final[Mapping[str, str]] = {
     "{hundred} are.",
     "high": "Risks are too low for everyone: for every 100 missed appointments that the model expects, "
     "{hundred} are missed.",
-    "between": "Whether as many miss as the model says is not sure: the likely range crosses a limit.",
+    "between": "It is not sure whether as many miss as the model says.",
     "inside": "As many miss as the model says.",
     "none": "There is not enough data to say whether as many miss as the model says.",
 }

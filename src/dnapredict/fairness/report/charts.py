@@ -35,7 +35,7 @@ Dot = tuple[str, GroupRow, Interval]
 def charts(result: AuditResult) -> tuple[Chart, ...]:
     """The charts of the report, in their order; those that this extract can give."""
     drawn = [
-        gap_chart(result.findings),
+        gap_chart(result),
         _reach_by_group(result, most=_MOST_ROWS),
         _need_and_calls(result.table("imd_decile")),
         _meaning(result.chart_data.calibration),

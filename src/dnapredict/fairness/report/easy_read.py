@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from dnapredict.fairness.measure.intervals import Interval
+from dnapredict.fairness.report.behind_rows import called_of_100, groups_behind
 from dnapredict.fairness.report.group_phrases import people
-from dnapredict.fairness.report.page_one import groups_behind, whole_numbers
 from dnapredict.fairness.report.templating import page
 from dnapredict.fairness.run_audit import AuditResult
 from dnapredict.fairness.verdicts import Check, Verdict
@@ -72,7 +72,7 @@ def _harmed(result: AuditResult) -> Iterator[EasyReadIdea]:
 
 
 def _said_of(check: Check, result: AuditResult) -> Iterator[str]:
-    who, numbers = people(check.grouping, check.group), whole_numbers(check, result)
+    who, numbers = people(check.grouping, check.group), called_of_100(check, result)
     yield f"The list finds too few {who}."
     if numbers is not None:
         yield f"It finds {numbers[0]} of 100 of them."

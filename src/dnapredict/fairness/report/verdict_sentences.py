@@ -15,8 +15,10 @@ _LIST: Final = {
     Verdict.NOT_ENOUGH_DATA: "Too few people missed an appointment to say. This is not a pass.",
     Verdict.FAIL: "Do not use the list as it is.",
 }
+_NOBODY_KNOWN: Final = "The data do not say who people are, so nobody can say. This is not a pass."
 _PROBLEMS: Final = {
     "G3": "Too few are reached among {}.",
+    "G5": "Harm was found among {}.",
     "G2": "At the same risk, more or fewer miss among {}.",
     "G3b": "The model knows too little about {}.",
     "G6": "The new model would take help from {}.",
@@ -29,8 +31,11 @@ _LEVEL_NOT_JUDGED: Final = "There is not enough data to say."
 def three_verdicts(result: AuditResult) -> tuple[tuple[str, Verdict, str], ...]:
     """Question, verdict and sentence on the list, on the records, and on the level of the risks."""
     verdicts = result.verdicts
+    reach = result.gate("G3")
+    nobody_known = reach is not None and not reach.checks and verdicts.list is Verdict.NOT_ENOUGH_DATA
+    on_list = _NOBODY_KNOWN if nobody_known else _LIST[verdicts.list]
     return (
-        (LIST, verdicts.list, " ".join((_LIST[verdicts.list], *_problems(result)))),
+        (LIST, verdicts.list, " ".join((on_list, *_problems(result)))),
         (RECORDS, verdicts.records, _on_records(result)),
         (LEVEL, verdicts.level, _on_level(result.gate("G8"))),
     )

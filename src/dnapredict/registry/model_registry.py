@@ -278,7 +278,7 @@ class Registry:
 
     def seal_of_decision(self, report_sha256: str) -> str:
         """The seal of the entry that holds the last decision on a report; "" where none does."""
-        made = decisions_on(self._entries(), report_sha256)
+        made = decisions_on(self.entries(), report_sha256)
         return made[-1].seal if made else ""
 
     def keep_signature(self, report: Path, signature: "Signature") -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ def signed(report: Path) -> dict[str, str]:
         "signed_by": "A. Person",
         "signed_role": "Equality lead",
         "signed_at": "2026-11-24T09:00:00+00:00",
+        "signed_until": "2027-01-31",
         "signed_reason": "Call <more> people of group N first.",
     }
 
@@ -97,8 +99,16 @@ def test_the_first_page_of_the_audit_is_shown_in_its_own_words(home: Path, repor
     for question in ("Is the list fair?", "Can we trust the records?", "Are the risks right, all in all?"):
         assert question in page
     assert "Approved with conditions" in page
+    assert "Sun 31 Jan 2027" in page
     assert "Call &lt;more&gt; people of group N first." in page
     assert 'href="/model/report"' in page
+
+
+def test_a_notice_about_the_decision_is_shown_first(home: Path, report: Path) -> None:
+    notice = "Somebody has to decide about model version 1: the conditions ended."
+    with service(home, lambda _: replace(audited(report), notice=notice)) as client:
+        page = client.get("/model").text
+    assert page.index(notice) < page.index("Decision")
 
 
 def test_of_a_report_of_an_earlier_release_the_gates_that_did_not_pass_are_shown(home: Path, report: Path) -> None:

@@ -27,6 +27,11 @@ COMMANDS = """
     score good.csv --out good.csv --home home               | 2    | good.csv
     score good.csv --out list.docx --home home              | 2    | list.docx
     audit good.csv --out report --home home                 | 2    | Give either --model V or --scores FILE
+    audit --out report --home home                          | 2    | Give EXTRACT, or --pool DIR
+    audit good.csv --pool folder --out report --home home   | 2    | --pool takes the place of EXTRACT
+    audit --pool folder --out report --home home            | 2    | holds no file of counts
+    audit --pool nowhere --out report --home home           | 2    | is not a folder
+    audit-counts good.csv --out a.json --trust A            | 2    | Give either --model V or --scores FILE
     features good.csv --out folder                          | 2    | is a folder
     simulate made-up.csv                                    | 2    | ends in .parquet
     check missing.csv                                       | 10   | missing.csv: no such file

@@ -1,8 +1,9 @@
 """Verbs about fairness: audit a model or any product's scores, sign a report, report on access."""
 
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,17 +23,38 @@ from dnapredict.cli.options import (
 )
 from dnapredict.errors import GateFailedError, UsageError
 
+if TYPE_CHECKING:
+    from dnapredict.config.fairness_policy import Policy
+    from dnapredict.config.training_config import Setting
+    from dnapredict.pipeline import Audit
+
 PolicyFile = Annotated[
     Path | None, typer.Option("--policy", help="TOML like fairness/policy.toml, which is the default.")
 ]
 
 
+SealKey = Annotated[
+    Path | None,
+    typer.Option(help="File with the key of 64 hexadecimal characters by which files of counts are sealed."),
+]
+
+
 def audit(
-    extract: Extract,
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
+    extract: Annotated[
+        Path | None, typer.Argument(help="CSV, CSV.GZ, XLSX or Parquet with one row for each appointment.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Version or alias in the registry.")] = None,
     scores: Annotated[
-        Path | None, typer.Option(help="Scores of any product: a table with appointment_id and probability.")
+        list[Path] | None,
+        typer.Option(
+            help="Scores of any product: a table with appointment_id and probability. May be repeated, to see "
+            "products side by side."
+        ),
+    ] = None,
+    pool: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of files that `audit-counts` wrote, in place of EXTRACT."),
     ] = None,
     mapping: MappingFile = None,
     policy: PolicyFile = None,
@@ -47,12 +69,14 @@ def audit(
     config: ConfigFile = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
+    seal_key: SealKey = None,
     home: Home = HOME,
 ) -> None:
     """Compare how well patients of different groups are reached.
 
     Uses the outcomes in EXTRACT. The report holds aggregates only, rounded and with small counts hidden; no
-    patient's row is written or logged.
+    patient's row is written or logged. With --pool there is one verdict on several trusts, from their counts, and
+    each trust's place beside it.
 
     A limit that differs from the last audit's is refused unless two people agreed to it (exit 11).
     Exits 0 when no gate fails and 13 when one does, so that a release job can stop on it.
@@ -64,10 +88,130 @@ def audit(
     from dnapredict.config.loading import load, shipped
     from dnapredict.fairness.extra_outputs import browser
 
-    if (model is None) == (scores is None):
-        raise UsageError("Give either --model V or --scores FILE.")
+    given = tuple(scores or ())
+    _require_one_source(extract, model, given, pool)
     if pdf:
         browser()  # fails now if there is none, not after the work
+    setting = setting_of(mapping, config, files=files, key_file=key_file)
+    inputs = {"EXTRACT": extract, "--pool": pool, "--mapping": mapping, "--policy": policy, "--config": config}
+    inputs |= {f"--scores {path}": path for path in given}
+    require_apart(setting, outputs={"--out": out}, inputs=inputs)
+    wanted = {"monthly": monthly, "easy-read": easy_read, "study": study, "pdf": pdf}
+    extras = frozenset(name for name, is_wanted in wanted.items() if is_wanted)
+    limits = load(policy or shipped("fairness/policy.toml"), Policy)
+    if pool is not None:
+        result = pipeline.audit_pool(
+            pool,
+            out=out,
+            policy=limits,
+            timezone=setting.mapping.timezone,
+            home=home_option(home),
+            previous=previous,
+            extras=extras,
+            seal_key=seal_key,
+            say=say,
+        )
+    elif extract is not None and len(given) > 1:
+        _compare_products(extract, given, out=out, setting=setting, policy=limits, home=home, extras=extras)
+        return
+    else:
+        result = pipeline.audit(
+            extract or Path(),
+            out=out,
+            setting=setting,
+            policy=limits,
+            home=home_option(home),
+            model=model,
+            scores=given[0] if given else None,
+            previous=previous,
+            extras=extras,
+            say=say,
+        )
+    _tell(result)
+
+
+def _require_one_source(extract: Path | None, model: str | None, scores: Sequence[Path], pool: Path | None) -> None:
+    if pool is not None:
+        if extract is not None or model is not None or scores:
+            raise UsageError("--pool takes the place of EXTRACT, --model and --scores: give it alone.")
+        return
+    if extract is None:
+        raise UsageError("Give EXTRACT, or --pool DIR with the trusts' files of counts.")
+    if (model is None) == (not scores):
+        raise UsageError("Give either --model V or --scores FILE.")
+
+
+def _tell(audit: "Audit") -> None:
+    """Verdicts on standard output; exit 13 where a gate failed."""
+    result = audit.result
+    for gate in result.gates:
+        typer.echo(f"{gate.code:4} {gate.verdict!s:16} {gate.title}")
+    for place in result.trusts:
+        typer.echo(f"     {place.verdict!s:16} {place.trust}")
+    typer.echo(f"Verdict: {result.verdict}. The report is {audit.report}")
+    if str(result.verdict) == "FAIL":
+        failed = ", ".join(gate.code for gate in result.gates if str(gate.verdict) == "FAIL")
+        raise GateFailedError(f"Fairness gate {failed} failed. Read {audit.report} before anything is promoted.")
+
+
+def _compare_products(
+    extract: Path,
+    scores: Sequence[Path],
+    *,
+    out: Path,
+    setting: "Setting",
+    policy: "Policy",
+    home: Path,
+    extras: frozenset[str],
+) -> None:
+    """Audit several products side by side; exit 13 where one fails."""
+    from dnapredict import pipeline
+
+    if extras:
+        raise UsageError("Several products are compared on one page. For more outputs audit one product alone.")
+    found = pipeline.compare_products(
+        extract, scores, out=out, setting=setting, policy=policy, home=home_option(home), say=say
+    )
+    for product in found.products:
+        typer.echo(f"{product.verdict!s:16} {product.name}")
+    typer.echo(f"The report is {found.report}")
+    failed = [product.name for product in found.products if str(product.verdict) == "FAIL"]
+    if failed:
+        raise GateFailedError(f"The audit of {', '.join(failed)} failed. Read {found.report} before anything is used.")
+
+
+def audit_counts(
+    extract: Extract,
+    out: Annotated[Path, typer.Option(help="File for the counts, such as rxa.counts.json.")],
+    trust: Annotated[str, typer.Option(help="Name of the trust in the pooled report.")],
+    model: Annotated[str | None, typer.Option(help="Version or alias in the registry.")] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            help="Scores of any product, named after product and version: all trusts give files of the same name."
+        ),
+    ] = None,
+    mapping: MappingFile = None,
+    policy: PolicyFile = None,
+    config: ConfigFile = None,
+    files: JoinedFiles = None,
+    key_file: KeyFile = None,
+    seal_key: SealKey = None,
+    home: Home = HOME,
+) -> None:
+    """Write a trust's counts for one audit of several trusts; no row leaves the trust.
+
+    Counts are whole numbers by group, protected as the policy's table [pooling] says, and sealed: an edited file is
+    refused. `dnapredict audit --pool DIR` makes one report of the files of all trusts.
+
+    Example:  dnapredict audit-counts outpatients.parquet --model 7 --trust "Trust A" --out pool/a.counts.json
+    """
+    from dnapredict import pipeline
+    from dnapredict.config.fairness_policy import Policy
+    from dnapredict.config.loading import load, shipped
+
+    if (model is None) == (scores is None):
+        raise UsageError("Give either --model V or --scores FILE.")
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     inputs = {
         "EXTRACT": extract,
@@ -75,27 +219,28 @@ def audit(
         "--mapping": mapping,
         "--policy": policy,
         "--config": config,
+        "--seal-key": seal_key,
     }
     require_apart(setting, outputs={"--out": out}, inputs=inputs)
-    wanted = {"monthly": monthly, "easy-read": easy_read, "study": study, "pdf": pdf}
-    result = pipeline.audit(
+    written = pipeline.audit_counts(
         extract,
         out=out,
+        trust=trust,
         setting=setting,
         policy=load(policy or shipped("fairness/policy.toml"), Policy),
         home=home_option(home),
         model=model,
         scores=scores,
-        previous=previous,
-        extras=frozenset(name for name, is_wanted in wanted.items() if is_wanted),
+        seal_key=seal_key,
         say=say,
     )
-    for gate in result.result.gates:
-        typer.echo(f"{gate.code:4} {gate.verdict!s:16} {gate.title}")
-    typer.echo(f"Verdict: {result.result.verdict}. The report is {result.report}")
-    if str(result.result.verdict) == "FAIL":
-        failed = ", ".join(gate.code for gate in result.result.gates if str(gate.verdict) == "FAIL")
-        raise GateFailedError(f"Fairness gate {failed} failed. Read {result.report} before anything is promoted.")
+    for sentence in written.unknown:
+        say(sentence)
+    if written.is_exact:
+        say("These counts are exact, as the policy's [pooling] allows: send them under a data sharing agreement only.")
+    if not written.is_keyed:
+        say("Sealed by a digest: an edit by accident is noticed. With --seal-key nobody can make another file.")
+    typer.echo(f"The counts are {written.path}")
 
 
 def sign(

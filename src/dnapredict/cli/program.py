@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dnapredict import __version__
-from dnapredict.cli.audits import access, audit, sign
+from dnapredict.cli.audits import access, audit, audit_counts, sign
 from dnapredict.cli.data import check, demo, factors, features, simulate
 from dnapredict.cli.exit_handling import message_and_code
 from dnapredict.cli.messages import say
@@ -58,7 +58,7 @@ keys_app = typer.Typer(
 log_app = typer.Typer(help="The scoring log: verify, upgrade, prune.", no_args_is_help=True)
 
 _DATA = (demo, simulate, check, access, factors, features)
-_MODELS = (train, audit, sign, compare, promote, rollback)
+_MODELS = (train, audit, audit_counts, sign, compare, promote, rollback)
 _IN_USE = (refresh, score, serve)
 for _verb in (*_DATA, *_MODELS, *_IN_USE):
     app.command()(_verb)

@@ -5,7 +5,7 @@ one later needs two names, and the report prints the change.
 """
 
 import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -122,6 +122,8 @@ class LevelLimit(Settings):
     slope_high: Annotated[float, Field(ge=1)] = 1.25
     least_ranking: Annotated[float, Field(ge=0.5, lt=1)] = 0.55
     most_ranking: Annotated[float, Field(gt=0.5, le=1)] = 0.98
+    # Above this a named person checks when the scores were made: published forecasts stay below.
+    doubtful_ranking: Annotated[float, Field(gt=0.5, le=1)] = 0.90
     why: Why = "A list ranks people by risk; where all risks are off, that is said once and is no matter of a group."
 
 
@@ -164,6 +166,17 @@ class Disclosure(Settings):
     suppress_below: Annotated[int, Field(ge=0, le=100)] = 8
     round_to: Annotated[int, Field(ge=1, le=100)] = 5
     why: Why
+
+
+class Pooling(Settings):
+    """How counts leave a trust for the audit of a care board (`audit-counts`).
+
+    `none`: exact counts, under a data sharing agreement; the pooled audit is that of the pooled rows. `suppressed`:
+    small groups of each grouping are put together, risks are told in bands, and what cannot be protected is left out.
+    """
+
+    protect: Literal["none", "suppressed"] = "suppressed"
+    why: Why = "Counts that leave the trust follow the small-number rule until an agreement allows more."
 
 
 class Owners(Settings):
@@ -233,6 +246,7 @@ class Policy(Settings):
     judge_unknown: bool = False
     limits: GateLimits
     disclosure: Disclosure
+    pooling: Pooling = Pooling()
     changes: tuple[Change, ...] = ()
     # Once any are named, only they sign reports.
     signatories: tuple[Signatory, ...] = ()

@@ -118,5 +118,5 @@ def extra_files(result: AuditResult, wanted: frozenset[str], *, studied: Study |
 
 
 def _printed(result: AuditResult, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    pages = {n: f for n, f in (report_files(result) | files).items() if n.endswith(".html")}
+    pages = {n: f for n, f in {**report_files(result), **files}.items() if n.endswith(".html")}
     return {name.replace(".html", ".pdf"): as_pdf(content, name=name) for name, content in pages.items()}

@@ -25,6 +25,7 @@ from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.measure.groupings import GROUPINGS, grouping_named, grouping_phrases
+from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.measure.pair_counts import PairCounts
 from dnapredict.fairness.publish.change_since import refuse_silent_changes
 from dnapredict.fairness.publish.chart_data import ChartData, published_chart_data
@@ -93,9 +94,28 @@ class ReportContext:
 
 
 @dataclass(frozen=True)
+class TrustPlace:
+    """A trust's place beside the verdict of a pooled audit; None is hidden or not estimable.
+
+    `largest_gap` is how far the group `behind` is reached less than everyone else of that trust, in points. `notes` say
+    what the trust's counts cannot tell, where they left it protected.
+    """
+
+    trust: str
+    verdict: Verdict
+    appointments: int | None
+    missed: int | None
+    reach: Interval | None
+    behind: str | None
+    largest_gap: Interval | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class AuditResult:
     """Verdict, gates and published tables; it holds no exact counts.
 
+    `trusts` are those of a pooled audit; empty where the audit is of one extract.
     `outcomes` says in sentences whose outcomes the figures rest on, where some patients were called.
     `publication` is what the memory of the home keeps of the printed numbers.
     """
@@ -115,6 +135,7 @@ class AuditResult:
     findings: tuple[GroupFinding, ...] = ()
     increments: tuple[EvidenceIncrement, ...] = ()
     harms: tuple[HarmFinding, ...] = ()
+    trusts: tuple[TrustPlace, ...] = ()
 
     def table(self, name: str) -> GroupTable | None:
         """The table of a grouping by its name, None where the extract lacks it."""

@@ -199,3 +199,13 @@ _WORST_FIRST: Final = (Verdict.FAIL, Verdict.REVIEW, Verdict.NOT_ENOUGH_DATA, Ve
 
 def _worst(verdicts: Sequence[Verdict]) -> Verdict:
     return min(verdicts, key=_WORST_FIRST.index, default=Verdict.NOT_ENOUGH_DATA)
+
+
+def furthest_behind(checks: Sequence[Check]) -> Check | None:
+    """The judged group with the largest gap to everyone else; None where no group is behind, or it is hidden."""
+    behind = [
+        (check.estimate.value, check)
+        for check in checks
+        if check.estimate is not None and check.estimate.value > 0 and check.verdict is not Verdict.NOT_ENOUGH_DATA
+    ]
+    return max(behind, key=lambda pair: pair[0])[1] if behind else None

@@ -1,4 +1,4 @@
-"""One function for each verb: features, train, audit, access, sign, refresh, score, watch.
+"""One function for each verb: features, train, audit, audit-counts, access, sign, refresh, score, watch.
 
 extract -> contract -> history -> features -> risk -> worklist and reasons -> page | file | report
 
@@ -12,18 +12,25 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, sign
     from dnapredict.pipeline.model_building import FeatureEngine, Trained, features, train
+    from dnapredict.pipeline.pooling import CountsWritten, audit_counts, audit_pool
+    from dnapredict.pipeline.product_comparison import ProductComparison, compare_products
     from dnapredict.pipeline.scoring import ScoredList, history_in_use, open_scorer, refresh, score_list
     from dnapredict.pipeline.watching import watch
 
 __all__ = [
     "Assessment",
     "Audit",
+    "CountsWritten",
     "FeatureEngine",
+    "ProductComparison",
     "ScoredList",
     "Signed",
     "Trained",
     "access",
     "audit",
+    "audit_counts",
+    "audit_pool",
+    "compare_products",
     "features",
     "history_in_use",
     "open_scorer",
@@ -37,6 +44,8 @@ __all__ = [
 _MODULES: Final = {
     "auditing": ("Assessment", "Audit", "Signed", "access", "audit", "sign"),
     "model_building": ("FeatureEngine", "Trained", "features", "train"),
+    "pooling": ("CountsWritten", "audit_counts", "audit_pool"),
+    "product_comparison": ("ProductComparison", "compare_products"),
     "scoring": ("ScoredList", "history_in_use", "open_scorer", "refresh", "score_list"),
     "watching": ("watch",),
 }

@@ -6,28 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
 from dnapredict.config.fairness_policy import Policy, Signatory
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.validation.checked import Checked
-from dnapredict.features.matrix import Matrix
-from dnapredict.features.scoring_clock import LabelRule
-from dnapredict.model.artefact import StoredModel
-from dnapredict.model.artefact import load as load_model
-from dnapredict.pipeline.audited_lists import PastLists, assumptions
-from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
-from dnapredict.pipeline.vendor_scores import vendor_scores
-from dnapredict.quality.published_figures import unknown_value_sentences
-from dnapredict.registry import CHAMPION, Registry
+from dnapredict.pipeline.run_inputs import sound_extract
+from dnapredict.registry import Registry
+from dnapredict.registry.audit_book import AuditBook
 from dnapredict.registry.audit_record import AuditRecord
+from dnapredict.registry.tested_appointments import RecordedOutcomes
 
 if TYPE_CHECKING:
-    from dnapredict.fairness import AuditResult, Signature
+    from dnapredict.fairness import AuditResult, ReportContext, Signature
     from dnapredict.fairness.access import AccessAssessment
+    from dnapredict.fairness.disclosure.publication_memory import PublicationMemory
     from dnapredict.fairness.signatories import Proof
 
 
@@ -77,107 +68,66 @@ def audit(
     values that no code list has: these people are in the group "not known".
     """
     from dnapredict import fairness as auditing  # fairlearn and matplotlib take seconds to import
-    from dnapredict.pipeline import audit_inputs
+    from dnapredict.pipeline import audit_inputs, audit_source
 
     auditing.require_free(out)
-    registry, worklist = Registry(home), worklist_config()
-    version = None if model is None else registry.version_of(model)
-    stored = None if version is None else load_model(registry.folder(version))
-    config = setting.training if stored is None else stored.manifest.provenance.config
-    outcomes = LabelRule(config.dna_codes)
-    kept = registry.last_audit() if stored else None
-    if stored is not None:
-        registry.require_policy(policy)
-    require = registry.require_report if stored else _accept
+    registry = Registry(home)
+    book = AuditBook(registry)
+    kept = registry.last_audit() if model is not None else None
+    if model is not None:
+        book.require_policy(policy)
+    require = book.require_report if model is not None else _accept
     earlier = audit_inputs.previous_figures(previous, out=out, kept=kept, require=require)
-    with Workspace() as workspace:
-        checked = sound_extract(path, setting, workspace)
-        _warn(checked, workspace, policy, say)
-        if stored is not None:
-            stored.manifest.provenance.require_release(checked.ingest.areas.release)
-        factors, extra = stored.model.factors if stored else (), audit_inputs.EXTRA_COLUMNS
-        matrix = matrix_of(checked, config, factors=factors, extra_columns=extra, workspace=workspace)
-        live = _live_risk(registry, stored, checked, workspace)
-        expected = audit_inputs.rows_expected(checked, stored, workspace)
-    lists = PastLists.of(matrix, outcomes=outcomes)
-    appointments = coverage = None
-    if stored is not None and version is not None:
-        lists = audit_inputs.not_trained_on(lists, stored, source=path.name)
-        sites = lists.matrix.table["site_code"].to_pylist()
-        probability = stored.model.probability(lists.matrix.values, sites=sites)
-        appointments = audit_inputs.recorded_outcomes(lists, outcomes=outcomes)
-        coverage = registry.coverage(version, appointments)
-    else:
-        known = (matrix.table["appointment_id"], checked.rejected["appointment_id"])
-        ids = lists.matrix.table["appointment_id"]
-        probability = vendor_scores(scores, ids, required=lists.has_outcome, known=known)
-        lists, probability = lists.take(~np.isnan(probability)), probability[~np.isnan(probability)]
-    audited = audit_inputs.audited(
-        lists,
-        probability,
-        outcomes=outcomes,
-        worklist=worklist,
-        live=live and live(lists.matrix),
-        refused=checked.opt_outs,
-    )
-    zone = setting.mapping.timezone
-    origin = audit_inputs.Origin(path, config, worklist, stored=stored, version=version, scores=scores, timezone=zone)
-    assumed = assumptions(lists, worklist, policy.disclosure)
-    context = audit_inputs.context(audited, origin, previous=earlier, rows=expected, assumed=assumed, coverage=coverage)
+    source = audit_source.read_source(path, setting=setting, policy=policy, book=book, model=model, say=say)
+    given = audit_source.audit_input(source, scores=scores, previous=earlier)
     with auditing.remembered(home, has_reports=registry.last_audit() is not None) as memory:
-        before = memory.before(
-            "audit",
-            context.window,
-            data_sha256=context.data_sha256,
-            listed=(context.model_sha256, context.capacity, context.allocation),
-        )
-        context = replace(context, before=before, not_protected=memory.note)
-        _tell(memory.note, say)
-        result = auditing.run(audited, policy=policy, context=context)
+        context = remembered_context(given.context, memory, say)
+        if source.version is not None:
+            context = replace(context, accumulated=book.evidence(source.version, context.window))
+        result = auditing.run(given.appointments, policy=policy, context=context)
         studied = None
         if "study" in extras:
-            seen = None if stored is None else lists.judged.values
-            studied = audit_inputs.studied(audited, seen, policy=policy, worklist=worklist, seed=config.seed)
+            seen = None if source.stored is None else given.lists.judged.values
+            studied = audit_inputs.studied(
+                given.appointments, seen, policy=policy, worklist=source.worklist, seed=source.config.seed
+            )
         files = auditing.extra_files(result, extras, studied=studied)
         memory.keep(result.publication)
         report = auditing.write(result, out, extra_files=files)
-    if version is not None:
-        record = AuditRecord(
-            verdict=str(result.verdict),
-            policy=policy,
-            gates={gate.code: str(gate.verdict) for gate in result.gates},
-            appointments=appointments,
-            coverage=None if coverage is None else coverage.share,
-        )
-        registry.record_audit(version, report.parent, record)
+    if source.version is not None:
+        book.enter(source.version, report.parent, _record(result, source.outcomes_recorded))
     return Audit(result, report)
+
+
+def _record(result: "AuditResult", appointments: RecordedOutcomes | None) -> AuditRecord:
+    """The audit as it is entered in the ledger."""
+    coverage = result.context.coverage
+    return AuditRecord(
+        verdict=str(result.verdict),
+        policy=result.policy,
+        gates={gate.code: str(gate.verdict) for gate in result.gates},
+        appointments=appointments,
+        coverage=None if coverage is None else coverage.share,
+        evidence=result.increments,
+    )
 
 
 def _accept(_: Path) -> None:
     """Scores of another product have no home: any earlier report may be named."""
 
 
-def _live_risk(
-    registry: Registry, stored: StoredModel | None, checked: Checked, workspace: Workspace
-) -> Callable[[Matrix], NDArray[np.float64]] | None:
-    """A function that gives the champion's risks, where there is a champion and it is not the audited model."""
-    if stored is None or not registry.has(CHAMPION):
-        return None
-    live = load_model(registry.folder(CHAMPION))
-    if live.digest == stored.digest:
-        return None
-    config = live.manifest.provenance.config
-    extra = ("appointment_id", "site_code")
-    matrix = matrix_of(checked, config, factors=live.model.factors, extra_columns=extra, workspace=workspace)
-    risk = live.model.probability(matrix.values, sites=matrix.table["site_code"].to_pylist())
-    index = pd.Index(matrix.table["appointment_id"].to_pandas())
-    return lambda audited: risk[index.get_indexer(audited.table["appointment_id"].to_pandas())]
-
-
-def _warn(checked: Checked, workspace: Workspace, policy: Policy, say: Callable[[str], None] | None) -> None:
-    if say is not None:
-        for sentence in unknown_value_sentences(checked, workspace, rule=policy.disclosure):
-            say(f"WARNING: {sentence}")
+def remembered_context(
+    context: "ReportContext", memory: "PublicationMemory", say: Callable[[str], None] | None
+) -> "ReportContext":
+    """The context with what the home has published on the same days, from which no small number may be derived."""
+    before = memory.before(
+        "audit",
+        context.window,
+        data_sha256=context.data_sha256,
+        listed=(context.model_sha256, context.capacity, context.allocation),
+    )
+    _tell(memory.note, say)
+    return replace(context, before=before, not_protected=memory.note)
 
 
 def _tell(note: str, say: Callable[[str], None] | None) -> None:
@@ -200,12 +150,12 @@ def access(
     """
     from dnapredict.fairness import access as assessing
     from dnapredict.fairness import remembered
-    from dnapredict.pipeline import access_inputs
+    from dnapredict.pipeline import access_inputs, audit_source
 
     assessing.require_free(out)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
-        _warn(checked, workspace, policy, say)
+        audit_source.warn_of_unknown_values(checked, workspace, policy, say)
         codes = setting.training.dna_codes
         listed = access_inputs.listed(checked, dna_codes=codes, source=path.name, workspace=workspace)
     context = access_inputs.access_context(listed, path, timezone=setting.mapping.timezone)
@@ -246,7 +196,8 @@ def sign(
     from dnapredict.fairness.signatories import NO_PROOF, require_signatory
 
     registry, versions = Registry(home), list[str]()
-    named = registry.signatories(report) or signatories
+    book = AuditBook(registry)
+    named = book.signatories(report) or signatories
     proof = prove() if prove is not None and named else NO_PROOF
     person = require_signatory(name, proof, signatories=named)
     signature = auditing.sign(
@@ -259,10 +210,10 @@ def sign(
         until=until,
         proven="" if person is None else proof.kind,
         on_record=registry.signature_on(report),
-        before=registry.signatures_before(report),
+        before=book.signatures_before(report),
         record=lambda signature: versions.extend(registry.keep_signature(report, signature)),
     )
-    is_owed = registry.is_owed(report)
+    is_owed = bool(versions) and book.is_owed(report)
     if not is_owed:
         auditing.write_signed_page(report, signature, seal=registry.seal_of_decision(signature.report_sha256))
     return Signed(signature, tuple(versions), is_owed=is_owed)

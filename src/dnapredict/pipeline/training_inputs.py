@@ -2,7 +2,6 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -53,8 +52,8 @@ def training_extract(checked: Checked, workspace: Workspace, *, outcomes: LabelR
     for code, named in ((MISSED, outcomes.dna_codes), (ATTENDED, outcomes.came_codes)):
         outcome[pc.is_in(codes, pa.array(named)).to_numpy()] = code
     came = ", ".join(f"'{code}'" for code in outcomes.came_codes)
-    counts: dict[str, Any] = {
-        column: workspace.fetch(
+    counts: dict[str, pa.Table] = {
+        str(column): workspace.fetch(
             f"SELECT {column}, CAST(starts_local AS DATE) AS day, outcome_code IN ({missed}) AS missed, count(*) AS n "
             f"FROM {rows} WHERE outcome_code IN ({missed}, {came}) GROUP BY ALL"
         )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from dnapredict.fairness.compare.causes import CauseEvidence, cause_of, explains_all, is_badly_recorded
+from dnapredict.fairness.compare.causes import CauseEvidence, cause_of, explains_all, is_badly_recorded, leaves_nothing
 from dnapredict.fairness.compare.comparisons import (
     Evidence,
     GroupComparison,
@@ -180,7 +180,7 @@ def _belongs_elsewhere(comparison: GroupComparison, evidence: Evidence) -> tuple
     adjusted = RateDifference(-effect.reach.value, effect.reach.error)
     if adjusted.p_value(tolerance) < 1 - evidence.policy.confidence or adjusted.value > _MUCH * gap_found:
         return None
-    explained = adjusted.interval(evidence.z).high < tolerance
+    explained = leaves_nothing(adjusted, tolerance=tolerance)
     within = effect.standardised_gap
     by_mix = within is not None and within.value < _MUCH * gap_found and effect.mix.interval(evidence.z).high < 0
     return (Cause.MIX if by_mix else Cause.OTHER_GROUP), explained

@@ -98,6 +98,8 @@ def _meant_alike(compared: Sequence[GroupComparison], evidence: Evidence) -> tup
     groupings = [compared[at].grouping for at in measured]
     outside = adjust_within_families([one.beyond(limits.low, limits.high) for one in measured.values()], groupings)
     off = adjust_within_families([one.beyond(1.0, 1.0) for one in measured.values()], groupings)
+    # Each grouping is a family; a sign that a group is off must not be found in one of them by chance.
+    off = tuple(min(1.0, len(set(groupings)) * p_value) for p_value in off)
     adjusted = dict(zip(measured, zip(outside, off, strict=True), strict=True))
     return tuple(
         _meant(one, measured[at], adjusted[at], evidence) if at in measured else _too_few(one)
@@ -251,6 +253,12 @@ def _in_limits(interval: Interval | None, limits: tuple[float, float], measure: 
     return Check("all", _EVERYONE, verdict, measure, sentence, printed, cause=cause)
 
 
+_TOO_GOOD: Final = (
+    "The risks tell those who miss from those who come better than published forecasts do. Check that they were made "
+    "before the appointments and without their outcomes."
+)
+
+
 def _skill(evidence: Evidence) -> list[Check]:
     """No skill, or the skill of one who knew the outcome."""
     limits, counts = evidence.policy.limits.level, evidence.everyone
@@ -266,6 +274,8 @@ def _skill(evidence: Evidence) -> list[Check]:
     printed = Interval(quality, max(0.0, quality - half), min(1.0, quality + half)).rounded()
     if printed.low > limits.most_ranking:
         verdict, sentence = Verdict.FAIL, KNOWS_THE_OUTCOME.replace("everyone", "nearly everyone", 1)
+    elif printed.low > limits.doubtful_ranking:
+        verdict, sentence = Verdict.REVIEW, _TOO_GOOD
     elif printed.high < limits.least_ranking:
         verdict, sentence = Verdict.FAIL, "The risks hardly tell those who miss from those who come."
     elif printed.low < limits.least_ranking:

@@ -4,7 +4,7 @@ A grouping that one trust's extract lacks is completed when counts are added: it
 unknown values, as they would be in the pooled table.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,6 +20,8 @@ from dnapredict.fairness.measure.groupings import (
     grouping_named,
 )
 from dnapredict.fairness.measure.membership import (
+    WITHHELD,
+    Group,
     Grouping,
     Membership,
     cross_memberships,
@@ -213,6 +215,29 @@ def _crossed(names: Container[str], first: "AuditCounts", second: "AuditCounts")
                 for side in (first, second)
             )
             yield one, others[0]
+
+
+def grouping_of(name: str, codes: Sequence[str]) -> tuple[Grouping, tuple[Group, ...]]:
+    """A grouping of `AuditCounts` by name, and its groups of these codes.
+
+    Raises
+    ------
+    ValueError
+        If there is no such grouping, or a crossed one has no group of a code.
+    """
+    margin, crossed, of = name.partition("_by_")
+    if crossed and (margin, of) in _CROSSED:
+        of_months = sorted({code.partition("|")[2] for code in codes if "|" in code})
+        second = month_grouping(of_months) if of == _MONTH else grouping_named(of)
+        grouping: Grouping | None = crossed_grouping(grouping_named(margin), second)
+    else:
+        grouping = next((one for one in _SIMPLE if one.name == name), None)
+    if grouping is None:
+        raise ValueError(f"'{name}' is not a grouping of an audit")
+    known = {group.code: group for group in (*grouping.groups, WITHHELD)}
+    if crossed and not known.keys() >= set(codes):
+        raise ValueError(f"'{name}' does not have these groups")
+    return grouping, tuple(known.get(code) or Group(code, code) for code in codes)
 
 
 def _with(counted: _Counted, grouping: Grouping) -> CountedGrouping:

@@ -44,6 +44,10 @@ class Group:
         return f"{self.name} ({'; '.join(self.holds)})" if self.holds else self.name
 
 
+WITHHELD: Final = Group("withheld", "Too few in one trust to be told apart", known=False)
+"""The small groups of a trust whose counts leave it protected (`fairness.pooling.protection`)."""
+
+
 @dataclass(frozen=True)
 class Grouping:
     """A way to divide all patients.
@@ -70,7 +74,7 @@ class Grouping:
         Who is in no local group is everyone else, and not unknown.
         """
         if not group.known:
-            return unknown and self.name != "plus"
+            return unknown and self.name != "plus" and group.code != WITHHELD.code
         return not self.harmed or group.code in self.harmed
 
 
@@ -156,9 +160,9 @@ def united_groups(grouping: Grouping, first: Sequence[Group], second: Sequence[G
         crossed = [group for group in groups.values() if group.facets]
         crossed.sort(key=lambda group: (order.index(group.facets[0]), group.facets[1]))
         return (*crossed, *(group for group in groups.values() if not group.facets))
-    fixed = {group.code for group in grouping.groups}
+    fixed = {group.code for group in (*grouping.groups, WITHHELD)}
     local = (groups[code] for code in sorted(groups.keys() - fixed))
-    return (*local, *grouping.groups)
+    return (*local, *grouping.groups, *([WITHHELD] if WITHHELD.code in groups else []))
 
 
 def _known(groups: Sequence[Group]) -> list[int]:

@@ -10,7 +10,7 @@ from dnapredict.fairness.compare.allocation_cost import AllocationCost
 from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.publish.chart_data import ChartData, GroupCurve
 from dnapredict.fairness.publish.group_tables import COUNTS, GroupRow, GroupTable
-from dnapredict.fairness.run_audit import AuditResult
+from dnapredict.fairness.run_audit import AuditResult, TrustPlace
 from dnapredict.fairness.verdicts import GroupFinding
 
 _HIDDEN = "*"
@@ -31,6 +31,8 @@ def csv_files(result: AuditResult) -> dict[str, str]:
     files = {"gates.csv": _gates(result), "gap_parts.csv": _gap_parts(result.findings)}
     for table in (result.everyone, *result.tables):
         files[f"figures_{table.name}.csv"] = _figures(table)
+    if result.trusts:
+        files["trusts.csv"] = _trusts(result.trusts)
     if result.allocation_costs:
         files["sharing.csv"] = _allocation_rows(result.allocation_costs)
     return files | _chart_tables(result.chart_data)
@@ -43,6 +45,16 @@ def _gap_parts(findings: Sequence[GroupFinding]) -> str:
     for one in findings:
         start = [one.grouping, one.group.name, one.verdict, *interval_cells(one.gap)]
         lines += [[*start, part.cause, *interval_cells(part.points), part.action] for part in one.parts]
+    return csv_text(lines)
+
+
+def _trusts(places: Sequence[TrustPlace]) -> str:
+    """The trusts of a pooled audit: verdict, reach and the group that is furthest behind."""
+    header = ["trust", "verdict", "appointments", "missed", "reach", "reach_low", "reach_high", "behind"]
+    lines: list[list[Any]] = [[*header, "gap", "gap_low", "gap_high"]]
+    for one in places:
+        start = [one.trust, one.verdict, or_hidden(one.appointments), or_hidden(one.missed)]
+        lines.append([*start, *interval_cells(one.reach), one.behind or "", *interval_cells(one.largest_gap)])
     return csv_text(lines)
 
 

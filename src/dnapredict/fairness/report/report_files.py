@@ -79,6 +79,7 @@ def as_json(result: AuditResult) -> dict[str, Any]:
         "sharing": to_json_value(result.allocation_costs),
         "groupings": {table.name: to_json_value(table) for table in result.tables},
         "not_in_this_extract": list(result.absent),
+        "trusts": to_json_value(result.trusts),
         "outcomes": list(result.outcomes),
     }
 

@@ -46,7 +46,7 @@ def signed_decision(signature: Signature, *, seal: str) -> SignedDecision:
     return SignedDecision(
         decision=_DECISIONS[signature.decision],
         until=_day(signature.until) if signature.until else "",
-        signers=tuple(_signer(one) for one in (*signature.also_signed, signature)),
+        signers=(*map(_signer, signature.also_signed), _signer(signature)),
         dissent=signature.dissent,
         figures_sha256=signature.figures_sha256,
         seal=seal,

@@ -1,0 +1,197 @@
+"""Read the extract of an audit once, for a model of the home or for the scores of any number of products."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dnapredict.config.fairness_policy import Policy
+from dnapredict.config.training_config import Setting, TrainingConfig
+from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.validation.checked import Checked
+from dnapredict.fairness import AuditData, ReportContext
+from dnapredict.fairness.measure.coverage import Coverage
+from dnapredict.features.matrix import Matrix
+from dnapredict.features.scoring_clock import LabelRule
+from dnapredict.model.artefact import StoredModel
+from dnapredict.model.artefact import load as load_model
+from dnapredict.pipeline import audit_inputs
+from dnapredict.pipeline.audited_lists import PastLists, assumptions
+from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
+from dnapredict.pipeline.vendor_scores import vendor_scores
+from dnapredict.quality.published_figures import unknown_value_sentences
+from dnapredict.registry import CHAMPION, Registry
+from dnapredict.registry.audit_book import AuditBook
+from dnapredict.registry.tested_appointments import RecordedOutcomes
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class AuditSource:
+    """An extract as its audits need it.
+
+    Attributes
+    ----------
+    lists
+        The appointments on past lists; with a model, those since the start of its test period.
+    known
+        The ids of all appointments of the extract, and of its refused rows.
+    outcomes_recorded, coverage
+        With a model, the outcomes that are judged, and what they cover of those that it was tested on.
+    live
+        Gives the champion's risks, where it is another model than the audited one.
+    expected
+        Attended and missed appointments, counted before any join.
+    """
+
+    path: Path
+    config: TrainingConfig
+    worklist: WorklistConfig
+    policy: Policy
+    timezone: str
+    stored: StoredModel | None
+    version: str | None
+    lists: PastLists
+    known: tuple[pa.ChunkedArray, ...]
+    live: Callable[[Matrix], NDArray[np.float64]] | None
+    expected: int
+    refused: pa.Table
+    outcomes_recorded: RecordedOutcomes | None = None
+    coverage: Coverage | None = None
+
+    @property
+    def outcomes(self) -> LabelRule:
+        """Which outcome codes count as missed."""
+        return LabelRule(self.config.dna_codes)
+
+
+@dataclass(frozen=True)
+class AuditInput:
+    """The appointments of one audit, with their provenance and the lists that they were on."""
+
+    appointments: AuditData
+    context: ReportContext
+    lists: PastLists
+
+
+def read_source(
+    path: Path,
+    *,
+    setting: Setting,
+    policy: Policy,
+    book: AuditBook,
+    model: str | None,
+    say: Say | None = None,
+) -> AuditSource:
+    """The extract at `path`, for the audit of a model of the home, or of scores where `model` is None."""
+    registry = book.registry
+    version = None if model is None else registry.version_of(model)
+    stored = None if version is None else load_model(registry.folder(version))
+    config = setting.training if stored is None else stored.manifest.provenance.config
+    with Workspace() as workspace:
+        checked = sound_extract(path, setting, workspace)
+        warn_of_unknown_values(checked, workspace, policy, say)
+        if stored is not None:
+            stored.manifest.provenance.require_release(checked.ingest.areas.release)
+        factors, extra = stored.model.factors if stored else (), audit_inputs.EXTRA_COLUMNS
+        matrix = matrix_of(checked, config, factors=factors, extra_columns=extra, workspace=workspace)
+        live = _live_risk(registry, stored, checked, workspace)
+        expected = audit_inputs.rows_expected(checked, stored, workspace)
+    outcomes = LabelRule(config.dna_codes)
+    lists = PastLists.of(matrix, outcomes=outcomes)
+    recorded = coverage = None
+    if stored is not None and version is not None:
+        lists = audit_inputs.not_trained_on(lists, stored, source=path.name)
+        recorded = audit_inputs.recorded_outcomes(lists, outcomes=outcomes)
+        coverage = book.coverage(version, recorded)
+    return AuditSource(
+        path,
+        config,
+        worklist_config(),
+        policy,
+        setting.mapping.timezone,
+        stored=stored,
+        version=version,
+        lists=lists,
+        known=(matrix.table["appointment_id"], checked.rejected["appointment_id"]),
+        live=live,
+        expected=expected,
+        refused=checked.opt_outs,
+        outcomes_recorded=recorded,
+        coverage=coverage,
+    )
+
+
+def audit_input(source: AuditSource, *, scores: Path | None, previous: Mapping[str, Any] | None = None) -> AuditInput:
+    """The appointments with the risks of the source's model, or those of the file `scores`."""
+    lists, probability = _risks(source, scores)
+    appointments = audit_inputs.audited(
+        lists,
+        probability,
+        outcomes=source.outcomes,
+        worklist=source.worklist,
+        live=source.live and source.live(lists.matrix),
+        refused=source.refused,
+    )
+    origin = audit_inputs.Origin(
+        source.path,
+        source.config,
+        source.worklist,
+        stored=source.stored,
+        version=source.version,
+        scores=scores,
+        timezone=source.timezone,
+    )
+    assumed = assumptions(lists, source.worklist, source.policy.disclosure)
+    context = audit_inputs.context(
+        appointments,
+        origin,
+        previous=previous,
+        rows=source.expected,
+        assumed=assumed,
+        coverage=source.coverage,
+    )
+    return AuditInput(appointments, context, lists)
+
+
+def _risks(source: AuditSource, scores: Path | None) -> tuple[PastLists, NDArray[np.float64]]:
+    """The appointments that have a risk, and their risks."""
+    lists = source.lists
+    if source.stored is not None:
+        sites = lists.matrix.table["site_code"].to_pylist()
+        return lists, source.stored.model.probability(lists.matrix.values, sites=sites)
+    ids = lists.matrix.table["appointment_id"]
+    probability = vendor_scores(scores, ids, required=lists.has_outcome, known=source.known)
+    given = ~np.isnan(probability)
+    return lists.take(given), probability[given]
+
+
+def _live_risk(
+    registry: Registry, stored: StoredModel | None, checked: Checked, workspace: Workspace
+) -> Callable[[Matrix], NDArray[np.float64]] | None:
+    """A function that gives the champion's risks, where there is a champion and it is not the audited model."""
+    if stored is None or not registry.has(CHAMPION):
+        return None
+    live = load_model(registry.folder(CHAMPION))
+    if live.digest == stored.digest:
+        return None
+    config = live.manifest.provenance.config
+    extra = ("appointment_id", "site_code")
+    matrix = matrix_of(checked, config, factors=live.model.factors, extra_columns=extra, workspace=workspace)
+    risk = live.model.probability(matrix.values, sites=matrix.table["site_code"].to_pylist())
+    index = pd.Index(matrix.table["appointment_id"].to_pandas())
+    return lambda audited: risk[index.get_indexer(audited.table["appointment_id"].to_pandas())]
+
+
+def warn_of_unknown_values(checked: Checked, workspace: Workspace, policy: Policy, say: Say | None) -> None:
+    """Pass sentences on values that no code list has to `say`: these people are in the group "not known"."""
+    if say is not None:
+        for sentence in unknown_value_sentences(checked, workspace, rule=policy.disclosure):
+            say(f"WARNING: {sentence}")

@@ -43,7 +43,6 @@ class SignedDecision:
 
 def signed_decision(signature: Signature, *, seal: str) -> SignedDecision:
     """The decision in words, with everybody who signed, the first first."""
-    people: tuple[Cosignatory | Signature, ...] = (*signature.also_signed, signature)
     return SignedDecision(
         decision=_DECISIONS[signature.decision],
         until=_day(signature.until) if signature.until else "",

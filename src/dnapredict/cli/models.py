@@ -44,7 +44,7 @@ def train(
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model on earlier appointments and test it on later ones.
+    """Train a model on past appointments, test it on later ones.
 
     The model is registered as challenger. Doubtful outcomes are named, and it exits 10 if they cannot be trained on.
 

@@ -81,7 +81,7 @@ def make_personal_key(
     name: Annotated[str, typer.Argument(help="Name of the person who will sign.")],
     role: Annotated[str, typer.Option(help="Their role, such as equality lead.")],
 ) -> None:
-    """Make the personal key with which somebody signs audits, and print it once.
+    """Make a personal key for signing audits; print it once.
 
     Prints too the lines that name the person in fairness/policy.toml: they hold the key's hash only. The person runs
     this themselves, and keeps the key where they keep passwords.

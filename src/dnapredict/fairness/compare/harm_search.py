@@ -42,6 +42,7 @@ _NEARLY_AS_GOOD: Final = 6.0  # gain: groups this near to the best are judged wi
 _MOST_NEAR: Final = 4
 _WEIGHT_OF_FURTHER: Final = 0.25  # the error rate's share of candidates after the best
 _STEADY_MISSED: Final = 300.0  # missed appointments' worth of everyone's clustering in a group's own
+_LEAST_SPREAD: Final = 0.02
 _REFITS: Final = 4
 _LEAST_CALLS: Final = 0.5  # below this share of its calls a group is cut from them, however low reach is
 _LEAST_VARIANCE: Final = 0.05
@@ -305,7 +306,8 @@ class _Search:
         factor = self.figures.limit * self._factor(explained) / self._everyone(explained)
         observed = float(self.figures.observed[one.group, one.half])
         mean = max(float(self.figures.expected[one.group, one.half] * factor[one.group]), 1e-9)
-        spread = float(self.figures.variance(factor, [one.half])[one.group]) / mean
+        # Where all or none are called in a band, no chance is left by the bands; within them some always is.
+        spread = max(float(self.figures.variance(factor, [one.half])[one.group]) / mean, _LEAST_SPREAD)
         if self.figures.sign > 0:
             spread = max(spread, 1.0)
             return float(gammainc(max(observed / spread, 1e-9), mean / spread))

@@ -138,13 +138,23 @@ def _explained(check: Check, comparison: GroupComparison, evidence: Evidence) ->
         return check
     cause, explained = _belongs_elsewhere(comparison, evidence) or _own_cause(comparison, evidence)
     may_be_need = _may_be_need(cause, comparison.why, evidence)
+    stands = not (cause.explains or may_be_need) and _stands_adjusted(comparison, evidence)
     return dataclasses.replace(
         check,
-        verdict=Verdict.REVIEW if (cause.explains or may_be_need) and check.verdict is Verdict.FAIL else check.verdict,
+        verdict=Verdict.REVIEW if check.verdict is Verdict.FAIL and not stands else check.verdict,
         sentence=f"{check.sentence} Why: {cause}. {_TOO_FEW_UNCALLED if may_be_need else said_of(cause)}",
         cause=cause,
         is_explained=explained and check.verdict is not Verdict.NOT_ENOUGH_DATA,
     )
+
+
+def _stands_adjusted(comparison: GroupComparison, evidence: Evidence) -> bool:
+    """Whether a gap is above the limit beyond chance among people who are alike in everything else, too."""
+    effect = evidence.effect(comparison)
+    if effect is None:
+        return True
+    tolerance, level = evidence.policy.limits.reach.max_harm_gap, 1 - evidence.policy.confidence
+    return RateDifference(-effect.reach.value, effect.reach.error).p_value(tolerance) < level
 
 
 def _may_be_need(cause: Cause, why: CauseEvidence | None, evidence: Evidence) -> bool:

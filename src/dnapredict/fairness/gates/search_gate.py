@@ -7,7 +7,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from dnapredict.fairness.compare.comparisons import Evidence
+from dnapredict.fairness.compare.causes import is_badly_recorded
+from dnapredict.fairness.compare.comparisons import Evidence, comparisons
 from dnapredict.fairness.compare.harm_search import FoundHarm, HarmKind
 from dnapredict.fairness.measure.membership import Group
 from dnapredict.fairness.verdicts import ACTIONS, Cause, Check, Gate, Verdict, combine_checks
@@ -44,9 +45,18 @@ def _largest(harms: Sequence[FoundHarm]) -> list[FoundHarm]:
 def _check(harm: FoundHarm, evidence: Evidence) -> Check:
     group = named_path(harm.path, evidence)
     grouping = harm.path[0][0] if len(harm.path) == 1 else SEARCHED
-    cause = _CAUSES[harm.harm]
+    cause = Cause.LABEL if _is_badly_recorded(harm, evidence) else _CAUSES[harm.harm]
     sentence = f"{_SAID[harm.harm].format(name=group.name)} {ACTIONS[cause][0].upper()}{ACTIONS[cause][1:]}."
     return Check(grouping, group, Verdict.FAIL, str(harm.harm), sentence, cause=cause)
+
+
+def _is_badly_recorded(harm: FoundHarm, evidence: Evidence) -> bool:
+    """Whether more of a whole group are recorded as missed than miss; of an intersection the counts cannot tell."""
+    if len(harm.path) > 1 or harm.harm is not HarmKind.UNDER_SCORED:
+        return False
+    compared = comparisons(evidence.counted, evidence.policy)
+    why = next((one.why for one in compared if (one.grouping, one.group.code) == harm.path[0]), None)
+    return why is not None and is_badly_recorded(why, evidence.policy.limits.causes)
 
 
 def named_path(path: Sequence[tuple[str, str]], evidence: Evidence) -> Group:

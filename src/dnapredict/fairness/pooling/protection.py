@@ -1,26 +1,26 @@
 """Protect a trust's counts by the small-number rule before they leave it, and say what that costs.
 
-In each grouping, groups with a small count are put together (`WITHHELD`), with further ones until their sum is not
-small and no sum of the file gives a small count back. Risks are told in bands that are not small in any group of the
-grouping. What cannot be protected so is left out: pairs of groups, months, crossed groups, reasons on the trust's side,
-the list of the live model and other rules of allocation.
+In each grouping, groups with a small count are put together (`WITHHELD`), with further ones until nothing small is
+left: not among everyone, and not within a larger group whose own counts are in the file, such as a fifth of
+deprivation. Risks are told in bands that are not small in any group of the grouping. What cannot be protected so is
+left out: pairs of groups, months, crossed groups, reasons on the trust's side, the list of the live model and other
+rules of allocation.
 """
 
 import dataclasses
 import functools
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.config.fairness_policy import Disclosure
-from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
 from dnapredict.fairness.measure.audit_counts import AuditCounts
 from dnapredict.fairness.measure.counts import BINS, SUMS, CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.groupings import EVERYONE
-from dnapredict.fairness.measure.membership import WITHHELD
+from dnapredict.fairness.measure.membership import WITHHELD, Group
 
 _KEPT: Final = ("appointments", "missed", "selected", "reached", "unrecorded")
 _LEFT_OUT: Final = (
@@ -32,17 +32,14 @@ Bins = NDArray[np.float64]
 
 def protected_counts(counts: AuditCounts, rule: Disclosure) -> tuple[AuditCounts, tuple[str, ...]]:
     """The counts as they may leave the trust, and sentences on what the pooled audit cannot know from them."""
-    # In the file counts are exact, so that the bounds of an attacker are exact too.
-    exact = rule.model_copy(update={"round_to": 1})
     plain = {name: _without_left_out(one) for name, one in counts.counted.items() if one.grouping.shown}
-    hidden = find_hidden_counts(plain, exact)
+    apart = _apart(plain, rule)
     merged: dict[str, CountedGrouping] = {}
     costs = []
     for name, one in plain.items():
-        codes = {group.code for group in one.groups if hidden.hides(name, group.code, _KEPT)}
-        together, number = _put_together(one, codes, rule)
-        merged[name], bands = _in_bands(together, rule)
-        costs.append(_cost(one, number, bands))
+        merged[name], bands = _in_bands(_put_together(one, apart[name]), rule)
+        if name != EVERYONE.name:
+            costs.append(_cost(one, len(apart[name]), bands))
     protected = dataclasses.replace(
         counts, counted=merged, strict={}, allocated={}, has_live=False, has_trust_side=False, months=(), pairs=None
     )
@@ -68,28 +65,65 @@ def _without_left_out(counted: CountedGrouping) -> CountedGrouping:
     return CountedGrouping(counted.grouping, counted.groups, tuple(counts))
 
 
-def _put_together(counted: CountedGrouping, codes: set[str], rule: Disclosure) -> tuple[CountedGrouping, int]:
-    """Groups of `codes` and those with a small complement as one, with the next smallest until it is not small."""
+def _apart(counted: Mapping[str, CountedGrouping], rule: Disclosure) -> dict[str, frozenset[str]]:
+    """The groups of each grouping that are put together."""
+    apart: dict[str, frozenset[str]] = {}
+    # Larger groups first: the parts of one that is put together are put together too, or they would give it back.
+    for name in sorted(counted, key=lambda one: _parts_last(counted[one])):
+        inside = {where for where in _larger(counted[name], counted) if where[1] in apart[where[0]]}
+        apart[name] = _apart_in(counted[name], _larger(counted[name], counted) - inside, inside, rule)
+    return apart
+
+
+def _parts_last(counted: CountedGrouping) -> int:
+    return max((len(group.within) for group in counted.groups), default=0)
+
+
+def _larger(counted: CountedGrouping, all_counted: Mapping[str, CountedGrouping]) -> set[tuple[str, str]]:
+    """The larger groups, by grouping and code, that groups of this grouping are part of."""
+    return {where for group in counted.groups for where in group.within if where[0] in all_counted}
+
+
+def _apart_in(
+    counted: CountedGrouping, told: set[tuple[str, str]], withheld: set[tuple[str, str]], rule: Disclosure
+) -> frozenset[str]:
+    """The groups to put together, where the larger groups `told` are in the file and those `withheld` are not."""
     if counted.grouping.name == EVERYONE.name:
-        return counted, 0
-    pairs = list(zip(counted.groups, counted.counts, strict=True))
-    apart = {group.code for group, counts in pairs if group.code in codes or _is_small(counts, rule)}
-    by_size = sorted(pairs, key=lambda pair: pair[1].missed)
-    while apart and len(apart) < len(pairs) and _is_small(_sum(c for g, c in pairs if g.code in apart), rule):
-        apart.add(next(group.code for group, counts in by_size if group.code not in apart and counts.appointments))
-    kept = [(group, counts) for group, counts in pairs if group.code not in apart]
+        return frozenset()
+    pairs = [(group, one) for group, one in zip(counted.groups, counted.counts, strict=True) if one.appointments]
+    apart = {g.code for g, one in pairs if _is_small(one, rule) or not withheld.isdisjoint(g.within)}
+    # Sets of groups whose sum is in the file; of unknown ethnic groups it is the number that is not recorded.
+    families = [pairs, *([pair for pair in pairs if where in pair[0].within] for where in told)]
+    families.append([pair for pair in pairs if not pair[0].known])
+    while (further := next(filter(None, (_next_apart(one, apart, rule) for one in families)), None)) is not None:
+        apart.add(further)
+    return frozenset(apart)
+
+
+def _next_apart(family: Sequence[tuple[Group, GroupCounts]], apart: set[str], rule: Disclosure) -> str | None:
+    """The smallest further group of a family to put together, while those that are have a small sum."""
+    inside = [counts for group, counts in family if group.code in apart]
+    others = [pair for pair in family if pair[0].code not in apart]
+    if not inside or not others or not _is_small(_sum(inside), rule):
+        return None
+    return min(others, key=lambda pair: pair[1].missed)[0].code
+
+
+def _put_together(counted: CountedGrouping, apart: frozenset[str]) -> CountedGrouping:
     if not apart:
-        return counted, 0
+        return counted
+    pairs = list(zip(counted.groups, counted.counts, strict=True))
+    kept = [(group, counts) for group, counts in pairs if group.code not in apart]
     together = _sum(counts for group, counts in pairs if group.code in apart)
     groups = (*(group for group, _ in kept), WITHHELD)
-    return CountedGrouping(counted.grouping, groups, (*(counts for _, counts in kept), together)), len(apart)
+    return CountedGrouping(counted.grouping, groups, (*(counts for _, counts in kept), together))
 
 
 def _is_small(counts: GroupCounts, rule: Disclosure) -> bool:
-    """Whether any kept count, or the number of those who came or were missed and not called, is small."""
-    numbers = [counts.counted(name) for name in _KEPT]
-    appointments, missed, _, reached, _ = numbers
-    return any(0 < number < rule.suppress_below for number in (*numbers, appointments - missed, missed - reached))
+    """Whether any count is small, or that of those called or not called, of those who missed or came."""
+    rows, missed, selected, reached, _ = numbers = [counts.counted(name) for name in _KEPT]
+    others = (rows - missed, missed - reached, selected - reached, rows - selected, rows - missed - selected + reached)
+    return any(0 < number < rule.suppress_below for number in (*numbers, *others))
 
 
 def _sum(counts: Iterable[GroupCounts]) -> GroupCounts:

@@ -356,6 +356,7 @@ class Registry:
                 raise ModelError("Another version was put in use in the meantime. Check, and try again.")
             judged = judgement(entries, before, model=identity.model, content=identity.content)
             refuse_by_audit(before, judged, action="put in use again")
+            self._refuse_after_deadline(identity, judged, entries, promoting=True)
 
         details = {"from": leaving, "signed_by": signed_by, "why": why}
         entry = self._ledger.append("rollback", identity.data | details, refuse=refuse)

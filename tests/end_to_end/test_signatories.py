@@ -3,6 +3,7 @@
 import datetime
 import json
 import logging
+import re
 import shutil
 from pathlib import Path
 
@@ -183,3 +184,18 @@ def test_a_running_service_shows_no_report_of_which_a_table_was_edited_and_a_new
         fresh.refresh()
         fresh.stop()
     assert fresh.scorer is None
+
+
+def test_a_home_that_was_put_back_whole_is_found_out_by_the_seal_that_was_written_down(
+    dnapredict, trust, home, tmp_path
+):
+    shutil.copytree(home, tmp_path / "backup")
+    audit(dnapredict, trust, home, tmp_path / "report", SHIPPED)
+    verified = dnapredict("log", "verify", "--home", home)
+    number, seal = re.search(r"(\d+) decisions, .* Seal of the last: ([0-9a-f]{64})", verified.stdout).groups()
+    assert dnapredict("log", "verify", "--home", home, "--kept", f"{number}:{seal}").returncode == 0
+    put_back = tmp_path / "backup"
+    assert dnapredict("log", "verify", "--home", put_back).returncode == 0
+    for kept in (f"{number}:{seal}", f"1:{seal}", "one"):
+        refused = dnapredict("log", "verify", "--home", put_back, "--kept", kept)
+        assert (refused.returncode, "is not in this ledger" in refused.stderr) == (14, True)

@@ -17,7 +17,7 @@ from dnapredict.registry import Registry
 from dnapredict.registry.audit_book import AuditBook
 
 if TYPE_CHECKING:
-    from dnapredict.fairness.pooling.counts_file import Provenance
+    from dnapredict.fairness.pooling.counts_file import CountsProvenance
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,13 @@ def audit_counts(
 
 def _provenance(
     source: AuditSource, given: AuditInput, *, scores: Path | None, trust: str, unknown: tuple[str, ...]
-) -> "Provenance":
-    from dnapredict.fairness.pooling.counts_file import Provenance, contract_digest, policy_digest
+) -> "CountsProvenance":
+    from dnapredict.fairness.pooling.counts_file import CountsProvenance, contract_digest, policy_digest
 
     context = given.context
     # Each trust scores its own appointments, so that the digests of scores differ: their file names the product.
     model = source.stored.digest if source.stored else f"scores of {scores.name if scores else ''}"
-    return Provenance(
+    return CountsProvenance(
         trust=trust,
         policy_sha256=policy_digest(source.policy),
         contract_sha256=contract_digest(),

@@ -18,7 +18,6 @@ from dnapredict.data.readers import table_file
 from dnapredict.data.validation.checked import Checked
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import Provenance, StoredModel
-from dnapredict.model.cohort import appointment_keys
 from dnapredict.model.evaluate.capacity_metrics import WeeklyCapacity
 from dnapredict.model.fit.training import Training
 from dnapredict.model.fit.tuning import StudyStorage
@@ -61,7 +60,7 @@ def training_extract(checked: Checked, workspace: Workspace, *, outcomes: LabelR
         if column in NAMES
     }
     day = table["day"].to_numpy().astype("datetime64[D]")
-    return TrainingExtract(RecordedOutcomes(appointment_keys(table["appointment_id"]), outcome, day), counts)
+    return TrainingExtract(RecordedOutcomes(table["appointment_id"], outcome, day), counts)
 
 
 def study(home: Path, path: Path, setting: Setting) -> StudyStorage | None:

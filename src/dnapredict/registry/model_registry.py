@@ -17,8 +17,7 @@ from dnapredict.model.fit.training import Training
 from dnapredict.model.report.training_records import run_tags, selection_tags
 from dnapredict.registry.adoption import adopt
 from dnapredict.registry.card_files import card_of, write_card
-from dnapredict.registry.decision_ledger import DecisionEntry, Decisions, Kind
-from dnapredict.registry.head_file import HeadFile
+from dnapredict.registry.decision_ledger import DecisionEntry, Decisions, HeadFile, Kind
 from dnapredict.registry.holdout_store import keep, kept
 from dnapredict.registry.judgement import Judgement, deadline, judgement
 from dnapredict.registry.mlflow_store import CHALLENGER, CHAMPION, MODEL_NAME, LedgerTag, Store
@@ -361,6 +360,7 @@ class Registry:
                 raise ModelError("Another version was put in use in the meantime. Check, and try again.")
             judged = judgement(entries, before, model=identity.model, content=identity.content)
             refuse_by_audit(before, judged, action="put in use again")
+            self._refuse_after_deadline(identity, judged, entries, promoting=True)
 
         details = {"from": leaving, "signed_by": signed_by, "why": why}
         entry = self._ledger.append("rollback", identity.data | details, refuse=refuse)

@@ -6,7 +6,7 @@ from typing import Final
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from dnapredict.fairness.report.group_phrases import capital, people
+from dnapredict.fairness.report.group_phrases import capital, people, row_name
 from dnapredict.fairness.report.phrases import whole_numbers
 from dnapredict.fairness.report.templating import Chart, chart_of, label_of
 from dnapredict.fairness.run_audit import AuditResult
@@ -43,7 +43,7 @@ def gap_chart(result: AuditResult) -> Chart | None:
         axes.axvline(0, color=GREY, linewidth=1)
         places, labels, y = list[int](), list[str](), 0
         for one, parts in shown:
-            places, labels = [*places, y], [*labels, label_of(capital(people(one.grouping, one.group)).upper(), width)]
+            places, labels = [*places, y], [*labels, label_of(f"{row_name(one.grouping, one.group)}:", width)]
             for at, part in enumerate(parts, start=y + 1):
                 value, low, high = (100 * end for end in (part.points.value, part.points.low, part.points.high))
                 axes.barh(at, value, 0.6, color=BLUE if value > 0 else AMBER, hatch="" if value > 0 else "//",

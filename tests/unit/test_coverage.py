@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from dnapredict.model.cohort.cohort import appointment_keys
+from dnapredict.model.cohort import appointment_keys
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -28,7 +28,7 @@ from dnapredict.fairness.measure.audited_appointments import CALLED_BY
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.membership import cross_memberships, membership
 from dnapredict.fairness.measure.row_counting import count_groups
-from dnapredict.fairness.pooling.counts_file import Provenance, contract_digest, policy_digest, write_counts
+from dnapredict.fairness.pooling.counts_file import CountsProvenance, contract_digest, policy_digest, write_counts
 from dnapredict.fairness.pooling.pooled_audit import audit_pool, pool_context, read_pool
 from dnapredict.fairness.publish.group_tables import published_table
 from dnapredict.fairness.report.report_files import as_json
@@ -103,8 +103,8 @@ def pool(world: AuditData, policy: Policy) -> dict[str, float]:
     return {"pool_seconds": taken, "pool_processor_seconds": time.process_time() - worked, "pool_megabytes": megabytes}
 
 
-def _provenance(trust: int, policy: Policy) -> Provenance:
-    return Provenance(
+def _provenance(trust: int, policy: Policy) -> CountsProvenance:
+    return CountsProvenance(
         trust=str(trust),
         policy_sha256=policy_digest(policy),
         contract_sha256=contract_digest(),

@@ -82,7 +82,7 @@ def test_each_page_is_on_paper_what_it_promises(browser: Browser, pages: dict[st
 def test_pdfs_are_printed_of_every_page_and_stay_small(pages: dict[str, Path]):
     folder = pages["monthly"].parent
     found = {path.name: path.read_bytes() for path in folder.glob("*.pdf")}
-    assert set(found) == {"report.pdf", "monthly.pdf", "easy-read.pdf", "study.pdf"}
+    assert set(found) == {"report.pdf", "figures.pdf", "monthly.pdf", "easy-read.pdf", "study.pdf"}
     for name, content in found.items():
         assert content.startswith(b"%PDF"), name
         assert len(content) < 3_000_000, (name, len(content))

@@ -28,7 +28,7 @@ from dnapredict.fairness.measure.audit_counts import AuditCounts
 from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.membership import WITHHELD, Group
 from dnapredict.fairness.pooling.counts_codec import from_json, to_json
-from dnapredict.fairness.pooling.counts_file import Provenance, contract_digest, policy_digest, write_counts
+from dnapredict.fairness.pooling.counts_file import CountsProvenance, contract_digest, policy_digest, write_counts
 from dnapredict.fairness.pooling.pooled_audit import audit_pool, pool_context, read_pool
 from dnapredict.fairness.pooling.protection import protected_counts
 from dnapredict.fairness.report.report_files import as_json
@@ -36,8 +36,8 @@ from dnapredict.fairness.report.report_files import as_json
 NOW = datetime.datetime(2026, 11, 29, tzinfo=datetime.UTC)
 
 
-def provenance(trust: str, **changes: object) -> Provenance:
-    usual = Provenance(
+def provenance(trust: str, **changes: object) -> CountsProvenance:
+    usual = CountsProvenance(
         trust=trust,
         policy_sha256=policy_digest(POLICY),
         contract_sha256=contract_digest(),
@@ -55,7 +55,7 @@ def provenance(trust: str, **changes: object) -> Provenance:
         created_at=NOW.isoformat(),
         protect="none",
     )
-    return Provenance(**{**usual.__dict__, **changes})
+    return CountsProvenance(**{**usual.__dict__, **changes})
 
 
 @given(seed=st.integers(0, 10_000), lacking=st.lists(LACKING, min_size=1, max_size=3))

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, false_discovery_control
+from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
-from dnapredict.fairness.compare.multiple_testing import benjamini_hochberg
 from dnapredict.fairness.measure.intervals import Rate, z_of
 from dnapredict.model.evaluate.logistic import between_group_variance, calibration_in_the_large, calibration_line
 from dnapredict.model.evaluate.risk_metrics import auroc, log_loss
@@ -73,12 +72,6 @@ def test_the_variance_between_groups_is_the_moment_estimator(seed: int, groups: 
     q = sum(w * (v - np.average(values, weights=weights)) ** 2 for w, v in zip(weights, values, strict=True))
     expected = (q - groups + 1) / (weights.sum() - (weights**2).sum() / weights.sum())
     assert between_group_variance(values, variances).variance == pytest.approx(max(expected, 0.0), abs=1e-12)
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
-@settings(max_examples=50, deadline=None)
-def test_the_false_discovery_rate_is_controlled_as_scipy_does(p_values: list[float]):
-    assert benjamini_hochberg(p_values) == pytest.approx(tuple(false_discovery_control(p_values)), abs=1e-12)
 
 
 @given(st.integers(1, 500), st.floats(0, 1))

@@ -1,13 +1,14 @@
 """The page about the model: its card, page 1 of its audit, and the whole report."""
 
 import hashlib
+import html
 import json
-import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ def signed(report: Path) -> dict[str, str]:
         "signed_by": "A. Person",
         "signed_role": "Equality lead",
         "signed_at": "2026-11-24T09:00:00+00:00",
+        "signed_until": "2027-01-31",
         "signed_reason": "Call <more> people of group N first.",
     }
 
@@ -84,24 +86,36 @@ def test_the_first_page_of_the_audit_is_shown_in_its_own_words(home: Path, repor
         page = client.get("/model").text
     figures = json.loads((report / "audit.json").read_text())
     assert figures["sentence"] in page
-    found = re.findall('<p class="finding">(.*?)</p>', (report / "report.html").read_text())
-    assert found
-    for finding in found:
-        assert f"<strong>{finding}</strong>" in page
+    shown, written = (" ".join(html.unescape(text).split()) for text in (page, (report / "report.html").read_text()))
+    one = figures["page_one"]
+    said = [verdict["sentence"] for verdict in one["verdicts"]]
+    said += [row[part] for row in one["behind"] for part in ("figures", "why", "task")]
+    said += [*one["can_say"], *one["cannot_say"], one["method"]]
+    assert len(said) > 6
+    for sentence in said:
+        assert sentence in shown
+        assert sentence in written
     assert "A check of appointments from Thu 18 Jun 2026 to Sun 4 Oct 2026, made on Mon 23 Nov 2026." in page
-    for tile in ("Are people reached?", "Are calls shared fairly?", "Does a risk mean the same?"):
-        assert tile in page
-    assert "Ethnic group: declined to say" in page
+    for question in ("Is the list fair?", "Can we trust the records?", "Are the risks right, all in all?"):
+        assert question in page
     assert "Approved with conditions" in page
+    assert "Sun 31 Jan 2027" in page
     assert "Call &lt;more&gt; people of group N first." in page
     assert 'href="/model/report"' in page
+
+
+def test_a_notice_about_the_decision_is_shown_first(home: Path, report: Path) -> None:
+    notice = "Somebody has to decide about model version 1: the conditions ended."
+    with service(home, lambda _: replace(audited(report), notice=notice)) as client:
+        page = client.get("/model").text
+    assert page.index(notice) < page.index("Decision")
 
 
 def test_of_a_report_of_an_earlier_release_the_gates_that_did_not_pass_are_shown(home: Path, report: Path) -> None:
     """Its figures have no headline; the page must still belong to them."""
     text = (report / "audit.json").read_text(encoding="utf-8")
     figures = json.loads(text)
-    del figures["headline"]
+    del figures["headline"], figures["page_one"]
     old, page = json.dumps(figures), report / "report.html"
     (report / "audit.json").write_text(old, encoding="utf-8")
     digests = [hashlib.sha256(each.encode()).hexdigest() for each in (text, old)]
@@ -121,6 +135,11 @@ def test_the_whole_report_is_served_under_a_policy_of_its_own(home: Path, report
     assert answer.content == (report / "report.html").read_bytes()
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:;")
+    with service(home, lambda _: audited(report)) as client:
+        tables = client.get("/model/figures.html")
+        assert client.get("/model/report.html").content == answer.content
+    assert tables.content == (report / "figures.html").read_bytes()
+    assert tables.headers["content-security-policy"] == policy
     assert "script-src" not in policy
     assert answer.headers["x-frame-options"] == "DENY"
 

@@ -28,6 +28,8 @@ ROLES: Final = """
     POST   | /lists/0123456789abcdef/outcomes         |       | yes  | yes   |
     GET    | /model                                   |       | yes  | yes   |
     GET    | /model/report                            |       | yes  | yes   |
+    GET    | /model/report.html                       |       | yes  | yes   |
+    GET    | /model/figures.html                      |       | yes  | yes   |
     GET    | /upload                                  |       | yes  | yes   |
     POST   | /upload                                  |       | yes  | yes   |
     POST   | /sign-out                                |       | yes  | yes   |

@@ -15,8 +15,9 @@ from benchmarks.audit_worlds import World
 from tests.unit.test_audit_attack import NAMES, POLICY, Attack, given_back, groups_of, small_cells
 
 from dnapredict.fairness import AuditData, ReportContext, remembered, run, write
-from dnapredict.fairness.measure.counts import CountedGrouping, count_groups
-from dnapredict.fairness.run_audit import _memberships
+from dnapredict.fairness.measure.audit_counts import memberships
+from dnapredict.fairness.measure.counts import CountedGrouping
+from dnapredict.fairness.measure.row_counting import count_groups
 
 _ASKED = 60  # of some 1,500 small counts, drawn by lot: each takes two linear programs
 Counted = dict[str, CountedGrouping]
@@ -39,7 +40,7 @@ def publish(table: pa.Table, folder: Path, home: Path, *, data: str) -> Counted:
         result = run(audited, policy=POLICY, context=context)
         memory.keep(result.publication)
         write(result, folder)
-    return {members.grouping.name: count_groups(audited, members) for members in _memberships(audited)}
+    return {members.grouping.name: count_groups(audited, members) for members in memberships(audited)}
 
 
 def of_both(

@@ -1,5 +1,6 @@
 """The ledger of decisions: whole at any moment, and what was changed, cut or emptied is refused."""
 
+import datetime
 import json
 import shutil
 import stat
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dnapredict.errors import StoreError
+from dnapredict.registry import decision_ledger
 from dnapredict.registry.decision_ledger import Decisions, NewEntry
 
 
@@ -19,6 +21,10 @@ class HeadInMemory:
     def __init__(self) -> None:
         self.head = ""
         self.broken = False
+
+    @property
+    def place(self) -> str:
+        return "another place"
 
     def read(self) -> str:
         return self.head
@@ -156,12 +162,12 @@ def created_again(ledger: Decisions) -> None:
 @pytest.mark.parametrize("taken", [emptied, cut, created_again])
 def test_a_ledger_that_was_emptied_cut_or_created_again_is_noticed_by_its_recorded_head(tmp_path: Path, taken) -> None:
     record = HeadInMemory()
-    ledger = Decisions(tmp_path / "home", record)
+    ledger = Decisions(tmp_path / "home", (record,))
     ledger.create([NewEntry("training", {"version": "1", "model": "m"})])
     ledger.append("audit", {"version": "1", "verdict": "PASS"})
     ledger.append("decision", {"decision": "reject", "name": "A. Reviewer"})
     taken(ledger)
-    again = Decisions(tmp_path / "home", record)
+    again = Decisions(tmp_path / "home", (record,))
     for use in (again.entries, lambda: (again.create(), again.entries()), lambda: again.append("audit", {})):
         with pytest.raises(StoreError, match="Restore the folder decisions of the home from a backup"):
             use()
@@ -170,7 +176,7 @@ def test_a_ledger_that_was_emptied_cut_or_created_again_is_noticed_by_its_record
 
 def test_a_head_that_could_not_be_recorded_is_recorded_with_the_next_entry(tmp_path: Path) -> None:
     record = HeadInMemory()
-    ledger = Decisions(tmp_path / "home", record)
+    ledger = Decisions(tmp_path / "home", (record,))
     ledger.create([NewEntry("training", {"version": "1", "model": "m"})])
     ledger.append("training", {"version": "2", "model": "n"})
     record.broken = True
@@ -181,3 +187,28 @@ def test_a_head_that_could_not_be_recorded_is_recorded_with_the_next_entry(tmp_p
     record.broken = False
     ledger.append("audit", {"version": "1", "verdict": "PASS"})
     assert record.head == f"4:{ledger.entries()[-1].seal}"
+
+
+def test_once_the_head_is_recorded_a_removed_record_is_noticed(tmp_path: Path) -> None:
+    records = HeadInMemory(), HeadInMemory()
+    ledger = Decisions(tmp_path / "home", records)
+    ledger.create([NewEntry("training", {"version": "1", "model": "m"})])
+    for version in ("2", "3"):
+        ledger.append("training", {"version": version, "model": version})
+    records[1].head = ""
+    with pytest.raises(StoreError, match="its last entry is not recorded in another place any more"):
+        Decisions(ledger.home, records).entries()
+
+
+def test_a_clock_that_is_turned_back_makes_no_entry_older_than_the_last(tmp_path: Path, monkeypatch) -> None:
+    class Earlier(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+            return datetime.datetime(2020, 1, 1, tzinfo=tz)
+
+    ledger = Decisions(tmp_path / "home")
+    ledger.create([NewEntry("training", {"version": "1", "model": "m"})])
+    first = ledger.entries()[0].at
+    monkeypatch.setattr(decision_ledger, "datetime", Earlier)
+    assert ledger.append("audit", {"version": "1"}).at == first
+    assert ledger.now().isoformat(timespec="seconds") == first

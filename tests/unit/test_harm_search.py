@@ -5,7 +5,7 @@ import pytest
 from benchmarks.planted_worlds import PlantedWorld
 
 from dnapredict.config.fairness_policy import Disclosure
-from dnapredict.fairness.compare.harm_search import FoundHarm, Harm, HarmLimits, search_harms
+from dnapredict.fairness.compare.harm_search import FoundHarm, HarmKind, HarmLimits, search_harms
 from dnapredict.fairness.compare.searched_groups import Path, SearchedGroups, searched_groups
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.groupings import GROUPINGS, PLACE_GROUPINGS
@@ -113,7 +113,7 @@ def test_a_wider_limit_finds_less():
 
 
 def test_a_finding_is_printed_rounded():
-    found = FoundHarm((PAKISTANI, SITE), Harm.UNDER_SCORED, Ratio(203, 108.4, 0.0712), 1e-9, 1_013, 203)
+    found = FoundHarm((PAKISTANI, SITE), HarmKind.UNDER_SCORED, Ratio(203, 108.4, 0.0712), 1e-9, 1_013, 203)
     (shown,) = published_harms([found], PAIRS, RULE, z=1.96)
     assert shown.name.endswith("Pakistani; site RXA01") or "site RXA01" in shown.name
     assert shown.appointments == 1_015
@@ -131,7 +131,7 @@ def test_a_finding_that_leaves_a_small_number_is_hidden():
     for name, values in (("ethnic_category_code", ethnicity), ("site_code", site)):
         table = table.set_column(table.schema.get_field_index(name), name, [values])
     path = (PAKISTANI, ("site", "S1"))
-    found = FoundHarm(path, Harm.UNDER_SCORED, Ratio(90, 45.0, 0.1), 0.001, 495, 90)
+    found = FoundHarm(path, HarmKind.UNDER_SCORED, Ratio(90, 45.0, 0.1), 0.001, 495, 90)
     (shown,) = published_harms([found], count_pairs(AuditData.of(table)), RULE, z=1.96)
     assert shown.appointments is None
     assert shown.estimate is None

@@ -199,7 +199,9 @@ def audit_counts(
     seal_key: SealKey = None,
     home: Home = HOME,
 ) -> None:
-    """Write a trust's counts for one audit of several trusts; no row leaves the trust.
+    """Write a trust's counts, for one audit of several trusts.
+
+    No row leaves the trust.
 
     Counts are whole numbers by group, protected as the policy's table [pooling] says, and sealed: an edited file is
     refused. `dnapredict audit --pool DIR` makes one report of the files of all trusts.

@@ -25,7 +25,7 @@ from dnapredict.errors import UsageError
 
 
 def demo(home: Home = HOME) -> None:
-    """Run every step on made-up patients, and say where results are.
+    """Run every step on made-up patients; say where results are.
 
     The steps: simulate, check, train, audit, promote, score a weekly list.
 
@@ -79,7 +79,7 @@ def check(
         bool, typer.Option("--suggest", help="Print a draft mapping for EXTRACT instead of checking it.")
     ] = False,
 ) -> None:
-    """Check an extract against the data contract, and report on it.
+    """Check an extract against the data contract; report on it.
 
     Lists the rows that break each rule, and what is doubtful about the outcomes. Exits 10 when more rows are faulty
     than training/config.toml allows, or when the outcomes cannot be trained on.
@@ -148,7 +148,7 @@ def factors(
     files: JoinedFiles = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the register of factors, and which an extract can supply.
+    """Print the factors, and which of them an extract can supply.
 
     For each factor: its meaning, its columns, and why, by whom and when it was agreed; then the proposed and the
     withdrawn ones. Only the column names of EXTRACT are read.

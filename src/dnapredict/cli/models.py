@@ -44,7 +44,7 @@ def train(
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model on earlier appointments and test it on later ones.
+    """Train a model on past appointments, test it on later ones.
 
     The model is registered as challenger. Doubtful outcomes are named, and it exits 10 if they cannot be trained on.
 
@@ -97,9 +97,10 @@ def promote(
 ) -> None:
     """Make a version the champion, with which lists are scored.
 
-    Refuses a version that was never audited, one that a reviewer rejected, and one whose audit failed
-    unless its report is signed with conditions (dnapredict sign). Another audit of the same model does
-    not change that. Only a promoted version scores lists; setting an alias in MLflow is not enough.
+    Refuses a version that was never audited, one that a reviewer rejected, one whose audit failed, and one whose
+    report is not signed: every verdict but PASS needs a signature (dnapredict sign), a failed audit one with
+    conditions, or an audit of at least the same appointments that does not fail. Only a promoted version scores
+    lists; setting an alias in MLflow is not enough.
 
     Example:  dnapredict promote 7
     """
@@ -110,12 +111,8 @@ def promote(
     tags = registry.tags(promoted)
     typer.echo(f"Version {promoted} is the champion (audit: {tags.get('audit_verdict', '')}).")
     if tags.get("signed_decision"):
-        say(f"Signed by {tags['signed_by']}, {tags['signed_role']}: {tags['signed_decision']}.")
-    elif tags.get("audit_verdict") != "PASS":
-        say(
-            "Not every gate passed: the report names the group whose figures a reviewer still has to judge "
-            "and sign for (dnapredict sign)."
-        )
+        until = f" until {tags['signed_until']}" if tags.get("signed_until") else ""
+        say(f"Signed by {tags['signed_by']}, {tags['signed_role']}: {tags['signed_decision']}{until}.")
 
 
 def rollback(

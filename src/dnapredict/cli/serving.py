@@ -1,6 +1,7 @@
 """Verbs about the service: run it, manage its keys and its scoring log."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,7 @@ from dnapredict.cli.options import (
     home_option,
     named_files,
 )
-from dnapredict.errors import UsageError
+from dnapredict.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from dnapredict.service.log.scoring_log import ScoringLog
@@ -81,7 +82,7 @@ def make_personal_key(
     name: Annotated[str, typer.Argument(help="Name of the person who will sign.")],
     role: Annotated[str, typer.Option(help="Their role, such as equality lead.")],
 ) -> None:
-    """Make the personal key with which somebody signs audits, and print it once.
+    """Make a personal key for signing audits; print it once.
 
     Prints too the lines that name the person in fairness/policy.toml: they hold the key's hash only. The person runs
     this themselves, and keeps the key where they keep passwords.
@@ -123,10 +124,17 @@ def revoke_key(
     typer.echo(f"{api_keys.revoke(home_option(home), key_id).name}: revoked.")
 
 
-def verify_log(home: Home = HOME, settings: ServiceFile = None) -> None:
+def verify_log(
+    home: Home = HOME,
+    settings: ServiceFile = None,
+    kept: Annotated[
+        str, typer.Option(help="Number and seal of a decision that you wrote down, as 12:SEAL; it must still be there.")
+    ] = "",
+) -> None:
     """Check that no row of the scoring log was changed.
 
-    Checks the ledger of decisions too: audits, signatures, promotions and rollbacks.
+    Checks the ledger of decisions too: trainings, audits, policies, signatures, promotions and rollbacks. A home that
+    was put back whole from an older backup has no fault in itself: --kept finds that a decision is missing (exit 14).
 
     Example:  dnapredict log verify
     """
@@ -139,7 +147,18 @@ def verify_log(home: Home = HOME, settings: ServiceFile = None) -> None:
         if entries := Registry(folder).decisions():
             seal = entries[-1].seal
             typer.echo(f"{len(entries):,} decisions, each as it was written. Seal of the last: {seal}")
+            _require_kept(kept, [entry.seal for entry in entries])
     say("Write down the last number and its seal with the date, and keep them elsewhere.")
+
+
+def _require_kept(kept: str, seals: Sequence[str]) -> None:
+    """Refuse a ledger without the decision that somebody wrote down."""
+    number, _, seal = kept.replace(",", "").partition(":")
+    if kept and not (number.isdigit() and 0 < int(number) <= len(seals) and seals[int(number) - 1] == seal.strip()):
+        raise StoreError(
+            f"Decision {kept} is not in this ledger: it is an older copy, or another one. Find out what was decided "
+            "since, and restore the newest backup of the home."
+        )
 
 
 def upgrade_log(home: Home = HOME, settings: ServiceFile = None) -> None:

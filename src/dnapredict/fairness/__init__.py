@@ -8,6 +8,7 @@ from dnapredict.fairness.disclosure.publication_memory import remembered
 from dnapredict.fairness.extra_outputs import EXTRA_OUTPUTS, extra_files
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.report.report_files import require_free, write
+from dnapredict.fairness.report.signed_page import write_signed_page
 from dnapredict.fairness.run_audit import AuditResult, ReportContext, judge, run
 from dnapredict.fairness.signing import Signature, sign, signature_of
 from dnapredict.fairness.verdicts import Verdict
@@ -27,4 +28,5 @@ __all__ = [
     "sign",
     "signature_of",
     "write",
+    "write_signed_page",
 ]

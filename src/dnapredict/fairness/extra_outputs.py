@@ -12,7 +12,6 @@ from dnapredict.errors import StoreError, UsageError
 from dnapredict.fairness.report.easy_read import easy_read_page
 from dnapredict.fairness.report.monthly_page import monthly_page
 from dnapredict.fairness.report.report_files import report_files
-from dnapredict.fairness.report_folder import REPORT
 from dnapredict.fairness.run_audit import AuditResult
 from dnapredict.fairness.study import Study, study_files
 
@@ -119,5 +118,5 @@ def extra_files(result: AuditResult, wanted: frozenset[str], *, studied: Study |
 
 
 def _printed(result: AuditResult, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    pages = {REPORT: report_files(result)[REPORT]} | {n: f for n, f in files.items() if n.endswith(".html")}
+    pages = {n: f for n, f in {**report_files(result), **files}.items() if n.endswith(".html")}
     return {name.replace(".html", ".pdf"): as_pdf(content, name=name) for name, content in pages.items()}

@@ -9,6 +9,7 @@ from dnapredict.errors import StoreError, UsageError
 
 REPORT = "report.html"
 TABLES = "figures.html"
+SIGNED_PAGE = "signed.html"
 FIGURES = "audit.json"
 SIGNATURE = "signature.json"
 # Files of a report. Anything else in its folder belongs to somebody else.

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dnapredict.data.files.atomic_write import SHARED_FILE, write_atomically
 from dnapredict.errors import StoreError, UsageError
-from dnapredict.fairness.report_folder import FIGURES, REPORT, SIGNATURE
+from dnapredict.fairness.report_folder import FIGURES, REPORT, SIGNATURE, SIGNED_PAGE
 from dnapredict.fairness.verdicts import Verdict
 
+_OF_SIGNING: Final = (SIGNATURE, SIGNED_PAGE)
 RequiredText = Annotated[str, Field(min_length=2, max_length=4_000)]
 LONGEST_CONDITIONS: Final = datetime.timedelta(days=366)
 """Conditions hold for a year at most: then the model is audited again."""
@@ -216,8 +217,8 @@ def signature_of(folder: Path) -> Signature | None:
 
 
 def report_files_sha256(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of a report by its name, without the signature."""
-    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != SIGNATURE)
+    """SHA-256 of every file of a report by its name, without what is written when it is signed."""
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in _OF_SIGNING)
     return {name: _sha256(folder / name) for name in names}
 
 

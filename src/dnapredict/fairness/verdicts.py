@@ -1,6 +1,7 @@
 """Verdicts of checks and gates, and the rules that combine them."""
 
 import dataclasses
+import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -91,7 +92,8 @@ class Check:
 
     `detectable` is the smallest true gap that this audit would call a FAIL in 8 of 10 cases. `weight` is the group's
     share of all appointments, to two decimals. `is_explained` says that the gap is shown to be no fault of the list: a
-    named person looks, and the list may pass.
+    named person looks, and the list may pass. `enough_by` is when there will be enough data for a pass, if the group is
+    not behind.
     """
 
     grouping: str
@@ -105,6 +107,7 @@ class Check:
     detectable: float | None = None
     weight: float = 1.0
     is_explained: bool = False
+    enough_by: datetime.date | None = None
 
 
 @dataclass(frozen=True)

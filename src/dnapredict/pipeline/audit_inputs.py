@@ -28,7 +28,7 @@ from dnapredict.fairness.study import Study, study
 from dnapredict.features.matrix import LEAD_DAYS, PAST_APPOINTMENTS
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
-from dnapredict.model.cohort import appointment_keys, patient_codes, patient_halves
+from dnapredict.model.cohort import patient_codes, patient_halves
 from dnapredict.pipeline.audited_lists import LIST_COLUMNS, PastLists, capacity_phrase, replayed
 from dnapredict.pipeline.run_inputs import code_revision
 from dnapredict.registry.tested_appointments import ATTENDED, MISSED, RecordedOutcomes
@@ -119,7 +119,7 @@ def recorded_outcomes(lists: PastLists, *, outcomes: LabelRule) -> RecordedOutco
     table = lists.judged.table
     missed = pc.is_in(table["outcome_code"], pa.array(outcomes.dna_codes)).to_numpy()
     return RecordedOutcomes(
-        appointment=appointment_keys(table["appointment_id"]),
+        appointment=table["appointment_id"],
         outcome=np.where(missed, MISSED, ATTENDED).astype(np.int8),
         day=table["starts_local"].to_numpy().astype("datetime64[D]"),
         groups=table.select(list(_GROUPS)),

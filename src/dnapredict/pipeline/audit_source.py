@@ -27,6 +27,7 @@ from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_co
 from dnapredict.pipeline.vendor_scores import vendor_scores
 from dnapredict.quality.published_figures import unknown_value_sentences
 from dnapredict.registry import CHAMPION, Registry
+from dnapredict.registry.audit_book import AuditBook
 from dnapredict.registry.tested_appointments import RecordedOutcomes
 
 Say = Callable[[str], None]
@@ -85,11 +86,12 @@ def read_source(
     *,
     setting: Setting,
     policy: Policy,
-    registry: Registry,
+    book: AuditBook,
     model: str | None,
     say: Say | None = None,
 ) -> AuditSource:
     """The extract at `path`, for the audit of a model of the home, or of scores where `model` is None."""
+    registry = book.registry
     version = None if model is None else registry.version_of(model)
     stored = None if version is None else load_model(registry.folder(version))
     config = setting.training if stored is None else stored.manifest.provenance.config
@@ -108,7 +110,7 @@ def read_source(
     if stored is not None and version is not None:
         lists = audit_inputs.not_trained_on(lists, stored, source=path.name)
         recorded = audit_inputs.recorded_outcomes(lists, outcomes=outcomes)
-        coverage = registry.coverage(version, recorded)
+        coverage = book.coverage(version, recorded)
     return AuditSource(
         path,
         config,

@@ -11,7 +11,9 @@ from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.pipeline.run_inputs import sound_extract
 from dnapredict.registry import Registry
+from dnapredict.registry.audit_book import AuditBook
 from dnapredict.registry.audit_record import AuditRecord
+from dnapredict.registry.tested_appointments import RecordedOutcomes
 
 if TYPE_CHECKING:
     from dnapredict.fairness import AuditResult, ReportContext, Signature
@@ -70,15 +72,18 @@ def audit(
 
     auditing.require_free(out)
     registry = Registry(home)
+    book = AuditBook(registry)
     kept = registry.last_audit() if model is not None else None
     if model is not None:
-        registry.require_policy(policy)
-    require = registry.require_report if model is not None else _accept
+        book.require_policy(policy)
+    require = book.require_report if model is not None else _accept
     earlier = audit_inputs.previous_figures(previous, out=out, kept=kept, require=require)
-    source = audit_source.read_source(path, setting=setting, policy=policy, registry=registry, model=model, say=say)
+    source = audit_source.read_source(path, setting=setting, policy=policy, book=book, model=model, say=say)
     given = audit_source.audit_input(source, scores=scores, previous=earlier)
     with auditing.remembered(home, has_reports=registry.last_audit() is not None) as memory:
         context = remembered_context(given.context, memory, say)
+        if source.version is not None:
+            context = replace(context, accumulated=book.evidence(source.version, context.window))
         result = auditing.run(given.appointments, policy=policy, context=context)
         studied = None
         if "study" in extras:
@@ -90,15 +95,21 @@ def audit(
         memory.keep(result.publication)
         report = auditing.write(result, out, extra_files=files)
     if source.version is not None:
-        record = AuditRecord(
-            verdict=str(result.verdict),
-            policy=policy,
-            gates={gate.code: str(gate.verdict) for gate in result.gates},
-            appointments=source.outcomes_recorded,
-            coverage=None if source.coverage is None else source.coverage.share,
-        )
-        registry.record_audit(source.version, report.parent, record)
+        book.enter(source.version, report.parent, _record(result, source.outcomes_recorded))
     return Audit(result, report)
+
+
+def _record(result: "AuditResult", appointments: RecordedOutcomes | None) -> AuditRecord:
+    """The audit as it is entered in the ledger."""
+    coverage = result.context.coverage
+    return AuditRecord(
+        verdict=str(result.verdict),
+        policy=result.policy,
+        gates={gate.code: str(gate.verdict) for gate in result.gates},
+        appointments=appointments,
+        coverage=None if coverage is None else coverage.share,
+        evidence=result.increments,
+    )
 
 
 def _accept(_: Path) -> None:
@@ -185,7 +196,8 @@ def sign(
     from dnapredict.fairness.signatories import NO_PROOF, require_signatory
 
     registry, versions = Registry(home), list[str]()
-    named = registry.signatories(report) or signatories
+    book = AuditBook(registry)
+    named = book.signatories(report) or signatories
     proof = prove() if prove is not None and named else NO_PROOF
     person = require_signatory(name, proof, signatories=named)
     signature = auditing.sign(
@@ -198,7 +210,10 @@ def sign(
         until=until,
         proven="" if person is None else proof.kind,
         on_record=registry.signature_on(report),
-        before=registry.signatures_before(report),
+        before=book.signatures_before(report),
         record=lambda signature: versions.extend(registry.keep_signature(report, signature)),
     )
-    return Signed(signature, tuple(versions), is_owed=registry.is_owed(report))
+    is_owed = bool(versions) and book.is_owed(report)
+    if not is_owed:
+        auditing.write_signed_page(report, signature, seal=registry.seal_of_decision(signature.report_sha256))
+    return Signed(signature, tuple(versions), is_owed=is_owed)

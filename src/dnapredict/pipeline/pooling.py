@@ -14,9 +14,10 @@ from dnapredict.pipeline.audit_source import AuditInput, AuditSource, Say, audit
 from dnapredict.pipeline.auditing import Audit, remembered_context
 from dnapredict.pipeline.run_inputs import code_revision
 from dnapredict.registry import Registry
+from dnapredict.registry.audit_book import AuditBook
 
 if TYPE_CHECKING:
-    from dnapredict.fairness.pooling.counts_file import Provenance
+    from dnapredict.fairness.pooling.counts_file import CountsProvenance
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def audit_counts(
     if not trust.strip():
         raise UsageError("--trust must name the trust, as the pooled report is to call it.")
     key = _key(seal_key)
-    source = read_source(path, setting=setting, policy=policy, registry=Registry(home), model=model, say=say)
+    source = read_source(path, setting=setting, policy=policy, book=AuditBook(Registry(home)), model=model, say=say)
     given = audit_input(source, scores=scores)
     counts, unknown = count(given.appointments, policy), tuple[str, ...]()
     if policy.pooling.protect == "suppressed":
@@ -73,13 +74,13 @@ def audit_counts(
 
 def _provenance(
     source: AuditSource, given: AuditInput, *, scores: Path | None, trust: str, unknown: tuple[str, ...]
-) -> "Provenance":
-    from dnapredict.fairness.pooling.counts_file import Provenance, contract_digest, policy_digest
+) -> "CountsProvenance":
+    from dnapredict.fairness.pooling.counts_file import CountsProvenance, contract_digest, policy_digest
 
     context = given.context
     # Each trust scores its own appointments, so that the digests of scores differ: their file names the product.
     model = source.stored.digest if source.stored else f"scores of {scores.name if scores else ''}"
-    return Provenance(
+    return CountsProvenance(
         trust=trust,
         policy_sha256=policy_digest(source.policy),
         contract_sha256=contract_digest(),

@@ -15,6 +15,7 @@ from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.pipeline.audit_source import Say, audit_input, read_source
 from dnapredict.pipeline.auditing import remembered_context
 from dnapredict.registry import Registry
+from dnapredict.registry.audit_book import AuditBook
 from dnapredict.worklist.plan.working_days import week_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def compare_products(
     if len({name.casefold() for name in names}) < len(names):
         raise UsageError("--scores: two files have the same name. Name each after its product and version.")
     require_free(out, proof=PRODUCTS)
-    source = read_source(path, setting=setting, policy=policy, registry=Registry(home), model=None, say=say)
+    source = read_source(path, setting=setting, policy=policy, book=AuditBook(Registry(home)), model=None, say=say)
     results = []
     with auditing.remembered(home) as memory:
         for name, file in zip(names, scores, strict=True):

@@ -2,7 +2,6 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +18,6 @@ from dnapredict.data.readers import table_file
 from dnapredict.data.validation.checked import Checked
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import Provenance, StoredModel
-from dnapredict.model.cohort import appointment_keys
 from dnapredict.model.evaluate.capacity_metrics import WeeklyCapacity
 from dnapredict.model.fit.training import Training
 from dnapredict.model.fit.tuning import StudyStorage
@@ -53,8 +51,8 @@ def training_extract(checked: Checked, workspace: Workspace, *, outcomes: LabelR
     for code, named in ((MISSED, outcomes.dna_codes), (ATTENDED, outcomes.came_codes)):
         outcome[pc.is_in(codes, pa.array(named)).to_numpy()] = code
     came = ", ".join(f"'{code}'" for code in outcomes.came_codes)
-    counts: dict[str, Any] = {
-        column: workspace.fetch(
+    counts: dict[str, pa.Table] = {
+        str(column): workspace.fetch(
             f"SELECT {column}, CAST(starts_local AS DATE) AS day, outcome_code IN ({missed}) AS missed, count(*) AS n "
             f"FROM {rows} WHERE outcome_code IN ({missed}, {came}) GROUP BY ALL"
         )
@@ -62,7 +60,7 @@ def training_extract(checked: Checked, workspace: Workspace, *, outcomes: LabelR
         if column in NAMES
     }
     day = table["day"].to_numpy().astype("datetime64[D]")
-    return TrainingExtract(RecordedOutcomes(appointment_keys(table["appointment_id"]), outcome, day), counts)
+    return TrainingExtract(RecordedOutcomes(table["appointment_id"], outcome, day), counts)
 
 
 def study(home: Path, path: Path, setting: Setting) -> StudyStorage | None:

@@ -6,28 +6,15 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.errors import ConfigurationError, UsageError
 from dnapredict.registry.decision_ledger import DecisionEntry
 from dnapredict.registry.tested_appointments import RecordedOutcomes, is_covered, keep_audited
 
-
-@dataclass(frozen=True)
-class ComparisonEvidence:
-    """Evidence of one audit about one comparison.
-
-    `log_e` is the natural logarithm of an e-value against "this group is not harmed", from the appointments of the days
-    `first` to `last`. E-values of different appointments may be multiplied, however often somebody looks
-    (Ramdas and others 2023, Statistical Science).
-    """
-
-    grouping: str
-    group: str
-    log_e: float
-    first: datetime.date
-    last: datetime.date
+if TYPE_CHECKING:
+    from dnapredict.fairness.compare.e_values import EvidenceIncrement
 
 
 @dataclass(frozen=True)
@@ -51,7 +38,7 @@ class AuditRecord:
     gates: Mapping[str, str] = field(default_factory=dict)
     appointments: RecordedOutcomes | None = None
     coverage: float | None = None
-    evidence: tuple[ComparisonEvidence, ...] = ()
+    evidence: "tuple[EvidenceIncrement, ...]" = ()
 
     def data(
         self, home: Path, entries: Sequence[DecisionEntry], *, content: str, files: Mapping[str, str]
@@ -178,33 +165,12 @@ def refuse_made_up_report(entries: Iterable[DecisionEntry], *, page: str, figure
         )
 
 
-def accumulated_evidence(
-    entries: Iterable[DecisionEntry], *, content: str
-) -> dict[tuple[str, str], ComparisonEvidence]:
-    """Evidence of all audits of a model, by grouping and group.
+def recorded_evidence(entries: Iterable[DecisionEntry], *, content: str) -> "Iterator[EvidenceIncrement]":
+    """The evidence of every audit of a model, oldest first."""
+    from dnapredict.fairness.compare.e_values import EvidenceIncrement
 
-    Every appointment counts once: evidence from days that overlap with days counted before is left out.
-    """
-    found: dict[tuple[str, str], list[ComparisonEvidence]] = {}
-    for each in _evidence(entries, content):
-        counted = found.setdefault((each.grouping, each.group), [])
-        if all(each.first > other.last or each.last < other.first for other in counted):
-            counted.append(each)
-    return {
-        at: ComparisonEvidence(
-            *at, sum(each.log_e for each in counted), min(e.first for e in counted), max(e.last for e in counted)
-        )
-        for at, counted in found.items()
-    }
-
-
-def _evidence(entries: Iterable[DecisionEntry], content: str) -> Iterator[ComparisonEvidence]:
     for entry in entries:
         if entry.kind == "audit" and entry["content"] == content:
-            for each in json.loads(entry["evidence"] or "[]"):
-                yield _comparison(each)
-
-
-def _comparison(values: dict[str, Any]) -> ComparisonEvidence:
-    days = {name: datetime.date.fromisoformat(values[name]) for name in ("first", "last")}
-    return ComparisonEvidence(**(values | days))
+            for values in json.loads(entry["evidence"] or "[]"):
+                days = {name: datetime.date.fromisoformat(values[name]) for name in ("first", "last")}
+                yield EvidenceIncrement(**(values | days))

@@ -20,10 +20,12 @@ from dnapredict.data.files.atomic_write import create_folder, private_folder, wr
 from dnapredict.data.files.digests import FIRST_SEAL, SecretError, entry_seal, read_or_make, read_secret
 from dnapredict.data.files.file_lock import locked
 from dnapredict.errors import StoreError
+from dnapredict.registry.holdout_store import FOLDER as TESTED
 
 _LOG: Final = logging.getLogger("dnapredict.registry")
 FOLDER: Final = "decisions"
 _LEDGER: Final = "ledger.json"
+_HEAD: Final = "decisions.head"
 _SECRET: Final = "ledger.secret"  # noqa: S105 - the name of a file
 _LOCK: Final = "lock"
 _SECONDS_TO_WAIT: Final = 10.0
@@ -96,6 +98,40 @@ class HeadRecord(Protocol):
 
     def write(self, head: str) -> None:
         """Record the head; raises StoreError where that fails."""
+
+
+class HeadFile:
+    """The head of the ledger in a file beside what models were tested on (a `HeadRecord`).
+
+    Ledger and MLflow's database can be put back together from an older backup, which would bring a rejected version
+    into use again. `HOME/tested/decisions.head` is in neither.
+    """
+
+    def __init__(self, home: Path) -> None:
+        """Use the file of that home; nothing is read yet."""
+        self._path = home / TESTED / _HEAD
+
+    @property
+    def place(self) -> str:
+        """The path of the file."""
+        return str(self._path)
+
+    def read(self) -> str:
+        """The head that was written last; "" where none was, as in a home of an earlier release."""
+        try:
+            return self._path.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError(f"{self._path}: cannot be read ({type(error).__name__}).") from None
+
+    def write(self, head: str) -> None:
+        """Record the head."""
+        try:
+            private_folder(self._path.parent)
+            write_private(self._path, head + "\n")
+        except OSError as error:
+            raise StoreError(f"{self._path}: cannot be written ({error.strerror}).") from None
 
 
 @dataclass

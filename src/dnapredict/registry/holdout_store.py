@@ -82,6 +82,18 @@ def kept(home: Path, *, digest: str, version: str) -> HoldoutRisks:
     return HoldoutRisks(Cohort(factors=(), matrix=nothing, **read), probability)
 
 
+def secret(home: Path) -> bytes:
+    """The secret of the home with which appointments are keyed; it is created when first needed.
+
+    Raises
+    ------
+    StoreError
+        If it is damaged, or was lost while files are keyed with it.
+    """
+    private_folder(home / FOLDER)
+    return _secret(home)
+
+
 def fingerprints(home: Path, appointment: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Keyed fingerprints of appointments, given by their `cohort.appointment_keys`.
 
@@ -90,8 +102,7 @@ def fingerprints(home: Path, appointment: NDArray[np.uint64]) -> NDArray[np.uint
     StoreError
         If the secret of the home is damaged, or was lost while files are keyed with it.
     """
-    private_folder(home / FOLDER)
-    return _fingerprints(appointment.astype(">u8").tobytes(), _secret(home))
+    return _fingerprints(appointment.astype(">u8").tobytes(), secret(home))
 
 
 def _read(path: Path, *, version: str) -> pa.Table:

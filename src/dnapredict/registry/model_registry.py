@@ -9,29 +9,25 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from dnapredict.config.fairness_policy import Policy, Signatory
 from dnapredict.data.files.atomic_write import close_to_others, private_folder
-from dnapredict.data.files.digests import file_sha256
 from dnapredict.errors import ModelError, StoreError
 from dnapredict.model.artefact import StoredModel, load
 from dnapredict.model.evaluate.metric_intervals import ModelComparison, compare_models
 from dnapredict.model.fit.training import Training
 from dnapredict.model.report.training_records import run_tags, selection_tags
 from dnapredict.registry.adoption import adopt
-from dnapredict.registry.audit_record import (
-    AuditRecord,
-    ComparisonEvidence,
-    accumulated_evidence,
-    last_policy,
-    policy_data,
-    refuse_made_up_report,
-    refuse_policy,
-)
 from dnapredict.registry.card_files import card_of, write_card
-from dnapredict.registry.decision_ledger import DecisionEntry, Decisions
-from dnapredict.registry.head_file import HeadFile
+from dnapredict.registry.decision_ledger import DecisionEntry, Decisions, HeadFile, Kind
 from dnapredict.registry.holdout_store import keep, kept
-from dnapredict.registry.judgement import Judgement, deadline, judgement
+from dnapredict.registry.judgement import (
+    Identity,
+    Judgement,
+    content_of,
+    deadline,
+    identity_of,
+    judgement,
+    model_folder,
+)
 from dnapredict.registry.mlflow_store import CHALLENGER, CHAMPION, MODEL_NAME, LedgerTag, Store
 from dnapredict.registry.promotion import (
     REPORT,
@@ -57,19 +53,15 @@ from dnapredict.registry.signatures import (
     data_of,
     decision_on,
     decisions_on,
-    is_owed,
     refuse_decision,
-    signatories_of,
     signature_from,
 )
-from dnapredict.registry.tested_appointments import RecordedOutcomes, TrainingExtract, coverage, keep_training
-from dnapredict.registry.version_identity import Identity, content_of, identity_of, model_folder
+from dnapredict.registry.tested_appointments import TrainingExtract, keep_training
 
 # isort: split
 from mlflow.exceptions import MlflowException
 
 if TYPE_CHECKING:
-    from dnapredict.fairness.measure.coverage import Coverage
     from dnapredict.fairness.signing import Signature
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -166,7 +158,7 @@ class Registry:
         StoreError
             If its report was changed since it was signed.
         """
-        record, entries = self._record(name), self._entries()
+        record, entries = self._record(name), self.entries()
         if name == CHAMPION and (problem := self._alias_problem(entries)):
             raise ModelError(problem)
         return self._usable(record, entries)
@@ -181,7 +173,7 @@ class Registry:
         ModelError, GateFailedError, StoreError
             As `usable`; a wrong alias alone raises nothing.
         """
-        entries = self._entries()
+        entries = self.entries()
         version = "".join(champions(entries)[-1:])
         if not version:  # raises the reason
             return self.usable(CHAMPION), ""
@@ -190,7 +182,7 @@ class Registry:
     def notice(self, name: str) -> str:
         """The sentence to print with each list while a version is used after its deadline; "" otherwise."""
         identity = self._identity(self._record(name))
-        due = deadline(self._judged(identity), self._entries())
+        due = deadline(self._judged(identity), self.entries())
         return deadline_notice(identity.version, due, today=self._ledger.now().date())
 
     def _usable(self, record: Any, entries: tuple[DecisionEntry, ...]) -> str:
@@ -245,11 +237,26 @@ class Registry:
         """Every entry of the ledger, oldest first, after checking all; none in a home that has no ledger yet."""
         return self._ledger.entries() if self._ledger.has_existed else ()
 
+    def enter(self, kind: Kind, data: Mapping[str, str]) -> DecisionEntry:
+        """Add an entry to the ledger."""
+        return self._ledger.append(kind, data)
+
+    def entries(self) -> tuple[DecisionEntry, ...]:
+        """The entries of the ledger, which is created where the home is older than ledgers."""
+        if not self._ledger.exists and not (self._store.home / "mlflow.db").is_file():
+            return ()
+        self._ensure_ledger()
+        return self._ledger.entries()
+
     def report(self, name: str) -> Path | None:
-        """The folder of the report of a version's last audit, None where none is kept."""
+        """The folder of the report of a version's last audit; None where none is kept, or a file of it was changed."""
         record = self._record(name)
-        folder = self._report_of(record, self._judged(self._identity(record)))
-        return folder if folder.is_dir() else None
+        judged = self._judged(self._identity(record))
+        folder = self._report_of(record, judged)
+        with contextlib.suppress(StoreError):
+            refuse_changed_report(folder, judged)
+            return folder if folder.is_dir() else None
+        return None
 
     def set_audit(self, name: str, *, verdict: str, digest: str, details: Mapping[str, str] = NOTHING) -> None:
         """Record an audit's verdict (PASS, REVIEW, FAIL, NOT ENOUGH DATA) of a version."""
@@ -257,83 +264,14 @@ class Registry:
         self._ledger.append("audit", identity.data | {"verdict": verdict, "report": digest} | dict(details))
         self._copy_judgement(identity.version)
 
-    def keep_audit(self, name: str, report: Path, *, verdict: str) -> None:
-        """Keep an audit's `report` folder with the run of a version, and record its verdict and digest."""
+    def keep_audit(self, name: str, report: Path, *, verdict: str, details: Mapping[str, str] = NOTHING) -> None:
+        """Keep an audit's `report` folder with the run of a version, and record its verdict, digest and `details`."""
         digest = keep_report(self._store, self._record(name), report)
-        self.set_audit(name, verdict=verdict, digest=digest)
-
-    def record_audit(self, name: str, report: Path, record: AuditRecord) -> None:
-        """Keep an audit's `report` folder with the run of a version, and enter in the ledger what it rests on."""
-        from dnapredict.fairness.signing import report_files_sha256  # imports libraries that take seconds
-
-        identity, entries = self._identity(self._record(name)), self._entries()
-        if (last := last_policy(entries)) is None or last["policy"] != policy_data(record.policy)["policy"]:
-            self._ledger.append("policy", policy_data(record.policy))
-        digest = keep_report(self._store, self._record(name), report)
-        files = report_files_sha256(report)
-        details = record.data(self._store.home, entries, content=identity.content, files=files)
-        self.set_audit(name, verdict=record.verdict, digest=digest, details=details)
-
-    def coverage(self, name: str, appointments: RecordedOutcomes) -> "Coverage | None":
-        """What the appointments of an audit cover of a version's test; None where its training kept nothing.
-
-        Raises
-        ------
-        StoreError
-            If what the training kept is missing or was changed.
-        """
-        identity, trainings = self._identity(self._record(name)), self._trainings(self._record(name))
-        sha256 = next((e["coverage"] for e in reversed(trainings) if e["coverage"]), "")
-        return coverage(self._store.home, appointments, digest=identity.model, version=identity.version, sha256=sha256)
-
-    def require_policy(self, policy: Policy) -> None:
-        """Refuse a policy that decides otherwise than the last one here, without an agreed change.
-
-        Raises
-        ------
-        ConfigurationError
-            Names the setting.
-        """
-        refuse_policy(policy, self._entries())
-
-    def require_report(self, report: Path) -> None:
-        """Refuse a folder that is no report of an audit here, where there was an audit.
-
-        Raises
-        ------
-        UsageError
-        """
-        page, figures = (
-            file_sha256(report / name) if (report / name).is_file() else "" for name in (REPORT, "audit.json")
-        )
-        refuse_made_up_report(self._entries(), page=page, figures=figures, named=report)
-
-    def evidence(self, name: str) -> dict[tuple[str, str], ComparisonEvidence]:
-        """Evidence of all audits of a version's model so far, by grouping and group; each appointment counts once."""
-        return accumulated_evidence(self._entries(), content=self._identity(self._record(name)).content)
-
-    def signatories(self, report: Path) -> tuple[Signatory, ...]:
-        """Who may sign a report, by the policy that it was audited by here."""
-        digest = report_digest(report) if (report / REPORT).is_file() else ""
-        return signatories_of(self._entries(), digest)
-
-    def is_owed(self, report: Path) -> bool:
-        """Whether another person has to sign a report that was audited here."""
-        return audit_of(self._entries(), digest := report_digest(report)) is not None and is_owed(
-            self._entries(), digest
-        )
-
-    def signatures_before(self, report: Path) -> "tuple[Signature, ...]":
-        """The signatures on a report since its last audit, where another one is owed."""
-        digest = report_digest(report) if (report / REPORT).is_file() else ""
-        made = decisions_on(self._entries(), digest)
-        if decision_on(self._entries(), digest) is not None:
-            return ()
-        return tuple(signature_from(entry, made[:number]) for number, entry in enumerate(made))
+        self.set_audit(name, verdict=verdict, digest=digest, details=details)
 
     def last_audit(self) -> Path | None:
         """The newest kept report of any version here, None where there is none."""
-        return last_report(self._store, self._entries())
+        return last_report(self._store, self.entries())
 
     def signature_on(self, report: Path) -> "Signature | None":
         """The decision on a report since its last audit, None where there is none.
@@ -341,8 +279,13 @@ class Registry:
         It is recorded before `signature.json` is written, which a process that was killed may not have done.
         """
         digest = report_digest(report) if (report / REPORT).is_file() else ""
-        decision = decision_on(self._entries(), digest)
-        return None if decision is None else signature_from(decision, decisions_on(self._entries(), digest)[:-1])
+        decision = decision_on(self.entries(), digest)
+        return None if decision is None else signature_from(decision, decisions_on(self.entries(), digest)[:-1])
+
+    def seal_of_decision(self, report_sha256: str) -> str:
+        """The seal of the entry that holds the last decision on a report; "" where none does."""
+        made = decisions_on(self.entries(), report_sha256)
+        return made[-1].seal if made else ""
 
     def keep_signature(self, report: Path, signature: "Signature") -> tuple[str, ...]:
         """Record the decision on a `report`, unless it is recorded, and copy it to the versions it applies to.
@@ -355,7 +298,7 @@ class Registry:
         UsageError
             If there is a decision on the report, or a model that failed would be approved.
         """
-        entries = self._entries()
+        entries = self.entries()
         content = next((e["content"] for e in entries if e["model"] == signature.model_sha256), "")
         if not content:
             return ()
@@ -363,7 +306,7 @@ class Registry:
             refuse = partial(refuse_decision, signature=signature, content=content)
             audit = audit_of(entries, signature.report_sha256)
             self._ledger.append("decision", data_of(signature, content=content, audit=audit), refuse=refuse)
-        bound = bound_versions(self._entries(), signature, content=content)
+        bound = bound_versions(self.entries(), signature, content=content)
         for version in bound:
             self._copy_signature(version, report, signature)
         return bound
@@ -395,7 +338,7 @@ class Registry:
             refuse_changed_report(self._report_of(record, judged), judged)
 
         entry = self._ledger.append("promotion", identity.data, refuse=refuse)
-        before = "".join(champions(self._entries())[-2:-1])
+        before = "".join(champions(self.entries())[-2:-1])
         self._tag(version, promoted_at=entry.at, promoted_by=entry.by, champion_before=before)
         self._set_alias(CHAMPION, version)
         return version
@@ -413,7 +356,7 @@ class Registry:
             If the audit of that version or the decision on it no longer allows it.
         """
         leaving = self.version_of(CHAMPION)
-        before = "".join(champions(self._entries())[-2:-1])
+        before = "".join(champions(self.entries())[-2:-1])
         if not before:
             raise ModelError(f"Version {leaving} is the first champion: there is none to go back to.")
         identity = self._identity(self._record(before))
@@ -424,6 +367,7 @@ class Registry:
                 raise ModelError("Another version was put in use in the meantime. Check, and try again.")
             judged = judgement(entries, before, model=identity.model, content=identity.content)
             refuse_by_audit(before, judged, action="put in use again")
+            self._refuse_after_deadline(identity, judged, entries, promoting=True)
 
         details = {"from": leaving, "signed_by": signed_by, "why": why}
         entry = self._ledger.append("rollback", identity.data | details, refuse=refuse)
@@ -464,37 +408,38 @@ class Registry:
         else:
             self._ledger.create()
 
-    def _entries(self) -> tuple[DecisionEntry, ...]:
-        """The entries of the ledger, which is created where the home is older than ledgers."""
-        if not self._ledger.exists and not (self._store.home / "mlflow.db").is_file():
-            return ()
-        self._ensure_ledger()
-        return self._ledger.entries()
-
     def _record(self, name: str) -> Any:
         """MLflow's record of a version; the ledger says which one is champion."""
-        if name == CHAMPION and (versions := champions(self._entries())):
+        if name == CHAMPION and (versions := champions(self.entries())):
             return self._store.version(versions[-1])
         record = self._store.version(name)
         if name == CHAMPION:
-            raise ModelError(self._alias_problem(self._entries()))
+            raise ModelError(self._alias_problem(self.entries()))
         return record
 
+    def identity(self, name: str) -> Identity:
+        """Version, manifest and content of an alias or a number."""
+        return self._identity(self._record(name))
+
+    def judged(self, name: str) -> Judgement:
+        """The audits and decisions that count for a version."""
+        return self._judged(self.identity(name))
+
+    @property
+    def home(self) -> Path:
+        """The folder of the home."""
+        return self._store.home
+
     def _identity(self, record: Any) -> Identity:
-        return identity_of(self._store, record, self._entries())
+        return identity_of(self._store, record, self.entries())
 
     def _judged(self, identity: Identity) -> Judgement:
-        return judgement(self._entries(), identity.version, model=identity.model, content=identity.content)
+        return judgement(self.entries(), identity.version, model=identity.model, content=identity.content)
 
     def _training_tags(self, record: Any, identity: Identity) -> Mapping[str, str]:
         """Skill and leak alarm of the trainings of this model, from the ledger or else from MLflow's tags."""
-        same = [e.data for e in self._entries() if e.kind == "training" and e["content"] == identity.content]
+        same = [e.data for e in self.entries() if e.kind == "training" and e["content"] == identity.content]
         return ChainMap(*reversed(same)) if same else dict(record.tags)
-
-    def _trainings(self, record: Any) -> list[DecisionEntry]:
-        """The trainings of a version's model with this manifest, oldest first."""
-        model = self._identity(record).model
-        return [entry for entry in self._entries() if entry.kind == "training" and entry["model"] == model]
 
     def _keep_training(self, stored: StoredModel, appointments: TrainingExtract | None) -> dict[str, str]:
         if appointments is None:

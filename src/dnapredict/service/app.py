@@ -254,7 +254,8 @@ def documents_of(home: Path) -> Callable[[str], ModelDocuments]:
         tags, folder = registry.tags(version), registry.report(version)
         digest = tags.get("audit_sha256", "")
         report = None if folder is None else stored_report(folder, sha256=digest)
-        return ModelDocuments(registry.card(version), tags, report)
+        seal = registry.seal_of_decision(digest)
+        return ModelDocuments(registry.card(version), tags, report, seal, registry.notice(version))
 
     return read
 

@@ -25,7 +25,7 @@ from dnapredict.service.middleware.body_limits import BodyType
 from dnapredict.service.pages.entry_forms import OUTCOMES, UPLOAD
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.list_view import LIST_PAGES
-from dnapredict.service.pages.model_pages import MODEL, REPORT
+from dnapredict.service.pages.model_pages import MODEL, REPORT, REPORT_FILE, TABLES
 from dnapredict.service.pages.page_routes import STATIC_PATH, page_routes
 from dnapredict.service.pages.rendering import error_page
 from dnapredict.service.prometheus_metrics import CONTENT_TYPE, exposition
@@ -62,6 +62,8 @@ _COUNTED: Final = frozenset(
         LIST_PAGES,
         MODEL,
         REPORT,
+        REPORT_FILE,
+        TABLES,
         UPLOAD,
         SIGN_IN,
         ABOUT,

@@ -19,9 +19,7 @@ from dnapredict.synthetic.visit_outcomes import OUTCOME_CODES
 from dnapredict.synthetic.visits import CANCELLED_BY_PROVIDER, Visits
 
 CLINICS_MOST: Final = 6
-URGENT: Final = 1
-TWO_WEEK_WAIT: Final = 2
-# Chance that a visit in_group to another referral than the one before, by days between them.
+# Chance that a visit belongs to another referral than the one before, by days between them.
 _NEW_PATHWAY: Final = ([60, 240], [0.17, 0.7])
 # Chance that the first visit we see is a follow-up: not in care as the window begins, and in care.
 _SEEN_BEFORE: Final = np.array([0.1, 0.8])
@@ -116,7 +114,7 @@ def _site(rng: np.random.Generator, people: PatientBlock, of: NDArray[np.int64],
 
 
 def _priority(rng: np.random.Generator, pathways: int) -> NDArray[np.int64]:
-    return choose(rng, (0.72, 0.16, 0.12), size=pathways)
+    return choose(rng, (0.72, 0.16, 0.12), size=pathways)  # routine, urgent, two-week wait
 
 
 def _mechanism(

@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 
 _ONE_SIDED: Final = z_of(0.90)  # two one-sided tests at 5% are a 90% range inside the limits
 _CLEAR: Final = z_of(0.95)
+_VERY_CLEAR: Final = z_of(0.99)  # among as many groups as are compared, 95% would be crossed by chance
 # Twice the log likelihood by which a constant share of wrong records must fit better than a shift of the risks.
 _FITS_BETTER: Final = 3.0
 _SHARES: Final = np.concatenate([[0.0], np.geomspace(0.001, 0.5, 120)])
@@ -139,8 +140,15 @@ def leaves_too_much(evidence: CauseEvidence, *, tolerance: float) -> bool:
 
 
 def explains_all(evidence: CauseEvidence, *, tolerance: float) -> bool:
-    """Whether what need does not explain of the gap is shown to be below the limit."""
-    return points_range(evidence.points.beyond_need, z=_ONE_SIDED).high < tolerance
+    """Whether need leaves nothing of the gap that would be a matter of the list (`leaves_nothing`)."""
+    beyond = evidence.points.beyond_need
+    return leaves_nothing(RateDifference(float(beyond[0]), float(np.std(beyond[1:]))), tolerance=tolerance)
+
+
+def leaves_nothing(remainder: RateDifference, *, tolerance: float) -> bool:
+    """Whether what is left of a gap is below the limit: shown to be, or below it and not behind beyond chance."""
+    below = remainder.value < tolerance and remainder.interval(_VERY_CLEAR).low <= 0
+    return below or remainder.interval(_ONE_SIDED).high < tolerance
 
 
 def _equivalent(interval: Interval | None, limit: float) -> bool:

@@ -11,7 +11,7 @@ size. Everyone else's reach is not known exactly; its uncertainty counts as fewe
 
 import datetime
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -130,6 +130,32 @@ def enough_by(
             else (low, middle)
         )
     return window[1] + datetime.timedelta(days=math.ceil(high))
+
+
+def evidence_before(increments: Iterable[EvidenceIncrement], window: Window) -> dict[Key, tuple[float, float]]:
+    """The evidence of earlier audits that may be added to an audit of the days of `window`, by grouping and group.
+
+    An appointment is on one day. Increments are taken in the order in which they were recorded; those from days that
+    overlap with days counted before, or with `window`, are left out, so that auditing the same months again adds
+    nothing.
+
+    >>> day = datetime.date
+    >>> march = EvidenceIncrement("core20", "core20", 1.5, -1.0, day(2026, 3, 1), day(2026, 3, 31))
+    >>> april = EvidenceIncrement("core20", "core20", 2.0, -2.0, day(2026, 4, 1), day(2026, 4, 30))
+    >>> evidence_before([march, april, march], (day(2026, 5, 1), day(2026, 5, 31)))
+    {('core20', 'core20'): (3.5, -3.0)}
+    >>> evidence_before([march, april], (day(2026, 4, 30), day(2026, 5, 31)))
+    {('core20', 'core20'): (1.5, -1.0)}
+    """
+    counted: dict[Key, list[EvidenceIncrement]] = {}
+    for each in increments:
+        taken = counted.setdefault((each.grouping, each.group), [])
+        days = [window, *((other.first, other.last) for other in taken)]
+        if all(each.first > last or each.last < first for first, last in days):
+            taken.append(each)
+    return {
+        at: (sum(e.log_e for e in taken), sum(e.log_e_pass for e in taken)) for at, taken in counted.items() if taken
+    }
 
 
 def accumulated(earlier: Mapping[Key, tuple[float, float]], now: EvidenceIncrement) -> tuple[float, float]:

@@ -107,8 +107,9 @@ class _Lists:
     def reach_of_others_with_need_of(self, group: RiskBins) -> Floats:
         """(b,) reach of everyone else if they missed as often as the group does."""
         rows = self.outside.appointments
-        wanted = group.missed.sum(axis=-1) / group.appointments.sum(axis=-1)
-        had = self.outside.missed.sum(axis=-1) / rows.sum(axis=-1)
+        # A resample of a handful of people may hold nobody.
+        wanted = group.missed.sum(axis=-1) / np.maximum(group.appointments.sum(axis=-1), 1.0)
+        had = np.maximum(self.outside.missed.sum(axis=-1), _NEARLY_NOBODY) / np.maximum(rows.sum(axis=-1), 1.0)
         need = fit_shift(self.margin, rows, (wanted / had)[:, None] * rows * expit(self.margin))[:, None]
         weight = self.outside.missed * expit(self.margin + need) / expit(self.margin)
         return self.reach(self.outside.odds + need / self.steepness, weight)

@@ -42,12 +42,13 @@ _NEARLY_AS_GOOD: Final = 6.0  # gain: groups this near to the best are judged wi
 _MOST_NEAR: Final = 4
 _WEIGHT_OF_FURTHER: Final = 0.25  # the error rate's share of candidates after the best
 _STEADY_MISSED: Final = 300.0  # missed appointments' worth of everyone's clustering in a group's own
+_LEAST_SPREAD: Final = 0.02
 _REFITS: Final = 4
 _LEAST_CALLS: Final = 0.5  # below this share of its calls a group is cut from them, however low reach is
 _LEAST_VARIANCE: Final = 0.05
 
 
-class Harm(StrEnum):
+class HarmKind(StrEnum):
     """A way in which a group is worse off."""
 
     UNDER_SCORED = "under-scored"
@@ -68,7 +69,7 @@ class FoundHarm:
     """
 
     path: Path
-    harm: Harm
+    harm: HarmKind
     ratio: Ratio
     p_value: float
     appointments: float
@@ -145,10 +146,10 @@ def search_harms(
         return ()
     bounds = limits or HarmLimits()
     searches = {
-        Harm.UNDER_SCORED: _Search(groups, _under_scored(groups, bounds.under_scored)),
-        Harm.FEWER_CALLS: _Search(groups, _fewer_calls(groups, bounds.fewer_calls), meant=called_by),
+        HarmKind.UNDER_SCORED: _Search(groups, _under_scored(groups, bounds.under_scored)),
+        HarmKind.FEWER_CALLS: _Search(groups, _fewer_calls(groups, bounds.fewer_calls), meant=called_by),
     }
-    confirmed: dict[Harm, list[_Judged]] = {harm: [] for harm in searches}
+    confirmed: dict[HarmKind, list[_Judged]] = {harm: [] for harm in searches}
     for half in range(HALVES):
         for harm, one in _confirmed(searches, half=half):
             confirmed[harm].append(one)
@@ -156,7 +157,7 @@ def search_harms(
     return tuple(sorted(found, key=lambda finding: finding.p_value))
 
 
-def _confirmed(searches: Mapping[Harm, "_Search"], *, half: int) -> Iterator[tuple[Harm, _Judged]]:
+def _confirmed(searches: Mapping[HarmKind, "_Search"], *, half: int) -> Iterator[tuple[HarmKind, _Judged]]:
     """The candidates for any harm from the other half that hold on this one, each half with half of the error rate."""
     flat = [(harm, one) for harm, search in searches.items() for one in search.candidates(half)]
     weights = [one.weight for _, one in flat]
@@ -305,13 +306,14 @@ class _Search:
         factor = self.figures.limit * self._factor(explained) / self._everyone(explained)
         observed = float(self.figures.observed[one.group, one.half])
         mean = max(float(self.figures.expected[one.group, one.half] * factor[one.group]), 1e-9)
-        spread = float(self.figures.variance(factor, [one.half])[one.group]) / mean
+        # Where all or none are called in a band, no chance is left by the bands; within them some always is.
+        spread = max(float(self.figures.variance(factor, [one.half])[one.group]) / mean, _LEAST_SPREAD)
         if self.figures.sign > 0:
             spread = max(spread, 1.0)
             return float(gammainc(max(observed / spread, 1e-9), mean / spread))
         return float(gammaincc((observed + 1) / spread, mean / spread))
 
-    def explained(self, confirmed: Sequence[_Judged], *, harm: Harm) -> Iterator[FoundHarm]:
+    def explained(self, confirmed: Sequence[_Judged], *, harm: HarmKind) -> Iterator[FoundHarm]:
         """As few of the confirmed groups as explain all of them."""
         both = list(range(HALVES))
         found: list[int] = []
@@ -344,7 +346,7 @@ class _Search:
         own = [one for one in confirmed if one.group == group]
         return min((min(1.0, self.p_value(one, ratios) * ERROR_RATE / one.level) for one in own), default=1.0)
 
-    def _finding(self, group: int, found: Sequence[int], confirmed: Sequence[_Judged], *, harm: Harm) -> FoundHarm:
+    def _finding(self, group: int, found: Sequence[int], confirmed: Sequence[_Judged], *, harm: HarmKind) -> FoundHarm:
         both = list(range(HALVES))
         ratios = self._refitted(found, both)
         ratio = ratios.pop(group)

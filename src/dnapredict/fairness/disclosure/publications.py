@@ -130,7 +130,7 @@ class PublishedBefore:
         in between, so that the two are not of the same appointments.
         """
         new = self.publication(own)
-        related = list(dict.fromkeys(one for one in self.earlier if one.overlaps(self.first, self.last)))
+        related = self._related()
         recent = related[-_MOST_REPORTS:]
         for start in range(len(recent)):
             for same_records, months in ((True, True), (True, False), (False, False)):
@@ -138,6 +138,17 @@ class PublishedBefore:
                 if DerivedRanges.are_consistent(tried.counts):
                     return replace(tried, reports=len(recent) - start, left_out=len(related) - len(recent) + start)
         return LinkedReports(own, (), left_out=len(related))
+
+    def _related(self) -> list[Publication]:
+        """Earlier reports of the same days, and reports of the same days as those: a year leads to its first month."""
+        related, spans = set[int](), [(self.first, self.last)]
+        while spans:
+            span = spans.pop()
+            for place, one in enumerate(self.earlier):
+                if place not in related and one.overlaps(*span):
+                    related.add(place)
+                    spans.append((one.first, one.last))
+        return list(dict.fromkeys(self.earlier[place] for place in sorted(related)))
 
     def link_added(self, own: LinkedCounts) -> "LinkedReports | None":
         """As `link`, for the appointments that were added since a report of the same window; None without one."""

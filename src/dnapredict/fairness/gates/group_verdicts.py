@@ -63,7 +63,9 @@ def judge_groups(
     # A second correction of p-values from rounded counts, since exact ones would reveal the hidden counts.
     printed = adjust_within_families([1.0 if h.printed_p is None else h.printed_p for _, h in tested], groupings)
     behind = adjust_within_families([measured.p_behind for _, measured in tested], groupings)
-    judge = _Judge(evidence.policy, tolerance=tolerance, measure=measure, alike=alike or {})
+    # Each grouping is a family; a sign of harm must not be found in one of them by chance.
+    families = max(1, len(set(groupings)))
+    judge = _Judge(evidence.policy, tolerance=tolerance, measure=measure, alike=alike or {}, families=families)
     answers = (
         judge.check(one, measured, _Adjusted(*p_values), level=level)
         for (one, measured), *p_values, level in zip(
@@ -99,6 +101,7 @@ class _Judge:
     tolerance: float
     measure: str
     alike: Mapping[str, float]
+    families: int
 
     def check(self, one: GroupComparison, harm: Harm, adjusted: _Adjusted, *, level: float) -> Check:
         """The verdict on one group."""
@@ -132,7 +135,7 @@ class _Judge:
         worst = max(adjusted.exact, 0.0 if harm.printed_p is None else adjusted.printed)
         if differ and worst < level:
             return Verdict.FAIL
-        doubtful = adjusted.behind < level or harm.is_decidable(self.tolerance, z)
+        doubtful = adjusted.behind < level / self.families or harm.is_decidable(self.tolerance, z)
         return Verdict.REVIEW if doubtful else Verdict.NOT_ENOUGH_DATA
 
 

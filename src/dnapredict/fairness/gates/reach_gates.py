@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from dnapredict.fairness.compare.causes import CauseEvidence, cause_of, explains_all, is_badly_recorded
+from dnapredict.fairness.compare.causes import CauseEvidence, cause_of, explains_all, is_badly_recorded, leaves_nothing
 from dnapredict.fairness.compare.comparisons import (
     Evidence,
     GroupComparison,
@@ -81,7 +81,8 @@ def _with_accumulated(check: Check, comparison: GroupComparison, evidence: Evide
     day = enough_by(*pair, limit=limit, log_e_pass=alike, level=level, window=evidence.window)
     if check.verdict is not Verdict.NOT_ENOUGH_DATA or day is None or check.estimate is None:
         return check
-    return dataclasses.replace(check, sentence=f"{check.sentence} Enough by about {day:%B %Y} if it is not behind.")
+    sentence = f"{check.sentence} Enough by about {day:%B %Y} if it is not behind."
+    return dataclasses.replace(check, sentence=sentence, enough_by=day)
 
 
 def _key(comparison: GroupComparison) -> tuple[str, str]:
@@ -137,13 +138,23 @@ def _explained(check: Check, comparison: GroupComparison, evidence: Evidence) ->
         return check
     cause, explained = _belongs_elsewhere(comparison, evidence) or _own_cause(comparison, evidence)
     may_be_need = _may_be_need(cause, comparison.why, evidence)
+    stands = not (cause.explains or may_be_need) and _stands_adjusted(comparison, evidence)
     return dataclasses.replace(
         check,
-        verdict=Verdict.REVIEW if (cause.explains or may_be_need) and check.verdict is Verdict.FAIL else check.verdict,
+        verdict=Verdict.REVIEW if check.verdict is Verdict.FAIL and not stands else check.verdict,
         sentence=f"{check.sentence} Why: {cause}. {_TOO_FEW_UNCALLED if may_be_need else said_of(cause)}",
         cause=cause,
         is_explained=explained and check.verdict is not Verdict.NOT_ENOUGH_DATA,
     )
+
+
+def _stands_adjusted(comparison: GroupComparison, evidence: Evidence) -> bool:
+    """Whether a gap is above the limit beyond chance among people who are alike in everything else, too."""
+    effect = evidence.effect(comparison)
+    if effect is None:
+        return True
+    tolerance, level = evidence.policy.limits.reach.max_harm_gap, 1 - evidence.policy.confidence
+    return RateDifference(-effect.reach.value, effect.reach.error).p_value(tolerance) < level
 
 
 def _may_be_need(cause: Cause, why: CauseEvidence | None, evidence: Evidence) -> bool:
@@ -179,7 +190,7 @@ def _belongs_elsewhere(comparison: GroupComparison, evidence: Evidence) -> tuple
     adjusted = RateDifference(-effect.reach.value, effect.reach.error)
     if adjusted.p_value(tolerance) < 1 - evidence.policy.confidence or adjusted.value > _MUCH * gap_found:
         return None
-    explained = adjusted.interval(evidence.z).high < tolerance
+    explained = leaves_nothing(adjusted, tolerance=tolerance)
     within = effect.standardised_gap
     by_mix = within is not None and within.value < _MUCH * gap_found and effect.mix.interval(evidence.z).high < 0
     return (Cause.MIX if by_mix else Cause.OTHER_GROUP), explained

@@ -98,6 +98,8 @@ def _meant_alike(compared: Sequence[GroupComparison], evidence: Evidence) -> tup
     groupings = [compared[at].grouping for at in measured]
     outside = adjust_within_families([one.beyond(limits.low, limits.high) for one in measured.values()], groupings)
     off = adjust_within_families([one.beyond(1.0, 1.0) for one in measured.values()], groupings)
+    # Each grouping is a family; a sign that a group is off must not be found in one of them by chance.
+    off = tuple(min(1.0, len(set(groupings)) * p_value) for p_value in off)
     adjusted = dict(zip(measured, zip(outside, off, strict=True), strict=True))
     return tuple(
         _meant(one, measured[at], adjusted[at], evidence) if at in measured else _too_few(one)
@@ -148,7 +150,7 @@ def _meant(one: GroupComparison, relative: RelativeRisk, adjusted: tuple[float, 
         cause = _cause_of(one, relative, evidence)
         meaning = f"{_for_100(printed)}, {'more' if relative.log > 0 else 'fewer'} than among most people."
     elif adjusted[1] < level or decidable:
-        verdict, meaning = Verdict.REVIEW, "the likely range crosses a limit; it could be chance."
+        verdict, meaning = Verdict.REVIEW, "a risk may mean something else than for most people; it could be chance."
     else:
         verdict, meaning = Verdict.NOT_ENOUGH_DATA, "not enough data to say whether a risk means the same."
     return Check(
@@ -221,7 +223,7 @@ _LEVEL_SAID: Final[Mapping[str, str]] = {
     "{hundred} are.",
     "high": "Risks are too low for everyone: for every 100 missed appointments that the model expects, "
     "{hundred} are missed.",
-    "between": "Whether as many miss as the model says is not sure: the likely range crosses a limit.",
+    "between": "It is not sure whether as many miss as the model says.",
     "inside": "As many miss as the model says.",
     "none": "There is not enough data to say whether as many miss as the model says.",
 }

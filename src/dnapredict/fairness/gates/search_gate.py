@@ -7,8 +7,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from dnapredict.fairness.compare.comparisons import Evidence
-from dnapredict.fairness.compare.harm_search import FoundHarm, Harm
+from dnapredict.fairness.compare.causes import is_badly_recorded
+from dnapredict.fairness.compare.comparisons import Evidence, comparisons
+from dnapredict.fairness.compare.harm_search import FoundHarm, HarmKind
 from dnapredict.fairness.measure.membership import Group
 from dnapredict.fairness.verdicts import ACTIONS, Cause, Check, Gate, Verdict, combine_checks
 
@@ -17,10 +18,10 @@ _QUESTION: Final = "Is anybody harmed whom no comparison names: people of severa
 _NOBODY: Final = (
     "None was found. Groups, pairs of groups and sites were searched; one search in twenty finds one by chance."
 )
-_CAUSES: Final = {Harm.UNDER_SCORED: Cause.UNDER_SCORED, Harm.FEWER_CALLS: Cause.CAPACITY}
+_CAUSES: Final = {HarmKind.UNDER_SCORED: Cause.UNDER_SCORED, HarmKind.FEWER_CALLS: Cause.CAPACITY}
 _SAID: Final = {
-    Harm.UNDER_SCORED: "{name}: more of them miss than the same risk means for others.",
-    Harm.FEWER_CALLS: "{name}: fewer of them are called than others at the same risk.",
+    HarmKind.UNDER_SCORED: "{name}: more of them miss than the same risk means for others.",
+    HarmKind.FEWER_CALLS: "{name}: fewer of them are called than others at the same risk.",
 }
 _PART: Final = "{name}: this goes with a part of the group, {part}; without that part nothing is shown."
 
@@ -44,9 +45,18 @@ def _largest(harms: Sequence[FoundHarm]) -> list[FoundHarm]:
 def _check(harm: FoundHarm, evidence: Evidence) -> Check:
     group = named_path(harm.path, evidence)
     grouping = harm.path[0][0] if len(harm.path) == 1 else SEARCHED
-    cause = _CAUSES[harm.harm]
+    cause = Cause.LABEL if _is_badly_recorded(harm, evidence) else _CAUSES[harm.harm]
     sentence = f"{_SAID[harm.harm].format(name=group.name)} {ACTIONS[cause][0].upper()}{ACTIONS[cause][1:]}."
     return Check(grouping, group, Verdict.FAIL, str(harm.harm), sentence, cause=cause)
+
+
+def _is_badly_recorded(harm: FoundHarm, evidence: Evidence) -> bool:
+    """Whether more of a whole group are recorded as missed than miss; of an intersection the counts cannot tell."""
+    if len(harm.path) > 1 or harm.harm is not HarmKind.UNDER_SCORED:
+        return False
+    compared = comparisons(evidence.counted, evidence.policy)
+    why = next((one.why for one in compared if (one.grouping, one.group.code) == harm.path[0]), None)
+    return why is not None and is_badly_recorded(why, evidence.policy.limits.causes)
 
 
 def named_path(path: Sequence[tuple[str, str]], evidence: Evidence) -> Group:

@@ -106,13 +106,6 @@ class AuditData:
             return np.ones(len(self))
         return np.asarray(self.table["weight"].to_numpy(), dtype=np.float64)
 
-    @property
-    def used(self) -> "AuditData":
-        """The appointments whose outcome is not left out."""
-        if "weight" not in self.table.column_names:
-            return self
-        return AuditData(self.table.filter(pa.array(self.weight > 0)))
-
     def with_weights(self, weight: NDArray[np.float64]) -> "AuditData":
         """The same appointments with other weights."""
         kept = [name for name in self.table.column_names if name != "weight"]

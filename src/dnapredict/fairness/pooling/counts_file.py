@@ -25,7 +25,7 @@ SUFFIX: Final = ".counts.json"
 
 
 @dataclass(frozen=True)
-class Provenance:
+class CountsProvenance:
     """Where a trust's counts are from; files are pooled only where all but the trust, data and days agree.
 
     Attributes
@@ -66,7 +66,7 @@ class TrustCounts:
     """A trust's counts with their provenance, and the file that they are from."""
 
     source: str
-    provenance: Provenance
+    provenance: CountsProvenance
     counts: AuditCounts
     is_keyed: bool = False
 
@@ -86,7 +86,7 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def write_counts(path: Path, provenance: Provenance, counts: AuditCounts, *, key: bytes = b"") -> Path:
+def write_counts(path: Path, provenance: CountsProvenance, counts: AuditCounts, *, key: bytes = b"") -> Path:
     """Write the file of counts, whole or not at all, for its owner alone.
 
     Without `key` the seal is a digest, by which a damaged file or a careless edit is noticed; with one nobody can make
@@ -128,7 +128,7 @@ def read_counts(path: Path, *, key: bytes = b"") -> TrustCounts:
     try:
         provenance = content["provenance"]
         lists = {name: tuple(provenance[name]) for name in ("outcomes", "window", "unknown")}
-        found = Provenance(**{**provenance, **lists})
+        found = CountsProvenance(**{**provenance, **lists})
         if found.contract_sha256 != contract_digest():
             raise DataError(
                 f"{path.name}: was counted by a release that groups people otherwise ({found.code_revision}). Use the "

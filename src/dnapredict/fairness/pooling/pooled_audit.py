@@ -16,7 +16,7 @@ from dnapredict.fairness.compare.comparisons import Evidence, published_rate
 from dnapredict.fairness.disclosure.suppression import CountCell, SumConstraint, cells_to_hide
 from dnapredict.fairness.measure.audit_counts import AuditCounts
 from dnapredict.fairness.measure.counts import GroupCounts
-from dnapredict.fairness.pooling.counts_file import SUFFIX, Provenance, TrustCounts, policy_digest, read_counts
+from dnapredict.fairness.pooling.counts_file import SUFFIX, CountsProvenance, TrustCounts, policy_digest, read_counts
 from dnapredict.fairness.run_audit import AuditResult, ReportContext, TrustPlace, evidence_of, judge, judge_gates
 from dnapredict.fairness.verdicts import Check, furthest_behind
 
@@ -78,7 +78,7 @@ def _require_alike(trusts: Sequence[TrustCounts]) -> None:
                 )
 
 
-def _require_once(trusts: Sequence[TrustCounts], what: str, of: Callable[[Provenance], str]) -> None:
+def _require_once(trusts: Sequence[TrustCounts], what: str, of: Callable[[CountsProvenance], str]) -> None:
     seen: dict[str, str] = {}
     for one in trusts:
         earlier = seen.setdefault(of(one.provenance), one.source)

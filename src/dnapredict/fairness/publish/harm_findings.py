@@ -6,7 +6,7 @@ from typing import Final
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.fairness.compare.harm_search import FoundHarm, Harm
+from dnapredict.fairness.compare.harm_search import FoundHarm, HarmKind
 from dnapredict.fairness.compare.searched_groups import Path, group_sums
 from dnapredict.fairness.disclosure.hidden_counts import publish_ratio
 from dnapredict.fairness.measure.groupings import GROUPINGS, LEAD, PLACE_GROUPINGS
@@ -16,8 +16,8 @@ from dnapredict.fairness.measure.pair_counts import SERVICE, PairCounts
 _BY_NAME: Final = {grouping.name: grouping for grouping in (*GROUPINGS, *PLACE_GROUPINGS, LEAD)}
 _SMALLEST_P: Final = 0.0001
 _SENTENCES: Final = {
-    Harm.UNDER_SCORED: "{name}: {number} appointments are missed for every 100 that the risks say, {beside}.",
-    Harm.FEWER_CALLS: "{name}: {number} are called for every 100 who would be if risk alone decided, {beside}.",
+    HarmKind.UNDER_SCORED: "{name}: {number} appointments are missed for every 100 that the risks say, {beside}.",
+    HarmKind.FEWER_CALLS: "{name}: {number} are called for every 100 who would be if risk alone decided, {beside}.",
 }
 
 
@@ -38,7 +38,7 @@ class HarmFinding:
 
     path: Path
     name: str
-    harm: Harm
+    harm: HarmKind
     estimate: Interval | None
     p_value: float
     appointments: int | None

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.publish.chart_data import GroupCurve
 from dnapredict.fairness.publish.group_tables import GroupRow, GroupTable
+from dnapredict.fairness.report.gap_chart import gap_chart
 from dnapredict.fairness.report.group_phrases import people, place_name, row_name
 from dnapredict.fairness.report.monthly_page import monthly_chart
 from dnapredict.fairness.report.phrases import in_100, list_and
@@ -34,6 +35,7 @@ Dot = tuple[str, GroupRow, Interval]
 def charts(result: AuditResult) -> tuple[Chart, ...]:
     """The charts of the report, in their order; those that this extract can give."""
     drawn = [
+        gap_chart(result),
         _reach_by_group(result, most=_MOST_ROWS),
         _need_and_calls(result.table("imd_decile")),
         _meaning(result.chart_data.calibration),

@@ -11,6 +11,7 @@ from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.publish.chart_data import ChartData, GroupCurve
 from dnapredict.fairness.publish.group_tables import COUNTS, GroupRow, GroupTable
 from dnapredict.fairness.run_audit import AuditResult, TrustPlace
+from dnapredict.fairness.verdicts import GroupFinding
 
 _HIDDEN = "*"
 # Figures of a row that have a range and are not rates.
@@ -27,7 +28,7 @@ _ALSO_RANGED = (
 
 def csv_files(result: AuditResult) -> dict[str, str]:
     """The CSV files by name: the gates, and the figures of each grouping ("*" is a hidden number)."""
-    files = {"gates.csv": _gates(result)}
+    files = {"gates.csv": _gates(result), "gap_parts.csv": _gap_parts(result.findings)}
     for table in (result.everyone, *result.tables):
         files[f"figures_{table.name}.csv"] = _figures(table)
     if result.trusts:
@@ -35,6 +36,16 @@ def csv_files(result: AuditResult) -> dict[str, str]:
     if result.allocation_costs:
         files["sharing.csv"] = _allocation_rows(result.allocation_costs)
     return files | _chart_tables(result.chart_data)
+
+
+def _gap_parts(findings: Sequence[GroupFinding]) -> str:
+    """How the largest gaps split into causes."""
+    header = ["grouping", "group", "verdict", "gap", "gap_low", "gap_high", "cause", "points", "low", "high", "action"]
+    lines: list[list[Any]] = [header]
+    for one in findings:
+        start = [one.grouping, one.group.name, one.verdict, *interval_cells(one.gap)]
+        lines += [[*start, part.cause, *interval_cells(part.points), part.action] for part in one.parts]
+    return csv_text(lines)
 
 
 def _trusts(places: Sequence[TrustPlace]) -> str:

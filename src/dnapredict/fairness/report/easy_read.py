@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from dnapredict.fairness.measure.intervals import Interval
+from dnapredict.fairness.report.behind_rows import called_of_100, groups_behind
+from dnapredict.fairness.report.group_phrases import people
 from dnapredict.fairness.report.templating import page
 from dnapredict.fairness.run_audit import AuditResult
-from dnapredict.fairness.verdicts import Verdict
+from dnapredict.fairness.verdicts import Check, Verdict
 
 _ANSWER: Final = {
     Verdict.PASS: ("Yes.", "The list is fair to every group that we can check."),
-    Verdict.REVIEW: ("Mostly.", "Some answers are not sure. A person must look at them."),
-    Verdict.FAIL: ("No.", "The list is not fair enough. We must put it right first."),
+    Verdict.REVIEW: ("Mostly.", "Some answers are not sure.", "A person must look at them."),
+    Verdict.FAIL: ("No.", "The list is not fair enough.", "We must put it right first."),
     Verdict.NOT_ENOUGH_DATA: ("We do not know yet.", "We need to know more before we can say."),
 }
 _CALLS: Final = (
@@ -24,14 +26,14 @@ _CALLS: Final = (
     "We call people before they come.",
     "We ask: what would help you to come?",
 )
-_MOST_NAMED: Final = 3
+_MOST_NAMED: Final = 2
 
 
 @dataclass(frozen=True)
 class EasyReadIdea:
-    """One idea: the name of its picture, and its short sentences."""
+    """One idea: the name of its picture or the verdict whose shape is its picture, and its short sentences."""
 
-    picture: str
+    picture: str | Verdict
     sentences: tuple[str, ...]
 
 
@@ -41,27 +43,40 @@ def easy_read_ideas(result: AuditResult) -> tuple[EasyReadIdea, ...]:
         EasyReadIdea("phone", _CALLS),
         EasyReadIdea("list", ("A computer makes a list.", "The list says who we call first.")),
         EasyReadIdea("stop", ("The list must never be used to take your appointment away.",)),
-        EasyReadIdea("scales", ("We checked: is the list fair to everyone?", *_ANSWER[result.verdict])),
-        EasyReadIdea("people", tuple(_found(result))),
+        EasyReadIdea(
+            result.verdicts.list, ("We checked: is the list fair to everyone?", *_ANSWER[result.verdicts.list])
+        ),
+        EasyReadIdea("people", _found(result)),
+        *_harmed(result),
         EasyReadIdea("question", tuple(_unknown(result))),
         EasyReadIdea("pen", ("A person decides if we use the list.", "Their name is in the full report.")),
     )
 
 
-def _found(result: AuditResult) -> Iterator[str]:
+def _found(result: AuditResult) -> tuple[str, ...]:
     everyone = result.everyone.rows[0].rates["reach"]
-    if everyone is None:
-        yield "Too few people missed an appointment. We cannot count how many the list finds."
-        return
-    yield f"100 people miss their appointment. The list finds {_number(everyone)} of them."
-    table = result.table("core20")
-    poorer = next((row.rates["reach"] for row in table.rows if row.group.code == "core20"), None) if table else None
-    if poorer is not None:
-        yield f"100 people in poorer areas miss their appointment. The list finds {_number(poorer)} of them."
-    gate = result.gate("G3")
-    behind = [check.group.name for check in gate.checks if check.verdict is Verdict.FAIL] if gate else []
-    for name in behind[:_MOST_NAMED]:
-        yield f"The list finds too few people in this group: {name}."
+    if everyone is None or result.gate("G3") is None:
+        return ("Too few people missed an appointment.", "We cannot count how many the list finds.")
+    return ("Think of 100 people who miss their appointment.", f"The list finds {_number(everyone)} of them.")
+
+
+def _harmed(result: AuditResult) -> Iterator[EasyReadIdea]:
+    """An idea for each group that the list harms, the largest gaps first, and one for the others."""
+    failed = [check for check in groups_behind(result) if check.verdict is Verdict.FAIL]
+    for check in failed[:_MOST_NAMED]:
+        yield EasyReadIdea(Verdict.FAIL, tuple(_said_of(check, result)))
+    more = len(failed) - _MOST_NAMED
+    if more > 0:
+        groups = "one more group" if more == 1 else f"{more} more groups"
+        yield EasyReadIdea(Verdict.FAIL, (f"The list finds too few people in {groups}.", "The full report names them."))
+
+
+def _said_of(check: Check, result: AuditResult) -> Iterator[str]:
+    who, numbers = people(check.grouping, check.group), called_of_100(check, result)
+    yield f"The list finds too few {who}."
+    if numbers is not None:
+        yield f"It finds {numbers[0]} of 100 of them."
+        yield f"It finds {numbers[1]} of 100 other people."
 
 
 def _unknown(result: AuditResult) -> Iterator[str]:
@@ -70,7 +85,8 @@ def _unknown(result: AuditResult) -> Iterator[str]:
         yield "We do not know which ethnic group people belong to."
     else:
         yield f"For {_number(unknown)} of 100 appointments we do not know the person's ethnic group."
-    yield "You can tell us, if you want to. It helps us to check."
+    yield "You can tell us, if you want to."
+    yield "It helps us to check."
 
 
 def _number(share: Interval) -> str:

@@ -124,8 +124,13 @@ def _first_page(figures: Mapping[str, Any]) -> FirstPage:
         tiles=summary_tiles(gates),
         unseen=_unseen(figures["groupings"]),
         absent=tuple(figures["not_in_this_extract"]),
-        page_one=_PAGE_ONE.validate_python(figures["page_one"]) if "page_one" in figures else None,
+        page_one=page_one_of(figures),
     )
+
+
+def page_one_of(figures: Mapping[str, Any]) -> PageOne | None:
+    """Page 1 as it was written; None in the figures of earlier releases."""
+    return _PAGE_ONE.validate_python(figures["page_one"]) if "page_one" in figures else None
 
 
 def _gate(stored: Mapping[str, Any]) -> Gate:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dnapredict.data.contract.treatment_functions import TREATMENT_FUNCTION
+from dnapredict.fairness.gates.search_gate import SEARCHED
 from dnapredict.fairness.measure.membership import Group
 
 _ETHNIC: Final[Mapping[str, str]] = {
@@ -100,7 +101,11 @@ def people(grouping: str, group: Group) -> str:
     ('people aged 65 to 79', 'people with no past appointment')
     >>> people("specialty", Group("130", "130")), people("site", Group("RXA03", "RXA03"))
     ('people seen in ophthalmology', 'people seen at site RXA03')
+    >>> people("search", Group("ethnicity=J|site=RXA03", "Asian: Pakistani; RXA03"))
+    'Pakistani people seen at site RXA03'
     """
+    if grouping == SEARCHED:
+        return intersection([(name, Group(code, code)) for name, _, code in _parts(group)])
     known = _PHRASES.get(grouping, {}).get(group.code)
     if known is not None:
         return known
@@ -160,10 +165,24 @@ def intersection(path: Sequence[tuple[str, Group]]) -> str:
     """People who are in all of several groups.
 
     >>> intersection([("ethnicity", Group("J", "")), ("sex", Group("2", "")), ("core20", Group("core20", ""))])
-    'Pakistani people who are also women and girls, and people in the most deprived areas'
+    'Pakistani women and girls in the most deprived areas'
+    >>> intersection([("age", Group("65-79", "65-79")), ("interpreter", Group("yes", ""))])
+    'people aged 65 to 79 who need an interpreter'
     """
-    first, *others = (people(grouping, group) for grouping, group in path)
-    return f"{first} who are also {', and '.join(others)}" if others else first
+    phrases = [people(grouping, group) for grouping, group in path]
+    begins = next((one for one in phrases if not one.startswith(_PEOPLE)), phrases[0])
+    nouns = [one for one in phrases if one != begins and not one.startswith(_PEOPLE)]
+    rest = [one.removeprefix(_PEOPLE) for one in phrases if one != begins and one not in nouns]
+    if begins.endswith(_PEOPLE.rstrip()) and nouns:
+        begins = f"{begins.removesuffix(_PEOPLE.rstrip())}{nouns.pop(0)}"
+    return " ".join([*[f"{one}," for one in nouns], begins, " and ".join(rest)]).strip()
+
+
+_PEOPLE: Final = "people "
+
+
+def _parts(group: Group) -> list[tuple[str, str, str]]:
+    return [part.partition("=") for part in group.code.split("|")]
 
 
 def capital(text: str) -> str:

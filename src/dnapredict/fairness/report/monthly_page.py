@@ -34,7 +34,7 @@ def monthly_chart(chart: ControlChart) -> Chart | None:
         axes.axhline(100 * chart.centre, color=GREY, linewidth=1)
         axes.plot(positions, value, color=BLUE, marker="o", linewidth=1.2)
         axes.plot(out, [value[x] for x in out], "D", color=AMBER, markersize=9)
-        axes.set_xticks(list(positions), [name for name, _ in months], rotation=40, ha="right")
+        axes.set_xticks(list(positions), [name for name, _ in months], rotation=90)
         axes.set_ylabel(f"{what}, {whom}" if width >= WIDTH else what)
         axes.set_ylim(0, max(*high, *value) * 1.15)
         return figure

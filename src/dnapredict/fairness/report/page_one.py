@@ -3,27 +3,20 @@
 `audit.json` keeps it, so that the service shows a stored report in the words that were signed.
 """
 
-import datetime
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from dnapredict.config.fairness_policy import REFUSED_USES
-from dnapredict.fairness.measure.intervals import Interval
-from dnapredict.fairness.measure.membership import Group
-from dnapredict.fairness.publish.group_tables import GroupRow
-from dnapredict.fairness.report.group_phrases import capital, people
-from dnapredict.fairness.report.phrases import list_and
-from dnapredict.fairness.report.verdict_sentences import three_verdicts
-from dnapredict.fairness.report.wording import describe_use, further_tasks
+from dnapredict.fairness.report.behind_rows import BehindRow, behind_rows, groups_behind
+from dnapredict.fairness.report.group_phrases import people
+from dnapredict.fairness.report.phrases import gate_sentence, list_and
+from dnapredict.fairness.report.wording import describe_use, further_tasks, named_groups
 from dnapredict.fairness.run_audit import AuditResult
-from dnapredict.fairness.verdicts import Cause, Check, Verdict
+from dnapredict.fairness.verdicts import RECORD_GATES, Check, Gate, Verdict
 
 MOST_ROWS: Final = 6
 _MOST_NAMED: Final = 4
-_FEWEST_DAYS: Final = 28  # of a period from which a rate is read
-_WITH_WHO: Final = (" who ", " whose ", " whom ")
 
 
 @dataclass(frozen=True)
@@ -33,22 +26,6 @@ class PageVerdict:
     title: str
     verdict: Verdict
     sentence: str
-
-
-@dataclass(frozen=True)
-class BehindRow:
-    """A group that is behind: by how much, why, and who does what by when.
-
-    `groups` are their names; gaps that are shown to be no fault of the list, for the same cause, share a row.
-    """
-
-    groups: tuple[str, ...]
-    verdict: Verdict
-    figures: str
-    why: str
-    task: str
-    owner: str
-    by_when: str
 
 
 @dataclass(frozen=True)
@@ -104,7 +81,7 @@ def page_one(result: AuditResult, *, changes: Sequence[str] = ()) -> PageOne:
         behind=rows[:MOST_ROWS],
         left_out=sum(len(row.groups) for row in rows[MOST_ROWS:]),
         nobody="" if behind else _nobody(result),
-        also=further_tasks(result.gates, named={(check.grouping, check.group.code) for check in behind}),
+        also=further_tasks(result.gates, policy.owners, named={(check.grouping, check.group.code) for check in behind}),
         can_say=tuple(_can_say(result)),
         cannot_say=tuple(_cannot_say(result, behind)),
         changes=tuple(changes),
@@ -113,176 +90,12 @@ def page_one(result: AuditResult, *, changes: Sequence[str] = ()) -> PageOne:
     )
 
 
-def groups_behind(result: AuditResult) -> list[Check]:
-    """Groups that are behind in reach beyond chance: those that fail first, then those not explained, by their gaps."""
-    gate = result.gate("G3")
-    checks = [check for check in gate.checks if _is_behind(check)] if gate else []
-    return sorted(checks, key=lambda check: (check.verdict is not Verdict.FAIL, check.is_explained, -_points(check)))
-
-
-def _is_behind(check: Check) -> bool:
-    if check.verdict is Verdict.FAIL:
-        return True
-    return check.verdict is Verdict.REVIEW and check.estimate is not None and check.estimate.low > 0
-
-
-def _points(check: Check) -> float:
-    return check.estimate.value if check.estimate else 1.0
-
-
-@dataclass(frozen=True)
-class _Task:
-    """Why a gap is there, which owner of `Policy.owners` acts, and what they do."""
-
-    why: str
-    owner: str
-    task: str
-
-
-_BY_CAUSE: Final[Mapping[Cause, _Task]] = {
-    Cause.LOWER_NEED: _Task(
-        "They miss less often, and their risks are right.", "review", "Look at it, and write down if you agree."
-    ),
-    Cause.WEAKER_INFORMATION: _Task(
-        "The model knows too little about them.",
-        "model",
-        "Find facts that say more about them. Until then offer help in a way that needs no model.",
-    ),
-    Cause.UNDER_SCORED: _Task(
-        "Their risks are too low: more of them miss than the model says.",
-        "model",
-        "Set their risks right, and audit again.",
-    ),
-    Cause.OVER_SCORED: _Task(
-        "Their risks are too high: fewer of them miss than the model says.",
-        "model",
-        "Set their risks right, and audit again.",
-    ),
-    Cause.SQUEEZED_RISKS: _Task(
-        "Their risks are too much alike: the high ones are too low.",
-        "model",
-        "Set the spread of their risks right, and audit again.",
-    ),
-    Cause.LABEL: _Task(
-        "Their missed appointments are not recorded as others' are.",
-        "records",
-        "Check how they are recorded, put it right, and audit again.",
-    ),
-    Cause.MIX: _Task(
-        "They use other clinics. Within a clinic the gap is not there.",
-        "review",
-        "Look at it clinic by clinic, and write down what you find.",
-    ),
-    Cause.OTHER_GROUP: _Task(
-        "Many of them belong to another group that is behind. Among people alike in the rest there is no gap.",
-        "review",
-        "Look at that other group first.",
-    ),
-    Cause.CAPACITY: _Task(
-        "At the same risk fewer of them are called.", "calls", "Find out who passes them over, and put it right."
-    ),
-    Cause.CALLS: _Task(
-        "Calls that were made changed who missed.", "calls", "Audit people who were not called, or run a trial."
-    ),
-    Cause.UNKNOWN: _Task(
-        "Why is not known.", "review", "Find out why, with people who know these patients."
-    ),
-}  # fmt: skip
-_BY_WHEN: Final = {
-    Verdict.FAIL: "before the list is used",
-    Verdict.REVIEW: "before this report is signed",
-}
-
-
-def behind_rows(behind: Sequence[Check], result: AuditResult) -> Iterator[BehindRow]:
-    """A row for each group, and one for all gaps that are explained by the same cause."""
-    explained: dict[Cause, list[Check]] = {}
-    for check in behind:
-        if check.is_explained and check.cause is not None:
-            explained.setdefault(check.cause, []).append(check)
-        else:
-            yield _row_of((check,), _figures(check, result), result)
-    for checks in explained.values():
-        yield _row_of(checks, _figures_of_all(checks, result), result)
-
-
-def _row_of(checks: Sequence[Check], figures: str, result: AuditResult) -> BehindRow:
-    first, task = checks[0], _BY_CAUSE[checks[0].cause or Cause.UNKNOWN]
-    return BehindRow(
-        groups=tuple(capital(people(check.grouping, check.group)) for check in checks),
-        verdict=first.verdict,
-        figures=figures,
-        why=task.why,
-        task=task.task,
-        owner=getattr(result.policy.owners, task.owner),
-        by_when=_BY_WHEN[first.verdict],
-    )
-
-
-def _row(result: AuditResult, check: Check) -> GroupRow | None:
-    table = result.table(check.grouping)
-    return next((row for row in table.rows if row.group.code == check.group.code), None) if table else None
-
-
-def whole_numbers(check: Check, result: AuditResult) -> tuple[int, int] | None:
-    """Called of 100 in the group who missed, and of 100 others; None where one is hidden."""
-    row = _row(result, check)
-    reach = row.rates["reach"] if row else None
-    if reach is None or check.estimate is None:
-        return None
-    return round(100 * reach.value), round(100 * (reach.value + check.estimate.value))
-
-
-def _figures(check: Check, result: AuditResult) -> str:
-    whom, numbers = of_100(check.grouping, check.group), whole_numbers(check, result)
-    if numbers is None or check.estimate is None:
-        return f"{whom}, fewer would have been called than of 100 others. The numbers are too small to print."
-    reach, others = numbers
-    return f"{whom}, {reach} would have been called; of 100 others, {others}. {likely(check.estimate, others - reach)}"
-
-
-def _figures_of_all(checks: Sequence[Check], result: AuditResult) -> str:
-    """The figures of groups whose gaps have one explanation, the largest gaps first."""
-    if len(checks) == 1:
-        return _figures(checks[0], result)
-    named = [
-        f"{people(check.grouping, check.group)}: {numbers[0]}, others {numbers[1]}"
-        for check in checks[:_MOST_NAMED]
-        if (numbers := whole_numbers(check, result))
-    ]
-    more = len(checks) - len(named)
-    others = f"; and {more} more groups" if more > 1 else "; and one more group" if more else ""
-    return f"Of 100 who missed, these would have been called. {capital('; '.join(named))}{others}."
-
-
-def of_100(grouping: str, group: Group) -> str:
-    """The opening of a sentence on 100 people of a group who missed.
-
-    >>> of_100("age", Group("65-79", "65-79"))
-    'Of 100 people aged 65 to 79 who missed'
-    >>> of_100("interpreter", Group("yes", "Needs an interpreter"))
-    'Of 100 people who need an interpreter and missed'
-    """
-    phrase = people(grouping, group)
-    has_clause = any(word in f" {phrase} " for word in _WITH_WHO)
-    return f"Of 100 {phrase} {'and' if has_clause else 'who'} missed"
-
-
-def likely(gap: Interval, fewer: int) -> str:
-    """The likely range of a gap in words, in whole numbers that hold the printed gap.
-
-    >>> likely(Interval(0.18, 0.142, 0.219), 18)
-    'That is 18 fewer, most likely 14 to 22.'
-    """
-    low, high = min(round(100 * gap.low), fewer), max(round(100 * gap.high), fewer)
-    range_ = f"{max(low, 0)} to {high}" if low < high else f"{low}"
-    return f"That is {fewer} fewer, most likely {range_}."
-
-
 def _nobody(result: AuditResult) -> str:
     gate = result.gate("G3")
     if gate is None:
         return "Nobody is called from this plan, so nobody is left out of calls."
+    if not gate.checks:
+        return "The data do not say who people are, so nobody can say who is behind."
     if all(check.verdict is Verdict.NOT_ENOUGH_DATA for check in gate.checks):
         return "There is not enough data to say of any group whether it is behind."
     return "No group that we can judge is clearly behind."
@@ -311,13 +124,14 @@ def _core20(result: AuditResult) -> tuple[int, int] | None:
 
 
 def _cannot_say(result: AuditResult, behind: Sequence[Check]) -> Iterator[str]:
+    yield from result.outcomes if _is_refused(result) else ()
     gate = result.gate("G3")
     checks = [check for check in gate.checks if check not in behind] if gate else []
     doubtful = [check for check in checks if check.verdict is Verdict.REVIEW]
     thin = [check for check in checks if check.verdict is Verdict.NOT_ENOUGH_DATA]
     yield from _named("Whether these are behind, or it is chance: {}.", doubtful)
     if thin:
-        yield from (f"{sentence}{_enough_by(thin, result)}" for sentence in _named("Too few missed to say: {}.", thin))
+        yield from (f"{sentence}{_enough_by(thin)}" for sentence in _named("Too few missed to say: {}.", thin))
     if unknown := _unknown(result):
         yield unknown
     if result.absent:
@@ -347,24 +161,82 @@ def _unknown(result: AuditResult) -> str:
     return f"Of {everyone or 0:,} appointments we do not know {list_and(parts)}." if parts else ""
 
 
-def _enough_by(thin: Sequence[Check], result: AuditResult) -> str:
-    """When most of these groups will have the missed appointments that a verdict needs, at the present rate."""
-    first, last = result.context.window
-    days = (last - first).days + 1
-    needed = [
-        math.ceil(days * result.policy.smallest_group / missed)
-        for check in thin
-        if (row := _row(result, check)) and (missed := row.counts["missed"]) and missed < result.policy.smallest_group
-    ]
-    if not needed or days < _FEWEST_DAYS:
-        return ""
-    day = first + datetime.timedelta(days=min(needed))
-    return f" At this rate there will be enough for the first of them in {day:%B %Y}."
+def _enough_by(thin: Sequence[Check]) -> str:
+    """When there will be enough data for the first of these groups, at the present rate."""
+    days = [check.enough_by for check in thin if check.enough_by is not None]
+    return f" At this rate there will be enough for the first of them by {min(days):%B %Y}." if days else ""
+
+
+def _is_refused(result: AuditResult) -> bool:
+    """Whether reach cannot be judged, since nearly all were called: a second sentence says what to record."""
+    return len(result.outcomes) > 1
 
 
 def _method(result: AuditResult) -> str:
-    return (
-        f"The lists of these weeks were made again, {result.context.capacity}, and compared with who missed."
+    """How the lists were made again, and whose outcomes the figures rest on."""
+    lists = (
+        f"The lists of these weeks were made again: {result.context.capacity}. Then we looked who missed."
         if result.policy.primary == "reach"
-        else "The risks were compared with who missed."
+        else "We compared the risks with who missed."
     )
+    if _is_refused(result):
+        return lists
+    return f"{lists} {' '.join(result.outcomes) or _NO_CALLS}"
+
+
+_NO_CALLS: Final = "No calls are on record in these data; if there were any, they may hide who would have missed."
+
+
+LIST, RECORDS, LEVEL = "Is the list fair?", "Can we trust the records?", "Are the risks right, all in all?"
+_LIST: Final = {
+    Verdict.PASS: "Every group that we can judge is reached about as well as others.",
+    Verdict.REVIEW: "Nothing is clearly unfair, but some answers are not sure. A named person looks first.",
+    Verdict.NOT_ENOUGH_DATA: "Too few people missed an appointment to say. This is not a pass.",
+    Verdict.FAIL: "Do not use the list as it is.",
+}
+_NOBODY_KNOWN: Final = "The data do not say who people are, so nobody can say. This is not a pass."
+_PROBLEMS: Final = {
+    "G3": "Too few are reached among {}.",
+    "G5": "Harm was found among {}.",
+    "G2": "At the same risk, more or fewer miss among {}.",
+    "G3b": "The model knows too little about {}.",
+    "G6": "The new model would take help from {}.",
+}
+_RECORDS_ARE_GOOD: Final = "We know enough about who people are, and missed means the same for everyone."
+_NOT_ALL_SEEN: Final = "Of some groups we know too little: see what we cannot say."
+_LEVEL_NOT_JUDGED: Final = "There is not enough data to say."
+
+
+def three_verdicts(result: AuditResult) -> tuple[tuple[str, Verdict, str], ...]:
+    """Question, verdict and sentence on the list, on the records, and on the level of the risks."""
+    verdicts = result.verdicts
+    reach = result.gate("G3")
+    nobody_known = reach is not None and not reach.checks and verdicts.list is Verdict.NOT_ENOUGH_DATA
+    on_list = _NOBODY_KNOWN if nobody_known else _LIST[verdicts.list]
+    return (
+        (LIST, verdicts.list, " ".join((on_list, *_problems(result)))),
+        (RECORDS, verdicts.records, _on_records(result)),
+        (LEVEL, verdicts.level, _on_level(result.gate("G8"))),
+    )
+
+
+def _problems(result: AuditResult) -> Iterator[str]:
+    """Which groups fail in which way: the first way that any group fails in."""
+    for code, sentence in _PROBLEMS.items():
+        gate = result.gate(code)
+        failed = [check for check in gate.checks if check.verdict is Verdict.FAIL] if gate and gate.judged else []
+        if failed:
+            yield sentence.format(named_groups(failed))
+            return
+
+
+def _on_records(result: AuditResult) -> str:
+    """What the worst gates about records say; groups that are not in the data are further down the page."""
+    gates = [gate for gate in result.gates if gate.code in RECORD_GATES and gate.judged]
+    worst = [gate for gate in gates if gate.verdict is result.verdicts.records and gate.verdict is not Verdict.PASS]
+    said = [gate_sentence(gate) for gate in worst if gate.code != "G7" or gate.verdict is Verdict.FAIL]
+    return " ".join(said) or (_NOT_ALL_SEEN if worst else _RECORDS_ARE_GOOD)
+
+
+def _on_level(gate: Gate | None) -> str:
+    return gate.sentence if gate else _LEVEL_NOT_JUDGED

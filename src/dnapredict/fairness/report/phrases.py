@@ -6,7 +6,7 @@ from dnapredict.fairness.compare.allocation_cost import AllocationCost
 from dnapredict.fairness.measure.audit_counts import BY_RISK
 from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.publish.group_tables import GroupTable
-from dnapredict.fairness.report.group_phrases import capital, people, row_name
+from dnapredict.fairness.report.group_phrases import capital, people
 from dnapredict.fairness.verdicts import Gate, Verdict
 
 HIDDEN = "hidden (small number)"
@@ -72,13 +72,25 @@ def list_or(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}" if names else "none"
 
 
-def fewer_or_more(gap: Interval) -> str:
-    """A gap in reach in 100, positive for fewer reached, with its likely range and without a minus.
+def whole_numbers(reach: Interval, gap: Interval) -> tuple[int, int]:
+    """Called of 100 in a group who missed, and of 100 others; wherever a gap is printed, it is between these two.
 
-    >>> fewer_or_more(Interval(0.121, 0.09, 0.152)), fewer_or_more(Interval(-0.04, -0.07, 0.012))
+    >>> whole_numbers(Interval(0.094, 0, 1), Interval(0.274, 0, 1))
+    (9, 37)
+    """
+    return round(100 * reach.value), round(100 * (reach.value + gap.value))
+
+
+def fewer_or_more(gap: Interval, reach: Interval) -> str:
+    """A gap in reach in 100, with its likely range and without a minus.
+
+    >>> reach = Interval(0.30, 0.25, 0.35)
+    >>> fewer_or_more(Interval(0.121, 0.09, 0.152), reach), fewer_or_more(Interval(-0.04, -0.07, 0.012), reach)
     ('12 fewer (9 to 15 fewer)', '4 more (7 more to 1 fewer)')
     """
-    value, low, high = (round(100 * number) for number in (gap.value, gap.low, gap.high))
+    own, others = whole_numbers(reach, gap)
+    value = others - own
+    low, high = min(round(100 * gap.low), value), max(round(100 * gap.high), value)
     if low >= 0:
         return f"{_side(value)} ({low} to {high} fewer)"
     if high <= 0:
@@ -123,7 +135,7 @@ def gate_sentence(gate: Gate) -> str:
     sentence = gate.sentence
     for check in sorted(gate.checks, key=lambda check: -len(check.group.name)):
         if check.verdict is Verdict.FAIL and check.grouping != "all":
-            sentence = sentence.replace(check.group.name, row_name(check.grouping, check.group))
+            sentence = sentence.replace(check.group.name, people(check.grouping, check.group))
     return sentence
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+from dnapredict.config.fairness_policy import Owners
 from dnapredict.fairness.measure.group_metrics import KNOWS_THE_OUTCOME
 from dnapredict.fairness.publish.group_tables import GroupRow, GroupTable
 from dnapredict.fairness.report.group_phrases import capital, people
@@ -133,39 +134,41 @@ def _core20(core20: GroupTable | None, everyone: GroupRow) -> str:
     return "Too few people missed their appointment to say how many this list would have called."
 
 
-_PUT_RIGHT: Final = {
-    "G0": "Put the records right: {sentence}",
-    "G1": "First of all put right how missed appointments are recorded for {names}.",
-    "G2": "Set the risks right for {names}: more or fewer of them miss than the model says.",
-    "G3b": "Find facts that say more about {names}.",
-    "G6": "Keep the model in use: the new one would reach fewer of {names}.",
-    "G7": "Get the groups that the policy names into the data.",
-    "G8": "Set the risks of everyone right. {sentence}",
+# Which owner of `Policy.owners` puts right what a gate found, and how.
+_PUT_RIGHT: Final[Mapping[str, tuple[str, str]]] = {
+    "G0": ("records", "put the records right. {sentence}"),
+    "G1": ("records", "first of all put right how missed appointments are recorded for {names}."),
+    "G2": ("model", "set the risks right for {names}: more or fewer of them miss than the model says."),
+    "G3b": ("model", "find facts that say more about {names}."),
+    "G6": ("model", "keep the model in use: the new one would reach fewer of {names}."),
+    "G7": ("records", "get the groups that the policy names into the data."),
+    "G8": ("model", "set the risks of everyone right. {sentence}"),
 }
-_ASK: Final = "Ask people for their ethnic group, and write it down."
+_ASK: Final = "ask people for their ethnic group, and write it down."
 _NOBODY: Final = (
-    "Bring into the data who people are: their ethnic group and how deprived their area is. "
+    "bring into the data who people are: their ethnic group and how deprived their area is. "
     "Without that nobody can say if the list is fair."
 )
 
 
-def further_tasks(gates: Sequence[Gate], *, named: Collection[tuple[str, str]]) -> tuple[str, ...]:
-    """What has to be put right beside the gaps in reach of the groups in `named` (grouping and code)."""
+def further_tasks(gates: Sequence[Gate], owners: Owners, *, named: Collection[tuple[str, str]]) -> tuple[str, ...]:
+    """What has to be put right beside the gaps of the groups in `named` (grouping and code), and by whom."""
     judged = [gate for gate in gates if gate.judged]
     tasks = [task for gate in judged if gate.verdict is Verdict.FAIL and (task := _to_put_right(gate, named))]
     if any(gate.code == "G0" and gate.verdict is Verdict.REVIEW for gate in judged):
-        tasks.append(_ASK)
+        tasks.append(("records", _ASK))
     if not any(gate.checks for gate in judged if gate.code in ("G2", "G3")):
-        tasks.append(_NOBODY)
-    return tuple(tasks)
+        tasks.append(("records", _NOBODY))
+    return tuple(f"{capital(getattr(owners, owner))}: {task}" for owner, task in tasks)
 
 
-def _to_put_right(gate: Gate, named: Collection[tuple[str, str]]) -> str:
+def _to_put_right(gate: Gate, named: Collection[tuple[str, str]]) -> tuple[str, str] | None:
     failed = [check for check in gate.checks if check.verdict is Verdict.FAIL and check.grouping != "all"]
     new = [check for check in failed if (check.grouping, check.group.code) not in named]
     if gate.code not in _PUT_RIGHT or (failed and not new):
-        return ""
-    return _PUT_RIGHT[gate.code].format(names=named_groups(new), sentence=gate.sentence)
+        return None
+    owner, task = _PUT_RIGHT[gate.code]
+    return owner, task.format(names=named_groups(new), sentence=gate.sentence)
 
 
 def named_groups(checks: Sequence[Check], *, most: int = _NAMED) -> str:

@@ -26,12 +26,18 @@ class ModelDocuments:
     tags
         Tags of the registry: who audited, signed and promoted it, and when.
     report
-        The report of its last audit; None where there was none, or the file has changed since.
+        The report of its last audit; None where there was none, or a file of it has changed since.
+    seal
+        The seal of the ledger's entry with the decision on that report; "" where there is none.
+    notice
+        That its conditions have ended, or its audit is not signed; "" otherwise.
     """
 
     card: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     report: "StoredReport | None" = None
+    seal: str = ""
+    notice: str = ""
 
 
 class DocumentCache:

@@ -20,6 +20,9 @@ from dnapredict.service.pages.rendering import error_page, page
 
 MODEL: Final = "/model"
 REPORT: Final = MODEL + "/report"
+# The two pages of a report name each other as files of one folder.
+REPORT_FILE: Final = MODEL + "/report.html"
+TABLES: Final = MODEL + "/figures.html"
 # The report is one file with inline styles and images, without scripts or requests.
 _REPORT_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -53,16 +56,20 @@ def model_routes(champion: Champion, cache: DocumentCache) -> Sequence[BaseRoute
             report_address=REPORT,
         )
 
-    def report(_: Request) -> Response:
+    def report(request: Request) -> Response:
         try:
             document = cache.of(champion.require().model_version).report
         except DnapredictError as error:
             return error_page("The report cannot be shown", str(error), status=status_of(error))
         if document is None:
             return error_page("There is no report", "The model was not audited here.", status=404)
-        return HTMLResponse(document.html, headers={"content-security-policy": _REPORT_POLICY})
+        of_tables = request.url.path.endswith(TABLES)
+        content = document.tables if of_tables else document.html
+        if content is None:
+            return error_page("There is no page of tables", "It is not kept here as it was written.", status=404)
+        return HTMLResponse(content, headers={"content-security-policy": _REPORT_POLICY})
 
-    return [Route(MODEL, model), Route(REPORT, report)]
+    return [Route(MODEL, model), *(Route(path, report) for path in (REPORT, REPORT_FILE, TABLES))]
 
 
 def card_html(markdown: str) -> str:

@@ -1,0 +1,165 @@
+"""The audits of a home: what one may rest on, what is entered of it, who signed it, and the evidence of all."""
+
+import datetime
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dnapredict.config.fairness_policy import Policy, Signatory
+from dnapredict.data.files.digests import file_sha256
+from dnapredict.registry.audit_record import (
+    AuditRecord,
+    last_policy,
+    policy_data,
+    recorded_evidence,
+    refuse_made_up_report,
+    refuse_policy,
+)
+from dnapredict.registry.decision_ledger import DecisionEntry
+from dnapredict.registry.judgement import deadline
+from dnapredict.registry.model_registry import Registry
+from dnapredict.registry.promotion import REPORT, report_digest
+from dnapredict.registry.signatures import decision_on, decisions_on, is_owed, signatories_of, signature_from
+from dnapredict.registry.tested_appointments import RecordedOutcomes, coverage
+
+if TYPE_CHECKING:
+    from dnapredict.fairness.compare.e_values import Key, Window
+    from dnapredict.fairness.measure.coverage import Coverage
+    from dnapredict.fairness.signing import Signature
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a report says of the decision about a version, and of the ledger that holds it.
+
+    Attributes
+    ----------
+    audit, signatures
+        The entry of its last audit, and those of the decisions on the report; None and empty where there is none.
+    is_owed
+        Whether a signature is owed.
+    has_signatories
+        Whether the policy of the audit names who may sign, so that each signature is proven.
+    last_day
+        The last day of use, where conditions end or a signature is overdue; None otherwise.
+    entries, seal
+        Number of entries of the ledger, and the seal of the last one.
+    """
+
+    audit: DecisionEntry | None
+    signatures: tuple[DecisionEntry, ...]
+    is_owed: bool
+    has_signatories: bool
+    last_day: datetime.date | None
+    entries: int
+    seal: str
+
+
+class AuditBook:
+    """The audits of one home, read from and entered in its ledger.
+
+    Raises
+    ------
+    StoreError
+        From any method, if the home cannot be read or written.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        """Use the ledger of a registry; nothing is read yet."""
+        self.registry = registry
+
+    def coverage(self, name: str, appointments: RecordedOutcomes) -> "Coverage | None":
+        """What the appointments of an audit cover of a version's test; None where its training kept nothing.
+
+        Raises
+        ------
+        StoreError
+            If what the training kept is missing or was changed.
+        """
+        identity, entries = self.registry.identity(name), self.registry.entries()
+        trainings = (entry for entry in reversed(entries) if entry.kind == "training")
+        kept = (entry["coverage"] for entry in trainings if entry["model"] == identity.model)
+        return coverage(
+            self.registry.home,
+            appointments,
+            digest=identity.model,
+            version=identity.version,
+            sha256=next(filter(None, kept), ""),
+        )
+
+    def require_policy(self, policy: Policy) -> None:
+        """Refuse a policy that decides otherwise than the last one here, without an agreed change.
+
+        Raises
+        ------
+        ConfigurationError
+            Names the setting.
+        """
+        refuse_policy(policy, self.registry.entries())
+
+    def require_report(self, report: Path) -> None:
+        """Refuse a folder that is no report of an audit here, where there was an audit.
+
+        Raises
+        ------
+        UsageError
+        """
+        page, figures = (
+            file_sha256(report / name) if (report / name).is_file() else "" for name in (REPORT, "audit.json")
+        )
+        refuse_made_up_report(self.registry.entries(), page=page, figures=figures, named=report)
+
+    def enter(self, name: str, report: Path, record: AuditRecord) -> None:
+        """Keep an audit's `report` folder with the run of a version, and enter in the ledger what it rests on."""
+        from dnapredict.fairness.signing import report_files_sha256  # imports libraries that take seconds
+
+        registry, entries = self.registry, self.registry.entries()
+        policy = policy_data(record.policy)
+        if (last := last_policy(entries)) is None or last["policy"] != policy["policy"]:
+            registry.enter("policy", policy)
+        content, files = registry.identity(name).content, report_files_sha256(report)
+        details = record.data(registry.home, entries, content=content, files=files)
+        registry.keep_audit(name, report, verdict=record.verdict, details=details)
+
+    def evidence(self, name: str, window: "Window") -> "Mapping[Key, tuple[float, float]]":
+        """Evidence of earlier audits of a version's model that an audit of the days of `window` may add to its own."""
+        from dnapredict.fairness.compare.e_values import evidence_before
+
+        content = self.registry.identity(name).content
+        return evidence_before(recorded_evidence(self.registry.entries(), content=content), window)
+
+    def signatories(self, report: Path) -> tuple[Signatory, ...]:
+        """Who may sign a report, by the policy that it was audited by here."""
+        return signatories_of(self.registry.entries(), _digest(report))
+
+    def is_owed(self, report: Path) -> bool:
+        """Whether a person still has to sign a report that was audited here."""
+        return is_owed(self.registry.entries(), _digest(report))
+
+    def signatures_before(self, report: Path) -> "tuple[Signature, ...]":
+        """The signatures on a report since its last audit, where another one is owed."""
+        made = decisions_on(self.registry.entries(), _digest(report))
+        if decision_on(self.registry.entries(), _digest(report)) is not None:
+            return ()
+        return tuple(signature_from(entry, made[:number]) for number, entry in enumerate(made))
+
+    def standing(self, name: str) -> Standing:
+        """What a report says of the decision about a version."""
+        entries, judged = self.registry.entries(), self.registry.judged(name)
+        due, audit = deadline(judged, entries), judged.audit
+        made = [] if audit is None else decisions_on(entries, audit["report"])
+        return Standing(
+            audit=audit,
+            signatures=tuple(made),
+            is_owed=judged.is_unsigned,
+            has_signatories=audit is not None and bool(json.loads(audit["signatories"] or "[]")),
+            last_day=None if due is None else due.last_day,
+            entries=len(entries),
+            seal=entries[-1].seal if entries else "",
+        )
+
+
+def _digest(report: Path) -> str:
+    return report_digest(report) if (report / REPORT).is_file() else ""

@@ -1,0 +1,201 @@
+"""Who may sign, with what key, and what happens when conditions end: the verbs as a person types them."""
+
+import datetime
+import json
+import logging
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.end_to_end.conftest import QUICK
+from tests.end_to_end.world import Trust
+
+from dnapredict.config.loading import shipped
+from dnapredict.registry import Registry, decision_ledger
+from dnapredict.service import app
+
+SHIPPED = shipped("fairness/policy.toml").read_text(encoding="utf-8")
+# Of the made-up patients the ethnic group is known for 77 in 100: by this policy the audit fails.
+STRICT = SHIPPED.replace("fail_known = 0.75", "fail_known = 0.85")
+SAID = ("--role", "Equality lead", "--reason", "Read by the panel.")
+TODAY = datetime.datetime.now(datetime.UTC).date()
+
+
+def later(days: int) -> str:
+    return (TODAY + datetime.timedelta(days=days)).isoformat()
+
+
+@pytest.fixture(scope="module")
+def trained(trust: Trust, dnapredict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which version 1 was trained and nothing else was done."""
+    place = tmp_path_factory.mktemp("signatories")
+    (place / "config.toml").write_text(QUICK, encoding="utf-8")
+    done = dnapredict("train", trust.extract, "--home", place / "home", "--config", place / "config.toml")
+    assert done.returncode == 0, done.stderr
+    return place / "home"
+
+
+@pytest.fixture
+def home(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "home"))
+
+
+def personal_keys(dnapredict, folder: Path, *names: str) -> tuple[str, dict[str, Path]]:
+    """The lines that name these people in a policy, and a file with the key of each."""
+    lines, keys = "", {}
+    for name in names:
+        made = dnapredict("keys", "personal", name, "--role", "Equality lead")
+        assert made.returncode == 0, made.stderr
+        keys[name] = folder / f"{name}.key"
+        keys[name].write_text(made.stdout)
+        lines += made.stderr.partition("policy.toml:\n")[2] + "\n"
+    return lines, keys
+
+
+def audit(dnapredict, trust: Trust, home: Path, out: Path, policy: str) -> int:
+    file = out.with_suffix(".toml")
+    file.write_text(policy, encoding="utf-8")
+    done = dnapredict("audit", trust.extract, "--model", "1", "--home", home, "--out", out, "--policy", file)
+    assert done.returncode in (0, 13), done.stderr
+    return done.returncode
+
+
+def test_only_signatories_sign_each_with_their_key_and_a_failed_audit_needs_two(dnapredict, trust, home, tmp_path):
+    named, keys = personal_keys(dnapredict, tmp_path, "Ada Okafor", "Ben Marsh")
+    out = tmp_path / "report"
+    assert audit(dnapredict, trust, home, out, STRICT + "\n" + named) == 13
+    figures = (out / "audit.json").read_text()
+    assert json.loads(figures)["policy"]["signatories"] == [
+        {"name": "Ada Okafor", "role": "Equality lead"}, {"name": "Ben Marsh", "role": "Equality lead"},
+    ]  # fmt: skip
+    assert "key_sha256" not in figures + (out / "report.html").read_text()
+
+    def sign(name: str, *words: object) -> tuple[int, str]:
+        decision = ("--decision", "conditions", "--until", later(30))
+        done = dnapredict("sign", out, "--name", name, *SAID, *decision, *words, "--home", home)
+        return done.returncode, done.stderr
+
+    for name, words, told in (
+        ("Cy Stranger", ("--signing-key", keys["Ada Okafor"]), "'Cy Stranger' is no signatory of the policy"),
+        ("Ada Okafor", (), "The one given is not yours, or none was given"),
+        ("Ada Okafor", ("--signing-key", keys["Ben Marsh"]), "The one given is not yours, or none was given"),
+        ("Ada Okafor", ("--signing-key", tmp_path / "none"), "cannot be read"),
+    ):
+        code, said = sign(name, *words)
+        assert (code, told in said) == (2, True), said
+    assert not (out / "signature.json").exists()
+
+    code, said = sign("ada okafor", "--signing-key", keys["Ada Okafor"])
+    assert (code, "another signatory has to sign" in said) == (0, True), said
+    refused = dnapredict("promote", "1", "--home", home)
+    assert (refused.returncode, "Ada Okafor has signed; a second signatory has to" in refused.stderr) == (13, True)
+    assert sign("Ada Okafor", "--signing-key", keys["Ada Okafor"])[0] == 2
+    assert sign("Ben Marsh", "--signing-key", keys["Ben Marsh"])[0] == 0
+    signature = json.loads((out / "signature.json").read_text())
+    assert (signature["name"], signature["proven"], signature["until"]) == ("Ben Marsh", "key", later(30))
+    assert [each["name"] for each in signature["also_signed"]] == ["Ada Okafor"]
+    assert dnapredict("promote", "1", "--home", home).returncode == 0
+
+
+def test_other_signatories_need_the_consent_of_those_on_record(dnapredict, trust, home, tmp_path):
+    named, _ = personal_keys(dnapredict, tmp_path, "Ada Okafor", "Ben Marsh")
+    mine, _ = personal_keys(dnapredict, tmp_path, "Cy Stranger")
+    audit(dnapredict, trust, home, tmp_path / "report", SHIPPED + "\n" + named)
+    changed = (
+        '[[changes]]\nlimit = "signatories"\nwas = "two"\nnow = "three"\non = 2026-03-02\n'
+        'by = "{}"\nseconded_by = "{}"\nwhy = "Ada Okafor has left us."\n'
+    )
+    consent = changed.format("Ada Okafor", "Ben Marsh")
+    for number, (policy, code) in enumerate(
+        (
+            (SHIPPED, 11),
+            (SHIPPED + "\n" + mine, 11),
+            (SHIPPED + "\n" + named + mine + changed.format("Cy Stranger", "Dee Stranger"), 11),
+            (SHIPPED + "\n" + named + mine + consent, 0),
+        )
+    ):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(policy, encoding="utf-8")
+        words = ("--model", "1", "--home", home, "--out", tmp_path / f"again-{number}", "--policy", file)
+        done = dnapredict("audit", trust.extract, *words)
+        assert done.returncode == code, done.stderr
+        assert code == 0 or "by two of the signatories on record: Ada Okafor, Ben Marsh" in done.stderr
+
+
+def clock_at(days: int) -> type[datetime.datetime]:
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+            return datetime.datetime.now(tz) + datetime.timedelta(days=days)
+
+    return Clock
+
+
+def test_when_conditions_have_ended_page_and_lists_say_so_for_14_days_and_then_nothing_answers(
+    dnapredict, trust, home, tmp_path, monkeypatch, caplog
+):
+    audit(dnapredict, trust, home, tmp_path / "report", STRICT)
+    conditions = ("--decision", "conditions", "--until", later(2))
+    done = dnapredict("sign", tmp_path / "report", "--name", "Ada Okafor", *SAID, *conditions, "--home", home)
+    assert (done.returncode, "nothing proves who signed" in done.stderr) == (0, True)
+    assert dnapredict("promote", "1", "--home", home).returncode == 0
+    monkeypatch.setenv("DNAPREDICT_HOME", str(home))
+    champion, out = app.champion_of(home), tmp_path / "out.csv"
+
+    def score() -> tuple[int, str]:
+        done = dnapredict("score", trust.weekly, "--out", out, "--home", home)
+        return done.returncode, done.stdout + done.stderr
+
+    ended = f"conditions that Ada Okafor (Equality lead) signed ended on {TODAY + datetime.timedelta(days=2):%d %B %Y}"
+    for days, code, told in ((2, 0, False), (3, 0, True), (16, 0, True), (17, 13, True)):
+        monkeypatch.setattr(decision_ledger, "datetime", clock_at(days))
+        champion.refresh()
+        found, said = score()
+        assert (found, ended in said) == (code, told), (days, said)
+        assert (champion.scorer is not None) == (code == 0)
+        if code == 0:
+            assert any(ended in notice for notice in champion.require().notices) == told
+            assert (ended in app.documents_of(home)("1").notice) == told
+    assert dnapredict("serve", "--home", home).returncode == 13
+    assert "is not used: the conditions" in caplog.text
+    monkeypatch.setattr(decision_ledger, "datetime", clock_at(0))  # a clock turned back revives nothing
+    assert score()[0] == 13
+    assert [entry.kind for entry in Registry(home).decisions()][-2:] == ["end", "end"]
+    champion.stop()
+
+
+def test_a_running_service_shows_no_report_of_which_a_table_was_edited_and_a_new_one_does_not_start(
+    dnapredict, trust, home, tmp_path, caplog
+):
+    out = tmp_path / "report"
+    audit(dnapredict, trust, home, out, SHIPPED)
+    approve = ("--decision", "approve")
+    assert dnapredict("sign", out, "--name", "Ada Okafor", *SAID, *approve, "--home", home).returncode == 0
+    assert dnapredict("promote", "1", "--home", home).returncode == 0
+    assert app.documents_of(home)("1").report is not None
+    table = min(Registry(home).report("1").glob("*.csv"))
+    table.write_text(table.read_text() + "Everybody,100\n")
+    assert app.documents_of(home)("1").report is None
+    refused = dnapredict("serve", "--home", home)
+    assert (refused.returncode, f"{table.name}: is not the file that was signed" in refused.stderr) == (14, True)
+    with caplog.at_level(logging.ERROR):
+        fresh = app.champion_of(home)
+        fresh.refresh()
+        fresh.stop()
+    assert fresh.scorer is None
+
+
+def test_a_home_that_was_put_back_whole_is_found_out_by_the_seal_that_was_written_down(
+    dnapredict, trust, home, tmp_path
+):
+    shutil.copytree(home, tmp_path / "backup")
+    audit(dnapredict, trust, home, tmp_path / "report", SHIPPED)
+    verified = dnapredict("log", "verify", "--home", home)
+    number, seal = re.search(r"(\d+) decisions, .* Seal of the last: ([0-9a-f]{64})", verified.stdout).groups()
+    assert dnapredict("log", "verify", "--home", home, "--kept", f"{number}:{seal}").returncode == 0
+    put_back = tmp_path / "backup"
+    assert dnapredict("log", "verify", "--home", put_back).returncode == 0
+    for kept in (f"{number}:{seal}", f"1:{seal}", "one"):
+        refused = dnapredict("log", "verify", "--home", put_back, "--kept", kept)
+        assert (refused.returncode, "is not in this ledger" in refused.stderr) == (14, True)

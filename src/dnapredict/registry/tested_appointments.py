@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from dnapredict.data.files.atomic_write import private_folder, write_atomically
 from dnapredict.data.files.digests import file_sha256
 from dnapredict.errors import ModelError, StoreError
-from dnapredict.model.cohort.cohort import appointment_keys
+from dnapredict.model.cohort import appointment_keys
 from dnapredict.registry import holdout_store
 
 if TYPE_CHECKING:

@@ -1,13 +1,16 @@
 """Several trusts and several products, from extracts to pages: what is written, and what the order of rows changes."""
 
+import functools
 import json
+import operator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from benchmarks.audit_worlds import OddWorld
+from benchmarks.audit_worlds import OddWorld, World
+from benchmarks.planted_worlds import PlantedWorld
 from tests.plain_words import BANNED
 
 from dnapredict import pipeline
@@ -16,6 +19,9 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.mapping_config import IDENTITY
 from dnapredict.config.training_config import Setting
 from dnapredict.errors import UsageError
+from dnapredict.fairness import AuditData, ReportContext, Verdict
+from dnapredict.fairness.measure.audit_counts import AuditCounts, count
+from dnapredict.fairness.run_audit import evidence_of, judge_gates
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 SETTING = Setting(mapping=IDENTITY, config=None)
@@ -118,6 +124,23 @@ def test_three_trusts_get_one_report_with_the_place_of_each(tmp_path: Path, prot
     assert "The verdict above is on the people of all 3 trusts together." in page
     assert ("whose counts left it protected" in page) is (protect == "suppressed")
     assert (tmp_path / "report" / "trusts.csv").read_text(encoding="utf-8-sig").count("\n") == 4
+
+
+def test_a_group_that_is_too_small_in_every_trust_is_found_in_the_pool():
+    table = PlantedWorld("under-scored", seed=2).table()
+    trust = table["patient"].to_numpy() % 9
+    trusts = [count(AuditData.of(table.filter(pa.array(trust == number))), POLICY) for number in range(9)]
+    alone = [failed(one) for one in trusts]
+    assert sum(("ethnicity", "J") in one for one in alone) <= 2
+    assert failed(functools.reduce(operator.add, trusts)) == {("ethnicity", "J")}
+
+
+def failed(counts: AuditCounts) -> set[tuple[str, str]]:
+    """The groups that a gate names as harmed."""
+    context = ReportContext("1", "", "", World.window(), "a tenth", "unknown", synthetic=True)
+    _, gates = judge_gates(evidence_of(counts, policy=POLICY, context=context))
+    failed = (check for gate in gates for check in gate.checks if check.verdict is Verdict.FAIL)
+    return {(check.grouping, check.group.code) for check in failed if check.grouping != "all"}
 
 
 def test_a_file_of_counts_is_for_its_owner_and_holds_no_patient_and_no_appointment(tmp_path: Path):

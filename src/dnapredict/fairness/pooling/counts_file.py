@@ -73,7 +73,7 @@ class TrustCounts:
 
 def policy_digest(policy: Policy) -> str:
     """Digest of everything in a policy that decides a verdict or what is printed."""
-    return _digest(policy.model_dump(mode="json", exclude={"pooling", "changes", "signatories"}))
+    return _digest(policy.model_dump(mode="json", exclude={"pooling", "changes", "signatories", "owners"}))
 
 
 def contract_digest() -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from dnapredict.model.cohort import appointment_keys
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from dnapredict.fairness.compare.e_values import EvidenceIncrement, evidence_bef
 from dnapredict.fairness.gates.record_gates import coverage_problems
 from dnapredict.fairness.measure.coverage import Coverage, CoverageCell
 from dnapredict.fairness.measure.membership import Group
+from dnapredict.model.cohort import appointment_keys
 from dnapredict.registry import tested_appointments as kept
 from dnapredict.registry.tested_appointments import ATTENDED, MISSED, RecordedOutcomes, TrainingExtract
 

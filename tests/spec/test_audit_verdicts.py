@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -50,6 +51,24 @@ def test_an_under_scored_group_fails_and_the_cause_is_named():
     pakistani = of_group(result, "G3", "J")
     assert result.verdict is pakistani.verdict is Verdict.FAIL
     assert pakistani.cause is Cause.UNDER_SCORED
+
+
+@pytest.mark.parametrize(("missed", "reached", "verdict"), [
+    (84, 0, Verdict.FAIL),  # too few for a rule of thumb, and certain all the same
+    (84, 30, Verdict.NOT_ENOUGH_DATA),
+    (9, 0, Verdict.NOT_ENOUGH_DATA),
+])  # fmt: skip
+def test_a_small_group_fails_where_its_harm_is_certain_and_never_passes(missed: int, reached: int, verdict: Verdict):
+    table = World(appointments=60_000, per_patient=1.0).table()
+    called, dna = (table[name].to_numpy() for name in ("selected", "dna"))
+    rows = [np.flatnonzero(dna & called)[:reached], np.flatnonzero(dna & ~called)[: missed - reached]]
+    rows.append(np.flatnonzero(~dna & ~called)[: 8 * missed])
+    group = np.full(table.num_rows, None)
+    group[np.concatenate(rows)] = "asylum seekers"
+    result = run(
+        AuditData.of(table.append_column("plus_group", pa.array(group, pa.string()))), policy=POLICY, context=CONTEXT
+    )
+    assert of_group(result, "G3", "asylum seekers").verdict is verdict
 
 
 def test_a_group_that_the_model_knows_too_little_about_is_called_so():

@@ -30,7 +30,7 @@ def pages() -> list[Path]:
 
 def test_every_page_is_there_and_says_that_its_data_are_synthetic():
     assert {page.name for page in pages()} == {
-        "report.html", "monthly.html", "easy-read.html", "study.html", "access.html",
+        "report.html", "figures.html", "monthly.html", "easy-read.html", "study.html", "access.html",
     }  # fmt: skip
     for page in pages():
         assert "SYNTHETIC DATA" in page.read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ A group that fails only because a part of it is harmed is not blamed for it: wha
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -23,6 +24,7 @@ _SAID: Final = {
     HarmKind.UNDER_SCORED: "{name}: more of them miss than the same risk means for others.",
     HarmKind.FEWER_CALLS: "{name}: fewer of them are called than others at the same risk.",
 }
+_MOST_OF_IT: Final = 0.5
 _PART: Final = "{name}: this goes with a part of the group, {part}; without that part nothing is shown."
 
 
@@ -87,7 +89,11 @@ _ABOUT_GROUPS: Final = ("G1", "G2", "G3", "G3b")
 
 
 def _harmed_parts(evidence: Evidence) -> dict[tuple[str, str], str]:
-    """The name of the harmed part of each group that has one and is not found as a whole."""
+    """The name of the harmed part of each group that has one and is not found as a whole.
+
+    What holds most of the missed appointments of a group is no part that could be told apart from it: of a small
+    group the search may find only its largest subgroup, and the group then keeps its verdict.
+    """
     harms = evidence.harms or ()
     whole = {harm.path[0] for harm in harms if len(harm.path) == 1}
     return {
@@ -95,8 +101,14 @@ def _harmed_parts(evidence: Evidence) -> dict[tuple[str, str], str]:
         for harm in harms
         if len(harm.path) > 1
         for part in harm.path
-        if part not in whole
+        if part not in whole and harm.missed < _MOST_OF_IT * _missed_in(*part, evidence)
     }
+
+
+def _missed_in(grouping: str, code: str, evidence: Evidence) -> float:
+    counted = evidence.counted.get(grouping)
+    groups = () if counted is None else zip(counted.groups, counted.counts, strict=True)
+    return next((counts.total("missed") for group, counts in groups if group.code == code), math.inf)
 
 
 def _rejudged(gate: Gate, parts: Mapping[tuple[str, str], str]) -> Gate:

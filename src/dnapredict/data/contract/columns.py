@@ -345,6 +345,7 @@ COLUMNS: Final = (
         Kind.CODE,
         Role.TREATMENT,
         "The arm of a trial of calls to which the appointment was assigned by lot; blank where it was in no trial.",
+        source="ARM OF RANDOMISED TRIAL, as the trust's protocol names it",
         codes=codes.TRIAL_ARM,
     ),
     Column(

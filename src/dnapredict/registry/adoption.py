@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dnapredict.errors import DnapredictError, ModelError, StoreError
 from dnapredict.registry.decision_ledger import FOLDER, DecisionEntry, Decisions, NewEntry
-from dnapredict.registry.judgement import judgement
+from dnapredict.registry.judgement import Identity, identity_of, judgement
 from dnapredict.registry.mlflow_store import CHAMPION, MODEL_NAME, Store
 from dnapredict.registry.promotion import kept_reports, refuse_by_audit, refuse_unskilled
 from dnapredict.registry.signatures import data_of
-from dnapredict.registry.version_identity import Identity, identity_of
 
 if TYPE_CHECKING:
     from dnapredict.fairness.signing import Signature

@@ -19,7 +19,15 @@ from dnapredict.registry.adoption import adopt
 from dnapredict.registry.card_files import card_of, write_card
 from dnapredict.registry.decision_ledger import DecisionEntry, Decisions, HeadFile, Kind
 from dnapredict.registry.holdout_store import keep, kept
-from dnapredict.registry.judgement import Judgement, deadline, judgement
+from dnapredict.registry.judgement import (
+    Identity,
+    Judgement,
+    content_of,
+    deadline,
+    identity_of,
+    judgement,
+    model_folder,
+)
 from dnapredict.registry.mlflow_store import CHALLENGER, CHAMPION, MODEL_NAME, LedgerTag, Store
 from dnapredict.registry.promotion import (
     REPORT,
@@ -49,7 +57,6 @@ from dnapredict.registry.signatures import (
     signature_from,
 )
 from dnapredict.registry.tested_appointments import TrainingExtract, keep_training
-from dnapredict.registry.version_identity import Identity, content_of, identity_of, model_folder
 
 # isort: split
 from mlflow.exceptions import MlflowException

@@ -41,7 +41,8 @@ def records_gate(evidence: Evidence) -> Gate:
     for counted in evidence.counted.values():
         checks += _unevenly_missing(counted, evidence)
     uneven = len(checks) - 1
-    sentence += f" In {uneven} groups it is missing more than twice as often as on average." if uneven else ""
+    where = "one group" if uneven == 1 else f"{uneven} groups"
+    sentence += f" In {where} it is missing more than twice as often as on average." if uneven else ""
     return Gate("G0", "Records", question, combine_checks(checks), sentence, tuple(checks))
 
 

@@ -63,6 +63,9 @@ def of_both(
         for cell, value in small_cells(each).items()
     }
     truth = [exact(each) for each in counted]
+    for name, each in zip(("short", "long"), truth, strict=True):
+        # A 0 may be hidden for what the report before told.
+        both.low |= {(name, *cell): 0 for cell, count in each.items() if count == 0 and (name, *cell) in both.low}
     for cell in truth[0].keys() & truth[1].keys():
         left = truth[1][cell] - truth[0][cell]
         both.sums.append(({("long", *cell): 1.0, ("short", *cell): -1.0, ("left", *cell): -1.0}, 0, 0))

@@ -133,8 +133,8 @@ class PublishedBefore:
         related = self._related()
         recent = related[-_MOST_REPORTS:]
         for start in range(len(recent)):
-            for same_records, months in ((True, True), (True, False), (False, False)):
-                tried = _Builder.link(own, [*recent[start:], new], same_records=same_records, months=months)
+            for assumed in _ASSUMED:
+                tried = _Builder.link(own, [*recent[start:], new], assumed)
                 if DerivedRanges.are_consistent(tried.counts):
                     return replace(tried, reports=len(recent) - start, left_out=len(related) - len(recent) + start)
         return LinkedReports(own, (), left_out=len(related))
@@ -160,7 +160,7 @@ class PublishedBefore:
         ]
         if not same:
             return None
-        tried = _Builder.link(own, [same[-1], new], same_records=False, months=False)
+        tried = _Builder.link(own, [same[-1], new], _Assumed())
         return tried if DerivedRanges.are_consistent(tried.counts) else None
 
 
@@ -185,6 +185,24 @@ def _is_of_one_count(row: Mapping[Unknown, float]) -> bool:
 
 def _row(row: Mapping[Unknown, float], place: Mapping[CountCell, int]) -> Row:
     return tuple((place[cell], weight) for cell, weight in row.items() if isinstance(cell, CountCell))
+
+
+class _Assumed(NamedTuple):
+    """What an attacker takes for granted of several reports."""
+
+    same_records: bool = False  # all extracts tell the same of the same days
+    months: bool = False  # a report holds the whole of its first and last month
+    no_gaps: bool = False  # nobody had an appointment in the few days between two reports, such as a weekend
+
+
+# From what tells an attacker most; the first that agrees with the printed numbers is protected against.
+_ASSUMED: Final = (
+    _Assumed(same_records=True, months=True, no_gaps=True),
+    _Assumed(same_records=True, no_gaps=True),
+    _Assumed(same_records=True),
+    _Assumed(),
+)
+_DAYS_OF_A_GAP: Final = 7
 
 
 class _Part(NamedTuple):
@@ -223,23 +241,21 @@ class _Builder:
     counts: LinkedCounts
     reports: Sequence[Publication]
     cells: Sequence[CountCell]
-    same_records: bool
+    assumed: _Assumed
     parts: dict[_Part, bool] = field(default_factory=dict)  # whether nobody is in it
     added: list[_Added] = field(default_factory=list)
 
     @classmethod
-    def link(
-        cls, own: LinkedCounts, reports: Sequence[Publication], *, same_records: bool, months: bool
-    ) -> LinkedReports:
+    def link(cls, own: LinkedCounts, reports: Sequence[Publication], assumed: _Assumed) -> LinkedReports:
         """All reports as one system."""
         at_most = [row for row in own.at_most if _is_of_one_count(row)]
         copied = LinkedCounts(dict(own.ranges), list(own.equal), at_most)
         cells = [cell for cell in own.ranges if isinstance(cell, CountCell)]
-        builder = cls(copied, reports, cells, same_records)
+        builder = cls(copied, reports, cells, assumed)
         builder.add_reports()
         builder.add_parts()
         builder.add_order()
-        if months:
+        if assumed.months:
             builder.add_months()
         return LinkedReports(copied, tuple(builder.secrets()))
 
@@ -247,7 +263,12 @@ class _Builder:
         """Cut time at the first and last day of every report, and find the numbers that two reports share."""
         starts = {one.first.toordinal() for one in self.reports}
         ends = {one.last.toordinal() + 1 for one in self.reports}
-        self.edges = sorted(starts | ends)
+        edges = sorted(starts | ends)
+        self.begins = {edge: edge for edge in edges}
+        for end, start in itertools.pairwise(edges) if self.assumed.no_gaps else ():
+            if end in ends - starts and start in starts - ends and start - end <= _DAYS_OF_A_GAP:
+                self.begins[start] = end
+        self.edges = sorted(set(self.begins.values()))
         spans = sorted(((one.first, one.last) for one in self.reports), key=lambda span: span[1] - span[0])
         pairs = itertools.pairwise(spans)
         self.nested = all(wide[0] <= narrow[0] and narrow[1] <= wide[1] for narrow, wide in pairs)
@@ -282,11 +303,11 @@ class _Builder:
                 ]
 
     def _parts_of(self, report: Publication, name: str) -> list[_Part]:
-        everything, data = report.kind == "access", "" if self.same_records else report.data
+        everything, data = report.kind == "access", "" if self.assumed.same_records else report.data
         return [
             _Part(part, everything, data, name)
             for part, start in enumerate(self.edges[:-1])
-            if report.first.toordinal() <= start <= report.last.toordinal()
+            if self.begins[report.first.toordinal()] <= start <= report.last.toordinal()
         ]
 
     def add_parts(self) -> None:

@@ -23,6 +23,7 @@ from dnapredict.fairness.disclosure.derived_ranges import (
 
 _KEPT: Final = 1_000.0  # how much dearer a cell is that is hidden only where no other is left
 _TOTAL: Final = 10_000.0
+_ZERO: Final = 1e6
 
 
 class CountCell(NamedTuple):
@@ -92,6 +93,7 @@ def printed_range(count: float, rule: Disclosure) -> Range:
 
 
 HIDDEN_RANGE: Final = (1.0, math.inf)
+HIDDEN_ZERO_RANGE: Final = (0.0, math.inf)
 
 
 def cells_to_hide(
@@ -136,17 +138,25 @@ def cells_to_hide(
     prices = _Prices(exact, frozenset(line.total for line in constraints), frozenset(keep), cost)
 
     def price(name: Unknown) -> float | None:
-        hideable = isinstance(name, CountCell) and exact[name] and name not in small and name not in outside
+        hideable = isinstance(name, CountCell) and name not in small and name not in outside
         return prices.of(name) if hideable and isinstance(name, CountCell) else None
 
-    def hide(derived: DerivedRanges, unknown: Sequence[Unknown], *, print_again: bool) -> None:
-        hidden = protect(derived, unknown, cost=price, hide=lambda _: HIDDEN_RANGE, print_again=print_again)
-        linked.ranges.update(dict.fromkeys(hidden, HIDDEN_RANGE))
+    def price_in_one_report(name: Unknown) -> float | None:
+        # Within a report a hidden number is known not to be 0; a 0 is hidden only for what other reports tell.
+        return price(name) if isinstance(name, CountCell) and exact[name] else None
+
+    def range_when_hidden(name: Unknown) -> Range:
+        return HIDDEN_RANGE if isinstance(name, CountCell) and exact[name] else HIDDEN_ZERO_RANGE
+
+    def hide(derived: DerivedRanges, unknown: Sequence[Unknown], *, alone: bool) -> None:
+        cost_of = price_in_one_report if alone else price
+        hidden = protect(derived, unknown, cost=cost_of, hide=range_when_hidden, print_again=alone)
+        linked.ranges.update({name: range_when_hidden(name) for name in hidden})
         further.update(hidden)
 
     further: set[Unknown] = set()
     if secrets:
-        hide(DerivedRanges(linked, truth=exact), secrets, print_again=True)
+        hide(DerivedRanges(linked, truth=exact), secrets, alone=True)
     left_out = 0
     for add in with_earlier if rule.suppress_below else ():
         together = add(linked)
@@ -156,7 +166,7 @@ def cells_to_hide(
         for part in unlinked_parts(together.counts):
             unknown = [name for name in [*secrets, *together.secrets] if name in part.ranges]
             if unknown:
-                hide(DerivedRanges(part, largest=rule.suppress_below - 1), unknown, print_again=False)
+                hide(DerivedRanges(part, largest=rule.suppress_below - 1), unknown, alone=False)
     return HiddenCounts(small | {cell for cell in further if isinstance(cell, CountCell)}, linked, left_out)
 
 
@@ -194,6 +204,7 @@ class _Prices:
         """The cost of a cell; among equal ones less for the smaller count."""
         price = self.cost(cell) if self.cost else 1.0
         price *= 1.0 + math.log10(1.0 + self.exact[cell])
+        price *= 1.0 if self.exact[cell] else _ZERO
         # A hidden total takes away the figure that a reader wants most.
         price *= _TOTAL if cell in self.totals and self.cost is None else 1.0
         return price * (_KEPT if cell in self.keep else 1.0)

@@ -418,7 +418,8 @@ def remove_what_the_failed_audit_was_made_of(world: World) -> None:
     world.fail()
     shutil.rmtree(world.home / "tested" / "audits")
     known = ethnicity_recorded_since(world)
-    world.audit(known.filter(pa.array(np.arange(len(known)) % 200 > 0)))
+    starts = known["starts_at"].to_numpy()
+    world.audit(known.filter(pa.array(starts < labelled_days(known).max())))
     world.sign("approve")
 
 

@@ -234,7 +234,10 @@ GROUPINGS = (
     Grouping("plus", "Local PLUS groups", "plus_group", (Group("blank", "In no PLUS group", known=False),), _open),
     Grouping(
         "history", "Past appointments known", "n_past",
-        (Group("none", "None"), Group("1-2", "One or two"), Group("3+", "Three or more"), _unknown()), _depth,
+        (
+            Group("none", "No past appointment"), Group("1-2", "One or two past appointments"),
+            Group("3+", "Three or more past appointments"), _unknown(),
+        ), _depth,
     ),
 )  # fmt: skip
 

@@ -43,7 +43,7 @@ def test_any_products_scores_are_audited_with_causes_and_all_that_stands_beside(
     assert figures["context"]["model_version"] == "scores of vendor.parquet"
     assert [one["rule"] for one in figures["sharing"]] == ["global", "proportionate", "floor"]
     assert {path.name for path in out.glob("*.html")} == {
-        "report.html", "monthly.html", "easy-read.html", "study.html",
+        "report.html", "figures.html", "monthly.html", "easy-read.html", "study.html",
     }  # fmt: skip
     assert not (tmp_path / "none").exists()
 
@@ -102,10 +102,15 @@ def test_a_policy_that_compares_what_the_extract_lacks_is_refused_and_nothing_is
     text = shipped("fairness/policy.toml").read_text(encoding="utf-8")
     scores = scores_of(trust, tmp_path / "scores.parquet")
     verb = ("audit", tmp_path / "few.parquet", "--scores", scores, "--home", tmp_path / "none", "--out", out)
-    for name, says in (("disability", "'disability_flag'"), ("religion", "must name groupings among core20")):
-        policy.write_text(text.replace('"plus"]', f'"plus", "{name}"]', 1), encoding="utf-8")
+    for old, new, says in (
+        ('"interpreter", "disability",\n    "learning', '"interpreter",\n    "learning', "'disability_flag'"),
+        ("compared = [\n", 'compared = [\n    "religion",\n', "must name groupings among core20"),
+    ):
+        before, mark, after = text.rpartition(old) if "religion" not in new else text.partition(old)
+        assert mark
+        policy.write_text(before + new + after, encoding="utf-8")
         done = dnapredict(*verb, "--policy", policy)
-        assert done.returncode == 11, (name, done.stderr)
+        assert done.returncode == 11, (new, done.stderr)
         assert says in done.stderr
     assert not out.exists()
     assert not (tmp_path / "none").exists()
@@ -178,10 +183,9 @@ def test_a_small_trust_trains_audits_signs_with_conditions_and_promotes(dnapredi
     assert json.loads((out / "audit.json").read_text())["verdict"] == "NOT ENOUGH DATA"
     page = (out / "report.html").read_text()
     for told in (
-        "There is not enough data to say whether the list is fair. This is not a pass.",
-        "What we do not know: whether any group is reached less. In all, about ",
-        "A verdict on a group needs 100 missed appointments in it, and as many outside it.",
-        "There is not enough data to say of any of the ",
+        "Too few people missed an appointment to say. This is not a pass.",
+        "There is not enough data to say of any group whether it is behind.",
+        "Too few missed to say: ",
     ):
         assert told in page[: page.index("Every question, and its answer")]
     refused = dnapredict("promote", "1", "--home", home)

@@ -43,7 +43,7 @@ def result() -> AuditResult:
 def test_nothing_stands_beside_a_report_unless_it_is_asked_for(result: AuditResult, tmp_path: Path):
     assert extra_files(result, frozenset()) == {}
     folder = write(result, tmp_path / "r", extra_files=extra_files(result, EXTRA_OUTPUTS - {"pdf"})).parent
-    assert {path.name for path in folder.glob("*.html")} == PAGES | {"report.html"}
+    assert {path.name for path in folder.glob("*.html")} == PAGES | {"report.html", "figures.html"}
 
 
 def test_pages_are_plain_and_ask_nobody_for_anything(result: AuditResult):

@@ -65,9 +65,8 @@ def test_easy_read_has_short_sentences_and_no_hard_word(result: AuditResult):
 def test_easy_read_says_what_the_report_found(result: AuditResult):
     assert result.verdict is Verdict.FAIL
     sentences = [sentence for idea in easy_read_ideas(result) for sentence in idea.sentences]
-    assert "The list is not fair enough. We must put it right first." in sentences
-    assert "The list finds too few people in this group: Asian: Pakistani." in sentences
-    assert any(re.fullmatch(r"100 people miss their appointment\. The list finds \d+ of them\.", s) for s in sentences)
+    assert {"The list is not fair enough.", "The list finds too few Pakistani people."} <= set(sentences)
+    assert any(re.fullmatch(r"It finds \d+ of 100 of them\.", sentence) for sentence in sentences)
 
 
 def test_months_are_charted_for_core20_and_the_five_ethnic_groups(result: AuditResult):
@@ -78,7 +77,8 @@ def test_months_are_charted_for_core20_and_the_five_ethnic_groups(result: AuditR
         }  # fmt: skip
     page = monthly_page(result)
     assert "3 standard errors" in page
-    assert page.count("<svg role=") == len(result.chart_data.months)
+    # Each is drawn twice, for a wide and for a narrow screen.
+    assert page.count("<svg role=") == 2 * len(result.chart_data.months)
 
 
 def test_a_month_without_calls_is_named_first():

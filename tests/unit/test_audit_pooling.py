@@ -55,7 +55,7 @@ def scores(folder: Path, of: Path, kind: str) -> Path:
 
 def products(folder: Path, out: str, kinds: tuple[str, ...], *, of: Path) -> dict[str, dict]:
     given = [scores(folder, of, kind) for kind in kinds]
-    pipeline.compare_products(of, given, out=folder / out, setting=SETTING, policy=POLICY, home=folder / "home")
+    pipeline.compare_products(of, given, out=folder / out, setting=SETTING, policy=POLICY, home=folder / f"home-{out}")
     found = json.loads((folder / out / "products.json").read_text())["products"]
     return {one["name"]: one for one in found}
 
@@ -127,7 +127,7 @@ def test_three_trusts_get_one_report_with_the_place_of_each(tmp_path: Path, prot
 
 
 def test_a_group_that_is_too_small_in_every_trust_is_found_in_the_pool():
-    table = PlantedWorld("under-scored", seed=2).table()
+    table = PlantedWorld("under-scored", seed=2, appointments=50_000).table()
     trust = table["patient"].to_numpy() % 9
     trusts = [count(AuditData.of(table.filter(pa.array(trust == number))), POLICY) for number in range(9)]
     alone = [failed(one) for one in trusts]

@@ -54,7 +54,10 @@ def scores(folder: Path, of: Path, kind: str) -> Path:
 
 
 def products(folder: Path, out: str, kinds: tuple[str, ...], *, of: Path) -> dict[str, dict]:
-    given = [scores(folder, of, kind) for kind in kinds]
+    return compared(folder, out, [scores(folder, of, kind) for kind in kinds], of=of)
+
+
+def compared(folder: Path, out: str, given: list[Path], *, of: Path) -> dict[str, dict]:
     pipeline.compare_products(of, given, out=folder / out, setting=SETTING, policy=POLICY, home=folder / f"home-{out}")
     found = json.loads((folder / out / "products.json").read_text())["products"]
     return {one["name"]: one for one in found}
@@ -79,10 +82,11 @@ def test_products_stand_side_by_side_each_with_its_own_report(tmp_path: Path):
 
 def test_the_order_of_rows_decides_nothing_where_risks_are_equal(tmp_path: Path):
     of = extract(tmp_path, "trust")
-    first = products(tmp_path, "one", ("constant", "tenths"), of=of)
+    given = [scores(tmp_path, of, kind) for kind in ("constant", "tenths")]
+    first = compared(tmp_path, "one", given, of=of)
     table = pq.read_table(of)
     pq.write_table(table.take(np.random.default_rng(3).permutation(table.num_rows)), of)
-    assert products(tmp_path, "other", ("constant", "tenths"), of=of) == first
+    assert compared(tmp_path, "other", given, of=of) == first
 
 
 def test_two_products_of_one_name_cannot_be_told_apart(tmp_path: Path):

@@ -27,7 +27,7 @@ def before() -> AuditResult:
 def test_a_group_that_lost_reach_is_named(before: AuditResult):
     context = dataclasses.replace(CONTEXT, previous=as_json(before))
     table = World(appointments=60_000, under_scored="J").table()
-    page = render(run(AuditData.of(table), policy=POLICY, context=context), figures_sha256="")
+    page = render(run(AuditData.of(table), policy=POLICY, context=context), figures_sha256="", tables_sha256="")
     assert "What changed since last time" in page
     assert "Asian: Pakistani: reach was" in page
 
@@ -35,11 +35,11 @@ def test_a_group_that_lost_reach_is_named(before: AuditResult):
 def test_nothing_new_is_said_to_be_nothing_new(before: AuditResult):
     context = dataclasses.replace(CONTEXT, previous=as_json(before))
     again = run(AuditData.of(World(appointments=60_000).table()), policy=POLICY, context=context)
-    assert "Verdicts are the same" in render(again, figures_sha256="")
+    assert "Verdicts are the same" in render(again, figures_sha256="", tables_sha256="")
 
 
 def test_a_first_audit_has_no_last_time(before: AuditResult):
-    assert "since last time" not in render(before, figures_sha256="")
+    assert "since last time" not in render(before, figures_sha256="", tables_sha256="")
 
 
 def test_a_limit_moved_in_silence_is_refused(before: AuditResult):
@@ -61,6 +61,6 @@ def test_a_limit_moved_by_two_people_is_printed(before: AuditResult):
     policy = MOVED.model_copy(update={"changes": (change,)})
     context = dataclasses.replace(CONTEXT, previous=as_json(before))
     result = run(AuditData.of(World(appointments=5_000).table()), policy=policy, context=context)
-    page = render(result, figures_sha256="")
+    page = render(result, figures_sha256="", tables_sha256="")
     assert "Limits changed after a result was seen" in page
     assert "by A. Name and B. Name" in page

@@ -36,10 +36,11 @@ LIST = """
     middle         | 2026-10-01 | 2026-12-07 09:00 |
 """
 # As it is written, in its order.
+# `long` and `twin` have one risk: a hash of the number decides, so that the order of the rows does not.
 WORKLIST = """
     appointment_id | rank | selected | error
-    long           | 1    | true     |
-    twin           | 2    | true     |
+    twin           | 1    | true     |
+    long           | 2    | true     |
     middle         | 3    | false    |
     age            | 4    | false    |
     short          | 5    | false    |

@@ -157,12 +157,18 @@ def _band_starts(cells: Bins, fewest: int) -> list[int]:
     """First bin of each band: as narrow as possible with 0 or at least `fewest` appointments in every cell."""
     starts, filled = [0], np.zeros(cells.shape[:-1])
     for number in range(BINS):
-        if filled.any() and not ((filled > 0) & (filled < fewest)).any():
+        if filled.any() and not _any_small(filled, fewest):
             starts.append(number)
             filled = np.zeros_like(filled)
         filled = filled + cells[..., number]
-    small = ((filled > 0) & (filled < fewest)).any()
-    return starts[:-1] if len(starts) > 1 and (small or not filled.any()) else starts
+    # The last band goes into the one before, and again where that had nobody in the cell that is small.
+    while len(starts) > 1 and (_any_small(last := cells[..., starts[-1] :].sum(axis=-1), fewest) or not last.any()):
+        starts.pop()
+    return starts
+
+
+def _any_small(numbers: Bins, fewest: int) -> bool:
+    return bool(((numbers > 0) & (numbers < fewest)).any())
 
 
 def _middles(everyone: GroupCounts, starts: Sequence[int]) -> list[int]:

@@ -41,7 +41,7 @@ def hold_out_size(
         Appointments on the list and weeks in the period.
 
     >>> hold_out_size(missed=10_800, reached=4_100, planned=12_000, weeks=52, tolerance=0.05, confidence=0.95)
-    HoldOut(per_week=70, weeks=104)
+    HoldOut(per_week=88, weeks=104)
     """
     if missed <= 0 or not 0 < reached < missed or not planned:
         return None

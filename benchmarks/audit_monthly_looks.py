@@ -27,34 +27,41 @@ def months(random: np.random.Generator, *, missed: int, gap: float) -> Iterator[
         )
 
 
-def look(random: np.random.Generator, *, missed: int, gap: float) -> tuple[bool, bool, bool]:
-    """Whether any of the monthly looks fails or passes the group by e-values, or fails it by a p-value."""
+def look(random: np.random.Generator, *, missed: int, gap: float) -> tuple[bool, bool]:
+    """Whether any of the monthly looks at the evidence so far fails the group, and whether any passes it."""
     behind = alike = 0.0
-    fails = passes = fails_by_p = False
-    sums = np.zeros(4)
+    fails = passes = False
     for rest, group in months(random, missed=missed, gap=gap):
         found = increment(rest, group, limit=LIMIT)
-        sums += (rest.numerator, rest.denominator, group.numerator, group.denominator)
-        p_value = gap_p_value(Rate(*sums[:2]), Rate(*sums[2:]), tolerance=LIMIT)
-        fails_by_p |= p_value is not None and p_value < LEVEL
         if found is not None:
             behind, alike = behind + found[0], alike + found[1]
         fails |= is_certain(behind, level=LEVEL)
         passes |= is_certain(alike, level=LEVEL)
-    return fails, passes, fails_by_p
+    return fails, passes
+
+
+def look_at_p_values(random: np.random.Generator, *, missed: int, gap: float) -> bool:
+    """Whether any of the monthly looks at the p-value of all months so far fails the group."""
+    sums, smallest = np.zeros(4), 1.0
+    for rest, group in months(random, missed=missed, gap=gap):
+        sums += (rest.numerator, rest.denominator, group.numerator, group.denominator)
+        smallest = min(smallest, gap_p_value(Rate(*sums[:2]), Rate(*sums[2:]), tolerance=LIMIT) or 1.0)
+    return smallest < LEVEL
 
 
 def main() -> None:
     """Print how often the group is failed and passed within three years."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--runs-of-p-values", type=int, default=200)
     asked = parser.parse_args()
     print("missed a month | gap | failed | passed | failed if a p-value were looked at each month")
-    for missed in (20, 60, 200):
+    for missed in (10, 20, 40, 60, 100, 200):
         for gap in (0.0, LIMIT, 0.10, 0.15):
             random = np.random.default_rng(1)
-            found = np.array([look(random, missed=missed, gap=gap) for _ in range(asked.runs)])
-            print(f"{missed} | {gap:.2f} | " + " | ".join(f"{share:.3f}" for share in found.mean(axis=0)), flush=True)
+            found = np.array([look(random, missed=missed, gap=gap) for _ in range(asked.runs)]).mean(axis=0)
+            p_values = [look_at_p_values(random, missed=missed, gap=gap) for _ in range(asked.runs_of_p_values)]
+            print(f"{missed} | {gap:.2f} | {found[0]:.3f} | {found[1]:.3f} | {np.mean(p_values):.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -25,17 +25,22 @@ POLICY: Final = load(shipped("fairness/policy.toml"), Policy)
 _ETHNIC: Final = frozenset({("ethnicity", "J")})
 
 
+_REVERSED: Final = frozenset({Cause.UNDER_SCORED, Cause.OVER_SCORED, Cause.SQUEEZED_RISKS, Cause.LABEL})
+
+
 @dataclass(frozen=True)
 class Expected:
     """What an audit of a world must say: the groups that fail, the cause of each, and groups that may be named too.
 
-    `explained` is a cause that must be said of the group although nothing fails.
+    `explained` is a cause that must be said of the group although nothing fails. In worlds of calls (`not_said`) the
+    risks are right: who says of a group that they are not has mistaken the effect of a call for a fault.
     """
 
     fails: frozenset[tuple[str, str]] = frozenset()
     cause: Cause | None = None
     explained: Cause | None = None
     level_fails: bool = False
+    not_said: frozenset[Cause] = frozenset()
 
 
 EXPECTED: Final[Mapping[Planted, Expected]] = {
@@ -55,10 +60,14 @@ EXPECTED: Final[Mapping[Planted, Expected]] = {
     "one intersection": Expected(frozenset({("search", "ethnicity=J|sex=2|core20=core20")}), Cause.UNDER_SCORED),
     "one group at one site": Expected(frozenset({("search", "ethnicity=J|site=RXA01")}), Cause.UNDER_SCORED),
     "over-called": Expected(_ETHNIC, Cause.OVER_SCORED),
+    "two groups under-scored": Expected(_ETHNIC | {("ethnicity", "N")}, Cause.UNDER_SCORED),
+    "women under-scored": Expected(frozenset({("sex", "2")}), Cause.UNDER_SCORED),
+    "most deprived tenth under-scored": Expected(frozenset({("imd_decile", "1")}), Cause.UNDER_SCORED),
+    "most deprived site under-scored": Expected(frozenset({("site", "RXA05")}), Cause.UNDER_SCORED),
     "lower need": Expected(explained=Cause.LOWER_NEED),
     "mix of clinics": Expected(explained=Cause.MIX),
-    "calls help one group": Expected(),
-    "calls help all but one": Expected(),
+    "calls help one group": Expected(not_said=_REVERSED),
+    "calls help all but one": Expected(not_said=_REVERSED),
 }
 
 
@@ -109,6 +118,8 @@ def is_right_cause(gates: Sequence[Gate], expected: Expected) -> bool:
         return expected.explained in {check.cause for gate in gates for check in gate.checks if check.group.code == "J"}
     if expected.level_fails:
         return any(gate.code == "G8" and gate.verdict is Verdict.FAIL for gate in gates)
+    if expected.not_said:
+        return not expected.not_said & {check.cause for gate in gates for check in gate.checks if gate.judged}
     return all(expected.cause in failed.get(group, ()) for group in expected.fails)
 
 

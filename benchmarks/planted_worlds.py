@@ -37,6 +37,10 @@ Planted = Literal[
     "one intersection",
     "one group at one site",
     "over-called",
+    "two groups under-scored",
+    "women under-scored",
+    "most deprived tenth under-scored",
+    "most deprived site under-scored",
     "lower need",
     "mix of clinics",
     "calls help one group",
@@ -130,6 +134,10 @@ class PlantedWorld:
             "one site": lambda: people["site"] == 2,
             "one intersection": lambda: ethnic & people["woman"] & (people["decile"] <= 2),
             "one group at one site": lambda: ethnic & (people["site"] == 0),
+            "two groups under-scored": lambda: ethnic | (people["ethnicity"] == "N"),
+            "women under-scored": lambda: people["woman"],
+            "most deprived tenth under-scored": lambda: people["decile"] == 1,
+            "most deprived site under-scored": lambda: people["site"] == 4,
         }
         return groups.get(self.planted, lambda: ethnic)()
 
@@ -163,6 +171,9 @@ class PlantedWorld:
         number = self.appointments
         near = np.where(rows["decile"][:, None] <= 4, [0.35, 0.3, 0.15, 0.1, 0.1], [0.12, 0.18, 0.2, 0.25, 0.25])
         site = _drawn(random, near)
+        if self.planted == "most deprived site under-scored":
+            # Most people of the two most deprived tenths go to one site, which is then nearly theirs.
+            site = np.where((rows["decile"] <= 2) & (random.random(number) < 0.7), 4, site)
         old, young = rows["age"] >= 65, rows["age"] < 16
         kinds = np.ones((number, len(_SPECIALTIES)))
         kinds[:, 2] += 2.0 * old
@@ -203,10 +214,10 @@ class PlantedWorld:
 
     def _score(self, random: np.random.Generator, people: dict[str, NDArray[Any]], risk: Floats) -> Floats:
         odds, affected = logit(risk), self.affected(people)
-        under = ("under-scored", "over-65s", "disabled", "one site", "one intersection", "one group")
+        under = ("one site", "one intersection", "one group at one site")
         if self.planted == "uniform drift":
             return np.clip((self.strength or 1.25) * risk, 0, 0.999)
-        if any(self.planted.startswith(word) for word in under):
+        if self.planted in under or self.planted.endswith("under-scored"):
             odds = odds - np.where(affected, self.strength or 0.8, 0.0)
         elif self.planted == "over-called":
             odds = odds + np.where(affected, self.strength or 0.8, 0.0)

@@ -26,7 +26,17 @@ WORLDS = """
     one intersection         | search ethnicity=J|sex=2|core20=core20  | under-scored                         | F     | P
     one group at one site    | search ethnicity=J|site=RXA01           | under-scored                         | F     | P
     over-called              | ethnicity J                             | over-scored                          | F     | P
+    two groups under-scored  | ethnicity J, ethnicity N                | under-scored                         | F     | P/R
+    women under-scored       | sex 2                                   | under-scored                         | F     | F
+    most deprived tenth under-scored | imd_decile 1                    | under-scored                         | F     | P/R/F
+    most deprived site under-scored  | site RXA05                      | under-scored                         | F     | P/R/F
 """
+# Others by their own seed: a fair service in which chance makes a gap larger than need does, and a group that misses so
+# rarely that too few missed appointments are left to show why.
+NOBODY_FAILS = (
+    PlantedWorld("fair with unequal need", seed=1018),
+    PlantedWorld("lower need", seed=5000, strength=2.0),
+)
 # Nothing fails, and the cause is said of the group.
 EXPLAINED = """
     world          | cause
@@ -65,6 +75,11 @@ def test_the_planted_group_fails_for_its_cause_and_no_other_group_does(row: dict
     assert all(row["cause"] in {str(cause) for cause in causes} for causes in failed.values())
     assert verdicts.list in allowed(row["list"])
     assert verdicts.level in allowed(row["level"])
+
+
+@pytest.mark.parametrize("world", NOBODY_FAILS, ids=lambda world: f"{world.planted}, seed {world.seed}")
+def test_nobody_fails_where_chance_and_need_make_the_gap(world: PlantedWorld):
+    assert failed_groups(audit(world)).keys() == set()
 
 
 @pytest.mark.parametrize("row", cells(EXPLAINED), ids=lambda row: row["world"])

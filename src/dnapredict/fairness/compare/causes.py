@@ -2,8 +2,8 @@
 
 *Lower need* is a finding and no default. It is said where the group misses less often beyond chance, and where its
 risks are shown to mean what everyone else's mean: slope and observed over expected, of the called and of the others,
-are equivalent to everyone else's (two one-sided tests, Schuirmann 1987), and need is shown to be most of the gap. Where
-nothing is shown, the cause is not known, and the verdict stands.
+are equivalent to everyone else's (two one-sided tests, Schuirmann 1987), and need is shown to be a good part of the gap
+that leaves no more than the limit. Where nothing is shown, the cause is not known, and the verdict stands.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _VERY_CLEAR: Final = z_of(0.99)  # among as many groups as are compared, 95% wou
 # Twice the log likelihood by which a constant share of wrong records must fit better than a shift of the risks.
 _FITS_BETTER: Final = 3.0
 _SHARES: Final = np.concatenate([[0.0], np.geomspace(0.001, 0.5, 120)])
-_MOST: Final = 0.5  # share of the gap that need must be
+_NEARLY_ALL: Final = 0.75  # share of the gap that need must be where its evidence is thin
 _LEADS: Final = 1 / 3  # a cause must explain this share of the gap to be named
 
 
@@ -119,24 +119,55 @@ def _likelihood(risk: Floats, rows: Floats, missed: Floats) -> Floats:
 def is_lower_need(evidence: CauseEvidence, limits: CauseLimit, *, tolerance: float) -> bool:
     """Whether lower need is shown: the group misses less often, and its risks mean what others' do.
 
-    It must also be most of the gap, and what it leaves must not be above the limit beyond chance.
+    It must also be a good part of the gap, and what it leaves must not be above the limit beyond chance.
     """
     less = evidence.less_often is not None and evidence.less_often.low > 0
+    return less and means_the_same(evidence, limits) and _leads(evidence) and not leaves_too_much(evidence, tolerance)
+
+
+def _leads(evidence: CauseEvidence) -> bool:
+    """Whether need is beyond chance and a good part of the gap."""
+    need = points_range(evidence.points.need, z=_ONE_SIDED)
+    return need.low > 0 and need.value >= _LEADS * float(evidence.points.gap[0])
+
+
+def means_the_same(evidence: CauseEvidence, limits: CauseLimit) -> bool:
+    """Whether the group's risks are shown to mean what others' do: level, on the list and off it, and slope."""
     ratios = (
         (evidence.risk, limits.risk),
         (evidence.risk_called, limits.risk_by_call),
         (evidence.risk_others, limits.risk_by_call),
     )
     alike = all(_equivalent(ratio.interval(_ONE_SIDED), limit) for ratio, limit in ratios)
-    spread = _equivalent(evidence.slope.interval(_ONE_SIDED), limits.slope)
-    need = points_range(evidence.points.need, z=_ONE_SIDED)
-    most = need.low > 0 and need.value >= _MOST * float(evidence.points.gap[0])
-    return less and alike and spread and most and not leaves_too_much(evidence, tolerance=tolerance)
+    return alike and _equivalent(evidence.slope.interval(_ONE_SIDED), limits.slope)
 
 
-def leaves_too_much(evidence: CauseEvidence, *, tolerance: float) -> bool:
+def leaves_too_much(evidence: CauseEvidence, tolerance: float) -> bool:
     """Whether what need does not explain of the gap is above the limit beyond chance."""
     return points_range(evidence.points.beyond_need, z=_ONE_SIDED).low > tolerance
+
+
+def leaves_less(evidence: CauseEvidence, limits: CauseLimit, *, tolerance: float) -> bool:
+    """Whether what need does not explain of the gap is shown to be below the limit (non-inferiority at 5%).
+
+    Beside a gap whose cause is not shown: the group's own risks must mean the same, else need could not be told.
+    """
+    left = points_range(evidence.points.beyond_need, z=_ONE_SIDED)
+    return means_the_same(evidence, limits) and left.high < tolerance
+
+
+def may_be_lower_need(evidence: CauseEvidence, *, tolerance: float) -> bool:
+    """Whether a group that clearly misses less often is too small to show that its risks mean the same.
+
+    Need must be nearly the whole gap, leave no more than the limit beyond chance, and nothing may speak against it:
+    neither the level nor the slope of the risks. A person looks; the gap is not put down to need.
+    """
+    need, risk = points_range(evidence.points.need, z=_VERY_CLEAR), evidence.risk.interval(_CLEAR)
+    slope = evidence.slope.interval(_ONE_SIDED)
+    less = evidence.less_often is not None and evidence.less_often.low > 0
+    nearly_all = need.low > 0 and need.value >= _NEARLY_ALL * float(evidence.points.gap[0])
+    nothing_against = risk is not None and risk.low <= 1 and slope.low <= 1
+    return less and nearly_all and nothing_against and not leaves_too_much(evidence, tolerance)
 
 
 def explains_all(evidence: CauseEvidence, *, tolerance: float) -> bool:
@@ -186,8 +217,7 @@ def is_badly_recorded(evidence: CauseEvidence, limits: CauseLimit) -> bool:
     every risk: a shift of the risks would show most where they are middling.
     """
     flagged = evidence.recorded is not None and evidence.recorded.low > limits.recorded
-    risk = evidence.risk.interval(_CLEAR)
-    more = risk is not None and risk.low > 1
+    more = _above_one(evidence.risk)
     return flagged or (more and evidence.wrong_records > _FITS_BETTER and evidence.slope.value < 1)
 
 
@@ -196,15 +226,15 @@ def shown_causes(evidence: CauseEvidence) -> dict[Cause, float]:
     points = evidence.points
     clear = {
         Cause.WEAKER_INFORMATION: points.information,
-        Cause.SQUEEZED_RISKS: points.slope if evidence.slope.interval(_CLEAR).low > 1 else None,
+        Cause.SQUEEZED_RISKS: points.slope if evidence.slope.interval(_VERY_CLEAR).low > 1 else None,
         Cause.UNDER_SCORED: points.level if _above_one(evidence.risk) else None,
         Cause.CAPACITY: points.capacity,
     }
-    found = {cause: (part, points_range(part, z=_CLEAR)) for cause, part in clear.items() if part is not None}
+    found = {cause: (part, points_range(part, z=_VERY_CLEAR)) for cause, part in clear.items() if part is not None}
     least = _LEADS * float(points.gap[0])
     return {cause: one.value for cause, (_, one) in found.items() if one.low > 0 and one.value > least}
 
 
 def _above_one(ratio: Ratio) -> bool:
-    interval = ratio.interval(_CLEAR)
+    interval = ratio.interval(_VERY_CLEAR)
     return interval is not None and interval.low > 1

@@ -27,7 +27,7 @@ Cells = dict[str, tuple[str, ...]]  # for each grouping, the codes that are insi
 # Groups of these are not crossed with others: deciles are in Core20, and the lead time is no group of people.
 _ALONE: Final = ("imd_decile", LEAD.name)
 # A part of most people is not searched: it could not be told from everyone.
-_MOST: Final = 0.5
+LARGEST_SEARCHED: Final = 0.5
 _BY_NAME: Final = {grouping.name: grouping for grouping in (*GROUPINGS, *PLACE_GROUPINGS, LEAD)}
 
 
@@ -131,7 +131,7 @@ def _singles(pairs: PairCounts) -> Iterator[tuple[Path, str, Floats]]:
         for code, places in _searched_codes(pairs, name):
             # A broad group of one code only is that code.
             own = sums[list(places)].sum(axis=0)
-            if own[..., 0].sum() <= _MOST * everyone and not (name in DERIVED and len(places) == 1):
+            if own[..., 0].sum() <= LARGEST_SEARCHED * everyone and not (name in DERIVED and len(places) == 1):
                 yield ((name, code),), "single", own
 
 

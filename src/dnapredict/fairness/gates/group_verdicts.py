@@ -11,8 +11,8 @@ from dnapredict.fairness.compare.multiple_testing import adjust_within_families,
 from dnapredict.fairness.measure.intervals import Interval, z_of
 from dnapredict.fairness.verdicts import Check, Verdict
 
-# A group is large enough for a pass where it would pass in 99 of 100 audits if it were not behind at all.
-_SURE_TO_PASS: Final = z_of(0.98)
+# Groups are large enough for a pass where all of them would pass in 99 of 100 audits if none were behind at all.
+_SURE: Final = 0.98
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,21 @@ class Harm:
     p_behind: float = 1.0
     few: bool = False
 
-    def is_decidable(self, tolerance: float, z: float) -> bool:
-        """Whether a group of this size would nearly always pass if it were not behind."""
+    def is_decidable(self, tolerance: float, z: float, *, number: int) -> bool:
+        """Whether a group of this size, one of `number`, would nearly always pass if it were not behind."""
         error = (self.exact.high - self.exact.low) / (2 * z)
-        return not self.few and tolerance > (z + _SURE_TO_PASS) * error
+        return not self.few and tolerance > (z + sure_to_pass(number)) * error
+
+
+def sure_to_pass(number: int) -> float:
+    """Standard errors within which all of `number` groups that are not behind are in 99 of 100 audits (Bonferroni).
+
+    Without the number, some of forty fair groups would be a REVIEW in every third audit, and no fair list would pass.
+
+    >>> round(sure_to_pass(1), 2), round(sure_to_pass(40), 2)
+    (2.33, 3.48)
+    """
+    return z_of(1 - (1 - _SURE) / max(1, number))
 
 
 def judge_groups(
@@ -65,7 +76,14 @@ def judge_groups(
     behind = adjust_within_families([measured.p_behind for _, measured in tested], groupings)
     # Each grouping is a family; a sign of harm must not be found in one of them by chance.
     families = max(1, len(set(groupings)))
-    judge = _Judge(evidence.policy, tolerance=tolerance, measure=measure, alike=alike or {}, families=families)
+    judge = _Judge(
+        evidence.policy,
+        tolerance=tolerance,
+        measure=measure,
+        alike=alike or {},
+        families=families,
+        number=len(tested),
+    )
     answers = (
         judge.check(one, measured, _Adjusted(*p_values), level=level)
         for (one, measured), *p_values, level in zip(
@@ -102,6 +120,7 @@ class _Judge:
     measure: str
     alike: Mapping[str, float]
     families: int
+    number: int
 
     def check(self, one: GroupComparison, harm: Harm, adjusted: _Adjusted, *, level: float) -> Check:
         """The verdict on one group."""
@@ -135,7 +154,7 @@ class _Judge:
         worst = max(adjusted.exact, 0.0 if harm.printed_p is None else adjusted.printed)
         if differ and worst < level:
             return Verdict.FAIL
-        doubtful = adjusted.behind < level / self.families or harm.is_decidable(self.tolerance, z)
+        doubtful = adjusted.behind < level / self.families or harm.is_decidable(self.tolerance, z, number=self.number)
         return Verdict.REVIEW if doubtful else Verdict.NOT_ENOUGH_DATA
 
 

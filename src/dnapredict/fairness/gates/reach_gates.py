@@ -5,7 +5,15 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from dnapredict.fairness.compare.causes import CauseEvidence, cause_of, explains_all, is_badly_recorded, leaves_nothing
+from dnapredict.fairness.compare.causes import (
+    CauseEvidence,
+    cause_of,
+    explains_all,
+    is_badly_recorded,
+    leaves_less,
+    leaves_nothing,
+    may_be_lower_need,
+)
 from dnapredict.fairness.compare.comparisons import (
     Evidence,
     GroupComparison,
@@ -139,13 +147,25 @@ def _explained(check: Check, comparison: GroupComparison, evidence: Evidence) ->
     cause, explained = _belongs_elsewhere(comparison, evidence) or _own_cause(comparison, evidence)
     may_be_need = _may_be_need(cause, comparison.why, evidence)
     stands = not (cause.explains or may_be_need) and _stands_adjusted(comparison, evidence)
+    verdict = Verdict.REVIEW if check.verdict is Verdict.FAIL and not stands else check.verdict
+    # What fails is never explained away: only a gap that could be chance, or that has a cause outside the list, is.
+    is_explained = explained and verdict is Verdict.REVIEW
+    meaning = _thin(evidence) if may_be_need else said_of(cause)
+    if is_explained and not cause.explains:
+        meaning = _WITHIN.format(points=f"{100 * evidence.policy.limits.reach.max_harm_gap:g}")
     return dataclasses.replace(
         check,
-        verdict=Verdict.REVIEW if check.verdict is Verdict.FAIL and not stands else check.verdict,
-        sentence=f"{check.sentence} Why: {cause}. {_TOO_FEW_UNCALLED if may_be_need else said_of(cause)}",
+        verdict=verdict,
+        sentence=f"{check.sentence} Why: {cause}. {meaning}",
         cause=cause,
-        is_explained=explained and check.verdict is not Verdict.NOT_ENOUGH_DATA,
+        is_explained=is_explained,
     )
+
+
+_WITHIN: Final = (
+    "Risks mean the same in this group, and what is left of the gap beside how often it misses is shown to be below "
+    "{points} points."
+)
 
 
 def _stands_adjusted(comparison: GroupComparison, evidence: Evidence) -> bool:
@@ -158,15 +178,27 @@ def _stands_adjusted(comparison: GroupComparison, evidence: Evidence) -> bool:
 
 
 def _may_be_need(cause: Cause, why: CauseEvidence | None, evidence: Evidence) -> bool:
-    """Whether a group misses less often, and calls leave too few outcomes on the list to show whether that is all.
+    """Whether a group misses less often, and there are too few outcomes to show whether that is all.
 
-    Whether a risk means the same, and tells people apart as well, is shown by appointments on the list, and of them
-    one in ten may have an outcome that no call changed. The gap is not put down to need: a person looks.
+    Of a small group all outcomes may be too few; where calls change outcomes, those that are left. Whether a risk
+    means the same, and tells people apart as well, is shown by appointments on the list, and of them one in ten may
+    have an outcome that no call changed. The gap is not put down to need: a person looks.
     """
-    less = why is not None and why.less_often is not None and why.less_often.low > 0
-    return less and evidence.outcomes.are_weighted and cause in (Cause.UNKNOWN, Cause.WEAKER_INFORMATION)
+    if why is None or cause not in (Cause.UNKNOWN, Cause.WEAKER_INFORMATION):
+        return False
+    if not evidence.outcomes.are_weighted:
+        return cause is Cause.UNKNOWN and may_be_lower_need(why, tolerance=evidence.policy.limits.reach.max_harm_gap)
+    return why.less_often is not None and why.less_often.low > 0
 
 
+def _thin(evidence: Evidence) -> str:
+    return _TOO_FEW_UNCALLED if evidence.outcomes.are_weighted else _TOO_FEW_MISSED
+
+
+_TOO_FEW_MISSED: Final = (
+    "Fewer of this group miss, and the gap is about as large as that makes it; too few miss to show that their risks "
+    "mean the same. A named person looks."
+)
 _TOO_FEW_UNCALLED: Final = (
     "Fewer of this group miss; too few of its appointments on the list were not called to tell whether that is all. "
     "Keep a larger hold-out."
@@ -177,7 +209,11 @@ def _own_cause(comparison: GroupComparison, evidence: Evidence) -> tuple[Cause, 
     """The cause in the group itself, and whether it is shown to leave less than the limit."""
     why, limits, tolerance = comparison.why, evidence.policy.limits.causes, evidence.policy.limits.reach.max_harm_gap
     cause = cause_of(why, limits, tolerance=tolerance)
-    return cause, cause.explains and why is not None and explains_all(why, tolerance=tolerance)
+    if why is None:
+        return cause, False
+    if cause.explains:
+        return cause, explains_all(why, tolerance=tolerance)
+    return cause, cause is not Cause.LABEL and leaves_less(why, limits, tolerance=tolerance)
 
 
 def _belongs_elsewhere(comparison: GroupComparison, evidence: Evidence) -> tuple[Cause, bool] | None:

@@ -9,7 +9,7 @@ from typing import Final
 from dnapredict.fairness.compare.causes import is_badly_recorded
 from dnapredict.fairness.compare.comparisons import Evidence, GroupComparison, comparisons, published_risk
 from dnapredict.fairness.compare.multiple_testing import adjust_within_families
-from dnapredict.fairness.gates.group_verdicts import as_tested, summary
+from dnapredict.fairness.gates.group_verdicts import as_tested, summary, sure_to_pass
 from dnapredict.fairness.measure.group_metrics import (
     KNOWS_THE_OUTCOME,
     enough_for_calibration_line,
@@ -19,7 +19,7 @@ from dnapredict.fairness.measure.group_metrics import (
     ranking_quality,
     rate,
 )
-from dnapredict.fairness.measure.intervals import Interval, Ratio, z_of
+from dnapredict.fairness.measure.intervals import Interval, Ratio
 from dnapredict.fairness.measure.membership import Group
 from dnapredict.fairness.verdicts import Cause, Check, Gate, Verdict, combine_checks
 
@@ -30,7 +30,6 @@ _LEVEL: Final = "Are the risks right, taken together?"
 _MEASURE: Final = "observed over expected, against most people"
 # Weight of "risks are right" among the groups' weights of missed appointments when most people's level is sought.
 _RIGHT: Final = 0.25
-_SURE_TO_PASS: Final = z_of(0.98)
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def _meant_alike(compared: Sequence[GroupComparison], evidence: Evidence) -> tup
     off = tuple(min(1.0, len(set(groupings)) * p_value) for p_value in off)
     adjusted = dict(zip(measured, zip(outside, off, strict=True), strict=True))
     return tuple(
-        _meant(one, measured[at], adjusted[at], evidence) if at in measured else _too_few(one)
+        _meant(one, measured[at], adjusted[at], evidence, number=len(measured)) if at in measured else _too_few(one)
         for at, one in enumerate(compared)
     )
 
@@ -135,13 +134,15 @@ def _relative(one: GroupComparison, level: Ratio, evidence: Evidence) -> Relativ
     return RelativeRisk(math.log(value / most), error, most)
 
 
-def _meant(one: GroupComparison, relative: RelativeRisk, adjusted: tuple[float, float], evidence: Evidence) -> Check:
+def _meant(
+    one: GroupComparison, relative: RelativeRisk, adjusted: tuple[float, float], evidence: Evidence, *, number: int
+) -> Check:
     limits, level = evidence.policy.limits.calibration, 1 - evidence.policy.confidence
     range_, printed = relative.interval(evidence.z), _printed(one, relative, evidence)
     shown = printed or range_
     inside = limits.low <= min(range_.low, shown.low) and max(range_.high, shown.high) <= limits.high
     clear = shown.low > limits.high or shown.high < limits.low
-    decidable = math.log(limits.high) > (evidence.z + _SURE_TO_PASS) * relative.error
+    decidable = math.log(limits.high) > (evidence.z + sure_to_pass(number)) * relative.error
     cause = None
     if inside:
         verdict, meaning = Verdict.PASS, "a risk means what it means for most people."

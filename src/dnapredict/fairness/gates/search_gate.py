@@ -5,12 +5,14 @@ A group that fails only because a part of it is harmed is not blamed for it: wha
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+from dnapredict.fairness.compare.adjusted_effects import Key
 from dnapredict.fairness.compare.causes import is_badly_recorded
 from dnapredict.fairness.compare.comparisons import Evidence, comparisons
 from dnapredict.fairness.compare.harm_search import FoundHarm, HarmKind
+from dnapredict.fairness.compare.searched_groups import LARGEST_SEARCHED, Path
 from dnapredict.fairness.measure.membership import Group
 from dnapredict.fairness.verdicts import ACTIONS, Cause, Check, Gate, Verdict, combine_checks
 
@@ -25,6 +27,7 @@ _SAID: Final = {
     HarmKind.FEWER_CALLS: "{name}: fewer of them are called than others at the same risk.",
 }
 _MOST_OF_IT: Final = 0.5
+_WHOLE: Final = "{name}: what is found here holds for the whole group, {whole}."
 _PART: Final = "{name}: this goes with a part of the group, {part}; without that part nothing is shown."
 
 
@@ -61,12 +64,15 @@ def _is_badly_recorded(harm: FoundHarm, evidence: Evidence) -> bool:
     return why is not None and is_badly_recorded(why, evidence.policy.limits.causes)
 
 
-def named_path(path: Sequence[tuple[str, str]], evidence: Evidence) -> Group:
+def named_path(path: Sequence[Key], evidence: Evidence) -> Group:
     """The intersection of the groups of a path, with a name that says all of them."""
     if len(path) == 1:
         return _group_of(*path[0], evidence)
-    codes = "|".join(f"{grouping}={code}" for grouping, code in path)
-    return Group(codes, "; ".join(_group_of(*part, evidence).name for part in path))
+    return Group(_code(tuple(path)), "; ".join(_group_of(*part, evidence).name for part in path))
+
+
+def _code(path: Path) -> str:
+    return "|".join(f"{grouping}={code}" for grouping, code in path)
 
 
 def _group_of(grouping: str, code: str, evidence: Evidence) -> Group:
@@ -77,32 +83,80 @@ def _group_of(grouping: str, code: str, evidence: Evidence) -> Group:
 def without_blame_for_parts(gates: Sequence[Gate], evidence: Evidence) -> tuple[Gate, ...]:
     """The gates, where a group that fails because of a harmed part of it is reviewed instead.
 
-    The part itself fails in G5. A group that the search found as a whole keeps its verdict.
+    The part itself fails in G5. A group that the search found as a whole keeps its verdict, as does one of more than
+    half of all people, which the search does not look at: parts of it that the search found are then not blamed.
     """
-    parts = _harmed_parts(evidence)
-    if not parts:
-        return tuple(gates)
-    return tuple(_rejudged(gate, parts) if gate.code in _ABOUT_GROUPS else gate for gate in gates)
+    large = _large_and_failed(gates)
+    parts = _harmed_parts(evidence, large)
+    whole = {_code(path): named_path([key], evidence).name for path, key in _within_large(evidence, large)}
+    judged = (_rejudged(gate, parts) if gate.code in _ABOUT_GROUPS else gate for gate in gates)
+    return tuple(_without_parts_of(gate, whole) if gate.code == "G5" else gate for gate in judged)
 
 
 _ABOUT_GROUPS: Final = ("G1", "G2", "G3", "G3b")
 
 
-def _harmed_parts(evidence: Evidence) -> dict[tuple[str, str], str]:
+def _large_and_failed(gates: Sequence[Gate]) -> set[Key]:
+    """Groups of more than half of all people in which a risk means something else than among others."""
+    checks = (check for gate in gates if gate.code == "G2" for check in gate.checks)
+    return {
+        (check.grouping, check.group.code)
+        for check in checks
+        if check.verdict is Verdict.FAIL and check.weight >= LARGEST_SEARCHED
+    }
+
+
+def _within_large(evidence: Evidence, large: Collection[Key]) -> list[tuple[Path, Key]]:
+    """The harms that were found in parts of groups that fail and are too large to be searched."""
+    return [
+        (harm.path, key)
+        for harm in evidence.harms or ()
+        if harm.harm is HarmKind.UNDER_SCORED and len(harm.path) > 1
+        for key in harm.path
+        if key in large
+    ]
+
+
+def _without_parts_of(gate: Gate, whole: Mapping[str, str]) -> Gate:
+    """The gate of the search without the findings in a part of a group that fails as a whole."""
+    checks = tuple(
+        dataclasses.replace(
+            check, verdict=Verdict.REVIEW, sentence=_WHOLE.format(name=check.group.name, whole=whole[check.group.code])
+        )
+        if check.grouping == SEARCHED and check.group.code in whole
+        else check
+        for check in gate.checks
+    )
+    if checks == gate.checks:
+        return gate
+    sentence = " ".join(check.sentence for check in checks)
+    return dataclasses.replace(gate, verdict=combine_checks(checks), sentence=sentence, checks=checks)
+
+
+def _harmed_parts(evidence: Evidence, large: Collection[Key]) -> dict[Key, str]:
     """The name of the harmed part of each group that has one and is not found as a whole.
 
     What holds most of the missed appointments of a group is no part that could be told apart from it: of a small
-    group the search may find only its largest subgroup, and the group then keeps its verdict.
+    group the search may find only its largest subgroup, and the group then keeps its verdict. A tenth of areas that is
+    found, and not the fifth that it is in, can be told apart: the search looked at both.
     """
     harms = evidence.harms or ()
-    whole = {harm.path[0] for harm in harms if len(harm.path) == 1}
-    return {
+    whole = {harm.path[0] for harm in harms if len(harm.path) == 1} | set(large)
+    parts = {
         part: named_path(harm.path, evidence).name
         for harm in harms
         if len(harm.path) > 1
         for part in harm.path
         if part not in whole and harm.missed < _MOST_OF_IT * _missed_in(*part, evidence)
     }
+    singles = [harm for harm in harms if len(harm.path) == 1]
+    within = {
+        larger: named_path(harm.path, evidence).name
+        for harm in singles
+        for larger in _group_of(*harm.path[0], evidence).within
+        if larger not in whole
+    }
+    return within | parts
 
 
 def _missed_in(grouping: str, code: str, evidence: Evidence) -> float:

@@ -183,7 +183,7 @@ def test_a_small_trust_trains_audits_signs_with_conditions_and_promotes(dnapredi
     assert json.loads((out / "audit.json").read_text())["verdict"] == "NOT ENOUGH DATA"
     page = (out / "report.html").read_text()
     for told in (
-        "Too few people missed an appointment to say. This is not a pass.",
+        "There is not enough data to say. This is not a pass.",
         "There is not enough data to say of any group whether it is behind.",
         "Too few missed to say: ",
     ):

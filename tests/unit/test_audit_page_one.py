@@ -16,10 +16,13 @@ from benchmarks.planted_worlds import PlantedWorld
 from tests.plain_words import BANNED, MISLEADING, grade
 from tests.unit.test_audit_report import CONTEXT, POLICY
 
+from dnapredict.config.fairness_policy import Signatory
 from dnapredict.fairness import AuditData, extra_files, run, write
 from dnapredict.fairness.report.easy_read import easy_read_ideas
 from dnapredict.fairness.report.first_page import stored_report
+from dnapredict.fairness.report.group_phrases import people
 from dnapredict.fairness.report.page_one import MOST_ROWS, page_one
+from dnapredict.fairness.report.report_files import report_files
 from dnapredict.fairness.verdicts import Verdict
 
 BARE = ["patient", "dna", "probability", "selected", "starts_at"]
@@ -162,6 +165,45 @@ def test_specialties_have_their_names():
 
 
 def _tables_page(table: pa.Table) -> str:
-    from dnapredict.fairness.report.report_files import report_files
-
     return report_files(run(AuditData.of(table), policy=POLICY, context=CONTEXT))["figures.html"].decode()
+
+
+def test_a_large_group_near_the_limit_is_not_called_too_small():
+    """White British people and women are most of a service: only the range of their gap is too wide to say."""
+    result = run(AuditData.of(PlantedWorld("fair", appointments=20_000).table()), policy=POLICY, context=CONTEXT)
+    said = page_one(result).cannot_say
+    few = next(sentence for sentence in said if sentence.startswith("Too few missed to say"))
+    wide = next(sentence for sentence in said if "The data can still mean yes or no." in sentence)
+    smallest = POLICY.smallest_group
+    thin = [check for check in result.gate("G3").checks if check.verdict is Verdict.NOT_ENOUGH_DATA]
+    for check in thin:
+        missed = next(
+            (r.counts["missed"] for r in result.table(check.grouping).rows if r.group.code == check.group.code), None
+        )
+        if missed is not None and missed >= smallest:
+            assert people(check.grouping, check.group) not in few
+    assert "White British people" in wide
+    assert "At this rate there will be enough for the first of them by " in wide
+
+
+def test_the_gap_of_a_mix_of_clinics_is_said_before_and_after():
+    result = run(AuditData.of(PlantedWorld("mix of clinics").table()), policy=POLICY, context=CONTEXT)
+    row = next(row for row in page_one(result).behind if row.groups == ("Pakistani people",))
+    found = re.search(
+        r"That is (\d+) fewer, .* If all went to the same clinics, it would be (?:as many|(\d+) (?:fewer|more)), "
+        r"and not (\d+) fewer\.$",
+        row.figures,
+    )
+    assert found is not None
+    assert found[1] == found[3]
+    assert int(found[2] or 0) < int(found[1]) / 2
+    assert row.why == "They use other clinics. Within a clinic the gap is not there."
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_page_one_says_where_the_policy_names_nobody_who_may_sign(named: bool):
+    person = {"name": "A. Name", "role": "Equality lead", "key_sha256": "c" * 64}
+    policy = POLICY.model_copy(update={"signatories": (Signatory(**person),) if named else ()})
+    table = PlantedWorld("fair", appointments=2_000).table()
+    text = html.unescape(report_files(run(AuditData.of(table), policy=policy, context=CONTEXT))["report.html"].decode())
+    assert ("The policy names nobody who may sign. Anybody can then write any name here" in text) is not named

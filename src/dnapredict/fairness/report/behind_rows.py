@@ -160,14 +160,15 @@ def _row_of(checks: Sequence[Check], figures: str, result: AuditResult) -> Behin
     )
 
 
-def _row(result: AuditResult, check: Check) -> GroupRow | None:
+def published_row(result: AuditResult, check: Check) -> GroupRow | None:
+    """The printed row of the group of a check; None where it is put together with others or in no table."""
     table = result.table(check.grouping)
     return next((row for row in table.rows if row.group.code == check.group.code), None) if table else None
 
 
 def called_of_100(check: Check, result: AuditResult) -> tuple[int, int] | None:
     """Called of 100 in the group who missed, and of 100 others; None where one is hidden."""
-    row = _row(result, check)
+    row = published_row(result, check)
     reach = row.rates["reach"] if row else None
     if check.measure != "reach" or reach is None or check.estimate is None:
         return None
@@ -191,7 +192,24 @@ def _figures(check: Check, result: AuditResult) -> str:
     if numbers is None or check.estimate is None:
         return f"{whom}, fewer would have been called than of 100 others. The numbers are too small to print."
     reach, others = numbers
-    return f"{whom}, {reach} would have been called; of 100 others, {others}. {likely(check.estimate, others - reach)}"
+    fewer = others - reach
+    gap = f"{likely(check.estimate, fewer)}{_in_the_same_clinics(check, result, fewer=fewer)}"
+    return f"{whom}, {reach} would have been called; of 100 others, {others}. {gap}"
+
+
+def _in_the_same_clinics(check: Check, result: AuditResult, *, fewer: int) -> str:
+    """How large a gap is once the mix of clinics is taken out, where that mix is the cause; "" otherwise.
+
+    An overall gap that is not there within any clinic (Simpson 1951) misleads who sees the first figure alone.
+    """
+    found = (one for one in result.findings if (one.grouping, one.group.code) == (check.grouping, check.group.code))
+    parts = next((one.parts for one in found), ())
+    mix = next((part.points for part in parts if part.cause is Cause.MIX), None)
+    if check.cause is not Cause.MIX or mix is None or check.estimate is None:
+        return ""
+    left = round(100 * (check.estimate.value - mix.value))
+    within = "as many" if left == 0 else f"{abs(left)} {'fewer' if left > 0 else 'more'}"
+    return f" If all went to the same clinics, it would be {within}, and not {fewer} fewer."
 
 
 def _figures_of_harm(check: Check, result: AuditResult) -> str:

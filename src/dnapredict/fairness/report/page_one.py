@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dnapredict.config.fairness_policy import REFUSED_USES
-from dnapredict.fairness.report.behind_rows import BehindRow, behind_rows, groups_behind
+from dnapredict.fairness.report.behind_rows import BehindRow, behind_rows, groups_behind, published_row
 from dnapredict.fairness.report.group_phrases import people
 from dnapredict.fairness.report.phrases import gate_sentence, list_and
 from dnapredict.fairness.report.wording import describe_use, further_tasks, named_groups
@@ -52,6 +52,8 @@ class PageOne:
         What is different from the last audit.
     method
         How the list was made again, and whose outcomes count.
+    signing
+        What it means that the policy names nobody who may sign; "" where it names somebody.
     """
 
     use: tuple[str, str]
@@ -67,6 +69,7 @@ class PageOne:
     changes: tuple[str, ...]
     method: str
     next_review: str
+    signing: str = ""
 
 
 def page_one(result: AuditResult, *, changes: Sequence[str] = ()) -> PageOne:
@@ -87,7 +90,14 @@ def page_one(result: AuditResult, *, changes: Sequence[str] = ()) -> PageOne:
         changes=tuple(changes),
         method=_method(result),
         next_review=f"{policy.next_review:%-d %B %Y}" if policy.next_review else "",
+        signing="" if policy.signatories else _NOBODY_NAMED,
     )
+
+
+_NOBODY_NAMED: Final = (
+    "The policy names nobody who may sign. Anybody can then write any name here, and one name is enough, even after a "
+    "FAIL. Name the people in fairness/policy.toml."
+)
 
 
 def _nobody(result: AuditResult) -> str:
@@ -130,12 +140,26 @@ def _cannot_say(result: AuditResult, behind: Sequence[Check]) -> Iterator[str]:
     doubtful = [check for check in checks if check.verdict is Verdict.REVIEW]
     thin = [check for check in checks if check.verdict is Verdict.NOT_ENOUGH_DATA]
     yield from _named("Whether these are behind, or it is chance: {}.", doubtful)
-    if thin:
-        yield from (f"{sentence}{_enough_by(thin)}" for sentence in _named("Too few missed to say: {}.", thin))
+    small = [check for check in thin if _is_small(check, result)]
+    large = [check for check in thin if check not in small]
+    for sentence, group in ((_unsettled(result), large), ("Too few missed to say: {}.", small)):
+        yield from (f"{said}{_enough_by(group)}" for said in _named(sentence, group))
     if unknown := _unknown(result):
         yield unknown
     if result.absent:
         yield f"Not in the data: {list_and(result.absent)}."
+
+
+def _is_small(check: Check, result: AuditResult) -> bool:
+    """Whether so few of a group missed that no gap could be judged; of others the range is only too wide."""
+    row = published_row(result, check)
+    missed = row.counts["missed"] if row else None
+    return check.detectable is None and (missed is None or missed < result.policy.smallest_group)
+
+
+def _unsettled(result: AuditResult) -> str:
+    limit = f"{100 * result.policy.limits.reach.max_harm_gap:g}"
+    return f"Whether fewer are reached, by more than {limit} in 100: {{}}. The data can still mean yes or no."
 
 
 def _named(sentence: str, checks: Sequence[Check]) -> Iterator[str]:
@@ -164,7 +188,10 @@ def _unknown(result: AuditResult) -> str:
 def _enough_by(thin: Sequence[Check]) -> str:
     """When there will be enough data for the first of these groups, at the present rate."""
     days = [check.enough_by for check in thin if check.enough_by is not None]
-    return f" At this rate there will be enough for the first of them by {min(days):%B %Y}." if days else ""
+    if not days:
+        return ""
+    whom = "" if len(thin) == 1 else " for the first of them"
+    return f" At this rate there will be enough{whom} by {min(days):%B %Y}."
 
 
 def _is_refused(result: AuditResult) -> bool:
@@ -191,7 +218,7 @@ LIST, RECORDS, LEVEL = "Is the list fair?", "Can we trust the records?", "Are th
 _LIST: Final = {
     Verdict.PASS: "Every group that we can judge is reached about as well as others.",
     Verdict.REVIEW: "Nothing is clearly unfair, but some answers are not sure. A named person looks first.",
-    Verdict.NOT_ENOUGH_DATA: "Too few people missed an appointment to say. This is not a pass.",
+    Verdict.NOT_ENOUGH_DATA: "There is not enough data to say. This is not a pass.",
     Verdict.FAIL: "Do not use the list as it is.",
 }
 _NOBODY_KNOWN: Final = "The data do not say who people are, so nobody can say. This is not a pass."

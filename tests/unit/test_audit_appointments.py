@@ -45,5 +45,13 @@ def test_the_strict_label_leaves_out_those_who_came_late():
     assert kept.tolist() == [True, True, False]
 
 
+def test_the_strict_label_leaves_out_a_missed_appointment_with_a_reason_on_the_trusts_side():
+    """A letter that was never sent is no more the patient's doing than a clinic that did not see them."""
+    table = pa.table(ROWS | {"trust_side_reason": [True, True, None], "dna": [True, False, True]})
+    kept = AuditData.of(table).strictly_labelled()
+    assert kept is not None
+    assert kept.tolist() == [False, True, True]
+
+
 def test_the_strict_label_is_nothing_new_where_nobody_came_late():
     assert AuditData.of(pa.table(ROWS | {"outcome_code": ["3", "5", "5"]})).strictly_labelled() is None

@@ -21,7 +21,7 @@ from dnapredict.fairness.verdicts import Check, Gate, Verdict, combine_checks
 
 _QUESTION = "Does a recorded missed appointment mean the same in every group?"
 _TRUST_SIDE = "reasons on the trust's side"
-_STRICT = "verdict on reach with code 3 alone"
+_STRICT = "verdict on reach without reasons on the trust's side"
 _SIDES = 2.0  # two-sided: a group with more, or with fewer, such reasons has uneven records
 
 
@@ -45,7 +45,7 @@ def _sentence(checks: Sequence[Check]) -> str:
     turned = len(checks) - len(shares)
     good = "alike: as many missed appointments have a reason on the trust's side as elsewhere"
     sentence = summary(shares, good=good, bad="Clearly more or fewer")
-    return f"{sentence} Verdicts that turn with code 3 alone: {turned}." if turned else sentence
+    return f"{sentence} Verdicts that turn without reasons on the trust's side: {turned}." if turned else sentence
 
 
 def _trust_side(compared: Sequence[GroupComparison], evidence: Evidence) -> tuple[Check, ...]:
@@ -116,7 +116,7 @@ _MEANING = {
 
 
 def _changed_verdicts(evidence: Evidence) -> tuple[Check, ...]:
-    """Groups whose verdict on reach changes when only code 3 counts as missed."""
+    """Groups whose verdict on reach changes when reasons on the trust's side are left out."""
     if not evidence.strict:
         return ()
     usual = reach_checks(list(comparisons(evidence.counted, evidence.policy)), evidence)

@@ -57,8 +57,8 @@ class AuditCounts:
     counted
         Every grouping by name, `all` first. Groupings by month are here even if there is only one month.
     strict
-        `all` and the compared groupings without outcome code 7, so that only code 3 is missed; empty where no
-        missed appointment has code 7.
+        `all` and the compared groupings without missed appointments that have a reason on the trust's side (or outcome
+        code 7); empty where there are none.
     allocated
         Fifths of deprivation with the calls of each allocation rule, and those by risk alone as the live ones. Empty
         where the extract has no deciles.
@@ -115,7 +115,7 @@ class AuditCounts:
     def _strict_with(self, other: "AuditCounts") -> "_Counted":
         if not (self.strict or other.strict):
             return {}
-        # Where no missed appointment has code 7, the strict counts are the usual ones.
+        # Where no missed appointment has a reason on the trust's side, the strict counts are the usual ones.
         first, second = (side.strict or side.counted for side in (self, other))
         names = {EVERYONE.name, *({*first, *second} & set(self.compared))}
         return _added(first, second, _simple(names))
@@ -126,7 +126,7 @@ class AuditCounts:
         return {name: one for name, one in self.counted.items() if by_month or not name.endswith(f"_by_{_MONTH}")}
 
     def judged_strictly(self) -> dict[str, CountedGrouping]:
-        """The compared groupings with only code 3 as missed; empty where that changes nothing or leaves none missed."""
+        """The compared groupings by the strict label; empty where that changes nothing or leaves none missed."""
         if not self.strict or not 0 < self.strict[EVERYONE.name].total.missed < self.everyone.missed:
             return {}
         return {name: self.strict[name] for name in self.compared if name in self.strict}

@@ -125,18 +125,26 @@ class AuditData:
             changed = changed.append_column(name, column)
         return AuditData(changed)
 
-    def strictly_labelled(self) -> NDArray[np.bool_] | None:
-        """A mask without the appointments of outcome code 7 (came late, not seen), so that only code 3 is missed.
+    def trust_side(self) -> NDArray[np.bool_]:
+        """Whether the trust had a part in the missed appointment.
 
-        None where there is no outcome code, or no missed appointment has code 7.
+        That is a recorded reason, or outcome code 7: the patient came late and was not seen.
         """
-        if not self.has(["outcome_code"]):
-            return None
-        late = pc.fill_null(pc.equal(self.table["outcome_code"], codes.ARRIVED_TOO_LATE), False)
-        if not pc.any(pc.and_(late, self.table["dna"])).as_py():
-            return None
-        kept: NDArray[np.bool_] = pc.invert(late).to_numpy()
-        return kept
+        trust_side = np.zeros(len(self), dtype=bool)
+        if self.has(["trust_side_reason"]):
+            trust_side |= pc.fill_null(self.table["trust_side_reason"], False).to_numpy()
+        if self.has(["outcome_code"]):
+            late = pc.equal(self.table["outcome_code"], codes.ARRIVED_TOO_LATE)
+            trust_side |= pc.fill_null(late, False).to_numpy()
+        return trust_side
+
+    def strictly_labelled(self) -> NDArray[np.bool_] | None:
+        """A mask without the missed appointments in which the trust had a part, so that only the patient's count.
+
+        None where there are none.
+        """
+        left_out = self.trust_side() & self.table["dna"].to_numpy()
+        return ~left_out if left_out.any() else None
 
 
 def _require_none(column: str, wrong: pa.ChunkedArray, *, rule: str) -> None:

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from dnapredict.data.contract import codes
 from dnapredict.errors import DataError
 from dnapredict.fairness.measure.audited_appointments import WEIGHT_PARTS, AuditData
 from dnapredict.fairness.measure.counts import BINS, SUMS, CountedGrouping, GroupCounts
@@ -144,7 +143,7 @@ class _Columns:
             missed,
             selected,
             missed & selected,
-            missed & _trust_side(audited),
+            missed & audited.trust_side().astype(np.int8),
             missed & _live(table),
             _unrecorded(audited),
         )
@@ -242,19 +241,6 @@ def _ones(column: pa.ChunkedArray) -> NDArray[np.int8]:
 def _live(table: pa.Table) -> NDArray[np.int8]:
     absent = "live_selected" not in table.column_names
     return np.zeros(table.num_rows, np.int8) if absent else _ones(table["live_selected"])
-
-
-def _trust_side(audited: AuditData) -> NDArray[np.int8]:
-    """1 where the trust had a part in the missed appointment.
-
-    That is a recorded reason, or outcome code 7: the patient came late and was not seen.
-    """
-    trust_side = np.zeros(len(audited), np.int8)
-    if audited.has(["trust_side_reason"]):
-        trust_side |= _ones(audited.table["trust_side_reason"])
-    if audited.has(["outcome_code"]):
-        trust_side |= _ones(pc.equal(audited.table["outcome_code"], codes.ARRIVED_TOO_LATE))
-    return trust_side
 
 
 def _unrecorded(audited: AuditData) -> NDArray[np.int8]:

@@ -11,6 +11,8 @@ from tests.unit.test_risk_artefact import PROVENANCE
 
 from dnapredict.errors import DataError, ModelError
 from dnapredict.model.artefact import save
+from dnapredict.model.evaluate.metric_intervals import ModelComparison, PairedDifference
+from dnapredict.model.evaluate.risk_metrics import RiskMetrics, compute_metrics
 from dnapredict.model.fit.training import Training, train
 from dnapredict.registry import CHAMPION, Registry
 
@@ -146,3 +148,20 @@ def test_no_damaged_model_becomes_champion_by_going_back(folder, training, tmp_p
     with pytest.raises(ModelError, match="damaged"):
         registry.rollback(signed_by="A. Okafor", why="a reason")
     assert registry.version_of(CHAMPION) == "2"
+
+
+def of_few(n: int, missed: int) -> RiskMetrics:
+    return compute_metrics(np.arange(n) < missed, np.linspace(0.1, 0.9, n))
+
+
+def test_no_exact_count_is_printed_and_no_figure_of_few():
+    from dnapredict.cli.messages import comparison_json, comparison_lines
+
+    metrics = {"all": of_few(1_203, 214), "weekly": of_few(903, 3), "first_time": of_few(61, 20)}
+    found = {name: {"log_loss": PairedDifference(-0.01, -0.02, -0.001)} for name in metrics}
+    compared = ModelComparison(metrics, metrics, found)
+    text = "\n".join(comparison_lines(compared, versions=("2", "1")))
+    assert "On 1,205 appointments" in text
+    assert not any(count in text for count in ("1,203", "903", "900", "61", "60"))
+    assert text.count("too few appointments to give figures") == 2
+    assert comparison_json(compared, versions=("2", "1"))["populations"].keys() == {"all"}

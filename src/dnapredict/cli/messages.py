@@ -75,8 +75,6 @@ def rows_bar(title: str) -> "Iterator[Rows | None]":
 
 def training_lines(trained: "Trained") -> Iterator[str]:
     """The result of a training for a person: version, test metrics, next command."""
-    from dnapredict.config.fairness_policy import Policy
-    from dnapredict.config.loading import load, shipped
     from dnapredict.public_api.results import POPULATIONS
 
     training, version = trained.training, trained.registered.version
@@ -86,7 +84,7 @@ def training_lines(trained: "Trained") -> Iterator[str]:
     if trained.dropped:
         yield f"The extract lacks the columns for: {', '.join(trained.dropped)}."
     yield f"Tested on {training.split.test}:"
-    rule = load(shipped("fairness/policy.toml"), Policy).disclosure
+    rule = _disclosure()
     for name, metrics in training.test.items():
         yield f"  {POPULATIONS[name]}: {population_words(metrics, rule)}"
     yield f"Next: dnapredict audit EXTRACT --model {version} --out reports/{version}"
@@ -94,11 +92,11 @@ def training_lines(trained: "Trained") -> Iterator[str]:
 
 def population_words(metrics: "RiskMetrics", rule: "Disclosure") -> str:
     """The test metrics of a population, counts rounded; none where so few appointments may point at a patient."""
-    from dnapredict.data.small_numbers import SMALLEST_EVALUATED, publish_count
+    from dnapredict.data.small_numbers import publish_count
 
-    missed = round(metrics.n * (metrics.base_rate or 0.0))
-    shown, total = publish_count(missed, rule), publish_count(metrics.n, rule)
-    is_small = metrics.n < SMALLEST_EVALUATED or publish_count(metrics.n - missed, rule) is None
+    shown = publish_count(round(metrics.n * (metrics.base_rate or 0.0)), rule)
+    total = publish_count(metrics.n, rule)
+    is_small = _is_small(metrics, rule)
     if is_small or not shown or not total or metrics.auroc is None or metrics.sensitivity_at_10 is None:
         return "too few appointments to give figures"
     return (
@@ -106,6 +104,24 @@ def population_words(metrics: "RiskMetrics", rule: "Disclosure") -> str:
         f"log loss {metrics.log_loss:.4f}; the riskiest tenth holds {metrics.sensitivity_at_10 * 100:.0f} in 100 of "
         "those who missed"
     )
+
+
+def _is_small(metrics: "RiskMetrics", rule: "Disclosure") -> bool:
+    """Whether figures of so few appointments, missed or attended ones, may point at a patient."""
+    from dnapredict.data.small_numbers import SMALLEST_EVALUATED, publish_count
+
+    missed = round(metrics.n * (metrics.base_rate or 0.0))
+    return metrics.n < SMALLEST_EVALUATED or None in (
+        publish_count(missed, rule),
+        publish_count(metrics.n - missed, rule),
+    )
+
+
+def _disclosure() -> "Disclosure":
+    from dnapredict.config.fairness_policy import Policy
+    from dnapredict.config.loading import load, shipped
+
+    return load(shipped("fairness/policy.toml"), Policy).disclosure
 
 
 _COMPARED = {
@@ -118,7 +134,11 @@ _COMPARED = {
 
 
 def comparison_json(comparison: "ModelComparison", *, versions: tuple[str, str]) -> dict[str, Any]:
-    """`versions`, `verdict`, and for each population the metrics of both and their paired `differences`."""
+    """`versions`, `verdict`, and for each population the metrics of both and their paired `differences`.
+
+    A population of so few that its figures may point at a patient is left out.
+    """
+    rule = _disclosure()
     return {
         "versions": list(versions),
         "verdict": comparison.verdict(*_versions(versions)),
@@ -129,20 +149,27 @@ def comparison_json(comparison: "ModelComparison", *, versions: tuple[str, str])
                 "differences": {metric: difference._asdict() for metric, difference in differences.items()},
             }
             for name, differences in comparison.differences.items()
+            if not _is_small(comparison.one[name], rule)
         },
     }
 
 
 def comparison_lines(comparison: "ModelComparison", *, versions: tuple[str, str]) -> Iterator[str]:
-    """The comparison for a person, with the verdict first."""
+    """The comparison for a person, with the verdict first; counts rounded, none of a population of few."""
+    from dnapredict.data.small_numbers import publish_count
     from dnapredict.public_api.results import POPULATIONS
 
     one, other = versions
     yield comparison.verdict(*_versions(versions))
-    yield f"On {comparison.n:,} appointments that both were tested on; version {one} less version {other}:"
+    rule = _disclosure()
+    total = publish_count(comparison.n, rule)
+    yield f"On {total:,} appointments that both were tested on; version {one} less version {other}:"
     for population, differences in comparison.differences.items():
+        if differences and _is_small(comparison.one[population], rule):
+            yield f"  {POPULATIONS[population]}: too few appointments to give figures"
+            continue
         if differences:
-            yield f"  {POPULATIONS[population]} ({comparison.one[population].n:,}):"
+            yield f"  {POPULATIONS[population]} ({publish_count(comparison.one[population].n, rule):,}):"
         for metric, name in _COMPARED.items():
             if (difference := differences.get(metric)) is not None:
                 interval = f"{difference.low:+.4f} to {difference.high:+.4f}"

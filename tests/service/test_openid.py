@@ -15,8 +15,11 @@ from starlette.testclient import TestClient
 from tests.service.conftest import wait_until_ready
 from tests.service.double import steady_champion
 
+from dnapredict.cli.signing_proof import proof_of
+from dnapredict.config.fairness_policy import Signatory
 from dnapredict.config.service_config import OpenId, ServiceConfig
-from dnapredict.errors import StoreError
+from dnapredict.errors import StoreError, UsageError
+from dnapredict.fairness.signatories import Proof, require_signatory
 from dnapredict.service.app import build
 from dnapredict.service.auth import openid
 from dnapredict.service.auth.openid import Issuer
@@ -234,3 +237,54 @@ def test_while_the_issuers_keys_cannot_be_had_its_tokens_are_answered_503(
     local.status = 500
     assert status(client, "/v1/score", token()) == 503
     assert status(client, "/livez", None) == 200
+
+
+def shown(tmp_path: Path, local: LocalIssuer, given: str) -> Proof:
+    """The proof in a file with a token, by service settings that name the local issuer."""
+    settings, file = tmp_path / "service.toml", tmp_path / "token"
+    names = {"issuer": ISSUER, "audience": AUDIENCE, "keys": local.address}
+    settings.write_text("[openid]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in names.items()))
+    file.write_text(given + "\n")
+    return proof_of(file, settings)
+
+
+ADA = Signatory(name="Ada Okafor", role="Equality lead", openid_subject="ada@trust.example")
+BEN = Signatory(name="Ben Marsh", role="Chair", openid_subject="ben@trust.example")
+
+
+def test_a_token_of_the_issuer_signs_as_its_subject_and_as_nobody_else(local: LocalIssuer, tmp_path: Path) -> None:
+    proof = shown(tmp_path, local, token(sub="ada@trust.example", scope=None))
+    assert (proof.kind, proof.openid_subject) == ("openid", "ada@trust.example")
+    assert require_signatory("ada okafor", proof, signatories=(ADA, BEN)) == ADA
+    for name in ("Ben Marsh", "Cy Stranger"):
+        with pytest.raises(UsageError, match=r"is not yours|is no signatory"):
+            require_signatory(name, proof, signatories=(ADA, BEN))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: token(OTHER_KEY, sub="ada@trust.example"),
+        lambda: token(sub="ada@trust.example", iss="https://elsewhere.example"),
+        lambda: token(sub="ada@trust.example", aud="api://other"),
+        lambda: token(sub="ada@trust.example", exp=time.time() - 300),
+        lambda: token(sub=None),
+        lambda: jwt.encode({"sub": "ada@trust.example", "iss": ISSUER, "aud": AUDIENCE}, "", "none"),
+    ],
+    ids=["another's key", "another issuer", "for another audience", "expired", "without a subject", "unsigned"],
+)
+def test_no_other_token_signs(local: LocalIssuer, tmp_path: Path, made: Any) -> None:
+    with pytest.raises(UsageError, match="The OpenID token is not valid") as refusal:
+        shown(tmp_path, local, made())
+    assert "eyJ" not in str(refusal.value)
+
+
+def test_a_token_needs_an_issuer_in_the_settings_and_its_keys(local: LocalIssuer, tmp_path: Path) -> None:
+    bare, file = tmp_path / "bare.toml", tmp_path / "token"
+    bare.write_text("")
+    file.write_text(token())
+    with pytest.raises(UsageError, match="name no issuer"):
+        proof_of(file, bare)
+    local.status = 500
+    with pytest.raises(StoreError, match="keys are not available"):
+        shown(tmp_path, local, token())

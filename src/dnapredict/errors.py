@@ -63,3 +63,7 @@ class StoreError(DnapredictError):
     """The home, a store or the service cannot be used."""
 
     exit_code = 14
+
+
+class UnverifiedDecisionError(StoreError):
+    """The ledger of decisions, or a report that was signed, is not as it was written: nothing shows what is allowed."""

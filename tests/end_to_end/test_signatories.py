@@ -12,6 +12,7 @@ from tests.end_to_end.conftest import QUICK
 from tests.end_to_end.world import Trust
 
 from dnapredict.config.loading import shipped
+from dnapredict.errors import ModelError
 from dnapredict.registry import Registry, decision_ledger
 from dnapredict.service import app
 
@@ -99,28 +100,48 @@ def test_only_signatories_sign_each_with_their_key_and_a_failed_audit_needs_two(
 
 
 def test_other_signatories_need_the_consent_of_those_on_record(dnapredict, trust, home, tmp_path):
-    named, _ = personal_keys(dnapredict, tmp_path, "Ada Okafor", "Ben Marsh")
-    mine, _ = personal_keys(dnapredict, tmp_path, "Cy Stranger")
+    named, keys = personal_keys(dnapredict, tmp_path, "Ada Okafor", "Ben Marsh")
+    mine, stranger = personal_keys(dnapredict, tmp_path, "Cy Stranger")
     audit(dnapredict, trust, home, tmp_path / "report", SHIPPED + "\n" + named)
     changed = (
         '[[changes]]\nlimit = "signatories"\nwas = "two"\nnow = "three"\non = 2026-03-02\n'
         'by = "{}"\nseconded_by = "{}"\nwhy = "Ada Okafor has left us."\n'
     )
     consent = changed.format("Ada Okafor", "Ben Marsh")
-    for number, (policy, code) in enumerate(
-        (
-            (SHIPPED, 11),
-            (SHIPPED + "\n" + mine, 11),
-            (SHIPPED + "\n" + named + mine + changed.format("Cy Stranger", "Dee Stranger"), 11),
-            (SHIPPED + "\n" + named + mine + consent, 0),
-        )
-    ):
-        file = tmp_path / f"{number}.toml"
-        file.write_text(policy, encoding="utf-8")
-        words = ("--model", "1", "--home", home, "--out", tmp_path / f"again-{number}", "--policy", file)
+    policies = (
+        (SHIPPED, "by two of the signatories on record: Ada Okafor, Ben Marsh"),
+        (SHIPPED + "\n" + mine, "by two of the signatories on record: Ada Okafor, Ben Marsh"),
+        (SHIPPED + "\n" + named + mine + changed.format("Cy Stranger", "Dee Stranger"), "by two of the signatories"),
+        (SHIPPED + "\n" + named + mine + consent, "Ada Okafor and Ben Marsh named under [[changes]] must sign"),
+    )
+    file, reports = tmp_path / "policy.toml", iter(range(100))
+
+    def audited() -> str:
+        out = tmp_path / f"again-{next(reports)}"
+        words = ("--model", "1", "--home", home, "--out", out, "--policy", file)
         done = dnapredict("audit", trust.extract, *words)
-        assert done.returncode == code, done.stderr
-        assert code == 0 or "by two of the signatories on record: Ada Okafor, Ben Marsh" in done.stderr
+        assert done.returncode in (0, 11), done.stderr
+        return done.stderr if done.returncode else ""
+
+    def agree(name: str, key: Path, *words: str) -> tuple[int, str]:
+        asked = ("--name", name, *SAID, *(words or ("--decision", "approve")), "--signing-key", key, "--home", home)
+        done = dnapredict("sign", file, *asked)
+        return done.returncode, done.stderr
+
+    for policy, told in policies:
+        file.write_text(policy, encoding="utf-8")
+        assert told in audited()
+    assert agree("Ada Okafor", stranger["Cy Stranger"])[0] == 2
+    assert agree("Cy Stranger", stranger["Cy Stranger"])[0] == 2
+    code, told = agree("Ada Okafor", keys["Ada Okafor"], "--decision", "reject")
+    assert (code, "is a policy, to which one agrees" in told) == (2, True)
+    assert agree("Ada Okafor", keys["Ada Okafor"])[0] == 0
+    assert "Ben Marsh named under [[changes]] must sign" in audited()
+    assert agree("Ben Marsh", keys["Ben Marsh"])[0] == 0
+    file.write_text(policies[-1][0].replace("max_harm_gap = 0.05", "max_harm_gap = 0.50"), encoding="utf-8")
+    assert audited()
+    file.write_text(policies[-1][0], encoding="utf-8")
+    assert audited() == ""
 
 
 def clock_at(days: int) -> type[datetime.datetime]:
@@ -165,8 +186,8 @@ def test_when_conditions_have_ended_page_and_lists_say_so_for_14_days_and_then_n
     champion.stop()
 
 
-def test_a_running_service_shows_no_report_of_which_a_table_was_edited_and_a_new_one_does_not_start(
-    dnapredict, trust, home, tmp_path, caplog
+def test_once_a_table_of_the_signed_report_was_edited_a_running_service_answers_no_more_and_a_new_one_does_not_start(
+    dnapredict, trust, home, tmp_path, monkeypatch, caplog
 ):
     out = tmp_path / "report"
     audit(dnapredict, trust, home, out, SHIPPED)
@@ -174,11 +195,24 @@ def test_a_running_service_shows_no_report_of_which_a_table_was_edited_and_a_new
     assert dnapredict("sign", out, "--name", "Ada Okafor", *SAID, *approve, "--home", home).returncode == 0
     assert dnapredict("promote", "1", "--home", home).returncode == 0
     assert app.documents_of(home)("1").report is not None
+    monkeypatch.setenv("DNAPREDICT_HOME", str(home))
+    running = app.champion_of(home)
+    running.refresh()
+    assert running.scorer is not None
     table = min(Registry(home).report("1").glob("*.csv"))
     table.write_text(table.read_text() + "Everybody,100\n")
     assert app.documents_of(home)("1").report is None
     refused = dnapredict("serve", "--home", home)
     assert (refused.returncode, f"{table.name}: is not the file that was signed" in refused.stderr) == (14, True)
+    edited, as_signed = table.read_text(), table.read_text().removesuffix("Everybody,100\n")
+    running.refresh()
+    with pytest.raises(ModelError, match="is not the file that was signed"):
+        running.require()
+    table.write_text(as_signed)
+    running.refresh()
+    assert running.require().model_version == "1"
+    running.stop()
+    table.write_text(edited)
     with caplog.at_level(logging.ERROR):
         fresh = app.champion_of(home)
         fresh.refresh()
@@ -199,3 +233,22 @@ def test_a_home_that_was_put_back_whole_is_found_out_by_the_seal_that_was_writte
     for kept in (f"{number}:{seal}", f"1:{seal}", "one"):
         refused = dnapredict("log", "verify", "--home", put_back, "--kept", kept)
         assert (refused.returncode, "is not in this ledger" in refused.stderr) == (14, True)
+
+
+def test_log_verify_names_a_file_that_decisions_rest_on_and_that_was_changed(dnapredict, trust, home, tmp_path):
+    audit(dnapredict, trust, home, tmp_path / "report", SHIPPED)
+    sound = dnapredict("log", "verify", "--home", home)
+    assert (sound.returncode, "files that the decisions rest on, each as it was written" in sound.stdout) == (0, True)
+    kept = Registry(home).report("1")
+    for path in (
+        next((home / "tested" / "coverage").glob("*")),
+        next((home / "tested" / "audits").glob("*")),
+        min(kept.glob("*.csv")),
+    ):
+        content = path.read_bytes()
+        path.write_bytes(content + b"x")
+        changed = dnapredict("log", "verify", "--home", home)
+        assert (changed.returncode, f"{path.name}: missing, or not as written" in changed.stderr) == (14, True)
+        path.write_bytes(content)
+    shutil.rmtree(home / "tested" / "audits")
+    assert dnapredict("log", "verify", "--home", home).returncode == 14

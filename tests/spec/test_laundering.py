@@ -22,6 +22,7 @@ from dnapredict import pipeline
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import ModelSettings, Setting
+from dnapredict.data.files.digests import file_sha256
 from dnapredict.errors import DnapredictError
 from dnapredict.registry import CHAMPION, MODEL_NAME, Registry, decision_ledger
 from dnapredict.synthetic.simulation import simulate
@@ -204,6 +205,24 @@ def other_days(world: World) -> pa.Table:
     return table
 
 
+def exchanged(table: pa.Table, name: str) -> pa.Table:
+    """A column of the tested appointments dealt out anew, among the missed and among the attended: all counts stay."""
+    tested = table["starts_at"].to_numpy() > np.quantile(labelled_days(table).astype("int64"), 0.81).astype("M8[us]")
+    order, random = np.arange(len(table)), np.random.default_rng(5)
+    for outcome in ("3", "5"):
+        rows = np.flatnonzero(tested & pc.fill_null(pc.equal(table["outcome_code"], outcome), False).to_numpy())
+        order[rows] = random.permutation(rows)
+    return with_column(table, name, table[name].take(pa.array(order)))
+
+
+def ethnic_groups_exchanged(world: World) -> pa.Table:
+    return exchanged(world.table, "ethnic_category_code")
+
+
+def deciles_exchanged(world: World) -> pa.Table:
+    return exchanged(world.table, "imd_decile")
+
+
 def ethnicity_recorded_since(world: World) -> pa.Table:
     """What a trust does that asks its patients: two in three of the unknown are known by now."""
     codes = world.table["ethnic_category_code"]
@@ -232,6 +251,8 @@ AUDITED = """
     cancelled instead                                         | FAIL    | too few are left of the missed appointments
     attended added                                            | FAIL    | not there when the model was trained
     other deciles                                             | FAIL    | too few are left of the missed appointments
+    ethnic groups exchanged                                   | FAIL    | and others took their place
+    deciles exchanged                                         | FAIL    | and others took their place
     cancelled now attended                                    | FAIL    | were cancelled, on another day
     other numbers                                             | FAIL    | at least 98 are needed
     other days                                                | FAIL    | have another day now
@@ -441,6 +462,53 @@ def train_on_shifted_dates(world: World) -> None:
     world.sign("approve")
 
 
+def mlflow_client(world: World):
+    import mlflow
+
+    address = f"sqlite:///{world.home / 'mlflow.db'}"
+    return mlflow.MlflowClient(address, address)
+
+
+def remove_the_ledger_and_let_mlflow_tell(world: World) -> None:
+    """A home without a ledger is taken for one of an earlier release, whose decisions were tags in MLflow."""
+    world.fail()
+    shutil.rmtree(world.home / "decisions")
+    (world.home / "tested" / "decisions.head").unlink()
+    client = mlflow_client(world)
+    client.delete_registered_model_tag(MODEL_NAME, "decisions")
+    client.set_model_version_tag(MODEL_NAME, "1", "audit_verdict", "PASS")
+
+
+def register_an_edited_copy_in_mlflow(world: World) -> None:
+    """Other files are another model, and nobody kept which appointments it was tested on."""
+    world.fail()
+    client = mlflow_client(world)
+    record = client.get_model_version(MODEL_NAME, "1")
+    model = record.source.rpartition("/")[2]
+    models = world.home / "mlruns" / "models"
+    copy = Path(shutil.copytree(models / model, models / "m-copy"))
+    manifest = next(copy.rglob("manifest.json"))
+    described = json.loads(manifest.read_text())
+    name = min(name for name in described["files"] if name.endswith(".json"))
+    changed = manifest.parent / name
+    changed.write_text(changed.read_text() + "\n")
+    described["files"][name] = file_sha256(changed)
+    manifest.write_text(json.dumps(described))
+    tags = record.tags | {"manifest_sha256": file_sha256(manifest)}
+    client.create_model_version(MODEL_NAME, str(copy), record.run_id, tags=tags)
+    world.audit(fortnight(world), version="2")
+
+
+def sign_with_an_invisible_reason(world: World) -> None:
+    world.fail()
+    world.sign(reason="\u200b\u2060\u200b")
+
+
+def sign_with_dots_for_a_reason(world: World) -> None:
+    world.fail()
+    world.sign(reason="...")
+
+
 DONE = """
     what somebody does                         | refused, because
     -------------------------------------------+-----------------------------------------------------------------
@@ -465,6 +533,10 @@ DONE = """
     remove what the failed audit was made of   | failed the audit of
     remove what the training kept              | is missing or was changed
     train on shifted dates                     | This report failed
+    remove the ledger and let mlflow tell      | is missing
+    register an edited copy in mlflow          | was not trained in this home
+    sign with an invisible reason              | Wrong: reason
+    sign with dots for a reason                | Wrong: reason
 """
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnapredict.errors import StoreError
 from dnapredict.fairness.compare.e_values import EvidenceIncrement, evidence_before
 from dnapredict.fairness.gates.record_gates import coverage_problems
-from dnapredict.fairness.measure.coverage import Coverage, CoverageCell
+from dnapredict.fairness.measure.coverage import Coverage, CoverageCell, coverage_cells, group_sums
 from dnapredict.fairness.measure.membership import Group
 from dnapredict.model.cohort import appointment_keys
 from dnapredict.registry import tested_appointments as kept
@@ -148,3 +148,40 @@ def test_evidence_counts_each_month_once_however_often_it_is_audited(months, log
     for behind, alike in total.values():
         assert behind == pytest.approx(log_e * len(counted))
         assert alike == pytest.approx(-log_e * len(counted))
+
+
+def summed(group: np.ndarray, keys: np.ndarray, *, like: dict | None = None) -> dict:
+    table = pa.table({"ethnic_category_code": pa.array(group)})
+    return group_sums(table, np.ones(len(group), dtype=bool), keys, like=like)
+
+
+def exchanged_cells(before: np.ndarray, now: np.ndarray, keys: np.ndarray) -> tuple[CoverageCell, ...]:
+    """The cells of missed appointments whose ethnic group was `before` at the training and is `now` at the audit."""
+    sums, whole = summed(before, keys), np.ones(len(now), dtype=bool)
+    tested = {"ethnicity": {code: (0, int((before == code).sum())) for code in np.unique(before)}}
+    made = coverage_cells(
+        tested, pa.table({"ethnic_category_code": now}), whole, found=whole, foreign=~whole, keys=keys, sums=sums
+    )
+    return tuple(cell for cell in made if cell.grouping == "ethnicity")
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_groups_that_were_asked_since_are_not_taken_for_exchanged_and_dealt_out_ones_are(seed):
+    random = np.random.default_rng(seed)
+    keys = random.integers(0, 2**64, 6_000, dtype=np.uint64)
+    before = random.choice(np.array(["A", "H", "N", "Z"]), 6_000, p=[0.6, 0.15, 0.05, 0.2])
+    asked = np.where((before == "Z") & (random.random(6_000) < 0.6), random.choice(["A", "H", "N"], 6_000), before)
+    assert covering(exchanged_cells(before, asked, keys)).exchanged(LEAST) == ()
+    corrected = np.where(random.random(6_000) < 0.005, "A", before)
+    assert covering(exchanged_cells(before, corrected, keys)).exchanged(LEAST) == ()
+    dealt = random.permutation(before)
+    assert {cell.group.code for cell in covering(exchanged_cells(before, dealt, keys)).exchanged(LEAST)} >= {"A", "H"}
+
+
+def test_no_sum_is_over_fewer_than_two_appointments():
+    for size in (0, 40, 63, 64, 700, 5_000):
+        keys = np.random.default_rng(size).integers(0, 2**64, size, dtype=np.uint64)
+        for sums in summed(np.full(size, "A"), keys).values():
+            assert len(sums) * 2 <= size
+    assert summed(np.full(63, "A"), np.zeros(63, dtype=np.uint64)) == {}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dnapredict.errors import StoreError
+from dnapredict.errors import StoreError, UnverifiedDecisionError
 from dnapredict.registry import decision_ledger
 from dnapredict.registry.decision_ledger import Decisions, NewEntry
 
@@ -172,6 +172,15 @@ def test_a_ledger_that_was_emptied_cut_or_created_again_is_noticed_by_its_record
         with pytest.raises(StoreError, match="Restore the folder decisions of the home from a backup"):
             use()
     assert again.exists == (taken is not emptied)  # none is created in place of the missing one
+
+
+def test_a_process_that_has_seen_an_entry_takes_no_ledger_without_it(ledger: Decisions) -> None:
+    before = files(ledger)[0].read_bytes()
+    ledger.append("audit", {"version": "1", "verdict": "FAIL"})
+    ledger.entries()
+    files(ledger)[0].write_bytes(before)
+    with pytest.raises(UnverifiedDecisionError, match="is missing that was there before"):
+        ledger.entries()
 
 
 def test_a_head_that_could_not_be_recorded_is_recorded_with_the_next_entry(tmp_path: Path) -> None:

@@ -246,7 +246,9 @@ def audit_counts(
 
 
 def sign(
-    report: Annotated[Path, typer.Argument(metavar="REPORT_DIR", help="Folder of the report.")],
+    report: Annotated[
+        Path, typer.Argument(metavar="REPORT_DIR", help="Folder of the report; or a policy, to agree to its changes.")
+    ],
     name: Annotated[str, typer.Option(help="Who decides.")],
     role: Annotated[str, typer.Option(help="Their role, such as equality lead.")],
     decision: Annotated[str, typer.Option(help="approve, conditions or reject.")],
@@ -274,6 +276,9 @@ def sign(
     from a file or the environment; a failed audit needs two of them. Conditions end on the day that --until gives:
     for 14 more days lists say so, and then no list is scored.
 
+    A policy that names other signatories, or other limits, than the home has on record is signed in the same way, in
+    place of a report, by the two whom its [[changes]] name: sign fairness/policy.toml, with approve.
+
     Example:  dnapredict sign reports/7 --name "A. Name" --role "Equality lead" --decision approve
               --reason "Every group is reached."
     """
@@ -282,6 +287,20 @@ def sign(
     from dnapredict.config.fairness_policy import Policy
     from dnapredict.config.loading import load, shipped
 
+    if report.suffix == ".toml":
+        if decision != "approve" or until is not None:
+            raise UsageError(
+                f"{report}: is a policy, to which one agrees (--decision approve, without --until) or not."
+            )
+        person = pipeline.consent(
+            load(report, Policy),
+            home=home_option(home),
+            name=name,
+            reason=reason,
+            prove=lambda: proof_of(signing_key, settings),
+        )
+        typer.echo(f"{report}: {person.name} agrees to it, as it is now.")
+        return
     signed = pipeline.sign(
         report,
         home=home_option(home),

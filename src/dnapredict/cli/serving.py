@@ -133,7 +133,8 @@ def verify_log(
 ) -> None:
     """Check that no row of the scoring log was changed.
 
-    Checks the ledger of decisions too: trainings, audits, policies, signatures, promotions and rollbacks. A home that
+    Checks the ledger of decisions too: trainings, audits, policies, signatures, promotions and rollbacks; and that what
+    the home keeps of trainings and audits, with the signed reports, is as the ledger names it (exit 14). A home that
     was put back whole from an older backup has no fault in itself: --kept finds that a decision is missing (exit 14).
 
     Example:  dnapredict log verify
@@ -144,10 +145,13 @@ def verify_log(
     if (folder / "decisions").exists() or (folder / "mlflow.db").exists():
         from dnapredict.registry import Registry  # imports MLflow, which takes seconds
 
-        if entries := Registry(folder).decisions():
+        registry = Registry(folder)
+        if entries := registry.decisions():
             seal = entries[-1].seal
             typer.echo(f"{len(entries):,} decisions, each as it was written. Seal of the last: {seal}")
             _require_kept(kept, [entry.seal for entry in entries])
+            checked = registry.verify_kept()
+            typer.echo(f"{checked:,} files that the decisions rest on, each as it was written.")
     say("Write down the last number and its seal with the date, and keep them elsewhere.")
 
 

@@ -17,6 +17,7 @@ from dnapredict.fairness.verdicts import Verdict
 
 _OF_SIGNING: Final = (SIGNATURE, SIGNED_PAGE)
 RequiredText = Annotated[str, Field(min_length=2, max_length=4_000)]
+_LEAST_LETTERS: Final = 2
 LONGEST_CONDITIONS: Final = datetime.timedelta(days=366)
 """Conditions hold for a year at most: then the model is audited again."""
 
@@ -152,6 +153,7 @@ def _new_signature(
             "This report failed. Decide `conditions`, and say in the reason what must be put right first, or `reject`."
         )
     _require_end(request, today=at.date())
+    require_words(name=request.name, role=request.role, reason=request.reason)
     files = report_files_sha256(folder)
     try:
         return Signature(
@@ -172,11 +174,25 @@ def _new_signature(
             also_signed=tuple(_cosignatory(each) for each in before),
         )
     except ValidationError as error:
-        wrong = ", ".join(sorted({str(problem["loc"][0]) for problem in error.errors()}))
-        raise UsageError(
-            "A signature needs a name, a role, a reason and a decision (approve, conditions or reject). "
-            f"Wrong: {wrong}."
-        ) from None
+        raise _incomplete({str(problem["loc"][0]) for problem in error.errors()}) from None
+
+
+def require_words(**texts: str) -> None:
+    """Refuse dots, and characters that nobody sees, in place of words; `texts` by the name to print.
+
+    Raises
+    ------
+    UsageError
+    """
+    if wrong := {name for name, text in texts.items() if sum(map(str.isalpha, text)) < _LEAST_LETTERS}:
+        raise _incomplete(wrong)
+
+
+def _incomplete(wrong: set[str]) -> UsageError:
+    return UsageError(
+        "A signature needs a name, a role, a reason and a decision (approve, conditions or reject). "
+        f"Wrong: {', '.join(sorted(wrong))}."
+    )
 
 
 def _require_end(request: _Request, *, today: datetime.date) -> None:

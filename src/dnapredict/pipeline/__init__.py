@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, sign
+    from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, consent, sign
     from dnapredict.pipeline.model_building import FeatureEngine, Trained, features, train
     from dnapredict.pipeline.pooling import CountsWritten, audit_counts, audit_pool
     from dnapredict.pipeline.product_comparison import ProductComparison, compare_products
@@ -31,6 +31,7 @@ __all__ = [
     "audit_counts",
     "audit_pool",
     "compare_products",
+    "consent",
     "features",
     "history_in_use",
     "open_scorer",
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 _MODULES: Final = {
-    "auditing": ("Assessment", "Audit", "Signed", "access", "audit", "sign"),
+    "auditing": ("Assessment", "Audit", "Signed", "access", "audit", "consent", "sign"),
     "model_building": ("FeatureEngine", "Trained", "features", "train"),
     "pooling": ("CountsWritten", "audit_counts", "audit_pool"),
     "product_comparison": ("ProductComparison", "compare_products"),

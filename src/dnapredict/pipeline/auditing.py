@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dnapredict.config.fairness_policy import Policy, Signatory
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.errors import UsageError
 from dnapredict.pipeline.run_inputs import sound_extract
 from dnapredict.registry import Registry
 from dnapredict.registry.audit_book import AuditBook
@@ -166,6 +167,32 @@ def access(
         result = assessing.assess(listed, policy=policy, context=context)
         memory.keep(result.publication)
         return Assessment(result, assessing.write(result, out))
+
+
+def consent(policy: Policy, *, home: Path, name: str, reason: str, prove: Callable[[], "Proof"]) -> Signatory:
+    """Record that a signatory agrees to a policy that differs from the last one of the home; returns who it was.
+
+    Raises
+    ------
+    UsageError
+        If no signatories are on record, the person is none of them, their proof is not theirs, or there is no reason.
+    """
+    from dnapredict.fairness.signatories import require_signatory
+    from dnapredict.fairness.signing import require_words
+
+    book = AuditBook(Registry(home))
+    named = book.signatories_on_record()
+    if not named:
+        raise UsageError(
+            "No signatories are on record in this home, so that nobody has to sign its policy: the first audit by a "
+            "policy that names them puts them on record."
+        )
+    require_words(name=name, reason=reason)
+    proof = prove()
+    person = require_signatory(name, proof, signatories=named)
+    assert person is not None  # noqa: S101 - somebody is named
+    book.consent(policy, person, reason=reason.strip(), proven=proof.kind)
+    return person
 
 
 def sign(

@@ -42,7 +42,8 @@ def calls() -> WeeklyCapacity:
 def training_extract(checked: Checked, workspace: Workspace, *, outcomes: LabelRule) -> TrainingExtract:
     """Every valid appointment of an extract with its outcome, and counts by day, outcome and group."""
     rows, missed = checked.rows.get_name(), ", ".join(f"'{code}'" for code in outcomes.dna_codes)
-    sql = f"SELECT appointment_id, outcome_code, CAST(starts_local AS DATE) AS day FROM {rows}"
+    columns = [name for name in GROUP_COLUMNS if name in NAMES]
+    sql = f"SELECT appointment_id, outcome_code, CAST(starts_local AS DATE) AS day, {', '.join(columns)} FROM {rows}"
     table = workspace.fetch(sql)
     codes = table["outcome_code"]
     outcome = np.full(len(table), NO_OUTCOME, dtype=np.int8)
@@ -56,11 +57,11 @@ def training_extract(checked: Checked, workspace: Workspace, *, outcomes: LabelR
             f"SELECT {column}, CAST(starts_local AS DATE) AS day, outcome_code IN ({missed}) AS missed, count(*) AS n "
             f"FROM {rows} WHERE outcome_code IN ({missed}, {came}) GROUP BY ALL"
         )
-        for column in GROUP_COLUMNS
-        if column in NAMES
+        for column in columns
     }
     day = table["day"].to_numpy().astype("datetime64[D]")
-    return TrainingExtract(RecordedOutcomes(table["appointment_id"], outcome, day), counts)
+    appointments = RecordedOutcomes(table["appointment_id"], outcome, day, table.select(columns))
+    return TrainingExtract(appointments, counts)
 
 
 def study(home: Path, path: Path, setting: Setting) -> StudyStorage | None:

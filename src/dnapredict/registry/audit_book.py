@@ -13,6 +13,7 @@ from dnapredict.registry.audit_record import (
     AuditRecord,
     last_policy,
     policy_data,
+    policy_digest,
     recorded_evidence,
     refuse_made_up_report,
     refuse_policy,
@@ -98,6 +99,17 @@ class AuditBook:
             Names the setting.
         """
         refuse_policy(policy, self.registry.entries())
+
+    def signatories_on_record(self) -> tuple[Signatory, ...]:
+        """Those whom the last policy here names, two of whom agree to another one."""
+        last = last_policy(self.registry.entries())
+        named = [] if last is None else json.loads(last["signatories"])
+        return tuple(Signatory.model_validate(each) for each in named)
+
+    def consent(self, policy: Policy, person: Signatory, *, reason: str, proven: str) -> DecisionEntry:
+        """Enter that a signatory on record agrees to a policy."""
+        said = {"name": person.name, "role": person.role, "reason": reason, "proven": proven}
+        return self.registry.enter("consent", {"policy": policy_digest(policy), "named": policy.version} | said)
 
     def require_report(self, report: Path) -> None:
         """Refuse a folder that is no report of an audit here, where there was an audit.

@@ -110,6 +110,8 @@ def last_policy(entries: Sequence[DecisionEntry]) -> DecisionEntry | None:
 def refuse_policy(policy: Policy, entries: Sequence[DecisionEntry]) -> None:
     """Refuse a policy that decides otherwise than the home's last one, or names other signatories, without consent.
 
+    Names under `[[changes]]` can be typed by anybody: where signatories are on record, two of them sign the file.
+
     Raises
     ------
     ConfigurationError
@@ -127,16 +129,33 @@ def refuse_policy(policy: Policy, entries: Sequence[DecisionEntry]) -> None:
     same_people = signatories_json(policy) == last["signatories"]
     if same_people and settings_of(policy) == last["settings"]:
         return
-    names = {" ".join(each["name"].casefold().split()) for each in before}
+    names = {_folded(each["name"]) for each in before}
     what = "limits" if same_people else "signatories"
     wanted = [change for change in policy.changes if same_people or change.limit == "signatories"]
-    agreed = [{" ".join(name.casefold().split()) for name in (each.by, each.seconded_by)} for each in wanted]
+    agreed = [{_folded(name) for name in (each.by, each.seconded_by)} for each in wanted]
     if not agreed or not agreed[-1] <= names:
         who = ", ".join(each["name"] for each in before)
         raise ConfigurationError(
             f"fairness policy: its {what} are not those on record in this home. A change needs an entry under "
             f"[[changes]] by two of the signatories on record: {who}."
         )
+    if lacking := sorted(agreed[-1] - _consenting(entries, policy, since=last)):
+        who = " and ".join(each["name"] for each in before if _folded(each["name"]) in lacking)
+        raise ConfigurationError(
+            f"fairness policy: {who} named under [[changes]] must sign this very file, with their own key: "
+            "`dnapredict sign POLICY.toml --name NAME --role ROLE --decision approve --reason REASON`."
+        )
+
+
+def _consenting(entries: Sequence[DecisionEntry], policy: Policy, *, since: DecisionEntry) -> set[str]:
+    """Names of those who signed a policy after the one that is on record was entered."""
+    digest = policy_digest(policy)
+    signed = (entry for entry in entries if entry.kind == "consent" and entry["policy"] == digest)
+    return {_folded(entry["name"]) for entry in signed if entry.number > since.number}
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.casefold().split())
 
 
 def refuse_made_up_report(entries: Iterable[DecisionEntry], *, page: str, figures: str, named: Path) -> None:

@@ -19,8 +19,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
 from dnapredict.data.files.digests import FIRST_SEAL, SecretError, entry_seal, read_or_make, read_secret
 from dnapredict.data.files.file_lock import locked
-from dnapredict.errors import StoreError
+from dnapredict.errors import StoreError, UnverifiedDecisionError
 from dnapredict.registry.holdout_store import FOLDER as TESTED
+from dnapredict.registry.tested_appointments import AUDITS, COVERAGE
 
 _LOG: Final = logging.getLogger("dnapredict.registry")
 FOLDER: Final = "decisions"
@@ -30,8 +31,9 @@ _SECRET: Final = "ledger.secret"  # noqa: S105 - the name of a file
 _LOCK: Final = "lock"
 _SECONDS_TO_WAIT: Final = 10.0
 
-# `policy` is a policy that an audit was judged by for the first time, `end` the end of conditions that was noticed.
-Kind = Literal["training", "audit", "decision", "promotion", "rollback", "policy", "end"]
+# `policy` is a policy that an audit was judged by for the first time, `consent` a signatory's approval of another one,
+# `end` the end of conditions that was noticed.
+Kind = Literal["training", "audit", "decision", "promotion", "rollback", "policy", "consent", "end"]
 
 
 class DecisionEntry(BaseModel):
@@ -156,8 +158,12 @@ class Decisions:
 
     @property
     def has_existed(self) -> bool:
-        """Whether the home has or had a ledger."""
-        return self.exists or any(record.read() for record in self.head_records)
+        """Whether the home has or had a ledger.
+
+        What was trained or audited on is kept by releases with a ledger only: a home that has it is no earlier one.
+        """
+        kept = any((self.home / TESTED / name).exists() for name in (COVERAGE, AUDITS))
+        return self.exists or kept or any(record.read() for record in self.head_records)
 
     def create(self, new: Iterable[NewEntry] = ()) -> None:
         """Create the ledger with these entries, unless there is one.
@@ -188,7 +194,10 @@ class Decisions:
         except OSError as error:
             raise self._damage(path, f"it cannot be read: {error.strerror}") from None
         if self._verified is None or content != self._verified[0]:
-            self._verified = content, self._verify(content, key)
+            ledger = self._verify(content, key)
+            if self._verified is not None and not _continues(ledger, self._verified[1]):
+                raise self._damage(path, "an entry is missing that was there before")
+            self._verified = content, ledger
         ledger, entries = self._verified[1], self._verified[1].entries
         heads = {_head(entries[:number]) for number in range(1, len(entries) + 1)}
         for place, head in recorded.items():
@@ -265,8 +274,8 @@ class Decisions:
         return ledger
 
     @staticmethod
-    def _damage(path: Path, problem: str) -> StoreError:
-        return StoreError(
+    def _damage(path: Path, problem: str) -> UnverifiedDecisionError:
+        return UnverifiedDecisionError(
             f"{path}: {problem}. It holds which versions were audited, signed for and promoted. Restore the "
             f"folder {FOLDER} of the home from a backup, with mlflow.db, mlruns and tested as they were at that time."
         )
@@ -290,6 +299,13 @@ def _seal(entry: DecisionEntry, *, previous: str, key: bytes) -> str:
 def _as_json(entries: tuple[DecisionEntry, ...], *, form: Literal[1, 2] = 1) -> str:
     head = entries[-1].seal if entries else FIRST_SEAL
     return _Ledger(form=form, count=len(entries), head=head, entries=entries).model_dump_json(indent=1) + "\n"
+
+
+def _continues(ledger: _Ledger, before: _Ledger) -> bool:
+    """Whether a ledger holds every entry of another one; only the last seal is compared, which seals the others."""
+    return before.count == 0 or (
+        ledger.count >= before.count and ledger.entries[before.count - 1].seal == before.entries[-1].seal
+    )
 
 
 def _head(entries: tuple[DecisionEntry, ...]) -> str:

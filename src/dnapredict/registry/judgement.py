@@ -246,17 +246,22 @@ class Identity(NamedTuple):
 
 
 def identity_of(store: Store, record: Any, entries: Sequence[DecisionEntry]) -> Identity:
-    """The digests of a version, from the ledger entry of its training; otherwise from MLflow's tag and the files.
+    """The digests of a version, from the ledger entry of its training; else from MLflow's tag and the files.
 
     Raises
     ------
     ModelError
-        If the files are not those that were registered.
+        If the ledger holds no training of it, or the files are not those that were registered.
     """
     version = str(record.version)
     for entry in reversed(entries):
         if entry.kind == "training" and entry["version"] == version:
             return Identity(version, entry["model"], entry["content"])
+    if any(entry.kind == "training" for entry in entries):
+        raise ModelError(
+            f"Version {version} was not trained in this home: its ledger of decisions holds no training of it, so that "
+            "nobody knows which appointments it was tested on. `dnapredict train EXTRACT` makes a version."
+        )
     model = str(record.tags.get("manifest_sha256", ""))
     return Identity(version, model, content_of(model_folder(store, record, digest=model)))
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from dnapredict.data.files.atomic_write import close_to_others, private_folder
+from dnapredict.data.files.digests import file_sha256
 from dnapredict.errors import ModelError, StoreError
 from dnapredict.model.artefact import StoredModel, load
 from dnapredict.model.evaluate.metric_intervals import ModelComparison, compare_models
@@ -37,6 +38,7 @@ from dnapredict.registry.promotion import (
     keep_report,
     keep_signature,
     kept_report,
+    kept_report_files,
     last_report,
     refuse_after_deadline,
     refuse_by_audit,
@@ -56,7 +58,7 @@ from dnapredict.registry.signatures import (
     refuse_decision,
     signature_from,
 )
-from dnapredict.registry.tested_appointments import TrainingExtract, keep_training
+from dnapredict.registry.tested_appointments import TrainingExtract, keep_training, kept_files
 
 # isort: split
 from mlflow.exceptions import MlflowException
@@ -236,6 +238,28 @@ class Registry:
     def decisions(self) -> tuple[DecisionEntry, ...]:
         """Every entry of the ledger, oldest first, after checking all; none in a home that has no ledger yet."""
         return self._ledger.entries() if self._ledger.has_existed else ()
+
+    def verify_kept(self) -> int:
+        """Check what the home keeps of trainings and audits against the ledger; the number of files.
+
+        Raises
+        ------
+        StoreError
+            Names the files that are missing or not as they were written.
+        """
+        entries, home = self.entries(), self._store.home
+        expected = dict(kept_report_files(self._store, entries))
+        for entry in entries:
+            # `coverage` of an audit is a share.
+            names = {"training": ("model", "coverage"), "audit": ("appointments",)}.get(entry.kind, ())
+            expected |= kept_files(home, {name: entry[name] for name in names})
+        if wrong := [path for path, digest in expected.items() if not path.is_file() or file_sha256(path) != digest]:
+            more = f" and {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
+            raise StoreError(
+                f"{wrong[0]}{more}: missing, or not as written when the ledger of decisions named it. Restore the home "
+                "from a backup; without one, audits and promotions that rest on it are refused."
+            )
+        return len(expected)
 
     def enter(self, kind: Kind, data: Mapping[str, str]) -> DecisionEntry:
         """Add an entry to the ledger."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
 from dnapredict.data.files.digests import file_sha256
-from dnapredict.errors import GateFailedError, ModelError, StoreError
+from dnapredict.errors import GateFailedError, ModelError, UnverifiedDecisionError
 from dnapredict.registry.decision_ledger import DecisionEntry
 from dnapredict.registry.judgement import FAILED, Deadline, Judgement
 from dnapredict.registry.mlflow_store import Store
@@ -198,6 +198,18 @@ def kept_reports(store: Store, version: Any) -> Iterator[Path]:
     return (path.parent for path in sorted(_audits(store, version).glob(f"*/{REPORT}")))
 
 
+def kept_report_files(store: Store, entries: Iterable[DecisionEntry]) -> Iterator[tuple[Path, str]]:
+    """The files of every audit's kept report with their SHA-256, where the version is still there."""
+    for entry in entries:
+        if entry.kind != "audit":
+            continue
+        try:
+            folder = kept_report(store, store.version(entry["version"]), entry["report"])
+        except ModelError:  # the version was deleted in MLflow
+            continue
+        yield from ((folder / name, digest) for name, digest in json.loads(entry["files"] or "{}").items())
+
+
 def keep_report(store: Store, version: Any, report: Path) -> str:
     """Copy a report to the artefacts of a version's run and return its digest."""
     digest = report_digest(report)
@@ -234,7 +246,7 @@ def refuse_changed_report(folder: Path, judged: Judgement) -> None:
 
     Raises
     ------
-    StoreError
+    UnverifiedDecisionError
     """
     if judged.audit is None:
         return
@@ -246,7 +258,7 @@ def refuse_changed_report(folder: Path, judged: Judgement) -> None:
     for name, digest in sorted(expected.items()):
         if not (folder / name).is_file() or file_sha256(folder / name) != digest:
             signed = "signed" if judged.decision is not None else "kept at the audit"
-            raise StoreError(
+            raise UnverifiedDecisionError(
                 f"{folder / name}: is not the file that was {signed}. Restore the home from a backup, or "
                 "audit the version again."
             )

@@ -4,12 +4,13 @@
 training's extract, and counts by group of those in the test. `HOME/tested/audits/DIGEST` holds the fingerprints of an
 audit's appointments, each with its outcome in the last bit. Both are private, keyed with the secret of `holdout_store`,
 and named in the ledger by their digests, so that an audit of fewer or edited appointments is noticed. No
-patient's group is kept.
+patient's group is kept: that appointments of two groups were exchanged is seen from sums over two or more of them.
 """
 
 import datetime
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -28,7 +29,7 @@ from dnapredict.model.cohort import appointment_keys
 from dnapredict.registry import holdout_store
 
 if TYPE_CHECKING:
-    from dnapredict.fairness.measure.coverage import Coverage
+    from dnapredict.fairness.measure.coverage import Cell, Coverage
 
 MISSED: Final = 1
 ATTENDED: Final = 0
@@ -50,9 +51,10 @@ GROUP_COLUMNS: Final = (
 )
 """Contract columns from which groups are made that a training's extract and an audit's share."""
 _HASHED_AT_ONCE: Final = 100_000
-_COVERAGE: Final = "coverage"
-_AUDITS: Final = "audits"
+COVERAGE: Final = "coverage"
+AUDITS: Final = "audits"
 _COMPOSITION: Final = b"dnapredict.composition"
+_SUMS: Final = b"dnapredict.group_sums"
 _TESTED_FROM: Final = b"dnapredict.test_from"
 # Share of an earlier audit's appointments, with the same outcome, that a later one must hold to replace it.
 LEAST_COVERED: Final = 0.98
@@ -71,7 +73,7 @@ class RecordedOutcomes:
     day : (n,) datetime64[D]
         The clinic's local day.
     groups
-        Contract columns from which groups are made, n rows; None in a training.
+        Contract columns from which groups are made, n rows; None where they are not known.
     """
 
     appointment: pa.ChunkedArray
@@ -122,18 +124,37 @@ def keep_training(home: Path, extract: TrainingExtract, *, digest: str, test_fro
     from dnapredict.fairness.measure.coverage import composition  # imports libraries that take seconds
 
     rows = extract.appointments
+    keys = rows.fingerprints(holdout_store.secret(home))
     counts = composition(extract.counts, since=test_from)
     columns = {
-        "appointment": rows.fingerprints(holdout_store.secret(home)),
+        "appointment": keys,
         "day": rows.day.astype("datetime64[D]"),
         "outcome": rows.outcome,
     }
     metadata = {_COMPOSITION: json.dumps(counts).encode(), _TESTED_FROM: test_from.isoformat().encode()}
+    has_groups = rows.groups is not None and rows.groups.num_columns > 0
+    metadata |= {_SUMS: _sums_of_test(rows, keys, test_from)} if has_groups else {}
     path = _training_file(home, digest)
     private_folder(path.parent)
     with write_atomically(path) as draft:
         pq.write_table(pa.table(columns).replace_schema_metadata(metadata), draft)
     return file_sha256(path)
+
+
+def _sums_of_test(rows: RecordedOutcomes, keys: NDArray[np.uint64], test_from: datetime.date) -> bytes:
+    """The `group_sums` of the appointments that the model was tested on, compressed."""
+    from dnapredict.fairness.measure.coverage import group_sums
+
+    assert rows.groups is not None  # noqa: S101 - for the type
+    tested = rows.labelled & (rows.day >= np.datetime64(test_from))
+    sums = group_sums(rows.groups.filter(pa.array(tested)), rows.outcome[tested] == MISSED, keys[tested])
+    return zlib.compress(json.dumps([[*cell, values.tolist()] for cell, values in sums.items()]).encode())
+
+
+def _kept_sums(metadata: Mapping[bytes, bytes]) -> "dict[Cell, NDArray[np.int64]]":
+    """What `_sums_of_test` kept; empty in a file of an earlier release."""
+    kept = json.loads(zlib.decompress(metadata[_SUMS])) if _SUMS in metadata else []
+    return {(name, code, outcome): np.array(values, dtype=np.int64) for name, code, outcome, values in kept}
 
 
 def coverage(home: Path, audited: RecordedOutcomes, *, digest: str, version: str, sha256: str) -> "Coverage | None":
@@ -185,6 +206,8 @@ def coverage(home: Path, audited: RecordedOutcomes, *, digest: str, version: str
         audited.outcome == MISSED,
         found=found,
         foreign=foreign,
+        keys=keys,
+        sums=_kept_sums(metadata),
     )
     return Coverage(
         tested=int(tested.sum()),
@@ -268,6 +291,16 @@ def keep_audited(home: Path, audited: RecordedOutcomes) -> str:
     return name
 
 
+def kept_files(home: Path, data: Mapping[str, str]) -> dict[Path, str]:
+    """The files that a training or an audit with that data in the ledger rests on, with their SHA-256."""
+    found: dict[Path, str] = {}
+    if coverage_sha256 := data.get("coverage", ""):
+        found[_training_file(home, data["model"])] = coverage_sha256
+    if name := data.get("appointments", ""):
+        found[_audits(home) / name] = name
+    return found
+
+
 def is_covered(home: Path, earlier: str, *, by: str) -> bool:
     """Whether the audit `by` holds the appointments of an earlier one, those missed and those attended each.
 
@@ -299,8 +332,8 @@ def _with_outcome(keys: NDArray[np.uint64], outcome: NDArray[np.int8]) -> NDArra
 
 
 def _training_file(home: Path, digest: str) -> Path:
-    return home / holdout_store.FOLDER / _COVERAGE / f"{digest}.parquet"
+    return home / holdout_store.FOLDER / COVERAGE / f"{digest}.parquet"
 
 
 def _audits(home: Path) -> Path:
-    return home / holdout_store.FOLDER / _AUDITS
+    return home / holdout_store.FOLDER / AUDITS

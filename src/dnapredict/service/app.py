@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import bentoml
 
@@ -49,6 +49,9 @@ from dnapredict.service.prometheus_metrics import Metrics
 from dnapredict.service.scorer_protocol import ScorerProtocol
 from dnapredict.service.start import served_home, served_mapping
 from dnapredict.service.web import body_types, route_of, web_app
+
+if TYPE_CHECKING:
+    from dnapredict.registry import Registry
 from dnapredict.worklist.calls.calls_ledger import Ledger
 
 # The time-out of `ConcurrencyLimit` comes first and answers with a sentence; this one is a fallback.
@@ -211,11 +214,17 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
     """
     recorded = logged_contacts(home, database)
 
-    def expected() -> ExpectedModel:
-        from dnapredict.pipeline import history_in_use
+    @cache
+    def kept_registry() -> "Registry":
+        # One for the life of the service: it notices a ledger without an entry that it has seen.
         from dnapredict.registry import Registry
 
-        registry = Registry(home)
+        return Registry(home)
+
+    def expected() -> ExpectedModel:
+        from dnapredict.pipeline import history_in_use
+
+        registry = kept_registry()
         version, warning = registry.in_use()  # first: a rejection counts even if other things are wrong
         notice = registry.notice(version)
         history = history_in_use(home)
@@ -231,9 +240,7 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
         return replace(pipeline.open_scorer(home, model=version, recorded=recorded), history=lambda: history)
 
     def require_usable(version: str) -> None:
-        from dnapredict.registry import Registry
-
-        Registry(home).usable(version)
+        kept_registry().usable(version)
 
     return Champion(
         expected=expected,

@@ -62,6 +62,10 @@ def coverage_problems(coverage: Coverage, least: float) -> list[str]:
         problems.append(f"Beyond chance, too few are left of {_named(lacking)}.")
     if enlarged := coverage.enlarged(least):
         problems.append(f"Beyond chance, too many of the same appointments are now of {_named(enlarged)}.")
+    if exchanged := coverage.exchanged(least):
+        problems.append(
+            f"Beyond chance, too many of {_named(exchanged)} are of another group now, and others took their place."
+        )
     if coverage.foreign > (1 - least) * coverage.audited or (diluted := coverage.diluted(least)):
         whose = f" of {_named(diluted)}" if coverage.foreign <= (1 - least) * coverage.audited else ""
         problems.append(

@@ -8,6 +8,7 @@ appointments the test held, with day and outcome, and how many there were of eac
 import datetime
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -25,6 +26,12 @@ Composition = Mapping[str, Mapping[str, tuple[int, int]]]
 
 # One audit in a thousand is called incomplete by chance, over all groups and outcomes together.
 _CHANCE: Final = 0.001
+# Of a cell's appointments, whose signs are added up in buckets of two or more, so that no sum tells who is in it.
+_LEAST_IN_BUCKET: Final = 2
+_FEWEST_BUCKETS: Final = 32
+_MOST_BUCKETS: Final = 512
+# Standard errors by which an estimate of exchanged appointments is lowered.
+_CAUTION: Final = 3.0
 # A patient's appointments are lost or kept together, so that chance is taken on half as many.
 _DESIGN_EFFECT: Final = 2.0
 
@@ -39,6 +46,8 @@ class CoverageCell:
         How many the model was tested on, and how many of that group and outcome the audit found again.
     audited, foreign
         How many the audit holds, and how many of them are foreign (see `Coverage`).
+    left
+        A cautious estimate of how many of the tested are in another group now, or not in the audit.
     """
 
     grouping: str
@@ -48,6 +57,7 @@ class CoverageCell:
     found: int
     audited: int
     foreign: int
+    left: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,13 @@ class Coverage:
         ]
         return _beyond_chance(held, allowed=1 - least)
 
+    def exchanged(self, least: float) -> tuple[CoverageCell, ...]:
+        """Groups that are as large as they were, of which more than the share 1 - `least` was exchanged for others."""
+        lacking = set(self.lacking(least))
+        return _beyond_chance(
+            [(cell, cell.tested, cell.left) for cell in self.cells if cell not in lacking], allowed=1 - least
+        )
+
     def diluted(self, least: float) -> tuple[CoverageCell, ...]:
         """Groups of which more than the share 1 - `least` is foreign, beyond chance."""
         held = [(cell, cell.audited, cell.foreign) for cell in self.cells]
@@ -122,6 +139,53 @@ def _beyond_chance(held: list[tuple[CoverageCell, int, int]], *, allowed: float)
     wrong = np.ceil(np.array([wrong for _, _, wrong in held]) / _DESIGN_EFFECT)
     p = binom.sf(np.minimum(wrong, total) - 1, total, allowed)
     return tuple(cell for (cell, _, _), low in zip(held, p < _CHANCE / len(held), strict=True) if low)
+
+
+Cell = tuple[str, str, int]
+"""Grouping, code of the group, and 1 for its missed or 0 for its attended appointments."""
+
+
+def group_sums(
+    table: pa.Table, missed: NDArray[np.bool_], keys: NDArray[np.uint64], *, like: Mapping[Cell, int] | None = None
+) -> dict[Cell, NDArray[np.int64]]:
+    """For each cell its appointments' signs, added up by bucket; both are bits of the keyed fingerprint.
+
+    The squared difference of two such sums estimates how many appointments only one of the two sets holds (Charikar,
+    Chen and Farach-Colton 2002), though neither tells of any appointment whether it is in the set: a cell has at most
+    one bucket for two appointments, and one too small for that is left out.
+
+    Parameters
+    ----------
+    keys : (n,) uint64
+        Keyed fingerprints of the appointments in `table`.
+    like
+        Buckets of each cell to add up; by default as many as the cell allows.
+    """
+    bucket = (keys >> np.uint64(64 - _MOST_BUCKETS.bit_length() + 1)).astype(np.int64)
+    sign = np.where(keys & np.uint64(1 << 40), 1.0, -1.0)
+    sums: dict[Cell, NDArray[np.int64]] = {}
+    for name, groups, index in _memberships(table):
+        at = 2 * index.astype(np.int64) + missed
+        size = np.bincount(at, minlength=2 * len(groups))
+        whole = np.bincount(at * _MOST_BUCKETS + bucket, weights=sign, minlength=len(size) * _MOST_BUCKETS)
+        for position, cell in enumerate((name, group.code, outcome) for group in groups for outcome in (0, 1)):
+            wanted = _buckets(int(size[position])) if like is None else like.get(cell, 0)
+            if wanted:
+                own = whole[position * _MOST_BUCKETS : (position + 1) * _MOST_BUCKETS]
+                sums[cell] = own.reshape(wanted, -1).sum(axis=1).astype(np.int64)
+    return sums
+
+
+def _buckets(size: int) -> int:
+    """The number of buckets of a cell, a power of two; 0 where it is too small."""
+    most = min(size // _LEAST_IN_BUCKET, _MOST_BUCKETS)
+    return 0 if most < _FEWEST_BUCKETS else 1 << (most.bit_length() - 1)
+
+
+def _left(before: NDArray[np.int64], now: NDArray[np.int64], *, net: int) -> int:
+    """A cautious estimate of how many appointments left a cell, which has `net` fewer than before."""
+    apart = float(np.sum((before - now) ** 2)) * (1 - _CAUTION * (2 / len(before)) ** 0.5)
+    return max(int((apart + net) / 2), 0)
 
 
 def composition(counts: Mapping[str, pa.Table], *, since: datetime.date) -> dict[str, dict[str, tuple[int, int]]]:
@@ -150,6 +214,8 @@ def coverage_cells(
     *,
     found: NDArray[np.bool_],
     foreign: NDArray[np.bool_],
+    keys: NDArray[np.uint64] | None = None,
+    sums: Mapping[Cell, NDArray[np.int64]] = MappingProxyType({}),
 ) -> Iterator[CoverageCell]:
     """Each group of the test by outcome, with what the audit's `table` holds of it.
 
@@ -159,7 +225,14 @@ def coverage_cells(
     ----------
     found, foreign : (n,) bool
         The rows of `table` that the test held with the same day and outcome, and those that are foreign.
+    keys : (n,) uint64, optional
+        Keyed fingerprints of the rows, where `sums` has the `group_sums` of the test.
     """
+    now = (
+        group_sums(table.filter(pa.array(found)), missed[found], keys[found], like={k: len(v) for k, v in sums.items()})
+        if keys is not None and sums
+        else {}
+    )
     held = {name: (groups, index) for name, groups, index in _memberships(table)}
     everywhere = {grouping.name: grouping for grouping in (*GROUPINGS, *PLACE_GROUPINGS)}
     for name in tested.keys() & everywhere.keys():
@@ -174,8 +247,11 @@ def coverage_cells(
             group = known.get(code, Group(code, code))
             for outcome in (0, 1):
                 here = {k: int(v[2 * at[code] + outcome]) if code in at else 0 for k, v in counts.items()}
-                before = tested[name].get(code, (0, 0))[outcome]
-                yield CoverageCell(name, group, bool(outcome), before, here["found"], here["audited"], here["foreign"])
+                before, cell = tested[name].get(code, (0, 0))[outcome], (name, code, outcome)
+                left = _left(sums[cell], now[cell], net=before - here["found"]) if cell in now else 0
+                yield CoverageCell(
+                    name, group, bool(outcome), before, here["found"], here["audited"], here["foreign"], left
+                )
 
 
 def _memberships(table: pa.Table) -> Iterator[tuple[str, tuple[Group, ...], NDArray[np.int32]]]:

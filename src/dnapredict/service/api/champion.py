@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from dnapredict.errors import DnapredictError, GateFailedError, ModelError
+from dnapredict.errors import DnapredictError, GateFailedError, ModelError, UnverifiedDecisionError
 from dnapredict.service.api.smoke_test import EXAMPLES
 from dnapredict.service.background_thread import Background
 from dnapredict.service.scorer_protocol import ScorerProtocol
@@ -131,8 +131,9 @@ class Champion:
                 self._log_problem(expected.warning)
             elif expected == self._loaded:
                 self._problem = ""  # the same problem, once it comes back, is logged again
-        except GateFailedError as error:
-            # A reviewer's rejection takes effect at once: no answer is better than one from a rejected model.
+        except (GateFailedError, UnverifiedDecisionError) as error:
+            # A reviewer's rejection takes effect at once: no answer is better than one from a rejected model, or from
+            # one of which nothing shows any more that it may be used.
             self._scorer, self._loaded, self._refusal = None, None, str(error)
             self._log_problem(str(error))
         except DnapredictError as error:
@@ -144,7 +145,7 @@ class Champion:
         """Stop using the loaded version once it was rejected; other errors are about the champion."""
         try:
             self._require_usable(version)
-        except GateFailedError:
+        except (GateFailedError, UnverifiedDecisionError):
             self._scorer, self._loaded = None, None
             raise
         except DnapredictError:

@@ -9,14 +9,14 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.errors import ConfigurationError
 from dnapredict.fairness.compare.adjusted_effects import adjusted_effects
 from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocation_costs
-from dnapredict.fairness.compare.comparisons import Evidence, published_weight
+from dnapredict.fairness.compare.comparisons import Evidence, comparisons, published_weight
 from dnapredict.fairness.compare.e_values import EvidenceIncrement
 from dnapredict.fairness.compare.harm_search import FoundHarm, HarmLimits, search_harms
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
 from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
 from dnapredict.fairness.gates.label_gate import label_gate
 from dnapredict.fairness.gates.outcome_gate import refuse_called, said_of_outcomes
-from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_gate
+from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_checks, reach_gate
 from dnapredict.fairness.gates.record_gates import evidence_gate, records_gate
 from dnapredict.fairness.gates.risk_gates import calibration_gate, level_gate
 from dnapredict.fairness.gates.search_gate import search_gate, without_blame_for_parts
@@ -51,10 +51,11 @@ def judge_gates(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
 
     Capacity planning calls nobody, so that the gates about reach do not apply.
     """
-    gates: list[Gate | None] = [records_gate(evidence), label_gate(evidence), calibration_gate(evidence)]
+    reached = reach_checks(list(comparisons(evidence.counted, evidence.policy)), evidence)
+    gates: list[Gate | None] = [records_gate(evidence), label_gate(evidence, reached), calibration_gate(evidence)]
     if evidence.policy.primary == "reach":
         gates += [
-            reach_gate(evidence),
+            reach_gate(reached),
             ranking_gate(evidence),
             allocation_gate(evidence),
             change_gate(evidence),

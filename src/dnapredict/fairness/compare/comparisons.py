@@ -34,7 +34,7 @@ from dnapredict.fairness.measure.membership import Group
 from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes
 
 # Missed appointments on the list that are expected among those that no call changed.
-_FEWEST_REACHED = 20
+_FEWEST_REACHED = 30
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,12 @@ class GroupComparison:
     rest: GroupCounts
 
     def enough(self, policy: Policy) -> bool:
-        """Whether group and rest each have the missed appointments that a verdict needs."""
+        """Whether group and rest each have the missed appointments that a verdict needs.
+
+        Where some stand for others, as many as tell as much: a few large weights are not many people.
+        """
         sides = (self.counts, self.rest)
-        return min(side.counted("missed") for side in sides) >= policy.smallest_group and self._calls_are_known
+        return min(side.effective("missed") for side in sides) >= policy.smallest_group and self._calls_are_known
 
     @property
     def _calls_are_known(self) -> bool:

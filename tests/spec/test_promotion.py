@@ -2,7 +2,8 @@
 
 Each line is the history of version 1, in order. `FAIL a` is an audit with that verdict, whose report is a, and `PASS b of a`
 one that holds the appointments of report a too. `reject a` is a reviewer's decision on that report, `conditions a 20` one
-whose conditions end on the 20th. Another model of the home is version 2. Every entry is of 1 January 2025.
+whose conditions end on the 20th. Another model of the home is version 2. Every entry is of 1 January 2025, or of the day
+of that month that follows "on".
 """
 
 import datetime
@@ -67,10 +68,11 @@ def ledger(history: str, signatories: str = "") -> tuple[DecisionEntry, ...]:
             to = {"version": "2", "model": "m2", "content": "c2"}
             entries.append(entry("rollback", number, **to, **{"from": "1"}, signed_by="A", why="W"))
         else:
-            verdict, report, covered = re.fullmatch(r"([A-Z ]+) (\w)(?: of (\w))?", said).groups()
+            verdict, report, covered, day = re.fullmatch(r"([A-Z ]+) (\w)(?: of (\w))?(?: on (\d+))?", said).groups()
             named = [{"name": name} for name in signatories.split()]
             more = {"covers": json.dumps([reports[covered]])} if covered else {}
             kept = {"primary": "reach", "appointments": report, "signatories": json.dumps(named)}
+            kept |= {"audited_at": f"2025-01-{int(day):02}"} if day else {}
             entries.append(entry("audit", number, verdict=verdict, report=report, **kept, **more))
             reports[report] = number
     return tuple(entries)
@@ -205,6 +207,12 @@ DAYS = """
     PASS a, promote, REVIEW b                                  | 15  | 15 Jan  | yes
     PASS a, promote, REVIEW b                                  | 16  |         | overdue
     PASS a, promote, REVIEW b, approve b                       | 31  |         | yes
+    PASS a, promote, REVIEW b, REVIEW c of b on 14             | 15  | 15 Jan  | yes
+    PASS a, promote, REVIEW b, REVIEW c of b on 14             | 16  |         | overdue
+    PASS a, promote, REVIEW b, PASS c of b on 5                | 31  |         | yes
+    PASS a, promote, REVIEW b, approve b, REVIEW c of b on 14  | 28  | 28 Jan  | yes
+    PASS a, promote, REVIEW b, approve b, REVIEW c of b on 14  | 29  |         | overdue
+    PASS a, promote, REVIEW b, approve b, REVIEW b on 14       | 28  | 28 Jan  | yes
 """
 
 

@@ -42,6 +42,8 @@ class Judgement:
         The signature with conditions that allows the version, while it does.
     waiting
         The first of two signatures, where the second is owed.
+    unsigned
+        The first of the audits since somebody last decided, or one passed, whose verdict needs a signature.
     """
 
     audit: DecisionEntry | None = None
@@ -50,6 +52,7 @@ class Judgement:
     rejected: DecisionEntry | None = None
     conditions: DecisionEntry | None = None
     waiting: DecisionEntry | None = None
+    unsigned: DecisionEntry | None = None
 
     @property
     def is_unsigned(self) -> bool:
@@ -124,7 +127,12 @@ class _State:
         """A new audit needs a new decision. A failed one stands until one that covers it does not fail."""
         self.last[entry["version"], entry["model"]] = entry
         self.signed = [each for each in self.signed if each["report"] != entry["report"]]
-        changes: dict[str, DecisionEntry | None] = {"audit": entry, "decision": None, "waiting": None} if is_own else {}
+        changes: dict[str, DecisionEntry | None] = {}
+        if is_own:
+            # Kept through further audits: whoever audits again gains no days.
+            is_owed = entry["verdict"] != PASSED and bool(entry["primary"])  # earlier releases asked for none
+            owed = (self.found.unsigned or entry) if is_owed else None
+            changes = {"audit": entry, "decision": None, "waiting": None, "unsigned": owed}
         if entry["verdict"] == FAILED:
             self.standing = entry
             changes |= {"failed": entry, "conditions": None}
@@ -141,7 +149,12 @@ class _State:
         found, report = self.found, entry["report"]
         is_own = found.audit is not None and report == found.audit["report"]
         if entry["decision"] == "reject":
-            self.found = replace(found, rejected=entry, decision=entry if is_own else found.decision)
+            self.found = replace(
+                found,
+                rejected=entry,
+                decision=entry if is_own else found.decision,
+                unsigned=None if is_own else found.unsigned,
+            )
             return
         audit = next((each for each in self.last.values() if each["report"] == report), None)
         if audit is None:
@@ -163,6 +176,7 @@ class _State:
             conditions=entry if has_conditions else None if self.standing is None else found.conditions,
             decision=entry if is_own else found.decision,
             waiting=None if is_own else found.waiting,
+            unsigned=None if is_own else found.unsigned,
         )
 
 
@@ -204,13 +218,16 @@ def _end_of_conditions(judged: Judgement) -> Deadline | None:
 
 
 def _unsigned_since(judged: Judgement, entries: Sequence[DecisionEntry]) -> Deadline | None:
-    """An audit of a version in use that asks for a signature; one of an earlier release asked for none."""
-    audit = judged.audit
-    if audit is None or not judged.is_unsigned or not audit["primary"]:
+    """The first unsigned audit of a version in use; one of an earlier release asked for no signature."""
+    if judged.audit is None or not judged.is_unsigned or not judged.audit["primary"]:
         return None
+    audit = judged.unsigned or judged.audit
     promotions = [each for each in entries if each.kind == "promotion" and each["content"] == audit["content"]]
-    if not any(each.number < audit.number for each in promotions):
+    in_use = [each.number for each in promotions if each.number < judged.audit.number]
+    if not in_use:
         return None
+    if audit.number < in_use[0]:  # nobody had to sign it before the version was in use
+        audit = judged.audit
     day = datetime.datetime.fromisoformat(audit.when).date()
     return Deadline(day, f"its audit of {day:%d %B %Y} ({audit['verdict']}) is not signed")
 

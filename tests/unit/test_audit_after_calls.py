@@ -105,6 +105,19 @@ def test_weights_are_whole_eighths_that_add_up_to_all_appointments(seed, share):
     assert weight.sum() == len(audited)
 
 
+def test_a_few_that_stand_for_many_are_not_enough_for_a_verdict():
+    """Of White and Black Caribbean patients 105 are missed, 14 of them in place of a hundred who were called."""
+    counted = count(AuditData.of(PlantedWorld("calls help one group", seed=31_004).table()), POLICY).judged_groupings()
+    ethnicity = counted["ethnicity"]
+    mixed = next(one for group, one in zip(ethnicity.groups, ethnicity.counts, strict=True) if group.code == "D")
+    assert mixed.counted("missed") >= POLICY.smallest_group > 2 * mixed.effective("missed")
+    result = run(
+        AuditData.of(PlantedWorld("calls help one group", seed=31_004).table()), policy=POLICY, context=CONTEXT
+    )
+    of_mixed = [c for g in result.gates for c in g.checks if (c.grouping, c.group.code) == ("ethnicity", "D")]
+    assert {check.verdict for check in of_mixed} == {Verdict.NOT_ENOUGH_DATA}
+
+
 @given(st.integers(0, 1_000))
 def test_a_weight_counts_as_so_many_rows_of_the_same_patient(seed):
     """Totals, products and variances are those of a table in which each row stands as often as it weighs."""

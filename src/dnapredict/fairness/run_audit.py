@@ -9,14 +9,14 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.errors import ConfigurationError
 from dnapredict.fairness.compare.adjusted_effects import adjusted_effects
 from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocation_costs
-from dnapredict.fairness.compare.comparisons import Evidence
+from dnapredict.fairness.compare.comparisons import Evidence, comparisons, published_weight
 from dnapredict.fairness.compare.e_values import EvidenceIncrement
 from dnapredict.fairness.compare.harm_search import FoundHarm, HarmLimits, search_harms
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
 from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
 from dnapredict.fairness.gates.label_gate import label_gate
 from dnapredict.fairness.gates.outcome_gate import refuse_called, said_of_outcomes
-from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_gate
+from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_checks, reach_gate
 from dnapredict.fairness.gates.record_gates import evidence_gate, records_gate
 from dnapredict.fairness.gates.risk_gates import calibration_gate, level_gate
 from dnapredict.fairness.gates.search_gate import search_gate, without_blame_for_parts
@@ -32,7 +32,15 @@ from dnapredict.fairness.publish.chart_data import ChartData, published_chart_da
 from dnapredict.fairness.publish.group_findings import group_findings
 from dnapredict.fairness.publish.group_tables import GroupTable, published_table
 from dnapredict.fairness.publish.harm_findings import HarmFinding, published_harms
-from dnapredict.fairness.verdicts import AuditVerdicts, Gate, GroupFinding, Verdict, overall_verdict, separate_verdicts
+from dnapredict.fairness.verdicts import (
+    AuditVerdicts,
+    Check,
+    Gate,
+    GroupFinding,
+    Verdict,
+    overall_verdict,
+    separate_verdicts,
+)
 
 _DECILES: Final = "imd_decile"
 PRIMARY_GATE = {"reach": "G3", "calibration": "G2"}
@@ -43,10 +51,11 @@ def judge_gates(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
 
     Capacity planning calls nobody, so that the gates about reach do not apply.
     """
-    gates: list[Gate | None] = [records_gate(evidence), label_gate(evidence), calibration_gate(evidence)]
+    reached = reach_checks(list(comparisons(evidence.counted, evidence.policy)), evidence)
+    gates: list[Gate | None] = [records_gate(evidence), label_gate(evidence, reached), calibration_gate(evidence)]
     if evidence.policy.primary == "reach":
         gates += [
-            reach_gate(evidence),
+            reach_gate(reached),
             ranking_gate(evidence),
             allocation_gate(evidence),
             change_gate(evidence),
@@ -181,7 +190,7 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
     return AuditResult(
         verdict,
         separate_verdicts(gates, primary=PRIMARY_GATE[policy.primary]),
-        gates,
+        _with_published_weights(gates, evidence),
         everyone=tables[0],
         tables=tuple(tables[1:]),
         chart_data=published_chart_data(evidence),
@@ -195,6 +204,21 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
         increments=evidence.increments,
         harms=_published_harms(evidence, counts.pairs) if counts.pairs else (),
     )
+
+
+def _with_published_weights(gates: tuple[Gate, ...], evidence: Evidence) -> tuple[Gate, ...]:
+    """The gates as they are printed; their verdicts used the exact shares of groups."""
+    return tuple(
+        replace(gate, checks=tuple(_with_published_weight(check, evidence) for check in gate.checks)) for gate in gates
+    )
+
+
+def _with_published_weight(check: Check, evidence: Evidence) -> Check:
+    """Everyone, and a group that the search found, have no share of their own."""
+    counted = evidence.counted.get(check.grouping)
+    if counted is None or check.group.code not in {group.code for group in counted.groups}:
+        return check
+    return replace(check, weight=published_weight(check.grouping, check.group.code, evidence))
 
 
 def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Evidence:

@@ -91,9 +91,9 @@ class Check:
     """The verdict on one group in one gate. Its numbers may be printed: they come from rounded counts.
 
     `detectable` is the smallest true gap that this audit would call a FAIL in 8 of 10 cases. `weight` is the group's
-    share of all appointments, to two decimals. `is_explained` says that the gap is shown to be no fault of the list: a
-    named person looks, and the list may pass. `enough_by` is when there will be enough data for a pass, if the group is
-    not behind.
+    share of all appointments, to two decimals; in a result it is from rounded counts, and 0 where it must be hidden.
+    `is_explained` says that the gap is shown to be no fault of the list: a named person looks, and the list may pass.
+    `enough_by` is when there will be enough data for a pass, if the group is not behind.
     """
 
     grouping: str

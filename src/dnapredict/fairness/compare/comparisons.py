@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from dnapredict.config.fairness_policy import Policy
+from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.compare.adjusted_effects import AdjustedEffect, AdjustedEffects
 from dnapredict.fairness.compare.causes import CauseEvidence, cause_evidence
 from dnapredict.fairness.compare.e_values import EvidenceIncrement, increment
@@ -33,7 +34,7 @@ from dnapredict.fairness.measure.membership import Group
 from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes
 
 # Missed appointments on the list that are expected among those that no call changed.
-_FEWEST_REACHED = 20
+_FEWEST_REACHED = 30
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,12 @@ class GroupComparison:
     rest: GroupCounts
 
     def enough(self, policy: Policy) -> bool:
-        """Whether group and rest each have the missed appointments that a verdict needs."""
+        """Whether group and rest each have the missed appointments that a verdict needs.
+
+        Where some stand for others, as many as tell as much: a few large weights are not many people.
+        """
         sides = (self.counts, self.rest)
-        return min(side.counted("missed") for side in sides) >= policy.smallest_group and self._calls_are_known
+        return min(side.effective("missed") for side in sides) >= policy.smallest_group and self._calls_are_known
 
     @property
     def _calls_are_known(self) -> bool:
@@ -233,6 +237,19 @@ def published_allocation(comparison: GroupComparison, evidence: Evidence) -> Int
     everyone = comparison.counts + comparison.rest
     shown = publish_allocation(index, comparison.counts, everyone, evidence.policy.disclosure)
     return printed_interval(shown, evidence.z)
+
+
+def published_weight(grouping: str, code: str, evidence: Evidence) -> float:
+    """A group's share of all appointments as it may be printed, at least a hundredth; 0 where it must be hidden.
+
+    The exact share gives a small number back: of 100 appointments each is a hundredth.
+    """
+    rule, hidden, counted = evidence.policy.disclosure, evidence.hidden, evidence.counted[grouping]
+    own = next(one for group, one in zip(counted.groups, counted.counts, strict=True) if group.code == code)
+    if hidden.hides(grouping, code, ("appointments",)) or hidden.hides("all", "all", ("appointments",)):
+        return 0.0
+    number, everyone = (publish_count(one.appointments, rule) for one in (own, evidence.everyone))
+    return max(0.01, round(number / everyone, 2)) if number and everyone else 0.0
 
 
 def published_fall(counts: GroupCounts, *, at: tuple[str, str], evidence: Evidence) -> Interval | None:

@@ -171,7 +171,9 @@ class _Overlaps:
     def __init__(self, pairs: PairCounts) -> None:
         self._pairs = pairs
         self._everyone = pairs.total("expected")
-        self._sums: dict[tuple[str, ...], Floats] = {}
+        self._tables: dict[tuple[str, ...], tuple[Floats, tuple[dict[str, int], ...]]] = {}
+        # The same crossing is asked for with each of a few thousand groups.
+        self._known: dict[tuple[tuple[str, tuple[str, ...]], ...], float | None] = {}
 
     def share(self, cells: Cells, other: Cells) -> float:
         """The share of `cells` that is inside `other`.
@@ -179,9 +181,11 @@ class _Overlaps:
         Exact for three groupings, and for `TRIPLE` with one more. Where both together have more, the further groupings
         are taken as independent within either, whichever gives more.
         """
-        both = {name: _common(cells.get(name), other.get(name)) for name in {*cells, *other}}
-        if not all(both.values()):
-            return 0.0
+        both: Cells = {}
+        for name in _merged(tuple(cells), tuple(other)):
+            both[name] = _common(cells.get(name), other.get(name))
+            if not both[name]:
+                return 0.0
         own = self._expected(cells)
         if not own:
             return 0.0
@@ -205,10 +209,12 @@ class _Overlaps:
 
     def _expected(self, cells: Cells) -> float | None:
         """Expected missed appointments of a crossing; None where it was not counted."""
-        names = tuple(sorted(cells, key=_place))
-        if len(names) > 2 and names not in self._pairs.overlaps:
-            return self._crossed(cells)
-        return self._part(names, cells)
+        key = tuple(cells.items())
+        if key not in self._known:
+            names = _merged(tuple(cells))
+            is_counted = len(names) <= 2 or names in self._pairs.overlaps
+            self._known[key] = self._part(names, cells) if is_counted else self._crossed(cells)
+        return self._known[key]
 
     def _crossed(self, cells: Cells) -> float | None:
         """`TRIPLE` and perhaps one more grouping, in which Core20 stands for deciles."""
@@ -223,12 +229,18 @@ class _Overlaps:
 
     def _part(self, names: tuple[str, ...], cells: Cells) -> float:
         """Expected of the cells of counted groupings."""
-        if names not in self._sums:
-            self._sums[names] = self._counted(names)
+        if names not in self._tables:
+            self._tables[names] = self._counted(names), self._indices(names)
+        sums, indices = self._tables[names]
+        own = [[index[code] for code in cells[name]] for name, index in zip(names, indices, strict=True)]
+        if all(len(each) == 1 for each in own):
+            return float(sums[tuple(each[0] for each in own)])
+        return float(sums[np.ix_(*own)].sum())
+
+    def _indices(self, names: tuple[str, ...]) -> tuple[dict[str, int], ...]:
         cube = self._pairs.overlaps.get(names)
         codes = cube.codes if cube else tuple(self._pairs.codes(name) for name in names)
-        places = [[own.index(code) for code in cells[name]] for name, own in zip(names, codes, strict=True)]
-        return float(self._sums[names][np.ix_(*places)].sum())
+        return tuple({code: index for index, code in enumerate(own)} for own in codes)
 
     def _counted(self, names: tuple[str, ...]) -> Floats:
         if names in self._pairs.overlaps:
@@ -247,8 +259,10 @@ def _core20(code: str) -> str:
     return "none" if code == "none" else "core20" if code in ("1", "2") else "rest"
 
 
-_ORDER: Final = tuple(_BY_NAME)
+_ORDER: Final = {name: index for index, name in enumerate(_BY_NAME)}
 
 
-def _place(name: str) -> float:
-    return _ORDER.index(name) if name in _ORDER else math.inf
+@functools.cache
+def _merged(*names: tuple[str, ...]) -> tuple[str, ...]:
+    """The groupings of all, each once, in the order in which crossings are counted."""
+    return tuple(sorted(dict.fromkeys(itertools.chain(*names)), key=lambda name: _ORDER.get(name, math.inf)))

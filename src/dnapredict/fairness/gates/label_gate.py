@@ -25,18 +25,18 @@ _STRICT = "verdict on reach without reasons on the trust's side"
 _SIDES = 2.0  # two-sided: a group with more, or with fewer, such reasons has uneven records
 
 
-def label_gate(evidence: Evidence) -> Gate:
+def label_gate(evidence: Evidence, reached: Sequence[Check]) -> Gate:
     """G1: are reasons on the trust's side equally common in every group, and do verdicts hold on the strict label?
 
     A reason on the trust's side is a patient who came and could not be seen (outcome code 7) or, where
-    the extract holds them, a recorded reason such as a letter that was never sent.
+    the extract holds them, a recorded reason such as a letter that was never sent. `reached` are the checks of G3.
     """
     if not evidence.has_trust_side:
         sentence = "The extract holds no outcome codes and no reasons, so the records cannot be checked."
         return Gate("G1", "Label", _QUESTION, Verdict.NOT_ENOUGH_DATA, sentence)
     compared = comparisons(evidence.counted, evidence.policy)
     checked = [one for one in compared if one.grouping in ("core20", "ethnicity", "ethnicity_5")]
-    checks = (*_trust_side(checked, evidence), *_changed_verdicts(evidence))
+    checks = (*_trust_side(checked, evidence), *_changed_verdicts(evidence, reached))
     return Gate("G1", "Label", _QUESTION, combine_checks(checks), _sentence(checks), checks)
 
 
@@ -115,11 +115,10 @@ _MEANING = {
 }
 
 
-def _changed_verdicts(evidence: Evidence) -> tuple[Check, ...]:
+def _changed_verdicts(evidence: Evidence, usual: Sequence[Check]) -> tuple[Check, ...]:
     """Groups whose verdict on reach changes when reasons on the trust's side are left out."""
     if not evidence.strict:
         return ()
-    usual = reach_checks(list(comparisons(evidence.counted, evidence.policy)), evidence)
     strict = reach_checks(list(comparisons(evidence.strict, evidence.policy)), evidence)
     before = {(check.grouping, check.group.code): check.verdict for check in usual}
     pairs = ((check, before.get((check.grouping, check.group.code), check.verdict)) for check in strict)

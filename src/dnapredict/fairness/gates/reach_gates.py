@@ -39,9 +39,8 @@ _MUCH: Final = 0.5  # what is left of a gap, below which it belongs elsewhere
 _INDEX = "share of calls over share of need"
 
 
-def reach_gate(evidence: Evidence) -> Gate:
-    """G3: is someone who will miss their appointment as likely to be called in every group?"""
-    checks = reach_checks(list(comparisons(evidence.counted, evidence.policy)), evidence)
+def reach_gate(checks: tuple[Check, ...]) -> Gate:
+    """G3: is someone who will miss their appointment as likely to be called in every group? From `reach_checks`."""
     sentence = summary(checks, good="reached about as well as everyone else", bad="Clearly reached less")
     return Gate("G3", "Reach", _REACH, combine_checks(checks), sentence, checks)
 

@@ -92,7 +92,7 @@ def _meant_alike(compared: Sequence[GroupComparison], evidence: Evidence) -> tup
     measured = {
         at: relative
         for at, one in enumerate(compared)
-        if one.counts.counted("missed") >= smallest and (relative := _relative(one, levels[one.grouping], evidence))
+        if one.counts.effective("missed") >= smallest and (relative := _relative(one, levels[one.grouping], evidence))
     }
     groupings = [compared[at].grouping for at in measured]
     outside = adjust_within_families([one.beyond(limits.low, limits.high) for one in measured.values()], groupings)

@@ -87,6 +87,16 @@ class GroupCounts(SummedCounts):
         rows = self.totals if self.rows is None else self.rows
         return float(rows[_COLUMN[name]])
 
+    def effective(self, name: str) -> float:
+        """How many equal, independent patients tell as much as the weighted ones: (sum of w) ** 2 / sum of w ** 2.
+
+        Kish (1965), over patients. Where no appointment stands for others, `counted`.
+        """
+        if not self.are_weighted:
+            return self.counted(name)
+        squares = float(self.second[_COLUMN[name], _COLUMN[name]])
+        return self.total(name) ** 2 / squares if squares > 0 else 0.0
+
     @property
     def are_weighted(self) -> bool:
         """Whether some appointments stand for others."""

@@ -228,7 +228,8 @@ def reach_at_share(counts: GroupCounts, share: float, *, base_rate: float | None
     before = np.cumsum(rows) - rows
     called = np.clip(share * rows.sum() - before, 0.0, rows)
     within = np.divide(called, rows, out=np.zeros(BINS), where=rows > 0)
-    return float(within @ missed / missed.sum())
+    # Where all are called, sums of parts can exceed the sum by a rounding error, and a rate above 1 has no interval.
+    return min(1.0, float(within @ missed / missed.sum()))
 
 
 def _as_often_missed(

@@ -8,9 +8,12 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from scipy.optimize import brentq
+
 _NORMAL = NormalDist()
 _BISECTIONS = 60
 _Z_MAX = 12.0
+_Z_EXACT = 1e-12
 _POWER = 0.8
 _ALMOST_NOTHING = 1e-6
 _WIDEST_LOG_RANGE = 20.0
@@ -185,14 +188,14 @@ def gap_p_value(rest: Rate, group: Rate, *, tolerance: float) -> float | None:
     if estimate is None:
         return None
     above = estimate.value > tolerance
-    # The interval's bound moves monotonically with z, so that bisection finds the z at which it meets the tolerance.
-    low, high = 0.0, _Z_MAX
-    for _ in range(_BISECTIONS):
-        z = (low + high) / 2
+
+    def distance(z: float) -> float:
+        """How far the bound of the interval at `z` is from the tolerance; it falls as `z` grows."""
         wider = gap(rest, group, z=z) or estimate
-        clear = wider.low > tolerance if above else wider.high < tolerance
-        low, high = (z, high) if clear else (low, z)
-    return _NORMAL.cdf(-low if above else low)
+        return wider.low - tolerance if above else tolerance - wider.high
+
+    z = _Z_MAX if distance(_Z_MAX) >= 0 else float(brentq(distance, 0.0, _Z_MAX, xtol=_Z_EXACT))
+    return _NORMAL.cdf(-z if above else z)
 
 
 def detectable_gap(rest: Rate, group: Rate, *, tolerance: float, level: float) -> float | None:

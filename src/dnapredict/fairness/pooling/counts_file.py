@@ -97,7 +97,8 @@ def write_counts(path: Path, provenance: CountsProvenance, counts: AuditCounts, 
     StoreError
         If it cannot be written.
     """
-    content = {"provenance": dataclasses.asdict(provenance), "counts": to_json(counts)}
+    # As it will be read: a tuple becomes a list.
+    content = json.loads(json.dumps({"provenance": dataclasses.asdict(provenance), "counts": to_json(counts)}))
     text = {"format": _FORMAT, "keyed": bool(key), "seal": _seal(content, key), **content}
     with write_atomically(path, mode=PRIVATE_FILE) as draft:
         draft.write_text(json.dumps(text, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -105,8 +106,7 @@ def write_counts(path: Path, provenance: CountsProvenance, counts: AuditCounts, 
 
 
 def _seal(content: Mapping[str, Any], key: bytes) -> str:
-    values = json.loads(json.dumps([content["provenance"], content["counts"]]))
-    return entry_seal(values, previous=FIRST_SEAL, key=key)
+    return entry_seal([content["provenance"], content["counts"]], previous=FIRST_SEAL, key=key)
 
 
 def read_counts(path: Path, *, key: bytes = b"") -> TrustCounts:

@@ -18,6 +18,9 @@ from dnapredict.fairness.measure.membership import Group
 
 SHARES = (0.01, 0.02, 0.05, 0.08, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)
 _RISK_BANDS = 5
+# The counts of a group that the points of its curve tell.
+_IN_CALIBRATION = ("appointments", "missed")
+_IN_CAPACITY = ("missed", "reached")
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,27 @@ def published_chart_data(evidence: Evidence) -> ChartData:
     """The published figures of the charts; empty where the extract lacks the groups."""
     counted = evidence.counted
     compared = [
-        (group, counts)
+        (name, group, counts)
         for name in ("core20", "ethnicity_5")
         if name in counted
         for group, counts in zip(counted[name].groups, counted[name].counts, strict=True)
         if group.known and counts.counted("missed") >= evidence.policy.smallest_group
     ]
-    first = [pair for pair in compared if pair[0].code in ("core20", "rest")]
-    everyone = (Group("all", "Everyone"), evidence.everyone)
+    first = [one for one in compared if one[1].code in ("core20", "rest")]
+    everyone = ("all", Group("all", "Everyone"), evidence.everyone)
+    hides = evidence.hidden.hides
     return ChartData(
-        calibration=tuple(_calibration(*pair, evidence) for pair in compared or [everyone]),
-        capacity=tuple(_capacity(*pair, evidence) for pair in first or [everyone]),
+        # The points of a curve add up to its group, so that a hidden count of the group would follow from them.
+        calibration=tuple(
+            _calibration(group, counts, evidence)
+            for name, group, counts in compared or [everyone]
+            if not hides(name, group.code, _IN_CALIBRATION)
+        ),
+        capacity=tuple(
+            _capacity(group, counts, evidence)
+            for name, group, counts in first or [everyone]
+            if not hides(name, group.code, _IN_CAPACITY)
+        ),
         months=control_charts(evidence),
         cells=_cells(counted.get("ethnicity_5_by_imd_quintile"), evidence),
     )

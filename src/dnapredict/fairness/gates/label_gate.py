@@ -127,7 +127,7 @@ def _changed_verdicts(evidence: Evidence, usual: Sequence[Check]) -> tuple[Check
 
 def _changed_verdict(check: Check, was: Verdict) -> Check:
     sentence = (
-        f"{check.group.name}: {was} on reach turns to {check.verdict} when people who came late and "
-        "were not seen are left out."
+        f"{check.group.name}: {was} on reach turns to {check.verdict} when missed appointments with "
+        "a reason on the trust's side are left out."
     )
     return Check(check.grouping, check.group, Verdict.REVIEW, _STRICT, sentence)

@@ -52,7 +52,7 @@ check: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	@mkdir -p benchmarks/out
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python -m benchmarks.$$(basename $$script .py) || exit 1; done
 
 # Both stamps depend on pyproject.toml, since an editable installation copies its entry points.
 $(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/.made

@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from benchmarks.audit_worlds import World
 from numpy.typing import NDArray
 
-from audit_worlds import World
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.fairness import AuditData, ReportContext, Verdict, run

@@ -5,7 +5,7 @@ own numbers: the risk given all but what no factor can or may tell (`knowable_pr
 lowers log loss below everyone at the base rate, how much does the model reach, and how much of the reach of a
 list by that risk has its list? Beside it stand the true risk, which knows each patient's tendency, and the
 best that the model's own factors allow: trees that were shown the true risks of the training window.
-`python benchmarks/bayes.py [ROWS]`.
+`python -m benchmarks.bayes [ROWS]`.
 """
 
 import json

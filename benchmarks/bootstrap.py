@@ -1,6 +1,6 @@
 """The 95% intervals of every figure on 200,000 rows, patients drawn again: under 10 seconds.
 
-`python benchmarks/bootstrap.py [ROWS]`.
+`python -m benchmarks.bootstrap [ROWS]`.
 """
 
 import json

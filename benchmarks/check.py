@@ -3,7 +3,7 @@
 The claim: under 60 s, as a user runs it, with the JSON and the page written. The bare scan counts
 every column of the same file in DuckDB, which is the least that reading it costs; both are timed in
 turn on the same machine, and the ratio is told. Peak memory is that of the check's own process.
-`python benchmarks/check.py [ROWS] [parquet|csv ...]`; without a form, both.
+`python -m benchmarks.check [ROWS] [parquet|csv ...]`; without a form, both.
 """
 
 import json

@@ -5,7 +5,7 @@ are called; calls prevent 39 in 100 of the missed appointments they are made for
 Trained on them: as if nobody said who was called; with `contacted`; and, for comparison, without any
 calls. What patients did before is the same in all three, so that only the outcome that is learned from
 differs. Judged on all appointments of the test by the true risk without a call, which only a simulation
-knows. `python benchmarks/contacted.py [ROWS]`.
+knows. `python -m benchmarks.contacted [ROWS]`.
 """
 
 import sys
@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from benchmarks.bayes import cohort_from, true_risks
 
-from bayes import cohort_from, true_risks
 from dnapredict.config.training_config import Setting
 from dnapredict.model.cohort import Cohort
 from dnapredict.model.evaluate.capacity_metrics import week_starts

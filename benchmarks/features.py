@@ -5,7 +5,7 @@ bare query with the same windows over scoring points and events (patient, patien
 the site, on the day). A query with the patient window alone is timed too, as the least that any history
 costs. All read the same Parquet file and fetch their result; they are run in turn, each in a process of
 its own, so that the peak memory is its own. Given two sizes, it says how the larger grew from the
-smaller. `python benchmarks/features.py [ROWS ...]`, as `1000000 5000000`.
+smaller. `python -m benchmarks.features [ROWS ...]`, as `1000000 5000000`.
 """
 
 import json

@@ -3,7 +3,7 @@
 The claim: a median under 30 ms for one appointment of one patient and under 100 ms for 500, from checked
 rows to the matrix of agreed factors. Beside them stand, in the same run, a look-up of the same
 patients' rows by a bare DuckDB query over the same history as Parquet sorted by patient, and how long
-writing the store takes. `python benchmarks/history_store.py [ROWS]`.
+writing the store takes. `python -m benchmarks.history_store [ROWS]`.
 """
 
 import json

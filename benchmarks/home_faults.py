@@ -3,7 +3,7 @@
 The claim: of 300 random damages of any file of the home none ends a process, none prints a traceback, and
 none changes a score in silence. Each run copies a small home, damages one file, and goes through one door in
 a child process that is forked from this one, which has the libraries loaded already.
-`python benchmarks/home_faults.py [--runs 300] [--seed 1] [--world DIR] [--jobs 2]`; a world is made once and
+`python -m benchmarks.home_faults [--runs 300] [--seed 1] [--world DIR] [--jobs 2]`; a world is made once and
 kept in DIR if that is given.
 """
 

@@ -1,6 +1,6 @@
 """What a mapping adds to the check of an extract: joins, geography and pseudonyms over a million rows.
 
-    python benchmarks/mapping.py [ROWS]
+    python -m benchmarks.mapping [ROWS]
 
 The same made-up appointments are read twice from Parquet: once under the contract's own names with all
 columns there, once through a mapping that joins a patient file and a postcode lookup, looks up deciles,

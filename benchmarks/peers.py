@@ -3,7 +3,7 @@
 The others are run elsewhere, by whoever has them: each gives a CSV file with `appointment_id` and
 `probability` (of a missed appointment) for every appointment from 30 May 2016, by what was known HORIZON
 days ahead (1 or 7). docs/results.md tells how the two files that are shown there were made.
-`python benchmarks/peers.py EXTRACT.csv.gz --scores NAME:HORIZON=FILE [NAME:HORIZON=FILE ...]`.
+`python -m benchmarks.peers EXTRACT.csv.gz --scores NAME:HORIZON=FILE [NAME:HORIZON=FILE ...]`.
 """
 
 import argparse

@@ -4,7 +4,7 @@ The claims: up to `prepared_queries.FEW_ROWS` rows, planning a query costs more 
 replaced after `prepared_queries.MOST_RUNS` runs does not slow down with use, and one that is kept does; a column
 without a value costs a single score as much as one with values.
 Processor time in one run, the two in turn, from the cells of a request to the worklist with reasons.
-`python benchmarks/prepared_queries.py [HOME]`; without a home, that of the demo is made.
+`python -m benchmarks.prepared_queries [HOME]`; without a home, that of the demo is made.
 """
 
 import json
@@ -15,13 +15,13 @@ import time
 from pathlib import Path
 
 import pyarrow as pa
+from benchmarks.under_load.asking import appointments
+from benchmarks.under_load.home import made_home
 
 from dnapredict import pipeline
 from dnapredict.data.engine import prepared_queries
 from dnapredict.service.api.request_models import TableShapes, as_table
 from dnapredict.worklist.scorer import Scorer
-from under_load.asking import appointments
-from under_load.home import made_home
 
 ROWS = (1, 16, 64, 500, 4_000)
 LISTS = 9

@@ -2,7 +2,7 @@
 
 The claim: at least 15 times as fast, with the same values. TreeExplainer is timed on fewer rows, since it
 needs minutes; both rates are of the same model in one run. Then, for trees of more leaves, the rate and
-the log loss on later appointments. `python benchmarks/reasons.py [ROWS]`.
+the log loss on later appointments. `python -m benchmarks.reasons [ROWS]`.
 """
 
 import json
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import shap
+from benchmarks.bayes import cohort_from
 
-from bayes import cohort_from
 from dnapredict.config.training_config import Setting
 from dnapredict.model.cohort import Cohort
 from dnapredict.model.evaluate.logistic import log_odds

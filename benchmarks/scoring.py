@@ -4,7 +4,7 @@ The claim: memory that does not grow with the list, under 4 GB; twice the rows t
 file is scored in a separate process, with the model and the history of `dnapredict demo`, and is compared with
 `Booster.predict` alone on the same number of rows. The longest list is scored once more, killed when two thirds
 of its rows are scored, and run again: the bytes must be the same.
-`python benchmarks/scoring.py [ROWS] [--world WORLD]`.
+`python -m benchmarks.scoring [ROWS] [--world WORLD]`.
 
 WORLD `few-patients` gives all rows to 50 patients, as where a number stands for "not known"; `few-clinics` to
 as many clinics as give 550 appointments a clinic and day.
@@ -24,11 +24,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from benchmarks.under_load.home import made_home
 
 from dnapredict.model.artefact import load
 from dnapredict.registry import Registry
 from dnapredict.synthetic.simulation import simulate
-from under_load.home import made_home
 
 ROWS, WANTED_GB = 1_000_000, 4.0
 SCORE = """

@@ -2,7 +2,7 @@
 
 The claim: 413 or 400 in under 100 ms (in the median) from the last byte that the service wanted, and under
 50 MB more memory in a worker at any moment. Workbooks go through the page's form and `POST /v1/lists`.
-`python benchmarks/service_bodies.py [HOME]`; without a home, that of `dnapredict demo` is made.
+`python -m benchmarks.service_bodies [HOME]`; without a home, that of `dnapredict demo` is made.
 """
 
 import contextlib
@@ -15,9 +15,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from under_load.bombs import BOMBS, form, workbook
-from under_load.home import made_home
-from under_load.served import Served, ours
+from benchmarks.under_load.bombs import BOMBS, form, workbook
+from benchmarks.under_load.home import made_home
+from benchmarks.under_load.served import Served, ours
 
 SIZE, PIECE, MOST_MS, MOST_MB, TIMES = 53 * 1_048_576, 65_536, 100, 50, 5
 DOORS = ("/v1/lists", "/upload")

@@ -1,7 +1,7 @@
 """Workers killed at random moments: is every answer that was given on record once, and the chain whole?
 
 The claim: after fifty kills, each acknowledged answer has exactly one row, and the log verifies.
-`python benchmarks/service_kills.py [KILLS] [HOME]`; without a home, that of `dnapredict demo` is made.
+`python -m benchmarks.service_kills [KILLS] [HOME]`; without a home, that of `dnapredict demo` is made.
 
 With `--minutes 10`, ten clients score, upload lists and record calls for so long, and two workers a minute
 are killed. The claim: no answer of 5xx but in the seconds after a kill, no notice on a list, and every
@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from benchmarks.under_load.asking import Answers, appointments, ask, session
+from benchmarks.under_load.bombs import form
+from benchmarks.under_load.home import made_home
+from benchmarks.under_load.served import Served, ours
 from sqlalchemy import select
 
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.log_tables import ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog
-from under_load.asking import Answers, appointments, ask, session
-from under_load.bombs import form
-from under_load.home import made_home
-from under_load.served import Served, ours
 
 KILLS, CLIENTS, SECONDS_TO_RECOVER = 50, 6, 120
 SCORING, UPLOADING, KILLS_A_MINUTE = 4, 6, 2

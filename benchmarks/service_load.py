@@ -4,7 +4,7 @@ The claim: no error, a list of 500 with reasons under 1 s in the median, and mem
 of the time. A board with 10 million appointments a year books about one a second at its peak. Before and after,
 an echo service of the same framework gets as many requests, so that times are also given as multiples of its
 times. The clients run on the same machine.
-`python benchmarks/service_load.py [MINUTES] [HOME]`; without a home, that of `dnapredict demo` is made.
+`python -m benchmarks.service_load [MINUTES] [HOME]`; without a home, that of `dnapredict demo` is made.
 """
 
 import asyncio
@@ -14,10 +14,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
-from under_load.asking import appointments, every, session, steadily
-from under_load.home import made_home
-from under_load.served import Served, echo, ours
+from benchmarks.under_load.asking import appointments, every, session, steadily
+from benchmarks.under_load.home import made_home
+from benchmarks.under_load.served import Served, echo, ours
 
 MINUTES, SINGLES_A_SECOND, LISTS_A_SECOND, LIST_ROWS = 10.0, 15, 1, 500
 ECHO_SECONDS, WARM_UP_SECONDS, SECONDS_BETWEEN_LOOKS = 20, 10, 2

@@ -3,13 +3,13 @@
 The claim: every answer is 200, 429 or 503; `/livez` takes under 200 ms throughout; five seconds after
 the crowd is gone a single score takes as long as before. The knee is the rate at which eight clients
 that wait for their answers are served.
-`python benchmarks/service_overload.py [SECONDS] [HOME]`; without a home, that of `dnapredict demo` is made.
+`python -m benchmarks.service_overload [SECONDS] [HOME]`; without a home, that of `dnapredict demo` is made.
 
 With `--attacks` it is strangers instead: large forms, slow bodies, slow headers, 2,200 idle connections and
 wrong keys, all at once, on a service that was started with a soft limit of 1,024 open files. They come from
 other loopback addresses, and then from the address of the client that has a key. The claim: `/livez` takes
 under 250 ms at the 99th percentile, and 99 of 100 requests with a key are answered 200.
-`python benchmarks/service_overload.py --attacks [--minutes M] [HOME]`; a key is made in the home.
+`python -m benchmarks.service_overload --attacks [--minutes M] [HOME]`; a key is made in the home.
 """
 
 import argparse
@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.under_load.asking import Answers, appointments, ask, session, steadily
+from benchmarks.under_load.attacks import ADDRESSES, SAME_ADDRESS, attack
+from benchmarks.under_load.home import made_home
+from benchmarks.under_load.served import Served, ours
 
 from dnapredict.service.auth import api_keys
-from under_load.asking import Answers, appointments, ask, session, steadily
-from under_load.attacks import ADDRESSES, SAME_ADDRESS, attack
-from under_load.home import made_home
-from under_load.served import Served, ours
 
 SECONDS, CLIENTS, KNEE_SECONDS, CALM_SECONDS, LIVE_MS = 30.0, 8, 8.0, 5.0, 200
 TIMES, ALLOWED = 10, {"200", "429", "503"}

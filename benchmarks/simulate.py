@@ -4,8 +4,8 @@ The claims: at least 100,000 a second with the truth beside them, and the same m
 as many. Each size runs in a process of its own; the share of the Parquet writer is what is left of
 the rate when the same blocks are made and thrown away.
 
-    python benchmarks/simulate.py            prints the rates and writes benchmarks/out/simulate.json
-    python benchmarks/simulate.py --figures  rewrites the table of docs/synthetic-icb.md
+    python -m benchmarks.simulate            prints the rates and writes benchmarks/out/simulate.json
+    python -m benchmarks.simulate --figures  rewrites the table of docs/synthetic-icb.md
 """
 
 import json
@@ -16,8 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.published_rates import FIGURES, measure
+
 from dnapredict.synthetic.simulation import simulate
-from published_rates import FIGURES, measure
 
 SIZES = (500_000, 2_000_000)
 TARGET_A_SECOND = 100_000
@@ -51,7 +52,7 @@ def _throw_away() -> None:
 
 def in_a_process(appointments: int, *, write: bool) -> dict[str, float]:
     """`once`, where nothing else has used memory."""
-    command = [sys.executable, __file__, "--once", str(appointments), str(int(write))]
+    command = [sys.executable, "-m", "benchmarks.simulate", "--once", str(appointments), str(int(write))]
     told = subprocess.run(command, check=True, capture_output=True, text=True)
     figures: dict[str, float] = json.loads(told.stdout)
     return figures

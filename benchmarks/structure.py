@@ -4,7 +4,7 @@ Counted from the syntax trees of `src/dnapredict`: files, lines, the largest fol
 (`__all__`), and module or class names that are defined more than once. Traced in a process for each verb:
 the files in which `score`, `train` and `audit` call at least one function.
 
-`python benchmarks/structure.py [--untraced]`; the traced part makes a small extract and takes about a minute.
+`python -m benchmarks.structure [--untraced]`; the traced part makes a small extract and takes about a minute.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 The claim: check, factors and training together take at most 1.3 times as long as the factors and a bare
 `lightgbm.train` on the same matrix with the same parameters, rounds chosen on the same later slice.
 Training then also fits the rivals, calibrates, and draws patients again for every interval.
-`python benchmarks/training.py [ROWS]`.
+`python -m benchmarks.training [ROWS]`.
 """
 
 import json
@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 import lightgbm as lgb
+from benchmarks.bayes import cohort_from
 
-from bayes import cohort_from
 from dnapredict.config.training_config import Setting
 from dnapredict.model.cohort import Cohort
 from dnapredict.model.fit.fitting import BoostingSettings

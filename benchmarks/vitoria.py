@@ -2,7 +2,7 @@
 
 Runs `dnapredict train` twice as an analyst would: scored a day ahead for all appointments and
 those booked at least a day ahead, and a week ahead for the weekly list. Needs the extract
-(see training/mappings/vitoria.toml): `python benchmarks/vitoria.py EXTRACT.csv.gz [--without-patients]`. Without
+(see training/mappings/vitoria.toml): `python -m benchmarks.vitoria EXTRACT.csv.gz [--without-patients]`. Without
 patient numbers the figures are only printed: what is wanted holds for an extract with them.
 """
 

@@ -2,7 +2,7 @@
 
 Candidates are put beside the agreed factors or taken from them. Each set is judged on three rolling weeks
 inside the training window (the mean is given), and then on the test weeks, which no choice here may follow.
-`python benchmarks/vitoria_ablation.py EXTRACT.csv.gz`.
+`python -m benchmarks.vitoria_ablation EXTRACT.csv.gz`.
 """
 
 import datetime

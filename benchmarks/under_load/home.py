@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from under_load.served import OURS
+from benchmarks.under_load.served import OURS
 
 __all__ = ["made_home"]
 

@@ -215,7 +215,13 @@ def test_page_one_is_in_plain_words_and_short_sentences(folder: Path):
     ]
     assert len(sentences) > 30
     assert not [word for word in JARGON if re.search(rf"\b{re.escape(word)}\b", " ".join(sentences))]
-    lists = ("Of 100 who missed, these", "Too few missed to say", "Reached about as well", "Whether ")
+    lists = (
+        "Of 100 who missed, these",
+        "Too few missed to say",
+        "Reached about as well",
+        "Whether these are behind",
+        "Whether fewer are reached",
+    )
     long = [one for one in sentences if len(one.split()) > LONGEST_SENTENCE and not one.startswith(lists)]
     assert long == []
 

@@ -207,14 +207,14 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
 
 
 def _with_published_weights(gates: tuple[Gate, ...], evidence: Evidence) -> tuple[Gate, ...]:
-    """The gates as they are printed; their verdicts used the exact shares of groups."""
+    """The gates with weights that may be printed; verdicts are decided with exact weights."""
     return tuple(
         replace(gate, checks=tuple(_with_published_weight(check, evidence) for check in gate.checks)) for gate in gates
     )
 
 
 def _with_published_weight(check: Check, evidence: Evidence) -> Check:
-    """Everyone, and a group that the search found, have no share of their own."""
+    """The check with a printable weight; of everyone and of intersections it stays as it is."""
     counted = evidence.counted.get(check.grouping)
     if counted is None or check.group.code not in {group.code for group in counted.groups}:
         return check

@@ -43,7 +43,7 @@ class Judgement:
     waiting
         The first of two signatures, where the second is owed.
     unsigned
-        The first of the audits since somebody last decided, or one passed, whose verdict needs a signature.
+        The first unsigned audit since the last decision or pass.
     """
 
     audit: DecisionEntry | None = None
@@ -129,7 +129,7 @@ class _State:
         self.signed = [each for each in self.signed if each["report"] != entry["report"]]
         changes: dict[str, DecisionEntry | None] = {}
         if is_own:
-            # Kept through further audits: whoever audits again gains no days.
+            # A further unsigned audit does not start the 14 days again.
             is_owed = entry["verdict"] != PASSED and bool(entry["primary"])  # earlier releases asked for none
             owed = (self.found.unsigned or entry) if is_owed else None
             changes = {"audit": entry, "decision": None, "waiting": None, "unsigned": owed}

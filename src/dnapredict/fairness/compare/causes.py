@@ -2,8 +2,9 @@
 
 *Lower need* is a finding and no default. It is said where the group misses less often beyond chance, and where its
 risks are shown to mean what everyone else's mean: slope and observed over expected, of the called and of the others,
-are equivalent to everyone else's (two one-sided tests, Schuirmann 1987), and need is shown to be a good part of the gap
-that leaves no more than the limit. Where nothing is shown, the cause is not known, and the verdict stands.
+are equivalent to everyone else's (two one-sided tests, Schuirmann 1987), need is at least a third of the gap, and the
+rest of the gap is not significantly above the limit. Where nothing is shown, the cause is not known, and the verdict
+stands.
 """
 
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ _VERY_CLEAR: Final = z_of(0.99)  # among as many groups as are compared, 95% wou
 # Twice the log likelihood by which a constant share of wrong records must fit better than a shift of the risks.
 _FITS_BETTER: Final = 3.0
 _SHARES: Final = np.concatenate([[0.0], np.geomspace(0.001, 0.5, 120)])
-_NEARLY_ALL: Final = 0.75  # share of the gap that need must be where its evidence is thin
+_NEARLY_ALL: Final = 0.75  # share of the gap that need must be where too few are missed to show calibration
 _LEADS: Final = 1 / 3  # a cause must explain this share of the gap to be named
 
 
@@ -119,20 +120,20 @@ def _likelihood(risk: Floats, rows: Floats, missed: Floats) -> Floats:
 def is_lower_need(evidence: CauseEvidence, limits: CauseLimit, *, tolerance: float) -> bool:
     """Whether lower need is shown: the group misses less often, and its risks mean what others' do.
 
-    It must also be a good part of the gap, and what it leaves must not be above the limit beyond chance.
+    Need must also be at least a third of the gap, and the rest of the gap not significantly above the limit.
     """
     less = evidence.less_often is not None and evidence.less_often.low > 0
     return less and means_the_same(evidence, limits) and _leads(evidence) and not leaves_too_much(evidence, tolerance)
 
 
 def _leads(evidence: CauseEvidence) -> bool:
-    """Whether need is beyond chance and a good part of the gap."""
+    """Whether the part of the gap due to need is significantly above 0 and at least a third of the gap."""
     need = points_range(evidence.points.need, z=_ONE_SIDED)
     return need.low > 0 and need.value >= _LEADS * float(evidence.points.gap[0])
 
 
 def means_the_same(evidence: CauseEvidence, limits: CauseLimit) -> bool:
-    """Whether the group's risks are shown to mean what others' do: level, on the list and off it, and slope."""
+    """Whether the risks are shown to be calibrated as everyone else's: level (all, called, uncalled) and slope."""
     ratios = (
         (evidence.risk, limits.risk),
         (evidence.risk_called, limits.risk_by_call),
@@ -143,24 +144,26 @@ def means_the_same(evidence: CauseEvidence, limits: CauseLimit) -> bool:
 
 
 def leaves_too_much(evidence: CauseEvidence, tolerance: float) -> bool:
-    """Whether what need does not explain of the gap is above the limit beyond chance."""
+    """Whether the part of the gap that need does not explain is significantly above the limit."""
     return points_range(evidence.points.beyond_need, z=_ONE_SIDED).low > tolerance
 
 
 def leaves_less(evidence: CauseEvidence, limits: CauseLimit, *, tolerance: float) -> bool:
-    """Whether what need does not explain of the gap is shown to be below the limit (non-inferiority at 5%).
+    """Whether the part of the gap that need does not explain is shown to be below the limit (non-inferiority at 5%).
 
-    Beside a gap whose cause is not shown: the group's own risks must mean the same, else need could not be told.
+    Used for a gap without an established cause. The group's risks must be calibrated as everyone else's are, since the
+    part due to need is estimated from them.
     """
     left = points_range(evidence.points.beyond_need, z=_ONE_SIDED)
     return means_the_same(evidence, limits) and left.high < tolerance
 
 
 def may_be_lower_need(evidence: CauseEvidence, *, tolerance: float) -> bool:
-    """Whether a group that clearly misses less often is too small to show that its risks mean the same.
+    """Whether lower need is likely, in a group with too few missed appointments to show that its risks are calibrated.
 
-    Need must be nearly the whole gap, leave no more than the limit beyond chance, and nothing may speak against it:
-    neither the level nor the slope of the risks. A person looks; the gap is not put down to need.
+    The group misses significantly less often, need is at least three quarters of the gap, the rest is not significantly
+    above the limit, and neither the level nor the slope of the risks differs significantly in the harmful direction.
+    A FAIL is then a REVIEW, and the cause stays unknown.
     """
     need, risk = points_range(evidence.points.need, z=_VERY_CLEAR), evidence.risk.interval(_CLEAR)
     slope = evidence.slope.interval(_ONE_SIDED)

@@ -33,7 +33,7 @@ from dnapredict.fairness.measure.intervals import Interval, Rate, printed_interv
 from dnapredict.fairness.measure.membership import Group
 from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes
 
-# Missed appointments on the list that are expected among those that no call changed.
+# Missed appointments expected among the uncalled appointments on the list. With 20, a group in 1 of 20 audits failed.
 _FEWEST_REACHED = 30
 
 
@@ -103,7 +103,7 @@ class GroupComparison:
     def enough(self, policy: Policy) -> bool:
         """Whether group and rest each have the missed appointments that a verdict needs.
 
-        Where some stand for others, as many as tell as much: a few large weights are not many people.
+        Where outcomes are weighted, the effective number of missed appointments counts.
         """
         sides = (self.counts, self.rest)
         return min(side.effective("missed") for side in sides) >= policy.smallest_group and self._calls_are_known
@@ -240,9 +240,9 @@ def published_allocation(comparison: GroupComparison, evidence: Evidence) -> Int
 
 
 def published_weight(grouping: str, code: str, evidence: Evidence) -> float:
-    """A group's share of all appointments as it may be printed, at least a hundredth; 0 where it must be hidden.
+    """The share of all appointments that are a group's, from rounded counts; at least 0.01, and 0 where it is hidden.
 
-    The exact share gives a small number back: of 100 appointments each is a hundredth.
+    The exact share would disclose a small count: with 100 appointments it is the count itself.
     """
     rule, hidden, counted = evidence.policy.disclosure, evidence.hidden, evidence.counted[grouping]
     own = next(one for group, one in zip(counted.groups, counted.counts, strict=True) if group.code == code)

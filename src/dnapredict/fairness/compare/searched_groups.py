@@ -26,7 +26,7 @@ Cells = dict[str, tuple[str, ...]]  # for each grouping, the codes that are insi
 
 # Groups of these are not crossed with others: deciles are in Core20, and the lead time is no group of people.
 _ALONE: Final = ("imd_decile", LEAD.name)
-# A part of most people is not searched: it could not be told from everyone.
+# Larger groups are not searched: everyone, with whom they would be compared, is mostly them.
 LARGEST_SEARCHED: Final = 0.5
 _BY_NAME: Final = {grouping.name: grouping for grouping in (*GROUPINGS, *PLACE_GROUPINGS, LEAD)}
 
@@ -172,7 +172,7 @@ class _Overlaps:
         self._pairs = pairs
         self._everyone = pairs.total("expected")
         self._tables: dict[tuple[str, ...], tuple[Floats, tuple[dict[str, int], ...]]] = {}
-        # The same crossing is asked for with each of a few thousand groups.
+        # Expected numbers by crossing: a search looks the same ones up for each of a few thousand groups.
         self._known: dict[tuple[tuple[str, tuple[str, ...]], ...], float | None] = {}
 
     def share(self, cells: Cells, other: Cells) -> float:
@@ -200,7 +200,8 @@ class _Overlaps:
         narrowed = {name: both[name] for name in inside}
         base = self._expected(narrowed) or 0.0
         share = 1.0
-        for name in set(both) - set(inside):
+        # In the order of `both`, so that the product is rounded alike in every run.
+        for name in (each for each in both if each not in inside):
             part = self._expected({**narrowed, name: both[name]})
             if part is None:  # two groupings of the service: as in everyone
                 part = base * (self._expected({name: both[name]}) or 0.0) / self._everyone

@@ -11,7 +11,7 @@ from dnapredict.fairness.compare.multiple_testing import adjust_within_families,
 from dnapredict.fairness.measure.intervals import Interval, z_of
 from dnapredict.fairness.verdicts import Check, Verdict
 
-# Groups are large enough for a pass where all of them would pass in 99 of 100 audits if none were behind at all.
+# Two-sided confidence at which groups that are not behind all pass: 99 of 100 audits, one-sided.
 _SURE: Final = 0.98
 
 
@@ -34,15 +34,15 @@ class Harm:
     few: bool = False
 
     def is_decidable(self, tolerance: float, z: float, *, number: int) -> bool:
-        """Whether a group of this size, one of `number`, would nearly always pass if it were not behind."""
+        """Whether a group of this size would pass in nearly every audit if none of the `number` groups were behind."""
         error = (self.exact.high - self.exact.low) / (2 * z)
         return not self.few and tolerance > (z + sure_to_pass(number)) * error
 
 
 def sure_to_pass(number: int) -> float:
-    """Standard errors within which all of `number` groups that are not behind are in 99 of 100 audits (Bonferroni).
+    """One-sided normal quantile at which `number` groups that are not behind all pass in 99 of 100 audits (Bonferroni).
 
-    Without the number, some of forty fair groups would be a REVIEW in every third audit, and no fair list would pass.
+    Without the correction, at least one of 40 such groups is a REVIEW in a third of audits.
 
     >>> round(sure_to_pass(1), 2), round(sure_to_pass(40), 2)
     (2.33, 3.48)

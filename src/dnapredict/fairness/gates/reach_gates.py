@@ -147,9 +147,9 @@ def _explained(check: Check, comparison: GroupComparison, evidence: Evidence) ->
     may_be_need = _may_be_need(cause, comparison.why, evidence)
     stands = not (cause.explains or may_be_need) and _stands_adjusted(comparison, evidence)
     verdict = Verdict.REVIEW if check.verdict is Verdict.FAIL and not stands else check.verdict
-    # What fails is never explained away: only a gap that could be chance, or that has a cause outside the list, is.
+    # A FAIL is never explained: only a gap that may be due to chance, or that has a cause outside the list, can be.
     is_explained = explained and verdict is Verdict.REVIEW
-    meaning = _thin(evidence) if may_be_need else said_of(cause)
+    meaning = _too_few_outcomes(evidence) if may_be_need else said_of(cause)
     if is_explained and not cause.explains:
         meaning = _WITHIN.format(points=f"{100 * evidence.policy.limits.reach.max_harm_gap:g}")
     return dataclasses.replace(
@@ -162,8 +162,8 @@ def _explained(check: Check, comparison: GroupComparison, evidence: Evidence) ->
 
 
 _WITHIN: Final = (
-    "Risks mean the same in this group, and what is left of the gap beside how often it misses is shown to be below "
-    "{points} points."
+    "A risk means the same in this group as in others. Apart from the part that is due to fewer missed appointments, "
+    "the gap is shown to be below {points} points."
 )
 
 
@@ -179,9 +179,9 @@ def _stands_adjusted(comparison: GroupComparison, evidence: Evidence) -> bool:
 def _may_be_need(cause: Cause, why: CauseEvidence | None, evidence: Evidence) -> bool:
     """Whether a group misses less often, and there are too few outcomes to show whether that is all.
 
-    Of a small group all outcomes may be too few; where calls change outcomes, those that are left. Whether a risk
-    means the same, and tells people apart as well, is shown by appointments on the list, and of them one in ten may
-    have an outcome that no call changed. The gap is not put down to need: a person looks.
+    A small group may have too few missed appointments; where patients were called, too few uncalled appointments are on
+    the list, and calibration and discrimination are estimated from those. A FAIL becomes a REVIEW, and the cause stays
+    as it is.
     """
     if why is None or cause not in (Cause.UNKNOWN, Cause.WEAKER_INFORMATION):
         return False
@@ -190,7 +190,7 @@ def _may_be_need(cause: Cause, why: CauseEvidence | None, evidence: Evidence) ->
     return why.less_often is not None and why.less_often.low > 0
 
 
-def _thin(evidence: Evidence) -> str:
+def _too_few_outcomes(evidence: Evidence) -> str:
     return _TOO_FEW_UNCALLED if evidence.outcomes.are_weighted else _TOO_FEW_MISSED
 
 

@@ -27,7 +27,7 @@ _SAID: Final = {
     HarmKind.FEWER_CALLS: "{name}: fewer of them are called than others at the same risk.",
 }
 _MOST_OF_IT: Final = 0.5
-_WHOLE: Final = "{name}: what is found here holds for the whole group, {whole}."
+_WHOLE: Final = "{name}: the finding is not limited to this part; it holds for the whole group, {whole}."
 _PART: Final = "{name}: this goes with a part of the group, {part}; without that part nothing is shown."
 
 
@@ -83,8 +83,8 @@ def _group_of(grouping: str, code: str, evidence: Evidence) -> Group:
 def without_blame_for_parts(gates: Sequence[Gate], evidence: Evidence) -> tuple[Gate, ...]:
     """The gates, where a group that fails because of a harmed part of it is reviewed instead.
 
-    The part itself fails in G5. A group that the search found as a whole keeps its verdict, as does one of more than
-    half of all people, which the search does not look at: parts of it that the search found are then not blamed.
+    The part itself fails in G5. A group that the search found as a whole keeps its verdict. So does a group of more
+    than half of all appointments, which is too large to be searched; findings in parts of it are then a REVIEW.
     """
     large = _large_and_failed(gates)
     parts = _harmed_parts(evidence, large)
@@ -97,7 +97,7 @@ _ABOUT_GROUPS: Final = ("G1", "G2", "G3", "G3b")
 
 
 def _large_and_failed(gates: Sequence[Gate]) -> set[Key]:
-    """Groups of more than half of all people in which a risk means something else than among others."""
+    """Groups of more than half of all appointments that fail G2 (meaning of a risk)."""
     checks = (check for gate in gates if gate.code == "G2" for check in gate.checks)
     return {
         (check.grouping, check.group.code)
@@ -107,7 +107,7 @@ def _large_and_failed(gates: Sequence[Gate]) -> set[Key]:
 
 
 def _within_large(evidence: Evidence, large: Collection[Key]) -> list[tuple[Path, Key]]:
-    """The harms that were found in parts of groups that fail and are too large to be searched."""
+    """Each finding of under-scored risks in an intersection, with the large group that contains it."""
     return [
         (harm.path, key)
         for harm in evidence.harms or ()
@@ -118,7 +118,7 @@ def _within_large(evidence: Evidence, large: Collection[Key]) -> list[tuple[Path
 
 
 def _without_parts_of(gate: Gate, whole: Mapping[str, str]) -> Gate:
-    """The gate of the search without the findings in a part of a group that fails as a whole."""
+    """G5 with a REVIEW in place of a FAIL for intersections that are part of a group that fails as a whole."""
     checks = tuple(
         dataclasses.replace(
             check, verdict=Verdict.REVIEW, sentence=_WHOLE.format(name=check.group.name, whole=whole[check.group.code])
@@ -136,9 +136,9 @@ def _without_parts_of(gate: Gate, whole: Mapping[str, str]) -> Gate:
 def _harmed_parts(evidence: Evidence, large: Collection[Key]) -> dict[Key, str]:
     """The name of the harmed part of each group that has one and is not found as a whole.
 
-    What holds most of the missed appointments of a group is no part that could be told apart from it: of a small
-    group the search may find only its largest subgroup, and the group then keeps its verdict. A tenth of areas that is
-    found, and not the fifth that it is in, can be told apart: the search looked at both.
+    A part with most of the missed appointments of a group cannot be distinguished from the group: in a small group the
+    search may find only the largest subgroup, and the group keeps its verdict. A deprivation decile that is found
+    without its quintile is always such a part, since the search tests both.
     """
     harms = evidence.harms or ()
     whole = {harm.path[0] for harm in harms if len(harm.path) == 1} | set(large)

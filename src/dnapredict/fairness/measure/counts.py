@@ -88,9 +88,9 @@ class GroupCounts(SummedCounts):
         return float(rows[_COLUMN[name]])
 
     def effective(self, name: str) -> float:
-        """How many equal, independent patients tell as much as the weighted ones: (sum of w) ** 2 / sum of w ** 2.
+        """Effective sample size of weighted counts by patient, (sum of w) ** 2 / sum of w ** 2 (Kish 1965).
 
-        Kish (1965), over patients. Where no appointment stands for others, `counted`.
+        `counted` where appointments have no weights.
         """
         if not self.are_weighted:
             return self.counted(name)

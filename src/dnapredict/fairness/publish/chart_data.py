@@ -18,7 +18,7 @@ from dnapredict.fairness.measure.membership import Group
 
 SHARES = (0.01, 0.02, 0.05, 0.08, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)
 _RISK_BANDS = 5
-# The counts of a group that the points of its curve tell.
+# The counts that can be derived from the points of a curve.
 _IN_CALIBRATION = ("appointments", "missed")
 _IN_CAPACITY = ("missed", "reached")
 
@@ -75,7 +75,7 @@ def published_chart_data(evidence: Evidence) -> ChartData:
     everyone = ("all", Group("all", "Everyone"), evidence.everyone)
     hides = evidence.hidden.hides
     return ChartData(
-        # The points of a curve add up to its group, so that a hidden count of the group would follow from them.
+        # The points of a curve add up to the group's counts, which would disclose one that is hidden.
         calibration=tuple(
             _calibration(group, counts, evidence)
             for name, group, counts in compared or [everyone]

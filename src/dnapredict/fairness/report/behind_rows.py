@@ -198,9 +198,9 @@ def _figures(check: Check, result: AuditResult) -> str:
 
 
 def _in_the_same_clinics(check: Check, result: AuditResult, *, fewer: int) -> str:
-    """How large a gap is once the mix of clinics is taken out, where that mix is the cause; "" otherwise.
+    """The gap standardised for the mix of clinics, where that mix is its cause; "" otherwise.
 
-    An overall gap that is not there within any clinic (Simpson 1951) misleads who sees the first figure alone.
+    A gap in total that exists in no clinic (Simpson 1951) misleads a reader who sees it alone.
     """
     found = (one for one in result.findings if (one.grouping, one.group.code) == (check.grouping, check.group.code))
     parts = next((one.parts for one in found), ())

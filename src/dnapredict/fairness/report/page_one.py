@@ -151,7 +151,7 @@ def _cannot_say(result: AuditResult, behind: Sequence[Check]) -> Iterator[str]:
 
 
 def _is_small(check: Check, result: AuditResult) -> bool:
-    """Whether so few of a group missed that no gap could be judged; of others the range is only too wide."""
+    """Whether a group has too few missed appointments to be judged; otherwise its range is too wide for a verdict."""
     row = published_row(result, check)
     missed = row.counts["missed"] if row else None
     return check.detectable is None and (missed is None or missed < result.policy.smallest_group)

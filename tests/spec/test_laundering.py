@@ -24,6 +24,8 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import ModelSettings, Setting
 from dnapredict.data.files.digests import file_sha256
 from dnapredict.errors import DnapredictError
+from dnapredict.pipeline import audit_source
+from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.registry import CHAMPION, MODEL_NAME, Registry, decision_ledger
 from dnapredict.synthetic.simulation import simulate
 
@@ -550,3 +552,30 @@ def test_no_deed_brings_a_version_into_use_that_failed_or_was_rejected(world, de
         said = str(error)
         assert world.use() != ALLOWED
     assert because in said
+
+
+def test_a_report_says_how_many_other_models_were_tried_and_how_many_of_them_failed(world):
+    """Whoever trains with one seed after another until an audit passes is seen to have done so."""
+    world.fail()
+    assert "other model" not in (world.reports[-1] / "report.html").read_text()
+    training = world.setting.training.model_copy(update={"seed": world.setting.training.seed + 1})
+    setting = Setting(world.setting.mapping, training)
+    pipeline.train(world.extract, home=world.home, setting=setting, say=lambda _: None)
+    world.audit(version="2")
+    said = "1 other model was audited in this home; 1 of them failed the audit or was rejected."
+    assert said in (world.reports[-1] / "report.html").read_text()
+
+
+def test_lists_with_fewer_calls_than_were_audited_say_that_the_audit_is_not_about_them(world, monkeypatch):
+    """With calls for four in ten nearly every group is reached; lists for one in ten were not audited by that."""
+    generous = worklist_config().model_copy(update={"capacity_share": 0.4})
+    with monkeypatch.context() as patch:
+        patch.setattr(audit_source, "worklist_config", lambda: generous)
+        world.audit()
+    world.sign("conditions")
+    assert world.use() == ALLOWED
+    (notice,) = pipeline.open_scorer(world.home).notices
+    assert "was about another number of calls" in notice
+    world.audit()
+    world.sign("conditions")
+    assert pipeline.open_scorer(world.home).notices == ()

@@ -14,6 +14,7 @@ from dnapredict.config.worklist_config import NEEDS, Action, Band, Need, Team, W
 from dnapredict.data.contract.columns import audit_only
 from dnapredict.worklist.files.worklist_files import FACTORS
 from dnapredict.worklist.plan.call_assignment import OPTED_OUT, REACHED, UNCALLED
+from dnapredict.worklist.plan.call_capacity import call_rules, differ_from_audited
 from dnapredict.worklist.plan.call_plan import plan_calls
 from dnapredict.worklist.plan.needs import COLUMNS, Needs, with_needs, with_words
 from dnapredict.worklist.plan.working_days import call_by_day
@@ -528,3 +529,43 @@ def test_an_action_without_its_evidence_is_refused():
         rules(default_action="Send a letter")
     with pytest.raises(ValidationError, match="'distance_km' has more than one action"):
         rules(actions=(*RULES["actions"], RULES["actions"][1]))
+
+
+# Whether lists are still those that were audited.
+AUDITED = """
+    audited calls | audited rule  | calls now | rule now      | other lists
+    --------------+---------------+-----------+---------------+------------
+    100           | global        | 100       | global        | no
+    100           | global        | 125       | global        | no
+    100           | global        | 126       | global        | yes
+    100           | global        | 74        | global        | yes
+    0.1           | global        | 0.1       | global        | no
+    0.1           | global        | 0.3       | global        | yes
+    0.1           | global        | 100       | global        | yes
+    0.1           | proportionate | 0.1       | global        | yes
+    0.1           | floor         | 0.1       | proportionate | yes
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "rule_then", "now", "rule_now", "other"),
+    [[cell.strip() for cell in line.split("|")] for line in AUDITED.strip().splitlines()[2:]],
+)
+def test_lists_by_another_rule_or_with_a_quarter_more_or_fewer_calls_are_not_those_that_were_audited(
+    then, rule_then, now, rule_now, other
+):
+    def config(calls: str, rule: str) -> WorklistConfig:
+        number = {"capacity_share": float(calls), "capacity": None} if "." in calls else {"capacity": int(calls)}
+        return rules(allocation=rule, **number)
+
+    audited = call_rules(config(then, rule_then))
+    assert differ_from_audited(config(now, rule_now), audited) == (other == "yes")
+
+
+def test_a_team_that_was_not_audited_makes_other_lists():
+    team = Team(name="Eye clinic desk", capacity=40, specialties=("130",))
+    audited = call_rules(rules())
+    assert differ_from_audited(rules(teams=(team,)), audited)
+    assert differ_from_audited(rules(), call_rules(rules(teams=(team,))))
+    assert differ_from_audited(rules(capacity_per=("week",)), audited)
+    assert differ_from_audited(rules(allocation="floor", floor_share=0.5), call_rules(rules(allocation="floor")))

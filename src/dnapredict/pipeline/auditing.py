@@ -13,14 +13,15 @@ from dnapredict.errors import UsageError
 from dnapredict.pipeline.run_inputs import sound_extract
 from dnapredict.registry import Registry
 from dnapredict.registry.audit_book import AuditBook
-from dnapredict.registry.audit_record import AuditRecord
-from dnapredict.registry.tested_appointments import RecordedOutcomes
+from dnapredict.registry.audit_record import AuditRecord, ModelsAudited
+from dnapredict.worklist.plan.call_capacity import call_rules
 
 if TYPE_CHECKING:
     from dnapredict.fairness import AuditResult, ReportContext, Signature
     from dnapredict.fairness.access import AccessAssessment
     from dnapredict.fairness.disclosure.publication_memory import PublicationMemory
     from dnapredict.fairness.signatories import Proof
+    from dnapredict.pipeline.audit_source import AuditSource
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,11 @@ def audit(
     with auditing.remembered(home, has_reports=registry.last_audit() is not None) as memory:
         context = remembered_context(given.context, memory, say)
         if source.version is not None:
-            context = replace(context, accumulated=book.evidence(source.version, context.window))
+            context = replace(
+                context,
+                accumulated=book.evidence(source.version, context.window),
+                other_models=other_models_phrase(book.other_models(source.version)),
+            )
         result = auditing.run(given.appointments, policy=policy, context=context)
         studied = None
         if "study" in extras:
@@ -96,21 +101,33 @@ def audit(
         memory.keep(result.publication)
         report = auditing.write(result, out, extra_files=files)
     if source.version is not None:
-        book.enter(source.version, report.parent, _record(result, source.outcomes_recorded))
+        book.enter(source.version, report.parent, _record(result, source))
     return Audit(result, report)
 
 
-def _record(result: "AuditResult", appointments: RecordedOutcomes | None) -> AuditRecord:
+def _record(result: "AuditResult", source: "AuditSource") -> AuditRecord:
     """The audit as it is entered in the ledger."""
     coverage = result.context.coverage
     return AuditRecord(
         verdict=str(result.verdict),
         policy=result.policy,
         gates={gate.code: str(gate.verdict) for gate in result.gates},
-        appointments=appointments,
+        appointments=source.outcomes_recorded,
         coverage=None if coverage is None else coverage.share,
         evidence=result.increments,
+        call_rules=call_rules(source.worklist),
     )
+
+
+def other_models_phrase(others: ModelsAudited) -> str:
+    """A sentence on the other models that were audited in a home; "" where there are none."""
+    if not others.models:
+        return ""
+    models = "1 other model was" if others.models == 1 else f"{others.models:,} other models were"
+    verb = "were" if others.not_passed > 1 else "was"
+    outcome = f"{others.not_passed or 'none'} of them failed the audit or {verb} rejected"
+    by_chance = " Of several models, one may pass by chance." if others.not_passed else ""
+    return f"{models} audited in this home; {outcome}.{by_chance}"
 
 
 def _accept(_: Path) -> None:

@@ -12,6 +12,7 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.service_config import ServiceConfig
 from dnapredict.config.training_config import Setting
+from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.files.atomic_write import close_to_others, require_apart, write_atomically
 from dnapredict.data.files.file_lock import locked
@@ -22,12 +23,14 @@ from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import load as load_model
 from dnapredict.pipeline.run_inputs import sound_extract, worklist_config
 from dnapredict.registry import Registry
+from dnapredict.registry.audit_book import AuditBook
 from dnapredict.worklist.batch import HistoryExtract, Progress, score_file
 from dnapredict.worklist.calls.calls_ledger import Ledger
 from dnapredict.worklist.calls.known_contacts import RecordedContacts
 from dnapredict.worklist.files import list_store, worklist_files
 from dnapredict.worklist.files.list_store import Counts, KeptList
 from dnapredict.worklist.files.worklist_files import WrittenWorklists
+from dnapredict.worklist.plan.call_capacity import differ_from_audited
 from dnapredict.worklist.plan.working_days import local_today
 from dnapredict.worklist.scorer import Scorer
 
@@ -207,17 +210,29 @@ def open_scorer(
     GateFailedError
         If its audit or the decision on it no longer allows it.
     """
-    registry = Registry(home)
+    registry, worklist = Registry(home), worklist_config()
     version = registry.usable(model)
-    notice = registry.notice(version)
+    notices = (registry.notice(version), other_lists_notice(registry, version, worklist=worklist))
     return Scorer(
         stored=load_model(registry.folder(version)),
         model_version=version,
-        worklist=worklist_config(),
+        worklist=worklist,
         history=lambda: history_in_use(home),
         mapping=mapping,
         ledger=Ledger(home, recorded),
-        notices=(notice,) if notice else (),
+        notices=tuple(filter(None, notices)),
+    )
+
+
+def other_lists_notice(registry: Registry, version: str, *, worklist: WorklistConfig) -> str:
+    """The sentence to print with each list that is made by other rules than the audited ones; "" otherwise."""
+    audited = AuditBook(registry).call_rules(version)
+    if audited is None or not differ_from_audited(worklist, audited):
+        return ""
+    return (
+        f"The audit of model version {version} was about another number of calls, or another rule that shares them "
+        "(`serving/worklist.toml`), so that it does not show whom these lists reach. Audit it again "
+        "(`dnapredict audit`)."
     )
 
 

@@ -5,13 +5,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dnapredict.config.fairness_policy import Policy, Signatory
 from dnapredict.data.files.digests import file_sha256
 from dnapredict.registry.audit_record import (
     AuditRecord,
+    ModelsAudited,
     last_policy,
+    other_models_audited,
     policy_data,
     policy_digest,
     recorded_evidence,
@@ -141,6 +143,16 @@ class AuditBook:
 
         content = self.registry.identity(name).content
         return evidence_before(recorded_evidence(self.registry.entries(), content=content), window)
+
+    def other_models(self, name: str) -> ModelsAudited:
+        """The other models that were audited in this home, and how many of them did not pass."""
+        content = self.registry.identity(name).content
+        return other_models_audited(self.registry.entries(), content=content)
+
+    def call_rules(self, name: str) -> Mapping[str, Any] | None:
+        """The rules of the lists that a version was last audited on; None where no audit recorded them."""
+        audit = self.registry.judged(name).audit
+        return None if audit is None or not audit["call_rules"] else json.loads(audit["call_rules"])
 
     def signatories(self, report: Path) -> tuple[Signatory, ...]:
         """Who may sign a report, by the policy that it was audited by here."""

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.errors import ConfigurationError, UsageError
 from dnapredict.registry.decision_ledger import DecisionEntry
+from dnapredict.registry.judgement import FAILED, judges_lists
 from dnapredict.registry.tested_appointments import RecordedOutcomes, is_covered, keep_audited
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class AuditRecord:
         Share of the tested appointments that were found again; None where the training kept none.
     evidence
         E-values by comparison.
+    call_rules
+        The rules of the audited lists (`worklist.plan.call_capacity.call_rules`).
     """
 
     verdict: str
@@ -39,6 +42,7 @@ class AuditRecord:
     appointments: RecordedOutcomes | None = None
     coverage: float | None = None
     evidence: "tuple[EvidenceIncrement, ...]" = ()
+    call_rules: Mapping[str, Any] = field(default_factory=dict)
 
     def data(
         self, home: Path, entries: Sequence[DecisionEntry], *, content: str, files: Mapping[str, str]
@@ -64,6 +68,7 @@ class AuditRecord:
             "coverage": "" if self.coverage is None else f"{self.coverage:.4f}",
             "covers": json.dumps(covers),
             "evidence": json.dumps([asdict(each) for each in self.evidence], default=str),
+            "call_rules": json.dumps(dict(self.call_rules), sort_keys=True),
         }
 
 
@@ -182,6 +187,29 @@ def refuse_made_up_report(entries: Iterable[DecisionEntry], *, page: str, figure
             f"{named}: is no report of an audit in this home, so that nothing is compared with it. Name an earlier "
             "report of this home, or leave out --previous: the last audit of the home is taken."
         )
+
+
+@dataclass(frozen=True)
+class ModelsAudited:
+    """Other models that were audited in a home, by content: of several attempts one may pass by chance.
+
+    `not_passed` of the `models` failed an audit or were rejected, in whatever version.
+    """
+
+    models: int
+    not_passed: int
+
+
+def other_models_audited(entries: Iterable[DecisionEntry], *, content: str) -> ModelsAudited:
+    """The models other than that of `content` that were audited for lists, and how many of them did not pass."""
+    audited, not_passed = set[str](), set[str]()
+    for entry in entries:
+        if entry.kind == "audit" and judges_lists(entry):
+            audited.add(entry["content"])
+        if (entry.kind == "audit" and entry["verdict"] == FAILED) or entry["decision"] == "reject":
+            not_passed.add(entry["content"])
+    audited.discard(content)
+    return ModelsAudited(len(audited), len(audited & not_passed))
 
 
 def recorded_evidence(entries: Iterable[DecisionEntry], *, content: str) -> "Iterator[EvidenceIncrement]":

@@ -1,7 +1,8 @@
 """The number of calls that can be made, for a list, a team, a clinic or a week."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,35 @@ from dnapredict.worklist.plan.ranking import NOBODY, RankingInputs, calls_for
 from dnapredict.worklist.plan.working_days import week_of, working_days_of_week
 
 _WORKING_DAYS: Final = 5
+# A number of calls may differ by this share from the audited one: a colleague on leave asks for no new audit.
+_LIKE_AUDITED: Final = 0.25
+
+
+def call_rules(worklist: WorklistConfig) -> dict[str, Any]:
+    """How many calls are made and who gets them: the settings that decide what an audit of the lists can say.
+
+    Numbers are calls (or their share of a list, below 1), by team; other values are texts.
+    """
+    teams = {f"team {team.name}": team.capacity for team in worklist.teams}
+    calls = worklist.capacity or worklist.capacity_share
+    floor = {"floor_share": str(worklist.floor_share)} if worklist.allocation == "floor" else {}
+    unit = ", ".join(worklist.capacity_per)
+    return {"calls": calls, **teams, "capacity_per": unit, "allocation": worklist.allocation, **floor}
+
+
+def differ_from_audited(worklist: WorklistConfig, audited: Mapping[str, Any]) -> bool:
+    """Whether lists are made by other rules than those that were audited (`call_rules`), or with a quarter more or
+    fewer calls.
+    """
+    now = call_rules(worklist)
+    return now.keys() != audited.keys() or any(_differ(now[name], audited[name]) for name in now)
+
+
+def _differ(now: float | str, audited: float | str) -> bool:
+    if isinstance(now, str) or isinstance(audited, str):
+        return now != audited
+    # A share and a number of calls cannot be compared.
+    return (now < 1) != (audited < 1) or abs(now - audited) > _LIKE_AUDITED * audited
 
 
 @dataclass(frozen=True)

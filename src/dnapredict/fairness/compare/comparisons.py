@@ -15,6 +15,7 @@ from dnapredict.fairness.compare.heterogeneity import between_group_sd
 from dnapredict.fairness.disclosure.hidden_counts import (
     HiddenCells,
     publish_allocation,
+    publish_group_rate,
     publish_rate,
     publish_ratio,
     rounded_error,
@@ -217,7 +218,7 @@ def published_pair(
 def published_rate(counts: GroupCounts, name: str, *, at: tuple[str, str], evidence: Evidence) -> Interval | None:
     """A rate of the group `at` grouping and code as it may be printed, or None where it must be hidden."""
     blocked = evidence.hidden.hides(*at, counts_in_rate(name))
-    shown = None if blocked else publish_rate(rate(counts, name), evidence.policy.disclosure)
+    shown = None if blocked else publish_group_rate(counts, name, evidence.policy.disclosure)
     return printed_interval(shown, evidence.z)
 
 

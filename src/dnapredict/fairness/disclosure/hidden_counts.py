@@ -30,6 +30,7 @@ from dnapredict.fairness.disclosure.merged_groups import MergedGroups, merge_sma
 from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
 from dnapredict.fairness.disclosure.suppression import AtMost, CountCell, SumConstraint, cells_to_hide
 from dnapredict.fairness.measure.counts import SUMS, CountedGrouping, GroupCounts
+from dnapredict.fairness.measure.group_metrics import RATES, rate
 from dnapredict.fairness.measure.intervals import Rate, Ratio
 from dnapredict.fairness.measure.membership import Group
 
@@ -49,6 +50,26 @@ def publish_rate(rate: Rate, rule: Disclosure) -> Rate | None:
     if shown[0] is None or shown[1] is None or shown[2] is None or shown[1] == 0:
         return None
     return Rate(shown[0], shown[1], round(rate.design_effect, 1))
+
+
+def publish_group_rate(counts: GroupCounts, name: str, rule: Disclosure) -> Rate | None:
+    """The rate `name` of `RATES`, computed from the counts as they are printed, or None where it must be hidden.
+
+    Counts are rounded before they are subtracted, so that reach and missed support make 1, and so that a rate says
+    nothing that the printed counts do not. A difference that was rounded by itself would narrow them down.
+    """
+    exact = rate(counts, name)
+    shown = publish_rate(exact, rule)
+    if shown is None:
+        return None
+    numerator, denominator = (
+        sum(sign * (publish_count(counts.total(part), rule) or 0.0) for sign, names in signed for part in names)
+        for signed in (((1, RATES[name][0]), (-1, RATES[name][1])), ((1, RATES[name][2]), (-1, RATES[name][3])))
+    )
+    if denominator <= 0:
+        return None
+    # Rounding may make a part larger than its whole.
+    return Rate(min(max(numerator, 0.0), denominator), denominator, shown.design_effect)
 
 
 def publish_ratio(ratio: Ratio, rule: Disclosure) -> Ratio | None:

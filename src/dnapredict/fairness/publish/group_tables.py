@@ -11,6 +11,7 @@ from dnapredict.fairness.disclosure.hidden_counts import (
     HiddenCells,
     find_hidden_counts,
     publish_allocation,
+    publish_group_rate,
     publish_rate,
     publish_ratio,
 )
@@ -135,7 +136,7 @@ class _Publisher:
         """A rate as it may be printed."""
         parts = [part for side in RATES[name] for part in side]
         blocked = self.blocked(index, parts)
-        return None if blocked else publish_rate(rate(self.counted.counts[index], name), self.rule)
+        return None if blocked else publish_group_rate(self.counted.counts[index], name, self.rule)
 
     def reach(self, index: int) -> Rate | None:
         """Reach as it may be printed, where all counts of the group are printed."""

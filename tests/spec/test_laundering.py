@@ -54,6 +54,7 @@ class World:
     setting: Setting
     policy: Policy = POLICY
     reports: list[Path] = field(default_factory=list)
+    failed: "World | None" = None
 
     @property
     def table(self) -> pa.Table:
@@ -78,9 +79,15 @@ class World:
         return done.result.gate("G0").sentence
 
     def fail(self) -> None:
-        """Audit version 1 by a policy under which it fails: too few people's ethnic group is known."""
+        """Audit version 1 by a policy under which it fails: too few people's ethnic group is known.
+
+        The audit was made once for all tests; each has a copy of its home and report.
+        """
+        assert self.failed is not None
         self.policy = STRICT
-        self.audit()
+        self.home = copy_of(self.failed.home, self.place / "failed-home")
+        report = self.place / self.failed.reports[-1].name
+        self.reports.append(Path(shutil.copytree(self.failed.reports[-1], report)))
 
     def sign(self, decision: str = "conditions", *, name: str = "A. Reviewer", **more: object) -> None:
         """Sign the last report."""
@@ -116,10 +123,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(place / "home", extract, place, setting)
 
 
+@pytest.fixture(scope="module")
+def failed(trained: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A home in which version 1 failed its audit."""
+    place = tmp_path_factory.mktemp("failed")
+    failed = World(copy_of(trained.home, place / "home"), trained.extract, place, trained.setting, policy=STRICT)
+    failed.audit()
+    return failed
+
+
 @pytest.fixture
-def world(trained: World, tmp_path: Path) -> World:
+def world(trained: World, failed: World, tmp_path: Path) -> World:
     """A home of its own, in which version 1 was trained and nothing else was done."""
-    return World(copy_of(trained.home, tmp_path / "home"), trained.extract, tmp_path, trained.setting)
+    home = copy_of(trained.home, tmp_path / "home")
+    return World(home, trained.extract, tmp_path, trained.setting, failed=failed)
 
 
 def with_column(table: pa.Table, name: str, values: pa.ChunkedArray | pa.Array) -> pa.Table:

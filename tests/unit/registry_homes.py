@@ -6,15 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from dnapredict.fairness.report import report_files
 from dnapredict.registry import MODEL_NAME, run_logging
 from dnapredict.registry.moved_home import correct_addresses
 
 
 @pytest.fixture(scope="module", autouse=True)
 def without_charts() -> Iterator[None]:
-    """No test here looks at the charts of a training, which take longer than all else that is logged."""
+    """No test here looks at the charts of a training or an audit, which take longer than most of the rest."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_logging, "chart_files", lambda *_, **__: [])
+        patch.setattr(report_files, "charts", lambda _: [])
+        patch.setattr(report_files, "further_charts", lambda _: [])
         yield
 
 

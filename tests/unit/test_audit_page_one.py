@@ -18,12 +18,14 @@ from tests.unit.test_audit_report import CONTEXT, POLICY
 
 from dnapredict.config.fairness_policy import Signatory
 from dnapredict.fairness import AuditData, extra_files, run, write
+from dnapredict.fairness.measure.membership import Group
 from dnapredict.fairness.report.easy_read import easy_read_ideas
 from dnapredict.fairness.report.first_page import stored_report
 from dnapredict.fairness.report.group_phrases import people
 from dnapredict.fairness.report.page_one import MOST_ROWS, page_one
 from dnapredict.fairness.report.report_files import report_files
-from dnapredict.fairness.verdicts import Verdict
+from dnapredict.fairness.report.wording import named_groups
+from dnapredict.fairness.verdicts import Check, Verdict
 
 BARE = ["patient", "dna", "probability", "selected", "starts_at"]
 
@@ -207,3 +209,13 @@ def test_page_one_says_where_the_policy_names_nobody_who_may_sign(named: bool):
     table = PlantedWorld("fair", appointments=2_000).table()
     text = html.unescape(report_files(run(AuditData.of(table), policy=policy, context=CONTEXT))["report.html"].decode())
     assert ("The policy names nobody who may sign. Anybody can then write any name here" in text) is not named
+
+
+def test_people_whose_area_is_not_known_are_named_once():
+    """They are a group of Core20, of deciles and of fifths alike."""
+    groups = [
+        ("core20", Group("none", "Area not known", known=False)),
+        ("imd_decile", Group("none", "No decile", known=False)),
+    ]
+    checks = [Check(grouping, group, Verdict.NOT_ENOUGH_DATA, "reach", "", weight=1.0) for grouping, group in groups]
+    assert named_groups(checks) == "people whose area is not known"

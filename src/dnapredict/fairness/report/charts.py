@@ -74,7 +74,9 @@ def _judged_dots(result: AuditResult) -> list[Dot]:
         for row in table.rows
         if (table.name, row.group.code) in judged
     ]
-    return [(name, row, figure) for name, row in rows if (figure := row.rates["reach"])]
+    dots = [(name, row, figure) for name, row in rows if (figure := row.rates["reach"])]
+    # People whose area is not known are a group of several groupings.
+    return list({(row_name(name, row.group), figure): (name, row, figure) for name, row, figure in dots}.values())
 
 
 def _reach_by_group(result: AuditResult, *, most: int | None) -> Chart | None:

@@ -71,6 +71,13 @@ _NOT_KNOWN: Final[Mapping[str, str]] = {
     "learning_disability": "people of whom it is not known whether they have a learning disability",
     "digital": "people of whom it is not known whether they have a mobile number",
     "history": "people whose past appointments are not known",
+    # Postcodes without a decile are those without a Core20 area.
+    "imd_decile": "people whose area is not known",
+    "imd_quintile": "people whose area is not known",
+    "place": "people whose place of living is not recorded",
+    "site": "people seen at a site that is not recorded",
+    "specialty": "people seen in a specialty that is not recorded",
+    "provider": "people seen by a provider that is not recorded",
 }
 # How phrases begin, and what is left of that in a row.
 _OPENINGS: Final[Mapping[str, str]] = {

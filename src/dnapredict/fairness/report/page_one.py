@@ -166,9 +166,10 @@ def _named(sentence: str, checks: Sequence[Check]) -> Iterator[str]:
     """The sentence with the largest groups named; nothing where there is none."""
     if not checks:
         return
-    largest = sorted(checks, key=lambda check: -check.weight)[:_MOST_NAMED]
-    names = [people(check.grouping, check.group) for check in largest]
-    more = len(checks) - len(largest)
+    largest = sorted(checks, key=lambda check: -check.weight)
+    # People whose area is not known are a group of several groupings.
+    phrases = list(dict.fromkeys(people(check.grouping, check.group) for check in largest))
+    names, more = phrases[:_MOST_NAMED], len(phrases) - _MOST_NAMED
     yield sentence.format(list_and([*names, f"{more} more groups"] if more > 1 else names))
 
 

@@ -155,12 +155,12 @@ def _alike(gate: Gate, verdict: Verdict) -> Iterator[str]:
             name = people(check.grouping, check.group)
             names_by_sentence.setdefault((rest, rest != check.sentence), []).append(name)
     for (rest, begins_with_name), names in names_by_sentence.items():
-        yield f"{capital('; '.join(names))}: {rest}" if begins_with_name else rest
+        yield f"{capital('; '.join(dict.fromkeys(names)))}: {rest}" if begins_with_name else rest
 
 
 def _thin(gate: Gate, smallest_group: int) -> Iterator[str]:
     thin = [check for check in gate.checks if check.verdict is Verdict.NOT_ENOUGH_DATA]
-    names = [people(check.grouping, check.group) for check in thin]
+    names = dict.fromkeys(people(check.grouping, check.group) for check in thin)
     if names:
         fewer = f"fewer than {smallest_group} missed appointments"
         yield f"Not enough data to say ({fewer}): {'; '.join(names)}."

@@ -12,7 +12,7 @@ from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocati
 from dnapredict.fairness.compare.comparisons import Evidence, comparisons, published_weight
 from dnapredict.fairness.compare.e_values import EvidenceIncrement
 from dnapredict.fairness.compare.harm_search import FoundHarm, HarmLimits, search_harms
-from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
+from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, find_hidden_counts
 from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
 from dnapredict.fairness.gates.label_gate import label_gate
 from dnapredict.fairness.gates.outcome_gate import refuse_called, said_of_outcomes
@@ -223,8 +223,10 @@ def _with_published_weight(check: Check, evidence: Evidence) -> Check:
     return replace(check, weight=published_weight(check.grouping, check.group.code, evidence))
 
 
-def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Evidence:
-    """What the gates judge, from counts.
+def evidence_of(
+    counts: AuditCounts, *, policy: Policy, context: ReportContext, hidden: HiddenCells | None = None
+) -> Evidence:
+    """What the gates judge, from counts; `hidden` is by default what the tables of all groups need hidden.
 
     Raises
     ------
@@ -240,7 +242,7 @@ def evidence_of(counts: AuditCounts, *, policy: Policy, context: ReportContext) 
         strict=counts.judged_strictly() if counts.outcomes.can_be_judged else {},
         policy=policy,
         rows=counts.rows,
-        hidden=find_hidden_counts(counted, policy.disclosure, before=context.before),
+        hidden=hidden or find_hidden_counts(counted, policy.disclosure, before=context.before),
         rows_expected=context.rows_expected,
         coverage=context.coverage,
         has_live=counts.has_live,

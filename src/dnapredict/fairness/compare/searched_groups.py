@@ -8,7 +8,7 @@ with.
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,20 +56,27 @@ class SearchedGroups:
 
     def overlap(self, index: int, other: int) -> float:
         """The share of the expected missed appointments of the group at `index` that are in the group at `other`."""
-        return self._crossings.share(self._cells[index], self._cells[other])
+        return float(self.overlaps(other)[index])
 
     def overlaps(self, other: int) -> Floats:
         """(groups,) the share of each group that is in the group at `other`."""
-        return np.array([self._crossings.share(cells, self._cells[other]) for cells in self._cells])
+        shares, cells = np.zeros(len(self.paths)), _cells_of(self.paths[other], union_groups(self.pairs))
+        for batch in self._batches:
+            shares[batch.index] = self._crossings.shares(batch, cells)
+        return shares
 
     @functools.cached_property
     def _crossings(self) -> "_Overlaps":
         return _Overlaps(self.pairs)
 
     @functools.cached_property
-    def _cells(self) -> tuple[Cells, ...]:
-        unions = union_groups(self.pairs)
-        return tuple(_cells_of(path, unions) for path in self.paths)
+    def _batches(self) -> "tuple[_Batch, ...]":
+        """The groups by the groupings that they cross."""
+        unions, index = union_groups(self.pairs), dict[tuple[str, ...], list[int]]()
+        cells = [_cells_of(path, unions) for path in self.paths]
+        for group, own in enumerate(cells):
+            index.setdefault(tuple(own), []).append(group)
+        return tuple(_Batch.of(groups, [cells[group] for group in groups]) for groups in index.values())
 
 
 def searched_groups(pairs: PairCounts, *, fewest_expected: float) -> SearchedGroups:
@@ -165,83 +172,100 @@ def _cells_of(path: Path, unions: Mapping[Key, tuple[str, ...]]) -> Cells:
     return {DERIVED.get(name, name): unions[name, code] if name in DERIVED else (code,) for name, code in path}
 
 
+Parts = dict[str, tuple[tuple[str, ...], ...]]  # for each grouping, one or more sets of codes
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Groups that cross the same groupings.
+
+    Attributes
+    ----------
+    index : their places among all groups
+    parts : for each grouping, the different sets of codes that any of them has
+    places : for each grouping, (groups,) which of the parts each group has
+    """
+
+    index: NDArray[np.int64]
+    parts: Parts
+    places: dict[str, NDArray[np.int64]]
+
+    @classmethod
+    def of(cls, index: Sequence[int], cells: Sequence[Cells]) -> "_Batch":
+        """The batch of the groups at `index`, which have these cells."""
+        parts = {name: tuple(dict.fromkeys(own[name] for own in cells)) for name in cells[0]}
+        places = {name: np.array([parts[name].index(own[name]) for own in cells]) for name in parts}
+        return cls(np.array(index), parts, places)
+
+
 class _Overlaps:
     """Expected missed appointments of crossings, from the counts of one audit."""
 
     def __init__(self, pairs: PairCounts) -> None:
         self._pairs = pairs
         self._everyone = pairs.total("expected")
-        self._tables: dict[tuple[str, ...], tuple[Floats, tuple[dict[str, int], ...]]] = {}
-        # Expected numbers by crossing: a search looks the same ones up for each of a few thousand groups.
-        self._known: dict[tuple[tuple[str, tuple[str, ...]], ...], float | None] = {}
+        self._tables: dict[tuple[str, ...], tuple[Floats, tuple[tuple[str, ...], ...]]] = {}
 
-    def share(self, cells: Cells, other: Cells) -> float:
-        """The share of `cells` that is inside `other`.
+    def shares(self, batch: _Batch, other: Cells) -> Floats:
+        """(groups,) the share of each group of `batch` that is inside `other`.
 
         Exact for three groupings, and for `TRIPLE` with one more. Where both together have more, the further groupings
         are taken as independent within either, whichever gives more.
         """
-        both: Cells = {}
-        for name in _merged(tuple(cells), tuple(other)):
-            both[name] = _common(cells.get(name), other.get(name))
-            if not both[name]:
-                return 0.0
-        own = self._expected(cells)
-        if not own:
-            return 0.0
-        exact = self._expected(both)
-        if exact is not None:
-            return min(1.0, exact / own)
-        sides = [self._independent(cells, both), self._independent(other, both)]
-        return min(1.0, max(side for side in sides if side is not None) / own) if any(sides) else 0.0
+        both: Parts = {
+            name: (
+                tuple(_common(part, other[name]) for part in batch.parts.get(name, (other[name],)))
+                if name in other
+                else batch.parts[name]
+            )
+            for name in _merged(tuple(batch.parts), tuple(other))
+        }
+        own = self._expected(batch, batch.parts)
+        if own is None:
+            return np.zeros(len(batch.index))
+        inside = self._expected(batch, both)
+        if inside is None:
+            inside = np.maximum(
+                self._independent(batch, tuple(batch.parts), both), self._independent(batch, tuple(other), both)
+            )
+        return np.minimum(1.0, np.divide(inside, own, out=np.zeros_like(own), where=own > 0))
 
-    def _independent(self, inside: Cells, both: Cells) -> float:
+    def _independent(self, batch: _Batch, inside: tuple[str, ...], both: Parts) -> Floats:
         """Expected in `both` if its further groupings were independent within `inside`."""
         narrowed = {name: both[name] for name in inside}
-        base = self._expected(narrowed) or 0.0
-        share = 1.0
-        # In the order of `both`, so that the product is rounded alike in every run.
+        base = self._expected(batch, narrowed)
+        if base is None:
+            return np.zeros(len(batch.index))
+        expected = base
         for name in (each for each in both if each not in inside):
-            part = self._expected({**narrowed, name: both[name]})
+            part = self._expected(batch, {**narrowed, name: both[name]})
             if part is None:  # two groupings of the service: as in everyone
-                part = base * (self._expected({name: both[name]}) or 0.0) / self._everyone
-            share *= part / base if base else 0.0
-        return base * share
+                alone = self._expected(batch, {name: both[name]})
+                part = base * (0.0 if alone is None else alone) / self._everyone
+            expected = expected * np.divide(part, base, out=np.zeros_like(base), where=base > 0)
+        return expected
 
-    def _expected(self, cells: Cells) -> float | None:
-        """Expected missed appointments of a crossing; None where it was not counted."""
-        key = tuple(cells.items())
-        if key not in self._known:
-            names = _merged(tuple(cells))
-            is_counted = len(names) <= 2 or names in self._pairs.overlaps
-            self._known[key] = self._part(names, cells) if is_counted else self._crossed(cells)
-        return self._known[key]
+    def _expected(self, batch: _Batch, parts: Parts) -> Floats | None:
+        """(groups,) expected missed appointments of each group's crossing of `parts`; None where it was not counted."""
+        names = _merged(tuple(parts))
+        if len(names) > 2 and names not in self._pairs.overlaps:
+            parts = _with_core20(parts)
+            names = (*TRIPLE, *(name for name in parts if name not in TRIPLE))
+            if not set(TRIPLE) <= set(parts) or names not in self._pairs.overlaps:
+                return None
+        sums, codes = self._table(names)
+        for axis, (name, own) in enumerate(zip(names, codes, strict=True)):
+            sums = np.moveaxis(np.tensordot(_is_inside(own, parts[name]), sums, axes=(1, axis)), 0, axis)
+        places = [_places_of(batch, name, len(parts[name])) for name in names]
+        return np.asarray(sums[tuple(places)])
 
-    def _crossed(self, cells: Cells) -> float | None:
-        """`TRIPLE` and perhaps one more grouping, in which Core20 stands for deciles."""
-        core20 = tuple(dict.fromkeys(_core20(code) for code in cells.get("imd_decile", ())))
-        renamed = {("core20" if name == "imd_decile" else name): codes for name, codes in cells.items()}
-        renamed["core20"] = core20
-        further = [name for name in renamed if name not in TRIPLE]
-        key = (*TRIPLE, *further)
-        if set(TRIPLE) - set(renamed) or len(further) > 1 or key not in self._pairs.overlaps:
-            return None
-        return self._part(key, renamed)
-
-    def _part(self, names: tuple[str, ...], cells: Cells) -> float:
-        """Expected of the cells of counted groupings."""
+    def _table(self, names: tuple[str, ...]) -> tuple[Floats, tuple[tuple[str, ...], ...]]:
+        """Expected of each cell of counted groupings, and their codes."""
         if names not in self._tables:
-            self._tables[names] = self._counted(names), self._indices(names)
-        sums, indices = self._tables[names]
-        own = [[index[code] for code in cells[name]] for name, index in zip(names, indices, strict=True)]
-        if all(len(each) == 1 for each in own):
-            return float(sums[tuple(each[0] for each in own)])
-        return float(sums[np.ix_(*own)].sum())
-
-    def _indices(self, names: tuple[str, ...]) -> tuple[dict[str, int], ...]:
-        cube = self._pairs.overlaps.get(names)
-        codes = cube.codes if cube else tuple(self._pairs.codes(name) for name in names)
-        return tuple({code: index for index, code in enumerate(own)} for own in codes)
+            cube = self._pairs.overlaps.get(names)
+            codes = cube.codes if cube else tuple(self._pairs.codes(name) for name in names)
+            self._tables[names] = self._counted(names), codes
+        return self._tables[names]
 
     def _counted(self, names: tuple[str, ...]) -> Floats:
         if names in self._pairs.overlaps:
@@ -250,9 +274,30 @@ class _Overlaps:
         return np.asarray(sums[..., MEASURES.index("expected")].sum(axis=(-2, -1)))
 
 
-def _common(first: tuple[str, ...] | None, second: tuple[str, ...] | None) -> tuple[str, ...]:
-    if first is None or second is None:
-        return first or second or ()
+def _places_of(batch: _Batch, name: str, parts: int) -> NDArray[np.int64]:
+    """(groups,) the part of a grouping that each group has; where there is one part only, all have it."""
+    if parts == 1:
+        return np.zeros(len(batch.index), dtype=np.int64)
+    return batch.places["imd_decile" if name == "core20" else name]
+
+
+def _with_core20(parts: Parts) -> Parts:
+    """The parts with Core20 in the place of deciles, as `TRIPLE` is counted."""
+    return {
+        ("core20" if name == "imd_decile" else name): (
+            tuple(tuple(dict.fromkeys(map(_core20, part))) for part in own) if name == "imd_decile" else own
+        )
+        for name, own in parts.items()
+    }
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_inside(codes: tuple[str, ...], parts: tuple[tuple[str, ...], ...]) -> Floats:
+    """(parts, codes) 1 where a code is in a part."""
+    return np.array([[code in part for code in codes] for part in parts], dtype=np.float64)
+
+
+def _common(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(code for code in first if code in second)
 
 

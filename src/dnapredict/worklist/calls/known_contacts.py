@@ -354,18 +354,22 @@ def _by(connection: sqlite3.Connection, column: str, hashes: Sequence[str]) -> M
     return contacts
 
 
-def opted_out(patient_of: Mapping[str, str | None], connection: sqlite3.Connection) -> frozenset[str]:
+def opted_out(
+    patient_of: Mapping[str, str | None], connection: sqlite3.Connection, *, stated: frozenset[str] = frozenset()
+) -> frozenset[str]:
     """The appointments (as hashes) whose patient opted out of calls.
 
     Parameters
     ----------
     patient_of
         The patient of each appointment, None where only the lists of the home may know.
+    stated
+        Patients who opted out by the column of a list.
     """
     rows = connection.execute("SELECT appointment, patient FROM contacts WHERE opted_out").fetchall()
-    if not rows:
+    if not rows and not stated:
         return frozenset()
-    appointments, patients = {row[0] for row in rows}, {row[1] for row in rows} - {None}
+    appointments, patients = {row[0] for row in rows}, {row[1] for row in rows} - {None} | stated
     listed = _patients_listed(list(patient_of), connection)
     return frozenset(
         each

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -219,3 +220,11 @@ def test_people_whose_area_is_not_known_are_named_once():
     ]
     checks = [Check(grouping, group, Verdict.NOT_ENOUGH_DATA, "reach", "", weight=1.0) for grouping, group in groups]
     assert named_groups(checks) == "people whose area is not known"
+
+
+def test_page_one_says_how_many_appointments_were_of_patients_who_asked_not_to_be_called():
+    said = "About 40 appointments were of patients who asked not to be called: no calls are spent on them."
+    appointments = AuditData.of(World(appointments=3_000).table().select(BARE))
+    result = run(appointments, policy=POLICY, context=replace(CONTEXT, opted_out=said))
+    assert said in page_one(result).method
+    assert "asked not to be called" not in page_one(replace(result, context=CONTEXT)).method

@@ -75,7 +75,8 @@ class ReportContext:
     `rows_expected` is the number of labelled appointments in the extract, so that a dropped row is noticed.
     `previous` is the `audit.json` of the last audit, for what has changed. `allocation` is the rule by which calls
     are allocated between areas. `assumptions` are sentences on what the replay of the lists takes for granted,
-    `other_models` one on models that were audited before.
+    `opted_out` is one on the appointments of patients who asked not to be called, and `other_models` one on models
+    that were audited before.
     `coverage` is what was found again of the appointments that the model was tested on; None for another product's
     scores, and where the training kept none. `before` is what the
     home has published before, `not_protected` says which comparisons with other reports could give a small number
@@ -97,6 +98,7 @@ class ReportContext:
     previous: Mapping[str, Any] | None = None
     allocation: str = "global"
     assumptions: tuple[str, ...] = ()
+    opted_out: str = ""
     coverage: Coverage | None = None
     before: PublishedBefore | None = None
     not_protected: str = ""

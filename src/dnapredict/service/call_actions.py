@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from dnapredict.errors import StoreError
+from dnapredict.service.call_details import NO_DETAILS, CallDetails
 from dnapredict.service.log.answer_entries import REQUESTED_BY, Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog
@@ -32,6 +33,7 @@ class Outcome(StrEnum):
     MESSAGE_LEFT = "message_left"
     NO_ANSWER = "no_answer"
     WRONG_NUMBER = "wrong_number"
+    CALL_BACK = "call_back"
     OPTED_OUT = "no_calls_wished"
     WITHDRAWN = "withdrawn"
 
@@ -41,7 +43,9 @@ class Outcome(StrEnum):
         return self not in _NOT_REACHED
 
 
-_NOT_REACHED: Final = frozenset({Outcome.MESSAGE_LEFT, Outcome.NO_ANSWER, Outcome.WRONG_NUMBER, Outcome.WITHDRAWN})
+_NOT_REACHED: Final = frozenset(
+    {Outcome.MESSAGE_LEFT, Outcome.NO_ANSWER, Outcome.WRONG_NUMBER, Outcome.CALL_BACK, Outcome.WITHDRAWN}
+)
 
 WORDS: Final = {
     Outcome.CONFIRMED: "Confirmed",
@@ -54,6 +58,7 @@ WORDS: Final = {
     Outcome.MESSAGE_LEFT: "Message left",
     Outcome.NO_ANSWER: "No answer",
     Outcome.WRONG_NUMBER: "Wrong number",
+    Outcome.CALL_BACK: "Call back later",
     Outcome.OPTED_OUT: "Does not wish to be called",
     Outcome.WITHDRAWN: "Recorded by mistake",
 }
@@ -68,6 +73,7 @@ NEXT: Final = {
     Outcome.MESSAGE_LEFT: "Call again if they do not call back",
     Outcome.NO_ANSWER: "Call again at another time of day",
     Outcome.WRONG_NUMBER: "Look for another number, or write",
+    Outcome.CALL_BACK: "Call again at the time that was agreed",
 }
 """The next step where nobody was reached."""
 
@@ -82,11 +88,13 @@ _RESENT_WITHIN: Final = datetime.timedelta(seconds=30)
 
 @dataclass(frozen=True)
 class RecordedAction:
-    """A recorded outcome, its time (UTC) and key, and the action that it replaced."""
+    """A recorded outcome with its time (UTC), key, details and list, and the action that it replaced."""
 
     outcome: Outcome
     at: datetime.datetime
     requested_by: str
+    details: CallDetails = NO_DETAILS
+    list_id: str = field(default="", compare=False)
     replaced: "RecordedAction | None" = field(default=None, compare=False)
 
 
@@ -125,7 +133,13 @@ class Actions:
         self._ledger = ledger
 
     def record(
-        self, list_id: str, line: Mapping[str, Any], outcome: Outcome, *, seen: str | None = None
+        self,
+        list_id: str,
+        line: Mapping[str, Any],
+        outcome: Outcome,
+        *,
+        seen: str | None = None,
+        details: CallDetails = NO_DETAILS,
     ) -> RecordedAction:
         """Record the outcome for one row of a kept list.
 
@@ -138,6 +152,8 @@ class Actions:
         seen
             Time (ISO format) of the last outcome that the caller has seen, "" if none. If None, this outcome
             replaces any other.
+        details
+            What is recorded with the outcome.
 
         Raises
         ------
@@ -148,12 +164,12 @@ class Actions:
         """
         at = datetime.datetime.now(datetime.UTC)
         appointment = self._hash(line["appointment_id"])
-        action = RecordedAction(outcome, at, REQUESTED_BY.get())
+        action = RecordedAction(outcome, at, REQUESTED_BY.get(), details, list_id)
         replaced: RecordedAction | None = None
 
         def find_replaced(connection: Connection) -> None:
             nonlocal replaced
-            replaced = _replaced(connection, action, appointment, list_id=list_id, seen=seen)
+            replaced = _replaced(connection, action, appointment, seen=seen)
 
         entry = {
             "at": at.isoformat(),
@@ -164,6 +180,7 @@ class Actions:
             "clinic": line.get("clinic_code"),
             "site": line.get("site_code"),
             "outcome": outcome.value,
+            **details.columns,
         }
         try:
             self._log.write_action(entry, first=find_replaced)
@@ -289,7 +306,7 @@ def week_of(day: datetime.date) -> tuple[datetime.datetime, datetime.datetime]:
 
 
 def _replaced(
-    connection: Connection, action: RecordedAction, appointment: str, *, list_id: str, seen: str | None
+    connection: Connection, action: RecordedAction, appointment: str, *, seen: str | None
 ) -> RecordedAction | None:
     """The action that `action` replaces; None where none counts.
 
@@ -304,7 +321,7 @@ def _replaced(
         return None
     before = _taken(row)
     is_seen = seen is None or (seen != "" and before.at == datetime.datetime.fromisoformat(seen))
-    same = (before.outcome, before.requested_by, row.list) == (action.outcome, action.requested_by, list_id)
+    same = _without_time(before) == _without_time(action)
     if same and (seen is None or not is_seen) and action.at - before.at < _RESENT_WITHIN:
         raise _RecordedAlready(before)
     if before.outcome is Outcome.WITHDRAWN:
@@ -316,8 +333,13 @@ def _replaced(
     return before
 
 
+def _without_time(action: RecordedAction) -> tuple[object, ...]:
+    return action.outcome, action.requested_by, action.details, action.list_id
+
+
 def _taken(row: Row[Any]) -> RecordedAction:
-    return RecordedAction(Outcome(row.outcome), datetime.datetime.fromisoformat(row.at), row.asked_by)
+    at = datetime.datetime.fromisoformat(row.at)
+    return RecordedAction(Outcome(row.outcome), at, row.asked_by, CallDetails.of_entry(row), row.list)
 
 
 def _calls(clinic: str, site: str, outcomes: Counter[Outcome]) -> ClinicCalls:

@@ -22,6 +22,7 @@ _EFFECTS: Final[dict[Outcome, Effect]] = {
     Outcome.OPTED_OUT: "opted out",
     Outcome.REBOOKED: "rebooked",
     Outcome.WITHDRAWN: "withdrawn",
+    Outcome.CALL_BACK: "call back",
 }
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from dnapredict.data.files.digests import AS_WRITTEN, PATIENT, normal_form
 from dnapredict.worklist.calls.calls_database import setting, write_settings
 
-Effect = Literal["reached", "rebooked", "not reached", "opted out", "withdrawn"]
+Effect = Literal["reached", "rebooked", "not reached", "call back", "opted out", "withdrawn"]
 
 _NUMBER: Final = "log number"
 _SEAL: Final = "log seal"

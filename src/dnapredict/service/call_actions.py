@@ -15,8 +15,10 @@ from dnapredict.service.call_details import NO_DETAILS, CallDetails
 from dnapredict.service.log.answer_entries import REQUESTED_BY, Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.worklist.calls.attempts import CallEntry
 from dnapredict.worklist.calls.calls_database import UnusableError
 from dnapredict.worklist.calls.calls_ledger import Ledger
+from dnapredict.worklist.calls.known_contacts import Effect
 from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 
@@ -42,10 +44,22 @@ class Outcome(StrEnum):
         """Whether somebody spoke to the patient or their carer."""
         return self not in _NOT_REACHED
 
+    @property
+    def effect(self) -> Effect:
+        """What it means for further calls to the patient."""
+        return _EFFECTS.get(self, "reached" if self.reached else "not reached")
+
 
 _NOT_REACHED: Final = frozenset(
     {Outcome.MESSAGE_LEFT, Outcome.NO_ANSWER, Outcome.WRONG_NUMBER, Outcome.CALL_BACK, Outcome.WITHDRAWN}
 )
+_EFFECTS: Final[Mapping[Outcome, Effect]] = {
+    Outcome.OPTED_OUT: "opted out",
+    Outcome.REBOOKED: "rebooked",
+    Outcome.WITHDRAWN: "withdrawn",
+    Outcome.WRONG_NUMBER: "wrong number",
+    Outcome.CALL_BACK: "call back",
+}
 
 WORDS: Final = {
     Outcome.CONFIRMED: "Confirmed",
@@ -96,6 +110,11 @@ class RecordedAction:
     details: CallDetails = NO_DETAILS
     list_id: str = field(default="", compare=False)
     replaced: "RecordedAction | None" = field(default=None, compare=False)
+
+    @property
+    def entry(self) -> CallEntry:
+        """The action as an entry of the rules about attempts."""
+        return CallEntry(self.at, self.outcome.effect, self.details.call_back_at)
 
 
 class OutcomeChanged(Exception):  # noqa: N818 - turned into a response by the caller

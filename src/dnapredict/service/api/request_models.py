@@ -23,7 +23,7 @@ from pydantic import (
 
 from dnapredict.data.contract.columns import COLUMNS, NAMES, REQUIRED
 from dnapredict.service.call_actions import Outcome
-from dnapredict.service.call_details import Barrier, CallDetails, Offer
+from dnapredict.service.call_outcomes import Barrier, CallDetails, Offer
 
 MOST_ROWS: Final = 5_000
 LONGEST_TEXT: Final = 500

@@ -57,7 +57,7 @@ ACTIONS: Final = Table(
     Column("seal", Text, nullable=False),
     # The columns that the seal covers: form 1 as in the first release, form 2 with those below.
     Column("form", Integer, nullable=False),
-    # Codes of `call_details`; a note in a person's words is never in the log.
+    # Codes of `call_outcomes`; a note in a person's words is never in the log.
     Column("barrier", Text),
     Column("offered", Text),
     # When the patient asked to be called, in UTC (ISO format).

@@ -14,12 +14,15 @@ from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.model_documents import DocumentCache
 from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, FailedKeys
 from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.pages.calls.call_mode import CallMode
+from dnapredict.service.pages.calls.call_view import CallDesk
 from dnapredict.service.pages.entry_forms import EntryForms
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.model_pages import model_routes
 from dnapredict.service.pages.rendering import page
 from dnapredict.service.pages.sign_in import sign_in_routes
 from dnapredict.service.scorer_protocol import factors_of
+from dnapredict.worklist.calls.call_locks import CallLocks
 
 # The classes of the factor register in a patient's words, in the order of the page.
 _KINDS: Final = {
@@ -63,6 +66,7 @@ def page_routes(
     return [
         *lists.routes(),
         *EntryForms(lists).routes(),
+        *CallMode(CallDesk(lists, lists.lists.home, CallLocks(lists.lists.home))).routes(),
         *model_routes(champion, documents),
         *plain_routes(champion),
         *sign_in_routes(ring, failed),

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.worklist.files.worklist_files import FACTORS
+from dnapredict.worklist.files.worklist_files import FACTORS, NEEDS_COLUMN
 from dnapredict.worklist.plan.call_assignment import (
     MUTED,
     OPTED_OUT,
@@ -43,7 +43,7 @@ class CallPlan:
     Attributes
     ----------
     table
-        `rank`, `selected`, `band` and `action`.
+        `rank`, `selected`, `band`, `action` and `needs`.
     call_by
         The day by which to call about each appointment.
     notices
@@ -95,6 +95,7 @@ def plan_calls(
             "selected": call_row == np.arange(len(call_row)),
             "band": pa.array(bands(inputs.probability, config=config), pa.string()).dictionary_encode(),
             "action": actions.dictionary_encode(),
+            NEEDS_COLUMN: _names_of(Needs.of(table, config.needs).of_calls(call_row)).dictionary_encode(),
         }
     )
     return CallPlan(plan, inputs.call_by, notices)
@@ -129,6 +130,13 @@ def _actions(
     for rows in _by_value(mentioned, call_row):
         actions[call_row[rows[0]]] += _further_ranks(rank[rows])
     return pa.array(actions, pa.string())
+
+
+def _names_of(needs: Needs) -> pa.Array:
+    """The names of each row's needs, with blanks between."""
+    patterns, index = np.unique(needs.pattern, return_inverse=True)
+    names = [" ".join(need.column for need in needs.in_pattern(pattern)) for pattern in patterns.tolist()]
+    return pa.array(names, pa.string()).take(pa.array(index))
 
 
 def _actions_without_call(needs: Needs, call_row: NDArray[np.int64], *, config: WorklistConfig) -> NDArray[np.object_]:

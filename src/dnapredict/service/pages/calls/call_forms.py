@@ -16,6 +16,8 @@ CHOOSE: Final = "Choose what happened."
 WHEN: Final = "Give a day and a time for the call back, such as tomorrow at 10:30."
 PAST: Final = "The time to call back is over already. Give a later one."
 TOO_LATE: Final = "The time to call back is more than a month away. Give an earlier one."
+CALL_BACK_PROBLEMS: Final = frozenset({WHEN, PAST, TOO_LATE})
+"""Complaints about the field for the time to call back."""
 
 
 @dataclass(frozen=True)

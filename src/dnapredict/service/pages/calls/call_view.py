@@ -17,7 +17,7 @@ from dnapredict.service.call_actions import RecordedAction
 from dnapredict.service.call_outcomes import BARRIER_WORDS, OFFER_WORDS, WORDS, Outcome
 from dnapredict.service.log.answer_entries import REQUESTED_BY
 from dnapredict.service.pages.calls.call_card import call_card, long_moment
-from dnapredict.service.pages.calls.call_forms import CallForm
+from dnapredict.service.pages.calls.call_forms import CALL_BACK_PROBLEMS, CallForm
 from dnapredict.service.pages.calls.call_queue import CallQueue, WaitingLine, call_queue
 from dnapredict.service.pages.entry_forms import whose_entry
 from dnapredict.service.pages.list_pages import ListPages
@@ -31,6 +31,8 @@ from dnapredict.worklist.files.list_store import KeptList
 
 CALL: Final = "/call"
 _MOST_FOUND: Final = 50
+# Access keys of the outcomes that are recorded most.
+_KEYS: Final = {Outcome.CONFIRMED: "c", Outcome.NO_ANSWER: "a", Outcome.MESSAGE_LEFT: "m", Outcome.CALL_BACK: "b"}
 _MOST_DIGITS: Final = 6
 _LOG: Final = logging.getLogger("dnapredict.service")
 
@@ -110,8 +112,8 @@ class CallView:
         lock = self._take(appointment_id)
         is_colleagues = lock is not None and lock.caller != self._caller
         details = contact_details.read(self.desk.home, self.list_id, [number]).get(number)
-        fields = dict(form.fields) if form else {}
-        fields.setdefault("note", contact_details.note(self.desk.home, self.list_id, number))
+        kept_note = contact_details.note(self.desk.home, self.list_id, number)
+        empty = {"barrier": "", "offered": "", "call_back_at": "", "note": kept_note}
         is_out = bool(self.desk.pages.actions.opted_out([appointment_id]))
         worklist = self.desk.pages.worklist()
         return self._page(
@@ -128,8 +130,10 @@ class CallView:
             seen=done[-1].at.isoformat() if done else "",
             colleague=self._name(lock) if lock is not None and is_colleagues else "",
             until=_clock(lock, self.kept.heading.zone),
-            fields=fields,
+            fields=empty | dict(form.fields if form else {}),
+            keys=_KEYS,
             complaint=complaint,
+            is_about_time=complaint in CALL_BACK_PROBLEMS,
             earliest=_local_minute(self.now, self.kept.heading.zone),
         )
 

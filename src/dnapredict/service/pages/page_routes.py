@@ -22,7 +22,6 @@ from dnapredict.service.pages.model_pages import model_routes
 from dnapredict.service.pages.rendering import page
 from dnapredict.service.pages.sign_in import sign_in_routes
 from dnapredict.service.scorer_protocol import factors_of
-from dnapredict.worklist.calls.call_locks import CallLocks
 
 # The classes of the factor register in a patient's words, in the order of the page.
 _KINDS: Final = {
@@ -66,7 +65,7 @@ def page_routes(
     return [
         *lists.routes(),
         *EntryForms(lists).routes(),
-        *CallMode(CallDesk(lists, lists.lists.home, CallLocks(lists.lists.home))).routes(),
+        *CallMode(CallDesk(lists)).routes(),
         *model_routes(champion, documents),
         *plain_routes(champion),
         *sign_in_routes(ring, failed),

@@ -42,8 +42,16 @@ class CallDesk:
     """What call mode works with: the pages of lists, their home, and its locks."""
 
     pages: ListPages
-    home: Path
-    locks: CallLocks
+
+    @property
+    def home(self) -> Path:
+        """The home of the lists and their contact details."""
+        return self.pages.lists.home
+
+    @property
+    def locks(self) -> CallLocks:
+        """Who is calling."""
+        return CallLocks(self.home)
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,18 @@ def test_who_was_reached_is_passed_over_and_who_did_not_answer_is_called_again(s
     assert calls(upload(service, weekly)) == [reached, no_answer, *rest]
 
 
+def test_after_three_calls_without_an_answer_the_next_export_says_to_write(service, weekly):
+    first, *rest = calls(upload(service, weekly))
+    for attempt in range(3):
+        answer = upload(service, weekly.slice(attempt % 2))  # each day's export is another list
+        assert first in calls(answer)
+        record(service, answer["list_id"], first, "no_answer" if attempt else "message_left")
+    last = upload(service, weekly)
+    assert lines(last["results"])[first]["action"].startswith("No call: nobody answered. Send a letter")
+    assert calls(last)[: len(rest)] == rest
+    assert len(calls(last)) == 40
+
+
 def with_another_appointment(weekly: pa.Table, patient: str) -> pa.Table:
     """The list, and in it another appointment of the patient, of a clinic and a day far away."""
     rows = weekly.to_pylist()

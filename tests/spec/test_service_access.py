@@ -26,6 +26,10 @@ ROLES: Final = """
     GET    | /lists/0123456789abcdef                  |       | yes  | yes   |
     GET    | /lists/0123456789abcdef/file             |       | yes  | yes   |
     POST   | /lists/0123456789abcdef/outcomes         |       | yes  | yes   |
+    GET    | /lists/0123456789abcdef/call             |       | yes  | yes   |
+    GET    | /lists/0123456789abcdef/call/7           |       | yes  | yes   |
+    POST   | /lists/0123456789abcdef/call/7           |       | yes  | yes   |
+    POST   | /lists/0123456789abcdef/search           |       | yes  | yes   |
     GET    | /model                                   |       | yes  | yes   |
     GET    | /model/report                            |       | yes  | yes   |
     GET    | /model/report.html                       |       | yes  | yes   |
@@ -51,6 +55,8 @@ BODIES: Final = """
     /v1/lists/0123456789abcdef/actions | application/json                  | 8 kB
     /upload                            | multipart/form-data               | 8 MB
     /lists/0123456789abcdef/outcomes   | application/x-www-form-urlencoded | 8 kB
+    /lists/0123456789abcdef/call/7     | application/x-www-form-urlencoded | 8 kB
+    /lists/0123456789abcdef/search     | application/x-www-form-urlencoded | 8 kB
     /sign-in                           | application/x-www-form-urlencoded | 8 kB
 """
 

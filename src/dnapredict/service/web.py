@@ -22,6 +22,8 @@ from dnapredict.service.auth.api_keys import KeyRing
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.middleware.body_limits import BodyType
+from dnapredict.service.pages.calls.call_mode import SEARCH
+from dnapredict.service.pages.calls.call_view import CALL
 from dnapredict.service.pages.entry_forms import OUTCOMES, UPLOAD
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.list_view import LIST_PAGES
@@ -49,6 +51,7 @@ def body_types(*, largest: int, largest_form: int) -> tuple[BodyType, ...]:
         BodyType(re.compile(LISTS + "/[^/]+/actions"), _JSON, largest_form),
         BodyType(re.compile(UPLOAD), _FILE, largest),
         BodyType(re.compile(LIST_PAGES + "/[^/]+" + OUTCOMES), _FORM, largest_form),
+        BodyType(re.compile(f"{LIST_PAGES}/[^/]+(?:{CALL}/[0-9]+|{SEARCH})"), _FORM, largest_form),
         BodyType(re.compile(SIGN_IN), _FORM, largest_form),
     )
 
@@ -74,13 +77,16 @@ _COUNTED: Final = frozenset(
         "/docs.json",
     }
 )
-_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file")
+_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file", CALL, SEARCH)
+_CALL_LINE: Final = re.compile(LIST_PAGES + "/[^/]+" + CALL + "/[0-9]+")
 
 
 def route_of(path: str) -> str:
     """The route name of a path, for the metrics."""
     if path.startswith(STATIC_PATH + "/"):
         return STATIC_PATH
+    if _CALL_LINE.fullmatch(path):
+        return LIST_PAGES + "/{list_id}" + CALL + "/{line}"
     for lists in (LISTS, LIST_PAGES):
         if path.startswith(lists + "/"):
             beneath = next((each for each in _BENEATH_A_LIST if path.endswith(each)), "")
@@ -89,7 +95,13 @@ def route_of(path: str) -> str:
 
 
 # These paths accept POST only; without these routes a GET would be answered 404 and not 405.
-_POSTED: Final = ("/v1/score", LISTS, LISTS + "/{list_id}/actions", LIST_PAGES + "/{list_id}" + OUTCOMES)
+_POSTED: Final = (
+    "/v1/score",
+    LISTS,
+    LISTS + "/{list_id}/actions",
+    LIST_PAGES + "/{list_id}" + OUTCOMES,
+    LIST_PAGES + "/{list_id}" + SEARCH,
+)
 
 
 def web_app(

@@ -64,6 +64,11 @@ class ListService:
         self._retention = retention
 
     @property
+    def home(self) -> Path:
+        """The home of the lists."""
+        return self._home
+
+    @property
     def retention(self) -> Retention:
         """The limits on kept lists: their number and age."""
         return self._retention

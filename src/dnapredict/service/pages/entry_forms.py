@@ -64,7 +64,7 @@ class EntryForms:
             signed_in = HOLDER in request.scope
             status, message = status_of(error), str(error)
             return page("upload_page.html", here=UPLOAD, status=status, signed_in=signed_in, complaint=message)
-        return _worked_on(scored, RedirectResponse(f"{LIST_PAGES}/{scored.heading.list_id}", 303))
+        return with_worked_on(scored, RedirectResponse(f"{LIST_PAGES}/{scored.heading.list_id}", 303))
 
     def _record(self, request: Request, body: str) -> Response:
         try:
@@ -82,7 +82,7 @@ class EntryForms:
                 return self._conflict_page(request, kept, sent, changed.last)
         except DnapredictError as error:
             return error_page("This was not recorded", str(error), status=status_of(error))
-        return _worked_on(kept, RedirectResponse(f"{_back(request, kept, sent.number)}#said", 303))
+        return with_worked_on(kept, RedirectResponse(f"{_back(request, kept, sent.number)}#said", 303))
 
     def _conflict_page(self, request: Request, kept: KeptList, sent: "_Sent", last: RecordedAction) -> Response:
         """Show the outcome that somebody else recorded in the meantime, and ask for confirmation."""
@@ -94,15 +94,14 @@ class EntryForms:
             synthetic=kept.heading.synthetic,
             name=kept.heading.name,
             line=kept.row_at(sent.number),
-            number=sent.number,
-            outcome=sent.outcome,
+            fields={"line": sent.number, "outcome": sent.outcome, "seen": last.at.isoformat()},
             words=WORDS[sent.outcome or Outcome.WITHDRAWN],
             last=outcome_shown(last, who=self.pages.who, zone=kept.heading.zone),
-            whose=_whose(last),
+            whose=whose_entry(last),
             at=_at(last.at, kept.heading.zone),
-            seen=last.at.isoformat(),
             action=f"{LIST_PAGES}/{kept.heading.list_id}{OUTCOMES}{ListQuery.of(request.query_params).query()}",
             back=f"{_back(request, kept, 0)}#line-{sent.number}",
+            back_to="the list",
         )
 
 
@@ -145,7 +144,7 @@ class _Sent:
         return cls(number, Outcome(outcome) if outcome in {each.value for each in Outcome} else None, seen)
 
 
-def _worked_on(kept: KeptList, response: Response) -> Response:
+def with_worked_on(kept: KeptList, response: Response) -> Response:
     """The response, with a cookie that makes this list the first one in this browser."""
     list_id = kept.heading.list_id
     response.set_cookie(WORKED_ON, list_id, max_age=_SECONDS_A_WEEK, httponly=True, samesite="strict")
@@ -157,7 +156,7 @@ def _back(request: Request, kept: KeptList, number: int) -> str:
     return f"{LIST_PAGES}/{kept.heading.list_id}{ListQuery.of(request.query_params).query(said=number)}"
 
 
-def _whose(last: RecordedAction) -> str:
+def whose_entry(last: RecordedAction) -> str:
     """The name of the key that recorded it; a team may share a key."""
     return "Somebody with your key" if last.requested_by == REQUESTED_BY.get() else "Another colleague"
 

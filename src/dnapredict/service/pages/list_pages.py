@@ -2,7 +2,7 @@
 
 import datetime
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final
@@ -16,12 +16,14 @@ from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.service.api.scoring_endpoints import file_response, with_opt_outs
 from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.auth.access_control import HOLDER
-from dnapredict.service.call_actions import Actions, Outcome
+from dnapredict.service.call_actions import Actions, Outcome, RecordedAction
 from dnapredict.service.call_progress import CallProgress, CallWeek, list_progress, week_progress
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.list_query import ListQuery
 from dnapredict.service.pages.list_view import LIST_PAGES, OFFERED, OptOuts, Who, build_view
 from dnapredict.service.pages.rendering import day_words, error_page, moment_words, page
+from dnapredict.worklist.calls.attempts import NextStep, next_step
+from dnapredict.worklist.calls.call_locks import CallLocks
 from dnapredict.worklist.files.list_store import Heading, KeptList
 from dnapredict.worklist.plan.working_days import local_today
 
@@ -146,6 +148,8 @@ class ListPages:
                 entries_of=self.actions.entries,
                 who=self.who,
                 opt_outs=OptOuts(self.actions.opted_out, self.worklist().opted_out_action),
+                calling=self._calling,
+                instead=self._instead(kept),
             ),
             offered=OFFERED,
             mistake=Outcome.WITHDRAWN,
@@ -153,6 +157,30 @@ class ListPages:
             complaint=_CHOOSE,
             **self._week(),
         )
+
+    def _instead(self, kept: KeptList) -> Callable[[Sequence[RecordedAction]], str]:
+        """What to do in place of a call, where too many reached nobody or the number was wrong."""
+        worklist, now = self.worklist(), datetime.datetime.now(datetime.UTC)
+
+        def action(done: Sequence[RecordedAction]) -> str:
+            step = next_step(
+                [each.entry for each in done],
+                now=now,
+                most_attempts=worklist.attempts,
+                zone=kept.heading.zone,
+                exported_at=kept.heading.created_at,
+            )
+            return worklist.unanswered_action if step is NextStep.WRITE else ""
+
+        return action
+
+    def _calling(self, appointment_ids: Iterable[str]) -> dict[str, str]:
+        """Who is calling about each of the appointments."""
+        held = CallLocks(self.lists.home).held()
+        if not held:
+            return {}
+        locks = {each: held.get(self.actions.hash_of(each)) for each in appointment_ids}
+        return {each: f"{self.who(lock.key_id) or 'Somebody'} is calling" for each, lock in locks.items() if lock}
 
     def _hold(self, kept: KeptList) -> None:
         """Keep the list that is shown, so that outcomes can be recorded on it after the next list is scored."""

@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -101,12 +101,13 @@ OFFERED: Final = tuple(
 
 @dataclass(frozen=True)
 class RecordedOutcome:
-    """A recorded outcome in words, with its time and the key's holder."""
+    """A recorded outcome in words, with its time, the key's holder, and the barrier, offer and call-back time."""
 
     words: str
     at: str
     next: str
     by: str
+    details: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,8 @@ class ListLine:
     seen
         Time of the newest entry, "" where there is none. The form sends it back, so that nobody replaces an
         outcome that they have not seen.
+    calling
+        Which colleague is calling now, as "A. Name is calling"; "" for nobody.
     """
 
     number: int
@@ -132,6 +135,7 @@ class ListLine:
     outcome: RecordedOutcome | None
     history: tuple[RecordedOutcome, ...]
     seen: str
+    calling: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,15 @@ class OptOuts:
 
 
 def build_view(
-    kept: KeptList, list_query: ListQuery, *, latest_of: LatestActions, entries_of: Entries, who: Who, opt_outs: OptOuts
+    kept: KeptList,
+    list_query: ListQuery,
+    *,
+    latest_of: LatestActions,
+    entries_of: Entries,
+    who: Who,
+    opt_outs: OptOuts,
+    calling: Callable[[Iterable[str]], Mapping[str, str]] = lambda _: {},
+    instead: Callable[[Sequence[RecordedAction]], str] = lambda _: "",
 ) -> ListView:
     """The view of a list page.
 
@@ -196,6 +208,10 @@ def build_view(
         The name of the holder of a key, by its id.
     opt_outs
         Patients who opted out, possibly after the list was scored: their action is replaced.
+    calling
+        Which colleague is calling about some of the appointments.
+    instead
+        What to do in place of a call after the recorded actions about an appointment; "" where it is called.
 
     Raises
     ------
@@ -221,7 +237,10 @@ def build_view(
         previous=neighbour(part, -1, address=address),
         next=neighbour(part, 1, address=address),
         last_page=part.pages,
-        lines=_lines(part, entries_of=entries_of, who=who, opt_outs=opt_outs, zone=kept.heading.zone),
+        lines=_with_callers(
+            _lines(part, entries_of=entries_of, who=who, opt_outs=opt_outs, instead=instead, zone=kept.heading.zone),
+            calling,
+        ),
         recorded=_recorded(kept, part),
         has_times=bool(part.days),
         has_clinics=bool(part.clinics),
@@ -259,14 +278,26 @@ def _caption(part: ListSlice) -> str:
 
 
 def _lines(
-    part: ListSlice, *, entries_of: Entries, who: Who, opt_outs: OptOuts, zone: datetime.tzinfo
+    part: ListSlice,
+    *,
+    entries_of: Entries,
+    who: Who,
+    opt_outs: OptOuts,
+    instead: Callable[[Sequence[RecordedAction]], str],
+    zone: datetime.tzinfo,
 ) -> tuple[ListLine, ...]:
     colours = dict(zip(part.bands, _COLOURS, strict=False))
     known = [row["appointment_id"] for row in part.lines if row["appointment_id"] is not None]
     entries, opted_out = entries_of(known), opt_outs.among(known)
+
+    def action_of(row: Mapping[str, Any]) -> str:
+        is_out = row["appointment_id"] in opted_out
+        other = opt_outs.action if is_out else instead(entries.get(row["appointment_id"], ()))
+        return other or row["action"] or ""
+
     return tuple(
         _line(
-            {**row, "action": opt_outs.action} if row["appointment_id"] in opted_out else row,
+            {**row, "action": action_of(row)},
             colour=colours.get(row["band"], _OTHER_COLOUR),
             done=entries.get(row["appointment_id"], ()),
             who=who,
@@ -274,6 +305,13 @@ def _lines(
         )
         for row in part.lines
     )
+
+
+def _with_callers(
+    lines: tuple[ListLine, ...], calling: Callable[[Iterable[str]], Mapping[str, str]]
+) -> tuple[ListLine, ...]:
+    callers = calling(line.row["appointment_id"] for line in lines if line.row["appointment_id"] is not None)
+    return tuple(replace(line, calling=callers.get(line.row["appointment_id"], "")) for line in lines)
 
 
 def _line(
@@ -295,7 +333,15 @@ def _line(
 def outcome_shown(action: RecordedAction, *, who: Who, zone: datetime.tzinfo) -> RecordedOutcome:
     """An entry in words, its time by the clock of `zone`."""
     by = who(action.requested_by) or action.requested_by
-    return RecordedOutcome(WORDS[action.outcome], moment_words(action.at, zone), NEXT.get(action.outcome, ""), by)
+    at, details, back = moment_words(action.at, zone), action.details.words, action.details.call_back_at
+    call_back = "" if back is None else f"Call back on {moment_words(back, zone)}"
+    return RecordedOutcome(
+        WORDS[action.outcome],
+        at,
+        NEXT.get(action.outcome, ""),
+        by,
+        ". ".join(part for part in (details, call_back) if part),
+    )
 
 
 def _recorded(kept: KeptList, part: ListSlice) -> str:

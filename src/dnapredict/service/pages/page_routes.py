@@ -14,6 +14,8 @@ from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.model_documents import DocumentCache
 from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, FailedKeys
 from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.pages.calls.call_mode import CallMode
+from dnapredict.service.pages.calls.call_view import CallDesk
 from dnapredict.service.pages.entry_forms import EntryForms
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.model_pages import model_routes
@@ -63,6 +65,7 @@ def page_routes(
     return [
         *lists.routes(),
         *EntryForms(lists).routes(),
+        *CallMode(CallDesk(lists)).routes(),
         *model_routes(champion, documents),
         *plain_routes(champion),
         *sign_in_routes(ring, failed),

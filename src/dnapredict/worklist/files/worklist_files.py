@@ -48,6 +48,9 @@ COLUMNS: Final = (
 # Time and location, by which a clerk finds an appointment on the page.
 LOCATION_COLUMNS: Final = ("starts_at", "clinic_code", "site_code")
 
+# The patient's needs that the plan took account of, as names of `config.worklist_config.Need` with blanks between.
+NEEDS_COLUMN: Final = "needs"
+
 _TYPES: Final = {
     "probability": pa.float64(),
     "rank": pa.int64(),
@@ -55,9 +58,8 @@ _TYPES: Final = {
     ROW_NUMBER: pa.int64(),
     "starts_at": pa.timestamp("us"),
 }
-SCHEMA: Final = pa.schema(
-    [(name, _TYPES.get(name, pa.string())) for name in (*COLUMNS, *FACTORS, ROW_NUMBER, *LOCATION_COLUMNS)]
-)
+_ALL: Final = (*COLUMNS, *FACTORS, ROW_NUMBER, *LOCATION_COLUMNS, NEEDS_COLUMN)
+SCHEMA: Final = pa.schema([(name, _TYPES.get(name, pa.string())) for name in _ALL])
 """All columns of a worklist in memory: those of a file, and those that the log and the page need."""
 
 _NOTICES: Final = b"dnapredict.notices"

@@ -10,11 +10,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.worklist.files.worklist_files import FACTORS
+from dnapredict.worklist.files.worklist_files import FACTORS, NEEDS_COLUMN
 from dnapredict.worklist.plan.call_assignment import (
     MUTED,
     OPTED_OUT,
     REACHED,
+    UNANSWERED,
     UNCALLED,
     Mask,
     Rows,
@@ -42,7 +43,7 @@ class CallPlan:
     Attributes
     ----------
     table
-        `rank`, `selected`, `band` and `action`.
+        `rank`, `selected`, `band`, `action` and `needs`.
     call_by
         The day by which to call about each appointment.
     notices
@@ -94,6 +95,7 @@ def plan_calls(
             "selected": call_row == np.arange(len(call_row)),
             "band": pa.array(bands(inputs.probability, config=config), pa.string()).dictionary_encode(),
             "action": actions.dictionary_encode(),
+            NEEDS_COLUMN: _names_of(Needs.of(table, config.needs).of_calls(call_row)).dictionary_encode(),
         }
     )
     return CallPlan(plan, inputs.call_by, notices)
@@ -130,6 +132,13 @@ def _actions(
     return pa.array(actions, pa.string())
 
 
+def _names_of(needs: Needs) -> pa.Array:
+    """The names of each row's needs, with blanks between."""
+    patterns, index = np.unique(needs.pattern, return_inverse=True)
+    names = [" ".join(need.column for need in needs.in_pattern(pattern)) for pattern in patterns.tolist()]
+    return pa.array(names, pa.string()).take(pa.array(index))
+
+
 def _actions_without_call(needs: Needs, call_row: NDArray[np.int64], *, config: WorklistConfig) -> NDArray[np.object_]:
     """The action of each row without a call; computed once for each combination of needs and text."""
     actions = np.full(len(call_row), config.unselected_action, dtype=object)
@@ -138,6 +147,7 @@ def _actions_without_call(needs: Needs, call_row: NDArray[np.int64], *, config: 
         MUTED: config.muted_action,
         REACHED: config.reached_action,
         OPTED_OUT: config.opted_out_action,
+        UNANSWERED: config.unanswered_action,
     }
     for pattern in np.unique(needs.pattern).tolist():
         same_needs = needs.pattern == pattern

@@ -48,6 +48,9 @@ COLUMNS: Final = (
 # Time and location, by which a clerk finds an appointment on the page.
 LOCATION_COLUMNS: Final = ("starts_at", "clinic_code", "site_code")
 
+NEEDS: Final = "needs"
+"""The badges of a row, as `worklist.plan.needs` joins them: kept with a list, for the page."""
+
 _TYPES: Final = {
     "probability": pa.float64(),
     "rank": pa.int64(),
@@ -56,7 +59,7 @@ _TYPES: Final = {
     "starts_at": pa.timestamp("us"),
 }
 SCHEMA: Final = pa.schema(
-    [(name, _TYPES.get(name, pa.string())) for name in (*COLUMNS, *FACTORS, ROW_NUMBER, *LOCATION_COLUMNS)]
+    [(name, _TYPES.get(name, pa.string())) for name in (*COLUMNS, *FACTORS, ROW_NUMBER, *LOCATION_COLUMNS, NEEDS)]
 )
 """All columns of a worklist in memory: those of a file, and those that the log and the page need."""
 

@@ -42,7 +42,7 @@ class CallPlan:
     Attributes
     ----------
     table
-        `rank`, `selected`, `band` and `action`.
+        `rank`, `selected`, `band`, `action` and `needs`, the badges of a row; those of a call cover all its rows.
     call_by
         The day by which to call about each appointment.
     notices
@@ -87,13 +87,18 @@ def plan_calls(
     # If risk alone decides, the list is in order of risk; otherwise rows with a call come first.
     by_risk = config.allocation == "global" and len(calls.number) == 1
     rank = ranks(inputs.place, None if by_risk else call_row >= 0)
-    actions = _actions(table, call_row, rank, printed_day=_printed_day(inputs, today), config=config)
+    needs = Needs.of(table, config.needs)
+    merged = needs.of_calls(call_row)
+    actions = _actions(
+        table, call_row, rank, needs=(needs, merged), printed_day=_printed_day(inputs, today), config=config
+    )
     plan = pa.table(
         {
             "rank": rank,
             "selected": call_row == np.arange(len(call_row)),
             "band": pa.array(bands(inputs.probability, config=config), pa.string()).dictionary_encode(),
             "action": actions.dictionary_encode(),
+            "needs": merged.badge_column().dictionary_encode(),
         }
     )
     return CallPlan(plan, inputs.call_by, notices)
@@ -112,19 +117,21 @@ def _actions(
     call_row: NDArray[np.int64],
     rank: NDArray[np.int64],
     *,
+    needs: tuple[Needs, Needs],
     printed_day: NDArray[np.datetime64],
     config: WorklistConfig,
 ) -> pa.Array:
-    needs = Needs.of(table, config.needs)
-    actions = _actions_without_call(needs, call_row, config=config)
+    """The action of each row; `needs` are those of each row, and those with the rows of each call merged."""
+    own, merged = needs
+    actions = _actions_without_call(own, call_row, config=config)
     called = np.flatnonzero(call_row == np.arange(len(call_row)))
-    actions[called] = _offers(table, needs.of_calls(call_row), called, config=config)
+    actions[called] = _offers(table, merged, called, config=config)
     if config.call_working_days_before is not None:
         for row, day in zip(called.tolist(), printed_day[called].tolist(), strict=True):
             actions[row] += f", by {day:%a} {day.day} {day:%b}"
     mentioned = np.flatnonzero((call_row >= 0) & (call_row != np.arange(len(call_row))))
     for row in mentioned.tolist():
-        actions[row] = without_call(config.same_call_action.format(rank=rank[call_row[row]]), needs.at(row))
+        actions[row] = without_call(config.same_call_action.format(rank=rank[call_row[row]]), own.at(row))
     for rows in _by_value(mentioned, call_row):
         actions[call_row[rows[0]]] += _further_ranks(rank[rows])
     return pa.array(actions, pa.string())

@@ -204,7 +204,7 @@ NEEDS: Final = (
     ),
     Need(
         column="distance_km",
-        above=20,
+        above=15,
         in_person=True,
         kind="transport",
         badge="Long journey",

@@ -34,10 +34,12 @@ class Band(Settings):
 class Action(Settings):
     """What to offer where the strongest reason comes from one of `factors`.
 
+    `also` is what is added to the action of a stronger reason where a further reason comes from one of them.
     `evidence` is the kind of evidence for its effect on missed appointments.
     """
 
     do: str
+    also: str = ""
     kind: Kind
     evidence: Evidence
     factors: tuple[str, ...] = ()
@@ -169,7 +171,7 @@ class WorklistConfig(Settings):
     def _texts(self) -> Iterator[str]:
         yield from (self.default_action, self.unselected_action, self.same_call_action)
         yield from (self.muted_action, self.reached_action, self.opted_out_action)
-        yield from (action.do for action in self.actions)
+        yield from (text for action in self.actions for text in (action.do, action.also))
         yield from (text for need in self.needs for text in (*need.texts(), need.badge))
         yield from (text for band in self.bands for text in (band.name, band.meaning))
         yield from self.outcomes

@@ -158,7 +158,8 @@ def _has_text(column: pa.ChunkedArray, need: Need, known: Sequence[Need]) -> Mas
     others = [word for each in known if each.column == need.column for word in each.mentions]
     says = [_text_says(text, need.mentions, others) for text in coded.dictionary.to_pylist()]
     answers = np.array([*says, False], dtype=bool)
-    return answers[coded.indices.fill_null(len(says)).to_numpy()]
+    found: Mask = answers[coded.indices.fill_null(len(says)).to_numpy()]
+    return found
 
 
 def _text_says(text: str, mentions: Sequence[str], others: Sequence[str]) -> bool:
@@ -193,8 +194,8 @@ def _is_remote(table: pa.Table) -> Mask:
     return remote
 
 
-def with_needs(action: str, needs: Sequence[Need]) -> str:
-    """An action for a patient who has these needs, as one sentence.
+def with_needs(action: str, needs: Sequence[Need], *, added: Sequence[str] = ()) -> str:
+    """An action for a patient who has these needs, as one sentence; `added` are further things to offer in the call.
 
     >>> from dnapredict.config.needs_config import NEEDS
     >>> needs = [need for need in NEEDS if need.badge in ("Interpreter", "Parent or carer", "Transport booked")]
@@ -207,7 +208,7 @@ transport that is booked'
     if first:
         steps = ", ".join([first[0], *map(_lower, first[1:])]) + (", " if ", then " in text else ", then ")
         text = steps + _lower(text)
-    return "; ".join([text, *_parts(needs, "also")])
+    return "; ".join([text, *(with_words(each, needs) for each in added), *_parts(needs, "also")])
 
 
 def without_call(action: str, needs: Sequence[Need]) -> str:

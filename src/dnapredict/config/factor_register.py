@@ -49,8 +49,8 @@ class ReasonNumber(float):
     ('between 8 and 9 am', 'between 11 am and noon', 'between 4 and 5 pm')
     >>> f"{ReasonNumber(1):times}", f"{ReasonNumber(2):times}", f"{ReasonNumber(3):times}"
     ('once', 'twice', '3 times')
-    >>> f"{ReasonNumber(1):among}", f"{ReasonNumber(5):among}", f"{ReasonNumber(0.17):one_in}"
-    ('the only one on record', 'of 5 on record', '1 in 6')
+    >>> f"{ReasonNumber(1):one_of}", f"{ReasonNumber(5):one_of}", f"{ReasonNumber(0.17):one_in}"
+    ('the only past appointment on record', 'one of 5 past appointments', '1 in 6')
     >>> f"{ReasonNumber(40):miles} miles", f"{ReasonNumber(3)}", f"{ReasonNumber(7.26)}", f"{ReasonNumber(0.8):.0%}"
     ('25 miles', '3', '7.3', '80%')
     """
@@ -111,7 +111,7 @@ _FORMS: Final[Mapping[str, Callable[[float], str]]] = MappingProxyType(
         "completed": _completed,
         "clock": _clock,
         "times": lambda n: {1: "once", 2: "twice"}.get(int(n), f"{n:.0f} times"),
-        "among": lambda n: "the only one on record" if n == 1 else f"of {n:.0f} on record",
+        "one_of": lambda n: f"one of {n:.0f} past appointments" if n > 1 else "the only past appointment on record",
         "one_in": lambda share: f"1 in {round(1 / share) if share > 0 else 0}",
         "miles": lambda km: f"{km * _MILES_A_KM:.0f}",
     }
@@ -147,6 +147,9 @@ class Factor(Settings):
     unusual
         The factor whose value must be unusual for a sentence to be shown, by default the factor itself: "Missed 1
         of 13" is no reason where as many are missed by everybody, although most people have missed none.
+    times_usual, least
+        How many times the median, and how much, that value must be at least, beyond being unusual: shares of all lie
+        so close together that one may be in the upper quarter and a person would still call it average.
     unless
         A factor of yes and no that makes the sentences pointless: nobody travels to a telephone.
     """
@@ -164,6 +167,8 @@ class Factor(Settings):
     reason_once: str = ""
     reason_below: str = ""
     unusual: str = ""
+    times_usual: Annotated[float, Field(ge=1)] | None = None
+    least: float | None = None
     unless: str = ""
     says: str = ""
     withdrawn_by: str = ""

@@ -59,11 +59,12 @@ class UsualRange:
 
     Attributes
     ----------
-    low, high : (p,) float64
+    low, median, high : (p,) float64
         The quartiles; NaN where a factor was never known.
     """
 
     low: NDArray[np.float64]
+    median: NDArray[np.float64]
     high: NDArray[np.float64]
 
 
@@ -200,7 +201,7 @@ def _sentences_of(factor: Factor, column: int, names: Sequence[str], usual: Usua
     """The sentences of one factor: above what is usual, about a single event, and below what is usual."""
     compared = names.index(factor.unusual) if factor.unusual in names else column
     unless = names.index(factor.unless) if factor.unless in names else None
-    above = None if usual is None else (compared, np.nan, _bound(usual.high[compared], -np.inf))
+    above = None if usual is None else (compared, np.nan, _upper_bound(factor, compared, usual))
     for text, is_one in ((factor.reason, False), (factor.reason_once, True)):
         quoted = _columns_of(text, factor.name, names)
         if quoted is not None:
@@ -208,7 +209,8 @@ def _sentences_of(factor: Factor, column: int, names: Sequence[str], usual: Usua
             yield _Sentence(factor.name, text, column, quoted, above, once, unless)
     quoted = _columns_of(factor.reason_below, factor.name, names)
     if quoted is not None and usual is not None:
-        below = (compared, _bound(usual.low[compared], -np.inf), np.nan)
+        # Of a factor that was never known nothing is low: no value is below NaN.
+        below = (compared, float(usual.low[compared]), np.nan)
         yield _Sentence(factor.name, factor.reason_below, column, quoted, below, None, unless)
 
 
@@ -227,9 +229,13 @@ def _once(factor: Factor, names: Sequence[str], *, is_one: bool) -> tuple[int, b
     return (names.index(source), is_one) if factor.reason_once and source in names else None
 
 
-def _bound(quartile: float, unknown: float) -> float:
-    """A quartile, or `unknown` for a factor that was never known, of which nothing is usual."""
-    return unknown if np.isnan(quartile) else float(quartile)
+def _upper_bound(factor: Factor, compared: int, usual: UsualRange) -> float:
+    """What a value must be above: the upper quartile, and what the register asks for beyond it."""
+    times = np.nan if factor.times_usual is None else factor.times_usual * usual.median[compared]
+    least = np.nan if factor.least is None else np.nextafter(factor.least, -np.inf)
+    bounds = np.array([usual.high[compared], times, least])
+    # Of a factor that was never known any value is unusual.
+    return float(np.max(bounds[~np.isnan(bounds)], initial=-np.inf))
 
 
 def _numbered(sentences: Sequence[Sequence[_Sentence]]) -> Iterator[tuple[Sequence[_Sentence], int]]:

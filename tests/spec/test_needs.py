@@ -43,8 +43,8 @@ CALLED = """
     age | carer | interpreter | transport | km | mechanism | learning | mobile | accessible               | what is to be done
     40  |       |             |           |    |           |          |        |                          | Call and ask what would make it easier to come
     40  |       | yes         |           |    |           |          |        |                          | Book an interpreter, then call with one and ask what would make it easier to come
-    7   |       |             |           |    |           |          |        |                          | Call the parent or carer and ask what would make it easier to come
-    15  | no    |             |           |    |           |          |        |                          | Call and ask what would make it easier to come
+    7   |       |             |           |    |           |          |        |                          | Call the parent or carer and ask what would make it easier to bring the child
+    15  | no    |             |           |    |           |          |        |                          | Call and ask what would make it easier to bring the child
     40  | yes   |             |           |    |           |          |        |                          | Call the parent or carer and ask what would make it easier to come
     40  |       |             | yes       |    |           |          |        |                          | Call and ask what would make it easier to come; confirm the transport that is booked
     40  |       |             |           | 16 |           |          |        |                          | Call and ask what would make it easier to come; offer transport, or a telephone or video appointment
@@ -59,12 +59,12 @@ CALLED = """
     40  |       |             |           |    |           |          |        | BSL interpreter          | Book the interpreter or communication professional on record, then call with them and ask what would make it easier to come
     40  |       | yes         |           |    |           |          |        | BSL interpreter          | Book the interpreter or communication professional on record, then call with them and ask what would make it easier to come
     40  |       |             |           |    |           |          |        | Contact by text message  | Contact the patient in the way on record (no voice call) and ask what would make it easier to come
-    7   |       |             |           |    |           |          |        | Textphone                | Contact the parent or carer in the way on record (no voice call) and ask what would make it easier to come
+    7   |       |             |           |    |           |          |        | Textphone                | Contact the parent or carer in the way on record (no voice call) and ask what would make it easier to bring the child
     40  |       |             |           |    |           |          |        | Large print              | Call and ask what would make it easier to come; confirm in the information format on record
     40  |       |             |           |    |           |          |        | Uses hearing aid         | Call and ask what would make it easier to come; ask whether the communication support on record is arranged
     40  |       |             |           |    |           |          |        | See the care plan        | Look up the communication needs on record, then call and ask what would make it easier to come
     40  |       |             |           |    |           |          |        | None                     | Call and ask what would make it easier to come
-    9   |       | yes         |           | 30 |           |          | no     |                          | Book an interpreter, then call the parent or carer with one and ask what would make it easier to come; offer transport, or a telephone or video appointment; confirm by letter, as no text message arrives
+    9   |       | yes         |           | 30 |           |          | no     |                          | Book an interpreter, then call the parent or carer with one and ask what would make it easier to bring the child; offer transport, or a telephone or video appointment; confirm by letter, as no text message arrives
 """
 
 

@@ -38,7 +38,6 @@ MORE = {
 }
 USUAL = UsualRange(
     low=np.array([10, 0, 0.1, 1, 3, 0, 30], dtype=float),
-    median=np.array([20, 1, 0.2, 5, 5, 1, 40], dtype=float),
     high=np.array([30, 1, 0.3, 8, 8, 1, 60], dtype=float),
 )
 
@@ -177,7 +176,6 @@ SINGLE = """
 # The middle half: no event, 10 am to 2 pm, a miss 30 to 300 days ago, 3 to 8 km, in person.
 OTHER_USUAL = UsualRange(
     low=np.array([0, 0, 1, 10, 30, 3, 0], dtype=float),
-    median=np.array([0, 0, 3, 12, 90, 5, 0], dtype=float),
     high=np.array([0, 0, 8, 14, 300, 8, 0], dtype=float),
 )
 
@@ -250,7 +248,7 @@ def sentence_of(name: str, values: dict[str, float], side: str) -> str:
     )
     bound = np.full(len(names), 0.0 if side == "high" else 900.0)
     matrix = np.array([[values.get(each, 0.5) for each in names]])
-    told = reasons(model, matrix, register=SHIPPED, usual=UsualRange(bound, bound, bound))
+    told = reasons(model, matrix, register=SHIPPED, usual=UsualRange(bound, bound))
     return "; ".join(reason.text for reason in told[0] if reason.factor == name)
 
 
@@ -322,7 +320,7 @@ def test_every_number_of_a_sentence_is_the_patients_own(missed: int, attended: i
     names = ("past_dnas", "past_appointments", "lead_days", "times_rescheduled", "distance_km", "remote")
     matrix = np.array([[missed, missed + attended, lead, moved, km, 0]], dtype=float)
     curves = tuple(spline(0.0 if name in ("past_appointments", "remote") else 1.0, -1.0) for name in names)
-    usual = UsualRange(np.zeros(6), np.zeros(6), np.zeros(6))
+    usual = UsualRange(np.zeros(6), np.zeros(6))
     found = Explainer.of(RiskModel(names, SplineLogistic(0.0, curves), Platt()), SHIPPED, usual).explain(matrix)
     told = dict(zip((each[0] for each in found.factors), (each[0] for each in found.texts), strict=True))
     expected = {
@@ -379,6 +377,8 @@ CLOSE = """
     0.125       | 0.07          | 0         | 0                 | 20                         | In this clinic about 1 in 8 appointments are missed
     0.07        | 0.078         | 1         | 13                | 20                         |
     0.07        | 0.082         | 2         | 24                | 20                         |
+    0.07        | 0.087         | 1         | 11                | 20                         |
+    0.07        | 0.117         | 2         | 16                | 20                         | Missed 2 of 16 past appointments
     0.07        | 0.15          | 1         | 5                 | 20                         | Missed one of 5 past appointments
     0.07        | 0.28          | 2         | 5                 | 20                         | Missed 2 of 5 past appointments
     0.07        | 0.07          | 0         | 0                 | 70                         |
@@ -392,9 +392,9 @@ def test_what_a_person_would_call_average_is_no_reason(row: list[str]):
     *cells, expected = row
     names = tuple(lines(CLOSE)[0][:-1])
     # The usual share is 0.07; the middle half of visits to the clinics was 10 to 60 days after the last.
-    median = np.array([0.07, 0.07, 0, 2, 25])
-    usual = UsualRange(np.array([0.06, 0.04, 0, 0, 10]), median, np.array([0.08, 0.073, 0, 4, 60]))
-    curves = tuple(spline(slope, float(at)) for slope, at in zip((10, 10, 0.1, 0, 0.01), median, strict=True))
+    usual = UsualRange(np.array([0.06, 0.04, 0, 0, 10]), np.array([0.08, 0.073, 0, 4, 60]))
+    middle = (0.07, 0.07, 0.0, 2.0, 25.0)
+    curves = tuple(spline(slope, at) for slope, at in zip((10, 10, 0.1, 0, 0.01), middle, strict=True))
     matrix = np.array([[float(cell) for cell in cells]])
     told = reasons(RiskModel(names, SplineLogistic(0.0, curves), Platt()), matrix, register=SHIPPED, usual=usual)[0]
     assert "; ".join(reason.text for reason in told) == expected

@@ -148,8 +148,8 @@ class Factor(Settings):
         The factor whose value must be unusual for a sentence to be shown, by default the factor itself: "Missed 1
         of 13" is no reason where as many are missed by everybody, although most people have missed none.
     times_usual, least
-        How many times the median, and how much, that value must be at least, beyond being unusual: shares of all lie
-        so close together that one may be in the upper quarter and a person would still call it average.
+        How many times the upper end of what is usual, and how much, that value must be at least: shares lie so close
+        together that one may be in the upper quarter and a person would still call it average.
     unless
         A factor of yes and no that makes the sentences pointless: nobody travels to a telephone.
     """
@@ -167,7 +167,7 @@ class Factor(Settings):
     reason_once: str = ""
     reason_below: str = ""
     unusual: str = ""
-    times_usual: Annotated[float, Field(ge=1)] | None = None
+    times_usual: Annotated[float, Field(ge=1)] = 1.0
     least: float | None = None
     unless: str = ""
     says: str = ""

@@ -174,6 +174,7 @@ NEEDS: Final = (
             "Missed": "Was not brought to",
             "cancelled by the patient": "cancelled by the family",
             "the patient can come": "the child can be brought",
+            "easier to come": "easier to bring the child",
         },
         why="A child is brought by somebody.",
     ),

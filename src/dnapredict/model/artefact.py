@@ -97,7 +97,7 @@ class Manifest(_Record):
     def usual(self) -> UsualRange | None:
         """The range of the middle half of the training rows; None where other rows are stored than `Training` makes."""
         rows = [row_from_json(golden.row) for golden in self.golden]
-        return UsualRange(*rows[:3]) if len(rows) == _QUARTILES_AND_UNKNOWN else None
+        return UsualRange(rows[0], rows[2]) if len(rows) == _QUARTILES_AND_UNKNOWN else None
 
 
 class CalibrationRecord(_Record):

@@ -59,12 +59,11 @@ class UsualRange:
 
     Attributes
     ----------
-    low, median, high : (p,) float64
-        The quartiles; NaN where a factor was never known.
+    low, high : (p,) float64
+        The lower and the upper quartile; NaN where a factor was never known.
     """
 
     low: NDArray[np.float64]
-    median: NDArray[np.float64]
     high: NDArray[np.float64]
 
 
@@ -231,11 +230,9 @@ def _once(factor: Factor, names: Sequence[str], *, is_one: bool) -> tuple[int, b
 
 def _upper_bound(factor: Factor, compared: int, usual: UsualRange) -> float:
     """What a value must be above: the upper quartile, and what the register asks for beyond it."""
-    times = np.nan if factor.times_usual is None else factor.times_usual * usual.median[compared]
-    least = np.nan if factor.least is None else np.nextafter(factor.least, -np.inf)
-    bounds = np.array([usual.high[compared], times, least])
     # Of a factor that was never known any value is unusual.
-    return float(np.max(bounds[~np.isnan(bounds)], initial=-np.inf))
+    high = -np.inf if np.isnan(usual.high[compared]) else factor.times_usual * usual.high[compared]
+    return float(high if factor.least is None else max(high, np.nextafter(factor.least, -np.inf)))
 
 
 def _numbered(sentences: Sequence[Sequence[_Sentence]]) -> Iterator[tuple[Sequence[_Sentence], int]]:

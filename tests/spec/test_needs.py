@@ -22,7 +22,7 @@ from dnapredict.worklist.files import list_store
 from dnapredict.worklist.files.list_store import KeptList
 from dnapredict.worklist.files.worklist_files import FACTORS
 from dnapredict.worklist.plan.call_plan import plan_calls
-from dnapredict.worklist.plan.needs import COLUMNS, badges, split_badges
+from dnapredict.worklist.plan.needs import COLUMNS, badges, kept_badges, kept_needs
 
 SHIPPED = load(shipped("serving/worklist.toml"), WorklistConfig)
 RULES = SHIPPED.model_copy(update={"call_working_days_before": None})
@@ -237,11 +237,12 @@ def test_the_badges_of_a_call_are_those_of_all_its_appointments():
         c           | q       | 0.3  | 10  |             |
     """
     plan = plan_calls(appointments(listed), config=RULES, capacity=1)
-    assert plan.table["needs"].to_pylist() == ["Interpreter; Transport booked", "Interpreter; Transport booked", None]
+    both = ("Interpreter", "Transport booked")
+    assert [kept_badges(SHIPPED, names) for names in plan.table["needs"].to_pylist()] == [both, both, ()]
 
 
 def test_a_kept_list_has_its_badges_and_one_of_an_earlier_release_opens_without(tmp_path: Path):
-    needed = WORKLIST.append_column("needs", pa.array(["Interpreter; Child", None, None], pa.string()))
+    needed = WORKLIST.append_column("needs", pa.array(["interpreter_needed age_years gone", None, None], pa.string()))
     for worklist, expected in ((needed, ("Interpreter", "Child")), (WORKLIST, ())):
         kept = KeptList.new(worklist, name="week-48.csv", model_version="7", synthetic=True)
         list_store.keep(tmp_path, kept)
@@ -249,7 +250,17 @@ def test_a_kept_list_has_its_badges_and_one_of_an_earlier_release_opens_without(
         for found in (list_store.find(tmp_path, kept.heading.list_id), list_store.latest(tmp_path)):
             row = found.row_at(1) if found else None
             assert row is not None
-            assert split_badges(row["needs"]) == expected
+            assert kept_badges(SHIPPED, row["needs"]) == expected
+
+
+def test_a_kept_need_says_whom_to_call_and_in_which_way():
+    listed = "appointment | patient | risk | age | accessible\na | p | 0.9 | 9 | Large print; BSL; no telephone"
+    (names,) = plan_calls(appointments(listed), config=RULES, capacity=1).table["needs"].to_pylist()
+    assert names == "communication_professional age_years carer_or_child contact_method information_format"
+    needs = kept_needs(SHIPPED, names)
+    assert next(need.whom for need in needs if need.whom) == "the parent or carer"
+    assert [need.verb for need in needs if need.verb] == ["contact"]
+    assert any(need.kind == "interpreter" for need in needs)
 
 
 # What is refused.

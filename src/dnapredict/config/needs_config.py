@@ -5,7 +5,7 @@ each an element of the NHS Data Dictionary: communication professional, contact 
 communication support. The standard asks for the need and not for the impairment, and so do all texts here.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -47,6 +47,8 @@ class Need(Settings):
         that is not "none" and that mentions no word of another need of the column.
     in_person
         Whether the need is one only of appointments to which the patient travels.
+    name
+        The name by which a kept list has the need; by default the column. Several needs of one column have names.
     badge
         The need in two or three words, as a page shows it beside the patient.
     before
@@ -70,6 +72,7 @@ class Need(Settings):
     """
 
     column: NeedColumn
+    name: Annotated[str, Field(pattern="^[a-z_]*$")] = ""
     when: Literal["yes", "no"] = "yes"
     below: Annotated[float, Field(gt=0, le=130)] | None = None
     above: Annotated[float, Field(ge=0, le=2_000)] | None = None
@@ -86,6 +89,12 @@ class Need(Settings):
     kind: Kind | None = None
     evidence: Evidence = "unproven"
     why: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _its_name_is_that_of_the_column(cls, fields: Any) -> Any:
+        named = isinstance(fields, dict) and not fields.get("name") and isinstance(fields.get("column"), str)
+        return fields | {"name": fields["column"]} if named else fields
 
     @model_validator(mode="after")
     def _a_number_has_a_bound(self) -> "Need":
@@ -149,6 +158,7 @@ _SUPPORT: Final = (
 NEEDS: Final = (
     Need(
         column="accessible_information_code",
+        name="communication_professional",
         mentions=_PROFESSIONALS,
         kind="interpreter",
         badge="Communication professional",
@@ -187,6 +197,7 @@ NEEDS: Final = (
     ),
     Need(
         column="accessible_information_code",
+        name="contact_method",
         mentions=_METHODS,
         badge="No voice call",
         verb="contact",
@@ -221,6 +232,7 @@ NEEDS: Final = (
     ),
     Need(
         column="accessible_information_code",
+        name="information_format",
         mentions=_FORMATS,
         badge="Information format",
         also="confirm in the information format on record",
@@ -229,6 +241,7 @@ NEEDS: Final = (
     ),
     Need(
         column="accessible_information_code",
+        name="communication_support",
         mentions=_SUPPORT,
         badge="Communication support",
         also="ask whether the communication support on record is arranged",

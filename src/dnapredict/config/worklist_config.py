@@ -158,10 +158,10 @@ class WorklistConfig(Settings):
 
     @model_validator(mode="after")
     def _a_need_is_named_once(self) -> "WorklistConfig":
-        columns = [(need.column, need.mentions) for need in self.needs]
-        twice = sorted({column for column in columns if columns.count(column) > 1})
+        names = [need.name for need in self.needs]
+        twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"need '{twice[0][0]}' is named more than once")
+            raise ValueError(f"need '{twice[0]}' is named more than once")
         return self
 
     def action_of(self, factor: str) -> Action | None:

@@ -30,7 +30,7 @@ from dnapredict.data.files.atomic_write import write_atomically, write_private
 from dnapredict.data.files.digests import UNSEALED, is_intact, seal, sealed_json, unsealed_json
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.excel_worklist import Note
-from dnapredict.worklist.files.worklist_files import COLUMNS, LOCATION_COLUMNS, NEEDS, SCHEMA
+from dnapredict.worklist.files.worklist_files import COLUMNS, LOCATION_COLUMNS, NEEDS_COLUMN, SCHEMA
 
 # The page shows no more rows than a team could read in a week; the file of `score` has all.
 KEPT_ROWS: Final = 5_000
@@ -49,7 +49,7 @@ _KEY: Final = b"dnapredict.sealed-list"
 _KEY_BEFORE: Final = b"dnapredict.list"
 _LOG: Final = logging.getLogger("dnapredict.worklist")
 # The columns that a page shows, and the specialty.
-_PAGE_COLUMNS: Final = (*COLUMNS, *LOCATION_COLUMNS, NEEDS)
+_PAGE_COLUMNS: Final = (*COLUMNS, *LOCATION_COLUMNS, NEEDS_COLUMN)
 _PAGE_SCHEMA: Final = pa.schema([SCHEMA.field(name) for name in _PAGE_COLUMNS] + [(SPECIALTY, pa.string())])
 _State = tuple[int, int, int, int]
 

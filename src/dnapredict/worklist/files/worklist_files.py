@@ -48,8 +48,8 @@ COLUMNS: Final = (
 # Time and location, by which a clerk finds an appointment on the page.
 LOCATION_COLUMNS: Final = ("starts_at", "clinic_code", "site_code")
 
-NEEDS: Final = "needs"
-"""The badges of a row, as `worklist.plan.needs` joins them: kept with a list, for the page."""
+# The patient's needs that the plan took account of, as names of `config.needs_config.Need` with blanks between.
+NEEDS_COLUMN: Final = "needs"
 
 _TYPES: Final = {
     "probability": pa.float64(),
@@ -58,9 +58,8 @@ _TYPES: Final = {
     ROW_NUMBER: pa.int64(),
     "starts_at": pa.timestamp("us"),
 }
-SCHEMA: Final = pa.schema(
-    [(name, _TYPES.get(name, pa.string())) for name in (*COLUMNS, *FACTORS, ROW_NUMBER, *LOCATION_COLUMNS, NEEDS)]
-)
+_ALL: Final = (*COLUMNS, *FACTORS, ROW_NUMBER, *LOCATION_COLUMNS, NEEDS_COLUMN)
+SCHEMA: Final = pa.schema([(name, _TYPES.get(name, pa.string())) for name in _ALL])
 """All columns of a worklist in memory: those of a file, and those that the log and the page need."""
 
 _NOTICES: Final = b"dnapredict.notices"

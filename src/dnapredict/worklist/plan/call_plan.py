@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.worklist.files.worklist_files import FACTORS
+from dnapredict.worklist.files.worklist_files import FACTORS, NEEDS_COLUMN
 from dnapredict.worklist.plan.call_assignment import (
     MUTED,
     OPTED_OUT,
@@ -42,7 +42,7 @@ class CallPlan:
     Attributes
     ----------
     table
-        `rank`, `selected`, `band`, `action` and `needs`, the badges of a row; those of a call cover all its rows.
+        `rank`, `selected`, `band`, `action` and `needs`.
     call_by
         The day by which to call about each appointment.
     notices
@@ -87,18 +87,14 @@ def plan_calls(
     # If risk alone decides, the list is in order of risk; otherwise rows with a call come first.
     by_risk = config.allocation == "global" and len(calls.number) == 1
     rank = ranks(inputs.place, None if by_risk else call_row >= 0)
-    needs = Needs.of(table, config.needs)
-    merged = needs.of_calls(call_row)
-    actions = _actions(
-        table, call_row, rank, needs=(needs, merged), printed_day=_printed_day(inputs, today), config=config
-    )
+    actions = _actions(table, call_row, rank, printed_day=_printed_day(inputs, today), config=config)
     plan = pa.table(
         {
             "rank": rank,
             "selected": call_row == np.arange(len(call_row)),
             "band": pa.array(bands(inputs.probability, config=config), pa.string()).dictionary_encode(),
             "action": actions.dictionary_encode(),
-            "needs": merged.badge_column().dictionary_encode(),
+            NEEDS_COLUMN: _names_of(Needs.of(table, config.needs).of_calls(call_row)).dictionary_encode(),
         }
     )
     return CallPlan(plan, inputs.call_by, notices)
@@ -117,24 +113,29 @@ def _actions(
     call_row: NDArray[np.int64],
     rank: NDArray[np.int64],
     *,
-    needs: tuple[Needs, Needs],
     printed_day: NDArray[np.datetime64],
     config: WorklistConfig,
 ) -> pa.Array:
-    """The action of each row; `needs` are those of each row, and those with the rows of each call merged."""
-    own, merged = needs
-    actions = _actions_without_call(own, call_row, config=config)
+    needs = Needs.of(table, config.needs)
+    actions = _actions_without_call(needs, call_row, config=config)
     called = np.flatnonzero(call_row == np.arange(len(call_row)))
-    actions[called] = _offers(table, merged, called, config=config)
+    actions[called] = _offers(table, needs.of_calls(call_row), called, config=config)
     if config.call_working_days_before is not None:
         for row, day in zip(called.tolist(), printed_day[called].tolist(), strict=True):
             actions[row] += f", by {day:%a} {day.day} {day:%b}"
     mentioned = np.flatnonzero((call_row >= 0) & (call_row != np.arange(len(call_row))))
     for row in mentioned.tolist():
-        actions[row] = without_call(config.same_call_action.format(rank=rank[call_row[row]]), own.at(row))
+        actions[row] = without_call(config.same_call_action.format(rank=rank[call_row[row]]), needs.at(row))
     for rows in _by_value(mentioned, call_row):
         actions[call_row[rows[0]]] += _further_ranks(rank[rows])
     return pa.array(actions, pa.string())
+
+
+def _names_of(needs: Needs) -> pa.Array:
+    """The names of each row's needs, with blanks between."""
+    patterns, index = np.unique(needs.pattern, return_inverse=True)
+    names = [" ".join(need.name for need in needs.in_pattern(pattern)) for pattern in patterns.tolist()]
+    return pa.array(names, pa.string()).take(pa.array(index))
 
 
 def _actions_without_call(needs: Needs, call_row: NDArray[np.int64], *, config: WorklistConfig) -> NDArray[np.object_]:

@@ -26,9 +26,6 @@ COLUMNS: Final = (
 )
 """The contract columns that express a need, and those that say whether the patient travels."""
 
-SEPARATOR: Final = "; "
-"""Between the badges of a row in the column `needs` of a kept list."""
-
 # "Call" as a verb, not as in "the same call": the verb is followed by "and", "to" or "with".
 _CALL: Final = re.compile(r"\b([Cc]all)(?= (?:and|to|with)\b|$)")
 # Several needs in one cell are divided by one of these.
@@ -88,12 +85,6 @@ class Needs:
         np.bitwise_or.at(pattern, call[covered], self.pattern[covered])
         return Needs(self.known, pattern)
 
-    def badge_column(self) -> pa.Array:
-        """The badges of each row as one text, such as "Interpreter; Child"; null where it has none."""
-        patterns, which = np.unique(self.pattern, return_inverse=True)
-        texts = [SEPARATOR.join(_badges(self.in_pattern(pattern))) or None for pattern in patterns.tolist()]
-        return pa.array(texts, pa.string()).take(pa.array(which.reshape(-1)))
-
 
 def badges(worklist_config: WorklistConfig, columns: Mapping[str, object]) -> tuple[str, ...]:
     """The badges of one row: its needs in two or three words each.
@@ -115,13 +106,24 @@ def badges(worklist_config: WorklistConfig, columns: Mapping[str, object]) -> tu
     return _badges(Needs.of(row, worklist_config.needs).at(0)) if row.num_columns else ()
 
 
-def split_badges(needs: str | None) -> tuple[str, ...]:
-    """The badges of a row of a kept list, from its column `needs`.
+def kept_needs(worklist_config: WorklistConfig, names: str | None) -> tuple[Need, ...]:
+    """The needs of a row of a kept list, from its column `needs`.
 
-    >>> split_badges("Interpreter; Child"), split_badges(None)
-    (('Interpreter', 'Child'), ())
+    Those that the configuration has no more are left out.
+
+    >>> from dnapredict.config.loading import load, shipped
+    >>> config = load(shipped("serving/worklist.toml"), WorklistConfig)
+    >>> needs = kept_needs(config, "interpreter_needed carer_or_child")
+    >>> [need.badge for need in needs], [need.whom for need in needs if need.whom]
+    (['Interpreter', 'Parent or carer'], ['the parent or carer'])
     """
-    return tuple(needs.split(SEPARATOR)) if needs else ()
+    by_name = {need.name: need for need in worklist_config.needs}
+    return tuple(by_name[name] for name in (names or "").split() if name in by_name)
+
+
+def kept_badges(worklist_config: WorklistConfig, names: str | None) -> tuple[str, ...]:
+    """The badges of a row of a kept list, from its column `needs`."""
+    return _badges(kept_needs(worklist_config, names))
 
 
 def _badges(needs: Iterable[Need]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ ROLES: Final = """
     POST   | /v1/lists                                |       | yes  | yes   |
     GET    | /v1/lists/0123456789abcdef               |       | yes  | yes   |
     POST   | /v1/lists/0123456789abcdef/actions       |       | yes  | yes   |
+    POST   | /v1/lists/0123456789abcdef/outcomes      |       | yes  | yes   |
     GET    | /v1/model                                | yes   | yes  | yes   |
     GET    | /docs.json                               | yes   | yes  | yes   |
     GET    | /schema.json                             | yes   | yes  | yes   |
@@ -26,6 +27,8 @@ ROLES: Final = """
     GET    | /lists/0123456789abcdef                  |       | yes  | yes   |
     GET    | /lists/0123456789abcdef/file             |       | yes  | yes   |
     POST   | /lists/0123456789abcdef/outcomes         |       | yes  | yes   |
+    GET    | /lists/0123456789abcdef/workbook         |       | yes  | yes   |
+    POST   | /lists/0123456789abcdef/workbook         |       | yes  | yes   |
     GET    | /model                                   |       | yes  | yes   |
     GET    | /model/report                            |       | yes  | yes   |
     GET    | /model/report.html                       |       | yes  | yes   |
@@ -49,6 +52,8 @@ BODIES: Final = """
     /v1/score                          | application/json                  | 8 MB
     /v1/lists                          | multipart/form-data               | 8 MB
     /v1/lists/0123456789abcdef/actions | application/json                  | 8 kB
+    /v1/lists/0123456789abcdef/outcomes | multipart/form-data              | 8 MB
+    /lists/0123456789abcdef/workbook   | multipart/form-data               | 8 MB
     /upload                            | multipart/form-data               | 8 MB
     /lists/0123456789abcdef/outcomes   | application/x-www-form-urlencoded | 8 kB
     /sign-in                           | application/x-www-form-urlencoded | 8 kB

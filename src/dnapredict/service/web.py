@@ -15,6 +15,7 @@ from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.model_documents import DocumentCache
 from dnapredict.service.api.openapi import description
 from dnapredict.service.api.response_models import NEVER_FOR, USE, ModelAnswer
+from dnapredict.service.api.returned_outcomes import RETURNED, return_routes
 from dnapredict.service.api.scoring_endpoints import LISTS, list_routes
 from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, SIGN_IN, FailedKeys
@@ -28,6 +29,7 @@ from dnapredict.service.pages.list_view import LIST_PAGES
 from dnapredict.service.pages.model_pages import MODEL, REPORT, REPORT_FILE, TABLES
 from dnapredict.service.pages.page_routes import STATIC_PATH, page_routes
 from dnapredict.service.pages.rendering import error_page
+from dnapredict.service.pages.returned_page import WORKBOOK
 from dnapredict.service.prometheus_metrics import CONTENT_TYPE, exposition
 
 _JSON: Final = frozenset({"application/json"})
@@ -47,6 +49,8 @@ def body_types(*, largest: int, largest_form: int) -> tuple[BodyType, ...]:
         BodyType(re.compile("/v1/score"), _JSON, largest),
         BodyType(re.compile(LISTS), _FILE, largest),
         BodyType(re.compile(LISTS + "/[^/]+/actions"), _JSON, largest_form),
+        BodyType(re.compile(LISTS + "/[^/]+" + RETURNED), _FILE, largest),
+        BodyType(re.compile(LIST_PAGES + "/[^/]+" + WORKBOOK), _FILE, largest),
         BodyType(re.compile(UPLOAD), _FILE, largest),
         BodyType(re.compile(LIST_PAGES + "/[^/]+" + OUTCOMES), _FORM, largest_form),
         BodyType(re.compile(SIGN_IN), _FORM, largest_form),
@@ -74,7 +78,7 @@ _COUNTED: Final = frozenset(
         "/docs.json",
     }
 )
-_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file")
+_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file", WORKBOOK)
 
 
 def route_of(path: str) -> str:
@@ -89,7 +93,14 @@ def route_of(path: str) -> str:
 
 
 # These paths accept POST only; without these routes a GET would be answered 404 and not 405.
-_POSTED: Final = ("/v1/score", LISTS, LISTS + "/{list_id}/actions", LIST_PAGES + "/{list_id}" + OUTCOMES)
+_BENEATH: Final = "/{list_id}"
+_POSTED: Final = (
+    "/v1/score",
+    LISTS,
+    LISTS + _BENEATH + "/actions",
+    LISTS + _BENEATH + RETURNED,
+    LIST_PAGES + _BENEATH + OUTCOMES,
+)
 
 
 def web_app(
@@ -112,6 +123,7 @@ def web_app(
         routes=[
             *page_routes(pages, champion, documents=documents, ring=ring, failed=failed),
             *list_routes(lists, actions, worklist),
+            *return_routes(lists, actions),
             Route("/v1/model", _model_view(champion)),
             *(Route(path, _post_only) for path in _POSTED),
             Route("/docs.json", docs),

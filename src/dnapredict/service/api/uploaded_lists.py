@@ -31,7 +31,7 @@ from dnapredict.worklist.plan.working_days import local_today
 MOST_ROWS: Final = 20_000
 _MOST_COLUMNS: Final = 60
 # A list of 20,000 rows and 40 columns unpacks to about 30 MB. A sheet has more lines than rows: titles, blanks.
-_LIMITS: Final = replace(
+UPLOAD_LIMITS: Final = replace(
     file_type.WORKBOOK, expanded_bytes=50 * 1_048_576, rows=5 * MOST_ROWS, columns=2 * _MOST_COLUMNS
 )
 _LOG: Final = logging.getLogger("dnapredict.service")
@@ -152,7 +152,7 @@ def _read(content: bytes, name: str) -> pa.Table:
         path = Path(folder) / f"list{ending}"
         path.write_bytes(content)
         try:
-            table = workspace.backend.to_pyarrow(table_file.read(path, workspace, limits=_LIMITS))
+            table = workspace.backend.to_pyarrow(table_file.read(path, workspace, limits=UPLOAD_LIMITS))
         except DataError as error:
             # The sender knows the file by its own name.
             raise DataError(str(error).replace(str(path), name)) from None

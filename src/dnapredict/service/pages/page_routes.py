@@ -18,6 +18,7 @@ from dnapredict.service.pages.entry_forms import EntryForms
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.model_pages import model_routes
 from dnapredict.service.pages.rendering import page
+from dnapredict.service.pages.returned_page import ReturnedPages
 from dnapredict.service.pages.sign_in import sign_in_routes
 from dnapredict.service.scorer_protocol import factors_of
 
@@ -63,6 +64,7 @@ def page_routes(
     return [
         *lists.routes(),
         *EntryForms(lists).routes(),
+        *ReturnedPages(lists).routes(),
         *model_routes(champion, documents),
         *plain_routes(champion),
         *sign_in_routes(ring, failed),

@@ -15,7 +15,6 @@ import re
 import secrets
 import time
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -25,6 +24,9 @@ from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.digests import read_or_make
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth import sessions
+from dnapredict.service.auth.people import Person, Role, require_person
+from dnapredict.service.auth.permissions import Holds
+from dnapredict.service.auth.permissions import KeyScope as KeyScope
 
 _FOLDER: Final = "keys"
 _SECRET: Final = "session.secret"  # noqa: S105 - the name of a file
@@ -41,16 +43,12 @@ _SESSION: Final = re.compile(
 )
 
 
-class KeyScope(StrEnum):
-    """The scopes of a key."""
-
-    SCORE = "score"  # POST /v1/score
-    LIST = "list"  # the page and the lists
-    ADMIN = "admin"  # metrics, and all of the above
-
-
 class Key(BaseModel):
-    """The stored record of a key, without the key itself."""
+    """The stored record of a key, without the key itself.
+
+    A key with a `role` is personal: `name` is the person. One without is shared by a team or used by a program; keys
+    of earlier releases are of that kind.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -60,6 +58,21 @@ class Key(BaseModel):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     made_at: datetime.datetime
     revoked_at: datetime.datetime | None = None
+    team: str = ""
+    role: Role | None = None
+
+    @property
+    def person(self) -> Person:
+        """The person, or the team, that the key names."""
+        if self.role is not None:
+            return Person(self.key_id, self.name, self.team, self.role)
+        role = Role.ADMINISTRATOR if KeyScope.ADMIN in self.scopes else Role.CLERK
+        return Person(self.key_id, self.name, self.team, role, is_shared=True)
+
+    @property
+    def held(self) -> frozenset[Holds]:
+        """What the key opens addresses with: its scopes, or the role of its person."""
+        return frozenset(self.scopes if self.role is None else (self.role,))
 
     def may(self, scope: KeyScope) -> bool:
         """Whether the key is valid and has that scope."""
@@ -74,8 +87,13 @@ class MadeKey:
     token: str = field(repr=False)
 
 
-def create(home: Path, *, name: str, scopes: tuple[KeyScope, ...]) -> MadeKey:
-    """Create a key for `name`, a system or a team.
+def create(home: Path, *, name: str, scopes: tuple[KeyScope, ...], team: str = "") -> MadeKey:
+    """Create a key for `name`, a system or a team; `create_personal` makes one for a person.
+
+    Parameters
+    ----------
+    team
+        The team whose lists the key opens; "" for those of all teams.
 
     Raises
     ------
@@ -86,8 +104,27 @@ def create(home: Path, *, name: str, scopes: tuple[KeyScope, ...]) -> MadeKey:
     """
     if not scopes:
         raise UsageError(f"A key needs at least one scope: {', '.join(KeyScope)}.")
+    return _create(home, name=name, scopes=scopes, team=team, role=None)
+
+
+def create_personal(home: Path, *, name: str, team: str, role: Role) -> MadeKey:
+    """Create a key for one person. It has no scopes: the role decides what it opens.
+
+    Raises
+    ------
+    UsageError
+        If the name is empty, or the role needs a team and there is none.
+    StoreError
+        If the home cannot be written to.
+    """
+    require_person(name, team=team, role=role)
+    return _create(home, name=name, scopes=(), team=team, role=role)
+
+
+def _create(home: Path, *, name: str, scopes: tuple[KeyScope, ...], team: str, role: Role | None) -> MadeKey:
     key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
-    key = Key(key_id=key_id, name=name, scopes=scopes, sha256=_hashed(secret), made_at=_now())
+    hashed = _hashed(secret)
+    key = Key(key_id=key_id, name=name, scopes=scopes, sha256=hashed, made_at=_now(), team=team, role=role)
     mark_keys_made(home)
     _write(home, key)
     return MadeKey(key, f"{_PREFIX}_{key_id}_{secret}")

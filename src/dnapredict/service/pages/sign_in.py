@@ -12,7 +12,8 @@ from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import StoreError
 from dnapredict.service.auth.access_control import SESSION_COOKIE, SIGN_IN, FailedKeys
-from dnapredict.service.auth.api_keys import KeyRing, KeyScope
+from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.auth.permissions import first_page, may_reach
 from dnapredict.service.client_address import ADDRESS
 from dnapredict.service.pages.list_pages import WORKED_ON
 from dnapredict.service.pages.rendering import error_page, page
@@ -32,7 +33,7 @@ def sign_in_routes(ring: KeyRing, failed: FailedKeys) -> Sequence[BaseRoute]:
         token = _key_of(await request.body())
         try:
             key = await run_in_threadpool(ring.holder, token)
-            if key is not None and key.may(KeyScope.LIST):
+            if key is not None and may_reach(key.held, first_page(key.held)):
                 session = await run_in_threadpool(ring.session, key)
                 return _signed_in(session, secure=request.url.scheme == "https")
             key_id = ring.key_id(token)

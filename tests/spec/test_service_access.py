@@ -46,6 +46,8 @@ ROLES: Final = """
     GET    | /accessibility                     | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     GET    | /sign-in                           | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     POST   | /sign-in                           | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
+    GET    | /sign-in/link/0123456789abcdef     | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
+    POST   | /sign-in/link/0123456789abcdef     | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     GET    | /static/dnapredict.css             | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
 """
 COLUMNS: Final = {scope: scope.value for scope in KeyScope} | {
@@ -87,6 +89,7 @@ BODIES: Final = """
     /upload                            | multipart/form-data               | 8 MB
     /lists/0123456789abcdef/outcomes   | application/x-www-form-urlencoded | 8 kB
     /sign-in                           | application/x-www-form-urlencoded | 8 kB
+    /sign-in/link/0123456789abcdef     | application/x-www-form-urlencoded | 8 kB
 """
 
 

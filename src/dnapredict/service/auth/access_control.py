@@ -28,6 +28,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dnapredict.errors import StoreError
+from dnapredict.service.auth.after_sign_in import sign_in_query
 from dnapredict.service.auth.api_keys import Key, KeyRing
 from dnapredict.service.auth.openid import Issuer, TokenHolder
 from dnapredict.service.auth.people import PERSON, SIGNED_IN, THIS_MACHINE
@@ -233,7 +234,7 @@ class AccessControl:
 
 def is_guarded(path: str, *, static_path: str) -> bool:
     """Whether a path needs a key; health checks, static files and a few pages do not."""
-    return path not in _PUBLIC and not path.startswith(static_path + "/")
+    return path not in _PUBLIC and not path.startswith((static_path + "/", SIGN_IN + "/"))
 
 
 def _bearer(headers: Headers) -> str:
@@ -295,8 +296,8 @@ def _host_of(address: str) -> str:
 def _sign_in_or_401(scope: Scope, headers: Headers) -> Response:
     """A redirect to the sign-in page for a person, 401 for a program."""
     if "text/html" in headers.get("accept", "") and not scope["path"].startswith(_API_PREFIX):
-        lost = "" if scope["method"] == "GET" else "?lost=1"
-        return RedirectResponse(SIGN_IN + lost, 303)
+        query = sign_in_query(scope["method"], scope["path"], scope.get("query_string", b"").decode("latin-1"))
+        return RedirectResponse(SIGN_IN + query, 303)
     return _unauthorised("Send an API key: Authorization: Bearer KEY.")
 
 

@@ -21,15 +21,13 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dnapredict.data.files.atomic_write import write_private
-from dnapredict.data.files.digests import read_or_make
 from dnapredict.errors import StoreError, UsageError
-from dnapredict.service.auth import sessions
 from dnapredict.service.auth.people import Person, Role, require_person
 from dnapredict.service.auth.permissions import Holds
 from dnapredict.service.auth.permissions import KeyScope as KeyScope
+from dnapredict.service.auth.sessions import Sessions
 
 _FOLDER: Final = "keys"
-_SECRET: Final = "session.secret"  # noqa: S105 - the name of a file
 # Outside the folder of the keys, so that it survives the loss of that folder.
 _MARK: Final = "keys-were-made"
 _SAYS: Final = "From the first key on, the service asks everybody for one. Do not delete this file.\n"
@@ -37,10 +35,6 @@ _PREFIX: Final = "dnap"
 _TOKEN: Final = re.compile(rf"{_PREFIX}_([0-9a-f]{{8}})_([A-Za-z0-9_-]{{43}})")
 # Seconds for which a worker uses the keys that it last read; a revoked key is refused after that.
 _SECONDS_REMEMBERED: Final = 1.0
-_SESSION_SECONDS: Final = 12 * 3600
-_SESSION: Final = re.compile(
-    r"(?P<key_id>[0-9a-f]{8})\.(?P<until>[0-9]{1,12})\.(?P<name>[0-9a-f]{32})(?P<seal>[0-9a-f]{64})"
-)
 
 
 class Key(BaseModel):
@@ -211,7 +205,12 @@ class KeyRing:
         self._home = home
         self._keys: dict[str, Key] = {}
         self._read_at = -float("inf")
-        self._secret = b""
+        self._sessions = Sessions(home / _FOLDER)
+
+    @property
+    def home(self) -> Path:
+        """The home whose keys these are."""
+        return self._home
 
     @property
     def stale(self) -> bool:
@@ -252,11 +251,14 @@ class KeyRing:
         key_id = token[len(_PREFIX) + 1 : len(_PREFIX) + 9]
         return key_id if token.startswith(f"{_PREFIX}_") and key_id in self._current() else ""
 
+    def valid_key(self, key_id: str) -> Key | None:
+        """The key of that id, if there is one and it was not revoked."""
+        key = self._current().get(key_id)
+        return key if key is not None and key.revoked_at is None else None
+
     def session(self, key: Key) -> str:
-        """The value of a browser's cookie: the id of the key, the end, and a random name, sealed."""
-        until = int(time.time()) + _SESSION_SECONDS
-        named = f"{key.key_id}.{until}.{secrets.token_hex(16)}"
-        return named + self._seal(named)
+        """A new session for the holder of a key, the value of a browser's cookie."""
+        return self._sessions.start(key.key_id)
 
     def session_holder(self, session: str) -> Key | None:
         """The key of a session, if both are still valid.
@@ -266,11 +268,8 @@ class KeyRing:
         StoreError
             If the ended sessions cannot be read.
         """
-        match = self._sealed(session)
-        if match is None or int(match["until"]) < time.time() or sessions.is_ended(self._home, match["name"]):
-            return None
-        key = self._current().get(match["key_id"])
-        return key if key is not None and key.revoked_at is None else None
+        key_id = self._sessions.holder(session)
+        return None if key_id is None else self.valid_key(key_id)
 
     def end_session(self, session: str) -> None:
         """End a session for every worker, so that a copy of its cookie is useless.
@@ -280,26 +279,13 @@ class KeyRing:
         StoreError
             If that cannot be written.
         """
-        match = self._sealed(session)
-        if match is not None:
-            sessions.end(self._home, match["name"], until=int(match["until"]))
+        self._sessions.end(session)
 
     def _current(self) -> dict[str, Key]:
         if self.stale:
             self._keys = {key.key_id: key for key in all_keys(self._home)}
             self._read_at = time.monotonic()
         return self._keys
-
-    def _sealed(self, session: str) -> re.Match[str] | None:
-        """The parts of a session whose seal is valid."""
-        match = _SESSION.fullmatch(session)
-        named = session[: match.start("seal")] if match else ""
-        return match if match and hmac.compare_digest(match["seal"], self._seal(named)) else None
-
-    def _seal(self, named: str) -> str:
-        # Shared by all workers. A missing one is created: only the open sessions are lost.
-        self._secret = self._secret or read_or_make(self._home / _FOLDER / _SECRET)
-        return hmac.new(self._secret, named.encode(), hashlib.sha256).hexdigest()
 
 
 def _hashed(secret: str) -> str:

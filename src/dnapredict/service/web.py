@@ -20,6 +20,7 @@ from dnapredict.service.api.scoring_endpoints import LISTS, list_routes
 from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, SIGN_IN, FailedKeys
 from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.auth.sign_in_links import LINK
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.middleware.body_limits import BodyType
@@ -53,7 +54,7 @@ def body_types(*, largest: int, largest_form: int) -> tuple[BodyType, ...]:
         BodyType(re.compile(LIST_PAGES + "/[^/]+" + WORKBOOK), _FILE, largest),
         BodyType(re.compile(UPLOAD), _FILE, largest),
         BodyType(re.compile(LIST_PAGES + "/[^/]+" + OUTCOMES), _FORM, largest_form),
-        BodyType(re.compile(SIGN_IN), _FORM, largest_form),
+        BodyType(re.compile(f"{SIGN_IN}|{LINK}[^/]+"), _FORM, largest_form),
     )
 
 
@@ -83,8 +84,9 @@ _BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file", WORKBOOK)
 
 def route_of(path: str) -> str:
     """The route name of a path, for the metrics."""
-    if path.startswith(STATIC_PATH + "/"):
-        return STATIC_PATH
+    for whole in (STATIC_PATH + "/", LINK):  # a link's token must not become a name in the metrics
+        if path.startswith(whole):
+            return whole.rstrip("/")
     for lists in (LISTS, LIST_PAGES):
         if path.startswith(lists + "/"):
             beneath = next((each for each in _BENEATH_A_LIST if path.endswith(each)), "")

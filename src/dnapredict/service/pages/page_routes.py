@@ -19,7 +19,7 @@ from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.model_pages import model_routes
 from dnapredict.service.pages.rendering import page
 from dnapredict.service.pages.returned_page import ReturnedPages
-from dnapredict.service.pages.sign_in import sign_in_routes
+from dnapredict.service.pages.sign_in import SignInPages
 from dnapredict.service.scorer_protocol import factors_of
 
 # The classes of the factor register in a patient's words, in the order of the page.
@@ -67,6 +67,6 @@ def page_routes(
         *ReturnedPages(lists).routes(),
         *model_routes(champion, documents),
         *plain_routes(champion),
-        *sign_in_routes(ring, failed),
+        *SignInPages(ring, failed).routes(),
         Mount(STATIC_PATH, StaticFiles(directory=Path(__file__).with_name("static"))),
     ]

@@ -20,7 +20,6 @@ from dnapredict.service.api.returned_outcomes import (
     record_returned,
 )
 from dnapredict.service.api.scoring_endpoints import uploaded
-from dnapredict.service.auth.access_control import HOLDER
 from dnapredict.service.call_actions import WORDS
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.list_pages import ListPages, list_not_found
@@ -101,7 +100,6 @@ class ReturnedPages:
             "returned.html",
             here=self.pages.here(kept, request),
             status=status,
-            signed_in=HOLDER in request.scope,
             synthetic=kept.heading.synthetic,
             name=kept.heading.name,
             address=f"{LIST_PAGES}/{kept.heading.list_id}",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
@@ -183,6 +184,8 @@ class WorklistConfig(Settings):
     carry_through
         Columns of the list, such as the patient's name and telephone number, that are copied to the written
         worklist for the callers, and to nowhere else.
+    opt_out_file
+        A CSV file with the numbers of patients who are not called; its path is relative to that of this file.
     """
 
     use: Literal["supportive contact"]
@@ -205,6 +208,7 @@ class WorklistConfig(Settings):
     needs: tuple[Need, ...] = NEEDS
     outcomes: tuple[str, ...] = ()
     carry_through: tuple[str, ...] = ()
+    opt_out_file: Path | None = None
 
     @model_validator(mode="after")
     def _bands_cover_every_risk(self) -> "WorklistConfig":

@@ -33,6 +33,7 @@ class Outcome(StrEnum):
     NO_ANSWER = "no_answer"
     WRONG_NUMBER = "wrong_number"
     OPTED_OUT = "no_calls_wished"
+    CALLS_WISHED = "calls_wished_again"
     WITHDRAWN = "withdrawn"
 
     @property
@@ -41,7 +42,10 @@ class Outcome(StrEnum):
         return self not in _NOT_REACHED
 
 
-_NOT_REACHED: Final = frozenset({Outcome.MESSAGE_LEFT, Outcome.NO_ANSWER, Outcome.WRONG_NUMBER, Outcome.WITHDRAWN})
+# Who wishes to be called again was not spoken to about the appointment: the next list may say to call.
+_NOT_REACHED: Final = frozenset(
+    {Outcome.MESSAGE_LEFT, Outcome.NO_ANSWER, Outcome.WRONG_NUMBER, Outcome.CALLS_WISHED, Outcome.WITHDRAWN}
+)
 
 WORDS: Final = {
     Outcome.CONFIRMED: "Confirmed",
@@ -55,6 +59,7 @@ WORDS: Final = {
     Outcome.NO_ANSWER: "No answer",
     Outcome.WRONG_NUMBER: "Wrong number",
     Outcome.OPTED_OUT: "Does not wish to be called",
+    Outcome.CALLS_WISHED: "Wishes to be called again",
     Outcome.WITHDRAWN: "Recorded by mistake",
 }
 """Each outcome in words, in the order of the page: the same words as the shipped `serving/worklist.toml` has for

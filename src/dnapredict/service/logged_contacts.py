@@ -20,6 +20,7 @@ from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 _FROM: Final = select(ACTIONS).where(ACTIONS.c.number >= bindparam("number")).order_by(ACTIONS.c.number)
 _EFFECTS: Final[dict[Outcome, Effect]] = {
     Outcome.OPTED_OUT: "opted out",
+    Outcome.CALLS_WISHED: "calls wished",
     Outcome.REBOOKED: "rebooked",
     Outcome.WITHDRAWN: "withdrawn",
 }

@@ -22,13 +22,14 @@ from tests.service import postgres
 from tests.service.double import steady_champion
 from tests.service.pages import week
 
+from dnapredict.config.service_config import ServiceConfig
 from dnapredict.service.api.champion import Champion
 from dnapredict.service.app import build
 from dnapredict.service.auth import api_keys
 
 
-def client_of(champion: Champion, home: Path) -> TestClient:
-    return TestClient(build(home, champion).to_asgi(), base_url="http://127.0.0.1")
+def client_of(champion: Champion, home: Path, config: ServiceConfig | None = None) -> TestClient:
+    return TestClient(build(home, champion, config=config or ServiceConfig()).to_asgi(), base_url="http://127.0.0.1")
 
 
 @pytest.fixture

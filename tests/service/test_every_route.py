@@ -11,6 +11,7 @@ from tests.service.conftest import client_of, wait_until_ready
 from tests.service.double import steady_champion
 from tests.spec.test_service_access import COLUMNS, ROLES, rows
 
+from dnapredict.config.service_config import Anonymous, ServiceConfig
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.api_keys import KeyScope
 from dnapredict.service.auth.people import Role
@@ -34,7 +35,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClie
     made["revoked"] = api_keys.create(home, name="revoked", scopes=(KeyScope.ADMIN,))
     api_keys.revoke(home, made["revoked"].key.key_id)
     champion = steady_champion()
-    with client_of(champion, home) as client:
+    # Each address is tried with five wrong keys: so many would be held off otherwise.
+    patient = ServiceConfig(anonymous=Anonymous(failures_of_programs=10_000))
+    with client_of(champion, home, patient) as client:
         wait_until_ready(client)
         yield client, {name: key.token for name, key in made.items()}
     champion.stop()

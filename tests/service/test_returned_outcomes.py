@@ -12,7 +12,7 @@ from typing import Any, Final
 import openpyxl
 import pytest
 from starlette.testclient import TestClient
-from tests.service.pages import record
+from tests.service.pages import record, upload_to
 
 from dnapredict.service.call_actions import WORDS, Outcome
 from dnapredict.worklist.files.calls_sheet import APPOINTMENT, HAPPENED
@@ -68,13 +68,7 @@ def as_csv(rows: list[dict[str, str]]) -> str:
 
 @pytest.fixture
 def address(client: TestClient) -> str:
-    return upload(client, as_csv(table(LIST)))
-
-
-def upload(client: TestClient, content: str, name: str = "week-49.csv") -> str:
-    answer = client.post("/upload", files={"file": (name, content)}, follow_redirects=False)
-    assert answer.status_code == 303
-    return str(answer.headers["location"])
+    return upload_to(client, as_csv(table(LIST)))
 
 
 def download(client: TestClient, address: str) -> Any:
@@ -205,7 +199,7 @@ def test_a_workbook_of_another_list_is_refused_whole_and_its_own_page_is_named(
 ) -> None:
     book = download(client, address)
     fill(book, "a", "Confirmed")
-    other = upload(client, as_csv(table(LIST)[:9]), "week-50.csv")
+    other = upload_to(client, as_csv(table(LIST)[:9]), "week-50.csv")
     answer = client.post(f"/v1{other}/outcomes", files={"file": ("filled.xlsx", content_of(book))})
     assert answer.status_code == 400
     assert answer.json()["error"] == (
@@ -285,7 +279,7 @@ def test_rows_may_be_sorted_columns_moved_and_sheets_renamed(client: TestClient,
 
 def test_an_appointment_number_that_a_spreadsheet_would_run_is_found_again(client: TestClient) -> None:
     rows = [{**table(LIST)[0], "appointment_id": "=1+1"}, table(LIST)[1]]
-    address = upload(client, as_csv(rows))
+    address = upload_to(client, as_csv(rows))
     book = download(client, address)
     fill(book, "'=1+1", "Confirmed", "Calls")
     assert fates(give_back(client, address, content_of(book))) == {"'=1+1": "recorded"}

@@ -24,6 +24,7 @@ from dnapredict.service.auth.sign_in_links import LINK
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.middleware.body_limits import BodyType
+from dnapredict.service.pages.call_sheet_page import SHEET
 from dnapredict.service.pages.entry_forms import OUTCOMES, UPLOAD
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.list_view import LIST_PAGES
@@ -79,7 +80,7 @@ _COUNTED: Final = frozenset(
         "/docs.json",
     }
 )
-_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file", WORKBOOK)
+_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file", SHEET, WORKBOOK)
 
 
 def route_of(path: str) -> str:

@@ -98,14 +98,21 @@ def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path) -> None:
         _LOG.error("%s", error)
 
 
-def as_file(kept: list_store.KeptList, *, form: str, latest: Mapping[str, RecordedAction]) -> bytes:
+def as_file(
+    kept: list_store.KeptList, *, form: str, latest: Mapping[str, RecordedAction], carried: pa.Table | None = None
+) -> bytes:
     """A kept list as the bytes of a CSV or XLSX file, with the recorded outcome of each appointment.
 
+    `carried` are the contact columns that the team chose to carry through, a row for each line of the list.
     The file is the same as the one that `dnapredict score` writes, with the note from the day of scoring. A workbook
     says too which list it is of and what was recorded when, so that it can be given back.
     """
     words = [WORDS[latest[each].outcome] if each in latest else None for each in _appointments(kept)]
-    worklist = kept.worklist.select(COLUMNS).append_column(OUTCOME, pa.array(words, pa.string()))
+    worklist = kept.worklist.select(COLUMNS)
+    if carried is not None:
+        for name, column in zip(carried.column_names, carried.columns, strict=True):
+            worklist = worklist.append_column(name, column)
+    worklist = worklist.append_column(OUTCOME, pa.array(words, pa.string()))
     recorded = {each: (WORDS[action.outcome], action.at.isoformat()) for each, action in latest.items()}
     note = kept.heading.note or _default_note(kept.heading)
     with tempfile.TemporaryDirectory(prefix="dnapredict-") as folder:
@@ -176,7 +183,9 @@ def _list_view(
                 return json_error(404, _NO_LIST)
             kept = with_opt_outs(kept, actions, action=worklist().opted_out_action)
             form = request.query_params.get("form", "json")
-            return _json(kept) if form == "json" else file_response(kept, form, actions=actions)
+            if form == "json":
+                return _json(kept)
+            return file_response(kept, form, actions=actions, carried=lists.carried(kept, worklist().carry_through))
         except DnapredictError as error:
             return error_response(error)
 
@@ -246,8 +255,8 @@ def with_opt_outs(kept: KeptList, actions: Actions, *, action: str) -> KeptList:
     return replace(kept, worklist=worklist)
 
 
-def file_response(kept: KeptList, form: str, *, actions: Actions) -> Response:
-    """A list as a file, with the recorded outcomes.
+def file_response(kept: KeptList, form: str, *, actions: Actions, carried: pa.Table | None = None) -> Response:
+    """A list as a file, with the recorded outcomes and the contact columns that are `carried` through.
 
     Raises
     ------
@@ -260,7 +269,7 @@ def file_response(kept: KeptList, form: str, *, actions: Actions) -> Response:
         raise DataError("'form' is one of json, csv, xlsx.")
     latest = actions.latest(each for each in kept.worklist["appointment_id"].to_pylist() if each is not None)
     return Response(
-        as_file(kept, form=form, latest=latest),
+        as_file(kept, form=form, latest=latest, carried=carried),
         media_type=FILE_TYPES[form],
         headers={"content-disposition": _attachment(kept.heading, form)},
     )

@@ -14,6 +14,7 @@ from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.model_documents import DocumentCache
 from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, FailedKeys
 from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.pages.call_sheet_page import call_sheet_routes
 from dnapredict.service.pages.entry_forms import EntryForms
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.model_pages import model_routes
@@ -65,6 +66,7 @@ def page_routes(
         *lists.routes(),
         *EntryForms(lists).routes(),
         *ReturnedPages(lists).routes(),
+        *call_sheet_routes(lists),
         *model_routes(champion, documents),
         *plain_routes(champion),
         *SignInPages(ring, failed).routes(),

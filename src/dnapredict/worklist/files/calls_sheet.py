@@ -19,8 +19,6 @@ APPOINTMENT: Final = "Appointment"
 HAPPENED: Final = "What happened"
 
 _PREFIX: Final = "call:"
-NAME: Final = "call:name"
-TELEPHONE: Final = "call:telephone"
 STARTS_AT: Final = "call:starts_at"
 CLINIC: Final = "call:clinic_code"
 SITE: Final = "call:site_code"
@@ -31,8 +29,6 @@ _REASONS: Final = ("reason_1", "reason_2", "reason_3")
 _COLUMNS: Final = (
     ("Place", "rank", 6),
     (APPOINTMENT, "appointment_id", 16),
-    ("Name", NAME, 22),
-    ("Telephone", TELEPHONE, 15),
     ("Date", STARTS_AT, 16),
     ("Time", STARTS_AT, 7),
     ("Clinic", CLINIC, 13),
@@ -41,6 +37,16 @@ _COLUMNS: Final = (
     ("Why", _REASONS[0], 40),
     ("What to offer", "action", 36),
 )
+# Headers of contact columns, which are carried through under the names of the contract.
+_CONTACTS: Final = {
+    "person_full_name": ("Name", 22),
+    "person_birth_date": ("Born", 11),
+    "mobile_telephone": ("Mobile", 15),
+    "home_telephone": ("Home number", 15),
+    "other_telephone": ("Other number", 15),
+    "preferred_language": ("Language", 12),
+    "preferred_contact_time": ("When to call", 14),
+}
 _OUTCOME: Final = "outcome"
 _OUTCOME_WIDTH: Final = 24
 _OTHER_WIDTH: Final = 16
@@ -196,7 +202,9 @@ def _columns_of(names: Sequence[str], *, has_outcome: bool) -> Iterator[_Column]
         if name in names:
             yield _Column(header, name, width)
         if header == APPOINTMENT:
-            yield from (_Column(each, each, _OTHER_WIDTH) for each in passed_through)
+            for each in passed_through:
+                words, wide = _CONTACTS.get(each, (each, _OTHER_WIDTH))
+                yield _Column(words, each, wide)
     if has_outcome:
         yield _Column(HAPPENED, _OUTCOME, _OUTCOME_WIDTH)
 

@@ -27,3 +27,10 @@ def record(client: TestClient, address: str, *, line: object = 1, outcome: str =
     return client.post(
         f"{address}/outcomes", data={"line": line, "outcome": outcome}, params=asked, follow_redirects=False
     )
+
+
+def upload_to(client: TestClient, content: str, name: str = "week-49.csv") -> str:
+    """The address of the page of an uploaded list."""
+    answer = client.post("/upload", files={"file": (name, content)}, follow_redirects=False)
+    assert answer.status_code == 303, answer.text
+    return str(answer.headers["location"])

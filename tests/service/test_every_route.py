@@ -1,4 +1,4 @@
-"""Every address of the service, with no key, a wrong one, a revoked one and one of each scope."""
+"""Every address of the service, with no key, a wrong one, a revoked one, one of each scope and one of each role."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +9,16 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 from tests.service.conftest import client_of, wait_until_ready
 from tests.service.double import steady_champion
-from tests.spec.test_service_access import ROLES, rows
+from tests.spec.test_service_access import COLUMNS, ROLES, rows
 
+from dnapredict.config.service_config import Anonymous, ServiceConfig
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.api_keys import KeyScope
+from dnapredict.service.auth.people import Role
 
 PAGE = "/lists/0123456789abcdef"
 REACHED_BY = {
-    (row["method"], row["address"]): {scope.value for scope in KeyScope if row[scope.value]}
+    (row["method"], row["address"]): {column for column in COLUMNS.values() if row[column]}
     for row in rows(ROLES)
     if not row["nobody"]
 }
@@ -25,13 +27,17 @@ OPEN_TO_ALL = {(row["method"], row["address"]) for row in rows(ROLES) if row["no
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient, dict[str, str]]]:
-    """The service of a home with keys, and the keys: one of each scope, and one that is revoked."""
+    """The service of a home with keys, and the keys: one of each scope and role, and one that is revoked."""
     home: Path = tmp_path_factory.mktemp("home")
     made = {scope.value: api_keys.create(home, name=scope, scopes=(scope,)) for scope in KeyScope}
+    for role in Role:
+        made[COLUMNS[role]] = api_keys.create_personal(home, name="A. Name", team="North", role=role)
     made["revoked"] = api_keys.create(home, name="revoked", scopes=(KeyScope.ADMIN,))
     api_keys.revoke(home, made["revoked"].key.key_id)
     champion = steady_champion()
-    with client_of(champion, home) as client:
+    # Each address is tried with five wrong keys: so many would be held off otherwise.
+    patient = ServiceConfig(anonymous=Anonymous(failures_of_programs=10_000))
+    with client_of(champion, home, patient) as client:
         wait_until_ready(client)
         yield client, {name: key.token for name, key in made.items()}
     champion.stop()
@@ -54,13 +60,13 @@ def test_without_a_key_or_with_a_wrong_or_revoked_one_it_is_401(
 
 
 @pytest.mark.parametrize(("method", "path"), REACHED_BY)
-@pytest.mark.parametrize("scope", [scope.value for scope in KeyScope])
-def test_a_scope_opens_its_own_addresses_and_no_other(
-    guarded: tuple[TestClient, dict[str, str]], method: str, path: str, scope: str
+@pytest.mark.parametrize("holder", COLUMNS.values())
+def test_a_scope_or_a_role_opens_its_own_addresses_and_no_other(
+    guarded: tuple[TestClient, dict[str, str]], method: str, path: str, holder: str
 ) -> None:
     client, made = guarded
-    refused = status(client, method, path, made[scope]) in (401, 403)
-    assert refused == (scope not in REACHED_BY[method, path])
+    refused = status(client, method, path, made[holder]) in (401, 403)
+    assert refused == (holder not in REACHED_BY[method, path])
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(OPEN_TO_ALL))
@@ -68,14 +74,17 @@ def test_health_and_what_everybody_may_read_ask_for_none(
     guarded: tuple[TestClient, dict[str, str]], method: str, path: str
 ) -> None:
     client, _ = guarded
-    assert status(client, method, path, None) == (415 if method == "POST" else 200)
+    is_used_link = path.startswith("/sign-in/link/")
+    assert status(client, method, path, None) == (415 if method == "POST" else 404 if is_used_link else 200)
 
 
 def test_the_table_leaves_no_address_out(guarded: tuple[TestClient, dict[str, str]]) -> None:
     client, made = guarded
     described = client.get("/docs.json", headers={"authorization": f"Bearer {made['admin']}"}).json()["paths"]
     asked = {path for _, path in {*REACHED_BY, *OPEN_TO_ALL}}
-    known = {path.replace(PAGE.removeprefix("/lists"), "/{list_id}").replace("/7", "/{line:int}") for path in asked}
+    random = PAGE.removeprefix("/lists")
+    asked = {path.replace(random, "/{token}" if "link" in path else "/{list_id}") for path in asked}
+    known = {path.replace("/7", "/{line:int}") for path in asked}
     assert set(described) <= known
     assert set(_routes()) <= known | {"/{path:path}", "/static"}
 

@@ -1,6 +1,7 @@
 """Weekly lists by upload: scored, kept, put on record and given back."""
 
 import io
+import re
 import sqlite3
 import tempfile
 import zipfile
@@ -63,7 +64,8 @@ def test_a_list_is_found_again_and_downloaded_as_a_spreadsheet(client: TestClien
     csv = client.get(address, params={"form": "csv"})
     assert csv.text.splitlines()[1].startswith('"old",0.8,')
     xlsx = client.get(address, params={"form": "xlsx"})
-    assert xlsx.headers["content-disposition"].startswith('attachment; filename="worklist-20')
+    named = xlsx.headers["content-disposition"]
+    assert re.match(r'attachment; filename="week-49 scored 20..-..-.. ..\...\.xlsx"; ', named)
     sheet = openpyxl.load_workbook(io.BytesIO(xlsx.content)).worksheets[0]
     assert sheet["A2"].value == "old"
 

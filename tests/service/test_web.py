@@ -31,7 +31,7 @@ def test_the_description_tells_of_every_address_and_refusal(client: TestClient) 
     paths = client.get("/docs.json").json()["paths"]
     assert set(paths) == {
         "/v1/score", "/v1/lists", "/v1/lists/{list_id}",
-        "/v1/lists/{list_id}/actions", "/v1/model", "/livez", "/readyz",
+        "/v1/lists/{list_id}/actions", "/v1/lists/{list_id}/outcomes", "/v1/model", "/livez", "/readyz",
     }  # fmt: skip
     assert set(paths["/v1/score"]["post"]["responses"]) == {
         "200", "400", "401", "403", "408", "413", "415", "429", "500", "503", "504",

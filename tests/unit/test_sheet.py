@@ -1,5 +1,6 @@
 """A worklist as a workbook: to filter, to fill in, to print, and the same bytes on the same day."""
 
+import dataclasses
 import datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.worklist.files import excel_worklist, worklist_files
+from dnapredict.worklist.files.calls_sheet import with_call_columns
 from dnapredict.worklist.files.excel_worklist import Note
 from dnapredict.worklist.files.worklist_files import COLUMNS
 
@@ -76,6 +78,88 @@ def test_a_band_has_its_word_and_dark_text_on_a_light_colour(book):
     for colour in colours.values():
         red, green, blue = (int(colour[place : place + 2], 16) for place in (2, 4, 6))
         assert 0.2126 * red + 0.7152 * green + 0.0722 * blue > 200
+
+
+CALLS = """
+    Place | Appointment | Surname | Date       | Time  | Clinic | Site | Chance of missing it
+    1     | a-1         | Khan    | 2026-07-01 | 09:05 | ENT1   | S1   | High
+    3     | a-3         |         | 2026-12-08 |       | EYE2   |      | Usual
+"""
+
+
+def test_it_opens_on_the_calls_with_headers_in_words_and_real_dates_by_the_clock_of_the_clinics(tmp_path):
+    n = 3
+    columns: dict[str, object] = {name: pa.array([None] * n, pa.string()) for name in COLUMNS}
+    columns |= {
+        "appointment_id": ["a-1", "a-2", "a-3"],
+        "rank": [1, 2, 3],
+        "selected": [True, False, True],
+        "band": ["High", "Raised", "Usual"],
+        "reason_1": ["Missed 2 of 5", None, None],
+        "reason_2": ["Far", None, None],
+        "action": ["Call"] * n,
+        "Surname": ["Khan", "Ito", None],
+        "outcome": [None, None, "No answer"],
+    }
+    # In summer 08:05 UTC is 09:05 in England; the last second of a day is a date without a clock time.
+    times = [(2026, 7, 1, 8, 5), (2026, 7, 1, 8, 5), (2026, 12, 8, 23, 59, 59)]
+    located = pa.table(
+        {
+            "starts_at": pa.array([datetime.datetime(*each) for each in times], pa.timestamp("us")),
+            "clinic_code": ["ENT1", "ENT1", "EYE2"],
+            "site_code": ["S1", "S1", None],
+        }
+    )
+    worklist_files.write_tables([with_call_columns(pa.table(columns), located)], tmp_path / "out.xlsx", note=NOTE)
+    book = openpyxl.load_workbook(tmp_path / "out.xlsx")
+    calls = book["Calls"]
+    assert book.sheetnames == ["Worklist", "Calls", "About"]
+    assert book.active is calls
+    assert not book["Worklist"].sheet_view.tabSelected
+    shown = [[_words(cell.value) for cell in row] for row in calls.iter_rows()]
+    assert [row[:8] for row in shown] == [
+        [cell.strip() for cell in line.split("|")] for line in CALLS.strip().splitlines()
+    ]
+    assert [row[8:] for row in shown] == [
+        ["Why", "What to offer", "What happened"],
+        ["Missed 2 of 5; Far", "Call", ""],
+        ["Nothing stands out", "Call", "No answer"],
+    ]
+    assert calls["D2"].is_date
+    assert calls["D2"].number_format == "ddd d mmm yyyy"
+    assert [cell.value for cell in book["Worklist"][1]] == [*COLUMNS, "Surname", "outcome"]
+
+
+def _words(value: object) -> str:
+    if isinstance(value, datetime.datetime):
+        return value.date().isoformat()
+    if isinstance(value, datetime.time):
+        return f"{value:%H:%M}"
+    return "" if value is None else str(value).replace("\n", "; ")
+
+
+def test_the_calls_print_on_a4_landscape_in_one_width_with_the_header_on_each_page(book):
+    calls = book["Calls"]
+    assert (calls.print_title_rows, calls.page_setup.orientation) == ("$1:$1", "landscape")
+    assert (calls.page_setup.paperSize, calls.page_setup.fitToHeight) == (9, 0)
+    assert calls.sheet_properties.pageSetUpPr.fitToPage
+    assert calls.oddFooter.right.text == "Page &P of &N"
+    # A text that does not wrap is printed over the empty cells beside it.
+    for sheet in (calls, book["Worklist"]):
+        assert all(cell.alignment.wrap_text for row in sheet.iter_rows() for cell in row if isinstance(cell.value, str))
+
+
+def test_a_long_name_of_a_list_is_not_printed_over_what_stands_to_the_right_of_it(tmp_path):
+    long = dataclasses.replace(NOTE, title="Worklist for " + "a long name " * 8)
+    worklist_files.write_tables([rows(["High"])], tmp_path / "out.xlsx", note=long)
+    header = openpyxl.load_workbook(tmp_path / "out.xlsx")["Calls"].oddHeader
+    assert (len(header.left.text), header.left.text[-1]) == (60, "…")
+
+
+def test_a_list_without_calls_opens_on_the_whole_list(tmp_path):
+    none = rows(["High"]).drop_columns(["selected"]).append_column("selected", pa.array([False]))
+    worklist_files.write_tables([none.select(COLUMNS)], tmp_path / "out.xlsx", note=NOTE)
+    assert openpyxl.load_workbook(tmp_path / "out.xlsx").active.title == "Worklist"
 
 
 def test_the_note_has_a_sheet_of_its_own(book):

@@ -16,6 +16,7 @@ from dnapredict.cli.messages import say
 from dnapredict.cli.models import compare, promote, refresh, rollback, score, train
 from dnapredict.cli.serving import (
     create_key,
+    link_key,
     list_keys,
     make_personal_key,
     prune_log,
@@ -53,7 +54,7 @@ def _options(
 
 
 keys_app = typer.Typer(
-    help="Keys of the service: create, list, revoke. Personal keys, to sign audits.", no_args_is_help=True
+    help="Keys of the service: create, link, list, revoke. Personal keys, to sign audits.", no_args_is_help=True
 )
 log_app = typer.Typer(help="The scoring log: verify, upgrade, prune.", no_args_is_help=True)
 
@@ -64,6 +65,7 @@ for _verb in (*_DATA, *_MODELS, *_IN_USE):
     app.command()(_verb)
 for _name, _key_verb in (
     ("create", create_key),
+    ("link", link_key),
     ("list", list_keys),
     ("revoke", revoke_key),
     ("personal", make_personal_key),

@@ -21,6 +21,8 @@ from dnapredict.cli.options import (
 from dnapredict.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
+    from dnapredict.service.auth.people import Role
+    from dnapredict.service.auth.permissions import KeyScope
     from dnapredict.service.log.scoring_log import ScoringLog
 
 
@@ -53,29 +55,78 @@ def serve(
 
 
 def create_key(
-    name: Annotated[str, typer.Argument(help="The system or team that will use the key.")],
+    name: Annotated[str | None, typer.Argument(help="The system or team that will use the key.")] = None,
     scope: Annotated[
         list[str] | None,
         typer.Option(help="score, list or admin; may be repeated.", show_default="score and list"),
+    ] = None,
+    person: Annotated[str | None, typer.Option(help="Name of the one person who will use the key.")] = None,
+    team: Annotated[str, typer.Option(help="Team whose lists the key opens.", show_default="all teams")] = "",
+    role: Annotated[
+        str | None,
+        typer.Option(help="Of the person: clerk, team lead, reviewer or administrator.", show_default="clerk"),
     ] = None,
     home: Home = HOME,
 ) -> None:
     """Create a key and print it once; only its hash is stored.
 
-    As soon as there is one key, every request needs one.
+    As soon as there is one key, every request needs one. A program or a team shares a key; with --person, the key is of
+    one person, whose name stands beside each entry and whose role decides what it opens.
 
-    Example:  dnapredict keys create booking-team --scope list
+    Example:  dnapredict keys create --person "A. Name" --team North --role "team lead"
     """
     from dnapredict.service.auth import api_keys
 
-    known = {item.value: item for item in api_keys.KeyScope}
-    scopes = scope or [api_keys.KeyScope.SCORE, api_keys.KeyScope.LIST]
+    if (name is None) == (person is None):
+        raise UsageError("Name either the system or team that will use the key, or the person: --person 'A. Name'.")
+    if person is None:
+        if role is not None:
+            raise UsageError("--role is of a person: name them with --person. A shared key has scopes.")
+        created = api_keys.create(home_option(home), name=name or "", scopes=_scopes(scope), team=team)
+    else:
+        if scope:
+            raise UsageError("A personal key has a role and no scopes. Leave out --scope.")
+        created = api_keys.create_personal(home_option(home), name=person, team=team, role=_role(role))
+    typer.echo(created.token)
+    say("Store it now: it is not shown again.")
+
+
+def _scopes(words: Sequence[str] | None) -> "tuple[KeyScope, ...]":
+    from dnapredict.service.auth.permissions import KeyScope
+
+    known = {item.value: item for item in KeyScope}
+    scopes = words or [KeyScope.SCORE, KeyScope.LIST]
     unknown = [word for word in scopes if word not in known]
     if unknown:
         raise UsageError(f"There is no scope '{unknown[0]}'. Scopes: {', '.join(known)}.")
-    created = api_keys.create(home_option(home), name=name, scopes=tuple(known[word] for word in scopes))
-    typer.echo(created.token)
-    say("Store it now: it is not shown again.")
+    return tuple(known[word] for word in scopes)
+
+
+def _role(word: str | None) -> "Role":
+    from dnapredict.service.auth.people import Role
+
+    known = {item.value: item for item in Role}
+    if word is not None and word not in known:
+        raise UsageError(f"There is no role '{word}'. Roles: {', '.join(known)}.")
+    return Role.CLERK if word is None else known[word]
+
+
+def link_key(
+    key_id: Annotated[str, typer.Argument(help="The id of the key, as in 'keys list'.")],
+    minutes: Annotated[int, typer.Option(help="How long the link lasts.", min=1, max=1_440)] = 30,
+    address: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:3000",
+    home: Home = HOME,
+) -> None:
+    """Print a link that signs the holder of a key in, once, without typing the key.
+
+    Whoever opens it first is signed in as that person: send it where only they read it.
+
+    Example:  dnapredict keys link 1a2b3c4d
+    """
+    from dnapredict.service.auth import sign_in_links
+
+    typer.echo(address.rstrip("/") + sign_in_links.create(home_option(home), key_id, minutes=minutes))
+    say(f"It works once, within {minutes} minutes.")
 
 
 def make_personal_key(
@@ -109,7 +160,9 @@ def list_keys(home: Home = HOME) -> None:
 
     for key in api_keys.all_keys(home_option(home)):
         state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "in force"
-        typer.echo(f"{key.key_id}  {key.name}  {', '.join(key.scopes)}  made {key.made_at:%Y-%m-%d}  {state}")
+        opens = ", ".join(key.scopes) if key.role is None else f"{key.role} (personal key)"
+        team = f"  team {key.team}" if key.team else ""
+        typer.echo(f"{key.key_id}  {key.name}  {opens}{team}  made {key.made_at:%Y-%m-%d}  {state}")
 
 
 def revoke_key(

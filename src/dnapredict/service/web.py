@@ -15,13 +15,16 @@ from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.model_documents import DocumentCache
 from dnapredict.service.api.openapi import description
 from dnapredict.service.api.response_models import NEVER_FOR, USE, ModelAnswer
+from dnapredict.service.api.returned_outcomes import RETURNED, return_routes
 from dnapredict.service.api.scoring_endpoints import LISTS, list_routes
 from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, SIGN_IN, FailedKeys
 from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.auth.sign_in_links import LINK
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.middleware.body_limits import BodyType
+from dnapredict.service.pages.call_sheet_page import SHEET
 from dnapredict.service.pages.calls.call_mode import SEARCH
 from dnapredict.service.pages.calls.call_view import CALL
 from dnapredict.service.pages.entry_forms import OUTCOMES, UPLOAD
@@ -30,6 +33,7 @@ from dnapredict.service.pages.list_view import LIST_PAGES
 from dnapredict.service.pages.model_pages import MODEL, REPORT, REPORT_FILE, TABLES
 from dnapredict.service.pages.page_routes import STATIC_PATH, page_routes
 from dnapredict.service.pages.rendering import error_page
+from dnapredict.service.pages.returned_page import WORKBOOK
 from dnapredict.service.prometheus_metrics import CONTENT_TYPE, exposition
 
 _JSON: Final = frozenset({"application/json"})
@@ -49,10 +53,12 @@ def body_types(*, largest: int, largest_form: int) -> tuple[BodyType, ...]:
         BodyType(re.compile("/v1/score"), _JSON, largest),
         BodyType(re.compile(LISTS), _FILE, largest),
         BodyType(re.compile(LISTS + "/[^/]+/actions"), _JSON, largest_form),
+        BodyType(re.compile(LISTS + "/[^/]+" + RETURNED), _FILE, largest),
+        BodyType(re.compile(LIST_PAGES + "/[^/]+" + WORKBOOK), _FILE, largest),
         BodyType(re.compile(UPLOAD), _FILE, largest),
         BodyType(re.compile(LIST_PAGES + "/[^/]+" + OUTCOMES), _FORM, largest_form),
         BodyType(re.compile(f"{LIST_PAGES}/[^/]+(?:{CALL}/[0-9]+|{SEARCH})"), _FORM, largest_form),
-        BodyType(re.compile(SIGN_IN), _FORM, largest_form),
+        BodyType(re.compile(f"{SIGN_IN}|{LINK}[^/]+"), _FORM, largest_form),
     )
 
 
@@ -77,14 +83,15 @@ _COUNTED: Final = frozenset(
         "/docs.json",
     }
 )
-_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file", CALL, SEARCH)
+_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file", CALL, SEARCH, SHEET, WORKBOOK)
 _CALL_LINE: Final = re.compile(LIST_PAGES + "/[^/]+" + CALL + "/[0-9]+")
 
 
 def route_of(path: str) -> str:
     """The route name of a path, for the metrics."""
-    if path.startswith(STATIC_PATH + "/"):
-        return STATIC_PATH
+    for whole in (STATIC_PATH + "/", LINK):  # a link's token must not become a name in the metrics
+        if path.startswith(whole):
+            return whole.rstrip("/")
     if _CALL_LINE.fullmatch(path):
         return LIST_PAGES + "/{list_id}" + CALL + "/{line}"
     for lists in (LISTS, LIST_PAGES):
@@ -95,12 +102,14 @@ def route_of(path: str) -> str:
 
 
 # These paths accept POST only; without these routes a GET would be answered 404 and not 405.
+_BENEATH: Final = "/{list_id}"
 _POSTED: Final = (
     "/v1/score",
     LISTS,
-    LISTS + "/{list_id}/actions",
-    LIST_PAGES + "/{list_id}" + OUTCOMES,
-    LIST_PAGES + "/{list_id}" + SEARCH,
+    LISTS + _BENEATH + "/actions",
+    LISTS + _BENEATH + RETURNED,
+    LIST_PAGES + _BENEATH + OUTCOMES,
+    LIST_PAGES + _BENEATH + SEARCH,
 )
 
 
@@ -124,6 +133,7 @@ def web_app(
         routes=[
             *page_routes(pages, champion, documents=documents, ring=ring, failed=failed),
             *list_routes(lists, actions, worklist),
+            *return_routes(lists, actions),
             Route("/v1/model", _model_view(champion)),
             *(Route(path, _post_only) for path in _POSTED),
             Route("/docs.json", docs),

@@ -26,6 +26,7 @@ from dnapredict.features.matrix import Matrix, Past, question
 from dnapredict.features.scoring_clock import Clock, LabelRule
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.reasons import ReasonColumns
+from dnapredict.worklist.files.calls_sheet import with_call_columns
 from dnapredict.worklist.files.worklist_files import (
     COLUMNS,
     FACTORS,
@@ -270,9 +271,10 @@ class Worklist:
 
 
 def file_columns(table: pa.Table, *, passthrough: Sequence[str]) -> pa.Table:
-    """The columns of a worklist file: `COLUMNS`, then the passthrough columns under their own names."""
+    """The columns of a worklist file: `COLUMNS`, the passthrough columns under their own names, those of the calls."""
     extra = [pc.cast(table[_numbered(number)], pa.string()) for number in range(len(passthrough))]
-    return pa.table([*(table[name] for name in COLUMNS), *extra], names=[*COLUMNS, *passthrough])
+    columns = pa.table([*(table[name] for name in COLUMNS), *extra], names=[*COLUMNS, *passthrough])
+    return with_call_columns(columns, table)
 
 
 def _numbered(number: int) -> str:

@@ -211,7 +211,7 @@ class Scorer:
 
     def note(self, name: str, *, day: datetime.date, unknown: Sequence[str] = ()) -> Note:
         """The note of the list called `name`: see `worklist.files.excel_worklist`."""
-        return note_of(
+        note = note_of(
             name,
             day=day,
             model_version=self.model_version,
@@ -219,6 +219,7 @@ class Scorer:
             config=self.worklist,
             unknown=unknown,
         )
+        return replace(note, timezone=self.mapping.timezone)
 
     def unknown_factors(self, present: frozenset[str]) -> tuple[str, ...]:
         """Factors of the model that a list with the columns `present` cannot feed."""

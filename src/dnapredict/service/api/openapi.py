@@ -17,6 +17,7 @@ from dnapredict.service.api.response_models import (
     ListAnswer,
     ModelAnswer,
     Refusal,
+    ReturnedAnswer,
     ScoreAnswer,
 )
 
@@ -54,7 +55,15 @@ _LIST_PARAMETERS: Final = [
 def description() -> dict[str, Any]:
     """The whole description, in OpenAPI 3.1."""
     requests: list[type[BaseModel]] = [ScoreRequest, ActionRequest]
-    responses: list[type[BaseModel]] = [ScoreAnswer, ListAnswer, ActionAnswer, Conflict, ModelAnswer, Refusal]
+    responses: list[type[BaseModel]] = [
+        ScoreAnswer,
+        ListAnswer,
+        ActionAnswer,
+        ReturnedAnswer,
+        Conflict,
+        ModelAnswer,
+        Refusal,
+    ]
     _, schemas = models_json_schema(
         [*((model, "validation") for model in requests), *((model, "serialization") for model in responses)],
         ref_template=_REFERENCE,
@@ -108,6 +117,17 @@ def _paths() -> dict[str, Any]:
                     ActionAnswer,
                     status="201",
                     refusals=(400, 401, 403, 404, 408, 409, 413, 415, 429, 500, 503, 504),
+                ),
+            }
+        },
+        "/v1/lists/{list_id}/outcomes": {
+            "post": {
+                "operationId": "returnOutcomes",
+                "summary": "Record the outcomes of a filled worklist; each row's fate is answered.",
+                "parameters": _LIST_PARAMETERS[:1],
+                "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _UPLOAD}}},
+                "responses": _responses(
+                    ReturnedAnswer, refusals=(400, 401, 403, 404, 408, 413, 415, 429, 500, 503, 504)
                 ),
             }
         },

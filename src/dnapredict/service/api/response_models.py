@@ -106,6 +106,27 @@ class ActionAnswer(_Answer):
     replaced: Recorded | None = None
 
 
+class ReturnedRowAnswer(_Answer):
+    """What became of one row of a worklist that was given back; `sheet` is empty for a CSV file."""
+
+    sheet: str
+    row: int
+    appointment_id: str | None
+    fate: str
+    outcome: Outcome | None
+    advice: str = Field(description="What to do about it; empty where nothing has to be done.")
+
+
+class ReturnedAnswer(_Answer):
+    """A filled worklist that was given back: how many outcomes were recorded, and every row with an outcome."""
+
+    list_id: str
+    recorded: int
+    attention: int = Field(description="Rows that somebody has to look at.")
+    empty: int = Field(description="Appointments of the list for which the file holds no outcome.")
+    rows: list[ReturnedRowAnswer]
+
+
 class ModelAnswer(_Answer):
     """The model that answers now."""
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,7 +42,8 @@ from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.log.answer_entries import AnswerLog
 from dnapredict.service.scorer_protocol import ScorerProtocol
 from dnapredict.worklist.files import list_store, worklist_files
-from dnapredict.worklist.files.excel_worklist import OUTCOME, Note
+from dnapredict.worklist.files.calls_sheet import with_call_columns
+from dnapredict.worklist.files.excel_worklist import OUTCOME, Note, RecordedBefore
 from dnapredict.worklist.files.list_store import KeptList, save_latest
 from dnapredict.worklist.files.worklist_files import COLUMNS, notices_of
 
@@ -101,19 +103,26 @@ def as_file(
 ) -> bytes:
     """A kept list as the bytes of a CSV or XLSX file, with the recorded outcome of each appointment.
 
-    `carried` are contact columns that the team chose, a row for each line.
-
-    The file is the same as the one that `dnapredict score` writes, with the note from the day of scoring.
+    `carried` are the contact columns that the team chose to carry through, a row for each line of the list.
+    The file is the same as the one that `dnapredict score` writes, with the note from the day of scoring. A workbook
+    says too which list it is of and what was recorded when, so that it can be given back.
     """
     words = [WORDS[latest[each].outcome] if each in latest else None for each in _appointments(kept)]
     worklist = kept.worklist.select(COLUMNS)
     if carried is not None:
-        for name in carried.column_names:
-            worklist = worklist.append_column(name, carried[name])
+        for name, column in zip(carried.column_names, carried.columns, strict=True):
+            worklist = worklist.append_column(name, column)
     worklist = worklist.append_column(OUTCOME, pa.array(words, pa.string()))
+    recorded = {each: (WORDS[action.outcome], action.at.isoformat()) for each, action in latest.items()}
+    note = kept.heading.note or _default_note(kept.heading)
     with tempfile.TemporaryDirectory(prefix="dnapredict-") as folder:
         out = Path(folder) / f"worklist.{form}"
-        worklist_files.write_tables([worklist], out, note=kept.heading.note or _default_note(kept.heading))
+        worklist_files.write_tables(
+            [with_call_columns(worklist, kept.page_rows)],
+            out,
+            note=replace(note, timezone=kept.heading.timezone),
+            recorded_before=RecordedBefore(kept.heading.list_id, recorded),
+        )
         return out.read_bytes()
 
 
@@ -247,7 +256,7 @@ def with_opt_outs(kept: KeptList, actions: Actions, *, action: str) -> KeptList:
 
 
 def file_response(kept: KeptList, form: str, *, actions: Actions, carried: pa.Table | None = None) -> Response:
-    """A list as a file, with the recorded outcomes and the contact columns that are `carried`.
+    """A list as a file, with the recorded outcomes and the contact columns that are `carried` through.
 
     Raises
     ------
@@ -259,12 +268,23 @@ def file_response(kept: KeptList, form: str, *, actions: Actions, carried: pa.Ta
     if form not in FILE_TYPES:
         raise DataError("'form' is one of json, csv, xlsx.")
     latest = actions.latest(each for each in kept.worklist["appointment_id"].to_pylist() if each is not None)
-    named = f'attachment; filename="worklist-{kept.heading.day}.{form}"'
     return Response(
         as_file(kept, form=form, latest=latest, carried=carried),
         media_type=FILE_TYPES[form],
-        headers={"content-disposition": named},
+        headers={"content-disposition": _attachment(kept.heading, form)},
     )
+
+
+def _attachment(heading: list_store.Heading, form: str) -> str:
+    """The header that names a download: the list's name without its ending, and when it was scored by local time."""
+    stem = heading.name
+    for ending in (".gz", ".csv", ".xlsx", ".parquet"):
+        stem = stem[: -len(ending)] if stem.lower().endswith(ending) else stem
+    scored = heading.created_at.astimezone(heading.zone)
+    name = f"{stem.strip() or 'list'} scored {scored:%Y-%m-%d %H.%M}.{form}"
+    # A header is ASCII; programs that know RFC 6266 take the second name.
+    plain = name.encode("ascii", "replace").decode().replace("?", "_").replace('"', "_")
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def _json(kept: KeptList) -> Response:

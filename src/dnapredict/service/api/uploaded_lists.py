@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Mapping as MappingOf
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -9,6 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.service_config import Retention
@@ -25,6 +27,7 @@ from dnapredict.service.log.answer_entries import AnswerLog
 from dnapredict.service.log.retention import remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import contact_details, list_store
+from dnapredict.worklist.files.contact_details import ContactDetails
 from dnapredict.worklist.files.list_store import SPECIALTY, Heading, KeptList
 from dnapredict.worklist.files.worklist_files import notices_of
 from dnapredict.worklist.plan.working_days import local_today
@@ -32,7 +35,7 @@ from dnapredict.worklist.plan.working_days import local_today
 MOST_ROWS: Final = 20_000
 _MOST_COLUMNS: Final = 60
 # A list of 20,000 rows and 40 columns unpacks to about 30 MB. A sheet has more lines than rows: titles, blanks.
-_LIMITS: Final = replace(
+UPLOAD_LIMITS: Final = replace(
     file_type.WORKBOOK, expanded_bytes=50 * 1_048_576, rows=5 * MOST_ROWS, columns=2 * _MOST_COLUMNS
 )
 _LOG: Final = logging.getLogger("dnapredict.service")
@@ -151,6 +154,18 @@ class ListService:
         if kept.heading.page_only and list_store.find(self._home, kept.heading.list_id) is None:
             list_store.keep(self._home, kept)
 
+    def contacts(self, list_id: str, lines: Sequence[int] | None = None) -> MappingOf[int, ContactDetails]:
+        """Who is called and how, by line of a list; nothing where the details were deleted or never given."""
+        return contact_details.read(self._home, list_id, lines)
+
+    def carried(self, kept: KeptList, chosen: Sequence[str]) -> pa.Table:
+        """The contact columns among `chosen` (`carry_through`), a row for each line; none where nothing is known."""
+        details = self.contacts(kept.heading.list_id)
+        names = [name for name in chosen if name in contact_details.CARRIED] if details else []
+        known = contact_details.carried_table(details, names)
+        index = pc.index_in(pa.array(range(1, kept.worklist.num_rows + 1), pa.int64()), known[ROW_NUMBER])
+        return known.select(names).take(index)
+
     def headings(self) -> tuple[Heading, ...]:
         """The headings of all lists that can be shown, newest first."""
         return list_store.headings(self._home)
@@ -164,7 +179,7 @@ def _read(content: bytes, name: str) -> pa.Table:
         path = workspace.new_file(ending=ending)
         path.write_bytes(content)
         try:
-            table = workspace.backend.to_pyarrow(table_file.read(path, workspace, limits=_LIMITS))
+            table = workspace.backend.to_pyarrow(table_file.read(path, workspace, limits=UPLOAD_LIMITS))
         except DataError as error:
             # The sender knows the file by its own name.
             raise DataError(str(error).replace(str(path), name)) from None

@@ -15,7 +15,7 @@ import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -28,9 +28,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dnapredict.errors import StoreError
+from dnapredict.service.auth.after_sign_in import sign_in_query
 from dnapredict.service.auth.api_keys import Key, KeyRing
-from dnapredict.service.auth.api_keys import KeyScope as KeyScope
 from dnapredict.service.auth.openid import Issuer, TokenHolder
+from dnapredict.service.auth.people import PERSON, SIGNED_IN, THIS_MACHINE
+from dnapredict.service.auth.permissions import first_page, may_reach
 from dnapredict.service.client_address import ADDRESS, Networks, client_address
 from dnapredict.service.connections import CONNECTION
 from dnapredict.service.error_responses import json_error
@@ -117,8 +119,6 @@ _NAMED: Final = 52
 _API_PREFIX: Final = "/v1/"
 _PROXIED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host")
 _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_SCOPES: Final = {"/v1/score": KeyScope.SCORE, "/metrics": KeyScope.ADMIN}
-_ANY_SCOPE: Final = frozenset({"/v1/model", "/docs.json", "/schema.json"})
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,7 @@ class AccessControl:
         refusal = await self._refusal(scope)
         if HOLDER in scope:
             REQUESTED_BY.set(scope[HOLDER].key_id)
+        SIGNED_IN.set(scope.get(PERSON))
         if CALLER in scope and connection:
             connection.trust()
         if CALLER not in scope or not is_guarded(scope["path"], static_path=self.static_path):
@@ -189,13 +190,14 @@ class AccessControl:
         if self.issuer is None and not self.ring.required:
             if not _is_of_this_machine(scope, headers):
                 return _unauthorised(_MAKE_A_KEY)
-            scope[CALLER] = _THIS_MACHINE
+            scope[CALLER], scope[PERSON] = _THIS_MACHINE, THIS_MACHINE
             return None
         key = await self._holder(scope, headers)
         if key is None:
             return self._wrong_key(scope, headers) or _sign_in_or_401(scope, headers)
-        if not may_reach(key.scopes, scope["path"]):
-            return json_error(403, "This key may not do that.")
+        scope[PERSON] = key.person
+        if not may_reach(key.held, scope["path"]):
+            return _forbidden(scope, headers, key)
         scope[HOLDER] = key
         return None
 
@@ -215,6 +217,7 @@ class AccessControl:
         session = "" if token else HTTPConnection(scope).cookies.get(SESSION_COOKIE, "")
         key = self.ring.session_holder(session) if session else self.ring.holder(token)
         if key is not None:
+            scope[PERSON] = key.person
             scope[CALLER] = f"session {session[:_NAMED]}" if session else f"key {key.key_id}"
         return key
 
@@ -231,7 +234,7 @@ class AccessControl:
 
 def is_guarded(path: str, *, static_path: str) -> bool:
     """Whether a path needs a key; health checks, static files and a few pages do not."""
-    return path not in _PUBLIC and not path.startswith(static_path + "/")
+    return path not in _PUBLIC and not path.startswith((static_path + "/", SIGN_IN + "/"))
 
 
 def _bearer(headers: Headers) -> str:
@@ -240,17 +243,13 @@ def _bearer(headers: Headers) -> str:
 
 
 _THIS_MACHINE: Final = "this machine"
+_NOT_YOURS: Final = (
+    "You are signed in as a {role}, and this page is for others. The person who runs dnapredict can change your role."
+)
 _MAKE_A_KEY: Final = (
     "Until a key is made, the service answers the machine that it runs on and nobody else. "
     "`dnapredict keys create` makes one."
 )
-
-
-def may_reach(scopes: Collection[KeyScope], path: str) -> bool:
-    """Whether a key with these scopes reaches a path: see the table in `tests/spec/test_service_access.py`."""
-    if path in _ANY_SCOPE:
-        return bool(scopes)
-    return KeyScope.ADMIN in scopes or _SCOPES.get(path, KeyScope.LIST) in scopes
 
 
 def _is_of_this_machine(scope: Scope, headers: Headers) -> bool:
@@ -297,9 +296,17 @@ def _host_of(address: str) -> str:
 def _sign_in_or_401(scope: Scope, headers: Headers) -> Response:
     """A redirect to the sign-in page for a person, 401 for a program."""
     if "text/html" in headers.get("accept", "") and not scope["path"].startswith(_API_PREFIX):
-        lost = "" if scope["method"] == "GET" else "?lost=1"
-        return RedirectResponse(SIGN_IN + lost, 303)
+        query = sign_in_query(scope["method"], scope["path"], scope.get("query_string", b"").decode("latin-1"))
+        return RedirectResponse(SIGN_IN + query, 303)
     return _unauthorised("Send an API key: Authorization: Bearer KEY.")
+
+
+def _forbidden(scope: Scope, headers: Headers, key: Key | TokenHolder) -> Response:
+    """403; the start page leads those who see no list to their own first page."""
+    if scope["path"] == "/" and "text/html" in headers.get("accept", "") and may_reach(key.held, first_page(key.held)):
+        return RedirectResponse(first_page(key.held), 303)
+    person = key.person
+    return json_error(403, "This key may not do that." if person.is_shared else _NOT_YOURS.format(role=person.role))
 
 
 def _unauthorised(sentence: str) -> Response:

@@ -15,19 +15,19 @@ import re
 import secrets
 import time
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dnapredict.data.files.atomic_write import write_private
-from dnapredict.data.files.digests import read_or_make
 from dnapredict.errors import StoreError, UsageError
-from dnapredict.service.auth import sessions
+from dnapredict.service.auth.people import Person, Role, require_person
+from dnapredict.service.auth.permissions import Holds
+from dnapredict.service.auth.permissions import KeyScope as KeyScope
+from dnapredict.service.auth.sessions import Sessions
 
 _FOLDER: Final = "keys"
-_SECRET: Final = "session.secret"  # noqa: S105 - the name of a file
 # Outside the folder of the keys, so that it survives the loss of that folder.
 _MARK: Final = "keys-were-made"
 _SAYS: Final = "From the first key on, the service asks everybody for one. Do not delete this file.\n"
@@ -35,22 +35,14 @@ _PREFIX: Final = "dnap"
 _TOKEN: Final = re.compile(rf"{_PREFIX}_([0-9a-f]{{8}})_([A-Za-z0-9_-]{{43}})")
 # Seconds for which a worker uses the keys that it last read; a revoked key is refused after that.
 _SECONDS_REMEMBERED: Final = 1.0
-_SESSION_SECONDS: Final = 12 * 3600
-_SESSION: Final = re.compile(
-    r"(?P<key_id>[0-9a-f]{8})\.(?P<until>[0-9]{1,12})\.(?P<name>[0-9a-f]{32})(?P<seal>[0-9a-f]{64})"
-)
-
-
-class KeyScope(StrEnum):
-    """The scopes of a key."""
-
-    SCORE = "score"  # POST /v1/score
-    LIST = "list"  # the page and the lists
-    ADMIN = "admin"  # metrics, and all of the above
 
 
 class Key(BaseModel):
-    """The stored record of a key, without the key itself."""
+    """The stored record of a key, without the key itself.
+
+    A key with a `role` is personal: `name` is the person. One without is shared by a team or used by a program; keys
+    of earlier releases are of that kind.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -60,6 +52,21 @@ class Key(BaseModel):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     made_at: datetime.datetime
     revoked_at: datetime.datetime | None = None
+    team: str = ""
+    role: Role | None = None
+
+    @property
+    def person(self) -> Person:
+        """The person, or the team, that the key names."""
+        if self.role is not None:
+            return Person(self.key_id, self.name, self.team, self.role)
+        role = Role.ADMINISTRATOR if KeyScope.ADMIN in self.scopes else Role.CLERK
+        return Person(self.key_id, self.name, self.team, role, is_shared=True)
+
+    @property
+    def held(self) -> frozenset[Holds]:
+        """What the key opens addresses with: its scopes, or the role of its person."""
+        return frozenset(self.scopes if self.role is None else (self.role,))
 
     def may(self, scope: KeyScope) -> bool:
         """Whether the key is valid and has that scope."""
@@ -74,8 +81,13 @@ class MadeKey:
     token: str = field(repr=False)
 
 
-def create(home: Path, *, name: str, scopes: tuple[KeyScope, ...]) -> MadeKey:
-    """Create a key for `name`, a system or a team.
+def create(home: Path, *, name: str, scopes: tuple[KeyScope, ...], team: str = "") -> MadeKey:
+    """Create a key for `name`, a system or a team; `create_personal` makes one for a person.
+
+    Parameters
+    ----------
+    team
+        The team whose lists the key opens; "" for those of all teams.
 
     Raises
     ------
@@ -86,8 +98,27 @@ def create(home: Path, *, name: str, scopes: tuple[KeyScope, ...]) -> MadeKey:
     """
     if not scopes:
         raise UsageError(f"A key needs at least one scope: {', '.join(KeyScope)}.")
+    return _create(home, name=name, scopes=scopes, team=team, role=None)
+
+
+def create_personal(home: Path, *, name: str, team: str, role: Role) -> MadeKey:
+    """Create a key for one person. It has no scopes: the role decides what it opens.
+
+    Raises
+    ------
+    UsageError
+        If the name is empty, or the role needs a team and there is none.
+    StoreError
+        If the home cannot be written to.
+    """
+    require_person(name, team=team, role=role)
+    return _create(home, name=name, scopes=(), team=team, role=role)
+
+
+def _create(home: Path, *, name: str, scopes: tuple[KeyScope, ...], team: str, role: Role | None) -> MadeKey:
     key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
-    key = Key(key_id=key_id, name=name, scopes=scopes, sha256=_hashed(secret), made_at=_now())
+    hashed = _hashed(secret)
+    key = Key(key_id=key_id, name=name, scopes=scopes, sha256=hashed, made_at=_now(), team=team, role=role)
     mark_keys_made(home)
     _write(home, key)
     return MadeKey(key, f"{_PREFIX}_{key_id}_{secret}")
@@ -174,7 +205,12 @@ class KeyRing:
         self._home = home
         self._keys: dict[str, Key] = {}
         self._read_at = -float("inf")
-        self._secret = b""
+        self._sessions = Sessions(home / _FOLDER)
+
+    @property
+    def home(self) -> Path:
+        """The home whose keys these are."""
+        return self._home
 
     @property
     def stale(self) -> bool:
@@ -215,11 +251,14 @@ class KeyRing:
         key_id = token[len(_PREFIX) + 1 : len(_PREFIX) + 9]
         return key_id if token.startswith(f"{_PREFIX}_") and key_id in self._current() else ""
 
+    def valid_key(self, key_id: str) -> Key | None:
+        """The key of that id, if there is one and it was not revoked."""
+        key = self._current().get(key_id)
+        return key if key is not None and key.revoked_at is None else None
+
     def session(self, key: Key) -> str:
-        """The value of a browser's cookie: the id of the key, the end, and a random name, sealed."""
-        until = int(time.time()) + _SESSION_SECONDS
-        named = f"{key.key_id}.{until}.{secrets.token_hex(16)}"
-        return named + self._seal(named)
+        """A new session for the holder of a key, the value of a browser's cookie."""
+        return self._sessions.start(key.key_id)
 
     def session_holder(self, session: str) -> Key | None:
         """The key of a session, if both are still valid.
@@ -229,11 +268,8 @@ class KeyRing:
         StoreError
             If the ended sessions cannot be read.
         """
-        match = self._sealed(session)
-        if match is None or int(match["until"]) < time.time() or sessions.is_ended(self._home, match["name"]):
-            return None
-        key = self._current().get(match["key_id"])
-        return key if key is not None and key.revoked_at is None else None
+        key_id = self._sessions.holder(session)
+        return None if key_id is None else self.valid_key(key_id)
 
     def end_session(self, session: str) -> None:
         """End a session for every worker, so that a copy of its cookie is useless.
@@ -243,26 +279,13 @@ class KeyRing:
         StoreError
             If that cannot be written.
         """
-        match = self._sealed(session)
-        if match is not None:
-            sessions.end(self._home, match["name"], until=int(match["until"]))
+        self._sessions.end(session)
 
     def _current(self) -> dict[str, Key]:
         if self.stale:
             self._keys = {key.key_id: key for key in all_keys(self._home)}
             self._read_at = time.monotonic()
         return self._keys
-
-    def _sealed(self, session: str) -> re.Match[str] | None:
-        """The parts of a session whose seal is valid."""
-        match = _SESSION.fullmatch(session)
-        named = session[: match.start("seal")] if match else ""
-        return match if match and hmac.compare_digest(match["seal"], self._seal(named)) else None
-
-    def _seal(self, named: str) -> str:
-        # Shared by all workers. A missing one is created: only the open sessions are lost.
-        self._secret = self._secret or read_or_make(self._home / _FOLDER / _SECRET)
-        return hmac.new(self._secret, named.encode(), hashlib.sha256).hexdigest()
 
 
 def _hashed(secret: str) -> str:

@@ -21,7 +21,8 @@ import jwt
 
 from dnapredict.config.service_config import OpenId
 from dnapredict.errors import StoreError
-from dnapredict.service.auth.api_keys import KeyScope
+from dnapredict.service.auth.people import Person, Role
+from dnapredict.service.auth.permissions import Holds, KeyScope
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 _LONGEST_TOKEN: Final = 16_384
@@ -42,6 +43,17 @@ class TokenHolder:
 
     key_id: str
     scopes: frozenset[KeyScope]
+
+    @property
+    def held(self) -> frozenset[Holds]:
+        """What the token opens addresses with."""
+        return frozenset(self.scopes)
+
+    @property
+    def person(self) -> Person:
+        """The program that sends the token; it belongs to no team."""
+        role = Role.ADMINISTRATOR if KeyScope.ADMIN in self.scopes else Role.CLERK
+        return Person(self.key_id, self.key_id, "", role, is_shared=True)
 
 
 @dataclass(frozen=True)

@@ -1,51 +1,100 @@
-"""Ended sessions: one file in the home for each session that was signed out.
+"""Sessions of people who signed in: a sealed text in a cookie, and one file for each session that was signed out.
 
-A session is a sealed text in a cookie, which can be copied, so that every worker must know at once, and after a
-restart, that it was ended. Checking whether a file exists needs no lock and no open file. A file is removed a
-day after its session would have expired.
+A session can be copied, so that every worker must know at once, and after a restart, that it was ended. Checking
+whether a file exists needs no lock and no open file. A file is removed a day after its session would have expired.
 """
 
 import contextlib
+import hashlib
+import hmac
 import os
+import re
+import secrets
 import time
 from pathlib import Path
 from typing import Final
 
 from dnapredict.data.files.atomic_write import write_private
+from dnapredict.data.files.digests import read_or_make
 from dnapredict.errors import StoreError
+
+SESSION_SECONDS: Final = 12 * 3600
+"""How long a session lasts: a long working day."""
 
 # A clock that is set back must not make an ended session valid again.
 _SECONDS_KEPT: Final = 86_400
-_FOLDER: Final = Path("keys") / "ended-sessions"
+_ENDED: Final = "ended-sessions"
+_SECRET: Final = "session.secret"  # noqa: S105 - the name of a file
+# The holder is a key (8 digits) or a person whom an issuer named (16 digits).
+_SESSION: Final = re.compile(
+    r"(?P<holder>(?:[0-9a-f]{8}){1,2})\.(?P<until>[0-9]{1,12})\.(?P<name>[0-9a-f]{32})(?P<seal>[0-9a-f]{64})"
+)
 
 
-def is_ended(home: Path, name: str) -> bool:
-    """Whether the session of that name was ended.
+class Sessions:
+    """The sessions that are sealed with the secret of one folder, which all workers share."""
 
-    Raises
-    ------
-    StoreError
-        If that cannot be read.
-    """
-    try:
-        (home / _FOLDER / name).stat()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise StoreError(f"{home / _FOLDER}: cannot be read ({type(error).__name__}).") from None
-    return True
+    def __init__(self, folder: Path) -> None:
+        """`folder` holds the secret and the records of ended sessions; nothing is read yet."""
+        self._folder = folder
+        self._secret = b""
 
+    def start(self, holder: str) -> str:
+        """A new session: the id of its holder, its end, and a random name, sealed."""
+        until = int(time.time()) + SESSION_SECONDS
+        named = f"{holder}.{until}.{secrets.token_hex(16)}"
+        return named + self.seal(named)
 
-def end(home: Path, name: str, *, until: int) -> None:
-    """End the session of that name, which would last until the Unix time `until`.
+    def holder(self, session: str) -> str | None:
+        """The id of the holder of a session; None if it was not sealed here, has expired or was ended.
 
-    Raises
-    ------
-    StoreError
-        If that cannot be written: the session then remains valid.
-    """
-    write_private(home / _FOLDER / name, str(until))
-    _remove_outdated(home / _FOLDER)
+        Raises
+        ------
+        StoreError
+            If the ended sessions cannot be read.
+        """
+        match = self._sealed(session)
+        if match is None or int(match["until"]) < time.time() or self._is_ended(match["name"]):
+            return None
+        return match["holder"]
+
+    def end(self, session: str) -> None:
+        """End a session for every worker, so that a copy of its cookie is useless.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be written: the session then remains valid.
+        """
+        match = self._sealed(session)
+        if match is not None:
+            self.note_ended(match["name"], until=int(match["until"]))
+
+    def note_ended(self, name: str, *, until: int) -> None:
+        """Record that something of that name, which would be valid until the Unix time `until`, was used up."""
+        write_private(self._folder / _ENDED / name, str(until))
+        _remove_outdated(self._folder / _ENDED)
+
+    def seal(self, named: str) -> str:
+        """The seal of a text, as 64 hexadecimal digits."""
+        # A missing secret is created: only the open sessions are lost.
+        self._secret = self._secret or read_or_make(self._folder / _SECRET)
+        return hmac.new(self._secret, named.encode(), hashlib.sha256).hexdigest()
+
+    def _sealed(self, session: str) -> re.Match[str] | None:
+        """The parts of a session whose seal is valid."""
+        match = _SESSION.fullmatch(session)
+        named = session[: match.start("seal")] if match else ""
+        return match if match and hmac.compare_digest(match["seal"], self.seal(named)) else None
+
+    def _is_ended(self, name: str) -> bool:
+        try:
+            (self._folder / _ENDED / name).stat()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StoreError(f"{self._folder / _ENDED}: cannot be read ({type(error).__name__}).") from None
+        return True
 
 
 def _remove_outdated(folder: Path) -> None:

@@ -51,7 +51,9 @@ class ListSlice:
     calls: Sequence[str]
 
 
-def slice_list(kept: KeptList, list_query: ListQuery, *, latest_of: LatestActions) -> ListSlice:
+def slice_list(
+    kept: KeptList, list_query: ListQuery, *, latest_of: LatestActions, lines_a_page: int = LINES_A_PAGE
+) -> ListSlice:
     """The part of a list that `list_query` selects; beyond the last page, the last one.
 
     Raises
@@ -66,11 +68,11 @@ def slice_list(kept: KeptList, list_query: ListQuery, *, latest_of: LatestAction
     clinics, days, bands = _clinics(whole), _days(whole), _bands(whole)
     list_query = _with_known_filters(list_query, clinic=clinics, day=days, band=bands)
     rows = _sorted(_filtered(rows, list_query, latest), list_query.sort)
-    pages = max(1, -(-rows.num_rows // LINES_A_PAGE))
+    pages = max(1, -(-rows.num_rows // lines_a_page))
     page = min(max(list_query.page, 1), pages)
     return ListSlice(
         list_query=list_query.at(page),
-        lines=rows.slice((page - 1) * LINES_A_PAGE, LINES_A_PAGE).to_pylist(),
+        lines=rows.slice((page - 1) * lines_a_page, lines_a_page).to_pylist(),
         total=rows.num_rows,
         pages=pages,
         clinics=clinics,

@@ -14,7 +14,6 @@ from starlette.routing import BaseRoute, Route
 from dnapredict.errors import DnapredictError
 from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.model_documents import DocumentCache
-from dnapredict.service.auth.access_control import HOLDER
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.rendering import error_page, page
 
@@ -38,7 +37,7 @@ _DECISIONS: Final = {
 def model_routes(champion: Champion, cache: DocumentCache) -> Sequence[BaseRoute]:
     """The routes of the pages about the champion."""
 
-    def model(request: Request) -> Response:
+    def model(_: Request) -> Response:
         try:
             scorer = champion.require()
             documents = cache.of(scorer.model_version)
@@ -47,7 +46,6 @@ def model_routes(champion: Champion, cache: DocumentCache) -> Sequence[BaseRoute
         return page(
             "model.html",
             here=MODEL,
-            signed_in=HOLDER in request.scope,
             synthetic=scorer.synthetic,
             version=scorer.model_version,
             documents=documents,

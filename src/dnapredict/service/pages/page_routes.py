@@ -14,13 +14,15 @@ from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.model_documents import DocumentCache
 from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, FailedKeys
 from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.pages.call_sheet_page import call_sheet_routes
 from dnapredict.service.pages.calls.call_mode import CallMode
 from dnapredict.service.pages.calls.call_view import CallDesk
 from dnapredict.service.pages.entry_forms import EntryForms
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.model_pages import model_routes
 from dnapredict.service.pages.rendering import page
-from dnapredict.service.pages.sign_in import sign_in_routes
+from dnapredict.service.pages.returned_page import ReturnedPages
+from dnapredict.service.pages.sign_in import SignInPages
 from dnapredict.service.scorer_protocol import factors_of
 
 # The classes of the factor register in a patient's words, in the order of the page.
@@ -66,8 +68,10 @@ def page_routes(
         *lists.routes(),
         *EntryForms(lists).routes(),
         *CallMode(CallDesk(lists)).routes(),
+        *ReturnedPages(lists).routes(),
+        *call_sheet_routes(lists),
         *model_routes(champion, documents),
         *plain_routes(champion),
-        *sign_in_routes(ring, failed),
+        *SignInPages(ring, failed).routes(),
         Mount(STATIC_PATH, StaticFiles(directory=Path(__file__).with_name("static"))),
     ]

@@ -10,6 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from dnapredict.service.api.response_models import NEVER_FOR
+from dnapredict.service.auth.people import SIGNED_IN, THIS_MACHINE, Person
+from dnapredict.service.auth.permissions import Holds, may_reach
 from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 
@@ -46,12 +48,13 @@ def _local(moment: datetime.datetime, zone: datetime.tzinfo) -> datetime.datetim
     return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).astimezone(zone)
 
 
+_ABOUT: Final = "/about"
 _MENU: Final = (
     ("/", "The list"),
     ("/lists", "Recent lists"),
     ("/upload", "Score a list"),
     ("/model", "The model"),
-    ("/about", "About this tool"),
+    (_ABOUT, "About this tool"),
 )
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -69,10 +72,9 @@ def page(
     here: str,
     status: int = 200,
     synthetic: bool = False,
-    signed_in: bool = False,
     **shown: Any,
 ) -> Response:
-    """The HTML page of `template` with the values `shown`.
+    """The HTML page of `template` with the values `shown`, and in its header who is signed in.
 
     Parameters
     ----------
@@ -80,17 +82,32 @@ def page(
         The address of the page, to mark it in the menu.
     synthetic
         Whether the patients are made up; the page then says so.
-    signed_in
-        Whether to offer to sign out.
     """
+    person = SIGNED_IN.get()
     shown |= {
         "here": here,
-        "menu": _MENU,
+        "menu": menu_of(person),
         "never_for": NEVER_FOR,
         "synthetic": synthetic,
-        "signed_in": signed_in,
+        # Nobody signs in, or can sign out, while no key exists.
+        "person": None if person is THIS_MACHINE else person,
     }
     return HTMLResponse(_TEMPLATES.get_template(template).render(shown), status)
+
+
+def menu_of(person: Person | None) -> tuple[tuple[str, str], ...]:
+    """The addresses and words of the menu: the pages that the person may open; all of them before signing in.
+
+    >>> from dnapredict.service.auth.people import Role
+    >>> [words for _, words in menu_of(Person("0123abcd", "Ada Okafor", "", Role.REVIEWER))]
+    ['The model', 'About this tool']
+    """
+    return tuple((address, words) for address, words in _MENU if person is None or _opens(person, address))
+
+
+def _opens(person: Person, address: str) -> bool:
+    held: frozenset[Holds] = frozenset({person.role})
+    return address == _ABOUT or may_reach(held, address)
 
 
 def error_page(

@@ -1,7 +1,8 @@
-"""Signing in with a key, and signing out."""
+"""Signing in with a key or with a link, and signing out; then the page that was asked for."""
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -11,8 +12,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import StoreError
+from dnapredict.service.auth import sign_in_links
 from dnapredict.service.auth.access_control import SESSION_COOKIE, SIGN_IN, FailedKeys
-from dnapredict.service.auth.api_keys import KeyRing, KeyScope
+from dnapredict.service.auth.after_sign_in import ASKED, is_own_page, page_after_sign_in
+from dnapredict.service.auth.api_keys import Key, KeyRing
+from dnapredict.service.auth.permissions import first_page, may_reach
+from dnapredict.service.auth.sign_in_links import LINK
 from dnapredict.service.client_address import ADDRESS
 from dnapredict.service.pages.list_pages import WORKED_ON
 from dnapredict.service.pages.rendering import error_page, page
@@ -22,28 +27,90 @@ _TEMPLATE: Final = "sign_in.html"
 _MOST_FIELDS: Final = 5
 _LOG: Final = logging.getLogger("dnapredict.service")
 _UNREADABLE: Final = "Keys and sessions cannot be read or written now. The service's log names the cause."
-_WRONG: Final = "This is not a key that may see the list. Check that all of it was copied."
+_WRONG: Final = "This is not a key that opens these pages. Check that all of it was copied."
+_EMPTY: Final = "Enter your key."
+_USED: Final = (
+    "A sign-in link works once and for a short time, and this one was used or has run out. Ask the person who runs "
+    "dnapredict for another, which `dnapredict keys link` makes, or sign in with your key."
+)
+# A click in a terminal or a typed address. A page of another site, a mail program's preview or a plain http address
+# sends something else or nothing, and is shown a button first: a preview must not use the link up, and nobody is
+# signed in as somebody else unawares.
+_OWN_CLICKS: Final = frozenset({"none", "same-origin"})
 
 
-def sign_in_routes(ring: KeyRing, failed: FailedKeys) -> Sequence[BaseRoute]:
-    """The routes, with the keys in `ring`; wrong keys are counted in `failed`."""
+@dataclass(frozen=True)
+class SignInPages:
+    """The pages of signing in and out.
 
-    async def sign_in(request: Request) -> Response:
-        token = _key_of(await request.body())
+    Parameters
+    ----------
+    ring
+        The keys.
+    failed
+        Counts wrong keys.
+    """
+
+    ring: KeyRing
+    failed: FailedKeys
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """The routes of the pages."""
+        return [
+            Route(SIGN_IN, self.ask, methods=["GET"]),
+            Route(SIGN_IN, self.sign_in, methods=["POST"]),
+            Route(LINK + "{token}", self.open_link, methods=["GET"]),
+            Route(LINK + "{token}", self.use_link, methods=["POST"]),
+            Route(SIGN_OUT, self.sign_out, methods=["POST"]),
+        ]
+
+    def ask(self, request: Request) -> Response:
+        """The form that asks for a key."""
+        asked = request.query_params.get(ASKED, "")
+        return self._form(asked, lost="lost" in request.query_params)
+
+    async def sign_in(self, request: Request) -> Response:
+        """Sign in with the key in the form."""
+        sent = _fields(await request.body())
+        token, asked = sent.get("key", "").strip(), sent.get(ASKED, "")
         try:
-            key = await run_in_threadpool(ring.holder, token)
-            if key is not None and key.may(KeyScope.LIST):
-                session = await run_in_threadpool(ring.session, key)
-                return _signed_in(session, secure=request.url.scheme == "https")
-            key_id = ring.key_id(token)
+            key = await run_in_threadpool(self.ring.holder, token)
+            if key is not None and may_reach(key.held, first_page(key.held)):
+                return await run_in_threadpool(self._signed_in, request, key, asked)
+            key_id = self.ring.key_id(token)
         except StoreError as error:
             return _unavailable(error)
-        wait = failed.failed(address=request.scope.get(ADDRESS, ""), key_id=key_id)
-        return await run_in_threadpool(_refused, wait)
+        wait = self.failed.failed(address=request.scope.get(ADDRESS, ""), key_id=key_id) if token else 0
+        return await run_in_threadpool(self._refused, asked, wait, is_empty=not token)
 
-    def sign_out(request: Request) -> Response:
+    def open_link(self, request: Request) -> Response:
+        """Sign in with a link that was clicked, or show who it is for and a button."""
+        is_own = request.headers.get("sec-fetch-site") in _OWN_CLICKS and "sec-purpose" not in request.headers
+        if request.method == "GET" and is_own:
+            return self.use_link(request)
+        return self._with_link(request, is_used=False)
+
+    def use_link(self, request: Request) -> Response:
+        """Sign in with a link, and use it up."""
+        return self._with_link(request, is_used=True)
+
+    def _with_link(self, request: Request, *, is_used: bool) -> Response:
+        find = sign_in_links.use if is_used else sign_in_links.find
         try:
-            ring.end_session(request.cookies.get(SESSION_COOKIE, ""))
+            key_id = find(self.ring.home, request.path_params["token"])
+            key = None if key_id is None else self.ring.valid_key(key_id)
+            if key is None:
+                return error_page("This link does not work any more", _USED, status=404)
+            if is_used:
+                return self._signed_in(request, key, "")
+        except StoreError as error:
+            return _unavailable(error)
+        return page("sign_in_link.html", here="", name=key.person.words, address=request.url.path)
+
+    def sign_out(self, request: Request) -> Response:
+        """End the session, in every copy of its cookie."""
+        try:
+            self.ring.end_session(request.cookies.get(SESSION_COOKIE, ""))
         except StoreError as error:
             return _unavailable(error)
         response = RedirectResponse(SIGN_IN, 303)
@@ -51,39 +118,47 @@ def sign_in_routes(ring: KeyRing, failed: FailedKeys) -> Sequence[BaseRoute]:
         response.delete_cookie(WORKED_ON, httponly=True, samesite="strict")  # of the person who signs out
         return response
 
-    return [
-        Route(SIGN_IN, _ask, methods=["GET"]),
-        Route(SIGN_IN, sign_in, methods=["POST"]),
-        Route(SIGN_OUT, sign_out, methods=["POST"]),
-    ]
+    def _signed_in(self, request: Request, key: Key, asked: str) -> Response:
+        return with_session(request, self.ring.session(key), page_after_sign_in(asked, key.held))
+
+    def _form(self, asked: str, *, complaint: str = "", lost: bool = False, status: int = 200) -> Response:
+        asked = asked if is_own_page(asked) else ""
+        return page(
+            _TEMPLATE, here="", status=status, complaint=complaint, lost=lost, asked=asked, needless=self._is_needless()
+        )
+
+    def _is_needless(self) -> bool:
+        """Whether no key exists yet, so that nobody has to sign in."""
+        try:
+            return not self.ring.required
+        except StoreError:  # said when somebody tries to sign in
+            return False
+
+    def _refused(self, asked: str, wait: int, *, is_empty: bool) -> Response:
+        if is_empty:
+            return self._form(asked, status=403, complaint=_EMPTY)
+        if not wait:
+            return self._form(asked, status=403, complaint=_WRONG)
+        complaint = f"Too many wrong keys were sent. Wait {wait} seconds before you try again."
+        shown = self._form(asked, status=429, complaint=complaint)
+        shown.headers["retry-after"] = str(wait)
+        return shown
 
 
-def _ask(request: Request) -> Response:
-    return page(_TEMPLATE, here="", complaint="", lost="lost" in request.query_params)
-
-
-def _key_of(body: bytes) -> str:
-    """The key in a form; "" if the body is not such a form."""
-    try:
-        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        return ""
-    return fields.get("key", [""])[0].strip()
-
-
-def _signed_in(session: str, *, secure: bool) -> Response:
-    response = RedirectResponse("/", 303)
-    response.set_cookie(SESSION_COOKIE, session, httponly=True, samesite="strict", secure=secure)
+def with_session(request: Request, session: str, address: str) -> Response:
+    """A redirect to `address`, with a new session: one that was there before is never carried on."""
+    response = RedirectResponse(address, 303)
+    response.set_cookie(SESSION_COOKIE, session, httponly=True, samesite="strict", secure=request.url.scheme == "https")
     return response
 
 
-def _refused(wait: int) -> Response:
-    if not wait:
-        return page(_TEMPLATE, here="", status=403, complaint=_WRONG, lost=False)
-    complaint = f"Too many wrong keys were sent. Wait {wait} seconds before you try again."
-    shown = page(_TEMPLATE, here="", status=429, complaint=complaint, lost=False)
-    shown.headers["retry-after"] = str(wait)
-    return shown
+def _fields(body: bytes) -> dict[str, str]:
+    """The fields of a form; empty if the body is not such a form."""
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return {}
+    return {name: values[0] for name, values in fields.items()}
 
 
 def _unavailable(error: StoreError) -> Response:

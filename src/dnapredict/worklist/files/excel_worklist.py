@@ -1,12 +1,14 @@
-"""A worklist as a workbook, laid out for filtering, filling in and printing, and the note that is its second sheet.
+"""A worklist as a workbook, laid out for filtering, filling in and printing, and the note that is its last sheet.
 
-The first sheet has the columns of every worklist, the passthrough columns, and last a column `outcome` with a
-drop-down, filled in only where an outcome was recorded. The second has the permitted and prohibited use, where the
-model comes from, and its limitations.
+The workbook opens on the sheet `Calls`: the calls to make, in words (see `calls_sheet`). The sheet `Worklist` stands
+before it, since programs read the first sheet of a workbook: it has every row, the columns of every worklist, the
+passthrough columns, and last a column `outcome` with a drop-down, filled in only where an outcome was recorded. The
+sheet `About` has the permitted and prohibited use, where the model comes from, and its limitations. A hidden sheet says
+which list this is and what was recorded, so that a filled workbook can be given back (see `filled_workbook`).
 """
 
 import datetime
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,10 +17,14 @@ import pyarrow as pa
 import xlsxwriter
 
 from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.data.spreadsheet_formulas import neutral
 from dnapredict.errors import UsageError
 from dnapredict.model.artefact import Provenance
+from dnapredict.worklist.files.calls_sheet import CallsSheet, is_call_column, outcome_choices, page_setup
 
 OUTCOME: Final = "outcome"
+RETURN_SHEET: Final = "dnapredict"
+"""The hidden sheet: the list's id in its first cell, then an appointment, its outcome and the time of it a row."""
 _WIDTHS: Final = {
     "appointment_id": 18,
     "probability": 11,
@@ -36,7 +42,22 @@ _MOST_SHEET_ROWS: Final = 1_048_575
 _HEADER_BLUE: Final = "#005EB8"
 # Colours of the bands from the highest; the label carries the meaning. Dark text on each has a contrast above 7:1.
 _BAND_COLOURS: Final = ("#FFD9B3", "#FFF3C2", "#FFFFFF")
-_WRAPPED: Final = ("action", "error")
+
+
+@dataclass(frozen=True)
+class RecordedBefore:
+    """What a workbook says of the list that it is of, so that it can be given back.
+
+    Attributes
+    ----------
+    list_id
+        The id of the kept list.
+    outcomes
+        By appointment, the recorded outcome in words and its time (ISO format), as they were at the download.
+    """
+
+    list_id: str
+    outcomes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,6 +72,8 @@ class Note:
         Names, from the highest risk down.
     outcomes
         The outcomes of a call; without any there is no column `outcome`.
+    timezone
+        That of the clinics, by whose clock dates and times are written.
     """
 
     lines: tuple[str, ...]
@@ -59,6 +82,7 @@ class Note:
     bands: tuple[str, ...] = ()
     outcomes: tuple[str, ...] = ()
     title: str = field(default="Worklist")
+    timezone: str = "Europe/London"
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
@@ -68,8 +92,12 @@ class Note:
         return replace(self, lines=(*notices, *self.lines))
 
 
-def write_sheet(tables: Iterable[pa.Table], draft: Path, *, note: Note) -> None:
-    """Write a stream of `tables` to the workbook `draft`, with a sheet for the `note`.
+def write_sheet(
+    tables: Iterable[pa.Table], draft: Path, *, note: Note, recorded_before: RecordedBefore | None = None
+) -> None:
+    """Write a stream of `tables` to the workbook `draft`: every row, the calls to make, and the `note`.
+
+    Columns of `tables` that `calls_sheet` names are on the sheet of calls only.
 
     Raises
     ------
@@ -82,22 +110,30 @@ def write_sheet(tables: Iterable[pa.Table], draft: Path, *, note: Note) -> None:
         day = note.day or datetime.date(2000, 1, 1)
         created = datetime.datetime(day.year, day.month, day.day)
         book.set_properties({"title": note.title, "comments": str(note), "created": created})
-        _WorklistSheet(book, note).fill(tables)
+        worklist = _WorklistSheet(book, note)
+        calls = CallsSheet(book, title=note.title, bands=note.bands, outcomes=note.outcomes, timezone=note.timezone)
+        for table in tables:
+            worklist.add(table.select([name for name in table.column_names if not is_call_column(name)]))
+            calls.add(table)
+        worklist.finish()
+        calls.finish()
         _write_about(book, note)
+        if recorded_before is not None:
+            _write_recorded(book, recorded_before)
 
 
 class _WorklistSheet:
-    """The sheet to work in."""
+    """The sheet of every row, under the names that programs read."""
 
     def __init__(self, book: Any, note: Note) -> None:
         self._note = note
         self._sheet = book.add_worksheet("Worklist")
-        top = {"valign": "top"}
-        self._header = book.add_format(
-            {"bold": True, "font_color": "white", "bg_color": _HEADER_BLUE, "text_wrap": True, **top}
-        )
+        self._names: list[str] = []
+        self._rows = 0
+        # A text that does not wrap is printed over the empty cells beside it.
+        top = {"valign": "top", "text_wrap": True}
+        self._header = book.add_format({"bold": True, "font_color": "white", "bg_color": _HEADER_BLUE, **top})
         self._plain = book.add_format(top)
-        self._wrapped = book.add_format({"text_wrap": True, **top})
         # A telephone number stays a text, with its sign, when somebody edits the cell.
         self._text = book.add_format({"num_format": "@", **top})
         self._percent = book.add_format({"num_format": "0.0%", **top})
@@ -107,19 +143,21 @@ class _WorklistSheet:
             for index, (band, colour) in enumerate(zip(note.bands, _BAND_COLOURS, strict=False))
         }
 
-    def fill(self, tables: Iterable[pa.Table]) -> None:
-        """Write all rows, and then the settings that depend on their number."""
-        row = 0
-        names: list[str] = []
-        for table in tables:
-            if not names:
-                names = self._write_header(table.column_names)
-            if row + table.num_rows > _MOST_SHEET_ROWS:
-                raise UsageError(f"A sheet holds {_MOST_SHEET_ROWS:,} rows and the list has more: write it as .csv.")
-            for values in _rows(table):
-                row += 1
-                self._write(row, names, values)
-        self._finish(names, row)
+    def add(self, table: pa.Table) -> None:
+        """Write the rows of `table` below those before.
+
+        Raises
+        ------
+        UsageError
+            If the sheet is full.
+        """
+        if not self._names:
+            self._names = self._write_header(table.column_names)
+        if self._rows + table.num_rows > _MOST_SHEET_ROWS:
+            raise UsageError(f"A sheet holds {_MOST_SHEET_ROWS:,} rows and the list has more: write it as .csv.")
+        for values in _rows(table):
+            self._rows += 1
+            self._write(self._rows, self._names, values)
 
     def _write_header(self, columns: list[str]) -> list[str]:
         has_outcome = OUTCOME in columns or not self._note.outcomes
@@ -151,36 +189,25 @@ class _WorklistSheet:
             return self._percent
         if name == "band" and value in self._bands:
             return self._bands[value]
-        if isinstance(value, str) and value.startswith(("+", "-")):
-            return self._text
-        wraps = name in _WRAPPED or name.startswith("reason_")
-        return self._wrapped if wraps else self._plain
+        return self._text if isinstance(value, str) and value.startswith(("+", "-")) else self._plain
 
-    def _finish(self, names: list[str], rows: int) -> None:
-        sheet, last = self._sheet, len(names) - 1
-        sheet.autofilter(0, 0, rows, last)
-        if self._note.outcomes and rows:
-            sheet.data_validation(
-                1,
-                last,
-                rows,
-                last,
-                {
-                    "validate": "list",
-                    "source": list(self._note.outcomes),
-                    "input_title": "What happened?",
-                    "input_message": "Pick what became of the call, or leave the cell empty.",
-                    "error_title": "Not one of the choices",
-                    "error_message": "Pick one of the choices of the list.",
-                },
-            )
-        sheet.set_landscape()
-        sheet.set_paper(9)  # A4
-        sheet.fit_to_pages(1, 0)
-        sheet.repeat_rows(0)
-        sheet.set_margins(left=0.4, right=0.4, top=0.6, bottom=0.6)
-        sheet.set_header(f"&L{self._note.title.replace('&', '&&')}&RConfidential: about patients")
-        sheet.set_footer("&LNever for overbooking, discharge, delaying or withholding care&RPage &P of &N")
+    def finish(self) -> None:
+        """The settings that depend on the number of rows."""
+        last = len(self._names) - 1
+        self._sheet.autofilter(0, 0, self._rows, last)
+        if self._note.outcomes and self._rows:
+            self._sheet.data_validation(1, last, self._rows, last, outcome_choices(self._note.outcomes))
+        page_setup(self._sheet, title=self._note.title)
+
+
+def _write_recorded(book: Any, recorded: RecordedBefore) -> None:
+    """The hidden sheet: the id of the list, and what was recorded by the time of the download."""
+    sheet = book.add_worksheet(RETURN_SHEET)
+    sheet.write_row(0, 0, (recorded.list_id, "The list of this workbook, and what was recorded of it: leave as it is"))
+    for row, (appointment, outcome) in enumerate(recorded.outcomes.items(), start=1):
+        for column, text in enumerate((neutral(appointment, workbook=True), *outcome)):
+            sheet.write_string(row, column, text)
+    sheet.hide()
 
 
 def _write_about(book: Any, note: Note) -> None:
@@ -267,10 +294,10 @@ def note_of(
 
 
 def _rules(config: WorklistConfig) -> Iterator[str]:
-    """The meaning of 'selected' and of the action, and who is not called."""
+    """The calls to make, the meaning of the action, and who is not called."""
     yield (
-        "Rows with TRUE in 'selected' are the calls to make. One call is about all appointments of a patient "
-        "that are near to each other."
+        "The sheet 'Calls' holds the calls to make, and the sheet 'Worklist' every row of the list: there they are the "
+        "rows with TRUE in 'selected'. One call is about all appointments of a patient that are near to each other."
     )
     if config.call_working_days_before is not None:
         yield f"A call is due {config.call_working_days_before} working days before the appointment."
@@ -279,7 +306,7 @@ def _rules(config: WorklistConfig) -> Iterator[str]:
         yield f"A patient who was reached is not called again for the same clinic within {days} days."
     yield "A patient who asked not to be called is not called."
     if config.outcomes:
-        yield "Put into the last column what became of a call."
+        yield "Put into the last column what became of a call, and give the workbook back on the page of the list."
 
 
 def _bands(config: WorklistConfig) -> tuple[tuple[str, ...], ...]:

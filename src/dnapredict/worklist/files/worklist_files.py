@@ -26,7 +26,8 @@ from dnapredict.data.spreadsheet_formulas import neutral_table
 from dnapredict.data.validation.rules import sentence_of
 from dnapredict.errors import ConfigurationError, DataError, UsageError
 from dnapredict.model.reasons import MOST_REASONS
-from dnapredict.worklist.files.excel_worklist import Note, write_sheet
+from dnapredict.worklist.files.calls_sheet import is_call_column
+from dnapredict.worklist.files.excel_worklist import Note, RecordedBefore, write_sheet
 
 _NUMBERS: Final = range(1, MOST_REASONS + 1)
 REASONS: Final = tuple(f"reason_{number}" for number in _NUMBERS)
@@ -169,13 +170,14 @@ def write_tables(
     note: Note,
     draft_folder: Path | None = None,
     before_replacing: Callable[[Path], None] = lambda _: None,
+    recorded_before: RecordedBefore | None = None,
 ) -> None:
     """Write a stream of `tables` to `out` in the format that the ending of its name says.
 
     Parameters
     ----------
     tables
-        One at least, all with the same columns.
+        One at least, all with the same columns. Those that `calls_sheet` names are in XLSX alone.
     note
         Permitted and prohibited use: a second sheet in XLSX, metadata in Parquet. In XLSX it also supplies the
         outcomes of a call, for the column to be filled in.
@@ -183,6 +185,8 @@ def write_tables(
         Folder for the unfinished file, on the same disk; by default that of `out`.
     before_replacing
         Called with `out` when the file is complete, if a file of that name is about to be replaced.
+    recorded_before
+        In XLSX, the list and its recorded outcomes, so that the filled workbook can be given back.
 
     Raises
     ------
@@ -195,11 +199,16 @@ def write_tables(
     ending = out.suffix.lower()
     with write_atomically(out, draft_folder=draft_folder, before_replacing=before_replacing) as draft:
         if ending == ".parquet":
-            _write_parquet(tables, draft, str(note))
+            _write_parquet(map(_without_call_columns, tables), draft, str(note))
         elif ending == ".csv":
-            _write_csv(map(neutral_table, tables), draft)
+            _write_csv((neutral_table(_without_call_columns(table)) for table in tables), draft)
         else:
-            write_sheet((neutral_table(table, workbook=True) for table in tables), draft, note=note)
+            safe = (neutral_table(table, workbook=True) for table in tables)
+            write_sheet(safe, draft, note=note, recorded_before=recorded_before)
+
+
+def _without_call_columns(table: pa.Table) -> pa.Table:
+    return table.select([name for name in table.column_names if not is_call_column(name)])
 
 
 def _write_parquet(tables: Iterable[pa.Table], draft: Path, note: str) -> None:

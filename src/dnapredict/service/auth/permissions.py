@@ -1,0 +1,61 @@
+"""Who may reach which address: one table for every route of the pages and of the API.
+
+A personal key is judged by its role, a team key or a program's token by its scopes. An address that no row names is
+for those who work with patients: a page that somebody forgets to add here is closed to reviewers and to programs.
+Which lists a team sees is a second question, answered by `people.may_see`.
+"""
+
+import re
+from collections.abc import Collection
+from enum import StrEnum
+from typing import Final
+
+from dnapredict.service.auth.people import Role
+
+
+class KeyScope(StrEnum):
+    """The scopes of a key."""
+
+    SCORE = "score"  # POST /v1/score
+    LIST = "list"  # the page and the lists
+    ADMIN = "admin"  # metrics, and all of the above
+
+
+Holds = KeyScope | Role
+"""What opens an address: a scope of a shared key, or the role of a person."""
+
+_ADMINISTRATORS: Final[frozenset[Holds]] = frozenset({KeyScope.ADMIN, Role.ADMINISTRATOR})
+_PROGRAMS: Final = _ADMINISTRATORS | {KeyScope.SCORE}
+_CALLERS: Final = _ADMINISTRATORS | {KeyScope.LIST, Role.CLERK, Role.TEAM_LEAD}
+_LEADS: Final = _ADMINISTRATORS | {Role.TEAM_LEAD}
+_PEOPLE: Final = _CALLERS | {Role.REVIEWER}
+_ALL: Final = _PEOPLE | _PROGRAMS
+
+
+# The first pattern that matches a whole path decides.
+_RULES: Final = (
+    (re.compile(r"/v1/score"), _PROGRAMS),
+    (re.compile(r"/metrics"), _ADMINISTRATORS),
+    (re.compile(r"/v1/model|/docs\.json|/schema\.json"), _ALL),
+    # Pages without a patient: how the model and its audit stand, and the figures of a week.
+    (re.compile(r"/model(/.*)?|/week(/.*)?"), _PEOPLE),
+    (re.compile(r"/sign-out"), _PEOPLE),
+    (re.compile(r"(/v1)?/lists/[^/]+/(hand-over|delete)"), _LEADS),
+)
+
+
+def may_reach(held: Collection[Holds], path: str) -> bool:
+    """Whether a key reaches a path: see the table in `tests/spec/test_service_access.py`.
+
+    Parameters
+    ----------
+    held
+        The scopes of a shared key or of a token, or the one role of a person.
+    """
+    openers = next((opened_by for paths, opened_by in _RULES if paths.fullmatch(path)), _CALLERS)
+    return not openers.isdisjoint(held)
+
+
+def first_page(held: Collection[Holds]) -> str:
+    """The page to show after signing in: the list, or the model for those who see no patients."""
+    return "/" if may_reach(held, "/") else "/model"

@@ -1,0 +1,109 @@
+"""Links that sign one person in once, without typing a key: for a newcomer's first minute.
+
+A link holds 256 random bits; only their hash is stored, in a file of the home that is removed as the link is used. Of
+two people who open the same link at the same moment, one removes the file and is signed in.
+"""
+
+import contextlib
+import datetime
+import hashlib
+import secrets
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dnapredict.data.files.atomic_write import write_private
+from dnapredict.errors import StoreError, UsageError
+from dnapredict.service.auth import api_keys
+
+LINK: Final = "/sign-in/link/"
+"""The path of a link without its token."""
+
+MINUTES: Final = 30
+"""How long a link lasts unless told otherwise: time to start the service and to open it."""
+
+_FOLDER: Final = Path("sign-in") / "links"
+
+
+class _StoredLink(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    key_id: str
+    until: datetime.datetime
+
+
+def create(home: Path, key_id: str, *, minutes: int = MINUTES) -> str:
+    """Make a link for the holder of a key, and return its path, which begins with a slash.
+
+    Raises
+    ------
+    UsageError
+        If there is no such key, or it was revoked.
+    StoreError
+        If the home cannot be read or written to.
+    """
+    key = next((key for key in api_keys.all_keys(home) if key.key_id == key_id), None)
+    if key is None or key.revoked_at is not None:
+        raise UsageError(f"There is no valid key '{key_id}'. `dnapredict keys list` names them all.")
+    _remove_outdated(home)
+    token = secrets.token_urlsafe(32)
+    until = _now() + datetime.timedelta(minutes=minutes)
+    write_private(_file(home, token), _StoredLink(key_id=key_id, until=until).model_dump_json())
+    return LINK + token
+
+
+def find(home: Path, token: str) -> str | None:
+    """The id of the key that a link signs in with; None if it was used, has run out or is no link.
+
+    Raises
+    ------
+    StoreError
+        If the home cannot be read.
+    """
+    path = _file(home, token)
+    try:
+        stored = _StoredLink.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        raise StoreError(f"{path}: is damaged. Remove it, and make another link.") from None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
+    return stored.key_id if _now() < stored.until else None
+
+
+def use(home: Path, token: str) -> str | None:
+    """Use a link up, and return the id of its key; None if it was used, has run out or is no link.
+
+    Raises
+    ------
+    StoreError
+        If the home cannot be read or written to: then nobody is signed in.
+    """
+    key_id = find(home, token)
+    path = _file(home, token)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return None  # used by another request in this moment
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be removed ({type(error).__name__}).") from None
+    return key_id
+
+
+def _file(home: Path, token: str) -> Path:
+    return home / _FOLDER / f"{hashlib.sha256(token.encode('utf-8', 'surrogateescape')).hexdigest()}.json"
+
+
+def _remove_outdated(home: Path) -> None:
+    """Remove links that have run out and were never used."""
+    with contextlib.suppress(OSError):
+        for path in (home / _FOLDER).glob("*.json"):
+            with contextlib.suppress(OSError, ValidationError):
+                if _StoredLink.model_validate_json(path.read_bytes()).until <= _now():
+                    path.unlink()
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

@@ -1,0 +1,303 @@
+"""People sign in as themselves: who is signed in is shown, stands beside each entry, and decides what is open."""
+
+import datetime
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+from tests.service.conftest import client_of, wait_until_ready
+from tests.service.double import steady_champion
+from tests.service.pages import record, week
+from tests.service.test_failed_keys import sign_in
+from typer.testing import CliRunner
+
+from dnapredict.cli.program import app
+from dnapredict.errors import StoreError, UsageError
+from dnapredict.service.auth import api_keys, sign_in_links
+from dnapredict.service.auth.api_keys import KeyScope
+from dnapredict.service.auth.people import Role
+
+HTML = {"accept": "text/html"}
+OWN_CLICK = HTML | {"sec-fetch-site": "none"}
+
+
+@pytest.fixture
+def ada(home: Path) -> api_keys.MadeKey:
+    """The personal key of a clerk of the team North."""
+    return api_keys.create_personal(home, name="Ada Okafor", team="North", role=Role.CLERK)
+
+
+@pytest.fixture
+def eve(home: Path) -> api_keys.MadeKey:
+    """The personal key of a reviewer."""
+    return api_keys.create_personal(home, name="Eve Marsh", team="", role=Role.REVIEWER)
+
+
+@pytest.fixture
+def shut(home: Path, ada: api_keys.MadeKey, eve: api_keys.MadeKey) -> Iterator[TestClient]:  # noqa: ARG001
+    """The service of a home with personal keys."""
+    champion = steady_champion()
+    with client_of(champion, home) as client:
+        wait_until_ready(client)
+        yield client
+    champion.stop()
+
+
+def test_who_is_signed_in_stands_in_the_header_of_every_page(shut: TestClient, ada: api_keys.MadeKey) -> None:
+    sign_in(shut, ada.token)
+    for address in ("/", "/lists", "/upload", "/model", "/about", "/accessibility", "/sign-in", "/no-such-page"):
+        assert "Signed in as </span>Ada Okafor, clerk, North" in shut.get(address, headers=HTML).text, address
+    shut.post("/sign-out")
+    assert "Ada Okafor" not in shut.get("/about").text
+
+
+def test_who_and_when_stand_beside_an_entry(shut: TestClient, ada: api_keys.MadeKey) -> None:
+    sign_in(shut, ada.token)
+    address = shut.post("/upload", files={"file": ("w.csv", week())}, follow_redirects=False).headers["location"]
+    record(shut, address)
+    said = datetime.datetime.now().astimezone(datetime.UTC)
+    entry = re.search(r'<p class="dna-taken">.*?</p>', shut.get(address).text, re.S)
+    assert entry is not None
+    assert "Confirmed" in entry[0]
+    assert "Ada Okafor" in entry[0]
+    assert str(said.year) in entry[0]
+
+
+def test_a_key_made_before_works_and_is_shown_as_a_team_key(home: Path, shut: TestClient) -> None:
+    made = api_keys.create(home, name="booking-team", scopes=(KeyScope.LIST,))
+    path = home / "keys" / f"{made.key.key_id}.json"
+    before = json.loads(path.read_text())
+    del before["team"], before["role"]  # as an earlier release wrote it
+    path.write_text(json.dumps(before))
+    api_keys.time.sleep(1.1)  # a worker's memory of the keys
+    sign_in(shut, made.token)
+    page = shut.get("/").text
+    assert "booking-team (team key)" in page
+    assert 'href="/upload"' in page
+
+
+def test_a_reviewer_sees_the_model_and_no_page_with_patients(
+    shut: TestClient, ada: api_keys.MadeKey, eve: api_keys.MadeKey
+) -> None:
+    sign_in(shut, ada.token)
+    address = shut.post("/upload", files={"file": ("w.csv", week())}, follow_redirects=False).headers["location"]
+    shut.cookies.clear()
+    assert sign_in(shut, eve.token).headers["location"] == "/model"
+    page = shut.get("/model", headers=HTML).text
+    assert 'href="/upload"' not in page
+    assert 'href="/lists"' not in page
+    for path in (address, f"{address}/file", "/lists", "/v1" + address):
+        refused = shut.get(path, headers=HTML)
+        assert refused.status_code == 403
+        assert "apt-" not in refused.text
+    assert "You are signed in as a reviewer, and this page is for others." in shut.get("/lists", headers=HTML).text
+    assert shut.get("/", headers=HTML, follow_redirects=False).headers["location"] == "/model"
+
+
+CLI = CliRunner()
+
+
+def keys(home: Path, *words: str) -> str:
+    done = CLI.invoke(app, ["keys", *words, "--home", str(home)], catch_exceptions=True)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.output
+
+
+def test_a_personal_key_is_made_listed_and_revoked_on_the_command_line(home: Path) -> None:
+    keys(home, "create", "--person", "Ada Okafor", "--team", "North", "--role", "team lead")
+    keys(home, "create", "booking-system", "--scope", "score")
+    listed = keys(home, "list")
+    assert "Ada Okafor  team lead (personal key)  team North" in listed
+    assert "booking-system  score  made" in listed
+    person, system = sorted(api_keys.all_keys(home), key=lambda key: key.name)
+    assert (person.role, person.team, person.scopes) == (Role.TEAM_LEAD, "North", ())
+    assert (system.role, system.team) == (None, "")
+    assert "Ada Okafor: revoked." in keys(home, "revoke", person.key_id)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("create",), "Name either the system or team that will use the key, or the person"),
+        (("create", "team", "--person", "Ada"), "Name either the system or team"),
+        (("create", "--person", "Ada"), "A clerk works on the lists of a team: name it with --team."),
+        (("create", "--person", "Ada", "--role", "boss"), "There is no role 'boss'. Roles: clerk, team lead, reviewer"),
+        (("create", "--person", "Ada", "--team", "N", "--scope", "list"), "A personal key has a role and no scopes."),
+        (("create", "team", "--role", "clerk"), "--role is of a person"),
+        (("create", "--person", " ", "--role", "reviewer"), "printable characters"),
+        (("create", "--person", "", "--role", "reviewer"), "needs the name of the person"),
+        (("create", "--person", "x" * 81, "--role", "reviewer"), "at most 80 printable"),
+        (("link", "0123abcd"), "There is no valid key '0123abcd'."),
+    ],
+)
+def test_a_key_that_would_name_nobody_is_not_made(home: Path, words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        keys(home, *words)
+    assert not (home / "keys").exists()
+
+
+def test_a_link_signs_one_person_in_once(home: Path, shut: TestClient, ada: api_keys.MadeKey) -> None:
+    path = sign_in_links.create(home, ada.key.key_id)
+    first = shut.get(path, headers=OWN_CLICK, follow_redirects=False)
+    assert (first.status_code, first.headers["location"]) == (303, "/")
+    assert "Ada Okafor" in shut.get("/", headers=HTML).text
+    shut.cookies.clear()
+    second = shut.get(path, headers=OWN_CLICK)
+    assert second.status_code == 404
+    assert "This link does not work any more" in second.text
+    assert "dnapredict_session" not in second.headers.get("set-cookie", "")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "none", "sec-purpose": "prefetch"},
+    ],
+    ids=["a mail program's preview", "a page of another site", "a browser that fetches ahead"],
+)
+def test_a_link_that_nobody_clicked_is_not_used_up(
+    home: Path, shut: TestClient, ada: api_keys.MadeKey, headers: dict[str, str]
+) -> None:
+    path = sign_in_links.create(home, ada.key.key_id)
+    shut.head(path, headers=OWN_CLICK)
+    asked = shut.get(path, headers=HTML | headers)
+    assert "set-cookie" not in asked.headers
+    assert "Sign in as Ada Okafor, clerk, North" in asked.text
+    done = shut.post(path, headers={"content-type": "application/x-www-form-urlencoded"}, follow_redirects=False)
+    assert (done.status_code, done.headers["location"]) == (303, "/")
+
+
+def test_a_form_on_another_site_uses_no_link(home: Path, shut: TestClient, ada: api_keys.MadeKey) -> None:
+    path = sign_in_links.create(home, ada.key.key_id)
+    assert shut.post(path, headers={"origin": "http://evil.example"}, follow_redirects=False).status_code == 403
+    assert sign_in_links.find(home, path.removeprefix(sign_in_links.LINK)) == ada.key.key_id
+
+
+SPOILS: dict[str, Callable[[pytest.MonkeyPatch, Path, str], object]] = {
+    "after its time": lambda monkeypatch, _, __: monkeypatch.setattr(
+        sign_in_links, "_now", lambda: datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=31)
+    ),
+    "once its key is revoked": lambda _, home, key_id: (api_keys.revoke(home, key_id), api_keys.time.sleep(1.1)),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILS.values(), ids=SPOILS)
+def test_a_link_does_not_work(
+    home: Path, shut: TestClient, ada: api_keys.MadeKey, monkeypatch: pytest.MonkeyPatch, spoil
+) -> None:
+    path = sign_in_links.create(home, ada.key.key_id)
+    spoil(monkeypatch, home, ada.key.key_id)
+    assert shut.get(path, headers=OWN_CLICK, follow_redirects=False).status_code == 404
+
+
+def test_the_token_of_a_link_is_nowhere_in_the_home_and_old_ones_are_removed(
+    home: Path, ada: api_keys.MadeKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = sign_in_links.create(home, ada.key.key_id).removeprefix(sign_in_links.LINK)
+    assert not any(token in path.read_text() or token in path.name for path in home.rglob("*") if path.is_file())
+    later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+    monkeypatch.setattr(sign_in_links, "_now", lambda: later)
+    sign_in_links.create(home, ada.key.key_id)
+    assert len(list((home / "sign-in" / "links").iterdir())) == 1
+
+
+def test_a_link_of_a_revoked_key_is_not_made_and_a_damaged_one_signs_nobody_in(
+    home: Path, ada: api_keys.MadeKey
+) -> None:
+    token = sign_in_links.create(home, ada.key.key_id).removeprefix(sign_in_links.LINK)
+    (file,) = (home / "sign-in" / "links").iterdir()
+    file.write_text("{")
+    with pytest.raises(StoreError, match="is damaged"):
+        sign_in_links.use(home, token)
+    api_keys.revoke(home, ada.key.key_id)
+    with pytest.raises(UsageError, match="There is no valid key"):
+        sign_in_links.create(home, ada.key.key_id)
+
+
+def test_of_two_who_open_a_link_at_once_one_is_signed_in(home: Path, ada: api_keys.MadeKey) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    token = sign_in_links.create(home, ada.key.key_id).removeprefix(sign_in_links.LINK)
+    with ThreadPoolExecutor(8) as pool:
+        used = list(pool.map(lambda _: sign_in_links.use(home, token), range(8)))
+    assert sorted(used, key=str) == [ada.key.key_id] + [None] * 7
+
+
+def test_after_signing_in_the_page_that_was_asked_for_is_shown(shut: TestClient, ada: api_keys.MadeKey) -> None:
+    shown = shut.get("/lists?page=2", headers=HTML, follow_redirects=False).headers["location"]
+    assert shown == "/sign-in?next=%2Flists%3Fpage%3D2"
+    form = shut.get(shown, headers=HTML).text
+    assert 'name="next" value="/lists?page=2"' in form
+    data = {"key": ada.token, "next": "/lists?page=2"}
+    assert shut.post("/sign-in", data=data, follow_redirects=False).headers["location"] == "/lists?page=2"
+
+
+def test_a_form_that_a_session_outlived_leads_back_to_its_list(shut: TestClient, ada: api_keys.MadeKey) -> None:
+    address = "/lists/0123456789abcdef"
+    data = {"line": "1", "outcome": "confirmed"}
+    lost = shut.post(f"{address}/outcomes?show=all", data=data, headers=HTML, follow_redirects=False)
+    assert lost.headers["location"] == "/sign-in?next=%2Flists%2F0123456789abcdef%3Fshow%3Dall&lost=1"
+    assert "what you sent last was <strong>not</strong> recorded" in shut.get(lost.headers["location"]).text
+    data = {"key": ada.token, "next": f"{address}?show=all"}
+    assert shut.post("/sign-in", data=data, follow_redirects=False).headers["location"] == f"{address}?show=all"
+
+
+ELSEWHERE = [
+    "//evil.example",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "https://evil.example",
+    "https:evil.example",
+    "javascript:alert(1)",
+    "/\t/evil.example",
+    "/\n//evil.example",
+    "/lists\r\nset-cookie: a=b",
+    " //evil.example",
+    "evil.example",
+    "/sign-out",
+    "/sign-in?next=/sign-in",
+    "/v1/model",
+    "/é",
+    "/" + "x" * 500,
+]
+
+
+@pytest.mark.parametrize("asked", ELSEWHERE)
+def test_nobody_is_sent_elsewhere_after_signing_in(shut: TestClient, ada: api_keys.MadeKey, asked: str) -> None:
+    form = shut.get("/sign-in", params={"next": asked}, headers=HTML).text
+    assert 'name="next" value=""' in form
+    done = shut.post("/sign-in", data={"key": ada.token, "next": asked}, follow_redirects=False)
+    assert (done.status_code, done.headers["location"]) == (303, "/")
+
+
+def test_a_page_of_another_role_is_not_shown_after_signing_in(shut: TestClient, eve: api_keys.MadeKey) -> None:
+    done = shut.post("/sign-in", data={"key": eve.token, "next": "/lists"}, follow_redirects=False)
+    assert done.headers["location"] == "/model"
+
+
+def test_a_session_that_somebody_planted_is_not_carried_on(shut: TestClient, ada: api_keys.MadeKey) -> None:
+    planted = "0123abcd.99999999999." + "0" * 96
+    shut.cookies.set("dnapredict_session", planted)
+    cookie = sign_in(shut, ada.token).headers["set-cookie"]
+    assert planted not in cookie
+    assert cookie.startswith(f"dnapredict_session={ada.key.key_id}.")
+
+
+def test_while_no_key_exists_the_sign_in_page_says_that_nobody_has_to_sign_in(client: TestClient) -> None:
+    assert "nobody has to sign in on this computer" in client.get("/sign-in").text
+    assert "Signed in as" not in client.get("/").text
+
+
+def test_the_sign_in_page_says_in_words_what_to_do(shut: TestClient, ada: api_keys.MadeKey) -> None:
+    assert "Enter your key." in shut.post("/sign-in", data={"key": ""}).text
+    assert "This is not a key that opens these pages." in shut.post("/sign-in", data={"key": "dnap_x"}).text
+    page = shut.get("/sign-in").text
+    assert "Ask the person who runs dnapredict at your trust." in page
+    sign_in(shut, ada.token)
+    assert "You are signed in as Ada Okafor, clerk, North." in shut.get("/sign-in").text

@@ -14,6 +14,7 @@ from tests.spec.test_service_access import COLUMNS, ROLES, rows
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.api_keys import KeyScope
 from dnapredict.service.auth.people import Role
+from dnapredict.service.pages.live import LiveLists
 
 PAGE = "/lists/0123456789abcdef"
 REACHED_BY = {
@@ -98,6 +99,7 @@ def _routes() -> Iterator[str]:
         actions=nothing,
         documents=nothing,
         worklist=nothing,
+        live=LiveLists(nothing, nothing, nothing, most=nothing),
     )
     for route in app.routes:
         assert isinstance(route, Route | Mount)

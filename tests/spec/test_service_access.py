@@ -28,6 +28,7 @@ ROLES: Final = """
     GET    | /lists                             |       | yes  | yes   | yes   | yes  |          | yes           |
     GET    | /lists/0123456789abcdef            |       | yes  | yes   | yes   | yes  |          | yes           |
     GET    | /lists/0123456789abcdef/file       |       | yes  | yes   | yes   | yes  |          | yes           |
+    GET    | /lists/0123456789abcdef/live       |       | yes  | yes   | yes   | yes  |          | yes           |
     POST   | /lists/0123456789abcdef/outcomes   |       | yes  | yes   | yes   | yes  |          | yes           |
     POST   | /lists/0123456789abcdef/delete     |       |      | yes   |       | yes  |          | yes           |
     POST   | /lists/0123456789abcdef/hand-over  |       |      | yes   |       | yes  |          | yes           |

@@ -24,6 +24,7 @@ class ServiceLimits(Settings):
     at once after a pause; with two workers a key may reach up to twice as many. `at_once` requests
     are processed in parallel, and `waiting` more are queued for up to `seconds_to_wait`; others are told
     to try again later. At most `connections` are open, fewer where the system allows few open files.
+    `live_pages` open lists are told what colleagues record, at most half of the connections.
     """
 
     requests_a_minute: Annotated[float, Field(gt=0, le=1_000_000)] = 6_000
@@ -37,6 +38,7 @@ class ServiceLimits(Settings):
     largest_body_mb: Annotated[float, Field(gt=0, le=64)] = 8
     largest_form_kb: Annotated[float, Field(gt=0, le=1_024)] = 8
     connections: Annotated[int, Field(ge=16, le=30_000)] = 1_000
+    live_pages: Annotated[int, Field(ge=0, le=10_000)] = 200
     seconds_to_ask: Annotated[float, Field(gt=0, le=600)] = 10
     seconds_to_read: Annotated[float, Field(gt=0, le=600)] = 30
 

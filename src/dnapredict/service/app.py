@@ -35,6 +35,7 @@ from dnapredict.service.connections import (
     use_guarded_protocol,
 )
 from dnapredict.service.error_responses import error_response
+from dnapredict.service.log.action_feed import ActionFeed
 from dnapredict.service.log.answer_entries import AnswerLog, Hashes
 from dnapredict.service.log.log_redaction import redact_logs
 from dnapredict.service.log.retention import RetentionThread
@@ -44,6 +45,7 @@ from dnapredict.service.middleware.body_limits import AnonymousBodies, BodyLimit
 from dnapredict.service.middleware.request_limits import AnonymousRate, Buckets, ConcurrencyLimit, RateLimit
 from dnapredict.service.middleware.safe_responses import PlainErrors, SecurityHeaders
 from dnapredict.service.open_files import connections_for, raise_file_limit
+from dnapredict.service.pages.live import LiveLists, is_live
 from dnapredict.service.pages.page_routes import STATIC_PATH
 from dnapredict.service.prometheus_metrics import Metrics
 from dnapredict.service.scorer_protocol import ScorerProtocol
@@ -121,6 +123,13 @@ def build(
         actions=actions,
         documents=DocumentCache(documents),
         worklist=worklist_config,
+        live=LiveLists(
+            lists,
+            actions,
+            ActionFeed(log, hashes),
+            # At least half of the connections are for pages and programs, however few the system allows.
+            most=lambda: min(config.limits.live_pages, connections.most // 2),
+        ),
     )
     service.mount_asgi_app(web, path="/")
     service.add_asgi_middleware(ConnectionsMiddleware, connections=connections)
@@ -171,7 +180,7 @@ def _guard(service: Any, config: ServiceConfig, *, ring: KeyRing, private: Mappi
         waiting=limits.waiting,
         seconds_to_wait=limits.seconds_to_wait,
         seconds_to_answer=limits.seconds_to_answer,
-        guarded=guarded,
+        guarded=lambda path: guarded(path) and not is_live(path),
     )
 
 

@@ -26,6 +26,7 @@ from dnapredict.service.middleware.body_limits import BodyType
 from dnapredict.service.pages.entry_forms import OUTCOMES, UPLOAD
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.list_view import LIST_PAGES
+from dnapredict.service.pages.live import LIVE, LiveLists
 from dnapredict.service.pages.model_pages import MODEL, REPORT, REPORT_FILE, TABLES
 from dnapredict.service.pages.page_routes import STATIC_PATH, page_routes
 from dnapredict.service.pages.rendering import error_page
@@ -75,7 +76,7 @@ _COUNTED: Final = frozenset(
         "/docs.json",
     }
 )
-_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file")
+_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file", LIVE)
 
 
 def route_of(path: str) -> str:
@@ -103,9 +104,11 @@ def web_app(
     actions: Actions,
     documents: DocumentCache,
     worklist: Callable[[], WorklistConfig],
+    live: LiveLists,
 ) -> Starlette:
     """The Starlette application that is mounted at the root of the service."""
-    about_itself, pages = description(), ListPages(lists, actions, worklist, who=ring.name_of)
+    about_itself = description()
+    pages = ListPages(lists, actions, worklist, who=ring.name_of, last_number=live.last_number)
 
     def docs(_: Request) -> Response:
         return JSONResponse(about_itself)
@@ -113,6 +116,7 @@ def web_app(
     return Starlette(
         routes=[
             *page_routes(pages, champion, documents=documents, ring=ring, failed=failed),
+            *live.routes(),
             *list_routes(lists, actions, worklist),
             Route("/v1/model", _model_view(champion)),
             *(Route(path, _post_only) for path in _POSTED),

@@ -2,10 +2,6 @@
 
 import contextlib
 import json
-import os
-import signal
-import time
-import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -221,25 +217,12 @@ def test_after_a_kill_a_page_connects_again_and_hears_what_it_missed(busy: Runni
     reader = Reader(busy, address)
     recorded(busy, address, 1)
     assert reader.next_change()["lines"] == [1]
-    for worker in busy.workers():
-        os.kill(worker, signal.SIGKILL)
+    busy.kill_workers()
     assert reader.is_cut()
-    wait_for(busy)
     recorded(busy, address, 4)
     again = Reader(busy, address, **{"last-event-id": reader.last})
     assert again.next_change()["lines"] == [4]
     again.close()
-
-
-def wait_for(service: Running) -> None:
-    """Until new workers answer."""
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{service.address}/readyz", timeout=5) as answer:  # noqa: S310
-            if answer.status == 200:
-                return
-        time.sleep(0.2)
-    raise AssertionError("no worker came back")
 
 
 def test_open_pages_do_not_keep_a_service_from_ending(tmp_path: Path) -> None:

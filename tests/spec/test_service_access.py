@@ -47,6 +47,8 @@ ROLES: Final = """
     GET    | /accessibility                     | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     GET    | /sign-in                           | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     POST   | /sign-in                           | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
+    GET    | /sign-in/openid                    | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
+    GET    | /sign-in/openid/return             | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     GET    | /sign-in/link/0123456789abcdef     | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     POST   | /sign-in/link/0123456789abcdef     | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     GET    | /static/dnapredict.css             | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes

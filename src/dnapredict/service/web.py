@@ -18,7 +18,8 @@ from dnapredict.service.api.response_models import NEVER_FOR, USE, ModelAnswer
 from dnapredict.service.api.scoring_endpoints import LISTS, list_routes
 from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, SIGN_IN, FailedKeys
-from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.auth.accounts import Accounts
+from dnapredict.service.auth.openid_sign_in import OPENID, RETURN
 from dnapredict.service.auth.sign_in_links import LINK
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.error_responses import error_response, json_error
@@ -68,6 +69,8 @@ _COUNTED: Final = frozenset(
         TABLES,
         UPLOAD,
         SIGN_IN,
+        OPENID,
+        RETURN,
         ABOUT,
         ACCESSIBILITY,
         "/livez",
@@ -98,7 +101,7 @@ _POSTED: Final = ("/v1/score", LISTS, LISTS + "/{list_id}/actions", LIST_PAGES +
 def web_app(
     champion: Champion,
     *,
-    ring: KeyRing,
+    accounts: Accounts,
     failed: FailedKeys,
     lists: ListService,
     actions: Actions,
@@ -108,14 +111,14 @@ def web_app(
 ) -> Starlette:
     """The Starlette application that is mounted at the root of the service."""
     about_itself = description()
-    pages = ListPages(lists, actions, worklist, who=ring.name_of, last_number=live.last_number)
+    pages = ListPages(lists, actions, worklist, who=accounts.name_of, last_number=live.last_number)
 
     def docs(_: Request) -> Response:
         return JSONResponse(about_itself)
 
     return Starlette(
         routes=[
-            *page_routes(pages, champion, documents=documents, ring=ring, failed=failed),
+            *page_routes(pages, champion, documents=documents, accounts=accounts, failed=failed),
             *live.routes(),
             *list_routes(lists, actions, worklist),
             Route("/v1/model", _model_view(champion)),

@@ -13,7 +13,7 @@ from dnapredict.config.factor_register import Factor, FactorClass
 from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.model_documents import DocumentCache
 from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, FailedKeys
-from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.auth.accounts import Accounts
 from dnapredict.service.pages.entry_forms import EntryForms
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.model_pages import model_routes
@@ -57,7 +57,7 @@ STATIC_PATH: Final = "/static"
 
 
 def page_routes(
-    lists: ListPages, champion: Champion, *, documents: DocumentCache, ring: KeyRing, failed: FailedKeys
+    lists: ListPages, champion: Champion, *, documents: DocumentCache, accounts: Accounts, failed: FailedKeys
 ) -> Sequence[BaseRoute]:
     """Routes of every page."""
     return [
@@ -65,6 +65,6 @@ def page_routes(
         *EntryForms(lists).routes(),
         *model_routes(champion, documents),
         *plain_routes(champion),
-        *SignInPages(ring, failed).routes(),
+        *SignInPages(accounts, failed).routes(),
         Mount(STATIC_PATH, StaticFiles(directory=Path(__file__).with_name("static"))),
     ]

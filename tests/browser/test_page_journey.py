@@ -279,7 +279,7 @@ def test_two_clerks_on_one_line_are_told_of_each_other(browser: Browser, tmp_pat
         expect(other.get_by_role("heading", level=1)).to_contain_text("60 calls to make")
         record(other, 2, "Confirmed")
         record(page, 2, "No answer")
-        expect(page.get_by_role("heading", level=1)).to_contain_text("Another colleague recorded ‘Confirmed’ at")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Eye clinic desk recorded ‘Confirmed’ at")
         expect(page.get_by_text("Recorded by: Eye clinic desk.")).to_be_visible()
         for width in (320, 1280):
             page.set_viewport_size({"width": width, "height": 700})

@@ -39,6 +39,12 @@ class Running:
         everybody = [psutil.Process(self.process.pid), *self._children()]
         return sum(each.memory_info().rss for each in everybody) / 1_048_576
 
+    def kill_workers(self) -> None:
+        """Kill the processes that answer, and wait until new ones do."""
+        for worker in self.workers():
+            os.kill(worker, signal.SIGKILL)
+        _wait(f"{self.address}/readyz", self.process)
+
     def _children(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 

@@ -114,7 +114,7 @@ def test_the_history_says_who_recorded_what_and_when(home: Path) -> None:
         ("Confirmed", "Eye desk"),
         ("No answer", "Ear desk"),
     ]
-    assert "Another colleague recorded ‘Confirmed’ at" in answer.text
+    assert "Eye desk recorded ‘Confirmed’ at" in answer.text
     assert "Recorded by: Eye desk." in answer.text
 
 

@@ -68,3 +68,13 @@ def test_deleting_a_key_ends_its_sessions(home: Path, key: str) -> None:
     (home / "keys" / f"{spare.key.key_id}.json").unlink()
     assert key
     assert KeyRing(home).session_holder(session) is None
+
+
+def test_a_cookie_of_another_home_does_not_shut_a_home_without_keys(client: TestClient, home: Path) -> None:
+    # As a browser sends it that was signed in to a home that was there before, on the same address.
+    client.cookies.set("dnapredict_session", "0123abcd.99999999999." + "0" * 96)
+    assert client.get("/static/dnapredict.css").status_code == 200
+    client.post("/sign-out")
+    time.sleep(1.1)  # a worker's memory of the keys
+    assert client.get("/").status_code == 200
+    assert not (home / "keys").exists()

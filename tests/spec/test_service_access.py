@@ -29,6 +29,7 @@ ROLES: Final = """
     GET    | /lists                             |       | yes  | yes   | yes   | yes  |          | yes           |
     GET    | /lists/0123456789abcdef            |       | yes  | yes   | yes   | yes  |          | yes           |
     GET    | /lists/0123456789abcdef/file       |       | yes  | yes   | yes   | yes  |          | yes           |
+    GET    | /lists/0123456789abcdef/live       |       | yes  | yes   | yes   | yes  |          | yes           |
     POST   | /lists/0123456789abcdef/outcomes   |       | yes  | yes   | yes   | yes  |          | yes           |
     GET    | /lists/0123456789abcdef/workbook   |       | yes  | yes   | yes   | yes  |          | yes           |
     POST   | /lists/0123456789abcdef/workbook   |       | yes  | yes   | yes   | yes  |          | yes           |
@@ -55,6 +56,8 @@ ROLES: Final = """
     GET    | /accessibility                     | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     GET    | /sign-in                           | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     POST   | /sign-in                           | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
+    GET    | /sign-in/openid                    | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
+    GET    | /sign-in/openid/return             | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     GET    | /sign-in/link/0123456789abcdef     | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     POST   | /sign-in/link/0123456789abcdef     | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     GET    | /static/dnapredict.css             | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes

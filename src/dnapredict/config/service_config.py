@@ -24,6 +24,7 @@ class ServiceLimits(Settings):
     at once after a pause; with two workers a key may reach up to twice as many. `at_once` requests
     are processed in parallel, and `waiting` more are queued for up to `seconds_to_wait`; others are told
     to try again later. At most `connections` are open, fewer where the system allows few open files.
+    `live_pages` open lists are told what colleagues record, at most half of the connections.
     """
 
     requests_a_minute: Annotated[float, Field(gt=0, le=1_000_000)] = 6_000
@@ -37,6 +38,7 @@ class ServiceLimits(Settings):
     largest_body_mb: Annotated[float, Field(gt=0, le=64)] = 8
     largest_form_kb: Annotated[float, Field(gt=0, le=1_024)] = 8
     connections: Annotated[int, Field(ge=16, le=30_000)] = 1_000
+    live_pages: Annotated[int, Field(ge=0, le=10_000)] = 200
     seconds_to_ask: Annotated[float, Field(gt=0, le=600)] = 10
     seconds_to_read: Annotated[float, Field(gt=0, le=600)] = 30
 
@@ -93,12 +95,59 @@ class Retention(Settings):
     contact_days: Annotated[int, Field(ge=0, le=366)] = 0
 
 
+class OpenIdSignIn(Settings):
+    """The sign-in of people with their accounts at the issuer (code flow with PKCE).
+
+    `authorize` and `token` are the issuer's addresses, and `redirect` is the address of the service's own page
+    `/sign-in/openid/return` as people's browsers reach it. `roles` maps words of `role_claim` to the roles of
+    dnapredict. Without `client_secret_file`, the client is public and protected by PKCE alone. With
+    `answers_name_issuer`, an answer that does not name the issuer (RFC 9207) is refused.
+    """
+
+    authorize: Annotated[str, Field(min_length=1)]
+    token: Annotated[str, Field(min_length=1)]
+    client_id: Annotated[str, Field(min_length=1)]
+    client_secret_file: str = ""
+    redirect: Annotated[str, Field(min_length=1)]
+    button: Annotated[str, Field(min_length=1, max_length=80)] = "Sign in with your work account"
+    request_scopes: str = "openid profile"
+    name_claim: str = "name"
+    team_claim: str = "team"
+    role_claim: str = "roles"
+    roles: dict[str, Literal["clerk", "team lead", "reviewer", "administrator"]]
+    answers_name_issuer: bool = False
+
+    @field_validator("authorize", "token", "redirect")
+    @classmethod
+    def _comes_safely(cls, text: str) -> str:
+        address = urlsplit(text)
+        is_safe = address.scheme == "https" or (address.scheme == "http" and address.hostname in _THIS_MACHINE)
+        if not is_safe or not address.hostname:
+            raise ValueError("must be https, or anybody on the network could sign in as somebody else")
+        return text
+
+    @field_validator("redirect")
+    @classmethod
+    def _is_our_page(cls, text: str) -> str:
+        address = urlsplit(text)
+        if address.path != "/sign-in/openid/return" or address.query or address.fragment:
+            raise ValueError("must end with /sign-in/openid/return, the page to which the issuer sends people back")
+        return text
+
+    @field_validator("request_scopes")
+    @classmethod
+    def _asks_for_an_id_token(cls, text: str) -> str:
+        if "openid" not in text.split():
+            raise ValueError("must hold 'openid', or the issuer sends no ID token")
+        return text
+
+
 class OpenId(Settings):
     """An OpenID Connect issuer whose bearer tokens are accepted in addition to API keys.
 
     `keys` is the address of the issuer's keys (its `jwks_uri`), or a file that holds them. The claim
     `scope_claim` holds a token's scopes, as a list or separated by spaces; `scopes` maps them to
-    `score`, `list` and `admin`.
+    `score`, `list` and `admin`. With `sign_in`, people sign in to the pages with their accounts at the issuer.
     """
 
     issuer: Annotated[str, Field(min_length=1)]
@@ -113,6 +162,7 @@ class OpenId(Settings):
     }
     leeway_seconds: Annotated[float, Field(ge=0, le=300)] = 30
     keys_minutes: Annotated[float, Field(gt=0, le=1_440)] = 10
+    sign_in: OpenIdSignIn | None = None
 
     @field_validator("keys")
     @classmethod

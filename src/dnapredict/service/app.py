@@ -25,8 +25,7 @@ from dnapredict.service.api.scoring_endpoints import answer
 from dnapredict.service.api.smoke_test import run_smoke_test
 from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.auth.access_control import AccessControl, FailedKeys, is_guarded
-from dnapredict.service.auth.api_keys import KeyRing
-from dnapredict.service.auth.openid import Issuer
+from dnapredict.service.auth.accounts import Accounts
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.client_address import networks
 from dnapredict.service.connections import (
@@ -35,6 +34,7 @@ from dnapredict.service.connections import (
     use_guarded_protocol,
 )
 from dnapredict.service.error_responses import error_response
+from dnapredict.service.log.action_feed import ActionFeed
 from dnapredict.service.log.answer_entries import AnswerLog, Hashes
 from dnapredict.service.log.log_redaction import redact_logs
 from dnapredict.service.log.retention import RetentionThread
@@ -44,6 +44,7 @@ from dnapredict.service.middleware.body_limits import AnonymousBodies, BodyLimit
 from dnapredict.service.middleware.request_limits import AnonymousRate, Buckets, ConcurrencyLimit, RateLimit
 from dnapredict.service.middleware.safe_responses import PlainErrors, SecurityHeaders
 from dnapredict.service.open_files import connections_for, raise_file_limit
+from dnapredict.service.pages.live import LiveLists, is_live
 from dnapredict.service.pages.page_routes import STATIC_PATH
 from dnapredict.service.prometheus_metrics import Metrics
 from dnapredict.service.scorer_protocol import ScorerProtocol
@@ -110,21 +111,28 @@ def build(
         metrics={"enabled": False},  # replaced by `prometheus_metrics`, which counts known routes only
         tracing={"excluded_urls": ".*"},  # no traces are sent to other machines
     )(Dnapredict)
-    ring = KeyRing(home)
+    accounts = Accounts.of(home, config.openid)
     lists = ListService(home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention, log=log)
     actions = Actions(log, hashes, Ledger(home, LoggedContacts(log, hashes)))
     web = web_app(
         champion,
-        ring=ring,
+        accounts=accounts,
         failed=failed,
         lists=lists,
         actions=actions,
         documents=DocumentCache(documents),
         worklist=worklist_config,
+        live=LiveLists(
+            lists,
+            actions,
+            ActionFeed(log, hashes),
+            # At least half of the connections are for pages and programs, however few the system allows.
+            most=lambda: min(config.limits.live_pages, connections.most // 2),
+        ),
     )
     service.mount_asgi_app(web, path="/")
     service.add_asgi_middleware(ConnectionsMiddleware, connections=connections)
-    _guard(service, config, ring=ring, private=_private_texts(home, log))
+    _guard(service, config, accounts=accounts, private=_private_texts(home, log))
     use_guarded_protocol()
     return service
 
@@ -146,7 +154,7 @@ def _connections(config: ServiceConfig) -> Connections:
     )
 
 
-def _guard(service: Any, config: ServiceConfig, *, ring: KeyRing, private: MappingOf[str, str]) -> None:
+def _guard(service: Any, config: ServiceConfig, *, accounts: Accounts, private: MappingOf[str, str]) -> None:
     """Add the middleware that a request passes before it reaches the service, the outermost first."""
     limits = config.limits
     guarded = partial(is_guarded, static_path=STATIC_PATH)
@@ -155,11 +163,10 @@ def _guard(service: Any, config: ServiceConfig, *, ring: KeyRing, private: Mappi
     service.add_asgi_middleware(PlainErrors, private=private)
     service.add_asgi_middleware(
         AccessControl,
-        ring=ring,
+        accounts=accounts,
         static_path=STATIC_PATH,
         anonymous=_anonymous_rate(config.anonymous),
         failed=FailedKeys(config.anonymous.failures_of_programs, config.anonymous.longest_wait),
-        issuer=None if config.openid is None else Issuer(config.openid),
         proxies=networks(config.anonymous.proxies),
     )
     buckets = Buckets(limits.requests_a_minute / 60, limits.burst)
@@ -171,7 +178,7 @@ def _guard(service: Any, config: ServiceConfig, *, ring: KeyRing, private: Mappi
         waiting=limits.waiting,
         seconds_to_wait=limits.seconds_to_wait,
         seconds_to_answer=limits.seconds_to_answer,
-        guarded=guarded,
+        guarded=lambda path: guarded(path) and not is_live(path),
     )
 
 

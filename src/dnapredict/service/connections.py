@@ -175,6 +175,7 @@ class GuardedProtocol(H11Protocol):
         self._running = 0
         self._waiting_since: float | None = None
         self._stuck_since: float | None = None
+        self.is_ending = False
         self.app = functools.partial(self._ask, self.app)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -191,6 +192,11 @@ class GuardedProtocol(H11Protocol):
         if self._held is not None:
             self._held.closed(self)
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The server stops once the open responses have ended; an endless one looks at `is_ending`."""
+        self.is_ending = True
+        super().shutdown()
 
     def pause_writing(self) -> None:
         """The client reads more slowly than the service writes."""

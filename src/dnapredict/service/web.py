@@ -19,7 +19,8 @@ from dnapredict.service.api.returned_outcomes import RETURNED, return_routes
 from dnapredict.service.api.scoring_endpoints import LISTS, list_routes
 from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, SIGN_IN, FailedKeys
-from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.auth.accounts import Accounts
+from dnapredict.service.auth.openid_sign_in import OPENID, RETURN
 from dnapredict.service.auth.sign_in_links import LINK
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.error_responses import error_response, json_error
@@ -30,6 +31,7 @@ from dnapredict.service.pages.calls.call_view import CALL
 from dnapredict.service.pages.entry_forms import OUTCOMES, UPLOAD
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.list_view import LIST_PAGES
+from dnapredict.service.pages.live import LIVE, LiveLists
 from dnapredict.service.pages.model_pages import MODEL, REPORT, REPORT_FILE, TABLES
 from dnapredict.service.pages.page_routes import STATIC_PATH, page_routes
 from dnapredict.service.pages.rendering import error_page
@@ -75,6 +77,8 @@ _COUNTED: Final = frozenset(
         TABLES,
         UPLOAD,
         SIGN_IN,
+        OPENID,
+        RETURN,
         ABOUT,
         ACCESSIBILITY,
         "/livez",
@@ -83,7 +87,7 @@ _COUNTED: Final = frozenset(
         "/docs.json",
     }
 )
-_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file", CALL, SEARCH, SHEET, WORKBOOK)
+_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file", CALL, SEARCH, SHEET, WORKBOOK, LIVE)
 _CALL_LINE: Final = re.compile(LIST_PAGES + "/[^/]+" + CALL + "/[0-9]+")
 
 
@@ -116,22 +120,25 @@ _POSTED: Final = (
 def web_app(
     champion: Champion,
     *,
-    ring: KeyRing,
+    accounts: Accounts,
     failed: FailedKeys,
     lists: ListService,
     actions: Actions,
     documents: DocumentCache,
     worklist: Callable[[], WorklistConfig],
+    live: LiveLists,
 ) -> Starlette:
     """The Starlette application that is mounted at the root of the service."""
-    about_itself, pages = description(), ListPages(lists, actions, worklist, who=ring.name_of)
+    about_itself = description()
+    pages = ListPages(lists, actions, worklist, who=accounts.name_of, last_number=live.last_number)
 
     def docs(_: Request) -> Response:
         return JSONResponse(about_itself)
 
     return Starlette(
         routes=[
-            *page_routes(pages, champion, documents=documents, ring=ring, failed=failed),
+            *page_routes(pages, champion, documents=documents, accounts=accounts, failed=failed),
+            *live.routes(),
             *list_routes(lists, actions, worklist),
             *return_routes(lists, actions),
             Route("/v1/model", _model_view(champion)),

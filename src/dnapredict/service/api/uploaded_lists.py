@@ -10,7 +10,6 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.service_config import Retention
@@ -157,14 +156,6 @@ class ListService:
     def contacts(self, list_id: str, lines: Sequence[int] | None = None) -> MappingOf[int, ContactDetails]:
         """Who is called and how, by line of a list; nothing where the details were deleted or never given."""
         return contact_details.read(self._home, list_id, lines)
-
-    def carried(self, kept: KeptList, chosen: Sequence[str]) -> pa.Table:
-        """The contact columns among `chosen` (`carry_through`), a row for each line; none where nothing is known."""
-        details = self.contacts(kept.heading.list_id)
-        names = [name for name in chosen if name in contact_details.CARRIED] if details else []
-        known = contact_details.carried_table(details, names)
-        index = pc.index_in(pa.array(range(1, kept.worklist.num_rows + 1), pa.int64()), known[ROW_NUMBER])
-        return known.select(names).take(index)
 
     def headings(self) -> tuple[Heading, ...]:
         """The headings of all lists that can be shown, newest first."""

@@ -28,9 +28,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dnapredict.errors import StoreError
+from dnapredict.service.auth.accounts import Accounts
 from dnapredict.service.auth.after_sign_in import sign_in_query
 from dnapredict.service.auth.api_keys import Key, KeyRing
-from dnapredict.service.auth.openid import Issuer, TokenHolder
+from dnapredict.service.auth.openid import TokenHolder
+from dnapredict.service.auth.openid_people import PersonHolder
 from dnapredict.service.auth.people import PERSON, SIGNED_IN, THIS_MACHINE
 from dnapredict.service.auth.permissions import first_page, may_reach
 from dnapredict.service.client_address import ADDRESS, Networks, client_address
@@ -136,12 +138,16 @@ class AccessControl:
     """
 
     app: ASGIApp
-    ring: KeyRing
+    accounts: Accounts
     static_path: str
     anonymous: Callable[[Scope], Response | None]
     failed: FailedKeys
-    issuer: Issuer | None = None
     proxies: Networks = ()
+
+    @property
+    def ring(self) -> KeyRing:
+        """The keys."""
+        return self.accounts.ring
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -187,7 +193,7 @@ class AccessControl:
             self._own_holder(scope, headers)
 
     async def _check_key(self, scope: Scope, headers: Headers) -> Response | None:
-        if self.issuer is None and not self.ring.required:
+        if not self.accounts.required:
             if not _is_of_this_machine(scope, headers):
                 return _unauthorised(_MAKE_A_KEY)
             scope[CALLER], scope[PERSON] = _THIS_MACHINE, THIS_MACHINE
@@ -201,21 +207,22 @@ class AccessControl:
         scope[HOLDER] = key
         return None
 
-    async def _holder(self, scope: Scope, headers: Headers) -> Key | TokenHolder | None:
+    async def _holder(self, scope: Scope, headers: Headers) -> "Key | PersonHolder | TokenHolder | None":
         own = self._own_holder(scope, headers)
         token = _bearer(headers)
-        if own is not None or self.issuer is None or "." not in token:
+        issuer = self.accounts.issuer
+        if own is not None or issuer is None or "." not in token:
             return own
-        holder = await run_in_threadpool(self.issuer.holder, token)
+        holder = await run_in_threadpool(issuer.holder, token)
         if holder is not None:
             scope[CALLER] = holder.key_id
         return holder
 
-    def _own_holder(self, scope: Scope, headers: Headers) -> Key | None:
+    def _own_holder(self, scope: Scope, headers: Headers) -> Key | PersonHolder | None:
         """The holder of a key of ours, or of a session."""
         token = _bearer(headers)
         session = "" if token else HTTPConnection(scope).cookies.get(SESSION_COOKIE, "")
-        key = self.ring.session_holder(session) if session else self.ring.holder(token)
+        key = self.accounts.session_holder(session) if session else self.ring.holder(token)
         if key is not None:
             scope[PERSON] = key.person
             scope[CALLER] = f"session {session[:_NAMED]}" if session else f"key {key.key_id}"
@@ -301,7 +308,7 @@ def _sign_in_or_401(scope: Scope, headers: Headers) -> Response:
     return _unauthorised("Send an API key: Authorization: Bearer KEY.")
 
 
-def _forbidden(scope: Scope, headers: Headers, key: Key | TokenHolder) -> Response:
+def _forbidden(scope: Scope, headers: Headers, key: Key | PersonHolder | TokenHolder) -> Response:
     """403; the start page leads those who see no list to their own first page."""
     if scope["path"] == "/" and "text/html" in headers.get("accept", "") and may_reach(key.held, first_page(key.held)):
         return RedirectResponse(first_page(key.held), 303)

@@ -268,7 +268,7 @@ class KeyRing:
         StoreError
             If the ended sessions cannot be read.
         """
-        key_id = self._sessions.holder(session)
+        key_id = self._sessions.holder(session) if self._may_be_sealed(session) else None
         return None if key_id is None else self.valid_key(key_id)
 
     def end_session(self, session: str) -> None:
@@ -279,7 +279,16 @@ class KeyRing:
         StoreError
             If that cannot be written.
         """
-        self._sessions.end(session)
+        if self._may_be_sealed(session):
+            self._sessions.end(session)
+
+    def _may_be_sealed(self, session: str) -> bool:
+        """Whether the session names a key of this home.
+
+        Checking the seal of any other would make a secret in the folder of the keys, which says that keys existed: a
+        browser's cookie from another home would shut a home without keys.
+        """
+        return session.partition(".")[0] in self._current()
 
     def _current(self) -> dict[str, Key]:
         if self.stale:

@@ -81,14 +81,29 @@ class Issuer:
         StoreError
             If the issuer's keys are not available.
         """
-        if len(token) > _LONGEST_TOKEN:
-            return None
-        try:
-            key = self._key_for(jwt.get_unverified_header(token))
-            claims = None if key is None else self._claims(token, key)
-        except jwt.PyJWTError:
-            return None
+        claims = self._valid_claims(token, self._config.audience)
         return None if claims is None else self._holder(claims)
+
+    @property
+    def name(self) -> str:
+        """The issuer's identifier."""
+        return self._config.issuer
+
+    def id_token_claims(self, token: str, client_id: str) -> dict[str, Any] | None:
+        """The claims of an ID token for this client; None if it is not valid.
+
+        Raises
+        ------
+        StoreError
+            If the issuer's keys are not available.
+        """
+        claims = self._valid_claims(token, client_id)
+        if claims is None or not isinstance(claims["sub"], str) or not _SUBJECT.fullmatch(claims["sub"]):
+            return None
+        # OpenID Connect Core 3.1.3.7: a token for several clients names the one that asked for it.
+        audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+        asked_by = claims.get("azp", client_id if len(audiences) == 1 else None)
+        return claims if asked_by == client_id else None
 
     def _key_for(self, header: dict[str, Any]) -> _SigningKey | None:
         if header.get("alg") not in self._config.algorithms:
@@ -97,12 +112,21 @@ class Issuer:
         # A key that was published for one algorithm is not used for another.
         return key if key is not None and key.algorithm in (None, header["alg"]) else None
 
-    def _claims(self, token: str, key: _SigningKey) -> dict[str, Any]:
+    def _valid_claims(self, token: str, audience: str) -> dict[str, Any] | None:
+        if len(token) > _LONGEST_TOKEN:
+            return None
+        try:
+            key = self._key_for(jwt.get_unverified_header(token))
+            return None if key is None else self._claims(token, key, audience)
+        except jwt.PyJWTError:
+            return None
+
+    def _claims(self, token: str, key: _SigningKey, audience: str) -> dict[str, Any]:
         return jwt.decode(
             token,
             key.material,
             algorithms=list(self._config.algorithms),
-            audience=self._config.audience,
+            audience=audience,
             issuer=self._config.issuer,
             leeway=self._config.leeway_seconds,
             options={"require": list(_REQUIRED)},
@@ -167,7 +191,9 @@ class _KeySet:
 
     def _fetch(self, now: float) -> bool:
         try:
-            content = _read(self._config.keys) if self._config.keys_are_remote else Path(self._config.keys).read_bytes()
+            content = (
+                read_answer(self._config.keys) if self._config.keys_are_remote else Path(self._config.keys).read_bytes()
+            )
             self._keys = _signing_keys(content)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             _LOG.error("The issuer's keys are not available from %s (%s).", self._config.keys, type(error).__name__)
@@ -199,7 +225,14 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _read(address: str) -> bytes:
+def read_answer(address: str | urllib.request.Request) -> bytes:
+    """What the issuer answers at an address: small, soon, and from no other address.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it does not answer, answers with an error or a redirect, or with too much.
+    """
     opener = urllib.request.build_opener(_NoRedirects)
     try:
         with opener.open(address, timeout=_SECONDS_TO_FETCH) as answer:

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from dnapredict.data.files.atomic_write import write_private
+from dnapredict.data.files.atomic_write import write_once, write_private
 from dnapredict.data.files.digests import read_or_make
 from dnapredict.errors import StoreError
 
@@ -68,12 +68,25 @@ class Sessions:
         """
         match = self._sealed(session)
         if match is not None:
-            self.note_ended(match["name"], until=int(match["until"]))
+            write_private(self._folder / _ENDED / match["name"], match["until"])
+            _remove_outdated(self._folder / _ENDED)
 
-    def note_ended(self, name: str, *, until: int) -> None:
-        """Record that something of that name, which would be valid until the Unix time `until`, was used up."""
-        write_private(self._folder / _ENDED / name, str(until))
+    def use_once(self, name: str, *, until: int) -> bool:
+        """Whether something of that name, which is valid until the Unix time `until`, is used for the first time.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be recorded.
+        """
+        path = self._folder / _ENDED / name
+        mine = f"{until} {secrets.token_hex(16)}"
+        write_once(path, mine)
         _remove_outdated(self._folder / _ENDED)
+        try:
+            return path.read_text(encoding="ascii") == mine
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
 
     def seal(self, named: str) -> str:
         """The seal of a text, as 64 hexadecimal digits."""
@@ -102,6 +115,6 @@ def _remove_outdated(folder: Path) -> None:
     oldest = time.time() - _SECONDS_KEPT
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            with contextlib.suppress(OSError, ValueError):
-                if int(Path(entry).read_text(encoding="ascii")) < oldest:
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                if int(Path(entry).read_text(encoding="ascii").split()[0]) < oldest:
                     os.unlink(entry)

@@ -14,12 +14,13 @@ from starlette.routing import BaseRoute, Route
 from dnapredict.errors import DataError, DnapredictError
 from dnapredict.service.api.scoring_endpoints import uploaded
 from dnapredict.service.auth.access_control import HOLDER
+from dnapredict.service.auth.people import SIGNED_IN
 from dnapredict.service.call_actions import WORDS, Outcome, OutcomeChanged, RecordedAction
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.log.answer_entries import REQUESTED_BY
 from dnapredict.service.pages.list_pages import WORKED_ON, ListPages
 from dnapredict.service.pages.list_query import ListQuery
-from dnapredict.service.pages.list_view import LIST_PAGES, outcome_shown
+from dnapredict.service.pages.list_view import LIST_PAGES, Who, outcome_shown
 from dnapredict.service.pages.rendering import error_page, local_day, moment_words, page
 from dnapredict.worklist.files.list_store import KeptList
 from dnapredict.worklist.plan.working_days import local_today
@@ -97,7 +98,7 @@ class EntryForms:
             fields={"line": sent.number, "outcome": sent.outcome, "seen": last.at.isoformat()},
             words=WORDS[sent.outcome or Outcome.WITHDRAWN],
             last=outcome_shown(last, who=self.pages.who, zone=kept.heading.zone),
-            whose=whose_entry(last),
+            whose=whose_entry(last, self.pages.who),
             at=_at(last.at, kept.heading.zone),
             action=f"{LIST_PAGES}/{kept.heading.list_id}{OUTCOMES}{ListQuery.of(request.query_params).query()}",
             back=f"{_back(request, kept, 0)}#line-{sent.number}",
@@ -156,9 +157,12 @@ def _back(request: Request, kept: KeptList, number: int) -> str:
     return f"{LIST_PAGES}/{kept.heading.list_id}{ListQuery.of(request.query_params).query(said=number)}"
 
 
-def whose_entry(last: RecordedAction) -> str:
-    """The name of the key that recorded it; a team may share a key."""
-    return "Somebody with your key" if last.requested_by == REQUESTED_BY.get() else "Another colleague"
+def whose_entry(last: RecordedAction, who: Who) -> str:
+    """Who recorded it, as a sentence begins; a team may share a key."""
+    if last.requested_by != REQUESTED_BY.get():
+        return who(last.requested_by) or "Another colleague"
+    person = SIGNED_IN.get()
+    return "Somebody with your key" if person is None or person.is_shared else "You"
 
 
 def _at(moment: datetime.datetime, zone: datetime.tzinfo) -> str:

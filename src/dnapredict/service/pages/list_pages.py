@@ -67,13 +67,14 @@ class ListPages:
     """The pages of a home's lists.
 
     `worklist` returns the worklist configuration, read for each page so that a change takes effect. `who` returns
-    the name of a key's holder.
+    the name of a key's holder. `last_number` returns the number of the last action in the scoring log.
     """
 
     lists: ListService
     actions: Actions
     worklist: Callable[[], WorklistConfig]
     who: Who = lambda key_id: ""  # noqa: ARG005
+    last_number: Callable[[], int] = lambda: 0
 
     def routes(self) -> Sequence[BaseRoute]:
         """The routes of the pages."""
@@ -140,6 +141,7 @@ class ListPages:
             signed_in=HOLDER in request.scope,
             synthetic=kept.heading.synthetic,
             kept=kept.heading,
+            live_since=self.last_number(),  # before the lines are read: what is recorded meanwhile is sent again
             newest=self._newer(kept),
             view=build_view(
                 kept,

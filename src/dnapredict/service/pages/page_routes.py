@@ -13,7 +13,7 @@ from dnapredict.config.factor_register import Factor, FactorClass
 from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.model_documents import DocumentCache
 from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, FailedKeys
-from dnapredict.service.auth.api_keys import KeyRing
+from dnapredict.service.auth.accounts import Accounts
 from dnapredict.service.pages.call_sheet_page import call_sheet_routes
 from dnapredict.service.pages.calls.call_mode import CallMode
 from dnapredict.service.pages.calls.call_view import CallDesk
@@ -61,7 +61,7 @@ STATIC_PATH: Final = "/static"
 
 
 def page_routes(
-    lists: ListPages, champion: Champion, *, documents: DocumentCache, ring: KeyRing, failed: FailedKeys
+    lists: ListPages, champion: Champion, *, documents: DocumentCache, accounts: Accounts, failed: FailedKeys
 ) -> Sequence[BaseRoute]:
     """Routes of every page."""
     return [
@@ -72,6 +72,6 @@ def page_routes(
         *call_sheet_routes(lists),
         *model_routes(champion, documents),
         *plain_routes(champion),
-        *SignInPages(ring, failed).routes(),
+        *SignInPages(accounts, failed).routes(),
         Mount(STATIC_PATH, StaticFiles(directory=Path(__file__).with_name("static"))),
     ]

@@ -14,8 +14,10 @@ from starlette.routing import BaseRoute, Route
 from dnapredict.errors import StoreError
 from dnapredict.service.auth import sign_in_links
 from dnapredict.service.auth.access_control import SESSION_COOKIE, SIGN_IN, FailedKeys
+from dnapredict.service.auth.accounts import Accounts
 from dnapredict.service.auth.after_sign_in import ASKED, is_own_page, page_after_sign_in
 from dnapredict.service.auth.api_keys import Key, KeyRing
+from dnapredict.service.auth.openid_sign_in import COOKIE, OPENID, RETURN, SECONDS, SignInRefused
 from dnapredict.service.auth.permissions import first_page, may_reach
 from dnapredict.service.auth.sign_in_links import LINK
 from dnapredict.service.client_address import ADDRESS
@@ -33,6 +35,7 @@ _USED: Final = (
     "A sign-in link works once and for a short time, and this one was used or has run out. Ask the person who runs "
     "dnapredict for another, which `dnapredict keys link` makes, or sign in with your key."
 )
+_NO_ISSUER: Final = "This service has no sign-in with accounts of the trust. Sign in with a key."
 # A click in a terminal or a typed address. A page of another site, a mail program's preview or a plain http address
 # sends something else or nothing, and is shown a button first: a preview must not use the link up, and nobody is
 # signed in as somebody else unawares.
@@ -45,20 +48,27 @@ class SignInPages:
 
     Parameters
     ----------
-    ring
-        The keys.
+    accounts
+        Everybody who can sign in.
     failed
         Counts wrong keys.
     """
 
-    ring: KeyRing
+    accounts: Accounts
     failed: FailedKeys
+
+    @property
+    def ring(self) -> KeyRing:
+        """The keys."""
+        return self.accounts.ring
 
     def routes(self) -> Sequence[BaseRoute]:
         """The routes of the pages."""
         return [
             Route(SIGN_IN, self.ask, methods=["GET"]),
             Route(SIGN_IN, self.sign_in, methods=["POST"]),
+            Route(OPENID, self.to_issuer, methods=["GET"]),
+            Route(RETURN, self.from_issuer, methods=["GET"]),
             Route(LINK + "{token}", self.open_link, methods=["GET"]),
             Route(LINK + "{token}", self.use_link, methods=["POST"]),
             Route(SIGN_OUT, self.sign_out, methods=["POST"]),
@@ -107,10 +117,46 @@ class SignInPages:
             return _unavailable(error)
         return page("sign_in_link.html", here="", name=key.person.words, address=request.url.path)
 
+    def to_issuer(self, request: Request) -> Response:
+        """Send a browser to the issuer, with a cookie that knows it again."""
+        flow = self.accounts.flow
+        if flow is None:
+            return error_page("There is no such page", _NO_ISSUER, status=404)
+        asked = request.query_params.get(ASKED, "")
+        try:
+            address, cookie = flow.begin(asked if is_own_page(asked) else "")
+        except StoreError as error:
+            return _unavailable(error)
+        response = RedirectResponse(address, 303)
+        # Lax, since the browser comes back from another site.
+        response.set_cookie(
+            COOKIE, cookie, max_age=SECONDS, path=OPENID, httponly=True, samesite="lax", secure=flow.is_secure
+        )
+        return response
+
+    def from_issuer(self, request: Request) -> Response:
+        """Sign in a browser that comes back from the issuer."""
+        flow = self.accounts.flow
+        if flow is None:
+            return error_page("There is no such page", _NO_ISSUER, status=404)
+        try:
+            done = flow.finish(_once(request), request.cookies.get(COOKIE, ""))
+            address = page_after_sign_in(done.asked, done.holder.held)
+            # A page that leads on, and no redirect: it would count as coming from the issuer's site, and browsers
+            # would not send the session with it.
+            response = page("signed_in.html", here="", address=address)
+            _set_session(response, done.session, secure=flow.is_secure)
+        except SignInRefused as refusal:
+            response = self._form("", complaint=str(refusal), field="openid", status=403)
+        except StoreError as error:
+            response = _unavailable(error)
+        response.delete_cookie(COOKIE, path=OPENID, httponly=True, samesite="lax", secure=flow.is_secure)
+        return response
+
     def sign_out(self, request: Request) -> Response:
         """End the session, in every copy of its cookie."""
         try:
-            self.ring.end_session(request.cookies.get(SESSION_COOKIE, ""))
+            self.accounts.end_session(request.cookies.get(SESSION_COOKIE, ""))
         except StoreError as error:
             return _unavailable(error)
         response = RedirectResponse(SIGN_IN, 303)
@@ -121,16 +167,26 @@ class SignInPages:
     def _signed_in(self, request: Request, key: Key, asked: str) -> Response:
         return with_session(request, self.ring.session(key), page_after_sign_in(asked, key.held))
 
-    def _form(self, asked: str, *, complaint: str = "", lost: bool = False, status: int = 200) -> Response:
-        asked = asked if is_own_page(asked) else ""
+    def _form(
+        self, asked: str, *, complaint: str = "", field: str = "key", lost: bool = False, status: int = 200
+    ) -> Response:
+        """The sign-in page, with a complaint about its field for a key or about its button for an account."""
         return page(
-            _TEMPLATE, here="", status=status, complaint=complaint, lost=lost, asked=asked, needless=self._is_needless()
+            _TEMPLATE,
+            here="",
+            status=status,
+            complaint=complaint,
+            field=field,
+            lost=lost,
+            asked=asked if is_own_page(asked) else "",
+            needless=self._is_needless(),
+            button=self.accounts.flow.button if self.accounts.flow else "",
         )
 
     def _is_needless(self) -> bool:
         """Whether no key exists yet, so that nobody has to sign in."""
         try:
-            return not self.ring.required
+            return not self.accounts.required
         except StoreError:  # said when somebody tries to sign in
             return False
 
@@ -148,8 +204,19 @@ class SignInPages:
 def with_session(request: Request, session: str, address: str) -> Response:
     """A redirect to `address`, with a new session: one that was there before is never carried on."""
     response = RedirectResponse(address, 303)
-    response.set_cookie(SESSION_COOKIE, session, httponly=True, samesite="strict", secure=request.url.scheme == "https")
+    _set_session(response, session, secure=request.url.scheme == "https")
     return response
+
+
+def _set_session(response: Response, session: str, *, secure: bool) -> None:
+    response.set_cookie(SESSION_COOKIE, session, httponly=True, samesite="strict", secure=secure)
+
+
+def _once(request: Request) -> dict[str, str]:
+    """The parameters of an address; one that is given twice counts as missing, since readers may differ in which."""
+    given = request.query_params.multi_items()
+    names = [name for name, _ in given]
+    return {name: value for name, value in given if names.count(name) == 1}
 
 
 def _fields(body: bytes) -> dict[str, str]:

@@ -190,7 +190,7 @@ class CallView:
             fields={**form.fields, "outcome": form.outcome, "seen": last.at.isoformat()},
             words=WORDS[form.outcome or Outcome.WITHDRAWN],
             last=self._shown(last),
-            whose=whose_entry(last),
+            whose=whose_entry(last, self.desk.pages.who),
             at=f"on {long_moment(last.at, zone)}",
             action=self.address(number).removesuffix("#call"),
             back=self.address(number),

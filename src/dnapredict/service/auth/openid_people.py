@@ -1,0 +1,132 @@
+"""People whom the trust's issuer named as they signed in: their records, which give pages a name, and their sessions.
+
+A record holds what the issuer said last: subject, name, team and role. It lies outside the folder of the keys, whose
+files say that keys were made.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dnapredict.data.files.atomic_write import write_private
+from dnapredict.errors import StoreError
+from dnapredict.service.auth.people import Person, Role
+from dnapredict.service.auth.permissions import Holds
+from dnapredict.service.auth.sessions import Sessions
+
+_FOLDER: Final = "sign-in"
+_RECORDS: Final = "people"
+_ID_DIGITS: Final = 16
+_PREFIX: Final = "openid:"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    key_id: str
+    name: str
+    team: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class PersonHolder:
+    """A person who signed in at the issuer, with the interface of an API key."""
+
+    person: Person
+
+    @property
+    def key_id(self) -> str:
+        """The issuer's subject, as the scoring log records it."""
+        return self.person.key_id
+
+    @property
+    def held(self) -> frozenset[Holds]:
+        """What opens addresses: the role."""
+        return frozenset({self.person.role})
+
+
+class OpenIdPeople:
+    """The people of a home who signed in at the issuer."""
+
+    def __init__(self, home: Path) -> None:
+        """Read nothing yet."""
+        self._folder = home / _FOLDER / _RECORDS
+        self.sessions = Sessions(home / _FOLDER)
+
+    def note(self, person: Person) -> PersonHolder:
+        """Keep what the issuer said about a person.
+
+        Raises
+        ------
+        StoreError
+            If the home cannot be written to.
+        """
+        record = _Record(key_id=person.key_id, name=person.name, team=person.team, role=person.role)
+        write_private(self._path(_id(person.key_id)), record.model_dump_json(indent=2))
+        return PersonHolder(person)
+
+    def start_session(self, holder: PersonHolder) -> str:
+        """A new session of a person, the value of a browser's cookie."""
+        return self.sessions.start(_id(holder.key_id))
+
+    def session_holder(self, session: str) -> PersonHolder | None:
+        """The person of a session, if it is valid.
+
+        Raises
+        ------
+        StoreError
+            If a record or the ended sessions cannot be read.
+        """
+        if not _is_of_person(session):
+            return None
+        holder = self.sessions.holder(session)
+        return None if holder is None else self._find(holder)
+
+    def end_session(self, session: str) -> None:
+        """End a session for every worker.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be written.
+        """
+        if _is_of_person(session):
+            self.sessions.end(session)
+
+    def name_of(self, key_id: str) -> str:
+        """The name of the person with that id in the scoring log, "" where there is none.
+
+        Raises
+        ------
+        StoreError
+            If the record cannot be read.
+        """
+        found = self._find(_id(key_id)) if key_id.startswith(_PREFIX) else None
+        return "" if found is None else found.person.name
+
+    def _find(self, number: str) -> PersonHolder | None:
+        path = self._path(number)
+        try:
+            record = _Record.model_validate_json(path.read_bytes())
+        except FileNotFoundError:  # deleted, which ends the sessions
+            return None
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
+        except ValidationError:
+            raise StoreError(f"{path}: is damaged. Remove it; the person signs in again.") from None
+        return PersonHolder(Person(record.key_id, record.name, record.team, record.role))
+
+    def _path(self, number: str) -> Path:
+        return self._folder / f"{number}.json"
+
+
+def _is_of_person(session: str) -> bool:
+    return len(session.partition(".")[0]) == _ID_DIGITS
+
+
+def _id(key_id: str) -> str:
+    return hashlib.sha256(key_id.encode()).hexdigest()[:_ID_DIGITS]

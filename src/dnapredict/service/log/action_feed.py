@@ -1,0 +1,93 @@
+"""What was recorded since a page was shown: the numbers of new actions in the scoring log.
+
+All workers, and other hosts, record in one log, so that a page hears of an entry wherever it was made. The log is read
+at most once a second by a worker, however many pages are open.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import func, select
+
+from dnapredict.service.log.answer_entries import Hashes
+from dnapredict.service.log.log_tables import ACTIONS
+from dnapredict.service.log.scoring_log import ScoringLog
+
+_SECONDS_REMEMBERED: Final = 1.0
+# A page that was asleep for longer than so many entries is loaded again as a whole.
+_MOST_CHANGES: Final = 1_000
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The appointments, by their keyed hash, about which something was recorded up to the action `number`.
+
+    `is_complete` is False if there were too many to name.
+    """
+
+    number: int
+    appointments: frozenset[str]
+    is_complete: bool
+
+
+class ActionFeed:
+    """The new actions of a scoring log."""
+
+    def __init__(self, log: ScoringLog, hashes: Hashes, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Read nothing yet."""
+        self._log = log
+        self._hashes = hashes
+        self._clock = clock
+        self._last = 0
+        self._read_at = -float("inf")
+        self._reading = threading.Lock()
+
+    def last_number(self) -> int:
+        """The number of the last action now; 0 where there is none.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        rows = self._log.query(select(func.max(ACTIONS.c.number).label("last")))
+        return int(rows[0].last or 0) if rows else 0
+
+    def recent_number(self) -> int:
+        """The number of the last action as it was within the last second.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        with self._reading:
+            if self._clock() - self._read_at >= _SECONDS_REMEMBERED:
+                self._last, self._read_at = self.last_number(), self._clock()
+            return self._last
+
+    def since(self, number: int) -> Changes:
+        """The actions after `number`.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        later = select(ACTIONS.c.number, ACTIONS.c.appointment).where(ACTIONS.c.number > number)
+        rows = self._log.query(later.order_by(ACTIONS.c.number.desc()).limit(_MOST_CHANGES))
+        last = rows[0].number if rows else number
+        return Changes(last, frozenset(row.appointment for row in rows), len(rows) < _MOST_CHANGES)
+
+    def hash_of(self, appointment_id: str) -> str:
+        """The keyed hash under which an appointment is recorded.
+
+        Raises
+        ------
+        StoreError
+            If the secret cannot be read.
+        """
+        return self._hashes.of("appointment", appointment_id)

@@ -1,0 +1,169 @@
+"""Live lists: a page that is open hears of what colleagues record, by server-sent events.
+
+An event names lines of the list and says how far the list is; it holds nothing about a patient. The script of the page
+(`static/live.js`) then fetches the page and puts the changed lines in. Without a script, the page has a link.
+
+A stream takes no slot of `ConcurrencyLimit`, which is for work: it waits. Their number has a limit of its own, so that
+open pages never use up a worker's connections. Each ends after less than a minute and the browser connects again, which
+checks its session again; so it does after a restart, with the number of the last event that it saw.
+"""
+
+import asyncio
+import json
+import logging
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from dnapredict.errors import DnapredictError
+from dnapredict.service.api.uploaded_lists import ListService
+from dnapredict.service.call_actions import Actions
+from dnapredict.service.call_progress import list_progress
+from dnapredict.service.connections import CONNECTION
+from dnapredict.service.error_responses import json_error
+from dnapredict.service.log.action_feed import ActionFeed
+from dnapredict.service.pages.list_view import LIST_PAGES
+from dnapredict.worklist.files.list_store import KeptList
+
+LIVE: Final = "/live"
+SINCE: Final = "since"
+_IS_LIVE: Final = re.compile(LIST_PAGES + "/[^/]+" + LIVE)
+_LOG: Final = logging.getLogger("dnapredict.service")
+_NO_LIST: Final = "This list does not exist or has been deleted."
+_TOO_MANY: Final = "Too many pages are kept up to date now. Load the page again to see what was recorded."
+_SECONDS_BETWEEN_LOOKS: Final = 1.0
+# Shorter than the silence after which proxies close a connection, by default a minute.
+_SECONDS_BETWEEN_SIGNS: Final = 15.0
+_SECONDS_OPEN: Final = 50.0
+_RETRY_AFTER: Final = 30
+_MILLISECONDS_TO_RECONNECT: Final = 3_000
+_MOST_DIGITS: Final = 18
+_MOST_LISTS: Final = 32
+
+
+def is_live(path: str) -> bool:
+    """Whether a path is that of a stream of events."""
+    return _IS_LIVE.fullmatch(path) is not None
+
+
+@dataclass
+class LiveLists:
+    """The streams of events of a worker.
+
+    Parameters
+    ----------
+    most
+        Gives the number of streams that may be open at the same time.
+    """
+
+    lists: ListService
+    actions: Actions
+    feed: ActionFeed
+    most: Callable[[], int]
+    open_streams: set[Response] = field(default_factory=set, init=False)
+    _hashes: dict[str, Sequence[str]] = field(default_factory=dict, init=False)
+
+    def last_number(self) -> int:
+        """The number of the last action now, which a page hands to its script.
+
+        Raises
+        ------
+        StoreError
+            If the scoring log cannot be read.
+        """
+        return self.feed.last_number()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """The route of the streams."""
+        return [Route(LIST_PAGES + "/{list_id}" + LIVE, self.stream, methods=["GET"])]
+
+    async def stream(self, request: Request) -> Response:
+        """Send an event for each change of a list, from the number that the page or the last event names."""
+        if len(self.open_streams) >= self.most():
+            return json_error(503, _TOO_MANY, retry_after=_RETRY_AFTER)
+        list_id = request.path_params["list_id"]
+        try:
+            kept = await run_in_threadpool(self.lists.shown, list_id)
+            since = _number(request)
+            since = await run_in_threadpool(self.last_number) if since is None else since
+        except DnapredictError as error:
+            _LOG.error("%s", error)
+            return json_error(503, _TOO_MANY, retry_after=_RETRY_AFTER)
+        if kept is None:
+            return json_error(404, _NO_LIST)
+        return _Stream(self._events(request, list_id, since), self.open_streams)
+
+    async def _events(self, request: Request, list_id: str, since: int) -> AsyncIterator[str]:
+        connection = request.scope.get(CONNECTION)
+        ends_at = time.monotonic() + _SECONDS_OPEN
+        sign_at = 0.0
+        yield f"retry: {_MILLISECONDS_TO_RECONNECT}\nid: {since}\ndata: {{}}\n\n"
+        # A server that is stopping waits for open responses.
+        while time.monotonic() < ends_at and not (connection and connection.is_ending):
+            if await run_in_threadpool(self.feed.recent_number) > since:
+                since, event = await run_in_threadpool(self._change, list_id, since)
+                yield event
+            elif time.monotonic() >= sign_at:
+                sign_at = time.monotonic() + _SECONDS_BETWEEN_SIGNS
+                yield ":\n\n"
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def _change(self, list_id: str, since: int) -> tuple[int, str]:
+        """The number of the last action, and the event for the lines that changed; without any, a new number only."""
+        changes = self.feed.since(since)
+        kept = self.lists.shown(list_id)
+        if kept is None:
+            return changes.number, _event(changes.number, "gone", {})
+        hashes = enumerate(self._hashes_of(kept), start=1)
+        lines = [number for number, each in hashes if each in changes.appointments]
+        if not lines and changes.is_complete:
+            return changes.number, f"id: {changes.number}\ndata: {{}}\n\n"
+        progress = list_progress(kept.calls, self.actions.latest(kept.calls))
+        said: dict[str, Any] = {"lines": lines if changes.is_complete else [], "progress": progress.words}
+        return changes.number, _event(changes.number, "changed", said)
+
+    def _hashes_of(self, kept: KeptList) -> Sequence[str]:
+        """The hash of the appointment on each line, computed once for each state of a list."""
+        state = f"{kept.heading.list_id} {kept.heading.created_at} {kept.worklist.num_rows}"
+        hashes = self._hashes.get(state)
+        if hashes is None:
+            names = kept.worklist["appointment_id"].to_pylist()
+            hashes = tuple("" if name is None else self.feed.hash_of(name) for name in names)
+            if len(self._hashes) >= _MOST_LISTS:
+                self._hashes.clear()
+            self._hashes[state] = hashes
+        return hashes
+
+
+class _Stream(StreamingResponse):
+    """A stream of events that is among the open ones until its client is gone or it ends."""
+
+    def __init__(self, events: AsyncIterator[str], open_streams: set[Response]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+        self._open_streams = open_streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events."""
+        self._open_streams.add(self)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._open_streams.discard(self)
+
+
+def _event(number: int, name: str, said: Mapping[str, Any]) -> str:
+    return f"id: {number}\nevent: {name}\ndata: {json.dumps(said)}\n\n"
+
+
+def _number(request: Request) -> int | None:
+    """The number of the last event that the browser saw, or else the one in the page's address."""
+    named = request.headers.get("last-event-id") or request.query_params.get(SINCE, "")
+    return int(named) if named.isascii() and named.isdigit() and len(named) <= _MOST_DIGITS else None

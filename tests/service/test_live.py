@@ -1,0 +1,232 @@
+"""What a colleague records appears on a list that is open, whichever worker recorded it, and through restarts."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from starlette.testclient import TestClient
+from tests.service.conftest import wait_until_ready
+from tests.service.double import steady_champion
+from tests.service.pages import record, week
+from tests.service.process import Running, running
+
+from dnapredict.config.service_config import ServiceConfig, ServiceLimits
+from dnapredict.service.app import build
+from dnapredict.service.pages import live
+
+EVENTS = "text/event-stream"
+pytestmark = pytest.mark.usefixtures("short")
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams that end after a few seconds, so that a test reads the whole of one."""
+    monkeypatch.setattr(live, "_SECONDS_OPEN", 2.5)
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    """The events of a stream, each with its id, name and data."""
+    found = []
+    for block in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+        if "data" in fields:
+            found.append({"id": int(fields["id"]), "event": fields.get("event"), **json.loads(fields["data"])})
+    return found
+
+
+def since(client: TestClient, address: str) -> str:
+    """The number that a page hands to its script."""
+    return client.get(address).text.split('data-since="')[1].split('"')[0]
+
+
+def test_what_was_recorded_since_the_page_was_shown_is_sent(client: TestClient, address: str) -> None:
+    number = since(client, address)
+    record(client, address, line=1)
+    record(client, address, line=3, outcome="no_answer")
+    answer = client.get(f"{address}/live", params={"since": number})
+    assert answer.headers["content-type"].startswith(EVENTS)
+    assert answer.headers["cache-control"] == "no-store"
+    start, changed = events(answer.text)
+    assert (start["id"], start["event"]) == (int(number), None)
+    assert changed["event"] == "changed"
+    assert changed["lines"] == [1, 3]
+    assert changed["progress"] == "2 of 4 calls made, 1 reached nobody"
+    assert changed["id"] > int(number)
+
+
+def test_an_event_holds_nothing_about_a_patient(client: TestClient, address: str) -> None:
+    number = since(client, address)
+    record(client, address, line=1)
+    answer = client.get(f"{address}/live", params={"since": number})
+    assert "apt-" not in answer.text
+    assert set(events(answer.text)[1]) == {"id", "event", "lines", "progress"}
+
+
+def test_a_browser_that_connects_again_names_the_last_event_that_it_saw(client: TestClient, address: str) -> None:
+    number = since(client, address)
+    record(client, address, line=1)
+    first = events(client.get(f"{address}/live", params={"since": number}).text)[-1]
+    record(client, address, line=2)
+    seen = {"last-event-id": str(first["id"])}
+    again = events(client.get(f"{address}/live", params={"since": number}, headers=seen).text)
+    assert [event.get("lines") for event in again] == [None, [2]]
+
+
+def test_an_entry_on_another_list_about_the_same_appointment_is_sent_too(client: TestClient, address: str) -> None:
+    other = client.post("/upload", files={"file": ("b.csv", week(10))}, follow_redirects=False).headers["location"]
+    number = since(client, address)
+    record(client, other, line=1)  # apt-029, which is on both
+    (_, changed) = events(client.get(f"{address}/live", params={"since": number}).text)
+    assert len(changed["lines"]) == 1
+    line = changed["lines"][0]
+    assert f'id="line-{line}"' in client.get(f"{address}?show=all").text
+    assert "Confirmed" in client.get(f"{address}?show=all").text
+
+
+def test_after_very_many_entries_the_page_is_fetched_as_a_whole(
+    client: TestClient, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dnapredict.service.log.action_feed._MOST_CHANGES", 1)
+    number = since(client, address)
+    record(client, address, line=1)
+    record(client, address, line=2)
+    (_, changed) = events(client.get(f"{address}/live", params={"since": number}).text)
+    assert (changed["event"], changed["lines"]) == ("changed", [])
+
+
+@pytest.mark.parametrize("number", ["", "x", "-1", "9" * 30, "1e3"])
+def test_a_number_that_is_none_means_from_now_on(client: TestClient, address: str, number: str) -> None:
+    record(client, address, line=1)
+    answer = client.get(f"{address}/live", params={"since": number})
+    (start,) = events(answer.text)
+    assert start["id"] == int(since(client, address))
+
+
+def test_a_list_that_is_not_there_has_no_stream(client: TestClient) -> None:
+    answer = client.get("/lists/" + "0" * 16 + "/live", headers={"accept": EVENTS})
+    assert answer.status_code == 404
+    assert answer.json()["error"] == "This list does not exist or has been deleted."
+
+
+@contextlib.contextmanager
+def of_at_most(home: Path, live_pages: int) -> Iterator[TestClient]:
+    """The service with a limit on streams."""
+    champion = steady_champion()
+    config = ServiceConfig(limits=ServiceLimits(live_pages=live_pages))
+    with TestClient(build(home, champion, config=config).to_asgi(), base_url="http://127.0.0.1") as client:
+        wait_until_ready(client)
+        yield client
+    champion.stop()
+
+
+def test_beyond_the_limit_a_page_is_told_to_come_again_and_is_shown(home: Path) -> None:
+    with of_at_most(home, 0) as client:
+        address = client.post("/upload", files={"file": ("w.csv", week())}, follow_redirects=False).headers["location"]
+        answer = client.get(f"{address}/live", headers={"accept": EVENTS})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+        assert client.get(address).status_code == 200
+
+
+def test_a_stream_that_has_ended_counts_no_more(home: Path) -> None:
+    with of_at_most(home, 1) as client:
+        address = client.post("/upload", files={"file": ("w.csv", week())}, follow_redirects=False).headers["location"]
+        assert [client.get(f"{address}/live").status_code for _ in range(2)] == [200, 200]
+
+
+class Reader:
+    """A page that is open on a running service."""
+
+    def __init__(self, service: Running, address: str, **headers: str) -> None:
+        self._connection = HTTPConnection(urlsplit(service.address).netloc, timeout=30)
+        self._connection.request("GET", f"{address}/live?since=0", headers={"accept": EVENTS, **headers})
+        self._answer = self._connection.getresponse()
+        self.status = self._answer.status
+        self.last = ""
+
+    def next_change(self) -> dict[str, Any]:
+        """The data of the next change."""
+        text = ""
+        while "event: changed" not in text or not text.endswith("\n\n"):
+            line = self._answer.readline().decode()
+            assert line, "the stream ended"
+            text += line
+        (change,) = [event for event in events(text) if event["event"] == "changed"]
+        self.last = str(change["id"])
+        return change
+
+    def is_cut(self) -> bool:
+        """Whether the stream ends, read to its end."""
+        try:
+            return self._answer.read() is not None
+        except (OSError, HTTPException):
+            return True
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def send(service: Running, path: str, body: bytes, **headers: str) -> str:
+    """Post to a running service, and return the address that it leads to."""
+    connection = HTTPConnection(urlsplit(service.address).netloc, timeout=30)
+    connection.request("POST", path, body, headers)
+    answer = connection.getresponse()
+    assert answer.status == 303, answer.read()
+    found = answer.headers["location"]
+    connection.close()
+    return str(found)
+
+
+def uploaded(service: Running) -> str:
+    """The address of a list on a running service."""
+    edge = "edge"
+    head = f'--{edge}\r\ncontent-disposition: form-data; name="file"; filename="w.csv"\r\n\r\n'
+    body = f"{head}{week()}\r\n--{edge}--\r\n".encode()
+    return send(service, "/upload", body, **{"content-type": f"multipart/form-data; boundary={edge}"})
+
+
+def recorded(service: Running, address: str, line: int) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    send(service, f"{address}/outcomes", f"line={line}&outcome=confirmed".encode(), **form)
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Iterator[Running]:
+    """A service that works on one request at a time in each of its two workers, and lets none wait."""
+    with running(tmp_path / "home", settings="[limits]\nat_once = 1\nwaiting = 0\n") as service:
+        yield service
+
+
+def test_many_open_pages_take_no_slot_and_all_hear_of_an_entry(busy: Running) -> None:
+    address = uploaded(busy)
+    readers = [Reader(busy, address) for _ in range(60)]
+    assert {reader.status for reader in readers} == {200}
+    recorded(busy, address, 2)
+    assert {tuple(reader.next_change()["lines"]) for reader in readers} == {(2,)}
+    for reader in readers:
+        reader.close()
+    recorded(busy, address, 3)
+
+
+def test_after_a_kill_a_page_connects_again_and_hears_what_it_missed(busy: Running) -> None:
+    address = uploaded(busy)
+    reader = Reader(busy, address)
+    recorded(busy, address, 1)
+    assert reader.next_change()["lines"] == [1]
+    busy.kill_workers()
+    assert reader.is_cut()
+    recorded(busy, address, 4)
+    again = Reader(busy, address, **{"last-event-id": reader.last})
+    assert again.next_change()["lines"] == [4]
+    again.close()
+
+
+def test_open_pages_do_not_keep_a_service_from_ending(tmp_path: Path) -> None:
+    with running(tmp_path / "home") as service:
+        readers = [Reader(service, uploaded(service)) for _ in range(4)]
+    assert service.process.returncode == 0
+    assert all(reader.is_cut() for reader in readers)

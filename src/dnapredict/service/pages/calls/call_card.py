@@ -1,10 +1,11 @@
 """What the page of one call shows about the patient and the appointment, in words."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from dnapredict.config.needs_config import Need
 from dnapredict.data.contract.telephones import dialled
 from dnapredict.data.contract.treatment_functions import TREATMENT_FUNCTION
 from dnapredict.service.pages.rendering import local_day
@@ -13,13 +14,8 @@ from dnapredict.worklist.files.list_store import SPECIALTY
 
 # Below this age the parent or carer is called, as in `serving/worklist.toml`.
 _CHILD: Final = 16
-_BADGES: Final = {
-    "interpreter_needed": "Interpreter needed",
-    "transport_booked": "Transport booked",
-    "age_years": "Child: call the parent or carer",
-    "carer_or_child": "Call the parent or carer",
-}
-_FOR_A_CARER: Final = frozenset({"age_years", "carer_or_child"})
+_A_CHILD: Final = "Child"
+_OF_A_CARER: Final = ("age_years", "carer_or_child")
 _ASK: Final = "Does it still suit you, and is there anything that would make it easier to come?"
 _ASK_A_CARER: Final = "Is there anything that would make it easier to bring them?"
 _ENGLISH: Final = frozenset({"", "english", "en", "eng"})
@@ -50,7 +46,9 @@ class CallCard:
     opener: tuple[str, ...]
 
 
-def call_card(row: Mapping[str, Any], details: ContactDetails | None, *, zone: datetime.tzinfo) -> CallCard:
+def call_card(
+    row: Mapping[str, Any], details: ContactDetails | None, *, needs: Sequence[Need], zone: datetime.tzinfo
+) -> CallCard:
     """The card of a row of a kept list.
 
     Parameters
@@ -59,13 +57,14 @@ def call_card(row: Mapping[str, Any], details: ContactDetails | None, *, zone: d
         A row of `KeptList.page_rows`.
     details
         Contact details; None where the list has none, or has them no more.
+    needs
+        The needs of the row (`worklist.plan.needs.kept_needs`). Who is under 16 by the date of birth is a child too.
     """
     known = details or ContactDetails()
-    needs = tuple((row.get("needs") or "").split())
     day = None if row["starts_at"] is None else local_day(row["starts_at"], zone)
     age = _age(known.birth_date, day)
-    if age is not None and age < _CHILD and not _FOR_A_CARER.intersection(needs):
-        needs += ("age_years",)
+    is_child = age is not None and age < _CHILD
+    badges = dict.fromkeys(need.badge or need.said for need in needs)
     language = "" if (known.language or "").strip().lower() in _ENGLISH else known.language or ""
     return CallCard(
         heading=known.name or f"Appointment {row['appointment_id']}",
@@ -76,12 +75,18 @@ def call_card(row: Mapping[str, Any], details: ContactDetails | None, *, zone: d
         preferred_time=known.preferred_time or "",
         when=long_moment(row["starts_at"], zone),
         where=_where(row),
-        badges=_badges(needs, language),
+        badges=(
+            *(badges | ({_A_CHILD: None} if is_child else {})),
+            *((f"Speaks {language}",) if language else ()),
+        ),
         reasons=tuple(row[name] for name in ("reason_1", "reason_2", "reason_3") if row[name]),
-        opener=opener(
+        # Nothing is said to somebody who is written to.
+        opener=()
+        if any(need.verb for need in needs)
+        else opener(
             known.name or "",
-            for_carer=bool(_FOR_A_CARER.intersection(needs)),
-            interpreter="interpreter_needed" in needs,
+            for_carer=is_child or any(need.whom and need.column in _OF_A_CARER for need in needs),
+            interpreter=any(need.kind == "interpreter" for need in needs),
             language=language,
             when=long_moment(row["starts_at"], zone),
         ),
@@ -148,8 +153,3 @@ def _where(row: Mapping[str, Any]) -> str:
     parts = (name[:1].upper() + name[1:], f"clinic {clinic}" if clinic else "", f"site {site}" if site else "")
     text = ", ".join(part for part in parts if part)
     return text[:1].upper() + text[1:]
-
-
-def _badges(needs: tuple[str, ...], language: str) -> tuple[str, ...]:
-    words = tuple(dict.fromkeys(_BADGES.get(need, need.replace("_", " ").capitalize()) for need in needs))
-    return (*words, f"Speaks {language}") if language else words

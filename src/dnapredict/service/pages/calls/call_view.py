@@ -28,6 +28,7 @@ from dnapredict.worklist.calls.call_locks import CallLock, CallLocks
 from dnapredict.worklist.files import contact_details
 from dnapredict.worklist.files.contact_details import ContactDetails
 from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.plan.needs import kept_needs
 
 CALL: Final = "/call"
 _MOST_FOUND: Final = 50
@@ -127,7 +128,7 @@ class CallView:
         return self._page(
             "call.html",
             status=400 if complaint else 200,
-            card=call_card(row, details, zone=self.kept.heading.zone),
+            card=call_card(row, details, needs=kept_needs(worklist, row.get("needs")), zone=self.kept.heading.zone),
             number=number,
             row=row,
             action=worklist.opted_out_action if is_out else self._action(number, row),

@@ -19,6 +19,7 @@ from tests.end_to_end.world import Trust, as_requests
 from tests.service.conftest import TestClient, wait_until_ready
 
 from dnapredict import pipeline
+from dnapredict.config.loading import shipped
 from dnapredict.service.app import build, champion_of
 from dnapredict.service.logged_contacts import logged_contacts
 from dnapredict.service.start import served_mapping
@@ -131,45 +132,120 @@ def written(out: Path) -> Lines:
     return lines(table.astype({"appointment_id": str}).to_dict("records"))
 
 
-def test_a_wish_not_to_be_called_holds_at_every_door_until_it_is_withdrawn(service, home, weekly, dnapredict, tmp_path):
+def answers_of_doors(service, home: Path, asked: pa.Table, dnapredict, folder: Path) -> Iterator[Lines]:
+    """What page, API, command and watched folder answer about a list, in which an appointment is called "another"."""
+    path = folder / "list.parquet"
+    pq.write_table(asked, path)
+    uploaded = upload(service, asked)
+    yield lines(uploaded["results"])
+    alone = as_requests(asked.filter(pc.equal(asked["appointment_id"], "another")))
+    for rows in (alone, as_requests(asked)):
+        found = service.post("/v1/score", json={"appointments": rows}).json()["results"]
+        yield lines(found)
+    for form in ("csv", "xlsx", "parquet"):
+        out = folder / f"worklist.{form}"
+        done = dnapredict("score", path, "--out", out, "--home", home)
+        assert done.returncode == 0, done.stderr
+        yield written(out)
+    inbox = folder / "inbox"
+    inbox.mkdir(exist_ok=True)
+    shutil.copy(path, inbox / "week.parquet")
+    said: list[str] = []
+    pipeline.watch(inbox, home=home, say=said.append, looks=iter(range(2)), form=".csv")
+    yield written(inbox / "done" / "week-worklist.csv")
+    shutil.rmtree(inbox)
+
+
+def rows_of(patient: str, asked: pa.Table) -> set[str]:
+    return {row["appointment_id"] for row in asked.to_pylist() if row["patient_id"] == patient}
+
+
+@pytest.mark.parametrize("taken_back_by", ["withdrawn", "calls_wished_again"])
+def test_a_wish_not_to_be_called_holds_at_every_door_until_it_is_withdrawn(
+    service, home, weekly, dnapredict, tmp_path, taken_back_by
+):
     answer = upload(service, weekly)
     mine = calls(answer)[0]
     patient = patient_of(weekly, mine)
     asked = with_another_appointment(weekly, patient)
-    theirs = {row["appointment_id"] for row in asked.to_pylist() if row["patient_id"] == patient}
-    path = tmp_path / "list.parquet"
-    pq.write_table(asked, path)
-
-    def answers() -> Iterator[Lines]:
-        uploaded = upload(service, asked)
-        yield lines(uploaded["results"])
-        alone = as_requests(asked.filter(pc.equal(asked["appointment_id"], "another")))
-        for rows in (alone, as_requests(asked)):
-            found = service.post("/v1/score", json={"appointments": rows}).json()["results"]
-            yield lines(found)
-        for form in ("csv", "xlsx", "parquet"):
-            out = tmp_path / f"worklist.{form}"
-            done = dnapredict("score", path, "--out", out, "--home", home)
-            assert done.returncode == 0, done.stderr
-            yield written(out)
-        inbox = tmp_path / "inbox"
-        inbox.mkdir(exist_ok=True)
-        shutil.copy(path, inbox / "week.parquet")
-        said: list[str] = []
-        pipeline.watch(inbox, home=home, say=said.append, looks=iter(range(2)), form=".csv")
-        yield written(inbox / "done" / "week-worklist.csv")
-        shutil.rmtree(inbox)
-
     record(service, answer["list_id"], mine, "no_calls_wished")
-    for found in answers():
-        for each in theirs & set(found):
+    for found in answers_of_doors(service, home, asked, dnapredict, tmp_path):
+        for each in rows_of(patient, asked) & set(found):
             assert not found[each]["selected"]
             assert found[each]["action"].startswith(OPTED_OUT)
+        assert len(found) == 1 or sum(line["selected"] in (True, "True") for line in found.values()) == 40
     page = service.get("/lists/" + upload(service, asked)["list_id"], params={"show": "all"}).text
     assert OPTED_OUT in page
-    record(service, answer["list_id"], mine, "withdrawn")
-    for found in answers():
+    record(service, answer["list_id"], mine, taken_back_by)
+    for found in answers_of_doors(service, home, asked, dnapredict, tmp_path):
         assert not any(line["action"].startswith(OPTED_OUT) for line in found.values())
+
+
+@pytest.mark.parametrize("taken_back_by", ["the column", "calls_wished_again"])
+def test_a_wish_that_a_column_stated_once_holds_at_every_door_until_it_is_withdrawn(
+    service, home, weekly, dnapredict, tmp_path, taken_back_by
+):
+    answer = upload(service, weekly)
+    mine = calls(answer)[0]
+    patient = patient_of(weekly, mine)
+    asked = with_another_appointment(weekly, patient)
+    said = pa.array(["Y" if name == mine else None for name in weekly["appointment_id"].to_pylist()])
+    upload(service, weekly.append_column("opt_out", said))
+    # The list from before says so too, from then on.
+    earlier = lines(service.get(f"/v1/lists/{answer['list_id']}").json()["results"])[mine]
+    assert (earlier["selected"], earlier["action"]) == (False, OPTED_OUT)
+    for found in answers_of_doors(service, home, asked, dnapredict, tmp_path):
+        for each in rows_of(patient, asked) & set(found):
+            assert found[each]["action"].startswith(OPTED_OUT)
+    if taken_back_by == "the column":
+        no = pa.array(["N"] * weekly.num_rows)
+        upload(service, weekly.append_column("opt_out", no))
+    else:
+        record(service, answer["list_id"], mine, taken_back_by)
+    for found in answers_of_doors(service, home, asked, dnapredict, tmp_path):
+        assert not any(line["action"].startswith(OPTED_OUT) for line in found.values())
+
+
+@pytest.fixture
+def opt_out_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of opt-outs of a trust, empty so far."""
+    (tmp_path / "serving").mkdir()
+    file = tmp_path / "serving" / "opt-outs.csv"
+    file.write_text("patient_id\n")
+    configuration = shipped("serving/worklist.toml").read_text()
+    line = 'opt_out_file = "opt-outs.csv"'
+    assert f"# {line}" in configuration
+    (tmp_path / "serving" / "worklist.toml").write_text(configuration.replace(f"# {line}", line))
+    monkeypatch.chdir(tmp_path)
+    return file
+
+
+def test_a_file_of_opt_outs_holds_at_every_door_as_long_as_the_patient_is_in_it(
+    opt_out_file, service, home, weekly, dnapredict, tmp_path
+):
+    mine = calls(upload(service, weekly))[0]
+    patient = patient_of(weekly, mine)
+    asked = with_another_appointment(weekly, patient)
+    opt_out_file.write_text(f"patient_id\n{patient}\nnobody here\n")
+    for found in answers_of_doors(service, home, asked, dnapredict, tmp_path):
+        for each in rows_of(patient, asked) & set(found):
+            assert found[each]["action"].startswith(OPTED_OUT)
+    opt_out_file.write_text("patient_id\nnobody here\n")
+    for found in answers_of_doors(service, home, asked, dnapredict, tmp_path):
+        assert not any(line["action"].startswith(OPTED_OUT) for line in found.values())
+
+
+def test_without_its_file_of_opt_outs_no_list_is_scored(
+    opt_out_file, service, home, trust, weekly, dnapredict, tmp_path
+):
+    opt_out_file.unlink()
+    refused = service.post("/v1/lists", files={"file": ("week.csv", as_csv(weekly))})
+    assert refused.status_code >= 400
+    assert "No list is scored without it" in refused.text
+    done = dnapredict("score", trust.weekly, "--out", tmp_path / "out.csv", "--home", home)
+    assert done.returncode == 11
+    assert "opt_out_file" in done.stderr
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_a_wish_that_was_recorded_on_a_list_that_was_a_file_is_known_to_be_the_patients(

@@ -22,13 +22,14 @@ from tests.service import postgres
 from tests.service.double import steady_champion
 from tests.service.pages import week
 
+from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.service.api.champion import Champion
 from dnapredict.service.app import build
 from dnapredict.service.auth import api_keys
 
 
-def client_of(champion: Champion, home: Path) -> TestClient:
-    return TestClient(build(home, champion).to_asgi(), base_url="http://127.0.0.1")
+def client_of(champion: Champion, home: Path, *, mapping: Mapping = IDENTITY) -> TestClient:
+    return TestClient(build(home, champion, mapping=mapping).to_asgi(), base_url="http://127.0.0.1")
 
 
 @pytest.fixture

@@ -67,6 +67,9 @@ class AgeScorer:
             line |= {"rank": rank, "selected": rank <= places}
         return pa.Table.from_pylist(lines, schema=SCHEMA)
 
+    def with_mapping(self, mapping: object) -> "AgeScorer":  # noqa: ARG002 - it reads contract names alone
+        return self
+
     def note(self, name: str, *, day: datetime.date, unknown: Sequence[str] = ()) -> Note:
         return note_of(
             name,

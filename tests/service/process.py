@@ -9,9 +9,10 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -56,7 +57,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(home: Path, *, settings: str = "", before: Sequence[str] = ()) -> Iterator[Running]:
+def running(
+    home: Path, *, settings: str = "", before: Sequence[str] = (), environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Running]:
     """The service on `home`, with `settings` as its service.toml, started through the words `before`."""
     port = free_port()
     with tempfile.TemporaryDirectory() as state, (Path(state) / "log").open("wb") as log:
@@ -72,7 +75,8 @@ def running(home: Path, *, settings: str = "", before: Sequence[str] = ()) -> It
                 "BENTOML_DO_NOT_TRACK": "true",
                 "BENTOML_QUIET": "true",
                 "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
-            },
+            }
+            | environment,
             stdout=log,
             stderr=subprocess.STDOUT,
         )

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pytest
 from tests.spec.test_worklist import appointments, rules
 
+from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.config.worklist_config import Team
 from dnapredict.data.validation.checked import NO_OPT_OUTS
 from dnapredict.features.matrix import Matrix
 from dnapredict.features.scoring_clock import LabelRule
-from dnapredict.pipeline.audited_lists import PastLists, assumptions, capacity_phrase, replayed
+from dnapredict.pipeline.audited_lists import PastLists, assumptions, capacity_phrase, opted_out_phrase, replayed
 from dnapredict.worklist.calls.known_contacts import KnownContacts
 from dnapredict.worklist.plan.call_plan import plan_calls
 from dnapredict.worklist.scorer import _excluded
@@ -229,3 +230,24 @@ def policy_rule():
     from dnapredict.config.loading import load, shipped
 
     return load(shipped("fairness/policy.toml"), Policy).disclosure
+
+
+@pytest.mark.parametrize(
+    ("people", "said"),
+    [
+        (0, ""),
+        (2, "A few appointments were of patients who asked not to be called: no calls are spent on them."),
+        (20, "About 40 appointments were of patients who asked not to be called: no calls are spent on them."),
+    ],
+)
+def test_appointments_of_patients_who_asked_not_to_be_called_are_counted_for_page_one(people: int, said: str):
+    """Each of them has two appointments on the list, and says so in one of them; forty others say nothing."""
+    rows = [
+        f"{name}{patient} | {name if patient >= people else ''}p{patient} | 23 | 0.{5 if name == 'a' else 4} | "
+        f"{'yes' if patient < people and name == 'a' else ''}"
+        for patient in range(40)
+        for name in "ab"
+    ]
+    table = extract("\n".join(["appointment | patient | day | risk | opt out", *rows]))
+    lists = PastLists.of(Matrix(table, ()), outcomes=LABEL)
+    assert opted_out_phrase(lists, rules(), Disclosure(why="As agreed."), refused=NO_OPT_OUTS) == said

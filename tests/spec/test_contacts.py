@@ -21,6 +21,7 @@ EFFECTS = {
     "wrong number": "wrong number",
     "call back": "call back",
     "wishes no calls": "opted out",
+    "wishes calls": "calls wished",
     "mistake": "withdrawn",
 }
 
@@ -342,3 +343,53 @@ def test_the_calls_database_names_nobody_and_is_its_owners_alone(tmp_path):
         if path.name.endswith((".db", ".db-wal", ".db-shm", ".secret")):
             assert path.stat().st_mode & 0o077 == 0
     assert (tmp_path / "home").stat().st_mode & 0o077 == 0
+
+
+# What was recorded in turn, each about an appointment ("a" and "b" are of one patient), and whether the patient is
+# passed over for the appointment "c" of another clinic: "out" where they asked not to be called.
+WITHDRAWALS = """
+    recorded                                             | for another appointment | for appointment a
+    a wishes no calls                                    | out                     | out
+    a wishes no calls, a wishes calls                    |                         |
+    a wishes no calls, b wishes calls                    |                         |
+    a wishes no calls, b wishes no calls, c wishes calls |                         |
+    a wishes calls                                       |                         |
+    a wishes no calls, a wishes calls, a wishes no calls | out                     | out
+    a wishes no calls, b wishes calls, b wishes no calls | out                     | out
+    a wishes no calls, a wishes calls, a mistake         | out                     | out
+    a wishes no calls, b wishes calls, b mistake         | out                     | out
+    a wishes no calls, b wishes calls, a mistake         |                         |
+    a wishes no calls, b wishes calls, b no answer       |                         |
+    a wishes no calls, b wishes calls, b no answer, b mistake |                    |
+    a wishes no calls, a confirmed, b wishes calls       |                         | settled
+    a wishes no calls, a confirmed, b wishes calls, b mistake | out                | out
+    a confirmed, a wishes calls                          |                         | settled
+    a confirmed, a wishes calls, a mistake               |                         | settled
+    a confirmed, a wishes calls, a mistake, a mistake    |                         |
+    b wishes calls, a wishes no calls, b mistake         | out                     | out
+    b wishes calls, a wishes no calls, b wishes calls    |                         |
+    a wishes no calls, b wishes calls, a no answer, b mistake | out                | out
+    a wishes no calls, b wishes calls, a confirmed, b mistake | out                | out
+    a wishes no calls, b wishes calls, a confirmed       |                         | settled
+"""
+
+
+@pytest.mark.parametrize("line", WITHDRAWALS.strip().splitlines()[1:], ids=lambda line: line.split("|")[0].strip())
+@pytest.mark.parametrize("knows_patient", [True, False], ids=["patient in the log", "patient on a list"])
+def test_who_wishes_to_be_called_again_is_called_again(tmp_path: Path, line: str, knows_patient: bool):
+    entries, other, same = (cell.strip() for cell in line.split("|"))
+    log = Recorded()
+    ledger = Ledger(tmp_path, log)
+    ledger.plan("week", [], listed=[(name, "p") for name in "abc"])
+    for entry in entries.split(", "):
+        appointment, _, outcome = entry.partition(" ")
+        log.record("2026-11-10", appointment, "p" if knows_patient else None, "X", outcome)
+        ledger.catch_up()  # entry by entry, as a service does
+    rebuilt = Ledger(tmp_path / "again", log)
+    rebuilt.plan("week", [], listed=[(name, "p") for name in "abc"])
+    for known in (
+        ledger.known(listed(("d", "p", "Z"), ("a", "p", "Z"))),
+        rebuilt.known(listed(("d", "p", "Z"), ("a", "p", "Z"))),
+    ):
+        found = ["out" if row in known.opted_out else "settled" if row in known.settled else "" for row in (0, 1)]
+        assert found == [other, same]

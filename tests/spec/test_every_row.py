@@ -104,7 +104,7 @@ def test_a_scored_row_has_a_risk_a_band_and_an_action_and_at_most_three_reasons(
         (float(row["probability"]) for row in scored), reverse=True
     )
     assert all(row["band"] and row["action"] and row["model_version"] == "1" for row in scored)
-    assert scored[0]["reason_1"] == "Days from booking to appointment: 128"
+    assert scored[0]["reason_1"] == "Booked 18 weeks ahead"
     assert not any(row["reason_2"] for row in scored)  # the model knows one thing
 
 

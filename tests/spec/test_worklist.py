@@ -10,8 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from dnapredict.config.loading import shipped
-from dnapredict.config.worklist_config import NEEDS, Action, Band, Need, Team, WorklistConfig
-from dnapredict.data.contract.columns import audit_only
+from dnapredict.config.needs_config import NEEDS, Need
+from dnapredict.config.worklist_config import Action, Band, Team, WorklistConfig
+from dnapredict.data.contract.columns import CHILD_BELOW_YEARS, audit_only
 from dnapredict.worklist.files.worklist_files import FACTORS
 from dnapredict.worklist.plan.call_assignment import OPTED_OUT, REACHED, UNCALLED
 from dnapredict.worklist.plan.call_plan import plan_calls
@@ -54,7 +55,18 @@ def appointments(text: str) -> pa.Table:
     columns["starts_local"] = pa.array(day, pa.timestamp("us"))
     columns["interpreter_needed"] = pa.array([_yes(row.get("interpreter")) for row in rows], pa.bool_())
     columns["transport_booked"] = pa.array([_yes(row.get("transport")) for row in rows], pa.bool_())
-    columns["age_years"] = pa.array([float(row["age"]) if row.get("age") else None for row in rows])
+    ages = [float(row["age"]) if row.get("age") else None for row in rows]
+    columns["age_years"] = pa.array(ages, pa.float64())
+    # As the contract fills it: whom a call goes to follows from age where the list does not say.
+    carers = [_yes(row.get("carer")) for row in rows]
+    by_age = [None if age is None else age < CHILD_BELOW_YEARS for age in ages]
+    filled = [age if carer is None else carer for carer, age in zip(carers, by_age, strict=True)]
+    columns["carer_or_child"] = pa.array(filled, pa.bool_())
+    columns["has_mobile"] = pa.array([_yes(row.get("mobile")) for row in rows], pa.bool_())
+    columns["distance_km"] = pa.array([float(row["km"]) if row.get("km") else None for row in rows], pa.float64())
+    texts = {"learning": "learning_disability_flag", "accessible": "accessible_information_code"}
+    texts |= {"mechanism": "consultation_mechanism_code"}
+    columns |= {new: pa.array([row.get(old) or None for row in rows], pa.string()) for old, new in texts.items()}
     return pa.table(columns)
 
 
@@ -398,7 +410,9 @@ def test_words_of_a_trusts_own_that_name_no_call_are_kept_beside_the_need():
 
 
 def test_a_child_was_not_brought_and_did_not_miss_anything():
-    assert with_words("Missed 3 of 5 past appointments", NEEDS[1:2]) == ("Was not brought to 3 of 5 past appointments")
+    assert with_words("Missed 3 of 5 past appointments", [need for need in NEEDS if need.column == "age_years"]) == (
+        "Was not brought to 3 of 5 past appointments"
+    )
     assert with_words("In this clinic about 8% of appointments are missed", NEEDS) == (
         "In this clinic about 8% of appointments are missed"
     )

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -207,3 +208,11 @@ def test_page_one_says_where_the_policy_names_nobody_who_may_sign(named: bool):
     table = PlantedWorld("fair", appointments=2_000).table()
     text = html.unescape(report_files(run(AuditData.of(table), policy=policy, context=CONTEXT))["report.html"].decode())
     assert ("The policy names nobody who may sign. Anybody can then write any name here" in text) is not named
+
+
+def test_page_one_says_how_many_appointments_were_of_patients_who_asked_not_to_be_called():
+    said = "About 40 appointments were of patients who asked not to be called: no calls are spent on them."
+    appointments = AuditData.of(World(appointments=3_000).table().select(BARE))
+    result = run(appointments, policy=POLICY, context=replace(CONTEXT, opted_out=said))
+    assert said in page_one(result).method
+    assert "asked not to be called" not in page_one(replace(result, context=CONTEXT)).method

@@ -25,7 +25,7 @@ from dnapredict.synthetic.worlds import World
 
 APPOINTMENTS = 400_000
 # Columns that no simulated hospital keeps.
-ABSENT = ("opt_out", "contacted", "trial_arm", "receives_welfare", "trust_side_reason")
+ABSENT = ("opt_out", "accessible_information_code", "contacted", "trial_arm", "receives_welfare", "trust_side_reason")
 LOOKUP = Path(__file__).resolve().parents[3] / "shared" / "data" / "england_lsoa21_iod2025.csv.gz"
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "synthetic-icb.md"
 DNA = pa.array(["3", "7"])

@@ -1,9 +1,12 @@
 """`training/factors.toml`: the register of agreed factors."""
 
 import datetime
+import math
 import string
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Annotated, Literal
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -30,14 +33,125 @@ class Status(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+_DAYS_A_YEAR: Final = 365.25
+_MILES_A_KM: Final = 0.621371
+
+
+class ReasonNumber(float):
+    """A number of a reason, in a person's words.
+
+    A sentence says after a colon in which: "{lead_days:rounded}". Without, a whole number has no decimals and any other
+    has one; a format of Python's own, such as ".0f" or ".0%", is used as it is.
+
+    >>> f"Booked {ReasonNumber(91):rounded} ahead", f"Last came more than {ReasonNumber(400):completed} ago"
+    ('Booked 13 weeks ahead', 'Last came more than a year ago')
+    >>> f"{ReasonNumber(8):clock}", f"{ReasonNumber(11):clock}", f"{ReasonNumber(16):clock}"
+    ('between 8 and 9 am', 'between 11 am and noon', 'between 4 and 5 pm')
+    >>> f"{ReasonNumber(1):times}", f"{ReasonNumber(2):times}", f"{ReasonNumber(3):times}"
+    ('once', 'twice', '3 times')
+    >>> f"{ReasonNumber(1):one_of}", f"{ReasonNumber(5):one_of}", f"{ReasonNumber(0.17):one_in}"
+    ('the only past appointment on record', 'one of 5 past appointments', '1 in 6')
+    >>> f"{ReasonNumber(40):miles} miles", f"{ReasonNumber(3)}", f"{ReasonNumber(7.26)}", f"{ReasonNumber(0.8):.0%}"
+    ('25 miles', '3', '7.3', '80%')
+    """
+
+    def __format__(self, form: str) -> str:
+        """The number in one of the forms above, or in one of Python's own."""
+        if form in _FORMS:
+            return _FORMS[form](float(self))
+        if self.is_integer():
+            return int(self).__format__(form)
+        return float(self).__format__(form or ".1f")
+
+
+def _rounded(days: float) -> str:
+    """A time in days, weeks, months or years, to the nearest one."""
+    unit, length = _unit(days, years_from=2)
+    return _counted(round(days / length), unit)
+
+
+def _completed(days: float) -> str:
+    """The whole units that a time is longer than, so that "more than" is true of it."""
+    unit, length = _unit(days, years_from=1)
+    count = max(math.ceil(days / length) - 1, 1)
+    return f"a {unit}" if count == 1 and unit != "day" else _counted(count, unit)
+
+
+def _unit(days: float, *, years_from: int) -> tuple[str, float]:
+    """The unit in which a person would say a time, and its length in days."""
+    if days < 14:
+        return "day", 1.0
+    if days < 182:
+        return "week", 7.0
+    return ("month", _DAYS_A_YEAR / 12) if days <= years_from * _DAYS_A_YEAR else ("year", _DAYS_A_YEAR)
+
+
+def _counted(count: int, unit: str) -> str:
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+def _clock(hour: float) -> str:
+    """The hour of the day that begins then."""
+    begins, ends = _hour(int(hour)), _hour(int(hour) + 1)
+    if begins.endswith(ends[-3:]):
+        begins = begins.removesuffix(ends[-3:])
+    return f"between {begins} and {ends}"
+
+
+def _hour(hour: int) -> str:
+    hour %= 24
+    if hour in (0, 12):
+        return "noon" if hour else "midnight"
+    return f"{hour % 12} {'am' if hour < 12 else 'pm'}"
+
+
+_FORMS: Final[Mapping[str, Callable[[float], str]]] = MappingProxyType(
+    {
+        "rounded": _rounded,
+        "completed": _completed,
+        "clock": _clock,
+        "times": lambda n: {1: "once", 2: "twice"}.get(int(n), f"{n:.0f} times"),
+        "one_of": lambda n: f"one of {n:.0f} past appointments" if n > 1 else "the only past appointment on record",
+        "one_in": lambda share: f"1 in {round(1 / share) if share > 0 else 0}",
+        "miles": lambda km: f"{km * _MILES_A_KM:.0f}",
+    }
+)
+
+
+def quoted_names(sentence: str) -> tuple[str, ...]:
+    """Names in braces in a sentence, in their order.
+
+    Raises
+    ------
+    ValueError
+        If the braces do not pair.
+    """
+    return tuple(name for _, name, _, _ in string.Formatter().parse(sentence) if name)
+
+
 class Factor(Settings):
     """One factor: its meaning, who agreed to it, and the sentence that a clerk reads.
 
-    `reason` is the sentence shown when the factor raises a patient's risk; `{value}` and the
-    other names in braces are filled with the patient's own numbers. A factor without a reason
-    is used and never shown. `says` is a name shared by factors that express the same thing, so that past
-    DNAs by count, rate and recency are shown as one reason. A withdrawn factor stays in the register, with
+    `reason` is the sentence shown when the factor raises a patient's risk and is above what is usual; `{value}` and
+    the other names in braces are filled with the patient's own numbers, in the words of `ReasonNumber`. A factor
+    without a reason is used and never shown. `says` is a name shared by factors that express the same thing, so that
+    past DNAs by count, rate and recency are shown as one reason. A withdrawn factor stays in the register, with
     who withdrew it, when and why, so that nobody proposes it again without knowing.
+
+    Attributes
+    ----------
+    reason_once
+        The sentence in place of `reason` where its first number is 1: a single event is told as one.
+    reason_below
+        The sentence where the factor raises the risk and is below what is usual.
+    unusual
+        The factor whose value must be unusual for a sentence to be shown, by default the factor itself: "Missed 1
+        of 13" is no reason where as many are missed by everybody, although most people have missed none.
+    times_usual, least
+        How many times the upper end of what is usual, and how much, that value must be at least: shares lie so close
+        together that one may be in the upper quarter and a person would still call it average.
+    unless
+        A factor of yes and no that makes the sentences pointless: nobody travels to a telephone.
     """
 
     name: Name
@@ -50,6 +164,12 @@ class Factor(Settings):
     agreed_by: str = ""
     agreed_on: datetime.date | None = None
     reason: str = ""
+    reason_once: str = ""
+    reason_below: str = ""
+    unusual: str = ""
+    times_usual: Annotated[float, Field(ge=1)] = 1.0
+    least: float | None = None
+    unless: str = ""
     says: str = ""
     withdrawn_by: str = ""
     withdrawn_on: datetime.date | None = None
@@ -66,16 +186,23 @@ class Factor(Settings):
 
     @model_validator(mode="after")
     def _the_reason_can_be_filled(self) -> "Factor":
-        try:
-            self.placeholders  # noqa: B018 - parsing them finds unpaired braces
-        except ValueError:
-            raise ValueError(f"factor '{self.name}': the braces in 'reason' do not pair") from None
+        for sentence in self.sentences:
+            try:
+                sentence.format_map(dict.fromkeys(quoted_names(sentence), ReasonNumber(1)))
+            except ValueError:
+                message = "the braces in 'reason' do not pair, or have a form that is not known"
+                raise ValueError(f"factor '{self.name}': {message}") from None
         return self
 
     @property
+    def sentences(self) -> tuple[str, ...]:
+        """Every sentence that a clerk may read."""
+        return tuple(text for text in (self.reason, self.reason_once, self.reason_below) if text)
+
+    @property
     def placeholders(self) -> frozenset[str]:
-        """Names in braces in the reason sentence."""
-        return frozenset(name for _, name, _, _ in string.Formatter().parse(self.reason) if name)
+        """Names in braces in the sentences."""
+        return frozenset(name for sentence in self.sentences for name in quoted_names(sentence))
 
 
 class FactorRegister(Settings):
@@ -96,7 +223,8 @@ class FactorRegister(Settings):
     def _reasons_quote_factors(self) -> "FactorRegister":
         names = {"value", *(factor.name for factor in self.factors)}
         for factor in self.factors:
-            strange = sorted(factor.placeholders - names)
+            mentioned = factor.placeholders | {name for name in (factor.unusual, factor.unless) if name}
+            strange = sorted(mentioned - names)
             if strange:
                 where = f"factor '{factor.name}': 'reason' quotes '{strange[0]}'"
                 raise ValueError(f"{where}, which is no factor of the register")

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
 from dnapredict.config.loading import Settings
+from dnapredict.config.needs_config import NEEDS, Evidence, Kind, Need
 
 # Words of prohibited uses, which no action in the file may contain.
 _REFUSED: Final = re.compile(
@@ -17,10 +19,6 @@ _REFUSED: Final = re.compile(
 
 # Excel's limit, in characters, for the choices of a cell.
 _MOST_TO_OFFER: Final = 255
-
-
-Kind = Literal["confirm", "transport", "interpreter", "another time", "another mode", "contact details"]
-Evidence = Literal["randomised trials", "observational studies", "unproven"]
 
 
 class Band(Settings):
@@ -37,107 +35,15 @@ class Band(Settings):
 class Action(Settings):
     """What to offer where the strongest reason comes from one of `factors`.
 
+    `also` is what is added to the action of a stronger reason where a further reason comes from one of them.
     `evidence` is the kind of evidence for its effect on missed appointments.
     """
 
     do: str
+    also: str = ""
     kind: Kind
     evidence: Evidence
     factors: tuple[str, ...] = ()
-
-
-class Need(Settings):
-    """A need of a patient, and how it changes the action, whatever the strongest reason is.
-
-    A patient has the need where the list's `column` is true, or a number below `below`. Columns that are
-    held for the audit alone, such as `language_code`, cannot be named here.
-
-    Attributes
-    ----------
-    before
-        An action before the call, such as "Book an interpreter".
-    whom, how
-        Who is called in place of the patient, and how: inserted after the word "call" of the action.
-    also
-        A further subject of the call.
-    uncalled
-        The action for a patient who is not called.
-    words
-        Replacements for words in the actions and reasons of such a patient.
-    kind
-        The kind of action that the need covers: an action of that kind would repeat it, so the action of the next
-        reason is taken.
-    evidence, why
-        The kind of evidence for its effect on missed appointments, and why it was agreed.
-    """
-
-    column: Literal["interpreter_needed", "transport_booked", "age_years", "carer_or_child"]
-    below: Annotated[float, Field(gt=0, le=130)] | None = None
-    before: str = ""
-    whom: str = ""
-    how: str = ""
-    also: str = ""
-    uncalled: str = ""
-    words: dict[str, str] = {}
-    kind: Kind | None = None
-    evidence: Evidence = "unproven"
-    why: Annotated[str, Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _a_number_has_a_bound(self) -> "Need":
-        if (self.column == "age_years") != (self.below is not None):
-            raise ValueError("'below' belongs to column 'age_years', and to no other")
-        return self
-
-    @model_validator(mode="after")
-    def _it_changes_something(self) -> "Need":
-        if not any(self.texts()):
-            raise ValueError(f"need '{self.column}' names nothing to do: give 'before', 'whom', 'also', ...")
-        return self
-
-    @property
-    def said(self) -> str:
-        """Everything that the need asks for, in one phrase."""
-        called = " ".join(text for text in (self.whom, self.how) if text)
-        parts = (self.before, f"call {called}" if called else "", self.also)
-        phrase = "; ".join(part for part in parts if part) or self.uncalled
-        return phrase[:1].upper() + phrase[1:]
-
-    def texts(self) -> tuple[str, ...]:
-        """Every text of the need that a clerk may read."""
-        return (self.before, self.whom, self.how, self.also, self.uncalled, *self.words.values())
-
-
-NEEDS: Final = (
-    Need(
-        column="interpreter_needed",
-        kind="interpreter",
-        before="Book an interpreter",
-        how="with one",
-        uncalled="check that an interpreter is booked",
-        why="Nobody can confirm an appointment in a language that they do not speak.",
-    ),
-    Need(
-        column="age_years",
-        below=16,
-        whom="the parent or carer",
-        uncalled="any reminder goes to the parent or carer",
-        words={
-            "Missed": "Was not brought to",
-            "cancelled by the patient": "cancelled by the family",
-            "the patient can come": "the child can be brought",
-        },
-        why="A child is brought by somebody. From 16 a young person is presumed able to decide.",
-    ),
-    Need(
-        column="transport_booked",
-        kind="transport",
-        also="confirm the transport that is booked",
-        uncalled="confirm the transport that is booked",
-        why="Transport that does not come is an appointment that the patient did not miss.",
-    ),
-)
-"""The default where a file has no `[[needs]]`, so that a file of an earlier release covers them too."""
 
 
 class Team(Settings):
@@ -185,6 +91,8 @@ class WorklistConfig(Settings):
     carry_through
         Columns of the list, such as the patient's name and telephone number, that are copied to the written
         worklist for the callers, and to nowhere else.
+    opt_out_file
+        A CSV file with the numbers of patients who are not called; its path is relative to that of this file.
     """
 
     use: Literal["supportive contact"]
@@ -211,6 +119,7 @@ class WorklistConfig(Settings):
     needs: tuple[Need, ...] = NEEDS
     outcomes: tuple[str, ...] = ()
     carry_through: tuple[str, ...] = ()
+    opt_out_file: Path | None = None
 
     @model_validator(mode="after")
     def _bands_cover_every_risk(self) -> "WorklistConfig":
@@ -259,8 +168,8 @@ class WorklistConfig(Settings):
 
     @model_validator(mode="after")
     def _a_need_is_named_once(self) -> "WorklistConfig":
-        columns = [need.column for need in self.needs]
-        twice = sorted({name for name in columns if columns.count(name) > 1})
+        names = [need.name for need in self.needs]
+        twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"need '{twice[0]}' is named more than once")
         return self
@@ -272,7 +181,7 @@ class WorklistConfig(Settings):
     def _texts(self) -> Iterator[str]:
         yield from (self.default_action, self.unselected_action, self.same_call_action)
         yield from (self.muted_action, self.reached_action, self.opted_out_action, self.unanswered_action)
-        yield from (action.do for action in self.actions)
-        yield from (text for need in self.needs for text in need.texts())
+        yield from (text for action in self.actions for text in (action.do, action.also))
+        yield from (text for need in self.needs for text in (*need.texts(), need.badge))
         yield from (text for band in self.bands for text in (band.name, band.meaning))
         yield from self.outcomes

@@ -74,7 +74,8 @@ class ReportContext:
     `capacity` is a phrase such as "10 of every 100 appointments of each week, those most likely to miss".
     `rows_expected` is the number of labelled appointments in the extract, so that a dropped row is noticed.
     `previous` is the `audit.json` of the last audit, for what has changed. `allocation` is the rule by which calls
-    are allocated between areas. `assumptions` are sentences on what the replay of the lists takes for granted.
+    are allocated between areas. `assumptions` are sentences on what the replay of the lists takes for granted, and
+    `opted_out` is one on the appointments of patients who asked not to be called.
     `coverage` is what was found again of the appointments that the model was tested on; None for another product's
     scores, and where the training kept none. `before` is what the
     home has published before, `not_protected` says which comparisons with other reports could give a small number
@@ -96,6 +97,7 @@ class ReportContext:
     previous: Mapping[str, Any] | None = None
     allocation: str = "global"
     assumptions: tuple[str, ...] = ()
+    opted_out: str = ""
     coverage: Coverage | None = None
     before: PublishedBefore | None = None
     not_protected: str = ""

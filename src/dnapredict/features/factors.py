@@ -5,6 +5,7 @@ are. A name that stands in the register and not here, or that would draw on an a
 is refused.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
@@ -23,6 +24,14 @@ from dnapredict.errors import ConfigurationError
 from dnapredict.features.booking_context import AROUND, AT_CLINIC
 from dnapredict.features.history import KNOWN, SCOPES, HistoryScope
 from dnapredict.features.rates import KINDS, SHARES
+
+# Words of the protected characteristics of the Equality Act 2010, section 4.
+_PROTECTED: Final = re.compile(
+    r"\b(age|aged|years old|young|younger|old|older|elderly|disab\w*|impair\w*|transgender|trans|gender|sex|sexual\w*|"
+    r"male|female|man|men|woman|women|pregnan\w*|matern\w*|married|marriage|civil partner\w*|race|racial|ethnic\w*|"
+    r"black|asian|white|nationalit\w*|religio\w*|belief|faith|gay|lesbian|bisexual|heterosexual)\b",
+    re.IGNORECASE,
+)
 
 Expression = Callable[[ir.Table], ir.Value]
 _EPOCH_THURSDAY: Final = 3
@@ -162,7 +171,8 @@ def verify(register: FactorRegister) -> None:
     ------
     ConfigurationError
         If an agreed factor is not one that dnapredict computes, or an agreed or proposed one names a
-        column outside the contract or draws on a column that is held for the audit only.
+        column outside the contract, draws on a column that is held for the audit only, or names a protected
+        characteristic in a reason.
     """
     for factor in register.factors:
         if factor.status is Status.WITHDRAWN:
@@ -173,6 +183,7 @@ def verify(register: FactorRegister) -> None:
                 f"factor register: '{factor.name}' is not a factor that dnapredict computes. Known: {known}."
             )
         _verify_columns(factor)
+        _verify_sentences(factor)
 
 
 def _verify_columns(factor: Factor) -> None:
@@ -193,6 +204,15 @@ def _verify_columns(factor: Factor) -> None:
             f"factor register: '{factor.name}' draws on '{withheld[0]}', held for the audit only; it "
             "never feeds a factor. Withdraw the factor."
         )
+
+
+def _verify_sentences(factor: Factor) -> None:
+    for sentence in factor.sentences:
+        if found := _PROTECTED.search(sentence):
+            raise ConfigurationError(
+                f"factor register: the reason of '{factor.name}' says '{found[0]}'. A reason names no protected "
+                "characteristic (Equality Act 2010, section 4): a clerk reads it before a call. Leave it out."
+            )
 
 
 def fed_by(register: FactorRegister, present: frozenset[str]) -> tuple[Factor, ...]:

@@ -25,7 +25,7 @@ from dnapredict.config.factor_register import FactorRegister
 from dnapredict.config.training_config import TrainingConfig
 from dnapredict.data.files.atomic_write import SHARED_FOLDER, create_folder
 from dnapredict.errors import ConfigurationError, ModelError, StoreError
-from dnapredict.model.reasons import Explainer
+from dnapredict.model.reasons import Explainer, UsualRange
 from dnapredict.model.risk_model import Calibrator, Form, RiskModel, SplineLogistic
 from dnapredict.model.tree_ensemble import Trees
 
@@ -71,6 +71,10 @@ class Provenance(_Record):
             )
 
 
+# The golden rows of a training: lower quartile, median and upper quartile of each factor, and a row of unknown values.
+_QUARTILES_AND_UNKNOWN: Final = 4
+
+
 class GoldenRow(_Record):
     """A made-up row and the risk that the model gave it when it was saved; None is an unknown value."""
 
@@ -88,6 +92,12 @@ class Manifest(_Record):
     libraries: dict[str, str]
     files: dict[str, Digest]
     golden: tuple[GoldenRow, ...]
+
+    @property
+    def usual(self) -> UsualRange | None:
+        """The range of the middle half of the training rows; None where other rows are stored than `Training` makes."""
+        rows = [row_from_json(golden.row) for golden in self.golden]
+        return UsualRange(rows[0], rows[2]) if len(rows) == _QUARTILES_AND_UNKNOWN else None
 
 
 class CalibrationRecord(_Record):
@@ -149,7 +159,7 @@ class StoredModel:
     @cached_property
     def explainer(self) -> Explainer:
         """The explainer of its risks, with the sentences of the register that it was trained with."""
-        return Explainer.of(self.model, self.manifest.provenance.register_of_factors)
+        return Explainer.of(self.model, self.manifest.provenance.register_of_factors, self.manifest.usual)
 
 
 def save(model: RiskModel, folder: Path, *, provenance: Provenance, specimens: NDArray[np.float64]) -> StoredModel:

@@ -1,16 +1,17 @@
 """Reasons for a risk: exact SHAP values, worded by the register of factors.
 
-A reason is "linked with" a missed appointment; it is not a cause.
+A reason is "linked with" a missed appointment; it is not a cause. It is given only if it raises the risk and its value
+is unusual in the direction in which the sentence tells it: what is true of most people explains nobody's risk.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dnapredict.config.factor_register import Factor, FactorClass, FactorRegister
+from dnapredict.config.factor_register import Factor, FactorClass, FactorRegister, ReasonNumber, quoted_names
 from dnapredict.model.risk_model import RiskModel
 
 MOST_REASONS: Final = 3
@@ -52,9 +53,29 @@ def contributions(model: RiskModel, matrix: NDArray[np.float64]) -> NDArray[np.f
     return model.contributions(matrix)
 
 
-def reasons(model: RiskModel, matrix: NDArray[np.float64], *, register: FactorRegister) -> list[tuple[Reason, ...]]:
+@dataclass(frozen=True)
+class UsualRange:
+    """For each factor, the range in which the middle half of the appointments lies that a model learned from.
+
+    Attributes
+    ----------
+    low, high : (p,) float64
+        The lower and the upper quartile; NaN where a factor was never known.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def reasons(
+    model: RiskModel,
+    matrix: NDArray[np.float64],
+    *,
+    register: FactorRegister,
+    usual: UsualRange | None = None,
+) -> list[tuple[Reason, ...]]:
     """At most three reasons for each row, the strongest first: the result of `Explainer.explain` by row."""
-    columns = Explainer.of(model, register).explain(matrix)
+    columns = Explainer.of(model, register, usual).explain(matrix)
     rows = zip(zip(*columns.factors, strict=True), zip(*columns.texts, strict=True), strict=True)
     return [
         tuple(Reason(factor, text) for factor, text in zip(*row, strict=True) if factor is not None) for row in rows
@@ -71,16 +92,44 @@ class _Topic:
 
 @dataclass(frozen=True)
 class _Sentence:
-    """A factor's sentence, with the column of the factor and the columns of the numbers in it."""
+    """A factor's sentence, and the rows of which it may be said.
+
+    Attributes
+    ----------
+    column
+        The column of the factor.
+    quoted
+        The columns of the numbers in the sentence, by their names in it.
+    bounds
+        A column, and the range outside of which its value must lie: (NaN, high) or (low, NaN).
+    once
+        A column, and whether its value must be 1 or must not.
+    unless
+        A column whose value must not be 1.
+    """
 
     factor: str
     text: str
     column: int
     quoted: dict[str, int]
+    bounds: tuple[int, float, float] | None = None
+    once: tuple[int, bool] | None = None
+    unless: int | None = None
 
-    def is_true_of(self, is_there: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Rows in which its factor and numbers are all known and not zero."""
-        return np.asarray(is_there[:, [self.column, *self.quoted.values()]].all(axis=1), dtype=bool)
+    def is_true_of(self, matrix: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Rows in which its factor and numbers are known, not zero, and unusual."""
+        values = matrix[:, [self.column, *self.quoted.values()]]
+        # Zero and unknown values give no reason: not "Moved 0 times".
+        holds = (~np.isnan(values) & (values != 0)).all(axis=1)
+        if self.bounds is not None:
+            column, low, high = self.bounds
+            holds &= (matrix[:, column] < low) | (matrix[:, column] > high)
+        if self.once is not None:
+            column, is_one = self.once
+            holds &= (matrix[:, column] == 1) == is_one
+        if self.unless is not None:
+            holds &= matrix[:, self.unless] != 1
+        return np.asarray(holds, dtype=bool)
 
     def filled(self, rows: NDArray[np.float64]) -> NDArray[np.object_]:
         """The sentence with each patient's own numbers; rows with equal numbers are formatted once."""
@@ -92,7 +141,7 @@ class _Sentence:
         return sentences
 
     def _with(self, numbers: Sequence[float]) -> str:
-        return self.text.format_map(dict(zip(self.quoted, map(_number, numbers), strict=True)))
+        return self.text.format_map(dict(zip(self.quoted, map(ReasonNumber, numbers), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -105,26 +154,24 @@ class Explainer:
     """The sentences of each topic."""
 
     @classmethod
-    def of(cls, model: RiskModel, register: FactorRegister) -> "Explainer":
-        """The explainer of `model`, whose factors are in `register`."""
+    def of(cls, model: RiskModel, register: FactorRegister, usual: UsualRange | None = None) -> "Explainer":
+        """The explainer of `model`, whose factors are in `register`; without `usual` any value can be a reason."""
         topics = _topics([register.factor(name) for name in model.factors])
-        return cls(model, topics, tuple(_sentences(topic, model.factors) for topic in topics))
+        return cls(model, topics, tuple(_sentences(topic, model.factors, usual) for topic in topics))
 
     def explain(self, matrix: NDArray[np.float64]) -> ReasonColumns:
         """At most three reasons for each row, the strongest first.
 
         Factors with one meaning are summed into one reason, worded by the factor that contributes most. Only
         contributions that raise the risk become reasons, only with a sentence of the register that is true of
-        the patient, and never a personal factor such as age.
+        the patient and tells something unusual, and never a personal factor such as age.
         """
         if not self.topics or not len(matrix):
             return ReasonColumns.empty(len(matrix))
         values = contributions(self.model, matrix)
-        # Zero and unknown values give no reason: not "Moved 0 times".
-        is_there = ~np.isnan(matrix) & (matrix != 0)
         weights = np.column_stack([values[:, topic.members].sum(axis=1) for topic in self.topics])
         sentence = np.column_stack(
-            [_best_sentence(some, is_there, values, begins=begins) for some, begins in _numbered(self.sentences)]
+            [_best_sentence(some, matrix, values, begins=begins) for some, begins in _numbered(self.sentences)]
         )
         strength = np.where((weights > 0) & (sentence != _NONE), weights, -np.inf)
         every = [sentence for some in self.sentences for sentence in some]
@@ -140,18 +187,52 @@ def _topics(factors: Sequence[Factor]) -> tuple[_Topic, ...]:
             topic = topics.setdefault(factor.says or f"factor {factor.name}", _Topic([], []))
             topic.members.append(column)
             topic.factors.append(factor)
-    return tuple(topic for topic in topics.values() if any(factor.reason for factor in topic.factors))
+    return tuple(topic for topic in topics.values() if any(factor.sentences for factor in topic.factors))
 
 
-def _sentences(topic: _Topic, names: Sequence[str]) -> tuple[_Sentence, ...]:
+def _sentences(topic: _Topic, names: Sequence[str], usual: UsualRange | None) -> tuple[_Sentence, ...]:
     """The sentences of a topic whose numbers are factors of the model."""
-    sentences = []
-    for column, factor in zip(topic.members, topic.factors, strict=True):
-        sources = {name: factor.name if name == "value" else name for name in factor.placeholders}
-        if factor.reason and all(source in names for source in sources.values()):
-            quoted = {name: names.index(source) for name, source in sources.items()}
-            sentences.append(_Sentence(factor.name, factor.reason, column, quoted))
-    return tuple(sentences)
+    each = zip(topic.members, topic.factors, strict=True)
+    return tuple(found for column, factor in each for found in _sentences_of(factor, column, names, usual))
+
+
+def _sentences_of(factor: Factor, column: int, names: Sequence[str], usual: UsualRange | None) -> Iterator[_Sentence]:
+    """The sentences of one factor: above what is usual, about a single event, and below what is usual."""
+    compared = names.index(factor.unusual) if factor.unusual in names else column
+    unless = names.index(factor.unless) if factor.unless in names else None
+    above = None if usual is None else (compared, np.nan, _upper_bound(factor, compared, usual))
+    for text, is_one in ((factor.reason, False), (factor.reason_once, True)):
+        quoted = _columns_of(text, factor.name, names)
+        if quoted is not None:
+            once = _once(factor, names, is_one=is_one)
+            yield _Sentence(factor.name, text, column, quoted, above, once, unless)
+    quoted = _columns_of(factor.reason_below, factor.name, names)
+    if quoted is not None and usual is not None:
+        # Of a factor that was never known nothing is low: no value is below NaN.
+        below = (compared, float(usual.low[compared]), np.nan)
+        yield _Sentence(factor.name, factor.reason_below, column, quoted, below, None, unless)
+
+
+def _columns_of(text: str, factor: str, names: Sequence[str]) -> dict[str, int] | None:
+    """The columns of the numbers in a sentence; None if there is no sentence, or the model lacks one of them."""
+    sources = {name: factor if name == "value" else name for name in quoted_names(text)}
+    if not text or not all(source in names for source in sources.values()):
+        return None
+    return {name: names.index(source) for name, source in sources.items()}
+
+
+def _once(factor: Factor, names: Sequence[str], *, is_one: bool) -> tuple[int, bool] | None:
+    """Where the register has a sentence about a single event, the number that decides between the two."""
+    first = next(iter(quoted_names(factor.reason)), "value")
+    source = factor.name if first == "value" else first
+    return (names.index(source), is_one) if factor.reason_once and source in names else None
+
+
+def _upper_bound(factor: Factor, compared: int, usual: UsualRange) -> float:
+    """What a value must be above: the upper quartile, and what the register asks for beyond it."""
+    # Of a factor that was never known any value is unusual.
+    high = -np.inf if np.isnan(usual.high[compared]) else factor.times_usual * usual.high[compared]
+    return float(high if factor.least is None else max(high, np.nextafter(factor.least, -np.inf)))
 
 
 def _numbered(sentences: Sequence[Sequence[_Sentence]]) -> Iterator[tuple[Sequence[_Sentence], int]]:
@@ -164,15 +245,17 @@ def _numbered(sentences: Sequence[Sequence[_Sentence]]) -> Iterator[tuple[Sequen
 
 def _best_sentence(
     sentences: Sequence[_Sentence],
-    is_there: NDArray[np.bool_],
+    matrix: NDArray[np.float64],
     values: NDArray[np.float64],
     *,
     begins: int,
 ) -> NDArray[np.int64]:
-    """Index, for each row, of the true sentence whose factor contributes most; `_NONE` if none is true."""
+    """Index, for each row, of the true sentence whose factor raises the risk most; `_NONE` if there is none."""
     if not sentences:
         return np.full(len(values), _NONE)
-    adds = np.column_stack([np.where(each.is_true_of(is_there), values[:, each.column], -np.inf) for each in sentences])
+    added = [values[:, each.column] for each in sentences]
+    holds = [each.is_true_of(matrix) & (adds > 0) for each, adds in zip(sentences, added, strict=True)]
+    adds = np.column_stack([np.where(is_true, each, -np.inf) for is_true, each in zip(holds, added, strict=True)])
     best = adds.argmax(axis=1)
     silent = np.isneginf(adds[np.arange(len(adds)), best])
     return np.where(silent, _NONE, best + begins)
@@ -197,16 +280,3 @@ def _worded(
         factors[rows] = sentences[number].factor
         texts[rows] = sentences[number].filled(matrix[rows])
     return factors, texts
-
-
-def _number(value: float) -> Any:
-    """A whole number without decimals; others have one decimal unless the sentence has its own format."""
-    return int(value) if float(value).is_integer() else _Brief(value)
-
-
-class _Brief(float):
-    """A number that a sentence without a format shows to one decimal."""
-
-    def __format__(self, spec: str) -> str:
-        """The number in the sentence's own format, or to one decimal."""
-        return float(self).__format__(spec or ".1f")

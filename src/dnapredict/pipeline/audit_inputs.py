@@ -192,11 +192,13 @@ def context(
     previous: Mapping[str, Any] | None,
     rows: int,
     assumed: tuple[str, ...] = (),
+    opted_out: str = "",
     coverage: Coverage | None = None,
 ) -> ReportContext:
     """The source of the report's numbers.
 
-    `rows` is how many appointments it must have, `assumed` what the replay of the lists takes for granted.
+    `rows` is how many appointments it must have, `assumed` what the replay of the lists takes for granted,
+    `opted_out` the sentence on patients who asked not to be called.
     """
     stored, scores, worklist = origin.stored, origin.scores, origin.worklist
     days = appointments.table["starts_at"].to_numpy().astype("datetime64[D]")
@@ -207,6 +209,7 @@ def context(
         window=(days.min().item(), days.max().item()),
         capacity=capacity_phrase(worklist),
         assumptions=assumed,
+        opted_out=opted_out,
         code_revision=code_revision(),
         synthetic=table_file.is_synthetic(origin.path) or bool(stored and stored.manifest.provenance.synthetic),
         seed=origin.config.seed,

@@ -22,7 +22,7 @@ from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.artefact import load as load_model
 from dnapredict.pipeline import audit_inputs
-from dnapredict.pipeline.audited_lists import PastLists, assumptions
+from dnapredict.pipeline.audited_lists import PastLists, assumptions, opted_out_phrase
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores
 from dnapredict.quality.published_figures import unknown_value_sentences
@@ -156,6 +156,7 @@ def audit_input(source: AuditSource, *, scores: Path | None, previous: Mapping[s
         previous=previous,
         rows=source.expected,
         assumed=assumed,
+        opted_out=opted_out_phrase(lists, source.worklist, source.policy.disclosure, refused=source.refused),
         coverage=source.coverage,
     )
     return AuditInput(appointments, context, lists)

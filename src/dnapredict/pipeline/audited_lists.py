@@ -23,7 +23,7 @@ from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.worklist.plan.allocation import RULES, Rule
 from dnapredict.worklist.plan.opt_outs import opted_out_rows
 from dnapredict.worklist.plan.ranking import ASSIGNMENT_COLUMNS, RankingInputs
-from dnapredict.worklist.plan.replay import replay
+from dnapredict.worklist.plan.replay import not_to_be_called, replay
 from dnapredict.worklist.plan.working_days import week_of
 
 LIST_COLUMNS: Final = ("appointment_id", "outcome_code", "recorded_at", *ASSIGNMENT_COLUMNS)
@@ -152,6 +152,19 @@ def _assumptions(lists: PastLists, worklist: WorklistConfig, rule: Disclosure) -
         number = _about(unrecorded, rule)
         yield f"{number} appointments without a recorded outcome were on the lists, and could take a call."
     yield "Of equal risks, a fixed hash of the appointment's identifier decides who comes first."
+
+
+def opted_out_phrase(lists: PastLists, worklist: WorklistConfig, rule: Disclosure, *, refused: pa.Table) -> str:
+    """A sentence for page 1 on the appointments of patients who asked not to be called; "" where there are none.
+
+    No call is spent on them. They are judged all the same: nobody must vanish from an audit by asking for no call.
+    """
+    table = lists.matrix.table
+    inputs = RankingInputs.of(table, config=worklist, probability=np.zeros(table.num_rows))
+    out = not_to_be_called(inputs, opted_out_rows(table, refused=refused), config=worklist)
+    if not out.any():
+        return ""
+    return f"{_about(out, rule)} appointments were of patients who asked not to be called: no calls are spent on them."
 
 
 def _about(rows: Mask, rule: Disclosure) -> str:

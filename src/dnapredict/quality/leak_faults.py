@@ -10,7 +10,7 @@ from typing import Final
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.config.training_config import TrainingConfig
-from dnapredict.data.contract.columns import COLUMNS, Role, audit_only
+from dnapredict.data.contract.columns import COLUMNS, Role, never_factors
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.data.validation.checked import Checked
@@ -46,7 +46,7 @@ def in_100(part: int, whole: int, rule: Disclosure) -> str:
     return f"{share:.0f} in 100" if share >= 1 or shown == 0 else "under 1 in 100"
 
 
-_COMPARED: Final = (Role.KEY, Role.TIME, Role.FACTOR, Role.FACTOR_AND_AUDIT, Role.AUDIT)
+_COMPARED: Final = (Role.KEY, Role.TIME, Role.FACTOR, Role.FACTOR_AND_AUDIT, Role.AUDIT, Role.AUDIT_AND_CONTACT)
 # These are empty before the appointment, and `appointment_id` joins the two.
 _NOT_COMPARED: Final = frozenset({"appointment_id", "recorded_at", "trust_side_reason", "rtt_status_code"})
 
@@ -131,7 +131,7 @@ def leak_fault(leak: OutcomeLeak, counts: LabelCounts, *, rule: Disclosure, limi
     missed = "nearly all were missed" if leak.all_missed else "hardly any was missed"
     return LabelFault(
         "outcome_given_away",
-        not may_be_right and leak.column not in audit_only() and leak.rows > limit * counts.known,
+        not may_be_right and leak.column not in never_factors() and leak.rows > limit * counts.known,
         f"{leak.column} gives the outcome away: of {shown_count(leak.rows, rule)} appointments in which it "
         f"{condition}, {missed} (usually {in_100(counts.missed, counts.known, rule)}).",
         f"See whether it is filled or changed at the appointment or after it: {_harm(leak.column)}. Export it as it "
@@ -140,7 +140,7 @@ def leak_fault(leak: OutcomeLeak, counts: LabelCounts, *, rule: Disclosure, limi
 
 
 def _harm(column: str) -> str:
-    if column in audit_only():
+    if column in never_factors():
         return "groups of the audit would depend on the outcome"
     return "a model would learn the outcome from it"
 
@@ -171,7 +171,7 @@ def _changed(each: ChangedColumn, compared: ListComparison, *, rule: Disclosure,
     changed, known = shown_count(each.changed, rule), shown_count(compared.known, rule)
     return LabelFault(
         "changed_since_list",
-        each.column not in audit_only() and each.changed > limit * compared.known,
+        each.column not in never_factors() and each.changed > limit * compared.known,
         f"{each.column} has changed since the list in {changed} of {known} appointments, and "
         f"{in_100(each.missed, each.changed, rule)} of these were missed "
         f"({in_100(compared.missed, compared.known, rule)} of all).",

@@ -138,6 +138,8 @@ class Actions:
         except _RecordedAlready as already:
             return already.action
         self._update_ledger()
+        if outcome is Outcome.CALLS_WISHED and self._ledger is not None and entry["patient"] is not None:
+            self._ledger.stated.take_back(entry["patient"])
         return replace(action, replaced=replaced)
 
     def entries(self, appointment_ids: Iterable[str]) -> dict[str, tuple[RecordedAction, ...]]:

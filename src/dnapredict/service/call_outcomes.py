@@ -28,6 +28,7 @@ class Outcome(StrEnum):
     WRONG_NUMBER = "wrong_number"
     CALL_BACK = "call_back"
     OPTED_OUT = "no_calls_wished"
+    CALLS_WISHED = "calls_wished_again"
     WITHDRAWN = "withdrawn"
 
     @property
@@ -41,11 +42,20 @@ class Outcome(StrEnum):
         return _EFFECTS.get(self, "reached" if self.reached else "not reached")
 
 
+# Who wishes to be called again was not spoken to about the appointment: the next list may say to call.
 _NOT_REACHED: Final = frozenset(
-    {Outcome.MESSAGE_LEFT, Outcome.NO_ANSWER, Outcome.WRONG_NUMBER, Outcome.CALL_BACK, Outcome.WITHDRAWN}
+    {
+        Outcome.MESSAGE_LEFT,
+        Outcome.NO_ANSWER,
+        Outcome.WRONG_NUMBER,
+        Outcome.CALL_BACK,
+        Outcome.CALLS_WISHED,
+        Outcome.WITHDRAWN,
+    }
 )
 _EFFECTS: Final[Mapping[Outcome, Effect]] = {
     Outcome.OPTED_OUT: "opted out",
+    Outcome.CALLS_WISHED: "calls wished",
     Outcome.REBOOKED: "rebooked",
     Outcome.WITHDRAWN: "withdrawn",
     Outcome.WRONG_NUMBER: "wrong number",
@@ -65,6 +75,7 @@ WORDS: Final = {
     Outcome.WRONG_NUMBER: "Wrong number",
     Outcome.CALL_BACK: "Call back later",
     Outcome.OPTED_OUT: "Does not wish to be called",
+    Outcome.CALLS_WISHED: "Wishes to be called again",
     Outcome.WITHDRAWN: "Recorded by mistake",
 }
 """Each outcome in words, in the order of the page: the same words as the shipped `serving/worklist.toml` has for

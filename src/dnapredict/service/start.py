@@ -1,5 +1,6 @@
 """Start the service: check that it can run, then hand over to BentoML."""
 
+import contextlib
 import importlib
 import ipaddress
 import json
@@ -8,6 +9,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Iterator
 from collections.abc import Mapping as MappingOf
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +18,7 @@ from typing import Final
 from dnapredict.config.home import DEFAULT_HOME, HOME_VARIABLE
 from dnapredict.config.mapping_config import Mapping, load_mapping
 from dnapredict.config.service_config import SETTINGS_VARIABLE, served_config
+from dnapredict.data.files.file_lock import is_unlocked, locked
 from dnapredict.data.mapping.pseudonyms import read_key
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth.api_keys import KeyRing, mark_keys_made
@@ -28,6 +31,8 @@ MAPPING_VARIABLE: Final = "DNAPREDICT_MAPPING"
 _FILES_VARIABLE: Final = "DNAPREDICT_MAPPING_FILES"
 _KEY_FILE_VARIABLE: Final = "DNAPREDICT_MAPPING_KEY_FILE"
 _APP: Final = "dnapredict.service.app"
+_STATE: Final = "dnapredict-serve-"
+_STATE_LOCK: Final = "serve.lock"
 # Switch off telemetry and start-up messages of BentoML and MLflow.
 _SILENCE: Final = {
     "BENTOML_DO_NOT_TRACK": "true",
@@ -85,10 +90,26 @@ def serve(
     served_mapping()
     ScoringLog(home, config.database).open()
     sys.stderr.write(f"http://{host}:{port} answers once the model is loaded. Ctrl-C ends it.\n")
-    state = tempfile.mkdtemp(prefix="dnapredict-serve-")
-    try:
-        os.environ.update(_SILENCE | {HOME_VARIABLE: str(home.resolve()), "BENTOML_HOME": state})
+    with _temporary_folder() as state:
+        # Downloads are written to the temporary folder first, with patients' names where a team wants them.
+        os.environ.update(
+            _SILENCE | {HOME_VARIABLE: str(home.resolve()), "BENTOML_HOME": str(state), "TMPDIR": str(state)}
+        )
         importlib.import_module(_APP).run(host=host, port=port)
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A temporary folder of this service and its workers; those of services that were killed are removed first."""
+    for earlier in Path(tempfile.gettempdir()).glob(f"{_STATE}*"):
+        lock = earlier / _STATE_LOCK
+        with contextlib.suppress(OSError):
+            if lock.is_file() and is_unlocked(lock):
+                shutil.rmtree(earlier, ignore_errors=True)
+    state = Path(tempfile.mkdtemp(prefix=_STATE))
+    try:
+        with locked(state / _STATE_LOCK, busy_message="Another service uses this temporary folder."):
+            yield state
     finally:
         shutil.rmtree(state, ignore_errors=True)
 

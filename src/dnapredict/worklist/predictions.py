@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dnapredict.config.worklist_config import Need
+from dnapredict.config.needs_config import Need
 from dnapredict.data.engine.duckdb_engine import BoundQuery, Workspace
 from dnapredict.data.engine.prepared_queries import Engine
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER

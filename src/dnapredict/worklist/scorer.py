@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.prepared_queries import Engine, borrow_engine
+from dnapredict.data.files.digests import SecretError
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.checked import Checked
+from dnapredict.errors import StoreError
 from dnapredict.features.matrix import Past
 from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.history_store import HistoryStore
@@ -32,7 +34,7 @@ from dnapredict.worklist.files.list_store import KEPT_ROWS
 from dnapredict.worklist.files.worklist_files import with_notices
 from dnapredict.worklist.plan.call_assignment import OPTED_OUT, REACHED, UNANSWERED, UNCALLED
 from dnapredict.worklist.plan.call_plan import plan_calls
-from dnapredict.worklist.plan.opt_outs import of_the_same_patients, opted_out_rows
+from dnapredict.worklist.plan.opt_outs import of_the_same_patients, opted_out_rows, patients_in_file
 from dnapredict.worklist.plan.ranking import text_codes
 from dnapredict.worklist.plan.working_days import local_today
 from dnapredict.worklist.predictions import EXTRA_COLUMNS, Predictions, PredictionsInMemory, Predictor, Worklist
@@ -129,16 +131,41 @@ class Scorer:
         known = KnownContacts() if self.ledger is None else self.ledger.known(inputs)
         today = today or local_today(self.zone)
         unanswered = known.unanswered(today, most_attempts=self.worklist.attempts)
+        opted_out, unknown = self._opt_outs(inputs, checked.opt_outs)
         plan = plan_calls(
             inputs,
             config=self.worklist,
             capacity=capacity,
             muted=partial(known.muted, mute_days=self.worklist.mute_days),
-            excluded=_excluded(inputs, known, opted_out=checked.opt_outs, unanswered=unanswered),
-            notices=(*self.notices, *known.notices),
+            excluded=_excluded(inputs, known, opted_out=opted_out, unanswered=unanswered),
+            notices=(*self.notices, *known.notices, *unknown),
             today=today,
         )
         return Worklist(predictions, plan, checked.rejected, self.model_version)
+
+    def _opt_outs(self, inputs: pa.Table, refused: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
+        """The opt-outs of `refused` rows, of earlier lists and of the trust's file; and notices on what is not known.
+
+        Raises
+        ------
+        ConfigurationError
+            If there should be a file of opt-outs and there is none that can be read.
+        """
+        patients: list[pa.Array] = [pa.array([], pa.string())]
+        notices: list[str] = []
+        path = self.worklist.opt_out_file
+        if path is not None:
+            patients.append(patients_in_file(path, inputs["patient_id"], mapping=self.mapping))
+        if self.ledger is not None:
+            try:
+                patients.append(self.ledger.stated.remember(inputs))
+            except SecretError:
+                raise
+            except StoreError as error:
+                notices.append(f"Opt-outs of earlier lists are not known here; ask before each call. {error}")
+        others = pa.concat_arrays(patients)
+        known = pa.table({"appointment_id": pa.nulls(len(others), pa.string()), "patient_id": others})
+        return pa.concat_tables([refused.select(known.column_names).cast(known.schema), known]), tuple(notices)
 
     @property
     def zone(self) -> datetime.tzinfo:

@@ -135,3 +135,31 @@ WHOLE_ETHNIC_CODE: Final = r"^(99|[Xx]|[A-HJ-NPRSZa-hj-nprsz][0-9]?)$"
 
 # Values of ORGANISATION SITE IDENTIFIER that name no hospital site: read as blank.
 NOT_A_SITE: Final = _codes(R9998="not a hospital site", c89997="provider outside the United Kingdom")
+
+# Answers of a flag that some extracts write as text, in small letters.
+_NO: Final = (
+    *("n", "no", "0", "f", "false", "none", "nil", "none known"),
+    *("no disability", "no disabilities", "not disabled"),
+)
+_NOT_STATED: Final = (
+    *("", "z", "x", "u", "9", "99", "unknown", "not known", "not stated", "nk", "n/k"),
+    *("declined", "refused", "prefer not to say", "undisclosed"),
+)
+# Other values that begin so ("not asked", "no answer") say neither yes nor no.
+_NEGATED: Final = ("no ", "not ", "none ", "n/")
+
+
+def flag_answer(value: bool | str | None) -> str:
+    """The answer of a flag, "yes", "no" or "unknown"; as text, N is no, and a description is yes.
+
+    >>> [flag_answer(value) for value in (True, False, None, "Y", "N", " ", "Z")]
+    ['yes', 'no', 'unknown', 'yes', 'no', 'unknown', 'unknown']
+    >>> [flag_answer(value) for value in ("Hearing", "No disability", "Not asked")]
+    ['yes', 'no', 'unknown']
+    """
+    if isinstance(value, str):
+        word = " ".join(value.casefold().split())
+        if word in _NO:
+            return "no"
+        return "unknown" if word in _NOT_STATED or word.startswith(_NEGATED) else "yes"
+    return "unknown" if value is None else ("yes" if value else "no")

@@ -34,6 +34,7 @@ class Role(StrEnum):
     FACTOR = "factor"
     FACTOR_AND_AUDIT = "factor + audit"
     AUDIT = "audit only"
+    AUDIT_AND_CONTACT = "audit + contact"
     TREATMENT = "treatment"
     WISH = "wish"
     CONTACT = "contact"
@@ -328,8 +329,9 @@ COLUMNS: Final = (
     Column(
         "learning_disability_flag",
         Kind.TEXT,
-        Role.AUDIT,
-        "Learning disability, as recorded locally; None means that there is none.",
+        Role.AUDIT_AND_CONTACT,
+        "Learning disability, as recorded locally; None means that there is none. A call is adjusted to it (plain "
+        "words, more time), which the list says without naming it. Never a factor.",
         meaningful_words=("NONE",),
     ),
     Column("language_code", Kind.TEXT, Role.AUDIT, "Preferred language, as recorded locally."),
@@ -354,6 +356,17 @@ COLUMNS: Final = (
         Kind.BOOLEAN,
         Role.WISH,
         "The patient asked not to be called: such a row is never selected. Never a factor.",
+    ),
+    Column(
+        "accessible_information_code",
+        Kind.TEXT,
+        Role.CONTACT,
+        "What the patient needs to understand and be understood, as recorded locally, several divided by ';': a "
+        "communication professional, another way of contact, an information format, communication support. A call is "
+        "adjusted to it. Never a factor.",
+        source="Accessible Information Standard (DAPB1605): ACCESSIBLE INFORMATION PROFESSIONAL REQUIRED, CONTACT "
+        "METHOD, SPECIFIC INFORMATION FORMAT, COMMUNICATION SUPPORT",
+        meaningful_words=("NONE",),
     ),
     Column(
         "carer_or_child",
@@ -452,5 +465,6 @@ def audit_only() -> frozenset[str]:
 
 def never_factors() -> frozenset[str]:
     """Names of the columns that may never feed a factor."""
-    contact = {column.name for column in COLUMNS if column.role is Role.CONTACT}
+    for_contact = (Role.CONTACT, Role.AUDIT_AND_CONTACT)
+    contact = {column.name for column in COLUMNS if column.role in for_contact}
     return audit_only() | contact | frozenset(CONTACT_NAMES)

@@ -126,6 +126,10 @@ HEADERS: Final = {
         "opt out, opted out, opt out of calls, opted out of calls, do not call, do not ring, no calls, "
         "no calls wished, does not wish to be called"
     ),
+    "accessible_information_code": _names(
+        "accessible information, accessible information need, accessible information needs, ais, ais flag, ais needs, "
+        "accessible information standard, communication needs, communication need, reasonable adjustments"
+    ),
     "carer_or_child": _names("carer or child, call parent or carer, contact carer, contact parent"),
 }
 # Columns that only the person who calls sees. A name that `HEADERS` has too gives both contract columns.

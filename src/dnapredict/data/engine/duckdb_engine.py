@@ -7,6 +7,8 @@ is kept beside its SQL, for an engine that does not read DuckDB's SQL. Overflow 
 
 import inspect
 import itertools
+import os
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from dnapredict.data.engine.interruption import interrupt_on_stop
+from dnapredict.data.files.atomic_write import PRIVATE_FILE
 
 
 def engine_function(name: str, takes: tuple[dt.DataType, ...], gives: dt.DataType) -> Callable[..., ir.Value]:
@@ -109,6 +112,7 @@ class Workspace:
         if memory_limit:
             self.backend.raw_sql(f"SET memory_limit = '{memory_limit}'")
         self._numbers = itertools.count(1)
+        self._nameless: list[int] = []
         interrupt_on_stop(self)
 
     def __enter__(self) -> Self:
@@ -126,6 +130,8 @@ class Workspace:
     def close(self) -> None:
         """Give back memory and disk."""
         self.backend.disconnect()
+        while self._nameless:
+            os.close(self._nameless.pop())
         self._overflow.cleanup()
 
     def keep(self, rows: pa.Table | pa.RecordBatchReader) -> ir.Table:
@@ -171,9 +177,19 @@ class Workspace:
         self.backend.con.execute(f"CREATE VIEW {name} AS {_sql(query)}")
         return self.backend.table(name)
 
-    def new_file(self) -> Path:
-        """The path of a new file in the temporary folder of the workspace."""
-        return Path(self._overflow.name) / self._name("file")
+    def new_file(self, *, ending: str = "") -> Path:
+        """The path of a new file of the workspace, which closing it removes.
+
+        On Linux it is a link to a file without a name, which only this process can open and which the system removes
+        when the process ends, however it ends: a copy of a list with patients' names must not outlive a killed one.
+        """
+        path = Path(self._overflow.name) / (self._name("file") + ending)
+        if sys.platform == "linux":
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE_FILE)
+            self._nameless.append(descriptor)
+            path.unlink()
+            path.symlink_to(f"/proc/self/fd/{descriptor}")
+        return path
 
     def _name(self, kind: str) -> str:
         return f"{kind}_{next(self._numbers)}"

@@ -5,7 +5,9 @@ time, into a folder that is removed with the workspace.
 """
 
 import codecs
+import contextlib
 import gzip
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -61,7 +63,7 @@ def plain_text(source: Path, new_file: Callable[[], Path], *, limits: FileLimits
     recoded = new_file()
     _recode(path, recoded, codec, source)
     if path != source:
-        path.unlink()
+        _discard(path)
     return Plain(recoded, source, encoding)
 
 
@@ -160,7 +162,7 @@ def read_delimited(source: Path, workspace: Workspace, *, limits: FileLimits) ->
 def _normalised(plain: Plain, scanned: CsvScan, dialect: Dialect, out: Path) -> Plain:
     normalise(plain.path, out, scanned=scanned, delimiter=dialect.delimiter, name=plain.source)
     if plain.path != plain.source:
-        plain.path.unlink()
+        _discard(plain.path)
     return replace(plain, path=out)
 
 
@@ -175,7 +177,14 @@ def _load(plain: Plain, dialect: Dialect, workspace: Workspace) -> ir.Table:
         raise DataError(f"{plain.source}: cannot be read as delimited text. Export it again.") from None
     finally:
         if plain.path != plain.source:
-            plain.path.unlink()
+            _discard(plain.path)
+
+
+def _discard(copy: Path) -> None:
+    """Remove a copy, and give its space back at once where it is a link to a file without a name."""
+    with contextlib.suppress(OSError):
+        os.truncate(copy, 0)
+    copy.unlink()
 
 
 def _numbered(cells: ir.Table, dialect: Dialect, *, may_have_blank_rows: bool) -> str:

@@ -81,16 +81,6 @@ _AGES = (
 )
 _NOT_KNOWN_SEX: Final = "X"
 _SEX = {code: name.capitalize() for code, name in codes.GENDER.items() if code != _NOT_KNOWN_SEX}
-_NO = (
-    *("n", "no", "0", "f", "false", "none", "nil", "none known"),
-    *("no disability", "no disabilities", "not disabled"),
-)
-_NOT_STATED = (
-    *("", "z", "x", "u", "9", "99", "unknown", "not known", "not stated", "nk", "n/k"),
-    *("declined", "refused", "prefer not to say", "undisclosed"),
-)
-# Other values that begin so ("not asked", "no answer") say neither yes nor no.
-_NEGATED = ("no ", "not ", "none ", "n/")
 
 
 def _decile(value: float | None) -> str:
@@ -132,22 +122,6 @@ def _age(value: float | None) -> str:
     if value is None or not value >= 0:
         return "unknown"
     return max((floor, name) for floor, name in _AGES if floor <= value)[1]
-
-
-def _yes_no(value: bool | str | None) -> str:
-    """A flag, which some extracts write as text: N is no, and a description is yes.
-
-    >>> [_yes_no(value) for value in (True, False, None, "Y", "N", " ", "Z")]
-    ['yes', 'no', 'unknown', 'yes', 'no', 'unknown', 'unknown']
-    >>> [_yes_no(value) for value in ("Hearing", "No disability", "Not asked")]
-    ['yes', 'no', 'unknown']
-    """
-    if isinstance(value, str):
-        word = " ".join(value.casefold().split())
-        if word in _NO:
-            return "no"
-        return "unknown" if word in _NOT_STATED or word.startswith(_NEGATED) else "yes"
-    return "unknown" if value is None else ("yes" if value else "no")
 
 
 def _depth(value: float | None) -> str:
@@ -210,12 +184,12 @@ GROUPINGS = (
     ),
     Grouping(
         "interpreter", "Interpreter", "interpreter_needed",
-        (Group("yes", "Needs an interpreter"), Group("no", "Does not need one"), _unknown()), _yes_no,
+        (Group("yes", "Needs an interpreter"), Group("no", "Does not need one"), _unknown()), codes.flag_answer,
         harmed=("yes",),
     ),
     Grouping(
         "disability", "Disability", "disability_flag",
-        (Group("yes", "Disability recorded"), Group("no", "No disability recorded"), _unknown()), _yes_no,
+        (Group("yes", "Disability recorded"), Group("no", "No disability recorded"), _unknown()), codes.flag_answer,
         harmed=("yes",),
     ),
     Grouping(
@@ -223,12 +197,13 @@ GROUPINGS = (
         (
             Group("yes", "Learning disability recorded"), Group("no", "No learning disability recorded"), _unknown(),
         ),
-        _yes_no,
+        codes.flag_answer,
         harmed=("yes",),
     ),
     Grouping(
         "digital", "Mobile telephone", "has_mobile",
-        (Group("no", "No mobile telephone on record"), Group("yes", "Mobile telephone on record"), _unknown()), _yes_no,
+        (Group("no", "No mobile telephone on record"), Group("yes", "Mobile telephone on record"), _unknown()),
+        codes.flag_answer,
         harmed=("no",),
     ),
     Grouping("plus", "Local PLUS groups", "plus_group", (Group("blank", "In no PLUS group", known=False),), _open),

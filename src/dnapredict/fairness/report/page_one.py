@@ -206,6 +206,7 @@ def _method(result: AuditResult) -> str:
         if result.policy.primary == "reach"
         else "We compared the risks with who missed."
     )
+    lists = f"{lists} {result.context.opted_out}".rstrip()
     if _is_refused(result):
         return lists
     return f"{lists} {' '.join(result.outcomes) or _NO_CALLS}"

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import tempfile
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
@@ -156,8 +155,8 @@ def _read(content: bytes, name: str) -> pa.Table:
     ending = Path(name).suffix.lower()
     if ending not in _FORMS:
         raise DataError(f"{name}: a file of this kind cannot be read. Send CSV or XLSX.")
-    with tempfile.TemporaryDirectory(prefix="dnapredict-") as folder, Workspace() as workspace:
-        path = Path(folder) / f"list{ending}"
+    with Workspace() as workspace:
+        path = workspace.new_file(ending=ending)
         path.write_bytes(content)
         try:
             table = workspace.backend.to_pyarrow(table_file.read(path, workspace, limits=_LIMITS))

@@ -12,6 +12,7 @@ notice says so.
 
 import datetime
 import hashlib
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,12 +45,14 @@ from dnapredict.worklist.calls.known_contacts import (
     read_up_to,
     verify,
 )
+from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
 
 _CALLS_SECRET: Final = Path("lists") / "calls.secret"
 _LOG_SECRET: Final = Path("scoring-log.secret")
 # Kept for so many days after the call was due or the appointment was listed.
 _KEPT_DAYS: Final = 400
 _NOTICE_DAYS: Final = 1
+_LOG: Final = logging.getLogger("dnapredict.worklist")
 _DATABASE: Final = "The calls database (lists/calls.db)"
 _CHECK_FIRST: Final = (
     "It is not known on this list who was reached lately and who asked not to be called. Check both before each call."
@@ -179,7 +182,22 @@ class Ledger:
             If a secret is missing, damaged or another one.
         """
         self.catch_up()
-        return self._database.run(partial(opted_out, patient_of), writes=False)
+        try:
+            stated = self.stated.patients()
+        except StoreError as error:  # those that were recorded in calls are known all the same
+            _LOG.error("%s", error)
+            stated = frozenset()
+        return self._database.run(partial(opted_out, patient_of, stated=stated), writes=False)
+
+    @property
+    def stated(self) -> StatedOptOuts:
+        """The opt-outs that lists of this home stated in a column."""
+        return StatedOptOuts(self._home, self._hash_of_contact)
+
+    def _hash_of_contact(self, kind: str, value: str) -> str:
+        if self._recorded is not None:
+            return self._recorded.hashed(kind, value)
+        return keyed_hash(read_or_make(self._home / _LOG_SECRET), kind, value)
 
     def _recorded_after(self, last: tuple[int, str]) -> tuple[list[Contact], tuple[str, ...]]:
         """Contacts after the entry `last` of the scoring log, and notices about read failures."""

@@ -1,8 +1,9 @@
 """Who was reached and who opted out of calls: the table `contacts`, and what it says about the patients of a list.
 
 The table has one row for each appointment, from the actions that people record, oldest first. The last outcome of an
-appointment counts, with two exceptions: an opt-out stays in force after later outcomes, and "recorded by mistake"
-withdraws the last outcome, but not an earlier opt-out.
+appointment counts, with three exceptions: an opt-out stays in force after later outcomes; "recorded by mistake"
+withdraws the last outcome, but not an earlier opt-out; and "wishes to be called again" changes nothing but the
+patient's opt-outs, which no longer count.
 """
 
 import datetime
@@ -12,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +29,9 @@ from dnapredict.worklist.calls.attempt_counts import (
 )
 from dnapredict.worklist.calls.calls_database import setting, write_settings
 
-Effect = Literal["reached", "rebooked", "not reached", "wrong number", "call back", "opted out", "withdrawn"]
+Effect = Literal[
+    "reached", "rebooked", "not reached", "wrong number", "call back", "opted out", "calls wished", "withdrawn"
+]
 
 _NUMBER: Final = "log number"
 _SEAL: Final = "log seal"
@@ -105,24 +108,24 @@ def _add(connection: sqlite3.Connection, new: Contact) -> None:
     sql = "SELECT patient, opted_out FROM contacts WHERE appointment = ?"
     old = connection.execute(sql, (new.appointment,)).fetchone()
     if new.effect == "withdrawn":
-        withdraw_attempt(connection, new.appointment)
         _withdraw(connection, new, opted_out=None if old is None else old[1])
         return
     patient, opted_out = old or (None, 0)
+    patient = new.patient or patient or _patient_listed(connection, new.appointment)
+    _settle(connection, _lifted_by(connection, new, patient=patient))
+    if new.effect == "calls wished":
+        _lift_opt_outs(connection, new, patient=patient)
+        _mark_wish(connection, new, patient=patient)
+        return
     reached = new.effect in ("reached", "rebooked", "opted out")
-    day, patient = new.day.isoformat(), new.patient or patient or _patient_listed(connection, new.appointment)
-    row = (
-        new.appointment,
-        patient,
-        new.clinic,
-        day,
-        new.outcome,
-        int(reached),
-        # Rebooked: the patient was reached, so that the mute period counts, but about a time that no longer exists.
-        int(reached and new.effect != "rebooked"),
-        _OUT if new.effect == "opted out" else _OUT_BEFORE if opted_out else 0,
-    )
-    _put(connection, row)
+    # Rebooked: the patient was reached, so that the mute period counts, but about a time that no longer exists.
+    settled = reached and new.effect != "rebooked"
+    outcome = new.outcome
+    if new.effect != "opted out":
+        outcome += _lift_of(connection, new, before=f"{int(reached)}{int(settled)}{_OUT_BEFORE}")
+    is_out = _OUT if new.effect == "opted out" else _OUT_BEFORE if opted_out else 0
+    day = new.day.isoformat()
+    _put(connection, (new.appointment, patient, new.clinic, day, outcome, int(reached), int(settled), is_out))
     if reached:
         forget_attempts(connection, new.appointment, patient=patient)
     else:
@@ -147,6 +150,12 @@ def _withdraw(connection: sqlite3.Connection, new: Contact, *, opted_out: int | 
 
     `opted_out` is None if the appointment has no outcome.
     """
+    if _is_wish(connection, new):
+        patient = new.patient or _patient_listed(connection, new.appointment)
+        _restore(connection, _lifted_by(connection, new, patient=patient))
+        _unmark_wish(connection, new)
+        return
+    withdraw_attempt(connection, new.appointment)
     # Only the outcome after the opt-out was a mistake: the opt-out itself counts again.
     if opted_out == _OUT_BEFORE:
         kept = "SELECT appointment, patient, clinic, day, outcome, 1, 1, ? FROM contacts WHERE appointment = ?"
@@ -155,6 +164,71 @@ def _withdraw(connection: sqlite3.Connection, new: Contact, *, opted_out: int | 
         _remove(connection, "appointment = ?", new.appointment)
     elif new.patient is not None:
         _remove(connection, "patient = ? AND opted_out", new.patient)
+
+
+# In the column `outcome` of an opt-out that no longer counts: the appointment with which the patient's wish to be
+# called again was recorded, and what the row was before, so that this can be taken back too.
+_LIFTED: Final = "/lifted:"
+# At the beginning of the column `outcome`, where the wish to be called again was recorded last about the appointment.
+_WISHED: Final = "calls wished:"
+_OF_PATIENT: Final = "SELECT * FROM contacts WHERE (appointment = ? OR patient = ?)"
+
+
+def _lift_opt_outs(connection: sqlite3.Connection, new: Contact, *, patient: str | None) -> None:
+    """Let no opt-out of the patient count any more, and none about the appointment."""
+    for row in connection.execute(f"{_OF_PATIENT} AND opted_out", (new.appointment, patient)).fetchall():
+        before = f"{row[4]}{_LIFTED}{new.appointment}:{row[5]}{row[6]}{row[7]}"
+        # Who opted out was spoken to, and may be called about the appointment now; who was reached after that, was.
+        reached = (0, 0) if row[7] == _OUT else row[5:7]
+        _put(connection, (*row[:4], before, *reached, 0))
+
+
+def _mark_wish(connection: sqlite3.Connection, new: Contact, *, patient: str | None) -> None:
+    row = connection.execute(f"{_OF_PATIENT} LIMIT 1", (new.appointment, None)).fetchone()
+    row = row or (new.appointment, patient, new.clinic, new.day.isoformat(), "", 0, 0, 0)
+    _put(connection, (*row[:4], _WISHED + row[4].removeprefix(_WISHED), *row[5:]))
+
+
+def _is_wish(connection: sqlite3.Connection, new: Contact) -> bool:
+    row = connection.execute(f"{_OF_PATIENT} LIMIT 1", (new.appointment, None)).fetchone()
+    return row is not None and row[4].startswith(_WISHED)
+
+
+def _unmark_wish(connection: sqlite3.Connection, new: Contact) -> None:
+    """Leave the row of the appointment as it was before the wish; none where there was none."""
+    row = connection.execute(f"{_OF_PATIENT} LIMIT 1", (new.appointment, None)).fetchone()
+    outcome = row[4].removeprefix(_WISHED)
+    if outcome:
+        _put(connection, (*row[:4], outcome, *row[5:]))
+    else:
+        _remove(connection, "appointment = ?", new.appointment)
+
+
+def _lifted_by(connection: sqlite3.Connection, new: Contact, *, patient: str | None) -> list[tuple[Any, ...]]:
+    """The opt-outs that an entry about the same appointment lifted, if it was the last about it."""
+    lifted = (new.appointment, patient, f"%{_LIFTED}{new.appointment}:%")
+    return connection.execute(f"{_OF_PATIENT} AND outcome LIKE ?", lifted).fetchall()
+
+
+def _lift_of(connection: sqlite3.Connection, new: Contact, *, before: str) -> str:
+    """What is noted about a lifted opt-out in the row of an appointment, for the row that replaces it; "" for none."""
+    sql = "SELECT outcome FROM contacts WHERE appointment = ?"
+    row = connection.execute(sql, (new.appointment,)).fetchone()
+    _, lifted, by = ("", "", "") if row is None else str(row[0]).partition(_LIFTED)
+    return f"{lifted}{by.partition(':')[0]}:{before}" if lifted else ""
+
+
+def _restore(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Let these opt-outs count again."""
+    for row in rows:
+        outcome, _, before = row[4].partition(_LIFTED)
+        _put(connection, (*row[:4], outcome, *map(int, before[-3:])))
+
+
+def _settle(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """These opt-outs stay lifted, whatever becomes of later entries about the appointment."""
+    for row in rows:
+        _put(connection, (*row[:4], row[4].partition(_LIFTED)[0], *row[5:]))
 
 
 def _remove(connection: sqlite3.Connection, where: str, value: object) -> None:
@@ -334,18 +408,22 @@ def _by(connection: sqlite3.Connection, column: str, hashes: Sequence[str]) -> M
     return contacts
 
 
-def opted_out(patient_of: Mapping[str, str | None], connection: sqlite3.Connection) -> frozenset[str]:
+def opted_out(
+    patient_of: Mapping[str, str | None], connection: sqlite3.Connection, *, stated: frozenset[str] = frozenset()
+) -> frozenset[str]:
     """The appointments (as hashes) whose patient opted out of calls.
 
     Parameters
     ----------
     patient_of
         The patient of each appointment, None where only the lists of the home may know.
+    stated
+        Patients who opted out by the column of a list.
     """
     rows = connection.execute("SELECT appointment, patient FROM contacts WHERE opted_out").fetchall()
-    if not rows:
+    if not rows and not stated:
         return frozenset()
-    appointments, patients = {row[0] for row in rows}, {row[1] for row in rows} - {None}
+    appointments, patients = {row[0] for row in rows}, {row[1] for row in rows} - {None} | stated
     listed = _patients_listed(list(patient_of), connection)
     return frozenset(
         each

@@ -137,7 +137,7 @@ def _carried(details: ContactDetails) -> dict[str, str | None]:
     }
     return of_kind | {
         "person_full_name": details.name,
-        "person_birth_date": details.birth_date and f"{details.birth_date:%d/%m/%Y}",
+        "person_birth_date": None if details.birth_date is None else f"{details.birth_date:%d/%m/%Y}",
         "preferred_language": details.language,
         "preferred_contact_time": details.preferred_time,
     }
@@ -152,7 +152,9 @@ def by_line(kept: KeptList, details: Mapping[int, ContactDetails]) -> dict[int, 
 def last_day(kept: KeptList, *, contact_days: int) -> datetime.date | None:
     """The last day on which the contact details of a list are kept; None where no appointment has a time."""
     scored = kept.worklist.filter(pc.is_null(kept.worklist["error"]))
-    last = pc.max(scored["starts_at"]).as_py() if "starts_at" in scored.column_names else None
+    last: datetime.datetime | None = None
+    if "starts_at" in scored.column_names:
+        last = pc.max(scored["starts_at"]).as_py()
     if last is None:
         return None
     day = last.replace(tzinfo=datetime.UTC).astimezone(kept.heading.zone).date()

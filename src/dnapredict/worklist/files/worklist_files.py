@@ -48,7 +48,7 @@ COLUMNS: Final = (
 # Time and location, by which a clerk finds an appointment on the page.
 LOCATION_COLUMNS: Final = ("starts_at", "clinic_code", "site_code")
 
-# The patient's needs that the plan took account of, as names of `config.worklist_config.Need` with blanks between.
+# The patient's needs that the plan took account of, as names of `config.needs_config.Need` with blanks between.
 NEEDS_COLUMN: Final = "needs"
 
 _TYPES: Final = {

@@ -135,7 +135,7 @@ def _actions(
 def _names_of(needs: Needs) -> pa.Array:
     """The names of each row's needs, with blanks between."""
     patterns, index = np.unique(needs.pattern, return_inverse=True)
-    names = [" ".join(need.column for need in needs.in_pattern(pattern)) for pattern in patterns.tolist()]
+    names = [" ".join(need.name for need in needs.in_pattern(pattern)) for pattern in patterns.tolist()]
     return pa.array(names, pa.string()).take(pa.array(index))
 
 
@@ -157,13 +157,14 @@ def _actions_without_call(needs: Needs, call_row: NDArray[np.int64], *, config: 
 
 
 def _offers(table: pa.Table, needs: Needs, called: NDArray[np.int64], *, config: WorklistConfig) -> list[str]:
-    """The action of each call, from the strongest reason and the patient's needs."""
+    """The action of each call, from its reasons and the patient's needs."""
     factors = table.select(FACTORS).take(pa.array(called)).to_pylist()
     offers = []
     for row, reasons in zip(called.tolist(), factors, strict=True):
         own = needs.at(row)
         names = [name for name in reasons.values() if name]
-        offers.append(with_needs(action_for(names, config=config, without={need.kind for need in own}), own))
+        action, added = action_for(names, config=config, without={need.kind for need in own})
+        offers.append(with_needs(action, own, added=added))
     return offers
 
 

@@ -1,10 +1,22 @@
-"""Wishes not to be called, as the rows of a list state them."""
+"""Wishes not to be called: as the rows of a list state them, and in the file of opt-outs of a trust."""
+
+import csv
+import io
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dnapredict.config.mapping_config import IDENTITY, Mapping
+from dnapredict.data.contract.known_names import HEADERS, NHS_NUMBER, plain
+from dnapredict.data.files.digests import normal_form
+from dnapredict.data.mapping.pseudonyms import pseudonym, read_key
+from dnapredict.errors import ConfigurationError
 from dnapredict.worklist.plan.ranking import NOBODY
 
 
@@ -32,3 +44,103 @@ def of_the_same_patients(opted_out: NDArray[np.bool_], patient: NDArray[np.int64
     if not opted_out.any():
         return opted_out
     return np.asarray(opted_out | (np.isin(patient, patient[opted_out]) & (patient != NOBODY)))
+
+
+_WHERE: Final = "serving/worklist.toml: opt_out_file"
+_NAMES: Final = frozenset({"patientid", *HEADERS["patient_id"], *NHS_NUMBER})
+# Only the first digits are left of such a number, and nobody can say whose it was.
+_SCIENTIFIC: Final = re.compile(r"\d(\.\d+)?[Ee]\+?\d+")
+_FIRST_ROWS: Final = 5
+_MEGABYTES: Final = 64
+_Numbers = tuple[str, ...]
+
+
+def patients_in_file(path: Path, patient_ids: pa.ChunkedArray, *, mapping: Mapping = IDENTITY) -> pa.Array:
+    """Those of the `patient_ids` of a list whose patient is in the file of opt-outs.
+
+    Parameters
+    ----------
+    path
+        The file: one number a line, or a CSV with a column of patients' or NHS numbers.
+    mapping
+        Where it makes pseudonyms, the numbers of the file become pseudonyms in the same way; the file may hold
+        pseudonyms as well.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file is missing, empty, or holds something else: then nobody may be called, since nobody could say who
+        must not be.
+    """
+    numbers = _numbers(path, _state(path))
+    known = {normal_form(number) for number in numbers}
+    if mapping.makes_pseudonyms:
+        key = read_key(mapping.key_file)
+        known |= {hashed for each in numbers if (hashed := _pseudonym(each, key=key, mapping=mapping)) is not None}
+    listed = patient_ids.cast(pa.string()).drop_null().unique()
+    return pa.array([each for each in listed.to_pylist() if normal_form(each) in known], pa.string())
+
+
+def _pseudonym(number: str, *, key: bytes, mapping: Mapping) -> str | None:
+    bare = re.sub(r"[ -]", "", number) if mapping.numbers == "nhs" else number.strip()
+    return pseudonym(bare, key=key, kind=mapping.numbers)
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{_WHERE}: {path} cannot be read ({error.strerror}). No list is scored without it, or patients would be "
+            "called who asked not to be. Restore it, or remove the line if the trust keeps no such file."
+        ) from None
+    if state.st_size > _MEGABYTES * 1_048_576:
+        raise ConfigurationError(f"{_WHERE}: {path} has more than {_MEGABYTES} MB. Expected patients' numbers alone.")
+    return state.st_ino, state.st_size, state.st_mtime_ns
+
+
+@lru_cache(maxsize=4)
+def _numbers(path: Path, _: tuple[int, int, int]) -> _Numbers:
+    """The numbers in the file; read again only after it was written."""
+    lines = [row for row in csv.reader(io.StringIO(_text(path))) if any(cell.strip() for cell in row)]
+    if not lines:
+        raise ConfigurationError(
+            f"{_WHERE}: {path} is empty. Where nobody opted out, leave the name of its column in it: patient_id."
+        )
+    column = _column(lines[0], path)
+    has_header = not any(character.isdigit() for character in lines[0][column])
+    numbers = [row[column].strip() if column < len(row) else "" for row in lines[has_header:]]
+    lost = [number for number, cell in enumerate(numbers, start=1 + has_header) if _SCIENTIFIC.fullmatch(cell)]
+    if lost:
+        rows = ", ".join(f"{row:,}" for row in lost[:_FIRST_ROWS])
+        raise ConfigurationError(
+            f"{_WHERE}: {path} holds {len(lost):,} numbers in scientific notation, of which only the first digits are "
+            f"left (rows {rows}{', ...' if len(lost) > _FIRST_ROWS else ''}). Export it again with numbers as text."
+        )
+    return tuple(number for number in numbers if number)
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{_WHERE}: {path} cannot be read ({type(error).__name__}).") from None
+    for codec in ("utf-8-sig", "cp1252"):
+        try:
+            return content.decode(codec)
+        except UnicodeDecodeError:
+            continue
+    raise ConfigurationError(f"{_WHERE}: {path} is no text. Save it as CSV.")
+
+
+def _column(first: list[str], path: Path) -> int:
+    """The column of the numbers: that with a known name, or the only one."""
+    named = [index for index, cell in enumerate(first) if plain(cell) in _NAMES]
+    if named:
+        return named[0]
+    if len(first) == 1:
+        return 0
+    raise ConfigurationError(
+        f"{_WHERE}: {path} has {len(first)} columns and none is named as a patient's number is: patient_id, NHS "
+        "number, hospital number. Name it, or leave the other columns out."
+    )

@@ -188,11 +188,21 @@ def bands(probability: NDArray[np.float64], *, config: WorklistConfig) -> list[s
     return [config.bands[index].name for index in first]
 
 
-def action_for(factors: Sequence[str], *, config: WorklistConfig, without: Container[str | None] = ()) -> str:
-    """The action for an appointment whose reasons are from `factors`, the strongest first.
+def action_for(
+    factors: Sequence[str], *, config: WorklistConfig, without: Container[str | None] = ()
+) -> tuple[str, tuple[str, ...]]:
+    """The action for an appointment whose reasons are from `factors`, the strongest first, and what to add to it.
 
-    Actions of the kinds `without` are skipped, since a need of the patient already covers them.
+    Actions of the kinds `without` are skipped, since a need of the patient already covers them. A further reason adds
+    what its own action has to add, but nothing of a kind that is offered already.
     """
-    actions = (config.action_of(name) for name in factors)
-    offers = (action.do for action in actions if action is not None and action.kind not in without)
-    return next(offers, config.default_action)
+    known = (config.action_of(name) for name in factors)
+    actions = [action for action in known if action is not None and action.kind not in without]
+    if not actions:
+        return config.default_action, ()
+    first, added, offered = actions[0], [], {actions[0].kind} - {"confirm"}
+    for action in actions[1:]:
+        if action.also and action.do != first.do and action.also not in added and action.kind not in offered:
+            added.append(action.also)
+            offered |= {action.kind} - {"confirm"}
+    return first.do, tuple(added)

@@ -50,7 +50,7 @@ def replay(inputs: RankingInputs, *, config: WorklistConfig, opted_out: Mask | N
         Appointments with the wish not to be called; it holds for all appointments of the patient on that list.
     """
     calls, covered = (np.zeros(len(inputs), dtype=bool) for _ in range(2))
-    out = np.zeros(len(inputs), dtype=bool) if opted_out is None else opted_out
+    out = np.zeros(len(inputs), dtype=bool) if opted_out is None else not_to_be_called(inputs, opted_out, config=config)
     reached = _Reached(inputs, mute_days=config.mute_days)
     for rows in lists_of(inputs, config):
         one = inputs.take(rows)
@@ -59,12 +59,20 @@ def replay(inputs: RankingInputs, *, config: WorklistConfig, opted_out: Mask | N
             call_capacity(one, config=config),
             config=config,
             muted=reached.muted(rows),
-            excluded=np.where(of_the_same_patients(out[rows], one.patient), OPTED_OUT, UNCALLED),
+            excluded=np.where(out[rows], OPTED_OUT, UNCALLED),
         )
         own = call_row == np.arange(len(rows))
         calls[rows], covered[rows] = own, call_row >= 0
         reached.add(rows[own])
     return Replay(calls, covered)
+
+
+def not_to_be_called(inputs: RankingInputs, opted_out: Mask, *, config: WorklistConfig) -> Mask:
+    """The appointments on a list on which the patient stated the wish not to be called, in one row or another."""
+    found = np.zeros(len(inputs), dtype=bool)
+    for rows in lists_of(inputs, config):
+        found[rows] = of_the_same_patients(opted_out[rows], inputs.patient[rows])
+    return found
 
 
 def lists_of(inputs: RankingInputs, config: WorklistConfig) -> Iterator[NDArray[np.int64]]:

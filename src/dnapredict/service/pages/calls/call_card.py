@@ -1,25 +1,23 @@
 """What the page of one call shows about the patient and the appointment, in words."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from dnapredict.config.needs_config import Need
 from dnapredict.data.contract.telephones import dialled
 from dnapredict.data.contract.treatment_functions import TREATMENT_FUNCTION
 from dnapredict.service.pages.rendering import local_day
 from dnapredict.worklist.files.contact_details import ContactDetails
 from dnapredict.worklist.files.list_store import SPECIALTY
+from dnapredict.worklist.files.worklist_files import NEEDS_COLUMN, REASONS
 
 # Below this age the parent or carer is called, as in `serving/worklist.toml`.
 _CHILD: Final = 16
-_BADGES: Final = {
-    "interpreter_needed": "Interpreter needed",
-    "transport_booked": "Transport booked",
-    "age_years": "Child: call the parent or carer",
-    "carer_or_child": "Call the parent or carer",
-}
-_FOR_A_CARER: Final = frozenset({"age_years", "carer_or_child"})
+_CHILD_BADGE: Final = "Child"
+# The columns of needs for which the parent or carer is called.
+_FOR_CARERS: Final = frozenset({"age_years", "carer_or_child"})
 _ASK: Final = "Does it still suit you, and is there anything that would make it easier to come?"
 _ASK_A_CARER: Final = "Is there anything that would make it easier to bring them?"
 _ENGLISH: Final = frozenset({"", "english", "en", "eng"})
@@ -50,7 +48,9 @@ class CallCard:
     opener: tuple[str, ...]
 
 
-def call_card(row: Mapping[str, Any], details: ContactDetails | None, *, zone: datetime.tzinfo) -> CallCard:
+def call_card(
+    row: Mapping[str, Any], details: ContactDetails | None, *, needs: Sequence[Need], zone: datetime.tzinfo
+) -> CallCard:
     """The card of a row of a kept list.
 
     Parameters
@@ -59,13 +59,17 @@ def call_card(row: Mapping[str, Any], details: ContactDetails | None, *, zone: d
         A row of `KeptList.page_rows`.
     details
         Contact details; None where the list has none, or has them no more.
+    needs
+        The needs of the configuration, of which the row names its own.
     """
     known = details or ContactDetails()
-    needs = tuple((row.get("needs") or "").split())
-    day = None if row["starts_at"] is None else local_day(row["starts_at"], zone)
-    age = _age(known.birth_date, day)
-    if age is not None and age < _CHILD and not _FOR_A_CARER.intersection(needs):
-        needs += ("age_years",)
+    names = tuple((row.get(NEEDS_COLUMN) or "").split())
+    own = [need for need in needs if need.name in names]
+    when = long_moment(row["starts_at"], zone)
+    age = _age(known.birth_date, None if row["starts_at"] is None else local_day(row["starts_at"], zone))
+    for_carer = any(need.column in _FOR_CARERS for need in own)
+    is_child = age is not None and age < _CHILD
+    badges = [*_badges(names, own), *([_CHILD_BADGE] if is_child and not for_carer else [])]
     language = "" if (known.language or "").strip().lower() in _ENGLISH else known.language or ""
     return CallCard(
         heading=known.name or f"Appointment {row['appointment_id']}",
@@ -74,16 +78,16 @@ def call_card(row: Mapping[str, Any], details: ContactDetails | None, *, zone: d
         telephones=tuple(Telephone(each, dialled(each) or "") for each in known.telephones),
         language=known.language or "",
         preferred_time=known.preferred_time or "",
-        when=long_moment(row["starts_at"], zone),
+        when=when,
         where=_where(row),
-        badges=_badges(needs, language),
-        reasons=tuple(row[name] for name in ("reason_1", "reason_2", "reason_3") if row[name]),
+        badges=(*badges, *([f"Speaks {language}"] if language else [])),
+        reasons=tuple(row[name] for name in REASONS if row[name]),
         opener=opener(
             known.name or "",
-            for_carer=bool(_FOR_A_CARER.intersection(needs)),
-            interpreter="interpreter_needed" in needs,
+            for_carer=for_carer or is_child,
+            interpreter=any(need.kind == "interpreter" for need in own),
             language=language,
-            when=long_moment(row["starts_at"], zone),
+            when=when,
         ),
     )
 
@@ -150,6 +154,8 @@ def _where(row: Mapping[str, Any]) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _badges(needs: tuple[str, ...], language: str) -> tuple[str, ...]:
-    words = tuple(dict.fromkeys(_BADGES.get(need, need.replace("_", " ").capitalize()) for need in needs))
-    return (*words, f"Speaks {language}") if language else words
+def _badges(names: Sequence[str], own: Sequence[Need]) -> list[str]:
+    """The badges of the needs that a row names; its name for one that the configuration has no more."""
+    badge_of = {need.name: need.badge for need in own}
+    words = (badge_of.get(name) or name.replace("_", " ").capitalize() for name in names)
+    return list(dict.fromkeys(words))

@@ -1,0 +1,127 @@
+"""Opt-outs that a list stated in its column `opt_out`, remembered for the lists that follow.
+
+A later list may have no such column, and the patient still does not wish to be called. `lists/opt-outs.json` holds a
+keyed hash of each patient and the day of the statement. It is taken back by a row of the patient that says no in that
+column, or by the outcome "Wishes to be called again"; an empty cell says nothing.
+"""
+
+import datetime
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dnapredict.data.files.atomic_write import private_folder, write_private
+from dnapredict.data.files.digests import PATIENT, sealed_json, unsealed_json
+from dnapredict.data.files.file_lock import locked
+from dnapredict.errors import StoreError
+
+_FILE: Final = Path("lists") / "opt-outs.json"
+_LOCK: Final = "opt-outs.lock"
+_SECONDS_TO_WAIT: Final = 10.0
+_BUSY: Final = "The opt-outs of this home are being written by another process. Try again in a minute."
+# A list of so many patients of whom more than this share opted out has another column in the place of `opt_out`.
+_FEWEST: Final = 20
+_MOST_OUT: Final = 0.5
+_Days = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class StatedOptOuts:
+    """The stated opt-outs of one home; `hashed` gives the keyed hash of a patient's number."""
+
+    home: Path
+    hashed: Callable[[str, str], str]
+
+    def remember(self, listed: pa.Table) -> pa.Array:
+        """Remember what a list states, and return its patients who opted out on this or an earlier list.
+
+        Parameters
+        ----------
+        listed
+            `patient_id` and `opt_out` of its valid rows. A refused row counts for its own list alone: what cannot be
+            read there may be something else.
+
+        Raises
+        ------
+        StoreError
+            If what was remembered is damaged, or something new cannot be remembered.
+        """
+        patients = listed["patient_id"].cast(pa.string())
+        out = _saying(patients, listed["opt_out"])
+        not_out = _saying(patients, pc.invert(listed["opt_out"])) - out
+        patients = patients.drop_null().unique()
+        is_implausible = len(patients) >= _FEWEST and len(out) > _MOST_OUT * len(patients)
+        if not is_implausible and (out or (not_out and self._read())):
+            self._change(out=self._hashes(out), not_out=self._hashes(not_out))
+        known = self._read()
+        return pa.array([each for each in patients.to_pylist() if known and self._hash(each) in known], pa.string())
+
+    def patients(self) -> frozenset[str]:
+        """The hashes of all patients who opted out on a list.
+
+        Raises
+        ------
+        StoreError
+            If what was remembered is damaged.
+        """
+        return frozenset(self._read())
+
+    def take_back(self, patient: str) -> None:
+        """Forget the opt-out of a patient, by hash, who wishes to be called again.
+
+        Raises
+        ------
+        StoreError
+            If the home cannot be written to.
+        """
+        if patient in self._read():
+            self._change(out=frozenset(), not_out=frozenset({patient}))
+
+    def _hash(self, patient: str) -> str:
+        return self.hashed(PATIENT, patient)
+
+    def _hashes(self, patients: Iterable[str]) -> frozenset[str]:
+        return frozenset(map(self._hash, patients))
+
+    def _change(self, *, out: frozenset[str], not_out: frozenset[str]) -> None:
+        known = self._read()
+        if out <= known.keys() and not_out.isdisjoint(known):
+            return
+        path = self.home / _FILE
+        with locked(private_folder(path.parent) / _LOCK, busy_message=_BUSY, seconds=_SECONDS_TO_WAIT):
+            today = datetime.datetime.now(datetime.UTC).date().isoformat()
+            kept = {each: day for each, day in self._read().items() if each not in not_out}
+            changed = {**dict.fromkeys(sorted(out), today), **kept}
+            write_private(path, sealed_json(json.dumps({"patients": changed})))
+
+    def _read(self) -> _Days:
+        path = self.home / _FILE
+        try:
+            state = path.stat()
+        except OSError:
+            return {}
+        return _patients(path, (state.st_ino, state.st_size, state.st_mtime_ns))
+
+
+def _saying(patients: pa.ChunkedArray, is_said: pa.ChunkedArray) -> frozenset[str]:
+    return frozenset(patients.filter(pc.fill_null(is_said, False)).drop_null().unique().to_pylist())
+
+
+@lru_cache(maxsize=8)
+def _patients(path: Path, _: tuple[int, int, int]) -> _Days:
+    """Read again only after the file was written."""
+    try:
+        content = unsealed_json(path.read_bytes())
+        patients: _Days = json.loads(content or b"")["patients"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise StoreError(
+            f"{path}: is damaged, so that it is not known who asked not to be called. Restore it from a backup; if "
+            "there is none, remove it, and score the lists again that state opt-outs."
+        ) from None
+    return patients

@@ -86,7 +86,7 @@ def test_a_clerk_calls_records_and_undoes_with_a_mouse(clerk: Page) -> None:
     expect(clerk.get_by_role("heading", level=1)).to_contain_text("12 calls left")
     expect(clerk.get_by_role("heading", level=2, name="Marguerite Fenwick-Okonkwo")).to_be_visible()
     expect(clerk.get_by_role("link", name="07700 900123")).to_have_attribute("href", "tel:07700900123")
-    for words in ("Interpreter needed", "Transport booked", "Speaks Polish", "Ear, nose and throat, clinic ENT-1"):
+    for words in ("Interpreter", "Transport booked", "Speaks Polish", "Ear, nose and throat, clinic ENT-1"):
         expect(clerk.get_by_role("region", name="Marguerite Fenwick-Okonkwo")).to_contain_text(words)
     clerk.get_by_role("radio", name="Caring for somebody").check()
     clerk.get_by_label("Note for the team").fill("Has a new number soon")

@@ -129,9 +129,9 @@ class Scorer:
         """
         inputs = predictions.ranking_inputs
         known = KnownContacts() if self.ledger is None else self.ledger.known(inputs)
-        opted_out, unknown = self._opt_outs(inputs, checked.opt_outs)
         today = today or local_today(self.zone)
         unanswered = known.unanswered(today, most_attempts=self.worklist.attempts)
+        opted_out, unknown = self._opt_outs(inputs, checked.opt_outs)
         plan = plan_calls(
             inputs,
             config=self.worklist,

@@ -89,11 +89,18 @@ Who = Callable[[str], str]
 # Colours of the bands from the highest; below the second all are grey. The label carries the meaning.
 _COLOURS: Final = ("orange", "yellow")
 _OTHER_COLOUR: Final = "grey"
+
+
+def _is_spoken(outcome: Outcome) -> bool:
+    """Whether somebody said so, to be offered among the outcomes of a conversation."""
+    return outcome.reached or outcome is Outcome.CALLS_WISHED
+
+
 # Two groups, since a call that reached nobody has to be repeated.
 OFFERED: Final = tuple(
     (
         words,
-        tuple((o.value, WORDS[o]) for o in Outcome if o is not Outcome.WITHDRAWN and o.reached is reached),
+        tuple((o.value, WORDS[o]) for o in Outcome if o is not Outcome.WITHDRAWN and _is_spoken(o) is reached),
     )
     for words, reached in (("Somebody was reached", True), ("Nobody was reached", False))
 )

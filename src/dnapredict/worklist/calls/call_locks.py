@@ -41,13 +41,13 @@ class CallLocks:
 
     def held(self) -> Mapping[str, CallLock]:
         """The locks that have not ended, by appointment. An unreadable file holds none."""
+        now = self._clock()
         try:
             stored = json.loads(self._path.read_text(encoding="utf-8"))
             locks = {appointment: CallLock(**lock) for appointment, lock in stored.items()}
+            return {appointment: lock for appointment, lock in locks.items() if now < lock.until <= now + SECONDS}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
-        now = self._clock()
-        return {appointment: lock for appointment, lock in locks.items() if now < lock.until <= now + SECONDS}
 
     def take(self, appointment: str, *, caller: str, key_id: str) -> CallLock:
         """Lock an appointment for `caller`, who gives up any other; return the lock that holds now.

@@ -108,7 +108,6 @@ def _add(connection: sqlite3.Connection, new: Contact) -> None:
     sql = "SELECT patient, opted_out FROM contacts WHERE appointment = ?"
     old = connection.execute(sql, (new.appointment,)).fetchone()
     if new.effect == "withdrawn":
-        withdraw_attempt(connection, new.appointment)
         _withdraw(connection, new, opted_out=None if old is None else old[1])
         return
     patient, opted_out = old or (None, 0)
@@ -156,6 +155,7 @@ def _withdraw(connection: sqlite3.Connection, new: Contact, *, opted_out: int | 
         _restore(connection, _lifted_by(connection, new, patient=patient))
         _unmark_wish(connection, new)
         return
+    withdraw_attempt(connection, new.appointment)
     # Only the outcome after the opt-out was a mistake: the opt-out itself counts again.
     if opted_out == _OUT_BEFORE:
         kept = "SELECT appointment, patient, clinic, day, outcome, 1, 1, ? FROM contacts WHERE appointment = ?"

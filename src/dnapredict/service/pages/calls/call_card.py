@@ -62,7 +62,7 @@ def call_card(
     """
     known = details or ContactDetails()
     day = None if row["starts_at"] is None else local_day(row["starts_at"], zone)
-    age = _age(known.birth_date, day)
+    age, when = _age(known.birth_date, day), long_moment(row["starts_at"], zone)
     is_child = age is not None and age < _CHILD
     badges = dict.fromkeys(need.badge or need.said for need in needs)
     language = "" if (known.language or "").strip().lower() in _ENGLISH else known.language or ""
@@ -73,13 +73,13 @@ def call_card(
         telephones=tuple(Telephone(each, dialled(each) or "") for each in known.telephones),
         language=known.language or "",
         preferred_time=known.preferred_time or "",
-        when=long_moment(row["starts_at"], zone),
+        when=when,
         where=_where(row),
         badges=(
             *(badges | ({_A_CHILD: None} if is_child else {})),
             *((f"Speaks {language}",) if language else ()),
         ),
-        reasons=tuple(row[name] for name in ("reason_1", "reason_2", "reason_3") if row[name]),
+        reasons=tuple(row[name] for name in REASONS if row[name]),
         # Nothing is said to somebody who is written to.
         opener=()
         if any(need.verb for need in needs)
@@ -88,7 +88,7 @@ def call_card(
             for_carer=is_child or any(need.whom and need.column in _OF_A_CARER for need in needs),
             interpreter=any(need.kind == "interpreter" for need in needs),
             language=language,
-            when=long_moment(row["starts_at"], zone),
+            when=when,
         ),
     )
 

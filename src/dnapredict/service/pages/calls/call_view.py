@@ -32,6 +32,10 @@ from dnapredict.worklist.plan.needs import kept_needs
 
 CALL: Final = "/call"
 _MOST_FOUND: Final = 50
+# "Wishes to be called again" is only for somebody who wished not to be called.
+_WITHOUT_WISH: Final = tuple(
+    (words, tuple(each for each in group if each[0] != Outcome.CALLS_WISHED)) for words, group in OFFERED
+)
 # Access keys of the outcomes that are recorded most.
 _KEYS: Final = {Outcome.CONFIRMED: "c", Outcome.NO_ANSWER: "a", Outcome.MESSAGE_LEFT: "m", Outcome.CALL_BACK: "b"}
 _MOST_DIGITS: Final = 6
@@ -133,6 +137,7 @@ class CallView:
             row=row,
             action=worklist.opted_out_action if is_out else self._action(number, row),
             is_out=is_out,
+            outcomes=OFFERED if is_out else _WITHOUT_WISH,
             step=self._step(number),
             last=self._last(done),
             history=[self._shown(each) for each in reversed(done)],
@@ -231,7 +236,6 @@ class CallView:
             "said": self._said(),
             "barriers": BARRIER_WORDS,
             "offers": OFFER_WORDS,
-            "outcomes": OFFERED,
             "mistake": Outcome.WITHDRAWN,
         }
         return page(

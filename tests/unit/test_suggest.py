@@ -61,6 +61,9 @@ def test_a_clinic_list_is_drafted_whole_and_its_draft_reads_it(tmp_path: Path, m
         "gender_code": {"from": "Sex", "translate": {"F": "2"}},
         "has_mobile": {"filled": "Mobile"},
         "interpreter_needed": {"from": "Interpreter"},
+        "person_family_name": {"from": "Surname"},
+        "person_birth_date": {"from": "DOB"},
+        "mobile_telephone": {"from": "Mobile"},
     }
     assert kept(path) == 2
 
@@ -127,10 +130,10 @@ def test_a_required_column_that_nothing_looks_like_is_asked_for(tmp_path: Path):
 
 
 def test_each_column_that_stays_outside_has_its_reason(tmp_path: Path):
-    header = "Appt ID,Surname,SMS_received,Outcome of Attendance,Diabetes,Consultant,Ward Round,Hospital No"
+    header = "Appt ID,Address 1,SMS_received,Outcome of Attendance,Diabetes,Consultant,Ward Round,Hospital No"
     draft = suggest(extract(tmp_path, header, "1,Marked,1,2,0,Marked,x,RX1"))
     for name, why in {
-        "Surname": "personal",
+        "Address 1": "personal",
         "SMS_received": "a treatment",
         "Outcome of Attendance": "known only after the event",
         "Diabetes": "clinical",

@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 from dnapredict.config.factor_register import Factor, FactorRegister, Status
 from dnapredict.config.loading import load, shipped
 from dnapredict.data.contract import codes
-from dnapredict.data.contract.columns import COLUMNS, NAMES, never_factors
+from dnapredict.data.contract.columns import COLUMNS, CONTACT_NAMES, NAMES, never_factors
 from dnapredict.data.validation.contract_check import type_of
 from dnapredict.errors import ConfigurationError
 from dnapredict.features.booking_context import AROUND, AT_CLINIC
@@ -176,6 +176,12 @@ def verify(register: FactorRegister) -> None:
 
 
 def _verify_columns(factor: Factor) -> None:
+    contact = [name for name in factor.columns if name in CONTACT_NAMES]
+    if contact:
+        raise ConfigurationError(
+            f"factor register: '{factor.name}' draws on '{contact[0]}', which says who a patient is or how to reach "
+            "them; it never feeds a factor. Withdraw the factor."
+        )
     unknown = [name for name in factor.columns if name not in NAMES]
     if unknown:
         raise ConfigurationError(

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     NUMBER = "number"
     INTEGER = "integer"
     BOOLEAN = "boolean"
+    DATE = "date"
 
 
 class Role(StrEnum):
@@ -364,7 +365,69 @@ COLUMNS: Final = (
 )
 NAMES: Final = tuple(column.name for column in COLUMNS)
 REQUIRED: Final = tuple(column.name for column in COLUMNS if column.required)
-_BY_NAME: Final = {column.name: column for column in COLUMNS}
+
+CONTACT_COLUMNS: Final = (
+    Column(
+        "person_full_name",
+        Kind.TEXT,
+        Role.CONTACT,
+        "The patient's name as one text; otherwise the two columns that follow.",
+        source="PERSON FULL NAME",
+    ),
+    Column("person_given_name", Kind.TEXT, Role.CONTACT, "Forename.", source="PERSON GIVEN NAME"),
+    Column("person_family_name", Kind.TEXT, Role.CONTACT, "Surname.", source="PERSON FAMILY NAME"),
+    Column(
+        "person_birth_date",
+        Kind.DATE,
+        Role.CONTACT,
+        "Date of birth, by which the caller makes sure who answers.",
+        source="PERSON BIRTH DATE",
+    ),
+    Column(
+        "mobile_telephone",
+        Kind.TEXT,
+        Role.CONTACT,
+        "Mobile telephone number, rung first.",
+        source="COMMUNICATION CONTACT STRING (mobile)",
+    ),
+    Column(
+        "home_telephone",
+        Kind.TEXT,
+        Role.CONTACT,
+        "Home telephone number.",
+        source="COMMUNICATION CONTACT STRING (home)",
+    ),
+    Column(
+        "other_telephone",
+        Kind.TEXT,
+        Role.CONTACT,
+        "Another telephone number: at work, or of a parent or carer.",
+        source="COMMUNICATION CONTACT STRING",
+    ),
+    Column(
+        "preferred_language",
+        Kind.TEXT,
+        Role.CONTACT,
+        "The language in which the patient wants to be spoken to. The audit's own column is `language_code`; one "
+        "column of an extract can give both.",
+        source="LANGUAGE CODE (PREFERRED), or its name",
+    ),
+    Column(
+        "preferred_contact_time",
+        Kind.TEXT,
+        Role.CONTACT,
+        "When the patient wants to be called, in words.",
+        source="Personal Demographics Service, preferred contact times",
+    ),
+)
+"""Who a patient is and how to reach them, for the person who calls.
+
+They are not among `COLUMNS`: nothing that checks, trains, scores, audits or logs reads them, so that no mistake there
+can let one through. `data.mapping.contact_columns` alone reads them.
+"""
+CONTACT_NAMES: Final = tuple(column.name for column in CONTACT_COLUMNS)
+
+_BY_NAME: Final = {column.name: column for column in (*COLUMNS, *CONTACT_COLUMNS)}
 
 
 def column(name: str) -> Column:
@@ -389,4 +452,5 @@ def audit_only() -> frozenset[str]:
 
 def never_factors() -> frozenset[str]:
     """Names of the columns that may never feed a factor."""
-    return audit_only() | {column.name for column in COLUMNS if column.role is Role.CONTACT}
+    contact = {column.name for column in COLUMNS if column.role is Role.CONTACT}
+    return audit_only() | contact | frozenset(CONTACT_NAMES)

@@ -128,6 +128,41 @@ HEADERS: Final = {
     ),
     "carer_or_child": _names("carer or child, call parent or carer, contact carer, contact parent"),
 }
+# Columns that only the person who calls sees. A name that `HEADERS` has too gives both contract columns.
+CONTACT_HEADERS: Final = {
+    "person_full_name": _names("full name, name, name of patient, patient, person full name, name in full"),
+    "person_given_name": _names(
+        "forename, forenames, first name, first names, given name, given names, forename 1, christian name"
+    ),
+    "person_family_name": _names("surname, last name, family name"),
+    "person_birth_date": _names("date of birth, dob, birth date"),
+    "mobile_telephone": _names(
+        "mobile, mobile number, mobile no, mobile tel, mobile telephone number, mobile phone, mobile phone number, "
+        "mob, mob no, mob tel, cell phone, mobile contact number, tel mobile, telephone mobile, phone mobile"
+    ),
+    "home_telephone": _names(
+        "home tel, home telephone number, home tel no, home phone, home phone number, home number, landline, "
+        "landline number, tel home, telephone home, phone home, telephone, telephone number, telephone no, tel, "
+        "tel no, tel number, phone, phone number, phone no, contact number, contact no, contact tel, "
+        "contact telephone, contact telephone number, contact phone, telephone 1, tel 1, phone 1"
+    ),
+    "other_telephone": _names(
+        "other tel, other phone, other telephone number, other number, work tel, work telephone, work phone, "
+        "work telephone number, work number, tel work, telephone work, phone work, alternative number, "
+        "alternative tel, alternative telephone, alternative phone, alternative contact number, carer tel, "
+        "carer telephone, carer phone, parent tel, "
+        "parent telephone, parent phone, next of kin tel, next of kin telephone, nok tel, nok telephone, "
+        "second number, telephone 2, tel 2, phone 2"
+    ),
+    "preferred_language": _names(
+        "pref language, pref lang, preferred lang, language, spoken language, main language, first language, "
+        "language spoken, language description, interpreter language, preferred spoken language"
+    ),
+    "preferred_contact_time": _names(
+        "preferred contact times, preferred time, pref time, preferred time to call, best time to call, best time, "
+        "preferred call time, contact time, time to call, when to call"
+    ),
+}
 # Columns that become a contract column together with another, or in another form.
 DAYS: Final = _names("appointment date, appt date, clinic date, date, appointment day, session date")
 TIMES: Final = _names("appointment time, appt time, clinic time, time, slot time, start time, appt start time")

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import ibis
@@ -10,7 +10,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from dnapredict.config.mapping_config import ColumnSource, Mapping
-from dnapredict.data.contract.columns import COLUMNS, NAMES, Kind, column
+from dnapredict.data.contract.columns import COLUMNS, CONTACT_NAMES, NAMES, Kind, column
 from dnapredict.data.contract.datetimes import EPOCHS, require_pattern
 from dnapredict.data.contract.known_names import HEADERS, SAYS_NOTHING, plain
 from dnapredict.data.contract.parsing import null_if_missing_word, parse, without_blanks
@@ -211,8 +211,9 @@ def map_columns(table: ir.Table, request: MappingRequest) -> Mapped:
     DataError
         If the extract lacks a source column of the mapping.
     """
+    _require_valid(request.mapping)
+    request = replace(request, mapping=without_contacts(request.mapping))
     mapping, geography = request.mapping, request.mapping.geography
-    _require_valid(mapping)
     columns = _columns(table, request)
     mapped = table.select(table[ROW_NUMBER], **columns, **_notes(table))
     age = mapping.columns.get("age_years")
@@ -225,6 +226,17 @@ def map_columns(table: ir.Table, request: MappingRequest) -> Mapped:
         mapped = mapped.mutate(appointment_id=_id_from(mapped, appointment.id_from))
     mapped = add_geography(mapped, geography, release=request.release, complete=request.complete)
     return Mapped(mapped, frozenset(mapped.columns) & frozenset(NAMES) | columns_added(geography, frozenset(columns)))
+
+
+def without_contacts(mapping: Mapping) -> Mapping:
+    """`mapping` without the columns that say who a patient is and how to reach them.
+
+    A column that gives a contact detail, such as the preferred language, can give another contract column too.
+    """
+    if mapping.columns.keys().isdisjoint(CONTACT_NAMES):
+        return mapping
+    columns = {name: origin for name, origin in mapping.columns.items() if name not in CONTACT_NAMES}
+    return mapping.model_copy(update={"columns": columns})
 
 
 def _columns(table: ir.Table, request: MappingRequest) -> dict[str, ir.Value]:
@@ -249,7 +261,7 @@ def _notes(table: ir.Table) -> dict[str, ir.Value]:
 
 def columns_supplied(columns: Iterable[str], mapping: Mapping) -> frozenset[str]:
     """The contract columns that a file with these columns supplies through `mapping`."""
-    found = set(columns)
+    found, mapping = set(columns), without_contacts(mapping)
     mapped = {
         name
         for name, origin in mapping.columns.items()
@@ -318,8 +330,8 @@ def id_of_row(mapped: ir.Table) -> ir.StringValue:
 
 def _require_valid(mapping: Mapping) -> None:
     for name, origin in mapping.columns.items():
-        if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.4)
+        if name not in (*NAMES, *CONTACT_NAMES):
+            near = difflib.get_close_matches(name, (*NAMES, *CONTACT_NAMES), n=1, cutoff=0.4)
             hint = f" Did you mean '{near[0]}'?" if near else ""
             raise ConfigurationError(f"mapping: the contract has no column '{name}'.{hint}")
         for pattern in origin.formats:
@@ -343,9 +355,11 @@ def _key_rules(name: str, origin: ColumnSource) -> Iterator[tuple[str, bool]]:
         if getattr(origin, key) is not None:
             yield key, name == "appointment_id"
     if origin.combine is not None:
-        yield "combine", kind is not Kind.TIMESTAMP and name != "patient_id"
+        yield "combine", kind not in (Kind.TIMESTAMP, Kind.DATE) and name != "patient_id"
     if origin.date is not None:
         yield "date", kind is Kind.TIMESTAMP
+    if origin.constant is not None:
+        yield "constant", name not in CONTACT_NAMES
     if origin.filled is not None:
         yield "filled", kind is Kind.BOOLEAN
     if origin.pseudonymise:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from dnapredict.data.contract.columns import COLUMNS, Column, Kind, column
+from dnapredict.data.contract.columns import COLUMNS, CONTACT_COLUMNS, CONTACT_NAMES, Column, Kind, column
 from dnapredict.data.contract.known_names import (
     BIRTH,
+    CONTACT_HEADERS,
     DAYS,
     HEADERS,
     LEFT_OUT,
@@ -41,11 +42,20 @@ _OF_WORDS: Final = ("description", "desc", "name", "text")
 _ALIKE: Final = 0.88
 _WIDTH: Final = 108
 _MOBILE: Final = re.compile(r".*mobile.*|phone(number|no)?|telephone.*|contactno")
+_TWO_NAMES: Final = ("person_given_name", "person_family_name")
+# The beginning of a name that says no more than that it is the patient's.
+_OF_THE_PATIENT: Final = re.compile(r"^(patient|pat|pt)(?=.{3})")
 _HALF: Final = 0.5
 _NEARLY_ALL: Final = 0.9
 # Their codes are not those of any other column, so that codes without words are evidence too.
 _TOLD_BY_CODES: Final = ("treatment_function_code",)
 _NO_OUTCOME: Final = "A list of appointments to come needs none; to train, say which column holds who came."
+_FOR_THE_CALLER: Final = (
+    "For the person who calls, and for nobody else: kept encrypted until the list's appointments are over, never a "
+    "factor, never logged. Leave these lines out where no name or number is to be shown."
+)
+# Columns that give a contact detail and another contract column as well: an age, whether there is a mobile.
+_SHARED_WITH: Final = ("age_years", "has_mobile", "language_code")
 _NEEDS_A_KEY: Final = "Needs a key: --key-file FILE, or DNAPREDICT_PSEUDONYM_KEY."
 # Names of columns that hold pseudonyms; numbers of another name are those of people.
 _PSEUDONYMS: Final = ("patientid", "tokenpersonid", "hesid", "encryptedhesid", "pseudohesid")
@@ -96,6 +106,7 @@ def suggest(path: Path) -> str:
         _drop_other_contents(draft, profiler)
         _match_values(draft, profiler)
         _match_cancellations(draft, profiler)
+        _match_contacts(draft)
         _add_formats(draft, profiler)
         _add_translations(draft, profiler)
     return "\n".join(_lines(draft, path)) + "\n"
@@ -122,7 +133,7 @@ def _match_combined(draft: _Draft, profiler: ColumnProfiler) -> None:
     mobile = draft.first(tuple(name for name in draft.headers if _MOBILE.fullmatch(name)))
     if mobile and not draft.first(HEADERS["has_mobile"]):
         draft.take("has_mobile", filled=mobile)
-        draft.note("has_mobile", "Whether a number is on record; the number itself stays outside.")
+        draft.note("has_mobile", "Whether a number is on record; no factor sees the number itself.")
 
 
 def _match_names(draft: _Draft) -> None:
@@ -202,6 +213,29 @@ def _match_cancellations(draft: _Draft, profiler: ColumnProfiler) -> None:
     draft.note("outcome_code", f"'{who}' says which appointments were cancelled. Give each of its words a code.")
 
 
+def _match_contacts(draft: _Draft) -> None:
+    """Names, dates of birth, telephone numbers and wishes of who is called, by the names of their columns alone."""
+    shared = {str(value) for name in _SHARED_WITH for value in draft.origins.get(name, {}).values()}
+    free = {
+        _OF_THE_PATIENT.sub("", name): header
+        for name, header in draft.headers.items()
+        if header not in draft.used or header in shared
+    }
+    has_both_names = all(
+        free.keys() & set(_contact_names(name)) for name in ("person_given_name", "person_family_name")
+    )
+    for target in CONTACT_COLUMNS:
+        if target.name == "person_full_name" and has_both_names:
+            continue
+        found = next((name for name in _contact_names(target.name) if name in free), None)
+        if found is not None:
+            draft.take(target.name, from_=free.pop(found))
+
+
+def _contact_names(name: str) -> tuple[str, ...]:
+    return (plain(name), *CONTACT_HEADERS[name])
+
+
 def _fits(header: str, target: Column, profiler: ColumnProfiler) -> bool:
     in_words = target.name not in _TOLD_BY_CODES
     # The outcome is known only after the event, as it must be.
@@ -212,6 +246,8 @@ def _fits(header: str, target: Column, profiler: ColumnProfiler) -> bool:
 def _add_formats(draft: _Draft, profiler: ColumnProfiler) -> None:
     times = [name for name in draft.origins if column(name).kind is Kind.TIMESTAMP]
     sources = {name: str(draft.origins[name]["from"]) for name in times if "from" in draft.origins[name]}
+    if "person_birth_date" in draft.origins:
+        sources["person_birth_date"] = str(draft.origins["person_birth_date"]["from"])
     days_have_z = any(profiler.is_day_with_z(source) for source in sources.values())
     if days_have_z:
         draft.note("booked_at", "A day at 00:00:00Z is no time in UTC: read as the clinic's clock.")
@@ -252,6 +288,10 @@ def _lines(draft: _Draft, path: Path) -> Iterator[str]:
     yield ""
     yield "[columns]"
     for target in COLUMNS:
+        yield from _column_lines(draft, target)
+    if not draft.origins.keys().isdisjoint(CONTACT_NAMES):
+        yield from _comment(_FOR_THE_CALLER)
+    for target in CONTACT_COLUMNS:
         yield from _column_lines(draft, target)
     yield from _lookup_lines(draft)
     yield from _unused_lines(draft)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dnapredict.data.contract.columns import NAMES
+from dnapredict.data.contract.columns import CONTACT_NAMES, NAMES
 from dnapredict.data.contract.known_names import (
     BIRTH,
     DAYS,
@@ -47,7 +47,7 @@ _KNOWN: Final = frozenset(
     for name in names
     if name not in _ALSO_VALUES
 )
-_OWN: Final = frozenset(NAMES) - {"contacted"}
+_OWN: Final = frozenset((*NAMES, *CONTACT_NAMES)) - {"contacted"}
 _LONGEST_NAME: Final = 60
 
 Row = Sequence[str | None]

@@ -20,7 +20,7 @@ import pyarrow as pa
 from openpyxl.utils.cell import range_boundaries
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
-from dnapredict.data.contract.columns import COLUMNS, Kind
+from dnapredict.data.contract.columns import COLUMNS, CONTACT_COLUMNS, Kind
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.readers.csv_dialect import (
     EMPTY_CELLS,
@@ -160,7 +160,9 @@ _BATCH: Final = 10_000
 # Rows that are searched for the header.
 _LOOKED_AT: Final = TITLE_ROWS + 20
 # Columns in which a number is not a date.
-_NOT_DATES: Final = frozenset(column.name for column in COLUMNS if column.kind is not Kind.TIMESTAMP)
+_NOT_DATES: Final = frozenset(
+    column.name for column in (*COLUMNS, *CONTACT_COLUMNS) if column.kind not in (Kind.TIMESTAMP, Kind.DATE)
+)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from dnapredict.data.contract import codes
-from dnapredict.data.contract.columns import COLUMNS, Column
+from dnapredict.data.contract.columns import COLUMNS, CONTACT_COLUMNS, Column
 from dnapredict.data.validation.rules import RULES, sentence_of
 
 _HEAD = """# The data contract
@@ -39,14 +39,28 @@ A yes or no, a number or a decile that cannot be read counts as not known; `chec
 
 def dictionary() -> str:
     """The whole of `training/DATA.md`."""
-    return "".join([_HEAD, *_columns(), "\n", *_rules(), *_code_lists()])
+    return "".join([_HEAD, *_columns(), "\n", *_rules(), *_contacts(), *_code_lists()])
 
 
 def _columns() -> Iterator[str]:
-    for column in COLUMNS:
-        name = f"**{column.name}**" if column.required else column.name
-        cells = (name, column.kind, column.role, column.unit, _note(column), column.source)
-        yield f"| {' | '.join(cells)} |\n"
+    yield from map(_line, COLUMNS)
+
+
+def _contacts() -> Iterator[str]:
+    yield "\n## Who is called, and how\n\n"
+    yield "Only a list to call has these, under these names or through a mapping, and only the person who calls sees\n"
+    yield "them. They are kept encrypted and apart from the list, and are deleted once its last appointment is over\n"
+    yield "(`contact_days` in `serving/service.toml`). No factor, model, audit, report or log reads them, and\n"
+    yield "`POST /v1/score` refuses them. Of a telephone number the leading zero that a spreadsheet dropped is put\n"
+    yield "back (7700900123 is 07700900123); of `7.7009E+09` only the first digits are left: it is shown as it is.\n\n"
+    yield "| column | type | role | unit | what it is | NHS Data Dictionary |\n|---|---|---|---|---|---|\n"
+    yield from map(_line, CONTACT_COLUMNS)
+
+
+def _line(column: Column) -> str:
+    name = f"**{column.name}**" if column.required else column.name
+    cells = (name, column.kind, column.role, column.unit, _note(column), column.source)
+    return f"| {' | '.join(cells)} |\n"
 
 
 def _note(column: Column) -> str:

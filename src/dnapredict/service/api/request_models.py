@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from dnapredict.data.contract.columns import COLUMNS, NAMES, REQUIRED
+from dnapredict.data.contract.columns import COLUMNS, CONTACT_NAMES, NAMES, REQUIRED
 from dnapredict.service.call_actions import Outcome
 
 MOST_ROWS: Final = 5_000
@@ -157,6 +157,12 @@ def _check_row(row: Any, number: int) -> None:
     if not isinstance(row, dict):
         raise ValueError(f"'appointments', row {number:,} is not an object")
     for name, cell in row.items():
+        if name in CONTACT_NAMES:
+            raise ValueError(
+                f"'appointments', row {number:,} holds '{name}'. Who a patient is and how to reach them is never "
+                "needed for a risk and never accepted here: leave these columns out. A list to call takes them as a "
+                "file (POST /v1/lists)"
+            )
         if name not in NAMES:
             raise ValueError(
                 f"'appointments', row {number:,} holds a column that the data contract does not know. "

@@ -37,6 +37,7 @@ ROLES: Final = """
     GET    | /model/figures.html                |       | yes  | yes   | yes   | yes  | yes      | yes           |
     GET    | /upload                            |       | yes  | yes   | yes   | yes  |          | yes           |
     POST   | /upload                            |       | yes  | yes   | yes   | yes  |          | yes           |
+    POST   | /upload/columns                    |       | yes  | yes   | yes   | yes  |          | yes           |
     POST   | /sign-out                          |       | yes  | yes   | yes   | yes  | yes      | yes           |
     GET    | /no-such-page                      |       | yes  | yes   | yes   | yes  |          | yes           |
     GET    | /livez                             | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
@@ -85,6 +86,7 @@ BODIES: Final = """
     /v1/lists                          | multipart/form-data               | 8 MB
     /v1/lists/0123456789abcdef/actions | application/json                  | 8 kB
     /upload                            | multipart/form-data               | 8 MB
+    /upload/columns                    | application/x-www-form-urlencoded | 8 kB
     /lists/0123456789abcdef/outcomes   | application/x-www-form-urlencoded | 8 kB
     /sign-in                           | application/x-www-form-urlencoded | 8 kB
 """

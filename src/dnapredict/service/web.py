@@ -22,12 +22,13 @@ from dnapredict.service.auth.api_keys import KeyRing
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.middleware.body_limits import BodyType
-from dnapredict.service.pages.entry_forms import OUTCOMES, UPLOAD
+from dnapredict.service.pages.entry_forms import OUTCOMES
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.list_view import LIST_PAGES
 from dnapredict.service.pages.model_pages import MODEL, REPORT, REPORT_FILE, TABLES
 from dnapredict.service.pages.page_routes import STATIC_PATH, page_routes
 from dnapredict.service.pages.rendering import error_page
+from dnapredict.service.pages.upload_pages import UPLOAD, UPLOAD_COLUMNS
 from dnapredict.service.prometheus_metrics import CONTENT_TYPE, exposition
 
 _JSON: Final = frozenset({"application/json"})
@@ -48,6 +49,7 @@ def body_types(*, largest: int, largest_form: int) -> tuple[BodyType, ...]:
         BodyType(re.compile(LISTS), _FILE, largest),
         BodyType(re.compile(LISTS + "/[^/]+/actions"), _JSON, largest_form),
         BodyType(re.compile(UPLOAD), _FILE, largest),
+        BodyType(re.compile(UPLOAD_COLUMNS), _FORM, largest_form),
         BodyType(re.compile(LIST_PAGES + "/[^/]+" + OUTCOMES), _FORM, largest_form),
         BodyType(re.compile(SIGN_IN), _FORM, largest_form),
     )
@@ -65,6 +67,7 @@ _COUNTED: Final = frozenset(
         REPORT_FILE,
         TABLES,
         UPLOAD,
+        UPLOAD_COLUMNS,
         SIGN_IN,
         ABOUT,
         ACCESSIBILITY,
@@ -89,7 +92,13 @@ def route_of(path: str) -> str:
 
 
 # These paths accept POST only; without these routes a GET would be answered 404 and not 405.
-_POSTED: Final = ("/v1/score", LISTS, LISTS + "/{list_id}/actions", LIST_PAGES + "/{list_id}" + OUTCOMES)
+_POSTED: Final = (
+    "/v1/score",
+    LISTS,
+    LISTS + "/{list_id}/actions",
+    LIST_PAGES + "/{list_id}" + OUTCOMES,
+    UPLOAD_COLUMNS,
+)
 
 
 def web_app(

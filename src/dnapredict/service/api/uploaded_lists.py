@@ -1,8 +1,12 @@
 """Uploaded weekly lists: score one, keep it, and find it again."""
 
+import contextlib
+import datetime
+import hashlib
 import logging
 import re
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
@@ -12,19 +16,33 @@ import pyarrow as pa
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.service_config import Retention
-from dnapredict.data.contract.columns import NAMES
+from dnapredict.data.contract.columns import NAMES, REQUIRED
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.mapping.apply_mapping import contract_name
+from dnapredict.data.files.atomic_write import private_folder
+from dnapredict.data.files.file_lock import locked
+from dnapredict.data.mapping.apply_mapping import columns_supplied, contract_name
 from dnapredict.data.readers import file_type, table_file
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError
+from dnapredict.service.api import pending_uploads
 from dnapredict.service.api.champion import Champion
-from dnapredict.service.log.answer_entries import AnswerLog
+from dnapredict.service.api.list_columns import (
+    ColumnQuestion,
+    ask,
+    chosen_sources,
+    columns_of_file,
+    has_pseudonym_key,
+    lacking_words,
+)
+from dnapredict.service.api.pending_uploads import PendingUpload
+from dnapredict.service.api.team_lists import followed_list, is_own, may_open, own_name, own_team
+from dnapredict.service.api.team_mappings import TeamMappings
+from dnapredict.service.log.answer_entries import REQUESTED_BY, AnswerLog, Hashes
 from dnapredict.service.log.retention import remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import list_store
-from dnapredict.worklist.files.list_store import SPECIALTY, Heading, KeptList
+from dnapredict.worklist.files.list_store import SPECIALTY, Heading, KeptList, ListOrigin
 from dnapredict.worklist.files.worklist_files import notices_of
 from dnapredict.worklist.plan.working_days import local_today
 
@@ -36,6 +54,10 @@ _LIMITS: Final = replace(
 )
 _LOG: Final = logging.getLogger("dnapredict.service")
 _FORMS: Final = (".csv", ".xlsx")
+# The same file from the same person within this time is a second click or a page that was reloaded.
+_SENT_AGAIN_WITHIN: Final = datetime.timedelta(minutes=10)
+_SECONDS_TO_WAIT: Final = 50.0
+_BUSY: Final = "This list is being scored already. Look under Recent lists in a minute."
 
 
 class ListService:
@@ -61,6 +83,7 @@ class ListService:
         self._logbook = logbook
         self._mapping = mapping
         self._retention = retention
+        self._mappings = TeamMappings(home)
 
     @property
     def retention(self) -> Retention:
@@ -83,25 +106,130 @@ class ListService:
             If there is no model yet, or the answers cannot be logged.
         """
         name = _plain(name)
+        self._require_ready()
+        return self._score(_read(content, name), name=name, mapping=self._mapping)
+
+    def upload(self, upload: PendingUpload) -> "KeptList | ColumnQuestion":
+        """Score the list that a person uploaded, once however often it is sent, or ask what its columns mean.
+
+        Raises
+        ------
+        DataError, ModelError, StoreError
+            As `score`.
+        """
+        name = _plain(upload.name)
+        self._require_ready()
+        with self._upload_lock(upload) as upload_hash:
+            again = self._uploaded_before(upload_hash)
+            if again is not None:
+                return again
+            table = _read(upload.content, name)
+            mapping = self._mapping_for(table)
+            if mapping is None:
+                return ask(table, name=name)
+            return self._score(table, name=name, mapping=mapping, upload_hash=upload_hash)
+
+    def wait_for_columns(self, upload: PendingUpload) -> str:
+        """Keep an uploaded file until a person has said what its columns mean; return its ticket.
+
+        Raises
+        ------
+        StoreError
+            If the home cannot be written to.
+        """
+        return pending_uploads.keep(self._home, upload)
+
+    def upload_waiting(self, ticket: str, keys: Sequence[str]) -> KeptList:
+        """Score the list that waits under `ticket`, and remember for the team what its columns mean.
+
+        Parameters
+        ----------
+        keys
+            What each column means, in the order of the file: keys of `column_meanings.BY_KEY`.
+
+        Raises
+        ------
+        ColumnsUnclear
+            If a required column is missing, or two columns have the same meaning.
+        DataError, ModelError, StoreError
+            As `score`, and if the file does not wait any more.
+        """
+        upload = pending_uploads.read(self._home, ticket)
+        name = _plain(upload.name)
+        self._require_ready()
+        with self._upload_lock(upload) as upload_hash:
+            kept = self._uploaded_before(upload_hash)
+            if kept is None:
+                table = _read(upload.content, name)
+                sources = chosen_sources(table, keys, name=name, has_key=has_pseudonym_key(self._mapping))
+                mapping = self._mappings.remember(own_team(), columns_of_file(table), sources)
+                kept = self._score(table, name=name, mapping=self._in_place(mapping), upload_hash=upload_hash)
+        return kept
+
+    def _require_ready(self) -> None:
         require_room(self._home, self._retention, self._log)
+        self._champion.require()
+
+    def _mapping_for(self, table: pa.Table) -> Mapping | None:
+        """The mapping that reads this file; None where nobody has said yet what its columns mean."""
+        columns = columns_of_file(table)
+        if columns_supplied(columns, self._mapping) >= set(REQUIRED):
+            return self._mapping
+        remembered = self._mappings.find(own_team(), columns)
+        return None if remembered is None else self._in_place(remembered)
+
+    def _in_place(self, mapping: Mapping) -> Mapping:
+        """A team's mapping, with the time zone, key and places that the service was started with."""
+        served = self._mapping
+        return mapping.model_copy(
+            update={"timezone": served.timezone, "key_file": served.key_file, "geography": served.geography}
+        )
+
+    @contextlib.contextmanager
+    def _upload_lock(self, upload: PendingUpload) -> Iterator[str]:
+        """Hold off a second click on the same file in any worker process; yield the keyed hash of the upload."""
+        whose = f"{REQUESTED_BY.get()}\0{upload.name}\0{hashlib.sha256(upload.content).hexdigest()}"
+        upload_hash = Hashes(self._home, self._log).of("upload", whose)
+        folder = private_folder(self._home / "lists")
+        with locked(folder / f".upload-{upload_hash[:2]}.lock", busy_message=_BUSY, seconds=_SECONDS_TO_WAIT):
+            yield upload_hash
+
+    def _uploaded_before(self, upload_hash: str) -> KeptList | None:
+        """The list of the same upload a few minutes ago."""
+        since = datetime.datetime.now(datetime.UTC) - _SENT_AGAIN_WITHIN
+        model_version = self._champion.require().model_version
+        for heading in self.headings():
+            is_same = heading.upload_hash == upload_hash and heading.model_version == model_version
+            if is_same and heading.created_at >= since:
+                return self.find(heading.list_id)
+        return None
+
+    def _score(self, appointments: pa.Table, *, name: str, mapping: Mapping, upload_hash: str = "") -> KeptList:
         scorer = self._champion.require()
-        appointments = _read(content, name)
-        reader = scorer if self._mapping == IDENTITY else scorer.with_mapping(self._mapping)
+        reader = scorer if mapping == IDENTITY else scorer.with_mapping(mapping)
         worklist = reader.score(appointments, capacity=None, reasons=True, record_calls=True)
         notices = notices_of(worklist)
         for notice in notices:
             _LOG.error("%s", notice)
-        rows = {row[ROW_NUMBER]: row for row in _under_contract_names(appointments, self._mapping).to_pylist()}
-        present = contract_check.present(appointments.column_names, self._mapping)
-        day = local_today(ZoneInfo(self._mapping.timezone))
+        rows = {row[ROW_NUMBER]: row for row in _under_contract_names(appointments, mapping).to_pylist()}
+        present = contract_check.present(appointments.column_names, mapping)
+        unknown = reader.unknown_factors(present)
+        day = local_today(ZoneInfo(mapping.timezone))
         kept = KeptList.new(
             _with_specialties(worklist, rows),
             name=name,
             model_version=scorer.model_version,
             synthetic=scorer.synthetic,
-            note=reader.note(name, day=day, unknown=reader.unknown_factors(present)).with_notices(notices),
+            note=reader.note(name, day=day, unknown=unknown).with_notices(notices),
             notices=notices,
-            timezone=self._mapping.timezone,
+            timezone=mapping.timezone,
+            origin=ListOrigin(
+                team=own_team(),
+                uploaded_by=own_name(),
+                upload_hash=upload_hash,
+                follows=self._followed(worklist),
+                lacks=lacking_words(unknown, present, scorer),
+            ),
         )
         heading = kept.heading
         self._logbook.note(worklist, rows=rows, scorer=scorer, at=heading.created_at, list_id=heading.list_id)
@@ -110,23 +238,50 @@ class ListService:
         list_store.save_latest(self._home, kept)
         return kept
 
+    def _followed(self, worklist: pa.Table) -> str:
+        """The id of the team's list of which this is a later export; "" where there is none."""
+        own = (self.find(heading.list_id) for heading in self.current())
+        return followed_list([kept for kept in own if kept is not None], worklist)
+
+    def current(self) -> tuple[Heading, ...]:
+        """The lists that the person's team works on, newest first: not over, and without a later export."""
+        now = datetime.datetime.now(datetime.UTC)
+        own = [heading for heading in self.headings() if is_own(heading)]
+        followed = {heading.follows for heading in own}
+        return tuple(heading for heading in own if heading.list_id not in followed and not self._is_over(heading, now))
+
+    def _is_over(self, heading: Heading, now: datetime.datetime) -> bool:
+        if heading.ends_at is not None:
+            return heading.ends_at < now
+        kept = self.shown(heading.list_id)
+        return kept is None or kept.is_over(now)
+
     def find(self, list_id: str) -> KeptList | None:
-        """The whole list of that id; None if it never existed or was deleted."""
+        """The whole list of that id; None if it never existed, was deleted, or belongs to another team."""
         kept = list_store.find(self._home, list_id)
-        return None if kept is None or kept.heading.page_only else kept
+        return None if kept is None or kept.heading.page_only or not may_open(kept.heading) else kept
 
     def shown(self, list_id: str) -> KeptList | None:
         """The list to show for that id: a whole list, or the stored part of the latest one."""
-        return list_store.find_shown(self._home, list_id)
+        kept = list_store.find_shown(self._home, list_id)
+        return None if kept is None or not may_open(kept.heading) else kept
 
     def newest(self) -> KeptList | None:
-        """The list that was scored last, through the page, the API or a file; None where there is none."""
-        return list_store.newest(self._home)
+        """The list that was scored last, through the page, the API or a file; None where there is none.
+
+        Where that belongs to another team, the newest list that the person may open.
+        """
+        last = list_store.newest(self._home)
+        if last is None or may_open(last.heading):
+            return last
+        return next((kept for heading in self.headings() if (kept := self.shown(heading.list_id))), None)
 
     def newest_heading(self) -> Heading | None:
-        """The heading of the list that was scored last, without reading its rows."""
+        """The heading of the newest list, without reading its rows."""
         last = list_store.latest(self._home)
-        return None if last is None else last.heading
+        if last is None or may_open(last.heading):
+            return None if last is None else last.heading
+        return next(iter(self.headings()), None)
 
     def hold(self, kept: KeptList) -> None:
         """Keep a list that somebody works on, if only the next scoring would otherwise replace it.
@@ -140,8 +295,8 @@ class ListService:
             list_store.keep(self._home, kept)
 
     def headings(self) -> tuple[Heading, ...]:
-        """The headings of all lists that can be shown, newest first."""
-        return list_store.headings(self._home)
+        """The headings of all lists that the person may open, newest first."""
+        return tuple(heading for heading in list_store.headings(self._home) if may_open(heading))
 
 
 def _read(content: bytes, name: str) -> pa.Table:

@@ -15,7 +15,6 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.service.api.scoring_endpoints import file_response, with_opt_outs
 from dnapredict.service.api.uploaded_lists import ListService
-from dnapredict.service.auth.access_control import HOLDER
 from dnapredict.service.call_actions import Actions, Outcome
 from dnapredict.service.call_progress import CallProgress, CallWeek, list_progress, week_progress
 from dnapredict.service.error_responses import status_of
@@ -29,6 +28,7 @@ _LOG: Final = logging.getLogger("dnapredict.service")
 WORKED_ON: Final = "dnapredict_list"
 """A cookie with the id of the list in use in a browser; it gives no access without a key."""
 
+_SECONDS_A_WEEK: Final = 7 * 86_400
 _FILE: Final = "/file"
 # Days of lists in which a clinic's specialty is looked up; older lists are finished.
 _DAYS_BACK: Final = 14
@@ -88,7 +88,7 @@ class ListPages:
         """The list that this browser works on, or else the one that was scored last."""
         kept = self._worked_on(request) or self.lists.newest()
         if kept is None:
-            return page("no_list.html", here="/", signed_in=HOLDER in request.scope, complaint="")
+            return page("no_list.html", here="/", complaint="")
         return self.show(kept, request, here="/")
 
     @_with_error_page
@@ -98,13 +98,12 @@ class ListPages:
         return list_not_found() if kept is None else self.show(kept, request, here=self.here(kept, request))
 
     @_with_error_page
-    def recent(self, request: Request) -> Response:
+    def recent(self, _: Request) -> Response:
         """All kept lists, newest first, and the progress of the week."""
         headings = self.lists.headings()
         return page(
             "lists.html",
             here=LIST_PAGES,
-            signed_in=HOLDER in request.scope,
             synthetic=any(heading.synthetic for heading in headings),
             retention=self.lists.retention,
             recent=[recent for heading in headings if (recent := self._recent(heading))],
@@ -134,7 +133,6 @@ class ListPages:
             "list.html",
             here=here,
             status=400 if wrong else 200,
-            signed_in=HOLDER in request.scope,
             synthetic=kept.heading.synthetic,
             kept=kept.heading,
             newest=self._newer(kept),
@@ -207,6 +205,12 @@ class ListPages:
             config=self.worklist(),
         )
         return {"week": week, "week_words": _week_words(week)}
+
+
+def worked_on(kept: KeptList, response: Response) -> Response:
+    """The response, with a cookie that makes this list the first one in this browser."""
+    response.set_cookie(WORKED_ON, kept.heading.list_id, max_age=_SECONDS_A_WEEK, httponly=True, samesite="strict")
+    return response
 
 
 def _is_over(kept: KeptList) -> bool:

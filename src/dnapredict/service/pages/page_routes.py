@@ -19,6 +19,7 @@ from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.model_pages import model_routes
 from dnapredict.service.pages.rendering import page
 from dnapredict.service.pages.sign_in import sign_in_routes
+from dnapredict.service.pages.upload_pages import UploadPages
 from dnapredict.service.scorer_protocol import factors_of
 
 # The classes of the factor register in a patient's words, in the order of the page.
@@ -63,6 +64,7 @@ def page_routes(
     return [
         *lists.routes(),
         *EntryForms(lists).routes(),
+        *UploadPages(lists).routes(),
         *model_routes(champion, documents),
         *plain_routes(champion),
         *sign_in_routes(ring, failed),

@@ -88,8 +88,23 @@ class _Stored(BaseModel):
 class Heading(_Stored):
     """The heading of a kept list; it holds nothing about a patient.
 
-    `page_only` says that only what the page shows is kept: the first rows, without the names of the factors.
-    `timezone` is that of the clinics; a list that was kept before it was recorded is of England.
+    Attributes
+    ----------
+    page_only
+        Whether only what the page shows is kept: the first rows, without the names of the factors.
+    timezone
+        That of the clinics; a list that was kept before it was recorded is of England.
+    team, uploaded_by
+        The team that works on the list, and the person who uploaded it; "" where neither is known, as of a list
+        that `score` made or that was kept before lists belonged to teams.
+    follows
+        The id of the list of which this is a later export; "" where there is none.
+    upload_hash
+        A keyed hash of the uploaded file, by which a second click is told from a second list.
+    lacks
+        Sentences on what the list has no column for, and what that means for its reasons.
+    ends_at
+        When the last appointment starts; None where that is not known without reading the list.
     """
 
     list_id: str
@@ -103,6 +118,12 @@ class Heading(_Stored):
     page_only: bool = False
     notices: tuple[str, ...] = ()
     timezone: str = ENGLAND
+    team: str = ""
+    uploaded_by: str = ""
+    follows: str = ""
+    upload_hash: str = ""
+    lacks: tuple[str, ...] = ()
+    ends_at: datetime.datetime | None = None
 
     @property
     def zone(self) -> datetime.tzinfo:
@@ -155,6 +176,17 @@ class LatestList(_Stored):
 
 
 @dataclass(frozen=True)
+class ListOrigin:
+    """Where an uploaded list comes from: the fields of the same names of its `Heading`."""
+
+    team: str = ""
+    uploaded_by: str = ""
+    follows: str = ""
+    upload_hash: str = ""
+    lacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class KeptList:
     """A list that was scored: its heading, and its rows in rank order."""
 
@@ -173,6 +205,7 @@ class KeptList:
         note: Note | None = None,
         notices: tuple[str, ...] = (),
         timezone: str = ENGLAND,
+        origin: ListOrigin = ListOrigin(),
     ) -> "KeptList":
         """A newly scored list, under a new random id.
 
@@ -188,6 +221,8 @@ class KeptList:
             Limitations of this list, which the page shows.
         timezone
             The time zone of the clinics, in which the page shows times.
+        origin
+            Who uploaded it, and which list it follows.
         """
         heading = Heading(
             list_id=secrets.token_hex(8),
@@ -199,6 +234,8 @@ class KeptList:
             note=note,
             notices=notices,
             timezone=timezone,
+            ends_at=_last_start(worklist),
+            **vars(origin),
         )
         return cls(heading, worklist)
 
@@ -418,6 +455,14 @@ def _is_over(worklist: pa.Table, now: datetime.datetime) -> bool:
         return not scored.num_rows
     last = pc.max(scored["starts_at"]).as_py()
     return last is not None and last < now.astimezone(datetime.UTC).replace(tzinfo=None)
+
+
+def _last_start(worklist: pa.Table) -> datetime.datetime | None:
+    """When the last scored appointment starts; None where no row says so."""
+    if "starts_at" not in worklist.column_names:
+        return None
+    last = pc.max(worklist.filter(pc.is_null(worklist["error"]))["starts_at"]).as_py()
+    return None if last is None else last.replace(tzinfo=datetime.UTC)
 
 
 def _path(home: Path, list_id: str) -> Path:

@@ -6,7 +6,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.service.auth.people import SIGNED_IN, may_see
+from dnapredict.service.auth.people import SIGNED_IN, THIS_MACHINE, may_see
 from dnapredict.worklist.files.list_store import Heading, KeptList
 
 # The next export of a list has new appointments and lacks some. With fewer in common it is another list.
@@ -25,6 +25,12 @@ def own_name() -> str:
     return "" if person is None else person.name
 
 
+def has_own_lists() -> bool:
+    """Whether the person of this request works on the lists of a team, or of a shared key, and not on any list."""
+    person = SIGNED_IN.get()
+    return person is not None and person is not THIS_MACHINE
+
+
 def may_open(heading: Heading) -> bool:
     """Whether the person of this request may open a list; outside a request everything may be opened."""
     person = SIGNED_IN.get()
@@ -32,9 +38,11 @@ def may_open(heading: Heading) -> bool:
 
 
 def is_own(heading: Heading) -> bool:
-    """Whether a list is one of the person's team; of a shared key without a team, one that was uploaded with it."""
+    """Whether a list is one of the person's team; for a key without a team, one that was uploaded with that key."""
     team = own_team()
-    return heading.team == team if team else not heading.team and heading.uploaded_by == own_name()
+    if team or not has_own_lists():
+        return heading.team == team
+    return not heading.team and heading.uploaded_by == own_name()
 
 
 def followed_list(own: Sequence[KeptList], worklist: pa.Table) -> str:
@@ -45,6 +53,16 @@ def followed_list(own: Sequence[KeptList], worklist: pa.Table) -> str:
     shares = {kept.heading.list_id: _in_common(kept.worklist, worklist) for kept in own}
     nearest = max(shares, key=lambda list_id: shares[list_id], default="")
     return nearest if nearest and shares[nearest] >= _LEAST_IN_COMMON else ""
+
+
+def last_export(headings: Sequence[Heading], list_id: str) -> str:
+    """The id of the latest export of a list: itself where none follows it."""
+    follower = {heading.follows: heading.list_id for heading in headings if heading.follows}
+    seen: set[str] = set()
+    while list_id in follower and list_id not in seen:
+        seen.add(list_id)
+        list_id = follower[list_id]
+    return list_id
 
 
 def _in_common(one: pa.Table, other: pa.Table) -> float:

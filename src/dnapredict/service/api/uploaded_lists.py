@@ -36,7 +36,7 @@ from dnapredict.service.api.list_columns import (
     lacking_words,
 )
 from dnapredict.service.api.pending_uploads import PendingUpload
-from dnapredict.service.api.team_lists import followed_list, is_own, may_open, own_name, own_team
+from dnapredict.service.api.team_lists import followed_list, is_own, last_export, may_open, own_name, own_team
 from dnapredict.service.api.team_mappings import TeamMappings
 from dnapredict.service.log.answer_entries import REQUESTED_BY, AnswerLog, Hashes
 from dnapredict.service.log.retention import remove_lists, require_room
@@ -249,6 +249,10 @@ class ListService:
         own = [heading for heading in self.headings() if is_own(heading)]
         followed = {heading.follows for heading in own}
         return tuple(heading for heading in own if heading.list_id not in followed and not self._is_over(heading, now))
+
+    def last_export(self, list_id: str) -> str:
+        """The id of the latest export of the list of that id: itself where none follows it."""
+        return last_export([heading for heading in self.headings() if is_own(heading)], list_id)
 
     def _is_over(self, heading: Heading, now: datetime.datetime) -> bool:
         if heading.ends_at is not None:

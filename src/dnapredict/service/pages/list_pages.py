@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.service.api.scoring_endpoints import file_response, with_opt_outs
+from dnapredict.service.api.team_lists import has_own_lists
 from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.call_actions import Actions, Outcome
 from dnapredict.service.call_progress import CallProgress, CallWeek, list_progress, week_progress
@@ -85,11 +86,29 @@ class ListPages:
 
     @_with_error_page
     def current(self, request: Request) -> Response:
-        """The list that this browser works on, or else the one that was scored last."""
-        kept = self._worked_on(request) or self.lists.newest()
+        """The list that this browser works on, the only current one of the team, or the lists to choose from."""
+        kept = self._worked_on(request)
+        if kept is None and len(choices := self._choices()) > 1:
+            return self._choose(choices)
+        kept = kept or self._only_current() or self.lists.newest()
         if kept is None:
             return page("no_list.html", here="/", complaint="")
         return self.show(kept, request, here="/")
+
+    def _choices(self) -> tuple[Heading, ...]:
+        """The current lists of a team; none on a machine without teams, which shows the list that was scored last."""
+        return self.lists.current() if has_own_lists() else ()
+
+    def _only_current(self) -> KeptList | None:
+        return next((kept for heading in self._choices() if (kept := self.lists.shown(heading.list_id))), None)
+
+    def _choose(self, choices: Sequence[Heading]) -> Response:
+        return page(
+            "choose_list.html",
+            here="/",
+            synthetic=any(heading.synthetic for heading in choices),
+            choices=[recent for heading in choices if (recent := self._recent(heading))],
+        )
 
     @_with_error_page
     def one(self, request: Request) -> Response:
@@ -160,12 +179,9 @@ class ListPages:
 
     def here(self, kept: KeptList, request: Request) -> str:
         """The address that the menu marks as current."""
-        if request.cookies.get(WORKED_ON) == kept.heading.list_id:
-            current = None if _is_over(kept) else kept.heading
-        else:
-            worked_on = self._worked_on(request)
-            current = None if worked_on is None else worked_on.heading
-        current = current or self.lists.newest_heading()
+        worked_on = self._worked_on(request)
+        current = None if worked_on is None else worked_on.heading
+        current = current or next(iter(self._choices()), None) or self.lists.newest_heading()
         return "/" if current is not None and current.list_id == kept.heading.list_id else LIST_PAGES
 
     def _worked_on(self, request: Request) -> KeptList | None:
@@ -174,13 +190,17 @@ class ListPages:
         Without it, a list that another team scores would replace the one that the callers have open.
         """
         list_id = request.cookies.get(WORKED_ON, "")
-        kept = self.lists.shown(list_id) if list_id else None
+        kept = self.lists.shown(self.lists.last_export(list_id)) if list_id else None
         return None if kept is None or _is_over(kept) else kept
 
     def _newer(self, kept: KeptList) -> Heading | None:
         """The list that was scored last, if that is another one."""
-        last = self.lists.newest_heading()
-        return None if last is None or last.list_id == kept.heading.list_id else last
+        if has_own_lists():
+            later = self.lists.last_export(kept.heading.list_id)
+            last = None if later == kept.heading.list_id else self.lists.shown(later)
+            return None if last is None else last.heading
+        newest = self.lists.newest_heading()
+        return None if newest is None or newest.list_id == kept.heading.list_id else newest
 
     def _recent(self, heading: Heading) -> Recent | None:
         kept = self.lists.shown(heading.list_id)

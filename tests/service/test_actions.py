@@ -13,9 +13,11 @@ from starlette.testclient import TestClient
 from tests.service.test_lists import CSV, upload
 
 from dnapredict.service.call_actions import WORDS, Actions, ClinicCalls, Outcome, OutcomeChanged, RecordedAction
+from dnapredict.service.call_outcomes import Barrier, CallDetails, Offer
 from dnapredict.service.log.answer_entries import REQUESTED_BY, Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 MONDAY = datetime.datetime(2026, 6, 29, 9, tzinfo=datetime.UTC)
 
@@ -55,6 +57,23 @@ def test_one_that_was_recorded_by_mistake_is_as_if_nothing_was_done(actions: Act
 def test_many_appointments_are_asked_about_at_once(actions: Actions) -> None:
     actions.record("l", line("1999"), Outcome.REBOOKED)
     assert list(actions.latest(str(number) for number in range(2_000))) == ["1999"]
+
+
+def test_barrier_offer_and_call_back_are_kept_as_codes(actions: Actions, log: ScoringLog) -> None:
+    afternoon = datetime.datetime(2026, 12, 1, 15, tzinfo=LOCAL_ZONE)
+    details = CallDetails(Barrier.LETTER, Offer.TIME, afternoon)
+    taken = actions.record("l", line("a"), Outcome.CALL_BACK, details=details)
+    (entry,) = log.query(select(ACTIONS))
+    assert (entry.barrier, entry.offered) == ("letter_not_received", "another_time")
+    assert entry.call_back_at == "2026-12-01T15:00:00+00:00"
+    assert actions.latest(["a"]) == {"a": taken}
+    assert log.verify().entries == 1
+
+
+def test_a_second_click_with_another_barrier_is_an_entry_of_its_own(actions: Actions, log: ScoringLog) -> None:
+    actions.record("l", line("a"), Outcome.NO_ANSWER, seen=None)
+    actions.record("l", line("a"), Outcome.NO_ANSWER, seen=None, details=CallDetails(Barrier.OTHER))
+    assert outcomes_of(log) == ["no_answer", "no_answer"]
 
 
 def at_of(taken: RecordedAction) -> str:

@@ -5,14 +5,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import select
-from tests.service.test_log_databases import row
+from tests.service.test_log_databases import action, row
 
+from dnapredict.data.files.digests import FIRST_SEAL, entry_seal
 from dnapredict.errors import ConfigurationError, StoreError
 from dnapredict.service.log import log_database
-from dnapredict.service.log.log_tables import ANSWERS
+from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog
 
 FIRST_RELEASE = Path(__file__).with_name("scoring-log-of-the-first-release.sql")
@@ -51,6 +53,49 @@ def test_a_list_slipped_into_an_answer_of_the_first_release_is_found(tmp_path: P
         connection.execute("UPDATE scores SET list = 'x' WHERE number = 2")
         connection.commit()
     with pytest.raises(StoreError, match="row 2 is not as it was written"):
+        ScoringLog(tmp_path).verify()
+
+
+def of_the_release_before_call_details(home: Path) -> None:
+    """A log with an answer and an action, as the release before the columns of `DETAIL_COLUMNS` wrote it."""
+    path = home / log_database.FILE
+    connection = sqlite3.connect(path)
+    engine = log_database._sqlite_engine(path)
+    with engine.execution_options(dnapredict_writes=True).begin() as migrating:
+        config = Config(attributes={"connection": migrating})
+        config.set_main_option("script_location", str(Path(log_database.__file__).with_name("migrations")))
+        command.upgrade(config, "r0003")
+    engine.dispose()
+    entry = {"at": "2026-01-06T09:00:00+00:00", "asked_by": "k", "list": "l", "appointment": "a", "patient": None}
+    entry |= {"clinic": "ENT1", "site": None, "outcome": "no_answer"}
+    seal = entry_seal(["action", 1, *entry.values()], previous=FIRST_SEAL)
+    with closing(connection):
+        marks = ", ".join("?" * 10)
+        connection.execute(f"INSERT INTO actions VALUES ({marks})", (1, *entry.values(), seal))
+        connection.execute("UPDATE head SET number = 1, seal = ?", (seal,))
+        connection.commit()
+
+
+def test_an_action_without_details_keeps_its_seal_after_the_upgrade(tmp_path: Path) -> None:
+    of_the_release_before_call_details(tmp_path)
+    log = ScoringLog(tmp_path)
+    assert log.verify().entries == 1
+    log.write_action(action(barrier="work", offered=None, call_back_at=None))
+    assert log.verify().entries == 2
+    assert [tuple(each) for each in log.query(select(ACTIONS.c.form, ACTIONS.c.barrier))] == [(1, None), (2, "work")]
+
+
+@pytest.mark.parametrize(
+    "change", ["barrier = 'work' WHERE number = 1", "form = 1 WHERE number = 2", "barrier = NULL WHERE number = 2"]
+)
+def test_details_that_were_changed_or_slipped_into_an_older_action_are_found(tmp_path: Path, change: str) -> None:
+    of_the_release_before_call_details(tmp_path)
+    ScoringLog(tmp_path).write_action(action(barrier="work", offered=None, call_back_at=None))
+    with closing(sqlite3.connect(tmp_path / log_database.FILE)) as connection:
+        connection.execute("DROP TRIGGER actions_no_update")
+        connection.execute(f"UPDATE actions SET {change}")
+        connection.commit()
+    with pytest.raises(StoreError, match=f"row {change[-1]} is not as it was written"):
         ScoringLog(tmp_path).verify()
 
 

@@ -18,7 +18,8 @@ EFFECTS = {
     "rebooked": "rebooked",
     "no answer": "not reached",
     "message left": "not reached",
-    "wrong number": "not reached",
+    "wrong number": "wrong number",
+    "call back": "call back",
     "wishes no calls": "opted out",
     "mistake": "withdrawn",
 }
@@ -72,12 +73,15 @@ def passed_over(
     *,
     call_by: str = "2026-11-20",
     mute_days: int = 14,
+    today: str = "2026-11-12",
 ) -> str:
     """Why an appointment is not called about; "" if it is."""
     known = Ledger(home, Recorded(recorded)).known(listed(row))
     assert known.notices == ()
     if known.opted_out:
         return "opted out"
+    if known.unanswered(datetime.date.fromisoformat(today), most_attempts=3):
+        return "unanswered"
     if known.settled:
         return "settled"
     return "muted" if known.mutes(0, datetime.date.fromisoformat(call_by), mute_days=mute_days) else ""
@@ -123,6 +127,36 @@ def test_a_patient_is_passed_over_for_the_clinic_where_they_were_reached(tmp_pat
         2026-11-10 | a           | p       | X      | confirmed
     """
     assert passed_over(tmp_path, recorded, row, call_by=call_by) == why
+
+
+ATTEMPTS = """
+    recorded about a, patient p                         | row   | today      | passed over as
+    no answer, no answer                                | a p X | 2026-11-11 |
+    no answer, message left, wrong number               | a p X | 2026-11-11 | unanswered
+    no answer, no answer, no answer                     | a - X | 2026-11-11 | unanswered
+    no answer, no answer, no answer                     | a p X | 2027-11-11 | unanswered
+    no answer, no answer, no answer                     | b p X | 2026-11-11 | unanswered
+    no answer, no answer, no answer                     | b p Y | 2026-11-24 | unanswered
+    no answer, no answer, no answer                     | b p X | 2026-11-25 |
+    no answer, no answer, no answer                     | b q X | 2026-11-11 |
+    no answer, no answer, call back                     | a p X | 2026-11-11 |
+    no answer, no answer, no answer, mistake            | a p X | 2026-11-11 |
+    no answer, no answer, call back, mistake, no answer | a p X | 2026-11-11 | unanswered
+    no answer, no answer, confirmed                     | a p X | 2026-11-11 | settled
+    no answer, no answer, rebooked, no answer           | b p Y | 2026-11-11 |
+"""
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "row", "today", "why"),
+    [[cell.strip() for cell in line.split("|")] for line in ATTEMPTS.strip("\n").splitlines()[1:]],
+)
+def test_after_three_calls_without_an_answer_nobody_calls_again(tmp_path, outcomes, row, today, why):
+    """On every later list, whether it is the same appointment or, for two weeks, another one of the patient."""
+    lines = [f"2026-11-10 | a | p | X | {outcome}" for outcome in outcomes.split(", ")]
+    recorded = "\n".join(["day | appointment | patient | clinic | outcome", *lines])
+    appointment, patient, clinic = (None if cell == "-" else cell for cell in row.split())
+    assert passed_over(tmp_path, recorded, (appointment, patient, clinic), today=today, mute_days=0) == why
 
 
 def test_without_a_mute_period_only_the_same_appointment_is_settled(tmp_path):

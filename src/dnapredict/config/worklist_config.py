@@ -176,6 +176,8 @@ class WorklistConfig(Settings):
     muted_action, reached_action, opted_out_action
         The action for a patient who was reached for this clinic within `mute_days`, who was already reached
         about this appointment, or who asked not to be called.
+    attempts, unanswered_action
+        Number of calls without an answer after which nobody calls again, and what is done instead.
     needs
         Patients' needs, which change every action; `NEEDS` if the file has none.
     outcomes
@@ -201,6 +203,10 @@ class WorklistConfig(Settings):
     muted_action: str = "No call: the patient was reached for this clinic lately"
     reached_action: str = "No call: the patient was already reached about this appointment"
     opted_out_action: str = "No call: the patient asked not to be called. Send the usual reminder or a letter"
+    attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    unanswered_action: str = (
+        "No call: nobody answered. Send a letter or a text, or ask the GP practice for another number"
+    )
     actions: tuple[Action, ...] = ()
     needs: tuple[Need, ...] = NEEDS
     outcomes: tuple[str, ...] = ()
@@ -265,7 +271,7 @@ class WorklistConfig(Settings):
 
     def _texts(self) -> Iterator[str]:
         yield from (self.default_action, self.unselected_action, self.same_call_action)
-        yield from (self.muted_action, self.reached_action, self.opted_out_action)
+        yield from (self.muted_action, self.reached_action, self.opted_out_action, self.unanswered_action)
         yield from (action.do for action in self.actions)
         yield from (text for need in self.needs for text in need.texts())
         yield from (text for band in self.bands for text in (band.name, band.meaning))

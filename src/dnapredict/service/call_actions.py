@@ -1,79 +1,31 @@
-"""Outcomes of calls: their words, and the actions that are recorded about a list."""
+"""The actions that people record about the appointments of a list, as entries of the scoring log."""
 
 import datetime
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
 from dnapredict.errors import StoreError
+from dnapredict.service.call_outcomes import NEXT as NEXT
+from dnapredict.service.call_outcomes import NO_DETAILS, CallDetails
+from dnapredict.service.call_outcomes import OFFERED_WORDS as OFFERED_WORDS
+from dnapredict.service.call_outcomes import WORDS as WORDS
+from dnapredict.service.call_outcomes import Outcome as Outcome
 from dnapredict.service.log.answer_entries import REQUESTED_BY, Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.worklist.calls.attempts import CallEntry
 from dnapredict.worklist.calls.calls_database import UnusableError
 from dnapredict.worklist.calls.calls_ledger import Ledger
 from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
-
-class Outcome(StrEnum):
-    """The outcome of a call about an appointment. The last one that was recorded counts."""
-
-    CONFIRMED = "confirmed"
-    REBOOKED = "rebooked"
-    CANCELLED = "cancelled"
-    TRANSPORT_ARRANGED = "transport_arranged"
-    INTERPRETER_ARRANGED = "interpreter_arranged"
-    MODE_CHANGED = "mode_changed"
-    DETAILS_UPDATED = "details_updated"
-    MESSAGE_LEFT = "message_left"
-    NO_ANSWER = "no_answer"
-    WRONG_NUMBER = "wrong_number"
-    OPTED_OUT = "no_calls_wished"
-    WITHDRAWN = "withdrawn"
-
-    @property
-    def reached(self) -> bool:
-        """Whether somebody spoke to the patient or their carer."""
-        return self not in _NOT_REACHED
-
-
-_NOT_REACHED: Final = frozenset({Outcome.MESSAGE_LEFT, Outcome.NO_ANSWER, Outcome.WRONG_NUMBER, Outcome.WITHDRAWN})
-
-WORDS: Final = {
-    Outcome.CONFIRMED: "Confirmed",
-    Outcome.REBOOKED: "Rebooked",
-    Outcome.CANCELLED: "Cancelled by the patient",
-    Outcome.TRANSPORT_ARRANGED: "Transport arranged",
-    Outcome.INTERPRETER_ARRANGED: "Interpreter arranged",
-    Outcome.MODE_CHANGED: "Other mode arranged",
-    Outcome.DETAILS_UPDATED: "Contact details put right",
-    Outcome.MESSAGE_LEFT: "Message left",
-    Outcome.NO_ANSWER: "No answer",
-    Outcome.WRONG_NUMBER: "Wrong number",
-    Outcome.OPTED_OUT: "Does not wish to be called",
-    Outcome.WITHDRAWN: "Recorded by mistake",
-}
-"""Each outcome in words, in the order of the page: the same words as the shipped `serving/worklist.toml` has for
-the column `outcome` of a workbook.
-"""
-
-OFFERED_WORDS: Final = tuple(words for outcome, words in WORDS.items() if outcome is not Outcome.WITHDRAWN)
-"""The choices where nothing was recorded yet."""
-
-NEXT: Final = {
-    Outcome.MESSAGE_LEFT: "Call again if they do not call back",
-    Outcome.NO_ANSWER: "Call again at another time of day",
-    Outcome.WRONG_NUMBER: "Look for another number, or write",
-}
-"""The next step where nobody was reached."""
-
-
 _LOG: Final = logging.getLogger("dnapredict.service")
 _DAYS_A_WEEK: Final = 7
+_CALL_BACKS_COUNT_FOR: Final = datetime.timedelta(days=31)
 # Below the limit on parameters of a statement in any SQLite (999).
 _VALUES_AT_ONCE: Final = 500
 # The same outcome by the same key within this time is a second click or a repeated request.
@@ -82,12 +34,19 @@ _RESENT_WITHIN: Final = datetime.timedelta(seconds=30)
 
 @dataclass(frozen=True)
 class RecordedAction:
-    """A recorded outcome, its time (UTC) and key, and the action that it replaced."""
+    """A recorded outcome with its time (UTC), key, details and list, and the action that it replaced."""
 
     outcome: Outcome
     at: datetime.datetime
     requested_by: str
+    details: CallDetails = NO_DETAILS
+    list_id: str = field(default="", compare=False)
     replaced: "RecordedAction | None" = field(default=None, compare=False)
+
+    @property
+    def entry(self) -> CallEntry:
+        """The action as an entry of the rules about attempts."""
+        return CallEntry(self.at, self.outcome.effect, self.details.call_back_at)
 
 
 class OutcomeChanged(Exception):  # noqa: N818 - turned into a response by the caller
@@ -125,7 +84,13 @@ class Actions:
         self._ledger = ledger
 
     def record(
-        self, list_id: str, line: Mapping[str, Any], outcome: Outcome, *, seen: str | None = None
+        self,
+        list_id: str,
+        line: Mapping[str, Any],
+        outcome: Outcome,
+        *,
+        seen: str | None = None,
+        details: CallDetails = NO_DETAILS,
     ) -> RecordedAction:
         """Record the outcome for one row of a kept list.
 
@@ -138,6 +103,8 @@ class Actions:
         seen
             Time (ISO format) of the last outcome that the caller has seen, "" if none. If None, this outcome
             replaces any other.
+        details
+            What is recorded with the outcome.
 
         Raises
         ------
@@ -147,13 +114,13 @@ class Actions:
             If the log cannot be written: then nothing was recorded.
         """
         at = datetime.datetime.now(datetime.UTC)
-        appointment = self._hash(line["appointment_id"])
-        action = RecordedAction(outcome, at, REQUESTED_BY.get())
+        appointment = self.hash_of(line["appointment_id"])
+        action = RecordedAction(outcome, at, REQUESTED_BY.get(), details, list_id)
         replaced: RecordedAction | None = None
 
         def find_replaced(connection: Connection) -> None:
             nonlocal replaced
-            replaced = _replaced(connection, action, appointment, list_id=list_id, seen=seen)
+            replaced = _replaced(connection, action, appointment, seen=seen)
 
         entry = {
             "at": at.isoformat(),
@@ -164,6 +131,7 @@ class Actions:
             "clinic": line.get("clinic_code"),
             "site": line.get("site_code"),
             "outcome": outcome.value,
+            **details.columns,
         }
         try:
             self._log.write_action(entry, first=find_replaced)
@@ -180,7 +148,7 @@ class Actions:
         StoreError
             If the log cannot be read.
         """
-        by_hash = {self._hash(appointment): appointment for appointment in appointment_ids}
+        by_hash = {self.hash_of(appointment): appointment for appointment in appointment_ids}
         by_appointment: dict[str, list[RecordedAction]] = {}
         for row in self._of(list(by_hash)):
             by_appointment.setdefault(by_hash[row.appointment], []).append(_taken(row))
@@ -210,7 +178,7 @@ class Actions:
         """
         if self._ledger is None:
             return frozenset()
-        by_hash = {self._hash(appointment): appointment for appointment in appointment_ids}
+        by_hash = {self.hash_of(appointment): appointment for appointment in appointment_ids}
         patients: dict[str, str | None] = dict.fromkeys(by_hash)
         for hashes in _parts(list(by_hash)):
             about = select(ANSWERS.c.appointment, ANSWERS.c.patient).where(ANSWERS.c.appointment.in_(hashes))
@@ -221,6 +189,41 @@ class Actions:
             _LOG.error("Who asked not to be called is not known on this list: %s", error)
             return frozenset()
         return frozenset(by_hash[each] for each in opted_out_hashes)
+
+    def called_back(self, appointment_ids: Iterable[str]) -> frozenset[str]:
+        """The appointments about which somebody asked to be called back in the last month, on whichever list.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        agreed = frozenset(row.appointment for row in self._call_backs())
+        return frozenset(each for each in appointment_ids if self.hash_of(each) in agreed) if agreed else agreed
+
+    def call_backs_due(self, now: datetime.datetime, *, besides: Iterable[str] = ()) -> Mapping[str, int]:
+        """The number of call-backs that are due at `now`, by the list on which they were agreed.
+
+        `besides` are appointments that are left out, since they are on the list that is being worked on.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        agreed = {row.appointment: row for row in self._call_backs()}
+        if not agreed:
+            return {}
+        left_out = {self.hash_of(each) for each in besides}
+        last = {row.appointment: row for row in self._of(list(agreed))}
+        due = [
+            row.list
+            for appointment, row in agreed.items()
+            if appointment not in left_out
+            and last[appointment].number == row.number
+            and datetime.datetime.fromisoformat(row.call_back_at) <= now
+        ]
+        return Counter(due)
 
     def of_week(self, day: datetime.date) -> tuple[ClinicCalls, ...]:
         """Results of the calls in the week (Monday to Sunday, local time) of `day`, by clinic and site.
@@ -240,6 +243,12 @@ class Actions:
         for row in last.values():
             counts.setdefault((row.clinic or "", row.site or ""), Counter())[Outcome(row.outcome)] += 1
         return tuple(_calls(*clinic_and_site, counts[clinic_and_site]) for clinic_and_site in sorted(counts))
+
+    def _call_backs(self) -> Iterable[Row[Any]]:
+        """Entries of the last month with a time to call back, oldest first."""
+        since = (datetime.datetime.now(datetime.UTC) - _CALL_BACKS_COUNT_FOR).isoformat()
+        agreed = select(ACTIONS).where(ACTIONS.c.call_back_at.is_not(None), ACTIONS.c.at >= since)
+        return self._log.query(agreed.order_by(ACTIONS.c.number))
 
     def _of(self, hashes: Sequence[str]) -> Iterable[Row[Any]]:
         """Entries about these appointments, oldest first within each appointment."""
@@ -268,7 +277,14 @@ class Actions:
         for notice in notices:
             _LOG.error("The calls database was not brought up to date: %s", notice)
 
-    def _hash(self, appointment_id: str) -> str:
+    def hash_of(self, appointment_id: str) -> str:
+        """The keyed hash under which an appointment is recorded.
+
+        Raises
+        ------
+        StoreError
+            If the secret cannot be read.
+        """
         return self._hashes.of("appointment", appointment_id)
 
 
@@ -289,7 +305,7 @@ def week_of(day: datetime.date) -> tuple[datetime.datetime, datetime.datetime]:
 
 
 def _replaced(
-    connection: Connection, action: RecordedAction, appointment: str, *, list_id: str, seen: str | None
+    connection: Connection, action: RecordedAction, appointment: str, *, seen: str | None
 ) -> RecordedAction | None:
     """The action that `action` replaces; None where none counts.
 
@@ -304,7 +320,7 @@ def _replaced(
         return None
     before = _taken(row)
     is_seen = seen is None or (seen != "" and before.at == datetime.datetime.fromisoformat(seen))
-    same = (before.outcome, before.requested_by, row.list) == (action.outcome, action.requested_by, list_id)
+    same = _without_time(before) == _without_time(action)
     if same and (seen is None or not is_seen) and action.at - before.at < _RESENT_WITHIN:
         raise _RecordedAlready(before)
     if before.outcome is Outcome.WITHDRAWN:
@@ -316,8 +332,13 @@ def _replaced(
     return before
 
 
+def _without_time(action: RecordedAction) -> tuple[object, ...]:
+    return action.outcome, action.requested_by, action.details, action.list_id
+
+
 def _taken(row: Row[Any]) -> RecordedAction:
-    return RecordedAction(Outcome(row.outcome), datetime.datetime.fromisoformat(row.at), row.asked_by)
+    at = datetime.datetime.fromisoformat(row.at)
+    return RecordedAction(Outcome(row.outcome), at, row.asked_by, CallDetails.of_entry(row), row.list)
 
 
 def _calls(clinic: str, site: str, outcomes: Counter[Outcome]) -> ClinicCalls:

@@ -13,16 +13,11 @@ from dnapredict.service.call_actions import Outcome
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANCHORS
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.worklist.calls.known_contacts import Contact, Effect
+from dnapredict.worklist.calls.known_contacts import Contact
 from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 # Built once: building the query takes longer than running it, and every single score needs it.
 _FROM: Final = select(ACTIONS).where(ACTIONS.c.number >= bindparam("number")).order_by(ACTIONS.c.number)
-_EFFECTS: Final[dict[Outcome, Effect]] = {
-    Outcome.OPTED_OUT: "opted out",
-    Outcome.REBOOKED: "rebooked",
-    Outcome.WITHDRAWN: "withdrawn",
-}
 
 
 class LoggedContacts:
@@ -84,5 +79,4 @@ def logged_contacts(home: Path, database: str | None = None) -> LoggedContacts:
 def _contact(row: Row[Any]) -> Contact:
     outcome = Outcome(row.outcome)
     day = datetime.datetime.fromisoformat(row.at).astimezone(LOCAL_ZONE).date()
-    effect = _EFFECTS.get(outcome, "reached" if outcome.reached else "not reached")
-    return Contact(row.number, row.seal, row.appointment, row.patient, row.clinic, day, row.outcome, effect)
+    return Contact(row.number, row.seal, row.appointment, row.patient, row.clinic, day, row.outcome, outcome.effect)

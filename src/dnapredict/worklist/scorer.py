@@ -30,7 +30,7 @@ from dnapredict.worklist.calls.known_contacts import KnownContacts
 from dnapredict.worklist.files.excel_worklist import Note, note_of
 from dnapredict.worklist.files.list_store import KEPT_ROWS
 from dnapredict.worklist.files.worklist_files import with_notices
-from dnapredict.worklist.plan.call_assignment import OPTED_OUT, REACHED, UNCALLED
+from dnapredict.worklist.plan.call_assignment import OPTED_OUT, REACHED, UNANSWERED, UNCALLED
 from dnapredict.worklist.plan.call_plan import plan_calls
 from dnapredict.worklist.plan.opt_outs import of_the_same_patients, opted_out_rows
 from dnapredict.worklist.plan.ranking import text_codes
@@ -127,14 +127,16 @@ class Scorer:
         """
         inputs = predictions.ranking_inputs
         known = KnownContacts() if self.ledger is None else self.ledger.known(inputs)
+        today = today or local_today(self.zone)
+        unanswered = known.unanswered(today, most_attempts=self.worklist.attempts)
         plan = plan_calls(
             inputs,
             config=self.worklist,
             capacity=capacity,
             muted=partial(known.muted, mute_days=self.worklist.mute_days),
-            excluded=_excluded(inputs, known, opted_out=checked.opt_outs),
+            excluded=_excluded(inputs, known, opted_out=checked.opt_outs, unanswered=unanswered),
             notices=(*self.notices, *known.notices),
-            today=today or local_today(self.zone),
+            today=today,
         )
         return Worklist(predictions, plan, checked.rejected, self.model_version)
 
@@ -201,12 +203,15 @@ class Scorer:
         )
 
 
-def _excluded(inputs: pa.Table, known: KnownContacts, *, opted_out: pa.Table) -> NDArray[np.int64]:
-    """Rows that are not called whatever their risk: of patients who opted out or were already reached.
+def _excluded(
+    inputs: pa.Table, known: KnownContacts, *, opted_out: pa.Table, unanswered: Sequence[int]
+) -> NDArray[np.int64]:
+    """Rows that are not called whatever their risk: of patients who opted out, were reached, or never answered.
 
     An opt-out in one row of the list applies to all rows of the patient, even if that row was rejected.
     """
     excluded = np.full(inputs.num_rows, UNCALLED)
+    excluded[list(unanswered)] = UNANSWERED
     excluded[list(known.settled)] = REACHED
     is_out = opted_out_rows(inputs, refused=opted_out)
     excluded[of_the_same_patients(is_out, text_codes(inputs["patient_id"]))] = OPTED_OUT

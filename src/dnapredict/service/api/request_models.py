@@ -23,6 +23,7 @@ from pydantic import (
 
 from dnapredict.data.contract.columns import COLUMNS, CONTACT_NAMES, NAMES, REQUIRED
 from dnapredict.service.call_actions import Outcome
+from dnapredict.service.call_outcomes import Barrier, CallDetails, Offer
 
 MOST_ROWS: Final = 5_000
 LONGEST_TEXT: Final = 500
@@ -98,6 +99,17 @@ class ActionRequest(BaseModel):
     after: Annotated[AwareDatetime, Field(strict=True)] | None = Field(
         None, description="The `recorded_at` of the outcome that was seen last; null for none."
     )
+
+    barrier: Barrier | None = Field(None, description="What makes it hard to attend, as the patient says.")
+    offered: Offer | None = Field(None, description="What was offered in the call.")
+    call_back_at: Annotated[AwareDatetime, Field(strict=True)] | None = Field(
+        None, description="When the patient asked to be called back."
+    )
+
+    @property
+    def details(self) -> CallDetails:
+        """What is recorded with the outcome."""
+        return CallDetails(self.barrier, self.offered, self.call_back_at)
 
     @property
     def seen(self) -> str | None:

@@ -195,7 +195,7 @@ def _act(list_id: str, action: ActionRequest, lists: ListService, actions: Actio
         sentence = _NO_LIST if kept is None else "There is no such appointment on this list."
         return json_error(404, sentence)
     try:
-        recorded = actions.record(list_id, line, action.outcome, seen=action.seen)
+        recorded = actions.record(list_id, line, action.outcome, seen=action.seen, details=action.details)
     except OutcomeChanged as changed:
         return _conflict(changed.last)
     before = recorded.replaced

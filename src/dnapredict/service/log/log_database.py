@@ -28,10 +28,10 @@ FILE: Final = "scoring-log.db"
 VERSION_TABLE: Final = "dnapredict_log_version"
 """The database may also hold tables of another program, and its `alembic_version`."""
 
-REVISION: Final = "r0003"
+REVISION: Final = "r0004"
 """The newest migration; a test compares it with the folder of migrations."""
 
-_OLDER: Final = ("", "r0001", "r0002")
+_OLDER: Final = ("", "r0001", "r0002", "r0003")
 _LOG: Final = logging.getLogger("dnapredict.service")
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _WRITES: Final = "dnapredict_writes"

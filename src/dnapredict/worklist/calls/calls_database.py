@@ -29,7 +29,7 @@ REBUILT: Final = "rebuilt"
 _FILE: Final = Path("lists") / "calls.db"
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 _SECONDS_TO_WAIT: Final = 5.0
-_FORM: Final = 2
+_FORM: Final = 3
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 # SQLite's extended codes hold the primary code in the last byte.
 _PRIMARY_CODE: Final = 0xFF
@@ -43,7 +43,9 @@ _REASONS: Final = {
     sqlite3.SQLITE_IOERR: "the disk cannot be read or written",
 }
 # `calls`: planned calls, as in the first release. `contacts`: one row for each appointment that somebody
-# was contacted about. `listed`: whose appointment a row of a list is.
+# was contacted about. `listed`: whose appointment a row of a list is. `attempts`: calls that reached nobody since
+# somebody was reached, by the number of their entry in the log; one that was answered with a wish to be called back
+# does not count.
 _SCHEMA: Final = """
     CREATE TABLE IF NOT EXISTS calls (
         list TEXT NOT NULL, appointment TEXT NOT NULL, patient TEXT NOT NULL, clinic TEXT NOT NULL,
@@ -57,9 +59,14 @@ _SCHEMA: Final = """
     CREATE TABLE IF NOT EXISTS listed (
         appointment TEXT PRIMARY KEY, patient TEXT NOT NULL, day TEXT NOT NULL
     ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS attempts (
+        number INTEGER PRIMARY KEY, appointment TEXT NOT NULL, patient TEXT, day TEXT NOT NULL, counts INTEGER NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS attempts_of_appointment ON attempts (appointment);
+    CREATE INDEX IF NOT EXISTS attempts_of_patient ON attempts (patient);
     CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-_TABLES: Final = ("calls", "contacts", "listed")
+_TABLES: Final = ("calls", "contacts", "listed", "attempts")
 
 Result = TypeVar("Result")
 Verify = Callable[[sqlite3.Connection], bool]

@@ -210,7 +210,7 @@ class Ledger:
         if (self._home / _CALLS_SECRET).exists() or _has_rows(connection, "calls"):
             self._planned_with(connection, writes=False)
         notices = (*self._rebuilt(connection), *notices)
-        if not _has_rows(connection, "contacts"):
+        if not (_has_rows(connection, "contacts") or _has_rows(connection, "attempts")):
             return KnownContacts(notices=notices)
         return contacts_of(listed, connection, hashed=self._hashed_with(connection), notices=notices)
 
@@ -254,6 +254,7 @@ class Ledger:
         hashed = self._hashed_with(connection, writes=True)
         people = ((hashed("appointment", a), hashed("patient", p), today.isoformat()) for a, p in listed)
         connection.execute("DELETE FROM listed WHERE day < ?", (forgotten,))
+        connection.execute("DELETE FROM attempts WHERE day < ?", (forgotten,))
         connection.executemany("INSERT OR REPLACE INTO listed VALUES (?, ?, ?)", people)
 
     def _planned_with(self, connection: sqlite3.Connection, *, writes: bool) -> Hashed:

@@ -19,9 +19,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dnapredict.data.files.digests import AS_WRITTEN, PATIENT, normal_form
+from dnapredict.worklist.calls.attempt_counts import (
+    Attempt,
+    attempts_by,
+    forget_attempts,
+    record_attempt,
+    withdraw_attempt,
+)
 from dnapredict.worklist.calls.calls_database import setting, write_settings
 
-Effect = Literal["reached", "rebooked", "not reached", "opted out", "withdrawn"]
+Effect = Literal["reached", "rebooked", "not reached", "wrong number", "call back", "opted out", "withdrawn"]
 
 _NUMBER: Final = "log number"
 _SEAL: Final = "log seal"
@@ -30,6 +37,7 @@ _MODULUS: Final = 1 << 128
 _EMPTY: Final = f"{0:032x}"
 # In the column `opted_out`: the opt-out was recorded last, or something else after it.
 _OUT: Final = 1
+_OTHER_ATTEMPTS_COUNT_FOR: Final = datetime.timedelta(days=14)
 _OUT_BEFORE: Final = 2
 
 
@@ -97,15 +105,17 @@ def _add(connection: sqlite3.Connection, new: Contact) -> None:
     sql = "SELECT patient, opted_out FROM contacts WHERE appointment = ?"
     old = connection.execute(sql, (new.appointment,)).fetchone()
     if new.effect == "withdrawn":
+        withdraw_attempt(connection, new.appointment)
         _withdraw(connection, new, opted_out=None if old is None else old[1])
         return
     patient, opted_out = old or (None, 0)
     reached = new.effect in ("reached", "rebooked", "opted out")
+    day, patient = new.day.isoformat(), new.patient or patient or _patient_listed(connection, new.appointment)
     row = (
         new.appointment,
-        new.patient or patient or _patient_listed(connection, new.appointment),
+        patient,
         new.clinic,
-        new.day.isoformat(),
+        day,
         new.outcome,
         int(reached),
         # Rebooked: the patient was reached, so that the mute period counts, but about a time that no longer exists.
@@ -113,6 +123,11 @@ def _add(connection: sqlite3.Connection, new: Contact) -> None:
         _OUT if new.effect == "opted out" else _OUT_BEFORE if opted_out else 0,
     )
     _put(connection, row)
+    if reached:
+        forget_attempts(connection, new.appointment, patient=patient)
+    else:
+        attempt = Attempt(new.number, new.appointment, patient, day)
+        record_attempt(connection, attempt, counts=new.effect != "call back")
 
 
 def _put(connection: sqlite3.Connection, row: tuple[object, ...]) -> None:
@@ -184,6 +199,10 @@ class KnownContacts:
         Rows about whose appointment the patient was already reached.
     reached_on
         By row: days on which the patient was reached for the row's clinic.
+    attempts
+        By row: days of the calls that reached nobody since somebody was reached, about the row's appointment.
+    other_attempts
+        The same about other appointments of the patient.
     notices
         Limitations, in sentences for the people who work with the list.
     """
@@ -192,6 +211,19 @@ class KnownContacts:
     settled: frozenset[int] = frozenset()
     reached_on: Mapping[int, Sequence[datetime.date]] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    attempts: Mapping[int, Sequence[datetime.date]] = field(default_factory=dict)
+    other_attempts: Mapping[int, Sequence[datetime.date]] = field(default_factory=dict)
+
+    def unanswered(self, today: datetime.date, *, most_attempts: int) -> list[int]:
+        """The rows about which, or about whose patient lately, `most_attempts` calls reached nobody.
+
+        A call about another appointment counts for two weeks: later, the patient may have another number.
+        """
+        since = today - _OTHER_ATTEMPTS_COUNT_FOR
+        counts = {row: len(days) for row, days in self.attempts.items()}
+        for row, days in self.other_attempts.items():
+            counts[row] = counts.get(row, 0) + sum(day >= since for day in days)
+        return sorted(row for row, count in counts.items() if count >= most_attempts)
 
     def mutes(self, row: int, call_by: datetime.date, *, mute_days: int) -> bool:
         """Whether the patient was reached for this clinic within `mute_days` of the day of the call."""
@@ -233,34 +265,55 @@ def contacts_of(
     opted_out: set[int] = set()
     settled: set[int] = set()
     reached_on: dict[int, list[datetime.date]] = defaultdict(list)
-    for row, clinic, about, of_patient in _rows(listed, connection, hashed):
-        if any(each.opted_out for each in (*about, *of_patient)):
+    attempts: dict[int, list[datetime.date]] = defaultdict(list)
+    other_attempts: dict[int, list[datetime.date]] = defaultdict(list)
+    for row, clinic, known in _rows(listed, connection, hashed):
+        if any(each.opted_out for each in (*known.about, *known.of_patient)):
             opted_out.add(row)
-        if any(each.settled for each in about):
+        if any(each.settled for each in known.about):
             settled.add(row)
-        for each in of_patient:
+        for each in known.of_patient:
             if each.reached and clinic is not None and each.clinic == clinic:
                 reached_on[row].append(datetime.date.fromisoformat(each.day))
-    return KnownContacts(frozenset(opted_out), frozenset(settled), dict(reached_on), notices)
+        for attempt in known.attempts:
+            days = attempts if attempt.appointment == known.appointment else other_attempts
+            days[row].append(datetime.date.fromisoformat(attempt.day))
+    return KnownContacts(
+        frozenset(opted_out), frozenset(settled), dict(reached_on), notices, dict(attempts), dict(other_attempts)
+    )
+
+
+class _RowContacts(NamedTuple):
+    """What is known about a row: its appointment's hash, and contacts by appointment and by patient."""
+
+    appointment: str
+    about: Sequence[_Contact]
+    of_patient: Sequence[_Contact]
+    attempts: Sequence[Attempt]
 
 
 def _rows(
     listed: pa.Table, connection: sqlite3.Connection, hashed: Hashed
-) -> Iterator[tuple[int, str | None, Sequence[_Contact], Sequence[_Contact]]]:
-    """Each row with contacts: its number, its clinic, and the contacts by appointment and by patient."""
+) -> Iterator[tuple[int, str | None, _RowContacts]]:
+    """Each row with contacts or attempts, its clinic, and what is known about it."""
     for first in range(0, listed.num_rows, _VALUES_AT_ONCE):
         part = listed.select(_COLUMNS).slice(first, _VALUES_AT_ONCE)
         ids, patient_ids, clinics = (column.cast(pa.string()).to_pylist() for column in part.columns)
         appointments = [hashed("appointment", each) for each in ids]
         patients = [_of_patient(each, hashed) for each in patient_ids]
+        all_patients = list(chain.from_iterable(patients))
         about = _by(connection, "appointment", appointments)
-        of_patient = _by(connection, "patient", list(chain.from_iterable(patients)))
-        if not about and not of_patient:
+        of_patient = _by(connection, "patient", all_patients)
+        tried = attempts_by(connection, "appointment", appointments)
+        tried_patients = attempts_by(connection, "patient", all_patients)
+        if not (about or of_patient or tried or tried_patients):
             continue
         for index, (appointment, forms) in enumerate(zip(appointments, patients, strict=True)):
-            contacts = list(chain.from_iterable(of_patient.get(form, ()) for form in forms))
-            if contacts or appointment in about:
-                yield first + index, clinics[index], about.get(appointment, ()), contacts
+            contacts = tuple(chain.from_iterable(of_patient.get(form, ()) for form in forms))
+            attempts = {*tried.get(appointment, ())}.union(*(tried_patients.get(form, ()) for form in forms))
+            if contacts or attempts or appointment in about:
+                known = _RowContacts(appointment, about.get(appointment, ()), contacts, sorted(attempts))
+                yield first + index, clinics[index], known
 
 
 def _of_patient(number: str | None, hashed: Hashed) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ UNCALLED: Final = -1
 MUTED: Final = -2
 REACHED: Final = -3
 OPTED_OUT: Final = -4
+UNANSWERED: Final = -5
 _NEVER: Final = np.iinfo(np.int64).max
 
 Rows = NDArray[np.int64]
@@ -42,12 +43,12 @@ def assign_calls(
     muted
         Whether the patient of each row was reached for that clinic lately.
     excluded
-        `OPTED_OUT` or `REACHED` for rows that are not called whatever their risk, else `UNCALLED`.
+        `OPTED_OUT`, `REACHED` or `UNANSWERED` for rows that are not called whatever their risk, else `UNCALLED`.
 
     Returns
     -------
     For each row: its own index if it is called about, the index of another row if it is mentioned in that call,
-    `MUTED`, `REACHED` or `OPTED_OUT` if it was passed over, and else `UNCALLED`.
+    `MUTED`, `REACHED`, `OPTED_OUT` or `UNANSWERED` if it was passed over, and else `UNCALLED`.
     """
     assignment = _Assignment(inputs, muted, excluded, near_days=config.mute_days)
     if config.allocation != "global":

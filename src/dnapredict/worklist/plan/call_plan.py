@@ -15,6 +15,7 @@ from dnapredict.worklist.plan.call_assignment import (
     MUTED,
     OPTED_OUT,
     REACHED,
+    UNANSWERED,
     UNCALLED,
     Mask,
     Rows,
@@ -138,6 +139,7 @@ def _actions_without_call(needs: Needs, call_row: NDArray[np.int64], *, config: 
         MUTED: config.muted_action,
         REACHED: config.reached_action,
         OPTED_OUT: config.opted_out_action,
+        UNANSWERED: config.unanswered_action,
     }
     for pattern in np.unique(needs.pattern).tolist():
         same_needs = needs.pattern == pattern

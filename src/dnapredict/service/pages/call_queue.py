@@ -1,0 +1,138 @@
+"""The calls of a list that are left, in the order in which to make them."""
+
+import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dnapredict.service.call_actions import RecordedAction
+from dnapredict.worklist.calls.attempts import NextStep, next_step
+from dnapredict.worklist.files.list_store import KeptList
+
+_COLUMNS: Final = ("appointment_id", "selected", "starts_at")
+_NUMBER: Final = "line"
+
+
+@dataclass(frozen=True)
+class WaitingLine:
+    """A line of a list that is left: its number from 1, its appointment, the next step, and when to call back."""
+
+    number: int
+    appointment_id: str
+    step: NextStep
+    call_back_at: datetime.datetime | None = None
+
+
+@dataclass(frozen=True)
+class CallQueue:
+    """The lines of a list that are left.
+
+    Attributes
+    ----------
+    ready
+        To call now: call-backs that are due, the earliest first, then the others by rank.
+    later
+        To call later: call-backs by time, then those to be tried at another time of day.
+    to_write
+        Not to be called any more: somebody writes, or looks for another number.
+    over
+        How many calls were not made before the appointment began.
+    """
+
+    ready: tuple[WaitingLine, ...]
+    later: tuple[WaitingLine, ...]
+    to_write: tuple[WaitingLine, ...]
+    over: int
+
+    @property
+    def left(self) -> int:
+        """The number of calls that are left today or later."""
+        return len(self.ready) + len(self.later)
+
+    def after(self, number: int) -> Sequence[WaitingLine]:
+        """The lines to call now, beginning after the line `number`, which comes last."""
+        numbers = [line.number for line in self.ready]
+        start = numbers.index(number) + 1 if number in numbers else 0
+        return (*self.ready[start:], *self.ready[:start])
+
+
+def call_queue(
+    kept: KeptList,
+    *,
+    entries_of: Callable[[Iterable[str]], Mapping[str, Sequence[RecordedAction]]],
+    called_back: Callable[[Iterable[str]], Collection[str]],
+    opted_out: Callable[[Iterable[str]], Collection[str]],
+    most_attempts: int,
+    now: datetime.datetime,
+) -> CallQueue:
+    """The calls of a list that are left at `now`: those it selected, and call-backs about any of its lines.
+
+    Parameters
+    ----------
+    entries_of
+        Everything that was recorded about appointments.
+    called_back, opted_out
+        Which of some appointments somebody asked to be called back about, and whose patient wants no calls.
+
+    Raises
+    ------
+    StoreError
+        If what was recorded cannot be read.
+    """
+    rows = _rows(kept, called_back)
+    to_come = [row for row in rows if not _has_begun(row["starts_at"], now)]
+    ids = [row["appointment_id"] for row in to_come]
+    entries, refused = entries_of(ids), opted_out(ids)
+
+    def step_of(done: Sequence[RecordedAction]) -> NextStep:
+        return next_step(
+            [action.entry for action in done],
+            now=now,
+            most_attempts=most_attempts,
+            zone=kept.heading.zone,
+            exported_at=kept.heading.created_at,
+        )
+
+    lines = [
+        _line(row[_NUMBER], row["appointment_id"], done, step_of(done))
+        for row in to_come
+        if row["appointment_id"] not in refused
+        for done in [entries.get(row["appointment_id"], ())]
+    ]
+    return CallQueue(
+        ready=_with_steps(lines, NextStep.CALL_BACK, NextStep.CALL),
+        later=_with_steps(lines, NextStep.CALL_BACK_LATER, NextStep.OTHER_TIME),
+        to_write=_with_steps(lines, NextStep.WRITE),
+        over=len(rows) - len(to_come),
+    )
+
+
+def _rows(kept: KeptList, called_back: Callable[[Iterable[str]], Collection[str]]) -> list[dict[str, Any]]:
+    """The rows that are to be called, each with its number: selected ones, and those with an agreed call-back."""
+    table = kept.page_rows.select(_COLUMNS)
+    table = table.append_column(_NUMBER, pa.array(range(1, table.num_rows + 1)))
+    agreed = called_back(table["appointment_id"].drop_null().to_pylist())
+    is_agreed = pc.is_in(table["appointment_id"], pa.array(sorted(agreed), pa.string()))
+    chosen = pc.or_(pc.fill_null(table["selected"], False), is_agreed)
+    rows: list[dict[str, Any]] = table.filter(pc.and_(chosen, pc.is_valid(table["appointment_id"]))).to_pylist()
+    return rows
+
+
+def _has_begun(starts_at: datetime.datetime | None, now: datetime.datetime) -> bool:
+    """Whether an appointment has begun; its time is in UTC and has no zone, as everywhere in the contract."""
+    return starts_at is not None and starts_at.replace(tzinfo=datetime.UTC) <= now
+
+
+def _line(number: int, appointment_id: str, done: Sequence[RecordedAction], step: NextStep) -> WaitingLine:
+    is_agreed = step in (NextStep.CALL_BACK, NextStep.CALL_BACK_LATER)
+    return WaitingLine(number, appointment_id, step, done[-1].details.call_back_at if is_agreed else None)
+
+
+def _with_steps(lines: Iterable[WaitingLine], *steps: NextStep) -> tuple[WaitingLine, ...]:
+    """The lines with one of the steps, in the order of the steps; call-backs by time, others by line."""
+    chosen = [line for line in lines if line.step in steps]
+    latest = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+    return tuple(sorted(chosen, key=lambda each: (steps.index(each.step), each.call_back_at or latest, each.number)))

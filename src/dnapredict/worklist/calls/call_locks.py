@@ -1,0 +1,90 @@
+"""Locks on appointments that somebody is calling about, shared by the worker processes of a home.
+
+A lock keeps a colleague from ringing the same patient at the same time; it never refuses an outcome, and it ends by
+itself. It belongs to an appointment, on whichever list, and is held under the appointment's keyed hash.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from dnapredict.data.files.atomic_write import private_folder, write_private
+from dnapredict.data.files.file_lock import locked
+
+SECONDS: Final = 15 * 60
+"""How long a lock lasts unless it is released."""
+
+_FILE: Final = Path("lists") / "calling.json"
+_SECONDS_TO_WAIT: Final = 2.0
+
+
+@dataclass(frozen=True)
+class CallLock:
+    """Who is calling: the caller's session, the id of their key, and until when (Unix time)."""
+
+    caller: str
+    key_id: str
+    until: float
+
+
+class CallLocks:
+    """The locks of one home. Safe for any number of threads and processes."""
+
+    def __init__(self, home: Path, *, clock: Callable[[], float] = time.time) -> None:
+        """Read and write nothing yet."""
+        self._path = home / _FILE
+        self._clock = clock
+
+    def held(self) -> Mapping[str, CallLock]:
+        """The locks that have not ended, by appointment. An unreadable file holds none."""
+        try:
+            stored = json.loads(self._path.read_text(encoding="utf-8"))
+            locks = {appointment: CallLock(**lock) for appointment, lock in stored.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+        now = self._clock()
+        return {appointment: lock for appointment, lock in locks.items() if now < lock.until <= now + SECONDS}
+
+    def take(self, appointment: str, *, caller: str, key_id: str) -> CallLock:
+        """Lock an appointment for `caller`, who gives up any other; return the lock that holds now.
+
+        It is a colleague's if they were first.
+
+        Raises
+        ------
+        StoreError
+            If the home cannot be written to.
+        """
+        mine = CallLock(caller, key_id, self._clock() + SECONDS)
+        with self._exclusive():
+            held = dict(self.held())
+            if appointment in held and held[appointment].caller != caller:
+                return held[appointment]
+            others = {key: lock for key, lock in held.items() if lock.caller != caller}
+            self._write({**others, appointment: mine})
+        return mine
+
+    def release(self, caller: str) -> None:
+        """Give up the lock of `caller`, if there is one.
+
+        Raises
+        ------
+        StoreError
+            If the home cannot be written to.
+        """
+        if all(lock.caller != caller for lock in self.held().values()):
+            return
+        with self._exclusive():
+            self._write({key: lock for key, lock in self.held().items() if lock.caller != caller})
+
+    def _write(self, locks: Mapping[str, CallLock]) -> None:
+        write_private(self._path, json.dumps({key: asdict(lock) for key, lock in locks.items()}))
+
+    def _exclusive(self) -> AbstractContextManager[None]:
+        private_folder(self._path.parent)
+        busy = f"{self._path}: is locked by another process."
+        return locked(self._path.with_suffix(".lock"), busy_message=busy, seconds=_SECONDS_TO_WAIT)

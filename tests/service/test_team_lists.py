@@ -109,3 +109,18 @@ def test_no_upload_removes_a_list_that_a_team_works_on(people: dict[str, TestCli
     assert people["Ada"].get(address).status_code == 200
     assert people["Ada"].get(ahead).status_code == 200
     assert len(list((home / "lists").glob("*.parquet"))) == 3
+
+
+def test_an_export_of_the_next_day_keeps_the_history_and_says_what_is_gone(people: dict[str, TestClient]) -> None:
+    first = upload(people["Ada"], export("a b c d"), name="monday.csv", to="/upload").headers["location"]
+    people["Ada"].post(first + "/outcomes", data={"line": "1", "outcome": "no_answer"})
+    people["Ada"].post(first + "/outcomes", data={"line": "2", "outcome": "confirmed"})
+    second = upload(people["Ben"], export("a b c e"), name="tuesday.csv", to="/upload").headers["location"]
+    page = people["Ben"].get(second + "?show=all").text
+    assert "This is a later export of" in page
+    assert "1 appointment is new and 1 appointment is no longer on this list." in page
+    assert re.search(r"<li>d, Mon 7 Dec 2099, 09:00: No answer, ", page)
+    assert "<strong>Confirmed</strong>" in page
+    assert "There is a later export of this list, with what was recorded here." in people["Ada"].get(first).text
+    assert re.search(r"<li><a[^>]*>Whole list \(4\)", people["Ada"].get(first).text)
+    assert seen(people["Ada"]) == "tuesday"

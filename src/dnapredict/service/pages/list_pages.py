@@ -3,7 +3,7 @@
 import datetime
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.call_actions import Actions, Outcome
 from dnapredict.service.call_progress import CallProgress, CallWeek, list_progress, week_progress
 from dnapredict.service.error_responses import status_of
+from dnapredict.service.pages.list_notes import ListNotes, list_changes, list_warnings
 from dnapredict.service.pages.list_query import ListQuery
 from dnapredict.service.pages.list_view import LIST_PAGES, OFFERED, OptOuts, Who, build_view
 from dnapredict.service.pages.rendering import day_words, error_page, moment_words, page
@@ -155,6 +156,7 @@ class ListPages:
             synthetic=kept.heading.synthetic,
             kept=kept.heading,
             newest=self._newer(kept),
+            notes=self._notes(kept),
             view=build_view(
                 kept,
                 list_query,
@@ -169,6 +171,16 @@ class ListPages:
             complaint=_CHOOSE,
             **self._week(),
         )
+
+    def _notes(self, kept: KeptList) -> ListNotes:
+        now = datetime.datetime.now(datetime.UTC)
+        before = self.lists.shown(kept.heading.follows) if kept.heading.follows else None
+        notes = ListNotes()
+        if before is not None:
+            address = f"{LIST_PAGES}/{before.heading.list_id}"
+            notes = list_changes(kept, before, latest_of=self.actions.latest, now=now, address=address)
+        days = self.worklist().call_working_days_before
+        return replace(notes, warnings=list_warnings(kept, now=now, working_days_before=days))
 
     def _hold(self, kept: KeptList) -> None:
         """Keep the list that is shown, so that outcomes can be recorded on it after the next list is scored."""

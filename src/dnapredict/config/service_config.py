@@ -81,6 +81,8 @@ class Retention(Settings):
     """Retention periods in days; without `log_days` the scoring log is kept for ever.
 
     A list older than the newest `lists` is deleted once its appointments are over and nothing was recorded on it.
+    Names, telephone numbers and notes of a list are deleted `contact_days` days after the day of its last appointment,
+    or with the list.
     Stored lists take at most `list_mb` megabytes; beyond that, no further list is accepted.
     """
 
@@ -88,6 +90,7 @@ class Retention(Settings):
     list_days: Annotated[int, Field(ge=1, le=36_525)] = 90
     lists: Annotated[int, Field(ge=1, le=100_000)] = 50
     list_mb: Annotated[float, Field(gt=0, le=1_000_000)] = 2_000
+    contact_days: Annotated[int, Field(ge=0, le=366)] = 0
 
 
 class OpenId(Settings):

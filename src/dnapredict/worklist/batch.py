@@ -8,7 +8,7 @@ Ranks and calls are planned over the whole list, of which only the columns that 
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -17,12 +17,15 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.mapping.contact_columns import contact_sources, read_contacts
 from dnapredict.data.mapping.pseudonyms import read_key
 from dnapredict.data.readers import table_file as extract
+from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation import contract_check
+from dnapredict.data.validation.checked import Checked
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.worklist.checkpoints import Staging, staged
-from dnapredict.worklist.files import worklist_files
+from dnapredict.worklist.files import contact_details, worklist_files
 from dnapredict.worklist.files.list_store import KEPT_ROWS
 from dnapredict.worklist.files.worklist_files import require_passthrough
 from dnapredict.worklist.predictions import PREDICTION_SCHEMA, PredictionsOnDisk, Predictor, file_columns
@@ -49,7 +52,8 @@ class HistoryExtract:
 class ScoredFile:
     """The result of scoring a file: counts, the first rows in rank order, and the contract columns of the list.
 
-    `notices` are limitations for its readers, such as that opt-outs could not be read.
+    `contacts` are the contact columns of the first rows, None where the list has none. `notices` are limitations for
+    its readers, such as that opt-outs could not be read.
     """
 
     rows: int
@@ -57,6 +61,7 @@ class ScoredFile:
     rejected: int
     first: pa.Table
     present: frozenset[str]
+    contacts: pa.Table | None = field(default=None, repr=False)
     notices: tuple[str, ...] = ()
 
 
@@ -97,7 +102,9 @@ def score_file(
         scorer = replace(scorer, history=lambda: known)
         passthrough = scorer.worklist.carry_through
         table = extract.read(path, workspace, tell=say)
-        require_passthrough(table.columns, passthrough, source=path.name)
+        contact_names = frozenset(contact_sources(table.columns, scorer.mapping))
+        supplied = (*table.columns, *contact_details.columns_carried(contact_names))
+        require_passthrough(supplied, passthrough, source=path.name)
         checked = scorer.checked(table, workspace)
         if say:
             for cells in checked.unreadable:
@@ -108,7 +115,7 @@ def score_file(
         predictions = PredictionsOnDisk(
             workspace,
             sound=points.get_name(),
-            read=table.get_name(),
+            read=_with_contacts(table, passthrough, checked, workspace).get_name(),
             parts=staging.paths(len(sizes)),
             passthrough=passthrough,
         )
@@ -123,14 +130,38 @@ def score_file(
             draft_folder=staging.folder,
             before_replacing=before_replacing,
         )
+        kept = pa.concat_tables(first)
         return ScoredFile(
             rows=checked.total,
             selected=len(worklist.plan.called),
             rejected=checked.rejected.num_rows,
-            first=pa.concat_tables(first),
+            first=kept,
             present=present,
+            contacts=_contacts_of(checked, kept[ROW_NUMBER], workspace) if contact_names else None,
             notices=(*worklist.plan.notices, *scorer.record_calls(worklist)),
         )
+
+
+def _with_contacts(table: ir.Table, passthrough: Sequence[str], checked: Checked, workspace: Workspace) -> ir.Table:
+    """The list as it was read, with the contact columns that are carried through as the person who calls reads them."""
+    chosen = [name for name in passthrough if name in contact_details.CARRIED]
+    if not chosen or checked.extract is None:
+        return table
+    read = read_contacts(checked.extract, checked.mapping, workspace)
+    carried = workspace.keep(contact_details.carried_table(contact_details.details_of(read), chosen))
+    contacts = ", ".join(f'c."{name}"' for name in chosen)
+    others = f"l.* EXCLUDE ({', '.join(own)})" if (own := [name for name in chosen if name in table.columns]) else "l.*"
+    return workspace.view(
+        f"SELECT {others}, {contacts} FROM {table.get_name()} l LEFT JOIN {carried.get_name()} c USING ({ROW_NUMBER})"
+    )
+
+
+def _contacts_of(checked: Checked, rows: pa.ChunkedArray, workspace: Workspace) -> pa.Table | None:
+    """The contact columns of these rows."""
+    if checked.extract is None:
+        return None
+    kept = checked.extract.filter(checked.extract[ROW_NUMBER].isin(rows.to_pylist()))
+    return read_contacts(kept, checked.mapping, workspace)
 
 
 def _input_digest(path: Path, *, scorer: Scorer, past: str | None, capacity: int | None) -> str:

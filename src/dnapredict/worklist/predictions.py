@@ -195,6 +195,7 @@ class PredictionsOnDisk:
     def ranked(self, plan: pa.Table) -> Iterator[pa.Table]:
         """A few thousand rows at a time."""
         columns = [
+            ROW_NUMBER,
             *(f"s.{name}" for name in ("appointment_id", *LOCATION_COLUMNS)),
             *(f"m.{name}" for name in ("probability", *REASONS)),
             *(f"p.{name}" for name in plan.column_names),

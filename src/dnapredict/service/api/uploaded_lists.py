@@ -20,7 +20,8 @@ from dnapredict.data.contract.columns import NAMES, REQUIRED
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.files.atomic_write import private_folder
 from dnapredict.data.files.file_lock import locked
-from dnapredict.data.mapping.apply_mapping import columns_supplied, contract_name
+from dnapredict.data.mapping.apply_mapping import columns_supplied, contract_name, without_contacts
+from dnapredict.data.mapping.contact_columns import contact_rows
 from dnapredict.data.readers import file_type, table_file
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.validation import contract_check
@@ -41,7 +42,7 @@ from dnapredict.service.api.team_mappings import TeamMappings
 from dnapredict.service.log.answer_entries import REQUESTED_BY, AnswerLog, Hashes
 from dnapredict.service.log.retention import remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.worklist.files import list_store
+from dnapredict.worklist.files import contact_details, list_store
 from dnapredict.worklist.files.list_store import SPECIALTY, Heading, KeptList, ListOrigin
 from dnapredict.worklist.files.worklist_files import notices_of
 from dnapredict.worklist.plan.working_days import local_today
@@ -234,6 +235,8 @@ class ListService:
         heading = kept.heading
         self._logbook.note(worklist, rows=rows, scorer=scorer, at=heading.created_at, list_id=heading.list_id)
         list_store.keep(self._home, kept)
+        contacts = contact_rows(appointments, mapping, source=name)
+        contact_details.keep_those_of(self._home, kept, contacts, contact_days=self._retention.contact_days)
         remove_lists(self._home, self._retention, self._log)
         list_store.save_latest(self._home, kept)
         return kept
@@ -325,12 +328,11 @@ def _read(content: bytes, name: str) -> pa.Table:
 
 
 def _under_contract_names(appointments: pa.Table, mapping: Mapping) -> pa.Table:
-    """The rows to log: the list itself, or its mapped columns under their contract names."""
-    if mapping == IDENTITY:
-        return appointments
+    """The rows to log: contract columns, and mapped columns under their contract names; nothing else of a patient."""
     names = set(appointments.column_names)
-    own = {name: appointments[name] for name in names if contract_name(name) in NAMES}
-    sources = {name: origin.source for name, origin in mapping.columns.items() if origin.source in names}
+    own = {name: appointments[name] for name in sorted(names) if contract_name(name) in NAMES}
+    columns = without_contacts(mapping).columns
+    sources = {name: origin.source for name, origin in columns.items() if origin.source in names}
     mapped = {name: appointments[source] for name, source in sources.items()}
     return pa.table({ROW_NUMBER: appointments[ROW_NUMBER]} | own | mapped)
 

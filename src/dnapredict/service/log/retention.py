@@ -15,7 +15,7 @@ from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.service.background_thread import Background
 from dnapredict.service.log.log_tables import ACTIONS
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.worklist.files import list_store
+from dnapredict.worklist.files import contact_details, list_store
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 _SECONDS_A_DAY: Final = 86_400
@@ -44,12 +44,17 @@ class RetentionThread:
         )
 
     def watch(self) -> None:
-        """Start the thread."""
+        """Delete contact details that are due, before anybody is answered, and start the thread."""
+        self._attempt(self._remove_contacts)
         self._background.start()
 
     def run_once(self) -> bool:
         """Delete what is due, and return whether that succeeded; failures are logged."""
-        return all([self._attempt(self._remove_lists), self._attempt(self._remove_entries)])
+        succeeded = [self._attempt(each) for each in (self._remove_contacts, self._remove_lists, self._remove_entries)]
+        return all(succeeded)
+
+    def _remove_contacts(self) -> None:
+        contact_details.remove_due(self._home)
 
     def _remove_lists(self) -> None:
         remove_lists(self._home, self._retention, self._log)
@@ -60,7 +65,7 @@ class RetentionThread:
             _LOG.info("%s entries of the scoring log were past their retention period and are deleted.", removed)
 
     def _attempt(self, work: Callable[[], None]) -> bool:
-        """Run one of the two deletions, whether or not the other fails."""
+        """Run one of the deletions, whether or not another fails."""
         try:
             work()
         except DnapredictError as error:
@@ -114,6 +119,7 @@ def remove_lists(home: Path, retention: Retention, log: ScoringLog | None = None
         If the log cannot be read: then only lists older than `list_days` were deleted.
     """
     removed = list_store.remove_older(home, time.time() - retention.list_days * _SECONDS_A_DAY)
+    contact_details.remove_due(home)
     idle = _idle(list_store.kept_files(home)[retention.lists :], log)
     return removed + sum(map(_remove, idle))
 

@@ -1,5 +1,4 @@
-"""What a person should know about a list before working on it: appointments that are over or too near, columns that it
-lacks, and appointments of the export before that are no longer on it."""
+"""Notes about a list: appointments that are over or too near, and those of the export before that are gone."""
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,10 +18,12 @@ from dnapredict.worklist.plan.working_days import call_by_day
 LatestActions = Callable[[Iterable[str]], Mapping[str, RecordedAction]]
 # More appointments than these are told by their number; the list before shows them all.
 _MOST_SHOWN: Final = 100
-_ALL_OVER: Final = "All appointments on this list are over, so that a call about them helps nobody. Score the list of the weeks to come."
+_ALL_OVER: Final = (
+    "All appointments on this list are over, so that a call about them helps nobody. "
+    "Score the list of the weeks to come."
+)
 
 
-@dataclass(frozen=True)
 class GoneAppointment:
     """An appointment of the export before that is no longer on the list, and what was recorded about it last."""
 

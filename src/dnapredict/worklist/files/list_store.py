@@ -42,6 +42,8 @@ ENGLAND: Final = "Europe/London"
 _FOLDER: Final = "lists"
 _LATEST: Final = "latest.json"
 _MARKER: Final = ".kept"
+CONTACTS: Final = ".contacts"
+"""The ending of the file with the contact details of a list: see `worklist.files.contact_details`."""
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 _KEY: Final = b"dnapredict.sealed-list"
@@ -446,6 +448,7 @@ def forget(path: Path) -> None:
     """
     # The marker first: if the process is killed in between, a list without a marker is left, and not a lost list.
     _marker(path).unlink(missing_ok=True)
+    path.with_suffix(CONTACTS).unlink(missing_ok=True)
     path.unlink()
 
 
@@ -463,6 +466,16 @@ def _last_start(worklist: pa.Table) -> datetime.datetime | None:
         return None
     last = pc.max(worklist.filter(pc.is_null(worklist["error"]))["starts_at"]).as_py()
     return None if last is None else last.replace(tzinfo=datetime.UTC)
+
+
+def contacts_file(home: Path, list_id: str) -> Path:
+    """Where the contact details of a list are kept."""
+    return home / _FOLDER / f"{list_id}{CONTACTS}"
+
+
+def kept_list_ids(home: Path) -> frozenset[str]:
+    """The ids of all lists that are kept whole."""
+    return frozenset(path.stem for path, _ in _files(home))
 
 
 def _path(home: Path, list_id: str) -> Path:

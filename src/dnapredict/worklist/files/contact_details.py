@@ -1,0 +1,371 @@
+"""Who is called on a kept list, and how: names, numbers and notes, encrypted beside the list and gone after it.
+
+`lists/ID.contacts` holds them for the list `lists/ID.parquet`, by the number of the line on the list, from 1. The file
+is encrypted with AES-256-GCM under a key of the home (`contacts.key`) and bound to the list and to its last day, so
+that neither can be exchanged. That last day stands in clear in front, so that the file can be deleted without the key.
+A list can be worked on without the file.
+"""
+
+import contextlib
+import datetime
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from dnapredict.data.contract.telephones import telephones_in
+from dnapredict.data.files.atomic_write import private_folder, write_atomically
+from dnapredict.data.files.digests import read_or_make, read_secret
+from dnapredict.data.files.file_lock import locked
+from dnapredict.data.readers.csv_dialect import ROW_NUMBER
+from dnapredict.errors import DataError, StoreError
+from dnapredict.worklist.files.list_store import CONTACTS, ENGLAND, KeptList, contacts_file, kept_list_ids
+
+LONGEST_NOTE: Final = 500
+KEY: Final = "contacts.key"
+_LOCK: Final = "contacts.lock"
+_SECONDS_TO_WAIT: Final = 10.0
+_BUSY: Final = "The contact details of this home are being written by another process. Try again in a minute."
+_HEAD: Final = re.compile(rb"dnapredict contacts 1 (\d{4}-\d\d-\d\d)\n")
+_NONCE_BYTES: Final = 12
+_SECONDS_OF_A_DRAFT: Final = 3_600
+# By whose clock a day ends.
+_ZONE: Final = ZoneInfo(ENGLAND)
+_TELEPHONES: Final = {"mobile_telephone": "mobile", "home_telephone": "home", "other_telephone": "other"}
+_LOG: Final = logging.getLogger("dnapredict.worklist")
+
+
+@dataclass(frozen=True)
+class ContactDetails:
+    """Who a patient is and how to reach them, as the list says it; nothing that is not known.
+
+    `telephones` are in the order in which they are rung, the mobile number first, and `kinds` says for each whether it
+    is the mobile, the home or another number: "mobile", "home", "other". They are shown as they are;
+    `data.contract.telephones.dialled` says what a link dials.
+    """
+
+    name: str | None = field(default=None, repr=False)
+    birth_date: datetime.date | None = field(default=None, repr=False)
+    telephones: tuple[str, ...] = field(default=(), repr=False)
+    language: str | None = field(default=None, repr=False)
+    preferred_time: str | None = field(default=None, repr=False)
+    kinds: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known."""
+        return self == ContactDetails()
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What a file holds: details and notes by line number, and the last day on which they are kept."""
+
+    until: datetime.date
+    rows: Mapping[int, ContactDetails] = field(default_factory=dict, repr=False)
+    notes: Mapping[int, str] = field(default_factory=dict, repr=False)
+
+
+def details_of(contacts: pa.Table) -> dict[int, ContactDetails]:
+    """The contact details by row number of a table of contact columns (`data.mapping.contact_columns`)."""
+    return {row[ROW_NUMBER]: details for row in contacts.to_pylist() if not (details := _details_of_row(row)).is_empty}
+
+
+def _details_of_row(row: Mapping[str, Any]) -> ContactDetails:
+    both = (row.get("person_given_name"), row.get("person_family_name"))
+    name = " ".join(part for part in both if part) or row.get("person_full_name")
+    if row.get("person_full_name") and not all(both):
+        name = row["person_full_name"]
+    numbers: dict[str, str] = {}
+    for column, kind in _TELEPHONES.items():
+        for number in telephones_in(row.get(column) or ""):
+            numbers.setdefault(number, kind)
+    return ContactDetails(
+        name=_one_line(name),
+        birth_date=row.get("person_birth_date"),
+        telephones=tuple(numbers),
+        kinds=tuple(numbers.values()),
+        language=_one_line(row.get("preferred_language")),
+        preferred_time=_one_line(row.get("preferred_contact_time")),
+    )
+
+
+def _one_line(text: str | None) -> str | None:
+    return None if text is None else " ".join(text.split()) or None
+
+
+CARRIED: Final = (
+    "person_full_name",
+    "person_birth_date",
+    *_TELEPHONES,
+    "preferred_language",
+    "preferred_contact_time",
+)
+"""The contact columns that a download can carry, under these names; a full name is put together from its parts."""
+
+
+def columns_carried(contact_columns: Collection[str]) -> tuple[str, ...]:
+    """The columns of `CARRIED` that a list with these contact columns has."""
+    has_name = any(name.startswith("person_") and name.endswith("_name") for name in contact_columns)
+    return tuple(name for name in CARRIED if name in contact_columns or (name == CARRIED[0] and has_name))
+
+
+def carried_table(details: Mapping[int, ContactDetails], names: Sequence[str]) -> pa.Table:
+    """The columns `names` of `CARRIED` as text for a download, with the number of the row that each is of."""
+    rows = [_carried(each) for each in details.values()]
+    columns = {name: pa.array([row[name] for row in rows], pa.string()) for name in names}
+    return pa.table({ROW_NUMBER: pa.array(list(details), pa.int64()), **columns})
+
+
+def _carried(details: ContactDetails) -> dict[str, str | None]:
+    numbers = tuple(zip(details.telephones, details.kinds, strict=True))
+    of_kind = {
+        column: " / ".join(number for number, own in numbers if own == kind) or None
+        for column, kind in _TELEPHONES.items()
+    }
+    return of_kind | {
+        "person_full_name": details.name,
+        "person_birth_date": details.birth_date and f"{details.birth_date:%d/%m/%Y}",
+        "preferred_language": details.language,
+        "preferred_contact_time": details.preferred_time,
+    }
+
+
+def by_line(kept: KeptList, details: Mapping[int, ContactDetails]) -> dict[int, ContactDetails]:
+    """The contact details by line number of a list, from those by row number of the file that was scored."""
+    numbers = kept.worklist[ROW_NUMBER].to_pylist()
+    return {line: details[row] for line, row in enumerate(numbers, start=1) if row in details}
+
+
+def last_day(kept: KeptList, *, contact_days: int) -> datetime.date | None:
+    """The last day on which the contact details of a list are kept; None where no appointment has a time."""
+    scored = kept.worklist.filter(pc.is_null(kept.worklist["error"]))
+    last = pc.max(scored["starts_at"]).as_py() if "starts_at" in scored.column_names else None
+    if last is None:
+        return None
+    day = last.replace(tzinfo=datetime.UTC).astimezone(kept.heading.zone).date()
+    return day + datetime.timedelta(days=contact_days)
+
+
+def keep_those_of(
+    home: Path, kept: KeptList, contacts: pa.Table | None, *, contact_days: int
+) -> dict[int, ContactDetails]:
+    """Keep the contact columns of the file of which `kept` was made; return them by line.
+
+    Nothing is kept of a list whose appointments are over.
+
+    Raises
+    ------
+    StoreError
+        If the home cannot be written to.
+    """
+    rows = {} if contacts is None else by_line(kept, details_of(contacts))
+    until = last_day(kept, contact_days=contact_days)
+    if rows and until is not None and until >= _today():
+        keep(home, kept.heading.list_id, rows, until)
+    return rows
+
+
+def keep(home: Path, list_id: str, rows: Mapping[int, ContactDetails], until: datetime.date) -> None:
+    """Keep the contact details of a list, by line, until the end of the day `until`; its notes stay.
+
+    Raises
+    ------
+    StoreError
+        If the home cannot be written to.
+    """
+    with _writing(home):
+        before = _content(home, list_id)
+        _write(home, list_id, _Content(until, dict(rows), {} if before is None else before.notes))
+
+
+def read(home: Path, list_id: str, rows: Sequence[int] | None = None) -> Mapping[int, ContactDetails]:
+    """The contact details of a list by line, of all lines or of `rows`; {} where there are none any more.
+
+    What cannot be read is logged, and counts as not there: a list can be worked on without it.
+    """
+    content = _content(home, list_id)
+    if content is None:
+        return {}
+    return content.rows if rows is None else {row: content.rows[row] for row in rows if row in content.rows}
+
+
+def note(home: Path, list_id: str, row: int) -> str:
+    """The note about a line of a list; "" where there is none."""
+    return notes(home, list_id).get(row, "")
+
+
+def notes(home: Path, list_id: str) -> Mapping[int, str]:
+    """All notes of a list, by line."""
+    content = _content(home, list_id)
+    return {} if content is None else content.notes
+
+
+def set_note(home: Path, list_id: str, row: int, text: str, *, until: datetime.date) -> None:
+    """Replace the note about a line of a list; an empty text removes it.
+
+    Parameters
+    ----------
+    until
+        The last day on which the note is kept (`last_day`), where nothing else about the list is kept so far.
+
+    Raises
+    ------
+    DataError
+        If it is longer than `LONGEST_NOTE` characters: then the earlier note stays.
+    StoreError
+        If the home cannot be written to.
+    """
+    text = "\n".join(" ".join(line.split()) for line in text.splitlines()).strip()
+    if len(text) > LONGEST_NOTE:
+        raise DataError(f"A note may have {LONGEST_NOTE} characters, and this one has {len(text)}. Shorten it.")
+    with _writing(home):
+        content = _content(home, list_id) or _Content(until)
+        changed = {number: each for number, each in {**content.notes, row: text}.items() if each}
+        _write(home, list_id, replace(content, notes=changed))
+
+
+def forget(home: Path, list_id: str) -> None:
+    """Delete the contact details and notes of a list."""
+    with contextlib.suppress(OSError):
+        contacts_file(home, list_id).unlink(missing_ok=True)
+
+
+def remove_due(home: Path, *, today: datetime.date | None = None) -> int:
+    """Delete the contact details of lists whose last day is over, and of lists that are gone; return their number.
+
+    A file whose last day cannot be read is deleted too: nobody could say when it was due.
+    """
+    # The files first: each is written after its list, so that no list is missing that a file found here belongs to.
+    files = sorted(_folder(home).glob(f"*{CONTACTS}"))
+    lists, today = kept_list_ids(home), today or _today()
+    return sum(map(_remove, (path for path in files if _is_due(path, lists=lists, today=today))))
+
+
+def _is_due(path: Path, *, lists: frozenset[str], today: datetime.date) -> bool:
+    if path.name.startswith("."):  # the draft of another process, or what a killed one left
+        with contextlib.suppress(OSError):
+            return time.time() - path.stat().st_mtime > _SECONDS_OF_A_DRAFT
+        return False
+    until = _until(path)
+    return until is None or until < today or path.stem not in lists
+
+
+def _remove(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:  # another process was faster
+        return False
+    return True
+
+
+def _folder(home: Path) -> Path:
+    return contacts_file(home, "").parent
+
+
+@contextlib.contextmanager
+def _writing(home: Path) -> Iterator[None]:
+    """Hold the lock under which these files are read and rewritten, so that no note of another process is lost."""
+    with locked(private_folder(_folder(home)) / _LOCK, busy_message=_BUSY, seconds=_SECONDS_TO_WAIT):
+        yield
+
+
+def _write(home: Path, list_id: str, content: _Content) -> None:
+    head, nonce = _head(content.until), os.urandom(_NONCE_BYTES)
+    key = bytes.fromhex(read_or_make(home / KEY).decode("ascii").strip())
+    sealed = AESGCM(key).encrypt(nonce, _as_json(content), _bound_to(head, list_id))
+    with write_atomically(contacts_file(home, list_id)) as draft:
+        draft.write_bytes(head + nonce + sealed)
+
+
+def _content(home: Path, list_id: str) -> _Content | None:
+    """What is kept of a list; None where there is nothing, it is due to be deleted, or it cannot be read."""
+    path = contacts_file(home, list_id)
+    try:
+        sealed = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _log_once(f"{path}: the contact details cannot be read ({type(error).__name__}).")
+        return None
+    head = _HEAD.match(sealed)
+    if head is not None and datetime.date.fromisoformat(head[1].decode()) < _today():
+        return None
+    try:
+        return _opened(home, list_id, sealed)
+    except (StoreError, InvalidTag, ValueError) as error:
+        _log_once(
+            f"{path}: the contact details cannot be read ({type(error).__name__}): the file or {KEY} is damaged, or "
+            "not of this home. The list can be worked on without them; upload it again to have them back."
+        )
+        return None
+
+
+def _opened(home: Path, list_id: str, sealed: bytes) -> _Content:
+    head = _HEAD.match(sealed)
+    if head is None:
+        raise ValueError("no file of contact details")
+    key = bytes.fromhex(read_secret(home / KEY).decode("ascii").strip())
+    start = head.end() + _NONCE_BYTES
+    plain = AESGCM(key).decrypt(sealed[head.end() : start], sealed[start:], _bound_to(head[0], list_id))
+    stored = json.loads(plain)
+    return _Content(
+        datetime.date.fromisoformat(head[1].decode()),
+        {int(number): _from_json(row) for number, row in stored["rows"].items()},
+        {int(number): text for number, text in stored["notes"].items()},
+    )
+
+
+def _head(until: datetime.date) -> bytes:
+    return f"dnapredict contacts 1 {until.isoformat()}\n".encode()
+
+
+def _bound_to(head: bytes, list_id: str) -> bytes:
+    """What the ciphertext is bound to: the last day in front of it, and its list."""
+    return head + list_id.encode()
+
+
+def _as_json(content: _Content) -> bytes:
+    rows = {number: _row_as_json(each) for number, each in content.rows.items()}
+    return json.dumps({"rows": rows, "notes": content.notes}, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _row_as_json(details: ContactDetails) -> list[Any]:
+    birth_date = details.birth_date and details.birth_date.isoformat()
+    return [details.name, birth_date, details.telephones, details.language, details.preferred_time, details.kinds]
+
+
+def _from_json(row: list[Any]) -> ContactDetails:
+    name, birth_date, telephones, language, preferred_time, kinds = row
+    born = birth_date and datetime.date.fromisoformat(birth_date)
+    return ContactDetails(name, born, tuple(telephones), language, preferred_time, tuple(kinds))
+
+
+def _until(path: Path) -> datetime.date | None:
+    try:
+        with path.open("rb") as file:
+            head = _HEAD.match(file.readline(64))
+        return None if head is None else datetime.date.fromisoformat(head[1].decode())
+    except (OSError, ValueError):
+        return None
+
+
+def _today() -> datetime.date:
+    return datetime.datetime.now(_ZONE).date()
+
+
+@lru_cache(maxsize=1_000)
+def _log_once(message: str) -> None:
+    _LOG.error("%s", message)

@@ -29,6 +29,8 @@ ROLES: Final = """
     GET    | /lists/0123456789abcdef            |       | yes  | yes   | yes   | yes  |          | yes           |
     GET    | /lists/0123456789abcdef/file       |       | yes  | yes   | yes   | yes  |          | yes           |
     POST   | /lists/0123456789abcdef/outcomes   |       | yes  | yes   | yes   | yes  |          | yes           |
+    POST   | /lists/0123456789abcdef/mend       |       | yes  | yes   | yes   | yes  |          | yes           |
+    POST   | /lists/0123456789abcdef/assign     |       | yes  | yes   | yes   | yes  |          | yes           |
     POST   | /lists/0123456789abcdef/delete     |       |      | yes   |       | yes  |          | yes           |
     POST   | /lists/0123456789abcdef/hand-over  |       |      | yes   |       | yes  |          | yes           |
     GET    | /model                             |       | yes  | yes   | yes   | yes  | yes      | yes           |
@@ -88,6 +90,8 @@ BODIES: Final = """
     /upload                            | multipart/form-data               | 8 MB
     /upload/columns                    | application/x-www-form-urlencoded | 8 kB
     /lists/0123456789abcdef/outcomes   | application/x-www-form-urlencoded | 8 kB
+    /lists/0123456789abcdef/mend       | application/x-www-form-urlencoded | 8 kB
+    /lists/0123456789abcdef/assign     | application/x-www-form-urlencoded | 8 kB
     /sign-in                           | application/x-www-form-urlencoded | 8 kB
 """
 

@@ -28,6 +28,7 @@ from dnapredict.service.pages.list_view import LIST_PAGES
 from dnapredict.service.pages.model_pages import MODEL, REPORT, REPORT_FILE, TABLES
 from dnapredict.service.pages.page_routes import STATIC_PATH, page_routes
 from dnapredict.service.pages.rendering import error_page
+from dnapredict.service.pages.row_forms import ASSIGN, MEND
 from dnapredict.service.pages.upload_pages import UPLOAD, UPLOAD_COLUMNS
 from dnapredict.service.prometheus_metrics import CONTENT_TYPE, exposition
 
@@ -50,7 +51,7 @@ def body_types(*, largest: int, largest_form: int) -> tuple[BodyType, ...]:
         BodyType(re.compile(LISTS + "/[^/]+/actions"), _JSON, largest_form),
         BodyType(re.compile(UPLOAD), _FILE, largest),
         BodyType(re.compile(UPLOAD_COLUMNS), _FORM, largest_form),
-        BodyType(re.compile(LIST_PAGES + "/[^/]+" + OUTCOMES), _FORM, largest_form),
+        BodyType(re.compile(LIST_PAGES + f"/[^/]+({OUTCOMES}|{MEND}|{ASSIGN})"), _FORM, largest_form),
         BodyType(re.compile(SIGN_IN), _FORM, largest_form),
     )
 
@@ -77,7 +78,7 @@ _COUNTED: Final = frozenset(
         "/docs.json",
     }
 )
-_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file")
+_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, MEND, ASSIGN, "/file")
 
 
 def route_of(path: str) -> str:
@@ -96,7 +97,7 @@ _POSTED: Final = (
     "/v1/score",
     LISTS,
     LISTS + "/{list_id}/actions",
-    LIST_PAGES + "/{list_id}" + OUTCOMES,
+    *(LIST_PAGES + "/{list_id}" + form for form in (OUTCOMES, MEND, ASSIGN)),
     UPLOAD_COLUMNS,
 )
 
@@ -112,7 +113,10 @@ def web_app(
     worklist: Callable[[], WorklistConfig],
 ) -> Starlette:
     """The Starlette application that is mounted at the root of the service."""
-    about_itself, pages = description(), ListPages(lists, actions, worklist, who=ring.name_of)
+    about_itself, pages = (
+        description(),
+        ListPages(lists, actions, worklist, who=ring.name_of, colleagues=ring.colleagues),
+    )
 
     def docs(_: Request) -> Response:
         return JSONResponse(about_itself)

@@ -9,10 +9,12 @@ import pyarrow as pa
 
 from dnapredict.config.mapping_config import Mapping
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.mapping.apply_mapping import source_of
 from dnapredict.data.mapping.column_meanings import UNUSED, WORDS, ChosenMeanings, meanings_of
 from dnapredict.data.mapping.pseudonyms import KEY_VARIABLE
 from dnapredict.data.mapping.suggestion import Sources, complete_sources, suggest_sources
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER, printable_name
+from dnapredict.data.validation.rules import columns_of
 from dnapredict.errors import DataError
 from dnapredict.service.scorer_protocol import ScorerProtocol, factors_of
 
@@ -136,3 +138,39 @@ def lacking_words(unknown: Sequence[str], present: Collection[str], scorer: Scor
 def _some(titles: Sequence[str]) -> str:
     shown = "; ".join(title.lower() for title in titles[:_MOST_TITLES])
     return shown if len(titles) <= _MOST_TITLES else f"{shown}; and {len(titles) - _MOST_TITLES} more"
+
+
+def error_cells(worklist: pa.Table, appointments: pa.Table, mapping: Mapping) -> pa.Array:
+    """Where in the uploaded file to look for the error of each row of `worklist`; null for a scored row."""
+    columns = columns_of_file(appointments)
+    cells = [
+        None if error is None else cell_words(row, wrong_cells(error, columns, mapping))
+        for row, error in zip(worklist[ROW_NUMBER].to_pylist(), worklist["error"].to_pylist(), strict=True)
+    ]
+    return pa.array(cells, pa.string())
+
+
+def cell_words(row: int, cells: Sequence["FileColumn"]) -> str:
+    """Where a row and its wrong cells are.
+
+    >>> cell_words(14, [FileColumn(4, "Appt Date")])
+    'row 14, column D (Appt Date)'
+    """
+    named = " or ".join(f"{letter(cell.number)} ({printable_name(cell.name, cell.number)})" for cell in cells)
+    return f"row {row:,}, column {named}" if named else f"row {row:,}"
+
+
+@dataclass(frozen=True)
+class FileColumn:
+    """A column of an uploaded file, by its number from 1 and its name."""
+
+    number: int
+    name: str
+
+
+def wrong_cells(error: str, columns: Sequence[str], mapping: Mapping) -> tuple[FileColumn, ...]:
+    """The columns of a file in which the error of a row may be; empty where the whole row is meant."""
+    wanted = columns_of(error.removeprefix("This row ").removesuffix("."))
+    sources = (source_of(name, columns, mapping) for name in wanted)
+    named = dict.fromkeys(name for source in sources if source is not None for name in source.columns)
+    return tuple(FileColumn(columns.index(name) + 1, name) for name in named if name in columns)

@@ -6,7 +6,8 @@ import hashlib
 import logging
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping as MappingOf
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
@@ -16,6 +17,7 @@ import pyarrow as pa
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.service_config import Retention
+from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.contract.columns import NAMES, REQUIRED
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.files.atomic_write import private_folder
@@ -26,6 +28,7 @@ from dnapredict.data.readers import file_type, table_file
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError
+from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service.api import pending_uploads
 from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.list_columns import (
@@ -33,17 +36,22 @@ from dnapredict.service.api.list_columns import (
     ask,
     chosen_sources,
     columns_of_file,
+    error_cells,
     has_pseudonym_key,
     lacking_words,
 )
+from dnapredict.service.api.mended_rows import unscored_line, with_row
 from dnapredict.service.api.pending_uploads import PendingUpload
 from dnapredict.service.api.team_lists import followed_list, is_own, last_export, may_open, own_name, own_team
 from dnapredict.service.api.team_mappings import TeamMappings
 from dnapredict.service.log.answer_entries import REQUESTED_BY, AnswerLog, Hashes
 from dnapredict.service.log.retention import remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.worklist.files import contact_details, list_store
-from dnapredict.worklist.files.list_store import SPECIALTY, Heading, KeptList, ListOrigin
+from dnapredict.worklist.calls import assignments
+from dnapredict.worklist.calls.assignments import Assignment
+from dnapredict.worklist.files import contact_details, list_store, unscored_rows
+from dnapredict.worklist.files.list_store import ERROR_CELL, SPECIALTY, Heading, KeptList, ListOrigin
+from dnapredict.worklist.files.unscored_rows import UnscoredRows
 from dnapredict.worklist.files.worklist_files import notices_of
 from dnapredict.worklist.plan.working_days import local_today
 
@@ -58,6 +66,7 @@ _FORMS: Final = (".csv", ".xlsx")
 # The same file from the same person within this time is a second click or a page that was reloaded.
 _SENT_AGAIN_WITHIN: Final = datetime.timedelta(minutes=10)
 _SECONDS_TO_WAIT: Final = 50.0
+_MENDING: Final = "Another row is being scored just now. Try again."
 _BUSY: Final = "This list is being scored already. Look under Recent lists in a minute."
 
 
@@ -73,10 +82,11 @@ class ListService:
         mapping: Mapping = IDENTITY,
         retention: Retention = Retention(),  # noqa: B008 - frozen
         log: ScoringLog | None = None,
+        worklist: Callable[[], WorklistConfig] = worklist_config,
     ) -> None:
         """Read lists through `mapping`, and keep them for as long as `retention` says.
 
-        `log` (by default that of the home) tells which lists are in use.
+        `log` (by default that of the home) tells which lists are in use, and `worklist` what is done without a call.
         """
         self._log = log or ScoringLog(home)
         self._home = home
@@ -85,6 +95,7 @@ class ListService:
         self._mapping = mapping
         self._retention = retention
         self._mappings = TeamMappings(home)
+        self._worklist = worklist
 
     @property
     def retention(self) -> Retention:
@@ -217,7 +228,7 @@ class ListService:
         unknown = reader.unknown_factors(present)
         day = local_today(ZoneInfo(mapping.timezone))
         kept = KeptList.new(
-            _with_specialties(worklist, rows),
+            _with_specialties(worklist, rows).append_column(ERROR_CELL, error_cells(worklist, appointments, mapping)),
             name=name,
             model_version=scorer.model_version,
             synthetic=scorer.synthetic,
@@ -235,11 +246,96 @@ class ListService:
         heading = kept.heading
         self._logbook.note(worklist, rows=rows, scorer=scorer, at=heading.created_at, list_id=heading.list_id)
         list_store.keep(self._home, kept)
+        unscored_rows.keep(self._home, heading.list_id, UnscoredRows.of(appointments, worklist, mapping))
         contacts = contact_rows(appointments, mapping, source=name)
         contact_details.keep_those_of(self._home, kept, contacts, contact_days=self._retention.contact_days)
         remove_lists(self._home, self._retention, self._log)
         list_store.save_latest(self._home, kept)
         return kept
+
+    def unscored(self, list_id: str) -> UnscoredRows | None:
+        """The rows of a list that could not be scored, as they were sent; None where there are none any more."""
+        return unscored_rows.read(self._home, list_id)
+
+    def mend(self, list_id: str, line: int, cells: MappingOf[str, str]) -> KeptList | None:
+        """Score a row again with other cells, and keep it where it stands; None if it is not there any more.
+
+        The row stays on its line, so that an outcome that somebody is about to record reaches the right one. Where the
+        plan would call the patient and no call on the list has a lower risk, one more call is made.
+
+        Parameters
+        ----------
+        line
+            The number of the line on the list, from 1.
+        cells
+            The new values by the column of the file.
+
+        Raises
+        ------
+        DataError, ModelError, StoreError
+            As `score`.
+        """
+        folder = private_folder(self._home / "lists")
+        with locked(folder / ".mend.lock", busy_message=_MENDING, seconds=_SECONDS_TO_WAIT):
+            kept, unscored = self.find(list_id), self.unscored(list_id)
+            row = None if kept is None else unscored_line(kept, line)
+            if kept is None or unscored is None or row not in unscored.rows:
+                return None
+            unscored = unscored.with_cells(row, cells)
+            changed = self._scored_again(kept, line, unscored, row=row)
+            list_store.keep_changed(self._home, changed)
+            is_scored = unscored_line(changed, line) is None
+            unscored_rows.keep(self._home, list_id, unscored.without(row) if is_scored else unscored)
+            if is_scored:
+                self._keep_contact(changed, unscored, row)
+            return changed
+
+    def assign(self, kept: KeptList, lines: Sequence[int], *, to: str) -> None:
+        """Hand lines of a list over to a colleague; to nobody, they go back to the team.
+
+        Raises
+        ------
+        DataError
+            If the name is too long or not printable.
+        StoreError
+            If the home cannot be written to.
+        """
+        at = datetime.datetime.now(datetime.UTC)
+        assignment = Assignment(to=to, by=own_name(), at=at, lines=tuple(lines))
+        assignments.assign(self._home, kept.heading.list_id, assignment)
+
+    def colleagues_by_line(self, kept: KeptList) -> MappingOf[int, str]:
+        """The colleague who calls about each line of a list that was handed over; {} where none was.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be read.
+        """
+        return {line: each.to for line, each in assignments.assigned(self._home, kept.heading.list_id).items()}
+
+    def _scored_again(self, kept: KeptList, line: int, unscored: UnscoredRows, *, row: int) -> KeptList:
+        scorer = self._champion.require()
+        mapping, table = self._in_place(unscored.mapping), unscored.table(row)
+        reader = scorer if mapping == IDENTITY else scorer.with_mapping(mapping)
+        answer = reader.score(table, capacity=1, reasons=True)
+        changed = with_row(kept, line, answer, unscored=unscored, unselected_action=self._worklist().unselected_action)
+        answered = changed.worklist.slice(line - 1, 1)
+        if answered["selected"][0].as_py():
+            reader.score(table, capacity=1, reasons=False, record_calls=True)
+        rows = {row: dict(_under_contract_names(table, mapping).to_pylist()[0])}
+        at = datetime.datetime.now(datetime.UTC)
+        self._logbook.note(answered, rows=rows, scorer=scorer, at=at, list_id=kept.heading.list_id)
+        return changed
+
+    def _keep_contact(self, kept: KeptList, unscored: UnscoredRows, row: int) -> None:
+        """Add who is called about a row that is scored now to those of the list."""
+        list_id, days = kept.heading.list_id, self._retention.contact_days
+        contacts = contact_rows(unscored.table(row), self._in_place(unscored.mapping), source=kept.heading.name)
+        until = contact_details.last_day(kept, contact_days=days)
+        if contacts is not None and until is not None:
+            own = contact_details.by_line(kept, contact_details.details_of(contacts))
+            contact_details.keep(self._home, list_id, {**contact_details.read(self._home, list_id), **own}, until)
 
     def _followed(self, worklist: pa.Table) -> str:
         """The id of the team's list of which this is a later export; "" where there is none."""

@@ -24,6 +24,7 @@ _ALL_OVER: Final = (
 )
 
 
+@dataclass(frozen=True)
 class GoneAppointment:
     """An appointment of the export before that is no longer on the list, and what was recorded about it last."""
 

@@ -2,7 +2,7 @@
 
 import datetime
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Final
@@ -22,6 +22,7 @@ from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.list_notes import ListNotes, list_changes, list_warnings
 from dnapredict.service.pages.list_query import ListQuery
 from dnapredict.service.pages.list_view import LIST_PAGES, OFFERED, OptOuts, Who, build_view
+from dnapredict.service.pages.mend_forms import mend_forms, row_error
 from dnapredict.service.pages.rendering import day_words, error_page, moment_words, page
 from dnapredict.worklist.files.list_store import Heading, KeptList
 from dnapredict.worklist.plan.working_days import local_today
@@ -47,6 +48,7 @@ class Recent:
     address: str
     created_at: str
     progress: CallProgress
+    is_followed: bool = False
 
 
 def _with_error_page(view: View) -> View:
@@ -67,13 +69,14 @@ class ListPages:
     """The pages of a home's lists.
 
     `worklist` returns the worklist configuration, read for each page so that a change takes effect. `who` returns
-    the name of a key's holder.
+    the name of a key's holder, and `colleagues` the names of the people of the team.
     """
 
     lists: ListService
     actions: Actions
     worklist: Callable[[], WorklistConfig]
     who: Who = lambda key_id: ""  # noqa: ARG005
+    colleagues: Callable[[], Sequence[str]] = tuple
 
     def routes(self) -> Sequence[BaseRoute]:
         """The routes of the pages."""
@@ -121,12 +124,13 @@ class ListPages:
     def recent(self, _: Request) -> Response:
         """All kept lists, newest first, and the progress of the week."""
         headings = self.lists.headings()
+        followed = {heading.follows for heading in headings}
         return page(
             "lists.html",
             here=LIST_PAGES,
             synthetic=any(heading.synthetic for heading in headings),
             retention=self.lists.retention,
-            recent=[recent for heading in headings if (recent := self._recent(heading))],
+            recent=[recent for heading in headings if (recent := self._recent(heading, followed))],
             **self._week(),
         )
 
@@ -149,6 +153,7 @@ class ListPages:
         """
         self._hold(kept)
         list_query = ListQuery.of(request.query_params)
+        unscored = self.lists.unscored(kept.heading.list_id) if list_query.show == "not-scored" else None
         return page(
             "list.html",
             here=here,
@@ -157,6 +162,9 @@ class ListPages:
             kept=kept.heading,
             newest=self._newer(kept),
             notes=self._notes(kept),
+            mend_forms=mend_forms(kept, unscored),
+            row_error=row_error,
+            colleagues=self.colleagues(),
             view=build_view(
                 kept,
                 list_query,
@@ -164,6 +172,7 @@ class ListPages:
                 entries_of=self.actions.entries,
                 who=self.who,
                 opt_outs=OptOuts(self.actions.opted_out, self.worklist().opted_out_action),
+                assigned=self.lists.colleagues_by_line(kept),
             ),
             offered=OFFERED,
             mistake=Outcome.WITHDRAWN,
@@ -214,7 +223,7 @@ class ListPages:
         newest = self.lists.newest_heading()
         return None if newest is None or newest.list_id == kept.heading.list_id else newest
 
-    def _recent(self, heading: Heading) -> Recent | None:
+    def _recent(self, heading: Heading, followed: Collection[str] = ()) -> Recent | None:
         kept = self.lists.shown(heading.list_id)
         if kept is None:  # deleted in the meantime
             return None
@@ -224,6 +233,7 @@ class ListPages:
             f"{LIST_PAGES}/{heading.list_id}",
             moment_words(heading.created_at, heading.zone),
             list_progress(calls, self.actions.latest(calls)),
+            heading.list_id in followed,
         )
 
     def _week(self) -> dict[str, Any]:

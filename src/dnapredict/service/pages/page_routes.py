@@ -18,6 +18,7 @@ from dnapredict.service.pages.entry_forms import EntryForms
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.model_pages import model_routes
 from dnapredict.service.pages.rendering import page
+from dnapredict.service.pages.row_forms import RowForms
 from dnapredict.service.pages.sign_in import sign_in_routes
 from dnapredict.service.pages.upload_pages import UploadPages
 from dnapredict.service.scorer_protocol import factors_of
@@ -65,6 +66,7 @@ def page_routes(
         *lists.routes(),
         *EntryForms(lists).routes(),
         *UploadPages(lists).routes(),
+        *RowForms(lists).routes(),
         *model_routes(champion, documents),
         *plain_routes(champion),
         *sign_in_routes(ring, failed),

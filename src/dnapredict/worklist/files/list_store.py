@@ -11,6 +11,7 @@ note of its workbook, so that a list can be downloaded as it was scored, whichev
 import contextlib
 import datetime
 import logging
+import os
 import re
 import secrets
 import stat
@@ -36,6 +37,8 @@ from dnapredict.worklist.files.worklist_files import COLUMNS, LOCATION_COLUMNS, 
 KEPT_ROWS: Final = 5_000
 SPECIALTY: Final = "treatment_function_code"
 """Teams can be defined by it; no page shows it."""
+ERROR_CELL: Final = "error_cell"
+"""Where in the uploaded file to look for the error of a row, such as "row 14, column D (Appt Date)"."""
 
 # The clinics' time zone of lists that were kept before it was recorded, and of requests.
 ENGLAND: Final = "Europe/London"
@@ -44,6 +47,9 @@ _LATEST: Final = "latest.json"
 _MARKER: Final = ".kept"
 CONTACTS: Final = ".contacts"
 """The ending of the file with the contact details of a list: see `worklist.files.contact_details`."""
+_UNSCORED: Final = ".unscored"
+_ASSIGNED: Final = ".assigned"
+_SECONDS_UNSCORED: Final = 7 * 86_400
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 _KEY: Final = b"dnapredict.sealed-list"
@@ -52,7 +58,9 @@ _KEY_BEFORE: Final = b"dnapredict.list"
 _LOG: Final = logging.getLogger("dnapredict.worklist")
 # The columns that a page shows, and the specialty.
 _PAGE_COLUMNS: Final = (*COLUMNS, *LOCATION_COLUMNS)
-_PAGE_SCHEMA: Final = pa.schema([SCHEMA.field(name) for name in _PAGE_COLUMNS] + [(SPECIALTY, pa.string())])
+_PAGE_SCHEMA: Final = pa.schema(
+    [SCHEMA.field(name) for name in _PAGE_COLUMNS] + [(name, pa.string()) for name in (SPECIALTY, ERROR_CELL)]
+)
 _State = tuple[int, int, int, int]
 
 
@@ -295,6 +303,23 @@ def keep(home: Path, kept: KeptList) -> None:
         raise
 
 
+def keep_changed(home: Path, kept: KeptList) -> None:
+    """Keep a list again in which a row was put right. It is not younger for that: its retention period goes on.
+
+    Raises
+    ------
+    StoreError
+        If the home cannot be written to.
+    """
+    path = _path(home, kept.heading.list_id)
+    times = path.stat()
+    keep(home, kept)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    last = latest(home)
+    if last is not None and last.heading.list_id == kept.heading.list_id:
+        save_latest(home, kept)
+
+
 def save_latest(home: Path, kept: KeptList) -> KeptList:
     """Save a list as the latest one, replacing the one before; return the part that is stored.
 
@@ -449,7 +474,26 @@ def forget(path: Path) -> None:
     # The marker first: if the process is killed in between, a list without a marker is left, and not a lost list.
     _marker(path).unlink(missing_ok=True)
     path.with_suffix(CONTACTS).unlink(missing_ok=True)
+    path.with_suffix(_UNSCORED).unlink(missing_ok=True)
+    path.with_suffix(_ASSIGNED).unlink(missing_ok=True)
     path.unlink()
+
+
+def remove_unscored(home: Path, now: datetime.datetime) -> None:
+    """Delete the unscored rows of lists that are gone or whose appointments are over: they hold contact details.
+
+    Of a list without any scored row they are kept for a week.
+    """
+    for rows in (home / _FOLDER).glob(f"*{_UNSCORED}"):
+        path = rows.with_suffix(".parquet")
+        with contextlib.suppress(OSError):
+            is_old = now.timestamp() - rows.stat().st_mtime > _SECONDS_UNSCORED
+            if not path.exists() or (is_over(path, now) and (is_old or _has_scored(path))):
+                rows.unlink(missing_ok=True)
+
+
+def _has_scored(path: Path) -> bool:
+    return bool(pq.read_table(path, columns=["error"])["error"].null_count)
 
 
 def _is_over(worklist: pa.Table, now: datetime.datetime) -> bool:
@@ -466,6 +510,16 @@ def _last_start(worklist: pa.Table) -> datetime.datetime | None:
         return None
     last = pc.max(worklist.filter(pc.is_null(worklist["error"]))["starts_at"]).as_py()
     return None if last is None else last.replace(tzinfo=datetime.UTC)
+
+
+def unscored_file(home: Path, list_id: str) -> Path:
+    """Where the rows of a list that could not be scored are kept."""
+    return home / _FOLDER / f"{list_id}{_UNSCORED}"
+
+
+def assigned_file(home: Path, list_id: str) -> Path:
+    """Where it is kept who calls about which lines of a list."""
+    return home / _FOLDER / f"{list_id}{_ASSIGNED}"
 
 
 def contacts_file(home: Path, list_id: str) -> Path:

@@ -6,13 +6,18 @@ for reasons of the service alone.
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 
+from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.readers.csv_dialect import ROW_NUMBER
+from dnapredict.data.validation import contract_check
+from dnapredict.data.validation.rules import sentence_of
 from dnapredict.features.factors import factor_register
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service.api.champion import Champion, ExpectedModel
@@ -48,6 +53,10 @@ class AgeScorer:
     model_version: str = "7"
     stored: Fingerprint = Fingerprint()
     synthetic: bool = True
+    mapping: Mapping = IDENTITY
+
+    def with_mapping(self, mapping: Mapping) -> "AgeScorer":
+        return replace(self, mapping=mapping)
 
     def score(
         self,
@@ -59,7 +68,7 @@ class AgeScorer:
     ) -> pa.Table:
         lines = [
             _line(row, reasons=reasons, version=self.model_version) | {"row_number": row.get("row_number", number)}
-            for number, row in enumerate(appointments.to_pylist(), start=1)
+            for number, row in enumerate(self._rows(appointments), start=1)
         ]
         lines.sort(key=lambda line: (line["error"] is not None, -(line["probability"] or 0)))
         places = capacity or max(1, len(lines) // 10)
@@ -67,8 +76,17 @@ class AgeScorer:
             line |= {"rank": rank, "selected": rank <= places}
         return pa.Table.from_pylist(lines, schema=SCHEMA)
 
-    def with_mapping(self, mapping: object) -> "AgeScorer":  # noqa: ARG002 - it reads contract names alone
-        return self
+    def _rows(self, appointments: pa.Table) -> list[dict[str, Any]]:
+        """The rows as sent; through a mapping, those of the contract, and the rejected ones with their error."""
+        if self.mapping == IDENTITY:
+            return appointments.to_pylist()
+        with Workspace() as workspace:
+            checked = contract_check.check(
+                workspace.keep(appointments), workspace, mapping=self.mapping, source="list", future=True
+            )
+            rows = workspace.fetch(f"FROM {checked.rows.get_name()} ORDER BY {ROW_NUMBER}").to_pylist()
+            rejected = checked.rejected.to_pylist()
+        return rows + [row | {"error": f"This row {sentence_of(row['rule'])}."} for row in rejected]
 
     def note(self, name: str, *, day: datetime.date, unknown: Sequence[str] = ()) -> Note:
         return note_of(
@@ -115,6 +133,8 @@ SCHEMA = pa.schema(
 
 def _line(row: dict, *, reasons: bool, version: str) -> dict:
     line = dict.fromkeys(SCHEMA.names) | {"appointment_id": row["appointment_id"], "model_version": version}
+    if row.get("error"):
+        return line | {"error": row["error"]}
     if row["appointment_id"] is None:
         return line | {"error": "has no appointment_id"}
     try:
@@ -141,8 +161,10 @@ def _line(row: dict, *, reasons: bool, version: str) -> dict:
     return line
 
 
-def _moment(text: str | None) -> datetime.datetime | None:
+def _moment(text: str | datetime.datetime | None) -> datetime.datetime | None:
     """A time of an upload, which is in English winter here."""
+    if isinstance(text, datetime.datetime):
+        return text
     try:
         return datetime.datetime.fromisoformat(text or "")
     except ValueError:

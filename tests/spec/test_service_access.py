@@ -39,6 +39,8 @@ ROLES: Final = """
     POST   | /lists/0123456789abcdef/call/7     |       | yes  | yes   | yes   | yes  |          | yes           |
     POST   | /lists/0123456789abcdef/search     |       | yes  | yes   | yes   | yes  |          | yes           |
     GET    | /week                              |       | yes  | yes   | yes   | yes  | yes      | yes           |
+    POST   | /lists/0123456789abcdef/mend       |       | yes  | yes   | yes   | yes  |          | yes           |
+    POST   | /lists/0123456789abcdef/assign     |       | yes  | yes   | yes   | yes  |          | yes           |
     POST   | /lists/0123456789abcdef/delete     |       |      | yes   |       | yes  |          | yes           |
     POST   | /lists/0123456789abcdef/hand-over  |       |      | yes   |       | yes  |          | yes           |
     GET    | /model                             |       | yes  | yes   | yes   | yes  | yes      | yes           |
@@ -47,6 +49,7 @@ ROLES: Final = """
     GET    | /model/figures.html                |       | yes  | yes   | yes   | yes  | yes      | yes           |
     GET    | /upload                            |       | yes  | yes   | yes   | yes  |          | yes           |
     POST   | /upload                            |       | yes  | yes   | yes   | yes  |          | yes           |
+    POST   | /upload/columns                    |       | yes  | yes   | yes   | yes  |          | yes           |
     POST   | /sign-out                          |       | yes  | yes   | yes   | yes  | yes      | yes           |
     GET    | /no-such-page                      |       | yes  | yes   | yes   | yes  |          | yes           |
     GET    | /livez                             | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
@@ -101,9 +104,12 @@ BODIES: Final = """
     /v1/lists/0123456789abcdef/outcomes | multipart/form-data              | 8 MB
     /lists/0123456789abcdef/workbook   | multipart/form-data               | 8 MB
     /upload                            | multipart/form-data               | 8 MB
+    /upload/columns                    | application/x-www-form-urlencoded | 8 kB
     /lists/0123456789abcdef/outcomes   | application/x-www-form-urlencoded | 8 kB
     /lists/0123456789abcdef/call/7     | application/x-www-form-urlencoded | 8 kB
     /lists/0123456789abcdef/search     | application/x-www-form-urlencoded | 8 kB
+    /lists/0123456789abcdef/mend       | application/x-www-form-urlencoded | 8 kB
+    /lists/0123456789abcdef/assign     | application/x-www-form-urlencoded | 8 kB
     /sign-in                           | application/x-www-form-urlencoded | 8 kB
     /sign-in/link/0123456789abcdef     | application/x-www-form-urlencoded | 8 kB
 """

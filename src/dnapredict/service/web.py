@@ -28,7 +28,7 @@ from dnapredict.service.middleware.body_limits import BodyType
 from dnapredict.service.pages.call_sheet_page import SHEET
 from dnapredict.service.pages.calls.call_mode import SEARCH
 from dnapredict.service.pages.calls.call_view import CALL
-from dnapredict.service.pages.entry_forms import OUTCOMES, UPLOAD
+from dnapredict.service.pages.entry_forms import OUTCOMES
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.list_view import LIST_PAGES
 from dnapredict.service.pages.live import LIVE, LiveLists
@@ -36,8 +36,11 @@ from dnapredict.service.pages.model_pages import MODEL, REPORT, REPORT_FILE, TAB
 from dnapredict.service.pages.page_routes import STATIC_PATH, page_routes
 from dnapredict.service.pages.rendering import error_page
 from dnapredict.service.pages.returned_page import WORKBOOK
+from dnapredict.service.pages.row_forms import ASSIGN, MEND
+from dnapredict.service.pages.upload_pages import UPLOAD, UPLOAD_COLUMNS
 from dnapredict.service.prometheus_metrics import CONTENT_TYPE, exposition
 
+_LIST_FORMS: Final = f"{OUTCOMES}|{MEND}|{ASSIGN}|{SEARCH}|{CALL}/[0-9]+"
 _JSON: Final = frozenset({"application/json"})
 _FORM: Final = frozenset({"application/x-www-form-urlencoded"})
 _FILE: Final = frozenset({"multipart/form-data"})
@@ -58,8 +61,10 @@ def body_types(*, largest: int, largest_form: int) -> tuple[BodyType, ...]:
         BodyType(re.compile(LISTS + "/[^/]+" + RETURNED), _FILE, largest),
         BodyType(re.compile(LIST_PAGES + "/[^/]+" + WORKBOOK), _FILE, largest),
         BodyType(re.compile(UPLOAD), _FILE, largest),
-        BodyType(re.compile(LIST_PAGES + "/[^/]+" + OUTCOMES), _FORM, largest_form),
-        BodyType(re.compile(f"{LIST_PAGES}/[^/]+(?:{CALL}/[0-9]+|{SEARCH})"), _FORM, largest_form),
+        BodyType(re.compile(UPLOAD_COLUMNS), _FORM, largest_form),
+        BodyType(
+            re.compile(f"{LIST_PAGES}/[^/]+(?:{OUTCOMES}|{MEND}|{ASSIGN}|{CALL}/[0-9]+|{SEARCH})"), _FORM, largest_form
+        ),
         BodyType(re.compile(f"{SIGN_IN}|{LINK}[^/]+"), _FORM, largest_form),
     )
 
@@ -76,6 +81,7 @@ _COUNTED: Final = frozenset(
         REPORT_FILE,
         TABLES,
         UPLOAD,
+        UPLOAD_COLUMNS,
         SIGN_IN,
         OPENID,
         RETURN,
@@ -87,7 +93,7 @@ _COUNTED: Final = frozenset(
         "/docs.json",
     }
 )
-_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, "/file", CALL, SEARCH, SHEET, WORKBOOK, LIVE)
+_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, MEND, ASSIGN, "/file", CALL, SEARCH, SHEET, WORKBOOK, LIVE)
 _CALL_LINE: Final = re.compile(LIST_PAGES + "/[^/]+" + CALL + "/[0-9]+")
 
 
@@ -112,8 +118,8 @@ _POSTED: Final = (
     LISTS,
     LISTS + _BENEATH + "/actions",
     LISTS + _BENEATH + RETURNED,
-    LIST_PAGES + _BENEATH + OUTCOMES,
-    LIST_PAGES + _BENEATH + SEARCH,
+    *(LIST_PAGES + _BENEATH + form for form in (OUTCOMES, MEND, ASSIGN, SEARCH)),
+    UPLOAD_COLUMNS,
 )
 
 
@@ -130,7 +136,14 @@ def web_app(
 ) -> Starlette:
     """The Starlette application that is mounted at the root of the service."""
     about_itself = description()
-    pages = ListPages(lists, actions, worklist, who=accounts.name_of, last_number=live.last_number)
+    pages = ListPages(
+        lists,
+        actions,
+        worklist,
+        who=accounts.name_of,
+        last_number=live.last_number,
+        colleagues=accounts.colleagues,
+    )
 
     def docs(_: Request) -> Response:
         return JSONResponse(about_itself)

@@ -6,10 +6,12 @@ The draft has column names and codes and never a patient's value.
 import difflib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import ibis.expr.types as ir
 
 from dnapredict.data.contract.columns import COLUMNS, CONTACT_COLUMNS, CONTACT_NAMES, Column, Kind, column
 from dnapredict.data.contract.known_names import (
@@ -97,25 +99,70 @@ def suggest(path: Path) -> str:
     """
     with Workspace() as workspace:
         table = table_file.read(path, workspace)
-        _require_header(table.columns, path)
-        headers = {plain(name): name for name in table.columns if name not in (ROW_NUMBER, ROW_FAULT)}
-        draft, profiler = _Draft(headers), ColumnProfiler(table, workspace)
-        _match_combined(draft, profiler)
-        _match_names(draft)
-        _match_similar_names(draft)
-        _drop_other_contents(draft, profiler)
-        _match_values(draft, profiler)
-        _match_cancellations(draft, profiler)
-        _match_contacts(draft)
-        _add_formats(draft, profiler)
-        _add_translations(draft, profiler)
+        _require_header(table.columns, str(path))
+        draft = _matched(table, workspace)
+        _complete(draft, ColumnProfiler(table, workspace))
     return "\n".join(_lines(draft, path)) + "\n"
 
 
-def _require_header(columns: Sequence[str], path: Path) -> None:
+Sources = Mapping[str, Mapping[str, object]]
+"""The keys of a `ColumnSource` by contract column, as a mapping file has them."""
+
+
+@dataclass(frozen=True)
+class SuggestedMapping:
+    """The sources of a mapping, and sentences about values that it has no code for, by contract column."""
+
+    columns: Sources
+    notes: Mapping[str, Sequence[str]]
+
+
+def suggest_sources(table: ir.Table, workspace: Workspace, *, source: str) -> Sources:
+    """The source that each contract column most likely has in `table`, without formats and translations.
+
+    Raises
+    ------
+    DataError
+        If the first row of the file `source` does not look like the names of columns.
+    """
+    _require_header(table.columns, source)
+    return _matched(table, workspace).origins
+
+
+def complete_sources(sources: Sources, table: ir.Table, workspace: Workspace) -> SuggestedMapping:
+    """The `sources` that a person chose, with the date formats and translations that the values need."""
+    draft = _Draft(_headers(table))
+    for name, origin in sources.items():
+        draft.take(name, **origin)
+    _complete(draft, ColumnProfiler(table, workspace))
+    return SuggestedMapping(draft.origins, draft.notes)
+
+
+def _matched(table: ir.Table, workspace: Workspace) -> _Draft:
+    draft, profiler = _Draft(_headers(table)), ColumnProfiler(table, workspace)
+    _match_combined(draft, profiler)
+    _match_names(draft)
+    _match_similar_names(draft)
+    _drop_other_contents(draft, profiler)
+    _match_values(draft, profiler)
+    _match_cancellations(draft, profiler)
+    _match_contacts(draft)
+    return draft
+
+
+def _complete(draft: _Draft, profiler: ColumnProfiler) -> None:
+    _add_formats(draft, profiler)
+    _add_translations(draft, profiler)
+
+
+def _headers(table: ir.Table) -> dict[str, str]:
+    return {plain(name): name for name in table.columns if name not in (ROW_NUMBER, ROW_FAULT)}
+
+
+def _require_header(columns: Sequence[str], source: str) -> None:
     """Refuse a file whose first row may be a patient's: the draft would repeat it."""
     if not looks_like_header(columns):
-        raise DataError(f"{path}: no mapping can be drafted. {describe_columns(columns)}")
+        raise DataError(f"{source}: no mapping can be drafted. {describe_columns(columns)}")
 
 
 def _match_combined(draft: _Draft, profiler: ColumnProfiler) -> None:

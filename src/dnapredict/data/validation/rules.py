@@ -90,6 +90,34 @@ def sentence_of(rule: str) -> str:
     return f"holds {article} {name} that is not {expected_in(column)}"
 
 
+def columns_of(sentence: str) -> tuple[str, ...]:
+    """The contract columns in which to look for what a sentence of `sentence_of` says; empty where it is the whole row.
+
+    >>> columns_of("starts before it was booked"), columns_of("holds a starts_at that is not a date and time")
+    (('starts_at', 'booked_at'), ('starts_at',))
+    """
+    rule = next((rule for rule in RULES if sentence_of(rule) == sentence), "")
+    if rule in _COLUMNS_OF:
+        return _COLUMNS_OF[rule]
+    named = (rule.removesuffix(ending) for ending in _ENDINGS if rule.endswith(ending))
+    return tuple(name for name in named if any(name == each.name for each in COLUMNS))
+
+
+_ENDINGS: Final = ("_unreadable", "_order_unclear", "_invalid", "_in_scientific_notation")
+_COLUMNS_OF: Final = {
+    "no_appointment_id": ("appointment_id",),
+    "duplicate_appointment_id": ("appointment_id",),
+    "patient_id_not_an_nhs_number": ("patient_id",),
+    "no_booked_at": ("booked_at",),
+    "no_starts_at": ("starts_at",),
+    "date_out_of_range": ("starts_at", "booked_at"),
+    "starts_before_booked": ("starts_at", "booked_at"),
+    "outcome_before_start": ("outcome_code", "recorded_at"),
+    "outcome_code_unknown": ("outcome_code",),
+    "administrative_event": ("first_attendance_code",),
+}
+
+
 def expected_in(column: Column) -> str:
     """What a cell of a yes/no column, a column of numbers or an optional time should be.
 

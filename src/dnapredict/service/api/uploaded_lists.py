@@ -1,9 +1,12 @@
 """Uploaded weekly lists: score one, keep it, and find it again."""
 
+import contextlib
+import datetime
+import hashlib
 import logging
 import re
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Mapping as MappingOf
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
@@ -13,21 +16,42 @@ import pyarrow as pa
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.service_config import Retention
-from dnapredict.data.contract.columns import NAMES
+from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.data.contract.columns import NAMES, REQUIRED
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.mapping.apply_mapping import contract_name, without_contacts
+from dnapredict.data.files.atomic_write import private_folder
+from dnapredict.data.files.file_lock import locked
+from dnapredict.data.mapping.apply_mapping import columns_supplied, contract_name, without_contacts
 from dnapredict.data.mapping.contact_columns import contact_rows
 from dnapredict.data.readers import file_type, table_file
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError
+from dnapredict.pipeline.run_inputs import worklist_config
+from dnapredict.service.api import pending_uploads
 from dnapredict.service.api.champion import Champion
-from dnapredict.service.log.answer_entries import AnswerLog
+from dnapredict.service.api.list_columns import (
+    ColumnQuestion,
+    ask,
+    chosen_sources,
+    columns_of_file,
+    error_cells,
+    has_pseudonym_key,
+    lacking_words,
+)
+from dnapredict.service.api.mended_rows import unscored_line, with_row
+from dnapredict.service.api.pending_uploads import PendingUpload
+from dnapredict.service.api.team_lists import followed_list, is_own, last_export, may_open, own_name, own_team
+from dnapredict.service.api.team_mappings import TeamMappings
+from dnapredict.service.log.answer_entries import REQUESTED_BY, AnswerLog, Hashes
 from dnapredict.service.log.retention import remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.worklist.files import contact_details, list_store
+from dnapredict.worklist.calls import assignments
+from dnapredict.worklist.calls.assignments import Assignment
+from dnapredict.worklist.files import contact_details, list_store, unscored_rows
 from dnapredict.worklist.files.contact_details import ContactDetails
-from dnapredict.worklist.files.list_store import SPECIALTY, Heading, KeptList
+from dnapredict.worklist.files.list_store import ERROR_CELL, SPECIALTY, Heading, KeptList, ListOrigin
+from dnapredict.worklist.files.unscored_rows import UnscoredRows
 from dnapredict.worklist.files.worklist_files import notices_of
 from dnapredict.worklist.plan.working_days import local_today
 
@@ -39,6 +63,11 @@ UPLOAD_LIMITS: Final = replace(
 )
 _LOG: Final = logging.getLogger("dnapredict.service")
 _FORMS: Final = (".csv", ".xlsx")
+# The same file from the same person within this time is a second click or a page that was reloaded.
+_SENT_AGAIN_WITHIN: Final = datetime.timedelta(minutes=10)
+_SECONDS_TO_WAIT: Final = 50.0
+_MENDING: Final = "Another row is being scored just now. Try again."
+_BUSY: Final = "This list is being scored already. Look under Recent lists in a minute."
 
 
 class ListService:
@@ -53,10 +82,11 @@ class ListService:
         mapping: Mapping = IDENTITY,
         retention: Retention = Retention(),  # noqa: B008 - frozen
         log: ScoringLog | None = None,
+        worklist: Callable[[], WorklistConfig] = worklist_config,
     ) -> None:
         """Read lists through `mapping`, and keep them for as long as `retention` says.
 
-        `log` (by default that of the home) tells which lists are in use.
+        `log` (by default that of the home) tells which lists are in use, and `worklist` what is done without a call.
         """
         self._log = log or ScoringLog(home)
         self._home = home
@@ -64,6 +94,8 @@ class ListService:
         self._logbook = logbook
         self._mapping = mapping
         self._retention = retention
+        self._mappings = TeamMappings(home)
+        self._worklist = worklist
 
     @property
     def home(self) -> Path:
@@ -91,52 +123,273 @@ class ListService:
             If there is no model yet, or the answers cannot be logged.
         """
         name = _plain(name)
+        self._require_ready()
+        return self._score(_read(content, name), name=name, mapping=self._mapping)
+
+    def upload(self, upload: PendingUpload) -> "KeptList | ColumnQuestion":
+        """Score the list that a person uploaded, once however often it is sent, or ask what its columns mean.
+
+        Raises
+        ------
+        DataError, ModelError, StoreError
+            As `score`.
+        """
+        name = _plain(upload.name)
+        self._require_ready()
+        with self._upload_lock(upload) as upload_hash:
+            again = self._uploaded_before(upload_hash)
+            if again is not None:
+                return again
+            table = _read(upload.content, name)
+            mapping = self._mapping_for(table)
+            if mapping is None:
+                return ask(table, name=name)
+            return self._score(table, name=name, mapping=mapping, upload_hash=upload_hash)
+
+    def wait_for_columns(self, upload: PendingUpload) -> str:
+        """Keep an uploaded file until a person has said what its columns mean; return its ticket.
+
+        Raises
+        ------
+        StoreError
+            If the home cannot be written to.
+        """
+        return pending_uploads.keep(self._home, upload)
+
+    def upload_waiting(self, ticket: str, keys: Sequence[str]) -> KeptList:
+        """Score the list that waits under `ticket`, and remember for the team what its columns mean.
+
+        Parameters
+        ----------
+        keys
+            What each column means, in the order of the file: keys of `column_meanings.BY_KEY`.
+
+        Raises
+        ------
+        ColumnsUnclear
+            If a required column is missing, or two columns have the same meaning.
+        DataError, ModelError, StoreError
+            As `score`, and if the file does not wait any more.
+        """
+        upload = pending_uploads.read(self._home, ticket)
+        name = _plain(upload.name)
+        self._require_ready()
+        with self._upload_lock(upload) as upload_hash:
+            kept = self._uploaded_before(upload_hash)
+            if kept is None:
+                table = _read(upload.content, name)
+                sources = chosen_sources(table, keys, name=name, has_key=has_pseudonym_key(self._mapping))
+                mapping = self._mappings.remember(own_team(), columns_of_file(table), sources)
+                kept = self._score(table, name=name, mapping=self._in_place(mapping), upload_hash=upload_hash)
+        return kept
+
+    def _require_ready(self) -> None:
         require_room(self._home, self._retention, self._log)
+        self._champion.require()
+
+    def _mapping_for(self, table: pa.Table) -> Mapping | None:
+        """The mapping that reads this file; None where nobody has said yet what its columns mean."""
+        columns = columns_of_file(table)
+        if columns_supplied(columns, self._mapping) >= set(REQUIRED):
+            return self._mapping
+        remembered = self._mappings.find(own_team(), columns)
+        return None if remembered is None else self._in_place(remembered)
+
+    def _in_place(self, mapping: Mapping) -> Mapping:
+        """A team's mapping, with the time zone, key and places that the service was started with."""
+        served = self._mapping
+        return mapping.model_copy(
+            update={"timezone": served.timezone, "key_file": served.key_file, "geography": served.geography}
+        )
+
+    @contextlib.contextmanager
+    def _upload_lock(self, upload: PendingUpload) -> Iterator[str]:
+        """Hold off a second click on the same file in any worker process; yield the keyed hash of the upload."""
+        whose = f"{REQUESTED_BY.get()}\0{upload.name}\0{hashlib.sha256(upload.content).hexdigest()}"
+        upload_hash = Hashes(self._home, self._log).of("upload", whose)
+        folder = private_folder(self._home / "lists")
+        with locked(folder / f".upload-{upload_hash[:2]}.lock", busy_message=_BUSY, seconds=_SECONDS_TO_WAIT):
+            yield upload_hash
+
+    def _uploaded_before(self, upload_hash: str) -> KeptList | None:
+        """The list of the same upload a few minutes ago."""
+        since = datetime.datetime.now(datetime.UTC) - _SENT_AGAIN_WITHIN
+        model_version = self._champion.require().model_version
+        for heading in self.headings():
+            is_same = heading.upload_hash == upload_hash and heading.model_version == model_version
+            if is_same and heading.created_at >= since:
+                return self.find(heading.list_id)
+        return None
+
+    def _score(self, appointments: pa.Table, *, name: str, mapping: Mapping, upload_hash: str = "") -> KeptList:
         scorer = self._champion.require()
-        appointments = _read(content, name)
-        reader = scorer if self._mapping == IDENTITY else scorer.with_mapping(self._mapping)
+        reader = scorer if mapping == IDENTITY else scorer.with_mapping(mapping)
         worklist = reader.score(appointments, capacity=None, reasons=True, record_calls=True)
         notices = notices_of(worklist)
         for notice in notices:
             _LOG.error("%s", notice)
-        rows = {row[ROW_NUMBER]: row for row in _under_contract_names(appointments, self._mapping).to_pylist()}
-        present = contract_check.present(appointments.column_names, self._mapping)
-        day = local_today(ZoneInfo(self._mapping.timezone))
+        rows = {row[ROW_NUMBER]: row for row in _under_contract_names(appointments, mapping).to_pylist()}
+        present = contract_check.present(appointments.column_names, mapping)
+        unknown = reader.unknown_factors(present)
+        day = local_today(ZoneInfo(mapping.timezone))
         kept = KeptList.new(
-            _with_specialties(worklist, rows),
+            _with_specialties(worklist, rows).append_column(ERROR_CELL, error_cells(worklist, appointments, mapping)),
             name=name,
             model_version=scorer.model_version,
             synthetic=scorer.synthetic,
-            note=reader.note(name, day=day, unknown=reader.unknown_factors(present)).with_notices(notices),
+            note=reader.note(name, day=day, unknown=unknown).with_notices(notices),
             notices=notices,
-            timezone=self._mapping.timezone,
+            timezone=mapping.timezone,
+            origin=ListOrigin(
+                team=own_team(),
+                uploaded_by=own_name(),
+                upload_hash=upload_hash,
+                follows=self._followed(worklist),
+                lacks=lacking_words(unknown, present, scorer),
+            ),
         )
         heading = kept.heading
         self._logbook.note(worklist, rows=rows, scorer=scorer, at=heading.created_at, list_id=heading.list_id)
         list_store.keep(self._home, kept)
-        contacts = contact_rows(appointments, self._mapping, source=name)
+        unscored_rows.keep(self._home, heading.list_id, UnscoredRows.of(appointments, worklist, mapping))
+        contacts = contact_rows(appointments, mapping, source=name)
         contact_details.keep_those_of(self._home, kept, contacts, contact_days=self._retention.contact_days)
         remove_lists(self._home, self._retention, self._log)
         list_store.save_latest(self._home, kept)
         return kept
 
+    def unscored(self, list_id: str) -> UnscoredRows | None:
+        """The rows of a list that could not be scored, as they were sent; None where there are none any more."""
+        return unscored_rows.read(self._home, list_id)
+
+    def mend(self, list_id: str, line: int, cells: MappingOf[str, str]) -> KeptList | None:
+        """Score a row again with other cells, and keep it where it stands; None if it is not there any more.
+
+        The row stays on its line, so that an outcome that somebody is about to record reaches the right one. Where the
+        plan would call the patient and no call on the list has a lower risk, one more call is made.
+
+        Parameters
+        ----------
+        line
+            The number of the line on the list, from 1.
+        cells
+            The new values by the column of the file.
+
+        Raises
+        ------
+        DataError, ModelError, StoreError
+            As `score`.
+        """
+        folder = private_folder(self._home / "lists")
+        with locked(folder / ".mend.lock", busy_message=_MENDING, seconds=_SECONDS_TO_WAIT):
+            kept, unscored = self.find(list_id), self.unscored(list_id)
+            row = None if kept is None else unscored_line(kept, line)
+            if kept is None or unscored is None or row is None or row not in unscored.rows:
+                return None
+            unscored = unscored.with_cells(row, cells)
+            changed = self._scored_again(kept, line, unscored, row=row)
+            list_store.keep_changed(self._home, changed)
+            is_scored = unscored_line(changed, line) is None
+            unscored_rows.keep(self._home, list_id, unscored.without(row) if is_scored else unscored)
+            if is_scored:
+                self._keep_contact(changed, unscored, row)
+            return changed
+
+    def assign(self, kept: KeptList, lines: Sequence[int], *, to: str) -> None:
+        """Hand lines of a list over to a colleague; to nobody, they go back to the team.
+
+        Raises
+        ------
+        DataError
+            If the name is too long or not printable.
+        StoreError
+            If the home cannot be written to.
+        """
+        at = datetime.datetime.now(datetime.UTC)
+        assignment = Assignment(to=to, by=own_name(), at=at, lines=tuple(lines))
+        assignments.assign(self._home, kept.heading.list_id, assignment)
+
+    def colleagues_by_line(self, kept: KeptList) -> MappingOf[int, str]:
+        """The colleague who calls about each line of a list that was handed over; {} where none was.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be read.
+        """
+        return {line: each.to for line, each in assignments.assigned(self._home, kept.heading.list_id).items()}
+
+    def _scored_again(self, kept: KeptList, line: int, unscored: UnscoredRows, *, row: int) -> KeptList:
+        scorer = self._champion.require()
+        mapping, table = self._in_place(unscored.mapping), unscored.table(row)
+        reader = scorer if mapping == IDENTITY else scorer.with_mapping(mapping)
+        answer = reader.score(table, capacity=1, reasons=True)
+        changed = with_row(kept, line, answer, unscored=unscored, unselected_action=self._worklist().unselected_action)
+        answered = changed.worklist.slice(line - 1, 1)
+        if answered["selected"][0].as_py():
+            reader.score(table, capacity=1, reasons=False, record_calls=True)
+        rows = {row: dict(_under_contract_names(table, mapping).to_pylist()[0])}
+        at = datetime.datetime.now(datetime.UTC)
+        self._logbook.note(answered, rows=rows, scorer=scorer, at=at, list_id=kept.heading.list_id)
+        return changed
+
+    def _keep_contact(self, kept: KeptList, unscored: UnscoredRows, row: int) -> None:
+        """Add who is called about a row that is scored now to those of the list."""
+        list_id, days = kept.heading.list_id, self._retention.contact_days
+        contacts = contact_rows(unscored.table(row), self._in_place(unscored.mapping), source=kept.heading.name)
+        until = contact_details.last_day(kept, contact_days=days)
+        if contacts is not None and until is not None:
+            own = contact_details.by_line(kept, contact_details.details_of(contacts))
+            contact_details.keep(self._home, list_id, {**contact_details.read(self._home, list_id), **own}, until)
+
+    def _followed(self, worklist: pa.Table) -> str:
+        """The id of the team's list of which this is a later export; "" where there is none."""
+        own = (self.find(heading.list_id) for heading in self.current())
+        return followed_list([kept for kept in own if kept is not None], worklist)
+
+    def current(self) -> tuple[Heading, ...]:
+        """The lists that the person's team works on, newest first: not over, and without a later export."""
+        now = datetime.datetime.now(datetime.UTC)
+        own = [heading for heading in self.headings() if is_own(heading)]
+        followed = {heading.follows for heading in own}
+        return tuple(heading for heading in own if heading.list_id not in followed and not self._is_over(heading, now))
+
+    def last_export(self, list_id: str) -> str:
+        """The id of the latest export of the list of that id: itself where none follows it."""
+        return last_export([heading for heading in self.headings() if is_own(heading)], list_id)
+
+    def _is_over(self, heading: Heading, now: datetime.datetime) -> bool:
+        if heading.ends_at is not None:
+            return heading.ends_at < now
+        kept = self.shown(heading.list_id)
+        return kept is None or kept.is_over(now)
+
     def find(self, list_id: str) -> KeptList | None:
-        """The whole list of that id; None if it never existed or was deleted."""
+        """The whole list of that id; None if it never existed, was deleted, or belongs to another team."""
         kept = list_store.find(self._home, list_id)
-        return None if kept is None or kept.heading.page_only else kept
+        return None if kept is None or kept.heading.page_only or not may_open(kept.heading) else kept
 
     def shown(self, list_id: str) -> KeptList | None:
         """The list to show for that id: a whole list, or the stored part of the latest one."""
-        return list_store.find_shown(self._home, list_id)
+        kept = list_store.find_shown(self._home, list_id)
+        return None if kept is None or not may_open(kept.heading) else kept
 
     def newest(self) -> KeptList | None:
-        """The list that was scored last, through the page, the API or a file; None where there is none."""
-        return list_store.newest(self._home)
+        """The list that was scored last, through the page, the API or a file; None where there is none.
+
+        Where that belongs to another team, the newest list that the person may open.
+        """
+        last = list_store.newest(self._home)
+        if last is None or may_open(last.heading):
+            return last
+        return next((kept for heading in self.headings() if (kept := self.shown(heading.list_id))), None)
 
     def newest_heading(self) -> Heading | None:
-        """The heading of the list that was scored last, without reading its rows."""
+        """The heading of the newest list, without reading its rows."""
         last = list_store.latest(self._home)
-        return None if last is None else last.heading
+        if last is None or may_open(last.heading):
+            return None if last is None else last.heading
+        return next(iter(self.headings()), None)
 
     def carried(self, kept: KeptList, names: Sequence[str]) -> pa.Table:
         """The contact columns that the team chose for downloads, a row for each line of the list."""
@@ -158,8 +411,8 @@ class ListService:
         return contact_details.read(self._home, list_id, lines)
 
     def headings(self) -> tuple[Heading, ...]:
-        """The headings of all lists that can be shown, newest first."""
-        return list_store.headings(self._home)
+        """The headings of all lists that the person may open, newest first."""
+        return tuple(heading for heading in list_store.headings(self._home) if may_open(heading))
 
 
 def _read(content: bytes, name: str) -> pa.Table:

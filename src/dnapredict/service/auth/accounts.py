@@ -63,6 +63,10 @@ class Accounts:
         self.ring.end_session(session)
         self.people.end_session(session)
 
+    def colleagues(self) -> tuple[str, ...]:
+        """The names of the people who have a personal key and work in the team of the person of this request."""
+        return self.ring.colleagues()
+
     def name_of(self, key_id: str) -> str:
         """The name beside an entry of the scoring log, by the id that it was recorded under; "" where none is known."""
         return self.ring.name_of(key_id) or self.people.name_of(key_id)

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.errors import StoreError, UsageError
-from dnapredict.service.auth.people import Person, Role, require_person
+from dnapredict.service.auth.people import SIGNED_IN, Person, Role, require_person
 from dnapredict.service.auth.permissions import Holds
 from dnapredict.service.auth.permissions import KeyScope as KeyScope
 from dnapredict.service.auth.sessions import Sessions
@@ -245,6 +245,13 @@ class KeyRing:
         """The name of the key with that id, "" where there is none."""
         key = self._current().get(key_id)
         return "" if key is None else key.name
+
+    def colleagues(self) -> tuple[str, ...]:
+        """The names of the people who have a personal key and work in the team of the person of this request."""
+        person = SIGNED_IN.get()
+        team = "" if person is None else person.team
+        people = (key.person for key in self._current().values() if key.revoked_at is None)
+        return tuple(sorted({each.name for each in people if not each.is_shared and each.team == team}))
 
     def key_id(self, token: str) -> str:
         """The key id in `token`, whether or not the token is valid; "" if no key has that id."""

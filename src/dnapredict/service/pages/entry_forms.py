@@ -1,4 +1,4 @@
-"""The forms of the pages: a list to score, and the outcome of a call."""
+"""The form of a list page: the outcome of a call."""
 
 import datetime
 from collections.abc import Sequence
@@ -12,60 +12,39 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DataError, DnapredictError
-from dnapredict.service.api.scoring_endpoints import uploaded
-from dnapredict.service.auth.access_control import HOLDER
 from dnapredict.service.auth.people import SIGNED_IN
 from dnapredict.service.call_actions import WORDS, Outcome, OutcomeChanged, RecordedAction
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.log.answer_entries import REQUESTED_BY
-from dnapredict.service.pages.list_pages import WORKED_ON, ListPages
+from dnapredict.service.pages.list_pages import ListPages, worked_on
 from dnapredict.service.pages.list_query import ListQuery
 from dnapredict.service.pages.list_view import LIST_PAGES, Who, outcome_shown
 from dnapredict.service.pages.rendering import error_page, local_day, moment_words, page
 from dnapredict.worklist.files.list_store import KeptList
 from dnapredict.worklist.plan.working_days import local_today
 
-UPLOAD: Final = "/upload"
 OUTCOMES: Final = "/outcomes"
 _MOST_FIELDS: Final = 5
 _MOST_DIGITS: Final = 6
-_SECONDS_A_WEEK: Final = 7 * 86_400
 _GONE: Final = "This list was deleted, or it has no such line. Open the list again."
 
 
 @dataclass(frozen=True)
 class EntryForms:
-    """The forms of the pages of a home's lists."""
+    """The form for outcomes on the pages of a home's lists."""
 
     pages: ListPages
 
     def routes(self) -> Sequence[BaseRoute]:
-        """The routes of the forms."""
+        """The route of the form."""
         return [
             Route(LIST_PAGES + "/{list_id}" + OUTCOMES, self.record, methods=["POST"]),
-            Route(UPLOAD, self.form, methods=["GET"]),
-            Route(UPLOAD, self.upload, methods=["POST"]),
         ]
 
     async def record(self, request: Request) -> Response:
         """Record the outcome for one line, and return to the same part of the list."""
         body = (await request.body()).decode("utf-8", "replace")
         return await run_in_threadpool(self._record, request, body)
-
-    def form(self, request: Request) -> Response:
-        """The form to score a list."""
-        return page("upload_page.html", here=UPLOAD, signed_in=HOLDER in request.scope, complaint="")
-
-    async def upload(self, request: Request) -> Response:
-        """Score the list that was sent, and show it."""
-        try:
-            name, content = await uploaded(request)
-            scored = await run_in_threadpool(self.pages.lists.score, content, name=name)
-        except DnapredictError as error:
-            signed_in = HOLDER in request.scope
-            status, message = status_of(error), str(error)
-            return page("upload_page.html", here=UPLOAD, status=status, signed_in=signed_in, complaint=message)
-        return with_worked_on(scored, RedirectResponse(f"{LIST_PAGES}/{scored.heading.list_id}", 303))
 
     def _record(self, request: Request, body: str) -> Response:
         try:
@@ -83,7 +62,7 @@ class EntryForms:
                 return self._conflict_page(request, kept, sent, changed.last)
         except DnapredictError as error:
             return error_page("This was not recorded", str(error), status=status_of(error))
-        return with_worked_on(kept, RedirectResponse(f"{_back(request, kept, sent.number)}#said", 303))
+        return worked_on(kept, RedirectResponse(f"{_back(request, kept, sent.number)}#said", 303))
 
     def _conflict_page(self, request: Request, kept: KeptList, sent: "_Sent", last: RecordedAction) -> Response:
         """Show the outcome that somebody else recorded in the meantime, and ask for confirmation."""
@@ -91,7 +70,6 @@ class EntryForms:
             "outcome_changed.html",
             here=self.pages.here(kept, request),
             status=409,
-            signed_in=HOLDER in request.scope,
             synthetic=kept.heading.synthetic,
             name=kept.heading.name,
             line=kept.row_at(sent.number),
@@ -143,13 +121,6 @@ class _Sent:
             raise DataError("The form could not be read. Go back and try again.") from None
         number = int(line) if line.isascii() and line.isdigit() and len(line) <= _MOST_DIGITS else 0
         return cls(number, Outcome(outcome) if outcome in {each.value for each in Outcome} else None, seen)
-
-
-def with_worked_on(kept: KeptList, response: Response) -> Response:
-    """The response, with a cookie that makes this list the first one in this browser."""
-    list_id = kept.heading.list_id
-    response.set_cookie(WORKED_ON, list_id, max_age=_SECONDS_A_WEEK, httponly=True, samesite="strict")
-    return response
 
 
 def _back(request: Request, kept: KeptList, number: int) -> str:

@@ -2,8 +2,8 @@
 
 import datetime
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Final
 
@@ -14,13 +14,15 @@ from starlette.routing import BaseRoute, Route
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.service.api.scoring_endpoints import file_response, with_opt_outs
+from dnapredict.service.api.team_lists import has_own_lists
 from dnapredict.service.api.uploaded_lists import ListService
-from dnapredict.service.auth.access_control import HOLDER
 from dnapredict.service.call_actions import Actions, Outcome, RecordedAction
 from dnapredict.service.call_progress import CallProgress, CallWeek, list_progress, week_progress
 from dnapredict.service.error_responses import status_of
+from dnapredict.service.pages.list_notes import ListNotes, list_changes, list_warnings
 from dnapredict.service.pages.list_query import ListQuery
 from dnapredict.service.pages.list_view import LIST_PAGES, OFFERED, OptOuts, Who, build_view
+from dnapredict.service.pages.mend_forms import mend_forms, row_error
 from dnapredict.service.pages.rendering import day_words, error_page, moment_words, page
 from dnapredict.worklist.calls.attempts import NextStep, next_step
 from dnapredict.worklist.calls.call_locks import CallLocks
@@ -31,6 +33,7 @@ _LOG: Final = logging.getLogger("dnapredict.service")
 WORKED_ON: Final = "dnapredict_list"
 """A cookie with the id of the list in use in a browser; it gives no access without a key."""
 
+_SECONDS_A_WEEK: Final = 7 * 86_400
 _FILE: Final = "/file"
 # Days of lists in which a clinic's specialty is looked up; older lists are finished.
 _DAYS_BACK: Final = 14
@@ -47,6 +50,7 @@ class Recent:
     address: str
     created_at: str
     progress: CallProgress
+    is_followed: bool = False
 
 
 def _with_error_page(view: View) -> View:
@@ -67,7 +71,8 @@ class ListPages:
     """The pages of a home's lists.
 
     `worklist` returns the worklist configuration, read for each page so that a change takes effect. `who` returns
-    the name of a key's holder. `last_number` returns the number of the last action in the scoring log.
+    the name of a key's holder, and `colleagues` the names of the people of the team. `last_number` returns the number
+    of the last action in the scoring log.
     """
 
     lists: ListService
@@ -75,6 +80,7 @@ class ListPages:
     worklist: Callable[[], WorklistConfig]
     who: Who = lambda key_id: ""  # noqa: ARG005
     last_number: Callable[[], int] = lambda: 0
+    colleagues: Callable[[], Sequence[str]] = tuple
 
     def routes(self) -> Sequence[BaseRoute]:
         """The routes of the pages."""
@@ -88,11 +94,29 @@ class ListPages:
 
     @_with_error_page
     def current(self, request: Request) -> Response:
-        """The list that this browser works on, or else the one that was scored last."""
-        kept = self._worked_on(request) or self.lists.newest()
+        """The list that this browser works on, the only current one of the team, or the lists to choose from."""
+        kept = self._worked_on(request)
+        if kept is None and len(choices := self._choices()) > 1:
+            return self._choose(choices)
+        kept = kept or self._only_current() or self.lists.newest()
         if kept is None:
-            return page("no_list.html", here="/", signed_in=HOLDER in request.scope, complaint="")
+            return page("no_list.html", here="/", complaint="")
         return self.show(kept, request, here="/")
+
+    def _choices(self) -> tuple[Heading, ...]:
+        """The current lists of a team; none on a machine without teams, which shows the list that was scored last."""
+        return self.lists.current() if has_own_lists() else ()
+
+    def _only_current(self) -> KeptList | None:
+        return next((kept for heading in self._choices() if (kept := self.lists.shown(heading.list_id))), None)
+
+    def _choose(self, choices: Sequence[Heading]) -> Response:
+        return page(
+            "choose_list.html",
+            here="/",
+            synthetic=any(heading.synthetic for heading in choices),
+            choices=[recent for heading in choices if (recent := self._recent(heading))],
+        )
 
     @_with_error_page
     def one(self, request: Request) -> Response:
@@ -101,16 +125,16 @@ class ListPages:
         return list_not_found() if kept is None else self.show(kept, request, here=self.here(kept, request))
 
     @_with_error_page
-    def recent(self, request: Request) -> Response:
+    def recent(self, _: Request) -> Response:
         """All kept lists, newest first, and the progress of the week."""
         headings = self.lists.headings()
+        followed = {heading.follows for heading in headings}
         return page(
             "lists.html",
             here=LIST_PAGES,
-            signed_in=HOLDER in request.scope,
             synthetic=any(heading.synthetic for heading in headings),
             retention=self.lists.retention,
-            recent=[recent for heading in headings if (recent := self._recent(heading))],
+            recent=[recent for heading in headings if (recent := self._recent(heading, followed))],
             **self._week(),
         )
 
@@ -134,15 +158,19 @@ class ListPages:
         """
         self._hold(kept)
         list_query = ListQuery.of(request.query_params)
+        unscored = self.lists.unscored(kept.heading.list_id) if list_query.show == "not-scored" else None
         return page(
             "list.html",
             here=here,
             status=400 if wrong else 200,
-            signed_in=HOLDER in request.scope,
             synthetic=kept.heading.synthetic,
             kept=kept.heading,
             live_since=self.last_number(),  # before the lines are read: what is recorded meanwhile is sent again
             newest=self._newer(kept),
+            notes=self._notes(kept),
+            mend_forms=mend_forms(kept, unscored),
+            row_error=row_error,
+            colleagues=self.colleagues(),
             view=build_view(
                 kept,
                 list_query,
@@ -152,6 +180,7 @@ class ListPages:
                 opt_outs=OptOuts(self.actions.opted_out, self.worklist().opted_out_action),
                 calling=self._calling,
                 instead=self._instead(kept),
+                assigned=self.lists.colleagues_by_line(kept),
             ),
             offered=OFFERED,
             mistake=Outcome.WITHDRAWN,
@@ -184,6 +213,16 @@ class ListPages:
         locks = {each: held.get(self.actions.hash_of(each)) for each in appointment_ids}
         return {each: f"{self.who(lock.key_id) or 'Somebody'} is calling" for each, lock in locks.items() if lock}
 
+    def _notes(self, kept: KeptList) -> ListNotes:
+        now = datetime.datetime.now(datetime.UTC)
+        before = self.lists.shown(kept.heading.follows) if kept.heading.follows else None
+        notes = ListNotes()
+        if before is not None:
+            address = f"{LIST_PAGES}/{before.heading.list_id}"
+            notes = list_changes(kept, before, latest_of=self.actions.latest, now=now, address=address)
+        days = self.worklist().call_working_days_before
+        return replace(notes, warnings=list_warnings(kept, now=now, working_days_before=days))
+
     def _hold(self, kept: KeptList) -> None:
         """Keep the list that is shown, so that outcomes can be recorded on it after the next list is scored."""
         try:
@@ -193,12 +232,9 @@ class ListPages:
 
     def here(self, kept: KeptList, request: Request) -> str:
         """The address that the menu marks as current."""
-        if request.cookies.get(WORKED_ON) == kept.heading.list_id:
-            current = None if _is_over(kept) else kept.heading
-        else:
-            worked_on = self._worked_on(request)
-            current = None if worked_on is None else worked_on.heading
-        current = current or self.lists.newest_heading()
+        worked_on = self._worked_on(request)
+        current = None if worked_on is None else worked_on.heading
+        current = current or next(iter(self._choices()), None) or self.lists.newest_heading()
         return "/" if current is not None and current.list_id == kept.heading.list_id else LIST_PAGES
 
     def _worked_on(self, request: Request) -> KeptList | None:
@@ -207,15 +243,19 @@ class ListPages:
         Without it, a list that another team scores would replace the one that the callers have open.
         """
         list_id = request.cookies.get(WORKED_ON, "")
-        kept = self.lists.shown(list_id) if list_id else None
+        kept = self.lists.shown(self.lists.last_export(list_id)) if list_id else None
         return None if kept is None or _is_over(kept) else kept
 
     def _newer(self, kept: KeptList) -> Heading | None:
         """The list that was scored last, if that is another one."""
-        last = self.lists.newest_heading()
-        return None if last is None or last.list_id == kept.heading.list_id else last
+        if has_own_lists():
+            later = self.lists.last_export(kept.heading.list_id)
+            last = None if later == kept.heading.list_id else self.lists.shown(later)
+            return None if last is None else last.heading
+        newest = self.lists.newest_heading()
+        return None if newest is None or newest.list_id == kept.heading.list_id else newest
 
-    def _recent(self, heading: Heading) -> Recent | None:
+    def _recent(self, heading: Heading, followed: Collection[str] = ()) -> Recent | None:
         kept = self.lists.shown(heading.list_id)
         if kept is None:  # deleted in the meantime
             return None
@@ -225,6 +265,7 @@ class ListPages:
             f"{LIST_PAGES}/{heading.list_id}",
             moment_words(heading.created_at, heading.zone),
             list_progress(calls, self.actions.latest(calls)),
+            heading.list_id in followed,
         )
 
     def _week(self) -> dict[str, Any]:
@@ -238,6 +279,12 @@ class ListPages:
             config=self.worklist(),
         )
         return {"week": week, "week_words": _week_words(week)}
+
+
+def worked_on(kept: KeptList, response: Response) -> Response:
+    """The response, with a cookie that makes this list the first one in this browser."""
+    response.set_cookie(WORKED_ON, kept.heading.list_id, max_age=_SECONDS_A_WEEK, httponly=True, samesite="strict")
+    return response
 
 
 def _is_over(kept: KeptList) -> bool:

@@ -8,6 +8,10 @@ from urllib.parse import urlencode
 SHOWS: Final = ("to-call", "all", "not-scored")
 SORTS: Final = {"place": "Place on the list", "time": "Date and time", "clinic": "Clinic"}
 PROGRESS: Final = {"open": "Still to call", "done": "Dealt with"}
+FILTERS: Final = ("clinic", "day", "band", "progress", "assigned")
+NOBODY: Final = "nobody yet"
+"""The filter for lines that no colleague has."""
+
 _LONGEST: Final = 100
 _MOST_DIGITS: Final = 6
 
@@ -26,6 +30,10 @@ class ListQuery:
         Filters; "" for none. A day is written as 2026-11-30.
     said
         The line whose outcome was just recorded; 0 for none. The name is that of the parameter.
+    assigned
+        A filter: the colleague who calls, or `NOBODY`.
+    mended
+        The line that was just put right; 0 for none.
     """
 
     show: str = SHOWS[0]
@@ -36,6 +44,8 @@ class ListQuery:
     sort: str = "place"
     page: int = 1
     said: int = 0
+    assigned: str = ""
+    mended: int = 0
 
     @classmethod
     def of(cls, named: Mapping[str, str]) -> "ListQuery":
@@ -50,12 +60,14 @@ class ListQuery:
             sort=sort if sort in SORTS else "place",
             page=_number(named.get("page", ""), otherwise=1),
             said=_number(named.get("said", ""), otherwise=0),
+            assigned=named.get("assigned", "")[:_LONGEST],
+            mended=_number(named.get("mended", ""), otherwise=0),
         )
 
     @property
     def filtered(self) -> bool:
         """Whether any filter is set."""
-        return bool(self.clinic or self.day or self.band or self.progress)
+        return any(getattr(self, name) for name in FILTERS)
 
     def at(self, page: int) -> "ListQuery":
         """The same query for another page."""
@@ -68,7 +80,7 @@ class ListQuery:
 
     def query(self, **changes: Any) -> str:
         """The query as text with `changes`; "" where it has only default values."""
-        named = replace(self, **{"said": 0, **changes}).named
+        named = replace(self, **{"said": 0, "mended": 0, **changes}).named
         return "?" + urlencode(named) if named else ""
 
     @property

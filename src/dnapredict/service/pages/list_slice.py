@@ -2,20 +2,22 @@
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dnapredict.service.call_actions import RecordedAction
-from dnapredict.service.pages.list_query import ListQuery
+from dnapredict.service.pages.list_query import NOBODY, ListQuery
 from dnapredict.service.pages.rendering import day_words, local_day
 from dnapredict.worklist.files.list_store import KeptList
 
 LINES_A_PAGE: Final = 50
 _NUMBER: Final = "line"
 _DAY: Final = "day"
+_COLLEAGUE: Final = "colleague"
 
 LatestActions = Callable[[Iterable[str]], Mapping[str, RecordedAction]]
 
@@ -38,6 +40,10 @@ class ListSlice:
         The latest action by appointment, for this part of the list and for all calls to make.
     calls
         The appointments to call.
+    numbers
+        The numbers of the lines on all pages.
+    colleagues
+        The options of the filter by the colleague who calls; empty where nothing is handed over.
     """
 
     list_query: ListQuery
@@ -49,24 +55,34 @@ class ListSlice:
     bands: Mapping[str, str]
     latest: Mapping[str, RecordedAction]
     calls: Sequence[str]
+    numbers: Sequence[int] = ()
+    colleagues: Mapping[str, str] = field(default_factory=dict)
 
 
 def slice_list(
-    kept: KeptList, list_query: ListQuery, *, latest_of: LatestActions, lines_a_page: int = LINES_A_PAGE
+    kept: KeptList,
+    list_query: ListQuery,
+    *,
+    latest_of: LatestActions,
+    assigned: Mapping[int, str] = MappingProxyType({}),
+    lines_a_page: int = LINES_A_PAGE,
 ) -> ListSlice:
     """The part of a list that `list_query` selects; beyond the last page, the last one.
+
+    `assigned` has the colleague who calls, by line.
 
     Raises
     ------
     StoreError
         If what was recorded cannot be read.
     """
-    whole = _numbered(kept.page_rows, kept.heading.zone)
+    whole = _with_colleagues(_numbered(kept.page_rows, kept.heading.zone), assigned)
     calls = _known(whole.filter(pc.fill_null(whole["selected"], False)))
     rows = _shown(whole, list_query.show)
     latest = latest_of(dict.fromkeys([*calls, *(_known(rows) if list_query.show == "all" else ())]))
     clinics, days, bands = _clinics(whole), _days(whole), _bands(whole)
-    list_query = _with_known_filters(list_query, clinic=clinics, day=days, band=bands)
+    colleagues = _colleagues(assigned)
+    list_query = _with_known_filters(list_query, clinic=clinics, day=days, band=bands, assigned=colleagues)
     rows = _sorted(_filtered(rows, list_query, latest), list_query.sort)
     pages = max(1, -(-rows.num_rows // lines_a_page))
     page = min(max(list_query.page, 1), pages)
@@ -80,6 +96,8 @@ def slice_list(
         bands=bands,
         latest=latest,
         calls=calls,
+        numbers=rows[_NUMBER].to_pylist(),
+        colleagues=colleagues,
     )
 
 
@@ -91,6 +109,16 @@ def _numbered(lines: pa.Table, zone: datetime.tzinfo) -> pa.Table:
     return lines.append_column(_NUMBER, numbers).append_column(_DAY, days)
 
 
+def _with_colleagues(lines: pa.Table, assigned: Mapping[int, str]) -> pa.Table:
+    names = [assigned.get(number, NOBODY) for number in lines[_NUMBER].to_pylist()]
+    return lines.append_column(_COLLEAGUE, pa.array(names, pa.string()))
+
+
+def _colleagues(assigned: Mapping[int, str]) -> dict[str, str]:
+    names = sorted(set(assigned.values()))
+    return {name: name for name in names} | {NOBODY: "Nobody yet"} if names else {}
+
+
 def _shown(lines: pa.Table, show: str) -> pa.Table:
     if show == "not-scored":
         return lines.filter(pc.is_valid(lines["error"]))
@@ -100,7 +128,13 @@ def _shown(lines: pa.Table, show: str) -> pa.Table:
 
 
 def _filtered(lines: pa.Table, list_query: ListQuery, latest: Mapping[str, RecordedAction]) -> pa.Table:
-    for column, wanted in (("clinic_code", list_query.clinic), (_DAY, list_query.day), ("band", list_query.band)):
+    wanted_by_column = {
+        "clinic_code": list_query.clinic,
+        _DAY: list_query.day,
+        "band": list_query.band,
+        _COLLEAGUE: list_query.assigned,
+    }
+    for column, wanted in wanted_by_column.items():
         if wanted:
             lines = lines.filter(pc.equal(lines[column], wanted))
     if not list_query.progress:
@@ -115,10 +149,10 @@ def _is_done(action: RecordedAction | None) -> bool:
 
 
 def _sorted(lines: pa.Table, sort: str) -> pa.Table:
-    column = {"time": "starts_at", "clinic": "clinic_code"}.get(sort)
-    if column is None:
-        return lines
-    order = pc.sort_indices(lines, [(column, "ascending"), (_NUMBER, "ascending")])
+    # A row that was put right later stands on its line and has its place by risk.
+    column = {"time": "starts_at", "clinic": "clinic_code"}.get(sort, "rank")
+    by_risk = [("probability", "descending")] if column == "rank" else []
+    order = pc.sort_indices(lines, [(column, "ascending"), *by_risk, (_NUMBER, "ascending")])
     return lines.take(order)
 
 

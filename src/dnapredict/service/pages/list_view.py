@@ -4,11 +4,12 @@ import datetime
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Final
 
 from dnapredict.service.call_actions import NEXT, WORDS, Outcome, RecordedAction
 from dnapredict.service.call_progress import CallProgress, list_progress
-from dnapredict.service.pages.list_query import PROGRESS, SHOWS, SORTS, ListQuery
+from dnapredict.service.pages.list_query import FILTERS, NOBODY, PROGRESS, SHOWS, SORTS, ListQuery
 from dnapredict.service.pages.list_slice import LINES_A_PAGE, LatestActions, ListSlice, slice_list
 from dnapredict.service.pages.rendering import moment_words
 from dnapredict.worklist.files.list_store import Counts, KeptList
@@ -58,6 +59,7 @@ def filters(part: ListSlice) -> tuple[Filter, ...]:
         Filter("day", "Day", "All days", part.days, list_query.day),
         Filter("band", "Chance of missing it", "Any", part.bands, list_query.band),
         Filter("progress", "Progress", "All", PROGRESS, list_query.progress),
+        Filter("assigned", "Who calls", "Everybody", part.colleagues, list_query.assigned),
         Filter("sort", "Order", "", SORTS, list_query.sort),
     )
     return tuple(each for each in every if each.options)
@@ -132,6 +134,8 @@ class ListLine:
         outcome that they have not seen.
     calling
         Which colleague is calling now, as "A. Name is calling"; "" for nobody.
+    colleague
+        Who calls, "" where the line is not handed over.
     """
 
     number: int
@@ -143,6 +147,7 @@ class ListLine:
     history: tuple[RecordedOutcome, ...]
     seen: str
     calling: str = ""
+    colleague: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,6 +174,8 @@ class ListView:
     recorded: str
     has_times: bool
     has_clinics: bool
+    total: int = 0
+    mended: str = ""
 
     @property
     def query_fields(self) -> Mapping[str, Any]:
@@ -204,6 +211,7 @@ def build_view(
     opt_outs: OptOuts,
     calling: Callable[[Iterable[str]], Mapping[str, str]] = lambda _: {},
     instead: Callable[[Sequence[RecordedAction]], str] = lambda _: "",
+    assigned: Mapping[int, str] = MappingProxyType({}),
 ) -> ListView:
     """The view of a list page.
 
@@ -219,13 +227,15 @@ def build_view(
         Which colleague is calling about some of the appointments.
     instead
         What to do in place of a call after the recorded actions about an appointment; "" where it is called.
+    assigned
+        The colleague who calls, by line.
 
     Raises
     ------
     StoreError
         If what was recorded cannot be read.
     """
-    part = slice_list(kept, list_query, latest_of=latest_of)
+    part = slice_list(kept, list_query, latest_of=latest_of, assigned=assigned)
     list_query, address = part.list_query, f"{LIST_PAGES}/{kept.heading.list_id}"
     return ListView(
         list_query=list_query,
@@ -238,7 +248,7 @@ def build_view(
         progress=list_progress(part.calls, part.latest),
         choices=parts(kept.heading.counts, list_query, address=address),
         filters=filters(part),
-        unfiltered=address + list_query.without(("clinic", "day", "band", "progress")).at(1).query(),
+        unfiltered=address + list_query.without(FILTERS).at(1).query(),
         sorted_by={sort: address + list_query.at(1).query(sort=sort) for sort in SORTS},
         pages=page_links(part, address=address),
         previous=neighbour(part, -1, address=address),
@@ -249,6 +259,8 @@ def build_view(
             calling,
         ),
         recorded=_recorded(kept, part),
+        total=part.total,
+        mended=_mended(kept, list_query.mended),
         has_times=bool(part.days),
         has_clinics=bool(part.clinics),
     )
@@ -269,7 +281,7 @@ def _caption(part: ListSlice) -> str:
     words = {
         "to-call": "Call these",
         "all": "The whole list",
-        "not-scored": "These could not be scored: correct them and score the list again",
+        "not-scored": "These could not be scored",
     }[list_query.show]
     if list_query.show != "not-scored":
         words += {"time": ", by date and time", "clinic": ", by clinic"}.get(
@@ -334,6 +346,7 @@ def _line(
         outcome=None if last is None or last.outcome is Outcome.WITHDRAWN else outcome_shown(last, who=who, zone=zone),
         history=tuple(outcome_shown(each, who=who, zone=zone) for each in reversed(done)),
         seen="" if last is None else last.at.isoformat(),
+        colleague="" if row["colleague"] == NOBODY else row["colleague"],
     )
 
 
@@ -360,6 +373,15 @@ def _recorded(kept: KeptList, part: ListSlice) -> str:
     if action is None:
         return f"Place {line['rank']:,}: nothing is recorded any more"
     return f"Recorded for place {line['rank']:,}: {WORDS[action.outcome]}"
+
+
+def _mended(kept: KeptList, line: int) -> str:
+    """The message about the row that was just put right; "" where there is none."""
+    row = kept.row_at(line)
+    if row is None:
+        return ""
+    called = "It is to be called." if row["selected"] else "No call is planned for it."
+    return f"Appointment {row['appointment_id']} is scored now and has place {row['rank']:,}. {called}"
 
 
 def _counted(count: int, one: str, many: str) -> str:

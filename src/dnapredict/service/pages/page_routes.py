@@ -22,7 +22,9 @@ from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.model_pages import model_routes
 from dnapredict.service.pages.rendering import page
 from dnapredict.service.pages.returned_page import ReturnedPages
+from dnapredict.service.pages.row_forms import RowForms
 from dnapredict.service.pages.sign_in import SignInPages
+from dnapredict.service.pages.upload_pages import UploadPages
 from dnapredict.service.scorer_protocol import factors_of
 
 # The classes of the factor register in a patient's words, in the order of the page.
@@ -70,6 +72,8 @@ def page_routes(
         *CallMode(CallDesk(lists)).routes(),
         *ReturnedPages(lists).routes(),
         *call_sheet_routes(lists),
+        *UploadPages(lists).routes(),
+        *RowForms(lists).routes(),
         *model_routes(champion, documents),
         *plain_routes(champion),
         *SignInPages(accounts, failed).routes(),

@@ -11,6 +11,7 @@ note of its workbook, so that a list can be downloaded as it was scored, whichev
 import contextlib
 import datetime
 import logging
+import os
 import re
 import secrets
 import stat
@@ -36,6 +37,8 @@ from dnapredict.worklist.files.worklist_files import COLUMNS, LOCATION_COLUMNS, 
 KEPT_ROWS: Final = 5_000
 SPECIALTY: Final = "treatment_function_code"
 """Teams can be defined by it; no page shows it."""
+ERROR_CELL: Final = "error_cell"
+"""Where in the uploaded file to look for the error of a row, such as "row 14, column D (Appt Date)"."""
 
 # The clinics' time zone of lists that were kept before it was recorded, and of requests.
 ENGLAND: Final = "Europe/London"
@@ -44,6 +47,9 @@ _LATEST: Final = "latest.json"
 _MARKER: Final = ".kept"
 CONTACTS: Final = ".contacts"
 """The ending of the file with the contact details of a list: see `worklist.files.contact_details`."""
+_UNSCORED: Final = ".unscored"
+_ASSIGNED: Final = ".assigned"
+_SECONDS_UNSCORED: Final = 7 * 86_400
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 _KEY: Final = b"dnapredict.sealed-list"
@@ -52,7 +58,9 @@ _KEY_BEFORE: Final = b"dnapredict.list"
 _LOG: Final = logging.getLogger("dnapredict.worklist")
 # The columns that a page shows, and the specialty.
 _PAGE_COLUMNS: Final = (*COLUMNS, *LOCATION_COLUMNS, NEEDS_COLUMN)
-_PAGE_SCHEMA: Final = pa.schema([SCHEMA.field(name) for name in _PAGE_COLUMNS] + [(SPECIALTY, pa.string())])
+_PAGE_SCHEMA: Final = pa.schema(
+    [SCHEMA.field(name) for name in _PAGE_COLUMNS] + [(name, pa.string()) for name in (SPECIALTY, ERROR_CELL)]
+)
 _State = tuple[int, int, int, int]
 
 
@@ -90,8 +98,23 @@ class _Stored(BaseModel):
 class Heading(_Stored):
     """The heading of a kept list; it holds nothing about a patient.
 
-    `page_only` says that only what the page shows is kept: the first rows, without the names of the factors.
-    `timezone` is that of the clinics; a list that was kept before it was recorded is of England.
+    Attributes
+    ----------
+    page_only
+        Whether only what the page shows is kept: the first rows, without the names of the factors.
+    timezone
+        That of the clinics; a list that was kept before it was recorded is of England.
+    team, uploaded_by
+        The team that works on the list, and the person who uploaded it; "" where neither is known, as of a list
+        that `score` made or that was kept before lists belonged to teams.
+    follows
+        The id of the list of which this is a later export; "" where there is none.
+    upload_hash
+        A keyed hash of the uploaded file, by which a second click is told from a second list.
+    lacks
+        Sentences on what the list has no column for, and what that means for its reasons.
+    ends_at
+        When the last appointment starts; None where that is not known without reading the list.
     """
 
     list_id: str
@@ -105,6 +128,12 @@ class Heading(_Stored):
     page_only: bool = False
     notices: tuple[str, ...] = ()
     timezone: str = ENGLAND
+    team: str = ""
+    uploaded_by: str = ""
+    follows: str = ""
+    upload_hash: str = ""
+    lacks: tuple[str, ...] = ()
+    ends_at: datetime.datetime | None = None
 
     @property
     def zone(self) -> datetime.tzinfo:
@@ -158,6 +187,17 @@ class LatestList(_Stored):
 
 
 @dataclass(frozen=True)
+class ListOrigin:
+    """Where an uploaded list comes from: the fields of the same names of its `Heading`."""
+
+    team: str = ""
+    uploaded_by: str = ""
+    follows: str = ""
+    upload_hash: str = ""
+    lacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class KeptList:
     """A list that was scored: its heading, and its rows in rank order."""
 
@@ -176,6 +216,7 @@ class KeptList:
         note: Note | None = None,
         notices: tuple[str, ...] = (),
         timezone: str = ENGLAND,
+        origin: ListOrigin = ListOrigin(),
     ) -> "KeptList":
         """A newly scored list, under a new random id.
 
@@ -191,6 +232,8 @@ class KeptList:
             Limitations of this list, which the page shows.
         timezone
             The time zone of the clinics, in which the page shows times.
+        origin
+            Who uploaded it, and which list it follows.
         """
         heading = Heading(
             list_id=secrets.token_hex(8),
@@ -202,6 +245,8 @@ class KeptList:
             note=note,
             notices=notices,
             timezone=timezone,
+            ends_at=_last_start(worklist),
+            **vars(origin),
         )
         return cls(heading, worklist)
 
@@ -257,6 +302,23 @@ def keep(home: Path, kept: KeptList) -> None:
     except StoreError:
         path.unlink(missing_ok=True)  # raised below: the caller must know that the list was not kept
         raise
+
+
+def keep_changed(home: Path, kept: KeptList) -> None:
+    """Keep a list again in which a row was put right. It is not younger for that: its retention period goes on.
+
+    Raises
+    ------
+    StoreError
+        If the home cannot be written to.
+    """
+    path = _path(home, kept.heading.list_id)
+    times = path.stat()
+    keep(home, kept)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    last = latest(home)
+    if last is not None and last.heading.list_id == kept.heading.list_id:
+        save_latest(home, kept)
 
 
 def save_latest(home: Path, kept: KeptList) -> KeptList:
@@ -413,7 +475,26 @@ def forget(path: Path) -> None:
     # The marker first: if the process is killed in between, a list without a marker is left, and not a lost list.
     _marker(path).unlink(missing_ok=True)
     path.with_suffix(CONTACTS).unlink(missing_ok=True)
+    path.with_suffix(_UNSCORED).unlink(missing_ok=True)
+    path.with_suffix(_ASSIGNED).unlink(missing_ok=True)
     path.unlink()
+
+
+def remove_unscored(home: Path, now: datetime.datetime) -> None:
+    """Delete the unscored rows of lists that are gone or whose appointments are over: they hold contact details.
+
+    Of a list without any scored row they are kept for a week.
+    """
+    for rows in (home / _FOLDER).glob(f"*{_UNSCORED}"):
+        path = rows.with_suffix(".parquet")
+        with contextlib.suppress(OSError):
+            is_old = now.timestamp() - rows.stat().st_mtime > _SECONDS_UNSCORED
+            if not path.exists() or (is_over(path, now) and (is_old or _has_scored(path))):
+                rows.unlink(missing_ok=True)
+
+
+def _has_scored(path: Path) -> bool:
+    return bool(pq.read_table(path, columns=["error"])["error"].null_count)
 
 
 def _is_over(worklist: pa.Table, now: datetime.datetime) -> bool:
@@ -422,6 +503,24 @@ def _is_over(worklist: pa.Table, now: datetime.datetime) -> bool:
         return not scored.num_rows
     last = pc.max(scored["starts_at"]).as_py()
     return last is not None and last < now.astimezone(datetime.UTC).replace(tzinfo=None)
+
+
+def _last_start(worklist: pa.Table) -> datetime.datetime | None:
+    """When the last scored appointment starts; None where no row says so."""
+    if "starts_at" not in worklist.column_names:
+        return None
+    last = pc.max(worklist.filter(pc.is_null(worklist["error"]))["starts_at"]).as_py()
+    return None if last is None else last.replace(tzinfo=datetime.UTC)
+
+
+def unscored_file(home: Path, list_id: str) -> Path:
+    """Where the rows of a list that could not be scored are kept."""
+    return home / _FOLDER / f"{list_id}{_UNSCORED}"
+
+
+def assigned_file(home: Path, list_id: str) -> Path:
+    """Where it is kept who calls about which lines of a list."""
+    return home / _FOLDER / f"{list_id}{_ASSIGNED}"
 
 
 def contacts_file(home: Path, list_id: str) -> Path:

@@ -11,6 +11,7 @@ from dnapredict.data.contract.treatment_functions import TREATMENT_FUNCTION
 from dnapredict.service.pages.rendering import local_day
 from dnapredict.worklist.files.contact_details import ContactDetails
 from dnapredict.worklist.files.list_store import SPECIALTY
+from dnapredict.worklist.files.worklist_files import REASONS
 
 # Below this age the parent or carer is called, as in `serving/worklist.toml`.
 _CHILD: Final = 16

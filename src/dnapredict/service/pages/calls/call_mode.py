@@ -20,8 +20,7 @@ from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.calls.call_forms import CHOOSE, CallForm
 from dnapredict.service.pages.calls.call_view import CALL, CallDesk, CallView, number_in
-from dnapredict.service.pages.entry_forms import with_worked_on
-from dnapredict.service.pages.list_pages import list_not_found
+from dnapredict.service.pages.list_pages import list_not_found, worked_on
 from dnapredict.service.pages.list_view import LIST_PAGES
 from dnapredict.service.pages.rendering import error_page
 
@@ -127,7 +126,7 @@ class CallMode:
             return call.line_page(number, form=form, complaint=f"The outcome was recorded, but not the note.{why}")
         if form.outcome is Outcome.WITHDRAWN:
             return RedirectResponse(call.address(number), 303)
-        return with_worked_on(call.kept, call.go_on(after=number, said=number))
+        return worked_on(call.kept, call.go_on(after=number, said=number))
 
     def _search(self, call: CallView, *, body: str) -> Response:
         words = CallForm.of(body).fields.get("words", "").strip()[:_LONGEST_QUERY]

@@ -1,0 +1,160 @@
+"""Notes about a list: appointments that are over or too near, and those of the export before that are gone."""
+
+import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dnapredict.service.call_actions import RecordedAction
+from dnapredict.service.call_outcomes import WORDS
+from dnapredict.service.pages.rendering import local_day, moment_words
+from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.plan.working_days import call_by_day
+
+LatestActions = Callable[[Iterable[str]], Mapping[str, RecordedAction]]
+# More appointments than these are told by their number; the list before shows them all.
+_MOST_SHOWN: Final = 100
+_ALL_OVER: Final = (
+    "All appointments on this list are over, so that a call about them helps nobody. "
+    "Score the list of the weeks to come."
+)
+
+
+@dataclass(frozen=True)
+class GoneAppointment:
+    """An appointment of the export before that is no longer on the list, and what was recorded about it last."""
+
+    appointment_id: str
+    when: str
+    recorded: str
+    call_back: str
+
+
+@dataclass(frozen=True)
+class ListNotes:
+    """Notes about a list.
+
+    Attributes
+    ----------
+    warnings
+        Sentences about appointments that are over, or that take place before the day of their call.
+    follows
+        The name of the export before; "" where there is none.
+    changes
+        How the list differs from the export before, as a sentence.
+    gone
+        Appointments that are no longer on it: those with a call-back first.
+    """
+
+    warnings: tuple[str, ...] = ()
+    follows: str = ""
+    follows_address: str = ""
+    changes: str = ""
+    gone: tuple[GoneAppointment, ...] = ()
+
+
+def list_warnings(kept: KeptList, *, now: datetime.datetime, working_days_before: int | None) -> tuple[str, ...]:
+    """Sentences about appointments that are over, or that take place before the day on which to call about them.
+
+    Parameters
+    ----------
+    working_days_before
+        Working days between a call and its appointment; None where calls have no day.
+    """
+    rows = kept.page_rows.filter(pc.is_null(kept.page_rows["error"]))
+    starts = [each for each in rows["starts_at"].to_pylist() if each is not None]
+    over = sum(each < _utc(now) for each in starts)
+    if not rows.num_rows:
+        return ("Nobody on this list can be called: no row could be scored. See what is wrong with each below.",)
+    if over and over == rows.num_rows:
+        return (_ALL_OVER,)
+    warnings = []
+    if over:
+        warnings.append(f"{_appointments(over)} of {rows.num_rows:,} on this list {_are(over)} over.")
+    near = _due_already(rows, kept, now=now, working_days_before=working_days_before)
+    if near:
+        days = "1 working day" if working_days_before == 1 else f"{working_days_before} working days"
+        warnings.append(
+            f"{_calls(near)} {_are(near)} due today, or should have been made before: the appointment is less than "
+            f"{days} away. Make {'it' if near == 1 else 'them'} first."
+        )
+    return tuple(warnings)
+
+
+def _due_already(rows: pa.Table, kept: KeptList, *, now: datetime.datetime, working_days_before: int | None) -> int:
+    """How many calls are about appointments to come and are due before today."""
+    if working_days_before is None:
+        return 0
+    zone = kept.heading.zone
+    called = rows.filter(pc.fill_null(rows["selected"], False))["starts_at"].to_pylist()
+    days = [local_day(each, zone) for each in called if each is not None and each >= _utc(now)]
+    due = call_by_day(np.array(days, dtype="datetime64[D]"), working_days_before=working_days_before)
+    return int((due < np.datetime64(local_day(now, zone))).sum())
+
+
+def list_changes(
+    kept: KeptList, before: KeptList, *, latest_of: LatestActions, now: datetime.datetime, address: str
+) -> ListNotes:
+    """How a list differs from the export before; appointments that were over by then are not missed.
+
+    Raises
+    ------
+    StoreError
+        If what was recorded cannot be read.
+    """
+    ours = set(kept.worklist["appointment_id"].to_pylist())
+    theirs = set(before.worklist["appointment_id"].to_pylist())
+    gone = [row for row in before.page_rows.to_pylist() if _is_gone(row, ours, now)]
+    latest = latest_of([row["appointment_id"] for row in gone])
+    shown = [_gone(row, latest.get(row["appointment_id"]), zone=kept.heading.zone) for row in gone]
+    shown.sort(key=lambda each: (not each.call_back, not each.recorded))
+    return ListNotes(
+        follows=before.heading.name,
+        follows_address=address,
+        changes=_changes(len(ours - theirs - {None}), shown),
+        gone=tuple(shown[:_MOST_SHOWN]),
+    )
+
+
+def _is_gone(row: Mapping[str, Any], ours: set[str | None], now: datetime.datetime) -> bool:
+    is_over = row["starts_at"] is not None and row["starts_at"] < _utc(now)
+    return row["appointment_id"] not in ours and row["appointment_id"] is not None and not is_over
+
+
+def _gone(row: Mapping[str, Any], last: RecordedAction | None, *, zone: datetime.tzinfo) -> GoneAppointment:
+    agreed = None if last is None else last.details.call_back_at
+    return GoneAppointment(
+        row["appointment_id"],
+        moment_words(row["starts_at"], zone),
+        "" if last is None else f"{WORDS[last.outcome]}, {moment_words(last.at, zone)}",
+        moment_words(agreed, zone),
+    )
+
+
+def _changes(new: int, gone: Sequence[GoneAppointment]) -> str:
+    words = [f"{_appointments(new)} {_are(new)} new"] if new else []
+    if gone:
+        words.append(f"{_appointments(len(gone))} {_are(len(gone))} no longer on this list")
+    backs = sum(bool(each.call_back) for each in gone)
+    due = f"; {backs} of them {'has' if backs == 1 else 'have'} a call-back due" if backs else ""
+    return " and ".join(words) + due + "." if words else "The appointments are the same."
+
+
+def _utc(moment: datetime.datetime) -> datetime.datetime:
+    return moment.astimezone(datetime.UTC).replace(tzinfo=None)
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _appointments(count: int) -> str:
+    return "1 appointment" if count == 1 else f"{count:,} appointments"
+
+
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{count:,} calls"

@@ -1,0 +1,106 @@
+"""The forms that change lines of a list: put a cell right, and hand lines over to a colleague."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qs
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from dnapredict.errors import DataError, DnapredictError
+from dnapredict.service.error_responses import status_of
+from dnapredict.service.pages.list_pages import ListPages, worked_on
+from dnapredict.service.pages.list_query import ListQuery
+from dnapredict.service.pages.list_slice import slice_list
+from dnapredict.service.pages.list_view import LIST_PAGES
+from dnapredict.service.pages.rendering import error_page
+from dnapredict.worklist.files.list_store import KeptList
+
+MEND: Final = "/mend"
+ASSIGN: Final = "/assign"
+_MOST_FIELDS: Final = 10
+_MOST_DIGITS: Final = 6
+_GONE: Final = "The list was deleted, or the row is scored already. Open the list again."
+
+
+@dataclass(frozen=True)
+class RowForms:
+    """The forms that change lines of the lists of a home."""
+
+    pages: ListPages
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """The routes of the forms."""
+        one = LIST_PAGES + "/{list_id}"
+        return [
+            Route(one + MEND, self.mend, methods=["POST"]),
+            Route(one + ASSIGN, self.assign, methods=["POST"]),
+        ]
+
+    async def mend(self, request: Request) -> Response:
+        """Score a row again with the values that were sent, and return to the rows that are left."""
+        return await run_in_threadpool(self._mend, request, (await request.body()).decode("utf-8", "replace"))
+
+    async def assign(self, request: Request) -> Response:
+        """Hand the lines that the page shows over to a colleague, and return to them."""
+        return await run_in_threadpool(self._assign, request, (await request.body()).decode("utf-8", "replace"))
+
+    def _mend(self, request: Request, body: str) -> Response:
+        try:
+            fields, line = _fields(body)
+            list_id = request.path_params["list_id"]
+            kept = self.pages.lists.mend(list_id, line, self._cells(list_id, fields))
+        except DnapredictError as error:
+            return error_page("The row was not scored", str(error), status=status_of(error))
+        if kept is None:
+            return error_page("The row was not scored", _GONE, status=404)
+        left = kept.heading.counts.not_scored
+        query = ListQuery.of(request.query_params).query(show="not-scored" if left else "to-call", mended=line)
+        return worked_on(kept, RedirectResponse(f"{LIST_PAGES}/{list_id}{query}#list", 303))
+
+    def _cells(self, list_id: str, fields: dict[str, str]) -> dict[str, str]:
+        """The new values by the column of the file."""
+        unscored = self.pages.lists.unscored(list_id)
+        columns = () if unscored is None else unscored.columns
+        sent = {f"cell-{number}": name for number, name in enumerate(columns, start=1)}
+        return {sent[key]: value.strip() for key, value in fields.items() if key in sent}
+
+    def _assign(self, request: Request, body: str) -> Response:
+        try:
+            fields, _ = _fields(body)
+            kept = self.pages.lists.shown(request.path_params["list_id"])
+            if kept is None:
+                return error_page("Nothing was handed over", _GONE, status=404)
+            self.pages.lists.hold(kept)
+            list_query = ListQuery.of(request.query_params)
+            self.pages.lists.assign(
+                kept, self._lines(kept, list_query), to=" ".join(fields.get("colleague", "").split())
+            )
+        except DnapredictError as error:
+            return error_page("Nothing was handed over", str(error), status=status_of(error))
+        query = list_query.without(("assigned",)).query()
+        return RedirectResponse(f"{LIST_PAGES}/{kept.heading.list_id}{query}#list", 303)
+
+    def _lines(self, kept: KeptList, list_query: ListQuery) -> Sequence[int]:
+        assigned = self.pages.lists.colleagues_by_line(kept)
+        return slice_list(kept, list_query, latest_of=self.pages.actions.latest, assigned=assigned).numbers
+
+
+def _fields(body: str) -> tuple[dict[str, str], int]:
+    """The fields of a form, and the line that it is about; 0 if that is no number.
+
+    Raises
+    ------
+    DataError
+        If the body is not such a form.
+    """
+    try:
+        fields = parse_qs(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise DataError("The form could not be read. Go back and try again.") from None
+    first = {name: values[0] for name, values in fields.items()}
+    line = first.get("line", "")
+    return first, int(line) if line.isascii() and line.isdigit() and len(line) <= _MOST_DIGITS else 0

@@ -1,0 +1,118 @@
+"""The rows of a kept list that could not be scored, as they were sent: encrypted beside the list, to be put right.
+
+`lists/ID.unscored` holds their cells and the mapping by which the list was read. It is encrypted with AES-256-GCM under
+the key of the home's contact details, bound to the list, and deleted with it.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from dnapredict.config.mapping_config import Mapping as ColumnMapping
+from dnapredict.data.contract.columns import CONTACT_NAMES, NAMES
+from dnapredict.data.files.atomic_write import write_atomically
+from dnapredict.data.files.digests import read_or_make
+from dnapredict.data.mapping.apply_mapping import contract_name
+from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
+from dnapredict.errors import StoreError
+from dnapredict.worklist.files.contact_details import KEY
+from dnapredict.worklist.files.list_store import unscored_file
+
+# Nobody puts more rows right by hand; where so many are wrong, the file or its mapping is.
+MOST_ROWS: Final = 500
+_NONCE_BYTES: Final = 12
+_READ: Final = frozenset((*NAMES, *CONTACT_NAMES))
+
+
+@dataclass(frozen=True)
+class UnscoredRows:
+    """Rows that could not be scored.
+
+    Attributes
+    ----------
+    columns
+        The columns of the file, in their order.
+    rows
+        The cells of each row by its number in the file.
+    mapping
+        How the file was read.
+    """
+
+    columns: tuple[str, ...]
+    rows: Mapping[int, Mapping[str, str | None]] = field(repr=False)
+    mapping: ColumnMapping
+
+    @classmethod
+    def of(cls, appointments: pa.Table, worklist: pa.Table, mapping: ColumnMapping) -> "UnscoredRows":
+        """The rows of `appointments` that have an error in `worklist`, without the columns that nothing reads."""
+        wrong = worklist.filter(worklist["error"].is_valid())[ROW_NUMBER].to_pylist()[:MOST_ROWS]
+        chosen = appointments.filter(pc.is_in(appointments[ROW_NUMBER], pa.array(wrong, pa.int64())))
+        names = tuple(name for name in appointments.column_names if name not in (ROW_NUMBER, ROW_FAULT))
+        used = [name for name in names if name in mapping.drawn or contract_name(name) in _READ]
+        cells = {row[ROW_NUMBER]: {name: _text(row[name]) for name in used} for row in chosen.to_pylist()}
+        return cls(names, cells, mapping)
+
+    def with_cells(self, row: int, cells: Mapping[str, str | None]) -> "UnscoredRows":
+        """The same rows with other cells in one."""
+        return replace(self, rows={**self.rows, row: {**self.rows[row], **cells}})
+
+    def without(self, row: int) -> "UnscoredRows":
+        """The same rows without the one that is scored now."""
+        return replace(self, rows={number: cells for number, cells in self.rows.items() if number != row})
+
+    def table(self, row: int) -> pa.Table:
+        """One row as a table, as the file was read."""
+        cells = {name: pa.array([cell], pa.string()) for name, cell in self.rows[row].items()}
+        return pa.table({ROW_NUMBER: pa.array([row], pa.int64()), **cells})
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def keep(home: Path, list_id: str, unscored: UnscoredRows) -> None:
+    """Keep the rows of a list; none deletes the file.
+
+    Raises
+    ------
+    StoreError
+        If the home cannot be written to.
+    """
+    path = unscored_file(home, list_id)
+    if not unscored.rows:
+        path.unlink(missing_ok=True)
+        return
+    content = {
+        "columns": unscored.columns,
+        "rows": unscored.rows,
+        "mapping": unscored.mapping.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+    }
+    nonce = os.urandom(_NONCE_BYTES)
+    with write_atomically(path) as draft:
+        draft.write_bytes(nonce + _cipher(home).encrypt(nonce, json.dumps(content).encode(), list_id.encode()))
+
+
+def read(home: Path, list_id: str) -> UnscoredRows | None:
+    """The rows of a list that could not be scored; None where there are none, or they cannot be read any more."""
+    path = unscored_file(home, list_id)
+    if not path.is_file():
+        return None
+    try:
+        sealed = path.read_bytes()
+        content = json.loads(_cipher(home).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], list_id.encode()))
+        rows = {int(number): cells for number, cells in content["rows"].items()}
+        return UnscoredRows(tuple(content["columns"]), rows, ColumnMapping.model_validate(content["mapping"]))
+    except (OSError, StoreError, InvalidTag, ValueError):
+        return None
+
+
+def _cipher(home: Path) -> AESGCM:
+    return AESGCM(bytes.fromhex(read_or_make(home / KEY).decode().strip()))

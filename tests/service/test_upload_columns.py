@@ -1,0 +1,142 @@
+"""Any spreadsheet: its columns are asked about once, its file waits unreadable, and the answer is remembered."""
+
+import re
+from pathlib import Path
+
+import pytest
+from httpx import Response
+from starlette.testclient import TestClient
+from tests.service.pages import MARK
+from tests.service.test_lists import upload, workbook
+
+PAS = [
+    ["Appt ID", "Booked Date", "Appt Date", "Appt Time", "Patient Age", "Clinic Code", "Ward Remark"],
+    [f"A-{MARK}", "01/09/2026", "07/12/2026", "09:30", "80", "ENT1", MARK],
+    ["A-2", "01/09/2026", "07/12/2026", "10:00", "20", "ENT1", ""],
+]
+
+
+def sheet(rows: list[list[str]] = PAS) -> str:
+    return "\n".join(",".join(row) for row in rows) + "\n"
+
+
+def chosen(page: str) -> dict[str, str]:
+    """What each select of the page has chosen, by the name of the column."""
+    asked = re.findall(r"Your <strong>(.*?)</strong> is</label>(.*?)</select>", page, re.DOTALL)
+    return {name: (re.findall(r'value="([^"]*)" selected', options) or [""])[0] for name, options in asked}
+
+
+def answers(page: str, **changes: str) -> dict[str, str]:
+    """The fields that a browser sends, with other choices by the name of the column."""
+    keys = chosen(page) | changes
+    fields = {f"column-{number}": key for number, key in enumerate(keys.values(), start=1)}
+    return fields | {"ticket": re.findall(r'name="ticket" value="([^"]*)"', page)[0]}
+
+
+def confirm(client: TestClient, page: str, **changes: str) -> Response:
+    return client.post("/upload/columns", data=answers(page, **changes), follow_redirects=False)
+
+
+@pytest.fixture
+def question(client: TestClient) -> str:
+    answer = upload(client, sheet(), to="/upload")
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_a_file_with_its_own_columns_is_asked_about_and_not_refused(question: str) -> None:
+    assert chosen(question) == {
+        "Appt ID": "appointment_id",
+        "Booked Date": "booked_at",
+        "Appt Date": "starts_at",
+        "Appt Time": "starts_at.time",
+        "Patient Age": "age_years",
+        "Clinic Code": "clinic_code",
+        "Ward Remark": "",
+    }
+    assert "Your <strong>Appt ID</strong> is</label>" in question
+    assert '<option value="appointment_id" selected>the appointment number</option>' in question
+    assert MARK not in question
+
+
+def test_a_confirmed_choice_scores_the_list(client: TestClient, question: str) -> None:
+    answer = confirm(client, question)
+    assert answer.status_code == 303
+    page = client.get(answer.headers["location"]).text
+    assert "Mon 7 Dec 2026, 09:30" in page
+    assert f"A-{MARK}" in page
+
+
+def test_the_next_file_with_the_same_columns_goes_straight_through(client: TestClient, question: str) -> None:
+    confirm(client, question)
+    tomorrow = sheet([*PAS, ["A-3", "01/09/2026", "08/12/2026", "09:00", "50", "ENT1", ""]])
+    assert upload(client, tomorrow, name="tomorrow.csv", to="/upload").status_code == 303
+    rows = [row[::-1] for row in PAS]  # the same columns in another order, as a workbook
+    assert upload(client, workbook(rows), name="other order.xlsx", to="/upload").status_code == 303
+    assert upload(client, sheet().replace("Ward", "Bed"), name="other.csv", to="/upload").status_code == 200
+
+
+def test_a_correction_counts_and_not_the_suggestion(client: TestClient, question: str) -> None:
+    confirm(client, question, **{"Appt Time": ""})
+    (page,) = [client.get("/").text]
+    assert "Mon 7 Dec 2026</span>" in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"Booked Date": ""}, "Choose which column is when the appointment was booked."),
+        ({"Appt Date": ""}, "A column with the time of day needs another with the date"),
+        ({"Ward Remark": "appointment_id"}, "Two columns are the appointment number. Choose one of them."),
+        ({"Appt ID": MARK}, "Choose which column is the appointment number."),
+    ],
+)
+def test_a_choice_that_makes_no_list_is_asked_again_with_the_answers_kept(
+    client: TestClient, question: str, changes: dict[str, str], sentence: str
+) -> None:
+    answer = confirm(client, question, **changes)
+    assert answer.status_code == 400
+    assert f'<a href="#column-1">{sentence}' in answer.text
+    assert MARK not in answer.text
+    assert chosen(answer.text)["Clinic Code"] == "clinic_code"
+    assert confirm(client, answer.text, **dict(zip(PAS[0], chosen(question).values(), strict=True))).status_code == 303
+
+
+def test_nothing_of_the_file_lies_readable_on_disk_while_it_waits(
+    client: TestClient, question: str, home: Path, tmp_path: Path
+) -> None:
+    waiting = list((home / "uploads").iterdir())
+    assert len(waiting) == 1
+    assert waiting[0].stat().st_mode & 0o077 == 0
+    key = answers(question)["ticket"].partition(".")[2].encode()
+    for path in [each for each in tmp_path.rglob("*") if each.is_file()]:
+        content = path.read_bytes()
+        assert MARK.encode() not in content, path
+        assert key not in content, path
+    confirm(client, question)
+    remembered = [path.read_text() for path in (home / "mappings").rglob("*.toml")]
+    assert len(remembered) == 1
+    assert MARK not in remembered[0]
+
+
+@pytest.mark.parametrize("ticket", ["", "0" * 16, "0" * 16 + "." + "A" * 43 + "=", MARK, "../../x"])
+def test_a_file_that_does_not_wait_any_more_is_asked_for_again(client: TestClient, question: str, ticket: str) -> None:
+    answer = client.post("/upload/columns", data=answers(question) | {"ticket": ticket})
+    assert answer.status_code == 400
+    assert "The file is not here any more: files wait for half an hour. Choose it again." in answer.text
+    assert MARK not in answer.text
+
+
+def test_a_first_row_that_may_be_a_patient_is_not_shown_as_columns(client: TestClient) -> None:
+    answer = upload(client, f"{MARK},Jones\nx,y\n", to="/upload")
+    assert answer.status_code == 400
+    assert "the first row looks like data" in answer.text
+    assert MARK not in answer.text
+
+
+def test_a_second_click_makes_no_second_list(client: TestClient, question: str, home: Path) -> None:
+    first, second = confirm(client, question), confirm(client, question)
+    assert first.headers["location"] == second.headers["location"]
+    again = upload(client, sheet(), to="/upload")
+    assert again.headers["location"] == first.headers["location"]
+    assert len(list((home / "lists").glob("*.parquet"))) == 1

@@ -51,7 +51,8 @@ HEADERS: Final = {
         "attendance identifier, outpatient attendance identifier, attendkey, attendno"
     ),
     "patient_id": _names(
-        "patient id, patient number, pat no, patient no, pas number, hospital number, hospital no, mrn, rxr, "
+        "patient id, patient number, pat no, patient no, pas number, hospital number, hospital no, hosp no, "
+        "hosp number, hosp id, pt no, pt number, pt id, pat id, pat number, case note number, casenote no, mrn, rxr, "
         "local patient identifier, unit number, token person id, hesid, encrypted hesid, pseudo hesid, "
         "lopatid"
     ),

@@ -282,6 +282,14 @@ def test_a_patient_is_found_by_number_or_name(
     assert "<b>" not in answer.text
 
 
+def test_after_the_last_call_the_page_says_so_and_undoes_it_too(client: TestClient, home: Path, address: str) -> None:
+    with_contacts(home, address)
+    last = [send(client, address, line, "confirmed") for line in NAMES][-1]
+    assert heading(last.text) == "week-49.csv All calls are made"
+    assert "Recorded for Will Dunn: Confirmed." in last.text
+    assert 'value="withdrawn"' in last.text
+
+
 def test_appointments_that_have_begun_are_not_called_about(
     client: TestClient, address: str, clock: type[datetime.datetime]
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -113,7 +114,7 @@ def call_queue(
 def _rows(kept: KeptList, called_back: Callable[[Iterable[str]], Collection[str]]) -> list[dict[str, Any]]:
     """The rows that are to be called, each with its number: selected ones, and those with an agreed call-back."""
     table = kept.page_rows.select(_COLUMNS)
-    table = table.append_column(_NUMBER, pa.array(range(1, table.num_rows + 1)))
+    table = table.append_column(_NUMBER, pa.array(np.arange(1, table.num_rows + 1)))
     agreed = called_back(table["appointment_id"].drop_null().to_pylist())
     is_agreed = pc.is_in(table["appointment_id"], pa.array(sorted(agreed), pa.string()))
     chosen = pc.or_(pc.fill_null(table["selected"], False), is_agreed)

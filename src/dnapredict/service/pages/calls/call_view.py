@@ -11,6 +11,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import StoreError
 from dnapredict.service.auth.access_control import CALLER, HOLDER
 from dnapredict.service.call_actions import RecordedAction
@@ -38,6 +39,7 @@ _WITHOUT_WISH: Final = tuple(
 # Access keys of the outcomes that are recorded most.
 _KEYS: Final = {Outcome.CONFIRMED: "c", Outcome.NO_ANSWER: "a", Outcome.MESSAGE_LEFT: "m", Outcome.CALL_BACK: "b"}
 _MOST_DIGITS: Final = 6
+_MOST_IN_HISTORY: Final = 3
 _LOG: Final = logging.getLogger("dnapredict.service")
 
 
@@ -95,7 +97,7 @@ class CallView:
             entries_of=actions.entries,
             called_back=actions.called_back,
             opted_out=actions.opted_out,
-            most_attempts=self.desk.pages.worklist().attempts,
+            most_attempts=self._worklist.attempts,
             now=self.now,
         )
 
@@ -128,19 +130,18 @@ class CallView:
         details, notes = self._near
         empty = {"barrier": "", "offered": "", "call_back_at": "", "note": notes.get(number, "")}
         is_out = bool(self.desk.pages.actions.opted_out([appointment_id]))
-        worklist = self.desk.pages.worklist()
         return self._page(
             "call.html",
             status=400 if complaint else 200,
-            card=call_card(row, details.get(number), needs=worklist.needs, zone=self.kept.heading.zone),
+            card=call_card(row, details.get(number), needs=self._worklist.needs, zone=self.kept.heading.zone),
             number=number,
             row=row,
-            action=worklist.opted_out_action if is_out else self._action(number, row),
+            action=self._worklist.opted_out_action if is_out else self._action(number, row),
             is_out=is_out,
             outcomes=OFFERED if is_out else _WITHOUT_WISH,
             step=self._step(number),
             last=self._last(done),
-            history=[self._shown(each) for each in reversed(done)],
+            history=[self._shown(each) for each in _newest_valid(done)],
             seen=done[-1].at.isoformat() if done else "",
             colleague=self._name(lock) if lock is not None and is_colleagues else "",
             until=_clock(lock, self.kept.heading.zone),
@@ -165,7 +166,7 @@ class CallView:
                 self._found(line, details, f"{self._name(lock)} is calling") for line, lock in locks.items() if lock
             ],
             to_write=[self._found(line, details, "") for line in queue.to_write],
-            unanswered_action=self.desk.pages.worklist().unanswered_action,
+            unanswered_action=self._worklist.unanswered_action,
             over=queue.over,
             elsewhere=self._lists_with_call_backs(elsewhere),
         )
@@ -211,6 +212,11 @@ class CallView:
         today = self.now.astimezone(self.kept.heading.zone).date()
         until = until or today + datetime.timedelta(days=retention.contact_days)
         contact_details.set_note(self.desk.home, self.list_id, number, text, until=until)
+
+    @cached_property
+    def _worklist(self) -> WorklistConfig:
+        """The configuration, read once for a page."""
+        return self.desk.pages.worklist()
 
     @cached_property
     def _near(self) -> tuple[Mapping[int, ContactDetails], Mapping[int, str]]:
@@ -268,7 +274,7 @@ class CallView:
 
     def _action(self, number: int, row: Mapping[str, Any]) -> str:
         if self._step(number) is NextStep.WRITE:
-            return self.desk.pages.worklist().unanswered_action
+            return self._worklist.unanswered_action
         return row["action"] or ""
 
     def _step(self, number: int) -> NextStep:
@@ -305,6 +311,17 @@ class CallView:
 
     def _hash(self, appointment_id: str) -> str:
         return self.desk.pages.actions.hash_of(appointment_id)
+
+
+def _newest_valid(done: Sequence[RecordedAction]) -> list[RecordedAction]:
+    """The last actions that were not taken back, the newest first; the whole list shows all of them."""
+    valid: list[RecordedAction] = []
+    for action in done:
+        if action.outcome is not Outcome.WITHDRAWN:
+            valid.append(action)
+        elif valid:
+            valid.pop()
+    return valid[: -_MOST_IN_HISTORY - 1 : -1]
 
 
 def _matches(wanted: str, appointment_id: str, known: ContactDetails | None) -> bool:

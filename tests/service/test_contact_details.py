@@ -3,8 +3,10 @@
 Each mark stands in another column of an uploaded list or in a note.
 """
 
+import csv
 import datetime
 import http.client
+import io
 import os
 import signal
 import subprocess
@@ -13,6 +15,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import openpyxl
 import pytest
 from tests.service.conftest import client_of, wait_until_ready
 from tests.service.double import steady_champion
@@ -20,6 +23,8 @@ from tests.service.process import ROOT, Running, running
 
 from dnapredict.config.mapping_config import Mapping
 from dnapredict.config.service_config import Retention
+from dnapredict.pipeline.run_inputs import worklist_config
+from dnapredict.service import app
 from dnapredict.service.log.retention import RetentionThread, remove_lists
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import contact_details, list_store
@@ -133,6 +138,29 @@ def test_they_are_deleted_at_the_start_of_the_service_and_by_its_thread(tmp_path
         assert "a0" in client.get(f"/lists/{list_id}?show=all").text
         action = {"appointment_id": "a0", "outcome": "confirmed"}
         assert client.post(f"/v1/lists/{list_id}/actions", json=action).status_code == 201
+
+
+@pytest.mark.parametrize("chosen", [(), ("Surname", "mobile_telephone", "person_full_name", "person_birth_date")])
+def test_downloads_from_the_page_carry_the_contact_columns_that_the_team_chose(tmp_path: Path, monkeypatch, chosen):
+    config = worklist_config().model_copy(update={"carry_through": chosen})
+    monkeypatch.setattr(app, "worklist_config", lambda: config)
+    champion = steady_champion()
+    with client_of(champion, tmp_path, mapping=MAPPING) as client:
+        wait_until_ready(client)
+        list_id = client.post("/v1/lists", files={"file": ("week.csv", as_list(2))}).json()["list_id"]
+        for address in (f"/v1/lists/{list_id}?form=csv", f"/lists/{list_id}/file?form=csv"):
+            rows = list(csv.DictReader(io.StringIO(client.get(address).text)))
+            carried = [{name: row[name] for name in chosen if name in row} for row in rows]
+            expected = ("07700900123", "Markvorname Marknamen", "09/03/1951")
+            # "Surname" is a column of the file, which only a worklist written by `score` can copy.
+            assert carried == [dict(zip(chosen[1:], expected, strict=False))] * 2
+            assert list(rows[0])[-1] == "outcome"
+        book = openpyxl.load_workbook(io.BytesIO(client.get(f"/lists/{list_id}/file").content))
+        shown = [str(cell) for sheet in book for row in sheet.iter_rows(values_only=True) for cell in row]
+        assert ("Markvorname Marknamen" in shown) == bool(chosen)
+        contact_details.forget(tmp_path, list_id)
+        assert marks_in(client.get(f"/lists/{list_id}/file?form=csv").content) == []
+    champion.stop()
 
 
 def test_of_a_list_whose_appointments_are_over_none_are_kept(tmp_path: Path):

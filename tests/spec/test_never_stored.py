@@ -3,7 +3,8 @@
 A list is uploaded, scored, shown, and worked on; the service then stops. Each line is a column of the list, with the
 marked value that the test puts there, and who may find the value: `kept list` is what the page needs again
 (`lists/`), `scoring log` and `calls database` hold keyed hashes, `elsewhere` is every other file of the home, what
-the service writes to its own log, and an error response.
+the service writes to its own log, and an error response. Contact columns are among those files, encrypted:
+`tests/service/test_contact_details.py`.
 """
 
 import logging
@@ -28,6 +29,8 @@ COLUMNS = """
     ethnic_category_code | MARKETHNICITY     | never     | never       | never          | never
     Surname              | Mark-Surname      | never     | never       | never          | never
     Telephone            | 07700MARK900123   | never     | never       | never          | never
+    person_full_name     | Mark-Full-Name    | never     | never       | never          | never
+    mobile_telephone     | 07700900987       | never     | never       | never          | never
 """
 
 

@@ -96,13 +96,21 @@ def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path) -> None:
         _LOG.error("%s", error)
 
 
-def as_file(kept: list_store.KeptList, *, form: str, latest: Mapping[str, RecordedAction]) -> bytes:
+def as_file(
+    kept: list_store.KeptList, *, form: str, latest: Mapping[str, RecordedAction], carried: pa.Table | None = None
+) -> bytes:
     """A kept list as the bytes of a CSV or XLSX file, with the recorded outcome of each appointment.
+
+    `carried` are contact columns that the team chose, a row for each line.
 
     The file is the same as the one that `dnapredict score` writes, with the note from the day of scoring.
     """
     words = [WORDS[latest[each].outcome] if each in latest else None for each in _appointments(kept)]
-    worklist = kept.worklist.select(COLUMNS).append_column(OUTCOME, pa.array(words, pa.string()))
+    worklist = kept.worklist.select(COLUMNS)
+    if carried is not None:
+        for name in carried.column_names:
+            worklist = worklist.append_column(name, carried[name])
+    worklist = worklist.append_column(OUTCOME, pa.array(words, pa.string()))
     with tempfile.TemporaryDirectory(prefix="dnapredict-") as folder:
         out = Path(folder) / f"worklist.{form}"
         worklist_files.write_tables([worklist], out, note=kept.heading.note or _default_note(kept.heading))
@@ -166,7 +174,9 @@ def _list_view(
                 return json_error(404, _NO_LIST)
             kept = with_opt_outs(kept, actions, action=worklist().opted_out_action)
             form = request.query_params.get("form", "json")
-            return _json(kept) if form == "json" else file_response(kept, form, actions=actions)
+            if form == "json":
+                return _json(kept)
+            return file_response(kept, form, actions=actions, carried=lists.carried(kept, worklist().carry_through))
         except DnapredictError as error:
             return error_response(error)
 
@@ -236,8 +246,8 @@ def with_opt_outs(kept: KeptList, actions: Actions, *, action: str) -> KeptList:
     return replace(kept, worklist=worklist)
 
 
-def file_response(kept: KeptList, form: str, *, actions: Actions) -> Response:
-    """A list as a file, with the recorded outcomes.
+def file_response(kept: KeptList, form: str, *, actions: Actions, carried: pa.Table | None = None) -> Response:
+    """A list as a file, with the recorded outcomes and the contact columns that are `carried`.
 
     Raises
     ------
@@ -251,7 +261,7 @@ def file_response(kept: KeptList, form: str, *, actions: Actions) -> Response:
     latest = actions.latest(each for each in kept.worklist["appointment_id"].to_pylist() if each is not None)
     named = f'attachment; filename="worklist-{kept.heading.day}.{form}"'
     return Response(
-        as_file(kept, form=form, latest=latest),
+        as_file(kept, form=form, latest=latest, carried=carried),
         media_type=FILE_TYPES[form],
         headers={"content-disposition": named},
     )

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
@@ -134,6 +135,10 @@ class ListService:
         """The heading of the list that was scored last, without reading its rows."""
         last = list_store.latest(self._home)
         return None if last is None else last.heading
+
+    def carried(self, kept: KeptList, names: Sequence[str]) -> pa.Table:
+        """The contact columns that the team chose for downloads, a row for each line of the list."""
+        return contact_details.carried_lines(self._home, kept, names)
 
     def hold(self, kept: KeptList) -> None:
         """Keep a list that somebody works on, if only the next scoring would otherwise replace it.

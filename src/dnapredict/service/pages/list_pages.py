@@ -120,7 +120,8 @@ class ListPages:
         if kept is None:
             return list_not_found()
         kept = with_opt_outs(kept, self.actions, action=self.worklist().opted_out_action)
-        return file_response(kept, request.query_params.get("form", "xlsx"), actions=self.actions)
+        carried = self.lists.carried(kept, self.worklist().carry_through)
+        return file_response(kept, request.query_params.get("form", "xlsx"), actions=self.actions, carried=carried)
 
     def show(self, kept: KeptList, request: Request, *, here: str, wrong: int = 0) -> Response:
         """A page of a list; `wrong` is the line for which no outcome was chosen.

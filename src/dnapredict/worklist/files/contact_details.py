@@ -129,6 +129,14 @@ def carried_table(details: Mapping[int, ContactDetails], names: Sequence[str]) -
     return pa.table({ROW_NUMBER: pa.array(list(details), pa.int64()), **columns})
 
 
+def carried_lines(home: Path, kept: KeptList, names: Sequence[str]) -> pa.Table:
+    """The columns of `CARRIED` among `names`, a row for each line of a list; none where nothing is kept any more."""
+    details = read(home, kept.heading.list_id)
+    chosen = [name for name in names if name in CARRIED] if details else []
+    rows = [_carried(details.get(line, ContactDetails())) for line in range(1, kept.worklist.num_rows + 1)]
+    return pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in chosen})
+
+
 def _carried(details: ContactDetails) -> dict[str, str | None]:
     numbers = tuple(zip(details.telephones, details.kinds, strict=True))
     of_kind = {

@@ -98,6 +98,7 @@ class CallView:
             called_back=actions.called_back,
             opted_out=actions.opted_out,
             most_attempts=self._worklist.attempts,
+            unanswered_action=self._worklist.unanswered_action,
             now=self.now,
         )
 

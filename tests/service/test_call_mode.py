@@ -203,6 +203,27 @@ def test_two_clerks_on_one_line_lose_nothing_and_the_second_is_told(clerks: tupl
     assert "Confirmed" in ben.get(f"{address}/call/1").text
 
 
+def test_a_stale_page_asks_before_it_replaces_what_was_recorded_since(client: TestClient, address: str) -> None:
+    send(client, address, 1, "no_answer")
+    told = send(client, address, 1, "confirmed", barrier="cost")  # with the back button
+    assert told.status_code == 409
+    assert "recorded ‘No answer’" in told.text
+    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', told.text))
+    again = client.post(re.findall(r'<form method="post" action="([^"]+/call/1)"', told.text)[0], data=fields)
+    assert line_of(again) == 2
+    page = client.get(f"{address}/call/1").text
+    assert "Confirmed (Barrier: cost)" in page
+    assert "No answer, " in page
+
+
+def test_somebody_whose_session_ended_is_told_that_nothing_was_recorded(clerks: tuple[TestClient, TestClient]) -> None:
+    ada, _ = clerks
+    address = ada.post("/upload", files={"file": ("week-49.csv", week())}, follow_redirects=False).headers["location"]
+    ada.post("/sign-out")
+    answer = ada.post(f"{address}/call/1", data={"outcome": "confirmed"}, headers={"accept": "text/html"})
+    assert "was <strong>not</strong> recorded" in answer.text
+
+
 def test_a_form_that_is_sent_twice_is_one_entry(client: TestClient, address: str) -> None:
     first, second = (send(client, address, 1, "no_answer") for _ in range(2))
     assert line_of(first) == line_of(second) == 2
@@ -259,6 +280,14 @@ def test_a_patient_is_found_by_number_or_name(
     assert answer.status_code == 200
     assert re.findall(r"</span>(apt-\d+)</td>", answer.text) == found
     assert "<b>" not in answer.text
+
+
+def test_after_the_last_call_the_page_says_so_and_undoes_it_too(client: TestClient, home: Path, address: str) -> None:
+    with_contacts(home, address)
+    last = [send(client, address, line, "confirmed") for line in NAMES][-1]
+    assert heading(last.text) == "week-49.csv All calls are made"
+    assert "Recorded for Will Dunn: Confirmed." in last.text
+    assert 'value="withdrawn"' in last.text
 
 
 def test_appointments_that_have_begun_are_not_called_about(

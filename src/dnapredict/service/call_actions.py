@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
@@ -25,6 +26,7 @@ from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 _DAYS_A_WEEK: Final = 7
+_HASHES_KEPT: Final = 50_000
 _CALL_BACKS_COUNT_FOR: Final = datetime.timedelta(days=31)
 # Below the limit on parameters of a statement in any SQLite (999).
 _VALUES_AT_ONCE: Final = 500
@@ -80,8 +82,9 @@ class Actions:
     def __init__(self, log: ScoringLog, hashes: Hashes, ledger: Ledger | None = None) -> None:
         """Read and write `log`, and hash with `hashes`; `ledger` copies who was reached."""
         self._log = log
-        self._hashes = hashes
         self._ledger = ledger
+        # A page asks several times for the hashes of a whole list.
+        self._hash_once = lru_cache(maxsize=_HASHES_KEPT)(partial(hashes.of, "appointment"))
 
     def record(
         self,
@@ -287,7 +290,7 @@ class Actions:
         StoreError
             If the secret cannot be read.
         """
-        return self._hashes.of("appointment", appointment_id)
+        return self._hash_once(appointment_id)
 
 
 def _parts(hashes: Sequence[str]) -> Iterable[Sequence[str]]:

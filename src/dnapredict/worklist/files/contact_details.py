@@ -206,10 +206,15 @@ def read(home: Path, list_id: str, rows: Sequence[int] | None = None) -> Mapping
 
     What cannot be read is logged, and counts as not there: a list can be worked on without it.
     """
-    content = _content(home, list_id)
-    if content is None:
-        return {}
-    return content.rows if rows is None else {row: content.rows[row] for row in rows if row in content.rows}
+    return read_with_notes(home, list_id, rows)[0]
+
+
+def read_with_notes(
+    home: Path, list_id: str, rows: Sequence[int] | None = None
+) -> tuple[Mapping[int, ContactDetails], Mapping[int, str]]:
+    """The contact details of `read`, and the notes of the list, by line: the file is decrypted once for both."""
+    content = _content(home, list_id, rows)
+    return ({}, {}) if content is None else (content.rows, content.notes)
 
 
 def note(home: Path, list_id: str, row: int) -> str:
@@ -219,8 +224,7 @@ def note(home: Path, list_id: str, row: int) -> str:
 
 def notes(home: Path, list_id: str) -> Mapping[int, str]:
     """All notes of a list, by line."""
-    content = _content(home, list_id)
-    return {} if content is None else content.notes
+    return read_with_notes(home, list_id, ())[1]
 
 
 def set_note(home: Path, list_id: str, row: int, text: str, *, until: datetime.date) -> None:
@@ -300,8 +304,11 @@ def _write(home: Path, list_id: str, content: _Content) -> None:
         draft.write_bytes(head + nonce + sealed)
 
 
-def _content(home: Path, list_id: str) -> _Content | None:
-    """What is kept of a list; None where there is nothing, it is due to be deleted, or it cannot be read."""
+def _content(home: Path, list_id: str, rows: Sequence[int] | None = None) -> _Content | None:
+    """What is kept of a list, of all lines or with the details of `rows` alone.
+
+    None where there is nothing, it is due to be deleted, or it cannot be read.
+    """
     path = contacts_file(home, list_id)
     try:
         sealed = path.read_bytes()
@@ -314,7 +321,7 @@ def _content(home: Path, list_id: str) -> _Content | None:
     if head is not None and datetime.date.fromisoformat(head[1].decode()) < _today():
         return None
     try:
-        return _opened(home, list_id, sealed)
+        return _opened(home, list_id, sealed, rows)
     except (StoreError, InvalidTag, ValueError) as error:
         _log_once(
             f"{path}: the contact details cannot be read ({type(error).__name__}): the file or {KEY} is damaged, or "
@@ -323,7 +330,7 @@ def _content(home: Path, list_id: str) -> _Content | None:
         return None
 
 
-def _opened(home: Path, list_id: str, sealed: bytes) -> _Content:
+def _opened(home: Path, list_id: str, sealed: bytes, rows: Sequence[int] | None) -> _Content:
     head = _HEAD.match(sealed)
     if head is None:
         raise ValueError("no file of contact details")
@@ -331,9 +338,10 @@ def _opened(home: Path, list_id: str, sealed: bytes) -> _Content:
     start = head.end() + _NONCE_BYTES
     plain = AESGCM(key).decrypt(sealed[head.end() : start], sealed[start:], _bound_to(head[0], list_id))
     stored = json.loads(plain)
+    wanted = stored["rows"] if rows is None else stored["rows"].keys() & {str(row) for row in rows}
     return _Content(
         datetime.date.fromisoformat(head[1].decode()),
-        {int(number): _from_json(row) for number, row in stored["rows"].items()},
+        {int(number): _from_json(stored["rows"][number]) for number in wanted},
         {int(number): text for number, text in stored["notes"].items()},
     )
 

@@ -88,6 +88,7 @@ class CallMode:
         if call.kept.row_at(number) is None:
             return error_page("This was not recorded", _NO_LINE, status=404)
         form = CallForm.of(body)
+        self.desk.pages.lists.hold(call.kept)
         try:
             if form.is_note_only:
                 call.keep_note(number, form.note)
@@ -113,7 +114,6 @@ class CallMode:
             raise DataError(CHOOSE)
         row = call.kept.row_at(number) or {}
         details = form.details(now=call.now, zone=call.kept.heading.zone)
-        self.desk.pages.lists.hold(call.kept)
         self.desk.pages.actions.record(call.list_id, row, form.outcome, seen=form.seen, details=details)
 
     def _after(self, call: CallView, number: int, form: CallForm) -> Response:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,7 +13,7 @@ from dnapredict.service.call_actions import RecordedAction
 from dnapredict.worklist.calls.attempts import NextStep, next_step
 from dnapredict.worklist.files.list_store import KeptList
 
-_COLUMNS: Final = ("appointment_id", "selected", "starts_at")
+_COLUMNS: Final = ("appointment_id", "selected", "starts_at", "action")
 _NUMBER: Final = "line"
 
 
@@ -66,9 +67,12 @@ def call_queue(
     called_back: Callable[[Iterable[str]], Collection[str]],
     opted_out: Callable[[Iterable[str]], Collection[str]],
     most_attempts: int,
+    unanswered_action: str,
     now: datetime.datetime,
 ) -> CallQueue:
     """The calls of a list that are left at `now`: those it selected, and call-backs about any of its lines.
+
+    A line that was not selected because nobody answered before the list was made is one to write about.
 
     Parameters
     ----------
@@ -76,28 +80,32 @@ def call_queue(
         Everything that was recorded about appointments.
     called_back, opted_out
         Which of some appointments somebody asked to be called back about, and whose patient wants no calls.
+    unanswered_action
+        How the action of a line begins that is not called about since nobody answered.
 
     Raises
     ------
     StoreError
         If what was recorded cannot be read.
     """
-    rows = _rows(kept, called_back)
+    rows = _rows(kept, called_back, unanswered_action)
     to_come = [row for row in rows if not _has_begun(row["starts_at"], now)]
     ids = [row["appointment_id"] for row in to_come]
     entries, refused = entries_of(ids), opted_out(ids)
 
-    def step_of(done: Sequence[RecordedAction]) -> NextStep:
-        return next_step(
+    def step_of(row: Mapping[str, Any], done: Sequence[RecordedAction]) -> NextStep:
+        step = next_step(
             [action.entry for action in done],
             now=now,
             most_attempts=most_attempts,
             zone=kept.heading.zone,
             exported_at=kept.heading.created_at,
         )
+        is_unanswered = not row["selected"] and (row["action"] or "").startswith(unanswered_action)
+        return NextStep.WRITE if is_unanswered and step in (NextStep.CALL, NextStep.OTHER_TIME) else step
 
     lines = [
-        _line(row[_NUMBER], row["appointment_id"], done, step_of(done))
+        _line(row[_NUMBER], row["appointment_id"], done, step_of(row, done))
         for row in to_come
         if row["appointment_id"] not in refused
         for done in [entries.get(row["appointment_id"], ())]
@@ -110,13 +118,17 @@ def call_queue(
     )
 
 
-def _rows(kept: KeptList, called_back: Callable[[Iterable[str]], Collection[str]]) -> list[dict[str, Any]]:
-    """The rows that are to be called, each with its number: selected ones, and those with an agreed call-back."""
+def _rows(
+    kept: KeptList, called_back: Callable[[Iterable[str]], Collection[str]], unanswered_action: str
+) -> list[dict[str, Any]]:
+    """Rows with something to do, each with its number: selected, with an agreed call-back, or unanswered."""
     table = kept.page_rows.select(_COLUMNS)
-    table = table.append_column(_NUMBER, pa.array(range(1, table.num_rows + 1)))
+    table = table.append_column(_NUMBER, pa.array(np.arange(1, table.num_rows + 1)))
     agreed = called_back(table["appointment_id"].drop_null().to_pylist())
     is_agreed = pc.is_in(table["appointment_id"], pa.array(sorted(agreed), pa.string()))
-    chosen = pc.or_(pc.fill_null(table["selected"], False), is_agreed)
+    is_unanswered = pc.starts_with(table["action"], pattern=unanswered_action)
+    others = pc.or_(is_agreed, pc.fill_null(is_unanswered, False))
+    chosen = pc.or_(pc.fill_null(table["selected"], False), others)
     rows: list[dict[str, Any]] = table.filter(pc.and_(chosen, pc.is_valid(table["appointment_id"]))).to_pylist()
     return rows
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import StoreError
 from dnapredict.service.auth.access_control import CALLER, HOLDER
 from dnapredict.service.call_actions import RecordedAction
@@ -39,6 +40,7 @@ _WITHOUT_WISH: Final = tuple(
 # Access keys of the outcomes that are recorded most.
 _KEYS: Final = {Outcome.CONFIRMED: "c", Outcome.NO_ANSWER: "a", Outcome.MESSAGE_LEFT: "m", Outcome.CALL_BACK: "b"}
 _MOST_DIGITS: Final = 6
+_MOST_IN_HISTORY: Final = 3
 _LOG: Final = logging.getLogger("dnapredict.service")
 
 
@@ -79,6 +81,7 @@ class CallView:
         self.list_id = kept.heading.list_id
         self.now = datetime.datetime.now(datetime.UTC)
         self._caller = request.scope.get(CALLER, REQUESTED_BY.get())
+        self._said_line = number_in(request.query_params.get("said", ""))
 
     @cached_property
     def queue(self) -> CallQueue:
@@ -95,7 +98,8 @@ class CallView:
             entries_of=actions.entries,
             called_back=actions.called_back,
             opted_out=actions.opted_out,
-            most_attempts=self.desk.pages.worklist().attempts,
+            most_attempts=self._worklist.attempts,
+            unanswered_action=self._worklist.unanswered_action,
             now=self.now,
         )
 
@@ -115,7 +119,8 @@ class CallView:
                 taken = self._take(line.appointment_id)
                 if taken is None or taken.caller == self._caller:
                     return RedirectResponse(self.address(line.number, said=said), 303)
-        return self.end_page(said)
+        self._said_line = said
+        return self.end_page()
 
     def line_page(self, number: int, *, form: CallForm | None = None, complaint: str = "") -> Response:
         """The page of one line; with `form`, what was sent is shown again with the `complaint`."""
@@ -124,23 +129,26 @@ class CallView:
         done = self.desk.pages.actions.entries([appointment_id]).get(appointment_id, ())
         lock = self._take(appointment_id)
         is_colleagues = lock is not None and lock.caller != self._caller
-        details = contact_details.read(self.desk.home, self.list_id, [number]).get(number)
-        kept_note = contact_details.note(self.desk.home, self.list_id, number)
-        empty = {"barrier": "", "offered": "", "call_back_at": "", "note": kept_note}
+        details, notes = self._near
+        empty = {"barrier": "", "offered": "", "call_back_at": "", "note": notes.get(number, "")}
         is_out = bool(self.desk.pages.actions.opted_out([appointment_id]))
-        worklist = self.desk.pages.worklist()
         return self._page(
             "call.html",
             status=400 if complaint else 200,
-            card=call_card(row, details, needs=kept_needs(worklist, row.get("needs")), zone=self.kept.heading.zone),
+            card=call_card(
+                row,
+                details.get(number),
+                needs=kept_needs(self._worklist, row.get("needs")),
+                zone=self.kept.heading.zone,
+            ),
             number=number,
             row=row,
-            action=worklist.opted_out_action if is_out else self._action(number, row),
+            action=self._worklist.opted_out_action if is_out else self._action(number, row),
             is_out=is_out,
             outcomes=OFFERED if is_out else _WITHOUT_WISH,
             step=self._step(number),
             last=self._last(done),
-            history=[self._shown(each) for each in reversed(done)],
+            history=[self._shown(each) for each in _newest_valid(done)],
             seen=done[-1].at.isoformat() if done else "",
             colleague=self._name(lock) if lock is not None and is_colleagues else "",
             until=_clock(lock, self.kept.heading.zone),
@@ -151,7 +159,7 @@ class CallView:
             earliest=_local_minute(self.now, self.kept.heading.zone),
         )
 
-    def end_page(self, said: int) -> Response:
+    def end_page(self) -> Response:
         """The page for when nothing can be called now: what waits, what colleagues call, and whom to write to."""
         queue, held = self.queue, self.desk.locks.held()
         details = contact_details.read(self.desk.home, self.list_id)
@@ -160,13 +168,12 @@ class CallView:
         locks = {line: held.get(self._hash(line.appointment_id)) for line in queue.ready}
         return self._page(
             "call_end.html",
-            said_line=said,
             later=[self._found(line, details, self._when_again(line)) for line in queue.later],
             with_colleagues=[
                 self._found(line, details, f"{self._name(lock)} is calling") for line, lock in locks.items() if lock
             ],
             to_write=[self._found(line, details, "") for line in queue.to_write],
-            unanswered_action=self.desk.pages.worklist().unanswered_action,
+            unanswered_action=self._worklist.unanswered_action,
             over=queue.over,
             elsewhere=self._lists_with_call_backs(elsewhere),
         )
@@ -205,13 +212,24 @@ class CallView:
 
     def keep_note(self, number: int, text: str | None) -> None:
         """Keep the note with the contact details, if it changed."""
-        if text is None or text.strip() == contact_details.note(self.desk.home, self.list_id, number).strip():
+        if text is None or text.strip() == self._near[1].get(number, "").strip():
             return
         retention = self.desk.pages.lists.retention
         until = contact_details.last_day(self.kept, contact_days=retention.contact_days)
         today = self.now.astimezone(self.kept.heading.zone).date()
         until = until or today + datetime.timedelta(days=retention.contact_days)
         contact_details.set_note(self.desk.home, self.list_id, number, text, until=until)
+
+    @cached_property
+    def _worklist(self) -> WorklistConfig:
+        """The configuration, read once for a page."""
+        return self.desk.pages.worklist()
+
+    @cached_property
+    def _near(self) -> tuple[Mapping[int, ContactDetails], Mapping[int, str]]:
+        """Contact details of the line of this page and of the one that was recorded before it, and notes."""
+        lines = [self.request.path_params.get("line", 0), self._said_line]
+        return contact_details.read_with_notes(self.desk.home, self.list_id, lines)
 
     def release(self) -> None:
         """Give up the lock of this caller."""
@@ -249,13 +267,13 @@ class CallView:
 
     def _said(self) -> Mapping[str, Any] | None:
         """What was recorded just before this page, to be undone with one press; None for nothing."""
-        number = number_in(self.request.query_params.get("said", ""))
+        number = self._said_line
         row = self.kept.row_at(number)
         action = None if row is None else self.desk.pages.actions.latest([row["appointment_id"]]).values()
         if row is None or not action:
             return None
         last = next(iter(action))
-        known = contact_details.read(self.desk.home, self.list_id, [number]).get(number)
+        known = self._near[0].get(number)
         who = (known.name if known else None) or f"appointment {row['appointment_id']}"
         back = last.details.call_back_at
         words = WORDS[last.outcome] + (f" on {long_moment(back, self.kept.heading.zone)}" if back else "")
@@ -263,7 +281,7 @@ class CallView:
 
     def _action(self, number: int, row: Mapping[str, Any]) -> str:
         if self._step(number) is NextStep.WRITE:
-            return self.desk.pages.worklist().unanswered_action
+            return self._worklist.unanswered_action
         return row["action"] or ""
 
     def _step(self, number: int) -> NextStep:
@@ -300,6 +318,17 @@ class CallView:
 
     def _hash(self, appointment_id: str) -> str:
         return self.desk.pages.actions.hash_of(appointment_id)
+
+
+def _newest_valid(done: Sequence[RecordedAction]) -> list[RecordedAction]:
+    """The last actions that were not taken back, the newest first; the whole list shows all of them."""
+    valid: list[RecordedAction] = []
+    for action in done:
+        if action.outcome is not Outcome.WITHDRAWN:
+            valid.append(action)
+        elif valid:
+            valid.pop()
+    return valid[: -_MOST_IN_HISTORY - 1 : -1]
 
 
 def _matches(wanted: str, appointment_id: str, known: ContactDetails | None) -> bool:

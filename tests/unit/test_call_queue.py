@@ -1,0 +1,77 @@
+"""The calls of a list that are left, made of the plan of the list and of what was recorded since."""
+
+import datetime
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pytest
+from tests.browser.worklists import worklist
+
+from dnapredict.service.call_actions import RecordedAction
+from dnapredict.service.call_outcomes import CallDetails, Outcome
+from dnapredict.service.pages.calls.call_queue import CallQueue, call_queue
+from dnapredict.worklist.files.list_store import KeptList
+
+NOW = datetime.datetime(2026, 11, 27, 14, tzinfo=ZoneInfo("Europe/London"))
+UNANSWERED = "No call: nobody answered"
+
+
+def queue(*recorded: str, unanswered: tuple[int, ...] = (), now: datetime.datetime = NOW) -> CallQueue:
+    """The queue of a list whose first four of 40 lines are selected, after `recorded`, such as "2 no_answer"."""
+    table = worklist(scored=40, bad=0)
+    actions = [
+        f"{UNANSWERED}. Send a letter" if n in unanswered else action
+        for n, action in enumerate(table["action"].to_pylist(), start=1)
+    ]
+    selected = [n <= 4 and n not in unanswered for n in range(1, 41)]
+    table = table.set_column(table.column_names.index("action"), "action", pa.array(actions))
+    table = table.set_column(table.column_names.index("selected"), "selected", pa.array(selected))
+    entries: dict[str, list[RecordedAction]] = {}
+    for line, outcome, *back in map(str.split, recorded):
+        at = NOW - datetime.timedelta(hours=5)
+        details = CallDetails(call_back_at=datetime.datetime.fromisoformat(back[0]).astimezone() if back else None)
+        entries.setdefault(f"APT-{int(line):04d}", []).append(RecordedAction(Outcome(outcome), at, "key", details))
+    return call_queue(
+        KeptList.new(table, name="week", model_version="7", synthetic=True),
+        entries_of=lambda ids: {each: tuple(entries[each]) for each in ids if each in entries},
+        called_back=lambda ids: {each for each in ids if any(a.details.call_back_at for a in entries.get(each, ()))},
+        opted_out=lambda ids: {each for each in ids if each == "APT-0003"},
+        most_attempts=3,
+        unanswered_action=UNANSWERED,
+        now=now,
+    )
+
+
+def numbers(lines: object) -> list[int]:
+    return [line.number for line in lines]  # type: ignore[attr-defined]
+
+
+def test_a_patient_who_opted_out_is_not_in_the_queue():
+    assert numbers(queue().ready) == [1, 2, 4]
+    assert queue().left == 3
+
+
+@pytest.mark.parametrize(
+    ("after", "order"), [(0, [1, 2, 4]), (1, [2, 4, 1]), (2, [4, 1, 2]), (4, [1, 2, 4]), (9, [1, 2, 4])]
+)
+def test_the_queue_is_a_circle_that_begins_after_the_last_line(after: int, order: list[int]):
+    assert numbers(queue().after(after)) == order
+
+
+def test_who_never_answered_before_the_list_was_made_is_written_to_and_not_called():
+    found = queue(unanswered=(2, 30))
+    assert numbers(found.ready) == [1, 4]
+    assert numbers(found.to_write) == [2, 30]
+    assert numbers(queue("30 confirmed", unanswered=(30,)).to_write) == []
+
+
+def test_a_call_back_about_a_line_that_was_not_selected_is_in_the_queue():
+    assert numbers(queue("20 call_back 2026-11-27T13:00").ready) == [20, 1, 2, 4]
+    later = queue("20 call_back 2026-12-27T13:00").later
+    assert numbers(later) == [20]
+    assert later[0].call_back_at is not None
+
+
+def test_an_appointment_that_has_begun_is_counted_and_not_called_about():
+    found = queue(now=NOW + datetime.timedelta(days=60))
+    assert (found.ready, found.left, found.over) == ((), 0, 4)

@@ -71,10 +71,13 @@ class ContactDetails:
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file holds: details and notes by line number, and the last day on which they are kept."""
+    """What a file holds: details, each as JSON, and notes by line number; and the last day on which they are kept.
+
+    A page shows a few of 20,000 lines, so that details are only parsed where they are asked for.
+    """
 
     until: datetime.date
-    rows: Mapping[int, ContactDetails] = field(default_factory=dict, repr=False)
+    rows: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     notes: Mapping[int, str] = field(default_factory=dict, repr=False)
 
 
@@ -198,7 +201,8 @@ def keep(home: Path, list_id: str, rows: Mapping[int, ContactDetails], until: da
     """
     with _writing(home):
         before = _content(home, list_id)
-        _write(home, list_id, _Content(until, dict(rows), {} if before is None else before.notes))
+        written = {number: _as_json(each) for number, each in rows.items()}
+        _write(home, list_id, _Content(until, written, {} if before is None else before.notes))
 
 
 def read(home: Path, list_id: str, rows: Sequence[int] | None = None) -> Mapping[int, ContactDetails]:
@@ -209,7 +213,8 @@ def read(home: Path, list_id: str, rows: Sequence[int] | None = None) -> Mapping
     content = _content(home, list_id)
     if content is None:
         return {}
-    return content.rows if rows is None else {row: content.rows[row] for row in rows if row in content.rows}
+    wanted = content.rows if rows is None else [row for row in rows if row in content.rows]
+    return {row: _from_json(content.rows[row]) for row in wanted}
 
 
 def note(home: Path, list_id: str, row: int) -> str:
@@ -295,7 +300,7 @@ def _writing(home: Path) -> Iterator[None]:
 def _write(home: Path, list_id: str, content: _Content) -> None:
     head, nonce = _head(content.until), os.urandom(_NONCE_BYTES)
     key = bytes.fromhex(read_or_make(home / KEY).decode("ascii").strip())
-    sealed = AESGCM(key).encrypt(nonce, _as_json(content), _bound_to(head, list_id))
+    sealed = AESGCM(key).encrypt(nonce, _plain(content), _bound_to(head, list_id))
     with write_atomically(contacts_file(home, list_id)) as draft:
         draft.write_bytes(head + nonce + sealed)
 
@@ -330,11 +335,11 @@ def _opened(home: Path, list_id: str, sealed: bytes) -> _Content:
     key = bytes.fromhex(read_secret(home / KEY).decode("ascii").strip())
     start = head.end() + _NONCE_BYTES
     plain = AESGCM(key).decrypt(sealed[head.end() : start], sealed[start:], _bound_to(head[0], list_id))
-    stored = json.loads(plain)
+    noted, *rows = plain.split(b"\n")
     return _Content(
         datetime.date.fromisoformat(head[1].decode()),
-        {int(number): _from_json(row) for number, row in stored["rows"].items()},
-        {int(number): text for number, text in stored["notes"].items()},
+        {int(number): row for number, _, row in (line.partition(b" ") for line in rows)},
+        {int(number): text for number, text in json.loads(noted).items()},
     )
 
 
@@ -347,18 +352,20 @@ def _bound_to(head: bytes, list_id: str) -> bytes:
     return head + list_id.encode()
 
 
-def _as_json(content: _Content) -> bytes:
-    rows = {number: _row_as_json(each) for number, each in content.rows.items()}
-    return json.dumps({"rows": rows, "notes": content.notes}, ensure_ascii=False, separators=(",", ":")).encode()
+def _plain(content: _Content) -> bytes:
+    """The notes in one line, and a line for each row: JSON has no line breaks of its own."""
+    rows = (b"%d %b" % (number, row) for number, row in content.rows.items())
+    return b"\n".join([json.dumps(content.notes).encode(), *rows])
 
 
-def _row_as_json(details: ContactDetails) -> list[Any]:
+def _as_json(details: ContactDetails) -> bytes:
     birth_date = details.birth_date and details.birth_date.isoformat()
-    return [details.name, birth_date, details.telephones, details.language, details.preferred_time, details.kinds]
+    row = [details.name, birth_date, details.telephones, details.language, details.preferred_time, details.kinds]
+    return json.dumps(row, separators=(",", ":")).encode()
 
 
-def _from_json(row: list[Any]) -> ContactDetails:
-    name, birth_date, telephones, language, preferred_time, kinds = row
+def _from_json(row: bytes) -> ContactDetails:
+    name, birth_date, telephones, language, preferred_time, kinds = json.loads(row)
     born = birth_date and datetime.date.fromisoformat(birth_date)
     return ContactDetails(name, born, tuple(telephones), language, preferred_time, tuple(kinds))
 

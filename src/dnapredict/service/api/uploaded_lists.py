@@ -284,7 +284,7 @@ class ListService:
         with locked(folder / ".mend.lock", busy_message=_MENDING, seconds=_SECONDS_TO_WAIT):
             kept, unscored = self.find(list_id), self.unscored(list_id)
             row = None if kept is None else unscored_line(kept, line)
-            if kept is None or unscored is None or row not in unscored.rows:
+            if kept is None or unscored is None or row is None or row not in unscored.rows:
                 return None
             unscored = unscored.with_cells(row, cells)
             changed = self._scored_again(kept, line, unscored, row=row)

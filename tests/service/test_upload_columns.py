@@ -1,13 +1,17 @@
 """Any spreadsheet: its columns are asked about once, its file waits unreadable, and the answer is remembered."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 from httpx import Response
 from starlette.testclient import TestClient
-from tests.service.pages import MARK
+from tests.service.pages import MARK, week
 from tests.service.test_lists import upload, workbook
+
+from dnapredict.errors import StoreError
+from dnapredict.worklist.files import list_store
 
 PAS = [
     ["Appt ID", "Booked Date", "Appt Date", "Appt Time", "Patient Age", "Clinic Code", "Ward Remark"],
@@ -127,6 +131,16 @@ def test_a_file_that_does_not_wait_any_more_is_asked_for_again(client: TestClien
     assert MARK not in answer.text
 
 
+def test_a_file_that_waited_for_too_long_is_read_no_more_and_removed(
+    client: TestClient, question: str, home: Path
+) -> None:
+    (old,) = (home / "uploads").iterdir()
+    os.utime(old, (0, 0))
+    assert "The file is not here any more" in confirm(client, question).text
+    upload(client, sheet(), to="/upload")
+    assert not old.exists()
+
+
 def test_a_first_row_that_may_be_a_patient_is_not_shown_as_columns(client: TestClient) -> None:
     answer = upload(client, f"{MARK},Jones\nx,y\n", to="/upload")
     assert answer.status_code == 400
@@ -140,3 +154,32 @@ def test_a_second_click_makes_no_second_list(client: TestClient, question: str, 
     again = upload(client, sheet(), to="/upload")
     assert again.headers["location"] == first.headers["location"]
     assert len(list((home / "lists").glob("*.parquet"))) == 1
+
+
+LONG = week(10_000, mark="a-long-name-that-makes-a-long-file")
+
+
+def test_a_long_list_tells_how_far_it_is_and_leads_to_itself_without_a_script(client: TestClient, home: Path) -> None:
+    answer = upload(client, LONG, name="<b>long.csv", to="/upload")
+    assert answer.status_code == 200
+    assert "The list is being scored" in answer.text
+    assert "<b>" not in answer.text
+    (address,) = re.findall(r'<meta http-equiv="refresh" content="0; url=(/lists/[0-9a-f]{16})">', answer.text)
+    assert f'<a href="{address}">Go to the list</a>' in answer.text
+    assert answer.text.rstrip().endswith("</html>")
+    assert "Out of 10,000 appointments on the list." in client.get(address).text
+    assert address in upload(client, LONG, name="<b>long.csv", to="/upload").text
+    assert len(list((home / "lists").glob("*.parquet"))) == 1
+
+
+def test_a_long_list_that_cannot_be_scored_says_so_where_it_waited(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise StoreError(f"{home}: cannot be written.")
+
+    monkeypatch.setattr(list_store, "keep", fail)
+    answer = upload(client, LONG, name="long.csv", to="/upload")
+    assert "The list could not be scored or kept; the log of the service names the cause." in answer.text
+    assert str(home) not in answer.text
+    assert "refresh" not in answer.text

@@ -72,8 +72,11 @@ def read(home: Path, ticket: str) -> PendingUpload:
     match = _TICKET.fullmatch(ticket)
     if match is None:
         raise DataError(_GONE)
+    path = _path(home, match["id"])
     try:
-        sealed = _path(home, match["id"]).read_bytes()
+        if path.stat().st_mtime < time.time() - _SECONDS_KEPT:  # it is removed when the next file comes
+            raise DataError(_GONE)
+        sealed = path.read_bytes()
         key = base64.urlsafe_b64decode(match["key"])
         plain = AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(match["id"]))
     except (FileNotFoundError, InvalidTag, binascii.Error, ValueError):

@@ -126,8 +126,8 @@ class ListService:
         self._require_ready()
         return self._score(_read(content, name), name=name, mapping=self._mapping)
 
-    def upload(self, upload: PendingUpload) -> "KeptList | ColumnQuestion":
-        """Score the list that a person uploaded, once however often it is sent, or ask what its columns mean.
+    def question(self, upload: PendingUpload) -> ColumnQuestion | None:
+        """What its columns mean has to be asked about an uploaded file; None where the service or the team knows.
 
         Raises
         ------
@@ -136,15 +136,26 @@ class ListService:
         """
         name = _plain(upload.name)
         self._require_ready()
+        table = _read(upload.content, name)
+        return ask(table, name=name) if self._mapping_for(table) is None else None
+
+    def upload(self, upload: PendingUpload) -> KeptList:
+        """Score the list that a person uploaded, once however often it is sent.
+
+        Raises
+        ------
+        DataError, ModelError, StoreError
+            As `score`, and if nobody has said what its columns mean.
+        """
+        name = _plain(upload.name)
+        self._require_ready()
         with self._upload_lock(upload) as upload_hash:
-            again = self._uploaded_before(upload_hash)
-            if again is not None:
-                return again
-            table = _read(upload.content, name)
-            mapping = self._mapping_for(table)
-            if mapping is None:
-                return ask(table, name=name)
-            return self._score(table, name=name, mapping=mapping, upload_hash=upload_hash)
+            kept = self._uploaded_before(upload_hash)
+            if kept is None:
+                table = _read(upload.content, name)
+                mapping = self._mapping_for(table) or self._mapping
+                kept = self._score(table, name=name, mapping=mapping, upload_hash=upload_hash)
+        return kept
 
     def wait_for_columns(self, upload: PendingUpload) -> str:
         """Keep an uploaded file until a person has said what its columns mean; return its ticket.
@@ -156,8 +167,8 @@ class ListService:
         """
         return pending_uploads.keep(self._home, upload)
 
-    def upload_waiting(self, ticket: str, keys: Sequence[str]) -> KeptList:
-        """Score the list that waits under `ticket`, and remember for the team what its columns mean.
+    def explain_columns(self, ticket: str, keys: Sequence[str]) -> PendingUpload:
+        """Remember for the team what the columns of the file under `ticket` mean, and return the file.
 
         Parameters
         ----------
@@ -168,20 +179,14 @@ class ListService:
         ------
         ColumnsUnclear
             If a required column is missing, or two columns have the same meaning.
-        DataError, ModelError, StoreError
-            As `score`, and if the file does not wait any more.
+        DataError, StoreError
+            If the file does not wait any more, or the home cannot be written to.
         """
         upload = pending_uploads.read(self._home, ticket)
-        name = _plain(upload.name)
-        self._require_ready()
-        with self._upload_lock(upload) as upload_hash:
-            kept = self._uploaded_before(upload_hash)
-            if kept is None:
-                table = _read(upload.content, name)
-                sources = chosen_sources(table, keys, name=name, has_key=has_pseudonym_key(self._mapping))
-                mapping = self._mappings.remember(own_team(), columns_of_file(table), sources)
-                kept = self._score(table, name=name, mapping=self._in_place(mapping), upload_hash=upload_hash)
-        return kept
+        table = _read(upload.content, name := _plain(upload.name))
+        sources = chosen_sources(table, keys, name=name, has_key=has_pseudonym_key(self._mapping))
+        self._mappings.remember(own_team(), columns_of_file(table), sources)
+        return upload
 
     def _require_ready(self) -> None:
         require_room(self._home, self._retention, self._log)

@@ -83,6 +83,11 @@ def page(
     synthetic
         Whether the patients are made up; the page then says so.
     """
+    return HTMLResponse(page_text(template, here=here, synthetic=synthetic, **shown), status)
+
+
+def page_text(template: str, *, here: str, synthetic: bool = False, **shown: Any) -> str:
+    """The HTML of a page, as in `page`."""
     person = SIGNED_IN.get()
     shown |= {
         "here": here,
@@ -92,7 +97,7 @@ def page(
         # Nobody signs in, or can sign out, while no key exists.
         "person": None if person is THIS_MACHINE else person,
     }
-    return HTMLResponse(_TEMPLATES.get_template(template).render(shown), status)
+    return _TEMPLATES.get_template(template).render(shown)
 
 
 def menu_of(person: Person | None) -> tuple[tuple[str, str], ...]:

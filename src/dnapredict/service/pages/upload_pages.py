@@ -1,6 +1,9 @@
 """The pages of an upload: a list to score, and what the columns of a spreadsheet mean, asked once."""
 
-from collections.abc import Sequence
+import asyncio
+import html
+import logging
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -8,7 +11,7 @@ from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.data.mapping.column_meanings import MEANINGS
@@ -19,11 +22,16 @@ from dnapredict.service.api.scoring_endpoints import uploaded
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.list_pages import ListPages, worked_on
 from dnapredict.service.pages.list_view import LIST_PAGES
-from dnapredict.service.pages.rendering import page
+from dnapredict.service.pages.rendering import page, page_text
 from dnapredict.worklist.files.list_store import KeptList
 
 UPLOAD: Final = "/upload"
 UPLOAD_COLUMNS: Final = "/upload/columns"
+# A file of some 3,000 rows takes a second or two; of a longer one the page tells how far it is.
+_LONG_BYTES: Final = 300_000
+_FAILED: Final = "The list could not be scored or kept; the log of the service names the cause."
+_LOG: Final = logging.getLogger("dnapredict.service")
+_STEPS: Final = "<!-- steps -->"
 # A ticket, and a field for each column of the widest file.
 _MOST_FIELDS: Final = 80
 _GROUPS: Final = tuple((group, tuple(of)) for group, of in groupby(MEANINGS, key=lambda meaning: meaning.group))
@@ -50,8 +58,12 @@ class UploadPages:
     async def upload(self, request: Request) -> Response:
         """Score the list that was sent and show it, or ask what its columns mean."""
         try:
-            name, content = await uploaded(request)
-            return await run_in_threadpool(self._upload, PendingUpload(name, content))
+            upload = PendingUpload(*await uploaded(request))
+            question = await run_in_threadpool(self.pages.lists.question, upload)
+            if question is None:
+                return await self._scored(upload)
+            ticket = await run_in_threadpool(self.pages.lists.wait_for_columns, upload)
+            return _question(question, ticket=ticket)
         except DnapredictError as error:
             return _form(complaint=str(error), status=status_of(error))
 
@@ -59,23 +71,44 @@ class UploadPages:
         """Score the list that waits for the meaning of its columns."""
         body = (await request.body()).decode("utf-8", "replace")
         try:
-            return await run_in_threadpool(self._columns, body)
+            ticket, keys = _answers(body)
+            return await self._scored(await run_in_threadpool(self.pages.lists.explain_columns, ticket, keys))
+        except ColumnsUnclear as unclear:
+            return _question(unclear.question, ticket=ticket, complaint=str(unclear))
         except DnapredictError as error:
             return _form(complaint=str(error), status=status_of(error))
 
-    def _upload(self, upload: PendingUpload) -> Response:
-        scored = self.pages.lists.upload(upload)
-        if isinstance(scored, KeptList):
-            return _shown(scored)
-        return _question(scored, ticket=self.pages.lists.wait_for_columns(upload))
+    async def _scored(self, upload: PendingUpload) -> Response:
+        """The list once it is scored; of a long one, a page that tells how far it is."""
+        if len(upload.content) < _LONG_BYTES:
+            return _shown(await run_in_threadpool(self.pages.lists.upload, upload))
+        return StreamingResponse(self._steps(upload), media_type="text/html")
 
-    def _columns(self, body: str) -> Response:
-        ticket, keys = _answers(body)
-        try:
-            scored = self.pages.lists.upload_waiting(ticket, keys)
-        except ColumnsUnclear as unclear:
-            return _question(unclear.question, ticket=ticket, complaint=str(unclear))
-        return _shown(scored)
+    async def _steps(self, upload: PendingUpload) -> AsyncIterator[str]:
+        """A page in pieces: what is being done, each second how long it takes, and at last the way to the list.
+
+        It works without a script: the browser shows each piece as it comes, and the last one sends it on.
+        """
+        start, end = page_text("upload_progress.html", here=UPLOAD, name=upload.name).split(_STEPS)
+        yield start
+        scoring = asyncio.ensure_future(run_in_threadpool(self.pages.lists.upload, upload))
+        seconds = 0
+        while not (await asyncio.wait([scoring], timeout=1))[0]:
+            seconds += 1
+            yield f"<span>{seconds} s </span>"
+        yield _last_step(scoring) + end
+
+
+def _last_step(scoring: "asyncio.Future[KeptList]") -> str:
+    """The end of the page: on to the list, or what is wrong; the cause of a failure of ours is for the log."""
+    try:
+        address = f"{LIST_PAGES}/{scoring.result().heading.list_id}"
+    except DnapredictError as error:
+        _LOG.error("%s", error)
+        message = html.escape(str(error)) if isinstance(error, DataError) else _FAILED
+        return f'</p><p role="alert"><strong>{message}</strong> <a href="{UPLOAD}">Choose the file again</a>'
+    on = f'<meta http-equiv="refresh" content="0; url={address}">'
+    return f'</p><p role="status"><strong>The list is scored.</strong> <a href="{address}">Go to the list</a>{on}'
 
 
 def _answers(body: str) -> tuple[str, list[str]]:

@@ -1,0 +1,88 @@
+"""A hospital's own spreadsheet on the page: its columns, rows put right, lines handed over, at every width."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+from tests.service.process import Running, running
+
+from dnapredict.service.auth import api_keys
+from dnapredict.service.auth.people import Role
+
+WIDTHS: Final = (1280, 640, 390)
+HEADER: Final = "Appt ID,Surname,DOB,Mobile,Booked Date,Appt Date,Appt Time,Patient Age,Clinic Code,Ward Remark"
+
+
+def line(n: int, *, day: str = "07/12/2099") -> str:
+    clinic = ("ENT1", "EYE2")[n % 2]
+    return f"A-{n:04d},Sample{n},01/05/1950,07700 900{n:03d},01/09/2026,{day},09:30,{20 + n % 70},{clinic},"
+
+
+@pytest.fixture(params=[True, False], ids=["with a script", "without a script"])
+def clerk(browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+    home = tmp_path / "home"
+    key = api_keys.create_personal(home, name="Ada Okafor", team="North", role=Role.CLERK).token
+    api_keys.create_personal(home, name="Ben Ali", team="North", role=Role.CLERK)
+    with running(home) as service:
+        yield from signed_in(browser, service, key, script=request.param)
+
+
+def signed_in(browser: Browser, service: Running, key: str, *, script: bool) -> Iterator[Page]:
+    context = browser.new_context(base_url=service.address, java_script_enabled=script)
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_label("Your key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+    yield page
+    context.close()
+
+
+def send(page: Page, path: Path) -> None:
+    page.goto("/upload")
+    page.get_by_label("A list of appointments").set_input_files(path)
+    page.get_by_role("button", name="Score this list").click()
+
+
+def look(page: Page) -> None:
+    """Nothing is wider than the screen, and axe finds nothing, at any width."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.locator("main").bounding_box()["width"] <= width
+        assert [each["id"] for each in Axe().run(page).response["violations"]] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_week_with_a_hospitals_own_columns(clerk: Page, tmp_path: Path) -> None:
+    monday, tuesday = tmp_path / "monday.csv", tmp_path / "tuesday.csv"
+    monday.write_text("\n".join([HEADER, *(line(n) for n in range(120)), line(900, day="32/12/2099")]))
+    tuesday.write_text("\n".join([HEADER, *(line(n) for n in range(1, 119)), line(950)]))
+
+    send(clerk, monday)
+    expect(clerk.get_by_role("heading", level=1)).to_contain_text("What do your columns mean?")
+    expect(clerk.get_by_label("Your Appt ID is")).to_have_value("appointment_id")
+    look(clerk)
+    clerk.get_by_role("button", name="This is right: score the list").click()
+    expect(clerk.get_by_role("heading", level=1)).to_contain_text("monday.csv")
+
+    clerk.get_by_role("link", name="Could not be scored (1)").click()
+    look(clerk)
+    clerk.get_by_label("F122, Appt Date").fill("08/12/2099")
+    clerk.get_by_role("button", name="Score it").click()
+    expect(clerk.get_by_text("Appointment A-0900 is scored now")).to_be_visible()
+
+    clerk.get_by_label("Clinic").select_option("ENT1")
+    clerk.get_by_role("button", name="Show", exact=True).click()
+    clerk.get_by_label("over to").fill("Ben Ali")
+    clerk.get_by_role("button", name="Hand over").click()
+    expect(clerk.get_by_text("For Ben Ali").first).to_be_visible()
+    look(clerk)
+
+    send(clerk, tuesday)
+    expect(clerk.get_by_role("heading", level=1)).to_contain_text("tuesday.csv")
+    expect(clerk.get_by_text("1 appointment is new and 3 appointments are no longer on this list.")).to_be_visible()
+    look(clerk)
+    clerk.goto("/lists")
+    look(clerk)

@@ -95,18 +95,19 @@ def test_a_command_exits_with_the_code_of_what_went_wrong(
 
 # Each kind of error, wherever it is raised, and the code that it carries to the shell.
 KINDS = """
-    error              | code
-    UsageError         | 2
-    DataError          | 10
-    NoEventsError      | 10
-    ConfigurationError | 11
-    ModelError         | 12
-    GateFailedError    | 13
-    StoreError         | 14
-    MemoryError        | 14
-    PermissionError    | 14
-    KeyboardInterrupt  | 130
-    ValueError         | 1
+    error                   | code
+    UsageError              | 2
+    DataError               | 10
+    NoEventsError           | 10
+    ConfigurationError      | 11
+    ModelError              | 12
+    GateFailedError         | 13
+    StoreError              | 14
+    UnverifiedDecisionError | 14
+    MemoryError             | 14
+    PermissionError         | 14
+    KeyboardInterrupt       | 130
+    ValueError              | 1
 """
 
 

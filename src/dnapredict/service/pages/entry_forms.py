@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from dnapredict.errors import DataError, DnapredictError
 from dnapredict.service.api.scoring_endpoints import uploaded
 from dnapredict.service.auth.access_control import HOLDER
-from dnapredict.service.auth.people import SIGNED_IN
+from dnapredict.service.auth.staff import SIGNED_IN
 from dnapredict.service.call_actions import WORDS, Outcome, OutcomeChanged, RecordedAction
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.log.answer_entries import REQUESTED_BY

@@ -10,7 +10,7 @@ from tests.browser.worklists import worklist
 from tests.service.process import Running, running
 
 from dnapredict.service.auth import api_keys, sign_in_links
-from dnapredict.service.auth.people import Role
+from dnapredict.service.auth.staff import StaffRole
 from dnapredict.worklist.files.list_store import KeptList, save_latest
 
 PATIENTLY = 30_000  # milliseconds that a busy machine may need
@@ -22,7 +22,8 @@ def desk(browser: Browser, tmp_path: Path) -> Iterator[tuple[Running, Page, Page
     home = tmp_path / "home"
     save_latest(home, KeptList.new(worklist(), name="outpatients-week-49.xlsx", model_version="7", synthetic=True))
     people = [
-        api_keys.create_personal(home, name=name, team="North", role=Role.CLERK) for name in ("Ada Okafor", "Ben Marsh")
+        api_keys.create_personal(home, name=name, team="North", role=StaffRole.CLERK)
+        for name in ("Ada Okafor", "Ben Marsh")
     ]
     with running(home) as service:
         pages = [opened(browser, service, sign_in_links.create(home, made.key.key_id)) for made in people]

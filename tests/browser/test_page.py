@@ -89,6 +89,16 @@ def test_it_fits_a_telephone_and_a_screen_zoomed_to_twice_the_size(page: Page, a
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [320, 390, 640, 800, 1280])
+def test_no_table_of_the_model_page_ends_beyond_the_edge(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 700})
+    page.goto("/model")
+    hidden = "each => each.scrollWidth - each.clientWidth"
+    assert [box.evaluate(hidden) for box in page.locator(".dna-scroll").all()] == [0, 0]
+    for cell in page.locator("table").get_by_role("cell").all():
+        assert is_within(page, cell)
+
+
 # 320 px is 1,280 px at a zoom of 400%.
 WIDTHS = (320, 390, 640, 800, 1024, 1280)
 

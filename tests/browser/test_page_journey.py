@@ -124,7 +124,7 @@ def test_a_clerk_works_last_weeks_list_and_takes_it_away(browser: Browser, tmp_p
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         sign_in(page, "dnap_wrong")
-        expect(page.get_by_role("alert")).to_contain_text("This is not a key that may see the list.")
+        expect(page.get_by_role("alert")).to_contain_text("This is not a key that opens these pages.")
 
         def look() -> None:
             found = Axe().run(page)

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.service.process import Running, running
 
 from dnapredict.service.auth import api_keys
-from dnapredict.service.auth.people import Role
+from dnapredict.service.auth.staff import StaffRole
 
 WIDTHS: Final = (1280, 640, 390)
 HEADER: Final = "Appt ID,Surname,DOB,Mobile,Booked Date,Appt Date,Appt Time,Patient Age,Clinic Code,Ward Remark"
@@ -24,8 +24,8 @@ def line(n: int, *, day: str = "07/12/2099") -> str:
 @pytest.fixture(params=[True, False], ids=["with a script", "without a script"])
 def clerk(browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     home = tmp_path / "home"
-    key = api_keys.create_personal(home, name="Ada Okafor", team="North", role=Role.CLERK).token
-    api_keys.create_personal(home, name="Ben Ali", team="North", role=Role.CLERK)
+    key = api_keys.create_personal(home, name="Ada Okafor", team="North", role=StaffRole.CLERK).token
+    api_keys.create_personal(home, name="Ben Ali", team="North", role=StaffRole.CLERK)
     with running(home) as service:
         yield from signed_in(browser, service, key, script=request.param)
 

@@ -15,7 +15,7 @@ from dnapredict.config.service_config import Anonymous, ServiceConfig
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.accounts import Accounts
 from dnapredict.service.auth.api_keys import KeyScope
-from dnapredict.service.auth.people import Role
+from dnapredict.service.auth.staff import StaffRole
 from dnapredict.service.pages.live import LiveLists
 
 PAGE = "/lists/0123456789abcdef"
@@ -32,7 +32,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClie
     """The service of a home with keys, and the keys: one of each scope and role, and one that is revoked."""
     home: Path = tmp_path_factory.mktemp("home")
     made = {scope.value: api_keys.create(home, name=scope, scopes=(scope,)) for scope in KeyScope}
-    for role in Role:
+    for role in StaffRole:
         made[COLUMNS[role]] = api_keys.create_personal(home, name="A. Name", team="North", role=role)
     made["revoked"] = api_keys.create(home, name="revoked", scopes=(KeyScope.ADMIN,))
     api_keys.revoke(home, made["revoked"].key.key_id)

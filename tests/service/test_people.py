@@ -18,7 +18,7 @@ from dnapredict.cli.program import app
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth import api_keys, sign_in_links
 from dnapredict.service.auth.api_keys import KeyScope
-from dnapredict.service.auth.people import Role
+from dnapredict.service.auth.staff import StaffRole
 
 HTML = {"accept": "text/html"}
 OWN_CLICK = HTML | {"sec-fetch-site": "none"}
@@ -27,13 +27,13 @@ OWN_CLICK = HTML | {"sec-fetch-site": "none"}
 @pytest.fixture
 def ada(home: Path) -> api_keys.MadeKey:
     """The personal key of a clerk of the team North."""
-    return api_keys.create_personal(home, name="Ada Okafor", team="North", role=Role.CLERK)
+    return api_keys.create_personal(home, name="Ada Okafor", team="North", role=StaffRole.CLERK)
 
 
 @pytest.fixture
 def eve(home: Path) -> api_keys.MadeKey:
     """The personal key of a reviewer."""
-    return api_keys.create_personal(home, name="Eve Marsh", team="", role=Role.REVIEWER)
+    return api_keys.create_personal(home, name="Eve Marsh", team="", role=StaffRole.REVIEWER)
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_personal_key_is_made_listed_and_revoked_on_the_command_line(home: Pat
     assert "Ada Okafor  team lead (personal key)  team North" in listed
     assert "booking-system  score  made" in listed
     person, system = sorted(api_keys.all_keys(home), key=lambda key: key.name)
-    assert (person.role, person.team, person.scopes) == (Role.TEAM_LEAD, "North", ())
+    assert (person.role, person.team, person.scopes) == (StaffRole.TEAM_LEAD, "North", ())
     assert (system.role, system.team) == (None, "")
     assert "Ada Okafor: revoked." in keys(home, "revoke", person.key_id)
 

@@ -13,7 +13,7 @@ from tests.spec.test_service_access import rows
 
 from dnapredict.config.service_config import Retention
 from dnapredict.service.auth import api_keys
-from dnapredict.service.auth.people import Role
+from dnapredict.service.auth.staff import StaffRole
 from dnapredict.service.log.retention import remove_lists
 from dnapredict.service.log.scoring_log import ScoringLog
 
@@ -39,7 +39,7 @@ def export(appointments: str, *, year: int = YEAR) -> str:
 def people(home: Path):
     """A browser for each person."""
     keys = {
-        name: api_keys.create_personal(home, name=name, team=team, role=Role.CLERK).token
+        name: api_keys.create_personal(home, name=name, team=team, role=StaffRole.CLERK).token
         for name, team in PEOPLE.items()
     }
     champion = steady_champion()

@@ -7,8 +7,8 @@ import pytest
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.service_config import ServiceConfig
 from dnapredict.service.auth.access_control import is_guarded
-from dnapredict.service.auth.people import Person, Role, may_see
 from dnapredict.service.auth.permissions import KeyScope, first_page, may_reach
+from dnapredict.service.auth.staff import Person, StaffRole, may_see
 from dnapredict.service.pages.page_routes import STATIC_PATH
 from dnapredict.service.web import body_types
 
@@ -66,10 +66,10 @@ ROLES: Final = """
     GET    | /static/dnapredict.css             | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
 """
 COLUMNS: Final = {scope: scope.value for scope in KeyScope} | {
-    Role.CLERK: "clerk",
-    Role.TEAM_LEAD: "lead",
-    Role.REVIEWER: "reviewer",
-    Role.ADMINISTRATOR: "administrator",
+    StaffRole.CLERK: "clerk",
+    StaffRole.TEAM_LEAD: "lead",
+    StaffRole.REVIEWER: "reviewer",
+    StaffRole.ADMINISTRATOR: "administrator",
 }
 # Whose lists: a row is somebody who is signed in, a column the team that a list belongs to.
 LISTS: Final = """
@@ -131,7 +131,7 @@ def test_each_key_reaches_what_its_holder_works_with(row: dict[str, str]):
 @pytest.mark.parametrize("row", rows(LISTS), ids=lambda row: f"{row['role']} {row['team']}")
 def test_a_team_sees_its_own_lists_and_those_of_no_team(row: dict[str, str]):
     is_shared = row["role"] == "a team key"
-    role = Role.CLERK if is_shared else Role(row["role"]) if row["role"] != "nobody" else None
+    role = StaffRole.CLERK if is_shared else StaffRole(row["role"]) if row["role"] != "nobody" else None
     person = None if role is None else Person("0123abcd", "Ada Okafor", row["team"], role, is_shared=is_shared)
     for team in ("North", "South", "of no team"):
         assert may_see(person, "" if team == "of no team" else team) == (row[team] == "yes"), team

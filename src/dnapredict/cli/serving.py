@@ -21,8 +21,8 @@ from dnapredict.cli.options import (
 from dnapredict.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
-    from dnapredict.service.auth.people import Role
     from dnapredict.service.auth.permissions import KeyScope
+    from dnapredict.service.auth.staff import StaffRole
     from dnapredict.service.log.scoring_log import ScoringLog
 
 
@@ -102,13 +102,13 @@ def _scopes(words: Sequence[str] | None) -> "tuple[KeyScope, ...]":
     return tuple(known[word] for word in scopes)
 
 
-def _role(word: str | None) -> "Role":
-    from dnapredict.service.auth.people import Role
+def _role(word: str | None) -> "StaffRole":
+    from dnapredict.service.auth.staff import StaffRole
 
-    known = {item.value: item for item in Role}
+    known = {item.value: item for item in StaffRole}
     if word is not None and word not in known:
         raise UsageError(f"There is no role '{word}'. Roles: {', '.join(known)}.")
-    return Role.CLERK if word is None else known[word]
+    return StaffRole.CLERK if word is None else known[word]
 
 
 def link_key(

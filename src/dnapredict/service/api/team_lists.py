@@ -6,7 +6,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.service.auth.people import SIGNED_IN, THIS_MACHINE, may_see
+from dnapredict.service.auth.staff import SIGNED_IN, THIS_MACHINE, may_see
 from dnapredict.worklist.files.list_store import Heading, KeptList
 
 # The next export of a list has new appointments and lacks some. With fewer in common it is another list.

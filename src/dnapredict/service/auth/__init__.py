@@ -1,4 +1,4 @@
-"""Authentication: API keys, OpenID Connect tokens, and the scopes that each path needs.
+"""Authentication: keys, sign-in links, the trust's accounts (OpenID Connect), and who may reach which address.
 
-In: a request. Out: the holder and scopes of its key. Never: a key in a log.
+In: a request. Out: the person or program that sent it. Never: a key, a token or a link in a log.
 """

@@ -33,8 +33,8 @@ from dnapredict.service.auth.after_sign_in import sign_in_query
 from dnapredict.service.auth.api_keys import Key, KeyRing
 from dnapredict.service.auth.openid import TokenHolder
 from dnapredict.service.auth.openid_people import PersonHolder
-from dnapredict.service.auth.people import PERSON, SIGNED_IN, THIS_MACHINE
 from dnapredict.service.auth.permissions import first_page, may_reach
+from dnapredict.service.auth.staff import PERSON, SIGNED_IN, THIS_MACHINE
 from dnapredict.service.client_address import ADDRESS, Networks, client_address
 from dnapredict.service.connections import CONNECTION
 from dnapredict.service.error_responses import json_error

@@ -22,10 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.errors import StoreError, UsageError
-from dnapredict.service.auth.people import SIGNED_IN, Person, Role, require_person
 from dnapredict.service.auth.permissions import Holds
 from dnapredict.service.auth.permissions import KeyScope as KeyScope
 from dnapredict.service.auth.sessions import Sessions
+from dnapredict.service.auth.staff import SIGNED_IN, Person, StaffRole, require_person
 
 _FOLDER: Final = "keys"
 # Outside the folder of the keys, so that it survives the loss of that folder.
@@ -53,14 +53,14 @@ class Key(BaseModel):
     made_at: datetime.datetime
     revoked_at: datetime.datetime | None = None
     team: str = ""
-    role: Role | None = None
+    role: StaffRole | None = None
 
     @property
     def person(self) -> Person:
         """The person, or the team, that the key names."""
         if self.role is not None:
             return Person(self.key_id, self.name, self.team, self.role)
-        role = Role.ADMINISTRATOR if KeyScope.ADMIN in self.scopes else Role.CLERK
+        role = StaffRole.ADMINISTRATOR if KeyScope.ADMIN in self.scopes else StaffRole.CLERK
         return Person(self.key_id, self.name, self.team, role, is_shared=True)
 
     @property
@@ -101,7 +101,7 @@ def create(home: Path, *, name: str, scopes: tuple[KeyScope, ...], team: str = "
     return _create(home, name=name, scopes=scopes, team=team, role=None)
 
 
-def create_personal(home: Path, *, name: str, team: str, role: Role) -> MadeKey:
+def create_personal(home: Path, *, name: str, team: str, role: StaffRole) -> MadeKey:
     """Create a key for one person. It has no scopes: the role decides what it opens.
 
     Raises
@@ -115,7 +115,7 @@ def create_personal(home: Path, *, name: str, team: str, role: Role) -> MadeKey:
     return _create(home, name=name, scopes=(), team=team, role=role)
 
 
-def _create(home: Path, *, name: str, scopes: tuple[KeyScope, ...], team: str, role: Role | None) -> MadeKey:
+def _create(home: Path, *, name: str, scopes: tuple[KeyScope, ...], team: str, role: StaffRole | None) -> MadeKey:
     key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
     hashed = _hashed(secret)
     key = Key(key_id=key_id, name=name, scopes=scopes, sha256=hashed, made_at=_now(), team=team, role=role)

@@ -21,8 +21,8 @@ import jwt
 
 from dnapredict.config.service_config import OpenId
 from dnapredict.errors import StoreError
-from dnapredict.service.auth.people import Person, Role
 from dnapredict.service.auth.permissions import Holds, KeyScope
+from dnapredict.service.auth.staff import Person, StaffRole
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 _LONGEST_TOKEN: Final = 16_384
@@ -52,7 +52,7 @@ class TokenHolder:
     @property
     def person(self) -> Person:
         """The program that sends the token; it belongs to no team."""
-        role = Role.ADMINISTRATOR if KeyScope.ADMIN in self.scopes else Role.CLERK
+        role = StaffRole.ADMINISTRATOR if KeyScope.ADMIN in self.scopes else StaffRole.CLERK
         return Person(self.key_id, self.key_id, "", role, is_shared=True)
 
 

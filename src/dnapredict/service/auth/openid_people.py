@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.errors import StoreError
-from dnapredict.service.auth.people import Person, Role
 from dnapredict.service.auth.permissions import Holds
 from dnapredict.service.auth.sessions import Sessions
+from dnapredict.service.auth.staff import Person, StaffRole
 
 _FOLDER: Final = "sign-in"
 _RECORDS: Final = "people"
@@ -23,13 +23,13 @@ _ID_DIGITS: Final = 16
 _PREFIX: Final = "openid:"
 
 
-class _Record(BaseModel):
+class _StoredPerson(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     key_id: str
     name: str
     team: str
-    role: Role
+    role: StaffRole
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class OpenIdPeople:
         StoreError
             If the home cannot be written to.
         """
-        record = _Record(key_id=person.key_id, name=person.name, team=person.team, role=person.role)
+        record = _StoredPerson(key_id=person.key_id, name=person.name, team=person.team, role=person.role)
         write_private(self._path(_id(person.key_id)), record.model_dump_json(indent=2))
         return PersonHolder(person)
 
@@ -111,7 +111,7 @@ class OpenIdPeople:
     def _find(self, number: str) -> PersonHolder | None:
         path = self._path(number)
         try:
-            record = _Record.model_validate_json(path.read_bytes())
+            record = _StoredPerson.model_validate_json(path.read_bytes())
         except FileNotFoundError:  # deleted, which ends the sessions
             return None
         except OSError as error:

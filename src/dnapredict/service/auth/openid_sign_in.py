@@ -29,7 +29,7 @@ from dnapredict.config.service_config import OpenIdSignIn
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth.openid import Issuer, read_answer
 from dnapredict.service.auth.openid_people import OpenIdPeople, PersonHolder
-from dnapredict.service.auth.people import Person, Role, highest, require_person
+from dnapredict.service.auth.staff import Person, StaffRole, highest, require_person
 
 OPENID: Final = "/sign-in/openid"
 RETURN: Final = OPENID + "/return"
@@ -213,7 +213,9 @@ class CodeFlow:
         words = claims.get(self._config.role_claim)
         named = [words] if isinstance(words, str) else words if isinstance(words, list) else []
         roles = [
-            Role(self._config.roles[word]) for word in named if isinstance(word, str) and word in self._config.roles
+            StaffRole(self._config.roles[word])
+            for word in named
+            if isinstance(word, str) and word in self._config.roles
         ]
         role = highest(roles)
         if role is None:

@@ -2,7 +2,7 @@
 
 A personal key is judged by its role, a team key or a program's token by its scopes. An address that no row names is
 for those who work with patients: a page that somebody forgets to add here is closed to reviewers and to programs.
-Which lists a team sees is a second question, answered by `people.may_see`.
+Which lists a team sees is a second question, answered by `staff.may_see`.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Collection
 from enum import StrEnum
 from typing import Final
 
-from dnapredict.service.auth.people import Role
+from dnapredict.service.auth.staff import StaffRole
 
 
 class KeyScope(StrEnum):
@@ -21,14 +21,14 @@ class KeyScope(StrEnum):
     ADMIN = "admin"  # metrics, and all of the above
 
 
-Holds = KeyScope | Role
+Holds = KeyScope | StaffRole
 """What opens an address: a scope of a shared key, or the role of a person."""
 
-_ADMINISTRATORS: Final[frozenset[Holds]] = frozenset({KeyScope.ADMIN, Role.ADMINISTRATOR})
+_ADMINISTRATORS: Final[frozenset[Holds]] = frozenset({KeyScope.ADMIN, StaffRole.ADMINISTRATOR})
 _PROGRAMS: Final = _ADMINISTRATORS | {KeyScope.SCORE}
-_CALLERS: Final = _ADMINISTRATORS | {KeyScope.LIST, Role.CLERK, Role.TEAM_LEAD}
-_LEADS: Final = _ADMINISTRATORS | {Role.TEAM_LEAD}
-_PEOPLE: Final = _CALLERS | {Role.REVIEWER}
+_CALLERS: Final = _ADMINISTRATORS | {KeyScope.LIST, StaffRole.CLERK, StaffRole.TEAM_LEAD}
+_LEADS: Final = _ADMINISTRATORS | {StaffRole.TEAM_LEAD}
+_PEOPLE: Final = _CALLERS | {StaffRole.REVIEWER}
 _ALL: Final = _PEOPLE | _PROGRAMS
 
 

@@ -56,8 +56,18 @@ class ActionFeed:
         rows = self._log.query(select(func.max(ACTIONS.c.number).label("last")))
         return int(rows[0].last or 0) if rows else 0
 
-    def recent_number(self) -> int:
-        """The number of the last action as it was within the last second.
+    @property
+    def known_number(self) -> int:
+        """The number of the last action as it was when the log was last read."""
+        return self._last
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the log was last read more than a second ago."""
+        return self._clock() - self._read_at >= _SECONDS_REMEMBERED
+
+    def refresh(self) -> None:
+        """Read the number of the last action, unless another thread has just done so.
 
         Raises
         ------
@@ -65,9 +75,8 @@ class ActionFeed:
             If the log cannot be read.
         """
         with self._reading:
-            if self._clock() - self._read_at >= _SECONDS_REMEMBERED:
+            if self.is_stale:
                 self._last, self._read_at = self.last_number(), self._clock()
-            return self._last
 
     def since(self, number: int) -> Changes:
         """The actions after `number`.

@@ -1,1 +1,1 @@
-"""The booking team's pages: plain HTML without scripts and without requests to other hosts."""
+"""The booking team's pages: plain HTML that works without a script, and asks nothing of other hosts."""

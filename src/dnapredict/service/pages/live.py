@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 import re
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ _RETRY_AFTER: Final = 30
 _MILLISECONDS_TO_RECONNECT: Final = 3_000
 _MOST_DIGITS: Final = 18
 _MOST_LISTS: Final = 32
+_MOST_CHANGES: Final = 256
 
 
 def is_live(path: str) -> bool:
@@ -70,6 +72,8 @@ class LiveLists:
     most: Callable[[], int]
     open_streams: set[Response] = field(default_factory=set, init=False)
     _hashes: dict[str, Sequence[str]] = field(default_factory=dict, init=False)
+    _changes: dict[tuple[str, int], tuple[int, str]] = field(default_factory=dict, init=False)
+    _changing: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def last_number(self) -> int:
         """The number of the last action now, which a page hands to its script.
@@ -108,16 +112,38 @@ class LiveLists:
         yield f"retry: {_MILLISECONDS_TO_RECONNECT}\nid: {since}\ndata: {{}}\n\n"
         # A server that is stopping waits for open responses.
         while time.monotonic() < ends_at and not (connection and connection.is_ending):
-            if await run_in_threadpool(self.feed.recent_number) > since:
-                since, event = await run_in_threadpool(self._change, list_id, since)
+            try:
+                number, event = await self._next(list_id, since)
+            except DnapredictError as error:  # the browser connects again, and may find it mended
+                _LOG.error("%s", error)
+                return
+            if number > since:
+                since = number
                 yield event
             elif time.monotonic() >= sign_at:
                 sign_at = time.monotonic() + _SECONDS_BETWEEN_SIGNS
                 yield ":\n\n"
             await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
 
+    async def _next(self, list_id: str, since: int) -> tuple[int, str]:
+        """The number of the last action and the event about the actions since; the same number where there is none."""
+        if self.feed.is_stale:
+            await run_in_threadpool(self.feed.refresh)
+        if self.feed.known_number <= since:
+            return since, ""
+        return await run_in_threadpool(self._change, list_id, since)
+
     def _change(self, list_id: str, since: int) -> tuple[int, str]:
-        """The number of the last action, and the event for the lines that changed; without any, a new number only."""
+        """The number of the last action, and the event about the actions since; computed once for all streams."""
+        with self._changing:
+            if (list_id, since) not in self._changes:
+                if len(self._changes) >= _MOST_CHANGES:
+                    self._changes.clear()
+                self._changes[list_id, since] = self._event_since(list_id, since)
+            return self._changes[list_id, since]
+
+    def _event_since(self, list_id: str, since: int) -> tuple[int, str]:
+        """The same; without a changed line, the event is a new number only."""
         changes = self.feed.since(since)
         kept = self.lists.shown(list_id)
         if kept is None:

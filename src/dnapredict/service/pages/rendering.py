@@ -10,8 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from dnapredict.service.api.response_models import NEVER_FOR
-from dnapredict.service.auth.people import SIGNED_IN, THIS_MACHINE, Person
 from dnapredict.service.auth.permissions import Holds, may_reach
+from dnapredict.service.auth.staff import SIGNED_IN, THIS_MACHINE, Person
 from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 
@@ -103,8 +103,8 @@ def page_text(template: str, *, here: str, synthetic: bool = False, **shown: Any
 def menu_of(person: Person | None) -> tuple[tuple[str, str], ...]:
     """The addresses and words of the menu: the pages that the person may open; all of them before signing in.
 
-    >>> from dnapredict.service.auth.people import Role
-    >>> [words for _, words in menu_of(Person("0123abcd", "Ada Okafor", "", Role.REVIEWER))]
+    >>> from dnapredict.service.auth.staff import StaffRole
+    >>> [words for _, words in menu_of(Person("0123abcd", "Ada Okafor", "", StaffRole.REVIEWER))]
     ['The model', 'About this tool']
     """
     return tuple((address, words) for address, words in _MENU if person is None or _opens(person, address))

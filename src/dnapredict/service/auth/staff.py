@@ -22,7 +22,7 @@ SIGNED_IN: ContextVar["Person | None"] = ContextVar("SIGNED_IN", default=None)
 _LONGEST_NAME: Final = 80
 
 
-class Role(StrEnum):
+class StaffRole(StrEnum):
     """The role of a person; `auth.permissions` says what each may do."""
 
     CLERK = "clerk"
@@ -33,7 +33,7 @@ class Role(StrEnum):
     @property
     def sees_patients(self) -> bool:
         """Whether the role may see lists of patients at all."""
-        return self is not Role.REVIEWER
+        return self is not StaffRole.REVIEWER
 
     @property
     def needs_team(self) -> bool:
@@ -41,7 +41,7 @@ class Role(StrEnum):
         return self in _OF_A_TEAM
 
 
-_OF_A_TEAM: Final = frozenset({Role.CLERK, Role.TEAM_LEAD})
+_OF_A_TEAM: Final = frozenset({StaffRole.CLERK, StaffRole.TEAM_LEAD})
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,16 @@ class Person:
     key_id: str
     name: str
     team: str
-    role: Role
+    role: StaffRole
     is_shared: bool = False
 
     @property
     def words(self) -> str:
         """The person as the header of a page shows them.
 
-        >>> Person("0123abcd", "Ada Okafor", "North", Role.CLERK).words
+        >>> Person("0123abcd", "Ada Okafor", "North", StaffRole.CLERK).words
         'Ada Okafor, clerk, North'
-        >>> Person("0123abcd", "booking-team", "", Role.CLERK, is_shared=True).words
+        >>> Person("0123abcd", "booking-team", "", StaffRole.CLERK, is_shared=True).words
         'booking-team (team key)'
         """
         if self.is_shared:
@@ -80,7 +80,7 @@ class Person:
         return ", ".join(part for part in (self.name, self.role.value, self.team) if part)
 
 
-THIS_MACHINE: Final = Person("this machine", "this machine", "", Role.ADMINISTRATOR, is_shared=True)
+THIS_MACHINE: Final = Person("this machine", "this machine", "", StaffRole.ADMINISTRATOR, is_shared=True)
 """Whoever uses the service while no key exists: nobody has to sign in, and everything may be done."""
 
 
@@ -101,10 +101,10 @@ def may_see(person: Person | None, team: str) -> bool:
     """
     if person is None or not person.role.sees_patients:
         return False
-    return person.role is Role.ADMINISTRATOR or "" in (person.team, team) or person.team == team
+    return person.role is StaffRole.ADMINISTRATOR or "" in (person.team, team) or person.team == team
 
 
-def require_person(name: str, *, team: str, role: Role) -> None:
+def require_person(name: str, *, team: str, role: StaffRole) -> None:
     """Check the name, team and role of a person.
 
     Raises
@@ -121,9 +121,9 @@ def require_person(name: str, *, team: str, role: Role) -> None:
         raise UsageError(f"A {role} works on the lists of a team: name it with --team.")
 
 
-def highest(roles: Collection[Role]) -> Role | None:
+def highest(roles: Collection[StaffRole]) -> StaffRole | None:
     """The role that counts where an issuer names several; None where it names none."""
     return next((role for role in _BY_RANK if role in roles), None)
 
 
-_BY_RANK: Final = (Role.ADMINISTRATOR, Role.TEAM_LEAD, Role.CLERK, Role.REVIEWER)
+_BY_RANK: Final = (StaffRole.ADMINISTRATOR, StaffRole.TEAM_LEAD, StaffRole.CLERK, StaffRole.REVIEWER)

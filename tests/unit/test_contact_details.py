@@ -139,6 +139,7 @@ def test_they_are_deleted_on_the_day_after_the_last_appointment(row: list[str], 
     saved = kept(datetime.datetime.fromisoformat(last), timezone=zone)
     list_store.keep(tmp_path, saved)
     table = pa.table({"row_number": [2], "person_full_name": [MARK]})
+    monkeypatch.setattr(contact_details, "_today", lambda: datetime.date.fromisoformat(stays))
     contact_details.keep_those_of(tmp_path, saved, table, contact_days=int(days))
     path = tmp_path / "lists" / f"{saved.heading.list_id}.contacts"
     for day, is_there in ((stays, True), (gone, False)):

@@ -78,7 +78,8 @@ def test_every_encoding_gives_the_same_text_and_leaves_no_copy(encoding, packed,
     path = written(tmp_path, gzip.compress(content) if packed else content)
     with Workspace() as workspace:
         table = workspace.backend.to_pyarrow(table_file.read(path, workspace))
-        left = list(workspace.new_file().parent.iterdir())
+        another = workspace.new_file()
+        left = [path for path in another.parent.iterdir() if path != another]
     assert (table["name"].to_pylist(), table["note"].to_pylist()) == (["Siân"], ["€5"])
     assert left == []
     assert path.exists()

@@ -71,10 +71,13 @@ class ContactDetails:
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file holds: details and notes by line number, and the last day on which they are kept."""
+    """What a file holds: details, each as JSON, and notes by line number; and the last day on which they are kept.
+
+    A page shows a few of 20,000 lines, so that details are only parsed where they are asked for.
+    """
 
     until: datetime.date
-    rows: Mapping[int, ContactDetails] = field(default_factory=dict, repr=False)
+    rows: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     notes: Mapping[int, str] = field(default_factory=dict, repr=False)
 
 
@@ -198,7 +201,8 @@ def keep(home: Path, list_id: str, rows: Mapping[int, ContactDetails], until: da
     """
     with _writing(home):
         before = _content(home, list_id)
-        _write(home, list_id, _Content(until, dict(rows), {} if before is None else before.notes))
+        written = {number: _as_json(each) for number, each in rows.items()}
+        _write(home, list_id, _Content(until, written, {} if before is None else before.notes))
 
 
 def read(home: Path, list_id: str, rows: Sequence[int] | None = None) -> Mapping[int, ContactDetails]:
@@ -213,8 +217,11 @@ def read_with_notes(
     home: Path, list_id: str, rows: Sequence[int] | None = None
 ) -> tuple[Mapping[int, ContactDetails], Mapping[int, str]]:
     """The contact details of `read`, and the notes of the list, by line: the file is decrypted once for both."""
-    content = _content(home, list_id, rows)
-    return ({}, {}) if content is None else (content.rows, content.notes)
+    content = _content(home, list_id)
+    if content is None:
+        return {}, {}
+    wanted = content.rows if rows is None else [row for row in rows if row in content.rows]
+    return {row: _from_json(content.rows[row]) for row in wanted}, content.notes
 
 
 def note(home: Path, list_id: str, row: int) -> str:
@@ -299,16 +306,13 @@ def _writing(home: Path) -> Iterator[None]:
 def _write(home: Path, list_id: str, content: _Content) -> None:
     head, nonce = _head(content.until), os.urandom(_NONCE_BYTES)
     key = bytes.fromhex(read_or_make(home / KEY).decode("ascii").strip())
-    sealed = AESGCM(key).encrypt(nonce, _as_json(content), _bound_to(head, list_id))
+    sealed = AESGCM(key).encrypt(nonce, _plain(content), _bound_to(head, list_id))
     with write_atomically(contacts_file(home, list_id)) as draft:
         draft.write_bytes(head + nonce + sealed)
 
 
-def _content(home: Path, list_id: str, rows: Sequence[int] | None = None) -> _Content | None:
-    """What is kept of a list, of all lines or with the details of `rows` alone.
-
-    None where there is nothing, it is due to be deleted, or it cannot be read.
-    """
+def _content(home: Path, list_id: str) -> _Content | None:
+    """What is kept of a list; None where there is nothing, it is due to be deleted, or it cannot be read."""
     path = contacts_file(home, list_id)
     try:
         sealed = path.read_bytes()
@@ -321,7 +325,7 @@ def _content(home: Path, list_id: str, rows: Sequence[int] | None = None) -> _Co
     if head is not None and datetime.date.fromisoformat(head[1].decode()) < _today():
         return None
     try:
-        return _opened(home, list_id, sealed, rows)
+        return _opened(home, list_id, sealed)
     except (StoreError, InvalidTag, ValueError) as error:
         _log_once(
             f"{path}: the contact details cannot be read ({type(error).__name__}): the file or {KEY} is damaged, or "
@@ -330,19 +334,18 @@ def _content(home: Path, list_id: str, rows: Sequence[int] | None = None) -> _Co
         return None
 
 
-def _opened(home: Path, list_id: str, sealed: bytes, rows: Sequence[int] | None) -> _Content:
+def _opened(home: Path, list_id: str, sealed: bytes) -> _Content:
     head = _HEAD.match(sealed)
     if head is None:
         raise ValueError("no file of contact details")
     key = bytes.fromhex(read_secret(home / KEY).decode("ascii").strip())
     start = head.end() + _NONCE_BYTES
     plain = AESGCM(key).decrypt(sealed[head.end() : start], sealed[start:], _bound_to(head[0], list_id))
-    stored = json.loads(plain)
-    wanted = stored["rows"] if rows is None else stored["rows"].keys() & {str(row) for row in rows}
+    noted, *rows = plain.split(b"\n")
     return _Content(
         datetime.date.fromisoformat(head[1].decode()),
-        {int(number): _from_json(stored["rows"][number]) for number in wanted},
-        {int(number): text for number, text in stored["notes"].items()},
+        {int(number): row for number, _, row in (line.partition(b" ") for line in rows)},
+        {int(number): text for number, text in json.loads(noted).items()},
     )
 
 
@@ -355,18 +358,20 @@ def _bound_to(head: bytes, list_id: str) -> bytes:
     return head + list_id.encode()
 
 
-def _as_json(content: _Content) -> bytes:
-    rows = {number: _row_as_json(each) for number, each in content.rows.items()}
-    return json.dumps({"rows": rows, "notes": content.notes}, ensure_ascii=False, separators=(",", ":")).encode()
+def _plain(content: _Content) -> bytes:
+    """The notes in one line, and a line for each row: JSON has no line breaks of its own."""
+    rows = (b"%d %b" % (number, row) for number, row in content.rows.items())
+    return b"\n".join([json.dumps(content.notes).encode(), *rows])
 
 
-def _row_as_json(details: ContactDetails) -> list[Any]:
+def _as_json(details: ContactDetails) -> bytes:
     birth_date = details.birth_date and details.birth_date.isoformat()
-    return [details.name, birth_date, details.telephones, details.language, details.preferred_time, details.kinds]
+    row = [details.name, birth_date, details.telephones, details.language, details.preferred_time, details.kinds]
+    return json.dumps(row, separators=(",", ":")).encode()
 
 
-def _from_json(row: list[Any]) -> ContactDetails:
-    name, birth_date, telephones, language, preferred_time, kinds = row
+def _from_json(row: bytes) -> ContactDetails:
+    name, birth_date, telephones, language, preferred_time, kinds = json.loads(row)
     born = birth_date and datetime.date.fromisoformat(birth_date)
     return ContactDetails(name, born, tuple(telephones), language, preferred_time, tuple(kinds))
 

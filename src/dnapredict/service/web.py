@@ -32,6 +32,7 @@ from dnapredict.service.pages.model_pages import MODEL, REPORT, REPORT_FILE, TAB
 from dnapredict.service.pages.page_routes import STATIC_PATH, page_routes
 from dnapredict.service.pages.rendering import error_page
 from dnapredict.service.pages.returned_page import WORKBOOK
+from dnapredict.service.pages.week_page import WEEK
 from dnapredict.service.prometheus_metrics import CONTENT_TYPE, exposition
 
 _JSON: Final = frozenset({"application/json"})
@@ -71,6 +72,7 @@ _COUNTED: Final = frozenset(
         REPORT_FILE,
         TABLES,
         UPLOAD,
+        WEEK,
         SIGN_IN,
         ABOUT,
         ACCESSIBILITY,

@@ -21,6 +21,7 @@ from dnapredict.service.pages.model_pages import model_routes
 from dnapredict.service.pages.rendering import page
 from dnapredict.service.pages.returned_page import ReturnedPages
 from dnapredict.service.pages.sign_in import SignInPages
+from dnapredict.service.pages.week_page import week_routes
 from dnapredict.service.scorer_protocol import factors_of
 
 # The classes of the factor register in a patient's words, in the order of the page.
@@ -67,6 +68,7 @@ def page_routes(
         *EntryForms(lists).routes(),
         *ReturnedPages(lists).routes(),
         *call_sheet_routes(lists),
+        *week_routes(lists),
         *model_routes(champion, documents),
         *plain_routes(champion),
         *SignInPages(ring, failed).routes(),

@@ -148,7 +148,7 @@ def test_a_list_with_bad_rows_comes_back_whole_each_bad_row_with_its_error(dnapr
     out = tmp_path / "out.csv"
     done = dnapredict("score", weekly, "--out", out, "--home", trust.home)
     assert done.returncode == 0, done.stderr
-    assert "7 rows, 1 to call, 4 not scored" in done.stdout
+    assert "1 call to make. Out of 7 appointments on the list. 4 appointments could not be scored." in done.stdout
     assert "lacks columns for" in done.stderr
     assert MARKED not in done.stderr + done.stdout
     written = out.read_text(encoding="utf-8")

@@ -30,7 +30,7 @@ from dnapredict import pipeline
 from dnapredict.worklist import batch
 batch.PART_ROWS = 500
 path, out, home = map(Path, sys.argv[1:])
-tell = lambda done, of: print(done, flush=True)
+tell = lambda done, of: print(done, flush=True) if of else None
 pipeline.score_list(path, out=out, home=home, progress=tell)
 """
 

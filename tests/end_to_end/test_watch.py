@@ -47,7 +47,7 @@ def test_a_list_comes_back_with_its_worklist_and_a_message(trust, inbox):
     assert names(inbox / "done") == ["week 49-worklist.csv", "week 49.parquet", "week 49.parquet.txt"]
     assert pa_csv.read_csv(inbox / "done" / "week 49-worklist.csv").num_rows == 400
     told = (inbox / "done" / "week 49.parquet.txt").read_text()
-    assert "400 rows, 40 to call, 0 not scored" in told
+    assert "40 calls to make. Out of 400 appointments on the list." in told
     assert told.startswith(said[-1])
     assert names(inbox) == [".dnapredict-watch", "done", "failed"]
 

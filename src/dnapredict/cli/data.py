@@ -1,6 +1,7 @@
 """Verbs about data: run the demo, simulate an extract, check one, list its factors, write them."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -23,17 +24,57 @@ from dnapredict.cli.options import (
 )
 from dnapredict.errors import UsageError
 
+_CLERK = "Demo Clerk (made up)"
+_TEAM = "Demo team"
+_MINUTES_OF_A_LINK = 1_440
 
-def demo(home: Home = HOME) -> None:
+
+def demo(
+    home: Home = HOME,
+    serve: Annotated[
+        bool | None,
+        typer.Option("--serve/--no-serve", help="Serve the page afterwards; by default where a person types this."),
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port of the page.", min=1, max=65_535)] = 3000,
+) -> None:
     """Run every step on made-up patients; say where results are.
 
-    The steps: simulate, check, train, audit, promote, score a weekly list.
+    The steps: simulate, check, train, audit, promote, score a list of next week. At the end it prints a link that signs
+    a made-up clerk in on the page, once.
 
     Example:  dnapredict demo
     """
     from dnapredict.pipeline import demo as demonstration
 
-    demonstration.run(home_option(home), say=say)
+    folder = home_option(home)
+    made = demonstration.run(folder, say=say)
+    is_typed = sys.stdin.isatty() and sys.stderr.isatty()
+    serves = is_typed if serve is None else serve
+    link = _link_of_the_demo(folder, minutes=_MINUTES_OF_A_LINK)
+    say("")
+    say(f"The worklist:   {made.worklist}")
+    say(f"The audit:      {made.report}")
+    say(f"A list for it:  {made.to_upload}")
+    say(f"The runs:       mlflow ui --backend-store-uri sqlite:///{folder / 'mlflow.db'}")
+    if not serves:
+        say(f"The page:       dnapredict serve --home {folder} --port {port}   then open the link")
+    say(f"Your link:      http://127.0.0.1:{port}{link}")
+    say("                It signs you in as a made-up clerk, once, within a day. Another: dnapredict keys link")
+    if serves:
+        from dnapredict.service.start import serve as start_service
+
+        say("The page is served from here until Ctrl-C.")
+        start_service(folder, host="127.0.0.1", port=port)
+
+
+def _link_of_the_demo(home: Path, *, minutes: int) -> str:
+    """The path of a link that signs in as the made-up clerk of the demo, whose key is made at the first demo."""
+    from dnapredict.service.auth import api_keys, sign_in_links
+    from dnapredict.service.auth.staff import StaffRole
+
+    known = (key for key in api_keys.all_keys(home) if key.name == _CLERK and key.revoked_at is None)
+    key = next(known, None) or api_keys.create_personal(home, name=_CLERK, team=_TEAM, role=StaffRole.TEAM_LEAD).key
+    return sign_in_links.create(home, key.key_id, minutes=minutes)
 
 
 def simulate(

@@ -55,7 +55,10 @@ def tuning_bar() -> "Iterator[ProgressCallback | None]":
 
 @contextlib.contextmanager
 def rows_bar(title: str) -> "Iterator[Rows | None]":
-    """A callback that shows how many rows are scored; None where standard error is not a terminal."""
+    """A callback that shows how many rows are scored; None where standard error is not a terminal.
+
+    The bar moves from the moment a list is opened: until its rows are counted it shows that the list is being read.
+    """
     if not sys.stderr.isatty():
         yield None
         return
@@ -68,7 +71,9 @@ def rows_bar(title: str) -> "Iterator[Rows | None]":
         task = bar.add_task(title, total=None, visible=False)
 
         def watch(done: int, of: int) -> None:
-            bar.update(task, completed=done, total=of, visible=True)
+            doing = title if of else "Reading and checking the list"
+            # While a folder is watched there is nothing to show between two lists.
+            bar.update(task, description=doing, completed=done, total=of or None, visible=not of or done < of)
 
         yield watch
 

@@ -244,10 +244,9 @@ def score(
             progress=progress,
             recorded=recorded,
         )
-    typer.echo(
-        f"{out}: {scored.rows:,} rows, {scored.selected:,} to call, {scored.rejected:,} not scored "
-        f"(see their 'error'). Model version {scored.model_version}."
-    )
+    typer.echo(f"{out}: {scored.counts.words} Scored by model version {scored.model_version}.")
+    if scored.rejected:
+        say("What could not be scored comes last in the worklist, each row with its error.")
     if not scored.has_history:
         say("No attendance history is kept here: patients counted as new. Run dnapredict refresh EXTRACT.")
     if scored.unknown_factors:

@@ -2,12 +2,12 @@
 
 import datetime
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dnapredict import pipeline
@@ -16,23 +16,36 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import Setting
 from dnapredict.data.files.atomic_write import private_folder, write_atomically
 from dnapredict.registry import Registry
+from dnapredict.synthetic.made_up_contacts import with_made_up_contacts
+from dnapredict.synthetic.moved_dates import move_extract, next_monday, week_to_come
 from dnapredict.synthetic.simulation import simulate
+from dnapredict.worklist.plan.working_days import local_today
 
 _APPOINTMENTS: Final = 200_000
 _SEED: Final = 1
 _OUTCOME = ("outcome_code", "recorded_at")
 
 
-def run(home: Path, *, say: Callable[[str], None]) -> None:
-    """Simulate, check, train, audit, promote and score a weekly list; print the paths of the results."""
+@dataclass(frozen=True)
+class DemoFiles:
+    """What the demo leaves behind: a worklist, the report of an audit, and a list to upload."""
+
+    worklist: Path
+    report: Path
+    to_upload: Path
+
+
+def run(home: Path, *, say: Callable[[str], None]) -> DemoFiles:
+    """Simulate, check, train, audit, promote, and score a list of next week, counted from today."""
     folder = private_folder(home / "demo")
     extract, weekly = folder / "synthetic-extract.parquet", folder / "synthetic-weekly-list.parquet"
     to_upload, worklist = folder / "synthetic-weekly-list.xlsx", folder / "synthetic-worklist.xlsx"
+    monday = next_monday(local_today())
     say("Everything below is SYNTHETIC: no row is, or comes from, a real person.")
-    say(f"1 of 6  Making up {_APPOINTMENTS:,} appointments")
-    made = simulate(extract, appointments=_APPOINTMENTS, seed=_SEED, truth=folder / "truth.parquet")
-    _cut_week(extract, weekly, after=made.as_of)
-    _write_workbook(weekly, to_upload)
+    say(f"1 of 6  Making up {_APPOINTMENTS:,} appointments, with names and telephone numbers for those of next week")
+    simulate(extract, appointments=_APPOINTMENTS, seed=_SEED, truth=folder / "truth.parquet")
+    move_extract(extract, monday=monday)
+    _write_list(week_to_come(extract, monday=monday), weekly, to_upload)
     setting = Setting()
     say("2 of 6  Holding them against the data contract, and keeping them as history")
     checked = pipeline.refresh(extract, home=home, setting=setting)
@@ -47,15 +60,10 @@ def run(home: Path, *, say: Callable[[str], None]) -> None:
     say("5 of 6  Signing its report, as a reviewer would, and promoting the model to champion")
     _sign(audited, home)
     Registry(home).promote(version)
-    say("6 of 6  Scoring next week's list")
+    say(f"6 of 6  Scoring the list of next week, from {monday.day} {monday:%B %Y}")
     scored = pipeline.score_list(weekly, out=worklist, home=home)
-    say(f"        {scored.rows:,} appointments, {scored.selected:,} to call")
-    say("")
-    say(f"The worklist:   {worklist}")
-    say(f"The audit:      {audited.report}")
-    say(f"The page:       dnapredict serve --home {home}   then open http://127.0.0.1:3000")
-    say(f"A list for it:  {to_upload}")
-    say(f"The runs:       mlflow ui --backend-store-uri sqlite:///{home / 'mlflow.db'}")
+    say(f"        {scored.counts.words}")
+    return DemoFiles(worklist, audited.report, to_upload)
 
 
 def _sign(audited: pipeline.Audit, home: Path) -> None:
@@ -72,23 +80,14 @@ def _sign(audited: pipeline.Audit, home: Path) -> None:
     )
 
 
-def _cut_week(extract: Path, out: Path, *, after: datetime.datetime) -> None:
-    """The appointments of the first whole week after the extract was drawn, as a clinic list."""
-    monday = after.date() + datetime.timedelta(days=7 - after.weekday())
-    table = pq.read_table(extract)
-    first = pa.scalar(datetime.datetime.combine(monday, datetime.time()), table["starts_at"].type)
-    last = pa.scalar(datetime.datetime.combine(monday + datetime.timedelta(days=7), datetime.time()), first.type)
-    inside = pc.and_(pc.greater_equal(table["starts_at"], first), pc.less(table["starts_at"], last))
+def _write_list(week: pa.Table, out: Path, workbook: Path) -> None:
+    """The appointments as a clinic list: a file to score, and a spreadsheet to upload on the page."""
+    rows = with_made_up_contacts(week.drop_columns(list(_OUTCOME)))
     with write_atomically(out) as draft:
-        pq.write_table(table.filter(inside).drop_columns(list(_OUTCOME)), draft)
-
-
-def _write_workbook(weekly: Path, out: Path) -> None:
-    """The same list as a spreadsheet, to upload on the page."""
-    rows = pq.read_table(weekly).to_pandas()
+        pq.write_table(rows, draft)
     with (
-        write_atomically(out) as draft,
+        write_atomically(workbook) as draft,
         draft.open("wb") as file,
         pd.ExcelWriter(file, engine="xlsxwriter") as book,
     ):
-        rows.to_excel(book, sheet_name="Appointments", index=False)
+        rows.to_pandas().to_excel(book, sheet_name="Appointments", index=False)

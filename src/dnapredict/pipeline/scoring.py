@@ -59,6 +59,11 @@ class ScoredList:
     has_history: bool
     notices: tuple[str, ...] = ()
 
+    @property
+    def counts(self) -> Counts:
+        """The numbers of appointments, in the words of the page."""
+        return Counts(self.rows, self.selected, self.rejected)
+
 
 def refresh(path: Path, *, home: Path, setting: Setting, append: bool = False, say: Say | None = None) -> Checked:
     """Store the extract at `path` as the history for scoring lists and requests.

@@ -263,7 +263,7 @@ def _failed(path: Path, inbox: Inbox, why: str) -> str:
 
 def _message(path: Path, out: Path, scored: ScoredList) -> str:
     lines = [
-        f"{path.name}: {scored.rows:,} rows, {scored.selected:,} to call, {scored.rejected:,} not scored.",
+        f"{path.name}: {scored.counts.words}",
         f"The worklist is {out.name}. Model version {scored.model_version}.",
     ]
     if scored.rejected:

@@ -76,6 +76,25 @@ class ClinicCalls:
     site: str = ""
 
 
+@dataclass(frozen=True)
+class WeekEntry:
+    """What counts for an appointment in a week: its keyed hash, its list, the outcome, and what kept the patient away.
+
+    `barrier` is None where nothing was recorded of it.
+    """
+
+    appointment: str
+    list_id: str
+    outcome: Outcome
+    barrier: str | None
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> "WeekEntry":
+        """The entry of a row of the log."""
+        barrier = row._mapping.get("barrier")  # noqa: SLF001 - SQLAlchemy's public name for a row by column
+        return cls(row.appointment, row.list, Outcome(row.outcome), barrier)
+
+
 class Actions:
     """The actions in the scoring log. Each is a new entry; recorded entries never change."""
 
@@ -254,6 +273,20 @@ class Actions:
         since = (datetime.datetime.now(datetime.UTC) - _CALL_BACKS_COUNT_FOR).isoformat()
         agreed = select(ACTIONS).where(ACTIONS.c.call_back_at.is_not(None), ACTIONS.c.at >= since)
         return self._log.query(agreed.order_by(ACTIONS.c.number))
+
+    def entries_of_week(self, day: datetime.date) -> tuple[WeekEntry, ...]:
+        """What was recorded last about each appointment in the week of `day`, without what was recorded by mistake.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        since, until = (moment.isoformat() for moment in week_of(day))
+        during = select(ACTIONS).where(ACTIONS.c.at >= since, ACTIONS.c.at < until)
+        last = {row.appointment: row for row in self._log.query(during.order_by(ACTIONS.c.number))}
+        entries = (WeekEntry.of(row) for row in last.values())
+        return tuple(entry for entry in entries if entry.outcome is not Outcome.WITHDRAWN)
 
     def _of(self, hashes: Sequence[str]) -> Iterable[Row[Any]]:
         """Entries about these appointments, oldest first within each appointment."""

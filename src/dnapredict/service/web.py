@@ -38,6 +38,7 @@ from dnapredict.service.pages.rendering import error_page
 from dnapredict.service.pages.returned_page import WORKBOOK
 from dnapredict.service.pages.row_forms import ASSIGN, MEND
 from dnapredict.service.pages.upload_pages import UPLOAD, UPLOAD_COLUMNS
+from dnapredict.service.pages.week_page import WEEK
 from dnapredict.service.prometheus_metrics import CONTENT_TYPE, exposition
 
 _LIST_FORMS: Final = f"{OUTCOMES}|{MEND}|{ASSIGN}|{SEARCH}|{CALL}/[0-9]+"
@@ -82,6 +83,7 @@ _COUNTED: Final = frozenset(
         TABLES,
         UPLOAD,
         UPLOAD_COLUMNS,
+        WEEK,
         SIGN_IN,
         OPENID,
         RETURN,

@@ -32,7 +32,7 @@ from dnapredict.worklist.predictions import PREDICTION_SCHEMA, PredictionsOnDisk
 from dnapredict.worklist.scorer import Scorer
 
 Progress = Callable[[int, int], None]
-"""Called with the number of scored rows and of all rows."""
+"""Called with the number of scored rows and of all rows; both are 0 while the list is read and checked."""
 
 _MEMORY: Final = "1GB"
 # A part takes about 3 KB a row while it is predicted.
@@ -88,6 +88,7 @@ def score_file(
     StoreError
         If `out` or the folder beside it cannot be written.
     """
+    progress(0, 0)
     known = None if history else scorer.history()
     if known is not None:
         known.verify()  # kept open, since a refresh may delete its folder meanwhile

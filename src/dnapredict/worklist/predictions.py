@@ -197,7 +197,7 @@ class PredictionsOnDisk:
         """A few thousand rows at a time."""
         columns = [
             ROW_NUMBER,
-            *(f"s.{name}" for name in ("appointment_id", *LOCATION_COLUMNS)),
+            *(f"s.{name}" for name in ("appointment_id", *LOCATION_COLUMNS, "imd_decile")),
             *(f"m.{name}" for name in ("probability", *REASONS)),
             *(f"p.{name}" for name in plan.column_names),
             *self._passthrough_columns,

@@ -241,7 +241,7 @@ def build_view(
         list_query=list_query,
         address=address,
         query=list_query.query(),
-        heading=f"{_counted(kept.heading.counts.selected, 'call', 'calls')} to make",
+        heading=kept.heading.counts.heading,
         summary=_summary(kept),
         created_at=moment_words(kept.heading.created_at, kept.heading.zone),
         caption=_caption(part),
@@ -268,9 +268,7 @@ def build_view(
 
 def _summary(kept: KeptList) -> str:
     counts, held = kept.heading.counts, kept.worklist.num_rows
-    words = f"Out of {_counted(counts.appointments, 'appointment', 'appointments')} on the list."
-    if counts.not_scored:
-        words += f" {_counted(counts.not_scored, 'appointment', 'appointments')} could not be scored."
+    words = counts.summary
     if counts.appointments > held:
         words += f" This page holds the first {held:,}; the file that was written holds all."
     return words

@@ -25,6 +25,7 @@ from dnapredict.service.pages.returned_page import ReturnedPages
 from dnapredict.service.pages.row_forms import RowForms
 from dnapredict.service.pages.sign_in import SignInPages
 from dnapredict.service.pages.upload_pages import UploadPages
+from dnapredict.service.pages.week_page import week_routes
 from dnapredict.service.scorer_protocol import factors_of
 
 # The classes of the factor register in a patient's words, in the order of the page.
@@ -74,6 +75,7 @@ def page_routes(
         *call_sheet_routes(lists),
         *UploadPages(lists).routes(),
         *RowForms(lists).routes(),
+        *week_routes(lists),
         *model_routes(champion, documents),
         *plain_routes(champion),
         *SignInPages(accounts, failed).routes(),

@@ -53,6 +53,7 @@ _MENU: Final = (
     ("/", "The list"),
     ("/lists", "Recent lists"),
     ("/upload", "Score a list"),
+    ("/week", "The week"),
     ("/model", "The model"),
     (_ABOUT, "About this tool"),
 )
@@ -105,7 +106,7 @@ def menu_of(person: Person | None) -> tuple[tuple[str, str], ...]:
 
     >>> from dnapredict.service.auth.staff import StaffRole
     >>> [words for _, words in menu_of(Person("0123abcd", "Ada Okafor", "", StaffRole.REVIEWER))]
-    ['The model', 'About this tool']
+    ['The week', 'The model', 'About this tool']
     """
     return tuple((address, words) for address, words in _MENU if person is None or _opens(person, address))
 

@@ -31,7 +31,7 @@ from dnapredict.data.files.atomic_write import write_atomically, write_private
 from dnapredict.data.files.digests import UNSEALED, is_intact, seal, sealed_json, unsealed_json
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.excel_worklist import Note
-from dnapredict.worklist.files.worklist_files import COLUMNS, LOCATION_COLUMNS, NEEDS_COLUMN, SCHEMA
+from dnapredict.worklist.files.worklist_files import COLUMNS, FIFTH, LOCATION_COLUMNS, NEEDS_COLUMN, SCHEMA
 
 # The page shows no more rows than a team could read in a week; the file of `score` has all.
 KEPT_ROWS: Final = 5_000
@@ -56,8 +56,8 @@ _KEY: Final = b"dnapredict.sealed-list"
 # The key of the heading in lists without a seal, of earlier releases, even if a seal was removed.
 _KEY_BEFORE: Final = b"dnapredict.list"
 _LOG: Final = logging.getLogger("dnapredict.worklist")
-# The columns that a page shows, and the specialty.
-_PAGE_COLUMNS: Final = (*COLUMNS, *LOCATION_COLUMNS, NEEDS_COLUMN)
+# The columns that a page shows, and those that only counts are made of.
+_PAGE_COLUMNS: Final = (*COLUMNS, *LOCATION_COLUMNS, NEEDS_COLUMN, FIFTH)
 _PAGE_SCHEMA: Final = pa.schema(
     [SCHEMA.field(name) for name in _PAGE_COLUMNS] + [(name, pa.string()) for name in (SPECIALTY, ERROR_CELL)]
 )
@@ -72,6 +72,30 @@ class Counts:
     selected: int
     not_scored: int
 
+    @property
+    def heading(self) -> str:
+        """The number of calls to make, in the words of the page and of the command line.
+
+        >>> Counts(appointments=200, selected=20, not_scored=1).heading
+        '20 calls to make'
+        """
+        return f"{_counted(self.selected, 'call')} to make"
+
+    @property
+    def summary(self) -> str:
+        """How many appointments there are, and how many could not be scored.
+
+        >>> Counts(appointments=200, selected=20, not_scored=1).summary
+        'Out of 200 appointments on the list. 1 appointment could not be scored.'
+        """
+        words = f"Out of {_counted(self.appointments, 'appointment')} on the list."
+        return words + (f" {_counted(self.not_scored, 'appointment')} could not be scored." if self.not_scored else "")
+
+    @property
+    def words(self) -> str:
+        """Heading and summary in one line."""
+        return f"{self.heading}. {self.summary}"
+
     @classmethod
     def of(cls, worklist: pa.Table) -> "Counts":
         """The counts of a whole worklist."""
@@ -80,6 +104,10 @@ class Counts:
             selected=pc.sum(worklist["selected"]).as_py() or 0,
             not_scored=worklist.num_rows - worklist["error"].null_count,
         )
+
+
+def _counted(count: int, one: str) -> str:
+    return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"
 
 
 class _Stored(BaseModel):
@@ -167,6 +195,7 @@ class ListedAppointment(_Stored):
     clinic_code: str | None = None
     site_code: str | None = None
     needs: str | None = None
+    imd_fifth: int | None = None
 
 
 class LatestList(_Stored):

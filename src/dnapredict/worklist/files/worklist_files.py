@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
@@ -51,15 +52,18 @@ LOCATION_COLUMNS: Final = ("starts_at", "clinic_code", "site_code")
 
 # The patient's needs that the plan took account of, as names of `config.needs_config.Need` with blanks between.
 NEEDS_COLUMN: Final = "needs"
+FIFTH: Final = "imd_fifth"
+"""The fifth of deprivation (IMD) of the patient's area, 1 the most deprived: for counts of a week, on no page."""
 
 _TYPES: Final = {
+    FIFTH: pa.int64(),
     "probability": pa.float64(),
     "rank": pa.int64(),
     "selected": pa.bool_(),
     ROW_NUMBER: pa.int64(),
     "starts_at": pa.timestamp("us"),
 }
-_ALL: Final = (*COLUMNS, *FACTORS, ROW_NUMBER, *LOCATION_COLUMNS, NEEDS_COLUMN)
+_ALL: Final = (*COLUMNS, *FACTORS, ROW_NUMBER, *LOCATION_COLUMNS, NEEDS_COLUMN, FIFTH)
 SCHEMA: Final = pa.schema([(name, _TYPES.get(name, pa.string())) for name in _ALL])
 """All columns of a worklist in memory: those of a file, and those that the log and the page need."""
 
@@ -72,8 +76,14 @@ def scored_rows(ranked: pa.Table, *, model_version: str) -> pa.Table:
     table = ranked.append_column("model_version", pa.array([model_version] * n, pa.string())).append_column(
         "error", pa.nulls(n, pa.string())
     )
+    if "imd_decile" in table.column_names:
+        table = table.append_column(FIFTH, _fifths(table["imd_decile"]))
     schema = pa.schema([field for field in SCHEMA if field.name in table.column_names])
     return table.select(schema.names).cast(schema)
+
+
+def _fifths(deciles: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.divide(pc.add(deciles.cast(pa.int64()), 1), 2)
 
 
 def rejected_rows(rejected: pa.Table, schema: pa.Schema, *, model_version: str) -> pa.Table:

@@ -1,0 +1,123 @@
+"""The page of a week: what the calls led to, for the team and the equality lead, without any patient on it."""
+
+import datetime
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from dnapredict.config.fairness_policy import Policy
+from dnapredict.config.loading import load, shipped
+from dnapredict.errors import DnapredictError
+from dnapredict.service.call_actions import WORDS, Outcome, WeekEntry
+from dnapredict.service.error_responses import status_of
+from dnapredict.service.pages.list_pages import ListPages
+from dnapredict.service.pages.rendering import day_words, error_page, page
+from dnapredict.service.week_counts import FIFTHS, WeekCounts, count_week
+from dnapredict.worklist.files.worklist_files import FIFTH
+from dnapredict.worklist.plan.working_days import local_today
+
+WEEK: Final = "/week"
+_A_WEEK: Final = datetime.timedelta(days=7)
+_FIFTH_WORDS: Final = dict(
+    zip(
+        FIFTHS,
+        (
+            "The most deprived fifth of England",
+            "Second fifth",
+            "Third fifth",
+            "Fourth fifth",
+            "The least deprived fifth",
+            "Area not known",
+        ),
+        strict=True,
+    )
+)
+# Outcomes by which a need of the patient was met.
+_NEEDS_MET: Final = (
+    Outcome.REBOOKED,
+    Outcome.TRANSPORT_ARRANGED,
+    Outcome.INTERPRETER_ARRANGED,
+    Outcome.MODE_CHANGED,
+    Outcome.DETAILS_UPDATED,
+)
+
+
+def week_routes(pages: ListPages) -> Sequence[BaseRoute]:
+    """The route of the page."""
+
+    def week(request: Request) -> Response:
+        try:
+            return _week_page(pages, _monday(request.query_params.get("week", "")))
+        except DnapredictError as error:
+            return error_page("The week cannot be shown", str(error), status=status_of(error))
+
+    return [Route(WEEK, week, methods=["GET"])]
+
+
+def _monday(text: str) -> datetime.date:
+    """The Monday of the week that is asked for; of this week where it is none, or is still to come."""
+    today = local_today()
+    try:
+        day = min(datetime.date.fromisoformat(text), today)
+    except ValueError:
+        day = today
+    return day - datetime.timedelta(days=day.weekday())
+
+
+def _week_page(pages: ListPages, monday: datetime.date) -> Response:
+    entries = pages.actions.entries_of_week(monday)
+    rule = load(shipped("fairness/policy.toml"), Policy).disclosure
+    counts = count_week(entries, _fifths(pages, entries), rule)
+    this_monday = _monday("")
+    return page(
+        "week.html",
+        here=WEEK,
+        synthetic=any(heading.synthetic for heading in pages.lists.headings()),
+        heading=f"{day_words(monday)} to {day_words(monday + datetime.timedelta(days=6))}",
+        made=_number(counts.made, rule.suppress_below),
+        reached=_number(counts.reached, rule.suppress_below),
+        needs=_outcome_rows(counts, _NEEDS_MET, rule.suppress_below),
+        others=_outcome_rows(counts, [each for each in counts.outcomes if each not in _NEEDS_MET], rule.suppress_below),
+        areas=[
+            (_FIFTH_WORDS[code], _number(called, rule.suppress_below), _number(reached, rule.suppress_below))
+            for code, (called, reached) in counts.by_fifth.items()
+        ],
+        barriers=[
+            (code.replace("_", " ").capitalize(), _number(count, rule.suppress_below))
+            for code, count in counts.barriers.items()
+        ],
+        before=(monday - _A_WEEK).isoformat(),
+        after=(monday + _A_WEEK).isoformat() if monday < this_monday else "",
+        suppress_below=rule.suppress_below,
+        round_to=rule.round_to,
+    )
+
+
+def _fifths(pages: ListPages, entries: Iterable[WeekEntry]) -> dict[str, int | None]:
+    """The fifth of deprivation of each appointment by its hash, from the lists on which something was recorded."""
+    fifths: dict[str, int | None] = {}
+    for list_id in {entry.list_id for entry in entries}:
+        kept = pages.lists.shown(list_id)
+        if kept is None:  # deleted after its retention period
+            continue
+        rows = kept.page_rows.select(["appointment_id", FIFTH]).to_pylist()
+        known = ((row["appointment_id"], row[FIFTH]) for row in rows if row["appointment_id"] is not None)
+        fifths.update((pages.actions.hash_of(appointment), fifth) for appointment, fifth in known)
+    return fifths
+
+
+def _outcome_rows(counts: WeekCounts, outcomes: Iterable[Outcome], suppress_below: int) -> list[tuple[Any, ...]]:
+    """Words and number of each outcome, and whether somebody was reached."""
+    return [(WORDS[each], _number(counts.outcomes[each], suppress_below), each.reached) for each in outcomes]
+
+
+def _number(count: int | None, suppress_below: int) -> str:
+    """A number as it is printed.
+
+    >>> _number(None, 8), _number(1_235, 8)
+    ('hidden', '1,235')
+    """
+    return "hidden" if count is None and suppress_below else f"{count or 0:,}"

@@ -1,0 +1,109 @@
+"""Counts of a week of calls for a page without patients: every one rounded, and the small ones hidden.
+
+The rule is that of the audit (`[disclosure]` in `fairness/policy.toml`), with its secondary suppression. A team knows
+how many calls it made in all, so the totals are taken as known exactly: nothing small follows from them either.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from dnapredict.config.fairness_policy import Disclosure
+from dnapredict.data.small_numbers import publish_count
+from dnapredict.fairness.disclosure.suppression import AtMost, CountCell, SumConstraint, cells_to_hide
+from dnapredict.service.call_actions import Outcome, WeekEntry
+
+FIFTHS: Final = ("1", "2", "3", "4", "5", "")
+"""Fifths of deprivation from the most deprived on; "" where the area is not known."""
+
+_MADE: Final = CountCell("calls", "all", "")
+_REACHED: Final = CountCell("reached", "all", "")
+
+
+@dataclass(frozen=True)
+class WeekCounts:
+    """The counts of a week as they may be printed: None is a number that is hidden because it is small.
+
+    Attributes
+    ----------
+    made, reached
+        Appointments about which somebody was rung, and those whose patient or carer was spoken to.
+    outcomes
+        Appointments by the outcome that counts.
+    by_fifth
+        By fifth of deprivation: calls made, and people reached.
+    barriers
+        What kept patients from coming, as they said; empty where nobody recorded it.
+    """
+
+    made: int | None
+    reached: int | None
+    outcomes: Mapping[Outcome, int | None]
+    by_fifth: Mapping[str, tuple[int | None, int | None]]
+    barriers: Mapping[str, int | None]
+
+
+def count_week(entries: Iterable[WeekEntry], fifth_of: Mapping[str, int | None], rule: Disclosure) -> WeekCounts:
+    """The counts of these entries; `fifth_of` gives the fifth of deprivation by the hash of the appointment."""
+    exact = _exact(tuple(entries), fifth_of)
+    hidden = cells_to_hide(
+        exact,
+        _sums(exact),
+        rule,
+        unprinted={total: (float(exact[total]), float(exact[total])) for total in (_MADE, _REACHED)},
+        at_most=_limits(exact),
+    ).cells
+    shown = {cell: None if cell in hidden else publish_count(count, rule) for cell, count in exact.items()}
+    barriers = {cell.code: shown[cell] for cell in exact if cell.grouping == "barrier"}
+    return WeekCounts(
+        made=shown[_MADE],
+        reached=shown[_REACHED],
+        outcomes={outcome: shown[cell] for outcome in Outcome if (cell := _outcome(outcome)) in shown},
+        by_fifth={code: (shown[_of_fifth("calls", code)], shown[_of_fifth("reached", code)]) for code in FIFTHS},
+        barriers=barriers,
+    )
+
+
+def _exact(entries: Sequence[WeekEntry], fifth_of: Mapping[str, int | None]) -> dict[CountCell, int]:
+    cells: Counter[CountCell] = Counter({_MADE: 0, _REACHED: 0})
+    for outcome in Outcome:
+        if outcome is not Outcome.WITHDRAWN:
+            cells[_outcome(outcome)] = 0
+    for code in FIFTHS:
+        cells[_of_fifth("calls", code)] = cells[_of_fifth("reached", code)] = 0
+    for entry in entries:
+        code = str(fifth_of.get(entry.appointment) or "")
+        cells.update([_MADE, _outcome(entry.outcome), _of_fifth("calls", code)])
+        if entry.outcome.reached:
+            cells.update([_REACHED, _of_fifth("reached", code)])
+        if entry.barrier:
+            cells[CountCell("barrier", "barrier", entry.barrier)] += 1
+    return dict(cells)
+
+
+def _sums(exact: Mapping[CountCell, int]) -> list[SumConstraint]:
+    """The sums that a reader can make: the outcomes, and the fifths, add up to the calls and to the people reached."""
+    outcomes = [outcome for outcome in Outcome if _outcome(outcome) in exact]
+    reached = tuple(_outcome(outcome) for outcome in outcomes if outcome.reached)
+    return [
+        SumConstraint(tuple(map(_outcome, outcomes)), _MADE),
+        SumConstraint(reached, _REACHED),
+        SumConstraint(tuple(_of_fifth("calls", code) for code in FIFTHS), _MADE),
+        SumConstraint(tuple(_of_fifth("reached", code) for code in FIFTHS), _REACHED),
+    ]
+
+
+def _limits(exact: Mapping[CountCell, int]) -> list[AtMost]:
+    """Nobody is reached who was not called, and a barrier is recorded of a call."""
+    fifths = [AtMost((_of_fifth("reached", code),), (_of_fifth("calls", code),)) for code in FIFTHS]
+    barriers = tuple(cell for cell in exact if cell.grouping == "barrier")
+    return [*fifths, *([AtMost(barriers, (_MADE,))] if barriers else [])]
+
+
+def _outcome(outcome: Outcome) -> CountCell:
+    return CountCell("calls", "outcome", outcome.value)
+
+
+def _of_fifth(counted: str, code: str) -> CountCell:
+    return CountCell(counted, "imd_fifth", code)

@@ -1,0 +1,64 @@
+"""Move a synthetic extract by whole weeks, so that its list of next week is next week's by today's date.
+
+Weeks, and not days: clinics keep their weekdays. Bank holidays of the simulated year move with it, and a list leaves
+out what would fall on one of the real year.
+"""
+
+import datetime
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dnapredict.data.files.atomic_write import SHARED_FILE, write_atomically
+
+_DAYS_A_WEEK: Final = 7
+_DRAWN_AT: Final = b"dnapredict.as_of"
+
+
+def next_monday(today: datetime.date) -> datetime.date:
+    """The Monday of the week after that of `today`.
+
+    >>> next_monday(datetime.date(2026, 11, 29)), next_monday(datetime.date(2026, 11, 30))
+    (datetime.date(2026, 11, 30), datetime.date(2026, 12, 7))
+    """
+    return today + datetime.timedelta(days=_DAYS_A_WEEK - today.weekday())
+
+
+def move_extract(extract: Path, *, monday: datetime.date) -> None:
+    """Rewrite the synthetic `extract` so that the first week of its appointments to come begins on `monday`.
+
+    Raises
+    ------
+    ValueError
+        If `monday` is another day of the week.
+    StoreError
+        If the file cannot be written.
+    """
+    table = pq.read_table(extract)
+    notes = dict(table.schema.metadata or {})
+    drawn = datetime.datetime.fromisoformat(notes[_DRAWN_AT].decode())
+    # The first whole week ahead: an extract is drawn on the Monday before.
+    days = (monday - drawn.date()).days - _DAYS_A_WEEK
+    if days % _DAYS_A_WEEK:
+        raise ValueError(f"{monday} is no Monday.")
+    by = pa.scalar(datetime.timedelta(days=days), pa.duration("us"))
+    for index, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            table = table.set_column(index, field, pc.add(table[field.name], by))
+    notes[_DRAWN_AT] = (drawn + datetime.timedelta(days=days)).isoformat().encode()
+    with write_atomically(extract, mode=SHARED_FILE) as draft:
+        pq.write_table(table.replace_schema_metadata(notes), draft)
+
+
+def week_to_come(extract: Path, *, monday: datetime.date) -> pa.Table:
+    """The appointments of the week that begins on `monday`, without those on a bank holiday of England."""
+    import holidays  # half a second to load
+
+    table = pq.read_table(extract)
+    days = [monday + datetime.timedelta(days=day) for day in range(_DAYS_A_WEEK)]
+    closed = holidays.country_holidays("GB", subdiv="ENG", years={day.year for day in days})
+    day_of = table["starts_at"].cast(pa.date32())
+    return table.filter(pc.is_in(day_of, pa.array([day for day in days if day not in closed], pa.date32())))

@@ -1,0 +1,100 @@
+"""The page of a week: its counts, what it hides, and that nobody can be found on it."""
+
+import datetime
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+from tests.service.pages import record, upload_to, week
+
+from dnapredict.config.fairness_policy import Disclosure
+from dnapredict.service.call_actions import Outcome, WeekEntry
+from dnapredict.service.week_counts import FIFTHS, WeekCounts, count_week
+
+RULE = Disclosure(why="The rule of hospital statistics.")
+# Calls by fifth of deprivation in two weeks, and what may be printed of them ("-" is hidden). In the first, rounding
+# leaves the hidden fifth seven values. In the second, somebody who knows of 109 calls in all would know the one.
+WEEKS = """
+    week | fifth  | called | reached | called is printed as | reached is printed as
+    a    | 1      | 40     | 20      | 40                   | 20
+    a    | 2      | 30     | 14      | 30                   | 15
+    a    | 3      | 30     | 12      | 30                   | 10
+    a    | 4      | 20     | 10      | 20                   | 10
+    a    | 5      | 3      | 2       | -                    | -
+    a    |        | 0      | 0       | 0                    | 0
+    b    | 1      | 108    | 50      | -                    | 50
+    b    | 5      | 1      | 0       | -                    | 0
+"""
+
+
+def table(text: str) -> list[dict[str, str]]:
+    head, *lines = ([cell.strip() for cell in line.split("|")] for line in text.strip("\n").splitlines())
+    return [dict(zip(head, line, strict=True)) for line in lines]
+
+
+def counted(called: dict[str, int], reached: dict[str, int], barrier: str | None = None) -> WeekCounts:
+    entries, fifths = [], {}
+    for code, calls in called.items():
+        for number in range(calls):
+            name = f"{code}-{number}"
+            outcome = Outcome.CONFIRMED if number < reached[code] else Outcome.NO_ANSWER
+            entries.append(WeekEntry(name, "l", outcome, barrier))
+            fifths[name] = int(code) if code else None
+    return count_week(entries, fifths, RULE)
+
+
+@pytest.mark.parametrize("week_of", ["a", "b"])
+def test_small_numbers_are_hidden_and_others_from_which_they_would_follow(week_of: str) -> None:
+    rows = [row for row in table(WEEKS) if row["week"] == week_of]
+    counts = counted(
+        {row["fifth"]: int(row["called"]) for row in rows}, {row["fifth"]: int(row["reached"]) for row in rows}
+    )
+    printed = {code: tuple("-" if n is None else str(n) for n in pair) for code, pair in counts.by_fifth.items()}
+    wanted = {row["fifth"]: (row["called is printed as"], row["reached is printed as"]) for row in rows}
+    assert printed == dict.fromkeys(FIFTHS, ("0", "0")) | wanted
+    assert (counts.made, counts.reached) == {"a": (125, 60), "b": (110, 50)}[week_of]
+
+
+@given(st.dictionaries(st.sampled_from(FIFTHS), st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1))
+def test_a_count_is_printed_rounded_and_a_small_one_never(pairs: dict[str, tuple[int, int]]) -> None:
+    called = {code: sum(pair) for code, pair in pairs.items()}
+    counts = counted(called, {code: pair[0] for code, pair in pairs.items()})
+    for code in called:
+        for exact, shown in zip((called[code], pairs[code][0]), counts.by_fifth[code], strict=True):
+            assert shown in (None, 5 * ((exact + 2) // 5))
+            assert not 0 < exact < 8 or shown is None
+
+
+def test_a_barrier_is_counted_by_the_same_rule() -> None:
+    counts = counted({"1": 20, "": 4}, {"1": 20, "": 4}, "transport")
+    assert counts.barriers == {"transport": 25}
+    assert counted({"1": 4}, {"1": 4}, "cost").barriers == {"cost": None}
+    assert counted({"1": 4}, {"1": 4}).barriers == {}
+
+
+def test_the_page_counts_what_was_recorded_and_names_no_patient(client: TestClient) -> None:
+    address = upload_to(client, week(200))
+    for line in range(1, 21):
+        outcome = "transport_arranged" if line <= 10 else "no_answer" if line <= 19 else "confirmed"
+        assert record(client, address, line=line, outcome=outcome).status_code == 303
+    record(client, address, line=20, outcome="withdrawn")
+    page = client.get("/week").text
+    text = " ".join(re.sub(r"<[^>]*>", " ", page).split())
+    assert "Appointments with a call 20 Somebody was reached 10" in text
+    assert re.search(r"Transport arranged Appointments 10 ", text)
+    assert re.search(r"No answer Appointments 10 ", text)
+    assert "Area not known Called 20 Reached 10" in text
+    assert "Who came. The service is not told how the appointments ended" in text
+    assert "apt-" not in page
+    assert not re.search(r"/lists/[0-9a-f]{16}", page)
+
+
+@pytest.mark.parametrize("asked", ["", "?week=2020-01-01", "?week=2999-01-01", "?week=yesterday"])
+def test_a_week_without_calls_or_that_does_not_exist_is_a_page_too(client: TestClient, asked: str) -> None:
+    answer = client.get(f"/week{asked}")
+    assert answer.status_code == 200
+    monday = re.search(r"nhsuk-caption-l\">\w{3} (\d+ \w+ \d{4}) to", answer.text)
+    assert monday is not None
+    assert datetime.datetime.strptime(monday[1], "%d %b %Y").weekday() == 0  # noqa: DTZ007 - a date

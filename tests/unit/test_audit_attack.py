@@ -38,7 +38,7 @@ from dnapredict.fairness.disclosure.derived_ranges import LinkedCounts
 from dnapredict.fairness.disclosure.merged_groups import MergedGroups
 from dnapredict.fairness.disclosure.suppression import HiddenCounts
 from dnapredict.fairness.measure.audit_counts import memberships
-from dnapredict.fairness.measure.counts import CountedGrouping
+from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.groupings import GROUPINGS, everyone_membership
 from dnapredict.fairness.measure.membership import membership
 from dnapredict.fairness.measure.row_counting import count_groups as counted_of
@@ -53,6 +53,17 @@ PRINTED_AS_RATE = {
     "trust_side": ("trust_side", "missed"),
     "ethnicity_unknown": ("unrecorded", "appointments"),
 }
+# Counts that are printed in no table and follow from two that are: what is left of the first without the second.
+DIFFERENCES = {
+    "unreached": ("missed", "reached"),
+    "unneeded": ("selected", "reached"),
+    "came": ("appointments", "missed"),
+    "uncalled": ("appointments", "selected"),
+    "came uncalled": ("came", "unneeded"),
+    "own reasons": ("missed", "trust_side"),
+    "recorded": ("appointments", "unrecorded"),
+}
+ALL_NAMES = (*NAMES, *DIFFERENCES)
 # No count of the second is below that of the first; the last: who was called in vain did come.
 NEVER_MORE = (
     ({"reached": 1}, {"missed": 1}),
@@ -61,6 +72,16 @@ NEVER_MORE = (
     ({"unrecorded": 1}, {"appointments": 1}),
     ({"selected": 1, "reached": -1}, {"appointments": 1, "missed": -1}),
 )
+# Above, below and what is left of each rate.
+COMPLEMENTS = {
+    "base_rate": ("missed", "appointments", "came"),
+    "selection_rate": ("selected", "appointments", "uncalled"),
+    "reach": ("reached", "missed", "unreached"),
+    "unneeded_calls": ("unneeded", "came", "came uncalled"),
+    "precision": ("reached", "selected", "unneeded"),
+    "trust_side": ("trust_side", "missed", "own reasons"),
+    "ethnicity_unknown": ("unrecorded", "appointments", "recorded"),
+}
 FEWEST_POSSIBLE = 3
 Cell = tuple[str, str, str]
 
@@ -120,17 +141,35 @@ class Attack:
             self._held(name, code)
             for count in NAMES[:4]:
                 self._learn((count, name, code), None if line[count] == "*" else float(line[count]))
+            self._differences(name, code, line)
             for rate, (above, below) in PRINTED_AS_RATE.items():
                 if line[rate] != "*" and line[below] != "*":
                     self._learn((above, name, code), round(float(line[rate]) * float(line[below]) / 5) * 5)
             if line["reach_gap"] != "*":
                 self._others(name, code, float(line["reach"]) + float(line["reach_gap"]), line)
 
+    def _differences(self, name: str, code: str, line: dict[str, str]) -> None:
+        """What the rates tell of differences: the fives that give a rate, and that what is left is not small."""
+        if line["missed_support"] != "*" and line["missed"] != "*":
+            about = float(line["missed_support"]) * float(line["missed"])
+            self._learn(("unreached", name, code), round(about / 5) * 5)
+        if line["unneeded_calls"] != "*" and line["appointments"] != "*" and line["missed"] != "*":
+            about = float(line["appointments"]) - float(line["missed"])
+            found = fives(float(line["unneeded_calls"]), (about - 5, about, about + 5))
+            if found:
+                self._learn(("unneeded", name, code), found[0])
+                self._learn(("came", name, code), found[1])
+        for rate, (above, below, left) in COMPLEMENTS.items():
+            if line[rate] not in ("*", "0.0") and float(line[rate]) < 1:
+                # A rate is not printed where 1 to 7 are left.
+                for cell in ((above, name, code), (left, name, code), (below, name, code)):
+                    self.low[cell] = max(8, self.low.get(cell, 0))
+
     def _held(self, name: str, code: str) -> None:
         """A row that holds several groups is their sum; by the rule each of them has few missed appointments."""
         held = code.split("&")
         if len(held) > 1:
-            for count in NAMES:
+            for count in ALL_NAMES:
                 self._between({(count, name, one): 1.0 for one in held} | {(count, name, code): -1.0}, 0, 0)
             self.high |= {("missed", name, one): 7.0 for one in held}
 
@@ -138,15 +177,13 @@ class Attack:
         """Everyone else's missed and reached, from a gap: the pairs of fives that give exactly that rate."""
         total = self.high["missed", "all", "all"] - 2
         about = total - float(line["missed"])
-        fits = [
-            (5 * reached, missed)
-            for missed in (about - 5, about, about + 5)
-            for reached in range(int(missed / 5) + 1)
-            if missed > 0 and abs(5 * reached / missed - rate) < 0.00011
-        ]
-        if len(fits) == 1:
-            for count, printed in zip(("reached", "missed"), fits[0], strict=True):
+        found = fives(rate, (about - 5, about, about + 5))
+        if found:
+            for count, printed in zip(("reached", "missed"), found, strict=True):
                 self._between({(count, "all", "all"): 1, (count, name, code): -1}, printed - 2, printed + 2)
+            if rate < 1:
+                whole = {("unreached", "all", "all"): 1.0, ("unreached", name, code): -1.0}
+                self._between(whole, 8, math.inf)
 
     def _between(self, parts: dict[Cell, float], low: float, high: float) -> None:
         self.sums.append((parts, low, high))
@@ -188,8 +225,17 @@ class Attack:
                     parts = {(count, name, code): 1.0 for code, within in groups if larger in within}
                     self._between(parts | {(count, *larger): -1}, 0, 0)
 
+    def _subtract(self) -> None:
+        """Each difference is that of its two counts, in each row."""
+        for left, (whole, part) in DIFFERENCES.items():
+            for name, groups in self.groups.items():
+                for code in {code for code, _ in groups} | {code for _, at, code in self.low if at == name}:
+                    parts = {(whole, name, code): 1.0, (part, name, code): -1.0, (left, name, code): -1.0}
+                    self._between(parts, 0, 0)
+
     def _add_up(self) -> None:
-        self._add_up_of(NAMES)
+        self._add_up_of(ALL_NAMES)
+        self._subtract()
         for above, below in NEVER_MORE:
             for name, groups in self.groups.items():
                 for code, _ in groups:
@@ -239,13 +285,32 @@ class Attack:
         return found
 
 
+def fives(rate: float, below: Sequence[float]) -> tuple[float, float] | None:
+    """The only numerator and denominator, both multiples of 5, that are printed as `rate`; None where several are."""
+    fits = [
+        (5.0 * above, whole)
+        for whole in below
+        for above in range(int(whole / 5) + 1)
+        if whole > 0 and abs(5 * above / whole - rate) < 0.00011
+    ]
+    return fits[0] if len(fits) == 1 else None
+
+
+def number_of(counts: GroupCounts, name: str) -> float:
+    """A count of a group, or a difference of two."""
+    if name not in DIFFERENCES:
+        return counts.total(name)
+    whole, part = DIFFERENCES[name]
+    return number_of(counts, whole) - number_of(counts, part)
+
+
 def small_cells(counted: dict[str, CountedGrouping]) -> dict[Cell, float]:
     """The counts that must stay secret, and what they are."""
     found = {}
     for name, one in counted.items():
         for group, counts in zip(one.groups, one.counts, strict=True):
             if one.grouping.shown:
-                found |= {(count, name, group.code): counts.total(count) for count in NAMES}
+                found |= {(count, name, group.code): number_of(counts, count) for count in ALL_NAMES}
             elif group.facets and name.endswith("imd_quintile"):
                 code = group.name.replace("; ", "|")
                 found |= {(count, "cells", code): counts.total(count) for count in ("missed", "reached")}

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from benchmarks.audit_worlds import World
-from tests.unit.test_audit_attack import NAMES, POLICY, Attack, given_back, groups_of, small_cells
+from tests.unit.test_audit_attack import ALL_NAMES, POLICY, Attack, given_back, groups_of, number_of, small_cells
 
 from dnapredict.fairness import AuditData, ReportContext, remembered, run, write
 from dnapredict.fairness.measure.audit_counts import memberships
@@ -80,11 +80,11 @@ def of_both(
 def exact(counted: Counted) -> dict[tuple[str, str, str], float]:
     """Every count of the tables."""
     return {
-        (count, name, group.code): own.total(count)
+        (count, name, group.code): number_of(own, count)
         for name, one in counted.items()
         if one.grouping.shown
         for group, own in zip(one.groups, one.counts, strict=True)
-        for count in NAMES
+        for count in ALL_NAMES
     }
 
 

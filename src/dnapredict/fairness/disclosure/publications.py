@@ -22,11 +22,12 @@ from typing import Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from dnapredict.data.files.digests import keyed_hash
+from dnapredict.fairness.disclosure.count_differences import OF_A_LIST, rows_of_one_count
 from dnapredict.fairness.disclosure.derived_ranges import DerivedRanges, LinkedCounts, Range, Unknown
 from dnapredict.fairness.disclosure.suppression import CountCell
 
 # Counts that depend on the list, and can be compared only between reports on the same list.
-_OF_A_LIST: Final = frozenset({"selected", "reached", "live_reached"})
+_OF_A_LIST: Final = OF_A_LIST | {"selected", "reached", "live_reached"}
 # Counts of a whole extract, also of appointments without an outcome and after the window; people are in two windows.
 _OF_AN_EXTRACT: Final = frozenset({"patients", "upcoming", "appointments"})
 _OF_ALL_BOOKED: Final = "_known"  # completeness, which is of all appointments of an extract
@@ -107,7 +108,7 @@ class PublishedBefore:
             data=self.data,
             listed=self.listed,
             numbers=tuple(self._number(cell, linked.ranges[cell]) for cell in cells),
-            equal=tuple(_row(row, place) for row in linked.equal),
+            equal=tuple(_row(row, place) for row in rows_of_one_count(linked)),
             at_most=tuple(_row(row, place) for row in linked.at_most if _is_of_one_count(row)),
         )
 
@@ -249,7 +250,7 @@ class _Builder:
     def link(cls, own: LinkedCounts, reports: Sequence[Publication], assumed: _Assumed) -> LinkedReports:
         """All reports as one system."""
         at_most = [row for row in own.at_most if _is_of_one_count(row)]
-        copied = LinkedCounts(dict(own.ranges), list(own.equal), at_most)
+        copied = LinkedCounts(dict(own.ranges), rows_of_one_count(own), at_most)
         cells = [cell for cell in own.ranges if isinstance(cell, CountCell)]
         builder = cls(copied, reports, cells, assumed)
         builder.add_reports()

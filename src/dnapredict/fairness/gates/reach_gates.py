@@ -18,7 +18,6 @@ from dnapredict.fairness.compare.comparisons import (
     Evidence,
     GroupComparison,
     comparisons,
-    counts_in_rate,
     equal_rates_p_values,
     published_allocation,
     published_fall,
@@ -26,6 +25,7 @@ from dnapredict.fairness.compare.comparisons import (
 )
 from dnapredict.fairness.compare.e_values import accumulated, enough_by, is_certain
 from dnapredict.fairness.compare.exact_test import exact_gap_p_value
+from dnapredict.fairness.disclosure.count_differences import counts_in_rate
 from dnapredict.fairness.gates.group_verdicts import Harm, judge_groups, not_enough, summary
 from dnapredict.fairness.measure.group_metrics import allocation_index, fall_in_reach, own_top_reach, rate
 from dnapredict.fairness.measure.intervals import Rate, RateDifference, detectable_gap, gap, gap_p_value

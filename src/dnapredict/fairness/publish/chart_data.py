@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.fairness.compare.comparisons import Evidence, counts_in_rate, published_rate
+from dnapredict.fairness.compare.comparisons import Evidence, published_rate
 from dnapredict.fairness.compare.control_charts import ControlChart, control_charts
 from dnapredict.fairness.compare.heterogeneity import between_group_sd
+from dnapredict.fairness.disclosure.count_differences import counts_in_rate
 from dnapredict.fairness.disclosure.hidden_counts import publish_rate
 from dnapredict.fairness.disclosure.suppression import CountCell, SumConstraint, cells_to_hide
 from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts

@@ -39,6 +39,7 @@ DIFFERENCES: Final[Mapping[str, CountDifference]] = {
 }
 # Differences that depend on which list is in use.
 OF_A_LIST: Final = frozenset(DIFFERENCES) - {"attended", "missed_without_trust_side", "recorded"}
+_OF_A_DIFFERENCE: Final = 3
 _NAMED: Final = {(one.whole, one.part): name for name, one in DIFFERENCES.items() if one.is_printed}
 
 
@@ -85,24 +86,25 @@ def rows_of_one_count(linked: LinkedCounts) -> list[Mapping[Unknown, float]]:
 
     So several reports can be followed one count at a time, which is much faster.
     """
+    made = dict.fromkeys(tuple(_counted(row)) for row in linked.equal if _makes_difference(row))
     kept = [row for row in linked.equal if not _makes_difference(row)]
     known = {frozenset(row.items()) for row in kept}
     added: list[Mapping[Unknown, float]] = []
-    for name, one in DIFFERENCES.items():
-        for row in kept if one.is_printed else ():
-            if _counted(row) == {one.whole} and frozenset(_renamed(row, one.part).items()) in known:
-                left = _renamed(row, name)
-                added += [left] if left.keys() <= linked.ranges.keys() else []
+    for left, part, whole in made:
+        for row in kept:
+            if list(_counted(row)) == [whole] and frozenset(_renamed(row, part).items()) in known:
+                of_left = _renamed(row, left)
+                added += [of_left] if of_left.keys() <= linked.ranges.keys() else []
     return [*kept, *added]
 
 
 def _makes_difference(row: Mapping[Unknown, float]) -> bool:
-    counted = _counted(row)
-    return len(counted) > 1 and not counted.isdisjoint(DIFFERENCES)
+    """Whether a row is a difference, its part and the whole, three counts of one group."""
+    return len(_counted(row)) == len(row) == _OF_A_DIFFERENCE
 
 
-def _counted(row: Mapping[Unknown, float]) -> set[str]:
-    return {cell.counted for cell in row if isinstance(cell, CountCell)}
+def _counted(row: Mapping[Unknown, float]) -> dict[str, None]:
+    return dict.fromkeys(cell.counted for cell in row if isinstance(cell, CountCell))
 
 
 def _renamed(row: Mapping[Unknown, float], counted: str) -> dict[Unknown, float]:

@@ -8,7 +8,7 @@ ask; then compute the figure from rounded counts:
   with other small ones (`merged_groups`): its verdict may be told, no number of it;
 - of any cells at all: `hidden.may_print(cells)`;
 - of a group that is in no table, such as women of one ethnic group at one site: give its counts and the larger
-  groups that it is part of to `find_hidden_counts` as a `FurtherGroup`, before anything is printed. What is left of
+  groups that it is part of to `find_hidden_counts` in `FurtherFigures`, before anything is printed. What is left of
   each larger group without it is protected as well. Then ask `hidden.hides(grouping, code, names)`;
 - then the number: `publish_rate`, `publish_ratio` and `publish_allocation` work on rounded counts. An estimate that
   has no such form (a slope, the points of a gap by cause) may be printed where all of `COUNTS_OF_A_ROW` of the group
@@ -25,8 +25,25 @@ from typing import Final
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.fairness.disclosure.count_differences import DIFFERENCES, differences_of, told_range
+from dnapredict.fairness.disclosure.count_differences import (
+    DIFFERENCES,
+    MISSED_NOT_REACHED,
+    differences_of,
+    told_range,
+)
 from dnapredict.fairness.disclosure.derived_ranges import Range
+from dnapredict.fairness.disclosure.further_figures import (
+    ALLOCATED,
+    IN_FIFTHS,
+    SEARCHED,
+    FurtherFigures,
+    FurtherGroup,
+    fifth_code,
+    fifths_of,
+    is_of_fifths,
+    plain_name,
+    under_rule,
+)
 from dnapredict.fairness.disclosure.merged_groups import MergedGroups, merge_small_groups
 from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
 from dnapredict.fairness.disclosure.suppression import AtMost, CountCell, SumConstraint, cells_to_hide
@@ -85,8 +102,10 @@ COUNTS_OF_A_ROW: Final = ("appointments", "missed", "selected", "reached")
 # Counts that are printed of everyone except a group, and of the cells of crossed groupings.
 _OF_OTHERS: Final = ("missed", "reached", "trust_side")
 EVERYONE: Final = ("all", "all")
+_NO_FIGURES: Final = FurtherFigures()
+_QUINTILE: Final = "imd_quintile"
 _NEAR: Final = 4  # times the smallest count that is printed
-_OTHERS: Final = "all but "
+OTHERS: Final = "all but "
 _MONTH: Final = "month"
 _ALL_NAMES: Final = (*_NAMES, *DIFFERENCES)
 
@@ -129,43 +148,28 @@ class HiddenCells:
 
     def hides_others(self, grouping: str, code: str, names: Sequence[str]) -> bool:
         """Whether any of the counts `names` of everyone except a group is hidden."""
-        return self.hides(grouping, _OTHERS + code, names)
+        return self.hides(grouping, OTHERS + code, names)
 
     def _has_no_row(self, cell: CountCell) -> bool:
-        return self.merged.row_of(cell.grouping, cell.code.removeprefix(_OTHERS)) is not None
-
-
-@dataclass(frozen=True)
-class FurtherGroup:
-    """A group that is in no table and of which a finding prints counts.
-
-    `counts` has exact counts by name, `wholes` the larger groups that it is part of, as grouping and code, with their
-    exact counts of the same names.
-    """
-
-    grouping: str
-    code: str
-    counts: Mapping[str, float]
-    wholes: Mapping[tuple[str, str], Mapping[str, float]]
+        return self.merged.row_of(cell.grouping, cell.code.removeprefix(OTHERS)) is not None
 
 
 def find_hidden_counts(
     counted: Mapping[str, CountedGrouping],
     rule: Disclosure,
     *,
-    further: Sequence[FurtherGroup] = (),
+    further: FurtherFigures = _NO_FIGURES,
     before: PublishedBefore | None = None,
 ) -> HiddenCells:
     """The counts to hide in all tables of `counted`, which need not have the grouping of everyone.
 
-    `further` are groups in no table, `before` is what was published before.
+    `further` are figures in no table, `before` is what was published before.
     """
     if not counted:
         return HiddenCells()
     merged = merge_small_groups(counted.values(), rule, sizes=lambda one: (one.appointments, one.missed))
     linked = audit_tables(counted, merged, rule)
-    for group in further:
-        linked.add_further(group)
+    linked.add_figures(further, rule)
     return linked.hide(rule, merged, keep=_cells_to_keep(counted), before=before)
 
 
@@ -202,7 +206,7 @@ class LinkedTables:
         if not one.grouping.exploratory:
             printed = [code for code in rows if code not in held]
             self.add_others(name, printed, _OF_OTHERS, everyone)
-            self.add_differences(name, [_OTHERS + code for code in printed], _OF_OTHERS, rule)
+            self.add_differences(name, [OTHERS + code for code in printed], _OF_OTHERS, rule)
 
     def add_groups(
         self, name: str, groups: Sequence[Group], counts: Sequence[Mapping[str, float]], *, merged: MergedGroups
@@ -236,7 +240,7 @@ class LinkedTables:
         """Counts of everyone except each group, which follow from a printed gap or ratio."""
         for code in rows:
             for count in counts:
-                own, others = CountCell(count, name, code), CountCell(count, name, _OTHERS + code)
+                own, others = CountCell(count, name, code), CountCell(count, name, OTHERS + code)
                 self.exact[others] = total[count] - self.exact[own]
                 self.sums.append(SumConstraint((own, others), CountCell(count, *EVERYONE)))
 
@@ -250,6 +254,47 @@ class LinkedTables:
                 self.exact.setdefault(CountCell(count, grouping, code), whole[count])
                 self.exact[left], self.unprinted[left] = whole[count] - number, (0.0, math.inf)
                 self.sums.append(SumConstraint((own, left), CountCell(count, grouping, code)))
+
+    def add_figures(self, further: FurtherFigures, rule: Disclosure) -> None:
+        """Figures in no table; smaller groups after the larger ones that they are part of."""
+        for group in further.groups:
+            self.add_further(group)
+        for (grouping, code), fifths in further.fifths.items():
+            self._add_fifths(grouping, code, fifths, rule)
+        for name, counted in further.allocated.items():
+            self._add_allocated(name, counted, rule)
+
+    def _add_fifths(self, grouping: str, code: str, fifths: Sequence[Mapping[str, float]], rule: Disclosure) -> None:
+        """Fifths of a group's risk, which add up to the group."""
+        name, codes = fifths_of(grouping), [fifth_code(code, number) for number in range(len(fifths))]
+        for count in IN_FIFTHS:
+            parts = tuple(CountCell(count, name, each) for each in codes)
+            self.exact |= {part: own[count] for part, own in zip(parts, fifths, strict=True)}
+            self.sums.append(SumConstraint(parts, CountCell(count, grouping, code)))
+        self.add_differences(name, codes, IN_FIFTHS, rule)
+
+    def _add_allocated(self, name: str, counted: CountedGrouping, rule: Disclosure) -> None:
+        """The fifths of deprivation under a rule of allocation: the same appointments, other calls."""
+        own = {(_QUINTILE, group.code): counts for group, counts in zip(counted.groups, counted.counts, strict=True)}
+        own = {at: counts for at, counts in {**own, EVERYONE: counted.total}.items() if ("missed", *at) in self.exact}
+        for at, counts in own.items():
+            calls, reached = (CountCell(under_rule(count, name), *at) for count in ALLOCATED)
+            left = CountCell(under_rule(MISSED_NOT_REACHED, name), *at)
+            missed = CountCell("missed", *at)
+            self.exact |= {calls: counts.counted("selected"), reached: counts.counted("reached")}
+            self.exact[left] = self.exact[missed] - self.exact[reached]
+            self.unprinted[left] = told_range(self.exact[left], rule)
+            self.sums.append(SumConstraint((left, reached), missed))
+            self.at_most += [AtMost((reached,), (calls,)), AtMost((calls,), (CountCell("appointments", *at),))]
+        for count in ALLOCATED:
+            cells = tuple(CountCell(under_rule(count, name), *at) for at in own if at != EVERYONE)
+            total = CountCell(under_rule(count, name), *EVERYONE)
+            self.sums.append(SumConstraint(cells, total))
+            # Each rule has the same number of calls, and the rule in use is that of the tables.
+            usual = [cell._replace(counted=count) for cell in (*cells, total)]
+            same = all(self.exact[cell] == self.exact[cell._replace(counted=count)] for cell in cells)
+            pairs = zip((*cells, total), usual, strict=True) if same else [(total, usual[-1])]
+            self.sums += [SumConstraint((cell,), other) for cell, other in pairs]
 
     def leave_out_held(
         self, name: str, merged: MergedGroups, counts: Sequence[str], rule: Disclosure
@@ -318,12 +363,18 @@ _COST_OF_COUNT: Final = {"missed": 3.0, "reached": 2.0, "appointments": 2.0, "pa
 _COST_OF_DIFFERENCE: Final = 0.3  # missed support is 100 less reach, which stays
 _COST_OF_GROUPING: Final = {"all": 1_000.0, "core20": 5.0, "sex": 4.0, "ethnicity_5": 3.0, "age": 3.0}
 _COST_OF_DETAIL: Final = 0.5  # sites, specialties, crossed groupings, and everyone except a group
-_DETAIL: Final = ("site", "specialty", "provider", "place")
+_DETAIL: Final = ("site", "specialty", "provider", "place", SEARCHED)
 
 
 def _cost_of_hiding(cell: CountCell) -> float:
     """How much a reader loses with a cell, relative to others."""
-    detail = cell.code.startswith(_OTHERS) or cell.grouping in _DETAIL or "_by_" in cell.grouping
+    detail = (
+        plain_name(cell.counted) != cell.counted
+        or cell.code.startswith(OTHERS)
+        or cell.grouping in _DETAIL
+        or "_by_" in cell.grouping
+        or is_of_fifths(cell.grouping)
+    )
     weight = _COST_OF_DETAIL if detail else _COST_OF_GROUPING.get(cell.grouping, 2.0)
     return weight * _COST_OF_COUNT.get(cell.counted, _COST_OF_DIFFERENCE if cell.counted in DIFFERENCES else 1.0)
 

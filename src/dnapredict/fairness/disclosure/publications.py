@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict
 from dnapredict.data.files.digests import keyed_hash
 from dnapredict.fairness.disclosure.count_differences import OF_A_LIST, rows_of_one_count
 from dnapredict.fairness.disclosure.derived_ranges import DerivedRanges, LinkedCounts, Range, Unknown
+from dnapredict.fairness.disclosure.further_figures import is_of_fifths, plain_name
 from dnapredict.fairness.disclosure.suppression import CountCell
 
 # Counts that depend on the list, and can be compared only between reports on the same list.
@@ -118,10 +119,12 @@ class PublishedBefore:
         grouping, code, month = cell.grouping, cell.code, ""
         if grouping.endswith(_BY_MONTH):
             grouping, (code, _, month) = grouping.removesuffix(_BY_MONTH), code.rpartition("|")
-        name = keyed_hash(self.key, "published count", f"{count}/{grouping}/{code}")[:_NAME_LENGTH]
+        # The ends of fifths of risk are those of one report.
+        of = f"{self.data}/{self.listed}/" if is_of_fifths(grouping) else ""
+        name = keyed_hash(self.key, "published count", f"{of}{count}/{grouping}/{code}")[:_NAME_LENGTH]
         adds_up = self.kind == "audit" or not (count in _OF_AN_EXTRACT or _OF_ALL_BOOKED in count)
         return PublishedNumber(
-            name, low, None if math.isinf(high) else high, cell.counted in _OF_A_LIST, adds_up, month
+            name, low, None if math.isinf(high) else high, plain_name(cell.counted) in _OF_A_LIST, adds_up, month
         )
 
     def link(self, own: LinkedCounts) -> "LinkedReports":

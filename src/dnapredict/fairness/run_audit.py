@@ -12,6 +12,7 @@ from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocati
 from dnapredict.fairness.compare.comparisons import Evidence, comparisons, published_weight
 from dnapredict.fairness.compare.e_values import EvidenceIncrement
 from dnapredict.fairness.compare.harm_search import FoundHarm, HarmLimits, search_harms
+from dnapredict.fairness.disclosure.further_figures import FurtherFigures
 from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, find_hidden_counts
 from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
 from dnapredict.fairness.gates.label_gate import label_gate
@@ -27,11 +28,12 @@ from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.measure.groupings import GROUPINGS, grouping_named, grouping_phrases
 from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.measure.pair_counts import PairCounts
+from dnapredict.fairness.measure.risk_fifths import charted_groups, counts_of_fifths
 from dnapredict.fairness.publish.change_since import refuse_silent_changes
 from dnapredict.fairness.publish.chart_data import ChartData, published_chart_data
 from dnapredict.fairness.publish.group_findings import group_findings
 from dnapredict.fairness.publish.group_tables import GroupTable, published_table
-from dnapredict.fairness.publish.harm_findings import HarmFinding, published_harms
+from dnapredict.fairness.publish.harm_findings import HarmFinding, groups_of_harms, published_harms
 from dnapredict.fairness.verdicts import (
     AuditVerdicts,
     Check,
@@ -239,12 +241,20 @@ def evidence_of(
     _require_groupings(counted, policy)
     if context.previous is not None:
         refuse_silent_changes(policy, context.previous)
+    judged = counts.pairs if counts.outcomes.can_be_judged else None
+    harms = _searched(judged, policy, context) if judged else None
+    charted = charted_groups(counted, smallest=policy.smallest_group)
+    further = FurtherFigures(
+        groups=groups_of_harms(harms, judged, counted) if harms and judged else (),
+        fifths={(name, group.code): counts_of_fifths(own) for name, group, own in charted},
+        allocated=counts.allocated,
+    )
     return Evidence(
         counted=counted,
         strict=counts.judged_strictly() if counts.outcomes.can_be_judged else {},
         policy=policy,
         rows=counts.rows,
-        hidden=hidden or find_hidden_counts(counted, policy.disclosure, before=context.before),
+        hidden=hidden or find_hidden_counts(counted, policy.disclosure, further=further, before=context.before),
         rows_expected=context.rows_expected,
         coverage=context.coverage,
         has_live=counts.has_live,
@@ -253,7 +263,7 @@ def evidence_of(
         effects=adjusted_effects(counts.pairs) if counts.pairs else None,
         window=context.window,
         accumulated=context.accumulated,
-        harms=_searched(counts.pairs, policy, context) if counts.pairs and counts.outcomes.can_be_judged else None,
+        harms=harms,
     )
 
 
@@ -264,7 +274,9 @@ def _searched(pairs: PairCounts, policy: Policy, context: ReportContext) -> tupl
 
 
 def _published_harms(evidence: Evidence, pairs: PairCounts) -> tuple[HarmFinding, ...]:
-    return published_harms(evidence.harms or (), pairs, evidence.policy.disclosure, z=evidence.z)
+    return published_harms(
+        evidence.harms or (), pairs, evidence.policy.disclosure, z=evidence.z, hidden=evidence.hidden
+    )
 
 
 def _require_groupings(counted: Mapping[str, CountedGrouping], policy: Policy) -> None:

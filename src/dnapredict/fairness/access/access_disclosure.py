@@ -6,8 +6,10 @@ from typing import Final
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.fairness.access.access_counts import AccessCounts, CountedAccess
 from dnapredict.fairness.access.access_measures import MEASURES
+from dnapredict.fairness.disclosure.count_differences import told_range
 from dnapredict.fairness.disclosure.hidden_counts import (
     EVERYONE,
+    OTHERS,
     HiddenCells,
     LinkedTables,
     group_constraints,
@@ -55,13 +57,36 @@ def access_tables(tallied: Sequence[CountedAccess], merged: MergedGroups, rule: 
         name, groups = found.grouping.name, found.groups
         linked.add_groups(name, groups, [_counts(own) for own in found.counts], merged=merged)
         linked.at_most += [limit for group in groups for limit in _never_more(name, group.code)]
+        every_row = [*(group.code for group in groups), *(row.code for row in merged.of(name))]
+        _add_rest(linked, name, every_row, measures=[measure.name for measure in MEASURES], rule=rule)
         if name != EVERYONE[0]:
             linked.sums += group_constraints(name, groups, _COUNTS, present=present)
-            held = linked.leave_out_held(name, merged, _COUNTS, rule)
+            held = linked.leave_out_held(name, merged, [*_COUNTS, *(_rest_of(one.name) for one in MEASURES)], rule)
             rows = [group.code for group in groups if group.code not in held]
-            linked.add_others(name, [*rows, *(row.code for row in merged.of(name))], OF_OTHERS, _counts(found.total))
+            printed = [*rows, *(row.code for row in merged.of(name))]
+            linked.add_others(name, printed, OF_OTHERS, _counts(found.total))
+            _add_rest(linked, name, [OTHERS + code for code in printed], measures=["missed"], rule=rule)
     linked.sums += _equal_counts(tallied)
     return linked
+
+
+def _rest_of(measure: str) -> str:
+    """The name of what is left of a denominator beside the numerator; those who attended have the audit's name."""
+    return "attended" if measure == "missed" else f"{measure} rest"
+
+
+def _add_rest(
+    linked: LinkedTables, grouping: str, codes: Sequence[str], *, measures: Sequence[str], rule: Disclosure
+) -> None:
+    """What is left beside each numerator: a share is hidden where it is 1 to 7, so that a reader learns whether."""
+    for code in codes:
+        for measure in measures:
+            above, below, rest = (
+                CountCell(count, grouping, code) for count in (measure, denominator_of(measure), _rest_of(measure))
+            )
+            linked.exact[rest] = linked.exact[below] - linked.exact[above]
+            linked.unprinted[rest] = told_range(linked.exact[rest], rule)
+            linked.sums.append(SumConstraint((rest, above), below))
 
 
 def _never_more(grouping: str, code: str) -> Iterator[AtMost]:

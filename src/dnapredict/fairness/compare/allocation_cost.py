@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.compare.comparisons import Evidence, published_fall, published_rate
-from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts, publish_rate
+from dnapredict.fairness.disclosure.further_figures import ALLOCATED, under_rule
+from dnapredict.fairness.disclosure.hidden_counts import publish_rate
 from dnapredict.fairness.measure.audit_counts import BY_RISK
 from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.group_metrics import rate
@@ -67,15 +68,17 @@ def allocation_costs(
 
 def _cost(counted: CountedGrouping, evidence: Evidence, rule: str, *, in_use: bool) -> AllocationCost:
     everyone, at = counted.total, ("all", "all")
+    blocked = evidence.hidden.hides(*at, [under_rule("reached", rule)])
+    compared = not blocked and not evidence.hidden.hides(*at, [under_rule("reached", BY_RISK)])
     return AllocationCost(
         rule=rule,
         title=_TITLES.get(rule, rule),
         in_use=in_use,
-        reached=publish_count(everyone.total("reached"), evidence.policy.disclosure),
-        fewer=_fewer(everyone, evidence),
-        reach=published_rate(everyone, "reach", at=at, evidence=evidence),
-        price=published_fall(everyone, at=at, evidence=evidence),
-        fifths=_fifths(counted, evidence),
+        reached=None if blocked else publish_count(everyone.total("reached"), evidence.policy.disclosure),
+        fewer=_fewer(everyone, evidence) if compared else None,
+        reach=None if blocked else published_rate(everyone, "reach", at=at, evidence=evidence),
+        price=published_fall(everyone, at=at, evidence=evidence) if compared else None,
+        fifths=_fifths(counted, evidence, rule),
     )
 
 
@@ -86,20 +89,13 @@ def _fewer(everyone: GroupCounts, evidence: Evidence) -> int | None:
     return None if live is None or new is None else live - new
 
 
-def _fifths(counted: CountedGrouping, evidence: Evidence) -> tuple[FifthReach, ...]:
+def _fifths(counted: CountedGrouping, evidence: Evidence, rule: str) -> tuple[FifthReach, ...]:
     """The fifths, without counts that are hidden under this rule or elsewhere in the report."""
-    name, rule = QUINTILE.name, evidence.policy.disclosure
-    own = find_hidden_counts({name: counted}, rule)
-    rows = []
+    name, disclosure, rows = QUINTILE.name, evidence.policy.disclosure, []
     for group, counts in zip(counted.groups, counted.counts, strict=True):
-        blocked = {
-            part
-            for part in ("missed", "selected", "reached")
-            if own.hides(name, group.code, [part]) or evidence.hidden.hides(name, group.code, [part])
-        }
-        calls, reached = (
-            None if part in blocked else publish_count(counts.total(part), rule) for part in ("selected", "reached")
-        )
-        shown = None if blocked & {"missed", "reached"} else publish_rate(rate(counts, "reach"), rule)
+        hidden = {part: evidence.hidden.hides(name, group.code, [part, under_rule(part, rule)]) for part in ALLOCATED}
+        calls, reached = (None if hidden[part] else publish_count(counts.total(part), disclosure) for part in ALLOCATED)
+        blocked = hidden["reached"] or evidence.hidden.hides(name, group.code, ["missed"])
+        shown = None if blocked else publish_rate(rate(counts, "reach"), disclosure)
         rows.append(FifthReach(group, calls, reached, printed_interval(shown, evidence.z)))
     return tuple(rows)

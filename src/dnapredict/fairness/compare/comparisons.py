@@ -12,6 +12,7 @@ from dnapredict.fairness.compare.causes import CauseEvidence, cause_evidence
 from dnapredict.fairness.compare.e_values import EvidenceIncrement, increment
 from dnapredict.fairness.compare.harm_search import FoundHarm
 from dnapredict.fairness.compare.heterogeneity import between_group_sd
+from dnapredict.fairness.disclosure.count_differences import counts_in_rate
 from dnapredict.fairness.disclosure.hidden_counts import (
     HiddenCells,
     publish_allocation,
@@ -23,7 +24,6 @@ from dnapredict.fairness.disclosure.hidden_counts import (
 from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.measure.group_metrics import (
-    RATES,
     allocation_index,
     fall_in_reach,
     observed_over_expected,
@@ -197,11 +197,6 @@ def equal_rates_p_values(evidence: Evidence, of: Callable[[GroupCounts], Rate]) 
         if spread is not None:
             p_values[name] = spread[1]
     return p_values
-
-
-def counts_in_rate(name: str) -> tuple[str, ...]:
-    """The counts that a rate of `group_metrics.RATES` is computed from."""
-    return tuple(part for side in RATES[name] for part in side)
 
 
 def published_pair(

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from dnapredict.fairness.compare.comparisons import Evidence, counts_in_rate
+from dnapredict.fairness.compare.comparisons import Evidence
+from dnapredict.fairness.disclosure.count_differences import counts_in_rate
 from dnapredict.fairness.disclosure.hidden_counts import publish_rate
 from dnapredict.fairness.measure.counts import GroupCounts
 from dnapredict.fairness.measure.group_metrics import rate

@@ -9,6 +9,7 @@ Here the bet is a likelihood ratio of how many of the group's missed appointment
 size. Everyone else's reach is not known exactly; its uncertainty counts as fewer appointments of the group.
 """
 
+import calendar
 import datetime
 import math
 from collections.abc import Iterable, Mapping
@@ -103,15 +104,15 @@ def enough_by(
     level: float,
     window: tuple[datetime.date, datetime.date],
 ) -> datetime.date | None:
-    """The day by which a group that is not behind would be shown to be so, at the rate at which it misses now.
+    """The last day of the month by which a group that is not behind would be shown to be so, at its present rate.
 
     From the evidence that a missed appointment brings on average if group and everyone else are reached alike. None
-    where that is more than ten years away.
+    where that is more than ten years away. The exact day would tell how many of the group missed.
 
     >>> day = datetime.date
     >>> enough_by(Rate(4000, 10_000), Rate(200, 500), limit=0.05, log_e_pass=0.0, level=0.05,
     ...     window=(day(2025, 1, 1), day(2025, 12, 31)))
-    datetime.date(2027, 4, 3)
+    datetime.date(2027, 4, 30)
     """
     if rest.value is None or group.denominator <= 0 or not rest.value - limit > _LEAST:
         return None
@@ -129,7 +130,11 @@ def enough_by(
             if _mixture(rest.value, each_day * middle, at_limit, list(_MARGINS)) < needed
             else (low, middle)
         )
-    return window[1] + datetime.timedelta(days=math.ceil(high))
+    return _end_of_month(window[1] + datetime.timedelta(days=math.ceil(high)))
+
+
+def _end_of_month(day: datetime.date) -> datetime.date:
+    return day.replace(day=calendar.monthrange(day.year, day.month)[1])
 
 
 def evidence_before(increments: Iterable[EvidenceIncrement], window: Window) -> dict[Key, tuple[float, float]]:

@@ -13,20 +13,19 @@ solutions are kept: most cells are found to be safe without a program of their o
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeResult, linprog
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from dnapredict.data.small_numbers import FEWEST_POSSIBLE
+from dnapredict.fairness.disclosure.linear_program import LinearProgram, Solution
 
 Unknown = Hashable
 Range = tuple[float, float]
 _TOLERANCE: Final = 1e-6
-_INFEASIBLE: Final = 2
 _WORTH_IT: Final = 4  # counts shown to be safe by four programs for many; by itself each would take two
 
 
@@ -84,6 +83,7 @@ class DerivedRanges:
         """
         self._largest = largest
         self._settled: set[Unknown] = set()  # surely no secret, or given up
+        self.given_up: list[Unknown] = []
         self._names = list(linked.ranges)
         self._place = {name: place for place, name in enumerate(self._names)}
         ranges = np.array([linked.ranges[name] for name in self._names], dtype=float).reshape(-1, 2)
@@ -91,15 +91,14 @@ class DerivedRanges:
         finite = ranges[np.isfinite(ranges)]
         self._most = 2.0 * (finite.max() if len(finite) else 0.0) + 1_000.0
         self._low, self._high = ranges[:, 0].copy(), np.minimum(ranges[:, 1], self._most)
-        self._equal, self._at_most = self._matrix(linked.equal), self._matrix(linked.at_most)
+        rows = self._matrix(linked.equal), self._matrix(linked.at_most)
+        self._program = LinearProgram(*rows, self._low, self._high)
         self._found: list[NDArray[np.float64]] = []
         if truth is not None:
             self._found.append(np.array([truth[name] for name in self._names], dtype=float))
 
-    def _matrix(self, rows: Sequence[Mapping[Unknown, float]]) -> csr_array | None:
-        if not rows:
-            return None
-        at = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+    def _matrix(self, rows: Sequence[Mapping[Unknown, float]]) -> csr_array:
+        at = np.repeat(np.arange(len(rows)), np.array([len(row) for row in rows], dtype=np.int64))
         columns = np.array([self._place[name] for row in rows for name in row], dtype=np.int64)
         values = np.array([weight for row in rows for weight in row.values()], dtype=float)
         return csr_array((values, (at, columns)), shape=(len(rows), len(self._names)))
@@ -119,6 +118,7 @@ class DerivedRanges:
         place = self._place[name]
         before = self._low[place], self._high[place]
         self._low[place], self._high[place] = low, min(high, self._most)
+        self._program.set_limits(place, self._low[place], self._high[place])
         self._found = [
             one for one in self._found if self._low[place] - _TOLERANCE <= one[place] <= self._high[place] + _TOLERANCE
         ]
@@ -160,16 +160,17 @@ class DerivedRanges:
             solved = self._solve(aim)
             if solved is None or not self._open([secret]):
                 return None
-            if (solved.x[place] < 1 - _TOLERANCE) if sign < 0 else (solved.x[place] > self._largest + _TOLERANCE):
+            end = solved.values[place]
+            if (end < 1 - _TOLERANCE) if sign < 0 else (end > self._largest + _TOLERANCE):
                 self._settled.add(secret)
                 return None
-            bounding |= set(np.flatnonzero(np.abs(solved.lower.marginals) > _TOLERANCE).tolist())
-            bounding |= set(np.flatnonzero(np.abs(solved.upper.marginals) > _TOLERANCE).tolist())
+            bounding |= set(np.flatnonzero(solved.bounding).tolist())
         return [self._names[each] for each in sorted(bounding - {place})]
 
     def give_up(self, secret: Unknown) -> None:
         """Leave out a secret that nothing can protect."""
         self._settled.add(secret)
+        self.given_up.append(secret)
 
     def range_of(self, secret: Unknown) -> Range:
         """Lowest and highest possible value of an unknown; the highest is infinity where nothing bounds it."""
@@ -178,23 +179,14 @@ class DerivedRanges:
             aim = np.zeros(len(self._names))
             aim[self._place[secret]] = sign
             solved = self._solve(aim)
-            ends.append(math.nan if solved is None else float(solved.x[self._place[secret]]))
+            ends.append(math.nan if solved is None else float(solved.values[self._place[secret]]))
         return ends[0], math.inf if ends[1] > self._most - 1 else ends[1]
 
-    def _solve(self, aim: NDArray[np.float64]) -> OptimizeResult | None:
+    def _solve(self, aim: NDArray[np.float64]) -> Solution | None:
         """A solution that minimises `aim`, which is kept; None where no counts agree with what is printed."""
-        found = linprog(
-            aim,
-            A_ub=self._at_most,
-            b_ub=None if self._at_most is None else np.zeros(self._at_most.shape[0]),
-            A_eq=self._equal,
-            b_eq=None if self._equal is None else np.zeros(self._equal.shape[0]),
-            bounds=np.column_stack([self._low, self._high]),
-            method="highs",
-        )
-        if found.status == _INFEASIBLE or found.x is None:
-            return None
-        self._found.append(found.x)
+        found = self._program.minimise(aim)
+        if found is not None:
+            self._found.append(found.values)
         return found
 
 
@@ -202,6 +194,13 @@ def _is_safe(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.
     """Whether enough whole numbers are between the two."""
     enough: NDArray[np.bool_] = high + _TOLERANCE >= np.ceil(low - _TOLERANCE) + FEWEST_POSSIBLE - 1
     return enough
+
+
+class _Hidden(NamedTuple):
+    """The range of an unknown before it was hidden, and the secret that it was hidden for."""
+
+    printed: Range
+    secret: Unknown
 
 
 def protect(
@@ -220,7 +219,7 @@ def protect(
     Science 47:1008, solve the same problem to optimality by branch and cut; this is the heuristic that they start
     from, with the dual values of their separation problem).
     """
-    hidden: dict[Unknown, Range] = {}
+    hidden: dict[Unknown, _Hidden] = {}
     for secret in derived.unsafe(secrets):
         while (bounding := derived.exposing(secret)) is not None:
             prices = {name: price for name in bounding if name not in hidden and (price := cost(name)) is not None}
@@ -228,22 +227,27 @@ def protect(
                 derived.give_up(secret)
                 break
             cheapest = min(prices, key=lambda name: prices[name])
-            hidden[cheapest] = derived.set_range(cheapest, *hide(cheapest))
+            hidden[cheapest] = _Hidden(derived.set_range(cheapest, *hide(cheapest)), secret)
     return _still_needed(derived, secrets, hidden, cost=cost) if print_again else list(hidden)
 
 
 def _still_needed(
     derived: DerivedRanges,
     secrets: Collection[Unknown],
-    hidden: dict[Unknown, Range],
+    hidden: dict[Unknown, _Hidden],
     *,
     cost: Callable[[Unknown], float | None],
 ) -> list[Unknown]:
     """Those of `hidden` that the secrets need; the others are printed again."""
     needed = []
     for name in sorted(hidden, key=lambda each: -(cost(each) or 0.0)):
-        while_hidden = derived.set_range(name, *hidden[name])
-        if any(derived.exposing(each) is not None for each in derived.unsafe(secrets)):
+        while_hidden = derived.set_range(name, *hidden[name].printed)
+        # Most are needed, and then most often by the secret that they were hidden for.
+        if _is_exposed(derived, [hidden[name].secret]) or _is_exposed(derived, derived.unsafe(secrets)):
             derived.set_range(name, *while_hidden)
             needed.append(name)
     return needed
+
+
+def _is_exposed(derived: DerivedRanges, secrets: Iterable[Unknown]) -> bool:
+    return any(derived.exposing(each) is not None for each in secrets)

@@ -8,7 +8,7 @@ ask; then compute the figure from rounded counts:
   with other small ones (`merged_groups`): its verdict may be told, no number of it;
 - of any cells at all: `hidden.may_print(cells)`;
 - of a group that is in no table, such as women of one ethnic group at one site: give its counts and the larger
-  groups that it is part of to `find_hidden_counts` as a `FurtherGroup`, before anything is printed. What is left of
+  groups that it is part of to `find_hidden_counts` in `FurtherFigures`, before anything is printed. What is left of
   each larger group without it is protected as well. Then ask `hidden.hides(grouping, code, names)`;
 - then the number: `publish_rate`, `publish_ratio` and `publish_allocation` work on rounded counts. An estimate that
   has no such form (a slope, the points of a gap by cause) may be printed where all of `COUNTS_OF_A_ROW` of the group
@@ -25,7 +25,25 @@ from typing import Final
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.small_numbers import publish_count
+from dnapredict.fairness.disclosure.count_differences import (
+    DIFFERENCES,
+    MISSED_NOT_REACHED,
+    differences_of,
+    told_range,
+)
 from dnapredict.fairness.disclosure.derived_ranges import Range
+from dnapredict.fairness.disclosure.further_figures import (
+    ALLOCATED,
+    IN_FIFTHS,
+    SEARCHED,
+    FurtherFigures,
+    FurtherGroup,
+    fifth_code,
+    fifths_of,
+    is_of_fifths,
+    plain_name,
+    under_rule,
+)
 from dnapredict.fairness.disclosure.merged_groups import MergedGroups, merge_small_groups
 from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
 from dnapredict.fairness.disclosure.suppression import AtMost, CountCell, SumConstraint, cells_to_hide
@@ -105,19 +123,12 @@ COUNTS_OF_A_ROW: Final = ("appointments", "missed", "selected", "reached")
 # Counts that are printed of everyone except a group, and of the cells of crossed groupings.
 _OF_OTHERS: Final = ("missed", "reached", "trust_side")
 EVERYONE: Final = ("all", "all")
-_OTHERS: Final = "all but "
+_NO_FIGURES: Final = FurtherFigures()
+_QUINTILE: Final = "imd_quintile"
+_NEAR: Final = 4  # times the smallest count that is printed
+OTHERS: Final = "all but "
 _MONTH: Final = "month"
-# Of two counts of a group the second is never below the first; the last: who was called in vain did come.
-_NEVER_MORE: Final = (
-    (("missed",), ("appointments",)),
-    (("selected",), ("appointments",)),
-    (("unrecorded",), ("appointments",)),
-    (("reached",), ("missed",)),
-    (("reached",), ("selected",)),
-    (("live_reached",), ("missed",)),
-    (("trust_side",), ("missed",)),
-    (("selected", "missed"), ("appointments", "reached")),
-)
+_ALL_NAMES: Final = (*_NAMES, *DIFFERENCES)
 
 
 @dataclass(frozen=True)
@@ -125,13 +136,15 @@ class HiddenCells:
     """The cells that must not be printed, and the groups that are printed together.
 
     `publication` is what the memory of the home keeps of this report, where there is one; `reports_left_out` is how
-    many earlier reports of the same days could not be followed.
+    many earlier reports of the same days could not be followed, `exposed` how many small numbers follow from this one
+    and earlier ones whatever is hidden.
     """
 
     cells: frozenset[CountCell] = frozenset()
     merged: MergedGroups = field(default_factory=MergedGroups)
     publication: Publication | None = None
     reports_left_out: int = 0
+    exposed: int = 0
 
     def not_protected(self, known: str) -> str:
         """What `known` says of comparisons that are not protected, and the earlier reports that were left out."""
@@ -139,7 +152,12 @@ class HiddenCells:
             f"Numbers that follow from comparing this report with {self.reports_left_out} earlier ones of the same "
             "days are not protected: their records differ from these, or there are too many."
         )
-        return " ".join(filter(None, (known, left_out if self.reports_left_out else "")))
+        exposed = (
+            "Small numbers follow from this report together with earlier ones of the same days, whatever is hidden "
+            "here: do not publish them side by side."
+        )
+        told = (known, left_out if self.reports_left_out else "", exposed if self.exposed else "")
+        return " ".join(filter(None, told))
 
     def may_print(self, cells: Iterable[CountCell]) -> bool:
         """Whether a figure that is computed from these counts may be printed."""
@@ -151,43 +169,28 @@ class HiddenCells:
 
     def hides_others(self, grouping: str, code: str, names: Sequence[str]) -> bool:
         """Whether any of the counts `names` of everyone except a group is hidden."""
-        return self.hides(grouping, _OTHERS + code, names)
+        return self.hides(grouping, OTHERS + code, names)
 
     def _has_no_row(self, cell: CountCell) -> bool:
-        return self.merged.row_of(cell.grouping, cell.code.removeprefix(_OTHERS)) is not None
-
-
-@dataclass(frozen=True)
-class FurtherGroup:
-    """A group that is in no table and of which a finding prints counts.
-
-    `counts` has exact counts by name, `wholes` the larger groups that it is part of, as grouping and code, with their
-    exact counts of the same names.
-    """
-
-    grouping: str
-    code: str
-    counts: Mapping[str, float]
-    wholes: Mapping[tuple[str, str], Mapping[str, float]]
+        return self.merged.row_of(cell.grouping, cell.code.removeprefix(OTHERS)) is not None
 
 
 def find_hidden_counts(
     counted: Mapping[str, CountedGrouping],
     rule: Disclosure,
     *,
-    further: Sequence[FurtherGroup] = (),
+    further: FurtherFigures = _NO_FIGURES,
     before: PublishedBefore | None = None,
 ) -> HiddenCells:
     """The counts to hide in all tables of `counted`, which need not have the grouping of everyone.
 
-    `further` are groups in no table, `before` is what was published before.
+    `further` are figures in no table, `before` is what was published before.
     """
     if not counted:
         return HiddenCells()
     merged = merge_small_groups(counted.values(), rule, sizes=lambda one: (one.appointments, one.missed))
     linked = audit_tables(counted, merged, rule)
-    for group in further:
-        linked.add_further(group)
+    linked.add_figures(further, rule)
     return linked.hide(rule, merged, keep=_cells_to_keep(counted), before=before)
 
 
@@ -196,12 +199,35 @@ class LinkedTables:
     """The exact counts of all tables of a report, and how they are linked.
 
     `unprinted` are counts of groups that are printed together with others, and what is left of larger groups.
+    `told` is what is known of a printed difference (`count_differences`) when it is hidden.
     """
 
     exact: dict[CountCell, float] = field(default_factory=dict)
     sums: list[SumConstraint] = field(default_factory=list)
     at_most: list[AtMost] = field(default_factory=list)
     unprinted: dict[CountCell, Range] = field(default_factory=dict)
+    told: dict[CountCell, Range] = field(default_factory=dict)
+
+    def add_table(
+        self,
+        one: CountedGrouping,
+        merged: MergedGroups,
+        everyone: Mapping[str, float],
+        *,
+        rule: Disclosure,
+        present: Sequence[str],
+    ) -> None:
+        """The rows of an audit's table, what is left of their counts, and everyone except each."""
+        name = one.grouping.name
+        self.add_groups(name, one.groups, [_by_name(own) for own in one.counts], merged=merged)
+        rows = [*(group.code for group in one.groups), *(row.code for row in merged.of(name))]
+        self.add_differences(name, rows, _NAMES, rule)
+        self.sums += group_constraints(name, one.groups, _NAMES, present=present)
+        held = self.leave_out_held(name, merged, _ALL_NAMES, rule)
+        if not one.grouping.exploratory:
+            printed = [code for code in rows if code not in held]
+            self.add_others(name, printed, _OF_OTHERS, everyone)
+            self.add_differences(name, [OTHERS + code for code in printed], _OF_OTHERS, rule)
 
     def add_groups(
         self, name: str, groups: Sequence[Group], counts: Sequence[Mapping[str, float]], *, merged: MergedGroups
@@ -217,11 +243,25 @@ class LinkedTables:
                 self.exact[cell] = sum(self.exact[part] for part in parts)
                 self.sums.append(SumConstraint(parts, cell))
 
+    def add_differences(self, grouping: str, codes: Iterable[str], counts: Sequence[str], rule: Disclosure) -> None:
+        """What is left of the counts of each group, of which rates tell whether it is small."""
+        for code in codes:
+            own = {count: self.exact[CountCell(count, grouping, code)] for count in counts}
+            for name, number in differences_of(own):
+                cell, told, one = CountCell(name, grouping, code), told_range(number, rule), DIFFERENCES[name]
+                if not one.is_printed and number > _NEAR * rule.suppress_below:
+                    continue  # that it is not small bounds nothing
+                self.exact[cell] = number
+                # That nobody is left follows from the rate, which is then 1: it is not hidden without the rate.
+                (self.told if one.is_printed and number else self.unprinted)[cell] = told
+                parts = (cell, CountCell(one.part, grouping, code))
+                self.sums.append(SumConstraint(parts, CountCell(one.whole, grouping, code)))
+
     def add_others(self, name: str, rows: Iterable[str], counts: Sequence[str], total: Mapping[str, float]) -> None:
         """Counts of everyone except each group, which follow from a printed gap or ratio."""
         for code in rows:
             for count in counts:
-                own, others = CountCell(count, name, code), CountCell(count, name, _OTHERS + code)
+                own, others = CountCell(count, name, code), CountCell(count, name, OTHERS + code)
                 self.exact[others] = total[count] - self.exact[own]
                 self.sums.append(SumConstraint((own, others), CountCell(count, *EVERYONE)))
 
@@ -236,12 +276,55 @@ class LinkedTables:
                 self.exact[left], self.unprinted[left] = whole[count] - number, (0.0, math.inf)
                 self.sums.append(SumConstraint((own, left), CountCell(count, grouping, code)))
 
+    def add_figures(self, further: FurtherFigures, rule: Disclosure) -> None:
+        """Figures in no table; smaller groups after the larger ones that they are part of."""
+        for group in further.groups:
+            self.add_further(group)
+        for (grouping, code), fifths in further.fifths.items():
+            self._add_fifths(grouping, code, fifths, rule)
+        for name, counted in further.allocated.items():
+            self._add_allocated(name, counted, rule)
+
+    def _add_fifths(self, grouping: str, code: str, fifths: Sequence[Mapping[str, float]], rule: Disclosure) -> None:
+        """Fifths of a group's risk, which add up to the group."""
+        name, codes = fifths_of(grouping), [fifth_code(code, number) for number in range(len(fifths))]
+        for count in IN_FIFTHS:
+            parts = tuple(CountCell(count, name, each) for each in codes)
+            self.exact |= {part: own[count] for part, own in zip(parts, fifths, strict=True)}
+            self.sums.append(SumConstraint(parts, CountCell(count, grouping, code)))
+        self.add_differences(name, codes, IN_FIFTHS, rule)
+
+    def _add_allocated(self, name: str, counted: CountedGrouping, rule: Disclosure) -> None:
+        """The fifths of deprivation under a rule of allocation: the same appointments, other calls."""
+        own = {(_QUINTILE, group.code): counts for group, counts in zip(counted.groups, counted.counts, strict=True)}
+        own = {at: counts for at, counts in {**own, EVERYONE: counted.total}.items() if ("missed", *at) in self.exact}
+        for at, counts in own.items():
+            calls, reached = (CountCell(under_rule(count, name), *at) for count in ALLOCATED)
+            left = CountCell(under_rule(MISSED_NOT_REACHED, name), *at)
+            missed = CountCell("missed", *at)
+            self.exact |= {calls: counts.counted("selected"), reached: counts.counted("reached")}
+            self.exact[left] = self.exact[missed] - self.exact[reached]
+            self.unprinted[left] = told_range(self.exact[left], rule)
+            self.sums.append(SumConstraint((left, reached), missed))
+            self.at_most += [AtMost((reached,), (calls,)), AtMost((calls,), (CountCell("appointments", *at),))]
+        for count in ALLOCATED:
+            cells = tuple(CountCell(under_rule(count, name), *at) for at in own if at != EVERYONE)
+            total = CountCell(under_rule(count, name), *EVERYONE)
+            self.sums.append(SumConstraint(cells, total))
+            # Each rule has the same number of calls, and the rule in use is that of the tables.
+            usual = [cell._replace(counted=count) for cell in (*cells, total)]
+            same = all(self.exact[cell] == self.exact[cell._replace(counted=count)] for cell in cells)
+            pairs = zip((*cells, total), usual, strict=True) if same else [(total, usual[-1])]
+            self.sums += [SumConstraint((cell,), other) for cell, other in pairs]
+
     def leave_out_held(
         self, name: str, merged: MergedGroups, counts: Sequence[str], rule: Disclosure
     ) -> frozenset[str]:
         """Mark the groups that a row holds as printed nowhere; returns their codes."""
         held = frozenset(code for codes in merged.of(name).values() for code in codes)
         for cell in (CountCell(count, name, code) for code in held for count in counts):
+            if cell not in self.exact:
+                continue
             # Which groups go together is known to whoever knows the rule: those with few missed appointments.
             most = rule.suppress_below - 1.0 if cell.counted == "missed" else math.inf
             self.unprinted[cell] = (0.0, most)
@@ -262,12 +345,13 @@ class LinkedTables:
             rule,
             keep=keep,
             unprinted=self.unprinted,
+            told=self.told,
             at_most=self.at_most,
             cost=_cost_of_hiding,
             with_earlier=(before.link, before.link_added) if before else (),
         )
         publication = before.publication(found.linked) if before else None
-        return HiddenCells(found.cells, merged, publication, found.left_out)
+        return HiddenCells(found.cells, merged, publication, found.left_out, found.exposed)
 
 
 def audit_tables(counted: Mapping[str, CountedGrouping], merged: MergedGroups, rule: Disclosure) -> LinkedTables:
@@ -275,22 +359,18 @@ def audit_tables(counted: Mapping[str, CountedGrouping], merged: MergedGroups, r
     linked = LinkedTables()
     everyone = _by_name(next(iter(counted.values())).total)
     linked.exact |= {CountCell(count, *EVERYONE): number for count, number in everyone.items()}
-    linked.at_most += _never_more(*EVERYONE)
+    linked.add_differences(EVERYONE[0], EVERYONE[1:], _NAMES, rule)
     for name, one in counted.items():
         if name == EVERYONE[0]:
             continue
         if one.grouping.shown:
-            linked.add_groups(name, one.groups, [_by_name(own) for own in one.counts], merged=merged)
-            linked.sums += group_constraints(name, one.groups, _NAMES, present=tuple(counted))
-            linked.at_most += [limit for group in one.groups for limit in _never_more(name, group.code)]
-            held = linked.leave_out_held(name, merged, _NAMES, rule)
-            if not one.grouping.exploratory:
-                rows = [group.code for group in one.groups if group.code not in held]
-                linked.add_others(name, [*rows, *(row.code for row in merged.of(name))], _OF_OTHERS, everyone)
+            linked.add_table(one, merged, everyone, rule=rule, present=tuple(counted))
         else:
             exact, sums = _crossed(one, present=counted)
             linked.exact |= exact
             linked.sums += sums
+            codes = dict.fromkeys(cell.code for cell in exact)
+            linked.add_differences(name, codes, COUNTS_OF_A_ROW, rule)
     linked.sums += _record_constraints(counted)
     return linked
 
@@ -299,23 +379,25 @@ def _by_name(own: GroupCounts) -> dict[str, float]:
     return {count: own.counted(count) for count in _NAMES}
 
 
-def _never_more(grouping: str, code: str) -> Iterator[AtMost]:
-    for smaller, larger in _NEVER_MORE:
-        yield AtMost(*(tuple(CountCell(count, grouping, code) for count in side) for side in (smaller, larger)))
-
-
 # What a reader loses with a count: the missed appointments of a group carry most figures.
 _COST_OF_COUNT: Final = {"missed": 3.0, "reached": 2.0, "appointments": 2.0, "patients": 2.0}
+_COST_OF_DIFFERENCE: Final = 0.3  # missed support is 100 less reach, which stays
 _COST_OF_GROUPING: Final = {"all": 1_000.0, "core20": 5.0, "sex": 4.0, "ethnicity_5": 3.0, "age": 3.0}
 _COST_OF_DETAIL: Final = 0.5  # sites, specialties, crossed groupings, and everyone except a group
-_DETAIL: Final = ("site", "specialty", "provider", "place")
+_DETAIL: Final = ("site", "specialty", "provider", "place", SEARCHED)
 
 
 def _cost_of_hiding(cell: CountCell) -> float:
     """How much a reader loses with a cell, relative to others."""
-    detail = cell.code.startswith(_OTHERS) or cell.grouping in _DETAIL or "_by_" in cell.grouping
+    detail = (
+        plain_name(cell.counted) != cell.counted
+        or cell.code.startswith(OTHERS)
+        or cell.grouping in _DETAIL
+        or "_by_" in cell.grouping
+        or is_of_fifths(cell.grouping)
+    )
     weight = _COST_OF_DETAIL if detail else _COST_OF_GROUPING.get(cell.grouping, 2.0)
-    return weight * _COST_OF_COUNT.get(cell.counted, 1.0)
+    return weight * _COST_OF_COUNT.get(cell.counted, _COST_OF_DIFFERENCE if cell.counted in DIFFERENCES else 1.0)
 
 
 def _cells_to_keep(counted: Mapping[str, CountedGrouping]) -> frozenset[CountCell]:

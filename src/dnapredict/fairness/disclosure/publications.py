@@ -22,11 +22,13 @@ from typing import Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from dnapredict.data.files.digests import keyed_hash
+from dnapredict.fairness.disclosure.count_differences import OF_A_LIST, rows_of_one_count
 from dnapredict.fairness.disclosure.derived_ranges import DerivedRanges, LinkedCounts, Range, Unknown
+from dnapredict.fairness.disclosure.further_figures import is_of_fifths, plain_name
 from dnapredict.fairness.disclosure.suppression import CountCell
 
 # Counts that depend on the list, and can be compared only between reports on the same list.
-_OF_A_LIST: Final = frozenset({"selected", "reached", "live_reached"})
+_OF_A_LIST: Final = OF_A_LIST | {"selected", "reached", "live_reached"}
 # Counts of a whole extract, also of appointments without an outcome and after the window; people are in two windows.
 _OF_AN_EXTRACT: Final = frozenset({"patients", "upcoming", "appointments"})
 _OF_ALL_BOOKED: Final = "_known"  # completeness, which is of all appointments of an extract
@@ -107,7 +109,7 @@ class PublishedBefore:
             data=self.data,
             listed=self.listed,
             numbers=tuple(self._number(cell, linked.ranges[cell]) for cell in cells),
-            equal=tuple(_row(row, place) for row in linked.equal),
+            equal=tuple(_row(row, place) for row in rows_of_one_count(linked)),
             at_most=tuple(_row(row, place) for row in linked.at_most if _is_of_one_count(row)),
         )
 
@@ -117,10 +119,12 @@ class PublishedBefore:
         grouping, code, month = cell.grouping, cell.code, ""
         if grouping.endswith(_BY_MONTH):
             grouping, (code, _, month) = grouping.removesuffix(_BY_MONTH), code.rpartition("|")
-        name = keyed_hash(self.key, "published count", f"{count}/{grouping}/{code}")[:_NAME_LENGTH]
+        # The ends of fifths of risk are those of one report.
+        of = f"{self.data}/{self.listed}/" if is_of_fifths(grouping) else ""
+        name = keyed_hash(self.key, "published count", f"{of}{count}/{grouping}/{code}")[:_NAME_LENGTH]
         adds_up = self.kind == "audit" or not (count in _OF_AN_EXTRACT or _OF_ALL_BOOKED in count)
         return PublishedNumber(
-            name, low, None if math.isinf(high) else high, cell.counted in _OF_A_LIST, adds_up, month
+            name, low, None if math.isinf(high) else high, plain_name(cell.counted) in _OF_A_LIST, adds_up, month
         )
 
     def link(self, own: LinkedCounts) -> "LinkedReports":
@@ -249,7 +253,7 @@ class _Builder:
     def link(cls, own: LinkedCounts, reports: Sequence[Publication], assumed: _Assumed) -> LinkedReports:
         """All reports as one system."""
         at_most = [row for row in own.at_most if _is_of_one_count(row)]
-        copied = LinkedCounts(dict(own.ranges), list(own.equal), at_most)
+        copied = LinkedCounts(dict(own.ranges), rows_of_one_count(own), at_most)
         cells = [cell for cell in own.ranges if isinstance(cell, CountCell)]
         builder = cls(copied, reports, cells, assumed)
         builder.add_reports()

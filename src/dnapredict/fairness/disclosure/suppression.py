@@ -67,11 +67,16 @@ class Linked(Protocol):
 
 
 class HiddenCounts(NamedTuple):
-    """The cells to hide, and what is known of every count when they are; `left_out` counts earlier reports."""
+    """The cells to hide, and what is known of every count when they are.
+
+    `left_out` counts earlier reports that could not be followed, `exposed` the small numbers that follow from this
+    report and earlier ones together whatever is hidden.
+    """
 
     cells: frozenset[CountCell]
     linked: LinkedCounts
     left_out: int = 0
+    exposed: int = 0
 
 
 def printed_range(count: float, rule: Disclosure) -> Range:
@@ -103,6 +108,7 @@ def cells_to_hide(
     *,
     keep: Collection[CountCell] = frozenset(),
     unprinted: Mapping[CountCell, Range] | None = None,
+    told: Mapping[CountCell, Range] | None = None,
     at_most: Sequence[AtMost] = (),
     cost: Callable[[CountCell], float] | None = None,
     with_earlier: Sequence[Callable[[LinkedCounts], Linked | None]] = (),
@@ -118,6 +124,8 @@ def cells_to_hide(
     unprinted
         Cells that are printed nowhere, such as the groups that a printed row holds together, with their range by
         what a reader knows of them. They are never among the result; the small ones are protected all the same.
+    told
+        Cells of which something is known where they are hidden: their range then.
     cost
         What a reader loses with a cell, by default the same for every count; the smaller of two equal ones is
         hidden, and a total only where no part is left.
@@ -131,33 +139,35 @@ def cells_to_hide(
     >>> sorted(cell.code for cell in cells_to_hide(exact, [SumConstraint(tuple(parts), total)], rule).cells)
     ['1', '9']
     """
-    outside = unprinted or {}
+    outside, known = unprinted or {}, told or {}
     secrets = [cell for cell, count in exact.items() if publish_count(count, rule) is None]
     small = frozenset(secrets) - outside.keys()
-    linked = linked_counts(exact, constraints, rule, unprinted=outside, at_most=at_most)
+    known_alone = dict(outside) | {cell: known[cell] for cell in small if cell in known}
+    linked = linked_counts(exact, constraints, rule, unprinted=known_alone, at_most=at_most)
     prices = _Prices(exact, frozenset(line.total for line in constraints), frozenset(keep), cost)
 
     def price(name: Unknown) -> float | None:
-        hideable = isinstance(name, CountCell) and name not in small and name not in outside
-        return prices.of(name) if hideable and isinstance(name, CountCell) else None
+        return prices.of(name) if isinstance(name, CountCell) and name not in small | outside.keys() else None
 
     def price_in_one_report(name: Unknown) -> float | None:
         # Within a report a hidden number is known not to be 0; a 0 is hidden only for what other reports tell.
         return price(name) if isinstance(name, CountCell) and exact[name] else None
 
     def range_when_hidden(name: Unknown) -> Range:
-        return HIDDEN_RANGE if isinstance(name, CountCell) and exact[name] else HIDDEN_ZERO_RANGE
+        default = HIDDEN_RANGE if isinstance(name, CountCell) and exact[name] else HIDDEN_ZERO_RANGE
+        return known.get(name, default) if isinstance(name, CountCell) else default
 
-    def hide(derived: DerivedRanges, unknown: Sequence[Unknown], *, alone: bool) -> None:
+    def hide(derived: DerivedRanges, unknown: Sequence[Unknown], *, alone: bool) -> int:
         cost_of = price_in_one_report if alone else price
         hidden = protect(derived, unknown, cost=cost_of, hide=range_when_hidden, print_again=alone)
         linked.ranges.update({name: range_when_hidden(name) for name in hidden})
         further.update(hidden)
+        return len(derived.given_up)
 
     further: set[Unknown] = set()
     if secrets:
         hide(DerivedRanges(linked, truth=exact), secrets, alone=True)
-    left_out = 0
+    left_out = exposed = 0
     for add in with_earlier if rule.suppress_below else ():
         together = add(linked)
         if together is None:
@@ -166,8 +176,8 @@ def cells_to_hide(
         for part in unlinked_parts(together.counts):
             unknown = [name for name in [*secrets, *together.secrets] if name in part.ranges]
             if unknown:
-                hide(DerivedRanges(part, largest=rule.suppress_below - 1), unknown, alone=False)
-    return HiddenCounts(small | {cell for cell in further if isinstance(cell, CountCell)}, linked, left_out)
+                exposed += hide(DerivedRanges(part, largest=rule.suppress_below - 1), unknown, alone=False)
+    return HiddenCounts(small | {cell for cell in further if isinstance(cell, CountCell)}, linked, left_out, exposed)
 
 
 def linked_counts(

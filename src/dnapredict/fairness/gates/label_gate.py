@@ -10,10 +10,10 @@ from dnapredict.fairness.compare.comparisons import (
     Evidence,
     GroupComparison,
     comparisons,
-    counts_in_rate,
     published_pair,
 )
 from dnapredict.fairness.compare.multiple_testing import adjust_within_families
+from dnapredict.fairness.disclosure.count_differences import counts_in_rate
 from dnapredict.fairness.gates.group_verdicts import summary
 from dnapredict.fairness.gates.reach_gates import reach_checks
 from dnapredict.fairness.measure.intervals import Rate, gap, gap_p_value

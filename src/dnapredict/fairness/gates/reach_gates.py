@@ -1,6 +1,7 @@
 """Gates about who is reached: G3 reach, G3b ranking, G4 allocation, G6 change."""
 
 import dataclasses
+import datetime
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -18,7 +19,6 @@ from dnapredict.fairness.compare.comparisons import (
     Evidence,
     GroupComparison,
     comparisons,
-    counts_in_rate,
     equal_rates_p_values,
     published_allocation,
     published_fall,
@@ -26,6 +26,7 @@ from dnapredict.fairness.compare.comparisons import (
 )
 from dnapredict.fairness.compare.e_values import accumulated, enough_by, is_certain
 from dnapredict.fairness.compare.exact_test import exact_gap_p_value
+from dnapredict.fairness.disclosure.count_differences import counts_in_rate
 from dnapredict.fairness.gates.group_verdicts import Harm, judge_groups, not_enough, summary
 from dnapredict.fairness.measure.group_metrics import allocation_index, fall_in_reach, own_top_reach, rate
 from dnapredict.fairness.measure.intervals import Rate, RateDifference, detectable_gap, gap, gap_p_value
@@ -85,8 +86,15 @@ def _with_accumulated(check: Check, comparison: GroupComparison, evidence: Evide
             verdict=Verdict.PASS,
             sentence=_ADDED_UP[Verdict.PASS].format(name=check.group.name, points=f"{100 * limit:g}"),
         )
-    day = enough_by(*pair, limit=limit, log_e_pass=alike, level=level, window=evidence.window)
-    if check.verdict is not Verdict.NOT_ENOUGH_DATA or day is None or check.estimate is None:
+    shown = published_pair(comparison, pair, made_of=counts_in_rate("reach"), evidence=evidence)
+    if check.verdict is not Verdict.NOT_ENOUGH_DATA or shown is None or check.estimate is None:
+        return check
+    return _with_month(check, enough_by(*shown, limit=limit, log_e_pass=alike, level=level, window=evidence.window))
+
+
+def _with_month(check: Check, day: datetime.date | None) -> Check:
+    """The check with the month by which there will be enough data."""
+    if day is None:
         return check
     sentence = f"{check.sentence} Enough by about {day:%B %Y} if it is not behind."
     return dataclasses.replace(check, sentence=sentence, enough_by=day)

@@ -6,18 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.fairness.compare.comparisons import Evidence, counts_in_rate, published_rate
+from dnapredict.fairness.compare.comparisons import Evidence, published_rate
 from dnapredict.fairness.compare.control_charts import ControlChart, control_charts
 from dnapredict.fairness.compare.heterogeneity import between_group_sd
+from dnapredict.fairness.disclosure.count_differences import counts_in_rate
+from dnapredict.fairness.disclosure.further_figures import IN_FIFTHS, fifth_code, fifths_of
 from dnapredict.fairness.disclosure.hidden_counts import publish_rate
-from dnapredict.fairness.disclosure.suppression import CountCell, SumConstraint, cells_to_hide
 from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.group_metrics import rate
 from dnapredict.fairness.measure.intervals import Interval, Rate, printed_interval
 from dnapredict.fairness.measure.membership import Group
+from dnapredict.fairness.measure.risk_fifths import EVERYONE, charted_groups, risk_fifths
 
 SHARES = (0.01, 0.02, 0.05, 0.08, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)
-_RISK_BANDS = 5
 # The counts that can be derived from the points of a curve.
 _IN_CALIBRATION = ("appointments", "missed")
 _IN_CAPACITY = ("missed", "reached")
@@ -64,21 +65,15 @@ class ChartData:
 def published_chart_data(evidence: Evidence) -> ChartData:
     """The published figures of the charts; empty where the extract lacks the groups."""
     counted = evidence.counted
-    compared = [
-        (name, group, counts)
-        for name in ("core20", "ethnicity_5")
-        if name in counted
-        for group, counts in zip(counted[name].groups, counted[name].counts, strict=True)
-        if group.known and counts.counted("missed") >= evidence.policy.smallest_group
-    ]
+    compared = charted_groups(counted, smallest=evidence.policy.smallest_group)
     first = [one for one in compared if one[1].code in ("core20", "rest")]
-    everyone = ("all", Group("all", "Everyone"), evidence.everyone)
+    everyone = (EVERYONE.code, EVERYONE, evidence.everyone)
     hides = evidence.hidden.hides
     return ChartData(
         # The points of a curve add up to the group's counts, which would disclose one that is hidden.
         calibration=tuple(
-            _calibration(group, counts, evidence)
-            for name, group, counts in compared or [everyone]
+            _calibration(name, group, counts, evidence)
+            for name, group, counts in compared
             if not hides(name, group.code, _IN_CALIBRATION)
         ),
         capacity=tuple(
@@ -91,39 +86,22 @@ def published_chart_data(evidence: Evidence) -> ChartData:
     )
 
 
-def _calibration(group: Group, counts: GroupCounts, evidence: Evidence) -> GroupCurve:
+def _calibration(grouping: str, group: Group, counts: GroupCounts, evidence: Evidence) -> GroupCurve:
     """Observed against predicted in fifths of the group's own risk.
 
     A fifth that must be hidden has no point: the mean risk of a few people could identify them and, where scores
     know the outcome, reveal how many of them missed.
     """
-    rows = counts.histogram.sum(axis=0)
-    band = np.minimum((np.cumsum(rows) - rows / 2) / rows.sum() * _RISK_BANDS, _RISK_BANDS - 1).astype(int)
-    effect = rate(counts, "base_rate").design_effect
-    bands = [inside for number in range(_RISK_BANDS) if rows[inside := band == number].sum()]
-    shares = [Rate(float(counts.histogram[1][i].sum()), float(rows[i].sum()), effect) for i in bands]
-    shown = _without_small_bands(shares, evidence)
-    means = [round(float(counts.expected[:, i].sum() / rows[i].sum()), 3) for i in bands]
-    return GroupCurve(
-        group.name,
-        tuple(
-            CurvePoint(mean, printed_interval(one, evidence.z), int(one.denominator))
-            for mean, one in zip(means, shown, strict=True)
-            if one is not None
-        ),
-    )
-
-
-def _without_small_bands(shares: list[Rate], evidence: Evidence) -> list[Rate | None]:
-    """The bands that may be printed: they add up to the group, which is printed too."""
-    rule, small = evidence.policy.disclosure, set()
-    for name in ("numerator", "denominator"):
-        cells = [CountCell(name, "band", str(index)) for index in range(len(shares))]
-        exact = dict(zip(cells, (getattr(one, name) for one in shares), strict=True))
-        total = CountCell(name, "band", "all")
-        hidden = cells_to_hide(exact | {total: sum(exact.values())}, [SumConstraint(tuple(cells), total)], rule).cells
-        small |= {index for index, cell in enumerate(cells) if cell in hidden}
-    return [None if index in small else publish_rate(one, rule) for index, one in enumerate(shares)]
+    rows, effect = counts.histogram.sum(axis=0), rate(counts, "base_rate").design_effect
+    points = []
+    for number, inside in enumerate(risk_fifths(counts)):
+        share = Rate(float(counts.histogram[1][inside].sum()), float(rows[inside].sum()), effect)
+        blocked = evidence.hidden.hides(fifths_of(grouping), fifth_code(group.code, number), IN_FIFTHS)
+        shown = None if blocked else publish_rate(share, evidence.policy.disclosure)
+        if shown is not None:
+            mean = round(float(counts.expected[:, inside].sum() / rows[inside].sum()), 3)
+            points.append(CurvePoint(mean, printed_interval(shown, evidence.z), int(shown.denominator)))
+    return GroupCurve(group.name, tuple(points))
 
 
 def _capacity(group: Group, counts: GroupCounts, evidence: Evidence) -> GroupCurve:

@@ -7,6 +7,7 @@ from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.errors import DataError
 from dnapredict.fairness.compare.heterogeneity import between_group_sd, slope_index
+from dnapredict.fairness.disclosure.count_differences import counts_in_rate
 from dnapredict.fairness.disclosure.hidden_counts import (
     HiddenCells,
     find_hidden_counts,
@@ -134,8 +135,7 @@ class _Publisher:
 
     def rate(self, index: int, name: str) -> Rate | None:
         """A rate as it may be printed."""
-        parts = [part for side in RATES[name] for part in side]
-        blocked = self.blocked(index, parts)
+        blocked = self.blocked(index, counts_in_rate(name))
         return None if blocked else publish_group_rate(self.counted.counts[index], name, self.rule)
 
     def reach(self, index: int) -> Rate | None:

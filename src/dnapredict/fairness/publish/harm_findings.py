@@ -1,6 +1,6 @@
 """What the search for harm found, as it may be printed: rounded, and without what would reveal a small number."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,7 +8,9 @@ from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.compare.harm_search import FoundHarm, HarmKind
 from dnapredict.fairness.compare.searched_groups import Path, group_sums
-from dnapredict.fairness.disclosure.hidden_counts import publish_ratio
+from dnapredict.fairness.disclosure.further_figures import SEARCHED, FurtherGroup
+from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, publish_ratio
+from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.groupings import GROUPINGS, LEAD, PLACE_GROUPINGS
 from dnapredict.fairness.measure.intervals import Interval, printed_interval
 from dnapredict.fairness.measure.pair_counts import SERVICE, PairCounts
@@ -45,15 +47,57 @@ class HarmFinding:
     sentence: str
 
 
+_PRINTED: Final = ("appointments", "missed", "selected")
+
+
+def groups_of_harms(
+    found: Sequence[FoundHarm], pairs: PairCounts, counted: Mapping[str, CountedGrouping]
+) -> tuple[FurtherGroup, ...]:
+    """The groups of the findings that are in no table, with the larger groups that each is part of.
+
+    None where outcomes are weighted: sums of weights are in no sum with numbers of appointments.
+    """
+    if next(iter(counted.values())).total.are_weighted:
+        return ()
+    own = {one.path: dict(zip(_PRINTED, group_sums(pairs, one.path).tolist(), strict=False)) for one in found}
+    groups = []
+    for path in sorted(own, key=len):
+        wholes = {part: counts for part in path if (counts := _counts_of(part, counted))}
+        wholes |= {(SEARCHED, _code(larger)): own[larger] for larger in own if set(larger) < set(path)}
+        if len(path) > 1 or path[0] not in wholes:
+            everyone = _counts_of(("all", "all"), counted)
+            groups.append(FurtherGroup(SEARCHED, _code(path), own[path], wholes or {("all", "all"): everyone}))
+    return tuple(groups)
+
+
+def _counts_of(at: tuple[str, str], counted: Mapping[str, CountedGrouping]) -> dict[str, float]:
+    """The printed counts of a group; none where it is in no table."""
+    if at == ("all", "all"):
+        return {name: next(iter(counted.values())).total.counted(name) for name in _PRINTED}
+    one = counted.get(at[0])
+    rows = zip(one.groups, one.counts, strict=True) if one is not None and one.grouping.shown else ()
+    return next(({name: own.counted(name) for name in _PRINTED} for group, own in rows if group.code == at[1]), {})
+
+
+def _code(path: Path) -> str:
+    return "|".join(f"{grouping}={code}" for grouping, code in path)
+
+
 def published_harms(
-    found: Sequence[FoundHarm], pairs: PairCounts, rule: Disclosure, *, z: float
+    found: Sequence[FoundHarm], pairs: PairCounts, rule: Disclosure, *, z: float, hidden: HiddenCells
 ) -> tuple[HarmFinding, ...]:
-    """The findings as they may be printed, in the same order."""
-    return tuple(_published(one, pairs, rule, z=z) for one in found)
+    """The findings as they may be printed, in the same order; `groups_of_harms` must be counted in `hidden`."""
+    return tuple(
+        _published(one, rule, z=z, hidden=_reveals_few(one, pairs, rule) or _is_hidden(one, hidden)) for one in found
+    )
 
 
-def _published(one: FoundHarm, pairs: PairCounts, rule: Disclosure, *, z: float) -> HarmFinding:
-    hidden = _reveals_few(one, pairs, rule)
+def _is_hidden(one: FoundHarm, hidden: HiddenCells) -> bool:
+    table = one.path[0] if len(one.path) == 1 else (SEARCHED, _code(one.path))
+    return hidden.hides(*table, _PRINTED) or hidden.hides(SEARCHED, _code(one.path), _PRINTED)
+
+
+def _published(one: FoundHarm, rule: Disclosure, *, z: float, hidden: bool) -> HarmFinding:
     estimate = None if hidden else printed_interval(publish_ratio(one.ratio, rule), z)
     name = named(one.path)
     number = f"{100 * estimate.value:.0f}" if estimate else "a number that is hidden of"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.errors import NoEventsError
-from dnapredict.fairness.compare.comparisons import counts_in_rate
+from dnapredict.fairness.disclosure.count_differences import counts_in_rate
 from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, find_hidden_counts, publish_rate
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.counts import CountedGrouping

@@ -1,0 +1,112 @@
+"""Counts that no table has a column for, and that two printed counts or a rate tell: who missed and was not called.
+
+"Missed support" is printed of those who missed and were not reached, "unneeded calls" of those who were called and
+came. And each rate is hidden where 1 to 7 are left beside its numerator, so that a reader learns of what is left
+whether it is small. These differences are protected as the counts of the tables are.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from dnapredict.config.fairness_policy import Disclosure
+from dnapredict.data.small_numbers import publish_count
+from dnapredict.fairness.disclosure.derived_ranges import LinkedCounts, Range, Unknown
+from dnapredict.fairness.disclosure.suppression import CountCell
+from dnapredict.fairness.measure.group_metrics import RATES
+
+
+@dataclass(frozen=True)
+class CountDifference:
+    """A count that is `whole` without `part`; `is_printed` where a rate has it as numerator or denominator."""
+
+    whole: str
+    part: str
+    is_printed: bool = False
+
+
+MISSED_NOT_REACHED: Final = "missed_not_reached"
+# What is left of each rate, in an order in which a difference comes after those that it is made of.
+DIFFERENCES: Final[Mapping[str, CountDifference]] = {
+    MISSED_NOT_REACHED: CountDifference("missed", "reached", is_printed=True),
+    "attended": CountDifference("appointments", "missed", is_printed=True),
+    "attended_called": CountDifference("selected", "reached", is_printed=True),
+    "attended_not_called": CountDifference("attended", "attended_called"),
+    "not_called": CountDifference("appointments", "selected"),
+    "missed_without_trust_side": CountDifference("missed", "trust_side"),
+    "missed_not_reached_live": CountDifference("missed", "live_reached"),
+    "recorded": CountDifference("appointments", "unrecorded"),
+}
+# Differences that depend on which list is in use.
+OF_A_LIST: Final = frozenset(DIFFERENCES) - {"attended", "missed_without_trust_side", "recorded"}
+_OF_A_DIFFERENCE: Final = 3
+_NAMED: Final = {(one.whole, one.part): name for name, one in DIFFERENCES.items() if one.is_printed}
+
+
+def counts_in_rate(name: str) -> tuple[str, ...]:
+    """The counts that a rate of `group_metrics.RATES` is computed from, the differences among them.
+
+    >>> counts_in_rate("reach")
+    ('reached', 'missed')
+    >>> counts_in_rate("missed_support")
+    ('missed', 'reached', 'missed_not_reached')
+    """
+    plus, minus, below, without = RATES[name]
+    sides = (("".join(plus), "".join(minus)), ("".join(below), "".join(without)))
+    differences = [_NAMED[side] for side in sides if side in _NAMED]
+    return tuple(dict.fromkeys((*plus, *minus, *below, *without, *differences)))
+
+
+def differences_of(counts: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """Name and number of each difference of the counts of one group, where both of its parts are counted."""
+    known = dict(counts)
+    for name, one in DIFFERENCES.items():
+        if one.whole in known and one.part in known:
+            known[name] = known[one.whole] - known[one.part]
+            yield name, known[name]
+
+
+def told_range(count: float, rule: Disclosure) -> Range:
+    """What rates tell of a difference that is printed nowhere: that it is 0, small or neither.
+
+    >>> from dnapredict.config.fairness_policy import Disclosure
+    >>> rule = Disclosure(why="The rule of hospital statistics.")
+    >>> [told_range(count, rule) for count in (0, 3, 57)]
+    [(0.0, 0.0), (1.0, 7.0), (8.0, inf)]
+    """
+    if count == 0:
+        return 0.0, 0.0
+    if publish_count(count, rule) is None:
+        return 1.0, float(rule.suppress_below - 1)
+    return float(max(1, rule.suppress_below)), float("inf")
+
+
+def rows_of_one_count(linked: LinkedCounts) -> list[Mapping[Unknown, float]]:
+    """The sums without those that make a difference, and in their place the sums that differences have themselves.
+
+    So several reports can be followed one count at a time, which is much faster.
+    """
+    made = dict.fromkeys(tuple(_counted(row)) for row in linked.equal if _makes_difference(row))
+    kept = [row for row in linked.equal if not _makes_difference(row)]
+    known = {frozenset(row.items()) for row in kept}
+    added: list[Mapping[Unknown, float]] = []
+    for left, part, whole in made:
+        for row in kept:
+            if list(_counted(row)) == [whole] and frozenset(_renamed(row, part).items()) in known:
+                of_left = _renamed(row, left)
+                added += [of_left] if of_left.keys() <= linked.ranges.keys() else []
+    return [*kept, *added]
+
+
+def _makes_difference(row: Mapping[Unknown, float]) -> bool:
+    """Whether a row is a difference, its part and the whole, three counts of one group."""
+    return len(_counted(row)) == len(row) == _OF_A_DIFFERENCE
+
+
+def _counted(row: Mapping[Unknown, float]) -> dict[str, None]:
+    return dict.fromkeys(cell.counted for cell in row if isinstance(cell, CountCell))
+
+
+def _renamed(row: Mapping[Unknown, float], counted: str) -> dict[Unknown, float]:
+    """The same row of another count."""
+    return {cell._replace(counted=counted): weight for cell, weight in row.items() if isinstance(cell, CountCell)}

@@ -93,9 +93,9 @@ def test_it_fits_a_telephone_and_a_screen_zoomed_to_twice_the_size(page: Page, a
 def test_no_table_of_the_model_page_ends_beyond_the_edge(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 700})
     page.goto("/model")
-    hidden = "each => each.scrollWidth - each.clientWidth"
-    assert [box.evaluate(hidden) for box in page.locator(".dna-scroll").all()] == [0, 0]
-    for cell in page.locator("table").get_by_role("cell").all():
+    cells = page.locator("main td").all()
+    assert len(cells) > 10
+    for cell in cells:
         assert is_within(page, cell)
 
 

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import StoreError
-from dnapredict.service.auth.access_control import CALLER, HOLDER
+from dnapredict.service.auth.access_control import CALLER
 from dnapredict.service.call_actions import RecordedAction
 from dnapredict.service.call_outcomes import BARRIER_WORDS, OFFER_WORDS, WORDS, Outcome
 from dnapredict.service.log.answer_entries import REQUESTED_BY
@@ -260,7 +260,6 @@ class CallView:
             template,
             here=self.desk.pages.here(self.kept, self.request),
             status=status,
-            signed_in=HOLDER in self.request.scope,
             synthetic=self.kept.heading.synthetic,
             **{**base, **shown},
         )

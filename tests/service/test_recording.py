@@ -158,7 +158,7 @@ def test_a_line_that_is_not_on_the_list_is_not_recorded(
 def test_a_row_that_could_not_be_scored_takes_no_outcome(client: TestClient) -> None:
     upload(client, week(2) + "\nbad,2026-01-05,2026-02-02,old,ENT1", to="/upload")
     page = client.get("/", params={"show": "not-scored"}).text
-    assert "holds an age_years that is not a number" in page
+    assert "holds an age that is not a number" in page
     assert "/outcomes" not in page
     assert record(client, re.findall(r"/lists/[0-9a-f]{16}", page)[0], line=3).status_code == 404
 

@@ -56,7 +56,7 @@ def audited(table: pa.Table, **changes: object) -> list[str]:
 def scored(table: pa.Table, **changes: object) -> list[str]:
     """The appointments that a scored list calls about."""
     config = rules(**changes)
-    excluded = _excluded(table, KnownContacts(), opted_out=NO_OPT_OUTS)
+    excluded = _excluded(table, KnownContacts(), opted_out=NO_OPT_OUTS, unanswered=())
     plan = plan_calls(table, config=config, capacity=None, excluded=excluded).table
     about = [
         called or "Mention" in action

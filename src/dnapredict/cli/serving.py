@@ -117,7 +117,7 @@ def link_key(
     address: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:3000",
     home: Home = HOME,
 ) -> None:
-    """Print a link that signs the holder of a key in, once, without typing the key.
+    """Print a link that signs somebody in once, in place of a key.
 
     Whoever opens it first is signed in as that person: send it where only they read it.
 

@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,26 +15,22 @@ from dnapredict.service.call_actions import WORDS, Outcome, WeekEntry
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.rendering import day_words, error_page, page
-from dnapredict.service.week_counts import FIFTHS, WeekCounts, count_week
 from dnapredict.worklist.files.worklist_files import FIFTH
 from dnapredict.worklist.plan.working_days import local_today
 
+if TYPE_CHECKING:
+    from dnapredict.service.week_counts import WeekCounts
+
 WEEK: Final = "/week"
 _A_WEEK: Final = datetime.timedelta(days=7)
-_FIFTH_WORDS: Final = dict(
-    zip(
-        FIFTHS,
-        (
-            "The most deprived fifth of England",
-            "Second fifth",
-            "Third fifth",
-            "Fourth fifth",
-            "The least deprived fifth",
-            "Area not known",
-        ),
-        strict=True,
-    )
-)
+_FIFTH_WORDS: Final = {
+    "1": "The most deprived fifth of England",
+    "2": "Second fifth",
+    "3": "Third fifth",
+    "4": "Fourth fifth",
+    "5": "The least deprived fifth",
+    "": "Area not known",
+}
 # Outcomes by which a need of the patient was met.
 _NEEDS_MET: Final = (
     Outcome.REBOOKED,
@@ -68,6 +64,8 @@ def _monday(text: str) -> datetime.date:
 
 
 def _week_page(pages: ListPages, monday: datetime.date) -> Response:
+    from dnapredict.service.week_counts import count_week  # imports libraries of the audit, which take seconds
+
     entries = pages.actions.entries_of_week(monday)
     rule = load(shipped("fairness/policy.toml"), Policy).disclosure
     counts = count_week(entries, _fifths(pages, entries), rule)
@@ -109,7 +107,7 @@ def _fifths(pages: ListPages, entries: Iterable[WeekEntry]) -> dict[str, int | N
     return fifths
 
 
-def _outcome_rows(counts: WeekCounts, outcomes: Iterable[Outcome], suppress_below: int) -> list[tuple[Any, ...]]:
+def _outcome_rows(counts: "WeekCounts", outcomes: Iterable[Outcome], suppress_below: int) -> list[tuple[Any, ...]]:
     """Words and number of each outcome, and whether somebody was reached."""
     return [(WORDS[each], _number(counts.outcomes[each], suppress_below), each.reached) for each in outcomes]
 

@@ -509,6 +509,29 @@ def forget(path: Path) -> None:
     path.unlink()
 
 
+def delete(home: Path, list_id: str) -> bool:
+    """Delete a list with its contact details and unscored rows, and as the latest one; return whether it was there.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be removed: it may then be there in part, and deleting it again removes the rest.
+    """
+    last = latest(home)
+    is_latest = last is not None and last.heading.list_id == list_id
+    paths = [_path(home, list_id), *([home / _FOLDER / _LATEST] if is_latest else [])] if _ID.fullmatch(list_id) else []
+    removed = False
+    for path in paths:
+        try:
+            forget(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StoreError(f"{path}: the list cannot be deleted ({type(error).__name__}). Try again.") from None
+        removed = True
+    return removed
+
+
 def remove_unscored(home: Path, now: datetime.datetime) -> None:
     """Delete the unscored rows of lists that are gone or whose appointments are over: they hold contact details.
 

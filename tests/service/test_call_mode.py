@@ -9,7 +9,7 @@ import pytest
 from httpx import Response
 from starlette.testclient import TestClient
 from tests.service.conftest import client_of, steady_champion, wait_until_ready
-from tests.service.pages import MARK, week
+from tests.service.pages import MARK, upload_to, week
 
 from dnapredict.service.auth import api_keys
 from dnapredict.worklist.files import contact_details
@@ -190,13 +190,28 @@ def test_a_colleague_gets_the_next_patient_and_sees_who_is_calling(clerks: tuple
     assert line_of(send(ada, address, 1, "confirmed")) == 3  # Ben has the second, or had: he looked at the first
 
 
+def test_lines_that_were_handed_over_are_called_by_that_colleague_first_and_by_nobody_else(
+    clerks: tuple[TestClient, TestClient],
+) -> None:
+    ada, ben = clerks
+    address = upload_to(ada, week())
+    ada.post(f"{address}/assign?clinic=ENT1", data={"colleague": "Ben"})  # lines 3 and 4
+    assert opened(ben, f"{address}/call")[0] == 3
+    assert opened(ada, f"{address}/call")[0] == 1
+    assert line_of(send(ada, address, 1, "confirmed")) == 2
+    end = send(ada, address, 2, "confirmed")
+    assert heading(end.text) == "week-49.csv No call to make now, 2 with colleagues"
+    assert end.text.count("Handed over to Ben") == 2
+    assert opened(ada, f"{address}/call/4")[0] == 4  # open to her all the same: Ben may be ill
+
+
 def test_two_clerks_on_one_line_lose_nothing_and_the_second_is_told(clerks: tuple[TestClient, TestClient]) -> None:
     ada, ben = clerks
     address = ada.post("/upload", files={"file": ("week-49.csv", week())}, follow_redirects=False).headers["location"]
     send(ada, address, 1, "confirmed")
     told = send(ben, address, 1, "no_answer", barrier="work", note="asked about parking")
     assert told.status_code == 409
-    assert "Ada" in told.text
+    assert "Ada recorded" in told.text
     assert "Confirmed" in told.text
     for name, value in (("barrier", "work"), ("note", "asked about parking"), ("outcome", "no_answer")):
         assert f'name="{name}" value="{value}"' in told.text

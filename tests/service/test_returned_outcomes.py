@@ -7,13 +7,16 @@ then says of the row, and what counts. Nothing is lost, and nothing is recorded 
 
 import io
 import re
+from pathlib import Path
 from typing import Any, Final
 
 import openpyxl
 import pytest
 from starlette.testclient import TestClient
+from tests.end_to_end.conftest import command
 from tests.service.pages import record, upload_to
 
+from dnapredict.errors import DataError
 from dnapredict.service.call_actions import WORDS, Outcome
 from dnapredict.worklist.files.calls_sheet import APPOINTMENT, HAPPENED
 
@@ -290,3 +293,27 @@ def test_an_opt_out_in_a_workbook_is_honoured_on_the_page(client: TestClient, ad
     fill(book, "a", WORDS[Outcome.OPTED_OUT])
     assert give_back(client, address, content_of(book))["recorded"] == 1
     assert "Does not wish to be called" in client.get(address, params={"show": "all"}).text
+
+
+def test_the_command_line_records_as_the_page_does(
+    client: TestClient, address: str, home: Path, tmp_path: Path
+) -> None:
+    (file := tmp_path / "filled.xlsx").write_bytes(filled(client, address))
+    done = command("log", "record", file, "--home", home)
+    assert done.returncode == DataError.exit_code
+    assert done.stdout == "2 outcomes recorded, 2 were recorded already, 1 lines without.\n"
+    assert done.stderr.count("a colleague recorded another outcome") == 2
+    assert counts(client, address) == {row["row"]: row["counts"] for row in table(ROWS)}
+    again = command("log", "record", file, "--home", home)
+    assert again.stdout == "0 outcomes recorded, 4 were recorded already, 1 lines without.\n"
+
+
+def test_a_file_that_names_no_list_needs_its_id(client: TestClient, address: str, home: Path, tmp_path: Path) -> None:
+    (file := tmp_path / "filled.csv").write_text("appointment_id,outcome\na,Confirmed\n", encoding="utf-8")
+    refused = command("log", "record", file, "--home", home)
+    assert (refused.returncode, "--list ID" in refused.stderr) == (DataError.exit_code, True)
+    unknown = command("log", "record", file, "--list", "0" * 16, "--home", home)
+    assert (unknown.returncode, "is not in this home" in unknown.stderr) == (DataError.exit_code, True)
+    done = command("log", "record", file, "--list", address.rpartition("/")[2], "--home", home)
+    assert (done.returncode, done.stdout.startswith("1 outcomes recorded")) == (0, True)
+    assert counts(client, address)["a"] == "confirmed"

@@ -98,12 +98,14 @@ def test_who_is_not_called_is_reminded_in_a_way_that_arrives(row: list[str]):
 
 FURTHER = """
     reason_1        | reason_2                  | reason_3       | km | what is to be done
-    past_dnas       | lead_days                 |                |    | Call and ask what would make it easier to come; ask whether it still suits
-    past_dnas       | past_cancelled_by_patient | distance_km    | 30 | Call and ask what would make it easier to come; offer another time; offer transport, or a telephone or video appointment
-    past_dnas       | distance_km               |                | 12 | Call and ask what would make it easier to come; offer transport, or a telephone or video appointment
-    lead_days       | past_dnas                 | remote         |    | Call to confirm that the appointment still suits; check the number and the device
+    past_dnas       | lead_days                 |                |    | Call to confirm that the appointment still suits; ask what would make it easier to come
+    past_dnas       | past_cancelled_by_patient | distance_km    | 30 | Call and offer another time; ask what would make it easier to come; offer transport, or a telephone or video appointment
+    past_dnas       | distance_km               |                | 12 | Call and offer transport, or a telephone or video appointment; ask what would make it easier to come
+    lead_days       | past_dnas                 | remote         |    | Call to confirm that the appointment still suits; check the number and the device; ask what would make it easier to come
     times_rescheduled | past_cancelled_by_patient | appointment_hour |  | Call and offer another time
     clinic_rate     | appointment_hour          | lead_days      |    | Call and offer another time of day; ask whether it still suits
+    past_dnas       | past_dna_rate             | last_outcome_dna |  | Call and ask what would make it easier to come
+    past_dnas       | past_dna_rate             | lead_days      |    | Call to confirm that the appointment still suits; ask what would make it easier to come
     clinic_rate     |                           |                |    | Call to confirm that the patient can come
 """
 

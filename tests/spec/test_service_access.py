@@ -8,7 +8,7 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.service_config import ServiceConfig
 from dnapredict.service.auth.access_control import is_guarded
 from dnapredict.service.auth.permissions import KeyScope, first_page, may_reach
-from dnapredict.service.auth.staff import Person, StaffRole, may_see
+from dnapredict.service.auth.staff import Person, StaffRole, may_delete, may_see
 from dnapredict.service.pages.page_routes import STATIC_PATH
 from dnapredict.service.web import body_types
 
@@ -41,8 +41,8 @@ ROLES: Final = """
     GET    | /week                              |       | yes  | yes   | yes   | yes  | yes      | yes           |
     POST   | /lists/0123456789abcdef/mend       |       | yes  | yes   | yes   | yes  |          | yes           |
     POST   | /lists/0123456789abcdef/assign     |       | yes  | yes   | yes   | yes  |          | yes           |
+    GET    | /lists/0123456789abcdef/delete     |       |      | yes   |       | yes  |          | yes           |
     POST   | /lists/0123456789abcdef/delete     |       |      | yes   |       | yes  |          | yes           |
-    POST   | /lists/0123456789abcdef/hand-over  |       |      | yes   |       | yes  |          | yes           |
     GET    | /model                             |       | yes  | yes   | yes   | yes  | yes      | yes           |
     GET    | /model/report                      |       | yes  | yes   | yes   | yes  | yes      | yes           |
     GET    | /model/report.html                 |       | yes  | yes   | yes   | yes  | yes      | yes           |
@@ -84,6 +84,16 @@ LISTS: Final = """
     a team key    |       | yes   | yes   | yes
     a team key    | North | yes   |       | yes
     nobody        |       |       |       |
+"""
+# Who may delete a list: a row is somebody who is signed in, a column the team that the list belongs to.
+DELETIONS: Final = """
+    role          | team  | North | South | of no team
+    clerk         | North |       |       |
+    team lead     | North | yes   |       |
+    team lead     | South |       | yes   |
+    reviewer      | North |       |       |
+    administrator |       | yes   | yes   | yes
+    a team key    | North |       |       |
 """
 # The first page after signing in, where no other was asked for.
 FIRST_PAGES: Final = """
@@ -128,13 +138,26 @@ def test_each_key_reaches_what_its_holder_works_with(row: dict[str, str]):
         assert (is_open or may_reach({holds}, row["address"])) == (row[column] == "yes"), column
 
 
+def person_in(row: dict[str, str]) -> Person | None:
+    if row["role"] == "nobody":
+        return None
+    is_shared = row["role"] == "a team key"
+    role = StaffRole.CLERK if is_shared else StaffRole(row["role"])
+    return Person("0123abcd", "Ada Okafor", row["team"], role, is_shared=is_shared)
+
+
 @pytest.mark.parametrize("row", rows(LISTS), ids=lambda row: f"{row['role']} {row['team']}")
 def test_a_team_sees_its_own_lists_and_those_of_no_team(row: dict[str, str]):
-    is_shared = row["role"] == "a team key"
-    role = StaffRole.CLERK if is_shared else StaffRole(row["role"]) if row["role"] != "nobody" else None
-    person = None if role is None else Person("0123abcd", "Ada Okafor", row["team"], role, is_shared=is_shared)
     for team in ("North", "South", "of no team"):
-        assert may_see(person, "" if team == "of no team" else team) == (row[team] == "yes"), team
+        assert may_see(person_in(row), "" if team == "of no team" else team) == (row[team] == "yes"), team
+
+
+@pytest.mark.parametrize("row", rows(DELETIONS), ids=lambda row: f"{row['role']} {row['team']}")
+def test_a_team_lead_deletes_lists_of_the_team_and_an_administrator_any(row: dict[str, str]):
+    person = person_in(row)
+    assert person is not None
+    for team in ("North", "South", "of no team"):
+        assert may_delete(person, "" if team == "of no team" else team) == (row[team] == "yes"), team
 
 
 @pytest.mark.parametrize("row", rows(FIRST_PAGES), ids=lambda row: row["who"])

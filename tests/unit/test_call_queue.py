@@ -1,11 +1,14 @@
 """The calls of a list that are left, made of the plan of the list and of what was recorded since."""
 
 import datetime
+from collections.abc import Mapping
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
 from tests.browser.worklists import worklist
+from tests.spec.test_service_access import rows
 
 from dnapredict.service.call_actions import RecordedAction
 from dnapredict.service.call_outcomes import CallDetails, Outcome
@@ -16,7 +19,13 @@ NOW = datetime.datetime(2026, 11, 27, 14, tzinfo=ZoneInfo("Europe/London"))
 UNANSWERED = "No call: nobody answered"
 
 
-def queue(*recorded: str, unanswered: tuple[int, ...] = (), now: datetime.datetime = NOW) -> CallQueue:
+def queue(
+    *recorded: str,
+    unanswered: tuple[int, ...] = (),
+    now: datetime.datetime = NOW,
+    assigned: Mapping[int, str] = MappingProxyType({}),
+    person: str = "",
+) -> CallQueue:
     """The queue of a list whose first four of 40 lines are selected, after `recorded`, such as "2 no_answer"."""
     table = worklist(scored=40, bad=0)
     actions = [
@@ -39,6 +48,8 @@ def queue(*recorded: str, unanswered: tuple[int, ...] = (), now: datetime.dateti
         most_attempts=3,
         unanswered_action=UNANSWERED,
         now=now,
+        assigned=assigned,
+        person=person,
     )
 
 
@@ -75,3 +86,26 @@ def test_a_call_back_about_a_line_that_was_not_selected_is_in_the_queue():
 def test_an_appointment_that_has_begun_is_counted_and_not_called_about():
     found = queue(now=NOW + datetime.timedelta(days=60))
     assert (found.ready, found.left, found.over) == ((), 0, 4)
+
+
+# Lines 1, 2 and 4 are left to call; 20 is a call-back that is due. Each row: which lines were handed over to whom, who
+# asks, whom that person calls, and which calls are left to colleagues.
+HAND_OVERS = """
+    handed over       | who asks   | calls     | left to colleagues
+                      | Ada Okafor | 20 1 2 4  |
+    4 to Ada Okafor   | Ada Okafor | 20 4 1 2  |
+    4 to ada okafor   | Ada Okafor | 20 4 1 2  |
+    4 to Ada Okafor   | Ben Hill   | 20 1 2    | 4
+    4 to Ada Okafor   |            | 20 1 2    | 4
+    20 to Ada Okafor  | Ben Hill   | 1 2 4     | 20
+    30 to Ada Okafor  | Ben Hill   | 20 1 2 4  |
+"""
+
+
+@pytest.mark.parametrize("row", rows(HAND_OVERS), ids=lambda row: f"{row['handed over']}, {row['who asks']}")
+def test_lines_that_were_handed_over_are_left_to_that_colleague(row: dict[str, str]):
+    line, _, to = row["handed over"].partition(" to ")
+    found = queue("20 call_back 2026-11-27T13:00", assigned={int(line): to} if to else {}, person=row["who asks"])
+    assert numbers(found.ready) == list(map(int, row["calls"].split()))
+    assert numbers(found.with_colleagues) == list(map(int, row["left to colleagues"].split()))
+    assert found.left == 4

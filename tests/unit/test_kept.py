@@ -113,7 +113,7 @@ def test_what_is_kept_of_the_latest_has_the_same_shape(tmp_path: Path) -> None:
     last = list_store.save_latest(tmp_path, kept)
     assert last.page_rows.schema == kept.page_rows.schema
     assert last.page_rows["starts_at"].to_pylist() == worklist["starts_at"].to_pylist()
-    assert last.heading == kept.heading.model_copy(update={"page_only": True})
+    assert last.heading == kept.heading.model_copy(update={"page_only": True, "ends_at": None})
     assert list_store.latest(tmp_path) == list_store.newest(tmp_path) == last
     assert list_store.find_shown(tmp_path, last.heading.list_id) == last
     assert list_store.headings(tmp_path) == (last.heading,)

@@ -130,3 +130,12 @@ def test_checking_an_extract_loads_no_model_and_no_registry(tmp_path: Path):
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout.split() == []
+
+
+def test_the_section_of_a_booking_clerk_is_three_sentences_with_the_words_of_the_pages():
+    section = README.partition("## For a booking clerk\n")[2].partition("\n## ")[0]
+    assert len(re.findall(r"\w\)?\.(?=\s|$)", section)) == 3
+    pages = ROOT / "src" / "dnapredict" / "service" / "pages" / "templates"
+    (button,) = re.findall(r"\*\*(.+?)\*\*", section)
+    assert f">{button}</a>" in (pages / "list.html").read_text(encoding="utf-8")
+    assert "Print a call sheet" in (pages / "list.html").read_text(encoding="utf-8")

@@ -20,6 +20,7 @@ from dnapredict.cli.serving import (
     list_keys,
     make_personal_key,
     prune_log,
+    record_in_log,
     revoke_key,
     serve,
     upgrade_log,
@@ -56,7 +57,7 @@ def _options(
 keys_app = typer.Typer(
     help="Keys of the service: create, link, list, revoke. Personal keys, to sign audits.", no_args_is_help=True
 )
-log_app = typer.Typer(help="The scoring log: verify, upgrade, prune.", no_args_is_help=True)
+log_app = typer.Typer(help="The scoring log: verify, record outcomes, upgrade, prune.", no_args_is_help=True)
 
 _DATA = (demo, simulate, check, access, factors, features)
 _MODELS = (train, audit, audit_counts, sign, compare, promote, rollback)
@@ -71,7 +72,12 @@ for _name, _key_verb in (
     ("personal", make_personal_key),
 ):
     keys_app.command(_name)(_key_verb)
-for _name, _log_verb in (("verify", verify_log), ("upgrade", upgrade_log), ("prune", prune_log)):
+for _name, _log_verb in (
+    ("verify", verify_log),
+    ("record", record_in_log),
+    ("upgrade", upgrade_log),
+    ("prune", prune_log),
+):
     log_app.command(_name)(_log_verb)
 app.add_typer(keys_app, name="keys")
 app.add_typer(log_app, name="log")

@@ -18,7 +18,7 @@ from dnapredict.cli.options import (
     home_option,
     named_files,
 )
-from dnapredict.errors import StoreError, UsageError
+from dnapredict.errors import DataError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from dnapredict.service.auth.permissions import KeyScope
@@ -216,6 +216,36 @@ def _require_kept(kept: str, seals: Sequence[str]) -> None:
             f"Decision {kept} is not in this ledger: it is an older copy, or another one. Find out what was decided "
             "since, and restore the newest backup of the home."
         )
+
+
+def record_in_log(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A filled worklist: XLSX or CSV.")],
+    list_: Annotated[
+        str, typer.Option("--list", help="Its list, as in the address of its page.", show_default="as the file says")
+    ] = "",
+    home: Home = HOME,
+    settings: ServiceFile = None,
+) -> None:
+    """Record the outcomes of a filled worklist.
+
+    The file is one that was downloaded from the page, or that `score` wrote of a list that the page shows.
+
+    An outcome that a colleague has recorded since the download is kept. Rows that somebody has to look at are named
+    (exit 10); give the same file again once they are mended: nothing is recorded twice.
+
+    Example:  dnapredict log record week-50.xlsx
+    """
+    from dnapredict.config.service_config import served_config
+    from dnapredict.service.api.returned_outcomes import ADVICE, Fate, record_file
+
+    database = served_config(settings).database
+    returned = record_file(file, home=home_option(home), list_id=list_, database=database)
+    recorded, already = returned.count(Fate.RECORDED), returned.count(Fate.ALREADY)
+    typer.echo(f"{recorded:,} outcomes recorded, {already:,} were recorded already, {returned.empty:,} lines without.")
+    for row in returned.attention:
+        say(f"{row.cell}: {row.fate.value}. {ADVICE[row.fate]}")
+    if returned.attention:
+        raise DataError(f"{file}: somebody has to look at {len(returned.attention):,} rows; they are named above.")
 
 
 def upgrade_log(home: Home = HOME, settings: ServiceFile = None) -> None:

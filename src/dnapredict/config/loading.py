@@ -3,8 +3,9 @@
 import difflib
 import stat
 import tomllib
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -48,9 +49,17 @@ def load(path: Path, model: type[Model]) -> Model:
     """
     require_file(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read ({type(error).__name__}).") from None
+    return cast("Model", _parsed_once(path, text, model))
+
+
+@lru_cache(maxsize=32)
+def _parsed_once(path: Path, text: str, model: type[Settings]) -> Settings:
+    """The model of a text, cached: a page reads the same configuration several times, and parsing takes 10 ms."""
+    try:
+        content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: is not valid TOML: {error}.") from None
     try:

@@ -36,12 +36,11 @@ from dnapredict.service.pages.model_pages import MODEL, REPORT, REPORT_FILE, TAB
 from dnapredict.service.pages.page_routes import STATIC_PATH, page_routes
 from dnapredict.service.pages.rendering import error_page
 from dnapredict.service.pages.returned_page import WORKBOOK
-from dnapredict.service.pages.row_forms import ASSIGN, MEND
+from dnapredict.service.pages.row_forms import ASSIGN, DELETE, MEND
 from dnapredict.service.pages.upload_pages import UPLOAD, UPLOAD_COLUMNS
 from dnapredict.service.pages.week_page import WEEK
 from dnapredict.service.prometheus_metrics import CONTENT_TYPE, exposition
 
-_LIST_FORMS: Final = f"{OUTCOMES}|{MEND}|{ASSIGN}|{SEARCH}|{CALL}/[0-9]+"
 _JSON: Final = frozenset({"application/json"})
 _FORM: Final = frozenset({"application/x-www-form-urlencoded"})
 _FILE: Final = frozenset({"multipart/form-data"})
@@ -95,7 +94,7 @@ _COUNTED: Final = frozenset(
         "/docs.json",
     }
 )
-_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, MEND, ASSIGN, "/file", CALL, SEARCH, SHEET, WORKBOOK, LIVE)
+_BENEATH_A_LIST: Final = ("/actions", OUTCOMES, MEND, ASSIGN, DELETE, "/file", CALL, SEARCH, SHEET, WORKBOOK, LIVE)
 _CALL_LINE: Final = re.compile(LIST_PAGES + "/[^/]+" + CALL + "/[0-9]+")
 
 

@@ -27,7 +27,11 @@ from dnapredict.service.api.scoring_endpoints import LISTS, uploaded
 from dnapredict.service.api.uploaded_lists import UPLOAD_LIMITS, ListService
 from dnapredict.service.call_actions import WORDS, Actions, Outcome, OutcomeChanged, RecordedAction
 from dnapredict.service.error_responses import error_response, json_error
-from dnapredict.worklist.files import filled_workbook
+from dnapredict.service.log.answer_entries import Hashes
+from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.service.logged_contacts import LoggedContacts
+from dnapredict.worklist.calls.calls_ledger import Ledger
+from dnapredict.worklist.files import filled_workbook, list_store
 from dnapredict.worklist.files.excel_worklist import RecordedBefore
 from dnapredict.worklist.files.filled_workbook import FilledRow, FilledWorklist
 from dnapredict.worklist.files.list_store import KeptList
@@ -153,6 +157,37 @@ def record_returned(filled: FilledWorklist, kept: KeptList, actions: Actions) ->
     fates = {appointment: recording.fates(appointment, rows) for appointment, rows in by_appointment.items()}
     empty = sum(not rows for appointment, rows in fates.items() if appointment in lines)
     return Returned(tuple(sorted((row for rows in fates.values() for row in rows), key=_in_order)), empty)
+
+
+def record_file(path: Path, *, home: Path, list_id: str = "", database: str | None = None) -> Returned:
+    """Record the outcomes of a filled worklist on this machine, as the page does; a workbook knows its list.
+
+    Parameters
+    ----------
+    list_id
+        The list of a file that does not say which it is of, such as CSV.
+    database
+        The address of the scoring log; by default that of the home.
+
+    Raises
+    ------
+    DataError
+        As `filled_workbook.read` and `record_returned`, and if the list is not known or not kept any more.
+    StoreError
+        As `record_returned`.
+    """
+    filled = filled_workbook.read(path, limits=UPLOAD_LIMITS)
+    list_id = list_id or filled.before.list_id
+    if not list_id:
+        raise DataError(f"{path}: does not say of which list it is. Name it: --list ID, as in the address of its page.")
+    kept = list_store.find_shown(home, list_id)
+    if kept is None:
+        raise DataError(f"{path}: the list {list_id} is not in this home, or was deleted.")
+    if kept.heading.page_only and list_store.find(home, list_id) is None:
+        list_store.keep(home, kept)
+    log = ScoringLog(home, database)
+    hashes = Hashes(home, log)
+    return record_returned(filled, kept, Actions(log, hashes, Ledger(home, LoggedContacts(log, hashes))))
 
 
 def _in_order(row: ReturnedRow) -> tuple[bool, str, int]:

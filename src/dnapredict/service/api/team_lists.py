@@ -6,7 +6,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.service.auth.staff import SIGNED_IN, THIS_MACHINE, may_see
+from dnapredict.service.auth.staff import SIGNED_IN, THIS_MACHINE, may_delete, may_see
 from dnapredict.worklist.files.list_store import Heading, KeptList
 
 # The next export of a list has new appointments and lacks some. With fewer in common it is another list.
@@ -35,6 +35,12 @@ def may_open(heading: Heading) -> bool:
     """Whether the person of this request may open a list; outside a request everything may be opened."""
     person = SIGNED_IN.get()
     return person is None or may_see(person, heading.team)
+
+
+def may_delete_list(heading: Heading) -> bool:
+    """Whether the person of this request may delete a list; outside a request every list may be deleted."""
+    person = SIGNED_IN.get()
+    return person is None or may_delete(person, heading.team)
 
 
 def is_own(heading: Heading) -> bool:

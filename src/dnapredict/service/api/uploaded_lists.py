@@ -314,6 +314,25 @@ class ListService:
         assignment = Assignment(to=to, by=own_name(), at=at, lines=tuple(lines))
         assignments.assign(self._home, kept.heading.list_id, assignment)
 
+    def delete(self, kept: KeptList) -> bool:
+        """Delete a list, with contact details, notes and unscored rows; return False if it was gone already.
+
+        The scoring log, and what was recorded about its appointments, stay: a later list shows that again.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be removed.
+        """
+        list_id = kept.heading.list_id
+        with locked(
+            private_folder(self._home / "lists") / ".mend.lock", busy_message=_MENDING, seconds=_SECONDS_TO_WAIT
+        ):
+            removed = list_store.delete(self._home, list_id)
+        if removed:
+            _LOG.info("The list %s was deleted by key %s.", list_id, REQUESTED_BY.get())
+        return removed
+
     def colleagues_by_line(self, kept: KeptList) -> MappingOf[int, str]:
         """The colleague who calls about each line of a list that was handed over; {} where none was.
 
@@ -385,15 +404,15 @@ class ListService:
         Where that belongs to another team, the newest list that the person may open.
         """
         last = list_store.newest(self._home)
-        if last is None or may_open(last.heading):
+        if last is not None and may_open(last.heading):
             return last
         return next((kept for heading in self.headings() if (kept := self.shown(heading.list_id))), None)
 
     def newest_heading(self) -> Heading | None:
         """The heading of the newest list, without reading its rows."""
         last = list_store.latest(self._home)
-        if last is None or may_open(last.heading):
-            return None if last is None else last.heading
+        if last is not None and may_open(last.heading):
+            return last.heading
         return next(iter(self.headings()), None)
 
     def carried(self, kept: KeptList, names: Sequence[str]) -> pa.Table:

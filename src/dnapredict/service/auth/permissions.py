@@ -40,7 +40,7 @@ _RULES: Final = (
     # Pages without a patient: how the model and its audit stand, and the figures of a week.
     (re.compile(r"/model(/.*)?|/week(/.*)?"), _PEOPLE),
     (re.compile(r"/sign-out"), _PEOPLE),
-    (re.compile(r"(/v1)?/lists/[^/]+/(hand-over|delete)"), _LEADS),
+    (re.compile(r"/lists/[^/]+/delete"), _LEADS),
 )
 
 

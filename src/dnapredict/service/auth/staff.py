@@ -104,6 +104,16 @@ def may_see(person: Person | None, team: str) -> bool:
     return person.role is StaffRole.ADMINISTRATOR or "" in (person.team, team) or person.team == team
 
 
+def may_delete(person: Person, team: str) -> bool:
+    """Whether a person may delete the lists of a team; `tests/spec/test_service_access.py` holds the table.
+
+    A list of no team ("") is everybody's, so that the lead of one team cannot take it from the others.
+    """
+    if person.role is StaffRole.TEAM_LEAD:
+        return team != "" and may_see(person, team)
+    return person.role is StaffRole.ADMINISTRATOR
+
+
 def require_person(name: str, *, team: str, role: StaffRole) -> None:
     """Check the name, team and role of a person.
 

@@ -66,8 +66,7 @@ def list_warnings(kept: KeptList, *, now: datetime.datetime, working_days_before
         Working days between a call and its appointment; None where calls have no day.
     """
     rows = kept.page_rows.filter(pc.is_null(kept.page_rows["error"]))
-    starts = [each for each in rows["starts_at"].to_pylist() if each is not None]
-    over = sum(each < _utc(now) for each in starts)
+    over = int(pc.sum(pc.less(rows["starts_at"], pa.scalar(_utc(now), rows["starts_at"].type))).as_py() or 0)
     if not rows.num_rows:
         return ("Nobody on this list can be called: no row could be scored. See what is wrong with each below.",)
     if over and over == rows.num_rows:

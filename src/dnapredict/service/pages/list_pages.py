@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.service.api.scoring_endpoints import file_response, with_opt_outs
-from dnapredict.service.api.team_lists import has_own_lists
+from dnapredict.service.api.team_lists import has_own_lists, may_delete_list
 from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.call_actions import Actions, Outcome, RecordedAction
 from dnapredict.service.call_progress import CallProgress, CallWeek, list_progress, week_progress
@@ -171,6 +171,7 @@ class ListPages:
             mend_forms=mend_forms(kept, unscored),
             row_error=row_error,
             colleagues=self.colleagues(),
+            may_delete=may_delete_list(kept.heading),
             view=build_view(
                 kept,
                 list_query,

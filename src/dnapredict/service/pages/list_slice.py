@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -79,16 +80,18 @@ def slice_list(
     whole = _with_colleagues(_numbered(kept.page_rows, kept.heading.zone), assigned)
     calls = _known(whole.filter(pc.fill_null(whole["selected"], False)))
     rows = _shown(whole, list_query.show)
-    latest = latest_of(dict.fromkeys([*calls, *(_known(rows) if list_query.show == "all" else ())]))
+    latest = dict(latest_of(dict.fromkeys([*calls, *(_known(rows) if list_query.progress else ())])))
     clinics, days, bands = _clinics(whole), _days(whole), _bands(whole)
     colleagues = _colleagues(assigned)
     list_query = _with_known_filters(list_query, clinic=clinics, day=days, band=bands, assigned=colleagues)
     rows = _sorted(_filtered(rows, list_query, latest), list_query.sort)
     pages = max(1, -(-rows.num_rows // lines_a_page))
     page = min(max(list_query.page, 1), pages)
+    lines = rows.slice((page - 1) * lines_a_page, lines_a_page)
+    latest |= latest_of([each for each in _known(lines) if each not in latest])
     return ListSlice(
         list_query=list_query.at(page),
-        lines=rows.slice((page - 1) * lines_a_page, lines_a_page).to_pylist(),
+        lines=lines.to_pylist(),
         total=rows.num_rows,
         pages=pages,
         clinics=clinics,
@@ -102,10 +105,10 @@ def slice_list(
 
 
 def _numbered(lines: pa.Table, zone: datetime.tzinfo) -> pa.Table:
-    numbers = pa.array(range(1, lines.num_rows + 1), pa.int64())
-    moments = lines["starts_at"]
-    day_of = {moment: local_day(moment, zone).isoformat() for moment in pc.unique(moments).to_pylist() if moment}
-    days = pa.array([day_of.get(moment) for moment in moments.to_pylist()], pa.string())
+    numbers = pa.array(np.arange(1, lines.num_rows + 1))
+    moments = lines["starts_at"].combine_chunks().dictionary_encode()
+    known = [local_day(moment, zone).isoformat() for moment in moments.dictionary.to_pylist()]
+    days = pa.array(known, pa.string()).take(moments.indices)
     return lines.append_column(_NUMBER, numbers).append_column(_DAY, days)
 
 

@@ -1,4 +1,4 @@
-"""The forms that change lines of a list: put a cell right, and hand lines over to a colleague."""
+"""The forms that change a list: put a cell right, hand lines over to a colleague, and delete the list."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +11,19 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DataError, DnapredictError
+from dnapredict.service.api.team_lists import may_delete_list
 from dnapredict.service.error_responses import status_of
-from dnapredict.service.pages.list_pages import ListPages, worked_on
+from dnapredict.service.pages.list_pages import ListPages, list_not_found, worked_on
 from dnapredict.service.pages.list_query import ListQuery
 from dnapredict.service.pages.list_slice import slice_list
 from dnapredict.service.pages.list_view import LIST_PAGES
-from dnapredict.service.pages.rendering import error_page
+from dnapredict.service.pages.rendering import error_page, page
 from dnapredict.worklist.files.list_store import KeptList
 
 MEND: Final = "/mend"
 ASSIGN: Final = "/assign"
+DELETE: Final = "/delete"
+_NOT_YOURS: Final = "A team lead deletes lists of the team, and an administrator any list."
 _MOST_FIELDS: Final = 10
 _MOST_DIGITS: Final = 6
 _GONE: Final = "The list was deleted, or the row is scored already. Open the list again."
@@ -28,7 +31,7 @@ _GONE: Final = "The list was deleted, or the row is scored already. Open the lis
 
 @dataclass(frozen=True)
 class RowForms:
-    """The forms that change lines of the lists of a home."""
+    """The forms that change the lists of a home."""
 
     pages: ListPages
 
@@ -38,6 +41,7 @@ class RowForms:
         return [
             Route(one + MEND, self.mend, methods=["POST"]),
             Route(one + ASSIGN, self.assign, methods=["POST"]),
+            Route(one + DELETE, self.delete, methods=["GET", "POST"]),
         ]
 
     async def mend(self, request: Request) -> Response:
@@ -83,6 +87,33 @@ class RowForms:
             return error_page("Nothing was handed over", str(error), status=status_of(error))
         query = list_query.without(("assigned",)).query()
         return RedirectResponse(f"{LIST_PAGES}/{kept.heading.list_id}{query}#list", 303)
+
+    def delete(self, request: Request) -> Response:
+        """Ask whether to delete a list and say what goes and what stays; delete it when that was sent."""
+        try:
+            kept = self.pages.lists.shown(request.path_params["list_id"])
+            if kept is None:
+                return list_not_found()
+            if not may_delete_list(kept.heading):
+                return error_page("This list was not deleted", _NOT_YOURS, status=403)
+            if request.method != "POST":
+                return self._deletion_page(kept, request)
+            self.pages.lists.delete(kept)
+        except DnapredictError as error:
+            return error_page("This list was not deleted", str(error), status=status_of(error))
+        return RedirectResponse(LIST_PAGES, 303)
+
+    def _deletion_page(self, kept: KeptList, request: Request) -> Response:
+        latest = self.pages.actions.latest(each for each in kept.page_rows["appointment_id"].to_pylist() if each)
+        return page(
+            "list_delete.html",
+            here=self.pages.here(kept, request),
+            synthetic=kept.heading.synthetic,
+            kept=kept.heading,
+            address=f"{LIST_PAGES}/{kept.heading.list_id}",
+            left=sum(each not in latest for each in kept.calls),
+            call_backs=sum(action.details.call_back_at is not None for action in latest.values()),
+        )
 
     def _lines(self, kept: KeptList, list_query: ListQuery) -> Sequence[int]:
         assigned = self.pages.lists.colleagues_by_line(kept)

@@ -17,7 +17,7 @@ import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -301,7 +301,7 @@ class KeptList:
         """Whether all its appointments have begun; False if their times are not known."""
         return _is_over(self.worklist, now)
 
-    @property
+    @cached_property
     def page_rows(self) -> pa.Table:
         """The columns that a page shows, and `SPECIALTY`; null if absent."""
         known, rows = set(self.worklist.column_names), self.worklist.num_rows
@@ -413,6 +413,16 @@ def find(home: Path, list_id: str) -> KeptList | None:
         if lost := _loss_of(path):
             raise StoreError(lost)
         return None
+    try:
+        state = _state(path)
+    except OSError as error:
+        raise StoreError(f"{path}: the list cannot be read ({type(error).__name__}).") from None
+    return _find_once(path, state)
+
+
+@lru_cache(maxsize=4)
+def _find_once(path: Path, _: _State) -> KeptList:
+    """A kept list, cached since call mode reads it for each patient; read and checked again once it was written."""
     content, key = _content(path)
     heading = _heading(path, content, key)
     try:
@@ -507,6 +517,29 @@ def forget(path: Path) -> None:
     path.with_suffix(_UNSCORED).unlink(missing_ok=True)
     path.with_suffix(_ASSIGNED).unlink(missing_ok=True)
     path.unlink()
+
+
+def delete(home: Path, list_id: str) -> bool:
+    """Delete a list with its contact details and unscored rows, and as the latest one; return whether it was there.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be removed: it may then be there in part, and deleting it again removes the rest.
+    """
+    last = latest(home)
+    is_latest = last is not None and last.heading.list_id == list_id
+    paths = [_path(home, list_id), *([home / _FOLDER / _LATEST] if is_latest else [])] if _ID.fullmatch(list_id) else []
+    removed = False
+    for path in paths:
+        try:
+            forget(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StoreError(f"{path}: the list cannot be deleted ({type(error).__name__}). Try again.") from None
+        removed = True
+    return removed
 
 
 def remove_unscored(home: Path, now: datetime.datetime) -> None:

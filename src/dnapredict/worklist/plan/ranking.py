@@ -194,12 +194,14 @@ def action_for(
     """The action for an appointment whose reasons are from `factors`, the strongest first, and what to add to it.
 
     Actions of the kinds `without` are skipped, since a need of the patient already covers them. A further reason adds
-    what its own action has to add, but nothing of a kind that is offered already.
+    what its own action has to add, but nothing of a kind that is offered already. A general question (`gives_way`)
+    comes last where a further reason has an action of its own, so that a call begins with what is particular to it.
     """
     known = (config.action_of(name) for name in factors)
     actions = [action for action in known if action is not None and action.kind not in without]
     if not actions:
         return config.default_action, ()
+    actions.sort(key=lambda action: action.gives_way)  # stable: the strongest reason of each kind stays first
     first, added, offered = actions[0], [], {actions[0].kind} - {"confirm"}
     for action in actions[1:]:
         if action.also and action.do != first.do and action.also not in added and action.kind not in offered:

@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -19,12 +20,16 @@ _NUMBER: Final = "line"
 
 @dataclass(frozen=True)
 class WaitingLine:
-    """A line of a list that is left: its number from 1, its appointment, the next step, and when to call back."""
+    """A line of a list that is left: its number from 1, its appointment, the next step, and when to call back.
+
+    `assigned_to` is the colleague to whom the line was handed over; "" where the whole team calls about it.
+    """
 
     number: int
     appointment_id: str
     step: NextStep
     call_back_at: datetime.datetime | None = None
+    assigned_to: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,10 @@ class CallQueue:
     Attributes
     ----------
     ready
-        To call now: call-backs that are due, the earliest first, then the others by rank.
+        To call now: call-backs that are due, the earliest first, then the others by rank; of each, first those that
+        were handed over to the person who asks.
+    with_colleagues
+        To call now by the colleagues to whom they were handed over.
     later
         To call later: call-backs by time, then those to be tried at another time of day.
     to_write
@@ -47,11 +55,17 @@ class CallQueue:
     later: tuple[WaitingLine, ...]
     to_write: tuple[WaitingLine, ...]
     over: int
+    with_colleagues: tuple[WaitingLine, ...] = ()
 
     @property
     def left(self) -> int:
         """The number of calls that are left today or later."""
-        return len(self.ready) + len(self.later)
+        return len(self.ready) + len(self.with_colleagues) + len(self.later)
+
+    @property
+    def lines(self) -> Sequence[WaitingLine]:
+        """All lines that are left."""
+        return (*self.ready, *self.with_colleagues, *self.later, *self.to_write)
 
     def after(self, number: int) -> Sequence[WaitingLine]:
         """The lines to call now, beginning after the line `number`, which comes last."""
@@ -69,6 +83,8 @@ def call_queue(
     most_attempts: int,
     unanswered_action: str,
     now: datetime.datetime,
+    assigned: Mapping[int, str] = MappingProxyType({}),
+    person: str = "",
 ) -> CallQueue:
     """The calls of a list that are left at `now`: those it selected, and call-backs about any of its lines.
 
@@ -82,6 +98,8 @@ def call_queue(
         Which of some appointments somebody asked to be called back about, and whose patient wants no calls.
     unanswered_action
         How the action of a line begins that is not called about since nobody answered.
+    assigned, person
+        The name of the colleague to whom each line was handed over, and that of the person who asks.
 
     Raises
     ------
@@ -105,13 +123,15 @@ def call_queue(
         return NextStep.WRITE if is_unanswered and step in (NextStep.CALL, NextStep.OTHER_TIME) else step
 
     lines = [
-        _line(row[_NUMBER], row["appointment_id"], done, step_of(row, done))
+        _line(row, done, step_of(row, done), assigned_to=assigned.get(row[_NUMBER], ""))
         for row in to_come
         if row["appointment_id"] not in refused
         for done in [entries.get(row["appointment_id"], ())]
     ]
+    now_due = _with_steps(lines, NextStep.CALL_BACK, NextStep.CALL, person=person)
     return CallQueue(
-        ready=_with_steps(lines, NextStep.CALL_BACK, NextStep.CALL),
+        ready=tuple(line for line in now_due if not line.assigned_to or _is_of(line, person)),
+        with_colleagues=tuple(line for line in now_due if line.assigned_to and not _is_of(line, person)),
         later=_with_steps(lines, NextStep.CALL_BACK_LATER, NextStep.OTHER_TIME),
         to_write=_with_steps(lines, NextStep.WRITE),
         over=len(rows) - len(to_come),
@@ -138,13 +158,22 @@ def _has_begun(starts_at: datetime.datetime | None, now: datetime.datetime) -> b
     return starts_at is not None and starts_at.replace(tzinfo=datetime.UTC) <= now
 
 
-def _line(number: int, appointment_id: str, done: Sequence[RecordedAction], step: NextStep) -> WaitingLine:
+def _line(row: Mapping[str, Any], done: Sequence[RecordedAction], step: NextStep, *, assigned_to: str) -> WaitingLine:
     is_agreed = step in (NextStep.CALL_BACK, NextStep.CALL_BACK_LATER)
-    return WaitingLine(number, appointment_id, step, done[-1].details.call_back_at if is_agreed else None)
+    call_back_at = done[-1].details.call_back_at if is_agreed else None
+    return WaitingLine(row[_NUMBER], row["appointment_id"], step, call_back_at, assigned_to)
 
 
-def _with_steps(lines: Iterable[WaitingLine], *steps: NextStep) -> tuple[WaitingLine, ...]:
-    """The lines with one of the steps, in the order of the steps; call-backs by time, others by line."""
-    chosen = [line for line in lines if line.step in steps]
+def _is_of(line: WaitingLine, person: str) -> bool:
+    """Whether the line was handed over to the person; a name is typed, so that capitals do not count."""
+    return bool(person) and line.assigned_to.casefold() == person.casefold()
+
+
+def _with_steps(lines: Iterable[WaitingLine], *steps: NextStep, person: str = "") -> tuple[WaitingLine, ...]:
+    """The lines with one of the steps, in the order of the steps; the person's own first, call-backs by time."""
     latest = datetime.datetime.max.replace(tzinfo=datetime.UTC)
-    return tuple(sorted(chosen, key=lambda each: (steps.index(each.step), each.call_back_at or latest, each.number)))
+
+    def place(line: WaitingLine) -> tuple[int, bool, datetime.datetime, int]:
+        return steps.index(line.step), not _is_of(line, person), line.call_back_at or latest, line.number
+
+    return tuple(sorted((line for line in lines if line.step in steps), key=place))

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import StoreError
+from dnapredict.service.api.team_lists import own_name
 from dnapredict.service.auth.access_control import CALLER
 from dnapredict.service.call_actions import RecordedAction
 from dnapredict.service.call_outcomes import BARRIER_WORDS, OFFER_WORDS, WORDS, Outcome
@@ -101,6 +102,8 @@ class CallView:
             most_attempts=self._worklist.attempts,
             unanswered_action=self._worklist.unanswered_action,
             now=self.now,
+            assigned=self.desk.pages.lists.colleagues_by_line(self.kept),
+            person=own_name(),
         )
 
     def address(self, number: int, *, said: int = 0) -> str:
@@ -170,7 +173,8 @@ class CallView:
             "call_end.html",
             later=[self._found(line, details, self._when_again(line)) for line in queue.later],
             with_colleagues=[
-                self._found(line, details, f"{self._name(lock)} is calling") for line, lock in locks.items() if lock
+                *(self._found(line, details, f"{self._name(lock)} is calling") for line, lock in locks.items() if lock),
+                *(self._found(line, details, f"Handed over to {line.assigned_to}") for line in queue.with_colleagues),
             ],
             to_write=[self._found(line, details, "") for line in queue.to_write],
             unanswered_action=self._worklist.unanswered_action,
@@ -284,8 +288,7 @@ class CallView:
         return row["action"] or ""
 
     def _step(self, number: int) -> NextStep:
-        lines = (*self.queue.ready, *self.queue.later, *self.queue.to_write)
-        return next((line.step for line in lines if line.number == number), NextStep.NOTHING)
+        return next((line.step for line in self.queue.lines if line.number == number), NextStep.NOTHING)
 
     def _last(self, done: Sequence[RecordedAction]) -> RecordedOutcome | None:
         return self._shown(done[-1]) if done and done[-1].outcome is not Outcome.WITHDRAWN else None

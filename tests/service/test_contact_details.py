@@ -13,9 +13,11 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import openpyxl
+import pyarrow as pa
 import pytest
 from tests.service.conftest import client_of, wait_until_ready
 from tests.service.double import steady_champion
@@ -27,8 +29,9 @@ from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service import app
 from dnapredict.service.log.retention import RetentionThread, remove_lists
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.worklist.files import contact_details, list_store
+from dnapredict.worklist.files import contact_details, excel_worklist, filled_workbook, list_store, worklist_files
 from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.excel_worklist import Note
 from dnapredict.worklist.plan.working_days import local_today
 
 MARKS = ("Marknamen", "Markvorname", "07700900123", "01514960999", "Markish", "Marktime", "1951-03-09")
@@ -236,3 +239,56 @@ def test_a_service_that_is_killed_in_the_middle_of_an_upload_leaves_no_name_on_d
         with urllib.request.urlopen(f"{service.address}/metrics", timeout=60) as answer:  # noqa: S310
             assert marks_in(answer.read()) == []
         assert marks_in(service.log.read_bytes()) == []
+
+
+def named_files(folder: Path) -> list[str]:
+    """The files below a folder that outlive a process which is killed; links to files without a name do not."""
+    return [path.name for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files without a name are Linux's")
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_a_download_and_its_return_are_in_no_file_at_any_moment(tmp_path: Path, monkeypatch, form: str):
+    # A service that is killed, by the system too when memory is short, removes no file.
+    config = worklist_config().model_copy(update={"carry_through": ("person_full_name",)})
+    monkeypatch.setattr(app, "worklist_config", lambda: config)
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    left: list[list[str]] = []
+
+    def watched(function: Callable[..., object]) -> Callable[..., object]:
+        def call(*given: object, **named: object) -> object:
+            done = function(*given, **named)
+            left.append(named_files(temporary))
+            return done
+
+        return call
+
+    for module, name in ((worklist_files, "write_sheet"), (worklist_files, "_write_csv"), (filled_workbook, "read")):
+        monkeypatch.setattr(module, name, watched(getattr(module, name)))
+    champion = steady_champion()
+    with client_of(champion, home, mapping=MAPPING) as client:
+        wait_until_ready(client)
+        list_id = client.post("/v1/lists", files={"file": ("week.csv", as_list(2))}).json()["list_id"]
+        content = client.get(f"/lists/{list_id}/file?form={form}").content
+        files = {"file": (f"filled.{form}", content)}
+        assert client.post(f"/v1/lists/{list_id}/outcomes", files=files).json()["empty"] == 2
+    champion.stop()
+    assert left == [[], []]
+
+
+def test_rows_of_a_workbook_wait_in_the_folder_of_its_draft(tmp_path: Path, monkeypatch):
+    temporary, folder = tmp_path / "temporary", tmp_path / "next to the worklist"
+    temporary.mkdir()
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    waiting = []
+
+    def tables() -> Iterator[pa.Table]:
+        yield pa.table({"appointment_id": ["a1"], "Surname": ["Marknamen"]})
+        waiting.append((named_files(temporary), bool(named_files(folder))))
+
+    excel_worklist.write_sheet(tables(), folder / "draft.xlsx", note=Note(("A note",)))
+    assert waiting == [([], True)]
+    assert named_files(folder) == ["draft.xlsx"]

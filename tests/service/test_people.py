@@ -4,13 +4,15 @@ import datetime
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 from tests.service.conftest import client_of, wait_until_ready
 from tests.service.double import steady_champion
-from tests.service.pages import record, week
+from tests.service.pages import record, upload_to, week
 from tests.service.test_failed_keys import sign_in
 from typer.testing import CliRunner
 
@@ -19,6 +21,7 @@ from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth import api_keys, sign_in_links
 from dnapredict.service.auth.api_keys import KeyScope
 from dnapredict.service.auth.staff import StaffRole
+from dnapredict.worklist.files import list_store
 
 HTML = {"accept": "text/html"}
 OWN_CLICK = HTML | {"sec-fetch-site": "none"}
@@ -301,3 +304,36 @@ def test_the_sign_in_page_says_in_words_what_to_do(shut: TestClient, ada: api_ke
     assert "Ask the person who runs dnapredict at your trust." in page
     sign_in(shut, ada.token)
     assert "You are signed in as Ada Okafor, clerk, North." in shut.get("/sign-in").text
+
+
+def figures(page: str) -> str:
+    """What the page of a week says, without its header."""
+    return " ".join(re.sub(r"<[^>]*>", " ", page.partition("<main")[2]).split())
+
+
+def test_the_figures_of_a_week_are_the_same_for_everybody(
+    home: Path, shut: TestClient, ada: api_keys.MadeKey, eve: api_keys.MadeKey
+) -> None:
+    # From two versions of one table a reader could take the difference: of a clerk's own team and of all others.
+    bea = api_keys.create_personal(home, name="Bea Lund", team="South", role=StaffRole.CLERK)
+    api_keys.time.sleep(1.1)  # a worker's memory of the keys
+    sign_in(shut, ada.token)
+    address = upload_to(shut, week(200))
+    of_the_most_deprived_fifth(home, address.rpartition("/")[2])
+    for line in range(1, 21):
+        assert record(shut, address, line=line).status_code == 303
+    seen = set()
+    for each in (ada, bea, eve):
+        shut.cookies.clear()
+        sign_in(shut, each.token)
+        seen.add(figures(shut.get("/week", headers=HTML).text))
+    (text,) = seen
+    assert "The most deprived fifth of England Called 20 Reached 20" in text
+
+
+def of_the_most_deprived_fifth(home: Path, list_id: str) -> None:
+    """Make every patient of a kept list one of the most deprived fifth."""
+    kept = list_store.find(home, list_id)
+    assert kept is not None
+    fifths = pa.array([1] * kept.worklist.num_rows)
+    list_store.keep_changed(home, replace(kept, worklist=kept.worklist.append_column("imd_fifth", fifths)))

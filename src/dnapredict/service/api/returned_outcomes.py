@@ -5,7 +5,6 @@ recorded when it was downloaded, so an outcome that a colleague has recorded sin
 already is not recorded again, so that the same workbook can be given back any number of times.
 """
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.readers.file_type import FileLimits
 from dnapredict.data.spreadsheet_formulas import neutral
 from dnapredict.errors import DataError, DnapredictError, StoreError
@@ -128,8 +128,8 @@ def read_returned(content: bytes, *, name: str, limits: FileLimits = UPLOAD_LIMI
     DataError
         As `filled_workbook.read`, with the name that the sender knows.
     """
-    with tempfile.TemporaryDirectory(prefix="dnapredict-") as folder:
-        path = Path(folder) / f"filled{Path(name).suffix.lower()}"
+    with Workspace() as workspace:
+        path = workspace.new_file(ending=Path(name).suffix.lower())
         path.write_bytes(content)
         try:
             return filled_workbook.read(path, limits=limits)

@@ -5,7 +5,6 @@ A request with several appointments is kept as a list for the page, as an upload
 
 import datetime
 import logging
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -115,15 +114,12 @@ def as_file(
     worklist = worklist.append_column(OUTCOME, pa.array(words, pa.string()))
     recorded = {each: (WORDS[action.outcome], action.at.isoformat()) for each, action in latest.items()}
     note = kept.heading.note or _default_note(kept.heading)
-    with tempfile.TemporaryDirectory(prefix="dnapredict-") as folder:
-        out = Path(folder) / f"worklist.{form}"
-        worklist_files.write_tables(
-            [with_call_columns(worklist, kept.page_rows)],
-            out,
-            note=replace(note, timezone=kept.heading.timezone),
-            recorded_before=RecordedBefore(kept.heading.list_id, recorded),
-        )
-        return out.read_bytes()
+    return worklist_files.worklist_bytes(
+        with_call_columns(worklist, kept.page_rows),
+        form=form,
+        note=replace(note, timezone=kept.heading.timezone),
+        recorded_before=RecordedBefore(kept.heading.list_id, recorded),
+    )
 
 
 def _appointments(kept: list_store.KeptList) -> list[str]:

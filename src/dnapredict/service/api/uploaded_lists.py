@@ -52,7 +52,7 @@ from dnapredict.worklist.files import contact_details, list_store, unscored_rows
 from dnapredict.worklist.files.contact_details import ContactDetails
 from dnapredict.worklist.files.list_store import ERROR_CELL, SPECIALTY, Heading, KeptList, ListOrigin
 from dnapredict.worklist.files.unscored_rows import UnscoredRows
-from dnapredict.worklist.files.worklist_files import notices_of
+from dnapredict.worklist.files.worklist_files import FIFTH, notices_of
 from dnapredict.worklist.plan.working_days import local_today
 
 MOST_ROWS: Final = 20_000
@@ -437,6 +437,16 @@ class ListService:
     def headings(self) -> tuple[Heading, ...]:
         """The headings of all lists that the person may open, newest first."""
         return tuple(heading for heading in list_store.headings(self._home) if may_open(heading))
+
+    def fifths(self, list_id: str) -> dict[str, int | None]:
+        """The fifth of deprivation by appointment of a list of any team, for counts; {} where there is no such list."""
+        kept = list_store.find_shown(self._home, list_id)
+        rows = [] if kept is None else kept.page_rows.select(["appointment_id", FIFTH]).to_pylist()
+        return {row["appointment_id"]: row[FIFTH] for row in rows if row["appointment_id"] is not None}
+
+    def has_synthetic(self) -> bool:
+        """Whether a list of any team is of made-up patients, so that counts are too."""
+        return any(heading.synthetic for heading in list_store.headings(self._home))
 
 
 def _read(content: bytes, name: str) -> pa.Table:

@@ -15,7 +15,6 @@ from dnapredict.service.call_actions import WORDS, Outcome, WeekEntry
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.list_pages import ListPages
 from dnapredict.service.pages.rendering import day_words, error_page, page
-from dnapredict.worklist.files.worklist_files import FIFTH
 from dnapredict.worklist.plan.working_days import local_today
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def _week_page(pages: ListPages, monday: datetime.date) -> Response:
     return page(
         "week.html",
         here=WEEK,
-        synthetic=any(heading.synthetic for heading in pages.lists.headings()),
+        synthetic=pages.lists.has_synthetic(),
         heading=f"{day_words(monday)} to {day_words(monday + datetime.timedelta(days=6))}",
         made=_number(counts.made, rule.suppress_below),
         reached=_number(counts.reached, rule.suppress_below),
@@ -95,15 +94,15 @@ def _week_page(pages: ListPages, monday: datetime.date) -> Response:
 
 
 def _fifths(pages: ListPages, entries: Iterable[WeekEntry]) -> dict[str, int | None]:
-    """The fifth of deprivation of each appointment by its hash, from the lists on which something was recorded."""
+    """The fifth of deprivation of each appointment by its hash, from the lists on which something was recorded.
+
+    Of the lists of all teams, whoever looks: the reviewer sees no list, and a clerk who saw the areas of one team only
+    could take the difference between two versions of the page.
+    """
     fifths: dict[str, int | None] = {}
     for list_id in {entry.list_id for entry in entries}:
-        kept = pages.lists.shown(list_id)
-        if kept is None:  # deleted after its retention period
-            continue
-        rows = kept.page_rows.select(["appointment_id", FIFTH]).to_pylist()
-        known = ((row["appointment_id"], row[FIFTH]) for row in rows if row["appointment_id"] is not None)
-        fifths.update((pages.actions.hash_of(appointment), fifth) for appointment, fifth in known)
+        known = pages.lists.fifths(list_id)
+        fifths.update((pages.actions.hash_of(appointment), fifth) for appointment, fifth in known.items())
     return fifths
 
 

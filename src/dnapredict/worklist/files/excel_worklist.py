@@ -8,6 +8,7 @@ which list this is and what was recorded, so that a filled workbook can be given
 """
 
 import datetime
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -93,19 +94,20 @@ class Note:
 
 
 def write_sheet(
-    tables: Iterable[pa.Table], draft: Path, *, note: Note, recorded_before: RecordedBefore | None = None
+    tables: Iterable[pa.Table], draft: Path | io.BytesIO, *, note: Note, recorded_before: RecordedBefore | None = None
 ) -> None:
     """Write a stream of `tables` to the workbook `draft`: every row, the calls to make, and the `note`.
 
-    Columns of `tables` that `calls_sheet` names are on the sheet of calls only.
+    Columns of `tables` that `calls_sheet` names are on the sheet of calls only. To a `draft` in memory, nothing is
+    written to a disk.
 
     Raises
     ------
     UsageError
         If there are more rows than a sheet holds.
     """
-    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    with xlsxwriter.Workbook(str(draft), options) as book:
+    options = _place(draft) | {"strings_to_formulas": False, "strings_to_urls": False}
+    with xlsxwriter.Workbook(draft if isinstance(draft, io.BytesIO) else str(draft), options) as book:
         # Without a fixed date a workbook records the second of writing, and no two files are equal.
         day = note.day or datetime.date(2000, 1, 1)
         created = datetime.datetime(day.year, day.month, day.day)
@@ -120,6 +122,14 @@ def write_sheet(
         _write_about(book, note)
         if recorded_before is not None:
             _write_recorded(book, recorded_before)
+
+
+def _place(draft: Path | io.BytesIO) -> dict[str, object]:
+    """Where rows wait until the workbook is complete: they can hold patients' names, which a kill leaves behind.
+
+    For a file it is the folder of the draft, which is removed with it, and not the system's temporary folder.
+    """
+    return {"in_memory": True} if isinstance(draft, io.BytesIO) else {"constant_memory": True, "tmpdir": draft.parent}
 
 
 class _WorklistSheet:

@@ -7,6 +7,7 @@ a file with another digest is renamed and kept.
 
 import datetime
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -217,6 +218,24 @@ def write_tables(
             write_sheet(safe, draft, note=note, recorded_before=recorded_before)
 
 
+def worklist_bytes(worklist: pa.Table, *, form: str, note: Note, recorded_before: RecordedBefore) -> bytes:
+    """The content of the CSV or XLSX file that `write_tables` makes, for a download.
+
+    It is made in memory alone: with names in it, a file on a disk would outlive a process that is killed.
+
+    Raises
+    ------
+    UsageError
+        If a sheet would have more rows than a spreadsheet holds.
+    """
+    made = io.BytesIO()
+    if form == "csv":
+        _write_csv(iter([neutral_table(_without_call_columns(worklist))]), made)
+    else:
+        write_sheet([neutral_table(worklist, workbook=True)], made, note=note, recorded_before=recorded_before)
+    return made.getvalue()
+
+
 def _without_call_columns(table: pa.Table) -> pa.Table:
     return table.select([name for name in table.column_names if not is_call_column(name)])
 
@@ -232,7 +251,7 @@ def _write_parquet(tables: Iterable[pa.Table], draft: Path, note: str) -> None:
         writer.close()
 
 
-def _write_csv(tables: Iterator[pa.Table], draft: Path) -> None:
+def _write_csv(tables: Iterator[pa.Table], draft: Path | io.BytesIO) -> None:
     first = next(tables)
     with pa_csv.CSVWriter(draft, first.schema) as writer:
         writer.write_table(first)

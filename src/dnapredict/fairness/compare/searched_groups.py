@@ -70,13 +70,13 @@ class SearchedGroups:
         return _Overlaps(self.pairs)
 
     @functools.cached_property
-    def _batches(self) -> "tuple[_Batch, ...]":
+    def _batches(self) -> "tuple[_CrossedGroups, ...]":
         """The groups by the groupings that they cross."""
         unions, index = union_groups(self.pairs), dict[tuple[str, ...], list[int]]()
         cells = [_cells_of(path, unions) for path in self.paths]
         for group, own in enumerate(cells):
             index.setdefault(tuple(own), []).append(group)
-        return tuple(_Batch.of(groups, [cells[group] for group in groups]) for groups in index.values())
+        return tuple(_CrossedGroups.of(groups, [cells[group] for group in groups]) for groups in index.values())
 
 
 def searched_groups(pairs: PairCounts, *, fewest_expected: float) -> SearchedGroups:
@@ -176,7 +176,7 @@ Parts = dict[str, tuple[tuple[str, ...], ...]]  # for each grouping, one or more
 
 
 @dataclass(frozen=True)
-class _Batch:
+class _CrossedGroups:
     """Groups that cross the same groupings.
 
     Attributes
@@ -191,7 +191,7 @@ class _Batch:
     places: dict[str, NDArray[np.int64]]
 
     @classmethod
-    def of(cls, index: Sequence[int], cells: Sequence[Cells]) -> "_Batch":
+    def of(cls, index: Sequence[int], cells: Sequence[Cells]) -> "_CrossedGroups":
         """The batch of the groups at `index`, which have these cells."""
         parts = {name: tuple(dict.fromkeys(own[name] for own in cells)) for name in cells[0]}
         places = {name: np.array([parts[name].index(own[name]) for own in cells]) for name in parts}
@@ -206,7 +206,7 @@ class _Overlaps:
         self._everyone = pairs.total("expected")
         self._tables: dict[tuple[str, ...], tuple[Floats, tuple[tuple[str, ...], ...]]] = {}
 
-    def shares(self, batch: _Batch, other: Cells) -> Floats:
+    def shares(self, batch: _CrossedGroups, other: Cells) -> Floats:
         """(groups,) the share of each group of `batch` that is inside `other`.
 
         Exact for three groupings, and for `TRIPLE` with one more. Where both together have more, the further groupings
@@ -230,7 +230,7 @@ class _Overlaps:
             )
         return np.minimum(1.0, np.divide(inside, own, out=np.zeros_like(own), where=own > 0))
 
-    def _independent(self, batch: _Batch, inside: tuple[str, ...], both: Parts) -> Floats:
+    def _independent(self, batch: _CrossedGroups, inside: tuple[str, ...], both: Parts) -> Floats:
         """Expected in `both` if its further groupings were independent within `inside`."""
         narrowed = {name: both[name] for name in inside}
         base = self._expected(batch, narrowed)
@@ -245,7 +245,7 @@ class _Overlaps:
             expected = expected * np.divide(part, base, out=np.zeros_like(base), where=base > 0)
         return expected
 
-    def _expected(self, batch: _Batch, parts: Parts) -> Floats | None:
+    def _expected(self, batch: _CrossedGroups, parts: Parts) -> Floats | None:
         """(groups,) expected missed appointments of each group's crossing of `parts`; None where it was not counted."""
         names = _merged(tuple(parts))
         if len(names) > 2 and names not in self._pairs.overlaps:
@@ -274,7 +274,7 @@ class _Overlaps:
         return np.asarray(sums[..., MEASURES.index("expected")].sum(axis=(-2, -1)))
 
 
-def _places_of(batch: _Batch, name: str, parts: int) -> NDArray[np.int64]:
+def _places_of(batch: _CrossedGroups, name: str, parts: int) -> NDArray[np.int64]:
     """(groups,) the part of a grouping that each group has; where there is one part only, all have it."""
     if parts == 1:
         return np.zeros(len(batch.index), dtype=np.int64)

@@ -82,6 +82,11 @@ COMPLEMENTS = {
     "trust_side": ("trust_side", "missed", "own reasons"),
     "ethnicity_unknown": ("unrecorded", "appointments", "recorded"),
 }
+# Rates of differences, with the printed counts that are subtracted.
+COUNTS_OF_DIFFERENCES = {
+    "missed_support": ("missed", "reached"),
+    "unneeded_calls": ("appointments", "missed", "selected", "reached"),
+}
 FEWEST_POSSIBLE = 3
 Cell = tuple[str, str, str]
 
@@ -149,16 +154,9 @@ class Attack:
                 self._others(name, code, float(line["reach"]) + float(line["reach_gap"]), line)
 
     def _differences(self, name: str, code: str, line: dict[str, str]) -> None:
-        """What the rates tell of differences: the fives that give a rate, and that what is left is not small."""
-        if line["missed_support"] != "*" and line["missed"] != "*":
-            about = float(line["missed_support"]) * float(line["missed"])
-            self._learn(("unreached", name, code), round(about / 5) * 5)
-        if line["unneeded_calls"] != "*" and line["appointments"] != "*" and line["missed"] != "*":
-            about = float(line["appointments"]) - float(line["missed"])
-            found = fives(float(line["unneeded_calls"]), (about - 5, about, about + 5))
-            if found:
-                self._learn(("unneeded", name, code), found[0])
-                self._learn(("came", name, code), found[1])
+        """What the rates tell beside the counts that they are computed from: that what is left is not small."""
+        for rate, counts in COUNTS_OF_DIFFERENCES.items():
+            assert line[rate] == "*" or "*" not in [line[count] for count in counts]
         for rate, (above, below, left) in COMPLEMENTS.items():
             if line[rate] not in ("*", "0.0") and float(line[rate]) < 1:
                 # A rate is not printed where 1 to 7 are left.
@@ -177,6 +175,8 @@ class Attack:
         """Everyone else's missed and reached, from a gap: the pairs of fives that give exactly that rate."""
         total = self.high["missed", "all", "all"] - 2
         about = total - float(line["missed"])
+        if math.isinf(about):
+            return  # many pairs of numbers give a rate where the total is hidden
         found = fives(rate, (about - 5, about, about + 5))
         if found:
             for count, printed in zip(("reached", "missed"), found, strict=True):

@@ -7,6 +7,8 @@ from benchmarks.planted_worlds import PlantedWorld
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.fairness.compare.harm_search import FoundHarm, HarmKind, HarmLimits, search_harms
 from dnapredict.fairness.compare.searched_groups import Path, SearchedGroups, searched_groups
+from dnapredict.fairness.disclosure.hidden_counts import HiddenCells
+from dnapredict.fairness.disclosure.suppression import CountCell
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.groupings import GROUPINGS, PLACE_GROUPINGS
 from dnapredict.fairness.measure.intervals import Ratio
@@ -114,13 +116,22 @@ def test_a_wider_limit_finds_less():
 
 def test_a_finding_is_printed_rounded():
     found = FoundHarm((PAKISTANI, SITE), HarmKind.UNDER_SCORED, Ratio(203, 108.4, 0.0712), 1e-9, 1_013, 203)
-    (shown,) = published_harms([found], PAIRS, RULE, z=1.96)
+    (shown,) = published_harms([found], PAIRS, RULE, z=1.96, hidden=HiddenCells())
     assert shown.name.endswith("Pakistani; site RXA01") or "site RXA01" in shown.name
     assert shown.appointments == 1_015
     assert shown.estimate is not None
     assert shown.estimate.value == pytest.approx(205 / 110, abs=1e-4)
     assert shown.p_value == 0.0001
     assert "186 appointments are missed for every 100 that the risks say" in shown.sentence
+
+
+def test_a_finding_of_which_a_count_is_hidden_prints_no_number():
+    found = FoundHarm((SITE,), HarmKind.UNDER_SCORED, Ratio(203, 108.4, 0.0712), 1e-9, 1_013, 203)
+    hidden = HiddenCells(frozenset({CountCell("missed", *SITE)}))
+    (shown,) = published_harms([found], PAIRS, RULE, z=1.96, hidden=hidden)
+    assert shown.appointments is None
+    assert shown.estimate is None
+    assert "a number that is hidden" in shown.sentence
 
 
 def test_a_finding_that_leaves_a_small_number_is_hidden():
@@ -132,7 +143,7 @@ def test_a_finding_that_leaves_a_small_number_is_hidden():
         table = table.set_column(table.schema.get_field_index(name), name, [values])
     path = (PAKISTANI, ("site", "S1"))
     found = FoundHarm(path, HarmKind.UNDER_SCORED, Ratio(90, 45.0, 0.1), 0.001, 495, 90)
-    (shown,) = published_harms([found], count_pairs(AuditData.of(table)), RULE, z=1.96)
+    (shown,) = published_harms([found], count_pairs(AuditData.of(table)), RULE, z=1.96, hidden=HiddenCells())
     assert shown.appointments is None
     assert shown.estimate is None
     assert "495" not in shown.sentence

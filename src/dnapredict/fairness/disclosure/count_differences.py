@@ -1,8 +1,8 @@
 """Counts that no table has a column for, and that two printed counts or a rate tell: who missed and was not called.
 
-"Missed support" is printed of those who missed and were not reached, "unneeded calls" of those who were called and
-came. And each rate is hidden where 1 to 7 are left beside its numerator, so that a reader learns of what is left
-whether it is small. These differences are protected as the counts of the tables are.
+Each rate is hidden where 1 to 7 are left beside its numerator, so that a reader learns of what is left whether it is
+small. What is left is also the first count less the second, both as they are printed. These differences are protected
+as the counts of the tables are.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,19 +18,19 @@ from dnapredict.fairness.measure.group_metrics import RATES
 
 @dataclass(frozen=True)
 class CountDifference:
-    """A count that is `whole` without `part`; `is_printed` where a rate has it as numerator or denominator."""
+    """A count that is `whole` without `part`; `has_rate` where a rate is printed of it."""
 
     whole: str
     part: str
-    is_printed: bool = False
+    has_rate: bool = False
 
 
 MISSED_NOT_REACHED: Final = "missed_not_reached"
 # What is left of each rate, in an order in which a difference comes after those that it is made of.
 DIFFERENCES: Final[Mapping[str, CountDifference]] = {
-    MISSED_NOT_REACHED: CountDifference("missed", "reached", is_printed=True),
-    "attended": CountDifference("appointments", "missed", is_printed=True),
-    "attended_called": CountDifference("selected", "reached", is_printed=True),
+    MISSED_NOT_REACHED: CountDifference("missed", "reached", has_rate=True),
+    "attended": CountDifference("appointments", "missed", has_rate=True),
+    "attended_called": CountDifference("selected", "reached", has_rate=True),
     "attended_not_called": CountDifference("attended", "attended_called"),
     "not_called": CountDifference("appointments", "selected"),
     "missed_without_trust_side": CountDifference("missed", "trust_side"),
@@ -40,21 +40,15 @@ DIFFERENCES: Final[Mapping[str, CountDifference]] = {
 # Differences that depend on which list is in use.
 OF_A_LIST: Final = frozenset(DIFFERENCES) - {"attended", "missed_without_trust_side", "recorded"}
 _OF_A_DIFFERENCE: Final = 3
-_NAMED: Final = {(one.whole, one.part): name for name, one in DIFFERENCES.items() if one.is_printed}
 
 
 def counts_in_rate(name: str) -> tuple[str, ...]:
-    """The counts that a rate of `group_metrics.RATES` is computed from, the differences among them.
+    """The counts that a rate of `group_metrics.RATES` is computed from.
 
-    >>> counts_in_rate("reach")
-    ('reached', 'missed')
     >>> counts_in_rate("missed_support")
-    ('missed', 'reached', 'missed_not_reached')
+    ('missed', 'reached')
     """
-    plus, minus, below, without = RATES[name]
-    sides = (("".join(plus), "".join(minus)), ("".join(below), "".join(without)))
-    differences = [_NAMED[side] for side in sides if side in _NAMED]
-    return tuple(dict.fromkeys((*plus, *minus, *below, *without, *differences)))
+    return tuple(dict.fromkeys(part for side in RATES[name] for part in side))
 
 
 def differences_of(counts: Mapping[str, float]) -> Iterator[tuple[str, float]]:

@@ -199,14 +199,12 @@ class LinkedTables:
     """The exact counts of all tables of a report, and how they are linked.
 
     `unprinted` are counts of groups that are printed together with others, and what is left of larger groups.
-    `told` is what is known of a printed difference (`count_differences`) when it is hidden.
     """
 
     exact: dict[CountCell, float] = field(default_factory=dict)
     sums: list[SumConstraint] = field(default_factory=list)
     at_most: list[AtMost] = field(default_factory=list)
     unprinted: dict[CountCell, Range] = field(default_factory=dict)
-    told: dict[CountCell, Range] = field(default_factory=dict)
 
     def add_table(
         self,
@@ -248,12 +246,10 @@ class LinkedTables:
         for code in codes:
             own = {count: self.exact[CountCell(count, grouping, code)] for count in counts}
             for name, number in differences_of(own):
-                cell, told, one = CountCell(name, grouping, code), told_range(number, rule), DIFFERENCES[name]
-                if not one.is_printed and number > _NEAR * rule.suppress_below:
+                cell, one = CountCell(name, grouping, code), DIFFERENCES[name]
+                if not one.has_rate and number > _NEAR * rule.suppress_below:
                     continue  # that it is not small bounds nothing
-                self.exact[cell] = number
-                # That nobody is left follows from the rate, which is then 1: it is not hidden without the rate.
-                (self.told if one.is_printed and number else self.unprinted)[cell] = told
+                self.exact[cell], self.unprinted[cell] = number, told_range(number, rule)
                 parts = (cell, CountCell(one.part, grouping, code))
                 self.sums.append(SumConstraint(parts, CountCell(one.whole, grouping, code)))
 
@@ -345,7 +341,6 @@ class LinkedTables:
             rule,
             keep=keep,
             unprinted=self.unprinted,
-            told=self.told,
             at_most=self.at_most,
             cost=_cost_of_hiding,
             with_earlier=(before.link, before.link_added) if before else (),

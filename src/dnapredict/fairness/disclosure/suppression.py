@@ -7,7 +7,7 @@ count is hidden as well: of those that bound it, the one whose loss costs a read
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from dnapredict.config.fairness_policy import Disclosure
@@ -24,6 +24,7 @@ from dnapredict.fairness.disclosure.derived_ranges import (
 _KEPT: Final = 1_000.0  # how much dearer a cell is that is hidden only where no other is left
 _TOTAL: Final = 10_000.0
 _ZERO: Final = 1e6
+_OF_A_DIFFERENCE: Final = 3  # the whole, its part and what is left: three counts of one group
 
 
 class CountCell(NamedTuple):
@@ -108,7 +109,6 @@ def cells_to_hide(
     *,
     keep: Collection[CountCell] = frozenset(),
     unprinted: Mapping[CountCell, Range] | None = None,
-    told: Mapping[CountCell, Range] | None = None,
     at_most: Sequence[AtMost] = (),
     cost: Callable[[CountCell], float] | None = None,
     with_earlier: Sequence[Callable[[LinkedCounts], Linked | None]] = (),
@@ -124,8 +124,6 @@ def cells_to_hide(
     unprinted
         Cells that are printed nowhere, such as the groups that a printed row holds together, with their range by
         what a reader knows of them. They are never among the result; the small ones are protected all the same.
-    told
-        Cells of which something is known where they are hidden: their range then.
     cost
         What a reader loses with a cell, by default the same for every count; the smaller of two equal ones is
         hidden, and a total only where no part is left.
@@ -139,36 +137,21 @@ def cells_to_hide(
     >>> sorted(cell.code for cell in cells_to_hide(exact, [SumConstraint(tuple(parts), total)], rule).cells)
     ['1', '9']
     """
-    outside, known = unprinted or {}, told or {}
+    outside = unprinted or {}
     secrets = [cell for cell, count in exact.items() if publish_count(count, rule) is None]
     small = frozenset(secrets) - outside.keys()
-    known_alone = dict(outside) | {cell: known[cell] for cell in small if cell in known}
-    linked = linked_counts(exact, constraints, rule, unprinted=known_alone, at_most=at_most)
+    linked = linked_counts(exact, constraints, rule, unprinted=outside, at_most=at_most)
     prices = _Prices(exact, frozenset(line.total for line in constraints), frozenset(keep), cost)
 
-    def price(name: Unknown) -> float | None:
-        return prices.of(name) if isinstance(name, CountCell) and name not in small | outside.keys() else None
-
-    def price_in_one_report(name: Unknown) -> float | None:
-        # Within a report a hidden number is known not to be 0; a 0 is hidden only for what other reports tell.
-        return price(name) if isinstance(name, CountCell) and exact[name] else None
-
-    def range_when_hidden(name: Unknown) -> Range:
-        default = HIDDEN_RANGE if isinstance(name, CountCell) and exact[name] else HIDDEN_ZERO_RANGE
-        return known.get(name, default) if isinstance(name, CountCell) else default
-
-    def hide(derived: DerivedRanges, unknown: Sequence[Unknown], *, alone: bool) -> int:
-        cost_of = price_in_one_report if alone else price
-        hidden = protect(derived, unknown, cost=cost_of, hide=range_when_hidden, print_again=alone)
-        linked.ranges.update({name: range_when_hidden(name) for name in hidden})
-        further.update(hidden)
-        return len(derived.given_up)
-
-    further: set[Unknown] = set()
+    hiding = _Hiding(exact, outside, small, prices, linked, _differences(constraints, outside))
+    hiding.follow_zeros(at_most)
     if secrets:
-        hide(DerivedRanges(linked, truth=exact), secrets, alone=True)
+        derived = DerivedRanges(linked, truth=exact)
+        for name in protect(derived, secrets, cost=hiding.price_in_one_report, hide=hiding.range_when_hidden):
+            hiding.hide(name)
     left_out = exposed = 0
     for add in with_earlier if rule.suppress_below else ():
+        hiding.narrow_differences()
         together = add(linked)
         if together is None:
             continue
@@ -176,8 +159,11 @@ def cells_to_hide(
         for part in unlinked_parts(together.counts):
             unknown = [name for name in [*secrets, *together.secrets] if name in part.ranges]
             if unknown:
-                exposed += hide(DerivedRanges(part, largest=rule.suppress_below - 1), unknown, alone=False)
-    return HiddenCounts(small | {cell for cell in further if isinstance(cell, CountCell)}, linked, left_out, exposed)
+                derived = DerivedRanges(part, largest=rule.suppress_below - 1)
+                protect(derived, unknown, cost=hiding.price, hide=hiding.hide, print_again=False)
+                exposed += len(derived.given_up)
+    hiding.narrow_differences()
+    return HiddenCounts(small | hiding.further, linked, left_out, exposed)
 
 
 def linked_counts(
@@ -199,6 +185,84 @@ def linked_counts(
         row: dict[Unknown, float] = dict.fromkeys(limit.smaller, 1.0)
         linked.at_most.append(row | {cell: row.get(cell, 0.0) - 1.0 for cell in limit.larger})
     return linked
+
+
+def _differences(
+    constraints: Sequence[SumConstraint], unprinted: Mapping[CountCell, Range]
+) -> dict[CountCell, tuple[CountCell, CountCell]]:
+    """The whole and the part of each difference of two counts that is printed nowhere."""
+    return {
+        line.parts[0]: (line.total, line.parts[1])
+        for line in constraints
+        if line.parts[0] in unprinted and len({cell.counted for cell in (*line.parts, line.total)}) == _OF_A_DIFFERENCE
+    }
+
+
+@dataclass
+class _Hiding:
+    """What has been hidden so far beside the `small` counts, and what that costs.
+
+    Several reports are followed one count at a time. There a difference has the range that follows from its whole and
+    its part, and is hidden with the cheaper of the two.
+    """
+
+    exact: Mapping[CountCell, float]
+    unprinted: Mapping[CountCell, Range]
+    small: frozenset[CountCell]
+    prices: "_Prices"
+    linked: LinkedCounts
+    differences: Mapping[CountCell, tuple[CountCell, CountCell]]
+    further: set[CountCell] = field(default_factory=set)
+    plain_zeros: set[CountCell] = field(default_factory=set)
+
+    def follow_zeros(self, at_most: Sequence[AtMost]) -> None:
+        """Find the zeros of what is part of nobody: of 0 appointments 0 are missed, hidden or not."""
+        pairs = [(one, limit.larger) for limit in at_most for one in limit.smaller]
+        pairs += [(part, (whole,)) for whole, part in self.differences.values()]
+        self.plain_zeros |= {one for one, larger in pairs if not any(self.exact[each] for each in larger)}
+
+    def price(self, name: Unknown) -> float | None:
+        """The cost of hiding a number; None where it is printed nowhere, or follows from a 0 of its whole."""
+        if not isinstance(name, CountCell) or any(
+            name in each for each in (self.small, self.further, self.plain_zeros)
+        ):
+            return None
+        if name in self.differences:
+            found = [price for one in self.differences[name] if (price := self.price(one)) is not None]
+            return min(found, default=None)
+        return None if name in self.unprinted else self.prices.of(name)
+
+    def price_in_one_report(self, name: Unknown) -> float | None:
+        """As `price`; a hidden number is then known not to be 0: a 0 is hidden only for what other reports tell."""
+        if not isinstance(name, CountCell) or name in self.differences or not self.exact[name]:
+            return None
+        return self.price(name)
+
+    def range_when_hidden(self, name: Unknown) -> Range:
+        """What a reader knows of a hidden number."""
+        return HIDDEN_RANGE if isinstance(name, CountCell) and self.exact[name] else HIDDEN_ZERO_RANGE
+
+    def hide(self, name: Unknown) -> Range:
+        """Hide a number, or one of those that a difference follows from; returns what a reader then knows of it."""
+        if not isinstance(name, CountCell):
+            return HIDDEN_ZERO_RANGE
+        if name in self.differences:
+            prices = {one: price for one in self.differences[name] if (price := self.price(one)) is not None}
+            self.hide(min(prices, key=lambda one: prices[one]))
+            return self._range_of_difference(name)
+        self.further.add(name)
+        self.linked.ranges[name] = self.range_when_hidden(name)
+        return self.linked.ranges[name]
+
+    def narrow_differences(self) -> None:
+        """Take into account that whoever knows two numbers subtracts them."""
+        for left in self.differences:
+            self.linked.ranges[left] = self._range_of_difference(left)
+
+    def _range_of_difference(self, left: CountCell) -> Range:
+        whole, part = (self.linked.ranges[one] for one in self.differences[left])
+        low, high = self.unprinted[left]
+        return max(low, whole[0] - part[1]), min(high, whole[1] - part[0])
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """People sign in as themselves: who is signed in is shown, stands beside each entry, and decides what is open."""
 
 import datetime
+import html
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -241,14 +242,47 @@ def test_after_signing_in_the_page_that_was_asked_for_is_shown(shut: TestClient,
     assert shut.post("/sign-in", data=data, follow_redirects=False).headers["location"] == "/lists?page=2"
 
 
-def test_a_form_that_a_session_outlived_leads_back_to_its_list(shut: TestClient, ada: api_keys.MadeKey) -> None:
-    address = "/lists/0123456789abcdef"
-    data = {"line": "1", "outcome": "confirmed"}
-    lost = shut.post(f"{address}/outcomes?show=all", data=data, headers=HTML, follow_redirects=False)
-    assert lost.headers["location"] == "/sign-in?next=%2Flists%2F0123456789abcdef%3Fshow%3Dall&lost=1"
-    assert "what you sent last was <strong>not</strong> recorded" in shut.get(lost.headers["location"]).text
-    data = {"key": ada.token, "next": f"{address}?show=all"}
-    assert shut.post("/sign-in", data=data, follow_redirects=False).headers["location"] == f"{address}?show=all"
+def test_a_form_that_outlived_its_session_is_sent_again_after_signing_in(
+    shut: TestClient, ada: api_keys.MadeKey
+) -> None:
+    sign_in(shut, ada.token)
+    address = shut.post("/upload", files={"file": ("w.csv", week())}, follow_redirects=False).headers["location"]
+    shut.cookies.clear()
+    typed = {"seen": "", "outcome": "no_answer", "barrier": "work", "note": "Ring after 5 & ask for <Sam>"}
+    asked = shut.post(f"{address}/call/1", data=typed, headers=HTML)
+    assert "Nothing that you typed is lost" in asked.text
+    wrong = shut.post("/sign-in", data=_hidden(asked.text) | {"key": "dnap_wrong"}, headers=HTML)
+    assert wrong.status_code == 403
+    again = shut.post("/sign-in", data=_hidden(wrong.text) | {"key": ada.token}, headers=HTML)
+    for words in ("No answer", "Work", "Ring after 5 &amp; ask for &lt;Sam&gt;", "Send it as Ada Okafor"):
+        assert words in again.text, words
+    assert f'<a href="{address}/call/1">Do not send it</a>' in again.text
+    assert _hidden(again.text) == typed
+    done = shut.post(f"{address}/call/1", data=_hidden(again.text), headers=HTML)
+    assert "No answer" in done.text
+    assert typed["note"] in html.unescape(shut.get(f"{address}/call/1", headers=HTML).text)
+
+
+def _hidden(page: str) -> dict[str, str]:
+    """The hidden fields of a page's main form."""
+    found = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', page)
+    return {name: html.unescape(value) for name, value in found}
+
+
+def test_a_form_that_is_none_of_these_pages_is_not_carried_through_signing_in(
+    shut: TestClient, ada: api_keys.MadeKey
+) -> None:
+    for address, body in (("//evil.example/a", "a=1"), ("/v1/score", "a=1"), ("/lists", "a=" + "x" * 5_000)):
+        data = {"key": ada.token, "form": address, "sent": body}
+        assert shut.post("/sign-in", data=data, follow_redirects=False).headers["location"] == "/", address
+    foreign = shut.post("/sign-in/unsent?form=/lists", data={"a": "1"}, headers={"sec-fetch-site": "cross-site"})
+    assert foreign.status_code == 403
+
+
+def test_a_file_that_outlived_its_session_leads_back_to_the_upload(shut: TestClient) -> None:
+    sent = shut.post("/upload", files={"file": ("w.csv", week())}, headers=HTML, follow_redirects=False)
+    assert sent.headers["location"] == "/sign-in?next=%2Fupload&lost=1"
+    assert "what you sent last was <strong>not</strong> recorded" in shut.get(sent.headers["location"]).text
 
 
 ELSEWHERE = [

@@ -29,7 +29,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dnapredict.errors import StoreError
 from dnapredict.service.auth.accounts import Accounts
-from dnapredict.service.auth.after_sign_in import sign_in_query
+from dnapredict.service.auth.after_sign_in import sign_in_query, unsent_form_address
 from dnapredict.service.auth.api_keys import Key, KeyRing
 from dnapredict.service.auth.openid import TokenHolder
 from dnapredict.service.auth.openid_people import PersonHolder
@@ -120,6 +120,7 @@ _PUBLIC: Final = frozenset({"/livez", "/healthz", "/readyz", SIGN_IN, ABOUT, ACC
 _NAMED: Final = 52
 _API_PREFIX: Final = "/v1/"
 _PROXIED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host")
+_FORM: Final = "application/x-www-form-urlencoded"
 _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -301,10 +302,18 @@ def _host_of(address: str) -> str:
 
 
 def _sign_in_or_401(scope: Scope, headers: Headers) -> Response:
-    """A redirect to the sign-in page for a person, 401 for a program."""
+    """A redirect to the sign-in page for a person, 401 for a program.
+
+    Status 307 makes a browser send its form again, so that what was typed comes back after signing in and lies
+    nowhere on this machine meanwhile. A file is not sent again: it is still where it was chosen.
+    """
     if "text/html" in headers.get("accept", "") and not scope["path"].startswith(_API_PREFIX):
-        query = sign_in_query(scope["method"], scope["path"], scope.get("query_string", b"").decode("latin-1"))
-        return RedirectResponse(SIGN_IN + query, 303)
+        query = scope.get("query_string", b"").decode("latin-1")
+        is_form = scope["method"] == "POST" and headers.get("content-type", "").startswith(_FORM)
+        again = unsent_form_address(scope["path"], query) if is_form else ""
+        if again:
+            return RedirectResponse(again, 307)
+        return RedirectResponse(SIGN_IN + sign_in_query(scope["method"], scope["path"], query), 303)
     return _unauthorised("Send an API key: Authorization: Bearer KEY.")
 
 

@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -15,11 +15,19 @@ from dnapredict.errors import StoreError
 from dnapredict.service.auth import sign_in_links
 from dnapredict.service.auth.access_control import SESSION_COOKIE, SIGN_IN, FailedKeys
 from dnapredict.service.auth.accounts import Accounts
-from dnapredict.service.auth.after_sign_in import ASKED, is_own_page, page_after_sign_in
+from dnapredict.service.auth.after_sign_in import (
+    ASKED,
+    FORM_ADDRESS,
+    UNSENT,
+    is_own_page,
+    page_after_sign_in,
+    page_of_form,
+)
 from dnapredict.service.auth.api_keys import Key, KeyRing
 from dnapredict.service.auth.openid_sign_in import COOKIE, OPENID, RETURN, SECONDS, SignInRefused
 from dnapredict.service.auth.permissions import first_page, may_reach
 from dnapredict.service.auth.sign_in_links import LINK
+from dnapredict.service.call_outcomes import BARRIER_WORDS, OFFER_WORDS, WORDS
 from dnapredict.service.client_address import ADDRESS
 from dnapredict.service.pages.list_pages import WORKED_ON
 from dnapredict.service.pages.rendering import error_page, page
@@ -40,6 +48,67 @@ _NO_ISSUER: Final = "This service has no sign-in with accounts of the trust. Sig
 # sends something else or nothing, and is shown a button first: a preview must not use the link up, and nobody is
 # signed in as somebody else unawares.
 _OWN_CLICKS: Final = frozenset({"none", "same-origin"})
+
+
+# The name of a form's field with the body of a form that was sent without a session.
+_BODY: Final = "sent"
+# Encoded once more it must fit into the form of the sign-in page (`largest_form_kb`); a note has 500 characters.
+_LONGEST_BODY: Final = 4_000
+_MOST_UNSENT: Final = 100
+
+
+@dataclass(frozen=True)
+class UnsentForm:
+    """A form that a browser sent after its session had ended, carried through the pages of signing in.
+
+    The pages carry it as hidden fields, so that a note about a patient is never kept on this machine by somebody who
+    is not signed in.
+
+    Attributes
+    ----------
+    address
+        Where it was sent to.
+    body
+        What was sent, as a browser encodes a form.
+    """
+
+    address: str
+    body: str = field(repr=False)
+
+    @classmethod
+    def of(cls, address: str, body: str) -> "UnsentForm | None":
+        """The form; None where there is none, or none of these pages sends such a form."""
+        form = cls(address, body)
+        return form if body and len(body) <= _LONGEST_BODY and is_own_page(address) and form.fields else None
+
+    @property
+    def path(self) -> str:
+        """Its address without the query."""
+        return urlsplit(self.address).path
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """Its fields with their values; none if the body is not such a form."""
+        try:
+            return parse_qsl(self.body, keep_blank_values=True, max_num_fields=_MOST_UNSENT)
+        except ValueError:
+            return []
+
+    @property
+    def words(self) -> list[tuple[str, str]]:
+        """What a person chose and typed about a call, in words."""
+        given = dict(self.fields)
+        outcomes = {outcome.value: words for outcome, words in WORDS.items()}
+        barriers = {barrier.value: words for barrier, words in BARRIER_WORDS.items()}
+        offers = {offer.value: words for offer, words in OFFER_WORDS.items()}
+        shown = {
+            "What happened": outcomes.get(given.get("outcome", ""), ""),
+            "What makes it hard to come": barriers.get(given.get("barrier", ""), ""),
+            "What you offered": offers.get(given.get("offered", ""), ""),
+            "Call back at": given.get("call_back_at", "").replace("T", " "),
+            "Note for the team": given.get("note", ""),
+        }
+        return [(name, value) for name, value in shown.items() if value]
 
 
 @dataclass(frozen=True)
@@ -67,6 +136,7 @@ class SignInPages:
         return [
             Route(SIGN_IN, self.ask, methods=["GET"]),
             Route(SIGN_IN, self.sign_in, methods=["POST"]),
+            Route(UNSENT, self.keep_form, methods=["POST"]),
             Route(OPENID, self.to_issuer, methods=["GET"]),
             Route(RETURN, self.from_issuer, methods=["GET"]),
             Route(LINK + "{token}", self.open_link, methods=["GET"]),
@@ -79,19 +149,27 @@ class SignInPages:
         asked = request.query_params.get(ASKED, "")
         return self._form(asked, lost="lost" in request.query_params)
 
+    async def keep_form(self, request: Request) -> Response:
+        """The form that asks for a key, in answer to a form that was sent after the session had ended."""
+        address = request.query_params.get(FORM_ADDRESS, "")
+        unsent = UnsentForm.of(address, (await request.body()).decode("utf-8", "replace"))
+        asked = page_of_form(address) if is_own_page(address) else ""
+        return await run_in_threadpool(self._form, asked, lost=True, unsent=unsent)
+
     async def sign_in(self, request: Request) -> Response:
         """Sign in with the key in the form."""
         sent = _fields(await request.body())
         token, asked = sent.get("key", "").strip(), sent.get(ASKED, "")
+        unsent = UnsentForm.of(sent.get(FORM_ADDRESS, ""), sent.get(_BODY, ""))
         try:
             key = await run_in_threadpool(self.ring.holder, token)
             if key is not None and may_reach(key.held, first_page(key.held)):
-                return await run_in_threadpool(self._signed_in, request, key, asked)
+                return await run_in_threadpool(self._signed_in, request, key, asked, unsent)
             key_id = self.ring.key_id(token)
         except StoreError as error:
             return _unavailable(error)
         wait = self.failed.failed(address=request.scope.get(ADDRESS, ""), key_id=key_id) if token else 0
-        return await run_in_threadpool(self._refused, asked, wait, is_empty=not token)
+        return await run_in_threadpool(self._refused, asked, wait, unsent, is_empty=not token)
 
     def open_link(self, request: Request) -> Response:
         """Sign in with a link that was clicked, or show who it is for and a button."""
@@ -164,11 +242,23 @@ class SignInPages:
         response.delete_cookie(WORKED_ON, httponly=True, samesite="strict")  # of the person who signs out
         return response
 
-    def _signed_in(self, request: Request, key: Key, asked: str) -> Response:
-        return with_session(request, self.ring.session(key), page_after_sign_in(asked, key.held))
+    def _signed_in(self, request: Request, key: Key, asked: str, unsent: "UnsentForm | None" = None) -> Response:
+        session, address = self.ring.session(key), page_after_sign_in(asked, key.held)
+        if unsent is None or not may_reach(key.held, unsent.path):
+            return with_session(request, session, address)
+        response = page("unsent_form.html", here="", signed_in_as=key.person.words, unsent=unsent, address=address)
+        _set_session(response, session, secure=request.url.scheme == "https")
+        return response
 
     def _form(
-        self, asked: str, *, complaint: str = "", field: str = "key", lost: bool = False, status: int = 200
+        self,
+        asked: str,
+        *,
+        complaint: str = "",
+        field: str = "key",
+        lost: bool = False,
+        unsent: "UnsentForm | None" = None,
+        status: int = 200,
     ) -> Response:
         """The sign-in page, with a complaint about its field for a key or about its button for an account."""
         return page(
@@ -178,6 +268,7 @@ class SignInPages:
             complaint=complaint,
             field=field,
             lost=lost,
+            unsent=unsent,
             asked=asked if is_own_page(asked) else "",
             needless=self._is_needless(),
             button=self.accounts.flow.button if self.accounts.flow else "",
@@ -190,13 +281,11 @@ class SignInPages:
         except StoreError:  # said when somebody tries to sign in
             return False
 
-    def _refused(self, asked: str, wait: int, *, is_empty: bool) -> Response:
-        if is_empty:
-            return self._form(asked, status=403, complaint=_EMPTY)
+    def _refused(self, asked: str, wait: int, unsent: "UnsentForm | None", *, is_empty: bool) -> Response:
         if not wait:
-            return self._form(asked, status=403, complaint=_WRONG)
+            return self._form(asked, status=403, complaint=_EMPTY if is_empty else _WRONG, unsent=unsent)
         complaint = f"Too many wrong keys were sent. Wait {wait} seconds before you try again."
-        shown = self._form(asked, status=429, complaint=complaint)
+        shown = self._form(asked, status=429, complaint=complaint, unsent=unsent)
         shown.headers["retry-after"] = str(wait)
         return shown
 

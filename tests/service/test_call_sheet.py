@@ -12,7 +12,7 @@ from tests.service.double import steady_champion
 from tests.service.pages import record, upload_to
 
 from dnapredict.pipeline.run_inputs import worklist_config
-from dnapredict.service.pages.call_sheet_page import BOXES
+from dnapredict.service.pages.lists.call_sheet_page import BOXES
 
 # Made-up names, and telephone numbers that Ofcom keeps free for drama.
 LIST = """

@@ -27,9 +27,9 @@ from dnapredict.model.time_split import Window, local_date
 from dnapredict.pipeline.checking import check
 from dnapredict.pipeline.run_inputs import matrix_of
 from dnapredict.quality.label_checks import label_faults
-from dnapredict.service.pages.list_query import ListQuery
-from dnapredict.service.pages.list_slice import slice_list
-from dnapredict.service.pages.list_view import ListView, OptOuts, build_view
+from dnapredict.service.pages.lists.list_query import ListQuery
+from dnapredict.service.pages.lists.list_slice import slice_list
+from dnapredict.service.pages.lists.list_view import ListView, OptOuts, build_view
 from dnapredict.worklist.files.list_store import KeptList, find, keep, latest, save_latest
 from dnapredict.worklist.plan.working_days import local_today
 

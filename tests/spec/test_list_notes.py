@@ -10,7 +10,7 @@ from tests.spec.test_service_access import rows
 
 from dnapredict.service.call_actions import Outcome, RecordedAction
 from dnapredict.service.call_outcomes import CallDetails
-from dnapredict.service.pages.list_notes import list_changes, list_warnings
+from dnapredict.service.pages.lists.list_notes import list_changes, list_warnings
 from dnapredict.worklist.files.list_store import KeptList
 
 # A Wednesday, 10 o'clock. Calls are made two working days before the appointment.

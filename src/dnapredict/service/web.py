@@ -25,18 +25,18 @@ from dnapredict.service.auth.sign_in_links import LINK
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.middleware.body_limits import BodyType
-from dnapredict.service.pages.call_sheet_page import SHEET
 from dnapredict.service.pages.calls.call_mode import SEARCH
 from dnapredict.service.pages.calls.call_view import CALL
-from dnapredict.service.pages.entry_forms import OUTCOMES
-from dnapredict.service.pages.list_pages import ListPages
-from dnapredict.service.pages.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.call_sheet_page import SHEET
+from dnapredict.service.pages.lists.entry_forms import OUTCOMES
+from dnapredict.service.pages.lists.list_pages import ListPages
+from dnapredict.service.pages.lists.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.returned_page import WORKBOOK
+from dnapredict.service.pages.lists.row_forms import ASSIGN, DELETE, MEND
 from dnapredict.service.pages.live import LIVE, LiveLists
 from dnapredict.service.pages.model_pages import MODEL, REPORT, REPORT_FILE, TABLES
 from dnapredict.service.pages.page_routes import STATIC_PATH, page_routes
 from dnapredict.service.pages.rendering import error_page
-from dnapredict.service.pages.returned_page import WORKBOOK
-from dnapredict.service.pages.row_forms import ASSIGN, DELETE, MEND
 from dnapredict.service.pages.upload_pages import UPLOAD, UPLOAD_COLUMNS
 from dnapredict.service.pages.week_page import WEEK
 from dnapredict.service.prometheus_metrics import CONTENT_TYPE, exposition

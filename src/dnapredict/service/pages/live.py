@@ -31,7 +31,7 @@ from dnapredict.service.call_progress import list_progress
 from dnapredict.service.connections import CONNECTION
 from dnapredict.service.error_responses import json_error
 from dnapredict.service.log.action_feed import ActionFeed
-from dnapredict.service.pages.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.list_view import LIST_PAGES
 from dnapredict.worklist.files.list_store import KeptList
 
 LIVE: Final = "/live"

@@ -14,15 +14,15 @@ from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.model_documents import DocumentCache
 from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, FailedKeys
 from dnapredict.service.auth.accounts import Accounts
-from dnapredict.service.pages.call_sheet_page import call_sheet_routes
 from dnapredict.service.pages.calls.call_mode import CallMode
 from dnapredict.service.pages.calls.call_view import CallDesk
-from dnapredict.service.pages.entry_forms import EntryForms
-from dnapredict.service.pages.list_pages import ListPages
+from dnapredict.service.pages.lists.call_sheet_page import call_sheet_routes
+from dnapredict.service.pages.lists.entry_forms import EntryForms
+from dnapredict.service.pages.lists.list_pages import ListPages
+from dnapredict.service.pages.lists.returned_page import ReturnedPages
+from dnapredict.service.pages.lists.row_forms import RowForms
 from dnapredict.service.pages.model_pages import model_routes
 from dnapredict.service.pages.rendering import page
-from dnapredict.service.pages.returned_page import ReturnedPages
-from dnapredict.service.pages.row_forms import RowForms
 from dnapredict.service.pages.sign_in import SignInPages
 from dnapredict.service.pages.upload_pages import UploadPages
 from dnapredict.service.pages.week_page import week_routes

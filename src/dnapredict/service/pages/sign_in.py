@@ -29,7 +29,7 @@ from dnapredict.service.auth.permissions import first_page, may_reach
 from dnapredict.service.auth.sign_in_links import LINK
 from dnapredict.service.call_outcomes import BARRIER_WORDS, OFFER_WORDS, WORDS
 from dnapredict.service.client_address import ADDRESS
-from dnapredict.service.pages.list_pages import WORKED_ON
+from dnapredict.service.pages.lists.list_pages import WORKED_ON
 from dnapredict.service.pages.rendering import error_page, page
 
 SIGN_OUT: Final = "/sign-out"

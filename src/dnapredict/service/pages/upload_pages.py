@@ -20,8 +20,8 @@ from dnapredict.service.api.list_columns import ColumnQuestion, ColumnsUnclear
 from dnapredict.service.api.pending_uploads import PendingUpload
 from dnapredict.service.api.scoring_endpoints import uploaded
 from dnapredict.service.error_responses import status_of
-from dnapredict.service.pages.list_pages import ListPages, worked_on
-from dnapredict.service.pages.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.list_pages import ListPages, worked_on
+from dnapredict.service.pages.lists.list_view import LIST_PAGES
 from dnapredict.service.pages.rendering import page, page_text
 from dnapredict.worklist.files.list_store import KeptList
 

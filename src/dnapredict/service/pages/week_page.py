@@ -13,7 +13,7 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.errors import DnapredictError
 from dnapredict.service.call_actions import WORDS, Outcome, WeekEntry
 from dnapredict.service.error_responses import status_of
-from dnapredict.service.pages.list_pages import ListPages
+from dnapredict.service.pages.lists.list_pages import ListPages
 from dnapredict.service.pages.rendering import day_words, error_page, page
 from dnapredict.worklist.plan.working_days import local_today
 

@@ -20,8 +20,8 @@ from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.calls.call_forms import CHOOSE, CallForm
 from dnapredict.service.pages.calls.call_view import CALL, CallDesk, CallView, number_in
-from dnapredict.service.pages.list_pages import list_not_found, worked_on
-from dnapredict.service.pages.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.list_pages import list_not_found, worked_on
+from dnapredict.service.pages.lists.list_view import LIST_PAGES
 from dnapredict.service.pages.rendering import error_page
 
 SEARCH: Final = "/search"

@@ -21,9 +21,9 @@ from dnapredict.service.log.answer_entries import REQUESTED_BY
 from dnapredict.service.pages.calls.call_card import call_card, long_moment
 from dnapredict.service.pages.calls.call_forms import CALL_BACK_PROBLEMS, CallForm
 from dnapredict.service.pages.calls.call_queue import CallQueue, WaitingLine, call_queue
-from dnapredict.service.pages.entry_forms import whose_entry
-from dnapredict.service.pages.list_pages import ListPages
-from dnapredict.service.pages.list_view import LIST_PAGES, OFFERED, RecordedOutcome, outcome_shown
+from dnapredict.service.pages.lists.entry_forms import whose_entry
+from dnapredict.service.pages.lists.list_pages import ListPages
+from dnapredict.service.pages.lists.list_view import LIST_PAGES, OFFERED, RecordedOutcome, outcome_shown
 from dnapredict.service.pages.rendering import page
 from dnapredict.worklist.calls.attempts import NextStep
 from dnapredict.worklist.calls.call_locks import CallLock, CallLocks

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dnapredict.service.call_actions import RecordedAction
-from dnapredict.service.pages.list_query import NOBODY, ListQuery
+from dnapredict.service.pages.lists.list_query import NOBODY, ListQuery
 from dnapredict.service.pages.rendering import day_words, local_day
 from dnapredict.worklist.files.list_store import KeptList
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from dnapredict.service.call_actions import NEXT, WORDS, Outcome, RecordedAction
 from dnapredict.service.call_progress import CallProgress, list_progress
-from dnapredict.service.pages.list_query import FILTERS, NOBODY, PROGRESS, SHOWS, SORTS, ListQuery
-from dnapredict.service.pages.list_slice import LINES_A_PAGE, LatestActions, ListSlice, slice_list
+from dnapredict.service.pages.lists.list_query import FILTERS, NOBODY, PROGRESS, SHOWS, SORTS, ListQuery
+from dnapredict.service.pages.lists.list_slice import LINES_A_PAGE, LatestActions, ListSlice, slice_list
 from dnapredict.service.pages.rendering import moment_words
 from dnapredict.worklist.files.list_store import Counts, KeptList
 

@@ -19,10 +19,10 @@ from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.call_actions import Actions, Outcome, RecordedAction
 from dnapredict.service.call_progress import CallProgress, CallWeek, list_progress, week_progress
 from dnapredict.service.error_responses import status_of
-from dnapredict.service.pages.list_notes import ListNotes, list_changes, list_warnings
-from dnapredict.service.pages.list_query import ListQuery
-from dnapredict.service.pages.list_view import LIST_PAGES, OFFERED, OptOuts, Who, build_view
-from dnapredict.service.pages.mend_forms import mend_forms, row_error
+from dnapredict.service.pages.lists.list_notes import ListNotes, list_changes, list_warnings
+from dnapredict.service.pages.lists.list_query import ListQuery
+from dnapredict.service.pages.lists.list_view import LIST_PAGES, OFFERED, OptOuts, Who, build_view
+from dnapredict.service.pages.lists.mend_forms import mend_forms, row_error
 from dnapredict.service.pages.rendering import day_words, error_page, moment_words, page
 from dnapredict.worklist.calls.attempts import NextStep, next_step
 from dnapredict.worklist.calls.call_locks import CallLocks

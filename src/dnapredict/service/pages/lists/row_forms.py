@@ -13,10 +13,10 @@ from starlette.routing import BaseRoute, Route
 from dnapredict.errors import DataError, DnapredictError
 from dnapredict.service.api.team_lists import may_delete_list
 from dnapredict.service.error_responses import status_of
-from dnapredict.service.pages.list_pages import ListPages, list_not_found, worked_on
-from dnapredict.service.pages.list_query import ListQuery
-from dnapredict.service.pages.list_slice import slice_list
-from dnapredict.service.pages.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.list_pages import ListPages, list_not_found, worked_on
+from dnapredict.service.pages.lists.list_query import ListQuery
+from dnapredict.service.pages.lists.list_slice import slice_list
+from dnapredict.service.pages.lists.list_view import LIST_PAGES
 from dnapredict.service.pages.rendering import error_page, page
 from dnapredict.worklist.files.list_store import KeptList
 

@@ -16,9 +16,9 @@ from dnapredict.service.auth.staff import SIGNED_IN
 from dnapredict.service.call_actions import WORDS, Outcome, OutcomeChanged, RecordedAction
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.log.answer_entries import REQUESTED_BY
-from dnapredict.service.pages.list_pages import ListPages, worked_on
-from dnapredict.service.pages.list_query import ListQuery
-from dnapredict.service.pages.list_view import LIST_PAGES, Who, outcome_shown
+from dnapredict.service.pages.lists.list_pages import ListPages, worked_on
+from dnapredict.service.pages.lists.list_query import ListQuery
+from dnapredict.service.pages.lists.list_view import LIST_PAGES, Who, outcome_shown
 from dnapredict.service.pages.rendering import error_page, local_day, moment_words, page
 from dnapredict.worklist.files.list_store import KeptList
 from dnapredict.worklist.plan.working_days import local_today

@@ -16,10 +16,10 @@ from starlette.routing import BaseRoute, Route
 from dnapredict.errors import DnapredictError
 from dnapredict.service.call_actions import OFFERED_WORDS, Actions
 from dnapredict.service.error_responses import status_of
-from dnapredict.service.pages.list_pages import ListPages, list_not_found
-from dnapredict.service.pages.list_query import ListQuery
-from dnapredict.service.pages.list_slice import slice_list
-from dnapredict.service.pages.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.list_pages import ListPages, list_not_found
+from dnapredict.service.pages.lists.list_query import ListQuery
+from dnapredict.service.pages.lists.list_slice import slice_list
+from dnapredict.service.pages.lists.list_view import LIST_PAGES
 from dnapredict.service.pages.rendering import day_words, error_page, moment_words, page
 from dnapredict.worklist.files.contact_details import ContactDetails
 from dnapredict.worklist.files.list_store import KEPT_ROWS, KeptList

@@ -22,10 +22,10 @@ from dnapredict.service.api.returned_outcomes import (
 from dnapredict.service.api.scoring_endpoints import uploaded
 from dnapredict.service.call_actions import WORDS
 from dnapredict.service.error_responses import status_of
-from dnapredict.service.pages.list_pages import ListPages, list_not_found
-from dnapredict.service.pages.list_query import ListQuery
-from dnapredict.service.pages.list_slice import LINES_A_PAGE
-from dnapredict.service.pages.list_view import LIST_PAGES, Who, outcome_shown
+from dnapredict.service.pages.lists.list_pages import ListPages, list_not_found
+from dnapredict.service.pages.lists.list_query import ListQuery
+from dnapredict.service.pages.lists.list_slice import LINES_A_PAGE
+from dnapredict.service.pages.lists.list_view import LIST_PAGES, Who, outcome_shown
 from dnapredict.service.pages.rendering import error_page, page
 from dnapredict.worklist.files.list_store import KeptList
 

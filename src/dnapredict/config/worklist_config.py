@@ -36,8 +36,8 @@ class Action(Settings):
     """What to offer where the strongest reason comes from one of `factors`.
 
     `also` is what is added to the action of a stronger reason where a further reason comes from one of them.
-    `evidence` is the kind of evidence for its effect on missed appointments. One that `gives_way` is a general question:
-    where a further reason has an action of its own, that begins, and `also` of this one ends the sentence.
+    `evidence` is the kind of evidence for its effect on missed appointments. One that `gives_way` is a general
+    question: where a further reason has an action of its own, that begins, and `also` of this one ends the sentence.
     """
 
     do: str

@@ -1,12 +1,14 @@
 """The calls database: locks that hold, damage that is said and mended, secrets that are never replaced."""
 
 import datetime
+import hashlib
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,8 +17,8 @@ from tests.spec.test_contacts import Recorded, SharedSecret, listed
 
 from dnapredict.errors import StoreError
 from dnapredict.worklist.calls import calls_database
+from dnapredict.worklist.calls.calls_database import accept_rows
 from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall
-from dnapredict.worklist.calls.known_contacts import accept_rows
 
 WISH = "header\n2026-11-10 | a | p | X | wishes no calls\n2026-11-10 | b | q | X | confirmed"
 ROWS = listed(("c", "p", "X"), ("d", "q", "X"), ("e", "r", "X"))
@@ -151,7 +153,7 @@ def test_what_can_be_read_of_a_damaged_database_is_kept_where_there_is_no_log(tm
     known = Ledger(tmp_path).known(ROWS)
     assert any("Check both before each call" in said for said in known.notices)
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT count(*) FROM contacts").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
         assert connection.execute("SELECT count(*) FROM calls").fetchone() == (1,)
     connection.close()
 
@@ -160,7 +162,7 @@ def flip(path: Path, ledger: Ledger, old: str, new: str) -> None:
     """Change a value in a file that is a sound database before and after."""
     assert ledger is not None
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE contacts SET clinic = ? WHERE clinic = ?", (new, old))
+        connection.execute("UPDATE events SET clinic = ? WHERE clinic = ?", (new, old))
     connection.close()
     calls_database._checked.clear()
 
@@ -256,8 +258,8 @@ def secret(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     ledger = Ledger(tmp_path)
     ledger.plan("first", [CALL], listed=[("c", "p")])
     with sqlite3.connect(tmp_path / "lists" / "calls.db") as connection:
-        row = ("a", "p", "X", "2026-11-10", "no_calls_wished", 1, 1, 1)
-        connection.execute("INSERT INTO contacts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        row = (1, 1, "a", "p", "X", "2026-11-10", "no_calls_wished", "opted out")
+        connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         accept_rows(connection)
     connection.close()
     Ledger(tmp_path).known(ROWS)
@@ -293,3 +295,128 @@ def test_a_secret_that_an_editor_ended_with_a_line_is_the_same_each_time(tmp_pat
     ledger.plan("first", [CALL], listed=[("c", "p")])
     shutil.copytree(tmp_path, tmp_path.with_name("copy"))
     assert Ledger(tmp_path.with_name("copy")).plan("second", [CALL], listed=[("c", "p")]) == ()
+
+
+# Databases of earlier releases, which had one row for each appointment.
+
+EARLIER = """
+    appointment | patient | day        | outcome         | reached | settled | opted_out
+    a           | p       | 2026-11-10 | no_calls_wished | 1       | 1       | 1
+    b           | q       | 2026-11-10 | confirmed       | 1       | 1       | 0
+    c           | r       | 2026-11-10 | no_answer       | 0       | 0       | 2
+    d           | s       | 2026-11-10 | rebooked        | 1       | 0       | 0
+    e           | t       | 2026-11-10 | wrong_number    | 0       | 0       | 0
+    f           |         | 2026-11-10 | no_calls_wished | 1       | 1       | 1
+"""
+EARLIER_SCHEMA = """
+    CREATE TABLE calls (
+        list TEXT NOT NULL, appointment TEXT NOT NULL, patient TEXT NOT NULL, clinic TEXT NOT NULL,
+        call_by TEXT NOT NULL, planned_on TEXT NOT NULL, PRIMARY KEY (list, appointment)
+    ) WITHOUT ROWID;
+    CREATE TABLE contacts (
+        appointment TEXT PRIMARY KEY, patient TEXT, clinic TEXT, day TEXT NOT NULL, outcome TEXT NOT NULL,
+        reached INTEGER NOT NULL, settled INTEGER NOT NULL, opted_out INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE listed (appointment TEXT PRIMARY KEY, patient TEXT NOT NULL, day TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+LATER = listed(*(("g", patient, "X") for patient in "pqrs"), ("e", "t", "X"), ("f", "u", "X"), ("b", "q", "X"))
+
+
+def of_earlier_release(path: Path, recorded: Recorded, *, form: int = 2, read_up_to: int = 9) -> None:
+    """Write the database that release 2 made of `EARLIER`, with the sum of its rows."""
+    path.parent.mkdir()
+    (path.parent / "calls.secret").write_text("ab" * 32)
+    with sqlite3.connect(path) as connection:
+        connection.executescript(f"{EARLIER_SCHEMA} PRAGMA user_version = {form};")
+        if form == 3:
+            connection.execute("CREATE TABLE attempts (number INTEGER PRIMARY KEY, appointment TEXT)")
+        total = 0
+        for line in EARLIER.strip().splitlines()[1:]:
+            appointment, patient, day, outcome, *flags = (cell.strip() or None for cell in line.split("|"))
+            hashes = (recorded.hashed("appointment", appointment), patient and recorded.hashed("patient", patient))
+            row = (*hashes, "X", day, outcome, *map(int, flags))
+            connection.execute("INSERT INTO contacts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            total += int.from_bytes(hashlib.sha256(repr(row).encode()).digest()[:16], "big")
+        of_log = {"log number": str(read_up_to), "log seal": f"seal {read_up_to}"}
+        values = {"contacts sum": f"{total % (1 << 128):032x}", **of_log}
+        connection.executemany("INSERT INTO settings VALUES (?, ?)", values.items())
+    connection.close()
+
+
+class Shortened(Recorded):
+    """A log whose first nine entries were removed by retention."""
+
+    def after(self, number: int, seal: str):
+        return [each for each in super().after(number, seal) if each.number > 9]
+
+
+def test_a_database_of_an_earlier_release_opens_and_nothing_is_forgotten(tmp_path, path):
+    recorded = Shortened()
+    of_earlier_release(path, recorded)
+    for _ in range(2):
+        known = Ledger(tmp_path, recorded).known(LATER)
+        assert known.notices == ()
+        assert known.opted_out == {0, 2, 5}
+        assert known.settled == {5, 6}
+        assert [known.mutes(row, DAY, mute_days=14) for row in range(5)] == [True, True, False, True, False]
+        assert known.attempts == {4: [datetime.date(2026, 11, 10)]}
+        calls_database._checked.clear()  # as in another process
+    recorded.contacts = [None] * 9
+    recorded.record("2026-11-12", "g", "p", "X", "wishes calls")
+    recorded.record("2026-11-12", "c", "r", "X", "mistake")
+    recorded.record("2026-11-12", "c", "r", "X", "mistake")
+    recorded.record("2026-11-12", "b", "q", "X", "mistake")
+    recorded.contacts = recorded.contacts[9:]
+    known = Ledger(tmp_path, recorded).known(LATER)
+    assert (known.opted_out, known.settled) == ({5}, {5})
+
+
+def test_a_row_of_an_earlier_release_that_was_changed_is_damage(tmp_path, path):
+    recorded = Recorded()
+    of_earlier_release(path, recorded)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE contacts SET patient = 'other' WHERE outcome = 'confirmed'")
+    connection.close()
+    known = Ledger(tmp_path, recorded).known(LATER)
+    assert "was damaged" in known.notices[0]
+    assert known.opted_out == {0, 2, 5}
+    assert set_aside(path)
+
+
+def test_a_database_between_releases_is_completed_from_the_log(tmp_path, path):
+    """It had the calls that reached nobody in another table, and said less of them than the log does."""
+    text = "\n".join(["header", *["2026-11-10 | e | t | X | no answer"] * 3, "2026-11-10 | b | q | X | confirmed"])
+    recorded = Recorded(text)
+    of_earlier_release(path, recorded, form=3, read_up_to=4)
+    known = Ledger(tmp_path, recorded).known(LATER)
+    assert len(known.attempts[4]) == 3
+    assert (known.opted_out, known.settled) == ({0, 2, 5}, {5, 6})
+    recorded.record("2026-11-12", "b", "q", "X", "mistake")
+    assert Ledger(tmp_path, recorded).known(LATER).settled == {5}
+
+
+def test_the_events_of_a_rebuilt_database_are_in_the_order_of_the_log(tmp_path, path):
+    text = "header\n2026-11-10 | a | p | X | wishes no calls\n2026-11-10 | a | p | X | confirmed"
+    recorded = Recorded(f"{text}\n2026-11-10 | a | p | X | mistake\n2026-11-11 | b | q | X | confirmed")
+    Ledger(tmp_path, recorded).known(ROWS)
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM events WHERE number = 2")  # so that "mistake" would withdraw the opt-out
+    connection.close()
+    calls_database._checked.clear()
+    (said,) = everything_known(Ledger(tmp_path, recorded))
+    assert "was damaged" in said
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT number FROM events ORDER BY id").fetchall() == [(1,), (2,), (3,), (4,)]
+    connection.close()
+
+
+def test_a_log_that_was_restored_from_a_backup_counts_no_call_twice(tmp_path):
+    recorded = Recorded("header\n" + "\n".join(["2026-11-10 | a | p | X | no answer"] * 2))
+    rows = listed(("a", "p", "X"))
+    assert len(Ledger(tmp_path, recorded).known(rows).attempts[0]) == 2
+    recorded.contacts = recorded.contacts[:1]
+    recorded.record("2026-11-11", "b", "q", "X", "no answer")
+    recorded.contacts[1] = replace(recorded.contacts[1], seal="seal of another entry")
+    recorded.after = lambda number, seal: recorded.contacts if seal == "seal 2" else recorded.contacts[number:]
+    assert len(Ledger(tmp_path, recorded).known(rows).attempts[0]) == 2

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from dnapredict.worklist.calls.known_contacts import Effect
+from dnapredict.worklist.calls.attempts import Effect
 
 
 class Outcome(StrEnum):

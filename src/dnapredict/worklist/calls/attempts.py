@@ -1,22 +1,127 @@
-"""Attempts to reach a patient: what comes next after the calls that were recorded about an appointment.
+"""Attempts to reach a patient: what follows from the recorded calls, and what comes next about an appointment.
+
+"Recorded by mistake" takes back the last event about the appointment that still counts; where there is none, it takes
+back the patient's opt-outs. An opt-out is in force until the patient wishes to be called again, whatever is recorded in
+between. Of the other outcomes the last one about an appointment counts.
 
 A call that reached nobody is repeated at another time of day, a call-back comes when it was agreed, and after a number
 of attempts somebody writes instead. Only outcomes that people recorded count; a planned call changes nothing.
 """
 
 import datetime
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from itertools import chain
+from operator import attrgetter
+from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
-from dnapredict.worklist.calls.known_contacts import Effect
+Effect = Literal[
+    "reached", "rebooked", "not reached", "wrong number", "call back", "opted out", "calls wished", "withdrawn"
+]
 
+REACHED: Final = frozenset[Effect]({"reached", "rebooked", "opted out"})
+UNANSWERED: Final = frozenset[Effect]({"not reached", "wrong number"})
+_OPTED_OUT: Final = frozenset[Effect]({"opted out"})
+_CALLS_WISHED: Final = frozenset[Effect]({"calls wished"})
+# A withdrawal that is left over is about the patient's opt-outs.
+_NO_OPT_OUT: Final = frozenset[Effect]({"calls wished", "withdrawn"})
 _NOON: Final = 12
 _EVENING: Final = 17
 _HOURS_BETWEEN: Final = datetime.timedelta(hours=2)
-_UNREACHED: Final = ("not reached", "wrong number")
-_SETTLED: Final = ("reached", "rebooked", "opted out")
+
+
+class CallEvent(NamedTuple):
+    """A recorded outcome, by its place in the order; appointment and patient are hashes, the day is in ISO format."""
+
+    id: int
+    appointment: str
+    patient: str | None
+    clinic: str | None
+    day: str
+    effect: Effect
+
+
+class _HasEffect(Protocol):
+    @property
+    def effect(self) -> Effect: ...
+
+
+_Event = TypeVar("_Event", bound=_HasEffect)
+
+
+def valid_events(events: Iterable[_Event]) -> list[_Event]:
+    """The events about one appointment that count, oldest first.
+
+    A withdrawal stays if there was nothing to take back. An opt-out that is recorded again replaces the first one and
+    what was recorded since, so that one withdrawal takes it back.
+    """
+    valid: list[_Event] = []
+    for event in events:
+        if event.effect == "withdrawn" and valid and valid[-1].effect != "withdrawn":
+            valid.pop()
+            continue
+        if event.effect == "opted out":
+            for first in events_since(_CALLS_WISHED, valid, effects=_OPTED_OUT)[:1]:
+                del valid[valid.index(first) :]
+        valid.append(event)
+    return valid
+
+
+def events_since(
+    ended_by: Collection[Effect], events: Iterable[_Event], *, effects: Collection[Effect]
+) -> list[_Event]:
+    """The events with one of the `effects` after the last one with an effect of `ended_by`."""
+    since: list[_Event] = []
+    for event in events:
+        if event.effect in ended_by:
+            since = []
+        if event.effect in effects:
+            since.append(event)
+    return since
+
+
+class CallState(NamedTuple):
+    """What follows from the events about a patient.
+
+    Attributes
+    ----------
+    opted_out
+        Whether an opt-out is in force.
+    reached
+        By appointment: the last outcome, if the patient was reached.
+    attempts
+        Calls that reached nobody since the patient was last reached.
+    """
+
+    opted_out: bool
+    reached: Mapping[str, CallEvent]
+    attempts: Sequence[CallEvent]
+
+    def is_settled(self, appointment: str) -> bool:
+        """Whether the patient was reached about the appointment. Rebooked, it has another time now."""
+        return appointment in self.reached and self.reached[appointment].effect != "rebooked"
+
+
+NO_EVENTS: Final = CallState(False, {}, ())
+
+
+def call_state(events: Iterable[CallEvent]) -> CallState:
+    """What follows from all events about one patient, oldest first."""
+    about: dict[str, list[CallEvent]] = defaultdict(list)
+    for event in events:
+        about[event.appointment].append(event)
+    valid = sorted(chain.from_iterable(map(valid_events, about.values())), key=attrgetter("id"))
+    opt_outs = events_since(_NO_OPT_OUT, valid, effects=_OPTED_OUT)
+    last = {each.appointment: each for each in valid if each.effect not in _NO_OPT_OUT}
+    # Who opted out was spoken to, and may be called about the appointment once they wish to be called again.
+    reached = {
+        appointment: each
+        for appointment, each in last.items()
+        if each.effect in REACHED and (each.effect != "opted out" or each in opt_outs)
+    }
+    return CallState(bool(opt_outs), reached, events_since(REACHED, valid, effects=UNANSWERED))
 
 
 class NextStep(StrEnum):
@@ -39,26 +144,9 @@ class CallEntry:
     call_back_at: datetime.datetime | None = None
 
 
-def valid_entries(entries: Sequence[CallEntry]) -> list[CallEntry]:
-    """The entries, oldest first, without those that were withdrawn and the withdrawals themselves."""
-    valid: list[CallEntry] = []
-    for entry in entries:
-        if entry.effect != "withdrawn":
-            valid.append(entry)
-        elif valid:
-            valid.pop()
-    return valid
-
-
 def attempts(entries: Sequence[CallEntry]) -> list[CallEntry]:
     """The calls that reached nobody since somebody was last reached, oldest first."""
-    since: list[CallEntry] = []
-    for entry in valid_entries(entries):
-        if entry.effect in _SETTLED:
-            since = []
-        elif entry.effect in _UNREACHED:
-            since.append(entry)
-    return since
+    return events_since(REACHED, valid_events(entries), effects=UNANSWERED)
 
 
 def next_step(
@@ -82,11 +170,11 @@ def next_step(
     exported_at
         When the list was made. A wrong number or a new date that was recorded before is no longer on it.
     """
-    valid = valid_entries(entries)
+    valid = valid_events(entries)
     if not valid or _is_outdated(valid[-1], exported_at):
         return _by_attempts(attempts(entries), now=now, most_attempts=most_attempts, zone=zone)
     last = valid[-1]
-    if last.effect in _SETTLED:
+    if last.effect in REACHED:
         return NextStep.NOTHING
     if last.call_back_at is not None:
         return NextStep.CALL_BACK if last.call_back_at <= now else NextStep.CALL_BACK_LATER

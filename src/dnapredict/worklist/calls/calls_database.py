@@ -1,4 +1,7 @@
-"""The calls database of a home, `lists/calls.db` (SQLite): what was planned, and who was reached.
+"""The calls database of a home, `lists/calls.db` (SQLite): planned calls, and events copied from the scoring log.
+
+Rows of the table `events` are only added. A sum of their hashes shows whether a value was changed: with another hash of
+a patient, an opt-out would be lost unnoticed.
 
 Rules of access, since the locks of SQLite belong to the process, and closing any descriptor of the file
 drops them:
@@ -13,10 +16,11 @@ drops them:
 
 import contextlib
 import datetime
+import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -29,7 +33,7 @@ REBUILT: Final = "rebuilt"
 _FILE: Final = Path("lists") / "calls.db"
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 _SECONDS_TO_WAIT: Final = 5.0
-_FORM: Final = 3
+_FORM: Final = 4
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 # SQLite's extended codes hold the primary code in the last byte.
 _PRIMARY_CODE: Final = 0xFF
@@ -42,35 +46,50 @@ _REASONS: Final = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_IOERR: "the disk cannot be read or written",
 }
-# `calls`: planned calls, as in the first release. `contacts`: one row for each appointment that somebody
-# was contacted about. `listed`: whose appointment a row of a list is. `attempts`: calls that reached nobody since
-# somebody was reached, by the number of their entry in the log; one that was answered with a wish to be called back
-# does not count.
-_SCHEMA: Final = """
-    CREATE TABLE IF NOT EXISTS calls (
+# `calls`: planned calls, as in the first release. `events`: entries of the scoring log about calls, in the order of
+# copying. `listed`: whose appointment a row of a list is.
+_SCHEMA: Final = (
+    """CREATE TABLE IF NOT EXISTS calls (
         list TEXT NOT NULL, appointment TEXT NOT NULL, patient TEXT NOT NULL, clinic TEXT NOT NULL,
         call_by TEXT NOT NULL, planned_on TEXT NOT NULL, PRIMARY KEY (list, appointment)
-    ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS contacts (
-        appointment TEXT PRIMARY KEY, patient TEXT, clinic TEXT, day TEXT NOT NULL, outcome TEXT NOT NULL,
-        reached INTEGER NOT NULL, settled INTEGER NOT NULL, opted_out INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS contacts_of_patient ON contacts (patient);
-    CREATE TABLE IF NOT EXISTS listed (
+    ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS events (
+        id INTEGER PRIMARY KEY, number INTEGER NOT NULL, appointment TEXT NOT NULL, patient TEXT, clinic TEXT,
+        day TEXT NOT NULL, outcome TEXT NOT NULL, effect TEXT NOT NULL, UNIQUE (number, appointment, effect)
+    )""",
+    "CREATE INDEX IF NOT EXISTS events_of_appointment ON events (appointment, patient)",
+    "CREATE INDEX IF NOT EXISTS events_of_patient ON events (patient, appointment)",
+    "CREATE INDEX IF NOT EXISTS opt_outs ON events (appointment) WHERE effect = 'opted out'",
+    """CREATE TABLE IF NOT EXISTS listed (
         appointment TEXT PRIMARY KEY, patient TEXT NOT NULL, day TEXT NOT NULL
-    ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS attempts (
-        number INTEGER PRIMARY KEY, appointment TEXT NOT NULL, patient TEXT, day TEXT NOT NULL, counts INTEGER NOT NULL
-    );
-    CREATE INDEX IF NOT EXISTS attempts_of_appointment ON attempts (appointment);
-    CREATE INDEX IF NOT EXISTS attempts_of_patient ON attempts (patient);
-    CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
-_TABLES: Final = ("calls", "contacts", "listed", "attempts")
+    ) WITHOUT ROWID""",
+    "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+)
+# Until form 3 there was one row for each appointment, with its last outcome; `opted_out` is 1 if that was an opt-out,
+# and 2 if it came after one.
+_CONTACTS: Final = """CREATE TABLE IF NOT EXISTS contacts (
+    appointment TEXT PRIMARY KEY, patient TEXT, clinic TEXT, day TEXT NOT NULL, outcome TEXT NOT NULL,
+    reached INTEGER NOT NULL, settled INTEGER NOT NULL, opted_out INTEGER NOT NULL
+) WITHOUT ROWID"""
+_CONVERSION: Final = (
+    """INSERT INTO events (number, appointment, patient, clinic, day, outcome, effect)
+    SELECT 0, appointment, patient, clinic, day, 'no_calls_wished', 'opted out' FROM contacts
+    WHERE opted_out ORDER BY day""",
+    """INSERT INTO events (number, appointment, patient, clinic, day, outcome, effect)
+    SELECT 0, appointment, patient, clinic, day, outcome,
+        CASE WHEN settled THEN 'reached' WHEN reached THEN 'rebooked'
+        WHEN outcome IN ('wrong_number', 'call_back') THEN replace(outcome, '_', ' ') ELSE 'not reached' END
+    FROM contacts WHERE opted_out <> 1 ORDER BY day""",
+    "DROP TABLE contacts",
+    "DROP TABLE IF EXISTS attempts",
+)
+_READ_LOG_AGAIN: Final = "DELETE FROM settings WHERE name LIKE 'log %'"
+# Never released: its rows do not say everything, and its log has lost nothing yet.
+_INCOMPLETE_FORM: Final = 3
+_TABLES: Final = ("calls", "events", "listed", "contacts")
+_MODULUS: Final = 1 << 128
 
 Result = TypeVar("Result")
-Verify = Callable[[sqlite3.Connection], bool]
-Work = Callable[[sqlite3.Connection], None]
 _checked: Final[set[tuple[str, int, int]]] = set()
 _checking: Final = threading.Lock()
 
@@ -86,21 +105,9 @@ class _DamagedError(Exception):
 class CallsDatabase:
     """One home's calls database. Safe for any number of threads and processes."""
 
-    def __init__(self, home: Path, *, verify: Verify, accept_rows: Work, was_used: Callable[[], bool]) -> None:
-        """Open nothing yet.
-
-        Parameters
-        ----------
-        verify
-            Whether the rows are as they were written; called when a process first opens the file.
-        accept_rows
-            Makes `verify` hold for rows that were rescued from a damaged file.
-        was_used
-            Whether this home had the database before, so that a missing file is a loss of data.
-        """
+    def __init__(self, home: Path, *, was_used: Callable[[], bool]) -> None:
+        """Open nothing yet; `was_used` says whether the home had the database, so that a missing file is a loss."""
         self.path = home / _FILE
-        self._verify = verify
-        self._accept_rows = accept_rows
         self._was_used = was_used
 
     def run(self, work: Callable[[sqlite3.Connection], Result], *, writes: bool) -> Result:
@@ -161,15 +168,19 @@ class CallsDatabase:
             yield connection
 
     def _check(self, connection: sqlite3.Connection) -> None:
-        """Check every page and row, and upgrade a database of the first release."""
+        """Check every page and row, and upgrade a database of an earlier release."""
         if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
             raise _DamagedError
         if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'calls'").fetchone():
             raise _DamagedError
-        if connection.execute("PRAGMA user_version").fetchone()[0] < _FORM:
+        if _form(connection) < _FORM:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_FORM}; COMMIT")
-        if not self._verify(connection):
+            connection.execute("BEGIN IMMEDIATE")
+            # Another process may have upgraded it meanwhile.
+            if (form := _form(connection)) < _FORM:
+                _upgrade(connection, form)
+            connection.execute("COMMIT")
+        if not is_unchanged(connection):
             raise _DamagedError
 
     def _rebuild(self) -> None:
@@ -213,13 +224,15 @@ class CallsDatabase:
         draft = new_draft(self.path.parent)
         with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_FORM}; COMMIT")
+            connection.execute("BEGIN")
+            _run(connection, (*_SCHEMA, _CONTACTS))
             if aside is not None:
                 _save_rows(aside, connection)
-            self._accept_rows(connection)
+            _convert(connection)
             if why:
                 now = datetime.datetime.now(datetime.UTC)
                 write_settings(connection, {REBUILT: f"{now.isoformat()} {why}"})
+            connection.execute("COMMIT")
         return draft
 
     @contextlib.contextmanager
@@ -235,8 +248,23 @@ class CallsDatabase:
 def in_memory() -> sqlite3.Connection:
     """An empty in-memory calls database of this process, to be used under a lock."""
     connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-    connection.executescript(_SCHEMA)
+    _run(connection, _SCHEMA)
     return connection
+
+
+def is_unchanged(connection: sqlite3.Connection, table: str = "events") -> bool:
+    """Whether the rows are as they were written."""
+    return _recorded_sum(connection, table) == _sum_of(connection.execute(f"SELECT * FROM {table}"))
+
+
+def accept_rows(connection: sqlite3.Connection) -> None:
+    """Make `is_unchanged` hold for the present events."""
+    _write_sum(connection, _sum_of(connection.execute("SELECT * FROM events")))
+
+
+def accept_new_rows(connection: sqlite3.Connection, rows: Iterable[tuple[object, ...]]) -> None:
+    """Make `is_unchanged` hold if the events are those before and these."""
+    _write_sum(connection, _recorded_sum(connection, "events") + _sum_of(rows))
 
 
 def setting(connection: sqlite3.Connection, name: str) -> str:
@@ -248,6 +276,45 @@ def setting(connection: sqlite3.Connection, name: str) -> str:
 def write_settings(connection: sqlite3.Connection, values: dict[str, str]) -> None:
     """Write settings, replacing earlier values."""
     connection.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", values.items())
+
+
+def _form(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _upgrade(connection: sqlite3.Connection, form: int) -> None:
+    _run(connection, (*_SCHEMA, _CONTACTS))
+    if not is_unchanged(connection, "contacts"):
+        raise _DamagedError
+    _convert(connection)
+    if form == _INCOMPLETE_FORM:
+        connection.execute(_READ_LOG_AGAIN)
+
+
+def _convert(connection: sqlite3.Connection) -> None:
+    """Replace rows of earlier releases by events."""
+    _run(connection, (*_CONVERSION, f"PRAGMA user_version = {_FORM}"))
+    accept_rows(connection)
+
+
+def _run(connection: sqlite3.Connection, statements: Iterable[str]) -> None:
+    """Run each of the statements; `executescript` would commit those before it."""
+    for each in statements:
+        connection.execute(each)
+
+
+def _recorded_sum(connection: sqlite3.Connection, table: str) -> int:
+    return int(setting(connection, f"{table} sum") or "0", 16)
+
+
+def _write_sum(connection: sqlite3.Connection, total: int) -> None:
+    write_settings(connection, {"events sum": f"{total % _MODULUS:032x}"})
+
+
+def _sum_of(rows: Iterable[tuple[object, ...]]) -> int:
+    """The sum of the rows' hashes modulo 2**128: rows can be added to it, whatever their order."""
+    digests = (hashlib.sha256(repr(row).encode()).digest() for row in rows)
+    return sum(int.from_bytes(digest[:16], "big") for digest in digests) % _MODULUS
 
 
 def _save_rows(aside: Path, connection: sqlite3.Connection) -> None:

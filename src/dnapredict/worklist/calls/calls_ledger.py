@@ -4,10 +4,9 @@ A patient who was reached is not called again for the same clinic within the mut
 alone changes nothing. A patient who opted out is not called until that is withdrawn. The database holds patients
 and appointments as keyed hashes (HMAC-SHA-256).
 
-The
-contacts in it are a copy of the scoring log, brought up to date before each use. If the database cannot be used,
-the log is read into memory; if neither can be read, the list is scored without this knowledge. In both cases a
-notice says so.
+The events in it are a copy of the scoring log, brought up to date before each use. If the database cannot be used, the
+log is read into memory; if neither can be read, the list is scored without this knowledge. In both cases a notice
+says so.
 """
 
 import datetime
@@ -38,12 +37,10 @@ from dnapredict.worklist.calls.known_contacts import (
     Hashed,
     KnownContacts,
     RecordedContacts,
-    accept_rows,
     add,
     contacts_of,
     opted_out,
     read_up_to,
-    verify,
 )
 from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
 
@@ -86,7 +83,7 @@ class Ledger:
         """
         self._home = home
         self._recorded = recorded
-        self._database = CallsDatabase(home, verify=verify, accept_rows=accept_rows, was_used=self._was_used)
+        self._database = CallsDatabase(home, was_used=self._was_used)
         self._memory: sqlite3.Connection | None = None
         self._memory_lock = threading.Lock()
 
@@ -228,7 +225,7 @@ class Ledger:
         if (self._home / _CALLS_SECRET).exists() or _has_rows(connection, "calls"):
             self._planned_with(connection, writes=False)
         notices = (*self._rebuilt(connection), *notices)
-        if not (_has_rows(connection, "contacts") or _has_rows(connection, "attempts")):
+        if not _has_rows(connection, "events"):
             return KnownContacts(notices=notices)
         return contacts_of(listed, connection, hashed=self._hashed_with(connection), notices=notices)
 
@@ -272,7 +269,6 @@ class Ledger:
         hashed = self._hashed_with(connection, writes=True)
         people = ((hashed("appointment", a), hashed("patient", p), today.isoformat()) for a, p in listed)
         connection.execute("DELETE FROM listed WHERE day < ?", (forgotten,))
-        connection.execute("DELETE FROM attempts WHERE day < ?", (forgotten,))
         connection.executemany("INSERT OR REPLACE INTO listed VALUES (?, ?, ?)", people)
 
     def _planned_with(self, connection: sqlite3.Connection, *, writes: bool) -> Hashed:
@@ -287,7 +283,7 @@ class Ledger:
         """The hash of contacts, after comparing its secret with the one used before."""
         path = self._home / _LOG_SECRET
         if self._recorded is None:
-            used = "recorded calls were hashed with it" if _has_rows(connection, "contacts") else ""
+            used = "recorded calls were hashed with it" if _has_rows(connection, "events") else ""
             hashed: Hashed = partial(keyed_hash, read_or_make(path, used_for=used))
         else:
             hashed = self._recorded.hashed

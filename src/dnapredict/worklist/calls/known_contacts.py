@@ -1,47 +1,47 @@
-"""Who was reached and who opted out of calls: the table `contacts`, and what it says about the patients of a list.
+"""Who was reached, who opted out of calls, and how often nobody answered: derived from the table `events`.
 
-The table has one row for each appointment, from the actions that people record, oldest first. The last outcome of an
-appointment counts, with three exceptions: an opt-out stays in force after later outcomes; "recorded by mistake"
-withdraws the last outcome, but not an earlier opt-out; and "wishes to be called again" changes nothing but the
-patient's opt-outs, which no longer count.
+The table is a copy of the entries of the scoring log about calls, in order; only a patient whom the log does not know
+is taken from the lists of the home. Rows are never changed: what follows from them is computed for each list.
 """
 
 import datetime
-import hashlib
+import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from dnapredict.data.files.digests import AS_WRITTEN, PATIENT, normal_form
-from dnapredict.worklist.calls.attempt_counts import (
-    Attempt,
-    attempts_by,
-    forget_attempts,
-    record_attempt,
-    withdraw_attempt,
-)
-from dnapredict.worklist.calls.calls_database import setting, write_settings
-
-Effect = Literal[
-    "reached", "rebooked", "not reached", "wrong number", "call back", "opted out", "calls wished", "withdrawn"
-]
+from dnapredict.worklist.calls.attempts import NO_EVENTS, CallEvent, CallState, Effect, call_state
+from dnapredict.worklist.calls.calls_database import accept_new_rows, accept_rows, setting, write_settings
 
 _NUMBER: Final = "log number"
 _SEAL: Final = "log seal"
-_SUM: Final = "contacts sum"
-_MODULUS: Final = 1 << 128
-_EMPTY: Final = f"{0:032x}"
-# In the column `opted_out`: the opt-out was recorded last, or something else after it.
-_OUT: Final = 1
 _OTHER_ATTEMPTS_COUNT_FOR: Final = datetime.timedelta(days=14)
-_OUT_BEFORE: Final = 2
+# A list of a million rows does not need the hashes of all at the same time.
+_ROWS_AT_ONCE: Final = 10_000
+_COLUMNS: Final = ("appointment_id", "patient_id", "clinic_code")
+# All events about the appointments, and about those of the patients or of the appointments' patients. Each CROSS JOIN
+# makes SQLite look up what is before it in what is after it.
+_CONCERNING: Final = f"""
+    WITH concerned AS (
+        SELECT appointment, patient FROM json_each(:appointments) CROSS JOIN events ON appointment = value
+        UNION SELECT appointment, patient FROM json_each(:patients) CROSS JOIN events ON patient = value
+    ), about AS (
+        SELECT appointment FROM concerned
+        UNION SELECT events.appointment FROM concerned CROSS JOIN events USING (patient)
+    )
+    SELECT {", ".join(CallEvent._fields)} FROM about CROSS JOIN events USING (appointment) ORDER BY id
+"""
+
+Hashed = Callable[[str, str], str]
+"""The keyed hash of a value of a kind, "appointment" or "patient"."""
 
 
 @dataclass(frozen=True)
@@ -86,179 +86,68 @@ def read_up_to(connection: sqlite3.Connection) -> tuple[int, str]:
 
 
 def add(connection: sqlite3.Connection, contacts: Iterable[Contact]) -> None:
-    """Add `contacts`, which follow those that are there, to the table."""
-    last = None
-    for last in contacts:
-        _add(connection, last)
-    if last is not None:
-        write_settings(connection, {_NUMBER: str(last.number), _SEAL: last.seal})
-
-
-def verify(connection: sqlite3.Connection) -> bool:
-    """Whether the rows are unchanged: with an altered hash an opt-out would be lost unnoticed."""
-    return (setting(connection, _SUM) or _EMPTY) == _total(connection)
-
-
-def accept_rows(connection: sqlite3.Connection) -> None:
-    """Make `verify` hold for the present rows."""
-    write_settings(connection, {_SUM: _total(connection)})
-
-
-def _add(connection: sqlite3.Connection, new: Contact) -> None:
-    sql = "SELECT patient, opted_out FROM contacts WHERE appointment = ?"
-    old = connection.execute(sql, (new.appointment,)).fetchone()
-    if new.effect == "withdrawn":
-        _withdraw(connection, new, opted_out=None if old is None else old[1])
+    """Copy `contacts`, which follow those that were copied, into the table."""
+    new = list(contacts)
+    if not new:
         return
-    patient, opted_out = old or (None, 0)
-    patient = new.patient or patient or _patient_listed(connection, new.appointment)
-    _settle(connection, _lifted_by(connection, new, patient=patient))
-    if new.effect == "calls wished":
-        _lift_opt_outs(connection, new, patient=patient)
-        _mark_wish(connection, new, patient=patient)
-        return
-    reached = new.effect in ("reached", "rebooked", "opted out")
-    # Rebooked: the patient was reached, so that the mute period counts, but about a time that no longer exists.
-    settled = reached and new.effect != "rebooked"
-    outcome = new.outcome
-    if new.effect != "opted out":
-        outcome += _lift_of(connection, new, before=f"{int(reached)}{int(settled)}{_OUT_BEFORE}")
-    is_out = _OUT if new.effect == "opted out" else _OUT_BEFORE if opted_out else 0
-    day = new.day.isoformat()
-    _put(connection, (new.appointment, patient, new.clinic, day, outcome, int(reached), int(settled), is_out))
-    if reached:
-        forget_attempts(connection, new.appointment, patient=patient)
+    is_read_from_beginning = not read_up_to(connection)[0]
+    if is_read_from_beginning:
+        _remove_rescued(connection, new)
+    # If a log was restored from a backup, it is read again: what is known of it keeps its place.
+    sql = "INSERT OR IGNORE INTO events VALUES (NULL, ?, ?, ?, ?, ?, ?, ?) RETURNING *"
+    rows = [row for each in new for row in connection.execute(sql, _columns(connection, each))]
+    if is_read_from_beginning:
+        accept_rows(connection)
     else:
-        attempt = Attempt(new.number, new.appointment, patient, day)
-        record_attempt(connection, attempt, counts=new.effect != "call back")
+        accept_new_rows(connection, rows)
+    write_settings(connection, {_NUMBER: str(new[-1].number), _SEAL: new[-1].seal})
 
 
-def _put(connection: sqlite3.Connection, row: tuple[object, ...]) -> None:
-    _remove(connection, "appointment = ?", row[0])
-    connection.execute("INSERT INTO contacts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-    _change_sum(connection, _sum_of(row))
+def _remove_rescued(connection: sqlite3.Connection, new: Iterable[Contact]) -> None:
+    """Remove what was rescued from a damaged database, or kept by an earlier release, where the log says it again.
 
-
-def _patient_listed(connection: sqlite3.Connection, appointment: str) -> str | None:
-    """The patient of an appointment on a list of this home; lists scored as files are not in the log."""
-    row = connection.execute("SELECT patient FROM listed WHERE appointment = ?", (appointment,)).fetchone()
-    return None if row is None else str(row[0])
-
-
-def _withdraw(connection: sqlite3.Connection, new: Contact, *, opted_out: int | None) -> None:
-    """Withdraw the last outcome of the appointment, or the patient's opt-out if the appointment has no outcome.
-
-    `opted_out` is None if the appointment has no outcome.
+    An earlier release kept no numbers. Its opt-outs stay, since retention may have removed theirs from the log.
     """
-    if _is_wish(connection, new):
-        patient = new.patient or _patient_listed(connection, new.appointment)
-        _restore(connection, _lifted_by(connection, new, patient=patient))
-        _unmark_wish(connection, new)
-        return
-    withdraw_attempt(connection, new.appointment)
-    # Only the outcome after the opt-out was a mistake: the opt-out itself counts again.
-    if opted_out == _OUT_BEFORE:
-        kept = "SELECT appointment, patient, clinic, day, outcome, 1, 1, ? FROM contacts WHERE appointment = ?"
-        _put(connection, connection.execute(kept, (_OUT, new.appointment)).fetchone())
-    elif opted_out is not None:
-        _remove(connection, "appointment = ?", new.appointment)
-    elif new.patient is not None:
-        _remove(connection, "patient = ? AND opted_out", new.patient)
+    sql = "DELETE FROM events WHERE appointment = ? AND (number = ? OR (number = 0 AND effect <> 'opted out'))"
+    connection.executemany(sql, ((each.appointment, each.number) for each in new))
 
 
-# In the column `outcome` of an opt-out that no longer counts: the appointment with which the patient's wish to be
-# called again was recorded, and what the row was before, so that this can be taken back too.
-_LIFTED: Final = "/lifted:"
-# At the beginning of the column `outcome`, where the wish to be called again was recorded last about the appointment.
-_WISHED: Final = "calls wished:"
-_OF_PATIENT: Final = "SELECT * FROM contacts WHERE (appointment = ? OR patient = ?)"
+def _columns(connection: sqlite3.Connection, new: Contact) -> tuple[object, ...]:
+    # Lists scored as files are not in the log, and rows of `listed` are not kept as long as an opt-out.
+    patient = new.patient or _patients_listed([new.appointment], connection).get(new.appointment)
+    return new.number, new.appointment, patient, new.clinic, new.day.isoformat(), new.outcome, new.effect
 
 
-def _lift_opt_outs(connection: sqlite3.Connection, new: Contact, *, patient: str | None) -> None:
-    """Let no opt-out of the patient count any more, and none about the appointment."""
-    for row in connection.execute(f"{_OF_PATIENT} AND opted_out", (new.appointment, patient)).fetchall():
-        before = f"{row[4]}{_LIFTED}{new.appointment}:{row[5]}{row[6]}{row[7]}"
-        # Who opted out was spoken to, and may be called about the appointment now; who was reached after that, was.
-        reached = (0, 0) if row[7] == _OUT else row[5:7]
-        _put(connection, (*row[:4], before, *reached, 0))
+class _States:
+    """What follows from the events about some appointments and patients; all are hashes."""
+
+    def __init__(self, events: Iterable[CallEvent], *, same: Mapping[str, str] | None = None) -> None:
+        """`same` has the hash of a patient by another hash of theirs."""
+        events = list(events)
+        # An entry does not always say whose the appointment is. The last one that does counts.
+        named = {each.appointment: each.patient for each in events if each.patient is not None}
+        self._patient = {appointment: (same or {}).get(each, each) for appointment, each in named.items()}
+        of_patient: dict[str, list[CallEvent]] = defaultdict(list)
+        for each in events:
+            of_patient[self.patient_of(each.appointment)].append(each)
+        self._states = {patient: call_state(own) for patient, own in of_patient.items()}
+
+    def patient_of(self, appointment: str) -> str:
+        """The patient of an appointment; if nobody knows whose it is, it stands for a patient of its own."""
+        return self._patient.get(appointment, appointment)
+
+    def of(self, patient: str) -> CallState:
+        return self._states.get(patient, NO_EVENTS)
+
+    def opted_out(self) -> Iterator[str]:
+        return (patient for patient, state in self._states.items() if state.opted_out)
 
 
-def _mark_wish(connection: sqlite3.Connection, new: Contact, *, patient: str | None) -> None:
-    row = connection.execute(f"{_OF_PATIENT} LIMIT 1", (new.appointment, None)).fetchone()
-    row = row or (new.appointment, patient, new.clinic, new.day.isoformat(), "", 0, 0, 0)
-    _put(connection, (*row[:4], _WISHED + row[4].removeprefix(_WISHED), *row[5:]))
-
-
-def _is_wish(connection: sqlite3.Connection, new: Contact) -> bool:
-    row = connection.execute(f"{_OF_PATIENT} LIMIT 1", (new.appointment, None)).fetchone()
-    return row is not None and row[4].startswith(_WISHED)
-
-
-def _unmark_wish(connection: sqlite3.Connection, new: Contact) -> None:
-    """Leave the row of the appointment as it was before the wish; none where there was none."""
-    row = connection.execute(f"{_OF_PATIENT} LIMIT 1", (new.appointment, None)).fetchone()
-    outcome = row[4].removeprefix(_WISHED)
-    if outcome:
-        _put(connection, (*row[:4], outcome, *row[5:]))
-    else:
-        _remove(connection, "appointment = ?", new.appointment)
-
-
-def _lifted_by(connection: sqlite3.Connection, new: Contact, *, patient: str | None) -> list[tuple[Any, ...]]:
-    """The opt-outs that an entry about the same appointment lifted, if it was the last about it."""
-    lifted = (new.appointment, patient, f"%{_LIFTED}{new.appointment}:%")
-    return connection.execute(f"{_OF_PATIENT} AND outcome LIKE ?", lifted).fetchall()
-
-
-def _lift_of(connection: sqlite3.Connection, new: Contact, *, before: str) -> str:
-    """What is noted about a lifted opt-out in the row of an appointment, for the row that replaces it; "" for none."""
-    sql = "SELECT outcome FROM contacts WHERE appointment = ?"
-    row = connection.execute(sql, (new.appointment,)).fetchone()
-    _, lifted, by = ("", "", "") if row is None else str(row[0]).partition(_LIFTED)
-    return f"{lifted}{by.partition(':')[0]}:{before}" if lifted else ""
-
-
-def _restore(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Let these opt-outs count again."""
-    for row in rows:
-        outcome, _, before = row[4].partition(_LIFTED)
-        _put(connection, (*row[:4], outcome, *map(int, before[-3:])))
-
-
-def _settle(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """These opt-outs stay lifted, whatever becomes of later entries about the appointment."""
-    for row in rows:
-        _put(connection, (*row[:4], row[4].partition(_LIFTED)[0], *row[5:]))
-
-
-def _remove(connection: sqlite3.Connection, where: str, value: object) -> None:
-    rows = connection.execute(f"SELECT * FROM contacts WHERE {where}", (value,)).fetchall()
-    connection.execute(f"DELETE FROM contacts WHERE {where}", (value,))
-    if rows:
-        _change_sum(connection, -sum(map(_sum_of, rows)))
-
-
-def _change_sum(connection: sqlite3.Connection, change: int) -> None:
-    # A sum of row hashes modulo 2**128: it is updated for one row at a time, whatever the order of the rows.
-    before = int(setting(connection, _SUM) or _EMPTY, 16)
-    write_settings(connection, {_SUM: f"{(before + change) % _MODULUS:032x}"})
-
-
-def _total(connection: sqlite3.Connection) -> str:
-    total = sum(map(_sum_of, connection.execute("SELECT * FROM contacts")))
-    return f"{total % _MODULUS:032x}"
-
-
-def _sum_of(row: tuple[object, ...]) -> int:
-    return int.from_bytes(hashlib.sha256(repr(row).encode()).digest()[:16], "big")
-
-
-Hashed = Callable[[str, str], str]
-"""The keyed hash of a value of a kind, "appointment" or "patient"."""
-
-_COLUMNS: Final = ("appointment_id", "patient_id", "clinic_code")
-# Below the limit on parameters of a statement in any SQLite (999).
-_VALUES_AT_ONCE: Final = 400
+def _events(
+    connection: sqlite3.Connection, appointments: Iterable[str], patients: Iterable[str]
+) -> Iterator[CallEvent]:
+    values = {"appointments": json.dumps(list(appointments)), "patients": json.dumps(list(patients))}
+    return map(CallEvent._make, connection.execute(_CONCERNING, values))
 
 
 @dataclass(frozen=True)
@@ -314,22 +203,10 @@ class KnownContacts:
         return found
 
 
-class _Contact(NamedTuple):
-    """The columns of the table `contacts` that a list needs."""
-
-    appointment: str
-    patient: str | None
-    clinic: str | None
-    day: str
-    reached: int
-    settled: int
-    opted_out: int
-
-
 def contacts_of(
     listed: pa.Table, connection: sqlite3.Connection, *, hashed: Hashed, notices: tuple[str, ...] = ()
 ) -> KnownContacts:
-    """The contacts that concern the rows of `listed`, queried for a few hundred rows at a time.
+    """The contacts that concern the rows of `listed`.
 
     Parameters
     ----------
@@ -341,71 +218,50 @@ def contacts_of(
     reached_on: dict[int, list[datetime.date]] = defaultdict(list)
     attempts: dict[int, list[datetime.date]] = defaultdict(list)
     other_attempts: dict[int, list[datetime.date]] = defaultdict(list)
-    for row, clinic, known in _rows(listed, connection, hashed):
-        if any(each.opted_out for each in (*known.about, *known.of_patient)):
+    for row, appointment, clinic, about, of_patient in _rows(listed, connection, hashed):
+        if about.opted_out or of_patient.opted_out:
             opted_out.add(row)
-        if any(each.settled for each in known.about):
+        if about.is_settled(appointment):
             settled.add(row)
-        for each in known.of_patient:
-            if each.reached and clinic is not None and each.clinic == clinic:
-                reached_on[row].append(datetime.date.fromisoformat(each.day))
-        for attempt in known.attempts:
-            days = attempts if attempt.appointment == known.appointment else other_attempts
-            days[row].append(datetime.date.fromisoformat(attempt.day))
+        for each in of_patient.reached.values():
+            if clinic is not None and each.clinic == clinic:
+                reached_on[row].append(_day(each))
+        for each in about.attempts:
+            if each.appointment == appointment:
+                attempts[row].append(_day(each))
+        for each in of_patient.attempts:
+            if each.appointment != appointment:
+                other_attempts[row].append(_day(each))
     return KnownContacts(
         frozenset(opted_out), frozenset(settled), dict(reached_on), notices, dict(attempts), dict(other_attempts)
     )
 
 
-class _RowContacts(NamedTuple):
-    """What is known about a row: its appointment's hash, and contacts by appointment and by patient."""
-
-    appointment: str
-    about: Sequence[_Contact]
-    of_patient: Sequence[_Contact]
-    attempts: Sequence[Attempt]
+def _day(event: CallEvent) -> datetime.date:
+    return datetime.date.fromisoformat(event.day)
 
 
 def _rows(
     listed: pa.Table, connection: sqlite3.Connection, hashed: Hashed
-) -> Iterator[tuple[int, str | None, _RowContacts]]:
-    """Each row with contacts or attempts, its clinic, and what is known about it."""
-    for first in range(0, listed.num_rows, _VALUES_AT_ONCE):
-        part = listed.select(_COLUMNS).slice(first, _VALUES_AT_ONCE)
-        ids, patient_ids, clinics = (column.cast(pa.string()).to_pylist() for column in part.columns)
+) -> Iterator[tuple[int, str, str | None, CallState, CallState]]:
+    """Each row with events: its number, appointment and clinic, and the states of the appointment's and its patient."""
+    for first in range(0, listed.num_rows, _ROWS_AT_ONCE):
+        part = listed.select(_COLUMNS).slice(first, _ROWS_AT_ONCE)
+        ids, numbers, clinics = (column.cast(pa.string()).to_pylist() for column in part.columns)
         appointments = [hashed("appointment", each) for each in ids]
-        patients = [_of_patient(each, hashed) for each in patient_ids]
-        all_patients = list(chain.from_iterable(patients))
-        about = _by(connection, "appointment", appointments)
-        of_patient = _by(connection, "patient", all_patients)
-        tried = attempts_by(connection, "appointment", appointments)
-        tried_patients = attempts_by(connection, "patient", all_patients)
-        if not (about or of_patient or tried or tried_patients):
-            continue
-        for index, (appointment, forms) in enumerate(zip(appointments, patients, strict=True)):
-            contacts = tuple(chain.from_iterable(of_patient.get(form, ()) for form in forms))
-            attempts = {*tried.get(appointment, ())}.union(*(tried_patients.get(form, ()) for form in forms))
-            if contacts or attempts or appointment in about:
-                known = _RowContacts(appointment, about.get(appointment, ()), contacts, sorted(attempts))
-                yield first + index, clinics[index], known
-
-
-def _of_patient(number: str | None, hashed: Hashed) -> tuple[str, ...]:
-    """The hashes under which a patient may be recorded: of the normalised number, and of the number as written."""
-    if number is None:
-        return ()
-    known = hashed(PATIENT, number)
-    return (known,) if normal_form(number) == number else (known, hashed(AS_WRITTEN, number))
-
-
-def _by(connection: sqlite3.Connection, column: str, hashes: Sequence[str]) -> Mapping[str, list[_Contact]]:
-    """The contacts whose `column` is one of `hashes`, by hash."""
-    marks = ", ".join("?" * len(hashes))
-    sql = f"SELECT {', '.join(_Contact._fields)} FROM contacts WHERE {column} IN ({marks})"
-    contacts: dict[str, list[_Contact]] = defaultdict(list)
-    for each in map(_Contact._make, connection.execute(sql, hashes)):
-        contacts[getattr(each, column)].append(each)
-    return contacts
+        patients = [each and hashed(PATIENT, each) for each in numbers]
+        # The hash of the number as it was written is that of older entries.
+        same = {
+            hashed(AS_WRITTEN, number): patient
+            for number, patient in zip(numbers, patients, strict=True)
+            if number is not None and normal_form(number) != number
+        }
+        states = _States(_events(connection, appointments, chain(filter(None, patients), same)), same=same)
+        for row, (appointment, patient, clinic) in enumerate(zip(appointments, patients, clinics, strict=True), first):
+            about = states.of(states.patient_of(appointment))
+            of_patient = about if patient is None else states.of(patient)
+            if about is not NO_EVENTS or of_patient is not NO_EVENTS:
+                yield row, appointment, clinic, about, of_patient
 
 
 def opted_out(
@@ -420,24 +276,19 @@ def opted_out(
     stated
         Patients who opted out by the column of a list.
     """
-    rows = connection.execute("SELECT appointment, patient FROM contacts WHERE opted_out").fetchall()
-    if not rows and not stated:
+    recorded = [row[0] for row in connection.execute("SELECT appointment FROM events WHERE effect = 'opted out'")]
+    states = _States(_events(connection, recorded, ()))
+    out = stated.union(states.opted_out())
+    if not out:
         return frozenset()
-    appointments, patients = {row[0] for row in rows}, {row[1] for row in rows} - {None} | stated
     listed = _patients_listed(list(patient_of), connection)
     return frozenset(
         each
         for each, patient in patient_of.items()
-        if each in appointments or patient in patients or listed.get(each) in patients
+        if not out.isdisjoint((patient, listed.get(each), states.patient_of(each)))
     )
 
 
 def _patients_listed(appointments: Sequence[str], connection: sqlite3.Connection) -> Mapping[str, str]:
-    patients: dict[str, str] = {}
-    for first in range(0, len(appointments), _VALUES_AT_ONCE):
-        some = appointments[first : first + _VALUES_AT_ONCE]
-        marks = ", ".join("?" * len(some))
-        patients |= dict(
-            connection.execute(f"SELECT appointment, patient FROM listed WHERE appointment IN ({marks})", some)
-        )
-    return patients
+    sql = "SELECT appointment, patient FROM json_each(?) CROSS JOIN listed ON appointment = value"
+    return dict(connection.execute(sql, (json.dumps(appointments),)))

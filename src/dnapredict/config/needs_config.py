@@ -39,11 +39,11 @@ class Need(Settings):
     column
         The contract column that says so: a yes or no, a number with a bound, or a text.
     when
-        The answer that stands for the need, of a yes or no: "no" for `has_mobile`.
+        The answer, yes or no, that means the need: "no" for `has_mobile`.
     below, above
         The bound of `age_years`, and of `distance_km`.
     mentions
-        Words of which a text holds one, as whole words in any case. Without them, any text stands for the need
+        Words of which a text holds one, as whole words in any case. Without them, any text means the need
         that is not "none" and that mentions no word of another need of the column.
     in_person
         Whether the need is one only of appointments to which the patient travels.
@@ -228,7 +228,7 @@ NEEDS: Final = (
         badge="Plain words, more time",
         also="use plain words, allow time and ask who helps with appointments",
         uncalled="send any reminder in easy read",
-        why="A reasonable adjustment (Equality Act 2010, section 20), told as what to do and not as what somebody has.",
+        why="A reasonable adjustment (Equality Act 2010, section 20), worded as what to do and not as what somebody has.",
     ),
     Need(
         column="accessible_information_code",

@@ -24,7 +24,7 @@ class ServiceLimits(Settings):
     at once after a pause; with two workers a key may reach up to twice as many. `at_once` requests
     are processed in parallel, and `waiting` more are queued for up to `seconds_to_wait`; others are told
     to try again later. At most `connections` are open, fewer where the system allows few open files.
-    `live_pages` open lists are told what colleagues record, at most half of the connections.
+    `live_pages` open lists show at once what colleagues record, at most half of the connections.
     """
 
     requests_a_minute: Annotated[float, Field(gt=0, le=1_000_000)] = 6_000

@@ -49,9 +49,12 @@ def publish(table: pa.Table, folder: Path, home: Path, *, data: str) -> Counted:
 
 
 def of_both(
-    short: Path, long: Path, counted: tuple[Counted, Counted]
+    short: Path, long: Path, counted: tuple[Counted, Counted], *, only: str = ""
 ) -> list[tuple[object, float, tuple[float, float]]]:
-    """What the attacker knows of small counts of both reports and of their difference: cell, truth and range."""
+    """What the attacker knows of small counts of both reports and of their difference: cell, truth and range.
+
+    He asks for `_ASKED` of them by lot, or for all of the count `only`.
+    """
     groups = [groups_of(each) for each in counted]
     attacks = [Attack(folder, each) for folder, each in zip((short, long), groups, strict=True)]
     both = Attack.__new__(Attack)
@@ -75,8 +78,8 @@ def of_both(
         both.sums.append(({("long", *cell): 1.0, ("short", *cell): -1.0, ("left", *cell): -1.0}, 0, 0))
         if 0 < left < 8:
             secrets["left", *cell] = left
-    asked = sorted(secrets, key=str)
-    asked = [asked[place] for place in np.random.default_rng(0).permutation(len(asked))[:_ASKED]]
+    asked = sorted((cell for cell in secrets if only in cell or not only), key=str)
+    asked = asked if only else [asked[place] for place in np.random.default_rng(0).permutation(len(asked))[:_ASKED]]
     found = both.possible(asked)
     return [(cell, secrets[cell], found[cell]) for cell in asked]
 
@@ -139,6 +142,21 @@ def with_bookings(table: pa.Table) -> pa.Table:
     rows = table.num_rows
     waits = pa.array(np.random.default_rng(1).integers(0, 90, rows))
     return table.append_column("wait_days", waits).append_column("ahead", pa.array(np.zeros(rows, dtype=bool)))
+
+
+@pytest.mark.parametrize("homes", [("one", "one"), ("one", "another")])
+def test_the_attack_finds_what_reports_of_two_homes_give_back(homes: tuple[str, str], tmp_path: Path):
+    """Of appointments without an ethnic group December has one; homes that know nothing of each other give it back."""
+    year = world(0, 1_500)
+    tables = {"part": until(year, 12), "year": year}
+    counted = [
+        publish(table, tmp_path / name, tmp_path / home, data=name)
+        for (name, table), home in zip(tables.items(), homes, strict=True)
+    ]
+    known = of_both(tmp_path / "part", tmp_path / "year", (counted[0], counted[1]), only="unrecorded")
+    assert known
+    assert bool(given_back({cell: ends for cell, _, ends in known})) == (homes[0] != homes[1])
+    assert all(low - 1e-6 <= truth <= high + 1e-6 for _, truth, (low, high) in known)
 
 
 def publish_access(table: pa.Table, folder: Path, home: Path) -> AccessAssessment:

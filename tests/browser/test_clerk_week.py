@@ -7,7 +7,7 @@ screen, of which the smallest is 1280 by 1024 at 400% zoom; and nothing is asked
 
 import datetime
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -44,7 +44,7 @@ def patient(n: int) -> list[object]:
     ]
 
 
-def export(place: Path, numbers: range) -> Path:
+def export(place: Path, numbers: Iterable[int]) -> Path:
     book = openpyxl.Workbook()
     for row in (*TITLES, HEADER, *map(patient, numbers)):
         book.active.append(row)
@@ -117,16 +117,18 @@ def desk(browser: Browser, tmp_path: Path) -> Iterator[Desk]:
     home = tmp_path / "home"
     ada = api_keys.create_personal(home, name="Ada Okafor", team="North", role=StaffRole.CLERK)
     ben = api_keys.create_personal(home, name="Ben Ali", team="North", role=StaffRole.TEAM_LEAD)
+    expect.set_options(timeout=20_000)  # on a machine that others keep busy
     with running(home) as service:
         yield Desk(browser, service, ada.token, ben.token)
+    expect.set_options(timeout=5_000)
 
 
 def test_a_week_at_the_call_desk(desk: Desk, tmp_path: Path) -> None:
-    ada, ben = desk.clerk(desk.ada_key), None
+    ada = desk.clerk(desk.ada_key)
     opted_out = monday_with_a_mouse(ada, export(tmp_path / "monday.xlsx", range(1, 201)))
     ben = desk.clerk(desk.ben_key)
     tuesday_with_what_goes_wrong(ada, ben, desk)
-    wednesday_with_the_keyboard(ada, export(tmp_path / "wednesday.xlsx", range(3, 206)), opted_out)
+    wednesday_with_the_keyboard(ada, export(tmp_path / "wednesday.xlsx", (1, *range(4, 206))), opted_out)
     thursday_without_a_script(desk)
     friday(ben, tmp_path)
     for clerk in (ada, ben):
@@ -219,6 +221,7 @@ def wednesday_with_the_keyboard(ada: Clerk, export_of_wednesday: Path, opted_out
         _press(page, "A list of appointments")
     chooser.value.set_files(export_of_wednesday)
     _press(page, "Score this list")
+    page.wait_for_url("**/lists/*")
     expect(page.get_by_role("heading", level=1)).to_contain_text("wednesday.xlsx")
     expect(page.get_by_text("5 appointments are new and 2 appointments are no longer on this list.")).to_be_visible()
     ada.looks()
@@ -231,7 +234,7 @@ def wednesday_with_the_keyboard(ada: Clerk, export_of_wednesday: Path, opted_out
     page.get_by_label("Find by number or name").focus()
     page.keyboard.type(opted_out.split()[-1])
     page.keyboard.press("Enter")
-    page.get_by_role("link", name=opted_out).focus()
+    page.locator("main").get_by_role("link", name=opted_out, exact=True).focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text("Do not call.")).to_be_visible()
     ada.looks()

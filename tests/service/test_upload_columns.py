@@ -63,6 +63,31 @@ def test_a_file_with_its_own_columns_is_asked_about_and_not_refused(question: st
     assert MARK not in question
 
 
+def test_columns_that_hold_nothing_are_not_asked_about(client: TestClient) -> None:
+    rows = [[*row[:6], "", cell, row[6]] for row, cell in zip(PAS, ("", "x", ""), strict=True)]
+    asked = upload(client, workbook([["Clinic list"], [], *rows]), name="titles.xlsx", to="/upload").text
+    assert "column_7" not in asked
+    assert '<input type="hidden" name="column-7" value="">' in asked
+    assert 'for="column-8"><span class="dna-columns__letter">Column H</span> Your column without a name is' in asked
+    keys = [*list(chosen(asked).values())[:6], "", "", ""]
+    ticket = re.findall(r'name="ticket" value="([^"]*)"', asked)[0]
+    fields = {f"column-{number}": key for number, key in enumerate(keys, start=1)} | {"ticket": ticket}
+    assert client.post("/upload/columns", data=fields, follow_redirects=False).status_code == 303
+
+
+@pytest.mark.parametrize("name", ["Appointment No", "Appt No", "Booking Number", "Attendance No."])
+def test_an_appointment_number_is_known_by_its_usual_names(client: TestClient, name: str) -> None:
+    asked = upload(client, sheet([[name, *PAS[0][1:]], *PAS[1:]]), to="/upload").text
+    assert chosen(asked)[name] == "appointment_id"
+    assert "No column is taken for the appointment number" not in asked
+
+
+def test_a_list_without_an_appointment_number_says_what_that_means(client: TestClient) -> None:
+    rows = [["Hospital Number", *PAS[0][1:]], *PAS[1:]]
+    asked = upload(client, sheet(rows), to="/upload").text
+    assert "No column is taken for the appointment number" in asked
+
+
 def test_a_confirmed_choice_scores_the_list(client: TestClient, question: str) -> None:
     answer = confirm(client, question)
     assert answer.status_code == 303

@@ -103,8 +103,8 @@ def test_one_call_is_about_all_appointments_of_a_patient_that_are_near():
         e           | r       | 10  | 0.1
     """
     assert plan(listed, capacity=3) == [
-        "1 Call; the same call: rank 2",
-        "2 Mention it in the call at rank 1",
+        "1 Call; in the same call, speak about place 2 too",
+        "2 Mention it in the call at place 1",
         "3 Call",
         "4 Call",  # twenty days on: a call of its own
         "5 Usual reminder",
@@ -166,8 +166,8 @@ def test_a_patient_whom_one_team_cannot_call_is_called_by_another_about_both():
     )
     assert plan(listed, teams=teams) == [
         "1 Call",
-        "2 Mention it in the call at rank 3",
-        "3 Call; the same call: rank 2",
+        "2 Mention it in the call at place 3",
+        "3 Call; in the same call, speak about place 2 too",
     ]
 
 
@@ -282,8 +282,8 @@ def test_calls_shared_by_need_go_to_each_fifth_and_a_call_saved_goes_on():
         e           | s       | 9      | 0.48
     """
     assert plan(listed, allocation="proportionate", capacity=4) == [
-        "3 Call; the same call: rank 4",
-        "4 Mention it in the call at rank 3",
+        "3 Call; in the same call, speak about place 4 too",
+        "4 Mention it in the call at place 3",
         "5 Call",
         "1 Call",
         "2 Call",
@@ -363,11 +363,11 @@ def test_who_is_not_called_is_given_what_the_appointment_needs():
     """
     assert plan(listed) == [
         # one of the two appointments needs one, so the call about both has one
-        "1 Book an interpreter, then call with one; the same call: rank 5",
+        "1 Book an interpreter, then call with one; in the same call, speak about place 5 too",
         "2 Call",
         "3 Usual reminder; check that an interpreter is booked",
         "4 Usual reminder; any reminder goes to the parent or carer; confirm the transport that is booked",
-        "5 Mention it in the call at rank 1; check that an interpreter is booked",
+        "5 Mention it in the call at place 1; check that an interpreter is booked",
         "6 Usual reminder",
     ]
 

@@ -22,6 +22,7 @@ UNANSWERED = "No call: nobody answered"
 def queue(
     *recorded: str,
     unanswered: tuple[int, ...] = (),
+    repeated: int = 0,
     now: datetime.datetime = NOW,
     assigned: Mapping[int, str] = MappingProxyType({}),
     person: str = "",
@@ -35,6 +36,10 @@ def queue(
     selected = [n <= 4 and n not in unanswered for n in range(1, 41)]
     table = table.set_column(table.column_names.index("action"), "action", pa.array(actions))
     table = table.set_column(table.column_names.index("selected"), "selected", pa.array(selected))
+    if repeated:  # a line that could not be scored, at the end
+        column = table.column_names.index("selected")
+        again = table.slice(repeated - 1, 1).set_column(column, "selected", pa.array([False]))
+        table = pa.concat_tables([table, again])
     entries: dict[str, list[RecordedAction]] = {}
     for line, outcome, *back in map(str.split, recorded):
         at = NOW - datetime.timedelta(hours=5)
@@ -55,6 +60,13 @@ def queue(
 
 def numbers(lines: object) -> list[int]:
     return [line.number for line in lines]  # type: ignore[attr-defined]
+
+
+def test_a_row_that_repeats_an_appointment_is_no_second_call():
+    at = f"{NOW + datetime.timedelta(days=1):%Y-%m-%dT%H:%M}"
+    once, twice = queue(f"2 call_back {at}"), queue(f"2 call_back {at}", repeated=2)
+    assert numbers(twice.later) == numbers(once.later) == [2]
+    assert twice.left == once.left
 
 
 def test_a_patient_who_opted_out_is_not_in_the_queue():

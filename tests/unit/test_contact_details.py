@@ -91,6 +91,13 @@ def test_the_mapped_columns_of_a_list_become_names_dates_and_numbers():
     }
 
 
+def test_a_name_with_the_family_name_first_is_turned_so_that_a_clerk_can_say_it():
+    names = ["O'Brien, Mary Ann", "SMITH, Jo", "Sam Lee", "Lee, Sam, Mr", "Okafor,", "Sam Lee, PhD"]
+    read = pa.table({"row_number": list(range(1, 7)), "person_full_name": names})
+    said = [details.name for details in details_of(read).values()]
+    assert said == ["Mary Ann O'Brien", "Jo SMITH", "Sam Lee", "Lee, Sam, Mr", "Okafor,", "Sam Lee, PhD"]
+
+
 def test_a_list_without_such_columns_has_no_contact_details():
     named_otherwise = pa.table({name: COLUMNS[name] for name in ("appointment_id", "row_number", "Surname", "Mobile")})
     assert contact_rows(named_otherwise, IDENTITY, source="week.csv") is None

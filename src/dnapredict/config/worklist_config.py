@@ -109,7 +109,7 @@ class WorklistConfig(Settings):
     bands: tuple[Band, ...]
     default_action: str
     unselected_action: str = ""
-    same_call_action: str = "Mention it in the call at rank {rank}"
+    same_call_action: str = "Mention it in the call at place {rank}"
     muted_action: str = "No call: the patient was reached for this clinic lately"
     reached_action: str = "No call: the patient was already reached about this appointment"
     opted_out_action: str = "No call: the patient asked not to be called. Send the usual reminder or a letter"

@@ -46,7 +46,8 @@ def _names(text: str) -> tuple[str, ...]:
 # Contract column: names of it, hospital statistics (HES, SUS) last.
 HEADERS: Final = {
     "appointment_id": _names(
-        "appointment id, appt id, appointment number, appt number, attendance id, booking id, ubrn, "
+        "appointment id, appt id, appointment number, appt number, appointment no, appt no, attendance id, booking id, "
+        "booking number, booking no, attendance number, attendance no, ubrn, "
         "appt ref, appointment ref, appointment reference, booking ref, booking reference, episode id, "
         "attendance identifier, outpatient attendance identifier, attendkey, attendno"
     ),
@@ -100,7 +101,9 @@ HEADERS: Final = {
     ),
     "priority_type_code": _names("priority type, priority type code, priority, urgency"),
     "referral_source_code": _names("source of referral, source of referral for outpatients, referral source, refsourc"),
-    "age_years": _names("age, age at appointment, age years, patient age, apptage, age at cds activity date"),
+    "age_years": _names(
+        "age, age at appointment, age at appt, age years, patient age, apptage, age at cds activity date"
+    ),
     "gender_code": _names("gender, sex, person stated gender code, gender code, person gender"),
     "lsoa_code": _names("lsoa, lsoa21, lsoa21cd, lsoa 2021, lsoa11, lsoa11cd, lsoa 2011, lsoa code, soal"),
     "place_code": _names("place code, icb place, icb place code"),

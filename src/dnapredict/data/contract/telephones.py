@@ -71,6 +71,15 @@ def dialled(telephone: str) -> str | None:
     return bare if _FEWEST_DIGITS <= _digits(bare) <= _MOST_DIGITS else None
 
 
+def is_cut_off(telephone: str) -> bool:
+    """Whether a spreadsheet has left only the first digits of a number, as `restored` gives it.
+
+    >>> is_cut_off("7.7009E+09"), is_cut_off("07700 900123"), is_cut_off("0151 496 0000 ext 12")
+    (True, False, False)
+    """
+    return bool(_SCIENTIFIC.fullmatch(telephone))
+
+
 def _plain_notation(text: str) -> str:
     """A number in scientific notation with all its digits, without the notation; any other text unchanged."""
     if not _SCIENTIFIC.fullmatch(text):

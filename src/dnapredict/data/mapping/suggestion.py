@@ -162,7 +162,7 @@ def _headers(table: ir.Table) -> dict[str, str]:
 def _require_header(columns: Sequence[str], source: str) -> None:
     """Refuse a file whose first row may be a patient's: the draft would repeat it."""
     if not looks_like_header(columns):
-        raise DataError(f"{source}: no mapping can be drafted. {describe_columns(columns)}")
+        raise DataError(f"{source}: the meaning of its columns cannot be told. {describe_columns(columns)}")
 
 
 def _match_combined(draft: _Draft, profiler: ColumnProfiler) -> None:

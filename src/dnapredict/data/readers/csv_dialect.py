@@ -113,8 +113,9 @@ def describe_columns(names: Iterable[str], *, expected: Iterable[str] = ()) -> s
     columns = tuple(_file_columns(names))
     if not looks_like_header(columns, expected=expected):
         return (
-            f"None of its {len(columns)} columns has a name that is known here: the first row looks like data, "
-            "not like column names. Put the names of the columns above the first row."
+            f"Too few of its {len(columns)} columns have a name that is known here: the first row looks like data, "
+            "not like column names. Put the names of the columns above the first row, such as Appointment number, "
+            "Appointment date and Date booked."
         )
     printable = (printable_name(name, number) for number, name in enumerate(columns, start=1))
     return f"The file has: {', '.join(printable)}."
@@ -143,7 +144,12 @@ def title_notes(header_row: int) -> list[str]:
 def _name(cell: str | None, number: int) -> str:
     name = " ".join((cell or "").split())
     reserved = name.lower() in (ROW_NUMBER, ROW_FAULT)
-    return f"column_{number}" if reserved or not name else name
+    return unnamed(number) if reserved or not name else name
+
+
+def unnamed(number: int) -> str:
+    """The name that a column without one is given."""
+    return f"column_{number}"
 
 
 _SAMPLE_BYTES: Final = 262_144

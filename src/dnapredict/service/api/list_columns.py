@@ -13,7 +13,7 @@ from dnapredict.data.mapping.apply_mapping import source_of
 from dnapredict.data.mapping.column_meanings import UNUSED, WORDS, ChosenMeanings, meanings_of
 from dnapredict.data.mapping.pseudonyms import KEY_VARIABLE
 from dnapredict.data.mapping.suggestion import Sources, complete_sources, suggest_sources
-from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER, printable_name
+from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER, printable_name, unnamed
 from dnapredict.data.validation.rules import columns_of
 from dnapredict.errors import DataError
 from dnapredict.service.scorer_protocol import ScorerProtocol, factors_of
@@ -23,12 +23,16 @@ _MOST_TITLES: Final = 4
 
 @dataclass(frozen=True)
 class AskedColumn:
-    """A column of a spreadsheet, by its letter and name, and what it seems to mean: a key of `BY_KEY`, or `UNUSED`."""
+    """A column of a spreadsheet, by its letter and name, and what it seems to mean: a key of `BY_KEY`, or `UNUSED`.
+
+    A column without a name has `name` ""; one that holds nothing either `is_blank`, and nobody is asked about it.
+    """
 
     number: int
     letter: str
     name: str
     key: str
+    is_blank: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,17 @@ def ask(table: pa.Table, *, name: str, keys: Sequence[str] = ()) -> ColumnQuesti
         name,
         table.num_rows,
         tuple(
-            AskedColumn(number, letter(number), printable_name(column, number), key)
+            _asked(table, column, number, key)
             for number, (column, key) in enumerate(zip(columns_of_file(table), keys, strict=True), start=1)
         ),
     )
+
+
+def _asked(table: pa.Table, column: str, number: int, key: str) -> AskedColumn:
+    if column != unnamed(number):
+        return AskedColumn(number, letter(number), printable_name(column, number), key)
+    is_blank = not any(cell and cell.strip() for cell in table[column].to_pylist())
+    return AskedColumn(number, letter(number), "", key, is_blank=is_blank)
 
 
 def chosen_sources(table: pa.Table, keys: Sequence[str], *, name: str, has_key: bool) -> Sources:

@@ -43,6 +43,8 @@ _NONCE_BYTES: Final = 12
 _SECONDS_OF_A_DRAFT: Final = 3_600
 # By whose clock a day ends.
 _ZONE: Final = ZoneInfo(ENGLAND)
+# Titles and degrees that follow a name after a comma.
+_AFTER_A_NAME: Final = frozenset({"phd", "md", "mr", "mrs", "ms", "miss", "dr", "jr", "sr", "jnr", "snr"})
 _TELEPHONES: Final = {"mobile_telephone": "mobile", "home_telephone": "home", "other_telephone": "other"}
 _LOG: Final = logging.getLogger("dnapredict.worklist")
 
@@ -96,13 +98,24 @@ def _details_of_row(row: Mapping[str, Any]) -> ContactDetails:
         for number in telephones_in(row.get(column) or ""):
             numbers.setdefault(number, kind)
     return ContactDetails(
-        name=_one_line(name),
+        name=_in_spoken_order(_one_line(name)),
         birth_date=row.get("person_birth_date"),
         telephones=tuple(numbers),
         kinds=tuple(numbers.values()),
         language=_one_line(row.get("preferred_language")),
         preferred_time=_one_line(row.get("preferred_contact_time")),
     )
+
+
+def _in_spoken_order(name: str | None) -> str | None:
+    """A name as a person says it; lists often write the family name first, with a comma.
+
+    >>> _in_spoken_order("O'Brien, Mary Ann"), _in_spoken_order("SMITH, Jo (Mrs)"), _in_spoken_order("Sam Jones, PhD")
+    ("Mary Ann O'Brien", 'Jo (Mrs) SMITH', 'Sam Jones, PhD')
+    """
+    family, comma, given = (name or "").partition(", ")
+    is_turned = comma and given and "," not in given and given.lower() not in _AFTER_A_NAME
+    return f"{given} {family}" if is_turned else name
 
 
 def _one_line(text: str | None) -> str | None:

@@ -172,7 +172,8 @@ def _further_ranks(rank: NDArray[np.int64]) -> str:
     """The further appointments of a call, by their ranks.
 
     >>> _further_ranks(np.array([7, 3]))
-    '; the same call: rank 3, 7'
+    '; in the same call, speak about place 3, 7 too'
     """
     named = ", ".join(map(str, sorted(rank.tolist())[:_MOST_NAMED]))
-    return f"; the same call: rank {named}" + (", ..." if len(rank) > _MOST_NAMED else "")
+    more = " and others" if len(rank) > _MOST_NAMED else ""
+    return f"; in the same call, speak about place {named}{more} too"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dnapredict.config.needs_config import Need
-from dnapredict.data.contract.telephones import dialled
+from dnapredict.data.contract.telephones import dialled, is_cut_off
 from dnapredict.data.contract.treatment_functions import TREATMENT_FUNCTION
 from dnapredict.service.pages.rendering import local_day
 from dnapredict.worklist.files.contact_details import ContactDetails
@@ -24,10 +24,14 @@ _ENGLISH: Final = frozenset({"", "english", "en", "eng"})
 
 @dataclass(frozen=True)
 class Telephone:
-    """A telephone number as the list has it, and what a link dials; "" where it cannot be dialled."""
+    """A telephone number as the list has it, and what a link dials; "" where it cannot be dialled.
+
+    Of one that `is_cut_off` a spreadsheet has left only the first digits.
+    """
 
     text: str
     address: str
+    is_cut_off: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def call_card(
         heading=known.name or f"Appointment {row['appointment_id']}",
         appointment_id=row["appointment_id"],
         born=_born(known.birth_date, age),
-        telephones=tuple(Telephone(each, dialled(each) or "") for each in known.telephones),
+        telephones=tuple(Telephone(each, dialled(each) or "", is_cut_off(each)) for each in known.telephones),
         language=known.language or "",
         preferred_time=known.preferred_time or "",
         when=when,

@@ -150,7 +150,8 @@ def _rows(
     others = pc.or_(is_agreed, pc.fill_null(is_unanswered, False))
     chosen = pc.or_(pc.fill_null(table["selected"], False), others)
     rows: list[dict[str, Any]] = table.filter(pc.and_(chosen, pc.is_valid(table["appointment_id"]))).to_pylist()
-    return rows
+    # A row that repeats an appointment is an error of the list, and no second call; the scored row stands before it.
+    return list({row["appointment_id"]: row for row in reversed(rows)}.values())[::-1]
 
 
 def _has_begun(starts_at: datetime.datetime | None, now: datetime.datetime) -> bool:

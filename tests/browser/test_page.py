@@ -81,6 +81,19 @@ def test_axe_finds_nothing(page: Page, address: str, width: int) -> None:
     assert found.violations_count == 0, found.generate_report()
 
 
+@pytest.mark.parametrize("width", [320, 640, 1280])
+def test_the_question_before_a_list_is_deleted_can_be_read_and_answered_with_no(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/")
+    page.get_by_role("link", name="Delete this list").click()
+    expect(page.get_by_role("button", name="Delete the list")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.get_by_role("link", name="Keep the list and go back to it").click()
+    expect(page.get_by_role("link", name="Delete this list")).to_be_visible()
+
+
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("width", [320, 640, 800, 1024])
 def test_it_fits_a_telephone_and_a_screen_zoomed_to_twice_the_size(page: Page, address: str, width: int) -> None:

@@ -301,11 +301,11 @@ def test_the_command_line_records_as_the_page_does(
     (file := tmp_path / "filled.xlsx").write_bytes(filled(client, address))
     done = command("log", "record", file, "--home", home)
     assert done.returncode == DataError.exit_code
-    assert done.stdout == "2 outcomes recorded, 2 were recorded already, 1 lines without.\n"
+    assert done.stdout == "Recorded: 2. Recorded already: 2. Without an outcome: 1.\n"
     assert done.stderr.count("a colleague recorded another outcome") == 2
     assert counts(client, address) == {row["row"]: row["counts"] for row in table(ROWS)}
     again = command("log", "record", file, "--home", home)
-    assert again.stdout == "0 outcomes recorded, 4 were recorded already, 1 lines without.\n"
+    assert again.stdout == "Recorded: 0. Recorded already: 4. Without an outcome: 1.\n"
 
 
 def test_a_file_that_names_no_list_needs_its_id(client: TestClient, address: str, home: Path, tmp_path: Path) -> None:
@@ -315,5 +315,5 @@ def test_a_file_that_names_no_list_needs_its_id(client: TestClient, address: str
     unknown = command("log", "record", file, "--list", "0" * 16, "--home", home)
     assert (unknown.returncode, "is not in this home" in unknown.stderr) == (DataError.exit_code, True)
     done = command("log", "record", file, "--list", address.rpartition("/")[2], "--home", home)
-    assert (done.returncode, done.stdout.startswith("1 outcomes recorded")) == (0, True)
+    assert (done.returncode, done.stdout.startswith("Recorded: 1.")) == (0, True)
     assert counts(client, address)["a"] == "confirmed"

@@ -241,11 +241,13 @@ def record_in_log(
     database = served_config(settings).database
     returned = record_file(file, home=home_option(home), list_id=list_, database=database)
     recorded, already = returned.count(Fate.RECORDED), returned.count(Fate.ALREADY)
-    typer.echo(f"{recorded:,} outcomes recorded, {already:,} were recorded already, {returned.empty:,} lines without.")
+    typer.echo(f"Recorded: {recorded:,}. Recorded already: {already:,}. Without an outcome: {returned.empty:,}.")
     for row in returned.attention:
         say(f"{row.cell}: {row.fate.value}. {ADVICE[row.fate]}")
     if returned.attention:
-        raise DataError(f"{file}: somebody has to look at {len(returned.attention):,} rows; they are named above.")
+        raise DataError(
+            f"{file}: rows that somebody has to look at: {len(returned.attention):,}. They are named above."
+        )
 
 
 def upgrade_log(home: Home = HOME, settings: ServiceFile = None) -> None:

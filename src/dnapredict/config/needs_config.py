@@ -228,7 +228,7 @@ NEEDS: Final = (
         badge="Plain words, more time",
         also="use plain words, allow time and ask who helps with appointments",
         uncalled="send any reminder in easy read",
-        why="A reasonable adjustment (Equality Act 2010, section 20), worded as what to do and not as what somebody has.",
+        why="A reasonable adjustment (Equality Act 2010, section 20). It says what to do, not what somebody has.",
     ),
     Need(
         column="accessible_information_code",

@@ -6,6 +6,7 @@ screen, of which the smallest is 1280 by 1024 at 400% zoom; and nothing is asked
 """
 
 import datetime
+import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -299,7 +300,7 @@ def friday(ben: Clerk, tmp_path: Path) -> None:
 
 def _fill_in(taken: Path, filled: Path) -> str:
     """Put an outcome beside the first call without one; the number of its appointment."""
-    book = openpyxl.load_workbook(taken)
+    book = openpyxl.load_workbook(io.BytesIO(taken.read_bytes()))
     calls = book["Calls"]
     columns = {cell.value: cell.column for cell in calls[1]}
     for row in range(2, calls.max_row + 1):

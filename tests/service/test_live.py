@@ -1,22 +1,27 @@
 """What a colleague records appears on a list that is open, whichever worker recorded it, and through restarts."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
 from tests.service.conftest import wait_until_ready
 from tests.service.double import steady_champion
-from tests.service.pages import record, week
+from tests.service.pages import record, upload_to, week
 from tests.service.process import Running, running
 
 from dnapredict.config.service_config import ServiceConfig, ServiceLimits
 from dnapredict.service.app import build
+from dnapredict.service.auth import api_keys
+from dnapredict.service.auth.staff import StaffRole
 from dnapredict.service.pages import live
 
 EVENTS = "text/event-stream"
@@ -136,6 +141,42 @@ def test_a_stream_that_has_ended_counts_no_more(home: Path) -> None:
     with of_at_most(home, 1) as client:
         address = client.post("/upload", files={"file": ("w.csv", week())}, follow_redirects=False).headers["location"]
         assert [client.get(f"{address}/live").status_code for _ in range(2)] == [200, 200]
+
+
+def test_streams_that_begin_at_the_same_time_count_too() -> None:
+    kept = SimpleNamespace(shown=lambda _: object())
+    lists = live.LiveLists(kept, None, None, most=lambda: 2)  # type: ignore[arg-type]
+    asked = Request({"type": "http", "path_params": {"list_id": "0"}, "headers": [], "query_string": b"since=0"})
+
+    async def burst() -> list[int]:
+        return sorted(answer.status_code for answer in await asyncio.gather(*(lists.stream(asked) for _ in range(5))))
+
+    assert asyncio.run(burst()) == [200, 200, 503, 503, 503]
+
+
+@pytest.mark.parametrize("end", ["the key is revoked", "the session is ended"])
+def test_a_stream_ends_with_the_key_or_session_that_opened_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(api_keys, "_SECONDS_REMEMBERED", 0.0)
+    ada = api_keys.create_personal(home, name="Ada Okafor", team="North", role=StaffRole.CLERK)
+    looked: list[int] = []
+    with of_at_most(home, 1) as client:
+        client.post("/sign-in", data={"key": ada.token})
+        address = upload_to(client, week())
+        session = client.cookies["dnapredict_session"]
+
+        async def look(_: live.LiveLists, __: str, since: int) -> tuple[int, str]:
+            if not looked and end == "the key is revoked":
+                api_keys.revoke(home, ada.key.key_id)
+            elif not looked:
+                api_keys.KeyRing(home).end_session(session)
+            looked.append(since)
+            return since, ""
+
+        monkeypatch.setattr(live.LiveLists, "_next", look)
+        assert client.get(f"{address}/live").status_code == 200
+    assert len(looked) == 1
 
 
 class Reader:

@@ -24,6 +24,7 @@ from tests.service.test_people import ELSEWHERE
 
 from dnapredict.config.service_config import OpenId, OpenIdSignIn, ServiceConfig
 from dnapredict.service.app import build
+from dnapredict.service.auth.openid_people import OpenIdPeople
 
 KEY = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
 OTHER_KEY = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
@@ -224,6 +225,17 @@ def test_a_role_is_taken_away_at_the_next_sign_in(client: TestClient, issuer: Lo
     issuer.person["roles"] = ["Dna.Review"]
     back(client, issuer.authorize(begin(client)))
     assert client.get("/lists", headers=HTML).status_code == 403
+
+
+def test_a_role_that_the_issuer_gives_no_more_ends_the_sessions_of_before(
+    client: TestClient, issuer: LocalIssuer, home: Path
+) -> None:
+    back(client, issuer.authorize(begin(client)))
+    assert is_signed_in(client)
+    issuer.person["roles"] = []
+    assert back(client, issuer.authorize(begin(client))).status_code == 403
+    assert not is_signed_in(client)
+    assert OpenIdPeople(home).name_of(f"openid:{ADA['sub']}") == "Ada Okafor"  # beside what she recorded
 
 
 def test_signing_out_ends_the_session_in_every_copy(client: TestClient, issuer: LocalIssuer, home: Path) -> None:

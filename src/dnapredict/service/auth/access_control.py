@@ -17,7 +17,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -114,6 +114,9 @@ ACCESSIBILITY: Final = "/accessibility"
 HOLDER: Final = "dnapredict.key"
 # The key for the client that rate limits count: a session, a key, or this machine; absent if anonymous.
 CALLER: Final = "dnapredict.caller"
+# The key of an ASGI scope for a function that tells whether its key or session still opens the address: for a response
+# that goes on for a while, such as a stream of events. It may read from a disk.
+STILL_OPEN: Final = "dnapredict.still_open"
 
 _PUBLIC: Final = frozenset({"/livez", "/healthz", "/readyz", SIGN_IN, ABOUT, ACCESSIBILITY})
 # Length of the part that identifies a session; the rest is the seal, which is stored nowhere.
@@ -163,6 +166,7 @@ class AccessControl:
         if HOLDER in scope:
             REQUESTED_BY.set(scope[HOLDER].key_id)
         SIGNED_IN.set(scope.get(PERSON))
+        scope[STILL_OPEN] = partial(self._is_still_open, scope)
         if CALLER in scope and connection:
             connection.trust()
         if CALLER not in scope or not is_guarded(scope["path"], static_path=self.static_path):
@@ -228,6 +232,21 @@ class AccessControl:
             scope[PERSON] = key.person
             scope[CALLER] = f"session {session[:_NAMED]}" if session else f"key {key.key_id}"
         return key
+
+    def _is_still_open(self, scope: Scope) -> bool:
+        """Whether a request that was let in would be let in now, as the same person in the same role.
+
+        Raises
+        ------
+        StoreError
+            If the keys or the ended sessions cannot be read.
+        """
+        if HOLDER not in scope:
+            return not self.accounts.required
+        if isinstance(scope[HOLDER], TokenHolder):  # a program's, which has an end of its own
+            return True
+        holder = self._own_holder(dict(scope), Headers(scope=scope))
+        return holder is not None and holder.person == scope[PERSON]
 
     def _wrong_key(self, scope: Scope, headers: Headers) -> Response | None:
         """429 for an address that sent too many wrong keys; an expired session does not count."""

@@ -29,7 +29,7 @@ class _StoredPerson(BaseModel):
     key_id: str
     name: str
     team: str
-    role: StaffRole
+    role: StaffRole | None  # None where the issuer names none any more: the name stays for what was recorded
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,18 @@ class OpenIdPeople:
         write_private(self._path(_id(person.key_id)), record.model_dump_json(indent=2))
         return PersonHolder(person)
 
+    def withdraw_role(self, key_id: str) -> None:
+        """End the sessions of a person to whom the issuer gives no role any more; nothing for somebody unknown.
+
+        Raises
+        ------
+        StoreError
+            If the record cannot be read or written.
+        """
+        record = self._record(_id(key_id))
+        if record is not None:
+            write_private(self._path(_id(key_id)), record.model_copy(update={"role": None}).model_dump_json(indent=2))
+
     def start_session(self, holder: PersonHolder) -> str:
         """A new session of a person, the value of a browser's cookie."""
         return self.sessions.start(_id(holder.key_id))
@@ -105,20 +117,25 @@ class OpenIdPeople:
         StoreError
             If the record cannot be read.
         """
-        found = self._find(_id(key_id)) if key_id.startswith(_PREFIX) else None
-        return "" if found is None else found.person.name
+        found = self._record(_id(key_id)) if key_id.startswith(_PREFIX) else None
+        return "" if found is None else found.name
 
     def _find(self, number: str) -> PersonHolder | None:
+        record = self._record(number)
+        if record is None or record.role is None:
+            return None
+        return PersonHolder(Person(record.key_id, record.name, record.team, record.role))
+
+    def _record(self, number: str) -> _StoredPerson | None:
         path = self._path(number)
         try:
-            record = _StoredPerson.model_validate_json(path.read_bytes())
+            return _StoredPerson.model_validate_json(path.read_bytes())
         except FileNotFoundError:  # deleted, which ends the sessions
             return None
         except OSError as error:
             raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
         except ValidationError:
             raise StoreError(f"{path}: is damaged. Remove it; the person signs in again.") from None
-        return PersonHolder(Person(record.key_id, record.name, record.team, record.role))
 
     def _path(self, number: str) -> Path:
         return self._folder / f"{number}.json"

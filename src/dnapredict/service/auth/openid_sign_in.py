@@ -150,6 +150,7 @@ class CodeFlow:
             raise SignInRefused(_REFUSED)
         person = self._person(claims)
         if person is None:
+            self._people.withdraw_role(_key_id(claims))
             raise SignInRefused(_NO_ROLE)
         holder = self._people.note(person)
         return Finished(self._people.start_session(holder), holder, begun.asked)
@@ -226,7 +227,7 @@ class CodeFlow:
             require_person(name, team=team, role=role)
         except UsageError:
             return None
-        return Person(f"openid:{claims['sub']}", name, team, role)
+        return Person(_key_id(claims), name, team, role)
 
     def _sealed(self, begun: _Begun) -> str:
         content = base64.urlsafe_b64encode(json.dumps(asdict(begun)).encode()).decode()
@@ -258,6 +259,11 @@ def _challenge(verifier: str) -> str:
 def _basic(client_id: str, secret: str) -> str:
     """The header of HTTP Basic authentication, each part form-encoded first (RFC 6749, 2.3.1)."""
     return "Basic " + base64.b64encode(f"{quote(client_id, safe='')}:{quote(secret, safe='')}".encode()).decode()
+
+
+def _key_id(claims: Mapping[str, Any]) -> str:
+    """The person of an ID token, as the scoring log records them."""
+    return f"openid:{claims['sub']}"
 
 
 def _text(claim: Any) -> str:

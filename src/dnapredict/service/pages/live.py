@@ -4,8 +4,9 @@ An event names lines of the list and says how far the list is; it holds nothing 
 (`static/live.js`) then fetches the page and puts the changed lines in. Without a script, the page has a link.
 
 A stream takes no slot of `ConcurrencyLimit`, which is for work: it waits. Their number has a limit of its own, so that
-open pages never use up a worker's connections. Each ends after less than a minute and the browser connects again, which
-checks its session again; so it does after a restart, with the number of the last event that it saw.
+open pages never use up a worker's connections. Each ends after less than a minute and the browser connects again; so it
+does after a restart, with the number of the last event that it saw. A stream ends within seconds of its session, key
+or role.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from starlette.types import Receive, Scope, Send
 
 from dnapredict.errors import DnapredictError
 from dnapredict.service.api.uploaded_lists import ListService
+from dnapredict.service.auth.access_control import STILL_OPEN
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.call_progress import list_progress
 from dnapredict.service.connections import CONNECTION
@@ -71,6 +73,7 @@ class LiveLists:
     feed: ActionFeed
     most: Callable[[], int]
     open_streams: set[Response] = field(default_factory=set, init=False)
+    _starting: int = field(default=0, init=False)
     _hashes: dict[str, Sequence[str]] = field(default_factory=dict, init=False)
     _changes: dict[tuple[str, int], tuple[int, str]] = field(default_factory=dict, init=False)
     _changing: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -91,8 +94,16 @@ class LiveLists:
 
     async def stream(self, request: Request) -> Response:
         """Send an event for each change of a list, from the number that the page or the last event names."""
-        if len(self.open_streams) >= self.most():
+        # Those that are still looking their list up count too, or a burst of them would all find room.
+        if len(self.open_streams) + self._starting >= self.most():
             return json_error(503, _TOO_MANY, retry_after=_RETRY_AFTER)
+        self._starting += 1
+        try:
+            return await self._started(request)
+        finally:
+            self._starting -= 1
+
+    async def _started(self, request: Request) -> Response:
         list_id = request.path_params["list_id"]
         try:
             kept = await run_in_threadpool(self.lists.shown, list_id)
@@ -106,13 +117,15 @@ class LiveLists:
         return _Stream(self._events(request, list_id, since), self.open_streams)
 
     async def _events(self, request: Request, list_id: str, since: int) -> AsyncIterator[str]:
-        connection = request.scope.get(CONNECTION)
+        connection, is_still_open = request.scope.get(CONNECTION), request.scope[STILL_OPEN]
         ends_at = time.monotonic() + _SECONDS_OPEN
         sign_at = 0.0
         yield f"retry: {_MILLISECONDS_TO_RECONNECT}\nid: {since}\ndata: {{}}\n\n"
         # A server that is stopping waits for open responses.
         while time.monotonic() < ends_at and not (connection and connection.is_ending):
             try:
+                if not await run_in_threadpool(is_still_open):
+                    return
                 number, event = await self._next(list_id, since)
             except DnapredictError as error:  # the browser connects again, and may find it mended
                 _LOG.error("%s", error)

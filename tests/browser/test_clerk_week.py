@@ -218,6 +218,7 @@ def wednesday_with_the_keyboard(ada: Clerk, export_of_wednesday: Path, opted_out
     """The same clinics exported again with rows fewer and more: nothing is asked again, and nothing is forgotten."""
     page = ada.page
     _press(page, "Score a list")
+    page.wait_for_url("**/upload")
     with page.expect_file_chooser() as chooser:
         _press(page, "A list of appointments")
     chooser.value.set_files(export_of_wednesday)
@@ -228,6 +229,7 @@ def wednesday_with_the_keyboard(ada: Clerk, export_of_wednesday: Path, opted_out
     ada.looks()
     _press(page, "Start calling")
     page.wait_for_url("**/call/*")
+    page.wait_for_load_state()
     name = ada.speaks_to()
     assert name != opted_out
     _press(page, "Confirmed")
@@ -305,8 +307,8 @@ def _fill_in(taken: Path, filled: Path) -> str:
     columns = {cell.value: cell.column for cell in calls[1]}
     for row in range(2, calls.max_row + 1):
         cell = calls.cell(row, columns[HAPPENED])
-        if cell.value is None:
+        if not cell.value:
             cell.value = "Contact details put right"
             book.save(filled)
             return str(calls.cell(row, columns[APPOINTMENT]).value)
-    raise AssertionError("every call has an outcome")
+    raise AssertionError(f"every call has an outcome: {[cell.value for cell in calls[2]]}")

@@ -236,7 +236,7 @@ def test_somebody_whose_session_ended_is_told_that_nothing_was_recorded(clerks: 
     address = ada.post("/upload", files={"file": ("week-49.csv", week())}, follow_redirects=False).headers["location"]
     ada.post("/sign-out")
     answer = ada.post(f"{address}/call/1", data={"outcome": "confirmed"}, headers={"accept": "text/html"})
-    assert "was <strong>not</strong> recorded" in answer.text
+    assert "is <strong>not</strong> recorded yet" in answer.text
 
 
 def test_a_form_that_is_sent_twice_is_one_entry(client: TestClient, address: str) -> None:

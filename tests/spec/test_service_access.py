@@ -59,6 +59,7 @@ ROLES: Final = """
     GET    | /accessibility                     | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     GET    | /sign-in                           | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     POST   | /sign-in                           | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
+    POST   | /sign-in/unsent                    | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     GET    | /sign-in/openid                    | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     GET    | /sign-in/openid/return             | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes
     GET    | /sign-in/link/0123456789abcdef     | yes   | yes  | yes   | yes   | yes  | yes      | yes           | yes

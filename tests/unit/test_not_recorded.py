@@ -187,4 +187,4 @@ def test_what_only_holds_such_a_word_is_no_such_word():
 
 
 def test_every_kind_of_column_is_tried():
-    assert {column(name).kind for name in OPTIONAL} == set(Kind)
+    assert {column(name).kind for name in OPTIONAL} == set(Kind) - {Kind.DATE}  # dates are of contact columns alone

@@ -290,7 +290,7 @@ def test_who_was_signed_out_is_told_that_nothing_was_recorded(
     monkeypatch.setattr(api_keys, "_SECONDS_REMEMBERED", 0.0)
     sent = {"line": "1", "outcome": "confirmed"}
     answer = client.post(f"{address}/outcomes", data=sent, headers={"accept": "text/html"})
-    assert "<title>Not recorded yet" in answer.text
+    assert "<title>Not recorded: Sign in" in answer.text
     assert client.post(f"{address}/outcomes", data=sent).status_code == 401
     assert ScoringLog(home).query(select(ACTIONS)) == []
 

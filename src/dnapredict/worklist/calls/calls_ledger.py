@@ -201,9 +201,12 @@ class Ledger:
         if self._recorded is None:
             return [], ()
         try:
-            return list(self._recorded.after(*last)), ()
+            new = list(self._recorded.after(*last))
         except StoreError:
             return [], (_LOG_UNREADABLE,)
+        # A log that does not find its own last entry returns all of them, and would be read for ever.
+        is_copied = bool(new) and (new[-1].number, new[-1].seal) == last
+        return [] if is_copied else new, ()
 
     def _was_used(self) -> bool:
         return (self._home / _CALLS_SECRET).exists()

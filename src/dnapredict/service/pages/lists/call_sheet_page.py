@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DnapredictError
-from dnapredict.service.call_actions import OFFERED_WORDS, Actions
+from dnapredict.service.call_actions import OFFERED_WORDS, WORDS, Actions, Outcome
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, list_not_found
 from dnapredict.service.pages.lists.list_query import ListQuery
@@ -34,8 +34,10 @@ _SHORT: Final = {
     "Other mode arranged": "Other mode",
     "Contact details put right": "Details put right",
     "Does not wish to be called": "No calls wished",
+    "Call back later": "Call back",
 }
-BOXES: Final = tuple(_SHORT.get(words, words) for words in OFFERED_WORDS)
+# Patients who opted out are not on the sheet, so that none of them wishes to be called again.
+BOXES: Final = tuple(_SHORT.get(words, words) for words in OFFERED_WORDS if words != WORDS[Outcome.CALLS_WISHED])
 """The outcomes beside which a box is printed."""
 
 

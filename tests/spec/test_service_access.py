@@ -122,6 +122,7 @@ BODIES: Final = """
     /lists/0123456789abcdef/mend       | application/x-www-form-urlencoded | 8 kB
     /lists/0123456789abcdef/assign     | application/x-www-form-urlencoded | 8 kB
     /sign-in                           | application/x-www-form-urlencoded | 8 kB
+    /sign-in/unsent                    | application/x-www-form-urlencoded | 8 kB
     /sign-in/link/0123456789abcdef     | application/x-www-form-urlencoded | 8 kB
 """
 

@@ -20,6 +20,7 @@ from dnapredict.service.api.scoring_endpoints import LISTS, list_routes
 from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, SIGN_IN, FailedKeys
 from dnapredict.service.auth.accounts import Accounts
+from dnapredict.service.auth.after_sign_in import UNSENT
 from dnapredict.service.auth.openid_sign_in import OPENID, RETURN
 from dnapredict.service.auth.sign_in_links import LINK
 from dnapredict.service.call_actions import Actions
@@ -65,7 +66,7 @@ def body_types(*, largest: int, largest_form: int) -> tuple[BodyType, ...]:
         BodyType(
             re.compile(f"{LIST_PAGES}/[^/]+(?:{OUTCOMES}|{MEND}|{ASSIGN}|{CALL}/[0-9]+|{SEARCH})"), _FORM, largest_form
         ),
-        BodyType(re.compile(f"{SIGN_IN}|{LINK}[^/]+"), _FORM, largest_form),
+        BodyType(re.compile(f"{SIGN_IN}|{UNSENT}|{LINK}[^/]+"), _FORM, largest_form),
     )
 
 
@@ -84,6 +85,7 @@ _COUNTED: Final = frozenset(
         UPLOAD_COLUMNS,
         WEEK,
         SIGN_IN,
+        UNSENT,
         OPENID,
         RETURN,
         ABOUT,

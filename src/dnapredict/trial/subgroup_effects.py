@@ -1,0 +1,170 @@
+"""The effect by group: risk, deprivation, ethnic group, age, mode; with shrinkage and one error rate over all of them.
+
+With two dozen groups, one of them almost always looks helped or harmed by chance. So the intervals of all groups hold
+together (largest |t|, Westfall and Young 1993; Hothorn, Bretz and Westfall 2008, Biometrical Journal 50:346), whether a
+group differs from everyone else is judged over all comparisons at once, and each estimate is also given moved towards
+the effect of everyone, by as much as chance alone explains (empirical Bayes, DerSimonian and Laird 1986).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnapredict.fairness.measure.intervals import Interval, RateDifference
+from dnapredict.fairness.measure.membership import Group, Membership
+from dnapredict.model.evaluate.logistic import between_group_variance
+from dnapredict.trial.effect_estimates import ArmScores, Floats, Mask, cluster_covariance
+
+FEWEST_MISSED: Final = 10
+"""Missed appointments in each arm, of a group and of everyone else, below which nothing is estimated."""
+
+_DRAWS: Final = 20_000
+_SEED: Final = 20_261_129  # of the simulation of the largest |t|: the same figures give the same report
+_SINGULAR: Final = 1e-12
+
+
+@dataclass(frozen=True)
+class GroupEffect:
+    """The effect in one group.
+
+    Attributes
+    ----------
+    estimate
+        Risk difference with its standard error, of this group alone.
+    interval
+        The same with the interval that holds together with those of all other groups.
+    shrunken
+        The estimate moved towards everyone's.
+    differs_p
+        P-value of "as in everyone else", adjusted for all comparisons.
+    """
+
+    grouping: str
+    group: Group
+    estimate: RateDifference
+    interval: Interval
+    shrunken: float
+    differs_p: float
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Estimates of several groups and their joint covariance."""
+
+    values: Floats
+    covariance: Floats
+
+    @property
+    def errors(self) -> Floats:
+        return np.asarray(np.sqrt(np.maximum(np.diag(self.covariance), _SINGULAR)), dtype=np.float64)
+
+    @property
+    def largest(self) -> Floats:
+        """Draws of the largest |t| of all columns where every true value is 0, in order of size."""
+        errors = self.errors
+        correlation = self.covariance / np.outer(errors, errors)
+        values, vectors = np.linalg.eigh(correlation)
+        normal = np.random.default_rng(_SEED).standard_normal((_DRAWS, len(values)))
+        draws = normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        return np.asarray(np.sort(np.abs(draws).max(axis=1)), dtype=np.float64)
+
+
+def group_effects(
+    scores: ArmScores,
+    memberships: Sequence[Membership],
+    *,
+    missed: Mask,
+    treated: Mask,
+    alpha: float = 0.05,
+    least_critical: float = 0.0,
+) -> tuple[GroupEffect, ...]:
+    """The effects in all groups that have enough missed appointments.
+
+    Parameters
+    ----------
+    scores
+        Of the outcome "missed".
+    missed, treated : (n,) bool
+    alpha
+        Share of trials in which any interval may leave out its true value.
+    least_critical
+        Standard errors to either side that an interval has at least: that of a look before the planned end.
+    """
+    places = [(members, place) for members in memberships for place in range(len(members.groups))]
+    inside = [members.index == place for members, place in places]
+    enough = [_has_enough(rows, missed, treated) for rows in inside]
+    places = [place for place, is_enough in zip(places, enough, strict=True) if is_enough]
+    inside = [rows for rows, is_enough in zip(inside, enough, strict=True) if is_enough]
+    if not inside:
+        return ()
+    effects = _columns(scores, [_share_of(rows) for rows in inside])
+    contrasts = _columns(scores, [_share_of(rows) - _share_of(~rows) for rows in inside])
+    critical = max(float(np.quantile(effects.largest, 1 - alpha)), least_critical)
+    adjusted = _adjusted_p(contrasts)
+    shrunken = _shrunken(effects, [members.grouping.name for members, _ in places])
+    return tuple(
+        GroupEffect(
+            members.grouping.name,
+            members.groups[place],
+            estimate := RateDifference(float(effects.values[number]), float(effects.errors[number])),
+            estimate.interval(critical),
+            float(shrunken[number]),
+            float(adjusted[number]),
+        )
+        for number, (members, place) in enumerate(places)
+    )
+
+
+def _has_enough(rows: Mask, missed: Mask, treated: Mask) -> bool:
+    """Whether a group and everyone else have enough missed appointments in both arms."""
+    cells = (part & arm & missed for part in (rows, ~rows) for arm in (treated, ~treated))
+    return all(int(cell.sum()) >= FEWEST_MISSED for cell in cells)
+
+
+def _share_of(rows: Mask) -> Floats:
+    """Weights that make a sum the mean of some rows."""
+    return np.asarray(rows / rows.sum(), dtype=np.float64)
+
+
+def _columns(scores: ArmScores, weights: Sequence[Floats]) -> _Columns:
+    """Weighted sums of the contributions, and their covariance by patient.
+
+    Weights are positive inside a group and, for a contrast, negative outside, and each part is centred at its own mean.
+    """
+    difference = scores.difference
+    values = np.array([float(weight @ difference) for weight in weights])
+    influence = np.column_stack([_influence(difference, weight) for weight in weights])
+    return _Columns(values, cluster_covariance(influence, scores.cluster))
+
+
+def _influence(difference: Floats, weight: Floats) -> Floats:
+    found = np.zeros(len(difference))
+    for part in (weight > 0, weight < 0):
+        if part.any():
+            found[part] = weight[part] * (difference[part] - difference[part].mean())
+    return found
+
+
+def _adjusted_p(contrasts: _Columns) -> Floats:
+    """The share of draws whose largest |t| is at least that of each contrast."""
+    largest = contrasts.largest
+    reached = np.abs(contrasts.values) / contrasts.errors
+    return np.asarray(1 - np.searchsorted(largest, reached) / len(largest), dtype=np.float64)
+
+
+def _shrunken(effects: _Columns, groupings: Sequence[str]) -> Floats:
+    """Each estimate, moved to the mean of its grouping by as much of the variance as chance explains."""
+    found = effects.values.copy()
+    variances = effects.errors**2
+    names: NDArray[np.str_] = np.array(groupings)
+    for name in dict.fromkeys(groupings):
+        rows = np.flatnonzero(names == name)
+        own, error = effects.values[rows], variances[rows]
+        between = between_group_variance(own, error).variance if len(rows) > 1 else 0.0
+        weights = 1 / (error + between)
+        mean = float((weights * own).sum() / weights.sum())
+        found[rows] = mean + between / (between + error) * (own - mean)
+    return found

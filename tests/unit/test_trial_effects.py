@@ -154,5 +154,6 @@ def test_shrinkage_moves_estimates_together_and_never_past_the_mean():
         np.array(values) for values in zip(*((e.estimate.value, e.shrunken) for e in effects), strict=True)
     )
     assert shrunken.std() < raw.std()
-    assert (np.argsort(raw) == np.argsort(shrunken)).all() and shrunken[0] < -0.12
-    assert [one.group.code for one in effects if one.differs_p < 0.05][0] == "0"
+    assert (np.argsort(raw) == np.argsort(shrunken)).all()
+    assert shrunken[0] < -0.12
+    assert next(one.group.code for one in effects if one.differs_p < 0.05) == "0"

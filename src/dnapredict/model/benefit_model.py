@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from scipy.special import expit
 
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.errors import ModelError
@@ -34,7 +35,8 @@ class BenefitModel(BaseModel):
     knots
         Log odds at which the line bends, rising.
     in_person, remote
-        The benefit at each knot: the share of missed appointments that a call prevents. Constant beyond the ends.
+        The benefit at each knot: how many missed appointments one call prevents. Constant above the last knot; below
+        the first, where the trial called nobody, in proportion to the risk. Never more than the risk itself.
     trial
         The trial that it was learned from.
     appointments
@@ -67,7 +69,9 @@ class BenefitModel(BaseModel):
         """
         odds = log_odds(probability)
         lines = (np.interp(odds, self.knots, line) for line in (self.remote, self.in_person))
-        return np.asarray(np.where(is_remote, *lines), dtype=np.float64)
+        lowest = float(expit(self.knots[0]))
+        known = np.where(is_remote, *lines) * np.minimum(probability / lowest, 1.0)
+        return np.asarray(np.minimum(known, probability), dtype=np.float64)
 
     @property
     def digest(self) -> str:

@@ -6,11 +6,19 @@ rankings are judged on the same patients, none of whom the benefit was learned f
 """
 
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 
-from dnapredict.fairness.measure.intervals import RateDifference
+from dnapredict.fairness.measure.intervals import Interval, RateDifference, z_of
+from dnapredict.model.benefit_model import BenefitModel
+from dnapredict.trial.benefit_learner import BenefitRows, cross_fit, learn_benefit
+from dnapredict.trial.claims import Claim, ClaimKind
 from dnapredict.trial.effect_estimates import ArmScores, Floats, Mask, cluster_covariance
+from dnapredict.trial.trial_disclosure import printed_difference
+from dnapredict.trial.trial_rows import TrialRows
+
+_Z: Final = z_of(0.95)
 
 
 @dataclass(frozen=True)
@@ -59,3 +67,56 @@ def _mean(values: Floats, scores: ArmScores) -> RateDifference:
     centred = (values - values.mean()) / len(values)
     variance = cluster_covariance(centred[:, None], scores.cluster)[0, 0]
     return RateDifference(float(values.mean()), float(np.sqrt(variance)))
+
+
+@dataclass(frozen=True)
+class RankingChoice:
+    """Which ranking the trial supports, and why.
+
+    Attributes
+    ----------
+    choice
+        `risk` or `benefit`.
+    reason
+        A sentence.
+    by_risk, by_benefit, gain
+        Missed appointments that calls prevent, of 1 on the list, with 95% intervals; None where they were not compared.
+    calls
+        The calls of that comparison, as a share of the trial's appointments.
+    model
+        The model of all rows, where `choice` is `benefit`.
+    """
+
+    choice: Literal["risk", "benefit"]
+    reason: str
+    by_risk: Interval | None = None
+    by_benefit: Interval | None = None
+    gain: Interval | None = None
+    calls: float | None = None
+    model: BenefitModel | None = None
+
+
+COMPARED_AT: Final = 0.5
+"""Calls in the comparison, as a share of the appointments that the trial would call: half, where rankings can differ.
+
+Fixed here and not chosen by result, so that there is one comparison and one error rate.
+"""
+
+
+def choose_ranking(rows: TrialRows | None, claim: Claim, *, trial: str, is_final: bool) -> RankingChoice:
+    """Rank by benefit only where that keeps more appointments than risk, beyond chance, in the planned analysis."""
+    if not is_final or rows is None:
+        return RankingChoice("risk", "By risk: rankings are compared at the planned end of a registered trial, once.")
+    if claim.kind not in {ClaimKind.HELPS, ClaimKind.NOT_SHOWN}:
+        return RankingChoice("risk", f"By risk: nothing is known of the benefit of calls ({claim.kind}).")
+    inputs = BenefitRows(rows.missed, rows.treated, rows.share, rows.probability, rows.is_remote, rows.patient)
+    fitted = cross_fit(inputs)
+    value = ranking_value(fitted.scores, benefit=fitted.benefit, probability=rows.probability, calls=COMPARED_AT)
+    figures = [printed_difference(one, z=_Z) for one in (value.by_risk, value.by_benefit, value.gain)]
+    told = f"{100 * figures[2].value:.1f} more of 100 appointments kept (likely range: {100 * figures[2].low:.1f} to "
+    told += f"{100 * figures[2].high:.1f}), if half of the trial's calls could be made"
+    if figures[2].low > 0:
+        model = learn_benefit(inputs, trial=trial)
+        return RankingChoice("benefit", f"By benefit: {told}.", *figures, COMPARED_AT, model)
+    reason = f"By risk: ranking by benefit does not keep more appointments beyond chance: {told}."
+    return RankingChoice("risk", reason, *figures, COMPARED_AT)

@@ -38,8 +38,8 @@ class GroupEffect:
         The same with the interval that holds together with those of all other groups.
     shrunken
         The estimate moved towards everyone's.
-    differs_p
-        P-value of "as in everyone else", adjusted for all comparisons.
+    differs
+        Whether the effect is another one than in everyone else, beyond chance over all comparisons.
     """
 
     grouping: str
@@ -47,7 +47,7 @@ class GroupEffect:
     estimate: RateDifference
     interval: Interval
     shrunken: float
-    differs_p: float
+    differs: bool
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,10 @@ def group_effects(
         Of the outcome "missed".
     missed, treated : (n,) bool
     alpha
-        Share of trials in which any interval may leave out its true value.
+        Share of trials in which any interval may leave out its true value, and in which any group may seem to differ
+        where none does.
     least_critical
-        Standard errors to either side that an interval has at least: that of a look before the planned end.
+        Standard errors that an interval and a difference have at least: those of a look before the planned end.
     """
     places = [(members, place) for members in memberships for place in range(len(members.groups))]
     inside = [members.index == place for members, place in places]
@@ -103,7 +104,8 @@ def group_effects(
     effects = _columns(scores, [_share_of(rows) for rows in inside])
     contrasts = _columns(scores, [_share_of(rows) - _share_of(~rows) for rows in inside])
     critical = max(float(np.quantile(effects.largest, 1 - alpha)), least_critical)
-    adjusted = _adjusted_p(contrasts)
+    threshold = max(float(np.quantile(contrasts.largest, 1 - alpha)), least_critical)
+    differs = np.abs(contrasts.values) / contrasts.errors >= threshold
     shrunken = _shrunken(effects, [members.grouping.name for members, _ in places])
     return tuple(
         GroupEffect(
@@ -112,7 +114,7 @@ def group_effects(
             estimate := RateDifference(float(effects.values[number]), float(effects.errors[number])),
             estimate.interval(critical),
             float(shrunken[number]),
-            float(adjusted[number]),
+            bool(differs[number]),
         )
         for number, (members, place) in enumerate(places)
     )
@@ -146,13 +148,6 @@ def _influence(difference: Floats, weight: Floats) -> Floats:
         if part.any():
             found[part] = weight[part] * (difference[part] - difference[part].mean())
     return found
-
-
-def _adjusted_p(contrasts: _Columns) -> Floats:
-    """The share of draws whose largest |t| is at least that of each contrast."""
-    largest = contrasts.largest
-    reached = np.abs(contrasts.values) / contrasts.errors
-    return np.asarray(1 - np.searchsorted(largest, reached) / len(largest), dtype=np.float64)
 
 
 def _shrunken(effects: _Columns, groupings: Sequence[str]) -> Floats:

@@ -46,7 +46,6 @@ class TrialRows:
     attempts : (n,) int64
         Calls made.
     starts_at : (n,) datetime64
-    outcome_code, call_outcome : (n,) text
     table
         The same rows with the columns of the outcome store.
     """
@@ -61,19 +60,17 @@ class TrialRows:
     stratum: Rows
     attempts: Rows
     starts_at: NDArray[np.datetime64]
-    outcome_code: pa.Array
-    call_outcome: pa.Array
     table: pa.Table
 
     @classmethod
     def of(cls, table: pa.Table) -> "TrialRows":
         """The rows of `table`, which has the columns of the outcome store, that have an arm and a recorded outcome."""
-        known = pc.and_(_is_in_an_arm(table), pc.is_in(table["outcome_code"], value_set=pa.array(RECORDED)))
+        known = pc.and_(is_in_an_arm(table), pc.is_in(table["outcome_code"], value_set=pa.array(RECORDED)))
         kept = table.filter(known).combine_chunks()
         return cls(
             missed=_flag(kept, "missed"),
-            attended=_is_one_of(kept["outcome_code"], codes.ATTENDED),
-            treated=_is_one_of(kept["trial_arm"], (codes.TREATMENT,)),
+            attended=is_one_of(kept["outcome_code"], codes.ATTENDED),
+            treated=is_one_of(kept["trial_arm"], (codes.TREATMENT,)),
             reached=_flag(kept, "reached"),
             opted_out=_flag(kept, "opted_out"),
             probability=np.asarray(kept["probability"].to_numpy(), dtype=np.float64),
@@ -81,8 +78,6 @@ class TrialRows:
             stratum=_codes(kept["stratum"]),
             attempts=np.asarray(pc.fill_null(kept["attempts"], 0).to_numpy(), dtype=np.int64),
             starts_at=kept["starts_at"].to_numpy(),
-            outcome_code=_one_array(kept["outcome_code"]),
-            call_outcome=_one_array(kept["call_outcome"]),
             table=kept,
         )
 
@@ -110,8 +105,14 @@ class TrialRows:
         patients = (membership(AuditData(self.table), grouping_named(name)) for name in _PATIENT_GROUPINGS)
         return (risk_fifths_of(self.probability), *(found for found in patients if found), _modes(self.table))
 
+    @property
+    def is_remote(self) -> Mask:
+        """Whether each appointment is by telephone or video."""
+        return np.asarray(_modes(self.table).index == 1)
 
-def _is_in_an_arm(table: pa.Table) -> pa.ChunkedArray:
+
+def is_in_an_arm(table: pa.Table) -> pa.ChunkedArray:
+    """Whether each row of the outcome store was allocated in a trial."""
     arms = pa.array([codes.TREATMENT, codes.CONTROL])
     return pc.and_(pc.is_valid(table["trial"]), pc.is_in(table["trial_arm"], value_set=arms))
 
@@ -120,7 +121,8 @@ def _flag(table: pa.Table, name: str) -> Mask:
     return np.asarray(pc.fill_null(table[name], False).to_numpy(), dtype=bool)
 
 
-def _is_one_of(column: pa.ChunkedArray, meant: tuple[str, ...]) -> Mask:
+def is_one_of(column: pa.ChunkedArray, meant: tuple[str, ...]) -> Mask:
+    """Whether each value is one of `meant`; null is none."""
     return np.asarray(pc.is_in(column, value_set=pa.array(meant, pa.string())).to_numpy(), dtype=bool)
 
 
@@ -147,34 +149,9 @@ def risk_fifths_of(probability: Floats) -> Membership:
 
 def _modes(table: pa.Table) -> Membership:
     mechanism, attendance = table["consultation_mechanism_code"], table["first_attendance_code"]
-    remote = _is_one_of(mechanism, codes.REMOTE_MECHANISMS)
+    remote = is_one_of(mechanism, codes.REMOTE_MECHANISMS)
     unknown = np.asarray(pc.is_null(mechanism).to_numpy(), dtype=bool)
     # The mechanism is the more precise of the two, and is absent from many extracts.
-    remote |= unknown & _is_one_of(attendance, codes.REMOTE_FIRST_ATTENDANCE)
+    remote |= unknown & is_one_of(attendance, codes.REMOTE_FIRST_ATTENDANCE)
     unknown &= np.asarray(pc.is_null(attendance).to_numpy(), dtype=bool)
     return Membership(_MODE, _MODES, np.where(unknown, 2, np.where(remote, 1, 0)).astype(np.int32))
-
-
-@dataclass(frozen=True)
-class Missingness:
-    """Appointments of the trial that took place, and how many of them have no recorded outcome, in each arm."""
-
-    treated: int
-    treated_without: int
-    control: int
-    control_without: int
-
-
-_DAYS_TO_RECORD: Final = np.timedelta64(14, "D")
-
-
-def outcomes_not_recorded(table: pa.Table) -> Missingness:
-    """How many outcomes are not recorded two weeks after the appointment, as seen on the day of the latest record."""
-    rows = table.filter(_is_in_an_arm(table))
-    recorded, starts = (rows[name].cast(pa.timestamp("us")).to_numpy() for name in ("recorded_at", "starts_at"))
-    known = recorded[~np.isnat(recorded)]
-    past = starts < known.max() - _DAYS_TO_RECORD if len(known) else np.zeros(len(rows), dtype=bool)
-    without = ~_is_one_of(rows["outcome_code"], RECORDED)
-    treated = _is_one_of(rows["trial_arm"], (codes.TREATMENT,))
-    counts = (int((past & arm & part).sum()) for arm in (treated, ~treated) for part in (past, without))
-    return Missingness(*counts)

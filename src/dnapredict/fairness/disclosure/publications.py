@@ -39,7 +39,7 @@ _NAME_LENGTH: Final = 20
 _DAYS_OF_A_MONTH: Final = 20
 _MOST_REPORTS: Final = 12  # earlier reports of the same days that are held against a new one, the newest
 
-Kind = Literal["audit", "access"]
+Kind = Literal["audit", "access", "trial"]
 Row = tuple[tuple[int, float], ...]
 
 

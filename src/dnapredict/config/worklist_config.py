@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from dnapredict.config.loading import Settings
 from dnapredict.config.needs_config import NEEDS, Evidence, Kind, Need
+from dnapredict.config.trial_config import TrialConfig
 
 # Words of prohibited uses, which no action in the file may contain.
 _REFUSED: Final = re.compile(
@@ -95,6 +96,8 @@ class WorklistConfig(Settings):
         worklist for the callers, and to nowhere else.
     opt_out_file
         A CSV file with the numbers of patients who are not called; its path is relative to that of this file.
+    trial
+        A randomised trial of the calls; None for none.
     """
 
     use: Literal["supportive contact"]
@@ -122,6 +125,7 @@ class WorklistConfig(Settings):
     outcomes: tuple[str, ...] = ()
     carry_through: tuple[str, ...] = ()
     opt_out_file: Path | None = None
+    trial: TrialConfig | None = None
 
     @model_validator(mode="after")
     def _bands_cover_every_risk(self) -> "WorklistConfig":

@@ -22,6 +22,7 @@ from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import load as load_model
 from dnapredict.pipeline.run_inputs import sound_extract, worklist_config
+from dnapredict.pipeline.trial_planning import trial_on
 from dnapredict.registry import Registry
 from dnapredict.registry.audit_book import AuditBook
 from dnapredict.worklist.batch import HistoryExtract, Progress, score_file
@@ -228,6 +229,7 @@ def open_scorer(
         mapping=mapping,
         ledger=Ledger(home, recorded),
         notices=tuple(filter(None, notices)),
+        trial=partial(trial_on, home=home, worklist=worklist),
     )
 
 

@@ -82,7 +82,9 @@ def answer(request: ScoreRequest, *, champion: Champion, logbook: AnswerLog, hom
 
 def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path) -> None:
     """Keep a list for the page. If that fails (full disk), the caller is answered all the same."""
-    if worklist.num_rows < _FEWEST_FOR_A_LIST:
+    # During a trial such a list has neither calls nor risks, and would hide the one that a team works on.
+    is_without_risks = worklist["probability"].null_count == worklist.num_rows
+    if worklist.num_rows < _FEWEST_FOR_A_LIST or is_without_risks:
         return
     try:
         kept = KeptList.new(

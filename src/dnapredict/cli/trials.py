@@ -59,15 +59,27 @@ def plan_trial(
 def report_trial(
     out: Annotated[Path, typer.Option("--out", help="Folder for report.html, trial.json and the tables.")],
     home: Home = HOME,
+    name: Annotated[
+        str | None, typer.Option("--trial", help="The trial.", show_default="the one with the latest appointments")
+    ] = None,
+    cost_of_call: Annotated[
+        float | None, typer.Option(help="What a call costs, in pounds, for the cost of an appointment that is kept.")
+    ] = None,
 ) -> None:
     """Report the effect of the calls by the arms of the trial, with the outcomes read so far.
 
-    Example:  dnapredict trial report --out reports/trial
+    The report may be made each week: what it claims allows for every look. It claims nothing that chance explains.
+
+    Example:  dnapredict trial report --out reports/trial --cost-of-call 3.50
     """
     from dnapredict.pipeline.trial_reporting import report_trial as report
 
-    report(home_option(home), out)
-    say(f"Report: {out / 'report.html'}")
+    reported = report(home_option(home), out, name=name, pounds_per_call=cost_of_call, say=say)
+    say(reported.result.claim.sentence)
+    say(reported.result.ranking.reason)
+    if reported.benefit_model is not None:
+        say(f"Benefit model: {reported.benefit_model}")
+    say(f"Report: {reported.page}")
 
 
 def _plan_json(planned: "PlannedTrial") -> dict[str, Any]:

@@ -8,8 +8,17 @@ helpful in at most 2.5 of 100 trials (see `sequential_intervals`).
 import datetime
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final, Literal
 
 from dnapredict.fairness.measure.intervals import Interval
+
+PlanState = Literal["registered", "amended", "not registered"]
+
+_NO_PLAN: Final = {
+    "amended": " The plan of this trial was amended after its start, so that no analysis counts as the planned one.",
+    "not registered": " The plan of this trial was not registered before its first call, so that no analysis counts as "
+    "the planned one.",
+}
 
 
 class ClaimKind(StrEnum):
@@ -45,8 +54,8 @@ class ClaimEvidence:
         Risk difference by the rule that decides: for looks, or for the planned end. None where it is not estimated.
     is_finished
         Whether the planned end is over.
-    is_registered
-        Whether the plan was registered before the first call.
+    plan
+        Whether the plan was registered before the first call, and whether it was changed since the start.
     end
         The planned end.
     """
@@ -57,7 +66,7 @@ class ClaimEvidence:
     outcomes_alike: bool
     effect: Interval | None
     is_finished: bool
-    is_registered: bool
+    plan: PlanState
     end: datetime.date | None
 
 
@@ -84,9 +93,9 @@ def claim_of(evidence: ClaimEvidence) -> Claim:
     if doubt is not None:
         return doubt
     assert evidence.effect is not None  # noqa: S101 - `_doubt` is returned without an effect
-    kind = _kind(evidence.effect, is_final=evidence.is_finished and evidence.is_registered)
+    final = evidence.is_finished and evidence.plan == "registered"
+    kind = _kind(evidence.effect, is_final=final)
     told = _numbers(evidence.effect)
-    final = evidence.is_finished and evidence.is_registered
     rule = "by the planned analysis at its end" if final else "by an interval that allows for every look"
     sentences = {
         ClaimKind.HELPS: f"In this trial calls lowered missed appointments, beyond chance, {rule}: {told}.",
@@ -153,11 +162,8 @@ def _fewer(difference: float, of: str = "") -> str:
 
 
 def _what_next(evidence: ClaimEvidence, kind: ClaimKind) -> str:
-    if not evidence.is_registered:
-        return (
-            " The plan of this trial was not registered before its first call, so that no analysis counts as the "
-            "planned one."
-        )
+    if evidence.plan != "registered":
+        return _NO_PLAN[evidence.plan]
     if kind is ClaimKind.NOT_SHOWN and evidence.effect is not None:
         most = round(100 * -evidence.effect.low, 1)
         return f" An effect of more than {most:.1f} fewer of 100 is unlikely." if most > 0 else ""

@@ -113,10 +113,21 @@ def choose_ranking(rows: TrialRows | None, claim: Claim, *, trial: str, is_final
     fitted = cross_fit(inputs)
     value = ranking_value(fitted.scores, benefit=fitted.benefit, probability=rows.probability, calls=COMPARED_AT)
     figures = [printed_difference(one, z=_Z) for one in (value.by_risk, value.by_benefit, value.gain)]
-    told = f"{100 * figures[2].value:.1f} more of 100 appointments kept (likely range: {100 * figures[2].low:.1f} to "
-    told += f"{100 * figures[2].high:.1f}), if half of the trial's calls could be made"
+    told = (
+        f"{_more(figures[2].value)} of 100 appointments are kept than by risk (likely range: {_more(figures[2].low)} "
+        f"to {_more(figures[2].high)}), if half of the trial's calls could be made"
+    )
     if figures[2].low > 0:
         model = learn_benefit(inputs, trial=trial)
         return RankingChoice("benefit", f"By benefit: {told}.", *figures, COMPARED_AT, model)
-    reason = f"By risk: ranking by benefit does not keep more appointments beyond chance: {told}."
+    reason = f"By risk: that benefit ranks better is not shown. By benefit, {told}."
     return RankingChoice("risk", reason, *figures, COMPARED_AT)
+
+
+def _more(difference: float) -> str:
+    """A difference in words.
+
+    >>> _more(0.0131), _more(-0.004)
+    ('1.3 more', '0.4 fewer')
+    """
+    return f"{abs(100 * difference):.1f} {'fewer' if difference < 0 else 'more'}"

@@ -91,7 +91,7 @@ def trial_window(table: pa.Table, name: str) -> tuple[datetime.date, datetime.da
 
 
 def _nothing(trial: RegisteredTrial) -> TrialResult:
-    evidence = ClaimEvidence(0, 0, True, True, None, False, trial.is_registered, trial.end)
+    evidence = ClaimEvidence(0, 0, True, True, None, False, trial.plan, trial.end)
     costs = CallCosts(None, None, None, None)
     claim = claim_of(evidence)
     ranking = choose_ranking(None, claim, trial=trial.name, is_final=False)
@@ -156,7 +156,7 @@ class _Assessment:
     @property
     def is_final(self) -> bool:
         """Whether the planned analysis decides, and not one of many looks."""
-        return self.is_finished and self.trial.is_registered
+        return self.is_finished and self.trial.plan == "registered"
 
     @property
     def _fewest_missed(self) -> int:
@@ -175,7 +175,7 @@ class _Assessment:
             outcomes_alike=outcomes_alike(self.table),
             effect=printed_difference(difference, z=z),
             is_finished=self.is_finished,
-            is_registered=self.trial.is_registered,
+            plan=self.trial.plan,
             end=self.trial.end,
         )
 

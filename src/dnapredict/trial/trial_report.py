@@ -190,7 +190,7 @@ def _groups_chart(result: TrialResult) -> Chart | None:
         title="Fewer or more missed with calls, by group",
         description=f"Difference in missed appointments, of 100, with the likely range: {listed}.",
         numbers="effects.csv",
-        note="Left of 0, fewer are missed with calls. Dashed: everyone. A diamond differs from the others beyond chance.",
+        note="Left of 0, fewer are missed with calls. Dashed: everyone. A diamond differs from others beyond chance.",
     )
 
 

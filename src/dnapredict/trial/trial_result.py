@@ -8,7 +8,7 @@ from typing import Final
 from dnapredict.fairness.disclosure.publications import Publication
 from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.measure.membership import Group
-from dnapredict.trial.claims import Claim
+from dnapredict.trial.claims import Claim, PlanState
 from dnapredict.trial.ranking_value import RankingChoice
 
 
@@ -16,11 +16,12 @@ from dnapredict.trial.ranking_value import RankingChoice
 class RegisteredTrial:
     """What was fixed before the first call, as far as it was.
 
-    `planned_appointments` and `end` are None where no plan says them; `share_held_out` likewise.
+    `plan` is `registered` where the plan was registered before the first call and holds, `amended` where it was changed
+    after the start. `planned_appointments`, `end` and `share_held_out` are None where no plan says them.
     """
 
     name: str
-    is_registered: bool
+    plan: PlanState
     end: datetime.date | None = None
     planned_appointments: int | None = None
     share_held_out: float | None = None

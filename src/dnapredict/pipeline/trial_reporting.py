@@ -1,4 +1,4 @@
-"""Report a trial of the calls: the effect by its arms and the outcomes read so far, and the ranking that it supports."""
+"""Report a trial of the calls: the effect by its arms and the outcomes read so far, and the ranking it supports."""
 
 import datetime
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.data.files.digests import file_sha256
 from dnapredict.errors import ModelError, UsageError
-from dnapredict.model.benefit_model import FILE, write_benefit_model
 from dnapredict.pipeline.run_inputs import code_revision
 from dnapredict.pipeline.trial_planning import registered_trials
 from dnapredict.registry import Registry
 from dnapredict.registry.decision_ledger import DecisionEntry
 from dnapredict.trial.pre_registration import FOLDER
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
+from dnapredict.worklist.plan.benefit_ranking import FILE, write_benefit_model
 
 if TYPE_CHECKING:
     from dnapredict.trial.trial_result import RegisteredTrial, TrialResult

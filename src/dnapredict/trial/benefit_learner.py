@@ -11,12 +11,13 @@ from typing import Final
 
 import numpy as np
 
-from dnapredict.model.benefit_model import BenefitModel
-from dnapredict.model.evaluate.logistic import log_odds
+from dnapredict.config.benefit_model import BenefitModel
 from dnapredict.trial.effect_estimates import ArmScores, Floats, Mask, Rows
+from dnapredict.worklist.plan.benefit_ranking import expected_benefit, log_odds
 
 FOLDS: Final = 5
 _SEED: Final = 20_261_129
+_FARTHEST: Final = 0.0005  # from 0 and 1
 _KNOTS: Final = (0.02, 0.2, 0.4, 0.6, 0.8, 0.98)  # quantiles of the risk
 # Of a second difference of the line, in units of the variance of a score: chosen by cross-fitted loss.
 _PENALTIES: Final = (1.0, 10.0, 100.0, 1_000.0, 10_000.0, 1e6)
@@ -59,7 +60,7 @@ def cross_fit(rows: BenefitRows) -> CrossFitted:
     for number in range(FOLDS):
         test = fold == number
         fitted = _fit(rows, scores, fold, ~test)
-        benefit[test] = fitted.predict(rows.probability[test], rows.is_remote[test])
+        benefit[test] = expected_benefit(fitted, rows.probability[test], rows.is_remote[test])
     return CrossFitted(benefit, scores)
 
 
@@ -103,13 +104,15 @@ def _ridge_line(design: Floats, outcome: Floats, at: Floats) -> Floats:
 
 
 def _knots(probability: Floats) -> Floats:
-    return np.unique(np.round(np.quantile(log_odds(probability), _KNOTS), 3))
+    """Risks at which the lines bend; fewer than six where many risks are equal."""
+    inside = np.clip(np.quantile(probability, _KNOTS), _FARTHEST, 1 - _FARTHEST)
+    return np.unique(np.round(inside, 4))
 
 
 def _design(probability: Floats, is_remote: Mask, knots: Floats) -> Floats:
     """The value of each knot's hat function, for appointments in person and then for remote ones; (n, 2k)."""
-    odds = log_odds(probability)
-    hats = np.column_stack([np.interp(odds, knots, unit) for unit in np.eye(len(knots))])
+    odds, bends = log_odds(probability), log_odds(knots)
+    hats = np.column_stack([np.interp(odds, bends, unit) for unit in np.eye(len(knots))])
     return np.column_stack([hats * ~is_remote[:, None], hats * is_remote[:, None]])
 
 

@@ -10,8 +10,8 @@ from typing import Final, Literal
 
 import numpy as np
 
+from dnapredict.config.benefit_model import BenefitModel
 from dnapredict.fairness.measure.intervals import Interval, RateDifference, z_of
-from dnapredict.model.benefit_model import BenefitModel
 from dnapredict.trial.benefit_learner import BenefitRows, cross_fit, learn_benefit
 from dnapredict.trial.claims import Claim, ClaimKind
 from dnapredict.trial.effect_estimates import ArmScores, Floats, Mask, cluster_covariance

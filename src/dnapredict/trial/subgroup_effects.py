@@ -12,11 +12,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from dnapredict.fairness.measure.intervals import Interval, RateDifference
 from dnapredict.fairness.measure.membership import Group, Membership
 from dnapredict.model.evaluate.logistic import between_group_variance
-from dnapredict.trial.effect_estimates import ArmScores, Floats, Mask, cluster_covariance
+from dnapredict.trial.effect_estimates import ArmScores, Floats, Mask, Rows, cluster_covariance
 
 FEWEST_MISSED: Final = 10
 """Missed appointments in each arm, of a group and of everyone else, below which nothing is estimated."""
@@ -56,10 +58,21 @@ class _Columns:
 
     values: Floats
     covariance: Floats
+    freedom: Floats  # (k,) degrees of freedom of each variance
 
     @property
     def errors(self) -> Floats:
         return np.asarray(np.sqrt(np.maximum(np.diag(self.covariance), _SINGULAR)), dtype=np.float64)
+
+    @property
+    def standard_scores(self) -> Floats:
+        """Each |t| as the normal score with the same p-value."""
+        found = norm.isf(student.sf(np.abs(self.values) / self.errors, self.freedom))
+        return np.asarray(found, dtype=np.float64)
+
+    def critical(self, score: float) -> Floats:
+        """Standard errors to either side of each estimate that a normal score stands for."""
+        return np.asarray(student.isf(norm.sf(score), self.freedom), dtype=np.float64)
 
     @property
     def largest(self) -> Floats:
@@ -103,16 +116,16 @@ def group_effects(
         return ()
     effects = _columns(scores, [_share_of(rows) for rows in inside])
     contrasts = _columns(scores, [_share_of(rows) - _share_of(~rows) for rows in inside])
-    critical = max(float(np.quantile(effects.largest, 1 - alpha)), least_critical)
+    critical = effects.critical(max(float(np.quantile(effects.largest, 1 - alpha)), least_critical))
     threshold = max(float(np.quantile(contrasts.largest, 1 - alpha)), least_critical)
-    differs = np.abs(contrasts.values) / contrasts.errors >= threshold
+    differs = contrasts.standard_scores >= threshold
     shrunken = _shrunken(effects, [members.grouping.name for members, _ in places])
     return tuple(
         GroupEffect(
             members.grouping.name,
             members.groups[place],
             estimate := RateDifference(float(effects.values[number]), float(effects.errors[number])),
-            estimate.interval(critical),
+            estimate.interval(float(critical[number])),
             float(shrunken[number]),
             bool(differs[number]),
         )
@@ -139,7 +152,20 @@ def _columns(scores: ArmScores, weights: Sequence[Floats]) -> _Columns:
     difference = scores.difference
     values = np.array([float(weight @ difference) for weight in weights])
     influence = np.column_stack([_influence(difference, weight) for weight in weights])
-    return _Columns(values, cluster_covariance(influence, scores.cluster))
+    covariance = cluster_covariance(influence, scores.cluster)
+    return _Columns(values, covariance, _freedom(influence, scores.cluster))
+
+
+def _freedom(influence: Floats, cluster: Rows) -> Floats:
+    """Degrees of freedom of the variances, by their own sampling variance (Satterthwaite 1946).
+
+    A group with 20 missed appointments has thousands of rows and few degrees of freedom: its variance is known from
+    those 20, and a normal critical value would find differences too often.
+    """
+    sums = np.column_stack([np.bincount(cluster, weights=column) for column in influence.T])
+    variance = (sums**2).sum(axis=0)
+    of_variance = (sums**4).sum(axis=0) - variance**2 / len(sums)
+    return np.asarray(np.maximum(2 * variance**2 / np.maximum(of_variance, _SINGULAR**3), 1.0), dtype=np.float64)
 
 
 def _influence(difference: Floats, weight: Floats) -> Floats:

@@ -14,6 +14,7 @@ from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.membership import Group, Grouping, Membership, membership
 from dnapredict.trial.effect_estimates import ArmScores, Floats, Mask, Rows, arm_scores, risk_design, share_treated
+from dnapredict.worklist.plan.benefit_ranking import MODE_COLUMNS, is_remote
 
 _FIFTHS: Final = 5
 _PATIENT_GROUPINGS: Final = ("imd_quintile", "ethnicity_5", "age")
@@ -108,7 +109,7 @@ class TrialRows:
     @property
     def is_remote(self) -> Mask:
         """Whether each appointment is by telephone or video."""
-        return np.asarray(_modes(self.table).index == 1)
+        return is_remote(self.table)
 
 
 def is_in_an_arm(table: pa.Table) -> pa.ChunkedArray:
@@ -148,10 +149,5 @@ def risk_fifths_of(probability: Floats) -> Membership:
 
 
 def _modes(table: pa.Table) -> Membership:
-    mechanism, attendance = table["consultation_mechanism_code"], table["first_attendance_code"]
-    remote = is_one_of(mechanism, codes.REMOTE_MECHANISMS)
-    unknown = np.asarray(pc.is_null(mechanism).to_numpy(), dtype=bool)
-    # The mechanism is the more precise of the two, and is absent from many extracts.
-    remote |= unknown & is_one_of(attendance, codes.REMOTE_FIRST_ATTENDANCE)
-    unknown &= np.asarray(pc.is_null(attendance).to_numpy(), dtype=bool)
-    return Membership(_MODE, _MODES, np.where(unknown, 2, np.where(remote, 1, 0)).astype(np.int32))
+    unknown = pc.and_(*(pc.is_null(table[name]) for name in MODE_COLUMNS)).to_numpy()
+    return Membership(_MODE, _MODES, np.where(unknown, 2, np.where(is_remote(table), 1, 0)).astype(np.int32))

@@ -159,7 +159,8 @@ def _reached_lines(planned: "PlannedTrial") -> Iterator[str]:
 def _registration_lines(planned: "PlannedTrial") -> Iterator[str]:
     registration = planned.registration
     if registration is None:
-        yield "Nothing is registered: serving/worklist.toml has no [trial]."
+        lacking = "this home has no model" if planned.trial else "serving/worklist.toml has no [trial]"
+        yield f"Nothing is registered: {lacking}."
         return
     verb = (
         "is registered now"

@@ -77,7 +77,7 @@ class PlannedTrial:
     Attributes
     ----------
     trial
-        The trial of serving/worklist.toml; None without one: then nothing is registered.
+        The trial of serving/worklist.toml; None without one. Without it or a model nothing is registered.
     inputs, size
         None if there are no figures.
     detectable
@@ -296,6 +296,8 @@ def _registered(
     planned: PlannedTrial, trial: TrialConfig, registry: Registry, *, home: Path, amend: str | None
 ) -> PlannedTrial:
     entries = registry.entries()
+    if not entries:
+        return planned  # without a model no list is scored, and there is no ledger yet
     known = registered_trials(entries, home=home)
     today = max([local_today(), *(datetime.datetime.fromisoformat(entry.at).date() for entry in entries[-1:])])
     before = known.get(trial.name)
@@ -315,7 +317,7 @@ def _registered(
     )
     registration.write(home)
     reason = {} if amend is None else {"reason": amend.strip()}
-    registry.enter_trial({"name": trial.name, "sha256": registration.sha256, "until": str(trial.end)} | reason)
+    registry.enter("trial", {"name": trial.name, "sha256": registration.sha256, "until": str(trial.end)} | reason)
     return _with(planned, registration, home=home, is_new=True)
 
 

@@ -265,11 +265,6 @@ class Registry:
         """Add an entry to the ledger."""
         return self._ledger.append(kind, data)
 
-    def enter_trial(self, data: Mapping[str, str]) -> DecisionEntry:
-        """Add the registration of a trial, or its amendment; a home without a model gets its ledger with it."""
-        self._ensure_ledger()
-        return self._ledger.append("trial", data)
-
     def entries(self) -> tuple[DecisionEntry, ...]:
         """The entries of the ledger, which is created where the home is older than ledgers."""
         if not self._ledger.exists and not (self._store.home / "mlflow.db").is_file():

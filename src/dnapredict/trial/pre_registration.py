@@ -194,15 +194,13 @@ def refuse_changes(trial: TrialConfig, registered: TrialConfig) -> None:
     if not changed:
         return
     name = changed[0]
-    advice = (
-        'register the amendment with its reason: dnapredict trial plan --amend "REASON"'
-        if set(changed) <= set(AMENDABLE)
-        else "give the changed trial another name, or restore the setting"
-    )
+    amendable = ", ".join(AMENDABLE)
     raise ConfigurationError(
         f"serving/worklist.toml: [trial] '{trial.name}' was changed after it was registered: {name} is "
         f"{_shown(trial, name)}, and {_shown(registered, name)} is registered"
-        f"{_others(changed)}. No list is scored until that is settled: {advice}."
+        f"{_others(changed)}. No list is scored until it is restored or amended: "
+        'dnapredict trial plan --amend "REASON". '
+        f"Once patients have an arm, only {amendable} can be amended; a trial with other changes needs another name."
     )
 
 

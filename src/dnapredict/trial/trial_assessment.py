@@ -61,7 +61,7 @@ from dnapredict.trial.trial_rows import TrialRows
 _ALPHA: Final = 0.05
 _Z: Final = z_of(1 - _ALPHA)
 _WITHOUT_PLAN: Final = 5_000  # appointments at which looks are narrowest where no plan says how many there will be
-_DAYS_TO_RECORD: Final = datetime.timedelta(days=14)
+_LONGEST_WAIT: Final = datetime.timedelta(days=28)  # for appointments of the last lists
 _WEEK: Final = np.timedelta64(7, "D")
 
 
@@ -78,7 +78,8 @@ def assess_trial(
     rows = TrialRows.of(own)
     if not len(rows) or rows.treated.all() or not rows.treated.any():
         return _nothing(trial)
-    return _Assessment(own, rows, trial, rule, before, pounds_per_call).result()
+    as_of = pc.max(table["recorded_at"]).as_py()
+    return _Assessment(own, rows, trial, rule, before, pounds_per_call, as_of and as_of.date()).result()
 
 
 def trial_window(table: pa.Table, name: str) -> tuple[datetime.date, datetime.date] | None:
@@ -109,6 +110,7 @@ class _Assessment:
     rule: Disclosure
     before: PublishedBefore | None
     pounds_per_call: float | None
+    as_of: datetime.date | None  # the latest day of which the store has a record, of any appointment
 
     def result(self) -> TrialResult:
         rows = self.rows
@@ -143,15 +145,12 @@ class _Assessment:
         )
 
     @property
-    def _as_of(self) -> datetime.date:
-        """The day up to which outcomes are recorded."""
-        latest = pc.max(self.table["recorded_at"]).as_py()
-        return latest.date() if latest else self.rows.starts_at.max().astype("datetime64[D]").item()
-
-    @property
     def is_finished(self) -> bool:
-        """Whether the planned end is over, and the outcomes of its last appointments could be recorded."""
-        return self.trial.end is not None and self._as_of >= self.trial.end + _DAYS_TO_RECORD
+        """Whether the planned end is over, and so are the appointments that its last lists were about."""
+        if self.trial.end is None or self.as_of is None:
+            return False
+        last = pc.max(self.table["starts_at"]).as_py().date()
+        return self.as_of > self.trial.end and self.as_of >= min(last, self.trial.end + _LONGEST_WAIT)
 
     @property
     def is_final(self) -> bool:

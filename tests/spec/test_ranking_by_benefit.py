@@ -23,6 +23,7 @@ from dnapredict.worklist.plan.benefit_ranking import (
 )
 from dnapredict.worklist.plan.call_capacity import call_rules, differ_from_audited
 from dnapredict.worklist.plan.ranking import RankingInputs
+from dnapredict.worklist.plan.replay import replay
 
 # Calls help most at a risk of 20 in 100, and do nothing where the appointment is remote.
 MODEL = BenefitModel(
@@ -88,6 +89,15 @@ def test_the_order_of_a_list(ranked_by: str, model: BenefitModel | None):
     assert [values[each] for each in ordered] == [
         values[each] for each in sorted(ranks, key=lambda one: int(ranks[one]))
     ]
+
+
+def test_an_audit_calls_whom_the_list_by_benefit_would_call():
+    by_benefit = config(rank_by="benefit", benefit=MODEL, capacity=2)
+    inputs = RankingInputs.of(listed(), config=by_benefit)
+    called = replay(inputs, config=by_benefit).calls
+    assert {column("id")[row] for row in np.flatnonzero(called)} == {"b", "c"}
+    by_risk = RankingInputs.of(listed(), config=config(capacity=2))
+    assert {column("id")[row] for row in np.flatnonzero(replay(by_risk, config=config(capacity=2)).calls)} == {"a", "e"}
 
 
 def test_a_list_by_benefit_without_a_model_is_refused():

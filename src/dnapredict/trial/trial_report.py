@@ -161,7 +161,7 @@ def _looks(result: TrialResult) -> str:
 def _groups_chart(result: TrialResult) -> Chart | None:
     """The effect in each group, with intervals that hold together."""
     dots = [
-        (f"{table.title}: {row.group.name}", row, row.risk_difference)
+        (f"{table.title.partition(' (')[0]}: {row.group.name}", row, row.risk_difference)
         for table in result.tables
         for row in table.rows
         if row.risk_difference

@@ -34,6 +34,7 @@ from dnapredict.service.connections import CONNECTION
 from dnapredict.service.error_responses import json_error
 from dnapredict.service.log.action_feed import ActionFeed
 from dnapredict.service.pages.lists.list_view import LIST_PAGES
+from dnapredict.service.pages.posted_forms import whole_number
 from dnapredict.worklist.files.list_store import KeptList
 
 LIVE: Final = "/live"
@@ -205,4 +206,4 @@ def _event(number: int, name: str, said: Mapping[str, Any]) -> str:
 def _number(request: Request) -> int | None:
     """The number of the last event that the browser saw, or else the one in the page's address."""
     named = request.headers.get("last-event-id") or request.query_params.get(SINCE, "")
-    return int(named) if named.isascii() and named.isdigit() and len(named) <= _MOST_DIGITS else None
+    return whole_number(named, most_digits=_MOST_DIGITS)

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
-from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -22,6 +21,7 @@ from dnapredict.service.api.scoring_endpoints import uploaded
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, worked_on
 from dnapredict.service.pages.lists.list_view import LIST_PAGES
+from dnapredict.service.pages.posted_forms import PostedForm, body_text
 from dnapredict.service.pages.rendering import page, page_text
 from dnapredict.worklist.files.list_store import KeptList
 
@@ -69,7 +69,7 @@ class UploadPages:
 
     async def columns(self, request: Request) -> Response:
         """Score the list that waits for the meaning of its columns."""
-        body = (await request.body()).decode("utf-8", "replace")
+        body = await body_text(request)
         try:
             ticket, keys = _answers(body)
             return await self._scored(await run_in_threadpool(self.pages.lists.explain_columns, ticket, keys))
@@ -119,13 +119,9 @@ def _answers(body: str) -> tuple[str, list[str]]:
     DataError
         If the body is not such a form.
     """
-    try:
-        fields = parse_qs(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        raise DataError("The form could not be read. Choose the file again.") from None
-    count = sum(name.startswith("column-") for name in fields)
-    keys = [fields.get(f"column-{number}", [""])[0] for number in range(1, count + 1)]
-    return fields.get("ticket", [""])[0], keys
+    form = PostedForm.of(body, most_fields=_MOST_FIELDS, advice="Choose the file again.")
+    count = sum(name.startswith("column-") for name in form.fields)
+    return form.text("ticket"), [form.text(f"column-{number}") for number in range(1, count + 1)]
 
 
 def _form(*, complaint: str = "", status: int = 200) -> Response:

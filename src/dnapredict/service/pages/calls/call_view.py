@@ -24,6 +24,7 @@ from dnapredict.service.pages.calls.call_queue import CallQueue, WaitingLine, ca
 from dnapredict.service.pages.lists.entry_forms import whose_entry
 from dnapredict.service.pages.lists.list_pages import ListPages
 from dnapredict.service.pages.lists.list_view import LIST_PAGES, OFFERED, RecordedOutcome, outcome_shown
+from dnapredict.service.pages.posted_forms import whole_number
 from dnapredict.service.pages.rendering import page
 from dnapredict.worklist.calls.attempts import NextStep
 from dnapredict.worklist.calls.call_locks import CallLock, CallLocks
@@ -40,7 +41,6 @@ _WITHOUT_WISH: Final = tuple(
 )
 # Access keys of the outcomes that are recorded most.
 _KEYS: Final = {Outcome.CONFIRMED: "c", Outcome.NO_ANSWER: "a", Outcome.MESSAGE_LEFT: "m", Outcome.CALL_BACK: "b"}
-_MOST_DIGITS: Final = 6
 _MOST_IN_HISTORY: Final = 3
 _LOG: Final = logging.getLogger("dnapredict.service")
 
@@ -82,7 +82,7 @@ class CallView:
         self.list_id = kept.heading.list_id
         self.now = datetime.datetime.now(datetime.UTC)
         self._caller = request.scope.get(CALLER, REQUESTED_BY.get())
-        self._said_line = number_in(request.query_params.get("said", ""))
+        self._said_line = whole_number(request.query_params.get("said", "")) or 0
 
     @cached_property
     def queue(self) -> CallQueue:
@@ -346,8 +346,3 @@ def _clock(lock: CallLock | None, zone: datetime.tzinfo) -> str:
 def _local_minute(moment: datetime.datetime, zone: datetime.tzinfo) -> str:
     """A time as the earliest that a field for a time offers."""
     return f"{moment.astimezone(zone):%Y-%m-%dT%H:%M}"
-
-
-def number_in(text: str) -> int:
-    """The line number in a parameter of an address; 0 for anything else."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else 0

@@ -19,7 +19,7 @@ from tests.service.test_lists import upload
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.service.auth import api_keys
-from dnapredict.service.call_actions import OFFERED_WORDS
+from dnapredict.service.call_outcomes import OFFERED_WORDS
 from dnapredict.service.log.log_tables import ACTIONS
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files.excel_worklist import Note

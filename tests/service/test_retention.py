@@ -19,7 +19,8 @@ from tests.service.test_log_databases import row
 from dnapredict.config.service_config import Retention, ServiceConfig
 from dnapredict.errors import StoreError
 from dnapredict.service.app import build
-from dnapredict.service.call_actions import Actions, Outcome
+from dnapredict.service.call_actions import Actions
+from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.retention import RetentionThread, remove_entries, remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog

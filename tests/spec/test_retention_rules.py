@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 
 from dnapredict.config.service_config import Retention
-from dnapredict.service.call_actions import Actions, Outcome
+from dnapredict.service.call_actions import Actions
+from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.retention import remove_entries, remove_lists
 from dnapredict.service.log.scoring_log import COLUMNS, ScoringLog

@@ -25,7 +25,8 @@ from dnapredict.errors import DataError, DnapredictError, StoreError
 from dnapredict.service.api.response_models import ReturnedAnswer, ReturnedRowAnswer
 from dnapredict.service.api.scoring_endpoints import LISTS, uploaded
 from dnapredict.service.api.uploaded_lists import UPLOAD_LIMITS, ListService
-from dnapredict.service.call_actions import WORDS, Actions, Outcome, OutcomeChanged, RecordedAction
+from dnapredict.service.call_actions import Actions, OutcomeChanged, RecordedAction
+from dnapredict.service.call_outcomes import WORDS, Outcome
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.scoring_log import ScoringLog

@@ -36,7 +36,8 @@ from dnapredict.service.api.response_models import (
     results,
 )
 from dnapredict.service.api.uploaded_lists import ListService
-from dnapredict.service.call_actions import OFFERED_WORDS, WORDS, Actions, OutcomeChanged, RecordedAction
+from dnapredict.service.call_actions import Actions, OutcomeChanged, RecordedAction
+from dnapredict.service.call_outcomes import OFFERED_WORDS, WORDS
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.log.answer_entries import AnswerLog
 from dnapredict.service.scorer_protocol import ScorerProtocol

@@ -22,8 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.errors import StoreError, UsageError
-from dnapredict.service.auth.permissions import Holds
-from dnapredict.service.auth.permissions import KeyScope as KeyScope
+from dnapredict.service.auth.permissions import Holds, KeyScope
 from dnapredict.service.auth.sessions import Sessions
 from dnapredict.service.auth.staff import SIGNED_IN, Person, StaffRole, require_person
 

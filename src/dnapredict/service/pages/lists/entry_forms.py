@@ -12,7 +12,8 @@ from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DnapredictError
 from dnapredict.service.auth.staff import SIGNED_IN
-from dnapredict.service.call_actions import WORDS, Outcome, OutcomeChanged, RecordedAction
+from dnapredict.service.call_actions import OutcomeChanged, RecordedAction
+from dnapredict.service.call_outcomes import WORDS, Outcome
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.log.answer_entries import REQUESTED_BY
 from dnapredict.service.pages.lists.list_pages import ListPages, worked_on

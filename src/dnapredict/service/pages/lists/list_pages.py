@@ -16,7 +16,8 @@ from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.service.api.scoring_endpoints import file_response, with_opt_outs
 from dnapredict.service.api.team_lists import has_own_lists, may_delete_list
 from dnapredict.service.api.uploaded_lists import ListService
-from dnapredict.service.call_actions import Actions, Outcome, RecordedAction
+from dnapredict.service.call_actions import Actions, RecordedAction
+from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.call_progress import CallProgress, CallWeek, list_progress, week_progress
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_notes import ListNotes, list_changes, list_warnings

@@ -7,7 +7,8 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final
 
-from dnapredict.service.call_actions import NEXT, WORDS, Outcome, RecordedAction
+from dnapredict.service.call_actions import RecordedAction
+from dnapredict.service.call_outcomes import NEXT, WORDS, Outcome
 from dnapredict.service.call_progress import CallProgress, list_progress
 from dnapredict.service.pages.lists.list_query import FILTERS, NOBODY, PROGRESS, SHOWS, SORTS, ListQuery
 from dnapredict.service.pages.lists.list_slice import LINES_A_PAGE, LatestActions, ListSlice, slice_list

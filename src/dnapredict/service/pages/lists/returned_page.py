@@ -20,7 +20,7 @@ from dnapredict.service.api.returned_outcomes import (
     record_returned,
 )
 from dnapredict.service.api.scoring_endpoints import uploaded
-from dnapredict.service.call_actions import WORDS
+from dnapredict.service.call_outcomes import WORDS
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, list_not_found
 from dnapredict.service.pages.lists.list_query import ListQuery

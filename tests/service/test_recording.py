@@ -23,7 +23,8 @@ from dnapredict.service.call_outcomes import OFFERED_WORDS
 from dnapredict.service.log.log_tables import ACTIONS
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files.excel_worklist import Note
-from dnapredict.worklist.files.list_store import KeptList, save_latest
+from dnapredict.worklist.files.kept_list import KeptList
+from dnapredict.worklist.files.latest_list import save_latest
 
 
 def test_what_happened_is_recorded_and_shown_where_the_line_stood(client: TestClient, address: str, home: Path) -> None:

@@ -25,7 +25,7 @@ from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.retention import RetentionThread, remove_entries, remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import list_store
-from dnapredict.worklist.files.list_store import Counts, KeptList
+from dnapredict.worklist.files.kept_list import Counts, Heading, KeptList
 
 TODAY = datetime.datetime.now(datetime.UTC)
 
@@ -92,7 +92,7 @@ def keep(home: Path, list_id: str, *starts: datetime.datetime, days_old: float =
         "starts_at": pa.array([each.replace(tzinfo=None) for each in starts], pa.timestamp("us")),
     }
     worklist = pa.table(columns)
-    heading = list_store.Heading(
+    heading = Heading(
         list_id=list_id * 16,
         name="w",
         created_at=TODAY,

@@ -35,7 +35,7 @@ from dnapredict.worklist.calls.calls_ledger import Ledger
 from dnapredict.worklist.files import filled_workbook, list_store
 from dnapredict.worklist.files.excel_worklist import RecordedBefore
 from dnapredict.worklist.files.filled_workbook import FilledRow, FilledWorklist
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 RETURNED: Final = "/outcomes"
 _NO_LIST: Final = "This list does not exist or has been deleted."

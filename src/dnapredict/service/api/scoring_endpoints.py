@@ -41,10 +41,11 @@ from dnapredict.service.call_outcomes import OFFERED_WORDS, WORDS
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.log.answer_entries import AnswerLog
 from dnapredict.service.scorer_protocol import ScorerProtocol
-from dnapredict.worklist.files import list_store, worklist_files
+from dnapredict.worklist.files import worklist_files
 from dnapredict.worklist.files.calls_sheet import with_call_columns
 from dnapredict.worklist.files.excel_worklist import OUTCOME, Note, RecordedBefore
-from dnapredict.worklist.files.list_store import KeptList, save_latest
+from dnapredict.worklist.files.kept_list import Heading, KeptList
+from dnapredict.worklist.files.latest_list import save_latest
 from dnapredict.worklist.files.worklist_files import COLUMNS, notices_of
 
 _LOG: Final = logging.getLogger("dnapredict.service")
@@ -99,7 +100,7 @@ def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path) -> None:
 
 
 def as_file(
-    kept: list_store.KeptList, *, form: str, latest: Mapping[str, RecordedAction], carried: pa.Table | None = None
+    kept: KeptList, *, form: str, latest: Mapping[str, RecordedAction], carried: pa.Table | None = None
 ) -> bytes:
     """A kept list as the bytes of a CSV or XLSX file, with the recorded outcome of each appointment.
 
@@ -123,12 +124,12 @@ def as_file(
     )
 
 
-def _appointments(kept: list_store.KeptList) -> list[str]:
+def _appointments(kept: KeptList) -> list[str]:
     appointments: list[str] = kept.worklist["appointment_id"].to_pylist()
     return appointments
 
 
-def _default_note(heading: list_store.Heading) -> Note:
+def _default_note(heading: Heading) -> Note:
     """The note of a list that another system sent."""
     never = (f"Never use it to {use}." for use in NEVER_FOR)
     first = f"Worklist for {USE}, made by model version {heading.model_version} on "
@@ -272,7 +273,7 @@ def file_response(kept: KeptList, form: str, *, actions: Actions, carried: pa.Ta
     )
 
 
-def _attachment(heading: list_store.Heading, form: str) -> str:
+def _attachment(heading: Heading, form: str) -> str:
     """The header that names a download: the list's name without its ending, and when it was scored by local time."""
     stem = heading.name
     for ending in (".gz", ".csv", ".xlsx", ".parquet"):

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dnapredict.service.auth.staff import SIGNED_IN, THIS_MACHINE, may_delete, may_see
-from dnapredict.worklist.files.list_store import Heading, KeptList
+from dnapredict.worklist.files.kept_list import Heading, KeptList
 
 # The next export of a list has new appointments and lacks some. With fewer in common it is another list.
 _LEAST_IN_COMMON: Final = 0.5

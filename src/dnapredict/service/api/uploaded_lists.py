@@ -48,9 +48,9 @@ from dnapredict.service.log.retention import remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.calls import assignments
 from dnapredict.worklist.calls.assignments import Assignment
-from dnapredict.worklist.files import contact_details, list_store, unscored_rows
+from dnapredict.worklist.files import contact_details, latest_list, list_store, unscored_rows
 from dnapredict.worklist.files.contact_details import ContactDetails
-from dnapredict.worklist.files.list_store import ERROR_CELL, SPECIALTY, Heading, KeptList, ListOrigin
+from dnapredict.worklist.files.kept_list import ERROR_CELL, SPECIALTY, Heading, KeptList, ListOrigin
 from dnapredict.worklist.files.unscored_rows import UnscoredRows
 from dnapredict.worklist.files.worklist_files import FIFTH, notices_of
 from dnapredict.worklist.plan.working_days import local_today
@@ -260,7 +260,7 @@ class ListService:
         contacts = contact_rows(appointments, mapping, source=name)
         contact_details.keep_those_of(self._home, kept, contacts, contact_days=self._retention.contact_days)
         remove_lists(self._home, self._retention, self._log)
-        list_store.save_latest(self._home, kept)
+        latest_list.save_latest(self._home, kept)
         return kept
 
     def unscored(self, list_id: str) -> UnscoredRows | None:
@@ -410,7 +410,7 @@ class ListService:
 
     def newest_heading(self) -> Heading | None:
         """The heading of the newest list, without reading its rows."""
-        last = list_store.latest(self._home)
+        last = latest_list.latest(self._home)
         if last is not None and may_open(last.heading):
             return last.heading
         return next(iter(self.headings()), None)

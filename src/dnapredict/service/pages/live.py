@@ -35,7 +35,7 @@ from dnapredict.service.error_responses import json_error
 from dnapredict.service.log.action_feed import ActionFeed
 from dnapredict.service.pages.lists.list_view import LIST_PAGES
 from dnapredict.service.pages.posted_forms import whole_number
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 LIVE: Final = "/live"
 SINCE: Final = "since"

@@ -23,7 +23,7 @@ from dnapredict.service.pages.lists.list_pages import ListPages, worked_on
 from dnapredict.service.pages.lists.list_view import LIST_PAGES
 from dnapredict.service.pages.posted_forms import PostedForm, body_text
 from dnapredict.service.pages.rendering import page, page_text
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 UPLOAD: Final = "/upload"
 UPLOAD_COLUMNS: Final = "/upload/columns"

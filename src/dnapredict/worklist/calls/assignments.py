@@ -9,7 +9,7 @@ from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.files.json_records import StoredRecord, read_record
 from dnapredict.errors import DataError
-from dnapredict.worklist.files.list_store import assigned_file
+from dnapredict.worklist.files.list_files import assigned_file
 
 LONGEST_NAME: Final = 80
 _SECONDS_TO_WAIT: Final = 10.0

@@ -31,7 +31,8 @@ from dnapredict.data.files.digests import read_or_make, read_secret
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.errors import DataError, StoreError
-from dnapredict.worklist.files.list_store import CONTACTS, ENGLAND, KeptList, contacts_file, kept_list_ids
+from dnapredict.worklist.files.kept_list import ENGLAND, KeptList
+from dnapredict.worklist.files.list_files import CONTACTS, contacts_file, kept_list_ids
 
 LONGEST_NOTE: Final = 500
 KEY: Final = "contacts.key"

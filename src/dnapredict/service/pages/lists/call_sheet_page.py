@@ -23,7 +23,8 @@ from dnapredict.service.pages.lists.list_slice import slice_list
 from dnapredict.service.pages.lists.list_view import LIST_PAGES
 from dnapredict.service.pages.rendering import day_words, error_page, moment_words, page
 from dnapredict.worklist.files.contact_details import ContactDetails
-from dnapredict.worklist.files.list_store import KEPT_ROWS, KeptList
+from dnapredict.worklist.files.kept_list import KeptList
+from dnapredict.worklist.files.latest_list import KEPT_ROWS
 from dnapredict.worklist.plan.working_days import local_today
 
 SHEET: Final = "/sheet"

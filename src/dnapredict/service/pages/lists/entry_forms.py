@@ -21,7 +21,7 @@ from dnapredict.service.pages.lists.list_query import ListQuery
 from dnapredict.service.pages.lists.list_view import LIST_PAGES, Who, outcome_shown
 from dnapredict.service.pages.posted_forms import PostedForm, body_text
 from dnapredict.service.pages.rendering import error_page, local_day, moment_words, page
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 from dnapredict.worklist.plan.working_days import local_today
 
 OUTCOMES: Final = "/outcomes"

@@ -27,7 +27,7 @@ from dnapredict.service.pages.lists.mend_forms import mend_forms, row_error
 from dnapredict.service.pages.rendering import day_words, error_page, moment_words, page
 from dnapredict.worklist.calls.attempts import NextStep, next_step
 from dnapredict.worklist.calls.call_locks import CallLocks
-from dnapredict.worklist.files.list_store import Heading, KeptList
+from dnapredict.worklist.files.kept_list import Heading, KeptList
 from dnapredict.worklist.plan.working_days import local_today
 
 _LOG: Final = logging.getLogger("dnapredict.service")

@@ -13,7 +13,7 @@ from dnapredict.service.call_progress import CallProgress, list_progress
 from dnapredict.service.pages.lists.list_query import FILTERS, NOBODY, PROGRESS, SHOWS, SORTS, ListQuery
 from dnapredict.service.pages.lists.list_slice import LINES_A_PAGE, LatestActions, ListSlice, slice_list
 from dnapredict.service.pages.rendering import moment_words
-from dnapredict.worklist.files.list_store import Counts, KeptList
+from dnapredict.worklist.files.kept_list import Counts, KeptList
 
 _NEIGHBOURS: Final = 2
 

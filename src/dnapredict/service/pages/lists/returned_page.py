@@ -27,7 +27,7 @@ from dnapredict.service.pages.lists.list_query import ListQuery
 from dnapredict.service.pages.lists.list_slice import LINES_A_PAGE
 from dnapredict.service.pages.lists.list_view import LIST_PAGES, Who, outcome_shown
 from dnapredict.service.pages.rendering import error_page, page
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 WORKBOOK: Final = "/workbook"
 _ONE: Final = LIST_PAGES + "/{list_id}" + WORKBOOK

@@ -18,7 +18,7 @@ from dnapredict.service.pages.lists.list_slice import slice_list
 from dnapredict.service.pages.lists.list_view import LIST_PAGES
 from dnapredict.service.pages.posted_forms import PostedForm, body_text
 from dnapredict.service.pages.rendering import error_page, page
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 MEND: Final = "/mend"
 ASSIGN: Final = "/assign"

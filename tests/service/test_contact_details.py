@@ -181,14 +181,14 @@ def test_of_a_list_whose_appointments_are_over_none_are_kept(tmp_path: Path):
 _KILLED = """
 import os, signal, sys
 from dnapredict.data.readers import csv_reader, excel_reader, table_file
-from dnapredict.service.api import uploaded_lists
+from dnapredict.service.api import uploaded_files
 
 def kill(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 setattr({"file_type_of": table_file, "_load": csv_reader}[sys.argv[1]], sys.argv[1], kill)
 content = sys.stdin.buffer.read()
-uploaded_lists._read(content, "week.csv")
+uploaded_files.read_upload(content, "week.csv")
 """
 
 

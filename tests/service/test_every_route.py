@@ -100,6 +100,7 @@ def _routes() -> Iterator[str]:
         accounts=Accounts.of(Path()),
         failed=nothing,
         lists=nothing,
+        scoring=nothing,
         actions=nothing,
         documents=nothing,
         worklist=nothing,

@@ -16,7 +16,7 @@ from tests.service.conftest import wait_until_ready
 from tests.service.double import steady_champion
 
 from dnapredict.config.service_config import Retention, ServiceConfig
-from dnapredict.service.api import uploaded_lists
+from dnapredict.service.api import uploaded_files
 from dnapredict.service.app import build
 
 ADDRESS = "http://127.0.0.1"
@@ -156,7 +156,7 @@ def test_a_workbook_whose_text_grows_when_it_is_read_is_refused(client: TestClie
 def test_a_list_with_too_many_rows_is_refused_with_a_way_out(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploaded_lists, "MOST_ROWS", 2)
+    monkeypatch.setattr(uploaded_files, "MOST_ROWS", 2)
     assert "has 3 rows" in upload(client, CSV).json()["error"]
 
 

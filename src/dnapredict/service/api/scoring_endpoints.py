@@ -35,7 +35,8 @@ from dnapredict.service.api.response_models import (
     ScoreAnswer,
     results,
 )
-from dnapredict.service.api.uploaded_lists import ListService
+from dnapredict.service.api.team_lists import TeamLists
+from dnapredict.service.api.uploaded_lists import ListScoring
 from dnapredict.service.call_actions import Actions, OutcomeChanged, RecordedAction
 from dnapredict.service.call_outcomes import OFFERED_WORDS, WORDS
 from dnapredict.service.error_responses import error_response, json_error
@@ -148,23 +149,25 @@ _FILE: Final = "file"
 _NO_LIST: Final = "This list does not exist or has been deleted."
 
 
-def list_routes(lists: ListService, actions: Actions, worklist: Callable[[], WorklistConfig]) -> Sequence[BaseRoute]:
+def list_routes(
+    lists: TeamLists, scoring: ListScoring, actions: Actions, worklist: Callable[[], WorklistConfig]
+) -> Sequence[BaseRoute]:
     """The routes for the lists of a home and the actions recorded on them.
 
     `worklist` gives the action for patients who opted out of calls.
     """
     return [
-        Route(LISTS, _score_view(lists), methods=["POST"]),
+        Route(LISTS, _score_view(scoring), methods=["POST"]),
         Route(LISTS + "/{list_id}", _list_view(lists, actions, worklist), methods=["GET"]),
         Route(LISTS + "/{list_id}/actions", _action_view(lists, actions), methods=["POST"]),
     ]
 
 
-def _score_view(lists: ListService) -> Callable[[Request], Awaitable[Response]]:
+def _score_view(scoring: ListScoring) -> Callable[[Request], Awaitable[Response]]:
     async def score(request: Request) -> Response:
         try:
             name, content = await uploaded(request)
-            return _json(await run_in_threadpool(lists.score, content, name=name))
+            return _json(await run_in_threadpool(scoring.score, content, name=name))
         except DnapredictError as error:
             return error_response(error)
 
@@ -172,7 +175,7 @@ def _score_view(lists: ListService) -> Callable[[Request], Awaitable[Response]]:
 
 
 def _list_view(
-    lists: ListService, actions: Actions, worklist: Callable[[], WorklistConfig]
+    lists: TeamLists, actions: Actions, worklist: Callable[[], WorklistConfig]
 ) -> Callable[[Request], Response]:
     def show(request: Request) -> Response:
         try:
@@ -190,7 +193,7 @@ def _list_view(
     return show
 
 
-def _action_view(lists: ListService, actions: Actions) -> Callable[[Request], Awaitable[Response]]:
+def _action_view(lists: TeamLists, actions: Actions) -> Callable[[Request], Awaitable[Response]]:
     async def act(request: Request) -> Response:
         try:
             action = ActionRequest.model_validate_json(await request.body())
@@ -205,7 +208,7 @@ def _action_view(lists: ListService, actions: Actions) -> Callable[[Request], Aw
     return act
 
 
-def _act(list_id: str, action: ActionRequest, lists: ListService, actions: Actions) -> Response:
+def _act(list_id: str, action: ActionRequest, lists: TeamLists, actions: Actions) -> Response:
     kept = lists.find(list_id)
     line = None if kept is None else kept.row_of(action.appointment_id)
     if line is None:

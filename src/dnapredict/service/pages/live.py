@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from dnapredict.errors import DnapredictError
-from dnapredict.service.api.uploaded_lists import ListService
+from dnapredict.service.api.team_lists import TeamLists
 from dnapredict.service.auth.access_control import STILL_OPEN
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.call_progress import list_progress
@@ -69,7 +69,7 @@ class LiveLists:
         Gives the number of streams that may be open at the same time.
     """
 
-    lists: ListService
+    lists: TeamLists
     actions: Actions
     feed: ActionFeed
     most: Callable[[], int]

@@ -59,10 +59,10 @@ class UploadPages:
         """Score the list that was sent and show it, or ask what its columns mean."""
         try:
             upload = PendingUpload(*await uploaded(request))
-            question = await run_in_threadpool(self.pages.lists.question, upload)
+            question = await run_in_threadpool(self.pages.scoring.question, upload)
             if question is None:
                 return await self._scored(upload)
-            ticket = await run_in_threadpool(self.pages.lists.wait_for_columns, upload)
+            ticket = await run_in_threadpool(self.pages.scoring.wait_for_columns, upload)
             return _question(question, ticket=ticket)
         except DnapredictError as error:
             return _form(complaint=str(error), status=status_of(error))
@@ -72,7 +72,7 @@ class UploadPages:
         body = await body_text(request)
         try:
             ticket, keys = _answers(body)
-            return await self._scored(await run_in_threadpool(self.pages.lists.explain_columns, ticket, keys))
+            return await self._scored(await run_in_threadpool(self.pages.scoring.explain_columns, ticket, keys))
         except ColumnsUnclear as unclear:
             return _question(unclear.question, ticket=ticket, complaint=str(unclear))
         except DnapredictError as error:
@@ -81,7 +81,7 @@ class UploadPages:
     async def _scored(self, upload: PendingUpload) -> Response:
         """The list once it is scored; of a long one, a page that tells how far it is."""
         if len(upload.content) < _LONG_BYTES:
-            return _shown(await run_in_threadpool(self.pages.lists.upload, upload))
+            return _shown(await run_in_threadpool(self.pages.scoring.upload, upload))
         return StreamingResponse(self._steps(upload), media_type="text/html")
 
     async def _steps(self, upload: PendingUpload) -> AsyncIterator[str]:
@@ -91,7 +91,7 @@ class UploadPages:
         """
         start, end = page_text("upload_progress.html", here=UPLOAD, name=upload.name).split(_STEPS)
         yield start
-        scoring = asyncio.ensure_future(run_in_threadpool(self.pages.lists.upload, upload))
+        scoring = asyncio.ensure_future(run_in_threadpool(self.pages.scoring.upload, upload))
         seconds = 0
         while not (await asyncio.wait([scoring], timeout=1))[0]:
             seconds += 1

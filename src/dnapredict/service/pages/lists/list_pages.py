@@ -14,8 +14,8 @@ from starlette.routing import BaseRoute, Route
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.service.api.scoring_endpoints import file_response, with_opt_outs
-from dnapredict.service.api.team_lists import has_own_lists, may_delete_list
-from dnapredict.service.api.uploaded_lists import ListService
+from dnapredict.service.api.team_lists import TeamLists, has_own_lists, may_delete_list
+from dnapredict.service.api.uploaded_lists import ListScoring
 from dnapredict.service.call_actions import Actions, RecordedAction
 from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.call_progress import CallProgress, CallWeek, list_progress, week_progress
@@ -76,7 +76,8 @@ class ListPages:
     of the last action in the scoring log.
     """
 
-    lists: ListService
+    lists: TeamLists
+    scoring: ListScoring
     actions: Actions
     worklist: Callable[[], WorklistConfig]
     who: Who = lambda key_id: ""  # noqa: ARG005

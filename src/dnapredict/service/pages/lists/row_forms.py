@@ -55,7 +55,7 @@ class RowForms:
         try:
             form = PostedForm.of(body, most_fields=_MOST_FIELDS)
             list_id = request.path_params["list_id"]
-            kept = self.pages.lists.mend(list_id, form.line, self._cells(list_id, form.fields))
+            kept = self.pages.scoring.mend(list_id, form.line, self._cells(list_id, form.fields))
         except DnapredictError as error:
             return error_page("The row was not scored", str(error), status=status_of(error))
         if kept is None:

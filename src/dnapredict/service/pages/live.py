@@ -33,7 +33,7 @@ from dnapredict.service.call_progress import list_progress
 from dnapredict.service.connections import CONNECTION
 from dnapredict.service.error_responses import json_error
 from dnapredict.service.log.action_feed import ActionFeed
-from dnapredict.service.pages.lists.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.list_view import LIST_PAGES, ONE_LIST
 from dnapredict.service.pages.posted_forms import whole_number
 from dnapredict.worklist.files.kept_list import KeptList
 
@@ -91,7 +91,7 @@ class LiveLists:
 
     def routes(self) -> Sequence[BaseRoute]:
         """The route of the streams."""
-        return [Route(LIST_PAGES + "/{list_id}" + LIVE, self.stream, methods=["GET"])]
+        return [Route(ONE_LIST + LIVE, self.stream, methods=["GET"])]
 
     async def stream(self, request: Request) -> Response:
         """Send an event for each change of a list, from the number that the page or the last event names."""

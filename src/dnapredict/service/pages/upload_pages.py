@@ -20,7 +20,7 @@ from dnapredict.service.api.pending_uploads import PendingUpload
 from dnapredict.service.api.scoring_endpoints import uploaded
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, worked_on
-from dnapredict.service.pages.lists.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.list_view import list_address
 from dnapredict.service.pages.posted_forms import PostedForm, body_text
 from dnapredict.service.pages.rendering import page, page_text
 from dnapredict.worklist.files.kept_list import KeptList
@@ -102,7 +102,7 @@ class UploadPages:
 def _last_step(scoring: "asyncio.Future[KeptList]") -> str:
     """The end of the page: on to the list, or what is wrong; the cause of a failure of ours is for the log."""
     try:
-        address = f"{LIST_PAGES}/{scoring.result().heading.list_id}"
+        address = list_address(scoring.result().heading.list_id)
     except DnapredictError as error:
         _LOG.error("%s", error)
         message = html.escape(str(error)) if isinstance(error, DataError) else _FAILED
@@ -141,4 +141,4 @@ def _question(question: ColumnQuestion, *, ticket: str, complaint: str = "") -> 
 
 
 def _shown(kept: KeptList) -> Response:
-    return worked_on(kept, RedirectResponse(f"{LIST_PAGES}/{kept.heading.list_id}", 303))
+    return worked_on(kept, RedirectResponse(list_address(kept.heading.list_id), 303))

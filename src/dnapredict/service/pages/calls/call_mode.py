@@ -21,7 +21,7 @@ from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.calls.call_forms import CHOOSE, CallForm
 from dnapredict.service.pages.calls.call_view import CALL, CallDesk, CallView
 from dnapredict.service.pages.lists.list_pages import list_not_found, worked_on
-from dnapredict.service.pages.lists.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.list_view import ONE_LIST
 from dnapredict.service.pages.posted_forms import body_text, whole_number
 from dnapredict.service.pages.rendering import error_page
 
@@ -41,12 +41,11 @@ class CallMode:
 
     def routes(self) -> Sequence[BaseRoute]:
         """The routes of call mode."""
-        one = LIST_PAGES + "/{list_id}"
         return [
-            Route(one + CALL, self.next, methods=["GET"]),
-            Route(f"{one}{CALL}/{_LINE}", self.line, methods=["GET"]),
-            Route(f"{one}{CALL}/{_LINE}", self.record, methods=["POST"]),
-            Route(one + SEARCH, self.search, methods=["POST"]),
+            Route(ONE_LIST + CALL, self.next, methods=["GET"]),
+            Route(f"{ONE_LIST}{CALL}/{_LINE}", self.line, methods=["GET"]),
+            Route(f"{ONE_LIST}{CALL}/{_LINE}", self.record, methods=["POST"]),
+            Route(ONE_LIST + SEARCH, self.search, methods=["POST"]),
         ]
 
     def next(self, request: Request) -> Response:

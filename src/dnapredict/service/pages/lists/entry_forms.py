@@ -18,7 +18,7 @@ from dnapredict.service.error_responses import status_of
 from dnapredict.service.log.answer_entries import REQUESTED_BY
 from dnapredict.service.pages.lists.list_pages import ListPages, worked_on
 from dnapredict.service.pages.lists.list_query import ListQuery
-from dnapredict.service.pages.lists.list_view import LIST_PAGES, Who, outcome_shown
+from dnapredict.service.pages.lists.list_view import ONE_LIST, Who, list_address, outcome_shown
 from dnapredict.service.pages.posted_forms import PostedForm, body_text
 from dnapredict.service.pages.rendering import error_page, local_day, moment_words, page
 from dnapredict.worklist.files.kept_list import KeptList
@@ -38,7 +38,7 @@ class EntryForms:
     def routes(self) -> Sequence[BaseRoute]:
         """The route of the form."""
         return [
-            Route(LIST_PAGES + "/{list_id}" + OUTCOMES, self.record, methods=["POST"]),
+            Route(ONE_LIST + OUTCOMES, self.record, methods=["POST"]),
         ]
 
     async def record(self, request: Request) -> Response:
@@ -79,7 +79,7 @@ class EntryForms:
             last=outcome_shown(last, who=self.pages.who, zone=kept.heading.zone),
             whose=whose_entry(last, self.pages.who),
             at=_at(last.at, kept.heading.zone),
-            action=f"{LIST_PAGES}/{kept.heading.list_id}{OUTCOMES}{ListQuery.of(request.query_params).query()}",
+            action=f"{list_address(kept.heading.list_id)}{OUTCOMES}{ListQuery.of(request.query_params).query()}",
             back=f"{_back(request, kept, 0)}#line-{form.line}",
             back_to="the list",
         )
@@ -87,7 +87,7 @@ class EntryForms:
 
 def _back(request: Request, kept: KeptList, number: int) -> str:
     """The address of the list page from which the form was sent."""
-    return f"{LIST_PAGES}/{kept.heading.list_id}{ListQuery.of(request.query_params).query(said=number)}"
+    return f"{list_address(kept.heading.list_id)}{ListQuery.of(request.query_params).query(said=number)}"
 
 
 def whose_entry(last: RecordedAction, who: Who) -> str:

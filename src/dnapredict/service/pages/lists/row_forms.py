@@ -15,7 +15,7 @@ from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, list_not_found, worked_on
 from dnapredict.service.pages.lists.list_query import ListQuery
 from dnapredict.service.pages.lists.list_slice import slice_list
-from dnapredict.service.pages.lists.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.list_view import LIST_PAGES, ONE_LIST, list_address
 from dnapredict.service.pages.posted_forms import PostedForm, body_text
 from dnapredict.service.pages.rendering import error_page, page
 from dnapredict.worklist.files.kept_list import KeptList
@@ -36,11 +36,10 @@ class RowForms:
 
     def routes(self) -> Sequence[BaseRoute]:
         """The routes of the forms."""
-        one = LIST_PAGES + "/{list_id}"
         return [
-            Route(one + MEND, self.mend, methods=["POST"]),
-            Route(one + ASSIGN, self.assign, methods=["POST"]),
-            Route(one + DELETE, self.delete, methods=["GET", "POST"]),
+            Route(ONE_LIST + MEND, self.mend, methods=["POST"]),
+            Route(ONE_LIST + ASSIGN, self.assign, methods=["POST"]),
+            Route(ONE_LIST + DELETE, self.delete, methods=["GET", "POST"]),
         ]
 
     async def mend(self, request: Request) -> Response:
@@ -62,7 +61,7 @@ class RowForms:
             return error_page("The row was not scored", _GONE, status=404)
         left = kept.heading.counts.not_scored
         query = ListQuery.of(request.query_params).query(show="not-scored" if left else "to-call", mended=form.line)
-        return worked_on(kept, RedirectResponse(f"{LIST_PAGES}/{list_id}{query}#list", 303))
+        return worked_on(kept, RedirectResponse(f"{list_address(list_id)}{query}#list", 303))
 
     def _cells(self, list_id: str, fields: Mapping[str, str]) -> dict[str, str]:
         """The new values by the column of the file."""
@@ -83,7 +82,7 @@ class RowForms:
         except DnapredictError as error:
             return error_page("Nothing was handed over", str(error), status=status_of(error))
         query = list_query.without(("assigned",)).query()
-        return RedirectResponse(f"{LIST_PAGES}/{kept.heading.list_id}{query}#list", 303)
+        return RedirectResponse(f"{list_address(kept.heading.list_id)}{query}#list", 303)
 
     def delete(self, request: Request) -> Response:
         """Ask whether to delete a list and say what goes and what stays; delete it when that was sent."""
@@ -107,7 +106,7 @@ class RowForms:
             here=self.pages.here(kept, request),
             synthetic=kept.heading.synthetic,
             kept=kept.heading,
-            address=f"{LIST_PAGES}/{kept.heading.list_id}",
+            address=list_address(kept.heading.list_id),
             left=sum(each not in latest for each in kept.calls),
             call_backs=sum(action.details.call_back_at is not None for action in latest.values()),
         )

@@ -44,7 +44,6 @@ _OF_WORDS: Final = ("description", "desc", "name", "text")
 _ALIKE: Final = 0.88
 _WIDTH: Final = 108
 _MOBILE: Final = re.compile(r".*mobile.*|phone(number|no)?|telephone.*|contactno")
-_TWO_NAMES: Final = ("person_given_name", "person_family_name")
 # The beginning of a name that says no more than that it is the patient's.
 _OF_THE_PATIENT: Final = re.compile(r"^(patient|pat|pt)(?=.{3})")
 _HALF: Final = 0.5

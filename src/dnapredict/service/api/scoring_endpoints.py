@@ -42,9 +42,10 @@ from dnapredict.service.log.answer_entries import AnswerLog
 from dnapredict.service.scorer_protocol import ScorerProtocol
 from dnapredict.worklist.files import list_store, worklist_files
 from dnapredict.worklist.files.calls_sheet import with_call_columns
-from dnapredict.worklist.files.excel_worklist import OUTCOME, Note, RecordedBefore
+from dnapredict.worklist.files.excel_worklist import Note, RecordedBefore
 from dnapredict.worklist.files.list_store import KeptList, save_latest
-from dnapredict.worklist.files.worklist_files import COLUMNS, notices_of
+from dnapredict.worklist.files.worklist_columns import COLUMNS, OUTCOME
+from dnapredict.worklist.files.worklist_files import notices_of
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 # One appointment is a single query; two or more are a list that people may want to work through.

@@ -49,10 +49,11 @@ from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.calls import assignments
 from dnapredict.worklist.calls.assignments import Assignment
 from dnapredict.worklist.files import contact_details, list_store, unscored_rows
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails, details_of
 from dnapredict.worklist.files.list_store import ERROR_CELL, SPECIALTY, Heading, KeptList, ListOrigin
 from dnapredict.worklist.files.unscored_rows import UnscoredRows
-from dnapredict.worklist.files.worklist_files import FIFTH, notices_of
+from dnapredict.worklist.files.worklist_columns import FIFTH
+from dnapredict.worklist.files.worklist_files import notices_of
 from dnapredict.worklist.plan.working_days import local_today
 
 MOST_ROWS: Final = 20_000
@@ -363,7 +364,7 @@ class ListService:
         contacts = contact_rows(unscored.table(row), self._in_place(unscored.mapping), source=kept.heading.name)
         until = contact_details.last_day(kept, contact_days=days)
         if contacts is not None and until is not None:
-            own = contact_details.by_line(kept, contact_details.details_of(contacts))
+            own = contact_details.by_line(kept, details_of(contacts))
             contact_details.keep(self._home, list_id, {**contact_details.read(self._home, list_id), **own}, until)
 
     def _followed(self, worklist: pa.Table) -> str:

@@ -31,7 +31,7 @@ from dnapredict.data.files.atomic_write import write_atomically, write_private
 from dnapredict.data.files.digests import UNSEALED, is_intact, seal, sealed_json, unsealed_json
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.excel_worklist import Note
-from dnapredict.worklist.files.worklist_files import COLUMNS, FIFTH, LOCATION_COLUMNS, NEEDS_COLUMN, SCHEMA
+from dnapredict.worklist.files.worklist_columns import COLUMNS, FIFTH, LOCATION_COLUMNS, NEEDS_COLUMN, SCHEMA
 
 # The page shows no more rows than a team could read in a week; the file of `score` has all.
 KEPT_ROWS: Final = 5_000

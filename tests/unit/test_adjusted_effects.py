@@ -13,7 +13,7 @@ from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.intervals import Ratio
 from dnapredict.fairness.measure.membership import membership
-from dnapredict.fairness.measure.pair_counts import count_pairs
+from dnapredict.fairness.measure.pair_counting import count_pairs
 
 ETHNIC = "ABCDEFGHJKLMNPRS"
 

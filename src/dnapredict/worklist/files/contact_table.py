@@ -86,7 +86,7 @@ CARRIED: Final = (
 """The contact columns that a download can carry, under these names; a full name is put together from its parts."""
 
 
-def columnscarried_row(contact_columns: Collection[str]) -> tuple[str, ...]:
+def columns_carried(contact_columns: Collection[str]) -> tuple[str, ...]:
     """The columns of `CARRIED` that a list with these contact columns has."""
     has_name = any(name.startswith("person_") and name.endswith("_name") for name in contact_columns)
     return tuple(name for name in CARRIED if name in contact_columns or (name == CARRIED[0] and has_name))

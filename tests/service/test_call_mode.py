@@ -13,7 +13,7 @@ from tests.service.pages import MARK, upload_to, week
 
 from dnapredict.service.auth import api_keys
 from dnapredict.worklist.files import contact_details
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails
 
 NOON = datetime.datetime(2026, 11, 30, 12, 30, tzinfo=datetime.UTC)
 NAMES = {1: "Zara Okoro", 2: "Yusuf Lane", 3: "Xenia Hill", 4: "Will Dunn"}

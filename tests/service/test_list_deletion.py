@@ -14,7 +14,7 @@ from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.staff import StaffRole
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import contact_details
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails
 from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 

@@ -266,6 +266,7 @@ NEEDS: Final = (
 )
 """The default where a file has no `[[needs]]`, so that a file of an earlier release covers them too.
 
-Their order is that of the sentence. Of several needs of one kind, the first is acted on, and the first that
-names somebody says whom to call.
+They are in the shipped file as well, for a team to change; so that file cannot be where a default is read from, and
+`tests/spec/test_worklist.py` holds the two together. Their order is that of the sentence. Of several needs of one kind,
+the first is acted on, and the first that names somebody says whom to call.
 """

@@ -14,7 +14,8 @@ from dnapredict.fairness.compare.e_values import EvidenceIncrement
 from dnapredict.fairness.compare.harm_search import FoundHarm, HarmLimits, search_harms
 from dnapredict.fairness.disclosure.further_figures import FurtherFigures
 from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, find_hidden_counts
-from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
+from dnapredict.fairness.disclosure.publications import Publication
+from dnapredict.fairness.disclosure.published_before import PublishedBefore
 from dnapredict.fairness.gates.label_gate import label_gate
 from dnapredict.fairness.gates.outcome_gate import refuse_called, said_of_outcomes
 from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_checks, reach_gate

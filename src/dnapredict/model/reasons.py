@@ -19,14 +19,6 @@ _NONE: Final = -1
 
 
 @dataclass(frozen=True)
-class Reason:
-    """One reason: its factor, and a sentence with the patient's own numbers."""
-
-    factor: str
-    text: str
-
-
-@dataclass(frozen=True)
 class ReasonColumns:
     """The reasons of n rows by rank, the strongest first; None where a row has fewer reasons.
 
@@ -65,21 +57,6 @@ class UsualRange:
 
     low: NDArray[np.float64]
     high: NDArray[np.float64]
-
-
-def reasons(
-    model: RiskModel,
-    matrix: NDArray[np.float64],
-    *,
-    register: FactorRegister,
-    usual: UsualRange | None = None,
-) -> list[tuple[Reason, ...]]:
-    """At most three reasons for each row, the strongest first: the result of `Explainer.explain` by row."""
-    columns = Explainer.of(model, register, usual).explain(matrix)
-    rows = zip(zip(*columns.factors, strict=True), zip(*columns.texts, strict=True), strict=True)
-    return [
-        tuple(Reason(factor, text) for factor, text in zip(*row, strict=True) if factor is not None) for row in rows
-    ]
 
 
 @dataclass(frozen=True)

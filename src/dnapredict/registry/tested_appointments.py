@@ -176,14 +176,7 @@ def coverage(home: Path, audited: RecordedOutcomes, *, digest: str, version: str
     if not sha256:
         return _covered_by_holdout(home, audited, digest=digest, version=version)
     keys = audited.fingerprints(holdout_store.secret(home))
-    path = _training_file(home, digest)
-    if not path.is_file() or file_sha256(path) != sha256:
-        raise StoreError(
-            f"{path}: is missing or was changed. It holds which appointments version {version} was tested on, and no "
-            "audit of the version counts without it. Restore the folder tested of the home from a backup, or train "
-            "again."
-        )
-    table = pq.read_table(path)
+    table = _training_table(_training_file(home, digest), version=version, sha256=sha256)
     kept = _Kept.of(
         table["appointment"].to_numpy(), table["outcome"].to_numpy(), table["day"].to_numpy().astype("datetime64[D]")
     )
@@ -218,6 +211,16 @@ def coverage(home: Path, audited: RecordedOutcomes, *, digest: str, version: str
         foreign=int(foreign.sum()),
         cells=tuple(cells),
     )
+
+
+def _training_table(path: Path, *, version: str, sha256: str) -> pa.Table:
+    if not path.is_file() or file_sha256(path) != sha256:
+        raise StoreError(
+            f"{path}: is missing or was changed. It holds which appointments version {version} was tested on, and no "
+            "audit of the version counts without it. Restore the folder tested of the home from a backup, or train "
+            "again."
+        )
+    return pq.read_table(path)
 
 
 def _covered_by_holdout(home: Path, audited: RecordedOutcomes, *, digest: str, version: str) -> "Coverage | None":

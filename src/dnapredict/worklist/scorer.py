@@ -85,7 +85,7 @@ class Scorer:
 
         Returns
         -------
-        Table with the columns of `worklist.files.worklist_files.SCHEMA`.
+        Table with the columns of `worklist.files.worklist_columns.SCHEMA`.
 
         Raises
         ------

@@ -7,15 +7,10 @@ from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.fairness.access.access_counts import AccessCounts, CountedAccess
 from dnapredict.fairness.access.access_measures import MEASURES
 from dnapredict.fairness.disclosure.count_differences import told_range
-from dnapredict.fairness.disclosure.hidden_counts import (
-    EVERYONE,
-    OTHERS,
-    HiddenCells,
-    LinkedTables,
-    group_constraints,
-)
+from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, hide_cells
+from dnapredict.fairness.disclosure.linked_tables import EVERYONE, OTHERS, LinkedTables, group_constraints
 from dnapredict.fairness.disclosure.merged_groups import MergedGroups, merge_small_groups
-from dnapredict.fairness.disclosure.publications import PublishedBefore
+from dnapredict.fairness.disclosure.published_before import PublishedBefore
 from dnapredict.fairness.disclosure.suppression import AtMost, CountCell, SumConstraint
 from dnapredict.fairness.measure.membership import Group
 
@@ -47,7 +42,7 @@ def hidden_access_counts(
     """
     merged = merge_small_groups(tallied, rule, sizes=lambda one: (one.patients, one.appointments, one.total("missed")))
     linked = access_tables(tallied, merged, rule)
-    return linked.hide(rule, merged, before=before)
+    return hide_cells(linked, rule, merged, before=before)
 
 
 def access_tables(tallied: Sequence[CountedAccess], merged: MergedGroups, rule: Disclosure) -> LinkedTables:

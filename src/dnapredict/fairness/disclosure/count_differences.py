@@ -104,3 +104,8 @@ def _counted(row: Mapping[Unknown, float]) -> dict[str, None]:
 def _renamed(row: Mapping[Unknown, float], counted: str) -> dict[Unknown, float]:
     """The same row of another count."""
     return {cell._replace(counted=counted): weight for cell, weight in row.items() if isinstance(cell, CountCell)}
+
+
+def is_of_one_count(row: Mapping[Unknown, float]) -> bool:
+    """Whether a row links numbers of one count: only these are followed over several reports, one count at a time."""
+    return len({cell.counted for cell in row if isinstance(cell, CountCell)}) == 1

@@ -235,7 +235,7 @@ def coverage_cells(
     )
     held = {name: (groups, index) for name, groups, index in _memberships(table)}
     everywhere = {grouping.name: grouping for grouping in (*GROUPINGS, *PLACE_GROUPINGS)}
-    for name in tested.keys() & everywhere.keys():
+    for name in (name for name in everywhere if name in tested):  # not as a set: a report names the first ones
         groups, index = held.get(name, ((), np.zeros(len(missed), dtype=np.int32)))
         known = {group.code: group for group in (*everywhere[name].groups, *groups)}
         counts = {
@@ -243,7 +243,7 @@ def coverage_cells(
             for kind, rows in (("found", found), ("foreign", foreign), ("audited", np.ones(len(missed), dtype=bool)))
         }
         at = {group.code: position for position, group in enumerate(groups)}
-        for code in tested[name].keys() | at.keys():
+        for code in dict.fromkeys((*tested[name], *at)):
             group = known.get(code, Group(code, code))
             for outcome in (0, 1):
                 here = {k: int(v[2 * at[code] + outcome]) if code in at else 0 for k, v in counts.items()}

@@ -13,7 +13,8 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.errors import ConfigurationError, DataError, UsageError
 from dnapredict.fairness.compare.comparisons import Evidence, published_rate
-from dnapredict.fairness.disclosure.hidden_counts import EVERYONE, find_hidden_counts
+from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
+from dnapredict.fairness.disclosure.linked_tables import EVERYONE
 from dnapredict.fairness.disclosure.suppression import CountCell, SumConstraint, cells_to_hide
 from dnapredict.fairness.measure.audit_counts import AuditCounts
 from dnapredict.fairness.measure.counts import GroupCounts

@@ -9,7 +9,8 @@ from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.compare.harm_search import FoundHarm, HarmKind
 from dnapredict.fairness.compare.searched_groups import Path, group_sums
 from dnapredict.fairness.disclosure.further_figures import SEARCHED, FurtherGroup
-from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, publish_ratio
+from dnapredict.fairness.disclosure.hidden_counts import HiddenCells
+from dnapredict.fairness.disclosure.rounded_figures import publish_ratio
 from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.groupings import GROUPINGS, LEAD, PLACE_GROUPINGS
 from dnapredict.fairness.measure.intervals import Interval, printed_interval

@@ -44,10 +44,11 @@ from dnapredict.service.log.answer_entries import AnswerLog
 from dnapredict.service.scorer_protocol import ScorerProtocol
 from dnapredict.worklist.files import worklist_files
 from dnapredict.worklist.files.calls_sheet import with_call_columns
-from dnapredict.worklist.files.excel_worklist import OUTCOME, Note, RecordedBefore
+from dnapredict.worklist.files.excel_worklist import Note, RecordedBefore
 from dnapredict.worklist.files.kept_list import Heading, KeptList
 from dnapredict.worklist.files.latest_list import save_latest
-from dnapredict.worklist.files.worklist_files import COLUMNS, notices_of
+from dnapredict.worklist.files.worklist_columns import COLUMNS, OUTCOME
+from dnapredict.worklist.files.worklist_files import notices_of
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 # One appointment is a single query; two or more are a list that people may want to work through.

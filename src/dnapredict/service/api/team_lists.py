@@ -18,11 +18,11 @@ from dnapredict.service.log.answer_entries import REQUESTED_BY
 from dnapredict.worklist.calls import assignments
 from dnapredict.worklist.calls.assignments import Assignment
 from dnapredict.worklist.files import contact_details, latest_list, list_store, unscored_rows
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails
 from dnapredict.worklist.files.kept_list import Heading, KeptList
 from dnapredict.worklist.files.list_files import list_folder
 from dnapredict.worklist.files.unscored_rows import UnscoredRows
-from dnapredict.worklist.files.worklist_files import FIFTH
+from dnapredict.worklist.files.worklist_columns import FIFTH
 
 # The next export of a list has new appointments and lacks some. With fewer in common it is another list.
 _LEAST_IN_COMMON: Final = 0.5

@@ -40,6 +40,7 @@ from dnapredict.service.log.answer_entries import REQUESTED_BY, AnswerLog, Hashe
 from dnapredict.service.log.retention import remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import contact_details, latest_list, list_store, unscored_rows
+from dnapredict.worklist.files.contact_table import details_of
 from dnapredict.worklist.files.kept_list import ERROR_CELL, SPECIALTY, KeptList, ListOrigin
 from dnapredict.worklist.files.list_files import list_folder
 from dnapredict.worklist.files.unscored_rows import UnscoredRows
@@ -288,7 +289,7 @@ class ListScoring:
         contacts = contact_rows(unscored.table(row), self._in_place(unscored.mapping), source=kept.heading.name)
         until = contact_details.last_day(kept, contact_days=days)
         if contacts is not None and until is not None:
-            own = contact_details.by_line(kept, contact_details.details_of(contacts))
+            own = contact_details.by_line(kept, details_of(contacts))
             contact_details.keep(self._home, list_id, {**contact_details.read(self._home, list_id), **own}, until)
 
     def _followed(self, worklist: pa.Table) -> str:

@@ -21,9 +21,18 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.spreadsheet_formulas import neutral
 from dnapredict.errors import UsageError
 from dnapredict.model.artefact import Provenance
-from dnapredict.worklist.files.calls_sheet import CallsSheet, is_call_column, outcome_choices, page_setup
+from dnapredict.worklist.files.calls_sheet import (
+    BAND_COLOURS,
+    HEADER_BLUE,
+    OTHER_WIDTH,
+    TO_FILL,
+    CallsSheet,
+    is_call_column,
+    outcome_choices,
+    page_setup,
+)
+from dnapredict.worklist.files.worklist_columns import OUTCOME
 
-OUTCOME: Final = "outcome"
 RETURN_SHEET: Final = "dnapredict"
 """The hidden sheet: the list's id in its first cell, then an appointment, its outcome and the time of it a row."""
 _WIDTHS: Final = {
@@ -38,11 +47,7 @@ _WIDTHS: Final = {
     OUTCOME: 18,
 }
 _REASON_WIDTH: Final = 34
-_OTHER_WIDTH: Final = 16
 _MOST_SHEET_ROWS: Final = 1_048_575
-_HEADER_BLUE: Final = "#005EB8"
-# Colours of the bands from the highest; the label carries the meaning. Dark text on each has a contrast above 7:1.
-_BAND_COLOURS: Final = ("#FFD9B3", "#FFF3C2", "#FFFFFF")
 
 
 @dataclass(frozen=True)
@@ -142,15 +147,15 @@ class _WorklistSheet:
         self._rows = 0
         # A text that does not wrap is printed over the empty cells beside it.
         top = {"valign": "top", "text_wrap": True}
-        self._header = book.add_format({"bold": True, "font_color": "white", "bg_color": _HEADER_BLUE, **top})
+        self._header = book.add_format({"bold": True, "font_color": "white", "bg_color": HEADER_BLUE, **top})
         self._plain = book.add_format(top)
         # A telephone number stays a text, with its sign, when somebody edits the cell.
         self._text = book.add_format({"num_format": "@", **top})
         self._percent = book.add_format({"num_format": "0.0%", **top})
-        self._to_fill = book.add_format({"bg_color": "#F0F4F5", "border": 1, "border_color": "#AEB7BD", **top})
+        self._to_fill = book.add_format(TO_FILL | top)
         self._bands = {
             band: book.add_format({"bg_color": colour, "bold": index == 0, **top})
-            for index, (band, colour) in enumerate(zip(note.bands, _BAND_COLOURS, strict=False))
+            for index, (band, colour) in enumerate(zip(note.bands, BAND_COLOURS, strict=False))
         }
 
     def add(self, table: pa.Table) -> None:
@@ -245,7 +250,7 @@ def _write_about(book: Any, note: Note) -> None:
 
 
 def _width(name: str) -> int:
-    return _REASON_WIDTH if name.startswith("reason_") else _WIDTHS.get(name, _OTHER_WIDTH)
+    return _REASON_WIDTH if name.startswith("reason_") else _WIDTHS.get(name, OTHER_WIDTH)
 
 
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:

@@ -21,7 +21,8 @@ from dnapredict.data.readers.excel_reader import cell_text
 from dnapredict.data.readers.file_type import FileLimits
 from dnapredict.errors import DataError
 from dnapredict.worklist.files.calls_sheet import APPOINTMENT, HAPPENED
-from dnapredict.worklist.files.excel_worklist import OUTCOME, RETURN_SHEET, RecordedBefore
+from dnapredict.worklist.files.excel_worklist import RETURN_SHEET, RecordedBefore
+from dnapredict.worklist.files.worklist_columns import OUTCOME
 
 _APPOINTMENT_HEADERS: Final = frozenset({"appointment_id", APPOINTMENT.lower()})
 _OUTCOME_HEADERS: Final = frozenset({OUTCOME, HAPPENED.lower()})

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field
 
 from dnapredict.data.files.json_records import StoredRecord
 from dnapredict.worklist.files.excel_worklist import Note
-from dnapredict.worklist.files.worklist_files import COLUMNS, FIFTH, LOCATION_COLUMNS, NEEDS_COLUMN, SCHEMA
+from dnapredict.worklist.files.worklist_columns import COLUMNS, FIFTH, LOCATION_COLUMNS, NEEDS_COLUMN, SCHEMA
 
 SPECIALTY: Final = "treatment_function_code"
 """Teams can be defined by it; no page shows it."""

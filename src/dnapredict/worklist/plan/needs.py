@@ -6,7 +6,7 @@ are the same whatever the needs are.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -86,26 +86,6 @@ class Needs:
         return Needs(self.known, pattern)
 
 
-def badges(worklist_config: WorklistConfig, columns: Mapping[str, object]) -> tuple[str, ...]:
-    """The badges of one row: its needs in two or three words each.
-
-    A badge tells what to do and not what somebody has. What a list holds beside it, such as the language of an
-    interpreter, comes from the contact details.
-
-    Parameters
-    ----------
-    columns
-        The contract columns of the row; those that are missing or None say nothing.
-
-    >>> from dnapredict.config.loading import load, shipped
-    >>> config = load(shipped("serving/worklist.toml"), WorklistConfig)
-    >>> badges(config, {"interpreter_needed": True, "age_years": 7, "carer_or_child": True, "has_mobile": None})
-    ('Interpreter', 'Child', 'Parent or carer')
-    """
-    row = pa.table({name: pa.array([columns[name]]) for name in COLUMNS if name in columns})
-    return _badges(Needs.of(row, worklist_config.needs).at(0)) if row.num_columns else ()
-
-
 def kept_needs(worklist_config: WorklistConfig, names: str | None) -> tuple[Need, ...]:
     """The needs of a row of a kept list, from its column `needs`.
 
@@ -121,12 +101,11 @@ def kept_needs(worklist_config: WorklistConfig, names: str | None) -> tuple[Need
     return tuple(by_name[name] for name in (names or "").split() if name in by_name)
 
 
-def kept_badges(worklist_config: WorklistConfig, names: str | None) -> tuple[str, ...]:
-    """The badges of a row of a kept list, from its column `needs`."""
-    return _badges(kept_needs(worklist_config, names))
+def badges_of(needs: Iterable[Need]) -> tuple[str, ...]:
+    """The badges of a row: its needs in two or three words each, which say what to do and not what somebody has.
 
-
-def _badges(needs: Iterable[Need]) -> tuple[str, ...]:
+    What a list holds beside it, such as the language of an interpreter, comes from the contact details.
+    """
     return tuple(dict.fromkeys(need.badge or need.said for need in needs))
 
 

@@ -9,9 +9,10 @@ from dnapredict.config.needs_config import Need
 from dnapredict.data.contract.telephones import dialled, is_cut_off
 from dnapredict.data.contract.treatment_functions import TREATMENT_FUNCTION
 from dnapredict.service.pages.rendering import local_day
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails
 from dnapredict.worklist.files.kept_list import SPECIALTY
-from dnapredict.worklist.files.worklist_files import REASONS
+from dnapredict.worklist.files.worklist_columns import REASONS
+from dnapredict.worklist.plan.needs import badges_of
 
 # Below this age the parent or carer is called, as in `serving/worklist.toml`.
 _CHILD: Final = 16
@@ -69,7 +70,7 @@ def call_card(
     day = None if row["starts_at"] is None else local_day(row["starts_at"], zone)
     age, when = _age(known.birth_date, day), long_moment(row["starts_at"], zone)
     is_child = age is not None and age < _CHILD
-    badges = dict.fromkeys(need.badge or need.said for need in needs)
+    badges = dict.fromkeys(badges_of(needs))
     language = "" if (known.language or "").strip().lower() in _ENGLISH else known.language or ""
     return CallCard(
         heading=known.name or f"Appointment {row['appointment_id']}",

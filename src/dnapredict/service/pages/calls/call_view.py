@@ -29,7 +29,7 @@ from dnapredict.service.pages.rendering import page
 from dnapredict.worklist.calls.attempts import NextStep
 from dnapredict.worklist.calls.call_locks import CallLock, CallLocks
 from dnapredict.worklist.files import contact_details
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails
 from dnapredict.worklist.files.kept_list import KeptList
 from dnapredict.worklist.plan.needs import kept_needs
 

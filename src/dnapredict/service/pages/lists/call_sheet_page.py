@@ -22,7 +22,7 @@ from dnapredict.service.pages.lists.list_query import ListQuery
 from dnapredict.service.pages.lists.list_slice import slice_list
 from dnapredict.service.pages.lists.list_view import ONE_LIST, list_address
 from dnapredict.service.pages.rendering import day_words, error_page, moment_words, page
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails
 from dnapredict.worklist.files.kept_list import KeptList
 from dnapredict.worklist.files.latest_list import KEPT_ROWS
 from dnapredict.worklist.plan.working_days import local_today

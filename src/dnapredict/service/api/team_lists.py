@@ -1,4 +1,4 @@
-"""Which lists are a team's, and which of its lists a newly uploaded one is a later export of."""
+"""Which lists belong to a team, and whether an uploaded list is a later export of one of them."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from dnapredict.service.auth.staff import SIGNED_IN, THIS_MACHINE, may_delete, may_see
 from dnapredict.worklist.files.list_store import Heading, KeptList
 
-# The next export of a list has new appointments and lacks some. With fewer in common it is another list.
+# The next export of a list has some new appointments and some fewer. A list that shares fewer is another list.
 _LEAST_IN_COMMON: Final = 0.5
 
 
@@ -26,7 +26,7 @@ def own_name() -> str:
 
 
 def has_own_lists() -> bool:
-    """Whether the person of this request works on the lists of a team, or of a shared key, and not on any list."""
+    """Whether the person of this request may work only on the lists of a team or of a shared key."""
     person = SIGNED_IN.get()
     return person is not None and person is not THIS_MACHINE
 
@@ -44,7 +44,7 @@ def may_delete_list(heading: Heading) -> bool:
 
 
 def is_own(heading: Heading) -> bool:
-    """Whether a list is one of the person's team; for a key without a team, one that was uploaded with that key."""
+    """Whether a list belongs to the person's team; for a key without a team, whether that key uploaded the list."""
     team = own_team()
     if team or not has_own_lists():
         return heading.team == team
@@ -62,7 +62,7 @@ def followed_list(own: Sequence[KeptList], worklist: pa.Table) -> str:
 
 
 def last_export(headings: Sequence[Heading], list_id: str) -> str:
-    """The id of the latest export of a list: itself where none follows it."""
+    """The id of the latest export of a list; its own id if there is no later export."""
     follower = {heading.follows: heading.list_id for heading in headings if heading.follows}
     seen: set[str] = set()
     while list_id in follower and list_id not in seen:

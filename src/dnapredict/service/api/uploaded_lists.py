@@ -86,7 +86,7 @@ class ListService:
     ) -> None:
         """Read lists through `mapping`, and keep them for as long as `retention` says.
 
-        `log` (by default that of the home) tells which lists are in use, and `worklist` what is done without a call.
+        `log` (by default that of the home) records which lists are in use; `worklist` has the action without a call.
         """
         self._log = log or ScoringLog(home)
         self._home = home
@@ -127,7 +127,7 @@ class ListService:
         return self._score(_read(content, name), name=name, mapping=self._mapping)
 
     def question(self, upload: PendingUpload) -> ColumnQuestion | None:
-        """What its columns mean has to be asked about an uploaded file; None where the service or the team knows.
+        """The question about an uploaded file's columns; None if the service or the team knows their meaning.
 
         Raises
         ------
@@ -140,7 +140,7 @@ class ListService:
         return ask(table, name=name) if self._mapping_for(table) is None else None
 
     def upload(self, upload: PendingUpload) -> KeptList:
-        """Score the list that a person uploaded, once however often it is sent.
+        """Score the list that a person uploaded; the same file sent again is scored once.
 
         Raises
         ------
@@ -268,10 +268,10 @@ class ListService:
         return unscored_rows.read(self._home, list_id)
 
     def mend(self, list_id: str, line: int, cells: MappingOf[str, str]) -> KeptList | None:
-        """Score a row again with other cells, and keep it where it stands; None if it is not there any more.
+        """Score a row again with other cells, and keep it on its line; None if the row is not there any more.
 
-        The row stays on its line, so that an outcome that somebody is about to record reaches the right one. Where the
-        plan would call the patient and no call on the list has a lower risk, one more call is made.
+        The row keeps its line, so that an outcome that somebody is about to record is saved for the right one. If the
+        plan would call the patient and no call on the list has a lower risk, the list gets one more call.
 
         Parameters
         ----------
@@ -301,7 +301,7 @@ class ListService:
             return changed
 
     def assign(self, kept: KeptList, lines: Sequence[int], *, to: str) -> None:
-        """Hand lines of a list over to a colleague; to nobody, they go back to the team.
+        """Hand lines of a list over to a colleague; with an empty name, back to the team.
 
         Raises
         ------
@@ -317,7 +317,7 @@ class ListService:
     def delete(self, kept: KeptList) -> bool:
         """Delete a list, with contact details, notes and unscored rows; return False if it was gone already.
 
-        The scoring log, and what was recorded about its appointments, stay: a later list shows that again.
+        The scoring log and the recorded outcomes are kept: a later list with the same appointments shows them.
 
         Raises
         ------
@@ -358,7 +358,7 @@ class ListService:
         return changed
 
     def _keep_contact(self, kept: KeptList, unscored: UnscoredRows, row: int) -> None:
-        """Add who is called about a row that is scored now to those of the list."""
+        """Add the contact details of a newly scored row to those of the list."""
         list_id, days = kept.heading.list_id, self._retention.contact_days
         contacts = contact_rows(unscored.table(row), self._in_place(unscored.mapping), source=kept.heading.name)
         until = contact_details.last_day(kept, contact_days=days)
@@ -379,7 +379,7 @@ class ListService:
         return tuple(heading for heading in own if heading.list_id not in followed and not self._is_over(heading, now))
 
     def last_export(self, list_id: str) -> str:
-        """The id of the latest export of the list of that id: itself where none follows it."""
+        """The id of the latest export of the list of that id; the same id if there is no later export."""
         return last_export([heading for heading in self.headings() if is_own(heading)], list_id)
 
     def _is_over(self, heading: Heading, now: datetime.datetime) -> bool:
@@ -401,7 +401,7 @@ class ListService:
     def newest(self) -> KeptList | None:
         """The list that was scored last, through the page, the API or a file; None where there is none.
 
-        Where that belongs to another team, the newest list that the person may open.
+        If that list belongs to another team: the newest list that the person may open.
         """
         last = list_store.newest(self._home)
         if last is not None and may_open(last.heading):
@@ -431,7 +431,7 @@ class ListService:
             list_store.keep(self._home, kept)
 
     def contacts(self, list_id: str, lines: Sequence[int] | None = None) -> MappingOf[int, ContactDetails]:
-        """Who is called and how, by line of a list; nothing where the details were deleted or never given."""
+        """The contact details by line of a list; empty if they were deleted or the list had none."""
         return contact_details.read(self._home, list_id, lines)
 
     def headings(self) -> tuple[Heading, ...]:
@@ -445,7 +445,7 @@ class ListService:
         return {row["appointment_id"]: row[FIFTH] for row in rows if row["appointment_id"] is not None}
 
     def has_synthetic(self) -> bool:
-        """Whether a list of any team is of made-up patients, so that counts are too."""
+        """Whether a list of any team is of made-up patients; counts that include it then are too."""
         return any(heading.synthetic for heading in list_store.headings(self._home))
 
 

@@ -10,7 +10,7 @@ SORTS: Final = {"place": "Place on the list", "time": "Date and time", "clinic":
 PROGRESS: Final = {"open": "Still to call", "done": "Dealt with"}
 FILTERS: Final = ("clinic", "day", "band", "progress", "assigned")
 NOBODY: Final = "nobody yet"
-"""The filter for lines that no colleague has."""
+"""The filter for lines that were not handed over to a colleague."""
 
 _LONGEST: Final = 100
 _MOST_DIGITS: Final = 6

@@ -1,9 +1,9 @@
-"""Who is called on a kept list, and how: names, numbers and notes, encrypted beside the list and gone after it.
+"""The contact details of a kept list: names, numbers and notes, encrypted in a file that is deleted after the list.
 
 `lists/ID.contacts` holds them for the list `lists/ID.parquet`, by the number of the line on the list, from 1. The file
-is encrypted with AES-256-GCM under a key of the home (`contacts.key`) and bound to the list and to its last day, so
-that neither can be exchanged. That last day stands in clear in front, so that the file can be deleted without the key.
-A list can be worked on without the file.
+is encrypted with AES-256-GCM with a key of the home (`contacts.key`) and bound to the list and to its last day, so
+that neither can be exchanged. The last day precedes the ciphertext in plain text, so that the file can be deleted
+without the key. Calls can be made and recorded without the file.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ _BUSY: Final = "The contact details of this home are being written by another pr
 _HEAD: Final = re.compile(rb"dnapredict contacts 1 (\d{4}-\d\d-\d\d)\n")
 _NONCE_BYTES: Final = 12
 _SECONDS_OF_A_DRAFT: Final = 3_600
-# By whose clock a day ends.
+# The time zone in which a day ends.
 _ZONE: Final = ZoneInfo(ENGLAND)
 # Titles and degrees that follow a name after a comma.
 _AFTER_A_NAME: Final = frozenset({"phd", "md", "mr", "mrs", "ms", "miss", "dr", "jr", "sr", "jnr", "snr"})
@@ -51,11 +51,11 @@ _LOG: Final = logging.getLogger("dnapredict.worklist")
 
 @dataclass(frozen=True)
 class ContactDetails:
-    """Who a patient is and how to reach them, as the list says it; nothing that is not known.
+    """The contact details of a patient, as on the list; unknown ones are empty.
 
-    `telephones` are in the order in which they are rung, the mobile number first, and `kinds` says for each whether it
-    is the mobile, the home or another number: "mobile", "home", "other". They are shown as they are;
-    `data.contract.telephones.dialled` says what a link dials.
+    `telephones` are in the order in which to call them, the mobile number first. `kinds` has the kind of each number:
+    "mobile", "home" or "other". Numbers are shown as they are on the list; `data.contract.telephones.dialled` gives the
+    number that a link dials.
     """
 
     name: str | None = field(default=None, repr=False)
@@ -73,9 +73,9 @@ class ContactDetails:
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file holds: details, each as JSON, and notes by line number; and the last day on which they are kept.
+    """The content of a file: details (each as JSON) and notes by line number, and the last day on which they are kept.
 
-    A page shows a few of 20,000 lines, so that details are only parsed where they are asked for.
+    A page shows a few of 20,000 lines, so details are parsed only when they are needed.
     """
 
     until: datetime.date
@@ -108,7 +108,7 @@ def _details_of_row(row: Mapping[str, Any]) -> ContactDetails:
 
 
 def _in_spoken_order(name: str | None) -> str | None:
-    """A name as a person says it; lists often write the family name first, with a comma.
+    """A name with the given name first; lists often have the family name first, with a comma.
 
     >>> _in_spoken_order("O'Brien, Mary Ann"), _in_spoken_order("SMITH, Jo (Mrs)"), _in_spoken_order("Sam Jones, PhD")
     ("Mary Ann O'Brien", 'Jo (Mrs) SMITH', 'Sam Jones, PhD')
@@ -129,7 +129,7 @@ CARRIED: Final = (
     "preferred_language",
     "preferred_contact_time",
 )
-"""The contact columns that a download can carry, under these names; a full name is put together from its parts."""
+"""The contact columns that a download can have, under these names; a full name is joined from its parts."""
 
 
 def columns_carried(contact_columns: Collection[str]) -> tuple[str, ...]:
@@ -139,14 +139,14 @@ def columns_carried(contact_columns: Collection[str]) -> tuple[str, ...]:
 
 
 def carried_table(details: Mapping[int, ContactDetails], names: Sequence[str]) -> pa.Table:
-    """The columns `names` of `CARRIED` as text for a download, with the number of the row that each is of."""
+    """The columns `names` of `CARRIED` as text for a download, with the row number of each."""
     rows = [_carried(each) for each in details.values()]
     columns = {name: pa.array([row[name] for row in rows], pa.string()) for name in names}
     return pa.table({ROW_NUMBER: pa.array(list(details), pa.int64()), **columns})
 
 
 def carried_lines(home: Path, kept: KeptList, names: Sequence[str]) -> pa.Table:
-    """The columns of `CARRIED` among `names`, a row for each line of a list; none where nothing is kept any more."""
+    """The columns of `CARRIED` among `names`, a row for each line of a list; none once the details are deleted."""
     details = read(home, kept.heading.list_id)
     chosen = [name for name in names if name in CARRIED] if details else []
     rows = [_carried(details.get(line, ContactDetails())) for line in range(1, kept.worklist.num_rows + 1)]
@@ -188,9 +188,9 @@ def last_day(kept: KeptList, *, contact_days: int) -> datetime.date | None:
 def keep_those_of(
     home: Path, kept: KeptList, contacts: pa.Table | None, *, contact_days: int
 ) -> dict[int, ContactDetails]:
-    """Keep the contact columns of the file of which `kept` was made; return them by line.
+    """Save the contact columns of the file from which `kept` was made; return them by line.
 
-    Nothing is kept of a list whose appointments are over.
+    Nothing is saved for a list whose appointments are over.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def keep_those_of(
 
 
 def keep(home: Path, list_id: str, rows: Mapping[int, ContactDetails], until: datetime.date) -> None:
-    """Keep the contact details of a list, by line, until the end of the day `until`; its notes stay.
+    """Save the contact details of a list, by line, until the end of the day `until`; its notes do not change.
 
     Raises
     ------
@@ -221,7 +221,7 @@ def keep(home: Path, list_id: str, rows: Mapping[int, ContactDetails], until: da
 def read(home: Path, list_id: str, rows: Sequence[int] | None = None) -> Mapping[int, ContactDetails]:
     """The contact details of a list by line, of all lines or of `rows`; {} where there are none any more.
 
-    What cannot be read is logged, and counts as not there: a list can be worked on without it.
+    An unreadable file is logged and counts as missing: calls can be made and recorded without it.
     """
     return read_with_notes(home, list_id, rows)[0]
 
@@ -280,7 +280,7 @@ def forget(home: Path, list_id: str) -> None:
 def remove_due(home: Path, *, today: datetime.date | None = None) -> int:
     """Delete the contact details of lists whose last day is over, and of lists that are gone; return their number.
 
-    A file whose last day cannot be read is deleted too: nobody could say when it was due.
+    A file whose last day cannot be read is deleted too, because its day of deletion is unknown.
     """
     # The files first: each is written after its list, so that no list is missing that a file found here belongs to.
     files = sorted(_folder(home).glob(f"*{CONTACTS}"))
@@ -311,7 +311,7 @@ def _folder(home: Path) -> Path:
 
 @contextlib.contextmanager
 def _writing(home: Path) -> Iterator[None]:
-    """Hold the lock under which these files are read and rewritten, so that no note of another process is lost."""
+    """Hold the lock for reading and rewriting these files, so that no note of another process is lost."""
     with locked(private_folder(_folder(home)) / _LOCK, busy_message=_BUSY, seconds=_SECONDS_TO_WAIT):
         yield
 
@@ -325,7 +325,7 @@ def _write(home: Path, list_id: str, content: _Content) -> None:
 
 
 def _content(home: Path, list_id: str) -> _Content | None:
-    """What is kept of a list; None where there is nothing, it is due to be deleted, or it cannot be read."""
+    """The content of a list's file; None if there is no file, it is due to be deleted, or it cannot be read."""
     path = contacts_file(home, list_id)
     try:
         sealed = path.read_bytes()
@@ -342,7 +342,7 @@ def _content(home: Path, list_id: str) -> _Content | None:
     except (StoreError, InvalidTag, ValueError) as error:
         _log_once(
             f"{path}: the contact details cannot be read ({type(error).__name__}): the file or {KEY} is damaged, or "
-            "not of this home. The list can be worked on without them; upload it again to have them back."
+            "from another home. Calls can be made and recorded without them; upload the list again to restore them."
         )
         return None
 

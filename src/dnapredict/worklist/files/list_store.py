@@ -138,9 +138,9 @@ class Heading(_Stored):
     follows
         The id of the list of which this is a later export; "" where there is none.
     upload_hash
-        A keyed hash of the uploaded file, by which a second click is told from a second list.
+        A keyed hash of the uploaded file, to distinguish a second click from a second list.
     lacks
-        Sentences on what the list has no column for, and what that means for its reasons.
+        Sentences on missing columns of the list, and the factors that need them.
     ends_at
         When the last appointment starts; None where that is not known without reading the list.
     """
@@ -334,7 +334,7 @@ def keep(home: Path, kept: KeptList) -> None:
 
 
 def keep_changed(home: Path, kept: KeptList) -> None:
-    """Keep a list again in which a row was put right. It is not younger for that: its retention period goes on.
+    """Save a list again after a row was corrected. Its retention period does not start again.
 
     Raises
     ------
@@ -422,7 +422,7 @@ def find(home: Path, list_id: str) -> KeptList | None:
 
 @lru_cache(maxsize=4)
 def _find_once(path: Path, _: _State) -> KeptList:
-    """A kept list, cached since call mode reads it for each patient; read and checked again once it was written."""
+    """A kept list, cached because call mode reads it for each patient; read and checked again after a write."""
     content, key = _content(path)
     heading = _heading(path, content, key)
     try:
@@ -525,7 +525,7 @@ def delete(home: Path, list_id: str) -> bool:
     Raises
     ------
     StoreError
-        If it cannot be removed: it may then be there in part, and deleting it again removes the rest.
+        If it cannot be removed. A part may then remain; deleting it again removes the rest.
     """
     last = latest(home)
     is_latest = last is not None and last.heading.list_id == list_id
@@ -543,9 +543,9 @@ def delete(home: Path, list_id: str) -> bool:
 
 
 def remove_unscored(home: Path, now: datetime.datetime) -> None:
-    """Delete the unscored rows of lists that are gone or whose appointments are over: they hold contact details.
+    """Delete the unscored rows of deleted lists and of lists whose appointments are over: they hold contact details.
 
-    Of a list without any scored row they are kept for a week.
+    The rows of a list without any scored row are kept for a week.
     """
     for rows in (home / _FOLDER).glob(f"*{_UNSCORED}"):
         path = rows.with_suffix(".parquet")
@@ -568,7 +568,7 @@ def _is_over(worklist: pa.Table, now: datetime.datetime) -> bool:
 
 
 def _last_start(worklist: pa.Table) -> datetime.datetime | None:
-    """When the last scored appointment starts; None where no row says so."""
+    """When the last scored appointment starts; None if no row has a time."""
     if "starts_at" not in worklist.column_names:
         return None
     last = pc.max(worklist.filter(pc.is_null(worklist["error"]))["starts_at"]).as_py()
@@ -581,7 +581,7 @@ def unscored_file(home: Path, list_id: str) -> Path:
 
 
 def assigned_file(home: Path, list_id: str) -> Path:
-    """Where it is kept who calls about which lines of a list."""
+    """The path of the file with a list's assignments."""
     return home / _FOLDER / f"{list_id}{_ASSIGNED}"
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 MARK: Final = "(made up)"
-"""Stands behind each name, so that nobody takes one for a patient's."""
+"""Follows each name, so that nobody takes it for a patient's name."""
 
 _GIVEN: Final = {
     "1": ("Adam", "Bartosz", "Cheng", "Daniel", "Emeka", "Farid", "George", "Hamza", "Ivan", "Joseph", "Kwame", "Liam"),

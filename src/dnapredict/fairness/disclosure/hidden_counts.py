@@ -73,8 +73,8 @@ def publish_rate(rate: Rate, rule: Disclosure) -> Rate | None:
 def publish_group_rate(counts: GroupCounts, name: str, rule: Disclosure) -> Rate | None:
     """The rate `name` of `RATES`, computed from the counts as they are printed, or None where it must be hidden.
 
-    Counts are rounded before they are subtracted, so that reach and missed support make 1, and so that a rate says
-    nothing that the printed counts do not. A difference that was rounded by itself would narrow them down.
+    Counts are rounded before they are subtracted, so that reach and missed support add up to 1 and a rate reveals no
+    more than the printed counts. A separately rounded difference would narrow the counts down.
     """
     exact = rate(counts, name)
     shown = publish_rate(exact, rule)
@@ -135,9 +135,9 @@ _ALL_NAMES: Final = (*_NAMES, *DIFFERENCES)
 class HiddenCells:
     """The cells that must not be printed, and the groups that are printed together.
 
-    `publication` is what the memory of the home keeps of this report, where there is one; `reports_left_out` is how
-    many earlier reports of the same days could not be followed, `exposed` how many small numbers follow from this one
-    and earlier ones whatever is hidden.
+    `publication` is the home's record of this report, if there is a home. `reports_left_out` is the number of earlier
+    reports of the same days that could not be followed. `exposed` is the number of small counts that follow from this
+    report and earlier ones whatever is hidden.
     """
 
     cells: frozenset[CountCell] = frozenset()
@@ -215,7 +215,7 @@ class LinkedTables:
         rule: Disclosure,
         present: Sequence[str],
     ) -> None:
-        """The rows of an audit's table, what is left of their counts, and everyone except each."""
+        """The rows of an audit's table, the differences of their counts, and everyone except each group."""
         name = one.grouping.name
         self.add_groups(name, one.groups, [_by_name(own) for own in one.counts], merged=merged)
         rows = [*(group.code for group in one.groups), *(row.code for row in merged.of(name))]
@@ -242,7 +242,7 @@ class LinkedTables:
                 self.sums.append(SumConstraint(parts, cell))
 
     def add_differences(self, grouping: str, codes: Iterable[str], counts: Sequence[str], rule: Disclosure) -> None:
-        """What is left of the counts of each group, of which rates tell whether it is small."""
+        """The differences of the counts of each group for which rates reveal whether they are small."""
         for code in codes:
             own = {count: self.exact[CountCell(count, grouping, code)] for count in counts}
             for name, number in differences_of(own):
@@ -291,7 +291,7 @@ class LinkedTables:
         self.add_differences(name, codes, IN_FIFTHS, rule)
 
     def _add_allocated(self, name: str, counted: CountedGrouping, rule: Disclosure) -> None:
-        """The fifths of deprivation under a rule of allocation: the same appointments, other calls."""
+        """The fifths of deprivation under an allocation rule: the same appointments with other calls."""
         own = {(_QUINTILE, group.code): counts for group, counts in zip(counted.groups, counted.counts, strict=True)}
         own = {at: counts for at, counts in {**own, EVERYONE: counted.total}.items() if ("missed", *at) in self.exact}
         for at, counts in own.items():

@@ -1,7 +1,7 @@
 """Made-up names and telephone numbers for the patients of a synthetic list, each name marked as made up.
 
-The numbers are those that Ofcom keeps free for drama: 07700 900000 to 900999, and 01632 960000 to 960999. Nobody can be
-rung on them (https://www.ofcom.org.uk, "Telephone numbers for use in TV and radio drama programmes").
+The numbers are those that Ofcom reserves for drama: 07700 900000 to 900999, and 01632 960000 to 960999. They belong to
+nobody (https://www.ofcom.org.uk, "Telephone numbers for use in TV and radio drama programmes").
 """
 
 import datetime

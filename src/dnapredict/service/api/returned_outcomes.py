@@ -197,7 +197,7 @@ def _in_order(row: ReturnedRow) -> tuple[bool, str, int]:
 
 
 def _lines(kept: KeptList) -> dict[str | None, tuple[int, Mapping[str, Any]]]:
-    """The lines of a list by appointment number as it stands in a cell of a workbook or of a CSV file."""
+    """The lines of a list by appointment number, in the form of a cell of a workbook or of a CSV file."""
     lines: dict[str | None, tuple[int, Mapping[str, Any]]] = {}
     for number, row in enumerate(kept.page_rows.to_pylist(), start=1):
         if (name := row["appointment_id"]) is not None:

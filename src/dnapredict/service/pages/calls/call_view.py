@@ -239,7 +239,7 @@ class CallView:
         """Give up the lock of this caller."""
         try:
             self.desk.locks.release(self._caller)
-        except StoreError as error:  # it ends by itself
+        except StoreError as error:  # the lock expires
             _LOG.error("%s", error)
 
     def _take(self, appointment_id: str) -> CallLock | None:

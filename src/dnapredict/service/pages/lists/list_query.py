@@ -33,7 +33,7 @@ class ListQuery:
     assigned
         A filter: the colleague who calls, or `NOBODY`.
     mended
-        The line that was just put right; 0 for none.
+        The line that was just corrected; 0 for none.
     """
 
     show: str = SHOWS[0]

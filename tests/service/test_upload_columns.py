@@ -161,7 +161,8 @@ def test_a_file_that_waited_for_too_long_is_read_no_more_and_removed(
 ) -> None:
     (old,) = (home / "uploads").iterdir()
     os.utime(old, (0, 0))
-    assert "The file was deleted: an upload is kept for half an hour. Choose it again." in confirm(client, question).text
+    page = confirm(client, question).text
+    assert "The file was deleted: an upload is kept for half an hour. Choose it again." in page
     upload(client, sheet(), to="/upload")
     assert not old.exists()
 

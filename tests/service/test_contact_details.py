@@ -150,7 +150,7 @@ def test_downloads_from_the_page_carry_the_contact_columns_that_the_team_chose(t
         book = openpyxl.load_workbook(io.BytesIO(client.get(f"/lists/{list_id}/file").content))
         shown = [str(cell) for sheet in book for row in sheet.iter_rows(values_only=True) for cell in row]
         assert ("Markvorname Marknamen" in shown) == bool(chosen)
-        list_store.contacts_file(tmp_path, list_id).unlink()
+        contact_details.contacts_file(tmp_path, list_id).unlink()
         assert marks_in(client.get(f"/lists/{list_id}/file?form=csv").content) == []
 
 

@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 from tests.service.pages import record, upload_to, week
 
 from dnapredict.config.fairness_policy import Disclosure
-from dnapredict.service.call_actions import Outcome, WeekEntry
+from dnapredict.service.call_actions import WeekEntry
+from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.week_counts import FIFTHS, WeekCounts, count_week
 
 RULE = Disclosure(why="The rule of hospital statistics.")

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from dnapredict.service.call_actions import RecordedAction
 from dnapredict.worklist.calls.attempts import NextStep, next_step
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 _COLUMNS: Final = ("appointment_id", "selected", "starts_at", "action")
 _NUMBER: Final = "line"

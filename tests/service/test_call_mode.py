@@ -309,7 +309,7 @@ def test_appointments_that_have_begun_are_not_called_about(
     line, page = opened(client, f"{address}/call")
     assert line == 0
     assert "No call to make any more" in page
-    assert "4 appointments have begun already" in page
+    assert "4 appointments have already begun. No call is made about them any more." in page
 
 
 def test_a_list_or_line_that_is_not_there_is_named_in_words(client: TestClient, address: str) -> None:

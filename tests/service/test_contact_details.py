@@ -29,14 +29,7 @@ from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service import app
 from dnapredict.service.log.retention import RetentionThread, remove_lists
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.worklist.files import (
-    contact_details,
-    excel_worklist,
-    filled_workbook,
-    list_files,
-    list_store,
-    worklist_files,
-)
+from dnapredict.worklist.files import contact_details, excel_worklist, filled_workbook, list_store, worklist_files
 from dnapredict.worklist.files.contact_table import ContactDetails
 from dnapredict.worklist.files.excel_worklist import Note
 from dnapredict.worklist.plan.working_days import local_today
@@ -157,7 +150,7 @@ def test_downloads_from_the_page_carry_the_contact_columns_that_the_team_chose(t
         book = openpyxl.load_workbook(io.BytesIO(client.get(f"/lists/{list_id}/file").content))
         shown = [str(cell) for sheet in book for row in sheet.iter_rows(values_only=True) for cell in row]
         assert ("Markvorname Marknamen" in shown) == bool(chosen)
-        list_files.contacts_file(tmp_path, list_id).unlink()
+        contact_details.contacts_file(tmp_path, list_id).unlink()
         assert marks_in(client.get(f"/lists/{list_id}/file?form=csv").content) == []
 
 

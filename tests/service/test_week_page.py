@@ -87,7 +87,7 @@ def test_the_page_counts_what_was_recorded_and_names_no_patient(client: TestClie
     assert re.search(r"Transport arranged Appointments 10 ", text)
     assert re.search(r"No answer Appointments 10 ", text)
     assert "Area not known Called 20 Reached 10" in text
-    assert "Who came. The service is not told how the appointments ended" in text
+    assert "Which patients came. The service does not receive the outcomes of the appointments" in text
     assert "apt-" not in page
     assert not re.search(r"/lists/[0-9a-f]{16}", page)
 

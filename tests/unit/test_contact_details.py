@@ -192,7 +192,7 @@ def test_what_cannot_be_read_counts_as_not_there_and_is_said_once_without_a_valu
         assert contact_details.notes(tmp_path, saved.heading.list_id) == {}
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 1
-    assert "The list can be worked on without them; upload it again" in said[0]
+    assert "Calls can be made and recorded without them; upload the list again" in said[0]
     assert MARK not in said[0]
     contact_details.keep(tmp_path, saved.heading.list_id, {1: MARKED}, LATER)
     assert contact_details.read(tmp_path, saved.heading.list_id) == {1: MARKED}

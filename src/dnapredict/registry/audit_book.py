@@ -73,13 +73,13 @@ class AuditBook:
         refuse_policy(policy, self.registry.entries())
 
     def signatories_on_record(self) -> tuple[Signatory, ...]:
-        """Those whom the last policy here names, two of whom agree to another one."""
+        """The signatories of the last policy of this home; two of them must agree to another policy."""
         last = last_policy(self.registry.entries())
         named = [] if last is None else json.loads(last["signatories"])
         return tuple(Signatory.model_validate(each) for each in named)
 
     def consent(self, policy: Policy, person: Signatory, *, reason: str, proven: str) -> DecisionEntry:
-        """Enter that a signatory on record agrees to a policy."""
+        """Record that a signatory on record agrees to a policy."""
         said = {"name": person.name, "role": person.role, "reason": reason, "proven": proven}
         return self.registry.enter("consent", {"policy": policy_digest(policy), "named": policy.version} | said)
 

@@ -237,7 +237,7 @@ class Registry:
         return self._ledger.entries() if self._ledger.has_existed else ()
 
     def verify_kept(self) -> int:
-        """Check what the home keeps of trainings and audits against the ledger; the number of files.
+        """Check the home's records of trainings and audits against the ledger; return the number of files.
 
         Raises
         ------

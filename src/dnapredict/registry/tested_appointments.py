@@ -1,10 +1,10 @@
-"""What a model was trained and tested on, and what each audit was made of, kept in the home.
+"""The appointments of each training, test and audit, kept in the home as keyed fingerprints.
 
 `HOME/tested/coverage/MODEL.parquet` holds a keyed fingerprint, the day and the outcome of each appointment of a
 training's extract, and counts by group of those in the test. `HOME/tested/audits/DIGEST` holds the fingerprints of an
 audit's appointments, each with its outcome in the last bit. Both are private, keyed with the secret of `holdout_store`,
-and named in the ledger by their digests, so that an audit of fewer or edited appointments is noticed. No
-patient's group is kept: that appointments of two groups were exchanged is seen from sums over two or more of them.
+and named in the ledger by their digests, so that an audit of fewer or edited appointments is detected. No
+patient's group is kept: an exchange of appointments between two groups is detected from sums over two or more of them.
 """
 
 import datetime

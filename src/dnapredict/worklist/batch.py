@@ -144,7 +144,7 @@ def score_file(
 
 
 def _with_contacts(table: ir.Table, passthrough: Sequence[str], checked: Checked, workspace: Workspace) -> ir.Table:
-    """The list as it was read, with the contact columns that are carried through as the person who calls reads them."""
+    """The list as it was read, with the carried contact columns in the form that the caller reads."""
     chosen = [name for name in passthrough if name in contact_table.CARRIED]
     if not chosen or checked.extract is None:
         return table

@@ -1,7 +1,7 @@
-"""What the columns of a spreadsheet can mean, in the words of a booking clerk, and the mapping that a choice makes.
+"""The possible meanings of a spreadsheet's columns, in a booking clerk's words, and the mapping from a choice.
 
-A person answers one question for each column of their file: "your *Appt ID* is the appointment number". A mapping asks
-the other way round, a source for each contract column, and one source may give several: a date of birth gives the age.
+A person chooses a meaning for each column of the file: "your *Appt ID* is the appointment number". A mapping has the
+opposite direction, a source for each contract column. One source may give several: a date of birth gives the age.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -105,10 +105,10 @@ UNUSED: Final = ""
 """The choice for a column that is not used."""
 
 WORDS: Final = {name: meaning.words for meaning in reversed(MEANINGS) for name, key in meaning.gives}
-"""Contract columns in words: what a list lacks, and which cell is wrong."""
+"""Contract columns in words, for sentences about missing columns and wrong cells."""
 
 _THERE: Final = frozenset((*NAMES, *CONTACT_NAMES))
-# What tells an appointment from all others where the spreadsheet has no number for it: the same in every export.
+# The columns that identify an appointment without an appointment number; they are the same in every export.
 _ID_FROM: Final = ("patient_id", "starts_at", "clinic_code")
 
 

@@ -40,7 +40,7 @@ _OF_WORDS: Final = ("description", "desc", "name", "text")
 # Similarity at which a name counts as a known one, where none is equal.
 _ALIKE: Final = 0.88
 _MOBILE: Final = re.compile(r".*mobile.*|phone(number|no)?|telephone.*|contactno")
-# The beginning of a name that says no more than that it is the patient's.
+# A prefix of a column name that only means that the column is about the patient.
 _OF_THE_PATIENT: Final = re.compile(r"^(patient|pat|pt)(?=.{3})")
 _HALF: Final = 0.5
 _NEARLY_ALL: Final = 0.9
@@ -225,7 +225,7 @@ def _match_cancellations(draft: MappingDraft, profiler: ColumnProfiler) -> None:
 
 
 def _match_contacts(draft: MappingDraft) -> None:
-    """Names, dates of birth, telephone numbers and wishes of who is called, by the names of their columns alone."""
+    """Patients' names, dates of birth, telephone numbers and preferences, recognised by column names alone."""
     shared = {str(value) for name in _SHARED_WITH for value in draft.origins.get(name, {}).values()}
     free = {
         _OF_THE_PATIENT.sub("", name): header

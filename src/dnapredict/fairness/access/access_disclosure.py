@@ -66,14 +66,14 @@ def access_tables(tallied: Sequence[CountedAccess], merged: MergedGroups, rule: 
 
 
 def _rest_of(measure: str) -> str:
-    """The name of what is left of a denominator beside the numerator; those who attended have the audit's name."""
+    """The name of a denominator less its numerator; for those who attended it is the audit's name."""
     return "attended" if measure == "missed" else f"{measure} rest"
 
 
 def _add_rest(
     linked: LinkedTables, grouping: str, codes: Sequence[str], *, measures: Sequence[str], rule: Disclosure
 ) -> None:
-    """What is left beside each numerator: a share is hidden where it is 1 to 7, so that a reader learns whether."""
+    """Each denominator less its numerator. A share is hidden if this is 1 to 7, which tells a reader that it is."""
     for code in codes:
         for measure in measures:
             above, below, rest = (

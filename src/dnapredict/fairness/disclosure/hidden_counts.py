@@ -39,9 +39,9 @@ _NO_FIGURES: Final = FurtherFigures()
 class HiddenCells:
     """The cells that must not be printed, and the groups that are printed together.
 
-    `publication` is what the memory of the home keeps of this report, where there is one; `reports_left_out` is how
-    many earlier reports of the same days could not be followed, `exposed` how many small numbers follow from this one
-    and earlier ones whatever is hidden.
+    `publication` is the home's record of this report, if there is a home. `reports_left_out` is the number of earlier
+    reports of the same days that could not be followed. `exposed` is the number of small counts that follow from this
+    report and earlier ones whatever is hidden.
     """
 
     cells: frozenset[CountCell] = frozenset()

@@ -64,7 +64,7 @@ class LinkedTables:
         rule: Disclosure,
         present: Sequence[str],
     ) -> None:
-        """The rows of an audit's table, what is left of their counts, and everyone except each."""
+        """The rows of an audit's table, the differences of their counts, and everyone except each group."""
         name = one.grouping.name
         self.add_groups(name, one.groups, [_by_name(own) for own in one.counts], merged=merged)
         rows = [*(group.code for group in one.groups), *(row.code for row in merged.of(name))]
@@ -91,7 +91,7 @@ class LinkedTables:
                 self.sums.append(SumConstraint(parts, cell))
 
     def add_differences(self, grouping: str, codes: Iterable[str], counts: Sequence[str], rule: Disclosure) -> None:
-        """What is left of the counts of each group, of which rates tell whether it is small."""
+        """The differences of the counts of each group for which rates reveal whether they are small."""
         for code in codes:
             own = {count: self.exact[CountCell(count, grouping, code)] for count in counts}
             for name, number in differences_of(own):
@@ -140,7 +140,7 @@ class LinkedTables:
         self.add_differences(name, codes, IN_FIFTHS, rule)
 
     def _add_allocated(self, name: str, counted: CountedGrouping, rule: Disclosure) -> None:
-        """The fifths of deprivation under a rule of allocation: the same appointments, other calls."""
+        """The fifths of deprivation under an allocation rule: the same appointments with other calls."""
         own = {(_QUINTILE, group.code): counts for group, counts in zip(counted.groups, counted.counts, strict=True)}
         own = {at: counts for at, counts in {**own, EVERYONE: counted.total}.items() if ("missed", *at) in self.exact}
         for at, counts in own.items():

@@ -70,7 +70,7 @@ class PublishedBefore:
         grouping, code, month = cell.grouping, cell.code, ""
         if grouping.endswith(_BY_MONTH):
             grouping, (code, _, month) = grouping.removesuffix(_BY_MONTH), code.rpartition("|")
-        # The ends of fifths of risk are those of one report.
+        # The boundaries of fifths of risk apply to one report only.
         of = f"{self.data}/{self.listed}/" if is_of_fifths(grouping) else ""
         name = keyed_hash(self.key, "published count", f"{of}{count}/{grouping}/{code}")[:_NAME_LENGTH]
         adds_up = self.kind == "audit" or not (count in _OF_AN_EXTRACT or _OF_ALL_BOOKED in count)

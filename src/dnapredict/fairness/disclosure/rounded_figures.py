@@ -30,8 +30,8 @@ def publish_rate(rate: Rate, rule: Disclosure) -> Rate | None:
 def publish_group_rate(counts: GroupCounts, name: str, rule: Disclosure) -> Rate | None:
     """The rate `name` of `RATES`, computed from the counts as they are printed, or None where it must be hidden.
 
-    Counts are rounded before they are subtracted, so that reach and missed support make 1, and so that a rate says
-    nothing that the printed counts do not. A difference that was rounded by itself would narrow them down.
+    Counts are rounded before they are subtracted, so that reach and missed support add up to 1 and a rate reveals no
+    more than the printed counts. A separately rounded difference would narrow the counts down.
     """
     exact = rate(counts, name)
     shown = publish_rate(exact, rule)

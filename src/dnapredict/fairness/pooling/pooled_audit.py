@@ -157,7 +157,7 @@ def _place(
     # A trust's extract may lack what the policy asks of the pool.
     lenient = policy.model_copy(update={"may_be_absent": policy.compared})
     own = replace(context, rows_expected=one.provenance.rows_expected, previous=None, before=None, accumulated={})
-    # No table of this trust is printed, only its totals and one gap, whose counts are rounded and hidden by themselves.
+    # No table of this trust is printed, only its totals and one gap, whose counts are rounded and hidden separately.
     totals = {name: group for name, group in one.counts.judged_groupings().items() if name == EVERYONE[0]}
     no_tables = find_hidden_counts(totals, policy.disclosure)
     evidence = evidence_of(one.counts, policy=lenient, context=own, hidden=no_tables)

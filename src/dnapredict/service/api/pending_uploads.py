@@ -1,8 +1,8 @@
-"""Uploaded files that wait until a person has said what their columns mean: encrypted, with the key in the browser.
+"""Uploaded files that are kept until a person has chosen the meaning of their columns, encrypted with a browser's key.
 
-The next request may reach another worker process, so that the file cannot wait in memory. On disk lies the ciphertext
-(AES-256-GCM) and nowhere the key: it is part of the form that the browser sends back. What a killed process leaves
-behind nobody can read, and it is removed after half an hour.
+The next request may reach another worker process, so the file cannot be kept in memory. The disk holds only the
+ciphertext (AES-256-GCM). The key is not stored: it is part of the form that the browser sends back. A file that a
+killed process leaves behind cannot be read, and is removed after half an hour.
 """
 
 import base64
@@ -26,7 +26,7 @@ _SECONDS_KEPT: Final = 1_800
 # A person who uploads again and again must not fill the disk: 8 MB each.
 _MOST_WAITING: Final = 100
 _TICKET: Final = re.compile(r"(?P<id>[0-9a-f]{16})\.(?P<key>[A-Za-z0-9_-]{43}=)")
-_GONE: Final = "The file is not here any more: files wait for half an hour. Choose it again."
+_GONE: Final = "The file was deleted: an upload is kept for half an hour. Choose it again."
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _bound_to(upload_id: str) -> bytes:
 
 
 def _remove_outdated(folder: Path) -> None:
-    """Remove files that waited for too long, and the oldest where too many wait; others may do the same."""
+    """Remove files that are too old, and the oldest if there are too many; other processes may do the same."""
     aged = []
     for path in folder.glob(f"*{_SUFFIX}"):
         with contextlib.suppress(OSError):

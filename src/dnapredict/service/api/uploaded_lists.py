@@ -69,7 +69,7 @@ class ListScoring:
     ) -> None:
         """Read lists through `mapping`, and keep them with `lists`.
 
-        `log` (by default that of the home) tells which lists are in use, and `worklist` what is done without a call.
+        `log` (by default that of the home) records which lists are in use; `worklist` has the action without a call.
         """
         self._lists = lists
         self._home = lists.home
@@ -101,7 +101,7 @@ class ListScoring:
         return self._score(read_upload(content, name), name=name, mapping=self._mapping)
 
     def question(self, upload: PendingUpload) -> ColumnQuestion | None:
-        """What its columns mean has to be asked about an uploaded file; None where the service or the team knows.
+        """The question about an uploaded file's columns; None if the service or the team knows their meaning.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class ListScoring:
         return ask(table, name=name) if self._mapping_for(table) is None else None
 
     def upload(self, upload: PendingUpload) -> KeptList:
-        """Score the list that a person uploaded, once however often it is sent.
+        """Score the list that a person uploaded; the same file sent again is scored once.
 
         Raises
         ------
@@ -163,10 +163,10 @@ class ListScoring:
         return upload
 
     def mend(self, list_id: str, line: int, cells: MappingOf[str, str]) -> KeptList | None:
-        """Score a row again with other cells, and keep it where it stands; None if it is not there any more.
+        """Score a row again with other cells, and keep it on its line; None if the row is not there any more.
 
-        The row stays on its line, so that an outcome that somebody is about to record reaches the right one. Where the
-        plan would call the patient and no call on the list has a lower risk, one more call is made.
+        The row keeps its line, so that an outcome that somebody is about to record is saved for the right one. If the
+        plan would call the patient and no call on the list has a lower risk, the list gets one more call.
 
         Parameters
         ----------
@@ -284,7 +284,7 @@ class ListScoring:
         return changed
 
     def _keep_contact(self, kept: KeptList, unscored: UnscoredRows, row: int) -> None:
-        """Add who is called about a row that is scored now to those of the list."""
+        """Add the contact details of a newly scored row to those of the list."""
         list_id, days = kept.heading.list_id, self._retention.contact_days
         contacts = contact_rows(unscored.table(row), self._in_place(unscored.mapping), source=kept.heading.name)
         until = contact_details.last_day(kept, contact_days=days)

@@ -1,8 +1,8 @@
-"""The sheet of a workbook that a person works from: the calls to make, with headers in words.
+"""The sheet `Calls` of a workbook: the calls to make, with headers in words.
 
-One call a row, in the order of the list: who, when and where beside the reasons, what to offer, and last a column
-`What happened` with a drop-down. Dates and times are real ones, by the clock of the clinics, so that a spreadsheet
-sorts and filters them. It is printed on A4 landscape in the width of one page, with the header on every page.
+It has one call a row, in the order of the list: patient, time, place, reasons, offer, and last a column `What happened`
+with a drop-down. Dates and times are Excel dates in the clinics' time zone, so that a spreadsheet sorts and filters
+them. The sheet prints on A4 landscape, one page wide, with the header on every page.
 """
 
 import datetime
@@ -55,7 +55,7 @@ _CONTACTS: Final = {
     "preferred_contact_time": ("When to call", 14),
 }
 _OUTCOME_WIDTH: Final = 24
-# The columns of every worklist: what is left of a table was carried through from the list.
+# The columns of every worklist; all other columns of a table were carried through from the list.
 _OWN: Final = frozenset((*COLUMNS, OUTCOME))
 _LONGEST_TITLE: Final = 60
 _A4: Final = 9
@@ -73,7 +73,7 @@ def is_call_column(name: str) -> bool:
 
 
 def with_call_columns(table: pa.Table, source: pa.Table) -> pa.Table:
-    """`table`, with date, clinic and site of the same rows in `source`, where it has them."""
+    """`table` with date, clinic and site of the same rows in `source`, if it has them."""
     for column, name in ((STARTS_AT, "starts_at"), (CLINIC, "clinic_code"), (SITE, "site_code")):
         if name in source.column_names:
             table = table.append_column(column, source[name])
@@ -86,9 +86,9 @@ def outcome_choices(outcomes: Sequence[str]) -> dict[str, Any]:
         "validate": "list",
         "source": list(outcomes),
         "input_title": "What happened?",
-        "input_message": "Pick what became of the call, or leave the cell empty.",
+        "input_message": "Pick the outcome of the call, or leave the cell empty.",
         "error_title": "Not one of the choices",
-        "error_message": "Pick one of the choices of the list.",
+        "error_message": "Pick one of the choices in the list.",
     }
 
 
@@ -99,7 +99,7 @@ def page_setup(sheet: Any, *, title: str) -> None:
     sheet.fit_to_pages(1, 0)
     sheet.repeat_rows(0)
     sheet.set_margins(left=0.4, right=0.4, top=0.7, bottom=0.7)
-    # A long title would be printed over what stands to the right of it.
+    # A long title would be printed over the text to its right.
     short = title if len(title) <= _LONGEST_TITLE else title[: _LONGEST_TITLE - 1] + "…"
     sheet.set_header(f"&L{short.replace('&', '&&')}&RConfidential: about patients")
     sheet.set_footer("&LNever for overbooking, discharge, delaying or withholding care&RPage &P of &N")

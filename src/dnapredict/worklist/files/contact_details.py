@@ -1,9 +1,9 @@
-"""Who is called on a kept list, and how: names, numbers and notes, encrypted beside the list and gone after it.
+"""The contact details of a kept list: names, numbers and notes, encrypted in a file that is deleted after the list.
 
 `lists/ID.contacts` holds them for the list `lists/ID.parquet`, by the number of the line on the list, from 1. The file
-is encrypted with AES-256-GCM under a key of the home (`contacts.key`) and bound to the list and to its last day, so
-that neither can be exchanged. That last day stands in clear in front, so that the file can be deleted without the key.
-A list can be worked on without the file.
+is encrypted with AES-256-GCM with a key of the home (`contacts.key`) and bound to the list and to its last day, so
+that neither can be exchanged. The last day precedes the ciphertext in plain text, so that the file can be deleted
+without the key. Calls can be made and recorded without the file.
 """
 
 import contextlib
@@ -39,16 +39,16 @@ _SECONDS_TO_WAIT: Final = 10.0
 _BUSY: Final = "The contact details of this home are being written by another process. Try again in a minute."
 _HEAD: Final = re.compile(rb"dnapredict contacts 1 (\d{4}-\d\d-\d\d)\n")
 _SECONDS_OF_A_DRAFT: Final = 3_600
-# By whose clock a day ends.
+# The time zone in which a day ends.
 _ZONE: Final = ZoneInfo(ENGLAND)
 _LOG: Final = logging.getLogger("dnapredict.worklist")
 
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file holds: details, each as JSON, and notes by line number; and the last day on which they are kept.
+    """The content of a file: details (each as JSON) and notes by line number, and the last day on which they are kept.
 
-    A page shows a few of 20,000 lines, so that details are only parsed where they are asked for.
+    A page shows a few of 20,000 lines, so details are parsed only when they are needed.
     """
 
     until: datetime.date
@@ -57,7 +57,7 @@ class _Content:
 
 
 def carried_lines(home: Path, kept: KeptList, names: Sequence[str]) -> pa.Table:
-    """The columns of `CARRIED` among `names`, a row for each line of a list; none where nothing is kept any more."""
+    """The columns of `CARRIED` among `names`, a row for each line of a list; none once the details are deleted."""
     details = read(home, kept.heading.list_id)
     chosen = [name for name in names if name in CARRIED] if details else []
     rows = [carried_row(details.get(line, ContactDetails())) for line in range(1, kept.worklist.num_rows + 1)]
@@ -85,9 +85,9 @@ def last_day(kept: KeptList, *, contact_days: int) -> datetime.date | None:
 def keep_those_of(
     home: Path, kept: KeptList, contacts: pa.Table | None, *, contact_days: int
 ) -> dict[int, ContactDetails]:
-    """Keep the contact columns of the file of which `kept` was made; return them by line.
+    """Save the contact columns of the file from which `kept` was made; return them by line.
 
-    Nothing is kept of a list whose appointments are over.
+    Nothing is saved for a list whose appointments are over.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def keep_those_of(
 
 
 def keep(home: Path, list_id: str, rows: Mapping[int, ContactDetails], until: datetime.date) -> None:
-    """Keep the contact details of a list, by line, until the end of the day `until`; its notes stay.
+    """Save the contact details of a list, by line, until the end of the day `until`; its notes do not change.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def keep(home: Path, list_id: str, rows: Mapping[int, ContactDetails], until: da
 def read(home: Path, list_id: str, rows: Sequence[int] | None = None) -> Mapping[int, ContactDetails]:
     """The contact details of a list by line, of all lines or of `rows`; {} where there are none any more.
 
-    What cannot be read is logged, and counts as not there: a list can be worked on without it.
+    An unreadable file is logged and counts as missing: calls can be made and recorded without it.
     """
     return read_with_notes(home, list_id, rows)[0]
 
@@ -166,7 +166,7 @@ def set_note(home: Path, list_id: str, row: int, text: str, *, until: datetime.d
 def remove_due(home: Path, *, today: datetime.date | None = None) -> int:
     """Delete the contact details of lists whose last day is over, and of lists that are gone; return their number.
 
-    A file whose last day cannot be read is deleted too: nobody could say when it was due.
+    A file whose last day cannot be read is deleted too, because its day of deletion is unknown.
     """
     # The files first: each is written after its list, so that no list is missing that a file found here belongs to.
     files = sorted(_folder(home).glob(f"*{CONTACTS}"))
@@ -197,7 +197,7 @@ def _folder(home: Path) -> Path:
 
 @contextlib.contextmanager
 def _writing(home: Path) -> Iterator[None]:
-    """Hold the lock under which these files are read and rewritten, so that no note of another process is lost."""
+    """Hold the lock for reading and rewriting these files, so that no note of another process is lost."""
     with locked(_folder(home) / _LOCK, busy_message=_BUSY, seconds=_SECONDS_TO_WAIT, make_folder=True):
         yield
 
@@ -216,7 +216,7 @@ def _write(home: Path, list_id: str, content: _Content) -> None:
 
 
 def _content(home: Path, list_id: str) -> _Content | None:
-    """What is kept of a list; None where there is nothing, it is due to be deleted, or it cannot be read."""
+    """The content of a list's file; None if there is no file, it is due to be deleted, or it cannot be read."""
     path = contacts_file(home, list_id)
     try:
         sealed = path.read_bytes()
@@ -233,7 +233,7 @@ def _content(home: Path, list_id: str) -> _Content | None:
     except (StoreError, ValueError) as error:
         _log_once(
             f"{path}: the contact details cannot be read ({type(error).__name__}): the file or {KEY} is damaged, or "
-            "not of this home. The list can be worked on without them; upload it again to have them back."
+            "from another home. Calls can be made and recorded without them; upload the list again to restore them."
         )
         return None
 

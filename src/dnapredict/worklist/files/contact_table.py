@@ -17,11 +17,11 @@ _TELEPHONES: Final = {"mobile_telephone": "mobile", "home_telephone": "home", "o
 
 @dataclass(frozen=True)
 class ContactDetails:
-    """Who a patient is and how to reach them, as the list says it; nothing that is not known.
+    """The contact details of a patient, as on the list; unknown ones are empty.
 
-    `telephones` are in the order in which they are rung, the mobile number first, and `kinds` says for each whether it
-    is the mobile, the home or another number: "mobile", "home", "other". They are shown as they are;
-    `data.contract.telephones.dialled` says what a link dials.
+    `telephones` are in the order in which to call them, the mobile number first. `kinds` has the kind of each number:
+    "mobile", "home" or "other". Numbers are shown as they are on the list; `data.contract.telephones.dialled` gives the
+    number that a link dials.
     """
 
     name: str | None = field(default=None, repr=False)
@@ -62,7 +62,7 @@ def _details_of_row(row: Mapping[str, Any]) -> ContactDetails:
 
 
 def _in_spoken_order(name: str | None) -> str | None:
-    """A name as a person says it; lists often write the family name first, with a comma.
+    """A name with the given name first; lists often have the family name first, with a comma.
 
     >>> _in_spoken_order("O'Brien, Mary Ann"), _in_spoken_order("SMITH, Jo (Mrs)"), _in_spoken_order("Sam Jones, PhD")
     ("Mary Ann O'Brien", 'Jo (Mrs) SMITH', 'Sam Jones, PhD')
@@ -83,7 +83,7 @@ CARRIED: Final = (
     "preferred_language",
     "preferred_contact_time",
 )
-"""The contact columns that a download can carry, under these names; a full name is put together from its parts."""
+"""The contact columns that a download can have, under these names; a full name is joined from its parts."""
 
 
 def columns_carried(contact_columns: Collection[str]) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ def columns_carried(contact_columns: Collection[str]) -> tuple[str, ...]:
 
 
 def carried_table(details: Mapping[int, ContactDetails], names: Sequence[str]) -> pa.Table:
-    """The columns `names` of `CARRIED` as text for a download, with the number of the row that each is of."""
+    """The columns `names` of `CARRIED` as text for a download, with the row number of each."""
     rows = [carried_row(each) for each in details.values()]
     columns = {name: pa.array([row[name] for row in rows], pa.string()) for name in names}
     return pa.table({ROW_NUMBER: pa.array(list(details), pa.int64()), **columns})

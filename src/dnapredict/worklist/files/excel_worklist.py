@@ -1,10 +1,10 @@
-"""A worklist as a workbook, laid out for filtering, filling in and printing, and the note that is its last sheet.
+"""A worklist as a workbook for filtering, filling in and printing, with a note as its last sheet.
 
-The workbook opens on the sheet `Calls`: the calls to make, in words (see `calls_sheet`). The sheet `Worklist` stands
-before it, since programs read the first sheet of a workbook: it has every row, the columns of every worklist, the
-passthrough columns, and last a column `outcome` with a drop-down, filled in only where an outcome was recorded. The
-sheet `About` has the permitted and prohibited use, where the model comes from, and its limitations. A hidden sheet says
-which list this is and what was recorded, so that a filled workbook can be given back (see `filled_workbook`).
+The workbook opens on the sheet `Calls`: the calls to make, in words (see `calls_sheet`). The first sheet is `Worklist`,
+because programs read the first sheet of a workbook: it has every row, the columns of every worklist, the passthrough
+columns, and last a column `outcome` with a drop-down, filled in only where an outcome was recorded. The sheet `About`
+has the permitted and prohibited use, the origin of the model, and its limitations. A hidden sheet has the id of the
+list and the recorded outcomes, so that a filled workbook can be given back (see `filled_workbook`).
 """
 
 import datetime
@@ -52,7 +52,7 @@ _MOST_SHEET_ROWS: Final = 1_048_575
 
 @dataclass(frozen=True)
 class RecordedBefore:
-    """What a workbook says of the list that it is of, so that it can be given back.
+    """The list and the recorded outcomes of a workbook, so that it can be given back filled.
 
     Attributes
     ----------
@@ -130,9 +130,10 @@ def write_sheet(
 
 
 def _place(draft: Path | io.BytesIO) -> dict[str, object]:
-    """Where rows wait until the workbook is complete: they can hold patients' names, which a kill leaves behind.
+    """The folder for rows until the workbook is complete. They can contain patients' names.
 
-    For a file it is the folder of the draft, which is removed with it, and not the system's temporary folder.
+    For a file it is the folder of the draft, which is removed with it. In the system's temporary folder, a killed
+    process would leave the rows behind.
     """
     return {"in_memory": True} if isinstance(draft, io.BytesIO) else {"constant_memory": True, "tmpdir": draft.parent}
 
@@ -218,7 +219,7 @@ class _WorklistSheet:
 def _write_recorded(book: Any, recorded: RecordedBefore) -> None:
     """The hidden sheet: the id of the list, and what was recorded by the time of the download."""
     sheet = book.add_worksheet(RETURN_SHEET)
-    sheet.write_row(0, 0, (recorded.list_id, "The list of this workbook, and what was recorded of it: leave as it is"))
+    sheet.write_row(0, 0, (recorded.list_id, "The list of this workbook and its recorded outcomes: do not change"))
     for row, (appointment, outcome) in enumerate(recorded.outcomes.items(), start=1):
         for column, text in enumerate((neutral(appointment, workbook=True), *outcome)):
             sheet.write_string(row, column, text)
@@ -311,7 +312,7 @@ def note_of(
 def _rules(config: WorklistConfig) -> Iterator[str]:
     """The calls to make, the meaning of the action, and who is not called."""
     yield (
-        "The sheet 'Calls' holds the calls to make, and the sheet 'Worklist' every row of the list: there they are the "
+        "The sheet 'Calls' has the calls to make. The sheet 'Worklist' has every row of the list; the calls are the "
         "rows with TRUE in 'selected'. One call is about all appointments of a patient that are near to each other."
     )
     if config.call_working_days_before is not None:
@@ -321,7 +322,7 @@ def _rules(config: WorklistConfig) -> Iterator[str]:
         yield f"A patient who was reached is not called again for the same clinic within {days} days."
     yield "A patient who asked not to be called is not called."
     if config.outcomes:
-        yield "Put into the last column what became of a call, and give the workbook back on the page of the list."
+        yield "Choose the outcome of each call in the last column, and give the workbook back on the page of the list."
 
 
 def _bands(config: WorklistConfig) -> tuple[tuple[str, ...], ...]:

@@ -1,4 +1,4 @@
-"""The rows of a kept list that could not be scored, as they were sent: encrypted beside the list, to be put right.
+"""The rows of a kept list that could not be scored, as they were sent: kept encrypted so that they can be corrected.
 
 `lists/ID.unscored` holds their cells and the mapping by which the list was read. It is encrypted with AES-256-GCM under
 the key of the home's contact details, bound to the list, and deleted with it.
@@ -24,7 +24,7 @@ from dnapredict.errors import StoreError
 from dnapredict.worklist.files.contact_details import KEY, key_in
 from dnapredict.worklist.files.list_files import unscored_file
 
-# Nobody puts more rows right by hand; where so many are wrong, the file or its mapping is.
+# Nobody corrects more rows by hand; if so many are wrong, the file or its mapping is wrong.
 MOST_ROWS: Final = 500
 _READ: Final = frozenset((*NAMES, *CONTACT_NAMES))
 

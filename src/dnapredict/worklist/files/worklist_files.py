@@ -178,7 +178,7 @@ def write_tables(
 def worklist_bytes(worklist: pa.Table, *, form: str, note: Note, recorded_before: RecordedBefore) -> bytes:
     """The content of the CSV or XLSX file that `write_tables` makes, for a download.
 
-    It is made in memory alone: with names in it, a file on a disk would outlive a process that is killed.
+    It is made in memory only: a file on disk with patients' names would remain after a process is killed.
 
     Raises
     ------

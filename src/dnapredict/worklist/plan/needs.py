@@ -1,8 +1,8 @@
 """Patients' needs, and their effect on the wording of actions and reasons.
 
 A need applies whatever the strongest reason is: an interpreter is booked, transport is confirmed and the parent of a
-child is called even if the risk has other reasons. It says how somebody is contacted, and never who: ranks and calls
-are the same whatever the needs are.
+child is called even if the risk has other reasons. A need changes how a patient is contacted, never which patients are:
+ranks and calls do not depend on needs.
 """
 
 import re
@@ -28,7 +28,7 @@ COLUMNS: Final = (
 
 # "Call" as a verb, not as in "the same call": the verb is followed by "and", "to" or "with".
 _CALL: Final = re.compile(r"\b([Cc]all)(?= (?:and|to|with)\b|$)")
-# Several needs in one cell are divided by one of these.
+# Several needs in one cell are separated by one of these.
 _PARTS: Final = re.compile(r"[;,|/\n]")
 
 Mask = NDArray[np.bool_]
@@ -62,7 +62,7 @@ class Needs:
         return self.in_pattern(int(self.pattern[row]))
 
     def in_pattern(self, pattern: int) -> tuple[Need, ...]:
-        """The needs that a pattern stands for, of each kind the first."""
+        """The needs of a pattern, the first of each kind."""
         found: list[Need] = []
         for bit, need in enumerate(self.known):
             if pattern >> bit & 1 and (need.kind is None or need.kind not in {each.kind for each in found}):
@@ -89,7 +89,7 @@ class Needs:
 def kept_needs(worklist_config: WorklistConfig, names: str | None) -> tuple[Need, ...]:
     """The needs of a row of a kept list, from its column `needs`.
 
-    Those that the configuration has no more are left out.
+    Needs that the configuration no longer has are left out.
 
     >>> from dnapredict.config.loading import load, shipped
     >>> config = load(shipped("serving/worklist.toml"), WorklistConfig)
@@ -112,7 +112,7 @@ def badges_of(needs: Iterable[Need]) -> tuple[str, ...]:
 def has_need(table: pa.Table, need: Need, *, known: Sequence[Need] = ()) -> Mask:
     """A mask of the rows of `table` with the need; False where the column is absent or blank.
 
-    `known` are all needs: one of a text without words of its own is that of a text in which no other is mentioned.
+    `known` are all needs: a need without `mentions` applies to a text that contains no word of another need.
     """
     if need.column not in table.column_names:
         return np.zeros(table.num_rows, dtype=bool)
@@ -151,7 +151,7 @@ def _text_says(text: str, mentions: Sequence[str], others: Sequence[str]) -> boo
 
 
 def _mentions(part: str, words: Sequence[str]) -> bool:
-    """Whether the part of a text holds one of the words; what denies something holds only a word that denies it too.
+    """Whether a part of a text contains one of the words; a negated part matches only a word that is negated too.
 
     >>> _mentions("BSL interpreter", ["interpreter"]), _mentions("No interpreter", ["interpreter"])
     (True, False)
@@ -199,7 +199,7 @@ def without_call(action: str, needs: Sequence[Need]) -> str:
 
 
 def with_words(text: str, needs: Iterable[Need]) -> str:
-    """The same text in the words that are agreed for a patient with these needs.
+    """The text with the words that are agreed for a patient with these needs.
 
     >>> from dnapredict.config.needs_config import NEEDS
     >>> with_words("Missed 2 of 5 past appointments", NEEDS)

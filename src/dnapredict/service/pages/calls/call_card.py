@@ -1,4 +1,4 @@
-"""What the page of one call shows about the patient and the appointment, in words."""
+"""The page of one call: the patient and the appointment in words."""
 
 import datetime
 from collections.abc import Mapping, Sequence
@@ -25,9 +25,9 @@ _ENGLISH: Final = frozenset({"", "english", "en", "eng"})
 
 @dataclass(frozen=True)
 class Telephone:
-    """A telephone number as the list has it, and what a link dials; "" where it cannot be dialled.
+    """A telephone number as the list has it, and the number that a link dials; "" if it cannot be dialled.
 
-    Of one that `is_cut_off` a spreadsheet has left only the first digits.
+    A number that `is_cut_off` lost its last digits in a spreadsheet.
     """
 
     text: str
@@ -62,9 +62,9 @@ def call_card(
     row
         A row of `KeptList.page_rows`.
     details
-        Contact details; None where the list has none, or has them no more.
+        Contact details; None if the list never had them or they were deleted.
     needs
-        The needs of the row (`worklist.plan.needs.kept_needs`). Who is under 16 by the date of birth is a child too.
+        The needs of the row (`worklist.plan.needs.kept_needs`). A patient under 16 by date of birth is also a child.
     """
     known = details or ContactDetails()
     day = None if row["starts_at"] is None else local_day(row["starts_at"], zone)
@@ -86,7 +86,7 @@ def call_card(
             *((f"Speaks {language}",) if language else ()),
         ),
         reasons=tuple(row[name] for name in REASONS if row[name]),
-        # Nothing is said to somebody who is written to.
+        # No opening sentence for a patient who gets a letter instead of a call.
         opener=()
         if any(need.verb for need in needs)
         else opener(
@@ -102,7 +102,7 @@ def call_card(
 def opener(name: str, *, for_carer: bool, interpreter: bool, language: str, when: str) -> tuple[str, ...]:
     """What to say first: two lines, after one about the interpreter if one is needed.
 
-    The first line names no clinic: whoever answers may not know about the appointment.
+    The first line names no clinic: the person who answers may not know about the appointment.
 
     >>> for line in opener("Sam Jones", for_carer=True, interpreter=False, language="", when="Monday"):
     ...     print(line)

@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.fairness.disclosure.hidden_counts import EVERYONE, HiddenCells
-from dnapredict.fairness.disclosure.publications import PublishedBefore
+from dnapredict.fairness.disclosure.hidden_counts import HiddenCells
+from dnapredict.fairness.disclosure.linked_tables import EVERYONE
+from dnapredict.fairness.disclosure.published_before import PublishedBefore
 from dnapredict.fairness.disclosure.suppression import CountCell
 from dnapredict.fairness.measure.intervals import Interval, RateDifference, z_of
 from dnapredict.fairness.measure.membership import Group, Membership

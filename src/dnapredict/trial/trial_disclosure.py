@@ -9,15 +9,11 @@ import numpy as np
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.fairness.disclosure.count_differences import told_range
-from dnapredict.fairness.disclosure.hidden_counts import (
-    EVERYONE,
-    HiddenCells,
-    LinkedTables,
-    group_constraints,
-    rounded_error,
-)
+from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, hide_cells
+from dnapredict.fairness.disclosure.linked_tables import EVERYONE, LinkedTables, group_constraints
 from dnapredict.fairness.disclosure.merged_groups import MergedGroups, merge_small_groups
-from dnapredict.fairness.disclosure.publications import PublishedBefore
+from dnapredict.fairness.disclosure.published_before import PublishedBefore
+from dnapredict.fairness.disclosure.rounded_figures import rounded_error
 from dnapredict.fairness.disclosure.suppression import CountCell, SumConstraint
 from dnapredict.fairness.measure.counts import SummedCounts
 from dnapredict.fairness.measure.intervals import Interval, RateDifference
@@ -110,7 +106,7 @@ def hidden_trial_counts(
     for name, (number, whole) in everyone.items():
         linked.exact[CountCell(name, *EVERYONE)] = number
         _add_rest(linked, CountCell(name, *EVERYONE), whole, rule)
-    return linked.hide(rule, MergedGroups(), before=before)
+    return hide_cells(linked, rule, MergedGroups(), before=before)
 
 
 def sum_of(counted: CountedArms) -> ArmCounts:

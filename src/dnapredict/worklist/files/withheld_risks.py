@@ -10,7 +10,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.worklist.files.worklist_files import FACTORS, FIFTH, NEEDS_COLUMN, REASONS
+from dnapredict.worklist.files.worklist_columns import FACTORS, FIFTH, NEEDS_COLUMN, REASONS
 
 WITHHELD: Final = ("probability", "band", *REASONS, *FACTORS, NEEDS_COLUMN, FIFTH, "clinic_code", "site_code")
 """The columns that rows without a call do not have during a trial."""

@@ -29,7 +29,7 @@ from dnapredict.config.trial_config import TrialConfig
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.synthetic.simulation import simulate
 from dnapredict.worklist.calls.trial_register import TrialRegister
-from dnapredict.worklist.files.worklist_files import FACTORS
+from dnapredict.worklist.files.worklist_columns import FACTORS
 from dnapredict.worklist.plan.call_plan import plan_calls
 from dnapredict.worklist.plan.ranking import RANKING_COLUMNS
 from dnapredict.worklist.plan.trial_arms import RunningTrial

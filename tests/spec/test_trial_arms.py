@@ -164,7 +164,7 @@ def test_without_a_call_a_row_has_no_risk_band_or_reason():
 
 
 def test_the_arms_are_in_the_plan_and_in_no_file():
-    from dnapredict.worklist.files.worklist_files import COLUMNS, SCHEMA
+    from dnapredict.worklist.files.worklist_columns import COLUMNS, SCHEMA
 
     assert trial_plan(LISTED, Lots("p")).is_of_trial
     assert not {*COLUMNS, *SCHEMA.names} & set(ARM_COLUMNS.names)

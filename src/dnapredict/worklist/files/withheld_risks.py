@@ -1,7 +1,8 @@
 """The rows of a list of a trial as people see them: risk, band and reasons of calls only.
 
 Who is held out has a high risk and no call. Where no row without a call shows its risk, or what tells it, a patient who
-is held out looks as any other without a call.
+is held out looks as any other without a call. Clinic, site and the names of needs tell some of it: there are clinics in
+which every second appointment is missed. The action stays, since it says what a need asks for.
 """
 
 from typing import Final
@@ -9,9 +10,9 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.worklist.files.worklist_files import FACTORS, FIFTH, REASONS
+from dnapredict.worklist.files.worklist_columns import FACTORS, FIFTH, NEEDS_COLUMN, REASONS
 
-WITHHELD: Final = ("probability", "band", *REASONS, *FACTORS, FIFTH)
+WITHHELD: Final = ("probability", "band", *REASONS, *FACTORS, NEEDS_COLUMN, FIFTH, "clinic_code", "site_code")
 """The columns that rows without a call do not have during a trial."""
 
 

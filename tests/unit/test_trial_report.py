@@ -9,17 +9,32 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.unit.test_trial_planning import LedgerOnly
 
 from dnapredict.config.trial_config import TrialConfig
 from dnapredict.errors import StoreError, UsageError
+from dnapredict.pipeline import trial_reporting
 from dnapredict.pipeline.trial_reporting import TrialReport, report_trial
-from dnapredict.registry import Registry
+from dnapredict.registry.decision_ledger import Decisions, HeadFile, NewEntry
 from dnapredict.trial.pre_registration import ArmSizes, PreRegistration
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 from dnapredict.worklist.plan.benefit_ranking import read_benefit_model
 
 NAME, START, WEEKS = "Calls 2026", datetime.date(2026, 11, 30), 20
 MARKED = "patientmarked"
+
+
+@pytest.fixture(autouse=True)
+def _ledger_of_the_day_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry without MLflow, whose entries are of the day before the start."""
+
+    class Past(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> "Past":
+            return cls(START.year, START.month, START.day - 1, 9, tzinfo=tz)
+
+    monkeypatch.setattr("dnapredict.registry.decision_ledger.datetime", Past)
+    monkeypatch.setattr(trial_reporting, "Registry", LedgerOnly)
 
 
 def outcomes(
@@ -102,7 +117,8 @@ def home_with(rows: pa.Table, folder: Path, *, weeks: int = WEEKS - 1, is_regist
         )  # fmt: skip
         registration = PreRegistration(registered_on=START, settings=settings, share_drawn="3/10", sizes=sizes)
         registration.write(home)
-        Registry(home).enter_trial({"name": NAME, "sha256": registration.sha256, "until": str(settings.end)})
+        entry = NewEntry("trial", {"name": NAME, "sha256": registration.sha256, "until": str(settings.end)})
+        Decisions(home, (HeadFile(home),)).create([entry])
     return home
 
 

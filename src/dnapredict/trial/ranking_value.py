@@ -108,20 +108,27 @@ def choose_ranking(rows: TrialRows | None, claim: Claim, *, trial: str, is_final
     if not is_final or rows is None:
         return RankingChoice("risk", "By risk: rankings are compared at the planned end of a registered trial, once.")
     if claim.kind not in {ClaimKind.HELPS, ClaimKind.NOT_SHOWN}:
-        return RankingChoice("risk", f"By risk: nothing is known of the benefit of calls ({claim.kind}).")
+        return RankingChoice(
+            "risk", "By risk: rankings are compared only where the trial is sound and calls do no harm."
+        )
     inputs = BenefitRows(rows.missed, rows.treated, rows.share, rows.probability, rows.is_remote, rows.patient)
     fitted = cross_fit(inputs)
     value = ranking_value(fitted.scores, benefit=fitted.benefit, probability=rows.probability, calls=COMPARED_AT)
-    figures = [printed_difference(one, z=_Z) for one in (value.by_risk, value.by_benefit, value.gain)]
+    gain = printed_difference(value.gain, z=_Z)
+    is_better = gain.low > 0
     told = (
-        f"{_more(figures[2].value)} of 100 appointments are kept than by risk (likely range: {_more(figures[2].low)} "
-        f"to {_more(figures[2].high)}), if half of the trial's calls could be made"
+        f"{_more(gain.value)} of 100 appointments are kept than by risk (likely range: {_more(gain.low)} to "
+        f"{_more(gain.high)}), if half of the trial's calls could be made."
     )
-    if figures[2].low > 0:
-        model = learn_benefit(inputs, trial=trial)
-        return RankingChoice("benefit", f"By benefit: {told}.", *figures, COMPARED_AT, model)
-    reason = f"By risk: that benefit ranks better is not shown. By benefit, {told}."
-    return RankingChoice("risk", reason, *figures, COMPARED_AT)
+    return RankingChoice(
+        "benefit" if is_better else "risk",
+        f"By benefit: {told}" if is_better else f"By risk: that benefit ranks better is not shown. By benefit, {told}",
+        by_risk=printed_difference(value.by_risk, z=_Z),
+        by_benefit=printed_difference(value.by_benefit, z=_Z),
+        gain=gain,
+        calls=COMPARED_AT,
+        model=learn_benefit(inputs, trial=trial) if is_better else None,
+    )
 
 
 def _more(difference: float) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from dnapredict.config.trial_config import TrialConfig
 from dnapredict.data.files.atomic_write import create_private_file, private_folder
@@ -176,7 +176,7 @@ class TrialRegister:
         sequence = arm_sequence(self._secret, trial=self.trial.name, stratum=stratum, share=self.trial.share)
         return list(islice(sequence, places))
 
-    def _select(self, connection: sqlite3.Connection, sql: str, values: Sequence[str]) -> Iterable[tuple[str, ...]]:
+    def _select(self, connection: sqlite3.Connection, sql: str, values: Sequence[str]) -> Iterable[tuple[Any, ...]]:
         for first in range(0, len(values), _VALUES_AT_ONCE):
             some = values[first : first + _VALUES_AT_ONCE]
             marks = ", ".join("?" * len(some))

@@ -59,6 +59,12 @@ def plan_trial(
 def report_trial(
     out: Annotated[Path, typer.Option("--out", help="Folder for report.html, trial.json and the tables.")],
     home: Home = HOME,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the trial.", show_default="the one with the latest appointments")
+    ] = None,
+    pounds_per_call: Annotated[
+        float | None, typer.Option(min=0, help="What a call costs, for the cost of an appointment that is kept.")
+    ] = None,
 ) -> None:
     """Report the effect of the calls by the arms of the trial, with the outcomes read so far.
 
@@ -66,7 +72,7 @@ def report_trial(
     """
     from dnapredict.pipeline.trial_reporting import report_trial as report
 
-    report(home_option(home), out)
+    report(home_option(home), out, name=name, pounds_per_call=pounds_per_call, say=say)
     say(f"Report: {out / 'report.html'}")
 
 

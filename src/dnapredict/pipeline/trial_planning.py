@@ -372,8 +372,8 @@ def _refuse_overlap(trial: TrialConfig, known: dict[str, PreRegistration]) -> No
     for name, other in known.items():
         if name != trial.name and _file_of(name) == _file_of(trial.name):
             raise ConfigurationError(
-                f"serving/worklist.toml: [trial] '{trial.name}' is too like '{name}', which is registered: both would have "
-                "one file. Give the trial another name."
+                f"serving/worklist.toml: [trial] '{trial.name}' is too like '{name}', which is registered: both would "
+                "have one file. Give the trial another name."
             )
         if name != trial.name and trial.start <= other.settings.end and other.settings.start <= trial.end:
             raise ConfigurationError(

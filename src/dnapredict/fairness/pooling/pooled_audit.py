@@ -5,6 +5,7 @@ import functools
 import hashlib
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -50,7 +51,9 @@ def read_pool(folder: Path, *, policy: Policy, key: bytes = b"") -> tuple[TrustC
     paths = sorted(path for path in folder.iterdir() if path.name.endswith(".json") and not path.name.startswith("."))
     if not paths:
         raise UsageError(f"{folder}: holds no file of counts. `dnapredict audit-counts` writes one, *{SUFFIX}.")
-    trusts = sorted((read_counts(path, key=key) for path in paths), key=lambda one: one.provenance.trust.casefold())
+    with ThreadPoolExecutor() as readers:  # unpacking and hashing, most of the work, run in parallel
+        read = list(readers.map(functools.partial(read_counts, key=key), paths))
+    trusts = sorted(read, key=lambda one: one.provenance.trust.casefold())
     _require_policy(trusts, policy)
     _require_alike(trusts)
     _require_once(trusts, "trust", lambda one: one.trust.strip().casefold())

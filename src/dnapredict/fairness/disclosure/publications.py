@@ -39,7 +39,7 @@ _NAME_LENGTH: Final = 20
 _DAYS_OF_A_MONTH: Final = 20
 _MOST_REPORTS: Final = 12  # earlier reports of the same days that are held against a new one, the newest
 
-Kind = Literal["audit", "access"]
+Kind = Literal["audit", "access", "counts"]  # the last: a file of counts for a pooled audit, with exact numbers
 Row = tuple[tuple[int, float], ...]
 
 
@@ -115,14 +115,14 @@ class PublishedBefore:
 
     def _number(self, cell: CountCell, known: Range) -> PublishedNumber:
         low, high = known
-        count = _SAME_IN_ACCESS.get(cell.counted, cell.counted) if self.kind == "audit" else cell.counted
+        count = _SAME_IN_ACCESS.get(cell.counted, cell.counted) if self.kind != "access" else cell.counted
         grouping, code, month = cell.grouping, cell.code, ""
         if grouping.endswith(_BY_MONTH):
             grouping, (code, _, month) = grouping.removesuffix(_BY_MONTH), code.rpartition("|")
         # The ends of fifths of risk are those of one report.
         of = f"{self.data}/{self.listed}/" if is_of_fifths(grouping) else ""
         name = keyed_hash(self.key, "published count", f"{of}{count}/{grouping}/{code}")[:_NAME_LENGTH]
-        adds_up = self.kind == "audit" or not (count in _OF_AN_EXTRACT or _OF_ALL_BOOKED in count)
+        adds_up = self.kind != "access" or not (count in _OF_AN_EXTRACT or _OF_ALL_BOOKED in count)
         return PublishedNumber(
             name, low, None if math.isinf(high) else high, plain_name(cell.counted) in _OF_A_LIST, adds_up, month
         )

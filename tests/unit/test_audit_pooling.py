@@ -104,7 +104,7 @@ def counted(folder: Path, name: str, *, policy: Policy, seed: int) -> Path:
         trust=f"Trust {name}",
         setting=SETTING,
         policy=policy,
-        home=folder / "home",
+        home=folder / f"home of {name}",
         scores=scores(folder, of, "honest"),
     )
     assert written.is_exact is (policy.pooling.protect == "none")

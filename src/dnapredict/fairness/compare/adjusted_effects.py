@@ -102,25 +102,11 @@ class AdjustedEffects(Mapping[Key, AdjustedEffect]):
     def __len__(self) -> int:
         return len(self._groups)
 
-    def risk_ratio(self, grouping: str, code: str) -> Ratio:
-        """Missed over expected, adjusted; above 1, the group is under-scored. The error is clustered by patient."""
-        one = self[grouping, code]
-        return Ratio(one.missed, one.expected, one.log_error)
-
     def level(self, grouping: str, code: str) -> RateDifference:
         """Log odds by which outcomes are above the risks, against most people; above 0 is under-scored."""
-        ratio = self.risk_ratio(grouping, code)
+        one = self[grouping, code]
+        ratio = Ratio(one.missed, one.expected, one.log_error)
         return _level(self._groups[grouping, code], self._pairs, ratio)
-
-    def reach_gap(self, grouping: str, code: str) -> RateDifference:
-        """How much lower the group's reach is than everyone's, adjusted: positive is behind."""
-        one = self[grouping, code].reach
-        return RateDifference(-one.value, one.error)
-
-    def call_gap(self, grouping: str, code: str) -> RateDifference:
-        """How much lower the group's reach is than its risks would give: positive is cut from calls."""
-        one = self[grouping, code].called
-        return RateDifference(-one.value, one.error)
 
 
 def adjusted_effects(pairs: PairCounts) -> AdjustedEffects:

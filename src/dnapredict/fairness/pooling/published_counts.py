@@ -12,7 +12,9 @@ from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.errors import DataError
 from dnapredict.fairness.disclosure.count_differences import differences_of
 from dnapredict.fairness.disclosure.derived_ranges import DerivedRanges, LinkedCounts, Unknown, unlinked_parts
-from dnapredict.fairness.disclosure.publications import LinkedReports, Publication, PublishedBefore
+from dnapredict.fairness.disclosure.linked_reports import LinkedReports
+from dnapredict.fairness.disclosure.publications import Publication
+from dnapredict.fairness.disclosure.published_before import PublishedBefore
 from dnapredict.fairness.disclosure.suppression import HIDDEN_ZERO_RANGE, CountCell
 from dnapredict.fairness.measure.audit_counts import AuditCounts
 from dnapredict.fairness.measure.counts import CountedGrouping

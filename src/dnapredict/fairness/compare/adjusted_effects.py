@@ -369,7 +369,7 @@ def _of_others(places: Sequence[int], scores: _Scores, fitted: _Pooled, blocks: 
     if total <= 0:
         return 0.0, 0.0
     shared = weight @ scores.shared[list(places)] / total
-    taken = np.isin([block.start for block in scores.blocks], [block.start for block in blocks])
+    taken = np.array([block in blocks for block in scores.blocks])
     added = float(scores.added_by_each(fitted.effects, shared)[taken].sum())
     variance = np.add.reduceat(shared**2 * fitted.variance, [block.start for block in scores.blocks])[taken].sum()
     return added, math.sqrt(float(variance))

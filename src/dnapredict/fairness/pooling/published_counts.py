@@ -6,7 +6,7 @@ leaves fewer than three possible values of a small one, it is refused as well. R
 from the memory of the home, and hide what would follow.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.errors import DataError
@@ -62,9 +62,8 @@ def _linked(exact: AuditCounts, protected: AuditCounts) -> LinkedCounts:
             known = {count: counts.counted(count) for count in KEPT}
             for count, number in (*known.items(), *differences_of(known)):
                 linked.ranges[CountCell(count, name, code)] = number, number
-    for name, one in protected.counted.items():
-        for row in _sums(name, _held(exact.counted[name], one), one, linked):
-            linked.equal.append(row)
+        for count in dict.fromkeys(cell.counted for cell in linked.ranges if isinstance(cell, CountCell)):
+            _link(linked, [CountCell(count, name, code) for code in codes], [CountCell(count, name, c) for c in held])
     return linked
 
 
@@ -75,18 +74,14 @@ def _held(exact: CountedGrouping, protected: CountedGrouping) -> tuple[str, ...]
     return tuple(group.code for group, counts in pairs if group.code not in kept and counts.counted("appointments"))
 
 
-def _sums(name: str, held: Sequence[str], one: CountedGrouping, linked: LinkedCounts) -> Iterator[dict[Unknown, float]]:
-    counts = list(dict.fromkeys(cell.counted for cell in linked.ranges if isinstance(cell, CountCell)))
-    for count in counts:
-        row = CountCell(count, name, "&".join(held))
-        if held:
-            parts = [CountCell(count, name, code) for code in held]
-            linked.ranges |= dict.fromkeys(parts, HIDDEN_ZERO_RANGE)
-            yield dict.fromkeys(parts, 1.0) | {row: -1.0}
-        if name != EVERYONE.name:
-            cells = [CountCell(count, name, group.code) for group in one.groups if group != WITHHELD]
-            everyone = CountCell(count, EVERYONE.name, EVERYONE.groups[0].code)
-            yield dict.fromkeys([*cells, row] if held else cells, 1.0) | {everyone: -1.0}
+def _link(linked: LinkedCounts, cells: Sequence[CountCell], held: Sequence[CountCell]) -> None:
+    """The groups of a grouping add up to everyone, and those that were put together to their row."""
+    row = cells[-1]  # the row is the last of a grouping
+    if len(held) > 1:
+        linked.ranges |= dict.fromkeys(held, HIDDEN_ZERO_RANGE)
+        linked.add_sum(held, row)
+    if row.grouping != EVERYONE.name:
+        linked.add_sum(cells, CountCell(row.counted, EVERYONE.name, EVERYONE.groups[0].code))
 
 
 def _gives_back(together: LinkedReports, unknown: Sequence[Unknown], rule: Disclosure) -> bool:

@@ -28,8 +28,9 @@ from dnapredict.worklist.batch import HistoryExtract, Progress, score_file
 from dnapredict.worklist.calls.calls_ledger import Ledger
 from dnapredict.worklist.calls.known_contacts import RecordedContacts
 from dnapredict.worklist.files import contact_details, list_store, worklist_files
-from dnapredict.worklist.files.list_store import Counts, KeptList
+from dnapredict.worklist.files.list_store import Counts, KeptList, ListIdentity
 from dnapredict.worklist.files.worklist_files import WrittenWorklists
+from dnapredict.worklist.follow_up.scored_rows import ScoredRows
 from dnapredict.worklist.plan.call_capacity import differ_from_audited
 from dnapredict.worklist.plan.working_days import local_today
 from dnapredict.worklist.scorer import Scorer
@@ -158,6 +159,7 @@ def score_list(
 
     scorer = open_scorer(home, model=model, mapping=mapping, recorded=recorded)
     past = HistoryExtract(history, partial(_history_of, history, scorer=scorer)) if history else None
+    identity = ListIdentity.new()
     done = score_file(
         path,
         out,
@@ -167,6 +169,7 @@ def score_list(
         say=say,
         progress=progress or (lambda *_: None),
         before_replacing=keep,
+        identity=identity,
     )
     written.note(out)
     unknown = scorer.unknown_factors(done.present)
@@ -180,6 +183,7 @@ def score_list(
         note=note.with_notices(done.notices),
         notices=done.notices,
         timezone=scorer.mapping.timezone,
+        identity=identity,
     )
     # A team may still work on the earlier list, and on this one after the next is scored.
     list_store.keep(home, list_store.save_latest(home, kept))
@@ -220,14 +224,16 @@ def open_scorer(
     registry, worklist = Registry(home), worklist_config()
     version = registry.usable(model)
     notices = (registry.notice(version), other_lists_notice(registry, version, worklist=worklist))
+    ledger = Ledger(home, recorded)
     return Scorer(
         stored=load_model(registry.folder(version)),
         model_version=version,
         worklist=worklist,
         history=lambda: history_in_use(home),
         mapping=mapping,
-        ledger=Ledger(home, recorded),
+        ledger=ledger,
         notices=tuple(filter(None, notices)),
+        scored_rows=ScoredRows(home, ledger.hashed),
     )
 
 

@@ -3,7 +3,6 @@
 A request with several appointments is kept as a list for the page, as an uploaded list is.
 """
 
-import datetime
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -43,7 +42,7 @@ from dnapredict.service.scorer_protocol import ScorerProtocol
 from dnapredict.worklist.files import list_store, worklist_files
 from dnapredict.worklist.files.calls_sheet import with_call_columns
 from dnapredict.worklist.files.excel_worklist import OUTCOME, Note, RecordedBefore
-from dnapredict.worklist.files.list_store import KeptList, save_latest
+from dnapredict.worklist.files.list_store import KeptList, ListIdentity, save_latest
 from dnapredict.worklist.files.worklist_files import COLUMNS, notices_of
 
 _LOG: Final = logging.getLogger("dnapredict.service")
@@ -64,14 +63,23 @@ def answer(request: ScoreRequest, *, champion: Champion, logbook: AnswerLog, hom
     DnapredictError
         Whatever the scorer refuses.
     """
-    at = datetime.datetime.now(datetime.UTC)
+    identity = ListIdentity.new()
+    at = identity.scored_at
     scorer = champion.require()
-    worklist = scorer.score(as_table(request.appointments), capacity=None, reasons=request.reasons)
+    # Of a single appointment the scoring log says what was answered; a file for each would be slow.
+    is_list = len(request.appointments) >= _FEWEST_FOR_A_LIST
+    worklist = scorer.score(
+        as_table(request.appointments),
+        capacity=None,
+        reasons=request.reasons,
+        identity=identity if is_list else None,
+    )
     notices = notices_of(worklist)
     for notice in notices:
         _LOG.error("%s", notice)
     logbook.note(worklist, rows=dict(enumerate(request.appointments, start=1)), scorer=scorer, at=at)
-    _keep(worklist, scorer=scorer, home=home)
+    if is_list:
+        _keep(worklist, scorer=scorer, home=home, identity=identity)
     return ScoreAnswer(
         model_version=scorer.model_version,
         created_at=at,
@@ -80,10 +88,8 @@ def answer(request: ScoreRequest, *, champion: Champion, logbook: AnswerLog, hom
     )
 
 
-def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path) -> None:
+def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path, identity: ListIdentity) -> None:
     """Keep a list for the page. If that fails (full disk), the caller is answered all the same."""
-    if worklist.num_rows < _FEWEST_FOR_A_LIST:
-        return
     try:
         kept = KeptList.new(
             worklist,
@@ -91,6 +97,7 @@ def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path) -> None:
             model_version=scorer.model_version,
             synthetic=scorer.synthetic,
             notices=notices_of(worklist),
+            identity=identity,
         )
         save_latest(home, kept)
     except StoreError as error:

@@ -50,7 +50,14 @@ from dnapredict.worklist.calls import assignments
 from dnapredict.worklist.calls.assignments import Assignment
 from dnapredict.worklist.files import contact_details, list_store, unscored_rows
 from dnapredict.worklist.files.contact_details import ContactDetails
-from dnapredict.worklist.files.list_store import ERROR_CELL, SPECIALTY, Heading, KeptList, ListOrigin
+from dnapredict.worklist.files.list_store import (
+    ERROR_CELL,
+    SPECIALTY,
+    Heading,
+    KeptList,
+    ListIdentity,
+    ListOrigin,
+)
 from dnapredict.worklist.files.unscored_rows import UnscoredRows
 from dnapredict.worklist.files.worklist_files import FIFTH, notices_of
 from dnapredict.worklist.plan.working_days import local_today
@@ -229,7 +236,8 @@ class ListService:
     def _score(self, appointments: pa.Table, *, name: str, mapping: Mapping, upload_hash: str = "") -> KeptList:
         scorer = self._champion.require()
         reader = scorer if mapping == IDENTITY else scorer.with_mapping(mapping)
-        worklist = reader.score(appointments, capacity=None, reasons=True, record_calls=True)
+        identity = ListIdentity.new()
+        worklist = reader.score(appointments, capacity=None, reasons=True, record_calls=True, identity=identity)
         notices = notices_of(worklist)
         for notice in notices:
             _LOG.error("%s", notice)
@@ -252,6 +260,7 @@ class ListService:
                 follows=self._followed(worklist),
                 lacks=lacking_words(unknown, present, scorer),
             ),
+            identity=identity,
         )
         heading = kept.heading
         self._logbook.note(worklist, rows=rows, scorer=scorer, at=heading.created_at, list_id=heading.list_id)
@@ -350,10 +359,12 @@ class ListService:
         answer = reader.score(table, capacity=1, reasons=True)
         changed = with_row(kept, line, answer, unscored=unscored, unselected_action=self._worklist().unselected_action)
         answered = changed.worklist.slice(line - 1, 1)
-        if answered["selected"][0].as_py():
-            reader.score(table, capacity=1, reasons=False, record_calls=True)
-        rows = {row: dict(_under_contract_names(table, mapping).to_pylist()[0])}
         at = datetime.datetime.now(datetime.UTC)
+        if answered["error"][0].as_py() is None:
+            called = bool(answered["selected"][0].as_py())
+            alone = ListIdentity(kept.heading.list_id, at, row_called=called)
+            reader.score(table, capacity=1, reasons=False, record_calls=called, identity=alone)
+        rows = {row: dict(_under_contract_names(table, mapping).to_pylist()[0])}
         self._logbook.note(answered, rows=rows, scorer=scorer, at=at, list_id=kept.heading.list_id)
         return changed
 

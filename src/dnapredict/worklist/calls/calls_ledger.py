@@ -189,9 +189,16 @@ class Ledger:
     @property
     def stated(self) -> StatedOptOuts:
         """The opt-outs that lists of this home stated in a column."""
-        return StatedOptOuts(self._home, self._hash_of_contact)
+        return StatedOptOuts(self._home, self.hashed)
 
-    def _hash_of_contact(self, kind: str, value: str) -> str:
+    def hashed(self, kind: str, value: str) -> str:
+        """The keyed hash of an appointment or a patient, as in the scoring log.
+
+        Raises
+        ------
+        SecretError
+            If the secret is missing, damaged or another one.
+        """
         if self._recorded is not None:
             return self._recorded.hashed(kind, value)
         return keyed_hash(read_or_make(self._home / _LOG_SECRET), kind, value)

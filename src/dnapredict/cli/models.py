@@ -154,14 +154,28 @@ def refresh(
     without an outcome is given the outcome that EXTRACT holds; one that has not changed is skipped. If anything
     else of an appointment has changed, nothing is written (exit code 10): give the whole extract, without --append.
 
+    Where lists were scored in this home, the outcomes of their appointments are brought back too, as 'dnapredict
+    outcomes' does.
+
     Example:  dnapredict refresh outpatients.parquet
 
     Example:  dnapredict refresh --append outpatients-week-47.parquet
     """
+    from dnapredict.config.service_config import served_config
     from dnapredict.pipeline.scoring import refresh as refresh_history
+    from dnapredict.service.logged_contacts import logged_contacts
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
-    checked = refresh_history(extract, home=home_option(home), setting=setting, append=append, say=typer.echo)
+    folder, served = home_option(home), served_config()
+    checked = refresh_history(
+        extract,
+        home=folder,
+        setting=setting,
+        append=append,
+        say=typer.echo,
+        records=logged_contacts(folder, served.database),
+        retention=served.retention,
+    )
     say_rejections(extract, checked)
 
 

@@ -26,6 +26,7 @@ from dnapredict.model.fit.training import Training
 from dnapredict.model.fit.training import train as train_model
 from dnapredict.model.fit.tuning import ProgressCallback
 from dnapredict.pipeline import training_inputs
+from dnapredict.pipeline.outcome_linkage import with_recorded_calls
 from dnapredict.pipeline.run_inputs import checked_lists, matrix_of, matrix_on_spark, sound_extract
 from dnapredict.quality.label_checks import extract_label_faults, require_labels
 from dnapredict.quality.published_figures import unknown_value_sentences
@@ -120,6 +121,9 @@ def train(
         rule = load(shipped("fairness/policy.toml"), Policy).disclosure
         for sentence in unknown_value_sentences(checked, workspace, rule=rule):
             say(f"WARNING: {sentence}")
+        checked, filled = with_recorded_calls(checked, home, workspace)
+        if filled:
+            say(filled)
         earlier = checked_lists(lists, workspace, mapping=setting.mapping)
         labels = extract_label_faults(checked, workspace, extract=path, setting=setting, lists=earlier)
         for fault in labels:

@@ -10,7 +10,7 @@ from typing import Final
 
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.mapping_config import IDENTITY, Mapping
-from dnapredict.config.service_config import ServiceConfig
+from dnapredict.config.service_config import Retention, ServiceConfig
 from dnapredict.config.training_config import Setting
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
@@ -21,12 +21,14 @@ from dnapredict.errors import StoreError
 from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import load as load_model
+from dnapredict.pipeline.outcome_linkage import bring_back, was_scored
 from dnapredict.pipeline.run_inputs import sound_extract, worklist_config
 from dnapredict.registry import Registry
 from dnapredict.registry.audit_book import AuditBook
 from dnapredict.worklist.batch import HistoryExtract, Progress, score_file
 from dnapredict.worklist.calls.calls_ledger import Ledger
 from dnapredict.worklist.calls.known_contacts import RecordedContacts
+from dnapredict.worklist.calls.recorded_calls import CallRecords
 from dnapredict.worklist.files import contact_details, list_store, worklist_files
 from dnapredict.worklist.files.list_store import Counts, KeptList, ListIdentity
 from dnapredict.worklist.files.worklist_files import WrittenWorklists
@@ -66,10 +68,20 @@ class ScoredList:
         return Counts(self.rows, self.selected, self.rejected)
 
 
-def refresh(path: Path, *, home: Path, setting: Setting, append: bool = False, say: Say | None = None) -> Checked:
+def refresh(
+    path: Path,
+    *,
+    home: Path,
+    setting: Setting,
+    append: bool = False,
+    say: Say | None = None,
+    records: CallRecords | None = None,
+    retention: Retention = Retention(),  # noqa: B008 - frozen
+) -> Checked:
     """Store the extract at `path` as the history for scoring lists and requests.
 
-    With `append`, add it to the history in use; `say` then receives a sentence with the counts.
+    With `append`, add it to the history in use. Where appointments were scored in this home, their outcomes are brought
+    back too (`pipeline.outcome_linkage`), with the calls in `records`. `say` receives sentences with the counts.
 
     Raises
     ------
@@ -93,9 +105,13 @@ def refresh(path: Path, *, home: Path, setting: Setting, append: bool = False, s
                 say(str(added))
         else:
             HistoryStore.write(checked.rows, home / HISTORY, clock=clock, workspace=workspace)
-    with write_atomically(home / _HAS_HISTORY) as draft:
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        draft.write_text(json.dumps({"refreshed_at": now}) + "\n", encoding="utf-8")
+        with write_atomically(home / _HAS_HISTORY) as draft:
+            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            draft.write_text(json.dumps({"refreshed_at": now}) + "\n", encoding="utf-8")
+        if was_scored(home, records):
+            summary = bring_back(checked, home=home, setting=setting, records=records, retention=retention)
+            for sentence in summary.sentences():
+                (say or (lambda _: None))(sentence)
     return checked
 
 

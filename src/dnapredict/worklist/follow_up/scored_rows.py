@@ -45,6 +45,7 @@ CHALLENGER_SCHEMA: Final = pa.schema([OUTCOME_SCHEMA.field(name) for name in _JU
 _NAMED: Final = re.compile(r"(\d{8}T\d{12})-[0-9a-f]{16}(-challenger)?")
 _TIME: Final = "%Y%m%dT%H%M%S%f"
 _CHALLENGER: Final = "-challenger"
+_HASHED_WITH: Final = b"dnapredict.hashed-with"
 
 Hash = Callable[[str, str], str]
 """The keyed hash of a value of a kind, "appointment" or "patient"."""
@@ -128,8 +129,10 @@ class ScoredRows:
         if not rows.num_rows:
             return
         path = _folder(self.home) / f"{identity.scored_at:{_TIME}}-{identity.list_id}{ending}.parquet"
+        # Tells later that the secret was replaced, so that these hashes match nothing.
+        noted = rows.replace_schema_metadata({_HASHED_WITH: self.hashed("secret", "check").encode(), **UNSEALED})
         with write_atomically(path) as draft:
-            pq.write_table(rows.replace_schema_metadata(dict(UNSEALED)), draft, compression="zstd")
+            pq.write_table(noted, draft, compression="zstd")
             seal(draft, name=path.stem)
 
 
@@ -150,6 +153,10 @@ class ScoredFiles:
     def damaged(self) -> list[Path]:
         """The files that are not as they were written."""
         return [path for path in self._all() if not _is_intact(path)]
+
+    def is_hashed_with(self, path: Path, check: str) -> bool:
+        """Whether a sound file was hashed with the secret that has this check value."""
+        return (pq.read_schema(path).metadata or {}).get(_HASHED_WITH, b"").decode() == check
 
     def remove_before(self, day: datetime.date) -> int:
         """Delete the files of lists that were scored before that day (UTC), and return their number.

@@ -79,10 +79,12 @@ def recorded(calls: list[tuple]) -> RecordedCalls:
 def test_one_row_an_appointment_from_the_last_list_before_its_calls_ended(scored, calls, extract) -> None:
     store = joined(scored, recorded(calls), [extract]).to_pylist()
     assert len({row["appointment"] for row in store}) == len(store)
-    assert {row["appointment"] for row in store} <= {row["appointment"] for row in scored}
+    assert {row["appointment"] for row in store} == {
+        row["appointment"] for row in scored if row["scored_at"] < row["starts_at"]
+    }
     for row in store:
         own = [each for each in scored if each["appointment"] == row["appointment"]]
-        usable = [each for each in own if each["scored_at"] < row["starts_at"]]
+        usable = [each for each in own if each["scored_at"] < each["starts_at"]]
         summary = recorded(calls).about(row["appointment"], starts_at=row["starts_at"])
         end = row["starts_at"] if summary is None else summary.last_at
         before = [each for each in usable if each["scored_at"] <= end] or usable

@@ -215,6 +215,7 @@ def score(
     Example:  dnapredict score --watch /srv/lists
     """
     from dnapredict.config.service_config import served_config
+    from dnapredict.pipeline.challenger_scoring import judge_file
     from dnapredict.pipeline.scoring import score_list
     from dnapredict.pipeline.watching import watch as watch_folder
     from dnapredict.service.logged_contacts import logged_contacts
@@ -267,3 +268,13 @@ def score(
         say(f"The list lacks columns for: {', '.join(scored.unknown_factors)}. They counted as not known.")
     for notice in scored.notices:
         say(notice)
+    if scored.identity is not None:
+        judge_file(
+            list_,
+            home=folder,
+            identity=scored.identity,
+            mapping=setting.mapping,
+            history=history,
+            recorded=recorded,
+            say=say,
+        )

@@ -52,7 +52,7 @@ _SECONDS_A_DAY: Final = 86_400
 
 @dataclass(frozen=True)
 class ScoredList:
-    """The result of scoring a list: counts, and the factors for which the list has no columns."""
+    """The result of scoring a list: counts, the factors for which the list has no columns, and as what it is kept."""
 
     rows: int
     selected: int
@@ -61,6 +61,7 @@ class ScoredList:
     unknown_factors: tuple[str, ...]
     has_history: bool
     notices: tuple[str, ...] = ()
+    identity: ListIdentity | None = None
 
     @property
     def counts(self) -> Counts:
@@ -174,7 +175,7 @@ def score_list(
             say(f"{earlier.name}: was there before and is not as it was written. It is kept as {renamed.name}.")
 
     scorer = open_scorer(home, model=model, mapping=mapping, recorded=recorded)
-    past = HistoryExtract(history, partial(_history_of, history, scorer=scorer)) if history else None
+    past = HistoryExtract(history, partial(history_from, history, scorer=scorer)) if history else None
     identity = ListIdentity.new()
     done = score_file(
         path,
@@ -215,6 +216,7 @@ def score_list(
         unknown_factors=unknown,
         has_history=history is not None or scorer.history() is not None,
         notices=done.notices,
+        identity=identity,
     )
 
 
@@ -265,7 +267,8 @@ def other_lists_notice(registry: Registry, version: str, *, worklist: WorklistCo
     )
 
 
-def _history_of(path: Path, folder: Path, *, scorer: Scorer) -> HistoryStore:
+def history_from(path: Path, folder: Path, *, scorer: Scorer) -> HistoryStore:
+    """The extract at `path`, written to `folder` as a history for the lists of `scorer`."""
     config = scorer.stored.manifest.provenance.config
     with Workspace() as workspace:
         checked = sound_extract(path, Setting(scorer.mapping, config), workspace)

@@ -115,6 +115,29 @@ class Scorer:
         past = self.past(points, clock=predictor.clock, workspace=workspace)
         return predictor.predict(points, past, extra_columns=EXTRA_COLUMNS, workspace=workspace), checked
 
+    def risks(self, appointments: pa.Table) -> pa.Table:
+        """`appointment_id` and `probability` of the valid rows of `appointments`, without reasons or a plan.
+
+        Raises
+        ------
+        DataError, ConfigurationError
+            As `score`.
+        """
+        with borrow_engine(rows=appointments.num_rows) as engine:
+            predictions, _ = self._predict(_numbered(appointments), Predictor(self.stored, with_reasons=False), engine)
+        return predictions.select(["appointment_id", "probability"])
+
+    def record_risks(self, judged: Sequence[tuple[pa.Table, ListIdentity]]) -> None:
+        """Record what this model thinks of lists that another one scored: `risks` of each, and the list.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be written.
+        """
+        if self.scored_rows is not None:
+            self.scored_rows.record_challenger(judged, version=self.model_version)
+
     def assemble(
         self,
         predictions: Predictions,

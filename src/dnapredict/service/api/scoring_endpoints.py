@@ -36,6 +36,7 @@ from dnapredict.service.api.response_models import (
 )
 from dnapredict.service.api.uploaded_lists import ListService
 from dnapredict.service.call_actions import OFFERED_WORDS, WORDS, Actions, OutcomeChanged, RecordedAction
+from dnapredict.service.challenger_thread import ChallengerThread
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.log.answer_entries import AnswerLog
 from dnapredict.service.scorer_protocol import ScorerProtocol
@@ -51,8 +52,12 @@ _FEWEST_FOR_A_LIST: Final = 2
 _LIST_NAME: Final = "A list sent by another system"
 
 
-def answer(request: ScoreRequest, *, champion: Champion, logbook: AnswerLog, home: Path) -> ScoreAnswer:
+def answer(
+    request: ScoreRequest, *, champion: Champion, logbook: AnswerLog, home: Path, challenger: ChallengerThread
+) -> ScoreAnswer:
     """Score the appointments of `request` with the current champion, and log the answers.
+
+    The `challenger` judges them after the answer.
 
     Raises
     ------
@@ -65,11 +70,11 @@ def answer(request: ScoreRequest, *, champion: Champion, logbook: AnswerLog, hom
     """
     identity = ListIdentity.new()
     at = identity.scored_at
-    scorer = champion.require()
+    scorer, appointments = champion.require(), as_table(request.appointments)
     # Of a single appointment the scoring log says what was answered; a file for each would be slow.
     is_list = len(request.appointments) >= _FEWEST_FOR_A_LIST
     worklist = scorer.score(
-        as_table(request.appointments),
+        appointments,
         capacity=None,
         reasons=request.reasons,
         identity=identity if is_list else None,
@@ -80,6 +85,7 @@ def answer(request: ScoreRequest, *, champion: Champion, logbook: AnswerLog, hom
     logbook.note(worklist, rows=dict(enumerate(request.appointments, start=1)), scorer=scorer, at=at)
     if is_list:
         _keep(worklist, scorer=scorer, home=home, identity=identity)
+    challenger.submit(appointments, identity=identity if is_list else replace(identity, list_id=""))
     return ScoreAnswer(
         model_version=scorer.model_version,
         created_at=at,

@@ -90,10 +90,12 @@ class ListService:
         retention: Retention = Retention(),  # noqa: B008 - frozen
         log: ScoringLog | None = None,
         worklist: Callable[[], WorklistConfig] = worklist_config,
+        scored: Callable[..., None] = lambda *_, **__: None,
     ) -> None:
         """Read lists through `mapping`, and keep them for as long as `retention` says.
 
         `log` (by default that of the home) tells which lists are in use, and `worklist` what is done without a call.
+        `scored` is given each list that was kept, as `ChallengerThread.submit`.
         """
         self._log = log or ScoringLog(home)
         self._home = home
@@ -103,6 +105,7 @@ class ListService:
         self._retention = retention
         self._mappings = TeamMappings(home)
         self._worklist = worklist
+        self._scored = scored
 
     @property
     def home(self) -> Path:
@@ -270,6 +273,7 @@ class ListService:
         contact_details.keep_those_of(self._home, kept, contacts, contact_days=self._retention.contact_days)
         remove_lists(self._home, self._retention, self._log)
         list_store.save_latest(self._home, kept)
+        self._scored(appointments, identity=identity, mapping=mapping)
         return kept
 
     def unscored(self, list_id: str) -> UnscoredRows | None:

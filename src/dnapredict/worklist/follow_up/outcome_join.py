@@ -211,13 +211,13 @@ _SAID: Final = f"""
         {_columns(_GROUPS, "CASE WHEN is_older THEN coalesce(b.*, e.*) ELSE coalesce(e.*, b.*) END")}
     FROM both_extracts
 """
-# A list that was scored after the appointment began is no prediction. The last list before its calls ended comes first;
-# where all were scored after them (a clock that was put back), the last one before the appointment.
+# A list that was scored after its appointment began is no prediction. The last list before its calls ended comes first;
+# where all were scored after them (a clock that was put back), the last one.
 _CHOSEN: Final = """
     CREATE OR REPLACE TABLE chosen AS
     SELECT s.* EXCLUDE (patient, starts_at, booked_at)
     FROM scored s JOIN said a USING (appointment) LEFT JOIN calls c USING (appointment)
-    WHERE s.scored_at < a.starts_at
+    WHERE source = 0 OR s.scored_at < coalesce(s.starts_at, a.starts_at)
     QUALIFY row_number() OVER (
         PARTITION BY appointment
         ORDER BY s.scored_at <= coalesce(c.last_at, a.starts_at) DESC, s.scored_at DESC, source DESC, s.list_id DESC,
@@ -226,9 +226,9 @@ _CHOSEN: Final = """
 """
 _JUDGED: Final = """
     CREATE OR REPLACE TABLE judged AS
-    SELECT appointment, list_id, arg_max(challenger_version, scored_at) AS challenger_version,
-        arg_max(challenger_probability, scored_at) AS challenger_probability
-    FROM thought GROUP BY appointment, list_id
+    SELECT appointment, list_id, scored_at, max(challenger_version) AS challenger_version,
+        arg_max(challenger_probability, challenger_version) AS challenger_probability
+    FROM thought GROUP BY ALL
 """
 # What the store knew of calls counts where nothing is recorded of them any more. Details are kept as long as the log,
 # and the number of attempts longer.
@@ -247,7 +247,8 @@ _JOINED: Final = f"""
             coalesce(c.attempts, 0)::BIGINT AS attempts, coalesce(c.reached, false) AS reached,
             o.appointment IS NOT NULL AS opted_out, c.call_outcome, c.barrier, c.offered
         FROM said s JOIN chosen l USING (appointment)
-            LEFT JOIN judged j ON j.appointment = s.appointment AND j.list_id = l.list_id
+            LEFT JOIN judged j ON j.appointment = s.appointment AND j.scored_at = l.scored_at
+                AND j.list_id IS NOT DISTINCT FROM l.list_id
             LEFT JOIN known_calls c ON c.appointment = s.appointment
             LEFT JOIN opted_out o ON o.appointment = s.appointment
     ), marked AS (

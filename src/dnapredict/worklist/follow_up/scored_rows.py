@@ -11,7 +11,7 @@ What the challenger thought of a list is a second file, `-challenger`, since it 
 import contextlib
 import datetime
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -79,25 +79,33 @@ class ScoredRows:
             return (f"What was scored on this list is not recorded, so that its outcomes will not be known. {error}",)
         return ()
 
-    def record_challenger(
-        self, appointment_ids: pa.ChunkedArray, probability: pa.Array, *, identity: ListIdentity, version: str
-    ) -> None:
-        """Record what the challenger thought of the appointments of a list.
+    def record_challenger(self, judged: Sequence[tuple[pa.Table, ListIdentity]], *, version: str) -> None:
+        """Record what the challenger thought of lists: `appointment_id` and `probability` of each, and the list.
+
+        They share a file. The id of an answer about a single appointment, which is on no list, is "".
 
         Raises
         ------
         StoreError
             If that cannot be written.
         """
-        n = len(appointment_ids)
+        tables = [self._judged(risks, identity, version) for risks, identity in judged]
+        if tables:
+            first = judged[0][1]
+            # A name of its own, since several answers share a file.
+            name = first if len(judged) == 1 and first.list_id else ListIdentity.new()
+            self._write(pa.concat_tables(tables), name, ending=_CHALLENGER)
+
+    def _judged(self, risks: pa.Table, identity: ListIdentity, version: str) -> pa.Table:
+        n = risks.num_rows
         columns = {
-            "appointment": self._hashes("appointment", appointment_ids),
-            "list_id": [identity.list_id] * n,
+            "appointment": self._hashes("appointment", risks["appointment_id"]),
+            "list_id": pa.array([identity.list_id or None] * n, pa.string()),
             "scored_at": _repeated(identity.scored_at, n),
-            "challenger_version": [version] * n,
-            "challenger_probability": probability,
+            "challenger_version": pa.array([version] * n, pa.string()),
+            "challenger_probability": risks["probability"],
         }
-        self._write(pa.table(columns, schema=CHALLENGER_SCHEMA), identity, ending=_CHALLENGER)
+        return pa.table(columns, schema=CHALLENGER_SCHEMA)
 
     def _rows(self, inputs: pa.Table, plan: CallPlan, *, identity: ListIdentity, model_version: str) -> pa.Table:
         n, planned, is_alone = inputs.num_rows, plan.table, identity.row_called is not None

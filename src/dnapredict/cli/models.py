@@ -11,6 +11,7 @@ import typer
 from dnapredict.cli.messages import (
     comparison_json,
     comparison_lines,
+    live_lines,
     rows_bar,
     say,
     say_rejections,
@@ -71,23 +72,30 @@ def compare(
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two versions on the same test appointments.
+    """Compare two versions on the same appointments: of their tests, and live ones.
 
-    Uses the appointments that both were tested on. Prints the differences ONE minus OTHER with 95% bootstrap
+    Uses the appointments that both were tested on, and says where one knew more than the other about them. Where the
+    one was the champion and the other the challenger, both judged the same lists: those of which 'outcomes' knows what
+    became of them are compared too. Prints the differences ONE minus OTHER with 95% bootstrap
     intervals, resampled by patient; a log loss below 0 means that ONE is better. The comparison is stored as an
     MLflow run.
 
     Example:  dnapredict compare challenger champion
     """
+    from dnapredict.pipeline.live_comparison import compare_live, unequal_knowledge
     from dnapredict.registry import Registry
 
     registry = Registry(home_option(home))
     names = registry.version_of(one), registry.version_of(other)
-    compared = registry.compare(*names)
+    compared, knowledge = registry.compare(*names), unequal_knowledge(registry, *names)
+    live = compare_live(registry.home, *names)
     if as_json:
-        sys.stdout.write(json.dumps(comparison_json(compared, versions=names)) + "\n")
+        figures = comparison_json(compared, versions=names)
+        figures["knowledge"] = list(knowledge)
+        figures["live"] = None if live is None else comparison_json(live, versions=names)
+        sys.stdout.write(json.dumps(figures) + "\n")
         return
-    for line in comparison_lines(compared, versions=names):
+    for line in (*comparison_lines(compared, versions=names), *knowledge, *live_lines(live, versions=names)):
         typer.echo(line)
 
 

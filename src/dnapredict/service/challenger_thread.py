@@ -1,7 +1,8 @@
 """Judge with the challenger what the champion has answered, in a thread, off every request's path.
 
-A request only puts its appointments into a queue that never waits: while it is full, what is answered is not judged. The
-challenger is tried out in a child process before it is loaded. Whatever fails is logged, and no answer depends on it.
+A request only puts its appointments into a queue that never waits: while it is full, what is answered is not judged.
+The challenger is tried out in a child process before it is loaded. Whatever fails is logged, and no answer depends on
+it.
 """
 
 import logging

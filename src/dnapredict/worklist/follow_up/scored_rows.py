@@ -27,9 +27,6 @@ from dnapredict.worklist.files.list_store import ListIdentity
 from dnapredict.worklist.follow_up.outcome_store import FOLDER, OUTCOME_SCHEMA
 from dnapredict.worklist.plan.call_plan import CallPlan
 
-KEPT_DAYS: Final = 400
-"""Days for which scored rows are kept by default, as planned calls are."""
-
 _OF_PLAN: Final = ("trial", "stratum", "trial_arm")
 _NAMES: Final = (
     *("appointment", "patient", "list_id", "scored_at", "starts_at", "booked_at", "model_version", "probability"),
@@ -165,6 +162,11 @@ class ScoredFiles:
     def is_hashed_with(self, path: Path, check: str) -> bool:
         """Whether a sound file was hashed with the secret that has this check value."""
         return (pq.read_schema(path).metadata or {}).get(_HASHED_WITH, b"").decode() == check
+
+    def oldest_day(self) -> datetime.date | None:
+        """The day (UTC) of the first list; None where nothing was scored."""
+        first = next(self._all(), None)
+        return None if first is None else _day_of(first)
 
     def remove_before(self, day: datetime.date) -> int:
         """Delete the files of lists that were scored before that day (UTC), and return their number.

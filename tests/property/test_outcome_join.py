@@ -19,6 +19,7 @@ from dnapredict.worklist.follow_up.scored_rows import SCORED_SCHEMA
 ENGINE = Workspace()
 EPOCH = datetime.datetime(2026, 1, 1)
 HOURS = st.integers(0, 200).map(lambda hours: EPOCH + datetime.timedelta(hours=hours))
+NO_ANSWERS = SCORED_SCHEMA.empty_table()
 NAMES = st.sampled_from("abcd")
 EFFECTS = st.sampled_from(["reached", "rebooked", "not reached", "wrong number", "call back", "opted out", "withdrawn"])
 
@@ -62,7 +63,7 @@ def joined(scored: list[dict], calls: RecordedCalls, extracts: list[list[dict]])
         pq.write_table(pa.Table.from_pylist(scored, schema=SCORED_SCHEMA), path)
         for rows in extracts:
             extract = pa.Table.from_pylist(rows, schema=EXTRACT_SCHEMA)
-            sources = JoinSources([path], (), (), calls, extract=extract, earlier=store)
+            sources = JoinSources([path], (), NO_ANSWERS, calls, extract=extract, earlier=store)
             store, _ = join_outcomes(sources, ENGINE)
     return store
 

@@ -179,6 +179,7 @@ a known outcome is not replaced by none
            | a           | 3       | yes
 """
 BOOLEANS = {"yes": True, "no": False, "": None}
+NO_ANSWERS = SCORED_SCHEMA.empty_table()
 NAMES = {"list": "list_id", "risk": "probability", "source": "contacted_source", "outcome": "outcome_code"}
 
 
@@ -258,7 +259,7 @@ def joined(tables: dict[str, Rows], folder: Path, *, extract: Rows, earlier: pa.
             JoinSources(
                 lists_of(tables["lists"], folder),
                 (),
-                (),
+                NO_ANSWERS,
                 calls_of(tables.get("calls", [])),
                 extract=extract_of(extract),
                 earlier=earlier,

@@ -4,7 +4,7 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,7 +32,10 @@ from dnapredict.cli.options import (
     require_apart,
     setting_of,
 )
-from dnapredict.errors import UsageError
+from dnapredict.errors import DataError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from dnapredict.model.evaluate.metric_intervals import ModelComparison
 
 
 def train(
@@ -87,15 +90,23 @@ def compare(
 
     registry = Registry(home_option(home))
     names = registry.version_of(one), registry.version_of(other)
-    compared, knowledge = registry.compare(*names), unequal_knowledge(registry, *names)
-    live = compare_live(registry.home, *names)
+    live, knowledge = compare_live(registry.home, *names), unequal_knowledge(registry, *names)
+    compared: ModelComparison | None = None
+    try:
+        compared = registry.compare(*names)
+    except (DataError, ModelError) as error:  # the tests of two trainings may have nothing in common
+        if live is None:
+            raise
+        say(str(error))
     if as_json:
-        figures = comparison_json(compared, versions=names)
+        figures: dict[str, Any] = {"versions": list(names), "verdict": None, "populations": {}}
+        figures |= {} if compared is None else comparison_json(compared, versions=names)
         figures["knowledge"] = list(knowledge)
         figures["live"] = None if live is None else comparison_json(live, versions=names)
         sys.stdout.write(json.dumps(figures) + "\n")
         return
-    for line in (*comparison_lines(compared, versions=names), *knowledge, *live_lines(live, versions=names)):
+    tested = () if compared is None else comparison_lines(compared, versions=names)
+    for line in (*tested, *knowledge, *live_lines(live, versions=names)):
         typer.echo(line)
 
 

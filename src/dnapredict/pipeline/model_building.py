@@ -121,15 +121,15 @@ def train(
         rule = load(shipped("fairness/policy.toml"), Policy).disclosure
         for sentence in unknown_value_sentences(checked, workspace, rule=rule):
             say(f"WARNING: {sentence}")
-        checked, filled = with_recorded_calls(checked, home, workspace)
-        if filled:
-            say(filled)
         earlier = checked_lists(lists, workspace, mapping=setting.mapping)
         labels = extract_label_faults(checked, workspace, extract=path, setting=setting, lists=earlier)
         for fault in labels:
             if not fault.stops:
                 say(f"WARNING: {fault.found} {fault.action}")
         require_labels(labels, source=path.name)
+        checked, filled = with_recorded_calls(checked, home, workspace)
+        if filled:
+            say(filled)
         say("Building the factors as known when each appointment would have been scored")
         matrix = matrix_of(checked, config, register, extra_columns=COHORT_COLUMNS, workspace=workspace)
         outcomes = LabelRule(config.dna_codes)

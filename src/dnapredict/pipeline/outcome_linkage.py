@@ -25,8 +25,14 @@ from dnapredict.errors import StoreError
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.pipeline.run_inputs import sound_extract
 from dnapredict.worklist.calls.calls_ledger import Ledger
-from dnapredict.worklist.calls.recorded_calls import CallRecords, RecordedCalls, ScoredAnswer
-from dnapredict.worklist.follow_up.outcome_join import EXTRACT_SCHEMA, JoinCounts, JoinSources, join_outcomes
+from dnapredict.worklist.calls.recorded_calls import CallRecords, RecordedCalls
+from dnapredict.worklist.follow_up.outcome_join import (
+    EXTRACT_SCHEMA,
+    JoinCounts,
+    JoinSources,
+    answers_table,
+    join_outcomes,
+)
 from dnapredict.worklist.follow_up.outcome_store import FOLDER, GROUP_COLUMNS, OUTCOME_SCHEMA, OutcomeStore
 from dnapredict.worklist.follow_up.scored_rows import ScoredFiles
 
@@ -138,7 +144,7 @@ def bring_back(
         store, files = OutcomeStore(home), ScoredFiles(home)
         secret = _secret(home, used=bool(files.lists()) or store.exists)
         readable, notices = _readable(files, check=keyed_hash(secret, "secret", "check"))
-        answers = [] if records is None else list(records.answers())
+        answers = answers_table(() if records is None else records.answers())
         earlier = store.read() if store.exists else OUTCOME_SCHEMA.empty_table()
         calls = RecordedCalls(Ledger(home).all_calls(records))
         with Workspace() as workspace:
@@ -161,7 +167,7 @@ def with_recorded_calls(checked: Checked, home: Path, workspace: Workspace) -> t
 
     Returns
     -------
-    The extract, and a sentence on what was filled in, or why it could not be; "" where the home has no store.
+    The extract, and a sentence on what was filled in, or why it could not be; "" where nothing was.
     """
     store = OutcomeStore(home)
     if not store.exists:
@@ -191,6 +197,8 @@ def with_recorded_calls(checked: Checked, home: Path, workspace: Workspace) -> t
 
 
 def _filled_sentence(*, contacted: int, trial_arm: int) -> str:
+    if not contacted and not trial_arm:
+        return ""
     arms = f", and the trial arm of {count_words(trial_arm)}" if trial_arm else ""
     return (
         f"The calls recorded in this home say of {count_words(contacted)} appointments whether the patient was "
@@ -243,11 +251,10 @@ def _more(paths: set[Path]) -> str:
     return f", and {len(paths) - 1:,} more" if len(paths) > 1 else ""
 
 
-def _appointments(lists: Sequence[Path], answers: Sequence[ScoredAnswer], earlier: pa.Table) -> pa.Array:
+def _appointments(lists: Sequence[Path], answers: pa.Table, earlier: pa.Table) -> pa.Array:
     """The hashes of all appointments that were scored."""
-    columns = [pq.read_table(path, columns=["appointment"])["appointment"].combine_chunks() for path in lists]
-    answered = pa.array((each.appointment for each in answers), pa.string())
-    return pc.unique(pa.concat_arrays([*columns, answered, earlier["appointment"].combine_chunks()]))
+    tables = [*(pq.read_table(path, columns=["appointment"]) for path in lists), answers, earlier]
+    return pc.unique(pa.chunked_array([part for table in tables for part in table["appointment"].chunks], pa.string()))
 
 
 def _extract_rows(checked: Checked, known: pa.Array, secret: bytes, outcomes: LabelRule) -> pa.Table:

@@ -1,7 +1,7 @@
 """Contacts in the scoring log: who was reached and who opted out of calls, for the scorer."""
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +21,12 @@ from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 # Built once: building the query takes longer than running it, and every single score needs it.
 _FROM: Final = select(ACTIONS).where(ACTIONS.c.number >= bindparam("number")).order_by(ACTIONS.c.number)
 
+# A year of an integrated care board is too much for memory at once.
 _ANSWERS: Final = (
-    select(ANSWERS).where(ANSWERS.c.list.is_(None), ANSWERS.c.probability.is_not(None)).order_by(ANSWERS.c.number)
+    select(ANSWERS)
+    .where(ANSWERS.c.number > bindparam("number"), ANSWERS.c.list.is_(None), ANSWERS.c.probability.is_not(None))
+    .order_by(ANSWERS.c.number)
+    .limit(50_000)
 )
 
 
@@ -76,7 +80,7 @@ class LoggedContacts:
         """
         return [_recorded_call(row) for row in self._from(0)]
 
-    def answers(self) -> Iterable[ScoredAnswer]:
+    def answers(self) -> Iterator[ScoredAnswer]:
         """Every answer about a single appointment, which is on no list, that the log still holds.
 
         Raises
@@ -84,7 +88,10 @@ class LoggedContacts:
         StoreError
             If the log cannot be read.
         """
-        return map(_scored_answer, self._log.query(_ANSWERS))
+        number = 0
+        while rows := self._log.query(_ANSWERS, {"number": number}):
+            yield from map(_scored_answer, rows)
+            number = rows[-1].number
 
     def _from(self, number: int) -> Sequence[Row[Any]]:
         return self._log.query(_FROM, {"number": number})

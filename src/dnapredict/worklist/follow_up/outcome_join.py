@@ -7,8 +7,9 @@ in the store stays until an extract says more; the order in which extracts come 
 outcome was recorded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +40,7 @@ _CALLS: Final = pa.schema(
         ("last_at", pa.timestamp("us")),
     ]
 )
+_ROWS_AT_ONCE: Final = 50_000
 _OPTED_OUT: Final = pa.schema([("appointment", pa.string())])
 _GROUPS: Final = tuple(field.name for field in GROUP_COLUMNS)
 
@@ -52,7 +54,7 @@ class JoinSources:
     lists, challenger
         The files of scored lists and of what challengers thought of them.
     answers
-        Answers about single appointments.
+        Answers about single appointments (`answers_table`).
     extract
         A table with the columns of `EXTRACT_SCHEMA`, one row an appointment.
     earlier
@@ -61,7 +63,7 @@ class JoinSources:
 
     lists: Sequence[Path]
     challenger: Sequence[Path]
-    answers: Sequence[ScoredAnswer]
+    answers: pa.Table
     calls: RecordedCalls
     extract: pa.Table
     earlier: pa.Table
@@ -112,7 +114,7 @@ def join_outcomes(sources: JoinSources, workspace: Workspace) -> tuple[pa.Table,
 
 def _load(sources: JoinSources, workspace: Workspace) -> None:
     con = workspace.backend.con
-    con.register("answers", _answers(sources.answers))
+    con.register("answers", sources.answers)
     con.register("extract_rows", sources.extract)
     con.register("earlier", sources.earlier)
     for name, files, schema in (
@@ -130,10 +132,14 @@ def _quoted(files: Sequence[Path]) -> str:
     return f"[{', '.join(names)}]"
 
 
-def _answers(answers: Sequence[ScoredAnswer]) -> pa.Table:
-    names = {"at": "scored_at"}
-    rows = [{names.get(name, name): value for name, value in each._asdict().items()} for each in answers]
-    return pa.Table.from_pylist(rows, schema=SCORED_SCHEMA)
+def answers_table(answers: Iterable[ScoredAnswer]) -> pa.Table:
+    """Answers about single appointments with the columns of `SCORED_SCHEMA`, of which those of a list are null."""
+    names = ["scored_at" if name == "at" else name for name in ScoredAnswer._fields]
+    several, parts = iter(answers), [SCORED_SCHEMA.empty_table()]
+    while part := list(islice(several, _ROWS_AT_ONCE)):
+        rows = [dict(zip(names, each, strict=True)) for each in part]
+        parts.append(pa.Table.from_pylist(rows, schema=SCORED_SCHEMA))
+    return pa.concat_tables(parts)
 
 
 def _load_calls(calls: RecordedCalls, workspace: Workspace) -> None:
@@ -141,14 +147,15 @@ def _load_calls(calls: RecordedCalls, workspace: Workspace) -> None:
     con = workspace.backend.con
     con.register("called", pa.table({"appointment": pa.array(calls.appointments, pa.string())}))
     rows = workspace.fetch(
-        "SELECT appointment, patient, starts_at FROM said SEMI JOIN called USING (appointment)"
+        "SELECT appointment, patient, starts_at FROM said SEMI JOIN called USING (appointment) "
+        "WHERE starts_at IS NOT NULL"
     ).to_pylist()
     con.register("calls", _summaries(calls, rows))
     opt_outs = calls.opt_outs({row["appointment"]: row["patient"] for row in rows})
     con.register("opted", pa.table({"patient": pa.array(opt_outs.patients, pa.string())}))
     theirs = workspace.fetch(
         "SELECT appointment, coalesce(s.patient, appointment) AS patient, starts_at FROM said s "
-        "SEMI JOIN opted o ON o.patient = coalesce(s.patient, appointment)"
+        "SEMI JOIN opted o ON o.patient = coalesce(s.patient, appointment) WHERE starts_at IS NOT NULL"
     ).to_pylist()
     out = [row["appointment"] for row in theirs if opt_outs.in_force(row["patient"], at=row["starts_at"])]
     con.register("opted_out", pa.table([pa.array(out, pa.string())], schema=_OPTED_OUT))
@@ -264,7 +271,7 @@ _COUNTS: Final = """
         count_if(outcome_code IS NOT NULL AND outcome_before IS NULL) AS new,
         count_if(outcome_code <> outcome_before) AS changed,
         count_if(patient <> patient_scored) AS other_patient,
-        (SELECT count(*) FROM said ANTI JOIN joined USING (appointment)) AS late,
+        (SELECT count(*) FROM said ANTI JOIN joined USING (appointment) WHERE starts_at IS NOT NULL) AS late,
         count_if(attempts > 0) AS called, count_if(reached) AS reached
     FROM joined
 """

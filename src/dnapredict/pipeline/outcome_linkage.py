@@ -56,30 +56,27 @@ class OutcomeSummary:
         """What was done, in words; small counts are hidden and others rounded."""
         counts = self.counts
         yield (
-            f"The outcome store holds {self._words(counts.rows)} scored appointments; of "
-            f"{self._words(counts.known)} the outcome is known."
+            f"The outcome store holds {count_words(counts.rows)} scored appointments; of "
+            f"{count_words(counts.known)} the outcome is known."
         )
+        yield f"New outcomes: {count_words(counts.new)}. Outcomes that are another now: {count_words(counts.changed)}."
         yield (
-            f"New outcomes: {self._words(counts.new)}. Outcomes that are another now: {self._words(counts.changed)}. "
-            f"Appointments with a recorded call: {self._words(counts.called)}; patients reached: "
-            f"{self._words(counts.reached)}."
+            f"Appointments with a recorded call: {count_words(counts.called)}; patients reached: "
+            f"{count_words(counts.reached)}."
         )
         if counts.other_patient:
             yield (
-                f"The patient has another number than when they were scored: {self._words(counts.other_patient)} "
+                f"The patient has another number than when they were scored: {count_words(counts.other_patient)} "
                 "appointments. The number in the extract counts."
             )
         if counts.late:
-            yield f"Scored after they began, and so left out: {self._words(counts.late)} appointments."
+            yield f"Scored after they began, and so left out: {count_words(counts.late)} appointments."
         yield from self.notices
 
     def as_dict(self) -> dict[str, Any]:
         """The rounded counts, None where one is hidden, for a program."""
         counts = vars(self.counts) | {"rejected": self.rejected}
         return {name: publish_count(n, _disclosure()) for name, n in counts.items()} | {"notices": list(self.notices)}
-
-    def _words(self, count: int) -> str:
-        return count_words(count)
 
 
 def outcomes(
@@ -183,11 +180,12 @@ def with_recorded_calls(checked: Checked, home: Path, workspace: Workspace) -> t
     hashes = ids.append_column("appointment", _hashed(ids["appointment_id"], secret, "appointment"))
     said = hashes.join(known, "appointment", join_type="inner").select(["appointment_id", "contacted", "trial_arm"])
     filled = workspace.keep(said).get_name()
-    counts = workspace.fetch(
+    found = workspace.fetch(
         "SELECT count_if(r.contacted IS NULL AND f.contacted IS NOT NULL) AS contacted, "
         f"count_if(r.trial_arm IS NULL AND f.trial_arm IS NOT NULL) AS trial_arm FROM {rows} r JOIN {filled} f "
         "USING (appointment_id)"
     ).to_pylist()[0]
+    counts = {name: int(count) for name, count in found.items()}
     view = workspace.view(
         "SELECT r.* REPLACE (coalesce(r.contacted, f.contacted) AS contacted, "
         f"coalesce(r.trial_arm, f.trial_arm) AS trial_arm) FROM {rows} r LEFT JOIN {filled} f USING (appointment_id)"

@@ -134,6 +134,22 @@ the patient has another number now, and the appointment was moved
     store   | appointment | patient | list | risk | call_outcome | attempts | reached | missed | contacted | source
             | a           | merged  | w2   | 0.30 | confirmed    | 2        | yes     | no     | yes       | calls
 
+in a trial the list that gave the arm counts, in both arms alike and whoever was called later
+    lists   | list | scored | appointment | starts | patient | risk | selected | arm
+            | w1   | 2.09   | a           | 10.14  | p       | 0.20 | yes      | TREATMENT
+            | w2   | 3.09   | a           | 10.14  | p       | 0.40 | yes      | TREATMENT
+            | w0   | 1.09   | b           | 10.14  | q       | 0.10 | no       |
+            | w1   | 2.09   | b           | 10.14  | q       | 0.20 | no       | CONTROL
+            | w2   | 3.09   | b           | 10.14  | q       | 0.40 | no       |
+    calls   | recorded | appointment | patient | outcome   | barrier | offered
+            | 4.10     | a           | p       | confirmed |         |
+    extract | appointment | patient | starts | outcome | recorded | contacted
+            | a           | p       | 10.14  | 5       | 12.00    |
+            | b           | q       | 10.14  | 3       | 12.00    |
+    store   | appointment | list | risk | trial_arm | call_outcome | attempts | reached | missed | contacted | source
+            | a           | w1   | 0.20 | TREATMENT | confirmed    | 1        | yes     | no     | yes       | calls
+            | b           | w1   | 0.20 | CONTROL   |              | 0        | no      | yes    | no        | calls
+
 a list that was scored after the appointment began is no prediction
     lists   | list | scored | appointment | starts | patient | risk | selected
             | w1   | 3.09   | a           | 10.14  | p       | 0.40 | yes
@@ -214,6 +230,7 @@ def lists_of(rows: Rows, folder: Path) -> list[Path]:
                 "model_version": "7",
                 "probability": float(row["risk"]),
                 "selected": BOOLEANS[row["selected"]],
+                "trial_arm": row.get("arm") or None,
             }
             for row in rows
         ],

@@ -2,7 +2,8 @@
 
 Three sources meet by the keyed hash of the appointment: scored rows (`scored_rows`), recorded calls
 (`calls.recorded_calls`), and an extract. Of several lists with an appointment, the last one before its calls ended
-counts: the list that somebody called from, or the last one before the appointment where nobody called. What is already
+counts: the list that somebody called from, or the last one before the appointment where nobody called. Of appointments
+in a trial, the first list that gave an arm counts, in both arms. What is already
 in the store stays until an extract says more; the order in which extracts come does not matter where they say when an
 outcome was recorded.
 """
@@ -219,7 +220,8 @@ _SAID: Final = f"""
     FROM both_extracts
 """
 # A list that was scored after its appointment began is no prediction. The last list before its calls ended comes first;
-# where all were scored after them (a clock that was put back), the last one.
+# where all were scored after them (a clock that was put back), the last one. In a trial, the first list that gave an arm
+# does: which list counts must not depend on calls, of which one arm has none.
 _CHOSEN: Final = """
     CREATE OR REPLACE TABLE chosen AS
     SELECT s.* EXCLUDE (patient, starts_at, booked_at)
@@ -227,7 +229,8 @@ _CHOSEN: Final = """
     WHERE source = 0 OR s.scored_at < coalesce(s.starts_at, a.starts_at)
     QUALIFY row_number() OVER (
         PARTITION BY appointment
-        ORDER BY s.scored_at <= coalesce(c.last_at, a.starts_at) DESC, s.scored_at DESC, source DESC, s.list_id DESC,
+        ORDER BY CASE WHEN s.trial_arm IS NOT NULL THEN s.scored_at END NULLS LAST,
+            s.scored_at <= coalesce(c.last_at, a.starts_at) DESC, s.scored_at DESC, source DESC, s.list_id DESC,
             s.model_version DESC, s.probability DESC
     ) = 1
 """

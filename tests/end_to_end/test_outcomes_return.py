@@ -16,6 +16,7 @@ from tests.end_to_end.test_calls import calls, record, upload
 from tests.end_to_end.world import Trust, as_requests
 from tests.service.conftest import TestClient, wait_until_ready
 
+from dnapredict.pipeline.challenger_scoring import open_challenger
 from dnapredict.service.app import build, champion_of
 from dnapredict.service.start import served_mapping
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
@@ -132,10 +133,21 @@ def test_refresh_brings_outcomes_back_too(home: Path, extract: Path, returned: s
     assert OutcomeStore(home).path.read_bytes() == before
 
 
+@pytest.fixture(scope="module")
+def trained(home: Path, extract: Path, returned: str, dnapredict: Run) -> str:  # noqa: ARG001
+    """What the training of a second version says, which becomes the challenger."""
+    config = home.parent / "config.toml"
+    config.write_text(f"[split]\ntest_from = 2026-03-02\n{QUICK}", encoding="utf-8")
+    done = dnapredict("train", extract, "--home", home, "--config", config)
+    assert done.returncode == 0, done.stderr
+    return str(done.stderr)
+
+
 def test_the_next_audit_and_training_know_who_was_called(
     home: Path,
     extract: Path,
     returned: str,  # noqa: ARG001
+    trained: str,
     called: dict[str, list[str]],
     dnapredict: Run,
     tmp_path: Path,
@@ -147,11 +159,7 @@ def test_the_next_audit_and_training_know_who_was_called(
     figures = json.loads((tmp_path / "report" / "audit.json").read_text(encoding="utf-8"))
     reached = len(called["confirmed"]) + len(called["opted_out"])
     assert "reached" in " ".join(figures["outcomes"]), (figures["outcomes"], reached)
-    config = tmp_path / "config.toml"
-    config.write_text("[split]\ntest_from = 2026-03-02\n" + QUICK, encoding="utf-8")
-    trained = dnapredict("train", extract, "--home", home, "--config", config)
-    assert trained.returncode == 0, trained.stderr
-    assert sentence in trained.stderr
+    assert sentence in trained
 
 
 def test_the_service_and_score_leave_the_same_kind_of_row(
@@ -172,6 +180,38 @@ def test_the_service_and_score_leave_the_same_kind_of_row(
     assert both.num_rows == 3
     for name in ("patient", "starts_at", "booked_at", "model_version", "call_by"):
         assert both[name].to_pylist() == both[f"{name} asked"].to_pylist()
+
+
+def test_the_challenger_judges_the_same_list_and_both_are_compared_on_it(
+    home: Path,
+    extract: Path,
+    weekly: pa.Table,
+    trained: str,  # noqa: ARG001
+    dnapredict: Run,
+    tmp_path: Path,
+) -> None:
+    pq.write_table(weekly, tmp_path / "weekly.parquet")
+    done = dnapredict("score", tmp_path / "weekly.parquet", "--out", tmp_path / "again.csv", "--home", home)
+    assert (done.returncode, "challenger" in done.stderr) == (0, False), done.stderr
+    (judged,) = ScoredFiles(home).challenger()
+    challenger = open_challenger(home, "2")
+    risks = challenger.risks(weekly)
+    expected = dict(zip(risks["appointment_id"].to_pylist(), risks["probability"].to_pylist(), strict=True))
+    kept = pq.read_table(judged).to_pylist()
+    by_hash = {row["appointment"]: row["challenger_probability"] for row in kept}
+    for appointment, risk in expected.items():
+        assert by_hash[challenger.scored_rows.hashed("appointment", appointment)] == pytest.approx(risk, abs=1e-12)
+    assert dnapredict("outcomes", extract, "--home", home).returncode == 0
+    rows = OutcomeStore(home).read().to_pylist()
+    both = [row for row in rows if row["challenger_version"] == "2"]
+    assert len(both) == sum(row["attempts"] == 0 for row in rows)
+    compared = dnapredict("compare", "2", "1", "--home", home)
+    assert compared.returncode == 0, compared.stderr
+    assert "Live, on 360 appointments that both judged at the same moment" in compared.stdout
+    assert "Version 2 learned from appointments up to" in compared.stdout
+    figures = json.loads(dnapredict("compare", "2", "1", "--home", home, "--json").stdout)
+    assert figures["live"]["populations"]["all"]["one"]["n"] == 360
+    assert len(figures["knowledge"]) >= 1
 
 
 def test_no_patient_and_no_appointment_is_named_in_any_file(home: Path, weekly: pa.Table, returned: str) -> None:  # noqa: ARG001

@@ -220,8 +220,8 @@ _SAID: Final = f"""
     FROM both_extracts
 """
 # A list that was scored after its appointment began is no prediction. The last list before its calls ended comes first;
-# where all were scored after them (a clock that was put back), the last one. In a trial, the first list that gave an arm
-# does: which list counts must not depend on calls, of which one arm has none.
+# where all were scored after them (a clock that was put back), the last one. In a trial, the first list that gave an
+# arm does: which list counts must not depend on calls, of which one arm has none.
 _CHOSEN: Final = """
     CREATE OR REPLACE TABLE chosen AS
     SELECT s.* EXCLUDE (patient, starts_at, booked_at)

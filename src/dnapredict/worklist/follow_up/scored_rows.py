@@ -161,7 +161,8 @@ class ScoredFiles:
 
     def is_hashed_with(self, path: Path, check: str) -> bool:
         """Whether a sound file was hashed with the secret that has this check value."""
-        return (pq.read_schema(path).metadata or {}).get(_HASHED_WITH, b"").decode() == check
+        metadata: dict[bytes, bytes] = pq.read_schema(path).metadata or {}
+        return metadata.get(_HASHED_WITH, b"") == check.encode()
 
     def oldest_day(self) -> datetime.date | None:
         """The day (UTC) of the first list; None where nothing was scored."""

@@ -28,6 +28,8 @@ _MOST_WAITING: Final = 2_000
 _MOST_AT_ONCE: Final = 500
 _SECONDS_BETWEEN: Final = 2.0
 _SECONDS_AFTER_FAILURE: Final = 60.0
+# Asking the registry takes a tenth of a second.
+_SECONDS_BETWEEN_CHECKS: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class ChallengerThread:
         self._lock = threading.Lock()
         self._scorer: Scorer | None = None
         self._failed = ""
+        self._check_after = 0.0
         self._background = Background(
             "challenger",
             self.judge_waiting,
@@ -130,6 +133,9 @@ class ChallengerThread:
 
     def _load(self) -> None:
         """Load the challenger, if it is another than before; one that failed is not tried again."""
+        if time.monotonic() < self._check_after:
+            return
+        self._check_after = time.monotonic() + _SECONDS_BETWEEN_CHECKS
         version = self._version()
         if not version or version == self._failed:
             self._scorer = None

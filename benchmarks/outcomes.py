@@ -22,7 +22,7 @@ import datetime, resource, sys, time
 from pathlib import Path
 import numpy as np, pyarrow as pa, pyarrow.parquet as pq
 from dnapredict.worklist.calls.calls_ledger import Ledger
-from dnapredict.worklist.files.list_store import ListIdentity
+from dnapredict.worklist.files.kept_list import ListIdentity
 from dnapredict.worklist.follow_up.scored_rows import ScoredRows
 from dnapredict.worklist.plan.call_plan import CallPlan
 extract, home = map(Path, sys.argv[1:])

@@ -22,7 +22,7 @@ from dnapredict.features.factors import factor_register
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service.api.champion import Champion, ExpectedModel
 from dnapredict.worklist.files.excel_worklist import Note, note_of
-from dnapredict.worklist.files.list_store import ListIdentity
+from dnapredict.worklist.files.kept_list import ListIdentity
 
 BANDS = ((0.66, "High"), (0.33, "Medium"), (0.0, "Lower"))
 

@@ -17,7 +17,7 @@ from dnapredict.errors import ModelError
 from dnapredict.service import challenger_thread
 from dnapredict.service.app import build
 from dnapredict.service.challenger_thread import ChallengerThread
-from dnapredict.worklist.files.list_store import ListIdentity
+from dnapredict.worklist.files.kept_list import ListIdentity
 
 AT = datetime.datetime(2026, 11, 2, 9, tzinfo=datetime.UTC)
 

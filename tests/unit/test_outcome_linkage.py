@@ -19,7 +19,7 @@ from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.scoring_log import COLUMNS, ScoringLog
 from dnapredict.service.logged_contacts import logged_contacts
 from dnapredict.worklist.calls.calls_ledger import Ledger
-from dnapredict.worklist.files.list_store import ListIdentity
+from dnapredict.worklist.files.kept_list import ListIdentity
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 from dnapredict.worklist.follow_up.scored_rows import ScoredFiles, ScoredRows
 from dnapredict.worklist.plan.call_plan import CallPlan

@@ -17,7 +17,7 @@ from dnapredict.config.service_config import Retention
 from dnapredict.data.files.digests import keyed_hash
 from dnapredict.errors import StoreError
 from dnapredict.service.log.retention import remove_scored
-from dnapredict.worklist.files.list_store import ListIdentity
+from dnapredict.worklist.files.kept_list import ListIdentity
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 from dnapredict.worklist.follow_up.scored_rows import SCORED_SCHEMA, ScoredFiles, ScoredRows
 from dnapredict.worklist.plan.call_plan import CallPlan

@@ -22,7 +22,7 @@ from dnapredict.registry import CHALLENGER, CHAMPION, Registry
 from dnapredict.worklist.batch import PART_ROWS
 from dnapredict.worklist.calls.calls_ledger import Ledger
 from dnapredict.worklist.calls.known_contacts import RecordedContacts
-from dnapredict.worklist.files.list_store import ListIdentity
+from dnapredict.worklist.files.kept_list import ListIdentity
 from dnapredict.worklist.follow_up.scored_rows import ScoredRows
 from dnapredict.worklist.predictions import Predictor
 from dnapredict.worklist.scorer import Scorer

@@ -22,7 +22,7 @@ from dnapredict.pipeline.challenger_scoring import judge_file
 from dnapredict.pipeline.scoring import Say, ScoredList, open_scorer, score_list
 from dnapredict.worklist.batch import Progress
 from dnapredict.worklist.calls.known_contacts import RecordedContacts
-from dnapredict.worklist.files.list_store import ListIdentity
+from dnapredict.worklist.files.kept_list import ListIdentity
 from dnapredict.worklist.files.worklist_files import require_format
 
 _ENDINGS: Final = (".csv", ".csv.gz", ".xlsx", ".parquet")

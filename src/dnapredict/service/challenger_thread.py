@@ -11,15 +11,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.errors import DnapredictError, ModelError
 from dnapredict.service.background_thread import Background
-from dnapredict.worklist.files.list_store import ListIdentity
-from dnapredict.worklist.scorer import Scorer
+from dnapredict.worklist.files.kept_list import ListIdentity
+
+if TYPE_CHECKING:
+    from dnapredict.worklist.scorer import Scorer
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 _MOST_BYTES_WAITING: Final = 128 * 1_048_576
@@ -56,7 +58,7 @@ class ChallengerThread:
         self,
         *,
         version: Callable[[], str],
-        open_challenger: Callable[[str], Scorer],
+        open_challenger: "Callable[[str], Scorer]",
         run_smoke_test: Callable[[str], None],
     ) -> None:
         """Load nothing yet; `start` starts the thread."""
@@ -148,7 +150,7 @@ class ChallengerThread:
 def no_challenger() -> ChallengerThread:
     """A thread that judges nothing, for a service without a registry."""
 
-    def refuse(version: str) -> Scorer:
+    def refuse(version: str) -> "Scorer":
         raise ModelError(f"Version {version} cannot be loaded here.")
 
     return ChallengerThread(version=lambda: "", open_challenger=refuse, run_smoke_test=lambda _: None)

@@ -10,7 +10,7 @@ from dnapredict.config.factor_register import Factor
 from dnapredict.config.mapping_config import Mapping
 from dnapredict.model.artefact import Manifest
 from dnapredict.worklist.files.excel_worklist import Note
-from dnapredict.worklist.files.list_store import ListIdentity
+from dnapredict.worklist.files.kept_list import ListIdentity
 
 
 class ModelProtocol(Protocol):

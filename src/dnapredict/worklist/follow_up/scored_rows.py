@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from dnapredict.data.files.atomic_write import write_atomically
 from dnapredict.data.files.digests import UNSEALED, is_intact_file, seal
 from dnapredict.errors import StoreError
-from dnapredict.worklist.files.list_store import ListIdentity
+from dnapredict.worklist.files.kept_list import ListIdentity
 from dnapredict.worklist.follow_up.outcome_store import FOLDER, OUTCOME_SCHEMA
 from dnapredict.worklist.plan.call_plan import CallPlan
 

@@ -182,7 +182,7 @@ def test_the_service_and_score_leave_the_same_kind_of_row(
         assert both[name].to_pylist() == both[f"{name} asked"].to_pylist()
 
 
-def test_the_challenger_judges_the_same_list_and_both_are_compared_on_it(
+def test_the_challenger_scores_the_same_list_and_both_are_compared_on_it(
     home: Path,
     extract: Path,
     weekly: pa.Table,
@@ -193,11 +193,11 @@ def test_the_challenger_judges_the_same_list_and_both_are_compared_on_it(
     pq.write_table(weekly, tmp_path / "weekly.parquet")
     done = dnapredict("score", tmp_path / "weekly.parquet", "--out", tmp_path / "again.csv", "--home", home)
     assert (done.returncode, "challenger" in done.stderr) == (0, False), done.stderr
-    (judged,) = ScoredFiles(home).challenger()
+    (by_challenger,) = ScoredFiles(home).challenger()
     challenger = open_challenger(home, "2")
     risks = challenger.risks(weekly)
     expected = dict(zip(risks["appointment_id"].to_pylist(), risks["probability"].to_pylist(), strict=True))
-    kept = pq.read_table(judged).to_pylist()
+    kept = pq.read_table(by_challenger).to_pylist()
     by_hash = {row["appointment"]: row["challenger_probability"] for row in kept}
     for appointment, risk in expected.items():
         assert by_hash[challenger.scored_rows.hashed("appointment", appointment)] == pytest.approx(risk, abs=1e-12)
@@ -207,7 +207,7 @@ def test_the_challenger_judges_the_same_list_and_both_are_compared_on_it(
     assert len(both) == sum(row["attempts"] == 0 for row in rows)
     compared = dnapredict("compare", "2", "1", "--home", home)
     assert compared.returncode == 0, compared.stderr
-    assert "Live, on 360 appointments that both judged at the same moment" in compared.stdout
+    assert "Live, on 360 appointments that both scored at the same moment" in compared.stdout
     assert "Version 2 learned from appointments up to" in compared.stdout
     figures = json.loads(dnapredict("compare", "2", "1", "--home", home, "--json").stdout)
     assert figures["live"]["populations"]["all"]["one"]["n"] == 360

@@ -1,4 +1,4 @@
-"""The challenger judges what was answered: after the answer, in a thread, and never to anybody's harm."""
+"""The challenger scores what was answered: after the answer, in a thread, and never to anybody's harm."""
 
 import datetime
 import logging
@@ -39,8 +39,8 @@ class Rival:
         half = pa.array([0.5] * appointments.num_rows)
         return pa.table({"appointment_id": appointments["appointment_id"], "probability": half})
 
-    def record_risks(self, judged: list[tuple[pa.Table, ListIdentity]]) -> None:
-        for risks, identity in judged:
+    def record_risks(self, scored: list[tuple[pa.Table, ListIdentity]]) -> None:
+        for risks, identity in scored:
             self.recorded.append((identity.list_id, risks["appointment_id"].to_pylist()))
 
 
@@ -52,13 +52,13 @@ def listed(*names: str) -> pa.Table:
     return pa.table({"appointment_id": list(names)})
 
 
-def test_it_judges_each_list_and_each_answer_as_it_was_answered() -> None:
+def test_it_scores_each_list_and_each_answer_as_it_was_answered() -> None:
     rival = Rival()
     challenger = thread(rival)
     challenger.submit(listed("a", "b"), identity=ListIdentity("1" * 16, AT))
     challenger.submit(listed("c"), identity=ListIdentity("", AT))
     assert rival.recorded == []  # nothing happens on the request's path
-    assert challenger.judge_waiting()
+    assert challenger.score_waiting()
     assert sorted(rival.recorded) == [("", ["c"]), ("1" * 16, ["a", "b"])]
 
 
@@ -66,7 +66,7 @@ def test_without_a_challenger_what_waits_is_dropped() -> None:
     rival = Rival()
     challenger = thread(rival, version="")
     challenger.submit(listed("a"), identity=ListIdentity("1" * 16, AT))
-    assert challenger.judge_waiting()
+    assert challenger.score_waiting()
     assert rival.recorded == []
 
 
@@ -83,10 +83,10 @@ def test_a_challenger_that_fails_is_logged_without_a_value_and_not_loaded_again(
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             challenger.submit(listed("a"), identity=ListIdentity("1" * 16, AT))
-            challenger.judge_waiting()
+            challenger.score_waiting()
     assert tried == ["8"]
     assert caplog.messages == [
-        "The challenger does not judge now; no answer is affected. Version 8 failed when it was tried out."
+        "The challenger does not score now; no answer is affected. Version 8 failed when it was tried out."
     ]
 
 
@@ -94,9 +94,9 @@ def test_an_error_of_one_list_does_not_end_the_thread(caplog: pytest.LogCaptureF
     rival = Rival(fails=lambda table: "bad" in table["appointment_id"].to_pylist())
     challenger = thread(rival)
     challenger.submit(listed("bad"), identity=ListIdentity("1" * 16, AT))
-    assert not challenger.judge_waiting()
+    assert not challenger.score_waiting()
     challenger.submit(listed("good"), identity=ListIdentity("2" * 16, AT))
-    assert challenger.judge_waiting()
+    assert challenger.score_waiting()
     assert rival.recorded == [("2" * 16, ["good"])]
     assert "MARKED" not in caplog.text
 
@@ -107,10 +107,10 @@ def test_a_full_queue_drops_what_comes_and_never_waits(monkeypatch: pytest.Monke
     challenger = thread(rival)
     for number in range(5):
         challenger.submit(listed(str(number)), identity=ListIdentity(f"{number:016x}", AT))
-    challenger.judge_waiting()
+    challenger.score_waiting()
     assert [names for _, names in rival.recorded] == [["0"], ["1"]]
     challenger.submit(listed("9"), identity=ListIdentity("9" * 16, AT))
-    challenger.judge_waiting()
+    challenger.score_waiting()
     assert rival.recorded[-1] == ("9" * 16, ["9"])
 
 
@@ -127,7 +127,7 @@ def test_the_service_answers_the_same_with_a_broken_challenger(home: Path, is_br
         uploaded = client.post("/v1/lists", files={"file": ("week.csv", week())})
         assert (scored.status_code, uploaded.status_code) == (200, 200)
         assert scored.json()["results"][0]["probability"] == 0.4
-        assert challenger.judge_waiting() is not is_broken
+        assert challenger.score_waiting() is not is_broken
         again = client.post("/v1/score", json={"appointments": appointments})
         assert again.json()["results"] == scored.json()["results"]
     champion.stop()

@@ -84,7 +84,7 @@ def provenance(*, horizon: int = 7, since: int = 2024, until: int = 2025, delay:
 KNOWLEDGE = """
     one      | other    | says
     horizon 7| horizon 7|
-    horizon 7| horizon 2| version 1 judged 7 days before each appointment, and version 2 2 days
+    horizon 7| horizon 2| version 1 scored 7 days before each appointment, and version 2 2 days
     since 2024              | since 2020              | version 1 on 2024-04-01, and that of version 2 on 2020-04-01
     until 2025              | until 2026              | up to 2025-09-30, and version 2 up to 2026-09-30
     delay 3  | delay 5  | version 1 took an outcome as known 3 days after

@@ -175,12 +175,12 @@ def live_lines(comparison: "ModelComparison | None", *, versions: tuple[str, str
     from dnapredict.data.small_numbers import publish_count
 
     if comparison is None:
-        yield "Too few live appointments that both judged have a known outcome to compare them there."
+        yield "Too few live appointments that both scored have a known outcome to compare them there."
         return
     one, other = versions
     total = publish_count(comparison.n, _disclosure())
     yield (
-        f"Live, on {total:,} appointments that both judged at the same moment, without those whose patient a call "
+        f"Live, on {total:,} appointments that both scored at the same moment, without those whose patient a call "
         f"reached: {comparison.verdict(*_versions(versions))} Version {one} less version {other}:"
     )
     yield from _difference_lines(comparison)

@@ -78,7 +78,7 @@ def compare(
     """Compare two versions on the same appointments: of their tests, and live ones.
 
     Uses the appointments that both were tested on, and says where one knew more than the other about them. Where the
-    one was the champion and the other the challenger, both judged the same lists: those of which 'outcomes' knows what
+    one was the champion and the other the challenger, both scored the same lists: those of which 'outcomes' knows what
     became of them are compared too. Prints the differences ONE minus OTHER with 95% bootstrap
     intervals, resampled by patient; a log loss below 0 means that ONE is better. The comparison is stored as an
     MLflow run.
@@ -234,7 +234,7 @@ def score(
     Example:  dnapredict score --watch /srv/lists
     """
     from dnapredict.config.service_config import served_config
-    from dnapredict.pipeline.challenger_scoring import judge_file
+    from dnapredict.pipeline.challenger_scoring import score_with_challenger
     from dnapredict.pipeline.scoring import score_list
     from dnapredict.pipeline.watching import watch as watch_folder
     from dnapredict.service.logged_contacts import logged_contacts
@@ -288,7 +288,7 @@ def score(
     for notice in scored.notices:
         say(notice)
     if scored.identity is not None:
-        judge_file(
+        score_with_challenger(
             list_,
             home=folder,
             identity=scored.identity,

@@ -1,4 +1,4 @@
-"""Judge a scored list with the challenger too, after it is delivered, so that both models can be compared later.
+"""Score a list with the challenger too, after it is delivered, so that both models can be compared later.
 
 The challenger decides nothing: no rank, no call, no word of a list. Its risks are kept beside those of the champion
 (`worklist.follow_up.scored_rows`) until the outcomes are known.
@@ -62,7 +62,7 @@ def open_challenger(home: Path, version: str, *, recorded: RecordedContacts | No
     )
 
 
-def judge_file(
+def score_with_challenger(
     path: Path,
     *,
     home: Path,
@@ -72,7 +72,7 @@ def judge_file(
     recorded: RecordedContacts | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Judge the list at `path`, which was scored as `identity`, where the home has a challenger.
+    """Score the list at `path`, which the champion scored as `identity`, where the home has a challenger.
 
     Whatever is wrong with it is said and raises nothing: the list is delivered already.
     """
@@ -81,14 +81,14 @@ def judge_file(
         version = challenger_version(home)
         if version:
             challenger = open_challenger(home, version, recorded=recorded).with_mapping(mapping)
-            _judge_file(path, challenger, identity=identity, history=history)
+            _score_file(path, challenger, identity=identity, history=history)
     except DnapredictError as error:
-        say(f"The challenger did not judge this list, which is not affected. {error}")
+        say(f"The challenger did not score this list, which is not affected. {error}")
     except Exception as error:  # noqa: BLE001 - an untried model must not make a delivered list fail
-        say(f"The challenger did not judge this list, which is not affected ({type(error).__name__}).")
+        say(f"The challenger did not score this list, which is not affected ({type(error).__name__}).")
 
 
-def _judge_file(path: Path, challenger: Scorer, *, identity: ListIdentity, history: Path | None) -> None:
+def _score_file(path: Path, challenger: Scorer, *, identity: ListIdentity, history: Path | None) -> None:
     with Workspace(memory_limit=_MEMORY) as workspace:
         if history is not None:
             own = history_from(history, workspace.new_folder(), scorer=challenger)
@@ -100,5 +100,5 @@ def _judge_file(path: Path, challenger: Scorer, *, identity: ListIdentity, histo
         parts = predictor.predict_in_parts(points, past, rows=PART_ROWS, workspace=workspace)
         risks = pa.concat_tables(part() for part in parts).select(["row_number", "probability"])
         ids = workspace.fetch(f"SELECT row_number, appointment_id FROM {points.get_name()} ORDER BY row_number")
-    judged = ids.append_column("probability", risks["probability"])
-    challenger.record_risks([(judged, identity)])
+    risks_by_id = ids.append_column("probability", risks["probability"])
+    challenger.record_risks([(risks_by_id, identity)])

@@ -1,6 +1,6 @@
-"""Compare two versions on live appointments, which the champion scored and the challenger judged in the background.
+"""Compare two versions on live appointments, which the champion scored and the challenger in the background.
 
-Both judged the same lists at the same moment with the same history, so that they knew the same; on the test sets of two
+Both scored the same lists at the same moment with the same history, so that they knew the same; on the test sets of two
 trainings they may not have, which is said. Appointments whose patient was reached by a call are left out, since the
 call may have changed the outcome.
 """
@@ -45,7 +45,7 @@ def compare_live(home: Path, one: str, other: str) -> ModelComparison | None:
     store = OutcomeStore(home)
     if not store.exists:
         return None
-    rows = _judged_by_both(store.read(_COLUMNS), one, other)
+    rows = _scored_by_both(store.read(_COLUMNS), one, other)
     if rows.num_rows < SMALLEST_EVALUATED:
         return None
     is_champion = pc.equal(rows["model_version"], one).to_numpy()
@@ -65,7 +65,7 @@ def compare_live(home: Path, one: str, other: str) -> ModelComparison | None:
     )
 
 
-def _judged_by_both(rows: pa.Table, one: str, other: str) -> pa.Table:
+def _scored_by_both(rows: pa.Table, one: str, other: str) -> pa.Table:
     """The appointments with a known outcome and both risks, whose patient no call reached, in order of time."""
     pair = [
         pc.and_(pc.equal(rows["model_version"], first), pc.equal(rows["challenger_version"], second))
@@ -97,8 +97,8 @@ def _differences(one: str, mine: Provenance, other: str, theirs: Provenance) -> 
     horizons = mine.config.horizon_days, theirs.config.horizon_days
     if horizons[0] != horizons[1]:
         yield (
-            f"They knew different things: version {one} judged {horizons[0]} days before each appointment, and version "
-            f"{other} {horizons[1]} days before. The one that judges later knows more, whichever model is better."
+            f"They knew different things: version {one} scored {horizons[0]} days before each appointment, and version "
+            f"{other} {horizons[1]} days before. The one that scores later knows more, whichever model is better."
         )
     delays = mine.config.recording_delay_days, theirs.config.recording_delay_days
     if delays[0] != delays[1]:

@@ -74,7 +74,7 @@ def build(
     """The service that scores with `champion` and keeps its lists in `home`.
 
     The champion begins to watch the registry when a worker starts, not when this is called.
-    Uploaded lists are read through `mapping`. `documents` reads the documents about a version. `challenger` judges what
+    Uploaded lists are read through `mapping`. `documents` reads the documents about a version. `challenger` scores what
     was answered, by default nothing.
     """
 
@@ -266,7 +266,7 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
 
 
 def challenger_of(home: Path, database: str | None = None) -> ChallengerThread:
-    """The thread that judges with a home's challenger what was answered; nothing is loaded yet."""
+    """The thread that scores with the challenger of a home what was answered; nothing is loaded yet."""
     recorded = logged_contacts(home, database)
 
     def version() -> str:

@@ -1,8 +1,8 @@
-"""Judge with the challenger what the champion has answered, in a thread, off every request's path.
+"""Score with the challenger what the champion has answered, in a thread, off every request's path.
 
-A request only puts its appointments into a queue that never waits: while it is full, what is answered is not judged.
-The challenger is tried out in a child process before it is loaded. Whatever fails is logged, and no answer depends on
-it.
+A request only puts its appointments into a queue that never waits: while it is full, what comes is not scored by the
+challenger, which is tried out in a child process before it is loaded. Whatever fails is logged, and no answer depends
+on it.
 """
 
 import logging
@@ -42,7 +42,7 @@ class _Answered:
 
 
 class ChallengerThread:
-    """The queue of answered appointments, and the thread that judges them.
+    """The queue of answered appointments, and the thread that scores them.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class ChallengerThread:
         self._check_after = 0.0
         self._background = Background(
             "challenger",
-            self.judge_waiting,
+            self.score_waiting,
             seconds_between=_SECONDS_BETWEEN,
             seconds_after_failure=_SECONDS_AFTER_FAILURE,
         )
@@ -87,7 +87,7 @@ class ChallengerThread:
         self._background.stop()
 
     def submit(self, appointments: pa.Table, *, identity: ListIdentity, mapping: Mapping = IDENTITY) -> None:
-        """Let the challenger judge appointments that were answered as `identity`; returns at once."""
+        """Let the challenger score appointments that were answered as `identity`; returns at once."""
         size = appointments.nbytes
         with self._lock:
             if len(self._waiting) >= _MOST_WAITING or self._bytes + size > _MOST_BYTES_WAITING:
@@ -95,20 +95,20 @@ class ChallengerThread:
             self._waiting.append(_Answered(appointments, mapping, identity))
             self._bytes += size
 
-    def judge_waiting(self) -> bool:
-        """Judge everything that waits, and return whether that succeeded; failures are logged.
+    def score_waiting(self) -> bool:
+        """Score everything that waits, and return whether that succeeded; failures are logged.
 
         Without a challenger, what waits is dropped.
         """
         try:
             while waiting := self._take():
                 self._load()
-                self._judge(waiting)
+                self._score(waiting)
             return True
         except DnapredictError as error:
-            _LOG.warning("The challenger does not judge now; no answer is affected. %s", error)
+            _LOG.warning("The challenger does not score now; no answer is affected. %s", error)
         except Exception as error:  # noqa: BLE001 - whatever an untried model raises, the service goes on
-            _LOG.warning("The challenger does not judge now; no answer is affected (%s).", type(error).__name__)
+            _LOG.warning("The challenger does not score now; no answer is affected (%s).", type(error).__name__)
         return False
 
     def _take(self) -> list[_Answered]:
@@ -117,19 +117,19 @@ class ChallengerThread:
             self._bytes -= sum(each.appointments.nbytes for each in taken)
         return taken
 
-    def _judge(self, waiting: list[_Answered]) -> None:
+    def _score(self, waiting: list[_Answered]) -> None:
         scorer = self._scorer
         if scorer is None:
             return
-        judged = []
+        scored = []
         for each in waiting:
             started = time.monotonic()
             reader = scorer if each.mapping == IDENTITY else scorer.with_mapping(each.mapping)
             # Alone, as it was answered: some factors look at the other rows of a list.
-            judged.append((reader.risks(each.appointments), each.identity))
+            scored.append((reader.risks(each.appointments), each.identity))
             time.sleep(time.monotonic() - started)  # at most half of a core is taken from requests
-        scorer.record_risks([each for each in judged if each[1].list_id == ""])
-        for risks, identity in judged:
+        scorer.record_risks([each for each in scored if each[1].list_id == ""])
+        for risks, identity in scored:
             if identity.list_id:
                 scorer.record_risks([(risks, identity)])
 
@@ -148,7 +148,7 @@ class ChallengerThread:
 
 
 def no_challenger() -> ChallengerThread:
-    """A thread that judges nothing, for a service without a registry."""
+    """A thread that scores nothing, for a service without a registry."""
 
     def refuse(version: str) -> "Scorer":
         raise ModelError(f"Version {version} cannot be loaded here.")

@@ -128,8 +128,8 @@ class Scorer:
             predictions, _ = self._predict(_numbered(appointments), Predictor(self.stored, with_reasons=False), engine)
         return predictions.select(["appointment_id", "probability"])
 
-    def record_risks(self, judged: Sequence[tuple[pa.Table, ListIdentity]]) -> None:
-        """Record what this model thinks of lists that another one scored: `risks` of each, and the list.
+    def record_risks(self, scored: Sequence[tuple[pa.Table, ListIdentity]]) -> None:
+        """Record the risks by this model of lists that another one scored first: `risks` of each, and the list.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class Scorer:
             If that cannot be written.
         """
         if self.scored_rows is not None:
-            self.scored_rows.record_challenger(judged, version=self.model_version)
+            self.scored_rows.record_challenger(scored, version=self.model_version)
 
     def assemble(
         self,

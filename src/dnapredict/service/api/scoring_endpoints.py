@@ -61,7 +61,7 @@ def answer(
 ) -> ScoreAnswer:
     """Score the appointments of `request` with the current champion, and log the answers.
 
-    The `challenger` judges them after the answer.
+    The `challenger` scores them after the answer.
 
     Raises
     ------

@@ -53,7 +53,7 @@ class JoinSources:
     Attributes
     ----------
     lists, challenger
-        The files of scored lists and of what challengers thought of them.
+        The files of scored lists and of the risks that challengers gave them.
     answers
         Answers about single appointments (`answers_table`).
     extract
@@ -105,7 +105,7 @@ def join_outcomes(sources: JoinSources, workspace: Workspace) -> tuple[pa.Table,
     con.execute(_SCORED)
     con.execute(_SAID)
     _load_calls(sources.calls, workspace)
-    for statement in (_CHOSEN, _JUDGED, _JOINED):
+    for statement in (_CHOSEN, _CHALLENGER_RISKS, _JOINED):
         con.execute(statement)
     counts = workspace.fetch(_COUNTS).to_pylist()[0]
     columns = ", ".join(OUTCOME_SCHEMA.names)
@@ -120,7 +120,7 @@ def _load(sources: JoinSources, workspace: Workspace) -> None:
     con.register("earlier", sources.earlier)
     for name, files, schema in (
         ("lists", sources.lists, SCORED_SCHEMA),
-        ("thought", sources.challenger, CHALLENGER_SCHEMA),
+        ("challenger_rows", sources.challenger, CHALLENGER_SCHEMA),
     ):
         con.register(f"no_{name}", schema.empty_table())
         columns = ", ".join(schema.names)
@@ -234,11 +234,11 @@ _CHOSEN: Final = """
             s.model_version DESC, s.probability DESC
     ) = 1
 """
-_JUDGED: Final = """
-    CREATE OR REPLACE TABLE judged AS
+_CHALLENGER_RISKS: Final = """
+    CREATE OR REPLACE TABLE challenger_risks AS
     SELECT appointment, list_id, scored_at, max(challenger_version) AS challenger_version,
         arg_max(challenger_probability, challenger_version) AS challenger_probability
-    FROM thought GROUP BY ALL
+    FROM challenger_rows GROUP BY ALL
 """
 # What the store knew of calls counts where nothing is recorded of them any more. Details are kept as long as the log,
 # and the number of attempts longer.
@@ -257,7 +257,7 @@ _JOINED: Final = f"""
             coalesce(c.attempts, 0)::BIGINT AS attempts, coalesce(c.reached, false) AS reached,
             o.appointment IS NOT NULL AS opted_out, c.call_outcome, c.barrier, c.offered
         FROM said s JOIN chosen l USING (appointment)
-            LEFT JOIN judged j ON j.appointment = s.appointment AND j.scored_at = l.scored_at
+            LEFT JOIN challenger_risks j ON j.appointment = s.appointment AND j.scored_at = l.scored_at
                 AND j.list_id IS NOT DISTINCT FROM l.list_id
             LEFT JOIN known_calls c ON c.appointment = s.appointment
             LEFT JOIN opted_out o ON o.appointment = s.appointment

@@ -5,7 +5,7 @@ are keyed hashes, with the secret of the scoring log, so that calls and outcomes
 patient is.
 
 A file is named after the time of scoring and the list. A row that is scored again on its list has a file of its own.
-What the challenger thought of a list is a second file, `-challenger`, since it is judged after the list is delivered.
+The risks by the challenger are a second file, `-challenger`, since it scores a list after it is delivered.
 """
 
 import contextlib
@@ -35,9 +35,9 @@ _NAMES: Final = (
 SCORED_SCHEMA: Final = pa.schema([OUTCOME_SCHEMA.field(name) for name in _NAMES])
 """The columns of a scored list, as in the outcome store."""
 
-_JUDGED: Final = ("appointment", "list_id", "scored_at", "challenger_version", "challenger_probability")
-CHALLENGER_SCHEMA: Final = pa.schema([OUTCOME_SCHEMA.field(name) for name in _JUDGED])
-"""The columns of what the challenger thought of a list."""
+_BY_CHALLENGER: Final = ("appointment", "list_id", "scored_at", "challenger_version", "challenger_probability")
+CHALLENGER_SCHEMA: Final = pa.schema([OUTCOME_SCHEMA.field(name) for name in _BY_CHALLENGER])
+"""The columns of the risks by the challenger."""
 
 _NAMED: Final = re.compile(r"(\d{8}T\d{12})-[0-9a-f]{16}(-challenger)?")
 _TIME: Final = "%Y%m%dT%H%M%S%f"
@@ -76,8 +76,8 @@ class ScoredRows:
             return (f"What was scored on this list is not recorded, so that its outcomes will not be known. {error}",)
         return ()
 
-    def record_challenger(self, judged: Sequence[tuple[pa.Table, ListIdentity]], *, version: str) -> None:
-        """Record what the challenger thought of lists: `appointment_id` and `probability` of each, and the list.
+    def record_challenger(self, scored: Sequence[tuple[pa.Table, ListIdentity]], *, version: str) -> None:
+        """Record the risks by the challenger: `appointment_id` and `probability` of each, and the list.
 
         They share a file. The id of an answer about a single appointment, which is on no list, is "".
 
@@ -86,14 +86,14 @@ class ScoredRows:
         StoreError
             If that cannot be written.
         """
-        tables = [self._judged(risks, identity, version) for risks, identity in judged]
+        tables = [self._challenger_rows(risks, identity, version) for risks, identity in scored]
         if tables:
-            first = judged[0][1]
+            first = scored[0][1]
             # A name of its own, since several answers share a file.
-            name = first if len(judged) == 1 and first.list_id else ListIdentity.new()
+            name = first if len(scored) == 1 and first.list_id else ListIdentity.new()
             self._write(pa.concat_tables(tables), name, ending=_CHALLENGER)
 
-    def _judged(self, risks: pa.Table, identity: ListIdentity, version: str) -> pa.Table:
+    def _challenger_rows(self, risks: pa.Table, identity: ListIdentity, version: str) -> pa.Table:
         n = risks.num_rows
         columns = {
             "appointment": self._hashes("appointment", risks["appointment_id"]),
@@ -152,7 +152,7 @@ class ScoredFiles:
         return [path for path in self._all() if not path.stem.endswith(_CHALLENGER)]
 
     def challenger(self) -> list[Path]:
-        """The files of what challengers thought of them, oldest first."""
+        """The files of the risks by challengers, oldest first."""
         return [path for path in self._all() if path.stem.endswith(_CHALLENGER)]
 
     def damaged(self) -> list[Path]:

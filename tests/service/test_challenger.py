@@ -94,10 +94,11 @@ def test_an_error_of_one_list_does_not_end_the_thread(caplog: pytest.LogCaptureF
     rival = Rival(fails=lambda table: "bad" in table["appointment_id"].to_pylist())
     challenger = thread(rival)
     challenger.submit(listed("bad"), identity=ListIdentity("1" * 16, AT))
-    assert not challenger.score_waiting()
     challenger.submit(listed("good"), identity=ListIdentity("2" * 16, AT))
+    assert not challenger.score_waiting()
+    challenger.submit(listed("later"), identity=ListIdentity("3" * 16, AT))
     assert challenger.score_waiting()
-    assert rival.recorded == [("2" * 16, ["good"])]
+    assert rival.recorded == [("2" * 16, ["good"]), ("3" * 16, ["later"])]
     assert "MARKED" not in caplog.text
 
 

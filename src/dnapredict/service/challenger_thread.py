@@ -121,17 +121,22 @@ class ChallengerThread:
         scorer = self._scorer
         if scorer is None:
             return
-        scored = []
+        scored, errors = [], list[Exception]()
         for each in waiting:
             started = time.monotonic()
             reader = scorer if each.mapping == IDENTITY else scorer.with_mapping(each.mapping)
-            # Alone, as it was answered: some factors look at the other rows of a list.
-            scored.append((reader.risks(each.appointments), each.identity))
+            try:
+                # Alone, as it was answered: some factors look at the other rows of a list.
+                scored.append((reader.risks(each.appointments), each.identity))
+            except Exception as error:  # noqa: BLE001 - raised below, once the others are recorded
+                errors.append(error)
             time.sleep(time.monotonic() - started)  # at most half of a core is taken from requests
         scorer.record_risks([each for each in scored if each[1].list_id == ""])
         for risks, identity in scored:
             if identity.list_id:
                 scorer.record_risks([(risks, identity)])
+        if errors:
+            raise errors[0]
 
     def _load(self) -> None:
         """Load the challenger, if it is another than before; one that failed is not tried again."""

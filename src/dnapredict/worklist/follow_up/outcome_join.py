@@ -185,13 +185,16 @@ def _columns(names: Sequence[str], form: str) -> str:
     return ", ".join(f"{form.replace('*', name)} AS {name}" for name in names)
 
 
-# Rows of the store count as scored too, since the files of their lists are deleted before the store.
+# Rows of the store count as scored too, since the files of their lists are deleted before the store. A list that was
+# scored after its appointment began is no prediction; an answer has no time of the appointment of its own.
 _SCORED: Final = f"""
-    CREATE OR REPLACE TABLE scored AS
+    CREATE OR REPLACE TABLE all_scored AS
         SELECT *, 2 AS source FROM lists
         UNION ALL BY NAME SELECT *, 1 AS source FROM answers
         UNION ALL BY NAME
-        SELECT appointment, patient, starts_at, booked_at, {", ".join(_OF_LIST)}, 0 AS source FROM earlier
+        SELECT appointment, patient, starts_at, booked_at, {", ".join(_OF_LIST)}, 0 AS source FROM earlier;
+    CREATE OR REPLACE TABLE scored AS
+        SELECT * FROM all_scored WHERE source = 0 OR coalesce(scored_at < starts_at, true)
 """
 # What extracts say of each scored appointment. A known outcome is never replaced by none, and of two the one that was
 # recorded later counts, or the one that is read now.
@@ -219,14 +222,14 @@ _SAID: Final = f"""
         {_columns(_GROUPS, "CASE WHEN is_older THEN coalesce(b.*, e.*) ELSE coalesce(e.*, b.*) END")}
     FROM both_extracts
 """
-# A list that was scored after its appointment began is no prediction. The last list before its calls ended comes first;
-# where all were scored after them (a clock that was put back), the last one. In a trial, the first list that gave an
-# arm does: which list counts must not depend on calls, of which one arm has none.
+# The last list before its calls ended comes first; where all were scored after them (a clock that was put back), the
+# last one. In a trial, the first list that gave an arm does: which list counts must not depend on calls, of which one
+# arm has none.
 _CHOSEN: Final = """
     CREATE OR REPLACE TABLE chosen AS
     SELECT s.* EXCLUDE (patient, starts_at, booked_at)
     FROM scored s JOIN said a USING (appointment) LEFT JOIN calls c USING (appointment)
-    WHERE source = 0 OR s.scored_at < coalesce(s.starts_at, a.starts_at)
+    WHERE source <> 1 OR s.scored_at < a.starts_at
     QUALIFY row_number() OVER (
         PARTITION BY appointment
         ORDER BY CASE WHEN s.trial_arm IS NOT NULL THEN s.scored_at END NULLS LAST,
@@ -274,7 +277,7 @@ _COUNTS: Final = """
         count_if(outcome_code IS NOT NULL AND outcome_before IS NULL) AS new,
         count_if(outcome_code <> outcome_before) AS changed,
         count_if(patient <> patient_scored) AS other_patient,
-        (SELECT count(*) FROM said ANTI JOIN joined USING (appointment) WHERE starts_at IS NOT NULL) AS late,
+        (SELECT count(DISTINCT appointment) FROM all_scored ANTI JOIN scored USING (appointment)) AS late,
         count_if(attempts > 0) AS called, count_if(reached) AS reached
     FROM joined
 """

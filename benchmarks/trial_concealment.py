@@ -4,9 +4,9 @@ Weekly lists of a synthetic care board are planned in a trial that holds out a f
 learns from the rows without a call of the first lists, with the arms of all of them, and tells for each row without a
 call of the later lists whether its patient is held out. By chance it is right in 50 of 100 (balanced). It sees:
 
-- `as without a trial`: risk, band, order by risk, and everything below;
-- `list of a trial`: what the page, the file and the answer of the service hold of a row without a call;
-- `list and the whole record`: that and every column of the uploaded list, by which it can learn the risk itself.
+- risk, band and the order by risk, needs, clinic and site, as without a trial;
+- what is left when risks are withheld, and what a list of a trial has: the action and the time;
+- that and every column of the uploaded list, by which it can learn the risk itself.
 
 `python -m benchmarks.trial_concealment [ROWS]`.
 """
@@ -44,7 +44,8 @@ TRIAL = TrialConfig(
     approved_by="A benchmark",
     why_ethical="The patients of this trial are made up.",
 )
-OF_THE_LIST = ("action", "needs", "clinic_code", "site_code", "hour", "weekday", "place_of_rows_without_a_call")
+OF_THE_LIST = ("action", "hour", "weekday", "place_of_rows_without_a_call")
+WITHHELD = ("needs", "clinic_code", "site_code")
 BY_RISK = ("probability", "band", "place_by_risk")
 OF_THE_RECORD = (
     *("age_years", "gender_code", "imd_decile", "distance_km", "interpreter_needed", "transport_booked", "has_mobile"),
@@ -140,12 +141,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         table = rows_without_a_call(rows, Path(folder))
     seen = {
-        "as without a trial": (*OF_THE_LIST, *BY_RISK),
-        "list of a trial": OF_THE_LIST,
-        "action and needs alone": ("action", "needs"),
-        "time alone": ("hour", "weekday", "place_of_rows_without_a_call"),
-        "without clinic and site": ("action", "needs", "hour", "weekday", "place_of_rows_without_a_call"),
-        "list and the whole record": (*OF_THE_LIST, *OF_THE_RECORD),
+        "as without a trial": (*OF_THE_LIST, *WITHHELD, *BY_RISK),
+        "risk, band and order withheld": (*OF_THE_LIST, *WITHHELD),
+        "needs, clinic and site withheld too: a list of a trial": OF_THE_LIST,
+        "list of a trial and the whole record": (*OF_THE_LIST, *WITHHELD, *OF_THE_RECORD),
     }
     print(f"{table.num_rows:,} rows without a call, {pc.mean(table['held_out'].cast('float64')).as_py():.3f} held out")
     print("| what the guesser sees | right in 100 (balanced) |")

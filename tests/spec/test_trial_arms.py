@@ -197,6 +197,7 @@ WRONG = """
     approved_by    | " "                    | name the committee or person
     why_ethical    | "It is."               | say in a sentence why
     name           | "../Calls"             | should match pattern
+    name           | "Benefit"              | this name is taken
     held_out       | 0.2                    | Did you mean 'share_held_out'?
 """
 

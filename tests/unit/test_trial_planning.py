@@ -144,6 +144,17 @@ def test_a_trial_that_is_taken_out_or_replaced_is_refused_until_it_ends(home: Pa
         plan_trial(home)
 
 
+def test_two_trials_have_two_files(home: Path, monkeypatch: pytest.MonkeyPatch):
+    configured(monkeypatch, name="Calls 1")
+    plan_trial(home)
+    later = {"start": datetime.date(2027, 5, 1), "end": datetime.date(2027, 6, 1)}
+    configured(monkeypatch, name="calls-1", **later)
+    with pytest.raises(ConfigurationError, match="'calls-1' is too like 'Calls 1'"):
+        plan_trial(home)
+    configured(monkeypatch, name="Calls 2", **later)
+    assert plan_trial(home).is_new
+
+
 def test_a_clock_that_is_turned_back_ends_no_trial(home: Path, monkeypatch: pytest.MonkeyPatch):
     configured(monkeypatch)
     plan_trial(home)

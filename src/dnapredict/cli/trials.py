@@ -60,21 +60,21 @@ def report_trial(
     out: Annotated[Path, typer.Option("--out", help="Folder for report.html, trial.json and the tables.")],
     home: Home = HOME,
     name: Annotated[
-        str | None, typer.Option("--trial", help="The trial.", show_default="the one with the latest appointments")
+        str | None, typer.Option(help="Name of the trial.", show_default="the one with the latest appointments")
     ] = None,
-    cost_of_call: Annotated[
-        float | None, typer.Option(help="What a call costs, in pounds, for the cost of an appointment that is kept.")
+    pounds_per_call: Annotated[
+        float | None, typer.Option(min=0, help="What a call costs, for the cost of an appointment that is kept.")
     ] = None,
 ) -> None:
     """Report the effect of the calls by the arms of the trial, with the outcomes read so far.
 
     The report may be made each week: what it claims allows for every look. It claims nothing that chance explains.
 
-    Example:  dnapredict trial report --out reports/trial --cost-of-call 3.50
+    Example:  dnapredict trial report --out reports/trial --pounds-per-call 3.50
     """
     from dnapredict.pipeline.trial_reporting import report_trial as report
 
-    reported = report(home_option(home), out, name=name, pounds_per_call=cost_of_call, say=say)
+    reported = report(home_option(home), out, name=name, pounds_per_call=pounds_per_call, say=say)
     say(reported.result.claim.sentence)
     say(reported.result.ranking.reason)
     if reported.benefit_model is not None:

@@ -50,6 +50,14 @@ class TrialConfig(Settings):
     approved_by: str
     why_ethical: str
 
+    @field_validator("name")
+    @classmethod
+    def _is_no_other_file(cls, value: str) -> str:
+        # The folder `trial` of a home has `benefit.json` of its own beside a file for each trial.
+        if value.casefold() == "benefit":
+            raise ValueError("this name is taken; give the trial another one")
+        return value
+
     @field_validator("approved_by")
     @classmethod
     def _somebody_approved(cls, value: str) -> str:

@@ -370,11 +370,21 @@ def _refuse_amendment(trial: TrialConfig, before: PreRegistration, register: Tri
 
 def _refuse_overlap(trial: TrialConfig, known: dict[str, PreRegistration]) -> None:
     for name, other in known.items():
+        if name != trial.name and _file_of(name) == _file_of(trial.name):
+            raise ConfigurationError(
+                f"serving/worklist.toml: [trial] '{trial.name}' is too like '{name}', which is registered: both would "
+                "have one file. Give the trial another name."
+            )
         if name != trial.name and trial.start <= other.settings.end and other.settings.start <= trial.end:
             raise ConfigurationError(
                 f"serving/worklist.toml: [trial] '{trial.name}' overlaps with '{name}', which runs from "
                 f"{other.settings.start} to {other.settings.end}. Begin after it, or amend its end first."
             )
+
+
+def _file_of(name: str) -> str:
+    # Windows and macOS take names that differ in case alone for one.
+    return registration_file(Path(), name).name.casefold()
 
 
 def _refuse_unnamed(trial: TrialConfig | None, known: dict[str, PreRegistration], day: datetime.date) -> None:

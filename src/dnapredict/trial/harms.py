@@ -13,7 +13,7 @@ from dnapredict.trial.trial_rows import TrialRows, is_one_of
 
 
 @dataclass(frozen=True)
-class Harm:
+class PossibleHarm:
     """One possible harm: how often it happened in either arm, and the difference between their shares.
 
     `difference` is None where it never happened, or can only happen in a call.
@@ -33,7 +33,7 @@ _BY_OUTCOME: Final = (
 )
 
 
-def harms(rows: TrialRows) -> tuple[Harm, ...]:
+def harms(rows: TrialRows) -> tuple[PossibleHarm, ...]:
     """The harms that the outcome store knows of, of appointments with an outcome."""
     outcome = rows.table["outcome_code"]
     found = [_harm(rows, name, title, is_one_of(outcome, meant)) for name, title, meant in _BY_OUTCOME]
@@ -44,11 +44,11 @@ def harms(rows: TrialRows) -> tuple[Harm, ...]:
     return tuple(found)
 
 
-def _harm(rows: TrialRows, name: str, title: str, happened: Mask) -> Harm:
+def _harm(rows: TrialRows, name: str, title: str, happened: Mask) -> PossibleHarm:
     treated, control = (int((happened & arm).sum()) for arm in (rows.treated, ~rows.treated))
     happens_in_calls = name in {"opted_out", "complained"}
     if happens_in_calls or not treated + control:
-        return Harm(name, title, treated, control, None)
+        return PossibleHarm(name, title, treated, control, None)
     outcome: Floats = happened.astype(np.float64)
     scores = arm_scores(outcome, rows.treated, share=rows.share, design=np.ones((len(rows), 1)), cluster=rows.patient)
-    return Harm(name, title, treated, control, risk_difference(scores))
+    return PossibleHarm(name, title, treated, control, risk_difference(scores))

@@ -56,7 +56,7 @@ class GroupEffect:
 
 
 @dataclass(frozen=True)
-class _Columns:
+class _JointEstimates:
     """Estimates of several groups and their joint covariance."""
 
     values: Floats
@@ -116,8 +116,8 @@ def group_effects(
     inside = [rows for rows, is_enough in zip(inside, enough, strict=True) if is_enough]
     if not inside:
         return ()
-    effects = _columns(scores, [_share_of(rows) for rows in inside])
-    contrasts = _columns(scores, [_share_of(rows) - _share_of(~rows) for rows in inside])
+    effects = _joint_estimates(scores, [_share_of(rows) for rows in inside])
+    contrasts = _joint_estimates(scores, [_share_of(rows) - _share_of(~rows) for rows in inside])
     critical = effects.critical(max(float(np.quantile(effects.largest, 1 - alpha)), least_critical))
     threshold = max(float(np.quantile(contrasts.largest, 1 - _DIFFERS_ALPHA)), least_critical)
     differs = contrasts.standard_scores >= threshold
@@ -146,7 +146,7 @@ def _share_of(rows: Mask) -> Floats:
     return np.asarray(rows / rows.sum(), dtype=np.float64)
 
 
-def _columns(scores: ArmScores, weights: Sequence[Floats]) -> _Columns:
+def _joint_estimates(scores: ArmScores, weights: Sequence[Floats]) -> _JointEstimates:
     """Weighted sums of the contributions, and their covariance by patient.
 
     Weights are positive inside a group and, for a contrast, negative outside, and each part is centred at its own mean.
@@ -155,7 +155,7 @@ def _columns(scores: ArmScores, weights: Sequence[Floats]) -> _Columns:
     values = np.array([float(weight @ difference) for weight in weights])
     influence = np.column_stack([_influence(difference, weight) for weight in weights])
     covariance = cluster_covariance(influence, scores.cluster)
-    return _Columns(values, covariance, _freedom(influence, scores.cluster))
+    return _JointEstimates(values, covariance, _freedom(influence, scores.cluster))
 
 
 def _freedom(influence: Floats, cluster: Rows) -> Floats:
@@ -178,7 +178,7 @@ def _influence(difference: Floats, weight: Floats) -> Floats:
     return found
 
 
-def _shrunken(effects: _Columns, groupings: Sequence[str]) -> Floats:
+def _shrunken(effects: _JointEstimates, groupings: Sequence[str]) -> Floats:
     """Each estimate, moved to the mean of its grouping by as much of the variance as chance explains."""
     found = effects.values.copy()
     variances = effects.errors**2

@@ -30,7 +30,7 @@ from dnapredict.trial.effect_estimates import (
     risk_difference,
     share_treated,
 )
-from dnapredict.trial.harms import Harm, harms
+from dnapredict.trial.harms import PossibleHarm, harms
 from dnapredict.trial.ranking_value import choose_ranking
 from dnapredict.trial.sequential_intervals import END_ALPHA, LOOK_ALPHA, sequential_critical
 from dnapredict.trial.subgroup_effects import GroupEffect, group_effects
@@ -207,7 +207,7 @@ class _Assessment:
         rows = self.rows
         return {f"{arm}_reached": int((rows.reached & part).sum()) for arm, part in _arms(rows).items()}
 
-    def _further(self, found: Sequence[Harm]) -> dict[str, tuple[float, str]]:
+    def _further(self, found: Sequence[PossibleHarm]) -> dict[str, tuple[float, str]]:
         """The counts of everyone beside those of the tables, and the arm that each is of."""
         counts = {name: (float(number), name.removesuffix("_reached")) for name, number in self._contacts.items()}
         for harm in found:
@@ -241,7 +241,7 @@ class _Assessment:
         shrunken = printed_difference(RateDifference(effect.shrunken, effect.estimate.error), z=0.0).value
         return GroupEffectRow(group, shown, told, shrunken, effect.differs)
 
-    def _harm(self, harm: Harm, hidden: HiddenCells) -> PrintedHarm:
+    def _harm(self, harm: PossibleHarm, hidden: HiddenCells) -> PrintedHarm:
         treated, control = (
             self._count(CountCell(_harm_count(arm, harm), *EVERYONE), number, hidden)
             for arm, number in (("treated", harm.treated), ("control", harm.control))
@@ -298,7 +298,7 @@ def _arms(rows: TrialRows) -> dict[str, Mask]:
     return {"treated": rows.treated, "control": ~rows.treated}
 
 
-def _harm_count(arm: str, harm: Harm) -> str:
+def _harm_count(arm: str, harm: PossibleHarm) -> str:
     return f"{arm}_{harm.name}"
 
 

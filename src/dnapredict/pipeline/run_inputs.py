@@ -21,8 +21,6 @@ from dnapredict.errors import ConfigurationError
 from dnapredict.features.factors import fed_by
 from dnapredict.features.matrix import Matrix, Past, build
 from dnapredict.features.scoring_clock import Clock, LabelRule
-from dnapredict.trial.pre_registration import FOLDER
-from dnapredict.worklist.plan.benefit_ranking import FILE, read_benefit_model
 
 _IN_TIME = ("starts_at", "appointment_id")
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
@@ -105,6 +103,10 @@ def worklist_config(home: Path | None = None) -> WorklistConfig:
             'report\', which writes it to the home; rank_by = "benefit" uses that one.'
         )
     if config.rank_by == "benefit" and home is not None:
+        # A check needs neither.
+        from dnapredict.trial.pre_registration import FOLDER
+        from dnapredict.worklist.plan.benefit_ranking import FILE, read_benefit_model
+
         benefit = read_benefit_model(home / FOLDER / FILE)
         config = config.model_copy(update={"benefit": benefit})
     known = [factor.name for factor in load(shipped("training/factors.toml"), FactorRegister).factors]

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from scipy.special import logit
 
 from dnapredict.config.benefit_model import BenefitModel
 from dnapredict.data.contract import codes
@@ -43,7 +42,7 @@ def expected_benefit(model: BenefitModel, probability: Floats, is_remote: Mask) 
     >>> expected_benefit(model, np.array([0.5, 0.5]), np.array([False, True])).tolist()
     [0.1, 0.0]
     """
-    odds, knots = log_odds(probability), logit(np.array(model.knots))
+    odds, knots = log_odds(probability), log_odds(np.array(model.knots))
     in_person, remote = (np.interp(odds, knots, line) for line in (model.in_person, model.remote))
     known = np.where(is_remote, remote, in_person) * np.minimum(probability / model.knots[0], 1.0)
     return np.asarray(np.minimum(known, probability), dtype=np.float64)
@@ -51,7 +50,8 @@ def expected_benefit(model: BenefitModel, probability: Floats, is_remote: Mask) 
 
 def log_odds(probability: Floats) -> Floats:
     """The scale on which benefit is a broken line."""
-    return np.asarray(logit(np.clip(probability, _SMALLEST_RISK, 1 - _SMALLEST_RISK)), dtype=np.float64)
+    inside = np.clip(probability, _SMALLEST_RISK, 1 - _SMALLEST_RISK)
+    return np.asarray(np.log(inside) - np.log1p(-inside), dtype=np.float64)
 
 
 def is_remote(table: pa.Table) -> Mask:

@@ -14,7 +14,7 @@ import hashlib
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ from dnapredict.worklist.calls.known_contacts import (
     Contact,
     Hashed,
     KnownContacts,
+    PatientsOf,
     RecordedContacts,
     add,
     contacts_of,
@@ -163,13 +164,14 @@ class Ledger:
             return None
         return None if row is None else str(row[0])
 
-    def opted_out(self, patient_of: Mapping[str, str | None]) -> frozenset[str]:
+    def opted_out(self, appointments: Collection[str], *, patients_of: PatientsOf) -> frozenset[str]:
         """The appointments whose patient has opted out; all are hashes.
 
         Parameters
         ----------
-        patient_of
-            The patient of each appointment, None where only the lists of this home may know.
+        patients_of
+            Gives the patient of appointments, at least of those that belong to the patients who opted out; it is asked
+            only where somebody did.
 
         Raises
         ------
@@ -184,7 +186,8 @@ class Ledger:
         except StoreError as error:  # those that were recorded in calls are known all the same
             _LOG.error("%s", error)
             stated = frozenset()
-        return self._database.run(partial(opted_out, patient_of, stated=stated), writes=False)
+        look = partial(opted_out, appointments, patients_of=patients_of, stated=stated)
+        return self._database.run(look, writes=False)
 
     @property
     def stated(self) -> StatedOptOuts:

@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -73,14 +73,31 @@ class ContactDetails:
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file holds: details, each as JSON, and notes by line number; and the last day on which they are kept.
+    """What a file holds: details, notes by line number, and the last day on which they are kept.
 
-    A page shows a few of 20,000 lines, so that details are only parsed where they are asked for.
+    `details` has a line of text for each line of the list, "NUMBER JSON". A page shows a few of 20,000, so that one is
+    searched for and not all are parsed.
     """
 
     until: datetime.date
-    rows: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+    details: bytes = field(default=b"", repr=False)
     notes: Mapping[int, str] = field(default_factory=dict, repr=False)
+
+    def of(self, numbers: Iterable[int]) -> dict[int, ContactDetails]:
+        """The details of these lines; those that the file does not have are left out."""
+        text = b"\n" + self.details
+        found = {}
+        for number in numbers:
+            start = text.find(b"\n%d " % number)
+            if start >= 0:
+                _, _, row = text[start + 1 :].partition(b"\n")[0].partition(b" ")
+                found[number] = _from_json(row)
+        return found
+
+    def all(self) -> dict[int, ContactDetails]:
+        """The details of every line."""
+        lines = (line.partition(b" ") for line in self.details.splitlines())
+        return {int(number): _from_json(row) for number, _, row in lines}
 
 
 def details_of(contacts: pa.Table) -> dict[int, ContactDetails]:
@@ -214,7 +231,7 @@ def keep(home: Path, list_id: str, rows: Mapping[int, ContactDetails], until: da
     """
     with _writing(home):
         before = _content(home, list_id)
-        written = {number: _as_json(each) for number, each in rows.items()}
+        written = b"\n".join(b"%d %b" % (number, _as_json(each)) for number, each in rows.items())
         _write(home, list_id, _Content(until, written, {} if before is None else before.notes))
 
 
@@ -233,8 +250,7 @@ def read_with_notes(
     content = _content(home, list_id)
     if content is None:
         return {}, {}
-    wanted = content.rows if rows is None else [row for row in rows if row in content.rows]
-    return {row: _from_json(content.rows[row]) for row in wanted}, content.notes
+    return content.all() if rows is None else content.of(rows), content.notes
 
 
 def note(home: Path, list_id: str, row: int) -> str:
@@ -354,12 +370,9 @@ def _opened(home: Path, list_id: str, sealed: bytes) -> _Content:
     key = bytes.fromhex(read_secret(home / KEY).decode("ascii").strip())
     start = head.end() + _NONCE_BYTES
     plain = AESGCM(key).decrypt(sealed[head.end() : start], sealed[start:], _bound_to(head[0], list_id))
-    noted, *rows = plain.split(b"\n")
-    return _Content(
-        datetime.date.fromisoformat(head[1].decode()),
-        {int(number): row for number, _, row in (line.partition(b" ") for line in rows)},
-        {int(number): text for number, text in json.loads(noted).items()},
-    )
+    noted, _, details = plain.partition(b"\n")
+    notes = {int(number): text for number, text in json.loads(noted).items()}
+    return _Content(datetime.date.fromisoformat(head[1].decode()), details, notes)
 
 
 def _head(until: datetime.date) -> bytes:
@@ -373,8 +386,8 @@ def _bound_to(head: bytes, list_id: str) -> bytes:
 
 def _plain(content: _Content) -> bytes:
     """The notes in one line, and a line for each row: JSON has no line breaks of its own."""
-    rows = (b"%d %b" % (number, row) for number, row in content.rows.items())
-    return b"\n".join([json.dumps(content.notes).encode(), *rows])
+    notes = json.dumps(content.notes).encode()
+    return b"\n".join([notes, content.details]) if content.details else notes
 
 
 def _as_json(details: ContactDetails) -> bytes:

@@ -97,7 +97,6 @@ class CallView:
         return call_queue(
             self.kept,
             entries_of=actions.entries,
-            called_back=actions.called_back,
             opted_out=actions.opted_out,
             most_attempts=self._worklist.attempts,
             unanswered_action=self._worklist.unanswered_action,
@@ -113,15 +112,16 @@ class CallView:
 
     def go_on(self, *, after: int, said: int) -> Response:
         """A redirect to the next line that no colleague is calling, or the page that says that there is none."""
-        self.release()
         held = self.desk.locks.held()
         for line in self.queue.after(after):
             lock = held.get(self._hash(line.appointment_id))
             if lock is None or lock.caller == self._caller:
-                # Locked already here, so that two clerks who ask at the same time get different lines.
+                # Locked already here, so that two clerks who ask at the same time get different lines. The lock of the
+                # last line ends with that.
                 taken = self._take(line.appointment_id)
                 if taken is None or taken.caller == self._caller:
                     return RedirectResponse(self.address(line.number, said=said), 303)
+        self.release()
         self._said_line = said
         return self.end_page()
 

@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Mapping as MappingOf
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -31,6 +31,7 @@ from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service.api import pending_uploads
 from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.list_columns import (
+    ColumnAnswers,
     ColumnQuestion,
     ask,
     chosen_sources,
@@ -68,6 +69,19 @@ _SENT_AGAIN_WITHIN: Final = datetime.timedelta(minutes=10)
 _SECONDS_TO_WAIT: Final = 50.0
 _MENDING: Final = "Another row is being scored just now. Try again."
 _BUSY: Final = "This list is being scored already. Look under Recent lists in a minute."
+
+
+@dataclass(frozen=True)
+class ReadUpload:
+    """An uploaded file and its rows."""
+
+    upload: PendingUpload
+    table: pa.Table = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The name of the file without folders and control characters."""
+        return _plain(self.upload.name)
 
 
 class ListService:
@@ -126,20 +140,28 @@ class ListService:
         self._require_ready()
         return self._score(_read(content, name), name=name, mapping=self._mapping)
 
-    def question(self, upload: PendingUpload) -> ColumnQuestion | None:
-        """What its columns mean has to be asked about an uploaded file; None where the service or the team knows.
+    def read(self, upload: PendingUpload) -> "ReadUpload":
+        """The rows of an uploaded file: reading a long one takes seconds, so that it is done once for all that follows.
 
         Raises
         ------
         DataError, ModelError, StoreError
             As `score`.
         """
-        name = _plain(upload.name)
         self._require_ready()
-        table = _read(upload.content, name)
-        return ask(table, name=name) if self._mapping_for(table) is None else None
+        return ReadUpload(upload, _read(upload.content, _plain(upload.name)))
 
-    def upload(self, upload: PendingUpload) -> KeptList:
+    def question(self, read: "ReadUpload") -> ColumnQuestion | None:
+        """What its columns mean has to be asked about an uploaded file; None where the service or the team knows.
+
+        Raises
+        ------
+        DataError
+            As `score`.
+        """
+        return ask(read.table, name=read.name) if self._mapping_for(read.table) is None else None
+
+    def upload(self, read: "ReadUpload") -> KeptList:
         """Score the list that a person uploaded, once however often it is sent.
 
         Raises
@@ -147,14 +169,11 @@ class ListService:
         DataError, ModelError, StoreError
             As `score`, and if nobody has said what its columns mean.
         """
-        name = _plain(upload.name)
-        self._require_ready()
-        with self._upload_lock(upload) as upload_hash:
+        with self._upload_lock(read.upload) as upload_hash:
             kept = self._uploaded_before(upload_hash)
             if kept is None:
-                table = _read(upload.content, name)
-                mapping = self._mapping_for(table) or self._mapping
-                kept = self._score(table, name=name, mapping=mapping, upload_hash=upload_hash)
+                mapping = self._mapping_for(read.table) or self._mapping
+                kept = self._score(read.table, name=read.name, mapping=mapping, upload_hash=upload_hash)
         return kept
 
     def wait_for_columns(self, upload: PendingUpload) -> str:
@@ -167,26 +186,20 @@ class ListService:
         """
         return pending_uploads.keep(self._home, upload)
 
-    def explain_columns(self, ticket: str, keys: Sequence[str]) -> PendingUpload:
+    def explain_columns(self, ticket: str, answers: ColumnAnswers) -> "ReadUpload":
         """Remember for the team what the columns of the file under `ticket` mean, and return the file.
-
-        Parameters
-        ----------
-        keys
-            What each column means, in the order of the file: keys of `column_meanings.BY_KEY`.
 
         Raises
         ------
         ColumnsUnclear
-            If a required column is missing, or two columns have the same meaning.
+            If a required column is missing, two columns have the same meaning, or nobody said what the first row is.
         DataError, StoreError
-            If the file does not wait any more, or the home cannot be written to.
+            If the file does not wait any more, its first row is an appointment, or the home cannot be written to.
         """
-        upload = pending_uploads.read(self._home, ticket)
-        table = _read(upload.content, name := _plain(upload.name))
-        sources = chosen_sources(table, keys, name=name, has_key=has_pseudonym_key(self._mapping))
-        self._mappings.remember(own_team(), columns_of_file(table), sources)
-        return upload
+        read = self.read(pending_uploads.read(self._home, ticket))
+        sources = chosen_sources(read.table, answers, name=read.name, has_key=has_pseudonym_key(self._mapping))
+        self._mappings.remember(own_team(), columns_of_file(read.table), sources)
+        return read
 
     def _require_ready(self) -> None:
         require_room(self._home, self._retention, self._log)

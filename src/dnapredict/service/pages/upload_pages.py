@@ -16,9 +16,10 @@ from starlette.routing import BaseRoute, Route
 
 from dnapredict.data.mapping.column_meanings import MEANINGS
 from dnapredict.errors import DataError, DnapredictError
-from dnapredict.service.api.list_columns import ColumnQuestion, ColumnsUnclear
+from dnapredict.service.api.list_columns import ColumnAnswers, ColumnQuestion, ColumnsUnclear
 from dnapredict.service.api.pending_uploads import PendingUpload
 from dnapredict.service.api.scoring_endpoints import uploaded
+from dnapredict.service.api.uploaded_lists import ReadUpload
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, worked_on
 from dnapredict.service.pages.lists.list_view import LIST_PAGES
@@ -27,8 +28,8 @@ from dnapredict.worklist.files.list_store import KeptList
 
 UPLOAD: Final = "/upload"
 UPLOAD_COLUMNS: Final = "/upload/columns"
-# A file of some 3,000 rows takes a second or two; of a longer one the page tells how far it is.
-_LONG_BYTES: Final = 300_000
+# A list of so many rows takes a second or two; of a longer one the page tells how far it is.
+_LONG_ROWS: Final = 2_000
 _FAILED: Final = "The list could not be scored or kept; the log of the service names the cause."
 _LOG: Final = logging.getLogger("dnapredict.service")
 _STEPS: Final = "<!-- steps -->"
@@ -59,9 +60,10 @@ class UploadPages:
         """Score the list that was sent and show it, or ask what its columns mean."""
         try:
             upload = PendingUpload(*await uploaded(request))
-            question = await run_in_threadpool(self.pages.lists.question, upload)
+            read = await run_in_threadpool(self.pages.lists.read, upload)
+            question = await run_in_threadpool(self.pages.lists.question, read)
             if question is None:
-                return await self._scored(upload)
+                return await self._scored(read)
             ticket = await run_in_threadpool(self.pages.lists.wait_for_columns, upload)
             return _question(question, ticket=ticket)
         except DnapredictError as error:
@@ -71,27 +73,27 @@ class UploadPages:
         """Score the list that waits for the meaning of its columns."""
         body = (await request.body()).decode("utf-8", "replace")
         try:
-            ticket, keys = _answers(body)
-            return await self._scored(await run_in_threadpool(self.pages.lists.explain_columns, ticket, keys))
+            ticket, answers = _answers(body)
+            return await self._scored(await run_in_threadpool(self.pages.lists.explain_columns, ticket, answers))
         except ColumnsUnclear as unclear:
             return _question(unclear.question, ticket=ticket, complaint=str(unclear))
         except DnapredictError as error:
             return _form(complaint=str(error), status=status_of(error))
 
-    async def _scored(self, upload: PendingUpload) -> Response:
+    async def _scored(self, read: ReadUpload) -> Response:
         """The list once it is scored; of a long one, a page that tells how far it is."""
-        if len(upload.content) < _LONG_BYTES:
-            return _shown(await run_in_threadpool(self.pages.lists.upload, upload))
-        return StreamingResponse(self._steps(upload), media_type="text/html")
+        if read.table.num_rows < _LONG_ROWS:
+            return _shown(await run_in_threadpool(self.pages.lists.upload, read))
+        return StreamingResponse(self._steps(read), media_type="text/html")
 
-    async def _steps(self, upload: PendingUpload) -> AsyncIterator[str]:
+    async def _steps(self, read: ReadUpload) -> AsyncIterator[str]:
         """A page in pieces: what is being done, each second how long it takes, and at last the way to the list.
 
         It works without a script: the browser shows each piece as it comes, and the last one sends it on.
         """
-        start, end = page_text("upload_progress.html", here=UPLOAD, name=upload.name).split(_STEPS)
+        start, end = page_text("upload_progress.html", here=UPLOAD, name=read.upload.name).split(_STEPS)
         yield start
-        scoring = asyncio.ensure_future(run_in_threadpool(self.pages.lists.upload, upload))
+        scoring = asyncio.ensure_future(run_in_threadpool(self.pages.lists.upload, read))
         seconds = 0
         while not (await asyncio.wait([scoring], timeout=1))[0]:
             seconds += 1
@@ -111,8 +113,8 @@ def _last_step(scoring: "asyncio.Future[KeptList]") -> str:
     return f'</p><p role="status"><strong>The list is scored.</strong> <a href="{address}">Go to the list</a>{on}'
 
 
-def _answers(body: str) -> tuple[str, list[str]]:
-    """The ticket of the file, and the meaning of each of its columns in their order.
+def _answers(body: str) -> tuple[str, ColumnAnswers]:
+    """The ticket of the file, and what the person says about it.
 
     Raises
     ------
@@ -125,7 +127,7 @@ def _answers(body: str) -> tuple[str, list[str]]:
         raise DataError("The form could not be read. Choose the file again.") from None
     count = sum(name.startswith("column-") for name in fields)
     keys = [fields.get(f"column-{number}", [""])[0] for number in range(1, count + 1)]
-    return fields.get("ticket", [""])[0], keys
+    return fields.get("ticket", [""])[0], ColumnAnswers(keys, fields.get("first-row", [""])[0])
 
 
 def _form(*, complaint: str = "", status: int = 200) -> Response:

@@ -30,7 +30,6 @@ from dnapredict.worklist.calls.call_locks import CallLock, CallLocks
 from dnapredict.worklist.files import contact_details
 from dnapredict.worklist.files.contact_details import ContactDetails
 from dnapredict.worklist.files.list_store import KeptList
-from dnapredict.worklist.plan.needs import kept_needs
 
 CALL: Final = "/call"
 _MOST_FOUND: Final = 50
@@ -141,7 +140,7 @@ class CallView:
             card=call_card(
                 row,
                 details.get(number),
-                needs=kept_needs(self._worklist, row.get("needs")),
+                worklist=self._worklist,
                 zone=self.kept.heading.zone,
             ),
             number=number,

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DnapredictError
-from dnapredict.service.call_actions import OFFERED_WORDS, WORDS, Actions, Outcome
+from dnapredict.service.call_actions import OFFERED_WORDS, WORDS, Outcome
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, list_not_found
 from dnapredict.service.pages.lists.list_query import ListQuery
@@ -51,6 +51,7 @@ class SheetLine:
     about: str
     when: str
     clinic: str
+    site: str
     offer: str
     reason: str
 
@@ -86,7 +87,7 @@ def _sheet_page(pages: ListPages, kept: KeptList, request: Request) -> Response:
         printed_on=day_words(local_today(heading.zone)),
         filtered=", ".join(word for word in (asked.clinic, part.days.get(asked.day, ""), asked.band) if word),
         has_contacts=bool(contacts),
-        lines=_sheet_lines(lines, contacts, pages.actions, zone=heading.zone),
+        lines=_sheet_lines(lines, contacts, pages, zone=heading.zone),
         boxes=BOXES,
     )
 
@@ -94,11 +95,12 @@ def _sheet_page(pages: ListPages, kept: KeptList, request: Request) -> Response:
 def _sheet_lines(
     rows: Sequence[Mapping[str, Any]],
     contacts: Mapping[int, ContactDetails],
-    actions: Actions,
+    pages: ListPages,
     *,
     zone: datetime.tzinfo,
 ) -> list[SheetLine]:
-    tried = actions.entries(row["appointment_id"] for row in rows)
+    tried = pages.actions.entries(row["appointment_id"] for row in rows)
+    worklist = pages.worklist()
     return [
         SheetLine(
             place=row["rank"],
@@ -107,6 +109,7 @@ def _sheet_lines(
             about="" if who is None else _about(who),
             when=moment_words(row["starts_at"], zone),
             clinic=row["clinic_code"] or "",
+            site=worklist.site_words(row["site_code"]) or row["site_code"] or "",
             offer=row["action"] or "",
             reason=_joined(row["reason_1"], _before(len(tried.get(row["appointment_id"], ()))), by=". "),
         )

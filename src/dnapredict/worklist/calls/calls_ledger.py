@@ -46,7 +46,9 @@ from dnapredict.worklist.calls.known_contacts import (
 from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
 
 _CALLS_SECRET: Final = Path("lists") / "calls.secret"
-_LOG_SECRET: Final = Path("scoring-log.secret")
+LOG_SECRET: Final = Path("scoring-log.secret")
+"""The file of a home with the secret with which appointments and patients are hashed in its scoring log."""
+
 # Kept for so many days after the call was due or the appointment was listed.
 _KEPT_DAYS: Final = 400
 _NOTICE_DAYS: Final = 1
@@ -197,7 +199,7 @@ class Ledger:
     def _hash_of_contact(self, kind: str, value: str) -> str:
         if self._recorded is not None:
             return self._recorded.hashed(kind, value)
-        return keyed_hash(read_or_make(self._home / _LOG_SECRET), kind, value)
+        return keyed_hash(read_or_make(self._home / LOG_SECRET), kind, value)
 
     def _recorded_after(self, last: tuple[int, str]) -> tuple[list[Contact], tuple[str, ...]]:
         """Contacts after the entry `last` of the scoring log, and notices about read failures."""
@@ -287,7 +289,7 @@ class Ledger:
 
     def _hashed_with(self, connection: sqlite3.Connection, *, writes: bool = False) -> Hashed:
         """The hash of contacts, after comparing its secret with the one used before."""
-        path = self._home / _LOG_SECRET
+        path = self._home / LOG_SECRET
         if self._recorded is None:
             used = "recorded calls were hashed with it" if _has_rows(connection, "events") else ""
             hashed: Hashed = partial(keyed_hash, read_or_make(path, used_for=used))

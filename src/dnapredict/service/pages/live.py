@@ -45,8 +45,8 @@ _IS_LIVE: Final = re.compile(LIST_PAGES + "/[^/]+" + LIVE)
 _LOG: Final = logging.getLogger("dnapredict.service")
 _NO_LIST: Final = "This list does not exist or has been deleted."
 _TOO_MANY_OF_ONE: Final = (
-    "You have too many pages of lists open to keep all of them up to date. Close some, or load the page again to see what "
-    "was recorded."
+    "You have too many pages of lists open to keep all of them up to date. Close some, or load the page again to see "
+    "what was recorded."
 )
 _TOO_MANY: Final = "Too many pages are kept up to date now. Load the page again to see what was recorded."
 _SECONDS_BETWEEN_LOOKS: Final = 1.0

@@ -181,6 +181,9 @@ def test_a_spreadsheet_without_a_known_name_is_asked_about_and_not_refused(clien
     assert set(chosen(answer.text)) == set(OWN_WORDS[0])
     assert "What is the first row of your file?" in answer.text
     assert "<li>when the appointment starts: the date, with or without a time</li>" in answer.text
+    again = client.post("/upload/columns", data=answers(answer.text) | {"first-row": "names"})
+    assert again.status_code == 400
+    assert 'value="names" checked' in again.text
     fields = answers(answer.text, **MEANT) | {"first-row": "names"}
     scored = client.post("/upload/columns", data=fields, follow_redirects=False)
     assert scored.status_code == 303

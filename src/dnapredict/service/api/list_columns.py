@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -63,6 +63,7 @@ class ColumnQuestion:
     rows: int
     columns: tuple[AskedColumn, ...]
     is_header_known: bool = True
+    first_row: str = ""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -140,7 +141,8 @@ def chosen_sources(table: pa.Table, answers: ColumnAnswers, *, name: str, has_ke
     except DataError as error:
         if answers.first_row == FirstRow.APPOINTMENT:
             raise
-        raise ColumnsUnclear(str(error), ask(table, name=name, keys=keys)) from None
+        again = replace(ask(table, name=name, keys=keys), first_row=answers.first_row)
+        raise ColumnsUnclear(str(error), again) from None
     with Workspace() as workspace:
         return complete_sources(sources, workspace.keep(table), workspace).columns
 

@@ -13,15 +13,13 @@ from starlette.testclient import TestClient
 from tests.service.test_lists import CSV, upload
 
 from dnapredict.service.call_actions import (
-    WORDS,
     Actions,
     ClinicCalls,
     ListedAppointments,
-    Outcome,
     OutcomeChanged,
     RecordedAction,
 )
-from dnapredict.service.call_outcomes import Barrier, CallDetails, Offer
+from dnapredict.service.call_outcomes import WORDS, Barrier, CallDetails, Offer, Outcome
 from dnapredict.service.log.action_feed import RecordedAppointments
 from dnapredict.service.log.answer_entries import REQUESTED_BY, Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANSWERS

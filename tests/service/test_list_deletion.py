@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
-from tests.service.conftest import client_of, wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 from tests.service.pages import record, upload_to, week
 from tests.service.test_team_lists import export
 
@@ -32,14 +31,11 @@ def people(home: Path) -> Iterator[dict[str, TestClient]]:
         name: api_keys.create_personal(home, name=name, team=team, role=role).token
         for name, (team, role) in staff.items()
     }
-    champion = steady_champion()
-    with client_of(champion, home) as first:
-        wait_until_ready(first)
+    with served_at(home) as first:
         yield {
             name: TestClient(first.app, base_url="http://127.0.0.1", headers={"authorization": f"Bearer {key}"})
             for name, key in keys.items()
         }
-    champion.stop()
 
 
 def test_a_list_is_deleted_with_all_that_came_with_it_and_nothing_else(client: TestClient, home: Path) -> None:

@@ -11,8 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
-from tests.service.conftest import client_of, wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 from tests.service.pages import record, upload_to, week
 from tests.service.test_failed_keys import sign_in
 from typer.testing import CliRunner
@@ -43,11 +42,8 @@ def eve(home: Path) -> api_keys.MadeKey:
 @pytest.fixture
 def shut(home: Path, ada: api_keys.MadeKey, eve: api_keys.MadeKey) -> Iterator[TestClient]:  # noqa: ARG001
     """The service of a home with personal keys."""
-    champion = steady_champion()
-    with client_of(champion, home) as client:
-        wait_until_ready(client)
+    with served_at(home) as client:
         yield client
-    champion.stop()
 
 
 def test_who_is_signed_in_stands_in_the_header_of_every_page(shut: TestClient, ada: api_keys.MadeKey) -> None:

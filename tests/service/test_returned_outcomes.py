@@ -17,7 +17,7 @@ from tests.end_to_end.conftest import command
 from tests.service.pages import record, upload_to
 
 from dnapredict.errors import DataError
-from dnapredict.service.call_actions import WORDS, Outcome
+from dnapredict.service.call_outcomes import WORDS, Outcome
 from dnapredict.worklist.files.calls_sheet import APPOINTMENT, HAPPENED
 
 LIST: Final = """

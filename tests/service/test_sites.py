@@ -8,7 +8,7 @@ import openpyxl
 import pytest
 from pydantic import ValidationError
 from starlette.testclient import TestClient
-from tests.service.conftest import client_of, steady_champion, wait_until_ready
+from tests.service.conftest import served_at
 from tests.service.double import CONFIG
 from tests.service.pages import upload_to
 from tests.spec.test_service_access import rows
@@ -50,11 +50,8 @@ def test_a_site_is_named_once() -> None:
 def client(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     monkeypatch.setattr(app, "worklist_config", lambda: NAMED)
     monkeypatch.setattr("tests.service.double.CONFIG", NAMED)
-    champion = steady_champion()
-    with client_of(champion, home) as client:
-        wait_until_ready(client)
+    with served_at(home) as client:
         yield client
-    champion.stop()
 
 
 def test_call_mode_call_sheet_and_workbook_have_name_and_address(client: TestClient) -> None:

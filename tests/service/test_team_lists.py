@@ -6,8 +6,7 @@ from typing import Final
 
 import pytest
 from starlette.testclient import TestClient
-from tests.service.conftest import client_of, wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 from tests.service.test_lists import upload
 from tests.spec.test_service_access import rows
 
@@ -42,16 +41,13 @@ def people(home: Path):
         name: api_keys.create_personal(home, name=name, team=team, role=StaffRole.CLERK).token
         for name, team in PEOPLE.items()
     }
-    champion = steady_champion()
     clients = {}
-    with client_of(champion, home) as first:
-        wait_until_ready(first)
+    with served_at(home) as first:
         for name, key in keys.items():
             clients[name] = TestClient(
                 first.app, base_url="http://127.0.0.1", headers={"authorization": f"Bearer {key}"}
             )
         yield clients
-    champion.stop()
 
 
 def seen(client: TestClient) -> str:

@@ -13,7 +13,8 @@ from starlette.testclient import TestClient
 from tests.service.pages import record, upload_to, week
 
 from dnapredict.config.fairness_policy import Disclosure
-from dnapredict.service.call_actions import Outcome, WeekEntry
+from dnapredict.service.call_actions import WeekEntry
+from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.log.log_tables import ACTIONS
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.service.week_counts import FIFTHS, Ending, WeekCounts, count_week

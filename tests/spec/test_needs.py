@@ -18,8 +18,8 @@ from dnapredict.config.needs_config import Need
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.contract.columns import never_factors
 from dnapredict.features.factors import factor_register
-from dnapredict.worklist.files import list_store
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files import latest_list, list_store
+from dnapredict.worklist.files.kept_list import KeptList
 from dnapredict.worklist.files.worklist_files import FACTORS
 from dnapredict.worklist.plan.call_plan import plan_calls
 from dnapredict.worklist.plan.needs import COLUMNS, badges, kept_badges, kept_needs
@@ -248,8 +248,8 @@ def test_a_kept_list_has_its_badges_and_one_of_an_earlier_release_opens_without(
     for worklist, expected in ((needed, ("Interpreter", "Child")), (WORKLIST, ())):
         kept = KeptList.new(worklist, name="week-48.csv", model_version="7", synthetic=True)
         list_store.keep(tmp_path, kept)
-        list_store.save_latest(tmp_path, kept)
-        for found in (list_store.find(tmp_path, kept.heading.list_id), list_store.latest(tmp_path)):
+        latest_list.save_latest(tmp_path, kept)
+        for found in (list_store.find(tmp_path, kept.heading.list_id), latest_list.latest(tmp_path)):
             row = found.row_at(1) if found else None
             assert row is not None
             assert kept_badges(SHIPPED, row["needs"]) == expected

@@ -15,7 +15,7 @@ from dnapredict.data.mapping.contact_columns import contact_rows
 from dnapredict.errors import DataError
 from dnapredict.worklist.files import contact_details, list_store
 from dnapredict.worklist.files.contact_details import ContactDetails, details_of
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 MARK = "Mark-Kowalska"
 MARKED = ContactDetails(

@@ -11,11 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from dnapredict.errors import StoreError
-from dnapredict.service.call_outcomes import NEXT as NEXT
-from dnapredict.service.call_outcomes import NO_DETAILS, CallDetails
-from dnapredict.service.call_outcomes import OFFERED_WORDS as OFFERED_WORDS
-from dnapredict.service.call_outcomes import WORDS as WORDS
-from dnapredict.service.call_outcomes import Outcome as Outcome
+from dnapredict.service.call_outcomes import NO_DETAILS, CallDetails, Outcome
 from dnapredict.service.log.action_feed import RecordedAppointments
 from dnapredict.service.log.answer_entries import REQUESTED_BY, Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
@@ -92,8 +88,7 @@ class WeekEntry:
     @classmethod
     def of(cls, row: Row[Any]) -> "WeekEntry":
         """The entry of a row of the log."""
-        barrier = row._mapping.get("barrier")  # noqa: SLF001 - SQLAlchemy's public name for a row by column
-        return cls(row.appointment, row.list, Outcome(row.outcome), barrier)
+        return cls(row.appointment, row.list, Outcome(row.outcome), row.barrier)
 
 
 class ListedAppointments:
@@ -283,11 +278,8 @@ class Actions:
         StoreError
             If the log cannot be read.
         """
-        since, until = (moment.isoformat() for moment in week_of(day))
-        during = select(ACTIONS).where(ACTIONS.c.at >= since, ACTIONS.c.at < until)
-        last = {row.appointment: row for row in self._log.query(during.order_by(ACTIONS.c.number))}
         counts: dict[tuple[str, str], Counter[Outcome]] = {}
-        for row in last.values():
+        for row in self._last_of_week(day):
             counts.setdefault((row.clinic or "", row.site or ""), Counter())[Outcome(row.outcome)] += 1
         return tuple(_calls(*clinic_and_site, counts[clinic_and_site]) for clinic_and_site in sorted(counts))
 
@@ -305,11 +297,14 @@ class Actions:
         StoreError
             If the log cannot be read.
         """
+        entries = map(WeekEntry.of, self._last_of_week(day))
+        return tuple(entry for entry in entries if entry.outcome is not Outcome.WITHDRAWN)
+
+    def _last_of_week(self, day: datetime.date) -> Iterable[Row[Any]]:
+        """The last entry about each appointment in the week of `day`."""
         since, until = (moment.isoformat() for moment in week_of(day))
         during = select(ACTIONS).where(ACTIONS.c.at >= since, ACTIONS.c.at < until)
-        last = {row.appointment: row for row in self._log.query(during.order_by(ACTIONS.c.number))}
-        entries = (WeekEntry.of(row) for row in last.values())
-        return tuple(entry for entry in entries if entry.outcome is not Outcome.WITHDRAWN)
+        return {row.appointment: row for row in self._log.query(during.order_by(ACTIONS.c.number))}.values()
 
     def _of(self, hashes: Sequence[str]) -> Iterable[Row[Any]]:
         """Entries about these appointments, oldest first within each appointment."""

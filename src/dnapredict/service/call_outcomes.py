@@ -8,10 +8,12 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from dnapredict.data.contract.codes import BARRIER
 from dnapredict.worklist.calls.attempts import Effect
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class Outcome(StrEnum):
@@ -149,8 +151,8 @@ class CallDetails:
         """Read them from an entry of the scoring log; None for a code of a newer release."""
         at = entry.call_back_at
         return cls(
-            Barrier(entry.barrier) if entry.barrier in {each.value for each in Barrier} else None,
-            Offer(entry.offered) if entry.offered in {each.value for each in Offer} else None,
+            choice_of(entry.barrier, Barrier),
+            choice_of(entry.offered, Offer),
             None if at is None else datetime.datetime.fromisoformat(at),
         )
 
@@ -174,6 +176,15 @@ class CallDetails:
 
 NO_DETAILS: Final = CallDetails()
 """For an outcome without details."""
+
+
+def choice_of(text: str | None, choices: type[Choice]) -> Choice | None:
+    """The member of `choices` with that value; None for anything else.
+
+    >>> choice_of("work", Barrier), choice_of("weather", Barrier)
+    (<Barrier.WORK: 'work'>, None)
+    """
+    return choices(text) if text in {each.value for each in choices} else None
 
 
 def _lower(text: str) -> str:

@@ -13,7 +13,8 @@ from typing import Final
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.disclosure.suppression import AtMost, CountCell, SumConstraint, cells_to_hide
-from dnapredict.service.call_actions import Outcome, WeekEntry
+from dnapredict.service.call_actions import WeekEntry
+from dnapredict.service.call_outcomes import Outcome
 
 FIFTHS: Final = ("1", "2", "3", "4", "5", "")
 """Fifths of deprivation from the most deprived on; "" where the area is not known."""

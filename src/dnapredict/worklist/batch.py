@@ -26,7 +26,7 @@ from dnapredict.data.validation.checked import Checked
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.worklist.checkpoints import Staging, staged
 from dnapredict.worklist.files import contact_details, worklist_files
-from dnapredict.worklist.files.list_store import KEPT_ROWS
+from dnapredict.worklist.files.latest_list import KEPT_ROWS
 from dnapredict.worklist.files.worklist_files import require_passthrough
 from dnapredict.worklist.predictions import PREDICTION_SCHEMA, PredictionsOnDisk, Predictor, file_columns
 from dnapredict.worklist.scorer import Scorer

@@ -30,7 +30,7 @@ from dnapredict.model.artefact import StoredModel
 from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall, list_digest
 from dnapredict.worklist.calls.known_contacts import KnownContacts
 from dnapredict.worklist.files.excel_worklist import Note, note_of
-from dnapredict.worklist.files.list_store import KEPT_ROWS
+from dnapredict.worklist.files.latest_list import KEPT_ROWS
 from dnapredict.worklist.files.worklist_files import with_notices
 from dnapredict.worklist.plan.call_assignment import OPTED_OUT, REACHED, UNANSWERED, UNCALLED
 from dnapredict.worklist.plan.call_plan import plan_calls

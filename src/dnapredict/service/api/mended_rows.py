@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.service.api.list_columns import cell_words, wrong_cells
-from dnapredict.worklist.files.list_store import ERROR_CELL, KeptList
+from dnapredict.worklist.files.kept_list import ERROR_CELL, KeptList
 from dnapredict.worklist.files.unscored_rows import UnscoredRows
 
 _REPEATED = "This row repeats an appointment_id of an earlier row."

@@ -22,8 +22,7 @@ from pydantic import (
 )
 
 from dnapredict.data.contract.columns import COLUMNS, CONTACT_NAMES, NAMES, REQUIRED
-from dnapredict.service.call_actions import Outcome
-from dnapredict.service.call_outcomes import Barrier, CallDetails, Offer
+from dnapredict.service.call_outcomes import Barrier, CallDetails, Offer, Outcome
 
 MOST_ROWS: Final = 5_000
 LONGEST_TEXT: Final = 500

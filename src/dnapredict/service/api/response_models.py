@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from dnapredict.service.call_actions import Outcome
+from dnapredict.service.call_outcomes import Outcome
 
 USE: Final = "supportive contact"
 NEVER_FOR: Final = (

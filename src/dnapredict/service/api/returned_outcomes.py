@@ -24,8 +24,10 @@ from dnapredict.data.spreadsheet_formulas import neutral
 from dnapredict.errors import DataError, DnapredictError, StoreError
 from dnapredict.service.api.response_models import ReturnedAnswer, ReturnedRowAnswer
 from dnapredict.service.api.scoring_endpoints import LISTS, uploaded
-from dnapredict.service.api.uploaded_lists import UPLOAD_LIMITS, ListService
-from dnapredict.service.call_actions import WORDS, Actions, Outcome, OutcomeChanged, RecordedAction
+from dnapredict.service.api.team_lists import TeamLists
+from dnapredict.service.api.uploaded_files import UPLOAD_LIMITS
+from dnapredict.service.call_actions import Actions, OutcomeChanged, RecordedAction
+from dnapredict.service.call_outcomes import WORDS, Outcome
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.scoring_log import ScoringLog
@@ -34,7 +36,7 @@ from dnapredict.worklist.calls.calls_ledger import Ledger
 from dnapredict.worklist.files import filled_workbook, list_store
 from dnapredict.worklist.files.excel_worklist import RecordedBefore
 from dnapredict.worklist.files.filled_workbook import FilledRow, FilledWorklist
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 RETURNED: Final = "/outcomes"
 _NO_LIST: Final = "This list does not exist or has been deleted."
@@ -296,7 +298,7 @@ def _fault(row: FilledRow) -> Fate | None:
     return Fate.UNKNOWN if row.outcome and known in (None, Outcome.WITHDRAWN) else None
 
 
-def return_routes(lists: ListService, actions: Actions) -> Sequence[BaseRoute]:
+def return_routes(lists: TeamLists, actions: Actions) -> Sequence[BaseRoute]:
     """The route to which a program sends a filled worklist."""
 
     async def give_back(request: Request) -> Response:
@@ -310,7 +312,7 @@ def return_routes(lists: ListService, actions: Actions) -> Sequence[BaseRoute]:
     return [Route(LISTS + "/{list_id}" + RETURNED, give_back, methods=["POST"])]
 
 
-def _answer(list_id: str, filled: FilledWorklist, lists: ListService, actions: Actions) -> Response:
+def _answer(list_id: str, filled: FilledWorklist, lists: TeamLists, actions: Actions) -> Response:
     kept = lists.find(list_id)
     if kept is None:
         return json_error(404, _NO_LIST)

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from dnapredict.data.files.atomic_write import write_private
-from dnapredict.errors import StoreError
+from dnapredict.data.files.json_records import StoredRecord, read_record
 from dnapredict.service.auth.permissions import Holds
 from dnapredict.service.auth.sessions import Sessions
 from dnapredict.service.auth.staff import Person, StaffRole
@@ -23,9 +21,7 @@ _ID_DIGITS: Final = 16
 _PREFIX: Final = "openid:"
 
 
-class _StoredPerson(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
+class _StoredPerson(StoredRecord):
     key_id: str
     name: str
     team: str
@@ -127,15 +123,8 @@ class OpenIdPeople:
         return PersonHolder(Person(record.key_id, record.name, record.team, record.role))
 
     def _record(self, number: str) -> _StoredPerson | None:
-        path = self._path(number)
-        try:
-            return _StoredPerson.model_validate_json(path.read_bytes())
-        except FileNotFoundError:  # deleted, which ends the sessions
-            return None
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
-        except ValidationError:
-            raise StoreError(f"{path}: is damaged. Remove it; the person signs in again.") from None
+        """The record of a person; None if there is none, or it was deleted to end the sessions."""
+        return read_record(self._path(number), _StoredPerson, advice="Remove it; the person signs in again.")
 
     def _path(self, number: str) -> Path:
         return self._folder / f"{number}.json"

@@ -11,9 +11,8 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from dnapredict.data.files.atomic_write import write_private
+from dnapredict.data.files.json_records import StoredRecord, read_record
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth import api_keys
 
@@ -26,9 +25,7 @@ MINUTES: Final = 30
 _FOLDER: Final = Path("sign-in") / "links"
 
 
-class _StoredLink(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
+class _StoredLink(StoredRecord):
     key_id: str
     until: datetime.datetime
 
@@ -61,16 +58,8 @@ def find(home: Path, token: str) -> str | None:
     StoreError
         If the home cannot be read.
     """
-    path = _file(home, token)
-    try:
-        stored = _StoredLink.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError:
-        raise StoreError(f"{path}: is damaged. Remove it, and make another link.") from None
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
-    return stored.key_id if _now() < stored.until else None
+    stored = _read(_file(home, token))
+    return None if stored is None or stored.until <= _now() else stored.key_id
 
 
 def use(home: Path, token: str) -> str | None:
@@ -100,9 +89,14 @@ def _remove_outdated(home: Path) -> None:
     """Remove links that have run out and were never used."""
     with contextlib.suppress(OSError):
         for path in (home / _FOLDER).glob("*.json"):
-            with contextlib.suppress(OSError, ValidationError):
-                if _StoredLink.model_validate_json(path.read_bytes()).until <= _now():
+            with contextlib.suppress(OSError, StoreError):
+                stored = _read(path)
+                if stored is not None and stored.until <= _now():
                     path.unlink()
+
+
+def _read(path: Path) -> _StoredLink | None:
+    return read_record(path, _StoredLink, advice="Remove it, and make another link.")
 
 
 def _now() -> datetime.datetime:

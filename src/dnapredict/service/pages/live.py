@@ -28,7 +28,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from dnapredict.errors import DnapredictError
-from dnapredict.service.api.uploaded_lists import ListService
+from dnapredict.service.api.team_lists import TeamLists
 from dnapredict.service.auth.access_control import STILL_OPEN
 from dnapredict.service.auth.staff import THIS_MACHINE, Person, person_of
 from dnapredict.service.call_actions import Actions
@@ -36,8 +36,9 @@ from dnapredict.service.call_progress import list_progress
 from dnapredict.service.connections import CONNECTION
 from dnapredict.service.error_responses import json_error
 from dnapredict.service.log.action_feed import ActionFeed
-from dnapredict.service.pages.lists.list_view import LIST_PAGES
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.service.pages.lists.list_view import LIST_PAGES, ONE_LIST
+from dnapredict.service.pages.posted_forms import whole_number
+from dnapredict.worklist.files.kept_list import KeptList
 
 LIVE: Final = "/live"
 SINCE: Final = "since"
@@ -77,7 +78,7 @@ class LiveLists:
         Gives the number of streams that may be open at the same time.
     """
 
-    lists: ListService
+    lists: TeamLists
     actions: Actions
     feed: ActionFeed
     most: Callable[[], int]
@@ -99,7 +100,7 @@ class LiveLists:
 
     def routes(self) -> Sequence[BaseRoute]:
         """The route of the streams."""
-        return [Route(LIST_PAGES + "/{list_id}" + LIVE, self.stream, methods=["GET"])]
+        return [Route(ONE_LIST + LIVE, self.stream, methods=["GET"])]
 
     async def stream(self, request: Request) -> Response:
         """Send an event for each change of a list, from the number that the page or the last event names."""
@@ -226,4 +227,4 @@ def _event(number: int, name: str, said: Mapping[str, Any]) -> str:
 def _number(request: Request) -> int | None:
     """The number of the last event that the browser saw, or else the one in the page's address."""
     named = request.headers.get("last-event-id") or request.query_params.get(SINCE, "")
-    return int(named) if named.isascii() and named.isdigit() and len(named) <= _MOST_DIGITS else None
+    return whole_number(named, most_digits=_MOST_DIGITS)

@@ -1,17 +1,17 @@
 """Signing in with a key or with a link, and signing out; then the page that was asked for."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from dnapredict.errors import StoreError
+from dnapredict.errors import DataError, StoreError
 from dnapredict.service.auth import sign_in_links
 from dnapredict.service.auth.access_control import SESSION_COOKIE, SIGN_IN, FailedKeys
 from dnapredict.service.auth.accounts import Accounts
@@ -30,6 +30,7 @@ from dnapredict.service.auth.sign_in_links import LINK
 from dnapredict.service.call_outcomes import BARRIER_WORDS, OFFER_WORDS, WORDS
 from dnapredict.service.client_address import ADDRESS
 from dnapredict.service.pages.lists.list_pages import WORKED_ON
+from dnapredict.service.pages.posted_forms import PostedForm, body_text
 from dnapredict.service.pages.rendering import error_page, page
 
 SIGN_OUT: Final = "/sign-out"
@@ -152,13 +153,13 @@ class SignInPages:
     async def keep_form(self, request: Request) -> Response:
         """The form that asks for a key, in answer to a form that was sent after the session had ended."""
         address = request.query_params.get(FORM_ADDRESS, "")
-        unsent = UnsentForm.of(address, (await request.body()).decode("utf-8", "replace"))
+        unsent = UnsentForm.of(address, await body_text(request))
         asked = page_of_form(address) if is_own_page(address) else ""
         return await run_in_threadpool(self._form, asked, lost=True, unsent=unsent)
 
     async def sign_in(self, request: Request) -> Response:
         """Sign in with the key in the form."""
-        sent = _fields(await request.body())
+        sent = _fields(await body_text(request))
         token, asked = sent.get("key", "").strip(), sent.get(ASKED, "")
         unsent = UnsentForm.of(sent.get(FORM_ADDRESS, ""), sent.get(_BODY, ""))
         try:
@@ -308,13 +309,12 @@ def _once(request: Request) -> dict[str, str]:
     return {name: value for name, value in given if names.count(name) == 1}
 
 
-def _fields(body: bytes) -> dict[str, str]:
+def _fields(body: str) -> Mapping[str, str]:
     """The fields of a form; empty if the body is not such a form."""
     try:
-        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
-    except ValueError:
+        return PostedForm.of(body, most_fields=_MOST_FIELDS).fields
+    except DataError:
         return {}
-    return {name: values[0] for name, values in fields.items()}
 
 
 def _unavailable(error: StoreError) -> Response:

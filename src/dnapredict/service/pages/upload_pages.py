@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
-from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -22,9 +21,10 @@ from dnapredict.service.api.scoring_endpoints import uploaded
 from dnapredict.service.api.uploaded_lists import ReadUpload
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, worked_on
-from dnapredict.service.pages.lists.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.list_view import list_address
+from dnapredict.service.pages.posted_forms import PostedForm, body_text
 from dnapredict.service.pages.rendering import page, page_text
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 UPLOAD: Final = "/upload"
 UPLOAD_COLUMNS: Final = "/upload/columns"
@@ -60,21 +60,21 @@ class UploadPages:
         """Score the list that was sent and show it, or ask what its columns mean."""
         try:
             upload = PendingUpload(*await uploaded(request))
-            read = await run_in_threadpool(self.pages.lists.read, upload)
-            question = await run_in_threadpool(self.pages.lists.question, read)
+            read = await run_in_threadpool(self.pages.scoring.read, upload)
+            question = await run_in_threadpool(self.pages.scoring.question, read)
             if question is None:
                 return await self._scored(read)
-            ticket = await run_in_threadpool(self.pages.lists.wait_for_columns, upload)
+            ticket = await run_in_threadpool(self.pages.scoring.wait_for_columns, upload)
             return _question(question, ticket=ticket)
         except DnapredictError as error:
             return _form(complaint=str(error), status=status_of(error))
 
     async def columns(self, request: Request) -> Response:
         """Score the list that waits for the meaning of its columns."""
-        body = (await request.body()).decode("utf-8", "replace")
+        body = await body_text(request)
         try:
             ticket, answers = _answers(body)
-            return await self._scored(await run_in_threadpool(self.pages.lists.explain_columns, ticket, answers))
+            return await self._scored(await run_in_threadpool(self.pages.scoring.explain_columns, ticket, answers))
         except ColumnsUnclear as unclear:
             return _question(unclear.question, ticket=ticket, complaint=str(unclear))
         except DnapredictError as error:
@@ -83,7 +83,7 @@ class UploadPages:
     async def _scored(self, read: ReadUpload) -> Response:
         """The list once it is scored; of a long one, a page that tells how far it is."""
         if read.table.num_rows < _LONG_ROWS:
-            return _shown(await run_in_threadpool(self.pages.lists.upload, read))
+            return _shown(await run_in_threadpool(self.pages.scoring.upload, read))
         return StreamingResponse(self._steps(read), media_type="text/html")
 
     async def _steps(self, read: ReadUpload) -> AsyncIterator[str]:
@@ -93,7 +93,7 @@ class UploadPages:
         """
         start, end = page_text("upload_progress.html", here=UPLOAD, name=read.upload.name).split(_STEPS)
         yield start
-        scoring = asyncio.ensure_future(run_in_threadpool(self.pages.lists.upload, read))
+        scoring = asyncio.ensure_future(run_in_threadpool(self.pages.scoring.upload, read))
         seconds = 0
         while not (await asyncio.wait([scoring], timeout=1))[0]:
             seconds += 1
@@ -104,7 +104,7 @@ class UploadPages:
 def _last_step(scoring: "asyncio.Future[KeptList]") -> str:
     """The end of the page: on to the list, or what is wrong; the cause of a failure of ours is for the log."""
     try:
-        address = f"{LIST_PAGES}/{scoring.result().heading.list_id}"
+        address = list_address(scoring.result().heading.list_id)
     except DnapredictError as error:
         _LOG.error("%s", error)
         message = html.escape(str(error)) if isinstance(error, DataError) else _FAILED
@@ -121,13 +121,10 @@ def _answers(body: str) -> tuple[str, ColumnAnswers]:
     DataError
         If the body is not such a form.
     """
-    try:
-        fields = parse_qs(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        raise DataError("The form could not be read. Choose the file again.") from None
-    count = sum(name.startswith("column-") for name in fields)
-    keys = [fields.get(f"column-{number}", [""])[0] for number in range(1, count + 1)]
-    return fields.get("ticket", [""])[0], ColumnAnswers(keys, fields.get("first-row", [""])[0])
+    form = PostedForm.of(body, most_fields=_MOST_FIELDS, advice="Choose the file again.")
+    count = sum(name.startswith("column-") for name in form.fields)
+    keys = [form.text(f"column-{number}") for number in range(1, count + 1)]
+    return form.text("ticket"), ColumnAnswers(keys, form.text("first-row"))
 
 
 def _form(*, complaint: str = "", status: int = 200) -> Response:
@@ -147,4 +144,4 @@ def _question(question: ColumnQuestion, *, ticket: str, complaint: str = "") -> 
 
 
 def _shown(kept: KeptList) -> Response:
-    return worked_on(kept, RedirectResponse(f"{LIST_PAGES}/{kept.heading.list_id}", 303))
+    return worked_on(kept, RedirectResponse(list_address(kept.heading.list_id), 303))

@@ -13,7 +13,8 @@ from starlette.routing import BaseRoute, Route
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.errors import DnapredictError
-from dnapredict.service.call_actions import WORDS, Outcome, WeekEntry
+from dnapredict.service.call_actions import WeekEntry
+from dnapredict.service.call_outcomes import WORDS, Outcome
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages
 from dnapredict.service.pages.rendering import day_words, error_page, page

@@ -4,16 +4,19 @@ A lock keeps a colleague from ringing the same patient at the same time; it neve
 itself. It belongs to an appointment, on whichever list, and is held under the appointment's keyed hash.
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dnapredict.data.files.atomic_write import private_folder, write_private
+from pydantic import RootModel
+
+from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.file_lock import locked
+from dnapredict.data.files.json_records import read_record
+from dnapredict.errors import StoreError
 
 SECONDS: Final = 15 * 60
 """How long a lock lasts unless it is released."""
@@ -33,6 +36,10 @@ class CallLock:
     until: float
 
 
+_StoredLocks = RootModel[dict[str, CallLock]]
+"""The content of the file: the lock of each appointment, by its keyed hash."""
+
+
 class CallLocks:
     """The locks of one home. Safe for any number of threads and processes."""
 
@@ -45,11 +52,11 @@ class CallLocks:
         """The locks that have not ended, by appointment. An unreadable file holds none."""
         now = self._clock()
         try:
-            stored = json.loads(self._path.read_text(encoding="utf-8"))
-            locks = {appointment: CallLock(**lock) for appointment, lock in stored.items()}
-            return {appointment: lock for appointment, lock in locks.items() if now < lock.until <= now + SECONDS}
-        except (OSError, ValueError, TypeError, AttributeError):
+            stored = read_record(self._path, _StoredLocks, advice="Remove it: locks end by themselves.")
+        except StoreError:
             return {}
+        locks = {} if stored is None else stored.root
+        return {appointment: lock for appointment, lock in locks.items() if now < lock.until <= now + SECONDS}
 
     def take(self, appointment: str, *, caller: str, key_id: str) -> CallLock:
         """Lock an appointment for `caller`, who gives up any other; return the lock that holds now.
@@ -86,9 +93,9 @@ class CallLocks:
 
     def _write(self, locks: Mapping[str, CallLock]) -> None:
         # Not flushed to the disk: after a power cut nobody is calling, and each patient would wait for it.
-        write_private(self._path, json.dumps({key: asdict(lock) for key, lock in locks.items()}), durable=False)
+        write_private(self._path, _StoredLocks(dict(locks)).model_dump_json(), durable=False)
 
     def _exclusive(self) -> AbstractContextManager[None]:
-        private_folder(self._path.parent)
         busy = f"{self._path}: is locked by another process."
-        return locked(self._path.with_suffix(".lock"), busy_message=busy, seconds=_SECONDS_TO_WAIT)
+        path = self._path.with_suffix(".lock")
+        return locked(path, busy_message=busy, seconds=_SECONDS_TO_WAIT, make_folder=True)

@@ -16,7 +16,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.data.files.atomic_write import private_folder, write_private
+from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.digests import PATIENT, sealed_json, unsealed_json
 from dnapredict.data.files.file_lock import locked
 from dnapredict.errors import StoreError
@@ -94,7 +94,7 @@ class StatedOptOuts:
         if out <= known.keys() and not_out.isdisjoint(known):
             return
         path = self.home / _FILE
-        with locked(private_folder(path.parent) / _LOCK, busy_message=_BUSY, seconds=_SECONDS_TO_WAIT):
+        with locked(path.with_name(_LOCK), busy_message=_BUSY, seconds=_SECONDS_TO_WAIT, make_folder=True):
             today = datetime.datetime.now(datetime.UTC).date().isoformat()
             kept = {each: day for each, day in self._read().items() if each not in not_out}
             changed = {**dict.fromkeys(sorted(out), today), **kept}

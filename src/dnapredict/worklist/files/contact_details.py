@@ -26,12 +26,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dnapredict.data.contract.telephones import telephones_in
-from dnapredict.data.files.atomic_write import private_folder, write_atomically
+from dnapredict.data.files.atomic_write import write_atomically
 from dnapredict.data.files.digests import read_or_make, read_secret
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.errors import DataError, StoreError
-from dnapredict.worklist.files.list_store import CONTACTS, ENGLAND, KeptList, contacts_file, kept_list_ids
+from dnapredict.worklist.files.kept_list import ENGLAND, KeptList
+from dnapredict.worklist.files.list_files import CONTACTS, contacts_file, kept_list_ids
 
 LONGEST_NOTE: Final = 500
 KEY: Final = "contacts.key"
@@ -328,7 +329,7 @@ def _folder(home: Path) -> Path:
 @contextlib.contextmanager
 def _writing(home: Path) -> Iterator[None]:
     """Hold the lock under which these files are read and rewritten, so that no note of another process is lost."""
-    with locked(private_folder(_folder(home)) / _LOCK, busy_message=_BUSY, seconds=_SECONDS_TO_WAIT):
+    with locked(_folder(home) / _LOCK, busy_message=_BUSY, seconds=_SECONDS_TO_WAIT, make_folder=True):
         yield
 
 

@@ -24,7 +24,7 @@ from dnapredict.data.mapping.apply_mapping import contract_name
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.contact_details import KEY
-from dnapredict.worklist.files.list_store import unscored_file
+from dnapredict.worklist.files.list_files import unscored_file
 
 # Nobody puts more rows right by hand; where so many are wrong, the file or its mapping is.
 MOST_ROWS: Final = 500

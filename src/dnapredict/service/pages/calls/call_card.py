@@ -10,7 +10,7 @@ from dnapredict.data.contract.telephones import dialled, is_cut_off
 from dnapredict.data.contract.treatment_functions import TREATMENT_FUNCTION
 from dnapredict.service.pages.rendering import local_day
 from dnapredict.worklist.files.contact_details import ContactDetails
-from dnapredict.worklist.files.list_store import SPECIALTY
+from dnapredict.worklist.files.kept_list import SPECIALTY
 from dnapredict.worklist.files.worklist_files import REASONS
 from dnapredict.worklist.plan.needs import kept_needs
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from dnapredict.service.call_actions import CALL_BACKS_COUNT_FOR, ListedAppointments, RecordedAction
 from dnapredict.worklist.calls.attempts import NextStep, next_step
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 # As many as `list_store` keeps lists at hand.
 _PLANS_KEPT: Final = 4

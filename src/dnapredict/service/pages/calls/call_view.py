@@ -23,13 +23,14 @@ from dnapredict.service.pages.calls.call_forms import CALL_BACK_PROBLEMS, CallFo
 from dnapredict.service.pages.calls.call_queue import CallQueue, WaitingLine, call_queue
 from dnapredict.service.pages.lists.entry_forms import whose_entry
 from dnapredict.service.pages.lists.list_pages import ListPages
-from dnapredict.service.pages.lists.list_view import LIST_PAGES, OFFERED, RecordedOutcome, outcome_shown
+from dnapredict.service.pages.lists.list_view import OFFERED, RecordedOutcome, list_address, outcome_shown
+from dnapredict.service.pages.posted_forms import whole_number
 from dnapredict.service.pages.rendering import page
 from dnapredict.worklist.calls.attempts import NextStep
 from dnapredict.worklist.calls.call_locks import CallLock, CallLocks
 from dnapredict.worklist.files import contact_details
 from dnapredict.worklist.files.contact_details import ContactDetails
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 CALL: Final = "/call"
 _MOST_FOUND: Final = 50
@@ -39,7 +40,6 @@ _WITHOUT_WISH: Final = tuple(
 )
 # Access keys of the outcomes that are recorded most.
 _KEYS: Final = {Outcome.CONFIRMED: "c", Outcome.NO_ANSWER: "a", Outcome.MESSAGE_LEFT: "m", Outcome.CALL_BACK: "b"}
-_MOST_DIGITS: Final = 6
 _MOST_IN_HISTORY: Final = 3
 _LOG: Final = logging.getLogger("dnapredict.service")
 
@@ -81,7 +81,7 @@ class CallView:
         self.list_id = kept.heading.list_id
         self.now = datetime.datetime.now(datetime.UTC)
         self._caller = request.scope.get(CALLER, REQUESTED_BY.get())
-        self._said_line = number_in(request.query_params.get("said", ""))
+        self._said_line = whole_number(request.query_params.get("said", "")) or 0
 
     @cached_property
     def queue(self) -> CallQueue:
@@ -107,7 +107,7 @@ class CallView:
     def address(self, number: int, *, said: int = 0) -> str:
         """The address of the page of a line, which says what was recorded about the line `said`."""
         query = f"?said={said}" if said else ""
-        return f"{LIST_PAGES}/{self.list_id}{CALL}/{number}{query}#call"
+        return f"{list_address(self.list_id)}{CALL}/{number}{query}#call"
 
     def go_on(self, *, after: int, said: int) -> Response:
         """A redirect to the next line that no colleague is calling, or the page that says that there is none."""
@@ -252,7 +252,7 @@ class CallView:
     def _page(self, template: str, *, status: int = 200, **shown: Any) -> Response:
         base = {
             "kept": self.kept.heading,
-            "list_address": f"{LIST_PAGES}/{self.list_id}",
+            "list_address": list_address(self.list_id),
             "left": self.queue.left,
             "said": self._said(),
             "barriers": BARRIER_WORDS,
@@ -310,7 +310,7 @@ class CallView:
     def _lists_with_call_backs(self, due: Mapping[str, int]) -> list[tuple[str, str, int]]:
         """Address, name and number of call-backs of each other list that is still kept."""
         names = {heading.list_id: heading.name for heading in self.desk.pages.lists.headings()} if due else {}
-        return [(f"{LIST_PAGES}/{each}{CALL}", names[each], count) for each, count in due.items() if each in names]
+        return [(f"{list_address(each)}{CALL}", names[each], count) for each, count in due.items() if each in names]
 
     def _name(self, lock: CallLock) -> str:
         if lock.key_id == REQUESTED_BY.get():
@@ -345,8 +345,3 @@ def _clock(lock: CallLock | None, zone: datetime.tzinfo) -> str:
 def _local_minute(moment: datetime.datetime, zone: datetime.tzinfo) -> str:
     """A time as the earliest that a field for a time offers."""
     return f"{moment.astimezone(zone):%Y-%m-%dT%H:%M}"
-
-
-def number_in(text: str) -> int:
-    """The line number in a parameter of an address; 0 for anything else."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else 0

@@ -14,15 +14,16 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DnapredictError
-from dnapredict.service.call_actions import OFFERED_WORDS, WORDS, Outcome
+from dnapredict.service.call_outcomes import OFFERED_WORDS, WORDS, Outcome
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, list_not_found
 from dnapredict.service.pages.lists.list_query import ListQuery
 from dnapredict.service.pages.lists.list_slice import slice_list
-from dnapredict.service.pages.lists.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.list_view import ONE_LIST, list_address
 from dnapredict.service.pages.rendering import day_words, error_page, moment_words, page
 from dnapredict.worklist.files.contact_details import ContactDetails
-from dnapredict.worklist.files.list_store import KEPT_ROWS, KeptList
+from dnapredict.worklist.files.kept_list import KeptList
+from dnapredict.worklist.files.latest_list import KEPT_ROWS
 from dnapredict.worklist.plan.working_days import local_today
 
 SHEET: Final = "/sheet"
@@ -66,7 +67,7 @@ def call_sheet_routes(pages: ListPages) -> Sequence[BaseRoute]:
         except DnapredictError as error:
             return error_page("The call sheet cannot be shown", str(error), status=status_of(error))
 
-    return [Route(LIST_PAGES + "/{list_id}" + SHEET, sheet, methods=["GET"])]
+    return [Route(ONE_LIST + SHEET, sheet, methods=["GET"])]
 
 
 def _sheet_page(pages: ListPages, kept: KeptList, request: Request) -> Response:
@@ -82,7 +83,7 @@ def _sheet_page(pages: ListPages, kept: KeptList, request: Request) -> Response:
         here=pages.here(kept, request),
         synthetic=heading.synthetic,
         name=heading.name,
-        address=f"{LIST_PAGES}/{heading.list_id}{asked.query()}",
+        address=f"{list_address(heading.list_id)}{asked.query()}",
         created_at=moment_words(heading.created_at, heading.zone),
         printed_on=day_words(local_today(heading.zone)),
         filtered=", ".join(word for word in (asked.clinic, part.days.get(asked.day, ""), asked.band) if word),

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from dnapredict.service.call_actions import RecordedAction
 from dnapredict.service.call_outcomes import WORDS
 from dnapredict.service.pages.rendering import local_day, moment_words
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 from dnapredict.worklist.plan.working_days import call_by_day
 
 LatestActions = Callable[[Iterable[str]], Mapping[str, RecordedAction]]

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from dnapredict.service.call_actions import RecordedAction
 from dnapredict.service.pages.lists.list_query import NOBODY, ListQuery
 from dnapredict.service.pages.rendering import day_words, local_day
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 LINES_A_PAGE: Final = 50
 _NUMBER: Final = "line"

@@ -8,7 +8,7 @@ from typing import Final
 
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER, printable_name
 from dnapredict.service.api.list_columns import cell_words, letter, wrong_cells
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 from dnapredict.worklist.files.unscored_rows import UnscoredRows
 
 # Contract columns as a clerk calls them, in the sentences of `data.validation.rules`.

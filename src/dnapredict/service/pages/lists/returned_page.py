@@ -20,17 +20,17 @@ from dnapredict.service.api.returned_outcomes import (
     record_returned,
 )
 from dnapredict.service.api.scoring_endpoints import uploaded
-from dnapredict.service.call_actions import WORDS
+from dnapredict.service.call_outcomes import WORDS
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, list_not_found
 from dnapredict.service.pages.lists.list_query import ListQuery
 from dnapredict.service.pages.lists.list_slice import LINES_A_PAGE
-from dnapredict.service.pages.lists.list_view import LIST_PAGES, Who, outcome_shown
+from dnapredict.service.pages.lists.list_view import ONE_LIST, Who, list_address, outcome_shown
 from dnapredict.service.pages.rendering import error_page, page
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 WORKBOOK: Final = "/workbook"
-_ONE: Final = LIST_PAGES + "/{list_id}" + WORKBOOK
+_ONE: Final = ONE_LIST + WORKBOOK
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class ReturnedPages:
             status=status,
             synthetic=kept.heading.synthetic,
             name=kept.heading.name,
-            address=f"{LIST_PAGES}/{kept.heading.list_id}",
+            address=list_address(kept.heading.list_id),
             complaint=complaint,
             result=None if returned is None else self._result(kept, returned),
         )
@@ -139,7 +139,7 @@ def _shown(rows: Iterable[ReturnedRow], kept: KeptList, *, who: Who) -> list[Sho
 def _line_address(kept: KeptList, line: int) -> str:
     """The address of a line, on its page of the whole list."""
     shown = ListQuery(show="all", page=(line - 1) // LINES_A_PAGE + 1)
-    return f"{LIST_PAGES}/{kept.heading.list_id}{shown.query()}#line-{line}"
+    return f"{list_address(kept.heading.list_id)}{shown.query()}#line-{line}"
 
 
 def _standing(row: ReturnedRow, *, who: Who, zone: datetime.tzinfo) -> str:

@@ -88,7 +88,6 @@ def test_how_appointments_ended_is_counted_by_the_same_rule() -> None:
     assert counts.endings == {Ending.CAME: 30, Ending.MISSED: 15, Ending.CANCELLED: 0, Ending.NOT_KNOWN: 15}
     few = count_week(entries, {}, RULE, ended=ended | {"59": Ending.CANCELLED, "58": Ending.CANCELLED})
     assert few.endings[Ending.CANCELLED] is None
-    assert list(few.endings.values()).count(None) > 1
     assert count_week(entries, {}, RULE).endings == {}
 
 

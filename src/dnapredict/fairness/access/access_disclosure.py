@@ -27,16 +27,12 @@ def denominator_of(measure: str) -> str:
     return f"{measure} of"
 
 
-ASKED: Final = "barrier"
-"""The count of the appointments about which somebody said what makes it hard to come."""
-
-
 def barrier_count(code: str) -> str:
     """The name of the count of a barrier."""
-    return f"{ASKED} {code}"
+    return f"barrier {code}"
 
 
-_OF_BARRIERS: Final = (ASKED, *map(barrier_count, BARRIERS))
+_OF_BARRIERS: Final = tuple(map(barrier_count, BARRIERS))
 _COUNTS: Final = (*NUMBERS, *(count for measure in MEASURES for count in (measure.name, denominator_of(measure.name))))
 OF_OTHERS: Final = ("missed", denominator_of("missed"))
 # Completeness measures, which are counts of the known groups of these groupings.
@@ -71,7 +67,13 @@ def access_tables(tallied: Sequence[CountedAccess], merged: MergedGroups, rule: 
         linked.add_groups(name, groups, of_groups, merged=merged)
         linked.at_most += [limit for group in groups for limit in _never_more(name, group.code)]
         if has_barriers:
-            _add_barriers(linked, name, [group.code for group in groups])
+            linked.at_most += [
+                AtMost(
+                    tuple(CountCell(count, name, group.code) for count in _OF_BARRIERS),
+                    (CountCell("appointments", name, group.code),),
+                )
+                for group in groups
+            ]
         every_row = [*(group.code for group in groups), *(row.code for row in merged.of(name))]
         _add_rest(linked, name, every_row, measures=[measure.name for measure in MEASURES], rule=rule)
         if name != EVERYONE[0]:
@@ -86,16 +88,7 @@ def access_tables(tallied: Sequence[CountedAccess], merged: MergedGroups, rule: 
 
 
 def _barrier_counts(own: AccessCounts) -> dict[str, float]:
-    numbers = map(float, own.barriers)
-    return {ASKED: float(own.barriers.sum())} | dict(zip(map(barrier_count, BARRIERS), numbers, strict=True))
-
-
-def _add_barriers(linked: LinkedTables, grouping: str, codes: Sequence[str]) -> None:
-    """The barriers of each group add up to those who were asked, and nobody was asked without an appointment."""
-    for code in codes:
-        asked, *named = (CountCell(count, grouping, code) for count in _OF_BARRIERS)
-        linked.sums.append(SumConstraint(tuple(named), asked))
-        linked.at_most.append(AtMost((asked,), (CountCell("appointments", grouping, code),)))
+    return dict(zip(_OF_BARRIERS, map(float, own.barriers), strict=True))
 
 
 def _rest_of(measure: str) -> str:

@@ -65,7 +65,7 @@ def _lines(table: AccessTable, row: AccessRow, wait_begins: str) -> Iterator[lis
         ]
     for code, number in row.barriers.items():
         name, title = f"barrier_{code}", f"Hard to come because of: {BARRIER[code].lower()}"
-        yield [name, title, "number", *group, or_hidden(number), or_hidden(row.asked), "", "", "", ""]
+        yield [name, title, "number", *group, "", "", or_hidden(number), "", "", ""]
     title, unit = "Missed more often than by everyone else", "difference of shares"
     yield ["more_missed", title, unit, *group, "", "", *interval_cells(row.more_missed), ""]
     wait = interval_cells(row.median_wait)

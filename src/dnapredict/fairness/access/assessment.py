@@ -3,13 +3,11 @@
 import datetime
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from dnapredict.config.fairness_policy import Disclosure, Policy
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.access.access_counts import BARRIERS, AccessCounts, CountedAccess, count_access
 from dnapredict.fairness.access.access_disclosure import (
-    ASKED,
     NUMBERS,
     OF_OTHERS,
     barrier_count,
@@ -47,9 +45,9 @@ class AccessRow:
     """One group. None is *hidden or not estimable*.
 
     `share` is the group's share of all patients, `waiting` its share of those whose appointment lies
-    ahead; `more_missed` how many more of 100 are missed than by everyone else; waits are days. `asked` is of how
-    many appointments somebody said what makes it hard to come, `barriers` of how many by each of `codes.BARRIER`; both
-    are empty where nobody recorded it.
+    ahead; `more_missed` how many more of 100 are missed than by everyone else; waits are days. `barriers`
+    is of how many appointments somebody named each of `codes.BARRIER`, empty where nobody recorded it. How many were
+    asked in all is not printed: a large barrier would have to be hidden for each small one.
     """
 
     group: Group
@@ -60,7 +58,6 @@ class AccessRow:
     median_wait: Interval | None
     ninth_wait: float | None
     more_missed: Interval | None
-    asked: int | None = None
     barriers: dict[str, int | None] = field(default_factory=dict)
 
 
@@ -87,7 +84,7 @@ def access_table(
     rows = tuple(
         replace(
             _row(group, own, total, hidden=(names := hidden_names(group, grouping.name, hidden)), rule=rule, z=z),
-            **(_barriers(own, names, rule) if has_barriers else {}),
+            barriers=_barriers(own, names, rule) if has_barriers else {},
         )
         for group, own in zip(tallied.groups, tallied.counts, strict=True)
     )
@@ -119,11 +116,10 @@ def _row(
     )
 
 
-def _barriers(own: AccessCounts, hidden: frozenset[str], rule: Disclosure) -> dict[str, Any]:
-    """How many were asked what makes it hard to come, and what they said."""
-    counts = {ASKED: own.barriers.sum()} | dict(zip(map(barrier_count, BARRIERS), own.barriers, strict=True))
-    shown = {name: None if name in hidden else publish_count(number, rule) for name, number in counts.items()}
-    return {"asked": shown[ASKED], "barriers": {code: shown[barrier_count(code)] for code in BARRIERS}}
+def _barriers(own: AccessCounts, hidden: frozenset[str], rule: Disclosure) -> dict[str, int | None]:
+    """How many appointments each barrier was named for."""
+    counts = zip(BARRIERS, own.barriers, strict=True)
+    return {code: None if barrier_count(code) in hidden else publish_count(number, rule) for code, number in counts}
 
 
 def _share(rate: Rate, name: str, hidden: frozenset[str], *, rule: Disclosure, z: float) -> Share:

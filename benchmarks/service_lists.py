@@ -51,7 +51,7 @@ def main() -> None:
                 "page": partial(browser.get, page),
                 "page_100": partial(browser.get, page + "?show=all&page=100"),
                 "whole_list": partial(browser.get, page + "?show=all&order=time"),
-                "next_patient": partial(browser.get, page + "/call"),
+                "next_patient": partial(next_patient, browser, page),
                 "record_and_next": partial(recorded, browser, page, iter(range(1, TIMES + WARM_UP + 1))),
             }
             found: dict[str, object] = {"rows": ROWS}
@@ -133,6 +133,13 @@ def long_list(home: Path) -> pa.Table:
     many = pa.concat_tables([rows] * times).slice(0, ROWS)
     numbers = pa.array([f"LONG-{number:06d}" for number in range(ROWS)])
     return many.set_column(many.column_names.index("appointment_id"), "appointment_id", numbers)
+
+
+def next_patient(browser: requests.Session, page: str) -> requests.Response:
+    """The next patient of the list: two requests, since call mode leads to the page of a line."""
+    shown = browser.get(page + "/call")
+    assert re.search(r"/call/\d+$", shown.url), shown.url
+    return shown
 
 
 def recorded(browser: requests.Session, page: str, lines: Iterator[int]) -> requests.Response:

@@ -12,7 +12,7 @@ from tests.browser.worklists import worklist
 from tests.service.process import Running, running
 
 from dnapredict.worklist.files import contact_details, latest_list, list_store
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails
 from dnapredict.worklist.files.kept_list import KeptList
 
 PEOPLE = (

@@ -13,7 +13,7 @@ from tests.service.pages import MARK, upload_to, week
 
 from dnapredict.service.auth import api_keys
 from dnapredict.worklist.files import contact_details
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails
 
 NOON = datetime.datetime(2026, 11, 30, 12, 30, tzinfo=datetime.UTC)
 NAMES = {1: "Zara Okoro", 2: "Yusuf Lane", 3: "Xenia Hill", 4: "Will Dunn"}
@@ -309,7 +309,7 @@ def test_appointments_that_have_begun_are_not_called_about(
     line, page = opened(client, f"{address}/call")
     assert line == 0
     assert "No call to make any more" in page
-    assert "4 appointments have begun already" in page
+    assert "4 appointments have already begun. No call is made about them any more." in page
 
 
 def test_a_list_or_line_that_is_not_there_is_named_in_words(client: TestClient, address: str) -> None:

@@ -85,7 +85,7 @@ def test_the_filters_of_the_list_hold_for_the_sheet(client: TestClient, address:
 def test_without_contact_details_the_sheet_says_so_and_names_the_appointment(client: TestClient) -> None:
     address = upload_to(client, "\n".join(",".join(line.split(",")[:5]) for line in listed().splitlines()))
     page = client.get(f"{address}/sheet").text
-    assert "There are no names and telephone numbers" in page
+    assert "There are no names or telephone numbers: the uploaded list had none" in page
     assert lines_of(page)[0].startswith("1 apt-1 Mon 7 Dec 2099, 09:00 ENT1 Call to confirm")
 
 

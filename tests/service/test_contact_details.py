@@ -30,7 +30,7 @@ from dnapredict.service import app
 from dnapredict.service.log.retention import RetentionThread, remove_lists
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import contact_details, excel_worklist, filled_workbook, list_store, worklist_files
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails
 from dnapredict.worklist.files.excel_worklist import Note
 from dnapredict.worklist.plan.working_days import local_today
 
@@ -78,7 +78,7 @@ def test_an_uploaded_list_keeps_who_is_called_encrypted_and_nothing_else_keeps_i
             *("Marktime", ("mobile", "home")),
         )
     }
-    assert contact_details.note(home, list_id, 1) == NOTE
+    assert contact_details.notes(home, list_id)[1] == NOTE
     assert (home / "lists" / f"{list_id}.contacts").is_file()
     assert seen[2].status_code == 400
     for answer in seen:
@@ -150,7 +150,7 @@ def test_downloads_from_the_page_carry_the_contact_columns_that_the_team_chose(t
         book = openpyxl.load_workbook(io.BytesIO(client.get(f"/lists/{list_id}/file").content))
         shown = [str(cell) for sheet in book for row in sheet.iter_rows(values_only=True) for cell in row]
         assert ("Markvorname Marknamen" in shown) == bool(chosen)
-        contact_details.forget(tmp_path, list_id)
+        contact_details.contacts_file(tmp_path, list_id).unlink()
         assert marks_in(client.get(f"/lists/{list_id}/file?form=csv").content) == []
 
 

@@ -14,7 +14,7 @@ from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.staff import StaffRole
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import contact_details
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails
 from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 
@@ -69,13 +69,13 @@ def test_a_list_that_was_scored_last_goes_from_the_first_page_too(client: TestCl
 def test_the_question_tells_of_call_backs_that_would_be_forgotten(client: TestClient) -> None:
     address = upload_to(client, export("a b c d e f g h i j"))
     assert "call-back" not in client.get(address + "/delete").text
-    assert "On 1 of its calls nothing was recorded yet" in client.get(address + "/delete").text
+    assert "1 of its calls has no recorded outcome yet" in client.get(address + "/delete").text
     tomorrow = datetime.datetime.now(LOCAL_ZONE) + datetime.timedelta(days=1)
     agreed = {"outcome": "call_back", "call_back_at": f"{tomorrow:%Y-%m-%dT%H:%M}", "seen": ""}
     client.post(f"{address}/call/1", data=agreed)
     page = client.get(address + "/delete").text
     assert "1 call-back that was agreed is still to be made on this list" in page
-    assert "nothing was recorded yet" not in page
+    assert "no recorded outcome yet" not in page
 
 
 @pytest.mark.parametrize(

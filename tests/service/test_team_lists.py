@@ -117,6 +117,7 @@ def test_an_export_of_the_next_day_keeps_the_history_and_says_what_is_gone(peopl
     assert "1 appointment is new and 1 appointment is no longer on this list." in page
     assert re.search(r"<li>d, Mon 7 Dec 2099, 09:00: No answer, ", page)
     assert "<strong>Confirmed</strong>" in page
-    assert "There is a later export of this list, with what was recorded here." in people["Ada"].get(first).text
+    page = people["Ada"].get(first).text
+    assert "There is a later export of this list. It includes everything that was recorded here." in page
     assert re.search(r"<li><a[^>]*>Whole list \(4\)", people["Ada"].get(first).text)
     assert seen(people["Ada"]) == "tuesday"

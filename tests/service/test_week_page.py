@@ -119,7 +119,7 @@ def test_the_page_counts_what_was_recorded_and_names_no_patient(client: TestClie
     assert re.search(r"Transport arranged Appointments 10 ", text)
     assert re.search(r"No answer Appointments 10 ", text)
     assert "Area not known Called 20 Reached 10" in text
-    assert "Who came. No outcomes were read in this home yet" in text
+    assert "Which patients came. No outcomes were read in this home yet" in text
     assert "apt-" not in page
     assert not re.search(r"/lists/[0-9a-f]{16}", page)
 

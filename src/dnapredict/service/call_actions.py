@@ -75,9 +75,9 @@ class ClinicCalls:
 
 @dataclass(frozen=True)
 class WeekEntry:
-    """What counts for an appointment in a week: its keyed hash, its list, the outcome, and what kept the patient away.
+    """The last outcome of an appointment in a week: keyed hash, list, outcome, and barrier to attending.
 
-    `barrier` is None where nothing was recorded of it.
+    `barrier` is None if no barrier was recorded.
     """
 
     appointment: str
@@ -246,7 +246,7 @@ class Actions:
     def call_backs_due(self, now: datetime.datetime, *, besides: Iterable[str] = ()) -> Mapping[str, int]:
         """The number of call-backs that are due at `now`, by the list on which they were agreed.
 
-        `besides` are appointments that are left out, since they are on the list that is being worked on.
+        `besides` are appointments to leave out, because they are on the list that is open.
 
         Raises
         ------
@@ -290,7 +290,7 @@ class Actions:
         return self._log.query(agreed.order_by(ACTIONS.c.number))
 
     def entries_of_week(self, day: datetime.date) -> tuple[WeekEntry, ...]:
-        """What was recorded last about each appointment in the week of `day`, without what was recorded by mistake.
+        """The last outcome of each appointment in the week of `day`, without outcomes that were taken back.
 
         Raises
         ------

@@ -1,7 +1,7 @@
-"""What is recorded about a call: the outcome, the barrier to attending, what was offered, and when to call back.
+"""The record of a call: the outcome, the barrier to attending, the offer, and when to call back.
 
-All but the time are structured codes, for the measures of access and for later models. A note in a person's own words
-is data about a patient and is kept with the contact details, never in the scoring log.
+All except the time are codes, for measures of access and for later models. A note in free text is data about a patient;
+it is kept with the contact details, never in the scoring log.
 """
 
 import datetime
@@ -41,11 +41,11 @@ class Outcome(StrEnum):
 
     @property
     def effect(self) -> Effect:
-        """What it means for further calls to the patient."""
+        """Its effect on further calls to the patient."""
         return _EFFECTS.get(self, "reached" if self.reached else "not reached")
 
 
-# Who wishes to be called again was not spoken to about the appointment: the next list may say to call.
+# A patient who wishes to be called again was not spoken to about the appointment: the next list may select it.
 _NOT_REACHED: Final = frozenset(
     {
         Outcome.MESSAGE_LEFT,
@@ -86,7 +86,7 @@ the column `outcome` of a workbook.
 """
 
 OFFERED_WORDS: Final = tuple(words for outcome, words in WORDS.items() if outcome is not Outcome.WITHDRAWN)
-"""The choices where nothing was recorded yet."""
+"""The choices for an appointment without a recorded outcome."""
 
 NEXT: Final = {
     Outcome.MESSAGE_LEFT: "Call again if they do not call back",
@@ -94,7 +94,7 @@ NEXT: Final = {
     Outcome.WRONG_NUMBER: "Look for another number, or write",
     Outcome.CALL_BACK: "Call again at the time that was agreed",
 }
-"""The next step where nobody was reached."""
+"""The next step after a call that reached nobody."""
 
 
 class Barrier(StrEnum):

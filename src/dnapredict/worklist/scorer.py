@@ -85,7 +85,7 @@ class Scorer:
 
         Returns
         -------
-        Table with the columns of `worklist.files.worklist_files.SCHEMA`.
+        Table with the columns of `worklist.files.worklist_columns.SCHEMA`.
 
         Raises
         ------
@@ -144,7 +144,7 @@ class Scorer:
         return Worklist(predictions, plan, checked.rejected, self.model_version)
 
     def _opt_outs(self, inputs: pa.Table, refused: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
-        """The opt-outs of `refused` rows, of earlier lists and of the trust's file; and notices on what is not known.
+        """The opt-outs of `refused` rows, of earlier lists and of the trust's file, and notices on unknown ones.
 
         Raises
         ------
@@ -234,7 +234,7 @@ class Scorer:
 def _excluded(
     inputs: pa.Table, known: KnownContacts, *, opted_out: pa.Table, unanswered: Sequence[int]
 ) -> NDArray[np.int64]:
-    """Rows that are not called whatever their risk: of patients who opted out, were reached, or never answered.
+    """Rows that are not called whatever their risk: of patients who opted out, were reached, or did not answer.
 
     An opt-out in one row of the list applies to all rows of the patient, even if that row was rejected.
     """

@@ -44,10 +44,11 @@ from dnapredict.service.log.answer_entries import AnswerLog
 from dnapredict.service.scorer_protocol import ScorerProtocol
 from dnapredict.worklist.files import worklist_files
 from dnapredict.worklist.files.calls_sheet import with_call_columns
-from dnapredict.worklist.files.excel_worklist import OUTCOME, Note, RecordedBefore
+from dnapredict.worklist.files.excel_worklist import Note, RecordedBefore
 from dnapredict.worklist.files.kept_list import Heading, KeptList
 from dnapredict.worklist.files.latest_list import save_latest
-from dnapredict.worklist.files.worklist_files import COLUMNS, notices_of
+from dnapredict.worklist.files.worklist_columns import COLUMNS, OUTCOME
+from dnapredict.worklist.files.worklist_files import notices_of
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 # One appointment is a single query; two or more are a list that people may want to work through.
@@ -107,7 +108,7 @@ def as_file(
 
     `carried` are the contact columns that the team chose to carry through, a row for each line of the list.
     The file is the same as the one that `dnapredict score` writes, with the note from the day of scoring. A workbook
-    says too which list it is of and what was recorded when, so that it can be given back.
+    also contains the id of its list and the recorded outcomes with their times, so that it can be given back.
     """
     words = [WORDS[latest[each].outcome] if each in latest else None for each in _appointments(kept)]
     worklist = kept.worklist.select(COLUMNS)
@@ -277,7 +278,7 @@ def file_response(kept: KeptList, form: str, *, actions: Actions, carried: pa.Ta
 
 
 def _attachment(heading: Heading, form: str) -> str:
-    """The header that names a download: the list's name without its ending, and when it was scored by local time."""
+    """The header with the file name of a download: name of the list without its ending, and local time of scoring."""
     stem = heading.name
     for ending in (".gz", ".csv", ".xlsx", ".parquet"):
         stem = stem[: -len(ending)] if stem.lower().endswith(ending) else stem

@@ -18,13 +18,13 @@ from dnapredict.service.log.answer_entries import REQUESTED_BY
 from dnapredict.worklist.calls import assignments
 from dnapredict.worklist.calls.assignments import Assignment
 from dnapredict.worklist.files import contact_details, latest_list, list_store, unscored_rows
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails
 from dnapredict.worklist.files.kept_list import Heading, KeptList
 from dnapredict.worklist.files.list_files import list_folder
 from dnapredict.worklist.files.unscored_rows import UnscoredRows
-from dnapredict.worklist.files.worklist_files import FIFTH
+from dnapredict.worklist.files.worklist_columns import FIFTH
 
-# The next export of a list has new appointments and lacks some. With fewer in common it is another list.
+# The next export of a list has some new appointments and some fewer. A list that shares fewer is another list.
 _LEAST_IN_COMMON: Final = 0.5
 _CHANGING: Final = ".mend.lock"
 _SECONDS_TO_WAIT: Final = 50.0
@@ -45,7 +45,7 @@ def own_name() -> str:
 
 
 def has_own_lists() -> bool:
-    """Whether the person of this request works on the lists of a team, or of a shared key, and not on any list."""
+    """Whether the person of this request may work only on the lists of a team or of a shared key."""
     person = SIGNED_IN.get()
     return person is not None and person is not THIS_MACHINE
 
@@ -63,7 +63,7 @@ def may_delete_list(heading: Heading) -> bool:
 
 
 def is_own(heading: Heading) -> bool:
-    """Whether a list is one of the person's team; for a key without a team, one that was uploaded with that key."""
+    """Whether a list belongs to the person's team; for a key without a team, whether that key uploaded the list."""
     team = own_team()
     if team or not has_own_lists():
         return heading.team == team
@@ -81,7 +81,7 @@ def followed_list(own: Sequence[KeptList], worklist: pa.Table) -> str:
 
 
 def last_export(headings: Sequence[Heading], list_id: str) -> str:
-    """The id of the latest export of a list: itself where none follows it."""
+    """The id of the latest export of a list; its own id if there is no later export."""
     follower = {heading.follows: heading.list_id for heading in headings if heading.follows}
     seen: set[str] = set()
     while list_id in follower and list_id not in seen:
@@ -136,7 +136,7 @@ class TeamLists:
     def newest(self) -> KeptList | None:
         """The list that was scored last, through the page, the API or a file; None where there is none.
 
-        Where that belongs to another team, the newest list that the person may open.
+        If that list belongs to another team: the newest list that the person may open.
         """
         last = list_store.newest(self.home)
         if last is not None and may_open(last.heading):
@@ -168,7 +168,7 @@ class TeamLists:
         return kept is None or kept.is_over(now)
 
     def last_export(self, list_id: str) -> str:
-        """The id of the latest export of the list of that id: itself where none follows it."""
+        """The id of the latest export of the list of that id; the same id if there is no later export."""
         return last_export([heading for heading in self.headings() if is_own(heading)], list_id)
 
     def hold(self, kept: KeptList) -> None:
@@ -183,7 +183,7 @@ class TeamLists:
             list_store.keep(self.home, kept)
 
     def assign(self, kept: KeptList, lines: Sequence[int], *, to: str) -> None:
-        """Hand lines of a list over to a colleague; to nobody, they go back to the team.
+        """Hand lines of a list over to a colleague; with an empty name, back to the team.
 
         Raises
         ------
@@ -209,7 +209,7 @@ class TeamLists:
     def delete(self, kept: KeptList) -> bool:
         """Delete a list, with contact details, notes and unscored rows; return False if it was gone already.
 
-        The scoring log, and what was recorded about its appointments, stay: a later list shows that again.
+        The scoring log and the recorded outcomes are kept: a later list with the same appointments shows them.
 
         Raises
         ------
@@ -228,7 +228,7 @@ class TeamLists:
         return unscored_rows.read(self.home, list_id)
 
     def contacts(self, list_id: str, lines: Sequence[int] | None = None) -> Mapping[int, ContactDetails]:
-        """Who is called and how, by line of a list; nothing where the details were deleted or never given."""
+        """The contact details by line of a list; empty if they were deleted or the list had none."""
         return contact_details.read(self.home, list_id, lines)
 
     def carried(self, kept: KeptList, names: Sequence[str]) -> pa.Table:
@@ -242,5 +242,5 @@ class TeamLists:
         return {row["appointment_id"]: row[FIFTH] for row in rows if row["appointment_id"] is not None}
 
     def has_synthetic(self) -> bool:
-        """Whether a list of any team is of made-up patients, so that counts are too."""
+        """Whether a list of any team is of made-up patients; counts that include it then are too."""
         return any(heading.synthetic for heading in list_store.headings(self.home))

@@ -42,6 +42,7 @@ from dnapredict.service.log.answer_entries import REQUESTED_BY, AnswerLog, Hashe
 from dnapredict.service.log.retention import remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import contact_details, latest_list, list_store, unscored_rows
+from dnapredict.worklist.files.contact_table import details_of
 from dnapredict.worklist.files.kept_list import ERROR_CELL, SPECIALTY, KeptList, ListOrigin
 from dnapredict.worklist.files.list_files import list_folder
 from dnapredict.worklist.files.unscored_rows import UnscoredRows
@@ -83,7 +84,7 @@ class ListScoring:
     ) -> None:
         """Read lists through `mapping`, and keep them with `lists`.
 
-        `log` (by default that of the home) tells which lists are in use, and `worklist` what is done without a call.
+        `log` (by default that of the home) records which lists are in use; `worklist` has the action without a call.
         """
         self._lists = lists
         self._home = lists.home
@@ -115,7 +116,7 @@ class ListScoring:
         return self._score(read_upload(content, name), name=name, mapping=self._mapping)
 
     def read(self, upload: PendingUpload) -> "ReadUpload":
-        """The rows of an uploaded file: reading a long one takes seconds, so that it is done once for all that follows.
+        """The rows of an uploaded file. A long file takes seconds to read, so it is read once for all later steps.
 
         Raises
         ------
@@ -126,7 +127,7 @@ class ListScoring:
         return ReadUpload(upload, read_upload(upload.content, plain_name(upload.name)))
 
     def question(self, read: "ReadUpload") -> ColumnQuestion | None:
-        """What its columns mean has to be asked about an uploaded file; None where the service or the team knows.
+        """The question about an uploaded file's columns; None if the service or the team knows their meaning.
 
         Raises
         ------
@@ -136,7 +137,7 @@ class ListScoring:
         return ask(read.table, name=read.name) if self._mapping_for(read.table) is None else None
 
     def upload(self, read: "ReadUpload") -> KeptList:
-        """Score the list that a person uploaded, once however often it is sent.
+        """Score the list that a person uploaded; the same file sent again is scored once.
 
         Raises
         ------
@@ -176,10 +177,10 @@ class ListScoring:
         return read
 
     def mend(self, list_id: str, line: int, cells: MappingOf[str, str]) -> KeptList | None:
-        """Score a row again with other cells, and keep it where it stands; None if it is not there any more.
+        """Score a row again with other cells, and keep it on its line; None if the row is not there any more.
 
-        The row stays on its line, so that an outcome that somebody is about to record reaches the right one. Where the
-        plan would call the patient and no call on the list has a lower risk, one more call is made.
+        The row keeps its line, so that an outcome that somebody is about to record is saved for the right one. If the
+        plan would call the patient and no call on the list has a lower risk, the list gets one more call.
 
         Parameters
         ----------
@@ -297,12 +298,12 @@ class ListScoring:
         return changed
 
     def _keep_contact(self, kept: KeptList, unscored: UnscoredRows, row: int) -> None:
-        """Add who is called about a row that is scored now to those of the list."""
+        """Add the contact details of a newly scored row to those of the list."""
         list_id, days = kept.heading.list_id, self._retention.contact_days
         contacts = contact_rows(unscored.table(row), self._in_place(unscored.mapping), source=kept.heading.name)
         until = contact_details.last_day(kept, contact_days=days)
         if contacts is not None and until is not None:
-            own = contact_details.by_line(kept, contact_details.details_of(contacts))
+            own = contact_details.by_line(kept, details_of(contacts))
             contact_details.keep(self._home, list_id, {**contact_details.read(self._home, list_id), **own}, until)
 
     def _followed(self, worklist: pa.Table) -> str:

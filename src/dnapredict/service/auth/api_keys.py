@@ -64,7 +64,7 @@ class Key(StoredRecord):
 
     @property
     def held(self) -> frozenset[Holds]:
-        """What the key opens addresses with: its scopes, or the role of its person."""
+        """What decides which addresses the key may use: its scopes, or the role of its person."""
         return frozenset(self.scopes if self.role is None else (self.role,))
 
     def may(self, scope: KeyScope) -> bool:

@@ -1,7 +1,7 @@
-"""People whom the trust's issuer named as they signed in: their records, which give pages a name, and their sessions.
+"""People who signed in with an account of the trust's issuer: their records and their sessions.
 
-A record holds what the issuer said last: subject, name, team and role. It lies outside the folder of the keys, whose
-files say that keys were made.
+A record holds the issuer's last claims: subject, name, team and role. Pages show the name. The records are outside the
+folder of the keys, whose files mean that keys were made.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ class _StoredPerson(StoredRecord):
     key_id: str
     name: str
     team: str
-    role: StaffRole | None  # None where the issuer names none any more: the name stays for what was recorded
+    role: StaffRole | None  # None if the issuer no longer gives a role: earlier entries keep the name
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class PersonHolder:
 
     @property
     def held(self) -> frozenset[Holds]:
-        """What opens addresses: the role."""
+        """What decides which addresses the person may use: the role."""
         return frozenset({self.person.role})
 
 
@@ -54,7 +54,7 @@ class OpenIdPeople:
         self.sessions = Sessions(home / _FOLDER)
 
     def note(self, person: Person) -> PersonHolder:
-        """Keep what the issuer said about a person.
+        """Save the issuer's claims about a person.
 
         Raises
         ------

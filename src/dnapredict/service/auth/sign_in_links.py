@@ -1,7 +1,7 @@
-"""Links that sign one person in once, without typing a key: for a newcomer's first minute.
+"""Links that sign one person in once, without typing a key, such as a new colleague.
 
-A link holds 256 random bits; only their hash is stored, in a file of the home that is removed as the link is used. Of
-two people who open the same link at the same moment, one removes the file and is signed in.
+A link contains 256 random bits. Only their hash is stored, in a file of the home that is removed when the link is used.
+If two people open the same link at the same moment, one of them removes the file and is signed in.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ LINK: Final = "/sign-in/link/"
 """The path of a link without its token."""
 
 MINUTES: Final = 30
-"""How long a link lasts unless told otherwise: time to start the service and to open it."""
+"""How long a link is valid by default: enough time to start the service and open the link."""
 
 _FOLDER: Final = Path("sign-in") / "links"
 
@@ -51,7 +51,7 @@ def create(home: Path, key_id: str, *, minutes: int = MINUTES) -> str:
 
 
 def find(home: Path, token: str) -> str | None:
-    """The id of the key that a link signs in with; None if it was used, has run out or is no link.
+    """The id of the key that a link signs in with; None if it was used, has expired or is not a link.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def find(home: Path, token: str) -> str | None:
 
 
 def use(home: Path, token: str) -> str | None:
-    """Use a link up, and return the id of its key; None if it was used, has run out or is no link.
+    """Use a link, and return the id of its key; None if it was used, has expired or is not a link.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def _file(home: Path, token: str) -> Path:
 
 
 def _remove_outdated(home: Path) -> None:
-    """Remove links that have run out and were never used."""
+    """Remove links that have expired and were never used."""
     with contextlib.suppress(OSError):
         for path in (home / _FOLDER).glob("*.json"):
             with contextlib.suppress(OSError, StoreError):

@@ -1,13 +1,12 @@
-"""Live lists: a page that is open hears of what colleagues record, by server-sent events.
+"""Live lists: server-sent events that tell an open page which lines colleagues have changed.
 
-An event names lines of the list and says how far the list is; it holds nothing about a patient. The script of the page
-(`static/live.js`) then fetches the page and puts the changed lines in. Without a script, the page has a link.
+An event contains line numbers and the progress of the list, and nothing about a patient. The script of the page
+(`static/live.js`) then fetches the page and replaces the changed lines. Without JavaScript, the page has a link.
 
-A stream takes no slot of `ConcurrencyLimit`, which is for work: it waits. Their number has a limit of its own, so that
-open pages never use up a worker's connections; of that limit nobody may take all, with a hundred open tabs or a script.
-Each ends after less than a minute and the browser connects again; so it
-does after a restart, with the number of the last event that it saw. A stream ends within seconds of its session, key
-or role.
+A stream mostly waits, so it takes no slot of `ConcurrencyLimit`. Streams have a limit of their own, so that open pages
+never use up a worker's connections; one person can use only a part of it. Each stream ends after less than a minute,
+and the browser connects again with the number of the last event that it saw; after a restart it does the same. A stream
+also ends within seconds of the end of its session, key or role.
 """
 
 import asyncio
@@ -106,7 +105,7 @@ class LiveLists:
         """Send an event for each change of a list, from the number that the page or the last event names."""
         person = person_of(request.scope)
         whose = "" if person is None else person.key_id
-        # Those that are still looking their list up count too, or a burst of them would all find room.
+        # Streams that are still reading their list count too, or a burst of requests would pass the limit.
         by_key = self._starting + Counter(self.open_streams.values())
         if by_key.total() >= self.most():
             return json_error(503, _TOO_MANY, retry_after=_RETRY_AFTER)
@@ -148,7 +147,7 @@ class LiveLists:
                 if not await run_in_threadpool(is_still_open):
                     return
                 number, event = await self._next(list_id, since)
-            except DnapredictError as error:  # the browser connects again, and may find it mended
+            except DnapredictError as error:  # the browser connects again; the log may then be readable
                 _LOG.error("%s", error)
                 return
             if number > since:
@@ -204,7 +203,7 @@ class LiveLists:
 
 
 class _Stream(StreamingResponse):
-    """A stream of events that is among the open ones until its client is gone or it ends, with the id of its key."""
+    """A stream of events with the id of its key; it counts as open until its client disconnects or it ends."""
 
     def __init__(self, events: AsyncIterator[str], open_streams: dict[Response, str], whose: str) -> None:
         super().__init__(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})

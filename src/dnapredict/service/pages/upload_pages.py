@@ -1,4 +1,4 @@
-"""The pages of an upload: a list to score, and what the columns of a spreadsheet mean, asked once."""
+"""The pages of an upload: choose a list to score, and confirm once what the columns of a spreadsheet mean."""
 
 import asyncio
 import html
@@ -28,7 +28,7 @@ from dnapredict.worklist.files.kept_list import KeptList
 
 UPLOAD: Final = "/upload"
 UPLOAD_COLUMNS: Final = "/upload/columns"
-# A list of so many rows takes a second or two; of a longer one the page tells how far it is.
+# A list of this many rows takes a second or two; for a longer one the page shows the progress.
 _LONG_ROWS: Final = 2_000
 _FAILED: Final = "The list could not be scored or kept; the log of the service names the cause."
 _LOG: Final = logging.getLogger("dnapredict.service")
@@ -70,7 +70,7 @@ class UploadPages:
             return _form(complaint=str(error), status=status_of(error))
 
     async def columns(self, request: Request) -> Response:
-        """Score the list that waits for the meaning of its columns."""
+        """Score the uploaded list with the meanings that were chosen for its columns."""
         body = await body_text(request)
         try:
             ticket, answers = _answers(body)
@@ -81,15 +81,15 @@ class UploadPages:
             return _form(complaint=str(error), status=status_of(error))
 
     async def _scored(self, read: ReadUpload) -> Response:
-        """The list once it is scored; of a long one, a page that tells how far it is."""
+        """The list once it is scored; for a long list, a page with its progress."""
         if read.table.num_rows < _LONG_ROWS:
             return _shown(await run_in_threadpool(self.pages.scoring.upload, read))
         return StreamingResponse(self._steps(read), media_type="text/html")
 
     async def _steps(self, read: ReadUpload) -> AsyncIterator[str]:
-        """A page in pieces: what is being done, each second how long it takes, and at last the way to the list.
+        """A page in parts: the step, the time each second, and at the end a redirect to the list.
 
-        It works without a script: the browser shows each piece as it comes, and the last one sends it on.
+        It works without JavaScript: the browser shows each part as it arrives, and the last part redirects.
         """
         start, end = page_text("upload_progress.html", here=UPLOAD, name=read.upload.name).split(_STEPS)
         yield start
@@ -102,7 +102,7 @@ class UploadPages:
 
 
 def _last_step(scoring: "asyncio.Future[KeptList]") -> str:
-    """The end of the page: on to the list, or what is wrong; the cause of a failure of ours is for the log."""
+    """The end of the page: a redirect to the list, or an error; the cause of an internal error is only logged."""
     try:
         address = list_address(scoring.result().heading.list_id)
     except DnapredictError as error:

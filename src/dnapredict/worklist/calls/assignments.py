@@ -1,4 +1,4 @@
-"""Who of a team calls about which lines of a list: `lists/ID.assigned`, without anything about a patient."""
+"""Assignments of a list's lines to colleagues of a team: `lists/ID.assigned`, without patients' data."""
 
 import datetime
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _BUSY: Final = "Somebody else is handing over lines of a list just now. Try agai
 
 
 class Assignment(StoredRecord):
-    """Lines of a list that were given to a colleague: by whom and when. An empty name gives them back to the team."""
+    """Lines of a list that were handed over to a colleague, by whom and when. An empty name means the whole team."""
 
     to: str
     by: str
@@ -50,7 +50,7 @@ def assign(home: Path, list_id: str, assignment: Assignment) -> None:
 
 
 def assigned(home: Path, list_id: str) -> Mapping[int, Assignment]:
-    """The assignment of each line of a list that a colleague has; {} where there is none.
+    """The assignment of each line of a list that was handed over; {} if there is none.
 
     Raises
     ------

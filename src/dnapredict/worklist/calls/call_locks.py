@@ -1,7 +1,7 @@
 """Locks on appointments that somebody is calling about, shared by the worker processes of a home.
 
-A lock keeps a colleague from ringing the same patient at the same time; it never refuses an outcome, and it ends by
-itself. It belongs to an appointment, on whichever list, and is held under the appointment's keyed hash.
+A lock prevents two colleagues from calling the same patient at the same time. It never refuses an outcome, and it
+expires. It belongs to an appointment, on any list, and is stored under the appointment's keyed hash.
 """
 
 import time
@@ -29,7 +29,7 @@ _RENEWED_AFTER: Final = 60
 
 @dataclass(frozen=True)
 class CallLock:
-    """Who is calling: the caller's session, the id of their key, and until when (Unix time)."""
+    """The lock of a caller: their session, the id of their key, and its end (Unix time)."""
 
     caller: str
     key_id: str
@@ -59,9 +59,9 @@ class CallLocks:
         return {appointment: lock for appointment, lock in locks.items() if now < lock.until <= now + SECONDS}
 
     def take(self, appointment: str, *, caller: str, key_id: str) -> CallLock:
-        """Lock an appointment for `caller`, who gives up any other; return the lock that holds now.
+        """Lock an appointment for `caller` and release their other locks; return the current lock of the appointment.
 
-        It is a colleague's if they were first.
+        That is a colleague's lock if the colleague was first.
 
         Raises
         ------
@@ -79,7 +79,7 @@ class CallLocks:
         return mine
 
     def release(self, caller: str) -> None:
-        """Give up the lock of `caller`, if there is one.
+        """Release the lock of `caller`, if there is one.
 
         Raises
         ------

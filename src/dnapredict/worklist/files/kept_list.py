@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field
 
 from dnapredict.data.files.json_records import StoredRecord
 from dnapredict.worklist.files.excel_worklist import Note
-from dnapredict.worklist.files.worklist_files import COLUMNS, FIFTH, LOCATION_COLUMNS, NEEDS_COLUMN, SCHEMA
+from dnapredict.worklist.files.worklist_columns import COLUMNS, FIFTH, LOCATION_COLUMNS, NEEDS_COLUMN, SCHEMA
 
 SPECIALTY: Final = "treatment_function_code"
 """Teams can be defined by it; no page shows it."""
@@ -94,9 +94,9 @@ class Heading(StoredRecord):
     follows
         The id of the list of which this is a later export; "" where there is none.
     upload_hash
-        A keyed hash of the uploaded file, by which a second click is told from a second list.
+        A keyed hash of the uploaded file, to distinguish a second click from a second list.
     lacks
-        Sentences on what the list has no column for, and what that means for its reasons.
+        Sentences on missing columns of the list, and the factors that need them.
     ends_at
         When the last appointment starts; None where that is not known without reading the list.
     """
@@ -244,7 +244,7 @@ def all_begun(worklist: pa.Table, now: datetime.datetime) -> bool:
 
 
 def _last_start(worklist: pa.Table) -> datetime.datetime | None:
-    """When the last scored appointment starts; None where no row says so."""
+    """When the last scored appointment starts; None if no row has a time."""
     if "starts_at" not in worklist.column_names:
         return None
     last = pc.max(worklist.filter(pc.is_null(worklist["error"]))["starts_at"]).as_py()

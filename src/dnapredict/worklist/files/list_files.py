@@ -39,7 +39,7 @@ def unscored_file(home: Path, list_id: str) -> Path:
 
 
 def assigned_file(home: Path, list_id: str) -> Path:
-    """Where it is kept who calls about which lines of a list."""
+    """The path of the file with a list's assignments."""
     return home / _FOLDER / f"{list_id}{ASSIGNED}"
 
 

@@ -67,7 +67,7 @@ def keep(home: Path, kept: KeptList) -> None:
 
 
 def keep_changed(home: Path, kept: KeptList) -> None:
-    """Keep a list again in which a row was put right. It is not younger for that: its retention period goes on.
+    """Save a list again after a row was corrected. Its retention period does not start again.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def find(home: Path, list_id: str) -> KeptList | None:
 
 @lru_cache(maxsize=4)
 def _find_once(path: Path, _: FileState) -> KeptList:
-    """A kept list, cached since call mode reads it for each patient; read and checked again once it was written."""
+    """A kept list, cached because call mode reads it for each patient; read and checked again after a write."""
     content, key = _content(path)
     heading = _heading(path, content, key)
     try:
@@ -210,7 +210,7 @@ def delete(home: Path, list_id: str) -> bool:
     Raises
     ------
     StoreError
-        If it cannot be removed: it may then be there in part, and deleting it again removes the rest.
+        If it cannot be removed. A part may then remain; deleting it again removes the rest.
     """
     last = latest(home)
     is_latest = last is not None and last.heading.list_id == list_id
@@ -228,9 +228,9 @@ def delete(home: Path, list_id: str) -> bool:
 
 
 def remove_unscored(home: Path, now: datetime.datetime) -> None:
-    """Delete the unscored rows of lists that are gone or whose appointments are over: they hold contact details.
+    """Delete the unscored rows of deleted lists and of lists whose appointments are over: they hold contact details.
 
-    Of a list without any scored row they are kept for a week.
+    The rows of a list without any scored row are kept for a week.
     """
     for rows in list_folder(home).glob(f"*{UNSCORED}"):
         path = rows.with_suffix(".parquet")

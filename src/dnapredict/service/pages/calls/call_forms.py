@@ -1,4 +1,4 @@
-"""The form of call mode: what happened, the barrier, what was offered, a note, and when to call back."""
+"""The form of call mode: the outcome, the barrier, the offer, a note, and when to call back."""
 
 import datetime
 from collections.abc import Mapping

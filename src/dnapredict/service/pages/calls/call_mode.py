@@ -1,7 +1,7 @@
-"""Call mode: one patient a page, the next one a key press away, and a lock while somebody is calling.
+"""Call mode: one patient a page, a key for the next patient, and a lock while somebody is calling.
 
-Opening a line locks it. That is a change by a GET, and a harmless one: a lock ends by itself after 15 minutes and
-refuses nothing. A search is sent as a form, since an address with a patient's name would stay in logs and histories.
+Opening a line locks it. This change by a GET is harmless: a lock expires after 15 minutes and refuses no outcome. A
+search is sent as a form, because an address with a patient's name would stay in logs and browser histories.
 """
 
 import logging
@@ -53,7 +53,7 @@ class CallMode:
         return self._answer(request, self._next)
 
     def line(self, request: Request) -> Response:
-        """One line, locked for whoever opens it."""
+        """One line, locked for the person who opens it."""
         return self._answer(request, self._line)
 
     async def record(self, request: Request) -> Response:
@@ -61,7 +61,7 @@ class CallMode:
         return await run_in_threadpool(self._answer, request, self._record, body=await body_text(request))
 
     async def search(self, request: Request) -> Response:
-        """The lines whose appointment number or name holds the words that were sent."""
+        """The lines whose appointment number or name contains the search words."""
         return await run_in_threadpool(self._answer, request, self._search, body=await body_text(request))
 
     def _answer(self, request: Request, view: Any, **sent: str) -> Response:

@@ -29,7 +29,7 @@ from dnapredict.service.pages.rendering import page
 from dnapredict.worklist.calls.attempts import NextStep
 from dnapredict.worklist.calls.call_locks import CallLock, CallLocks
 from dnapredict.worklist.files import contact_details
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails
 from dnapredict.worklist.files.kept_list import KeptList
 
 CALL: Final = "/call"
@@ -46,7 +46,7 @@ _LOG: Final = logging.getLogger("dnapredict.service")
 
 @dataclass(frozen=True)
 class CallDesk:
-    """What call mode works with: the pages of lists, their home, and its locks."""
+    """The resources of call mode: the pages of lists, their home, and its locks."""
 
     pages: ListPages
 
@@ -63,7 +63,7 @@ class CallDesk:
 
 @dataclass(frozen=True)
 class FoundLine:
-    """A line of the list in a table of call mode: its number, who it is, when, and what comes next."""
+    """A line of the list in a table of call mode: its number, patient, time and next step."""
 
     number: int
     name: str
@@ -85,7 +85,7 @@ class CallView:
 
     @cached_property
     def queue(self) -> CallQueue:
-        """The calls of the list that are left.
+        """The remaining calls of the list.
 
         Raises
         ------
@@ -105,18 +105,18 @@ class CallView:
         )
 
     def address(self, number: int, *, said: int = 0) -> str:
-        """The address of the page of a line, which says what was recorded about the line `said`."""
+        """The address of the page of a line, with a message about the outcome recorded for the line `said`."""
         query = f"?said={said}" if said else ""
         return f"{list_address(self.list_id)}{CALL}/{number}{query}#call"
 
     def go_on(self, *, after: int, said: int) -> Response:
-        """A redirect to the next line that no colleague is calling, or the page that says that there is none."""
+        """A redirect to the next line that no colleague is calling; without one, the page of the end."""
         held = self.desk.locks.held()
         for line in self.queue.after(after):
             lock = held.get(self._hash(line.appointment_id))
             if lock is None or lock.caller == self._caller:
-                # Locked already here, so that two clerks who ask at the same time get different lines. The lock of the
-                # last line ends with that.
+                # Locked here already, so that two clerks who press "next" at the same time get different lines. This
+                # also ends the lock of the line before.
                 taken = self._take(line.appointment_id)
                 if taken is None or taken.caller == self._caller:
                     return RedirectResponse(self.address(line.number, said=said), 303)
@@ -125,7 +125,7 @@ class CallView:
         return self.end_page()
 
     def line_page(self, number: int, *, form: CallForm | None = None, complaint: str = "") -> Response:
-        """The page of one line; with `form`, what was sent is shown again with the `complaint`."""
+        """The page of one line; with `form`, it shows the sent values again with the `complaint`."""
         row = self.kept.row_at(number) or {}
         appointment_id = row["appointment_id"]
         done = self.desk.pages.actions.entries([appointment_id]).get(appointment_id, ())
@@ -162,7 +162,7 @@ class CallView:
         )
 
     def end_page(self) -> Response:
-        """The page for when nothing can be called now: what waits, what colleagues call, and whom to write to."""
+        """The page when there is no call to make now: later calls, colleagues' calls, and patients to write to."""
         queue, held = self.queue, self.desk.locks.held()
         details = contact_details.read(self.desk.home, self.list_id)
         ids = self.kept.page_rows["appointment_id"].drop_null().to_pylist()
@@ -182,7 +182,7 @@ class CallView:
         )
 
     def search_page(self, words: str) -> Response:
-        """The lines whose number or name holds `words`, at most 50."""
+        """The lines whose number or name contains `words`, at most 50."""
         details = contact_details.read(self.desk.home, self.list_id)
         wanted = words.casefold()
         ids = self.kept.page_rows["appointment_id"].to_pylist()
@@ -196,7 +196,7 @@ class CallView:
         return self._page("call_search.html", words=words, found=shown, total=len(found))
 
     def conflict_page(self, number: int, form: CallForm, last: RecordedAction) -> Response:
-        """The outcome that somebody else recorded in the meantime, and the question whether to replace it."""
+        """The page with an outcome that a colleague has recorded meanwhile; it asks whether to replace it."""
         zone = self.kept.heading.zone
         return self._page(
             "outcome_changed.html",
@@ -238,11 +238,11 @@ class CallView:
         """Give up the lock of this caller."""
         try:
             self.desk.locks.release(self._caller)
-        except StoreError as error:  # it ends by itself
+        except StoreError as error:  # the lock expires
             _LOG.error("%s", error)
 
     def _take(self, appointment_id: str) -> CallLock | None:
-        """Lock a line; None if locks cannot be written, since calls go on without them."""
+        """Lock a line; None if locks cannot be written, since calls can be made without them."""
         try:
             return self.desk.locks.take(self._hash(appointment_id), caller=self._caller, key_id=REQUESTED_BY.get())
         except StoreError as error:
@@ -268,7 +268,7 @@ class CallView:
         )
 
     def _said(self) -> Mapping[str, Any] | None:
-        """What was recorded just before this page, to be undone with one press; None for nothing."""
+        """The outcome that was recorded just before this page, for the Undo button; None if there is none."""
         number = self._said_line
         row = self.kept.row_at(number)
         action = None if row is None else self.desk.pages.actions.latest([row["appointment_id"]]).values()
@@ -322,7 +322,7 @@ class CallView:
 
 
 def _newest_valid(done: Sequence[RecordedAction]) -> list[RecordedAction]:
-    """The last actions that were not taken back, the newest first; the whole list shows all of them."""
+    """The latest actions that were not taken back, the newest first; the list page shows all of them."""
     valid: list[RecordedAction] = []
     for action in done:
         if action.outcome is not Outcome.WITHDRAWN:
@@ -343,5 +343,5 @@ def _clock(lock: CallLock | None, zone: datetime.tzinfo) -> str:
 
 
 def _local_minute(moment: datetime.datetime, zone: datetime.tzinfo) -> str:
-    """A time as the earliest that a field for a time offers."""
+    """A time in the format of the `min` attribute of a field for a time."""
     return f"{moment.astimezone(zone):%Y-%m-%dT%H:%M}"

@@ -103,7 +103,7 @@ class ListPages:
 
     @_with_error_page
     def current(self, request: Request) -> Response:
-        """The list that this browser works on, the only current one of the team, or the lists to choose from."""
+        """The list last used in this browser, the team's only current list, or the lists to choose from."""
         kept = self._worked_on(request)
         if kept is None and len(choices := self._choices()) > 1:
             return self._choose(choices)
@@ -174,7 +174,7 @@ class ListPages:
             status=400 if wrong else 200,
             synthetic=kept.heading.synthetic,
             kept=kept.heading,
-            live_since=self.last_number(),  # before the lines are read: what is recorded meanwhile is sent again
+            live_since=self.last_number(),  # read before the lines: outcomes recorded meanwhile are sent again
             newest=self._newer(kept),
             notes=self._notes(kept),
             mend_forms=mend_forms(kept, unscored),
@@ -200,7 +200,7 @@ class ListPages:
         )
 
     def _instead(self, kept: KeptList) -> Callable[[Sequence[RecordedAction]], str]:
-        """What to do in place of a call, where too many reached nobody or the number was wrong."""
+        """The action that replaces a call after too many unanswered calls or a wrong number."""
         worklist, now = self.worklist(), datetime.datetime.now(datetime.UTC)
 
         def action(done: Sequence[RecordedAction]) -> str:

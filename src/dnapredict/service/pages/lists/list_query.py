@@ -12,7 +12,7 @@ SORTS: Final = {"place": "Place on the list", "time": "Date and time", "clinic":
 PROGRESS: Final = {"open": "Still to call", "done": "Dealt with"}
 FILTERS: Final = ("clinic", "day", "band", "progress", "assigned")
 NOBODY: Final = "nobody yet"
-"""The filter for lines that no colleague has."""
+"""The filter for lines that were not handed over to a colleague."""
 
 _LONGEST: Final = 100
 
@@ -34,7 +34,7 @@ class ListQuery:
     assigned
         A filter: the colleague who calls, or `NOBODY`.
     mended
-        The line that was just put right; 0 for none.
+        The line that was just corrected; 0 for none.
     """
 
     show: str = SHOWS[0]

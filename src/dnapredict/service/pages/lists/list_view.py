@@ -96,7 +96,7 @@ _OTHER_COLOUR: Final = "grey"
 
 
 def _is_spoken(outcome: Outcome) -> bool:
-    """Whether somebody said so, to be offered among the outcomes of a conversation."""
+    """Whether the outcome follows from a conversation and is offered in that group."""
     return outcome.reached or outcome is Outcome.CALLS_WISHED
 
 
@@ -233,7 +233,7 @@ def build_view(
     calling
         Which colleague is calling about some of the appointments.
     instead
-        What to do in place of a call after the recorded actions about an appointment; "" where it is called.
+        The action that replaces a call after the recorded actions about an appointment; "" if it is called.
     assigned
         The colleague who calls, by line.
 
@@ -381,7 +381,7 @@ def _recorded(kept: KeptList, part: ListSlice) -> str:
 
 
 def _mended(kept: KeptList, line: int) -> str:
-    """The message about the row that was just put right; "" where there is none."""
+    """The message about the row that was just corrected; "" if there is none."""
     row = kept.row_at(line)
     if row is None:
         return ""

@@ -1,4 +1,4 @@
-"""The page on which a filled workbook is given back, and what became of each of its rows."""
+"""The page to upload a filled workbook, and its result for each row."""
 
 import datetime
 from collections.abc import Iterable, Sequence
@@ -35,7 +35,7 @@ _ONE: Final = ONE_LIST + WORKBOOK
 
 @dataclass(frozen=True)
 class ShownRow:
-    """A row that was given back, in words; `address` is that of its line on the list, "" where it has none."""
+    """A row of the filled workbook in words; `address` is that of its line on the list, "" if it has none."""
 
     cell: str
     appointment: str
@@ -57,7 +57,7 @@ class ReturnedPages:
         return [Route(_ONE, self.form, methods=["GET"]), Route(_ONE, self.give_back, methods=["POST"])]
 
     def form(self, request: Request) -> Response:
-        """The form to give a filled workbook back."""
+        """The form to upload a filled workbook."""
         try:
             kept = self._kept(request)
         except DnapredictError as error:
@@ -65,7 +65,7 @@ class ReturnedPages:
         return list_not_found() if kept is None else self._page(request, kept)
 
     async def give_back(self, request: Request) -> Response:
-        """Record what was filled in, and say of each row what became of it."""
+        """Record the outcomes of a filled workbook, and show the result for each row."""
         try:
             kept = await run_in_threadpool(self._kept, request)
             if kept is None:
@@ -108,7 +108,7 @@ class ReturnedPages:
         )
 
     def _result(self, kept: KeptList, returned: Returned) -> dict[str, Any]:
-        """The counts and the rows of a result: first those that somebody has to look at."""
+        """The counts and the rows of a result: first the rows that need attention."""
         done = [row for row in returned.rows if not row.fate.needs_attention and row.fate is not Fate.UNCHANGED]
         return {
             "recorded": returned.count(Fate.RECORDED),
@@ -143,7 +143,7 @@ def _line_address(kept: KeptList, line: int) -> str:
 
 
 def _standing(row: ReturnedRow, *, who: Who, zone: datetime.tzinfo) -> str:
-    """What counts for the appointment now, with its time and person."""
+    """The current outcome of the appointment, with its time and person."""
     if row.standing is None:
         return ""
     outcome = outcome_shown(row.standing, who=who, zone=zone)

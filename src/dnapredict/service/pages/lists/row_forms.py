@@ -1,4 +1,4 @@
-"""The forms that change a list: put a cell right, hand lines over to a colleague, and delete the list."""
+"""The forms that change a list: correct a cell, hand lines over to a colleague, and delete the list."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from dnapredict.worklist.files.kept_list import KeptList
 MEND: Final = "/mend"
 ASSIGN: Final = "/assign"
 DELETE: Final = "/delete"
-_NOT_YOURS: Final = "A team lead deletes lists of the team, and an administrator any list."
+_NOT_YOURS: Final = "Only a lead of the list's team or an administrator may delete this list."
 _MOST_FIELDS: Final = 10
 _GONE: Final = "The list was deleted, or the row is scored already. Open the list again."
 
@@ -43,11 +43,11 @@ class RowForms:
         ]
 
     async def mend(self, request: Request) -> Response:
-        """Score a row again with the values that were sent, and return to the rows that are left."""
+        """Score a row again with the corrected values, and return to the remaining rows."""
         return await run_in_threadpool(self._mend, request, await body_text(request))
 
     async def assign(self, request: Request) -> Response:
-        """Hand the lines that the page shows over to a colleague, and return to them."""
+        """Hand the lines on the page over to a colleague, and return to the page."""
         return await run_in_threadpool(self._assign, request, await body_text(request))
 
     def _mend(self, request: Request, body: str) -> Response:
@@ -85,7 +85,7 @@ class RowForms:
         return RedirectResponse(f"{list_address(kept.heading.list_id)}{query}#list", 303)
 
     def delete(self, request: Request) -> Response:
-        """Ask whether to delete a list and say what goes and what stays; delete it when that was sent."""
+        """Show what is deleted with a list and what is kept; delete the list when the form is sent."""
         try:
             kept = self.pages.lists.shown(request.path_params["list_id"])
             if kept is None:

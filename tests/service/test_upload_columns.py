@@ -169,11 +169,11 @@ def test_a_file_that_waited_for_too_long_is_read_no_more_and_removed(
 
 # A spreadsheet none of whose columns has a name that is known here.
 OWN_WORDS = [
-    ["Ref", "Put in the book", "Is on", "Doctor"],
-    [f"A-{MARK}", "01/09/2026", "07/12/2026 09:30", "Green"],
-    ["A-2", "01/09/2026", "07/12/2026 10:00", "Green"],
+    ["Ref", "Put in the book", "Is on", "Years"],
+    [f"A-{MARK}", "01/09/2026", "07/12/2026 09:30", "80"],
+    ["A-2", "01/09/2026", "07/12/2026 10:00", "20"],
 ]
-MEANT = {"Ref": "appointment_id", "Put in the book": "booked_at", "Is on": "starts_at"}
+MEANT = {"Ref": "appointment_id", "Put in the book": "booked_at", "Is on": "starts_at", "Years": "age_years"}
 
 
 def test_a_spreadsheet_without_a_known_name_is_asked_about_and_not_refused(client: TestClient) -> None:

@@ -244,4 +244,4 @@ def keyed_hash(secret: bytes, kind: str, value: str) -> str:
         value = normal_form(value)
     elif kind == AS_WRITTEN:
         kind = PATIENT
-    return hmac.new(secret, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(secret, f"{kind}\0{value}".encode(), "sha256").hex()  # a third of the time of `hmac.new`

@@ -44,7 +44,8 @@ OUTCOME_SCHEMA: Final = pa.schema(
     [
         ("appointment", pa.string()),
         ("patient", pa.string()),
-        # The last list with the appointment before its calls ended; a later export replaces an earlier one.
+        # The last list with the appointment before its calls ended; a later export replaces an earlier one. In a trial,
+        # the first list that gave the appointment an arm.
         ("list_id", pa.string()),
         ("scored_at", pa.timestamp("us")),
         ("starts_at", pa.timestamp("us")),

@@ -42,7 +42,7 @@ def test_call_mode_says_where_to_come(row: dict[str, str]) -> None:
 
 
 def test_a_site_is_named_once() -> None:
-    with pytest.raises(ValidationError, match="site 'rxx01' is named more than once"):
+    with pytest.raises(ValidationError, match="site 'RXX01' is named more than once"):
         WorklistConfig.model_validate(CONFIG.model_dump() | {"sites": [*SITES, Site(code="rxx01", name="Other")]})
 
 

@@ -61,7 +61,9 @@ def test_call_mode_call_sheet_and_workbook_have_name_and_address(client: TestCli
     )
     words = "Northgate Hospital, 12 North Road, Anytown"
     assert words in client.get(f"{address}/call").text
-    assert words in client.get(f"{address}/sheet").text
+    sheet = client.get(f"{address}/sheet").text
+    assert "ENT1, Northgate Hospital<" in sheet
+    assert sheet.count(words) == 1
     book = openpyxl.load_workbook(io.BytesIO(client.get(f"{address}/file").content))
     header, *calls = book["Calls"].iter_rows(values_only=True)
     assert {row[header.index("Site")] for row in calls} == {words}

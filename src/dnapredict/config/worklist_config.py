@@ -200,10 +200,10 @@ class WorklistConfig(Settings):
             raise ValueError(f"site '{twice[0]}' is named more than once")
         return self
 
-    def site_words(self, code: str | None) -> str:
-        """Name and address of the site of that code; "" where the file does not name it."""
+    def site_of(self, code: str | None) -> Site | None:
+        """The site of that code; None if the file does not name it."""
         wanted = (code or "").strip().casefold()
-        return next((site.words for site in self.sites if site.code.strip().casefold() == wanted), "")
+        return next((site for site in self.sites if site.code.strip().casefold() == wanted), None)
 
     def action_of(self, factor: str) -> Action | None:
         """The action for a reason that comes from `factor`; None if none is agreed."""

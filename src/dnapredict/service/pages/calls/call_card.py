@@ -157,7 +157,8 @@ def _where(row: Mapping[str, Any], worklist: WorklistConfig) -> str:
     code = (row.get(SPECIALTY) or "").strip()
     name = TREATMENT_FUNCTION.get(code.zfill(3), "") if code else ""
     clinic, site = row.get("clinic_code"), row.get("site_code")
-    place = worklist.site_words(site) or (f"site {site}" if site else "")
+    known = worklist.site_of(site)
+    place = known.words if known else f"site {site}" if site else ""
     parts = (name[:1].upper() + name[1:], f"clinic {clinic}" if clinic else "", place)
     text = ", ".join(part for part in parts if part)
     return text[:1].upper() + text[1:]

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import DnapredictError
 from dnapredict.service.call_outcomes import OFFERED_WORDS, WORDS, Outcome
 from dnapredict.service.error_responses import status_of
@@ -90,6 +91,7 @@ def _sheet_page(pages: ListPages, kept: KeptList, request: Request) -> Response:
         has_contacts=bool(contacts),
         lines=_sheet_lines(lines, contacts, pages, zone=heading.zone),
         boxes=BOXES,
+        addresses=_addresses(lines, pages.worklist()),
     )
 
 
@@ -110,12 +112,18 @@ def _sheet_lines(
             about="" if who is None else _about(who),
             when=moment_words(row["starts_at"], zone),
             clinic=row["clinic_code"] or "",
-            site=worklist.site_words(row["site_code"]) or row["site_code"] or "",
+            site=site.name if (site := worklist.site_of(row["site_code"])) else row["site_code"] or "",
             offer=row["action"] or "",
             reason=_joined(row["reason_1"], _before(len(tried.get(row["appointment_id"], ()))), by=". "),
         )
         for row in rows
     ]
+
+
+def _addresses(rows: Sequence[Mapping[str, Any]], worklist: WorklistConfig) -> list[str]:
+    """The sites of these lines with their addresses. They are below the calls, since a line has no room for them."""
+    sites = dict.fromkeys(worklist.site_of(row["site_code"]) for row in rows)
+    return [site.words for site in sites if site is not None and site.address]
 
 
 def _about(who: ContactDetails) -> str:

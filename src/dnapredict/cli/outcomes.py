@@ -29,7 +29,7 @@ def outcomes(
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Bring outcomes back: what became of the appointments that were scored.
+    """Join outcomes to what was scored and called.
 
     Joins EXTRACT to the lists that were scored in this home and to the calls that were recorded, and writes the outcome
     store: one row an appointment, with keyed hashes in place of its patient. Training and audits read from it who was

@@ -65,6 +65,19 @@ class Team(Settings):
         return self
 
 
+class Site(Settings):
+    """A hospital or site by the `code` that the lists have, with its name and address in words for whoever calls."""
+
+    code: str
+    name: str
+    address: str = ""
+
+    @property
+    def words(self) -> str:
+        """Name and address in one line."""
+        return ", ".join(part for part in (self.name, self.address) if part)
+
+
 class WorklistConfig(Settings):
     """The whole of `serving/worklist.toml`.
 
@@ -94,6 +107,8 @@ class WorklistConfig(Settings):
     carry_through
         Columns of the list, such as the patient's name and telephone number, that are copied to the written
         worklist for the callers, and to nowhere else.
+    sites
+        Names and addresses of sites, which callers see in place of the code.
     opt_out_file
         A CSV file with the numbers of patients who are not called; its path is relative to that of this file.
     trial
@@ -124,6 +139,7 @@ class WorklistConfig(Settings):
     needs: tuple[Need, ...] = NEEDS
     outcomes: tuple[str, ...] = ()
     carry_through: tuple[str, ...] = ()
+    sites: tuple[Site, ...] = ()
     opt_out_file: Path | None = None
     trial: TrialConfig | None = None
 
@@ -179,6 +195,19 @@ class WorklistConfig(Settings):
         if twice:
             raise ValueError(f"need '{twice[0]}' is named more than once")
         return self
+
+    @model_validator(mode="after")
+    def _a_site_is_named_once(self) -> "WorklistConfig":
+        codes = [site.code.strip().casefold() for site in self.sites]
+        twice = [site.code for site, code in zip(self.sites, codes, strict=True) if codes.count(code) > 1]
+        if twice:
+            raise ValueError(f"site '{twice[0]}' is named more than once")
+        return self
+
+    def site_of(self, code: str | None) -> Site | None:
+        """The site of that code; None if the file does not name it."""
+        wanted = (code or "").strip().casefold()
+        return next((site for site in self.sites if site.code.strip().casefold() == wanted), None)
 
     def action_of(self, factor: str) -> Action | None:
         """The action for a reason that comes from `factor`; None if none is agreed."""

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from dnapredict.config.loading import Settings
 from dnapredict.config.needs_config import NEEDS, Evidence, Kind, Need
+from dnapredict.config.trial_config import TrialConfig
 
 # Words of prohibited uses, which no action in the file may contain.
 _REFUSED: Final = re.compile(
@@ -110,6 +111,8 @@ class WorklistConfig(Settings):
         Names and addresses of sites, which callers see in place of the code.
     opt_out_file
         A CSV file with the numbers of patients who are not called; its path is relative to that of this file.
+    trial
+        A randomised trial of the calls; None for none.
     """
 
     use: Literal["supportive contact"]
@@ -138,6 +141,7 @@ class WorklistConfig(Settings):
     carry_through: tuple[str, ...] = ()
     sites: tuple[Site, ...] = ()
     opt_out_file: Path | None = None
+    trial: TrialConfig | None = None
 
     @model_validator(mode="after")
     def _bands_cover_every_risk(self) -> "WorklistConfig":

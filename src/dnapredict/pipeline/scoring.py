@@ -23,6 +23,7 @@ from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import load as load_model
 from dnapredict.pipeline.outcome_linkage import bring_back, was_scored
 from dnapredict.pipeline.run_inputs import sound_extract, worklist_config
+from dnapredict.pipeline.trial_planning import trial_on
 from dnapredict.registry import Registry
 from dnapredict.registry.audit_book import AuditBook
 from dnapredict.worklist.batch import HistoryExtract, Progress, score_file
@@ -252,6 +253,7 @@ def open_scorer(
         ledger=ledger,
         notices=tuple(filter(None, notices)),
         scored_rows=ScoredRows(home, ledger.hashed),
+        trial=partial(trial_on, home=home, worklist=worklist),
     )
 
 

@@ -68,12 +68,18 @@ def report_trial(
 ) -> None:
     """Report the effect of the calls by the arms of the trial, with the outcomes read so far.
 
-    Example:  dnapredict trial report --out reports/trial
+    The report may be made each week: what it claims allows for every look. It claims nothing that chance explains.
+
+    Example:  dnapredict trial report --out reports/trial --pounds-per-call 3.50
     """
     from dnapredict.pipeline.trial_reporting import report_trial as report
 
-    report(home_option(home), out, name=name, pounds_per_call=pounds_per_call, say=say)
-    say(f"Report: {out / 'report.html'}")
+    reported = report(home_option(home), out, name=name, pounds_per_call=pounds_per_call, say=say)
+    say(reported.result.claim.sentence)
+    say(reported.result.ranking.reason)
+    if reported.benefit_model is not None:
+        say(f"Benefit model: {reported.benefit_model}")
+    say(f"Report: {reported.page}")
 
 
 def _plan_json(planned: "PlannedTrial") -> dict[str, Any]:

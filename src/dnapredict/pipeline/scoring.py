@@ -48,6 +48,10 @@ _HAS_HISTORY: Final = "history.json"
 # Lock held while a history is read and rewritten, so that two appends do not lose each other's rows.
 _APPENDING: Final = "history.lock"
 
+_BY_BENEFIT: Final = (
+    "This list is ranked by how much a call is expected to help, as the randomised trial of the calls showed, and not "
+    "by risk."
+)
 _SECONDS_A_DAY: Final = 86_400
 
 
@@ -240,9 +244,13 @@ def open_scorer(
     GateFailedError
         If its audit or the decision on it no longer allows it.
     """
-    registry, worklist = Registry(home), worklist_config()
+    registry, worklist = Registry(home), worklist_config(home)
     version = registry.usable(model)
-    notices = (registry.notice(version), other_lists_notice(registry, version, worklist=worklist))
+    notices = (
+        registry.notice(version),
+        other_lists_notice(registry, version, worklist=worklist),
+        _BY_BENEFIT if worklist.rank_by == "benefit" else "",
+    )
     ledger = Ledger(home, recorded)
     return Scorer(
         stored=load_model(registry.folder(version)),

@@ -21,8 +21,8 @@ FOLDER: Final = "trial"
 
 PRIMARY_OUTCOME: Final = (
     "The share of the appointments in the trial that is missed, as training/config.toml counts missed appointments. An "
-    "appointment is in the trial from the first list that would call the patient about it; one that is cancelled or "
-    "moved before it takes place has no outcome."
+    "appointment is in the trial from the first list that would call the patient about it; one that is cancelled "
+    "counts as not missed, since a call may be why it was cancelled."
 )
 ANALYSIS: Final = (
     "Intention to treat: patients are compared in the arm that was drawn, whether they were reached or not. The risk "

@@ -7,8 +7,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
+from dnapredict.config.benefit_model import BenefitModel
 from dnapredict.config.loading import Settings
 from dnapredict.config.needs_config import NEEDS, Evidence, Kind, Need
+from dnapredict.config.trial_config import TrialConfig
 
 # Words of prohibited uses, which no action in the file may contain.
 _REFUSED: Final = re.compile(
@@ -110,6 +112,12 @@ class WorklistConfig(Settings):
         Names and addresses of sites, which callers see in place of the code.
     opt_out_file
         A CSV file with the numbers of patients who are not called; its path is relative to that of this file.
+    trial
+        A randomised trial of the calls; None for none.
+    rank_by
+        Whether the highest risks come first, or those whom a call is expected to help most.
+    benefit
+        The benefit of a call, where lists are ranked by it. It is read from the home and not from this file.
     """
 
     use: Literal["supportive contact"]
@@ -138,6 +146,9 @@ class WorklistConfig(Settings):
     carry_through: tuple[str, ...] = ()
     sites: tuple[Site, ...] = ()
     opt_out_file: Path | None = None
+    trial: TrialConfig | None = None
+    rank_by: Literal["risk", "benefit"] = "risk"
+    benefit: BenefitModel | None = None
 
     @model_validator(mode="after")
     def _bands_cover_every_risk(self) -> "WorklistConfig":

@@ -118,7 +118,7 @@ def read_source(
     return AuditSource(
         path,
         config,
-        worklist_config(),
+        worklist_config(registry.home),
         policy,
         setting.mapping.timezone,
         stored=stored,

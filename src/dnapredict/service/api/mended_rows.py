@@ -64,6 +64,8 @@ def _place(kept: KeptList, row: dict[str, Any], *, unselected_action: str) -> di
     """Rank and selection of the row among the other rows, whose printed ranks do not change."""
     scored = kept.worklist.filter(pc.is_null(kept.worklist["error"]))
     risk = row["probability"]
+    if risk is None:  # a trial runs: a row that is scored alone gets no call
+        return {"rank": scored.num_rows + 1, "selected": False, "action": row["action"], ERROR_CELL: None}
     called = scored.filter(pc.fill_null(scored["selected"], False))["probability"]
     lowest = pc.min(called).as_py()
     is_called = bool(row["selected"]) and (lowest is None or risk >= lowest)

@@ -100,6 +100,9 @@ def answer(
 
 def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path, identity: ListIdentity) -> None:
     """Keep a list for the page. If that fails (full disk), the caller is answered all the same."""
+    # During a trial such a list has neither calls nor risks, and would hide the one that a team works on.
+    if pc.any(pc.and_(pc.is_null(worklist["probability"]), pc.is_null(worklist["error"]))).as_py():
+        return
     try:
         kept = KeptList.new(
             worklist,

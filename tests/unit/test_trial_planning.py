@@ -11,8 +11,8 @@ from tests.spec.test_worklist import rules
 
 from dnapredict.config.trial_config import TrialConfig
 from dnapredict.errors import ConfigurationError, StoreError, UsageError
-from dnapredict.pipeline import trial_planning
-from dnapredict.pipeline.trial_planning import plan_trial, trial_on
+from dnapredict.pipeline.in_use import trial_planning
+from dnapredict.pipeline.in_use.trial_planning import plan_trial, trial_on
 from dnapredict.registry.decision_ledger import DecisionEntry, Decisions, HeadFile, NewEntry
 from dnapredict.worklist.calls.trial_register import TrialRegister
 

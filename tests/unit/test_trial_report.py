@@ -13,8 +13,8 @@ from tests.unit.test_trial_planning import LedgerOnly
 
 from dnapredict.config.trial_config import TrialConfig
 from dnapredict.errors import StoreError, UsageError
-from dnapredict.pipeline import trial_reporting
-from dnapredict.pipeline.trial_reporting import TrialReport, report_trial
+from dnapredict.pipeline.in_use import trial_reporting
+from dnapredict.pipeline.in_use.trial_reporting import TrialReport, report_trial
 from dnapredict.registry.decision_ledger import Decisions, HeadFile, NewEntry
 from dnapredict.trial.pre_registration import ArmSizes, PreRegistration
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore

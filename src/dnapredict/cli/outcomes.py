@@ -39,7 +39,7 @@ def outcomes(
     Example:  dnapredict outcomes outpatients-week-47.parquet
     """
     from dnapredict.config.service_config import served_config
-    from dnapredict.pipeline.outcome_linkage import outcomes as bring_outcomes_back
+    from dnapredict.pipeline.in_use.outcome_linkage import outcomes as bring_outcomes_back
     from dnapredict.service.logged_contacts import logged_contacts
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)

@@ -11,7 +11,7 @@ from dnapredict.cli.messages import say
 from dnapredict.cli.options import HOME, AsJson, Home, home_option
 
 if TYPE_CHECKING:
-    from dnapredict.pipeline.trial_planning import PlannedTrial
+    from dnapredict.pipeline.in_use.trial_planning import PlannedTrial
 
 
 def plan_trial(
@@ -40,7 +40,7 @@ def plan_trial(
 
     Example:  dnapredict trial plan --relative-risk 0.8
     """
-    from dnapredict.pipeline.trial_planning import plan_trial as plan
+    from dnapredict.pipeline.in_use.trial_planning import plan_trial as plan
 
     planned = plan(
         home_option(home),
@@ -72,7 +72,7 @@ def report_trial(
 
     Example:  dnapredict trial report --out reports/trial --pounds-per-call 3.50
     """
-    from dnapredict.pipeline.trial_reporting import report_trial as report
+    from dnapredict.pipeline.in_use.trial_reporting import report_trial as report
 
     reported = report(home_option(home), out, name=name, pounds_per_call=pounds_per_call, say=say)
     say(reported.result.claim.sentence)

@@ -21,9 +21,9 @@ from dnapredict.errors import StoreError
 from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import load as load_model
-from dnapredict.pipeline.outcome_linkage import bring_back, was_scored
+from dnapredict.pipeline.in_use.outcome_linkage import bring_back, was_scored
+from dnapredict.pipeline.in_use.trial_planning import trial_on
 from dnapredict.pipeline.run_inputs import sound_extract, worklist_config
-from dnapredict.pipeline.trial_planning import trial_on
 from dnapredict.registry import Registry
 from dnapredict.registry.audit_book import AuditBook
 from dnapredict.worklist.batch import HistoryExtract, Progress, score_file
@@ -87,7 +87,7 @@ def refresh(
     """Store the extract at `path` as the history for scoring lists and requests.
 
     With `append`, add it to the history in use. Where appointments were scored in this home, their outcomes are brought
-    back too (`pipeline.outcome_linkage`), with the calls in `records`. `say` receives sentences with the counts.
+    back too (`pipeline.in_use.outcome_linkage`), with the calls in `records`. `say` receives sentences with the counts.
 
     Raises
     ------

@@ -13,8 +13,8 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.data.files.digests import file_sha256
 from dnapredict.errors import ModelError, UsageError
+from dnapredict.pipeline.in_use.trial_planning import registered_trials
 from dnapredict.pipeline.run_inputs import code_revision
-from dnapredict.pipeline.trial_planning import registered_trials
 from dnapredict.registry import Registry
 from dnapredict.registry.decision_ledger import DecisionEntry
 from dnapredict.trial.pre_registration import FOLDER

@@ -129,11 +129,22 @@ def test_all_appointments_of_a_patient_are_in_one_arm_and_a_held_out_call_mentio
     assert plan.table["action"].to_pylist()[3] == "Mention it in the call at place 1"
 
 
-def test_an_opted_out_patient_leaves_and_an_unknown_one_is_called_as_ever():
+def test_a_patient_who_opted_out_before_is_in_no_arm_and_an_unknown_one_is_called_as_ever():
     listed = LISTED.replace("b           | q", "b           |  ")
     excluded = [OPTED_OUT, UNCALLED, UNCALLED, UNCALLED, UNCALLED]
     plan = trial_plan(listed, Lots("p r", earlier=["a"]), excluded=excluded, capacity=2)
     assert arms(plan) == ["-", "- call", "CONTROL", "TREATMENT call", "-"]
+
+
+def test_a_patient_who_opts_out_of_calls_of_the_trial_is_not_called_and_stays_in_the_arm():
+    listed = LISTED.replace("t       | 13  | 0.1", "p       | 13  | 0.1")
+    excluded = [OPTED_OUT, UNCALLED, UNCALLED, UNCALLED, OPTED_OUT]
+    for held, arm in (("", "TREATMENT"), ("p", "CONTROL")):
+        lots = Lots(held)
+        lots.add({"p": ""})
+        # The appointment whose risk is below that of every call would not have been called in either arm.
+        plan = trial_plan(listed, lots, excluded=excluded, capacity=2)
+        assert arms(plan) == [arm, "TREATMENT call", "TREATMENT call", "-", "-"]
 
 
 def test_an_appointment_stays_in_the_trial_when_its_call_reached_somebody():

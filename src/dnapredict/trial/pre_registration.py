@@ -34,7 +34,8 @@ ANALYSIS: Final = (
 HARMS: Final = "Patients who came later, cancelled, complained or opted out, by arm."
 USUAL_CARE: Final = (
     "A patient who is held out gets the usual reminder and everything that a need asks for, such as an interpreter or "
-    "booked transport. Patients who opt out of calls leave the trial. Patients whom no list would call are in no arm."
+    "booked transport. Patients who opt out are not called again, and are compared in the arm that was drawn; those "
+    "who opted out before, and those whom no list would call, are in no arm."
 )
 
 

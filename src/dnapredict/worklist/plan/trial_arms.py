@@ -144,8 +144,8 @@ def allocate(table: pa.Table, assign: Assign, running: RunningTrial, *, config: 
     The plan is made as if those held out were called at no cost, so that the calls which they leave go to the next in
     line, who may be in the trial for the first time; this is repeated until nobody new is. In the trial are the rows
     that this plan covers with a call, whoever is called in the end; rows of its patients that are passed over because
-    they were reached lately, which calls of the trial bring about; and rows that were in it on an earlier list. Rows of
-    patients who opted out, and of unknown patients, are not.
+    they were reached lately, or because they opted out, which calls of the trial bring about; and rows that were in it
+    on an earlier list. Rows of patients who opted out before they had an arm, and of unknown patients, are not.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def allocate(table: pa.Table, assign: Assign, running: RunningTrial, *, config: 
     appointments = table["appointment_id"].cast(pa.string()).to_pylist()
     of_trial = np.array([patient in known for patient in patients], dtype=bool)
     was_in = _is_one_of(appointments, of_trial, places.appointments)
-    in_trial = of_trial & ((call_row >= 0) | (call_row == MUTED) | was_in) & (call_row != OPTED_OUT)
+    in_trial = of_trial & ((call_row >= 0) | (call_row == MUTED) | was_in | _opted_out_of_a_call(call_row, table))
     shown = np.where(_held_out(patients, known) & (call_row >= 0), UNCALLED, call_row)
     return TrialPlan(shown, _arms(patients, known, in_trial, trial=config.trial.name))
 
@@ -178,6 +178,17 @@ def allocate(table: pa.Table, assign: Assign, running: RunningTrial, *, config: 
 def _held_out(patients: Sequence[str | None], known: "dict[str, PatientPlace]") -> Mask:
     held_out = {patient for patient, place in known.items() if place.is_held_out}
     return np.array([patient in held_out for patient in patients], dtype=bool)
+
+
+def _opted_out_of_a_call(call_row: Rows, table: pa.Table) -> Mask:
+    """The rows of patients who opted out whose risk is not below that of every call of the list.
+
+    In calls of the trial only patients who are called opt out. Without their later appointments that arm would keep
+    the others, who are other patients than those held out.
+    """
+    risk = table["probability"].to_numpy()
+    own = call_row == np.arange(len(call_row))
+    return np.asarray((call_row == OPTED_OUT) & (risk >= risk[own].min(initial=np.inf)))
 
 
 def _is_one_of(values: Sequence[str | None], asked: Mask, known: Callable[[Sequence[str]], set[str]]) -> Mask:

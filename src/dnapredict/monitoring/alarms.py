@@ -78,15 +78,26 @@ class Alarm:
 
 
 @dataclass(frozen=True)
-class _Chart:
+class _Ratio:
+    """An observed and an expected count by week, shape (weeks,), with a share of the budget of false alarms."""
+
     what: str
-    source: GroupWeeks
-    series: WeeklyRatio
-    weeks: NDArray[np.int64]
-    band: Band
+    group: GroupWeeks
+    observed: Floats
+    expected: Floats
     weight: float
-    # Of the charts of the slope: "low" or "high".
+    # Of the slope: "low" or "high".
     risk: str = ""
+
+
+@dataclass(frozen=True)
+class _Chart:
+    """A ratio that is watched, in the weeks (by position) with an expected count, and what is in control."""
+
+    ratio: _Ratio
+    weeks: NDArray[np.int64]
+    series: WeeklyRatio
+    band: Band
 
 
 def outcome_alarms(counts: WeeklyCounts, references: References = MappingProxyType({})) -> tuple[Alarm, ...]:
@@ -100,7 +111,7 @@ def outcome_alarms(counts: WeeklyCounts, references: References = MappingProxyTy
     found = [
         _alarm(chart, detection, counts)
         for chart in charts(counts, references)
-        for detection in detect(chart.series, chart.band, weight=chart.weight)
+        for detection in detect(chart.series, chart.band, weight=chart.ratio.weight)
     ]
     kept = [alarm for alarm in _joined(found) if not _is_everyones(alarm, found, counts)]
     return tuple(sorted(kept, key=lambda alarm: (alarm.raised, alarm.what, alarm.grouping, alarm.group)))
@@ -121,23 +132,33 @@ def _joined(alarms: list[Alarm]) -> Iterator[Alarm]:
 
 
 def charts(counts: WeeklyCounts, references: References = MappingProxyType({})) -> tuple[_Chart, ...]:
-    """Every chart that is watched, each with its share of the budget."""
+    """Every chart that is watched. The audit's ratios are references for the level only."""
+    ratios = (*_levels(counts), *_reaches(counts), *_slopes(counts))
+    return tuple(_chart(ratio, references if ratio.what == "level" else {}) for ratio in ratios if ratio.expected.any())
+
+
+def _levels(counts: WeeklyCounts) -> Iterator[_Ratio]:
+    for group, weight in _shares(counts, everyone=_LEVEL_OF_EVERYONE, groups=_LEVEL_OF_GROUPS):
+        yield _Ratio("level", group, *_level(group), weight)
+
+
+def _reaches(counts: WeeklyCounts) -> Iterator[_Ratio]:
+    for group, weight in _shares(counts, everyone=_REACH_OF_EVERYONE, groups=_REACH_OF_GROUPS):
+        yield _Ratio("reach", group, *_reach(group), weight)
+
+
+def _slopes(counts: WeeklyCounts) -> Iterator[_Ratio]:
+    """The share of the missed appointments in the lowest and in the highest band of risk: the level does not move it."""
+    missed, expected = counts.band_missed.sum(axis=0), counts.band_expected.sum(axis=0)
+    for band, risk in ((0, "low"), (RISK_BANDS - 1, "high")):
+        share = counts.band_expected[band] / np.maximum(expected, np.finfo(float).tiny)
+        yield _Ratio("slope", counts.everyone, counts.band_missed[band], missed * share, _SLOPE / 2, risk)
+
+
+def _shares(counts: WeeklyCounts, *, everyone: float, groups: float) -> Iterator[tuple[GroupWeeks, float]]:
     others = counts.groups[1:]
-    return (
-        *_chart("level", counts.everyone, _level(counts.everyone), references, _LEVEL_OF_EVERYONE),
-        *(
-            chart
-            for group in others
-            for chart in _chart("level", group, _level(group), references, _LEVEL_OF_GROUPS / len(others))
-        ),
-        *_chart("reach", counts.everyone, _reach(counts.everyone), {}, _REACH_OF_EVERYONE),
-        *(
-            chart
-            for group in others
-            for chart in _chart("reach", group, _reach(group), {}, _REACH_OF_GROUPS / len(others))
-        ),
-        *_slope_charts(counts),
-    )
+    yield counts.everyone, everyone
+    yield from ((group, groups / len(others)) for group in others)
 
 
 def _level(group: GroupWeeks) -> tuple[Floats, Floats]:
@@ -146,68 +167,59 @@ def _level(group: GroupWeeks) -> tuple[Floats, Floats]:
 
 def _reach(group: GroupWeeks) -> tuple[Floats, Floats]:
     """Missed appointments on the list, and how many of the missed ones the risks say are on it."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.nan_to_num(group.expected_on_list / group.expected)
+    share = group.expected_on_list / np.maximum(group.expected, np.finfo(float).tiny)
     return group.missed_on_list, group.missed * share
 
 
 _MARGINS: Final = {"level": _LEVEL_MARGIN, "reach": _REACH_MARGIN, "slope": _SLOPE_MARGIN}
 
 
-def _chart(
-    what: str,
-    group: GroupWeeks,
-    ratio: tuple[Floats, Floats],
-    references: References,
-    weight: float,
-    *,
-    risk: str = "",
-) -> Iterator[_Chart]:
-    observed, expected = ratio
-    weeks = np.flatnonzero(expected > 0)
-    if not len(weeks):
-        return
-    with np.errstate(invalid="ignore", divide="ignore"):
-        factor = np.nan_to_num(group.squared / group.expected, nan=1.0, posinf=1.0)
-    series = WeeklyRatio(observed[weeks], expected[weeks], factor[weeks])
-    reference = references.get((group.grouping.name, group.group.code), 1.0)
-    margin = _MARGINS[what]
-    band = Band(min(1.0, reference) * (1 - margin), max(1.0, reference) * (1 + margin))
-    yield _Chart(what, group, series, weeks, band, weight, risk)
-
-
-def _slope_charts(counts: WeeklyCounts) -> Iterator[_Chart]:
-    """The share of the missed appointments in the highest and in the lowest band of risk: not moved by the level."""
-    missed, expected = counts.band_missed.sum(axis=0), counts.band_expected.sum(axis=0)
-    for band, risk in ((0, "low"), (RISK_BANDS - 1, "high")):
-        share = counts.band_expected[band] / np.maximum(expected, np.finfo(float).tiny)
-        ratio = (counts.band_missed[band], missed * share)
-        yield from _chart("slope", counts.everyone, ratio, {}, _SLOPE / 2, risk=risk)
+def _chart(ratio: _Ratio, references: References) -> _Chart:
+    weeks = np.flatnonzero(ratio.expected > 0)
+    factor = ratio.group.squared[weeks] / np.maximum(ratio.group.expected[weeks], np.finfo(float).tiny)
+    reference = references.get((ratio.group.grouping.name, ratio.group.group.code), 1.0)
+    margin = _MARGINS[ratio.what]
+    return _Chart(
+        ratio,
+        weeks,
+        WeeklyRatio(ratio.observed[weeks], ratio.expected[weeks], factor),
+        Band(min(1.0, reference) * (1 - margin), max(1.0, reference) * (1 + margin)),
+    )
 
 
 def _alarm(chart: _Chart, detection: Detection, counts: WeeklyCounts) -> Alarm:
     raised, since = (counts.weeks[chart.weeks[at]].item() for at in (detection.week, detection.since))
+    ratio = chart.ratio
     return Alarm(
-        what=chart.what,
-        grouping=chart.source.grouping.name,
-        group=chart.source.group.code,
+        what=ratio.what,
+        grouping=ratio.group.grouping.name,
+        group=ratio.group.group.code,
         raised=raised,
         since=since,
         lasts=detection.lasts,
         ratio=detection.ratio,
-        message=f"{_moved(chart, detection.ratio)} Since the week of {since:%-d %B %Y}. {_ACTIONS[chart.what]}",
+        message=f"{_moved(ratio, detection.ratio)} Since the week of {day_words(since)}. {_ACTIONS[ratio.what]}",
     )
 
 
-def _moved(chart: _Chart, ratio: float) -> str:
-    name = "Everyone" if chart.source.grouping is EVERYONE else chart.source.group.full_name
-    difference = abs(round((ratio - 1) * 100))
-    direction = "more" if ratio > 1 else "fewer"
-    if chart.what == "level":
+def _moved(ratio: _Ratio, now: float) -> str:
+    name = "Everyone" if ratio.group.grouping is EVERYONE else ratio.group.group.full_name
+    difference = abs(round((now - 1) * 100))
+    direction = "more" if now > 1 else "fewer"
+    if ratio.what == "level":
         return f"{name}: {difference} in 100 {direction} missed appointments than predicted."
-    if chart.what == "reach":
+    if ratio.what == "reach":
         return f"{name}: the list reaches {difference} in 100 {direction} of the missed appointments than predicted."
-    return f"{difference} in 100 {direction} of the missed appointments have a {chart.risk} risk than predicted."
+    return f"{difference} in 100 {direction} of the missed appointments have a {ratio.risk} risk than predicted."
+
+
+def day_words(day: datetime.date) -> str:
+    """The day in words.
+
+    >>> day_words(datetime.date(2026, 3, 2))
+    '2 March 2026'
+    """
+    return f"{day.day} {day:%B %Y}"
 
 
 def _is_everyones(alarm: Alarm, found: list[Alarm], counts: WeeklyCounts) -> bool:

@@ -166,6 +166,6 @@ def _beginning(evidence: Floats) -> int:
 
 
 def _lasts(evidence: Floats, *, limit: float) -> bool:
-    """Whether the evidence from the first to the last week is enough for some bet, and still grows or has not halved."""
+    """Whether the evidence over all these weeks is enough for some bet, and has not halved since its maximum."""
     total = np.cumsum(evidence, axis=0)
     return bool((total[-1] >= np.maximum(limit, total.max(axis=0) / 2)).any())

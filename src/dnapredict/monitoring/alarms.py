@@ -148,7 +148,7 @@ def _reaches(counts: WeeklyCounts) -> Iterator[_Ratio]:
 
 
 def _slopes(counts: WeeklyCounts) -> Iterator[_Ratio]:
-    """The share of the missed appointments in the lowest and in the highest band of risk: the level does not move it."""
+    """The share of the missed appointments in the lowest and in the highest band of risk; the level is left out."""
     missed, expected = counts.band_missed.sum(axis=0), counts.band_expected.sum(axis=0)
     for band, risk in ((0, "low"), (RISK_BANDS - 1, "high")):
         share = counts.band_expected[band] / np.maximum(expected, np.finfo(float).tiny)

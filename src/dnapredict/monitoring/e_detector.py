@@ -135,7 +135,7 @@ def _evidence(series: WeeklyRatio, band: Band, *, most: float) -> Floats:
     bet = np.log(_BETS)
     above = (bet * observed - band.high * expected * np.expm1(bet)) / dispersion
     below = (-bet * observed - band.low * expected * np.expm1(-bet)) / dispersion
-    return np.minimum(np.hstack([above, below]), most * _LARGEST_SHARE_OF_A_WEEK)
+    return np.asarray(np.minimum(np.hstack([above, below]), most * _LARGEST_SHARE_OF_A_WEEK))
 
 
 def _alarms(series: WeeklyRatio, evidence: Floats, *, limit: float) -> Iterator[Detection]:

@@ -229,7 +229,7 @@ def _share_alarm(
         lasts=lasts,
         ratio=now / then if then > 0 else math.inf,
         message=(
-            f"{inputs.column}: {value} in {now:.0%} of the rows since the week of {day_words(since)}, {then:.0%} in the "
-            f"training. {_ACTIONS['codes' if new else 'factor']}"
+            f"{inputs.column}: {value} in {now:.0%} of the rows since the week of {day_words(since)}, "
+            f"{then:.0%} in the training. {_ACTIONS['codes' if new else 'factor']}"
         ),
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from dnapredict.fairness.measure.audited_appointments import AuditData
@@ -75,19 +76,25 @@ class WeeklyCounts:
         return self.groups[0]
 
 
+def weeks_of(starts_at: pa.ChunkedArray) -> tuple[NDArray[np.datetime64], NDArray[np.int64]]:
+    """The Mondays of the weeks of these times, ascending, and the position of each row's week."""
+    day = starts_at.to_numpy().astype("datetime64[D]").astype(np.int64)
+    number, week = np.unique((day + _MONDAY) // 7, return_inverse=True)
+    return (number * 7 - _MONDAY).astype("datetime64[D]"), week.reshape(-1).astype(np.int64)
+
+
 def weekly_counts(appointments: AuditData) -> WeeklyCounts:
     """Count appointments with a known outcome by week and group.
 
     Rows whose outcome a call may have changed have a weight of 0, and others represent them (`uncalled_outcomes`).
     """
-    day = appointments.table["starts_at"].to_numpy().astype("datetime64[D]").astype(np.int64)
-    number, week = np.unique((day + _MONDAY) // 7, return_inverse=True)
-    columns = _Columns.of(appointments, week.reshape(-1), len(number))
+    weeks, week = weeks_of(appointments.table["starts_at"])
+    columns = _Columns.of(appointments, week, len(weeks))
     found = [membership(appointments, grouping_named(name)) for name in WATCHED_GROUPINGS]
     memberships = [everyone_membership(len(appointments)), *(each for each in found if each is not None)]
     band = _risk_band(columns)
     return WeeklyCounts(
-        weeks=(number * 7 - _MONDAY).astype("datetime64[D]"),
+        weeks=weeks,
         groups=tuple(group for each in memberships for group in columns.by_group(each)),
         band_missed=columns.sums(band, RISK_BANDS, columns.weight * columns.missed),
         band_expected=columns.sums(band, RISK_BANDS, columns.weight * columns.probability),

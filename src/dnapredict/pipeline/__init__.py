@@ -1,4 +1,4 @@
-"""One function for each verb: features, train, audit, audit-counts, access, sign, refresh, score, watch.
+"""One function for each verb: features, train, audit, audit-counts, access, sign, refresh, score, watch, monitor.
 
 extract -> contract -> history -> features -> risk -> worklist and reasons -> page | file | report
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, consent, sign
     from dnapredict.pipeline.model_building import FeatureEngine, Trained, features, train
+    from dnapredict.pipeline.model_monitoring import Monitored, monitor
     from dnapredict.pipeline.pooling import CountsWritten, audit_counts, audit_pool
     from dnapredict.pipeline.product_comparison import ProductComparison, compare_products
     from dnapredict.pipeline.scoring import ScoredList, history_in_use, open_scorer, refresh, score_list
@@ -22,6 +23,7 @@ __all__ = [
     "Audit",
     "CountsWritten",
     "FeatureEngine",
+    "Monitored",
     "ProductComparison",
     "ScoredList",
     "Signed",
@@ -34,6 +36,7 @@ __all__ = [
     "consent",
     "features",
     "history_in_use",
+    "monitor",
     "open_scorer",
     "refresh",
     "score_list",
@@ -45,6 +48,7 @@ __all__ = [
 _MODULES: Final = {
     "auditing": ("Assessment", "Audit", "Signed", "access", "audit", "consent", "sign"),
     "model_building": ("FeatureEngine", "Trained", "features", "train"),
+    "model_monitoring": ("Monitored", "monitor"),
     "pooling": ("CountsWritten", "audit_counts", "audit_pool"),
     "product_comparison": ("ProductComparison", "compare_products"),
     "scoring": ("ScoredList", "history_in_use", "open_scorer", "refresh", "score_list"),

@@ -3,8 +3,7 @@
 import datetime
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -54,7 +53,7 @@ class Watched:
     scored: pa.Table
     inputs: pa.Table
     references: Mapping[str, InputReference]
-    audited: References = MappingProxyType({})
+    audited: References = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -39,10 +39,12 @@ Floats = NDArray[np.float64]
 
 # Columns whose codes or blanks are watched where there is no model whose factors are.
 _WATCHED_COLUMNS: Final = (
-    "outcome_code", "site_code", "treatment_function_code", "first_attendance_code", "consultation_mechanism_code",
+    "site_code", "treatment_function_code", "first_attendance_code", "consultation_mechanism_code",
     "priority_type_code", "referral_source_code", "age_years", "gender_code", "imd_decile", "distance_km",
     "interpreter_needed", "has_mobile", "ethnic_category_code",
 )  # fmt: skip
+# Factors from these columns rise as an extract grows longer, with the same patients and clinics.
+_OF_THE_PAST: Final = frozenset({"outcome_code", "recorded_at", "patient_id"})
 # Inputs are compared with those before the test period; without enough of them, with the first weeks.
 _FEWEST_ROWS: Final = 1_000
 _FIRST_WEEKS: Final = 8
@@ -83,9 +85,7 @@ def monitor(
     monitor_report.require_free(out)
     registry = Registry(home)
     if scores is None and not registry.has(CHAMPION):
-        raise UsageError(
-            f"{home}: no model is in use, so that none can be watched. Promote one, or give --scores FILE."
-        )
+        raise UsageError(f"{home}: no model is in use. Promote one to watch it, or give --scores FILE.")
     watched, context = _watched(path, setting=setting, policy=policy, registry=registry, scores=scores, say=say)
     result = watch(watched, context)
     return Monitored(result, monitor_report.write(result, out))
@@ -172,9 +172,12 @@ def _read(
 
 
 def _inputs(lists: PastLists, stored: StoredModel | None) -> pa.Table:
-    """The model's factors and the codes of the contract; without a model the contract's columns alone."""
+    """The columns of the contract, and the model's factors that do not grow with what is known of the past."""
     table = lists.matrix.table
-    names = dict.fromkeys((*(stored.model.factors if stored else ()), *_WATCHED_COLUMNS))
+    register = () if stored is None else stored.manifest.provenance.register_of_factors.factors
+    used = () if stored is None else stored.model.factors
+    factors = [one.name for one in register if one.name in used and not _OF_THE_PAST.intersection(one.columns)]
+    names = dict.fromkeys((*factors, *_WATCHED_COLUMNS))
     return table.select([name for name in names if name in table.column_names])
 
 

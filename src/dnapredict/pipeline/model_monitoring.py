@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.training_config import Setting, TrainingConfig
+from dnapredict.data.contract.columns import NAMES
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.readers import table_file
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import DataError, UsageError
 from dnapredict.fairness.report_folder import FIGURES
+from dnapredict.features.factors import columns_read
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.artefact import load as load_model
@@ -43,8 +45,7 @@ _WATCHED_COLUMNS: Final = (
     "priority_type_code", "referral_source_code", "age_years", "gender_code", "imd_decile", "distance_km",
     "interpreter_needed", "has_mobile", "ethnic_category_code",
 )  # fmt: skip
-# Factors from these columns rise as an extract grows longer, with the same patients and clinics.
-_OF_THE_PAST: Final = frozenset({"outcome_code", "recorded_at", "patient_id"})
+_OF_A_ROW: Final = frozenset(NAMES) | {"starts_local", "booked_local", "referred_local", "lead_days"}
 # Inputs are compared with those before the test period; without enough of them, with the first weeks.
 _FEWEST_ROWS: Final = 1_000
 _FIRST_WEEKS: Final = 8
@@ -172,11 +173,13 @@ def _read(
 
 
 def _inputs(lists: PastLists, stored: StoredModel | None) -> pa.Table:
-    """The columns of the contract, and the model's factors that do not grow with what is known of the past."""
+    """The columns of the contract, and the model's factors that need nothing else.
+
+    Factors from the past or from other bookings rise as an extract grows longer, with the same patients and clinics.
+    """
     table = lists.matrix.table
-    register = () if stored is None else stored.manifest.provenance.register_of_factors.factors
     used = () if stored is None else stored.model.factors
-    factors = [one.name for one in register if one.name in used and not _OF_THE_PAST.intersection(one.columns)]
+    factors = [name for name in used if columns_read([name]) <= _OF_A_ROW]
     names = dict.fromkeys((*factors, *_WATCHED_COLUMNS))
     return table.select([name for name in names if name in table.column_names])
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dnapredict.fairness import report_folder
+from dnapredict.fairness.measure.groupings import EVERYONE
 from dnapredict.fairness.report.csv_tables import csv_text
 from dnapredict.fairness.report.templating import Chart, chart_of, page
 from dnapredict.model.report.chart_canvas import AMBER, BLUE, GREY, canvas
@@ -94,7 +95,7 @@ def _charts(result: MonitorResult) -> list[Chart]:
             weeks,
             found["level"],
             title=_level_title(result),
-            words="Missed appointments divided by predicted ones",
+            words="Missed, divided by predicted",
             line=1.0,
         ),
         _weekly_chart(
@@ -102,7 +103,7 @@ def _charts(result: MonitorResult) -> list[Chart]:
             weeks,
             100 * found["reach"],
             title="Share of the missed appointments that were on the list",
-            words="Missed appointments on the list, of 100 missed",
+            words="On the list, of 100 missed",
         ),
     ]
 
@@ -123,7 +124,7 @@ def _weekly_chart(
         if line is not None:
             axes.axhline(line, color=AMBER, linewidth=1.2, linestyle="--")
         axes.plot(weeks[shown].astype("datetime64[D]").astype(object), values[shown], "o-", color=BLUE, markersize=3)
-        axes.set_ylabel(words if width > 5 else words.replace(" divided", "\ndivided"), fontsize=8)
+        axes.set_ylabel(words)
         axes.tick_params(axis="x", rotation=30)
         axes.grid(axis="y", color=GREY, alpha=0.2)
         return figure
@@ -138,8 +139,8 @@ def _group_rows(result: MonitorResult) -> Iterator[dict[str, Any]]:
         last = ratios(group, together=WEEKS_TOGETHER, rule=result.context.rule)
         whole = ratios(group, together=max(1, len(group.missed)), rule=result.context.rule)
         yield {
-            "grouping": group.grouping.title,
             "name": group.group.full_name,
+            "grouping": "" if group.grouping is EVERYONE else group.grouping.title,
             "level": _text(whole["level"], 2),
             "level_now": _text(last["level"], 2),
             "reach": _text(100 * whole["reach"], 0),

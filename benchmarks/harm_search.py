@@ -18,7 +18,7 @@ from scipy.stats import beta
 from dnapredict.fairness import AuditData
 from dnapredict.fairness.compare.harm_search import FoundHarm, search_harms
 from dnapredict.fairness.compare.searched_groups import Path
-from dnapredict.fairness.measure.pair_counts import count_pairs
+from dnapredict.fairness.measure.pair_counting import count_pairs
 
 _INTERSECTION: Final = (("ethnicity", "J"), ("sex", "2"), ("core20", "core20"))
 # Services without harm to anybody, or with one harmed group that is a whole group already.

@@ -196,19 +196,20 @@ def keep_a_list(world: World) -> None:
 
     from dnapredict import pipeline
     from dnapredict.worklist.files import list_store
+    from dnapredict.worklist.files.kept_list import Counts, Heading, KeptList
 
     scorer = pipeline.open_scorer(world.home)
     worklist = scorer.score(pq.read_table(world.weekly))
-    heading = list_store.Heading(
+    heading = Heading(
         list_id=LIST_ID,
         name="weekly.parquet",
         created_at=datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC),
         model_version="1",
         synthetic=True,
-        counts=list_store.Counts.of(worklist),
+        counts=Counts.of(worklist),
         note=scorer.note("weekly.parquet", day=datetime.date(2026, 11, 23)),
     )
-    list_store.keep(world.home, list_store.KeptList(heading, worklist))
+    list_store.keep(world.home, KeptList(heading, worklist))
 
 
 def keep_a_key(world: World) -> None:
@@ -282,9 +283,9 @@ def served(home: Path, key: str, appointments: pa.Table) -> list[object]:
     from dnapredict.service.auth.api_keys import KeyRing
     from dnapredict.service.log.answer_entries import AnswerLog, Hashes
     from dnapredict.service.log.scoring_log import ScoringLog
-    from dnapredict.worklist.files import list_store
+    from dnapredict.worklist.files import latest_list, list_store
 
-    shown = list_store.latest(home)
+    shown = latest_list.latest(home)
     found = list_store.find(home, LIST_ID)
     if KeyRing(home).holder(key) is None:
         raise StoreError("the key is not known.")

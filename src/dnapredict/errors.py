@@ -66,4 +66,4 @@ class StoreError(DnapredictError):
 
 
 class UnverifiedDecisionError(StoreError):
-    """The ledger of decisions, or a report that was signed, is not as it was written: nothing shows what is allowed."""
+    """The ledger of decisions, or a signed report, was changed, so it is not known which version may be used."""

@@ -8,7 +8,8 @@ import pytest
 from tests.browser.worklists import worklist
 from tests.service.process import Running, running
 
-from dnapredict.worklist.files.list_store import KeptList, save_latest
+from dnapredict.worklist.files.kept_list import KeptList
+from dnapredict.worklist.files.latest_list import save_latest
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.worklists import worklist
 from tests.service.process import Running, running
 
-from dnapredict.worklist.files import contact_details, list_store
-from dnapredict.worklist.files.contact_details import ContactDetails
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files import contact_details, latest_list, list_store
+from dnapredict.worklist.files.contact_table import ContactDetails
+from dnapredict.worklist.files.kept_list import KeptList
 
 PEOPLE = (
     ("Marguerite Fenwick-Okonkwo", datetime.date(1957, 3, 12), ("07700 900123", "0151 496 0123"), "Polish", "Mornings"),
@@ -41,7 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table = table.append_column(name, values) if index is None else table.set_column(index, name, values)
     kept = KeptList.new(table, name="outpatients-week-49.xlsx", model_version="7", synthetic=True)
     list_store.keep(home, kept)
-    list_store.save_latest(home, kept)
+    latest_list.save_latest(home, kept)
     details = {line: ContactDetails(*person) for line, person in enumerate(PEOPLE, start=1)}
     contact_details.keep(home, kept.heading.list_id, details, soon.date() + datetime.timedelta(days=30))
     return home

@@ -10,8 +10,8 @@ from tests.browser.worklists import worklist
 from tests.service.process import running
 
 from dnapredict.worklist.files import contact_details, list_store
-from dnapredict.worklist.files.contact_details import ContactDetails
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.contact_table import ContactDetails
+from dnapredict.worklist.files.kept_list import KeptList
 
 # The paper inside its margins, at 96 dots an inch.
 WIDTH, HEIGHT = round(281 / 25.4 * 96), round(190 / 25.4 * 96)

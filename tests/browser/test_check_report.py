@@ -11,7 +11,7 @@ from tests.browser.test_audit_report import SMALL, WCAG
 from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation import contract_check
-from dnapredict.quality.check_report import write
+from dnapredict.quality.check_report import report_of, write_report
 from dnapredict.synthetic.simulation import simulate
 
 
@@ -31,7 +31,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table = workspace.backend.table("spoiled")
         checked = contract_check.check(table, workspace, source="extract.csv")
         setting = Setting(config=TrainingConfig())
-        _, page = write(checked, workspace, place / "r.json", extract=Path("extract.csv"), setting=setting)
+        _, page = write_report(
+            report_of(checked, workspace, extract=Path("extract.csv"), setting=setting), place / "r.json"
+        )
     return page
 
 

@@ -296,7 +296,7 @@ def friday(ben: Clerk, tmp_path: Path) -> None:
     assert "Sample" not in page.locator("main").inner_text()
     ben.looks()
     page.get_by_role("link", name="Recent lists").click()
-    expect(page.locator("main")).to_contain_text("a later export took its place")
+    expect(page.locator("main")).to_contain_text("(replaced by a later export)")
     ben.looks()
 
 

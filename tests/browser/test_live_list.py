@@ -11,7 +11,8 @@ from tests.service.process import Running, running
 
 from dnapredict.service.auth import api_keys, sign_in_links
 from dnapredict.service.auth.staff import StaffRole
-from dnapredict.worklist.files.list_store import KeptList, save_latest
+from dnapredict.worklist.files.kept_list import KeptList
+from dnapredict.worklist.files.latest_list import save_latest
 
 PATIENTLY = 30_000  # milliseconds that a busy machine may need
 

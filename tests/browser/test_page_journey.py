@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.service.process import Running, running
 
 from dnapredict.service.auth import api_keys
-from dnapredict.service.call_actions import OFFERED_WORDS
+from dnapredict.service.call_outcomes import OFFERED_WORDS
 
 CLINICS = ("ENT-1", "EYE-2", "DERM-4")
 MOST_STEPS = 150

@@ -11,7 +11,7 @@ from tests.end_to_end.world import Trust
 
 from dnapredict.config.loading import shipped
 from dnapredict.worklist.files import contact_details, list_store
-from dnapredict.worklist.files.worklist_files import COLUMNS
+from dnapredict.worklist.files.worklist_columns import COLUMNS
 from dnapredict.worklist.plan.working_days import local_today
 
 MARKED = "Marked-Surname"

@@ -23,6 +23,7 @@ from dnapredict.errors import DnapredictError, ModelError, StoreError
 from dnapredict.service import app
 from dnapredict.service.api.champion import Champion
 from dnapredict.worklist.files import list_store
+from dnapredict.worklist.files.kept_list import Counts, Heading, KeptList
 
 # Files that no score rests on: they may be damaged, and the score stays the same.
 BESIDE = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "pyfunc_model.py", "calls.db")
@@ -269,15 +270,15 @@ def test_a_damaged_or_lost_kept_list_is_refused_and_told(
 
 
 def keep_list(home: Path, worklist: pa.Table, *, list_id: str) -> None:
-    heading = list_store.Heading(
+    heading = Heading(
         list_id=list_id,
         name="week-47.csv",
         created_at=datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC),
         model_version="1",
         synthetic=True,
-        counts=list_store.Counts.of(worklist),
+        counts=Counts.of(worklist),
     )
-    list_store.keep(home, list_store.KeptList(heading, worklist))
+    list_store.keep(home, KeptList(heading, worklist))
 
 
 def test_a_registry_that_is_lost_or_empty_is_not_taken_for_a_home_without_models(

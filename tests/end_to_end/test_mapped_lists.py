@@ -13,7 +13,8 @@ from tests.nasty_lists import HEADERLESS, MARK
 from dnapredict import pipeline
 from dnapredict.config.mapping_config import load_mapping
 from dnapredict.errors import ConfigurationError, DataError
-from dnapredict.service.api.uploaded_lists import ListService
+from dnapredict.service.api.team_lists import TeamLists
+from dnapredict.service.api.uploaded_lists import ListScoring
 from dnapredict.service.log.answer_entries import AnswerLog, Hashes
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.service.start import MAPPING_VARIABLE, served_mapping
@@ -78,7 +79,7 @@ def test_a_foreign_list_gets_the_numbers_of_its_own_rows_by_file_and_by_upload(t
     mapping = load_mapping(foreign / "mapping.toml")
     champion = Steady(pipeline.open_scorer(trust.home))
     logbook = AnswerLog(ScoringLog(trust.home), Hashes(trust.home))
-    lists = ListService(trust.home, champion=champion, logbook=logbook, mapping=mapping)
+    lists = ListScoring(TeamLists(trust.home), champion=champion, logbook=logbook, mapping=mapping)
     uploaded = lists.score((foreign / "list.csv").read_bytes(), name="list.csv")
     assert probabilities(uploaded.worklist) == pytest.approx(worklists["own"], abs=1e-12)
     kept = [path for path in trust.home.rglob("*") if path.is_file()]
@@ -88,7 +89,7 @@ def test_a_foreign_list_gets_the_numbers_of_its_own_rows_by_file_and_by_upload(t
 def test_an_upload_without_a_header_is_refused_and_none_of_its_first_row_is_repeated(trust: Trust):
     champion = Steady(pipeline.open_scorer(trust.home))
     logbook = AnswerLog(ScoringLog(trust.home), Hashes(trust.home))
-    lists = ListService(trust.home, champion=champion, logbook=logbook)
+    lists = ListScoring(TeamLists(trust.home), champion=champion, logbook=logbook)
     with pytest.raises(DataError, match="the first row looks like data") as refusal:
         lists.score(HEADERLESS.encode(), name="list.csv")
     assert MARK not in str(refusal.value)

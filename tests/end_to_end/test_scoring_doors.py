@@ -18,7 +18,7 @@ from tests.end_to_end.world import Trust, as_requests
 
 from dnapredict import pipeline
 from dnapredict.service.api.request_models import TableShapes, as_table
-from dnapredict.worklist.files import list_store
+from dnapredict.worklist.files import latest_list, list_store
 
 
 def by_id(rows):
@@ -140,7 +140,7 @@ def test_a_list_that_a_team_works_on_is_there_after_the_next_one_is_scored(trust
         pa_csv.write_csv(pq.read_table(trust.weekly).slice(0, 40), tmp_path / name)
         out = tmp_path / f"done-{name}"
         assert dnapredict("score", tmp_path / name, "--out", out, "--home", trust.home).returncode == 0
-        lists.append(list_store.latest(trust.home))
+        lists.append(latest_list.latest(trust.home))
     found = [list_store.find(trust.home, last.heading.list_id) for last in lists]
     assert [each.heading.name for each in found] == ["ears.csv", "eyes.csv"]
     assert found[0].worklist.num_rows == 40

@@ -134,7 +134,7 @@ def test_other_signatories_need_the_consent_of_those_on_record(dnapredict, trust
     assert agree("Ada Okafor", stranger["Cy Stranger"])[0] == 2
     assert agree("Cy Stranger", stranger["Cy Stranger"])[0] == 2
     code, told = agree("Ada Okafor", keys["Ada Okafor"], "--decision", "reject")
-    assert (code, "is a policy, to which one agrees" in told) == (2, True)
+    assert (code, "is a policy. It can only be approved (--decision approve, without --until)." in told) == (2, True)
     assert agree("Ada Okafor", keys["Ada Okafor"])[0] == 0
     assert "Ben Marsh named under [[changes]] must sign" in audited()
     assert agree("Ben Marsh", keys["Ben Marsh"])[0] == 0
@@ -238,7 +238,7 @@ def test_a_home_that_was_put_back_whole_is_found_out_by_the_seal_that_was_writte
 def test_log_verify_names_a_file_that_decisions_rest_on_and_that_was_changed(dnapredict, trust, home, tmp_path):
     audit(dnapredict, trust, home, tmp_path / "report", SHIPPED)
     sound = dnapredict("log", "verify", "--home", home)
-    assert (sound.returncode, "files that the decisions rest on, each as it was written" in sound.stdout) == (0, True)
+    assert (sound.returncode, "files on which the decisions rely, all unchanged." in sound.stdout) == (0, True)
     kept = Registry(home).report("1")
     for path in (
         next((home / "tested" / "coverage").glob("*")),

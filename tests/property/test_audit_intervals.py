@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.small_numbers import publish_count, second_suppression
 from dnapredict.fairness.compare.multiple_testing import adjust_within_families, holm
-from dnapredict.fairness.disclosure.hidden_counts import publish_rate
+from dnapredict.fairness.disclosure.rounded_figures import publish_rate
 from dnapredict.fairness.measure.intervals import Rate, Ratio, detectable_gap, gap, gap_p_value, z_of
 
 RULE = Disclosure(why="The rule of hospital statistics.")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.worklist_config import Team, WorklistConfig
-from dnapredict.worklist.files.worklist_files import FACTORS
+from dnapredict.worklist.files.worklist_columns import FACTORS
 from dnapredict.worklist.plan.allocation import fifths, quotas
 from dnapredict.worklist.plan.call_assignment import MUTED, OPTED_OUT, UNCALLED, assign_calls
 from dnapredict.worklist.plan.call_capacity import call_capacity

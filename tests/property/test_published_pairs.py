@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from dnapredict.config.fairness_policy import Disclosure
-from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
+from dnapredict.fairness.disclosure.publications import Publication
+from dnapredict.fairness.disclosure.published_before import PublishedBefore
 from dnapredict.fairness.disclosure.suppression import CountCell, SumConstraint, cells_to_hide, printed_range
 
 RULE = Disclosure(why="The rule of hospital statistics.")

@@ -11,7 +11,7 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.mapping_config import Mapping
 from dnapredict.data.contract.columns import column
-from dnapredict.data.contract.descriptions import code_of, whole_code
+from dnapredict.data.contract.descriptions import described_code, whole_code
 from dnapredict.data.contract.known_names import NOT_RECORDED
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.mapping.pseudonyms import KEY_VARIABLE
@@ -92,7 +92,9 @@ def require_told(cells: list[str], name: str, checked: contract_check.Checked) -
     texts = [cell for cell in cells if cell in meaningful and cell and not whole_code(cell, target)]
     told = [each for each in checked.texts if each.column == name]
     assert sum(each.rows for each in told) == len(texts)
-    assert sum(each.rows for each in told if each.code) == sum(code_of(cell, target) is not None for cell in texts)
+    assert sum(each.rows for each in told if each.code) == sum(
+        described_code(cell, target) is not None for cell in texts
+    )
 
 
 def test_a_draft_of_such_a_list_names_no_patient(tmp_path: Path):

@@ -6,6 +6,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 os.environ.setdefault("BENTOML_HOME", tempfile.mkdtemp(prefix="dnapredict-test-bentoml-"))
@@ -36,6 +37,18 @@ def client_of(
     return TestClient(service.to_asgi(), base_url="http://127.0.0.1")
 
 
+@contextmanager
+def served_at(home: Path, config: ServiceConfig | None = None, *, mapping: Mapping = IDENTITY) -> Iterator[TestClient]:
+    """A client of the service of a home, once it is ready; its champion is version 7."""
+    champion = steady_champion()
+    try:
+        with client_of(champion, home, config, mapping=mapping) as client:
+            wait_until_ready(client)
+            yield client
+    finally:
+        champion.stop()
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
@@ -43,11 +56,8 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(home: Path) -> Iterator[TestClient]:
-    champion = steady_champion()
-    with client_of(champion, home) as client:
-        wait_until_ready(client)
+    with served_at(home) as client:
         yield client
-    champion.stop()
 
 
 @pytest.fixture
@@ -57,11 +67,8 @@ def key(home: Path) -> str:
 
 @pytest.fixture
 def guarded(home: Path, key: str) -> Iterator[TestClient]:  # noqa: ARG001 - a key is there before the service
-    champion = steady_champion()
-    with client_of(champion, home) as client:
-        wait_until_ready(client)
+    with served_at(home) as client:
         yield client
-    champion.stop()
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
-from tests.service.conftest import client_of, wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.api_keys import KeyScope
@@ -30,11 +29,8 @@ def bearer(value: str) -> dict[str, str]:
 def guarded(home: Path) -> Iterator[TestClient]:
     """The service of a home that has a key."""
     token(home, KeyScope.ADMIN)
-    champion = steady_champion()
-    with client_of(champion, home) as client:
-        wait_until_ready(client)
+    with served_at(home) as client:
         yield client
-    champion.stop()
 
 
 def score(client: TestClient, **headers: str) -> int:

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 from tests.service.test_lists import CSV, upload
 
-from dnapredict.service.call_actions import WORDS, Actions, ClinicCalls, Outcome, OutcomeChanged, RecordedAction
-from dnapredict.service.call_outcomes import Barrier, CallDetails, Offer
+from dnapredict.service.call_actions import Actions, ClinicCalls, OutcomeChanged, RecordedAction
+from dnapredict.service.call_outcomes import WORDS, Barrier, CallDetails, Offer, Outcome
 from dnapredict.service.log.answer_entries import REQUESTED_BY, Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog

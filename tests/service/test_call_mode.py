@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from httpx import Response
 from starlette.testclient import TestClient
-from tests.service.conftest import client_of, steady_champion, wait_until_ready
+from tests.service.conftest import served_at
 from tests.service.pages import MARK, upload_to, week
 
 from dnapredict.service.auth import api_keys
 from dnapredict.worklist.files import contact_details
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails
 
 NOON = datetime.datetime(2026, 11, 30, 12, 30, tzinfo=datetime.UTC)
 NAMES = {1: "Zara Okoro", 2: "Yusuf Lane", 3: "Xenia Hill", 4: "Will Dunn"}
@@ -168,15 +168,12 @@ def test_a_list_that_is_exported_anew_with_one_row_fewer_has_each_history_at_its
 @pytest.fixture
 def clerks(home: Path) -> Iterator[tuple[TestClient, TestClient]]:
     """Two people who are signed in, each in a browser."""
-    champion = steady_champion()
     keys = [api_keys.create(home, name=name, scopes=(api_keys.KeyScope.LIST,)).token for name in ("Ada", "Ben")]
-    with client_of(champion, home) as first:
-        wait_until_ready(first)
+    with served_at(home) as first:
         second = TestClient(first.app, base_url="http://127.0.0.1")
         for client, key in zip((first, second), keys, strict=True):
             client.post("/sign-in", data={"key": key})
         yield first, second
-    champion.stop()
 
 
 def test_a_colleague_gets_the_next_patient_and_sees_who_is_calling(clerks: tuple[TestClient, TestClient]) -> None:
@@ -312,7 +309,7 @@ def test_appointments_that_have_begun_are_not_called_about(
     line, page = opened(client, f"{address}/call")
     assert line == 0
     assert "No call to make any more" in page
-    assert "4 appointments have begun already" in page
+    assert "4 appointments have already begun. No call is made about them any more." in page
 
 
 def test_a_list_or_line_that_is_not_there_is_named_in_words(client: TestClient, address: str) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 from starlette.testclient import TestClient
-from tests.service.conftest import client_of, wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 from tests.service.pages import record, upload_to
 
 from dnapredict.pipeline.run_inputs import worklist_config
@@ -86,7 +85,7 @@ def test_the_filters_of_the_list_hold_for_the_sheet(client: TestClient, address:
 def test_without_contact_details_the_sheet_says_so_and_names_the_appointment(client: TestClient) -> None:
     address = upload_to(client, "\n".join(",".join(line.split(",")[:5]) for line in listed().splitlines()))
     page = client.get(f"{address}/sheet").text
-    assert "There are no names and telephone numbers" in page
+    assert "There are no names or telephone numbers: the uploaded list had none" in page
     assert lines_of(page)[0].startswith("1 apt-1 Mon 7 Dec 2099, 09:00 ENT1 Call to confirm")
 
 
@@ -100,12 +99,9 @@ def test_a_download_carries_the_contact_columns_that_the_team_chose_and_no_other
     chosen = ("person_full_name", "mobile_telephone")
     config = worklist_config().model_copy(update={"carry_through": chosen})
     monkeypatch.setattr("dnapredict.service.app.worklist_config", lambda: config)
-    champion = steady_champion()
-    with client_of(champion, home) as client:
-        wait_until_ready(client)
+    with served_at(home) as client:
         address = upload_to(client, listed())
         book = openpyxl.load_workbook(io.BytesIO(client.get(f"{address}/file").content))
-    champion.stop()
     heads, first = list(book["Calls"].iter_rows(min_row=1, max_row=2, values_only=True))
     assert heads[:4] == ("Place", "Appointment", "Name", "Mobile")
     assert first[:4] == (1, "apt-1", "Amina Made-Up", "07700 900001")

@@ -19,7 +19,7 @@ from pathlib import Path
 import openpyxl
 import pyarrow as pa
 import pytest
-from tests.service.conftest import client_of, wait_until_ready
+from tests.service.conftest import client_of, served_at
 from tests.service.double import steady_champion
 from tests.service.process import ROOT, Running, running
 
@@ -30,7 +30,7 @@ from dnapredict.service import app
 from dnapredict.service.log.retention import RetentionThread, remove_lists
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import contact_details, excel_worklist, filled_workbook, list_store, worklist_files
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails
 from dnapredict.worklist.files.excel_worklist import Note
 from dnapredict.worklist.plan.working_days import local_today
 
@@ -62,9 +62,7 @@ def test_an_uploaded_list_keeps_who_is_called_encrypted_and_nothing_else_keeps_i
     home, temporary = tmp_path / "home", tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    champion = steady_champion()
-    with client_of(champion, home, mapping=MAPPING) as client:
-        wait_until_ready(client)
+    with served_at(home, mapping=MAPPING) as client:
         answer = client.post("/v1/lists", files={"file": ("week.csv", as_list())})
         list_id = answer.json()["list_id"]
         contact_details.set_note(home, list_id, 1, NOTE, until=SOON)
@@ -74,14 +72,13 @@ def test_an_uploaded_list_keeps_who_is_called_encrypted_and_nothing_else_keeps_i
         seen += [client.post("/v1/score", json={"appointments": [row]})]
         seen += [client.post("/v1/lists", files={"file": ("week.xlsx", b"PK" + as_list())})]
         seen += [client.get(address) for address in ("/metrics", f"/v1/lists/{list_id}", "/v1/model", "/docs.json")]
-    champion.stop()
     assert contact_details.read(home, list_id) == {
         1: ContactDetails(
             *("Markvorname Marknamen", datetime.date(1951, 3, 9), ("07700900123", "01514960999"), "Markish"),
             *("Marktime", ("mobile", "home")),
         )
     }
-    assert contact_details.note(home, list_id, 1) == NOTE
+    assert contact_details.notes(home, list_id)[1] == NOTE
     assert (home / "lists" / f"{list_id}.contacts").is_file()
     assert seen[2].status_code == 400
     for answer in seen:
@@ -93,13 +90,10 @@ def test_an_uploaded_list_keeps_who_is_called_encrypted_and_nothing_else_keeps_i
 
 def test_a_backup_of_the_scoring_log_holds_no_name_number_or_note(tmp_path: Path):
     home = tmp_path / "home"
-    champion = steady_champion()
-    with client_of(champion, home, mapping=MAPPING) as client:
-        wait_until_ready(client)
+    with served_at(home, mapping=MAPPING) as client:
         list_id = client.post("/v1/lists", files={"file": ("week.csv", as_list())}).json()["list_id"]
         contact_details.set_note(home, list_id, 1, NOTE, until=SOON)
         client.post(f"/v1/lists/{list_id}/actions", json={"appointment_id": "a0", "outcome": "confirmed"})
-    champion.stop()
     # As docs/how-to-run-in-production.md makes it.
     for database in ("scoring-log.db", "lists/calls.db"):
         copy = tmp_path / Path(database).name
@@ -116,11 +110,8 @@ def test_a_backup_of_the_scoring_log_holds_no_name_number_or_note(tmp_path: Path
 
 
 def test_they_are_deleted_at_the_start_of_the_service_and_by_its_thread(tmp_path: Path, monkeypatch):
-    champion = steady_champion()
-    with client_of(champion, tmp_path, mapping=MAPPING) as client:
-        wait_until_ready(client)
+    with served_at(tmp_path, mapping=MAPPING) as client:
         list_id = client.post("/v1/lists", files={"file": ("week.csv", as_list())}).json()["list_id"]
-    champion.stop()
     path = tmp_path / "lists" / f"{list_id}.contacts"
     kept, log = path.read_bytes(), ScoringLog(tmp_path)
     later = SOON + datetime.timedelta(days=1)
@@ -147,9 +138,7 @@ def test_they_are_deleted_at_the_start_of_the_service_and_by_its_thread(tmp_path
 def test_downloads_from_the_page_carry_the_contact_columns_that_the_team_chose(tmp_path: Path, monkeypatch, chosen):
     config = worklist_config().model_copy(update={"carry_through": chosen})
     monkeypatch.setattr(app, "worklist_config", lambda: config)
-    champion = steady_champion()
-    with client_of(champion, tmp_path, mapping=MAPPING) as client:
-        wait_until_ready(client)
+    with served_at(tmp_path, mapping=MAPPING) as client:
         list_id = client.post("/v1/lists", files={"file": ("week.csv", as_list(2))}).json()["list_id"]
         for address in (f"/v1/lists/{list_id}?form=csv", f"/lists/{list_id}/file?form=csv"):
             rows = list(csv.DictReader(io.StringIO(client.get(address).text)))
@@ -161,18 +150,14 @@ def test_downloads_from_the_page_carry_the_contact_columns_that_the_team_chose(t
         book = openpyxl.load_workbook(io.BytesIO(client.get(f"/lists/{list_id}/file").content))
         shown = [str(cell) for sheet in book for row in sheet.iter_rows(values_only=True) for cell in row]
         assert ("Markvorname Marknamen" in shown) == bool(chosen)
-        contact_details.forget(tmp_path, list_id)
+        contact_details.contacts_file(tmp_path, list_id).unlink()
         assert marks_in(client.get(f"/lists/{list_id}/file?form=csv").content) == []
-    champion.stop()
 
 
 def test_of_a_list_whose_appointments_are_over_none_are_kept(tmp_path: Path):
-    champion = steady_champion()
-    with client_of(champion, tmp_path, mapping=MAPPING) as client:
-        wait_until_ready(client)
+    with served_at(tmp_path, mapping=MAPPING) as client:
         yesterday = local_today() - datetime.timedelta(days=1)
         client.post("/v1/lists", files={"file": ("week.csv", as_list(day=yesterday))})
-    champion.stop()
     assert len(list_store.kept_files(tmp_path)) == 1
     assert list(tmp_path.rglob("*.contacts")) == []
 
@@ -181,14 +166,14 @@ def test_of_a_list_whose_appointments_are_over_none_are_kept(tmp_path: Path):
 _KILLED = """
 import os, signal, sys
 from dnapredict.data.readers import csv_reader, excel_reader, table_file
-from dnapredict.service.api import uploaded_lists
+from dnapredict.service.api import uploaded_files
 
 def kill(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 setattr({"file_type_of": table_file, "_load": csv_reader}[sys.argv[1]], sys.argv[1], kill)
 content = sys.stdin.buffer.read()
-uploaded_lists._read(content, "week.csv")
+uploaded_files.read_upload(content, "week.csv")
 """
 
 
@@ -267,14 +252,11 @@ def test_a_download_and_its_return_are_in_no_file_at_any_moment(tmp_path: Path, 
 
     for module, name in ((worklist_files, "write_sheet"), (worklist_files, "_write_csv"), (filled_workbook, "read")):
         monkeypatch.setattr(module, name, watched(getattr(module, name)))
-    champion = steady_champion()
-    with client_of(champion, home, mapping=MAPPING) as client:
-        wait_until_ready(client)
+    with served_at(home, mapping=MAPPING) as client:
         list_id = client.post("/v1/lists", files={"file": ("week.csv", as_list(2))}).json()["list_id"]
         content = client.get(f"/lists/{list_id}/file?form={form}").content
         files = {"file": (f"filled.{form}", content)}
         assert client.post(f"/v1/lists/{list_id}/outcomes", files=files).json()["empty"] == 2
-    champion.stop()
     assert left == [[], []]
 
 

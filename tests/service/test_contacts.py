@@ -11,7 +11,8 @@ from tests.service.test_log_databases import action, row
 
 from dnapredict.data.files.digests import SecretError
 from dnapredict.errors import StoreError
-from dnapredict.service.call_actions import Actions, Outcome
+from dnapredict.service.call_actions import Actions
+from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.service.logged_contacts import LoggedContacts, logged_contacts

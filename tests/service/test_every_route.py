@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
-from tests.service.conftest import client_of, wait_until_ready
+from tests.service.conftest import served_at
 from tests.service.double import steady_champion
 from tests.spec.test_service_access import COLUMNS, ROLES, rows
 
@@ -36,13 +36,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClie
         made[COLUMNS[role]] = api_keys.create_personal(home, name="A. Name", team="North", role=role)
     made["revoked"] = api_keys.create(home, name="revoked", scopes=(KeyScope.ADMIN,))
     api_keys.revoke(home, made["revoked"].key.key_id)
-    champion = steady_champion()
     # Each address is tried with five wrong keys: so many would be held off otherwise.
     patient = ServiceConfig(anonymous=Anonymous(failures_of_programs=10_000))
-    with client_of(champion, home, patient) as client:
-        wait_until_ready(client)
+    with served_at(home, patient) as client:
         yield client, {name: key.token for name, key in made.items()}
-    champion.stop()
 
 
 def status(client: TestClient, method: str, path: str, token: str | None) -> int:
@@ -100,6 +97,7 @@ def _routes() -> Iterator[str]:
         accounts=Accounts.of(Path()),
         failed=nothing,
         lists=nothing,
+        scoring=nothing,
         actions=nothing,
         documents=nothing,
         worklist=nothing,

@@ -11,11 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
-from tests.service.conftest import wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 
 from dnapredict.config.service_config import ServiceConfig, ServiceLimits
-from dnapredict.service.app import build
 from dnapredict.service.auth import api_keys
 from dnapredict.service.middleware.body_limits import AnonymousBodies, BodyLimits
 from dnapredict.service.middleware.request_limits import Buckets, ConcurrencyLimit
@@ -67,12 +65,9 @@ def test_strangers_do_not_fill_the_memory() -> None:
 def hasty(tmp_path: Path) -> Iterator[tuple[TestClient, list[dict[str, str]]]]:
     """A service that takes two requests a key, and the headers of two keys."""
     made = [api_keys.create(tmp_path, name=name, scopes=(api_keys.KeyScope.ADMIN,)).token for name in "ab"]
-    champion = steady_champion()
     config = ServiceConfig(limits=ServiceLimits(requests_a_minute=1, burst=2))
-    with TestClient(build(tmp_path, champion, config=config).to_asgi(), base_url="http://127.0.0.1") as client:
-        wait_until_ready(client)
+    with served_at(tmp_path, config) as client:
         yield client, [{"authorization": f"Bearer {token}"} for token in made]
-    champion.stop()
 
 
 def test_a_key_that_asks_too_much_is_told_when_to_come_again_and_others_are_answered(

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
-from tests.service.conftest import client_of, wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 from tests.service.pages import record, upload_to, week
 from tests.service.test_team_lists import export
 
@@ -15,7 +14,7 @@ from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.staff import StaffRole
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import contact_details
-from dnapredict.worklist.files.contact_details import ContactDetails
+from dnapredict.worklist.files.contact_table import ContactDetails
 from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 
@@ -32,14 +31,11 @@ def people(home: Path) -> Iterator[dict[str, TestClient]]:
         name: api_keys.create_personal(home, name=name, team=team, role=role).token
         for name, (team, role) in staff.items()
     }
-    champion = steady_champion()
-    with client_of(champion, home) as first:
-        wait_until_ready(first)
+    with served_at(home) as first:
         yield {
             name: TestClient(first.app, base_url="http://127.0.0.1", headers={"authorization": f"Bearer {key}"})
             for name, key in keys.items()
         }
-    champion.stop()
 
 
 def test_a_list_is_deleted_with_all_that_came_with_it_and_nothing_else(client: TestClient, home: Path) -> None:
@@ -73,13 +69,13 @@ def test_a_list_that_was_scored_last_goes_from_the_first_page_too(client: TestCl
 def test_the_question_tells_of_call_backs_that_would_be_forgotten(client: TestClient) -> None:
     address = upload_to(client, export("a b c d e f g h i j"))
     assert "call-back" not in client.get(address + "/delete").text
-    assert "On 1 of its calls nothing was recorded yet" in client.get(address + "/delete").text
+    assert "1 of its calls has no recorded outcome yet" in client.get(address + "/delete").text
     tomorrow = datetime.datetime.now(LOCAL_ZONE) + datetime.timedelta(days=1)
     agreed = {"outcome": "call_back", "call_back_at": f"{tomorrow:%Y-%m-%dT%H:%M}", "seen": ""}
     client.post(f"{address}/call/1", data=agreed)
     page = client.get(address + "/delete").text
     assert "1 call-back that was agreed is still to be made on this list" in page
-    assert "nothing was recorded yet" not in page
+    assert "no recorded outcome yet" not in page
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,10 @@ import openpyxl
 import pytest
 from httpx import Response
 from starlette.testclient import TestClient
-from tests.service.conftest import wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 
 from dnapredict.config.service_config import Retention, ServiceConfig
-from dnapredict.service.api import uploaded_lists
-from dnapredict.service.app import build
+from dnapredict.service.api import uploaded_files
 
 ADDRESS = "http://127.0.0.1"
 CSV = (
@@ -156,7 +154,7 @@ def test_a_workbook_whose_text_grows_when_it_is_read_is_refused(client: TestClie
 def test_a_list_with_too_many_rows_is_refused_with_a_way_out(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploaded_lists, "MOST_ROWS", 2)
+    monkeypatch.setattr(uploaded_files, "MOST_ROWS", 2)
     assert "has 3 rows" in upload(client, CSV).json()["error"]
 
 
@@ -167,11 +165,8 @@ def test_an_uploaded_list_is_on_record_by_its_own_row_numbers(client: TestClient
 
 
 def test_of_the_lists_the_newest_are_kept(home: Path) -> None:
-    champion = steady_champion()
     config = ServiceConfig(retention=Retention(lists=2))
-    with TestClient(build(home, champion, config=config).to_asgi(), ADDRESS) as client:
-        wait_until_ready(client)
+    with served_at(home, config) as client:
         last = [upload(client, CSV).json()["list_id"] for _ in range(4)][-1]
         assert len(list((home / "lists").glob("*.parquet"))) == 2
         assert client.get(f"/v1/lists/{last}").status_code == 200
-    champion.stop()

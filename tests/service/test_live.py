@@ -13,13 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.requests import Request
 from starlette.testclient import TestClient
-from tests.service.conftest import wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 from tests.service.pages import record, upload_to, week
 from tests.service.process import Running, running
 
 from dnapredict.config.service_config import ServiceConfig, ServiceLimits
-from dnapredict.service.app import build
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.staff import StaffRole
 from dnapredict.service.pages import live
@@ -121,12 +119,9 @@ def test_a_list_that_is_not_there_has_no_stream(client: TestClient) -> None:
 @contextlib.contextmanager
 def of_at_most(home: Path, live_pages: int) -> Iterator[TestClient]:
     """The service with a limit on streams."""
-    champion = steady_champion()
     config = ServiceConfig(limits=ServiceLimits(live_pages=live_pages))
-    with TestClient(build(home, champion, config=config).to_asgi(), base_url="http://127.0.0.1") as client:
-        wait_until_ready(client)
+    with served_at(home, config) as client:
         yield client
-    champion.stop()
 
 
 def test_beyond_the_limit_a_page_is_told_to_come_again_and_is_shown(home: Path) -> None:

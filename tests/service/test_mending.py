@@ -13,6 +13,7 @@ from tests.service.test_upload_columns import confirm
 from tests.spec.test_service_access import rows
 
 from dnapredict.worklist.files import list_store
+from dnapredict.worklist.files.kept_list import Counts
 
 FILE: Final = f"""\
 Appt ID,Booked Date,Patient Age,Appt Date,Surname
@@ -72,7 +73,7 @@ def test_a_row_that_is_put_right_is_scored_where_it_stands(client: TestClient, m
     (kept,) = (list_store.find(home, heading.list_id) for heading in list_store.headings(home))
     assert kept is not None
     assert kept.worklist["appointment_id"].to_pylist()[:3] == ["A-1", "A-2", "A-3"]
-    assert kept.heading.counts == list_store.Counts(6, 2, 3)
+    assert kept.heading.counts == Counts(6, 2, 3)
 
 
 def test_the_rest_of_the_row_is_what_the_file_said(client: TestClient, mixed: str) -> None:

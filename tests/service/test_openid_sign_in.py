@@ -16,14 +16,12 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.testclient import TestClient
-from tests.service.conftest import wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 from tests.service.pages import record, week
 from tests.service.test_openid import published
 from tests.service.test_people import ELSEWHERE
 
 from dnapredict.config.service_config import OpenId, OpenIdSignIn, ServiceConfig
-from dnapredict.service.app import build
 from dnapredict.service.auth.openid_people import OpenIdPeople
 
 KEY = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
@@ -138,12 +136,9 @@ def settings(issuer: LocalIssuer, secret: Path, **more: Any) -> OpenId:
 def client(home: Path, tmp_path: Path, issuer: LocalIssuer) -> Iterator[TestClient]:
     secret = tmp_path / "client.secret"
     secret.write_text(SECRET + "\n")
-    champion = steady_champion()
     config = ServiceConfig(openid=settings(issuer, secret, answers_name_issuer=True))
-    with TestClient(build(home, champion, config=config).to_asgi(), base_url="http://127.0.0.1") as client:
-        wait_until_ready(client)
+    with served_at(home, config) as client:
         yield client
-    champion.stop()
 
 
 def begin(client: TestClient, asked: str = "") -> str:
@@ -397,13 +392,10 @@ def test_what_is_secret_goes_to_no_browser_and_no_log(
 
 
 def test_without_an_issuer_there_is_no_button_and_no_such_page(home: Path) -> None:
-    champion = steady_champion()
-    with TestClient(build(home, champion).to_asgi(), base_url="http://127.0.0.1") as client:
-        wait_until_ready(client)
+    with served_at(home) as client:
         assert "/sign-in/openid" not in client.get("/sign-in").text
         for path in ("/sign-in/openid", "/sign-in/openid/return?state=x&code=y"):
             assert client.get(path).status_code == 404
-    champion.stop()
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
-from tests.service.conftest import client_of, wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 from tests.service.pages import record, upload_to, week
 from tests.service.test_failed_keys import sign_in
 from typer.testing import CliRunner
@@ -43,11 +42,8 @@ def eve(home: Path) -> api_keys.MadeKey:
 @pytest.fixture
 def shut(home: Path, ada: api_keys.MadeKey, eve: api_keys.MadeKey) -> Iterator[TestClient]:  # noqa: ARG001
     """The service of a home with personal keys."""
-    champion = steady_champion()
-    with client_of(champion, home) as client:
-        wait_until_ready(client)
+    with served_at(home) as client:
         yield client
-    champion.stop()
 
 
 def test_who_is_signed_in_stands_in_the_header_of_every_page(shut: TestClient, ada: api_keys.MadeKey) -> None:
@@ -97,7 +93,8 @@ def test_a_reviewer_sees_the_model_and_no_page_with_patients(
         refused = shut.get(path, headers=HTML)
         assert refused.status_code == 403
         assert "apt-" not in refused.text
-    assert "You are signed in as a reviewer, and this page is for others." in shut.get("/lists", headers=HTML).text
+    refused = shut.get("/lists", headers=HTML)
+    assert "You are signed in as a reviewer. This role may not open this page." in refused.text
     assert shut.get("/", headers=HTML, follow_redirects=False).headers["location"] == "/model"
 
 
@@ -131,7 +128,7 @@ def test_a_personal_key_is_made_listed_and_revoked_on_the_command_line(home: Pat
         (("create", "--person", "Ada"), "A clerk works on the lists of a team: name it with --team."),
         (("create", "--person", "Ada", "--role", "boss"), "There is no role 'boss'. Roles: clerk, team lead, reviewer"),
         (("create", "--person", "Ada", "--team", "N", "--scope", "list"), "A personal key has a role and no scopes."),
-        (("create", "team", "--role", "clerk"), "--role is of a person"),
+        (("create", "team", "--role", "clerk"), "--role is for a personal key"),
         (("create", "--person", " ", "--role", "reviewer"), "printable characters"),
         (("create", "--person", "", "--role", "reviewer"), "needs the name of the person"),
         (("create", "--person", "x" * 81, "--role", "reviewer"), "at most 80 printable"),

@@ -11,19 +11,19 @@ from httpx import Response
 from sqlalchemy import select
 from starlette.testclient import TestClient
 from tests.browser.worklists import worklist
-from tests.service.conftest import client_of, wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 from tests.service.pages import MARK, record, shown, week
 from tests.service.test_lists import upload
 
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.service.auth import api_keys
-from dnapredict.service.call_actions import OFFERED_WORDS
+from dnapredict.service.call_outcomes import OFFERED_WORDS
 from dnapredict.service.log.log_tables import ACTIONS
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files.excel_worklist import Note
-from dnapredict.worklist.files.list_store import KeptList, save_latest
+from dnapredict.worklist.files.kept_list import KeptList
+from dnapredict.worklist.files.latest_list import save_latest
 
 
 def test_what_happened_is_recorded_and_shown_where_the_line_stood(client: TestClient, address: str, home: Path) -> None:
@@ -92,9 +92,7 @@ def test_the_history_says_who_recorded_what_and_when(home: Path) -> None:
     ears, eyes = (
         api_keys.create(home, name=name, scopes=(api_keys.KeyScope.LIST,)) for name in ("Ear desk", "Eye desk")
     )
-    champion = steady_champion()
-    with client_of(champion, home) as client:
-        wait_until_ready(client)
+    with served_at(home) as client:
         signed = {"authorization": f"Bearer {ears.token}"}
         list_id = client.post("/v1/lists", files={"file": ("w.csv", week())}, headers=signed).json()["list_id"]
         act, asked = f"/v1/lists/{list_id}/actions", {"appointment_id": "apt-059"}
@@ -108,7 +106,6 @@ def test_the_history_says_who_recorded_what_and_when(home: Path) -> None:
             data=form | {"outcome": "rebooked"},
             headers={"authorization": f"Bearer {ears.token}"},
         )
-    champion.stop()
     history = re.findall(r'"dna-history__words">([^<]*)</span><br>([^<]*)<', page)
     assert [(words, by.rsplit(", ", 1)[1]) for words, by in history] == [
         ("Confirmed", "Eye desk"),
@@ -301,9 +298,7 @@ def test_teams_see_how_far_they_are_by_specialty(home: Path, monkeypatch: pytest
     team = {"name": "Eye clinic desk", "capacity": 40, "specialties": ("130",)}
     changed = WorklistConfig.model_validate(config.model_dump() | {"teams": [team], "capacity_per": ("week",)})
     monkeypatch.setattr("dnapredict.service.app.worklist_config", lambda: changed)
-    champion = steady_champion()
-    with client_of(champion, home) as client:
-        wait_until_ready(client)
+    with served_at(home) as client:
         rows = [line.split(",") for line in week().splitlines()[1:]]
         specialty = {"ENT1": "120", "EYE2": "130"}
         lines = [",".join([*row, specialty[row[4]]]) for row in rows]
@@ -312,7 +307,6 @@ def test_teams_see_how_far_they_are_by_specialty(home: Path, monkeypatch: pytest
         address = re.findall(r"/lists/[0-9a-f]{16}", client.get("/").text)[0]
         record(client, address, line=1, outcome="confirmed")
         page = client.get("/lists").text
-    champion.stop()
     assert "This week by team" in page
     table = page.split("This week by team")[1].split("</table>")[0]
     cells = re.findall(r"</span>([^<]*)</t[hd]>", table)

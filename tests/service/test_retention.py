@@ -10,21 +10,20 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
-from tests.service.conftest import wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 from tests.service.pages import record, week
 from tests.service.test_lists import upload
 from tests.service.test_log_databases import row
 
 from dnapredict.config.service_config import Retention, ServiceConfig
 from dnapredict.errors import StoreError
-from dnapredict.service.app import build
-from dnapredict.service.call_actions import Actions, Outcome
+from dnapredict.service.call_actions import Actions
+from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.retention import RetentionThread, remove_entries, remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import list_store
-from dnapredict.worklist.files.list_store import Counts, KeptList
+from dnapredict.worklist.files.kept_list import Counts, Heading, KeptList
 
 TODAY = datetime.datetime.now(datetime.UTC)
 
@@ -91,7 +90,7 @@ def keep(home: Path, list_id: str, *starts: datetime.datetime, days_old: float =
         "starts_at": pa.array([each.replace(tzinfo=None) for each in starts], pa.timestamp("us")),
     }
     worklist = pa.table(columns)
-    heading = list_store.Heading(
+    heading = Heading(
         list_id=list_id * 16,
         name="w",
         created_at=TODAY,
@@ -148,10 +147,8 @@ def test_where_lists_take_too_much_room_those_go_first_that_nobody_works_on(tmp_
 
 
 def test_an_uploader_is_told_where_there_is_no_room_and_others_go_on(home: Path) -> None:
-    champion = steady_champion()
     config = ServiceConfig(retention=Retention(list_mb=0.005))
-    with TestClient(build(home, champion, config=config).to_asgi(), base_url="http://127.0.0.1") as client:
-        wait_until_ready(client)
+    with served_at(home, config) as client:
         first = upload(client, week()).json()["list_id"]
         refused = upload(client, week())
         assert refused.status_code == 503
@@ -159,14 +156,11 @@ def test_an_uploader_is_told_where_there_is_no_room_and_others_go_on(home: Path)
         assert record(client, f"/lists/{first}").status_code == 303
         page = upload(client, week(), to="/upload")
         assert (page.status_code, "This list was not scored" in page.text) == (503, True)
-    champion.stop()
 
 
 def test_another_teams_upload_removes_no_list_and_takes_no_ones_place(home: Path) -> None:
-    champion = steady_champion()
     config = ServiceConfig(retention=Retention(lists=1))
-    with TestClient(build(home, champion, config=config).to_asgi(), base_url="http://127.0.0.1") as client:
-        wait_until_ready(client)
+    with served_at(home, config) as client:
         mine = upload(client, week(), name="ear clinic.csv", to="/upload").headers["location"]
         record(client, mine)
         clerk = dict(client.cookies)
@@ -183,7 +177,6 @@ def test_another_teams_upload_removes_no_list_and_takes_no_ones_place(home: Path
         assert "This is not the newest list." not in client.get(newest).text
         assert record(client, mine, outcome="rebooked").status_code == 303
         assert client.get("/lists").text.count("eye clinic.csv") == 3
-    champion.stop()
 
 
 def test_a_list_whose_appointments_are_over_is_not_shown_first(client: TestClient) -> None:

@@ -17,7 +17,7 @@ from tests.end_to_end.conftest import command
 from tests.service.pages import record, upload_to
 
 from dnapredict.errors import DataError
-from dnapredict.service.call_actions import WORDS, Outcome
+from dnapredict.service.call_outcomes import WORDS, Outcome
 from dnapredict.worklist.files.calls_sheet import APPOINTMENT, HAPPENED
 
 LIST: Final = """
@@ -152,7 +152,7 @@ def test_the_page_says_of_each_row_what_became_of_it(client: TestClient, address
     content = filled(client, address)
     shown = client.post(f"{address}/workbook", files={"file": ("filled.xlsx", content)}).text
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", shown))
-    assert "2 outcomes were recorded. 2 were recorded already. 1 is as downloaded" in text
+    assert "2 outcomes were recorded. 2 were recorded already. 1 is unchanged since the download." in text
     assert "4 rows need a look. Nothing was recorded for them, and nothing recorded before was changed." in text
     assert (
         "A colleague recorded another outcome. Nothing was changed. Decide on the page which of the two counts." in text
@@ -206,7 +206,7 @@ def test_a_workbook_of_another_list_is_refused_whole_and_its_own_page_is_named(
     answer = client.post(f"/v1{other}/outcomes", files={"file": ("filled.xlsx", content_of(book))})
     assert answer.status_code == 400
     assert answer.json()["error"] == (
-        "This workbook is of another list than week-50.csv, and nothing was recorded. Give it back on the page of its "
+        "This workbook belongs to another list than week-50.csv. Nothing was recorded. Give it back on the page of its "
         f"own list: {address}"
     )
     page = client.post(f"{other}/workbook", files={"file": ("filled.xlsx", content_of(book))})

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.service.conftest import wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 from tests.service.pages import week
 from tests.service.process import running
 from tests.service.test_access import bearer
@@ -19,7 +18,6 @@ from tests.service.test_limits import run_apart
 
 from dnapredict.config.service_config import Anonymous, ServiceConfig
 from dnapredict.errors import ConfigurationError
-from dnapredict.service.app import build
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.api_keys import KeyScope
 
@@ -29,12 +27,9 @@ ONE_WORKER = "workers = 1\n"
 
 @contextlib.contextmanager
 def served(home: Path, **settings: Any) -> Iterator[TestClient]:
-    champion = steady_champion()
     config = ServiceConfig(anonymous=Anonymous(**settings))
-    with TestClient(build(home, champion, config=config).to_asgi(), base_url="http://127.0.0.1") as client:
-        wait_until_ready(client)
+    with served_at(home, config) as client:
         yield client
-    champion.stop()
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/livez", "/about", "/static/dnapredict.css"])

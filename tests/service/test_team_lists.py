@@ -6,8 +6,7 @@ from typing import Final
 
 import pytest
 from starlette.testclient import TestClient
-from tests.service.conftest import client_of, wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 from tests.service.test_lists import upload
 from tests.spec.test_service_access import rows
 
@@ -42,16 +41,13 @@ def people(home: Path):
         name: api_keys.create_personal(home, name=name, team=team, role=StaffRole.CLERK).token
         for name, team in PEOPLE.items()
     }
-    champion = steady_champion()
     clients = {}
-    with client_of(champion, home) as first:
-        wait_until_ready(first)
+    with served_at(home) as first:
         for name, key in keys.items():
             clients[name] = TestClient(
                 first.app, base_url="http://127.0.0.1", headers={"authorization": f"Bearer {key}"}
             )
         yield clients
-    champion.stop()
 
 
 def seen(client: TestClient) -> str:
@@ -121,6 +117,7 @@ def test_an_export_of_the_next_day_keeps_the_history_and_says_what_is_gone(peopl
     assert "1 appointment is new and 1 appointment is no longer on this list." in page
     assert re.search(r"<li>d, Mon 7 Dec 2099, 09:00: No answer, ", page)
     assert "<strong>Confirmed</strong>" in page
-    assert "There is a later export of this list, with what was recorded here." in people["Ada"].get(first).text
+    page = people["Ada"].get(first).text
+    assert "There is a later export of this list. It includes everything that was recorded here." in page
     assert re.search(r"<li><a[^>]*>Whole list \(4\)", people["Ada"].get(first).text)
     assert seen(people["Ada"]) == "tuesday"

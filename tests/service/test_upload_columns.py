@@ -79,13 +79,13 @@ def test_columns_that_hold_nothing_are_not_asked_about(client: TestClient) -> No
 def test_an_appointment_number_is_known_by_its_usual_names(client: TestClient, name: str) -> None:
     asked = upload(client, sheet([[name, *PAS[0][1:]], *PAS[1:]]), to="/upload").text
     assert chosen(asked)[name] == "appointment_id"
-    assert "No column is taken for the appointment number" not in asked
+    assert "No column is used as the appointment number" not in asked
 
 
 def test_a_list_without_an_appointment_number_says_what_that_means(client: TestClient) -> None:
     rows = [["Hospital Number", *PAS[0][1:]], *PAS[1:]]
     asked = upload(client, sheet(rows), to="/upload").text
-    assert "No column is taken for the appointment number" in asked
+    assert "No column is used as the appointment number" in asked
 
 
 def test_a_confirmed_choice_scores_the_list(client: TestClient, question: str) -> None:
@@ -152,7 +152,7 @@ def test_nothing_of_the_file_lies_readable_on_disk_while_it_waits(
 def test_a_file_that_does_not_wait_any_more_is_asked_for_again(client: TestClient, question: str, ticket: str) -> None:
     answer = client.post("/upload/columns", data=answers(question) | {"ticket": ticket})
     assert answer.status_code == 400
-    assert "The file is not here any more: files wait for half an hour. Choose it again." in answer.text
+    assert "The file was deleted: an upload is kept for half an hour. Choose it again." in answer.text
     assert MARK not in answer.text
 
 
@@ -161,7 +161,8 @@ def test_a_file_that_waited_for_too_long_is_read_no_more_and_removed(
 ) -> None:
     (old,) = (home / "uploads").iterdir()
     os.utime(old, (0, 0))
-    assert "The file is not here any more" in confirm(client, question).text
+    page = confirm(client, question).text
+    assert "The file was deleted: an upload is kept for half an hour. Choose it again." in page
     upload(client, sheet(), to="/upload")
     assert not old.exists()
 

@@ -9,7 +9,7 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.service.call_actions import ClinicCalls
 from dnapredict.service.call_progress import CallProgress, CallWeek, week_progress
-from dnapredict.worklist.files.list_store import Counts, Heading, KeptList
+from dnapredict.worklist.files.kept_list import Counts, Heading, KeptList
 
 WEDNESDAY = datetime.date(2026, 7, 1)
 SHIPPED = load(shipped("serving/worklist.toml"), WorklistConfig)

@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 from tests.service.pages import record, upload_to, week
 
 from dnapredict.config.fairness_policy import Disclosure
-from dnapredict.service.call_actions import Outcome, WeekEntry
+from dnapredict.service.call_actions import WeekEntry
+from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.week_counts import FIFTHS, WeekCounts, count_week
 
 RULE = Disclosure(why="The rule of hospital statistics.")
@@ -86,7 +87,7 @@ def test_the_page_counts_what_was_recorded_and_names_no_patient(client: TestClie
     assert re.search(r"Transport arranged Appointments 10 ", text)
     assert re.search(r"No answer Appointments 10 ", text)
     assert "Area not known Called 20 Reached 10" in text
-    assert "Who came. The service is not told how the appointments ended" in text
+    assert "Which patients came. The service does not receive the outcomes of the appointments" in text
     assert "apt-" not in page
     assert not re.search(r"/lists/[0-9a-f]{16}", page)
 

@@ -6,7 +6,7 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.data.small_numbers import publish_count, second_suppression
 from dnapredict.fairness.compare.multiple_testing import adjust_within_families
-from dnapredict.fairness.disclosure.hidden_counts import publish_rate
+from dnapredict.fairness.disclosure.rounded_figures import publish_rate
 from dnapredict.fairness.measure.intervals import Rate, gap, gap_p_value, z_of
 from dnapredict.fairness.measure.membership import Group
 from dnapredict.fairness.verdicts import Check, Gate, Verdict, combine_checks, overall_verdict

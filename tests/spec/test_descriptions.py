@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnapredict.data.contract import codes, descriptions
-from dnapredict.data.contract.columns import COLUMNS, column
-from dnapredict.data.contract.descriptions import code_of
+from dnapredict.data.contract.columns import COLUMNS, Column, column
+from dnapredict.data.contract.descriptions import described_code, whole_code
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.prepared_queries import FEW_ROWS
 from dnapredict.data.validation import contract_check
@@ -312,6 +312,11 @@ def test_words_of_other_coded_columns_are_their_codes_or_not_known():
 def test_yes_and_no_in_words_and_what_says_neither():
     for name, cell, expected in lines(YES_NO):
         assert read(name, [cell]) == [{"yes": True, "no": False, "": None}[expected]], (name, cell)
+
+
+def code_of(text: str, target: Column) -> str | None:
+    """The code that the whole of a cell is or, where it is none, that it describes; the check reads a cell so."""
+    return whole_code(text, target) or described_code(text, target)
 
 
 @pytest.mark.parametrize("name", [each.name for each in COLUMNS if each.codes])

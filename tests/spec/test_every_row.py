@@ -19,7 +19,9 @@ from dnapredict.data.contract.columns import NAMES
 from dnapredict.features.factors import factor_register
 from dnapredict.model.artefact import Provenance, save
 from dnapredict.model.risk_model import Platt, RiskModel, Spline, SplineLogistic
-from dnapredict.worklist.files.worklist_files import write
+from dnapredict.worklist.files.excel_worklist import Note
+from dnapredict.worklist.files.worklist_columns import COLUMNS
+from dnapredict.worklist.files.worklist_files import write_tables
 from dnapredict.worklist.scorer import Scorer
 
 # As it arrives, in its order.
@@ -82,7 +84,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
     stored = save(model, folder / "model", provenance=provenance, specimens=np.array([[10.0], [np.nan]]))
     rules = load(shipped("serving/worklist.toml"), WorklistConfig)
     worklist = Scorer(stored, "1", rules).score(listed(), capacity=2)
-    write(worklist, folder / "worklist.csv", note="A specification.")
+    write_tables([worklist.select(COLUMNS)], folder / "worklist.csv", note=Note(("A specification.",)))
     text = pa_csv.ConvertOptions(strings_can_be_null=False)
     table = pa_csv.read_csv(folder / "worklist.csv", convert_options=text)
     return [{name: "" if cell is None else str(cell) for name, cell in row.items()} for row in table.to_pylist()]

@@ -6,7 +6,7 @@ from benchmarks.planted_worlds import PlantedWorld
 
 from dnapredict.fairness.compare.harm_search import search_harms
 from dnapredict.fairness.measure.audited_appointments import AuditData
-from dnapredict.fairness.measure.pair_counts import count_pairs
+from dnapredict.fairness.measure.pair_counting import count_pairs
 
 NAMED = """
     what is wrong            | who is named                               | how

@@ -270,8 +270,8 @@ AUDITED = """
     cancelled instead                                         | FAIL    | too few are left of the missed appointments
     attended added                                            | FAIL    | not there when the model was trained
     other deciles                                             | FAIL    | too few are left of the missed appointments
-    ethnic groups exchanged                                   | FAIL    | and others took their place
-    deciles exchanged                                         | FAIL    | and others took their place
+    ethnic groups exchanged                                   | FAIL    | to another group and replaced by others
+    deciles exchanged                                         | FAIL    | to another group and replaced by others
     cancelled now attended                                    | FAIL    | were cancelled, on another day
     other numbers                                             | FAIL    | at least 98 are needed
     other days                                                | FAIL    | have another day now

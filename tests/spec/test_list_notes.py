@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 from tests.spec.test_service_access import rows
 
-from dnapredict.service.call_actions import Outcome, RecordedAction
-from dnapredict.service.call_outcomes import CallDetails
+from dnapredict.service.call_actions import RecordedAction
+from dnapredict.service.call_outcomes import CallDetails, Outcome
 from dnapredict.service.pages.lists.list_notes import list_changes, list_warnings
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 # A Wednesday, 10 o'clock. Calls are made two working days before the appointment.
 NOW: Final = datetime.datetime(2026, 11, 25, 10, tzinfo=datetime.UTC)

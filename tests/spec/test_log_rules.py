@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from dnapredict.errors import StoreError
-from dnapredict.service.call_actions import Actions, Outcome
+from dnapredict.service.call_actions import Actions
+from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.scoring_log import COLUMNS, ScoringLog
 

@@ -18,11 +18,11 @@ from dnapredict.config.needs_config import Need
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.contract.columns import never_factors
 from dnapredict.features.factors import factor_register
-from dnapredict.worklist.files import list_store
-from dnapredict.worklist.files.list_store import KeptList
-from dnapredict.worklist.files.worklist_files import FACTORS
+from dnapredict.worklist.files import latest_list, list_store
+from dnapredict.worklist.files.kept_list import KeptList
+from dnapredict.worklist.files.worklist_columns import FACTORS
 from dnapredict.worklist.plan.call_plan import plan_calls
-from dnapredict.worklist.plan.needs import COLUMNS, badges, kept_badges, kept_needs
+from dnapredict.worklist.plan.needs import COLUMNS, Needs, badges_of, kept_needs
 
 SHIPPED = load(shipped("serving/worklist.toml"), WorklistConfig)
 RULES = SHIPPED.model_copy(update={"call_working_days_before": None})
@@ -147,9 +147,14 @@ RECORDED = """
 """
 
 
+def badges_of_row(column: str, value: object) -> tuple[str, ...]:
+    """The badges of an appointment of which the list says no more than this."""
+    return badges_of(Needs.of(pa.table({column: [value]}), SHIPPED.needs).at(0))
+
+
 @pytest.mark.parametrize("row", lines(RECORDED)[1:], ids=lambda row: row[0])
 def test_each_kind_of_accessible_information_is_read_from_the_trusts_own_words(row: list[str]):
-    assert "; ".join(badges(SHIPPED, {"accessible_information_code": row[0]})) == row[1]
+    assert "; ".join(badges_of_row("accessible_information_code", row[0])) == row[1]
 
 
 BADGES = """
@@ -177,8 +182,8 @@ def test_a_badge_says_what_to_do_and_nothing_about_who_somebody_is(row: list[str
     column, cell, expected = row
     number = column in ("age_years", "distance_km")
     value = float(cell) if number else {"yes": True, "no": False}.get(cell, cell)
-    assert "; ".join(badges(SHIPPED, {column: value})) == expected
-    assert badges(SHIPPED, {column: None}) == ()
+    assert "; ".join(badges_of_row(column, value)) == expected
+    assert badges_of_row(column, None) == ()
 
 
 def test_neither_action_nor_badge_names_a_disability():
@@ -240,7 +245,7 @@ def test_the_badges_of_a_call_are_those_of_all_its_appointments():
     """
     plan = plan_calls(appointments(listed), config=RULES, capacity=1)
     both = ("Interpreter", "Transport booked")
-    assert [kept_badges(SHIPPED, names) for names in plan.table["needs"].to_pylist()] == [both, both, ()]
+    assert [badges_of(kept_needs(SHIPPED, names)) for names in plan.table["needs"].to_pylist()] == [both, both, ()]
 
 
 def test_a_kept_list_has_its_badges_and_one_of_an_earlier_release_opens_without(tmp_path: Path):
@@ -248,11 +253,11 @@ def test_a_kept_list_has_its_badges_and_one_of_an_earlier_release_opens_without(
     for worklist, expected in ((needed, ("Interpreter", "Child")), (WORKLIST, ())):
         kept = KeptList.new(worklist, name="week-48.csv", model_version="7", synthetic=True)
         list_store.keep(tmp_path, kept)
-        list_store.save_latest(tmp_path, kept)
-        for found in (list_store.find(tmp_path, kept.heading.list_id), list_store.latest(tmp_path)):
+        latest_list.save_latest(tmp_path, kept)
+        for found in (list_store.find(tmp_path, kept.heading.list_id), latest_list.latest(tmp_path)):
             row = found.row_at(1) if found else None
             assert row is not None
-            assert kept_badges(SHIPPED, row["needs"]) == expected
+            assert badges_of(kept_needs(SHIPPED, row["needs"])) == expected
 
 
 def test_a_kept_need_says_whom_to_call_and_in_which_way():

@@ -13,8 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.service.conftest import client_of, wait_until_ready
-from tests.service.double import steady_champion
+from tests.service.conftest import served_at
 
 from dnapredict.worklist.files import list_store
 
@@ -56,9 +55,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     handler = logging.Handler()
     handler.emit = lambda record: written.append(record.getMessage())  # type: ignore[method-assign]
     log.addHandler(handler)
-    champion = steady_champion()
-    with client_of(champion, home) as client:
-        wait_until_ready(client)
+    with served_at(home) as client:
         list_id = client.post("/v1/lists", files={"file": ("week.csv", sent)}).json()["list_id"]
         assert "mark-appointment" in client.get(f"/lists/{list_id}?show=all").text
         action = {"appointment_id": "mark-appointment", "outcome": "no_calls_wished"}
@@ -66,7 +63,6 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         row = dict(zip(columns, values, strict=True))
         errors = [client.post("/v1/score", json={"appointments": [row]}).text]
         errors.append(client.post("/v1/lists", files={"file": ("week.xlsx", b"PK" + sent.encode())}).text)
-    champion.stop()
     log.removeHandler(handler)
     kept = list_store.find(home, list_id)
     assert kept is not None

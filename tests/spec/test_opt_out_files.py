@@ -42,8 +42,8 @@ def test_the_patients_of_a_file_are_found_whatever_a_spreadsheet_made_of_their_n
 
 REFUSED = """
     file                               | sentence
-                                       | is empty. Where nobody opted out, leave the name of its column in it
-    name,since ; Mark-Zofia,2026       | has 2 columns and none is named as a patient's number is
+                                       | is empty. If nobody opted out, keep the name of its column in it
+    name,since ; Mark-Zofia,2026       | has 2 columns and none has a name of a patient's number
     NHS Number ; 9.43477E+09 ; 1       | holds 1 numbers in scientific notation, of which only the first digits are left (rows 2)
 """
 

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.reasons_by_row import reasons
 
 from dnapredict.config.factor_register import FactorRegister, ReasonNumber
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.needs_config import NEEDS
 from dnapredict.errors import ConfigurationError
 from dnapredict.features.factors import verify
-from dnapredict.model.reasons import Explainer, UsualRange, reasons
+from dnapredict.model.reasons import Explainer, UsualRange
 from dnapredict.model.risk_model import Platt, RiskModel, Spline, SplineLogistic
 from dnapredict.worklist.plan.needs import with_words
 

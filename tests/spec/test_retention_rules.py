@@ -14,12 +14,13 @@ import pyarrow as pa
 import pytest
 
 from dnapredict.config.service_config import Retention
-from dnapredict.service.call_actions import Actions, Outcome
+from dnapredict.service.call_actions import Actions
+from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.retention import remove_entries, remove_lists
 from dnapredict.service.log.scoring_log import COLUMNS, ScoringLog
 from dnapredict.worklist.files import list_store
-from dnapredict.worklist.files.list_store import Counts, Heading, KeptList
+from dnapredict.worklist.files.kept_list import Counts, Heading, KeptList
 
 NOW = datetime.datetime.now(datetime.UTC)
 

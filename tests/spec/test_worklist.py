@@ -13,7 +13,7 @@ from dnapredict.config.loading import shipped
 from dnapredict.config.needs_config import NEEDS, Need
 from dnapredict.config.worklist_config import Action, Band, Team, WorklistConfig
 from dnapredict.data.contract.columns import CHILD_BELOW_YEARS, audit_only
-from dnapredict.worklist.files.worklist_files import FACTORS
+from dnapredict.worklist.files.worklist_columns import FACTORS
 from dnapredict.worklist.plan.call_assignment import OPTED_OUT, REACHED, UNCALLED
 from dnapredict.worklist.plan.call_capacity import call_rules, differ_from_audited
 from dnapredict.worklist.plan.call_plan import plan_calls

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dnapredict.errors import StoreError
 from dnapredict.worklist.calls.call_locks import SECONDS, CallLocks
 
 TABLE = """
@@ -58,3 +59,9 @@ def test_a_damaged_file_of_locks_stops_no_call(tmp_path: Path, content: str) -> 
 
 def test_a_lock_lasts_fifteen_minutes() -> None:
     assert SECONDS == 15 * 60
+
+
+def test_where_the_folder_cannot_be_made_the_error_is_one_of_the_home(tmp_path: Path) -> None:
+    (tmp_path / "lists").touch()
+    with pytest.raises(StoreError, match=r"lists: cannot be written \(Not a directory\)"):
+        CallLocks(tmp_path).take("a", caller="Ada", key_id="k")

@@ -13,7 +13,7 @@ from tests.spec.test_service_access import rows
 from dnapredict.service.call_actions import RecordedAction
 from dnapredict.service.call_outcomes import CallDetails, Outcome
 from dnapredict.service.pages.calls.call_queue import CallQueue, call_queue
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 NOW = datetime.datetime(2026, 11, 27, 14, tzinfo=ZoneInfo("Europe/London"))
 UNANSWERED = "No call: nobody answered"

@@ -14,7 +14,8 @@ from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.errors import ConfigurationError, DataError
 from dnapredict.worklist.files import worklist_files
 from dnapredict.worklist.files.excel_worklist import Note
-from dnapredict.worklist.files.worklist_files import COLUMNS, require_passthrough
+from dnapredict.worklist.files.worklist_columns import COLUMNS
+from dnapredict.worklist.files.worklist_files import require_passthrough
 from dnapredict.worklist.plan.call_plan import CallPlan
 from dnapredict.worklist.plan.ranking import RANKING_COLUMNS
 from dnapredict.worklist.predictions import PREDICTION_SCHEMA, PredictionsOnDisk, Worklist, file_columns

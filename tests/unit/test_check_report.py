@@ -16,7 +16,7 @@ from dnapredict.data.contract.columns import NAMES
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.rules import RULES
-from dnapredict.quality.check_report import as_json, render, report_of, write
+from dnapredict.quality.check_report import as_json, render, report_of, write_report
 from dnapredict.quality.published_figures import unknown_value_sentences, word_sentences
 from dnapredict.quality.quality_findings import remedy
 from dnapredict.quality.report_figures import SCHEMA, Report, Urgency
@@ -288,7 +288,7 @@ def test_a_column_of_many_different_values_is_not_one_of_codes():
 def test_json_and_page_stand_side_by_side_and_the_keys_are_those_of_the_figures(tmp_path):
     with Workspace() as workspace:
         checked = contract_check.check(workspace.keep(rows(30)), workspace, source=FILE.name)
-        places = write(checked, workspace, tmp_path / "r.json", extract=FILE, setting=SETTING)
+        places = write_report(report_of(checked, workspace, extract=FILE, setting=SETTING), tmp_path / "r.json")
     assert [place.name for place in places] == ["r.json", "r.html"]
     told = json.loads(places[0].read_text(encoding="utf-8"))
     assert list(told) == [field.name for field in dataclasses.fields(Report)]

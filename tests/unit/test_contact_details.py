@@ -14,8 +14,8 @@ from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.data.mapping.contact_columns import contact_rows
 from dnapredict.errors import DataError
 from dnapredict.worklist.files import contact_details, list_store
-from dnapredict.worklist.files.contact_details import ContactDetails, details_of
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.contact_table import ContactDetails, details_of
+from dnapredict.worklist.files.kept_list import KeptList
 
 MARK = "Mark-Kowalska"
 MARKED = ContactDetails(
@@ -189,10 +189,10 @@ def test_what_cannot_be_read_counts_as_not_there_and_is_said_once_without_a_valu
     DAMAGES[damage](*paths)
     for _ in range(2):
         assert contact_details.read(tmp_path, saved.heading.list_id) == {}
-        assert contact_details.note(tmp_path, saved.heading.list_id, 1) == ""
+        assert contact_details.notes(tmp_path, saved.heading.list_id) == {}
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 1
-    assert "The list can be worked on without them; upload it again" in said[0]
+    assert "Calls can be made and recorded without them; upload the list again" in said[0]
     assert MARK not in said[0]
     contact_details.keep(tmp_path, saved.heading.list_id, {1: MARKED}, LATER)
     assert contact_details.read(tmp_path, saved.heading.list_id) == {1: MARKED}
@@ -209,9 +209,9 @@ def test_a_note_is_kept_changed_and_removed_with_or_without_contact_details(tmp_
         with pytest.raises(DataError, match="may have 500 characters, and this one has 501") as refused:
             contact_details.set_note(tmp_path, list_id, 2, MARK + "x" * 488, until=LATER)
         assert MARK not in str(refused.value)
-        assert contact_details.note(tmp_path, list_id, 2) == "ask for the daughter\nsecond line"
+        assert contact_details.notes(tmp_path, list_id)[2] == "ask for the daughter\nsecond line"
     contact_details.keep(tmp_path, with_details, {1: ContactDetails("Sam Lee")}, LATER)  # the list is mended
-    assert contact_details.note(tmp_path, with_details, 2)
+    assert contact_details.notes(tmp_path, with_details)[2]
     assert contact_details.read(tmp_path, with_details) == {1: ContactDetails("Sam Lee")}
 
 

@@ -67,6 +67,16 @@ def test_appointments_moved_into_a_group_are_noticed_unless_they_were_of_unknown
     assert coverage_problems(covering(asked), LEAST) == []
 
 
+def test_groups_come_in_the_order_of_the_training_in_every_run():
+    """A report names the first five: iterated as a set, they were others each time."""
+    codes = "NSABCDEFGHJKLMPR"
+    tested = {"sex": {"2": (30, 5), "1": (40, 6)}, "ethnicity": dict.fromkeys(codes, (30, 5))}
+    none = np.zeros(0, dtype=bool)
+    made = coverage_cells(tested, pa.table({}), none, found=none, foreign=none)
+    expected = [("ethnicity", code) for code in codes] + [("sex", "2"), ("sex", "1")]
+    assert [(cell.grouping, cell.group.code) for cell in made if cell.missed] == expected
+
+
 def test_no_number_of_a_group_is_told():
     sizes = np.array([3_000, 83, 900])
     told = " ".join(coverage_problems(covering(cells(sizes, sizes - [0, 40, 0])), LEAST))

@@ -13,7 +13,8 @@ from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.groupings import GROUPINGS, PLACE_GROUPINGS
 from dnapredict.fairness.measure.intervals import Ratio
 from dnapredict.fairness.measure.membership import membership
-from dnapredict.fairness.measure.pair_counts import PairCounts, count_pairs
+from dnapredict.fairness.measure.pair_counting import count_pairs
+from dnapredict.fairness.measure.pair_counts import PairCounts
 from dnapredict.fairness.publish.harm_findings import published_harms
 
 RULE = Disclosure(why="The rule of hospital statistics.")

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tests.unit.test_latest import WORKLIST
 
 from dnapredict.errors import StoreError
-from dnapredict.worklist.files import list_store
+from dnapredict.worklist.files import latest_list, list_store
 from dnapredict.worklist.files.excel_worklist import Note
-from dnapredict.worklist.files.list_store import Counts, Heading, KeptList
+from dnapredict.worklist.files.kept_list import Counts, Heading, KeptList
 
 NOTE = Note(("A list", "Never for overbooking"), (("Bands", (("20 of 100", "High"),)),), outcomes=("Confirmed",))
 NINE = datetime.datetime(2026, 11, 23, 9, tzinfo=datetime.UTC)
@@ -110,11 +110,11 @@ def test_what_is_kept_of_the_latest_has_the_same_shape(tmp_path: Path) -> None:
     starts_at = pa.array([datetime.datetime(2026, 7, 1, 9), None, None], pa.timestamp("us"))
     worklist = WORKLIST.append_column("starts_at", starts_at)
     kept = KeptList.new(worklist, name="w", model_version="7", synthetic=False, note=NOTE)
-    last = list_store.save_latest(tmp_path, kept)
+    last = latest_list.save_latest(tmp_path, kept)
     assert last.page_rows.schema == kept.page_rows.schema
     assert last.page_rows["starts_at"].to_pylist() == worklist["starts_at"].to_pylist()
     assert last.heading == kept.heading.model_copy(update={"page_only": True, "ends_at": None})
-    assert list_store.latest(tmp_path) == list_store.newest(tmp_path) == last
+    assert latest_list.latest(tmp_path) == list_store.newest(tmp_path) == last
     assert list_store.find_shown(tmp_path, last.heading.list_id) == last
     assert list_store.headings(tmp_path) == (last.heading,)
     list_store.keep(tmp_path, kept)

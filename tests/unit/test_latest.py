@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from dnapredict.data.files.digests import unsealed_json
 from dnapredict.errors import StoreError
-from dnapredict.worklist.files import list_store
-from dnapredict.worklist.files.list_store import Counts, KeptList
+from dnapredict.worklist.files import latest_list
+from dnapredict.worklist.files.kept_list import Counts, KeptList
 
 WORKLIST = pa.table(
     {
@@ -31,16 +31,16 @@ WORKLIST = pa.table(
 
 
 def keep(home: Path, worklist: pa.Table = WORKLIST, *, name: str = "week-47.csv") -> KeptList:
-    return list_store.save_latest(home, KeptList.new(worklist, name=name, model_version="7", synthetic=True))
+    return latest_list.save_latest(home, KeptList.new(worklist, name=name, model_version="7", synthetic=True))
 
 
 def test_there_is_none_before_the_first(tmp_path: Path) -> None:
-    assert list_store.latest(tmp_path) is None
+    assert latest_list.latest(tmp_path) is None
 
 
 def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
     saved = keep(tmp_path)
-    assert list_store.latest(tmp_path) == saved
+    assert latest_list.latest(tmp_path) == saved
     assert saved.heading.counts == Counts(appointments=3, selected=1, not_scored=1)
     assert saved.worklist["appointment_id"].to_pylist() == ["b", "a", None]
     assert saved.worklist["reason_1"].to_pylist() == ["Booked 9 weeks ago", None, None]
@@ -65,7 +65,7 @@ def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
 def test_a_list_longer_than_a_page_can_hold_is_cut_and_counted_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(list_store, "KEPT_ROWS", 1)
+    monkeypatch.setattr(latest_list, "KEPT_ROWS", 1)
     saved = keep(tmp_path)
     assert saved.worklist.num_rows == 1
     assert saved.heading.counts.appointments == 3
@@ -75,7 +75,7 @@ def test_a_damaged_list_is_named_without_its_content(tmp_path: Path) -> None:
     keep(tmp_path)
     (tmp_path / "lists" / "latest.json").write_text('{"name": "zebra-4711"}')
     with pytest.raises(StoreError, match=r"latest\.json: is damaged\. Score a list again") as refused:
-        list_store.latest(tmp_path)
+        latest_list.latest(tmp_path)
     assert "zebra-4711" not in str(refused.value)
 
 
@@ -90,7 +90,7 @@ def test_a_home_that_cannot_be_written_to_leaves_nothing_behind(tmp_path: Path) 
 def test_any_name_survives(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     home = tmp_path_factory.mktemp("home")
     keep(home, name=name)
-    kept = list_store.latest(home)
+    kept = latest_list.latest(home)
     assert kept is not None
     assert kept.heading.name == name
 
@@ -105,11 +105,11 @@ def test_any_byte_that_changes_is_refused(tmp_path_factory: pytest.TempPathFacto
     byte = data.draw(st.integers(0, 255).filter(lambda value: value != whole[at]))
     path.write_bytes(whole[:at] + bytes([byte]) + whole[at + 1 :])
     with pytest.raises(StoreError, match=r"latest\.json: is damaged\. Score a list again to replace it"):
-        list_store.latest(home)
+        latest_list.latest(home)
 
 
 def test_a_list_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     saved = keep(tmp_path)
     path = tmp_path / "lists" / "latest.json"
     path.write_bytes(unsealed_json(path.read_bytes()) or b"")
-    assert list_store.latest(tmp_path) == saved
+    assert latest_list.latest(tmp_path) == saved

@@ -13,14 +13,8 @@ from hypothesis import strategies as st
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.groupings import LEAD, PLACE_GROUPINGS, grouping_named
 from dnapredict.fairness.measure.membership import membership
-from dnapredict.fairness.measure.pair_counts import (
-    BANDS,
-    EVERYONE,
-    MEASURES,
-    PairCounts,
-    count_pairs,
-    half_by_code,
-)
+from dnapredict.fairness.measure.pair_counting import count_pairs, half_by_code
+from dnapredict.fairness.measure.pair_counts import BANDS, EVERYONE, MEASURES, PairCounts
 
 SITE = PLACE_GROUPINGS[0]
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from tests.reasons_by_row import reasons
 from tests.unit.risk_worlds import CONFIG, register, world
 
 from dnapredict.model.fit.training import Training, train
-from dnapredict.model.reasons import reasons
 from dnapredict.model.risk_model import fit_splines
 
 WORDS = {

@@ -13,7 +13,7 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.worklist.files import excel_worklist, worklist_files
 from dnapredict.worklist.files.calls_sheet import with_call_columns
 from dnapredict.worklist.files.excel_worklist import Note
-from dnapredict.worklist.files.worklist_files import COLUMNS
+from dnapredict.worklist.files.worklist_columns import COLUMNS
 
 NOTE = Note(
     lines=("Worklist for a & b.csv", "Never for overbooking"),
@@ -56,7 +56,7 @@ def test_what_became_of_a_call_is_picked_from_the_agreed_words(book):
 
 
 def test_without_agreed_words_there_is_no_such_column(tmp_path):
-    worklist_files.write(rows(["High"]), tmp_path / "out.xlsx", note="A note")
+    worklist_files.write_tables([rows(["High"]).select(COLUMNS)], tmp_path / "out.xlsx", note=Note(("A note",)))
     found = openpyxl.load_workbook(tmp_path / "out.xlsx")["Worklist"]
     assert [cell.value for cell in found[1]] == list(COLUMNS)
 

@@ -273,12 +273,12 @@ def sign(
     rejection takes effect at once and stays in force, whatever is audited afterwards, until a person signs a later
     report. If 'sign' was stopped, run it again to complete it.
 
-    Where the policy names signatories, only they sign, each with a personal key that is typed when asked for, or read
-    from a file or the environment; a failed audit needs two of them. Conditions end on the day that --until gives:
-    for 14 more days lists say so, and then no list is scored.
+    If the policy names signatories, only they can sign, each with a personal key that is typed at a prompt, or read
+    from a file or the environment; a failed audit needs two of them. Conditions end on the day of --until. For 14 more
+    days each list has a notice; then no list is scored.
 
-    A policy that names other signatories, or other limits, than the home has on record is signed in the same way, in
-    place of a report, by the two whom its [[changes]] name: sign fairness/policy.toml, with approve.
+    A policy with other signatories or limits than the home has on record must be signed in the same way by the two
+    people in its [[changes]]: sign fairness/policy.toml, with approve.
 
     Example:  dnapredict sign reports/7 --name "A. Name" --role "Equality lead" --decision approve
               --reason "Every group is reached."
@@ -290,9 +290,7 @@ def sign(
 
     if report.suffix == ".toml":
         if decision != "approve" or until is not None:
-            raise UsageError(
-                f"{report}: is a policy, to which one agrees (--decision approve, without --until) or not."
-            )
+            raise UsageError(f"{report}: is a policy. It can only be approved (--decision approve, without --until).")
         person = pipeline.consent(
             load(report, Policy),
             home=home_option(home),
@@ -300,7 +298,7 @@ def sign(
             reason=reason,
             prove=lambda: proof_of(signing_key, settings),
         )
-        typer.echo(f"{report}: {person.name} agrees to it, as it is now.")
+        typer.echo(f"{report}: {person.name} approves it as it is now.")
         return
     signed = pipeline.sign(
         report,

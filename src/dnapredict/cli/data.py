@@ -33,7 +33,7 @@ def demo(
     home: Home = HOME,
     serve: Annotated[
         bool | None,
-        typer.Option("--serve/--no-serve", help="Serve the page afterwards; by default where a person types this."),
+        typer.Option("--serve/--no-serve", help="Serve the page afterwards; by default only in a terminal."),
     ] = None,
     port: Annotated[int, typer.Option(help="Port of the page.", min=1, max=65_535)] = 3000,
 ) -> None:
@@ -68,7 +68,7 @@ def demo(
 
 
 def _link_of_the_demo(home: Path, *, minutes: int) -> str:
-    """The path of a link that signs in as the made-up clerk of the demo, whose key is made at the first demo."""
+    """The path of a link that signs in the demo's made-up clerk, whose key is made by the first demo."""
     from dnapredict.service.auth import api_keys, sign_in_links
     from dnapredict.service.auth.staff import StaffRole
 

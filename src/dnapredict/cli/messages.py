@@ -57,7 +57,7 @@ def tuning_bar() -> "Iterator[ProgressCallback | None]":
 def rows_bar(title: str) -> "Iterator[Rows | None]":
     """A callback that shows how many rows are scored; None where standard error is not a terminal.
 
-    The bar moves from the moment a list is opened: until its rows are counted it shows that the list is being read.
+    The bar starts when a list is opened; until its rows are counted it shows that the list is being read.
     """
     if not sys.stderr.isatty():
         yield None
@@ -72,7 +72,7 @@ def rows_bar(title: str) -> "Iterator[Rows | None]":
 
         def watch(done: int, of: int) -> None:
             doing = title if of else "Reading and checking the list"
-            # While a folder is watched there is nothing to show between two lists.
+            # While a folder is watched, no bar is shown between two lists.
             bar.update(task, description=doing, completed=done, total=of or None, visible=not of or done < of)
 
         yield watch

@@ -246,7 +246,7 @@ def score(
         )
     typer.echo(f"{out}: {scored.counts.words} Scored by model version {scored.model_version}.")
     if scored.rejected:
-        say("What could not be scored comes last in the worklist, each row with its error.")
+        say("Rows that could not be scored are last in the worklist, each with its error.")
     if not scored.has_history:
         say("No attendance history is kept here: patients counted as new. Run dnapredict refresh EXTRACT.")
     if scored.unknown_factors:

@@ -64,14 +64,14 @@ def create_key(
     team: Annotated[str, typer.Option(help="Team whose lists the key opens.", show_default="all teams")] = "",
     role: Annotated[
         str | None,
-        typer.Option(help="Of the person: clerk, team lead, reviewer or administrator.", show_default="clerk"),
+        typer.Option(help="Role of the person: clerk, team lead, reviewer or administrator.", show_default="clerk"),
     ] = None,
     home: Home = HOME,
 ) -> None:
     """Create a key and print it once; only its hash is stored.
 
-    As soon as there is one key, every request needs one. A program or a team shares a key; with --person, the key is of
-    one person, whose name stands beside each entry and whose role decides what it opens.
+    As soon as there is one key, every request needs one. A program or a team shares a key. With --person, the key
+    belongs to one person: each entry shows the person's name, and the role decides what the person may do.
 
     Example:  dnapredict keys create --person "A. Name" --team North --role "team lead"
     """
@@ -81,7 +81,7 @@ def create_key(
         raise UsageError("Name either the system or team that will use the key, or the person: --person 'A. Name'.")
     if person is None:
         if role is not None:
-            raise UsageError("--role is of a person: name them with --person. A shared key has scopes.")
+            raise UsageError("--role is for a personal key: add --person. A shared key has scopes.")
         created = api_keys.create(home_option(home), name=name or "", scopes=_scopes(scope), team=team)
     else:
         if scope:
@@ -117,9 +117,9 @@ def link_key(
     address: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:3000",
     home: Home = HOME,
 ) -> None:
-    """Print a link that signs somebody in once, in place of a key.
+    """Print a link that signs the holder of a key in once.
 
-    Whoever opens it first is signed in as that person: send it where only they read it.
+    The first person to open the link is signed in as the holder: send it where only they can read it.
 
     Example:  dnapredict keys link 1a2b3c4d
     """
@@ -186,9 +186,9 @@ def verify_log(
 ) -> None:
     """Check that no row of the scoring log was changed.
 
-    Checks the ledger of decisions too: trainings, audits, policies, signatures, promotions and rollbacks; and that what
-    the home keeps of trainings and audits, with the signed reports, is as the ledger names it (exit 14). A home that
-    was put back whole from an older backup has no fault in itself: --kept finds that a decision is missing (exit 14).
+    Also checks the ledger of decisions (trainings, audits, policies, signatures, promotions and rollbacks), and that
+    the records of trainings and audits and the signed reports match the ledger (exit 14). A home that was restored as
+    a whole from an older backup is consistent: only --kept detects that a decision is missing (exit 14).
 
     Example:  dnapredict log verify
     """
@@ -204,7 +204,7 @@ def verify_log(
             typer.echo(f"{len(entries):,} decisions, each as it was written. Seal of the last: {seal}")
             _require_kept(kept, [entry.seal for entry in entries])
             checked = registry.verify_kept()
-            typer.echo(f"{checked:,} files that the decisions rest on, each as it was written.")
+            typer.echo(f"{checked:,} files on which the decisions rely, all unchanged.")
     say("Write down the last number and its seal with the date, and keep them elsewhere.")
 
 
@@ -230,8 +230,8 @@ def record_in_log(
 
     The file is one that was downloaded from the page, or that `score` wrote of a list that the page shows.
 
-    An outcome that a colleague has recorded since the download is kept. Rows that somebody has to look at are named
-    (exit 10); give the same file again once they are mended: nothing is recorded twice.
+    An outcome that a colleague has recorded since the download is kept. Rows that need attention are listed (exit 10).
+    Correct them and record the same file again: nothing is recorded twice.
 
     Example:  dnapredict log record week-50.xlsx
     """
@@ -245,9 +245,7 @@ def record_in_log(
     for row in returned.attention:
         say(f"{row.cell}: {row.fate.value}. {ADVICE[row.fate]}")
     if returned.attention:
-        raise DataError(
-            f"{file}: rows that somebody has to look at: {len(returned.attention):,}. They are named above."
-        )
+        raise DataError(f"{file}: rows that need attention: {len(returned.attention):,}. They are listed above.")
 
 
 def upgrade_log(home: Home = HOME, settings: ServiceFile = None) -> None:

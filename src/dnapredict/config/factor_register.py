@@ -38,10 +38,10 @@ _MILES_A_KM: Final = 0.621371
 
 
 class ReasonNumber(float):
-    """A number of a reason, in a person's words.
+    """A number in a reason, with formats in everyday words.
 
-    A sentence says after a colon in which: "{lead_days:rounded}". Without, a whole number has no decimals and any other
-    has one; a format of Python's own, such as ".0f" or ".0%", is used as it is.
+    The format follows a colon: "{lead_days:rounded}". By default a whole number has no decimals and any other number
+    has one. Python's own formats, such as ".0f" or ".0%", also work.
 
     >>> f"Booked {ReasonNumber(91):rounded} ahead", f"Last came more than {ReasonNumber(400):completed} ago"
     ('Booked 13 weeks ahead', 'Last came more than a year ago')
@@ -71,7 +71,7 @@ def _rounded(days: float) -> str:
 
 
 def _completed(days: float) -> str:
-    """The whole units that a time is longer than, so that "more than" is true of it."""
+    """The number of completed units of a time, so that "more than" is true."""
     unit, length = _unit(days, years_from=1)
     count = max(math.ceil(days / length) - 1, 1)
     return f"a {unit}" if count == 1 and unit != "day" else _counted(count, unit)
@@ -91,7 +91,7 @@ def _counted(count: int, unit: str) -> str:
 
 
 def _clock(hour: float) -> str:
-    """The hour of the day that begins then."""
+    """An hour of the day by its beginning and end."""
     begins, ends = _hour(int(hour)), _hour(int(hour) + 1)
     if begins.endswith(ends[-3:]):
         begins = begins.removesuffix(ends[-3:])
@@ -132,8 +132,8 @@ def quoted_names(sentence: str) -> tuple[str, ...]:
 class Factor(Settings):
     """One factor: its meaning, who agreed to it, and the sentence that a clerk reads.
 
-    `reason` is the sentence shown when the factor raises a patient's risk and is above what is usual; `{value}` and
-    the other names in braces are filled with the patient's own numbers, in the words of `ReasonNumber`. A factor
+    `reason` is the sentence shown when the factor raises a patient's risk and is above the usual range; `{value}` and
+    the other names in braces are filled with the patient's own numbers, in the formats of `ReasonNumber`. A factor
     without a reason is used and never shown. `says` is a name shared by factors that express the same thing, so that
     past DNAs by count, rate and recency are shown as one reason. A withdrawn factor stays in the register, with
     who withdrew it, when and why, so that nobody proposes it again without knowing.
@@ -141,17 +141,17 @@ class Factor(Settings):
     Attributes
     ----------
     reason_once
-        The sentence in place of `reason` where its first number is 1: a single event is told as one.
+        The sentence that replaces `reason` if its first number is 1, about a single event.
     reason_below
-        The sentence where the factor raises the risk and is below what is usual.
+        The sentence if the factor raises the risk and is below the usual range.
     unusual
-        The factor whose value must be unusual for a sentence to be shown, by default the factor itself: "Missed 1
-        of 13" is no reason where as many are missed by everybody, although most people have missed none.
+        The factor whose value must be outside the usual range, by default the factor itself. "Missed 1 of 13" is not
+        a reason if that share is usual, although most people have missed none.
     times_usual, least
-        How many times the upper end of what is usual, and how much, that value must be at least: shares lie so close
-        together that one may be in the upper quarter and a person would still call it average.
+        The value must be at least `times_usual` times the upper end of the usual range, and at least `least`: shares
+        are so close together that a value in the upper quarter can still be average to a person.
     unless
-        A factor of yes and no that makes the sentences pointless: nobody travels to a telephone.
+        A yes-or-no factor; if it is yes, the sentences are not used, such as a distance for a telephone appointment.
     """
 
     name: Name

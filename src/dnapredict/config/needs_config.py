@@ -1,4 +1,4 @@
-"""The needs of patients in `serving/worklist.toml`: who or what a call needs, whatever the reason for it is.
+"""The needs of patients in `serving/worklist.toml`: their effect on a call, whatever its reason is.
 
 The four needs of `accessible_information_code` are the categories of the Accessible Information Standard (DAPB1605),
 each an element of the NHS Data Dictionary: communication professional, contact method, information format and
@@ -31,22 +31,22 @@ TEXT_NEEDS: Final = ("learning_disability_flag", "accessible_information_code")
 class Need(Settings):
     """A need of a patient, and how it changes the action, whatever the strongest reason is.
 
-    A need decides how somebody is contacted, and never who: it changes no risk, no rank and no call. Columns that
-    are held for the audit alone, such as `ethnic_category_code` or `language_code`, cannot be named here.
+    A need changes how a patient is contacted, never which patients are: it changes no risk, no rank and no selection.
+    Columns for the audit only, such as `ethnic_category_code` or `language_code`, are not allowed here.
 
     Attributes
     ----------
     column
-        The contract column that says so: a yes or no, a number with a bound, or a text.
+        The contract column with the need: a yes or no, a number with a bound, or a text.
     when
-        The answer, yes or no, that means the need: "no" for `has_mobile`.
+        The answer, yes or no, for which the need applies: "no" for `has_mobile`.
     below, above
         The bound of `age_years`, and of `distance_km`.
     mentions
-        Words of which a text holds one, as whole words in any case. Without them, any text means the need
-        that is not "none" and that mentions no word of another need of the column.
+        Words, one of which the text must contain, as whole words in upper or lower case. Without them, the need
+        applies to any text that is not "none" and contains no word of another need of the column.
     in_person
-        Whether the need is one only of appointments to which the patient travels.
+        Whether the need applies only to appointments to which the patient travels.
     name
         The name by which a kept list has the need; by default the column. Several needs of one column have names.
     badge
@@ -54,10 +54,10 @@ class Need(Settings):
     before
         An action before the call, such as "Book an interpreter".
     verb
-        The word that takes the place of "call" for somebody who cannot be called.
+        The word that replaces "call" for somebody who cannot be called.
     whom, how
-        Who is called in place of the patient, and how: inserted after the word "call" of the action. Of several
-        needs, the first says whom.
+        Who is called instead of the patient, and how: inserted after the word "call" of the action. Of several
+        needs with `whom`, the first applies.
     also
         A further subject of the call.
     uncalled
@@ -66,7 +66,7 @@ class Need(Settings):
         Replacements for words in the actions and reasons of such a patient.
     kind
         The kind of action that the need covers: an action of that kind would repeat it, so the action of the next
-        reason is taken. Of several needs of one kind, the first is acted on.
+        reason is used. Of several needs of one kind, the first applies.
     evidence, why
         The kind of evidence for its effect on missed appointments, and why it was agreed.
     """
@@ -132,7 +132,7 @@ class Need(Settings):
         return phrase[:1].upper() + phrase[1:]
 
     def texts(self) -> tuple[str, ...]:
-        """Every text of the need that a clerk may read, but its badge."""
+        """Every text of the need that a clerk may read, except its badge."""
         return (self.before, self.verb, self.whom, self.how, self.also, self.uncalled, *self.words.values())
 
 
@@ -264,8 +264,9 @@ NEEDS: Final = (
         why="Without a mobile number no text message arrives.",
     ),
 )
-"""The default where a file has no `[[needs]]`, so that a file of an earlier release covers them too.
+"""The default if a file has no `[[needs]]`, so that a file of an earlier release has them too.
 
-Their order is that of the sentence. Of several needs of one kind, the first is acted on, and the first that
-names somebody says whom to call.
+They are in the shipped file as well, for a team to change; so that file cannot be where a default is read from, and
+`tests/spec/test_worklist.py` holds the two together. The sentence follows their order. Of several needs of one kind,
+the first applies; of several needs with `whom`, the first decides who is called.
 """

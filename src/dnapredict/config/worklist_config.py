@@ -33,11 +33,11 @@ class Band(Settings):
 
 
 class Action(Settings):
-    """What to offer where the strongest reason comes from one of `factors`.
+    """The offer if the strongest reason comes from one of `factors`.
 
-    `also` is what is added to the action of a stronger reason where a further reason comes from one of them.
-    `evidence` is the kind of evidence for its effect on missed appointments. One that `gives_way` is a general
-    question: where a further reason has an action of its own, that begins, and `also` of this one ends the sentence.
+    `also` is added to the action of a stronger reason if a further reason comes from one of `factors`. `evidence` is
+    the kind of evidence for the action's effect on missed appointments. With `gives_way` the action is a general
+    question: if a further reason has an action of its own, that action comes first and `also` ends the sentence.
     """
 
     do: str
@@ -85,7 +85,7 @@ class WorklistConfig(Settings):
         The action for a patient who was reached for this clinic within `mute_days`, who was already reached
         about this appointment, or who asked not to be called.
     attempts, unanswered_action
-        Number of calls without an answer after which nobody calls again, and what is done instead.
+        Number of unanswered calls after which the patient is not called again, and the action instead.
     needs
         Patients' needs, which change every action; `NEEDS` if the file has none.
     outcomes

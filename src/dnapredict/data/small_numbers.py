@@ -1,7 +1,7 @@
 """Small-number suppression: every count that is published passes through here.
 
 Hospital statistics rule of 2018: counts of 1 to 7 are hidden, others are rounded to the nearest 5.
-Rates need more: see `fairness.disclosure.hidden_counts`.
+Rates need more: see `fairness.disclosure.rounded_figures`.
 """
 
 import math

@@ -14,7 +14,8 @@ from dnapredict.fairness.compare.e_values import EvidenceIncrement
 from dnapredict.fairness.compare.harm_search import FoundHarm, HarmLimits, search_harms
 from dnapredict.fairness.disclosure.further_figures import FurtherFigures
 from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, find_hidden_counts
-from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
+from dnapredict.fairness.disclosure.publications import Publication
+from dnapredict.fairness.disclosure.published_before import PublishedBefore
 from dnapredict.fairness.gates.label_gate import label_gate
 from dnapredict.fairness.gates.outcome_gate import refuse_called, said_of_outcomes
 from dnapredict.fairness.gates.reach_gates import allocation_gate, change_gate, ranking_gate, reach_checks, reach_gate
@@ -76,13 +77,12 @@ class ReportContext:
     `capacity` is a phrase such as "10 of every 100 appointments of each week, those most likely to miss".
     `rows_expected` is the number of labelled appointments in the extract, so that a dropped row is noticed.
     `previous` is the `audit.json` of the last audit, for what has changed. `allocation` is the rule by which calls
-    are allocated between areas. `assumptions` are sentences on what the replay of the lists takes for granted,
-    `opted_out` is one on the appointments of patients who asked not to be called, and `other_models` one on models
-    that were audited before.
-    `coverage` is what was found again of the appointments that the model was tested on; None for another product's
-    scores, and where the training kept none. `before` is what the
-    home has published before, `not_protected` says which comparisons with other reports could give a small number
-    back.
+    are allocated between areas. `assumptions` are sentences on the assumptions of the replay of the lists, `opted_out`
+    is a sentence on the appointments of patients who asked not to be called, and `other_models` one on models that were
+    audited before.
+    `coverage` compares the audited appointments with those on which the model was tested; None for another product's
+    scores, and if the training kept none. `before` is what the home has published before; `not_protected` says which
+    comparisons with other reports could reveal a small number.
     `accumulated` is the evidence of earlier audits of other appointments, by grouping and code: logarithms of e-values
     against "not behind" and against "behind" (`EvidenceIncrement`).
     """

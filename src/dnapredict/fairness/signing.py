@@ -178,7 +178,7 @@ def _new_signature(
 
 
 def require_words(**texts: str) -> None:
-    """Refuse dots, and characters that nobody sees, in place of words; `texts` by the name to print.
+    """Refuse texts of dots or invisible characters instead of words; `texts` by the name to print.
 
     Raises
     ------

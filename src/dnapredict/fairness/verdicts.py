@@ -92,7 +92,8 @@ class Check:
 
     `detectable` is the smallest true gap that this audit would call a FAIL in 8 of 10 cases. `weight` is the group's
     share of all appointments, to two decimals; in a result it is from rounded counts, and 0 where it must be hidden.
-    `is_explained` says that the gap is shown to be no fault of the list: a named person looks, and the list may pass.
+    `is_explained` means that the gap is shown not to be caused by the list: a named person reviews it, and the list may
+    pass.
     `enough_by` is the end of the month in which there will be enough data for a pass, if the group is not behind.
     """
 

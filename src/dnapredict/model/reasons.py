@@ -1,7 +1,7 @@
 """Reasons for a risk: exact SHAP values, worded by the register of factors.
 
 A reason is "linked with" a missed appointment; it is not a cause. It is given only if it raises the risk and its value
-is unusual in the direction in which the sentence tells it: what is true of most people explains nobody's risk.
+is unusual in the direction of the sentence: a value that most people have explains no patient's risk.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,14 +16,6 @@ from dnapredict.model.risk_model import RiskModel
 
 MOST_REASONS: Final = 3
 _NONE: Final = -1
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One reason: its factor, and a sentence with the patient's own numbers."""
-
-    factor: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +47,7 @@ def contributions(model: RiskModel, matrix: NDArray[np.float64]) -> NDArray[np.f
 
 @dataclass(frozen=True)
 class UsualRange:
-    """For each factor, the range in which the middle half of the appointments lies that a model learned from.
+    """The usual range of each factor: the middle half of the appointments that the model learned from.
 
     Attributes
     ----------
@@ -65,21 +57,6 @@ class UsualRange:
 
     low: NDArray[np.float64]
     high: NDArray[np.float64]
-
-
-def reasons(
-    model: RiskModel,
-    matrix: NDArray[np.float64],
-    *,
-    register: FactorRegister,
-    usual: UsualRange | None = None,
-) -> list[tuple[Reason, ...]]:
-    """At most three reasons for each row, the strongest first: the result of `Explainer.explain` by row."""
-    columns = Explainer.of(model, register, usual).explain(matrix)
-    rows = zip(zip(*columns.factors, strict=True), zip(*columns.texts, strict=True), strict=True)
-    return [
-        tuple(Reason(factor, text) for factor, text in zip(*row, strict=True) if factor is not None) for row in rows
-    ]
 
 
 @dataclass(frozen=True)
@@ -92,7 +69,7 @@ class _Topic:
 
 @dataclass(frozen=True)
 class _Sentence:
-    """A factor's sentence, and the rows of which it may be said.
+    """A factor's sentence, and the conditions for the rows that may show it.
 
     Attributes
     ----------
@@ -163,8 +140,8 @@ class Explainer:
         """At most three reasons for each row, the strongest first.
 
         Factors with one meaning are summed into one reason, worded by the factor that contributes most. Only
-        contributions that raise the risk become reasons, only with a sentence of the register that is true of
-        the patient and tells something unusual, and never a personal factor such as age.
+        contributions that raise the risk become reasons, only with a sentence of the register that is true for
+        the patient and about an unusual value, and never a personal factor such as age.
         """
         if not self.topics or not len(matrix):
             return ReasonColumns.empty(len(matrix))
@@ -208,7 +185,7 @@ def _sentences_of(factor: Factor, column: int, names: Sequence[str], usual: Usua
             yield _Sentence(factor.name, text, column, quoted, above, once, unless)
     quoted = _columns_of(factor.reason_below, factor.name, names)
     if quoted is not None and usual is not None:
-        # Of a factor that was never known nothing is low: no value is below NaN.
+        # A factor without known values has no low values: no value is below NaN.
         below = (compared, float(usual.low[compared]), np.nan)
         yield _Sentence(factor.name, factor.reason_below, column, quoted, below, None, unless)
 
@@ -222,15 +199,15 @@ def _columns_of(text: str, factor: str, names: Sequence[str]) -> dict[str, int] 
 
 
 def _once(factor: Factor, names: Sequence[str], *, is_one: bool) -> tuple[int, bool] | None:
-    """Where the register has a sentence about a single event, the number that decides between the two."""
+    """The number that decides between `reason` and `reason_once`, if the register has both."""
     first = next(iter(quoted_names(factor.reason)), "value")
     source = factor.name if first == "value" else first
     return (names.index(source), is_one) if factor.reason_once and source in names else None
 
 
 def _upper_bound(factor: Factor, compared: int, usual: UsualRange) -> float:
-    """What a value must be above: the upper quartile, and what the register asks for beyond it."""
-    # Of a factor that was never known any value is unusual.
+    """The bound that a value must exceed: the upper quartile, raised as the register requires."""
+    # For a factor without known values, any value is unusual.
     high = -np.inf if np.isnan(usual.high[compared]) else factor.times_usual * usual.high[compared]
     return float(high if factor.least is None else max(high, np.nextafter(factor.least, -np.inf)))
 

@@ -197,7 +197,7 @@ def context(
 ) -> ReportContext:
     """The source of the report's numbers.
 
-    `rows` is how many appointments it must have, `assumed` what the replay of the lists takes for granted,
+    `rows` is how many appointments it must have, `assumed` the assumptions of the replay of the lists,
     `opted_out` the sentence on patients who asked not to be called.
     """
     stored, scores, worklist = origin.stored, origin.scores, origin.worklist

@@ -157,7 +157,7 @@ def _assumptions(lists: PastLists, worklist: WorklistConfig, rule: Disclosure) -
 def opted_out_phrase(lists: PastLists, worklist: WorklistConfig, rule: Disclosure, *, refused: pa.Table) -> str:
     """A sentence for page 1 on the appointments of patients who asked not to be called; "" where there are none.
 
-    No call is spent on them. They are judged all the same: nobody must vanish from an audit by asking for no call.
+    The plan gives them no call. They are still judged: an audit must include patients who opted out of calls.
     """
     table = lists.matrix.table
     inputs = RankingInputs.of(table, config=worklist, probability=np.zeros(table.num_rows))

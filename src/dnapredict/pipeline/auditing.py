@@ -187,12 +187,12 @@ def access(
 
 
 def consent(policy: Policy, *, home: Path, name: str, reason: str, prove: Callable[[], "Proof"]) -> Signatory:
-    """Record that a signatory agrees to a policy that differs from the last one of the home; returns who it was.
+    """Record that a signatory agrees to a policy that differs from the last one of the home; return the signatory.
 
     Raises
     ------
     UsageError
-        If no signatories are on record, the person is none of them, their proof is not theirs, or there is no reason.
+        If no signatories are on record, the person is not one of them, the proof is wrong, or there is no reason.
     """
     from dnapredict.fairness.signatories import require_signatory
     from dnapredict.fairness.signing import require_words

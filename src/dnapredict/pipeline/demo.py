@@ -28,7 +28,7 @@ _OUTCOME = ("outcome_code", "recorded_at")
 
 @dataclass(frozen=True)
 class DemoFiles:
-    """What the demo leaves behind: a worklist, the report of an audit, and a list to upload."""
+    """The results of the demo: a worklist, the report of an audit, and a list to upload."""
 
     worklist: Path
     report: Path

@@ -98,7 +98,7 @@ def worklist_config() -> WorklistConfig:
                 raise ConfigurationError(
                     f"{path}: action '{action.do}' is for '{name}', which is no factor of training/factors.toml.{hint}"
                 )
-    # Made absolute, so that it is the same file whoever reads it.
+    # Made absolute, so that it is the same file from every working directory.
     opt_outs = config.opt_out_file and path.parent / config.opt_out_file
     return config.model_copy(update={"opt_out_file": opt_outs})
 

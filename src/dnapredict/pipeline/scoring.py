@@ -27,8 +27,8 @@ from dnapredict.registry.audit_book import AuditBook
 from dnapredict.worklist.batch import HistoryExtract, Progress, score_file
 from dnapredict.worklist.calls.calls_ledger import Ledger
 from dnapredict.worklist.calls.known_contacts import RecordedContacts
-from dnapredict.worklist.files import contact_details, list_store, worklist_files
-from dnapredict.worklist.files.list_store import Counts, KeptList
+from dnapredict.worklist.files import contact_details, latest_list, list_store, worklist_files
+from dnapredict.worklist.files.kept_list import Counts, KeptList
 from dnapredict.worklist.files.worklist_files import WrittenWorklists
 from dnapredict.worklist.plan.call_capacity import differ_from_audited
 from dnapredict.worklist.plan.working_days import local_today
@@ -182,7 +182,7 @@ def score_list(
         timezone=scorer.mapping.timezone,
     )
     # A team may still work on the earlier list, and on this one after the next is scored.
-    list_store.keep(home, list_store.save_latest(home, kept))
+    list_store.keep(home, latest_list.save_latest(home, kept))
     retention = load(shipped("serving/service.toml"), ServiceConfig).retention
     contact_details.keep_those_of(home, kept, done.contacts, contact_days=retention.contact_days)
     list_store.remove_older(home, kept.heading.created_at.timestamp() - retention.list_days * _SECONDS_A_DAY)

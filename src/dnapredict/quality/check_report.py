@@ -142,17 +142,6 @@ def _lowest(by_month: Mapping[str, float | None]) -> tuple[str, float] | None:
 _KEYS = {"schema", "rejected_share", "columns"}
 
 
-def write(checked: Checked, workspace: Workspace, out: Path, *, extract: Path, setting: Setting) -> tuple[Path, Path]:
-    """Count the quality of `extract`, and write JSON and page atomically; returns their paths.
-
-    Raises
-    ------
-    StoreError
-        If a file cannot be written.
-    """
-    return write_report(report_of(checked, workspace, extract=extract, setting=setting), out)
-
-
 def write_report(report: Report, out: Path) -> tuple[Path, Path]:
     """Write JSON and page of a report; returns their paths. Raises StoreError if they cannot be written."""
     figures, page = report_paths(out)

@@ -1,9 +1,7 @@
 """The audits of a home: what one may rest on, what is entered of it, who signed it, and the evidence of all."""
 
-import datetime
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +19,6 @@ from dnapredict.registry.audit_record import (
     refuse_policy,
 )
 from dnapredict.registry.decision_ledger import DecisionEntry
-from dnapredict.registry.judgement import deadline
 from dnapredict.registry.model_registry import Registry
 from dnapredict.registry.promotion import REPORT, report_digest
 from dnapredict.registry.signatures import decision_on, decisions_on, is_owed, signatories_of, signature_from
@@ -31,33 +28,6 @@ if TYPE_CHECKING:
     from dnapredict.fairness.compare.e_values import Key, Window
     from dnapredict.fairness.measure.coverage import Coverage
     from dnapredict.fairness.signing import Signature
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What a report says of the decision about a version, and of the ledger that holds it.
-
-    Attributes
-    ----------
-    audit, signatures
-        The entry of its last audit, and those of the decisions on the report; None and empty where there is none.
-    is_owed
-        Whether a signature is owed.
-    has_signatories
-        Whether the policy of the audit names who may sign, so that each signature is proven.
-    last_day
-        The last day of use, where conditions end or a signature is overdue; None otherwise.
-    entries, seal
-        Number of entries of the ledger, and the seal of the last one.
-    """
-
-    audit: DecisionEntry | None
-    signatures: tuple[DecisionEntry, ...]
-    is_owed: bool
-    has_signatories: bool
-    last_day: datetime.date | None
-    entries: int
-    seal: str
 
 
 class AuditBook:
@@ -103,13 +73,13 @@ class AuditBook:
         refuse_policy(policy, self.registry.entries())
 
     def signatories_on_record(self) -> tuple[Signatory, ...]:
-        """Those whom the last policy here names, two of whom agree to another one."""
+        """The signatories of the last policy of this home; two of them must agree to another policy."""
         last = last_policy(self.registry.entries())
         named = [] if last is None else json.loads(last["signatories"])
         return tuple(Signatory.model_validate(each) for each in named)
 
     def consent(self, policy: Policy, person: Signatory, *, reason: str, proven: str) -> DecisionEntry:
-        """Enter that a signatory on record agrees to a policy."""
+        """Record that a signatory on record agrees to a policy."""
         said = {"name": person.name, "role": person.role, "reason": reason, "proven": proven}
         return self.registry.enter("consent", {"policy": policy_digest(policy), "named": policy.version} | said)
 
@@ -168,21 +138,6 @@ class AuditBook:
         if decision_on(self.registry.entries(), _digest(report)) is not None:
             return ()
         return tuple(signature_from(entry, made[:number]) for number, entry in enumerate(made))
-
-    def standing(self, name: str) -> Standing:
-        """What a report says of the decision about a version."""
-        entries, judged = self.registry.entries(), self.registry.judged(name)
-        due, audit = deadline(judged, entries), judged.audit
-        made = [] if audit is None else decisions_on(entries, audit["report"])
-        return Standing(
-            audit=audit,
-            signatures=tuple(made),
-            is_owed=judged.is_unsigned,
-            has_signatories=audit is not None and bool(json.loads(audit["signatories"] or "[]")),
-            last_day=None if due is None else due.last_day,
-            entries=len(entries),
-            seal=entries[-1].seal if entries else "",
-        )
 
 
 def _digest(report: Path) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AuditRecord:
-    """An audit as it is entered in the ledger.
+    """An audit as an entry of the ledger.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ def last_policy(entries: Sequence[DecisionEntry]) -> DecisionEntry | None:
 
 
 def refuse_policy(policy: Policy, entries: Sequence[DecisionEntry]) -> None:
-    """Refuse a policy that decides otherwise than the home's last one, or names other signatories, without consent.
+    """Refuse a policy with other limits or signatories than the home's last one, unless it was agreed.
 
     Names under `[[changes]]` can be typed by anybody: where signatories are on record, two of them sign the file.
 

@@ -160,7 +160,7 @@ class Decisions:
     def has_existed(self) -> bool:
         """Whether the home has or had a ledger.
 
-        What was trained or audited on is kept by releases with a ledger only: a home that has it is no earlier one.
+        Only releases with a ledger keep tested appointments: a home that has them is not of an earlier release.
         """
         kept = any((self.home / TESTED / name).exists() for name in (COVERAGE, AUDITS))
         return self.exists or kept or any(record.read() for record in self.head_records)

@@ -5,7 +5,7 @@ import logging
 import os
 import sqlite3
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -97,6 +97,26 @@ class Store:
         if not has_tables and any((self.home / "mlruns" / "models").glob("*")):
             raise _damage(path, "is missing or empty, and mlruns holds models")
         return has_tables
+
+    def add_challenger(self, run_id: str, model_id: str, *, tags: dict[str, str]) -> str:
+        """Register a logged model as the next version and give it the alias `challenger`; returns its number."""
+        client = self.client
+        with contextlib.suppress(MlflowException):  # it exists
+            client.create_registered_model(MODEL_NAME)
+        made = client.create_model_version(MODEL_NAME, f"models:/{model_id}", run_id, tags=tags, model_id=model_id)
+        client.set_registered_model_alias(MODEL_NAME, CHALLENGER, made.version)
+        return str(made.version)
+
+    def set_alias(self, alias: str, version: str) -> None:
+        """Let an alias name a version."""
+        with self.errors_as_messages():
+            self.client.set_registered_model_alias(MODEL_NAME, alias, version)
+
+    def set_tags(self, version: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a version; its others stay."""
+        with self.errors_as_messages():
+            for key, value in tags.items():
+                self.client.set_model_version_tag(MODEL_NAME, version, key, value)
 
     def experiment(self) -> str:
         """The experiment that holds every run; it is created with the first run."""

@@ -29,7 +29,7 @@ from dnapredict.registry.judgement import (
     judgement,
     model_folder,
 )
-from dnapredict.registry.mlflow_store import CHALLENGER, CHAMPION, MODEL_NAME, LedgerTag, Store
+from dnapredict.registry.mlflow_store import CHAMPION, LedgerTag, Store
 from dnapredict.registry.promotion import (
     REPORT,
     alias_problem,
@@ -59,9 +59,6 @@ from dnapredict.registry.signatures import (
     signature_from,
 )
 from dnapredict.registry.tested_appointments import TrainingExtract, keep_training, kept_files
-
-# isort: split
-from mlflow.exceptions import MlflowException
 
 if TYPE_CHECKING:
     from dnapredict.fairness.signing import Signature
@@ -116,7 +113,7 @@ class Registry:
             model_id = log_model(store, folder, run_id, factors=stored.manifest.factors)
             keep(store.home, training, digest=stored.digest)
             selection = selection_tags(training)
-            version = self._add_version(run_id, model_id, run_tags(stored) | selection)
+            version = store.add_challenger(run_id, model_id, tags=run_tags(stored) | selection)
             identity = Identity(version, stored.digest, content_of(folder))
             kept_as = self._keep_training(stored, appointments)
             self._ledger.append("training", identity.data | selection | kept_as)
@@ -240,7 +237,7 @@ class Registry:
         return self._ledger.entries() if self._ledger.has_existed else ()
 
     def verify_kept(self) -> int:
-        """Check what the home keeps of trainings and audits against the ledger; the number of files.
+        """Check the home's records of trainings and audits against the ledger; return the number of files.
 
         Raises
         ------
@@ -364,7 +361,7 @@ class Registry:
         entry = self._ledger.append("promotion", identity.data, refuse=refuse)
         before = "".join(champions(self.entries())[-2:-1])
         self._tag(version, promoted_at=entry.at, promoted_by=entry.by, champion_before=before)
-        self._set_alias(CHAMPION, version)
+        self._store.set_alias(CHAMPION, version)
         return version
 
     def rollback(self, *, signed_by: str, why: str) -> str:
@@ -402,7 +399,7 @@ class Registry:
             rolled_back_at=entry.at,
             rolled_back_to=before,
         )
-        self._set_alias(CHAMPION, before)
+        self._store.set_alias(CHAMPION, before)
         return before
 
     def compare(self, one: str, other: str) -> ModelComparison:
@@ -491,25 +488,12 @@ class Registry:
         """Copy audit and decision of a version to its tags in MLflow and to its card."""
         self._tag(version, **self._judged(self._identity(self._record(version))).tags)
 
-    def _set_alias(self, alias: str, version: str) -> None:
-        with self._store.errors_as_messages():
-            self._store.client.set_registered_model_alias(MODEL_NAME, alias, version)
-
     def _tag(self, name: str, **tags: str) -> None:
         version = self.version_of(name)
+        self._store.set_tags(version, tags)
         with self._store.errors_as_messages():
-            for key, value in tags.items():
-                self._store.client.set_model_version_tag(MODEL_NAME, version, key, value)
             self._write_card(version)
 
     def _write_card(self, version: str) -> None:
         run_id = self._record(version).run_id
         write_card(self._store.home, version=version, run_id=run_id, tags=self.tags(version))
-
-    def _add_version(self, run_id: str, model_id: str, tags: dict[str, str]) -> str:
-        client = self._store.client
-        with contextlib.suppress(MlflowException):  # it exists
-            client.create_registered_model(MODEL_NAME)
-        made = client.create_model_version(MODEL_NAME, f"models:/{model_id}", run_id, tags=tags, model_id=model_id)
-        client.set_registered_model_alias(MODEL_NAME, CHALLENGER, made.version)
-        return str(made.version)

@@ -200,6 +200,12 @@ def kept_reports(store: Store, version: Any) -> Iterator[Path]:
 
 def kept_report_files(store: Store, entries: Iterable[DecisionEntry]) -> Iterator[tuple[Path, str]]:
     """The files of every audit's kept report with their SHA-256, where the version is still there."""
+    for entry, folder in _audited(store, entries):
+        yield from ((folder / name, digest) for name, digest in json.loads(entry["files"] or "{}").items())
+
+
+def _audited(store: Store, entries: Iterable[DecisionEntry]) -> Iterator[tuple[DecisionEntry, Path]]:
+    """Every audit with the folder of its kept report, where the version was not deleted in MLflow."""
     for entry in entries:
         if entry.kind != "audit":
             continue
@@ -207,7 +213,7 @@ def kept_report_files(store: Store, entries: Iterable[DecisionEntry]) -> Iterato
             folder = kept_report(store, store.version(entry["version"]), entry["report"])
         except ModelError:  # the version was deleted in MLflow
             continue
-        yield from ((folder / name, digest) for name, digest in json.loads(entry["files"] or "{}").items())
+        yield entry, folder
 
 
 def keep_report(store: Store, version: Any, report: Path) -> str:
@@ -229,16 +235,7 @@ def keep_signature(folder: Path, signature: "Signature") -> None:
 
 def last_report(store: Store, entries: Sequence[DecisionEntry]) -> Path | None:
     """The newest kept report of any version, None where none is kept."""
-    for entry in reversed(entries):
-        if entry.kind != "audit":
-            continue
-        try:
-            kept = kept_report(store, store.version(entry["version"]), entry["report"])
-        except ModelError:  # the version was deleted in MLflow
-            continue
-        if kept.is_dir():
-            return kept
-    return None
+    return next((folder for _, folder in _audited(store, reversed(entries)) if folder.is_dir()), None)
 
 
 def refuse_changed_report(folder: Path, judged: Judgement) -> None:

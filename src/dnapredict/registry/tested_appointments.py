@@ -1,10 +1,10 @@
-"""What a model was trained and tested on, and what each audit was made of, kept in the home.
+"""The appointments of each training, test and audit, kept in the home as keyed fingerprints.
 
 `HOME/tested/coverage/MODEL.parquet` holds a keyed fingerprint, the day and the outcome of each appointment of a
 training's extract, and counts by group of those in the test. `HOME/tested/audits/DIGEST` holds the fingerprints of an
 audit's appointments, each with its outcome in the last bit. Both are private, keyed with the secret of `holdout_store`,
-and named in the ledger by their digests, so that an audit of fewer or edited appointments is noticed. No
-patient's group is kept: that appointments of two groups were exchanged is seen from sums over two or more of them.
+and named in the ledger by their digests, so that an audit of fewer or edited appointments is detected. No
+patient's group is kept: an exchange of appointments between two groups is detected from sums over two or more of them.
 """
 
 import datetime
@@ -176,14 +176,7 @@ def coverage(home: Path, audited: RecordedOutcomes, *, digest: str, version: str
     if not sha256:
         return _covered_by_holdout(home, audited, digest=digest, version=version)
     keys = audited.fingerprints(holdout_store.secret(home))
-    path = _training_file(home, digest)
-    if not path.is_file() or file_sha256(path) != sha256:
-        raise StoreError(
-            f"{path}: is missing or was changed. It holds which appointments version {version} was tested on, and no "
-            "audit of the version counts without it. Restore the folder tested of the home from a backup, or train "
-            "again."
-        )
-    table = pq.read_table(path)
+    table = _training_table(_training_file(home, digest), version=version, sha256=sha256)
     kept = _Kept.of(
         table["appointment"].to_numpy(), table["outcome"].to_numpy(), table["day"].to_numpy().astype("datetime64[D]")
     )
@@ -218,6 +211,16 @@ def coverage(home: Path, audited: RecordedOutcomes, *, digest: str, version: str
         foreign=int(foreign.sum()),
         cells=tuple(cells),
     )
+
+
+def _training_table(path: Path, *, version: str, sha256: str) -> pa.Table:
+    if not path.is_file() or file_sha256(path) != sha256:
+        raise StoreError(
+            f"{path}: is missing or was changed. It holds which appointments version {version} was tested on, and no "
+            "audit of the version counts without it. Restore the folder tested of the home from a backup, or train "
+            "again."
+        )
+    return pq.read_table(path)
 
 
 def _covered_by_holdout(home: Path, audited: RecordedOutcomes, *, digest: str, version: str) -> "Coverage | None":

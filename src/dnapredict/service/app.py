@@ -23,7 +23,8 @@ from dnapredict.service.api.request_models import ScoreRequest
 from dnapredict.service.api.response_models import ScoreAnswer
 from dnapredict.service.api.scoring_endpoints import answer
 from dnapredict.service.api.smoke_test import run_smoke_test
-from dnapredict.service.api.uploaded_lists import ListService
+from dnapredict.service.api.team_lists import TeamLists
+from dnapredict.service.api.uploaded_lists import ListScoring
 from dnapredict.service.auth.access_control import AccessControl, FailedKeys, is_guarded
 from dnapredict.service.auth.accounts import Accounts
 from dnapredict.service.call_actions import Actions
@@ -112,13 +113,14 @@ def build(
         tracing={"excluded_urls": ".*"},  # no traces are sent to other machines
     )(Dnapredict)
     accounts = Accounts.of(home, config.openid)
-    lists = ListService(home, champion=champion, logbook=logbook, mapping=mapping, retention=config.retention, log=log)
+    lists = TeamLists(home, config.retention)
     actions = Actions(log, hashes, Ledger(home, LoggedContacts(log, hashes)))
     web = web_app(
         champion,
         accounts=accounts,
         failed=failed,
         lists=lists,
+        scoring=ListScoring(lists, champion=champion, logbook=logbook, mapping=mapping, log=log),
         actions=actions,
         documents=DocumentCache(documents),
         worklist=worklist_config,

@@ -11,11 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from dnapredict.errors import StoreError
-from dnapredict.service.call_outcomes import NEXT as NEXT
-from dnapredict.service.call_outcomes import NO_DETAILS, CallDetails
-from dnapredict.service.call_outcomes import OFFERED_WORDS as OFFERED_WORDS
-from dnapredict.service.call_outcomes import WORDS as WORDS
-from dnapredict.service.call_outcomes import Outcome as Outcome
+from dnapredict.service.call_outcomes import NO_DETAILS, CallDetails, Outcome
 from dnapredict.service.log.answer_entries import REQUESTED_BY, Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog
@@ -78,9 +74,9 @@ class ClinicCalls:
 
 @dataclass(frozen=True)
 class WeekEntry:
-    """What counts for an appointment in a week: its keyed hash, its list, the outcome, and what kept the patient away.
+    """The last outcome of an appointment in a week: keyed hash, list, outcome, and barrier to attending.
 
-    `barrier` is None where nothing was recorded of it.
+    `barrier` is None if no barrier was recorded.
     """
 
     appointment: str
@@ -91,8 +87,7 @@ class WeekEntry:
     @classmethod
     def of(cls, row: Row[Any]) -> "WeekEntry":
         """The entry of a row of the log."""
-        barrier = row._mapping.get("barrier")  # noqa: SLF001 - SQLAlchemy's public name for a row by column
-        return cls(row.appointment, row.list, Outcome(row.outcome), barrier)
+        return cls(row.appointment, row.list, Outcome(row.outcome), row.barrier)
 
 
 class Actions:
@@ -215,7 +210,7 @@ class Actions:
         return frozenset(by_hash[each] for each in opted_out_hashes)
 
     def called_back(self, appointment_ids: Iterable[str]) -> frozenset[str]:
-        """The appointments about which somebody asked to be called back in the last month, on whichever list.
+        """The appointments with a call-back that was agreed in the last month, on any list.
 
         Raises
         ------
@@ -228,7 +223,7 @@ class Actions:
     def call_backs_due(self, now: datetime.datetime, *, besides: Iterable[str] = ()) -> Mapping[str, int]:
         """The number of call-backs that are due at `now`, by the list on which they were agreed.
 
-        `besides` are appointments that are left out, since they are on the list that is being worked on.
+        `besides` are appointments to leave out, because they are on the list that is open.
 
         Raises
         ------
@@ -260,11 +255,8 @@ class Actions:
         StoreError
             If the log cannot be read.
         """
-        since, until = (moment.isoformat() for moment in week_of(day))
-        during = select(ACTIONS).where(ACTIONS.c.at >= since, ACTIONS.c.at < until)
-        last = {row.appointment: row for row in self._log.query(during.order_by(ACTIONS.c.number))}
         counts: dict[tuple[str, str], Counter[Outcome]] = {}
-        for row in last.values():
+        for row in self._last_of_week(day):
             counts.setdefault((row.clinic or "", row.site or ""), Counter())[Outcome(row.outcome)] += 1
         return tuple(_calls(*clinic_and_site, counts[clinic_and_site]) for clinic_and_site in sorted(counts))
 
@@ -275,18 +267,21 @@ class Actions:
         return self._log.query(agreed.order_by(ACTIONS.c.number))
 
     def entries_of_week(self, day: datetime.date) -> tuple[WeekEntry, ...]:
-        """What was recorded last about each appointment in the week of `day`, without what was recorded by mistake.
+        """The last outcome of each appointment in the week of `day`, without outcomes that were taken back.
 
         Raises
         ------
         StoreError
             If the log cannot be read.
         """
+        entries = map(WeekEntry.of, self._last_of_week(day))
+        return tuple(entry for entry in entries if entry.outcome is not Outcome.WITHDRAWN)
+
+    def _last_of_week(self, day: datetime.date) -> Iterable[Row[Any]]:
+        """The last entry about each appointment in the week of `day`."""
         since, until = (moment.isoformat() for moment in week_of(day))
         during = select(ACTIONS).where(ACTIONS.c.at >= since, ACTIONS.c.at < until)
-        last = {row.appointment: row for row in self._log.query(during.order_by(ACTIONS.c.number))}
-        entries = (WeekEntry.of(row) for row in last.values())
-        return tuple(entry for entry in entries if entry.outcome is not Outcome.WITHDRAWN)
+        return {row.appointment: row for row in self._log.query(during.order_by(ACTIONS.c.number))}.values()
 
     def _of(self, hashes: Sequence[str]) -> Iterable[Row[Any]]:
         """Entries about these appointments, oldest first within each appointment."""

@@ -1,16 +1,18 @@
-"""What is recorded about a call: the outcome, the barrier to attending, what was offered, and when to call back.
+"""The record of a call: the outcome, the barrier to attending, the offer, and when to call back.
 
-All but the time are structured codes, for the measures of access and for later models. A note in a person's own words
-is data about a patient and is kept with the contact details, never in the scoring log.
+All except the time are codes, for measures of access and for later models. A note in free text is data about a patient;
+it is kept with the contact details, never in the scoring log.
 """
 
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from dnapredict.worklist.calls.attempts import Effect
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class Outcome(StrEnum):
@@ -38,11 +40,11 @@ class Outcome(StrEnum):
 
     @property
     def effect(self) -> Effect:
-        """What it means for further calls to the patient."""
+        """Its effect on further calls to the patient."""
         return _EFFECTS.get(self, "reached" if self.reached else "not reached")
 
 
-# Who wishes to be called again was not spoken to about the appointment: the next list may say to call.
+# A patient who wishes to be called again was not spoken to about the appointment: the next list may select it.
 _NOT_REACHED: Final = frozenset(
     {
         Outcome.MESSAGE_LEFT,
@@ -83,7 +85,7 @@ the column `outcome` of a workbook.
 """
 
 OFFERED_WORDS: Final = tuple(words for outcome, words in WORDS.items() if outcome is not Outcome.WITHDRAWN)
-"""The choices where nothing was recorded yet."""
+"""The choices for an appointment without a recorded outcome."""
 
 NEXT: Final = {
     Outcome.MESSAGE_LEFT: "Call again if they do not call back",
@@ -91,7 +93,7 @@ NEXT: Final = {
     Outcome.WRONG_NUMBER: "Look for another number, or write",
     Outcome.CALL_BACK: "Call again at the time that was agreed",
 }
-"""The next step where nobody was reached."""
+"""The next step after a call that reached nobody."""
 
 
 class Barrier(StrEnum):
@@ -158,8 +160,8 @@ class CallDetails:
         """Read them from an entry of the scoring log; None for a code of a newer release."""
         at = entry.call_back_at
         return cls(
-            Barrier(entry.barrier) if entry.barrier in {each.value for each in Barrier} else None,
-            Offer(entry.offered) if entry.offered in {each.value for each in Offer} else None,
+            choice_of(entry.barrier, Barrier),
+            choice_of(entry.offered, Offer),
             None if at is None else datetime.datetime.fromisoformat(at),
         )
 
@@ -183,6 +185,15 @@ class CallDetails:
 
 NO_DETAILS: Final = CallDetails()
 """For an outcome without details."""
+
+
+def choice_of(text: str | None, choices: type[Choice]) -> Choice | None:
+    """The member of `choices` with that value; None for anything else.
+
+    >>> choice_of("work", Barrier), choice_of("weather", Barrier)
+    (<Barrier.WORK: 'work'>, None)
+    """
+    return choices(text) if text in {each.value for each in choices} else None
 
 
 def _lower(text: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.service.call_actions import ClinicCalls, RecordedAction, week_of
-from dnapredict.worklist.files.list_store import SPECIALTY, KeptList
+from dnapredict.worklist.files.kept_list import SPECIALTY, KeptList
 from dnapredict.worklist.plan import working_days
 
 _WORKING_DAYS: Final = 5

@@ -194,7 +194,7 @@ class GuardedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """The server stops once the open responses have ended; an endless one looks at `is_ending`."""
+        """The server stops once all open responses have ended; an endless response checks `is_ending`."""
         self.is_ending = True
         super().shutdown()
 

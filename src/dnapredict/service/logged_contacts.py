@@ -9,7 +9,7 @@ from sqlalchemy import Row, bindparam, select
 
 from dnapredict.data.files.digests import SecretError
 from dnapredict.errors import StoreError
-from dnapredict.service.call_actions import Outcome
+from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANCHORS
 from dnapredict.service.log.scoring_log import ScoringLog

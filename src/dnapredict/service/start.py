@@ -91,7 +91,7 @@ def serve(
     ScoringLog(home, config.database).open()
     sys.stderr.write(f"http://{host}:{port} answers once the model is loaded. Ctrl-C ends it.\n")
     with _temporary_folder() as state:
-        # Downloads are written to the temporary folder first, with patients' names where a team wants them.
+        # Downloads are written to the temporary folder first; they contain patients' names if a team wants them.
         os.environ.update(
             _SILENCE | {HOME_VARIABLE: str(home.resolve()), "BENTOML_HOME": str(state), "TMPDIR": str(state)}
         )

@@ -17,7 +17,8 @@ from dnapredict.service.api.openapi import description
 from dnapredict.service.api.response_models import NEVER_FOR, USE, ModelAnswer
 from dnapredict.service.api.returned_outcomes import RETURNED, return_routes
 from dnapredict.service.api.scoring_endpoints import LISTS, list_routes
-from dnapredict.service.api.uploaded_lists import ListService
+from dnapredict.service.api.team_lists import TeamLists
+from dnapredict.service.api.uploaded_lists import ListScoring
 from dnapredict.service.auth.access_control import ABOUT, ACCESSIBILITY, SIGN_IN, FailedKeys
 from dnapredict.service.auth.accounts import Accounts
 from dnapredict.service.auth.after_sign_in import UNSENT
@@ -131,7 +132,8 @@ def web_app(
     *,
     accounts: Accounts,
     failed: FailedKeys,
-    lists: ListService,
+    lists: TeamLists,
+    scoring: ListScoring,
     actions: Actions,
     documents: DocumentCache,
     worklist: Callable[[], WorklistConfig],
@@ -141,6 +143,7 @@ def web_app(
     about_itself = description()
     pages = ListPages(
         lists,
+        scoring,
         actions,
         worklist,
         who=accounts.name_of,
@@ -155,7 +158,7 @@ def web_app(
         routes=[
             *page_routes(pages, champion, documents=documents, accounts=accounts, failed=failed),
             *live.routes(),
-            *list_routes(lists, actions, worklist),
+            *list_routes(lists, scoring, actions, worklist),
             *return_routes(lists, actions),
             Route("/v1/model", _model_view(champion)),
             *(Route(path, _post_only) for path in _POSTED),

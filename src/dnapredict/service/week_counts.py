@@ -1,7 +1,7 @@
-"""Counts of a week of calls for a page without patients: every one rounded, and the small ones hidden.
+"""Counts of a week of calls for a page without patients' data: all rounded, small ones hidden.
 
 The rule is that of the audit (`[disclosure]` in `fairness/policy.toml`), with its secondary suppression. A team knows
-how many calls it made in all, so the totals are taken as known exactly: nothing small follows from them either.
+its total number of calls, so the exact totals are assumed to be known: no small count can be computed with them.
 """
 
 from collections import Counter
@@ -12,10 +12,11 @@ from typing import Final
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.disclosure.suppression import AtMost, CountCell, SumConstraint, cells_to_hide
-from dnapredict.service.call_actions import Outcome, WeekEntry
+from dnapredict.service.call_actions import WeekEntry
+from dnapredict.service.call_outcomes import Outcome
 
 FIFTHS: Final = ("1", "2", "3", "4", "5", "")
-"""Fifths of deprivation from the most deprived on; "" where the area is not known."""
+"""Fifths of deprivation, the most deprived first; "" if the area is not known."""
 
 _MADE: Final = CountCell("calls", "all", "")
 _REACHED: Final = CountCell("reached", "all", "")
@@ -23,18 +24,18 @@ _REACHED: Final = CountCell("reached", "all", "")
 
 @dataclass(frozen=True)
 class WeekCounts:
-    """The counts of a week as they may be printed: None is a number that is hidden because it is small.
+    """The counts of a week as they may be printed; None for a hidden number.
 
     Attributes
     ----------
     made, reached
-        Appointments about which somebody was rung, and those whose patient or carer was spoken to.
+        Appointments with a call, and those whose patient or carer was spoken to.
     outcomes
-        Appointments by the outcome that counts.
+        Appointments by their last outcome.
     by_fifth
         By fifth of deprivation: calls made, and people reached.
     barriers
-        What kept patients from coming, as they said; empty where nobody recorded it.
+        Barriers to attending, as patients said; empty if none was recorded.
     """
 
     made: int | None
@@ -83,7 +84,7 @@ def _exact(entries: Sequence[WeekEntry], fifth_of: Mapping[str, int | None]) -> 
 
 
 def _sums(exact: Mapping[CountCell, int]) -> list[SumConstraint]:
-    """The sums that a reader can make: the outcomes, and the fifths, add up to the calls and to the people reached."""
+    """The sums that a reader can compute: outcomes, and fifths, add up to the calls and to the people reached."""
     outcomes = [outcome for outcome in Outcome if _outcome(outcome) in exact]
     reached = tuple(_outcome(outcome) for outcome in outcomes if outcome.reached)
     return [
@@ -95,7 +96,7 @@ def _sums(exact: Mapping[CountCell, int]) -> list[SumConstraint]:
 
 
 def _limits(exact: Mapping[CountCell, int]) -> list[AtMost]:
-    """Nobody is reached who was not called, and a barrier is recorded of a call."""
+    """Upper bounds: people reached are at most the calls, and barriers are at most the calls."""
     fifths = [AtMost((_of_fifth("reached", code),), (_of_fifth("calls", code),)) for code in FIFTHS]
     barriers = tuple(cell for cell in exact if cell.grouping == "barrier")
     return [*fifths, *([AtMost(barriers, (_MADE,))] if barriers else [])]

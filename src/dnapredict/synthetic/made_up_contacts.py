@@ -1,7 +1,7 @@
 """Made-up names and telephone numbers for the patients of a synthetic list, each name marked as made up.
 
-The numbers are those that Ofcom keeps free for drama: 07700 900000 to 900999, and 01632 960000 to 960999. Nobody can be
-rung on them (https://www.ofcom.org.uk, "Telephone numbers for use in TV and radio drama programmes").
+The numbers are those that Ofcom reserves for drama: 07700 900000 to 900999, and 01632 960000 to 960999. They belong to
+nobody (https://www.ofcom.org.uk, "Telephone numbers for use in TV and radio drama programmes").
 """
 
 import datetime
@@ -12,7 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 MARK: Final = "(made up)"
-"""Stands behind each name, so that nobody takes one for a patient's."""
+"""Follows each name, so that nobody takes it for a patient's name."""
 
 _GIVEN: Final = {
     "1": ("Adam", "Bartosz", "Cheng", "Daniel", "Emeka", "Farid", "George", "Hamza", "Ivan", "Joseph", "Kwame", "Liam"),

@@ -1,7 +1,7 @@
-"""Move a synthetic extract by whole weeks, so that its list of next week is next week's by today's date.
+"""Move a synthetic extract by whole weeks, so that its list of the coming week starts next Monday.
 
-Weeks, and not days: clinics keep their weekdays. Bank holidays of the simulated year move with it, and a list leaves
-out what would fall on one of the real year.
+Whole weeks keep the weekdays of clinics. Bank holidays of the simulated year move too; a list leaves out appointments
+that would be on a real bank holiday.
 """
 
 import datetime

@@ -25,8 +25,8 @@ from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.checked import Checked
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.worklist.checkpoints import Staging, staged
-from dnapredict.worklist.files import contact_details, worklist_files
-from dnapredict.worklist.files.list_store import KEPT_ROWS
+from dnapredict.worklist.files import contact_table, worklist_files
+from dnapredict.worklist.files.latest_list import KEPT_ROWS
 from dnapredict.worklist.files.worklist_files import require_passthrough
 from dnapredict.worklist.predictions import PREDICTION_SCHEMA, PredictionsOnDisk, Predictor, file_columns
 from dnapredict.worklist.scorer import Scorer
@@ -104,7 +104,7 @@ def score_file(
         passthrough = scorer.worklist.carry_through
         table = extract.read(path, workspace, tell=say)
         contact_names = frozenset(contact_sources(table.columns, scorer.mapping))
-        supplied = (*table.columns, *contact_details.columns_carried(contact_names))
+        supplied = (*table.columns, *contact_table.columns_carried(contact_names))
         require_passthrough(supplied, passthrough, source=path.name)
         checked = scorer.checked(table, workspace)
         if say:
@@ -144,12 +144,12 @@ def score_file(
 
 
 def _with_contacts(table: ir.Table, passthrough: Sequence[str], checked: Checked, workspace: Workspace) -> ir.Table:
-    """The list as it was read, with the contact columns that are carried through as the person who calls reads them."""
-    chosen = [name for name in passthrough if name in contact_details.CARRIED]
+    """The list as it was read, with the carried contact columns in the form that the caller reads."""
+    chosen = [name for name in passthrough if name in contact_table.CARRIED]
     if not chosen or checked.extract is None:
         return table
     read = read_contacts(checked.extract, checked.mapping, workspace)
-    carried = workspace.keep(contact_details.carried_table(contact_details.details_of(read), chosen))
+    carried = workspace.keep(contact_table.carried_table(contact_table.details_of(read), chosen))
     contacts = ", ".join(f'c."{name}"' for name in chosen)
     others = f"l.* EXCLUDE ({', '.join(own)})" if (own := [name for name in chosen if name in table.columns]) else "l.*"
     return workspace.view(

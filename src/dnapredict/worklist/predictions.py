@@ -27,16 +27,8 @@ from dnapredict.features.scoring_clock import Clock, LabelRule
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.reasons import ReasonColumns
 from dnapredict.worklist.files.calls_sheet import with_call_columns
-from dnapredict.worklist.files.worklist_files import (
-    COLUMNS,
-    FACTORS,
-    LOCATION_COLUMNS,
-    REASONS,
-    SCHEMA,
-    rebatch,
-    rejected_rows,
-    scored_rows,
-)
+from dnapredict.worklist.files.worklist_columns import COLUMNS, FACTORS, LOCATION_COLUMNS, REASONS, SCHEMA
+from dnapredict.worklist.files.worklist_files import rebatch, rejected_rows, scored_rows
 from dnapredict.worklist.plan.call_plan import CallPlan
 from dnapredict.worklist.plan.needs import has_need, with_words
 from dnapredict.worklist.plan.ranking import RANKING_COLUMNS

@@ -30,7 +30,7 @@ from dnapredict.model.artefact import StoredModel
 from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall, list_digest
 from dnapredict.worklist.calls.known_contacts import KnownContacts
 from dnapredict.worklist.files.excel_worklist import Note, note_of
-from dnapredict.worklist.files.list_store import KEPT_ROWS
+from dnapredict.worklist.files.latest_list import KEPT_ROWS
 from dnapredict.worklist.files.worklist_files import with_notices
 from dnapredict.worklist.plan.call_assignment import OPTED_OUT, REACHED, UNANSWERED, UNCALLED
 from dnapredict.worklist.plan.call_plan import plan_calls
@@ -85,7 +85,7 @@ class Scorer:
 
         Returns
         -------
-        Table with the columns of `worklist.files.worklist_files.SCHEMA`.
+        Table with the columns of `worklist.files.worklist_columns.SCHEMA`.
 
         Raises
         ------
@@ -144,7 +144,7 @@ class Scorer:
         return Worklist(predictions, plan, checked.rejected, self.model_version)
 
     def _opt_outs(self, inputs: pa.Table, refused: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
-        """The opt-outs of `refused` rows, of earlier lists and of the trust's file; and notices on what is not known.
+        """The opt-outs of `refused` rows, of earlier lists and of the trust's file, and notices on unknown ones.
 
         Raises
         ------
@@ -234,7 +234,7 @@ class Scorer:
 def _excluded(
     inputs: pa.Table, known: KnownContacts, *, opted_out: pa.Table, unanswered: Sequence[int]
 ) -> NDArray[np.int64]:
-    """Rows that are not called whatever their risk: of patients who opted out, were reached, or never answered.
+    """Rows that are not called whatever their risk: of patients who opted out, were reached, or did not answer.
 
     An opt-out in one row of the list applies to all rows of the patient, even if that row was rejected.
     """

@@ -145,7 +145,7 @@ _NOT_STATED: Final = (
     *("", "z", "x", "u", "9", "99", "unknown", "not known", "not stated", "nk", "n/k"),
     *("declined", "refused", "prefer not to say", "undisclosed"),
 )
-# Other values that begin so ("not asked", "no answer") say neither yes nor no.
+# Other values that begin with these words ("not asked", "no answer") mean neither yes nor no.
 _NEGATED: Final = ("no ", "not ", "none ", "n/")
 
 

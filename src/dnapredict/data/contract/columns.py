@@ -393,14 +393,14 @@ CONTACT_COLUMNS: Final = (
         "person_birth_date",
         Kind.DATE,
         Role.CONTACT,
-        "Date of birth, by which the caller makes sure who answers.",
+        "Date of birth, to check who answers the call.",
         source="PERSON BIRTH DATE",
     ),
     Column(
         "mobile_telephone",
         Kind.TEXT,
         Role.CONTACT,
-        "Mobile telephone number, rung first.",
+        "Mobile telephone number, called first.",
         source="COMMUNICATION CONTACT STRING (mobile)",
     ),
     Column(
@@ -433,10 +433,10 @@ CONTACT_COLUMNS: Final = (
         source="Personal Demographics Service, preferred contact times",
     ),
 )
-"""Who a patient is and how to reach them, for the person who calls.
+"""A patient's name and contact details, for the person who calls.
 
-They are not among `COLUMNS`: nothing that checks, trains, scores, audits or logs reads them, so that no mistake there
-can let one through. `data.mapping.contact_columns` alone reads them.
+They are not among `COLUMNS`: the code that checks, trains, scores, audits or logs never reads them, so a mistake there
+cannot expose one. Only `data.mapping.contact_columns` reads them.
 """
 CONTACT_NAMES: Final = tuple(column.name for column in CONTACT_COLUMNS)
 

@@ -153,21 +153,6 @@ _HEADING_ALONE: Final = re.compile(r"\W*chinese\W*(?:/|&|\+|and\b|or\b)\W*(?:any
 _LONGEST: Final = 200
 
 
-def code_of(text: str, target: Column) -> str | None:
-    """The code of `target` that `text` is or describes; None where it is neither.
-
-    A code before or after its own description counts too, as in "110 - Trauma and Orthopaedics"; a code with the
-    description of another does not.
-
-    >>> ethnic, specialty = column("ethnic_category_code"), column("treatment_function_code")
-    >>> [code_of(text, ethnic) for text in ("A1", "Indian - Asian or Asian British", "Asian", "Zimbabwean")]
-    ['A', 'H', None, None]
-    >>> [code_of(text, specialty) for text in ("110 - Trauma & Orthopaedics", "Cardiology", "110 - Cardiology")]
-    ['110', '320', None]
-    """
-    return whole_code(text, target) or described_code(text, target)
-
-
 def whole_code(text: str, target: Column) -> str | None:
     """The code that the whole of `text` is, with lost leading zeros; of ethnicity also with a local digit."""
     bare = text.strip().upper()

@@ -1,7 +1,7 @@
-"""Telephone numbers as a list writes them: put right what a spreadsheet did to a British number, and nothing else.
+"""Telephone numbers of a list: undo the changes that a spreadsheet makes to a British number, and nothing else.
 
 A British number has ten digits after the 0 that is dialled within the country (a few have nine), and none of its
-first digits is 0, 4 or 6 (Ofcom, National Telephone Numbering Plan). A spreadsheet that takes a number for an amount
+first digits is 0, 4 or 6 (Ofcom, National Telephone Numbering Plan). A spreadsheet that reads the text as a number
 drops that 0, or the + of +44, or writes 7.700900123E+09.
 """
 
@@ -25,7 +25,7 @@ _ONE_DIGIT: Final = re.compile(r"0+|9+|1+")
 
 
 def telephones_in(cell: str) -> tuple[str, ...]:
-    """The numbers of one cell, each as `restored` writes it; none where the cell says that there is no number.
+    """The numbers of one cell, each in the form of `restored`; empty if the cell contains no number.
 
     >>> telephones_in("07700 900123 / 0151 496 0000"), telephones_in("No mobile"), telephones_in("0")
     (('07700 900123', '0151 496 0000'), (), ())
@@ -37,7 +37,7 @@ def telephones_in(cell: str) -> tuple[str, ...]:
 
 
 def restored(text: str) -> str:
-    """A number as it is dialled within the country, where a spreadsheet changed it; otherwise as it is given.
+    """A number in the form dialled within the country if a spreadsheet changed it; otherwise unchanged.
 
     >>> restored("7700900123"), restored("7.700900123E+09"), restored("7700900123.0"), restored("447700900123")
     ('07700900123', '07700900123', '07700900123', '+447700900123')
@@ -60,7 +60,7 @@ def restored(text: str) -> str:
 
 
 def dialled(telephone: str) -> str | None:
-    """What a telephone link dials: digits, and a + in front of a number with its country; None where nothing fits.
+    """The number that a link dials: digits, with a + before a country code; None if the text is not such a number.
 
     >>> dialled("07700 900123"), dialled("+44 7700 900123"), dialled("0151 496 0000 ext 12"), dialled("7.7009E+09")
     ('07700900123', '+447700900123', None, None)

@@ -11,14 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
+from dnapredict.data.files.atomic_write import private_folder
 from dnapredict.errors import StoreError
 
 _SECONDS_BETWEEN_TRIES: Final = 0.02
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, busy_message: str, seconds: float = 0.0) -> Iterator[None]:
+def locked(path: Path, *, busy_message: str, seconds: float = 0.0, make_folder: bool = False) -> Iterator[None]:
     """Hold an exclusive lock on the file at `path`, which is created if missing.
+
+    Parameters
+    ----------
+    make_folder
+        Whether to create the folder of the file, for its owner alone, if it is missing.
 
     Raises
     ------
@@ -28,6 +34,8 @@ def locked(path: Path, *, busy_message: str, seconds: float = 0.0) -> Iterator[N
     """
     with contextlib.ExitStack() as stack:
         try:
+            if make_folder:
+                private_folder(path.parent)
             stack.enter_context(wait_for_lock(path, seconds=seconds))
         except TimeoutError:
             raise StoreError(busy_message) from None

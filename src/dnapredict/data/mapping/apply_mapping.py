@@ -229,7 +229,7 @@ def map_columns(table: ir.Table, request: MappingRequest) -> Mapped:
 
 
 def without_contacts(mapping: Mapping) -> Mapping:
-    """`mapping` without the columns that say who a patient is and how to reach them.
+    """`mapping` without the contact columns.
 
     A column that gives a contact detail, such as the preferred language, can give another contract column too.
     """

@@ -1,7 +1,7 @@
-"""What the columns of a spreadsheet can mean, in the words of a booking clerk, and the mapping that a choice makes.
+"""The possible meanings of a spreadsheet's columns, in a booking clerk's words, and the mapping from a choice.
 
-A person answers one question for each column of their file: "your *Appt ID* is the appointment number". A mapping asks
-the other way round, a source for each contract column, and one source may give several: a date of birth gives the age.
+A person chooses a meaning for each column of the file: "your *Appt ID* is the appointment number". A mapping has the
+opposite direction, a source for each contract column. One source may give several: a date of birth gives the age.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,68 +25,90 @@ class Meaning:
         Completes the sentence "your *Appt ID* is ...".
     gives
         The contract columns that it gives, each with the key of its `ColumnSource` that names the column.
+    group
+        The heading under which a form offers it.
     """
 
     key: str
     words: str
     gives: tuple[tuple[str, str], ...]
-    group: str = ""
+    group: str
 
 
-_APPOINTMENT, _PATIENT, _CONTACT, _NEEDS = "The appointment", "The patient", "How to reach them", "What they need"
+# By group, as a form shows them, and by key: the contract column, with the key of its source where that is not "from".
+_WORDS_BY_GROUP: Final = {
+    "The appointment": {
+        "appointment_id": "the appointment number",
+        "starts_at": "when the appointment starts: the date, with or without a time",
+        "starts_at.time": "the time of day at which it starts",
+        "booked_at": "when the appointment was booked",
+        "clinic_code": "the clinic",
+        "site_code": "the hospital or site",
+        "treatment_function_code": "the specialty",
+        "first_attendance_code": "whether it is a first or a follow-up appointment",
+        "consultation_mechanism_code": "whether it is face to face, by telephone or by video",
+        "priority_type_code": "how urgent it is",
+        "referral_source_code": "who referred the patient",
+        "referred_at": "when the patient was referred",
+        "times_rescheduled": "how often it was moved",
+        "outcome_code": "what became of it: attended, missed, cancelled",
+    },
+    "The patient": {
+        "patient_id": "the patient's number",
+        "age_years": "the age",
+        "born": "the date of birth",
+        "gender_code": "the gender",
+        "lsoa_code": "the area where the patient lives (LSOA code)",
+        "imd_decile": "the deprivation decile (IMD) of the area where the patient lives",
+        "distance_km": "the distance from home to the hospital in km",
+    },
+    "How to reach them": {
+        "person_full_name": "the patient's name",
+        "person_given_name": "the patient's first name",
+        "person_family_name": "the patient's last name",
+        "mobile": "the mobile number",
+        "home_telephone": "the home telephone number",
+        "other_telephone": "another telephone number",
+        "has_mobile": "whether there is a mobile number",
+        "preferred_contact_time": "when the patient wants to be called",
+        "opt_out": "whether the patient does not wish to be called",
+    },
+    "What they need": {
+        "interpreter_needed": "whether an interpreter is needed",
+        "language": "the language",
+        "transport_booked": "whether transport is booked",
+        "disability_flag": "whether the patient has a disability",
+        "learning_disability_flag": "whether the patient has a learning disability",
+        "carer_or_child": "whether to call a parent or carer",
+    },
+}
+# Meanings that give several contract columns.
+_GIVE_SEVERAL: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "born": (("age_years", "born"), ("person_birth_date", "from")),
+    "mobile": (("has_mobile", "filled"), ("mobile_telephone", "from")),
+    "language": (("preferred_language", "from"), ("language_code", "from")),
+}
 
 
-def _meaning(name: str, words: str, group: str, *, key: str = "from") -> Meaning:
-    return Meaning(name if key == "from" else f"{name}.{key}", words, ((name, key),), group)
+def _gives(key: str) -> tuple[tuple[str, str], ...]:
+    name, _, part = key.partition(".")
+    return _GIVE_SEVERAL.get(key, ((name, part or "from"),))
 
 
-MEANINGS: Final = (
-    _meaning("appointment_id", "the appointment number", _APPOINTMENT),
-    _meaning("starts_at", "when the appointment starts: the date, with or without a time", _APPOINTMENT),
-    _meaning("starts_at", "the time of day at which it starts", _APPOINTMENT, key="time"),
-    _meaning("booked_at", "when the appointment was booked", _APPOINTMENT),
-    _meaning("clinic_code", "the clinic", _APPOINTMENT),
-    _meaning("site_code", "the hospital or site", _APPOINTMENT),
-    _meaning("treatment_function_code", "the specialty", _APPOINTMENT),
-    _meaning("first_attendance_code", "whether it is a first or a follow-up appointment", _APPOINTMENT),
-    _meaning("consultation_mechanism_code", "whether it is face to face, by telephone or by video", _APPOINTMENT),
-    _meaning("priority_type_code", "how urgent it is", _APPOINTMENT),
-    _meaning("referral_source_code", "who referred the patient", _APPOINTMENT),
-    _meaning("referred_at", "when the patient was referred", _APPOINTMENT),
-    _meaning("times_rescheduled", "how often it was moved", _APPOINTMENT),
-    _meaning("outcome_code", "what became of it: attended, missed, cancelled", _APPOINTMENT),
-    _meaning("patient_id", "the patient's number", _PATIENT),
-    _meaning("age_years", "the age", _PATIENT),
-    Meaning("born", "the date of birth", (("age_years", "born"), ("person_birth_date", "from")), _PATIENT),
-    _meaning("gender_code", "the gender", _PATIENT),
-    _meaning("lsoa_code", "the area where the patient lives (LSOA code)", _PATIENT),
-    _meaning("imd_decile", "the deprivation decile (IMD) of the area where the patient lives", _PATIENT),
-    _meaning("distance_km", "the distance from home to the hospital in km", _PATIENT),
-    _meaning("person_full_name", "the patient's name", _CONTACT),
-    _meaning("person_given_name", "the patient's first name", _CONTACT),
-    _meaning("person_family_name", "the patient's last name", _CONTACT),
-    Meaning("mobile", "the mobile number", (("has_mobile", "filled"), ("mobile_telephone", "from")), _CONTACT),
-    _meaning("home_telephone", "the home telephone number", _CONTACT),
-    _meaning("other_telephone", "another telephone number", _CONTACT),
-    _meaning("has_mobile", "whether there is a mobile number", _CONTACT),
-    _meaning("preferred_contact_time", "when the patient wants to be called", _CONTACT),
-    _meaning("opt_out", "whether the patient does not wish to be called", _CONTACT),
-    _meaning("interpreter_needed", "whether an interpreter is needed", _NEEDS),
-    Meaning("language", "the language", (("preferred_language", "from"), ("language_code", "from")), _NEEDS),
-    _meaning("transport_booked", "whether transport is booked", _NEEDS),
-    _meaning("disability_flag", "whether the patient has a disability", _NEEDS),
-    _meaning("learning_disability_flag", "whether the patient has a learning disability", _NEEDS),
-    _meaning("carer_or_child", "whether to call a parent or carer", _NEEDS),
+MEANINGS: Final = tuple(
+    Meaning(key, words, _gives(key), group)
+    for group, meanings in _WORDS_BY_GROUP.items()
+    for key, words in meanings.items()
 )
 BY_KEY: Final = {meaning.key: meaning for meaning in MEANINGS}
 UNUSED: Final = ""
 """The choice for a column that is not used."""
 
 WORDS: Final = {name: meaning.words for meaning in reversed(MEANINGS) for name, key in meaning.gives}
-"""Contract columns in words: what a list lacks, and which cell is wrong."""
+"""Contract columns in words, for sentences about missing columns and wrong cells."""
 
 _THERE: Final = frozenset((*NAMES, *CONTACT_NAMES))
-# What tells an appointment from all others where the spreadsheet has no number for it: the same in every export.
+# The columns that identify an appointment without an appointment number; they are the same in every export.
 _ID_FROM: Final = ("patient_id", "starts_at", "clinic_code")
 
 

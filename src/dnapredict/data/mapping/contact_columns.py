@@ -1,4 +1,4 @@
-"""Read the columns that say who a patient is and how to reach them, for the person who calls.
+"""Read the contact columns of a list, for the person who calls.
 
 In: a list as it was read, and its mapping. Out: a name, a date of birth and so on by row number. Never: into a table
 that is checked, scored or logged; no other module reads these columns.
@@ -23,7 +23,7 @@ from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 
 # A longer text is a note in the wrong column.
 _LONGEST: Final = 200
-# Who is called was born in these years; a year of two digits is one of them.
+# Patients were born in these years; a year of two digits is one of them.
 _OLDEST_YEARS: Final = 125
 
 
@@ -40,7 +40,7 @@ def contact_rows(appointments: pa.Table, mapping: Mapping, *, source: str) -> pa
     Returns
     -------
     Text, and `person_birth_date` as a date; null where the cell is blank, or is no date. A column that the mapping
-    names and the list lacks is left out: a list can be worked on without it.
+    names and the list lacks is left out: calls can be made and recorded without it.
 
     Raises
     ------

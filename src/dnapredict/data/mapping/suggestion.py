@@ -4,29 +4,27 @@ The draft has column names and codes and never a patient's value.
 """
 
 import difflib
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import ibis.expr.types as ir
 
-from dnapredict.data.contract.columns import COLUMNS, CONTACT_COLUMNS, CONTACT_NAMES, Column, Kind, column
+from dnapredict.data.contract.columns import COLUMNS, CONTACT_COLUMNS, Column, Kind, column
 from dnapredict.data.contract.known_names import (
     BIRTH,
     CONTACT_HEADERS,
     DAYS,
     HEADERS,
-    LEFT_OUT,
     NHS_NUMBER,
-    POSTCODE,
     SAYS_WHO_CANCELLED,
     TIMES,
     plain,
 )
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.mapping.mapping_draft import MappingDraft, toml_value, why_left_out
 from dnapredict.data.mapping.profiling import ColumnProfiler
 from dnapredict.data.readers import table_file
 from dnapredict.data.readers.csv_dialect import (
@@ -34,7 +32,6 @@ from dnapredict.data.readers.csv_dialect import (
     ROW_NUMBER,
     describe_columns,
     looks_like_header,
-    printable_name,
 )
 from dnapredict.errors import DataError
 
@@ -42,51 +39,18 @@ from dnapredict.errors import DataError
 _OF_WORDS: Final = ("description", "desc", "name", "text")
 # Similarity at which a name counts as a known one, where none is equal.
 _ALIKE: Final = 0.88
-_WIDTH: Final = 108
 _MOBILE: Final = re.compile(r".*mobile.*|phone(number|no)?|telephone.*|contactno")
-_TWO_NAMES: Final = ("person_given_name", "person_family_name")
-# The beginning of a name that says no more than that it is the patient's.
+# A prefix of a column name that only means that the column is about the patient.
 _OF_THE_PATIENT: Final = re.compile(r"^(patient|pat|pt)(?=.{3})")
 _HALF: Final = 0.5
 _NEARLY_ALL: Final = 0.9
 # Their codes are not those of any other column, so that codes without words are evidence too.
 _TOLD_BY_CODES: Final = ("treatment_function_code",)
-_NO_OUTCOME: Final = "A list of appointments to come needs none; to train, say which column holds who came."
-_FOR_THE_CALLER: Final = (
-    "For the person who calls, and for nobody else: kept encrypted until the list's appointments are over, never a "
-    "factor, never logged. Leave these lines out where no name or number is to be shown."
-)
 # Columns that give a contact detail and another contract column as well: an age, whether there is a mobile.
 _SHARED_WITH: Final = ("age_years", "has_mobile", "language_code")
 _NEEDS_A_KEY: Final = "Needs a key: --key-file FILE, or DNAPREDICT_PSEUDONYM_KEY."
 # Names of columns that hold pseudonyms; numbers of another name are those of people.
 _PSEUDONYMS: Final = ("patientid", "tokenpersonid", "hesid", "encryptedhesid", "pseudohesid")
-
-
-@dataclass
-class _Draft:
-    """The draft so far: a source by contract column, notes, and the columns that are used."""
-
-    headers: dict[str, str]  # the extract's name, by its plain form
-    origins: dict[str, dict[str, object]] = field(default_factory=dict)
-    notes: dict[str, list[str]] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
-
-    def first(self, names: tuple[str, ...]) -> str | None:
-        """The first of `names` that the extract has and that is not used yet."""
-        headers = (self.headers[name] for name in names if name in self.headers)
-        return next((header for header in headers if header not in self.used), None)
-
-    def unused(self) -> list[str]:
-        """The columns of the extract that no contract column uses yet."""
-        return [header for header in self.headers.values() if header not in self.used]
-
-    def take(self, name: str, **origin: object) -> None:
-        self.origins[name] = {key.rstrip("_"): value for key, value in origin.items()}
-        self.used.update(str(value) for value in origin.values())
-
-    def note(self, name: str, text: str) -> None:
-        self.notes.setdefault(name, []).append(text)
 
 
 def suggest(path: Path) -> str:
@@ -102,7 +66,7 @@ def suggest(path: Path) -> str:
         _require_header(table.columns, str(path))
         draft = _matched(table, workspace)
         _complete(draft, ColumnProfiler(table, workspace))
-    return "\n".join(_lines(draft, path)) + "\n"
+    return "\n".join(draft.lines(path)) + "\n"
 
 
 Sources = Mapping[str, Mapping[str, object]]
@@ -131,15 +95,15 @@ def suggest_sources(table: ir.Table, workspace: Workspace, *, source: str) -> So
 
 def complete_sources(sources: Sources, table: ir.Table, workspace: Workspace) -> SuggestedMapping:
     """The `sources` that a person chose, with the date formats and translations that the values need."""
-    draft = _Draft(_headers(table))
+    draft = MappingDraft(_headers(table))
     for name, origin in sources.items():
         draft.take(name, **origin)
     _complete(draft, ColumnProfiler(table, workspace))
     return SuggestedMapping(draft.origins, draft.notes)
 
 
-def _matched(table: ir.Table, workspace: Workspace) -> _Draft:
-    draft, profiler = _Draft(_headers(table)), ColumnProfiler(table, workspace)
+def _matched(table: ir.Table, workspace: Workspace) -> MappingDraft:
+    draft, profiler = MappingDraft(_headers(table)), ColumnProfiler(table, workspace)
     _match_combined(draft, profiler)
     _match_names(draft)
     _match_similar_names(draft)
@@ -150,7 +114,7 @@ def _matched(table: ir.Table, workspace: Workspace) -> _Draft:
     return draft
 
 
-def _complete(draft: _Draft, profiler: ColumnProfiler) -> None:
+def _complete(draft: MappingDraft, profiler: ColumnProfiler) -> None:
     _add_formats(draft, profiler)
     _add_translations(draft, profiler)
 
@@ -165,7 +129,7 @@ def _require_header(columns: Sequence[str], source: str) -> None:
         raise DataError(f"{source}: the meaning of its columns cannot be told. {describe_columns(columns)}")
 
 
-def _match_combined(draft: _Draft, profiler: ColumnProfiler) -> None:
+def _match_combined(draft: MappingDraft, profiler: ColumnProfiler) -> None:
     """Contract columns that are made of two columns, or of a column of another kind."""
     time, day = draft.first(TIMES), draft.first(DAYS)
     if time and day and time != day and profiler.is_clock(time):
@@ -183,7 +147,7 @@ def _match_combined(draft: _Draft, profiler: ColumnProfiler) -> None:
         draft.note("has_mobile", "Whether a number is on record; no factor sees the number itself.")
 
 
-def _match_names(draft: _Draft) -> None:
+def _match_names(draft: MappingDraft) -> None:
     for target in COLUMNS:
         names = (plain(target.name), *HEADERS.get(target.name, ()))
         in_words = tuple(name + ending for name in names for ending in _OF_WORDS) if target.codes else ()
@@ -196,17 +160,17 @@ def _match_names(draft: _Draft) -> None:
         draft.note("patient_id", f"Where these are pseudonyms already, leave pseudonymise out. {_NEEDS_A_KEY}")
 
 
-def _match_similar_names(draft: _Draft) -> None:
+def _match_similar_names(draft: MappingDraft) -> None:
     """Names that differ from a known one by a typing error or an ending."""
     known = {name: target for target, names in HEADERS.items() for name in (plain(target), *names)}
     for name, header in draft.headers.items():
         near = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
-        if near and header not in draft.used and known[near[0]] not in draft.origins and not _reason(name):
+        if near and header not in draft.used and known[near[0]] not in draft.origins and not why_left_out(name):
             draft.take(known[near[0]], from_=header)
             draft.note(known[near[0]], f"Is '{header}' this? Its name is only alike.")
 
 
-def _drop_other_contents(draft: _Draft, profiler: ColumnProfiler) -> None:
+def _drop_other_contents(draft: MappingDraft, profiler: ColumnProfiler) -> None:
     """Columns of codes that a name alone brought in and whose values are of another kind, if another column fits."""
     for target in (column(name) for name in list(draft.origins)):
         origin = draft.origins[target.name].get("from")
@@ -217,7 +181,7 @@ def _drop_other_contents(draft: _Draft, profiler: ColumnProfiler) -> None:
             draft.used.discard(str(origin))
 
 
-def _match_values(draft: _Draft, profiler: ColumnProfiler) -> None:
+def _match_values(draft: MappingDraft, profiler: ColumnProfiler) -> None:
     """Contract columns that no name gives and the values of a column do."""
     numbers = str(draft.origins.get("patient_id", {}).get("from", ""))
     if "patient_id" not in draft.origins:
@@ -233,25 +197,25 @@ def _match_values(draft: _Draft, profiler: ColumnProfiler) -> None:
                 draft.take(target.name, from_=header)
                 draft.note(target.name, f"'{header}' is taken by its values, not by its name. Is it this?")
     for name in ("booked_at", "starts_at"):
-        times = [header for header in draft.unused() if plain(header) not in BIRTH and not _reason(plain(header))]
+        times = [header for header in draft.unused() if plain(header) not in BIRTH and not why_left_out(plain(header))]
         times = [header for header in times if name not in draft.origins and profiler.is_time(header)]
         if len(times) == 1:
             draft.take(name, from_=times[0])
             draft.note(name, f"'{times[0]}' is taken as the only other column of dates. Is it this?")
 
 
-def _match_cancellations(draft: _Draft, profiler: ColumnProfiler) -> None:
+def _match_cancellations(draft: MappingDraft, profiler: ColumnProfiler) -> None:
     """Who cancelled, beside a flag of missed appointments: a cancelled one was not missed, and not attended either."""
     flag = str(draft.origins.get("outcome_code", {}).get("from", ""))
     words = profiler.missed_flag(flag) if flag else {}
     who = draft.first(SAYS_WHO_CANCELLED)
     if not words:
         if flag and who:
-            draft.note("outcome_code", f"'{who}' may say which were cancelled: combine = {_toml([flag, who])}.")
+            draft.note("outcome_code", f"'{who}' may say which were cancelled: combine = {toml_value([flag, who])}.")
         return
     no = next(word for word, code in words.items() if code == "5")
     if who is None:
-        draft.note("outcome_code", f"{_toml(no)} is taken as attended. Are cancelled appointments among them?")
+        draft.note("outcome_code", f"{toml_value(no)} is taken as attended. Are cancelled appointments among them?")
         return
     by = profiler.cancelled_by(who)
     cancelled = {f"{no} | {word}": code for word, code in by.items()} | by
@@ -260,8 +224,8 @@ def _match_cancellations(draft: _Draft, profiler: ColumnProfiler) -> None:
     draft.note("outcome_code", f"'{who}' says which appointments were cancelled. Give each of its words a code.")
 
 
-def _match_contacts(draft: _Draft) -> None:
-    """Names, dates of birth, telephone numbers and wishes of who is called, by the names of their columns alone."""
+def _match_contacts(draft: MappingDraft) -> None:
+    """Patients' names, dates of birth, telephone numbers and preferences, recognised by column names alone."""
     shared = {str(value) for name in _SHARED_WITH for value in draft.origins.get(name, {}).values()}
     free = {
         _OF_THE_PATIENT.sub("", name): header
@@ -286,11 +250,11 @@ def _contact_names(name: str) -> tuple[str, ...]:
 def _fits(header: str, target: Column, profiler: ColumnProfiler) -> bool:
     in_words = target.name not in _TOLD_BY_CODES
     # The outcome is known only after the event, as it must be.
-    is_left_out = _reason(plain(header)) and target.name != "outcome_code"
+    is_left_out = why_left_out(plain(header)) and target.name != "outcome_code"
     return not is_left_out and profiler.share_known(header, target, in_words=in_words) >= _NEARLY_ALL
 
 
-def _add_formats(draft: _Draft, profiler: ColumnProfiler) -> None:
+def _add_formats(draft: MappingDraft, profiler: ColumnProfiler) -> None:
     times = [name for name in draft.origins if column(name).kind is Kind.TIMESTAMP]
     sources = {name: str(draft.origins[name]["from"]) for name in times if "from" in draft.origins[name]}
     if "person_birth_date" in draft.origins:
@@ -309,7 +273,7 @@ def _add_formats(draft: _Draft, profiler: ColumnProfiler) -> None:
         both["format"] = [f"{pattern} {clock}" for clock in ("%H:%M", "%H:%M:%S", "%H%M")]
 
 
-def _add_translations(draft: _Draft, profiler: ColumnProfiler) -> None:
+def _add_translations(draft: MappingDraft, profiler: ColumnProfiler) -> None:
     for target in (column(name) for name in draft.origins):
         if not target.codes or "from" not in draft.origins[target.name]:
             continue
@@ -317,116 +281,10 @@ def _add_translations(draft: _Draft, profiler: ColumnProfiler) -> None:
         if codes.translate:
             draft.origins[target.name]["translate"] = codes.translate
         for value in codes.unknown:
-            draft.note(target.name, f"Say in translate what {_toml(value)} means ({_choices(target)}).")
+            draft.note(target.name, f"Say in translate what {toml_value(value)} means ({_choices(target)}).")
         if codes.hidden:
             draft.note(target.name, f"{codes.hidden} more values are no national codes; not shown here.")
 
 
 def _choices(target: Column) -> str:
     return ", ".join(f"{code} {meaning}" for code, meaning in list(target.codes.items())[:3]) + ", ..."
-
-
-def _lines(draft: _Draft, path: Path) -> Iterator[str]:
-    yield f"# Drafted from the headers and codes of {path.name}. Read every line, then run"
-    yield f"#   dnapredict check {path.name} --mapping THIS_FILE"
-    yield f"description = {_toml(path.name)}"
-    yield "# Where the clinics are."
-    yield 'timezone = "Europe/London"'
-    yield ""
-    yield "[columns]"
-    for target in COLUMNS:
-        yield from _column_lines(draft, target)
-    if not draft.origins.keys().isdisjoint(CONTACT_NAMES):
-        yield from _comment(_FOR_THE_CALLER)
-    for target in CONTACT_COLUMNS:
-        yield from _column_lines(draft, target)
-    yield from _lookup_lines(draft)
-    yield from _unused_lines(draft)
-    yield from _translation_lines(draft)
-
-
-def _column_lines(draft: _Draft, target: Column) -> Iterator[str]:
-    for note in draft.notes.get(target.name, ()):
-        yield from _comment(note)
-    origin = draft.origins.get(target.name)
-    if origin and "translate" in origin:
-        yield from _comment(f"{target.name}: see its table of words at the end.")
-    elif origin:
-        yield f"{target.name} = {_toml(origin)}"
-    elif target.name == "outcome_code":
-        yield from _comment(f"outcome_code: no column looks like it. {_NO_OUTCOME}")
-    elif target.required:
-        yield from _comment(f"{target.name} must be had, and no column looks like it. {target.note}")
-        yield f'# {target.name} = {{ from = "..." }}'
-        if target.name == "appointment_id":
-            yield "# appointment_id = { row_number = true }     # where the extract has none"
-
-
-def _translation_lines(draft: _Draft) -> Iterator[str]:
-    """A table for each column whose words become codes, a line for each word, for a person to confirm."""
-    for name, origin in draft.origins.items():
-        words = origin.get("translate")
-        if not isinstance(words, dict):
-            continue
-        yield ""
-        yield f"[columns.{name}]"
-        yield from (f"{key} = {_toml(value)}" for key, value in origin.items() if key != "translate")
-        yield f"[columns.{name}.translate]"
-        yield from (f"{_toml(word)} = {_toml(code)}  # {column(name).codes[code]}" for word, code in words.items())
-
-
-def _lookup_lines(draft: _Draft) -> Iterator[str]:
-    postcode = draft.first(POSTCODE)
-    if postcode and "lsoa_code" not in draft.origins:
-        draft.used.add(postcode)
-        yield ""
-        yield from _comment("The postcode gives the LSOA by the ONS Postcode Directory, and goes no further:")
-        yield "# [geography]"
-        yield f"# postcode = {_toml(postcode)}"
-        yield '# postcodes = "ONSPD.csv"'
-    if (postcode or "lsoa_code" in draft.origins) and "imd_decile" not in draft.origins:
-        yield ""
-        yield from _comment("The LSOA gives the deprivation by File 7 of the English Indices of Deprivation:")
-        if not postcode or "lsoa_code" in draft.origins:
-            yield "# [geography]"
-        yield '# imd = "File_7_IoD2025.csv"                     # LSOA 2021; for LSOA 2011 that of 2019'
-
-
-def _unused_lines(draft: _Draft) -> Iterator[str]:
-    left = {name: header for name, header in draft.headers.items() if header not in draft.used}
-    if not left:
-        return
-    yield ""
-    yield "# Left outside:"
-    for name, header in left.items():
-        number = list(draft.headers).index(name) + 1
-        yield from _comment(f"- {printable_name(header, number)}: {_reason(name) or 'not part of the contract'}.")
-
-
-def _reason(name: str) -> str:
-    return next((why for pattern, why in LEFT_OUT if re.search(pattern, name)), "")
-
-
-def _comment(text: str) -> Iterator[str]:
-    words, line = text.split(), "#"
-    for word in words:
-        if len(line) + 1 + len(word) > _WIDTH:
-            yield line
-            line = "# "
-        line += f" {word}"
-    yield line
-
-
-def _toml(value: object) -> str:
-    """A value in TOML on one line, which tomli-w cannot write; text as in JSON, whose escapes are TOML's too."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(key)} = {_toml(inside)}" for key, inside in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(name)

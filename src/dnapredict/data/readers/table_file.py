@@ -18,7 +18,6 @@ from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.files.digests import file_sha256
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER, sniff
 from dnapredict.data.readers.csv_reader import plain_text, read_delimited
-from dnapredict.data.readers.excel_reader import read_sheet
 from dnapredict.data.readers.file_type import EXTRACT, WORKBOOK, FileLimits, FileType, file_type_of, require_file
 from dnapredict.errors import DataError
 
@@ -55,8 +54,12 @@ def _read(path: Path, workspace: Workspace, limits: FileLimits | None, tell: Cal
     limits.check_size(path)
     if file_type is FileType.PARQUET:
         return _parquet(path, workspace, limits)
-    reader = read_sheet if file_type is FileType.WORKBOOK else read_delimited
-    table, notes = reader(path, workspace, limits=limits)
+    if file_type is FileType.WORKBOOK:
+        from dnapredict.data.readers.excel_reader import read_sheet  # loads openpyxl
+
+        table, notes = read_sheet(path, workspace, limits=limits)
+    else:
+        table, notes = read_delimited(path, workspace, limits=limits)
     if tell and notes:
         tell(f"{path.name}: {'; '.join(notes)}.")
     return table

@@ -48,11 +48,11 @@ def _columns() -> Iterator[str]:
 
 def _contacts() -> Iterator[str]:
     yield "\n## Who is called, and how\n\n"
-    yield "Only a list to call has these, under these names or through a mapping, and only the person who calls sees\n"
-    yield "them. They are kept encrypted and apart from the list, and are deleted once its last appointment is over\n"
-    yield "(`contact_days` in `serving/service.toml`). No factor, model, audit, report or log reads them, and\n"
-    yield "`POST /v1/score` refuses them. Of a telephone number the leading zero that a spreadsheet dropped is put\n"
-    yield "back (7700900123 is 07700900123); of `7.7009E+09` only the first digits are left: it is shown as it is.\n\n"
+    yield "A list to call can have these columns, by these names or through a mapping. Only the person who calls\n"
+    yield "sees them. They are stored encrypted and apart from the list, and are deleted once its last appointment\n"
+    yield "is over (`contact_days` in `serving/service.toml`). No factor, model, audit, report or log reads them, and\n"
+    yield "`POST /v1/score` refuses them. If a spreadsheet dropped the leading zero of a telephone number, it is\n"
+    yield "restored (7700900123 is 07700900123). `7.7009E+09` has lost its last digits and is shown unchanged.\n\n"
     yield "| column | type | role | unit | what it is | NHS Data Dictionary |\n|---|---|---|---|---|---|\n"
     yield from map(_line, CONTACT_COLUMNS)
 

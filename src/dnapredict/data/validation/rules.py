@@ -91,7 +91,7 @@ def sentence_of(rule: str) -> str:
 
 
 def columns_of(sentence: str) -> tuple[str, ...]:
-    """The contract columns in which to look for what a sentence of `sentence_of` says; empty where it is the whole row.
+    """The contract columns that a sentence of `sentence_of` is about; empty if it is about the whole row.
 
     >>> columns_of("starts before it was booked"), columns_of("holds a starts_at that is not a date and time")
     (('starts_at', 'booked_at'), ('starts_at',))

@@ -7,15 +7,10 @@ from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.fairness.access.access_counts import AccessCounts, CountedAccess
 from dnapredict.fairness.access.access_measures import MEASURES
 from dnapredict.fairness.disclosure.count_differences import told_range
-from dnapredict.fairness.disclosure.hidden_counts import (
-    EVERYONE,
-    OTHERS,
-    HiddenCells,
-    LinkedTables,
-    group_constraints,
-)
+from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, hide_cells
+from dnapredict.fairness.disclosure.linked_tables import EVERYONE, OTHERS, LinkedTables, group_constraints
 from dnapredict.fairness.disclosure.merged_groups import MergedGroups, merge_small_groups
-from dnapredict.fairness.disclosure.publications import PublishedBefore
+from dnapredict.fairness.disclosure.published_before import PublishedBefore
 from dnapredict.fairness.disclosure.suppression import AtMost, CountCell, SumConstraint
 from dnapredict.fairness.measure.membership import Group
 
@@ -47,7 +42,7 @@ def hidden_access_counts(
     """
     merged = merge_small_groups(tallied, rule, sizes=lambda one: (one.patients, one.appointments, one.total("missed")))
     linked = access_tables(tallied, merged, rule)
-    return linked.hide(rule, merged, before=before)
+    return hide_cells(linked, rule, merged, before=before)
 
 
 def access_tables(tallied: Sequence[CountedAccess], merged: MergedGroups, rule: Disclosure) -> LinkedTables:
@@ -71,14 +66,14 @@ def access_tables(tallied: Sequence[CountedAccess], merged: MergedGroups, rule: 
 
 
 def _rest_of(measure: str) -> str:
-    """The name of what is left of a denominator beside the numerator; those who attended have the audit's name."""
+    """The name of a denominator less its numerator; for those who attended it is the audit's name."""
     return "attended" if measure == "missed" else f"{measure} rest"
 
 
 def _add_rest(
     linked: LinkedTables, grouping: str, codes: Sequence[str], *, measures: Sequence[str], rule: Disclosure
 ) -> None:
-    """What is left beside each numerator: a share is hidden where it is 1 to 7, so that a reader learns whether."""
+    """Each denominator less its numerator. A share is hidden if this is 1 to 7, which tells a reader that it is."""
     for code in codes:
         for measure in measures:
             above, below, rest = (

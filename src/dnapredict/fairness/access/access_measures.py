@@ -63,7 +63,7 @@ _WAITED: Final = f"{_FIRST} AND (missed OR came) AND wait_days >= 0"
 class Measure:
     """A share of appointments: numerator `above` within denominator `below`, both SQL conditions.
 
-    `title` names the figure, `phrase` completes "of 100 ...", `lower_is_better` is None where neither is.
+    `title` names the figure, `phrase` completes "of 100 ...".
     """
 
     name: str
@@ -71,7 +71,6 @@ class Measure:
     phrase: str
     above: str
     below: str
-    lower_is_better: bool | None = True
 
 
 MEASURES: Final = (
@@ -89,7 +88,6 @@ MEASURES: Final = (
         "appointments with an outcome",
         "outcome_code = '2'",
         "ended",
-        lower_is_better=None,
     ),
     Measure(
         "wait_over_6_weeks",
@@ -111,7 +109,6 @@ MEASURES: Final = (
         "first appointments that took place or were missed",
         "coalesce(from_referral, FALSE)",
         _WAITED,
-        lower_is_better=False,
     ),
     Measure(
         "remote",
@@ -119,19 +116,9 @@ MEASURES: Final = (
         "attended or missed appointments",
         "coalesce(remote, FALSE)",
         "(missed OR came) AND remote IS NOT NULL",
-        lower_is_better=None,
     ),
-    Measure("age_known", "Age recorded", "appointments", "age_years IS NOT NULL", "TRUE", False),
-    Measure("sex_known", "Sex recorded", "appointments", "gender_code IN ('1', '2', '9')", "TRUE", False),
-    Measure("ethnicity_known", "Ethnic group recorded", "appointments", "ethnicity_known", "TRUE", False),
-    Measure("area_known", "Deprivation decile known", "appointments", "imd_decile >= 1", "TRUE", False),
+    Measure("age_known", "Age recorded", "appointments", "age_years IS NOT NULL", "TRUE"),
+    Measure("sex_known", "Sex recorded", "appointments", "gender_code IN ('1', '2', '9')", "TRUE"),
+    Measure("ethnicity_known", "Ethnic group recorded", "appointments", "ethnicity_known", "TRUE"),
+    Measure("area_known", "Deprivation decile known", "appointments", "imd_decile >= 1", "TRUE"),
 )
-
-
-def measure_named(name: str) -> Measure:
-    """The measure of that name.
-
-    >>> measure_named("missed").title
-    'Missed appointments'
-    """
-    return next(measure for measure in MEASURES if measure.name == name)

@@ -16,8 +16,10 @@ from dnapredict.fairness.access.access_disclosure import (
 )
 from dnapredict.fairness.access.access_measures import MEASURES, WAIT_BEGINS, AccessData
 from dnapredict.fairness.compare.heterogeneity import slope_index
-from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, publish_rate
-from dnapredict.fairness.disclosure.publications import Publication, PublishedBefore
+from dnapredict.fairness.disclosure.hidden_counts import HiddenCells
+from dnapredict.fairness.disclosure.publications import Publication
+from dnapredict.fairness.disclosure.published_before import PublishedBefore
+from dnapredict.fairness.disclosure.rounded_figures import publish_rate
 from dnapredict.fairness.measure.groupings import (
     GROUPINGS,
     PLACE_GROUPINGS,

@@ -14,7 +14,7 @@ them. Where they explain a gap in reach, as in Simpson's paradox, `AdjustedEffec
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from dnapredict.fairness.measure.groupings import DERIVED, GROUPINGS
-from dnapredict.fairness.measure.intervals import Interval, RateDifference, Ratio, z_of
+from dnapredict.fairness.measure.intervals import Interval, RateDifference, z_of
 from dnapredict.fairness.measure.pair_counts import EVERYONE, MEASURES, SERVICE, PairCounts
 from dnapredict.model.evaluate.logistic import between_group_variance
 
@@ -76,35 +76,8 @@ class AdjustedEffect:
         return RateDifference(value, error * others).interval(z_of(0.95))
 
 
-@dataclass(frozen=True)
-class AdjustedEffects(Mapping[Key, AdjustedEffect]):
-    """The effect of each group by grouping and code; unions such as Core20 too."""
-
-    effects: Mapping[Key, AdjustedEffect]
-
-    def __getitem__(self, key: Key) -> AdjustedEffect:
-        return self.effects[key]
-
-    def __iter__(self) -> Iterator[Key]:
-        return iter(self.effects)
-
-    def __len__(self) -> int:
-        return len(self.effects)
-
-    def risk_ratio(self, grouping: str, code: str) -> Ratio:
-        """Missed over expected, adjusted; above 1, the group is under-scored. The error is clustered by patient."""
-        one = self.effects[grouping, code]
-        return Ratio(one.missed, one.expected, one.log_error)
-
-    def reach_gap(self, grouping: str, code: str) -> RateDifference:
-        """How much lower the group's reach is than everyone's, adjusted: positive is behind."""
-        one = self.effects[grouping, code].reach
-        return RateDifference(-one.value, one.error)
-
-    def call_gap(self, grouping: str, code: str) -> RateDifference:
-        """How much lower the group's reach is than its risks would give: positive is cut from calls."""
-        one = self.effects[grouping, code].called
-        return RateDifference(-one.value, one.error)
+AdjustedEffects = Mapping[Key, AdjustedEffect]
+"""The effect of each group by grouping and code; unions such as Core20 too."""
 
 
 def adjusted_effects(pairs: PairCounts) -> AdjustedEffects:
@@ -114,15 +87,13 @@ def adjusted_effects(pairs: PairCounts) -> AdjustedEffects:
     effects of others enter through the expected numbers that both groups share.
     """
     if not pairs.groupings or not are_forecasts(pairs):
-        return AdjustedEffects({})
+        return {}
     risk, reach, called = _risk(pairs), _reach(pairs, by_risk=False), _reach(pairs, by_risk=True)
     fitted = {"risk": _pooled(risk), "reach": _pooled(reach), "called": _pooled(called)}
-    return AdjustedEffects(
-        {
-            key: _effect(members, pairs, {"risk": risk, "reach": reach, "called": called}, fitted)
-            for key, members in _groups(pairs).items()
-        }
-    )
+    return {
+        key: _effect(members, pairs, {"risk": risk, "reach": reach, "called": called}, fitted)
+        for key, members in _groups(pairs).items()
+    }
 
 
 def are_forecasts(pairs: PairCounts) -> bool:

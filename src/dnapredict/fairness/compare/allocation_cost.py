@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.compare.comparisons import Evidence, published_fall, published_rate
 from dnapredict.fairness.disclosure.further_figures import ALLOCATED, under_rule
-from dnapredict.fairness.disclosure.hidden_counts import publish_rate
+from dnapredict.fairness.disclosure.rounded_figures import publish_rate
 from dnapredict.fairness.measure.audit_counts import BY_RISK
 from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.group_metrics import rate

@@ -66,7 +66,7 @@ class CauseEvidence:
     points: GapPoints
 
 
-def cause_evidence(group: GroupCounts, rest: GroupCounts, *, has_trust_side: bool = True) -> CauseEvidence | None:
+def cause_evidence(group: GroupCounts, rest: GroupCounts) -> CauseEvidence | None:
     """What the counts show; None where group or rest has nobody missed or called, or one risk alone."""
     inside, outside = risk_bins(group, rest, resamples=200)
     points = points_of(inside, outside)
@@ -83,7 +83,7 @@ def cause_evidence(group: GroupCounts, rest: GroupCounts, *, has_trust_side: boo
         risk_others=_ratio(everyone - called, margin, effect),
         slope=RateDifference(float(slope[0]), float(error[0] * np.sqrt(effect))),
         less_often=gap(rate(rest, "base_rate"), rate(group, "base_rate"), z=_CLEAR),
-        recorded=gap(rate(group, "trust_side"), rate(rest, "trust_side"), z=_CLEAR) if has_trust_side else None,
+        recorded=gap(rate(group, "trust_side"), rate(rest, "trust_side"), z=_CLEAR),
         wrong_records=_wrong_records(inside, margin) / effect,
         points=points,
     )

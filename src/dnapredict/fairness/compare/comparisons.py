@@ -13,8 +13,8 @@ from dnapredict.fairness.compare.e_values import EvidenceIncrement, increment
 from dnapredict.fairness.compare.harm_search import FoundHarm
 from dnapredict.fairness.compare.heterogeneity import between_group_sd
 from dnapredict.fairness.disclosure.count_differences import counts_in_rate
-from dnapredict.fairness.disclosure.hidden_counts import (
-    HiddenCells,
+from dnapredict.fairness.disclosure.hidden_counts import HiddenCells
+from dnapredict.fairness.disclosure.rounded_figures import (
     publish_allocation,
     publish_group_rate,
     publish_rate,

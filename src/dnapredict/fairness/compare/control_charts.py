@@ -11,7 +11,7 @@ from typing import Final
 
 from dnapredict.fairness.compare.comparisons import Evidence
 from dnapredict.fairness.disclosure.count_differences import counts_in_rate
-from dnapredict.fairness.disclosure.hidden_counts import publish_rate
+from dnapredict.fairness.disclosure.rounded_figures import publish_rate
 from dnapredict.fairness.measure.counts import GroupCounts
 from dnapredict.fairness.measure.group_metrics import rate
 from dnapredict.fairness.measure.intervals import Interval, Rate, printed_interval

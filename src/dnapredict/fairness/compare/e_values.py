@@ -106,8 +106,8 @@ def enough_by(
 ) -> datetime.date | None:
     """The last day of the month by which a group that is not behind would be shown to be so, at its present rate.
 
-    From the evidence that a missed appointment brings on average if group and everyone else are reached alike. None
-    where that is more than ten years away. The exact day would tell how many of the group missed.
+    Computed from the average evidence of a missed appointment if the group and everyone else are reached equally. None
+    if that is more than ten years away. The exact day would reveal how many of the group missed.
 
     >>> day = datetime.date
     >>> enough_by(Rate(4000, 10_000), Rate(200, 500), limit=0.05, log_e_pass=0.0, level=0.05,

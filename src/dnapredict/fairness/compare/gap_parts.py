@@ -33,7 +33,6 @@ class GapPoints:
     level: Floats
     capacity: Floats
     gap: Floats
-    relative_slope: Floats
     shift: Floats
 
     @property
@@ -75,7 +74,6 @@ def _points(inside: RiskBins, outside: RiskBins, line: tuple[float, float]) -> G
         level=level_right - as_others,
         capacity=as_others - inside.reach + outside.reach - others,
         gap=outside.reach - inside.reach,
-        relative_slope=slope,
         shift=shift,
     )
 

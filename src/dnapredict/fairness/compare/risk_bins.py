@@ -55,13 +55,13 @@ class RiskBins:
         return np.asarray(self.cells[:, 1, 1].sum(axis=-1) / np.maximum(self.missed.sum(axis=-1), _RIDGE))
 
 
-def risk_bins(group: GroupCounts, rest: GroupCounts, *, resamples: int = 0, seed: int = 0) -> tuple[RiskBins, RiskBins]:
+def risk_bins(group: GroupCounts, rest: GroupCounts, *, resamples: int = 0) -> tuple[RiskBins, RiskBins]:
     """Both groups in the same bins of risk, with Poisson resamples whose variance is that of repeat patients.
 
     A cell is resampled as `deff * Poisson(n / deff)`, where `deff` is the design effect of the group's reach.
     """
     edges, odds = _pooled(group + rest)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     both = []
     for counts in (group, rest):
         whole = np.add.reduceat(_cells(counts), edges, axis=-1)

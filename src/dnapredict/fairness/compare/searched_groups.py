@@ -181,7 +181,7 @@ class _CrossedGroups:
 
     Attributes
     ----------
-    index : their places among all groups
+    index : their positions among all groups
     parts : for each grouping, the different sets of codes that any of them has
     places : for each grouping, (groups,) which of the parts each group has
     """
@@ -209,8 +209,8 @@ class _Overlaps:
     def shares(self, batch: _CrossedGroups, other: Cells) -> Floats:
         """(groups,) the share of each group of `batch` that is inside `other`.
 
-        Exact for three groupings, and for `TRIPLE` with one more. Where both together have more, the further groupings
-        are taken as independent within either, whichever gives more.
+        Exact for three groupings, and for `TRIPLE` with one more. If both together have more, the further groupings are
+        assumed to be independent within one of the two; the larger of both results is used.
         """
         both: Parts = {
             name: (
@@ -275,14 +275,14 @@ class _Overlaps:
 
 
 def _places_of(batch: _CrossedGroups, name: str, parts: int) -> NDArray[np.int64]:
-    """(groups,) the part of a grouping that each group has; where there is one part only, all have it."""
+    """(groups,) the part of a grouping that each group has; with only one part, all groups have it."""
     if parts == 1:
         return np.zeros(len(batch.index), dtype=np.int64)
     return batch.places["imd_decile" if name == "core20" else name]
 
 
 def _with_core20(parts: Parts) -> Parts:
-    """The parts with Core20 in the place of deciles, as `TRIPLE` is counted."""
+    """The parts with Core20 instead of deciles, as `TRIPLE` is counted."""
     return {
         ("core20" if name == "imd_decile" else name): (
             tuple(tuple(dict.fromkeys(map(_core20, part))) for part in own) if name == "imd_decile" else own

@@ -1,8 +1,7 @@
-"""Counts that no table has a column for, and that two printed counts or a rate tell: who missed and was not called.
+"""Differences of two printed counts, such as missed and not called, which no table has as a column.
 
-Each rate is hidden where 1 to 7 are left beside its numerator, so that a reader learns of what is left whether it is
-small. What is left is also the first count less the second, both as they are printed. These differences are protected
-as the counts of the tables are.
+A rate is hidden if its denominator less its numerator is 1 to 7, which tells a reader whether this difference is small.
+A reader can also subtract the two printed counts. These differences are protected like the counts of the tables.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +25,7 @@ class CountDifference:
 
 
 MISSED_NOT_REACHED: Final = "missed_not_reached"
-# What is left of each rate, in an order in which a difference comes after those that it is made of.
+# The difference for each rate, ordered so that a difference comes after the ones from which it is computed.
 DIFFERENCES: Final[Mapping[str, CountDifference]] = {
     MISSED_NOT_REACHED: CountDifference("missed", "reached", has_rate=True),
     "attended": CountDifference("appointments", "missed", has_rate=True),
@@ -61,7 +60,7 @@ def differences_of(counts: Mapping[str, float]) -> Iterator[tuple[str, float]]:
 
 
 def told_range(count: float, rule: Disclosure) -> Range:
-    """What rates tell of a difference that is printed nowhere: that it is 0, small or neither.
+    """The range of an unprinted difference that rates reveal: 0, small or neither.
 
     >>> from dnapredict.config.fairness_policy import Disclosure
     >>> rule = Disclosure(why="The rule of hospital statistics.")
@@ -76,9 +75,9 @@ def told_range(count: float, rule: Disclosure) -> Range:
 
 
 def rows_of_one_count(linked: LinkedCounts) -> list[Mapping[Unknown, float]]:
-    """The sums without those that make a difference, and in their place the sums that differences have themselves.
+    """The sums, with those that define a difference replaced by the sums of the differences themselves.
 
-    So several reports can be followed one count at a time, which is much faster.
+    Several reports can then be followed one count at a time, which is much faster.
     """
     made = dict.fromkeys(tuple(_counted(row)) for row in linked.equal if _makes_difference(row))
     kept = [row for row in linked.equal if not _makes_difference(row)]
@@ -104,3 +103,8 @@ def _counted(row: Mapping[Unknown, float]) -> dict[str, None]:
 def _renamed(row: Mapping[Unknown, float], counted: str) -> dict[Unknown, float]:
     """The same row of another count."""
     return {cell._replace(counted=counted): weight for cell, weight in row.items() if isinstance(cell, CountCell)}
+
+
+def is_of_one_count(row: Mapping[Unknown, float]) -> bool:
+    """Whether a row links numbers of one count: only these are followed over several reports, one count at a time."""
+    return len({cell.counted for cell in row if isinstance(cell, CountCell)}) == 1

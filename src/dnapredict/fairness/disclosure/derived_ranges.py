@@ -197,7 +197,7 @@ def _is_safe(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.
 
 
 class _Hidden(NamedTuple):
-    """The range of an unknown before it was hidden, and the secret that it was hidden for."""
+    """The range of an unknown before it was hidden, and the secret that hiding it protects."""
 
     printed: Range
     secret: Unknown

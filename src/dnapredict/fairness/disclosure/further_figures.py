@@ -1,4 +1,4 @@
-"""Figures of a report that are in none of its tables: curves, other rules of allocation, findings of the search.
+"""Figures of a report outside its tables: curves, other allocation rules, findings of the search for harm.
 
 Their counts are parts of those in the tables, and are linked to them before anything is hidden.
 """
@@ -18,9 +18,9 @@ _BY: Final = " by "
 
 @dataclass(frozen=True)
 class FurtherGroup:
-    """A group that is in no table and of which a finding prints counts.
+    """A group of a finding with printed counts that is in no table.
 
-    `counts` has exact counts by name, `wholes` the larger groups that it is part of, as grouping and code, with their
+    `counts` has exact counts by name; `wholes` has the larger groups that contain it, as grouping and code, with their
     exact counts of the same names.
     """
 
@@ -32,7 +32,7 @@ class FurtherGroup:
 
 @dataclass(frozen=True)
 class FurtherFigures:
-    """What a report prints beside its tables.
+    """The counts that a report prints outside its tables.
 
     `groups` are those of findings, smaller ones after the larger ones that they are part of; `fifths` the counts
     `IN_FIFTHS` in each fifth of a group's risk, by grouping and code; `allocated` the fifths of deprivation under each
@@ -50,7 +50,7 @@ def fifths_of(grouping: str) -> str:
 
 
 def is_of_fifths(grouping: str) -> bool:
-    """Whether it is one of fifths, whose ends differ between reports."""
+    """Whether a grouping is one into fifths, whose boundaries differ between reports."""
     return grouping.endswith(_FIFTHS)
 
 

@@ -1,8 +1,8 @@
-"""A linear program that is solved for many objectives, each time from the solution before.
+"""A linear program that is solved for many objectives, each from the previous solution (a warm start).
 
-Between two solves only the objective and a few limits change, so that most need few steps. `scipy.optimize.linprog`
-starts anew each time, which takes four times as long for the programs of an audit. HiGHS, which it calls, can continue
-from a basis; SciPy's own binding of it is used for that, and `linprog` where a release of SciPy has none.
+Between two solves only the objective and a few bounds change, so most need few iterations. `scipy.optimize.linprog`
+has no warm start and takes four times as long for the programs of an audit. HiGHS, the solver behind it, can continue
+from a basis: SciPy's own binding of HiGHS is used for that, and `linprog` if a release of SciPy has no binding.
 """
 
 import importlib
@@ -21,14 +21,14 @@ Floats = NDArray[np.float64]
 
 
 class Solution(NamedTuple):
-    """Values of the unknowns, and whether the limits of each of them bound the objective (a dual value is not 0)."""
+    """Values of the unknowns, and whether the bounds of each limit the objective (a dual value is not 0)."""
 
     values: Floats
     bounding: NDArray[np.bool_]
 
 
 class LinearProgram:
-    """Unknowns within limits, rows whose weighted sum is 0 and rows whose weighted sum is at most 0."""
+    """Unknowns with bounds, rows whose weighted sum is 0 and rows whose weighted sum is at most 0."""
 
     def __init__(self, equal: csr_array, at_most: csr_array, low: Floats, high: Floats) -> None:
         """`equal` and `at_most` are (rows, unknowns); `low` and `high` are finite."""
@@ -43,12 +43,12 @@ class LinearProgram:
             self._columns = np.arange(len(low), dtype=np.int32)
 
     def set_limits(self, place: int, low: float, high: float) -> None:
-        """Give an unknown other limits."""
+        """Change the bounds of an unknown."""
         self._low[place], self._high[place] = low, high
         self._moved.add(place)
 
     def minimise(self, aim: Floats) -> Solution | None:
-        """A solution that minimises the weighted sum `aim`; None where the limits and rows contradict each other."""
+        """A solution that minimises the weighted sum `aim`; None if the bounds and rows are infeasible."""
         return self._by_linprog(aim) if self._highs is None else self._by_highs(aim)
 
     def _loaded(self, core: Any) -> Any:

@@ -19,7 +19,8 @@ from dnapredict.data.files.atomic_write import private_folder, write_private
 from dnapredict.data.files.digests import FIRST_SEAL, SecretError, entry_seal, read_or_make
 from dnapredict.data.files.file_lock import locked
 from dnapredict.errors import StoreError
-from dnapredict.fairness.disclosure.publications import Kind, Publication, PublishedBefore
+from dnapredict.fairness.disclosure.publications import Kind, Publication
+from dnapredict.fairness.disclosure.published_before import PublishedBefore
 
 FOLDER: Final = "published"
 _FILE: Final = "published.json"

@@ -24,7 +24,7 @@ from dnapredict.fairness.disclosure.derived_ranges import (
 _KEPT: Final = 1_000.0  # how much dearer a cell is that is hidden only where no other is left
 _TOTAL: Final = 10_000.0
 _ZERO: Final = 1e6
-_OF_A_DIFFERENCE: Final = 3  # the whole, its part and what is left: three counts of one group
+_OF_A_DIFFERENCE: Final = 3  # the whole, its part and their difference: three counts of one group
 
 
 class CountCell(NamedTuple):
@@ -68,10 +68,10 @@ class Linked(Protocol):
 
 
 class HiddenCounts(NamedTuple):
-    """The cells to hide, and what is known of every count when they are.
+    """The cells to hide, and the range in which each count is then known to be.
 
-    `left_out` counts earlier reports that could not be followed, `exposed` the small numbers that follow from this
-    report and earlier ones together whatever is hidden.
+    `left_out` is the number of earlier reports that could not be followed; `exposed` is the number of small counts that
+    follow from this report and earlier ones together whatever is hidden.
     """
 
     cells: frozenset[CountCell]
@@ -190,7 +190,7 @@ def linked_counts(
 def _differences(
     constraints: Sequence[SumConstraint], unprinted: Mapping[CountCell, Range]
 ) -> dict[CountCell, tuple[CountCell, CountCell]]:
-    """The whole and the part of each difference of two counts that is printed nowhere."""
+    """The whole and the part of each unprinted difference of two counts."""
     return {
         line.parts[0]: (line.total, line.parts[1])
         for line in constraints
@@ -200,10 +200,10 @@ def _differences(
 
 @dataclass
 class _Hiding:
-    """What has been hidden so far beside the `small` counts, and what that costs.
+    """The counts hidden so far in addition to the `small` ones, and their cost.
 
     Several reports are followed one count at a time. There a difference has the range that follows from its whole and
-    its part, and is hidden with the cheaper of the two.
+    its part; to hide it, the cheaper of the two is hidden.
     """
 
     exact: Mapping[CountCell, float]
@@ -216,13 +216,13 @@ class _Hiding:
     plain_zeros: set[CountCell] = field(default_factory=set)
 
     def follow_zeros(self, at_most: Sequence[AtMost]) -> None:
-        """Find the zeros of what is part of nobody: of 0 appointments 0 are missed, hidden or not."""
+        """Find the zeros that follow from a whole of 0: of 0 appointments 0 are missed, hidden or not."""
         pairs = [(one, limit.larger) for limit in at_most for one in limit.smaller]
         pairs += [(part, (whole,)) for whole, part in self.differences.values()]
         self.plain_zeros |= {one for one, larger in pairs if not any(self.exact[each] for each in larger)}
 
     def price(self, name: Unknown) -> float | None:
-        """The cost of hiding a number; None where it is printed nowhere, or follows from a 0 of its whole."""
+        """The cost of hiding a number; None if it is not printed, or follows from a whole of 0."""
         if not isinstance(name, CountCell) or any(
             name in each for each in (self.small, self.further, self.plain_zeros)
         ):
@@ -233,17 +233,17 @@ class _Hiding:
         return None if name in self.unprinted else self.prices.of(name)
 
     def price_in_one_report(self, name: Unknown) -> float | None:
-        """As `price`; a hidden number is then known not to be 0: a 0 is hidden only for what other reports tell."""
+        """As `price`; a hidden number is then known not to be 0: a 0 is hidden only because of other reports."""
         if not isinstance(name, CountCell) or name in self.differences or not self.exact[name]:
             return None
         return self.price(name)
 
     def range_when_hidden(self, name: Unknown) -> Range:
-        """What a reader knows of a hidden number."""
+        """The range in which a reader knows a hidden number to be."""
         return HIDDEN_RANGE if isinstance(name, CountCell) and self.exact[name] else HIDDEN_ZERO_RANGE
 
     def hide(self, name: Unknown) -> Range:
-        """Hide a number, or one of those that a difference follows from; returns what a reader then knows of it."""
+        """Hide a number, or one of the two of a difference; return the range in which a reader knows it to be."""
         if not isinstance(name, CountCell):
             return HIDDEN_ZERO_RANGE
         if name in self.differences:
@@ -255,7 +255,7 @@ class _Hiding:
         return self.linked.ranges[name]
 
     def narrow_differences(self) -> None:
-        """Take into account that whoever knows two numbers subtracts them."""
+        """Take into account that a reader who knows two numbers can subtract them."""
         for left in self.differences:
             self.linked.ranges[left] = self._range_of_difference(left)
 

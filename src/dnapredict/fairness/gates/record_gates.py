@@ -64,7 +64,7 @@ def coverage_problems(coverage: Coverage, least: float) -> list[str]:
         problems.append(f"Beyond chance, too many of the same appointments are now of {_named(enlarged)}.")
     if exchanged := coverage.exchanged(least):
         problems.append(
-            f"Beyond chance, too many of {_named(exchanged)} are of another group now, and others took their place."
+            f"Beyond chance, too many of {_named(exchanged)} were moved to another group and replaced by others."
         )
     if coverage.foreign > (1 - least) * coverage.audited or (diluted := coverage.diluted(least)):
         whose = f" of {_named(diluted)}" if coverage.foreign <= (1 - least) * coverage.audited else ""

@@ -30,7 +30,8 @@ from dnapredict.fairness.measure.membership import (
     month_grouping,
     months,
 )
-from dnapredict.fairness.measure.pair_counts import PairCounts, count_pairs
+from dnapredict.fairness.measure.pair_counting import count_pairs
+from dnapredict.fairness.measure.pair_counts import PairCounts
 from dnapredict.fairness.measure.row_counting import count_groups, count_memberships
 from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes, uncalled_outcomes
 

@@ -126,7 +126,7 @@ class AuditData:
         return AuditData(changed)
 
     def trust_side(self) -> NDArray[np.bool_]:
-        """Whether the trust had a part in the missed appointment.
+        """Whether the missed appointment has a reason on the trust's side.
 
         That is a recorded reason, or outcome code 7: the patient came late and was not seen.
         """
@@ -139,9 +139,9 @@ class AuditData:
         return trust_side
 
     def strictly_labelled(self) -> NDArray[np.bool_] | None:
-        """A mask without the missed appointments in which the trust had a part, so that only the patient's count.
+        """A mask that excludes missed appointments with a reason on the trust's side.
 
-        None where there are none.
+        None if there are none.
         """
         left_out = self.trust_side() & self.table["dna"].to_numpy()
         return ~left_out if left_out.any() else None

@@ -1,8 +1,8 @@
-"""What an audit found again of the appointments that its model was tested on.
+"""Coverage: how many of the appointments that a model was tested on an audit finds unchanged.
 
-An audit of fewer, other or edited appointments can come out better than one of all. The training therefore keeps which
-appointments the test held, with day and outcome, and how many there were of each group
-(`registry.tested_appointments`); each audit is compared with that. The counts are exact, and never printed as they are.
+An audit of fewer, other or edited appointments can have a better result than one of all. The training therefore keeps
+the appointments of the test, with day and outcome, and the number in each group (`registry.tested_appointments`). Each
+audit is compared with them. The counts are exact, and are rounded before they are printed.
 """
 
 import datetime
@@ -26,11 +26,11 @@ Composition = Mapping[str, Mapping[str, tuple[int, int]]]
 
 # One audit in a thousand is called incomplete by chance, over all groups and outcomes together.
 _CHANCE: Final = 0.001
-# Of a cell's appointments, whose signs are added up in buckets of two or more, so that no sum tells who is in it.
+# Smallest number of a cell's appointments for each bucket of signs, so that no sum reveals who is in the cell.
 _LEAST_IN_BUCKET: Final = 2
 _FEWEST_BUCKETS: Final = 32
 _MOST_BUCKETS: Final = 512
-# Standard errors by which an estimate of exchanged appointments is lowered.
+# An estimate of exchanged appointments is lowered by so many standard errors.
 _CAUTION: Final = 3.0
 # A patient's appointments are lost or kept together, so that chance is taken on half as many.
 _DESIGN_EFFECT: Final = 2.0
@@ -118,7 +118,7 @@ class Coverage:
         return _beyond_chance(held, allowed=1 - least)
 
     def exchanged(self, least: float) -> tuple[CoverageCell, ...]:
-        """Groups that are as large as they were, of which more than the share 1 - `least` was exchanged for others."""
+        """Groups of unchanged size of which more than the share 1 - `least` was exchanged for other appointments."""
         lacking = set(self.lacking(least))
         return _beyond_chance(
             [(cell, cell.tested, cell.left) for cell in self.cells if cell not in lacking], allowed=1 - least
@@ -150,9 +150,9 @@ def group_sums(
 ) -> dict[Cell, NDArray[np.int64]]:
     """For each cell its appointments' signs, added up by bucket; both are bits of the keyed fingerprint.
 
-    The squared difference of two such sums estimates how many appointments only one of the two sets holds (Charikar,
-    Chen and Farach-Colton 2002), though neither tells of any appointment whether it is in the set: a cell has at most
-    one bucket for two appointments, and one too small for that is left out.
+    The squared difference of two such sums estimates how many appointments are in only one of the two sets (Charikar,
+    Chen and Farach-Colton 2002). The sums do not reveal whether an appointment is in a set: a cell has at most one
+    bucket for two appointments, and a smaller cell is left out.
 
     Parameters
     ----------
@@ -217,9 +217,9 @@ def coverage_cells(
     keys: NDArray[np.uint64] | None = None,
     sums: Mapping[Cell, NDArray[np.int64]] = MappingProxyType({}),
 ) -> Iterator[CoverageCell]:
-    """Each group of the test by outcome, with what the audit's `table` holds of it.
+    """Each group of the test by outcome, with its counts in the audit's `table`.
 
-    An extract that lacks a column lacks every group of it.
+    An extract without a column has no group of that column.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ def coverage_cells(
     )
     held = {name: (groups, index) for name, groups, index in _memberships(table)}
     everywhere = {grouping.name: grouping for grouping in (*GROUPINGS, *PLACE_GROUPINGS)}
-    for name in tested.keys() & everywhere.keys():
+    for name in (name for name in everywhere if name in tested):  # not as a set: a report names the first ones
         groups, index = held.get(name, ((), np.zeros(len(missed), dtype=np.int32)))
         known = {group.code: group for group in (*everywhere[name].groups, *groups)}
         counts = {
@@ -243,7 +243,7 @@ def coverage_cells(
             for kind, rows in (("found", found), ("foreign", foreign), ("audited", np.ones(len(missed), dtype=bool)))
         }
         at = {group.code: position for position, group in enumerate(groups)}
-        for code in tested[name].keys() | at.keys():
+        for code in dict.fromkeys((*tested[name], *at)):
             group = known.get(code, Group(code, code))
             for outcome in (0, 1):
                 here = {k: int(v[2 * at[code] + outcome]) if code in at else 0 for k, v in counts.items()}

@@ -1,4 +1,4 @@
-"""Which groups have a chart of observed against predicted risks, and the fifths of their own risk that it shows."""
+"""The groups that get a chart of observed against predicted risk, and the fifths of their own risk in it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -16,7 +16,7 @@ ChartedGroup = tuple[str, Group, GroupCounts]
 
 
 def charted_groups(counted: Mapping[str, CountedGrouping], *, smallest: int) -> list[ChartedGroup]:
-    """Grouping, group and counts of each group with at least `smallest` missed; everyone where there is none."""
+    """Grouping, group and counts of each group with at least `smallest` missed; everyone if no group has."""
     found = [
         (name, group, counts)
         for name in _CHARTED

@@ -13,7 +13,8 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.errors import ConfigurationError, DataError, UsageError
 from dnapredict.fairness.compare.comparisons import Evidence, published_rate
-from dnapredict.fairness.disclosure.hidden_counts import EVERYONE, find_hidden_counts
+from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
+from dnapredict.fairness.disclosure.linked_tables import EVERYONE
 from dnapredict.fairness.disclosure.suppression import CountCell, SumConstraint, cells_to_hide
 from dnapredict.fairness.measure.audit_counts import AuditCounts
 from dnapredict.fairness.measure.counts import GroupCounts
@@ -156,7 +157,7 @@ def _place(
     # A trust's extract may lack what the policy asks of the pool.
     lenient = policy.model_copy(update={"may_be_absent": policy.compared})
     own = replace(context, rows_expected=one.provenance.rows_expected, previous=None, before=None, accumulated={})
-    # No table of this trust is printed, only its totals and one gap, whose counts are rounded and hidden by themselves.
+    # No table of this trust is printed, only its totals and one gap, whose counts are rounded and hidden separately.
     totals = {name: group for name, group in one.counts.judged_groupings().items() if name == EVERYONE[0]}
     no_tables = find_hidden_counts(totals, policy.disclosure)
     evidence = evidence_of(one.counts, policy=lenient, context=own, hidden=no_tables)

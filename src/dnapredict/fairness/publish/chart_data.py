@@ -11,7 +11,7 @@ from dnapredict.fairness.compare.control_charts import ControlChart, control_cha
 from dnapredict.fairness.compare.heterogeneity import between_group_sd
 from dnapredict.fairness.disclosure.count_differences import counts_in_rate
 from dnapredict.fairness.disclosure.further_figures import IN_FIFTHS, fifth_code, fifths_of
-from dnapredict.fairness.disclosure.hidden_counts import publish_rate
+from dnapredict.fairness.disclosure.rounded_figures import publish_rate
 from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.group_metrics import rate
 from dnapredict.fairness.measure.intervals import Interval, Rate, printed_interval

@@ -8,9 +8,8 @@ from dnapredict.data.small_numbers import publish_count
 from dnapredict.errors import DataError
 from dnapredict.fairness.compare.heterogeneity import between_group_sd, slope_index
 from dnapredict.fairness.disclosure.count_differences import counts_in_rate
-from dnapredict.fairness.disclosure.hidden_counts import (
-    HiddenCells,
-    find_hidden_counts,
+from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, find_hidden_counts
+from dnapredict.fairness.disclosure.rounded_figures import (
     publish_allocation,
     publish_group_rate,
     publish_rate,

@@ -9,7 +9,8 @@ from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.compare.harm_search import FoundHarm, HarmKind
 from dnapredict.fairness.compare.searched_groups import Path, group_sums
 from dnapredict.fairness.disclosure.further_figures import SEARCHED, FurtherGroup
-from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, publish_ratio
+from dnapredict.fairness.disclosure.hidden_counts import HiddenCells
+from dnapredict.fairness.disclosure.rounded_figures import publish_ratio
 from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.groupings import GROUPINGS, LEAD, PLACE_GROUPINGS
 from dnapredict.fairness.measure.intervals import Interval, printed_interval
@@ -53,9 +54,9 @@ _PRINTED: Final = ("appointments", "missed", "selected")
 def groups_of_harms(
     found: Sequence[FoundHarm], pairs: PairCounts, counted: Mapping[str, CountedGrouping]
 ) -> tuple[FurtherGroup, ...]:
-    """The groups of the findings that are in no table, with the larger groups that each is part of.
+    """The groups of the findings that are in no table, with the larger groups that contain each.
 
-    None where outcomes are weighted: sums of weights are in no sum with numbers of appointments.
+    None if outcomes are weighted: sums of weights cannot be added to numbers of appointments.
     """
     if next(iter(counted.values())).total.are_weighted:
         return ()
@@ -71,7 +72,7 @@ def groups_of_harms(
 
 
 def _counts_of(at: tuple[str, str], counted: Mapping[str, CountedGrouping]) -> dict[str, float]:
-    """The printed counts of a group; none where it is in no table."""
+    """The printed counts of a group; empty if it is in no table."""
     if at == ("all", "all"):
         return {name: next(iter(counted.values())).total.counted(name) for name in _PRINTED}
     one = counted.get(at[0])

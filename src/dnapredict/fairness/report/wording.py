@@ -171,9 +171,9 @@ def _to_put_right(gate: Gate, named: Collection[tuple[str, str]]) -> tuple[str, 
     return owner, task.format(names=named_groups(new), sentence=gate.sentence)
 
 
-def named_groups(checks: Sequence[Check], *, most: int = _NAMED) -> str:
-    """The groups of checks in words, the largest gaps first, at most `most` of them by name."""
+def named_groups(checks: Sequence[Check]) -> str:
+    """The groups of checks in words, the largest gaps first, at most 3 of them by name."""
     largest = sorted(checks, key=lambda check: -(check.estimate.value if check.estimate else 0.0))
     names = list(dict.fromkeys(people(check.grouping, check.group) for check in largest))
-    more = len(names) - most
-    return list_and(names if more <= 1 else [*names[:most], f"{more} more groups"])
+    more = len(names) - _NAMED
+    return list_and(names if more <= 1 else [*names[:_NAMED], f"{more} more groups"])

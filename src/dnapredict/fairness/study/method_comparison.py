@@ -11,7 +11,8 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.errors import NoEventsError
 from dnapredict.fairness.disclosure.count_differences import counts_in_rate
-from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, find_hidden_counts, publish_rate
+from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, find_hidden_counts
+from dnapredict.fairness.disclosure.rounded_figures import publish_rate
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.group_metrics import rate

@@ -7,10 +7,9 @@ that their exact SHAP values can be looked up (`tree_ensemble`); docs/results.md
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import optuna
 from numpy.typing import NDArray
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,6 +21,9 @@ from dnapredict.model.fit.calibration import fit_platt
 from dnapredict.model.fit.fitting import BoostingSettings, fit_boosting
 from dnapredict.model.time_split import Fold, Windows, rolling_folds
 from dnapredict.model.tree_ensemble import Trees, imputation_values, impute
+
+if TYPE_CHECKING:
+    import optuna
 
 # A sample, so that a trial ends in minutes; it is spread evenly over time.
 _MOST_ROWS: Final = 200_000
@@ -114,6 +116,8 @@ def tune(
     StoreError
         If the study cannot be read or written.
     """
+    from optuna.exceptions import StorageInternalError  # here, since every verb loads this module
+
     thinned = _thinned(windows)
     folds = rolling_folds(cohort, windows=thinned, most=config.tuning.folds, gap_days=config.gap_days)
     if not folds:
@@ -122,7 +126,7 @@ def tune(
     try:
         study = _study(config, storage)
         _search(study, judge, config=config, on_trial=on_trial)
-    except (optuna.exceptions.StorageInternalError, SQLAlchemyError):
+    except (StorageInternalError, SQLAlchemyError):
         raise StoreError("The study of settings cannot be read or written; is the disk full?") from None
     trials = tuple(_trial(trial) for trial in study.trials if trial.state.is_finished() and trial.values)
     return _chosen(trials, judge)
@@ -148,8 +152,10 @@ class _CrossValidatedLoss:
         return row_losses(held.dna, risk)
 
 
-def _study(config: TrainingConfig, storage: StudyStorage | None) -> optuna.Study:
+def _study(config: TrainingConfig, storage: StudyStorage | None) -> "optuna.Study":
     """The stored study, or a new one whose first trial is the settings of the configuration."""
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     study = optuna.create_study(
@@ -164,18 +170,18 @@ def _study(config: TrainingConfig, storage: StudyStorage | None) -> optuna.Study
 
 
 def _search(
-    study: optuna.Study, judge: _CrossValidatedLoss, *, config: TrainingConfig, on_trial: ProgressCallback | None
+    study: "optuna.Study", judge: _CrossValidatedLoss, *, config: TrainingConfig, on_trial: ProgressCallback | None
 ) -> None:
     wanted = config.tuning.trials
 
-    def objective(trial: optuna.Trial) -> float:
+    def objective(trial: "optuna.Trial") -> float:
         settings = _suggested(trial, config)
         folds = [float(losses.mean()) for losses in judge.losses(settings)]
         trial.set_user_attr("settings", settings.model_dump(mode="json"))
         trial.set_user_attr("folds", folds)
         return float(np.mean(folds))
 
-    def report(study: optuna.Study, _: optuna.trial.FrozenTrial) -> None:
+    def report(study: "optuna.Study", _: "optuna.trial.FrozenTrial") -> None:
         if on_trial is not None:
             on_trial(TuningProgress(_finished(study), wanted, study.best_value))
 
@@ -184,7 +190,7 @@ def _search(
         study.optimize(objective, n_trials=remaining, timeout=config.tuning.minutes * 60, callbacks=[report])
 
 
-def _suggested(trial: optuna.Trial, config: TrainingConfig) -> ModelSettings:
+def _suggested(trial: "optuna.Trial", config: TrainingConfig) -> ModelSettings:
     settings: dict[str, float] = {}
     for name, (least, most, log) in _SEARCHED.items():
         usual = getattr(config.model, name)  # the first trial, which must be inside the range
@@ -210,14 +216,16 @@ def _chosen(trials: tuple[Trial, ...], judge: _CrossValidatedLoss) -> TuningResu
     return TuningResult(best.settings if gain > error else first.settings, trials, gain, error)
 
 
-def _trial(trial: optuna.trial.FrozenTrial) -> Trial:
+def _trial(trial: "optuna.trial.FrozenTrial") -> Trial:
     attributes = trial.user_attrs
     settings = ModelSettings.model_validate(attributes["settings"])
     return Trial(trial.number, settings, tuple(attributes["folds"]))
 
 
-def _finished(study: optuna.Study) -> int:
-    return sum(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials)
+def _finished(study: "optuna.Study") -> int:
+    from optuna.trial import TrialState
+
+    return sum(trial.state == TrialState.COMPLETE for trial in study.trials)
 
 
 def _thinned(windows: Windows) -> Windows:

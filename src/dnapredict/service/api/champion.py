@@ -132,8 +132,8 @@ class Champion:
             elif expected == self._loaded:
                 self._problem = ""  # the same problem, once it comes back, is logged again
         except (GateFailedError, UnverifiedDecisionError) as error:
-            # A reviewer's rejection takes effect at once: no answer is better than one from a rejected model, or from
-            # one of which nothing shows any more that it may be used.
+            # A reviewer's rejection takes effect at once: the service rather gives no answer than one from a rejected
+            # model, or from a model without a record that allows its use.
             self._scorer, self._loaded, self._refusal = None, None, str(error)
             self._log_problem(str(error))
         except DnapredictError as error:

@@ -1,4 +1,4 @@
-"""The columns of an uploaded list: what they may mean, which are lacking, and where a cell stands."""
+"""The columns of an uploaded list: their possible meanings, missing columns, and the position of a cell."""
 
 import os
 from collections.abc import Collection, Sequence
@@ -23,9 +23,9 @@ _MOST_TITLES: Final = 4
 
 @dataclass(frozen=True)
 class AskedColumn:
-    """A column of a spreadsheet, by its letter and name, and what it seems to mean: a key of `BY_KEY`, or `UNUSED`.
+    """A column of a spreadsheet: its letter, name and suggested meaning (a key of `BY_KEY`, or `UNUSED`).
 
-    A column without a name has `name` ""; one that holds nothing either `is_blank`, and nobody is asked about it.
+    A column without a header has `name` "". If it is also empty it `is_blank`, and the page does not ask about it.
     """
 
     number: int
@@ -45,7 +45,7 @@ class ColumnQuestion:
 
 
 class ColumnsUnclear(DataError):  # noqa: N818 - turned into a page by the caller
-    """The choice of meanings does not make a list; `question` repeats it."""
+    """The chosen meanings do not make a valid list; `question` is to be asked again."""
 
     def __init__(self, message: str, question: ColumnQuestion) -> None:
         """Keep the question that is to be asked again."""
@@ -59,7 +59,7 @@ def columns_of_file(table: pa.Table) -> tuple[str, ...]:
 
 
 def ask(table: pa.Table, *, name: str, keys: Sequence[str] = ()) -> ColumnQuestion:
-    """The question what the columns of a list mean, with `keys` or what is suggested as the first answer.
+    """The question about the meaning of a list's columns, preselected with `keys` or with the suggestions.
 
     Raises
     ------
@@ -87,9 +87,9 @@ def _asked(table: pa.Table, column: str, number: int, key: str) -> AskedColumn:
 
 
 def chosen_sources(table: pa.Table, keys: Sequence[str], *, name: str, has_key: bool) -> Sources:
-    """The sources of a mapping from what a person chose, with the formats and translations that the values need.
+    """The sources of a mapping from a person's choices, with the formats and translations that the values need.
 
-    Patients' numbers become pseudonyms where the service has a key for them, as those of the history are; otherwise
+    If the service has a key for pseudonyms, patients' numbers become pseudonyms, like those of the history; otherwise
     they are used as written.
 
     Raises
@@ -134,7 +134,7 @@ def letter(number: int) -> str:
 
 
 def lacking_words(unknown: Sequence[str], present: Collection[str], scorer: ScorerProtocol) -> tuple[str, ...]:
-    """A sentence for each contract column that a list lacks, with the factors that are not known without it."""
+    """A sentence for each contract column that the list does not have, with the factors that need it."""
     factors = {factor.name: factor for factor in factors_of(scorer)}
     titles: dict[str, list[str]] = {}
     for factor in (factors[name] for name in unknown if name in factors):

@@ -1,4 +1,4 @@
-"""Put one row of a kept list right: where it stands among the others once it is scored."""
+"""Replace one row of a kept list by its corrected version, with its rank among the other rows."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.service.api.list_columns import cell_words, wrong_cells
-from dnapredict.worklist.files.list_store import ERROR_CELL, Counts, KeptList
+from dnapredict.worklist.files.kept_list import ERROR_CELL, Counts, KeptList
 from dnapredict.worklist.files.unscored_rows import UnscoredRows
 
 _REPEATED = "This row repeats an appointment_id of an earlier row."
@@ -25,7 +25,7 @@ def unscored_line(kept: KeptList, line: int) -> int | None:
 def with_row(
     kept: KeptList, line: int, answer: pa.Table, *, unscored: UnscoredRows, unselected_action: str
 ) -> KeptList:
-    """The list with another answer on one line, which has the place that its risk gives it among the others.
+    """The list with a new result on one line, ranked by its risk among the other rows.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def _is_elsewhere(kept: KeptList, line: int, appointment_id: str) -> bool:
 
 
 def _place(kept: KeptList, row: dict[str, Any], *, unselected_action: str) -> dict[str, Any]:
-    """Rank and selection among the rows that were scored together; their own ranks stay as they were printed."""
+    """Rank and selection of the row among the other rows, whose printed ranks do not change."""
     scored = kept.worklist.filter(pc.is_null(kept.worklist["error"]))
     risk = row["probability"]
     called = scored.filter(pc.fill_null(scored["selected"], False))["probability"]

@@ -123,7 +123,7 @@ def _paths() -> dict[str, Any]:
         "/v1/lists/{list_id}/outcomes": {
             "post": {
                 "operationId": "returnOutcomes",
-                "summary": "Record the outcomes of a filled worklist; each row's fate is answered.",
+                "summary": "Record the outcomes of a filled worklist; the response has the result for each row.",
                 "parameters": _LIST_PARAMETERS[:1],
                 "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _UPLOAD}}},
                 "responses": _responses(

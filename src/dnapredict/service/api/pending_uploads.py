@@ -1,14 +1,13 @@
-"""Uploaded files that wait until a person has said what their columns mean: encrypted, with the key in the browser.
+"""Uploaded files that are kept until a person has chosen the meaning of their columns, encrypted with a browser's key.
 
-The next request may reach another worker process, so that the file cannot wait in memory. On disk lies the ciphertext
-(AES-256-GCM) and nowhere the key: it is part of the form that the browser sends back. What a killed process leaves
-behind nobody can read, and it is removed after half an hour.
+The next request may reach another worker process, so the file cannot be kept in memory. The disk holds only the
+ciphertext (AES-256-GCM). The key is not stored: it is part of the form that the browser sends back. A file that a
+killed process leaves behind cannot be read, and is removed after half an hour.
 """
 
 import base64
 import binascii
 import contextlib
-import os
 import re
 import secrets
 import time
@@ -16,10 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from dnapredict.data.files.atomic_write import write_atomically
+from dnapredict.data.files.encryption import decrypt, encrypt
 from dnapredict.errors import DataError, StoreError
 from dnapredict.service.log.answer_entries import REQUESTED_BY
 
@@ -29,8 +26,7 @@ _SECONDS_KEPT: Final = 1_800
 # A person who uploads again and again must not fill the disk: 8 MB each.
 _MOST_WAITING: Final = 100
 _TICKET: Final = re.compile(r"(?P<id>[0-9a-f]{16})\.(?P<key>[A-Za-z0-9_-]{43}=)")
-_NONCE_BYTES: Final = 12
-_GONE: Final = "The file is not here any more: files wait for half an hour. Choose it again."
+_GONE: Final = "The file was deleted: an upload is kept for half an hour. Choose it again."
 
 
 @dataclass(frozen=True)
@@ -50,12 +46,11 @@ def keep(home: Path, upload: PendingUpload) -> str:
         If the home cannot be written to.
     """
     _remove_outdated(home / _FOLDER)
-    upload_id, key = secrets.token_hex(8), AESGCM.generate_key(bit_length=256)
-    nonce = os.urandom(_NONCE_BYTES)
+    upload_id, key = secrets.token_hex(8), secrets.token_bytes(32)
     name = upload.name.encode()
     plain = len(name).to_bytes(4) + name + upload.content
     with write_atomically(_path(home, upload_id)) as draft:
-        draft.write_bytes(nonce + AESGCM(key).encrypt(nonce, plain, _bound_to(upload_id)))
+        draft.write_bytes(encrypt(plain, key, bound_to=_bound_to(upload_id)))
     return f"{upload_id}.{base64.urlsafe_b64encode(key).decode()}"
 
 
@@ -78,8 +73,8 @@ def read(home: Path, ticket: str) -> PendingUpload:
             raise DataError(_GONE)
         sealed = path.read_bytes()
         key = base64.urlsafe_b64decode(match["key"])
-        plain = AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(match["id"]))
-    except (FileNotFoundError, InvalidTag, binascii.Error, ValueError):
+        plain = decrypt(sealed, key, bound_to=_bound_to(match["id"]))
+    except (FileNotFoundError, binascii.Error, ValueError):
         raise DataError(_GONE) from None
     except OSError as error:
         raise StoreError(f"{home / _FOLDER}: cannot be read ({type(error).__name__}).") from None
@@ -97,7 +92,7 @@ def _bound_to(upload_id: str) -> bytes:
 
 
 def _remove_outdated(folder: Path) -> None:
-    """Remove files that waited for too long, and the oldest where too many wait; others may do the same."""
+    """Remove files that are too old, and the oldest if there are too many; other processes may do the same."""
     aged = []
     for path in folder.glob(f"*{_SUFFIX}"):
         with contextlib.suppress(OSError):

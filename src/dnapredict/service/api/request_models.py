@@ -22,8 +22,7 @@ from pydantic import (
 )
 
 from dnapredict.data.contract.columns import COLUMNS, CONTACT_NAMES, NAMES, REQUIRED
-from dnapredict.service.call_actions import Outcome
-from dnapredict.service.call_outcomes import Barrier, CallDetails, Offer
+from dnapredict.service.call_outcomes import Barrier, CallDetails, Offer, Outcome
 
 MOST_ROWS: Final = 5_000
 LONGEST_TEXT: Final = 500
@@ -171,9 +170,9 @@ def _check_row(row: Any, number: int) -> None:
     for name, cell in row.items():
         if name in CONTACT_NAMES:
             raise ValueError(
-                f"'appointments', row {number:,} holds '{name}'. Who a patient is and how to reach them is never "
-                "needed for a risk and never accepted here: leave these columns out. A list to call takes them as a "
-                "file (POST /v1/lists)"
+                f"'appointments', row {number:,} holds '{name}'. A patient's name and contact details are never "
+                "needed for a risk and never accepted here: leave these columns out. To call patients, send a list as "
+                "a file (POST /v1/lists)"
             )
         if name not in NAMES:
             raise ValueError(

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from dnapredict.service.call_actions import Outcome
+from dnapredict.service.call_outcomes import Outcome
 
 USE: Final = "supportive contact"
 NEVER_FOR: Final = (
@@ -107,14 +107,14 @@ class ActionAnswer(_Answer):
 
 
 class ReturnedRowAnswer(_Answer):
-    """What became of one row of a worklist that was given back; `sheet` is empty for a CSV file."""
+    """The result for one row of a filled worklist; `sheet` is empty for a CSV file."""
 
     sheet: str
     row: int
     appointment_id: str | None
     fate: str
     outcome: Outcome | None
-    advice: str = Field(description="What to do about it; empty where nothing has to be done.")
+    advice: str = Field(description="What to do about it; empty if nothing has to be done.")
 
 
 class ReturnedAnswer(_Answer):
@@ -122,8 +122,8 @@ class ReturnedAnswer(_Answer):
 
     list_id: str
     recorded: int
-    attention: int = Field(description="Rows that somebody has to look at.")
-    empty: int = Field(description="Appointments of the list for which the file holds no outcome.")
+    attention: int = Field(description="Rows that need attention.")
+    empty: int = Field(description="Appointments of the list without an outcome in the file.")
     rows: list[ReturnedRowAnswer]
 
 

@@ -1,8 +1,8 @@
-"""Record the outcomes of a worklist that was filled in and given back; say of each row what became of it.
+"""Record the outcomes of a filled worklist, with a result for each row.
 
-The rule is that of the page: an outcome replaces only one that the person had before them. A workbook knows what was
-recorded when it was downloaded, so an outcome that a colleague has recorded since is kept, and said. What is recorded
-already is not recorded again, so that the same workbook can be given back any number of times.
+The rule is that of the page: an outcome replaces only an outcome that the person has seen. A workbook contains the
+outcomes at the time of its download, so an outcome that a colleague has recorded since is kept and reported. An
+outcome that is already recorded is not recorded again, so that the same workbook can be uploaded any number of times.
 """
 
 from collections import Counter
@@ -24,8 +24,10 @@ from dnapredict.data.spreadsheet_formulas import neutral
 from dnapredict.errors import DataError, DnapredictError, StoreError
 from dnapredict.service.api.response_models import ReturnedAnswer, ReturnedRowAnswer
 from dnapredict.service.api.scoring_endpoints import LISTS, uploaded
-from dnapredict.service.api.uploaded_lists import UPLOAD_LIMITS, ListService
-from dnapredict.service.call_actions import WORDS, Actions, Outcome, OutcomeChanged, RecordedAction
+from dnapredict.service.api.team_lists import TeamLists
+from dnapredict.service.api.uploaded_files import UPLOAD_LIMITS
+from dnapredict.service.call_actions import Actions, OutcomeChanged, RecordedAction
+from dnapredict.service.call_outcomes import WORDS, Outcome
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.scoring_log import ScoringLog
@@ -34,7 +36,7 @@ from dnapredict.worklist.calls.calls_ledger import Ledger
 from dnapredict.worklist.files import filled_workbook, list_store
 from dnapredict.worklist.files.excel_worklist import RecordedBefore
 from dnapredict.worklist.files.filled_workbook import FilledRow, FilledWorklist
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 RETURNED: Final = "/outcomes"
 _NO_LIST: Final = "This list does not exist or has been deleted."
@@ -44,7 +46,7 @@ _OUTCOMES: Final = {words.casefold(): outcome for outcome, words in WORDS.items(
 
 
 class Fate(StrEnum):
-    """What became of a row that was given back."""
+    """The result for one row of a filled worklist."""
 
     RECORDED = "recorded"
     ALREADY = "recorded already"
@@ -60,7 +62,7 @@ class Fate(StrEnum):
 
     @property
     def needs_attention(self) -> bool:
-        """Whether somebody has to look at the row."""
+        """Whether the row needs attention."""
         return self not in (Fate.RECORDED, Fate.ALREADY, Fate.UNCHANGED)
 
 
@@ -69,9 +71,9 @@ ADVICE: Final = {
     Fate.DIFFERENT: "The workbook has two outcomes for this appointment, and neither was recorded. Keep one of them.",
     Fate.UNKNOWN: "Choose one of the outcomes of the drop-down.",
     Fate.FORMULA: "The cell holds a formula, which is not read. Choose the outcome itself.",
-    Fate.FOREIGN: "No appointment of this list has that number. It may be of another list.",
+    Fate.FOREIGN: "No appointment of this list has that number. It may belong to another list.",
     Fate.NO_APPOINTMENT: "There is an outcome and no appointment number beside it.",
-    Fate.EMPTIED: "What was recorded stays. If it was a mistake, say so on the page.",
+    Fate.EMPTIED: "The recorded outcome is kept. If it was a mistake, choose 'Recorded by mistake' on the page.",
     Fate.FAILED: "The service cannot write now. Give the same workbook back again: nothing is recorded twice.",
 }
 
@@ -85,9 +87,9 @@ class ReturnedRow:
     line
         The number of its line on the list, from 1; 0 if it has none.
     outcome
-        The outcome that the row asks for; None where it cannot be told.
+        The outcome in the row; None if it cannot be read.
     standing
-        What counts for the appointment now; None where nothing does or that is not known.
+        The current outcome of the appointment; None if there is none or it is not known.
     """
 
     fate: Fate
@@ -105,14 +107,14 @@ class ReturnedRow:
 
 @dataclass(frozen=True)
 class Returned:
-    """A worklist that was given back: its rows with an outcome, and how many appointments have none in it."""
+    """The result of a filled worklist: its rows with an outcome, and how many appointments have none."""
 
     rows: tuple[ReturnedRow, ...]
     empty: int
 
     @property
     def attention(self) -> tuple[ReturnedRow, ...]:
-        """The rows that somebody has to look at."""
+        """The rows that need attention."""
         return tuple(row for row in self.rows if row.fate.needs_attention)
 
     def count(self, fate: Fate) -> int:
@@ -138,7 +140,7 @@ def read_returned(content: bytes, *, name: str, limits: FileLimits = UPLOAD_LIMI
 
 
 def record_returned(filled: FilledWorklist, kept: KeptList, actions: Actions) -> Returned:
-    """Record the outcomes of `filled` on the list, and say of each row what became of it.
+    """Record the outcomes of `filled` on the list, and return the result for each row.
 
     Raises
     ------
@@ -160,7 +162,7 @@ def record_returned(filled: FilledWorklist, kept: KeptList, actions: Actions) ->
 
 
 def record_file(path: Path, *, home: Path, list_id: str = "", database: str | None = None) -> Returned:
-    """Record the outcomes of a filled worklist on this machine, as the page does; a workbook knows its list.
+    """Record the outcomes of a filled worklist on this machine, as the page does. A workbook names its list.
 
     Parameters
     ----------
@@ -179,7 +181,9 @@ def record_file(path: Path, *, home: Path, list_id: str = "", database: str | No
     filled = filled_workbook.read(path, limits=UPLOAD_LIMITS)
     list_id = list_id or filled.before.list_id
     if not list_id:
-        raise DataError(f"{path}: does not say of which list it is. Name it: --list ID, as in the address of its page.")
+        raise DataError(
+            f"{path}: does not name its list. Add --list ID, with the ID in the address of the list's page."
+        )
     kept = list_store.find_shown(home, list_id)
     if kept is None:
         raise DataError(f"{path}: the list {list_id} is not in this home, or was deleted.")
@@ -195,7 +199,7 @@ def _in_order(row: ReturnedRow) -> tuple[bool, str, int]:
 
 
 def _lines(kept: KeptList) -> dict[str | None, tuple[int, Mapping[str, Any]]]:
-    """The lines of a list by appointment number as it stands in a cell of a workbook or of a CSV file."""
+    """The lines of a list by appointment number, in the form of a cell of a workbook or of a CSV file."""
     lines: dict[str | None, tuple[int, Mapping[str, Any]]] = {}
     for number, row in enumerate(kept.page_rows.to_pylist(), start=1):
         if (name := row["appointment_id"]) is not None:
@@ -208,14 +212,14 @@ def _require_this_list(filled: FilledWorklist, kept: KeptList, lines: Mapping[st
     list_id = filled.before.list_id
     if list_id and list_id != kept.heading.list_id:
         raise DataError(
-            f"This workbook is of another list than {kept.heading.name}, and nothing was recorded. Give it back on the "
-            f"page of its own list: /lists/{list_id}"
+            f"This workbook belongs to another list than {kept.heading.name}. Nothing was recorded. Give it back on "
+            f"the page of its own list: /lists/{list_id}"
         )
     named = [row for row in filled.rows if row.appointment is not None]
     if named and not any(row.appointment in lines for row in named):
         raise DataError(
             f"None of the {len(named):,} appointments in this file is on the list {kept.heading.name}, and nothing "
-            "was recorded. It seems to be of another list: give it back on the page of that one."
+            "was recorded. It seems to belong to another list: give it back on the page of that list."
         )
 
 
@@ -230,7 +234,7 @@ class _Recording:
     actions: Actions
 
     def fates(self, appointment: str | None, rows: Sequence[FilledRow]) -> Sequence[ReturnedRow]:
-        """The fates of the rows of one appointment, on however many sheets it stands; none where it has no outcome."""
+        """The results for all rows of one appointment, on any sheet; empty if it has no outcome."""
         if appointment is None or appointment not in self.lines:
             return _unknown(appointment, rows)
         number, line = self.lines[appointment]
@@ -257,7 +261,7 @@ class _Recording:
         return next((_OUTCOMES.get(text[0].casefold()) for text in texts if text), None)
 
     def _seen(self, line: Mapping[str, Any]) -> str:
-        """The time of the outcome that the person had before them; "" for none."""
+        """The time of the outcome in the workbook at its download; "" for none."""
         name = line["appointment_id"]
         text = self.before.outcomes.get(name) or self.before.outcomes.get(neutral(name, workbook=True))
         return text[1] if text else ""
@@ -272,13 +276,13 @@ class _Recording:
             fate = Fate.ALREADY if changed.last.outcome is outcome else Fate.CONFLICT
             return replace(row, fate=fate, standing=changed.last)
         except StoreError:
-            # The rows before it are recorded: to stop here would hide which.
+            # The earlier rows are recorded: an error here would hide which.
             return replace(row, fate=Fate.FAILED)
         return replace(row, standing=done)
 
 
 def _unknown(appointment: str | None, rows: Iterable[FilledRow]) -> list[ReturnedRow]:
-    """The fates of rows without an appointment of the list; nothing is lost with a row that has no outcome."""
+    """The results for rows whose appointment is not on the list; rows without an outcome are left out."""
     other = Fate.NO_APPOINTMENT if appointment is None else Fate.FOREIGN
     fates = ((Fate.FORMULA if row.has_formula else other, row) for row in rows)
     return [ReturnedRow(fate, row) for fate, row in fates if row.outcome or row.has_formula]
@@ -289,14 +293,14 @@ def _folded(row: FilledRow) -> str:
 
 
 def _fault(row: FilledRow) -> Fate | None:
-    """What keeps the outcome of a row of this list from being read; None if nothing does."""
+    """Why the outcome of a row of this list cannot be read; None if it can."""
     if row.has_formula:
         return Fate.FORMULA
     known = _OUTCOMES.get(_folded(row))
     return Fate.UNKNOWN if row.outcome and known in (None, Outcome.WITHDRAWN) else None
 
 
-def return_routes(lists: ListService, actions: Actions) -> Sequence[BaseRoute]:
+def return_routes(lists: TeamLists, actions: Actions) -> Sequence[BaseRoute]:
     """The route to which a program sends a filled worklist."""
 
     async def give_back(request: Request) -> Response:
@@ -310,7 +314,7 @@ def return_routes(lists: ListService, actions: Actions) -> Sequence[BaseRoute]:
     return [Route(LISTS + "/{list_id}" + RETURNED, give_back, methods=["POST"])]
 
 
-def _answer(list_id: str, filled: FilledWorklist, lists: ListService, actions: Actions) -> Response:
+def _answer(list_id: str, filled: FilledWorklist, lists: TeamLists, actions: Actions) -> Response:
     kept = lists.find(list_id)
     if kept is None:
         return json_error(404, _NO_LIST)

@@ -35,16 +35,20 @@ from dnapredict.service.api.response_models import (
     ScoreAnswer,
     results,
 )
-from dnapredict.service.api.uploaded_lists import ListService
-from dnapredict.service.call_actions import OFFERED_WORDS, WORDS, Actions, OutcomeChanged, RecordedAction
+from dnapredict.service.api.team_lists import TeamLists
+from dnapredict.service.api.uploaded_lists import ListScoring
+from dnapredict.service.call_actions import Actions, OutcomeChanged, RecordedAction
+from dnapredict.service.call_outcomes import OFFERED_WORDS, WORDS
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.log.answer_entries import AnswerLog
 from dnapredict.service.scorer_protocol import ScorerProtocol
-from dnapredict.worklist.files import list_store, worklist_files
+from dnapredict.worklist.files import worklist_files
 from dnapredict.worklist.files.calls_sheet import with_call_columns
-from dnapredict.worklist.files.excel_worklist import OUTCOME, Note, RecordedBefore
-from dnapredict.worklist.files.list_store import KeptList, save_latest
-from dnapredict.worklist.files.worklist_files import COLUMNS, notices_of
+from dnapredict.worklist.files.excel_worklist import Note, RecordedBefore
+from dnapredict.worklist.files.kept_list import Heading, KeptList
+from dnapredict.worklist.files.latest_list import save_latest
+from dnapredict.worklist.files.worklist_columns import COLUMNS, OUTCOME
+from dnapredict.worklist.files.worklist_files import notices_of
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 # One appointment is a single query; two or more are a list that people may want to work through.
@@ -98,13 +102,13 @@ def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path) -> None:
 
 
 def as_file(
-    kept: list_store.KeptList, *, form: str, latest: Mapping[str, RecordedAction], carried: pa.Table | None = None
+    kept: KeptList, *, form: str, latest: Mapping[str, RecordedAction], carried: pa.Table | None = None
 ) -> bytes:
     """A kept list as the bytes of a CSV or XLSX file, with the recorded outcome of each appointment.
 
     `carried` are the contact columns that the team chose to carry through, a row for each line of the list.
     The file is the same as the one that `dnapredict score` writes, with the note from the day of scoring. A workbook
-    says too which list it is of and what was recorded when, so that it can be given back.
+    also contains the id of its list and the recorded outcomes with their times, so that it can be given back.
     """
     words = [WORDS[latest[each].outcome] if each in latest else None for each in _appointments(kept)]
     worklist = kept.worklist.select(COLUMNS)
@@ -122,12 +126,12 @@ def as_file(
     )
 
 
-def _appointments(kept: list_store.KeptList) -> list[str]:
+def _appointments(kept: KeptList) -> list[str]:
     appointments: list[str] = kept.worklist["appointment_id"].to_pylist()
     return appointments
 
 
-def _default_note(heading: list_store.Heading) -> Note:
+def _default_note(heading: Heading) -> Note:
     """The note of a list that another system sent."""
     never = (f"Never use it to {use}." for use in NEVER_FOR)
     first = f"Worklist for {USE}, made by model version {heading.model_version} on "
@@ -146,23 +150,25 @@ _FILE: Final = "file"
 _NO_LIST: Final = "This list does not exist or has been deleted."
 
 
-def list_routes(lists: ListService, actions: Actions, worklist: Callable[[], WorklistConfig]) -> Sequence[BaseRoute]:
+def list_routes(
+    lists: TeamLists, scoring: ListScoring, actions: Actions, worklist: Callable[[], WorklistConfig]
+) -> Sequence[BaseRoute]:
     """The routes for the lists of a home and the actions recorded on them.
 
     `worklist` gives the action for patients who opted out of calls.
     """
     return [
-        Route(LISTS, _score_view(lists), methods=["POST"]),
+        Route(LISTS, _score_view(scoring), methods=["POST"]),
         Route(LISTS + "/{list_id}", _list_view(lists, actions, worklist), methods=["GET"]),
         Route(LISTS + "/{list_id}/actions", _action_view(lists, actions), methods=["POST"]),
     ]
 
 
-def _score_view(lists: ListService) -> Callable[[Request], Awaitable[Response]]:
+def _score_view(scoring: ListScoring) -> Callable[[Request], Awaitable[Response]]:
     async def score(request: Request) -> Response:
         try:
             name, content = await uploaded(request)
-            return _json(await run_in_threadpool(lists.score, content, name=name))
+            return _json(await run_in_threadpool(scoring.score, content, name=name))
         except DnapredictError as error:
             return error_response(error)
 
@@ -170,7 +176,7 @@ def _score_view(lists: ListService) -> Callable[[Request], Awaitable[Response]]:
 
 
 def _list_view(
-    lists: ListService, actions: Actions, worklist: Callable[[], WorklistConfig]
+    lists: TeamLists, actions: Actions, worklist: Callable[[], WorklistConfig]
 ) -> Callable[[Request], Response]:
     def show(request: Request) -> Response:
         try:
@@ -188,7 +194,7 @@ def _list_view(
     return show
 
 
-def _action_view(lists: ListService, actions: Actions) -> Callable[[Request], Awaitable[Response]]:
+def _action_view(lists: TeamLists, actions: Actions) -> Callable[[Request], Awaitable[Response]]:
     async def act(request: Request) -> Response:
         try:
             action = ActionRequest.model_validate_json(await request.body())
@@ -203,7 +209,7 @@ def _action_view(lists: ListService, actions: Actions) -> Callable[[Request], Aw
     return act
 
 
-def _act(list_id: str, action: ActionRequest, lists: ListService, actions: Actions) -> Response:
+def _act(list_id: str, action: ActionRequest, lists: TeamLists, actions: Actions) -> Response:
     kept = lists.find(list_id)
     line = None if kept is None else kept.row_of(action.appointment_id)
     if line is None:
@@ -271,8 +277,8 @@ def file_response(kept: KeptList, form: str, *, actions: Actions, carried: pa.Ta
     )
 
 
-def _attachment(heading: list_store.Heading, form: str) -> str:
-    """The header that names a download: the list's name without its ending, and when it was scored by local time."""
+def _attachment(heading: Heading, form: str) -> str:
+    """The header with the file name of a download: name of the list without its ending, and local time of scoring."""
     stem = heading.name
     for ending in (".gz", ".csv", ".xlsx", ".parquet"):
         stem = stem[: -len(ending)] if stem.lower().endswith(ending) else stem

@@ -1,4 +1,4 @@
-"""What each team said about the columns of its spreadsheets: one mapping file for each set of column names.
+"""The meanings that each team chose for its spreadsheets' columns: one mapping file for each set of column names.
 
 A file is TOML like those in `training/mappings`, so that an analyst can read it, in the folder `mappings/` of the home.
 It has the names of columns and codes, and nothing about a patient.
@@ -43,7 +43,7 @@ class TeamMappings:
         return mapping if mapping.drawn <= set(columns) else None
 
     def remember(self, team: str, columns: Sequence[str], sources: Sources) -> Mapping:
-        """Remember what a team said about a file with these columns, and return the mapping.
+        """Save the meanings that a team chose for a file with these columns, and return the mapping.
 
         Raises
         ------

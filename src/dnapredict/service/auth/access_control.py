@@ -114,8 +114,8 @@ ACCESSIBILITY: Final = "/accessibility"
 HOLDER: Final = "dnapredict.key"
 # The key for the client that rate limits count: a session, a key, or this machine; absent if anonymous.
 CALLER: Final = "dnapredict.caller"
-# The key of an ASGI scope for a function that tells whether its key or session still opens the address: for a response
-# that goes on for a while, such as a stream of events. It may read from a disk.
+# The key of an ASGI scope for a function that checks whether the key or session may still open the address: for a long
+# response, such as a stream of events. The function may read from a disk.
 STILL_OPEN: Final = "dnapredict.still_open"
 
 _PUBLIC: Final = frozenset({"/livez", "/healthz", "/readyz", SIGN_IN, ABOUT, ACCESSIBILITY})
@@ -234,7 +234,7 @@ class AccessControl:
         return key
 
     def _is_still_open(self, scope: Scope) -> bool:
-        """Whether a request that was let in would be let in now, as the same person in the same role.
+        """Whether an accepted request would be accepted now too, as the same person in the same role.
 
         Raises
         ------
@@ -271,7 +271,7 @@ def _bearer(headers: Headers) -> str:
 
 _THIS_MACHINE: Final = "this machine"
 _NOT_YOURS: Final = (
-    "You are signed in as a {role}, and this page is for others. The person who runs dnapredict can change your role."
+    "You are signed in as a {role}. This role may not open this page. The person who runs dnapredict can change it."
 )
 _MAKE_A_KEY: Final = (
     "Until a key is made, the service answers the machine that it runs on and nobody else. "
@@ -323,8 +323,8 @@ def _host_of(address: str) -> str:
 def _sign_in_or_401(scope: Scope, headers: Headers) -> Response:
     """A redirect to the sign-in page for a person, 401 for a program.
 
-    Status 307 makes a browser send its form again, so that what was typed comes back after signing in and lies
-    nowhere on this machine meanwhile. A file is not sent again: it is still where it was chosen.
+    Status 307 makes a browser send its form again, so that its content is available after signing in and is not
+    stored on this machine in the meantime. A file is not sent again: the person still has it.
     """
     if "text/html" in headers.get("accept", "") and not scope["path"].startswith(_API_PREFIX):
         query = scope.get("query_string", b"").decode("latin-1")
@@ -337,7 +337,7 @@ def _sign_in_or_401(scope: Scope, headers: Headers) -> Response:
 
 
 def _forbidden(scope: Scope, headers: Headers, key: Key | PersonHolder | TokenHolder) -> Response:
-    """403; the start page leads those who see no list to their own first page."""
+    """403; for a role without lists, the start page redirects to that role's first page."""
     if scope["path"] == "/" and "text/html" in headers.get("accept", "") and may_reach(key.held, first_page(key.held)):
         return RedirectResponse(first_page(key.held), 303)
     person = key.person

@@ -1,4 +1,4 @@
-"""Everybody who can sign in to a home: holders of keys, and people with an account at the trust's issuer."""
+"""The accounts of a home: holders of keys, and people with an account at the trust's issuer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ class Accounts:
     def session_holder(self, session: str) -> Key | PersonHolder | None:
         """Who a session belongs to, if it is valid.
 
-        A person whom the issuer named is let in only while there is an issuer.
+        A session of the issuer's accounts is valid only while an issuer is configured.
 
         Raises
         ------

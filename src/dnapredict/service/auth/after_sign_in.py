@@ -1,4 +1,4 @@
-"""The page to show after signing in: the one that was asked for, if it is a page of this service."""
+"""The page to show after signing in: the requested page, if it is a page of this service."""
 
 import re
 from collections.abc import Collection
@@ -75,7 +75,7 @@ def page_of_form(address: str) -> str:
 
 
 def page_after_sign_in(asked: str, held: Collection[Holds]) -> str:
-    """The page that was asked for, if the person may open it; otherwise the first one of their role.
+    """The requested page, if the person may open it; otherwise the first page of their role.
 
     Parameters
     ----------

@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from dnapredict.data.files.atomic_write import write_private
+from dnapredict.data.files.json_records import StoredRecord, read_record
 from dnapredict.errors import StoreError, UsageError
-from dnapredict.service.auth.permissions import Holds
-from dnapredict.service.auth.permissions import KeyScope as KeyScope
+from dnapredict.service.auth.permissions import Holds, KeyScope
 from dnapredict.service.auth.sessions import Sessions
 from dnapredict.service.auth.staff import SIGNED_IN, Person, StaffRole, require_person
 
@@ -31,20 +31,19 @@ _FOLDER: Final = "keys"
 # Outside the folder of the keys, so that it survives the loss of that folder.
 _MARK: Final = "keys-were-made"
 _SAYS: Final = "From the first key on, the service asks everybody for one. Do not delete this file.\n"
+_ANOTHER: Final = "Remove it, and make its holder a new key."
 _PREFIX: Final = "dnap"
 _TOKEN: Final = re.compile(rf"{_PREFIX}_([0-9a-f]{{8}})_([A-Za-z0-9_-]{{43}})")
 # Seconds for which a worker uses the keys that it last read; a revoked key is refused after that.
 _SECONDS_REMEMBERED: Final = 1.0
 
 
-class Key(BaseModel):
+class Key(StoredRecord):
     """The stored record of a key, without the key itself.
 
     A key with a `role` is personal: `name` is the person. One without is shared by a team or used by a program; keys
     of earlier releases are of that kind.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     key_id: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
     name: str
@@ -65,7 +64,7 @@ class Key(BaseModel):
 
     @property
     def held(self) -> frozenset[Holds]:
-        """What the key opens addresses with: its scopes, or the role of its person."""
+        """What decides which addresses the key may use: its scopes, or the role of its person."""
         return frozenset(self.scopes if self.role is None else (self.role,))
 
     def may(self, scope: KeyScope) -> bool:
@@ -313,15 +312,12 @@ def _write(home: Path, key: Key) -> None:
 
 
 def _read(path: Path) -> Key:
-    try:
-        key = Key.model_validate_json(path.read_bytes())
-        if key.key_id != path.stem:
-            raise StoreError(f"{path}: is the file of another key. Remove it, and make its holder a new key.")
-        return key
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
-    except ValidationError:
-        raise StoreError(f"{path}: is damaged. Remove it, and make its holder a new key.") from None
+    key = read_record(path, Key, advice=_ANOTHER)
+    if key is None:
+        raise StoreError(f"{path}: cannot be read (FileNotFoundError).")
+    if key.key_id != path.stem:
+        raise StoreError(f"{path}: is the file of another key. {_ANOTHER}")
+    return key
 
 
 def _now() -> datetime.datetime:

@@ -46,7 +46,7 @@ class TokenHolder:
 
     @property
     def held(self) -> frozenset[Holds]:
-        """What the token opens addresses with."""
+        """What decides which addresses the token may use."""
         return frozenset(self.scopes)
 
     @property
@@ -226,7 +226,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def read_answer(address: str | urllib.request.Request) -> bytes:
-    """What the issuer answers at an address: small, soon, and from no other address.
+    """The issuer's response from an address, limited in size and time and without redirects.
 
     Raises
     ------

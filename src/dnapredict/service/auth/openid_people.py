@@ -1,7 +1,7 @@
-"""People whom the trust's issuer named as they signed in: their records, which give pages a name, and their sessions.
+"""People who signed in with an account of the trust's issuer: their records and their sessions.
 
-A record holds what the issuer said last: subject, name, team and role. It lies outside the folder of the keys, whose
-files say that keys were made.
+A record holds the issuer's last claims: subject, name, team and role. Pages show the name. The records are outside the
+folder of the keys, whose files mean that keys were made.
 """
 
 import hashlib
@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from dnapredict.data.files.atomic_write import write_private
-from dnapredict.errors import StoreError
+from dnapredict.data.files.json_records import StoredRecord, read_record
 from dnapredict.service.auth.permissions import Holds
 from dnapredict.service.auth.sessions import Sessions
 from dnapredict.service.auth.staff import Person, StaffRole
@@ -23,13 +21,11 @@ _ID_DIGITS: Final = 16
 _PREFIX: Final = "openid:"
 
 
-class _StoredPerson(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
+class _StoredPerson(StoredRecord):
     key_id: str
     name: str
     team: str
-    role: StaffRole | None  # None where the issuer names none any more: the name stays for what was recorded
+    role: StaffRole | None  # None if the issuer no longer gives a role: earlier entries keep the name
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class PersonHolder:
 
     @property
     def held(self) -> frozenset[Holds]:
-        """What opens addresses: the role."""
+        """What decides which addresses the person may use: the role."""
         return frozenset({self.person.role})
 
 
@@ -58,7 +54,7 @@ class OpenIdPeople:
         self.sessions = Sessions(home / _FOLDER)
 
     def note(self, person: Person) -> PersonHolder:
-        """Keep what the issuer said about a person.
+        """Save the issuer's claims about a person.
 
         Raises
         ------
@@ -127,15 +123,8 @@ class OpenIdPeople:
         return PersonHolder(Person(record.key_id, record.name, record.team, record.role))
 
     def _record(self, number: str) -> _StoredPerson | None:
-        path = self._path(number)
-        try:
-            return _StoredPerson.model_validate_json(path.read_bytes())
-        except FileNotFoundError:  # deleted, which ends the sessions
-            return None
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
-        except ValidationError:
-            raise StoreError(f"{path}: is damaged. Remove it; the person signs in again.") from None
+        """The record of a person; None if there is none, or it was deleted to end the sessions."""
+        return read_record(self._path(number), _StoredPerson, advice="Remove it; the person signs in again.")
 
     def _path(self, number: str) -> Path:
         return self._folder / f"{number}.json"

@@ -1,4 +1,4 @@
-"""Signing in with the trust's own accounts: the OpenID Connect code flow with PKCE.
+"""Sign-in with the trust's own accounts: the OpenID Connect code flow with PKCE.
 
 A browser is sent to the issuer with a random `state`, `nonce` and PKCE challenge (S256), which a sealed cookie keeps
 until it returns. The code that it brings back is exchanged for an ID token over the service's own connection; the token
@@ -44,7 +44,7 @@ _UNREACHABLE: Final = "The trust's sign-in service cannot be reached now. Try ag
 _BUSY: Final = "Many people are signing in now. Sign in again in a moment."
 _EXCHANGES_AT_ONCE: Final = 10
 _NOT_BEGUN: Final = (
-    "This sign-in was not begun in this browser, took too long, or was completed already. Sign in again."
+    "This sign-in was started in another browser, took too long, or was already completed. Sign in again."
 )
 _NO_ROLE: Final = (
     "Your account has no role and team in dnapredict. Ask the person who runs dnapredict at your trust for them, and "
@@ -69,7 +69,7 @@ class _Begun:
 
 @dataclass(frozen=True)
 class Finished:
-    """A completed sign-in: the new session, its holder, and the page that was asked for."""
+    """A completed sign-in: the new session, its holder, and the requested page."""
 
     session: str
     holder: PersonHolder
@@ -132,7 +132,7 @@ class CodeFlow:
         Raises
         ------
         SignInRefused
-            If anything about it is not as it was begun, or the person has no role.
+            If a parameter or the token does not match the sign-in that was started, or the person has no role.
         StoreError
             If the issuer's keys are not available, or the home cannot be written to.
         """
@@ -156,7 +156,7 @@ class CodeFlow:
         return Finished(self._people.start_session(holder), holder, begun.asked)
 
     def _require_issuer(self, named: str | None) -> None:
-        """RFC 9207: an answer that names another issuer, or none where ours names itself, is not for us."""
+        """RFC 9207: refuse a response of another issuer, or one without an issuer if ours sends its name."""
         if named is None and not self._config.answers_name_issuer:
             return
         if named != self._issuer.name:
@@ -267,7 +267,7 @@ def _key_id(claims: Mapping[str, Any]) -> str:
 
 
 def _text(claim: Any) -> str:
-    """A claim as text: of a list its only word; "" for anything else."""
+    """A claim as text; of a list with one text, that text; "" for anything else."""
     if isinstance(claim, list):
         claim = claim[0] if len(claim) == 1 else ""
     return " ".join(claim.split()) if isinstance(claim, str) else ""

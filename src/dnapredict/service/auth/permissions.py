@@ -1,8 +1,8 @@
-"""Who may reach which address: one table for every route of the pages and of the API.
+"""Permissions: one table of which role or scope may use which address of the pages and of the API.
 
-A personal key is judged by its role, a team key or a program's token by its scopes. An address that no row names is
-for those who work with patients: a page that somebody forgets to add here is closed to reviewers and to programs.
-Which lists a team sees is a second question, answered by `staff.may_see`.
+For a personal key the role decides, for a team key or a program's token the scopes. Addresses that are not in the table
+are for roles that work with patients, so a page that somebody forgets to add is closed to reviewers and programs.
+`staff.may_see` decides which lists a team sees.
 """
 
 import re
@@ -22,7 +22,7 @@ class KeyScope(StrEnum):
 
 
 Holds = KeyScope | StaffRole
-"""What opens an address: a scope of a shared key, or the role of a person."""
+"""What decides whether an address may be used: a scope of a shared key, or the role of a person."""
 
 _ADMINISTRATORS: Final[frozenset[Holds]] = frozenset({KeyScope.ADMIN, StaffRole.ADMINISTRATOR})
 _PROGRAMS: Final = _ADMINISTRATORS | {KeyScope.SCORE}
@@ -37,7 +37,7 @@ _RULES: Final = (
     (re.compile(r"/v1/score"), _PROGRAMS),
     (re.compile(r"/metrics"), _ADMINISTRATORS),
     (re.compile(r"/v1/model|/docs\.json|/schema\.json"), _ALL),
-    # Pages without a patient: how the model and its audit stand, and the figures of a week.
+    # Pages without a patient: the model and its audit, and the figures of a week.
     (re.compile(r"/model(/.*)?|/week(/.*)?"), _PEOPLE),
     (re.compile(r"/sign-out"), _PEOPLE),
     (re.compile(r"/lists/[^/]+/delete"), _LEADS),
@@ -45,7 +45,7 @@ _RULES: Final = (
 
 
 def may_reach(held: Collection[Holds], path: str) -> bool:
-    """Whether a key reaches a path: see the table in `tests/spec/test_service_access.py`.
+    """Whether a key may use a path: see the table in `tests/spec/test_service_access.py`.
 
     Parameters
     ----------

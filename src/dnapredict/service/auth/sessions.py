@@ -72,7 +72,7 @@ class Sessions:
             _remove_outdated(self._folder / _ENDED)
 
     def use_once(self, name: str, *, until: int) -> bool:
-        """Whether something of that name, which is valid until the Unix time `until`, is used for the first time.
+        """Whether `name`, which is valid until the Unix time `until`, is used for the first time.
 
         Raises
         ------

@@ -1,7 +1,7 @@
-"""Links that sign one person in once, without typing a key: for a newcomer's first minute.
+"""Links that sign one person in once, without typing a key, such as a new colleague.
 
-A link holds 256 random bits; only their hash is stored, in a file of the home that is removed as the link is used. Of
-two people who open the same link at the same moment, one removes the file and is signed in.
+A link contains 256 random bits. Only their hash is stored, in a file of the home that is removed when the link is used.
+If two people open the same link at the same moment, one of them removes the file and is signed in.
 """
 
 import contextlib
@@ -11,9 +11,8 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from dnapredict.data.files.atomic_write import write_private
+from dnapredict.data.files.json_records import StoredRecord, read_record
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth import api_keys
 
@@ -21,14 +20,12 @@ LINK: Final = "/sign-in/link/"
 """The path of a link without its token."""
 
 MINUTES: Final = 30
-"""How long a link lasts unless told otherwise: time to start the service and to open it."""
+"""How long a link is valid by default: enough time to start the service and open the link."""
 
 _FOLDER: Final = Path("sign-in") / "links"
 
 
-class _StoredLink(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
+class _StoredLink(StoredRecord):
     key_id: str
     until: datetime.datetime
 
@@ -54,27 +51,19 @@ def create(home: Path, key_id: str, *, minutes: int = MINUTES) -> str:
 
 
 def find(home: Path, token: str) -> str | None:
-    """The id of the key that a link signs in with; None if it was used, has run out or is no link.
+    """The id of the key that a link signs in with; None if it was used, has expired or is not a link.
 
     Raises
     ------
     StoreError
         If the home cannot be read.
     """
-    path = _file(home, token)
-    try:
-        stored = _StoredLink.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError:
-        raise StoreError(f"{path}: is damaged. Remove it, and make another link.") from None
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
-    return stored.key_id if _now() < stored.until else None
+    stored = _read(_file(home, token))
+    return None if stored is None or stored.until <= _now() else stored.key_id
 
 
 def use(home: Path, token: str) -> str | None:
-    """Use a link up, and return the id of its key; None if it was used, has run out or is no link.
+    """Use a link, and return the id of its key; None if it was used, has expired or is not a link.
 
     Raises
     ------
@@ -97,12 +86,17 @@ def _file(home: Path, token: str) -> Path:
 
 
 def _remove_outdated(home: Path) -> None:
-    """Remove links that have run out and were never used."""
+    """Remove links that have expired and were never used."""
     with contextlib.suppress(OSError):
         for path in (home / _FOLDER).glob("*.json"):
-            with contextlib.suppress(OSError, ValidationError):
-                if _StoredLink.model_validate_json(path.read_bytes()).until <= _now():
+            with contextlib.suppress(OSError, StoreError):
+                stored = _read(path)
+                if stored is not None and stored.until <= _now():
                     path.unlink()
+
+
+def _read(path: Path) -> _StoredLink | None:
+    return read_record(path, _StoredLink, advice="Remove it, and make another link.")
 
 
 def _now() -> datetime.datetime:

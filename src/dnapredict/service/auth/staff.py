@@ -1,7 +1,7 @@
 """The person behind a request: name, team and role, and whose lists the person may see.
 
-A personal key, or the trust's own sign-in (`auth.openid_sign_in`), names a person. A team key is shared: it carries the
-name of a team or of a system, and works as it did before there were personal keys.
+A personal key, or the trust's own sign-in (`auth.openid_sign_in`), identifies a person. A team key is shared: it has
+the name of a team or of a system, and works as before personal keys existed.
 """
 
 from collections.abc import Collection
@@ -81,11 +81,11 @@ class Person:
 
 
 THIS_MACHINE: Final = Person("this machine", "this machine", "", StaffRole.ADMINISTRATOR, is_shared=True)
-"""Whoever uses the service while no key exists: nobody has to sign in, and everything may be done."""
+"""The user of a service without keys: nobody has to sign in, and everything is allowed."""
 
 
 def person_of(scope: Scope) -> Person | None:
-    """The person of a request; None on a public page that nobody is signed in to."""
+    """The person of a request; None on a public page without a sign-in."""
     person: Person | None = scope.get(PERSON)
     return person
 
@@ -97,7 +97,7 @@ def may_see(person: Person | None, team: str) -> bool:
     ----------
     team
         The team that a list belongs to; "" for a list of no team, such as one that `score` made or that was kept
-        before lists belonged to teams. Everybody who works with patients sees that.
+        before lists belonged to teams. Everybody who works with patients sees such a list.
     """
     if person is None or not person.role.sees_patients:
         return False
@@ -107,7 +107,7 @@ def may_see(person: Person | None, team: str) -> bool:
 def may_delete(person: Person, team: str) -> bool:
     """Whether a person may delete the lists of a team; `tests/spec/test_service_access.py` holds the table.
 
-    A list of no team ("") is everybody's, so that the lead of one team cannot take it from the others.
+    A list of no team ("") belongs to everybody, so the lead of one team cannot delete it.
     """
     if person.role is StaffRole.TEAM_LEAD:
         return team != "" and may_see(person, team)
@@ -132,7 +132,7 @@ def require_person(name: str, *, team: str, role: StaffRole) -> None:
 
 
 def highest(roles: Collection[StaffRole]) -> StaffRole | None:
-    """The role that counts where an issuer names several; None where it names none."""
+    """The role that applies if an issuer gives several; None if it gives none."""
     return next((role for role in _BY_RANK if role in roles), None)
 
 

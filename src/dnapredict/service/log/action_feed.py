@@ -1,7 +1,7 @@
-"""What was recorded since a page was shown: the numbers of new actions in the scoring log.
+"""New actions in the scoring log since a page was shown.
 
-All workers, and other hosts, record in one log, so that a page hears of an entry wherever it was made. The log is read
-at most once a second by a worker, however many pages are open.
+All workers and hosts record in one log, so that an open page can show an entry wherever it was made. A worker reads the
+log at most once a second, however many pages are open.
 """
 
 import threading
@@ -17,7 +17,7 @@ from dnapredict.service.log.log_tables import ACTIONS
 from dnapredict.service.log.scoring_log import ScoringLog
 
 _SECONDS_REMEMBERED: Final = 1.0
-# A page that was asleep for longer than so many entries is loaded again as a whole.
+# A page that missed more entries than this is loaded again as a whole.
 _MOST_CHANGES: Final = 1_000
 
 

@@ -205,7 +205,7 @@ def _seal_of(kind: str, entry: Mapping[str, Any], *, before: str) -> str:
     columns, added = entry_columns(ENTRIES[kind]), _ADDED_IN_FORM_2.get(kind, ())
     is_first_form = bool(added) and entry["form"] == _FIRST_FORM
     if is_first_form:
-        # The seal of form 1 does not cover these columns: a value in one was slipped in afterwards.
+        # The seal of form 1 does not cover these columns: a value in one was added afterwards.
         if any(entry[name] is not None for name in added):
             return ""
         columns = tuple(name for name in columns if name not in added)

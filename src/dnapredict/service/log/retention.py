@@ -44,7 +44,7 @@ class RetentionThread:
         )
 
     def watch(self) -> None:
-        """Delete contact details that are due, before anybody is answered, and start the thread."""
+        """Delete contact details that are due, before the first request is answered, and start the thread."""
         self._attempt(self._remove_contacts)
         self._background.start()
 

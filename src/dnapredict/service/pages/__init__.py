@@ -1,1 +1,1 @@
-"""The booking team's pages: plain HTML that works without a script, and asks nothing of other hosts."""
+"""The booking team's pages: plain HTML that works without JavaScript and loads nothing from other hosts."""

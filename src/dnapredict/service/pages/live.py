@@ -1,12 +1,12 @@
-"""Live lists: a page that is open hears of what colleagues record, by server-sent events.
+"""Live lists: server-sent events that tell an open page which lines colleagues have changed.
 
-An event names lines of the list and says how far the list is; it holds nothing about a patient. The script of the page
-(`static/live.js`) then fetches the page and puts the changed lines in. Without a script, the page has a link.
+An event contains line numbers and the progress of the list, and nothing about a patient. The script of the page
+(`static/live.js`) then fetches the page and replaces the changed lines. Without JavaScript, the page has a link.
 
-A stream takes no slot of `ConcurrencyLimit`, which is for work: it waits. Their number has a limit of its own, so that
-open pages never use up a worker's connections. Each ends after less than a minute and the browser connects again; so it
-does after a restart, with the number of the last event that it saw. A stream ends within seconds of its session, key
-or role.
+A stream mostly waits, so it takes no slot of `ConcurrencyLimit`. Streams have a limit of their own, so that open pages
+never use up a worker's connections. Each stream ends after less than a minute, and the browser connects again with the
+number of the last event that it saw; after a restart it does the same. A stream also ends within seconds of the end of
+its session, key or role.
 """
 
 import asyncio
@@ -26,15 +26,16 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from dnapredict.errors import DnapredictError
-from dnapredict.service.api.uploaded_lists import ListService
+from dnapredict.service.api.team_lists import TeamLists
 from dnapredict.service.auth.access_control import STILL_OPEN
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.call_progress import list_progress
 from dnapredict.service.connections import CONNECTION
 from dnapredict.service.error_responses import json_error
 from dnapredict.service.log.action_feed import ActionFeed
-from dnapredict.service.pages.lists.list_view import LIST_PAGES
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.service.pages.lists.list_view import LIST_PAGES, ONE_LIST
+from dnapredict.service.pages.posted_forms import whole_number
+from dnapredict.worklist.files.kept_list import KeptList
 
 LIVE: Final = "/live"
 SINCE: Final = "since"
@@ -68,7 +69,7 @@ class LiveLists:
         Gives the number of streams that may be open at the same time.
     """
 
-    lists: ListService
+    lists: TeamLists
     actions: Actions
     feed: ActionFeed
     most: Callable[[], int]
@@ -90,11 +91,11 @@ class LiveLists:
 
     def routes(self) -> Sequence[BaseRoute]:
         """The route of the streams."""
-        return [Route(LIST_PAGES + "/{list_id}" + LIVE, self.stream, methods=["GET"])]
+        return [Route(ONE_LIST + LIVE, self.stream, methods=["GET"])]
 
     async def stream(self, request: Request) -> Response:
         """Send an event for each change of a list, from the number that the page or the last event names."""
-        # Those that are still looking their list up count too, or a burst of them would all find room.
+        # Streams that are still reading their list count too, or a burst of requests would pass the limit.
         if len(self.open_streams) + self._starting >= self.most():
             return json_error(503, _TOO_MANY, retry_after=_RETRY_AFTER)
         self._starting += 1
@@ -127,7 +128,7 @@ class LiveLists:
                 if not await run_in_threadpool(is_still_open):
                     return
                 number, event = await self._next(list_id, since)
-            except DnapredictError as error:  # the browser connects again, and may find it mended
+            except DnapredictError as error:  # the browser connects again; the log may then be readable
                 _LOG.error("%s", error)
                 return
             if number > since:
@@ -183,7 +184,7 @@ class LiveLists:
 
 
 class _Stream(StreamingResponse):
-    """A stream of events that is among the open ones until its client is gone or it ends."""
+    """A stream of events; it counts as open until its client disconnects or it ends."""
 
     def __init__(self, events: AsyncIterator[str], open_streams: set[Response]) -> None:
         super().__init__(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
@@ -205,4 +206,4 @@ def _event(number: int, name: str, said: Mapping[str, Any]) -> str:
 def _number(request: Request) -> int | None:
     """The number of the last event that the browser saw, or else the one in the page's address."""
     named = request.headers.get("last-event-id") or request.query_params.get(SINCE, "")
-    return int(named) if named.isascii() and named.isdigit() and len(named) <= _MOST_DIGITS else None
+    return whole_number(named, most_digits=_MOST_DIGITS)

@@ -75,14 +75,14 @@ def page(
     synthetic: bool = False,
     **shown: Any,
 ) -> Response:
-    """The HTML page of `template` with the values `shown`, and in its header who is signed in.
+    """The HTML page of `template` with the values `shown`; its header names the signed-in person.
 
     Parameters
     ----------
     here
         The address of the page, to mark it in the menu.
     synthetic
-        Whether the patients are made up; the page then says so.
+        Whether the patients are made up; the page then has a notice.
     """
     return HTMLResponse(page_text(template, here=here, synthetic=synthetic, **shown), status)
 

@@ -1,17 +1,17 @@
-"""Signing in with a key or with a link, and signing out; then the page that was asked for."""
+"""The pages for signing in with a key, a link or an account, and for signing out."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from dnapredict.errors import StoreError
+from dnapredict.errors import DataError, StoreError
 from dnapredict.service.auth import sign_in_links
 from dnapredict.service.auth.access_control import SESSION_COOKIE, SIGN_IN, FailedKeys
 from dnapredict.service.auth.accounts import Accounts
@@ -30,6 +30,7 @@ from dnapredict.service.auth.sign_in_links import LINK
 from dnapredict.service.call_outcomes import BARRIER_WORDS, OFFER_WORDS, WORDS
 from dnapredict.service.client_address import ADDRESS
 from dnapredict.service.pages.lists.list_pages import WORKED_ON
+from dnapredict.service.pages.posted_forms import PostedForm, body_text
 from dnapredict.service.pages.rendering import error_page, page
 
 SIGN_OUT: Final = "/sign-out"
@@ -40,13 +41,13 @@ _UNREADABLE: Final = "Keys and sessions cannot be read or written now. The servi
 _WRONG: Final = "This is not a key that opens these pages. Check that all of it was copied."
 _EMPTY: Final = "Enter your key."
 _USED: Final = (
-    "A sign-in link works once and for a short time, and this one was used or has run out. Ask the person who runs "
+    "A sign-in link works once and for a short time. This one was used or has expired. Ask the person who runs "
     "dnapredict for another, which `dnapredict keys link` makes, or sign in with your key."
 )
 _NO_ISSUER: Final = "This service has no sign-in with accounts of the trust. Sign in with a key."
-# A click in a terminal or a typed address. A page of another site, a mail program's preview or a plain http address
-# sends something else or nothing, and is shown a button first: a preview must not use the link up, and nobody is
-# signed in as somebody else unawares.
+# Sent for a click in a terminal or a typed address. Other requests (from a page of another site, a mail program's
+# preview, or a plain http address) first get a page with a button: a preview must not use the link, and nobody is to be
+# signed in as somebody else without noticing.
 _OWN_CLICKS: Final = frozenset({"none", "same-origin"})
 
 
@@ -61,15 +62,15 @@ _MOST_UNSENT: Final = 100
 class UnsentForm:
     """A form that a browser sent after its session had ended, carried through the pages of signing in.
 
-    The pages carry it as hidden fields, so that a note about a patient is never kept on this machine by somebody who
-    is not signed in.
+    The pages contain it as hidden fields, so that this machine never stores a note about a patient that was sent
+    without a valid session.
 
     Attributes
     ----------
     address
         Where it was sent to.
     body
-        What was sent, as a browser encodes a form.
+        The content of the form, in the encoding of a browser.
     """
 
     address: str
@@ -77,7 +78,7 @@ class UnsentForm:
 
     @classmethod
     def of(cls, address: str, body: str) -> "UnsentForm | None":
-        """The form; None where there is none, or none of these pages sends such a form."""
+        """The form; None if there is none or its address is not that of a form of these pages."""
         form = cls(address, body)
         return form if body and len(body) <= _LONGEST_BODY and is_own_page(address) and form.fields else None
 
@@ -96,7 +97,7 @@ class UnsentForm:
 
     @property
     def words(self) -> list[tuple[str, str]]:
-        """What a person chose and typed about a call, in words."""
+        """The fields of a call that a person chose or typed, in words."""
         given = dict(self.fields)
         outcomes = {outcome.value: words for outcome, words in WORDS.items()}
         barriers = {barrier.value: words for barrier, words in BARRIER_WORDS.items()}
@@ -150,15 +151,15 @@ class SignInPages:
         return self._form(asked, lost="lost" in request.query_params)
 
     async def keep_form(self, request: Request) -> Response:
-        """The form that asks for a key, in answer to a form that was sent after the session had ended."""
+        """The sign-in form as the response to a form that was sent after the session had ended."""
         address = request.query_params.get(FORM_ADDRESS, "")
-        unsent = UnsentForm.of(address, (await request.body()).decode("utf-8", "replace"))
+        unsent = UnsentForm.of(address, await body_text(request))
         asked = page_of_form(address) if is_own_page(address) else ""
         return await run_in_threadpool(self._form, asked, lost=True, unsent=unsent)
 
     async def sign_in(self, request: Request) -> Response:
         """Sign in with the key in the form."""
-        sent = _fields(await request.body())
+        sent = _fields(await body_text(request))
         token, asked = sent.get("key", "").strip(), sent.get(ASKED, "")
         unsent = UnsentForm.of(sent.get(FORM_ADDRESS, ""), sent.get(_BODY, ""))
         try:
@@ -172,14 +173,14 @@ class SignInPages:
         return await run_in_threadpool(self._refused, asked, wait, unsent, is_empty=not token)
 
     def open_link(self, request: Request) -> Response:
-        """Sign in with a link that was clicked, or show who it is for and a button."""
+        """Sign in with a link that was clicked, or show the person's name and a button."""
         is_own = request.headers.get("sec-fetch-site") in _OWN_CLICKS and "sec-purpose" not in request.headers
         if request.method == "GET" and is_own:
             return self.use_link(request)
         return self._with_link(request, is_used=False)
 
     def use_link(self, request: Request) -> Response:
-        """Sign in with a link, and use it up."""
+        """Sign in with a link, which is then used."""
         return self._with_link(request, is_used=True)
 
     def _with_link(self, request: Request, *, is_used: bool) -> Response:
@@ -196,7 +197,7 @@ class SignInPages:
         return page("sign_in_link.html", here="", name=key.person.words, address=request.url.path)
 
     def to_issuer(self, request: Request) -> Response:
-        """Send a browser to the issuer, with a cookie that knows it again."""
+        """Redirect a browser to the issuer, with a cookie that identifies this sign-in."""
         flow = self.accounts.flow
         if flow is None:
             return error_page("There is no such page", _NO_ISSUER, status=404)
@@ -220,8 +221,8 @@ class SignInPages:
         try:
             done = flow.finish(_once(request), request.cookies.get(COOKIE, ""))
             address = page_after_sign_in(done.asked, done.holder.held)
-            # A page that leads on, and no redirect: it would count as coming from the issuer's site, and browsers
-            # would not send the session with it.
+            # A page with a refresh, not a redirect: browsers would treat a redirect as coming from the issuer's site
+            # and not send the session.
             response = page("signed_in.html", here="", address=address)
             _set_session(response, done.session, secure=flow.is_secure)
         except SignInRefused as refusal:
@@ -260,7 +261,7 @@ class SignInPages:
         unsent: "UnsentForm | None" = None,
         status: int = 200,
     ) -> Response:
-        """The sign-in page, with a complaint about its field for a key or about its button for an account."""
+        """The sign-in page, with an error at its field for a key or at its button for an account."""
         return page(
             _TEMPLATE,
             here="",
@@ -291,7 +292,7 @@ class SignInPages:
 
 
 def with_session(request: Request, session: str, address: str) -> Response:
-    """A redirect to `address`, with a new session: one that was there before is never carried on."""
+    """A redirect to `address` with a new session; an earlier session of the browser is never continued."""
     response = RedirectResponse(address, 303)
     _set_session(response, session, secure=request.url.scheme == "https")
     return response
@@ -302,19 +303,18 @@ def _set_session(response: Response, session: str, *, secure: bool) -> None:
 
 
 def _once(request: Request) -> dict[str, str]:
-    """The parameters of an address; one that is given twice counts as missing, since readers may differ in which."""
+    """The parameters of an address; a repeated one counts as missing, since programs differ in which they read."""
     given = request.query_params.multi_items()
     names = [name for name, _ in given]
     return {name: value for name, value in given if names.count(name) == 1}
 
 
-def _fields(body: bytes) -> dict[str, str]:
+def _fields(body: str) -> Mapping[str, str]:
     """The fields of a form; empty if the body is not such a form."""
     try:
-        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
-    except ValueError:
+        return PostedForm.of(body, most_fields=_MOST_FIELDS).fields
+    except DataError:
         return {}
-    return {name: values[0] for name, values in fields.items()}
 
 
 def _unavailable(error: StoreError) -> Response:

@@ -1,4 +1,4 @@
-"""The pages of an upload: a list to score, and what the columns of a spreadsheet mean, asked once."""
+"""The pages of an upload: choose a list to score, and confirm once what the columns of a spreadsheet mean."""
 
 import asyncio
 import html
@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
-from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -21,13 +20,14 @@ from dnapredict.service.api.pending_uploads import PendingUpload
 from dnapredict.service.api.scoring_endpoints import uploaded
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, worked_on
-from dnapredict.service.pages.lists.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.list_view import list_address
+from dnapredict.service.pages.posted_forms import PostedForm, body_text
 from dnapredict.service.pages.rendering import page, page_text
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 UPLOAD: Final = "/upload"
 UPLOAD_COLUMNS: Final = "/upload/columns"
-# A file of some 3,000 rows takes a second or two; of a longer one the page tells how far it is.
+# A file of about 3,000 rows takes a second or two; for a longer one the page shows the progress.
 _LONG_BYTES: Final = 300_000
 _FAILED: Final = "The list could not be scored or kept; the log of the service names the cause."
 _LOG: Final = logging.getLogger("dnapredict.service")
@@ -59,39 +59,39 @@ class UploadPages:
         """Score the list that was sent and show it, or ask what its columns mean."""
         try:
             upload = PendingUpload(*await uploaded(request))
-            question = await run_in_threadpool(self.pages.lists.question, upload)
+            question = await run_in_threadpool(self.pages.scoring.question, upload)
             if question is None:
                 return await self._scored(upload)
-            ticket = await run_in_threadpool(self.pages.lists.wait_for_columns, upload)
+            ticket = await run_in_threadpool(self.pages.scoring.wait_for_columns, upload)
             return _question(question, ticket=ticket)
         except DnapredictError as error:
             return _form(complaint=str(error), status=status_of(error))
 
     async def columns(self, request: Request) -> Response:
-        """Score the list that waits for the meaning of its columns."""
-        body = (await request.body()).decode("utf-8", "replace")
+        """Score the uploaded list with the meanings that were chosen for its columns."""
+        body = await body_text(request)
         try:
             ticket, keys = _answers(body)
-            return await self._scored(await run_in_threadpool(self.pages.lists.explain_columns, ticket, keys))
+            return await self._scored(await run_in_threadpool(self.pages.scoring.explain_columns, ticket, keys))
         except ColumnsUnclear as unclear:
             return _question(unclear.question, ticket=ticket, complaint=str(unclear))
         except DnapredictError as error:
             return _form(complaint=str(error), status=status_of(error))
 
     async def _scored(self, upload: PendingUpload) -> Response:
-        """The list once it is scored; of a long one, a page that tells how far it is."""
+        """The list once it is scored; for a long list, a page with its progress."""
         if len(upload.content) < _LONG_BYTES:
-            return _shown(await run_in_threadpool(self.pages.lists.upload, upload))
+            return _shown(await run_in_threadpool(self.pages.scoring.upload, upload))
         return StreamingResponse(self._steps(upload), media_type="text/html")
 
     async def _steps(self, upload: PendingUpload) -> AsyncIterator[str]:
-        """A page in pieces: what is being done, each second how long it takes, and at last the way to the list.
+        """A page in parts: the step, the time each second, and at the end a redirect to the list.
 
-        It works without a script: the browser shows each piece as it comes, and the last one sends it on.
+        It works without JavaScript: the browser shows each part as it arrives, and the last part redirects.
         """
         start, end = page_text("upload_progress.html", here=UPLOAD, name=upload.name).split(_STEPS)
         yield start
-        scoring = asyncio.ensure_future(run_in_threadpool(self.pages.lists.upload, upload))
+        scoring = asyncio.ensure_future(run_in_threadpool(self.pages.scoring.upload, upload))
         seconds = 0
         while not (await asyncio.wait([scoring], timeout=1))[0]:
             seconds += 1
@@ -100,9 +100,9 @@ class UploadPages:
 
 
 def _last_step(scoring: "asyncio.Future[KeptList]") -> str:
-    """The end of the page: on to the list, or what is wrong; the cause of a failure of ours is for the log."""
+    """The end of the page: a redirect to the list, or an error; the cause of an internal error is only logged."""
     try:
-        address = f"{LIST_PAGES}/{scoring.result().heading.list_id}"
+        address = list_address(scoring.result().heading.list_id)
     except DnapredictError as error:
         _LOG.error("%s", error)
         message = html.escape(str(error)) if isinstance(error, DataError) else _FAILED
@@ -119,13 +119,9 @@ def _answers(body: str) -> tuple[str, list[str]]:
     DataError
         If the body is not such a form.
     """
-    try:
-        fields = parse_qs(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        raise DataError("The form could not be read. Choose the file again.") from None
-    count = sum(name.startswith("column-") for name in fields)
-    keys = [fields.get(f"column-{number}", [""])[0] for number in range(1, count + 1)]
-    return fields.get("ticket", [""])[0], keys
+    form = PostedForm.of(body, most_fields=_MOST_FIELDS, advice="Choose the file again.")
+    count = sum(name.startswith("column-") for name in form.fields)
+    return form.text("ticket"), [form.text(f"column-{number}") for number in range(1, count + 1)]
 
 
 def _form(*, complaint: str = "", status: int = 200) -> Response:
@@ -145,4 +141,4 @@ def _question(question: ColumnQuestion, *, ticket: str, complaint: str = "") -> 
 
 
 def _shown(kept: KeptList) -> Response:
-    return worked_on(kept, RedirectResponse(f"{LIST_PAGES}/{kept.heading.list_id}", 303))
+    return worked_on(kept, RedirectResponse(list_address(kept.heading.list_id), 303))

@@ -1,4 +1,4 @@
-"""The page of a week: what the calls led to, for the team and the equality lead, without any patient on it."""
+"""The page of a week: the results of its calls for the team and the equality lead, without patients' data."""
 
 import datetime
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,8 @@ from starlette.routing import BaseRoute, Route
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.errors import DnapredictError
-from dnapredict.service.call_actions import WORDS, Outcome, WeekEntry
+from dnapredict.service.call_actions import WeekEntry
+from dnapredict.service.call_outcomes import WORDS, Outcome
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages
 from dnapredict.service.pages.rendering import day_words, error_page, page
@@ -53,7 +54,7 @@ def week_routes(pages: ListPages) -> Sequence[BaseRoute]:
 
 
 def _monday(text: str) -> datetime.date:
-    """The Monday of the week that is asked for; of this week where it is none, or is still to come."""
+    """The Monday of the requested week; of this week if the parameter is not a week or is in the future."""
     today = local_today()
     try:
         day = min(datetime.date.fromisoformat(text), today)
@@ -96,8 +97,8 @@ def _week_page(pages: ListPages, monday: datetime.date) -> Response:
 def _fifths(pages: ListPages, entries: Iterable[WeekEntry]) -> dict[str, int | None]:
     """The fifth of deprivation of each appointment by its hash, from the lists on which something was recorded.
 
-    Of the lists of all teams, whoever looks: the reviewer sees no list, and a clerk who saw the areas of one team only
-    could take the difference between two versions of the page.
+    The lists are those of all teams, for every reader: a reviewer may open no list, and figures for one team only would
+    let a clerk subtract two versions of the page.
     """
     fifths: dict[str, int | None] = {}
     for list_id in {entry.list_id for entry in entries}:

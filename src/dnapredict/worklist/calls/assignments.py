@@ -1,26 +1,24 @@
-"""Who of a team calls about which lines of a list: `lists/ID.assigned`, without anything about a patient."""
+"""Assignments of a list's lines to colleagues of a team: `lists/ID.assigned`, without patients' data."""
 
 import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from dnapredict.data.files.atomic_write import private_folder, write_private
+from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.file_lock import locked
-from dnapredict.errors import DataError, StoreError
-from dnapredict.worklist.files.list_store import assigned_file
+from dnapredict.data.files.json_records import StoredRecord, read_record
+from dnapredict.errors import DataError
+from dnapredict.worklist.files.list_files import assigned_file
 
 LONGEST_NAME: Final = 80
 _SECONDS_TO_WAIT: Final = 10.0
+_LOCK: Final = ".assign.lock"
 _BUSY: Final = "Somebody else is handing over lines of a list just now. Try again."
 
 
-class Assignment(BaseModel):
-    """Lines of a list that were given to a colleague: by whom and when. An empty name gives them back to the team."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+class Assignment(StoredRecord):
+    """Lines of a list that were handed over to a colleague, by whom and when. An empty name means the whole team."""
 
     to: str
     by: str
@@ -28,9 +26,7 @@ class Assignment(BaseModel):
     lines: tuple[int, ...]
 
 
-class _Assignments(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
+class _Assignments(StoredRecord):
     assignments: tuple[Assignment, ...] = ()
 
 
@@ -47,14 +43,14 @@ def assign(home: Path, list_id: str, assignment: Assignment) -> None:
     if len(assignment.to) > LONGEST_NAME or not assignment.to.isprintable():
         raise DataError(f"A colleague's name has at most {LONGEST_NAME} printable characters.")
     path = assigned_file(home, list_id)
-    with locked(private_folder(path.parent) / ".assign.lock", busy_message=_BUSY, seconds=_SECONDS_TO_WAIT):
+    with locked(path.with_name(_LOCK), busy_message=_BUSY, seconds=_SECONDS_TO_WAIT, make_folder=True):
         before = _read(path)
         kept = _Assignments(assignments=(*_without(before, assignment.lines), assignment))
         write_private(path, kept.model_dump_json())
 
 
 def assigned(home: Path, list_id: str) -> Mapping[int, Assignment]:
-    """The assignment of each line of a list that a colleague has; {} where there is none.
+    """The assignment of each line of a list that was handed over; {} if there is none.
 
     Raises
     ------
@@ -72,11 +68,5 @@ def _without(assignments: Sequence[Assignment], lines: Sequence[int]) -> list[As
 
 
 def _read(path: Path) -> tuple[Assignment, ...]:
-    try:
-        return _Assignments.model_validate_json(path.read_bytes()).assignments
-    except FileNotFoundError:
-        return ()
-    except (OSError, ValidationError) as error:
-        raise StoreError(
-            f"{path}: cannot be read ({type(error).__name__}). Remove it to assign its lines again."
-        ) from None
+    stored = read_record(path, _Assignments, advice="Remove it to assign its lines again.")
+    return () if stored is None else stored.assignments

@@ -1,11 +1,11 @@
-"""Attempts to reach a patient: what follows from the recorded calls, and what comes next about an appointment.
+"""Attempts to reach a patient: the state that follows from recorded calls, and the next step for an appointment.
 
-"Recorded by mistake" takes back the last event about the appointment that still counts; where there is none, it takes
-back the patient's opt-outs. An opt-out is in force until the patient wishes to be called again, whatever is recorded in
-between. Of the other outcomes the last one about an appointment counts.
+"Recorded by mistake" takes back the last valid event about the appointment; if there is none, it takes back the
+patient's opt-outs. An opt-out is in force until the patient wishes to be called again, whatever is recorded in between.
+For the other outcomes the last one about an appointment counts.
 
-A call that reached nobody is repeated at another time of day, a call-back comes when it was agreed, and after a number
-of attempts somebody writes instead. Only outcomes that people recorded count; a planned call changes nothing.
+An unanswered call is repeated at another time of day, a call-back is due at the agreed time, and after a number of
+attempts a letter replaces the call. Only recorded outcomes count; a planned call changes nothing.
 """
 
 import datetime
@@ -33,7 +33,7 @@ _HOURS_BETWEEN: Final = datetime.timedelta(hours=2)
 
 
 class CallEvent(NamedTuple):
-    """A recorded outcome, by its place in the order; appointment and patient are hashes, the day is in ISO format."""
+    """A recorded outcome with its number in the order; appointment and patient are hashes, the day is in ISO format."""
 
     id: int
     appointment: str
@@ -83,7 +83,7 @@ def events_since(
 
 
 class CallState(NamedTuple):
-    """What follows from the events about a patient.
+    """The state of a patient that follows from the events.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ class CallState(NamedTuple):
     attempts: Sequence[CallEvent]
 
     def is_settled(self, appointment: str) -> bool:
-        """Whether the patient was reached about the appointment. Rebooked, it has another time now."""
+        """Whether the patient was reached about the appointment. A rebooked one has a new time and does not count."""
         return appointment in self.reached and self.reached[appointment].effect != "rebooked"
 
 
@@ -108,14 +108,14 @@ NO_EVENTS: Final = CallState(False, {}, ())
 
 
 def call_state(events: Iterable[CallEvent]) -> CallState:
-    """What follows from all events about one patient, oldest first."""
+    """The state that follows from all events about one patient, given oldest first."""
     about: dict[str, list[CallEvent]] = defaultdict(list)
     for event in events:
         about[event.appointment].append(event)
     valid = sorted(chain.from_iterable(map(valid_events, about.values())), key=attrgetter("id"))
     opt_outs = events_since(_NO_OPT_OUT, valid, effects=_OPTED_OUT)
     last = {each.appointment: each for each in valid if each.effect not in _NO_OPT_OUT}
-    # Who opted out was spoken to, and may be called about the appointment once they wish to be called again.
+    # A patient who opted out was spoken to, and may be called about the appointment after withdrawing the opt-out.
     reached = {
         appointment: each
         for appointment, each in last.items()
@@ -164,11 +164,11 @@ def next_step(
     entries
         Everything that was recorded about it, on any list, oldest first.
     most_attempts
-        Calls after which somebody writes instead.
+        Number of calls after which a letter replaces the call.
     zone
         The time zone of the clinics, in which the times of day are.
     exported_at
-        When the list was made. A wrong number or a new date that was recorded before is no longer on it.
+        When the list was made. A wrong number or a date that was corrected before then is no longer on it.
     """
     valid = valid_events(entries)
     if not valid or _is_outdated(valid[-1], exported_at):
@@ -198,7 +198,7 @@ def _by_attempts(
 
 
 def _is_other_time(tried: Sequence[CallEntry], *, now: datetime.datetime, zone: datetime.tzinfo) -> bool:
-    """Whether nobody has tried at this time of day, or on a later day once mornings and afternoons were tried."""
+    """Whether no call was tried at this time of day; once all were tried, whether this is a later day."""
     if now - tried[-1].at < _HOURS_BETWEEN:
         return False
     local = now.astimezone(zone)

@@ -1,19 +1,22 @@
 """Locks on appointments that somebody is calling about, shared by the worker processes of a home.
 
-A lock keeps a colleague from ringing the same patient at the same time; it never refuses an outcome, and it ends by
-itself. It belongs to an appointment, on whichever list, and is held under the appointment's keyed hash.
+A lock prevents two colleagues from calling the same patient at the same time. It never refuses an outcome, and it
+expires. It belongs to an appointment, on any list, and is stored under the appointment's keyed hash.
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dnapredict.data.files.atomic_write import private_folder, write_private
+from pydantic import RootModel
+
+from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.file_lock import locked
+from dnapredict.data.files.json_records import read_record
+from dnapredict.errors import StoreError
 
 SECONDS: Final = 15 * 60
 """How long a lock lasts unless it is released."""
@@ -24,11 +27,15 @@ _SECONDS_TO_WAIT: Final = 2.0
 
 @dataclass(frozen=True)
 class CallLock:
-    """Who is calling: the caller's session, the id of their key, and until when (Unix time)."""
+    """The lock of a caller: their session, the id of their key, and its end (Unix time)."""
 
     caller: str
     key_id: str
     until: float
+
+
+_StoredLocks = RootModel[dict[str, CallLock]]
+"""The content of the file: the lock of each appointment, by its keyed hash."""
 
 
 class CallLocks:
@@ -43,16 +50,16 @@ class CallLocks:
         """The locks that have not ended, by appointment. An unreadable file holds none."""
         now = self._clock()
         try:
-            stored = json.loads(self._path.read_text(encoding="utf-8"))
-            locks = {appointment: CallLock(**lock) for appointment, lock in stored.items()}
-            return {appointment: lock for appointment, lock in locks.items() if now < lock.until <= now + SECONDS}
-        except (OSError, ValueError, TypeError, AttributeError):
+            stored = read_record(self._path, _StoredLocks, advice="Remove it: locks end by themselves.")
+        except StoreError:
             return {}
+        locks = {} if stored is None else stored.root
+        return {appointment: lock for appointment, lock in locks.items() if now < lock.until <= now + SECONDS}
 
     def take(self, appointment: str, *, caller: str, key_id: str) -> CallLock:
-        """Lock an appointment for `caller`, who gives up any other; return the lock that holds now.
+        """Lock an appointment for `caller` and release their other locks; return the current lock of the appointment.
 
-        It is a colleague's if they were first.
+        That is a colleague's lock if the colleague was first.
 
         Raises
         ------
@@ -69,7 +76,7 @@ class CallLocks:
         return mine
 
     def release(self, caller: str) -> None:
-        """Give up the lock of `caller`, if there is one.
+        """Release the lock of `caller`, if there is one.
 
         Raises
         ------
@@ -82,9 +89,9 @@ class CallLocks:
             self._write({key: lock for key, lock in self.held().items() if lock.caller != caller})
 
     def _write(self, locks: Mapping[str, CallLock]) -> None:
-        write_private(self._path, json.dumps({key: asdict(lock) for key, lock in locks.items()}))
+        write_private(self._path, _StoredLocks(dict(locks)).model_dump_json())
 
     def _exclusive(self) -> AbstractContextManager[None]:
-        private_folder(self._path.parent)
         busy = f"{self._path}: is locked by another process."
-        return locked(self._path.with_suffix(".lock"), busy_message=busy, seconds=_SECONDS_TO_WAIT)
+        path = self._path.with_suffix(".lock")
+        return locked(path, busy_message=busy, seconds=_SECONDS_TO_WAIT, make_folder=True)

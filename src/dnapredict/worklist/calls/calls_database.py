@@ -1,7 +1,7 @@
 """The calls database of a home, `lists/calls.db` (SQLite): planned calls, and events copied from the scoring log.
 
-Rows of the table `events` are only added. A sum of their hashes shows whether a value was changed: with another hash of
-a patient, an opt-out would be lost unnoticed.
+Rows of the table `events` are only added. A sum of their hashes shows whether a value was changed: a changed hash of a
+patient would lose an opt-out without any sign.
 
 Rules of access, since the locks of SQLite belong to the process, and closing any descriptor of the file
 drops them:
@@ -47,7 +47,7 @@ _REASONS: Final = {
     sqlite3.SQLITE_IOERR: "the disk cannot be read or written",
 }
 # `calls`: planned calls, as in the first release. `events`: entries of the scoring log about calls, in the order of
-# copying. `listed`: whose appointment a row of a list is.
+# copying. `listed`: the patient of each appointment on a list.
 _SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS calls (
         list TEXT NOT NULL, appointment TEXT NOT NULL, patient TEXT NOT NULL, clinic TEXT NOT NULL,
@@ -84,7 +84,7 @@ _CONVERSION: Final = (
     "DROP TABLE IF EXISTS attempts",
 )
 _READ_LOG_AGAIN: Final = "DELETE FROM settings WHERE name LIKE 'log %'"
-# Never released: its rows do not say everything, and its log has lost nothing yet.
+# This form was never released: its rows are incomplete, and its log still has every entry.
 _INCOMPLETE_FORM: Final = 3
 _TABLES: Final = ("calls", "events", "listed", "contacts")
 _MODULUS: Final = 1 << 128

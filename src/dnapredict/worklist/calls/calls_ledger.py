@@ -1,4 +1,4 @@
-"""A home's knowledge about calls: planned calls, who was reached, who opted out.
+"""The calls of a home: planned calls, patients who were reached, and patients who opted out.
 
 A patient who was reached is not called again for the same clinic within the mute period; a planned call
 alone changes nothing. A patient who opted out is not called until that is withdrawn. The database holds patients
@@ -181,7 +181,7 @@ class Ledger:
         self.catch_up()
         try:
             stated = self.stated.patients()
-        except StoreError as error:  # those that were recorded in calls are known all the same
+        except StoreError as error:  # opt-outs recorded in calls are still known
             _LOG.error("%s", error)
             stated = frozenset()
         return self._database.run(partial(opted_out, patient_of, stated=stated), writes=False)

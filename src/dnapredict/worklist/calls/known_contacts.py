@@ -1,7 +1,7 @@
-"""Who was reached, who opted out of calls, and how often nobody answered: derived from the table `events`.
+"""Patients who were reached, opted out of calls or did not answer: derived from the table `events`.
 
-The table is a copy of the entries of the scoring log about calls, in order; only a patient whom the log does not know
-is taken from the lists of the home. Rows are never changed: what follows from them is computed for each list.
+The table is a copy of the scoring log's entries about calls, in order. If the log does not have the patient of an
+appointment, the lists of the home give it. Rows are never changed; the state is computed for each list.
 """
 
 import datetime
@@ -104,9 +104,9 @@ def add(connection: sqlite3.Connection, contacts: Iterable[Contact]) -> None:
 
 
 def _remove_rescued(connection: sqlite3.Connection, new: Iterable[Contact]) -> None:
-    """Remove what was rescued from a damaged database, or kept by an earlier release, where the log says it again.
+    """Remove rows rescued from a damaged database, or kept by an earlier release, if the log has the same entries.
 
-    An earlier release kept no numbers. Its opt-outs stay, since retention may have removed theirs from the log.
+    An earlier release kept no numbers. Its opt-outs are kept, since retention may have removed their log entries.
     """
     sql = "DELETE FROM events WHERE appointment = ? AND (number = ? OR (number = 0 AND effect <> 'opted out'))"
     connection.executemany(sql, ((each.appointment, each.number) for each in new))
@@ -119,12 +119,12 @@ def _columns(connection: sqlite3.Connection, new: Contact) -> tuple[object, ...]
 
 
 class _States:
-    """What follows from the events about some appointments and patients; all are hashes."""
+    """The state that follows from the events about some appointments and patients; all are hashes."""
 
     def __init__(self, events: Iterable[CallEvent], *, same: Mapping[str, str] | None = None) -> None:
-        """`same` has the hash of a patient by another hash of theirs."""
+        """`same` maps a patient's hash to another hash of the same patient."""
         events = list(events)
-        # An entry does not always say whose the appointment is. The last one that does counts.
+        # Not every entry contains the patient of the appointment. The last entry with a patient counts.
         named = {each.appointment: each.patient for each in events if each.patient is not None}
         self._patient = {appointment: (same or {}).get(each, each) for appointment, each in named.items()}
         of_patient: dict[str, list[CallEvent]] = defaultdict(list)
@@ -133,7 +133,7 @@ class _States:
         self._states = {patient: call_state(own) for patient, own in of_patient.items()}
 
     def patient_of(self, appointment: str) -> str:
-        """The patient of an appointment; if nobody knows whose it is, it stands for a patient of its own."""
+        """The patient of an appointment; an appointment without a known patient counts as a patient of its own."""
         return self._patient.get(appointment, appointment)
 
     def of(self, patient: str) -> CallState:
@@ -163,7 +163,7 @@ class KnownContacts:
     reached_on
         By row: days on which the patient was reached for the row's clinic.
     attempts
-        By row: days of the calls that reached nobody since somebody was reached, about the row's appointment.
+        By row: days of the unanswered calls about the row's appointment since the patient was last reached.
     other_attempts
         The same about other appointments of the patient.
     notices
@@ -178,7 +178,7 @@ class KnownContacts:
     other_attempts: Mapping[int, Sequence[datetime.date]] = field(default_factory=dict)
 
     def unanswered(self, today: datetime.date, *, most_attempts: int) -> list[int]:
-        """The rows about which, or about whose patient lately, `most_attempts` calls reached nobody.
+        """The rows with `most_attempts` unanswered calls about the appointment, or lately about its patient.
 
         A call about another appointment counts for two weeks: later, the patient may have another number.
         """
@@ -250,7 +250,7 @@ def _rows(
         ids, numbers, clinics = (column.cast(pa.string()).to_pylist() for column in part.columns)
         appointments = [hashed("appointment", each) for each in ids]
         patients = [each and hashed(PATIENT, each) for each in numbers]
-        # The hash of the number as it was written is that of older entries.
+        # Older entries have the hash of the number as it was written.
         same = {
             hashed(AS_WRITTEN, number): patient
             for number, patient in zip(numbers, patients, strict=True)
@@ -272,7 +272,7 @@ def opted_out(
     Parameters
     ----------
     patient_of
-        The patient of each appointment, None where only the lists of the home may know.
+        The patient of each appointment; None if at most the lists of the home contain it.
     stated
         Patients who opted out by the column of a list.
     """

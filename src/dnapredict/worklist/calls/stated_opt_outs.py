@@ -1,8 +1,8 @@
-"""Opt-outs that a list stated in its column `opt_out`, remembered for the lists that follow.
+"""Opt-outs from the column `opt_out` of a list, stored for later lists.
 
 A later list may have no such column, and the patient still does not wish to be called. `lists/opt-outs.json` holds a
-keyed hash of each patient and the day of the statement. It is taken back by a row of the patient that says no in that
-column, or by the outcome "Wishes to be called again"; an empty cell says nothing.
+keyed hash of each patient and the day of the list. A row of the patient with "no" in that column, or the outcome
+"Wishes to be called again", removes the opt-out; an empty cell changes nothing.
 """
 
 import datetime
@@ -16,7 +16,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.data.files.atomic_write import private_folder, write_private
+from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.digests import PATIENT, sealed_json, unsealed_json
 from dnapredict.data.files.file_lock import locked
 from dnapredict.errors import StoreError
@@ -25,7 +25,7 @@ _FILE: Final = Path("lists") / "opt-outs.json"
 _LOCK: Final = "opt-outs.lock"
 _SECONDS_TO_WAIT: Final = 10.0
 _BUSY: Final = "The opt-outs of this home are being written by another process. Try again in a minute."
-# A list of so many patients of whom more than this share opted out has another column in the place of `opt_out`.
+# If more than this share of so many patients opted out, the column `opt_out` is probably another column.
 _FEWEST: Final = 20
 _MOST_OUT: Final = 0.5
 _Days = Mapping[str, str]
@@ -39,18 +39,18 @@ class StatedOptOuts:
     hashed: Callable[[str, str], str]
 
     def remember(self, listed: pa.Table) -> pa.Array:
-        """Remember what a list states, and return its patients who opted out on this or an earlier list.
+        """Store the opt-outs of a list, and return its patients who opted out on this or an earlier list.
 
         Parameters
         ----------
         listed
-            `patient_id` and `opt_out` of its valid rows. A refused row counts for its own list alone: what cannot be
-            read there may be something else.
+            `patient_id` and `opt_out` of its valid rows. A refused row counts only for its own list, because its
+            columns may be shifted.
 
         Raises
         ------
         StoreError
-            If what was remembered is damaged, or something new cannot be remembered.
+            If the stored opt-outs are damaged, or a new one cannot be stored.
         """
         patients = listed["patient_id"].cast(pa.string())
         out = _saying(patients, listed["opt_out"])
@@ -68,12 +68,12 @@ class StatedOptOuts:
         Raises
         ------
         StoreError
-            If what was remembered is damaged.
+            If the stored opt-outs are damaged.
         """
         return frozenset(self._read())
 
     def take_back(self, patient: str) -> None:
-        """Forget the opt-out of a patient, by hash, who wishes to be called again.
+        """Remove the opt-out of a patient (by hash) who wishes to be called again.
 
         Raises
         ------
@@ -94,7 +94,7 @@ class StatedOptOuts:
         if out <= known.keys() and not_out.isdisjoint(known):
             return
         path = self.home / _FILE
-        with locked(private_folder(path.parent) / _LOCK, busy_message=_BUSY, seconds=_SECONDS_TO_WAIT):
+        with locked(path.with_name(_LOCK), busy_message=_BUSY, seconds=_SECONDS_TO_WAIT, make_folder=True):
             today = datetime.datetime.now(datetime.UTC).date().isoformat()
             kept = {each: day for each, day in self._read().items() if each not in not_out}
             changed = {**dict.fromkeys(sorted(out), today), **kept}
@@ -122,6 +122,6 @@ def _patients(path: Path, _: tuple[int, int, int]) -> _Days:
     except (OSError, ValueError, KeyError, TypeError):
         raise StoreError(
             f"{path}: is damaged, so that it is not known who asked not to be called. Restore it from a backup; if "
-            "there is none, remove it, and score the lists again that state opt-outs."
+            "there is none, remove it, and score all lists with opt-outs again."
         ) from None
     return patients

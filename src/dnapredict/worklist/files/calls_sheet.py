@@ -1,8 +1,8 @@
-"""The sheet of a workbook that a person works from: the calls to make, with headers in words.
+"""The sheet `Calls` of a workbook: the calls to make, with headers in words.
 
-One call a row, in the order of the list: who, when and where beside the reasons, what to offer, and last a column
-`What happened` with a drop-down. Dates and times are real ones, by the clock of the clinics, so that a spreadsheet
-sorts and filters them. It is printed on A4 landscape in the width of one page, with the header on every page.
+It has one call a row, in the order of the list: patient, time, place, reasons, offer, and last a column `What happened`
+with a drop-down. Dates and times are Excel dates in the clinics' time zone, so that a spreadsheet sorts and filters
+them. The sheet prints on A4 landscape, one page wide, with the header on every page.
 """
 
 import datetime
@@ -14,9 +14,17 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dnapredict.worklist.files.worklist_columns import COLUMNS, OUTCOME, REASONS
+
 SHEET: Final = "Calls"
 APPOINTMENT: Final = "Appointment"
 HAPPENED: Final = "What happened"
+# What the sheets of the workbook have in common.
+HEADER_BLUE: Final = "#005EB8"
+# Colours of the bands from the highest; the label carries the meaning. Dark text on each has a contrast above 7:1.
+BAND_COLOURS: Final = ("#FFD9B3", "#FFF3C2", "#FFFFFF")
+TO_FILL: Final = {"bg_color": "#F0F4F5", "border": 1, "border_color": "#AEB7BD"}
+OTHER_WIDTH: Final = 16
 
 _PREFIX: Final = "call:"
 STARTS_AT: Final = "call:starts_at"
@@ -24,7 +32,6 @@ CLINIC: Final = "call:clinic_code"
 SITE: Final = "call:site_code"
 """Columns of a table that are on this sheet only. No column of a list has such a name in a worklist."""
 
-_REASONS: Final = ("reason_1", "reason_2", "reason_3")
 # Header, column, width in characters. A4 landscape holds about 150 at full size.
 _COLUMNS: Final = (
     ("Place", "rank", 6),
@@ -34,7 +41,7 @@ _COLUMNS: Final = (
     ("Clinic", CLINIC, 13),
     ("Site", SITE, 9),
     ("Chance of missing it", "band", 11),
-    ("Why", _REASONS[0], 40),
+    ("Why", REASONS[0], 40),
     ("What to offer", "action", 36),
 )
 # Headers of contact columns, which are carried through under the names of the contract.
@@ -47,26 +54,9 @@ _CONTACTS: Final = {
     "preferred_language": ("Language", 12),
     "preferred_contact_time": ("When to call", 14),
 }
-_OUTCOME: Final = "outcome"
 _OUTCOME_WIDTH: Final = 24
-_OTHER_WIDTH: Final = 16
-# The columns of every worklist: what is left of a table was carried through from the list.
-_OWN: Final = frozenset(
-    {
-        "appointment_id",
-        "probability",
-        "band",
-        "rank",
-        "selected",
-        "action",
-        *_REASONS,
-        "model_version",
-        "error",
-        _OUTCOME,
-    }
-)
-_HEADER_BLUE: Final = "#005EB8"
-_BAND_COLOURS: Final = ("#FFD9B3", "#FFF3C2", "#FFFFFF")
+# The columns of every worklist; all other columns of a table were carried through from the list.
+_OWN: Final = frozenset((*COLUMNS, OUTCOME))
 _LONGEST_TITLE: Final = 60
 _A4: Final = 9
 # The last second of a day is how the contract stores a date without a clock time.
@@ -83,7 +73,7 @@ def is_call_column(name: str) -> bool:
 
 
 def with_call_columns(table: pa.Table, source: pa.Table) -> pa.Table:
-    """`table`, with date, clinic and site of the same rows in `source`, where it has them."""
+    """`table` with date, clinic and site of the same rows in `source`, if it has them."""
     for column, name in ((STARTS_AT, "starts_at"), (CLINIC, "clinic_code"), (SITE, "site_code")):
         if name in source.column_names:
             table = table.append_column(column, source[name])
@@ -96,9 +86,9 @@ def outcome_choices(outcomes: Sequence[str]) -> dict[str, Any]:
         "validate": "list",
         "source": list(outcomes),
         "input_title": "What happened?",
-        "input_message": "Pick what became of the call, or leave the cell empty.",
+        "input_message": "Pick the outcome of the call, or leave the cell empty.",
         "error_title": "Not one of the choices",
-        "error_message": "Pick one of the choices of the list.",
+        "error_message": "Pick one of the choices in the list.",
     }
 
 
@@ -109,7 +99,7 @@ def page_setup(sheet: Any, *, title: str) -> None:
     sheet.fit_to_pages(1, 0)
     sheet.repeat_rows(0)
     sheet.set_margins(left=0.4, right=0.4, top=0.7, bottom=0.7)
-    # A long title would be printed over what stands to the right of it.
+    # A long title would be printed over the text to its right.
     short = title if len(title) <= _LONGEST_TITLE else title[: _LONGEST_TITLE - 1] + "…"
     sheet.set_header(f"&L{short.replace('&', '&&')}&RConfidential: about patients")
     sheet.set_footer("&LNever for overbooking, discharge, delaying or withholding care&RPage &P of &N")
@@ -168,7 +158,7 @@ class CallsSheet:
         if column.name == STARTS_AT:
             self._write_time(index, column, row[STARTS_AT])
         elif column.header == "Why":
-            reasons = [row[name] for name in _REASONS if row.get(name)]
+            reasons = [row[name] for name in REASONS if row.get(name)]
             sheet.write_string(number, index, "\n".join(reasons) or "Nothing stands out", self._formats["text"])
         elif column.name == "rank":
             sheet.write_number(number, index, row["rank"], self._formats["number"])
@@ -190,7 +180,7 @@ class CallsSheet:
             self._sheet.write_blank(self._rows, index, None, self._formats["text"])
 
     def _format(self, column: _Column, value: Any) -> Any:
-        if column.name == _OUTCOME:
+        if column.name == OUTCOME:
             return self._formats["to fill"]
         return self._formats.get(f"band {value}" if column.name == "band" else "", self._formats["text"])
 
@@ -203,26 +193,25 @@ def _columns_of(names: Sequence[str], *, has_outcome: bool) -> Iterator[_Column]
             yield _Column(header, name, width)
         if header == APPOINTMENT:
             for each in passed_through:
-                words, wide = _CONTACTS.get(each, (each, _OTHER_WIDTH))
+                words, wide = _CONTACTS.get(each, (each, OTHER_WIDTH))
                 yield _Column(words, each, wide)
     if has_outcome:
-        yield _Column(HAPPENED, _OUTCOME, _OUTCOME_WIDTH)
+        yield _Column(HAPPENED, OUTCOME, _OUTCOME_WIDTH)
 
 
 def _formats(book: Any, bands: Sequence[str]) -> dict[str, Any]:
     """The formats of the sheet by name. Every text wraps, and has a line below it that guides the eye on paper."""
     cell = {"valign": "top", "text_wrap": True, "bottom": 1, "bottom_color": "#AEB7BD"}
-    filled = {"bg_color": "#F0F4F5", "border": 1, "border_color": "#AEB7BD"}
     left = {"align": "left", **cell}
     formats = {
-        "header": {**cell, "bold": True, "font_color": "white", "bg_color": _HEADER_BLUE},
+        "header": {**cell, "bold": True, "font_color": "white", "bg_color": HEADER_BLUE},
         "text": {**cell, "num_format": "@"},
         "number": {**cell, "num_format": "#,##0"},
         "date": {**left, "num_format": "ddd d mmm yyyy"},
         "time": {**left, "num_format": "hh:mm"},
-        "to fill": {**cell, **filled},
+        "to fill": {**cell, **TO_FILL},
     } | {
         f"band {band}": {**cell, "bg_color": colour, "bold": index == 0}
-        for index, (band, colour) in enumerate(zip(bands, _BAND_COLOURS, strict=False))
+        for index, (band, colour) in enumerate(zip(bands, BAND_COLOURS, strict=False))
     }
     return {name: book.add_format(settings) for name, settings in formats.items()}

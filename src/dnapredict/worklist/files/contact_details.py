@@ -1,37 +1,36 @@
-"""Who is called on a kept list, and how: names, numbers and notes, encrypted beside the list and gone after it.
+"""The contact details of a kept list: names, numbers and notes, encrypted in a file that is deleted after the list.
 
 `lists/ID.contacts` holds them for the list `lists/ID.parquet`, by the number of the line on the list, from 1. The file
-is encrypted with AES-256-GCM under a key of the home (`contacts.key`) and bound to the list and to its last day, so
-that neither can be exchanged. That last day stands in clear in front, so that the file can be deleted without the key.
-A list can be worked on without the file.
+is encrypted with AES-256-GCM with a key of the home (`contacts.key`) and bound to the list and to its last day, so
+that neither can be exchanged. The last day precedes the ciphertext in plain text, so that the file can be deleted
+without the key. Calls can be made and recorded without the file.
 """
 
 import contextlib
 import datetime
 import json
 import logging
-import os
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from dnapredict.data.contract.telephones import telephones_in
-from dnapredict.data.files.atomic_write import private_folder, write_atomically
+from dnapredict.data.files.atomic_write import write_atomically
 from dnapredict.data.files.digests import read_or_make, read_secret
+from dnapredict.data.files.encryption import decrypt, encrypt
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.errors import DataError, StoreError
-from dnapredict.worklist.files.list_store import CONTACTS, ENGLAND, KeptList, contacts_file, kept_list_ids
+from dnapredict.worklist.files.contact_table import CARRIED, ContactDetails, carried_row, details_of
+from dnapredict.worklist.files.kept_list import ENGLAND, KeptList
+from dnapredict.worklist.files.list_files import CONTACTS, contacts_file, kept_list_ids
 
 LONGEST_NOTE: Final = 500
 KEY: Final = "contacts.key"
@@ -39,43 +38,17 @@ _LOCK: Final = "contacts.lock"
 _SECONDS_TO_WAIT: Final = 10.0
 _BUSY: Final = "The contact details of this home are being written by another process. Try again in a minute."
 _HEAD: Final = re.compile(rb"dnapredict contacts 1 (\d{4}-\d\d-\d\d)\n")
-_NONCE_BYTES: Final = 12
 _SECONDS_OF_A_DRAFT: Final = 3_600
-# By whose clock a day ends.
+# The time zone in which a day ends.
 _ZONE: Final = ZoneInfo(ENGLAND)
-# Titles and degrees that follow a name after a comma.
-_AFTER_A_NAME: Final = frozenset({"phd", "md", "mr", "mrs", "ms", "miss", "dr", "jr", "sr", "jnr", "snr"})
-_TELEPHONES: Final = {"mobile_telephone": "mobile", "home_telephone": "home", "other_telephone": "other"}
 _LOG: Final = logging.getLogger("dnapredict.worklist")
 
 
 @dataclass(frozen=True)
-class ContactDetails:
-    """Who a patient is and how to reach them, as the list says it; nothing that is not known.
-
-    `telephones` are in the order in which they are rung, the mobile number first, and `kinds` says for each whether it
-    is the mobile, the home or another number: "mobile", "home", "other". They are shown as they are;
-    `data.contract.telephones.dialled` says what a link dials.
-    """
-
-    name: str | None = field(default=None, repr=False)
-    birth_date: datetime.date | None = field(default=None, repr=False)
-    telephones: tuple[str, ...] = field(default=(), repr=False)
-    language: str | None = field(default=None, repr=False)
-    preferred_time: str | None = field(default=None, repr=False)
-    kinds: tuple[str, ...] = ()
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is known."""
-        return self == ContactDetails()
-
-
-@dataclass(frozen=True)
 class _Content:
-    """What a file holds: details, each as JSON, and notes by line number; and the last day on which they are kept.
+    """The content of a file: details (each as JSON) and notes by line number, and the last day on which they are kept.
 
-    A page shows a few of 20,000 lines, so that details are only parsed where they are asked for.
+    A page shows a few of 20,000 lines, so details are parsed only when they are needed.
     """
 
     until: datetime.date
@@ -83,88 +56,12 @@ class _Content:
     notes: Mapping[int, str] = field(default_factory=dict, repr=False)
 
 
-def details_of(contacts: pa.Table) -> dict[int, ContactDetails]:
-    """The contact details by row number of a table of contact columns (`data.mapping.contact_columns`)."""
-    return {row[ROW_NUMBER]: details for row in contacts.to_pylist() if not (details := _details_of_row(row)).is_empty}
-
-
-def _details_of_row(row: Mapping[str, Any]) -> ContactDetails:
-    both = (row.get("person_given_name"), row.get("person_family_name"))
-    name = " ".join(part for part in both if part) or row.get("person_full_name")
-    if row.get("person_full_name") and not all(both):
-        name = row["person_full_name"]
-    numbers: dict[str, str] = {}
-    for column, kind in _TELEPHONES.items():
-        for number in telephones_in(row.get(column) or ""):
-            numbers.setdefault(number, kind)
-    return ContactDetails(
-        name=_in_spoken_order(_one_line(name)),
-        birth_date=row.get("person_birth_date"),
-        telephones=tuple(numbers),
-        kinds=tuple(numbers.values()),
-        language=_one_line(row.get("preferred_language")),
-        preferred_time=_one_line(row.get("preferred_contact_time")),
-    )
-
-
-def _in_spoken_order(name: str | None) -> str | None:
-    """A name as a person says it; lists often write the family name first, with a comma.
-
-    >>> _in_spoken_order("O'Brien, Mary Ann"), _in_spoken_order("SMITH, Jo (Mrs)"), _in_spoken_order("Sam Jones, PhD")
-    ("Mary Ann O'Brien", 'Jo (Mrs) SMITH', 'Sam Jones, PhD')
-    """
-    family, comma, given = (name or "").partition(", ")
-    is_turned = comma and given and "," not in given and given.lower() not in _AFTER_A_NAME
-    return f"{given} {family}" if is_turned else name
-
-
-def _one_line(text: str | None) -> str | None:
-    return None if text is None else " ".join(text.split()) or None
-
-
-CARRIED: Final = (
-    "person_full_name",
-    "person_birth_date",
-    *_TELEPHONES,
-    "preferred_language",
-    "preferred_contact_time",
-)
-"""The contact columns that a download can carry, under these names; a full name is put together from its parts."""
-
-
-def columns_carried(contact_columns: Collection[str]) -> tuple[str, ...]:
-    """The columns of `CARRIED` that a list with these contact columns has."""
-    has_name = any(name.startswith("person_") and name.endswith("_name") for name in contact_columns)
-    return tuple(name for name in CARRIED if name in contact_columns or (name == CARRIED[0] and has_name))
-
-
-def carried_table(details: Mapping[int, ContactDetails], names: Sequence[str]) -> pa.Table:
-    """The columns `names` of `CARRIED` as text for a download, with the number of the row that each is of."""
-    rows = [_carried(each) for each in details.values()]
-    columns = {name: pa.array([row[name] for row in rows], pa.string()) for name in names}
-    return pa.table({ROW_NUMBER: pa.array(list(details), pa.int64()), **columns})
-
-
 def carried_lines(home: Path, kept: KeptList, names: Sequence[str]) -> pa.Table:
-    """The columns of `CARRIED` among `names`, a row for each line of a list; none where nothing is kept any more."""
+    """The columns of `CARRIED` among `names`, a row for each line of a list; none once the details are deleted."""
     details = read(home, kept.heading.list_id)
     chosen = [name for name in names if name in CARRIED] if details else []
-    rows = [_carried(details.get(line, ContactDetails())) for line in range(1, kept.worklist.num_rows + 1)]
+    rows = [carried_row(details.get(line, ContactDetails())) for line in range(1, kept.worklist.num_rows + 1)]
     return pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in chosen})
-
-
-def _carried(details: ContactDetails) -> dict[str, str | None]:
-    numbers = tuple(zip(details.telephones, details.kinds, strict=True))
-    of_kind = {
-        column: " / ".join(number for number, own in numbers if own == kind) or None
-        for column, kind in _TELEPHONES.items()
-    }
-    return of_kind | {
-        "person_full_name": details.name,
-        "person_birth_date": None if details.birth_date is None else f"{details.birth_date:%d/%m/%Y}",
-        "preferred_language": details.language,
-        "preferred_contact_time": details.preferred_time,
-    }
 
 
 def by_line(kept: KeptList, details: Mapping[int, ContactDetails]) -> dict[int, ContactDetails]:
@@ -188,9 +85,9 @@ def last_day(kept: KeptList, *, contact_days: int) -> datetime.date | None:
 def keep_those_of(
     home: Path, kept: KeptList, contacts: pa.Table | None, *, contact_days: int
 ) -> dict[int, ContactDetails]:
-    """Keep the contact columns of the file of which `kept` was made; return them by line.
+    """Save the contact columns of the file from which `kept` was made; return them by line.
 
-    Nothing is kept of a list whose appointments are over.
+    Nothing is saved for a list whose appointments are over.
 
     Raises
     ------
@@ -205,7 +102,7 @@ def keep_those_of(
 
 
 def keep(home: Path, list_id: str, rows: Mapping[int, ContactDetails], until: datetime.date) -> None:
-    """Keep the contact details of a list, by line, until the end of the day `until`; its notes stay.
+    """Save the contact details of a list, by line, until the end of the day `until`; its notes do not change.
 
     Raises
     ------
@@ -221,7 +118,7 @@ def keep(home: Path, list_id: str, rows: Mapping[int, ContactDetails], until: da
 def read(home: Path, list_id: str, rows: Sequence[int] | None = None) -> Mapping[int, ContactDetails]:
     """The contact details of a list by line, of all lines or of `rows`; {} where there are none any more.
 
-    What cannot be read is logged, and counts as not there: a list can be worked on without it.
+    An unreadable file is logged and counts as missing: calls can be made and recorded without it.
     """
     return read_with_notes(home, list_id, rows)[0]
 
@@ -235,11 +132,6 @@ def read_with_notes(
         return {}, {}
     wanted = content.rows if rows is None else [row for row in rows if row in content.rows]
     return {row: _from_json(content.rows[row]) for row in wanted}, content.notes
-
-
-def note(home: Path, list_id: str, row: int) -> str:
-    """The note about a line of a list; "" where there is none."""
-    return notes(home, list_id).get(row, "")
 
 
 def notes(home: Path, list_id: str) -> Mapping[int, str]:
@@ -271,16 +163,10 @@ def set_note(home: Path, list_id: str, row: int, text: str, *, until: datetime.d
         _write(home, list_id, replace(content, notes=changed))
 
 
-def forget(home: Path, list_id: str) -> None:
-    """Delete the contact details and notes of a list."""
-    with contextlib.suppress(OSError):
-        contacts_file(home, list_id).unlink(missing_ok=True)
-
-
 def remove_due(home: Path, *, today: datetime.date | None = None) -> int:
     """Delete the contact details of lists whose last day is over, and of lists that are gone; return their number.
 
-    A file whose last day cannot be read is deleted too: nobody could say when it was due.
+    A file whose last day cannot be read is deleted too, because its day of deletion is unknown.
     """
     # The files first: each is written after its list, so that no list is missing that a file found here belongs to.
     files = sorted(_folder(home).glob(f"*{CONTACTS}"))
@@ -311,21 +197,26 @@ def _folder(home: Path) -> Path:
 
 @contextlib.contextmanager
 def _writing(home: Path) -> Iterator[None]:
-    """Hold the lock under which these files are read and rewritten, so that no note of another process is lost."""
-    with locked(private_folder(_folder(home)) / _LOCK, busy_message=_BUSY, seconds=_SECONDS_TO_WAIT):
+    """Hold the lock for reading and rewriting these files, so that no note of another process is lost."""
+    with locked(_folder(home) / _LOCK, busy_message=_BUSY, seconds=_SECONDS_TO_WAIT, make_folder=True):
         yield
 
 
+def key_in(secret: bytes) -> bytes:
+    """The key in the content of the file `KEY`, which has it in hexadecimal digits."""
+    return bytes.fromhex(secret.decode("ascii").strip())
+
+
 def _write(home: Path, list_id: str, content: _Content) -> None:
-    head, nonce = _head(content.until), os.urandom(_NONCE_BYTES)
-    key = bytes.fromhex(read_or_make(home / KEY).decode("ascii").strip())
-    sealed = AESGCM(key).encrypt(nonce, _plain(content), _bound_to(head, list_id))
+    head = _head(content.until)
+    key = key_in(read_or_make(home / KEY))
+    sealed = encrypt(_plain(content), key, bound_to=_bound_to(head, list_id))
     with write_atomically(contacts_file(home, list_id)) as draft:
-        draft.write_bytes(head + nonce + sealed)
+        draft.write_bytes(head + sealed)
 
 
 def _content(home: Path, list_id: str) -> _Content | None:
-    """What is kept of a list; None where there is nothing, it is due to be deleted, or it cannot be read."""
+    """The content of a list's file; None if there is no file, it is due to be deleted, or it cannot be read."""
     path = contacts_file(home, list_id)
     try:
         sealed = path.read_bytes()
@@ -339,10 +230,10 @@ def _content(home: Path, list_id: str) -> _Content | None:
         return None
     try:
         return _opened(home, list_id, sealed)
-    except (StoreError, InvalidTag, ValueError) as error:
+    except (StoreError, ValueError) as error:
         _log_once(
             f"{path}: the contact details cannot be read ({type(error).__name__}): the file or {KEY} is damaged, or "
-            "not of this home. The list can be worked on without them; upload it again to have them back."
+            "from another home. Calls can be made and recorded without them; upload the list again to restore them."
         )
         return None
 
@@ -351,9 +242,8 @@ def _opened(home: Path, list_id: str, sealed: bytes) -> _Content:
     head = _HEAD.match(sealed)
     if head is None:
         raise ValueError("no file of contact details")
-    key = bytes.fromhex(read_secret(home / KEY).decode("ascii").strip())
-    start = head.end() + _NONCE_BYTES
-    plain = AESGCM(key).decrypt(sealed[head.end() : start], sealed[start:], _bound_to(head[0], list_id))
+    key = key_in(read_secret(home / KEY))
+    plain = decrypt(sealed[head.end() :], key, bound_to=_bound_to(head[0], list_id))
     noted, *rows = plain.split(b"\n")
     return _Content(
         datetime.date.fromisoformat(head[1].decode()),

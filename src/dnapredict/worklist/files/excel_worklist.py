@@ -1,10 +1,10 @@
-"""A worklist as a workbook, laid out for filtering, filling in and printing, and the note that is its last sheet.
+"""A worklist as a workbook for filtering, filling in and printing, with a note as its last sheet.
 
-The workbook opens on the sheet `Calls`: the calls to make, in words (see `calls_sheet`). The sheet `Worklist` stands
-before it, since programs read the first sheet of a workbook: it has every row, the columns of every worklist, the
-passthrough columns, and last a column `outcome` with a drop-down, filled in only where an outcome was recorded. The
-sheet `About` has the permitted and prohibited use, where the model comes from, and its limitations. A hidden sheet says
-which list this is and what was recorded, so that a filled workbook can be given back (see `filled_workbook`).
+The workbook opens on the sheet `Calls`: the calls to make, in words (see `calls_sheet`). The first sheet is `Worklist`,
+because programs read the first sheet of a workbook: it has every row, the columns of every worklist, the passthrough
+columns, and last a column `outcome` with a drop-down, filled in only where an outcome was recorded. The sheet `About`
+has the permitted and prohibited use, the origin of the model, and its limitations. A hidden sheet has the id of the
+list and the recorded outcomes, so that a filled workbook can be given back (see `filled_workbook`).
 """
 
 import datetime
@@ -21,9 +21,18 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.spreadsheet_formulas import neutral
 from dnapredict.errors import UsageError
 from dnapredict.model.artefact import Provenance
-from dnapredict.worklist.files.calls_sheet import CallsSheet, is_call_column, outcome_choices, page_setup
+from dnapredict.worklist.files.calls_sheet import (
+    BAND_COLOURS,
+    HEADER_BLUE,
+    OTHER_WIDTH,
+    TO_FILL,
+    CallsSheet,
+    is_call_column,
+    outcome_choices,
+    page_setup,
+)
+from dnapredict.worklist.files.worklist_columns import OUTCOME
 
-OUTCOME: Final = "outcome"
 RETURN_SHEET: Final = "dnapredict"
 """The hidden sheet: the list's id in its first cell, then an appointment, its outcome and the time of it a row."""
 _WIDTHS: Final = {
@@ -38,16 +47,12 @@ _WIDTHS: Final = {
     OUTCOME: 18,
 }
 _REASON_WIDTH: Final = 34
-_OTHER_WIDTH: Final = 16
 _MOST_SHEET_ROWS: Final = 1_048_575
-_HEADER_BLUE: Final = "#005EB8"
-# Colours of the bands from the highest; the label carries the meaning. Dark text on each has a contrast above 7:1.
-_BAND_COLOURS: Final = ("#FFD9B3", "#FFF3C2", "#FFFFFF")
 
 
 @dataclass(frozen=True)
 class RecordedBefore:
-    """What a workbook says of the list that it is of, so that it can be given back.
+    """The list and the recorded outcomes of a workbook, so that it can be given back filled.
 
     Attributes
     ----------
@@ -125,9 +130,10 @@ def write_sheet(
 
 
 def _place(draft: Path | io.BytesIO) -> dict[str, object]:
-    """Where rows wait until the workbook is complete: they can hold patients' names, which a kill leaves behind.
+    """The folder for rows until the workbook is complete. They can contain patients' names.
 
-    For a file it is the folder of the draft, which is removed with it, and not the system's temporary folder.
+    For a file it is the folder of the draft, which is removed with it. In the system's temporary folder, a killed
+    process would leave the rows behind.
     """
     return {"in_memory": True} if isinstance(draft, io.BytesIO) else {"constant_memory": True, "tmpdir": draft.parent}
 
@@ -142,15 +148,15 @@ class _WorklistSheet:
         self._rows = 0
         # A text that does not wrap is printed over the empty cells beside it.
         top = {"valign": "top", "text_wrap": True}
-        self._header = book.add_format({"bold": True, "font_color": "white", "bg_color": _HEADER_BLUE, **top})
+        self._header = book.add_format({"bold": True, "font_color": "white", "bg_color": HEADER_BLUE, **top})
         self._plain = book.add_format(top)
         # A telephone number stays a text, with its sign, when somebody edits the cell.
         self._text = book.add_format({"num_format": "@", **top})
         self._percent = book.add_format({"num_format": "0.0%", **top})
-        self._to_fill = book.add_format({"bg_color": "#F0F4F5", "border": 1, "border_color": "#AEB7BD", **top})
+        self._to_fill = book.add_format(TO_FILL | top)
         self._bands = {
             band: book.add_format({"bg_color": colour, "bold": index == 0, **top})
-            for index, (band, colour) in enumerate(zip(note.bands, _BAND_COLOURS, strict=False))
+            for index, (band, colour) in enumerate(zip(note.bands, BAND_COLOURS, strict=False))
         }
 
     def add(self, table: pa.Table) -> None:
@@ -213,7 +219,7 @@ class _WorklistSheet:
 def _write_recorded(book: Any, recorded: RecordedBefore) -> None:
     """The hidden sheet: the id of the list, and what was recorded by the time of the download."""
     sheet = book.add_worksheet(RETURN_SHEET)
-    sheet.write_row(0, 0, (recorded.list_id, "The list of this workbook, and what was recorded of it: leave as it is"))
+    sheet.write_row(0, 0, (recorded.list_id, "The list of this workbook and its recorded outcomes: do not change"))
     for row, (appointment, outcome) in enumerate(recorded.outcomes.items(), start=1):
         for column, text in enumerate((neutral(appointment, workbook=True), *outcome)):
             sheet.write_string(row, column, text)
@@ -245,7 +251,7 @@ def _write_about(book: Any, note: Note) -> None:
 
 
 def _width(name: str) -> int:
-    return _REASON_WIDTH if name.startswith("reason_") else _WIDTHS.get(name, _OTHER_WIDTH)
+    return _REASON_WIDTH if name.startswith("reason_") else _WIDTHS.get(name, OTHER_WIDTH)
 
 
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
@@ -306,7 +312,7 @@ def note_of(
 def _rules(config: WorklistConfig) -> Iterator[str]:
     """The calls to make, the meaning of the action, and who is not called."""
     yield (
-        "The sheet 'Calls' holds the calls to make, and the sheet 'Worklist' every row of the list: there they are the "
+        "The sheet 'Calls' has the calls to make. The sheet 'Worklist' has every row of the list; the calls are the "
         "rows with TRUE in 'selected'. One call is about all appointments of a patient that are near to each other."
     )
     if config.call_working_days_before is not None:
@@ -316,7 +322,7 @@ def _rules(config: WorklistConfig) -> Iterator[str]:
         yield f"A patient who was reached is not called again for the same clinic within {days} days."
     yield "A patient who asked not to be called is not called."
     if config.outcomes:
-        yield "Put into the last column what became of a call, and give the workbook back on the page of the list."
+        yield "Choose the outcome of each call in the last column, and give the workbook back on the page of the list."
 
 
 def _bands(config: WorklistConfig) -> tuple[tuple[str, ...], ...]:

@@ -1,8 +1,8 @@
-"""Read the outcomes that a person has filled into a worklist: a workbook, or a CSV file.
+"""Read the outcomes of a filled worklist, a workbook or a CSV file.
 
 Every visible sheet with a column for the appointment and one for the outcome is read, under any name and in any order
-of rows and columns. Nothing in a workbook is run: a macro is not looked at, and of a formula only is noted that it is
-one. A workbook that was downloaded from the page has a hidden sheet with its list and what was recorded by then.
+of rows and columns. Nothing in a workbook is run: macros are not read, and a formula is only marked as one. A workbook
+that was downloaded from the page has a hidden sheet with its list and the outcomes recorded by then.
 """
 
 import re
@@ -21,7 +21,8 @@ from dnapredict.data.readers.excel_reader import cell_text
 from dnapredict.data.readers.file_type import FileLimits
 from dnapredict.errors import DataError
 from dnapredict.worklist.files.calls_sheet import APPOINTMENT, HAPPENED
-from dnapredict.worklist.files.excel_worklist import OUTCOME, RETURN_SHEET, RecordedBefore
+from dnapredict.worklist.files.excel_worklist import RETURN_SHEET, RecordedBefore
+from dnapredict.worklist.files.worklist_columns import OUTCOME
 
 _APPOINTMENT_HEADERS: Final = frozenset({"appointment_id", APPOINTMENT.lower()})
 _OUTCOME_HEADERS: Final = frozenset({OUTCOME, HAPPENED.lower()})
@@ -46,7 +47,7 @@ class FilledRow:
     row
         Its number, as a spreadsheet shows it.
     appointment, outcome
-        As they stand in the cells; None where one is empty.
+        The text of the cells; None for an empty cell.
     has_formula
         Whether one of the two cells holds a formula; its result is not read.
     """
@@ -60,7 +61,7 @@ class FilledRow:
 
 @dataclass(frozen=True)
 class FilledWorklist:
-    """A worklist that was given back; `before` is empty where the file does not say what it was made from."""
+    """A filled worklist; `before` is empty if the file does not contain its list."""
 
     rows: Sequence[FilledRow]
     before: RecordedBefore = field(default_factory=lambda: RecordedBefore(""))
@@ -158,7 +159,7 @@ def _filled_row(sheet: str, number: int, cells: Sequence[Any], columns: tuple[in
 
 
 def _recorded_before(book: Any, path: Path, limits: FileLimits) -> RecordedBefore:
-    """The list of the workbook and what was recorded by the time of the download, from the hidden sheet."""
+    """The list of the workbook and the outcomes recorded before the download, from the hidden sheet."""
     if RETURN_SHEET not in book.sheetnames:
         return RecordedBefore("")
     sheet = book[RETURN_SHEET]

@@ -1,11 +1,10 @@
-"""The rows of a kept list that could not be scored, as they were sent: encrypted beside the list, to be put right.
+"""The rows of a kept list that could not be scored, as they were sent: kept encrypted so that they can be corrected.
 
 `lists/ID.unscored` holds their cells and the mapping by which the list was read. It is encrypted with AES-256-GCM under
 the key of the home's contact details, bound to the list, and deleted with it.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,22 +12,20 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dnapredict.config.mapping_config import Mapping as ColumnMapping
 from dnapredict.data.contract.columns import CONTACT_NAMES, NAMES
 from dnapredict.data.files.atomic_write import write_atomically
-from dnapredict.data.files.digests import read_or_make
+from dnapredict.data.files.digests import read_or_make, read_secret
+from dnapredict.data.files.encryption import decrypt, encrypt
 from dnapredict.data.mapping.apply_mapping import contract_name
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
 from dnapredict.errors import StoreError
-from dnapredict.worklist.files.contact_details import KEY
-from dnapredict.worklist.files.list_store import unscored_file
+from dnapredict.worklist.files.contact_details import KEY, key_in
+from dnapredict.worklist.files.list_files import unscored_file
 
-# Nobody puts more rows right by hand; where so many are wrong, the file or its mapping is.
+# Nobody corrects more rows by hand; if so many are wrong, the file or its mapping is wrong.
 MOST_ROWS: Final = 500
-_NONCE_BYTES: Final = 12
 _READ: Final = frozenset((*NAMES, *CONTACT_NAMES))
 
 
@@ -95,9 +92,9 @@ def keep(home: Path, list_id: str, unscored: UnscoredRows) -> None:
         "rows": unscored.rows,
         "mapping": unscored.mapping.model_dump(mode="json", by_alias=True, exclude_defaults=True),
     }
-    nonce = os.urandom(_NONCE_BYTES)
+    sealed = encrypt(json.dumps(content).encode(), key_in(read_or_make(home / KEY)), bound_to=list_id.encode())
     with write_atomically(path) as draft:
-        draft.write_bytes(nonce + _cipher(home).encrypt(nonce, json.dumps(content).encode(), list_id.encode()))
+        draft.write_bytes(sealed)
 
 
 def read(home: Path, list_id: str) -> UnscoredRows | None:
@@ -106,13 +103,9 @@ def read(home: Path, list_id: str) -> UnscoredRows | None:
     if not path.is_file():
         return None
     try:
-        sealed = path.read_bytes()
-        content = json.loads(_cipher(home).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], list_id.encode()))
+        key = key_in(read_secret(home / KEY))
+        content = json.loads(decrypt(path.read_bytes(), key, bound_to=list_id.encode()))
         rows = {int(number): cells for number, cells in content["rows"].items()}
         return UnscoredRows(tuple(content["columns"]), rows, ColumnMapping.model_validate(content["mapping"]))
-    except (OSError, StoreError, InvalidTag, ValueError):
+    except (OSError, StoreError, ValueError):
         return None
-
-
-def _cipher(home: Path) -> AESGCM:
-    return AESGCM(bytes.fromhex(read_or_make(home / KEY).decode().strip()))

@@ -1,4 +1,4 @@
-"""The columns of a worklist, its files as CSV, XLSX or Parquet, and digests of the files that a home wrote.
+"""The rows of a worklist, its files as CSV, XLSX or Parquet, and digests of the files that a home wrote.
 
 Every row of a list has one answer, scored or rejected. A clerk writes what became of a call into the file, and a
 weekly job writes the next worklist to the same name. So the home records a digest of each file that it writes, and
@@ -27,46 +27,9 @@ from dnapredict.data.readers.table_file import sha256
 from dnapredict.data.spreadsheet_formulas import neutral_table
 from dnapredict.data.validation.rules import sentence_of
 from dnapredict.errors import ConfigurationError, DataError, UsageError
-from dnapredict.model.reasons import MOST_REASONS
 from dnapredict.worklist.files.calls_sheet import is_call_column
 from dnapredict.worklist.files.excel_worklist import Note, RecordedBefore, write_sheet
-
-_NUMBERS: Final = range(1, MOST_REASONS + 1)
-REASONS: Final = tuple(f"reason_{number}" for number in _NUMBERS)
-# The names of the factors behind the reasons.
-FACTORS: Final = tuple(f"reason_factor_{number}" for number in _NUMBERS)
-# The columns of a worklist file, in order.
-COLUMNS: Final = (
-    "appointment_id",
-    "probability",
-    "band",
-    "rank",
-    "selected",
-    "action",
-    *REASONS,
-    "model_version",
-    "error",
-)
-
-# Time and location, by which a clerk finds an appointment on the page.
-LOCATION_COLUMNS: Final = ("starts_at", "clinic_code", "site_code")
-
-# The patient's needs that the plan took account of, as names of `config.needs_config.Need` with blanks between.
-NEEDS_COLUMN: Final = "needs"
-FIFTH: Final = "imd_fifth"
-"""The fifth of deprivation (IMD) of the patient's area, 1 the most deprived: for counts of a week, on no page."""
-
-_TYPES: Final = {
-    FIFTH: pa.int64(),
-    "probability": pa.float64(),
-    "rank": pa.int64(),
-    "selected": pa.bool_(),
-    ROW_NUMBER: pa.int64(),
-    "starts_at": pa.timestamp("us"),
-}
-_ALL: Final = (*COLUMNS, *FACTORS, ROW_NUMBER, *LOCATION_COLUMNS, NEEDS_COLUMN, FIFTH)
-SCHEMA: Final = pa.schema([(name, _TYPES.get(name, pa.string())) for name in _ALL])
-"""All columns of a worklist in memory: those of a file, and those that the log and the page need."""
+from dnapredict.worklist.files.worklist_columns import COLUMNS, FIFTH, SCHEMA
 
 _NOTICES: Final = b"dnapredict.notices"
 
@@ -168,12 +131,6 @@ def require_format(out: Path) -> None:
         raise UsageError(f"{out}: give the output a name that ends in {', '.join(FORMATS)}.")
 
 
-def write(worklist: pa.Table, out: Path, *, note: Note | str) -> None:
-    """Write the columns `COLUMNS` of `worklist` to `out`, as `write_tables` does."""
-    note = Note(tuple(note.splitlines())) if isinstance(note, str) else note
-    write_tables([worklist.select(COLUMNS)], out, note=note)
-
-
 def write_tables(
     tables: Iterable[pa.Table],
     out: Path,
@@ -221,7 +178,7 @@ def write_tables(
 def worklist_bytes(worklist: pa.Table, *, form: str, note: Note, recorded_before: RecordedBefore) -> bytes:
     """The content of the CSV or XLSX file that `write_tables` makes, for a download.
 
-    It is made in memory alone: with names in it, a file on a disk would outlive a process that is killed.
+    It is made in memory only: a file on disk with patients' names would remain after a process is killed.
 
     Raises
     ------

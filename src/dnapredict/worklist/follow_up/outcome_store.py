@@ -26,13 +26,13 @@ GROUP_COLUMNS: Final = pa.schema(
         ("plus_group", pa.string()),
     ]
 )
-"""The contract's columns that effects and alarms are reported by."""
+"""The columns of the contract by which effects and alarms are reported."""
 
 OUTCOME_SCHEMA: Final = pa.schema(
     [
         ("appointment", pa.string()),
         ("patient", pa.string()),
-        # The last list with the appointment before its calls ended: a later export of it replaces an earlier one.
+        # The last list with the appointment before its calls ended; a later export replaces an earlier one.
         ("list_id", pa.string()),
         ("scored_at", pa.timestamp("us")),
         ("starts_at", pa.timestamp("us")),

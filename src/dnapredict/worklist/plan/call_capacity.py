@@ -12,12 +12,12 @@ from dnapredict.worklist.plan.ranking import NOBODY, RankingInputs, calls_for
 from dnapredict.worklist.plan.working_days import week_of, working_days_of_week
 
 _WORKING_DAYS: Final = 5
-# A number of calls may differ by this share from the audited one: a colleague on leave asks for no new audit.
+# A number of calls may differ by this share from the audited one: a colleague's leave needs no new audit.
 _LIKE_AUDITED: Final = 0.25
 
 
 def call_rules(worklist: WorklistConfig) -> dict[str, Any]:
-    """How many calls are made and who gets them: the settings that decide what an audit of the lists can say.
+    """The number of calls and the rules for sharing them: the settings on which an audit of the lists depends.
 
     Numbers are calls (or their share of a list, below 1), by team; other values are texts.
     """
@@ -29,8 +29,8 @@ def call_rules(worklist: WorklistConfig) -> dict[str, Any]:
 
 
 def differ_from_audited(worklist: WorklistConfig, audited: Mapping[str, Any]) -> bool:
-    """Whether lists are made by other rules than those that were audited (`call_rules`), or with a quarter more or
-    fewer calls.
+    """Whether lists are made by other rules than the audited ones (`call_rules`), or with over a quarter more or fewer
+    calls.
     """
     now = call_rules(worklist)
     return now.keys() != audited.keys() or any(_differ(now[name], audited[name]) for name in now)

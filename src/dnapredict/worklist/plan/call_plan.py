@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.worklist.files.worklist_files import FACTORS, NEEDS_COLUMN
+from dnapredict.worklist.files.worklist_columns import FACTORS, NEEDS_COLUMN
 from dnapredict.worklist.plan.call_assignment import (
     MUTED,
     OPTED_OUT,

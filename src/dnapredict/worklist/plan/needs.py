@@ -1,12 +1,12 @@
 """Patients' needs, and their effect on the wording of actions and reasons.
 
 A need applies whatever the strongest reason is: an interpreter is booked, transport is confirmed and the parent of a
-child is called even if the risk has other reasons. It says how somebody is contacted, and never who: ranks and calls
-are the same whatever the needs are.
+child is called even if the risk has other reasons. A need changes how a patient is contacted, never which patients are:
+ranks and calls do not depend on needs.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +28,7 @@ COLUMNS: Final = (
 
 # "Call" as a verb, not as in "the same call": the verb is followed by "and", "to" or "with".
 _CALL: Final = re.compile(r"\b([Cc]all)(?= (?:and|to|with)\b|$)")
-# Several needs in one cell are divided by one of these.
+# Several needs in one cell are separated by one of these.
 _PARTS: Final = re.compile(r"[;,|/\n]")
 
 Mask = NDArray[np.bool_]
@@ -62,7 +62,7 @@ class Needs:
         return self.in_pattern(int(self.pattern[row]))
 
     def in_pattern(self, pattern: int) -> tuple[Need, ...]:
-        """The needs that a pattern stands for, of each kind the first."""
+        """The needs of a pattern, the first of each kind."""
         found: list[Need] = []
         for bit, need in enumerate(self.known):
             if pattern >> bit & 1 and (need.kind is None or need.kind not in {each.kind for each in found}):
@@ -86,30 +86,10 @@ class Needs:
         return Needs(self.known, pattern)
 
 
-def badges(worklist_config: WorklistConfig, columns: Mapping[str, object]) -> tuple[str, ...]:
-    """The badges of one row: its needs in two or three words each.
-
-    A badge tells what to do and not what somebody has. What a list holds beside it, such as the language of an
-    interpreter, comes from the contact details.
-
-    Parameters
-    ----------
-    columns
-        The contract columns of the row; those that are missing or None say nothing.
-
-    >>> from dnapredict.config.loading import load, shipped
-    >>> config = load(shipped("serving/worklist.toml"), WorklistConfig)
-    >>> badges(config, {"interpreter_needed": True, "age_years": 7, "carer_or_child": True, "has_mobile": None})
-    ('Interpreter', 'Child', 'Parent or carer')
-    """
-    row = pa.table({name: pa.array([columns[name]]) for name in COLUMNS if name in columns})
-    return _badges(Needs.of(row, worklist_config.needs).at(0)) if row.num_columns else ()
-
-
 def kept_needs(worklist_config: WorklistConfig, names: str | None) -> tuple[Need, ...]:
     """The needs of a row of a kept list, from its column `needs`.
 
-    Those that the configuration has no more are left out.
+    Needs that the configuration no longer has are left out.
 
     >>> from dnapredict.config.loading import load, shipped
     >>> config = load(shipped("serving/worklist.toml"), WorklistConfig)
@@ -121,19 +101,18 @@ def kept_needs(worklist_config: WorklistConfig, names: str | None) -> tuple[Need
     return tuple(by_name[name] for name in (names or "").split() if name in by_name)
 
 
-def kept_badges(worklist_config: WorklistConfig, names: str | None) -> tuple[str, ...]:
-    """The badges of a row of a kept list, from its column `needs`."""
-    return _badges(kept_needs(worklist_config, names))
+def badges_of(needs: Iterable[Need]) -> tuple[str, ...]:
+    """The badges of a row: its needs in two or three words each, which say what to do and not what somebody has.
 
-
-def _badges(needs: Iterable[Need]) -> tuple[str, ...]:
+    What a list holds beside it, such as the language of an interpreter, comes from the contact details.
+    """
     return tuple(dict.fromkeys(need.badge or need.said for need in needs))
 
 
 def has_need(table: pa.Table, need: Need, *, known: Sequence[Need] = ()) -> Mask:
     """A mask of the rows of `table` with the need; False where the column is absent or blank.
 
-    `known` are all needs: one of a text without words of its own is that of a text in which no other is mentioned.
+    `known` are all needs: a need without `mentions` applies to a text that contains no word of another need.
     """
     if need.column not in table.column_names:
         return np.zeros(table.num_rows, dtype=bool)
@@ -172,7 +151,7 @@ def _text_says(text: str, mentions: Sequence[str], others: Sequence[str]) -> boo
 
 
 def _mentions(part: str, words: Sequence[str]) -> bool:
-    """Whether the part of a text holds one of the words; what denies something holds only a word that denies it too.
+    """Whether a part of a text contains one of the words; a negated part matches only a word that is negated too.
 
     >>> _mentions("BSL interpreter", ["interpreter"]), _mentions("No interpreter", ["interpreter"])
     (True, False)
@@ -220,7 +199,7 @@ def without_call(action: str, needs: Sequence[Need]) -> str:
 
 
 def with_words(text: str, needs: Iterable[Need]) -> str:
-    """The same text in the words that are agreed for a patient with these needs.
+    """The text with the words that are agreed for a patient with these needs.
 
     >>> from dnapredict.config.needs_config import NEEDS
     >>> with_words("Missed 2 of 5 past appointments", NEEDS)

@@ -1,4 +1,4 @@
-"""Wishes not to be called: as the rows of a list state them, and in the file of opt-outs of a trust."""
+"""Opt-outs from calls: in the rows of a list, and in a trust's file of opt-outs."""
 
 import csv
 import io
@@ -48,7 +48,7 @@ def of_the_same_patients(opted_out: NDArray[np.bool_], patient: NDArray[np.int64
 
 _WHERE: Final = "serving/worklist.toml: opt_out_file"
 _NAMES: Final = frozenset({"patientid", *HEADERS["patient_id"], *NHS_NUMBER})
-# Only the first digits are left of such a number, and nobody can say whose it was.
+# Such a number has only its first digits left, and its patient cannot be identified.
 _SCIENTIFIC: Final = re.compile(r"\d(\.\d+)?[Ee]\+?\d+")
 _FIRST_ROWS: Final = 5
 _MEGABYTES: Final = 64
@@ -56,21 +56,21 @@ _Numbers = tuple[str, ...]
 
 
 def patients_in_file(path: Path, patient_ids: pa.ChunkedArray, *, mapping: Mapping = IDENTITY) -> pa.Array:
-    """Those of the `patient_ids` of a list whose patient is in the file of opt-outs.
+    """The `patient_ids` of a list that are in the file of opt-outs.
 
     Parameters
     ----------
     path
         The file: one number a line, or a CSV with a column of patients' or NHS numbers.
     mapping
-        Where it makes pseudonyms, the numbers of the file become pseudonyms in the same way; the file may hold
-        pseudonyms as well.
+        If it makes pseudonyms, the numbers of the file become pseudonyms in the same way; the file may also contain
+        pseudonyms.
 
     Raises
     ------
     ConfigurationError
-        If the file is missing, empty, or holds something else: then nobody may be called, since nobody could say who
-        must not be.
+        If the file is missing, empty, or not such a file: nobody may then be called, since it is unknown who must not
+        be called.
     """
     numbers = _numbers(path, _state(path))
     known = {normal_form(number) for number in numbers}
@@ -105,7 +105,7 @@ def _numbers(path: Path, _: tuple[int, int, int]) -> _Numbers:
     lines = [row for row in csv.reader(io.StringIO(_text(path))) if any(cell.strip() for cell in row)]
     if not lines:
         raise ConfigurationError(
-            f"{_WHERE}: {path} is empty. Where nobody opted out, leave the name of its column in it: patient_id."
+            f"{_WHERE}: {path} is empty. If nobody opted out, keep the name of its column in it: patient_id."
         )
     column = _column(lines[0], path)
     has_header = not any(character.isdigit() for character in lines[0][column])
@@ -141,6 +141,6 @@ def _column(first: list[str], path: Path) -> int:
     if len(first) == 1:
         return 0
     raise ConfigurationError(
-        f"{_WHERE}: {path} has {len(first)} columns and none is named as a patient's number is: patient_id, NHS "
-        "number, hospital number. Name it, or leave the other columns out."
+        f"{_WHERE}: {path} has {len(first)} columns and none has a name of a patient's number: patient_id, NHS "
+        "number, hospital number. Name the column, or leave the other columns out."
     )

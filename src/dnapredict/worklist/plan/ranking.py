@@ -194,8 +194,8 @@ def action_for(
     """The action for an appointment whose reasons are from `factors`, the strongest first, and what to add to it.
 
     Actions of the kinds `without` are skipped, since a need of the patient already covers them. A further reason adds
-    what its own action has to add, but nothing of a kind that is offered already. A general question (`gives_way`)
-    comes last where a further reason has an action of its own, so that a call begins with what is particular to it.
+    the `also` of its own action, but nothing of a kind that is already offered. A general question (`gives_way`) comes
+    last if a further reason has an action of its own, so that the call begins with the specific action.
     """
     known = (config.action_of(name) for name in factors)
     actions = [action for action in known if action is not None and action.kind not in without]

@@ -68,7 +68,7 @@ def replay(inputs: RankingInputs, *, config: WorklistConfig, opted_out: Mask | N
 
 
 def not_to_be_called(inputs: RankingInputs, opted_out: Mask, *, config: WorklistConfig) -> Mask:
-    """The appointments on a list on which the patient stated the wish not to be called, in one row or another."""
+    """The appointments of a list whose patient opted out of calls in any row of that list."""
     found = np.zeros(len(inputs), dtype=bool)
     for rows in lists_of(inputs, config):
         found[rows] = of_the_same_patients(opted_out[rows], inputs.patient[rows])

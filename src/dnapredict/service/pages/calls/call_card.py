@@ -1,4 +1,4 @@
-"""What the page of one call shows about the patient and the appointment, in words."""
+"""The page of one call: the patient and the appointment in words."""
 
 import datetime
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,10 @@ from dnapredict.config.needs_config import Need
 from dnapredict.data.contract.telephones import dialled, is_cut_off
 from dnapredict.data.contract.treatment_functions import TREATMENT_FUNCTION
 from dnapredict.service.pages.rendering import local_day
-from dnapredict.worklist.files.contact_details import ContactDetails
-from dnapredict.worklist.files.list_store import SPECIALTY
-from dnapredict.worklist.files.worklist_files import REASONS
+from dnapredict.worklist.files.contact_table import ContactDetails
+from dnapredict.worklist.files.kept_list import SPECIALTY
+from dnapredict.worklist.files.worklist_columns import REASONS
+from dnapredict.worklist.plan.needs import badges_of
 
 # Below this age the parent or carer is called, as in `serving/worklist.toml`.
 _CHILD: Final = 16
@@ -24,9 +25,9 @@ _ENGLISH: Final = frozenset({"", "english", "en", "eng"})
 
 @dataclass(frozen=True)
 class Telephone:
-    """A telephone number as the list has it, and what a link dials; "" where it cannot be dialled.
+    """A telephone number as the list has it, and the number that a link dials; "" if it cannot be dialled.
 
-    Of one that `is_cut_off` a spreadsheet has left only the first digits.
+    A number that `is_cut_off` lost its last digits in a spreadsheet.
     """
 
     text: str
@@ -61,15 +62,15 @@ def call_card(
     row
         A row of `KeptList.page_rows`.
     details
-        Contact details; None where the list has none, or has them no more.
+        Contact details; None if the list never had them or they were deleted.
     needs
-        The needs of the row (`worklist.plan.needs.kept_needs`). Who is under 16 by the date of birth is a child too.
+        The needs of the row (`worklist.plan.needs.kept_needs`). A patient under 16 by date of birth is also a child.
     """
     known = details or ContactDetails()
     day = None if row["starts_at"] is None else local_day(row["starts_at"], zone)
     age, when = _age(known.birth_date, day), long_moment(row["starts_at"], zone)
     is_child = age is not None and age < _CHILD
-    badges = dict.fromkeys(need.badge or need.said for need in needs)
+    badges = dict.fromkeys(badges_of(needs))
     language = "" if (known.language or "").strip().lower() in _ENGLISH else known.language or ""
     return CallCard(
         heading=known.name or f"Appointment {row['appointment_id']}",
@@ -85,7 +86,7 @@ def call_card(
             *((f"Speaks {language}",) if language else ()),
         ),
         reasons=tuple(row[name] for name in REASONS if row[name]),
-        # Nothing is said to somebody who is written to.
+        # No opening sentence for a patient who gets a letter instead of a call.
         opener=()
         if any(need.verb for need in needs)
         else opener(
@@ -101,7 +102,7 @@ def call_card(
 def opener(name: str, *, for_carer: bool, interpreter: bool, language: str, when: str) -> tuple[str, ...]:
     """What to say first: two lines, after one about the interpreter if one is needed.
 
-    The first line names no clinic: whoever answers may not know about the appointment.
+    The first line names no clinic: the person who answers may not know about the appointment.
 
     >>> for line in opener("Sam Jones", for_carer=True, interpreter=False, language="", when="Monday"):
     ...     print(line)

@@ -1,17 +1,16 @@
-"""The form of call mode: what happened, the barrier, what was offered, a note, and when to call back."""
+"""The form of call mode: the outcome, the barrier, the offer, a note, and when to call back."""
 
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qs
 
 from dnapredict.errors import DataError
-from dnapredict.service.call_outcomes import Barrier, CallDetails, Offer, Outcome
+from dnapredict.service.call_outcomes import Barrier, CallDetails, Offer, Outcome, choice_of
+from dnapredict.service.pages.posted_forms import PostedForm
 
 _MOST_FIELDS: Final = 12
 _LONGEST_CALL_BACK: Final = datetime.timedelta(days=31)
-_UNREADABLE: Final = "The form could not be read. Go back and try again."
 CHOOSE: Final = "Choose what happened."
 WHEN: Final = "Give a day and a time for the call back, such as tomorrow at 10:30."
 PAST: Final = "The time to call back is over already. Give a later one."
@@ -47,14 +46,9 @@ class CallForm:
         DataError
             If the body is not such a form.
         """
-        try:
-            sent = {name: values[0] for name, values in _parsed(body).items()}
-            if sent.get("seen"):
-                datetime.datetime.fromisoformat(sent["seen"])
-        except ValueError:
-            raise DataError(_UNREADABLE) from None
-        outcome, seen = sent.pop("outcome", ""), sent.pop("seen", None)
-        return cls(Outcome(outcome) if outcome in {each.value for each in Outcome} else None, seen, sent)
+        form = PostedForm.of(body, most_fields=_MOST_FIELDS)
+        others = {name: value for name, value in form.fields.items() if name not in ("outcome", "seen")}
+        return cls(form.choice("outcome", Outcome), form.seen, others)
 
     @property
     def is_note_only(self) -> bool:
@@ -74,10 +68,9 @@ class CallForm:
         DataError
             If the time to call back is not one, is over, or is more than a month away.
         """
-        barrier, offered = self.fields.get("barrier", ""), self.fields.get("offered", "")
         return CallDetails(
-            Barrier(barrier) if barrier in {each.value for each in Barrier} else None,
-            Offer(offered) if offered in {each.value for each in Offer} else None,
+            choice_of(self.fields.get("barrier"), Barrier),
+            choice_of(self.fields.get("offered"), Offer),
             self._call_back_at(now, zone),
         )
 
@@ -98,7 +91,3 @@ class CallForm:
         if at - now > _LONGEST_CALL_BACK:
             raise DataError(TOO_LATE)
         return at
-
-
-def _parsed(body: str) -> dict[str, list[str]]:
-    return parse_qs(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS)

@@ -1,7 +1,7 @@
-"""Call mode: one patient a page, the next one a key press away, and a lock while somebody is calling.
+"""Call mode: one patient a page, a key for the next patient, and a lock while somebody is calling.
 
-Opening a line locks it. That is a change by a GET, and a harmless one: a lock ends by itself after 15 minutes and
-refuses nothing. A search is sent as a form, since an address with a patient's name would stay in logs and histories.
+Opening a line locks it. This change by a GET is harmless: a lock expires after 15 minutes and refuses no outcome. A
+search is sent as a form, because an address with a patient's name would stay in logs and browser histories.
 """
 
 import logging
@@ -19,9 +19,10 @@ from dnapredict.service.call_actions import OutcomeChanged
 from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.calls.call_forms import CHOOSE, CallForm
-from dnapredict.service.pages.calls.call_view import CALL, CallDesk, CallView, number_in
+from dnapredict.service.pages.calls.call_view import CALL, CallDesk, CallView
 from dnapredict.service.pages.lists.list_pages import list_not_found, worked_on
-from dnapredict.service.pages.lists.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.list_view import ONE_LIST
+from dnapredict.service.pages.posted_forms import body_text, whole_number
 from dnapredict.service.pages.rendering import error_page
 
 SEARCH: Final = "/search"
@@ -40,12 +41,11 @@ class CallMode:
 
     def routes(self) -> Sequence[BaseRoute]:
         """The routes of call mode."""
-        one = LIST_PAGES + "/{list_id}"
         return [
-            Route(one + CALL, self.next, methods=["GET"]),
-            Route(f"{one}{CALL}/{_LINE}", self.line, methods=["GET"]),
-            Route(f"{one}{CALL}/{_LINE}", self.record, methods=["POST"]),
-            Route(one + SEARCH, self.search, methods=["POST"]),
+            Route(ONE_LIST + CALL, self.next, methods=["GET"]),
+            Route(f"{ONE_LIST}{CALL}/{_LINE}", self.line, methods=["GET"]),
+            Route(f"{ONE_LIST}{CALL}/{_LINE}", self.record, methods=["POST"]),
+            Route(ONE_LIST + SEARCH, self.search, methods=["POST"]),
         ]
 
     def next(self, request: Request) -> Response:
@@ -53,18 +53,16 @@ class CallMode:
         return self._answer(request, self._next)
 
     def line(self, request: Request) -> Response:
-        """One line, locked for whoever opens it."""
+        """One line, locked for the person who opens it."""
         return self._answer(request, self._line)
 
     async def record(self, request: Request) -> Response:
         """Record what happened about a line, and go on to the next one."""
-        body = (await request.body()).decode("utf-8", "replace")
-        return await run_in_threadpool(self._answer, request, self._record, body=body)
+        return await run_in_threadpool(self._answer, request, self._record, body=await body_text(request))
 
     async def search(self, request: Request) -> Response:
-        """The lines whose appointment number or name holds the words that were sent."""
-        body = (await request.body()).decode("utf-8", "replace")
-        return await run_in_threadpool(self._answer, request, self._search, body=body)
+        """The lines whose appointment number or name contains the search words."""
+        return await run_in_threadpool(self._answer, request, self._search, body=await body_text(request))
 
     def _answer(self, request: Request, view: Any, **sent: str) -> Response:
         try:
@@ -77,7 +75,7 @@ class CallMode:
         return response
 
     def _next(self, call: CallView) -> Response:
-        return call.go_on(after=number_in(call.request.query_params.get("after", "")), said=0)
+        return call.go_on(after=whole_number(call.request.query_params.get("after", "")) or 0, said=0)
 
     def _line(self, call: CallView) -> Response:
         number = call.request.path_params["line"]

@@ -1,4 +1,4 @@
-"""The calls of a list that are left, in the order in which to make them."""
+"""The remaining calls of a list, in the order in which to make them."""
 
 import datetime
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from dnapredict.service.call_actions import RecordedAction
 from dnapredict.worklist.calls.attempts import NextStep, next_step
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 _COLUMNS: Final = ("appointment_id", "selected", "starts_at", "action")
 _NUMBER: Final = "line"
@@ -20,9 +20,9 @@ _NUMBER: Final = "line"
 
 @dataclass(frozen=True)
 class WaitingLine:
-    """A line of a list that is left: its number from 1, its appointment, the next step, and when to call back.
+    """A line of a list with a remaining call: its number from 1, appointment, next step, and when to call back.
 
-    `assigned_to` is the colleague to whom the line was handed over; "" where the whole team calls about it.
+    `assigned_to` is the colleague to whom the line was handed over; "" for the whole team.
     """
 
     number: int
@@ -34,21 +34,21 @@ class WaitingLine:
 
 @dataclass(frozen=True)
 class CallQueue:
-    """The lines of a list that are left.
+    """The lines of a list with a remaining call.
 
     Attributes
     ----------
     ready
-        To call now: call-backs that are due, the earliest first, then the others by rank; of each, first those that
-        were handed over to the person who asks.
+        To call now: call-backs that are due, the earliest first, then the others by rank. Within each, the lines that
+        were handed over to `person` come first.
     with_colleagues
         To call now by the colleagues to whom they were handed over.
     later
-        To call later: call-backs by time, then those to be tried at another time of day.
+        To call later: call-backs by time, then calls to repeat at another time of day.
     to_write
-        Not to be called any more: somebody writes, or looks for another number.
+        Not to be called any more: a letter or another number is needed.
     over
-        How many calls were not made before the appointment began.
+        Number of calls that were not made before their appointment began.
     """
 
     ready: tuple[WaitingLine, ...]
@@ -59,16 +59,16 @@ class CallQueue:
 
     @property
     def left(self) -> int:
-        """The number of calls that are left today or later."""
+        """The number of remaining calls, today or later."""
         return len(self.ready) + len(self.with_colleagues) + len(self.later)
 
     @property
     def lines(self) -> Sequence[WaitingLine]:
-        """All lines that are left."""
+        """All lines with a remaining call."""
         return (*self.ready, *self.with_colleagues, *self.later, *self.to_write)
 
     def after(self, number: int) -> Sequence[WaitingLine]:
-        """The lines to call now, beginning after the line `number`, which comes last."""
+        """The lines to call now, starting after the line `number`, which comes last."""
         numbers = [line.number for line in self.ready]
         start = numbers.index(number) + 1 if number in numbers else 0
         return (*self.ready[start:], *self.ready[:start])
@@ -86,20 +86,20 @@ def call_queue(
     assigned: Mapping[int, str] = MappingProxyType({}),
     person: str = "",
 ) -> CallQueue:
-    """The calls of a list that are left at `now`: those it selected, and call-backs about any of its lines.
+    """The remaining calls of a list at `now`: the selected ones, and call-backs about any of its lines.
 
-    A line that was not selected because nobody answered before the list was made is one to write about.
+    A line that was not selected because nobody answered earlier calls is in `to_write`.
 
     Parameters
     ----------
     entries_of
         Everything that was recorded about appointments.
     called_back, opted_out
-        Which of some appointments somebody asked to be called back about, and whose patient wants no calls.
+        Which of some appointments have an agreed call-back, and which have a patient who opted out of calls.
     unanswered_action
-        How the action of a line begins that is not called about since nobody answered.
+        The beginning of the action of a line that is not called because nobody answered earlier calls.
     assigned, person
-        The name of the colleague to whom each line was handed over, and that of the person who asks.
+        The name of the colleague to whom each line was handed over, and the name of the person of the request.
 
     Raises
     ------
@@ -150,12 +150,12 @@ def _rows(
     others = pc.or_(is_agreed, pc.fill_null(is_unanswered, False))
     chosen = pc.or_(pc.fill_null(table["selected"], False), others)
     rows: list[dict[str, Any]] = table.filter(pc.and_(chosen, pc.is_valid(table["appointment_id"]))).to_pylist()
-    # A row that repeats an appointment is an error of the list, and no second call; the scored row stands before it.
+    # A row that repeats an appointment is an error of the list and not a second call; the scored row comes before it.
     return list({row["appointment_id"]: row for row in reversed(rows)}.values())[::-1]
 
 
 def _has_begun(starts_at: datetime.datetime | None, now: datetime.datetime) -> bool:
-    """Whether an appointment has begun; its time is in UTC and has no zone, as everywhere in the contract."""
+    """Whether an appointment has begun; its time is in UTC without a zone, as everywhere in the contract."""
     return starts_at is not None and starts_at.replace(tzinfo=datetime.UTC) <= now
 
 
@@ -166,7 +166,7 @@ def _line(row: Mapping[str, Any], done: Sequence[RecordedAction], step: NextStep
 
 
 def _is_of(line: WaitingLine, person: str) -> bool:
-    """Whether the line was handed over to the person; a name is typed, so that capitals do not count."""
+    """Whether the line was handed over to the person; names are typed, so upper and lower case are equal."""
     return bool(person) and line.assigned_to.casefold() == person.casefold()
 
 

@@ -23,13 +23,14 @@ from dnapredict.service.pages.calls.call_forms import CALL_BACK_PROBLEMS, CallFo
 from dnapredict.service.pages.calls.call_queue import CallQueue, WaitingLine, call_queue
 from dnapredict.service.pages.lists.entry_forms import whose_entry
 from dnapredict.service.pages.lists.list_pages import ListPages
-from dnapredict.service.pages.lists.list_view import LIST_PAGES, OFFERED, RecordedOutcome, outcome_shown
+from dnapredict.service.pages.lists.list_view import OFFERED, RecordedOutcome, list_address, outcome_shown
+from dnapredict.service.pages.posted_forms import whole_number
 from dnapredict.service.pages.rendering import page
 from dnapredict.worklist.calls.attempts import NextStep
 from dnapredict.worklist.calls.call_locks import CallLock, CallLocks
 from dnapredict.worklist.files import contact_details
-from dnapredict.worklist.files.contact_details import ContactDetails
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.contact_table import ContactDetails
+from dnapredict.worklist.files.kept_list import KeptList
 from dnapredict.worklist.plan.needs import kept_needs
 
 CALL: Final = "/call"
@@ -40,14 +41,13 @@ _WITHOUT_WISH: Final = tuple(
 )
 # Access keys of the outcomes that are recorded most.
 _KEYS: Final = {Outcome.CONFIRMED: "c", Outcome.NO_ANSWER: "a", Outcome.MESSAGE_LEFT: "m", Outcome.CALL_BACK: "b"}
-_MOST_DIGITS: Final = 6
 _MOST_IN_HISTORY: Final = 3
 _LOG: Final = logging.getLogger("dnapredict.service")
 
 
 @dataclass(frozen=True)
 class CallDesk:
-    """What call mode works with: the pages of lists, their home, and its locks."""
+    """The resources of call mode: the pages of lists, their home, and its locks."""
 
     pages: ListPages
 
@@ -64,7 +64,7 @@ class CallDesk:
 
 @dataclass(frozen=True)
 class FoundLine:
-    """A line of the list in a table of call mode: its number, who it is, when, and what comes next."""
+    """A line of the list in a table of call mode: its number, patient, time and next step."""
 
     number: int
     name: str
@@ -82,11 +82,11 @@ class CallView:
         self.list_id = kept.heading.list_id
         self.now = datetime.datetime.now(datetime.UTC)
         self._caller = request.scope.get(CALLER, REQUESTED_BY.get())
-        self._said_line = number_in(request.query_params.get("said", ""))
+        self._said_line = whole_number(request.query_params.get("said", "")) or 0
 
     @cached_property
     def queue(self) -> CallQueue:
-        """The calls of the list that are left.
+        """The remaining calls of the list.
 
         Raises
         ------
@@ -107,18 +107,18 @@ class CallView:
         )
 
     def address(self, number: int, *, said: int = 0) -> str:
-        """The address of the page of a line, which says what was recorded about the line `said`."""
+        """The address of the page of a line, with a message about the outcome recorded for the line `said`."""
         query = f"?said={said}" if said else ""
-        return f"{LIST_PAGES}/{self.list_id}{CALL}/{number}{query}#call"
+        return f"{list_address(self.list_id)}{CALL}/{number}{query}#call"
 
     def go_on(self, *, after: int, said: int) -> Response:
-        """A redirect to the next line that no colleague is calling, or the page that says that there is none."""
+        """A redirect to the next line that no colleague is calling; without one, the page of the end."""
         self.release()
         held = self.desk.locks.held()
         for line in self.queue.after(after):
             lock = held.get(self._hash(line.appointment_id))
             if lock is None or lock.caller == self._caller:
-                # Locked already here, so that two clerks who ask at the same time get different lines.
+                # Locked here already, so that two clerks who press "next" at the same time get different lines.
                 taken = self._take(line.appointment_id)
                 if taken is None or taken.caller == self._caller:
                     return RedirectResponse(self.address(line.number, said=said), 303)
@@ -126,7 +126,7 @@ class CallView:
         return self.end_page()
 
     def line_page(self, number: int, *, form: CallForm | None = None, complaint: str = "") -> Response:
-        """The page of one line; with `form`, what was sent is shown again with the `complaint`."""
+        """The page of one line; with `form`, it shows the sent values again with the `complaint`."""
         row = self.kept.row_at(number) or {}
         appointment_id = row["appointment_id"]
         done = self.desk.pages.actions.entries([appointment_id]).get(appointment_id, ())
@@ -163,7 +163,7 @@ class CallView:
         )
 
     def end_page(self) -> Response:
-        """The page for when nothing can be called now: what waits, what colleagues call, and whom to write to."""
+        """The page when there is no call to make now: later calls, colleagues' calls, and patients to write to."""
         queue, held = self.queue, self.desk.locks.held()
         details = contact_details.read(self.desk.home, self.list_id)
         ids = self.kept.page_rows["appointment_id"].drop_null().to_pylist()
@@ -183,7 +183,7 @@ class CallView:
         )
 
     def search_page(self, words: str) -> Response:
-        """The lines whose number or name holds `words`, at most 50."""
+        """The lines whose number or name contains `words`, at most 50."""
         details = contact_details.read(self.desk.home, self.list_id)
         wanted = words.casefold()
         ids = self.kept.page_rows["appointment_id"].to_pylist()
@@ -197,7 +197,7 @@ class CallView:
         return self._page("call_search.html", words=words, found=shown, total=len(found))
 
     def conflict_page(self, number: int, form: CallForm, last: RecordedAction) -> Response:
-        """The outcome that somebody else recorded in the meantime, and the question whether to replace it."""
+        """The page with an outcome that a colleague has recorded meanwhile; it asks whether to replace it."""
         zone = self.kept.heading.zone
         return self._page(
             "outcome_changed.html",
@@ -239,11 +239,11 @@ class CallView:
         """Give up the lock of this caller."""
         try:
             self.desk.locks.release(self._caller)
-        except StoreError as error:  # it ends by itself
+        except StoreError as error:  # the lock expires
             _LOG.error("%s", error)
 
     def _take(self, appointment_id: str) -> CallLock | None:
-        """Lock a line; None if locks cannot be written, since calls go on without them."""
+        """Lock a line; None if locks cannot be written, since calls can be made without them."""
         try:
             return self.desk.locks.take(self._hash(appointment_id), caller=self._caller, key_id=REQUESTED_BY.get())
         except StoreError as error:
@@ -253,7 +253,7 @@ class CallView:
     def _page(self, template: str, *, status: int = 200, **shown: Any) -> Response:
         base = {
             "kept": self.kept.heading,
-            "list_address": f"{LIST_PAGES}/{self.list_id}",
+            "list_address": list_address(self.list_id),
             "left": self.queue.left,
             "said": self._said(),
             "barriers": BARRIER_WORDS,
@@ -269,7 +269,7 @@ class CallView:
         )
 
     def _said(self) -> Mapping[str, Any] | None:
-        """What was recorded just before this page, to be undone with one press; None for nothing."""
+        """The outcome that was recorded just before this page, for the Undo button; None if there is none."""
         number = self._said_line
         row = self.kept.row_at(number)
         action = None if row is None else self.desk.pages.actions.latest([row["appointment_id"]]).values()
@@ -311,7 +311,7 @@ class CallView:
     def _lists_with_call_backs(self, due: Mapping[str, int]) -> list[tuple[str, str, int]]:
         """Address, name and number of call-backs of each other list that is still kept."""
         names = {heading.list_id: heading.name for heading in self.desk.pages.lists.headings()} if due else {}
-        return [(f"{LIST_PAGES}/{each}{CALL}", names[each], count) for each, count in due.items() if each in names]
+        return [(f"{list_address(each)}{CALL}", names[each], count) for each, count in due.items() if each in names]
 
     def _name(self, lock: CallLock) -> str:
         if lock.key_id == REQUESTED_BY.get():
@@ -323,7 +323,7 @@ class CallView:
 
 
 def _newest_valid(done: Sequence[RecordedAction]) -> list[RecordedAction]:
-    """The last actions that were not taken back, the newest first; the whole list shows all of them."""
+    """The latest actions that were not taken back, the newest first; the list page shows all of them."""
     valid: list[RecordedAction] = []
     for action in done:
         if action.outcome is not Outcome.WITHDRAWN:
@@ -344,10 +344,5 @@ def _clock(lock: CallLock | None, zone: datetime.tzinfo) -> str:
 
 
 def _local_minute(moment: datetime.datetime, zone: datetime.tzinfo) -> str:
-    """A time as the earliest that a field for a time offers."""
+    """A time in the format of the `min` attribute of a field for a time."""
     return f"{moment.astimezone(zone):%Y-%m-%dT%H:%M}"
-
-
-def number_in(text: str) -> int:
-    """The line number in a parameter of an address; 0 for anything else."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else 0

@@ -1,7 +1,7 @@
-"""The call sheet: a page to print, with the calls still to make, who is called, and boxes to tick.
+"""The call sheet: a page to print, with the remaining calls, the patients' contact details, and boxes to tick.
 
-An A4 page holds at least twelve calls, so each has room for one reason. It is read from paper, away from a screen:
-name, date of birth and telephone numbers are on it as long as the home keeps them.
+An A4 page holds at least twelve calls, so each has room for one reason. The sheet is used without a screen, so it has
+name, date of birth and telephone numbers as long as the home keeps them.
 """
 
 import datetime
@@ -14,19 +14,21 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DnapredictError
-from dnapredict.service.call_actions import OFFERED_WORDS, WORDS, Actions, Outcome
+from dnapredict.service.call_actions import Actions
+from dnapredict.service.call_outcomes import OFFERED_WORDS, WORDS, Outcome
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, list_not_found
 from dnapredict.service.pages.lists.list_query import ListQuery
 from dnapredict.service.pages.lists.list_slice import slice_list
-from dnapredict.service.pages.lists.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.list_view import ONE_LIST, list_address
 from dnapredict.service.pages.rendering import day_words, error_page, moment_words, page
-from dnapredict.worklist.files.contact_details import ContactDetails
-from dnapredict.worklist.files.list_store import KEPT_ROWS, KeptList
+from dnapredict.worklist.files.contact_table import ContactDetails
+from dnapredict.worklist.files.kept_list import KeptList
+from dnapredict.worklist.files.latest_list import KEPT_ROWS
 from dnapredict.worklist.plan.working_days import local_today
 
 SHEET: Final = "/sheet"
-# Words that fit beside a box on paper. An outcome that is not here is printed as it is.
+# Short words that fit beside a box on paper. Other outcomes are printed in their usual words.
 _SHORT: Final = {
     "Cancelled by the patient": "Cancelled",
     "Transport arranged": "Transport",
@@ -36,14 +38,14 @@ _SHORT: Final = {
     "Does not wish to be called": "No calls wished",
     "Call back later": "Call back",
 }
-# Patients who opted out are not on the sheet, so that none of them wishes to be called again.
+# Patients who opted out are not on the sheet, so it needs no box "Wishes to be called again".
 BOXES: Final = tuple(_SHORT.get(words, words) for words in OFFERED_WORDS if words != WORDS[Outcome.CALLS_WISHED])
 """The outcomes beside which a box is printed."""
 
 
 @dataclass(frozen=True)
 class SheetLine:
-    """A call as the sheet prints it; `who` is None where the home holds no contact details of it."""
+    """A call as the sheet prints it; `who` is None if the home has no contact details for it."""
 
     place: int
     appointment: str
@@ -65,7 +67,7 @@ def call_sheet_routes(pages: ListPages) -> Sequence[BaseRoute]:
         except DnapredictError as error:
             return error_page("The call sheet cannot be shown", str(error), status=status_of(error))
 
-    return [Route(LIST_PAGES + "/{list_id}" + SHEET, sheet, methods=["GET"])]
+    return [Route(ONE_LIST + SHEET, sheet, methods=["GET"])]
 
 
 def _sheet_page(pages: ListPages, kept: KeptList, request: Request) -> Response:
@@ -81,7 +83,7 @@ def _sheet_page(pages: ListPages, kept: KeptList, request: Request) -> Response:
         here=pages.here(kept, request),
         synthetic=heading.synthetic,
         name=heading.name,
-        address=f"{LIST_PAGES}/{heading.list_id}{asked.query()}",
+        address=f"{list_address(heading.list_id)}{asked.query()}",
         created_at=moment_words(heading.created_at, heading.zone),
         printed_on=day_words(local_today(heading.zone)),
         filtered=", ".join(word for word in (asked.clinic, part.days.get(asked.day, ""), asked.band) if word),
@@ -125,5 +127,5 @@ def _joined(*parts: str | None, by: str) -> str:
 
 
 def _before(times: int) -> str:
-    """How often the patient was rung already, in words; "" where never."""
+    """The number of earlier calls to the patient, in words; "" for none."""
     return {0: "", 1: "Tried once before"}.get(times, f"Tried {times} times before")

@@ -1,4 +1,4 @@
-"""Notes about a list: appointments that are over or too near, and those of the export before that are gone."""
+"""Notes about a list: appointments that are over or too near, and changes since the previous export."""
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,21 +12,20 @@ import pyarrow.compute as pc
 from dnapredict.service.call_actions import RecordedAction
 from dnapredict.service.call_outcomes import WORDS
 from dnapredict.service.pages.rendering import local_day, moment_words
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 from dnapredict.worklist.plan.working_days import call_by_day
 
 LatestActions = Callable[[Iterable[str]], Mapping[str, RecordedAction]]
-# More appointments than these are told by their number; the list before shows them all.
+# Of more appointments than this, only the number is shown; the previous list shows all of them.
 _MOST_SHOWN: Final = 100
 _ALL_OVER: Final = (
-    "All appointments on this list are over, so that a call about them helps nobody. "
-    "Score the list of the weeks to come."
+    "All appointments on this list are over, so there is no call to make. Score a list of coming appointments."
 )
 
 
 @dataclass(frozen=True)
 class GoneAppointment:
-    """An appointment of the export before that is no longer on the list, and what was recorded about it last."""
+    """An appointment of the previous export that is no longer on the list, and its last recorded outcome."""
 
     appointment_id: str
     when: str
@@ -43,9 +42,9 @@ class ListNotes:
     warnings
         Sentences about appointments that are over, or that take place before the day of their call.
     follows
-        The name of the export before; "" where there is none.
+        The name of the previous export; "" if there is none.
     changes
-        How the list differs from the export before, as a sentence.
+        How the list differs from the previous export, as a sentence.
     gone
         Appointments that are no longer on it: those with a call-back first.
     """
@@ -63,7 +62,7 @@ def list_warnings(kept: KeptList, *, now: datetime.datetime, working_days_before
     Parameters
     ----------
     working_days_before
-        Working days between a call and its appointment; None where calls have no day.
+        Working days between a call and its appointment; None if calls have no due day.
     """
     rows = kept.page_rows.filter(pc.is_null(kept.page_rows["error"]))
     over = int(pc.sum(pc.less(rows["starts_at"], pa.scalar(_utc(now), rows["starts_at"].type))).as_py() or 0)
@@ -98,7 +97,7 @@ def _due_already(rows: pa.Table, kept: KeptList, *, now: datetime.datetime, work
 def list_changes(
     kept: KeptList, before: KeptList, *, latest_of: LatestActions, now: datetime.datetime, address: str
 ) -> ListNotes:
-    """How a list differs from the export before; appointments that were over by then are not missed.
+    """How a list differs from the previous export; appointments that are already over do not count as gone.
 
     Raises
     ------

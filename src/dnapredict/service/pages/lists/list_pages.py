@@ -14,19 +14,28 @@ from starlette.routing import BaseRoute, Route
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.service.api.scoring_endpoints import file_response, with_opt_outs
-from dnapredict.service.api.team_lists import has_own_lists, may_delete_list
-from dnapredict.service.api.uploaded_lists import ListService
-from dnapredict.service.call_actions import Actions, Outcome, RecordedAction
+from dnapredict.service.api.team_lists import TeamLists, has_own_lists, may_delete_list
+from dnapredict.service.api.uploaded_lists import ListScoring
+from dnapredict.service.call_actions import Actions, RecordedAction
+from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.call_progress import CallProgress, CallWeek, list_progress, week_progress
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_notes import ListNotes, list_changes, list_warnings
 from dnapredict.service.pages.lists.list_query import ListQuery
-from dnapredict.service.pages.lists.list_view import LIST_PAGES, OFFERED, OptOuts, Who, build_view
+from dnapredict.service.pages.lists.list_view import (
+    LIST_PAGES,
+    OFFERED,
+    ONE_LIST,
+    OptOuts,
+    Who,
+    build_view,
+    list_address,
+)
 from dnapredict.service.pages.lists.mend_forms import mend_forms, row_error
 from dnapredict.service.pages.rendering import day_words, error_page, moment_words, page
 from dnapredict.worklist.calls.attempts import NextStep, next_step
 from dnapredict.worklist.calls.call_locks import CallLocks
-from dnapredict.worklist.files.list_store import Heading, KeptList
+from dnapredict.worklist.files.kept_list import Heading, KeptList
 from dnapredict.worklist.plan.working_days import local_today
 
 _LOG: Final = logging.getLogger("dnapredict.service")
@@ -75,7 +84,8 @@ class ListPages:
     of the last action in the scoring log.
     """
 
-    lists: ListService
+    lists: TeamLists
+    scoring: ListScoring
     actions: Actions
     worklist: Callable[[], WorklistConfig]
     who: Who = lambda key_id: ""  # noqa: ARG005
@@ -84,17 +94,16 @@ class ListPages:
 
     def routes(self) -> Sequence[BaseRoute]:
         """The routes of the pages."""
-        one = LIST_PAGES + "/{list_id}"
         return [
             Route("/", self.current),
             Route(LIST_PAGES, self.recent, methods=["GET"]),
-            Route(one, self.one, methods=["GET"]),
-            Route(one + _FILE, self.file, methods=["GET"]),
+            Route(ONE_LIST, self.one, methods=["GET"]),
+            Route(ONE_LIST + _FILE, self.file, methods=["GET"]),
         ]
 
     @_with_error_page
     def current(self, request: Request) -> Response:
-        """The list that this browser works on, the only current one of the team, or the lists to choose from."""
+        """The list last used in this browser, the team's only current list, or the lists to choose from."""
         kept = self._worked_on(request)
         if kept is None and len(choices := self._choices()) > 1:
             return self._choose(choices)
@@ -165,7 +174,7 @@ class ListPages:
             status=400 if wrong else 200,
             synthetic=kept.heading.synthetic,
             kept=kept.heading,
-            live_since=self.last_number(),  # before the lines are read: what is recorded meanwhile is sent again
+            live_since=self.last_number(),  # read before the lines: outcomes recorded meanwhile are sent again
             newest=self._newer(kept),
             notes=self._notes(kept),
             mend_forms=mend_forms(kept, unscored),
@@ -191,7 +200,7 @@ class ListPages:
         )
 
     def _instead(self, kept: KeptList) -> Callable[[Sequence[RecordedAction]], str]:
-        """What to do in place of a call, where too many reached nobody or the number was wrong."""
+        """The action that replaces a call after too many unanswered calls or a wrong number."""
         worklist, now = self.worklist(), datetime.datetime.now(datetime.UTC)
 
         def action(done: Sequence[RecordedAction]) -> str:
@@ -219,7 +228,7 @@ class ListPages:
         before = self.lists.shown(kept.heading.follows) if kept.heading.follows else None
         notes = ListNotes()
         if before is not None:
-            address = f"{LIST_PAGES}/{before.heading.list_id}"
+            address = list_address(before.heading.list_id)
             notes = list_changes(kept, before, latest_of=self.actions.latest, now=now, address=address)
         days = self.worklist().call_working_days_before
         return replace(notes, warnings=list_warnings(kept, now=now, working_days_before=days))
@@ -263,7 +272,7 @@ class ListPages:
         calls = kept.calls
         return Recent(
             heading,
-            f"{LIST_PAGES}/{heading.list_id}",
+            list_address(heading.list_id),
             moment_words(heading.created_at, heading.zone),
             list_progress(calls, self.actions.latest(calls)),
             heading.list_id in followed,

@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from dnapredict.service.pages.posted_forms import whole_number
+
 SHOWS: Final = ("to-call", "all", "not-scored")
 SORTS: Final = {"place": "Place on the list", "time": "Date and time", "clinic": "Clinic"}
 PROGRESS: Final = {"open": "Still to call", "done": "Dealt with"}
 FILTERS: Final = ("clinic", "day", "band", "progress", "assigned")
 NOBODY: Final = "nobody yet"
-"""The filter for lines that no colleague has."""
+"""The filter for lines that were not handed over to a colleague."""
 
 _LONGEST: Final = 100
-_MOST_DIGITS: Final = 6
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class ListQuery:
     assigned
         A filter: the colleague who calls, or `NOBODY`.
     mended
-        The line that was just put right; 0 for none.
+        The line that was just corrected; 0 for none.
     """
 
     show: str = SHOWS[0]
@@ -91,5 +92,5 @@ class ListQuery:
 
 
 def _number(text: str, *, otherwise: int) -> int:
-    sound = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
-    return int(text) if sound else otherwise
+    number = whole_number(text)
+    return otherwise if number is None else number

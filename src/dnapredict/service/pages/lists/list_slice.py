@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from dnapredict.service.call_actions import RecordedAction
 from dnapredict.service.pages.lists.list_query import NOBODY, ListQuery
 from dnapredict.service.pages.rendering import day_words, local_day
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 LINES_A_PAGE: Final = 50
 _NUMBER: Final = "line"
@@ -44,7 +44,7 @@ class ListSlice:
     numbers
         The numbers of the lines on all pages.
     colleagues
-        The options of the filter by the colleague who calls; empty where nothing is handed over.
+        The options of the filter by colleague; empty if no line was handed over.
     """
 
     list_query: ListQuery
@@ -152,7 +152,7 @@ def _is_done(action: RecordedAction | None) -> bool:
 
 
 def _sorted(lines: pa.Table, sort: str) -> pa.Table:
-    # A row that was put right later stands on its line and has its place by risk.
+    # A corrected row keeps its line and has its rank by risk.
     column = {"time": "starts_at", "clinic": "clinic_code"}.get(sort, "rank")
     by_risk = [("probability", "descending")] if column == "rank" else []
     order = pc.sort_indices(lines, [(column, "ascending"), *by_risk, (_NUMBER, "ascending")])

@@ -7,12 +7,13 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final
 
-from dnapredict.service.call_actions import NEXT, WORDS, Outcome, RecordedAction
+from dnapredict.service.call_actions import RecordedAction
+from dnapredict.service.call_outcomes import NEXT, WORDS, Outcome
 from dnapredict.service.call_progress import CallProgress, list_progress
 from dnapredict.service.pages.lists.list_query import FILTERS, NOBODY, PROGRESS, SHOWS, SORTS, ListQuery
 from dnapredict.service.pages.lists.list_slice import LINES_A_PAGE, LatestActions, ListSlice, slice_list
 from dnapredict.service.pages.rendering import moment_words
-from dnapredict.worklist.files.list_store import Counts, KeptList
+from dnapredict.worklist.files.kept_list import Counts, KeptList
 
 _NEIGHBOURS: Final = 2
 
@@ -84,6 +85,7 @@ def neighbour(part: ListSlice, step: int, *, address: str) -> str:
 
 
 LIST_PAGES: Final = "/lists"
+ONE_LIST: Final = LIST_PAGES + "/{list_id}"
 
 Entries = Callable[[Iterable[str]], Mapping[str, Sequence[RecordedAction]]]
 Who = Callable[[str], str]
@@ -94,8 +96,13 @@ _OTHER_COLOUR: Final = "grey"
 
 
 def _is_spoken(outcome: Outcome) -> bool:
-    """Whether somebody said so, to be offered among the outcomes of a conversation."""
+    """Whether the outcome follows from a conversation and is offered in that group."""
     return outcome.reached or outcome is Outcome.CALLS_WISHED
+
+
+def list_address(list_id: str) -> str:
+    """The address of the page of a list."""
+    return f"{LIST_PAGES}/{list_id}"
 
 
 # Two groups, since a call that reached nobody has to be repeated.
@@ -226,7 +233,7 @@ def build_view(
     calling
         Which colleague is calling about some of the appointments.
     instead
-        What to do in place of a call after the recorded actions about an appointment; "" where it is called.
+        The action that replaces a call after the recorded actions about an appointment; "" if it is called.
     assigned
         The colleague who calls, by line.
 
@@ -236,7 +243,7 @@ def build_view(
         If what was recorded cannot be read.
     """
     part = slice_list(kept, list_query, latest_of=latest_of, assigned=assigned)
-    list_query, address = part.list_query, f"{LIST_PAGES}/{kept.heading.list_id}"
+    list_query, address = part.list_query, list_address(kept.heading.list_id)
     return ListView(
         list_query=list_query,
         address=address,
@@ -374,7 +381,7 @@ def _recorded(kept: KeptList, part: ListSlice) -> str:
 
 
 def _mended(kept: KeptList, line: int) -> str:
-    """The message about the row that was just put right; "" where there is none."""
+    """The message about the row that was just corrected; "" if there is none."""
     row = kept.row_at(line)
     if row is None:
         return ""

@@ -1,4 +1,4 @@
-"""The cells of rows that could not be scored, as fields in which to put them right."""
+"""Forms to correct the cells of rows that could not be scored."""
 
 import re
 from collections import defaultdict
@@ -8,7 +8,7 @@ from typing import Final
 
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER, printable_name
 from dnapredict.service.api.list_columns import cell_words, letter, wrong_cells
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 from dnapredict.worklist.files.unscored_rows import UnscoredRows
 
 # Contract columns as a clerk calls them, in the sentences of `data.validation.rules`.
@@ -45,7 +45,7 @@ def _in_words(found: re.Match[str]) -> str:
 
 @dataclass(frozen=True)
 class CellField:
-    """A cell: the number of its column from 1, its place and name in words, and what it holds."""
+    """A cell: the number of its column from 1, its position and name in words, and its value."""
 
     number: int
     words: str
@@ -54,14 +54,14 @@ class CellField:
 
 @dataclass(frozen=True)
 class MendForm:
-    """The cells of one row that may be wrong, and where the row is."""
+    """The cells of one row that may be wrong, and the position of the row."""
 
     where: str
     cells: tuple[CellField, ...]
 
 
 def mend_forms(kept: KeptList, unscored: UnscoredRows | None) -> Mapping[int, MendForm | None]:
-    """A form for each line whose cells are still there; None for every other line."""
+    """A form for each line whose cells are still kept; None for every other line."""
     forms: defaultdict[int, MendForm | None] = defaultdict(lambda: None)
     if unscored is None:
         return forms

@@ -1,4 +1,4 @@
-"""The page on which a filled workbook is given back, and what became of each of its rows."""
+"""The page to upload a filled workbook, and its result for each row."""
 
 import datetime
 from collections.abc import Iterable, Sequence
@@ -20,22 +20,22 @@ from dnapredict.service.api.returned_outcomes import (
     record_returned,
 )
 from dnapredict.service.api.scoring_endpoints import uploaded
-from dnapredict.service.call_actions import WORDS
+from dnapredict.service.call_outcomes import WORDS
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, list_not_found
 from dnapredict.service.pages.lists.list_query import ListQuery
 from dnapredict.service.pages.lists.list_slice import LINES_A_PAGE
-from dnapredict.service.pages.lists.list_view import LIST_PAGES, Who, outcome_shown
+from dnapredict.service.pages.lists.list_view import ONE_LIST, Who, list_address, outcome_shown
 from dnapredict.service.pages.rendering import error_page, page
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 WORKBOOK: Final = "/workbook"
-_ONE: Final = LIST_PAGES + "/{list_id}" + WORKBOOK
+_ONE: Final = ONE_LIST + WORKBOOK
 
 
 @dataclass(frozen=True)
 class ShownRow:
-    """A row that was given back, in words; `address` is that of its line on the list, "" where it has none."""
+    """A row of the filled workbook in words; `address` is that of its line on the list, "" if it has none."""
 
     cell: str
     appointment: str
@@ -57,7 +57,7 @@ class ReturnedPages:
         return [Route(_ONE, self.form, methods=["GET"]), Route(_ONE, self.give_back, methods=["POST"])]
 
     def form(self, request: Request) -> Response:
-        """The form to give a filled workbook back."""
+        """The form to upload a filled workbook."""
         try:
             kept = self._kept(request)
         except DnapredictError as error:
@@ -65,7 +65,7 @@ class ReturnedPages:
         return list_not_found() if kept is None else self._page(request, kept)
 
     async def give_back(self, request: Request) -> Response:
-        """Record what was filled in, and say of each row what became of it."""
+        """Record the outcomes of a filled workbook, and show the result for each row."""
         try:
             kept = await run_in_threadpool(self._kept, request)
             if kept is None:
@@ -102,13 +102,13 @@ class ReturnedPages:
             status=status,
             synthetic=kept.heading.synthetic,
             name=kept.heading.name,
-            address=f"{LIST_PAGES}/{kept.heading.list_id}",
+            address=list_address(kept.heading.list_id),
             complaint=complaint,
             result=None if returned is None else self._result(kept, returned),
         )
 
     def _result(self, kept: KeptList, returned: Returned) -> dict[str, Any]:
-        """The counts and the rows of a result: first those that somebody has to look at."""
+        """The counts and the rows of a result: first the rows that need attention."""
         done = [row for row in returned.rows if not row.fate.needs_attention and row.fate is not Fate.UNCHANGED]
         return {
             "recorded": returned.count(Fate.RECORDED),
@@ -139,11 +139,11 @@ def _shown(rows: Iterable[ReturnedRow], kept: KeptList, *, who: Who) -> list[Sho
 def _line_address(kept: KeptList, line: int) -> str:
     """The address of a line, on its page of the whole list."""
     shown = ListQuery(show="all", page=(line - 1) // LINES_A_PAGE + 1)
-    return f"{LIST_PAGES}/{kept.heading.list_id}{shown.query()}#line-{line}"
+    return f"{list_address(kept.heading.list_id)}{shown.query()}#line-{line}"
 
 
 def _standing(row: ReturnedRow, *, who: Who, zone: datetime.tzinfo) -> str:
-    """What counts for the appointment now, with its time and person."""
+    """The current outcome of the appointment, with its time and person."""
     if row.standing is None:
         return ""
     outcome = outcome_shown(row.standing, who=who, zone=zone)

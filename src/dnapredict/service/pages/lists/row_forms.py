@@ -1,31 +1,30 @@
-"""The forms that change a list: put a cell right, hand lines over to a colleague, and delete the list."""
+"""The forms that change a list: correct a cell, hand lines over to a colleague, and delete the list."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from dnapredict.errors import DataError, DnapredictError
+from dnapredict.errors import DnapredictError
 from dnapredict.service.api.team_lists import may_delete_list
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, list_not_found, worked_on
 from dnapredict.service.pages.lists.list_query import ListQuery
 from dnapredict.service.pages.lists.list_slice import slice_list
-from dnapredict.service.pages.lists.list_view import LIST_PAGES
+from dnapredict.service.pages.lists.list_view import LIST_PAGES, ONE_LIST, list_address
+from dnapredict.service.pages.posted_forms import PostedForm, body_text
 from dnapredict.service.pages.rendering import error_page, page
-from dnapredict.worklist.files.list_store import KeptList
+from dnapredict.worklist.files.kept_list import KeptList
 
 MEND: Final = "/mend"
 ASSIGN: Final = "/assign"
 DELETE: Final = "/delete"
-_NOT_YOURS: Final = "A team lead deletes lists of the team, and an administrator any list."
+_NOT_YOURS: Final = "Only a lead of the list's team or an administrator may delete this list."
 _MOST_FIELDS: Final = 10
-_MOST_DIGITS: Final = 6
 _GONE: Final = "The list was deleted, or the row is scored already. Open the list again."
 
 
@@ -37,35 +36,34 @@ class RowForms:
 
     def routes(self) -> Sequence[BaseRoute]:
         """The routes of the forms."""
-        one = LIST_PAGES + "/{list_id}"
         return [
-            Route(one + MEND, self.mend, methods=["POST"]),
-            Route(one + ASSIGN, self.assign, methods=["POST"]),
-            Route(one + DELETE, self.delete, methods=["GET", "POST"]),
+            Route(ONE_LIST + MEND, self.mend, methods=["POST"]),
+            Route(ONE_LIST + ASSIGN, self.assign, methods=["POST"]),
+            Route(ONE_LIST + DELETE, self.delete, methods=["GET", "POST"]),
         ]
 
     async def mend(self, request: Request) -> Response:
-        """Score a row again with the values that were sent, and return to the rows that are left."""
-        return await run_in_threadpool(self._mend, request, (await request.body()).decode("utf-8", "replace"))
+        """Score a row again with the corrected values, and return to the remaining rows."""
+        return await run_in_threadpool(self._mend, request, await body_text(request))
 
     async def assign(self, request: Request) -> Response:
-        """Hand the lines that the page shows over to a colleague, and return to them."""
-        return await run_in_threadpool(self._assign, request, (await request.body()).decode("utf-8", "replace"))
+        """Hand the lines on the page over to a colleague, and return to the page."""
+        return await run_in_threadpool(self._assign, request, await body_text(request))
 
     def _mend(self, request: Request, body: str) -> Response:
         try:
-            fields, line = _fields(body)
+            form = PostedForm.of(body, most_fields=_MOST_FIELDS)
             list_id = request.path_params["list_id"]
-            kept = self.pages.lists.mend(list_id, line, self._cells(list_id, fields))
+            kept = self.pages.scoring.mend(list_id, form.line, self._cells(list_id, form.fields))
         except DnapredictError as error:
             return error_page("The row was not scored", str(error), status=status_of(error))
         if kept is None:
             return error_page("The row was not scored", _GONE, status=404)
         left = kept.heading.counts.not_scored
-        query = ListQuery.of(request.query_params).query(show="not-scored" if left else "to-call", mended=line)
-        return worked_on(kept, RedirectResponse(f"{LIST_PAGES}/{list_id}{query}#list", 303))
+        query = ListQuery.of(request.query_params).query(show="not-scored" if left else "to-call", mended=form.line)
+        return worked_on(kept, RedirectResponse(f"{list_address(list_id)}{query}#list", 303))
 
-    def _cells(self, list_id: str, fields: dict[str, str]) -> dict[str, str]:
+    def _cells(self, list_id: str, fields: Mapping[str, str]) -> dict[str, str]:
         """The new values by the column of the file."""
         unscored = self.pages.lists.unscored(list_id)
         columns = () if unscored is None else unscored.columns
@@ -74,22 +72,20 @@ class RowForms:
 
     def _assign(self, request: Request, body: str) -> Response:
         try:
-            fields, _ = _fields(body)
+            to = " ".join(PostedForm.of(body, most_fields=_MOST_FIELDS).text("colleague").split())
             kept = self.pages.lists.shown(request.path_params["list_id"])
             if kept is None:
                 return error_page("Nothing was handed over", _GONE, status=404)
             self.pages.lists.hold(kept)
             list_query = ListQuery.of(request.query_params)
-            self.pages.lists.assign(
-                kept, self._lines(kept, list_query), to=" ".join(fields.get("colleague", "").split())
-            )
+            self.pages.lists.assign(kept, self._lines(kept, list_query), to=to)
         except DnapredictError as error:
             return error_page("Nothing was handed over", str(error), status=status_of(error))
         query = list_query.without(("assigned",)).query()
-        return RedirectResponse(f"{LIST_PAGES}/{kept.heading.list_id}{query}#list", 303)
+        return RedirectResponse(f"{list_address(kept.heading.list_id)}{query}#list", 303)
 
     def delete(self, request: Request) -> Response:
-        """Ask whether to delete a list and say what goes and what stays; delete it when that was sent."""
+        """Show what is deleted with a list and what is kept; delete the list when the form is sent."""
         try:
             kept = self.pages.lists.shown(request.path_params["list_id"])
             if kept is None:
@@ -110,7 +106,7 @@ class RowForms:
             here=self.pages.here(kept, request),
             synthetic=kept.heading.synthetic,
             kept=kept.heading,
-            address=f"{LIST_PAGES}/{kept.heading.list_id}",
+            address=list_address(kept.heading.list_id),
             left=sum(each not in latest for each in kept.calls),
             call_backs=sum(action.details.call_back_at is not None for action in latest.values()),
         )
@@ -118,20 +114,3 @@ class RowForms:
     def _lines(self, kept: KeptList, list_query: ListQuery) -> Sequence[int]:
         assigned = self.pages.lists.colleagues_by_line(kept)
         return slice_list(kept, list_query, latest_of=self.pages.actions.latest, assigned=assigned).numbers
-
-
-def _fields(body: str) -> tuple[dict[str, str], int]:
-    """The fields of a form, and the line that it is about; 0 if that is no number.
-
-    Raises
-    ------
-    DataError
-        If the body is not such a form.
-    """
-    try:
-        fields = parse_qs(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        raise DataError("The form could not be read. Go back and try again.") from None
-    first = {name: values[0] for name, values in fields.items()}
-    line = first.get("line", "")
-    return first, int(line) if line.isascii() and line.isdigit() and len(line) <= _MOST_DIGITS else 0

@@ -1,4 +1,4 @@
-// Puts what colleagues record into the list that is open. Without this script, the page has a link to load it again.
+// Updates the open list with what colleagues record. Without this script, the page has a link to load it again.
 "use strict";
 
 (() => {
@@ -16,7 +16,7 @@
 
   const numberOf = (row) => Number(row.id.replace("line-", ""));
 
-  // A line that somebody is filling in is not replaced under their hands.
+  // A line that somebody is filling in is not replaced.
   const isInUse = (row) =>
     row.contains(document.activeElement) ||
     row.querySelector("details[open]") !== null ||
@@ -64,7 +64,7 @@
 
   const show = (lines) => {
     for (const number of lines) changed.add(number);
-    // Several entries in a moment are fetched together.
+    // Several entries within half a second are fetched together.
     gathering ??= setTimeout(() => put().catch(() => { words.textContent = "Colleagues have recorded something."; }),
       MILLISECONDS_TO_GATHER);
   };
@@ -84,7 +84,7 @@
     source.addEventListener("changed", (event) => {
       note(event);
       const said = JSON.parse(event.data);
-      // No line is named where too many changed.
+      // Too many changes: the event names no line.
       const lines = said.lines.length ? said.lines : [...document.querySelectorAll("[id^=line-]")].map(numberOf);
       const shown = lines.filter((number) => document.getElementById(`line-${number}`));
       if (shown.length) show(shown);
@@ -94,13 +94,13 @@
     source.addEventListener("error", () => {
       // The browser connects again by itself unless it was refused.
       if (!source || source.readyState !== EventSource.CLOSED) return;
-      words.textContent = "What colleagues record cannot be shown now.";
+      words.textContent = "New entries by colleagues cannot be shown at the moment.";
       words.dataset.fault = "1";
       waiting = setTimeout(open, MILLISECONDS_TO_WAIT);
     });
   };
 
-  // A browser has six connections to a server: a page that nobody looks at keeps none of them.
+  // A browser has six connections to a server: a hidden page closes its own.
   const follow = () => (document.hidden ? close() : open());
   document.addEventListener("visibilitychange", follow);
   window.addEventListener("pagehide", close);

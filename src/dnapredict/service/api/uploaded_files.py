@@ -1,0 +1,55 @@
+"""Read an uploaded file: a list of appointments as text, a row for each line of the file."""
+
+import re
+from dataclasses import replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Final
+
+import pyarrow as pa
+
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.readers import file_type, table_file
+from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
+from dnapredict.errors import DataError
+
+MOST_ROWS: Final = 20_000
+_MOST_COLUMNS: Final = 60
+# A list of 20,000 rows and 40 columns unpacks to about 30 MB. A sheet has more lines than rows: titles, blanks.
+UPLOAD_LIMITS: Final = replace(
+    file_type.WORKBOOK, expanded_bytes=50 * 1_048_576, rows=5 * MOST_ROWS, columns=2 * _MOST_COLUMNS
+)
+_FORMS: Final = (".csv", ".xlsx")
+
+
+def read_upload(content: bytes, name: str) -> pa.Table:
+    """The rows of an uploaded file; the ending of its name decides the format.
+
+    Raises
+    ------
+    DataError
+        If it is not a CSV or XLSX file, cannot be read, or is too large.
+    """
+    ending = Path(name).suffix.lower()
+    if ending not in _FORMS:
+        raise DataError(f"{name}: a file of this kind cannot be read. Send CSV or XLSX.")
+    with Workspace() as workspace:
+        path = workspace.new_file(ending=ending)
+        path.write_bytes(content)
+        try:
+            table = workspace.backend.to_pyarrow(table_file.read(path, workspace, limits=UPLOAD_LIMITS))
+        except DataError as error:
+            # The sender knows the file by its own name.
+            raise DataError(str(error).replace(str(path), name)) from None
+    columns = len(set(table.column_names) - {ROW_NUMBER, ROW_FAULT})
+    if table.num_rows > MOST_ROWS or columns > _MOST_COLUMNS:
+        raise DataError(
+            f"{name}: has {table.num_rows:,} rows and {columns} columns, and may have "
+            f"{MOST_ROWS:,} and {_MOST_COLUMNS}. Score it as a file with `dnapredict score`."
+        )
+    return table
+
+
+def plain_name(name: str) -> str:
+    """The file's name without folders and control characters."""
+    bare = PurePosixPath(PureWindowsPath(name).name).name
+    return re.sub(r"[^\w .()+-]", "_", bare)[-80:] or "list"

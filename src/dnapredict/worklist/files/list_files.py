@@ -1,0 +1,95 @@
+"""The files of the lists that a home keeps: where each lies, its state, and whether it was lost.
+
+`lists/ID.parquet` is a list, and `ID.kept` its marker, which is deleted with it: a marker without a list means that the
+list was lost. Other files of the same name hold what belongs to the list.
+"""
+
+import contextlib
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+CONTACTS: Final = ".contacts"
+"""The ending of the file with the contact details of a list: see `worklist.files.contact_details`."""
+UNSCORED: Final = ".unscored"
+ASSIGNED: Final = ".assigned"
+MARKER: Final = ".kept"
+_FOLDER: Final = "lists"
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+
+FileState = tuple[int, int, int, int]
+"""What changes with every write of a file: its number, size and times."""
+
+
+def list_folder(home: Path) -> Path:
+    """The folder of all kept lists."""
+    return home / _FOLDER
+
+
+def list_file(home: Path, list_id: str) -> Path:
+    """Where a list is kept."""
+    return home / _FOLDER / f"{list_id}.parquet"
+
+
+def unscored_file(home: Path, list_id: str) -> Path:
+    """Where the rows of a list that could not be scored are kept."""
+    return home / _FOLDER / f"{list_id}{UNSCORED}"
+
+
+def assigned_file(home: Path, list_id: str) -> Path:
+    """The path of the file with a list's assignments."""
+    return home / _FOLDER / f"{list_id}{ASSIGNED}"
+
+
+def contacts_file(home: Path, list_id: str) -> Path:
+    """Where the contact details of a list are kept."""
+    return home / _FOLDER / f"{list_id}{CONTACTS}"
+
+
+def marker_of(path: Path) -> Path:
+    """The marker of a list in the file at `path`."""
+    return path.with_suffix(MARKER)
+
+
+def loss_of(path: Path) -> str:
+    """The message that a list is lost; "" if the list exists, or was deleted together with its marker."""
+    try:
+        written = marker_of(path).read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+    if path.exists():  # another process has just written it
+        return ""
+    # A damaged marker may hold the content of another file, which must not reach the log.
+    day = written if _DAY.fullmatch(written) else "an unknown day"
+    return (
+        f"{path}: the list scored on {day} is lost. Restore it from a backup or score it again; if it was "
+        f"removed on purpose, remove {marker_of(path).name} too."
+    )
+
+
+def file_state(path: Path) -> FileState:
+    """A state of the file that changes with every write.
+
+    Raises
+    ------
+    OSError
+        If it does not exist or is not a regular file: opening a named pipe would block for ever.
+    """
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise OSError("not a regular file")
+    return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
+def list_files(home: Path) -> Iterator[tuple[Path, FileState]]:
+    """The regular files of kept lists, each with its state; another process may remove one meanwhile."""
+    for path in (home / _FOLDER).glob("*.parquet"):
+        with contextlib.suppress(OSError):
+            yield path, file_state(path)
+
+
+def kept_list_ids(home: Path) -> frozenset[str]:
+    """The ids of all lists that are kept whole."""
+    return frozenset(path.stem for path, _ in list_files(home))

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import SimpleNamespace
@@ -146,7 +147,9 @@ def test_streams_that_begin_at_the_same_time_count_too() -> None:
     async def burst() -> list[int]:
         return sorted(answer.status_code for answer in await asyncio.gather(*(lists.stream(asked) for _ in range(5))))
 
-    assert asyncio.run(burst()) == [200, 200, 503, 503, 503]
+    # In a thread of its own, since a browser that another test left open keeps an event loop running in this one.
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(asyncio.run, burst()).result() == [200, 200, 503, 503, 503]
 
 
 @pytest.mark.parametrize("end", ["the key is revoked", "the session is ended"])

@@ -380,8 +380,9 @@ def monitor(
 ) -> None:
     """Watch the model in use by week: its level, slope, reach and inputs.
 
-    Uses the outcomes in EXTRACT, for the model in use or for the scores of any product. All charts together raise a
-    false alarm once in 20 years on average, however often somebody looks. Exits 13 while an alarm holds, and 0
+    Uses the outcomes in EXTRACT, for the model in use or for the scores of any product; without EXTRACT, those that
+    'dnapredict outcomes' brought back. All charts together raise a false alarm once in 20 years on average, however
+    often somebody looks. Exits 13 while an alarm holds, and 0
     otherwise.
 
     Example:  dnapredict monitor outpatients.parquet --out reports/monitor
@@ -390,8 +391,6 @@ def monitor(
     from dnapredict.config.fairness_policy import Policy
     from dnapredict.config.loading import load, shipped
 
-    if extract is None:
-        raise UsageError("Give an EXTRACT with outcomes.")
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     inputs = {"EXTRACT": extract, "--scores": scores, "--mapping": mapping, "--policy": policy, "--config": config}
     require_apart(setting, outputs={"--out": out}, inputs=inputs)

@@ -1,7 +1,7 @@
 """Alarms on weekly counts with a known rate of false alarms: e-detectors of the ratio of observed to expected counts.
 
 A chart is in control while the expected value of a week's count, given all earlier weeks, is within a band around what
-was predicted. For a count with the variance `dispersion` times that of a Poisson count,
+was predicted. For `dispersion` times a Poisson count (so that its variance is `dispersion` times its mean),
 `exp((k * observed - limit * expected * (exp(k) - 1)) / dispersion)` then has a mean of at most 1 (an e-value) for any
 `k` above 0 and the upper limit of the band, and for any `k` below 0 and the lower limit. The Shiryaev-Roberts recursion
 over these, `R = (1 + R) * e`, is an e-detector: a chart that alarms once it exceeds `c` has a mean time to a false

@@ -1,4 +1,4 @@
-"""Drift of the inputs: shares of each factor's values by week, against those of the training.
+"""Drift of the inputs: shares of each factor's values by week, against those of a reference.
 
 Numbers are divided at the quartiles of the reference, codes are taken as they are, and a blank is a value of its own.
 A share is in control within a few points of the reference: PSI and tests of equality raise an alarm for any difference
@@ -48,7 +48,7 @@ _ACTIONS: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class InputReference:
-    """The shares of one column's values in the training.
+    """The shares of one column's values before: in the training, or in the first weeks.
 
     Attributes
     ----------
@@ -99,26 +99,29 @@ class InputWeeks:
 
     @property
     def psi(self) -> Floats:
-        """The population stability index of each week: above 0.2 is read as a large change."""
+        """The population stability index of each week: above 0.2 is read as a large change. NaN without a row."""
         expected = np.array([self.reference.shares.get(name, 0.0) for name in self.names])[:, None]
         least = 1e-4
         now, then = np.maximum(self.shares, least), np.maximum(expected, least)
-        return np.asarray(((now - then) * np.log(now / then)).sum(axis=0))
+        index = ((now - then) * np.log(now / then)).sum(axis=0)
+        return np.where(self.rows.sum(axis=0) > 0, index, np.nan)
 
 
 def input_weeks(
-    inputs: pa.Table, week: NDArray[np.int64], references: Mapping[str, InputReference]
+    inputs: pa.Table, week: NDArray[np.int64], references: Mapping[str, InputReference], *, weeks: int
 ) -> tuple[InputWeeks, ...]:
     """Count the values of each referenced column by week.
 
     Parameters
     ----------
     week : (n,) int
-        The position of each row's week.
+        The position of each row's week, below `weeks`.
     references
         By name of the column. A column that `inputs` lacks is blank in every row.
     """
-    return tuple(_counted(name, reference, _column(inputs, name), week) for name, reference in references.items())
+    return tuple(
+        _counted(name, reference, _column(inputs, name), week, weeks) for name, reference in references.items()
+    )
 
 
 def input_alarms(
@@ -159,8 +162,9 @@ def _names(column: pa.ChunkedArray, edges: tuple[float, ...]) -> tuple[list[str]
     return text.dictionary.to_pylist(), text.indices.to_numpy().astype(np.int64)
 
 
-def _counted(name: str, reference: InputReference, column: pa.ChunkedArray, week: NDArray[np.int64]) -> InputWeeks:
-    weeks = int(week.max(initial=-1)) + 1
+def _counted(
+    name: str, reference: InputReference, column: pa.ChunkedArray, week: NDArray[np.int64], weeks: int
+) -> InputWeeks:
     found, index = _names(column, reference.edges)
     known = (*reference.shares, OTHER) if OTHER not in reference.shares else tuple(reference.shares)
     at = {value: position for position, value in enumerate(known)}
@@ -218,7 +222,7 @@ def _share_alarm(
     inputs: InputWeeks, name: str, raised: datetime.date, since: datetime.date, *, lasts: bool, now: float
 ) -> Alarm:
     then = inputs.reference.shares.get(name, 0.0)
-    value = "a blank" if name == BLANK else f'"{name}"' if name != OTHER else "a value that the training did not have"
+    value = "a blank" if name == BLANK else f'"{name}"' if name != OTHER else "a value that was not there before"
     new = name == OTHER
     return Alarm(
         what="codes" if new else "factor",
@@ -230,6 +234,6 @@ def _share_alarm(
         ratio=now / then if then > 0 else math.inf,
         message=(
             f"{inputs.column}: {value} in {now:.0%} of the rows since the week of {day_words(since)}, "
-            f"{then:.0%} in the training. {_ACTIONS['codes' if new else 'factor']}"
+            f"{then:.0%} before. {_ACTIONS['codes' if new else 'factor']}"
         ),
     )

@@ -153,9 +153,10 @@ def _text(values: Floats, decimals: int) -> str:
 
 
 def _input_rows(result: MonitorResult) -> list[dict[str, Any]]:
-    """The inputs that differ most from the training in the last week, by PSI."""
-    ordered = sorted(result.inputs, key=lambda each: -each.psi[-1])
-    return [{"name": each.column, "psi": float(each.psi[-1])} for each in ordered[:_INPUTS_SHOWN]]
+    """The inputs that differ most from the reference in the last week with a row, by PSI."""
+    last = [(each.column, each.psi[np.isfinite(each.psi)]) for each in result.inputs]
+    known = [{"name": name, "psi": float(psi[-1])} for name, psi in last if len(psi)]
+    return sorted(known, key=lambda row: -float(row["psi"]))[:_INPUTS_SHOWN]
 
 
 def _alarm_table(figures: dict[str, Any]) -> str:

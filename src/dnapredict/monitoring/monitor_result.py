@@ -42,11 +42,13 @@ class Watched:
     scored
         Every scored appointment, with or without an outcome: `starts_at` and `probability`.
     inputs
-        Factors or columns of the appointments in `scored`, in that order.
+        Factors or columns of the appointments in `scored`, in that order; of some of them with `has_inputs`.
     references
         The shares of each input that are in control; empty without inputs.
     audited
         Observed over expected of each group in the audit, by grouping and code.
+    has_inputs
+        The rows of `scored` that `inputs` are of; None if all.
     """
 
     outcomes: AuditData
@@ -54,6 +56,7 @@ class Watched:
     inputs: pa.Table
     references: Mapping[str, InputReference]
     audited: References = field(default_factory=dict)
+    has_inputs: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,8 @@ def watch(watched: Watched, context: MonitorContext) -> MonitorResult:
     weeks, position = weeks_of(watched.scored["starts_at"])
     probability = np.asarray(watched.scored["probability"].to_numpy(), dtype=np.float64)
     estimated = estimated_by_week(probability, position)
-    inputs = input_weeks(watched.inputs, position, watched.references)
+    of_inputs = position if watched.has_inputs is None else position[watched.has_inputs]
+    inputs = input_weeks(watched.inputs, of_inputs, watched.references, weeks=len(weeks))
     alarms = (*outcome_alarms(counts, watched.audited), *input_alarms(inputs, weeks))
     return MonitorResult(
         context,

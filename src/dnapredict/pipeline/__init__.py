@@ -1,4 +1,4 @@
-"""One function for each verb: features, train, audit, audit-counts, access, sign, refresh, score, watch, monitor.
+"""One function for each verb that reads an extract, a list or a home, such as `train` and `score`.
 
 extract -> contract -> history -> features -> risk -> worklist and reasons -> page | file | report
 
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, consent, sign
+    from dnapredict.pipeline.in_use.model_monitoring import Monitored, monitor
     from dnapredict.pipeline.model_building import FeatureEngine, Trained, features, train
-    from dnapredict.pipeline.model_monitoring import Monitored, monitor
+    from dnapredict.pipeline.outcome_linkage import OutcomeSummary, outcomes
     from dnapredict.pipeline.pooling import CountsWritten, audit_counts, audit_pool
     from dnapredict.pipeline.product_comparison import ProductComparison, compare_products
     from dnapredict.pipeline.scoring import ScoredList, history_in_use, open_scorer, refresh, score_list
@@ -24,6 +25,7 @@ __all__ = [
     "CountsWritten",
     "FeatureEngine",
     "Monitored",
+    "OutcomeSummary",
     "ProductComparison",
     "ScoredList",
     "Signed",
@@ -38,6 +40,7 @@ __all__ = [
     "history_in_use",
     "monitor",
     "open_scorer",
+    "outcomes",
     "refresh",
     "score_list",
     "sign",
@@ -48,7 +51,8 @@ __all__ = [
 _MODULES: Final = {
     "auditing": ("Assessment", "Audit", "Signed", "access", "audit", "consent", "sign"),
     "model_building": ("FeatureEngine", "Trained", "features", "train"),
-    "model_monitoring": ("Monitored", "monitor"),
+    "in_use.model_monitoring": ("Monitored", "monitor"),
+    "outcome_linkage": ("OutcomeSummary", "outcomes"),
     "pooling": ("CountsWritten", "audit_counts", "audit_pool"),
     "product_comparison": ("ProductComparison", "compare_products"),
     "scoring": ("ScoredList", "history_in_use", "open_scorer", "refresh", "score_list"),

@@ -18,7 +18,7 @@ from dnapredict.data.contract.columns import NAMES
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.readers import table_file
 from dnapredict.data.validation.checked import Checked
-from dnapredict.errors import DataError, UsageError
+from dnapredict.errors import DataError, ModelError, UsageError
 from dnapredict.fairness.report_folder import FIGURES
 from dnapredict.features.factors import columns_read
 from dnapredict.features.scoring_clock import LabelRule
@@ -26,9 +26,10 @@ from dnapredict.model.artefact import StoredModel
 from dnapredict.model.artefact import load as load_model
 from dnapredict.monitoring.alarms import References
 from dnapredict.monitoring.input_drift import InputReference
-from dnapredict.monitoring.weekly_counts import weeks_of
 from dnapredict.pipeline import audit_inputs, audit_source
 from dnapredict.pipeline.audited_lists import PastLists
+from dnapredict.pipeline.in_use.stored_outcomes import FIRST_WEEKS, first_weeks, references_of, stored_outcomes
+from dnapredict.pipeline.outcome_linkage import with_recorded_calls
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores
 from dnapredict.registry import CHAMPION, Registry
@@ -48,7 +49,9 @@ _WATCHED_COLUMNS: Final = (
 _OF_A_ROW: Final = frozenset(NAMES) | {"starts_local", "booked_local", "referred_local", "lead_days"}
 # Inputs are compared with those before the test period; without enough of them, with the first weeks.
 _FEWEST_ROWS: Final = 1_000
-_FIRST_WEEKS: Final = 8
+
+
+_FIRST_WEEKS: Final = f"Compared with the first {FIRST_WEEKS} weeks."
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Monitored:
 
 
 def monitor(
-    path: Path,
+    path: Path | None,
     *,
     out: Path,
     setting: Setting,
@@ -71,12 +74,17 @@ def monitor(
 ) -> Monitored:
     """Watch the champion of the home, or the risks of the file `scores`, on the outcomes of the extract at `path`.
 
-    The champion is watched on appointments since the start of its test period, which its training did not see.
+    The champion is watched on appointments since the start of its test period, which its training did not see; without
+    an extract, on the appointments in the outcome store that it scored.
 
     Raises
     ------
     UsageError
+        If there is a file of scores and no extract.
+    ModelError
         If there is no champion and no file of scores.
+    StoreError
+        If there is no extract, and no outcome store or a damaged one.
     DataError
         If no appointment has an outcome.
     """
@@ -85,11 +93,32 @@ def monitor(
 
     monitor_report.require_free(out)
     registry = Registry(home)
+    if scores is not None and path is None:
+        raise UsageError("--scores needs an EXTRACT with the outcomes of the scored appointments.")
     if scores is None and not registry.has(CHAMPION):
-        raise UsageError(f"{home}: no model is in use. Promote one to watch it, or give --scores FILE.")
-    watched, context = _watched(path, setting=setting, policy=policy, registry=registry, scores=scores, say=say)
+        raise ModelError(f"{home}: no model is in use. Promote one to watch it, or give --scores FILE.")
+    if path is None:
+        watched, context = _stored(home, setting=setting, policy=policy, registry=registry)
+    else:
+        watched, context = _watched(path, setting=setting, policy=policy, registry=registry, scores=scores, say=say)
     result = watch(watched, context)
     return Monitored(result, monitor_report.write(result, out))
+
+
+def _stored(home: Path, *, setting: Setting, policy: Policy, registry: Registry) -> tuple["Watched", "MonitorContext"]:
+    from dnapredict.monitoring.monitor_result import MonitorContext
+
+    version = registry.version_of(CHAMPION)
+    stored, timezone = load_model(registry.folder(version)), setting.mapping.timezone
+    watched = stored_outcomes(home, version, timezone=timezone, audited=_audited_levels(registry, version))
+    return watched, MonitorContext(
+        model=f"version {version}",
+        source="the outcomes that came back",
+        reference=_FIRST_WEEKS,
+        created_at=datetime.datetime.now(ZoneInfo(timezone)),
+        synthetic=stored.manifest.provenance.synthetic,
+        rule=policy.disclosure,
+    )
 
 
 def _watched(
@@ -100,7 +129,7 @@ def _watched(
     version = None if scores is not None else registry.version_of(CHAMPION)
     stored = None if version is None else load_model(registry.folder(version))
     config = setting.training if stored is None else stored.manifest.provenance.config
-    source = _read(path, setting=setting, config=config, stored=stored, policy=policy, say=say)
+    source = _read(path, setting=setting, config=config, stored=stored, home=registry.home, policy=policy, say=say)
     lists, probability = source.model_risks(stored) if stored is not None else source.risks_of(scores)
     if not lists.has_outcome.any():
         raise DataError(f"{path.name}: no scored appointment has an outcome yet. Give an extract of a later day.")
@@ -158,12 +187,16 @@ def _read(
     setting: Setting,
     config: TrainingConfig,
     stored: StoredModel | None,
+    home: Path,
     policy: Policy,
     say: Say | None,
 ) -> _Source:
     extra = tuple(dict.fromkeys((*audit_inputs.EXTRA_COLUMNS, *_WATCHED_COLUMNS)))
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
+        checked, filled = with_recorded_calls(checked, home, workspace)
+        if filled and say is not None:
+            say(filled)
         audit_source.warn_of_unknown_values(checked, workspace, policy, say)
         factors = stored.model.factors if stored else ()
         matrix = matrix_of(checked, config, factors=factors, extra_columns=extra, workspace=workspace)
@@ -189,12 +222,9 @@ def _compared(
 ) -> tuple[Mapping[str, InputReference], str]:
     """The reference of each input, and a sentence that says what it is."""
     before = source.everything.take(_before_test(source.everything, stored))
-    phrase = "Compared with the appointments before the model's test period."
-    if len(before.has_outcome) < _FEWEST_ROWS:
-        before, phrase = lists.take(_first_weeks(lists)), f"Compared with the first {_FIRST_WEEKS} weeks."
-    table = _inputs(before, stored)
-    known = (name for name in table.column_names if table[name].null_count < table.num_rows)
-    return {name: InputReference.of(table[name]) for name in known}, phrase
+    if len(before.has_outcome) >= _FEWEST_ROWS:
+        return references_of(_inputs(before, stored)), "Compared with the appointments before the model's test period."
+    return references_of(first_weeks(_inputs(lists, stored), lists.matrix.table["starts_local"])), _FIRST_WEEKS
 
 
 def _before_test(lists: PastLists, stored: StoredModel | None) -> NDArray[np.bool_]:
@@ -202,11 +232,6 @@ def _before_test(lists: PastLists, stored: StoredModel | None) -> NDArray[np.boo
         return np.zeros(len(lists.has_outcome), dtype=bool)
     test_from = np.datetime64(stored.manifest.provenance.test_from)
     return np.asarray(lists.matrix.table["starts_local"].to_numpy().astype("datetime64[D]") < test_from)
-
-
-def _first_weeks(lists: PastLists) -> NDArray[np.bool_]:
-    _, week = weeks_of(lists.matrix.table["starts_local"])
-    return np.asarray(week < _FIRST_WEEKS)
 
 
 def _audited_levels(registry: Registry, version: str | None) -> References:

@@ -1,6 +1,7 @@
 """Verbs about fairness: audit a model or any product's scores, sign a report, report on access."""
 
 import datetime
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -358,3 +359,55 @@ def access(
         say=say,
     )
     typer.echo(f"The report is {result.report}, its figures {result.report.with_name('indicators.csv')}")
+
+
+def monitor(
+    out: Annotated[Path, typer.Option(help="Folder for the report.")],
+    extract: Annotated[
+        Path | None, typer.Argument(help="CSV, CSV.GZ, XLSX or Parquet with one row for each appointment.")
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="Scores of any product: a table with appointment_id and probability."),
+    ] = None,
+    mapping: MappingFile = None,
+    policy: PolicyFile = None,
+    config: ConfigFile = None,
+    files: JoinedFiles = None,
+    key_file: KeyFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print monitor.json on standard output.")] = False,
+    home: Home = HOME,
+) -> None:
+    """Watch the model in use by week: its level, slope, reach and inputs.
+
+    Uses the outcomes in EXTRACT, for the model in use or for the scores of any product; without EXTRACT, those that
+    'dnapredict outcomes' brought back. All charts together raise a false alarm once in 20 years on average, however
+    often somebody looks. Exits 13 while an alarm holds, and 0
+    otherwise.
+
+    Example:  dnapredict monitor outpatients.parquet --out reports/monitor
+    """
+    from dnapredict import pipeline
+    from dnapredict.config.fairness_policy import Policy
+    from dnapredict.config.loading import load, shipped
+
+    setting = setting_of(mapping, config, files=files, key_file=key_file)
+    inputs = {"EXTRACT": extract, "--scores": scores, "--mapping": mapping, "--policy": policy, "--config": config}
+    require_apart(setting, outputs={"--out": out}, inputs=inputs)
+    done = pipeline.monitor(
+        extract,
+        out=out,
+        setting=setting,
+        policy=load(policy or shipped("fairness/policy.toml"), Policy),
+        home=home_option(home),
+        scores=scores,
+        say=say,
+    )
+    if as_json:
+        typer.echo(json.dumps(done.result.figures(), ensure_ascii=False))
+    for alarm in done.result.lasting:
+        say(f"ALARM ({alarm.what}): {alarm.message}")
+    say(f"The report is {done.report}")
+    if done.result.lasting:
+        number = len(done.result.lasting)
+        raise GateFailedError("1 alarm holds." if number == 1 else f"{number} alarms hold.")

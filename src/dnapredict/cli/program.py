@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dnapredict import __version__
-from dnapredict.cli.audits import access, audit, audit_counts, sign
+from dnapredict.cli.audits import access, audit, audit_counts, monitor, sign
 from dnapredict.cli.data import check, demo, factors, features, simulate
 from dnapredict.cli.exit_handling import message_and_code
 from dnapredict.cli.messages import say
@@ -64,7 +64,7 @@ log_app = typer.Typer(help="The scoring log: verify, record outcomes, upgrade, p
 
 _DATA = (demo, simulate, check, access, factors, features)
 _MODELS = (train, audit, audit_counts, sign, compare, promote, rollback)
-_IN_USE = (refresh, score, serve, outcomes)
+_IN_USE = (refresh, score, serve, outcomes, monitor)
 for _verb in (*_DATA, *_MODELS, *_IN_USE):
     app.command()(_verb)
 for _name, _key_verb in (

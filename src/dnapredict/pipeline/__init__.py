@@ -1,4 +1,4 @@
-"""One function for each verb: features, train, audit, audit-counts, access, sign, refresh, score, watch, outcomes.
+"""One function for each verb that reads an extract, a list or a home, such as `train` and `score`.
 
 extract -> contract -> history -> features -> risk -> worklist and reasons -> page | file | report
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, consent, sign
     from dnapredict.pipeline.comparison.product_comparison import ProductComparison, compare_products
+    from dnapredict.pipeline.in_use.model_monitoring import Monitored, monitor
     from dnapredict.pipeline.in_use.outcome_linkage import OutcomeSummary, outcomes
     from dnapredict.pipeline.model_building import FeatureEngine, Trained, features, train
     from dnapredict.pipeline.pooling import CountsWritten, audit_counts, audit_pool
@@ -23,6 +24,7 @@ __all__ = [
     "Audit",
     "CountsWritten",
     "FeatureEngine",
+    "Monitored",
     "OutcomeSummary",
     "ProductComparison",
     "ScoredList",
@@ -36,6 +38,7 @@ __all__ = [
     "consent",
     "features",
     "history_in_use",
+    "monitor",
     "open_scorer",
     "outcomes",
     "refresh",
@@ -48,6 +51,7 @@ __all__ = [
 _MODULES: Final = {
     "auditing": ("Assessment", "Audit", "Signed", "access", "audit", "consent", "sign"),
     "model_building": ("FeatureEngine", "Trained", "features", "train"),
+    "in_use.model_monitoring": ("Monitored", "monitor"),
     "in_use.outcome_linkage": ("OutcomeSummary", "outcomes"),
     "pooling": ("CountsWritten", "audit_counts", "audit_pool"),
     "comparison.product_comparison": ("ProductComparison", "compare_products"),

@@ -1,0 +1,245 @@
+"""Alarms on the weekly figures of a model in use: its level, its slope and its reach.
+
+All charts share one budget: at most one false alarm in 20 years on average (`e_detector`). A chart is in control while
+the ratio of observed to expected is within a margin of the ratio that the audit found, or of 1 without an audit.
+"""
+
+import datetime
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnapredict.fairness.measure.groupings import EVERYONE
+from dnapredict.monitoring.e_detector import Band, Detection, WeeklyRatio, detect
+from dnapredict.monitoring.weekly_counts import RISK_BANDS, GroupWeeks, WeeklyCounts
+
+Floats = NDArray[np.float64]
+References = Mapping[tuple[str, str], float]
+
+# The shares of the budget; what is left belongs to the inputs.
+_LEVEL_OF_EVERYONE: Final = 0.15
+_LEVEL_OF_GROUPS: Final = 0.3
+_REACH_OF_EVERYONE: Final = 0.05
+_REACH_OF_GROUPS: Final = 0.2
+_SLOPE: Final = 0.1
+INPUTS: Final = 0.2
+"""The share of the budget of false alarms for all charts of inputs together."""
+
+# Relative distances from the reference that are in control. Seasons move a level by a few in 100 every year.
+_LEVEL_MARGIN: Final = 0.02
+_SLOPE_MARGIN: Final = 0.05
+_REACH_MARGIN: Final = 0.1
+# A group is named beside everyone's drift only if its ratio differs from everyone's by this much, beyond chance.
+_OWN_DRIFT: Final = 0.07
+_STANDARD_ERRORS: Final = 2.0
+
+_ACTIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "level": "Check whether recording or reminders changed since then; if not, train a new version and audit it.",
+        "slope": "High risks no longer differ from low ones as predicted: train a new version and audit it.",
+        "reach": "Compare this group's records and risks with the last audit, and audit the model again.",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A figure that moved.
+
+    Attributes
+    ----------
+    what
+        `level`, `slope`, `reach`, `factor`, `codes` or `column`.
+    grouping, group
+        Codes of the group; `all` and `all` for everyone. Of inputs: the column, and its value or "".
+    raised, since
+        Mondays of the week that raised the alarm, and of the week in which the change is estimated to have begun.
+    lasts
+        Whether it holds in the last week.
+    ratio
+        Observed divided by expected since then; NaN where there is none.
+    message
+        What moved, since when, and what to do.
+    """
+
+    what: str
+    grouping: str
+    group: str
+    raised: datetime.date
+    since: datetime.date
+    lasts: bool
+    ratio: float
+    message: str
+
+
+@dataclass(frozen=True)
+class _Ratio:
+    """An observed and an expected count by week, shape (weeks,), with a share of the budget of false alarms."""
+
+    what: str
+    group: GroupWeeks
+    observed: Floats
+    expected: Floats
+    weight: float
+    # Of the slope: "low" or "high".
+    risk: str = ""
+
+
+@dataclass(frozen=True)
+class _Chart:
+    """A ratio that is watched, in the weeks (by position) with an expected count, and what is in control."""
+
+    ratio: _Ratio
+    weeks: NDArray[np.int64]
+    series: WeeklyRatio
+    band: Band
+
+
+def outcome_alarms(counts: WeeklyCounts, references: References = MappingProxyType({})) -> tuple[Alarm, ...]:
+    """The alarms of level, slope and reach, by the week that raised them.
+
+    Parameters
+    ----------
+    references
+        Observed over expected of each group in the audit, by grouping and code.
+    """
+    found = [
+        _alarm(chart, detection, counts)
+        for chart in charts(counts, references)
+        for detection in detect(chart.series, chart.band, weight=chart.ratio.weight)
+    ]
+    kept = [alarm for alarm in _joined(found) if not _is_everyones(alarm, found, counts)]
+    return tuple(sorted(kept, key=lambda alarm: (alarm.raised, alarm.what, alarm.grouping, alarm.group)))
+
+
+def _joined(alarms: list[Alarm]) -> Iterator[Alarm]:
+    """One alarm for each change: a chart that starts again finds a lasting change once more."""
+    earlier: dict[tuple[str, str, str, bool], Alarm] = {}
+    for alarm in alarms:
+        key = (alarm.what, alarm.grouping, alarm.group, alarm.ratio > 1)
+        if key in earlier and earlier[key].lasts:
+            earlier[key] = replace(earlier[key], lasts=alarm.lasts)
+        else:
+            if key in earlier:
+                yield earlier[key]
+            earlier[key] = alarm
+    yield from earlier.values()
+
+
+def charts(counts: WeeklyCounts, references: References = MappingProxyType({})) -> tuple[_Chart, ...]:
+    """Every chart that is watched. The audit's ratios are references for the level only."""
+    ratios = (*_levels(counts), *_reaches(counts), *_slopes(counts))
+    return tuple(_chart(ratio, references if ratio.what == "level" else {}) for ratio in ratios if ratio.expected.any())
+
+
+def _levels(counts: WeeklyCounts) -> Iterator[_Ratio]:
+    for group, weight in _shares(counts, everyone=_LEVEL_OF_EVERYONE, groups=_LEVEL_OF_GROUPS):
+        yield _Ratio("level", group, *_level(group), weight)
+
+
+def _reaches(counts: WeeklyCounts) -> Iterator[_Ratio]:
+    for group, weight in _shares(counts, everyone=_REACH_OF_EVERYONE, groups=_REACH_OF_GROUPS):
+        yield _Ratio("reach", group, *_reach(group), weight)
+
+
+def _slopes(counts: WeeklyCounts) -> Iterator[_Ratio]:
+    """The share of the missed appointments in the lowest and in the highest band of risk; the level is left out."""
+    missed, expected = counts.band_missed.sum(axis=0), counts.band_expected.sum(axis=0)
+    for band, risk in ((0, "low"), (RISK_BANDS - 1, "high")):
+        share = counts.band_expected[band] / np.maximum(expected, np.finfo(float).tiny)
+        yield _Ratio("slope", counts.everyone, counts.band_missed[band], missed * share, _SLOPE / 2, risk)
+
+
+def _shares(counts: WeeklyCounts, *, everyone: float, groups: float) -> Iterator[tuple[GroupWeeks, float]]:
+    others = counts.groups[1:]
+    yield counts.everyone, everyone
+    yield from ((group, groups / len(others)) for group in others)
+
+
+def _level(group: GroupWeeks) -> tuple[Floats, Floats]:
+    return group.missed, group.expected
+
+
+def _reach(group: GroupWeeks) -> tuple[Floats, Floats]:
+    """Missed appointments on the list, and how many of the missed ones the risks say are on it."""
+    share = group.expected_on_list / np.maximum(group.expected, np.finfo(float).tiny)
+    return group.missed_on_list, group.missed * share
+
+
+_MARGINS: Final = {"level": _LEVEL_MARGIN, "reach": _REACH_MARGIN, "slope": _SLOPE_MARGIN}
+
+
+def _chart(ratio: _Ratio, references: References) -> _Chart:
+    weeks = np.flatnonzero(ratio.expected > 0)
+    factor = ratio.group.squared[weeks] / np.maximum(ratio.group.expected[weeks], np.finfo(float).tiny)
+    reference = references.get((ratio.group.grouping.name, ratio.group.group.code), 1.0)
+    margin = _MARGINS[ratio.what]
+    return _Chart(
+        ratio,
+        weeks,
+        WeeklyRatio(ratio.observed[weeks], ratio.expected[weeks], factor),
+        Band(min(1.0, reference) * (1 - margin), max(1.0, reference) * (1 + margin)),
+    )
+
+
+def _alarm(chart: _Chart, detection: Detection, counts: WeeklyCounts) -> Alarm:
+    raised, since = (counts.weeks[chart.weeks[at]].item() for at in (detection.week, detection.since))
+    ratio = chart.ratio
+    return Alarm(
+        what=ratio.what,
+        grouping=ratio.group.grouping.name,
+        group=ratio.group.group.code,
+        raised=raised,
+        since=since,
+        lasts=detection.lasts,
+        ratio=detection.ratio,
+        message=f"{_moved(ratio, detection.ratio)} Since the week of {day_words(since)}. {_ACTIONS[ratio.what]}",
+    )
+
+
+def _moved(ratio: _Ratio, now: float) -> str:
+    name = "Everyone" if ratio.group.grouping is EVERYONE else ratio.group.group.full_name
+    difference = abs(round((now - 1) * 100))
+    direction = "more" if now > 1 else "fewer"
+    if ratio.what == "level":
+        return f"{name}: {difference} in 100 {direction} missed appointments than predicted."
+    if ratio.what == "reach":
+        return f"{name}: the list reaches {difference} in 100 {direction} of the missed appointments than predicted."
+    return f"{difference} in 100 {direction} of the missed appointments have a {ratio.risk} risk than predicted."
+
+
+def day_words(day: datetime.date) -> str:
+    """The day in words.
+
+    >>> day_words(datetime.date(2026, 3, 2))
+    '2 March 2026'
+    """
+    return f"{day.day} {day:%B %Y}"
+
+
+def _is_everyones(alarm: Alarm, found: list[Alarm], counts: WeeklyCounts) -> bool:
+    """Whether the alarm of a group only repeats the drift of everyone: a uniform drift is told once."""
+    if alarm.what == "slope" or alarm.grouping == EVERYONE.name:
+        return False
+    general = [
+        each
+        for each in found
+        if each.what == alarm.what and each.grouping == EVERYONE.name and (each.ratio > 1) == (alarm.ratio > 1)
+    ]
+    if not general:
+        return False
+    since = np.searchsorted(counts.weeks, np.datetime64(alarm.since))
+    group = next(
+        each for each in counts.groups if (each.grouping.name, each.group.code) == (alarm.grouping, alarm.group)
+    )
+    observed, everyone = (
+        each[0][since:].sum() / max(float(each[1][since:].sum()), np.finfo(float).tiny)
+        for each in ((_level if alarm.what == "level" else _reach)(one) for one in (group, counts.everyone))
+    )
+    error = _STANDARD_ERRORS / math.sqrt(max(1.0, float(group.missed[since:].sum())))
+    return abs(math.log(max(observed, 1e-9) / max(everyone, 1e-9))) < max(_OWN_DRIFT, error)

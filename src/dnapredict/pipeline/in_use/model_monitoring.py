@@ -1,0 +1,249 @@
+"""Watch a model of the home, or anybody's scores, by week."""
+
+import datetime
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dnapredict.config.fairness_policy import Policy
+from dnapredict.config.training_config import Setting, TrainingConfig
+from dnapredict.data.contract.columns import NAMES
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.readers import table_file
+from dnapredict.data.validation.checked import Checked
+from dnapredict.errors import DataError, ModelError, UsageError
+from dnapredict.fairness.report_folder import FIGURES
+from dnapredict.features.factors import columns_read
+from dnapredict.features.scoring_clock import LabelRule
+from dnapredict.model.artefact import StoredModel
+from dnapredict.model.artefact import load as load_model
+from dnapredict.monitoring.alarms import References
+from dnapredict.monitoring.input_drift import InputReference
+from dnapredict.pipeline import audit_inputs, audit_source
+from dnapredict.pipeline.audited_lists import PastLists
+from dnapredict.pipeline.in_use.stored_outcomes import FIRST_WEEKS, first_weeks, references_of, stored_outcomes
+from dnapredict.pipeline.outcome_linkage import with_recorded_calls
+from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
+from dnapredict.pipeline.vendor_scores import vendor_scores
+from dnapredict.registry import CHAMPION, Registry
+
+if TYPE_CHECKING:
+    from dnapredict.monitoring.monitor_result import MonitorContext, MonitorResult, Watched
+
+Say = Callable[[str], None]
+Floats = NDArray[np.float64]
+
+# Columns whose codes or blanks are watched where there is no model whose factors are.
+_WATCHED_COLUMNS: Final = (
+    "site_code", "treatment_function_code", "first_attendance_code", "consultation_mechanism_code",
+    "priority_type_code", "referral_source_code", "age_years", "gender_code", "imd_decile", "distance_km",
+    "interpreter_needed", "has_mobile", "ethnic_category_code",
+)  # fmt: skip
+_OF_A_ROW: Final = frozenset(NAMES) | {"starts_local", "booked_local", "referred_local", "lead_days"}
+# Inputs are compared with those before the test period; without enough of them, with the first weeks.
+_FEWEST_ROWS: Final = 1_000
+
+
+_FIRST_WEEKS: Final = f"Compared with the first {FIRST_WEEKS} weeks."
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """The result of `monitor`, and the path of its page."""
+
+    result: "MonitorResult"
+    report: Path
+
+
+def monitor(
+    path: Path | None,
+    *,
+    out: Path,
+    setting: Setting,
+    policy: Policy,
+    home: Path,
+    scores: Path | None = None,
+    say: Say | None = None,
+) -> Monitored:
+    """Watch the champion of the home, or the risks of the file `scores`, on the outcomes of the extract at `path`.
+
+    The champion is watched on appointments since the start of its test period, which its training did not see; without
+    an extract, on the appointments in the outcome store that it scored.
+
+    Raises
+    ------
+    UsageError
+        If there is a file of scores and no extract.
+    ModelError
+        If there is no champion and no file of scores.
+    StoreError
+        If there is no extract, and no outcome store or a damaged one.
+    DataError
+        If no appointment has an outcome.
+    """
+    from dnapredict.monitoring import monitor_report
+    from dnapredict.monitoring.monitor_result import watch
+
+    monitor_report.require_free(out)
+    registry = Registry(home)
+    if scores is not None and path is None:
+        raise UsageError("--scores needs an EXTRACT with the outcomes of the scored appointments.")
+    if scores is None and not registry.has(CHAMPION):
+        raise ModelError(f"{home}: no model is in use. Promote one to watch it, or give --scores FILE.")
+    if path is None:
+        watched, context = _stored(home, setting=setting, policy=policy, registry=registry)
+    else:
+        watched, context = _watched(path, setting=setting, policy=policy, registry=registry, scores=scores, say=say)
+    result = watch(watched, context)
+    return Monitored(result, monitor_report.write(result, out))
+
+
+def _stored(home: Path, *, setting: Setting, policy: Policy, registry: Registry) -> tuple["Watched", "MonitorContext"]:
+    from dnapredict.monitoring.monitor_result import MonitorContext
+
+    version = registry.version_of(CHAMPION)
+    stored, timezone = load_model(registry.folder(version)), setting.mapping.timezone
+    watched = stored_outcomes(home, version, timezone=timezone, audited=_audited_levels(registry, version))
+    return watched, MonitorContext(
+        model=f"version {version}",
+        source="the outcomes that came back",
+        reference=_FIRST_WEEKS,
+        created_at=datetime.datetime.now(ZoneInfo(timezone)),
+        synthetic=stored.manifest.provenance.synthetic,
+        rule=policy.disclosure,
+    )
+
+
+def _watched(
+    path: Path, *, setting: Setting, policy: Policy, registry: Registry, scores: Path | None, say: Say | None
+) -> tuple["Watched", "MonitorContext"]:
+    from dnapredict.monitoring.monitor_result import MonitorContext, Watched
+
+    version = None if scores is not None else registry.version_of(CHAMPION)
+    stored = None if version is None else load_model(registry.folder(version))
+    config = setting.training if stored is None else stored.manifest.provenance.config
+    source = _read(path, setting=setting, config=config, stored=stored, home=registry.home, policy=policy, say=say)
+    lists, probability = source.model_risks(stored) if stored is not None else source.risks_of(scores)
+    if not lists.has_outcome.any():
+        raise DataError(f"{path.name}: no scored appointment has an outcome yet. Give an extract of a later day.")
+    inputs, compared = _compared(source, lists, stored)
+    watched = Watched(
+        audit_inputs.audited(
+            lists,
+            probability,
+            outcomes=LabelRule(config.dna_codes),
+            worklist=worklist_config(),
+            refused=source.checked.opt_outs,
+        ),
+        pa.table({"starts_at": lists.matrix.table["starts_local"], "probability": pa.array(probability)}),
+        _inputs(lists, stored),
+        inputs,
+        audited=_audited_levels(registry, version),
+    )
+    return watched, MonitorContext(
+        model=f"version {version}" if version is not None else f"scores of {scores.name if scores else ''}",
+        source=path.name,
+        reference=compared,
+        created_at=datetime.datetime.now(ZoneInfo(setting.mapping.timezone)),
+        synthetic=table_file.is_synthetic(path) or bool(stored and stored.manifest.provenance.synthetic),
+        rule=policy.disclosure,
+    )
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A checked extract with all its past lists; those that the model did not see in training are watched."""
+
+    path: Path
+    checked: Checked
+    everything: PastLists
+    watched: PastLists
+
+    def model_risks(self, stored: StoredModel) -> tuple[PastLists, Floats]:
+        """The appointments and the model's risks."""
+        matrix = self.watched.matrix
+        return self.watched, stored.model.probability(matrix.values, sites=matrix.table["site_code"].to_pylist())
+
+    def risks_of(self, scores: Path | None) -> tuple[PastLists, Floats]:
+        """The appointments that have a score, and their scores."""
+        ids = self.everything.matrix.table["appointment_id"]
+        known = (ids, self.checked.rejected["appointment_id"])
+        nobody = np.zeros(len(self.everything.has_outcome), dtype=bool)
+        probability = vendor_scores(scores, ids, required=nobody, known=known)
+        scored = ~np.isnan(probability)
+        return self.everything.take(scored), probability[scored]
+
+
+def _read(
+    path: Path,
+    *,
+    setting: Setting,
+    config: TrainingConfig,
+    stored: StoredModel | None,
+    home: Path,
+    policy: Policy,
+    say: Say | None,
+) -> _Source:
+    extra = tuple(dict.fromkeys((*audit_inputs.EXTRA_COLUMNS, *_WATCHED_COLUMNS)))
+    with Workspace() as workspace:
+        checked = sound_extract(path, setting, workspace)
+        checked, filled = with_recorded_calls(checked, home, workspace)
+        if filled and say is not None:
+            say(filled)
+        audit_source.warn_of_unknown_values(checked, workspace, policy, say)
+        factors = stored.model.factors if stored else ()
+        matrix = matrix_of(checked, config, factors=factors, extra_columns=extra, workspace=workspace)
+    everything = PastLists.of(matrix, outcomes=LabelRule(config.dna_codes))
+    watched = everything if stored is None else audit_inputs.not_trained_on(everything, stored, source=path.name)
+    return _Source(path, checked, everything, watched)
+
+
+def _inputs(lists: PastLists, stored: StoredModel | None) -> pa.Table:
+    """The columns of the contract, and the model's factors that need nothing else.
+
+    Factors from the past or from other bookings rise as an extract grows longer, with the same patients and clinics.
+    """
+    table = lists.matrix.table
+    used = () if stored is None else stored.model.factors
+    factors = [name for name in used if columns_read([name]) <= _OF_A_ROW]
+    names = dict.fromkeys((*factors, *_WATCHED_COLUMNS))
+    return table.select([name for name in names if name in table.column_names])
+
+
+def _compared(
+    source: _Source, lists: PastLists, stored: StoredModel | None
+) -> tuple[Mapping[str, InputReference], str]:
+    """The reference of each input, and a sentence that says what it is."""
+    before = source.everything.take(_before_test(source.everything, stored))
+    if len(before.has_outcome) >= _FEWEST_ROWS:
+        return references_of(_inputs(before, stored)), "Compared with the appointments before the model's test period."
+    return references_of(first_weeks(_inputs(lists, stored), lists.matrix.table["starts_local"])), _FIRST_WEEKS
+
+
+def _before_test(lists: PastLists, stored: StoredModel | None) -> NDArray[np.bool_]:
+    if stored is None:
+        return np.zeros(len(lists.has_outcome), dtype=bool)
+    test_from = np.datetime64(stored.manifest.provenance.test_from)
+    return np.asarray(lists.matrix.table["starts_local"].to_numpy().astype("datetime64[D]") < test_from)
+
+
+def _audited_levels(registry: Registry, version: str | None) -> References:
+    """Observed over expected of each group in the version's last audit; empty where it has none."""
+    folder = None if version is None else registry.report(version)
+    if folder is None:
+        return {}
+    figures = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
+    tables = {"all": {"rows": [figures["overall"]]}} | figures["groupings"]
+    return {
+        (grouping, row["group"]["code"]): float(row["observed_over_expected"]["value"])
+        for grouping, table in tables.items()
+        for row in table["rows"]
+        if row.get("observed_over_expected")
+    }

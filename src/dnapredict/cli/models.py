@@ -198,6 +198,55 @@ def refresh(
     say_rejections(extract, checked)
 
 
+def cycle(
+    extract: Extract,
+    mapping: MappingFile = None,
+    config: ConfigFile = None,
+    files: JoinedFiles = None,
+    key_file: KeyFile = None,
+    retrain_days: Annotated[
+        int,
+        typer.Option(min=1, help="Days after the champion's last appointment on which a new version is trained."),
+    ] = 90,
+    home: Home = HOME,
+) -> None:
+    """Run the weekly routine: refresh, monitor, and a challenger where due.
+
+    Stores EXTRACT as the history, brings outcomes back, and watches the model in use. Where an alarm holds, the
+    champion is older than --retrain-days, or there is none, it trains a challenger, compares and audits it. It never
+    promotes. Made for a scheduler: a cycle that was stopped continues where it was, and one that is done is not run
+    again. Exits 13 while an alarm holds or the audit failed, so that somebody looks.
+
+    Example:  dnapredict cycle outpatients.parquet
+    """
+    from dnapredict.config.fairness_policy import Policy
+    from dnapredict.config.loading import load, shipped
+    from dnapredict.config.service_config import served_config
+    from dnapredict.errors import GateFailedError
+    from dnapredict.pipeline.cycle import run_cycle
+    from dnapredict.service.logged_contacts import logged_contacts
+
+    folder, served = home_option(home), served_config()
+    done = run_cycle(
+        extract,
+        home=folder,
+        setting=setting_of(mapping, config, files=files, key_file=key_file),
+        policy=load(shipped("fairness/policy.toml"), Policy),
+        say=say,
+        records=logged_contacts(folder, served.database),
+        retention=served.retention,
+        retrain_days=retrain_days,
+    )
+    if done.was_done:
+        say("This cycle was done before:")
+        for step in done.steps:
+            for sentence in step.words:
+                say(sentence)
+    typer.echo(f"The summary is {done.page}")
+    if done.asks:
+        raise GateFailedError("A decision is asked for: read the summary.")
+
+
 def score(
     list_: Annotated[Path | None, typer.Argument(metavar="LIST", help="The weekly list: CSV, XLSX or Parquet.")] = None,
     out: Annotated[Path | None, typer.Option(help="Worklist to write: .csv, .xlsx or .parquet.")] = None,

@@ -64,7 +64,7 @@ log_app = typer.Typer(help="The scoring log: verify, record outcomes, upgrade, p
 
 _DATA = (demo, simulate, check, access, factors, features)
 _MODELS = (train, audit, audit_counts, sign, compare, promote, rollback)
-_IN_USE = (refresh, score, serve, outcomes, monitor)
+_IN_USE = (refresh, score, serve, outcomes, monitor, cycle)
 for _verb in (*_DATA, *_MODELS, *_IN_USE):
     app.command()(_verb)
 for _name, _key_verb in (

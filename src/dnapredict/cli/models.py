@@ -223,7 +223,7 @@ def cycle(
     from dnapredict.config.loading import load, shipped
     from dnapredict.config.service_config import served_config
     from dnapredict.errors import GateFailedError
-    from dnapredict.pipeline.cycle import run_cycle
+    from dnapredict.pipeline.routine.cycle import run_cycle
     from dnapredict.service.logged_contacts import logged_contacts
 
     folder, served = home_option(home), served_config()

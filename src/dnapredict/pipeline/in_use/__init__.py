@@ -1,1 +1,1 @@
-"""Verbs on a model in use: bring outcomes back, watch it by week, plan and report a trial."""
+"""Verbs on a model in use, from what happened: bring outcomes back, plan and report a trial."""

@@ -25,8 +25,8 @@ from dnapredict.fairness.verdicts import Verdict
 from dnapredict.model.artefact import load as load_model
 from dnapredict.pipeline.auditing import audit
 from dnapredict.pipeline.comparison.live_comparison import compare_live, unequal_knowledge
-from dnapredict.pipeline.in_use.model_monitoring import monitor
 from dnapredict.pipeline.model_building import train
+from dnapredict.pipeline.routine.model_monitoring import monitor
 from dnapredict.pipeline.scoring import refresh
 from dnapredict.registry import CHAMPION, Registry
 from dnapredict.worklist.calls.recorded_calls import CallRecords

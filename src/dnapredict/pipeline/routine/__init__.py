@@ -1,0 +1,1 @@
+"""Verbs for a scheduler: watch the model in use by week, and the whole weekly cycle."""

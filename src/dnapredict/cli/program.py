@@ -13,7 +13,7 @@ from dnapredict.cli.audits import access, audit, audit_counts, monitor, sign
 from dnapredict.cli.data import check, demo, factors, features, simulate
 from dnapredict.cli.exit_handling import message_and_code
 from dnapredict.cli.messages import say
-from dnapredict.cli.models import compare, promote, refresh, rollback, score, train
+from dnapredict.cli.models import compare, cycle, promote, refresh, rollback, score, train
 from dnapredict.cli.outcomes import outcomes
 from dnapredict.cli.serving import (
     create_key,

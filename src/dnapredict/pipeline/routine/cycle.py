@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Final
 
 from dnapredict.config.fairness_policy import Policy
@@ -159,8 +160,9 @@ class _Run:
             source=self.path.name,
             asks=any(step.asks for step in self.record.steps),
             next_steps=tuple(_next_steps(self.record.steps)),
-            synthetic=table_file.is_synthetic(self.path),
-            made_on=datetime.datetime.now().astimezone(),
+            context=SimpleNamespace(
+                synthetic=table_file.is_synthetic(self.path), created_at=datetime.datetime.now().astimezone()
+            ),
         )
         write_private(self.folder / _PAGE, summary)
         self.record = self.record.model_copy(update={"is_done": True})

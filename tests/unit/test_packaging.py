@@ -7,6 +7,7 @@ import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -167,11 +168,19 @@ def test_the_drivers_lock_holds_the_releases_that_are_tested_and_is_renewed_with
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
-def test_systemd_finds_nothing_wrong_with_the_unit():
-    unit = SERVING / "dnapredict.service"
-    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
-    wrong = [line for line in done.stderr.splitlines() if "dnapredict.service" in line]
+@pytest.mark.parametrize("name", ["dnapredict.service", "dnapredict-cycle.service", "dnapredict-cycle.timer"])
+def test_systemd_finds_nothing_wrong_with_the_unit(name: str):
+    done = subprocess.run(["systemd-analyze", "verify", SERVING / name], capture_output=True, text=True, check=False)
+    wrong = [line for line in done.stderr.splitlines() if name in line]
     assert [line for line in wrong if "/opt/dnapredict/bin/dnapredict is not executable" not in line] == []
+
+
+def test_the_weekly_jobs_of_systemd_and_windows_run_the_same_command():
+    unit = (SERVING / "dnapredict-cycle.service").read_text(encoding="utf-8")
+    task = ElementTree.parse(SERVING / "dnapredict-cycle.xml").getroot()  # noqa: S314 - a file of ours
+    arguments = task.findtext(".//{*}Arguments") or ""
+    assert "/dnapredict cycle /" in unit
+    assert arguments.startswith("cycle ")
 
 
 def test_what_bentoml_packs_is_there_and_holds_no_secret():

@@ -409,5 +409,5 @@ def monitor(
         say(f"ALARM ({alarm.what}): {alarm.message}")
     say(f"The report is {done.report}")
     if done.result.lasting:
-        number = len(done.result.lasting)
-        raise GateFailedError("1 alarm holds." if number == 1 else f"{number} alarms hold.")
+        raise GateFailedError(done.result.summary)
+    say(done.result.summary)

@@ -1,1 +1,1 @@
-"""Watch the model in use, on an extract or on the outcome store of the home."""
+"""Verbs on a model in use: bring outcomes back, watch it by week, plan and report a trial."""

@@ -28,8 +28,8 @@ from dnapredict.monitoring.alarms import References
 from dnapredict.monitoring.input_drift import InputReference
 from dnapredict.pipeline import audit_inputs, audit_source
 from dnapredict.pipeline.audited_lists import PastLists
+from dnapredict.pipeline.in_use.outcome_linkage import with_recorded_calls
 from dnapredict.pipeline.in_use.stored_outcomes import FIRST_WEEKS, first_weeks, references_of, stored_outcomes
-from dnapredict.pipeline.outcome_linkage import with_recorded_calls
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores
 from dnapredict.registry import CHAMPION, Registry

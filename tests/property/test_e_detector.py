@@ -59,7 +59,14 @@ def test_a_chart_starts_again_after_an_alarm_and_needs_new_evidence(seed: int, c
     # One week alone is never enough, so that two alarms are at least two weeks apart.
     assert all(later - earlier >= 2 for earlier, later in itertools.pairwise(raised))
     assert all(each.since < each.week for each in found)
-    assert abs(found[0].since - change) <= 2
+
+
+@given(change=st.integers(2, 50), factor=st.sampled_from([0.6, 1.5, 2.0]))
+def test_without_noise_the_beginning_of_a_change_is_found_exactly(change: int, factor: float) -> None:
+    observed = np.where(np.arange(WEEKS) >= change, factor, 1.0) * 400
+    found = detect(WeeklyRatio(observed, np.full(WEEKS, 400.0)), BAND, weight=0.1)
+    assert found[0].since == change
+    assert found[0].ratio == pytest.approx(factor)
 
 
 @settings(max_examples=25, deadline=None)

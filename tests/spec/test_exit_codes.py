@@ -32,6 +32,15 @@ COMMANDS = """
     audit --pool folder --out report --home home            | 2    | holds no file of counts
     audit --pool nowhere --out report --home home           | 2    | is not a folder
     audit-counts good.csv --out a.json --trust A            | 2    | Give either --model V or --scores FILE
+    monitor --scores scores.csv --out report --home home    | 2    | --scores needs an EXTRACT
+    monitor good.csv --scores scores.csv --out good.csv --home home | 2 | good.csv
+    monitor missing.csv --scores scores.csv --out report --home home | 10 | missing.csv: no such file
+    monitor good.csv --scores strangers.csv --out report --home home | 10 | not in the extract
+    monitor good.csv --scores blank.csv --out report --home home | 10 | probability
+    monitor early.csv --scores scores.csv --out report --home home | 10 | has an outcome yet
+    monitor good.csv --scores scores.csv --out report --home home | 0 | No alarm holds
+    monitor --out report --home home                        | 12   | no model is in use
+    monitor good.csv --out report --home home               | 12   | no model is in use
     features good.csv --out folder                          | 2    | is a folder
     simulate made-up.csv                                    | 2    | ends in .parquet
     check missing.csv                                       | 10   | missing.csv: no such file
@@ -55,6 +64,10 @@ FILES = {
     "good.csv": HEADER
     + "".join(f"a{n},2025-01-02,2025-02-{n % 27 + 1:02},{5 - 2 * (n % 9 == 0)},40\n" for n in range(60)),
     "bad.csv": HEADER + "".join(f"a{n},2025-01-02,2025-02-{n % 27 + 1:02},MARKED-9,40\n" for n in range(60)),
+    "early.csv": HEADER + "".join(f"a{n},2025-01-02,2025-02-{n % 27 + 1:02},,40\n" for n in range(60)),
+    "scores.csv": "appointment_id,probability\n" + "".join(f"a{n},0.1\n" for n in range(60)),
+    "strangers.csv": "appointment_id,probability\n" + "".join(f"MARKED-{n},0.1\n" for n in range(60)),
+    "blank.csv": "appointment_id,probability\n" + "".join(f"a{n},\n" for n in range(60)),
     "typo.toml": 'timezon = "Europe/London"\n',
     "overbooking.toml": 'use = "overbooking"\n',
     "file": "",

@@ -32,6 +32,7 @@ VERBS = (
     "score",
     "serve",
     "outcomes",
+    "monitor",
 )
 HEAVY = {
     "bentoml", "duckdb", "fairlearn", "ibis", "lightgbm", "matplotlib", "mlflow", "pandas", "pyarrow",

@@ -378,12 +378,11 @@ def monitor(
     as_json: Annotated[bool, typer.Option("--json", help="Print monitor.json on standard output.")] = False,
     home: Home = HOME,
 ) -> None:
-    """Watch the model in use by week: its level, slope, reach and inputs.
+    """Watch the model in use by week, with alarms of drift.
 
-    Uses the outcomes in EXTRACT, for the model in use or for the scores of any product; without EXTRACT, those that
-    'dnapredict outcomes' brought back. All charts together raise a false alarm once in 20 years on average, however
-    often somebody looks. Exits 13 while an alarm holds, and 0
-    otherwise.
+    Watches level, slope, reach and inputs on the outcomes in EXTRACT, of the model in use or of the scores of any
+    product; without EXTRACT, on those that 'dnapredict outcomes' brought back. All charts together raise a false alarm
+    once in 20 years on average, however often somebody looks. Exits 13 while an alarm holds, and 0 otherwise.
 
     Example:  dnapredict monitor outpatients.parquet --out reports/monitor
     """
@@ -409,5 +408,5 @@ def monitor(
         say(f"ALARM ({alarm.what}): {alarm.message}")
     say(f"The report is {done.report}")
     if done.result.lasting:
-        number = len(done.result.lasting)
-        raise GateFailedError("1 alarm holds." if number == 1 else f"{number} alarms hold.")
+        raise GateFailedError(done.result.summary)
+    say(done.result.summary)

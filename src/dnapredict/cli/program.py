@@ -59,7 +59,7 @@ def _options(
 keys_app = typer.Typer(
     help="Keys of the service: create, link, list, revoke. Personal keys, to sign audits.", no_args_is_help=True
 )
-trial_app = typer.Typer(help="A randomised trial of the calls: plan and register it, report it.", no_args_is_help=True)
+trial_app = typer.Typer(help="A randomised trial of the calls: its plan and its report.", no_args_is_help=True)
 log_app = typer.Typer(help="The scoring log: verify, record outcomes, upgrade, prune.", no_args_is_help=True)
 
 _DATA = (demo, simulate, check, access, factors, features)

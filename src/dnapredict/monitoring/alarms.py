@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.fairness.measure.groupings import EVERYONE
-from dnapredict.monitoring.e_detector import Band, Detection, WeeklyRatio, detect
+from dnapredict.monitoring.e_detector import ControlBand, Detection, WeeklyRatio, detect
 from dnapredict.monitoring.weekly_counts import RISK_BANDS, GroupWeeks, WeeklyCounts
 
 Floats = NDArray[np.float64]
@@ -37,6 +37,8 @@ _REACH_MARGIN: Final = 0.1
 # A group is named beside everyone's drift only if its ratio differs from everyone's by this much, beyond chance.
 _OWN_DRIFT: Final = 0.07
 _STANDARD_ERRORS: Final = 2.0
+# A chart starts again in the week after an alarm: a change that begins by then is still the same one.
+_GOES_ON: Final = datetime.timedelta(weeks=2)
 
 _ACTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -97,7 +99,7 @@ class _Chart:
     ratio: _Ratio
     weeks: NDArray[np.int64]
     series: WeeklyRatio
-    band: Band
+    band: ControlBand
 
 
 def outcome_alarms(counts: WeeklyCounts, references: References = MappingProxyType({})) -> tuple[Alarm, ...]:
@@ -118,17 +120,19 @@ def outcome_alarms(counts: WeeklyCounts, references: References = MappingProxyTy
 
 
 def _joined(alarms: list[Alarm]) -> Iterator[Alarm]:
-    """One alarm for each change: a chart that starts again finds a lasting change once more."""
-    earlier: dict[tuple[str, str, str, bool], Alarm] = {}
+    """One alarm for each change: a chart that starts again finds a change that goes on once more."""
+    earlier: dict[tuple[str, str, str, bool], tuple[Alarm, datetime.date]] = {}
     for alarm in alarms:
         key = (alarm.what, alarm.grouping, alarm.group, alarm.ratio > 1)
-        if key in earlier and earlier[key].lasts:
-            earlier[key] = replace(earlier[key], lasts=alarm.lasts)
-        else:
-            if key in earlier:
-                yield earlier[key]
-            earlier[key] = alarm
-    yield from earlier.values()
+        first, last_raised = earlier.get(key, (None, datetime.date.min))
+        goes_on = first is not None and (first.lasts or alarm.since - last_raised <= _GOES_ON)
+        if first is not None and goes_on:
+            earlier[key] = (replace(first, lasts=alarm.lasts), alarm.raised)
+            continue
+        if first is not None:
+            yield first
+        earlier[key] = (alarm, alarm.raised)
+    yield from (alarm for alarm, _ in earlier.values())
 
 
 def charts(counts: WeeklyCounts, references: References = MappingProxyType({})) -> tuple[_Chart, ...]:
@@ -183,7 +187,7 @@ def _chart(ratio: _Ratio, references: References) -> _Chart:
         ratio,
         weeks,
         WeeklyRatio(ratio.observed[weeks], ratio.expected[weeks], factor),
-        Band(min(1.0, reference) * (1 - margin), max(1.0, reference) * (1 + margin)),
+        ControlBand(min(1.0, reference) * (1 - margin), max(1.0, reference) * (1 + margin)),
     )
 
 

@@ -74,7 +74,7 @@ class WeeklyRatio:
 
 
 @dataclass(frozen=True)
-class Band:
+class ControlBand:
     """Ratios of observed to expected counts that are in control."""
 
     low: float
@@ -92,7 +92,7 @@ class Detection:
     since
         Position of the week since which the evidence is largest: the estimate of when it began.
     ratio
-        Observed divided by expected count from `since` to the last week.
+        Observed divided by expected count from `since` to the last week, or to `week` if the change is over.
     lasts
         Whether the evidence since then still holds in the last week.
     """
@@ -103,7 +103,7 @@ class Detection:
     lasts: bool
 
 
-def detect(series: WeeklyRatio, band: Band, *, weight: float) -> tuple[Detection, ...]:
+def detect(series: WeeklyRatio, band: ControlBand, *, weight: float) -> tuple[Detection, ...]:
     """The alarms of a chart, in order of time; after an alarm the chart starts again.
 
     Parameters
@@ -114,7 +114,7 @@ def detect(series: WeeklyRatio, band: Band, *, weight: float) -> tuple[Detection
     return tuple(_alarms(series, _evidence(series, band, most=_log_limit(weight)), limit=_log_limit(weight)))
 
 
-def log_detector(series: WeeklyRatio, band: Band, *, weight: float) -> Floats:
+def log_detector(series: WeeklyRatio, band: ControlBand, *, weight: float) -> Floats:
     """The logarithm of the detector after each week over that at which it alarms: above 0 is an alarm. No restarts."""
     evidence, limit = _evidence(series, band, most=_log_limit(weight)), _log_limit(weight)
     value, found = np.full(evidence.shape[1], -np.inf), np.empty(len(evidence))
@@ -128,7 +128,7 @@ def _log_limit(weight: float) -> float:
     return math.log(WEEKS_TO_FALSE_ALARM / weight)
 
 
-def _evidence(series: WeeklyRatio, band: Band, *, most: float) -> Floats:
+def _evidence(series: WeeklyRatio, band: ControlBand, *, most: float) -> Floats:
     """Log e-values of each week for each bet, shape (weeks, bets)."""
     dispersion = series.dispersion()[:, None]
     observed, expected = series.observed[:, None], series.expected[:, None]
@@ -147,12 +147,10 @@ def _alarms(series: WeeklyRatio, evidence: Floats, *, limit: float) -> Iterator[
             continue
         bet = int(np.argmax(value))
         since = start + _beginning(evidence[start : week + 1, bet])
-        yield Detection(
-            week=week,
-            since=since,
-            ratio=float(series.observed[since:].sum() / series.expected[since:].sum()),
-            lasts=_lasts(evidence[since:], limit=limit),
-        )
+        lasts = _lasts(evidence[since:], limit=limit)
+        seen = slice(since, None if lasts else week + 1)
+        ratio = float(series.observed[seen].sum() / series.expected[seen].sum())
+        yield Detection(week=week, since=since, ratio=ratio, lasts=lasts)
         value, start = np.full(bets, -np.inf), week + 1
 
 

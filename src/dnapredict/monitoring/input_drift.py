@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dnapredict.monitoring.alarms import INPUTS, Alarm, day_words
-from dnapredict.monitoring.e_detector import Band, WeeklyRatio, detect
+from dnapredict.monitoring.e_detector import ControlBand, WeeklyRatio, detect
 
 Floats = NDArray[np.float64]
 
@@ -120,7 +120,8 @@ def input_weeks(
         By name of the column. A column that `inputs` lacks is blank in every row.
     """
     return tuple(
-        _counted(name, reference, _column(inputs, name), week, weeks) for name, reference in references.items()
+        _counted(name, reference, _column(inputs, name), week=week, weeks=weeks)
+        for name, reference in references.items()
     )
 
 
@@ -163,7 +164,7 @@ def _names(column: pa.ChunkedArray, edges: tuple[float, ...]) -> tuple[list[str]
 
 
 def _counted(
-    name: str, reference: InputReference, column: pa.ChunkedArray, week: NDArray[np.int64], weeks: int
+    name: str, reference: InputReference, column: pa.ChunkedArray, *, week: NDArray[np.int64], weeks: int
 ) -> InputWeeks:
     found, index = _names(column, reference.edges)
     known = (*reference.shares, OTHER) if OTHER not in reference.shares else tuple(reference.shares)
@@ -209,10 +210,10 @@ def _moved(inputs: InputWeeks, weeks: NDArray[np.datetime64], *, weight: float) 
     used = np.flatnonzero(total > 0)
     for name, rows in zip(inputs.names, inputs.rows, strict=True):
         share = inputs.reference.shares.get(name, 0.0)
-        expected, band = max(share, _UNKNOWN_VALUES), Band(0.0, 1.0)
+        expected, band = max(share, _UNKNOWN_VALUES), ControlBand(0.0, 1.0)
         if share > 0:
             margin = (_POINTS + _PART * share) / expected
-            band = Band(max(0.0, share / expected - margin), max(1.0, share / expected + margin))
+            band = ControlBand(max(0.0, share / expected - margin), max(1.0, share / expected + margin))
         for found in detect(WeeklyRatio(rows[used], expected * total[used]), band, weight=weight):
             raised, since = (weeks[used[at]].item() for at in (found.week, found.since))
             yield _share_alarm(inputs, name, raised, since, lasts=found.lasts, now=found.ratio * expected)

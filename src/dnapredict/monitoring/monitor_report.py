@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dnapredict.fairness import report_folder
-from dnapredict.fairness.measure.groupings import EVERYONE
 from dnapredict.fairness.report.csv_tables import csv_text
 from dnapredict.fairness.report.templating import Chart, chart_of, page
 from dnapredict.model.report.chart_canvas import AMBER, BLUE, GREY, canvas
 from dnapredict.monitoring.alarms import day_words
 from dnapredict.monitoring.monitor_result import FIGURES, WEEKS_TOGETHER, MonitorResult, ratios
+from dnapredict.monitoring.weekly_counts import GroupWeeks
 
 Floats = NDArray[np.float64]
 
@@ -59,9 +59,9 @@ def render(result: MonitorResult) -> str:
         context=result.context,
         lasting=result.lasting,
         past=[alarm for alarm in result.alarms if not alarm.lasts],
-        summary=summary(result),
+        summary=result.summary,
         charts=_charts(result),
-        groups=list(_group_rows(result)),
+        groups=_group_tables(result),
         inputs=_input_rows(result),
         together=WEEKS_TOGETHER,
         awaited=_awaited(result),
@@ -69,21 +69,12 @@ def render(result: MonitorResult) -> str:
     )
 
 
-def summary(result: MonitorResult) -> str:
-    """The state of the model in one sentence."""
-    number = len(result.lasting)
-    last = f"up to the week of {day_words(result.weeks[-1].item())}"
-    if not number:
-        return f"No alarm holds, {last}."
-    alarms = "1 alarm holds" if number == 1 else f"{number} alarms hold"
-    return f"{alarms}, {last}."
-
-
 def _awaited(result: MonitorResult) -> list[dict[str, Any]]:
     """The estimated performance of the weeks after the last with outcomes."""
     last = result.counts.weeks[-1]
-    pairs = zip(result.weeks, result.estimated, strict=True)
-    return [{"week": day_words(week.item()), "estimate": each} for week, each in pairs if week > last]
+    return [
+        {"week": day_words(week), "estimate": each} for week, each in result.estimates() if np.datetime64(week) > last
+    ]
 
 
 def _charts(result: MonitorResult) -> list[Chart]:
@@ -133,19 +124,27 @@ def _weekly_chart(
     return chart_of(name, draw, title=title, description=f"{words}, by week: {first}.", numbers=_WEEKS)
 
 
-def _group_rows(result: MonitorResult) -> Iterator[dict[str, Any]]:
-    """The figures of each group in the last weeks, and over all weeks."""
+def _group_tables(result: MonitorResult) -> list[dict[str, Any]]:
+    """A table for each grouping: the figures of each group in the last weeks, and over all weeks. Everyone first."""
+    by_grouping: dict[str, list[GroupWeeks]] = {}
     for group in result.counts.groups:
-        last = ratios(group, together=WEEKS_TOGETHER, rule=result.context.rule)
-        whole = ratios(group, together=max(1, len(group.missed)), rule=result.context.rule)
-        yield {
-            "name": group.group.full_name,
-            "grouping": "" if group.grouping is EVERYONE else group.grouping.title,
-            "level": _text(whole["level"], 2),
-            "level_now": _text(last["level"], 2),
-            "reach": _text(100 * whole["reach"], 0),
-            "reach_now": _text(100 * last["reach"], 0),
-        }
+        by_grouping.setdefault(group.grouping.title, []).append(group)
+    return [
+        {"title": title, "rows": [_group_row(group, result) for group in groups]}
+        for title, groups in by_grouping.items()
+    ]
+
+
+def _group_row(group: GroupWeeks, result: MonitorResult) -> dict[str, str]:
+    last = ratios(group, together=WEEKS_TOGETHER, rule=result.context.rule)
+    whole = ratios(group, together=max(1, len(group.missed)), rule=result.context.rule)
+    return {
+        "name": group.group.full_name,
+        "level": _text(whole["level"], 2),
+        "level_now": _text(last["level"], 2),
+        "reach": _text(100 * whole["reach"], 0),
+        "reach_now": _text(100 * last["reach"], 0),
+    }
 
 
 def _text(values: Floats, decimals: int) -> str:
@@ -155,8 +154,8 @@ def _text(values: Floats, decimals: int) -> str:
 def _input_rows(result: MonitorResult) -> list[dict[str, Any]]:
     """The inputs that differ most from the reference in the last week with a row, by PSI."""
     last = [(each.column, each.psi[np.isfinite(each.psi)]) for each in result.inputs]
-    known = [{"name": name, "psi": float(psi[-1])} for name, psi in last if len(psi)]
-    return sorted(known, key=lambda row: -float(row["psi"]))[:_INPUTS_SHOWN]
+    known = sorted(((name, float(psi[-1])) for name, psi in last if len(psi)), key=lambda pair: -pair[1])
+    return [{"name": name, "psi": psi} for name, psi in known[:_INPUTS_SHOWN]]
 
 
 def _alarm_table(figures: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import datetime
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes, uncalled_outcomes
 from dnapredict.model.evaluate.logistic import CalibrationLine, calibration_line, log_odds
-from dnapredict.monitoring.alarms import Alarm, References, outcome_alarms
+from dnapredict.monitoring.alarms import Alarm, References, day_words, outcome_alarms
 from dnapredict.monitoring.estimated_performance import EstimatedPerformance, estimated_by_week
 from dnapredict.monitoring.input_drift import InputReference, InputWeeks, input_alarms, input_weeks
 from dnapredict.monitoring.weekly_counts import GroupWeeks, WeeklyCounts, weekly_counts, weeks_of
@@ -107,6 +107,14 @@ class MonitorResult:
         """The alarms that hold in the last week."""
         return tuple(alarm for alarm in self.alarms if alarm.lasts)
 
+    @property
+    def summary(self) -> str:
+        """The state of the model in one sentence."""
+        number, last = len(self.lasting), f"up to the week of {day_words(self.weeks[-1].item())}"
+        if not number:
+            return f"No alarm holds, {last}."
+        return f"1 alarm holds, {last}." if number == 1 else f"{number} alarms hold, {last}."
+
     def figures(self) -> dict[str, Any]:
         """The content of `monitor.json`: figures by week, without counts of patients."""
         shown = [_alarm_figures(alarm) for alarm in self.alarms]
@@ -120,8 +128,8 @@ class MonitorResult:
             "alarms": shown,
             "level": self._by_week("level"),
             "slope": [
-                {"week": _day(week), "slope": None if line is None else _rounded(line.slope)}
-                for week, line in zip(self.counts.weeks, self.slopes, strict=True)
+                {"week": _day(week), "slope": None if line is None or few else _rounded(line.slope)}
+                for week, line, few in zip(self.counts.weeks, self.slopes, self._are_few(), strict=True)
             ],
             "log_loss": self._by_week("log_loss"),
             "reach": self._by_week("reach"),
@@ -130,16 +138,26 @@ class MonitorResult:
             "factors": [self._input_figures(each) for each in self.inputs],
             "estimated_performance": [
                 {
-                    "week": _day(week),
+                    "week": week.isoformat(),
                     "share_missed": _rounded(each.share_missed),
                     "log_loss": _rounded(each.log_loss),
                     "brier": _rounded(each.brier),
                     "auroc": _rounded(each.auroc),
-                    "outcomes_known": bool(week in self.counts.weeks),
+                    "outcomes_known": bool(np.datetime64(week) in self.counts.weeks),
                 }
-                for week, each in zip(self.weeks, self.estimated, strict=True)
+                for week, each in self.estimates()
             ],
         }
+
+    def estimates(self) -> Iterator[tuple[datetime.date, EstimatedPerformance]]:
+        """The expected performance of each week with enough appointments for it to be printed."""
+        for week, each in zip(self.weeks, self.estimated, strict=True):
+            if publish_count(each.rows, self.context.rule) is not None:
+                yield week.item(), each
+
+    def _are_few(self) -> NDArray[np.bool_]:
+        """The weeks in which too few appointments were missed for a figure to be printed."""
+        return _too_few(self.counts.everyone.missed, self.context.rule)
 
     def _by_week(self, name: str) -> list[dict[str, Any]]:
         values = ratios(self.counts.everyone, together=1, rule=self.context.rule)[name]
@@ -193,23 +211,34 @@ def watch(watched: Watched, context: MonitorContext) -> MonitorResult:
 def ratios(group: GroupWeeks, *, together: int, rule: Disclosure) -> dict[str, Floats]:
     """Figures of a group for so many weeks together; NaN where too few missed for them to be printed.
 
-    `level` is observed over expected, `reach` the share of the missed appointments that were on the list.
+    `level` is observed over expected, `reach` the share of the missed appointments that were on the list. It is
+    printed only where there are enough both on the list and off it.
     """
     starts = np.arange(0, len(group.missed), together)
 
     def of(values: Floats) -> Floats:
         return np.asarray(np.add.reduceat(values, starts)) if len(values) else values
 
-    missed, rows = of(group.missed), of(group.rows)
-    few = np.array([publish_count(round(number), rule) in (None, 0) for number in missed], dtype=bool)
+    missed, rows, on_list = of(group.missed), of(group.rows), of(group.missed_on_list)
+    few = _too_few(missed, rule)
+    few_of_reach = few | _is_small(on_list, rule) | _is_small(missed - on_list, rule)
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {
             "level": missed / of(group.expected),
-            "reach": of(group.missed_on_list) / missed,
+            "reach": np.where(few_of_reach, np.nan, on_list / missed),
             "share_missed": missed / rows,
             "log_loss": of(group.log_loss) / rows,
         }
     return {name: np.where(few | ~np.isfinite(values), np.nan, values) for name, values in found.items()}
+
+
+def _too_few(missed: Floats, rule: Disclosure) -> NDArray[np.bool_]:
+    return np.asarray(_is_small(missed, rule) | (np.round(missed) == 0))
+
+
+def _is_small(counts: Floats, rule: Disclosure) -> NDArray[np.bool_]:
+    """Which counts may not be printed."""
+    return np.array([publish_count(round(count), rule) is None for count in counts], dtype=bool)
 
 
 def _slopes(outcomes: AuditData) -> tuple[CalibrationLine | None, ...]:

@@ -89,7 +89,7 @@ def weekly_counts(appointments: AuditData) -> WeeklyCounts:
     Rows whose outcome a call may have changed have a weight of 0, and others represent them (`uncalled_outcomes`).
     """
     weeks, week = weeks_of(appointments.table["starts_at"])
-    columns = _Columns.of(appointments, week, len(weeks))
+    columns = _CountedColumns.of(appointments, week, len(weeks))
     found = [membership(appointments, grouping_named(name)) for name in WATCHED_GROUPINGS]
     memberships = [everyone_membership(len(appointments)), *(each for each in found if each is not None)]
     band = _risk_band(columns)
@@ -102,7 +102,7 @@ def weekly_counts(appointments: AuditData) -> WeeklyCounts:
 
 
 @dataclass(frozen=True)
-class _Columns:
+class _CountedColumns:
     weeks: int
     week: NDArray[np.int64]
     weight: Floats
@@ -111,7 +111,7 @@ class _Columns:
     selected: Floats
 
     @classmethod
-    def of(cls, appointments: AuditData, week: NDArray[np.int64], weeks: int) -> "_Columns":
+    def of(cls, appointments: AuditData, week: NDArray[np.int64], weeks: int) -> "_CountedColumns":
         table = appointments.table
         missed, selected = (
             np.asarray(table[name].to_numpy(zero_copy_only=False)).astype(np.float64) for name in ("dna", "selected")
@@ -149,7 +149,7 @@ class _Columns:
         return [GroupWeeks(grouping, each.groups[at], *(figure[at] for figure in figures)) for at in present]
 
 
-def _risk_band(columns: _Columns) -> NDArray[np.int64]:
+def _risk_band(columns: _CountedColumns) -> NDArray[np.int64]:
     """The band of each row: bands have equal expected numbers of missed appointments over all weeks."""
     order = np.argsort(columns.probability, kind="stable")
     total = np.cumsum((columns.weight * columns.probability)[order])

@@ -131,8 +131,7 @@ def _watched(
     config = setting.training if stored is None else stored.manifest.provenance.config
     source = _read(path, setting=setting, config=config, stored=stored, home=registry.home, policy=policy, say=say)
     lists, probability = source.model_risks(stored) if stored is not None else source.risks_of(scores)
-    if not lists.has_outcome.any():
-        raise DataError(f"{path.name}: no scored appointment has an outcome yet. Give an extract of a later day.")
+    _require_outcomes(lists, path)
     inputs, compared = _compared(source, lists, stored)
     watched = Watched(
         audit_inputs.audited(
@@ -158,7 +157,7 @@ def _watched(
 
 
 @dataclass(frozen=True)
-class _Source:
+class _MonitoredExtract:
     """A checked extract with all its past lists; those that the model did not see in training are watched."""
 
     path: Path
@@ -190,7 +189,7 @@ def _read(
     home: Path,
     policy: Policy,
     say: Say | None,
-) -> _Source:
+) -> _MonitoredExtract:
     extra = tuple(dict.fromkeys((*audit_inputs.EXTRA_COLUMNS, *_WATCHED_COLUMNS)))
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
@@ -201,8 +200,14 @@ def _read(
         factors = stored.model.factors if stored else ()
         matrix = matrix_of(checked, config, factors=factors, extra_columns=extra, workspace=workspace)
     everything = PastLists.of(matrix, outcomes=LabelRule(config.dna_codes))
+    _require_outcomes(everything, path)
     watched = everything if stored is None else audit_inputs.not_trained_on(everything, stored, source=path.name)
-    return _Source(path, checked, everything, watched)
+    return _MonitoredExtract(path, checked, everything, watched)
+
+
+def _require_outcomes(lists: PastLists, path: Path) -> None:
+    if not lists.has_outcome.any():
+        raise DataError(f"{path.name}: no scored appointment has an outcome yet. Give an extract of a later day.")
 
 
 def _inputs(lists: PastLists, stored: StoredModel | None) -> pa.Table:
@@ -218,7 +223,7 @@ def _inputs(lists: PastLists, stored: StoredModel | None) -> pa.Table:
 
 
 def _compared(
-    source: _Source, lists: PastLists, stored: StoredModel | None
+    source: _MonitoredExtract, lists: PastLists, stored: StoredModel | None
 ) -> tuple[Mapping[str, InputReference], str]:
     """The reference of each input, and a sentence that says what it is."""
     before = source.everything.take(_before_test(source.everything, stored))

@@ -101,6 +101,22 @@ class Scorer:
         recorded = self.record_calls(worklist) if record_calls else ()
         return with_notices(pa.concat_tables(worklist.tables()), (*worklist.plan.notices, *recorded))
 
+    def risks(self, appointments: pa.Table) -> NDArray[np.float64]:
+        """The risk of each row in the order given, as `score` gives it; NaN for a row that breaks the contract.
+
+        Raises
+        ------
+        DataError
+            If a required column is missing.
+        """
+        rows = appointments.num_rows
+        numbered = appointments.append_column(ROW_NUMBER, pa.array(np.arange(1, rows + 1)))
+        with borrow_engine(rows=rows) as engine:
+            predictions, _ = self._predict(numbered, Predictor(self.stored, with_reasons=False), engine)
+        risks = np.full(rows, np.nan)
+        risks[predictions[ROW_NUMBER].to_numpy() - 1] = predictions["probability"].to_numpy()
+        return risks
+
     def _predict(self, appointments: pa.Table, predictor: Predictor, workspace: Engine) -> tuple[pa.Table, Checked]:
         """The predictions of the valid rows, and the result of the check of all rows."""
         checked = self.checked(workspace.keep(appointments), workspace)
